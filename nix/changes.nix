@@ -1,0 +1,26 @@
+# Changes to an app's source. Each function takes an app and gives an app, so
+# they compose, for the app itself and in a variant alike. They are applied in
+# the order in which they were added.
+let
+  change = app: new: app // { changes = app.changes ++ new; };
+in
+{
+  # patchSource app [ ./fix.patch { url = "https://…"; hash = "sha256-…"; } ]
+  # Patch files, applied with `patch -p1`.
+  patchSource = app: patches: change app (map (patch: { inherit patch; }) patches);
+
+  # substituteSource app { "src/theme.css" = { "Marianne" = "Roboto"; }; }
+  # Literal replacements per file, every occurrence. A text that is not found
+  # fails the build: it means that upstream has moved on.
+  substituteSource = app: files:
+    change app (map
+      (file: { inherit file; replace = files.${file}; })
+      (builtins.attrNames files));
+
+  # addToSource app { "src/logo.svg" = ./logo.svg; "plugins" = ./plugins; }
+  # Files and folders of the catalogue, laid over the source.
+  addToSource = app: files:
+    change app (map
+      (file: { inherit file; add = files.${file}; })
+      (builtins.attrNames files));
+}

@@ -1,0 +1,47 @@
+// Package nixcode carries libre's Nix code in the program, so that a catalogue
+// is evaluated with the code of the libre that runs, offline too.
+package nixcode
+
+import (
+	"embed"
+	"io/fs"
+)
+
+// go:embed leaves out folders with a go.mod and symbolic links without a word;
+// a test compares what is embedded with what git tracks.
+//
+//go:embed *.nix *.sh all:hostpkgs all:template
+var files embed.FS
+
+// Library is the flake that gives a catalogue mkApp and mkCatalogue.
+func Library() fs.FS { return library{files} }
+
+// HostPackages is the flake of the host package set, without its host.json.
+func HostPackages() fs.FS { return sub("hostpkgs") }
+
+// Template is what `libre init` writes. Module files are named go.mod.in and
+// go.sum.in, since go:embed leaves out folders with a go.mod.
+func Template() fs.FS { return sub("template") }
+
+func sub(dir string) fs.FS {
+	tree, err := fs.Sub(files, dir)
+	if err != nil {
+		panic(err) // only a malformed constant above
+	}
+	return tree
+}
+
+// library shows the files at the top only: what a catalogue's evaluation reads,
+// so that an edit of the template moves no store path.
+type library struct{ embed.FS }
+
+func (l library) ReadDir(name string) ([]fs.DirEntry, error) {
+	entries, err := l.FS.ReadDir(name)
+	var files []fs.DirEntry
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			files = append(files, entry)
+		}
+	}
+	return files, err
+}

@@ -1,0 +1,41 @@
+# fetchurl, fetchzip and fetchFromGitHub with nixpkgs' arguments and hashes: a
+# small Go program downloads and unpacks, in a fixed-output derivation.
+{ runCommand, go, cacert }:
+let
+  proxies = [ "http_proxy" "https_proxy" "no_proxy" "HTTP_PROXY" "HTTPS_PROXY" "NO_PROXY" ];
+
+  fetch = runCommand "libre-fetch" { nativeBuildInputs = [ go ]; src = ./fetch; } ''
+    mkdir -p $out/bin $TMPDIR/fetch
+    cp $src/*.go $TMPDIR/fetch
+    cd $TMPDIR/fetch
+    export HOME=$TMPDIR GOCACHE=$TMPDIR/cache GOTOOLCHAIN=local GO111MODULE=off CGO_ENABLED=0
+    go build -trimpath -o $out/bin/fetch .
+  '';
+
+  fixed = mode: { name, url, hash }: runCommand name
+    {
+      inherit url;
+      nativeBuildInputs = [ fetch ];
+      outputHash = hash;
+      outputHashMode = mode;
+      impureEnvVars = proxies;
+      SSL_CERT_FILE = "${cacert}/etc/ssl/certs/ca-bundle.crt";
+    };
+
+  # Store names have no room for every character of a URL.
+  nameOf = url: builtins.replaceStrings [ "~" "@" "%" ":" "&" ] [ "-" "-" "-" "-" "-" ] (baseNameOf url);
+
+  fetchzip = { url, hash, name ? "source", ... }:
+    fixed "recursive" { inherit name url hash; } ''fetch -unpack "$url" "$out"'';
+in
+{
+  inherit fetchzip;
+
+  fetchurl = { url, hash, name ? nameOf url, ... }:
+    fixed "flat" { inherit name url hash; } ''fetch "$url" "$out"'';
+
+  fetchFromGitHub = { owner, repo, hash, rev ? null, tag ? null, name ? "source", ... }: fetchzip {
+    inherit name hash;
+    url = "https://github.com/${owner}/${repo}/archive/${if tag != null then "refs/tags/${tag}" else rev}.tar.gz";
+  };
+}

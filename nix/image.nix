@@ -1,0 +1,126 @@
+# One image's spec: plain data from which the CLI makes an image key, and builds.
+# `skip` says why there is no such image on a system. What an image key of a
+# Containerfile component needs never forces `pkgs`; `fetch` does.
+{ app, componentName, variant, system, pkgs, debugTools, imageOf }:
+let
+  inherit (builtins) attrNames elemAt filter head isInt isList length mapAttrs split tail toString;
+
+  changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;
+  component = changedApp.components.${componentName};
+  kind = app.componentKind component;
+  source = import ./source.nix { app = changedApp; };
+  where = "${app.name}: component ${componentName}";
+
+  plain = builtins.unsafeDiscardStringContext;
+  # A derivation as strings (a set with outPath would be JSON of that alone); drv
+  # is null for what needs no build.
+  realisable = value: {
+    drv = if builtins.isAttrs value && value ? drvPath then plain value.drvPath else null;
+    out = plain "${value}";
+  };
+
+  callPackage = value:
+    if !(builtins.isFunction value) then value
+    else
+      let
+        named = builtins.functionArgs value;
+        all = {
+          inherit pkgs system;
+          inherit (changedApp) name version hashes;
+          source = source.changed pkgs;
+        };
+      in
+      value (if named == { } then all else builtins.intersectAttrs named all);
+  package = callPackage component.package;
+  server = if component ? server then callPackage component.server else null;
+
+  # "1001", 1001 and "1001:127" name a numeric user; names mean nothing to
+  # Kubernetes' runAsNonRoot.
+  user =
+    let
+      given = toString (component.user or 1000);
+      ids = builtins.match "([0-9]+)(:([0-9]+))?" given;
+      uid = elemAt ids 0;
+      gid = if elemAt ids 2 == null then uid else elemAt ids 2;
+    in
+    if ids == null
+    then throw "${where}: user is ${builtins.toJSON component.user}, expected a numeric user like \"1001\" or \"1001:127\""
+    else { uid = builtins.fromJSON uid; gid = builtins.fromJSON gid; text = "${uid}:${gid}"; };
+
+  # A relative program is one of the package (or of the server beside it).
+  resolve = argv:
+    if argv == [ ] || builtins.substring 0 1 (head argv) == "/" then argv
+    else [ "${if server == null then "/app" else "/server"}/${head argv}" ] ++ tail argv;
+
+  config = builtins.intersectAttrs
+    { entrypoint = null; command = null; workingDir = null; stopSignal = null; volumes = null; env = null; }
+    component
+  // { ports = attrValuesSorted (component.ports or { }); }
+  // (if kind == "nix" then {
+    user = user.text;
+    entrypoint = resolve (component.entrypoint or [ ]);
+    env = { PATH = "/app/bin"; SSL_CERT_FILE = "/etc/ssl/certs/ca-certificates.crt"; } // (component.env or { });
+  } else if component ? user then { user = toString component.user; } else { });
+  attrValuesSorted = set: builtins.sort (a: b: a < b) (builtins.attrValues set);
+
+  # What an image's labels and annotations say of it.
+  about = {
+    description = component.description or app.meta.description or null;
+    url = app.meta.homepage or null;
+    license = component.license or app.meta.license or null;
+    source = source.page;
+    revision = source.revision;
+    date = if app.source == null then null else app.source.date or null;
+    inherit (changedApp) needs migration;
+  };
+
+  bases = mapAttrs
+    (name: base:
+      if builtins.match "sha256:[0-9a-f]{64}" base != null then { digest = base; }
+      else { image = imageOf "${where}: base ${name}" base; })
+    (component.bases or { });
+
+  rootfs = import ./rootfs.nix { inherit app componentName component pkgs package server user; };
+
+  missingTools = pkgs.lacks.busybox or null;
+  unsupported = value: builtins.isAttrs value && !(value.meta.available or true);
+in
+{
+  inherit kind variant system config about;
+  app = app.name;
+  component = componentName;
+  inherit (app) version packageVersion;
+
+  # Whether the key needs `pkgs`.
+  needsPkgs = kind == "nix" || variant == "debug"
+    || builtins.any (n: bases.${n} ? image && bases.${n}.image.needsPkgs) (attrNames bases);
+
+  skip =
+    if component ? systems && !(builtins.elem system component.systems)
+    then "is for ${builtins.concatStringsSep ", " component.systems} only"
+    else if variant == "debug" && missingTools != null then "has no debug tools: ${missingTools}"
+    else if kind == "nix" && unsupported package then "package ${package.name} is not available"
+    else null;
+}
+// (if kind == "nix" then {
+  rootfs = realisable rootfs.tree;
+  inherit (rootfs) owners;
+} else {
+  source =
+    if app.source == null then throw "${where}: a Containerfile needs a source"
+    else source.identity;
+  file = component.containerfile;
+  target = component.target or null;
+  context = component.context or ".";
+  args = component.args or { };
+  contexts = mapAttrs (_: path: plain "${builtins.path { inherit path; name = "context"; }}") (component.contexts or { });
+  inherit bases;
+  fetch = realisable (source.changed pkgs);
+})
+// (if kind == "nix" then { package = rootfs.tree; } else { })
+// (if variant == "debug" then {
+  tools = realisable (pkgs.symlinkJoin {
+    name = "libre-debug-tools";
+    paths = [ pkgs.busybox ] ++ debugTools pkgs;
+  });
+} else { })

@@ -1,0 +1,119 @@
+# mkApp: one application's definition, checked, with its defaults filled in.
+# What comes out is data (an "app"): variants are functions from it to it, and
+# mkCatalogue turns it into metadata and image specs.
+let
+  inherit (builtins) attrNames concatMap concatStringsSep elem filter head isAttrs;
+
+  t = import ./types.nix;
+  schema = import ./schema.nix;
+  changes = import ./changes.nix;
+
+  componentKind = c: if c ? containerfile then "containerfile" else "nix";
+
+  checkComponent = where: c:
+    if !(isAttrs c) then t.check where t.set c
+    else if !(c ? package) && !(c ? containerfile)
+    then [ "${where}: expected either package (a derivation) or containerfile (a file of the source)" ]
+    else if c ? package && c ? containerfile
+    then [ "${where}: has both package and containerfile, expected one of them" ]
+    else t.check where (if c ? package then schema.nixComponent else schema.containerfileComponent) c;
+
+  checkSource = where: source:
+    let kinds = filter (kind: source ? ${kind}) (attrNames schema.sources); in
+    if !(isAttrs source) then t.check where t.set source
+    else if builtins.length kinds != 1
+    then [ "${where}: expected exactly one of ${concatStringsSep ", " (attrNames schema.sources)}" ]
+    else
+      t.check where schema.sources.${head kinds} source
+      ++ (if head kinds == "github" && (source ? tag) == (source ? rev)
+      then [ "${where}: expected either tag or rev" ] else [ ]);
+
+  # The problems of a definition that no type of one attribute shows.
+  checkWhole = where: args:
+    (if args.source or null != null then checkSource "${where}: source" args.source else [ ])
+    ++ concatMap (c: checkComponent "${where}: component ${c}" args.components.${c}) (attrNames args.components)
+    ++ (if args.components == { } then [ "${where}: components is empty, expected at least one" ] else [ ])
+    ++ concatMap
+      (v: if elem v [ "default" "debug" ] then [ "${where}: variant ${v} is built in, choose another name" ] else [ ])
+      (attrNames (args.variants or { }));
+
+  # A package that does not take the source cannot see its changes; a build
+  # would silently ship the unpatched program.
+  takesSource = package:
+    builtins.isFunction package
+    && (let named = builtins.functionArgs package; in named == { } || named ? source);
+
+  checkChanges = where: app:
+    if app.changes == [ ] then [ ]
+    else
+      (if app.source == null then [ "${where}: has patches but no source" ] else [ ])
+      ++ concatMap
+        (c:
+          if app.components.${c} ? package && !(takesSource app.components.${c}.package)
+          then [ "${where}: component ${c}: the source is patched, but package ignores it: expected package = { source, ... }: …" ]
+          else [ ])
+        (attrNames app.components);
+
+  firstOf = problems: value: if problems == [ ] then value else throw (head problems);
+
+  positionOf = set: name: builtins.unsafeGetAttrPos name set;
+  positionsOf = set: prefix:
+    builtins.listToAttrs (map
+      (n: { name = "${prefix}${n}"; value = positionOf set n; })
+      (filter (n: !(isAttrs set.${n})) (attrNames set)));
+
+  # Where the literals stand that `libre bump` edits: taken from the caller's own
+  # attribute sets, since positions do not survive mapAttrs.
+  positions = args:
+    {
+      version = positionOf args "version";
+      packageVersion = positionOf args "packageVersion";
+    }
+    // positionsOf (args.source or { }) "source."
+    // positionsOf (args.hashes or { }) "hashes."
+    // builtins.foldl' (all: n: all // positionsOf args.hashes.${n} "hashes.${n}.")
+      { }
+      (filter (n: isAttrs args.hashes.${n}) (attrNames (args.hashes or { })))
+    // builtins.foldl' (all: c: all // positionsOf (args.components.${c}.bases or { }) "components.${c}.bases.")
+      { }
+      (attrNames args.components);
+
+  withDefaults = args: {
+    inherit (args) name version packageVersion;
+    source = args.source or null;
+    hashes = args.hashes or { };
+    changes = [ ];
+    update = args.update or { };
+    components = args.components;
+    variants = args.variants or { };
+    needs = args.needs or { };
+    migration = args.migration or null;
+    meta = args.meta or { };
+    positions = positions args;
+  };
+
+  applyVariant = app: variant:
+    let
+      where = "${app.name}: variant ${variant}";
+      changed = app.variants.${variant} app;
+      fixed = filter (n: changed.${n} or null != app.${n}) [ "name" "version" "packageVersion" ];
+      unknown = filter (c: !(app.components ? ${c})) (attrNames changed.components);
+      missing = filter (c: !(changed.components ? ${c})) (attrNames app.components);
+      known = concatStringsSep ", " (attrNames app.components);
+    in
+    if !(isAttrs changed) then throw "${where} gives ${t.show changed}, expected the changed app"
+    else if fixed != [ ] then throw "${where} changes ${head fixed}, which a variant may not"
+    else if !(isAttrs (changed.components or null)) then throw "${where}: components is no set"
+    else if unknown != [ ] then throw "${where}: unknown component ${head unknown}, expected one of ${known}"
+    else if missing != [ ] then throw "${where}: component ${head missing} is missing"
+    else firstOf (checkWhole where (removeAttrs changed [ "variants" ])) (firstOf (checkChanges where changed) changed);
+in
+args:
+let
+  name = if isAttrs args && builtins.isString (args.name or null) then args.name else "mkApp";
+  problems = t.check name schema.app args;
+  app = changes.patchSource (withDefaults args) (args.patches or [ ]);
+in
+firstOf problems (firstOf (checkWhole name args) (firstOf (checkChanges name app) (app // {
+  inherit applyVariant componentKind;
+})))

@@ -1,0 +1,110 @@
+# mkCatalogue: the flake outputs of a folder of apps.
+#
+#   outputs = { libre, nixpkgs, ... }: libre.lib.mkCatalogue { inherit nixpkgs; apps = ./apps; };
+{ nixpkgs
+, apps
+, systems ? [ "x86_64-linux" "aarch64-linux" ]
+, debugTools ? _: [ ]
+}:
+let
+  inherit (builtins) attrNames concatMap elem filter listToAttrs mapAttrs;
+
+  forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
+
+  folders = builtins.readDir apps;
+  names = filter
+    (n: folders.${n} == "directory" && builtins.pathExists (apps + "/${n}/default.nix"))
+    (attrNames folders);
+
+  load = name: extra:
+    let
+      define = import (apps + "/${name}");
+      app = define (builtins.intersectAttrs (builtins.functionArgs define) ({
+        inherit (import ./.) mkApp patchSource substituteSource addToSource;
+      } // extra));
+    in
+    if !(builtins.isFunction define) then throw "apps/${name}/default.nix: expected a function, { mkApp, ... }: mkApp { … }"
+    else if !(builtins.isAttrs app && app ? applyVariant) then throw "apps/${name}/default.nix: expected the result of mkApp"
+    else if app.name != name then throw "apps/${name}: name is \"${app.name}\", expected the folder's name"
+    else app;
+
+  # Metadata never forces pkgs: it evaluates where nixpkgs cannot be reached.
+  metadata = forAll names (name: load name {
+    system = throw "apps/${name}: versions, source, ports and needs must be plain data, but use system";
+    pkgs = throw "apps/${name}: versions, source, ports and needs must be plain data, but use pkgs";
+  });
+
+  variantsOf = app: [ "default" "debug" ] ++ attrNames app.variants;
+
+  describe = app:
+    let source = import ./source.nix { inherit app; }; in
+    # A variant that is wrong is wrong in a listing too.
+    builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
+      inherit (app) name version packageVersion hashes update needs migration meta positions;
+      source =
+        if app.source == null then null
+        else removeAttrs app.source [ "path" ] // { inherit (source) kind page revision; };
+      variants = variantsOf app;
+      components = mapAttrs
+        (_: c: {
+          kind = app.componentKind c;
+          ports = c.ports or { };
+          health = c.health or null;
+          services = c.services or { };
+          volumes = c.volumes or [ ];
+          license = c.license or app.meta.license or null;
+          description = c.description or null;
+          systems = c.systems or systems;
+          bases = c.bases or { };
+        })
+        app.components;
+    };
+
+  imagesOf = system:
+    let
+      pkgs = nixpkgs.legacyPackages.${system};
+      loaded = forAll names (name: load name { inherit pkgs system; });
+      images = mapAttrs
+        (_: app: mapAttrs
+          (componentName: _: forAll (variantsOf app) (variant:
+            import ./image.nix { inherit app componentName variant system pkgs debugTools imageOf; }))
+          app.components)
+        loaded;
+      # "app/component" or "app/component/variant", as a base names another image.
+      imageOf = where: reference:
+        let
+          parts = filter builtins.isString (builtins.split "/" reference);
+          part = builtins.elemAt parts;
+          variant = if builtins.length parts == 3 then part 2 else "default";
+        in
+        if !(elem (builtins.length parts) [ 2 3 ])
+        then throw "${where} is \"${reference}\", expected \"sha256:…\" or \"app/component\""
+        else images.${part 0}.${part 1}.${variant}
+          or (throw "${where} is \"${reference}\", but the catalogue has no such image");
+    in
+    images;
+  images = forAll systems imagesOf;
+
+  packagesOf = system:
+    listToAttrs (concatMap
+      (name:
+        let app = metadata.${name}; in
+        concatMap
+          (component: map
+            (variant: {
+              name = "${name}-${component}-${variant}";
+              value = images.${system}.${name}.${component}.${variant}.package;
+            })
+            (filter (v: v != "debug") (variantsOf app)))
+          (filter (c: app.componentKind app.components.${c} == "nix") (attrNames app.components)))
+      names);
+in
+{
+  libre = {
+    schema = 1;
+    inherit systems;
+    apps = mapAttrs (_: describe) metadata;
+    images = mapAttrs (_: mapAttrs (_: mapAttrs (_: mapAttrs (_: spec: removeAttrs spec [ "package" ])))) images;
+  };
+  packages = forAll systems packagesOf;
+}

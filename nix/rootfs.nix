@@ -1,0 +1,70 @@
+# The root file system of a Nix image: the base files that every image has, the
+# declared files and directories, and links to the package. Modes and owners do
+# not survive the Nix store: they are data beside it (`owners`), which the image
+# builder applies.
+{ app, componentName, component, pkgs, package, server, user }:
+let
+  inherit (builtins) attrNames concatStringsSep listToAttrs map mapAttrs toString;
+
+  quote = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+
+  files = component.files or { };
+  directories = { "/tmp" = { mode = "1777"; }; } // volumes // (component.directories or { });
+  # A volume is writable for the user that the image runs as.
+  volumes = listToAttrs (map
+    (path: { name = path; value = { mode = "0755"; inherit (user) uid gid; }; })
+    (component.volumes or [ ]));
+
+  # Regular files: containerd resolves no link into the store for these.
+  etc = {
+    passwd = ''
+      root:x:0:0:root:/root:/sbin/nologin
+      nobody:x:65534:65534:nobody:/:/sbin/nologin
+    '' + (if user.uid == 0 || user.uid == 65534 then "" else ''
+      app:x:${toString user.uid}:${toString user.gid}:app:/tmp:/sbin/nologin
+    '');
+    group = ''
+      root:x:0:
+      nobody:x:65534:
+    '' + (if user.gid == 0 || user.gid == 65534 then "" else ''
+      app:x:${toString user.gid}:
+    '');
+    "nsswitch.conf" = ''
+      hosts: files dns
+    '';
+  };
+
+  # Where Debian, Fedora and OpenSSL look for the certificates.
+  bundle = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
+  bundles = [ "/etc/ssl/certs/ca-certificates.crt" "/etc/ssl/certs/ca-bundle.crt" "/etc/pki/tls/certs/ca-bundle.crt" "/etc/ssl/cert.pem" ];
+
+  place = path: source: ''
+    mkdir -p "$out"/${quote (dirOf path)}
+    rm -f "$out"/${quote path}
+    cp -L ${source} "$out"/${quote path}
+  '';
+  # Names of store files have no room for every name of a file in an image.
+  fileSource = path: file:
+    if file ? source then "${builtins.path { path = file.source; name = "file"; }}"
+    else pkgs.writeText "file" (file.text or "");
+in
+{
+  tree = pkgs.runCommand "${app.name}-${componentName}-root" { } ''
+    mkdir -p $out
+    ${concatStringsSep "" (map (n: place "/etc/${n}" (pkgs.writeText n etc.${n})) (attrNames etc))}
+    ${concatStringsSep "" (map (path: "mkdir -p $out${dirOf path}\nln -s ${bundle} $out${path}\n") bundles)}
+    ${concatStringsSep "" (map (path: "mkdir -p \"$out\"/${quote path}\n") (attrNames directories))}
+    ln -s ${package} $out/app
+    ${if server == null then "" else "ln -s ${server} $out/server"}
+    ${concatStringsSep "" (map (path: place path (fileSource path files.${path})) (attrNames files))}
+  '';
+
+  # Absolute path in the image → mode (octal), uid, gid.
+  owners = mapAttrs
+    (_: entry: {
+      mode = entry.mode or null;
+      uid = entry.uid or 0;
+      gid = entry.gid or 0;
+    })
+    (directories // files);
+}

@@ -1,0 +1,118 @@
+# The attributes that a definition may have, as data: `check` in types.nix reads
+# it. What a type cannot say (one attribute that needs another) is in mkApp.nix.
+let
+  t = import ./types.nix;
+  inherit (t) struct map' named list either;
+
+  strings = list t.string;
+  stringMap = map' t.string;
+
+  patch = either [
+    t.path
+    { expects = "{ url, hash }"; ok = v: builtins.isAttrs v && v ? url && v ? hash; }
+  ];
+
+  service = struct [ ] {
+    command = strings;
+    job = t.oneOf [ "before-upgrade" ];
+  };
+
+  # What is the same for both kinds of component.
+  common = {
+    entrypoint = strings;
+    command = strings;
+    env = stringMap;
+    user = either [ t.integer t.string ];
+    workingDir = t.absolute;
+    ports = named t.port;
+    volumes = list t.absolute;
+    stopSignal = t.string;
+    health = t.absolute;
+    services = named service;
+    license = t.string;
+    systems = strings;
+    description = t.string;
+  };
+
+  ownership = { mode = t.mode; uid = t.integer; gid = t.integer; };
+in
+{
+  nixComponent = struct [ "package" ] (common // {
+    package = either [ t.function t.derivation ];
+    server = either [ t.function t.derivation ];
+    files = map' (struct [ ] (ownership // { text = t.string; source = t.path; }));
+    directories = map' (struct [ ] ownership);
+  });
+
+  containerfileComponent = struct [ "containerfile" ] (common // {
+    containerfile = t.string;
+    target = t.string;
+    context = t.string;
+    args = map' (either [ t.string t.null' ]);
+    contexts = map' t.path;
+    bases = map' (either [ t.digest t.string ]);
+  });
+
+  app = struct [ "name" "version" "packageVersion" "components" ] {
+    name = t.name;
+    version = t.word;
+    packageVersion = t.natural;
+    source = t.set;
+    patches = list patch;
+    hashes = map' (either [ t.string (map' t.string) ]);
+    update = struct [ ] {
+      tags = t.string;
+      prereleases = t.boolean;
+      range = t.string;
+      sequence = t.oneOf [ "minor" "major" ];
+      hold = t.string;
+      follow = t.name;
+      delay = t.integer;
+      ignore = strings;
+      transform = stringMap; # literal replacements in a tag, before the version is read
+    };
+    components = named t.set;
+    variants = named t.function;
+    needs = map' t.set;
+    migration = struct [ ] {
+      kind = t.oneOf [ "automatic" "manual" "none" ];
+      minFrom = t.word;
+      notes = t.string;
+    };
+    meta = struct [ ] {
+      description = t.string;
+      homepage = t.string;
+      license = t.string;
+      changelog = t.string;
+      maintainers = strings;
+    };
+  };
+
+  # One entry a kind of source: what says which kind it is, and the rest.
+  sources = {
+    github = struct [ "github" "hash" ] {
+      github = { expects = "\"owner/repo\""; ok = v: builtins.isString v && builtins.match "[0-9A-Za-z._-]+/[0-9A-Za-z._-]+" v != null; };
+      tag = t.string;
+      rev = t.string;
+      hash = t.sri;
+      date = t.string;
+      archive = t.string;
+    };
+    git = struct [ "git" "rev" "hash" ] {
+      git = t.string;
+      rev = { expects = "a commit of 40 hexadecimal digits"; ok = v: builtins.isString v && builtins.match "[0-9a-f]{40}" v != null; };
+      hash = t.sri;
+      tag = t.string;
+      date = t.string;
+    };
+    goModule = struct [ "goModule" "version" "hash" ] {
+      goModule = t.string;
+      version = { expects = "a version like \"v1.2.3\""; ok = v: builtins.isString v && builtins.match "v[0-9A-Za-z.+-]+" v != null; };
+      hash = t.sri;
+      date = t.string;
+    };
+    url = struct [ "url" "hash" ] { url = t.string; hash = t.sri; date = t.string; };
+    path = struct [ "path" ] { path = t.path; date = t.string; };
+  };
+
+}

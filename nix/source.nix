@@ -1,0 +1,106 @@
+# An app's source: what identifies it (known without pkgs, for image keys) and
+# the derivation that fetches and changes it.
+{ app }:
+let
+  inherit (builtins) concatStringsSep elemAt genList hashString isAttrs isPath length toJSON;
+  inherit (app) source changes;
+
+  # A path of the catalogue, by content: the same store path wherever the
+  # checkout stands, and whatever else changes in it.
+  ofPath = path: builtins.path {
+    inherit path;
+    name = builtins.replaceStrings [ " " "~" "@" ] [ "-" "-" "-" ] (baseNameOf path);
+  };
+
+  contentOf = value: if isPath value then "${ofPath value}" else value;
+  changeIdentity = change:
+    builtins.mapAttrs
+      (n: value:
+        if n == "patch" && isAttrs value then value.hash
+        else if n == "patch" then builtins.hashFile "sha256" value
+        else builtins.unsafeDiscardStringContext (contentOf value))
+      (removeAttrs change [ "replace" ])
+    // (if change ? replace then { inherit (change) replace; } else { });
+
+  tagOf = s: s.tag or s.rev;
+  githubArchive = s:
+    "https://github.com/${s.github}/archive/${if s ? tag then "refs/tags/" else ""}${tagOf s}.tar.gz";
+in
+rec {
+  # Data for metadata and labels.
+  kind =
+    if source == null then null
+    else builtins.head (builtins.filter (k: source ? ${k}) [ "github" "git" "goModule" "url" "path" ]);
+  page = {
+    github = "https://github.com/${source.github}";
+    git = source.git;
+    goModule = "https://${source.goModule}";
+    url = source.url;
+    path = null;
+  }.${if kind == null then "path" else kind};
+  revision =
+    if kind == "goModule" then source.version
+    else source.tag or source.rev or null;
+
+  # Everything that decides the content of the changed source, and nothing else.
+  identity =
+    if source == null then null
+    else {
+      source = source.hash or (builtins.unsafeDiscardStringContext "${ofPath source.path}");
+      changes = map changeIdentity changes;
+    };
+
+  fetched = pkgs: {
+    github = pkgs.fetchzip { name = "source"; url = source.archive or (githubArchive source); inherit (source) hash; };
+    url = pkgs.fetchzip { name = "source"; inherit (source) url hash; };
+    git = builtins.fetchTree { type = "git"; url = source.git; inherit (source) rev; narHash = source.hash; allRefs = true; };
+    path = ofPath source.path;
+    goModule = pkgs.runCommand "source"
+      {
+        nativeBuildInputs = [ pkgs.go pkgs.cacert ];
+        outputHash = source.hash;
+        outputHashMode = "recursive";
+        impureEnvVars = [ "GOPROXY" "http_proxy" "https_proxy" "no_proxy" "HTTP_PROXY" "HTTPS_PROXY" "NO_PROXY" ];
+        SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
+        module = source.goModule;
+        moduleVersion = source.version;
+      } ''
+      export HOME=$TMPDIR GOPATH=$TMPDIR/go GOCACHE=$TMPDIR/cache GOTOOLCHAIN=local GOFLAGS=-modcacherw
+      # The hash above pins the content: no checksum database is asked.
+      export GONOSUMDB='*' GONOSUMCHECK=1 GOSUMDB=off
+      cd $TMPDIR
+      go mod download "$module@$moduleVersion"
+      cp -r "$(go list -m -f '{{.Dir}}' "$module@$moduleVersion")" $out
+    '';
+  }.${kind};
+
+  # The source with its changes: a store path. Shell code sees the texts of
+  # patches and replacements through files and environment variables only.
+  changed = pkgs:
+    if changes == [ ] then fetched pkgs
+    else
+      let
+        number = i: toString i;
+        envOf = i: change:
+          if change ? patch then {
+            "patch_${number i}" =
+              if isAttrs change.patch then pkgs.fetchurl { inherit (change.patch) url hash; } else ofPath change.patch;
+          }
+          else if change ? add then { "file_${number i}" = change.file; "add_${number i}" = ofPath change.add; }
+          else
+            { "file_${number i}" = change.file; }
+            // replacements i (builtins.attrNames change.replace) change.replace;
+        replacements = i: texts: replace: builtins.listToAttrs (builtins.concatLists (genList
+          (j:
+            let text = elemAt texts j; in [
+              { name = "from_${number i}_${number j}"; value = text; }
+              { name = "to_${number i}_${number j}"; value = replace.${text}; }
+            ])
+          (length texts)));
+      in
+      pkgs.runCommand "source"
+        (builtins.foldl' (env: i: env // envOf i (elemAt changes i))
+          { fetched = fetched pkgs; changes = length changes; app = app.name; script = ./change-source.sh; }
+          (genList (i: i) (length changes)))
+        ''. "$script"'';
+}

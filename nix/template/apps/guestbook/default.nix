@@ -1,0 +1,70 @@
+# Guestbook: a small application of our own, to start from.
+{ mkApp, patchSource, pkgs, ... }:
+mkApp {
+  name = "guestbook";
+  version = "1.0.0";
+  packageVersion = 1;
+
+  source.path = ./src;
+  hashes.vendorHash = "sha256-55Cma4b8rRj3CpbRpEVH3C6MqqXoFAmjtYctZhacKNE=";
+
+  # A Go program, built by Nix.
+  components.backend = {
+    package = { source, version, hashes, ... }: pkgs.buildGoModule {
+      pname = "guestbook";
+      inherit version;
+      src = source;
+      modRoot = "backend";
+      inherit (hashes) vendorHash;
+      env.CGO_ENABLED = "0";
+      ldflags = [ "-X main.version=${version}" ];
+    };
+    entrypoint = [ "bin/guestbook" ];
+    ports.http = 8080;
+    health = "/healthz";
+    services = {
+      web = { };
+      migrate = { command = [ "bin/guestbook" "migrate" ]; job = "before-upgrade"; };
+    };
+  };
+
+  # A web server for static files: the base image of the frontend.
+  components.base = {
+    package = { source, version, ... }: pkgs.buildGoModule {
+      pname = "webserver";
+      inherit version;
+      src = source;
+      modRoot = "webserver";
+      vendorHash = null;
+      env.CGO_ENABLED = "0";
+    };
+    entrypoint = [ "bin/webserver" ];
+    env.SITE = "/site";
+    ports.http = 8080;
+    health = "/healthz";
+    description = "Web server for static files";
+  };
+
+  # Pages, built by a Containerfile on the catalogue's own images.
+  components.frontend = {
+    containerfile = "Containerfile";
+    context = "frontend";
+    args.APP_VERSION = "1.0.0";
+    bases = {
+      base = "guestbook/base";
+      toolbox = "guestbook/base/debug";
+    };
+    ports.http = 8080;
+    health = "/healthz";
+  };
+
+  # The city's name and colours, in the pages and in the program.
+  variants.lyon = app: patchSource app [ ./lyon.patch ];
+
+  needs.postgres = { };
+  migration.kind = "automatic";
+  meta = {
+    description = "Guestbook with a JSON API";
+    license = "Apache-2.0";
+  };
+}

@@ -1,0 +1,101 @@
+# Types of the values in a definition: `ok` says whether a value has the type,
+# `expects` names it in an error.
+let
+  inherit (builtins) all attrNames attrValues concatStringsSep elem filter head isAttrs isBool
+    isFunction isInt isList isPath isString match toJSON typeOf;
+
+  wordAlphabet = "[0-9A-Za-z._-]+";
+
+  # A value in an error message: short, one line, also for what JSON lacks.
+  show = value:
+    if isFunction value then "a function"
+    else if isPath value then toString value
+    else if isAttrs value then
+      if value ? outPath then "a derivation"
+      else "a set with ${concatStringsSep ", " (attrNames value)}"
+    else if isList value then "a list"
+    else toJSON value;
+in
+rec {
+  inherit show;
+
+  string = { expects = "a string"; ok = isString; };
+  integer = { expects = "an integer"; ok = isInt; };
+  boolean = { expects = "true or false"; ok = isBool; };
+  path = { expects = "a path"; ok = isPath; };
+  function = { expects = "a function"; ok = isFunction; };
+  derivation = { expects = "a derivation"; ok = v: isAttrs v && v ? outPath; };
+  set = { expects = "a set"; ok = isAttrs; };
+
+  # Names and versions end in image names and tags; a tag takes no "+" and no "~".
+  word = {
+    expects = "letters, digits, \".\", \"_\" and \"-\" only, beginning with a letter or digit";
+    ok = v: isString v && match "[0-9A-Za-z]${"[0-9A-Za-z._-]*"}" v != null;
+  };
+  # Repository names are lower case: https://github.com/opencontainers/distribution-spec
+  name = {
+    expects = "lower-case letters and digits, separated by \".\", \"_\" or \"-\"";
+    ok = v: isString v && match "[a-z0-9]+([._-][a-z0-9]+)*" v != null;
+  };
+  sri = {
+    expects = "a hash like \"sha256-…\"";
+    ok = v: isString v && match "sha(256|512)-[0-9A-Za-z+/]+={0,2}" v != null;
+  };
+  digest = {
+    expects = "a digest like \"sha256:…\"";
+    ok = v: isString v && match "sha256:[0-9a-f]{64}" v != null;
+  };
+  mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
+  absolute = { expects = "an absolute path"; ok = v: isString v && match "/[^\n]*" v != null; };
+
+  port = { expects = "an integer from 1 to 65535"; ok = v: isInt v && v > 0 && v < 65536; };
+  natural = { expects = "an integer of at least 1"; ok = v: isInt v && v > 0; };
+
+  null' = { expects = "null"; ok = v: v == null; };
+  either = types: {
+    expects = concatStringsSep " or " (map (t: t.expects) types);
+    ok = v: builtins.any (t: t.ok v) types;
+  };
+  oneOf = values: {
+    expects = "one of ${concatStringsSep ", " values}";
+    ok = v: elem v values;
+  };
+  list = type: {
+    expects = "a list, each ${type.expects}";
+    ok = v: isList v && all type.ok v;
+  };
+
+  # check WHERE TYPE VALUE: the problems of a value, as lines. A struct (a set of
+  # fields) and a map name the attribute that is wrong.
+  check = where: type: value:
+    if type ? fields then checkStruct where type value
+    else if type ? each then checkMap where type value
+    else if type.ok value then [ ]
+    else [ "${where} is ${show value}, expected ${type.expects}" ];
+
+  checkStruct = where: type: value:
+    if !(isAttrs value) then [ "${where} is ${show value}, expected a set" ]
+    else
+      let
+        unknown = filter (n: !(type.fields ? ${n})) (attrNames value);
+        missing = filter (n: !(value ? ${n})) (type.required or [ ]);
+        known = filter (n: type.fields ? ${n}) (attrNames value);
+      in
+      map (n: "${where}: unknown attribute ${n}, expected one of ${concatStringsSep ", " (attrNames type.fields)}") unknown
+      ++ map (n: "${where}: ${n} is missing, expected ${type.fields.${n}.expects or "a set"}") missing
+      ++ builtins.concatMap (n: check "${where}: ${n}" type.fields.${n} value.${n}) known;
+
+  checkMap = where: type: value:
+    if !(isAttrs value) then [ "${where} is ${show value}, expected a set" ]
+    else
+      builtins.concatMap
+        (n:
+          if type ? names && !(type.names.ok n)
+          then [ "${where}: ${toJSON n} is no name, expected ${type.names.expects}" ]
+          else check "${where} ${n}" type.each value.${n})
+        (attrNames value);
+
+  struct = required: fields: { inherit required fields; };
+  map' = each: { inherit each; };
+  named = each: { inherit each; names = name; };
+}
