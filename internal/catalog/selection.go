@@ -1,0 +1,173 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Pattern selects images: a glob (* and ?) for each of app, component and
+// variant. Build one with ParseSelection.
+type Pattern struct{ App, Component, Variant string }
+
+func (p Pattern) String() string {
+	return strings.TrimSuffix(strings.TrimSuffix(p.App+"/"+p.Component+"/"+p.Variant, "/*"), "/*")
+}
+
+// ErrNothingSelected says that a command needs a selection and got none.
+var ErrNothingSelected = errors.New("nothing selected")
+
+// All selects every image.
+var All = []Pattern{{"*", "*", "*"}}
+
+var patternPart = regexp.MustCompile(`^[0-9A-Za-z._*?-]+$`)
+
+// ParseSelection reads selections as a user types them: docs, docs/backend,
+// docs/backend/lyon, globs in each part, and @group, whose members come from
+// groups.
+func ParseSelection(words []string, groups map[string][]string) ([]Pattern, error) {
+	if len(words) == 0 {
+		return nil, ErrNothingSelected
+	}
+	var patterns []Pattern
+	for _, word := range words {
+		if group, isGroup := strings.CutPrefix(word, "@"); isGroup {
+			members, known := groups[group]
+			if !known {
+				return nil, unknown("group", word, slices.Sorted(maps.Keys(groups)), "name groups in libre.yaml")
+			}
+			for _, member := range members {
+				pattern, err := parsePattern(member)
+				if err != nil {
+					return nil, fmt.Errorf("group @%s: %w", group, err)
+				}
+				patterns = append(patterns, pattern)
+			}
+			continue
+		}
+		pattern, err := parsePattern(word)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, pattern)
+	}
+	return patterns, nil
+}
+
+func parsePattern(word string) (Pattern, error) {
+	parts := strings.Split(strings.TrimSuffix(word, "/"), "/")
+	if len(parts) > 3 {
+		return Pattern{}, fmt.Errorf("selection %q has %d parts, expected app, app/component or app/component/variant", word, len(parts))
+	}
+	for _, part := range parts {
+		if !patternPart.MatchString(part) {
+			return Pattern{}, fmt.Errorf("selection %q, expected app, app/component or app/component/variant", word)
+		}
+	}
+	for len(parts) < 3 {
+		parts = append(parts, "*")
+	}
+	return Pattern{parts[0], parts[1], parts[2]}, nil
+}
+
+// Regexp is the POSIX extended regular expression of a glob, for a match of the
+// whole name; Nix's builtins.match takes the same.
+func Regexp(glob string) string {
+	return strings.NewReplacer(".", "[.]", "*", ".*", "?", ".").Replace(glob)
+}
+
+func matches(glob, name string) bool {
+	matched, _ := regexp.MatchString("^(?:"+Regexp(glob)+")$", name)
+	return matched
+}
+
+// Match tells whether the pattern selects an image.
+func (p Pattern) Match(id ID) bool {
+	return p.MatchApp(id.App) && matches(p.Component, id.Component) && matches(p.Variant, id.Variant)
+}
+
+// MatchApp tells whether the pattern selects any image of an app.
+func (p Pattern) MatchApp(name string) bool { return matches(p.App, name) }
+
+// Select gives the apps that any of the patterns names. A pattern that names
+// none of the apps is an error: a typing mistake must not select nothing.
+func Select(patterns []Pattern, names []string) ([]string, error) {
+	selected := map[string]bool{}
+	for _, pattern := range patterns {
+		found := false
+		for _, name := range names {
+			if pattern.MatchApp(name) {
+				selected[name], found = true, true
+			}
+		}
+		if !found {
+			return nil, unknown("app", pattern.App, names, "")
+		}
+	}
+	return slices.Sorted(maps.Keys(selected)), nil
+}
+
+// SelectImages gives the images of apps that any of the patterns selects, in
+// order. A pattern that selects none is an error which names what there is.
+func SelectImages(patterns []Pattern, apps map[string]App) ([]ID, error) {
+	ids := IDs(apps)
+	var selected []ID
+	for _, pattern := range patterns {
+		matched := slices.DeleteFunc(slices.Clone(ids), func(id ID) bool { return !pattern.Match(id) })
+		if len(matched) == 0 {
+			if err := explainNoMatch(pattern, apps); err != nil {
+				return nil, err
+			}
+		}
+		selected = append(selected, matched...)
+	}
+	slices.SortFunc(selected, ID.Compare)
+	return slices.Compact(selected), nil
+}
+
+// explainNoMatch finds the part of a pattern that fits none of the apps. It is
+// nil where no app of the pattern is among apps: their evaluation failed.
+func explainNoMatch(pattern Pattern, apps map[string]App) error {
+	components, variants := map[string]bool{}, map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(apps)) {
+		if !pattern.MatchApp(name) {
+			continue
+		}
+		for component := range apps[name].Components {
+			components[component] = true
+		}
+		for _, variant := range apps[name].Variants {
+			variants[variant] = true
+		}
+	}
+	if len(components) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(components))
+	if !slices.ContainsFunc(names, func(name string) bool { return matches(pattern.Component, name) }) {
+		return unknown("component", pattern.App+"/"+pattern.Component, names, "")
+	}
+	return unknown("variant", pattern.String(), slices.Sorted(maps.Keys(variants)), "")
+}
+
+// UnknownError is a selection that names something the catalogue lacks.
+type UnknownError struct {
+	What string   // app, component, variant or group
+	Name string   // as the user typed it
+	Have []string // what there is
+	Hint string   // what to do where there is nothing
+}
+
+func (e *UnknownError) Error() string {
+	if len(e.Have) == 0 {
+		return strings.TrimSuffix(fmt.Sprintf("no %s %s: %s", e.What, e.Name, e.Hint), ": ")
+	}
+	return fmt.Sprintf("no %s %s, there is: %s", e.What, e.Name, strings.Join(e.Have, ", "))
+}
+
+func unknown(what, name string, have []string, hint string) error {
+	return &UnknownError{what, name, have, hint}
+}

@@ -1,0 +1,159 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Format is part of every image key. It is raised when the bytes of an image
+// change for the same definition: the planner, tar, the codec, labels.
+const Format = 1
+
+// Spec is one image on one system, as evaluation gives it.
+type Spec struct {
+	Kind           string  `json:"kind"` // nix or containerfile
+	App            string  `json:"app"`
+	Component      string  `json:"component"`
+	Variant        string  `json:"variant"`
+	System         string  `json:"system"` // Nix system
+	Version        string  `json:"version"`
+	PackageVersion int     `json:"packageVersion"`
+	Config         Config  `json:"config"`
+	About          About   `json:"about"`
+	Skip           *string `json:"skip"`      // why there is no such image on this system
+	NeedsPkgs      bool    `json:"needsPkgs"` // the key cannot be known without the package set
+
+	// Nix images: the tree that becomes "/", and the owners of its paths.
+	Rootfs *Realisable      `json:"rootfs,omitempty"`
+	Owners map[string]Owner `json:"owners,omitempty"`
+
+	// Containerfile images.
+	Source   json.RawMessage    `json:"source,omitempty"` // identity: hash and changes
+	File     string             `json:"file,omitempty"`
+	Target   *string            `json:"target,omitempty"`
+	Context  string             `json:"context,omitempty"`
+	Args     map[string]*string `json:"args,omitempty"`     // nil: required, and not set
+	Contexts map[string]string  `json:"contexts,omitempty"` // name → store path
+	Bases    map[string]Base    `json:"bases,omitempty"`
+	Fetch    *Realisable        `json:"fetch,omitempty"` // the changed source; absent where pkgs is
+
+	// Debug images: the tools' tree, its programs in bin.
+	Tools *Realisable `json:"tools,omitempty"`
+}
+
+// Realisable is a store path and the derivation that makes it; Drv is nil for
+// what is in the store already.
+type Realisable struct {
+	Drv *string `json:"drv"`
+	Out string  `json:"out"`
+}
+
+// Config is the part of an image's configuration that a definition sets. For a
+// Containerfile image, what is absent stays as the Containerfile has it.
+type Config struct {
+	Entrypoint []string          `json:"entrypoint,omitempty"`
+	Command    []string          `json:"command,omitempty"`
+	Env        map[string]string `json:"env,omitempty"`
+	User       string            `json:"user,omitempty"` // UID or UID:GID
+	WorkingDir string            `json:"workingDir,omitempty"`
+	Ports      []int             `json:"ports,omitempty"` // TCP
+	Volumes    []string          `json:"volumes,omitempty"`
+	StopSignal string            `json:"stopSignal,omitempty"`
+}
+
+// About is what an image's labels and annotations say of it.
+type About struct {
+	Description string                     `json:"description"`
+	URL         string                     `json:"url"`
+	License     string                     `json:"license"`
+	Source      string                     `json:"source"`
+	Revision    string                     `json:"revision"`
+	Date        string                     `json:"date"` // YYYY-MM-DD
+	Needs       map[string]json.RawMessage `json:"needs"`
+	Migration   *Migration                 `json:"migration"`
+}
+
+// Owner is the mode (octal digits; nil keeps the default) and owner of a path.
+type Owner struct {
+	Mode *string `json:"mode"`
+	UID  int     `json:"uid"`
+	GID  int     `json:"gid"`
+}
+
+// Base is a base image of a Containerfile: a digest pin, or another image of the
+// catalogue.
+type Base struct {
+	Digest string `json:"digest,omitempty"`
+	Image  *Spec  `json:"image,omitempty"`
+}
+
+// ID names the image within its catalogue.
+func (s *Spec) ID() ID { return ID{s.App, s.Component, s.Variant} }
+
+// RefName is the image's name and tag without a registry:
+// app-component-variant:appver-pkgver.
+func (s *Spec) RefName() string { return s.ID().Name() + ":" + Tag(s.Version, s.PackageVersion) }
+
+// MissingArgs lists the required arguments that have no value, sorted.
+func (s *Spec) MissingArgs() []string {
+	var missing []string
+	for name, value := range s.Args {
+		if value == nil {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// Key is the image key on this system: a hash over all that the image is made
+// of, known before any build. Derivation paths stay out of it: they change with
+// a fetcher while the output does not. So does what only says how to build.
+func (s *Spec) Key() string {
+	content := *s
+	content.Skip, content.NeedsPkgs, content.Fetch = nil, false, nil
+	content.Rootfs, content.Tools = outOnly(s.Rootfs), outOnly(s.Tools)
+	content.Bases = nil
+	bases := map[string]string{}
+	for name, base := range s.Bases {
+		if base.Image != nil {
+			bases[name] = base.Image.Key()
+		} else {
+			bases[name] = base.Digest
+		}
+	}
+	return hashOf(struct {
+		Format int
+		Spec   Spec
+		Bases  map[string]string
+	}{Format, content, bases})
+}
+
+func outOnly(r *Realisable) *Realisable {
+	if r == nil {
+		return nil
+	}
+	return &Realisable{Out: r.Out}
+}
+
+// IndexKey is the key of an image over all its systems: of its OCI index.
+func IndexKey(specs []*Spec) string {
+	keys := map[string]string{}
+	for _, spec := range specs {
+		keys[spec.System] = spec.Key()
+	}
+	return hashOf(keys)
+}
+
+// hashOf hashes JSON, whose maps Go encodes in the order of their keys.
+func hashOf(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(fmt.Sprintf("encoding an image key: %v", err)) // only raw JSON that Nix did not write
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

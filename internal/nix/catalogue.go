@@ -1,0 +1,268 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/catalog"
+	nixcode "github.com/libresh/libre/nix"
+)
+
+// Catalogue is a catalogue's folder, ready to be evaluated.
+type Catalogue struct {
+	nix   *Nix
+	flake Flake
+}
+
+// Package sets: what `pkgs` is in a definition.
+const (
+	Nixpkgs         = "nixpkgs" // the catalogue's own, pinned in its flake.lock
+	HostPackageName = "host"    // made from what the machine has
+)
+
+// OpenCatalogue prepares a folder with a flake.nix. The catalogue's own nix/ is
+// used where it has one (libre's own), the embedded code elsewhere.
+func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catalogue, error) {
+	c := &Catalogue{nix: n, flake: Flake{Dir: dir}}
+	if _, err := os.Stat(filepath.Join(dir, "nix", "mkCatalogue.nix")); errors.Is(err, os.ErrNotExist) {
+		library, err := n.RememberFS(ctx, nixcode.Library(), nil)
+		if err != nil {
+			return nil, err
+		}
+		c.flake.Overrides = append(c.flake.Overrides, Override{"libre", library.FlakeRef()})
+	}
+	if packageSet == HostPackageName {
+		host, err := n.HostPackageSet(ctx, nixcode.HostPackages())
+		if err != nil {
+			return nil, err
+		}
+		c.flake.Overrides = append(c.flake.Overrides, Override{"nixpkgs", host.FlakeRef()})
+	}
+	return c, nil
+}
+
+// Request says what to evaluate.
+type Request struct {
+	Patterns []catalog.Pattern
+	Systems  []string // of the images; empty: no images, metadata only
+	KeysOnly bool     // do not wait for a network: keys may stay unknown
+
+	withoutPkgs bool // leave out of images what needs the package set
+}
+
+// Evaluation is what a catalogue says of the selected apps.
+type Evaluation struct {
+	Systems  []string               // that the catalogue names
+	Names    []string               // of all its apps
+	Apps     map[string]catalog.App // the selected ones
+	Images   []*catalog.Spec        // the selected ones, by system
+	Failures map[string]error       // apps that cannot be evaluated
+	PkgsErr  error                  // why the package set is not to be had: keys that need it are unknown
+}
+
+// raw is the JSON of one evaluation.
+type raw struct {
+	Schema  int                    `json:"schema"`
+	Systems []string               `json:"systems"`
+	Names   []string               `json:"names"`
+	Apps    map[string]catalog.App `json:"apps"`
+	Images  []*catalog.Spec        `json:"images"`
+}
+
+// Evaluate evaluates all that is requested in one nix process. Where that fails,
+// the apps are evaluated one by one, so that a broken app fails alone; where the
+// package set cannot be had and only keys are wanted, what needs it is left out.
+func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation, error) {
+	result, err := c.evaluate(ctx, request)
+	if err == nil {
+		return c.finish(request, result, nil)
+	}
+	var failure *Error
+	if !errors.As(err, &failure) {
+		return nil, err
+	}
+	if strings.Contains(failure.Message, "does not provide attribute") {
+		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
+	}
+	if !failure.Fetch || len(request.Systems) == 0 {
+		return c.oneByOne(ctx, request, err)
+	}
+	if !request.KeysOnly {
+		return nil, fmt.Errorf("nixpkgs is not available: %s; with --package-set host, this machine's own Go and busybox are used", failure.Message)
+	}
+	request.withoutPkgs = true
+	var evaluation *Evaluation
+	if result, err = c.evaluate(ctx, request); err == nil {
+		evaluation, err = c.finish(request, result, nil)
+	} else {
+		evaluation, err = c.oneByOne(ctx, request, err)
+	}
+	if err == nil {
+		evaluation.PkgsErr = errors.New("nixpkgs not available")
+	}
+	return evaluation, err
+}
+
+// evaluate runs nix once.
+func (c *Catalogue) evaluate(ctx context.Context, request Request) (*raw, error) {
+	flake := c.flake
+	flake.Offline = request.KeysOnly
+	var result raw
+	if err := c.nix.Eval(ctx, flake, "libre", expression(request), &result); err != nil {
+		return nil, err
+	}
+	if result.Schema != catalog.Schema {
+		return nil, schemaError(result.Schema)
+	}
+	return &result, nil
+}
+
+// oneByOne evaluates the selected apps each in its own process. whole is the
+// error of evaluating them together.
+func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) (*Evaluation, error) {
+	all, err := c.evaluate(ctx, Request{})
+	if err != nil {
+		return nil, whole
+	}
+	names, err := catalog.Select(request.Patterns, all.Names)
+	if err != nil {
+		return nil, c.hintUntracked(err)
+	}
+	all.Apps = map[string]catalog.App{}
+	failures := map[string]error{}
+	var lock sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(2)
+	for _, name := range names {
+		group.Go(func() error {
+			single := request
+			single.Patterns = nil
+			for _, pattern := range request.Patterns {
+				if pattern.MatchApp(name) {
+					single.Patterns = append(single.Patterns, catalog.Pattern{App: name, Component: pattern.Component, Variant: pattern.Variant})
+				}
+			}
+			result, err := c.evaluate(ctx, single)
+			lock.Lock()
+			defer lock.Unlock()
+			var failure *Error
+			switch {
+			case errors.As(err, &failure):
+				failures[name] = errors.New(failure.Message)
+			case err != nil:
+				return err
+			default:
+				all.Apps[name] = result.Apps[name]
+				all.Images = append(all.Images, result.Images...)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return c.finish(request, all, failures)
+}
+
+// finish checks what the evaluation gave as a whole.
+func (c *Catalogue) finish(request Request, from *raw, failures map[string]error) (*Evaluation, error) {
+	if _, err := catalog.Select(request.Patterns, from.Names); err != nil {
+		return nil, c.hintUntracked(err)
+	}
+	if _, err := catalog.SelectImages(request.Patterns, from.Apps); err != nil {
+		return nil, err
+	}
+	if err := catalog.CheckNames(from.Apps); err != nil {
+		return nil, err
+	}
+	for _, system := range request.Systems {
+		if !slices.Contains(from.Systems, system) {
+			return nil, fmt.Errorf("the catalogue is for %s, not for %s: add it to systems in flake.nix", strings.Join(from.Systems, ", "), system)
+		}
+	}
+	for _, app := range from.Apps {
+		for _, position := range app.Positions {
+			if position != nil {
+				position.File = sourcePath.ReplaceAllString(position.File, "")
+			}
+		}
+	}
+	slices.SortFunc(from.Images, func(a, b *catalog.Spec) int {
+		return slices.Compare([]string{a.RefName(), a.System}, []string{b.RefName(), b.System})
+	})
+	return &Evaluation{
+		Systems: from.Systems, Names: from.Names, Apps: from.Apps, Images: from.Images,
+		Failures: failures,
+	}, nil
+}
+
+// hintUntracked adds to the error on an unknown app that git does not track it:
+// Nix sees only what git tracks.
+func (c *Catalogue) hintUntracked(err error) error {
+	var unknown *catalog.UnknownError
+	if errors.As(err, &unknown) && slices.Contains(UntrackedApps(c.flake.Dir), unknown.Name) {
+		return fmt.Errorf("no app %s: git does not track apps/%s, type: git add apps/%s", unknown.Name, unknown.Name, unknown.Name)
+	}
+	return err
+}
+
+func schemaError(schema int) error {
+	if schema > catalog.Schema {
+		return fmt.Errorf("the catalogue has schema %d, this libre reads %d: update libre", schema, catalog.Schema)
+	}
+	return fmt.Errorf("the catalogue has schema %d, this libre reads %d: update the catalogue's libre input", schema, catalog.Schema)
+}
+
+// expression is the Nix function that selects the request's part of the output
+// `libre`. Names and patterns have an alphabet that needs no escaping, and are
+// quoted all the same.
+func expression(request Request) string {
+	var patterns, systems []string
+	for _, p := range request.Patterns {
+		patterns = append(patterns, fmt.Sprintf("{ app = %s; component = %s; variant = %s; }",
+			Quote(catalog.Regexp(p.App)), Quote(catalog.Regexp(p.Component)), Quote(catalog.Regexp(p.Variant))))
+	}
+	prune := "spec: spec"
+	if request.withoutPkgs {
+		prune = pruneNix
+	}
+	for _, system := range request.Systems {
+		systems = append(systems, Quote(system))
+	}
+	return fmt.Sprintf(expressionNix, strings.Join(patterns, " "), strings.Join(systems, " "), prune)
+}
+
+const expressionNix = `libre: let
+  inherit (builtins) any attrNames concatMap elem filter listToAttrs map match;
+  patterns = [ %s ];
+  systems = filter (s: elem s libre.systems) [ %s ];
+  fits = glob: name: match glob name != null;
+  names = attrNames libre.apps;
+  chosen = filter (n: any (p: fits p.app n) patterns) names;
+  selected = a: c: v: any (p: fits p.app a && fits p.component c && fits p.variant v) patterns;
+  prune = %s;
+  imagesOf = system: concatMap (a: concatMap (c: concatMap
+    (v: if selected a c v then [ (prune libre.images.${system}.${a}.${c}.${v}) ] else [ ])
+    libre.apps.${a}.variants) (attrNames libre.apps.${a}.components)) chosen;
+in if libre.schema != 1 then { inherit (libre) schema; } else {
+  inherit (libre) schema systems;
+  inherit names;
+  apps = listToAttrs (map (name: { inherit name; value = libre.apps.${name}; }) chosen);
+  images = concatMap imagesOf systems;
+}`
+
+// pruneNix leaves out of a spec what forces pkgs.
+const pruneNix = `spec: let
+  without = spec: removeAttrs spec ([ "fetch" ] ++ (if spec.needsPkgs then [ "rootfs" "owners" "tools" "skip" ] else [ ]))
+    // (if spec ? bases then {
+      bases = builtins.mapAttrs (_: b: if b ? image then { image = without b.image; } else b) spec.bases;
+    } else { });
+in without spec`

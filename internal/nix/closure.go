@@ -1,0 +1,94 @@
+package nix
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// PathInfo is what the Nix store knows of one store path.
+type PathInfo struct {
+	Path       string   // absolute: /nix/store/HASH-NAME
+	NarHash    string   // sha256:BASE16
+	NarSize    int64    // bytes of the path's NAR serialisation
+	References []string // absolute store paths, sorted, the path itself left out
+}
+
+// Store is a set of store paths that is closed under references.
+type Store map[string]PathInfo
+
+// ReadStore reads all that the given valid store paths need at run time. Both
+// commands print the same text in every version of Nix.
+func (n *Nix) ReadStore(ctx context.Context, paths []string) (Store, error) {
+	doing := "reading the closure of " + strings.Join(paths, " ")
+	if len(paths) == 0 {
+		return Store{}, nil
+	}
+	out, err := n.run(ctx, doing, "nix-store", append([]string{"--query", "--requisites"}, paths...)...)
+	if err != nil {
+		return nil, err
+	}
+	out, err = n.run(ctx, doing, "nix-store", append([]string{"--dump-db"}, strings.Fields(string(out))...)...)
+	if err != nil {
+		return nil, err
+	}
+	return parseDump(out)
+}
+
+// parseDump reads what `nix-store --dump-db` prints: for each path its name, NAR
+// hash, NAR size, deriver (may be empty), number of references, references.
+func parseDump(dump []byte) (Store, error) {
+	store := Store{}
+	lines := bufio.NewScanner(bytes.NewReader(dump))
+	next := func() string {
+		lines.Scan()
+		return lines.Text()
+	}
+	for lines.Scan() {
+		info := PathInfo{Path: lines.Text(), NarHash: "sha256:" + next()}
+		size, err := strconv.ParseInt(next(), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("reading nix's database: size of %s: %w", info.Path, err)
+		}
+		info.NarSize = size
+		next() // deriver
+		count, err := strconv.Atoi(next())
+		if err != nil {
+			return nil, fmt.Errorf("reading nix's database: references of %s: %w", info.Path, err)
+		}
+		for range count {
+			if reference := next(); reference != info.Path {
+				info.References = append(info.References, reference)
+			}
+		}
+		slices.Sort(info.References)
+		store[info.Path] = info
+	}
+	return store, lines.Err()
+}
+
+// Closure gives the paths that root needs at run time, itself included, sorted.
+func (s Store) Closure(root string) []PathInfo {
+	seen := map[string]bool{}
+	var visit func(path string)
+	visit = func(path string) {
+		if seen[path] {
+			return
+		}
+		seen[path] = true
+		for _, reference := range s[path].References {
+			visit(reference)
+		}
+	}
+	visit(root)
+	var closure []PathInfo
+	for path := range seen {
+		closure = append(closure, s[path])
+	}
+	slices.SortFunc(closure, func(a, b PathInfo) int { return strings.Compare(a.Path, b.Path) })
+	return closure
+}

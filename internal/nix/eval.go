@@ -1,0 +1,48 @@
+package nix
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Override replaces a flake input for one evaluation; Input may be a path such
+// as "libre/nixpkgs".
+type Override struct{ Input, Ref string }
+
+// Flake is a flake in a folder, with the inputs that this run replaces.
+type Flake struct {
+	Dir       string
+	Overrides []Override
+	Offline   bool // do not wait for a network that may come back
+}
+
+// Eval applies a Nix function to a flake output and decodes the JSON that comes
+// out into result. It instantiates derivations: their files are in the store
+// afterwards. The lock file is never written.
+func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, result any) error {
+	args := []string{"eval", "--json", ".#" + output, "--apply", apply, "--no-write-lock-file"}
+	for _, override := range flake.Overrides {
+		args = append(args, "--override-input", override.Input, override.Ref)
+	}
+	if flake.Offline {
+		args = append(args, "--option", "download-attempts", "1", "--option", "connect-timeout", "5")
+	}
+	cmd := n.command(ctx, "nix", args...)
+	cmd.Dir = flake.Dir
+	var out, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); err != nil {
+		return n.failure(ctx, "evaluating "+flake.Dir, err, log.String())
+	}
+	if err := json.Unmarshal([]byte(out.String()), result); err != nil {
+		return fmt.Errorf("evaluating %s: reading what nix printed: %w", flake.Dir, err)
+	}
+	return nil
+}
+
+// Quote writes a Nix string literal.
+func Quote(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`).Replace(text) + `"`
+}

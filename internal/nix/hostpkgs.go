@@ -1,0 +1,228 @@
+package nix
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// HostParts are the parts of this machine that the host package set is made of.
+type HostParts struct {
+	System  string // of the machine, such as x86_64-linux
+	GoRoot  string // folder of a self-contained Go toolchain
+	GoVer   string // such as 1.26.8
+	Busybox string // a static busybox
+	BoxVer  string
+	CACerts string // file with the CA certificates
+}
+
+// MachineSystem is the Nix system of this machine.
+func MachineSystem() (string, error) {
+	cpu, known := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
+	if !known || runtime.GOOS != "linux" {
+		return "", fmt.Errorf("no Nix system for %s/%s: libre builds on Linux, x86_64 or aarch64", runtime.GOOS, runtime.GOARCH)
+	}
+	return cpu + "-linux", nil
+}
+
+// FindHostParts looks for the parts. An error names the missing one and what
+// installs it.
+func FindHostParts(ctx context.Context) (HostParts, error) {
+	var parts HostParts
+	var err error
+	if parts.System, err = MachineSystem(); err != nil {
+		return parts, err
+	}
+	goEnv := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION")
+	goEnv.Env, goEnv.Dir = append(os.Environ(), "GOTOOLCHAIN=local"), "/"
+	out, err := goEnv.Output()
+	if err != nil {
+		return parts, fmt.Errorf("host package set: no Go toolchain: install Go from https://go.dev/dl")
+	}
+	root, version, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	parts.GoRoot, parts.GoVer = root, strings.TrimPrefix(strings.Fields(version)[0], "go")
+	for _, needed := range []string{"bin/go", "pkg/tool", "src/fmt", "VERSION"} {
+		if _, err := os.Stat(filepath.Join(root, needed)); err != nil {
+			return parts, fmt.Errorf("host package set: %s is no self-contained Go toolchain (no %s): install Go from https://go.dev/dl", root, needed)
+		}
+	}
+	if parts.Busybox, parts.BoxVer, err = findBusybox(ctx); err != nil {
+		return parts, err
+	}
+	for _, file := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"} {
+		if _, err := os.Stat(file); err == nil {
+			parts.CACerts = file
+			return parts, nil
+		}
+	}
+	return parts, fmt.Errorf("host package set: no CA certificates: apt-get install ca-certificates")
+}
+
+func findBusybox(ctx context.Context) (path, version string, err error) {
+	missing := fmt.Errorf("host package set: no static busybox: apt-get install busybox-static")
+	if path, err = exec.LookPath("busybox"); err != nil {
+		return "", "", missing
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", "", missing
+	}
+	if static, err := isStatic(path); err != nil || !static {
+		return "", "", missing
+	}
+	// "BusyBox v1.35.0 (Debian …) multi-call binary."
+	out, _ := exec.CommandContext(ctx, path, "--help").CombinedOutput()
+	words := strings.Fields(string(out))
+	if len(words) < 2 || !strings.HasPrefix(words[1], "v") {
+		return "", "", missing
+	}
+	return path, strings.TrimPrefix(words[1], "v"), nil
+}
+
+// HostPackageSet puts the parts and the package set's Nix code (a folder with a
+// flake) into the store and gives the source that stands in for nixpkgs.
+func (n *Nix) HostPackageSet(ctx context.Context, code fs.FS) (StoreSource, error) {
+	parts, err := FindHostParts(ctx)
+	if err != nil {
+		return StoreSource{}, err
+	}
+	type part struct {
+		StoreSource
+		Version string `json:"version"`
+	}
+	host := struct {
+		System  string `json:"system"`
+		Go      part   `json:"go"`
+		Busybox part   `json:"busybox"`
+		CACert  part   `json:"cacert"`
+	}{System: parts.System}
+
+	if host.Go.StoreSource, err = n.Remember(ctx, "go "+stamp(filepath.Join(parts.GoRoot, "VERSION"))+stamp(filepath.Join(parts.GoRoot, "bin/go")),
+		func() (string, func(), error) { return parts.GoRoot, func() {}, nil }); err != nil {
+		return StoreSource{}, err
+	}
+	if host.Busybox.StoreSource, err = n.rememberFile(ctx, parts.Busybox, "busybox"); err != nil {
+		return StoreSource{}, err
+	}
+	if host.CACert.StoreSource, err = n.rememberFile(ctx, parts.CACerts, "ca-certificates.crt"); err != nil {
+		return StoreSource{}, err
+	}
+	certificates, err := hashFile(parts.CACerts)
+	if err != nil {
+		return StoreSource{}, err
+	}
+	host.Go.Version, host.Busybox.Version, host.CACert.Version = parts.GoVer, parts.BoxVer, certificates[:12]
+
+	text, err := json.Marshal(host)
+	if err != nil {
+		return StoreSource{}, err
+	}
+	return n.RememberFS(ctx, code, map[string][]byte{"host.json": text})
+}
+
+// RememberFS puts a tree of files, and extra ones laid over it, into the store.
+func (n *Nix) RememberFS(ctx context.Context, code fs.FS, extra map[string][]byte) (StoreSource, error) {
+	key, err := hashFS(code)
+	if err != nil {
+		return StoreSource{}, err
+	}
+	for name, content := range extra {
+		key += fmt.Sprintf(" %s %x", name, sha256.Sum256(content))
+	}
+	return n.Remember(ctx, key, func() (string, func(), error) {
+		dir, err := os.MkdirTemp("", "libre-code-")
+		if err != nil {
+			return "", nil, err
+		}
+		done := func() { os.RemoveAll(dir) }
+		tree := filepath.Join(dir, "tree")
+		if err := os.CopyFS(tree, code); err != nil {
+			done()
+			return "", nil, err
+		}
+		for name, content := range extra {
+			if err := os.WriteFile(filepath.Join(tree, name), content, 0o644); err != nil {
+				done()
+				return "", nil, err
+			}
+		}
+		return tree, done, nil
+	})
+}
+
+// rememberFile puts one file, under a name of its own in a folder, into the store.
+func (n *Nix) rememberFile(ctx context.Context, path, name string) (StoreSource, error) {
+	return n.Remember(ctx, name+" "+stamp(path), func() (string, func(), error) {
+		dir, err := os.MkdirTemp("", "libre-part-")
+		if err != nil {
+			return "", nil, err
+		}
+		info, err := os.Stat(path)
+		if err == nil {
+			err = copyFile(filepath.Join(dir, name), path, info.Mode().Perm())
+		}
+		return dir, func() { os.RemoveAll(dir) }, err
+	})
+}
+
+// stamp identifies the present content of a file without reading it.
+func stamp(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return path
+	}
+	return fmt.Sprintf("%s %d %d;", path, info.Size(), info.ModTime().UnixNano())
+}
+
+func hashFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+func hashFS(code fs.FS) (string, error) {
+	hash := sha256.New()
+	err := fs.WalkDir(code, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(code, path)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(hash, "%s %d\n%s", path, len(content), content)
+		return err
+	})
+	return hex.EncodeToString(hash.Sum(nil)), err
+}
+
+// isStatic tells whether an ELF program needs no dynamic loader.
+func isStatic(path string) (bool, error) {
+	file, err := elf.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	for _, program := range file.Progs {
+		if program.Type == elf.PT_INTERP {
+			return false, nil
+		}
+	}
+	return true, nil
+}

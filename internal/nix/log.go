@@ -1,0 +1,348 @@
+package nix
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// LogKind says what a [LogEvent] is about.
+type LogKind int
+
+const (
+	LogMessage      LogKind = iota // Level, Text; Drv where an error names a derivation
+	LogBuildStarted                // Drv
+	LogBuildStopped                // Drv; it may have failed, see LogBuildFailed
+	LogBuildLine                   // Drv, Text: one line of the builder's output
+	LogBuildPhase                  // Drv, Text: the name of the phase, e.g. buildPhase
+	LogBuildFailed                 // Drv, Text: it failed itself, not one of its dependencies
+	LogBuilds                      // Progress: derivations
+	LogCopies                      // Progress: store paths copied or downloaded
+	LogDownloads                   // Progress: bytes, compressed
+)
+
+// LogLevel is the verbosity of a message, Nix's own numbers.
+type LogLevel int
+
+const (
+	LogError LogLevel = iota
+	LogWarning
+	LogNotice
+	LogInfo // what Nix prints by default
+	LogTalkative
+	LogChatty
+	LogDebug
+	LogVomit
+)
+
+// LogProgress counts what a whole Nix process has done so far. Expected counts
+// grow and shrink while Nix finds out what there is to do.
+type LogProgress struct {
+	Done, Expected, Running, Failed int64
+}
+
+// LogEvent is what one line of Nix's log says. Text is valid UTF-8 without
+// escape sequences and control characters, except newlines and tabs.
+type LogEvent struct {
+	Kind     LogKind
+	Drv      string // absolute path of the derivation, "" where Nix does not tell
+	Level    LogLevel
+	Text     string
+	Progress LogProgress
+}
+
+// Activity and result types, from Nix's src/libutil/logging.hh. They have been
+// the same since Nix 2.0 and are the same in Lix; later versions only add some.
+const (
+	actFileTransfer  = 101
+	actCopyPaths     = 103
+	actBuilds        = 104
+	actBuild         = 105
+	actPostBuildHook = 110
+
+	resBuildLogLine     = 101
+	resSetPhase         = 104
+	resProgress         = 105
+	resSetExpected      = 106
+	resPostBuildLogLine = 107
+)
+
+// A LogParser reads the stderr of one Nix process that runs with
+// --log-format internal-json. The zero value is ready. It is not safe for use
+// by several goroutines at once.
+type LogParser struct {
+	activities map[uint64]*activity
+	totals     map[int]*total
+}
+
+// An activity is what Nix has announced with "start" and not yet ended.
+type activity struct {
+	kind     int
+	drv      string        // of actBuild, actPostBuildHook
+	progress LogProgress   // its last resProgress
+	expected map[int]int64 // its last resSetExpected, by kind of activity
+}
+
+// A total sums the progress of all activities of one kind, as Nix's own
+// progress bar does (src/libmain/progress-bar.cc).
+type total struct {
+	sum      LogProgress // of all activities; Done, Expected and Failed of ended ones stay
+	expected int64       // announced by resSetExpected
+	reported LogProgress
+}
+
+func (t *total) progress() LogProgress {
+	p := t.sum
+	p.Expected = max(p.Expected, t.expected)
+	return p
+}
+
+// logLine has the fields of all actions. Fields' elements are strings and
+// integers, and objects in later versions of Nix.
+type logLine struct {
+	Action string            `json:"action"`
+	ID     uint64            `json:"id"`
+	Level  LogLevel          `json:"level"`
+	Type   int               `json:"type"`
+	Text   string            `json:"text"`
+	Msg    string            `json:"msg"`
+	Fields []json.RawMessage `json:"fields"`
+}
+
+// Line reads one line of stderr, with or without its line end. It reports
+// false for a line that says nothing of interest. A line that is not part of
+// the JSON log (of a child that writes to the same stderr, or of Nix before its
+// logger is set up) is a message.
+func (p *LogParser) Line(line []byte) (LogEvent, bool) {
+	text, isLog := bytes.CutPrefix(line, []byte("@nix "))
+	if !isLog {
+		return message(LogInfo, string(line))
+	}
+	var l logLine
+	err := json.Unmarshal(text, &l)
+	// A field of another type than expected is left at its zero value and the
+	// others are decoded: a new shape in one place must not cost the rest.
+	var typeErr *json.UnmarshalTypeError
+	if err != nil && !errors.As(err, &typeErr) {
+		return message(LogInfo, string(line))
+	}
+	switch l.Action {
+	case "msg":
+		return message(l.Level, l.Msg)
+	case "start":
+		return p.start(l)
+	case "stop":
+		return p.stop(l)
+	case "result":
+		return p.result(l)
+	}
+	return LogEvent{}, false
+}
+
+func (p *LogParser) start(l logLine) (LogEvent, bool) {
+	a := &activity{kind: l.Type}
+	if a.kind == actBuild || a.kind == actPostBuildHook {
+		a.drv = cleanLog(l.stringField(0))
+	}
+	if p.activities == nil {
+		p.activities = map[uint64]*activity{}
+	}
+	p.activities[l.ID] = a
+	return LogEvent{Kind: LogBuildStarted, Drv: a.drv}, a.kind == actBuild
+}
+
+func (p *LogParser) stop(l logLine) (LogEvent, bool) {
+	a := p.activities[l.ID]
+	if a == nil {
+		return LogEvent{}, false
+	}
+	delete(p.activities, l.ID)
+	for kind, n := range a.expected {
+		p.total(kind).expected -= n
+	}
+	// What it has done stays in the sum; what it still expected is off.
+	t := p.total(a.kind)
+	t.sum.Expected += a.progress.Done - a.progress.Expected
+	t.sum.Running -= a.progress.Running
+	return LogEvent{Kind: LogBuildStopped, Drv: a.drv}, a.kind == actBuild
+}
+
+func (p *LogParser) result(l logLine) (LogEvent, bool) {
+	a := p.activities[l.ID]
+	if a == nil {
+		a = &activity{} // a result of an activity that began before we listened
+	}
+	switch l.Type {
+	case resBuildLogLine, resPostBuildLogLine:
+		return LogEvent{Kind: LogBuildLine, Drv: a.drv, Level: LogInfo, Text: cleanLog(l.stringField(0))}, true
+	case resSetPhase:
+		return LogEvent{Kind: LogBuildPhase, Drv: a.drv, Level: LogInfo, Text: cleanLog(l.stringField(0))}, true
+	case resProgress:
+		now := LogProgress{Done: l.intField(0), Expected: l.intField(1), Running: l.intField(2), Failed: l.intField(3)}
+		t := p.total(a.kind)
+		t.sum.Done += now.Done - a.progress.Done
+		t.sum.Expected += now.Expected - a.progress.Expected
+		t.sum.Running += now.Running - a.progress.Running
+		t.sum.Failed += now.Failed - a.progress.Failed
+		a.progress = now
+		return p.report(a.kind)
+	case resSetExpected:
+		kind, n := int(l.intField(0)), l.intField(1)
+		if a.expected == nil {
+			a.expected = map[int]int64{}
+		}
+		p.total(kind).expected += n - a.expected[kind]
+		a.expected[kind] = n
+		return p.report(kind)
+	}
+	return LogEvent{}, false
+}
+
+func (p *LogParser) total(kind int) *total {
+	t := p.totals[kind]
+	if t == nil {
+		if p.totals == nil {
+			p.totals = map[int]*total{}
+		}
+		t = &total{}
+		p.totals[kind] = t
+	}
+	return t
+}
+
+// report gives the total of a kind of activity when it has changed: Nix repeats
+// its counters many times a second.
+func (p *LogParser) report(kind int) (LogEvent, bool) {
+	var k LogKind
+	switch kind {
+	case actBuilds:
+		k = LogBuilds
+	case actCopyPaths:
+		k = LogCopies
+	case actFileTransfer:
+		k = LogDownloads
+	default:
+		return LogEvent{}, false
+	}
+	t := p.total(kind)
+	now := t.progress()
+	if now == t.reported {
+		return LogEvent{}, false
+	}
+	t.reported = now
+	return LogEvent{Kind: k, Level: LogInfo, Progress: now}, true
+}
+
+func (l logLine) stringField(i int) string {
+	var s string
+	if i < len(l.Fields) {
+		_ = json.Unmarshal(l.Fields[i], &s) // another type reads as ""
+	}
+	return s
+}
+
+func (l logLine) intField(i int) int64 {
+	var n int64
+	if i < len(l.Fields) {
+		_ = json.Unmarshal(l.Fields[i], &n) // another type reads as 0
+	}
+	return n
+}
+
+var (
+	// Both prefixes together are of an error that Nix has turned into a warning.
+	levelPrefix = regexp.MustCompile(`^(error|warning):\s+(?:error:\s+)?`)
+	// Later versions put the error of a build into one of the whole request.
+	requestPrefix = regexp.MustCompile(`^build of '[^'\n]+' failed: (?:error: )?`)
+
+	// Of Nix 2.4 to 2.29, Nix 2.30 and later, and of a missing platform or feature.
+	ownFailures = []*regexp.Regexp{
+		regexp.MustCompile(`^builder for '(/[^'\n]+\.drv)' failed`),
+		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.`),
+		regexp.MustCompile(`^hash mismatch in fixed-output derivation '(/[^'\n]+\.drv)'`),
+		regexp.MustCompile(`^a '[^'\n]*' with features \{[^}\n]*\} is required to build '(/[^'\n]+\.drv)'`),
+	}
+	dependencyFailures = []*regexp.Regexp{
+		regexp.MustCompile(`^\d+ dependenc(?:y|ies) of derivation '(/[^'\n]+\.drv)' failed to build`),
+		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.\s+Reason: \d+ dependenc(?:y|ies) failed`),
+	}
+)
+
+// message makes an event of a message. Its level is corrected by its text: Nix
+// writes some warnings with the level of errors, and some of its output before
+// the logger is there.
+func message(level LogLevel, text string) (LogEvent, bool) {
+	text = strings.TrimSpace(cleanLog(text))
+	if m := levelPrefix.FindStringSubmatch(text); m != nil {
+		text = text[len(m[0]):]
+		switch {
+		case m[1] == "warning":
+			level = LogWarning
+		case level > LogWarning:
+			level = LogError
+		}
+	}
+	e := LogEvent{Kind: LogMessage, Level: level, Text: text}
+	if level == LogError {
+		reason := strings.TrimPrefix(text, requestPrefix.FindString(text))
+		if e.Drv = firstGroup(dependencyFailures, reason); e.Drv == "" {
+			if e.Drv = firstGroup(ownFailures, reason); e.Drv != "" {
+				e.Kind = LogBuildFailed
+			}
+		}
+	}
+	return e, text != ""
+}
+
+func firstGroup(patterns []*regexp.Regexp, s string) string {
+	for _, p := range patterns {
+		if m := p.FindStringSubmatch(s); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// HashMismatch reads the error of a fixed-output derivation whose output has
+// another hash than its definition says: the derivation's path, the hash that
+// was wanted and the one that was got, as Nix writes them (SRI: sha256-BASE64=).
+// It understands Nix 2.4 to 2.35 and Lix, with or without colours, on its own
+// or as part of a longer output; of several mismatches it gives the first.
+func HashMismatch(text string) (drv, wanted, got string, ok bool) {
+	for line := range strings.Lines(cleanLog(text)) {
+		line = strings.TrimSpace(line)
+		if _, rest, found := strings.Cut(line, "hash mismatch in fixed-output derivation '"); found {
+			drv, _, _ = strings.Cut(rest, "'")
+			wanted, got = "", ""
+			continue
+		}
+		if drv == "" {
+			continue
+		}
+		// Lix has "likely URL:" before, "expected path:" and "got path:" after.
+		if v, found := strings.CutPrefix(line, "specified:"); found {
+			wanted = strings.TrimSpace(v)
+		} else if v, found := strings.CutPrefix(line, "got:"); found {
+			got = strings.TrimSpace(v)
+		}
+		if wanted != "" && got != "" {
+			return drv, wanted, got, true
+		}
+	}
+	return "", "", "", false
+}
+
+// An escape sequence: CSI, OSC up to its terminator, or ESC and one more byte.
+var escapeSequence = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[^\[\]\n])?`)
+
+func cleanLog(s string) string {
+	s = escapeSequence.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,213 @@
+// Package nix runs nix: it evaluates catalogues, realises derivations, reads
+// closures from the store and puts sources into it. Nix 2.8 to 2.34 and Lix are
+// understood by the shape of what they print, never by their version.
+package nix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Nix is the nix of this machine.
+type Nix struct {
+	Options  []string // passed to every command, such as --builders SPEC
+	CacheDir string   // remembers what was put into the store
+	LogDir   string   // whole outputs of failed builds
+}
+
+// ErrMissing says that there is no nix.
+var ErrMissing = errors.New("nix is not installed: apt-get install nix-bin, or see https://nixos.org/download")
+
+// Error is a nix command that ended badly.
+type Error struct {
+	Doing   string // what was being done
+	Message string // Nix's own error, one line, without terminal escapes
+	Fetch   bool   // something could not be downloaded
+}
+
+func (e *Error) Error() string { return e.Doing + ": " + e.Message }
+
+// command prepares a nix program. Options and features are passed on the command
+// line, so that no setting of the machine is needed.
+func (n *Nix) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	flags := []string{"--option", "warn-dirty", "false"}
+	if program == "nix" {
+		flags = append(flags, "--extra-experimental-features", "nix-command flakes")
+	}
+	if os.Geteuid() == 0 {
+		if _, err := user.LookupGroup("nixbld"); err != nil {
+			// Debian's nix-bin has no build users; builds run as root in the sandbox.
+			flags = append(flags, "--option", "build-users-group", "")
+		}
+	}
+	// nix-store wants its operation first; nix takes flags anywhere.
+	cmd := exec.CommandContext(ctx, program, append(append(args, flags...), n.Options...)...)
+	// A group of its own: Ctrl-C reaches nix once, through Cancel, and nix ends its builders.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// run runs a command and gives its standard output; doing is what it does, for
+// errors.
+func (n *Nix) run(ctx context.Context, doing, program string, args ...string) ([]byte, error) {
+	cmd := n.command(ctx, program, args...)
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); err != nil {
+		return nil, n.failure(ctx, doing, err, log.String())
+	}
+	return out.Bytes(), nil
+}
+
+// failure explains why a command ended badly.
+func (n *Nix) failure(ctx context.Context, doing string, err error, log string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return ErrMissing
+	}
+	message := lastError(log)
+	if message == "" {
+		message = err.Error()
+	}
+	return &Error{Doing: doing, Message: message, Fetch: fetchError.MatchString(message)}
+}
+
+var (
+	fetchError = regexp.MustCompile(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
+	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
+	placeLine  = regexp.MustCompile(`^\s*at (/\S+):(\d+):(\d+):?$`)
+	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/`)
+)
+
+// lastError finds Nix's own error in its output: newer ones print a trace first
+// and the error last. The place is kept where it is in a catalogue's file and
+// the message does not come from a throw, whose place would be libre's own code.
+func lastError(log string) string {
+	lines := strings.Split(cleanLog(log), "\n")
+	message, place := "", ""
+	for i, line := range lines {
+		found := errorLine.FindStringSubmatch(line)
+		if found == nil || strings.TrimSpace(found[1]) == "" {
+			continue
+		}
+		message, place = strings.TrimSpace(found[1]), ""
+		for _, next := range lines[i+1:] {
+			if errorLine.MatchString(next) {
+				break
+			}
+			if at := placeLine.FindStringSubmatch(next); at != nil {
+				place = strings.Join(at[1:], ":")
+				break
+			}
+		}
+	}
+	if place != "" && strings.Contains(place, "/apps/") {
+		message = place + ": " + message
+	}
+	return sourcePath.ReplaceAllString(message, "")
+}
+
+// Version is what `nix --version` prints, such as "nix (Nix) 2.8.0".
+func (n *Nix) Version(ctx context.Context) (string, error) {
+	out, err := n.run(ctx, "asking nix for its version", "nix", "--version")
+	return strings.TrimSpace(string(out)), err
+}
+
+// Setting is the value of a Nix setting, as `nix show-config` has it.
+func (n *Nix) Setting(ctx context.Context, name string) (string, error) {
+	out, err := n.run(ctx, "reading nix's settings", "nix", "show-config")
+	if err != nil {
+		return "", err
+	}
+	for _, line := range strings.Split(string(out), "\n") {
+		if key, value, found := strings.Cut(line, " = "); found && key == name {
+			return value, nil
+		}
+	}
+	return "", nil
+}
+
+// AddSource puts a folder into the store under the name "source", the one name
+// that lets Nix use a path: input as it is instead of copying it again.
+func (n *Nix) AddSource(ctx context.Context, dir string) (StoreSource, error) {
+	named, err := os.MkdirTemp("", "libre-add-")
+	if err != nil {
+		return StoreSource{}, err
+	}
+	defer os.RemoveAll(named)
+	source := filepath.Join(named, "source")
+	if err := copyTree(source, dir); err != nil {
+		return StoreSource{}, fmt.Errorf("copying %s: %w", dir, err)
+	}
+	doing := "adding " + dir + " to the nix store"
+	out, err := n.run(ctx, doing, "nix-store", "--add", source)
+	if err != nil {
+		return StoreSource{}, err
+	}
+	path := strings.TrimSpace(string(out))
+	out, err = n.run(ctx, doing, "nix-store", "--query", "--hash", path)
+	if err != nil {
+		return StoreSource{}, err
+	}
+	narHash, err := sriHash(strings.TrimSpace(string(out)))
+	return StoreSource{Path: path, NarHash: narHash}, err
+}
+
+// copyTree copies files and folders, and what links point to: a toolchain in
+// /usr/lib may be links into /usr/share.
+func copyTree(to, from string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.IsDir() {
+			if entry.Type()&fs.ModeSymlink != 0 {
+				return copyTree(target, path+"/.")
+			}
+			return os.MkdirAll(target, 0o755)
+		}
+		return copyFile(target, path, info.Mode().Perm()|0o600)
+	})
+}
+
+func copyFile(to, from string, perm fs.FileMode) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Close()
+}

@@ -1,0 +1,246 @@
+package nix
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nix-community/go-nix/pkg/derivation"
+)
+
+// Output is the path that a derivation makes.
+type Output struct{ Drv, Path string }
+
+// BuildFailure is a derivation that did not build.
+type BuildFailure struct {
+	Drv     string
+	Message string   // one line
+	Tail    []string // last lines of the builder's output
+	Log     string   // file with the whole output, "" where there was none
+}
+
+func (f *BuildFailure) Error() string { return "building " + DrvName(f.Drv) + ": " + f.Message }
+
+// DrvName is a derivation's name, without hash and extension.
+func DrvName(drv string) string {
+	_, name, _ := strings.Cut(filepath.Base(strings.TrimSuffix(drv, ".drv")), "-")
+	return name
+}
+
+const tailLines = 10
+
+// Realise builds or downloads outputs with one nix command, so that Nix
+// schedules, and goes on after failures. roots is a folder for GC roots that hold
+// the outputs; whoever made it removes it. The failures are those of the
+// derivations themselves, by derivation path; which outputs there are in the end
+// is to be asked with Valid.
+func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent)) (map[string]*BuildFailure, error) {
+	var args []string
+	for _, output := range outputs {
+		if output.Drv != "" {
+			args = append(args, output.Drv+"!out")
+		}
+	}
+	failures := map[string]*BuildFailure{}
+	if len(args) == 0 {
+		return failures, nil
+	}
+	args = append([]string{"--realise", "--keep-going", "--add-root", filepath.Join(roots, "root"), "--indirect",
+		"--log-format", "internal-json"}, args...)
+	cmd := n.command(ctx, "nix-store", args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, n.failure(ctx, "building", err, "")
+	}
+	watcher := watcher{logDir: n.LogDir, builds: map[string]*buildLog{}, failures: failures, on: on}
+	watcher.watch(stderr)
+	err = cmd.Wait()
+	if err == nil {
+		return failures, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if len(failures) == 0 {
+		return nil, n.failure(ctx, "building", err, strings.Join(watcher.errors, "\n"))
+	}
+	return failures, nil
+}
+
+// watcher follows nix's log, and keeps the output of builds that fail.
+type watcher struct {
+	logDir   string
+	builds   map[string]*buildLog
+	failures map[string]*BuildFailure
+	errors   []string
+	on       func(LogEvent)
+}
+
+type buildLog struct {
+	file *os.File // nil where it cannot be written
+	tail []string
+}
+
+func (w *watcher) watch(stderr io.Reader) {
+	var parser LogParser
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			if event, ok := parser.Line(line); ok {
+				w.event(event)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	for drv, build := range w.builds {
+		build.close(w.failures[drv] == nil)
+	}
+}
+
+func (w *watcher) event(event LogEvent) {
+	switch event.Kind {
+	case LogBuildLine:
+		build := w.builds[event.Drv]
+		if build == nil {
+			build = w.open(event.Drv)
+			w.builds[event.Drv] = build
+		}
+		build.line(event.Text)
+	case LogBuildFailed:
+		w.fail(event.Drv, event.Text)
+	case LogMessage:
+		if event.Level == LogError {
+			w.errors = append(w.errors, "error: "+event.Text)
+			if drv, wanted, got, ok := HashMismatch(event.Text); ok {
+				w.fail(drv, fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got))
+			}
+		}
+	}
+	w.on(event)
+}
+
+// fail records a derivation's failure; the first word on it that says why counts.
+func (w *watcher) fail(drv, message string) {
+	if w.failures[drv] != nil && !strings.HasPrefix(message, "hash mismatch") {
+		return
+	}
+	failure := &BuildFailure{Drv: drv, Message: firstLine(message)}
+	if build := w.builds[drv]; build != nil {
+		failure.Tail = build.tail
+		if build.file != nil {
+			failure.Log = build.file.Name()
+		}
+		if len(build.tail) > 0 && !strings.HasPrefix(message, "hash mismatch") {
+			failure.Message = build.tail[len(build.tail)-1]
+		}
+	}
+	w.failures[drv] = failure
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+func (w *watcher) open(drv string) *buildLog {
+	name := filepath.Base(strings.TrimSuffix(drv, ".drv")) + ".log"
+	if os.MkdirAll(w.logDir, 0o755) != nil {
+		return &buildLog{}
+	}
+	file, err := os.Create(filepath.Join(w.logDir, name))
+	if err != nil {
+		return &buildLog{}
+	}
+	return &buildLog{file: file}
+}
+
+func (b *buildLog) line(text string) {
+	if b.file != nil {
+		fmt.Fprintln(b.file, text)
+	}
+	b.tail = append(b.tail, text)
+	if len(b.tail) > tailLines {
+		b.tail = b.tail[1:]
+	}
+}
+
+func (b *buildLog) close(succeeded bool) {
+	if b.file == nil {
+		return
+	}
+	b.file.Close()
+	if succeeded {
+		os.Remove(b.file.Name())
+	}
+}
+
+// Valid tells whether an output is in the store. Nix renames outputs into place
+// and registers them while it holds a lock, so a path that exists is whole.
+func Valid(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// Unbuilt gives the derivations that must be built for an output: the derivation
+// itself and those below it whose outputs are not in the store.
+func Unbuilt(drv string) ([]string, error) {
+	seen := map[string]bool{}
+	var unbuilt []string
+	var visit func(path string) error
+	visit = func(path string) error {
+		if seen[path] {
+			return nil
+		}
+		seen[path] = true
+		file, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("reading a derivation: %w", err)
+		}
+		defer file.Close()
+		read, err := derivation.ReadDerivation(file)
+		if err != nil {
+			return fmt.Errorf("reading the derivation %s: %w", path, err)
+		}
+		built := true
+		for _, output := range read.Outputs {
+			built = built && output.Path != "" && Valid(output.Path)
+		}
+		if built {
+			return nil
+		}
+		unbuilt = append(unbuilt, path)
+		for input := range read.InputDerivations {
+			if err := visit(input); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return unbuilt, visit(drv)
+}
+
+// FailureOf finds why a derivation has no output: its own failure, or that of
+// one it needs.
+func FailureOf(drv string, failures map[string]*BuildFailure) error {
+	unbuilt, err := Unbuilt(drv)
+	if err != nil {
+		return err
+	}
+	for _, path := range unbuilt {
+		if failure := failures[path]; failure != nil {
+			return failure
+		}
+	}
+	return errors.New("building " + DrvName(drv) + ": nix gave no reason")
+}

@@ -1,0 +1,95 @@
+package nix
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nix-community/go-nix/pkg/nixbase32"
+)
+
+// StoreSource is a folder in the store, with the hash that lets a pure
+// evaluation use it.
+type StoreSource struct {
+	Path    string `json:"path"`    // /nix/store/…-source
+	NarHash string `json:"narHash"` // SRI
+}
+
+// FlakeRef is the locked flake reference of the folder. Characters of the hash
+// that mean something in a URL are escaped; Nix reads "+" literally.
+func (s StoreSource) FlakeRef() string {
+	return "path:" + s.Path + "?narHash=" + url.QueryEscape(s.NarHash)
+}
+
+// Remember gives the store path of a source that was added before under the same
+// key, or adds what make returns. It holds the path with a GC root. Whatever is
+// wrong with the memory itself only costs the time to add it again.
+func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string, done func(), err error)) (StoreSource, error) {
+	sum := sha256.Sum256([]byte(key))
+	file := filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
+	var source StoreSource
+	if text, err := os.ReadFile(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
+		if _, err := os.Stat(source.Path); err == nil {
+			return source, nil
+		}
+	}
+	dir, done, err := make()
+	if err != nil {
+		return StoreSource{}, err
+	}
+	defer done()
+	if source, err = n.AddSource(ctx, dir); err != nil {
+		return StoreSource{}, err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err == nil {
+		_, _ = n.run(ctx, "holding "+source.Path, "nix-store", "--realise", source.Path, "--add-root", file+".root", "--indirect")
+		if text, err := json.Marshal(source); err == nil {
+			_ = writeBeside(file+".json", text)
+		}
+	}
+	return source, nil
+}
+
+// writeBeside writes a file whole or not at all.
+func writeBeside(path string, content []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".write-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	if _, err := temporary.Write(content); err != nil {
+		temporary.Close()
+		return err
+	}
+	if err := temporary.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}
+
+// sriHash turns a hash as the store prints it (sha256:BASE32 or sha256:BASE16)
+// into SRI (sha256-BASE64).
+func sriHash(hash string) (string, error) {
+	digits, found := strings.CutPrefix(hash, "sha256:")
+	if !found {
+		return "", fmt.Errorf("hash %q, expected sha256:…", hash)
+	}
+	var sum []byte
+	var err error
+	if len(digits) == 2*sha256.Size {
+		sum, err = hex.DecodeString(digits)
+	} else {
+		sum, err = nixbase32.DecodeString(digits)
+	}
+	if err != nil {
+		return "", fmt.Errorf("hash %q: %w", hash, err)
+	}
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum), nil
+}
