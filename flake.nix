@@ -1,0 +1,36 @@
+{
+  description = "libre: container images of a catalogue of web applications";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+  outputs = { self, nixpkgs }:
+    let
+      lib = import ./nix;
+      systems = [ "x86_64-linux" "aarch64-linux" ];
+      catalogue = lib.mkCatalogue { inherit nixpkgs systems; apps = ./apps; };
+      forAll = f: builtins.listToAttrs (map
+        (system: { name = system; value = f nixpkgs.legacyPackages.${system}; })
+        systems);
+      program = pkgs: import ./nix/program.nix { inherit pkgs; };
+    in
+    catalogue // {
+      inherit lib;
+      templates.default = {
+        path = ./nix/template;
+        description = "A catalogue with pocketbase and guestbook";
+        welcomeText = ''
+          `libre init` writes the same and the Go module files under their own
+          names; here, type: for f in apps/*/*/*.in; do mv $f ''${f%.in}; done
+        '';
+      };
+      # "default", not "libre": `nix eval .#libre` would find it before the
+      # output `libre`, and force nixpkgs.
+      packages = builtins.mapAttrs
+        (system: images: images // { default = program nixpkgs.legacyPackages.${system}; })
+        catalogue.packages;
+      devShells = forAll (pkgs: {
+        default = pkgs.mkShell { packages = [ pkgs.go pkgs.gnumake pkgs.buildah pkgs.runc pkgs.skopeo ]; };
+      });
+      checks = forAll (pkgs: { libre = program pkgs; });
+    };
+}
