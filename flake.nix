@@ -23,10 +23,8 @@
           names; here, type: for f in apps/*/*/*.in; do mv $f ''${f%.in}; done
         '';
       };
-      # "default", not "libre": `nix eval .#libre` would find it before the
-      # output `libre`, and force nixpkgs.
       packages = builtins.mapAttrs
-        (system: images: images // { default = program nixpkgs.legacyPackages.${system}; })
+        (system: images: images // rec { libre = program nixpkgs.legacyPackages.${system}; default = libre; })
         catalogue.packages;
       devShells = forAll (pkgs: {
         default = pkgs.mkShell { packages = [ pkgs.go pkgs.gnumake pkgs.buildah pkgs.runc pkgs.skopeo ]; };

@@ -5,6 +5,7 @@
 let
   inherit (builtins) attrNames elemAt filter head isInt isList length mapAttrs split tail toString;
 
+  types = import ./types.nix;
   changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;
   component = changedApp.components.${componentName};
   kind = app.componentKind component;
@@ -19,20 +20,22 @@ let
     out = plain "${value}";
   };
 
-  callPackage = value:
-    if !(builtins.isFunction value) then value
-    else
-      let
-        named = builtins.functionArgs value;
-        all = {
-          inherit pkgs system;
-          inherit (changedApp) name version hashes;
-          source = source.changed pkgs;
-        };
-      in
-      value (if named == { } then all else builtins.intersectAttrs named all);
-  package = callPackage component.package;
-  server = if component ? server then callPackage component.server else null;
+  callPackage = attribute: value:
+    let built = if builtins.isFunction value then callFunction value else value; in
+    if builtins.isAttrs built && built ? outPath then built
+    else throw "${where}: ${attribute} gives ${types.show built}, expected a derivation";
+  callFunction = value:
+    let
+      named = builtins.functionArgs value;
+      all = {
+        inherit pkgs system;
+        inherit (changedApp) name version hashes;
+        source = source.changed pkgs;
+      };
+    in
+    value (if named == { } then all else builtins.intersectAttrs named all);
+  package = callPackage "package" component.package;
+  server = if component ? server then callPackage "server" component.server else null;
 
   # "1001", 1001 and "1001:127" name a numeric user; names mean nothing to
   # Kubernetes' runAsNonRoot.

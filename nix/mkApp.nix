@@ -39,8 +39,9 @@ let
 
   # A package that does not take the source cannot see its changes; a build
   # would silently ship the unpatched program.
+  # A plain derivation is of pkgs, which metadata may not force: tryEval.
   takesSource = package:
-    builtins.isFunction package
+    (builtins.tryEval (builtins.isFunction package)).value
     && (let named = builtins.functionArgs package; in named == { } || named ? source);
 
   checkChanges = where: app:

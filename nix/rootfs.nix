@@ -60,11 +60,7 @@ in
   '';
 
   # Absolute path in the image → mode (octal), uid, gid.
-  owners = mapAttrs
-    (_: entry: {
-      mode = entry.mode or null;
-      uid = entry.uid or 0;
-      gid = entry.gid or 0;
-    })
-    (directories // files);
+  owners =
+    let owned = mode: mapAttrs (_: entry: { mode = entry.mode or mode; uid = entry.uid or 0; gid = entry.gid or 0; });
+    in owned "0755" directories // owned "0644" files;
 }

@@ -38,8 +38,8 @@ let
 in
 {
   nixComponent = struct [ "package" ] (common // {
-    package = either [ t.function t.derivation ];
-    server = either [ t.function t.derivation ];
+    package = t.unforced;
+    server = t.unforced;
     files = map' (struct [ ] (ownership // { text = t.string; source = t.path; }));
     directories = map' (struct [ ] ownership);
   });

@@ -100,7 +100,7 @@ rec {
       in
       pkgs.runCommand "source"
         (builtins.foldl' (env: i: env // envOf i (elemAt changes i))
-          { fetched = fetched pkgs; changes = length changes; app = app.name; script = ./change-source.sh; }
+          { fetched = fetched pkgs; changes = length changes; app = app.name; changeSource = ./change-source.sh; }
           (genList (i: i) (length changes)))
-        ''. "$script"'';
+        ''. "$changeSource"'';
 }

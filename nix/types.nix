@@ -26,6 +26,8 @@ rec {
   function = { expects = "a function"; ok = isFunction; };
   derivation = { expects = "a derivation"; ok = v: isAttrs v && v ? outPath; };
   set = { expects = "a set"; ok = isAttrs; };
+  # Not looked at: a value that metadata must not force.
+  unforced = { expects = "a derivation or a function"; ok = _: true; };
 
   # Names and versions end in image names and tags; a tag takes no "+" and no "~".
   word = {

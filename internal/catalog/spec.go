@@ -76,11 +76,11 @@ type About struct {
 	Migration   *Migration                 `json:"migration"`
 }
 
-// Owner is the mode (octal digits; nil keeps the default) and owner of a path.
+// Owner is the mode (octal digits) and owner of a path.
 type Owner struct {
-	Mode *string `json:"mode"`
-	UID  int     `json:"uid"`
-	GID  int     `json:"gid"`
+	Mode string `json:"mode"`
+	UID  int    `json:"uid"`
+	GID  int    `json:"gid"`
 }
 
 // Base is a base image of a Containerfile: a digest pin, or another image of the

@@ -22,7 +22,9 @@ type Flake struct {
 // out into result. It instantiates derivations: their files are in the store
 // afterwards. The lock file is never written.
 func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, result any) error {
-	args := []string{"eval", "--json", ".#" + output, "--apply", apply, "--no-write-lock-file"}
+	// nix looks for packages.SYSTEM.OUTPUT before OUTPUT, and would force every
+	// definition for the packages' names: no packages are of this system.
+	args := []string{"eval", "--json", ".#" + output, "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
 	for _, override := range flake.Overrides {
 		args = append(args, "--override-input", override.Input, override.Ref)
 	}

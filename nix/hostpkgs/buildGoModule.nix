@@ -5,9 +5,22 @@
 let
   goarch = { x86_64-linux = "amd64"; aarch64-linux = "arm64"; }.${system};
 
-  setup = ''
-    export HOME=$TMPDIR GOPATH=$TMPDIR/go GOCACHE=$TMPDIR/cache GOTOOLCHAIN=local
+  environment = ''
+    export HOME=$TMPDIR GOPATH=$TMPDIR/go GOTOOLCHAIN=local
     export GOOS=linux CGO_ENABLED=0
+  '';
+
+  # The standard library, compiled once for all programs: what a program's bytes
+  # are does not depend on whether Go finds it in its cache.
+  standardLibrary = runCommand "go-${go.version}-std-${goarch}" { nativeBuildInputs = [ go ]; GOARCH = goarch; } ''
+    ${environment}
+    export GOCACHE=$out
+    go build -trimpath -p ''${NIX_BUILD_CORES:-1} std
+  '';
+
+  setup = ''
+    ${environment}
+    export GOCACHE=$TMPDIR/cache
     cp -rP $src $TMPDIR/source
     chmod -R u+w $TMPDIR/source
     cd $TMPDIR/source
@@ -67,11 +80,14 @@ runCommand name
     tags = builtins.concatStringsSep "," tags;
     packages = map (p: if builtins.substring 0 1 p == "." then p else "./${p}") subPackages;
     GOARCH = goarch;
+    inherit standardLibrary;
     # A binary that names its toolchain would drag all of it into the image.
     disallowedReferences = [ go.outPath ];
     passthru = { inherit meta; goModules = vendor; pname = pname; version = version; } // passthru;
   } // (if vendorHash == null then { } else { goModules = vendor; })) ''
   ${setup}
+  cp -r $standardLibrary $GOCACHE
+  chmod -R u+w $GOCACHE
   export GOPROXY=off GOSUMDB=off GOFLAGS="-mod=vendor -trimpath"
   if [ -n "''${goModules-}" ]; then
     rm -rf vendor

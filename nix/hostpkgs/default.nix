@@ -15,10 +15,11 @@ let
   # One derivation, built by busybox's shell with `script`. `nativeBuildInputs`
   # are on PATH; other attributes are environment variables.
   runWith = shell: name: attrs: script: derivation ((removeAttrs attrs [ "nativeBuildInputs" "meta" "passthru" ]) // {
-    inherit name script;
+    inherit name;
+    buildCommand = script;
     system = buildSystem;
     builder = shell;
-    args = [ "sh" "-eu" "-c" ''eval "$script"'' ];
+    args = [ "sh" "-eu" "-c" ''eval "$buildCommand"'' ];
     PATH = builtins.concatStringsSep ":" (map (input: "${input}/bin") (attrs.nativeBuildInputs or [ ] ++ baseInputs shell));
   });
   baseInputs = shell: if shell == bootstrap then [ ] else [ buildBusybox ];

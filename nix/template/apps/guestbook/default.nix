@@ -47,7 +47,7 @@ mkApp {
 
   # Pages, built by a Containerfile on the catalogue's own images.
   components.frontend = {
-    containerfile = "Containerfile";
+    containerfile = "frontend/Containerfile";
     context = "frontend";
     args.APP_VERSION = "1.0.0";
     bases = {

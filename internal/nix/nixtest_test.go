@@ -1,0 +1,188 @@
+package nix
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/libresh/libre/internal/catalog"
+	nixcode "github.com/libresh/libre/nix"
+)
+
+// requireNix gives the machine's nix. A developer without it may skip; where all
+// tests are asked for, that is a failure.
+func requireNix(t *testing.T) *Nix {
+	t.Helper()
+	if _, err := exec.LookPath("nix"); err != nil {
+		if os.Getenv("LIBRE_TEST_ALL") != "" {
+			t.Fatal(ErrMissing)
+		}
+		t.Skip(ErrMissing)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Nix{CacheDir: filepath.Join(cache, "libre"), LogDir: t.TempDir()}
+}
+
+const flakeNix = `{
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+  inputs.libre.url = "github:libresh/libre";
+  outputs = { libre, nixpkgs, ... }: libre.lib.mkCatalogue { inherit nixpkgs; apps = ./apps; };
+}
+`
+
+// writeCatalogue writes a catalogue of the files of a txtar archive.
+func writeCatalogue(t *testing.T, archive string) string {
+	t.Helper()
+	dir := t.TempDir()
+	files := txtar.Parse([]byte(archive)).Files
+	lock, err := fs.ReadFile(nixcode.Template(), "flake.lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, txtar.File{Name: "flake.nix", Data: []byte(flakeNix)}, txtar.File{Name: "flake.lock", Data: lock})
+	for _, file := range files {
+		path := filepath.Join(dir, file.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, file.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// evaluateAll evaluates everything that needs no package set, or all of it with
+// the host package set.
+func evaluateAll(t *testing.T, dir, packageSet string) (*Evaluation, error) {
+	t.Helper()
+	n := requireNix(t)
+	catalogue, err := n.OpenCatalogue(context.Background(), dir, packageSet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var systems []string
+	if packageSet == HostPackageName {
+		systems = []string{"x86_64-linux"}
+	}
+	return catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All, Systems: systems})
+}
+
+// one is a definition that is right but for what a test puts into it.
+func one(extra string) string {
+	return "-- apps/one/default.nix --\n{ mkApp, pkgs, patchSource, substituteSource, addToSource, ... }:\nmkApp rec {\n" +
+		"  name = \"one\";\n  version = \"1.0\";\n  packageVersion = 1;\n" + extra + "\n}\n"
+}
+
+const server = `  components.web.package = { source, ... }: pkgs.runCommand "web" { } "mkdir $out";` + "\n"
+
+func TestDefinitionErrors(t *testing.T) {
+	requireNix(t)
+	tests := []struct{ name, catalogue, want string }{
+		{"syntax", "-- apps/one/default.nix --\n{ mkApp, ... }:\nmkApp {\n  name = ;\n}\n",
+			"apps/one/default.nix:3:10: syntax error, unexpected ';'"},
+		{"port", one(`components.web = { package = { ... }: 1; ports.http = "80"; };`),
+			`one: component web: ports http is "80", expected an integer from 1 to 65535`},
+		{"unknown attribute", one(`components.web = { package = { ... }: 1; entrypiont = [ "x" ]; };`),
+			"one: component web: unknown attribute entrypiont, expected one of command, description, directories, entrypoint,"},
+		{"unknown app attribute", one(server + `pakageVersion = 1;`), "one: unknown attribute pakageVersion, expected one of "},
+		{"missing", "-- apps/one/default.nix --\n{ mkApp, ... }: mkApp { name = \"one\"; version = \"1\"; components = { }; }\n",
+			"one: packageVersion is missing, expected an integer of at least 1"},
+		{"illegal version", strings.Replace(one(server), `"1.0"`, `"1.0+git"`, 1),
+			`one: version is "1.0+git", expected letters, digits, ".", "_" and "-" only`},
+		{"illegal component", one(`components."Web" = { package = { ... }: 1; };`),
+			`one: components: "Web" is no name, expected lower-case letters`},
+		{"neither kind", one(`components.web = { ports.http = 80; };`), "one: component web: expected either package (a derivation) or containerfile"},
+		{"both kinds", one(`components.web = { package = { ... }: 1; containerfile = "x"; };`), "one: component web: has both package and containerfile"},
+		{"no components", one(`components = { };`), "one: components is empty, expected at least one"},
+		{"source kinds", one(server + `source = { url = "https://x/y.tar.gz"; path = ./.; };`),
+			"one: source: expected exactly one of git, github, goModule, path, url"},
+		{"source hash", one(server + `source = { url = "https://x/y.tar.gz"; hash = "abc"; };`), `one: source: hash is "abc", expected a hash like`},
+		{"tag or rev", one(server + `source = { github = "a/b"; hash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; };`),
+			"one: source: expected either tag or rev"},
+		{"name of folder", strings.Replace(one(server), `name = "one"`, `name = "other"`, 1), `apps/one: name is "other", expected the folder's name`},
+		{"built-in variant", one(server + `variants.debug = app: app;`), "one: variant debug is built in, choose another name"},
+		{"variant's component", one(server + `variants.lyon = app: app // { components = app.components // { wbe = { }; }; };`),
+			"one: variant lyon: unknown component wbe, expected one of web"},
+		{"variant's version", one(server + `variants.lyon = app: app // { version = "2"; };`), "one: variant lyon changes version, which a variant may not"},
+		{"variant's type", one(server + `variants.lyon = app: app // { components.web = app.components.web // { ports.http = 0; }; };`),
+			"one: variant lyon: component web: ports http is 0, expected an integer from 1 to 65535"},
+		{"variant is no app", one(server + `variants.lyon = app: [ ];`), "one: variant lyon gives a list, expected the changed app"},
+		{"patch ignored by a derivation", one(`components.web.package = { outPath = "x"; }; source.path = ./.; variants.lyon = app: substituteSource app { a.b = "c"; };`),
+			"one: variant lyon: component web: the source is patched, but package ignores it"},
+		{"patch ignored by a function", one(`components.web.package = { version, ... }: 1; source.path = ./.; patches = [ ./default.nix ];`),
+			"one: component web: the source is patched, but package ignores it: expected package = { source, ... }"},
+		{"patch without source", one(server + `patches = [ ./default.nix ];`), "one: has patches but no source"},
+
+		{"metadata forces pkgs", one(server + `meta.description = pkgs.hello.version;`),
+			"apps/one: versions, source, ports and needs must be plain data, but use pkgs"},
+		{"not mkApp", "-- apps/one/default.nix --\n{ ... }: { }\n", "apps/one/default.nix: expected the result of mkApp"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			evaluation, err := evaluateAll(t, writeCatalogue(t, test.catalogue+"-- apps/two/default.nix --\n"+
+				"{ mkApp, pkgs, ... }: mkApp { name = \"two\"; version = \"1\"; packageVersion = 1; components.web.package = pkgs.nothing; }\n"), Nixpkgs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := evaluation.Failures["one"]
+			if got == nil || !strings.Contains(got.Error(), test.want) || strings.Contains(got.Error(), "\n") {
+				t.Errorf("error %q\nexpected %q", got, test.want)
+			}
+			if _, ok := evaluation.Apps["two"]; !ok {
+				t.Error("the other app was not evaluated")
+			}
+		})
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	dir := writeCatalogue(t, one(`
+  source = { github = "owner/one"; tag = "v${version}"; date = "2026-01-02";
+    hash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; };
+  hashes.vendorHash = "sha256-BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
+  components.web = { containerfile = "Dockerfile"; ports.http = 80; health = "/up";
+    bases."python:3" = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    services.worker.command = [ "work" ]; };
+  variants.lyon = app: patchSource app [ ./x.patch ];
+  needs.postgres.extensions = [ "pg_trgm" ];
+  meta = { license = "MIT"; };
+`)+"-- apps/one/x.patch --\n")
+	evaluation, err := evaluateAll(t, dir, Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := evaluation.Apps["one"]
+	if app.Source == nil || app.Source.Kind != "github" || app.Source.Revision != "v1.0" || app.Source.Page != "https://github.com/owner/one" {
+		t.Errorf("source %+v", app.Source)
+	}
+	if got := strings.Join(app.Variants, " "); got != "default debug lyon" {
+		t.Errorf("variants %q", got)
+	}
+	web := app.Components["web"]
+	if web.Kind != "containerfile" || web.Ports["http"] != 80 || web.License != "MIT" || web.Services["worker"].Command[0] != "work" {
+		t.Errorf("component %+v", web)
+	}
+	for attribute, want := range map[string]place{
+		"version": {4, 3}, "packageVersion": {5, 3}, "source.hash": {8, 5},
+		"hashes.vendorHash": {9, 3}, "components.web.bases.python:3": {11, 5},
+	} {
+		got := app.Positions[attribute]
+		if got == nil || got.File != "apps/one/default.nix" || got.Line != want.line || got.Column != want.column {
+			t.Errorf("%s stands at %+v, expected line %d, column %d", attribute, got, want.line, want.column)
+		}
+	}
+}
+
+// place is a line and a column.
+type place struct{ line, column int }
