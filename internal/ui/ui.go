@@ -1,0 +1,185 @@
+// Package ui is what people see: results on stdout, progress and notes on
+// stderr. On a terminal progress is redrawn in place; otherwise each line
+// stands for itself, as text or as JSON.
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf16"
+
+	"golang.org/x/term"
+)
+
+// Options say where output goes and what is there to show it.
+type Options struct {
+	Stdout, Stderr io.Writer
+
+	// Whether each is a terminal that can move its cursor.
+	StdoutTerminal, StderrTerminal bool
+
+	Color bool // on what is a terminal
+	JSON  bool // progress and notes as JSON lines
+
+	Size func() (width, height int) // of the terminal, in cells; asked each time it is drawn on
+	Now  func() time.Time
+}
+
+// Detect looks at what stdout and stderr are. A terminal that TERM calls dumb
+// counts as none. NO_COLOR (https://no-color.org) takes the colours away.
+func Detect(stdout, stderr *os.File, getenv func(string) string) Options {
+	dumb := getenv("TERM") == "dumb"
+	isTerminal := func(f *os.File) bool { return !dumb && term.IsTerminal(int(f.Fd())) }
+	return Options{
+		Stdout:         stdout,
+		Stderr:         stderr,
+		StdoutTerminal: isTerminal(stdout),
+		StderrTerminal: isTerminal(stderr),
+		Color:          getenv("NO_COLOR") == "",
+		Size: func() (int, int) {
+			for _, f := range []*os.File{stderr, stdout} {
+				if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+					return w, h
+				}
+			}
+			return 80, 24
+		},
+		Now: time.Now,
+	}
+}
+
+// A UI writes to both streams. It is safe for use by several goroutines.
+type UI struct {
+	opts Options
+
+	mu       sync.Mutex
+	progress *Progress // the one that is shown
+}
+
+func New(opts Options) *UI { return &UI{opts: opts} }
+
+// Style is the meaning of a piece of text, shown as a colour where there are
+// colours: one of the 16 that every terminal has, as its user has set them.
+type Style int
+
+const (
+	None Style = iota
+	OK
+	Warn
+	Error
+	Dim
+	Bold
+)
+
+var sgr = map[Style]string{OK: "32", Warn: "33", Error: "31", Dim: "2", Bold: "1"}
+
+// paint puts a colour around text that goes to a terminal.
+func (u *UI) paint(style Style, text string) string {
+	code := sgr[style]
+	if code == "" || text == "" || !u.opts.Color {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// Printf writes a result to stdout, where the format has to end its line. The
+// text is cleaned.
+func (u *UI) Printf(format string, args ...any) error {
+	return u.result([]byte(Clean(fmt.Sprintf(format, args...))))
+}
+
+// JSON writes a result to stdout as indented JSON. Nothing of it is dropped:
+// what would harm a terminal is escaped, as JSON itself does for most of it.
+func (u *UI) JSON(v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	var escaped bytes.Buffer
+	for _, r := range b.String() {
+		if r < 0x7f || !harmful(r) {
+			escaped.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&escaped, `\u%04x`, unit)
+		}
+	}
+	return u.result(escaped.Bytes())
+}
+
+// result writes to stdout. Live lines on the same terminal make room for it.
+func (u *UI) result(b []byte) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if p := u.progress; p != nil && p.live && u.opts.StdoutTerminal {
+		p.makeRoom()
+		defer p.draw()
+	}
+	_, err := u.opts.Stdout.Write(b)
+	return err
+}
+
+// Notef writes a note to stderr, above the live lines. Its text is cleaned; it
+// may have several lines.
+func (u *UI) Notef(format string, args ...any) { u.message("note", None, "", format, args) }
+
+// Warnf writes a warning to stderr, above the live lines.
+func (u *UI) Warnf(format string, args ...any) { u.message("warning", Warn, "warning: ", format, args) }
+
+// Errorf writes an error to stderr, above the live lines.
+func (u *UI) Errorf(format string, args ...any) { u.message("error", Error, "error: ", format, args) }
+
+func (u *UI) message(kind string, style Style, prefix, format string, args []any) {
+	text := strings.TrimRight(Clean(fmt.Sprintf(format, args...)), "\n")
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.opts.JSON {
+		u.logJSON(event{Phase: kind, Message: text})
+		return
+	}
+	if u.opts.StderrTerminal {
+		prefix = u.paint(style, prefix)
+	}
+	u.log(prefix + text + "\n")
+}
+
+// log writes whole lines to stderr, or leaves them to the next drawing of the
+// live lines. The caller holds mu.
+func (u *UI) log(lines string) {
+	if p := u.progress; p != nil && p.live {
+		p.above.WriteString(lines)
+		p.dirty = true
+		return
+	}
+	io.WriteString(u.opts.Stderr, lines)
+}
+
+// An event is a line of the JSON log. Phase is that of an image, or note,
+// warning or error; Done and Total count what the phase is about.
+type event struct {
+	Time    string `json:"time"` // RFC 3339
+	Image   string `json:"image,omitempty"`
+	Phase   string `json:"phase"`
+	Done    int    `json:"done,omitempty"`
+	Total   int    `json:"total,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+func (u *UI) logJSON(e event) {
+	e.Time = u.opts.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // strings and numbers can always be written
+	}
+	u.log(string(b) + "\n")
+}

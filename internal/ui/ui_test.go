@@ -1,0 +1,176 @@
+package ui
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+)
+
+func TestMain(m *testing.M) {
+	// The width of some characters depends on the locale.
+	runewidth.DefaultCondition = &runewidth.Condition{StrictEmojiNeutral: true}
+	os.Exit(m.Run())
+}
+
+// A fake is a UI whose streams, clock and terminal a test holds.
+type fake struct {
+	*UI
+	stdout, stderr bytes.Buffer
+	width, height  int
+	now            time.Time
+}
+
+func newFake(edit func(*Options)) *fake {
+	f := &fake{width: 80, height: 24, now: time.Date(2026, 7, 9, 12, 0, 0, 0, time.UTC)}
+	opts := Options{
+		Stdout: &f.stdout,
+		Stderr: &f.stderr,
+		Size:   func() (int, int) { return f.width, f.height },
+		Now:    func() time.Time { return f.now },
+	}
+	if edit != nil {
+		edit(&opts)
+	}
+	f.UI = New(opts)
+	return f
+}
+
+func terminal(o *Options) { o.StdoutTerminal, o.StderrTerminal = true, true }
+
+func colors(o *Options) { terminal(o); o.Color = true }
+
+func logJSON(o *Options) { terminal(o); o.JSON = true }
+
+// said gives what was written to stderr since the last call.
+func (f *fake) said() string {
+	s := f.stderr.String()
+	f.stderr.Reset()
+	return s
+}
+
+func expect(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\ngot  %q\nwant %q", what, got, want)
+	}
+}
+
+func TestMessages(t *testing.T) {
+	f := newFake(nil)
+	f.Notef("see %s", "https://example.org")
+	f.Warnf("base %s is not pinned", "\x1b[31mpython\x1b[0m:3")
+	f.Errorf("build docs: %s", "exit 1\nlast line\n")
+	expect(t, "plain", f.said(), "see https://example.org\nwarning: base python:3 is not pinned\nerror: build docs: exit 1\nlast line\n")
+
+	f = newFake(colors)
+	f.Warnf("x")
+	f.Errorf("y")
+	expect(t, "colours", f.said(), "\x1b[33mwarning: \x1b[0mx\n\x1b[31merror: \x1b[0my\n")
+
+	f = newFake(terminal)
+	f.Errorf("y")
+	expect(t, "NO_COLOR", f.said(), "error: y\n")
+
+	f = newFake(logJSON)
+	f.Warnf("x\x07")
+	expect(t, "JSON", f.said(), `{"time":"2026-07-09T12:00:00.000Z","phase":"warning","message":"x"}`+"\n")
+}
+
+func TestResults(t *testing.T) {
+	f := newFake(nil)
+	f.Printf("%s\t%s\n", "docs:1\x1b]0;t\x07", "sha256:0")
+	f.JSON(map[string]any{"name": "a<b>\u202e\u009b\x1b\U000e0041", "n": 1})
+	want := "docs:1\tsha256:0\n{\n  \"n\": 1,\n  \"name\": \"a<b>\\u202e\\u009b\\u001b\\udb40\\udc41\"\n}\n"
+	expect(t, "stdout", f.stdout.String(), want)
+	expect(t, "stderr", f.said(), "")
+}
+
+func TestDetect(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	env := map[string]string{"NO_COLOR": "1"}
+	o := Detect(file, file, func(k string) string { return env[k] })
+	if o.StdoutTerminal || o.StderrTerminal || o.Color {
+		t.Errorf("a file: %+v", o)
+	}
+	if w, h := o.Size(); w != 80 || h != 24 {
+		t.Errorf("size of a file: %d, %d", w, h)
+	}
+	if o := Detect(file, file, func(string) string { return "" }); !o.Color {
+		t.Error("no colour without NO_COLOR")
+	}
+}
+
+func TestSize(t *testing.T) {
+	for bytes, want := range map[int64]string{
+		0: "0 B", 999: "999 B", 1000: "1.0 KiB", 1024: "1.0 KiB", 1536: "1.5 KiB",
+		10137: "9.9 KiB", 10188: "9.9 KiB", 10189: "10 KiB", 1023487: "999 KiB", 1023488: "1.0 MiB", 1<<20 - 1: "1.0 MiB",
+		12 << 20: "12 MiB", 250 << 20: "250 MiB", 1 << 30: "1.0 GiB", 1<<63 - 1: "8.0 EiB", -1: "-1 B",
+	} {
+		expect(t, "size", Size(bytes), want)
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0.0s", 0: "0.0s", 340 * time.Millisecond: "0.3s", 9949 * time.Millisecond: "9.9s",
+		9950 * time.Millisecond: "10s", 59400 * time.Millisecond: "59s", 59600 * time.Millisecond: "1m00s",
+		185 * time.Second: "3m05s", time.Hour - time.Millisecond: "1h00m", 62 * time.Minute: "1h02m", 26 * time.Hour: "26h00m",
+	} {
+		expect(t, d.String(), Duration(d), want)
+	}
+}
+
+func TestTable(t *testing.T) {
+	table := Table{
+		Header: []string{"APP", "VERSION", "DESCRIPTION"},
+		Rows: [][]string{
+			{"docs", "5.4.1-1", "collaborative\teditor\n"},
+			{"日本語", "1", "x\x1b[2J"},
+		},
+		Style: func(column int, cell string) Style {
+			if cell == "1" {
+				return Warn
+			}
+			return None
+		},
+	}
+	f := newFake(nil)
+	f.Table(table)
+	expect(t, "piped", f.stdout.String(), "docs\t5.4.1-1\tcollaborative editor\n日本語\t1\tx\n")
+
+	f = newFake(colors)
+	f.Table(table)
+	expect(t, "terminal", f.stdout.String(), ""+
+		"\x1b[1mAPP\x1b[0m     \x1b[1mVERSION\x1b[0m  \x1b[1mDESCRIPTION\x1b[0m\n"+
+		"docs    5.4.1-1  collaborative editor\n"+
+		"日本語  \x1b[33m1\x1b[0m        x\n")
+
+	f = newFake(terminal)
+	f.width = 30
+	f.Table(table)
+	expect(t, "narrow", f.stdout.String(), "APP     VERSION  DESCRIPTION\ndocs    5.4.1-1  collaborativ…\n日本語  1        x\n")
+	for line := range strings.Lines(f.stdout.String()) {
+		if n := runewidth.StringWidth(strings.TrimSuffix(line, "\n")); n > f.width {
+			t.Errorf("%q takes %d cells", line, n)
+		}
+	}
+
+	f = newFake(nil)
+	f.NoteTable(table)
+	expect(t, "note, piped", f.said(), "APP     VERSION  DESCRIPTION\ndocs    5.4.1-1  collaborative editor\n日本語  1        x\n")
+	f = newFake(logJSON)
+	f.NoteTable(table)
+	expect(t, "note, JSON", f.said(), "")
+
+	f = newFake(terminal)
+	f.width = 3
+	f.Table(table) // must only not fail
+}
