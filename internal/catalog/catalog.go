@@ -83,7 +83,10 @@ type Position struct {
 // ID names an image within its catalogue: app/component/variant.
 type ID struct{ App, Component, Variant string }
 
-func (id ID) String() string { return id.App + "/" + id.Component + "/" + id.Variant }
+// String leaves out what is empty: an app as a whole is its name.
+func (id ID) String() string {
+	return strings.TrimRight(id.App+"/"+id.Component+"/"+id.Variant, "/")
+}
 
 // Name is the last part of the image's repository: app-component-variant.
 func (id ID) Name() string { return id.App + "-" + id.Component + "-" + id.Variant }

@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// Format is part of every image key. It is raised when the bytes of an image
-// change for the same definition: the planner, tar, the codec, labels.
+// Format is the number of everything that decides which bytes an image becomes:
+// the planner, tar, codecs, labels. It is part of every image key and layer key;
+// a golden test that fails means that it has to be raised.
 const Format = 1
 
 // Spec is one image on one system, as evaluation gives it.

@@ -3,14 +3,11 @@ package nix
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
 // Output is the path that a derivation makes.
@@ -38,7 +35,7 @@ const tailLines = 10
 // schedules, and goes on after failures. roots is a folder for GC roots that hold
 // the outputs; whoever made it removes it. The failures are those of the
 // derivations themselves, by derivation path; which outputs there are in the end
-// is to be asked with Valid.
+// is to be asked with [Nix.Valid].
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent)) (map[string]*BuildFailure, error) {
 	var args []string
 	for _, output := range outputs {
@@ -122,30 +119,29 @@ func (w *watcher) event(event LogEvent) {
 	case LogMessage:
 		if event.Level == LogError {
 			w.errors = append(w.errors, "error: "+event.Text)
-			if drv, wanted, got, ok := HashMismatch(event.Text); ok {
-				w.fail(drv, fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got))
-			}
 		}
 	}
 	w.on(event)
 }
 
-// fail records a derivation's failure; the first word on it that says why counts.
+// fail records why a derivation failed: the last line of its output says more
+// than nix's exit code, a hash mismatch says it all.
 func (w *watcher) fail(drv, message string) {
-	if w.failures[drv] != nil && !strings.HasPrefix(message, "hash mismatch") {
+	if w.failures[drv] != nil {
 		return
 	}
 	failure := &BuildFailure{Drv: drv, Message: firstLine(message)}
-	if build := w.builds[drv]; build != nil {
-		failure.Tail = build.tail
-		if build.file != nil {
-			failure.Log = build.file.Name()
-		}
-		if len(build.tail) > 0 && !strings.HasPrefix(message, "hash mismatch") {
-			failure.Message = build.tail[len(build.tail)-1]
-		}
-	}
 	w.failures[drv] = failure
+	build := w.builds[drv]
+	if build != nil && build.file != nil {
+		failure.Log = build.file.Name()
+	}
+	if _, wanted, got, ok := HashMismatch(message); ok {
+		failure.Message = fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
+	} else if build != nil && len(build.tail) > 0 {
+		failure.Tail = build.tail
+		failure.Message = build.tail[len(build.tail)-1]
+	}
 }
 
 func firstLine(text string) string {
@@ -183,64 +179,4 @@ func (b *buildLog) close(succeeded bool) {
 	if succeeded {
 		os.Remove(b.file.Name())
 	}
-}
-
-// Valid tells whether an output is in the store. Nix renames outputs into place
-// and registers them while it holds a lock, so a path that exists is whole.
-func Valid(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-// Unbuilt gives the derivations that must be built for an output: the derivation
-// itself and those below it whose outputs are not in the store.
-func Unbuilt(drv string) ([]string, error) {
-	seen := map[string]bool{}
-	var unbuilt []string
-	var visit func(path string) error
-	visit = func(path string) error {
-		if seen[path] {
-			return nil
-		}
-		seen[path] = true
-		file, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("reading a derivation: %w", err)
-		}
-		defer file.Close()
-		read, err := derivation.ReadDerivation(file)
-		if err != nil {
-			return fmt.Errorf("reading the derivation %s: %w", path, err)
-		}
-		built := true
-		for _, output := range read.Outputs {
-			built = built && output.Path != "" && Valid(output.Path)
-		}
-		if built {
-			return nil
-		}
-		unbuilt = append(unbuilt, path)
-		for input := range read.InputDerivations {
-			if err := visit(input); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return unbuilt, visit(drv)
-}
-
-// FailureOf finds why a derivation has no output: its own failure, or that of
-// one it needs.
-func FailureOf(drv string, failures map[string]*BuildFailure) error {
-	unbuilt, err := Unbuilt(drv)
-	if err != nil {
-		return err
-	}
-	for _, path := range unbuilt {
-		if failure := failures[path]; failure != nil {
-			return failure
-		}
-	}
-	return errors.New("building " + DrvName(drv) + ": nix gave no reason")
 }

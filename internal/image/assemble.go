@@ -1,0 +1,246 @@
+// Package image turns closures of store paths and images built from
+// Containerfiles into OCI images with the same bytes for the same inputs:
+// planning of layers, tar, compression, their cache, and the OCI layout on disk.
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/nix"
+)
+
+// Spec is one image for one platform, made of store paths.
+type Spec struct {
+	Platform    v1.Platform       // os, architecture and, where there is one, variant
+	Closure     []nix.PathInfo    // all paths that the image needs, in any order
+	Root        string            // the store path in Closure whose tree becomes "/"
+	Owners      map[string]Owner  // mode and owner of entries of that tree, by absolute path in the image
+	Config      v1.Config         // entrypoint, environment, labels, …
+	Created     time.Time         // of the image; kept to the second, in UTC
+	Annotations map[string]string // of the manifest
+	Codec       Codec
+}
+
+// Options say how to work. They do not change any byte of the result.
+type Options struct {
+	Cache     *Cache                             // required
+	Jobs      int                                // layers written at the same time; 0: one per CPU
+	StoreRoot string                             // where the store's file system is mounted; "" for "/"
+	Progress  func(done, total int, layer Layer) // called after each layer, never twice at once
+}
+
+// Layer is one finished layer of an image.
+type Layer struct {
+	v1.Descriptor         // of the blob, annotated with the layer key
+	DiffID        v1.Hash // of the tar inside
+	Key           string  // the layer key, 64 hex digits; "" for a base's layer without one
+	Name          string  // what it mainly holds: a store path, or words
+	Fresh         bool    // written by this call, not found
+}
+
+// Result is one image for one platform, stored in the layout.
+type Result struct {
+	Descriptor v1.Descriptor // of the manifest, with its platform
+	Layers     []Layer       // the most basic first, a base's layers included
+	Written    int64         // bytes of layers that were not there before
+	Warnings   []error       // about the cache; the image is not affected
+}
+
+// layerSource is a layer that is not written yet.
+type layerSource struct {
+	key     string
+	name    string
+	summary string  // for the history
+	diffID  v1.Hash // zero where it is not known before
+	fill    func(context.Context, io.Writer) error
+}
+
+// Assemble writes an image made of store paths: the planned layers, then the
+// root file system. Layers whose key is in the cache are not written again and
+// no file of them is opened. On an error, and when ctx is cancelled, whole
+// layers stay for the next run, and nothing half written does.
+func Assemble(ctx context.Context, l *Layout, spec Spec, opts Options) (Result, error) {
+	if err := checkClosure(spec.Closure); err != nil {
+		return Result{}, err
+	}
+	if err := checkOwners(spec.Owners); err != nil {
+		return Result{}, err
+	}
+	at := slices.IndexFunc(spec.Closure, func(p nix.PathInfo) bool { return p.Path == spec.Root })
+	if at < 0 {
+		return Result{}, fmt.Errorf("assembling an image: the closure lacks its root %s", spec.Root)
+	}
+	var sources []layerSource
+	for _, paths := range Plan(spec.Closure, spec.Root, MaxLayers-2) { // the root file system and debug's tools
+		sources = append(sources, storeLayer(paths, spec.Codec, opts.StoreRoot))
+	}
+	sources = append(sources, rootLayer(spec.Closure[at], spec.Owners, spec.Codec, opts.StoreRoot))
+	layers, warnings, err := writeLayers(ctx, l, sources, spec.Codec, opts)
+	if err != nil {
+		return Result{}, err
+	}
+	config := v1.ConfigFile{
+		Architecture: spec.Platform.Architecture,
+		OS:           spec.Platform.OS,
+		Variant:      spec.Platform.Variant,
+		Config:       spec.Config,
+	}
+	for _, s := range sources {
+		config.History = append(config.History, v1.History{CreatedBy: "libre: " + s.summary})
+	}
+	result, err := writeImage(ctx, l, config, spec.Created, spec.Annotations, layers)
+	result.Warnings = warnings
+	return result, err
+}
+
+func storeLayer(paths []nix.PathInfo, codec Codec, storeRoot string) layerSource {
+	key := newKey("store paths", codec)
+	key.addPaths(paths)
+	main := mainPath(paths)
+	summary := main
+	if len(paths) > 1 {
+		summary = fmt.Sprintf("%s and %d more", main, len(paths)-1)
+	}
+	return layerSource{key: key.sum(), name: main, summary: summary, fill: func(ctx context.Context, w io.Writer) error {
+		return writeTar(ctx, w, func(t *tree) error { return t.storePaths(paths, storeRoot) })
+	}}
+}
+
+func rootLayer(root nix.PathInfo, owners map[string]Owner, codec Codec, storeRoot string) layerSource {
+	key := newKey("root file system", codec)
+	key.addPaths([]nix.PathInfo{root})
+	for _, name := range slices.Sorted(maps.Keys(owners)) {
+		key.add(name, owners[name].Mode, owners[name].UID, owners[name].GID)
+	}
+	return layerSource{key: key.sum(), name: root.Path, summary: "root file system " + root.Path, fill: func(ctx context.Context, w io.Writer) error {
+		return writeTar(ctx, w, func(t *tree) error { return t.rootFS(storeRoot+root.Path, owners) })
+	}}
+}
+
+func writeTar(ctx context.Context, w io.Writer, fill func(*tree) error) error {
+	t := newTree(ctx, w)
+	if err := fill(t); err != nil {
+		return err
+	}
+	return t.tw.Close()
+}
+
+// mainPath is the largest path, among equals the first by name.
+func mainPath(paths []nix.PathInfo) string {
+	return slices.MinFunc(paths, func(a, b nix.PathInfo) int {
+		if a.NarSize != b.NarSize {
+			if a.NarSize > b.NarSize {
+				return -1
+			}
+			return 1
+		}
+		return comparePaths(a, b)
+	}).Path
+}
+
+// writeLayers makes all layers, some at the same time, in the order of sources.
+func writeLayers(ctx context.Context, l *Layout, sources []layerSource, codec Codec, opts Options) ([]Layer, []error, error) {
+	layers := make([]Layer, len(sources))
+	var mu sync.Mutex
+	var warnings []error
+	done := 0
+	group, ctx := errgroup.WithContext(ctx)
+	jobs := opts.Jobs
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	group.SetLimit(jobs)
+	for i, s := range sources {
+		group.Go(func() error {
+			layer, warning, err := writeOnce(ctx, l, s, codec, opts.Cache)
+			if err != nil {
+				return fmt.Errorf("writing the layer of %s: %w", s.name, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			layers[i] = layer
+			if warning != nil {
+				warnings = append(warnings, warning)
+			}
+			done++
+			if opts.Progress != nil {
+				opts.Progress(done, len(sources), layer)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return layers, warnings, nil
+}
+
+// writeOnce takes a layer from the cache or writes it.
+func writeOnce(ctx context.Context, l *Layout, s layerSource, codec Codec, cache *Cache) (Layer, error, error) {
+	if err := ctx.Err(); err != nil {
+		return Layer{}, nil, err
+	}
+	defer l.once(s.key)()
+	found, ok, warning := cache.get(l, s.key)
+	if !ok {
+		var err error
+		found, err = l.writeLayer(ctx, codec, s.diffID, func(w io.Writer) error { return s.fill(ctx, w) })
+		if err != nil {
+			return Layer{}, nil, err
+		}
+		if w := cache.put(s.key, found); w != nil {
+			warning = w
+		}
+	}
+	layer := Layer{
+		Descriptor: v1.Descriptor{
+			MediaType:   codec.mediaType(),
+			Size:        found.Size,
+			Digest:      found.Digest,
+			Annotations: map[string]string{LayerKeyAnnotation: s.key},
+		},
+		DiffID: found.DiffID,
+		Key:    s.key,
+		Name:   s.name,
+		Fresh:  !ok,
+	}
+	return layer, warning, nil
+}
+
+// writeImage stores config and manifest of the given layers.
+func writeImage(ctx context.Context, l *Layout, config v1.ConfigFile, created time.Time, annotations map[string]string, layers []Layer) (Result, error) {
+	config.Created = v1.Time{Time: created.UTC().Truncate(time.Second)}
+	for i := range config.History {
+		config.History[i].Created = config.Created
+	}
+	config.RootFS = v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}
+	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Annotations: annotations, Layers: []v1.Descriptor{}}
+	result := Result{Layers: layers}
+	for _, layer := range layers {
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.DiffID)
+		manifest.Layers = append(manifest.Layers, layer.Descriptor)
+		if layer.Fresh {
+			result.Written += layer.Size
+		}
+	}
+	var err error
+	if manifest.Config, err = l.writeJSON(ctx, types.OCIConfigJSON, config); err != nil {
+		return Result{}, fmt.Errorf("writing an image's config: %w", err)
+	}
+	if result.Descriptor, err = l.writeJSON(ctx, types.OCIManifestSchema1, manifest); err != nil {
+		return Result{}, fmt.Errorf("writing an image's manifest: %w", err)
+	}
+	result.Descriptor.Platform = config.Platform()
+	return result, nil
+}

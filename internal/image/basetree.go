@@ -1,0 +1,196 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// node is one entry of a file system that layers make up. Contents are not
+// kept, only what decides where a path leads.
+type node struct {
+	children map[string]*node // of a folder; nil for everything else
+	target   string           // of a symlink; "" for everything else
+	layer    int              // the layer that brought it
+}
+
+// baseTree is the file system of an image, merged from its layers the way an
+// unpacker does it: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
+type baseTree struct{ root *node }
+
+const (
+	whiteout       = ".wh."
+	whiteoutOpaque = ".wh..wh..opq"
+	maxLinks       = 40 // as in Linux
+)
+
+// readBaseTree reads the tar headers of all layers, the lowest first.
+func readBaseTree(ctx context.Context, l *Layout, layers []v1.Descriptor) (*baseTree, error) {
+	t := &baseTree{root: &node{children: map[string]*node{}}}
+	for i, d := range layers {
+		if err := t.addBlob(ctx, l.blobPath(d.Digest), i); err != nil {
+			return nil, fmt.Errorf("reading the layer %s: %w", d.Digest, err)
+		}
+	}
+	return t, nil
+}
+
+func (t *baseTree) addBlob(ctx context.Context, name string, layer int) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := decompress(f)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return t.addLayer(ctx, r, layer)
+}
+
+// addLayer merges one layer. Entries that no unpacker would take are errors.
+func (t *baseTree) addLayer(ctx context.Context, r io.Reader, layer int) error {
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.addEntry(h, layer); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *baseTree) addEntry(h *tar.Header, layer int) error {
+	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+	if name == "" || h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	dir, base := path.Split(name)
+	parent, err := t.makeDir(dir, layer)
+	if err != nil {
+		return fmt.Errorf("entry %q: %w", h.Name, err)
+	}
+	if hidden, ok := strings.CutPrefix(base, whiteout); ok {
+		// A whiteout hides what lower layers have, wherever it stands in its own.
+		for child, n := range parent.children {
+			if (base == whiteoutOpaque || child == hidden) && n.hide(layer) {
+				delete(parent.children, child)
+			}
+		}
+		return nil
+	}
+	n := &node{layer: layer}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		n.children = map[string]*node{}
+		if old := parent.children[base]; old != nil && old.children != nil {
+			n.children = old.children // a folder over a folder keeps what is in it
+		}
+	case tar.TypeSymlink:
+		n.target = h.Linkname
+	case tar.TypeLink:
+		if old, _, err := t.lookup(h.Linkname, false); err == nil && old != nil {
+			n.target = old.target
+		}
+	}
+	parent.children[base] = n
+	return nil
+}
+
+// hide removes from n what came before the given layer, and says whether
+// nothing is left of it.
+func (n *node) hide(layer int) bool {
+	for name, c := range n.children {
+		if c.hide(layer) {
+			delete(n.children, name)
+		}
+	}
+	return n.layer < layer && len(n.children) == 0
+}
+
+// makeDir finds a folder through links and makes what is missing.
+func (t *baseTree) makeDir(name string, layer int) (*node, error) {
+	_, real, err := t.lookup(name, true)
+	if err != nil {
+		return nil, err
+	}
+	at := t.root
+	for _, part := range split(real) {
+		next := at.children[part]
+		if next == nil {
+			next = &node{children: map[string]*node{}, layer: layer}
+			at.children[part] = next
+		}
+		if next.children == nil {
+			return nil, fmt.Errorf("%s lies below a file", name)
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// lookup resolves a path inside the image: links in the middle of it, and at
+// its end if follow is set, an absolute target counting from the image's root.
+// real is the path without links, relative; n is nil where nothing is there.
+func (t *baseTree) lookup(name string, follow bool) (n *node, real string, err error) {
+	type place struct {
+		name string
+		node *node // nil: does not exist
+	}
+	at := []place{{"", t.root}}
+	rest := split(name)
+	for links := 0; len(rest) > 0; {
+		part := rest[0]
+		rest = rest[1:]
+		here := at[len(at)-1]
+		if part == ".." {
+			if len(at) > 1 {
+				at = at[:len(at)-1]
+			}
+			continue
+		}
+		var next *node
+		if here.node != nil {
+			next = here.node.children[part]
+		}
+		if next != nil && next.target != "" && (follow || len(rest) > 0) {
+			if links++; links > maxLinks {
+				return nil, "", fmt.Errorf("%s: too many links", name)
+			}
+			if strings.HasPrefix(next.target, "/") {
+				at = at[:1]
+			}
+			rest = append(split(next.target), rest...)
+			continue
+		}
+		at = append(at, place{path.Join(here.name, part), next})
+	}
+	last := at[len(at)-1]
+	return last.node, last.name, nil
+}
+
+// split cuts a path into its names, without empty ones and ".".
+func split(name string) []string {
+	var out []string
+	for part := range strings.SplitSeq(name, "/") {
+		if part != "" && part != "." {
+			out = append(out, part)
+		}
+	}
+	return out
+}

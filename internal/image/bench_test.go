@@ -1,0 +1,182 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/pgzip"
+
+	"github.com/libresh/libre/internal/nix"
+)
+
+// realStore spreads size bytes of the Go distribution, binaries and sources,
+// over count store paths that depend on each other in a chain of tens.
+func realStore(b *testing.B, count int, size int64) (*fakeStore, Spec) {
+	b.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	check(b, err)
+	goroot, err := filepath.EvalSymlinks(strings.TrimSpace(string(out)))
+	check(b, err)
+	var files []string
+	var sizes int64
+	for round := 0; sizes < size; round++ {
+		check(b, filepath.WalkDir(goroot, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() || sizes >= size {
+				return err
+			}
+			info, err := d.Info()
+			files, sizes = append(files, name), sizes+info.Size()
+			return err
+		}))
+	}
+	s := newFakeStore(b)
+	each := size / int64(count)
+	for i := range count {
+		p := nix.PathInfo{Path: pathFor(fmt.Sprint("path-", i)), NarHash: fmt.Sprint("sha256:", i)}
+		if i > 0 {
+			p.References = []string{s.all[i-1-i%10%i].Path}
+		}
+		check(b, os.MkdirAll(s.root+p.Path, 0o755))
+		for n := 0; len(files) > 0 && (p.NarSize < each || i == count-1); n++ {
+			to := fmt.Sprintf("%s/%d-%s", s.root+p.Path, n, filepath.Base(files[0]))
+			if os.Link(files[0], to) != nil { // another file system
+				content, err := os.ReadFile(files[0])
+				check(b, err)
+				check(b, os.WriteFile(to, content, 0o755))
+			}
+			info, err := os.Stat(to)
+			check(b, err)
+			p.NarSize += info.Size()
+			files = files[1:]
+		}
+		s.all = append(s.all, p)
+	}
+	root := s.add("bench-root", map[string]string{"etc/passwd": "root"}, s.all[count-1].Path)
+	return s, Spec{Platform: amd64, Closure: s.all, Root: root, Created: created}
+}
+
+// BenchmarkAssembleCold assembles 250 MB with an empty cache. The yardstick, in
+// the same run, is one stream of the same files through tar, SHA-256, pgzip of
+// the same level and SHA-256 to a file; "x-yardstick" is how many times its
+// speed ours is.
+func BenchmarkAssembleCold(b *testing.B) {
+	const size = 250e6
+	for _, codec := range []Codec{Gzip, Zstd} {
+		b.Run(string(codec), func(b *testing.B) {
+			s, spec := realStore(b, 100, size)
+			spec.Codec = codec
+			b.SetBytes(size)
+			var ours, yardstick, cpu time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				start := time.Now()
+				tarSumPgzip(b, s.root)
+				yardstick += time.Since(start)
+				l := newLayout(b)
+				b.StartTimer()
+				start = time.Now()
+				busy := cpuTime(b)
+				_, err := Assemble(context.Background(), l, spec, s.options())
+				check(b, err)
+				ours += time.Since(start)
+				cpu += cpuTime(b) - busy
+			}
+			b.ReportMetric(size*float64(b.N)/1e6/cpu.Seconds(), "MB/cpu-s")
+			b.ReportMetric(yardstick.Seconds()/ours.Seconds(), "x-yardstick")
+		})
+	}
+}
+
+// cpuTime is what the process used of all CPUs. Unlike the time that passed it
+// can be compared between a quiet machine and a busy one.
+func cpuTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func tarSumPgzip(b *testing.B, dir string) {
+	b.Helper()
+	f, err := os.Create(filepath.Join(b.TempDir(), "yardstick"))
+	check(b, err)
+	z, err := pgzip.NewWriterLevel(io.MultiWriter(sha256.New(), f), gzipLevel)
+	check(b, err)
+	w := tar.NewWriter(io.MultiWriter(sha256.New(), z))
+	check(b, w.AddFS(os.DirFS(dir)))
+	check(b, w.Close())
+	check(b, z.Close())
+	check(b, f.Close())
+}
+
+// BenchmarkAssembleChangedRoot changes one root path in 100 paths: what is
+// written is the root's layer.
+func BenchmarkAssembleChangedRoot(b *testing.B) {
+	s, spec := realStore(b, 100, 100e6)
+	l := newLayout(b)
+	opts := s.options()
+	_, err := Assemble(context.Background(), l, spec, opts)
+	check(b, err)
+	last := len(spec.Closure) - 1
+	var written int64
+	for n := 0; b.Loop(); n++ {
+		spec.Closure[last].NarHash = fmt.Sprint("sha256:changed-", n)
+		result, err := Assemble(context.Background(), l, spec, opts)
+		check(b, err)
+		for i, layer := range result.Layers {
+			if layer.Fresh != (i == len(result.Layers)-1) {
+				b.Fatalf("layer %d of %s: fresh %v", i, layer.Name, layer.Fresh)
+			}
+		}
+		written = result.Written
+	}
+	b.ReportMetric(float64(written), "B-written")
+}
+
+// Memory does not grow with the layer: 32 times the bytes, no more live heap.
+func TestWriteLayerMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 256 MB")
+	}
+	for _, codec := range []Codec{Gzip, Zstd} {
+		small, large := peakHeap(t, codec, 8), peakHeap(t, codec, 256)
+		t.Logf("%s: %d kB for 8 MB, %d kB for 256 MB", codec, small>>10, large>>10)
+		if large > small+16<<20 {
+			t.Errorf("%s: %d kB for 8 MB, %d kB for 256 MB", codec, small>>10, large>>10)
+		}
+	}
+}
+
+// peakHeap is the most heap in use while a layer of so many megabytes is written.
+func peakHeap(t testing.TB, codec Codec, megabytes int) (peak uint64) {
+	l := newLayout(t)
+	block := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(block[:1<<18])
+	runtime.GC()
+	_, err := l.writeLayer(context.Background(), codec, v1.Hash{}, func(w io.Writer) error {
+		for range megabytes {
+			if _, err := w.Write(block); err != nil {
+				return err
+			}
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapInuse)
+		}
+		return nil
+	})
+	check(t, err)
+	return peak
+}

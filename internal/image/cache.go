@@ -1,0 +1,108 @@
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+)
+
+// Cache remembers, by layer key, which blob a layer became. It is one small
+// file per layer in a folder that several processes may use at once; losing it
+// costs time only.
+type Cache struct {
+	dir string
+	mu  sync.Mutex
+	mem map[string]stored
+}
+
+// NewCache uses the given folder, and makes it at the first write. Without a
+// folder ("") the cache lasts as long as the process.
+func NewCache(dir string) *Cache { return &Cache{dir: dir, mem: map[string]stored{}} }
+
+// get finds the blob of a layer, if it is still in the layout with the size
+// that it had. A file that cannot be read is a miss and a warning.
+func (c *Cache) get(l *Layout, key string) (s stored, ok bool, warning error) {
+	c.mu.Lock()
+	s, ok = c.mem[key]
+	c.mu.Unlock()
+	if !ok && c.dir != "" {
+		name := c.file(key)
+		content, err := os.ReadFile(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return stored{}, false, nil
+		case err != nil:
+			return stored{}, false, fmt.Errorf("reading the layer cache: %w", err)
+		}
+		if err := json.Unmarshal(content, &s); err != nil || s.Digest.Hex == "" || s.DiffID.Hex == "" {
+			return stored{}, false, fmt.Errorf("reading the layer cache: %s is damaged and not used", name)
+		}
+		ok = true
+	}
+	return s, ok && l.hasBlob(s.Digest, s.Size), nil
+}
+
+func (c *Cache) put(key string, s stored) (warning error) {
+	c.mu.Lock()
+	c.mem[key] = s
+	c.mu.Unlock()
+	if c.dir == "" {
+		return nil
+	}
+	content, err := json.Marshal(s)
+	if err == nil {
+		err = os.MkdirAll(c.dir, 0o777)
+	}
+	if err == nil {
+		err = replaceFile(c.file(key), content)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the layer cache: %w", err)
+	}
+	return nil
+}
+
+func (c *Cache) file(key string) string { return filepath.Join(c.dir, key+".json") }
+
+// keyHash collects what a layer's bytes depend on, each part quoted, so that no
+// two lists of parts look alike.
+type keyHash struct{ text []byte }
+
+func newKey(kind string, codec Codec) *keyHash {
+	k := &keyHash{}
+	k.add("libre layer", catalog.Format, kind, codec.spec())
+	return k
+}
+
+func (k *keyHash) add(parts ...any) {
+	for _, p := range parts {
+		k.text = fmt.Appendf(k.text, "%q ", fmt.Sprint(p))
+	}
+	k.text = append(k.text, '\n')
+}
+
+func (k *keyHash) addPaths(paths []nix.PathInfo) {
+	var lines []string
+	for _, p := range paths {
+		lines = append(lines, fmt.Sprintf("%q %q", p.Path, p.NarHash))
+	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		k.add(line)
+	}
+}
+
+func (k *keyHash) sum() string {
+	sum := sha256.Sum256(k.text)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,90 @@
+package image
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/pgzip"
+)
+
+// Codec compresses layers. The zero value is Gzip.
+type Codec string
+
+const (
+	Gzip Codec = "gzip" // every engine and registry reads it
+	Zstd Codec = "zstd" // containerd 1.5, podman 4, docker 23 and newer
+)
+
+// ParseCodec accepts "gzip", "zstd" and, for the default, "".
+func ParseCodec(name string) (Codec, error) {
+	switch Codec(name) {
+	case "", Gzip:
+		return Gzip, nil
+	case Zstd:
+		return Zstd, nil
+	}
+	return "", fmt.Errorf("compression %q is unknown: use %s or %s", name, Gzip, Zstd)
+}
+
+// gzipLevel measured over 381 MB of Debian's binaries and Python modules on 2
+// cores, both digests included: level 3 gives 0.380 of the size at 307 MB/s, 4
+// 0.369 at 250, 5 0.361 at 223, 6 0.357 at 206. One worker of zstd's default
+// level gives 0.334 at 210 MB/s, its next level 0.319 at 68.
+const gzipLevel = 5
+
+// gzipBlock is what one pgzip worker compresses at a time. The output depends
+// on it, and not on the number of workers.
+const gzipBlock = 256 << 10
+
+// spec names everything that decides which bytes the codec writes, for keys.
+func (c Codec) spec() string {
+	if c == Zstd {
+		return "zstd level default"
+	}
+	return fmt.Sprintf("gzip level %d block %d", gzipLevel, gzipBlock)
+}
+
+func (c Codec) mediaType() types.MediaType {
+	if c == Zstd {
+		return types.OCILayerZStd
+	}
+	return types.OCILayer
+}
+
+// writer must be closed, also after an error: it holds goroutines.
+func (c Codec) writer(w io.Writer) (io.WriteCloser, error) {
+	if c == Zstd {
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
+	}
+	z, err := pgzip.NewWriterLevel(w, gzipLevel)
+	if err != nil {
+		return nil, err
+	}
+	return z, z.SetConcurrency(gzipBlock, 2*runtime.GOMAXPROCS(0))
+}
+
+// decompress tells gzip, zstd and plain tar apart by their first bytes: what
+// engines write as media type is not always what is inside.
+func decompress(r io.Reader) (io.ReadCloser, error) {
+	b := bufio.NewReaderSize(r, 128<<10)
+	magic, err := b.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		return pgzip.NewReader(b)
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	}
+	return io.NopCloser(b), nil
+}

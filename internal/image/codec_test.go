@@ -1,0 +1,71 @@
+package image
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// The bytes do not depend on the number of workers or on how the input is cut.
+func TestCodecDeterministic(t *testing.T) {
+	content := make([]byte, 3<<20)
+	r := rand.New(rand.NewPCG(3, 4))
+	for i := range content {
+		content[i] = byte(r.NormFloat64() * 8)
+	}
+	for _, codec := range []Codec{Gzip, Zstd} {
+		var want []byte
+		for _, workers := range []int{1, 2, 4} {
+			old := runtime.GOMAXPROCS(workers)
+			var b bytes.Buffer
+			z, err := codec.writer(&b)
+			check(t, err)
+			for rest := content; len(rest) > 0; {
+				n := min(len(rest), 1+r.IntN(200_000))
+				_, err := z.Write(rest[:n])
+				check(t, err)
+				rest = rest[n:]
+			}
+			check(t, z.Close())
+			runtime.GOMAXPROCS(old)
+			if want == nil {
+				want = b.Bytes()
+			}
+			if !bytes.Equal(b.Bytes(), want) {
+				t.Errorf("%s: other bytes with %d workers", codec, workers)
+			}
+		}
+		back, err := decompress(bytes.NewReader(want))
+		check(t, err)
+		if got, err := io.ReadAll(back); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s: the content does not come back: %v", codec, err)
+		}
+		check(t, back.Close())
+	}
+}
+
+func TestDecompressPlain(t *testing.T) {
+	for _, content := range []string{"", "a", "plain tar"} {
+		r, err := decompress(bytes.NewReader([]byte(content)))
+		check(t, err)
+		if got, err := io.ReadAll(r); err != nil || string(got) != content {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+}
+
+func TestParseCodec(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		want Codec
+	}{{"", Gzip}, {"gzip", Gzip}, {"zstd", Zstd}} {
+		if got, err := ParseCodec(test.name); got != test.want || err != nil {
+			t.Errorf("%q: %q, %v", test.name, got, err)
+		}
+	}
+	if _, err := ParseCodec("xz"); err == nil {
+		t.Error("xz is accepted")
+	}
+}

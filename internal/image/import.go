@@ -1,0 +1,188 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// ImportSpec is what an image that an engine built is given by us.
+type ImportSpec struct {
+	Platform    v1.Platform       // the image of this platform is taken; another one is an error
+	Configure   func(*v1.Config)  // changes the engine's configuration; nil leaves it
+	Labels      map[string]string // of the config; replace all of libre's and OCI's own, others stay
+	Annotations map[string]string // of the manifest, in the place of the engine's
+	Created     time.Time
+	Codec       Codec
+}
+
+// Import takes one image from the OCI layout that an engine wrote in dir and
+// stores it like one of ours: layers recompressed with our codec, unless the
+// cache knows what the same content became, OCI media types, and nothing that
+// depends on the engine's name, version or clock. The result depends on the
+// layers' contents, the engine's config and spec alone.
+func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Options) (Result, error) {
+	from, err := OpenLayout(dir)
+	if err != nil {
+		return Result{}, err
+	}
+	manifest, config, err := from.find(spec.Platform)
+	if err != nil {
+		return Result{}, fmt.Errorf("importing from %s: %w", dir, err)
+	}
+	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
+		return Result{}, fmt.Errorf("importing from %s: config and manifest differ in the number of layers", dir)
+	}
+	var sources []layerSource
+	for i, d := range manifest.Layers {
+		if !d.MediaType.IsDistributable() {
+			return Result{}, fmt.Errorf("importing from %s: layer %s may not be distributed", dir, d.Digest)
+		}
+		diffID := config.RootFS.DiffIDs[i]
+		key := newKey("imported", spec.Codec)
+		key.add(diffID)
+		sources = append(sources, layerSource{
+			key:    key.sum(),
+			name:   fmt.Sprintf("layer %d of %d", i+1, len(manifest.Layers)),
+			diffID: diffID,
+			fill:   func(ctx context.Context, w io.Writer) error { return from.unpack(d, w) },
+		})
+	}
+	layers, warnings, err := writeLayers(ctx, l, sources, spec.Codec, opts)
+	if err != nil {
+		return Result{}, fmt.Errorf("importing from %s: %w", dir, err)
+	}
+	config = normalise(config, spec.Labels)
+	if spec.Configure != nil {
+		spec.Configure(&config.Config)
+	}
+	result, err := writeImage(ctx, l, config, spec.Created, spec.Annotations, layers)
+	result.Warnings = warnings
+	return result, err
+}
+
+// unpack writes the tar inside a layer.
+func (l *Layout) unpack(d v1.Descriptor, w io.Writer) error {
+	f, err := os.Open(l.blobPath(d.Digest))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := decompress(f)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(w, r)
+	return err
+}
+
+// find reads the one image of a platform. A layout with a single image may
+// leave out the platform in its descriptors; the config has it.
+func (l *Layout) find(want v1.Platform) (manifest v1.Manifest, config v1.ConfigFile, err error) {
+	index, err := l.index()
+	if err != nil {
+		return manifest, config, err
+	}
+	images, err := l.images(index.Manifests)
+	if err != nil {
+		return manifest, config, err
+	}
+	var seen []string
+	for _, d := range images {
+		if err := l.readJSON(d, &manifest); err != nil {
+			return manifest, config, err
+		}
+		if err := l.readJSON(manifest.Config, &config); err != nil {
+			return manifest, config, err
+		}
+		if config.OS == want.OS && config.Architecture == want.Architecture && (want.Variant == "" || want.Variant == config.Variant) {
+			return manifest, config, nil
+		}
+		seen = append(seen, config.OS+"/"+config.Architecture)
+		manifest, config = v1.Manifest{}, v1.ConfigFile{}
+	}
+	if len(seen) == 0 {
+		return manifest, config, errors.New("it holds no image")
+	}
+	return manifest, config, fmt.Errorf("it holds no image for %s/%s, only for %s", want.OS, want.Architecture, strings.Join(seen, ", "))
+}
+
+// images lists the image manifests below the given descriptors. What buildkit
+// adds as an "image" of attestations is none.
+func (l *Layout) images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
+	var out []v1.Descriptor
+	for _, d := range descriptors {
+		switch {
+		case d.Annotations["vnd.docker.reference.type"] != "":
+		case d.MediaType.IsIndex():
+			var index v1.IndexManifest
+			if err := l.readJSON(d, &index); err != nil {
+				return nil, err
+			}
+			below, err := l.images(index.Manifests)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, below...)
+		case d.MediaType.IsImage():
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// normalise keeps of an engine's config what a runtime reads. What Docker's
+// older formats put beside it (the build container's host name and id, the
+// engine's version, attached terminals) is dropped. History keeps its commands.
+func normalise(c v1.ConfigFile, labels map[string]string) v1.ConfigFile {
+	out := v1.ConfigFile{
+		Architecture: c.Architecture,
+		OS:           c.OS,
+		Variant:      c.Variant,
+		OSVersion:    c.OSVersion,
+		OSFeatures:   c.OSFeatures,
+		Config: v1.Config{
+			Cmd:          c.Config.Cmd,
+			Healthcheck:  c.Config.Healthcheck,
+			Entrypoint:   c.Config.Entrypoint,
+			Env:          c.Config.Env,
+			Labels:       relabel(c.Config.Labels, labels),
+			OnBuild:      c.Config.OnBuild,
+			User:         c.Config.User,
+			Volumes:      c.Config.Volumes,
+			WorkingDir:   c.Config.WorkingDir,
+			ExposedPorts: c.Config.ExposedPorts,
+			ArgsEscaped:  c.Config.ArgsEscaped,
+			StopSignal:   c.Config.StopSignal,
+			Shell:        c.Config.Shell,
+		},
+	}
+	for _, h := range c.History {
+		out.History = append(out.History, v1.History{CreatedBy: h.CreatedBy, EmptyLayer: h.EmptyLayer})
+	}
+	return out
+}
+
+// relabel puts the labels of ours into an image's config. Of those that the
+// image has it keeps what its makers say of it (maintainer, traefik rules, …),
+// and drops what an engine, a base image or an earlier run of ours says of the
+// image as it is published: that is for the publisher to say.
+func relabel(has, ours map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range has {
+		if !strings.HasPrefix(k, "io.buildah.") && !strings.HasPrefix(k, "org.opencontainers.image.") && !strings.HasPrefix(k, "sh.libre.") {
+			out[k] = v
+		}
+	}
+	for k, v := range ours {
+		out[k] = v
+	}
+	return out
+}

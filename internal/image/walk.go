@@ -1,0 +1,128 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Entry is one named image of a layout.
+type Entry struct {
+	v1.Descriptor      // of the image's index, with the annotations of index.json
+	Complete      bool // all its blobs are there and have their sizes; digests are not computed
+}
+
+// Lookup finds an image by its name and looks whether it is all there. It reads
+// the manifests and asks for the size of everything else. The second result
+// is false where the name is unknown.
+func (l *Layout) Lookup(refName string) (Entry, bool, error) {
+	index, err := l.index()
+	if err != nil {
+		return Entry{}, false, err
+	}
+	for _, d := range index.Manifests {
+		if d.Annotations[RefNameAnnotation] == refName {
+			complete := true
+			err := l.visit(d, func(b v1.Descriptor) { complete = complete && l.hasBlob(b.Digest, b.Size) })
+			return Entry{Descriptor: d, Complete: complete && err == nil}, true, nil
+		}
+	}
+	return Entry{}, false, nil
+}
+
+// visit calls f for d and for each blob below it. Where a manifest cannot be
+// read it goes on with the others and returns the first error.
+func (l *Layout) visit(d v1.Descriptor, f func(v1.Descriptor)) error {
+	f(d)
+	var children []v1.Descriptor
+	switch d.MediaType {
+	case types.OCIImageIndex, types.DockerManifestList:
+		var index v1.IndexManifest
+		if err := l.readJSON(d, &index); err != nil {
+			return err
+		}
+		children = index.Manifests
+	case types.OCIManifestSchema1, types.DockerManifestSchema2:
+		var manifest v1.Manifest
+		if err := l.readJSON(d, &manifest); err != nil {
+			return err
+		}
+		children = append([]v1.Descriptor{manifest.Config}, manifest.Layers...)
+	}
+	var first error
+	for _, c := range children {
+		if err := l.visit(c, f); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Prune deletes the blobs that no entry of index.json leads to, and what a
+// killed run left half written. It reports how many bytes became free. Where a
+// manifest cannot be read nothing is deleted, as what it needs is not known.
+// No image may be assembled at the same time.
+func (l *Layout) Prune() (freed int64, err error) {
+	if err := l.writable(); err != nil {
+		return 0, err
+	}
+	index, err := l.index()
+	if err != nil {
+		return 0, err
+	}
+	used := map[string]bool{}
+	for _, d := range index.Manifests {
+		err := l.visit(d, func(b v1.Descriptor) { used[b.Digest.Hex] = true })
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, fmt.Errorf("pruning %s: %w", l.dir, err)
+		}
+	}
+	for _, dir := range []string{l.dir, filepath.Join(l.dir, "blobs", "sha256")} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return freed, err
+		}
+		for _, e := range entries {
+			blob := dir != l.dir && !used[e.Name()]
+			if !e.Type().IsRegular() || !(blob || strings.HasPrefix(e.Name(), tempPrefix)) {
+				continue
+			}
+			if info, err := e.Info(); err == nil {
+				freed += info.Size()
+			}
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return freed, fmt.Errorf("pruning %s: %w", l.dir, err)
+			}
+		}
+	}
+	return freed, nil
+}
+
+// Measure is what people compare of an image.
+type Measure struct {
+	Size   int64 // bytes of all its blobs, each counted once
+	Layers int   // of the manifest that has most
+}
+
+// Measure reads the manifests below an image's index.
+func (l *Layout) Measure(d v1.Descriptor) (Measure, error) {
+	var m Measure
+	seen := map[v1.Hash]bool{}
+	err := l.visit(d, func(b v1.Descriptor) {
+		if !seen[b.Digest] {
+			seen[b.Digest] = true
+			m.Size += b.Size
+		}
+		var manifest v1.Manifest
+		if b.MediaType.IsImage() && l.readJSON(b, &manifest) == nil {
+			m.Layers = max(m.Layers, len(manifest.Layers))
+		}
+	})
+	return m, err
+}
