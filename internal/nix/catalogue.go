@@ -89,6 +89,9 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 	if !errors.As(err, &failure) {
 		return nil, err
 	}
+	if version, err := c.nix.Version(ctx); err == nil && !Supported(version) {
+		return nil, fmt.Errorf("%s is too old: libre needs Nix 2.8 or newer, see https://nixos.org/download", version)
+	}
 	if strings.Contains(failure.Message, "does not provide attribute") {
 		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
 	}

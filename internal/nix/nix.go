@@ -91,8 +91,8 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 var (
 	fetchError = regexp.MustCompile(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
 	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
-	placeLine  = regexp.MustCompile(`^\s*at (/\S+):(\d+):(\d+):?$`)
-	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/`)
+	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
+	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`) // the second from 2.2x on, for lazy trees
 )
 
 // lastError finds Nix's own error in its output: newer ones print a trace first
@@ -129,9 +129,27 @@ func (n *Nix) Version(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// Setting is the value of a Nix setting, as `nix show-config` has it.
+// Supported tells whether a version, as Version gives it, is 2.8 or newer. Lix
+// and other forks count their versions on from 2.18.
+func Supported(version string) bool {
+	fields := strings.Fields(version)
+	var major, minor int
+	if len(fields) == 0 {
+		return false
+	}
+	if n, _ := fmt.Sscanf(fields[len(fields)-1], "%d.%d", &major, &minor); n < 2 {
+		return false
+	}
+	return major > 2 || major == 2 && minor >= 8
+}
+
+// Setting is the value of a Nix setting.
 func (n *Nix) Setting(ctx context.Context, name string) (string, error) {
-	out, err := n.run(ctx, "reading nix's settings", "nix", "show-config")
+	doing := "reading nix's settings"
+	out, err := n.run(ctx, doing, "nix", "show-config")
+	if err != nil {
+		out, err = n.run(ctx, doing, "nix", "config", "show") // its name from 2.20 on
+	}
 	if err != nil {
 		return "", err
 	}
