@@ -1,0 +1,102 @@
+package containerfile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// fetchAll makes all bases available, rewrites the file to name them, and adds
+// them to the named contexts.
+func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
+	have := map[Base]fetched{}
+	var resolved []ResolvedBase
+	for _, base := range j.plan.bases {
+		f, pinned, err := b.fetch(engine, base, j.origin(base))
+		if err != nil {
+			return nil, j.unfetched(base, pinned, err)
+		}
+		have[base.image()] = f
+		resolved = append(resolved, ResolvedBase{Base: base, Digest: f.digest, Pinned: pinned})
+	}
+	for _, base := range j.plan.copies {
+		j.named[base.Name] = have[base.image()].context
+	}
+	j.path = filepath.Join(j.tmp, "Containerfile")
+	return resolved, os.WriteFile(j.path, j.file.rewrite(j.plan, func(base Base) string {
+		f := have[base.image()]
+		if strings.HasPrefix(f.context, "oci-layout:") {
+			j.named[f.from] = f.context
+		}
+		return f.from
+	}), 0o644)
+}
+
+// origin finds what the caller says about a base.
+func (j *job) origin(base Base) Origin {
+	if o, ok := j.Bases[base.Name]; ok {
+		return o
+	}
+	for name, o := range j.Bases {
+		if sameImage(name, base.Name) {
+			return o
+		}
+	}
+	return Origin{}
+}
+
+func (b *Builder) fetch(engine backend, base Base, o Origin) (_ fetched, pinned bool, _ error) {
+	b.mu.Lock()
+	l := b.bases[base.image()]
+	if l == nil {
+		l = &lookup{}
+		b.bases[base.image()] = l
+	}
+	b.mu.Unlock()
+	l.Lock()
+	defer l.Unlock()
+	if o.Layout != "" {
+		f, err := engine.fetch(base, o)
+		return f, true, err
+	}
+	ref, err := parseReference(base.Name)
+	if err != nil {
+		return fetched{}, true, err
+	}
+	o.Digest = cmp.Or(ref.digest, o.Digest)
+	pinned = o.Digest != ""
+	if pinned && !digestForm.MatchString(o.Digest) {
+		return fetched{}, true, fmt.Errorf("%q is not a digest", o.Digest)
+	}
+	if !pinned {
+		if l.digest == "" {
+			if l.digest, err = engine.resolve(base, ref); err != nil {
+				return fetched{}, false, err
+			}
+		}
+		o.Digest = l.digest
+	}
+	f, err := engine.fetch(base, o)
+	return f, pinned, err
+}
+
+var fetchNoise = regexp.MustCompile(`^(initializing source docker://\S+: |pinging container registry \S+: )+`)
+
+// unfetched says which base could not be had, and where it is asked for.
+func (j *job) unfetched(base Base, pinned bool, err error) error {
+	doing := fmt.Sprintf("%s:%d: base %s", j.File, base.Line, base.Name)
+	if !pinned {
+		doing += " (not pinned by digest)"
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	e.Doing = doing
+	e.Reason = fetchNoise.ReplaceAllString(e.Reason, "")
+	return e
+}

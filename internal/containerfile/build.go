@@ -1,0 +1,185 @@
+package containerfile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is one image to build.
+type Request struct {
+	Source    string            // the source's folder, read only: a store path
+	Context   string            // the build context, relative to Source; "" is all of it
+	File      string            // the Containerfile, relative to Source; "" is Containerfile or Dockerfile in the context
+	Target    string            // the stage to build; "" is the last one
+	Args      map[string]string // build arguments
+	Contexts  map[string]string // named contexts: name to absolute folder
+	Bases     map[string]Origin // by name as it stands in the file once arguments are put in
+	Platform  string            // OS/ARCH[/VARIANT]; "" is linux on this machine's architecture
+	Timestamp int64             // seconds since 1970: of every file and of the image
+	NoCache   bool              // docker: run every step again; buildah and podman always do
+	Work      string            // a folder of the caller's, on a disk with room for the image; Result.Layout is below it
+	Log       string            // path of the file that takes all output
+
+	// Step, if set, is told of every instruction that begins: done counts it.
+	// It is called from one goroutine at a time; line is safe to print.
+	Step func(done, total int, line string)
+}
+
+// Origin is where a base comes from: exactly one of Digest and Layout is set.
+type Origin struct {
+	Digest string // sha256:…, fetched from the registry in the base's name
+	Layout string // an OCI layout's folder
+	Ref    string // with Layout: the entry's org.opencontainers.image.ref.name or digest
+}
+
+// Result is a built image.
+type Result struct {
+	// Layout is the folder of an OCI layout with this one image, a manifest
+	// for one platform, unnamed. Its layers are not compressed. Layers and
+	// configuration follow from the Request as far as the RUN steps do; the
+	// comments in the history and the manifest's annotations do not: engines
+	// put there what an image happens to be called in their storage.
+	Layout string
+	Bases  []ResolvedBase
+	From   *ResolvedBase // the one of Bases that the target's stage goes back to; nil where that is scratch
+}
+
+// ResolvedBase is a base as it was used.
+type ResolvedBase struct {
+	Base
+	Digest string // what the name means in its registry or layout: a manifest's or an index's digest
+	Pinned bool   // false: the digest was looked up in this run
+}
+
+// Builder builds images with one engine. It resolves a base that is not
+// pinned only once, so that all images of a run get the same. Its methods may
+// be called concurrently.
+type Builder struct {
+	engine  Engine
+	storage *storage
+
+	mu    sync.Mutex
+	bases map[Base]*lookup // by name and platform
+}
+
+// lookup is held while a base is fetched: two images on one base would
+// download it twice.
+type lookup struct {
+	sync.Mutex
+	digest string // what the name means in this run, once that is known
+}
+
+// NewBuilder makes a Builder that keeps bases below dir,
+// where buildah and podman are concerned; docker keeps them itself.
+func NewBuilder(e Engine, dir string) *Builder {
+	return &Builder{engine: e, storage: &storage{engine: e, dir: dir}, bases: map[Base]*lookup{}}
+}
+
+// backend is what differs between buildah and podman on one side and docker on
+// the other.
+type backend interface {
+	// fetch makes a base available by digest, or by layout.
+	fetch(b Base, o Origin) (fetched, error)
+	// resolve looks a name up.
+	resolve(b Base, r reference) (digest string, err error)
+	// build builds the rewritten file into an OCI layout.
+	build(j *job) error
+}
+
+// fetched is how an engine is told to use a base.
+type fetched struct {
+	from    string // the word behind FROM
+	context string // the value of --build-context, for COPY --from and RUN --mount
+	digest  string
+}
+
+var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Build builds one image. An error of the engine is an [*Error]; when ctx ends
+// first it wraps ctx's error, and what the engine had started is gone.
+func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
+	j := &job{Request: r, named: map[string]string{}}
+	j.Platform = cmp.Or(j.Platform, machinePlatform())
+	for name := range r.Args {
+		if !argName.MatchString(name) {
+			return Result{}, fmt.Errorf("build argument %q: a name is letters, digits and \"_\"", name)
+		}
+	}
+	if err := j.read(b.engine); err != nil {
+		return Result{}, err
+	}
+	st := &steps{total: j.plan.steps, call: r.Step, seen: map[string]bool{}, perStage: map[string]int{}}
+	if j.out, err = newOutput(ctx, r.Log, st.line); err != nil {
+		return Result{}, err
+	}
+	defer func() {
+		if cerr := j.out.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := os.MkdirAll(r.Work, 0o755); err != nil {
+		return Result{}, err
+	}
+	if j.tmp, err = os.MkdirTemp(r.Work, "build-"); err != nil {
+		return Result{}, err
+	}
+	defer os.RemoveAll(j.tmp)
+	j.layout = filepath.Join(r.Work, "layout")
+	if err := os.RemoveAll(j.layout); err != nil {
+		return Result{}, err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(j.layout)
+		}
+	}()
+
+	var engine backend = docker{b.engine, j.out, j.tmp}
+	if b.engine.Name != "docker" {
+		if err := b.storage.open(ctx); err != nil {
+			return Result{}, err
+		}
+		b.storage.clean(ctx)
+		unlock, _, err := b.storage.lock(ctx, false)
+		if err != nil {
+			return Result{}, err
+		}
+		if err := b.storage.makeRunRoot(); err != nil {
+			unlock()
+			return Result{}, err
+		}
+		j.out.disk = b.storage.dir
+		engine = containers{b.storage, j.out, j.tmp}
+		defer func() {
+			unlock()
+			// Also when ctx has ended: a killed engine leaves its working
+			// containers mounted.
+			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			b.storage.clean(late)
+		}()
+	}
+	bases, err := b.fetchAll(engine, j)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := j.prepare(); err != nil {
+		return Result{}, err
+	}
+	if err := engine.build(j); err != nil {
+		return Result{}, j.locate(err, st.last)
+	}
+	result := Result{Layout: j.layout, Bases: bases}
+	if from := j.file.root(j.plan); from != nil {
+		at := slices.IndexFunc(bases, func(r ResolvedBase) bool { return r.Name == from.Name && r.Platform == from.Platform })
+		result.From = &bases[at]
+	}
+	return result, nil
+}

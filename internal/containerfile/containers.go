@@ -1,0 +1,239 @@
+package containerfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// containers is buildah or podman, which share their libraries and nearly all
+// flags, on a storage of ours.
+type containers struct {
+	storage *storage
+	out     *output
+	tmp     string
+}
+
+func (c containers) podman() bool { return c.storage.engine.Name == "podman" }
+
+// child is the engine with a subcommand. policed subcommands copy images and
+// look for a signature policy.
+func (c containers) child(policed bool, args ...string) (child, error) {
+	if policed {
+		flags, err := c.storage.policyFlags()
+		if err != nil {
+			return child{}, err
+		}
+		args = append([]string{args[0]}, append(flags, args[1:]...)...)
+	}
+	return c.storage.child(c.storage.flags, args...), nil
+}
+
+func (c containers) query(doing string, policed bool, args ...string) (string, error) {
+	ch, err := c.child(policed, args...)
+	if err != nil {
+		return "", err
+	}
+	said, err := query(ch, c.out)
+	if err != nil {
+		return "", failure(doing, c.out, err)
+	}
+	return said, nil
+}
+
+func (c containers) fetch(b Base, o Origin) (fetched, error) {
+	f := fetched{digest: o.Digest}
+	var id string
+	var err error
+	if o.Layout != "" {
+		f.digest, id, err = c.fromLayout(b, o)
+	} else {
+		id, err = c.fromRegistry(b, o.Digest)
+	}
+	if err != nil {
+		return fetched{}, err
+	}
+	if err := c.checkPlatform(b, id); err != nil {
+		return fetched{}, err
+	}
+	// The name only keeps it from being pruned.
+	if _, err := c.query("tag "+id, false, "tag", id, "localhost/libre-base:"+id); err != nil {
+		return fetched{}, err
+	}
+	// An image's ID is the digest of its configuration: unlike a name it
+	// cannot come to mean another image while somebody else builds.
+	f.from, f.context = id, "container-image://"+id
+	return f, nil
+}
+
+func (c containers) fromRegistry(b Base, digest string) (id string, err error) {
+	ref, err := parseReference(b.Name)
+	if err != nil {
+		return "", err
+	}
+	name := ref.byDigest(digest)
+	pull := []string{"pull", "--quiet", "--platform", b.Platform}
+	if c.podman() {
+		// podman 4 always asks the registry, though the digest says it all.
+		said, err := c.query("look for "+name, false, "image", "inspect", "--format", "{{.Id}} {{.Os}}/{{.Architecture}}", name)
+		id, platform, _ := strings.Cut(said, " ")
+		if err == nil && samePlatform(platform, b.Platform) {
+			return id, nil
+		}
+	} else {
+		pull = append(pull, "--policy", "missing")
+	}
+	said, err := c.query("fetch "+name, true, append(pull, name)...)
+	return lastLineOf(said), err
+}
+
+func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) {
+	p, err := pick(o.Layout, o.Ref, b.Platform)
+	if err != nil {
+		return "", "", err
+	}
+	digest = p.top.Digest.String()
+	id = p.image.Config.Digest.Hex
+	if _, err := c.platform(id); err == nil {
+		return digest, id, nil // it is there already
+	}
+	dir := filepath.Join(c.tmp, "base-"+p.manifest.Digest.Hex)
+	if err := p.asDir(dir); err != nil {
+		return "", "", err
+	}
+	defer os.RemoveAll(dir)
+	said, err := c.query("import "+o.Ref, true, "pull", "--quiet", "dir:"+dir)
+	return digest, lastLineOf(said), err
+}
+
+// resolve fetches what a tag means now and tells its digest.
+func (c containers) resolve(b Base, r reference) (string, error) {
+	pull := []string{"pull", "--quiet", "--platform", b.Platform}
+	if !c.podman() {
+		pull = append(pull, "--policy", "always")
+	}
+	said, err := c.query("fetch "+r.byTag(), true, append(pull, r.byTag())...)
+	if err != nil {
+		return "", err
+	}
+	id := lastLineOf(said)
+	if c.podman() {
+		return c.query("inspect "+r.byTag(), false, "image", "inspect", "--format", "{{.Digest}}", id)
+	}
+	// "buildah inspect" tells the digest for one platform only; the list tells
+	// the one of the index.
+	said, err = c.query("list images", false, "images", "--json", "--no-trunc")
+	if err != nil {
+		return "", err
+	}
+	var images []struct{ ID, Digest string }
+	if err := json.Unmarshal([]byte(said), &images); err != nil {
+		return "", fmt.Errorf("buildah images --json: %w", err)
+	}
+	for _, image := range images {
+		if strings.TrimPrefix(image.ID, "sha256:") == id && digestForm.MatchString(image.Digest) {
+			return image.Digest, nil
+		}
+	}
+	return "", fmt.Errorf("buildah has fetched %s but does not list it", r.byTag())
+}
+
+// platform tells an image's OS/ARCH; the image need not be there.
+func (c containers) platform(id string) (string, error) {
+	if c.podman() {
+		return c.query("inspect "+id, false, "image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", id)
+	}
+	return c.query("inspect "+id, false, "inspect", "--type", "image", "--format", "{{.OCIv1.OS}}/{{.OCIv1.Architecture}}", id)
+}
+
+// checkPlatform refuses what a digest of one platform's manifest gives when
+// another platform is built.
+func (c containers) checkPlatform(b Base, id string) error {
+	platform, err := c.platform(id)
+	if err != nil {
+		return err
+	}
+	if !samePlatform(platform, b.Platform) {
+		return fmt.Errorf("it is made for %s, not for %s", platform, b.Platform)
+	}
+	return nil
+}
+
+// samePlatform compares OS and architecture; a variant is a preference.
+func samePlatform(a, b string) bool {
+	pa, pb := strings.SplitN(a, "/", 3), strings.SplitN(b, "/", 3)
+	return len(pa) >= 2 && len(pb) >= 2 && pa[0] == pb[0] && pa[1] == pb[1]
+}
+
+func (c containers) build(j *job) error {
+	iid := filepath.Join(j.tmp, "id")
+	ch, err := c.child(true, c.buildArgs(j, iid)...)
+	if err != nil {
+		return err
+	}
+	if err := run(ch, c.out); err != nil {
+		return failure("build", c.out, err)
+	}
+	id, err := os.ReadFile(iid)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(j.tmp, "image")
+	push := []string{"push", "--quiet", "--format", "oci"}
+	if !c.podman() {
+		push = append(push, "--disable-compression")
+	}
+	push = append(push, strings.TrimPrefix(strings.TrimSpace(string(id)), "sha256:"), "dir:"+dir)
+	if ch, err = c.child(true, push...); err != nil {
+		return err
+	}
+	if err := run(ch, c.out); err != nil {
+		return failure("export the image", c.out, err)
+	}
+	return layoutFromDir(j.layout, dir)
+}
+
+// buildArgs is the command line of a build, without the storage's flags.
+//
+// --isolation chroot runs RUN steps in a chroot and not in a container: it
+// needs no OCI runtime, no cgroup and no network setup, works within containers
+// and without root, and the user's BUILDAH_ISOLATION still beats it. Steps
+// share the host's network either way.
+//
+// --layers makes a layer of every step, so that images which begin with the
+// same steps share them in a registry. No step comes from a cache: see storage.
+func (c containers) buildArgs(j *job, iid string) []string {
+	isolation := "chroot"
+	if v := os.Getenv("BUILDAH_ISOLATION"); v != "" {
+		isolation = v
+	}
+	args := []string{
+		"build",
+		"--isolation", isolation,
+		"--layers", "--no-cache",
+		"--force-rm",
+		"--pull=never",
+		"--format", "oci",
+		"--platform", j.Platform,
+		"--timestamp", fmt.Sprint(j.Timestamp),
+		"--identity-label=false", // the label io.buildah.version would change the digest with every update of the engine
+		"--iidfile", iid,
+		"--file", j.path,
+	}
+	if j.ignore != "" {
+		args = append(args, "--ignorefile", j.ignore)
+	}
+	for _, a := range j.args {
+		args = append(args, "--build-arg="+a)
+	}
+	args = append(args, j.contextFlags()...)
+	return append(args, "--", j.context)
+}
+
+// lastLineOf: pull --quiet prints an ID, older ones with notes before it.
+func lastLineOf(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "sha256:")
+}

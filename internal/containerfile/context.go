@@ -1,0 +1,131 @@
+package containerfile
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyTree copies the folder from to the new folder to, with the modes that a
+// checkout has under umask 022 and one time everywhere.
+//
+// Engines could read a store path directly, but COPY keeps modes: the store's
+// 0444 and 0555 would reach the image, and a RUN step as a user of its own
+// could write neither its files nor into its folders. Engines hash times into
+// an image's history, too.
+func copyTree(to, from string, at time.Time) error {
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return err
+	}
+	var dirs []string
+	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		dst := filepath.Join(to, rel)
+		switch {
+		case d.IsDir():
+			dirs = append(dirs, dst)
+			if err := os.MkdirAll(dst, 0o755); err != nil {
+				return err
+			}
+			return os.Chmod(dst, 0o755)
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			if err := os.Symlink(target, dst); err != nil {
+				return err
+			}
+			return setTime(dst, at)
+		case d.Type().IsRegular():
+			return copyFile(dst, path, d, at)
+		}
+		return fmt.Errorf("%s is neither file, folder nor symbolic link", path)
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range dirs { // now that nothing is written into them any more
+		if err := setTime(d, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(dst, src string, d fs.DirEntry, at time.Time) (err error) {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if info.Mode()&0o100 != 0 {
+		mode = 0o755
+	}
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := out.Close(); err == nil {
+			err = cerr
+		}
+		if err == nil {
+			err = setTime(dst, at)
+		}
+	}()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Chmod(mode)
+}
+
+// setTime sets both times, of a link itself and not of what it points to.
+func setTime(path string, at time.Time) error {
+	ts := unix.NsecToTimespec(at.UnixNano())
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "utimes", Path: path, Err: err}
+	}
+	return nil
+}
+
+// within joins a relative path to root and makes sure that the result, links
+// followed, is still inside.
+func within(root, rel string) (string, error) {
+	if rel == "" {
+		rel = "."
+	}
+	if !filepath.IsLocal(rel) {
+		return "", fmt.Errorf("%s is outside of the source", rel)
+	}
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.EvalSymlinks(filepath.Join(root, rel))
+	if err != nil {
+		return "", err
+	}
+	if path != root && !strings.HasPrefix(path, root+string(filepath.Separator)) {
+		return "", fmt.Errorf("%s leads outside of the source", rel)
+	}
+	return path, nil
+}

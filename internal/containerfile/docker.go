@@ -1,0 +1,109 @@
+package containerfile
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// docker is "docker buildx". Its daemon keeps bases and cache, and cleans both
+// up by rules of its own.
+type docker struct {
+	engine Engine
+	out    *output
+	tmp    string
+}
+
+func (d docker) child(args ...string) child {
+	return child{path: d.engine.Path, args: args, env: append(environment(), "TMPDIR="+d.tmp)}
+}
+
+// fetch only says where BuildKit finds a base: it fetches by digest itself.
+func (d docker) fetch(b Base, o Origin) (fetched, error) {
+	if o.Layout != "" {
+		p, err := pick(o.Layout, o.Ref, b.Platform)
+		if err != nil {
+			return fetched{}, err
+		}
+		return fetched{
+			from:    "libre-base-" + p.top.Digest.Hex,
+			context: "oci-layout://" + p.layout + "@" + p.top.Digest.String(),
+			digest:  p.top.Digest.String(),
+		}, nil
+	}
+	ref, err := parseReference(b.Name)
+	if err != nil {
+		return fetched{}, err
+	}
+	name := ref.byDigest(o.Digest)
+	return fetched{from: name, context: "docker-image://" + name, digest: o.Digest}, nil
+}
+
+func (d docker) resolve(b Base, r reference) (string, error) {
+	said, err := query(d.child("buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", r.byTag()), d.out)
+	if err != nil {
+		return "", failure("look up "+r.byTag(), d.out, err)
+	}
+	if !digestForm.MatchString(said) {
+		return "", fmt.Errorf("docker buildx imagetools says %q, which is no digest", oneLine(said))
+	}
+	return said, nil
+}
+
+func (d docker) build(j *job) error {
+	if j.ignore != "" {
+		// BuildKit looks for it beside the file.
+		data, err := os.ReadFile(j.ignore)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(j.path+".dockerignore", data, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := run(d.child(d.buildArgs(j)...), d.out); err != nil {
+		return failure("build", d.out, err)
+	}
+	if !exists(filepath.Join(j.layout, "index.json")) {
+		return fmt.Errorf("docker buildx has written no image to %s", j.layout)
+	}
+	return nil
+}
+
+func (d docker) buildArgs(j *job) []string {
+	args := []string{
+		"buildx", "build",
+		"--progress=plain",
+		"--platform", j.Platform,
+		"--provenance=false", "--sbom=false",
+		"--output", csvLine(
+			"type=oci", "tar=false", "dest="+j.layout,
+			// Times are those of SOURCE_DATE_EPOCH; layers are compressed by
+			// the caller, who does it the same way every time.
+			"rewrite-timestamp=true", "compression=uncompressed", "force-compression=true",
+		),
+		"--build-arg=SOURCE_DATE_EPOCH=" + fmt.Sprint(j.Timestamp),
+		"--file", j.path,
+	}
+	if j.NoCache {
+		args = append(args, "--no-cache")
+	}
+	for _, a := range j.args {
+		if !strings.HasPrefix(a, "SOURCE_DATE_EPOCH=") {
+			args = append(args, "--build-arg="+a)
+		}
+	}
+	args = append(args, j.contextFlags()...)
+	return append(args, "--", j.context)
+}
+
+// csvLine quotes fields that contain commas, as --output expects.
+func csvLine(fields ...string) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	_ = w.Write(fields) // a strings.Builder takes everything
+	w.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
+}

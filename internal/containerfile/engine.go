@@ -1,0 +1,134 @@
+package containerfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Engine is a program that builds images.
+type Engine struct {
+	Name    string // buildah, podman or docker
+	Path    string // absolute
+	Version string // as it says itself: 1.28.2
+}
+
+func (e Engine) String() string { return e.Name + " " + e.Version }
+
+// tool is what is known about an engine before it is looked for.
+type tool struct {
+	name    string
+	oldest  [2]int // first version that takes the flags used here
+	heredoc [2]int // first version that reads here-documents
+	install string
+}
+
+// tools are in the order of preference: buildah has no daemon and no state of
+// its own beyond the storage it is given, docker needs a running daemon.
+//
+// buildah 1.28 and podman 4.3 are Debian 12's.
+var tools = []tool{
+	{"buildah", [2]int{1, 28}, [2]int{1, 33}, "apt-get install buildah runc"},
+	{"podman", [2]int{4, 3}, [2]int{4, 8}, "apt-get install podman"},
+	{"docker", [2]int{23, 0}, [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
+}
+
+// Detect finds the engine called want, or the first one that is usable when
+// want is "": buildah, podman, docker. The error says what to install.
+func Detect(ctx context.Context, want string) (Engine, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var unusable []string
+	known := false
+	for _, t := range tools {
+		if want != "" && want != t.name {
+			continue
+		}
+		known = true
+		e, err := t.find(ctx)
+		if err == nil {
+			return e, nil
+		}
+		if want != "" {
+			return Engine{}, fmt.Errorf("%w: %s", err, t.install)
+		}
+		if !errors.Is(err, exec.ErrNotFound) {
+			unusable = append(unusable, err.Error())
+		}
+	}
+	if !known {
+		return Engine{}, fmt.Errorf("unknown engine %q: expected buildah, podman or docker", want)
+	}
+	why := ""
+	if len(unusable) > 0 {
+		why = " (" + strings.Join(unusable, "; ") + ")"
+	}
+	return Engine{}, fmt.Errorf("no engine to build Containerfiles%s: %s", why, tools[0].install)
+}
+
+var versionForm = regexp.MustCompile(`(?i)version:? v?(\d+)\.(\d+)[^\s,]*`)
+
+func (t tool) find(ctx context.Context) (Engine, error) {
+	path, err := exec.LookPath(t.name)
+	if err != nil {
+		return Engine{}, fmt.Errorf("%s is not installed%w", t.name, hidden{exec.ErrNotFound})
+	}
+	said, err := say(ctx, path, "--version")
+	if err != nil {
+		return Engine{}, fmt.Errorf("%s --version: %w", path, err)
+	}
+	m := versionForm.FindStringSubmatch(said)
+	if m == nil {
+		return Engine{}, fmt.Errorf("%s --version says %q, which is no version", path, said)
+	}
+	_, version, _ := strings.Cut(m[0], " ")
+	e := Engine{Name: t.name, Path: path, Version: strings.TrimPrefix(version, "v")}
+	if !e.atLeast(t.oldest) {
+		return Engine{}, fmt.Errorf("%s is too old: %d.%d or newer is needed", e, t.oldest[0], t.oldest[1])
+	}
+	if t.name == "docker" {
+		if _, err := say(ctx, path, "buildx", "version"); err != nil {
+			return Engine{}, fmt.Errorf("%s has no buildx", e)
+		}
+	}
+	return e, nil
+}
+
+// hidden is an error that can be asked for and is not printed.
+type hidden struct{ error }
+
+func (hidden) Error() string   { return "" }
+func (h hidden) Unwrap() error { return h.error }
+
+// say runs a command that only prints.
+func say(ctx context.Context, path string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = environment()
+	out, err := cmd.Output()
+	return oneLine(string(out)), err
+}
+
+// atLeast compares major and minor numbers.
+func (e Engine) atLeast(v [2]int) bool {
+	var have [2]int
+	for i, part := range strings.SplitN(e.Version, ".", 3) {
+		if i < 2 {
+			have[i], _ = strconv.Atoi(part)
+		}
+	}
+	return have[0] > v[0] || have[0] == v[0] && have[1] >= v[1]
+}
+
+func (e Engine) tool() tool {
+	for _, t := range tools {
+		if t.name == e.Name {
+			return t
+		}
+	}
+	return tool{}
+}

@@ -1,0 +1,254 @@
+package containerfile
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDetect(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		install map[string]string // program to what it says
+		want    string
+		engine  string
+		err     string
+	}{
+		{name: "order", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4", "podman": "podman version 4.3.1", "buildah": "buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)"}, engine: "buildah 1.28.2"},
+		{name: "named", install: map[string]string{"podman": "podman version 5.0.0-rc1", "buildah": "buildah version 1.40.0"}, want: "podman", engine: "podman 5.0.0-rc1"},
+		{name: "docker", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4"}, engine: "docker 28.2.2"},
+		{name: "nothing", err: "no engine to build Containerfiles: apt-get install buildah runc"},
+		{name: "not there", want: "podman", err: "podman is not installed: apt-get install podman"},
+		{name: "old", install: map[string]string{"buildah": "buildah version 1.23.1"}, want: "buildah", err: "buildah 1.23.1 is too old: 1.28 or newer is needed: apt-get install buildah runc"},
+		{name: "old, another", install: map[string]string{"buildah": "buildah version 1.23.1", "podman": "podman version 4.9.3"}, engine: "podman 4.9.3"},
+		{name: "no buildx", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4", "nobuildx": ""},
+			err: "no engine to build Containerfiles (docker 28.2.2 has no buildx): apt-get install buildah runc"},
+		{name: "unknown", want: "kaniko", err: `unknown engine "kaniko": expected buildah, podman or docker`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for program, says := range tt.install {
+				script := "#!/bin/sh\n[ \"$1\" = --version ] && echo '" + says + "' && exit\n"
+				if _, ok := tt.install["nobuildx"]; !ok {
+					script += "exit 0\n"
+				}
+				if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Setenv("PATH", dir)
+			e, err := Detect(context.Background(), tt.want)
+			if text(err) != tt.err {
+				t.Errorf("error %v, want %s", err, tt.err)
+			}
+			if err == nil && e.String() != tt.engine {
+				t.Errorf("got %s, want %s", e, tt.engine)
+			}
+		})
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for name, value := range map[string]string{
+		"GITHUB_TOKEN": "x", "COSIGN_PASSWORD": "x", "BUILDAH_FORMAT": "docker", "STORAGE_OPTS": "x", "REGISTRY_AUTH_FILE": "/a", "https_proxy": "http://p",
+	} {
+		t.Setenv(name, value)
+	}
+	env := environment()
+	for _, want := range []string{"REGISTRY_AUTH_FILE=/a", "https_proxy=http://p", "PATH=" + os.Getenv("PATH")} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	for _, kv := range env {
+		for _, not := range []string{"GITHUB_TOKEN", "COSIGN_PASSWORD", "BUILDAH_FORMAT", "STORAGE_OPTS"} {
+			if strings.HasPrefix(kv, not+"=") {
+				t.Errorf("%s is passed on", kv)
+			}
+		}
+	}
+	if !slices.Contains(environment(ownStorage), "STORAGE_OPTS=x") {
+		t.Error("STORAGE_OPTS is not passed to load")
+	}
+}
+
+// buildx cannot be run without a daemon: a program in its place notes what it
+// is given and writes an image where it is told to.
+func TestDocker(t *testing.T) {
+	needTools(t, "busybox")
+	idx := busyboxIndex(t)
+	digest, err := idx.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dist := catalogueLayout(t, "base-default:1-1", idx)
+	dir := t.TempDir()
+	fake := filepath.Join(dir, "docker")
+	script := `#!/bin/sh
+if [ "$2" = imagetools ]; then echo sha256:` + strings.Repeat("1", 64) + `; exit; fi
+for a; do printf '%s\n' "$a"; done > ` + dir + `/args
+while [ "$1" != --file ]; do [ "$1" = --output ] && out=$2; shift; done
+cp "$2" ` + dir + `/file; cp "$2.dockerignore" ` + dir + `/ignore
+out=${out#*dest=}; mkdir ${out%%,*}; echo '{}' > ${out%%,*}/index.json
+echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] RUN y'
+`
+	if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	req := request(t, write(t, map[string]string{"Dockerfile": allKinds, "Dockerfile.dockerignore": "x", "sub/f": ""}), map[string]Origin{
+		"base:1": {Layout: dist, Ref: "base-default:1-1"},
+	})
+	req.Args = map[string]string{"GREETING": "a b"}
+	req.Contexts = map[string]string{"extra": dist}
+	req.Platform, req.NoCache = "linux/arm64", true
+	var seen []string
+	req.Step = func(done, total int, line string) {
+		seen = append(seen, strings.Join([]string{string(rune('0' + done)), string(rune('0' + total)), line}, " "))
+	}
+	res, err := NewBuilder(Engine{Name: "docker", Path: fake, Version: "28.0.0"}, "").Build(context.Background(), req)
+	if err != nil {
+		t.Fatal(describe(err))
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "args"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(raw)
+	tmp := got[strings.Index(got, "--file\n")+7 : strings.Index(got, "/Containerfile\n")]
+	pin := "sha256:" + strings.Repeat("1", 64)
+	want := strings.Join([]string{
+		"buildx", "build", "--progress=plain", "--platform", "linux/arm64", "--provenance=false", "--sbom=false",
+		"--output", "type=oci,tar=false,dest=" + res.Layout + ",rewrite-timestamp=true,compression=uncompressed,force-compression=true",
+		"--build-arg=SOURCE_DATE_EPOCH=86400", "--file", tmp + "/Containerfile", "--no-cache",
+		"--build-arg=GREETING=a b", "--build-arg=TARGETARCH=arm64",
+		"--build-context=extra=" + tmp + "/context-0",
+		"--build-context=libre-base-" + digest.Hex + "=oci-layout://" + dist + "@" + digest.String(),
+		"--build-context=tools.example/t:2=docker-image://tools.example/t@" + pin,
+		"--", tmp + "/context", "",
+	}, "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	file, _ := os.ReadFile(filepath.Join(dir, "file"))
+	if !strings.Contains(string(file), "\nFROM libre-base-"+digest.Hex+"\n") || strings.Contains(string(file), "syntax") {
+		t.Errorf("file:\n%s", file)
+	}
+	if ignore, _ := os.ReadFile(filepath.Join(dir, "ignore")); string(ignore) != "x" {
+		t.Errorf("ignore file %q", ignore)
+	}
+	if diff := cmp.Diff([]string{"1 2 FROM x", "2 2 RUN y"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	wantBases := []ResolvedBase{
+		{Base{"base:1", machinePlatform(), 3}, digest.String(), true},
+		{Base{"tools.example/t:2", "linux/arm64", 10}, pin, false},
+		{Base{"base:1", "linux/arm64", 15}, digest.String(), true},
+	}
+	if diff := cmp.Diff(wantBases, res.Bases); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReason(t *testing.T) {
+	exit := errors.New("exit status 1")
+	for _, tt := range []struct{ name, tail, want string }{
+		{"buildah", "sh: x: not found\nError: building at STEP \"RUN echo \"a\": x\": while running runtime: exit status 127", `RUN echo "a": x: exit status 127`},
+		{"old buildah", "error building at STEP \"RUN make\": error while running runtime: exit status 2", "RUN make: error while running runtime: exit status 2"},
+		{"buildx", "#9 ERROR: x\nERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2", "/bin/sh -c make: exit status 2"},
+		{"no driver", "ERROR: OCI exporter is not supported for the docker driver.", "OCI exporter is not supported for the docker driver."},
+		{"logrus", `time="2026-01-01T00:00:00Z" level=fatal msg="Error: no such image"`, "no such image"},
+		{"disk", "tar: f: No space left on device\nError: building at STEP \"RUN tar x\": exit status 1", noSpace},
+		{"last words", "what\never\n", "ever"},
+		{"silent", "", "exit status 1"},
+	} {
+		if got := reason(strings.Split(tt.tail, "\n"), exit); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestFailureOfAFullDisk(t *testing.T) {
+	out, err := newOutput(context.Background(), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.disk = "/s"
+	err = run(child{path: "/bin/sh", args: []string{"-c", "echo 'write /s/x: no space left on device' >&2; exit 1"}}, out)
+	failed := failure("build", out, err)
+	if want := "build: no space left on device below /s"; failed.Error() != want || !errors.Is(failed, syscall.ENOSPC) {
+		t.Errorf("got %v, want %s", failed, want)
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\n":                            "plain",
+		"\x1b[1;31mred\x1b[0m\x1b[K":         "red",
+		"\x1b]0;title\x07after":              "after",
+		"\x1b]8;;http://x\x1b\\link\x1b]8;;": "link",
+		"10%\r50%\r100%\r\n":                 "100%",
+		"a\tb\x00\x08c\u202ed":               "a bcd",
+		"\xff\xfe":                           "\uFFFD",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestOutput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "log")
+	var seen []string
+	out, err := newOutput(context.Background(), path, func(l string) { seen = append(seen, l) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		out.Write([]byte("li"))
+		out.Write([]byte("ne\nlast"))
+		out.Write([]byte("\n"))
+	}
+	out.Write([]byte("unended"))
+	tail := out.tail()
+	if len(tail) != tailLines || tail[tailLines-1] != "unended" || len(seen) != 101 {
+		t.Errorf("tail %q, %d lines", tail, len(seen))
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(path); strings.Count(string(b), "line\nlast\n") != 50 {
+		t.Errorf("log %q", b)
+	}
+}
+
+func TestParseReference(t *testing.T) {
+	for in, want := range map[string]reference{
+		"python":                      {"docker.io/library/python", "latest", ""},
+		"python:3.13-alpine":          {"docker.io/library/python", "3.13-alpine", ""},
+		"docker.io/python":            {"docker.io/library/python", "latest", ""},
+		"astral/uv":                   {"docker.io/astral/uv", "latest", ""},
+		"ghcr.io/a/b:1":               {"ghcr.io/a/b", "1", ""},
+		"localhost:5000/a":            {"localhost:5000/a", "latest", ""},
+		"a@sha256:" + hex:             {"docker.io/library/a", "", "sha256:" + hex},
+		"localhost/a:1@sha256:" + hex: {"localhost/a", "1", "sha256:" + hex},
+	} {
+		got, err := parseReference(in)
+		if err != nil || got != want {
+			t.Errorf("%s: got %+v, %v, want %+v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "A", "a:b:c", "a@sha256:12", "a b", "a\nb"} {
+		if got, err := parseReference(in); err == nil {
+			t.Errorf("%q: got %+v, want an error", in, got)
+		} else if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: error of several lines", in)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package containerfile
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+// Error is a build that an engine could not do.
+type Error struct {
+	Doing  string   // what was being done to what: "build Dockerfile"
+	Reason string   // why not, one line
+	Tail   []string // the last lines of the engine's output, safe to print
+	Log    string   // path of the whole output
+	Err    error    // the cause: *exec.ExitError, a context's error, syscall.ENOSPC
+}
+
+func (e *Error) Error() string { return e.Doing + ": " + e.Reason }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+const noSpace = "no space left on device"
+
+var (
+	// failedStep is how buildah and podman end; before 1.2x "error building".
+	failedStep = regexp.MustCompile(`(?i)building at STEP "(.*)": (?:while running runtime: )?exit status (\d+)$`)
+	// otherStep is the same for what did not come from a process; the step
+	// itself may contain quotes and colons, so its end is a guess.
+	otherStep = regexp.MustCompile(`(?i)building at STEP "(.*?)": (.*)$`)
+	// failedProcess is how BuildKit ends.
+	failedProcess = regexp.MustCompile(`process "(.*)" did not complete successfully: exit code: (\d+)`)
+	lastWords     = regexp.MustCompile(`(?i)^(?:time="[^"]*" level=\w+ msg=)?"?(?:error|fatal): *`)
+)
+
+// reason finds in an engine's last lines why it failed.
+func reason(tail []string, err error) string {
+	for i := len(tail) - 1; i >= 0; i-- {
+		if strings.Contains(strings.ToLower(tail[i]), noSpace) {
+			return noSpace
+		}
+	}
+	for i := len(tail) - 1; i >= 0; i-- {
+		for _, form := range []*regexp.Regexp{failedStep, failedProcess} {
+			if m := form.FindStringSubmatch(tail[i]); m != nil {
+				return fmt.Sprintf("%s: exit status %s", m[1], m[2])
+			}
+		}
+		if m := otherStep.FindStringSubmatch(tail[i]); m != nil {
+			return m[1] + ": " + m[2]
+		}
+	}
+	for i := len(tail) - 1; i >= 0; i-- {
+		if lastWords.MatchString(tail[i]) {
+			return strings.TrimPrefix(strings.TrimSuffix(lastWords.ReplaceAllString(tail[i], ""), `"`), "failed to solve: ")
+		}
+	}
+	for i := len(tail) - 1; i >= 0; i-- {
+		if tail[i] != "" {
+			return tail[i]
+		}
+	}
+	return err.Error()
+}
+
+// failure makes the error of a child process from what it wrote.
+func failure(doing string, out *output, err error) *Error {
+	e := &Error{Doing: doing, Tail: out.tail(), Log: out.path, Err: err}
+	var exit *exec.ExitError
+	switch {
+	case out.ctx.Err() != nil:
+		e.Err = out.ctx.Err()
+		e.Reason = "interrupted"
+		if errors.Is(e.Err, errDeadline) {
+			e.Reason = "out of time"
+		}
+	case errors.As(err, &exit):
+		e.Reason = reason(e.Tail, err)
+	default:
+		e.Reason = oneLine(err.Error())
+	}
+	if e.Reason == noSpace || errors.Is(err, syscall.ENOSPC) {
+		e.Reason, e.Err = noSpace, syscall.ENOSPC
+		if out.disk != "" {
+			e.Reason += " below " + out.disk
+		}
+	}
+	return e
+}

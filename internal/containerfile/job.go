@@ -1,0 +1,172 @@
+package containerfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// job is a Request on its way.
+type job struct {
+	Request
+	file    *File
+	plan    *plan
+	out     *output
+	tmp     string // below Work, gone at the end
+	path    string // of the rewritten file
+	ignore  string // of an ignore file that belongs to the file alone, or ""
+	layout  string
+	context string // the copied context
+	named   map[string]string
+	args    []string // NAME=VALUE, sorted
+}
+
+// read reads the Containerfile and checks what can be checked without the
+// engine.
+func (j *job) read(e Engine) error {
+	dir, err := within(j.Source, j.Context)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("build context %s: no such folder in the source%w", j.Context, hidden{os.ErrNotExist})
+	}
+	if err != nil {
+		return fmt.Errorf("build context: %w", err)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("build context %s is not a folder", j.Context)
+	}
+	candidates := []string{j.File}
+	if j.File == "" {
+		candidates = []string{filepath.Join(j.Context, "Containerfile"), filepath.Join(j.Context, "Dockerfile")}
+	}
+	var path string
+	for _, c := range candidates {
+		if path, err = within(j.Source, c); !errors.Is(err, os.ErrNotExist) {
+			j.File = c
+			break
+		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s: no such file in the source%w", strings.Join(candidates, " or "), hidden{os.ErrNotExist})
+	}
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if j.file, err = Parse(j.File, data); err != nil {
+		return err
+	}
+	use := Use{Target: j.Target, Args: j.Args, Platform: j.Platform}
+	for name := range j.Contexts {
+		use.Contexts = append(use.Contexts, name)
+	}
+	if j.plan, err = j.file.plan(use); err != nil {
+		return err
+	}
+	for _, i := range j.plan.used {
+		s := &j.file.stages[i]
+		if s.heredocPos > 0 && !e.atLeast(e.tool().heredoc) {
+			v := e.tool().heredoc
+			return j.file.errorf(s.heredocPos, "%s reads no here-documents: %s %d.%d or newer does", e, e.Name, v[0], v[1])
+		}
+		if o := j.plan.from[i]; o.context != "" && e.Name != "docker" {
+			return j.file.errorf(s.line, "%s cannot build FROM the named context %s", e.Name, o.context)
+		}
+	}
+	// https://docs.docker.com/build/concepts/context/#filename-and-location
+	for _, suffix := range []string{".containerignore", ".dockerignore"} {
+		if p, err := within(j.Source, j.File+suffix); err == nil {
+			j.ignore = p
+			break
+		}
+	}
+	j.context = dir
+	j.args = j.arguments()
+	return nil
+}
+
+// arguments are Args and those that a builder sets by itself, as far as the
+// file declares them: not every engine knows all of them.
+func (j *job) arguments() []string {
+	values := autoArgs(j.Platform, j.file.stages[j.plan.target].Name)
+	values["SOURCE_DATE_EPOCH"] = fmt.Sprint(j.Timestamp)
+	declared := j.file.Args()
+	for name := range values {
+		if !slices.ContainsFunc(declared, func(a Arg) bool { return a.Name == name }) {
+			delete(values, name)
+		}
+	}
+	for name, v := range j.Args {
+		values[name] = v
+	}
+	var args []string
+	for name, v := range values {
+		args = append(args, name+"="+v)
+	}
+	slices.Sort(args)
+	return args
+}
+
+// prepare copies what the engine reads.
+func (j *job) prepare() error {
+	at := time.Unix(j.Timestamp, 0)
+	copied := filepath.Join(j.tmp, "context")
+	if err := copyTree(copied, j.context, at); err != nil {
+		return fmt.Errorf("copy the build context: %w", err)
+	}
+	j.context = copied
+	names := make([]string, 0, len(j.Contexts))
+	for name := range j.Contexts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		if name == "" || strings.ContainsAny(name, "=,") {
+			return fmt.Errorf("named context %q: not a name", name)
+		}
+		dir := filepath.Join(j.tmp, fmt.Sprintf("context-%d", i))
+		if err := copyTree(dir, j.Contexts[name], at); err != nil {
+			return fmt.Errorf("copy the named context %s: %w", name, err)
+		}
+		j.named[name] = dir
+	}
+	return nil
+}
+
+// contextFlags are the named contexts, sorted.
+func (j *job) contextFlags() []string {
+	var flags []string
+	for name, value := range j.named {
+		flags = append(flags, "--build-context="+name+"="+value)
+	}
+	slices.Sort(flags)
+	return flags
+}
+
+// locate says which line of the file a failed build had reached.
+func (j *job) locate(err error, at position) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	e.Doing = "build " + j.File
+	e.Reason = strings.ReplaceAll(e.Reason, strconv.Quote(j.context), "the build context")
+	if j.out.ctx.Err() != nil || at.step == 0 || at.stage >= len(j.file.stages) {
+		return err
+	}
+	s := &j.file.stages[at.stage]
+	switch n := at.step - 2; {
+	case n < 0:
+		e.Doing += fmt.Sprintf(":%d", s.line)
+	case n < len(s.Commands):
+		e.Doing += fmt.Sprintf(":%d", firstLine(s.Commands[n].Location()))
+	}
+	return err
+}

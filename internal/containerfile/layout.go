@@ -1,0 +1,186 @@
+package containerfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// refName is the annotation that names an entry of an OCI layout's index.
+// https://github.com/opencontainers/image-spec/blob/main/annotations.md
+const refName = "org.opencontainers.image.ref.name"
+
+// picked is one image of an OCI layout, for one platform.
+type picked struct {
+	layout   string        // the layout's absolute path
+	top      v1.Descriptor // what ref names: a manifest or an index
+	manifest v1.Descriptor
+	image    v1.Manifest
+}
+
+// pick finds ref (a name as in refName's annotation, or a digest; "" where the
+// layout has one entry only) and in an index below it the platform's manifest.
+func pick(layout, ref, platform string) (picked, error) {
+	p := picked{}
+	fail := func(err error) (picked, error) {
+		return picked{}, fmt.Errorf("OCI layout %s: %w", layout, err)
+	}
+	var err error
+	if p.layout, err = filepath.Abs(layout); err != nil {
+		return fail(err)
+	}
+	index, err := readJSON[v1.IndexManifest](filepath.Join(p.layout, "index.json"))
+	if err != nil {
+		return fail(err)
+	}
+	var names []string
+	found := false
+	for _, d := range index.Manifests {
+		name := d.Annotations[refName]
+		names = append(names, name)
+		if name == ref && ref != "" || d.Digest.String() == ref || ref == "" && len(index.Manifests) == 1 {
+			p.top, found = d, true
+		}
+	}
+	if h, err := v1.NewHash(ref); !found && err == nil {
+		// An image that no entry names: a base that is only made for another one.
+		if manifest, err := readJSON[v1.Manifest](p.blob(h)); err == nil {
+			p.top, found = v1.Descriptor{MediaType: manifest.MediaType, Digest: h}, true
+		}
+	}
+	if !found {
+		return fail(fmt.Errorf("no image %q: it has %s", ref, strings.Join(names, ", ")))
+	}
+	p.manifest = p.top
+	if p.top.MediaType.IsIndex() {
+		list, err := readJSON[v1.IndexManifest](p.blob(p.top.Digest))
+		if err != nil {
+			return fail(err)
+		}
+		if p.manifest, err = forPlatform(list.Manifests, platform); err != nil {
+			return fail(fmt.Errorf("image %q: %w", ref, err))
+		}
+	}
+	if p.image, err = readJSON[v1.Manifest](p.blob(p.manifest.Digest)); err != nil {
+		return fail(err)
+	}
+	return p, nil
+}
+
+func forPlatform(list []v1.Descriptor, platform string) (v1.Descriptor, error) {
+	want, err := v1.ParsePlatform(platform)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	var have []string
+	for _, d := range list {
+		if d.Platform == nil {
+			continue
+		}
+		have = append(have, d.Platform.String())
+		if d.Platform.OS == want.OS && d.Platform.Architecture == want.Architecture &&
+			(want.Variant == "" || d.Platform.Variant == want.Variant) {
+			return d, nil
+		}
+	}
+	return v1.Descriptor{}, fmt.Errorf("it is not made for %s, only for %s", platform, strings.Join(have, ", "))
+}
+
+func (p picked) blob(h v1.Hash) string {
+	return filepath.Join(p.layout, "blobs", h.Algorithm, h.Hex)
+}
+
+// parts are the blobs of an image: configuration and layers.
+func (p picked) parts() []v1.Descriptor {
+	return append([]v1.Descriptor{p.image.Config}, p.image.Layers...)
+}
+
+// asDir lays the image out for the dir: transport of containers/image, by
+// links. dir: is the one transport that puts an image into a storage under no
+// name; oci: makes one of the path, whether that is a legal name or not.
+func (p picked) asDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "version"), []byte("Directory Transport Version: 1.1\n"), 0o600); err != nil {
+		return err
+	}
+	if err := os.Symlink(p.blob(p.manifest.Digest), filepath.Join(dir, "manifest.json")); err != nil {
+		return err
+	}
+	for _, d := range p.parts() {
+		err := os.Symlink(p.blob(d.Digest), filepath.Join(dir, d.Digest.Hex))
+		if err != nil && !os.IsExist(err) { // the same layer twice
+			return err
+		}
+	}
+	return nil
+}
+
+// layoutFromDir makes an OCI layout of what a dir: transport wrote. dir: and
+// not oci: because only the first is written without compression.
+func layoutFromDir(layout, dir string) error {
+	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return err
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "manifest.json"), err)
+	}
+	blobs := filepath.Join(layout, "blobs", "sha256")
+	if err := os.MkdirAll(blobs, 0o755); err != nil {
+		return err
+	}
+	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
+		err := os.Rename(filepath.Join(dir, d.Digest.Hex), filepath.Join(blobs, d.Digest.Hex))
+		if err != nil && !(os.IsNotExist(err) && exists(filepath.Join(blobs, d.Digest.Hex))) { // the same layer twice
+			return err
+		}
+	}
+	digest, size, err := v1.SHA256(strings.NewReader(string(manifest)))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(blobs, digest.Hex), manifest, 0o644); err != nil {
+		return err
+	}
+	mediaType := m.MediaType
+	if mediaType == "" {
+		mediaType = types.OCIManifestSchema1
+	}
+	index, err := json.Marshal(v1.IndexManifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIImageIndex,
+		Manifests:     []v1.Descriptor{{MediaType: mediaType, Size: size, Digest: digest}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(layout, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(layout, "index.json"), index, 0o644)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func readJSON[T any](path string) (T, error) {
+	var v T
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return v, nil
+}

@@ -1,0 +1,87 @@
+package containerfile
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// rewrite returns the file that an engine gets: only what p's target needs,
+// every base replaced by base(Base), and the target last, so that no engine
+// resolves names, arguments, platforms or targets by rules of its own
+// (buildah 1.28 looks at a FROM's text before arguments are put in, and
+// BuildKit would fetch what "# syntax=" names).
+//
+// Every instruction keeps its line, and every stage its number.
+func (f *File) rewrite(p *plan, base func(Base) string) []byte {
+	out := slices.Clone(f.lines)
+	for i := range f.stages {
+		s := &f.stages[i]
+		next := len(out)
+		if i+1 < len(f.stages) {
+			next = f.stages[i+1].line - 1
+		}
+		if i > p.target {
+			out = out[:s.line-1]
+			break
+		}
+		blank := out[s.line-1 : min(s.last, next)]
+		from := "scratch"
+		if slices.Contains(p.used, i) {
+			from = p.from[i].word(base)
+		} else {
+			blank = out[s.line-1 : next]
+		}
+		clear(blank)
+		blank[0] = "FROM " + from
+		if s.as != "" {
+			blank[0] += " AS " + s.as
+		}
+	}
+	for _, s := range p.spell {
+		from := regexp.MustCompile(`(\bfrom=)` + regexp.QuoteMeta(s.name) + `($|[\s,"'])`)
+		for i := s.first - 1; i < s.last; i++ {
+			out[i] = from.ReplaceAllString(out[i], "${1}"+s.as+"${2}")
+		}
+	}
+	sortDirectives(out)
+	return []byte(strings.Join(out, "\n") + "\n")
+}
+
+// word is what stands behind FROM.
+func (o origin) word(base func(Base) string) string {
+	switch {
+	case o.stage != nil:
+		return o.stage.as
+	case o.context != "":
+		return o.context
+	case o.base == nil:
+		return "scratch"
+	case o.platform != "":
+		return "--platform=" + o.platform + " " + base(*o.base)
+	}
+	return base(*o.base)
+}
+
+var directive = regexp.MustCompile(`^\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=`)
+
+// sortDirectives removes "# syntax=" and keeps the other parser directives,
+// which must come before anything else.
+func sortDirectives(lines []string) {
+	head := lines
+	if len(head) > 0 && strings.HasPrefix(head[0], "#!") {
+		head = head[1:]
+	}
+	n := 0
+	for i, l := range head {
+		m := directive.FindStringSubmatch(l)
+		if m == nil {
+			break
+		}
+		head[i] = "#"
+		if !strings.EqualFold(m[1], "syntax") {
+			head[i], head[n] = head[n], l
+			n++
+		}
+	}
+}

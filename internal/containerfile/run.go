@@ -1,0 +1,195 @@
+package containerfile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	tailLines = 20
+	// graceful is how long an engine may take to end after SIGTERM.
+	graceful = 10 * time.Second
+)
+
+var errDeadline = context.DeadlineExceeded
+
+// output takes what the children of one build write: all of it into the log,
+// the last lines into memory, the steps to whoever watches.
+type output struct {
+	ctx  context.Context
+	path string
+	step func(line string)
+	disk string // where the engine writes, for the error that it is full
+
+	mu    sync.Mutex
+	log   *os.File // nil: nowhere
+	part  []byte   // a line that has not ended yet
+	lines []string
+	err   error // of writing the log
+}
+
+func newOutput(ctx context.Context, path string, step func(string)) (*output, error) {
+	o := &output{ctx: ctx, path: path, step: step}
+	if path == "" {
+		return o, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	o.log = log
+	return o, nil
+}
+
+// Write never fails: a full disk must not end the child by SIGPIPE before it
+// has said so itself.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.log != nil && o.err == nil {
+		_, o.err = o.log.Write(p)
+	}
+	o.part = append(o.part, p...)
+	for {
+		i := bytes.IndexByte(o.part, '\n')
+		if i < 0 && len(o.part) < 64<<10 {
+			return len(p), nil
+		}
+		if i < 0 {
+			i = len(o.part) - 1
+		}
+		o.line(string(o.part[:i+1]))
+		o.part = o.part[i+1:]
+	}
+}
+
+func (o *output) line(raw string) {
+	line := clean(raw)
+	if o.lines = append(o.lines, line); len(o.lines) > 4*tailLines {
+		o.lines = append([]string(nil), o.lines[len(o.lines)-tailLines:]...)
+	}
+	if o.step != nil {
+		o.step(line)
+	}
+}
+
+func (o *output) tail() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.part) > 0 {
+		o.line(string(o.part))
+		o.part = nil
+	}
+	lines := o.lines[max(0, len(o.lines)-tailLines):]
+	return append([]string(nil), lines...)
+}
+
+// forget drops the lines so far, so that an error shows those of the child
+// that failed.
+func (o *output) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lines, o.part = nil, nil
+}
+
+func (o *output) Close() error {
+	if o.log == nil {
+		return nil
+	}
+	return o.log.Close()
+}
+
+// child is a process to run.
+type child struct {
+	path   string
+	args   []string
+	env    []string
+	stdin  io.Reader
+	stdout io.Writer // nil: with stderr, into the output
+}
+
+// run runs c to its end. When out's context ends, c's whole process group is
+// told to end, and killed when it does not.
+func run(c child, out *output) error {
+	out.forget()
+	if out.log != nil {
+		fmt.Fprintf(out.log, "+ %s\n", quoteAll(append([]string{filepath.Base(c.path)}, c.args...)))
+	}
+	cmd := exec.CommandContext(out.ctx, c.path, c.args...)
+	cmd.Env = c.env
+	cmd.Stdin = c.stdin
+	cmd.Stdout, cmd.Stderr = io.Writer(out), out
+	if c.stdout != nil {
+		cmd.Stdout = c.stdout
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = graceful
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err := cmd.Wait()
+	if out.ctx.Err() != nil {
+		// What a RUN step started may ignore SIGTERM and outlive the engine.
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	return err
+}
+
+// query runs c and returns what it prints, without the white space around it.
+func query(c child, out *output) (string, error) {
+	var stdout bytes.Buffer
+	c.stdout = &stdout
+	err := run(c, out)
+	return strings.TrimSpace(stdout.String()), err
+}
+
+func quoteAll(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = a
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
+			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=/:.,@+%", r)
+		}) {
+			quoted[i] = strconv.Quote(a)
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// passed are the environment variables that engines get. Tokens and passwords
+// of this process are none of their business, and settings such as
+// BUILDAH_FORMAT or STORAGE_OPTS would change what is built.
+var passed = regexp.MustCompile(`^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|XDG_.*|SSL_CERT_.*|REGISTRY_AUTH_FILE|CONTAINERS_REGISTRIES_CONF|CONTAINERS_CONF|DOCKER_.*|BUILDX_.*|BUILDKIT_HOST|SSH_AUTH_SOCK|BUILDAH_ISOLATION|_CONTAINERS_.*|(?i:http_proxy|https_proxy|ftp_proxy|all_proxy|no_proxy))=`)
+
+// ownStorage are those that choose the user's own storage, where TMPDIR is one
+// of podman's places for what it keeps until the next boot: for Load only.
+var ownStorage = regexp.MustCompile(`^(TMPDIR|CONTAINERS_STORAGE_CONF|STORAGE_DRIVER|STORAGE_OPTS|CONTAINER_HOST|CONTAINER_CONNECTION)=`)
+
+// environment is what a child gets of ours: what one of the forms matches.
+func environment(forms ...*regexp.Regexp) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		for _, form := range append(forms, passed) {
+			if form.MatchString(kv) {
+				env = append(env, kv)
+				break
+			}
+		}
+	}
+	return env
+}

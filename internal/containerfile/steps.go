@@ -1,0 +1,54 @@
+package containerfile
+
+import (
+	"regexp"
+	"strconv"
+)
+
+var (
+	// buildah and podman: "[2/3] STEP 4/9: RUN make"
+	containersStep = regexp.MustCompile(`^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (.*)$`)
+	// docker, --progress=plain: "#7 [linux/amd64 build 2/5] RUN make"
+	buildxStep = regexp.MustCompile(`^#\d+ \[((?:[^\]]* )?)(\d+)/(\d+)\] (.*)$`)
+)
+
+// steps counts the instructions that an engine says it has begun.
+type steps struct {
+	total int
+	call  func(done, total int, line string)
+
+	seen     map[string]bool
+	perStage map[string]int // docker: its own count of steps
+	last     position
+}
+
+// position is an instruction of the file that the engine got.
+type position struct{ stage, step int } // stage from 0; step from 1, which is FROM
+
+func (s *steps) line(l string) {
+	text, total := "", s.total
+	if m := containersStep.FindStringSubmatch(l); m != nil {
+		stage, _ := strconv.Atoi(m[1])
+		step, _ := strconv.Atoi(m[2])
+		s.last = position{max(stage-1, 0), step}
+		s.seen[m[1]+" "+m[2]] = true
+		text = m[3]
+	} else if m := buildxStep.FindStringSubmatch(l); m != nil {
+		if s.seen[m[1]+" "+m[2]] {
+			return
+		}
+		// BuildKit does not count what only changes the configuration.
+		s.seen[m[1]+" "+m[2]] = true
+		s.perStage[m[1]], _ = strconv.Atoi(m[3])
+		total = 0
+		for _, n := range s.perStage {
+			total += n
+		}
+		text = m[4]
+	} else {
+		return
+	}
+	if s.call != nil {
+		s.call(min(len(s.seen), total), total, text)
+	}
+}

@@ -1,0 +1,244 @@
+package containerfile
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// keep is how long a storage lives.
+const keep = 7 * 24 * time.Hour
+
+// storage is where buildah or podman keep bases and build: ours, not the
+// user's, so that neither sees the other's images.
+//
+// One rule keeps it small: when a build ends and no other is in the storage,
+// everything but the bases goes, and after a week these too. What a killed
+// build left goes when the next one begins.
+//
+// Steps are never taken from a cache. buildah 1.28 finds cached steps by their
+// text: it reuses RUN --mount=type=bind although what is mounted has changed,
+// ENV A=$B although the argument has, and steps on a base with another
+// environment but the same layers. An image must be what its inputs say.
+//
+// Any number of builds, of several processes too, may use a storage at once:
+// the engines lock what they must, a build holds our lock shared, and only
+// cleaning holds it alone.
+type storage struct {
+	engine Engine
+	dir    string
+
+	once  sync.Once
+	flags []string
+	err   error
+}
+
+func (s *storage) root() string { return filepath.Join(s.dir, s.engine.Name) }
+
+// runRoot holds what must not outlive a boot. podman refuses a path of more
+// than 50 characters and one that differs from the first time, so it depends
+// on nothing but the storage's path.
+func (s *storage) runRoot() string {
+	sum := sha256.Sum256([]byte(s.root()))
+	return fmt.Sprintf("/tmp/libre-%d-%x", os.Geteuid(), sum[:6])
+}
+
+// open makes the storage's folders and finds a storage driver that works.
+func (s *storage) open(ctx context.Context) error {
+	s.once.Do(func() { s.flags, s.err = s.findDriver(ctx) })
+	return s.err
+}
+
+func (s *storage) findDriver(ctx context.Context) ([]string, error) {
+	if err := os.MkdirAll(s.root(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := s.makeRunRoot(); err != nil {
+		return nil, err
+	}
+	// Native overlay needs Linux 5.13 for users without root, and a disk that
+	// is not an overlay itself; vfs copies every layer in full and works
+	// everywhere. skip_mount_home: without it the driver leaves a mount on its
+	// own folder, and nobody can delete that.
+	drivers := [][]string{{"overlay", "overlay.skip_mount_home=true"}}
+	if fuse, err := exec.LookPath("fuse-overlayfs"); err == nil {
+		drivers = append(drivers, []string{"overlay", "overlay.mount_program=" + fuse})
+	}
+	drivers = append(drivers, []string{"vfs"})
+
+	var first error
+	for _, d := range drivers {
+		flags := []string{
+			// One root per driver: an engine takes the driver that a root was
+			// made with, whatever it is told.
+			"--root", filepath.Join(s.root(), d[0]),
+			"--runroot", filepath.Join(s.runRoot(), d[0]),
+			"--storage-driver", d[0],
+		}
+		for _, opt := range d[1:] {
+			flags = append(flags, "--storage-opt", opt)
+		}
+		if s.engine.Name == "podman" {
+			flags = append(flags, "--tmpdir", filepath.Join(s.runRoot(), "libpod"))
+		}
+		out, err := newOutput(ctx, "", nil)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = query(s.child(flags, "info"), out); err == nil {
+			return flags, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if first == nil {
+			first = failure(fmt.Sprintf("open %s's storage %s", s.engine.Name, s.root()), out, err)
+		}
+	}
+	return nil, first
+}
+
+// makeRunRoot makes runRoot, which clean removes, and refuses one that another user has put there.
+func (s *storage) makeRunRoot() error {
+	dir := s.runRoot()
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a folder of this user", dir)
+	}
+	return nil
+}
+
+// child is the engine on this storage.
+func (s *storage) child(flags []string, args ...string) child {
+	temp := filepath.Join(s.root(), "tmp")
+	_ = os.MkdirAll(temp, 0o700)
+	return child{
+		path: s.engine.Path,
+		args: append(append([]string(nil), flags...), args...),
+		env:  append(environment(), "TMPDIR="+temp),
+	}
+}
+
+// lock takes the storage, shared with other builds or alone. Alone is tried
+// once: ok is false when somebody builds.
+func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool, err error) {
+	f, err := os.OpenFile(filepath.Join(s.root(), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, false, err
+	}
+	how := syscall.LOCK_SH
+	if alone {
+		how = syscall.LOCK_EX
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { f.Close() }, true, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			f.Close()
+			return nil, false, fmt.Errorf("lock %s: %w", f.Name(), err)
+		case alone:
+			f.Close()
+			return nil, false, nil
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, false, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// clean removes what builds left, and bases after a week, unless somebody
+// builds. It must never be why a build fails: what it cannot remove now, it
+// removes next time.
+func (s *storage) clean(ctx context.Context) {
+	unlock, ok, err := s.lock(ctx, true)
+	if err != nil || !ok {
+		return
+	}
+	defer unlock()
+	out, err := newOutput(ctx, "", nil)
+	if err != nil {
+		return
+	}
+	born := filepath.Join(s.root(), "born")
+	info, err := os.Stat(born)
+	if err != nil {
+		_ = os.WriteFile(born, nil, 0o600)
+		return
+	}
+	s.removeContainers(out)
+	temp := filepath.Join(s.root(), "tmp")
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		_ = os.RemoveAll(temp)
+	}
+	if s.engine.Name == "buildah" { // podman keeps a process in there
+		defer os.RemoveAll(s.runRoot())
+	}
+	if time.Since(info.ModTime()) < keep {
+		_ = run(s.child(s.flags, s.prune()...), out)
+	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
+		_ = os.Remove(born) // the next build begins a new week
+	}
+}
+
+// prune removes images without a name: all but the bases.
+func (s *storage) prune() []string {
+	if s.engine.Name == "buildah" {
+		return []string{"rmi", "--prune"}
+	}
+	return []string{"image", "prune", "--force"}
+}
+
+// removeContainers removes working containers, and with them what is mounted.
+func (s *storage) removeContainers(out *output) {
+	if s.engine.Name == "buildah" {
+		_ = run(s.child(s.flags, "rm", "--all"), out)
+		return
+	}
+	// To "podman rm --all" what a build left is somebody else's.
+	left, err := query(s.child(s.flags, "ps", "--all", "--external", "--quiet"), out)
+	if ids := strings.Fields(left); err == nil && len(ids) > 0 {
+		_ = run(s.child(s.flags, append([]string{"rm", "--force"}, ids...)...), out)
+	}
+}
+
+// policyFlags give buildah a signature policy where the system has none, which
+// is an error to it. Digests are what bases are checked by; a policy of the
+// user's stands. (podman has no such flag for every subcommand.)
+func (s *storage) policyFlags() ([]string, error) {
+	if s.engine.Name != "buildah" {
+		return nil, nil
+	}
+	paths := []string{"/etc/containers/policy.json"}
+	if home, err := os.UserHomeDir(); err == nil {
+		paths = append(paths, filepath.Join(home, ".config/containers/policy.json"))
+	}
+	for _, p := range paths {
+		if _, err := os.Stat(p); err == nil {
+			return nil, nil
+		}
+	}
+	own := filepath.Join(s.root(), "policy.json")
+	if err := os.WriteFile(own, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return []string{"--signature-policy", own}, nil
+}

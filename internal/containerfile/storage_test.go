@@ -1,0 +1,83 @@
+package containerfile
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStorageIsEmptiedAfterAWeek(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		ctx := context.Background()
+		dist := catalogueLayout(t, "base", busyboxIndex(t))
+		dir := newStorage(t, e)
+		b := NewBuilder(e, dir)
+		req := request(t, write(t, map[string]string{"Dockerfile": "FROM base\nRUN true"}), map[string]Origin{"base": {Layout: dist}})
+		if _, err := b.Build(ctx, req); err != nil {
+			t.Fatal(describe(err))
+		}
+		images := func() int {
+			out, err := newOutput(ctx, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, err := query(b.storage.child(b.storage.flags, "images", "--all", "--quiet", "--no-trunc"), out)
+			if err != nil {
+				t.Fatal(err, out.tail())
+			}
+			return len(slices.Compact(slices.Sorted(slices.Values(strings.Fields(said)))))
+		}
+		if images() != 1 {
+			t.Errorf("%d images after a build, want the base", images())
+		}
+		old := time.Now().Add(-keep - time.Hour)
+		if err := os.Chtimes(filepath.Join(b.storage.root(), "born"), old, old); err != nil {
+			t.Fatal(err)
+		}
+		unlock, _, err := b.storage.lock(ctx, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.storage.clean(ctx)
+		if images() != 1 {
+			t.Error("a storage in use was emptied")
+		}
+		unlock()
+		b.storage.clean(ctx)
+		if images() != 0 {
+			t.Errorf("%d images after a week, want none", images())
+		}
+		if _, err := b.Build(ctx, req); err != nil {
+			t.Fatal(describe(err))
+		}
+	})
+}
+
+func TestStorageLock(t *testing.T) {
+	s := &storage{engine: Engine{Name: "x"}, dir: t.TempDir()}
+	if err := os.MkdirAll(s.root(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	unlock, ok, err := s.lock(ctx, true)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, ok, err := s.lock(ctx, true); ok || err != nil {
+		t.Error("two have it alone")
+	}
+	cancel()
+	if _, ok, err := s.lock(ctx, false); ok || err != context.Canceled {
+		t.Errorf("shared while another has it alone: %v, %v", ok, err)
+	}
+	unlock()
+	for range 2 {
+		if _, ok, err := s.lock(context.Background(), false); !ok || err != nil {
+			t.Errorf("shared: %v, %v", ok, err)
+		}
+	}
+}
