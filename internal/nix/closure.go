@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,4 +93,21 @@ func (s Store) Closure(root string) []PathInfo {
 	}
 	slices.SortFunc(closure, func(a, b PathInfo) int { return strings.Compare(a.Path, b.Path) })
 	return closure
+}
+
+// shellNames are programs that run commands of whoever gets in.
+var shellNames = []string{"sh", "ash", "bash", "dash", "zsh", "fish", "busybox"}
+
+// Shells lists the paths of a closure that bring a shell in their bin, sorted.
+func Shells(closure []PathInfo) []string {
+	var shells []string
+	for _, info := range closure {
+		for _, name := range shellNames {
+			if _, err := os.Stat(filepath.Join(info.Path, "bin", name)); err == nil {
+				shells = append(shells, info.Path)
+				break
+			}
+		}
+	}
+	return shells
 }

@@ -1,0 +1,66 @@
+# Two commands for a newcomer: make demo, make test. Both install what is missing
+# on Debian, and say what to install elsewhere.
+
+SHELL := /bin/bash
+
+# command:Debian package
+DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc busybox:busybox-static git:git
+TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
+	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd
+
+DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse --short HEAD:nix/template)
+
+.PHONY: all build demo test bench fmt demo-tools test-tools
+
+all: build
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/libre ./cmd/libre
+
+# Installs the packages of missing commands: $(call install,TOOLS)
+define install
+	@missing=; \
+	for tool in $(1); do \
+	  PATH=$$PATH:/usr/sbin:/sbin command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool#*:}"; \
+	done; \
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$$missing ca-certificates"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	if [ -n "$$missing" ]; then \
+	  command -v apt-get >/dev/null || { echo "install these (named as Debian's packages):$$missing" >&2; exit 1; }; \
+	  echo "installing$$missing"; \
+	  $$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || exit 1; \
+	fi; \
+	if [ "$$(id -u)" != 0 ] && [ ! -w /nix ] && [ ! -S /nix/var/nix/daemon-socket/socket ]; then \
+	  echo "making /nix yours"; $$sudo install -d -o "$$(id -u)" -g "$$(id -g)" /nix; \
+	fi
+endef
+
+demo-tools:
+	$(call install,$(DEMO_TOOLS))
+
+test-tools:
+	$(call install,$(TEST_TOOLS))
+
+demo: demo-tools build
+	@dir=$(DEMO_DIR); libre=$$PWD/bin/libre; \
+	[ ! -e $$dir ] || [ -O $$dir ] || { echo "$$dir is somebody else's: set TMPDIR" >&2; exit 1; }; \
+	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
+	cd $$dir && $$libre build --all --package-set host || exit 1; \
+	printf '\n%s\n' \
+	  "Try next, in $$dir:" \
+	  "  $$libre list" \
+	  "  $$libre show guestbook" \
+	  "  $$libre serve                  # then: skopeo inspect --tls-verify=false docker://localhost:5000/guestbook-backend-lyon:1.0.0-1"
+
+# Every tool is there, so no test may skip for want of one.
+test: test-tools build
+	@test -z "$$(gofmt -l cmd internal nix)" || { echo "not formatted:"; gofmt -l cmd internal nix; exit 1; }
+	go vet ./...
+	LIBRE_TEST_ALL=1 PATH=$$PATH:/usr/sbin:/sbin go test -timeout 50m ./...
+
+# Ratios against a yardstick in the same run; nothing here fails for being slow.
+bench: test-tools build
+	LIBRE_TEST_ALL=1 go test -run '^$$' -bench . -benchtime 1x ./...
+
+fmt:
+	gofmt -w cmd internal nix

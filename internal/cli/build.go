@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// buildOptions are the flags that plan and build share.
+type buildOptions struct {
+	all      bool
+	systems  []string
+	output   string
+	jobs     int
+	failFast bool
+	load     bool
+	json     bool
+}
+
+func (o *buildOptions) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&o.all, "all", false, "select every image")
+	flags.StringSliceVar(&o.systems, "system", nil, "systems to build for, such as x86_64-linux,aarch64-linux (default: this machine's)")
+	flags.StringVar(&o.output, "output", "", "directory of the OCI layout (default: dist in the catalogue)")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
+}
+
+func (a *app) buildCommand() *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:   "build SELECTION... | --all",
+		Short: "Build images into an OCI layout",
+		Long: `Builds the selected images, and nothing that is built already, into an OCI layout:
+dist/ in the catalogue, which skopeo, buildah and podman read as oci:dist:NAME:TAG
+and libre serve serves. It goes on when an image fails, and ends with a table of
+failures and exit code 3.
+
+stdout has a line for each image: reference@digest, state, size, layers, time.`,
+		Example:           "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host",
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), o, args) },
+		ValidArgsFunction: a.completeSelection,
+	}
+	o.add(cmd)
+	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
+	cmd.Flags().BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
+	cmd.Flags().BoolVar(&o.load, "load", false, "hand the images to podman, buildah or docker")
+	return cmd
+}
+
+func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
+	p, request, err := a.request(ctx, o, words, "build")
+	if err != nil {
+		return err
+	}
+	if o.jobs < 1 {
+		return usageError{fmt.Errorf("-j %d, expected at least 1", o.jobs)}
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	_, _ = a.evaluated(p)(nil, nil)
+	progress := a.Progress()
+	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
+	builder := p.builder(catalogue, o)
+	builder.Watcher = &buildWatcher{app: a, progress: progress}
+	results, err := builder.Build(ctx, request)
+	progress.Close()
+	if err != nil {
+		return err
+	}
+	if o.load {
+		if err := a.load(ctx, p, builder.Output, results); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		err = a.JSON(resultsJSON(p.config.Registry, results))
+	} else {
+		err = a.Table(resultTable(p.config.Registry, a.options.StdoutTerminal, results))
+	}
+	if err != nil {
+		return err
+	}
+	return a.reportFailures(results)
+}
+
+// request reads what plan and build have in common: the catalogue, the selection
+// and the systems.
+func (a *app) request(ctx context.Context, o buildOptions, words []string, command string) (*place, nix.Request, error) {
+	p, err := a.place()
+	if err != nil {
+		return nil, nix.Request{}, err
+	}
+	patterns, err := p.selection(words, o.all)
+	if errors.Is(err, catalog.ErrNothingSelected) {
+		return nil, nix.Request{}, a.nothingSelected(ctx, p, command)
+	}
+	if err != nil {
+		return nil, nix.Request{}, err
+	}
+	systems := o.systems
+	if len(systems) == 0 {
+		system, err := nix.MachineSystem()
+		if err != nil {
+			return nil, nix.Request{}, err
+		}
+		systems = []string{system}
+	}
+	for _, system := range systems {
+		if _, err := catalog.Platform(system); err != nil {
+			return nil, nix.Request{}, usageError{err}
+		}
+	}
+	return p, nix.Request{Patterns: patterns, Systems: systems}, nil
+}
+
+func (p *place) builder(catalogue *nix.Catalogue, o buildOptions) *release.Builder {
+	output := o.output
+	if output == "" {
+		output = filepath.Join(p.dir, "dist")
+	}
+	return &release.Builder{
+		Nix: p.nix, Catalogue: catalogue, Engine: setting("", "LIBRE_ENGINE", p.config.Engine),
+		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
+	}
+}
+
+// load hands what was built to a container engine.
+func (a *app) load(ctx context.Context, p *place, layout string, results []release.Result) error {
+	engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine))
+	if err != nil {
+		return err
+	}
+	for _, result := range results {
+		if result.Digest == "" {
+			continue
+		}
+		name := reference(p.config.Registry, result.RefName)
+		if err := containerfile.Load(ctx, engine, layout, result.RefName, "", name); err != nil {
+			return err
+		}
+		a.Notef("%s has %s", engine.Name, name)
+	}
+	return nil
+}
+
+// buildWatcher shows the progress of each image.
+type buildWatcher struct {
+	app      *app
+	progress *ui.Progress
+}
+
+var phases = map[release.Step]ui.Phase{
+	release.StepEvaluate:      ui.Evaluating,
+	release.StepBuild:         ui.Building,
+	release.StepContainerfile: ui.Stepping,
+	release.StepLayers:        ui.Layering,
+}
+
+func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {
+	w.progress.Set(id.String(), ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
+}
+
+func (w *buildWatcher) Finished(result release.Result) {
+	name := result.ID.String()
+	switch result.State {
+	case release.Failed:
+		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
+	case release.Built:
+		w.progress.Set(name, ui.State{Phase: ui.Done, Message: result.Digest})
+	case release.Unchanged:
+		w.progress.Set(name, ui.State{Phase: ui.Skipped})
+	case release.Skipped:
+		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: result.Skipped[0].Reason})
+	}
+	if result.State == release.Skipped {
+		return
+	}
+	for _, skip := range result.Skipped {
+		w.app.Warnf("%s: not for %s: %s", name, skip.System, skip.Reason)
+	}
+}
+
+func (w *buildWatcher) Warn(id catalog.ID, warning string) {
+	if id == (catalog.ID{}) {
+		w.app.Warnf("%s", warning)
+		return
+	}
+	w.app.Warnf("%s: %s", id, warning)
+}
+
+// reference is an image's name with the registry, where the catalogue has one.
+func reference(registry, refName string) string {
+	if registry == "" {
+		return refName
+	}
+	return strings.TrimSuffix(registry, "/") + "/" + refName
+}
+
+func resultTable(registry string, terminal bool, results []release.Result) ui.Table {
+	table := ui.Table{Header: []string{"IMAGE", "STATE", "SIZE", "LAYERS", "TIME"}, Style: stateStyle}
+	for _, r := range results {
+		if r.Digest == "" {
+			continue
+		}
+		// A terminal is too narrow for a whole digest beside the name.
+		digest := r.Digest
+		if terminal {
+			digest = digest[:len("sha256:")+12]
+		}
+		took := ""
+		if r.State == release.Built {
+			took = ui.Duration(r.Time)
+		}
+		table.Rows = append(table.Rows, []string{
+			reference(registry, r.RefName) + "@" + digest, string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
+		})
+	}
+	return table
+}
+
+func stateStyle(column int, cell string) ui.Style {
+	if column != 1 {
+		return ui.None
+	}
+	return map[string]ui.Style{string(release.Built): ui.OK, string(release.Unchanged): ui.Dim}[cell]
+}
+
+// resultJSON is one image of `build --json`.
+type resultJSON struct {
+	Image     string     `json:"image"` // app/component/variant
+	State     string     `json:"state"`
+	Reference string     `json:"reference,omitempty"`
+	Digest    string     `json:"digest,omitempty"`
+	Size      int64      `json:"size,omitempty"` // bytes, compressed
+	Layers    int        `json:"layers,omitempty"`
+	Seconds   float64    `json:"seconds,omitempty"`
+	Step      string     `json:"step,omitempty"`
+	Error     string     `json:"error,omitempty"`
+	Log       string     `json:"log,omitempty"`
+	Skipped   []skipJSON `json:"skipped,omitempty"`
+}
+
+type skipJSON struct {
+	System string `json:"system"`
+	Reason string `json:"reason"`
+}
+
+func resultsJSON(registry string, results []release.Result) []resultJSON {
+	list := []resultJSON{}
+	for _, r := range results {
+		one := resultJSON{
+			Image: r.ID.String(), State: string(r.State), Digest: r.Digest, Size: r.Size, Layers: r.Layers,
+			Seconds: r.Time.Round(time.Millisecond).Seconds(),
+		}
+		if r.RefName != "" {
+			one.Reference = reference(registry, r.RefName)
+		}
+		if r.Err != nil {
+			one.Step, one.Error, one.Log = r.Err.Step, r.Err.Error(), r.Err.Log
+		}
+		for _, skip := range r.Skipped {
+			one.Skipped = append(one.Skipped, skipJSON{skip.System, skip.Reason})
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// reportFailures prints the last lines of each failed build, once where several
+// images failed by the same, and the table of failures.
+func (a *app) reportFailures(results []release.Result) error {
+	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
+	shown := map[string]bool{}
+	for _, r := range results {
+		if r.State != release.Failed {
+			continue
+		}
+		// A single line is the reason in the table.
+		if len(r.Err.Tail) > 1 && !shown[r.Err.Log] {
+			shown[r.Err.Log] = true
+			for _, line := range r.Err.Tail {
+				a.Notef("%s | %s", r.ID, line)
+			}
+		}
+		table.Rows = append(table.Rows, []string{r.ID.String(), r.Err.Step, r.Err.Error(), r.Err.Log})
+	}
+	if len(table.Rows) == 0 {
+		return nil
+	}
+	a.NoteTable(table)
+	return someFailed{len(table.Rows), len(results)}
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+)
+
+func (a *app) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish",
+		Short: "Print the completion script of a shell",
+		Long: `Prints the completion script of a shell. It completes the names of the
+catalogue's apps, components and variants too.`,
+		Example:   "  source <(libre completion bash)",
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: []string{"bash", "zsh", "fish"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root, out := cmd.Root(), a.options.Stdout
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(out, true)
+			case "zsh":
+				return root.GenZshCompletion(out)
+			case "fish":
+				return root.GenFishCompletion(out, true)
+			}
+			return usageError{fmt.Errorf("shell %q, expected bash, zsh or fish", args[0])}
+		},
+	}
+}
+
+// completeSelection completes app, app/component and app/component/variant from
+// the catalogue, and @group from libre.yaml.
+func (a *app) completeSelection(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	none := cobra.ShellCompDirectiveNoFileComp
+	p, err := a.place()
+	if err != nil {
+		return nil, none
+	}
+	catalogue, err := p.open(cmd.Context())
+	if err != nil {
+		return nil, none
+	}
+	evaluation, err := catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, none
+	}
+	depth := strings.Count(typed, "/")
+	seen := map[string]bool{}
+	var words []string
+	add := func(word string) {
+		if !seen[word] && strings.HasPrefix(word, typed) {
+			seen[word] = true
+			words = append(words, word)
+		}
+	}
+	for _, id := range catalog.IDs(evaluation.Apps) {
+		add(strings.Join(strings.Split(id.String(), "/")[:min(depth+1, 3)], "/"))
+	}
+	if strings.HasPrefix(typed, "@") || typed == "" {
+		for group := range p.config.Groups {
+			add("@" + group)
+		}
+	}
+	if len(words) == 1 && depth < 2 && !strings.HasPrefix(words[0], "@") {
+		// There may be more to say: docs → docs/.
+		return words, none | cobra.ShellCompDirectiveNoSpace
+	}
+	return words, none
+}

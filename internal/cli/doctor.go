@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/ui"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check what libre needs on this machine, and say what to type",
+		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles, the
+state of git and where libre writes. Each line says what is there, or what to type.
+Exit code 1 where something that every build needs is missing.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			checks := a.examine(cmd.Context())
+			var err error
+			if asJSON {
+				err = a.JSON(checks)
+			} else {
+				err = a.Table(checkTable(checks))
+			}
+			if err != nil {
+				return err
+			}
+			for _, check := range checks {
+				if check.State == "missing" {
+					return errReported
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the checks as JSON")
+	return cmd
+}
+
+// check is one line of doctor.
+type check struct {
+	Name  string `json:"name"`
+	State string `json:"state"` // ok, note (some builds need it) or missing
+	Found string `json:"found"`
+	Type  string `json:"type,omitempty"` // what mends it
+}
+
+func checkTable(checks []check) ui.Table {
+	table := ui.Table{Header: []string{"CHECK", "STATE", "FOUND", "WHAT TO TYPE"}, Style: func(column int, cell string) ui.Style {
+		if column != 1 {
+			return ui.None
+		}
+		return map[string]ui.Style{"ok": ui.OK, "note": ui.Warn, "missing": ui.Error}[cell]
+	}}
+	for _, c := range checks {
+		table.Rows = append(table.Rows, []string{c.Name, c.State, c.Found, c.Type})
+	}
+	return table
+}
+
+func (a *app) examine(ctx context.Context) []check {
+	var checks []check
+	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend}) }
+
+	p, err := a.place()
+	if err != nil {
+		add("catalogue", "note", err.Error(), "libre init my-catalogue")
+		cache, _ := os.UserCacheDir()
+		p = &place{nix: &nix.Nix{}, cacheDir: filepath.Join(cache, "libre")}
+	} else {
+		add("catalogue", "ok", p.dir, "")
+	}
+
+	if version, err := p.nix.Version(ctx); err != nil {
+		add("nix", "missing", "not found", "apt-get install nix-bin")
+	} else if !nix.Supported(version) {
+		add("nix", "missing", version+", 2.8 or newer is needed", "see https://nixos.org/download")
+	} else {
+		add("nix", "ok", version, "")
+		if sandbox, err := p.nix.Setting(ctx, "sandbox"); err == nil && sandbox != "true" {
+			add("nix sandbox", "note", "sandbox = "+sandbox+": builds see this machine", "sandbox = true in /etc/nix/nix.conf")
+		} else if err == nil {
+			add("nix sandbox", "ok", "sandbox = true", "")
+		}
+	}
+
+	hostNeeded := "note"
+	if p.packageSet == nix.HostPackageName {
+		hostNeeded = "missing"
+	}
+	if parts, err := nix.FindHostParts(ctx); err != nil {
+		what, mend, _ := strings.Cut(strings.TrimPrefix(err.Error(), "host package set: "), ": ")
+		add("host package set", hostNeeded, what, mend)
+	} else {
+		add("host package set", "ok", fmt.Sprintf("Go %s, busybox %s, %s", parts.GoVer, parts.BoxVer, parts.CACerts), "")
+	}
+
+	if engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine)); err != nil {
+		what, mend, _ := strings.Cut(err.Error(), ": ")
+		add("engine", "note", what+" (for Containerfile components)", mend)
+	} else {
+		add("engine", "ok", engine.String(), "")
+	}
+
+	checks = append(checks, gitChecks(ctx, p.dir)...)
+	checks = append(checks, writeCheck("cache", p.cacheDir))
+	if p.dir != "" {
+		checks = append(checks, writeCheck("output", filepath.Join(p.dir, "dist")))
+	}
+	return checks
+}
+
+func gitChecks(ctx context.Context, dir string) []check {
+	if _, err := exec.LookPath("git"); err != nil {
+		return []check{{"git", "missing", "not found", "apt-get install git"}}
+	}
+	if dir == "" {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "git", "status", "--porcelain")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return []check{{"git", "note", "the catalogue is in no git repository: nix copies all of it at each run", "git init && git add --all"}}
+	}
+	if untracked := nix.UntrackedApps(dir); len(untracked) > 0 {
+		return []check{{"git", "note", "not tracked, so not seen by nix: apps/" + strings.Join(untracked, ", apps/"), "git add apps/" + strings.Join(untracked, " apps/")}}
+	}
+	if len(out) > 0 {
+		return []check{{"git", "ok", "tracked, with uncommitted changes", ""}}
+	}
+	return []check{{"git", "ok", "tracked and committed", ""}}
+}
+
+// writeCheck tries to make a file where libre will write.
+func writeCheck(name, dir string) check {
+	existing := dir
+	for existing != filepath.Dir(existing) {
+		if _, err := os.Stat(existing); err == nil {
+			break
+		}
+		existing = filepath.Dir(existing)
+	}
+	file, err := os.CreateTemp(existing, ".libre-doctor-")
+	if err != nil {
+		return check{name, "missing", "cannot write to " + dir, "chown -R $USER " + existing}
+	}
+	file.Close()
+	os.Remove(file.Name())
+	return check{name, "ok", dir, ""}
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitSomeFailed  = 3
+	exitInterrupted = 130
+)
+
+// usageError is a mistake in what was typed.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// someFailed says that the run went on past failures, which were printed.
+type someFailed struct{ count, of int }
+
+func (e someFailed) Error() string {
+	return fmt.Sprintf("%d of %d images failed", e.count, e.of)
+}
+
+// exitCode is the policy of the exit codes, in one place.
+func exitCode(err error) int {
+	var unknown *catalog.UnknownError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, new(usageError)), errors.As(err, &unknown), errors.Is(err, catalog.ErrNothingSelected):
+		return exitUsage
+	case errors.As(err, new(someFailed)):
+		return exitSomeFailed
+	}
+	return exitError
+}
+
+// errReported is an error that was printed already, line by line.
+var errReported = errors.New("")
+
+// report prints why a command ended: one line.
+func (a *app) report(err error) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		a.Errorf("interrupted; run the same command again to go on")
+	case err.Error() != "":
+		a.Errorf("%s", err)
+	}
+}

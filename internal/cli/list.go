@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/ui"
+)
+
+func (a *app) listCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list [SELECTION...]",
+		Short: "List the apps, their versions, components and variants",
+		Long: `Lists the apps of the catalogue, all of them where nothing is selected. It reads
+metadata only: no network and no package set is needed.
+
+On a terminal a table; otherwise tab-separated: app, tag, components, variants,
+description.`,
+		Example: "  libre list\n  libre list 'do*' --json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			evaluation, err := a.metadata(cmd, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
+			} else {
+				err = a.Table(appTable(evaluation.Apps))
+			}
+			if err != nil {
+				return err
+			}
+			return a.reportBroken(evaluation)
+		},
+		ValidArgsFunction: a.completeSelection,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata as JSON")
+	return cmd
+}
+
+// metadata evaluates the metadata of the selected apps, of all without a
+// selection.
+func (a *app) metadata(cmd *cobra.Command, args []string) (*nix.Evaluation, error) {
+	p, err := a.place()
+	if err != nil {
+		return nil, err
+	}
+	patterns, err := p.selection(args, len(args) == 0)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := p.open(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	return a.evaluated(p)(catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: patterns}))
+}
+
+// evaluated passes an evaluation on, and notes what Nix does not see.
+func (a *app) evaluated(p *place) func(*nix.Evaluation, error) (*nix.Evaluation, error) {
+	return func(evaluation *nix.Evaluation, err error) (*nix.Evaluation, error) {
+		for _, name := range nix.UntrackedApps(p.dir) {
+			a.Warnf("git does not track apps/%s, so it is left out, type: git add apps/%s", name, name)
+		}
+		return evaluation, err
+	}
+}
+
+// reportBroken prints the apps that could not be evaluated.
+func (a *app) reportBroken(evaluation *nix.Evaluation) error {
+	for _, name := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		a.Errorf("%s", evaluation.Failures[name])
+	}
+	if len(evaluation.Failures) > 0 {
+		return errReported
+	}
+	return nil
+}
+
+func valuesInOrder(apps map[string]catalog.App) func(func(catalog.App) bool) {
+	return func(yield func(catalog.App) bool) {
+		for _, name := range slices.Sorted(maps.Keys(apps)) {
+			if !yield(apps[name]) {
+				return
+			}
+		}
+	}
+}
+
+func appTable(apps map[string]catalog.App) ui.Table {
+	table := ui.Table{Header: []string{"APP", "TAG", "COMPONENTS", "VARIANTS", "DESCRIPTION"}}
+	for app := range valuesInOrder(apps) {
+		table.Rows = append(table.Rows, []string{
+			app.Name,
+			catalog.Tag(app.Version, app.PackageVersion),
+			strings.Join(slices.Sorted(maps.Keys(app.Components)), " "),
+			strings.Join(app.Variants, " "),
+			app.Meta.Description,
+		})
+	}
+	return table
+}

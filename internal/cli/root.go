@@ -1,0 +1,183 @@
+// Package cli is libre's command line: one file a command, each parses, makes
+// one call and prints. Exit codes and error text are in errors.go.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// app is what the commands share: global flags, streams and what is made of them
+// when a command asks.
+type app struct {
+	directory string // -C
+	set       string // --package-set
+	builders  string // --builders
+	logFormat string // --log-format
+
+	options ui.Options
+	*ui.UI
+}
+
+// Main runs libre with its arguments and gives the exit code.
+func Main(ctx context.Context, args []string, options ui.Options) int {
+	a := &app{options: options, UI: ui.New(options)}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetOut(options.Stdout)
+	root.SetErr(options.Stderr)
+	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil && err != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		a.report(err)
+	}
+	return exitCode(err)
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "libre",
+		Short: "Build the container images of a catalogue of web applications",
+		Long: `libre turns a folder of Nix definitions into the container images of a catalogue
+of web applications: one base, one versioning scheme, patches and variants.
+
+A catalogue is a flake with an apps/ folder. Images are named
+app-component-variant:appver-pkgver. Selections are the same everywhere: docs,
+docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			switch a.logFormat {
+			case "text":
+			case "json":
+				a.options.JSON = true
+				a.UI = ui.New(a.options)
+			default:
+				return usageError{fmt.Errorf("log format %q, expected text or json", a.logFormat)}
+			}
+			return nil
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.directory, "directory", "C", "", "the catalogue's directory (default: the nearest one above with a flake.nix)")
+	flags.StringVar(&a.set, "package-set", "", "what pkgs is: nixpkgs, or host, made from this machine's Go and busybox (LIBRE_PACKAGE_SET)")
+	flags.StringVar(&a.builders, "builders", "", "machines that build for Nix, as nix's own --builders")
+	flags.StringVar(&a.logFormat, "log-format", "text", "progress and notes on stderr: text or json")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(
+		a.listCommand(), a.showCommand(), a.planCommand(), a.buildCommand(), a.serveCommand(),
+		a.initCommand(), a.doctorCommand(), a.completionCommand(), a.versionCommand(),
+	)
+	for _, command := range root.Commands() {
+		if check := command.Args; check != nil {
+			command.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}
+
+// place is a catalogue on disk with its settings.
+type place struct {
+	dir        string
+	config     config
+	packageSet string
+	nix        *nix.Nix
+	cacheDir   string
+	logDir     string
+}
+
+// place finds the catalogue and reads its settings. It starts nothing.
+func (a *app) place() (*place, error) {
+	dir, err := findCatalogue(a.directory)
+	if err != nil {
+		return nil, err
+	}
+	p := &place{dir: dir}
+	if p.config, err = readConfig(dir); err != nil {
+		return nil, err
+	}
+	if p.packageSet, err = packageSet(setting(a.set, "LIBRE_PACKAGE_SET", p.config.PackageSet)); err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cache directory: %w", err)
+	}
+	p.cacheDir = filepath.Join(cache, "libre")
+	p.logDir = filepath.Join(p.cacheDir, "logs")
+	p.nix = &nix.Nix{CacheDir: p.cacheDir, LogDir: p.logDir}
+	if a.builders != "" {
+		p.nix.Options = append(p.nix.Options, "--builders", a.builders)
+	}
+	return p, nil
+}
+
+// findCatalogue gives the absolute path of the nearest directory with a
+// flake.nix, from start upwards.
+func findCatalogue(start string) (string, error) {
+	dir, err := filepath.Abs(start)
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir || start != "" {
+			return "", errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
+		}
+		dir = parent
+	}
+}
+
+// open prepares the catalogue for evaluation.
+func (p *place) open(ctx context.Context) (*nix.Catalogue, error) {
+	return p.nix.OpenCatalogue(ctx, p.dir, p.packageSet)
+}
+
+// selection reads selections; all stands for every image.
+func (p *place) selection(words []string, all bool) ([]catalog.Pattern, error) {
+	if all && len(words) > 0 {
+		return nil, usageError{fmt.Errorf("--all and the selection %s: give one of them", words[0])}
+	}
+	if all {
+		return catalog.All, nil
+	}
+	patterns, err := catalog.ParseSelection(words, p.config.Groups)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return patterns, nil
+}
+
+// nothingSelected lists what there is, where a command needs a selection.
+func (a *app) nothingSelected(ctx context.Context, p *place, command string) error {
+	names := "none yet"
+	if catalogue, err := p.open(ctx); err == nil {
+		if evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: catalog.All}); err == nil {
+			names = ""
+			for _, name := range evaluation.Names {
+				names += " " + name
+			}
+		}
+	}
+	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of:%s", command, names)}
+}

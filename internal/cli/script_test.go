@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/libresh/libre/internal/ui"
+	nixcode "github.com/libresh/libre/nix"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"libre": func() {
+			os.Exit(Main(context.Background(), os.Args[1:], ui.Detect(os.Stdout, os.Stderr, os.Getenv)))
+		},
+	})
+}
+
+// TestScripts runs libre as users call it. Each script begins in a directory
+// whose catalogue/ has the template's flake and lock, and git.
+func TestScripts(t *testing.T) {
+	if _, err := exec.LookPath("nix"); err != nil && os.Getenv("LIBRE_TEST_ALL") == "" {
+		t.Skip("nix is not installed")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_GOLDEN") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_CACHE_HOME", cache) // where the host package set is remembered
+			env.Setenv("ROOT", root)
+			env.Setenv("NO_COLOR", "1")
+			for _, name := range []string{"GOPROXY", "GOROOT", "SSL_CERT_FILE", "GOFLAGS"} {
+				env.Setenv(name, os.Getenv(name))
+			}
+			for _, name := range []string{"flake.nix", "flake.lock"} {
+				content, err := fs.ReadFile(nixcode.Template(), name)
+				if err != nil {
+					return err
+				}
+				if err := os.MkdirAll(filepath.Join(env.WorkDir, "catalogue"), 0o755); err != nil {
+					return err
+				}
+				if err := os.WriteFile(filepath.Join(env.WorkDir, "catalogue", name), content, 0o644); err != nil {
+					return err
+				}
+			}
+			return exec.Command("git", "-C", filepath.Join(env.WorkDir, "catalogue"), "init", "--quiet").Run()
+		},
+	})
+}

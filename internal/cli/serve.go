@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/registry"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var output, writable string
+	var port int
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve built images as a registry on this machine",
+		Long: `Serves the OCI layout that build wrote as a registry on the loopback address, so
+that podman, docker and skopeo can pull from it (with TLS verification off). It is
+read-only, unless a directory is given that takes what is pushed.`,
+		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			layout := output
+			if layout == "" {
+				p, err := a.place()
+				if err != nil {
+					return err
+				}
+				layout = filepath.Join(p.dir, "dist")
+			}
+			handler, err := registry.NewServer(layout, writable)
+			if err != nil {
+				return err
+			}
+			return a.serve(cmd.Context(), handler, layout, port)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&output, "output", "", "directory of the OCI layout (default: dist in the catalogue)")
+	flags.StringVar(&writable, "writable", "", "directory that takes what is pushed")
+	flags.IntVar(&port, "port", 5000, "port to listen on; 0 takes a free one")
+	return cmd
+}
+
+// serve answers requests until ctx ends.
+func (a *app) serve(ctx context.Context, handler http.Handler, layout string, port int) error {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return fmt.Errorf("listening on port %d: %w; --port names another one", port, err)
+	}
+	if err := a.Printf("serving %s on %s\n", layout, listener.Addr()); err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	done := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = server.Shutdown(grace)
+	})
+	defer done()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show APP...",
+		Short: "Show all about an app: source, components, services, needs, migration",
+		Long: `Shows the metadata of the selected apps: where the source comes from, the
+components with their ports, services and licence, what the app needs, what an
+upgrade does to its data, and where in the definition versions and hashes stand.
+It needs no network. Of a component that Nix has built it names the packages that
+bring a shell into the image.`,
+		Example: "  libre show docs\n  libre show docs --json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			evaluation, err := a.metadata(cmd, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
+			} else {
+				shells := a.shells(cmd.Context(), args)
+				var texts []string
+				for app := range valuesInOrder(evaluation.Apps) {
+					texts = append(texts, describe(app, shells))
+				}
+				err = a.Printf("%s", strings.Join(texts, "\n"))
+			}
+			if err != nil {
+				return err
+			}
+			return a.reportBroken(evaluation)
+		},
+		ValidArgsFunction: a.completeSelection,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata as JSON")
+	return cmd
+}
+
+// shells lists, by default image, the packages that bring a shell, as far as the
+// images' closures are in the store. What cannot be evaluated is left out: show
+// works without the package set.
+func (a *app) shells(ctx context.Context, words []string) map[catalog.ID][]string {
+	found := map[catalog.ID][]string{}
+	p, request, err := a.request(ctx, buildOptions{}, words, "show")
+	if err != nil {
+		return found
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return found
+	}
+	request.KeysOnly = true
+	evaluation, err := catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return found
+	}
+	for _, spec := range evaluation.Images {
+		if spec.Variant != "default" || spec.Rootfs == nil {
+			continue
+		}
+		if store, err := p.nix.ReadStore(ctx, []string{spec.Rootfs.Out}); err == nil {
+			found[spec.ID()] = nix.Shells(store.Closure(spec.Rootfs.Out))
+		}
+	}
+	return found
+}
+
+// describe is an app as people read it.
+func describe(app catalog.App, shells map[catalog.ID][]string) string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-12s %s\n", name, value)
+		}
+	}
+	fmt.Fprintf(&b, "%s %s\n", app.Name, catalog.Tag(app.Version, app.PackageVersion))
+	line("  about", app.Meta.Description)
+	line("  homepage", app.Meta.Homepage)
+	line("  licence", app.Meta.License)
+	if source := app.Source; source != nil {
+		line("  source", strings.Join(nonEmpty(source.Kind, source.Page, source.Revision, source.Date), "  "))
+		line("  hash", source.Hash)
+	}
+	line("  variants", strings.Join(app.Variants, ", "))
+	for _, name := range slices.Sorted(maps.Keys(app.Needs)) {
+		line("  needs", strings.Join(nonEmpty(name, options(app.Needs[name])), " "))
+	}
+	if migration := app.Migration; migration != nil {
+		from := ""
+		if migration.MinFrom != "" {
+			from = "from " + migration.MinFrom
+		}
+		line("  migration", strings.Join(nonEmpty(migration.Kind, from, migration.Notes), "  "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(app.Components)) {
+		component := app.Components[name]
+		fmt.Fprintf(&b, "  component %s (%s)\n", name, component.Kind)
+		line("    about", component.Description)
+		var ports []string
+		for _, port := range slices.Sorted(maps.Keys(component.Ports)) {
+			ports = append(ports, fmt.Sprintf("%s %d", port, component.Ports[port]))
+		}
+		line("    ports", strings.Join(ports, ", "))
+		line("    health", component.Health)
+		line("    volumes", strings.Join(component.Volumes, ", "))
+		line("    licence", component.License)
+		if paths, known := shells[catalog.ID{App: app.Name, Component: name, Variant: "default"}]; known {
+			line("    shell", cmp.Or(strings.Join(paths, " "), "none"))
+		}
+		for _, base := range slices.Sorted(maps.Keys(component.Bases)) {
+			line("    base", base+"  "+component.Bases[base])
+		}
+		for _, service := range slices.Sorted(maps.Keys(component.Services)) {
+			s := component.Services[service]
+			line("    service", strings.Join(nonEmpty(service, strings.Join(s.Command, " "), s.Job), "  "))
+		}
+	}
+	for _, attribute := range []string{"version", "packageVersion", "source.hash"} {
+		if at := app.Positions[attribute]; at != nil {
+			line("  stands at", fmt.Sprintf("%s:%d:%d  %s", at.File, at.Line, at.Column, attribute))
+		}
+	}
+	return b.String()
+}
+
+func nonEmpty(words ...string) []string {
+	return slices.DeleteFunc(words, func(word string) bool { return word == "" })
+}
+
+// options are what a need says beyond its name, as JSON without the outer braces.
+func options(need json.RawMessage) string {
+	return strings.Trim(string(need), "{}")
+}

@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// version is set when a release is built: -ldflags "-X …/internal/cli.version=1.2.3".
+var version = "0.1.0"
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version, and the catalogue schema it reads",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			revision := ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				for _, setting := range info.Settings {
+					if setting.Key == "vcs.revision" {
+						revision = " (" + setting.Value[:min(12, len(setting.Value))] + ")"
+					}
+				}
+			}
+			return a.Printf("libre %s%s, catalogue schema %d\n", version, revision, catalog.Schema)
+		},
+	}
+}

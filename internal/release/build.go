@@ -1,0 +1,313 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+)
+
+// Step names what is being done for an image.
+type Step string
+
+const (
+	StepEvaluate      Step = "evaluate"
+	StepBuild         Step = "build"         // done and total count derivations
+	StepContainerfile Step = "containerfile" // … steps of the Containerfile
+	StepLayers        Step = "layers"        // … layers
+)
+
+// Watcher hears how an image comes along, from several goroutines. line is the
+// last line of a build's output, as it came.
+type Watcher interface {
+	Progress(id catalog.ID, step Step, done, total int, line string)
+	Finished(Result)
+	Warn(id catalog.ID, warning string)
+}
+
+// Builder builds images of a catalogue into an OCI layout.
+type Builder struct {
+	Nix       *nix.Nix
+	Catalogue *nix.Catalogue
+	Engine    string // for Containerfiles: buildah, podman or docker; "" finds one
+	Output    string // directory of the OCI layout
+	CacheDir  string
+	LogDir    string // whole outputs of failed builds
+	Jobs      int    // images assembled, and Containerfiles built, at once
+	FailFast  bool   // stop at the first failure
+	Watcher   Watcher
+}
+
+// Plan says what Build would do, and why, without doing it.
+func (b *Builder) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
+	request.KeysOnly = true
+	evaluation, err := b.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	layout, err := image.OpenLayout(b.Output)
+	if errors.Is(err, fs.ErrNotExist) {
+		layout = nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	var plans []Plan
+	for _, target := range targets(evaluation.Images) {
+		p, err := plan(target, layout, evaluation.PkgsErr)
+		if err != nil {
+			return nil, nil, err
+		}
+		plans = append(plans, p)
+	}
+	return plans, evaluation, nil
+}
+
+// Build builds what is not in the layout yet, and goes on after failures. The
+// results are in the order of the images; an app that cannot be evaluated is one
+// result. An error is one of the whole run.
+func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, error) {
+	evaluation, err := b.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := &run{Builder: b, started: time.Now(), stop: stop, manifests: map[string]*manifest{}}
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		r.finish(Result{ID: catalog.ID{App: app}, State: Failed,
+			Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}})
+	}
+	layout, err := image.CreateLayout(ctx, b.Output, func() {
+		b.Watcher.Warn(catalog.ID{}, "another libre writes to "+b.Output+": waiting until it is done")
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer layout.Close()
+	r.layout = layout
+
+	missing, err := r.sort(targets(evaluation.Images))
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 && ctx.Err() == nil {
+		if err := r.build(ctx, missing); err != nil {
+			return nil, err
+		}
+		if _, err := layout.Prune(); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(r.results, func(x, y Result) int { return x.ID.Compare(y.ID) })
+	return r.results, r.interrupted
+}
+
+// run is one call of Build.
+type run struct {
+	*Builder
+	layout  *image.Layout
+	started time.Time
+	stop    context.CancelFunc
+	slots   chan struct{}
+
+	store    nix.Store
+	valid    map[string]bool              // store paths that were built
+	graph    nix.Graph                    // what had to be built
+	failures map[string]*nix.BuildFailure // by derivation
+	cache    *image.Cache
+
+	engineOnce sync.Once
+	engine     *containerfile.Builder
+	engineErr  error
+
+	mu          sync.Mutex
+	results     []Result
+	manifests   map[string]*manifest // by image key
+	interrupted error
+}
+
+// sort finishes the targets that need no work, and those that cannot be built,
+// and gives the others.
+func (r *run) sort(all []*Target) (missing []*Target, err error) {
+	for _, target := range all {
+		result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped}
+		p, err := plan(target, r.layout, nil)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case len(target.Specs) == 0:
+			result.State = Skipped
+			r.finish(result)
+		case p.Action == "nothing":
+			entry, _, err := r.layout.Lookup(target.RefName)
+			if err != nil {
+				return nil, err
+			}
+			result.State = Unchanged
+			if err := r.measure(&result, entry.Descriptor); err != nil {
+				return nil, err
+			}
+			r.finish(result)
+		default:
+			missing = append(missing, target)
+		}
+	}
+	return missing, nil
+}
+
+func (r *run) finish(result Result) {
+	r.mu.Lock()
+	r.results = append(r.results, result)
+	r.mu.Unlock()
+	r.Watcher.Finished(result)
+	if result.State == Failed && r.FailFast {
+		r.stop()
+	}
+}
+
+// build realises all that the targets need with one call of nix, then makes
+// their images.
+func (r *run) build(ctx context.Context, missing []*Target) error {
+	roots, err := os.MkdirTemp("", "libre-roots-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(roots)
+	if err := r.realise(ctx, missing, roots); err != nil {
+		return err
+	}
+	r.cache = image.NewCache(filepath.Join(r.CacheDir, "layers"))
+	r.slots = make(chan struct{}, r.Jobs)
+	var group sync.WaitGroup
+	for _, target := range missing {
+		group.Go(func() {
+			started := time.Now()
+			result, err := r.image(ctx, target)
+			result.Time = time.Since(started)
+			if err != nil {
+				if ctx.Err() != nil {
+					r.mu.Lock()
+					r.interrupted = context.Cause(ctx)
+					r.mu.Unlock()
+					if !r.FailFast {
+						return
+					}
+				}
+				result.State, result.Err = Failed, failureOf(err)
+			}
+			r.finish(result)
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+// realise builds what Nix builds for the targets, and reads the closures.
+func (r *run) realise(ctx context.Context, missing []*Target, roots string) error {
+	outputs := map[string]nix.Output{}
+	for _, target := range missing {
+		for _, output := range target.outputs() {
+			outputs[output.Path] = output
+		}
+	}
+	var drvs []string
+	for _, output := range outputs {
+		if output.Drv != "" {
+			drvs = append(drvs, output.Drv)
+		}
+	}
+	var err error
+	if r.graph, err = r.Nix.Unbuilt(ctx, drvs); err != nil {
+		return err
+	}
+	progress := newBuildProgress(r.Watcher)
+	for _, target := range missing {
+		progress.add(target, r.graph)
+	}
+	paths := slices.Sorted(maps.Keys(outputs))
+	var wanted []nix.Output
+	for _, path := range paths {
+		wanted = append(wanted, outputs[path])
+	}
+	if r.failures, err = r.Nix.Realise(ctx, wanted, roots, progress.event); err != nil {
+		return err
+	}
+	if r.valid, err = r.Nix.Valid(ctx, paths); err != nil {
+		return err
+	}
+	r.store, err = r.Nix.ReadStore(ctx, slices.Sorted(maps.Keys(r.valid)))
+	return err
+}
+
+// outputs lists what Nix must build for an image.
+func (t *Target) outputs() []nix.Output {
+	var outputs []nix.Output
+	for _, spec := range t.Specs {
+		outputs = append(outputs, outputsOf(spec)...)
+	}
+	return outputs
+}
+
+// outputsOf lists what Nix must build for an image, its base images included.
+func outputsOf(spec *catalog.Spec) []nix.Output {
+	var outputs []nix.Output
+	for _, realisable := range []*catalog.Realisable{spec.Rootfs, spec.Fetch, spec.Tools} {
+		if realisable != nil {
+			outputs = append(outputs, outputOf(realisable))
+		}
+	}
+	for _, base := range spec.Bases {
+		if base.Image != nil {
+			outputs = append(outputs, outputsOf(base.Image)...)
+		}
+	}
+	return outputs
+}
+
+func outputOf(realisable *catalog.Realisable) nix.Output {
+	output := nix.Output{Path: realisable.Out}
+	if realisable.Drv != nil {
+		output.Drv = *realisable.Drv
+	}
+	return output
+}
+
+// require gives the store path of a realisable, or why there is none.
+func (r *run) require(realisable *catalog.Realisable) (string, error) {
+	if r.valid[realisable.Out] {
+		return realisable.Out, nil
+	}
+	if realisable.Drv == nil {
+		return "", fmt.Errorf("%s is not in the store", realisable.Out)
+	}
+	return "", r.graph.FailureOf(*realisable.Drv, r.failures)
+}
+
+// failureOf puts an error of any step into the form that the table shows.
+func failureOf(err error) *Failure {
+	var failure *Failure
+	if errors.As(err, &failure) {
+		return failure
+	}
+	var build *nix.BuildFailure
+	if errors.As(err, &build) {
+		return &Failure{Step: string(StepBuild), Err: err, Tail: build.Tail, Log: build.Log}
+	}
+	var engine *containerfile.Error
+	if errors.As(err, &engine) {
+		return &Failure{Step: string(StepContainerfile), Err: err, Tail: engine.Tail, Log: engine.Log}
+	}
+	return &Failure{Step: string(StepLayers), Err: err}
+}

@@ -1,0 +1,328 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/image"
+)
+
+// image makes one image for all its systems: the manifests, the index over them
+// and, last, its entry in the layout.
+func (r *run) image(ctx context.Context, target *Target) (Result, error) {
+	result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped, State: Built}
+	var manifests []v1.Descriptor
+	for _, spec := range target.Specs {
+		made, err := r.manifest(ctx, spec)
+		if err != nil {
+			if len(target.Specs) > 1 {
+				err = fmt.Errorf("%s: %w", spec.System, err)
+			}
+			return result, err
+		}
+		manifests = append(manifests, made.Descriptor)
+	}
+	annotations := labels(target.Specs[0], target.Key(), baseImage{})
+	index, err := image.Index(ctx, r.layout, manifests, annotations)
+	if err != nil {
+		return result, err
+	}
+	if err := r.layout.Put(target.RefName, index, map[string]string{image.ImageKeyAnnotation: target.Key()}); err != nil {
+		return result, err
+	}
+	return result, r.measure(&result, index)
+}
+
+// measure fills in what people compare: digest, size and layers.
+func (r *run) measure(result *Result, index v1.Descriptor) error {
+	measured, err := r.layout.Measure(index)
+	if err != nil {
+		return err
+	}
+	result.Digest, result.Size, result.Layers = index.Digest.String(), measured.Size, measured.Layers
+	return nil
+}
+
+// manifest is an image on one system, made once in a run: debug images and
+// images on a base of the catalogue are made from others.
+type manifest struct {
+	once   sync.Once
+	result image.Result
+	base   baseImage
+	err    error
+}
+
+func (r *run) manifest(ctx context.Context, spec *catalog.Spec) (image.Result, error) {
+	made := r.made(ctx, spec)
+	return made.result, made.err
+}
+
+func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
+	key := spec.Key()
+	r.mu.Lock()
+	made := r.manifests[key]
+	if made == nil {
+		made = &manifest{}
+		r.manifests[key] = made
+	}
+	r.mu.Unlock()
+	made.once.Do(func() {
+		switch {
+		case spec.Tools != nil:
+			made.result, made.base, made.err = r.debug(ctx, spec)
+		case spec.Kind == "nix":
+			made.result, made.err = r.assemble(ctx, spec)
+		default:
+			made.result, made.base, made.err = r.containerfile(ctx, spec)
+		}
+		for _, warning := range made.result.Warnings {
+			r.Watcher.Warn(spec.ID(), warning.Error())
+		}
+	})
+	return made
+}
+
+// slot waits until there is room for one more image to be worked on.
+func (r *run) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case r.slots <- struct{}{}:
+		return func() { <-r.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (r *run) options(id catalog.ID) image.Options {
+	return image.Options{Cache: r.cache, Progress: func(done, total int, layer image.Layer) {
+		r.Watcher.Progress(id, StepLayers, done, total, "")
+	}}
+}
+
+// assemble makes an image of store paths.
+func (r *run) assemble(ctx context.Context, spec *catalog.Spec) (image.Result, error) {
+	root, err := r.require(spec.Rootfs)
+	if err != nil {
+		return image.Result{}, err
+	}
+	platform, err := platformOf(spec)
+	if err != nil {
+		return image.Result{}, err
+	}
+	owners := map[string]image.Owner{}
+	for path, owner := range spec.Owners {
+		mode, err := strconv.ParseUint(owner.Mode, 8, 32)
+		if err != nil {
+			return image.Result{}, fmt.Errorf("mode of %s: %w", path, err)
+		}
+		owners[path] = image.Owner{Mode: uint32(mode), UID: owner.UID, GID: owner.GID}
+	}
+	said := labels(spec, spec.Key(), baseImage{})
+	var config v1.Config
+	configure(spec.Config)(&config)
+	config.Labels = said
+	release, err := r.slot(ctx)
+	if err != nil {
+		return image.Result{}, err
+	}
+	defer release()
+	return image.Assemble(ctx, r.layout, image.Spec{
+		Platform: platform, Closure: r.store.Closure(root), Root: root, Owners: owners,
+		Config: config, Created: created(spec), Annotations: said,
+	}, r.options(spec.ID()))
+}
+
+// debug adds tools to the default image.
+func (r *run) debug(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
+	production := *spec
+	production.Variant, production.Tools = "default", nil
+	from := r.made(ctx, &production)
+	if from.err != nil {
+		return image.Result{}, baseImage{}, from.err
+	}
+	tools, err := r.require(spec.Tools)
+	if err != nil {
+		return image.Result{}, baseImage{}, err
+	}
+	said := labels(spec, spec.Key(), from.base)
+	release, err := r.slot(ctx)
+	if err != nil {
+		return image.Result{}, baseImage{}, err
+	}
+	defer release()
+	result, err := image.AddTools(ctx, r.layout, image.ToolsSpec{
+		Base: from.result.Descriptor, Closure: r.store.Closure(tools), Root: tools,
+		Labels: said, Annotations: said, Created: created(spec),
+	}, r.options(spec.ID()))
+	return result, from.base, err
+}
+
+// containerfile has an engine build a Containerfile in the changed source.
+func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
+	fail := func(err error) (image.Result, baseImage, error) { return image.Result{}, baseImage{}, err }
+	if missing := spec.MissingArgs(); len(missing) > 0 {
+		return fail(fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix",
+			missing[0], spec.Component, missing[0], spec.App))
+	}
+	source, err := r.require(spec.Fetch)
+	if err != nil {
+		return fail(err)
+	}
+	platform, err := platformOf(spec)
+	if err != nil {
+		return fail(err)
+	}
+	origins, known, err := r.origins(ctx, spec)
+	if err != nil {
+		return fail(err)
+	}
+	builder, err := r.containerfileBuilder(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	release, err := r.slot(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer release()
+	work, err := os.MkdirTemp(r.layout.Dir(), ".build-") // on the layout's disk, which must have room for the image
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(work)
+	args := map[string]string{}
+	for name, value := range spec.Args {
+		args[name] = *value
+	}
+	target := ""
+	if spec.Target != nil {
+		target = *spec.Target
+	}
+	built, err := builder.Build(ctx, containerfile.Request{
+		Source: source, Context: spec.Context, File: spec.File, Target: target, Args: args,
+		Contexts: spec.Contexts, Bases: origins, Platform: platform.String(), Timestamp: created(spec).Unix(),
+		Work: work, Log: filepath.Join(r.LogDir, spec.ID().Name()+".log"),
+		Step: func(done, total int, line string) {
+			r.Watcher.Progress(spec.ID(), StepContainerfile, done, total, line)
+		},
+	})
+	if err != nil {
+		return fail(err)
+	}
+	var base baseImage
+	for _, used := range built.Bases {
+		if !used.Pinned {
+			r.Watcher.Warn(spec.ID(), fmt.Sprintf("base %s is not pinned, it is %s today: set components.%s.bases.%q",
+				used.Name, used.Digest, spec.Component, used.Name))
+		}
+	}
+	if last := built.From; last != nil {
+		base = baseImage{last.Name, last.Digest}
+		if reference, ok := known[last.Name]; ok {
+			base.name = reference
+		}
+	}
+	said := labels(spec, spec.Key(), base)
+	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
+		Platform: platform, Configure: configure(spec.Config),
+		Labels: said, Annotations: said, Created: created(spec),
+	}, r.options(spec.ID()))
+	return result, base, err
+}
+
+// origins says where each declared base comes from. A base that is an image of
+// the catalogue is made first; known has its name.
+func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
+	origins, known = map[string]containerfile.Origin{}, map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(spec.Bases)) {
+		base := spec.Bases[name]
+		if base.Image == nil {
+			origins[name] = containerfile.Origin{Digest: base.Digest}
+			continue
+		}
+		made, err := r.manifest(ctx, base.Image)
+		if err != nil {
+			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), err)
+		}
+		origins[name] = containerfile.Origin{Layout: r.layout.Dir(), Ref: made.Descriptor.Digest.String()}
+		known[name] = base.Image.RefName()
+	}
+	return origins, known, nil
+}
+
+// containerfileBuilder finds the engine, once.
+func (r *run) containerfileBuilder(ctx context.Context) (*containerfile.Builder, error) {
+	r.engineOnce.Do(func() {
+		var engine containerfile.Engine
+		if engine, r.engineErr = containerfile.Detect(ctx, r.Engine); r.engineErr == nil {
+			r.engine = containerfile.NewBuilder(engine, filepath.Join(r.CacheDir, "containers"))
+		}
+	})
+	return r.engine, r.engineErr
+}
+
+func platformOf(spec *catalog.Spec) (v1.Platform, error) {
+	name, err := catalog.Platform(spec.System)
+	if err != nil {
+		return v1.Platform{}, err
+	}
+	os, architecture, _ := strings.Cut(name, "/")
+	return v1.Platform{OS: os, Architecture: architecture}, nil
+}
+
+// configure puts a definition's configuration over what an image has.
+func configure(c catalog.Config) func(*v1.Config) {
+	return func(config *v1.Config) {
+		if c.Entrypoint != nil {
+			config.Entrypoint = c.Entrypoint
+		}
+		if c.Command != nil {
+			config.Cmd = c.Command
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+			config.Env = setEnv(config.Env, name, c.Env[name])
+		}
+		if c.User != "" {
+			config.User = c.User
+		}
+		if c.WorkingDir != "" {
+			config.WorkingDir = c.WorkingDir
+		}
+		if c.StopSignal != "" {
+			config.StopSignal = c.StopSignal
+		}
+		for _, port := range c.Ports {
+			if config.ExposedPorts == nil {
+				config.ExposedPorts = map[string]struct{}{}
+			}
+			config.ExposedPorts[strconv.Itoa(port)+"/tcp"] = struct{}{}
+		}
+		for _, volume := range c.Volumes {
+			if config.Volumes == nil {
+				config.Volumes = map[string]struct{}{}
+			}
+			config.Volumes[volume] = struct{}{}
+		}
+	}
+}
+
+func setEnv(env []string, name, value string) []string {
+	entry := name + "=" + value
+	for i, existing := range env {
+		if strings.HasPrefix(existing, name+"=") {
+			env[i] = entry
+			return env
+		}
+	}
+	return append(env, entry)
+}

@@ -1,0 +1,136 @@
+// Package release is the pipeline from a catalogue to images: it evaluates what
+// is selected, finds out what is done already, and does the rest.
+package release
+
+import (
+	"slices"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
+)
+
+// Target is one image, for one or more systems.
+type Target struct {
+	catalog.ID
+	RefName string          // app-component-variant:appver-pkgver
+	Specs   []*catalog.Spec // one a system, those that can be built
+	Skipped []Skip          // systems that it cannot be built for
+}
+
+// Skip is a system that an image cannot be built for.
+type Skip struct{ System, Reason string }
+
+// Key is the image key over all systems.
+func (t *Target) Key() string { return catalog.IndexKey(t.Specs) }
+
+// needsPkgs tells whether the key needs the package set.
+func (t *Target) needsPkgs() bool {
+	return slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.NeedsPkgs })
+}
+
+// targets groups evaluated specs by image, in order.
+func targets(specs []*catalog.Spec) []*Target {
+	byID := map[catalog.ID]*Target{}
+	var all []*Target
+	for _, spec := range specs {
+		target := byID[spec.ID()]
+		if target == nil {
+			target = &Target{ID: spec.ID(), RefName: spec.RefName()}
+			byID[spec.ID()] = target
+			all = append(all, target)
+		}
+		if spec.Skip != nil {
+			target.Skipped = append(target.Skipped, Skip{spec.System, *spec.Skip})
+		} else {
+			target.Specs = append(target.Specs, spec)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Target) int { return a.ID.Compare(b.ID) })
+	return all
+}
+
+// State is what became of an image.
+type State string
+
+const (
+	Built     State = "built"
+	Unchanged State = "unchanged" // the layout had it already
+	Failed    State = "failed"
+	Skipped   State = "skipped" // no system can have it
+)
+
+// Result is what became of one image.
+type Result struct {
+	catalog.ID
+	State   State
+	RefName string
+	Digest  string // of the index
+	Size    int64  // bytes of all blobs, compressed, each once
+	Layers  int    // of the first platform's manifest
+	Time    time.Duration
+	Skipped []Skip
+	Err     *Failure // where it failed
+}
+
+// Failure says at which step an image failed, and why.
+type Failure struct {
+	Step string // evaluate, source, build, assemble, containerfile or import
+	Err  error
+	Tail []string // the last lines of the child's output
+	Log  string   // file with the whole output, "" where there is none
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Plan is what a build would do with one image.
+type Plan struct {
+	catalog.ID
+	RefName string
+	Action  string // "build" or "nothing"
+	Reason  string
+	Key     string // "" where it is unknown
+}
+
+// plan asks the layout what is done. layout is nil where there is none yet.
+func plan(target *Target, layout *image.Layout, pkgsErr error) (Plan, error) {
+	p := Plan{ID: target.ID, RefName: target.RefName, Action: "build"}
+	if len(target.Specs) == 0 {
+		p.Action, p.Reason = "nothing", "skipped: "+target.Skipped[0].Reason
+		return p, nil
+	}
+	if pkgsErr != nil && target.needsPkgs() {
+		p.Reason = "key unknown: " + pkgsErr.Error()
+		return p, nil
+	}
+	p.Key = target.Key()
+	if layout == nil {
+		p.Reason = "new"
+		return p, nil
+	}
+	entry, found, err := layout.Lookup(target.RefName)
+	if err != nil {
+		return p, err
+	}
+	switch built := entry.Annotations[image.ImageKeyAnnotation]; {
+	case !found:
+		p.Reason = "new"
+	case built != p.Key:
+		p.Reason = "image key changed: " + short(built) + " → " + short(p.Key)
+	case !entry.Complete:
+		p.Reason = "the layout lacks blobs of it"
+	default:
+		p.Action, p.Reason = "nothing", "built"
+	}
+	return p, nil
+}
+
+// short is a digest's beginning, as people compare it.
+func short(key string) string {
+	if len(key) < len("sha256:")+12 {
+		return "none"
+	}
+	return key[len("sha256:") : len("sha256:")+12]
+}
