@@ -104,7 +104,7 @@ func Select(patterns []Pattern, names []string) ([]string, error) {
 			}
 		}
 		if !found {
-			return nil, unknown("app", pattern.App, names, "")
+			return nil, unknown("app", pattern.App, names, "the catalogue has none yet, write apps/NAME/default.nix and git add it")
 		}
 	}
 	return slices.Sorted(maps.Keys(selected)), nil

@@ -23,8 +23,9 @@ type picked struct {
 	image    v1.Manifest
 }
 
-// pick finds ref (a name as in refName's annotation, or a digest; "" where the
+// pick finds ref (a digest, or a name as in refName's annotation; "" where the
 // layout has one entry only) and in an index below it the platform's manifest.
+// What has a digest need not be in the layout's index yet.
 func pick(layout, ref, platform string) (picked, error) {
 	p := picked{}
 	fail := func(err error) (picked, error) {
@@ -34,27 +35,8 @@ func pick(layout, ref, platform string) (picked, error) {
 	if p.layout, err = filepath.Abs(layout); err != nil {
 		return fail(err)
 	}
-	index, err := readJSON[v1.IndexManifest](filepath.Join(p.layout, "index.json"))
-	if err != nil {
+	if p.top, err = p.entry(ref); err != nil {
 		return fail(err)
-	}
-	var names []string
-	found := false
-	for _, d := range index.Manifests {
-		name := d.Annotations[refName]
-		names = append(names, name)
-		if name == ref && ref != "" || d.Digest.String() == ref || ref == "" && len(index.Manifests) == 1 {
-			p.top, found = d, true
-		}
-	}
-	if h, err := v1.NewHash(ref); !found && err == nil {
-		// An image that no entry names: a base that is only made for another one.
-		if manifest, err := readJSON[v1.Manifest](p.blob(h)); err == nil {
-			p.top, found = v1.Descriptor{MediaType: manifest.MediaType, Digest: h}, true
-		}
-	}
-	if !found {
-		return fail(fmt.Errorf("no image %q: it has %s", ref, strings.Join(names, ", ")))
 	}
 	p.manifest = p.top
 	if p.top.MediaType.IsIndex() {
@@ -70,6 +52,49 @@ func pick(layout, ref, platform string) (picked, error) {
 		return fail(err)
 	}
 	return p, nil
+}
+
+// entry is what ref means in the layout.
+func (p picked) entry(ref string) (v1.Descriptor, error) {
+	if digestForm.MatchString(ref) {
+		d := v1.Descriptor{}
+		var err error
+		if d.Digest, err = v1.NewHash(ref); err != nil {
+			return d, err
+		}
+		raw, err := os.ReadFile(p.blob(d.Digest))
+		if err != nil {
+			return d, err
+		}
+		d.Size = int64(len(raw))
+		var head struct {
+			MediaType types.MediaType
+			Manifests []json.RawMessage
+		}
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return d, fmt.Errorf("%s is no manifest: %w", ref, err)
+		}
+		switch d.MediaType = head.MediaType; {
+		case d.MediaType != "":
+		case head.Manifests != nil: // an OCI manifest need not say its type
+			d.MediaType = types.OCIImageIndex
+		default:
+			d.MediaType = types.OCIManifestSchema1
+		}
+		return d, nil
+	}
+	index, err := readJSON[v1.IndexManifest](filepath.Join(p.layout, "index.json"))
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	var names []string
+	for _, d := range index.Manifests {
+		name := d.Annotations[refName]
+		if names = append(names, name); ref != "" && name == ref || ref == "" && len(index.Manifests) == 1 {
+			return d, nil
+		}
+	}
+	return v1.Descriptor{}, fmt.Errorf("no image %q: it has %s", ref, strings.Join(names, ", "))
 }
 
 func forPlatform(list []v1.Descriptor, platform string) (v1.Descriptor, error) {

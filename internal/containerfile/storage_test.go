@@ -16,7 +16,7 @@ func TestStorageIsEmptiedAfterAWeek(t *testing.T) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
 		dir := newStorage(t, e)
 		b := NewBuilder(e, dir)
-		req := request(t, write(t, map[string]string{"Dockerfile": "FROM base\nRUN true"}), map[string]Origin{"base": {Layout: dist}})
+		req := request(t, write(t, map[string]string{"Dockerfile": "FROM base\nENV A=b"}), map[string]Origin{"base": {Layout: dist}})
 		if _, err := b.Build(ctx, req); err != nil {
 			t.Fatal(describe(err))
 		}

@@ -92,6 +92,9 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 	if version, err := c.nix.Version(ctx); err == nil && !Supported(version) {
 		return nil, fmt.Errorf("%s is too old: libre needs Nix 2.8 or newer, see https://nixos.org/download", version)
 	}
+	if strings.Contains(failure.Message, "is not a valid URL") { // up to 2.1x at least
+		return nil, fmt.Errorf("nix cannot read the path %q: move the catalogue to one of letters, digits, \".\", \"_\" and \"-\"", c.flake.Dir)
+	}
 	if strings.Contains(failure.Message, "does not provide attribute") {
 		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
 	}
