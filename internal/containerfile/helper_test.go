@@ -33,16 +33,11 @@ func needTools(t testing.TB, programs ...string) {
 	}
 }
 
-// eachEngine runs a test with buildah, and with podman where it is installed:
-// it is an alternative that nobody needs who has buildah.
+// eachEngine runs a test with buildah and with podman.
 func eachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	for _, name := range []string{"buildah", "podman"} {
 		t.Run(name, func(t *testing.T) {
-			if name == "buildah" {
-				needTools(t, "buildah", "busybox")
-			} else if _, err := exec.LookPath(name); err != nil {
-				t.Skipf("%s is not installed", name)
-			}
+			needTools(t, name, "busybox")
 			e, err := Detect(context.Background(), name)
 			if err != nil {
 				t.Fatal(err)
