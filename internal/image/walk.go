@@ -14,26 +14,54 @@ import (
 
 // Entry is one named image of a layout.
 type Entry struct {
-	v1.Descriptor      // of the image's index, with the annotations of index.json
-	Complete      bool // all its blobs are there and have their sizes; digests are not computed
+	v1.Descriptor // of the image's index, with the annotations of index.json
+	Content
 }
 
-// Lookup finds an image by its name and looks whether it is all there. It reads
-// the manifests and asks for the size of everything else. The second result
-// is false where the name is unknown.
+// Content is what a layout holds of an image.
+type Content struct {
+	Complete bool  // all blobs are there and have their sizes; digests are not computed
+	Size     int64 // bytes of all blobs, each counted once
+	Layers   int   // of the manifest that has most
+}
+
+// Lookup finds an image by its name and looks whether it is all there. The
+// second result is false where the name is unknown.
 func (l *Layout) Lookup(refName string) (Entry, bool, error) {
-	index, err := l.index()
+	entries, err := l.Entries()
 	if err != nil {
 		return Entry{}, false, err
 	}
-	for _, d := range index.Manifests {
+	for _, d := range entries {
 		if d.Annotations[RefNameAnnotation] == refName {
-			complete := true
-			err := l.visit(d, func(b v1.Descriptor) { complete = complete && l.hasBlob(b.Digest, b.Size) })
-			return Entry{Descriptor: d, Complete: complete && err == nil}, true, nil
+			return Entry{d, l.Content(d)}, true, nil
 		}
 	}
 	return Entry{}, false, nil
+}
+
+// Content reads the manifests below an image's index and asks for the size of
+// everything else.
+func (l *Layout) Content(d v1.Descriptor) Content {
+	c := Content{Complete: true}
+	seen := map[v1.Hash]bool{}
+	layers := 0
+	err := l.visit(d, func(b v1.Descriptor) {
+		switch {
+		case b.MediaType.IsImage():
+			layers = 0
+		case b.MediaType.IsLayer():
+			layers++
+			c.Layers = max(c.Layers, layers)
+		}
+		if !seen[b.Digest] {
+			seen[b.Digest] = true
+			c.Size += b.Size
+			c.Complete = c.Complete && l.hasBlob(b.Digest, b.Size)
+		}
+	})
+	c.Complete = c.Complete && err == nil
+	return c
 }
 
 // visit calls f for d and for each blob below it. Where a manifest cannot be
@@ -102,27 +130,4 @@ func (l *Layout) Prune() (freed int64, err error) {
 		}
 	}
 	return freed, nil
-}
-
-// Measure is what people compare of an image.
-type Measure struct {
-	Size   int64 // bytes of all its blobs, each counted once
-	Layers int   // of the manifest that has most
-}
-
-// Measure reads the manifests below an image's index.
-func (l *Layout) Measure(d v1.Descriptor) (Measure, error) {
-	var m Measure
-	seen := map[v1.Hash]bool{}
-	err := l.visit(d, func(b v1.Descriptor) {
-		if !seen[b.Digest] {
-			seen[b.Digest] = true
-			m.Size += b.Size
-		}
-		var manifest v1.Manifest
-		if b.MediaType.IsImage() && l.readJSON(b, &manifest) == nil {
-			m.Layers = max(m.Layers, len(manifest.Layers))
-		}
-	})
-	return m, err
 }

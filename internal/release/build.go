@@ -56,18 +56,17 @@ func (b *Builder) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.E
 	if err != nil {
 		return nil, nil, err
 	}
+	var have built
 	layout, err := image.OpenLayout(b.Output)
-	if errors.Is(err, fs.ErrNotExist) {
-		layout = nil
-	} else if err != nil {
+	if err == nil {
+		have, err = readBuilt(layout)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
 	var plans []Plan
 	for _, target := range targets(evaluation.Images) {
-		p, err := plan(target, layout, evaluation.PkgsErr)
-		if err != nil {
-			return nil, nil, err
-		}
+		p, _ := have.plan(target, evaluation.PkgsErr)
 		plans = append(plans, p)
 	}
 	return plans, evaluation, nil
@@ -137,34 +136,33 @@ type run struct {
 	interrupted error
 }
 
-// sort finishes the targets that need no work, and those that cannot be built,
-// and gives the others.
+// sort finishes the targets that need no work, and gives the others.
 func (r *run) sort(all []*Target) (missing []*Target, err error) {
+	have, err := readBuilt(r.layout)
+	if err != nil {
+		return nil, err
+	}
 	for _, target := range all {
 		result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped}
-		p, err := plan(target, r.layout, nil)
-		if err != nil {
-			return nil, err
-		}
+		p, there := have.plan(target, nil)
 		switch {
 		case len(target.Specs) == 0:
 			result.State = Skipped
 			r.finish(result)
 		case p.Action == "nothing":
-			entry, _, err := r.layout.Lookup(target.RefName)
-			if err != nil {
-				return nil, err
-			}
 			result.State = Unchanged
-			if err := r.measure(&result, entry.Descriptor); err != nil {
-				return nil, err
-			}
+			result.measure(there)
 			r.finish(result)
 		default:
 			missing = append(missing, target)
 		}
 	}
 	return missing, nil
+}
+
+// measure fills in what people compare.
+func (r *Result) measure(entry image.Entry) {
+	r.Digest, r.Size, r.Layers = entry.Digest.String(), entry.Content.Size, entry.Content.Layers
 }
 
 func (r *run) finish(result Result) {

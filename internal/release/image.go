@@ -41,17 +41,8 @@ func (r *run) image(ctx context.Context, target *Target) (Result, error) {
 	if err := r.layout.Put(target.RefName, index, map[string]string{image.ImageKeyAnnotation: target.Key()}); err != nil {
 		return result, err
 	}
-	return result, r.measure(&result, index)
-}
-
-// measure fills in what people compare: digest, size and layers.
-func (r *run) measure(result *Result, index v1.Descriptor) error {
-	measured, err := r.layout.Measure(index)
-	if err != nil {
-		return err
-	}
-	result.Digest, result.Size, result.Layers = index.Digest.String(), measured.Size, measured.Layers
-	return nil
+	result.measure(image.Entry{Descriptor: index, Content: r.layout.Content(index)})
+	return result, nil
 }
 
 // manifest is an image on one system, made once in a run: debug images and

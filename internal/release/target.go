@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 )
@@ -94,37 +96,48 @@ type Plan struct {
 	Key     string // "" where it is unknown
 }
 
-// plan asks the layout what is done. layout is nil where there is none yet.
-func plan(target *Target, layout *image.Layout, pkgsErr error) (Plan, error) {
+// built is what a layout has, by name; nothing where there is no layout yet.
+type built struct {
+	layout  *image.Layout
+	entries map[string]v1.Descriptor
+}
+
+func readBuilt(layout *image.Layout) (built, error) {
+	b := built{layout, map[string]v1.Descriptor{}}
+	entries, err := layout.Entries()
+	for _, entry := range entries {
+		b.entries[entry.Annotations[image.RefNameAnnotation]] = entry
+	}
+	return b, err
+}
+
+// plan compares a target with what is built, and gives what is there of it.
+func (b built) plan(target *Target, pkgsErr error) (Plan, image.Entry) {
 	p := Plan{ID: target.ID, RefName: target.RefName, Action: "build"}
 	if len(target.Specs) == 0 {
 		p.Action, p.Reason = "nothing", "skipped: "+target.Skipped[0].Reason
-		return p, nil
+		return p, image.Entry{}
 	}
 	if pkgsErr != nil && target.needsPkgs() {
 		p.Reason = "key unknown: " + pkgsErr.Error()
-		return p, nil
+		return p, image.Entry{}
 	}
 	p.Key = target.Key()
-	if layout == nil {
+	entry, found := b.entries[target.RefName]
+	if !found {
 		p.Reason = "new"
-		return p, nil
+		return p, image.Entry{}
 	}
-	entry, found, err := layout.Lookup(target.RefName)
-	if err != nil {
-		return p, err
-	}
-	switch built := entry.Annotations[image.ImageKeyAnnotation]; {
-	case !found:
-		p.Reason = "new"
-	case built != p.Key:
-		p.Reason = "image key changed: " + short(built) + " → " + short(p.Key)
-	case !entry.Complete:
+	there := image.Entry{Descriptor: entry, Content: b.layout.Content(entry)}
+	switch key := entry.Annotations[image.ImageKeyAnnotation]; {
+	case key != p.Key:
+		p.Reason = "image key changed: " + short(key) + " → " + short(p.Key)
+	case !there.Complete:
 		p.Reason = "the layout lacks blobs of it"
 	default:
 		p.Action, p.Reason = "nothing", "built"
 	}
-	return p, nil
+	return p, there
 }
 
 // short is a digest's beginning, as people compare it.
