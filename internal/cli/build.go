@@ -166,9 +166,14 @@ type buildWatcher struct {
 
 var phases = map[release.Step]ui.Phase{
 	release.StepEvaluate:      ui.Evaluating,
+	release.StepWait:          ui.Waiting,
 	release.StepBuild:         ui.Building,
 	release.StepContainerfile: ui.Stepping,
 	release.StepLayers:        ui.Layering,
+}
+
+func (w *buildWatcher) Evaluated(images int) {
+	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: fmt.Sprintf("%d images", images)})
 }
 
 func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {
@@ -181,7 +186,7 @@ func (w *buildWatcher) Finished(result release.Result) {
 	case release.Failed:
 		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
 	case release.Built:
-		w.progress.Set(name, ui.State{Phase: ui.Done, Message: result.Digest})
+		w.progress.Set(name, ui.State{Phase: ui.Done, Message: shortDigest(result.Digest)})
 	case release.Unchanged:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped})
 	case release.Skipped:
@@ -220,7 +225,7 @@ func resultTable(registry string, terminal bool, results []release.Result) ui.Ta
 		// A terminal is too narrow for a whole digest beside the name.
 		digest := r.Digest
 		if terminal {
-			digest = digest[:len("sha256:")+12]
+			digest = shortDigest(digest)
 		}
 		took := ""
 		if r.State == release.Built {
@@ -232,6 +237,9 @@ func resultTable(registry string, terminal bool, results []release.Result) ui.Ta
 	}
 	return table
 }
+
+// shortDigest is a digest's beginning, for people.
+func shortDigest(digest string) string { return digest[:len("sha256:")+12] }
 
 func stateStyle(column int, cell string) ui.Style {
 	if column != 1 {

@@ -123,6 +123,10 @@ func (a *app) place() (*place, error) {
 	p.cacheDir = filepath.Join(cache, "libre")
 	p.logDir = filepath.Join(p.cacheDir, "logs")
 	p.nix = &nix.Nix{CacheDir: p.cacheDir, LogDir: p.logDir}
+	if p.packageSet == nix.HostPackageName {
+		// Nobody's cache has what this machine's own Go builds: do not wait for one.
+		p.nix.Options = append(p.nix.Options, "--option", "download-attempts", "1")
+	}
 	if a.builders != "" {
 		p.nix.Options = append(p.nix.Options, "--builders", a.builders)
 	}

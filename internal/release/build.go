@@ -23,6 +23,7 @@ type Step string
 
 const (
 	StepEvaluate      Step = "evaluate"
+	StepWait          Step = "wait"          // for nix to be done with the others
 	StepBuild         Step = "build"         // done and total count derivations
 	StepContainerfile Step = "containerfile" // … steps of the Containerfile
 	StepLayers        Step = "layers"        // … layers
@@ -31,6 +32,7 @@ const (
 // Watcher hears how an image comes along, from several goroutines. line is the
 // last line of a build's output, as it came.
 type Watcher interface {
+	Evaluated(images int)
 	Progress(id catalog.ID, step Step, done, total int, line string)
 	Finished(Result)
 	Warn(id catalog.ID, warning string)
@@ -80,6 +82,8 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	if err != nil {
 		return nil, err
 	}
+	all := targets(evaluation.Images)
+	b.Watcher.Evaluated(len(all))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := &run{Builder: b, started: time.Now(), stop: stop, manifests: map[string]*manifest{}}
@@ -96,7 +100,7 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	defer layout.Close()
 	r.layout = layout
 
-	missing, err := r.sort(targets(evaluation.Images))
+	missing, err := r.sort(all)
 	if err != nil {
 		return nil, err
 	}

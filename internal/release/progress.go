@@ -44,9 +44,12 @@ func (p *buildProgress) add(target *Target, graph nix.Graph) {
 }
 
 func (p *buildProgress) tell(id catalog.ID) {
-	if count := p.images[id]; count.total > 0 {
-		p.watcher.Progress(id, StepBuild, count.total-len(count.unbuilt), count.total, count.line)
+	count := p.images[id]
+	if len(count.unbuilt) == 0 {
+		p.watcher.Progress(id, StepWait, 0, 0, "")
+		return
 	}
+	p.watcher.Progress(id, StepBuild, count.total-len(count.unbuilt), count.total, count.line)
 }
 
 // event is called for each line of nix's log.

@@ -36,18 +36,18 @@ func (u *UI) Table(t Table) error {
 }
 
 // NoteTable writes a table to stderr for people, aligned also when piped: a log
-// is read, not parsed. In the JSON log it is left out; what it says must have
-// been said of each image.
+// is read, not parsed. It is not cut, since it says what cannot be asked for
+// again; a terminal wraps it. In the JSON log it is left out; what it says must
+// have been said of each image.
 func (u *UI) NoteTable(t Table) {
 	if u.opts.JSON {
 		return
 	}
-	width, paint := 0, func(_ Style, text string) string { return text }
+	paint := func(_ Style, text string) string { return text }
 	if u.opts.StderrTerminal {
-		width, _ = u.opts.Size()
 		paint = u.paint
 	}
-	text := u.align(t, cleanRows(t.Rows), width, paint)
+	text := u.align(t, cleanRows(t.Rows), 0, paint)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.log(text)
