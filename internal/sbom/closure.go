@@ -1,0 +1,85 @@
+package sbom
+
+import (
+	"encoding/hex"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/anchore/packageurl-go"
+
+	"github.com/libresh/libre/internal/nix"
+)
+
+const nixType = "nix"
+
+// FromClosure lists the store paths of a Nix image. What is in rootfs is the
+// image's root directory; it is empty for an image that a Containerfile made.
+// tools are further paths that the image needs as a whole: those of a debug
+// layer. The closure has all of them, and all that they need.
+func FromClosure(subject Subject, closure []nix.PathInfo, rootfs string, tools ...string) (*Document, error) {
+	components := map[string]*Component{}
+	for _, info := range closure {
+		component, err := storeComponent(info)
+		if err != nil {
+			return nil, err
+		}
+		if info.Path == rootfs {
+			component.Where = []string{"/"}
+		}
+		components[component.ID] = component
+	}
+	document := &Document{Subject: subject, Complete: rootfs != ""}
+	for _, root := range append([]string{rootfs}, tools...) {
+		if root == "" {
+			continue
+		}
+		if components[root] == nil {
+			return nil, fmt.Errorf("listing the closure of %s: %s is not in it", subject.Name, root)
+		}
+		document.DependsOn = append(document.DependsOn, root)
+	}
+	document.DependsOn = unique(document.DependsOn)
+	document.Components = sorted(components)
+	return document, nil
+}
+
+func storeComponent(info nix.PathInfo) (*Component, error) {
+	hash, storeName, ok := strings.Cut(path.Base(info.Path), "-")
+	digest, isSHA256 := strings.CutPrefix(info.NarHash, "sha256:")
+	if !ok || hash == "" || storeName == "" {
+		return nil, fmt.Errorf("listing a closure: %q is not a store path", info.Path)
+	}
+	if raw, err := hex.DecodeString(digest); !isSHA256 || err != nil || len(raw) != 32 {
+		return nil, fmt.Errorf("listing a closure: %q is not the NAR hash of %s", info.NarHash, info.Path)
+	}
+	name, version := parseStoreName(storeName)
+	return &Component{
+		ID: info.Path, Name: name, Version: version, Type: nixType,
+		PURL:      nixPURL(name, version, hash, info.NarHash),
+		StorePath: info.Path, NarHash: info.NarHash,
+		Where: []string{info.Path}, DependsOn: info.References,
+	}, nil
+}
+
+// parseStoreName splits a store path's name into the package's name and version,
+// which begins after the first dash that is followed by something other than a
+// letter. https://nix.dev/manual/nix/latest/language/builtins#builtins-parseDrvName
+func parseStoreName(storeName string) (name, version string) {
+	for i := 0; i+1 < len(storeName); i++ {
+		if storeName[i] == '-' && !isLetter(storeName[i+1]) {
+			return storeName[:i], storeName[i+1:]
+		}
+	}
+	return storeName, ""
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// nixPURL is a package URL of a type that purl-spec does not have, in the form
+// that syft gives it, with the NAR hash added: the output hash says what the path
+// was to be made from, the NAR hash what is in it.
+func nixPURL(name, version, outputHash, narHash string) string {
+	return packageurl.NewPackageURL(nixType, "", name, version,
+		packageurl.QualifiersFromMap(map[string]string{"outputhash": outputHash, "narhash": narHash}), "").ToString()
+}

@@ -1,0 +1,133 @@
+package sbom
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
+)
+
+// CycloneDX writes the document as CycloneDX 1.6 JSON.
+// https://cyclonedx.org/docs/1.6/json/
+func (d *Document) CycloneDX() ([]byte, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	id, err := d.id()
+	if err != nil {
+		return nil, err
+	}
+	bom := cdx.NewBOM()
+	bom.SerialNumber = id.URN()
+	bom.Metadata = d.cdxMetadata()
+	components := make([]cdx.Component, len(d.Components))
+	for i, c := range d.Components {
+		components[i] = cdxComponent(c)
+	}
+	bom.Components = &components
+	bom.Dependencies, bom.Compositions = d.cdxGraph()
+	var b bytes.Buffer
+	encoder := cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false)
+	if err := encoder.EncodeVersion(bom, cdx.SpecVersion1_6); err != nil {
+		return nil, fmt.Errorf("writing the SBOM of %s as CycloneDX: %w", d.Subject.Name, err)
+	}
+	return b.Bytes(), nil
+}
+
+func (d *Document) cdxMetadata() *cdx.Metadata {
+	tools := make([]cdx.Component, len(d.Tools))
+	for i, tool := range d.Tools {
+		tools[i] = cdx.Component{Type: cdx.ComponentTypeApplication, Name: tool.Name, Version: tool.Version}
+	}
+	s := d.Subject
+	return &cdx.Metadata{
+		Timestamp:    s.time(),
+		Tools:        &cdx.ToolsChoice{Components: &tools},
+		Manufacturer: cdxCreator(d.Creator),
+		Component: &cdx.Component{
+			BOMRef: s.purl(), Type: cdx.ComponentTypeContainer,
+			Name: s.Name, Version: s.Version, PackageURL: s.purl(),
+			Hashes: cdxHash(s.Manifest.String()),
+			Properties: cdxProperties(
+				"libre:index-digest", s.Index.String(),
+				"libre:manifest-digest", s.Manifest.String(),
+				"libre:platform", s.Platform.String()),
+		},
+	}
+}
+
+func cdxCreator(creator string) *cdx.OrganizationalEntity {
+	switch {
+	case creator == "":
+		return nil
+	case strings.Contains(creator, "://"):
+		return &cdx.OrganizationalEntity{Name: creator, URL: &[]string{creator}}
+	default:
+		return &cdx.OrganizationalEntity{Name: creator, Contact: &[]cdx.OrganizationalContact{{Email: creator}}}
+	}
+}
+
+// cdxComponent calls everything a library, which the format recommends where
+// nobody knows. Of a store path the properties have the names that sbomnix uses.
+func cdxComponent(c Component) cdx.Component {
+	component := cdx.Component{
+		BOMRef: c.ID, Type: cdx.ComponentTypeLibrary,
+		Name: c.Name, Version: c.Version, PackageURL: c.PURL,
+	}
+	if c.StorePath != "" {
+		component.Hashes = cdxHash(c.NarHash)
+		component.Properties = cdxProperties("nix:output_path", c.StorePath, "nix:nar_hash", c.NarHash)
+	} else {
+		component.Properties = cdxProperties("syft:package:type", c.Type)
+	}
+	if len(c.Where) > 0 {
+		occurrences := make([]cdx.EvidenceOccurrence, len(c.Where))
+		for i, where := range c.Where {
+			occurrences[i].Location = where
+		}
+		component.Evidence = &cdx.Evidence{Occurrences: &occurrences}
+	}
+	return component
+}
+
+// cdxGraph writes who needs what, and how far that is known: of an image made of
+// store paths all are listed; but what a package has within it (linked in, copied
+// in) is known only where syft recognises it.
+func (d *Document) cdxGraph() (*[]cdx.Dependency, *[]cdx.Composition) {
+	subject := d.Subject.purl()
+	dependencies := []cdx.Dependency{cdxDependency(subject, d.DependsOn)}
+	refs := []cdx.BOMReference{}
+	for _, c := range d.Components {
+		dependencies = append(dependencies, cdxDependency(c.ID, c.DependsOn))
+		refs = append(refs, cdx.BOMReference(c.ID))
+	}
+	image := cdx.Composition{
+		Aggregate:    cdx.CompositionAggregateUnknown,
+		Assemblies:   &[]cdx.BOMReference{cdx.BOMReference(subject)},
+		Dependencies: &[]cdx.BOMReference{cdx.BOMReference(subject)},
+	}
+	if d.Complete {
+		image.Aggregate = cdx.CompositionAggregateComplete
+	}
+	return &dependencies, &[]cdx.Composition{image, {Aggregate: cdx.CompositionAggregateUnknown, Dependencies: &refs}}
+}
+
+func cdxDependency(id string, dependsOn []string) cdx.Dependency {
+	if len(dependsOn) == 0 {
+		return cdx.Dependency{Ref: id}
+	}
+	return cdx.Dependency{Ref: id, Dependencies: &dependsOn}
+}
+
+func cdxHash(digest string) *[]cdx.Hash {
+	return &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: strings.TrimPrefix(digest, "sha256:")}}
+}
+
+func cdxProperties(namesAndValues ...string) *[]cdx.Property {
+	var properties []cdx.Property
+	for i := 0; i < len(namesAndValues); i += 2 {
+		properties = append(properties, cdx.Property{Name: namesAndValues[i], Value: namesAndValues[i+1]})
+	}
+	return &properties
+}

@@ -1,0 +1,170 @@
+package sbom
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/nix"
+)
+
+// smallClosure is a server that needs a library and certificates.
+func smallClosure() (closure []nix.PathInfo, root string) {
+	libc, certs := storePath("a", "glibc-2.40-66"), storePath("c", "cacert")
+	server := storePath("b", "my+server-1.2.3")
+	return []nix.PathInfo{
+		pathInfo("d", "docs-server-root", server, certs),
+		pathInfo("a", "glibc-2.40-66"),
+		pathInfo("b", "my+server-1.2.3", libc),
+		pathInfo("c", "cacert"),
+	}, storePath("d", "docs-server-root")
+}
+
+// smallFiles is what might be found in them.
+func smallFiles() *Document {
+	server, elsewhere := storePath("b", "my+server-1.2.3"), storePath("e", "elsewhere-1")
+	return &Document{
+		Tools: []Tool{{"syft", "v1.54.1"}},
+		Components: []Component{
+			{ID: "binary:tool@", Name: "tool", Type: "binary", Where: []string{"/opt/<tool> & co"}},
+			{ID: "pkg:golang/example.org/main", Name: "example.org/main", Type: "go-module", PURL: "pkg:golang/example.org/main",
+				Where: []string{server + "/bin/server"}, DependsOn: []string{"pkg:golang/example.org/mod@v1.0.0"}},
+			{ID: "pkg:golang/example.org/mod@v1.0.0", Name: "example.org/mod", Version: "v1.0.0", Type: "go-module",
+				PURL: "pkg:golang/example.org/mod@v1.0.0", Where: []string{server + "/bin/server"}},
+			{ID: "pkg:nix/elsewhere@1", Name: "elsewhere", Version: "1", Type: "nix", Where: []string{elsewhere}},
+			{ID: "pkg:nix/my-server@1.2.3", Name: "my-server", Version: "1.2.3", Type: "nix", Where: []string{server}},
+		},
+	}
+}
+
+// TestGolden: published documents are signed; their bytes must not change for
+// the same image.
+func TestGolden(t *testing.T) {
+	closure, root := smallClosure()
+	store, err := FromClosure(subject("docs-server-default"), closure, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Creator = "https://libre.sh"
+	cyclonedx, spdx := encode(t, Merge(store, smallFiles()))
+	for name, got := range map[string][]byte{"small.cdx.json": cyclonedx, "small.spdx.json": spdx} {
+		file := filepath.Join("testdata", name)
+		if os.Getenv("UPDATE_GOLDEN") != "" {
+			if err := os.WriteFile(file, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestOrderDoesNotMatter(t *testing.T) {
+	closure, root := smallClosure()
+	document := func() *Document {
+		d, err := FromClosure(subject("docs-server-default"), closure, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Merge(d, smallFiles())
+	}
+	wantCDX, wantSPDX := encode(t, document())
+	slices.Reverse(closure)
+	for _, info := range closure {
+		slices.Reverse(info.References)
+	}
+	cyclonedx, spdx := encode(t, document())
+	if !bytes.Equal(cyclonedx, wantCDX) || !bytes.Equal(spdx, wantSPDX) {
+		t.Error("another order gives another document")
+	}
+}
+
+func TestSerial(t *testing.T) {
+	closure, root := smallClosure()
+	document := func(change func(*Document)) string {
+		d, err := FromClosure(subject("docs"), closure, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(d)
+		id, err := d.id()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id.String()
+	}
+	same := document(func(*Document) {})
+	if again := document(func(*Document) {}); again != same {
+		t.Errorf("got %s, then %s", same, again)
+	}
+	for what, change := range map[string]func(*Document){
+		"image":     func(d *Document) { d.Subject.Manifest.Hex = strings.Repeat("0", 64) },
+		"component": func(d *Document) { d.Components[0].Version = "2" },
+		"tool":      func(d *Document) { d.Tools = []Tool{{"libre", "2"}} },
+	} {
+		if document(change) == same {
+			t.Errorf("another %s, the same serial number", what)
+		}
+	}
+}
+
+func TestIncompleteDocument(t *testing.T) {
+	closure, root := smallClosure()
+	for want, change := range map[string]func(*Document){
+		"writing the SBOM of an image: it has no name":        func(d *Document) { d.Subject.Name = "" },
+		"writing the SBOM of docs: it has no index digest":    func(d *Document) { d.Subject.Index.Hex = "" },
+		"writing the SBOM of docs: it has no time":            func(d *Document) { d.Subject.Created = d.Subject.Created.AddDate(-2025, -6, -8) },
+		"writing the SBOM of docs: it has no tool":            func(d *Document) { d.Tools = nil },
+		"writing the SBOM of docs: it has no manifest digest": func(d *Document) { d.Subject.Manifest.Hex = "" },
+	} {
+		d, err := FromClosure(subject("docs"), closure, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Tools = []Tool{{"libre", "1"}}
+		change(d)
+		if _, err := d.CycloneDX(); err == nil || err.Error() != want {
+			t.Errorf("CycloneDX: got %v, want %s", err, want)
+		}
+		if _, err := d.SPDX(); err == nil || err.Error() != want {
+			t.Errorf("SPDX: got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRows(t *testing.T) {
+	d := &Document{Components: []Component{
+		{ID: "1", Name: "b", Version: "2", Type: "deb", PURL: "pkg:deb/b@2", Where: []string{"/x", "/y"}},
+		{ID: "2", Name: "a", Type: "binary"},
+	}}
+	want := [][]string{{"a", "", "binary", "", ""}, {"b", "2", "deb", "pkg:deb/b@2", "/x,/y"}}
+	if diff := cmp.Diff(want, d.Rows()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestStrict: also names from outside that are not tidy, and a document
+// of nothing.
+func TestStrict(t *testing.T) {
+	closure, root := smallClosure()
+	store, err := FromClosure(subject("docs-server-default"), closure, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := Merge(store, smallFiles())
+	small.Creator = "hosting@example.org"
+	odd := &Document{Subject: subject("Odd"), Components: []Component{
+		{ID: "x:\x1b[31m\xff@", Name: "\x1b[31m\xff", Type: "x", Where: []string{"/a\nb", "/ü"}},
+	}, DependsOn: []string{"x:\x1b[31m\xff@"}}
+	validateStrictly(t, store, small, odd, &Document{Subject: subject("nothing")})
+}

@@ -1,0 +1,159 @@
+package sbom
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/anchore/stereoscope/pkg/image"
+	"github.com/anchore/syft/syft"
+	"github.com/anchore/syft/syft/artifact"
+	"github.com/anchore/syft/syft/cataloging"
+	"github.com/anchore/syft/syft/file"
+	"github.com/anchore/syft/syft/pkg"
+	syftsbom "github.com/anchore/syft/syft/sbom"
+
+	_ "github.com/glebarez/go-sqlite" // syft reads RPM databases with it
+)
+
+// FromLayout lists what syft recognises in the files of the image in an OCI
+// layout whose manifest the subject names. No daemon and no network is used; the
+// layers are unpacked below the folder for temporary files meanwhile.
+func FromLayout(ctx context.Context, layout string, subject Subject) (*Document, error) {
+	fail := func(err error) (*Document, error) {
+		return nil, fmt.Errorf("reading the files of %s: %w", subject.Name, err)
+	}
+	dir, err := singleImage(layout, subject.Manifest)
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	scanner, err := licenseScanner()
+	if err != nil {
+		return fail(err)
+	}
+	platform, err := image.NewPlatform(subject.Platform.String())
+	if err != nil {
+		return fail(err)
+	}
+	source, err := syft.GetSource(ctx, dir, syft.DefaultGetSourceConfig().WithSources("oci-dir").WithPlatform(platform))
+	if err != nil {
+		return fail(err)
+	}
+	defer source.Close()
+	found, err := syft.CreateSBOM(scannerContext{ctx, scanner}, source, syftConfig())
+	if err != nil {
+		return fail(err)
+	}
+	if err := ctx.Err(); err != nil { // syft itself goes on and leaves out
+		return fail(err)
+	}
+	document := fromSyft(found)
+	document.Subject = subject
+	return document, nil
+}
+
+// syftConfig takes syft's catalogers for images and asks only for what is used:
+// packages and what they need.
+func syftConfig() *syft.CreateSBOMConfig {
+	return syft.DefaultCreateSBOMConfig().
+		WithoutFiles().
+		WithDataGenerationConfig(cataloging.DefaultDataGenerationConfig().WithGenerateCPEs(false)).
+		WithRelationshipsConfig(cataloging.DefaultRelationshipsConfig().WithPackageFileOwnership(false)).
+		WithComplianceConfig(cataloging.ComplianceConfig{
+			MissingName: cataloging.ComplianceActionDrop, MissingVersion: cataloging.ComplianceActionKeep,
+		})
+}
+
+// licenseScanner is a context that holds what syft recognises licence texts with.
+// It takes most of a second to make.
+var licenseScanner = sync.OnceValues(func() (context.Context, error) {
+	return syft.SetContextLicenseScanner(context.Background(), cataloging.DefaultLicenseConfig())
+})
+
+// scannerContext is a context with the values of another.
+type scannerContext struct {
+	context.Context
+	scanner context.Context
+}
+
+func (c scannerContext) Value(key any) any {
+	if value := c.Context.Value(key); value != nil {
+		return value
+	}
+	return c.scanner.Value(key)
+}
+
+// fromSyft makes one component of what syft lists once for each place.
+func fromSyft(found *syftsbom.SBOM) *Document {
+	components := map[string]*Component{}
+	for p := range found.Artifacts.Packages.Enumerate() {
+		id := packageID(p)
+		c := components[id]
+		if c == nil {
+			c = &Component{ID: id, Name: p.Name, Version: p.Version, Type: string(p.Type), PURL: p.PURL}
+			components[id] = c
+		}
+		c.Where = append(c.Where, locations(p)...)
+	}
+	for _, relation := range found.Relationships {
+		needed, isPackage := relation.From.(pkg.Package)
+		needing, arePackages := relation.To.(pkg.Package)
+		if !isPackage || !arePackages || relation.Type != artifact.DependencyOfRelationship {
+			continue
+		}
+		if c := components[packageID(needing)]; c != nil {
+			c.DependsOn = append(c.DependsOn, packageID(needed))
+		}
+	}
+	document := &Document{Tools: []Tool{{"syft", moduleVersion("github.com/anchore/syft")}}, Components: sorted(components)}
+	ids := make([]string, len(document.Components))
+	byID := map[string][]string{}
+	for i, c := range document.Components {
+		ids[i], byID[c.ID] = c.ID, c.DependsOn
+	}
+	document.DependsOn = entries(ids, func(id string) []string { return byID[id] })
+	return document
+}
+
+func packageID(p pkg.Package) string {
+	if p.PURL != "" {
+		return p.PURL
+	}
+	return string(p.Type) + ":" + p.Name + "@" + p.Version
+}
+
+// locations are the paths by which a package was recognised, rather than those
+// that told more of it.
+func locations(p pkg.Package) []string {
+	var primary, all []string
+	for _, location := range p.Locations.ToSlice() {
+		all = append(all, location.RealPath)
+		if isPrimary(location) {
+			primary = append(primary, location.RealPath)
+		}
+	}
+	if len(primary) > 0 {
+		return primary
+	}
+	return all
+}
+
+func isPrimary(location file.Location) bool {
+	return location.Annotations[pkg.EvidenceAnnotationKey] == pkg.PrimaryEvidenceAnnotation
+}
+
+// moduleVersion is the version of a module that the program was built with.
+func moduleVersion(path string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	if i := slices.IndexFunc(info.Deps, func(m *debug.Module) bool { return m.Path == path }); i >= 0 {
+		return info.Deps[i].Version
+	}
+	return ""
+}

@@ -1,0 +1,165 @@
+package sbom
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+const dpkgStatus = `Package: libc6
+Status: install ok installed
+Architecture: amd64
+Version: 2.36-9+deb12u13
+
+Package: curl
+Status: install ok installed
+Architecture: amd64
+Version: 7.88.1-10+deb12u12
+Depends: libc6 (>= 2.36)
+
+`
+
+func TestFromLayout(t *testing.T) {
+	hello := pathInfo("b", "hello-1.0")
+	root := pathInfo("d", "docs-hello-root", hello.Path)
+	program := goProgram(t)
+	dir, manifests := writeImages(t,
+		map[string]string{
+			strings.TrimPrefix(hello.Path, "/") + "/bin/hello": program,
+			"etc/passwd": "root:x:0:0::/:/bin/sh\n",
+		},
+		map[string]string{
+			"etc/os-release":      "ID=debian\nVERSION_ID=12\n",
+			"var/lib/dpkg/status": dpkgStatus,
+			"usr/local/bin/hello": program,
+		})
+	t.Setenv("TMPDIR", t.TempDir())
+	read := func(manifest v1.Hash) *Document {
+		image := subject("docs-hello-default")
+		image.Manifest = manifest
+		d, err := FromLayout(t.Context(), dir, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+
+	t.Run("store", func(t *testing.T) {
+		files := read(manifests[0])
+		image := files.Subject
+		store, err := FromClosure(image, append(must(smallClosure()), hello, root), root.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Merge(store, files)
+		module := component(t, d, "github.com/Masterminds/semver/v3")
+		if want := hello.Path + "/bin/hello"; !slices.Equal(module.Where, []string{want}) {
+			t.Errorf("the module is in %v, want %s", module.Where, want)
+		}
+		if !strings.HasPrefix(module.PURL, "pkg:golang/github.com/") || module.Version == "" {
+			t.Errorf("got %+v", module)
+		}
+		main := component(t, d, "github.com/libresh/libre")
+		if !slices.Contains(main.DependsOn, module.ID) {
+			t.Errorf("the program depends on %v", main.DependsOn)
+		}
+		path := component(t, d, "hello")
+		if path.StorePath != hello.Path || !slices.Contains(path.DependsOn, main.ID) {
+			t.Errorf("the store path: %+v", path)
+		}
+		for _, c := range d.Components {
+			if c.Type == nixType && c.StorePath == "" {
+				t.Errorf("a store path is there twice: %+v", c)
+			}
+		}
+		again := read(manifests[0])
+		cyclonedx, spdx := encode(t, d)
+		cyclonedx2, spdx2 := encode(t, Merge(store, again))
+		if !bytes.Equal(cyclonedx, cyclonedx2) || !bytes.Equal(spdx, spdx2) {
+			t.Error("reading it twice gives two documents")
+		}
+		validateStrictly(t, d)
+	})
+
+	t.Run("debian", func(t *testing.T) {
+		d := read(manifests[1])
+		curl, libc := component(t, d, "curl"), component(t, d, "libc6")
+		if curl.Type != "deb" || !slices.Equal(curl.Where, []string{"/var/lib/dpkg/status"}) {
+			t.Errorf("got %+v", curl)
+		}
+		if !slices.Equal(curl.DependsOn, []string{libc.ID}) {
+			t.Errorf("curl depends on %v, want %s", curl.DependsOn, libc.ID)
+		}
+		main := component(t, d, "github.com/libresh/libre")
+		if want := unique([]string{curl.ID, main.ID}); !slices.Equal(d.DependsOn, want) {
+			t.Errorf("the image depends on %v, want %v", d.DependsOn, want)
+		}
+		validateStrictly(t, d)
+	})
+
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func component(t *testing.T, d *Document, name string) Component {
+	t.Helper()
+	for _, c := range d.Components {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("%s is not among %v", name, d.Rows())
+	return Component{}
+}
+
+func TestFromLayoutErrors(t *testing.T) {
+	dir, manifests := writeImages(t, map[string]string{"a": "b"})
+	t.Setenv("TMPDIR", t.TempDir())
+	blobs, err := os.ReadDir(filepath.Join(dir, "blobs/sha256"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index v1.Hash
+	for _, blob := range blobs {
+		content, err := os.ReadFile(filepath.Join(dir, "blobs/sha256", blob.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(content, []byte(`"manifests"`)) {
+			index = v1.Hash{Algorithm: "sha256", Hex: blob.Name()}
+		}
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	arm := amd64
+	arm.Architecture = "arm64"
+	for _, test := range []struct {
+		what     string
+		ctx      context.Context
+		manifest v1.Hash
+		platform v1.Platform
+		want     string
+	}{
+		{"no manifest", t.Context(), v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, amd64, "no such file"},
+		{"an index", t.Context(), index, amd64, "is not an image's manifest"},
+		{"another platform", t.Context(), manifests[0], arm, "arm64"},
+		{"cancelled", cancelled, manifests[0], amd64, "context canceled"},
+	} {
+		image := subject("docs")
+		image.Manifest, image.Platform = test.manifest, test.platform
+		_, err := FromLayout(test.ctx, dir, image)
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "reading the files of docs: ") {
+			t.Errorf("%s: got %v, want … %s", test.what, err, test.want)
+		}
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}

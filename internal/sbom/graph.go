@@ -1,0 +1,49 @@
+package sbom
+
+import (
+	"maps"
+	"slices"
+)
+
+// entries gives the IDs from which all the given ones are reached along edges
+// that stay among them: those that none of the others needs and, where some need
+// each other in a circle, the first of the circle. They are sorted.
+func entries(ids []string, dependsOn func(id string) []string) []string {
+	waiting := map[string]bool{}
+	needed := map[string]bool{}
+	for _, id := range ids {
+		waiting[id] = true
+	}
+	for id := range waiting {
+		for _, other := range dependsOn(id) {
+			needed[other] = needed[other] || other != id
+		}
+	}
+	var visit func(id string)
+	visit = func(id string) {
+		if waiting[id] {
+			delete(waiting, id)
+			for _, other := range dependsOn(id) {
+				visit(other)
+			}
+		}
+	}
+	var found []string
+	enter := func(id string) {
+		if waiting[id] {
+			found = append(found, id)
+			visit(id)
+		}
+	}
+	all := slices.Sorted(maps.Keys(waiting))
+	for _, id := range all {
+		if !needed[id] {
+			enter(id)
+		}
+	}
+	for _, id := range all { // only circles are left
+		enter(id)
+	}
+	slices.Sort(found)
+	return found
+}
