@@ -63,7 +63,7 @@ let
     user = user.text;
     entrypoint = resolve (component.entrypoint or [ ]);
     env = { PATH = "/app/bin"; SSL_CERT_FILE = "/etc/ssl/certs/ca-certificates.crt"; } // (component.env or { });
-  } else if component ? user then { user = toString component.user; } else { });
+  } else if component ? user then { user = user.text; } else { });
   attrValuesSorted = set: builtins.sort (a: b: a < b) (builtins.attrValues set);
 
   # What an image's labels and annotations say of it.
@@ -87,9 +87,21 @@ let
 
   missingTools = pkgs.lacks.busybox or null;
   unsupported = value: builtins.isAttrs value && !(value.meta.available or true);
+  skippedBases = filter (n: (bases.${n}.image.skip or null) != null) (attrNames bases);
+
+  skip =
+    if component ? systems && !(builtins.elem system component.systems)
+    then "is for ${builtins.concatStringsSep ", " component.systems} only"
+    else if variant == "debug" && missingTools != null then "has no debug tools: ${missingTools}"
+    else if kind == "nix" && unsupported package then "package ${package.name} is not available"
+    else if kind != "nix" && skippedBases != [ ]
+    then let base = bases.${head skippedBases}.image; in "base ${base.app}/${base.component}/${base.variant} ${base.skip}"
+    else null;
+  # What is skipped may not even evaluate.
+  unlessSkipped = value: if skip == null then value else null;
 in
 {
-  inherit kind variant system config about;
+  inherit kind variant system config about skip;
   app = app.name;
   component = componentName;
   inherit (app) version packageVersion;
@@ -97,16 +109,9 @@ in
   # Whether the key needs `pkgs`.
   needsPkgs = kind == "nix" || variant == "debug"
     || builtins.any (n: bases.${n} ? image && bases.${n}.image.needsPkgs) (attrNames bases);
-
-  skip =
-    if component ? systems && !(builtins.elem system component.systems)
-    then "is for ${builtins.concatStringsSep ", " component.systems} only"
-    else if variant == "debug" && missingTools != null then "has no debug tools: ${missingTools}"
-    else if kind == "nix" && unsupported package then "package ${package.name} is not available"
-    else null;
 }
 // (if kind == "nix" then {
-  rootfs = realisable rootfs.tree;
+  rootfs = unlessSkipped (realisable rootfs.tree);
   inherit (rootfs) owners;
 } else {
   source =
@@ -118,12 +123,12 @@ in
   args = component.args or { };
   contexts = mapAttrs (_: path: plain "${builtins.path { inherit path; name = "context"; }}") (component.contexts or { });
   inherit bases;
-  fetch = realisable (source.changed pkgs);
+  fetch = unlessSkipped (realisable (source.changed pkgs));
 })
 // (if kind == "nix" then { package = rootfs.tree; } else { })
 // (if variant == "debug" then {
-  tools = realisable (pkgs.symlinkJoin {
+  tools = unlessSkipped (realisable (pkgs.symlinkJoin {
     name = "libre-debug-tools";
     paths = [ pkgs.busybox ] ++ debugTools pkgs;
-  });
+  }));
 } else { })

@@ -51,9 +51,10 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 
 // Request says what to evaluate.
 type Request struct {
-	Patterns []catalog.Pattern
-	Systems  []string // of the images; empty: no images, metadata only
-	KeysOnly bool     // do not wait for a network: keys may stay unknown
+	Patterns   []catalog.Pattern
+	Systems    []string // of the images; empty: no images, metadata only
+	AllSystems bool     // images of all systems that the catalogue names
+	KeysOnly   bool     // do not wait for a network: keys may stay unknown
 
 	withoutPkgs bool // leave out of images what needs the package set
 }
@@ -98,7 +99,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 	if strings.Contains(failure.Message, "does not provide attribute") {
 		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
 	}
-	if !failure.Fetch || len(request.Systems) == 0 {
+	if !failure.Fetch || len(request.Systems) == 0 && !request.AllSystems {
 		return c.oneByOne(ctx, request, err)
 	}
 	if !request.KeysOnly {
@@ -243,13 +244,17 @@ func expression(request Request) string {
 	for _, system := range request.Systems {
 		systems = append(systems, Quote(system))
 	}
-	return fmt.Sprintf(expressionNix, strings.Join(patterns, " "), strings.Join(systems, " "), prune)
+	wanted := "filter (s: elem s libre.systems) [ " + strings.Join(systems, " ") + " ]"
+	if request.AllSystems {
+		wanted = "libre.systems"
+	}
+	return fmt.Sprintf(expressionNix, strings.Join(patterns, " "), wanted, prune)
 }
 
 const expressionNix = `libre: let
   inherit (builtins) any attrNames concatMap elem filter listToAttrs map match;
   patterns = [ %s ];
-  systems = filter (s: elem s libre.systems) [ %s ];
+  systems = %s;
   fits = glob: name: match glob name != null;
   names = attrNames libre.apps;
   chosen = filter (n: any (p: fits p.app n) patterns) names;

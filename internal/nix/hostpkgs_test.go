@@ -271,6 +271,9 @@ func TestDebugToolsOfAnotherSystem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(evaluation.Images) != 2 {
+		t.Fatalf("%d images, failures %v", len(evaluation.Images), evaluation.Failures)
+	}
 	for _, image := range evaluation.Images {
 		if skipped := image.Skip != nil; skipped != (image.Variant == "debug") {
 			t.Errorf("%s: skip %v", image.ID(), image.Skip)

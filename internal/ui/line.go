@@ -116,6 +116,9 @@ func (p *Progress) finalLine(l *line) string {
 		style, text = Error, "failed after "+elapsed
 	case Skipped:
 		style, text = Dim, "nothing to do"
+		if l.state.Message != "" {
+			text = "skipped"
+		}
 	}
 	if !p.live {
 		if l.state.Message != "" {

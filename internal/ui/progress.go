@@ -18,9 +18,10 @@ const (
 	Building   Phase = "building" // Done and Total count derivations
 	Stepping   Phase = "steps"    // … steps of a Containerfile
 	Layering   Phase = "layers"   // … layers
+	Publishing Phase = "publishing"
 	Done       Phase = "done"
 	Failed     Phase = "failed"
-	Skipped    Phase = "skipped" // there was nothing to do
+	Skipped    Phase = "skipped" // there was nothing to do, or Message says why not
 )
 
 func (p Phase) final() bool { return p == Done || p == Failed || p == Skipped }
