@@ -1,0 +1,253 @@
+package sign
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+const (
+	bundleMediaType       = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	bundleMediaTypePrefix = "application/vnd.dev.sigstore.bundle"
+	emptyMediaType        = "application/vnd.oci.empty.v1+json"
+
+	bundleContentAnnotation   = "dev.sigstore.bundle.content"
+	bundlePredicateAnnotation = "dev.sigstore.bundle.predicateType"
+	createdAnnotation         = "org.opencontainers.image.created"
+)
+
+// inlineBundleSize is up to which size a bundle is repeated in the manifest
+// (the descriptor's data field of the OCI image specification): who has the
+// manifest then needs no further request. Registries limit manifests to 4 MiB.
+const inlineBundleSize = 64 << 10
+
+// bundleStore is the format Bundle.
+type bundleStore struct{}
+
+// A bundleAttachment is one Sigstore bundle.
+type bundleAttachment struct {
+	raw    []byte // JSON
+	bundle *bundle.Bundle
+	kind   string
+}
+
+func newBundleAttachment(raw []byte, kind string) (*bundleAttachment, error) {
+	b := &bundle.Bundle{}
+	if err := b.UnmarshalJSON(raw); err != nil {
+		return nil, fmt.Errorf("read a Sigstore bundle: %w", err)
+	}
+	return &bundleAttachment{raw: raw, bundle: b, kind: kind}, nil
+}
+
+func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, kind string) ([]candidate, error) {
+	referrers, err := c.referrers(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	var candidates []candidate
+	for _, referrer := range referrers {
+		if !maybeBundle(referrer) {
+			continue
+		}
+		says := referrer.Annotations[bundlePredicateAnnotation]
+		candidates = append(candidates, candidate{kind: says, read: func(ctx context.Context) (attachment, error) {
+			return c.readBundle(ctx, subject.Context().Digest(referrer.Digest.String()))
+		}})
+	}
+	rank := func(has candidate) int { return slices.Index([]string{kind, "", SignatureType}, has.kind) }
+	// cosign up to 2.6 annotates attestations as if they were signatures: those
+	// are looked at last, and other kinds not at all.
+	candidates = slices.DeleteFunc(candidates, func(has candidate) bool { return kind != "" && rank(has) < 0 })
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return rank(a) - rank(b) })
+	return candidates, nil
+}
+
+// maybeBundle is false for what is certainly something else. Not every registry
+// reports the manifest's own artifactType.
+func maybeBundle(referrer v1.Descriptor) bool {
+	return strings.HasPrefix(referrer.ArtifactType, bundleMediaTypePrefix) ||
+		referrer.Annotations[bundleContentAnnotation] != "" ||
+		referrer.ArtifactType == "" || referrer.ArtifactType == emptyMediaType
+}
+
+func (c *Client) readBundle(ctx context.Context, manifest name.Digest) (attachment, error) {
+	op := fmt.Sprintf("read the attachment %s", manifest)
+	got, err := c.puller.Get(ctx, manifest)
+	if notFound(err) {
+		return nil, fmt.Errorf("%s: the registry lists it and does not have it", op)
+	}
+	if err != nil {
+		return nil, &RegistryError{op, err}
+	}
+	image, err := got.Image()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	if len(layers) != 1 {
+		return nil, fmt.Errorf("%s: %d layers, a bundle has one", op, len(layers))
+	}
+	if mediaType, err := layers[0].MediaType(); err != nil || !strings.HasPrefix(string(mediaType), bundleMediaTypePrefix) {
+		return nil, fmt.Errorf("%s: not a Sigstore bundle", op)
+	}
+	raw, err := readBlob(layers[0])
+	if err != nil {
+		return nil, &RegistryError{op, err}
+	}
+	return newBundleAttachment(raw, got.Annotations[bundlePredicateAnnotation])
+}
+
+func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {
+	statement, err := newStatement(kind, predicate, subjects)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := s.sign(ctx, &sign.DSSEData{Data: statement, PayloadType: payloadType}, func(*sign.BundleOptions) {})
+	if err != nil {
+		return nil, err
+	}
+	raw, err := protojson.Marshal(signed)
+	if err != nil {
+		return nil, fmt.Errorf("write a Sigstore bundle: %w", err)
+	}
+	a, err := newBundleAttachment(raw, kind)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Repeat([]attachment{a}, len(subjects)), nil
+}
+
+func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a attachment) error {
+	made := a.(*bundleAttachment)
+	op := fmt.Sprintf("attach to %s", subject)
+	descriptor, err := c.descriptor(ctx, subject)
+	if err != nil {
+		return err
+	}
+	config, err := newBlob([]byte("{}"), emptyMediaType)
+	if err != nil {
+		return err
+	}
+	layer, err := newBlob(made.raw, bundleMediaType)
+	if err != nil {
+		return err
+	}
+	for _, b := range []blob{config, layer} {
+		if err := c.pusher.Upload(ctx, subject.Context(), b.Layer); err != nil {
+			return &RegistryError{op, err}
+		}
+	}
+	if len(made.raw) <= inlineBundleSize {
+		layer.descriptor.Data = made.raw
+	}
+	manifest, err := json.Marshal(struct {
+		v1.Manifest
+		ArtifactType string `json:"artifactType"`
+	}{
+		Manifest: v1.Manifest{
+			SchemaVersion: 2,
+			MediaType:     types.OCIManifestSchema1,
+			Config:        config.descriptor,
+			Layers:        []v1.Descriptor{layer.descriptor},
+			Subject:       descriptor,
+			// As cosign has them.
+			Annotations: map[string]string{
+				bundleContentAnnotation:   "dsse-envelope",
+				bundlePredicateAnnotation: made.kind,
+				createdAnnotation:         time.Now().UTC().Format(time.RFC3339),
+			},
+		},
+		ArtifactType: bundleMediaType,
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	m, err := newBlob(manifest, types.OCIManifestSchema1)
+	if err != nil {
+		return err
+	}
+	// Put also keeps the fallback tag where the registry lacks the referrers API.
+	ref := subject.Context().Digest(m.descriptor.Digest.String())
+	if err := c.pusher.Put(ctx, ref, rawManifest{manifest, types.OCIManifestSchema1}); err != nil {
+		return &RegistryError{op, err}
+	}
+	return nil
+}
+
+// A blob is uploaded as a layer.
+type blob struct {
+	v1.Layer
+	descriptor v1.Descriptor
+}
+
+func newBlob(content []byte, mediaType types.MediaType) (blob, error) {
+	layer := static.NewLayer(content, mediaType)
+	digest, err := layer.Digest()
+	if err != nil {
+		return blob{}, err
+	}
+	return blob{layer, v1.Descriptor{MediaType: mediaType, Digest: digest, Size: int64(len(content))}}, nil
+}
+
+func (a *bundleAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Statement, error) {
+	sum, err := hex.DecodeString(digest.Hex)
+	if err != nil {
+		return nil, fmt.Errorf("digest %s: %w", digest, err)
+	}
+	result, err := p.bundle.Verify(a.bundle, verify.NewPolicy(verify.WithArtifactDigest(digest.Algorithm, sum), p.options...))
+	if err != nil {
+		return nil, a.explain(p, err)
+	}
+	envelope := a.bundle.GetDsseEnvelope()
+	if envelope == nil || envelope.PayloadType != payloadType {
+		return nil, errors.New("the bundle holds no in-toto statement")
+	}
+	statement, err := readStatement(envelope.Payload, kind, digest)
+	if err != nil {
+		return nil, err
+	}
+	statement.Signature.Format = Bundle
+	if certificate := result.Signature.Certificate; certificate != nil {
+		statement.Signature.Issuer = certificate.Issuer
+		statement.Signature.Subject = certificate.SubjectAlternativeName
+	}
+	if len(result.VerifiedTimestamps) > 0 {
+		statement.Signature.Time = result.VerifiedTimestamps[0].Timestamp
+	}
+	return statement, nil
+}
+
+// explain says it shorter where the reason is as plain as another key.
+func (a *bundleAttachment) explain(p *Policy, err error) error {
+	content, contentErr := a.bundle.VerificationContent()
+	if contentErr != nil {
+		return err
+	}
+	key := content.PublicKey()
+	switch {
+	case p.hint != "" && key == nil:
+		return errors.New("signed with a certificate, not with the key")
+	case p.hint == "" && key != nil:
+		return errors.New("signed with a key, not with a certificate")
+	case p.hint != "" && key.Hint() != p.hint:
+		return errors.New("signed with another key")
+	}
+	return err
+}

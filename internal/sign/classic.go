@@ -1,0 +1,351 @@
+package sign
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/sigstore/cosign/v2/pkg/cosign"
+	rekor "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci"
+	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore/pkg/signature/payload"
+)
+
+// classicPredicateAnnotation is of an attestation's layer.
+const classicPredicateAnnotation = "predicateType"
+
+// classicStore is the format Classic.
+type classicStore struct{}
+
+// A classicAttachment is one layer of a .sig or .att image.
+type classicAttachment struct{ layer oci.Signature }
+
+// classicTag is the tag whose image has the attachments of a kind.
+func classicTag(subject name.Digest, kind string) (name.Tag, error) {
+	if kind == SignatureType {
+		return ociremote.SignatureTag(subject)
+	}
+	return ociremote.AttestationTag(subject)
+}
+
+func (classicStore) list(ctx context.Context, c *Client, subject name.Digest, kind string) ([]candidate, error) {
+	kinds := []string{kind}
+	if kind == "" {
+		kinds = []string{SignatureType, "attestations"}
+	}
+	var candidates []candidate
+	for _, kind := range kinds {
+		_, layers, err := c.classicLayers(ctx, subject, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, layer := range layers {
+			annotations, err := layer.Annotations()
+			if err != nil {
+				return nil, fmt.Errorf("list what is attached to %s: %w", subject, err)
+			}
+			says := SignatureType
+			if kind != SignatureType {
+				says = annotations[classicPredicateAnnotation]
+			}
+			candidates = append(candidates, candidate{kind: says, read: func(context.Context) (attachment, error) {
+				return readClassic(subject, layer)
+			}})
+		}
+	}
+	if kind == "" {
+		return candidates, nil
+	}
+	candidates = slices.DeleteFunc(candidates, func(has candidate) bool { return has.kind != kind && has.kind != "" })
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return len(b.kind) - len(a.kind) })
+	return candidates, nil
+}
+
+// classicLayers reads the manifest under a subject's tag for the kind, not the
+// layers. Without such a tag there are none.
+func (c *Client) classicLayers(ctx context.Context, subject name.Digest, kind string) (oci.Signatures, []oci.Signature, error) {
+	op := fmt.Sprintf("list what is attached to %s", subject)
+	tag, err := classicTag(subject, kind)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", op, err)
+	}
+	all, err := ociremote.Signatures(tag, ociremote.WithRemoteOptions(c.with(ctx)...))
+	if err != nil {
+		return nil, nil, &RegistryError{op, err}
+	}
+	layers, err := all.Get()
+	if err != nil {
+		return nil, nil, &RegistryError{op, err}
+	}
+	return all, layers, nil
+}
+
+// readClassic fetches a layer's content.
+func readClassic(subject name.Digest, layer oci.Signature) (attachment, error) {
+	op := fmt.Sprintf("read an attachment of %s", subject)
+	if size, err := layer.Size(); err != nil || size > maxBlobSize {
+		return nil, fmt.Errorf("%s: %d bytes are too many", op, size)
+	}
+	// Copy reads the payload from the registry and everything else from the
+	// annotations, which may hold anything.
+	read, err := static.Copy(layer)
+	var answer *transport.Error
+	var network net.Error
+	switch {
+	case errors.As(err, &answer), errors.As(err, &network), errors.Is(err, context.Canceled):
+		return nil, &RegistryError{op, err}
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return classicAttachment{read}, nil
+}
+
+func (classicStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {
+	if kind != SignatureType {
+		statement, err := newStatement(kind, predicate, subjects)
+		if err != nil {
+			return nil, err
+		}
+		a, err := s.classicAttestation(ctx, kind, statement)
+		return slices.Repeat([]attachment{a}, len(subjects)), err
+	}
+	// This format has no signature of several digests.
+	var made []attachment
+	for _, subject := range subjects {
+		a, err := s.classicSignature(ctx, subject)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, a)
+	}
+	return made, nil
+}
+
+func (s *Signer) classicSignature(ctx context.Context, subject name.Digest) (attachment, error) {
+	content, err := payload.Cosign{Image: subject}.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", subject, err)
+	}
+	signed, authorities, err := s.classicSign(ctx, &sign.PlainData{Data: content})
+	if err != nil {
+		return nil, err
+	}
+	sig := signed.GetMessageSignature().GetSignature()
+	options, err := classicProof(ctx, signed, authorities, sig)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := static.NewSignature(content, base64.StdEncoding.EncodeToString(sig), options...)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", subject, err)
+	}
+	return classicAttachment{layer}, nil
+}
+
+func (s *Signer) classicAttestation(ctx context.Context, kind string, statement []byte) (attachment, error) {
+	signed, authorities, err := s.classicSign(ctx, &sign.DSSEData{Data: statement, PayloadType: payloadType})
+	if err != nil {
+		return nil, err
+	}
+	envelope := ssldsse.Envelope{PayloadType: payloadType, Payload: base64.StdEncoding.EncodeToString(statement)}
+	for _, sig := range signed.GetDsseEnvelope().GetSignatures() {
+		envelope.Signatures = append(envelope.Signatures, ssldsse.Signature{Sig: base64.StdEncoding.EncodeToString(sig.GetSig())})
+	}
+	content, err := json.Marshal(envelope)
+	if err != nil {
+		return nil, fmt.Errorf("attest %s: %w", kind, err)
+	}
+	// WithAnnotations replaces what is there: first.
+	options := []static.Option{
+		static.WithAnnotations(map[string]string{classicPredicateAnnotation: kind}),
+		static.WithLayerMediaType(cosigntypes.DssePayloadType),
+	}
+	// In this format the envelope is dated, not the signature in it.
+	proof, err := classicProof(ctx, signed, authorities, content)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := static.NewAttestation(content, append(options, proof...)...)
+	if err != nil {
+		return nil, fmt.Errorf("attest %s: %w", kind, err)
+	}
+	return classicAttachment{layer}, nil
+}
+
+// classicSign signs with a certificate or a key only, and returns who could
+// date it: what is dated differs from the bundle's, and there is no place for
+// entries of a log.
+func (s *Signer) classicSign(ctx context.Context, content sign.Content) (*protobundle.Bundle, []*sign.TimestampAuthority, error) {
+	var authorities []*sign.TimestampAuthority
+	signed, err := s.sign(ctx, content, func(options *sign.BundleOptions) {
+		authorities = options.TimestampAuthorities
+		options.TimestampAuthorities = nil
+		options.TransparencyLogs = nil
+	})
+	return signed, authorities, err
+}
+
+// classicProof is a bundle's certificate as a layer's annotation, and a
+// timestamp of the bytes that this format dates; nothing for a key.
+func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities []*sign.TimestampAuthority, dated []byte) ([]static.Option, error) {
+	issued := signed.GetVerificationMaterial().GetCertificate()
+	if issued == nil {
+		return nil, nil
+	}
+	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.GetRawBytes()})
+	options := []static.Option{static.WithCertChain(leaf, nil)}
+	// One place for one timestamp.
+	for _, authority := range authorities[:min(1, len(authorities))] {
+		time, err := authority.GetTimestamp(ctx, dated)
+		if err != nil {
+			return nil, fmt.Errorf("sign: %w", err)
+		}
+		options = append(options, static.WithRFC3161Timestamp(rekor.TimestampToRFC3161Timestamp(time)))
+	}
+	return options, nil
+}
+
+func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a attachment) error {
+	layer := a.(classicAttachment).layer
+	op := fmt.Sprintf("attach to %s", subject)
+	kind, err := layerKind(layer)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	present, _, err := c.classicLayers(ctx, subject, kind)
+	if err != nil {
+		return err
+	}
+	all, err := mutate.AppendSignatures(present, false, layer)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	config, err := all.(interface{ RawConfigFile() ([]byte, error) }).RawConfigFile()
+	if err != nil {
+		return &RegistryError{op, err}
+	}
+	manifest, err := all.Manifest()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	raw, err := all.RawManifest()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	configBlob, err := newBlob(config, manifest.Config.MediaType)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	for _, l := range []v1.Layer{layer, configBlob.Layer} {
+		if err := c.pusher.Upload(ctx, subject.Context(), l); err != nil {
+			return &RegistryError{op, err}
+		}
+	}
+	tag, err := classicTag(subject, kind)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if err := c.pusher.Put(ctx, tag, rawManifest{raw, manifest.MediaType}); err != nil {
+		return &RegistryError{op, err}
+	}
+	return nil
+}
+
+// layerKind is the predicate type that a layer of ours says to have.
+func layerKind(layer oci.Signature) (string, error) {
+	annotations, err := layer.Annotations()
+	if kind := annotations[classicPredicateAnnotation]; kind != "" || err != nil {
+		return kind, err
+	}
+	return SignatureType, nil
+}
+
+func (a classicAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Statement, error) {
+	options := p.classic // a copy
+	signature, err := a.signature(p, &options)
+	if err != nil {
+		return nil, err
+	}
+	if kind == SignatureType {
+		options.ClaimVerifier = cosign.SimpleClaimVerifier
+		if _, err := cosign.VerifyImageSignature(context.Background(), a.layer, digest, &options); err != nil {
+			return nil, err
+		}
+		return &Statement{PredicateType: SignatureType, Subjects: []v1.Hash{digest}, Signature: *signature}, nil
+	}
+	options.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
+	if _, err := cosign.VerifyBlobAttestation(context.Background(), a.layer, digest, &options); err != nil {
+		return nil, err
+	}
+	content, err := a.layer.Payload()
+	if err != nil {
+		return nil, err
+	}
+	var envelope ssldsse.Envelope
+	if err := json.Unmarshal(content, &envelope); err != nil {
+		return nil, fmt.Errorf("read a signed envelope: %w", err)
+	}
+	signed, err := envelope.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("read a signed envelope: %w", err)
+	}
+	statement, err := readStatement(signed, kind, digest)
+	if err != nil {
+		return nil, err
+	}
+	statement.Signature = *signature
+	return statement, nil
+}
+
+// signature is who signed a layer and when, as its annotations say: whether it
+// is so is still to be verified, but for the time.
+func (a classicAttachment) signature(p *Policy, options *cosign.CheckOpts) (*Signature, error) {
+	signature := &Signature{Format: Classic}
+	leaf, err := a.layer.Cert()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.root == nil && leaf != nil:
+		return nil, errors.New("signed with a certificate, not with the key")
+	case p.root == nil:
+		return signature, nil
+	case leaf == nil:
+		return nil, errors.New("signed with a key, not with a certificate")
+	}
+	summary, err := certificate.SummarizeCertificate(leaf)
+	if err != nil {
+		return nil, err
+	}
+	signature.Issuer, signature.Subject = summary.Issuer, summary.SubjectAlternativeName
+	if !options.UseSignedTimestamps {
+		return signature, nil
+	}
+	stamp, err := cosign.VerifyRFC3161Timestamp(a.layer, options)
+	if err != nil {
+		return nil, err
+	}
+	if stamp != nil {
+		signature.Time = stamp.Time
+	}
+	if logged, err := a.layer.Bundle(); err != nil || (stamp == nil && logged == nil) {
+		return nil, errors.New("signed at an unknown time: neither a timestamp nor a log entry")
+	}
+	return signature, nil
+}

@@ -1,0 +1,116 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// maxBlobSize is the largest attachment that is read into memory: cosign's
+// default limit.
+const maxBlobSize = 128 << 20
+
+// A Client reads and writes what is attached to digests in registries. It may
+// be used by several goroutines at once, but of those that write to one digest,
+// others than the first must wait: without the referrers API, and in the format
+// Classic, attachments share a tag that is read, extended and written back.
+type Client struct {
+	puller  *remote.Puller
+	pusher  *remote.Pusher
+	options []remote.Option
+
+	subjects sync.Map // name.Digest string → *v1.Descriptor
+}
+
+// NewClient talks to registries with the options given; a remote.Reuse among
+// them is honoured. The context comes with each call.
+func NewClient(options ...remote.Option) (*Client, error) {
+	puller, err := remote.NewPuller(options...)
+	if err != nil {
+		return nil, fmt.Errorf("registry options: %w", err)
+	}
+	pusher, err := remote.NewPusher(options...)
+	if err != nil {
+		return nil, fmt.Errorf("registry options: %w", err)
+	}
+	// What goes through remote's functions shares the login handshake too.
+	shared := append(append([]remote.Option{}, options...), remote.Reuse(puller), remote.Reuse(pusher))
+	return &Client{puller: puller, pusher: pusher, options: shared}, nil
+}
+
+// with is the options for one call of remote.
+func (c *Client) with(ctx context.Context) []remote.Option {
+	return append(append([]remote.Option{}, c.options...), remote.WithContext(ctx))
+}
+
+// descriptor asks for a subject's media type and size, which its referrers
+// repeat. A digest's never change.
+func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descriptor, error) {
+	if known, ok := c.subjects.Load(subject.String()); ok {
+		return known.(*v1.Descriptor), nil
+	}
+	got, err := c.puller.Head(ctx, subject)
+	if err != nil {
+		return nil, &RegistryError{fmt.Sprintf("look at %s", subject), err}
+	}
+	descriptor := &v1.Descriptor{MediaType: got.MediaType, Digest: got.Digest, Size: got.Size}
+	c.subjects.Store(subject.String(), descriptor)
+	return descriptor, nil
+}
+
+// referrers lists the manifests that name the subject, by the referrers API or
+// from the tag that stands in for it.
+func (c *Client) referrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error) {
+	index, err := remote.Referrers(subject, c.with(ctx)...)
+	if err != nil {
+		return nil, &RegistryError{fmt.Sprintf("list what refers to %s", subject), err}
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, &RegistryError{fmt.Sprintf("list what refers to %s", subject), err}
+	}
+	return manifest.Manifests, nil
+}
+
+// readBlob reads a layer as it is stored.
+func readBlob(layer v1.Layer) ([]byte, error) {
+	size, err := layer.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > maxBlobSize {
+		return nil, fmt.Errorf("an attachment of %d bytes is larger than %d", size, maxBlobSize)
+	}
+	// A remote layer checks size and digest as it is read. Attachments are not
+	// compressed: this is the stored form.
+	content, err := layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	return io.ReadAll(content)
+}
+
+// A rawManifest is pushed as it is.
+type rawManifest struct {
+	raw       []byte
+	mediaType types.MediaType
+}
+
+func (m rawManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
+func (m rawManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
+
+// notFound says that a registry answered and has no such thing.
+func notFound(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}

@@ -1,0 +1,57 @@
+package sign
+
+import (
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// CosignCommand is the command line, for a shell, with which cosign checks what
+// Verify checks (kind SignatureType) or VerifyAttestations (kind a predicate
+// type). keyFile is the public key for a key's policy. It is for cosign 3, which
+// finds out the format itself. cosign 2.6 takes it too, but wants to reach the
+// internet for a bundle's trusted root even with a key, and refuses
+// --trusted-root for an attestation in the format Classic.
+func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string {
+	args := []string{"cosign", "verify"}
+	if kind != SignatureType {
+		args = []string{"cosign", "verify-attestation", "--type", kind}
+	}
+	if p.root == nil {
+		args = append(args, "--key", keyFile, "--insecure-ignore-tlog=true")
+	} else {
+		args = append(args, "--certificate-oidc-issuer", p.identity.Issuer, "--certificate-identity-regexp", p.identity.anchored())
+		if p.root.name != "" {
+			args = append(args, "--trusted-root", p.root.name)
+		}
+		// What the trusted root lacks cannot be asked for.
+		if p.classic.UseSignedTimestamps {
+			args = append(args, "--use-signed-timestamps=true")
+		}
+		if p.classic.IgnoreTlog {
+			args = append(args, "--insecure-ignore-tlog=true")
+		}
+		if p.classic.IgnoreSCT {
+			args = append(args, "--insecure-ignore-sct=true")
+		}
+	}
+	if byDefault, err := name.NewRegistry(subject.RegistryStr()); err == nil && byDefault.Scheme() != subject.Context().Scheme() {
+		args = append(args, "--allow-http-registry=true")
+	}
+	args = append(args, subject.String())
+	for i, arg := range args {
+		args[i] = shellQuote(arg)
+	}
+	return strings.Join(args, " ")
+}
+
+// shellQuote makes one word of a POSIX shell.
+func shellQuote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,218 @@
+package sign
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	libreregistry "github.com/libresh/libre/internal/registry"
+)
+
+// needed skips a test that misses something, and fails it where all tests must
+// run.
+func needed(t testing.TB, there bool, what string) {
+	t.Helper()
+	if there {
+		return
+	}
+	if os.Getenv("LIBRE_TEST_ALL") == "1" {
+		t.Fatalf("%s is not installed", what)
+	}
+	t.Skipf("%s is not installed", what)
+}
+
+// A testRegistry counts requests and can be told to lose some.
+type testRegistry struct {
+	host     string
+	requests atomic.Int64
+	// answer, where not nil, may answer in the registry's place.
+	answer func(w http.ResponseWriter, r *http.Request) bool
+}
+
+func newRegistry(t testing.TB, handler http.Handler) *testRegistry {
+	reg := &testRegistry{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reg.requests.Add(1)
+		if reg.answer == nil || !reg.answer(w, r) {
+			handler.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	reg.host = strings.TrimPrefix(server.URL, "http://")
+	return reg
+}
+
+func memoryRegistry(t testing.TB, referrers bool) *testRegistry {
+	return newRegistry(t, registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
+}
+
+// registries are the kinds of registries that there are to get along with.
+func registries(t *testing.T, test func(t *testing.T, host string)) {
+	t.Run("referrers", func(t *testing.T) { test(t, memoryRegistry(t, true).host) })
+	t.Run("no referrers", func(t *testing.T) { test(t, memoryRegistry(t, false).host) })
+	t.Run("libre serve", func(t *testing.T) {
+		server, err := libreregistry.NewServer("", filepath.Join(t.TempDir(), "served"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Close() })
+		test(t, newRegistry(t, server).host)
+	})
+	t.Run("docker-registry", func(t *testing.T) { test(t, dockerRegistry(t)) })
+}
+
+// dockerRegistry starts Debian's registry, which lacks the referrers API.
+func dockerRegistry(t testing.TB) string {
+	program, err := exec.LookPath("docker-registry")
+	needed(t, err == nil, "docker-registry")
+	host := freeAddress(t)
+	config := filepath.Join(t.TempDir(), "config.yml")
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", t.TempDir(), host)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, "http://"+host+"/v2/", exec.Command(program, "serve", config))
+	return host
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t testing.TB) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// start runs a server until the test ends, and waits until it answers.
+func start(t testing.TB, url string, server *exec.Cmd) {
+	t.Helper()
+	output, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Stdout, server.Stderr = output, output
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Wait() }()
+	t.Cleanup(func() {
+		server.Process.Kill()
+		<-ended
+		output.Close()
+	})
+	for {
+		response, err := http.Get(url)
+		if err == nil {
+			response.Body.Close()
+			return
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			text, _ := os.ReadFile(output.Name())
+			t.Fatalf("%s ended: %v\n%s", server.Path, err, text)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// pushIndex pushes an index of two images and returns it and its children.
+func pushIndex(t testing.TB, host string) []name.Digest {
+	t.Helper()
+	index, err := random.Index(200, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(host + "/lasuite/docs-backend-default:5.4.1-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(tag, index); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := index.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	subjects := []name.Digest{tag.Context().Digest(digest.String())}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, child := range manifest.Manifests {
+		subjects = append(subjects, tag.Context().Digest(child.Digest.String()))
+	}
+	return subjects
+}
+
+const testPassword = "correct horse"
+
+// newKey makes a key pair and returns the configuration for it; its password
+// is in the environment.
+func newKey(t testing.TB, format Format) Config {
+	t.Helper()
+	setenv(t, passwordVariable, testPassword)
+	base := filepath.Join(t.TempDir(), "cosign")
+	if err := Keygen(base, nil); err != nil {
+		t.Fatal(err)
+	}
+	return Config{Format: format, Key: base + ".key"}
+}
+
+func setenv(t testing.TB, name, value string) {
+	t.(interface{ Setenv(_, _ string) }).Setenv(name, value)
+}
+
+func newSigner(t testing.TB, c Config) *Signer {
+	t.Helper()
+	signer, err := c.Signer(context.Background(), Prompts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
+func newClient(t testing.TB) *Client {
+	t.Helper()
+	client, err := NewClient(remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(value T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+// brokenAnswer is a service's that cannot at the moment. It repeats the
+// request's header, as badly made ones do.
+func brokenAnswer(w http.ResponseWriter, r *http.Request) bool {
+	http.Error(w, "on holiday "+r.Header.Get("Authorization"), http.StatusServiceUnavailable)
+	return true
+}

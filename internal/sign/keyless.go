@@ -1,0 +1,208 @@
+package sign
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore-go/pkg/tuf"
+)
+
+// Keyless is signing with short-lived certificates of an identity. With no
+// service and no trusted root named it is Sigstore's public instance.
+type Keyless struct {
+	Fulcio      string `yaml:"fulcio"`      // URL of the certificate authority
+	Rekor       string `yaml:"rekor"`       // URL of the transparency log (version 2); "" where the instance has none
+	Timestamp   string `yaml:"timestamp"`   // URL of the timestamp authority, with its path
+	TrustedRoot string `yaml:"trustedRoot"` // file: whom to trust for all of these
+
+	TokenFile string `yaml:"tokenFile"` // file with an identity token, read anew for each certificate
+	Issuer    string `yaml:"issuer"`    // URL of the OpenID Connect issuer for a login in the browser; "" is Sigstore's
+
+	Identity Identity `yaml:"identity"` // who signs
+}
+
+func (k Keyless) public() bool {
+	return k.Fulcio == "" && k.Rekor == "" && k.Timestamp == "" && k.TrustedRoot == ""
+}
+
+func (k Keyless) check() error {
+	if err := k.Identity.check(); err != nil {
+		return fmt.Errorf("sign.keyless: %w", err)
+	}
+	for key, value := range map[string]string{"fulcio": k.Fulcio, "rekor": k.Rekor, "timestamp": k.Timestamp, "issuer": k.Issuer} {
+		if parsed, err := url.Parse(value); value != "" && (err != nil || parsed.Host == "" || !strings.HasPrefix(parsed.Scheme, "http")) {
+			return fmt.Errorf("sign.keyless: %s is %q, expected a URL", key, value)
+		}
+	}
+	if !k.public() && (k.Fulcio == "" || k.Timestamp == "" || k.TrustedRoot == "") {
+		return errors.New("sign.keyless: an instance of one's own needs fulcio, timestamp and trustedRoot")
+	}
+	return nil
+}
+
+// A TrustedRoot says whose certificates, timestamps and log entries count.
+type TrustedRoot struct {
+	name     string // of the file; "" for Sigstore's public instance
+	material root.TrustedMaterial
+}
+
+// ReadTrustedRoot reads a file in Sigstore's format (trusted_root.json); "" is
+// the root of Sigstore's public instance, fetched and cached by TUF.
+func ReadTrustedRoot(ctx context.Context, file string) (*TrustedRoot, error) {
+	if file == "" {
+		material, err := root.FetchTrustedRootWithOptions(tuf.DefaultOptions().WithContext(ctx))
+		if err != nil {
+			return nil, fmt.Errorf("fetch Sigstore's trusted root: %w", err)
+		}
+		return &TrustedRoot{material: material}, nil
+	}
+	material, err := root.NewTrustedRootFromPath(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the trusted root %s: %w", file, err)
+	}
+	return &TrustedRoot{name: file, material: material}, nil
+}
+
+// instance is where the services are.
+type instance struct {
+	fulcio     string
+	timestamps []string
+	logs       []root.Service
+	issuer     string // for a login in the browser
+}
+
+// sigstoreIssuer is what the public instance lets people log in with.
+const sigstoreIssuer = "https://oauth2.sigstore.dev/auth"
+
+func (k Keyless) instance(ctx context.Context) (*instance, error) {
+	in := &instance{fulcio: k.Fulcio, timestamps: []string{k.Timestamp}, issuer: k.Issuer}
+	if in.issuer == "" {
+		in.issuer = sigstoreIssuer
+	}
+	if !k.public() {
+		if k.Rekor != "" {
+			in.logs = []root.Service{{URL: k.Rekor, MajorAPIVersion: 2}}
+		}
+		return in, nil
+	}
+	// The public log gets a new URL every few months: Sigstore says which.
+	config, err := root.FetchSigningConfigWithOptions(tuf.DefaultOptions().WithContext(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("fetch Sigstore's signing configuration: %w", err)
+	}
+	now := time.Now()
+	authority, err := root.SelectService(config.FulcioCertificateAuthorityURLs(), sign.FulcioAPIVersions, now)
+	if err != nil {
+		return nil, fmt.Errorf("choose a certificate authority of Sigstore's: %w", err)
+	}
+	timestamps, err := root.SelectServices(config.TimestampAuthorityURLs(), config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
+	if err != nil {
+		return nil, fmt.Errorf("choose a timestamp authority of Sigstore's: %w", err)
+	}
+	in.fulcio, in.timestamps = authority.URL, nil
+	for _, timestamp := range timestamps {
+		in.timestamps = append(in.timestamps, timestamp.URL)
+	}
+	in.logs, err = root.SelectServices(config.RekorLogURLs(), config.RekorLogURLsConfig(), sign.RekorAPIVersions, now)
+	if err != nil {
+		return nil, fmt.Errorf("choose a transparency log of Sigstore's: %w", err)
+	}
+	return in, nil
+}
+
+func (c Config) keylessSigner(ctx context.Context, prompts Prompts) (*Signer, error) {
+	policy, err := c.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if policy.format == Classic && len(policy.root.material.RekorLogs()) > 0 {
+		return nil, errors.New("sign.keyless: the format classic has no place for entries of Rekor v2: use the format bundle, or a trusted root without a log")
+	}
+	in, err := c.Keyless.instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{policy: policy, credentials: &certified{
+		instance: in,
+		token:    func(ctx context.Context) (string, error) { return c.Keyless.token(ctx, in.issuer, prompts) },
+	}}, nil
+}
+
+// certified makes keys that live in memory and has their owner certified. A key
+// serves for half of its certificate's time (Fulcio's last 10 minutes), so that
+// a run with hundreds of signatures asks for few certificates.
+type certified struct {
+	instance *instance
+	token    func(context.Context) (string, error)
+
+	mu    sync.Mutex
+	key   sign.Keypair
+	cert  issued
+	until time.Time
+}
+
+// issued is a certificate that is there already, in DER.
+type issued []byte
+
+func (i issued) GetCertificate(context.Context, sign.Keypair, *sign.CertificateProviderOptions) ([]byte, error) {
+	return i, nil
+}
+
+func (c *certified) open(ctx context.Context) (sign.Keypair, sign.BundleOptions, error) {
+	var options sign.BundleOptions
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !time.Now().Before(c.until) {
+		if err := c.renew(ctx); err != nil {
+			return nil, options, err
+		}
+	}
+	options.CertificateProvider = c.cert
+	transport := &serviceTransport{ctx}
+	for _, url := range c.instance.timestamps {
+		options.TimestampAuthorities = append(options.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: url, Transport: transport}))
+	}
+	for _, log := range c.instance.logs {
+		// One for each signature: it is not made for several goroutines.
+		options.TransparencyLogs = append(options.TransparencyLogs, sign.NewRekor(&sign.RekorOptions{BaseURL: log.URL, Version: log.MajorAPIVersion}))
+	}
+	return c.key, options, nil
+}
+
+func (c *certified) renew(ctx context.Context) error {
+	token, err := c.token(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkToken(token, time.Now()); err != nil {
+		return &CredentialError{err}
+	}
+	key, err := sign.NewEphemeralKeypair(nil)
+	if err != nil {
+		return fmt.Errorf("make a key: %w", err)
+	}
+	start := time.Now() // by this clock alone: others may differ
+	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: c.instance.fulcio, Transport: &serviceTransport{ctx}})
+	der, err := fulcio.GetCertificate(ctx, key, &sign.CertificateProviderOptions{IDToken: token})
+	if err != nil {
+		err = fmt.Errorf("get a certificate from %s: %w", c.instance.fulcio, err)
+		if outOfOrder(err) {
+			return err
+		}
+		return &CredentialError{err}
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return fmt.Errorf("get a certificate from %s: %w", c.instance.fulcio, err)
+	}
+	c.key, c.cert, c.until = key, der, start.Add(cert.NotAfter.Sub(cert.NotBefore)/2)
+	return nil
+}

@@ -1,0 +1,126 @@
+// Package sign signs and attests OCI artifacts in registries, and verifies
+// them, so that cosign and what is built on it accept the result.
+//
+// Nothing is stored apart from the registry. Every signature and attestation is
+// bound to a digest; a tag is nobody's subject.
+package sign
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A Format is one of the two ways in which signatures and attestations are kept
+// in a registry. One image carries one of them.
+type Format string
+
+const (
+	// Bundle is a Sigstore bundle v0.3 with an in-toto statement, attached as
+	// an OCI referrer: the default of cosign 3.
+	// https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md
+	Bundle Format = "bundle"
+	// Classic is layers of the images that are tagged sha256-HEX.sig and
+	// sha256-HEX.att: the default of cosign 1 and 2.
+	// https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+	Classic Format = "classic"
+)
+
+// SignatureType is the predicate type of the statement that is an image's
+// signature in the format Bundle. It takes the place of a predicate type where
+// signatures and attestations are handled alike.
+const SignatureType = "https://sigstore.dev/cosign/sign/v1"
+
+// An Identity is whom a certificate must be issued to.
+type Identity struct {
+	Issuer  string `yaml:"issuer"`  // URL of the OpenID Connect issuer, compared literally
+	Subject string `yaml:"subject"` // regular expression that matches the whole subject (an e-mail address, a workflow's URI)
+}
+
+// A Signature is what was verified of one signature.
+type Signature struct {
+	Format  Format
+	Issuer  string    // of a certificate's subject; "" for a key
+	Subject string    // of a certificate; "" for a key
+	Time    time.Time // by a timestamp authority or a log; zero where neither was asked
+}
+
+// A Statement is a verified in-toto statement.
+type Statement struct {
+	PredicateType string
+	Predicate     []byte // JSON, as it was signed
+	Subjects      []v1.Hash
+	Signature     Signature
+}
+
+// ErrNotAttached is the error for a digest that carries no signature, or no
+// attestation of the type, in the formats that were looked for.
+var ErrNotAttached = errors.New("nothing is attached")
+
+// A notAttachedError is an ErrNotAttached that says what of what.
+type notAttachedError struct {
+	subject name.Digest
+	kind    string
+}
+
+func (e *notAttachedError) Error() string {
+	if e.kind == SignatureType {
+		return fmt.Sprintf("%s is not signed", e.subject)
+	}
+	return fmt.Sprintf("%s has no attestation of type %s", e.subject, e.kind)
+}
+
+func (e *notAttachedError) Is(target error) bool { return target == ErrNotAttached }
+
+// An InvalidError says that something is attached to a digest and that none of
+// it stands up to the policy: another key or identity, or other content than
+// what was signed.
+type InvalidError struct {
+	Digest  name.Digest
+	Type    string  // predicate type, or SignatureType
+	Reasons []error // one for each attachment that was tried
+}
+
+func (e *InvalidError) Error() string {
+	what := "attestation of type " + e.Type
+	if e.Type == SignatureType {
+		what = "signature"
+	}
+	var reasons []string
+	for _, reason := range e.Reasons {
+		text := oneLine(reason.Error())
+		if len(reasons) == 0 || reasons[len(reasons)-1] != text {
+			reasons = append(reasons, text)
+		}
+	}
+	return fmt.Sprintf("no valid %s of %s: %s", what, e.Digest, strings.Join(reasons, "; "))
+}
+
+func (e *InvalidError) Unwrap() []error { return e.Reasons }
+
+// A RegistryError says that a registry did not answer, refused, or answered
+// with something else than what was asked for. Nothing follows from it about
+// signatures.
+type RegistryError struct {
+	Op  string // what was being done to what
+	Err error
+}
+
+func (e *RegistryError) Error() string { return e.Op + ": " + oneLine(e.Err.Error()) }
+func (e *RegistryError) Unwrap() error { return e.Err }
+
+// A CredentialError says that there is no usable secret to sign with: a wrong
+// password, a missing or expired identity token.
+type CredentialError struct{ Err error }
+
+func (e *CredentialError) Error() string { return oneLine(e.Err.Error()) }
+func (e *CredentialError) Unwrap() error { return e.Err }
+
+// oneLine makes one line of the text of an error from outside.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

@@ -1,0 +1,173 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sigstore/sigstore/pkg/oauthflow"
+)
+
+const (
+	// tokenVariable is where GitLab (id_tokens) and whoever else puts a token.
+	tokenVariable = "SIGSTORE_ID_TOKEN"
+	// GitHub Actions and Forgejo Actions hand out tokens at this URL.
+	requestURLVariable   = "ACTIONS_ID_TOKEN_REQUEST_URL"
+	requestTokenVariable = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+
+	// tokenAudience is whom tokens are for; Fulcio's client ID.
+	tokenAudience = "sigstore"
+)
+
+// token is an identity token from the first place that has one: the file that
+// is configured, the environment, Actions, a person with a browser.
+func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (string, error) {
+	switch {
+	case k.TokenFile != "":
+		text, err := os.ReadFile(k.TokenFile)
+		if err != nil {
+			return "", &CredentialError{fmt.Errorf("read an identity token: %w", err)}
+		}
+		return strings.TrimSpace(string(text)), nil
+	case os.Getenv(tokenVariable) != "":
+		return os.Getenv(tokenVariable), nil
+	case os.Getenv(requestURLVariable) != "" && os.Getenv(requestTokenVariable) != "":
+		token, err := actionsToken(ctx, os.Getenv(requestURLVariable), os.Getenv(requestTokenVariable))
+		if err != nil {
+			return "", fmt.Errorf("ask Actions for an identity token: %w", err)
+		}
+		return token, nil
+	case prompts.Browser:
+		token, err := login(ctx, issuer)
+		if err != nil {
+			return "", &CredentialError{fmt.Errorf("log in at %s: %w", issuer, err)}
+		}
+		return token, nil
+	}
+	return "", &CredentialError{fmt.Errorf("no identity token: neither tokenFile, $%s nor $%s is set (Actions: permission id-token: write), and there is no terminal for a login in the browser", tokenVariable, requestURLVariable)}
+}
+
+// login lets a person prove an identity in a browser. The library prints where to
+// go, and does not know contexts.
+func login(ctx context.Context, issuer string) (string, error) {
+	type answer struct {
+		token *oauthflow.OIDCIDToken
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		token, err := oauthflow.OIDConnect(issuer, tokenAudience, "", "", oauthflow.DefaultIDTokenGetter)
+		answers <- answer{token, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case got := <-answers:
+		if got.err != nil {
+			return "", got.err
+		}
+		return got.token.RawString, nil
+	}
+}
+
+// actionsToken asks for a token as GitHub documents it; Forgejo does the same.
+// https://docs.github.com/actions/reference/security/oidc
+// https://forgejo.org/docs/next/user/actions/security-openid-connect
+func actionsToken(ctx context.Context, from, bearer string) (string, error) {
+	address, err := url.Parse(from)
+	if err != nil {
+		return "", fmt.Errorf("$%s is not a URL", requestURLVariable)
+	}
+	query := address.Query()
+	query.Set("audience", tokenAudience)
+	address.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+bearer)
+	client := http.Client{Transport: &serviceTransport{ctx}, Timeout: 30 * time.Second}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", &CredentialError{fmt.Errorf("%s answers %s", address.Host, response.Status)}
+	}
+	var answer struct {
+		Value string `json:"value"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Value == "" {
+		return "", &CredentialError{fmt.Errorf("%s answers without a token", address.Host)}
+	}
+	return answer.Value, nil
+}
+
+// checkToken finds out what would make Fulcio refuse a token without a useful
+// word: that it is none, or old. Its signature is Fulcio's business.
+func checkToken(token string, now time.Time) error {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return errors.New("the identity token is no JSON web token")
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return errors.New("the identity token is no JSON web token")
+	}
+	var claims struct {
+		Expiry float64 `json:"exp"` // seconds since the epoch
+	}
+	if err := json.Unmarshal(text, &claims); err != nil {
+		return errors.New("the identity token is no JSON web token")
+	}
+	if expiry := time.Unix(int64(claims.Expiry), 0); now.After(expiry) {
+		return fmt.Errorf("the identity token expired at %s", expiry.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// maxAnswer is the largest answer of a service that is read, in bytes.
+const maxAnswer = 1 << 20
+
+// serviceTransport binds requests to a context where a client has none to
+// offer, makes errors of the answers that may be other ones a little later
+// (sigstore-go's clients lose those), and takes the caller's token out of what
+// a service says about it.
+type serviceTransport struct{ ctx context.Context }
+
+func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(request.Context())
+	defer cancel() // the body has been read by then
+	defer context.AfterFunc(t.ctx, cancel)()
+	response, err := http.DefaultTransport.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		if t.ctx.Err() != nil {
+			err = t.ctx.Err()
+		}
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	err = errors.Join(err, response.Body.Close())
+	if err != nil {
+		return nil, err
+	}
+	if _, secret, ok := strings.Cut(request.Header.Get("Authorization"), " "); ok && secret != "" {
+		body = bytes.ReplaceAll(body, []byte(secret), []byte("…"))
+	}
+	switch status := response.StatusCode; {
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
+		return nil, fmt.Errorf("%s: %.200s", response.Status, bytes.TrimSpace(body))
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
+}

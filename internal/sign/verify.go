@@ -1,0 +1,110 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Verify looks for a signature of a digest that satisfies the policy; others
+// beside it do not matter. Errors are ErrNotAttached (not signed), of type
+// *InvalidError (signed, but not like this) or *RegistryError (unknown).
+func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
+	var signature *Signature
+	err := c.each(ctx, p, subject, SignatureType, func(s *Statement) bool {
+		signature = &s.Signature
+		return false
+	})
+	return signature, err
+}
+
+// VerifyAttestations returns all statements of a type about a digest that
+// satisfy the policy, at least one. Errors are as Verify's.
+func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, predicateType string, p *Policy) ([]Statement, error) {
+	var statements []Statement
+	err := c.each(ctx, p, subject, predicateType, func(s *Statement) bool {
+		statements = append(statements, *s)
+		return true
+	})
+	return statements, err
+}
+
+// each calls yield with the valid attachments of a kind until it returns false.
+// It is an error if there is none.
+func (c *Client) each(ctx context.Context, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) error {
+	digest, err := v1.NewHash(subject.DigestStr())
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", subject, err)
+	}
+	var reasons []error
+	for _, format := range p.formats() {
+		candidates, err := format.store().list(ctx, c, subject, kind)
+		if err != nil {
+			return err
+		}
+		valid := false
+		for _, candidate := range candidates {
+			if valid && candidate.kind != kind {
+				break // what says to be something else is for when there is nothing better
+			}
+			a, err := candidate.read(ctx)
+			var statement *Statement
+			if err == nil {
+				statement, err = a.verify(p, digest, kind)
+			}
+			var registry *RegistryError
+			switch {
+			case errors.As(err, &registry):
+				return err
+			case err == nil:
+				valid = true
+				if !yield(statement) {
+					return nil
+				}
+			case !errors.Is(err, errOtherType):
+				reasons = append(reasons, err)
+			}
+		}
+		if valid {
+			return nil
+		}
+	}
+	if len(reasons) > 0 {
+		return &InvalidError{subject, kind, reasons}
+	}
+	return &notAttachedError{subject, kind}
+}
+
+// Attachments is what a digest carries in one format, as the annotations say:
+// nothing of it is verified.
+type Attachments struct {
+	Signature  bool
+	Predicates []string // types of attestations, sorted, each once
+}
+
+// Attached lists what a digest carries in one format with one or two requests,
+// three where the registry lacks the referrers API. It serves to skip work that
+// need not even be looked at, never to trust.
+func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (Attachments, error) {
+	var found Attachments
+	candidates, err := format.store().list(ctx, c, subject, "")
+	if err != nil {
+		return found, err
+	}
+	for _, candidate := range candidates {
+		switch candidate.kind {
+		case SignatureType:
+			found.Signature = true
+		case "": // says nothing
+		default:
+			found.Predicates = append(found.Predicates, candidate.kind)
+		}
+	}
+	slices.Sort(found.Predicates)
+	found.Predicates = slices.Compact(found.Predicates)
+	return found, nil
+}
