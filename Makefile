@@ -6,8 +6,9 @@ SHELL := /bin/bash
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc busybox:busybox-static git:git
 TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
-	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd
+	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm
 
+DEMO_PORT := 5077
 DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse --short HEAD:nix/template)
 
 .PHONY: all build demo test bench fmt demo-tools test-tools
@@ -45,12 +46,18 @@ demo: demo-tools build
 	@dir=$(DEMO_DIR); libre=$$PWD/bin/libre; \
 	[ ! -e $$dir ] || [ -O $$dir ] || { echo "$$dir is somebody else's: set TMPDIR" >&2; exit 1; }; \
 	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
-	cd $$dir && $$libre build --all --package-set host || exit 1; \
-	printf '\n%s\n' \
+	cd $$dir && export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=demo LIBRE_REGISTRY=localhost:$(DEMO_PORT)/demo; \
+	say() { printf '\n$$ %s\n' "libre $$*"; $$libre "$$@"; }; \
+	say build --all || exit 1; \
+	[ -e cosign.key ] || say keygen || exit 1; \
+	$$libre serve --port $(DEMO_PORT) --writable registry >$$dir.log 2>&1 & serve=$$!; trap "kill $$serve" EXIT; \
+	for try in 1 2 3 4 5 6 7 8 9 10; do grep -q serving $$dir.log && break; sleep 0.3; done; \
+	say push --all --key cosign.key && say verify 'guestbook/*/lyon' --key cosign.pub && say status --all --key cosign.pub || exit 1; \
+	echo; printf '%s\n' \
 	  "Try next, in $$dir:" \
-	  "  $$libre list" \
 	  "  $$libre show guestbook" \
-	  "  $$libre serve                  # then: skopeo inspect --tls-verify=false docker://localhost:5000/guestbook-backend-lyon:1.0.0-1"
+	  "  $$libre sbom pocketbase/server/default --package-set host" \
+	  "  $$libre serve --writable registry   # then: skopeo inspect --tls-verify=false docker://localhost:5000/demo/guestbook-backend-lyon:1.0.0-1"
 
 # Every tool is there, so no test may skip for want of one.
 test: test-tools build

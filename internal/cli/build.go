@@ -170,6 +170,7 @@ var phases = map[release.Step]ui.Phase{
 	release.StepBuild:         ui.Building,
 	release.StepContainerfile: ui.Stepping,
 	release.StepLayers:        ui.Layering,
+	release.StepPublish:       ui.Publishing,
 }
 
 func (w *buildWatcher) Evaluated(images int) {

@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/sign"
 )
 
 // config is libre.yaml, next to the catalogue's flake.nix. A flag beats the
@@ -22,6 +23,32 @@ type config struct {
 	Groups     map[string][]string `yaml:"groups"`     // @name → selections
 	PackageSet string              `yaml:"packageSet"` // nixpkgs or host
 	Engine     string              `yaml:"engine"`     // buildah, podman or docker; found automatically where empty
+	Sign       signConfig          `yaml:"sign"`       // how images are signed, or none
+}
+
+// signConfig is "none", or a configuration of package sign.
+type signConfig struct {
+	none bool
+	sign.Config
+}
+
+func (c *signConfig) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		if node.Value != "none" {
+			return fmt.Errorf("line %d: sign is %q, expected none, or key or keyless below it", node.Line, node.Value)
+		}
+		c.none = true
+		return nil
+	}
+	// Decoding a node forgets that unknown keys are errors.
+	for i := 0; i < len(node.Content); i += 2 {
+		switch key := node.Content[i]; key.Value {
+		case "key", "publicKey", "keyless", "format":
+		default:
+			return fmt.Errorf("line %d: unknown key %s in sign, expected one of format, key, keyless, publicKey", key.Line, key.Value)
+		}
+	}
+	return node.Decode(&c.Config)
 }
 
 // readConfig reads a catalogue's libre.yaml, if it has one.
@@ -50,7 +77,7 @@ func yamlMessage(err error) string {
 	message = strings.TrimPrefix(message, "unmarshal errors:\n")
 	message, _, _ = strings.Cut(strings.TrimSpace(message), "\n")
 	if before, found := strings.CutSuffix(message, " not found in type cli.config"); found {
-		return strings.Replace(before, "field", "unknown key", 1) + ", expected one of registry, groups, packageSet, engine"
+		return strings.Replace(before, "field", "unknown key", 1) + ", expected one of registry, groups, packageSet, engine, sign"
 	}
 	return message
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
 )
 
 // Exit codes, the same for every command.
@@ -14,6 +16,7 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitSomeFailed  = 3
+	exitCredentials = 4
 	exitInterrupted = 130
 )
 
@@ -32,6 +35,8 @@ func (e someFailed) Error() string {
 // exitCode is the policy of the exit codes, in one place.
 func exitCode(err error) int {
 	var unknown *catalog.UnknownError
+	var registryRefusal *registry.CredentialError
+	var signRefusal *sign.CredentialError
 	switch {
 	case err == nil:
 		return exitDone
@@ -39,6 +44,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, new(usageError)), errors.As(err, &unknown), errors.Is(err, catalog.ErrNothingSelected):
 		return exitUsage
+	case errors.As(err, &registryRefusal), errors.As(err, &signRefusal):
+		return exitCredentials
 	case errors.As(err, new(someFailed)):
 		return exitSomeFailed
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/nix"
 	nixcode "github.com/libresh/libre/nix"
 )
 
@@ -20,8 +22,8 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init [DIRECTORY]",
 		Short: "Make a new catalogue",
 		Long: `Writes a catalogue with two apps, pocketbase and guestbook, into a new or empty
-directory (the current one by default), makes it a git repository and adds the
-files to it: Nix sees only what git tracks.`,
+directory (the current one by default), for this machine's system, makes it a git
+repository and adds the files to it: Nix sees only what git tracks.`,
 		Example: "  libre init my-catalogue",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,6 +52,10 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS) error {
 			return fmt.Errorf("making a catalogue: %s is not empty (it has %s), choose a new directory", dir, entry.Name())
 		}
 	}
+	system, err := nix.MachineSystem()
+	if err != nil {
+		return fmt.Errorf("making a catalogue: %w", err)
+	}
 	err = fs.WalkDir(template, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -62,6 +68,9 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS) error {
 		content, err := fs.ReadFile(template, path)
 		if err != nil {
 			return err
+		}
+		if path == "flake.nix" {
+			content = bytes.Replace(content, []byte(`"x86_64-linux" ];`), []byte(`"`+system+`" ];`), 1)
 		}
 		return os.WriteFile(target, content, 0o644)
 	})

@@ -77,8 +77,8 @@ docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		a.listCommand(), a.showCommand(), a.planCommand(), a.buildCommand(), a.serveCommand(),
-		a.initCommand(), a.doctorCommand(), a.completionCommand(), a.versionCommand(),
+		a.listCommand(), a.showCommand(), a.planCommand(), a.buildCommand(), a.pushCommand(), a.statusCommand(),
+		a.verifyCommand(), a.sbomCommand(), a.serveCommand(), a.keygenCommand(), a.initCommand(), a.doctorCommand(), a.completionCommand(), a.versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		if check := command.Args; check != nil {

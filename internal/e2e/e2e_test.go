@@ -166,11 +166,25 @@ var buildDemo = sync.OnceValues(func() (catalogue, error) {
 		return catalogue{}, fmt.Errorf("libre init: %w\n%s", err, stderr)
 	}
 	c := catalogue{filepath.Join(scratch, "demo")}
+	if err := forBothSystems(c.dir); err != nil {
+		return catalogue{}, err
+	}
 	if _, stderr, err := output(c.command("build", "--all")); err != nil {
 		return catalogue{}, fmt.Errorf("libre build --all: %w\n%s", err, stderr)
 	}
 	return c, nil
 })
+
+// forBothSystems makes a new catalogue's flake name both systems.
+func forBothSystems(dir string) error {
+	path := filepath.Join(dir, "flake.nix")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	both := strings.Replace(string(content), `systems = [ "x86_64-linux" ];`, `systems = [ "x86_64-linux" "aarch64-linux" ];`, 1)
+	return os.WriteFile(path, []byte(both), 0o644)
+}
 
 // newCatalogue writes a catalogue with files below apps/: path to content. A
 // content "-> TARGET" makes a link.
@@ -186,6 +200,9 @@ func newCatalogue(t *testing.T, files map[string]string) catalogue {
 		if err := os.WriteFile(filepath.Join(c.dir, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := forBothSystems(c.dir); err != nil {
+		t.Fatal(err)
 	}
 	for name, content := range files {
 		path := filepath.Join(c.dir, "apps", name)

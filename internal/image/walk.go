@@ -131,3 +131,20 @@ func (l *Layout) Prune() (freed int64, err error) {
 	}
 	return freed, nil
 }
+
+// Manifests lists the manifests of an image's index, each with its platform and
+// the annotations that stand in the manifest itself.
+func (l *Layout) Manifests(d v1.Descriptor) ([]v1.Descriptor, error) {
+	var index v1.IndexManifest
+	if err := l.readJSON(d, &index); err != nil {
+		return nil, err
+	}
+	for i, child := range index.Manifests {
+		var manifest v1.Manifest
+		if err := l.readJSON(child, &manifest); err != nil {
+			return nil, err
+		}
+		index.Manifests[i].Annotations = manifest.Annotations
+	}
+	return index.Manifests, nil
+}

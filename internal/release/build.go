@@ -27,6 +27,7 @@ const (
 	StepBuild         Step = "build"         // done and total count derivations
 	StepContainerfile Step = "containerfile" // … steps of the Containerfile
 	StepLayers        Step = "layers"        // … layers
+	StepPublish       Step = "publish"       // line names what is done of it
 )
 
 // Watcher hears how an image comes along, from several goroutines. line is the
@@ -84,13 +85,26 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	}
 	all := targets(evaluation.Images)
 	b.Watcher.Evaluated(len(all))
+	var broken []Result
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		result := Result{ID: catalog.ID{App: app}, State: Failed, Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}}
+		b.Watcher.Finished(result)
+		broken = append(broken, result)
+	}
+	if len(broken) > 0 && b.FailFast {
+		return broken, nil
+	}
+	results, err := b.buildTargets(ctx, all)
+	results = append(results, broken...)
+	slices.SortFunc(results, func(x, y Result) int { return x.ID.Compare(y.ID) })
+	return results, err
+}
+
+// buildTargets builds what the layout lacks of the targets, into it.
+func (b *Builder) buildTargets(ctx context.Context, all []*Target) ([]Result, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := &run{Builder: b, started: time.Now(), stop: stop, manifests: map[string]*manifest{}}
-	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		r.finish(Result{ID: catalog.ID{App: app}, State: Failed,
-			Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}})
-	}
+	r := &run{Builder: b, stop: stop, manifests: map[string]*manifest{}}
 	layout, err := image.CreateLayout(ctx, b.Output, func() {
 		b.Watcher.Warn(catalog.ID{}, "another libre writes to "+b.Output+": waiting until it is done")
 	})
@@ -104,7 +118,7 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	if err != nil {
 		return nil, err
 	}
-	if len(missing) > 0 && ctx.Err() == nil {
+	if len(missing) > 0 {
 		if err := r.build(ctx, missing); err != nil {
 			return nil, err
 		}
@@ -112,17 +126,15 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 			return nil, err
 		}
 	}
-	slices.SortFunc(r.results, func(x, y Result) int { return x.ID.Compare(y.ID) })
 	return r.results, r.interrupted
 }
 
 // run is one call of Build.
 type run struct {
 	*Builder
-	layout  *image.Layout
-	started time.Time
-	stop    context.CancelFunc
-	slots   chan struct{}
+	layout *image.Layout
+	stop   context.CancelFunc
+	slots  chan struct{}
 
 	store    nix.Store
 	valid    map[string]bool              // store paths that were built

@@ -9,6 +9,7 @@
   outputs = { libre, nixpkgs, ... }: libre.lib.mkCatalogue {
     inherit nixpkgs;
     apps = ./apps;
-    systems = [ "x86_64-linux" "aarch64-linux" ];
+    # What push builds for; Go programs are cross-compiled for "aarch64-linux".
+    systems = [ "x86_64-linux" ];
   };
 }

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/libresh/libre/internal/sign"
+)
+
+func (a *app) keygenCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "keygen",
+		Short: "Make a key pair for signing",
+		Long: `Makes a key pair as cosign's: NAME.key, encrypted with a password, and NAME.pub.
+The password is COSIGN_PASSWORD, or asked for on a terminal. Nothing is replaced.
+
+Name the key in libre.yaml:
+
+  sign:
+    key: cosign.key`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := sign.Keygen(output, askPassword()); err != nil {
+				return err
+			}
+			a.Notef("made %s.key, which is secret, and %s.pub, which verifiers need", output, output)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&output, "output", "cosign", "name of the files, without .key and .pub")
+	return cmd
+}
+
+// askPassword asks on a terminal, twice for a new password; nil where there is
+// none.
+func askPassword() sign.PasswordFunc {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil
+	}
+	ask := func(prompt string) ([]byte, error) {
+		fmt.Fprint(os.Stderr, prompt)
+		defer fmt.Fprintln(os.Stderr)
+		return term.ReadPassword(int(os.Stdin.Fd()))
+	}
+	return func(confirm bool) ([]byte, error) {
+		password, err := ask("password of the signing key: ")
+		if err != nil || !confirm {
+			return password, err
+		}
+		again, err := ask("once more: ")
+		if err == nil && !bytes.Equal(password, again) {
+			err = errors.New("the passwords differ")
+		}
+		return password, err
+	}
+}

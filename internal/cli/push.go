@@ -1,0 +1,301 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// publishOptions are the flags of the commands that talk to a registry.
+type publishOptions struct {
+	all      bool
+	to       string
+	key      string
+	insecure bool
+	output   string
+	jobs     int
+	dryRun   bool
+	force    bool
+}
+
+func (o *publishOptions) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.to, "to", "", "REGISTRY[/NAMESPACE] (LIBRE_REGISTRY; default: registry in libre.yaml)")
+	flags.StringVar(&o.key, "key", "", "the signing key, or the public one to verify (default: sign in libre.yaml)")
+	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
+}
+
+func (a *app) pushCommand() *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "push SELECTION... | --all",
+		Short: "Build what is missing, and publish: sign and describe first, tag last",
+		Long: `Publishes the selected images for all systems of the catalogue. For each image:
+blobs and manifests by digest, SBOMs, provenance, signature, all read back and
+verified. When all images of an app's variant are there: the release record, the
+images' tags, and the record's tag last of all. Nobody ever sees an unsigned tag.
+
+A tag that has other content is never replaced, but with --force. What is published
+already is left alone. A run that was interrupted is completed by running it again.
+
+stdout has a line for each image and record: reference@digest, state, reason.`,
+		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key",
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.push(cmd.Context(), o, args) },
+		ValidArgsFunction: a.completeSelection,
+	}
+	o.add(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.all, "all", false, "select every image")
+	flags.StringVar(&o.output, "output", "", "directory of the OCI layout that is built into (default: dist in the catalogue)")
+	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "build, and say what would be pushed, but write nothing to the registry")
+	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say what was replaced")
+	return cmd
+}
+
+func (a *app) push(ctx context.Context, o publishOptions, words []string) error {
+	p, err := a.place()
+	if err != nil {
+		return err
+	}
+	patterns, err := p.selection(words, o.all)
+	if errors.Is(err, catalog.ErrNothingSelected) {
+		return a.nothingSelected(ctx, p, "push")
+	}
+	if err != nil {
+		return err
+	}
+	publisher, err := a.publisher(ctx, p, o)
+	if err != nil {
+		return err
+	}
+	if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, true); err != nil {
+		return err
+	}
+	if publisher.Signing == nil {
+		a.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
+	}
+	if !o.dryRun {
+		// Before the first build: a build may take an hour.
+		if err := publisher.Registry.CheckPush("libre-push-check:latest"); err != nil {
+			return err
+		}
+	}
+	publisher.Circumstances = p.circumstances(ctx)
+	progress := a.Progress()
+	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
+	publisher.Watcher = &buildWatcher{app: a, progress: progress}
+	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
+	progress.Close()
+	if tableErr := a.Table(publishedTable(results)); err == nil {
+		err = tableErr
+	}
+	if err != nil {
+		return err
+	}
+	return a.reportUnpublished(results)
+}
+
+// publisher prepares what push, status and sbom need of catalogue and registry.
+func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*release.Publisher, error) {
+	client, err := p.registry(o)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &release.Publisher{
+		Builder:  p.builder(catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1)}),
+		Registry: client, DryRun: o.dryRun, Force: o.force,
+	}, nil
+}
+
+// registry is where the catalogue publishes.
+func (p *place) registry(o publishOptions) (*registry.Client, error) {
+	to := setting(o.to, "LIBRE_REGISTRY", p.config.Registry)
+	if to == "" {
+		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
+	}
+	return registry.NewClient(to, o.insecure)
+}
+
+// signing is how the catalogue signs, nil for sign: none. secret says that the
+// private key is needed.
+func (p *place) signing(ctx context.Context, o publishOptions, client *registry.Client, secret bool) (*release.Signing, error) {
+	config := p.config.Sign
+	if o.key != "" {
+		config = signConfig{Config: sign.Config{Format: config.Format, Key: o.key}}
+		if strings.HasSuffix(o.key, ".pub") {
+			config.Key, config.PublicKey = "", o.key
+		}
+	} else if config.none {
+		return nil, nil
+	} else if config.Key != "" {
+		config.Key = p.resolve(config.Key)
+	}
+	if config.PublicKey != "" && o.key == "" {
+		config.PublicKey = p.resolve(config.PublicKey)
+	}
+	if config.Key == "" && config.PublicKey == "" && config.Keyless == nil {
+		return nil, usageError{errors.New("no signing key: libre keygen makes one, give it as --key FILE or as sign: key in libre.yaml (or say sign: none)")}
+	}
+	signing := &release.Signing{}
+	var err error
+	if signing.Client, err = sign.NewClient(client.Options()...); err != nil {
+		return nil, err
+	}
+	if secret {
+		if signing.Signer, err = config.Signer(ctx, sign.Prompts{Password: askPassword(), Browser: askPassword() != nil}); err != nil {
+			return nil, err
+		}
+		signing.Policy = signing.Signer.Policy()
+		return signing, nil
+	}
+	signing.Policy, err = config.Policy(ctx)
+	return signing, err
+}
+
+// resolve makes a file of libre.yaml relative to the catalogue.
+func (p *place) resolve(file string) string {
+	if filepath.IsAbs(file) || strings.Contains(file, "://") {
+		return file
+	}
+	return filepath.Join(p.dir, file)
+}
+
+// circumstances are what provenance says of this run.
+func (p *place) circumstances(ctx context.Context) release.Circumstances {
+	c := release.Circumstances{PackageSet: p.packageSet, Libre: version, Builder: builderID(), Inputs: lockedInputs(p.dir)}
+	git := func(args ...string) string {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = p.dir
+		out, _ := cmd.Output()
+		return strings.TrimSpace(string(out))
+	}
+	c.CatalogueCommit = git("rev-parse", "--verify", "--quiet", "HEAD")
+	c.CatalogueDirty = git("status", "--porcelain") != ""
+	c.CatalogueURL = withoutCredentials(git("config", "--get", "remote.origin.url"))
+	c.Nix, _ = p.nix.Version(ctx)
+	if engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine)); err == nil {
+		c.Engine = engine.String()
+	}
+	return c
+}
+
+// withoutCredentials drops user and password of a remote's URL.
+func withoutCredentials(remote string) string {
+	parsed, err := url.Parse(remote)
+	if err != nil || parsed.Host == "" {
+		if _, rest, found := strings.Cut(remote, "@"); found && !strings.Contains(rest, "@") {
+			return "ssh://" + strings.Replace(rest, ":", "/", 1) // user@host:path
+		}
+		return ""
+	}
+	parsed.User = nil
+	return parsed.String()
+}
+
+// builderID names who builds: the job of a workflow, by what GitHub and Forgejo
+// set, or a person's machine, which is not named.
+func builderID() string {
+	server, repository, workflow := os.Getenv("GITHUB_SERVER_URL"), os.Getenv("GITHUB_REPOSITORY"), os.Getenv("GITHUB_WORKFLOW_REF")
+	if server != "" && repository != "" {
+		if workflow != "" {
+			return server + "/" + workflow
+		}
+		return server + "/" + repository
+	}
+	return "https://libre.sh/builder/workstation"
+}
+
+// lockedInputs are the inputs of flake.lock by name: the revision, or the hash.
+func lockedInputs(dir string) map[string]string {
+	inputs := map[string]string{}
+	text, err := os.ReadFile(filepath.Join(dir, "flake.lock"))
+	if err != nil {
+		return inputs
+	}
+	var lock struct {
+		Nodes map[string]struct {
+			Locked map[string]any `json:"locked"`
+		} `json:"nodes"`
+	}
+	if json.Unmarshal(text, &lock) != nil {
+		return inputs
+	}
+	for node, entry := range lock.Nodes {
+		owner, _ := entry.Locked["owner"].(string)
+		repository, _ := entry.Locked["repo"].(string)
+		revision, _ := entry.Locked["rev"].(string)
+		kind, _ := entry.Locked["type"].(string)
+		if revision != "" {
+			inputs[node] = strings.TrimSuffix(kind+":"+owner+"/"+repository, ":/") + "/" + revision
+		}
+	}
+	return inputs
+}
+
+func publishedTable(results []release.Published) ui.Table {
+	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Style: publishStyle}
+	for _, r := range results {
+		if r.Err != nil || r.Digest == (name.Digest{}) {
+			continue
+		}
+		reference := r.Digest.String()
+		if r.Tag != (name.Tag{}) {
+			reference = r.Tag.String() + "@" + r.Digest.DigestStr()
+		}
+		table.Rows = append(table.Rows, []string{reference, string(r.State), r.Reason})
+	}
+	return table
+}
+
+func publishStyle(column int, cell string) ui.Style {
+	if column != 1 {
+		return ui.None
+	}
+	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
+}
+
+// reportUnpublished prints the table of failures.
+func (a *app) reportUnpublished(results []release.Published) error {
+	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
+	var first error
+	for _, r := range results {
+		if r.Err != nil {
+			table.Rows = append(table.Rows, []string{r.Name, r.Err.Step, r.Err.Error(), r.Err.Log})
+			if first == nil {
+				first = r.Err
+			}
+		}
+	}
+	if len(table.Rows) == 0 {
+		return nil
+	}
+	a.NoteTable(table)
+	var refusal *registry.CredentialError
+	if errors.As(first, &refusal) {
+		return refusal
+	}
+	return fmt.Errorf("%w", someFailed{len(table.Rows), len(results)})
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/ui"
+)
+
+func (a *app) sbomCommand() *cobra.Command {
+	var o buildOptions
+	var format string
+	cmd := &cobra.Command{
+		Use:   "sbom SELECTION",
+		Short: "List what an image is made of",
+		Long: `Lists what one image is made of, building it first where that is needed: the store
+paths of what Nix built, and the packages that are recognised in its files. The same
+documents are attached to the image by push.`,
+		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch format {
+			case "table", "cyclonedx-json", "spdx-json":
+			default:
+				return usageError{fmt.Errorf("format %q, expected table, cyclonedx-json or spdx-json", format)}
+			}
+			p, request, err := a.request(cmd.Context(), o, args, "sbom")
+			if err != nil {
+				return err
+			}
+			catalogue, err := p.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			o.jobs = runtime.NumCPU()
+			builder := p.builder(catalogue, o)
+			progress := a.Progress()
+			builder.Watcher = &buildWatcher{app: a, progress: progress}
+			document, err := release.SBOM(cmd.Context(), builder, request, version)
+			progress.Close()
+			if err != nil {
+				return err
+			}
+			switch format {
+			case "cyclonedx-json":
+				text, err := document.CycloneDX()
+				if err != nil {
+					return err
+				}
+				return a.Printf("%s\n", text)
+			case "spdx-json":
+				text, err := document.SPDX()
+				if err != nil {
+					return err
+				}
+				return a.Printf("%s\n", text)
+			}
+			return a.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE"}, Rows: document.Rows()})
+		},
+		ValidArgsFunction: a.completeSelection,
+	}
+	cmd.Flags().StringVarP(&format, "output-format", "o", "table", "table, cyclonedx-json or spdx-json")
+	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "system of the image (default: this machine's)")
+	cmd.Flags().StringVar(&o.output, "output", "", "directory of the OCI layout (default: dist in the catalogue)")
+	return cmd
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/ui"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "verify SELECTION... | REFERENCE... | --all",
+		Short: "Check signature, SBOMs and provenance of what is published",
+		Long: `Checks what is published against the catalogue's policy: the signature, both SBOMs
+and the provenance of an image, by tag or digest; of a release record, also those of
+all images that it names, and that their tags point to them. For each it prints the
+line with which cosign checks the signature.
+
+A word with a registry and a tag or digest is a reference; others are selections.`,
+		Example:           "  libre verify guestbook\n  libre verify localhost:5000/guestbook-default:1.0.0-1 --key cosign.pub",
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), o, args) },
+		ValidArgsFunction: a.completeSelection,
+	}
+	o.add(cmd)
+	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, o publishOptions, words []string) error {
+	var results []release.Verified
+	var references, selections []string
+	for _, word := range words {
+		if isReference(word) {
+			references = append(references, word)
+		} else {
+			selections = append(selections, word)
+		}
+	}
+	p, err := a.place()
+	if err != nil && (len(selections) > 0 || o.all || o.key == "") {
+		return err
+	}
+	if err != nil { // a reference and a key need no catalogue
+		p = &place{}
+	}
+	if len(references) > 0 && setting(o.to, "LIBRE_REGISTRY", p.config.Registry) == "" {
+		o.to = references[0][:strings.LastIndex(references[0], "/")]
+	}
+	client, err := p.registry(o)
+	if err != nil {
+		return err
+	}
+	signing, err := p.signing(ctx, o, client, false)
+	if err != nil {
+		return err
+	}
+	if signing == nil {
+		return errors.New("sign: none in libre.yaml: there is nothing to verify")
+	}
+	keyFile := verifierKey(p, o)
+	for _, word := range references {
+		reference, err := client.Parse(word)
+		if err != nil {
+			return usageError{err}
+		}
+		results = append(results, release.VerifyReference(ctx, client, signing, reference, keyFile)...)
+	}
+	if len(selections) > 0 || o.all || len(words) == 0 {
+		patterns, err := p.selection(selections, o.all)
+		if errors.Is(err, catalog.ErrNothingSelected) {
+			return a.nothingSelected(ctx, p, "verify")
+		}
+		if err != nil {
+			return err
+		}
+		catalogue, err := p.open(ctx)
+		if err != nil {
+			return err
+		}
+		evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns})
+		if err != nil {
+			return err
+		}
+		for _, refName := range release.RecordNames(patterns, evaluation.Apps) {
+			tag, err := client.Tag(refName)
+			if err != nil {
+				return err
+			}
+			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
+		}
+	}
+	return a.printVerified(results)
+}
+
+// isReference tells a reference, which has a registry and a tag or digest, from
+// a selection.
+func isReference(word string) bool {
+	return strings.Contains(word, "/") && strings.Contains(word[strings.LastIndex(word, "/"):], ":") || strings.Contains(word, "@sha256:")
+}
+
+// verifierKey is the public key's file, for cosign's command line.
+func verifierKey(p *place, o publishOptions) string {
+	for _, key := range []string{o.key, p.config.Sign.PublicKey, p.config.Sign.Key} {
+		if base, found := strings.CutSuffix(key, ".key"); found {
+			return base + ".pub"
+		} else if key != "" {
+			return key
+		}
+	}
+	return ""
+}
+
+func (a *app) printVerified(results []release.Verified) error {
+	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Style: func(column int, cell string) ui.Style {
+		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error}[cell]
+	}}
+	failed := 0
+	for _, r := range results {
+		reference, outcome := r.Reference, "verified"
+		if r.Digest != (name.Digest{}) && !strings.Contains(reference, "@") {
+			reference += "@" + r.Digest.DigestStr()
+		}
+		if r.Err != nil {
+			outcome = "failed"
+			failed++
+			a.Errorf("%s: %s", r.Reference, r.Err)
+		}
+		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(r.Checks, ", ")})
+		if r.Command != "" {
+			a.Notef("%s", r.Command)
+		}
+	}
+	if err := a.Table(table); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d could not be verified", failed, len(results))
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package release
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// Predicate types of the attestations of an image.
+const (
+	CycloneDXType  = "https://cyclonedx.org/bom"
+	SPDXType       = "https://spdx.dev/Document"
+	ProvenanceType = "https://slsa.dev/provenance/v1"
+)
+
+// Circumstances are what a provenance says of a run. Nothing of it is secret:
+// no environment, no credentials.
+type Circumstances struct {
+	CatalogueURL    string            // of the git remote, without credentials; "" where there is none
+	CatalogueCommit string            // "" outside of git
+	CatalogueDirty  bool              // whether there were uncommitted changes
+	Inputs          map[string]string // flake.lock: input → revision or hash
+	PackageSet      string
+	Nix             string // as `nix --version` says
+	Engine          string // of Containerfile images: "buildah 1.28.2"
+	Builder         string // URL that identifies who builds
+	Libre           string // version
+}
+
+// resource is SLSA's ResourceDescriptor, as far as it is used.
+// https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
+type resource struct {
+	URI    string            `json:"uri,omitempty"`
+	Name   string            `json:"name,omitempty"`
+	Digest map[string]string `json:"digest,omitempty"`
+}
+
+// provenance is the predicate of an image's SLSA provenance.
+// https://slsa.dev/spec/v1.0/provenance
+func provenance(app catalog.App, target *Target, bases []resource, c Circumstances) (json.RawMessage, error) {
+	spec := target.Specs[0]
+	systems := map[string]any{}
+	for _, s := range target.Specs {
+		parameters := map[string]any{"key": s.Key()}
+		if s.Kind == "containerfile" {
+			parameters["containerfile"] = s.File
+			parameters["context"] = s.Context
+			if s.Target != nil {
+				parameters["target"] = *s.Target
+			}
+			parameters["args"] = s.Args
+		}
+		systems[s.System] = parameters
+	}
+	materials := append([]resource{}, bases...)
+	if source := app.Source; source != nil {
+		material := resource{URI: source.Page, Name: source.Kind + " " + source.Revision}
+		if source.Hash != "" {
+			material.Digest = map[string]string{"narHash": source.Hash}
+		}
+		materials = append(materials, material)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
+		materials = append(materials, resource{Name: "flake input " + name, URI: c.Inputs[name]})
+	}
+	catalogue := resource{URI: c.CatalogueURL, Name: "catalogue"}
+	if c.CatalogueCommit != "" {
+		catalogue.Digest = map[string]string{"gitCommit": c.CatalogueCommit}
+	}
+	materials = append(materials, catalogue)
+	versions := map[string]string{"libre": c.Libre, "nix": c.Nix}
+	if spec.Kind == "containerfile" && c.Engine != "" {
+		name, version, _ := strings.Cut(c.Engine, " ")
+		versions[name] = version
+	}
+	return json.Marshal(map[string]any{
+		"buildDefinition": map[string]any{
+			"buildType": "https://libre.sh/build/" + spec.Kind + "/v1",
+			"externalParameters": map[string]any{
+				"image":          target.ID.String(),
+				"version":        spec.Version,
+				"packageVersion": spec.PackageVersion,
+				"packageSet":     c.PackageSet,
+				"systems":        systems,
+			},
+			"internalParameters":   map[string]any{"catalogueDirty": c.CatalogueDirty},
+			"resolvedDependencies": materials,
+		},
+		"runDetails": map[string]any{
+			"builder": map[string]any{"id": c.Builder, "version": versions},
+		},
+	})
+}

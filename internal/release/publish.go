@@ -1,0 +1,469 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Publisher publishes images so that nobody ever sees an unsigned tag, or half
+// of a release.
+type Publisher struct {
+	*Builder
+	Registry      *registry.Client
+	Signing       *Signing // nil: nothing is signed, nor attested
+	Circumstances Circumstances
+	DryRun        bool // write nothing
+	Force         bool // replace tags that have other content
+}
+
+// Signing is how attachments are made and checked.
+type Signing struct {
+	Client *sign.Client
+	Signer *sign.Signer // nil where only the policy is needed
+	Policy *sign.Policy
+}
+
+// Published is what became of one image or release record.
+type Published struct {
+	Name   string // app/component/variant, or app/variant of a record
+	State  PublishState
+	Digest name.Digest // of the index, or of the record
+	Tag    name.Tag
+	Reason string   // why it was held back, what was replaced
+	Err    *Failure // where it failed
+}
+
+// PublishState is what became of an image or record.
+type PublishState string
+
+const (
+	IsPublished  PublishState = "published" // this run did
+	WasThere     PublishState = "unchanged" // it was published before
+	Held         PublishState = "held"      // pushed by digest, without a tag: its release is not whole
+	WouldBe      PublishState = "dry-run"
+	NotPublished PublishState = "failed"
+)
+
+// publication is one image on its way.
+type publication struct {
+	target    *Target
+	app       catalog.App
+	selected  bool
+	index     v1.Descriptor
+	manifests []v1.Descriptor // by platform
+	subject   name.Digest     // the index in the registry
+	failure   *Failure
+}
+
+// variantRelease is all images of an app's variant: what becomes visible at once.
+type variantRelease struct {
+	app     catalog.App
+	variant string
+	images  []*publication
+}
+
+func (r *variantRelease) name() string { return r.app.Name + "/" + r.variant }
+
+func (r *variantRelease) targets() []*Target {
+	var all []*Target
+	for _, image := range r.images {
+		all = append(all, image.target)
+	}
+	return all
+}
+
+// Push publishes the selected images: it builds what is missing, and does for
+// each image, in order, the steps of imageSteps, then for each release what
+// publishRecord does. It goes on after failures, and running it again completes it.
+func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published, error) {
+	releases, evaluation, err := p.releases(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	var results []Published
+	for app, err := range evaluation.Failures {
+		results = append(results, Published{Name: app, State: NotPublished, Err: &Failure{Step: string(StepEvaluate), Err: err}})
+	}
+	var missing []*variantRelease
+	var wanted []*Target
+	for _, release := range releases {
+		published, err := p.published(ctx, release)
+		switch {
+		case err != nil:
+			results = append(results, Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "look", Err: err}})
+		case published != nil:
+			results = append(results, published...)
+		default:
+			missing = append(missing, release)
+			for _, image := range release.images {
+				if image.selected {
+					wanted = append(wanted, image.target)
+				}
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return results, nil
+	}
+	built, err := p.buildTargets(ctx, wanted)
+	if err != nil {
+		return results, err
+	}
+	for _, result := range built {
+		if result.State == Failed {
+			failed(missing, result)
+		}
+	}
+	for _, release := range missing {
+		results = append(results, p.release(ctx, release)...)
+		if ctx.Err() != nil {
+			return results, ctx.Err()
+		}
+	}
+	return results, nil
+}
+
+// failed notes a failed build with the image's publication.
+func failed(releases []*variantRelease, result Result) {
+	for _, release := range releases {
+		for _, image := range release.images {
+			if image.target.ID == result.ID {
+				image.failure = result.Err
+			}
+		}
+	}
+}
+
+// releases evaluates the selected images and their siblings: whether a release
+// is whole depends on these too.
+func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*variantRelease, *nix.Evaluation, error) {
+	selected := request.Patterns
+	request.Patterns = nil
+	for _, pattern := range selected {
+		request.Patterns = append(request.Patterns, catalog.Pattern{App: pattern.App, Component: "*", Variant: pattern.Variant})
+	}
+	request.AllSystems = true
+	evaluation, err := p.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := catalog.SelectImages(selected, evaluation.Apps); err != nil {
+		return nil, nil, err
+	}
+	byName := map[string]*variantRelease{}
+	var all []*variantRelease
+	for _, target := range targets(evaluation.Images) {
+		if len(target.Specs) == 0 {
+			continue // no system has it: the release is whole without it
+		}
+		app := evaluation.Apps[target.App]
+		release := byName[target.App+"/"+target.Variant]
+		if release == nil {
+			release = &variantRelease{app: app, variant: target.Variant}
+			byName[release.name()] = release
+			all = append(all, release)
+		}
+		release.images = append(release.images, &publication{
+			target: target, app: app,
+			selected: slices.ContainsFunc(selected, func(s catalog.Pattern) bool { return s.Match(target.ID) }),
+		})
+	}
+	return all, evaluation, nil
+}
+
+// published tells whether a release is published as it is wanted: its record
+// verifies and names the same image keys, and each image's tag points to the
+// record's digest. It is an error if the record has other content.
+func (p *Publisher) published(ctx context.Context, release *variantRelease) ([]Published, error) {
+	refName := recordRefName(release.app, release.variant)
+	tag, err := p.Registry.Tag(refName)
+	if err != nil {
+		return nil, err
+	}
+	record, digest, err := readRecord(ctx, p.Registry, tag)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.Signing != nil {
+		if _, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy); err != nil {
+			return nil, fmt.Errorf("%s is not signed by this catalogue's key: %w", tag, err)
+		}
+	}
+	if !record.sameKeys(release.targets()) {
+		if p.Force {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("%s is published with other content: raise packageVersion in apps/%s/default.nix", refName, release.app.Name)
+	}
+	results := []Published{{Name: release.name(), State: WasThere, Digest: digest, Tag: tag}}
+	for _, image := range release.images {
+		component := record.Components[image.target.Component]
+		tag, err := p.Registry.Tag(component.Reference)
+		if err != nil {
+			return nil, err
+		}
+		head, err := p.Registry.Head(ctx, tag)
+		if errors.Is(err, registry.ErrNotFound) || err == nil && head.Digest.String() != component.Digest {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, Published{Name: image.target.ID.String(), State: WasThere, Digest: tag.Context().Digest(component.Digest), Tag: tag})
+	}
+	return results, nil
+}
+
+// imageSteps are what is done for an image, in this order. Each asks the registry
+// what is there, so that doing it again does nothing.
+var imageSteps = []struct {
+	name string
+	do   func(*publication, context.Context, *Publisher) error
+}{
+	{"find", (*publication).find},
+	{"check tag", (*publication).checkTag},
+	{"push", (*publication).push},
+	{"sbom", (*publication).attachSBOMs},
+	{"provenance", (*publication).attachProvenance},
+	{"sign", (*publication).sign},
+	{"verify", (*publication).verify},
+}
+
+// release publishes the images of a release, and tags when all are there.
+func (p *Publisher) release(ctx context.Context, release *variantRelease) []Published {
+	var results []Published
+	whole := ""
+	for _, image := range release.images {
+		result := Published{Name: image.target.ID.String(), State: Held}
+		err := image.publish(ctx, p)
+		result.Digest = image.subject
+		switch {
+		case err == nil:
+		case errors.Is(err, errNotBuilt):
+			whole = image.target.ID.String() + " is not published yet"
+			continue
+		default:
+			result.State, result.Err = NotPublished, err
+			whole = image.target.ID.String() + " failed"
+		}
+		results = append(results, result)
+	}
+	if whole != "" {
+		for i := range results {
+			if results[i].State == Held {
+				results[i].Reason = "not tagged: " + whole
+			}
+		}
+		return results
+	}
+	record, err := p.publishRecord(ctx, release)
+	if err != nil {
+		record = Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "record", Err: err}}
+	}
+	for i := range results {
+		if err == nil {
+			results[i].State = record.State
+			results[i].Tag, _ = p.Registry.Tag(release.images[i].target.RefName)
+		} else {
+			results[i].Reason = "not tagged: the release record failed"
+		}
+	}
+	return append(results, record)
+}
+
+// errNotBuilt says that an image was not selected and is not there either.
+var errNotBuilt = errors.New("not built")
+
+func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
+	if i.failure != nil {
+		return i.failure
+	}
+	for _, step := range imageSteps {
+		if err := step.do(i, ctx, p); err != nil {
+			return &Failure{Step: step.name, Err: err}
+		}
+		p.Watcher.Progress(i.target.ID, StepPublish, 0, 0, step.name)
+	}
+	return nil
+}
+
+// find reads the image from the layout that build wrote.
+func (i *publication) find(ctx context.Context, p *Publisher) error {
+	layout, err := image.OpenLayout(p.Output)
+	if err != nil {
+		return err
+	}
+	entry, found, err := layout.Lookup(i.target.RefName)
+	if err != nil {
+		return err
+	}
+	if !found || !entry.Complete || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
+		return errNotBuilt
+	}
+	i.index = entry.Descriptor
+	if i.manifests, err = layout.Manifests(entry.Descriptor); err != nil {
+		return err
+	}
+	tag, err := p.Registry.Tag(i.target.RefName)
+	if err != nil {
+		return err
+	}
+	i.subject = tag.Context().Digest(i.index.Digest.String())
+	return nil
+}
+
+// checkTag refuses a tag that has other content already.
+func (i *publication) checkTag(ctx context.Context, p *Publisher) error {
+	tag, err := p.Registry.Tag(i.target.RefName)
+	if err != nil {
+		return err
+	}
+	head, err := p.Registry.Head(ctx, tag)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case head.Digest == i.index.Digest:
+		return nil
+	case p.Force:
+		p.Watcher.Warn(i.target.ID, fmt.Sprintf("replacing %s, which was %s", tag, head.Digest))
+		return nil
+	}
+	return fmt.Errorf("%s is published with other content: raise packageVersion in apps/%s/default.nix", i.target.RefName, i.target.App)
+}
+
+func (i *publication) push(ctx context.Context, p *Publisher) error {
+	if p.DryRun {
+		return nil
+	}
+	if _, err := p.Registry.Head(ctx, i.subject); err == nil {
+		return nil // an index is pushed after all that it names
+	} else if !errors.Is(err, registry.ErrNotFound) {
+		return err
+	}
+	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName)
+	return err
+}
+
+// subjects are the index and its children: a verifier resolves a tag to the
+// first, an operator may pin one of the others.
+func (i *publication) subjects() []name.Digest {
+	all := []name.Digest{i.subject}
+	for _, manifest := range i.manifests {
+		all = append(all, i.subject.Context().Digest(manifest.Digest.String()))
+	}
+	return all
+}
+
+func (i *publication) attachSBOMs(ctx context.Context, p *Publisher) error {
+	if p.DryRun || p.Signing == nil {
+		return nil
+	}
+	for n, manifest := range i.manifests {
+		documents, err := p.sboms(ctx, i, n)
+		if err != nil {
+			return err
+		}
+		child := i.subject.Context().Digest(manifest.Digest.String())
+		for _, kind := range []string{CycloneDXType, SPDXType} {
+			if _, err := p.Signing.Client.Attest(ctx, p.Signing.Signer, kind, documents[kind], i.subject, child); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error {
+	if p.DryRun || p.Signing == nil {
+		return nil
+	}
+	predicate, err := provenance(i.app, i.target, p.bases(i), p.Circumstances)
+	if err != nil {
+		return err
+	}
+	_, err = p.Signing.Client.Attest(ctx, p.Signing.Signer, ProvenanceType, predicate, i.subjects()...)
+	return err
+}
+
+func (i *publication) sign(ctx context.Context, p *Publisher) error {
+	if p.DryRun || p.Signing == nil {
+		return nil
+	}
+	_, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, i.subjects()...)
+	return err
+}
+
+// verify reads back all that was attached, as a consumer would.
+func (i *publication) verify(ctx context.Context, p *Publisher) error {
+	if p.DryRun || p.Signing == nil {
+		return nil
+	}
+	for _, subject := range i.subjects() {
+		if _, err := verifyImage(ctx, p.Signing, subject); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishRecord pushes, signs and verifies the release record, tags the images,
+// and tags the record last of all.
+func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) (Published, error) {
+	refName := recordRefName(release.app, release.variant)
+	result := Published{Name: release.name(), State: IsPublished}
+	artifact, err := newRecord(release.app, release.variant, release.images).artifact()
+	if err != nil {
+		return result, err
+	}
+	if result.Tag, err = p.Registry.Tag(refName); err != nil {
+		return result, err
+	}
+	if p.DryRun {
+		result.State = WouldBe
+		result.Digest, err = p.Registry.ArtifactDigest(refName, artifact)
+		return result, err
+	}
+	if result.Digest, err = p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
+		return result, err
+	}
+	if p.Signing != nil {
+		if _, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, result.Digest); err != nil {
+			return result, err
+		}
+	}
+	for _, image := range release.images {
+		if err := p.Registry.SetTag(ctx, image.target.RefName, image.subject); err != nil {
+			return result, err
+		}
+	}
+	return result, p.Registry.SetTag(ctx, refName, result.Digest)
+}
+
+// bases are the images that an image was built on, by digest, as its labels say.
+func (p *Publisher) bases(i *publication) []resource {
+	var bases []resource
+	for _, manifest := range i.manifests {
+		digest := manifest.Annotations[ociPrefix+"base.digest"]
+		if algorithm, hex, found := strings.Cut(digest, ":"); found {
+			bases = append(bases, resource{Name: "base " + manifest.Annotations[ociPrefix+"base.name"], Digest: map[string]string{algorithm: hex}})
+		}
+	}
+	return bases
+}

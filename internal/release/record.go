@@ -1,0 +1,168 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+)
+
+// RecordType is the artifactType of a release record.
+const RecordType = "application/vnd.sh.libre.release.v1+json"
+
+// recordSchema is the version of Record's JSON.
+const recordSchema = 1
+
+// Record is one release of an app and variant: what an operator pins and reads.
+// It is published at app-variant:appver-pkgver, signed like an image and tagged
+// last of all, which makes a release of several images atomic.
+type Record struct {
+	Schema         int                         `json:"schema"`
+	App            string                      `json:"app"`
+	Variant        string                      `json:"variant"`
+	Version        string                      `json:"version"` // upstream's
+	PackageVersion int                         `json:"packageVersion"`
+	Description    string                      `json:"description,omitempty"`
+	Homepage       string                      `json:"homepage,omitempty"`
+	License        string                      `json:"license,omitempty"` // SPDX expression
+	Source         string                      `json:"source,omitempty"`
+	Revision       string                      `json:"revision,omitempty"`
+	Components     map[string]*RecordComponent `json:"components"`
+	Needs          map[string]json.RawMessage  `json:"needs,omitempty"`
+	Migration      *catalog.Migration          `json:"migration,omitempty"`
+}
+
+// RecordComponent is one image of a release.
+type RecordComponent struct {
+	Reference string                     `json:"reference"` // name:tag, in the registry and namespace of the record
+	Digest    string                     `json:"digest"`    // of the index
+	Systems   map[string]string          `json:"systems"`   // OCI platform → digest of its manifest
+	Key       string                     `json:"key"`       // image key
+	Ports     map[string]int             `json:"ports,omitempty"`
+	Health    string                     `json:"health,omitempty"`
+	Volumes   []string                   `json:"volumes,omitempty"`
+	Services  map[string]catalog.Service `json:"services,omitempty"`
+	License   string                     `json:"license,omitempty"`
+}
+
+// recordRefName is the record's name and tag: app-variant:appver-pkgver.
+func recordRefName(app catalog.App, variant string) string {
+	return app.Name + "-" + variant + ":" + catalog.Tag(app.Version, app.PackageVersion)
+}
+
+// newRecord describes the images of an app's variant.
+func newRecord(app catalog.App, variant string, images []*publication) *Record {
+	record := &Record{
+		Schema: recordSchema, App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
+		Description: app.Meta.Description, Homepage: app.Meta.Homepage, License: app.Meta.License,
+		Components: map[string]*RecordComponent{}, Needs: app.Needs, Migration: app.Migration,
+	}
+	if app.Source != nil {
+		record.Source, record.Revision = app.Source.Page, app.Source.Revision
+	}
+	for _, image := range images {
+		component := app.Components[image.target.Component]
+		entry := &RecordComponent{
+			Reference: image.target.RefName, Digest: image.index.Digest.String(), Key: image.target.Key(),
+			Systems: map[string]string{}, Ports: component.Ports, Health: component.Health, Volumes: component.Volumes,
+			Services: component.Services, License: component.License,
+		}
+		for _, manifest := range image.manifests {
+			entry.Systems[manifest.Platform.String()] = manifest.Digest.String()
+		}
+		record.Components[image.target.Component] = entry
+	}
+	return record
+}
+
+// encode is the record's JSON; Go sorts the keys of maps.
+func (r *Record) encode() ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(r)
+	return text.Bytes(), err
+}
+
+// sameKeys tells whether a published record is of the images that are wanted.
+func (r *Record) sameKeys(targets []*Target) bool {
+	if len(r.Components) != len(targets) {
+		return false
+	}
+	for _, target := range targets {
+		component := r.Components[target.Component]
+		if component == nil || component.Key != target.Key() {
+			return false
+		}
+	}
+	return true
+}
+
+// artifact is the record as it is pushed.
+func (r *Record) artifact() (registry.Artifact, error) {
+	content, err := r.encode()
+	return registry.Artifact{Type: RecordType, Content: content, Annotations: map[string]string{
+		ociPrefix + "title":             r.App + "-" + r.Variant,
+		ociPrefix + "version":           catalog.Tag(r.Version, r.PackageVersion),
+		librePrefix + "app":             r.App,
+		librePrefix + "variant":         r.Variant,
+		librePrefix + "app-version":     r.Version,
+		librePrefix + "package-version": fmt.Sprint(r.PackageVersion),
+	}}, err
+}
+
+// readRecord fetches a record: two requests. Nothing is verified.
+func readRecord(ctx context.Context, client *registry.Client, reference name.Reference) (*Record, name.Digest, error) {
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return nil, name.Digest{}, err
+	}
+	digest := reference.Context().Digest(got.Digest.String())
+	var manifest struct {
+		ArtifactType string          `json:"artifactType"`
+		Layers       []v1.Descriptor `json:"layers"`
+	}
+	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
+	}
+	if manifest.ArtifactType != RecordType || len(manifest.Layers) != 1 {
+		return nil, digest, fmt.Errorf("reading %s: it is no release record", reference)
+	}
+	content, err := client.Blob(ctx, digest, manifest.Layers[0].Digest)
+	if err != nil {
+		return nil, digest, err
+	}
+	var record Record
+	if err := json.Unmarshal(content, &record); err != nil {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
+	}
+	if record.Schema != recordSchema {
+		return nil, digest, fmt.Errorf("reading %s: it has schema %d, this libre reads %d: update libre", reference, record.Schema, recordSchema)
+	}
+	return &record, digest, nil
+}
+
+// components are the names of a record's images, in order.
+func (r *Record) components() []string { return slices.Sorted(maps.Keys(r.Components)) }
+
+// RecordNames are the names and tags of the records of selected releases.
+func RecordNames(patterns []catalog.Pattern, apps map[string]catalog.App) []string {
+	seen := map[string]bool{}
+	for _, id := range catalog.IDs(apps) {
+		for _, pattern := range patterns {
+			if pattern.Match(id) {
+				seen[recordRefName(apps[id.App], id.Variant)] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}

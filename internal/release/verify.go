@@ -1,0 +1,157 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Verified is what was checked of one image or release record.
+type Verified struct {
+	Reference string // as it was asked for, or tagged
+	Digest    name.Digest
+	Kind      string // image or release
+	Checks    []string
+	Command   string // with which cosign checks the signature
+	Err       error
+}
+
+// attestationTypes are what every image of ours carries.
+var attestationTypes = []struct{ name, predicate string }{
+	{"sbom cyclonedx", CycloneDXType},
+	{"sbom spdx", SPDXType},
+	{"provenance", ProvenanceType},
+}
+
+// verifyImage checks signature, SBOMs and provenance of a digest.
+func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
+	if _, err := signing.Client.Verify(ctx, subject, signing.Policy); err != nil {
+		return nil, err
+	}
+	checks := []string{"signature"}
+	for _, attestation := range attestationTypes {
+		if _, err := signing.Client.VerifyAttestations(ctx, subject, attestation.predicate, signing.Policy); err != nil {
+			return checks, fmt.Errorf("%s: %w", attestation.name, err)
+		}
+		checks = append(checks, attestation.name)
+	}
+	return checks, nil
+}
+
+// VerifyReference checks what a reference names: an image, or a release record
+// and all its images and their tags.
+func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verified {
+	record, digest, err := readRecord(ctx, client, reference)
+	if err == nil {
+		return verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
+	}
+	head, err := client.Head(ctx, reference)
+	if err != nil {
+		return []Verified{{Reference: reference.String(), Err: err}}
+	}
+	return []Verified{verifyOne(ctx, signing, reference.String(), reference.Context().Digest(head.Digest.String()), keyFile)}
+}
+
+func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
+	v := Verified{Reference: reference, Digest: digest, Kind: "image"}
+	v.Checks, v.Err = verifyImage(ctx, signing, digest)
+	v.Command = signing.Policy.CosignCommand(digest, sign.SignatureType, keyFile)
+	return v
+}
+
+// verifyRecord checks a record, then each image that it names, whose tag must
+// point to the digest in it.
+func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verified {
+	release := Verified{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
+	_, release.Err = signing.Client.Verify(ctx, digest, signing.Policy)
+	release.Command = signing.Policy.CosignCommand(digest, sign.SignatureType, keyFile)
+	all := []Verified{release}
+	if release.Err != nil {
+		return all // what it names is anybody's word
+	}
+	for _, component := range record.components() {
+		entry := record.Components[component]
+		tag, err := client.Sibling(reference, entry.Reference)
+		if err != nil {
+			all = append(all, Verified{Reference: entry.Reference, Err: err})
+			continue
+		}
+		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), keyFile)
+		if image.Err == nil {
+			head, err := client.Head(ctx, tag)
+			switch {
+			case err != nil:
+				image.Err = err
+			case head.Digest.String() != entry.Digest:
+				image.Err = fmt.Errorf("the tag points to %s, the release record names %s", head.Digest, entry.Digest)
+			default:
+				image.Checks = append(image.Checks, "tag")
+			}
+		}
+		all = append(all, image)
+	}
+	return all
+}
+
+// ShowRecord reads a record, and verifies it before anything of it is believed.
+func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*Record, error) {
+	record, digest, err := readRecord(ctx, client, reference)
+	if err != nil {
+		return nil, err
+	}
+	_, err = signing.Client.Verify(ctx, digest, signing.Policy)
+	return record, err
+}
+
+// Status is what is published of one release.
+type Status struct {
+	Name   string // app/variant
+	Tag    string // that the catalogue has now
+	State  string // published, not published, or other content
+	Digest name.Digest
+	Reason string
+}
+
+// Status looks at the record of each selected release. deep verifies every
+// attachment of every image too.
+func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) ([]Status, error) {
+	releases, evaluation, err := p.releases(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	var all []Status
+	for app, err := range evaluation.Failures {
+		all = append(all, Status{Name: app, State: "broken", Reason: err.Error()})
+	}
+	for _, release := range releases {
+		refName := recordRefName(release.app, release.variant)
+		status := Status{Name: release.name(), Tag: refName, State: "published"}
+		published, err := p.published(ctx, release)
+		var credentials *registry.CredentialError
+		switch {
+		case errors.As(err, &credentials):
+			return all, err
+		case err != nil:
+			status.State, status.Reason = "other content", err.Error()
+		case published == nil:
+			status.State, status.Reason = "not published", "no record, or a tag that it names is missing"
+		default:
+			status.Digest = published[0].Digest
+			if deep && p.Signing != nil {
+				for _, verified := range VerifyReference(ctx, p.Registry, p.Signing, published[0].Tag, "") {
+					if verified.Err != nil {
+						status.State, status.Reason = "not valid", verified.Reference+": "+verified.Err.Error()
+					}
+				}
+			}
+		}
+		all = append(all, status)
+	}
+	return all, nil
+}
