@@ -174,7 +174,11 @@ var phases = map[release.Step]ui.Phase{
 }
 
 func (w *buildWatcher) Evaluated(images int) {
-	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: fmt.Sprintf("%d images", images)})
+	message := fmt.Sprintf("%d images", images)
+	if images == 1 {
+		message = "1 image"
+	}
+	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: message})
 }
 
 func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {

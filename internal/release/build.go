@@ -219,7 +219,7 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 						return
 					}
 				}
-				result.State, result.Err = Failed, failureOf(err)
+				result.State, result.Err = Failed, failureOf(err, target)
 			}
 			r.finish(result)
 		})
@@ -310,7 +310,7 @@ func (r *run) require(realisable *catalog.Realisable) (string, error) {
 }
 
 // failureOf puts an error of any step into the form that the table shows.
-func failureOf(err error) *Failure {
+func failureOf(err error, target *Target) *Failure {
 	var failure *Failure
 	if errors.As(err, &failure) {
 		return failure
@@ -322,6 +322,9 @@ func failureOf(err error) *Failure {
 	var engine *containerfile.Error
 	if errors.As(err, &engine) {
 		return &Failure{Step: string(StepContainerfile), Err: err, Tail: engine.Tail, Log: engine.Log}
+	}
+	if target.Specs[0].Kind == "containerfile" {
+		return &Failure{Step: string(StepContainerfile), Err: err}
 	}
 	return &Failure{Step: string(StepLayers), Err: err}
 }
