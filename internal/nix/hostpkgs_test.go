@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -278,5 +279,55 @@ func TestDebugToolsOfAnotherSystem(t *testing.T) {
 		if skipped := image.Skip != nil; skipped != (image.Variant == "debug") {
 			t.Errorf("%s: skip %v", image.ID(), image.Skip)
 		}
+	}
+}
+
+// A commit of a git repository, by its hash; the branch it was on may be gone.
+func TestGitSource(t *testing.T) {
+	n := requireNix(t)
+	repository := t.TempDir()
+	git := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", repository, "-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "--quiet", "--initial-branch=main")
+	git("commit", "--quiet", "--allow-empty", "-m", "first")
+	git("checkout", "--quiet", "-b", "release")
+	if err := os.WriteFile(filepath.Join(repository, "README"), []byte("from git\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	git("add", "README")
+	git("commit", "--quiet", "-m", "second")
+	revision := git("rev-parse", "HEAD")
+	git("checkout", "--quiet", "main")
+
+	tree := filepath.Join(t.TempDir(), "source")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tree, "README"), []byte("from git\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	source, err := n.AddSource(context.Background(), tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, failures := hostImages(t, fmt.Sprintf(`-- apps/one/default.nix --
+{ mkApp, pkgs, substituteSource, ... }:
+substituteSource (mkApp {
+  name = "one"; version = "1"; packageVersion = 1;
+  source = { git = "file://%s"; rev = "%s"; hash = "%s"; };
+  components.web.package = { source, ... }: pkgs.runCommand "web" { inherit source; } "cp -r $source $out";
+}) { README = { git = "a repository"; }; }
+`, repository, revision, source.NarHash))
+	noFailures(t, failures)
+	content, err := os.ReadFile(filepath.Join(images[0].Rootfs.Out, "app/README"))
+	if string(content) != "from a repository\n" {
+		t.Errorf("README %q, %v", content, err)
 	}
 }
