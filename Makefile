@@ -16,7 +16,7 @@ DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse --short HEAD:n
 all: build
 
 build:
-	CGO_ENABLED=0 go build -trimpath -o bin/libre ./cmd/libre
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
 # Installs the packages of missing commands: $(call install,TOOLS)
 define install
@@ -67,7 +67,7 @@ test: test-tools build
 
 # Ratios against a yardstick in the same run; nothing here fails for being slow.
 bench: test-tools build
-	LIBRE_TEST_ALL=1 go test -run '^$$' -bench . -benchtime 1x ./...
+	LIBRE_TEST_ALL=1 go test -p 1 -run '^$$' -bench . -benchtime 1x ./...
 
 fmt:
 	gofmt -w cmd internal nix

@@ -1,4 +1,4 @@
-# The libre program itself, by the package set's buildGoModule.
+# libre and its helper libre-files, by the package set's buildGoModule.
 { pkgs }:
 pkgs.buildGoModule {
   pname = "libre";
@@ -12,7 +12,7 @@ pkgs.buildGoModule {
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
   vendorHash = "sha256-DeQMivftizS7za88YJZifGwN5V0qmWwcA/IiN5hjVuo=";
-  subPackages = [ "cmd/libre" ];
+  subPackages = [ "cmd/libre" "cmd/libre-files" ];
   env.CGO_ENABLED = "0";
   doCheck = false;
   meta = { description = "Container images of a catalogue of web applications"; mainProgram = "libre"; };

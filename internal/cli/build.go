@@ -72,7 +72,7 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = a.evaluated(p)(nil, nil)
+	defer a.warnUntracked(p)()
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	builder := p.builder(catalogue, o)

@@ -59,16 +59,19 @@ func (a *app) metadata(cmd *cobra.Command, args []string) (*nix.Evaluation, erro
 	if err != nil {
 		return nil, err
 	}
-	return a.evaluated(p)(catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: patterns}))
+	defer a.warnUntracked(p)()
+	return catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: patterns})
 }
 
-// evaluated passes an evaluation on, and notes what Nix does not see.
-func (a *app) evaluated(p *place) func(*nix.Evaluation, error) (*nix.Evaluation, error) {
-	return func(evaluation *nix.Evaluation, err error) (*nix.Evaluation, error) {
-		for _, name := range nix.UntrackedApps(p.dir) {
+// warnUntracked looks, while nix evaluates, for apps that nix does not see; the
+// function that it returns says which.
+func (a *app) warnUntracked(p *place) func() {
+	found := make(chan []string, 1)
+	go func() { found <- nix.UntrackedApps(p.dir) }()
+	return func() {
+		for _, name := range <-found {
 			a.Warnf("git does not track apps/%s, so it is left out, type: git add apps/%s", name, name)
 		}
-		return evaluation, err
 	}
 }
 

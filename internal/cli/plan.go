@@ -28,8 +28,9 @@ On a terminal a table; otherwise tab-separated: image, action, reason, key.`,
 			if err != nil {
 				return err
 			}
+			defer a.warnUntracked(p)()
 			plans, evaluation, err := p.builder(catalogue, o).Plan(cmd.Context(), request)
-			if _, err = a.evaluated(p)(evaluation, err); err != nil {
+			if err != nil {
 				return err
 			}
 			if o.json {

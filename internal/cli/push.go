@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -93,12 +93,10 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 	if publisher.Signing == nil {
 		a.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
 	}
-	if !o.dryRun {
-		// Before the first build: a build may take an hour.
-		if err := publisher.Registry.CheckPush("libre-push-check:latest"); err != nil {
-			return err
-		}
+	if publisher.Files, err = sbom.NewScanner(); err != nil {
+		return err
 	}
+	defer publisher.Files.Close()
 	publisher.Circumstances = p.circumstances(ctx)
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
@@ -165,7 +163,11 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 		return nil, err
 	}
 	if secret {
-		if signing.Signer, err = config.Signer(ctx, sign.Prompts{Password: askPassword(), Browser: askPassword() != nil}); err != nil {
+		var prompts sign.Prompts
+		if ask := askPassword(); ask != nil {
+			prompts = sign.Prompts{Password: ask, Browser: os.Stderr}
+		}
+		if signing.Signer, err = config.Signer(ctx, prompts); err != nil {
 			return nil, err
 		}
 		signing.Policy = signing.Signer.Policy()
@@ -211,7 +213,7 @@ func withoutCredentials(remote string) string {
 		}
 		return ""
 	}
-	parsed.User = nil
+	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
 	return parsed.String()
 }
 
@@ -280,12 +282,12 @@ func publishStyle(column int, cell string) ui.Style {
 // reportUnpublished prints the table of failures.
 func (a *app) reportUnpublished(results []release.Published) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
-	var first error
+	var refused error
 	for _, r := range results {
 		if r.Err != nil {
 			table.Rows = append(table.Rows, []string{r.Name, r.Err.Step, r.Err.Error(), r.Err.Log})
-			if first == nil {
-				first = r.Err
+			if refused == nil && exitCode(r.Err) == exitCredentials {
+				refused = r.Err
 			}
 		}
 	}
@@ -293,9 +295,8 @@ func (a *app) reportUnpublished(results []release.Published) error {
 		return nil
 	}
 	a.NoteTable(table)
-	var refusal *registry.CredentialError
-	if errors.As(first, &refusal) {
-		return refusal
+	if refused != nil {
+		return refused
 	}
-	return fmt.Errorf("%w", someFailed{len(table.Rows), len(results)})
+	return someFailed{len(table.Rows), len(results)}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -37,6 +38,10 @@ documents are attached to the image by push.`,
 			}
 			o.jobs = runtime.NumCPU()
 			builder := p.builder(catalogue, o)
+			if builder.Files, err = sbom.NewScanner(); err != nil {
+				return err
+			}
+			defer builder.Files.Close()
 			progress := a.Progress()
 			builder.Watcher = &buildWatcher{app: a, progress: progress}
 			document, err := release.SBOM(cmd.Context(), builder, request, version)

@@ -22,11 +22,12 @@ import (
 // the config files of docker and podman and their helpers. A registry on the
 // loopback address is spoken to by HTTP, any other by HTTPS.
 type Client struct {
-	prefix  string
-	names   []name.Option
-	options []remote.Option
-	puller  *remote.Puller
-	pusher  *remote.Pusher
+	prefix    string
+	names     []name.Option
+	transport http.RoundTripper
+	options   []remote.Option
+	puller    *remote.Puller
+	pusher    *remote.Pusher
 }
 
 // ErrNotFound says that a registry has no such manifest.
@@ -42,19 +43,18 @@ func (e *CredentialError) Unwrap() error { return e.Err }
 // NewClient checks the prefix; it asks nothing yet. insecure allows HTTP and
 // unknown certificates elsewhere than on the loopback address.
 func NewClient(prefix string, insecure bool) (*Client, error) {
-	c := &Client{prefix: strings.TrimSuffix(prefix, "/")}
-	base := http.DefaultTransport
+	c := &Client{prefix: strings.TrimSuffix(prefix, "/"), transport: newTransport(insecure)}
 	if insecure {
 		c.names = append(c.names, name.Insecure)
-		base = insecureTransport()
 	}
 	if _, err := name.NewRepository(c.prefix+"/x", append(c.names, name.StrictValidation)...); err != nil {
 		return nil, fmt.Errorf("registry %q, expected REGISTRY[/NAMESPACE]: %w", prefix, err)
 	}
 	c.options = []remote.Option{
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithTransport(&patient{inner: base}),
+		remote.WithTransport(c.transport),
 		remote.WithRetryStatusCodes(retriedCodes...),
+		remote.WithRetryPredicate(temporary),
 		remote.WithRetryBackoff(backoff),
 		remote.WithUserAgent("libre"),
 	}
@@ -95,8 +95,10 @@ func (c *Client) CheckPush(refName string) error {
 	if err != nil {
 		return err
 	}
-	if err := remote.CheckPushPermission(tag, authn.DefaultKeychain, &patient{inner: http.DefaultTransport}); err != nil {
-		return explain("asking "+tag.RegistryStr()+" for leave to push", err)
+	retried := transport.NewRetry(c.transport, transport.WithRetryStatusCodes(retriedCodes...),
+		transport.WithRetryPredicate(temporary), transport.WithRetryBackoff(backoff))
+	if err := remote.CheckPushPermission(tag, authn.DefaultKeychain, retried); err != nil {
+		return Explain("asking "+tag.RegistryStr()+" for leave to push", err)
 	}
 	return nil
 }
@@ -105,7 +107,7 @@ func (c *Client) CheckPush(refName string) error {
 func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	descriptor, err := c.puller.Head(ctx, reference)
 	if err != nil {
-		return nil, explain("looking at "+reference.String(), err)
+		return nil, Explain("looking at "+reference.String(), err)
 	}
 	return descriptor, nil
 }
@@ -114,7 +116,7 @@ func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descri
 func (c *Client) Get(ctx context.Context, reference name.Reference) (*remote.Descriptor, error) {
 	got, err := c.puller.Get(ctx, reference)
 	if err != nil {
-		return nil, explain("reading "+reference.String(), err)
+		return nil, Explain("reading "+reference.String(), err)
 	}
 	return got, nil
 }
@@ -123,18 +125,19 @@ func (c *Client) Get(ctx context.Context, reference name.Reference) (*remote.Des
 func (c *Client) Blob(ctx context.Context, reference name.Reference, digest v1.Hash) ([]byte, error) {
 	layer, err := c.puller.Layer(ctx, reference.Context().Digest(digest.String()))
 	if err != nil {
-		return nil, explain("reading "+digest.String(), err)
+		return nil, Explain("reading "+digest.String(), err)
 	}
 	content, err := layer.Compressed()
 	if err != nil {
-		return nil, explain("reading "+digest.String(), err)
+		return nil, Explain("reading "+digest.String(), err)
 	}
 	defer content.Close()
 	return readSmall(content, digest)
 }
 
 // PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
-// then manifests by digest, the index last. No tag is written.
+// then manifests by digest, the index last, and looks whether it is there. No tag
+// is written.
 func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, refName string) (name.Digest, error) {
 	tag, err := c.Tag(refName)
 	if err != nil {
@@ -154,25 +157,49 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 		return subject, fmt.Errorf("reading %s: %w", layoutDir, err)
 	}
 	if err := c.pusher.Push(ctx, subject, image); err != nil {
-		return subject, explain("pushing "+subject.String(), err)
+		return subject, Explain("pushing "+subject.String(), err)
 	}
-	return subject, nil
+	return subject, c.shows(ctx, "pushing", subject, index)
 }
 
-// SetTag moves a tag to a manifest that the registry has.
-func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest) error {
+// ErrTaken says that a tag points to something else already.
+var ErrTaken = errors.New("the tag is taken")
+
+// SetTag points a tag to a manifest that the registry has, and looks whether it
+// does. A tag that points elsewhere is moved where replace says so, else it is
+// ErrTaken.
+func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest, replace bool) error {
 	tag, err := c.Tag(refName)
 	if err != nil {
 		return err
+	}
+	head, err := c.Head(ctx, tag)
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return err
+	case head.Digest.String() == digest.DigestStr():
+		return nil
+	case !replace:
+		return fmt.Errorf("tagging %s: %w: it is %s", tag, ErrTaken, head.Digest)
 	}
 	got, err := c.Get(ctx, digest)
 	if err != nil {
 		return err
 	}
-	if err := c.pusher.Push(ctx, tag, got); err != nil {
-		return explain("tagging "+tag.String(), err)
+	if err := c.pusher.Put(ctx, tag, got); err != nil {
+		return Explain("tagging "+tag.String(), err)
 	}
-	return nil
+	return c.shows(ctx, "tagging", tag, got.Digest)
+}
+
+// shows checks that a registry has what it took.
+func (c *Client) shows(ctx context.Context, doing string, reference name.Reference, want v1.Hash) error {
+	head, err := c.Head(ctx, reference)
+	if errors.Is(err, ErrNotFound) || err == nil && head.Digest != want {
+		return fmt.Errorf("%s %s: the registry took it and does not show it", doing, reference)
+	}
+	return err
 }
 
 // Artifact is a small OCI artifact of one JSON document.
@@ -222,17 +249,17 @@ func (c *Client) PushArtifact(ctx context.Context, refName string, artifact Arti
 	}
 	for _, blob := range blobs {
 		if err := c.pusher.Upload(ctx, subject.Context(), blob); err != nil {
-			return subject, explain("pushing "+subject.String(), err)
+			return subject, Explain("pushing "+subject.String(), err)
 		}
 	}
 	if err := c.pusher.Push(ctx, subject, manifest); err != nil {
-		return subject, explain("pushing "+subject.String(), err)
+		return subject, Explain("pushing "+subject.String(), err)
 	}
 	return subject, nil
 }
 
-// explain says what was being done, and tells refusals and absence from the rest.
-func explain(doing string, err error) error {
+// Explain says what was being done, and tells refusals and absence from the rest.
+func Explain(doing string, err error) error {
 	var failure *transport.Error
 	if errors.As(err, &failure) {
 		switch failure.StatusCode {

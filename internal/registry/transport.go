@@ -2,16 +2,22 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -23,7 +29,38 @@ var (
 	backoff = remote.Backoff{Duration: 200 * time.Millisecond, Factor: 3, Jitter: 0.3, Steps: 5}
 )
 
+// longestAnswer is how long a registry may think. Some move a whole blob to
+// another place before they say that they have it.
+const longestAnswer = 5 * time.Minute
+
+// newTransport is HTTP as all requests go; insecure takes any certificate.
+func newTransport(insecure bool) http.RoundTripper {
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.ResponseHeaderTimeout = longestAnswer
+	if insecure {
+		base.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // --insecure was asked for
+	}
+	return &patient{inner: base}
+}
+
+// temporary says whether what failed may succeed a little later. What a registry
+// says in the answer does not matter: some call an error of their own unknown,
+// others the client's mistake.
+func temporary(err error) bool {
+	var failure *transport.Error
+	if errors.As(err, &failure) {
+		return slices.Contains(retriedCodes, failure.StatusCode)
+	}
+	var network net.Error
+	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
+		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+			errors.As(err, &network) && network.Timeout())
+}
+
 // patient waits as long as a registry asks for with Retry-After, and tries again.
+// It reads the beginning of an answer, which is all of a manifest: who tries again
+// after a connection broke does so while the answer is being awaited, not read.
 type patient struct{ inner http.RoundTripper }
 
 const (
@@ -34,9 +71,14 @@ const (
 func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 	for wait := 0; ; wait++ {
 		response, err := p.inner.RoundTrip(request)
-		if err != nil || wait == mostWaits ||
-			response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusTooEarly {
-			return response, err
+		if err == nil && request.Method == http.MethodGet {
+			err = readAhead(response)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if wait == mostWaits || response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusTooEarly {
+			return response, nil
 		}
 		if request.Body != nil && request.Body != http.NoBody {
 			if request.GetBody == nil {
@@ -69,19 +111,29 @@ func retryAfter(header string, wait int) time.Duration {
 	return max(0, min(asked, longestWait))
 }
 
-func insecureTransport() http.RoundTripper {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // --insecure was asked for
-	return transport
+// readAhead reads the beginning of an answer's body into memory.
+func readAhead(response *http.Response) error {
+	body := response.Body
+	read, err := io.ReadAll(io.LimitReader(body, mostSmall))
+	if err != nil {
+		body.Close()
+		return err
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(read), body), body}
+	return nil
 }
 
+// mostSmall is the size of the largest document that is held in memory.
 const mostSmall = 4 << 20
 
 // readSmall reads a document and checks its digest.
 func readSmall(content io.Reader, digest v1.Hash) ([]byte, error) {
 	read, err := io.ReadAll(io.LimitReader(content, mostSmall+1))
 	if err != nil {
-		return nil, explain("reading "+digest.String(), err)
+		return nil, Explain("reading "+digest.String(), err)
 	}
 	if len(read) > mostSmall {
 		return nil, fmt.Errorf("reading %s: more than %d bytes", digest, mostSmall)

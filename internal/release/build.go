@@ -16,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/sbom"
 )
 
 // Step names what is being done for an image.
@@ -46,9 +47,10 @@ type Builder struct {
 	Engine    string // for Containerfiles: buildah, podman or docker; "" finds one
 	Output    string // directory of the OCI layout
 	CacheDir  string
-	LogDir    string // whole outputs of failed builds
-	Jobs      int    // images assembled, and Containerfiles built, at once
-	FailFast  bool   // stop at the first failure
+	LogDir    string        // whole outputs of failed builds
+	Jobs      int           // images assembled, and Containerfiles built, at once
+	FailFast  bool          // stop at the first failure
+	Files     *sbom.Scanner // for SBOMs
 	Watcher   Watcher
 }
 

@@ -39,7 +39,7 @@ func (b *Builder) SBOM(ctx context.Context, target *Target, index, manifest v1.D
 		Name: target.ID.Name(), Version: catalog.Tag(spec.Version, spec.PackageVersion),
 		Index: index.Digest, Manifest: manifest.Digest, Platform: *manifest.Platform, Created: created(spec),
 	}
-	document, err := sbom.FromLayout(ctx, b.Output, subject)
+	document, err := b.Files.FromLayout(ctx, b.Output, subject)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -93,8 +94,8 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 		return nil, err
 	}
 	var results []Published
-	for app, err := range evaluation.Failures {
-		results = append(results, Published{Name: app, State: NotPublished, Err: &Failure{Step: string(StepEvaluate), Err: err}})
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		results = append(results, Published{Name: app, State: NotPublished, Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}})
 	}
 	var missing []*variantRelease
 	var wanted []*Target
@@ -116,6 +117,12 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	}
 	if len(missing) == 0 {
 		return results, nil
+	}
+	if !p.DryRun && len(wanted) > 0 {
+		// Before the first build, which may take an hour.
+		if err := p.Registry.CheckPush(wanted[0].RefName); err != nil {
+			return results, err
+		}
 	}
 	built, err := p.buildTargets(ctx, wanted)
 	if err != nil {
@@ -183,9 +190,17 @@ func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*varia
 	return all, evaluation, nil
 }
 
+// errOtherContent says that a tag has other content than the catalogue.
+var errOtherContent = errors.New("published with other content")
+
+func otherContent(refName, app string) error {
+	return fmt.Errorf("%s is %w: raise packageVersion in apps/%s/default.nix", refName, errOtherContent, app)
+}
+
 // published tells whether a release is published as it is wanted: its record
 // verifies and names the same image keys, and each image's tag points to the
-// record's digest. It is an error if the record has other content.
+// record's digest. It is errOtherContent if the record is another one, or is not
+// ours, unless that is to be replaced.
 func (p *Publisher) published(ctx context.Context, release *variantRelease) ([]Published, error) {
 	refName := recordRefName(release.app, release.variant)
 	tag, err := p.Registry.Tag(refName)
@@ -200,15 +215,22 @@ func (p *Publisher) published(ctx context.Context, release *variantRelease) ([]P
 		return nil, err
 	}
 	if p.Signing != nil {
-		if _, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy); err != nil {
-			return nil, fmt.Errorf("%s is not signed by this catalogue's key: %w", tag, err)
+		_, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy)
+		switch {
+		case err == nil:
+		case !isUnsigned(err):
+			return nil, explained(err)
+		case p.Force:
+			return nil, nil
+		default:
+			return nil, fmt.Errorf("%s is %w, which this catalogue's key did not sign: %w", refName, errOtherContent, err)
 		}
 	}
 	if !record.sameKeys(release.targets()) {
 		if p.Force {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("%s is published with other content: raise packageVersion in apps/%s/default.nix", refName, release.app.Name)
+		return nil, otherContent(refName, release.app.Name)
 	}
 	results := []Published{{Name: release.name(), State: WasThere, Digest: digest, Tag: tag}}
 	for _, image := range release.images {
@@ -229,12 +251,31 @@ func (p *Publisher) published(ctx context.Context, release *variantRelease) ([]P
 	return results, nil
 }
 
-// imageSteps are what is done for an image, in this order. Each asks the registry
-// what is there, so that doing it again does nothing.
-var imageSteps = []struct {
+// isUnsigned tells what is not signed, or not by us, from what is not known.
+func isUnsigned(err error) bool {
+	var invalid *sign.InvalidError
+	return errors.Is(err, sign.ErrNotAttached) || errors.As(err, &invalid)
+}
+
+// explained says what a registry answered to package sign as what it answers to
+// us is said.
+func explained(err error) error {
+	var answer *sign.RegistryError
+	if errors.As(err, &answer) {
+		return registry.Explain(answer.Op, answer.Err)
+	}
+	return err
+}
+
+// imageStep is one step of publishing an image.
+type imageStep struct {
 	name string
 	do   func(*publication, context.Context, *Publisher) error
-}{
+}
+
+// imageSteps are what is done for an image, in this order. Each asks the registry
+// what is there, so that doing it again does nothing.
+var imageSteps = []imageStep{
 	{"find", (*publication).find},
 	{"check tag", (*publication).checkTag},
 	{"push", (*publication).push},
@@ -242,6 +283,13 @@ var imageSteps = []struct {
 	{"provenance", (*publication).attachProvenance},
 	{"sign", (*publication).sign},
 	{"verify", (*publication).verify},
+}
+
+// siblingSteps are what is done for an image that is not selected: its release
+// waits for it.
+var siblingSteps = []imageStep{
+	{"find", (*publication).find},
+	{"look", (*publication).look},
 }
 
 // release publishes the images of a release, and tags when all are there.
@@ -254,7 +302,7 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease) []Publ
 		result.Digest = image.subject
 		switch {
 		case err == nil:
-		case errors.Is(err, errNotBuilt):
+		case errors.Is(err, errNotThere):
 			whole = image.target.ID.String() + " is not published yet"
 			continue
 		default:
@@ -286,20 +334,40 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease) []Publ
 	return append(results, record)
 }
 
-// errNotBuilt says that an image was not selected and is not there either.
-var errNotBuilt = errors.New("not built")
+// errNotThere says that an image was not selected and is not there either.
+var errNotThere = errors.New("not there")
 
 func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
 	if i.failure != nil {
 		return i.failure
 	}
-	for _, step := range imageSteps {
-		if err := step.do(i, ctx, p); err != nil {
-			return &Failure{Step: step.name, Err: err}
-		}
+	steps := imageSteps
+	if !i.selected {
+		steps = siblingSteps
+	}
+	for _, step := range steps {
 		p.Watcher.Progress(i.target.ID, StepPublish, 0, 0, step.name)
+		if err := step.do(i, ctx, p); err != nil {
+			return &Failure{Step: step.name, Err: explained(err)}
+		}
 	}
 	return nil
+}
+
+// look finds out whether an image is in the registry, with all that belongs to it.
+func (i *publication) look(ctx context.Context, p *Publisher) error {
+	_, err := p.Registry.Head(ctx, i.subject)
+	if err == nil && p.Signing != nil {
+		for _, subject := range i.subjects() {
+			if _, err = verifyImage(ctx, p.Signing, subject); err != nil {
+				break
+			}
+		}
+	}
+	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, sign.ErrNotAttached) {
+		return errNotThere
+	}
+	return err
 }
 
 // find reads the image from the layout that build wrote.
@@ -313,7 +381,7 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 		return err
 	}
 	if !found || !entry.Complete || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
-		return errNotBuilt
+		return errNotThere
 	}
 	i.index = entry.Descriptor
 	if i.manifests, err = layout.Manifests(entry.Descriptor); err != nil {
@@ -345,7 +413,7 @@ func (i *publication) checkTag(ctx context.Context, p *Publisher) error {
 		p.Watcher.Warn(i.target.ID, fmt.Sprintf("replacing %s, which was %s", tag, head.Digest))
 		return nil
 	}
-	return fmt.Errorf("%s is published with other content: raise packageVersion in apps/%s/default.nix", i.target.RefName, i.target.App)
+	return otherContent(i.target.RefName, i.target.App)
 }
 
 func (i *publication) push(ctx context.Context, p *Publisher) error {
@@ -424,7 +492,8 @@ func (i *publication) verify(ctx context.Context, p *Publisher) error {
 }
 
 // publishRecord pushes, signs and verifies the release record, tags the images,
-// and tags the record last of all.
+// and tags the record last of all. A tag that somebody else set meanwhile is
+// looked at again.
 func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) (Published, error) {
 	refName := recordRefName(release.app, release.variant)
 	result := Published{Name: release.name(), State: IsPublished}
@@ -445,15 +514,23 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 	}
 	if p.Signing != nil {
 		if _, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, result.Digest); err != nil {
-			return result, err
+			return result, explained(err)
 		}
 	}
 	for _, image := range release.images {
-		if err := p.Registry.SetTag(ctx, image.target.RefName, image.subject); err != nil {
+		if err := p.setTag(ctx, image.target.RefName, image.subject, release.app.Name); err != nil {
 			return result, err
 		}
 	}
-	return result, p.Registry.SetTag(ctx, refName, result.Digest)
+	return result, p.setTag(ctx, refName, result.Digest, release.app.Name)
+}
+
+func (p *Publisher) setTag(ctx context.Context, refName string, digest name.Digest, app string) error {
+	err := p.Registry.SetTag(ctx, refName, digest, p.Force)
+	if errors.Is(err, registry.ErrTaken) {
+		return otherContent(refName, app)
+	}
+	return err
 }
 
 // bases are the images that an image was built on, by digest, as its labels say.

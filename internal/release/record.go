@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -120,6 +121,9 @@ func (r *Record) artifact() (registry.Artifact, error) {
 	}}, err
 }
 
+// errNoRecord says that a reference names something else.
+var errNoRecord = errors.New("it is no release record")
+
 // readRecord fetches a record: two requests. Nothing is verified.
 func readRecord(ctx context.Context, client *registry.Client, reference name.Reference) (*Record, name.Digest, error) {
 	got, err := client.Get(ctx, reference)
@@ -135,7 +139,7 @@ func readRecord(ctx context.Context, client *registry.Client, reference name.Ref
 		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
 	}
 	if manifest.ArtifactType != RecordType || len(manifest.Layers) != 1 {
-		return nil, digest, fmt.Errorf("reading %s: it is no release record", reference)
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, errNoRecord)
 	}
 	content, err := client.Blob(ctx, digest, manifest.Layers[0].Digest)
 	if err != nil {

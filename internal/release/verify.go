@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -32,12 +34,12 @@ var attestationTypes = []struct{ name, predicate string }{
 // verifyImage checks signature, SBOMs and provenance of a digest.
 func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
 	if _, err := signing.Client.Verify(ctx, subject, signing.Policy); err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
 	checks := []string{"signature"}
 	for _, attestation := range attestationTypes {
 		if _, err := signing.Client.VerifyAttestations(ctx, subject, attestation.predicate, signing.Policy); err != nil {
-			return checks, fmt.Errorf("%s: %w", attestation.name, err)
+			return checks, fmt.Errorf("%s: %w", attestation.name, explained(err))
 		}
 		checks = append(checks, attestation.name)
 	}
@@ -48,14 +50,13 @@ func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]
 // and all its images and their tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verified {
 	record, digest, err := readRecord(ctx, client, reference)
-	if err == nil {
+	switch {
+	case err == nil:
 		return verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
+	case errors.Is(err, errNoRecord):
+		return []Verified{verifyOne(ctx, signing, reference.String(), digest, keyFile)}
 	}
-	head, err := client.Head(ctx, reference)
-	if err != nil {
-		return []Verified{{Reference: reference.String(), Err: err}}
-	}
-	return []Verified{verifyOne(ctx, signing, reference.String(), reference.Context().Digest(head.Digest.String()), keyFile)}
+	return []Verified{{Reference: reference.String(), Err: err}}
 }
 
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
@@ -69,7 +70,8 @@ func verifyOne(ctx context.Context, signing *Signing, reference string, digest n
 // point to the digest in it.
 func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verified {
 	release := Verified{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
-	_, release.Err = signing.Client.Verify(ctx, digest, signing.Policy)
+	_, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	release.Err = explained(err)
 	release.Command = signing.Policy.CosignCommand(digest, sign.SignatureType, keyFile)
 	all := []Verified{release}
 	if release.Err != nil {
@@ -105,15 +107,17 @@ func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, 
 	if err != nil {
 		return nil, err
 	}
-	_, err = signing.Client.Verify(ctx, digest, signing.Policy)
-	return record, err
+	if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
+		return nil, explained(err)
+	}
+	return record, nil
 }
 
 // Status is what is published of one release.
 type Status struct {
 	Name   string // app/variant
 	Tag    string // that the catalogue has now
-	State  string // published, not published, or other content
+	State  string // published, not published, other content, not valid, broken, or unknown
 	Digest name.Digest
 	Reason string
 }
@@ -126,8 +130,8 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 		return nil, err
 	}
 	var all []Status
-	for app, err := range evaluation.Failures {
-		all = append(all, Status{Name: app, State: "broken", Reason: err.Error()})
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		all = append(all, Status{Name: app, State: "broken", Reason: evaluation.Failures[app].Error()})
 	}
 	for _, release := range releases {
 		refName := recordRefName(release.app, release.variant)
@@ -137,8 +141,10 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 		switch {
 		case errors.As(err, &credentials):
 			return all, err
-		case err != nil:
+		case errors.Is(err, errOtherContent):
 			status.State, status.Reason = "other content", err.Error()
+		case err != nil:
+			status.State, status.Reason = "unknown", err.Error()
 		case published == nil:
 			status.State, status.Reason = "not published", "no record, or a tag that it names is missing"
 		default:

@@ -18,8 +18,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Document says what an image for one platform is made of. FromClosure,
-// FromLayout and Merge make documents in which everything is sorted; who adds to
+// Document says what an image for one platform is made of. FromClosure, a Scanner
+// and Merge make documents in which everything is sorted; who adds to
 // one keeps it so.
 type Document struct {
 	Subject Subject
@@ -110,6 +110,19 @@ func (d *Document) id() (uuid.UUID, error) {
 	}
 	image := uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://libre.sh/sbom/"+d.Subject.Manifest.String()))
 	return uuid.NewSHA1(image, text), nil
+}
+
+// NewDocument makes a document, without a subject, of components by their IDs, in
+// any order: the image needs those that no other needs.
+func NewDocument(components map[string]*Component, tools ...Tool) *Document {
+	document := &Document{Tools: tools, Components: sorted(components)}
+	ids := make([]string, len(document.Components))
+	byID := map[string][]string{}
+	for i, c := range document.Components {
+		ids[i], byID[c.ID] = c.ID, c.DependsOn
+	}
+	document.DependsOn = entries(ids, func(id string) []string { return byID[id] })
+	return document
 }
 
 // sorted gives the components of a map by ID, each in order and without

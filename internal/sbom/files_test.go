@@ -3,10 +3,13 @@ package sbom
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,7 +46,7 @@ func TestFromLayout(t *testing.T) {
 	read := func(manifest v1.Hash) *Document {
 		image := subject("docs-hello-default")
 		image.Manifest = manifest
-		d, err := FromLayout(t.Context(), dir, image)
+		d, err := scanner(t).FromLayout(t.Context(), dir, image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +157,7 @@ func TestFromLayoutErrors(t *testing.T) {
 	} {
 		image := subject("docs")
 		image.Manifest, image.Platform = test.manifest, test.platform
-		_, err := FromLayout(test.ctx, dir, image)
+		_, err := scanner(t).FromLayout(test.ctx, dir, image)
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "reading the files of docs: ") {
 			t.Errorf("%s: got %v, want … %s", test.what, err, test.want)
 		}
@@ -163,3 +166,27 @@ func TestFromLayoutErrors(t *testing.T) {
 		t.Errorf("left behind: %v %v", left, err)
 	}
 }
+
+// scanner is the real program, built from here once.
+func scanner(t *testing.T) *Scanner {
+	t.Helper()
+	path, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Scanner{path: path}
+	t.Cleanup(s.Close)
+	return s
+}
+
+var buildProgram = sync.OnceValues(func() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, "libre-test", "bin", Program)
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/libre-files").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // A Config says how a catalogue signs: with a key or keyless, exactly one.
@@ -15,10 +16,12 @@ type Config struct {
 	Keyless   *Keyless `yaml:"keyless"`
 }
 
-// Prompts are how a person is asked; nil functions where there is no terminal.
+// Prompts are how a person is asked: the zero value where there is no terminal.
 type Prompts struct {
 	Password PasswordFunc
-	Browser  bool // an identity may be proven in a browser
+	// Browser lets an identity be proven in a browser, and is told which page
+	// is opened. Where none can be, a code is read from standard input.
+	Browser io.Writer
 }
 
 func (c Config) format() (Format, error) {
@@ -78,13 +81,13 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 // where there is none.
 func (c Config) publicKey() (crypto.PublicKey, error) {
 	if c.PublicKey != "" {
-		return readPublicKey(c.PublicKey)
+		return ReadPublicKey(c.PublicKey)
 	}
 	beside := publicKeyName(c.Key)
 	if beside == "" {
 		return nil, nil
 	}
-	public, err := readPublicKey(beside)
+	public, err := ReadPublicKey(beside)
 	if fileMissing(err) {
 		return nil, nil
 	}
@@ -113,7 +116,7 @@ func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 		return nil, err
 	}
 	if public != nil && !pair.public.(interface{ Equal(crypto.PublicKey) bool }).Equal(public) {
-		return nil, fmt.Errorf("the public key beside %s belongs to another private key", c.Key)
+		return nil, fmt.Errorf("the public key given is not that of %s", c.Key)
 	}
 	format, err := c.format()
 	if err != nil {

@@ -78,11 +78,10 @@ func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 	}
 	signer, err := cosign.LoadPrivateKey(text, secret, nil)
 	if err != nil {
-		err = fmt.Errorf("open the private key %s: %w", from, err)
-		if strings.Contains(err.Error(), "decrypt") {
-			return nil, &CredentialError{err}
+		if strings.Contains(err.Error(), "decryption failed") {
+			return nil, &CredentialError{fmt.Errorf("open the private key %s: wrong password", from)}
 		}
-		return nil, err
+		return nil, fmt.Errorf("open the private key %s: %w", from, err)
 	}
 	public, err := signer.PublicKey()
 	if err != nil {
@@ -95,7 +94,9 @@ func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 	return &keyPair{signer: signer, public: public, details: details}, nil
 }
 
-func readPublicKey(from string) (crypto.PublicKey, error) {
+// ReadPublicKey reads a public key in PEM from a file or, by env://NAME, from a
+// variable. The error is fs.ErrNotExist where there is no such file.
+func ReadPublicKey(from string) (crypto.PublicKey, error) {
 	text, err := readKeyText(from)
 	if err != nil {
 		return nil, err

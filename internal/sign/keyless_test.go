@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,7 +139,7 @@ func TestTokenSources(t *testing.T) {
 			setenv(t, requestURLVariable, s.issuer.url+"/actions?version=2")
 			setenv(t, requestTokenVariable, "secret-of-another-job")
 		}, want: "ask Actions for an identity token: " + strings.TrimPrefix(s.issuer.url, "http://") + " answers 403 Forbidden"},
-		"browser":  {set: func(*Keyless) { fakeBrowser(t) }, prompts: Prompts{Browser: true}},
+		"browser":  {set: func(*Keyless) { fakeBrowser(t) }, prompts: Prompts{Browser: io.Discard}},
 		"nothing":  {set: func(*Keyless) {}, want: "no identity token: neither tokenFile, $SIGSTORE_ID_TOKEN nor $ACTIONS_ID_TOKEN_REQUEST_URL is set (Actions: permission id-token: write), and there is no terminal for a login in the browser"},
 		"no file":  {set: func(k *Keyless) { k.TokenFile = "/nonexistent/token" }, want: "read an identity token: open /nonexistent/token: no such file or directory"},
 		"no token": {set: func(*Keyless) { setenv(t, tokenVariable, "s3cret") }, want: "the identity token is no JSON web token"},

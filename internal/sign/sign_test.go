@@ -2,12 +2,14 @@ package sign
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -115,7 +117,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	write(3, func() (int, error) { return client.Sign(ctx, newSigner(t, other), subjects...) })
 	must[*Signature](t)(client.Verify(ctx, subjects[0], otherPolicy))
 	must[*Signature](t)(client.Verify(ctx, subjects[0], policy))
-	public := must[any](t)(readPublicKey(publicKeyName(config.Key)))
+	public := must[crypto.PublicKey](t)(ReadPublicKey(publicKeyName(config.Key)))
 	either := must[*Policy](t)(KeyPolicy("", public))
 	if signature := must[*Signature](t)(client.Verify(ctx, subjects[0], either)); signature.Format != config.Format {
 		t.Errorf("found in format %s", signature.Format)
@@ -123,9 +125,8 @@ func roundTrip(t *testing.T, host string, config Config) {
 }
 
 func TestWrongKeySaysSo(t *testing.T) {
-	host, ctx := memoryRegistry(t, true).host, context.Background()
+	ctx := context.Background()
 	client, subjects := newClient(t), pushIndex(t, memoryRegistry(t, true).host)
-	_ = host
 	for format, want := range map[Format]string{
 		Bundle:  "signed with another key",
 		Classic: "invalid signature when validating ASN.1 encoded signature",
@@ -325,5 +326,49 @@ func TestForeignReferrers(t *testing.T) {
 			t.Errorf("%d written", got)
 		}
 		must[*Signature](t)(client.Verify(ctx, subject, signer.Policy()))
+	}
+}
+
+// What is too large for a manifest is in a blob alone.
+func TestLargeAttestation(t *testing.T) {
+	ctx := context.Background()
+	large := must[json.RawMessage](t)(json.Marshal(map[string]string{"bomFormat": "CycloneDX", "note": strings.Repeat("x", 3<<20)}))
+	registries(t, func(t *testing.T, host string) {
+		for _, format := range formats {
+			client, signer, subjects := newClient(t), newSigner(t, newKey(t, format)), pushIndex(t, host)
+			must[int](t)(client.Attest(ctx, signer, cycloneDX, large, subjects...))
+			statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subjects[1], cycloneDX, signer.Policy()))
+			if len(statements) != 1 || string(statements[0].Predicate) != string(large) {
+				t.Errorf("%s: %d statements", format, len(statements))
+			}
+			if format == Bundle {
+				referrers := must[[]v1.Descriptor](t)(client.referrers(ctx, subjects[1]))
+				if got := referrers[0].Size; got > 10_000 {
+					t.Errorf("a manifest of %d bytes", got)
+				}
+			}
+		}
+	})
+}
+
+// One client and one signer serve many images at once.
+func TestAtOnce(t *testing.T) {
+	ctx := context.Background()
+	for _, format := range formats {
+		host := memoryRegistry(t, false).host
+		client, signer := newClient(t), newSigner(t, newKey(t, format))
+		var group sync.WaitGroup
+		for range 8 {
+			subjects := pushIndex(t, host)
+			group.Go(func() {
+				_, signErr := client.Sign(ctx, signer, subjects...)
+				_, attestErr := client.Attest(ctx, signer, cycloneDX, bom, subjects...)
+				_, err := client.Verify(ctx, subjects[2], signer.Policy())
+				if err := errors.Join(signErr, attestErr, err); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pkg/browser"
 	"github.com/sigstore/sigstore/pkg/oauthflow"
 )
 
@@ -46,8 +47,8 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (str
 			return "", fmt.Errorf("ask Actions for an identity token: %w", err)
 		}
 		return token, nil
-	case prompts.Browser:
-		token, err := login(ctx, issuer)
+	case prompts.Browser != nil:
+		token, err := login(ctx, issuer, prompts.Browser)
 		if err != nil {
 			return "", &CredentialError{fmt.Errorf("log in at %s: %w", issuer, err)}
 		}
@@ -56,16 +57,18 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (str
 	return "", &CredentialError{fmt.Errorf("no identity token: neither tokenFile, $%s nor $%s is set (Actions: permission id-token: write), and there is no terminal for a login in the browser", tokenVariable, requestURLVariable)}
 }
 
-// login lets a person prove an identity in a browser. The library prints where to
-// go, and does not know contexts.
-func login(ctx context.Context, issuer string) (string, error) {
+// login lets a person prove an identity in a browser. The library does not know
+// contexts.
+func login(ctx context.Context, issuer string, say io.Writer) (string, error) {
+	browser.Stdout, browser.Stderr = say, say // of the program that opens pages
+	getter := &oauthflow.InteractiveIDTokenGetter{HTMLPage: oauthflow.DefaultIDTokenGetter.HTMLPage, Output: say}
 	type answer struct {
 		token *oauthflow.OIDCIDToken
 		err   error
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		token, err := oauthflow.OIDConnect(issuer, tokenAudience, "", "", oauthflow.DefaultIDTokenGetter)
+		token, err := oauthflow.OIDConnect(issuer, tokenAudience, "", "", getter)
 		answers <- answer{token, err}
 	}()
 	select {

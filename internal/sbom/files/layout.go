@@ -1,4 +1,4 @@
-package sbom
+package files
 
 import (
 	"encoding/json"

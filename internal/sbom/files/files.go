@@ -1,4 +1,7 @@
-package sbom
+// Package files lists what syft recognises in the files of an image. Only the
+// program libre-files imports it: syft takes 20 ms of CPU time to start, which
+// each `libre list` would pay.
+package files
 
 import (
 	"context"
@@ -17,13 +20,15 @@ import (
 	syftsbom "github.com/anchore/syft/syft/sbom"
 
 	_ "github.com/glebarez/go-sqlite" // syft reads RPM databases with it
+
+	"github.com/libresh/libre/internal/sbom"
 )
 
 // FromLayout lists what syft recognises in the files of the image in an OCI
 // layout whose manifest the subject names. No daemon and no network is used; the
 // layers are unpacked below the folder for temporary files meanwhile.
-func FromLayout(ctx context.Context, layout string, subject Subject) (*Document, error) {
-	fail := func(err error) (*Document, error) {
+func FromLayout(ctx context.Context, layout string, subject sbom.Subject) (*sbom.Document, error) {
+	fail := func(err error) (*sbom.Document, error) {
 		return nil, fmt.Errorf("reading the files of %s: %w", subject.Name, err)
 	}
 	dir, err := singleImage(layout, subject.Manifest)
@@ -88,13 +93,13 @@ func (c scannerContext) Value(key any) any {
 }
 
 // fromSyft makes one component of what syft lists once for each place.
-func fromSyft(found *syftsbom.SBOM) *Document {
-	components := map[string]*Component{}
+func fromSyft(found *syftsbom.SBOM) *sbom.Document {
+	components := map[string]*sbom.Component{}
 	for p := range found.Artifacts.Packages.Enumerate() {
 		id := packageID(p)
 		c := components[id]
 		if c == nil {
-			c = &Component{ID: id, Name: p.Name, Version: p.Version, Type: string(p.Type), PURL: p.PURL}
+			c = &sbom.Component{ID: id, Name: p.Name, Version: p.Version, Type: string(p.Type), PURL: p.PURL}
 			components[id] = c
 		}
 		c.Where = append(c.Where, locations(p)...)
@@ -109,14 +114,7 @@ func fromSyft(found *syftsbom.SBOM) *Document {
 			c.DependsOn = append(c.DependsOn, packageID(needed))
 		}
 	}
-	document := &Document{Tools: []Tool{{"syft", moduleVersion("github.com/anchore/syft")}}, Components: sorted(components)}
-	ids := make([]string, len(document.Components))
-	byID := map[string][]string{}
-	for i, c := range document.Components {
-		ids[i], byID[c.ID] = c.ID, c.DependsOn
-	}
-	document.DependsOn = entries(ids, func(id string) []string { return byID[id] })
-	return document
+	return sbom.NewDocument(components, sbom.Tool{Name: "syft", Version: moduleVersion("github.com/anchore/syft")})
 }
 
 func packageID(p pkg.Package) string {
