@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 
 # command:Debian package
-DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc busybox:busybox-static git:git
+DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc newuidmap:uidmap busybox:busybox-static git:git
 TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
 	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm
 
