@@ -69,11 +69,7 @@ func (b *Builder) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.E
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
-	var plans []Plan
-	for _, target := range targets(evaluation.Images) {
-		p, _ := have.plan(target, evaluation.PkgsErr)
-		plans = append(plans, p)
-	}
+	plans, _ := have.plans(targets(evaluation.Images), evaluation.PkgsErr)
 	return plans, evaluation, nil
 }
 
@@ -160,16 +156,16 @@ func (r *run) sort(all []*Target) (missing []*Target, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, target := range all {
+	plans, entries := have.plans(all, nil)
+	for i, target := range all {
 		result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped}
-		p, there := have.plan(target, nil)
 		switch {
 		case len(target.Specs) == 0:
 			result.State = Skipped
 			r.finish(result)
-		case p.Action == "nothing":
+		case plans[i].Action == "nothing":
 			result.State = Unchanged
-			result.measure(there)
+			result.measure(entries[i])
 			r.finish(result)
 		default:
 			missing = append(missing, target)

@@ -3,10 +3,12 @@
 package release
 
 import (
+	"runtime"
 	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
@@ -109,6 +111,22 @@ func readBuilt(layout *image.Layout) (built, error) {
 		b.entries[entry.Annotations[image.RefNameAnnotation]] = entry
 	}
 	return b, err
+}
+
+// plans compares targets with what is built, in their order. Most of it is
+// asking the file system for sizes, so it is done for several at once.
+func (b built) plans(all []*Target, pkgsErr error) ([]Plan, []image.Entry) {
+	plans, entries := make([]Plan, len(all)), make([]image.Entry, len(all))
+	var group errgroup.Group
+	group.SetLimit(2 * runtime.NumCPU())
+	for i, target := range all {
+		group.Go(func() error {
+			plans[i], entries[i] = b.plan(target, pkgsErr)
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them fails
+	return plans, entries
 }
 
 // plan compares a target with what is built, and gives what is there of it.
