@@ -53,7 +53,7 @@ type Component struct {
 
 // Service is one way to run a component's image.
 type Service struct {
-	Command []string `json:"command,omitempty"` // instead of the image's own
+	Command []string `json:"command,omitempty"` // instead of the image's command; its entrypoint stays
 	Job     string   `json:"job,omitempty"`     // when it runs, if it ends: "before-upgrade"
 }
 

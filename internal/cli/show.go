@@ -13,21 +13,29 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
 )
 
 func (a *app) showCommand() *cobra.Command {
 	var asJSON bool
+	var o publishOptions
 	cmd := &cobra.Command{
-		Use:   "show APP...",
-		Short: "Show all about an app: source, components, services, needs, migration",
+		Use:   "show APP... | REFERENCE",
+		Short: "Show all about an app, or a published release",
 		Long: `Shows the metadata of the selected apps: where the source comes from, the
 components with their ports, services and licence, what the app needs, what an
 upgrade does to its data, and where in the definition versions and hashes stand.
 It needs no network. Of a component that Nix has built it names the packages that
-bring a shell into the image.`,
-		Example: "  libre show docs\n  libre show docs --json",
+bring a shell into the image.
+
+A reference to a release record shows what is published, as JSON, after its
+signature was verified.`,
+		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && isReference(args[0]) {
+				return a.showRecord(cmd.Context(), o, args[0])
+			}
 			evaluation, err := a.metadata(cmd, args)
 			if err != nil {
 				return err
@@ -49,8 +57,28 @@ bring a shell into the image.`,
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata as JSON")
+	flags := cmd.Flags()
+	flags.BoolVar(&asJSON, "json", false, "print all metadata as JSON")
+	flags.StringVar(&o.key, "key", "", "of a reference: the public key (default: sign in libre.yaml)")
+	flags.BoolVar(&o.insecure, "insecure", false, "of a reference: allow HTTP and unknown certificates")
 	return cmd
+}
+
+// showRecord prints a release record that verifies.
+func (a *app) showRecord(ctx context.Context, o publishOptions, word string) error {
+	_, client, signing, err := a.verifier(ctx, o, []string{word}, false)
+	if err != nil {
+		return err
+	}
+	reference, err := client.Parse(word)
+	if err != nil {
+		return usageError{err}
+	}
+	record, err := release.ShowRecord(ctx, client, signing, reference)
+	if err != nil {
+		return err
+	}
+	return a.JSON(record)
 }
 
 // shells lists, by default image, the packages that bring a shell, as far as the

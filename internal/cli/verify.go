@@ -11,6 +11,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -45,26 +46,9 @@ func (a *app) verify(ctx context.Context, o publishOptions, words []string) erro
 			selections = append(selections, word)
 		}
 	}
-	p, err := a.place()
-	if err != nil && (len(selections) > 0 || o.all || o.key == "") {
-		return err
-	}
-	if err != nil { // a reference and a key need no catalogue
-		p = &place{}
-	}
-	if len(references) > 0 && setting(o.to, "LIBRE_REGISTRY", p.config.Registry) == "" {
-		o.to = references[0][:strings.LastIndex(references[0], "/")]
-	}
-	client, err := p.registry(o)
+	p, client, signing, err := a.verifier(ctx, o, references, len(selections) > 0 || o.all)
 	if err != nil {
 		return err
-	}
-	signing, err := p.signing(ctx, o, client, false)
-	if err != nil {
-		return err
-	}
-	if signing == nil {
-		return errors.New("sign: none in libre.yaml: there is nothing to verify")
 	}
 	keyFile := verifierKey(p, o)
 	for _, word := range references {
@@ -99,6 +83,30 @@ func (a *app) verify(ctx context.Context, o publishOptions, words []string) erro
 		}
 	}
 	return a.printVerified(results)
+}
+
+// verifier prepares what checks signatures. References with a key need no
+// catalogue, nor a registry but their own.
+func (a *app) verifier(ctx context.Context, o publishOptions, references []string, catalogue bool) (*place, *registry.Client, *release.Signing, error) {
+	p, err := a.place()
+	if err != nil {
+		if catalogue || o.key == "" {
+			return nil, nil, nil, err
+		}
+		p = &place{}
+	}
+	if len(references) > 0 && setting(o.to, "LIBRE_REGISTRY", p.config.Registry) == "" {
+		o.to = references[0][:strings.LastIndex(references[0], "/")]
+	}
+	client, err := p.registry(o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	signing, err := p.signing(ctx, o, client, false)
+	if err == nil && signing == nil {
+		err = errors.New("sign: none in libre.yaml: there is nothing to verify")
+	}
+	return p, client, signing, err
 }
 
 // isReference tells a reference, which has a registry and a tag or digest, from

@@ -24,7 +24,7 @@ mkApp {
     health = "/healthz";
     services = {
       web = { };
-      migrate = { command = [ "bin/guestbook" "migrate" ]; job = "before-upgrade"; };
+      migrate = { command = [ "migrate" ]; job = "before-upgrade"; };
     };
   };
 
