@@ -3,7 +3,7 @@
 # Containerfile component needs never forces `pkgs`; `fetch` does.
 { app, componentName, variant, system, pkgs, debugTools, imageOf }:
 let
-  inherit (builtins) attrNames elemAt filter head isInt isList length mapAttrs split tail toString;
+  inherit (builtins) attrNames elemAt filter head mapAttrs tail toString;
 
   types = import ./types.nix;
   changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;

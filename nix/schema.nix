@@ -95,7 +95,7 @@ in
       tag = t.string;
       rev = t.string;
       hash = t.sri;
-      date = t.string;
+      date = t.date;
       archive = t.string;
     };
     git = struct [ "git" "rev" "hash" ] {
@@ -103,16 +103,16 @@ in
       rev = { expects = "a commit of 40 hexadecimal digits"; ok = v: builtins.isString v && builtins.match "[0-9a-f]{40}" v != null; };
       hash = t.sri;
       tag = t.string;
-      date = t.string;
+      date = t.date;
     };
     goModule = struct [ "goModule" "version" "hash" ] {
       goModule = t.string;
       version = { expects = "a version like \"v1.2.3\""; ok = v: builtins.isString v && builtins.match "v[0-9A-Za-z.+-]+" v != null; };
       hash = t.sri;
-      date = t.string;
+      date = t.date;
     };
-    url = struct [ "url" "hash" ] { url = t.string; hash = t.sri; date = t.string; };
-    path = struct [ "path" ] { path = t.path; date = t.string; };
+    url = struct [ "url" "hash" ] { url = t.string; hash = t.sri; date = t.date; };
+    path = struct [ "path" ] { path = t.path; date = t.date; };
   };
 
 }

@@ -2,7 +2,7 @@
 # the derivation that fetches and changes it.
 { app }:
 let
-  inherit (builtins) concatStringsSep elemAt genList hashString isAttrs isPath length toJSON;
+  inherit (builtins) elemAt genList isAttrs isPath length;
   inherit (app) source changes;
 
   # A path of the catalogue, by content: the same store path wherever the

@@ -1,10 +1,8 @@
 # Types of the values in a definition: `ok` says whether a value has the type,
 # `expects` names it in an error.
 let
-  inherit (builtins) all attrNames attrValues concatStringsSep elem filter head isAttrs isBool
-    isFunction isInt isList isPath isString match toJSON typeOf;
-
-  wordAlphabet = "[0-9A-Za-z._-]+";
+  inherit (builtins) all attrNames concatStringsSep elem filter isAttrs isBool
+    isFunction isInt isList isPath isString match toJSON;
 
   # A value in an error message: short, one line, also for what JSON lacks.
   show = value:
@@ -24,7 +22,6 @@ rec {
   boolean = { expects = "true or false"; ok = isBool; };
   path = { expects = "a path"; ok = isPath; };
   function = { expects = "a function"; ok = isFunction; };
-  derivation = { expects = "a derivation"; ok = v: isAttrs v && v ? outPath; };
   set = { expects = "a set"; ok = isAttrs; };
   # Not looked at: a value that metadata must not force.
   unforced = { expects = "a derivation or a function"; ok = _: true; };
@@ -32,7 +29,7 @@ rec {
   # Names and versions end in image names and tags; a tag takes no "+" and no "~".
   word = {
     expects = "letters, digits, \".\", \"_\" and \"-\" only, beginning with a letter or digit";
-    ok = v: isString v && match "[0-9A-Za-z]${"[0-9A-Za-z._-]*"}" v != null;
+    ok = v: isString v && match "[0-9A-Za-z][0-9A-Za-z._-]*" v != null;
   };
   # Repository names are lower case: https://github.com/opencontainers/distribution-spec
   name = {
@@ -47,6 +44,7 @@ rec {
     expects = "a digest like \"sha256:…\"";
     ok = v: isString v && match "sha256:[0-9a-f]{64}" v != null;
   };
+  date = { expects = "a date like \"2026-07-09\""; ok = v: isString v && match "[0-9]{4}-[0-9]{2}-[0-9]{2}" v != null; };
   mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
   absolute = { expects = "an absolute path"; ok = v: isString v && match "/[^\n]*" v != null; };
 

@@ -107,6 +107,7 @@ func TestDefinitionErrors(t *testing.T) {
 		{"source kinds", one(server + `source = { url = "https://x/y.tar.gz"; path = ./.; };`),
 			"one: source: expected exactly one of git, github, goModule, path, url"},
 		{"source hash", one(server + `source = { url = "https://x/y.tar.gz"; hash = "abc"; };`), `one: source: hash is "abc", expected a hash like`},
+		{"source date", one(server + `source = { path = ./.; date = "July"; };`), `one: source: date is "July", expected a date like "2026-07-09"`},
 		{"tag or rev", one(server + `source = { github = "a/b"; hash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; };`),
 			"one: source: expected either tag or rev"},
 		{"name of folder", strings.Replace(one(server), `name = "one"`, `name = "other"`, 1), `apps/one: name is "other", expected the folder's name`},
