@@ -134,7 +134,11 @@ func (p *place) registry(o publishOptions) (*registry.Client, error) {
 	if to == "" {
 		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
 	}
-	return registry.NewClient(to, o.insecure)
+	client, err := registry.NewClient(to, o.insecure)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return client, nil
 }
 
 // signing is how the catalogue signs, nil for sign: none. secret says that the

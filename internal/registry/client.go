@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,9 @@ func NewClient(prefix string, insecure bool) (*Client, error) {
 	c := &Client{prefix: strings.TrimSuffix(prefix, "/"), transport: newTransport(insecure)}
 	if insecure {
 		c.names = append(c.names, name.Insecure)
+	}
+	if strings.Contains(prefix, "://") {
+		return nil, fmt.Errorf("registry %q, expected REGISTRY[/NAMESPACE], without a scheme", prefix)
 	}
 	if _, err := name.NewRepository(c.prefix+"/x", append(c.names, name.StrictValidation)...); err != nil {
 		return nil, fmt.Errorf("registry %q, expected REGISTRY[/NAMESPACE]: %w", prefix, err)
@@ -121,8 +125,12 @@ func (c *Client) Get(ctx context.Context, reference name.Reference) (*remote.Des
 	return got, nil
 }
 
-// Blob reads a small blob beside a manifest.
-func (c *Client) Blob(ctx context.Context, reference name.Reference, digest v1.Hash) ([]byte, error) {
+// Blob reads a small blob beside a manifest that describes it, and may hold it.
+func (c *Client) Blob(ctx context.Context, reference name.Reference, described v1.Descriptor) ([]byte, error) {
+	digest := described.Digest
+	if len(described.Data) > 0 {
+		return readSmall(bytes.NewReader(described.Data), digest)
+	}
 	layer, err := c.puller.Layer(ctx, reference.Context().Digest(digest.String()))
 	if err != nil {
 		return nil, Explain("reading "+digest.String(), err)
@@ -166,31 +174,33 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 var ErrTaken = errors.New("the tag is taken")
 
 // SetTag points a tag to a manifest that the registry has, and looks whether it
-// does. A tag that points elsewhere is moved where replace says so, else it is
-// ErrTaken.
-func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest, replace bool) error {
+// does. A tag that points elsewhere is moved where replace says so, and what it
+// pointed to is returned; else it is ErrTaken.
+func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest, replace bool) (replaced *v1.Hash, err error) {
 	tag, err := c.Tag(refName)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	head, err := c.Head(ctx, tag)
 	switch {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:
-		return err
+		return nil, err
 	case head.Digest.String() == digest.DigestStr():
-		return nil
+		return nil, nil
 	case !replace:
-		return fmt.Errorf("tagging %s: %w: it is %s", tag, ErrTaken, head.Digest)
+		return nil, fmt.Errorf("tagging %s: %w: it is %s", tag, ErrTaken, head.Digest)
+	default:
+		replaced = &head.Digest
 	}
 	got, err := c.Get(ctx, digest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.pusher.Put(ctx, tag, got); err != nil {
-		return Explain("tagging "+tag.String(), err)
+		return nil, Explain("tagging "+tag.String(), err)
 	}
-	return c.shows(ctx, "tagging", tag, got.Digest)
+	return replaced, c.shows(ctx, "tagging", tag, got.Digest)
 }
 
 // shows checks that a registry has what it took.
@@ -210,6 +220,12 @@ type Artifact struct {
 	Annotations map[string]string
 }
 
+// inlineSize is up to which size a document is repeated in the manifest, in its
+// descriptor's data: who has the manifest then needs no further request. Registries
+// limit manifests to 4 MiB.
+// https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties
+const inlineSize = 64 << 10
+
 // parts are the blobs of an artifact and its manifest.
 func (a Artifact) parts() (blobs []v1.Layer, manifest manifestBytes, digest v1.Hash, err error) {
 	document := static.NewLayer(a.Content, types.MediaType(a.Type))
@@ -221,6 +237,9 @@ func (a Artifact) parts() (blobs []v1.Layer, manifest manifestBytes, digest v1.H
 	config, err := partial.Descriptor(empty)
 	if err != nil {
 		return nil, manifest, digest, err
+	}
+	if len(a.Content) <= inlineSize {
+		described.Data = a.Content
 	}
 	manifest, digest, err = artifactManifest(a, *config, *described)
 	return []v1.Layer{empty, document}, manifest, digest, err
@@ -275,8 +294,9 @@ func Explain(doing string, err error) error {
 
 // oneLine is a registry's answer, which is outside text, on one line.
 func oneLine(failure *transport.Error) string {
+	status := fmt.Sprintf("%d %s", failure.StatusCode, http.StatusText(failure.StatusCode))
 	if len(failure.Errors) > 0 && failure.Errors[0].Message != "" {
-		return fmt.Sprintf("%d %s", failure.StatusCode, strings.Join(strings.Fields(failure.Errors[0].Message), " "))
+		return fmt.Sprintf("%s: %s", status, strings.Join(strings.Fields(failure.Errors[0].Message), " "))
 	}
-	return fmt.Sprintf("%d %s", failure.StatusCode, http.StatusText(failure.StatusCode))
+	return status
 }

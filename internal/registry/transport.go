@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,11 +46,14 @@ func newTransport(insecure bool) http.RoundTripper {
 
 // temporary says whether what failed may succeed a little later. What a registry
 // says in the answer does not matter: some call an error of their own unknown,
-// others the client's mistake.
+// others the client's mistake. Only a wrong digest, which we computed, says that
+// something else arrived than was sent. docker-registry 2.8 says so as well where
+// two clients write the same manifest at once.
 func temporary(err error) bool {
 	var failure *transport.Error
 	if errors.As(err, &failure) {
-		return slices.Contains(retriedCodes, failure.StatusCode)
+		return slices.Contains(retriedCodes, failure.StatusCode) ||
+			slices.ContainsFunc(failure.Errors, func(d transport.Diagnostic) bool { return d.Code == transport.DigestInvalidErrorCode })
 	}
 	var network net.Error
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
@@ -71,8 +75,8 @@ const (
 func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 	for wait := 0; ; wait++ {
 		response, err := p.inner.RoundTrip(request)
-		if err == nil && request.Method == http.MethodGet {
-			err = readAhead(response)
+		if err == nil && (request.Method == http.MethodGet || response.StatusCode >= http.StatusBadRequest) {
+			err = readAhead(response, secretsOf(request))
 		}
 		if err != nil {
 			return nil, err
@@ -111,19 +115,40 @@ func retryAfter(header string, wait int) time.Duration {
 	return max(0, min(asked, longestWait))
 }
 
-// readAhead reads the beginning of an answer's body into memory.
-func readAhead(response *http.Response) error {
+// readAhead reads the beginning of an answer's body into memory. From a refusal,
+// which is printed, it drops the secrets: some registries repeat what they got.
+func readAhead(response *http.Response, secrets []string) error {
 	body := response.Body
 	read, err := io.ReadAll(io.LimitReader(body, mostSmall))
 	if err != nil {
 		body.Close()
 		return err
 	}
+	if response.StatusCode >= http.StatusBadRequest {
+		for _, secret := range secrets {
+			read = bytes.ReplaceAll(read, []byte(secret), []byte("…"))
+		}
+		response.ContentLength = -1
+	}
 	response.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(read), body), body}
 	return nil
+}
+
+// secretsOf are the token or the password that a request bears, as it is sent and
+// as it was typed.
+func secretsOf(request *http.Request) []string {
+	_, secret, _ := strings.Cut(request.Header.Get("Authorization"), " ")
+	if secret == "" {
+		return nil
+	}
+	secrets := []string{secret}
+	if _, password, isBasic := request.BasicAuth(); isBasic && password != "" {
+		secrets = append(secrets, password)
+	}
+	return secrets
 }
 
 // mostSmall is the size of the largest document that is held in memory.

@@ -119,8 +119,10 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 		return results, nil
 	}
 	if !p.DryRun && len(wanted) > 0 {
-		// Before the first build, which may take an hour.
-		if err := p.Registry.CheckPush(wanted[0].RefName); err != nil {
+		// Before the first build, which may take an hour. What else is wrong with a
+		// registry shows when it matters.
+		var refusal *registry.CredentialError
+		if err := p.Registry.CheckPush(wanted[0].RefName); errors.As(err, &refusal) {
 			return results, err
 		}
 	}
@@ -328,7 +330,7 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease) []Publ
 			results[i].State = record.State
 			results[i].Tag, _ = p.Registry.Tag(release.images[i].target.RefName)
 		} else {
-			results[i].Reason = "not tagged: the release record failed"
+			results[i].Reason = "the release record failed"
 		}
 	}
 	return append(results, record)
@@ -410,7 +412,6 @@ func (i *publication) checkTag(ctx context.Context, p *Publisher) error {
 	case head.Digest == i.index.Digest:
 		return nil
 	case p.Force:
-		p.Watcher.Warn(i.target.ID, fmt.Sprintf("replacing %s, which was %s", tag, head.Digest))
 		return nil
 	}
 	return otherContent(i.target.RefName, i.target.App)
@@ -518,17 +519,21 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 		}
 	}
 	for _, image := range release.images {
-		if err := p.setTag(ctx, image.target.RefName, image.subject, release.app.Name); err != nil {
+		if err := p.setTag(ctx, image.target.ID, image.target.RefName, image.subject); err != nil {
 			return result, err
 		}
 	}
-	return result, p.setTag(ctx, refName, result.Digest, release.app.Name)
+	return result, p.setTag(ctx, catalog.ID{App: release.app.Name}, refName, result.Digest)
 }
 
-func (p *Publisher) setTag(ctx context.Context, refName string, digest name.Digest, app string) error {
-	err := p.Registry.SetTag(ctx, refName, digest, p.Force)
+// setTag tags, and says what it replaced.
+func (p *Publisher) setTag(ctx context.Context, id catalog.ID, refName string, digest name.Digest) error {
+	replaced, err := p.Registry.SetTag(ctx, refName, digest, p.Force)
 	if errors.Is(err, registry.ErrTaken) {
-		return otherContent(refName, app)
+		return otherContent(refName, id.App)
+	}
+	if replaced != nil {
+		p.Watcher.Warn(id, fmt.Sprintf("%s is replaced: it was %s", refName, replaced))
 	}
 	return err
 }

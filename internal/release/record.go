@@ -124,7 +124,8 @@ func (r *Record) artifact() (registry.Artifact, error) {
 // errNoRecord says that a reference names something else.
 var errNoRecord = errors.New("it is no release record")
 
-// readRecord fetches a record: two requests. Nothing is verified.
+// readRecord fetches a record: one request, two where it is large. Nothing is
+// verified.
 func readRecord(ctx context.Context, client *registry.Client, reference name.Reference) (*Record, name.Digest, error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
@@ -141,7 +142,7 @@ func readRecord(ctx context.Context, client *registry.Client, reference name.Ref
 	if manifest.ArtifactType != RecordType || len(manifest.Layers) != 1 {
 		return nil, digest, fmt.Errorf("reading %s: %w", reference, errNoRecord)
 	}
-	content, err := client.Blob(ctx, digest, manifest.Layers[0].Digest)
+	content, err := client.Blob(ctx, digest, manifest.Layers[0])
 	if err != nil {
 		return nil, digest, err
 	}

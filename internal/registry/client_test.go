@@ -1,0 +1,322 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
+)
+
+// A spoilt registry counts requests and may answer one of them in its own way.
+type spoilt struct {
+	host     string
+	requests atomic.Int64
+	spoil    func(n int64, w http.ResponseWriter, r *http.Request) bool
+}
+
+func newSpoilt(t *testing.T) (*spoilt, *Client) {
+	t.Helper()
+	s := &spoilt{}
+	inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" { // the greeting
+			inner.ServeHTTP(w, r)
+			return
+		}
+		if n := s.requests.Add(1); s.spoil == nil || !s.spoil(n, w, r) {
+			inner.ServeHTTP(w, r)
+		}
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	s.host = strings.TrimPrefix(server.URL, "http://")
+	client, err := NewClient(s.host+"/lasuite", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, client
+}
+
+// refuse answers the first requests with a status.
+func (s *spoilt) refuse(first int64, status int, header ...string) {
+	s.requests.Store(0)
+	s.spoil = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		if n > first {
+			return false
+		}
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		http.Error(w, `{"errors":[{"code":"DENIED","message":"no\nluck"}]}`, status)
+		return true
+	}
+}
+
+var note = Artifact{
+	Type:        "application/vnd.sh.libre.test.v1+json",
+	Content:     []byte("{\"a\":1}\n"),
+	Annotations: map[string]string{"b": "2", "a": "1"},
+}
+
+const noteName = "docs-default:5.4.1-1"
+
+// What is published under a digest must not change: who changes these bytes
+// changes the digest of every record.
+func TestArtifactDigest(t *testing.T) {
+	_, client := newSpoilt(t)
+	digest, err := client.ArtifactDigest(noteName, note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "sha256:4d95ba417f36b3675b59e999de60359e7e5d8104e9a9ec962e9d6fb72e003f33"
+	if digest.DigestStr() != want {
+		t.Errorf("digest %s, want %s", digest.DigestStr(), want)
+	}
+}
+
+func TestPushArtifact(t *testing.T) {
+	for _, size := range []int{10, inlineSize + 1} {
+		artifact := note
+		artifact.Content = []byte(`"` + strings.Repeat("x", size) + `"`)
+		registry, client := newSpoilt(t)
+		ctx := context.Background()
+		digest, err := client.PushArtifact(ctx, noteName, artifact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := client.ArtifactDigest(noteName, artifact); err != nil || digest != want {
+			t.Errorf("pushed %s, announced %s, %v", digest, want, err)
+		}
+		got, err := client.Get(ctx, digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := got.Image()
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest, err := image.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := registry.requests.Load()
+		content, err := client.Blob(ctx, digest, manifest.Layers[0])
+		if err != nil || string(content) != string(artifact.Content) {
+			t.Errorf("read %d bytes, want %d, %v", len(content), len(artifact.Content), err)
+		}
+		if asked := registry.requests.Load() > before; asked != (size > inlineSize) {
+			t.Errorf("%d bytes: asked the registry for the content: %v", size, asked)
+		}
+		// A descriptor's data is not believed without its digest.
+		manifest.Layers[0].Data = []byte("something else")
+		if _, err := client.Blob(ctx, digest, manifest.Layers[0]); err == nil {
+			t.Error("took data of another digest")
+		}
+	}
+}
+
+func TestSetTag(t *testing.T) {
+	_, client := newSpoilt(t)
+	ctx := context.Background()
+	other := note
+	other.Content = []byte("{}\n")
+	first, err := client.PushArtifact(ctx, noteName, note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := client.PushArtifact(ctx, noteName, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := client.Tag(noteName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Head(ctx, tag); !errors.Is(err, ErrNotFound) {
+		t.Errorf("before: %v, want ErrNotFound", err)
+	}
+	for range 2 {
+		if replaced, err := client.SetTag(ctx, noteName, first, false); err != nil || replaced != nil {
+			t.Errorf("replaced %v, %v", replaced, err)
+		}
+	}
+	if _, err := client.SetTag(ctx, noteName, second, false); !errors.Is(err, ErrTaken) {
+		t.Errorf("a tag that is taken: %v, want ErrTaken", err)
+	}
+	if replaced, err := client.SetTag(ctx, noteName, second, true); err != nil || replaced == nil || replaced.String() != first.DigestStr() {
+		t.Errorf("replaced %v, want %s, %v", replaced, first.DigestStr(), err)
+	}
+}
+
+// A registry that forgets what it took is found out.
+func TestForgottenTag(t *testing.T) {
+	registry, client := newSpoilt(t)
+	ctx := context.Background()
+	digest, err := client.PushArtifact(ctx, noteName, note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry.spoil = func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusCreated)
+		}
+		return r.Method == http.MethodPut
+	}
+	if _, err := client.SetTag(ctx, noteName, digest, false); err == nil || !strings.Contains(err.Error(), "does not show it") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRetries(t *testing.T) {
+	for _, status := range []int{408, 425, 429, 500, 502, 503, 504} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			registry, client := newSpoilt(t)
+			registry.refuse(2, status, "Retry-After", "0")
+			if _, err := client.PushArtifact(context.Background(), noteName, note); err != nil {
+				t.Error(err)
+			}
+			registry.refuse(2, status, "Retry-After", "0")
+			tag, err := client.Tag(noteName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Head(context.Background(), tag); !errors.Is(err, ErrNotFound) {
+				t.Errorf("%v, want ErrNotFound", err)
+			}
+			if n := registry.requests.Load(); n != 3 {
+				t.Errorf("%d requests, want 3", n)
+			}
+		})
+	}
+}
+
+func TestNoRetries(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 405, 413, 416, 501} {
+		registry, client := newSpoilt(t)
+		registry.refuse(1000, status)
+		tag, err := client.Tag(noteName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Get(context.Background(), tag)
+		if n := registry.requests.Load(); n != 1 {
+			t.Errorf("%d: %d requests, want 1", status, n)
+		}
+		var refusal *CredentialError
+		if got, want := errors.As(err, &refusal), status == 401 || status == 403; got != want {
+			t.Errorf("%d: %T, a refusal %v, want %v", status, err, got, want)
+		}
+		if got, want := errors.Is(err, ErrNotFound), status == 404; got != want {
+			t.Errorf("%d: not found %v, want %v", status, got, want)
+		}
+		if text := fmt.Sprint(err); strings.Contains(text, "\n") || !strings.HasPrefix(text, "reading "+tag.String()+": ") {
+			t.Errorf("%d: %q", status, text)
+		}
+	}
+}
+
+// An answer that ends too early is asked for again.
+func TestTruncatedAnswer(t *testing.T) {
+	registry, client := newSpoilt(t)
+	digest, err := client.PushArtifact(context.Background(), noteName, note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry.requests.Store(0)
+	registry.spoil = func(n int64, w http.ResponseWriter, r *http.Request) bool {
+		if n > 1 {
+			return false
+		}
+		w.Header().Set("Content-Length", "400")
+		_, _ = w.Write([]byte("{"))
+		panic(http.ErrAbortHandler)
+	}
+	if _, err := client.Get(context.Background(), digest); err != nil {
+		t.Error(err)
+	}
+	if n := registry.requests.Load(); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}
+
+// A refusal that repeats a login does not get into an error.
+func TestSecretsInRefusals(t *testing.T) {
+	const password = "hunter2"
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, given, _ := r.BasicAuth()
+		http.Error(w, r.Header.Get("Authorization")+" "+given, http.StatusForbidden)
+	})
+	server := httptest.NewServer(echo)
+	defer server.Close()
+	request, err := http.NewRequest(http.MethodPut, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth("publisher", password)
+	response, err := newTransport(false).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || string(body) != "Basic … …\n" {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for _, test := range []struct {
+		header string
+		wait   int
+		want   time.Duration
+	}{
+		{"", 0, time.Second},
+		{"", 2, 4 * time.Second},
+		{"0", 3, 0},
+		{"7", 0, 7 * time.Second},
+		{"86400", 0, longestWait},
+		{"-5", 0, 0},
+		{"soon", 1, 2 * time.Second},
+		{"Fri, 31 Dec 1999 23:59:59 GMT", 0, 0},
+		{"Fri, 31 Dec 2999 23:59:59 GMT", 0, longestWait},
+	} {
+		if got := retryAfter(test.header, test.wait); got != test.want {
+			t.Errorf("Retry-After %q, wait %d: %s, want %s", test.header, test.wait, got, test.want)
+		}
+	}
+}
+
+func TestNewClient(t *testing.T) {
+	for _, test := range []struct {
+		prefix, refName, want string // "" where it is an error
+	}{
+		{"registry.example/lasuite", noteName, "registry.example/lasuite/" + noteName},
+		{"registry.example/lasuite/", noteName, "registry.example/lasuite/" + noteName},
+		{"localhost:5000", noteName, "localhost:5000/" + noteName},
+		{"Not A Registry", noteName, ""},
+		{"registry.example/UPPER", noteName, ""},
+		{"https://registry.example", noteName, ""},
+	} {
+		client, err := NewClient(test.prefix, false)
+		if (err == nil) != (test.want != "") {
+			t.Errorf("%q: %v", test.prefix, err)
+		}
+		if err != nil {
+			continue
+		}
+		if tag, err := client.Tag(test.refName); err != nil || tag.String() != test.want {
+			t.Errorf("%q: %s, want %s, %v", test.prefix, tag, test.want, err)
+		}
+	}
+}
