@@ -1,0 +1,157 @@
+package publishtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/sign"
+)
+
+// A tag that has other content stays, but with --force.
+func TestOtherContent(t *testing.T) {
+	c := shared(t).copy(t)
+	reg := newWatched(t, "docker-registry", sign.Bundle)
+	first := printedDigests(c.run("push", defaults, "--to", reg.prefix()).want(t, 0), "published")
+	c.edit(t, "apps/two/default.nix", "the job of two", "another job")
+
+	status := c.run("status", two, "--to", reg.prefix()).want(t, 0)
+	if !strings.Contains(status.stdout, "\tother content\t") {
+		t.Errorf("status:\n%s", status.stdout)
+	}
+	before := reg.count()
+	refused := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
+	checkLines(t, refused)
+	if !strings.Contains(refused.stderr, "two-default:2-3 is published with other content: raise packageVersion in apps/two/default.nix") {
+		t.Errorf("the refusal:\n%s", refused.stderr)
+	}
+	if unchanged := printedDigests(refused, "unchanged"); len(unchanged) != 4 {
+		t.Errorf("the other app:\n%s", refused.stdout)
+	}
+	for _, request := range reg.since(before) {
+		if !strings.HasPrefix(request, "GET ") && !strings.HasPrefix(request, "HEAD ") {
+			t.Errorf("refused, and yet %s", request)
+		}
+	}
+	if diff := cmp.Diff(first, reg.tags(t)); diff != "" {
+		t.Errorf("tags after the refusal: %s", diff)
+	}
+
+	forced := c.run("push", two, "--to", reg.prefix(), "--force").want(t, 0)
+	after := printedDigests(forced, "published")
+	for _, name := range []string{"two-job-default:2-3", "two-default:2-3"} {
+		if after[name] == first[name] {
+			t.Errorf("%s is what it was:\n%s", name, forced.stdout)
+		}
+		if !strings.Contains(forced.stderr, fmt.Sprintf("%s is replaced: it was %s", name, first[name])) {
+			t.Errorf("nothing says that %s was replaced:\n%s", name, forced.stderr)
+		}
+		first[name] = after[name]
+	}
+	if diff := cmp.Diff(first, reg.tags(t)); diff != "" {
+		t.Errorf("tags after --force: %s", diff)
+	}
+	reg.audit(t)
+
+	// The way that is meant to be taken.
+	c.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 4")
+	c.run("push", two, "--to", reg.prefix()).want(t, 0)
+	if tags := reg.tags(t); len(tags) != len(first)+3 || tags["two-default:2-3"] != first["two-default:2-3"] {
+		t.Errorf("tags after a new package version: %v", tags)
+	}
+}
+
+// An image's tag alone is respected too, where there is no record.
+func TestTakenTag(t *testing.T) {
+	c := shared(t)
+	reg := newWatched(t, "no referrers", "") // what is put there is not signed
+	tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
+		"oci:"+c.dir+"/dist:two-web-default:2-3", "docker://"+reg.prefix()+"/two-job-default:2-3")
+	refused := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
+	checkLines(t, refused)
+	if !strings.Contains(refused.stderr, "two-job-default:2-3 is published with other content") {
+		t.Errorf("the refusal:\n%s", refused.stderr)
+	}
+	if tags := reg.tags(t); len(tags) != 1+4 || tags["two-job-default:2-3"] != undisturbed(t)["two-web-default:2-3"] {
+		t.Errorf("tags: %v", tags)
+	}
+}
+
+// A part of a release is held until the rest is there.
+func TestPartialSelection(t *testing.T) {
+	c := newCatalogue(t, definitions)
+	reg := newWatched(t, "no referrers", sign.Bundle)
+	const job, web = "two/job/default", "two/web/default"
+	first := c.run("push", web, "--to", reg.prefix(), "--key", "cosign.key").want(t, 0)
+	if !strings.Contains(first.stdout, "\theld\tnot tagged: "+job+" is not published yet\n") || strings.Count(first.stdout, "\n") != 1 {
+		t.Errorf("the first part:\n%s", first.stdout)
+	}
+	// What is built, and was not asked for, is not published.
+	c.run("build", job).want(t, 0)
+	before := reg.count()
+	again := c.run("push", web, "--to", reg.prefix(), "--key", "cosign.key").want(t, 0)
+	if again.stdout != first.stdout {
+		t.Errorf("the first part again:\n%s", again.stdout)
+	}
+	for _, request := range reg.since(before) {
+		if strings.HasPrefix(request, "PUT ") {
+			t.Errorf("nothing to do, and yet %s", request)
+		}
+	}
+	if tags := reg.tags(t); len(tags) != 0 {
+		t.Errorf("tagged: %v", tags)
+	}
+	rest := c.run("push", job, "--to", reg.prefix(), "--key", "cosign.key").want(t, 0)
+	if diff := cmp.Diff(undisturbedTwo(t), printedDigests(rest, "published")); diff != "" {
+		t.Errorf("the rest: %s", diff)
+	}
+	if diff := cmp.Diff(undisturbedTwo(t), reg.tags(t)); diff != "" {
+		t.Errorf("tags: %s", diff)
+	}
+	reg.audit(t)
+}
+
+// A dry run writes nothing, and prints what a run would push.
+func TestDryRun(t *testing.T) {
+	c := shared(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	got := c.run("push", defaults, "--to", reg.prefix(), "--dry-run").want(t, 0)
+	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "dry-run")); diff != "" {
+		t.Errorf("printed: %s", diff)
+	}
+	for _, request := range reg.since(0) {
+		if !strings.HasPrefix(request, "GET ") && !strings.HasPrefix(request, "HEAD ") {
+			t.Errorf("a dry run does %s", request)
+		}
+	}
+}
+
+// An app that cannot be evaluated, or an image that cannot be built, holds back
+// its own releases only.
+func TestBrokenApps(t *testing.T) {
+	c := shared(t).copy(t)
+	c.file(t, "apps/broken/default.nix", `{ mkApp, ... }: mkApp { name = "broken"; }`)
+	c.file(t, "apps/failing/default.nix", `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "failing"; version = "1"; packageVersion = 1;
+  components.bad.package = pkgs.runCommand "bad" { } "echo no luck; exit 1";
+  components.good.package = pkgs.writeText "good" "good\n";
+}
+`)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	got := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
+	checkLines(t, got)
+	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "published")); diff != "" {
+		t.Errorf("the others: %s", diff)
+	}
+	for _, want := range []string{"failing/bad/default", "broken "} {
+		if !strings.Contains(got.stderr, "\n"+want) {
+			t.Errorf("no line about %s:\n%s", want, got.stderr)
+		}
+	}
+	if !strings.Contains(got.stdout, "held\tnot tagged: failing/bad/default failed") {
+		t.Errorf("the table:\n%s", got.stdout)
+	}
+}
