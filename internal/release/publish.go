@@ -9,10 +9,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -56,17 +54,6 @@ const (
 	WouldBe      PublishState = "dry-run"
 	NotPublished PublishState = "failed"
 )
-
-// publication is one image on its way.
-type publication struct {
-	target    *Target
-	app       catalog.App
-	selected  bool
-	index     v1.Descriptor
-	manifests []v1.Descriptor // by platform
-	subject   name.Digest     // the index in the registry
-	failure   *Failure
-}
 
 // variantRelease is all images of an app's variant: what becomes visible at once.
 type variantRelease struct {
@@ -269,31 +256,6 @@ func explained(err error) error {
 	return err
 }
 
-// imageStep is one step of publishing an image.
-type imageStep struct {
-	name string
-	do   func(*publication, context.Context, *Publisher) error
-}
-
-// imageSteps are what is done for an image, in this order. Each asks the registry
-// what is there, so that doing it again does nothing.
-var imageSteps = []imageStep{
-	{"find", (*publication).find},
-	{"check tag", (*publication).checkTag},
-	{"push", (*publication).push},
-	{"sbom", (*publication).attachSBOMs},
-	{"provenance", (*publication).attachProvenance},
-	{"sign", (*publication).sign},
-	{"verify", (*publication).verify},
-}
-
-// siblingSteps are what is done for an image that is not selected: its release
-// waits for it.
-var siblingSteps = []imageStep{
-	{"find", (*publication).find},
-	{"look", (*publication).look},
-}
-
 // release publishes the images of a release, and tags when all are there.
 func (p *Publisher) release(ctx context.Context, release *variantRelease) []Published {
 	var results []Published
@@ -334,162 +296,6 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease) []Publ
 		}
 	}
 	return append(results, record)
-}
-
-// errNotThere says that an image was not selected and is not there either.
-var errNotThere = errors.New("not there")
-
-func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
-	if i.failure != nil {
-		return i.failure
-	}
-	steps := imageSteps
-	if !i.selected {
-		steps = siblingSteps
-	}
-	for _, step := range steps {
-		p.Watcher.Progress(i.target.ID, StepPublish, 0, 0, step.name)
-		if err := step.do(i, ctx, p); err != nil {
-			return &Failure{Step: step.name, Err: explained(err)}
-		}
-	}
-	return nil
-}
-
-// look finds out whether an image is in the registry, with all that belongs to it.
-func (i *publication) look(ctx context.Context, p *Publisher) error {
-	_, err := p.Registry.Head(ctx, i.subject)
-	if err == nil && p.Signing != nil {
-		for _, subject := range i.subjects() {
-			if _, err = verifyImage(ctx, p.Signing, subject); err != nil {
-				break
-			}
-		}
-	}
-	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, sign.ErrNotAttached) {
-		return errNotThere
-	}
-	return err
-}
-
-// find reads the image from the layout that build wrote.
-func (i *publication) find(ctx context.Context, p *Publisher) error {
-	layout, err := image.OpenLayout(p.Output)
-	if err != nil {
-		return err
-	}
-	entry, found, err := layout.Lookup(i.target.RefName)
-	if err != nil {
-		return err
-	}
-	if !found || !entry.Complete || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
-		return errNotThere
-	}
-	i.index = entry.Descriptor
-	if i.manifests, err = layout.Manifests(entry.Descriptor); err != nil {
-		return err
-	}
-	tag, err := p.Registry.Tag(i.target.RefName)
-	if err != nil {
-		return err
-	}
-	i.subject = tag.Context().Digest(i.index.Digest.String())
-	return nil
-}
-
-// checkTag refuses a tag that has other content already.
-func (i *publication) checkTag(ctx context.Context, p *Publisher) error {
-	tag, err := p.Registry.Tag(i.target.RefName)
-	if err != nil {
-		return err
-	}
-	head, err := p.Registry.Head(ctx, tag)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case head.Digest == i.index.Digest:
-		return nil
-	case p.Force:
-		return nil
-	}
-	return otherContent(i.target.RefName, i.target.App)
-}
-
-func (i *publication) push(ctx context.Context, p *Publisher) error {
-	if p.DryRun {
-		return nil
-	}
-	if _, err := p.Registry.Head(ctx, i.subject); err == nil {
-		return nil // an index is pushed after all that it names
-	} else if !errors.Is(err, registry.ErrNotFound) {
-		return err
-	}
-	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName)
-	return err
-}
-
-// subjects are the index and its children: a verifier resolves a tag to the
-// first, an operator may pin one of the others.
-func (i *publication) subjects() []name.Digest {
-	all := []name.Digest{i.subject}
-	for _, manifest := range i.manifests {
-		all = append(all, i.subject.Context().Digest(manifest.Digest.String()))
-	}
-	return all
-}
-
-func (i *publication) attachSBOMs(ctx context.Context, p *Publisher) error {
-	if p.DryRun || p.Signing == nil {
-		return nil
-	}
-	for n, manifest := range i.manifests {
-		documents, err := p.sboms(ctx, i, n)
-		if err != nil {
-			return err
-		}
-		child := i.subject.Context().Digest(manifest.Digest.String())
-		for _, kind := range []string{CycloneDXType, SPDXType} {
-			if _, err := p.Signing.Client.Attest(ctx, p.Signing.Signer, kind, documents[kind], i.subject, child); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error {
-	if p.DryRun || p.Signing == nil {
-		return nil
-	}
-	predicate, err := provenance(i.app, i.target, p.bases(i), p.Circumstances)
-	if err != nil {
-		return err
-	}
-	_, err = p.Signing.Client.Attest(ctx, p.Signing.Signer, ProvenanceType, predicate, i.subjects()...)
-	return err
-}
-
-func (i *publication) sign(ctx context.Context, p *Publisher) error {
-	if p.DryRun || p.Signing == nil {
-		return nil
-	}
-	_, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, i.subjects()...)
-	return err
-}
-
-// verify reads back all that was attached, as a consumer would.
-func (i *publication) verify(ctx context.Context, p *Publisher) error {
-	if p.DryRun || p.Signing == nil {
-		return nil
-	}
-	for _, subject := range i.subjects() {
-		if _, err := verifyImage(ctx, p.Signing, subject); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // publishRecord pushes, signs and verifies the release record, tags the images,
