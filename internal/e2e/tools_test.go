@@ -124,9 +124,7 @@ func TestLoad(t *testing.T) {
 	c := demo(t)
 	for _, engine := range []string{"buildah", "podman"} {
 		t.Run(engine, func(t *testing.T) {
-			if _, err := exec.LookPath(engine); err != nil && engine == "podman" {
-				t.Skip("podman is not installed: an alternative to buildah")
-			}
+			requireTools(t, engine)
 			storage := ownStorage(t)
 			load := c.command("build", "guestbook/backend", "--load")
 			load.Env = append(load.Env, "LIBRE_ENGINE="+engine, storage)
