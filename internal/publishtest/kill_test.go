@@ -21,7 +21,7 @@ import (
 func TestKill(t *testing.T) {
 	want := undisturbedDefaults(t)
 	c := shared(t)
-	counted := newWatched(t, "no referrers", sign.Bundle)
+	counted := newWatched(t, "referrers", sign.Bundle) // the fewest
 	c.run("push", defaults, "--to", counted.prefix()).want(t, 0)
 	requests := counted.count()
 	const seed = 3
@@ -45,9 +45,7 @@ func TestKill(t *testing.T) {
 				}
 				panic(http.ErrAbortHandler)
 			})
-			if got := finish(cmd); got.code != -1 {
-				t.Logf("not killed: exit code %d after %d requests", got.code, seen.Load())
-			}
+			finish(cmd).want(t, -1)
 			reg.setMeddle(nil)
 			reg.audit(t)
 			c.run("push", defaults, "--to", reg.prefix()).want(t, 0)
@@ -67,6 +65,9 @@ func TestTwoRuns(t *testing.T) {
 		for round, other := range []catalogue{c, c.copy(t)} {
 			t.Run(fmt.Sprint(kind, "/", round), func(t *testing.T) {
 				reg := newWatched(t, kind, sign.Bundle)
+				// Where attachments are in one list, a run may drop for a moment what the
+				// other one attached: the end counts.
+				reg.lenient = kind == "no referrers" || kind == "docker-registry"
 				var group sync.WaitGroup
 				for _, one := range []catalogue{c, other} {
 					group.Go(func() {

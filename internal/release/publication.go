@@ -30,12 +30,15 @@ type imageStep struct {
 	do   func(*publication, context.Context, *Publisher) error
 }
 
-// imageSteps are what is done for an image, in this order. Each asks the registry
-// what is there, so that doing it again does nothing.
-var imageSteps = []imageStep{
+// What is done for an image, in this order: pushSteps, then attachSteps. Each asks
+// the registry what is there, so that doing it again does nothing.
+var pushSteps = []imageStep{
 	{"find", (*publication).find},
 	{"check tag", (*publication).checkTag},
 	{"push", (*publication).push},
+}
+
+var attachSteps = []imageStep{
 	{"sbom", (*publication).attachSBOMs},
 	{"provenance", (*publication).attachProvenance},
 	{"sign", (*publication).sign},
@@ -56,10 +59,26 @@ func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
 	if i.failure != nil {
 		return i.failure
 	}
-	steps := imageSteps
 	if !i.selected {
-		steps = siblingSteps
+		return i.run(ctx, p, siblingSteps)
 	}
+	if failure := i.run(ctx, p, pushSteps); failure != nil {
+		return failure
+	}
+	// Without the referrers API attachments are in one list, which two runs at once
+	// overwrite with theirs. Who finds out that something is missing adds it.
+	for attempt := 1; ; attempt++ {
+		failure := i.run(ctx, p, attachSteps)
+		if failure == nil || attempt == attachAttempts || !errors.Is(failure, sign.ErrNotAttached) {
+			return failure
+		}
+	}
+}
+
+// attachAttempts is how often attachments are made that get lost.
+const attachAttempts = 5
+
+func (i *publication) run(ctx context.Context, p *Publisher, steps []imageStep) *Failure {
 	for _, step := range steps {
 		p.Watcher.Progress(i.target.ID, StepPublish, 0, 0, step.name)
 		if err := step.do(i, ctx, p); err != nil {
