@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -106,6 +107,14 @@ func (id ID) Compare(other ID) int {
 // follows the last hyphen.
 func Tag(version string, packageVersion int) string {
 	return fmt.Sprintf("%s-%d", version, packageVersion)
+}
+
+// ParseTag reads what Tag makes. Other tags, such as latest, are none of a release.
+func ParseTag(tag string) (version string, packageVersion int, ok bool) {
+	at := max(strings.LastIndex(tag, "-"), 0)
+	version, number := tag[:at], strings.TrimPrefix(tag[at:], "-")
+	packageVersion, err := strconv.Atoi(number)
+	return version, packageVersion, err == nil && version != "" && packageVersion > 0 && Tag(version, packageVersion) == tag
 }
 
 // IDs lists the images of apps, in order.

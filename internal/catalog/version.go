@@ -1,0 +1,215 @@
+package catalog
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// CompareVersions orders versions: -1 where a is lower, 1 where it is higher, 0
+// where neither is. It agrees with Semantic Versioning 2.0.0 (https://semver.org,
+// section 11) wherever both are semver, and continues it to any string:
+//
+//   - any number of numeric parts of any size: 28.0.4.1, 1.2 is 1.2.0, 01 is 1;
+//   - a leading v and build metadata (after +) do not count;
+//   - what follows the first hyphen makes a prerelease, its identifiers ordered
+//     as semver's: so 1.0.0-rc10 is below 1.0.0-rc9, and above 1.0.0-rc.10;
+//   - without a hyphen letters and digits part: a word known for prereleases is
+//     below what stands before it (1.2.3rc10 < 1.2.3, 3.0.0.beta2 < 3.0.0, as
+//     Python, Ruby and Java write them), any other is above (1.0.2u > 1.0.2);
+//   - what has no number in front is below everything that has one.
+//
+// It is a total preorder: transitive, and CompareVersions(a, b) is
+// -CompareVersions(b, a).
+func CompareVersions(a, b string) int {
+	x, y := parseVersion(a), parseVersion(b)
+	if c := cmp.Compare(min(len(x.core), 1), min(len(y.core), 1)); c != 0 {
+		return c
+	}
+	for i := range max(len(x.core), len(y.core)) {
+		if c := compareNumbers(at(x.core, i), at(y.core, i)); c != 0 {
+			return c
+		}
+	}
+	for i := range max(len(x.rest), len(y.rest)) {
+		if c := at(x.rest, i).compare(at(y.rest, i)); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// IsPrerelease tells whether a version is a step on the way to a higher one: it
+// has a part that puts it below what stands before that part. 2024-01-15 is one
+// by semver's rule: replace such hyphens before asking.
+func IsPrerelease(version string) bool {
+	return slices.ContainsFunc(parseVersion(version).rest, func(p versionPart) bool { return p.class < versionEnd })
+}
+
+// VersionNumbers are the numeric parts in front of a version, without leading
+// zeros: 28, 0, 4 and 1 of v28.0.4.1-rc1. A version may have none.
+func VersionNumbers(version string) []string {
+	numbers, _ := cutNumbers(version)
+	for i, number := range numbers {
+		numbers[i] = cmp.Or(number, "0")
+	}
+	return numbers
+}
+
+// VersionShape is what stands behind the numbers of a version, each run of
+// digits as one 0, up to the first word known for prereleases; and whether there
+// is such a word: "" of 1.2.3, "-ce" of 1.2.3-ce and of 1.2.3-ce-rc1.
+func VersionShape(version string) (shape string, prerelease bool) {
+	_, rest := cutNumbers(version)
+	for rest != "" {
+		switch {
+		case isDigit(rest[0]):
+			shape, rest = shape+"0", strings.TrimLeft(rest, digits)
+		case strings.IndexByte(separators, rest[0]) >= 0:
+			shape, rest = shape+rest[:1], rest[1:]
+		default:
+			word, known := cutWord(rest)
+			if known {
+				return strings.TrimRight(shape, separators), true
+			}
+			shape, rest = shape+word, rest[len(word):]
+		}
+	}
+	return shape, false
+}
+
+type parsedVersion struct {
+	core []string // decimal digits without leading zeros, "" for 0
+	rest []versionPart
+}
+
+// The classes of parts, in order. The missing part that ends a version is above
+// what makes a prerelease and below what adds to it.
+const (
+	prereleaseNumber = iota - 2
+	prereleaseWord
+	versionEnd
+	versionNumber
+	versionWord
+)
+
+type versionPart struct {
+	class int
+	text  string
+}
+
+func (p versionPart) compare(q versionPart) int {
+	switch {
+	case p.class != q.class:
+		return cmp.Compare(p.class, q.class)
+	case p.class == versionNumber || p.class == prereleaseNumber:
+		return compareNumbers(p.text, q.text)
+	}
+	return cmp.Compare(p.text, q.text)
+}
+
+// at is the zero value beyond the end: the number 0, or the end of a version.
+func at[T any](list []T, i int) (value T) {
+	if i < len(list) {
+		value = list[i]
+	}
+	return value
+}
+
+// compareNumbers compares decimal digits without leading zeros.
+func compareNumbers(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+const (
+	digits     = "0123456789"
+	separators = "._~-"
+)
+
+// cutNumbers parts the numeric parts, "" for 0, from what stands behind them,
+// without the build metadata.
+func cutNumbers(version string) (numbers []string, rest string) {
+	version, _, _ = strings.Cut(version, "+")
+	if len(version) > 1 && (version[0] == 'v' || version[0] == 'V') && isDigit(version[1]) {
+		version = version[1:]
+	}
+	for version != "" && isDigit(version[0]) {
+		rest := strings.TrimLeft(version, digits)
+		numbers = append(numbers, trimZeros(version[:len(version)-len(rest)]))
+		version = rest
+		if len(rest) > 1 && rest[0] == '.' && isDigit(rest[1]) {
+			version = rest[1:]
+		}
+	}
+	return numbers, version
+}
+
+func parseVersion(version string) parsedVersion {
+	var parsed parsedVersion
+	parsed.core, version = cutNumbers(version)
+	plain, identifiers, hyphen := strings.Cut(version, "-")
+	parsed.rest = plainParts(plain)
+	if hyphen {
+		first := len(parsed.rest)
+		for identifier := range strings.SplitSeq(identifiers, ".") {
+			part := versionPart{versionWord, identifier}
+			if identifier != "" && strings.Trim(identifier, digits) == "" {
+				part = versionPart{versionNumber, trimZeros(identifier)}
+			}
+			parsed.rest = append(parsed.rest, part)
+		}
+		parsed.rest[first].class += prereleaseNumber - versionNumber
+	}
+	return parsed
+}
+
+// plainParts reads what stands between the numbers and the first hyphen: runs of
+// digits and runs of others, parted by separators too.
+func plainParts(text string) []versionPart {
+	var parts []versionPart
+	for text = strings.TrimLeft(text, separators); text != ""; text = strings.TrimLeft(text, separators) {
+		if isDigit(text[0]) {
+			rest := strings.TrimLeft(text, digits)
+			parts = append(parts, versionPart{versionNumber, trimZeros(text[:len(text)-len(rest)])})
+			text = rest
+			continue
+		}
+		word, known := cutWord(text)
+		part := versionPart{versionWord, word}
+		if known {
+			part.class = prereleaseWord
+		}
+		parts = append(parts, part)
+		text = text[len(word):]
+	}
+	return parts
+}
+
+// cutWord reads the word that a text begins with, and tells whether it is known
+// for prereleases.
+func cutWord(text string) (word string, prerelease bool) {
+	end := strings.IndexAny(text, digits+separators)
+	if end < 0 {
+		end = len(text)
+	}
+	word = text[:end]
+	return word, isPrereleaseWord(word, end < len(text) && isDigit(text[end]))
+}
+
+// isPrereleaseWord knows the words of Python (PEP 440), Maven and the usual
+// names of unfinished builds. A single letter is one before a number only:
+// 1.2.3a1 leads to 1.2.3, 1.0.2a is a correction of 1.0.2.
+func isPrereleaseWord(word string, beforeDigit bool) bool {
+	switch strings.ToLower(word) {
+	case "a", "b", "c", "m":
+		return beforeDigit
+	case "alpha", "beta", "rc", "cr", "pre", "preview", "prerelease", "dev", "devel", "snapshot", "milestone",
+		"nightly", "canary", "next", "unstable", "test", "testing":
+		return true
+	}
+	return false
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func trimZeros(number string) string { return strings.TrimLeft(number, "0") }
