@@ -1,0 +1,200 @@
+// Package bump updates apps: find upstream's versions, decide, edit, hash,
+// verify, commit, propose.
+package bump
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// Input is all that a decision depends on.
+type Input struct {
+	Rule           *Rule // from ParseRule
+	Version        string
+	PackageVersion int
+	Tag            string // current tag, or version of a module; "" for an app that is pinned otherwise
+	Commit         string // the one recorded for Tag, "" if none is
+	Followed       string // version of the app in Rule.Follow, after its own update
+	Tags           []Tag  // in any order
+
+	// Release tells what is known of a tag's release, nil for nothing. It is
+	// asked for few tags, newest first, until one may be taken. May be nil.
+	Release func(tag string) (*Release, error)
+
+	Now time.Time
+}
+
+// Tag is a tag of upstream's; a module's version is one too.
+type Tag struct {
+	Name   string
+	Commit string // peeled; "" if unknown
+}
+
+// Release is what a forge or a module proxy says of a tag.
+type Release struct {
+	Draft      bool
+	Prerelease bool
+	Date       time.Time // of publishing; zero if unknown
+	Notes      string
+	Unfit      string // why nobody should take it, such as "retracted: …"; "" if nothing is wrong
+}
+
+// Kind says what is to be done with an app.
+type Kind string
+
+const (
+	None       Kind = "none"
+	NewVersion Kind = "version" // another version, package version 1
+	Moved      Kind = "moved"   // the same version from another commit, package version +1
+	Held       Kind = "held"    // by update.hold
+)
+
+// Decision is what becomes of an app, and why.
+type Decision struct {
+	Kind           Kind   `json:"kind"`
+	Version        string `json:"version"`          // current one, unless the kind is version
+	PackageVersion int    `json:"packageVersion"`   // that goes with it
+	Tag            string `json:"tag,omitempty"`    // to take it from
+	Commit         string `json:"commit,omitempty"` // of Tag; "" if unknown
+	Newest         string `json:"newest"`           // highest version that upstream offers, also where the rule keeps the app from it
+	Reason         string `json:"reason,omitempty"` // why there is no new version, or what moved
+
+	Warnings   []string    `json:"warnings,omitempty"`
+	Candidates []Candidate `json:"candidates,omitempty"` // newest first, then those without a version
+
+	// Release is what is known of Tag's release, nil for nothing.
+	Release *Release `json:"-"`
+}
+
+// Decide decides what becomes of an app: pure, apart from Input.Release. A new
+// version is above the current one in catalog.CompareVersions, and it and its tag
+// hold no characters that mean something in a Nix file. Dates decide only for
+// update.delay, never for the order.
+func Decide(in Input) (*Decision, error) {
+	reader, err := newReader(in.Rule, in.Version, in.Tag)
+	switch {
+	case err != nil && in.Rule.Hold != "": // what is held need not be readable
+		return &Decision{Kind: Held, Version: in.Version, PackageVersion: in.PackageVersion,
+			Tag: in.Tag, Commit: in.Commit, Newest: in.Version, Reason: in.Rule.Hold}, nil
+	case err != nil:
+		return nil, err
+	case in.Rule.Hold == "" && in.Rule.Follow != "" && in.Followed == "":
+		return nil, fmt.Errorf("update.follow: the version of %s is not known", in.Rule.Follow)
+	}
+	d := &decider{Input: in, reader: reader}
+	d.readTags()
+	chosen, err := d.choose()
+	if err != nil {
+		return nil, err
+	}
+	return d.decision(chosen), nil
+}
+
+func (d *decider) decision(chosen *group) *Decision {
+	decision := &Decision{
+		Kind:           None,
+		Version:        d.Version,
+		PackageVersion: d.PackageVersion,
+		Tag:            d.Tag,
+		Commit:         d.Commit,
+		Newest:         d.Version,
+	}
+	moved := d.checkCurrent()
+	switch {
+	case d.Rule.Hold != "":
+		decision.Kind, decision.Reason = Held, d.Rule.Hold
+	case chosen != nil:
+		first := chosen.tags[0]
+		decision.Kind, decision.Version, decision.PackageVersion = NewVersion, first.version, 1
+		decision.Tag, decision.Commit, decision.Release = first.tag.Name, first.tag.Commit, chosen.release
+		d.compareCommits(chosen)
+	case moved != nil:
+		decision.Kind, decision.PackageVersion, decision.Commit = Moved, d.PackageVersion+1, moved.tag.Commit
+		decision.Reason = d.warnings[0]
+	default:
+		decision.Reason = d.whyNothing()
+	}
+	if i := slices.IndexFunc(d.candidates, func(c *candidate) bool { return c.offered }); i >= 0 {
+		decision.Newest = d.candidates[i].version
+	}
+	for _, c := range d.candidates {
+		decision.Candidates = append(decision.Candidates, c.Candidate)
+	}
+	decision.Warnings = d.warnings
+	return decision
+}
+
+// checkCurrent looks for the current tag among upstream's, and returns it if its
+// commit is another one. What is odd becomes a warning, a moved tag the first.
+func (d *decider) checkCurrent() (moved *candidate) {
+	if d.Tag == "" {
+		return nil
+	}
+	at := slices.IndexFunc(d.candidates, func(c *candidate) bool { return c.tag.Name == d.Tag })
+	twin := slices.IndexFunc(d.candidates, func(c *candidate) bool {
+		return c.version != "" && catalog.CompareVersions(c.version, d.Version) == 0
+	})
+	switch {
+	case at >= 0:
+		if now := d.candidates[at]; now.tag.Commit != "" && d.Commit != "" && now.tag.Commit != d.Commit {
+			d.warnf("upstream moved the tag %s from commit %s to %s", d.Tag, shorten(d.Commit), now.Commit)
+			moved = now
+		}
+	case twin >= 0:
+		d.warnf("the current tag %s is not among upstream's tags any more, %s is", d.Tag, d.candidates[twin].Tag)
+	default:
+		d.warnf("the current version %s is not among upstream's tags any more", d.Version)
+	}
+	switch read := d.reader.current; {
+	case read.version == "":
+		d.warnf("the current tag %s: %s", d.Tag, read.problem)
+	case read.version != d.Version:
+		d.warnf("the current tag %s reads as version %s, the app's is %s", d.Tag, read.version, d.Version)
+	}
+	return moved
+}
+
+// compareCommits warns where the tags of one version are not of one commit.
+func (d *decider) compareCommits(g *group) {
+	first := g.tags[0].tag
+	for _, other := range g.tags[1:] {
+		if first.Commit != "" && other.tag.Commit != "" && first.Commit != other.tag.Commit {
+			d.warnf("%s and %s are one version, but two commits", first.Name, other.tag.Name)
+		}
+	}
+}
+
+// whyNothing is why the app stays at its version.
+func (d *decider) whyNothing() string {
+	if d.Rule.Follow != "" {
+		return d.whyNotFollowed()
+	}
+	for _, c := range d.candidates {
+		if c.offered {
+			return c.version + ": " + c.Verdict
+		}
+	}
+	return "nothing newer"
+}
+
+func (d *decider) whyNotFollowed() string {
+	at := slices.IndexFunc(d.candidates, func(c *candidate) bool {
+		return c.version != "" && catalog.CompareVersions(c.version, d.Followed) == 0
+	})
+	switch order := catalog.CompareVersions(d.Followed, d.Version); {
+	case order < 0:
+		return fmt.Sprintf("%s, the version of %s, is older", d.Followed, d.Rule.Follow)
+	case order == 0:
+		return "at the version of " + d.Rule.Follow
+	case at < 0:
+		return fmt.Sprintf("upstream has no %s, the version of %s", d.Followed, d.Rule.Follow)
+	}
+	return d.candidates[at].version + ": " + d.candidates[at].Verdict
+}
+
+func (d *decider) warnf(format string, args ...any) {
+	d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,154 @@
+package bump
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// A reader reads versions from tags: by update.tags, or by the shape of the
+// current tag.
+type reader struct {
+	rule    *Rule
+	example string // current tag, for verdicts
+	bare    string // text before the version, without its v
+	suffix  string // text behind the version
+	shape   string // what stands behind the numbers of the current version
+	numbers int    // of the current version
+	current reading
+}
+
+// reading is what a tag says.
+type reading struct {
+	version string // "" where there is none
+	frame   string // the text around the version, which tells v2.3.3 from 2.3.3
+	problem string // why there is no version
+}
+
+// newReader fails where there is neither update.tags nor a tag with the version
+// in it. Without a tag, as of an app that is pinned to a commit, the version is
+// the example.
+func newReader(rule *Rule, version, tag string) (*reader, error) {
+	r := &reader{rule: rule, example: tag, numbers: len(catalog.VersionNumbers(version))}
+	r.shape, _ = catalog.VersionShape(version)
+	if rule.tags == nil {
+		if tag == "" {
+			r.example = version
+		}
+		text := rule.replacer.Replace(r.example)
+		at := strings.LastIndex(text, version)
+		if at < 0 || !startsWithDigit(version) {
+			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", shorten(r.example), version)
+		}
+		r.bare, r.suffix = withoutV(text[:at]), text[at+len(version):]
+	}
+	r.current = r.read(r.example)
+	return r, nil
+}
+
+const (
+	// A tag of a registry has at most 128 characters, with the package version:
+	// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+	maxVersion = 100
+	maxTag     = 250
+)
+
+var (
+	// safeTag is what git allows in a tag's name, less what means something in a
+	// Nix string, a shell, a URL or a terminal.
+	safeTag     = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._/@+-]*$|^@[0-9A-Za-z._/@+-]+$`)
+	safeVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+)
+
+// read reads the version of a tag. What is not of the alphabet of tags and
+// versions is refused, since both end in a Nix file.
+func (r *reader) read(tag string) reading {
+	switch {
+	case len(tag) > maxTag:
+		return reading{problem: fmt.Sprintf("refused: %d bytes", len(tag))}
+	case !safeTag.MatchString(tag), strings.Contains(tag, ".."):
+		return reading{problem: "refused: characters that no tag needs"}
+	}
+	text := r.rule.replacer.Replace(tag)
+	found := r.byShape
+	if r.rule.tags != nil {
+		found = r.byPattern
+	}
+	start, end, problem := found(text)
+	if problem != "" {
+		return reading{problem: problem}
+	}
+	version := text[start:end]
+	switch {
+	case len(version) > maxVersion:
+		return reading{problem: fmt.Sprintf("refused: a version of %d bytes", len(version))}
+	case !safeVersion.MatchString(version):
+		return reading{problem: fmt.Sprintf("refused: version %q, expected 0-9 A-Z a-z . _ - (see update.transform)", version)}
+	}
+	return reading{version: version, frame: text[:start] + "\x00" + text[end:]}
+}
+
+func (r *reader) byPattern(text string) (start, end int, problem string) {
+	match := r.rule.tags.FindStringSubmatchIndex(text)
+	if match == nil || match[2] < 0 {
+		return 0, 0, "update.tags does not match"
+	}
+	return match[2], match[3], ""
+}
+
+func (r *reader) byShape(text string) (start, end int, problem string) {
+	problem = "another shape than " + r.example
+	if !strings.HasPrefix(text, r.bare) || !strings.HasSuffix(text, r.suffix) {
+		return 0, 0, problem
+	}
+	start, end = len(r.bare), len(text)-len(r.suffix)
+	if start < end && (text[start] == 'v' || text[start] == 'V') {
+		start++
+	}
+	if start >= end || !startsWithDigit(text[start:end]) {
+		return 0, 0, problem
+	}
+	// A date or a build number alone is not the next of 5.4.1.
+	shape, _ := catalog.VersionShape(text[start:end])
+	if numbers := len(catalog.VersionNumbers(text[start:end])); shape != r.shape || (numbers > 1) != (r.numbers > 1) {
+		return 0, 0, problem
+	}
+	return start, end, ""
+}
+
+// prerelease tells whether a version is one for this app: not by what every
+// version of it carries, such as -ce.
+func (r *reader) prerelease(version string) bool {
+	shape, known := catalog.VersionShape(version)
+	return known || catalog.IsPrerelease(version) && shape != r.shape
+}
+
+// unlike ranks tags of one version: 0 for one that looks like the current tag.
+func (r *reader) unlike(c reading) int {
+	rank := 0
+	if c.frame != r.current.frame {
+		rank += 2
+	}
+	if len(catalog.VersionNumbers(c.version)) != r.numbers {
+		rank++
+	}
+	return rank
+}
+
+// withoutV takes the v off that belongs to the version: of "v" and "app-v", not
+// of "dev".
+func withoutV(prefix string) string {
+	bare := strings.TrimRight(prefix, "vV")
+	if len(prefix)-len(bare) != 1 || bare != "" && isAlphanumeric(bare[len(bare)-1]) {
+		return prefix
+	}
+	return bare
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func startsWithDigit(text string) bool { return text != "" && '0' <= text[0] && text[0] <= '9' }
