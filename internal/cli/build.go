@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +28,8 @@ type buildOptions struct {
 	output   string
 	jobs     int
 	failFast bool
-	load     bool
+	archive  string
+	load     string
 	json     bool
 }
 
@@ -48,15 +51,22 @@ dist/ in the catalogue, which skopeo, buildah and podman read as oci:dist:NAME:T
 and libre serve serves. It goes on when an image fails, and ends with a table of
 failures and exit code 3.
 
+From there --archive writes what was built into one file, which podman load,
+docker load and skopeo read, and --load hands it to podman or docker. Images that
+failed are left out.
+
 stdout has a line for each image: reference@digest, state, size, layers, time.`,
-		Example:           "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host",
+		Example:           "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host\n  libre build docs --archive docs.tar\n  libre build docs/backend/lyon --load podman",
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), o, args) },
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
 	cmd.Flags().BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
-	cmd.Flags().BoolVar(&o.load, "load", false, "hand the images to podman, buildah or docker")
+	cmd.Flags().StringVar(&o.archive, "archive", "", "write the images into this `file` as well, an oci-archive")
+	cmd.Flags().StringVar(&o.load, "load", "", "hand the images to `docker|podman` as well")
+	// Fails for flags that are not there.
+	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -67,6 +77,10 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 	}
 	if o.jobs < 1 {
 		return usageError{fmt.Errorf("-j %d, expected at least 1", o.jobs)}
+	}
+	sinks, err := openSinks(ctx, o, request.Systems)
+	if err != nil {
+		return err
 	}
 	catalogue, err := p.open(ctx)
 	if err != nil {
@@ -82,11 +96,7 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	if o.load {
-		if err := a.load(ctx, p, builder.Output, results); err != nil {
-			return err
-		}
-	}
+	sinkErr := a.fill(ctx, sinks, builder, results)
 	if o.json {
 		err = a.JSON(resultsJSON(p.config.Registry, results))
 	} else {
@@ -95,7 +105,10 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	return a.reportFailures(results)
+	if err := a.reportFailures(results); sinkErr == nil {
+		return err
+	}
+	return sinkErr
 }
 
 // request reads what plan and build have in common: the catalogue, the selection
@@ -139,23 +152,63 @@ func (p *place) builder(catalogue *nix.Catalogue, o buildOptions) *release.Build
 	}
 }
 
-// load hands what was built to a container engine.
-func (a *app) load(ctx context.Context, p *place, layout string, results []release.Result) error {
-	engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine))
-	if err != nil {
-		return err
+// sinks are where built images go besides the OCI layout.
+type sinks struct {
+	archive string // file, "" for none
+	loader  *containerfile.Loader
+	system  string // the one that docker and podman get
+}
+
+// openSinks finds what would make them fail, before minutes of building.
+func openSinks(ctx context.Context, o buildOptions, systems []string) (sinks, error) {
+	s := sinks{archive: o.archive, system: systems[0]}
+	if machine, err := nix.MachineSystem(); err == nil && slices.Contains(systems, machine) {
+		s.system = machine
 	}
-	for _, result := range results {
-		if result.Digest == "" {
-			continue
+	if o.archive == "-" {
+		return s, usageError{errors.New("--archive -: an archive is a file: give it a name")}
+	}
+	if o.archive != "" {
+		if info, err := os.Stat(filepath.Dir(o.archive)); err != nil || !info.IsDir() {
+			return s, usageError{fmt.Errorf("--archive %s: there is no directory %s", o.archive, filepath.Dir(o.archive))}
 		}
-		name := reference(p.config.Registry, result.RefName)
-		if err := containerfile.Load(ctx, engine, layout, result.RefName, "", name); err != nil {
+		if info, err := os.Stat(o.archive); err == nil && !info.Mode().IsRegular() {
+			return s, usageError{fmt.Errorf("--archive %s: it is there and is no file", o.archive)}
+		}
+	}
+	if o.load == "" {
+		return s, nil
+	}
+	if o.load != "docker" && o.load != "podman" {
+		return s, usageError{fmt.Errorf("--load %s, expected docker or podman", o.load)}
+	}
+	loader, err := containerfile.FindLoader(ctx, o.load)
+	s.loader = &loader
+	return s, err
+}
+
+// fill gives the sinks what was built.
+func (a *app) fill(ctx context.Context, s sinks, builder *release.Builder, results []release.Result) error {
+	if s.archive == "" && s.loader == nil {
+		return nil
+	}
+	if !slices.ContainsFunc(results, func(r release.Result) bool { return r.Digest != "" }) {
+		a.Warnf("no image was built: there is nothing to archive or load")
+		return nil
+	}
+	if s.archive != "" {
+		images, size, err := builder.Archive(ctx, results, s.system, s.archive)
+		if err != nil {
 			return err
 		}
-		a.Notef("%s has %s", engine.Name, name)
+		a.Notef("%s has %s, %s", s.archive, imageCount(images), ui.Size(size))
 	}
-	return nil
+	if s.loader == nil {
+		return nil
+	}
+	return builder.Load(ctx, results, s.system, *s.loader, func(refName string) {
+		a.Notef("%s has %s", s.loader.Name, refName)
+	})
 }
 
 // buildWatcher shows the progress of each image.
@@ -174,11 +227,14 @@ var phases = map[release.Step]ui.Phase{
 }
 
 func (w *buildWatcher) Evaluated(images int) {
-	message := fmt.Sprintf("%d images", images)
-	if images == 1 {
-		message = "1 image"
+	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: imageCount(images)})
+}
+
+func imageCount(n int) string {
+	if n == 1 {
+		return "1 image"
 	}
-	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: message})
+	return fmt.Sprintf("%d images", n)
 }
 
 func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {

@@ -2,30 +2,39 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/ui"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
+	var o publishOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine, and say what to type",
 		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles, the
 state of git and where libre writes. Each line says what is there, or what to type.
-Exit code 1 where something that every build needs is missing.`,
+Exit code 1 where something that every build needs is missing.
+
+Where a registry is configured, it is tried too: libre-probe:probe is written to it,
+twice, and removed again if the registry allows that.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			checks := a.examine(cmd.Context())
+			checks := a.examine(cmd.Context(), o)
 			var err error
 			if asJSON {
 				err = a.JSON(checks)
@@ -43,6 +52,8 @@ Exit code 1 where something that every build needs is missing.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringArrayVar(&o.to, "to", nil, "try this REGISTRY[/NAMESPACE] (LIBRE_REGISTRY; default: registry in libre.yaml)")
+	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the checks as JSON")
 	return cmd
 }
@@ -68,7 +79,7 @@ func checkTable(checks []check) ui.Table {
 	return table
 }
 
-func (a *app) examine(ctx context.Context) []check {
+func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	var checks []check
 	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend}) }
 
@@ -116,6 +127,75 @@ func (a *app) examine(ctx context.Context) []check {
 	checks = append(checks, writeCheck("cache", p.cacheDir))
 	if p.dir != "" {
 		checks = append(checks, writeCheck("output", filepath.Join(p.dir, "dist")))
+	}
+	return append(checks, registryChecks(ctx, p, o)...)
+}
+
+// registryChecks tries the registries that are configured.
+func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
+	if len(o.to) == 0 && setting("", "LIBRE_REGISTRY", p.config.Registry) == "" {
+		return nil
+	}
+	clients, err := p.registries(o)
+	if err != nil {
+		return []check{{"registry", "note", err.Error(), "registry: REGISTRY[/NAMESPACE] in libre.yaml"}}
+	}
+	var checks []check
+	for _, client := range clients {
+		checks = append(checks, tryRegistry(ctx, client, p.config.Sign)...)
+	}
+	return checks
+}
+
+// registryPatience is how long a registry may take for all that it is asked.
+const registryPatience = 30 * time.Second
+
+// tryRegistry says who can publish there, and who finds what was signed.
+func tryRegistry(ctx context.Context, client *registry.Client, signing signConfig) []check {
+	ctx, cancel := context.WithTimeout(ctx, registryPatience)
+	defer cancel()
+	probe, err := client.Probe(ctx)
+	if err != nil {
+		found, mend, _ := strings.Cut(err.Error(), "; log in with: ")
+		_, found, _ = strings.Cut(found, ": ") // without what was being pushed
+		var network *net.OpError
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			found = fmt.Sprintf("no answer within %d seconds", registryPatience/time.Second)
+		case errors.As(err, &network):
+			found = "cannot be reached: " + network.Error()
+		case errors.As(err, new(*registry.CredentialError)):
+			found = "does not let you push: " + found
+		}
+		return []check{{"registry", "note", fmt.Sprintf("%s: %s", client, found), mend}}
+	}
+	checks := []check{{"registry", "ok", fmt.Sprintf("%s: you may push", client), ""}}
+	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend}) }
+
+	where := ""
+	if probe.Referrers {
+		add("referrers API", "ok", "lists what is attached to an image", "")
+	} else {
+		add("referrers API", "ok", "none: what is attached to an image is listed by its tag sha256-…", "")
+		where = ", at the fallback tag"
+	}
+	classic := signing.Format == sign.Classic
+	switch {
+	case probe.Overwrites:
+		add("tags", "ok", "can be overwritten by all who may push", "")
+	case classic || !probe.Referrers:
+		add("tags", "note", "cannot be overwritten: no second thing can be attached to an image", "let tags sha256-* be overwritten, in the registry's settings")
+	default:
+		add("tags", "ok", "cannot be overwritten, not by --force or --also-tag either", "")
+	}
+	switch {
+	case signing.none:
+	case !classic:
+		add("verifiers", "ok", "cosign 3, and cosign 2.6 with --new-bundle-format"+where, "")
+	case signing.Keyless != nil:
+		add("verifiers", "ok", "cosign 2 and 3", "")
+	default:
+		add("verifiers", "ok", "cosign 2 and 3, Kyverno, policy-controller", "")
 	}
 	return checks
 }

@@ -1,35 +1,44 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
 func (a *app) planCommand() *cobra.Command {
 	var o buildOptions
+	var to publishOptions
 	cmd := &cobra.Command{
 		Use:   "plan SELECTION... | --all",
-		Short: "Show what build would do, and why",
-		Long: `Shows for each selected image whether it would be built and why, without building
-anything: new, image key changed, or nothing to do. Keys of Containerfile images
-need no network; where nixpkgs cannot be reached, the key of a Nix image is
-unknown.
+		Short: "Show what build or push would do, and why",
+		Long: `Shows for each selected image what would be done and why, without doing it. Keys of
+Containerfile images need no network; where nixpkgs cannot be reached, the key of a
+Nix image is unknown.
+
+Without a registry, what build would do: new, image key changed, or built. With one
+(--to, or registry in libre.yaml), what push would do, for all systems:
+
+  build    new, or image key changed
+  push     it is built, and not published
+  sign     it is published, and not signed by this catalogue
+  tag      a tag is missing
+  refuse   it is published with another image key: raise the package version
+  nothing  published
 
 On a terminal a table; otherwise tab-separated: image, action, reason, key.`,
-		Example: "  libre plan --all\n  libre plan docs --json",
+		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, request, err := a.request(cmd.Context(), o, args, "plan")
 			if err != nil {
 				return err
 			}
-			catalogue, err := p.open(cmd.Context())
-			if err != nil {
-				return err
-			}
 			defer a.warnUntracked(p)()
-			plans, evaluation, err := p.builder(catalogue, o).Plan(cmd.Context(), request)
+			plans, evaluation, err := a.plans(cmd.Context(), p, o, to, request)
 			if err != nil {
 				return err
 			}
@@ -46,7 +55,29 @@ On a terminal a table; otherwise tab-separated: image, action, reason, key.`,
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
+	to.add(cmd)
 	return cmd
+}
+
+// plans asks the registry too, where there is one.
+func (a *app) plans(ctx context.Context, p *place, o buildOptions, to publishOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
+	if _, err := p.registries(to); err != nil && len(to.to) == 0 {
+		catalogue, err := p.open(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.builder(catalogue, o).Plan(ctx, request)
+	}
+	to.output = o.output
+	publisher, err := a.publisher(ctx, p, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	if publisher.Signing, err = p.signing(ctx, to, publisher.Registry, false); err != nil {
+		a.Warnf("signatures are not looked at: %s", err)
+	}
+	publisher.Watcher = &buildWatcher{app: a}
+	return publisher.Plan(ctx, request)
 }
 
 func planTable(plans []release.Plan) ui.Table {
@@ -56,7 +87,7 @@ func planTable(plans []release.Plan) ui.Table {
 		if len(key) > 19 {
 			key = key[:19]
 		}
-		table.Rows = append(table.Rows, []string{p.ID.String(), p.Action, p.Reason, key})
+		table.Rows = append(table.Rows, []string{p.ID.String(), string(p.Action), p.Reason, key})
 	}
 	return table
 }
@@ -65,7 +96,7 @@ func planTable(plans []release.Plan) ui.Table {
 type planJSON struct {
 	Image     string `json:"image"` // app/component/variant
 	Reference string `json:"reference"`
-	Action    string `json:"action"` // build or nothing
+	Action    string `json:"action"` // build, push, sign, tag, refuse or nothing
 	Reason    string `json:"reason"`
 	Key       string `json:"key,omitempty"` // absent where it is unknown
 }
@@ -73,7 +104,7 @@ type planJSON struct {
 func plansJSON(registry string, plans []release.Plan) []planJSON {
 	list := []planJSON{}
 	for _, p := range plans {
-		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), p.Action, p.Reason, p.Key})
+		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), string(p.Action), p.Reason, p.Key})
 	}
 	return list
 }

@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
@@ -27,18 +23,20 @@ import (
 // publishOptions are the flags of the commands that talk to a registry.
 type publishOptions struct {
 	all      bool
-	to       string
+	to       []string
 	key      string
 	insecure bool
 	output   string
 	jobs     int
 	dryRun   bool
 	force    bool
+	failFast bool
+	alsoTag  []string
 }
 
 func (o *publishOptions) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.to, "to", "", "REGISTRY[/NAMESPACE] (LIBRE_REGISTRY; default: registry in libre.yaml)")
+	flags.StringArrayVar(&o.to, "to", nil, "REGISTRY[/NAMESPACE] (LIBRE_REGISTRY; default: registry in libre.yaml)")
 	flags.StringVar(&o.key, "key", "", "the signing key, or the public one to verify (default: sign in libre.yaml)")
 	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
 }
@@ -56,8 +54,13 @@ images' tags, and the record's tag last of all. Nobody ever sees an unsigned tag
 A tag that has other content is never replaced, but with --force. What is published
 already is left alone. A run that was interrupted is completed by running it again.
 
+--also-tag points a moving tag, such as latest or {major}.{minor}, to each release
+once it is published; a tag never goes back to an older release. Where --to is given
+several times, images are built, signed and pushed once, to the first registry, and
+copied to the others with all that is attached to them.
+
 stdout has a line for each image and record: reference@digest, state, reason.`,
-		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key",
+		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.push(cmd.Context(), o, args) },
 		ValidArgsFunction: a.completeSelection,
 	}
@@ -68,6 +71,8 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "build, and say what would be pushed, but write nothing to the registry")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say what was replaced")
+	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
+	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also point this moving tag to each release; {major} and {minor} are its version's (default: alsoTag in libre.yaml)")
 	return cmd
 }
 
@@ -114,31 +119,60 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 
 // publisher prepares what push, status and sbom need of catalogue and registry.
 func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*release.Publisher, error) {
-	client, err := p.registry(o)
+	clients, err := p.registries(o)
 	if err != nil {
 		return nil, err
+	}
+	alsoTags := o.alsoTag
+	if len(alsoTags) == 0 {
+		alsoTags = p.config.AlsoTag
+	}
+	for _, tag := range alsoTags {
+		if err := release.CheckTag(tag); err != nil {
+			return nil, usageError{err}
+		}
 	}
 	catalogue, err := p.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &release.Publisher{
-		Builder:  p.builder(catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1)}),
-		Registry: client, DryRun: o.dryRun, Force: o.force,
+		Builder:  p.builder(catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast}),
+		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, AlsoTags: alsoTags,
 	}, nil
 }
 
-// registry is where the catalogue publishes.
-func (p *place) registry(o publishOptions) (*registry.Client, error) {
-	to := setting(o.to, "LIBRE_REGISTRY", p.config.Registry)
-	if to == "" {
+// registries are where the catalogue publishes; the first is where it reads, too.
+func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
+	names := o.to
+	if len(names) == 0 {
+		if name := setting("", "LIBRE_REGISTRY", ""); name != "" {
+			names = []string{name}
+		} else if p.config.Registry != "" {
+			names = append([]string{p.config.Registry}, p.config.CopyTo...)
+		}
+	}
+	if len(names) == 0 {
 		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
 	}
-	client, err := registry.NewClient(to, o.insecure)
-	if err != nil {
-		return nil, usageError{err}
+	var clients []*registry.Client
+	for _, name := range names {
+		client, err := registry.NewClient(name, o.insecure)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		clients = append(clients, client)
 	}
-	return client, nil
+	return clients, nil
+}
+
+// registry is the one that a command reads.
+func (p *place) registry(o publishOptions) (*registry.Client, error) {
+	clients, err := p.registries(o)
+	if err != nil {
+		return nil, err
+	}
+	return clients[0], nil
 }
 
 // signing is how the catalogue signs, nil for sign: none. secret says that the
@@ -189,78 +223,6 @@ func (p *place) resolve(file string) string {
 	return filepath.Join(p.dir, file)
 }
 
-// circumstances are what provenance says of this run.
-func (p *place) circumstances(ctx context.Context) release.Circumstances {
-	c := release.Circumstances{PackageSet: p.packageSet, Libre: version, Builder: builderID(), Inputs: lockedInputs(p.dir)}
-	git := func(args ...string) string {
-		cmd := exec.CommandContext(ctx, "git", args...)
-		cmd.Dir = p.dir
-		out, _ := cmd.Output()
-		return strings.TrimSpace(string(out))
-	}
-	c.CatalogueCommit = git("rev-parse", "--verify", "--quiet", "HEAD")
-	c.CatalogueDirty = git("status", "--porcelain") != ""
-	c.CatalogueURL = withoutCredentials(git("config", "--get", "remote.origin.url"))
-	c.Nix, _ = p.nix.Version(ctx)
-	if engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine)); err == nil {
-		c.Engine = engine.String()
-	}
-	return c
-}
-
-// withoutCredentials drops user and password of a remote's URL.
-func withoutCredentials(remote string) string {
-	parsed, err := url.Parse(remote)
-	if err != nil || parsed.Host == "" {
-		if _, rest, found := strings.Cut(remote, "@"); found && !strings.Contains(rest, "@") {
-			return "ssh://" + strings.Replace(rest, ":", "/", 1) // user@host:path
-		}
-		return ""
-	}
-	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
-	return parsed.String()
-}
-
-// builderID names who builds: the job of a workflow, by what GitHub and Forgejo
-// set, or a person's machine, which is not named.
-func builderID() string {
-	server, repository, workflow := os.Getenv("GITHUB_SERVER_URL"), os.Getenv("GITHUB_REPOSITORY"), os.Getenv("GITHUB_WORKFLOW_REF")
-	if server != "" && repository != "" {
-		if workflow != "" {
-			return server + "/" + workflow
-		}
-		return server + "/" + repository
-	}
-	return "https://libre.sh/builder/workstation"
-}
-
-// lockedInputs are the inputs of flake.lock by name: the revision, or the hash.
-func lockedInputs(dir string) map[string]string {
-	inputs := map[string]string{}
-	text, err := os.ReadFile(filepath.Join(dir, "flake.lock"))
-	if err != nil {
-		return inputs
-	}
-	var lock struct {
-		Nodes map[string]struct {
-			Locked map[string]any `json:"locked"`
-		} `json:"nodes"`
-	}
-	if json.Unmarshal(text, &lock) != nil {
-		return inputs
-	}
-	for node, entry := range lock.Nodes {
-		owner, _ := entry.Locked["owner"].(string)
-		repository, _ := entry.Locked["repo"].(string)
-		revision, _ := entry.Locked["rev"].(string)
-		kind, _ := entry.Locked["type"].(string)
-		if revision != "" {
-			inputs[node] = strings.TrimSuffix(kind+":"+owner+"/"+repository, ":/") + "/" + revision
-		}
-	}
-	return inputs
-}
-
 func publishedTable(results []release.Published) ui.Table {
 	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Style: publishStyle}
 	for _, r := range results {
@@ -280,7 +242,7 @@ func publishStyle(column int, cell string) ui.Style {
 	if column != 1 {
 		return ui.None
 	}
-	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
+	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.Moved): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
 }
 
 // reportUnpublished prints the table of failures.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"testing"
 
@@ -17,7 +18,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"libre": func() {
-			os.Exit(Main(context.Background(), os.Args[1:], ui.Detect(os.Stdout, os.Stderr, os.Getenv)))
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			os.Exit(Main(ctx, os.Args[1:], ui.Detect(os.Stdout, os.Stderr, os.Getenv)))
 		},
 	})
 }
@@ -41,6 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_GOLDEN") != "",
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"guarded": guarded},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CACHE_HOME", cache) // where the host package set is remembered
 			env.Setenv("ROOT", root)

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -22,23 +24,29 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Serve built images as a registry on this machine",
 		Long: `Serves the OCI layout that build wrote as a registry on the loopback address, so
 that podman, docker and skopeo can pull from it (with TLS verification off). It is
-read-only, unless a directory is given that takes what is pushed.`,
+read-only, unless a directory is given that takes what is pushed: then that is served
+too, and nothing need be built, nor a catalogue be there.`,
 		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout := output
 			if layout == "" {
 				p, err := a.place()
-				if err != nil {
+				if err != nil && writable == "" {
 					return err
 				}
-				layout = filepath.Join(p.dir, "dist")
+				if err == nil {
+					layout = filepath.Join(p.dir, "dist")
+				}
+				if _, err := os.Stat(layout); writable != "" && err != nil {
+					layout = "" // nothing is built yet: what is pushed is served
+				}
 			}
 			handler, err := registry.NewServer(layout, writable)
 			if err != nil {
 				return err
 			}
-			return a.serve(cmd.Context(), handler, layout, port)
+			return a.serve(cmd.Context(), handler, cmp.Or(layout, writable), port)
 		},
 	}
 	flags := cmd.Flags()

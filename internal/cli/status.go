@@ -2,12 +2,14 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -21,7 +23,9 @@ func (a *app) statusCommand() *cobra.Command {
 its record verifies and names the same image keys, and each image's tag points to the
 record's digest. --deep verifies every attachment of every image as well.
 
-stdout has a line for each release: app/variant, tag, state, digest, reason.`,
+stdout has a line for each release: app/variant, tag, state, digest, reason. It is an
+error if something is published that is not as it should be, or if that cannot be
+told; what is not published yet is none.`,
 		Example: "  libre status --all --to registry.example/lasuite",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -45,7 +49,11 @@ stdout has a line for each release: app/variant, tag, state, digest, reason.`,
 			}
 			all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, deep)
 			table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "REASON"}}
+			wrong := 0
 			for _, s := range all {
+				if s.State != string(release.AsWanted) && s.State != release.NotPublishedYet {
+					wrong++
+				}
 				digest := ""
 				if s.Digest != (name.Digest{}) {
 					digest = s.Digest.DigestStr()
@@ -54,6 +62,9 @@ stdout has a line for each release: app/variant, tag, state, digest, reason.`,
 			}
 			if tableErr := a.Table(table); err == nil {
 				err = tableErr
+			}
+			if err == nil && wrong > 0 {
+				err = fmt.Errorf("%d of %d releases are not as they should be", wrong, len(all))
 			}
 			return err
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -18,6 +19,7 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	var o publishOptions
+	var rebuild bool
 	cmd := &cobra.Command{
 		Use:   "verify SELECTION... | REFERENCE... | --all",
 		Short: "Check signature, SBOMs and provenance of what is published",
@@ -26,17 +28,22 @@ and the provenance of an image, by tag or digest; of a release record, also thos
 all images that it names, and that their tags point to them. For each it prints the
 line with which cosign checks the signature.
 
-A word with a registry and a tag or digest is a reference; others are selections.`,
+A word with a registry and a tag or digest is a reference; others are selections.
+
+--rebuild also builds the selected images once more, without any cache of layers, and
+compares them with what is published: the first layer and file that differ are named.
+Store paths that this machine has are taken as they are.`,
 		Example:           "  libre verify guestbook\n  libre verify localhost:5000/guestbook-default:1.0.0-1 --key cosign.pub",
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), o, args) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), o, rebuild, args) },
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "build the selected images again and compare them with what is published")
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, o publishOptions, words []string) error {
+func (a *app) verify(ctx context.Context, o publishOptions, rebuild bool, words []string) error {
 	var results []release.Verified
 	var references, selections []string
 	for _, word := range words {
@@ -45,6 +52,9 @@ func (a *app) verify(ctx context.Context, o publishOptions, words []string) erro
 		} else {
 			selections = append(selections, word)
 		}
+	}
+	if rebuild && len(references) > 0 {
+		return usageError{fmt.Errorf("--rebuild needs the catalogue's definition: select images instead of %s", references[0])}
 	}
 	p, client, signing, err := a.verifier(ctx, o, references, len(selections) > 0 || o.all)
 	if err != nil {
@@ -81,8 +91,29 @@ func (a *app) verify(ctx context.Context, o publishOptions, words []string) erro
 			}
 			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
 		}
+		if rebuild {
+			rebuilt, err := a.rebuild(ctx, p, o, signing, patterns)
+			if err != nil {
+				return err
+			}
+			results = append(results, rebuilt...)
+		}
 	}
 	return a.printVerified(results)
+}
+
+// rebuild builds what is selected once more.
+func (a *app) rebuild(ctx context.Context, p *place, o publishOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
+	o.jobs = runtime.NumCPU()
+	publisher, err := a.publisher(ctx, p, o)
+	if err != nil {
+		return nil, err
+	}
+	publisher.Signing = signing
+	progress := a.Progress()
+	publisher.Watcher = &buildWatcher{app: a, progress: progress}
+	defer progress.Close()
+	return publisher.VerifyRebuilt(ctx, nix.Request{Patterns: patterns})
 }
 
 // verifier prepares what checks signatures. References with a key need no
@@ -95,8 +126,8 @@ func (a *app) verifier(ctx context.Context, o publishOptions, references []strin
 		}
 		p = &place{}
 	}
-	if len(references) > 0 && setting(o.to, "LIBRE_REGISTRY", p.config.Registry) == "" {
-		o.to = references[0][:strings.LastIndex(references[0], "/")]
+	if _, err := p.registries(o); err != nil && len(references) > 0 {
+		o.to = []string{references[0][:strings.LastIndex(references[0], "/")]}
 	}
 	client, err := p.registry(o)
 	if err != nil {

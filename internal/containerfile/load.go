@@ -1,75 +1,62 @@
 package containerfile
 
 import (
-	"archive/tar"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+	"os/exec"
+	"time"
 )
 
-// Load copies one image of an OCI layout into the user's own podman, buildah
-// (both: containers-storage) or docker, where it is called name afterwards:
-// registry.example/lasuite/docs-backend-default:5.4.1-1. A name without a
-// registry is under localhost/ in the first two.
-//
-// ref is the entry's org.opencontainers.image.ref.name or digest; of an index
-// the platform's image is taken, "" being linux on this machine's
-// architecture. An error of the engine is an [*Error].
-func Load(ctx context.Context, e Engine, layout, ref, platform, name string) error {
-	p, err := pick(layout, ref, cmp.Or(platform, machinePlatform()))
-	if err != nil {
-		return err
+// Loader is a program that takes images into the user's own storage: podman, or
+// docker into its daemon.
+type Loader struct {
+	Name string // podman or docker
+	path string
+}
+
+// FindLoader finds podman or docker and sees that it answers. Unlike an engine
+// that builds, any version will do. The error says what is missing.
+func FindLoader(ctx context.Context, name string) (Loader, error) {
+	if name != "podman" && name != "docker" {
+		return Loader{}, fmt.Errorf("images cannot be loaded into %q: expected docker or podman", name)
 	}
-	tmp, err := os.MkdirTemp("", "libre-load-")
+	path, err := exec.LookPath(name)
 	if err != nil {
-		return err
+		return Loader{}, fmt.Errorf("%s is not installed: %s", name, Engine{Name: name}.tool().install)
 	}
-	defer os.RemoveAll(tmp)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	out, err := newOutput(ctx, "", nil)
+	if err != nil {
+		return Loader{}, err
+	}
+	l := Loader{Name: name, path: path}
+	if err := run(l.child("version"), out); err != nil { // docker asks its daemon, too
+		return Loader{}, failure("ask "+name+" for its version", out, err)
+	}
+	return l, nil
+}
+
+// Load hands an archive to the program while archive writes it. what is named
+// in the error, an [*Error] if it is the program's.
+func (l Loader) Load(ctx context.Context, what string, archive func(io.Writer) error) error {
+	doing := fmt.Sprintf("load %s into %s", what, l.Name)
 	out, err := newOutput(ctx, "", nil)
 	if err != nil {
 		return err
 	}
-	engine := func(args ...string) child {
-		return child{path: e.Path, args: args, env: environment(ownStorage)}
-	}
-	doing := fmt.Sprintf("load %s into %s", name, e.Name)
-	if e.Name == "docker" {
-		return loadDocker(p, engine("load", "--quiet"), name, doing, out)
-	}
-	// No flags for storage or policy: the user's own.
-	dir := filepath.Join(tmp, "image")
-	if err := p.asDir(dir); err != nil {
-		return err
-	}
-	said, err := query(engine("pull", "--quiet", "dir:"+dir), out)
-	if err != nil {
-		return failure(doing, out, err)
-	}
-	if err := run(engine("tag", lastLineOf(said), name), out); err != nil {
-		return failure(doing, out, err)
-	}
-	return nil
-}
-
-// loadDocker streams the image into "docker load".
-func loadDocker(p picked, c child, name, doing string, out *output) error {
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {
-		err := p.writeArchive(w, name)
+		err := archive(w)
 		w.CloseWithError(err)
 		written <- err
 	}()
+	c := l.child("load", "--quiet")
 	c.stdin = r
-	err := run(c, out)
+	err = run(c, out)
 	r.Close() // ends the writer when the child has not read to the end
 	if werr := <-written; werr != nil && !errors.Is(werr, io.ErrClosedPipe) {
 		return fmt.Errorf("%s: %w", doing, werr)
@@ -80,80 +67,7 @@ func loadDocker(p picked, c child, name, doing string, out *output) error {
 	return nil
 }
 
-// writeArchive writes the image as "docker save" does since docker 25: an OCI
-// layout with a manifest.json beside it, which docker without the containerd
-// store, docker before 25 and podman read.
-// https://github.com/moby/moby/blob/master/image/spec/v1.2.md#combined-image-json--filesystem-changeset-format
-func (p picked) writeArchive(to io.Writer, name string) error {
-	ref, err := parseReference(name)
-	if err != nil {
-		return err
-	}
-	entry := p.manifest
-	entry.Annotations = map[string]string{
-		"io.containerd.image.name": ref.byTag(),
-		refName:                    ref.tag,
-	}
-	index, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{entry}})
-	if err != nil {
-		return err
-	}
-	path := func(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
-	type image struct {
-		Config   string
-		RepoTags []string
-		Layers   []string
-	}
-	m := image{Config: path(p.image.Config.Digest), RepoTags: []string{ref.byTag()}}
-	for _, l := range p.image.Layers {
-		m.Layers = append(m.Layers, path(l.Digest))
-	}
-	manifest, err := json.Marshal([]image{m})
-	if err != nil {
-		return err
-	}
-	w := tar.NewWriter(to)
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{
-		{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)},
-		{"index.json", index},
-		{"manifest.json", manifest},
-	} {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
-			return err
-		}
-		if _, err := w.Write(f.data); err != nil {
-			return err
-		}
-	}
-	done := map[v1.Hash]bool{}
-	for _, d := range append([]v1.Descriptor{p.manifest}, p.parts()...) {
-		if done[d.Digest] {
-			continue
-		}
-		done[d.Digest] = true
-		if err := writeBlob(w, path(d.Digest), p.blob(d.Digest)); err != nil {
-			return err
-		}
-	}
-	return w.Close()
-}
-
-func writeBlob(w *tar.Writer, name, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: info.Size()}); err != nil {
-		return err
-	}
-	_, err = io.Copy(w, f)
-	return err
+// child is the program without flags for storage or policy: the user's own.
+func (l Loader) child(args ...string) child {
+	return child{path: l.path, args: args, env: environment(ownStorage)}
 }

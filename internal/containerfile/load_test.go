@@ -1,47 +1,95 @@
 package containerfile
 
 import (
-	"bytes"
+	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 // The user's own storage is one in the test's folder.
 func TestLoad(t *testing.T) {
-	eachEngine(t, func(t *testing.T, e Engine) {
-		userStorage(t, e)
-		dist := catalogueLayout(t, "docs-web-default:1.2.3-4", busyboxIndex(t))
-		const image = "registry.example/lasuite/docs-web-default:1.2.3-4"
-		if err := Load(context.Background(), e, dist, "docs-web-default:1.2.3-4", "", image); err != nil {
-			t.Fatal(describe(err))
-		}
-		if err := Load(context.Background(), e, dist, "docs-web-default:1.2.3-4", foreignPlatform(), image+"-foreign"); err != nil {
-			t.Fatal(describe(err))
-		}
-		field := map[string]string{"buildah": "Name", "podman": "Repository"}[e.Name]
-		got := output1(t, e.Path, "images", "--format", "{{."+field+"}}:{{.Tag}}")
-		for _, want := range []string{image, image + "-foreign"} {
-			if !strings.Contains("\n"+got, "\n"+want+"\n") {
-				t.Errorf("images:\n%swant %s", got, want)
+	needTools(t, "podman", "busybox")
+	e, err := Detect(context.Background(), "podman")
+	if err != nil {
+		t.Fatal(err)
+	}
+	userStorage(t, e)
+	l, err := FindLoader(context.Background(), "podman")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const image = "localhost/docs-web-default:1.2.3-4"
+	if err := l.Load(context.Background(), image, archiveOf(t, image)); err != nil {
+		t.Fatal(describe(err))
+	}
+	got := output1(t, e.Path, "image", "inspect", "--format", "{{.RepoTags}} {{.Config.Env}}", image)
+	if want := "[" + image + "] [PATH=/bin PLATFORM=" + machinePlatform() + "]"; strings.TrimSpace(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+
+	err = l.Load(context.Background(), "a", func(w io.Writer) error {
+		_, err := io.WriteString(w, "not a tar")
+		return err
+	})
+	if want := "load a into podman: "; !strings.HasPrefix(text(err), want) || !errors.As(err, new(*Error)) {
+		t.Errorf("an archive that is none: got %v, want %s…", err, want)
+	}
+	damaged := errors.New("a blob is gone")
+	if err := l.Load(context.Background(), "a", func(io.Writer) error { return damaged }); !errors.Is(err, damaged) {
+		t.Errorf("an archive that cannot be written: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	err = l.Load(ctx, "a", func(w io.Writer) error {
+		cancel()
+		for { // until the child is gone
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return err
 			}
 		}
-		if n := strings.Count(got, "\n"); n != 2 {
-			t.Errorf("%d names, want 2:\n%s", n, got)
-		}
-		err := Load(context.Background(), e, dist, "docs", "", image)
-		if want := "OCI layout " + dist + `: no image "docs": it has docs-web-default:1.2.3-4`; text(err) != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-		err = Load(context.Background(), e, dist, "", "", "Not:a:name")
-		if want := "load Not:a:name into " + e.Name + ": "; !strings.HasPrefix(text(err), want) {
-			t.Errorf("got %v, want %s", err, want)
-		}
 	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled load: %v", err)
+	}
+}
+
+// archiveOf writes an image for this machine as "docker save" does.
+func archiveOf(t *testing.T, ref string) func(io.Writer) error {
+	t.Helper()
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platform, err := v1.ParsePlatform(machinePlatform())
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := busyboxIndex(t)
+	list, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list.Manifests {
+		if d.Platform.Equals(*platform) {
+			img, err := index.Image(d.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(w io.Writer) error { return tarball.Write(tag, img, w) }
+		}
+	}
+	t.Fatalf("no image for %s", platform)
+	return nil
 }
 
 func userStorage(t *testing.T, e Engine) {
@@ -71,54 +119,58 @@ func output1(t *testing.T, program string, args ...string) string {
 	return string(out)
 }
 
-// What docker would get is read by skopeo, as docker's own format and as OCI.
+// What docker gets, and what is said when there is no docker or no daemon.
 func TestLoadDocker(t *testing.T) {
-	needTools(t, "skopeo", "busybox")
-	dist := catalogueLayout(t, "web", busyboxIndex(t))
 	dir := t.TempDir()
-	archive := filepath.Join(dir, "archive.tar")
-	fake := filepath.Join(dir, "docker")
-	script := "#!/bin/sh\n[ \"$*\" = 'load --quiet' ] || exit 9\ncat > " + archive + "\n"
-	if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	e := Engine{Name: "docker", Path: fake, Version: "28.0.0"}
-	if err := Load(context.Background(), e, dist, "web", foreignPlatform(), "registry.example/web:1"); err != nil {
-		t.Fatal(describe(err))
-	}
-	froms := []string{"docker-archive:" + archive, "docker-archive:" + archive + ":registry.example/web:1"}
-	if os.Geteuid() == 0 { // others may not unpack files of root, which skopeo does
-		froms = append(froms, "oci-archive:"+archive+":1")
-	}
-	for _, from := range froms {
-		got := output1(t, "skopeo", "inspect", "--config", from)
-		if want := "PLATFORM=" + foreignPlatform(); !strings.Contains(got, want) {
-			t.Errorf("%s: no %s in %s", from, want, got)
-		}
-		output1(t, "skopeo", "copy", "--quiet", from, "dir:"+filepath.Join(dir, "copy"))
-	}
-	if err := os.WriteFile(fake, []byte("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	err := Load(context.Background(), e, dist, "web", "", "web:1")
-	if want := "load web:1 into docker: Cannot connect to the Docker daemon"; text(err) != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-func TestArchiveIsDeterministic(t *testing.T) {
-	needTools(t, "busybox")
-	p, err := pick(catalogueLayout(t, "web", busyboxIndex(t)), "", machinePlatform())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var a, b bytes.Buffer
-	for _, w := range []*bytes.Buffer{&a, &b} {
-		if err := p.writeArchive(w, "web:1"); err != nil {
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	received := filepath.Join(dir, "received.tar")
+	fake := func(script string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "docker"), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !bytes.Equal(a.Bytes(), b.Bytes()) {
-		t.Error("two archives differ")
+	fake("[ \"$*\" = version ] && exit\n[ \"$*\" = 'load --quiet' ] || exit 9\ncat > " + received + "\n")
+	l, err := FindLoader(context.Background(), "docker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = l.Load(context.Background(), "web:1", func(w io.Writer) error {
+		tw := tar.NewWriter(w)
+		if err := tw.WriteHeader(&tar.Header{Name: "manifest.json"}); err != nil {
+			return err
+		}
+		return tw.Close()
+	})
+	if err != nil {
+		t.Fatal(describe(err))
+	}
+	f, err := os.Open(received)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if h, err := tar.NewReader(f).Next(); err != nil || h.Name != "manifest.json" {
+		t.Errorf("docker read %+v, %v", h, err)
+	}
+
+	fake("cat > /dev/null\necho 'no space left on device' >&2\nexit 1\n")
+	err = l.Load(context.Background(), "web:1", func(w io.Writer) error { return nil })
+	if want := "load web:1 into docker: no space left on device"; text(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	fake("echo 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
+	_, err = FindLoader(context.Background(), "docker")
+	if want := "ask docker for its version: Cannot connect to the Docker daemon"; text(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	t.Setenv("PATH", t.TempDir())
+	_, err = FindLoader(context.Background(), "docker")
+	if want := "docker is not installed: see https://docs.docker.com/engine/install/"; text(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	_, err = FindLoader(context.Background(), "rkt")
+	if want := `images cannot be loaded into "rkt": expected docker or podman`; text(err) != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -2,74 +2,79 @@ package image
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// WriteArchive writes one named image as a tar stream that both `podman load`
-// and `docker load` read: an OCI layout (oci-archive) that also has Docker's
-// manifest.json, which names the image of the wanted platform, as `docker save`
-// writes it since Docker 25.
-func (l *Layout) WriteArchive(ctx context.Context, refName string, platform v1.Platform, w io.Writer) error {
-	entry, ok, err := l.Lookup(refName)
-	switch {
-	case err != nil:
-		return fmt.Errorf("archiving %s: %w", refName, err)
-	case !ok:
-		return fmt.Errorf("archiving %s: %s has no image of this name", refName, l.dir)
-	case !entry.Complete:
-		return fmt.Errorf("archiving %s: blobs are missing in %s", refName, l.dir)
-	}
-	a := archive{tree: newTree(ctx, w), layout: l}
-	if err := a.write(refName, entry.Descriptor, platform); err != nil {
-		return fmt.Errorf("archiving %s: %w", refName, err)
-	}
-	return a.tree.tw.Close()
+// ArchiveSpec says what is in an archive.
+type ArchiveSpec struct {
+	RefNames []string    // of the images, in any order
+	Platform v1.Platform // of the images that manifest.json names
+	Registry string      // what the images' names begin with where they are loaded; "" is docker.io/library
 }
 
+// WriteArchive writes named images as one tar that podman, skopeo and docker
+// read: an OCI layout (oci-archive) with all platforms, blobs once each, that
+// also has Docker's manifest.json, as `docker save` writes it since Docker 25.
+// manifest.json names the images for one platform; those that are not made for
+// it are not in it, and without any there is none. The bytes depend on the
+// images and spec alone.
+func (l *Layout) WriteArchive(ctx context.Context, spec ArchiveSpec, w io.Writer) error {
+	a := archive{spec: spec, tree: newTree(ctx, w), layout: l, index: emptyIndex(), seen: map[v1.Hash]bool{}}
+	for _, refName := range slices.Compact(slices.Sorted(slices.Values(spec.RefNames))) {
+		if err := a.add(refName); err != nil {
+			return fmt.Errorf("archiving %s: %w", refName, err)
+		}
+	}
+	if err := a.write(); err != nil {
+		return fmt.Errorf("archiving images of %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// WriteArchiveFile writes the archive beside name and renames it into place: on
+// an error, and when ctx is cancelled, what name was before stays. It gives the
+// archive's size in bytes.
+func (l *Layout) WriteArchiveFile(ctx context.Context, spec ArchiveSpec, name string) (size int64, err error) {
+	f, err := createTemp(filepath.Dir(name))
+	if err != nil {
+		return 0, fmt.Errorf("writing the archive %s: %w", name, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("writing the archive %s: %w", name, err)
+		}
+	}()
+	count := &counter{ctx: ctx, w: f}
+	if err := l.WriteArchive(ctx, spec, count); err != nil {
+		return 0, err
+	}
+	if err := f.Close(); err != nil {
+		return 0, err
+	}
+	return count.n, os.Rename(f.Name(), name)
+}
+
+// archive is one that is being written.
 type archive struct {
+	spec   ArchiveSpec
 	tree   *tree
 	layout *Layout
-}
-
-func (a *archive) write(refName string, d v1.Descriptor, platform v1.Platform) error {
-	images, err := a.layout.images([]v1.Descriptor{d})
-	if err != nil {
-		return err
-	}
-	at := slices.IndexFunc(images, func(d v1.Descriptor) bool { return d.Platform != nil && d.Platform.Satisfies(platform) })
-	if at < 0 {
-		return fmt.Errorf("it has no image for %s", platform.String())
-	}
-	var manifest v1.Manifest
-	if err := a.layout.readJSON(images[at], &manifest); err != nil {
-		return err
-	}
-	docker := dockerManifest{Config: blobName(manifest.Config), RepoTags: []string{refName}}
-	for _, layer := range manifest.Layers {
-		docker.Layers = append(docker.Layers, blobName(layer))
-	}
-	index := emptyIndex()
-	index.Manifests = []v1.Descriptor{d}
-	index.Manifests[0].Annotations = map[string]string{
-		RefNameAnnotation:          refName,
-		"io.containerd.image.name": "docker.io/library/" + refName, // what Docker's containerd store calls it
-	}
-	if err := a.blobs(d); err != nil {
-		return err
-	}
-	if err := a.json("index.json", index); err != nil {
-		return err
-	}
-	if err := a.json("manifest.json", []dockerManifest{docker}); err != nil {
-		return err
-	}
-	return a.json("oci-layout", map[string]string{"imageLayoutVersion": "1.0.0"})
+	index  *v1.IndexManifest
+	docker []dockerManifest
+	blobs  []v1.Descriptor // each once
+	seen   map[v1.Hash]bool
 }
 
 // dockerManifest is one image of manifest.json, see
@@ -80,26 +85,85 @@ type dockerManifest struct {
 	Layers   []string
 }
 
-func (a *archive) blobs(d v1.Descriptor) error {
+// add lists an image and its blobs.
+func (a *archive) add(refName string) error {
+	entry, ok, err := a.layout.Lookup(refName)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return fmt.Errorf("%s has no image of this name", a.layout.dir)
+	case !entry.Complete:
+		return fmt.Errorf("blobs are missing in %s", a.layout.dir)
+	}
+	d := entry.Descriptor
+	if err := a.addDocker(refName, d); err != nil {
+		return err
+	}
+	err = a.layout.visit(d, func(b v1.Descriptor) {
+		if !a.seen[b.Digest] {
+			a.seen[b.Digest] = true
+			a.blobs = append(a.blobs, b)
+		}
+	})
+	d.Annotations = map[string]string{
+		RefNameAnnotation: refName,
+		// What Docker's containerd store calls it, which takes names in full
+		// only, and podman too.
+		"io.containerd.image.name": cmp.Or(a.spec.Registry, "docker.io/library") + "/" + refName,
+	}
+	a.index.Manifests = append(a.index.Manifests, d)
+	return err
+}
+
+// addDocker lists the image for the wanted platform, if there is one.
+func (a *archive) addDocker(refName string, d v1.Descriptor) error {
+	images, err := a.layout.images([]v1.Descriptor{d})
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(images, func(d v1.Descriptor) bool { return d.Platform != nil && d.Platform.Satisfies(a.spec.Platform) })
+	if at < 0 {
+		return nil
+	}
+	var manifest v1.Manifest
+	if err := a.layout.readJSON(images[at], &manifest); err != nil {
+		return err
+	}
+	docker := dockerManifest{Config: blobName(manifest.Config), RepoTags: []string{refName}}
+	for _, layer := range manifest.Layers {
+		docker.Layers = append(docker.Layers, blobName(layer))
+	}
+	a.docker = append(a.docker, docker)
+	return nil
+}
+
+func (a *archive) write() error {
+	if len(a.index.Manifests) == 0 {
+		return errors.New("no image was named")
+	}
 	for _, dir := range []string{"blobs", "blobs/sha256"} {
 		if err := a.tree.dir(dir, 0o755, 0, 0); err != nil {
 			return err
 		}
 	}
-	var all []v1.Descriptor
-	if err := a.layout.visit(d, func(b v1.Descriptor) { all = append(all, b) }); err != nil {
-		return err
-	}
-	seen := map[v1.Hash]bool{}
-	for _, b := range all {
-		if !seen[b.Digest] {
-			seen[b.Digest] = true
-			if err := a.tree.file(blobName(b), a.layout.blobPath(b.Digest), 0o644, 0, 0); err != nil {
-				return err
-			}
+	for _, b := range a.blobs {
+		if err := a.tree.file(blobName(b), a.layout.blobPath(b.Digest), 0o644, 0, 0); err != nil {
+			return err
 		}
 	}
-	return nil
+	if err := a.json("index.json", a.index); err != nil {
+		return err
+	}
+	if len(a.docker) > 0 {
+		if err := a.json("manifest.json", a.docker); err != nil {
+			return err
+		}
+	}
+	if err := a.json("oci-layout", map[string]string{"imageLayoutVersion": "1.0.0"}); err != nil {
+		return err
+	}
+	return a.tree.tw.Close()
 }
 
 func (a *archive) json(name string, document any) error {

@@ -35,6 +35,7 @@ type Spec struct {
 // Options say how to work. They do not change any byte of the result.
 type Options struct {
 	Cache     *Cache                             // required
+	Whole     bool                               // write the layers that a registry has, too
 	Jobs      int                                // layers written at the same time; 0: one per CPU
 	StoreRoot string                             // where the store's file system is mounted; "" for "/"
 	Progress  func(done, total int, layer Layer) // called after each layer, never twice at once
@@ -71,21 +72,10 @@ type layerSource struct {
 // no file of them is opened. On an error, and when ctx is cancelled, whole
 // layers stay for the next run, and nothing half written does.
 func Assemble(ctx context.Context, l *Layout, spec Spec, opts Options) (Result, error) {
-	if err := checkClosure(spec.Closure); err != nil {
-		return Result{}, err
+	sources, err := spec.sources(opts.StoreRoot)
+	if err != nil {
+		return Result{}, fmt.Errorf("assembling an image: %w", err)
 	}
-	if err := checkOwners(spec.Owners); err != nil {
-		return Result{}, err
-	}
-	at := slices.IndexFunc(spec.Closure, func(p nix.PathInfo) bool { return p.Path == spec.Root })
-	if at < 0 {
-		return Result{}, fmt.Errorf("assembling an image: the closure lacks its root %s", spec.Root)
-	}
-	var sources []layerSource
-	for _, paths := range Plan(spec.Closure, spec.Root, MaxLayers-2) { // the root file system and debug's tools
-		sources = append(sources, storeLayer(paths, spec.Codec, opts.StoreRoot))
-	}
-	sources = append(sources, rootLayer(spec.Closure[at], spec.Owners, spec.Codec, opts.StoreRoot))
 	layers, warnings, err := writeLayers(ctx, l, sources, spec.Codec, opts)
 	if err != nil {
 		return Result{}, err
@@ -102,6 +92,25 @@ func Assemble(ctx context.Context, l *Layout, spec Spec, opts Options) (Result, 
 	result, err := writeImage(ctx, l, config, spec.Created, spec.Annotations, layers)
 	result.Warnings = warnings
 	return result, err
+}
+
+// sources are the image's layers, the root file system last.
+func (spec *Spec) sources(storeRoot string) ([]layerSource, error) {
+	if err := checkClosure(spec.Closure); err != nil {
+		return nil, err
+	}
+	if err := checkOwners(spec.Owners); err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(spec.Closure, func(p nix.PathInfo) bool { return p.Path == spec.Root })
+	if at < 0 {
+		return nil, fmt.Errorf("the closure lacks its root %s", spec.Root)
+	}
+	var sources []layerSource
+	for _, paths := range Plan(spec.Closure, spec.Root, MaxLayers-2) { // the root file system and debug's tools
+		sources = append(sources, storeLayer(paths, spec.Codec, storeRoot))
+	}
+	return append(sources, rootLayer(spec.Closure[at], spec.Owners, spec.Codec, storeRoot)), nil
 }
 
 func storeLayer(paths []nix.PathInfo, codec Codec, storeRoot string) layerSource {
@@ -163,7 +172,7 @@ func writeLayers(ctx context.Context, l *Layout, sources []layerSource, codec Co
 	group.SetLimit(jobs)
 	for i, s := range sources {
 		group.Go(func() error {
-			layer, warning, err := writeOnce(ctx, l, s, codec, opts.Cache)
+			layer, warning, err := writeOnce(ctx, l, s, codec, opts)
 			if err != nil {
 				return fmt.Errorf("writing the layer of %s: %w", s.name, err)
 			}
@@ -187,19 +196,19 @@ func writeLayers(ctx context.Context, l *Layout, sources []layerSource, codec Co
 }
 
 // writeOnce takes a layer from the cache or writes it.
-func writeOnce(ctx context.Context, l *Layout, s layerSource, codec Codec, cache *Cache) (Layer, error, error) {
+func writeOnce(ctx context.Context, l *Layout, s layerSource, codec Codec, opts Options) (Layer, error, error) {
 	if err := ctx.Err(); err != nil {
 		return Layer{}, nil, err
 	}
 	defer l.once(s.key)()
-	found, ok, warning := cache.get(l, s.key)
+	found, ok, warning := opts.Cache.get(l, s.key, !opts.Whole)
 	if !ok {
 		var err error
 		found, err = l.writeLayer(ctx, codec, s.diffID, func(w io.Writer) error { return s.fill(ctx, w) })
 		if err != nil {
 			return Layer{}, nil, err
 		}
-		if w := cache.put(s.key, found); w != nil {
+		if w := opts.Cache.put(s.key, found); w != nil {
 			warning = w
 		}
 	}

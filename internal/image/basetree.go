@@ -42,6 +42,28 @@ func readBaseTree(ctx context.Context, l *Layout, layers []v1.Descriptor) (*base
 	return t, nil
 }
 
+// assembledTree is what the layers of an assembled image make up, as far as
+// paths outside of store paths are concerned.
+func assembledTree(ctx context.Context, spec *Spec, storeRoot string) (*baseTree, error) {
+	sources, err := spec.sources(storeRoot)
+	if err != nil {
+		return nil, err
+	}
+	t := &baseTree{root: &node{children: map[string]*node{}}}
+	for _, p := range spec.Closure {
+		if p.Path == spec.Root {
+			continue
+		}
+		if _, err := t.makeDir(p.Path, 0); err != nil {
+			return nil, err
+		}
+	}
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(sources[len(sources)-1].fill(ctx, writer)) }()
+	defer reader.Close()
+	return t, t.addLayer(ctx, reader, 1)
+}
+
 func (t *baseTree) addBlob(ctx context.Context, name string, layer int) error {
 	f, err := os.Open(name)
 	if err != nil {

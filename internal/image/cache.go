@@ -20,18 +20,39 @@ import (
 // file per layer in a folder that several processes may use at once; losing it
 // costs time only.
 type Cache struct {
-	dir string
-	mu  sync.Mutex
-	mem map[string]stored
+	dir    string
+	mu     sync.Mutex
+	mem    map[string]stored
+	remote map[string]stored
 }
 
 // NewCache uses the given folder, and makes it at the first write. Without a
 // folder ("") the cache lasts as long as the process.
-func NewCache(dir string) *Cache { return &Cache{dir: dir, mem: map[string]stored{}} }
+func NewCache(dir string) *Cache {
+	return &Cache{dir: dir, mem: map[string]stored{}, remote: map[string]stored{}}
+}
+
+// AddRemote says that a registry has a layer: where the layout lacks it, it is
+// used all the same and not written. Who says so has verified it.
+func (c *Cache) AddRemote(layer Layer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remote[layer.Key] = stored{layer.Digest, layer.DiffID, layer.Size}
+}
 
 // get finds the blob of a layer, if it is still in the layout with the size
-// that it had. A file that cannot be read is a miss and a warning.
-func (c *Cache) get(l *Layout, key string) (s stored, ok bool, warning error) {
+// that it had or, where that will do, in a registry. A file that cannot be read is
+// a miss and a warning.
+func (c *Cache) get(l *Layout, key string, remote bool) (s stored, ok bool, warning error) {
+	if s, ok, warning = c.local(l, key); !ok && remote {
+		c.mu.Lock()
+		s, ok = c.remote[key]
+		c.mu.Unlock()
+	}
+	return s, ok, warning
+}
+
+func (c *Cache) local(l *Layout, key string) (s stored, ok bool, warning error) {
 	c.mu.Lock()
 	s, ok = c.mem[key]
 	c.mu.Unlock()

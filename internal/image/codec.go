@@ -68,6 +68,10 @@ func (c Codec) writer(w io.Writer) (io.WriteCloser, error) {
 	return z, z.SetConcurrency(gzipBlock, 2*runtime.GOMAXPROCS(0))
 }
 
+// maxWindow is zstd's at its highest level. A frame that wants more makes the
+// reader take that much memory for a few bytes.
+const maxWindow = 128 << 20
+
 // decompress tells gzip, zstd and plain tar apart by their first bytes: what
 // engines write as media type is not always what is inside.
 func decompress(r io.Reader) (io.ReadCloser, error) {
@@ -80,7 +84,7 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		return pgzip.NewReader(b)
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1))
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, err
 		}

@@ -2,10 +2,13 @@ package image
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"runtime"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // The bytes do not depend on the number of workers or on how the input is cut.
@@ -67,5 +70,16 @@ func TestParseCodec(t *testing.T) {
 	}
 	if _, err := ParseCodec("xz"); err == nil {
 		t.Error("xz is accepted")
+	}
+}
+
+// A few bytes that want 512 MiB of memory.
+func TestDecompressWindow(t *testing.T) {
+	frame := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 19 << 3, 9, 0, 0, 'x'}
+	r, err := decompress(bytes.NewReader(frame))
+	check(t, err)
+	defer r.Close()
+	if _, err := io.ReadAll(r); !errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -191,33 +190,5 @@ func TestImportBuildah(t *testing.T) {
 	}
 	if digests[0] != digests[1] {
 		t.Errorf("two builds: %v", digests)
-	}
-}
-
-func TestWriteArchive(t *testing.T) {
-	l := newLayout(t)
-	putDemo(t, l, "notes-server-default:1.0-1")
-	archive := filepath.Join(t.TempDir(), "image.tar")
-	write := func(name string, platform v1.Platform, w io.Writer) error {
-		return l.WriteArchive(context.Background(), name, platform, w)
-	}
-	f, err := os.Create(archive)
-	check(t, err)
-	check(t, write("notes-server-default:1.0-1", amd64, f))
-	check(t, f.Close())
-	if err := write("other:1", amd64, io.Discard); err == nil || !strings.Contains(err.Error(), "no image of this name") {
-		t.Errorf("an unknown name: %v", err)
-	}
-	if err := write("notes-server-default:1.0-1", v1.Platform{OS: "linux", Architecture: "riscv64"}, io.Discard); err == nil || !strings.Contains(err.Error(), "no image for linux/riscv64") {
-		t.Errorf("another platform: %v", err)
-	}
-
-	needTools(t, "skopeo")
-	for _, transport := range []string{"oci-archive:", "docker-archive:"} {
-		out := run(t, "skopeo", "inspect", "--override-arch", "amd64", transport+archive)
-		if !strings.Contains(out, `"org.opencontainers.image.version": "1.0-1"`) {
-			t.Errorf("%s: %s", transport, out)
-		}
-		run(t, "skopeo", "copy", "--insecure-policy", "--override-arch", "amd64", transport+archive, "dir:"+t.TempDir())
 	}
 }

@@ -25,6 +25,7 @@ const (
 // ToolsSpec is what a debug image adds to the image that it is made from.
 type ToolsSpec struct {
 	Base        v1.Descriptor     // the image's manifest, in the same layout
+	Of          *Spec             // what the image was assembled from: its layers are not read; nil for one that an engine built
 	Closure     []nix.PathInfo    // all paths that the tools need
 	Root        string            // the store path in Closure whose bin/ holds the tools
 	Labels      map[string]string // of the config; replace all of libre's and OCI's own, others stay
@@ -56,11 +57,7 @@ func AddTools(ctx context.Context, l *Layout, spec ToolsSpec, opts Options) (Res
 	if len(manifest.Layers) >= MaxLayers {
 		return Result{}, fmt.Errorf("adding tools to %s: it has %d layers already, %d is the most", spec.Base.Digest, len(manifest.Layers), MaxLayers)
 	}
-	base, err := readBaseTree(ctx, l, manifest.Layers)
-	if err != nil {
-		return Result{}, fmt.Errorf("adding tools to %s: %w", spec.Base.Digest, err)
-	}
-	source, err := toolsLayer(base, spec, opts.StoreRoot)
+	source, err := spec.source(ctx, l, manifest.Layers, opts.StoreRoot)
 	if err != nil {
 		return Result{}, fmt.Errorf("adding tools to %s: %w", spec.Base.Digest, err)
 	}
@@ -78,6 +75,20 @@ func AddTools(ctx context.Context, l *Layout, spec ToolsSpec, opts Options) (Res
 	result, err := writeImage(ctx, l, config, spec.Created, spec.Annotations, append(layers, added...))
 	result.Warnings = warnings
 	return result, err
+}
+
+// source is the layer of tools over an image of the given layers.
+func (s ToolsSpec) source(ctx context.Context, l *Layout, layers []v1.Descriptor, storeRoot string) (layerSource, error) {
+	base, err := &baseTree{}, error(nil)
+	if s.Of != nil {
+		base, err = assembledTree(ctx, s.Of, storeRoot)
+	} else {
+		base, err = readBaseTree(ctx, l, layers)
+	}
+	if err != nil {
+		return layerSource{}, err
+	}
+	return toolsLayer(base, s, storeRoot)
 }
 
 // toolsLayer decides what the layer holds. Its key names every entry that does

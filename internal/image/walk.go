@@ -20,9 +20,10 @@ type Entry struct {
 
 // Content is what a layout holds of an image.
 type Content struct {
-	Complete bool  // all blobs are there and have their sizes; digests are not computed
-	Size     int64 // bytes of all blobs, each counted once
-	Layers   int   // of the manifest that has most
+	Complete bool      // all blobs are there and have their sizes; digests are not computed
+	Missing  []v1.Hash // the blobs that are not; what a manifest that is missing leads to is unknown
+	Size     int64     // bytes of all blobs, each counted once
+	Layers   int       // of the manifest that has most
 }
 
 // Lookup finds an image by its name and looks whether it is all there. The
@@ -43,7 +44,7 @@ func (l *Layout) Lookup(refName string) (Entry, bool, error) {
 // Content reads the manifests below an image's index and asks for the size of
 // everything else.
 func (l *Layout) Content(d v1.Descriptor) Content {
-	c := Content{Complete: true}
+	var c Content
 	seen := map[v1.Hash]bool{}
 	layers := 0
 	err := l.visit(d, func(b v1.Descriptor) {
@@ -57,10 +58,12 @@ func (l *Layout) Content(d v1.Descriptor) Content {
 		if !seen[b.Digest] {
 			seen[b.Digest] = true
 			c.Size += b.Size
-			c.Complete = c.Complete && l.hasBlob(b.Digest, b.Size)
+			if !l.hasBlob(b.Digest, b.Size) {
+				c.Missing = append(c.Missing, b.Digest)
+			}
 		}
 	})
-	c.Complete = c.Complete && err == nil
+	c.Complete = len(c.Missing) == 0 && err == nil
 	return c
 }
 

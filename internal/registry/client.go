@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -25,11 +26,17 @@ import (
 type Client struct {
 	prefix    string
 	names     []name.Option
+	keys      authn.Keychain
 	transport http.RoundTripper
 	options   []remote.Option
 	puller    *remote.Puller
 	pusher    *remote.Pusher
+
+	sessions    sync.Map // of uploads: a repository's name → *session
+	whereabouts whereabouts
 }
+
+const userAgent = "libre"
 
 // ErrNotFound says that a registry has no such manifest.
 var ErrNotFound = errors.New("not found")
@@ -44,7 +51,7 @@ func (e *CredentialError) Unwrap() error { return e.Err }
 // NewClient checks the prefix; it asks nothing yet. insecure allows HTTP and
 // unknown certificates elsewhere than on the loopback address.
 func NewClient(prefix string, insecure bool) (*Client, error) {
-	c := &Client{prefix: strings.TrimSuffix(prefix, "/"), transport: newTransport(insecure)}
+	c := &Client{prefix: strings.TrimSuffix(prefix, "/"), keys: &keychain{}, transport: newTransport(insecure)}
 	if insecure {
 		c.names = append(c.names, name.Insecure)
 	}
@@ -55,12 +62,12 @@ func NewClient(prefix string, insecure bool) (*Client, error) {
 		return nil, fmt.Errorf("registry %q, expected REGISTRY[/NAMESPACE]: %w", prefix, err)
 	}
 	c.options = []remote.Option{
-		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithAuthFromKeychain(c.keys),
 		remote.WithTransport(c.transport),
 		remote.WithRetryStatusCodes(retriedCodes...),
 		remote.WithRetryPredicate(temporary),
 		remote.WithRetryBackoff(backoff),
-		remote.WithUserAgent("libre"),
+		remote.WithUserAgent(userAgent),
 	}
 	var err error
 	if c.puller, err = remote.NewPuller(c.options...); err != nil {
@@ -72,6 +79,12 @@ func NewClient(prefix string, insecure bool) (*Client, error) {
 	c.options = append(c.options, remote.Reuse(c.puller), remote.Reuse(c.pusher))
 	return c, nil
 }
+
+// Prefix is REGISTRY[/NAMESPACE].
+func (c *Client) Prefix() string { return c.prefix }
+
+// String is the prefix.
+func (c *Client) String() string { return c.prefix }
 
 // Options are for others that talk to the same registry; they share its login.
 func (c *Client) Options() []remote.Option { return c.options }
@@ -99,10 +112,8 @@ func (c *Client) CheckPush(refName string) error {
 	if err != nil {
 		return err
 	}
-	retried := transport.NewRetry(c.transport, transport.WithRetryStatusCodes(retriedCodes...),
-		transport.WithRetryPredicate(temporary), transport.WithRetryBackoff(backoff))
-	if err := remote.CheckPushPermission(tag, authn.DefaultKeychain, retried); err != nil {
-		return Explain("asking "+tag.RegistryStr()+" for leave to push", err)
+	if err := remote.CheckPushPermission(tag, c.keys, retrying(c.transport)); err != nil {
+		return explain("asking "+tag.RegistryStr()+" for leave to push", tag.RegistryStr(), err)
 	}
 	return nil
 }
@@ -111,7 +122,7 @@ func (c *Client) CheckPush(refName string) error {
 func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	descriptor, err := c.puller.Head(ctx, reference)
 	if err != nil {
-		return nil, Explain("looking at "+reference.String(), err)
+		return nil, explain("looking at "+reference.String(), reference.Context().RegistryStr(), err)
 	}
 	return descriptor, nil
 }
@@ -120,7 +131,7 @@ func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descri
 func (c *Client) Get(ctx context.Context, reference name.Reference) (*remote.Descriptor, error) {
 	got, err := c.puller.Get(ctx, reference)
 	if err != nil {
-		return nil, Explain("reading "+reference.String(), err)
+		return nil, explain("reading "+reference.String(), reference.Context().RegistryStr(), err)
 	}
 	return got, nil
 }
@@ -133,41 +144,42 @@ func (c *Client) Blob(ctx context.Context, reference name.Reference, described v
 	}
 	layer, err := c.puller.Layer(ctx, reference.Context().Digest(digest.String()))
 	if err != nil {
-		return nil, Explain("reading "+digest.String(), err)
+		return nil, explain("reading "+digest.String(), reference.Context().RegistryStr(), err)
 	}
 	content, err := layer.Compressed()
 	if err != nil {
-		return nil, Explain("reading "+digest.String(), err)
+		return nil, explain("reading "+digest.String(), reference.Context().RegistryStr(), err)
 	}
 	defer content.Close()
 	return readSmall(content, digest)
 }
 
-// PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
-// then manifests by digest, the index last, and looks whether it is there. No tag
-// is written.
-func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, refName string) (name.Digest, error) {
-	tag, err := c.Tag(refName)
+// Open opens what a descriptor describes, as a repository has it; whoever reads
+// it to its end knows that it has the digest.
+func (c *Client) Open(ctx context.Context, repository name.Repository, described v1.Descriptor) (io.ReadCloser, error) {
+	from := registryOrigin{c, repository}
+	if described.MediaType.IsImage() || described.MediaType.IsIndex() {
+		content, err := from.manifest(ctx, described.Digest)
+		return io.NopCloser(bytes.NewReader(content)), err
+	}
+	return from.blob(ctx, described.Digest)
+}
+
+// Tags are all tags of a repository of ours, such as docs-default, in the
+// registry's order; none where there is no such repository.
+func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
+	repo, err := name.NewRepository(c.prefix+"/"+repository, c.names...)
 	if err != nil {
-		return name.Digest{}, err
+		return nil, err
 	}
-	subject := tag.Context().Digest(index.String())
-	path, err := layout.FromPath(layoutDir)
+	tags, err := c.puller.List(ctx, repo)
 	if err != nil {
-		return subject, fmt.Errorf("reading %s: %w", layoutDir, err)
+		if err = explain("listing the tags of "+repo.String(), repo.RegistryStr(), err); errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		return nil, err
 	}
-	all, err := path.ImageIndex()
-	if err != nil {
-		return subject, fmt.Errorf("reading %s: %w", layoutDir, err)
-	}
-	image, err := all.ImageIndex(index)
-	if err != nil {
-		return subject, fmt.Errorf("reading %s: %w", layoutDir, err)
-	}
-	if err := c.pusher.Push(ctx, subject, image); err != nil {
-		return subject, Explain("pushing "+subject.String(), err)
-	}
-	return subject, c.shows(ctx, "pushing", subject, index)
+	return tags, nil
 }
 
 // ErrTaken says that a tag points to something else already.
@@ -198,7 +210,7 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest,
 		return nil, err
 	}
 	if err := c.pusher.Put(ctx, tag, got); err != nil {
-		return nil, Explain("tagging "+tag.String(), err)
+		return nil, explain("tagging "+tag.String(), tag.RegistryStr(), err)
 	}
 	return replaced, c.shows(ctx, "tagging", tag, got.Digest)
 }
@@ -268,22 +280,24 @@ func (c *Client) PushArtifact(ctx context.Context, refName string, artifact Arti
 	}
 	for _, blob := range blobs {
 		if err := c.pusher.Upload(ctx, subject.Context(), blob); err != nil {
-			return subject, Explain("pushing "+subject.String(), err)
+			return subject, explain("pushing "+subject.String(), subject.RegistryStr(), err)
 		}
 	}
 	if err := c.pusher.Push(ctx, subject, manifest); err != nil {
-		return subject, Explain("pushing "+subject.String(), err)
+		return subject, explain("pushing "+subject.String(), subject.RegistryStr(), err)
 	}
 	return subject, nil
 }
 
 // Explain says what was being done, and tells refusals and absence from the rest.
-func Explain(doing string, err error) error {
+func Explain(doing string, err error) error { return explain(doing, "REGISTRY", err) }
+
+func explain(doing, registry string, err error) error {
 	var failure *transport.Error
 	if errors.As(err, &failure) {
 		switch failure.StatusCode {
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return &CredentialError{fmt.Errorf("%s: %s; log in with: podman login, or docker login", doing, oneLine(failure))}
+			return &CredentialError{fmt.Errorf("%s: %s; log in with: libre login %s", doing, oneLine(failure), registry)}
 		case http.StatusNotFound:
 			return fmt.Errorf("%s: %w", doing, ErrNotFound)
 		}

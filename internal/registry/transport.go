@@ -38,10 +38,17 @@ const longestAnswer = 5 * time.Minute
 func newTransport(insecure bool) http.RoundTripper {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.ResponseHeaderTimeout = longestAnswer
+	base.MaxIdleConnsPerHost = 4 * blobsAtOnce
 	if insecure {
 		base.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // --insecure was asked for
 	}
 	return &patient{inner: base}
+}
+
+// retrying tries the requests of a login again.
+func retrying(inner http.RoundTripper) http.RoundTripper {
+	return transport.NewRetry(inner, transport.WithRetryStatusCodes(retriedCodes...),
+		transport.WithRetryPredicate(temporary), transport.WithRetryBackoff(backoff))
 }
 
 // temporary says whether what failed may succeed a little later. What a registry
@@ -65,6 +72,8 @@ func temporary(err error) bool {
 // patient waits as long as a registry asks for with Retry-After, and tries again.
 // It reads the beginning of an answer, which is all of a manifest: who tries again
 // after a connection broke does so while the answer is being awaited, not read.
+// It opens the body of a request anew each time: who sends a request again with
+// another token sends the one whose body was read.
 type patient struct{ inner http.RoundTripper }
 
 const (
@@ -74,7 +83,11 @@ const (
 
 func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 	for wait := 0; ; wait++ {
-		response, err := p.inner.RoundTrip(request)
+		sent, err := reopened(request)
+		if err != nil {
+			return nil, err
+		}
+		response, err := p.inner.RoundTrip(sent)
 		if err == nil && (request.Method == http.MethodGet || response.StatusCode >= http.StatusBadRequest) {
 			err = readAhead(response, secretsOf(request))
 		}
@@ -84,16 +97,8 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 		if wait == mostWaits || response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusTooEarly {
 			return response, nil
 		}
-		if request.Body != nil && request.Body != http.NoBody {
-			if request.GetBody == nil {
-				return response, nil // a stream: the upload as a whole is tried again
-			}
-			body, err := request.GetBody()
-			if err != nil {
-				return response, nil
-			}
-			request = request.Clone(request.Context())
-			request.Body = body
+		if request.Body != nil && request.GetBody == nil {
+			return response, nil // a stream: the upload as a whole is tried again
 		}
 		response.Body.Close()
 		select {
@@ -102,6 +107,21 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, request.Context().Err()
 		}
 	}
+}
+
+// reopened is a request with its body at the beginning, where it can be had.
+func reopened(request *http.Request) (*http.Request, error) {
+	if request.Body == nil || request.GetBody == nil {
+		return request, nil
+	}
+	request.Body.Close()
+	body, err := request.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	again := request.WithContext(request.Context())
+	again.Body = body
+	return again, nil
 }
 
 // retryAfter reads seconds or a date. https://www.rfc-editor.org/rfc/rfc9110#name-retry-after

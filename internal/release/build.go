@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,25 +51,8 @@ type Builder struct {
 	FailFast  bool          // stop at the first failure
 	Files     *sbom.Scanner // for SBOMs
 	Watcher   Watcher
-}
 
-// Plan says what Build would do, and why, without doing it.
-func (b *Builder) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
-	request.KeysOnly = true
-	evaluation, err := b.Catalogue.Evaluate(ctx, request)
-	if err != nil {
-		return nil, nil, err
-	}
-	var have built
-	layout, err := image.OpenLayout(b.Output)
-	if err == nil {
-		have, err = readBuilt(layout)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
-	}
-	plans, _ := have.plans(targets(evaluation.Images), evaluation.PkgsErr)
-	return plans, evaluation, nil
+	layers *image.Cache // nil: one of the run's own
 }
 
 // Build builds what is not in the layout yet, and goes on after failures. The
@@ -139,6 +121,7 @@ type run struct {
 	graph    nix.Graph                    // what had to be built
 	failures map[string]*nix.BuildFailure // by derivation
 	cache    *image.Cache
+	bases    map[string]bool // image keys of what Containerfiles build on
 
 	engineOnce sync.Once
 	engine     *containerfile.Builder
@@ -163,7 +146,7 @@ func (r *run) sort(all []*Target) (missing []*Target, err error) {
 		case len(target.Specs) == 0:
 			result.State = Skipped
 			r.finish(result)
-		case plans[i].Action == "nothing":
+		case plans[i].Action == ToNothing:
 			result.State = Unchanged
 			result.measure(entries[i])
 			r.finish(result)
@@ -200,7 +183,15 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 	if err := r.realise(ctx, missing, roots); err != nil {
 		return err
 	}
-	r.cache = image.NewCache(filepath.Join(r.CacheDir, "layers"))
+	if r.cache = r.layers; r.cache == nil {
+		r.cache = image.NewCache(filepath.Join(r.CacheDir, "layers"))
+	}
+	r.bases = map[string]bool{}
+	for _, target := range missing {
+		for _, spec := range target.Specs {
+			r.addBases(spec)
+		}
+	}
 	r.slots = make(chan struct{}, r.Jobs)
 	var group sync.WaitGroup
 	for _, target := range missing {
@@ -224,6 +215,15 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 	}
 	group.Wait()
 	return nil
+}
+
+func (r *run) addBases(spec *catalog.Spec) {
+	for _, base := range spec.Bases {
+		if base.Image != nil {
+			r.bases[base.Image.Key()] = true
+			r.addBases(base.Image)
+		}
+	}
 }
 
 // realise builds what Nix builds for the targets, and reads the closures.

@@ -39,63 +39,113 @@ func (b *Builder) SBOM(ctx context.Context, target *Target, index, manifest v1.D
 		Name: target.ID.Name(), Version: catalog.Tag(spec.Version, spec.PackageVersion),
 		Index: index.Digest, Manifest: manifest.Digest, Platform: *manifest.Platform, Created: created(spec),
 	}
-	document, err := b.Files.FromLayout(ctx, b.Output, subject)
+	if spec.Rootfs == nil && spec.Tools == nil {
+		document, err := b.Files.FromLayout(ctx, b.Output, subject)
+		if err == nil {
+			document.Tools = append(document.Tools, sbom.Tool{Name: "libre", Version: version})
+		}
+		return document, err
+	}
+	store, done, err := b.realised(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
-	if spec.Rootfs != nil || spec.Tools != nil {
-		closure, err := b.closure(ctx, spec, subject)
-		if err != nil {
-			return nil, err
-		}
-		document = sbom.Merge(closure, document)
+	defer done()
+	files, err := b.files(ctx, spec, store, manifest, subject)
+	if err != nil {
+		return nil, err
 	}
+	closure, err := closureOf(spec, store, subject)
+	if err != nil {
+		return nil, err
+	}
+	document := sbom.Merge(closure, files)
 	document.Tools = append(document.Tools, sbom.Tool{Name: "libre", Version: version})
 	return document, nil
 }
 
-// closure lists the store paths of an image, which are built again if the store
-// has lost them since.
-func (b *Builder) closure(ctx context.Context, spec *catalog.Spec, subject sbom.Subject) (*sbom.Document, error) {
+// realised builds the store paths of an image again if the store has lost them
+// since, and holds them until done is called.
+func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.Store, done func(), err error) {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer os.RemoveAll(roots)
-	rootfs, tools := "", []string{}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(roots)
+		}
+	}()
 	var outputs []nix.Output
-	if spec.Rootfs != nil {
-		rootfs = spec.Rootfs.Out
-		outputs = append(outputs, outputOf(spec.Rootfs))
-	}
-	if spec.Tools != nil {
-		tools = append(tools, spec.Tools.Out)
-		outputs = append(outputs, outputOf(spec.Tools))
+	var paths []string
+	for _, realisable := range []*catalog.Realisable{spec.Rootfs, spec.Tools} {
+		if realisable != nil {
+			outputs = append(outputs, outputOf(realisable))
+			paths = append(paths, realisable.Out)
+		}
 	}
 	failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, failure := range failures {
-		return nil, failure
+		return nil, nil, failure
 	}
-	var paths []string
-	for _, output := range outputs {
-		paths = append(paths, output.Path)
-	}
-	store, err := b.Nix.ReadStore(ctx, paths)
+	store, err = b.Nix.ReadStore(ctx, paths)
+	return store, func() { os.RemoveAll(roots) }, err
+}
+
+// files lists what is recognised in an image's files. Of a layer that only the
+// registry has they are read in the store.
+func (b *Builder) files(ctx context.Context, spec *catalog.Spec, store nix.Store, manifest v1.Descriptor, subject sbom.Subject) (*sbom.Document, error) {
+	layout, err := image.OpenLayout(b.Output)
 	if err != nil {
 		return nil, err
 	}
+	if spec.Kind != "nix" || layout.Content(manifest).Complete {
+		return b.Files.FromLayout(ctx, b.Output, subject)
+	}
+	var tools *image.ToolsSpec
+	if spec.Tools != nil {
+		if tools, err = toolsSpec(spec, v1.Descriptor{}, baseImage{}, store); err != nil {
+			return nil, err
+		}
+	}
+	assembled, err := imageSpec(spec, store)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.Output, ".files-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := image.Readable(ctx, layout, dir, manifest, assembled, tools, image.Options{}); err != nil {
+		return nil, err
+	}
+	return b.Files.FromLayout(ctx, dir, subject)
+}
+
+// closureOf lists the store paths of an image.
+func closureOf(spec *catalog.Spec, store nix.Store, subject sbom.Subject) (*sbom.Document, error) {
+	rootfs, tools := "", []string{}
 	var closure []nix.PathInfo
 	seen := map[string]bool{}
-	for _, path := range paths {
-		for _, info := range store.Closure(path) {
+	add := func(root string) {
+		for _, info := range store.Closure(root) {
 			if !seen[info.Path] {
 				seen[info.Path] = true
 				closure = append(closure, info)
 			}
 		}
+	}
+	if spec.Rootfs != nil {
+		rootfs = spec.Rootfs.Out
+		add(rootfs)
+	}
+	if spec.Tools != nil {
+		tools = append(tools, spec.Tools.Out)
+		add(spec.Tools.Out)
 	}
 	return sbom.FromClosure(subject, closure, rootfs, tools...)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
 )
 
 // image makes one image for all its systems: the manifests, the index over them
@@ -94,27 +95,42 @@ func (r *run) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-func (r *run) options(id catalog.ID) image.Options {
-	return image.Options{Cache: r.cache, Progress: func(done, total int, layer image.Layer) {
-		r.Watcher.Progress(id, StepLayers, done, total, "")
+// options says how to write an image's layers. What a Containerfile makes, or
+// builds on, must be there as a whole.
+func (r *run) options(spec *catalog.Spec) image.Options {
+	return image.Options{Cache: r.cache, Whole: spec.Kind != "nix" || r.bases[spec.Key()], Progress: func(done, total int, layer image.Layer) {
+		r.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
 	}}
 }
 
 // assemble makes an image of store paths.
 func (r *run) assemble(ctx context.Context, spec *catalog.Spec) (image.Result, error) {
-	root, err := r.require(spec.Rootfs)
+	if _, err := r.require(spec.Rootfs); err != nil {
+		return image.Result{}, err
+	}
+	assembled, err := imageSpec(spec, r.store)
 	if err != nil {
 		return image.Result{}, err
 	}
-	platform, err := platformOf(spec)
+	release, err := r.slot(ctx)
 	if err != nil {
 		return image.Result{}, err
+	}
+	defer release()
+	return image.Assemble(ctx, r.layout, *assembled, r.options(spec))
+}
+
+// imageSpec is what an image of store paths is assembled from.
+func imageSpec(spec *catalog.Spec, store nix.Store) (*image.Spec, error) {
+	platform, err := platformOf(spec)
+	if err != nil {
+		return nil, err
 	}
 	owners := map[string]image.Owner{}
 	for path, owner := range spec.Owners {
 		mode, err := strconv.ParseUint(owner.Mode, 8, 32)
 		if err != nil {
-			return image.Result{}, fmt.Errorf("mode of %s: %w", path, err)
+			return nil, fmt.Errorf("mode of %s: %w", path, err)
 		}
 		owners[path] = image.Owner{Mode: uint32(mode), UID: owner.UID, GID: owner.GID}
 	}
@@ -122,40 +138,54 @@ func (r *run) assemble(ctx context.Context, spec *catalog.Spec) (image.Result, e
 	var config v1.Config
 	configure(spec.Config)(&config)
 	config.Labels = said
-	release, err := r.slot(ctx)
-	if err != nil {
-		return image.Result{}, err
-	}
-	defer release()
-	return image.Assemble(ctx, r.layout, image.Spec{
-		Platform: platform, Closure: r.store.Closure(root), Root: root, Owners: owners,
+	return &image.Spec{
+		Platform: platform, Closure: store.Closure(spec.Rootfs.Out), Root: spec.Rootfs.Out, Owners: owners,
 		Config: config, Created: created(spec), Annotations: said,
-	}, r.options(spec.ID()))
+	}, nil
 }
 
 // debug adds tools to the default image.
 func (r *run) debug(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
-	production := *spec
-	production.Variant, production.Tools = "default", nil
-	from := r.made(ctx, &production)
+	from := r.made(ctx, production(spec))
 	if from.err != nil {
 		return image.Result{}, baseImage{}, from.err
 	}
-	tools, err := r.require(spec.Tools)
+	if _, err := r.require(spec.Tools); err != nil {
+		return image.Result{}, baseImage{}, err
+	}
+	tools, err := toolsSpec(spec, from.result.Descriptor, from.base, r.store)
 	if err != nil {
 		return image.Result{}, baseImage{}, err
 	}
-	said := labels(spec, spec.Key(), from.base)
 	release, err := r.slot(ctx)
 	if err != nil {
 		return image.Result{}, baseImage{}, err
 	}
 	defer release()
-	result, err := image.AddTools(ctx, r.layout, image.ToolsSpec{
-		Base: from.result.Descriptor, Closure: r.store.Closure(tools), Root: tools,
-		Labels: said, Annotations: said, Created: created(spec),
-	}, r.options(spec.ID()))
+	result, err := image.AddTools(ctx, r.layout, *tools, r.options(spec))
 	return result, from.base, err
+}
+
+// production is what a debug image adds tools to.
+func production(debug *catalog.Spec) *catalog.Spec {
+	spec := *debug
+	spec.Variant, spec.Tools = "default", nil
+	return &spec
+}
+
+// toolsSpec is what a debug image adds to the image base, which was built on from.
+func toolsSpec(spec *catalog.Spec, base v1.Descriptor, from baseImage, store nix.Store) (*image.ToolsSpec, error) {
+	said := labels(spec, spec.Key(), from)
+	tools := &image.ToolsSpec{
+		Base: base, Closure: store.Closure(spec.Tools.Out), Root: spec.Tools.Out,
+		Labels: said, Annotations: said, Created: created(spec),
+	}
+	if spec.Kind != "nix" {
+		return tools, nil
+	}
+	var err error
+	tools.Of, err = imageSpec(production(spec), store)
+	return tools, err
 }
 
 // containerfile has an engine build a Containerfile in the changed source.
@@ -227,7 +257,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
 		Platform: platform, Configure: configure(spec.Config),
 		Labels: said, Annotations: said, Created: created(spec),
-	}, r.options(spec.ID()))
+	}, r.options(spec))
 	return result, base, err
 }
 

@@ -94,3 +94,15 @@ func provenance(app catalog.App, target *Target, bases []resource, c Circumstanc
 		},
 	})
 }
+
+// bases are the images that an image was built on, by digest, as its labels say.
+func (p *Publisher) bases(i *publication) []resource {
+	var bases []resource
+	for _, manifest := range i.manifests {
+		digest := manifest.Annotations[ociPrefix+"base.digest"]
+		if algorithm, hex, found := strings.Cut(digest, ":"); found {
+			bases = append(bases, resource{Name: "base " + manifest.Annotations[ociPrefix+"base.name"], Digest: map[string]string{algorithm: hex}})
+		}
+	}
+	return bases
+}

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,6 +19,8 @@ type publication struct {
 	target    *Target
 	app       catalog.App
 	selected  bool
+	adopted   bool             // it is in the registry with all that belongs to it
+	known     map[v1.Hash]bool // blobs that its repository has for certain
 	index     v1.Descriptor
 	manifests []v1.Descriptor // by platform
 	subject   name.Digest     // the index in the registry
@@ -58,6 +61,9 @@ var errNotThere = errors.New("not there")
 func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
 	if i.failure != nil {
 		return i.failure
+	}
+	if i.adopted {
+		return nil
 	}
 	if !i.selected {
 		return i.run(ctx, p, siblingSteps)
@@ -114,7 +120,8 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 	if err != nil {
 		return err
 	}
-	if !found || !entry.Complete || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
+	there := entry.Complete || !slices.ContainsFunc(entry.Missing, func(blob v1.Hash) bool { return !i.known[blob] })
+	if !found || !there || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
 		return errNotThere
 	}
 	i.index = entry.Descriptor
@@ -146,19 +153,14 @@ func (i *publication) checkTag(ctx context.Context, p *Publisher) error {
 	case p.Force:
 		return nil
 	}
-	return otherContent(i.target.RefName, i.target.App)
+	return otherContent(i.target.RefName, i.target.App, "")
 }
 
 func (i *publication) push(ctx context.Context, p *Publisher) error {
 	if p.DryRun {
 		return nil
 	}
-	if _, err := p.Registry.Head(ctx, i.subject); err == nil {
-		return nil // an index is pushed after all that it names
-	} else if !errors.Is(err, registry.ErrNotFound) {
-		return err
-	}
-	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName)
+	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName, func(blob v1.Hash) bool { return i.known[blob] })
 	return err
 }
 

@@ -3,14 +3,15 @@ package release
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -21,10 +22,12 @@ import (
 type Publisher struct {
 	*Builder
 	Registry      *registry.Client
-	Signing       *Signing // nil: nothing is signed, nor attested
+	CopyTo        []*registry.Client // further registries that get the same
+	Signing       *Signing           // nil: nothing is signed, nor attested
 	Circumstances Circumstances
-	DryRun        bool // write nothing
-	Force         bool // replace tags that have other content
+	DryRun        bool     // write nothing
+	Force         bool     // replace tags that have other content
+	AlsoTags      []string // moving tags, as ExpandTag takes them
 }
 
 // Signing is how attachments are made and checked.
@@ -50,6 +53,7 @@ type PublishState string
 const (
 	IsPublished  PublishState = "published" // this run did
 	WasThere     PublishState = "unchanged" // it was published before
+	Moved        PublishState = "moved"     // a moving tag
 	Held         PublishState = "held"      // pushed by digest, without a tag: its release is not whole
 	WouldBe      PublishState = "dry-run"
 	NotPublished PublishState = "failed"
@@ -64,6 +68,9 @@ type variantRelease struct {
 
 func (r *variantRelease) name() string { return r.app.Name + "/" + r.variant }
 
+// refName is the record's.
+func (r *variantRelease) refName() string { return recordRefName(r.app, r.variant) }
+
 func (r *variantRelease) targets() []*Target {
 	var all []*Target
 	for _, image := range r.images {
@@ -73,8 +80,9 @@ func (r *variantRelease) targets() []*Target {
 }
 
 // Push publishes the selected images: it builds what is missing, and does for
-// each image, in order, the steps of pushSteps and attachSteps, then for each release what
-// publishRecord does. It goes on after failures, and running it again completes it.
+// each image, in order, the steps of pushSteps and attachSteps, then for each
+// release what publishRecord does. It goes on after failures, and running it
+// again completes it.
 func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published, error) {
 	releases, evaluation, err := p.releases(ctx, request)
 	if err != nil {
@@ -84,51 +92,158 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
 		results = append(results, Published{Name: app, State: NotPublished, Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}})
 	}
-	var missing []*variantRelease
+	if len(results) > 0 && p.FailFast {
+		return results, nil
+	}
+	p.layers = image.NewCache(filepath.Join(p.CacheDir, "layers"))
+	outcomes := make([][]Published, len(releases)) // of the releases that need no work, or cannot have it
+	inParallel(lookers, releases, func(n int, release *variantRelease) {
+		outcomes[n] = p.prepare(ctx, release)
+	})
 	var wanted []*Target
-	for _, release := range releases {
-		published, err := p.published(ctx, release)
-		switch {
-		case err != nil:
-			results = append(results, Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "look", Err: err}})
-		case published != nil:
-			results = append(results, published...)
-		default:
-			missing = append(missing, release)
-			for _, image := range release.images {
-				if image.selected {
-					wanted = append(wanted, image.target)
-				}
+	for n, release := range releases {
+		for _, image := range release.images {
+			if outcomes[n] == nil && image.selected && !image.adopted {
+				wanted = append(wanted, image.target)
 			}
 		}
 	}
-	if len(missing) == 0 {
-		return results, nil
+	if err := p.build(ctx, releases, wanted); err != nil {
+		return results, err
 	}
-	if !p.DryRun && len(wanted) > 0 {
-		// Before the first build, which may take an hour. What else is wrong with a
-		// registry shows when it matters.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	room := make(chan struct{}, senders)
+	inParallel(len(releases), releases, func(n int, release *variantRelease) {
+		if outcomes[n] == nil {
+			outcomes[n] = p.release(ctx, release, room)
+		}
+		if published := outcomes[n]; whole(published) {
+			outcomes[n] = append(outcomes[n], p.moveTags(ctx, p.Registry, release, published)...)
+			for _, to := range p.CopyTo {
+				copied := p.copyRelease(ctx, to, release, published)
+				if outcomes[n] = append(outcomes[n], copied...); whole(copied) {
+					outcomes[n] = append(outcomes[n], p.moveTags(ctx, to, release, copied)...)
+				}
+			}
+		}
+		if p.FailFast && slices.ContainsFunc(outcomes[n], func(r Published) bool { return r.Err != nil }) {
+			stop()
+		}
+	})
+	for _, outcome := range outcomes {
+		results = append(results, outcome...)
+	}
+	return results, p.interrupted(ctx, results)
+}
+
+// whole tells whether all of a release, record included, has its tags now.
+func whole(outcome []Published) bool {
+	return !slices.ContainsFunc(outcome, func(r Published) bool {
+		return r.State != IsPublished && r.State != WasThere && r.State != WouldBe
+	})
+}
+
+// How many releases are looked at, and images sent, at a time. Much of it is
+// waiting for the registry.
+const (
+	lookers = 16
+	senders = 6
+)
+
+// inParallel calls do for each of a list, some at the same time.
+func inParallel[T any](limit int, list []T, do func(int, T)) {
+	var group errgroup.Group
+	group.SetLimit(max(limit, 1))
+	for n, element := range list {
+		group.Go(func() error {
+			do(n, element)
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them fails
+}
+
+// prepare finds out what a release needs: nothing where it has an outcome
+// already. An image that is published as it should be is adopted.
+func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Published {
+	failed := func(err error) []Published {
+		return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "look", Err: err}}}
+	}
+	there, err := p.look(ctx, release)
+	if err != nil {
+		return failed(err)
+	}
+	switch {
+	case there.Standing == AsWanted:
+		return there.published(p, release)
+	case there.Standing == OtherContent && !p.Force:
+		return failed(otherContent(release.refName(), release.app.Name, there.reason))
+	}
+	for _, image := range release.images {
+		reference, err := there.reference(p, image)
+		if err == nil {
+			err = image.adopt(ctx, p, reference)
+		}
+		if err != nil {
+			return failed(err)
+		}
+	}
+	if err := p.learn(ctx, release); err != nil {
+		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "reading what is published of it: "+err.Error())
+	}
+	return nil
+}
+
+// published is the outcome of a release that needs nothing.
+func (s standing) published(p *Publisher, release *variantRelease) []Published {
+	var results []Published
+	for _, image := range release.images {
+		component := s.record.Components[image.target.Component]
+		tag, _ := p.Registry.Tag(component.Reference) // looked at before
+		results = append(results, Published{Name: image.target.ID.String(), State: WasThere, Digest: tag.Context().Digest(component.Digest), Tag: tag})
+	}
+	tag, _ := p.Registry.Tag(release.refName())
+	return append(results, Published{Name: release.name(), State: WasThere, Digest: s.digest, Tag: tag})
+}
+
+// reference is where an image is found as it was published: by the digest that
+// a record of ours names, else by its tag.
+func (s standing) reference(p *Publisher, i *publication) (name.Reference, error) {
+	tag, err := p.Registry.Tag(i.target.RefName)
+	if err == nil && s.Standing == Untagged {
+		return tag.Context().Digest(s.record.Components[i.target.Component].Digest), nil
+	}
+	return tag, err
+}
+
+// build makes the wanted images, once it is sure that they may be pushed: that
+// may take an hour. What else is wrong with a registry shows when it matters.
+func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wanted []*Target) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	if !p.DryRun {
 		var refusal *registry.CredentialError
 		if err := p.Registry.CheckPush(wanted[0].RefName); errors.As(err, &refusal) {
-			return results, err
+			return err
 		}
 	}
 	built, err := p.buildTargets(ctx, wanted)
-	if err != nil {
-		return results, err
-	}
 	for _, result := range built {
 		if result.State == Failed {
-			failed(missing, result)
+			failed(releases, result)
 		}
 	}
-	for _, release := range missing {
-		results = append(results, p.release(ctx, release)...)
-		if ctx.Err() != nil {
-			return results, ctx.Err()
-		}
+	return err
+}
+
+// interrupted tells an interruption from a run that ended itself at a failure.
+func (p *Publisher) interrupted(ctx context.Context, results []Published) error {
+	if p.FailFast && slices.ContainsFunc(results, func(r Published) bool { return r.Err != nil }) {
+		return nil
 	}
-	return results, nil
+	return ctx.Err()
 }
 
 // failed notes a failed build with the image's publication.
@@ -179,99 +294,27 @@ func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*varia
 	return all, evaluation, nil
 }
 
-// errOtherContent says that a tag has other content than the catalogue.
-var errOtherContent = errors.New("published with other content")
-
-func otherContent(refName, app string) error {
-	return fmt.Errorf("%s is %w: raise packageVersion in apps/%s/default.nix", refName, errOtherContent, app)
-}
-
-// published tells whether a release is published as it is wanted: its record
-// verifies and names the same image keys, and each image's tag points to the
-// record's digest. It is errOtherContent if the record is another one, or is not
-// ours, unless that is to be replaced.
-func (p *Publisher) published(ctx context.Context, release *variantRelease) ([]Published, error) {
-	refName := recordRefName(release.app, release.variant)
-	tag, err := p.Registry.Tag(refName)
-	if err != nil {
-		return nil, err
-	}
-	record, digest, err := readRecord(ctx, p.Registry, tag)
-	if errors.Is(err, registry.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if p.Signing != nil {
-		_, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy)
-		switch {
-		case err == nil:
-		case !isUnsigned(err):
-			return nil, explained(err)
-		case p.Force:
-			return nil, nil
-		default:
-			return nil, fmt.Errorf("%s is %w, which this catalogue's key did not sign: %w", refName, errOtherContent, err)
-		}
-	}
-	if !record.sameKeys(release.targets()) {
-		if p.Force {
-			return nil, nil
-		}
-		return nil, otherContent(refName, release.app.Name)
-	}
-	results := []Published{{Name: release.name(), State: WasThere, Digest: digest, Tag: tag}}
-	for _, image := range release.images {
-		component := record.Components[image.target.Component]
-		tag, err := p.Registry.Tag(component.Reference)
-		if err != nil {
-			return nil, err
-		}
-		head, err := p.Registry.Head(ctx, tag)
-		if errors.Is(err, registry.ErrNotFound) || err == nil && head.Digest.String() != component.Digest {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, Published{Name: image.target.ID.String(), State: WasThere, Digest: tag.Context().Digest(component.Digest), Tag: tag})
-	}
-	return results, nil
-}
-
-// isUnsigned tells what is not signed, or not by us, from what is not known.
-func isUnsigned(err error) bool {
-	var invalid *sign.InvalidError
-	return errors.Is(err, sign.ErrNotAttached) || errors.As(err, &invalid)
-}
-
-// explained says what a registry answered to package sign as what it answers to
-// us is said.
-func explained(err error) error {
-	var answer *sign.RegistryError
-	if errors.As(err, &answer) {
-		return registry.Explain(answer.Op, answer.Err)
-	}
-	return err
-}
-
-// release publishes the images of a release, and tags when all are there.
-func (p *Publisher) release(ctx context.Context, release *variantRelease) []Published {
+// release publishes the images of a release, and tags when all are there. room
+// is for those who send at the same time.
+func (p *Publisher) release(ctx context.Context, release *variantRelease, room chan struct{}) []Published {
+	failures := make([]*Failure, len(release.images))
+	inParallel(len(release.images), release.images, func(n int, image *publication) {
+		room <- struct{}{}
+		defer func() { <-room }()
+		failures[n] = image.publish(ctx, p)
+	})
 	var results []Published
 	whole := ""
-	for _, image := range release.images {
-		result := Published{Name: image.target.ID.String(), State: Held}
-		err := image.publish(ctx, p)
-		result.Digest = image.subject
-		switch {
+	for n, image := range release.images {
+		result := Published{Name: image.target.ID.String(), State: Held, Digest: image.subject}
+		switch err := failures[n]; {
 		case err == nil:
 		case errors.Is(err, errNotThere):
-			whole = image.target.ID.String() + " is not published yet"
+			whole = result.Name + " is not published yet"
 			continue
 		default:
 			result.State, result.Err = NotPublished, err
-			whole = image.target.ID.String() + " failed"
+			whole = result.Name + " failed"
 		}
 		results = append(results, result)
 	}
@@ -296,62 +339,4 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease) []Publ
 		}
 	}
 	return append(results, record)
-}
-
-// publishRecord pushes, signs and verifies the release record, tags the images,
-// and tags the record last of all. A tag that somebody else set meanwhile is
-// looked at again.
-func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) (Published, error) {
-	refName := recordRefName(release.app, release.variant)
-	result := Published{Name: release.name(), State: IsPublished}
-	artifact, err := newRecord(release.app, release.variant, release.images).artifact()
-	if err != nil {
-		return result, err
-	}
-	if result.Tag, err = p.Registry.Tag(refName); err != nil {
-		return result, err
-	}
-	if p.DryRun {
-		result.State = WouldBe
-		result.Digest, err = p.Registry.ArtifactDigest(refName, artifact)
-		return result, err
-	}
-	if result.Digest, err = p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
-		return result, err
-	}
-	if p.Signing != nil {
-		if _, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, result.Digest); err != nil {
-			return result, explained(err)
-		}
-	}
-	for _, image := range release.images {
-		if err := p.setTag(ctx, image.target.ID, image.target.RefName, image.subject); err != nil {
-			return result, err
-		}
-	}
-	return result, p.setTag(ctx, catalog.ID{App: release.app.Name}, refName, result.Digest)
-}
-
-// setTag tags, and says what it replaced.
-func (p *Publisher) setTag(ctx context.Context, id catalog.ID, refName string, digest name.Digest) error {
-	replaced, err := p.Registry.SetTag(ctx, refName, digest, p.Force)
-	if errors.Is(err, registry.ErrTaken) {
-		return otherContent(refName, id.App)
-	}
-	if replaced != nil {
-		p.Watcher.Warn(id, fmt.Sprintf("%s is replaced: it was %s", refName, replaced))
-	}
-	return err
-}
-
-// bases are the images that an image was built on, by digest, as its labels say.
-func (p *Publisher) bases(i *publication) []resource {
-	var bases []resource
-	for _, manifest := range i.manifests {
-		digest := manifest.Annotations[ociPrefix+"base.digest"]
-		if algorithm, hex, found := strings.Cut(digest, ":"); found {
-			bases = append(bases, resource{Name: "base " + manifest.Annotations[ociPrefix+"base.name"], Digest: map[string]string{algorithm: hex}})
-		}
-	}
-	return bases
 }

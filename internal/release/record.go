@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
@@ -94,20 +95,6 @@ func (r *Record) encode() ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// sameKeys tells whether a published record is of the images that are wanted.
-func (r *Record) sameKeys(targets []*Target) bool {
-	if len(r.Components) != len(targets) {
-		return false
-	}
-	for _, target := range targets {
-		component := r.Components[target.Component]
-		if component == nil || component.Key != target.Key() {
-			return false
-		}
-	}
-	return true
-}
-
 // artifact is the record as it is pushed.
 func (r *Record) artifact() (registry.Artifact, error) {
 	content, err := r.encode()
@@ -131,6 +118,10 @@ func readRecord(ctx context.Context, client *registry.Client, reference name.Ref
 	if err != nil {
 		return nil, name.Digest{}, err
 	}
+	return decodeRecord(ctx, client, reference, got)
+}
+
+func decodeRecord(ctx context.Context, client *registry.Client, reference name.Reference, got *remote.Descriptor) (*Record, name.Digest, error) {
 	digest := reference.Context().Digest(got.Digest.String())
 	var manifest struct {
 		ArtifactType string          `json:"artifactType"`

@@ -89,15 +89,6 @@ func (f *Failure) Error() string { return f.Err.Error() }
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Plan is what a build would do with one image.
-type Plan struct {
-	catalog.ID
-	RefName string
-	Action  string // "build" or "nothing"
-	Reason  string
-	Key     string // "" where it is unknown
-}
-
 // built is what a layout has, by name; nothing where there is no layout yet.
 type built struct {
 	layout  *image.Layout
@@ -131,9 +122,9 @@ func (b built) plans(all []*Target, pkgsErr error) ([]Plan, []image.Entry) {
 
 // plan compares a target with what is built, and gives what is there of it.
 func (b built) plan(target *Target, pkgsErr error) (Plan, image.Entry) {
-	p := Plan{ID: target.ID, RefName: target.RefName, Action: "build"}
+	p := Plan{ID: target.ID, RefName: target.RefName, Action: ToBuild}
 	if len(target.Specs) == 0 {
-		p.Action, p.Reason = "nothing", "skipped: "+target.Skipped[0].Reason
+		p.Action, p.Reason = ToNothing, "skipped: "+target.Skipped[0].Reason
 		return p, image.Entry{}
 	}
 	if pkgsErr != nil && target.needsPkgs() {
@@ -153,10 +144,13 @@ func (b built) plan(target *Target, pkgsErr error) (Plan, image.Entry) {
 	case !there.Complete:
 		p.Reason = "the layout lacks blobs of it"
 	default:
-		p.Action, p.Reason = "nothing", "built"
+		p.Action, p.Reason = ToNothing, isBuilt
 	}
 	return p, there
 }
+
+// isBuilt is the reason for doing nothing.
+const isBuilt = "built"
 
 // short is a digest's beginning, as people compare it.
 func short(key string) string {

@@ -2,13 +2,17 @@ package release
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -49,14 +53,50 @@ func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]
 // VerifyReference checks what a reference names: an image, or a release record
 // and all its images and their tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verified {
-	record, digest, err := readRecord(ctx, client, reference)
+	failed := func(err error) []Verified { return []Verified{{Reference: reference.String(), Err: err}} }
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return failed(err)
+	}
+	record, digest, err := decodeRecord(ctx, client, reference, got)
+	var all []Verified
 	switch {
 	case err == nil:
-		return verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
+		all = verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
 	case errors.Is(err, errNoRecord):
-		return []Verified{verifyOne(ctx, signing, reference.String(), digest, keyFile)}
+		all = []Verified{verifyOne(ctx, signing, reference.String(), digest, keyFile)}
+	default:
+		return failed(err)
 	}
-	return []Verified{{Reference: reference.String(), Err: err}}
+	if all[0].Err == nil {
+		all[0].Err = checkName(reference, got.Manifest)
+	}
+	return all
+}
+
+// checkName compares a reference with the name and version that the signed
+// manifest has: who may push may also put an old image under a new tag.
+func checkName(reference name.Reference, manifest []byte) error {
+	var read struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(manifest, &read); err != nil {
+		return fmt.Errorf("reading %s: %w", reference, err)
+	}
+	title, version := read.Annotations[ociPrefix+"title"], read.Annotations[ociPrefix+"version"]
+	if path.Base(reference.Context().RepositoryStr()) != title {
+		return fmt.Errorf("%s is signed as %s:%s", reference, title, version)
+	}
+	tag, ok := reference.(name.Tag)
+	if !ok {
+		return nil
+	}
+	appVersion, _, _ := catalog.ParseTag(version)
+	_, _, immutable := catalog.ParseTag(tag.TagStr())
+	if immutable && tag.TagStr() != version || isVersion(tag.TagStr()) && !strings.HasPrefix(appVersion+".", tag.TagStr()+".") {
+		return fmt.Errorf("%s is signed as %s:%s", reference, title, version)
+	}
+	return nil
 }
 
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
@@ -103,21 +143,28 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 
 // ShowRecord reads a record, and verifies it before anything of it is believed.
 func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*Record, error) {
-	record, digest, err := readRecord(ctx, client, reference)
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	record, digest, err := decodeRecord(ctx, client, reference, got)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
 		return nil, explained(err)
 	}
-	return record, nil
+	return record, checkName(reference, got.Manifest)
 }
+
+// NotPublishedYet is the state of a release that has no record.
+const NotPublishedYet = "not published"
 
 // Status is what is published of one release.
 type Status struct {
 	Name   string // app/variant
 	Tag    string // that the catalogue has now
-	State  string // published, not published, other content, not valid, broken, or unknown
+	State  string // a Standing, NotPublishedYet, or: not valid, broken, unknown
 	Digest name.Digest
 	Reason string
 }
@@ -134,26 +181,24 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 		all = append(all, Status{Name: app, State: "broken", Reason: evaluation.Failures[app].Error()})
 	}
 	for _, release := range releases {
-		refName := recordRefName(release.app, release.variant)
-		status := Status{Name: release.name(), Tag: refName, State: "published"}
-		published, err := p.published(ctx, release)
+		status := Status{Name: release.name(), Tag: release.refName()}
+		there, err := p.look(ctx, release)
 		var credentials *registry.CredentialError
 		switch {
 		case errors.As(err, &credentials):
 			return all, err
-		case errors.Is(err, errOtherContent):
-			status.State, status.Reason = "other content", err.Error()
 		case err != nil:
 			status.State, status.Reason = "unknown", err.Error()
-		case published == nil:
-			status.State, status.Reason = "not published", "no record, or a tag that it names is missing"
+		case there.Standing == IsNew:
+			status.State = NotPublishedYet
 		default:
-			status.Digest = published[0].Digest
-			if deep && p.Signing != nil {
-				for _, verified := range VerifyReference(ctx, p.Registry, p.Signing, published[0].Tag, "") {
-					if verified.Err != nil {
-						status.State, status.Reason = "not valid", verified.Reference+": "+verified.Err.Error()
-					}
+			status.State, status.Reason, status.Digest = string(there.Standing), there.reason, there.digest
+		}
+		if deep && err == nil && there.Standing == AsWanted && p.Signing != nil {
+			tag, _ := p.Registry.Tag(release.refName()) // looked at before
+			for _, verified := range VerifyReference(ctx, p.Registry, p.Signing, tag, "") {
+				if verified.Err != nil {
+					status.State, status.Reason = "not valid", verified.Reference+": "+verified.Err.Error()
 				}
 			}
 		}

@@ -74,7 +74,7 @@ func (c *Client) attach(ctx context.Context, s *Signer, kind string, predicate j
 		if !missing[i] {
 			continue
 		}
-		if err := c.attachOne(ctx, s.policy, subject, kind, predicate, made[i]); err != nil {
+		if err := c.attachOne(ctx, s.policy, store, subject, kind, predicate, made[i]); err != nil {
 			return written, err
 		}
 		written++
@@ -83,9 +83,9 @@ func (c *Client) attach(ctx context.Context, s *Signer, kind string, predicate j
 }
 
 // attachOne writes an attachment and reads it back.
-func (c *Client) attachOne(ctx context.Context, p *Policy, subject name.Digest, kind string, predicate json.RawMessage, a attachment) error {
+func (c *Client) attachOne(ctx context.Context, p *Policy, store store, subject name.Digest, kind string, predicate json.RawMessage, a attachment) error {
 	for attempt := 1; ; attempt++ {
-		if err := p.format.store().write(ctx, c, subject, a); err != nil {
+		if err := store.write(ctx, c, subject, a); err != nil {
 			return err
 		}
 		has, err := c.carries(ctx, p, subject, kind, predicate)

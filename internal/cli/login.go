@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/libresh/libre/internal/registry"
+)
+
+type loginOptions struct {
+	username      string
+	passwordStdin bool
+	insecure      bool
+}
+
+func (a *app) loginCommand() *cobra.Command {
+	var o loginOptions
+	cmd := &cobra.Command{
+		Use:   "login REGISTRY",
+		Short: "Log in to a registry, for libre, docker and podman",
+		Long: `Asks for a user name and a password, or reads the password from standard input,
+checks them with the registry, and keeps them where docker keeps its logins: with the
+credential helper that its config file names, or in that file. Where there is only an
+auth file of podman, that one is used. REGISTRY_AUTH_FILE names another.
+
+Registries with several ways to log in want an access token as the password.`,
+		Example: "  libre login registry.example\n  libre login ghcr.io --username octocat --password-stdin < token",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.login(cmd.Context(), o, args[0]) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.username, "username", "", "the user's name")
+	flags.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
+	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
+	return cmd
+}
+
+func (a *app) login(ctx context.Context, o loginOptions, host string) error {
+	login, err := registry.NewLogin(host, o.insecure)
+	if err != nil {
+		return usageError{err}
+	}
+	username, password, err := o.ask(ctx, host)
+	if err != nil {
+		return err
+	}
+	stored, err := login.Store(ctx, username, password)
+	if err != nil {
+		return err
+	}
+	if !stored.Checked {
+		a.Warnf("%s lets everybody in: the password was not checked", host)
+	}
+	if stored.Helper != "" {
+		a.Notef("logged in to %s, %s keeps the password", host, stored.Helper)
+	} else {
+		a.Notef("logged in to %s, the password is in %s, not encrypted", host, stored.File)
+	}
+	return nil
+}
+
+// ask gets user name and password: from flag and standard input, or typed.
+func (o loginOptions) ask(ctx context.Context, host string) (username, password string, err error) {
+	username = o.username
+	if !o.passwordStdin && !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", "", usageError{errors.New("no terminal to ask for the password: give --username NAME --password-stdin")}
+	}
+	if o.passwordStdin {
+		if username == "" {
+			return "", "", usageError{errors.New("--password-stdin: give --username NAME too")}
+		}
+		const longest = 64 << 10
+		read, err := io.ReadAll(io.LimitReader(os.Stdin, longest))
+		if err != nil {
+			return "", "", fmt.Errorf("reading the password: %w", err)
+		}
+		password = strings.TrimSuffix(strings.TrimSuffix(string(read), "\n"), "\r")
+	} else {
+		if username == "" {
+			if username, err = askLine(ctx, "user name at "+host+": ", readLine); err != nil {
+				return "", "", err
+			}
+		}
+		hidden := func(fd int) (string, error) {
+			typed, err := term.ReadPassword(fd)
+			fmt.Fprintln(os.Stderr)
+			return string(typed), err
+		}
+		if password, err = askLine(ctx, "password: ", hidden); err != nil {
+			return "", "", err
+		}
+	}
+	switch {
+	case username == "":
+		err = usageError{errors.New("the user name is empty")}
+	case strings.Contains(username, ":"):
+		err = usageError{errors.New("the user name has a colon, which no user name can have")}
+	case password == "":
+		err = usageError{errors.New("the password is empty")}
+	}
+	return username, password, err
+}
+
+// askLine reads what is typed at the terminal. When the run is interrupted, the
+// terminal becomes what it was.
+func askLine(ctx context.Context, prompt string, read func(fd int) (string, error)) (string, error) {
+	fd := int(os.Stdin.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	type answer struct {
+		line string
+		err  error
+	}
+	typed := make(chan answer, 1)
+	fmt.Fprint(os.Stderr, prompt)
+	go func() {
+		line, err := read(fd)
+		typed <- answer{line, err}
+	}()
+	select {
+	case got := <-typed:
+		return got.line, got.err
+	case <-ctx.Done():
+		fmt.Fprintln(os.Stderr)
+		_ = term.Restore(fd, before)
+		return "", ctx.Err()
+	}
+}
+
+// readLine reads up to the end of a line, and no further: the next one is read in
+// another way.
+func readLine(int) (string, error) {
+	var line []byte
+	for one := make([]byte, 1); ; {
+		n, err := os.Stdin.Read(one)
+		if err != nil || n == 1 && one[0] == '\n' {
+			return strings.TrimSuffix(string(line), "\r"), err
+		}
+		line = append(line, one[:n]...)
+	}
+}

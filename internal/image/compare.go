@@ -1,0 +1,325 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Source is an image and where it can be read: in a registry, in an OCI layout.
+type Source struct {
+	Descriptor v1.Descriptor // of an index, or of one platform's manifest
+
+	// Open opens what a descriptor describes as it is stored: indexes,
+	// manifests, configs and layers.
+	Open func(context.Context, v1.Descriptor) (io.ReadCloser, error)
+}
+
+// Source is an image of the layout, for Compare.
+func (l *Layout) Source(d v1.Descriptor) Source {
+	return Source{d, func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) { return os.Open(l.blobPath(d.Digest)) }}
+}
+
+// Difference is the first one found between a published image and a rebuilt
+// one. Its texts are short and printable, whatever the images hold.
+type Difference struct {
+	Platform string // linux/arm64; "" where both images are for one platform only
+	Where    string // layer 3 of 5 (/nix/store/…-hello), image config, manifest, image index
+	Path     string // a file of the layer, a value such as config.Env[3]; "" for all of it
+	How      string // content differs at byte 4096; only in the published image; …
+}
+
+// String is one line: layer 3 of 5 (…): /bin/hello: content differs at byte 4096.
+func (d Difference) String() string {
+	parts := []string{d.Platform, d.Where, d.Path, d.How}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
+}
+
+const (
+	onlyPublished = "only in the published image"
+	onlyRebuilt   = "only in the rebuilt image"
+)
+
+// Compare names the first difference of two images, nil where their digests are
+// the same. Platforms come first, then layers in their order, down to the tar
+// entry; where all layers have the same content, the config, the manifest and
+// the index, down to the value. Nothing is trusted but digests: layers are
+// streamed side by side and read no further than what is needed, and small
+// documents are checked against theirs.
+func Compare(ctx context.Context, published, rebuilt Source) (*Difference, error) {
+	if published.Descriptor.Digest == rebuilt.Descriptor.Digest {
+		return nil, nil
+	}
+	a, b := published.Descriptor.MediaType, rebuilt.Descriptor.MediaType
+	if a != b {
+		return &Difference{Where: "image", Path: "mediaType", How: bothTexts(string(a), string(b))}, nil
+	}
+	if a.IsIndex() {
+		return compareIndexes(ctx, published, rebuilt)
+	}
+	return compareManifests(ctx, published, rebuilt)
+}
+
+func compareIndexes(ctx context.Context, published, rebuilt Source) (*Difference, error) {
+	var a, b v1.IndexManifest
+	rawA, rawB, err := documents(ctx, published, rebuilt, &a, &b)
+	if err != nil {
+		return nil, err
+	}
+	several := len(a.Manifests) > 1 || len(b.Manifests) > 1
+	for _, childA := range a.Manifests {
+		platform := platformName(childA)
+		at := slices.IndexFunc(b.Manifests, func(d v1.Descriptor) bool { return platformName(d) == platform })
+		if at < 0 {
+			return &Difference{Platform: platform, How: onlyPublished}, nil
+		}
+		childB := b.Manifests[at]
+		if childA.Digest == childB.Digest || !childA.MediaType.IsImage() || !childB.MediaType.IsImage() {
+			continue // an index in an index is shown as a value
+		}
+		d, err := compareManifests(ctx, Source{childA, published.Open}, Source{childB, rebuilt.Open})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", platform, err)
+		}
+		if several {
+			d.Platform = platform
+		}
+		return d, nil
+	}
+	for _, childB := range b.Manifests {
+		platform := platformName(childB)
+		if !slices.ContainsFunc(a.Manifests, func(d v1.Descriptor) bool { return platformName(d) == platform }) {
+			return &Difference{Platform: platform, How: onlyRebuilt}, nil
+		}
+	}
+	return compareJSON("image index", rawA, rawB)
+}
+
+func platformName(d v1.Descriptor) string {
+	if d.Platform == nil {
+		return "no platform"
+	}
+	return printable(d.Platform.String())
+}
+
+// compareManifests gives a difference or an error: the digests are not the same.
+func compareManifests(ctx context.Context, published, rebuilt Source) (*Difference, error) {
+	var a, b v1.Manifest
+	rawA, rawB, err := documents(ctx, published, rebuilt, &a, &b)
+	if err != nil {
+		return nil, err
+	}
+	var configA, configB v1.ConfigFile
+	rawConfigA, rawConfigB, err := documents(ctx, Source{a.Config, published.Open}, Source{b.Config, rebuilt.Open}, &configA, &configB)
+	if err != nil {
+		return nil, err
+	}
+	content, packing, err := compareLayers(ctx,
+		stack{"published", published.Open, a.Layers, layerTitles(configA)},
+		stack{"rebuilt", rebuilt.Open, b.Layers, layerTitles(configB)})
+	switch {
+	case err != nil || content != nil:
+		return content, err
+	case a.Config.Digest != b.Config.Digest:
+		return compareJSON("image config", rawConfigA, rawConfigB)
+	case packing != nil:
+		return packing, nil
+	}
+	return compareJSON("manifest", rawA, rawB)
+}
+
+// maxDocument is more than any index, manifest or config has: registries take
+// manifests of up to 4 MiB.
+const maxDocument = 16 << 20
+
+// documents reads the same kind of document of both images.
+func documents(ctx context.Context, published, rebuilt Source, a, b any) (rawA, rawB []byte, err error) {
+	if rawA, err = published.document(ctx, a); err != nil {
+		return nil, nil, fmt.Errorf("reading the published image: %w", err)
+	}
+	if rawB, err = rebuilt.document(ctx, b); err != nil {
+		return nil, nil, fmt.Errorf("reading the rebuilt image: %w", err)
+	}
+	return rawA, rawB, nil
+}
+
+func (s Source) document(ctx context.Context, into any) ([]byte, error) {
+	r, err := s.Open(ctx, s.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Descriptor.Digest, err)
+	}
+	if len(raw) > maxDocument {
+		return nil, fmt.Errorf("%s is larger than %d bytes", s.Descriptor.Digest, maxDocument)
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(raw)); err != nil || got != s.Descriptor.Digest {
+		return nil, fmt.Errorf("%s: its content has the digest %s", s.Descriptor.Digest, got)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Descriptor.Digest, err)
+	}
+	return raw, nil
+}
+
+// stack is the layers of one side.
+type stack struct {
+	name   string // published, rebuilt
+	open   func(context.Context, v1.Descriptor) (io.ReadCloser, error)
+	layers []v1.Descriptor
+	titles []string // by layer; may be fewer
+}
+
+// layerTitles are what the history says of each layer, in libre's own images
+// the store path that it mainly holds.
+func layerTitles(config v1.ConfigFile) []string {
+	var titles []string
+	for _, h := range config.History {
+		if !h.EmptyLayer {
+			titles = append(titles, strings.TrimPrefix(h.CreatedBy, "libre: "))
+		}
+	}
+	return titles
+}
+
+// at names a layer: layer 3 of 5 (/nix/store/…-hello).
+func (s stack) at(i int) string {
+	name := fmt.Sprintf("layer %d of %d", i+1, len(s.layers))
+	if i < len(s.titles) && s.titles[i] != "" {
+		name += " (" + printable(s.titles[i]) + ")"
+	}
+	return name
+}
+
+// later says that a layer comes below i.
+func (s stack) later(i int, d v1.Descriptor) bool {
+	return slices.ContainsFunc(s.layers[min(i+1, len(s.layers)):], func(o v1.Descriptor) bool { return o.Digest == d.Digest })
+}
+
+// compareLayers finds the first layer whose content differs, is missing or
+// added. packing is the first one of which only the form differs, as after a
+// change of the compression.
+func compareLayers(ctx context.Context, a, b stack) (content, packing *Difference, err error) {
+	for i := range max(len(a.layers), len(b.layers)) {
+		if i >= len(b.layers) {
+			return &Difference{Where: a.at(i), How: onlyPublished}, nil, nil
+		}
+		if i >= len(a.layers) {
+			return &Difference{Where: b.at(i), How: onlyRebuilt}, nil, nil
+		}
+		if a.layers[i].Digest == b.layers[i].Digest {
+			continue
+		}
+		moved, pushed := b.later(i, a.layers[i]), a.later(i, b.layers[i])
+		switch {
+		case moved && pushed:
+			return &Difference{Where: a.at(i), How: "at another place in the rebuilt image"}, nil, nil
+		case moved:
+			return &Difference{Where: b.at(i), How: onlyRebuilt}, nil, nil
+		case pushed:
+			return &Difference{Where: a.at(i), How: onlyPublished}, nil, nil
+		}
+		d, form, err := compareLayer(ctx, a, b, i)
+		if err != nil {
+			return nil, nil, fmt.Errorf("comparing %s: %w", a.at(i), err)
+		}
+		if d != nil {
+			return &Difference{Where: a.at(i), Path: d.path, How: d.how}, nil, nil
+		}
+		if packing == nil {
+			packing = &Difference{Where: a.at(i), How: form}
+		}
+	}
+	return nil, packing, nil
+}
+
+// compareLayer streams the layers at i side by side. Where no entry differs,
+// form says what else does.
+func compareLayer(ctx context.Context, a, b stack, i int) (d *entryDifference, form string, err error) {
+	tarA, err := a.unpack(ctx, i)
+	if err != nil {
+		return nil, "", err
+	}
+	defer tarA.Close()
+	tarB, err := b.unpack(ctx, i)
+	if err != nil {
+		return nil, "", err
+	}
+	defer tarB.Close()
+	if d, err = compareTars(tarA, tarB); d != nil || err != nil {
+		return d, "", err
+	}
+	for _, t := range []*layerTar{tarA, tarB} { // what follows the last entry
+		if _, err := io.Copy(io.Discard, t); err != nil {
+			return nil, "", err
+		}
+	}
+	if bytes.Equal(tarA.sum.Sum(nil), tarB.sum.Sum(nil)) {
+		return nil, "the same content, compressed differently", nil
+	}
+	return nil, "the same entries, written as tar differently", nil
+}
+
+// maxLayer is how many bytes of a layer's tar are read at most, lest one made
+// to unpack without end keeps a verification busy for days.
+const maxLayer = 64 << 30
+
+// layerTar is the tar inside a layer, hashed while it is read.
+type layerTar struct {
+	io.Closer
+	ctx  context.Context
+	side string
+	r    io.Reader
+	sum  hash.Hash
+	left int64
+}
+
+func (s stack) unpack(ctx context.Context, i int) (*layerTar, error) {
+	blob, err := s.open(ctx, s.layers[i])
+	if err != nil {
+		return nil, fmt.Errorf("opening the %s one: %w", s.name, err)
+	}
+	r, err := decompress(blob)
+	if err != nil {
+		blob.Close()
+		return nil, fmt.Errorf("opening the %s one: %w", s.name, err)
+	}
+	return &layerTar{closers{r, blob}, ctx, s.name, r, sha256.New(), maxLayer}, nil
+}
+
+func (t *layerTar) Read(p []byte) (int, error) {
+	if err := t.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if t.left <= 0 {
+		return 0, fmt.Errorf("the %s one unpacks to more than %d GiB", t.side, maxLayer>>30)
+	}
+	n, err := t.r.Read(p[:min(int64(len(p)), t.left)])
+	t.sum.Write(p[:n])
+	t.left -= int64(n)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("reading the %s one: %w", t.side, err)
+	}
+	return n, err
+}
+
+type closers []io.Closer
+
+func (all closers) Close() error {
+	for _, c := range all {
+		c.Close() // of what was read only
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A machine without a cache writes the layers that no registry has: the images
+// are the same, also the debug image, and their files can be read all the same.
+func TestRemoteLayers(t *testing.T) {
+	ctx := context.Background()
+	s, spec := demo(t)
+	busybox := s.add("busybox", map[string]string{"bin/busybox": "!busybox", "bin/sh": "→busybox"})
+	tools := ToolsSpec{Closure: s.all[len(s.all)-1:], Root: busybox, Created: created, Of: &spec}
+	spec.Closure = s.all[:len(s.all)-1]
+	warm := newLayout(t)
+	opts := s.options()
+	image, err := Assemble(ctx, warm, spec, opts)
+	check(t, err)
+	tools.Base = image.Descriptor
+	debug, err := AddTools(ctx, warm, tools, opts)
+	check(t, err)
+	fromLayers := tools
+	fromLayers.Of = nil
+	if same, err := AddTools(ctx, warm, fromLayers, s.options()); err != nil || same.Descriptor.Digest != debug.Descriptor.Digest {
+		t.Errorf("from the layers %v, %v; from what they were made of %v", same.Descriptor.Digest, err, debug.Descriptor.Digest)
+	}
+
+	cold := newLayout(t)
+	opts = s.options()
+	for _, layer := range debug.Layers[:len(debug.Layers)-2] { // all but the root file system and the tools
+		opts.Cache.AddRemote(layer)
+	}
+	again, err := Assemble(ctx, cold, spec, opts)
+	check(t, err)
+	if again.Descriptor.Digest != image.Descriptor.Digest {
+		t.Errorf("cold: %s, warm: %s", again.Descriptor.Digest, image.Descriptor.Digest)
+	}
+	if last := len(again.Layers) - 1; again.Written != image.Layers[last].Size || !again.Layers[last].Fresh {
+		t.Errorf("written: %d bytes, expected those of the last layer: %d", again.Written, image.Layers[last].Size)
+	}
+	debugAgain, err := AddTools(ctx, cold, tools, opts)
+	check(t, err)
+	if debugAgain.Descriptor.Digest != debug.Descriptor.Digest {
+		t.Errorf("debug, cold: %s, warm: %s", debugAgain.Descriptor.Digest, debug.Descriptor.Digest)
+	}
+	for i, layer := range debug.Layers {
+		if _, err := os.Stat(cold.blobPath(layer.Digest)); (err == nil) != (i >= len(debug.Layers)-2) {
+			t.Errorf("layer %d (%s) is in the cold layout: %v", i, layer.Name, err == nil)
+		}
+	}
+	if content := cold.Content(debugAgain.Descriptor); content.Complete || len(content.Missing) != len(debug.Layers)-2 {
+		t.Errorf("content: %+v", content)
+	}
+
+	dir := filepath.Join(cold.Dir(), ".files")
+	check(t, Readable(ctx, cold, dir, debugAgain.Descriptor, &spec, &tools, opts))
+	for _, layer := range debug.Layers {
+		var want bytes.Buffer
+		check(t, warm.unpack(layer.Descriptor, &want))
+		got, err := os.ReadFile(filepath.Join(dir, "blobs/sha256", layer.Digest.Hex))
+		check(t, err)
+		if digest, _, err := v1.SHA256(bytes.NewReader(got)); digest == layer.Digest {
+			continue // as it is in the layout
+		} else if err != nil || digest != layer.DiffID {
+			t.Errorf("layer %s reads as %s, expected %s", layer.Name, digest, layer.DiffID)
+		}
+	}
+	if err := Readable(ctx, cold, filepath.Join(cold.Dir(), ".none"), debugAgain.Descriptor, nil, nil, opts); err == nil {
+		t.Error("layers that nothing tells of were read")
+	}
+}

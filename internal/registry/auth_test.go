@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// password is what the guards of the tests want, and no output may have.
+const password = "pa ss/wörd+%3A"
+
+// guard lets one user into a registry, by name and password or by tokens for them.
+type guard struct {
+	inner  http.Handler
+	user   string
+	tokens bool
+
+	mu    sync.Mutex
+	given int
+	good  map[string]bool
+}
+
+// guarded is a recorded registry behind a guard.
+func guarded(t *testing.T, inner http.Handler, user string, tokens bool) *recorded {
+	t.Helper()
+	return record(t, &guard{inner: inner, user: user, tokens: tokens, good: map[string]bool{}})
+}
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	user, given, _ := r.BasicAuth()
+	knows := user == g.user && given == password
+	refuse := func(challenge string) {
+		// All of a body is read before the answer: it cannot be sent again as it is.
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("WWW-Authenticate", challenge)
+		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"not with `+given+`"}]}`, http.StatusUnauthorized)
+	}
+	switch {
+	case !g.tokens && knows:
+		g.inner.ServeHTTP(w, r)
+	case !g.tokens:
+		refuse(`Basic realm="test"`)
+	case r.URL.Path == "/token" && knows:
+		fmt.Fprintf(w, `{"token":%q}`, g.newToken())
+	case r.URL.Path == "/token":
+		refuse("")
+	case g.accepts(r.Header.Get("Authorization")):
+		g.inner.ServeHTTP(w, r)
+	default:
+		refuse(fmt.Sprintf(`Bearer realm="http://%s/token",service="test"`, r.Host))
+	}
+}
+
+func (g *guard) newToken() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.given++
+	token := fmt.Sprintf("token-%d", g.given)
+	g.good[token] = true
+	return token
+}
+
+func (g *guard) accepts(authorization string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.good[strings.TrimPrefix(authorization, "Bearer ")]
+}
+
+// expire makes all tokens bad that were given.
+func (g *guard) expire() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.good)
+}
+
+// homeless gives the test a home of its own, without logins.
+func homeless(t *testing.T) (home string) {
+	t.Helper()
+	home = t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(home, "run"))
+	for _, variable := range []string{"DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME"} {
+		t.Setenv(variable, "")
+	}
+	return home
+}
+
+// knows writes the logins of guarded registries to docker's file.
+func knows(t *testing.T, registries ...*recorded) {
+	t.Helper()
+	home := homeless(t)
+	var auths []string
+	for _, r := range registries {
+		auths = append(auths, login(r.host, r.inner.(*guard).user, password))
+	}
+	writeAuths(t, filepath.Join(home, ".docker", "config.json"), auths...)
+}
+
+func login(key, user, password string) string {
+	return fmt.Sprintf("%q:{\"auth\":%q}", key, base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+}
+
+func writeAuths(t *testing.T, path string, auths ...string) {
+	t.Helper()
+	putFile(t, path, `{"auths":{`+strings.Join(auths, ",")+"}}", 0o600)
+}
+
+func putFile(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustTag(t *testing.T, client *Client, refName string) name.Tag {
+	t.Helper()
+	tag, err := client.Tag(refName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag
+}
+
+func staticBlob(content []byte, mediaType types.MediaType) v1.Layer {
+	return static.NewLayer(content, mediaType)
+}

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// keychain finds logins in docker's config file and in podman's auth files, and by
+// the helpers that these name. The first file that knows the registry decides.
+// https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
+type keychain struct{ mu sync.Mutex } // helpers are asked one at a time
+
+// authFiles are where logins may be, the first to look into first: what the
+// environment names, docker's, podman's of this session, podman's lasting one.
+func authFiles() []string {
+	var files []string
+	if named := os.Getenv("REGISTRY_AUTH_FILE"); named != "" {
+		files = append(files, named)
+	}
+	return append(append(files, dockerFile()), podmanFiles()...)
+}
+
+func dockerFile() string {
+	home, _ := os.UserHomeDir()
+	return filepath.Join(cmp.Or(os.Getenv("DOCKER_CONFIG"), filepath.Join(home, ".docker")), "config.json")
+}
+
+func podmanFiles() []string {
+	home, _ := os.UserHomeDir()
+	session := filepath.Join("/run/containers", strconv.Itoa(os.Getuid()))
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
+		session = filepath.Join(runtime, "containers")
+	}
+	lasting := filepath.Join(cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "containers")
+	return []string{filepath.Join(session, "auth.json"), filepath.Join(lasting, "auth.json")}
+}
+
+// Resolve gives the login to a registry or to a repository.
+func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, path := range authFiles() {
+		found, err := readLogin(path, target)
+		if err != nil {
+			return nil, fmt.Errorf("looking for the login to %s in %s: %s", target.RegistryStr(), path, strings.Join(strings.Fields(err.Error()), " "))
+		}
+		if found != (types.AuthConfig{}) {
+			return authn.FromConfig(authn.AuthConfig{
+				Username: found.Username, Password: found.Password, Auth: found.Auth,
+				IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
+			}), nil
+		}
+	}
+	return authn.Anonymous, nil
+}
+
+// readLogin is what a file, or the helper that it names, has for a repository, its
+// namespaces or its registry. The library knows registries alone, and takes a
+// namespace's login for that of all the registry.
+func readLogin(path string, target authn.Resource) (types.AuthConfig, error) {
+	file, err := loadAuthFile(path)
+	if err != nil {
+		return types.AuthConfig{}, err
+	}
+	namespaced := map[string]types.AuthConfig{}
+	for key, login := range file.AuthConfigs {
+		if strings.Contains(key, "/") && !strings.Contains(key, "://") && !isOldKey(key) {
+			namespaced[key] = login
+			delete(file.AuthConfigs, key)
+		}
+	}
+	registry := target.RegistryStr()
+	repository := strings.TrimPrefix(target.String(), registry)
+	if registry == name.DefaultRegistry {
+		registry = "docker.io" // as the files name it
+	}
+	for ; repository != ""; repository = repository[:strings.LastIndex(repository, "/")] {
+		if login, found := namespaced[registry+repository]; found {
+			return withoutAddress(login), nil
+		}
+	}
+	login, err := file.GetAuthConfig(registry)
+	if login = withoutAddress(login); err == nil && login == (types.AuthConfig{}) && registry == "docker.io" {
+		login = withoutAddress(file.AuthConfigs[registry])
+	}
+	return login, err
+}
+
+// isOldKey tells a registry as docker once wrote it, HOST/v1/, from a namespace.
+func isOldKey(key string) bool {
+	_, path, _ := strings.Cut(strings.TrimSuffix(key, "/"), "/")
+	return path == "" || path == "v1" || path == "v2"
+}
+
+func withoutAddress(login types.AuthConfig) types.AuthConfig {
+	login.ServerAddress = ""
+	return login
+}
+
+// loadAuthFile reads a file of logins; one that does not exist is empty.
+func loadAuthFile(path string) (*configfile.ConfigFile, error) {
+	file := configfile.New(path)
+	content, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return file, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	return file, file.LoadFromReader(content)
+}

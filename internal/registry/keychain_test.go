@@ -1,0 +1,168 @@
+package registry
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// userOf is who the keychain logs in as.
+func userOf(t *testing.T, repository string) string {
+	t.Helper()
+	target, err := name.NewRepository(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := (&keychain{}).Resolve(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	auth, err := found.Authorization()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth.Username
+}
+
+func TestKeychain(t *testing.T) {
+	home := homeless(t)
+	docker, session, lasting := filepath.Join(home, ".docker/config.json"), filepath.Join(home, "run/containers/auth.json"), filepath.Join(home, ".config/containers/auth.json")
+	expect := func(want map[string]string) {
+		t.Helper()
+		for repository, user := range want {
+			if got := userOf(t, repository); got != user {
+				t.Errorf("%s: user %q, want %q", repository, got, user)
+			}
+		}
+	}
+	expect(map[string]string{"one.example/x": ""})
+
+	writeAuths(t, lasting, login("one.example", "lasting", "p"), login("three.example", "lasting", "p"), login("docker.io", "hub", "p"))
+	writeAuths(t, session, login("one.example", "session", "p"), login("two.example/lasuite", "lasuite", "p"), login("two.example/lasuite/docs", "docs", "p"))
+	expect(map[string]string{
+		"one.example/x":                 "session",
+		"three.example/x":               "lasting",
+		"two.example/lasuite/meet":      "lasuite",
+		"two.example/lasuite/docs":      "docs",
+		"two.example/lasuite/docs/more": "docs",
+		"two.example/lasuites/docs":     "", // a namespace's login is for that one
+		"two.example/other":             "",
+		"index.docker.io/library/x":     "hub",
+		"four.example/x":                "",
+	})
+
+	// Docker's file beside podman's: each has what it has.
+	writeAuths(t, docker, login("one.example", "docker", "p"), login("https://four.example/v1/", "old", "p"), login("https://index.docker.io/v1/", "dockerhub", "p"))
+	expect(map[string]string{
+		"one.example/x":             "docker",
+		"four.example/x":            "old",
+		"index.docker.io/library/x": "dockerhub",
+		"three.example/x":           "lasting",
+	})
+
+	// The environment names files.
+	named := filepath.Join(home, "named.json")
+	writeAuths(t, named, login("one.example", "named", "p"))
+	t.Setenv("REGISTRY_AUTH_FILE", named)
+	expect(map[string]string{"one.example/x": "named", "three.example/x": "lasting"})
+	t.Setenv("DOCKER_CONFIG", filepath.Join(home, "elsewhere"))
+	expect(map[string]string{"four.example/x": ""})
+	writeAuths(t, filepath.Join(home, "elsewhere", "config.json"), login("four.example", "elsewhere", "p"))
+	expect(map[string]string{"four.example/x": "elsewhere"})
+	t.Setenv("DOCKER_AUTH_CONFIG", `{"auths":{`+login("five.example", "variable", "p")+`}}`)
+	expect(map[string]string{"five.example/x": "variable"})
+}
+
+// putHelper installs a credential helper that keeps logins in a folder of the
+// home, and gives that folder.
+func putHelper(t *testing.T, home, name string) string {
+	t.Helper()
+	kept := filepath.Join(home, "kept")
+	if err := os.MkdirAll(kept, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	putFile(t, filepath.Join(home, "bin", "docker-credential-"+name), `#!/bin/sh
+case $1 in
+store) cat > '`+kept+`/new'; mv '`+kept+`/new' '`+kept+`'/"$(sed 's/.*"ServerURL":"\([^"]*\)".*/\1/' '`+kept+`/new' | tr / _)" ;;
+get) read -r url; file='`+kept+`'/"$(echo "$url" | tr / _)"
+  if [ -f "$file" ]; then cat "$file"; else echo 'credentials not found in native keychain'; exit 1; fi ;;
+*) exit 1 ;;
+esac
+`, 0o755)
+	t.Setenv("PATH", filepath.Join(home, "bin")+":"+os.Getenv("PATH"))
+	return kept
+}
+
+func TestKeychainHelpers(t *testing.T) {
+	home := homeless(t)
+	kept := putHelper(t, home, "test")
+	putFile(t, filepath.Join(kept, "one.example"), `{"ServerURL":"one.example","Username":"helped","Secret":"p"}`, 0o600)
+	putFile(t, filepath.Join(kept, "two.example"), `{"ServerURL":"two.example","Username":"helped","Secret":"p"}`, 0o600)
+	for _, test := range []struct{ file, repository, want string }{
+		{`{"credsStore":"test"}`, "one.example/x", "helped"},
+		{`{"credsStore":"test"}`, "three.example/x", "podman"}, // not there: the next file
+		{`{"credHelpers":{"one.example":"test"}}`, "one.example/x", "helped"},
+		{`{"credHelpers":{"one.example":"test"}}`, "two.example/x", ""},
+		{`{"credsStore":"test","auths":{"one.example/y":{"auth":"bmFtZXNwYWNlOnA="}}}`, "one.example/y/z", "namespace"},
+	} {
+		putFile(t, filepath.Join(home, ".docker/config.json"), test.file, 0o600)
+		writeAuths(t, filepath.Join(home, "run/containers/auth.json"), login("three.example", "podman", "p"))
+		if got := userOf(t, test.repository); got != test.want {
+			t.Errorf("%s: %s: user %q, want %q", test.file, test.repository, got, test.want)
+		}
+	}
+	// One that is not installed is named.
+	putFile(t, filepath.Join(home, ".docker/config.json"), `{"credsStore":"missing"}`, 0o600)
+	client, err := NewClient("one.example", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CheckPush(noteName); err == nil || !strings.Contains(err.Error(), "docker-credential-missing") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestKeychainOfBadFiles(t *testing.T) {
+	home := homeless(t)
+	path := filepath.Join(home, ".docker/config.json")
+	for _, content := range []string{"{", `{"auths":{"one.example":{"auth":"%%%"}}}`, `{"auths":[]}`} {
+		putFile(t, path, content, 0o600)
+		target, err := name.NewRepository("one.example/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (&keychain{}).Resolve(target); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", content, err)
+		}
+	}
+}
+
+// Who is logged in with podman is known, whatever docker's file has.
+func TestPodmanLogin(t *testing.T) {
+	requireTool(t, "podman")
+	home := homeless(t)
+	registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
+	client := registry.client(t)
+	var refusal *CredentialError
+	if err := client.CheckPush(noteName); !errors.As(err, &refusal) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
+		t.Errorf("%v", err)
+	}
+	writeAuths(t, filepath.Join(home, ".docker/config.json"), login("other.example", "other", "p"))
+	if err := os.MkdirAll(filepath.Join(home, "run"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	podman := exec.Command("podman", "--root", filepath.Join(home, "storage"), "--runroot", filepath.Join(home, "runroot"), "--storage-driver", "vfs",
+		"login", "--tls-verify=false", "--username", "publisher", "--password-stdin", registry.host)
+	podman.Stdin = strings.NewReader(password)
+	if out, err := podman.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := client.CheckPush(noteName); err != nil {
+		t.Error(err)
+	}
+}

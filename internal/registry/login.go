@@ -1,0 +1,143 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/docker/cli/cli/config/credentials"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Login is a registry that somebody logs in to.
+type Login struct {
+	registry  name.Registry
+	transport http.RoundTripper
+}
+
+// Stored says what became of a login.
+type Stored struct {
+	File    string // of docker or podman, which has it or names the helper
+	Helper  string // the program that keeps it, "" where the file does
+	Checked bool   // false where the registry lets everybody in, and says nothing of a login
+}
+
+// NewLogin checks a registry's name, which has no namespace; it asks nothing yet.
+// insecure is as in NewClient.
+func NewLogin(host string, insecure bool) (*Login, error) {
+	options := []name.Option{name.StrictValidation}
+	if insecure {
+		options = append(options, name.Insecure)
+	}
+	registry, err := name.NewRegistry(host, options...)
+	if err != nil {
+		return nil, fmt.Errorf("registry %q, expected a registry alone, such as registry.example: %w", host, err)
+	}
+	return &Login{registry, transport.NewUserAgent(retrying(newTransport(insecure)), userAgent)}, nil
+}
+
+// Store asks the registry whether it takes a name and a password, and keeps them
+// where docker or podman keep theirs, and where Client finds them. Where the
+// registry refuses them, which is a *CredentialError, nothing is kept.
+func (l *Login) Store(ctx context.Context, username, password string) (Stored, error) {
+	checked, err := l.check(ctx, username, password)
+	if err != nil {
+		return Stored{}, err
+	}
+	stored, err := l.store(username, password)
+	stored.Checked = checked
+	return stored, err
+}
+
+func (l *Login) check(ctx context.Context, username, password string) (asked bool, err error) {
+	doing := "logging in to " + l.registry.Name()
+	challenge, err := transport.Ping(ctx, l.registry, l.transport)
+	if err != nil {
+		return false, Explain(doing, err)
+	}
+	err = func() error {
+		auth := authn.FromConfig(authn.AuthConfig{Username: username, Password: password})
+		loggedIn, err := transport.NewWithContext(ctx, l.registry, auth, l.transport, nil)
+		if err != nil {
+			return err
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s://%s/v2/", l.registry.Scheme(), l.registry.RegistryStr()), nil)
+		if err != nil {
+			return err
+		}
+		response, err := (&http.Client{Transport: loggedIn}).Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		return transport.CheckError(response, http.StatusOK)
+	}()
+	var failure *transport.Error
+	if errors.As(err, &failure) && (failure.StatusCode == http.StatusUnauthorized || failure.StatusCode == http.StatusForbidden) {
+		return true, &CredentialError{fmt.Errorf("%s: %s", doing, oneLine(failure))}
+	}
+	if err != nil {
+		return true, Explain(doing, err)
+	}
+	return challenge.Scheme != "", nil
+}
+
+// loginFile is where a login is written: to the file that the environment names,
+// to docker's, or to podman's where there is only that.
+func loginFile() string {
+	if named := os.Getenv("REGISTRY_AUTH_FILE"); named != "" {
+		return named
+	}
+	for _, path := range append([]string{dockerFile()}, podmanFiles()...) {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return dockerFile()
+}
+
+func (l *Login) store(username, password string) (Stored, error) {
+	stored := Stored{File: loginFile()}
+	file, err := loadAuthFile(stored.File)
+	if err != nil {
+		return stored, fmt.Errorf("reading %s: %w", stored.File, err)
+	}
+	login := types.AuthConfig{Username: username, Password: password, ServerAddress: l.registry.RegistryStr()}
+	if login.ServerAddress == name.DefaultRegistry {
+		login.ServerAddress = authn.DefaultAuthKey
+	}
+	if helper := cmp.Or(file.CredentialHelpers[login.ServerAddress], file.CredentialsStore); helper != "" {
+		stored.Helper = "docker-credential-" + helper
+		if err := credentials.NewNativeStore(file, helper).Store(login); err != nil {
+			return stored, fmt.Errorf("keeping the login to %s with %s: %s", l.registry.Name(), stored.Helper, withoutSecret(err.Error(), password))
+		}
+		return stored, nil
+	}
+	// The file that takes its place has its mode.
+	if err := os.Chmod(stored.File, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return stored, fmt.Errorf("keeping the login to %s: %w", l.registry.Name(), err)
+	}
+	file.AuthConfigs[login.ServerAddress] = login
+	if err := file.Save(); err != nil {
+		return stored, fmt.Errorf("keeping the login to %s: %w", l.registry.Name(), err)
+	}
+	return stored, nil
+}
+
+// withoutSecret is what a helper said, on one line: it may be what it was told.
+func withoutSecret(text, secret string) string {
+	told, _ := json.Marshal(secret)
+	for _, form := range []string{secret, string(told[1 : len(told)-1])} {
+		text = strings.ReplaceAll(text, form, "…")
+	}
+	return strings.Join(strings.Fields(text), " ")
+}

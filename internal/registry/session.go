@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// A session is the login to one repository: made at its first request, and kept.
+// Where a token expires, the transport fetches another one.
+type session struct {
+	mu     sync.Mutex
+	client *http.Client
+}
+
+// session gives what sends requests to a repository, with leave to push.
+func (c *Client) session(ctx context.Context, repository name.Repository) (*http.Client, error) {
+	known, _ := c.sessions.LoadOrStore(repository.Name(), &session{})
+	s := known.(*session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	auth, err := authn.Resolve(ctx, c.keys, repository)
+	if err != nil {
+		return nil, err
+	}
+	loggedIn, err := transport.NewWithContext(ctx, repository.Registry, auth, transport.NewUserAgent(c.transport, userAgent),
+		[]string{repository.Scope(transport.PushScope)})
+	if err != nil {
+		return nil, err
+	}
+	s.client = &http.Client{Transport: loggedIn, CheckRedirect: func(request *http.Request, via []*http.Request) error {
+		if len(via) > 10 {
+			return errors.New("redirected more than 10 times")
+		}
+		return checkElsewhere(via[0].URL, request.URL)
+	}}
+	return s.client, nil
+}
+
+// do sends a request to a repository. An answer with another status than those
+// that are expected is a *transport.Error.
+func (c *Client) do(repository name.Repository, request *http.Request, expected ...int) (*http.Response, error) {
+	client, err := c.session(request.Context(), repository)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		// The URL, which the error names, may be one that lets anyone write.
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return nil, err
+	}
+	if err := transport.CheckError(response, expected...); err != nil {
+		response.Body.Close()
+		return nil, err
+	}
+	return response, nil
+}
+
+// repositoryURL is an address below a repository, such as blobs/DIGEST.
+func repositoryURL(repository name.Repository, below string) string {
+	return fmt.Sprintf("%s://%s/v2/%s/%s", repository.Scheme(), repository.RegistryStr(), repository.RepositoryStr(), below)
+}
+
+// checkElsewhere refuses to follow a registry to another host that is only seen
+// from here: it is not to reach by libre what it cannot reach itself. Registries do
+// send to the public names of their storage.
+func checkElsewhere(from, to *url.URL) error {
+	if to.Hostname() == from.Hostname() {
+		return nil
+	}
+	address, err := netip.ParseAddr(to.Hostname())
+	if err != nil {
+		return nil
+	}
+	if address = address.Unmap(); address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast() || address.IsUnspecified() {
+		return fmt.Errorf("%s sends to %s, which is another host of a private network", from.Hostname(), to.Hostname())
+	}
+	return nil
+}
+
+// retried does something anew while it fails for a reason that may pass.
+func retried(ctx context.Context, do func() error) error {
+	for waits := backoff; ; {
+		err := do()
+		if err == nil || waits.Steps <= 1 || !temporary(err) {
+			return err
+		}
+		select {
+		case <-time.After(waits.Step()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Standing is how a release in a registry compares with the catalogue.
+type Standing string
+
+const (
+	AsWanted     Standing = "published"     // the record verifies and names the same image keys, and all tags point to its digests
+	IsNew        Standing = "new"           // there is no record
+	Untagged     Standing = "not tagged"    // the record is right, an image's tag is not
+	NotSigned    Standing = "not signed"    // the record names the same keys, and we did not sign it
+	OtherContent Standing = "other content" // the record names other keys
+)
+
+// standing is what the registry has of a release under its version.
+type standing struct {
+	Standing
+	reason string
+	record *Record     // nil where there is none
+	digest name.Digest // of the record
+}
+
+// look compares a release with what its record's tag points to. A release that
+// is published takes one request for the record, those that verify it, and one
+// for each image.
+func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing, error) {
+	refName := release.refName()
+	tag, err := p.Registry.Tag(refName)
+	if err != nil {
+		return standing{}, err
+	}
+	record, digest, err := readRecord(ctx, p.Registry, tag)
+	if errors.Is(err, registry.ErrNotFound) {
+		return standing{Standing: IsNew}, nil
+	}
+	if err != nil {
+		return standing{}, err
+	}
+	s := standing{Standing: AsWanted, record: record, digest: digest}
+	if p.Signing != nil {
+		_, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy)
+		switch {
+		case err == nil:
+		case isUnsigned(err):
+			s.Standing, s.reason = NotSigned, err.Error()
+		default:
+			return s, explained(err)
+		}
+	}
+	if difference := record.difference(release.targets()); difference != "" {
+		if s.Standing == NotSigned {
+			difference += ", and this catalogue's key did not sign it: " + s.reason
+		}
+		s.Standing, s.reason = OtherContent, difference
+	}
+	if s.Standing != AsWanted {
+		return s, nil
+	}
+	var group errgroup.Group
+	for _, image := range release.images {
+		group.Go(func() error {
+			component := record.Components[image.target.Component]
+			tag, err := p.Registry.Tag(component.Reference)
+			if err != nil {
+				return err
+			}
+			head, err := p.Registry.Head(ctx, tag)
+			if errors.Is(err, registry.ErrNotFound) || err == nil && head.Digest.String() != component.Digest {
+				return untagged{component.Reference}
+			}
+			return err
+		})
+	}
+	err = group.Wait()
+	var image untagged
+	if errors.As(err, &image) {
+		s.Standing, s.reason = Untagged, "the tag "+image.refName+" does not point to what the record names"
+		return s, nil
+	}
+	return s, err
+}
+
+// untagged says that an image's tag is not what its record says.
+type untagged struct{ refName string }
+
+func (e untagged) Error() string { return e.refName }
+
+// difference tells a record from what is wanted, "" where it is the same.
+func (r *Record) difference(targets []*Target) string {
+	for _, target := range targets {
+		component := r.Components[target.Component]
+		if component == nil {
+			return "it has no image " + target.ID.String()
+		}
+		if key := target.Key(); component.Key != key {
+			return fmt.Sprintf("image key of %s changed: %s → %s", target.ID, short(component.Key), short(key))
+		}
+	}
+	if len(r.Components) > len(targets) {
+		return fmt.Sprintf("it has %d images, the catalogue %d", len(r.Components), len(targets))
+	}
+	return ""
+}
+
+// isUnsigned tells what is not signed, or not by us, from what is not known.
+func isUnsigned(err error) bool {
+	var invalid *sign.InvalidError
+	return errors.Is(err, sign.ErrNotAttached) || errors.As(err, &invalid)
+}
+
+// explained says what a registry answered to package sign as what it answers to
+// us is said.
+func explained(err error) error {
+	var answer *sign.RegistryError
+	if errors.As(err, &answer) {
+		return registry.Explain(answer.Op, answer.Err)
+	}
+	return err
+}
+
+// adopt takes the image that a reference names as it is, if it has the wanted key
+// and carries all that an image of ours carries. What a Containerfile's steps
+// make differs from time to time: the first published digest of a key stands.
+func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Reference) error {
+	got, err := p.Registry.Get(ctx, reference)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	there := publication{subject: reference.Context().Digest(got.Digest.String()), index: got.Descriptor}
+	var index v1.IndexManifest
+	if json.Unmarshal(got.Manifest, &index) != nil || index.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
+		return nil // checkTag says what is wrong with it
+	}
+	for _, child := range index.Manifests {
+		manifest, err := p.Registry.Get(ctx, reference.Context().Digest(child.Digest.String()))
+		if errors.Is(err, registry.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var read v1.Manifest
+		if json.Unmarshal(manifest.Manifest, &read) != nil {
+			return nil
+		}
+		child.Annotations = read.Annotations
+		there.manifests = append(there.manifests, child)
+	}
+	if p.Signing != nil {
+		for _, subject := range there.subjects() {
+			_, err := verifyImage(ctx, p.Signing, subject)
+			if isUnsigned(err) {
+				return nil // it is built again, and compared
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	i.index, i.manifests, i.subject, i.adopted = there.index, there.manifests, there.subject, true
+	return nil
+}

@@ -1,0 +1,131 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+)
+
+// Plan is what would be done with one image.
+type Plan struct {
+	catalog.ID
+	RefName string
+	Action  Action
+	Reason  string
+	Key     string // "" where it is unknown
+}
+
+// Action is what would be done.
+type Action string
+
+const (
+	ToBuild   Action = "build"
+	ToPush    Action = "push" // build has been done
+	ToSign    Action = "sign" // built again where it is not in the layout, and compared
+	ToTag     Action = "tag"
+	ToRefuse  Action = "refuse" // push would
+	ToNothing Action = "nothing"
+)
+
+// Plan says what Build would do, and why, without doing it.
+func (b *Builder) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
+	request.KeysOnly = true
+	evaluation, err := b.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	have, err := b.built()
+	if err != nil {
+		return nil, nil, err
+	}
+	plans, _ := have.plans(targets(evaluation.Images), evaluation.PkgsErr)
+	return plans, evaluation, nil
+}
+
+// built is what the layout has; nothing where there is none yet.
+func (b *Builder) built() (built, error) {
+	layout, err := image.OpenLayout(b.Output)
+	if errors.Is(err, fs.ErrNotExist) {
+		return built{}, nil
+	}
+	if err != nil {
+		return built{}, err
+	}
+	return readBuilt(layout)
+}
+
+// Plan says what Push would do, and why, without doing it. Where the registry does
+// not answer it says what is known without, and warns.
+func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
+	request.KeysOnly = true
+	releases, evaluation, err := p.releases(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	have, err := p.built()
+	if err != nil {
+		return nil, nil, err
+	}
+	planned := make([][]Plan, len(releases))
+	unknown := make([]error, len(releases))
+	inParallel(lookers, releases, func(n int, release *variantRelease) {
+		for _, image := range release.images {
+			if image.selected {
+				plan, _ := have.plan(image.target, evaluation.PkgsErr)
+				planned[n] = append(planned[n], plan)
+			}
+		}
+		if len(planned[n]) == 0 || planned[n][0].Key == "" {
+			return // nothing to compare
+		}
+		there, err := p.look(ctx, release)
+		if unknown[n] = err; err == nil {
+			for i := range planned[n] {
+				planned[n][i].compare(there, release.app.Name)
+			}
+		}
+	})
+	var plans []Plan
+	for _, some := range planned {
+		plans = append(plans, some...)
+	}
+	slices.SortFunc(plans, func(x, y Plan) int { return x.ID.Compare(y.ID) })
+	for _, err := range unknown {
+		if err != nil {
+			p.Watcher.Warn(catalog.ID{}, "what is published is not known: "+err.Error())
+			break
+		}
+	}
+	return plans, evaluation, ctx.Err()
+}
+
+// compare adds to what a build would do what the registry has of the release.
+func (p *Plan) compare(there standing, app string) {
+	if p.Action == ToNothing && p.Reason != isBuilt {
+		return // skipped
+	}
+	switch there.Standing {
+	case AsWanted:
+		p.Action, p.Reason = ToNothing, string(AsWanted)
+	case NotSigned:
+		p.Action, p.Reason = ToSign, string(NotSigned)
+	case Untagged:
+		p.Action, p.Reason = ToTag, there.reason
+	case OtherContent:
+		component := there.record.Components[p.Component]
+		if component != nil && component.Key == p.Key {
+			p.Action, p.Reason = ToNothing, string(AsWanted)
+			return
+		}
+		p.Action, p.Reason = ToRefuse, there.reason+": raise packageVersion in apps/"+app+"/default.nix"
+	case IsNew:
+		if p.Action == ToNothing {
+			p.Action, p.Reason = ToPush, string(IsNew)
+		}
+	}
+}

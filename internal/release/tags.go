@@ -1,0 +1,192 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+)
+
+// errOtherContent says that a tag has other content than the catalogue.
+var errOtherContent = errors.New("published with other content")
+
+// otherContent says how to publish all the same. why may be empty.
+func otherContent(refName, app, why string) error {
+	if why != "" {
+		why = " (" + why + ")"
+	}
+	return fmt.Errorf("%s is %w%s: raise packageVersion in apps/%s/default.nix", refName, errOtherContent, why, app)
+}
+
+// publishRecord pushes, signs and verifies the release record, tags the images,
+// and tags the record last of all. A tag that somebody else set meanwhile is
+// looked at again.
+func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) (Published, error) {
+	refName := release.refName()
+	result := Published{Name: release.name(), State: IsPublished}
+	artifact, err := newRecord(release.app, release.variant, release.images).artifact()
+	if err != nil {
+		return result, err
+	}
+	if result.Tag, err = p.Registry.Tag(refName); err != nil {
+		return result, err
+	}
+	if p.DryRun {
+		result.State = WouldBe
+		result.Digest, err = p.Registry.ArtifactDigest(refName, artifact)
+		return result, err
+	}
+	if result.Digest, err = p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
+		return result, err
+	}
+	if p.Signing != nil {
+		if _, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, result.Digest); err != nil {
+			return result, explained(err)
+		}
+	}
+	for _, image := range release.images {
+		if err := p.setTag(ctx, p.Registry, release.app.Name, image.target.RefName, image.subject); err != nil {
+			return result, err
+		}
+	}
+	return result, p.setTag(ctx, p.Registry, release.app.Name, refName, result.Digest)
+}
+
+// setTag tags, and says what it replaced.
+func (p *Publisher) setTag(ctx context.Context, in *registry.Client, app, refName string, digest name.Digest) error {
+	replaced, err := in.SetTag(ctx, refName, digest, p.Force)
+	if errors.Is(err, registry.ErrTaken) {
+		return otherContent(refName, app, "")
+	}
+	if replaced != nil {
+		p.Watcher.Warn(catalog.ID{App: app}, fmt.Sprintf("%s is replaced: it was %s", refName, replaced))
+	}
+	return err
+}
+
+// ExpandTag fills in a moving tag for a version: {major} and {minor} stand for its
+// first two numbers. What then looks like a part of a version must be one of this
+// version: 5.4 is no tag for 6.0.1. CheckTag has seen the pattern.
+func ExpandTag(pattern, version string) (string, error) {
+	numbers := catalog.VersionNumbers(version)
+	tag := pattern
+	for i, placeholder := range []string{"{major}", "{minor}"} {
+		if !strings.Contains(tag, placeholder) {
+			continue
+		}
+		if i >= len(numbers) {
+			return "", fmt.Errorf("tag %s: version %s has no %s", pattern, version, strings.Trim(placeholder, "{}"))
+		}
+		tag = strings.ReplaceAll(tag, placeholder, numbers[i])
+	}
+	if isVersion(tag) && !strings.HasPrefix(version+".", tag+".") {
+		return "", fmt.Errorf("tag %s: it is none of version %s", tag, version)
+	}
+	return tag, nil
+}
+
+// CheckTag finds a pattern for moving tags that no version makes a tag of.
+func CheckTag(pattern string) error {
+	tag := strings.NewReplacer("{major}", "1", "{minor}", "1").Replace(pattern)
+	if _, err := name.NewTag("registry.example/app:"+tag, name.StrictValidation); err != nil {
+		return fmt.Errorf("moving tag %q, expected a tag, in which {major} and {minor} stand for numbers of the version", pattern)
+	}
+	if _, _, immutable := catalog.ParseTag(tag); immutable {
+		return fmt.Errorf("moving tag %q: it looks like the tag of a release, which never moves", pattern)
+	}
+	return nil
+}
+
+func isVersion(tag string) bool { return strings.Trim(tag, "0123456789.") == "" }
+
+// moveTags points the moving tags of a published release to it, the record's
+// last. A tag never goes back to an older release.
+func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, release *variantRelease, published []Published) []Published {
+	var moved []Published
+	for _, pattern := range p.AlsoTags {
+		tag, err := ExpandTag(pattern, release.app.Version)
+		if err == nil {
+			var results []Published
+			results, err = p.moveTag(ctx, in, release, tag, published)
+			moved = append(moved, results...)
+		}
+		if err != nil {
+			moved = append(moved, Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "tag " + pattern, Err: err}})
+		}
+	}
+	return moved
+}
+
+// moveTag looks at all that the tag points to before it moves any of it.
+func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *variantRelease, tag string, published []Published) ([]Published, error) {
+	var results []Published
+	for _, there := range published {
+		to := there.Tag.Context().Tag(tag)
+		result := Published{Name: there.Name, State: Moved, Digest: there.Digest, Tag: to}
+		at, newer, err := p.tagged(ctx, in, to, release.app)
+		switch {
+		case err != nil && !p.Force:
+			return nil, err
+		case newer != "":
+			return []Published{{Name: release.name(), State: Held, Digest: published[len(published)-1].Digest,
+				Reason: fmt.Sprintf("not tagged %s: that is at %s, which is newer", tag, newer)}}, nil
+		case at == there.Digest.DigestStr():
+			result.State = WasThere
+		case p.DryRun:
+			result.State = WouldBe
+		}
+		results = append(results, result)
+	}
+	for _, result := range results {
+		if result.State != Moved {
+			continue
+		}
+		refName := path.Base(result.Tag.RepositoryStr()) + ":" + tag
+		if _, err := in.SetTag(ctx, refName, result.Digest, true); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// tagged tells what a moving tag points to, "" where there is no such tag, and
+// its version if that is newer than the app's. Only what we signed is believed.
+func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Tag, app catalog.App) (digest, newer string, err error) {
+	got, err := in.Get(ctx, tag)
+	if errors.Is(err, registry.ErrNotFound) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if p.Signing != nil {
+		_, err := p.Signing.Client.Verify(ctx, tag.Context().Digest(got.Digest.String()), p.Signing.Policy)
+		if isUnsigned(err) {
+			return got.Digest.String(), "", fmt.Errorf("%s points to what this catalogue's key did not sign: replace it with --force: %w", tag, err)
+		}
+		if err != nil {
+			return "", "", explained(err)
+		}
+	}
+	var manifest struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+		return "", "", fmt.Errorf("reading %s: %w", tag, err)
+	}
+	version := manifest.Annotations[librePrefix+"app-version"]
+	packageVersion, _ := strconv.Atoi(manifest.Annotations[librePrefix+"package-version"])
+	order := catalog.CompareVersions(version, app.Version)
+	if order > 0 || order == 0 && packageVersion > app.PackageVersion {
+		newer = catalog.Tag(version, packageVersion)
+	}
+	return got.Digest.String(), newer, nil
+}
