@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 )
@@ -38,6 +40,18 @@ func (c *Cache) AddRemote(layer Layer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remote[layer.Key] = stored{layer.Digest, layer.DiffID, layer.Size}
+}
+
+// HasRemote tells whether a registry has a layer with this digest.
+func (c *Cache) HasRemote(digest v1.Hash) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, layer := range c.remote {
+		if layer.Digest == digest {
+			return true
+		}
+	}
+	return false
 }
 
 // get finds the blob of a layer, if it is still in the layout with the size

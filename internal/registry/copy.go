@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -14,14 +15,22 @@ import (
 // PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
 // then manifests by digest, the index last, and looks whether it is there. No tag
 // is written. A blob that is known, which may be nil, is certainly in the
-// repository already: it is not asked for, and may be missing in the layout.
+// repository already: it is not asked for. What is known, or was seen in another
+// repository, may be missing in the layout.
 func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, refName string, known func(v1.Hash) bool) (name.Digest, error) {
 	tag, err := c.Tag(refName)
 	if err != nil {
 		return name.Digest{}, err
 	}
 	subject := tag.Context().Digest(index.String())
-	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin(layoutDir), known: known, askAbove: smallBlob}
+	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{layoutDir, c, tag.Context().Registry}, known: known, askAbove: smallBlob}
+	// An index is written after all that it names; a registry may have lost some of
+	// that since. Then everything is asked for, and what is there is not sent.
+	if _, err := c.Head(ctx, subject); err == nil {
+		t.askAbove, t.askManifests = -1, true
+	} else if !errors.Is(err, ErrNotFound) {
+		return subject, err
+	}
 	return subject, c.push(ctx, &t, subject, index)
 }
 
@@ -55,10 +64,14 @@ func (c *Client) push(ctx context.Context, t *transfer, subject name.Digest, dig
 
 // layoutOrigin is the directory of an OCI layout.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
-type layoutOrigin string
+type layoutOrigin struct {
+	dir      string
+	client   *Client // has seen what the layout lacks
+	registry name.Registry
+}
 
-func (dir layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
-	file, err := dir.blob(ctx, digest)
+func (l layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	file, err := l.blob(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +79,15 @@ func (dir layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, e
 	return readSmall(file, digest)
 }
 
-func (dir layoutOrigin) blob(_ context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(string(dir), "blobs", digest.Algorithm, digest.Hex))
+func (l layoutOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
+	file, err := os.Open(filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex))
+	if errors.Is(err, fs.ErrNotExist) {
+		// Who sends a blob holds its whereabout.
+		if elsewhere := l.client.whereabouts.of(digest).repository; elsewhere != "" {
+			return registryOrigin{l.client, l.registry.Repo(elsewhere)}.blob(ctx, digest)
+		}
+	}
+	return file, err
 }
 
 // registryOrigin is a repository of a registry.

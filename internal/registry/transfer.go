@@ -46,6 +46,8 @@ type transfer struct {
 	known      func(v1.Hash) bool // blobs that are in the repository; nil for none
 	askAbove   int64              // the size in bytes above which a blob is asked for first
 
+	askManifests bool // whether manifests are asked for first
+
 	manifests []manifest
 	blobs     []v1.Descriptor
 	seen      map[v1.Hash]bool
@@ -125,6 +127,11 @@ func (t *transfer) read(ctx context.Context, described v1.Descriptor) error {
 }
 
 func (t *transfer) sendManifest(ctx context.Context, m manifest) error {
+	if t.askManifests {
+		if _, err := t.client.Head(ctx, t.repository.Digest(m.digest.String())); !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
 	if m.refers {
 		// Where a registry lacks the referrers API, the pusher notes who refers to what.
 		return t.client.pusher.Put(ctx, t.repository.Digest(m.digest.String()), manifestBytes{m.content, m.mediaType})
@@ -168,6 +175,16 @@ func (w *whereabouts) of(digest v1.Hash) *whereabout {
 		w.blobs[digest] = &whereabout{}
 	}
 	return w.blobs[digest]
+}
+
+// Saw notes that a repository has a blob: others have it mounted from there.
+func (c *Client) Saw(repository name.Repository, blob v1.Hash) {
+	seen := c.whereabouts.of(blob)
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	if seen.repository == "" {
+		seen.repository = repository.RepositoryStr()
+	}
 }
 
 func (t *transfer) sendBlob(ctx context.Context, blob v1.Descriptor) error {
@@ -289,8 +306,12 @@ func tooLarge(kind string, sent v1.Descriptor, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &failure) && failure.StatusCode == http.StatusRequestEntityTooLarge:
-		return fmt.Errorf("%s %s has %.1f MB: %s; the registry, or a proxy before it, limits what it takes: raise that limit",
-			kind, sent.Digest, float64(sent.Size)/1e6, oneLine(failure))
+		size := fmt.Sprintf("%.1f MB", float64(sent.Size)/1e6)
+		if sent.Size < 1e6 {
+			size = fmt.Sprintf("%.1f kB", float64(sent.Size)/1e3)
+		}
+		return fmt.Errorf("%s %s has %s: %s; the registry, or a proxy before it, limits what it takes: raise that limit",
+			kind, sent.Digest, size, oneLine(failure))
 	}
 	return fmt.Errorf("%s %s: %w", kind, sent.Digest, err)
 }

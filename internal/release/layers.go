@@ -81,6 +81,7 @@ func (p *Publisher) learnImage(ctx context.Context, i *publication, digest name.
 	}
 	for n, layer := range manifest.Layers {
 		i.known[layer.Digest] = true
+		p.Registry.Saw(digest.Context(), layer.Digest)
 		if key := layer.Annotations[image.LayerKeyAnnotation]; key != "" && n < len(config.RootFS.DiffIDs) {
 			p.layers.AddRemote(image.Layer{Descriptor: layer, DiffID: config.RootFS.DiffIDs[n], Key: key})
 		}

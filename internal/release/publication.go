@@ -120,7 +120,7 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 	if err != nil {
 		return err
 	}
-	there := entry.Complete || !slices.ContainsFunc(entry.Missing, func(blob v1.Hash) bool { return !i.known[blob] })
+	there := entry.Complete || !slices.ContainsFunc(entry.Missing, func(blob v1.Hash) bool { return !p.layers.HasRemote(blob) })
 	if !found || !there || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
 		return errNotThere
 	}

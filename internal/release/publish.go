@@ -181,6 +181,9 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 		return failed(otherContent(release.refName(), release.app.Name, there.reason))
 	}
 	for _, image := range release.images {
+		if there.Standing != Untagged && image.target.reproducible() {
+			continue // it is built as it was
+		}
 		reference, err := there.reference(p, image)
 		if err == nil {
 			err = image.adopt(ctx, p, reference)

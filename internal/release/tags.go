@@ -23,7 +23,7 @@ func otherContent(refName, app, why string) error {
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return fmt.Errorf("%s is %w%s: raise packageVersion in apps/%s/default.nix", refName, errOtherContent, why, app)
+	return fmt.Errorf("%s is %w: raise packageVersion in apps/%s/default.nix%s", refName, errOtherContent, app, why)
 }
 
 // publishRecord pushes, signs and verifies the release record, tags the images,

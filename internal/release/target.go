@@ -33,6 +33,12 @@ func (t *Target) needsPkgs() bool {
 	return slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.NeedsPkgs })
 }
 
+// reproducible tells whether a build gives what another one gave. The steps of a
+// Containerfile may do anything.
+func (t *Target) reproducible() bool {
+	return !slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.Kind != "nix" })
+}
+
 // targets groups evaluated specs by image, in order.
 func targets(specs []*catalog.Spec) []*Target {
 	byID := map[catalog.ID]*Target{}

@@ -1,0 +1,169 @@
+package registry
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// kinds are the registries that there are to get along with.
+var kinds = []string{"referrers", "no referrers", "libre serve", "docker-registry"}
+
+func handlerOf(t *testing.T, kind string) http.Handler {
+	t.Helper()
+	switch kind {
+	case "libre serve":
+		return forward(serve(t, "", filepath.Join(t.TempDir(), "pushed")))
+	case "docker-registry":
+		return forward(testkit.DockerRegistry(t, t.TempDir()))
+	}
+	return ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(kind == "referrers"))
+}
+
+// forward hands requests on. The host stays: registries say where to upload to by it.
+func forward(host string) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", host },
+		ErrorLog:     log.New(io.Discard, "", 0),
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+}
+
+// recorded notes what a registry is asked for, but the greetings, and may get in
+// the way.
+type recorded struct {
+	host  string
+	inner http.Handler
+
+	mu       sync.Mutex
+	requests []string
+	meddle   func(n int, what string, w http.ResponseWriter, r *http.Request) bool
+}
+
+func record(t *testing.T, inner http.Handler) *recorded {
+	t.Helper()
+	r := &recorded{inner: inner}
+	server := httptest.NewUnstartedServer(r)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	r.host = strings.TrimPrefix(server.URL, "http://")
+	return r
+}
+
+var nameless = regexp.MustCompile(`^/v2/.+/(manifests|blobs/uploads|blobs|tags|referrers)/.*$`)
+
+func (r *recorded) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if request.URL.Path == "/v2/" || request.URL.Path == "/token" {
+		r.inner.ServeHTTP(w, request)
+		return
+	}
+	what := request.Method + " " + nameless.ReplaceAllString(request.URL.Path, "$1")
+	if request.URL.Query().Has("mount") {
+		what += "?mount"
+	}
+	r.mu.Lock()
+	r.requests = append(r.requests, what)
+	n, meddle := len(r.requests), r.meddle
+	r.mu.Unlock()
+	if meddle == nil || !meddle(n, what, w, request) {
+		r.inner.ServeHTTP(w, request)
+	}
+}
+
+// since empties the record and gives what was in it.
+func (r *recorded) since() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	requests := r.requests
+	r.requests = nil
+	return requests
+}
+
+func (r *recorded) client(t *testing.T) *Client {
+	t.Helper()
+	client, err := NewClient(r.host+"/lasuite", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// oneImage is a layout with an index of one image, of layers of so many bytes.
+func oneImage(t *testing.T, sizes ...int64) (dir string, digest v1.Hash, layers []v1.Descriptor) {
+	t.Helper()
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	for _, size := range sizes {
+		layer, err := random.Layer(size, types.OCILayer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if image, err = mutate.AppendLayers(image, layer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index := mutate.IndexMediaType(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: image}), types.OCIImageIndex)
+	dir = t.TempDir()
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.AppendIndex(index); err != nil {
+		t.Fatal(err)
+	}
+	if digest, err = index.Digest(); err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, digest, manifest.Layers
+}
+
+const imageName = "docs-backend-default:5.4.1-1"
+
+// sound reads all of an image of a registry and checks every digest.
+func sound(t *testing.T, client *Client, refName string, digest v1.Hash) {
+	t.Helper()
+	tag, err := client.Tag(refName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := remote.Index(tag.Context().Digest(digest.String()), client.Options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Index(index); err != nil {
+		t.Error(err)
+	}
+}
+
+func expectRequests(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("requests:\ngot  %q\nwant %q", got, want)
+	}
+}
