@@ -91,7 +91,11 @@ func homeless(t *testing.T) (home string) {
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(home, "run"))
 	for _, variable := range []string{"DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME"} {
-		t.Setenv(variable, "")
+		t.Setenv(variable, "") // puts it back at the end
+		// Docker's registry takes REGISTRY_AUTH_FILE for a setting of its own.
+		if err := os.Unsetenv(variable); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return home
 }

@@ -1,0 +1,169 @@
+package testkit
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	nixcode "github.com/libresh/libre/nix"
+)
+
+// Libre is the program, built, with a cache of its own.
+type Libre struct {
+	Dir string // holds all that the program and its children write, but into catalogues elsewhere
+}
+
+// Run builds the program, runs a package's tests, and removes what they left. It
+// gives the exit code.
+func (l *Libre) Run(m *testing.M) int {
+	var err error
+	if l.Dir, err = os.MkdirTemp("", "libre-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(l.Dir)
+	defer os.RemoveAll(l.runRoot())
+	if err := l.prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// prepare builds the program and makes the cache: a new one, but for the notes on
+// which parts of this machine are in the Nix store already. To copy the Go
+// toolchain there takes half a minute.
+func (l *Libre) prepare() error {
+	for _, dir := range []string{filepath.Dir(l.Program()), filepath.Join(l.CacheHome(), "libre"), l.tempDir()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Dir(l.Program()), "../../cmd/...")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building libre: %w\n%s", err, out)
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	notes := filepath.Join(user, "libre", "sources")
+	if err := os.MkdirAll(notes, 0o755); err != nil {
+		return err
+	}
+	return os.Symlink(notes, filepath.Join(l.CacheHome(), "libre", "sources"))
+}
+
+// Program is the path of libre.
+func (l *Libre) Program() string { return filepath.Join(l.Dir, "bin", "libre") }
+
+// CacheHome is XDG_CACHE_HOME of Command.
+func (l *Libre) CacheHome() string { return filepath.Join(l.Dir, "cache") }
+
+func (l *Libre) tempDir() string { return filepath.Join(l.Dir, "tmp") }
+
+// runRoot is where internal/containerfile has the run-time state of the storage
+// in this cache: outside of it, since podman takes no long path.
+func (l *Libre) runRoot() string {
+	sum := sha256.Sum256([]byte(filepath.Join(l.CacheHome(), "libre", "containers", "buildah")))
+	return fmt.Sprintf("/tmp/libre-%d-%x", os.Geteuid(), sum[:6])
+}
+
+// Command is libre with its arguments in a folder. Of the caller's environment it
+// gets nothing that libre reads.
+func (l *Libre) Command(dir string, args ...string) *exec.Cmd {
+	cmd := exec.Command(l.Program(), args...)
+	cmd.Dir = dir
+	for _, kv := range os.Environ() {
+		read := func(prefix string) bool { return strings.HasPrefix(kv, prefix) }
+		if !slices.ContainsFunc([]string{"LIBRE_", "COSIGN_", "SIGSTORE_", "ACTIONS_", "DOCKER_", "REGISTRY_", "BUILDAH_"}, read) {
+			cmd.Env = append(cmd.Env, kv)
+		}
+	}
+	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+l.CacheHome(), "TMPDIR="+l.tempDir(), "LIBRE_PACKAGE_SET=host",
+		// Nothing of these catalogues is in a binary cache, and Nix takes seconds
+		// to find out that it cannot reach one.
+		"NIX_CONFIG="+os.Getenv("NIX_CONFIG")+"\nsubstitute = false")
+	return cmd
+}
+
+// Tool runs another program, which must succeed, and gives its stdout.
+func (l *Libre) Tool(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+l.tempDir())
+	stdout, stderr, err := Output(cmd)
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr)
+	}
+	return stdout
+}
+
+// TempDir is a folder with a short path in lower case: buildah takes oci:PATH for
+// the name of an image, podman no long path.
+func (l *Libre) TempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(l.Dir, "dir-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Catalogue writes a catalogue for some systems, with files below apps/, which
+// git knows: path to content. A content "-> TARGET" makes a link. It gives the
+// folder.
+func (l *Libre) Catalogue(t testing.TB, files map[string]string, systems ...string) string {
+	t.Helper()
+	Require(t, "nix", "git", "go", "busybox")
+	dir := l.TempDir(t)
+	for _, name := range []string{"flake.nix", "flake.lock", ".gitignore"} {
+		content, err := fs.ReadFile(nixcode.Template(), name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := SetSystems(dir, systems...); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		path := filepath.Join(dir, "apps", name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if target, link := strings.CutPrefix(content, "-> "); err == nil && link {
+			err = os.Symlink(target, path)
+		} else if err == nil {
+			err = os.WriteFile(path, []byte(content), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Tool(t, "git", "-C", dir, "init", "--quiet")
+	l.Tool(t, "git", "-C", dir, "add", "--all")
+	return dir
+}
+
+// SetSystems makes a new catalogue's flake name other systems.
+func SetSystems(dir string, systems ...string) error {
+	path := filepath.Join(dir, "flake.nix")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	const written = `systems = [ "x86_64-linux" ];`
+	if !strings.Contains(string(content), written) {
+		return fmt.Errorf("%s has no %s", path, written)
+	}
+	set := fmt.Sprintf("systems = [ %s ];", strings.Trim(fmt.Sprintf("%q", systems), "[]"))
+	return os.WriteFile(path, []byte(strings.Replace(string(content), written, set, 1)), 0o644)
+}

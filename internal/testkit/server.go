@@ -1,0 +1,63 @@
+package testkit
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// FreeAddress is one on the loopback device that nobody listens on.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// Serve runs a server until the test ends, and waits until it answers at a URL.
+func Serve(t testing.TB, url string, server *exec.Cmd) {
+	t.Helper()
+	p, err := Start(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		<-p.Exited
+	})
+	err = Eventually(func() error {
+		response, err := http.Get(url)
+		if err == nil {
+			return response.Body.Close()
+		}
+		if ended := p.Running(); ended != nil {
+			return ended
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// DockerRegistry starts Debian's registry, which lacks the referrers API, with
+// its files in a folder, and gives its host.
+func DockerRegistry(t testing.TB, storage string) string {
+	t.Helper()
+	Require(t, "docker-registry")
+	host := FreeAddress(t)
+	config := filepath.Join(t.TempDir(), "config.yml")
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", storage, host)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	Serve(t, "http://"+host+"/v2/", exec.Command("docker-registry", "serve", config))
+	return host
+}
