@@ -10,7 +10,7 @@ import (
 // go:embed leaves out folders with a go.mod and symbolic links without a word;
 // a test compares what is embedded with what git tracks.
 //
-//go:embed *.nix *.sh all:hostpkgs all:template
+//go:embed *.nix *.sh all:hostpkgs all:template all:template-ci
 var files embed.FS
 
 // Library is the flake that gives a catalogue mkApp and mkCatalogue.
@@ -22,6 +22,28 @@ func HostPackages() fs.FS { return sub("hostpkgs") }
 // Template is what `libre init` writes. Module files are named go.mod.in and
 // go.sum.in, since go:embed leaves out folders with a go.mod.
 func Template() fs.FS { return sub("template") }
+
+// Workflows are the files that `libre init --ci` adds for a forge, github or
+// forgejo, by their paths in the catalogue; nil for another forge.
+func Workflows(forge string) map[string][]byte {
+	entries, err := files.ReadDir("template-ci/" + forge)
+	if err != nil {
+		return nil
+	}
+	workflows := map[string][]byte{}
+	add := func(target, source string) {
+		content, err := files.ReadFile("template-ci/" + source)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		workflows["."+forge+"/"+target] = content
+	}
+	for _, entry := range entries {
+		add("workflows/"+entry.Name(), forge+"/"+entry.Name())
+	}
+	add("libre-setup.sh", "setup.sh")
+	return workflows
+}
 
 func sub(dir string) fs.FS {
 	tree, err := fs.Sub(files, dir)

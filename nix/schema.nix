@@ -94,13 +94,15 @@ in
       github = { expects = "\"owner/repo\""; ok = v: builtins.isString v && builtins.match "[0-9A-Za-z._-]+/[0-9A-Za-z._-]+" v != null; };
       tag = t.string;
       rev = t.string;
+      commit = t.commit; # that the tag pointed to; libre bump tells by it that a tag was moved
       hash = t.sri;
       date = t.date;
       archive = t.string;
     };
     git = struct [ "git" "rev" "hash" ] {
       git = t.string;
-      rev = { expects = "a commit of 40 hexadecimal digits"; ok = v: builtins.isString v && builtins.match "[0-9a-f]{40}" v != null; };
+      rev = t.commit;
+      forge = t.oneOf [ "forgejo" "gitea" ]; # whose releases libre bump asks for
       hash = t.sri;
       tag = t.string;
       date = t.date;

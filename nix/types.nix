@@ -44,6 +44,7 @@ rec {
     expects = "a digest like \"sha256:…\"";
     ok = v: isString v && match "sha256:[0-9a-f]{64}" v != null;
   };
+  commit = { expects = "a commit of 40 hexadecimal digits"; ok = v: isString v && match "[0-9a-f]{40}" v != null; };
   date = { expects = "a date like \"2026-07-09\""; ok = v: isString v && match "[0-9]{4}-[0-9]{2}-[0-9]{2}" v != null; };
   mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
   absolute = { expects = "an absolute path"; ok = v: isString v && match "/[^\n]*" v != null; };

@@ -37,6 +37,15 @@ type Source struct {
 	Revision string `json:"revision"` // tag, commit or module version
 	Hash     string `json:"hash"`     // SRI hash of the unpacked tree's NAR, "" for a path
 	Date     string `json:"date"`     // YYYY-MM-DD, of the release
+	Commit   string `json:"commit"`   // that a tag pointed to, "" where the definition does not say
+
+	// As the definition has them, by kind.
+	GitHub   string `json:"github"`   // OWNER/REPO
+	Archive  string `json:"archive"`  // URL, instead of the forge's own
+	Git      string `json:"git"`      // URL of a repository
+	Rev      string `json:"rev"`      // commit
+	Forge    string `json:"forge"`    // of a git repository: forgejo or gitea
+	GoModule string `json:"goModule"` // module path
 }
 
 // Component is one image-worth of an app.

@@ -64,9 +64,10 @@ stdout has a line for each image: reference@digest, state, size, layers, time.`,
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
 	cmd.Flags().BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	cmd.Flags().StringVar(&o.archive, "archive", "", "write the images into this `file` as well, an oci-archive")
-	cmd.Flags().StringVar(&o.load, "load", "", "hand the images to `docker|podman` as well")
+	cmd.Flags().StringVar(&o.load, "load", "", "hand the images to this `program` as well: docker or podman")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
+	a.addSummary(cmd)
 	return cmd
 }
 
@@ -97,10 +98,12 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 		return err
 	}
 	sinkErr := a.fill(ctx, sinks, builder, results)
+	table := resultTable(p.config.Registry, a.options.StdoutTerminal, results)
 	if o.json {
+		a.Summary(table)
 		err = a.JSON(resultsJSON(p.config.Registry, results))
 	} else {
-		err = a.Table(resultTable(p.config.Registry, a.options.StdoutTerminal, results))
+		err = a.Table(table)
 	}
 	if err != nil {
 		return err

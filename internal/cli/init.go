@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,31 +20,60 @@ import (
 )
 
 func (a *app) initCommand() *cobra.Command {
-	return &cobra.Command{
+	var forge string
+	cmd := &cobra.Command{
 		Use:   "init [DIRECTORY]",
 		Short: "Make a new catalogue",
 		Long: `Writes a catalogue with two apps, pocketbase and guestbook, into a new or empty
 directory (the current one by default), for this machine's system, makes it a git
-repository and adds the files to it: Nix sees only what git tracks.`,
-		Example: "  libre init my-catalogue",
+repository and adds the files to it: Nix sees only what git tracks.
+
+--ci adds workflows for GitHub Actions or Forgejo Actions: pull requests that bump
+apps daily and their inputs weekly, a check of each pull request, and publishing of
+what is merged to main. What they need is said at the beginning of each. In a
+directory that has a catalogue, only these files are written, and none that is there
+with other content.`,
+		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
 			}
-			if err := writeCatalogue(cmd.Context(), dir, nixcode.Template()); err != nil {
-				return err
+			workflows := nixcode.Workflows(forge)
+			if forge != "" && workflows == nil {
+				return usageError{fmt.Errorf("--ci %s, expected github or forgejo", forge)}
 			}
-			a.Notef("made a catalogue in %s; next: cd %s, then libre list, libre build --all", dir, dir)
+			if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err == nil && workflows != nil {
+				if err := a.addWorkflows(dir, workflows); err != nil {
+					return err
+				}
+			} else {
+				if err := writeCatalogue(cmd.Context(), dir, nixcode.Template(), workflows); err != nil {
+					return err
+				}
+				enter := ""
+				if dir != "." {
+					enter = "cd " + dir + ", then "
+				}
+				a.Notef("made a catalogue in %s; next: %slibre list, libre build --all", dir, enter)
+			}
+			if workflows != nil {
+				a.Notef("the workflows run on the branch main, with the libre that flake.lock pins: nix flake lock, commit it, and see what .%s/workflows/libre-*.yml need", forge)
+			}
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&forge, "ci", "", "add workflows for this `forge`, github or forgejo; also to a catalogue that is there")
+	// Fails for flags that are not there.
+	_ = cmd.RegisterFlagCompletionFunc("ci", cobra.FixedCompletions([]string{"github", "forgejo"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
 }
 
-// writeCatalogue writes the template's files into an empty directory and tracks
-// them with git. It writes nothing over a file that is there.
-func writeCatalogue(ctx context.Context, dir string, template fs.FS) error {
+// writeCatalogue writes the template's files, and workflows if there are any, into
+// an empty directory and tracks them with git. It writes nothing over a file that
+// is there.
+func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows map[string][]byte) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("making a catalogue: %w", err)
@@ -74,18 +105,71 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS) error {
 		}
 		return os.WriteFile(target, content, 0o644)
 	})
+	if err == nil {
+		_, _, err = writeWorkflows(dir, workflows)
+	}
 	if err != nil {
 		return fmt.Errorf("making a catalogue: %w", err)
 	}
-	for _, args := range [][]string{{"init", "--quiet"}, {"add", "--all"}} {
+	start := []string{"init", "--quiet"}
+	if workflows != nil {
+		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that they publish
+	}
+	for _, args := range [][]string{start, {"add", "--all"}} {
 		cmd := exec.CommandContext(ctx, "git", args...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			if errors.Is(err, exec.ErrNotFound) {
 				return errors.New("making a catalogue: git is not installed: apt-get install git")
 			}
-			return fmt.Errorf("making a catalogue: git %s: %s", args[0], strings.TrimSpace(string(out)))
+			return fmt.Errorf("making a catalogue: git %s: %s", strings.Join(args, " "), strings.TrimSpace(string(out)))
 		}
 	}
 	return nil
+}
+
+// addWorkflows writes workflows into a catalogue, and says which.
+func (a *app) addWorkflows(dir string, workflows map[string][]byte) error {
+	written, changed, err := writeWorkflows(dir, workflows)
+	if err != nil {
+		return fmt.Errorf("adding workflows: %w", err)
+	}
+	if len(written) > 0 {
+		a.Notef("wrote %s", strings.Join(written, ", "))
+	}
+	if len(changed) > 0 {
+		a.Warnf("left as it is, since it differs from libre's: %s; to have it written anew, remove it first", strings.Join(changed, ", "))
+	}
+	return nil
+}
+
+// writeWorkflows writes files by their paths in a catalogue. It leaves those that
+// are there, and tells which of them have other content.
+func writeWorkflows(dir string, workflows map[string][]byte) (written, changed []string, err error) {
+	for _, path := range slices.Sorted(maps.Keys(workflows)) {
+		target := filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return written, changed, err
+		}
+		file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			there, err := os.ReadFile(target)
+			if err != nil {
+				return written, changed, err
+			}
+			if !bytes.Equal(there, workflows[path]) {
+				changed = append(changed, path)
+			}
+			continue
+		}
+		if err != nil {
+			return written, changed, err
+		}
+		_, err = file.Write(workflows[path])
+		if err := errors.Join(err, file.Close()); err != nil {
+			return written, changed, err
+		}
+		written = append(written, path)
+	}
+	return written, changed, nil
 }

@@ -73,6 +73,7 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say what was replaced")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also point this moving tag to each release; {major} and {minor} are its version's (default: alsoTag in libre.yaml)")
+	a.addSummary(cmd)
 	return cmd
 }
 

@@ -3,13 +3,15 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // What a variant changes in the source is seen in both kinds of component, and
 // nowhere else: a patch, a substitution and added files.
 func TestVariantChangesTheSource(t *testing.T) {
 	t.Parallel()
-	requireTools(t, "buildah", "patch")
+	testkit.Require(t, "buildah", "patch")
 	c := newCatalogue(t, map[string]string{
 		"site/default.nix": `{ mkApp, pkgs, patchSource, substituteSource, addToSource, ... }:
 mkApp {

@@ -17,12 +17,14 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // buildah gives the command line of buildah on a storage of the tests' own. vfs
 // copies every layer, but works on every disk and leaves no mounts.
 func buildah(args ...string) []string {
-	dir := filepath.Join(scratch, "containers")
+	dir := filepath.Join(libre.Dir, "containers")
 	return append([]string{
 		"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs",
 	}, args...)
@@ -32,15 +34,15 @@ func buildah(args ...string) []string {
 // the folder, which is gone after the test.
 func rootfs(t *testing.T, c catalogue, reference string) string {
 	t.Helper()
-	requireRoot(t)
-	requireTools(t, "buildah")
-	name := strings.TrimSpace(tool(t, "buildah", buildah("from", "--quiet", "oci:"+c.dist()+":"+reference)...))
+	testkit.RequireRoot(t)
+	testkit.Require(t, "buildah")
+	name := strings.TrimSpace(libre.Tool(t, "buildah", buildah("from", "--quiet", "oci:"+c.dist()+":"+reference)...))
 	t.Cleanup(func() {
-		if _, stderr, err := output(exec.Command("buildah", buildah("rm", name)...)); err != nil {
+		if _, stderr, err := testkit.Output(exec.Command("buildah", buildah("rm", name)...)); err != nil {
 			t.Errorf("removing %s: %v\n%s", name, err, stderr)
 		}
 	})
-	return strings.TrimSpace(tool(t, "buildah", buildah("mount", name)...))
+	return strings.TrimSpace(libre.Tool(t, "buildah", buildah("mount", name)...))
 }
 
 // changes are what a container has otherwise than its image says.
@@ -54,7 +56,7 @@ type changes struct {
 
 // container is an image that runc runs.
 type container struct {
-	*process
+	*testkit.Process
 	id     string
 	root   string // of the file system, on the host
 	config *v1.ConfigFile
@@ -66,8 +68,8 @@ type container struct {
 // level. The container is gone after the test.
 func runContainer(t *testing.T, c catalogue, reference string, with changes) *container {
 	t.Helper()
-	requireRoot(t)
-	requireTools(t, "runc")
+	testkit.RequireRoot(t)
+	testkit.Require(t, "runc")
 	k := &container{
 		id:     fmt.Sprintf("libre-e2e-%d-%d", os.Getpid(), time.Now().UnixNano()),
 		root:   rootfs(t, c, reference),
@@ -77,28 +79,28 @@ func runContainer(t *testing.T, c catalogue, reference string, with changes) *co
 	k.writeSpec(t, bundle, with)
 	pidFile := filepath.Join(bundle, "pid")
 	var err error
-	k.process, err = start(exec.Command("runc", runc("run", "--bundle", bundle, "--pid-file", pidFile, k.id)...))
+	k.Process, err = testkit.Start(exec.Command("runc", runc("run", "--bundle", bundle, "--pid-file", pidFile, k.id)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = exec.Command("runc", runc("delete", "--force", k.id)...).Run()
 		select {
-		case <-k.exited:
-		case <-time.After(patience):
+		case <-k.Exited:
+		case <-time.After(testkit.Patience):
 			t.Errorf("%s: runc does not end", reference)
 		}
 		if t.Failed() {
-			t.Logf("%s:\n%s", reference, k.log)
+			t.Logf("%s:\n%s", reference, k.Log)
 		}
 	})
-	err = eventually(func() error {
+	err = testkit.Eventually(func() error {
 		text, err := os.ReadFile(pidFile)
 		if err == nil {
 			k.pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 		if err != nil {
-			if ended := k.running(); ended != nil {
+			if ended := k.Running(); ended != nil {
 				return ended
 			}
 		}
@@ -111,13 +113,13 @@ func runContainer(t *testing.T, c catalogue, reference string, with changes) *co
 }
 
 func runc(args ...string) []string {
-	return append([]string{"--root", filepath.Join(scratch, "runc")}, args...)
+	return append([]string{"--root", filepath.Join(libre.Dir, "runc")}, args...)
 }
 
 // writeSpec has runc write its default configuration and makes it the image's.
 func (k *container) writeSpec(t *testing.T, bundle string, with changes) {
 	t.Helper()
-	tool(t, "runc", "spec", "--bundle", bundle)
+	libre.Tool(t, "runc", "spec", "--bundle", bundle)
 	path := filepath.Join(bundle, "config.json")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -181,14 +183,14 @@ func numericUser(t *testing.T, user string) (uid, gid int) {
 func (k *container) wait(t *testing.T) string {
 	t.Helper()
 	select {
-	case <-k.exited:
-	case <-time.After(patience):
-		t.Fatalf("the container does not end\n%s", k.log)
+	case <-k.Exited:
+	case <-time.After(testkit.Patience):
+		t.Fatalf("the container does not end\n%s", k.Log)
 	}
-	if k.err != nil {
-		t.Fatalf("the container: %v\n%s", k.err, k.log)
+	if k.Err != nil {
+		t.Fatalf("the container: %v\n%s", k.Err, k.Log)
 	}
-	return k.log.String()
+	return k.Log.String()
 }
 
 // stop tells the first process to end, which must do so with exit code 0.
@@ -198,14 +200,14 @@ func (k *container) stop(t *testing.T) {
 	if signal == "" {
 		signal = "SIGTERM"
 	}
-	tool(t, "runc", runc("kill", k.id, signal)...)
+	libre.Tool(t, "runc", runc("kill", k.id, signal)...)
 	k.wait(t)
 }
 
 // exec runs a program in the container, and gives what it prints.
 func (k *container) exec(t *testing.T, args ...string) string {
 	t.Helper()
-	return tool(t, "runc", runc(append([]string{"exec", k.id}, args...)...)...)
+	return libre.Tool(t, "runc", runc(append([]string{"exec", k.id}, args...)...)...)
 }
 
 // status gives one line of /proc/PID/status.
@@ -229,13 +231,13 @@ func (k *container) status(t *testing.T, name string) string {
 func (k *container) listening(t *testing.T) string {
 	t.Helper()
 	url := ""
-	err := eventually(func() error {
-		address, found := k.log.after("listening on ")
+	err := testkit.Eventually(func() error {
+		address, found := k.Log.After("listening on ")
 		if !found {
-			if err := k.running(); err != nil {
+			if err := k.Running(); err != nil {
 				return err
 			}
-			return fmt.Errorf("no address in its output:\n%s", k.log)
+			return fmt.Errorf("no address in its output:\n%s", k.Log)
 		}
 		_, port, err := net.SplitHostPort(address)
 		url = "http://127.0.0.1:" + port

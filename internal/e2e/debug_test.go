@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 const toolsDir = "/opt/libre/bin"
@@ -70,10 +72,10 @@ func TestDebugWithinARunningContainer(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	k := runContainer(t, c, "guestbook-frontend-debug:1.0.0-1", changes{env: []string{"PORT=8080"}})
-	err := eventually(func() error {
+	err := testkit.Eventually(func() error {
 		_, _, err := get(k.client(), "http://127.0.0.1:8080/healthz")
-		if err != nil && k.running() != nil {
-			return k.running()
+		if err != nil && k.Running() != nil {
+			return k.Running()
 		}
 		return err
 	})
@@ -90,7 +92,7 @@ func TestDebugWithinARunningContainer(t *testing.T) {
 // distributions is, and take nothing away.
 func TestDebugOverALinkedBin(t *testing.T) {
 	t.Parallel()
-	requireTools(t, "buildah")
+	testkit.Require(t, "buildah")
 	c := newCatalogue(t, map[string]string{
 		"merged/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {

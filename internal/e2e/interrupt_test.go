@@ -21,6 +21,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // A derivation with a known hash may use the network, so it can wait for the test.
@@ -43,7 +45,7 @@ mkApp {
 // A RUN step that does not care for SIGTERM.
 func TestInterruptContainerfile(t *testing.T) {
 	t.Parallel()
-	requireTools(t, "buildah")
+	testkit.Require(t, "buildah")
 	g := newGate(t)
 	testInterruptAtGate(t, g, "/answer", map[string]string{
 		"slow/default.nix": `{ mkApp, pkgs, ... }:
@@ -64,12 +66,12 @@ RUN ["/opt/libre/bin/sh", "-c", "trap '' TERM INT HUP; wget -q -O /answer ` + g.
 func TestInterruptLayers(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
-	b := interruptible{catalogue: c, dist: filepath.Join(lowerDir(t), "dist"), temp: lowerDir(t), token: rand.Text()}
-	b.interruptWhen(t, func(p *process) error {
-		if strings.Contains(p.log.String(), ": writing ") {
+	b := interruptible{catalogue: c, dist: filepath.Join(libre.TempDir(t), "dist"), temp: libre.TempDir(t), token: rand.Text()}
+	b.interruptWhen(t, func(p *testkit.Process) error {
+		if strings.Contains(p.Log.String(), ": writing ") {
 			return nil
 		}
-		return fmt.Errorf("no layers are written:\n%s", p.log)
+		return fmt.Errorf("no layers are written:\n%s", p.Log)
 	}, "--all")
 	b.complete(t, "--all")
 	want := entries(t, c.dist())
@@ -89,10 +91,10 @@ func TestInterruptLayers(t *testing.T) {
 func testInterruptAtGate(t *testing.T, g *gate, file string, files map[string]string) {
 	const reference = "slow-web-default:1-1"
 	c := newCatalogue(t, files)
-	b := interruptible{catalogue: c, dist: c.dist(), temp: lowerDir(t), token: g.token}
-	b.interruptWhen(t, func(p *process) error {
+	b := interruptible{catalogue: c, dist: c.dist(), temp: libre.TempDir(t), token: g.token}
+	b.interruptWhen(t, func(p *testkit.Process) error {
 		if g.visits.Load() == 0 {
-			return fmt.Errorf("the build does not come to the gate:\n%s", p.log)
+			return fmt.Errorf("the build does not come to the gate:\n%s", p.Log)
 		}
 		// The innermost process, in the sandbox or the container, is among those seen.
 		running := processesWith(g.token)
@@ -121,27 +123,27 @@ type interruptible struct {
 	token string // in the environment or the command line of each of its processes
 }
 
-func (b interruptible) start(t *testing.T, selection string) *process {
+func (b interruptible) start(t *testing.T, selection string) *testkit.Process {
 	t.Helper()
 	cmd := b.command("build", selection, "--output", b.dist)
 	cmd.Env = append(cmd.Env, "TMPDIR="+b.temp, "E2E_TOKEN="+b.token)
-	p, err := start(cmd)
+	p, err := testkit.Start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.exited })
+	t.Cleanup(func() { _ = p.Cmd.Process.Kill(); <-p.Exited })
 	return p
 }
 
 // interruptWhen starts the build and presses Ctrl-C once ready has no error.
 // Nothing may run on, and nothing half-made be left.
-func (b interruptible) interruptWhen(t *testing.T, ready func(*process) error, selection string) {
+func (b interruptible) interruptWhen(t *testing.T, ready func(*testkit.Process) error, selection string) {
 	t.Helper()
 	p := b.start(t, selection)
-	err := eventually(func() error {
+	err := testkit.Eventually(func() error {
 		err := ready(p)
 		if err != nil {
-			err = errors.Join(p.running(), err)
+			err = errors.Join(p.Running(), err)
 		}
 		return err
 	})
@@ -149,18 +151,18 @@ func (b interruptible) interruptWhen(t *testing.T, ready func(*process) error, s
 		t.Fatal(err)
 	}
 	// A terminal signals the whole group that has the foreground.
-	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {
+	if err := syscall.Kill(-p.Cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		t.Fatalf("libre does not end:\n%s", p.log)
+	case <-p.Exited:
+	case <-time.After(testkit.Patience):
+		t.Fatalf("libre does not end:\n%s", p.Log)
 	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d, want 130\n%s", code, p.log)
+	if code := p.Cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d, want 130\n%s", code, p.Log)
 	}
-	err = eventually(func() error {
+	err = testkit.Eventually(func() error {
 		if left := processesWith(b.token); len(left) > 0 {
 			return fmt.Errorf("left running: %q", left)
 		}
@@ -178,12 +180,12 @@ func (b interruptible) complete(t *testing.T, selection string) {
 	t.Helper()
 	p := b.start(t, selection)
 	select {
-	case <-p.exited:
-	case <-time.After(2 * patience):
-		t.Fatalf("the next run does not end:\n%s", p.log)
+	case <-p.Exited:
+	case <-time.After(2 * testkit.Patience):
+		t.Fatalf("the next run does not end:\n%s", p.Log)
 	}
-	if p.err != nil {
-		t.Fatalf("the next run: %v\n%s", p.err, p.log)
+	if p.Err != nil {
+		t.Fatalf("the next run: %v\n%s", p.Err, p.Log)
 	}
 	b.checkFolders(t)
 	b.checkLayout(t)

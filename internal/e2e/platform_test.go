@@ -20,7 +20,7 @@ func TestTwoPlatforms(t *testing.T) {
 		t.Skip("cross-compiles from x86_64-linux")
 	}
 	c := demo(t)
-	dist := filepath.Join(lowerDir(t), "dist")
+	dist := filepath.Join(libre.TempDir(t), "dist")
 	stdout, stderr := c.libre(t, "build", "guestbook/base/d*", "guestbook/frontend/default", "--system", "x86_64-linux,aarch64-linux", "--output", dist, "--json")
 
 	index := openIndex(t, dist, "guestbook-base-default:1.0.0-1")

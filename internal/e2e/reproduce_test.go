@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // reproduced has each kind of image: a Go program, a Containerfile on top of it
@@ -48,8 +50,8 @@ COPY --from=build /site /site
 // Nix store, other caches, another folder, another umask, and once with a store
 // that links equal files. A warm store would prove nothing.
 func TestSameFromNothing(t *testing.T) {
-	requireRoot(t)
-	requireTools(t, "nix", "buildah", "unshare", "git")
+	testkit.RequireRoot(t)
+	testkit.Require(t, "nix", "buildah", "unshare", "git")
 	first := newCatalogue(t, reproduced)
 	second := filepath.Join(t.TempDir(), "another-folder")
 	if out, err := exec.Command("cp", "-r", first.dir, second).CombinedOutput(); err != nil {
@@ -61,9 +63,9 @@ func TestSameFromNothing(t *testing.T) {
 		// A mount namespace of its own: this run sees an empty /nix.
 		cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-euc",
 			`mount --bind "$1" /nix; umask "$2"; cd "$3"; exec "$4" build --all --package-set host`,
-			"sh", store, umask, dir, program())
+			"sh", store, umask, dir, libre.Program())
 		cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+home, "NIX_CONFIG="+nixConfig)
-		stdout, stderr, err := output(cmd)
+		stdout, stderr, err := testkit.Output(cmd)
 		if err != nil {
 			t.Fatalf("%v: %s", err, stderr)
 		}

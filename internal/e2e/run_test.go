@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/pgtest"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 const (
@@ -30,8 +31,8 @@ func TestPocketBase(t *testing.T) {
 	c := demo(t)
 	k := runContainer(t, c, "pocketbase-server-default:0.36.8-1", changes{})
 	var health struct{ Code int }
-	err := eventually(func() error {
-		if err := k.running(); err != nil {
+	err := testkit.Eventually(func() error {
+		if err := k.Running(); err != nil {
 			return err
 		}
 		status, body, err := get(k.client(), "http://127.0.0.1:8090/api/health")
@@ -66,8 +67,8 @@ func TestPocketBase(t *testing.T) {
 func TestGuestbook(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
-	requireRoot(t)
-	requireTools(t, "runc")
+	testkit.RequireRoot(t)
+	testkit.Require(t, "runc")
 	server := pgtest.Start(t)
 	for _, v := range []struct{ variant, brand, color, foreign string }{
 		{"default", defaultBrand, defaultColor, lyonBrand},

@@ -23,6 +23,7 @@ const (
 // not wider than the terminal; otherwise with one tab between cells, uncut and
 // without the header, for cut and awk.
 func (u *UI) Table(t Table) error {
+	u.Summary(t)
 	rows := cleanRows(t.Rows)
 	if !u.opts.StdoutTerminal {
 		var b strings.Builder
@@ -40,6 +41,7 @@ func (u *UI) Table(t Table) error {
 // again; a terminal wraps it. In the JSON log it is left out; what it says must
 // have been said of each image.
 func (u *UI) NoteTable(t Table) {
+	u.Summary(t)
 	if u.opts.JSON {
 		return
 	}

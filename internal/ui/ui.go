@@ -60,6 +60,7 @@ type UI struct {
 
 	mu       sync.Mutex
 	progress *Progress // the one that is shown
+	summary  io.Writer // gets tables as Markdown; nil for none
 }
 
 func New(opts Options) *UI { return &UI{opts: opts} }

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/ui"
+)
+
+// addSummary gives a command the flag --summary: its tables, and what it ended
+// with, as Markdown.
+func (a *app) addSummary(cmd *cobra.Command) {
+	file := cmd.Flags().String("summary", "", "append the tables as Markdown to this `file`, such as $GITHUB_STEP_SUMMARY")
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *file == "" {
+			return run(cmd, args)
+		}
+		// Before minutes of building, it is known whether it can be written.
+		f, err := os.OpenFile(*file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+		if err != nil {
+			return usageError{fmt.Errorf("--summary: %w", err)}
+		}
+		defer f.Close()
+		var text strings.Builder
+		text.WriteString("### " + cmd.CommandPath() + "\n\n")
+		a.Summarize(&text)
+		err = run(cmd, args)
+		if err != nil && err.Error() != "" {
+			text.WriteString("**Error:** " + ui.EscapeMarkdown(err.Error()) + "\n\n")
+		}
+		if _, writeErr := f.WriteString(text.String()); writeErr != nil && err == nil {
+			err = fmt.Errorf("writing the summary: %w", writeErr)
+		}
+		return err
+	}
+}

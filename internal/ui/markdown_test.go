@@ -1,0 +1,48 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMarkdown(t *testing.T) {
+	table := Table{
+		Header: []string{"IMAGE", "REASON"},
+		Rows: [][]string{
+			{"docs/backend/lyon", "exit 1"},
+			{"a|b", "x\ny\\|z\ttab"},
+			{"<img src=x>", "*b* _i_ `c` ~s~ [l](https://example.org) $m$ A&B \x1b[31mred\x1b[0m\u202e"},
+			{"", "täglich"},
+		},
+	}
+	expect(t, "table", table.Markdown(), strings.Join([]string{
+		"| IMAGE | REASON |",
+		"| --- | --- |",
+		"| docs/backend/lyon | exit 1 |",
+		`| a\|b | x y\\\|z tab |`,
+		"| &lt;img src=x&gt; | " + `\*b\* \_i\_ ` + "\\`c\\`" + ` \~s\~ \[l\](https://example.org) \$m\$ A&amp;B red |`,
+		"|  | täglich |",
+		"", "",
+	}, "\n"))
+}
+
+// The summary has the tables of both streams, whatever these are.
+func TestSummarize(t *testing.T) {
+	one := Table{Header: []string{"A"}, Rows: [][]string{{"x"}}}
+	const asMarkdown = "| A |\n| --- |\n| x |\n\n"
+	for name, edit := range map[string]func(*Options){"plain": nil, "terminal": terminal, "JSON": logJSON} {
+		f := newFake(edit)
+		var summary strings.Builder
+		f.Summarize(&summary)
+		if err := f.Table(one); err != nil {
+			t.Fatal(err)
+		}
+		f.NoteTable(one)
+		f.Summary(one)
+		f.Summary(Table{Header: []string{"EMPTY"}})
+		expect(t, name, summary.String(), strings.Repeat(asMarkdown, 3))
+	}
+	f := newFake(nil)
+	f.Summary(one)
+	expect(t, "none wanted", f.stdout.String()+f.said(), "")
+}

@@ -1,0 +1,309 @@
+package nixcode
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rhysd/actionlint"
+	"gopkg.in/yaml.v3"
+)
+
+var forges = []string{"github", "forgejo"}
+
+// workflow is what the tests below look at.
+type workflow struct {
+	Permissions map[string]string `yaml:"permissions"`
+	Concurrency struct {
+		Group string `yaml:"group"`
+	} `yaml:"concurrency"`
+	Jobs map[string]struct {
+		Permissions map[string]string `yaml:"permissions"`
+		Timeout     int               `yaml:"timeout-minutes"`
+		Steps       []step            `yaml:"steps"`
+	} `yaml:"jobs"`
+}
+
+type step struct {
+	Name string `yaml:"name"`
+	Uses string `yaml:"uses"`
+	Run  string `yaml:"run"`
+}
+
+// each calls f for each workflow of each forge.
+func each(t *testing.T, f func(t *testing.T, forge, name string, w workflow)) {
+	for _, forge := range forges {
+		files := Workflows(forge)
+		if len(files) != 5 {
+			t.Errorf("%s: %d files, expected 4 workflows and a script", forge, len(files))
+		}
+		for name, content := range files {
+			if !strings.HasSuffix(name, ".yml") {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				var w workflow
+				if err := yaml.Unmarshal(content, &w); err != nil {
+					t.Fatal(err)
+				}
+				f(t, forge, name, w)
+			})
+		}
+	}
+}
+
+func TestWorkflowsOfAnUnknownForge(t *testing.T) {
+	for _, forge := range []string{"", "gitlab", "*", ".", "..", "github/"} {
+		if got := Workflows(forge); got != nil {
+			t.Errorf("%q has %d files", forge, len(got))
+		}
+	}
+}
+
+func TestActionlint(t *testing.T) {
+	commit := regexp.MustCompile(`@[0-9a-f]{40} # (v[0-9]+)\.[0-9.]+\n`)
+	for _, forge := range forges {
+		dir := t.TempDir()
+		files := writeAll(t, dir, forge)
+		options := actionlint.LinterOptions{WorkingDir: dir}
+		if shellcheck, err := exec.LookPath("shellcheck"); err == nil {
+			options.Shellcheck = shellcheck
+		}
+		if forge == "forgejo" {
+			options.IgnorePatterns = []string{`^unexpected key "enable-openid-connect" for "job" section`, `^label "docker" is unknown`}
+		}
+		lint := func(edit func([]byte) []byte) {
+			var out bytes.Buffer
+			linter, err := actionlint.NewLinter(&out, &options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				content, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// It knows no addresses of actions, which Forgejo wants.
+				content = edit(bytes.ReplaceAll(content, []byte("https://data.forgejo.org/"), nil))
+				if found, err := linter.Lint(file, content, nil); err != nil || len(found) > 0 {
+					t.Errorf("%s: %v\n%s", forge, err, out.String())
+				}
+			}
+		}
+		lint(func(content []byte) []byte { return content })
+		// It knows an action's inputs by its tag.
+		lint(func(content []byte) []byte { return commit.ReplaceAll(content, []byte("@$1\n")) })
+	}
+}
+
+// writeAll writes a forge's files and gives the paths of the workflows.
+func writeAll(t *testing.T, dir, forge string) (workflows []string) {
+	t.Helper()
+	for name, content := range Workflows(forge) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, ".yml") {
+			workflows = append(workflows, path)
+		}
+	}
+	return workflows
+}
+
+var pinned = regexp.MustCompile(`^(https://data\.forgejo\.org/)?actions/checkout@[0-9a-f]{40}$`)
+
+// One action, by its commit: a tag can be moved to other code.
+func TestActionsArePinned(t *testing.T) {
+	uses := map[string]bool{}
+	each(t, func(t *testing.T, forge, name string, w workflow) {
+		for _, job := range w.Jobs {
+			for _, step := range job.Steps {
+				if step.Uses == "" {
+					continue
+				}
+				uses[step.Uses] = true
+				if m := pinned.FindStringSubmatch(step.Uses); m == nil || (m[1] != "") != (forge == "forgejo") {
+					t.Errorf("uses %s", step.Uses)
+				}
+			}
+		}
+	})
+	if len(uses) != len(forges) {
+		t.Errorf("%d actions, expected one for each forge: %v", len(uses), uses)
+	}
+}
+
+// What somebody else wrote must not become part of a script: expressions are put
+// in before a shell reads it, variables are not.
+func TestScriptsHaveNoExpressions(t *testing.T) {
+	each(t, func(t *testing.T, forge, name string, w workflow) {
+		scripts := 0
+		for _, job := range w.Jobs {
+			for _, step := range job.Steps {
+				if step.Run != "" {
+					scripts++
+				}
+				if strings.Contains(step.Run, "${{") {
+					t.Errorf("%s: run has an expression: %s", step.Name, step.Run)
+				}
+			}
+		}
+		if scripts < 2 {
+			t.Errorf("%d scripts", scripts)
+		}
+	})
+}
+
+// Where permissions count, a workflow has none but what its job needs.
+func TestPermissions(t *testing.T) {
+	want := map[string]map[string]string{
+		"libre-bump.yml":    {"contents": "write", "pull-requests": "write"},
+		"libre-inputs.yml":  {"contents": "write", "pull-requests": "write"},
+		"libre-check.yml":   {"contents": "read", "packages": "read"},
+		"libre-publish.yml": {"contents": "read", "packages": "write", "id-token": "write"},
+	}
+	each(t, func(t *testing.T, forge, name string, w workflow) {
+		if w.Concurrency.Group == "" {
+			t.Error("no concurrency group")
+		}
+		if forge != "github" { // Forgejo knows neither permissions nor timeouts
+			return
+		}
+		if w.Permissions == nil || len(w.Permissions) > 0 {
+			t.Errorf("permissions of the workflow: %v, expected none", w.Permissions)
+		}
+		for _, job := range w.Jobs {
+			if !maps.Equal(job.Permissions, want[filepath.Base(name)]) {
+				t.Errorf("permissions %v, expected %v", job.Permissions, want[filepath.Base(name)])
+			}
+			if job.Timeout == 0 {
+				t.Error("no timeout-minutes")
+			}
+		}
+	})
+}
+
+// The libre of a run is the one that flake.lock pins, and nothing else.
+func TestSetupTakesTheLockedLibre(t *testing.T) {
+	if _, err := exec.LookPath("nix"); err != nil && os.Getenv("LIBRE_TEST_ALL") == "" {
+		t.Skip("nix is not installed")
+	}
+	dir := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeAll(t, filepath.Join(dir, "catalogue"), "github")
+	write("catalogue/flake.nix", `{ inputs.libre.url = "path:`+dir+`/libre"; outputs = _: { }; }`)
+	write("libre/flake.nix", `{
+  outputs = _: { packages = builtins.listToAttrs (map (system: { name = system; value.libre = derivation {
+    name = "libre"; inherit system; builder = "/bin/sh";
+    args = [ "-c" "PATH=/usr/bin:/bin; mkdir -p $out/bin; printf '#!/bin/sh\necho the pinned libre\n' >$out/bin/libre; chmod +x $out/bin/libre" ];
+  }; }) [ "x86_64-linux" "aarch64-linux" ]); };
+}`)
+	write("temp/path", "")
+	// It changes nothing of this machine.
+	for _, name := range []string{"sudo", "apt-get"} {
+		write("bin/"+name, "#!/bin/sh\n")
+		if err := os.Chmod(filepath.Join(dir, "bin", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(name string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(name, args...)
+		cmd.Dir = filepath.Join(dir, "catalogue")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	run("git", "init", "--quiet")
+	run("git", "add", "--all")
+	setup := func() (string, error) {
+		cmd := exec.Command("bash", ".github/libre-setup.sh")
+		cmd.Dir = filepath.Join(dir, "catalogue")
+		cmd.Env = append(os.Environ(), "GITHUB_PATH="+dir+"/temp/path", "RUNNER_TEMP="+dir+"/temp",
+			"PATH="+dir+"/bin:"+os.Getenv("PATH"), "NIX_CONFIG=sandbox = false")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := setup(); err == nil || !strings.Contains(out, `::error::flake.lock does not pin all inputs of flake.nix: run "nix flake lock"`) {
+		t.Errorf("without a lock: %v\n%s", err, out)
+	}
+	run("nix", "--extra-experimental-features", "nix-command flakes", "flake", "lock")
+	t.Cleanup(func() { removeRoot(t, filepath.Join(dir, "temp/libre")) })
+	if out, err := setup(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	bin, err := os.ReadFile(filepath.Join(dir, "temp/path"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(strings.TrimSpace(string(bin)) + "/libre").Output()
+	if err != nil || string(out) != "the pinned libre\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// removeRoot takes away what nix remembers of a link to the store.
+func removeRoot(t *testing.T, link string) {
+	roots, err := filepath.Glob("/nix/var/nix/gcroots/auto/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range roots {
+		if to, err := os.Readlink(root); err == nil && to == link {
+			if err := os.Remove(root); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A pull request's build takes the images that are not published as they are now.
+func TestCheckBuildsWhatChanged(t *testing.T) {
+	const plan = "docs/backend/default\tbuild\timage key changed\tk\ndocs/frontend/lyon\tnothing\tpublished\tk\nmeet/web/debug\tbuild\tnew\tk\n"
+	each(t, func(t *testing.T, forge, name string, w workflow) {
+		if !strings.HasSuffix(name, "libre-check.yml") {
+			return
+		}
+		steps := w.Jobs["check"].Steps
+		script := steps[slices.IndexFunc(steps, func(s step) bool { return s.Name == "Build what changed" })].Run
+		run := func(plan string, code int) (string, error) {
+			dir := t.TempDir()
+			libre := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != plan ] || { printf '%s'; exit %d; }\necho \"$@\"\n", plan, code)
+			if err := os.WriteFile(filepath.Join(dir, "libre"), []byte(libre), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "GITHUB_STEP_SUMMARY=/tmp/my summary")
+			out, err := cmd.Output()
+			return string(out), err
+		}
+		if out, err := run(plan, 0); err != nil || out != "build --summary /tmp/my summary docs/backend/default meet/web/debug\n" {
+			t.Errorf("%q, %v", out, err)
+		}
+		if out, err := run("", 0); err != nil || out != "" {
+			t.Errorf("nothing changed: %q, %v", out, err)
+		}
+		if _, err := run("", 1); err == nil {
+			t.Error("a failed plan is no error")
+		}
+	})
+}

@@ -1,0 +1,35 @@
+# Installs what is missing of Nix, git and buildah from the distribution, and puts
+# the libre that flake.lock pins into the PATH of the steps that follow. nixpkgs
+# wants Nix 2.18 or newer: Debian 13, Ubuntu 24.04.
+set -euo pipefail
+
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+
+missing=()
+for tool in nix:nix-bin git:git buildah:buildah newuidmap:uidmap; do
+  command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
+done
+if [ "${#missing[@]}" != 0 ]; then
+  $as_root apt-get update --quiet
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends ca-certificates "${missing[@]}"
+fi
+
+if [ -n "$as_root" ]; then
+  # Without the daemon the store is this user's, and the sandbox needs what Ubuntu
+  # keeps from users.
+  sudo install -d -o "$(id -u)" -g "$(id -g)" /nix
+  sudo sysctl --quiet --ignore kernel.apparmor_restrict_unprivileged_userns=0
+fi
+
+export NIX_CONFIG="${NIX_CONFIG:-}
+experimental-features = nix-command flakes
+build-users-group ="
+
+if ! nix flake metadata --no-update-lock-file . >/dev/null; then
+  echo '::error::flake.lock does not pin all inputs of flake.nix: run "nix flake lock" and commit flake.lock'
+  exit 1
+fi
+nix build --out-link "$RUNNER_TEMP/libre" --impure \
+  --expr '(builtins.getFlake (toString ./.)).inputs.libre.packages.${builtins.currentSystem}.libre'
+echo "$RUNNER_TEMP/libre/bin" >>"$GITHUB_PATH"
