@@ -1,0 +1,1 @@
+# old line ends{  version = "1.0";  # comment  packageVersion = 1;}

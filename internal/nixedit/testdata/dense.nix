@@ -1,0 +1,1 @@
+{version="1.0";packageVersion=1;a.b="2";c={d="3";e=f:f;};g=[1"x"./y{z=1;}];h=let i="4";in i;inherit({j=5;})j;"k"="6";}

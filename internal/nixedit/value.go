@@ -1,0 +1,87 @@
+package nixedit
+
+import (
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Value is what may be written into a Nix file. Only the constructors below make
+// one, and none lets through a character that Nix would read as anything but
+// itself, in either kind of string.
+type Value struct {
+	text    string
+	integer bool
+	valid   bool
+}
+
+func (v Value) String() string { return v.text }
+
+var (
+	version = regexp.MustCompile(`\A[0-9A-Za-z._-]+\z`)
+	digest  = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
+	date    = regexp.MustCompile(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z`)
+)
+
+// maxVersion is the most characters of an OCI tag.
+// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+const maxVersion = 128
+
+// Version is a version, tag or commit.
+func Version(text string) (Value, error) {
+	if !version.MatchString(text) || len(text) > maxVersion {
+		return Value{}, fmt.Errorf("version %s: expected at most %d of 0-9 A-Z a-z . _ -", quote(text), maxVersion)
+	}
+	return Value{text: text, valid: true}, nil
+}
+
+// Hash is an SRI hash, sha256 or sha512, as https://www.w3.org/TR/SRI/ has it, or
+// "" for one that a build will tell.
+func Hash(text string) (Value, error) {
+	if text == "" {
+		return Value{valid: true}, nil
+	}
+	sizes := map[string]int{"sha256": 32, "sha512": 64}
+	kind, sum, _ := strings.Cut(text, "-")
+	bytes, err := base64.StdEncoding.Strict().DecodeString(sum)
+	if size, known := sizes[kind]; !known || err != nil || len(bytes) != size || strings.ContainsAny(text, "\r\n") {
+		return Value{}, fmt.Errorf("hash %s: expected one like sha256-…=", quote(text))
+	}
+	return Value{text: text, valid: true}, nil
+}
+
+// Digest is an OCI digest: sha256: and 64 hexadecimal digits.
+func Digest(text string) (Value, error) {
+	if !digest.MatchString(text) {
+		return Value{}, fmt.Errorf("digest %s: expected one like sha256:…", quote(text))
+	}
+	return Value{text: text, valid: true}, nil
+}
+
+// Date is a day, YYYY-MM-DD.
+func Date(text string) (Value, error) {
+	if _, err := time.Parse(time.DateOnly, text); err != nil || !date.MatchString(text) {
+		return Value{}, fmt.Errorf("date %s: expected YYYY-MM-DD", quote(text))
+	}
+	return Value{text: text, valid: true}, nil
+}
+
+// Integer is a natural number.
+func Integer(n int) (Value, error) {
+	if n < 0 {
+		return Value{}, fmt.Errorf("integer %d: expected 0 or more", n)
+	}
+	return Value{text: strconv.Itoa(n), integer: true, valid: true}, nil
+}
+
+// quote shows a text from outside in a message, and not all of a long one.
+func quote(text string) string {
+	const most = 60
+	if len(text) > most {
+		return strconv.QuoteToASCII(text[:most]) + "…"
+	}
+	return strconv.QuoteToASCII(text)
+}

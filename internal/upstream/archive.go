@@ -1,0 +1,361 @@
+package upstream
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/pgzip"
+	"github.com/therootcompany/xz"
+)
+
+// Archive is a release's source as a forge packs it: a tar with one top folder,
+// which is left out. It is an fs.FS of its tree, without ever unpacking it. Links
+// in it are links: they can be read, and are never followed.
+type Archive struct {
+	Hash    string // SRI sha256 of the tree's NAR, as nixpkgs' fetchzip and builtins.fetchTarball have it
+	Commit  string // from the header that git archive writes, else ""
+	Top     string // the top folder's name
+	Entries int    // files, folders and links below it
+	Size    int64  // bytes of the files
+	// Lacks says what the repository has and its archives have not: submodules,
+	// and files kept by Git LFS.
+	Lacks []string
+	// ExportSubst are the files that ask git to write the commit or its date into
+	// archives: two archives of one commit may differ.
+	ExportSubst []string
+
+	root  *archiveEntry
+	spool *os.File
+}
+
+// ArchiveLimits guard against what is no release.
+type ArchiveLimits struct {
+	Bytes   int64 // of the unpacked tar
+	Entries int
+}
+
+// DefaultArchiveLimits are several times the largest projects.
+var DefaultArchiveLimits = ArchiveLimits{Bytes: 8 << 30, Entries: 500_000}
+
+const (
+	// An index is kept in memory: these bound it.
+	maxArchiveName  = 4096     // bytes of a name or a link's target, as for a path in Linux
+	maxArchiveNames = 64 << 20 // bytes of all of them
+
+	maxGitFile = 1 << 20 // bytes of a .gitattributes that is looked at
+)
+
+// ErrArchiveFormat is an archive of a kind that is not known here; Nix may.
+var ErrArchiveFormat = errors.New("unknown archive format, expected a tar, as it is or compressed by gzip, xz, zstd or bzip2")
+
+// HashArchive reads an archive and gives its hash. The files are spooled to a
+// temporary file without a name, which Close gives back: memory does not grow
+// with their size. What a release's archive has no need of is refused: names that
+// leave the tree, hard links, devices, two entries of one name.
+func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
+	spool, err := os.CreateTemp("", "libre-archive-")
+	if err != nil {
+		return nil, fmt.Errorf("spooling an archive: %w", err)
+	}
+	os.Remove(spool.Name()) // also where libre is killed
+	a := &Archive{spool: spool}
+	defer func() {
+		if err != nil {
+			spool.Close()
+			err = fmt.Errorf("reading the archive: %w", err)
+		}
+	}()
+	plain, err := decompressArchive(r)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
+	if err := a.load(&limitedReader{plain, limits.Bytes}, limits); err != nil {
+		return nil, err
+	}
+	if err := a.inspect(); err != nil {
+		return nil, err
+	}
+	a.Hash, err = a.narHash()
+	return a, err
+}
+
+// Close gives the space of the files back.
+func (a *Archive) Close() error { return a.spool.Close() }
+
+func decompressArchive(r io.Reader) (io.ReadCloser, error) {
+	content := bufio.NewReaderSize(r, 64<<10)
+	magic, err := content.Peek(512)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	starts := func(prefix string) bool { return bytes.HasPrefix(magic, []byte(prefix)) }
+	switch {
+	case starts("\x1f\x8b"):
+		// Reads ahead, at most 16 blocks.
+		return pgzip.NewReaderN(content, 256<<10, 16)
+	case starts("\xfd7zXZ\x00"):
+		plain, err := xz.NewReader(content, xz.DefaultDictMax)
+		return io.NopCloser(plain), err
+	case starts("\x28\xb5\x2f\xfd"):
+		plain, err := zstd.NewReader(content, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+		if err != nil {
+			return nil, err
+		}
+		return plain.IOReadCloser(), nil
+	case starts("BZh"):
+		return io.NopCloser(bzip2.NewReader(content)), nil
+	case len(magic) == 512 && bytes.HasPrefix(magic[257:], []byte("ustar")):
+		return io.NopCloser(content), nil
+	}
+	return nil, ErrArchiveFormat
+}
+
+// limitedReader fails where io.LimitReader would end.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.left < 0 {
+		return 0, errors.New("it is larger than the limit")
+	}
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errors.New("it is larger than the limit")
+	}
+	return n, err
+}
+
+// archiveLoader puts a tar's entries into a tree, in whatever order they come.
+type archiveLoader struct {
+	*Archive
+	above  *archiveEntry // of the top folder
+	limits ArchiveLimits
+	names  int // bytes
+	out    *bufio.Writer
+	offset int64 // in the spool
+	lfs    []string
+}
+
+var commitID = regexp.MustCompile(`\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z`)
+
+func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
+	l := &archiveLoader{
+		Archive: a,
+		above:   &archiveEntry{kind: archiveFolder},
+		limits:  limits,
+		// Only a plain Writer, or bufio hands large files over to it.
+		out: bufio.NewWriterSize(struct{ io.Writer }{a.spool}, 256<<10),
+	}
+	for t := tar.NewReader(plain); ; {
+		header, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		// https://git-scm.com/docs/git-archive: the commit is the comment of a
+		// global header, which comes first.
+		if header.Typeflag == tar.TypeXGlobalHeader {
+			if comment := header.PAXRecords["comment"]; a.Commit == "" && commitID.MatchString(comment) {
+				a.Commit = comment
+			}
+			continue
+		}
+		if err := l.add(header, t); err != nil {
+			return fmt.Errorf("%s: %w", shortQuote(header.Name), err)
+		}
+	}
+	// To the end, so that the checksum of the compression is checked.
+	if _, err := io.Copy(io.Discard, plain); err != nil {
+		return err
+	}
+	if err := l.out.Flush(); err != nil {
+		return err
+	}
+	if len(l.above.children) != 1 {
+		return fmt.Errorf("it has %d entries at its top, expected one folder", len(l.above.children))
+	}
+	for a.Top, a.root = range l.above.children {
+	}
+	if a.root.kind != archiveFolder {
+		return fmt.Errorf("%s at its top is no folder", shortQuote(a.Top))
+	}
+	a.Entries-- // the top folder
+	if len(l.lfs) > 0 {
+		a.Lacks = append(a.Lacks, fmt.Sprintf("%d files of Git LFS, %s first", len(l.lfs), shortQuote(l.lfs[0])))
+	}
+	return nil
+}
+
+// shortQuote makes a name from outside fit for a message.
+func shortQuote(name string) string {
+	if len(name) > 80 {
+		return strconv.QuoteToASCII(name[:80]) + "…"
+	}
+	return strconv.QuoteToASCII(name)
+}
+
+func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
+	parts, err := archivePath(header.Name)
+	if err != nil {
+		return err
+	}
+	if l.names += len(header.Name) + len(header.Linkname); l.names > maxArchiveNames {
+		return errors.New("the names of the archive are longer than the limit")
+	}
+	e := &archiveEntry{declared: true}
+	switch header.Typeflag {
+	case tar.TypeDir:
+		e.kind = archiveFolder
+	case tar.TypeReg:
+		e.kind = archiveFile
+		if header.Mode&0o100 != 0 { // the owner's, as Nix looks at it
+			e.kind = archiveExecutable
+		}
+	case tar.TypeSymlink:
+		e.kind, e.target = archiveLink, header.Linkname
+		if e.target == "" || len(e.target) > maxArchiveName || strings.Contains(e.target, "\x00") {
+			return fmt.Errorf("it is a link to %s", shortQuote(e.target))
+		}
+	case tar.TypeLink:
+		return errors.New("it is a hard link")
+	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+		return errors.New("it is a device")
+	default:
+		return fmt.Errorf("it is of the unknown type %q", header.Typeflag)
+	}
+	if len(parts) == 0 { // "./"
+		if e.kind != archiveFolder {
+			return errors.New("it has no name")
+		}
+		return nil
+	}
+	if err := l.place(parts, e); err != nil || e.kind == archiveFolder || e.kind == archiveLink {
+		return err
+	}
+	return l.store(parts, e, header.Size, content)
+}
+
+// archivePath splits a name as tar does, which takes no notice of "." and of
+// doubled slashes.
+func archivePath(name string) ([]string, error) {
+	if strings.HasPrefix(name, "/") || strings.Contains(name, "\x00") || len(name) > maxArchiveName {
+		return nil, errors.New("its name is none of a file in a tree")
+	}
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		switch part {
+		case "..":
+			return nil, errors.New("its name leaves the tree")
+		case "", ".":
+		default:
+			parts = append(parts, part)
+		}
+	}
+	return parts, nil
+}
+
+// place puts an entry into the tree, with the folders above it.
+func (l *archiveLoader) place(parts []string, e *archiveEntry) error {
+	folder := l.above
+	for _, name := range parts[:len(parts)-1] {
+		next := folder.children[name]
+		if next == nil {
+			next = &archiveEntry{kind: archiveFolder}
+			if err := l.insert(folder, name, next); err != nil {
+				return err
+			}
+		}
+		if next.kind != archiveFolder {
+			return fmt.Errorf("%s above it is no folder", shortQuote(name))
+		}
+		folder = next
+	}
+	name := parts[len(parts)-1]
+	if was := folder.children[name]; was != nil {
+		if was.declared || was.kind != e.kind {
+			return errors.New("the archive has it twice")
+		}
+		was.declared = true // a folder, after what is in it
+		return nil
+	}
+	return l.insert(folder, name, e)
+}
+
+func (l *archiveLoader) insert(folder *archiveEntry, name string, e *archiveEntry) error {
+	if l.Entries++; l.Entries > l.limits.Entries {
+		return errors.New("the archive has more entries than the limit")
+	}
+	if folder.children == nil {
+		folder.children = map[string]*archiveEntry{}
+	}
+	folder.children[name] = e
+	return nil
+}
+
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer stands in
+// the place of a file, and is shorter than 1024 bytes.
+const (
+	lfsPointer    = "version https://git-lfs.github.com/spec/v1\n"
+	maxLFSPointer = 1024
+)
+
+// store writes a file into the spool.
+func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, content io.Reader) error {
+	e.offset = l.offset
+	if size < maxLFSPointer {
+		small := make([]byte, size)
+		if _, err := io.ReadFull(content, small); err != nil {
+			return err
+		}
+		if bytes.HasPrefix(small, []byte(lfsPointer)) {
+			l.lfs = append(l.lfs, path.Join(parts[1:]...))
+		}
+		content = bytes.NewReader(small)
+	}
+	n, err := io.Copy(l.out, content)
+	if err != nil {
+		return err
+	}
+	if n != size {
+		return io.ErrUnexpectedEOF
+	}
+	e.size = n
+	l.offset += n
+	l.Size += n
+	return nil
+}
+
+var exportSubst = regexp.MustCompile(`(?m)^[ \t]*[^# \t\r\n][^\r\n]*[ \t]export-subst(?:[ \t\r]|$)`)
+
+// inspect looks for what makes an archive differ from its repository.
+func (a *Archive) inspect() error {
+	if _, err := a.Lstat(".gitmodules"); err == nil {
+		a.Lacks = append(a.Lacks, "submodules (.gitmodules)")
+	}
+	return a.root.walk("", func(name string, e *archiveEntry) error {
+		if path.Base(name) != ".gitattributes" || e.kind == archiveFolder || e.kind == archiveLink || e.size > maxGitFile {
+			return nil
+		}
+		text, err := io.ReadAll(a.section(e))
+		if err == nil && exportSubst.Match(text) {
+			a.ExportSubst = append(a.ExportSubst, name)
+		}
+		return err
+	})
+}

@@ -1,0 +1,339 @@
+package upstream_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/nix-community/go-nix/pkg/nar"
+
+	"github.com/libresh/libre/internal/upstream"
+)
+
+func needPrograms(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			if os.Getenv("LIBRE_TEST_ALL") == "1" {
+				t.Fatalf("%s is not installed", p)
+			}
+			t.Skipf("%s is not installed", p)
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shell runs a script of this file's tests in a folder, with git's settings of its own.
+func shell(t testing.TB, dir, script string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-euc", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "HOME="+dir,
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org",
+		"NIX_CONFIG=experimental-features = nix-command\nbuild-users-group =")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", script, err, out, stderr.Bytes())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func hashArchive(t testing.TB, content []byte) *upstream.Archive {
+	t.Helper()
+	a, err := upstream.HashArchive(bytes.NewReader(content), upstream.DefaultArchiveLimits)
+	must(t, err)
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+// goNixHash is what another implementation has for a folder.
+func goNixHash(t testing.TB, dir string) string {
+	t.Helper()
+	sum := sha256.New()
+	must(t, nar.DumpPath(sum, dir))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum.Sum(nil))
+}
+
+// oddTree has what sorts differently in git, tar and NAR, and every kind of entry.
+const oddTree = `
+mkdir -p repo/a/b/c repo/a-b repo/empty "repo/with space" repo/bin repo/ünï
+cd repo
+printf hello > a.txt; printf x > a/z; printf y > a/b/c/deep; : > a-b/empty; printf 1234567 > seven; printf 12345678 > eight
+printf '#!/bin/sh\n' > bin/run; chmod 755 bin/run; printf 'group only' > bin/not; chmod 654 bin/not; printf "name" > 'with space/q"uote'
+printf u > ünï/é; ln -s a.txt link; ln -s ../../outside dangling; ln -s a folder-link; printf B > B; printf b > b
+i=0; while [ $i -lt 40 ]; do head -c $i /dev/zero > "a/n$i"; i=$((i+1)); done
+head -c 300000 /dev/urandom > large
+`
+
+// The archive that git makes has the same hash here, in Nix and in go-nix.
+func TestArchiveHashOfGitArchive(t *testing.T) {
+	needPrograms(t, "git", "tar", "nix")
+	dir := t.TempDir()
+	shell(t, dir, oddTree+`git init -q -b main . && git add . && git commit -qm one
+		git archive --prefix=repo-1.0/ -o ../git.tar.gz HEAD
+		mkdir ../unpacked && tar xzf ../git.tar.gz -C ../unpacked`)
+	content, err := os.ReadFile(filepath.Join(dir, "git.tar.gz"))
+	must(t, err)
+	a := hashArchive(t, content)
+	unpacked := filepath.Join(dir, "unpacked/repo-1.0")
+	if want := goNixHash(t, unpacked); a.Hash != want {
+		t.Errorf("hash %s, go-nix has %s", a.Hash, want)
+	}
+	if want := shell(t, dir, "nix hash path "+unpacked); a.Hash != want {
+		t.Errorf("hash %s, nix has %s", a.Hash, want)
+	}
+	// Nix itself checks the hash.
+	shell(t, dir, `nix eval --store "$PWD/store" --impure --raw --expr "builtins.fetchTarball { url = \"file://$PWD/git.tar.gz\"; sha256 = \"`+a.Hash+`\"; }" && chmod -R u+w store`)
+	if want := shell(t, dir+"/repo", "git rev-parse HEAD"); a.Commit != want || a.Top != "repo-1.0" {
+		t.Errorf("commit %q of %s, expected %s of repo-1.0", a.Commit, a.Top, want)
+	}
+	if want := shell(t, dir, "find unpacked/repo-1.0 -mindepth 1 | wc -l"); fmt.Sprint(a.Entries) != want {
+		t.Errorf("%d entries, expected %s", a.Entries, want)
+	}
+	if len(a.Lacks) > 0 || len(a.ExportSubst) > 0 {
+		t.Errorf("lacks %q, export-subst in %q", a.Lacks, a.ExportSubst)
+	}
+}
+
+// Other tars and other compressions of one tree have the same hash.
+func TestArchiveFormats(t *testing.T) {
+	needPrograms(t, "tar", "xz", "zstd", "bzip2")
+	dir := t.TempDir()
+	shell(t, dir, oddTree)
+	want := goNixHash(t, filepath.Join(dir, "repo"))
+	for _, arguments := range []string{
+		"--format=ustar repo", "--format=gnu repo", "--format=pax repo", "--format=v7 -z repo", "-z ./repo", "-J repo", "-j repo", "--zstd repo",
+		"--sort=name repo", "--no-recursion -T reversed", "--sparse --hole-detection=raw repo",
+	} {
+		shell(t, dir, "find repo | sort -r > reversed; tar -cf x.tar "+arguments)
+		content, err := os.ReadFile(filepath.Join(dir, "x.tar"))
+		must(t, err)
+		a, err := upstream.HashArchive(bytes.NewReader(content), upstream.DefaultArchiveLimits)
+		if err != nil {
+			t.Errorf("tar %s: %v", arguments, err)
+			continue
+		}
+		if a.Hash != want {
+			t.Errorf("tar %s: hash %s, expected %s", arguments, a.Hash, want)
+		}
+		must(t, a.Close())
+	}
+}
+
+// entry is one of a tar, with a type that follows from the name and content: "/"
+// at the end is a folder, "→" in front a link.
+type entry struct{ name, content string }
+
+func makeTar(t testing.TB, entries ...any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, e := range entries {
+		h := &tar.Header{Typeflag: tar.TypeReg, Mode: 0o644}
+		content := ""
+		switch e := e.(type) {
+		case *tar.Header:
+			h = e
+			content = strings.Repeat("x", int(e.Size))
+		case entry:
+			h.Name, content = e.name, e.content
+			if target, ok := strings.CutPrefix(content, "→"); ok {
+				h.Typeflag, h.Linkname, content = tar.TypeSymlink, target, ""
+			} else if strings.HasSuffix(e.name, "/") {
+				h.Typeflag, h.Mode = tar.TypeDir, 0o755
+			}
+			h.Size = int64(len(content))
+		}
+		must(t, w.WriteHeader(h))
+		_, err := io.WriteString(w, content)
+		must(t, err)
+	}
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+func gzipped(t testing.TB, content []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(content)
+	must(t, err)
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+func global(comment string) *tar.Header {
+	return &tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "pax_global_header", PAXRecords: map[string]string{"comment": comment}}
+}
+
+func TestArchiveRefuses(t *testing.T) {
+	file := entry{"top/file", "x"}
+	limits := upstream.ArchiveLimits{Bytes: 64 << 10, Entries: 6}
+	tests := []struct {
+		name    string
+		want    string
+		entries []any
+	}{
+		{"absolute", `"/top/file": its name is none of a file in a tree`, []any{entry{"/top/file", "x"}}},
+		{"dot dot", `"top/../../file": its name leaves the tree`, []any{entry{"top/../../file", "x"}}},
+		{"dot dot inside", `"top/a/../file": its name leaves the tree`, []any{entry{"top/a/../file", "x"}}},
+		{"only dot dot", `"..": its name leaves the tree`, []any{entry{"..", "→x"}}},
+		{"long name", `"` + strings.Repeat("n", 80) + `"…: its name is none of a file in a tree`, []any{entry{strings.Repeat("n", 5000), "x"}}},
+		{"hard link", `"top/hard": it is a hard link`, []any{file, &tar.Header{Typeflag: tar.TypeLink, Name: "top/hard", Linkname: "top/file"}}},
+		{"device", `"top/null": it is a device`, []any{file, &tar.Header{Typeflag: tar.TypeChar, Name: "top/null", Devmajor: 1, Devminor: 3}}},
+		{"block device", `"top/sda": it is a device`, []any{&tar.Header{Typeflag: tar.TypeBlock, Name: "top/sda"}}},
+		{"fifo", `"top/fifo": it is a device`, []any{&tar.Header{Typeflag: tar.TypeFifo, Name: "top/fifo"}}},
+		{"contiguous", `"top/c": it is of the unknown type '7'`, []any{&tar.Header{Typeflag: tar.TypeCont, Name: "top/c"}}},
+		{"twice", `"top/file": the archive has it twice`, []any{file, file}},
+		{"twice, spelled differently", `"./top//file": the archive has it twice`, []any{file, entry{"./top//file", "y"}}},
+		{"folder twice", `"top/": the archive has it twice`, []any{entry{"top/", ""}, entry{"top/", ""}}},
+		{"file over a folder", `"top": the archive has it twice`, []any{file, entry{"top", "x"}}},
+		{"folder over a file", `"top/file/": the archive has it twice`, []any{file, entry{"top/file/", ""}}},
+		{"below a file", `"top/file/x": "file" above it is no folder`, []any{file, entry{"top/file/x", "x"}}},
+		{"below a link", `"top/l/passwd": "l" above it is no folder`, []any{entry{"top/l", "→/etc"}, entry{"top/l/passwd", "x"}}},
+		{"two at the top", "it has 2 entries at its top, expected one folder", []any{file, entry{"other", "x"}}},
+		{"a file at the top", `"top" at its top is no folder`, []any{entry{"top", "x"}}},
+		{"a link at the top", `"top" at its top is no folder`, []any{entry{"top", "→x"}}},
+		{"nothing", "it has 0 entries at its top, expected one folder", []any{global("x")}},
+		{"nameless", `"./.": it has no name`, []any{entry{"./.", "x"}}},
+		{"many entries", `"top/1/2/3/4/5/6/7": the archive has more entries than the limit`, []any{entry{"top/1/2/3/4/5/6/7", "x"}}},
+		{"large", `"top/large": it is larger than the limit`, []any{entry{"top/large", strings.Repeat("x", 100<<10)}}},
+		{"control characters", `"\x1b[31m\u202e/..": its name leaves the tree`, []any{entry{"\x1b[31m\u202e/..", "→x"}}},
+		{"empty target", `"top/l": it is a link to ""`, []any{&tar.Header{Typeflag: tar.TypeSymlink, Name: "top/l"}}},
+	}
+	for _, test := range tests {
+		for _, content := range [][]byte{makeTar(t, test.entries...), gzipped(t, makeTar(t, test.entries...))} {
+			a, err := upstream.HashArchive(bytes.NewReader(content), limits)
+			if err == nil || err.Error() != "reading the archive: "+test.want {
+				t.Errorf("%s: error %v, expected %s", test.name, err, test.want)
+			}
+			if err == nil {
+				a.Close()
+			}
+		}
+	}
+}
+
+func TestArchiveDamaged(t *testing.T) {
+	good := gzipped(t, makeTar(t, entry{"top/file", strings.Repeat("some text ", 10_000)}))
+	flipped := slices.Clone(good)
+	flipped[len(flipped)-5] ^= 1 // of the checksum
+	bomb := gzipped(t, make([]byte, 1<<20))
+	for name, content := range map[string][]byte{
+		"cut": good[:len(good)/2], "without its end": good[:len(good)-4], "checksum": flipped, "zeros": bomb, "empty": {}, "html": []byte("<!DOCTYPE html>"),
+	} {
+		a, err := upstream.HashArchive(bytes.NewReader(content), upstream.ArchiveLimits{Bytes: 512 << 10, Entries: 10})
+		if err == nil {
+			t.Errorf("%s: hash %s", name, a.Hash)
+			a.Close()
+		}
+		if format := name == "html" || name == "empty"; format != errors.Is(err, upstream.ErrArchiveFormat) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, zstd.WithWindowSize(256<<20), zstd.WithSingleSegment(false))
+	must(t, err)
+	_, err = io.CopyN(w, zeros{}, 300<<20)
+	must(t, err)
+	must(t, w.Close())
+	if a, err := upstream.HashArchive(&b, upstream.DefaultArchiveLimits); err == nil {
+		t.Errorf("a window of 256 MB: hash %s", a.Hash)
+		a.Close()
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestArchiveFacts(t *testing.T) {
+	commit := strings.Repeat("0123456789", 4)
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("0", 64) + "\nsize 12345\n"
+	a := hashArchive(t, makeTar(t,
+		global(commit), global(strings.Repeat("f", 40)),
+		entry{"top/", ""},
+		entry{"top/.gitattributes", "# export-subst\n*.png filter=lfs\nversion.txt\texport-subst -text\n"},
+		entry{"top/sub/.gitattributes", "*.txt -export-subst\n*.c !export-subst\nexport-subst text\n"},
+		entry{"top/crlf/.gitattributes", "*.txt text export-subst\r\n"},
+		entry{"top/.gitmodules", "[submodule]\n"},
+		entry{"top/img/logo.png", pointer},
+		entry{"top/z.png", pointer},
+		entry{"top/text.md", "the line: version https://git-lfs.github.com/spec/v1\n"},
+		entry{"top/long.md", pointer + strings.Repeat("x", 2000)},
+	))
+	if a.Commit != commit {
+		t.Errorf("commit %q", a.Commit)
+	}
+	if want := []string{`2 files of Git LFS, "img/logo.png" first`, "submodules (.gitmodules)"}; !slices.Equal(a.Lacks, want) {
+		t.Errorf("lacks %q", a.Lacks)
+	}
+	if want := []string{".gitattributes", "crlf/.gitattributes"}; !slices.Equal(a.ExportSubst, want) {
+		t.Errorf("export-subst in %q", a.ExportSubst)
+	}
+	for _, comment := range []string{"", "1.0", commit + "0", strings.ToUpper(commit[:39]) + "A", commit + "\n"} {
+		if a := hashArchive(t, makeTar(t, global(comment), entry{"top/", ""})); a.Commit != "" {
+			t.Errorf("comment %q is the commit %q", comment, a.Commit)
+		}
+	}
+}
+
+// The tree is there to look into, without having been unpacked; links are not followed.
+func TestArchiveFS(t *testing.T) {
+	a := hashArchive(t, gzipped(t, makeTar(t,
+		entry{"top/z/later", "z"}, entry{"top/LICENSE", "MIT"}, entry{"top/a/b/c.txt", strings.Repeat("c", 100_000)}, entry{"top/empty/", ""},
+		&tar.Header{Typeflag: tar.TypeReg, Name: "top/run", Mode: 0o755, Size: 3},
+	)))
+	must(t, fstest.TestFS(a, "z/later", "LICENSE", "a/b/c.txt", "empty", "run"))
+	text, err := fs.ReadFile(a, "LICENSE")
+	if err != nil || string(text) != "MIT" {
+		t.Errorf("LICENSE: %q, %v", text, err)
+	}
+	matches, err := fs.Glob(a, "*/*/*.txt")
+	if err != nil || !slices.Equal(matches, []string{"a/b/c.txt"}) {
+		t.Errorf("matches %q, %v", matches, err)
+	}
+
+	linked := hashArchive(t, makeTar(t, entry{"top/etc", "→/etc"}, entry{"top/passwd", "→/etc/passwd"}, entry{"top/up", "→.."}, entry{"top/self", "→."}, entry{"top/file", "x"}))
+	for _, name := range []string{"etc", "etc/passwd", "passwd", "up", "self/file", "../file", "/etc/passwd", ""} {
+		if text, err := fs.ReadFile(linked, name); err == nil {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+	if target, err := fs.ReadLink(linked, "passwd"); err != nil || target != "/etc/passwd" {
+		t.Errorf("link to %q, %v", target, err)
+	}
+	var names []string
+	must(t, fs.WalkDir(linked, ".", func(name string, d fs.DirEntry, err error) error {
+		names = append(names, d.Type().String()[:1]+name)
+		return err
+	}))
+	if want := []string{"d.", "Letc", "-file", "Lpasswd", "Lself", "Lup"}; !slices.Equal(names, want) {
+		t.Errorf("walked %q", names)
+	}
+}

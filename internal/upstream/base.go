@@ -1,0 +1,85 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// BaseTags lists the tags of a repository of images, such as "python" or
+// "ghcr.io/owner/name". Credentials are those of docker and podman.
+func (c *Client) BaseTags(ctx context.Context, repository string) ([]string, error) {
+	parsed, err := name.NewRepository(repository)
+	if err != nil {
+		return nil, err
+	}
+	puller, err := remote.NewPuller(c.registryOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := puller.Lister(ctx, parsed)
+	if err != nil {
+		return nil, explainRegistry("listing the tags of "+parsed.Name(), err)
+	}
+	var tags []string
+	for pages.HasNext() {
+		page, err := pages.Next(ctx)
+		if err != nil {
+			return nil, explainRegistry("listing the tags of "+parsed.Name(), err)
+		}
+		for _, tag := range page.Tags {
+			if len(tag) <= mostNameBytes {
+				tags = append(tags, tag)
+			}
+		}
+		if len(tags) > mostRefs {
+			return nil, fmt.Errorf("listing the tags of %s: more than %d", parsed.Name(), mostRefs)
+		}
+	}
+	return tags, nil
+}
+
+// BaseDigest is the digest that an image's tag, such as "python:3.13-alpine",
+// points to: of the index, where there is one. It costs no pull.
+func (c *Client) BaseDigest(ctx context.Context, reference string) (string, error) {
+	parsed, err := name.ParseReference(reference)
+	if err != nil {
+		return "", err
+	}
+	descriptor, err := remote.Head(parsed, append(c.registryOptions(), remote.WithContext(ctx))...)
+	if err != nil {
+		return "", explainRegistry("looking at "+parsed.Name(), err)
+	}
+	return descriptor.Digest.String(), nil
+}
+
+// registryOptions leave out the tokens of forges and the cache; what is to be tried
+// again, the transport does.
+func (c *Client) registryOptions() []remote.Option {
+	return []remote.Option{
+		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(c.transport),
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+		remote.WithRetryStatusCodes(),
+		remote.WithUserAgent(userAgent),
+	}
+}
+
+func explainRegistry(doing string, err error) error {
+	var failure *transport.Error
+	if errors.As(err, &failure) {
+		switch failure.StatusCode {
+		case http.StatusNotFound:
+			err = ErrNotFound
+		case http.StatusUnauthorized, http.StatusForbidden:
+			err = &CredentialError{err}
+		}
+	}
+	return explain(doing, err)
+}

@@ -1,0 +1,141 @@
+package upstream
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// mostCached is the size in bytes of the largest answer that is kept.
+const mostCached = 8 << 20
+
+// cached asks again for what it has on disk by ETag or date, which costs GitHub's
+// authorised callers nothing of their quota. Kept are documents, not archives. The
+// marker X-From-Cache is what go-github knows.
+type cached struct {
+	dir   string
+	inner http.RoundTripper
+}
+
+// answer is one kept answer. The token that it was asked with is not in it.
+type answer struct {
+	Header http.Header
+	Body   []byte
+}
+
+// keptHeaders are what a reader of the body may need.
+var keptHeaders = []string{"Content-Type", "Etag", "Last-Modified", "Link"}
+
+func (c *cached) RoundTrip(request *http.Request) (*http.Response, error) {
+	if c.dir == "" || request.Method != http.MethodGet || request.Header.Get("Range") != "" {
+		return c.inner.RoundTrip(request)
+	}
+	file := c.fileOf(request)
+	var kept answer
+	known := readJSON(file, &kept) && len(kept.Header) > 0
+	if known {
+		request = request.Clone(request.Context())
+		if tag := kept.Header.Get("Etag"); tag != "" {
+			request.Header.Set("If-None-Match", tag)
+		} else {
+			request.Header.Set("If-Modified-Since", kept.Header.Get("Last-Modified"))
+		}
+	}
+	response, err := c.inner.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case response.StatusCode == http.StatusNotModified && known:
+		response.Body.Close()
+		return kept.revive(response), nil
+	case response.StatusCode == http.StatusOK && worthKeeping(response.Header):
+		return c.keep(file, response)
+	}
+	return response, nil
+}
+
+// fileOf names the file of an answer: what is seen with a token, and in another
+// format, is another answer.
+func (c *cached) fileOf(request *http.Request) string {
+	key := fmt.Sprintf("%t %q %s", request.Header.Get("Authorization") != "", request.Header.Get("Accept"), request.URL.Redacted())
+	return filepath.Join(c.dir, fmt.Sprintf("answer-%x.json", sha256.Sum256([]byte(key))))
+}
+
+func worthKeeping(header http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return (header.Get("Etag") != "" || header.Get("Last-Modified") != "") &&
+		slices.Contains([]string{"application/json", "text/plain"}, kind)
+}
+
+// revive is the kept answer, with the headers of the one that says it still holds:
+// they tell the quota.
+func (a answer) revive(fresh *http.Response) *http.Response {
+	header := fresh.Header.Clone()
+	for name, values := range a.Header {
+		header[name] = values
+	}
+	header.Set("X-From-Cache", "1")
+	header.Del("Content-Length")
+	return &http.Response{
+		Status: "200 OK", StatusCode: http.StatusOK,
+		Proto: fresh.Proto, ProtoMajor: fresh.ProtoMajor, ProtoMinor: fresh.ProtoMinor,
+		Header: header, Body: io.NopCloser(bytes.NewReader(a.Body)), ContentLength: int64(len(a.Body)),
+		Request: fresh.Request, TLS: fresh.TLS,
+	}
+}
+
+// keep reads the answer and writes it to its file. A cache that cannot be written
+// costs time only.
+func (c *cached) keep(file string, response *http.Response) (*http.Response, error) {
+	body := response.Body
+	read, err := io.ReadAll(io.LimitReader(body, mostCached+1))
+	if err != nil {
+		body.Close()
+		return nil, err
+	}
+	if len(read) > mostCached {
+		response.Body = &begun{io.MultiReader(bytes.NewReader(read), body), body, nil}
+		return response, nil
+	}
+	body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(read))
+	kept := answer{Header: http.Header{}, Body: read}
+	for _, name := range keptHeaders {
+		if values := response.Header.Values(name); len(values) > 0 {
+			kept.Header[name] = values
+		}
+	}
+	writeJSON(file, kept)
+	return response, nil
+}
+
+// readJSON reads a file of the cache; what is missing or broken is not known.
+func readJSON(file string, into any) bool {
+	content, err := os.ReadFile(file)
+	return err == nil && json.Unmarshal(content, into) == nil
+}
+
+// writeJSON writes a file of the cache beside its place and renames it, for others
+// who read. Private repositories' answers are for their user alone.
+func writeJSON(file string, value any) {
+	content, err := json.Marshal(value)
+	if err != nil || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
+		return
+	}
+	beside, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
+	if err != nil {
+		return
+	}
+	_, err = beside.Write(content)
+	if closing := beside.Close(); err != nil || closing != nil || os.Rename(beside.Name(), file) != nil {
+		os.Remove(beside.Name())
+	}
+}

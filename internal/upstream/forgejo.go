@@ -1,0 +1,127 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// forgejoRepository is a repository of Forgejo or Gitea, whose API is the same in
+// what is used here. https://codeberg.org/api/swagger#/repository/repoListReleases
+type forgejoRepository struct {
+	client    *Client
+	page, api *url.URL // of the repository
+	releases  releaseList
+}
+
+func (c *Client) openForgejo(location string) (*forgejoRepository, error) {
+	place, err := url.Parse(strings.TrimSuffix(strings.TrimRight(location, "/"), ".git"))
+	if err != nil || place.Host == "" || place.Scheme != "https" && place.Scheme != "http" {
+		return nil, fmt.Errorf("forgejo source %s, expected https://HOST/OWNER/REPO", redacted(location))
+	}
+	repo, owner := path.Base(place.Path), path.Base(path.Dir(place.Path))
+	if owner == "/" || owner == "." {
+		return nil, fmt.Errorf("forgejo source %s, expected https://HOST/OWNER/REPO", redacted(location))
+	}
+	server := *place
+	server.Path = strings.TrimSuffix(place.Path, "/"+owner+"/"+repo)
+	f := &forgejoRepository{client: c, page: place, api: below(&server, "api/v1/repos/"+owner+"/"+repo)}
+	f.releases = releaseList{page: f.listReleases, one: f.releaseByTag}
+	return f, nil
+}
+
+func (f *forgejoRepository) Tags(ctx context.Context) (Tags, error) {
+	return f.client.gitTags(ctx, f.page.String()+".git")
+}
+
+func (f *forgejoRepository) Release(ctx context.Context, tag string) (*Release, error) {
+	release, err := f.releases.find(ctx, tag)
+	if err != nil {
+		return nil, explain("listing the releases of "+f.page.Redacted(), err)
+	}
+	return release, nil
+}
+
+// Links are for people and logs: without the user that a URL may name.
+func (f *forgejoRepository) Links(from, to string) Links {
+	page := *f.page
+	page.User = nil
+	return forgeLinks(&page, from, to)
+}
+
+// forgejoRelease has the fields that are used of the API's type Release.
+type forgejoRelease struct {
+	TagName     string    `json:"tag_name"`
+	Body        string    `json:"body"`
+	Draft       bool      `json:"draft"`
+	Prerelease  bool      `json:"prerelease"`
+	PublishedAt time.Time `json:"published_at"`
+	HTMLURL     string    `json:"html_url"`
+}
+
+func (r *forgejoRelease) release() Release {
+	return Release{Tag: r.TagName, Date: r.PublishedAt, Draft: r.Draft, Prerelease: r.Prerelease,
+		Notes: r.Body, Page: r.HTMLURL}
+}
+
+// listReleases reads a page. How many there are on it is the server's to say: that
+// there is another stands in the Link header, whose addresses are not followed.
+func (f *forgejoRepository) listReleases(ctx context.Context, number int) ([]Release, bool, error) {
+	where := below(f.api, "releases")
+	where.RawQuery = url.Values{"page": {strconv.Itoa(number)}, "limit": {"50"}}.Encode()
+	var page []forgejoRelease
+	response, err := f.get(ctx, where, &page)
+	if err != nil {
+		return nil, false, err
+	}
+	if response.StatusCode == http.StatusNotFound {
+		return nil, false, f.client.refusal(f.api, response.StatusCode, "")
+	}
+	found := make([]Release, len(page))
+	for i, release := range page {
+		found[i] = release.release()
+	}
+	return found, strings.Contains(response.Header.Get("Link"), `rel="next"`), nil
+}
+
+func (f *forgejoRepository) releaseByTag(ctx context.Context, tag string) (*Release, error) {
+	var release forgejoRelease
+	where, err := url.Parse(join(f.api, "releases/tags/", tag))
+	if err != nil {
+		return nil, err
+	}
+	response, err := f.get(ctx, where, &release)
+	if err != nil || response.StatusCode == http.StatusNotFound {
+		return nil, err
+	}
+	found := release.release()
+	return &found, nil
+}
+
+// get reads a document of the API; 404 is the caller's to understand.
+func (f *forgejoRepository) get(ctx context.Context, where *url.URL, into any) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", userAgent)
+	response, err := f.client.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return response, json.NewDecoder(http.MaxBytesReader(nil, response.Body, mostRefBytes)).Decode(into)
+	case http.StatusNotFound:
+		return response, nil
+	}
+	return nil, f.client.refusal(f.api, response.StatusCode, "")
+}

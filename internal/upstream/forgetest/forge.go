@@ -1,0 +1,386 @@
+// Package forgetest is a GitHub, or a Forgejo, for tests: repositories over git's
+// smart HTTP protocol, archives, and the parts of the API that libre uses, with
+// the fields, limits and refusals that are documented.
+//
+//   - https://docs.github.com/en/rest and https://docs.github.com/en/graphql
+//   - https://codeberg.org/api/swagger
+package forgetest
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Forge is a server that is gone when the test ends.
+type Forge struct {
+	URL string // of the web site; git's repositories are at URL/OWNER/REPO.git
+
+	t      testing.TB
+	kind   flavour
+	root   string // folder of the bare repositories
+	server *httptest.Server
+
+	mu        sync.Mutex
+	repos     map[string]*Repo // by owner/name, in lower case
+	byID      map[int]*Repo
+	renamed   map[string]string // old name → new name
+	tokens    map[string]bool   // token → may push
+	downloads map[string]string // one-time token of an archive → path
+	fault     func(*http.Request) *Fault
+	latency   time.Duration
+	remaining int
+	reset     time.Time
+	requests  []Request
+}
+
+type flavour int
+
+const (
+	github flavour = iota
+	forgejo
+)
+
+// Request is one request that was answered.
+type Request struct {
+	Method string
+	Path   string // with the query
+	Status int
+	Token  string // that came with it, "" none
+}
+
+// Fault is an answer in place of the right one.
+type Fault struct {
+	Status int // 0 breaks the connection
+	Header map[string]string
+	Body   string
+}
+
+// GitHub starts a server with the paths of GitHub Enterprise: REST below /api/v3,
+// GraphQL at /api/graphql.
+func GitHub(t testing.TB) *Forge { return start(t, github) }
+
+// Forgejo starts a server with the paths of Forgejo and Gitea: /api/v1.
+func Forgejo(t testing.TB) *Forge { return start(t, forgejo) }
+
+func start(t testing.TB, kind flavour) *Forge {
+	t.Helper()
+	f := &Forge{
+		t: t, kind: kind, root: t.TempDir(),
+		repos: map[string]*Repo{}, byID: map[int]*Repo{}, renamed: map[string]string{},
+		tokens: map[string]bool{}, downloads: map[string]string{},
+		remaining: 5000, reset: time.Now().Add(time.Hour),
+	}
+	api := http.NewServeMux()
+	if kind == github {
+		f.routeGitHub(api)
+	} else {
+		f.routeForgejo(api)
+	}
+	web := http.NewServeMux()
+	f.routeWeb(web)
+	f.server = httptest.NewServer(f.watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			api.ServeHTTP(w, r)
+		} else {
+			web.ServeHTTP(w, r)
+		}
+	})))
+	t.Cleanup(f.server.Close)
+	f.URL = f.server.URL
+	return f
+}
+
+// Environment is what the runner of a workflow sets, token aside.
+func (f *Forge) Environment() map[string]string {
+	if f.kind == forgejo {
+		return map[string]string{"FORGEJO_SERVER_URL": f.URL}
+	}
+	return map[string]string{
+		"GITHUB_SERVER_URL":  f.URL,
+		"GITHUB_API_URL":     f.URL + "/api/v3",
+		"GITHUB_GRAPHQL_URL": f.URL + "/api/graphql",
+	}
+}
+
+// AddToken makes a token known, which may read everything, and push where push is.
+func (f *Forge) AddToken(token string, push bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tokens[token] = push
+}
+
+// SetFault lets a function answer in place of the forge where it gives a fault;
+// nil ends that. It is called for one request after the other.
+func (f *Forge) SetFault(fault func(*http.Request) *Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fault = fault
+}
+
+// SetQuota lets so many further requests to the API through, until the reset.
+func (f *Forge) SetQuota(remaining int, reset time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.remaining, f.reset = remaining, reset
+}
+
+// SetLatency makes each answer take so long.
+func (f *Forge) SetLatency(latency time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.latency = latency
+}
+
+// Requests gives what was asked since the last call.
+func (f *Forge) Requests() []Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	requests := f.requests
+	f.requests = nil
+	return requests
+}
+
+// watched writes down each request, and puts faults and latency before the answers.
+func (f *Forge) watched(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		f.mu.Lock()
+		var fault *Fault
+		if f.fault != nil {
+			fault = f.fault(r)
+		}
+		latency := f.latency
+		f.mu.Unlock()
+		defer func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.requests = append(f.requests, Request{r.Method, r.URL.RequestURI(), seen.status, tokenOf(r)})
+		}()
+		time.Sleep(latency)
+		if fault == nil {
+			inner.ServeHTTP(seen, r)
+			return
+		}
+		seen.status = fault.Status
+		if fault.Status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		for name, value := range fault.Header {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(fault.Status)
+		io.WriteString(w, fault.Body)
+	})
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusWriter) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// tokenOf reads the three ways to send a token.
+func tokenOf(r *http.Request) string {
+	if _, password, isBasic := r.BasicAuth(); isBasic {
+		return password
+	}
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return token
+}
+
+// visit is a request that was let in.
+type visit struct {
+	repo    *Repo
+	token   string
+	mayPush bool
+}
+
+// enter finds the repository and checks the token. Otherwise it answers: 401 to a
+// token that nobody knows, 301 where the repository has another name, and 404
+// where it is private as if it were not there. f.mu is held.
+func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
+	v := visit{token: tokenOf(r)}
+	mayPush, known := f.tokens[v.token]
+	if v.token != "" && !known {
+		refuse(w, http.StatusUnauthorized, "Bad credentials")
+		return v, false
+	}
+	v.mayPush = mayPush
+	isAPI := strings.HasPrefix(r.URL.Path, "/api/")
+	if id, err := strconv.Atoi(r.PathValue("id")); err == nil {
+		v.repo = f.byID[id]
+	} else {
+		name := strings.ToLower(r.PathValue("owner") + "/" + strings.TrimSuffix(r.PathValue("repo"), ".git"))
+		if renamed := f.renamed[name]; renamed != "" {
+			f.redirect(w, r, f.repos[renamed])
+			return v, false
+		}
+		v.repo = f.repos[name]
+	}
+	if v.repo != nil && (!v.repo.private || known) {
+		return v, true
+	}
+	if !isAPI && !known { // git is to ask for a password
+		w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
+		refuse(w, http.StatusUnauthorized, "Unauthorized")
+		return v, false
+	}
+	refuse(w, http.StatusNotFound, "Not Found")
+	return v, false
+}
+
+// redirect leads from an old name to the repository: GitHub's API does so by number.
+func (f *Forge) redirect(w http.ResponseWriter, r *http.Request, repo *Repo) {
+	old := "/" + r.PathValue("owner") + "/" + r.PathValue("repo")
+	_, rest, _ := strings.Cut(r.URL.Path, old)
+	to := url.URL{Path: "/" + repo.name + rest, RawQuery: r.URL.RawQuery}
+	switch {
+	case !strings.HasPrefix(r.URL.Path, "/api/"):
+		if strings.HasSuffix(old, ".git") {
+			to.Path = "/" + repo.name + ".git" + rest
+		}
+	case f.kind == github:
+		to.Path = fmt.Sprintf("/api/v3/repositories/%d%s", repo.id, rest)
+	default:
+		to.Path = "/api/v1/repos/" + repo.name + rest
+	}
+	http.Redirect(w, r, f.URL+to.String(), http.StatusMovedPermanently)
+}
+
+// refuse answers with an error as both forges word it.
+func refuse(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"message": message})
+}
+
+// api wraps an answer of the API: limits, then ETag and 304, which costs a caller
+// with a token nothing. f.mu is held while it is made.
+func (f *Forge) api(answer func(visit, http.ResponseWriter, *http.Request) (int, any)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.count(w) {
+			return
+		}
+		v, entered := f.enter(w, r)
+		if !entered {
+			return
+		}
+		status, value := answer(v, w, r)
+		f.send(w, r, status, value)
+	}
+}
+
+// count takes one request off the quota, or refuses.
+func (f *Forge) count(w http.ResponseWriter) bool {
+	if f.kind != github {
+		return true
+	}
+	allowed := f.remaining > 0
+	f.remaining = max(0, f.remaining-1)
+	w.Header().Set("X-RateLimit-Limit", "5000")
+	w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(f.remaining))
+	w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(f.reset.Unix(), 10))
+	if !allowed {
+		refuse(w, http.StatusForbidden, "API rate limit exceeded for 127.0.0.1.")
+	}
+	return allowed
+}
+
+func (f *Forge) send(w http.ResponseWriter, r *http.Request, status int, value any) {
+	if status >= http.StatusBadRequest {
+		if _, isText := value.(string); isText {
+			value = map[string]any{"message": value}
+		}
+	}
+	body, err := json.Marshal(value)
+	if err != nil {
+		f.t.Errorf("answering %s: %v", r.URL, err)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	if status == http.StatusOK && r.Method == http.MethodGet {
+		tag := fmt.Sprintf(`W/"%x"`, sha256.Sum256(body))
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			if tokenOf(r) != "" {
+				f.remaining++
+			}
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	w.WriteHeader(status)
+	if status != http.StatusNoContent {
+		w.Write(body)
+	}
+}
+
+// page cuts the page out of a list that was asked for, and names its neighbours.
+func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, sizeName string, usual, most int) []T {
+	query := r.URL.Query()
+	size, err := strconv.Atoi(query.Get(sizeName))
+	if err != nil || size < 1 {
+		size = usual
+	}
+	size = min(size, most)
+	number, err := strconv.Atoi(query.Get("page"))
+	if err != nil || number < 1 {
+		number = 1
+	}
+	last := max(1, (len(all)+size-1)/size)
+	link := func(number int, rel string) string {
+		query.Set("page", strconv.Itoa(number))
+		return fmt.Sprintf(`<%s%s?%s>; rel="%s"`, f.URL, r.URL.EscapedPath(), query.Encode(), rel)
+	}
+	var links []string
+	if number < last {
+		links = append(links, link(number+1, "next"), link(last, "last"))
+	}
+	if number > 1 {
+		links = append(links, link(1, "first"), link(number-1, "prev"))
+	}
+	if len(links) > 0 {
+		w.Header().Set("Link", strings.Join(links, ", "))
+	}
+	from := min(len(all), (number-1)*size)
+	return slices.Clone(all[from:min(len(all), from+size)])
+}
+
+// Require skips the test where a program is not installed, and fails it if
+// LIBRE_TEST_ALL is 1.
+func Require(t testing.TB, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	if os.Getenv("LIBRE_TEST_ALL") == "1" {
+		t.Fatalf("%s is not installed", program)
+	}
+	t.Skipf("%s is not installed", program)
+}
+
+// once makes a token that opens one download.
+func (f *Forge) once(path string) string {
+	token := rand.Text()
+	f.downloads[token] = path
+	return token
+}

@@ -1,0 +1,162 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// gitRepository is a repository of any forge: tags, and nothing else.
+type gitRepository struct {
+	client   *Client
+	location string
+}
+
+func (g *gitRepository) Tags(ctx context.Context) (Tags, error) {
+	return g.client.gitTags(ctx, g.location)
+}
+
+func (g *gitRepository) Release(context.Context, string) (*Release, error) { return nil, nil }
+
+func (g *gitRepository) Links(string, string) Links { return Links{} }
+
+// scpLike is the short form user@host:path.
+// https://git-scm.com/docs/git-clone#_git_urls
+var scpLike = regexp.MustCompile(`^[0-9A-Za-z._~-]+@[0-9A-Za-z.-]+:[^:]`)
+
+// gitTags lists the tags of a repository: over HTTP by itself, from elsewhere
+// through the git program.
+func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
+	place, err := url.Parse(location)
+	switch {
+	case err == nil && (place.Scheme == "https" || place.Scheme == "http") && place.Host != "":
+		tags, err := c.smartTags(ctx, place)
+		if err != nil {
+			return Tags{}, explain("listing the tags of "+place.Redacted(), err)
+		}
+		return tags, nil
+	case err == nil && (place.Scheme == "ssh" || place.Scheme == "file" || place.Scheme == "git"),
+		strings.HasPrefix(location, "/"), scpLike.MatchString(location):
+		tags, err := gitLsRemote(ctx, location)
+		if err != nil {
+			return Tags{}, fmt.Errorf("listing the tags of %s: %w", redacted(location), err)
+		}
+		return Tags{All: tags}, nil
+	}
+	return Tags{}, fmt.Errorf("listing the tags of %s: expected an https, ssh or file URL, or an absolute path", redacted(location))
+}
+
+// smartTags asks ls-refs straight away, which is one request where others need two:
+// nothing of the server's advertisement is needed, unless it declines.
+// https://git-scm.com/docs/protocol-v2#_http_transport
+func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, error) {
+	repository = trimmed(repository)
+	tags, err := c.askRefs(ctx, repository, "")
+	var declined *declinedError
+	if !errors.As(err, &declined) {
+		return Tags{All: tags}, err
+	}
+	// A renamed repository, protocol version 0, other object names: as git does it.
+	ad, place, err := c.discover(ctx, repository)
+	if err != nil {
+		return Tags{}, err
+	}
+	tags = ad.tags
+	if ad.lsRefs {
+		if tags, err = c.askRefs(ctx, place, ad.objectFormat); err != nil {
+			return Tags{}, err
+		}
+	}
+	found := Tags{All: tags}
+	if bare(place) != bare(repository) {
+		found.MovedTo = strings.TrimSuffix(place.Redacted(), ".git")
+	}
+	return found, nil
+}
+
+// declinedError says that a server does not answer ls-refs as it should: there may
+// be another way to ask.
+type declinedError struct{ error }
+
+func (c *Client) askRefs(ctx context.Context, repository *url.URL, objectFormat string) ([]Tag, error) {
+	request, err := http.NewRequestWithContext(repeatable(ctx), http.MethodPost,
+		below(repository, "git-upload-pack").String(), strings.NewReader(lsRefs(objectFormat)))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+	request.Header.Set("Accept", "application/x-git-upload-pack-result")
+	response, err := c.doGit(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	switch status := response.StatusCode; {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
+		return nil, c.refusal(repository, status, "")
+	case status != http.StatusOK || !isType(response, "application/x-git-upload-pack-result"):
+		return nil, &declinedError{fmt.Errorf("%s answers %s to git", repository.Host, response.Status)}
+	}
+	tags, err := readRefs(response.Body)
+	if err != nil && ctx.Err() == nil {
+		return nil, &declinedError{err}
+	}
+	return tags, err
+}
+
+// discover reads a server's advertisement, and says where it came from.
+func (c *Client) discover(ctx context.Context, repository *url.URL) (advertisement, *url.URL, error) {
+	where := below(repository, "info/refs")
+	where.RawQuery = "service=git-upload-pack"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
+	if err != nil {
+		return advertisement{}, nil, err
+	}
+	response, err := c.doGit(request)
+	if err != nil {
+		return advertisement{}, nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return advertisement{}, nil, c.refusal(repository, response.StatusCode, "")
+	}
+	base, found := strings.CutSuffix(response.Request.URL.Path, "/info/refs")
+	if !found || !isType(response, "application/x-git-upload-pack-advertisement") {
+		return advertisement{}, nil, fmt.Errorf("%s does not speak git's smart protocol there", response.Request.URL.Host)
+	}
+	ad, err := readAdvertisement(response.Body)
+	if err != nil {
+		return advertisement{}, nil, err
+	}
+	place := *response.Request.URL
+	place.Path, place.RawPath, place.RawQuery = base, "", ""
+	return ad, &place, nil
+}
+
+func (c *Client) doGit(request *http.Request) (*http.Response, error) {
+	request.Header.Set("User-Agent", "git/"+userAgent) // some forges answer people and git differently
+	request.Header.Set("Git-Protocol", "version=2")
+	return c.http.Do(request)
+}
+
+func isType(response *http.Response, wanted string) bool {
+	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	return kind == wanted
+}
+
+// trimmed is a repository's URL without slashes at its end.
+func trimmed(repository *url.URL) *url.URL {
+	base := *repository
+	base.Path, base.RawPath = strings.TrimRight(base.Path, "/"), ""
+	return &base
+}
+
+// bare is what two spellings of one repository's URL have in common.
+func bare(repository *url.URL) string {
+	return strings.TrimSuffix(originOf(repository)+trimmed(repository).Path, ".git")
+}

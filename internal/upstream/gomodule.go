@@ -1,0 +1,178 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goversion "go/version"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+)
+
+// goModule is a module: its versions are its tags.
+type goModule struct {
+	client  *Client
+	path    string
+	origins []goOrigin
+	proxies []goProxy
+
+	mu         sync.Mutex
+	versions   []string // those of the path's major version; nil: not read yet
+	retracted  []*modfile.Retract
+	retractsOf string // the version whose go.mod retracts them; "" not read yet
+}
+
+func (c *Client) openModule(path string) (*goModule, error) {
+	if err := module.CheckPath(path); err != nil {
+		return nil, fmt.Errorf("goModule source: %w", err)
+	}
+	origins, proxies, err := c.origins(path)
+	if err != nil {
+		return nil, err
+	}
+	return &goModule{client: c, path: path, origins: origins, proxies: proxies}, nil
+}
+
+func (m *goModule) Tags(ctx context.Context) (Tags, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	versions, err := m.list(ctx)
+	if err != nil {
+		return Tags{}, err
+	}
+	found := Tags{All: make([]Tag, len(versions))}
+	for i, version := range versions {
+		found.All[i].Name = version
+	}
+	return found, nil
+}
+
+// list reads the versions once. Another major version is another module, with a
+// path of its own: a version of it does not belong here.
+func (m *goModule) list(ctx context.Context) ([]string, error) {
+	if m.versions != nil {
+		return m.versions, nil
+	}
+	listed, err := ask(m.origins, m.proxies, func(o goOrigin) ([]string, error) { return o.list(ctx) })
+	if err != nil {
+		return nil, explain("listing the versions of "+m.path, err)
+	}
+	_, major, _ := module.SplitPathVersion(m.path)
+	versions := []string{}
+	for _, version := range listed {
+		if len(version) <= mostNameBytes && semver.IsValid(version) && module.CheckPathMajor(version, major) == nil {
+			versions = append(versions, version)
+		}
+	}
+	semver.Sort(versions)
+	m.versions = versions
+	return versions, nil
+}
+
+func (m *goModule) Release(ctx context.Context, version string) (*Release, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	date, err := ask(m.origins, m.proxies, func(o goOrigin) (time.Time, error) { return o.date(ctx, version) })
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, explain("asking when "+m.path+" "+version+" was released", err)
+	}
+	reason, err := m.reason(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	return &Release{
+		Tag:        version,
+		Date:       date,
+		Prerelease: semver.Prerelease(version) != "",
+		Page:       m.Links("", version).Release,
+		Reason:     reason,
+	}, nil
+}
+
+// reason says why a version cannot be used.
+func (m *goModule) reason(ctx context.Context, version string) (string, error) {
+	if err := m.readRetractions(ctx); err != nil {
+		return "", err
+	}
+	for _, r := range m.retracted {
+		if semver.Compare(r.Low, version) <= 0 && semver.Compare(version, r.High) <= 0 {
+			if r.Rationale == "" {
+				return "retracted", nil
+			}
+			return "retracted: " + capped(r.Rationale, 200), nil
+		}
+	}
+	file, err := m.modOf(ctx, version)
+	if err != nil {
+		return "", err
+	}
+	if have := m.client.goVersion; have != "" && file.Go != nil && goversion.Compare("go"+file.Go.Version, "go"+have) > 0 {
+		return "needs go " + file.Go.Version + ", this one is " + have, nil
+	}
+	return "", nil
+}
+
+// readRetractions reads what the module's newest version retracts, be it itself
+// retracted: the highest release, else the highest prerelease.
+// https://go.dev/ref/mod#go-mod-file-retract
+func (m *goModule) readRetractions(ctx context.Context) error {
+	if m.retractsOf != "" {
+		return nil
+	}
+	versions, err := m.list(ctx)
+	if err != nil {
+		return err
+	}
+	newest := ""
+	for _, version := range slices.Backward(versions) {
+		if semver.Prerelease(version) == "" && !strings.HasSuffix(version, "+incompatible") {
+			newest = version
+			break
+		}
+	}
+	if newest == "" && len(versions) > 0 {
+		newest = versions[len(versions)-1]
+	}
+	if newest == "" {
+		newest, err = ask(m.origins, m.proxies, func(o goOrigin) (string, error) { return o.latest(ctx) })
+		if err != nil {
+			return explain("asking for the latest version of "+m.path, err)
+		}
+	}
+	file, err := m.modOf(ctx, newest)
+	if err != nil {
+		return err
+	}
+	m.retracted, m.retractsOf = file.Retract, newest
+	return nil
+}
+
+// modOf reads a version's go.mod, as a dependency's: without what it does not know.
+func (m *goModule) modOf(ctx context.Context, version string) (*modfile.File, error) {
+	content, err := ask(m.origins, m.proxies, func(o goOrigin) ([]byte, error) { return o.mod(ctx, version) })
+	if err != nil {
+		return nil, explain("reading go.mod of "+m.path+" "+version, err)
+	}
+	file, err := modfile.ParseLax(m.path+"@"+version+"/go.mod", content, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading go.mod: %w", err)
+	}
+	return file, nil
+}
+
+// Links name the public documentation, unless the module is not public.
+func (m *goModule) Links(_, to string) Links {
+	if module.MatchPrefixPatterns(m.client.modules.noProxies, m.path) {
+		return Links{}
+	}
+	return Links{Release: "https://pkg.go.dev/" + m.path + "@" + escaped(to)}
+}

@@ -1,0 +1,184 @@
+package upstream
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Limits on what a repository may send: far above the largest known ones.
+const (
+	mostRefBytes  = 64 << 20
+	mostRefs      = 1 << 18
+	mostNameBytes = 1024 // a longer tag is no version, and is left out
+)
+
+// packet is a unit of git's protocol: a line, or a mark without content.
+// https://git-scm.com/docs/gitprotocol-common#_pkt_line_format
+type packet struct {
+	line string
+	mark bool // flush, delimiter or end of the response
+}
+
+// packets reads the answer of a git server.
+type packets struct{ from *bufio.Reader }
+
+func newPackets(from io.Reader) *packets {
+	return &packets{bufio.NewReaderSize(io.LimitReader(from, mostRefBytes), 1<<16)}
+}
+
+var errNoPacket = errors.New("not git's protocol")
+
+// next reads one packet, and drops a line's final newline. An error of the server
+// is an error here.
+func (p *packets) next() (packet, error) {
+	var size [2]byte
+	var digits [4]byte
+	if _, err := io.ReadFull(p.from, digits[:]); err != nil {
+		return packet{}, fmt.Errorf("%w: it ends early", errNoPacket)
+	}
+	if _, err := hex.Decode(size[:], digits[:]); err != nil {
+		return packet{}, fmt.Errorf("%w: it begins with %q", errNoPacket, digits)
+	}
+	length := int(size[0])<<8 | int(size[1])
+	if length < 4 {
+		return packet{mark: true}, nil
+	}
+	content := make([]byte, length-4)
+	if _, err := io.ReadFull(p.from, content); err != nil {
+		return packet{}, fmt.Errorf("%w: it ends early", errNoPacket)
+	}
+	line := strings.TrimSuffix(string(content), "\n")
+	if message, isError := strings.CutPrefix(line, "ERR "); isError {
+		return packet{}, fmt.Errorf("the server says: %s", capped(message, 200))
+	}
+	return packet{line: line}, nil
+}
+
+// refs collects tags from lines of references.
+type refs struct {
+	tags []Tag
+	all  int
+}
+
+const tagPrefix = "refs/tags/"
+
+// add takes a reference's object. That of NAME^{}, which follows NAME's own, is the
+// commit that an annotated tag stands for.
+func (r *refs) add(object, reference string) error {
+	if r.all++; r.all > mostRefs {
+		return fmt.Errorf("more than %d references", mostRefs)
+	}
+	if _, err := hex.DecodeString(object); err != nil || len(object) != 40 && len(object) != 64 {
+		return fmt.Errorf("%w: %q is no object's name", errNoPacket, capped(object, 80))
+	}
+	name, isTag := strings.CutPrefix(reference, tagPrefix)
+	name, peeled := strings.CutSuffix(name, "^{}")
+	switch last := len(r.tags) - 1; {
+	case !isTag || name == "" || len(name) > mostNameBytes:
+	case !peeled:
+		r.tags = append(r.tags, Tag{name, object})
+	case last >= 0 && r.tags[last].Name == name:
+		r.tags[last].Commit = object
+	}
+	return nil
+}
+
+// readRefs reads the answer to ls-refs.
+// https://git-scm.com/docs/protocol-v2#_ls_refs
+func readRefs(from io.Reader) ([]Tag, error) {
+	var found refs
+	for p := newPackets(from); ; {
+		packet, err := p.next()
+		if err != nil {
+			return nil, err
+		}
+		if packet.mark {
+			return found.tags, nil
+		}
+		object, rest, _ := strings.Cut(packet.line, " ")
+		reference, attributes, _ := strings.Cut(rest, " ")
+		if object == "unborn" {
+			continue
+		}
+		peeled := ""
+		for attribute := range strings.FieldsSeq(attributes) {
+			if value, is := strings.CutPrefix(attribute, "peeled:"); is {
+				peeled = value
+			} else if !strings.HasPrefix(attribute, "symref-target:") {
+				reference = "" // a name with a space, which git has not: not to be taken for its beginning
+			}
+		}
+		if err := found.add(object, reference); err != nil {
+			return nil, err
+		}
+		if peeled != "" {
+			if err := found.add(peeled, reference+"^{}"); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// advertisement is what a server says first: its abilities, and before protocol
+// version 2 all its references.
+type advertisement struct {
+	lsRefs       bool   // version 2
+	objectFormat string // sha1 or sha256, "" is sha1
+	tags         []Tag  // of versions 0 and 1
+}
+
+// readAdvertisement reads the answer to a GET of info/refs.
+// https://git-scm.com/docs/http-protocol#_smart_server_response
+// https://git-scm.com/docs/protocol-v2#_capability_advertisement
+func readAdvertisement(from io.Reader) (advertisement, error) {
+	var found advertisement
+	var old refs
+	p := newPackets(from)
+	first, err := p.next()
+	if err == nil && first.line == "# service=git-upload-pack" {
+		if first, err = p.next(); err == nil { // a flush
+			first, err = p.next()
+		}
+	}
+	version2 := first.line == "version 2"
+	for packet := first; ; {
+		if err != nil {
+			return advertisement{}, err
+		}
+		if packet.mark {
+			found.tags = old.tags
+			return found, nil
+		}
+		if version2 {
+			ability, value, _ := strings.Cut(packet.line, "=")
+			switch ability {
+			case "ls-refs":
+				found.lsRefs = true
+			case "object-format":
+				found.objectFormat = value
+			}
+		} else if line, _, _ := strings.Cut(packet.line, "\x00"); !strings.HasPrefix(line, "version ") {
+			object, reference, _ := strings.Cut(line, " ")
+			if err := old.add(object, reference); err != nil {
+				return advertisement{}, err
+			}
+		}
+		packet, err = p.next()
+	}
+}
+
+// line makes a packet of a line.
+func line(text string) string { return fmt.Sprintf("%04x%s\n", len(text)+5, text) }
+
+// lsRefs asks for all tags with the commits they stand for.
+func lsRefs(objectFormat string) string {
+	request := line("command=ls-refs") + line("agent="+userAgent)
+	if objectFormat != "" {
+		request += line("object-format=" + objectFormat)
+	}
+	return request + "0001" + line("peel") + line("ref-prefix "+tagPrefix) + "0000"
+}

@@ -1,0 +1,88 @@
+package upstream
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// githubPlaces are the URLs of GitHub, or of an Enterprise server.
+type githubPlaces struct{ server, api, graphql *url.URL }
+
+// newGitHubPlaces reads the variables that GitHub sets in workflows.
+// https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+//
+// Forgejo's and Gitea's runners set the same names to their own URLs: these are no
+// GitHub, and say nothing about where a source of kind github is.
+func newGitHubPlaces(getenv func(string) string) (githubPlaces, error) {
+	ours := getenv
+	if onForgejo(getenv) {
+		ours = func(string) string { return "" }
+	}
+	var places githubPlaces
+	for _, place := range []struct {
+		variable string
+		into     **url.URL
+		usual    func() string
+	}{
+		{"GITHUB_SERVER_URL", &places.server, func() string { return "https://github.com" }},
+		{"GITHUB_API_URL", &places.api, func() string { return apiOf(places.server) }},
+		{"GITHUB_GRAPHQL_URL", &places.graphql, func() string { return graphqlOf(places.api) }},
+	} {
+		text := ours(place.variable)
+		if text == "" {
+			text = place.usual()
+		}
+		parsed, err := parsePlace(text)
+		if err != nil {
+			return githubPlaces{}, fmt.Errorf("%s %w", place.variable, err)
+		}
+		*place.into = parsed
+	}
+	return places, nil
+}
+
+// onForgejo tells whether this is a job of a Forgejo or Gitea runner.
+func onForgejo(getenv func(string) string) bool {
+	return getenv("FORGEJO_ACTIONS") == "true" || getenv("GITEA_ACTIONS") == "true"
+}
+
+// isGitHubCloud tells github.com and the subdomains of ghe.com, which GitHub runs,
+// from Enterprise servers.
+func isGitHubCloud(host string) bool {
+	return host == "github.com" || strings.HasSuffix(host, ".ghe.com")
+}
+
+// apiOf is where the REST API is by default.
+// https://docs.github.com/en/enterprise-server/rest/enterprise-admin
+func apiOf(server *url.URL) string {
+	if isGitHubCloud(server.Host) {
+		return "https://api." + server.Host
+	}
+	return below(server, "api/v3").String()
+}
+
+func graphqlOf(api *url.URL) string {
+	if base, found := strings.CutSuffix(api.Path, "/v3"); found {
+		return below(&url.URL{Scheme: api.Scheme, Host: api.Host, Path: base}, "graphql").String()
+	}
+	return below(api, "graphql").String()
+}
+
+// parsePlace reads the base URL of a server.
+func parsePlace(text string) (*url.URL, error) {
+	place, err := url.Parse(text)
+	if err != nil || place.Host == "" || place.Scheme != "https" && place.Scheme != "http" || place.User != nil {
+		return nil, fmt.Errorf("%q, expected a URL such as https://github.example", redacted(text))
+	}
+	place.Path = strings.TrimRight(place.Path, "/")
+	return &url.URL{Scheme: place.Scheme, Host: strings.ToLower(place.Host), Path: place.Path}, nil
+}
+
+// below is a URL further down; unlike JoinPath it begins its path with a slash also
+// where the base has none.
+func below(base *url.URL, path string) *url.URL {
+	further := *base
+	further.Path, further.RawPath = strings.TrimRight(base.Path, "/")+"/"+path, ""
+	return &further
+}

@@ -1,0 +1,205 @@
+package upstream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// credential is a token, and the one place that may see it.
+type credential struct {
+	origin string // scheme://host[:port]
+	prefix string // of the path
+	scheme string // Basic, Bearer or token
+	token  string
+	from   string // where it is set, for people
+}
+
+type credentials []credential
+
+// newCredentials collects the tokens that the environment holds, each for its own
+// host:
+//
+//   - GITHUB_SERVER_URL, if that is github.com, as it is when not set, or below
+//     ghe.com: GH_TOKEN, GITHUB_TOKEN, gh's hosts.yml, in gh's own order
+//     (https://cli.github.com/manual/gh_help_environment);
+//   - any other GITHUB_SERVER_URL: GH_ENTERPRISE_TOKEN, GITHUB_ENTERPRISE_TOKEN,
+//     GITHUB_TOKEN (which is then a workflow's, for that server), gh's hosts.yml;
+//     github.com has GH_TOKEN then;
+//   - FORGEJO_SERVER_URL or GITEA_SERVER_URL: FORGEJO_TOKEN, GITEA_TOKEN. A runner
+//     of Forgejo or Gitea may say GITHUB_SERVER_URL and GITHUB_TOKEN as well.
+func newCredentials(getenv func(string) string, places githubPlaces) (credentials, error) {
+	hosts, err := readHosts(getenv)
+	if err != nil {
+		return nil, err
+	}
+	var all credentials
+	add := func(place *url.URL, scheme string, candidates ...credential) {
+		for _, c := range candidates {
+			if c.token != "" {
+				all = append(all, credential{originOf(place), place.Path, scheme, c.token, c.from})
+				return
+			}
+		}
+	}
+	variable := func(name string) credential { return credential{token: getenv(name), from: name} }
+	stored := func(host string) credential { return credential{token: hosts[host], from: "gh's hosts.yml"} }
+
+	server := places.server.Host
+	elsewhere := map[string][]credential{} // repositories of kind git on other hosts
+	for host := range hosts {
+		elsewhere[host] = []credential{stored(host)}
+	}
+	switch {
+	case server == "github.com" && onForgejo(getenv): // GITHUB_TOKEN is the runner's own forge's
+		addGitHub(add, places, variable("GH_TOKEN"), stored(server))
+	case isGitHubCloud(server):
+		addGitHub(add, places, variable("GH_TOKEN"), variable("GITHUB_TOKEN"), stored(server))
+	default:
+		addGitHub(add, places, variable("GH_ENTERPRISE_TOKEN"), variable("GITHUB_ENTERPRISE_TOKEN"),
+			variable("GITHUB_TOKEN"), stored(server))
+		elsewhere["github.com"] = []credential{variable("GH_TOKEN"), stored("github.com")}
+	}
+	delete(elsewhere, server)
+	for host, candidates := range elsewhere {
+		add(&url.URL{Scheme: "https", Host: host}, "Basic", candidates...)
+	}
+
+	forgejo := []credential{variable("FORGEJO_TOKEN"), variable("GITEA_TOKEN")}
+	own := cmp.Or(getenv("FORGEJO_SERVER_URL"), getenv("GITEA_SERVER_URL"))
+	if onForgejo(getenv) {
+		own = cmp.Or(own, getenv("GITHUB_SERVER_URL"))
+		forgejo = append(forgejo, variable("GITHUB_TOKEN"))
+	}
+	if own != "" {
+		place, err := parsePlace(own)
+		if err != nil {
+			return nil, fmt.Errorf("FORGEJO_SERVER_URL %w", err)
+		}
+		add(place, "Basic", forgejo...)
+		add(below(place, "api/v1"), "token", forgejo...)
+	}
+	// The longest prefix counts.
+	slices.SortStableFunc(all, func(a, b credential) int { return len(b.prefix) - len(a.prefix) })
+	return all, nil
+}
+
+// addGitHub gives one token to git, archives, REST and GraphQL of a server.
+func addGitHub(add func(*url.URL, string, ...credential), places githubPlaces, candidates ...credential) {
+	if places.server.Host == "github.com" && places.api.Host != "api.github.com" {
+		// An API elsewhere is not github.com's, whose token it must not see.
+		add(places.server, "Basic", candidates...)
+		return
+	}
+	add(places.api, "Bearer", candidates...)
+	add(places.graphql, "Bearer", candidates...)
+	add(places.server, "Basic", candidates...)
+}
+
+// forPlace finds the token that a URL may see.
+func (all credentials) forPlace(place *url.URL) (credential, bool) {
+	origin := originOf(place)
+	for _, c := range all {
+		rest, below := strings.CutPrefix(place.Path, c.prefix)
+		if c.origin == origin && below && (rest == "" || rest[0] == '/') {
+			return c, true
+		}
+	}
+	return credential{}, false
+}
+
+func originOf(place *url.URL) string {
+	host := strings.ToLower(place.Host)
+	switch place.Scheme {
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return place.Scheme + "://" + host
+}
+
+// readHosts reads what gh stores: tokens by host. Those that it put into the
+// system's keyring are not there.
+func readHosts(getenv func(string) string) (map[string]string, error) {
+	dir := getenv("GH_CONFIG_DIR")
+	if config := getenv("XDG_CONFIG_HOME"); dir == "" && config != "" {
+		dir = filepath.Join(config, "gh")
+	}
+	if home := getenv("HOME"); dir == "" && home != "" {
+		dir = filepath.Join(home, ".config", "gh")
+	}
+	if dir == "" {
+		return nil, nil
+	}
+	file := filepath.Join(dir, "hosts.yml")
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var stored map[string]struct {
+		Token string `yaml:"oauth_token"`
+		User  string `yaml:"user"`
+		Users map[string]struct {
+			Token string `yaml:"oauth_token"`
+		} `yaml:"users"`
+	}
+	if yaml.Unmarshal(content, &stored) != nil { // its error could quote a token
+		return nil, fmt.Errorf("reading %s: not the YAML that gh writes", file)
+	}
+	tokens := map[string]string{}
+	for host, entry := range stored {
+		if token := cmp.Or(entry.Token, entry.Users[entry.User].Token); token != "" {
+			tokens[strings.ToLower(host)] = token
+		}
+	}
+	return tokens, nil
+}
+
+// authorised adds to each request the token that its URL may see. Redirects come
+// through here one by one: none takes a token along.
+type authorised struct {
+	tokens credentials
+	inner  http.RoundTripper
+}
+
+func (a *authorised) RoundTrip(request *http.Request) (*http.Response, error) {
+	c, found := a.tokens.forPlace(request.URL)
+	if !found || request.Header.Get("Authorization") != "" {
+		return a.inner.RoundTrip(request)
+	}
+	request = request.Clone(request.Context())
+	if c.scheme == "Basic" {
+		request.SetBasicAuth("x-access-token", c.token) // any user's name will do
+	} else {
+		request.Header.Set("Authorization", c.scheme+" "+c.token)
+	}
+	return a.inner.RoundTrip(request)
+}
+
+// checkRedirect lets a redirect neither leave TLS nor turn what was sent into a
+// question: a POST that was answered so is the caller's to repeat.
+func checkRedirect(request *http.Request, via []*http.Request) error {
+	last := via[len(via)-1]
+	switch {
+	case request.Method != last.Method:
+		return http.ErrUseLastResponse
+	case last.URL.Scheme == "https" && request.URL.Scheme != "https":
+		return fmt.Errorf("%s redirects to an address without TLS", last.URL.Host)
+	case len(via) >= 10:
+		return fmt.Errorf("%s redirects more than %d times", last.URL.Host, len(via)-1)
+	}
+	return nil
+}
