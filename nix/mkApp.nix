@@ -70,12 +70,15 @@ let
       version = positionOf args "version";
       packageVersion = positionOf args "packageVersion";
     }
+    // (if args ? patches then { patches = positionOf args "patches"; } else { })
     // positionsOf (args.source or { }) "source."
     // positionsOf (args.hashes or { }) "hashes."
     // builtins.foldl' (all: n: all // positionsOf args.hashes.${n} "hashes.${n}.")
       { }
       (filter (n: isAttrs args.hashes.${n}) (attrNames (args.hashes or { })))
-    // builtins.foldl' (all: c: all // positionsOf (args.components.${c}.bases or { }) "components.${c}.bases.")
+    // builtins.foldl'
+      (all: c: all // { "components.${c}" = positionOf args.components c; }
+        // positionsOf (args.components.${c}.bases or { }) "components.${c}.bases.")
       { }
       (attrNames args.components);
 

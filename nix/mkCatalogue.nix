@@ -7,7 +7,7 @@
 , debugTools ? _: [ ]
 }:
 let
-  inherit (builtins) attrNames concatMap elem filter listToAttrs mapAttrs;
+  inherit (builtins) attrNames concatMap elem elemAt filter genList length listToAttrs mapAttrs;
 
   forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
 
@@ -36,6 +36,12 @@ let
 
   variantsOf = app: [ "default" "debug" ] ++ attrNames app.variants;
 
+  # A change as plain data; a path of the catalogue as its name, without a copy.
+  changeData = change:
+    (if change ? patch then { patch = if builtins.isPath change.patch then toString change.patch else change.patch.url; } else { inherit (change) file; })
+    // (if change ? replace then { inherit (change) replace; } else { })
+    // (if change ? add then { add = toString change.add; } else { });
+
   describe = app:
     let source = import ./source.nix { inherit app; }; in
     # A variant that is wrong is wrong in a listing too.
@@ -45,6 +51,13 @@ let
         if app.source == null then null
         else removeAttrs app.source [ "path" ] // { inherit (source) kind page revision; };
       variants = variantsOf app;
+      # What is changed in the source: of the app, then by variant what comes on top.
+      changes = map changeData app.changes;
+      variantChanges = mapAttrs
+        (v: _:
+          let changes = (app.applyVariant app v).changes; in
+          map changeData (genList (i: elemAt changes (length app.changes + i)) (length changes - length app.changes)))
+        app.variants;
       components = mapAttrs
         (_: c: {
           kind = app.componentKind c;
@@ -56,6 +69,8 @@ let
           description = c.description or null;
           systems = c.systems or systems;
           bases = c.bases or { };
+          containerfile = c.containerfile or null;
+          target = c.target or null;
         })
         app.components;
     };

@@ -27,7 +27,18 @@ type App struct {
 	Needs          map[string]json.RawMessage `json:"needs"`
 	Migration      *Migration                 `json:"migration"`
 	Meta           Meta                       `json:"meta"`
-	Positions      map[string]*Position       `json:"positions"` // attribute, such as "source.hash" → its place
+	Positions      map[string]*Position       `json:"positions"`      // attribute, such as "source.hash" → its place
+	Changes        []SourceChange             `json:"changes"`        // of the source, in order
+	VariantChanges map[string][]SourceChange  `json:"variantChanges"` // by variant, on top of these
+}
+
+// SourceChange is one change of an app's source: a patch, replacements in a file,
+// or a file or folder that is added.
+type SourceChange struct {
+	Patch   string            `json:"patch,omitempty"`   // file of the catalogue, or URL
+	File    string            `json:"file,omitempty"`    // in the source
+	Replace map[string]string `json:"replace,omitempty"` // literal text → text
+	Add     string            `json:"add,omitempty"`     // file or folder of the catalogue
 }
 
 // Source is where an app's program comes from.
@@ -40,7 +51,9 @@ type Source struct {
 	Commit   string `json:"commit"`   // that a tag pointed to, "" where the definition does not say
 
 	// As the definition has them, by kind.
-	GitHub   string `json:"github"`   // OWNER/REPO
+	GitHub   string `json:"github"` // OWNER/REPO
+	Tag      string `json:"tag"`
+	Version  string `json:"version"`  // of a module
 	Archive  string `json:"archive"`  // URL, instead of the forge's own
 	Git      string `json:"git"`      // URL of a repository
 	Rev      string `json:"rev"`      // commit
@@ -59,6 +72,9 @@ type Component struct {
 	License     string             `json:"license"`
 	Systems     []string           `json:"systems"`
 	Bases       map[string]string  `json:"bases"`
+
+	Containerfile string `json:"containerfile"` // in the source; "" for a Nix component
+	Target        string `json:"target"`        // stage of it; "" for the last
 }
 
 // Service is one way to run a component's image.

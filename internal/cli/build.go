@@ -375,5 +375,5 @@ func (a *app) reportFailures(results []release.Result) error {
 		return nil
 	}
 	a.NoteTable(table)
-	return someFailed{len(table.Rows), len(results)}
+	return someFailed{"images", len(table.Rows), len(results)}
 }

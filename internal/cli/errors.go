@@ -8,6 +8,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/upstream"
 )
 
 // Exit codes, the same for every command.
@@ -17,6 +18,7 @@ const (
 	exitUsage       = 2
 	exitSomeFailed  = 3
 	exitCredentials = 4
+	exitOutdated    = 10
 	exitInterrupted = 130
 )
 
@@ -26,10 +28,13 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 // someFailed says that the run went on past failures, which were printed.
-type someFailed struct{ count, of int }
+type someFailed struct {
+	what      string // images or apps
+	count, of int
+}
 
 func (e someFailed) Error() string {
-	return fmt.Sprintf("%d of %d images failed", e.count, e.of)
+	return fmt.Sprintf("%d of %d %s failed", e.count, e.of, e.what)
 }
 
 // exitCode is the policy of the exit codes, in one place.
@@ -37,6 +42,7 @@ func exitCode(err error) int {
 	var unknown *catalog.UnknownError
 	var registryRefusal *registry.CredentialError
 	var signRefusal *sign.CredentialError
+	var upstreamRefusal *upstream.CredentialError
 	switch {
 	case err == nil:
 		return exitDone
@@ -44,10 +50,12 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, new(usageError)), errors.As(err, &unknown), errors.Is(err, catalog.ErrNothingSelected):
 		return exitUsage
-	case errors.As(err, &registryRefusal), errors.As(err, &signRefusal):
+	case errors.As(err, &registryRefusal), errors.As(err, &signRefusal), errors.As(err, &upstreamRefusal):
 		return exitCredentials
 	case errors.As(err, new(someFailed)):
 		return exitSomeFailed
+	case errors.As(err, new(someOutdated)):
+		return exitOutdated
 	}
 	return exitError
 }

@@ -265,5 +265,5 @@ func (a *app) reportUnpublished(results []release.Published) error {
 	if refused != nil {
 		return refused
 	}
-	return someFailed{len(table.Rows), len(results)}
+	return someFailed{"images", len(table.Rows), len(results)}
 }

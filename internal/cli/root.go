@@ -78,7 +78,7 @@ docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		a.listCommand(), a.showCommand(), a.planCommand(), a.buildCommand(), a.pushCommand(), a.statusCommand(),
-		a.verifyCommand(), a.sbomCommand(), a.serveCommand(), a.keygenCommand(), a.initCommand(), a.doctorCommand(), a.loginCommand(), a.completionCommand(), a.versionCommand(),
+		a.verifyCommand(), a.sbomCommand(), a.bumpCommand(), a.checkCommand(), a.serveCommand(), a.keygenCommand(), a.initCommand(), a.doctorCommand(), a.loginCommand(), a.completionCommand(), a.versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		if check := command.Args; check != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,11 +197,7 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 		}
 	}
 	for _, app := range from.Apps {
-		for _, position := range app.Positions {
-			if position != nil {
-				position.File = sourcePath.ReplaceAllString(position.File, "")
-			}
-		}
+		inCatalogue(app)
 	}
 	slices.SortFunc(from.Images, func(a, b *catalog.Spec) int {
 		return slices.Compare([]string{a.RefName(), a.System}, []string{b.RefName(), b.System})
@@ -209,6 +206,22 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 		Systems: from.Systems, Names: from.Names, Apps: from.Apps, Images: from.Images,
 		Failures: failures,
 	}, nil
+}
+
+// inCatalogue names files by their paths in the catalogue, of which Nix has a copy
+// in the store.
+func inCatalogue(app catalog.App) {
+	for _, position := range app.Positions {
+		if position != nil {
+			position.File = sourcePath.ReplaceAllString(position.File, "")
+		}
+	}
+	for _, changes := range append(slices.Collect(maps.Values(app.VariantChanges)), app.Changes) {
+		for i := range changes {
+			changes[i].Patch = sourcePath.ReplaceAllString(changes[i].Patch, "")
+			changes[i].Add = sourcePath.ReplaceAllString(changes[i].Add, "")
+		}
+	}
 }
 
 // hintUntracked adds to the error on an unknown app that git does not track it:

@@ -19,6 +19,9 @@ type BuildFailure struct {
 	Message string   // one line
 	Tail    []string // last lines of the builder's output
 	Log     string   // file with the whole output, "" where there was none
+
+	// Of a fixed output that has another hash, both as Nix prints them; else "".
+	Wanted, Got string
 }
 
 func (f *BuildFailure) Error() string { return "building " + DrvName(f.Drv) + ": " + f.Message }
@@ -137,6 +140,7 @@ func (w *watcher) fail(drv, message string) {
 		failure.Log = build.file.Name()
 	}
 	if _, wanted, got, ok := HashMismatch(message); ok {
+		failure.Wanted, failure.Got = wanted, got
 		failure.Message = fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
 	} else if build != nil && len(build.tail) > 0 {
 		failure.Tail = build.tail

@@ -122,7 +122,7 @@ func (p *Plan) compare(there standing, app string) {
 			p.Action, p.Reason = ToNothing, string(AsWanted)
 			return
 		}
-		p.Action, p.Reason = ToRefuse, there.reason+": raise packageVersion in apps/"+app+"/default.nix"
+		p.Action, p.Reason = ToRefuse, there.reason+": raise the package version with "+repackCommand(app)
 	case IsNew:
 		if p.Action == ToNothing {
 			p.Action, p.Reason = ToPush, string(IsNew)

@@ -23,7 +23,7 @@ func otherContent(refName, app, why string) error {
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return fmt.Errorf("%s is %w: raise packageVersion in apps/%s/default.nix%s", refName, errOtherContent, app, why)
+	return fmt.Errorf("%s is %w: raise the package version with %q%s", refName, errOtherContent, repackCommand(app), why)
 }
 
 // publishRecord pushes, signs and verifies the release record, tags the images,

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/pgzip"
@@ -23,11 +24,12 @@ import (
 // which is left out. It is an fs.FS of its tree, without ever unpacking it. Links
 // in it are links: they can be read, and are never followed.
 type Archive struct {
-	Hash    string // SRI sha256 of the tree's NAR, as nixpkgs' fetchzip and builtins.fetchTarball have it
-	Commit  string // from the header that git archive writes, else ""
-	Top     string // the top folder's name
-	Entries int    // files, folders and links below it
-	Size    int64  // bytes of the files
+	Hash    string    // SRI sha256 of the tree's NAR, as nixpkgs' fetchzip and builtins.fetchTarball have it
+	Commit  string    // from the header that git archive writes, else ""
+	Date    time.Time // of the newest entry: git archive gives all the commit's
+	Top     string    // the top folder's name
+	Entries int       // files, folders and links below it
+	Size    int64     // bytes of the files
 	// Lacks says what the repository has and its archives have not: submodules,
 	// and files kept by Git LFS.
 	Lacks []string
@@ -217,6 +219,9 @@ func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
 	}
 	if l.names += len(header.Name) + len(header.Linkname); l.names > maxArchiveNames {
 		return errors.New("the names of the archive are longer than the limit")
+	}
+	if header.ModTime.After(l.Date) {
+		l.Date = header.ModTime
 	}
 	e := &archiveEntry{declared: true}
 	switch header.Typeflag {

@@ -1,0 +1,232 @@
+package bump
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// Bumper updates the apps of a catalogue.
+type Bumper struct {
+	Nix         *nix.Nix
+	Dir         string // the catalogue
+	PackageSet  string
+	Upstream    *upstream.Client
+	Now         time.Time
+	Progress    func(app, doing string) // may be called from several goroutines
+	DropApplied bool                    // remove patches that upstream has
+}
+
+// Version is an app's version and its package version.
+type Version struct {
+	Version        string `json:"version"`
+	PackageVersion int    `json:"packageVersion"`
+}
+
+func (v Version) String() string { return catalog.Tag(v.Version, v.PackageVersion) }
+
+// Result is what became of one app.
+type Result struct {
+	App      string    `json:"app"`
+	From     Version   `json:"from"`
+	To       Version   `json:"to"` // the same where nothing is to be done
+	Decision *Decision `json:"decision,omitempty"`
+	Edits    []Edit    `json:"edits,omitempty"`
+	Proofs   []Proof   `json:"proofs,omitempty"`   // of patches and other changes, against the new source
+	Findings []Finding `json:"findings,omitempty"` // what a reviewer would look for
+	Warnings []string  `json:"warnings,omitempty"`
+
+	Links  upstream.Links    `json:"-"`
+	Before map[string][]byte `json:"-"` // files that change, by path in the catalogue
+	After  map[string][]byte `json:"-"`
+	Err    error             `json:"-"`
+}
+
+// Outdated tells whether there is something to do.
+func (r *Result) Outdated() bool { return r.From != r.To }
+
+// Look decides what is to be done with the selected apps, and does nothing.
+func (b *Bumper) Look(ctx context.Context, patterns []catalog.Pattern) ([]*Result, error) {
+	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, err
+	}
+	results, _, err := b.look(ctx, evaluation, patterns)
+	return results, err
+}
+
+// look decides for the selected apps, in order.
+func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns []catalog.Pattern) ([]*Result, map[string]*Outlook, error) {
+	names, err := catalog.Select(patterns, evaluation.Names)
+	if err != nil {
+		return nil, nil, err
+	}
+	var results []*Result
+	apps := map[string]catalog.App{}
+	for _, name := range names {
+		app := evaluation.Apps[name]
+		at := Version{app.Version, app.PackageVersion}
+		results = append(results, &Result{App: name, From: at, To: at, Err: evaluation.Failures[name]})
+		if evaluation.Failures[name] == nil {
+			apps[name] = app
+		}
+	}
+	outlooks := Find(ctx, b.Upstream, apps, b.Now)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	for _, result := range results {
+		outlook := outlooks[result.App]
+		if outlook == nil {
+			continue
+		}
+		if result.Err = outlook.Err; isUnknown(result.Err) {
+			result.Err = nil // it follows nobody
+		}
+		if outlook.MovedTo != "" {
+			result.Warnings = append(result.Warnings, "upstream has moved to "+outlook.MovedTo+": change source")
+		}
+		if decision := outlook.Decision; decision != nil {
+			result.Decision = decision
+			result.Warnings = append(result.Warnings, decision.Warnings...)
+			if decision.Kind == NewVersion || decision.Kind == Moved {
+				result.To = Version{decision.Version, decision.PackageVersion}
+			}
+		}
+	}
+	return results, outlooks, nil
+}
+
+// Bump brings the selected apps to the versions that are decided for them. Each
+// app is edited in a copy of the catalogue; accept is called with what came out,
+// one app at a time, and writes it or not. An app's error is its own, and its
+// files are as before.
+func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (installed bool, err error)) ([]*Result, error) {
+	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, err
+	}
+	results, outlooks, err := b.look(ctx, evaluation, patterns)
+	if err != nil {
+		return nil, err
+	}
+	return results, b.each(ctx, results, evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
+		return b.update(ctx, c, result, outlooks[result.App])
+	})
+}
+
+// Repack raises the package version of the selected apps: a rebuild.
+func (b *Bumper) Repack(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
+	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, err
+	}
+	names, err := catalog.Select(patterns, evaluation.Names)
+	if err != nil {
+		return nil, err
+	}
+	var results []*Result
+	for _, name := range names {
+		app := evaluation.Apps[name]
+		results = append(results, &Result{
+			App: name, Err: evaluation.Failures[name],
+			From: Version{app.Version, app.PackageVersion}, To: Version{app.Version, app.PackageVersion + 1},
+		})
+	}
+	return results, b.each(ctx, results, evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
+		return c.repack(evaluation.Apps[result.App])
+	})
+}
+
+// each edits one app after the other in a copy of the catalogue, and evaluates
+// what came out.
+func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]catalog.App,
+	accept func(*Result) (bool, error), edit func(*checkout, *Result) (edits, step, error)) error {
+	if !slices.ContainsFunc(results, func(r *Result) bool { return r.Err == nil && r.Outdated() }) {
+		return nil
+	}
+	c, err := newCheckout(ctx, b.Dir)
+	if err != nil {
+		return err
+	}
+	defer c.remove()
+	apps = maps.Clone(apps)
+	for _, result := range results {
+		if result.Err != nil || !result.Outdated() {
+			continue
+		}
+		after, err := b.one(ctx, c, result, apps, edit)
+		installed := false
+		if err == nil {
+			installed, err = accept(result)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if result.Err = err; err == nil && installed {
+			apps = after
+		}
+		if err := c.settle(installed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one edits one app in the copy, and checks that what was planned came out.
+func (b *Bumper) one(ctx context.Context, c *checkout, result *Result, apps map[string]catalog.App,
+	edit func(*checkout, *Result) (edits, step, error)) (map[string]catalog.App, error) {
+	b.progress(result.App, result.From.String()+" → "+result.To.String())
+	planned, to, err := edit(c, result)
+	if err != nil {
+		return nil, err
+	}
+	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, err
+	}
+	if err := evaluation.Failures[result.App]; err != nil {
+		return nil, fmt.Errorf("apps/%s: after the edit: %w", result.App, err)
+	}
+	if err := checkChanged(apps, evaluation.Apps, result.App, planned, to); err != nil {
+		return nil, err
+	}
+	if result.After, err = c.changed(); err != nil {
+		return nil, err
+	}
+	result.Before = map[string][]byte{}
+	for name := range result.After {
+		result.Before[name] = c.original[name]
+	}
+	was, err := flat(apps[result.App])
+	if err != nil {
+		return nil, err
+	}
+	for _, attribute := range slices.Sorted(maps.Keys(planned)) {
+		if now := planned[attribute].String(); was[attribute] != now {
+			result.Edits = append(result.Edits, Edit{attribute, was[attribute], now})
+		}
+	}
+	return evaluation.Apps, nil
+}
+
+// evaluate evaluates a catalogue, or the copy of one.
+func (b *Bumper) evaluate(ctx context.Context, dir string, request nix.Request) (*nix.Evaluation, error) {
+	catalogue, err := b.Nix.OpenCatalogue(ctx, dir, b.PackageSet)
+	if err != nil {
+		return nil, err
+	}
+	return catalogue.Evaluate(ctx, request)
+}
+
+func (b *Bumper) progress(app, doing string) {
+	if b.Progress != nil {
+		b.Progress(app, doing)
+	}
+}

@@ -1,0 +1,231 @@
+package bump
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/nixedit"
+)
+
+// checkout is a catalogue and a copy of it, in which edits are tried: they come
+// into the catalogue all together or not at all.
+type checkout struct {
+	dir      string            // the catalogue
+	copy     string            // of what a flake sees of it
+	original map[string][]byte // files that were edited, as the catalogue has them, by path
+}
+
+// newCheckout copies a catalogue. The caller removes the copy.
+func newCheckout(ctx context.Context, dir string) (*checkout, error) {
+	files, err := flakeFiles(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("copying %s: %w", dir, err)
+	}
+	c := &checkout{dir: dir, original: map[string][]byte{}}
+	if c.copy, err = os.MkdirTemp("", "libre-bump-"); err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		if err := copyEntry(filepath.Join(c.copy, name), filepath.Join(dir, name)); err != nil {
+			c.remove()
+			return nil, fmt.Errorf("copying %s: %w", dir, err)
+		}
+	}
+	return c, nil
+}
+
+func (c *checkout) remove() { os.RemoveAll(c.copy) }
+
+// flakeFiles lists what Nix sees of a folder: what git tracks, all where there is
+// no git.
+func flakeFiles(ctx context.Context, dir string) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "git", "ls-files", "--cached", "-z")
+	cmd.Dir = dir
+	if out, err := cmd.Output(); err == nil {
+		return slices.Compact(strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")), nil
+	}
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if path == filepath.Join(dir, "dist") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		name, err := filepath.Rel(dir, path)
+		files = append(files, name)
+		return err
+	})
+	return files, err
+}
+
+// copyEntry copies a file or a link. What git tracks and is not there is left out;
+// a folder is a submodule, of which a flake sees nothing.
+func copyEntry(to, from string) error {
+	info, err := os.Lstat(from)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
+	}
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, info.Mode().Perm()|0o200)
+}
+
+// read is a file of the copy by its path in the catalogue.
+func (c *checkout) read(name string) ([]byte, error) {
+	if !filepath.IsLocal(name) {
+		return nil, fmt.Errorf("%s is no file of the catalogue", name)
+	}
+	content, err := os.ReadFile(filepath.Join(c.copy, name))
+	if err == nil && c.original[name] == nil {
+		c.original[name] = content
+	}
+	return content, err
+}
+
+// edit changes files of the copy.
+func (c *checkout) edit(changes ...nixedit.Change) error {
+	files := map[string][]byte{}
+	for _, change := range changes {
+		name := nixedit.File(change)
+		if files[name] != nil {
+			continue
+		}
+		content, err := c.read(name)
+		if err != nil {
+			return err
+		}
+		files[name] = content
+	}
+	edited, err := nixedit.Apply(files, changes...)
+	if err != nil {
+		return err
+	}
+	for name, content := range edited {
+		if err := c.write(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write puts a file into the copy.
+func (c *checkout) write(name string, content []byte) error {
+	return os.WriteFile(filepath.Join(c.copy, name), content, 0o644)
+}
+
+// changed are the files that differ from the catalogue's: their new contents.
+func (c *checkout) changed() (map[string][]byte, error) {
+	changed := map[string][]byte{}
+	for name, original := range c.original {
+		content, err := os.ReadFile(filepath.Join(c.copy, name))
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(content, original) {
+			changed[name] = content
+		}
+	}
+	return changed, nil
+}
+
+// settle takes what the copy has now for the catalogue's, or makes the copy what
+// the catalogue is again.
+func (c *checkout) settle(accepted bool) error {
+	for name, original := range c.original {
+		if accepted {
+			delete(c.original, name)
+		} else if err := c.write(name, original); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Install writes new contents of a catalogue's files, whose contents before are
+// given: all or none. A file that was changed meanwhile is left as it is.
+func Install(dir string, before, after map[string][]byte) (err error) {
+	var written []string // temporary files beside
+	defer func() {
+		for _, name := range written {
+			os.Remove(name)
+		}
+	}()
+	names := slices.Sorted(maps.Keys(after))
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		now, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now, before[name]) {
+			return fmt.Errorf("%s was changed meanwhile: nothing is written; run the same command again", name)
+		}
+		beside, err := writeBeside(path, after[name])
+		if err != nil {
+			return err
+		}
+		written = append(written, beside)
+	}
+	for i, name := range names {
+		if err := os.Rename(written[i], filepath.Join(dir, name)); err != nil {
+			for _, done := range names[:i] {
+				if beside, undo := writeBeside(filepath.Join(dir, done), before[done]); undo == nil {
+					_ = os.Rename(beside, filepath.Join(dir, done))
+				}
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// writeBeside writes a temporary file that can take a file's place.
+func writeBeside(path string, content []byte) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".libre-")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Chmod(info.Mode().Perm())
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		os.Remove(file.Name())
+	}
+	return file.Name(), err
+}

@@ -1,0 +1,242 @@
+package bump
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nixedit"
+)
+
+// Edit is one attribute of an app's definition that gets another value.
+type Edit struct {
+	Attribute string `json:"attribute"` // such as source.hash
+	Old       string `json:"old"`
+	New       string `json:"new"`
+}
+
+// edits are the attributes of one app that change, by attribute.
+type edits map[string]nixedit.Value
+
+// changes are the edits as nixedit makes them.
+func (e edits) changes(app catalog.App) ([]nixedit.Change, error) {
+	var changes []nixedit.Change
+	for _, attribute := range slices.Sorted(maps.Keys(e)) {
+		at := app.Positions[attribute]
+		if at == nil {
+			return nil, fmt.Errorf("apps/%s: %s has no place in a file: write it as a plain attribute of mkApp's argument", app.Name, attribute)
+		}
+		changes = append(changes, nixedit.Set{Attribute: nixedit.Attribute{Path: attribute, At: *at}, Value: e[attribute]})
+	}
+	return changes, nil
+}
+
+// step is the version that an app gets, and where it comes from.
+type step struct {
+	version        string
+	packageVersion int
+	tag            string
+	commit         string // "" where it is not known
+	date           string // YYYY-MM-DD, "" where it is not known
+	hash           string // of the source; "" to be found by a build
+}
+
+// edits are the attributes to change for a step to another version, or to another
+// content of the same. A tag that is derived from the version is left as it is.
+func (c *checkout) edits(app catalog.App, to step) (edits, error) {
+	e := edits{}
+	set := func(attribute string, value nixedit.Value, err error) error {
+		if err == nil {
+			e[attribute] = value
+		}
+		return err
+	}
+	number, err := nixedit.Integer(to.packageVersion)
+	if err := set("packageVersion", number, err); err != nil {
+		return nil, err
+	}
+	if to.version != app.Version {
+		value, err := nixedit.Version(to.version)
+		if err := set("version", value, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, attribute := range []string{"source.tag", "source.version"} {
+		if app.Positions[attribute] == nil || to.tag == app.Source.Revision {
+			continue
+		}
+		literal, err := c.isLiteral(app, attribute)
+		if err != nil {
+			return nil, err
+		}
+		if literal {
+			value, err := nixedit.Version(to.tag)
+			if err := set(attribute, value, err); err != nil {
+				return nil, err
+			}
+		}
+	}
+	optional := map[string]string{"source.commit": to.commit, "source.date": to.date}
+	if app.Source.Kind == "git" {
+		optional["source.rev"] = to.commit
+	}
+	for attribute, text := range optional {
+		if app.Positions[attribute] == nil || text == "" {
+			continue
+		}
+		value, err := nixedit.Version(text)
+		if attribute == "source.date" {
+			value, err = nixedit.Date(text)
+		}
+		if err := set(attribute, value, err); err != nil {
+			return nil, err
+		}
+	}
+	if app.Source.Hash != "" {
+		hash, err := nixedit.Hash(orUnknown(to.hash, app.Name, "source.hash"))
+		if err := set("source.hash", hash, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, attribute := range hashAttributes(app) {
+		value, err := nixedit.Hash(unknownHash(app.Name, attribute))
+		if err := set(attribute, value, err); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// isLiteral tells an attribute that is written out from one that follows from
+// another, as tag = "v${version}" does: what it becomes shows in the evaluation.
+func (c *checkout) isLiteral(app catalog.App, attribute string) (bool, error) {
+	at := app.Positions[attribute]
+	content, err := c.read(at.File)
+	if err != nil {
+		return false, err
+	}
+	found, err := nixedit.Find(content, nixedit.Attribute{Path: attribute, At: *at})
+	return err == nil && found.Kind == nixedit.Literal, err
+}
+
+// hashAttributes are the dependent hashes of an app, each written out.
+func hashAttributes(app catalog.App) []string {
+	var all []string
+	for name, raw := range app.Hashes {
+		var bySystem map[string]string
+		if json.Unmarshal(raw, &bySystem) != nil {
+			all = append(all, "hashes."+name)
+			continue
+		}
+		for system := range bySystem {
+			all = append(all, "hashes."+name+"."+system)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// unknownHash stands for a hash until a build tells it. Each is another one, so
+// that the build says of which attribute it speaks; nothing has it, so that nothing
+// built before is taken for what it hides.
+func unknownHash(app, attribute string) string {
+	sum := sha256.Sum256([]byte("libre: to be found: " + app + " " + attribute))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func orUnknown(hash, app, attribute string) string {
+	if hash == "" {
+		return unknownHash(app, attribute)
+	}
+	return hash
+}
+
+// checkChanged compares apps before and after: the one that was edited differs in
+// what was planned, and has the tag that was decided; no other differs at all.
+func checkChanged(before, after map[string]catalog.App, name string, planned edits, to step) error {
+	for _, other := range slices.Sorted(maps.Keys(before)) {
+		was, err := flat(before[other])
+		if err != nil {
+			return err
+		}
+		is, err := flat(after[other])
+		if err != nil {
+			return err
+		}
+		for _, attribute := range slices.Sorted(maps.Keys(merged(was, is))) {
+			if was[attribute] == is[attribute] || derived(attribute) {
+				continue
+			}
+			if other == name && strings.ReplaceAll(was[attribute], before[name].Version, to.version) == is[attribute] {
+				continue // it has ${version} in it
+			}
+			value, known := planned[attribute]
+			if other == name && (strings.HasPrefix(attribute, "changes.") || strings.HasPrefix(attribute, "variantChanges.")) {
+				continue // a patch that was dropped
+			}
+			if other != name || !known {
+				return fmt.Errorf("apps/%s: the edit also changes %s of %s from %s to %s: edit it by hand",
+					name, attribute, other, was[attribute], is[attribute])
+			}
+			if known && is[attribute] != value.String() {
+				return fmt.Errorf("apps/%s: %s became %s, expected %s: edit it by hand", name, attribute, is[attribute], value)
+			}
+		}
+	}
+	is := after[name]
+	switch {
+	case is.Version != to.version || is.PackageVersion != to.packageVersion:
+		return fmt.Errorf("apps/%s: the edit gives version %s, expected %s: edit it by hand", name,
+			catalog.Tag(is.Version, is.PackageVersion), catalog.Tag(to.version, to.packageVersion))
+	case to.tag != "" && is.Source.Revision != to.tag && is.Source.Revision != to.commit:
+		return fmt.Errorf("apps/%s: the edit gives tag %q, expected %q: edit source by hand", name, is.Source.Revision, to.tag)
+	}
+	return nil
+}
+
+// derived tells attributes that follow from others.
+func derived(attribute string) bool {
+	return attribute == "source.revision" || attribute == "source.page" || attribute == "source.archive" || strings.HasPrefix(attribute, "positions.")
+}
+
+// flat is an app's metadata by attribute, as source.hash.
+func flat(app catalog.App) (map[string]string, error) {
+	text, err := json.Marshal(app)
+	if err != nil {
+		return nil, err
+	}
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return nil, err
+	}
+	attributes := map[string]string{}
+	flatten(attributes, "", value)
+	return attributes, nil
+}
+
+func flatten(into map[string]string, name string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, element := range v {
+			flatten(into, strings.TrimPrefix(name+"."+key, "."), element)
+		}
+	case []any:
+		for i, element := range v {
+			flatten(into, fmt.Sprintf("%s.%d", name, i), element)
+		}
+	case nil:
+	default:
+		into[name] = fmt.Sprint(v)
+	}
+}
+
+func merged(a, b map[string]string) map[string]string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}

@@ -1,0 +1,141 @@
+package bump
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// Outlook is what upstream offers an app, and what is to be done about it.
+type Outlook struct {
+	App      catalog.App
+	Decision *Decision       // nil where there is an error
+	Finder   upstream.Finder // nil where there is nothing to find
+	MovedTo  string          // URL, where upstream's repository is now; "" where it is
+	Err      error
+}
+
+// finders is how many apps' upstreams are asked at a time.
+const finders = 16
+
+// Find decides what becomes of apps. Those that follow another app are decided
+// after it; one that is followed and not among them counts as it is. An app's
+// error is its own.
+func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.App, now time.Time) map[string]*Outlook {
+	outlooks := map[string]*Outlook{}
+	rules := map[string]*Rule{}
+	var sources []upstream.Source
+	for name, app := range apps {
+		outlook := &Outlook{App: app}
+		outlooks[name] = outlook
+		if rules[name], outlook.Err = ParseRule(app.Update); outlook.Err != nil {
+			continue
+		}
+		if app.Source != nil {
+			sources = append(sources, sourceOf(app.Source))
+		}
+	}
+	// Where this does not succeed each source is asked by itself, and says why.
+	_ = client.Prefetch(ctx, sources)
+
+	var mu sync.Mutex
+	decided := map[string]string{} // versions
+	find := func(names []string) {
+		var group errgroup.Group
+		group.SetLimit(finders)
+		for _, name := range names {
+			group.Go(func() error {
+				outlook, rule := outlooks[name], rules[name]
+				mu.Lock()
+				followed := decided[rule.Follow]
+				mu.Unlock()
+				outlook.Err = outlook.find(ctx, client, rule, followed, now)
+				mu.Lock()
+				defer mu.Unlock()
+				decided[name] = outlook.App.Version
+				if outlook.Decision != nil {
+					decided[name] = outlook.Decision.Version
+				}
+				return nil
+			})
+		}
+		_ = group.Wait() // errors are the apps' own
+	}
+	waiting := slices.DeleteFunc(slices.Sorted(maps.Keys(apps)), func(name string) bool { return outlooks[name].Err != nil })
+	for len(waiting) > 0 {
+		var ready, later []string
+		for _, name := range waiting {
+			if follow := rules[name].Follow; follow != "" && slices.Contains(waiting, follow) {
+				later = append(later, name)
+			} else {
+				ready = append(ready, name)
+			}
+		}
+		if len(ready) == 0 {
+			for _, name := range later {
+				outlooks[name].Err = fmt.Errorf("update.follow: %s follows %s, which follows %[1]s in the end", name, rules[name].Follow)
+			}
+			break
+		}
+		find(ready)
+		waiting = later
+	}
+	return outlooks
+}
+
+// find asks upstream, and decides.
+func (o *Outlook) find(ctx context.Context, client *upstream.Client, rule *Rule, followed string, now time.Time) error {
+	source := o.App.Source
+	if source == nil {
+		return &upstream.NothingToFindError{Kind: "none"}
+	}
+	finder, err := client.Open(sourceOf(source))
+	if err != nil {
+		return err
+	}
+	o.Finder = finder
+	in := Input{
+		Rule: rule, Version: o.App.Version, PackageVersion: o.App.PackageVersion,
+		Tag: source.Revision, Commit: source.Commit, Followed: followed, Now: now,
+		Release: func(tag string) (*Release, error) {
+			release, err := finder.Release(ctx, tag)
+			if err != nil || release == nil {
+				return nil, err
+			}
+			return &Release{
+				Draft: release.Draft, Prerelease: release.Prerelease, Date: release.Date,
+				Notes: release.Notes, Unfit: release.Reason,
+			}, nil
+		},
+	}
+	if source.Rev != "" && source.Tag == "" {
+		in.Tag = "" // pinned to a commit
+	}
+	if source.Kind == "git" {
+		in.Commit = source.Rev
+	}
+	tags, err := finder.Tags(ctx)
+	if err != nil {
+		return err
+	}
+	o.MovedTo = tags.MovedTo
+	for _, tag := range tags.All {
+		in.Tags = append(in.Tags, Tag{Name: tag.Name, Commit: tag.Commit})
+	}
+	o.Decision, err = Decide(in)
+	return err
+}
+
+// sourceOf says where to look for an app's versions.
+func sourceOf(source *catalog.Source) upstream.Source {
+	location := map[string]string{"github": source.GitHub, "git": source.Git, "goModule": source.GoModule}[source.Kind]
+	return upstream.Source{Kind: source.Kind, Location: location, Forge: source.Forge, Tag: source.Revision}
+}

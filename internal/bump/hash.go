@@ -1,0 +1,167 @@
+package bump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/nixedit"
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// archive fetches a source's tree as its forge packs it, and hashes it on the way.
+func (b *Bumper) archive(ctx context.Context, url string) (*upstream.Archive, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := b.Upstream.HTTP().Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("fetching %s: %w", url, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("fetching %s: the server answers %s", url, response.Status)
+	}
+	archive, err := upstream.HashArchive(response.Body, upstream.DefaultArchiveLimits)
+	if err != nil {
+		return nil, fmt.Errorf("fetching %s: %w", url, err)
+	}
+	return archive, nil
+}
+
+// findHashes has the copy's unknown hashes told by builds of the fixed outputs
+// that have them, all at once; those that depend on others come in another round.
+// It edits the copy, and gives the edits with the hashes that were found.
+func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, planned edits) error {
+	for round := 1; ; round++ {
+		unknown := map[string]string{} // hash → attribute
+		for attribute, value := range planned {
+			if hash := unknownHash(app.Name, attribute); value.String() == hash {
+				unknown[hash] = attribute
+			}
+		}
+		if len(unknown) == 0 {
+			return nil
+		}
+		b.progress(app.Name, fmt.Sprintf("finding %d hashes", len(unknown)))
+		is, drvs, err := b.derivations(ctx, c, app.Name)
+		if err != nil {
+			return err
+		}
+		fixed, err := b.Nix.FixedOutputs(ctx, drvs, slices.Sorted(maps.Keys(unknown)))
+		if err != nil {
+			return err
+		}
+		for _, hash := range slices.Sorted(maps.Keys(unknown)) {
+			if fixed[hash] == "" {
+				return fmt.Errorf("apps/%s: %s is used by no image: remove it, or use it in package", app.Name, unknown[hash])
+			}
+		}
+		found, err := b.tellHashes(ctx, app.Name, fixed)
+		if err != nil {
+			return err
+		}
+		now := edits{}
+		for hash, got := range found {
+			value, err := nixedit.Hash(got)
+			if err != nil {
+				return fmt.Errorf("apps/%s: %s: %w", app.Name, unknown[hash], err)
+			}
+			planned[unknown[hash]], now[unknown[hash]] = value, value
+		}
+		changes, err := now.changes(is)
+		if err != nil {
+			return err
+		}
+		if err := c.edit(changes...); err != nil {
+			return err
+		}
+	}
+}
+
+// derivations evaluates an app's images in the copy: the app with the places that
+// its attributes have there now, and what its images are built from.
+func (b *Bumper) derivations(ctx context.Context, c *checkout, name string) (catalog.App, []string, error) {
+	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(name), AllSystems: true})
+	if err != nil {
+		return catalog.App{}, nil, err
+	}
+	if err := evaluation.Failures[name]; err != nil {
+		return catalog.App{}, nil, fmt.Errorf("apps/%s: %w", name, err)
+	}
+	var drvs []string
+	for _, spec := range evaluation.Images {
+		for _, realisable := range []*catalog.Realisable{spec.Rootfs, spec.Fetch} {
+			if realisable != nil && realisable.Drv != nil && !slices.Contains(drvs, *realisable.Drv) {
+				drvs = append(drvs, *realisable.Drv)
+			}
+		}
+	}
+	return evaluation.Apps[name], drvs, nil
+}
+
+// tellHashes builds fixed outputs whose hash is unknown: none succeeds, and each
+// tells the hash that it got, unless it depends on another.
+func (b *Bumper) tellHashes(ctx context.Context, app string, fixed map[string]string) (map[string]string, error) {
+	roots, err := os.MkdirTemp("", "libre-roots-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(roots)
+	var outputs []nix.Output
+	for _, hash := range slices.Sorted(maps.Keys(fixed)) {
+		outputs = append(outputs, nix.Output{Drv: fixed[hash]})
+	}
+	failures, err := b.Nix.Realise(ctx, outputs, roots, func(event nix.LogEvent) {
+		if event.Kind == nix.LogBuildLine {
+			b.progress(app, event.Text)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for hash, drv := range fixed {
+		if failure := failures[drv]; failure != nil && failure.Got != "" {
+			found[hash] = failure.Got
+		}
+	}
+	if len(found) > 0 {
+		return found, nil
+	}
+	var all []error
+	for _, drv := range slices.Sorted(maps.Keys(failures)) {
+		all = append(all, failures[drv])
+	}
+	if len(all) == 0 {
+		return nil, errors.New("finding hashes: nix tells none")
+	}
+	return nil, all[0]
+}
+
+// onlyApp selects all images of one app.
+func onlyApp(name string) []catalog.Pattern {
+	return []catalog.Pattern{{App: name, Component: "*", Variant: "*"}}
+}
+
+// isUnknown tells whether an error says that there is nothing to find upstream.
+func isUnknown(err error) bool {
+	var nothing *upstream.NothingToFindError
+	return errors.As(err, &nothing)
+}
+
+// dateOf is a date as source.date has it.
+func dateOf(release *Release) string {
+	if release == nil || release.Date.IsZero() {
+		return ""
+	}
+	return strings.TrimSpace(release.Date.UTC().Format("2006-01-02"))
+}

@@ -1,0 +1,264 @@
+package bump
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nixedit"
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// repack plans the edit of a package version.
+func (c *checkout) repack(app catalog.App) (edits, step, error) {
+	to := step{version: app.Version, packageVersion: app.PackageVersion + 1}
+	number, err := nixedit.Integer(to.packageVersion)
+	if err != nil {
+		return nil, to, err
+	}
+	planned := edits{"packageVersion": number}
+	changes, err := planned.changes(app)
+	if err != nil {
+		return nil, to, err
+	}
+	return planned, to, c.edit(changes...)
+}
+
+// update edits an app in the copy to take the version that was decided.
+func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outlook *Outlook) (edits, step, error) {
+	app, decision := outlook.App, outlook.Decision
+	to := step{
+		version: decision.Version, packageVersion: decision.PackageVersion,
+		tag: decision.Tag, commit: decision.Commit, date: dateOf(decision.Release),
+	}
+	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
+	if url := archiveURL(app, result.Links.Archive, to); url != "" {
+		b.progress(app.Name, "fetching "+decision.Tag)
+		archive, err := b.archive(ctx, url)
+		if err != nil {
+			return nil, to, err
+		}
+		defer archive.Close()
+		if err := compareArchive(archive, app, decision, &to); err != nil {
+			return nil, to, err
+		}
+		for _, lack := range archive.Lacks {
+			result.Warnings = append(result.Warnings, "the archive lacks "+lack)
+		}
+		for _, file := range archive.ExportSubst {
+			result.Warnings = append(result.Warnings, file+" has export-subst: two archives of one commit may differ")
+		}
+		if err := b.review(ctx, c, result, app, archive); err != nil {
+			return nil, to, err
+		}
+	}
+	planned, err := c.edits(app, to)
+	if err != nil {
+		return nil, to, err
+	}
+	changes, err := planned.changes(app)
+	if err != nil {
+		return nil, to, err
+	}
+	if err := c.edit(changes...); err != nil {
+		return nil, to, err
+	}
+	if err := b.findHashes(ctx, c, app, planned); err != nil {
+		return nil, to, err
+	}
+	if hash, ok := planned["source.hash"]; ok && hash.String() == app.Source.Hash {
+		return nil, to, sameSource(app, decision)
+	}
+	return planned, to, nil
+}
+
+// compareArchive takes from an archive what it says of the source.
+func compareArchive(archive *upstream.Archive, app catalog.App, decision *Decision, to *step) error {
+	if archive.Commit != "" && decision.Commit != "" && archive.Commit != decision.Commit {
+		return fmt.Errorf("the archive of %s is of commit %s, the tag is at %s: try again later", decision.Tag, archive.Commit, decision.Commit)
+	}
+	if archive.Hash == app.Source.Hash {
+		return sameSource(app, decision)
+	}
+	to.hash = archive.Hash
+	if to.commit == "" {
+		to.commit = archive.Commit
+	}
+	if to.date == "" && !archive.Date.IsZero() {
+		to.date = archive.Date.UTC().Format(time.DateOnly)
+	}
+	return nil
+}
+
+// sameSource refuses a version that would ship the source that there is.
+func sameSource(app catalog.App, decision *Decision) error {
+	return fmt.Errorf("%s has the very source of %s: there is nothing to update", decision.Tag, app.Source.Revision)
+}
+
+// review tries the app's changes against the new source, and compares it with the
+// old one. A change that no longer applies ends the update; what cannot be
+// compared is a warning.
+func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app catalog.App, after fs.FS) error {
+	var before fs.FS
+	if old := b.oldSource(ctx, result, app); old != nil {
+		defer old.Close()
+		before = old
+	}
+	changes, err := b.sourceChanges(ctx, c, app)
+	if err != nil {
+		return err
+	}
+	if result.Proofs, err = Prove(ctx, before, after, changes); err != nil {
+		return err
+	}
+	var broken []error
+	for i, proof := range result.Proofs {
+		switch {
+		case proof.Verdict == InUpstream && b.DropApplied && proof.Variant == "":
+			if err := c.dropPatch(app, changes[i].Name); err != nil {
+				broken = append(broken, err)
+			}
+		case proof.Verdict == InUpstream && proof.Variant == "":
+			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", proof))
+		case proof.Breaks():
+			broken = append(broken, errors.New(proof.String()))
+		}
+	}
+	if len(broken) > 0 {
+		return errors.Join(broken...)
+	}
+	if before != nil {
+		result.Findings, err = Review(Sources{
+			Before: before, After: after, OldVersion: result.From.Version, Version: result.To.Version,
+			Containerfiles: containerfiles(app),
+		})
+	}
+	return err
+}
+
+// oldSource fetches the source that the app has now, nil where it is not to be had.
+func (b *Bumper) oldSource(ctx context.Context, result *Result, app catalog.App) *upstream.Archive {
+	finder, err := b.Upstream.Open(sourceOf(app.Source))
+	if err != nil {
+		return nil
+	}
+	url := cmp.Or(app.Source.Archive, finder.Links("", app.Source.Revision).Archive)
+	if url == "" {
+		return nil
+	}
+	archive, err := b.archive(ctx, url)
+	if err != nil {
+		result.Warnings = append(result.Warnings, "not compared with the source so far: "+err.Error())
+		return nil
+	}
+	return archive
+}
+
+// archiveURL is where a step's source is packed: where the definition says, or as
+// the forge has it. "" where only Nix can fetch it.
+func archiveURL(app catalog.App, ofForge string, to step) string {
+	if app.Source.Archive == "" {
+		return ofForge
+	}
+	if strings.Contains(app.Source.Archive, app.Source.Revision) {
+		return strings.ReplaceAll(app.Source.Archive, app.Source.Revision, to.tag)
+	}
+	return strings.ReplaceAll(app.Source.Archive, app.Version, to.version)
+}
+
+// sourceChanges reads the changes that the catalogue makes to an app's source.
+func (b *Bumper) sourceChanges(ctx context.Context, c *checkout, app catalog.App) ([]Change, error) {
+	var all []Change
+	add := func(variant string, changes []catalog.SourceChange) error {
+		for _, change := range changes {
+			switch {
+			case change.Patch != "":
+				patch, err := b.patch(ctx, c, change.Patch)
+				if err != nil {
+					return err
+				}
+				all = append(all, Change{Variant: variant, Kind: PatchChange, Name: change.Patch, Patch: patch})
+			case change.Add != "":
+				all = append(all, Change{Variant: variant, Kind: AddChange, File: change.File, Added: filepath.Join(c.copy, change.Add)})
+			default:
+				for _, from := range slices.Sorted(maps.Keys(change.Replace)) {
+					all = append(all, Change{Variant: variant, Kind: SubstituteChange, File: change.File, From: from, To: change.Replace[from]})
+				}
+			}
+		}
+		return nil
+	}
+	if err := add("", app.Changes); err != nil {
+		return nil, err
+	}
+	for _, variant := range slices.Sorted(maps.Keys(app.VariantChanges)) {
+		if err := add(variant, app.VariantChanges[variant]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// maxPatch is the size in bytes of the largest patch that is tried.
+const maxPatch = 64 << 20
+
+// patch reads a patch of the catalogue, or fetches one.
+func (b *Bumper) patch(ctx context.Context, c *checkout, place string) ([]byte, error) {
+	if !strings.Contains(place, "://") {
+		return c.read(place)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := b.Upstream.HTTP().Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the patch %s: %w", place, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("fetching the patch %s: the server answers %s", place, response.Status)
+	}
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxPatch+1))
+	if err == nil && len(content) > maxPatch {
+		err = fmt.Errorf("it has more than %d bytes", maxPatch)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetching the patch %s: %w", place, err)
+	}
+	return content, nil
+}
+
+// dropPatch takes a patch out of the app's list. The file stays, for git to remove.
+func (c *checkout) dropPatch(app catalog.App, name string) error {
+	at := app.Positions["patches"]
+	if at == nil {
+		return fmt.Errorf("%s: it is not in a list patches of mkApp's argument: remove it by hand", name)
+	}
+	item, err := filepath.Rel(filepath.Dir(at.File), name)
+	if err != nil {
+		return err
+	}
+	return c.edit(nixedit.DropPath{Attribute: nixedit.Attribute{Path: "patches", At: *at}, Item: "./" + item})
+}
+
+// containerfiles are those that the app's components are built from.
+func containerfiles(app catalog.App) []ContainerfileUse {
+	var all []ContainerfileUse
+	for _, name := range slices.Sorted(maps.Keys(app.Components)) {
+		if c := app.Components[name]; c.Containerfile != "" {
+			all = append(all, ContainerfileUse{Path: c.Containerfile, Target: c.Target})
+		}
+	}
+	return all
+}

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/bump"
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// bumpOptions are the flags of bump.
+type bumpOptions struct {
+	all         bool
+	check       bool
+	explain     bool
+	json        bool
+	dryRun      bool
+	repack      bool
+	dropApplied bool
+	build       bool
+}
+
+func (a *app) bumpCommand() *cobra.Command {
+	var o bumpOptions
+	cmd := &cobra.Command{
+		Use:   "bump SELECTION... | --all",
+		Short: "Follow upstream: new versions, hashes and package versions",
+		Long: `Asks upstream for its versions, decides by each app's update rule which one to take,
+and edits the definition: version, package version 1, source hash and date, and every
+dependent hash, which builds of the fixed outputs tell. Only these literals change.
+An app is edited as a whole or not at all: the edit is made in a copy, which must
+evaluate to what was planned. It is never down, never by date.
+
+Patches and substitutions are tried against the new source first; the report tells
+what a reviewer would look for: licence, lock files, runtimes, migrations, settings.
+
+--check changes nothing and ends with exit code 10 if something is outdated.
+--explain lists every candidate with its verdict. --repack raises the package version
+alone: a rebuild for security.
+
+stdout has a line for each app: app, from, to, result.`,
+		Example: "  libre bump docs\n  libre bump --all --check\n  libre bump --explain docs\n  libre bump --repack docs",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.bump(cmd.Context(), o, args) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.all, "all", false, "select every app")
+	flags.BoolVar(&o.check, "check", false, "change nothing; exit code 10 if something is outdated")
+	flags.BoolVar(&o.explain, "explain", false, "change nothing; list upstream's versions with a verdict on each")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print the edits as a diff, and write nothing")
+	flags.BoolVar(&o.repack, "repack", false, "raise the package version, and nothing else")
+	flags.BoolVar(&o.dropApplied, "drop-applied", false, "remove patches that the new source has already")
+	flags.BoolVar(&o.build, "build", false, "build the apps that were bumped")
+	cmd.MarkFlagsMutuallyExclusive("check", "explain", "repack")
+	cmd.ValidArgsFunction = a.completeSelection
+	a.addSummary(cmd)
+	return cmd
+}
+
+func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
+	p, err := a.place()
+	if err != nil {
+		return err
+	}
+	patterns, err := p.selection(words, o.all)
+	if errors.Is(err, catalog.ErrNothingSelected) {
+		return a.nothingSelected(ctx, p, "bump")
+	}
+	if err != nil {
+		return err
+	}
+	bumper, err := p.bumper()
+	if err != nil {
+		return err
+	}
+	bumper.DropApplied = o.dropApplied
+	progress := a.Progress()
+	bumper.Progress = func(app, doing string) { progress.Set(app, ui.State{Phase: ui.Building, Message: doing}) }
+	var results []*bump.Result
+	accept := func(result *bump.Result) (bool, error) {
+		if o.dryRun {
+			return false, nil
+		}
+		progress.Set(result.App, ui.State{Phase: ui.Done, Message: result.From.String() + " → " + result.To.String()})
+		return true, bump.Install(p.dir, result.Before, result.After)
+	}
+	switch {
+	case o.check || o.explain:
+		results, err = bumper.Look(ctx, patterns)
+	case o.repack:
+		results, err = bumper.Repack(ctx, patterns, accept)
+	default:
+		results, err = bumper.Bump(ctx, patterns, accept)
+	}
+	progress.Close()
+	if err != nil {
+		return err
+	}
+	if err := a.printBumped(o, results); err != nil {
+		return err
+	}
+	if err := a.reportBumps(o, results); err != nil {
+		return err
+	}
+	if o.build && !o.dryRun {
+		return a.buildBumped(ctx, results)
+	}
+	return nil
+}
+
+// bumper is what finds and edits versions in the catalogue.
+func (p *place) bumper() (*bump.Bumper, error) {
+	client, err := upstream.New(upstream.Config{
+		CacheDir: filepath.Join(p.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &bump.Bumper{Nix: p.nix, Dir: p.dir, PackageSet: p.packageSet, Upstream: client, Now: time.Now()}, nil
+}
+
+// outcome says in a few words what became of an app.
+func bumpOutcome(o bumpOptions, r *bump.Result) string {
+	switch {
+	case r.Err != nil:
+		return "failed"
+	case r.Outdated() && (o.check || o.explain):
+		return "outdated"
+	case r.Outdated() && o.dryRun:
+		return "dry-run"
+	case r.Outdated():
+		return "bumped"
+	case r.Decision == nil:
+		return "not followed"
+	case r.Decision.Kind == bump.Held:
+		return "held: " + r.Decision.Reason
+	}
+	return "up to date"
+}
+
+func (a *app) printBumped(o bumpOptions, results []*bump.Result) error {
+	switch {
+	case o.json:
+		return a.JSON(bumpJSON(o, results))
+	case o.explain:
+		return a.explain(results)
+	case o.dryRun:
+		for _, r := range results {
+			if err := a.Printf("%s", bump.Diff(r.Before, r.After)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	table := ui.Table{Header: []string{"APP", "FROM", "TO", "RESULT"}, Style: func(column int, cell string) ui.Style {
+		return map[string]ui.Style{"bumped": ui.OK, "outdated": ui.Warn, "failed": ui.Error, "up to date": ui.Dim}[cell]
+	}}
+	for _, r := range results {
+		table.Rows = append(table.Rows, []string{r.App, r.From.String(), r.To.String(), bumpOutcome(o, r)})
+	}
+	return a.Table(table)
+}
+
+// explain prints each app's candidates.
+func (a *app) explain(results []*bump.Result) error {
+	for _, r := range results {
+		if r.Decision == nil {
+			continue
+		}
+		a.Notef("%s %s: %s", r.App, r.From, explainedDecision(r.Decision))
+		header, rows := r.Decision.Table()
+		if err := a.Table(ui.Table{Header: header, Rows: rows}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func explainedDecision(d *bump.Decision) string {
+	switch d.Kind {
+	case bump.NewVersion:
+		return "take " + d.Version
+	case bump.Moved:
+		return d.Reason
+	case bump.Held:
+		return "held: " + d.Reason
+	}
+	return d.Reason
+}
+
+// reportBumps prints what a reviewer should know and what failed, and says how the
+// run ends.
+func (a *app) reportBumps(o bumpOptions, results []*bump.Result) error {
+	failed, outdated := 0, 0
+	var refused error
+	for _, r := range results {
+		for _, warning := range r.Warnings {
+			a.Warnf("%s: %s", r.App, warning)
+		}
+		for _, proof := range r.Proofs {
+			if proof.Verdict != bump.Applies && !proof.Breaks() {
+				a.Warnf("%s: %s", r.App, proof)
+			}
+		}
+		for _, finding := range r.Findings {
+			a.Notef("%s: %s: %s", r.App, finding.Kind, finding)
+		}
+		if r.Err != nil {
+			failed++
+			a.Errorf("%s: %s", r.App, strings.ReplaceAll(r.Err.Error(), "\n", "; "))
+			if exitCode(r.Err) == exitCredentials {
+				refused = r.Err
+			}
+		} else if r.Outdated() {
+			outdated++
+		}
+	}
+	switch {
+	case refused != nil:
+		return refused
+	case failed > 0:
+		return someFailed{"apps", failed, len(results)}
+	case outdated > 0 && o.check:
+		return someOutdated{outdated, len(results)}
+	}
+	return nil
+}
+
+// buildBumped builds the apps that have another version now.
+func (a *app) buildBumped(ctx context.Context, results []*bump.Result) error {
+	var names []string
+	for _, r := range results {
+		if r.Err == nil && r.Outdated() {
+			names = append(names, r.App)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return a.build(ctx, buildOptions{jobs: runtime.NumCPU()}, names)
+}
+
+// bumpResultJSON is one app of `bump --json`.
+type bumpResultJSON struct {
+	*bump.Result
+	Outcome string            `json:"outcome"`
+	Error   string            `json:"error,omitempty"`
+	Files   []string          `json:"files,omitempty"`
+	Links   map[string]string `json:"links,omitempty"`
+}
+
+func bumpJSON(o bumpOptions, results []*bump.Result) []bumpResultJSON {
+	list := []bumpResultJSON{}
+	for _, r := range results {
+		entry := bumpResultJSON{Result: r, Outcome: bumpOutcome(o, r), Files: slices.Sorted(maps.Keys(r.After)), Links: map[string]string{}}
+		if r.Err != nil {
+			entry.Error = r.Err.Error()
+		}
+		for name, link := range map[string]string{"release": r.Links.Release, "compare": r.Links.Compare} {
+			if link != "" {
+				entry.Links[name] = link
+			}
+		}
+		list = append(list, entry)
+	}
+	return list
+}
+
+// someOutdated says that upstream has what the catalogue has not.
+type someOutdated struct{ count, of int }
+
+func (e someOutdated) Error() string { return fmt.Sprintf("%d of %d apps are outdated", e.count, e.of) }

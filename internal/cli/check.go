@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/ui"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	var o publishOptions
+	cmd := &cobra.Command{
+		Use:   "check [SELECTION...]",
+		Short: "Find what could not be published, before it is merged",
+		Long: `Compares the selected releases, all without a selection, with what is published. It
+is an error if an image has another key than the one that is published under the same
+tag, or if a version is lower than the newest that is published. Nothing is built.
+
+stdout has a line for each problem: app/variant, what is wrong, what to type.`,
+		Example: "  libre check --to registry.example/lasuite",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			p, err := a.place()
+			if err != nil {
+				return err
+			}
+			patterns, err := p.selection(args, len(args) == 0)
+			if errors.Is(err, catalog.ErrNothingSelected) {
+				return a.nothingSelected(ctx, p, "check")
+			}
+			if err != nil {
+				return err
+			}
+			publisher, err := a.publisher(ctx, p, o)
+			if err != nil {
+				return err
+			}
+			if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false); err != nil {
+				return err
+			}
+			problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
+			table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "TYPE"}}
+			for _, problem := range problems {
+				table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
+			}
+			if len(problems) > 0 {
+				err = errors.Join(err, a.Table(table))
+			}
+			if err == nil && len(problems) > 0 {
+				err = fmt.Errorf("%d problems", len(problems))
+			}
+			return err
+		},
+		ValidArgsFunction: a.completeSelection,
+	}
+	o.add(cmd)
+	a.addSummary(cmd)
+	return cmd
+}
