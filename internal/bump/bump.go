@@ -42,6 +42,7 @@ type Result struct {
 	Findings []Finding `json:"findings,omitempty"` // what a reviewer would look for
 	Warnings []string  `json:"warnings,omitempty"`
 
+	finder upstream.Finder
 	Links  upstream.Links    `json:"-"`
 	Before map[string][]byte `json:"-"` // files that change, by path in the catalogue
 	After  map[string][]byte `json:"-"`
@@ -89,6 +90,7 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 		if result.Err = outlook.Err; isUnknown(result.Err) {
 			result.Err = nil // it follows nobody
 		}
+		result.finder = outlook.Finder
 		if outlook.MovedTo != "" {
 			result.Warnings = append(result.Warnings, "upstream has moved to "+outlook.MovedTo+": change source")
 		}
@@ -105,9 +107,9 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 
 // Bump brings the selected apps to the versions that are decided for them. Each
 // app is edited in a copy of the catalogue; accept is called with what came out,
-// one app at a time, and writes it or not. An app's error is its own, and its
-// files are as before.
-func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (installed bool, err error)) ([]*Result, error) {
+// one app at a time, and says whether the copy keeps it for the apps that follow.
+// An app's error is its own, and its files are as before.
+func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (keep bool, err error)) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {
 		return nil, err
@@ -123,6 +125,18 @@ func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept fu
 
 // Repack raises the package version of the selected apps: a rebuild.
 func (b *Bumper) Repack(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
+	return b.raise(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return c.repack(app) })
+}
+
+// Rehash has builds tell the dependent hashes of the selected apps anew, which an
+// updated input may have made wrong, and raises the package version.
+func (b *Bumper) Rehash(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
+	return b.raise(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
+}
+
+// raise gives the selected apps the next package version.
+func (b *Bumper) raise(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error),
+	edit func(*checkout, catalog.App) (edits, step, error)) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {
 		return nil, err
@@ -140,7 +154,11 @@ func (b *Bumper) Repack(ctx context.Context, patterns []catalog.Pattern, accept 
 		})
 	}
 	return results, b.each(ctx, results, evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
-		return c.repack(evaluation.Apps[result.App])
+		planned, to, err := edit(c, evaluation.Apps[result.App])
+		if err == nil && planned == nil {
+			result.To = result.From
+		}
+		return planned, to, err
 	})
 }
 
@@ -162,17 +180,17 @@ func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]ca
 			continue
 		}
 		after, err := b.one(ctx, c, result, apps, edit)
-		installed := false
-		if err == nil {
-			installed, err = accept(result)
+		kept := false
+		if err == nil && result.Outdated() {
+			kept, err = accept(result)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if result.Err = err; err == nil && installed {
+		if result.Err = err; err == nil && kept {
 			apps = after
 		}
-		if err := c.settle(installed); err != nil {
+		if err := c.settle(kept); err != nil {
 			return err
 		}
 	}
@@ -184,8 +202,8 @@ func (b *Bumper) one(ctx context.Context, c *checkout, result *Result, apps map[
 	edit func(*checkout, *Result) (edits, step, error)) (map[string]catalog.App, error) {
 	b.progress(result.App, result.From.String()+" → "+result.To.String())
 	planned, to, err := edit(c, result)
-	if err != nil {
-		return nil, err
+	if err != nil || !result.Outdated() {
+		return apps, err
 	}
 	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: catalog.All})
 	if err != nil {

@@ -156,11 +156,10 @@ func (c *checkout) changed() (map[string][]byte, error) {
 	return changed, nil
 }
 
-// settle takes what the copy has now for the catalogue's, or makes the copy what
-// the catalogue is again.
-func (c *checkout) settle(accepted bool) error {
+// settle keeps what the copy has now, or takes it back.
+func (c *checkout) settle(keep bool) error {
 	for name, original := range c.original {
-		if accepted {
+		if keep {
 			delete(c.original, name)
 		} else if err := c.write(name, original); err != nil {
 			return err

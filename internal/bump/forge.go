@@ -65,7 +65,7 @@ func hostingOf(location, kind string, getenv func(string) string) (hosting, erro
 	place, err := url.Parse(location)
 	if err != nil || place.Host == "" {
 		short := scpLike.FindStringSubmatch(location)
-		if short == nil {
+		if short == nil || strings.Contains(location, "://") {
 			return hosting{}, errors.New("origin is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh")
 		}
 		place = &url.URL{Scheme: "ssh", Host: short[1], Path: "/" + strings.TrimPrefix(short[2], "/")}

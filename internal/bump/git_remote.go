@@ -1,6 +1,7 @@
 package bump
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -141,7 +142,7 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 	if err != nil {
 		return "", err
 	}
-	var index strings.Builder
+	var changed, deleted []string
 	for _, name := range slices.Sorted(maps.Keys(p.After)) {
 		now := entries[name]
 		before, err := r.blob(ctx, name, p.Before[name], false)
@@ -155,16 +156,14 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 		if now.object != before && now.object != after {
 			return "", &StaleError{File: name}
 		}
-		mode := now.mode
-		switch {
-		case after == "":
-			mode, after = "0", strings.Repeat("0", max(len(before), 40))
-		case mode == "":
-			mode = "100644"
+		switch mode := cmp.Or(now.mode, "100644"); {
 		case mode != "100644" && mode != "100755":
 			return "", fmt.Errorf("%s is no plain file", name)
+		case after == "":
+			deleted = append(deleted, r.prefix+name)
+		default:
+			changed = append(changed, "--cacheinfo", mode+","+after+","+r.prefix+name)
 		}
-		fmt.Fprintf(&index, "%s %s\t%s%s\x00", mode, after, r.prefix, name)
 	}
 	dir, err := os.MkdirTemp("", "libre-index-")
 	if err != nil {
@@ -175,9 +174,9 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 	if _, err := r.run(ctx, own, "read-tree", commit); err != nil {
 		return "", err
 	}
-	update := own
-	update.stdin = []byte(index.String())
-	if _, err := r.run(ctx, update, "update-index", "-z", "--index-info"); err != nil {
+	// Unlike --index-info, this refuses what git allows in no tree.
+	arguments := slices.Concat([]string{"update-index", "--add"}, changed, []string{"--force-remove", "--"}, deleted)
+	if _, err := r.run(ctx, own, arguments...); err != nil {
 		return "", err
 	}
 	return r.run(ctx, own, "write-tree")

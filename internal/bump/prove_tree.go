@@ -168,6 +168,8 @@ func (p *prover) add(c Change, proof *Proof) error {
 		proof.Verdict = Applies
 	case err != nil:
 		return err
+	case mode.IsDir() && p.before == nil:
+		return obstacle("it is a folder in the new source, and what it was before is not known")
 	case mode.IsDir() && !isFolder(p.before, c.File):
 		proof.Verdict, proof.Reason = Fails, "it is a folder in the new source, and what is added would land inside of it"
 		return nil
@@ -184,9 +186,6 @@ func (p *prover) add(c Change, proof *Proof) error {
 }
 
 func isFolder(source fs.FS, name string) bool {
-	if source == nil {
-		return false
-	}
 	info, err := fs.Lstat(source, name)
 	return err == nil && info.IsDir()
 }

@@ -34,6 +34,40 @@ func (c *checkout) repack(app catalog.App) (edits, step, error) {
 	return planned, to, c.edit(changes...)
 }
 
+// rehash plans the edit of hashes that are not what builds tell. There is no plan
+// where all are.
+func (b *Bumper) rehash(ctx context.Context, c *checkout, app catalog.App) (edits, step, error) {
+	planned, to := edits{}, step{version: app.Version, packageVersion: app.PackageVersion}
+	for _, attribute := range hashAttributes(app) {
+		unknown, err := nixedit.Hash(unknownHash(app.Name, attribute))
+		if err != nil {
+			return nil, to, err
+		}
+		planned[attribute] = unknown
+	}
+	changes, err := planned.changes(app)
+	if err == nil {
+		err = c.edit(changes...)
+	}
+	if err == nil {
+		err = b.findHashes(ctx, c, app, planned)
+	}
+	if err != nil {
+		return nil, to, err
+	}
+	changed, err := c.changed()
+	if err != nil || len(changed) == 0 {
+		return nil, to, err
+	}
+	is, _, err := b.derivations(ctx, c, app.Name) // where the attributes are now
+	if err != nil {
+		return nil, to, err
+	}
+	raised, to, err := c.repack(is)
+	planned["packageVersion"] = raised["packageVersion"]
+	return planned, to, err
+}
+
 // update edits an app in the copy to take the version that was decided.
 func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outlook *Outlook) (edits, step, error) {
 	app, decision := outlook.App, outlook.Decision

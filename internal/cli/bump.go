@@ -30,6 +30,12 @@ type bumpOptions struct {
 	repack      bool
 	dropApplied bool
 	build       bool
+	commit      bool
+	pr          bool
+	group       string
+	inputs      bool
+	input       []string
+	hashesOnly  bool
 }
 
 func (a *app) bumpCommand() *cobra.Command {
@@ -46,12 +52,20 @@ evaluate to what was planned. It is never down, never by date.
 Patches and substitutions are tried against the new source first; the report tells
 what a reviewer would look for: licence, lock files, runtimes, migrations, settings.
 
+--commit makes a commit of each app. --pr leaves the catalogue as it is, and opens a
+pull request for each app from the branch libre/APP of origin: updated when a newer
+version comes or the base moves, closed when there is nothing left to do, not opened
+again for a version that somebody closed. --group makes one of all.
+
+--inputs updates the inputs in flake.lock and the digests of base images, and raises
+the package version of the apps whose images change by it.
+
 --check changes nothing and ends with exit code 10 if something is outdated.
 --explain lists every candidate with its verdict. --repack raises the package version
 alone: a rebuild for security.
 
 stdout has a line for each app: app, from, to, result.`,
-		Example: "  libre bump docs\n  libre bump --all --check\n  libre bump --explain docs\n  libre bump --repack docs",
+		Example: "  libre bump docs\n  libre bump --all --check\n  libre bump --explain docs\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.bump(cmd.Context(), o, args) },
 	}
 	flags := cmd.Flags()
@@ -63,7 +77,14 @@ stdout has a line for each app: app, from, to, result.`,
 	flags.BoolVar(&o.repack, "repack", false, "raise the package version, and nothing else")
 	flags.BoolVar(&o.dropApplied, "drop-applied", false, "remove patches that the new source has already")
 	flags.BoolVar(&o.build, "build", false, "build the apps that were bumped")
-	cmd.MarkFlagsMutuallyExclusive("check", "explain", "repack")
+	flags.BoolVar(&o.commit, "commit", false, "commit the edit of each app")
+	flags.BoolVar(&o.pr, "pr", false, "propose the edit of each app by a pull request, and change nothing here")
+	flags.StringVar(&o.group, "group", "", "one pull request for all selected apps, from the branch libre/`NAME`")
+	flags.BoolVar(&o.inputs, "inputs", false, "update all flake inputs and the digests of base images")
+	flags.StringSliceVar(&o.input, "input", nil, "update this flake input only; may be repeated")
+	flags.BoolVar(&o.hashesOnly, "hashes-only", false, "find the dependent hashes anew, which an updated input may have made wrong")
+	cmd.MarkFlagsMutuallyExclusive("check", "explain", "repack", "inputs", "input", "hashes-only")
+	cmd.MarkFlagsMutuallyExclusive("check", "explain", "dry-run", "commit", "pr")
 	cmd.ValidArgsFunction = a.completeSelection
 	a.addSummary(cmd)
 	return cmd
@@ -74,12 +95,8 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	patterns, err := p.selection(words, o.all)
-	if errors.Is(err, catalog.ErrNothingSelected) {
-		return a.nothingSelected(ctx, p, "bump")
-	}
-	if err != nil {
-		return err
+	if o.group != "" && !o.pr {
+		return usageError{errors.New("--group is for --pr")}
 	}
 	bumper, err := p.bumper()
 	if err != nil {
@@ -87,34 +104,51 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 	}
 	bumper.DropApplied = o.dropApplied
 	progress := a.Progress()
-	bumper.Progress = func(app, doing string) { progress.Set(app, ui.State{Phase: ui.Building, Message: doing}) }
+	defer progress.Close()
+	bumper.Progress = func(app, doing string) { progress.Set(app, ui.State{Phase: ui.Bumping, Message: doing}) }
+	write, err := a.bumpWriter(ctx, p, o, bumper)
+	if err != nil {
+		return err
+	}
+	if o.inputs || len(o.input) > 0 {
+		return a.bumpInputs(ctx, o, words, bumper, write)
+	}
+	patterns, err := p.selection(words, o.all)
+	if errors.Is(err, catalog.ErrNothingSelected) {
+		return a.nothingSelected(ctx, p, "bump")
+	}
+	if err != nil {
+		return err
+	}
 	var results []*bump.Result
 	accept := func(result *bump.Result) (bool, error) {
-		if o.dryRun {
-			return false, nil
+		keep, err := write.result(ctx, result)
+		if err == nil {
+			progress.Set(result.App, ui.State{Phase: ui.Done, Message: result.From.String() + " → " + result.To.String()})
 		}
-		progress.Set(result.App, ui.State{Phase: ui.Done, Message: result.From.String() + " → " + result.To.String()})
-		return true, bump.Install(p.dir, result.Before, result.After)
+		return keep, err
 	}
 	switch {
 	case o.check || o.explain:
 		results, err = bumper.Look(ctx, patterns)
 	case o.repack:
 		results, err = bumper.Repack(ctx, patterns, accept)
+	case o.hashesOnly:
+		results, err = bumper.Rehash(ctx, patterns, accept)
 	default:
 		results, err = bumper.Bump(ctx, patterns, accept)
 	}
-	progress.Close()
-	if err != nil {
-		return err
+	if err == nil {
+		err = write.finish(ctx, results)
 	}
-	if err := a.printBumped(o, results); err != nil {
+	progress.Close()
+	if err := errors.Join(a.printBumped(o, results), err); err != nil {
 		return err
 	}
 	if err := a.reportBumps(o, results); err != nil {
 		return err
 	}
-	if o.build && !o.dryRun {
+	if o.build && !o.dryRun && !o.pr {
 		return a.buildBumped(ctx, results)
 	}
 	return nil

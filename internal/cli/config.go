@@ -22,6 +22,7 @@ type config struct {
 	Registry   string              `yaml:"registry"`   // REGISTRY[/NAMESPACE] that images are named after
 	CopyTo     []string            `yaml:"copyTo"`     // further registries that get what is published
 	AlsoTag    []string            `yaml:"alsoTag"`    // moving tags of each release
+	Forge      string              `yaml:"forge"`      // github or forgejo, where pull requests go; told from origin where empty
 	Groups     map[string][]string `yaml:"groups"`     // @name → selections
 	PackageSet string              `yaml:"packageSet"` // nixpkgs or host
 	Engine     string              `yaml:"engine"`     // buildah, podman or docker; found automatically where empty
@@ -79,7 +80,7 @@ func yamlMessage(err error) string {
 	message = strings.TrimPrefix(message, "unmarshal errors:\n")
 	message, _, _ = strings.Cut(strings.TrimSpace(message), "\n")
 	if before, found := strings.CutSuffix(message, " not found in type cli.config"); found {
-		return strings.Replace(before, "field", "unknown key", 1) + ", expected one of registry, copyTo, alsoTag, groups, packageSet, engine, sign"
+		return strings.Replace(before, "field", "unknown key", 1) + ", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, sign"
 	}
 	return message
 }

@@ -19,6 +19,7 @@ const (
 	Stepping   Phase = "steps"    // … steps of a Containerfile
 	Layering   Phase = "layers"   // … layers
 	Publishing Phase = "publishing"
+	Bumping    Phase = "bumping"
 	Done       Phase = "done"
 	Failed     Phase = "failed"
 	Skipped    Phase = "skipped" // there was nothing to do, or Message says why not

@@ -151,6 +151,12 @@ func New(config Config) (*Client, error) {
 // that host alone, asks again by ETag, and waits as servers ask it to.
 func (c *Client) HTTP() *http.Client { return c.http }
 
+// Token is the token that a URL may see, "" where there is none: for git.
+func (c *Client) Token(place *url.URL) string {
+	credential, _ := c.tokens.forPlace(place)
+	return credential.token
+}
+
 // GitHub is the API of GitHub, or of the Enterprise server in the environment.
 func (c *Client) GitHub() *github.Client { return c.github }
 

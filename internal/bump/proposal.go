@@ -1,0 +1,140 @@
+package bump
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// maxNotedVersions is of how many versions the notes are asked for.
+const maxNotedVersions = 20
+
+// Propose is the proposal of some apps' updates, on a branch with the name. Notes
+// of all versions between are asked for.
+func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*Proposal, error) {
+	p := &Proposal{Name: name, Apps: map[string]string{}, Before: map[string][]byte{}, After: map[string][]byte{}}
+	var titles []string
+	var reports []AppReport
+	for _, result := range results {
+		titles = append(titles, result.title())
+		p.Message += result.message()
+		p.Apps[result.App] = result.To.String()
+		for file, content := range result.After {
+			if _, edited := p.Before[file]; !edited {
+				p.Before[file] = result.Before[file]
+			}
+			p.After[file] = content
+		}
+		notes, err := result.notes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, AppReport{Result: result, Notes: notes, Checked: result.checked()})
+	}
+	p.Title = strings.Join(titles, ", ")
+	p.Body = PullBody(reports)
+	return p, nil
+}
+
+// title is docs: 5.4.0 -> 5.4.1, with package versions where these alone differ.
+func (r *Result) title() string {
+	if r.From.Version == r.To.Version {
+		return fmt.Sprintf("%s: %s -> %s", r.App, r.From, r.To)
+	}
+	return fmt.Sprintf("%s: %s -> %s", r.App, r.From.Version, r.To.Version)
+}
+
+// message has the links of one app.
+func (r *Result) message() string {
+	text := ""
+	for _, link := range []string{r.Links.Compare, r.Links.Release} {
+		if link != "" {
+			text += link + "\n"
+		}
+	}
+	return text
+}
+
+// checked says what the update went through.
+func (r *Result) checked() []string {
+	all := []string{"the catalogue evaluates, and nothing changed but what was planned"}
+	hashes := 0
+	for _, edit := range r.Edits {
+		switch {
+		case edit.Attribute == "source.hash":
+			all = append(all, "the source has another hash than before")
+		case strings.HasPrefix(edit.Attribute, "hashes."):
+			hashes++
+		}
+	}
+	if hashes > 0 {
+		all = append(all, fmt.Sprintf("builds of the fixed outputs told the dependent hashes: %d", hashes))
+	}
+	if len(r.Proofs) > 0 {
+		all = append(all, fmt.Sprintf("the changes of ours apply to the new source: %d", len(r.Proofs)))
+	}
+	return all
+}
+
+// notes are those of the versions after the current one, up to the new one.
+func (r *Result) notes(ctx context.Context) (string, error) {
+	if r.Decision == nil || r.finder == nil || r.From.Version == r.To.Version {
+		return "", nil
+	}
+	var notes []Note
+	for _, candidate := range r.Decision.Candidates {
+		between := candidate.Version != "" && catalog.CompareVersions(candidate.Version, r.From.Version) > 0 &&
+			catalog.CompareVersions(candidate.Version, r.To.Version) <= 0
+		if !between || len(notes) == maxNotedVersions {
+			continue
+		}
+		release, err := r.finder.Release(ctx, candidate.Tag)
+		if err != nil {
+			return "", err
+		}
+		if release != nil && !release.Draft && strings.TrimSpace(release.Notes) != "" {
+			notes = append(notes, Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
+		}
+	}
+	return Notes(notes, r.Links.Release), nil
+}
+
+// Proposal is the proposal of updated inputs.
+func (i *Inputs) Proposal() *Proposal {
+	var changes []string
+	for _, edit := range i.Changed {
+		changes = append(changes, fmt.Sprintf("%s: %s -> %s", edit.Attribute, edit.Old, edit.New))
+	}
+	sum := sha256.Sum256([]byte(strings.Join(changes, "\n")))
+	var reports []AppReport
+	for _, result := range i.Apps {
+		reports = append(reports, AppReport{Result: result})
+	}
+	p := &Proposal{
+		Name: "inputs", Title: "Update inputs", Before: i.Before, After: i.After,
+		Message: strings.Join(changes, "\n") + "\n",
+		Apps:    map[string]string{"inputs": hex.EncodeToString(sum[:6])},
+	}
+	p.Body = markdownList(changes) + "\n" + PullBody(reports)
+	return p
+}
+
+// Settled are the apps for which there is nothing to propose, with their versions.
+func Settled(results []*Result) map[string]string {
+	settled := map[string]string{}
+	for _, r := range results {
+		if r.Err == nil && !r.Outdated() {
+			settled[r.App] = r.From.String()
+		}
+	}
+	return settled
+}
+
+// Files are the paths of what changes.
+func (i *Inputs) Files() []string { return slices.Sorted(maps.Keys(i.After)) }

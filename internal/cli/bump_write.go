@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/libresh/libre/internal/bump"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// bumpWriter is where the edits of a run go: into the catalogue, into a commit, or
+// into pull requests.
+type bumpWriter struct {
+	app        *app
+	dir        string
+	options    bumpOptions
+	bumper     *bump.Bumper
+	repository *bump.Repository // of --commit and --pr
+	proposer   *bump.Proposer   // of --pr
+	grouped    []*bump.Result
+}
+
+// bumpWriter prepares what is needed, before anything is looked for.
+func (a *app) bumpWriter(ctx context.Context, p *place, o bumpOptions, bumper *bump.Bumper) (*bumpWriter, error) {
+	w := &bumpWriter{app: a, dir: p.dir, options: o, bumper: bumper}
+	if !o.commit && !o.pr {
+		return w, nil
+	}
+	var err error
+	if w.repository, err = bump.OpenRepository(ctx, p.dir); err != nil || !o.pr {
+		return w, err
+	}
+	w.proposer, err = bump.NewProposer(ctx, w.repository, bump.ProposerConfig{
+		Client: bumper.Upstream, Token: bumper.Upstream.Token, Forge: p.config.Forge, Getenv: os.Getenv,
+	})
+	return w, err
+}
+
+// result writes what became of one app, and says whether the apps after it see it.
+func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool, err error) {
+	switch {
+	case w.options.dryRun:
+		return false, nil
+	case w.options.group != "":
+		w.grouped = append(w.grouped, result)
+		return true, nil
+	}
+	proposal, err := w.proposal(ctx, result.App, []*bump.Result{result})
+	if err != nil {
+		return false, err
+	}
+	return !w.options.pr, w.write(ctx, proposal, result.Before, result.After)
+}
+
+// proposal is what a commit or pull request says; nil where none is made.
+func (w *bumpWriter) proposal(ctx context.Context, name string, results []*bump.Result) (*bump.Proposal, error) {
+	if w.repository == nil {
+		return nil, nil
+	}
+	return w.bumper.Propose(ctx, name, results)
+}
+
+// write puts changed files where they belong.
+func (w *bumpWriter) write(ctx context.Context, proposal *bump.Proposal, before, after map[string][]byte) error {
+	if w.options.pr {
+		outcome, err := w.proposer.Propose(ctx, proposal)
+		if err == nil {
+			w.app.Notef("%s", outcome)
+		}
+		return err
+	}
+	if w.repository != nil {
+		if err := w.repository.CheckCommitted(ctx, before); err != nil {
+			return err
+		}
+	}
+	if err := bump.Install(w.dir, before, after); err != nil || w.repository == nil {
+		return err
+	}
+	commit, err := w.repository.Commit(ctx, proposal)
+	if err == nil {
+		w.app.Notef("%.12s %s", commit, proposal.Title)
+	}
+	return err
+}
+
+// finish proposes what was collected, and closes pull requests for which nothing
+// is left to do.
+func (w *bumpWriter) finish(ctx context.Context, results []*bump.Result) error {
+	if w.proposer == nil {
+		return nil
+	}
+	if len(w.grouped) > 0 {
+		proposal, err := w.proposal(ctx, strings.TrimPrefix(w.options.group, "@"), w.grouped)
+		if err == nil {
+			err = w.write(ctx, proposal, nil, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	closed, err := w.proposer.Withdraw(ctx, bump.Settled(results))
+	for _, outcome := range closed {
+		w.app.Notef("%s", outcome)
+	}
+	return err
+}
+
+// bumpInputs updates flake inputs and base images.
+func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter) error {
+	if len(words) > 0 || o.all {
+		return usageError{errors.New("--inputs is of the whole catalogue: name inputs with --input, and no apps")}
+	}
+	inputs, err := bumper.UpdateInputs(ctx, o.input)
+	if err != nil {
+		return err
+	}
+	for _, edit := range inputs.Changed {
+		a.Notef("%s: %s → %s", edit.Attribute, edit.Old, edit.New)
+	}
+	if o.dryRun {
+		return a.Printf("%s", bump.Diff(inputs.Before, inputs.After))
+	}
+	if len(inputs.After) > 0 {
+		proposal := inputs.Proposal()
+		if err := write.write(ctx, proposal, inputs.Before, inputs.After); err != nil {
+			return err
+		}
+	}
+	table := ui.Table{Header: []string{"APP", "FROM", "TO", "RESULT"}}
+	for _, r := range inputs.Apps {
+		table.Rows = append(table.Rows, []string{r.App, r.From.String(), r.To.String(), "repacked"})
+	}
+	if len(inputs.Changed) == 0 {
+		a.Notef("all inputs are up to date")
+	}
+	return a.Table(table)
+}
