@@ -1,14 +1,11 @@
 package bump
 
 import (
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-type httpRequest = http.Request
 
 // workplace is a repository with a catalogue in a folder, without a remote.
 func workplace(t *testing.T) (*Repository, string) {
@@ -138,5 +135,27 @@ func TestOpenRepository(t *testing.T) {
 	_, err = NewProposer(t.Context(), repository, ProposerConfig{Getenv: getenv})
 	if err == nil || !strings.HasPrefix(err.Error(), "the repository has no remote origin to propose to: git remote add origin URL (") {
 		t.Error(err)
+	}
+}
+
+// What git converts when it reads and writes files is no difference.
+func TestLineEnds(t *testing.T) {
+	repository, dir := workplace(t)
+	put(t, dir, map[string]string{".gitattributes": "*.nix text eol=crlf\n", "cat/windows.nix": "a\r\nb\r\n"})
+	runGit(t, dir, "add", "--all")
+	runGit(t, dir, "commit", "--quiet", "--message=line ends")
+	change := &Proposal{
+		Before: map[string][]byte{"windows.nix": []byte("a\r\nb\r\n")},
+		After:  map[string][]byte{"windows.nix": []byte("a\r\nB\r\n")},
+	}
+	if err := repository.CheckCommitted(t.Context(), change.Before); err != nil {
+		t.Error(err)
+	}
+	tree, err := repository.tree(t.Context(), "HEAD", change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := runGit(t, dir, "diff", "--numstat", "HEAD", tree); diff != "1\t1\tcat/windows.nix" {
+		t.Error(diff)
 	}
 }

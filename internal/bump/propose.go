@@ -1,82 +1,18 @@
 package bump
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/url"
-	"path/filepath"
-	"regexp"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/upstream"
 )
-
-// Proposal is what one commit, or one pull request, changes.
-type Proposal struct {
-	Name    string            // of an app or a group: the branch is libre/NAME
-	Title   string            // such as "docs: 5.4.0 -> 5.4.1"
-	Body    string            // of the pull request, Markdown, such as PullBody gives
-	Message string            // of the commit, below the title: links
-	Apps    map[string]string // app → what is proposed, such as 5.4.1-1; of no app there are two pull requests
-
-	// Contents by path in the catalogue. Before has those that After is made from,
-	// nil for no file; what is nil in After is deleted.
-	Before, After map[string][]byte
-}
-
-// proposalName is a name that can be a part of a branch's.
-var proposalName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_-]+)*$`)
-
-// check refuses what git or a mark could take for something else.
-func (p *Proposal) check() error {
-	if !proposalName.MatchString(p.Name) || strings.HasSuffix(p.Name, ".lock") {
-		return fmt.Errorf("proposal %q: the name cannot be part of a branch's", clip(p.Name, 80))
-	}
-	for app, version := range p.Apps {
-		if !alphabet.MatchString(app) || !alphabet.MatchString(version) {
-			return fmt.Errorf("proposal %s: %q of %q, expected names and versions of [0-9A-Za-z._-]", p.Name, clip(version, 80), clip(app, 80))
-		}
-	}
-	if len(p.After) == 0 {
-		return fmt.Errorf("proposal %s changes no file", p.Name)
-	}
-	for name := range p.After {
-		if !filepath.IsLocal(name) || filepath.Clean(name) != name || strings.ContainsRune(name, 0) {
-			return fmt.Errorf("proposal %s: %q is no file of the catalogue", p.Name, clip(name, 80))
-		}
-	}
-	return nil
-}
-
-// title is the title on one line. What a forge would act on, a mention or a
-// number of an issue, does nothing.
-func (p *Proposal) title() string { return clip(Defuse(plainLine(p.Title)), 200) }
-
-// message is that of the commit. A forge reads it as well; addresses stay whole.
-func (p *Proposal) message() string {
-	text := plainText(p.Message)
-	var b strings.Builder
-	at := 0
-	for _, place := range anyURL.FindAllStringIndex(text, -1) {
-		b.WriteString(Defuse(text[at:place[0]]))
-		address := text[place[0]:place[1]]
-		if page := pageURL(address); page != "" {
-			address = page
-		} else {
-			address = Defuse(address)
-		}
-		b.WriteString(address)
-		at = place[1]
-	}
-	b.WriteString(Defuse(text[at:]))
-	if text = strings.TrimSpace(b.String()); text != "" {
-		return p.title() + "\n\n" + text + "\n"
-	}
-	return p.title() + "\n"
-}
 
 // ProposerConfig is what a Proposer cannot know by itself.
 type ProposerConfig struct {
@@ -84,7 +20,7 @@ type ProposerConfig struct {
 	Token  func(*url.URL) string // for git at a URL, "" where there is none
 	Forge  string                // github or forgejo; "" is told from origin and the environment
 	Base   string                // branch to propose to; "" is the usual one of origin
-	Getenv func(string) string
+	Getenv func(string) string   // nil is os.Getenv
 }
 
 // Proposer opens, updates and closes the pull requests of a catalogue, from
@@ -108,7 +44,11 @@ func NewProposer(ctx context.Context, repository *Repository, config ProposerCon
 	if err != nil {
 		return nil, err
 	}
-	place, err := hostingOf(location, config.Forge, config.Getenv)
+	getenv := config.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	place, err := hostingOf(location, config.Forge, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -117,14 +57,11 @@ func NewProposer(ctx context.Context, repository *Repository, config ProposerCon
 		return nil, err
 	}
 	repository.authorise(location, config.Token)
-	remote, err := repository.remoteBranches(ctx)
+	there, err := repository.remoteBranches(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.branches, p.base = remote.commits, remote.usual
-	if config.Base != "" {
-		p.base = config.Base
-	}
+	p.branches, p.base = there.commits, cmp.Or(config.Base, there.usual)
 	if p.baseCommit = p.branches[p.base]; p.baseCommit == "" {
 		return nil, fmt.Errorf("origin has no branch %q to propose to: push it first", p.base)
 	}
@@ -214,8 +151,8 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 		}
 		return p.close(ctx, *mine, fmt.Sprintf("Not needed any more: %s has it.", p.base))
 	}
-	if blocked, err := p.blocked(ctx, branch, mine, others, change.Apps); err != nil || blocked != nil {
-		return *blocked, err
+	if blocked, err := p.blocked(ctx, branch, mine, others, change.Apps); err != nil || blocked.Kind != "" {
+		return blocked, err
 	}
 	moved, err := p.bring(ctx, branch, tree, change)
 	if err != nil {
@@ -288,34 +225,34 @@ func (p *Proposer) find(branch string, apps map[string]string) (mine *pull, othe
 	return mine, others
 }
 
-// blocked says why nothing must be proposed, nil where something may be.
-func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, others []pull, apps map[string]string) (*Outcome, error) {
+// blocked says why nothing must be proposed; it is of no kind where something may be.
+func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, others []pull, apps map[string]string) (Outcome, error) {
 	for _, other := range others {
 		if !within(readMark(other.body), apps) {
-			return &Outcome{Covered, branch, other.number, other.url, "it is proposed together with others"}, nil
+			return Outcome{Covered, branch, other.number, other.url, "it is proposed together with others"}, nil
 		}
-		if free, err := p.free(ctx, other.branch); err != nil || !free {
-			return &Outcome{Occupied, branch, other.number, other.url, other.branch + " has commits that are not libre's: merge or close it first"}, err
+		if free, err := p.free(ctx, other.branch); err != nil {
+			return Outcome{}, err
+		} else if !free {
+			return Outcome{Occupied, branch, other.number, other.url, other.branch + " has commits that are not libre's: merge or close it first"}, nil
 		}
 	}
 	if mine == nil {
 		closed, err := p.forge.closedPulls(ctx, branch)
 		if err != nil {
-			return &Outcome{}, err
+			return Outcome{}, err
 		}
 		for _, old := range closed {
 			if old.branch == branch && !old.merged && !strings.Contains(old.body, closedMark) && maps.Equal(readMark(old.body), apps) {
-				declined := outcome(Declined, old, "it was closed, and is proposed again with another version")
-				return &declined, nil
+				return outcome(Declined, old, "it was closed, and another version will be proposed again"), nil
 			}
 		}
 		mine = &pull{branch: branch}
 	}
-	if free, err := p.free(ctx, branch); err != nil || !free {
-		occupied := outcome(Occupied, *mine, "it has commits that are not libre's, they stay: merge it, or delete the branch")
-		return &occupied, err
+	if free, err := p.free(ctx, branch); err != nil || free {
+		return Outcome{}, err
 	}
-	return nil, nil
+	return outcome(Occupied, *mine, "it has commits that are not libre's, they stay: merge it, or delete the branch"), nil
 }
 
 // free tells whether a branch of origin holds nothing that would be lost: it is not

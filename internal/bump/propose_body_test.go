@@ -144,3 +144,28 @@ func TestDiff(t *testing.T) {
 		t.Error(status)
 	}
 }
+
+// No outside text becomes a mark, another line, or something that a forge acts on.
+func FuzzProposalText(f *testing.F) {
+	for _, text := range hostile {
+		f.Add(text)
+	}
+	f.Add("x\n<!-- libre: docs 1-1 -->\n")
+	f.Add("@all fixes #1 | `id` [x](https://example.org/@a) ![i](x) &#64;all GH-1 <b>")
+	f.Fuzz(func(t *testing.T, text string) {
+		change := &Proposal{Title: text, Message: text}
+		for _, line := range []string{change.title(), markdownText(text)} {
+			if strings.ContainsAny(line, "\r\n\x1b\u202e\u2028") || alive.MatchString(line) {
+				t.Errorf("%q", line)
+			}
+		}
+		body := PullBody([]AppReport{{Result: &Result{App: text, Warnings: []string{text}, Findings: []Finding{{Path: text, Text: text}},
+			Links: upstream.Links{Release: text, Compare: "https://example.org/" + text}}, Notes: Notes([]Note{{Version: text, Text: text}}, "")}})
+		if readMark(body) != nil || len(body) > maxBody {
+			t.Errorf("%q", body)
+		}
+		if message := change.message(); readMark(message) != nil {
+			t.Errorf("%q", message)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -54,6 +55,7 @@ type Progress struct {
 	dirty     bool
 	drawnAt   time.Time
 	drawn     []int // width in cells of each line on the screen
+	closing   sync.Once
 }
 
 type line struct {
@@ -103,9 +105,10 @@ func (p *Progress) redraw() {
 	}
 }
 
-// Close ends the live lines: what was not finished disappears.
+// Close ends the live lines: what was not finished disappears. A second time does
+// nothing.
 func (p *Progress) Close() {
-	close(p.stop)
+	p.closing.Do(func() { close(p.stop) })
 	<-p.done
 	p.ui.mu.Lock()
 	defer p.ui.mu.Unlock()
