@@ -76,12 +76,12 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		tag: decision.Tag, commit: decision.Commit, date: dateOf(decision.Release),
 	}
 	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
-	if url := archiveURL(app, result.Links.Archive, to); url != "" {
-		b.progress(app.Name, "fetching "+decision.Tag)
-		archive, err := b.archive(ctx, url)
-		if err != nil {
-			return nil, to, err
-		}
+	archive, err := b.source(ctx, app, archiveURL(app, result.Links.Archive, to), to.tag)
+	if err != nil {
+		return nil, to, err
+	}
+	var dropped []nixedit.Change
+	if archive != nil {
 		defer archive.Close()
 		if err := compareArchive(archive, app, decision, &to); err != nil {
 			return nil, to, err
@@ -92,7 +92,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		for _, file := range archive.ExportSubst {
 			result.Warnings = append(result.Warnings, file+" has export-subst: two archives of one commit may differ")
 		}
-		if err := b.review(ctx, c, result, app, archive); err != nil {
+		if dropped, err = b.review(ctx, c, result, app, archive); err != nil {
 			return nil, to, err
 		}
 	}
@@ -104,7 +104,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 	if err != nil {
 		return nil, to, err
 	}
-	if err := c.edit(changes...); err != nil {
+	if err := c.edit(append(changes, dropped...)...); err != nil {
 		return nil, to, err
 	}
 	if err := b.findHashes(ctx, c, app, planned); err != nil {
@@ -141,8 +141,8 @@ func sameSource(app catalog.App, decision *Decision) error {
 
 // review tries the app's changes against the new source, and compares it with the
 // old one. A change that no longer applies ends the update; what cannot be
-// compared is a warning.
-func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app catalog.App, after fs.FS) error {
+// compared is a warning. It gives the edits that drop what upstream has.
+func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app catalog.App, after fs.FS) ([]nixedit.Change, error) {
 	var before fs.FS
 	if old := b.oldSource(ctx, result, app); old != nil {
 		defer old.Close()
@@ -150,18 +150,21 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 	}
 	changes, err := b.sourceChanges(ctx, c, app)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if result.Proofs, err = Prove(ctx, before, after, changes); err != nil {
-		return err
+		return nil, err
 	}
+	var dropped []nixedit.Change
 	var broken []error
 	for i, proof := range result.Proofs {
 		switch {
 		case proof.Verdict == InUpstream && b.DropApplied && proof.Variant == "":
-			if err := c.dropPatch(app, changes[i].Name); err != nil {
+			drop, err := dropPatch(app, changes[i].Name)
+			if err != nil {
 				broken = append(broken, err)
 			}
+			dropped = append(dropped, drop)
 		case proof.Verdict == InUpstream && proof.Variant == "":
 			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", proof))
 		case proof.Breaks():
@@ -169,7 +172,7 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 		}
 	}
 	if len(broken) > 0 {
-		return errors.Join(broken...)
+		return nil, errors.Join(broken...)
 	}
 	if before != nil {
 		result.Findings, err = Review(Sources{
@@ -177,7 +180,7 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 			Containerfiles: containerfiles(app),
 		})
 	}
-	return err
+	return dropped, err
 }
 
 // oldSource fetches the source that the app has now, nil where it is not to be had.
@@ -186,16 +189,24 @@ func (b *Bumper) oldSource(ctx context.Context, result *Result, app catalog.App)
 	if err != nil {
 		return nil
 	}
-	url := cmp.Or(app.Source.Archive, finder.Links("", app.Source.Revision).Archive)
-	if url == "" {
-		return nil
-	}
-	archive, err := b.archive(ctx, url)
+	archive, err := b.source(ctx, app, cmp.Or(app.Source.Archive, finder.Links("", app.Source.Revision).Archive), app.Source.Revision)
 	if err != nil {
 		result.Warnings = append(result.Warnings, "not compared with the source so far: "+err.Error())
 		return nil
 	}
 	return archive
+}
+
+// source fetches a version of an app's source, nil where only Nix can.
+func (b *Bumper) source(ctx context.Context, app catalog.App, url, version string) (*upstream.Archive, error) {
+	b.progress(app.Name, "fetching "+version)
+	switch {
+	case app.Source.GoModule != "":
+		return b.Upstream.ModuleArchive(ctx, app.Source.GoModule, version)
+	case url != "":
+		return b.archive(ctx, url)
+	}
+	return nil, nil
 }
 
 // archiveURL is where a step's source is packed: where the definition says, or as
@@ -274,16 +285,16 @@ func (b *Bumper) patch(ctx context.Context, c *checkout, place string) ([]byte, 
 }
 
 // dropPatch takes a patch out of the app's list. The file stays, for git to remove.
-func (c *checkout) dropPatch(app catalog.App, name string) error {
+func dropPatch(app catalog.App, name string) (nixedit.Change, error) {
 	at := app.Positions["patches"]
 	if at == nil {
-		return fmt.Errorf("%s: it is not in a list patches of mkApp's argument: remove it by hand", name)
+		return nil, fmt.Errorf("%s: it is not in a list patches of mkApp's argument: remove it by hand", name)
 	}
 	item, err := filepath.Rel(filepath.Dir(at.File), name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.edit(nixedit.DropPath{Attribute: nixedit.Attribute{Path: "patches", At: *at}, Item: "./" + item})
+	return nixedit.DropPath{Attribute: nixedit.Attribute{Path: "patches", At: *at}, Item: "./" + item}, nil
 }
 
 // containerfiles are those that the app's components are built from.

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -13,14 +12,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/klauspost/pgzip"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // realStore spreads size bytes of the Go distribution, binaries and sources,
@@ -89,11 +87,11 @@ func BenchmarkAssembleCold(b *testing.B) {
 				l := newLayout(b)
 				b.StartTimer()
 				start = time.Now()
-				busy := cpuTime(b)
+				busy := testkit.CPUTime(b)
 				_, err := Assemble(context.Background(), l, spec, s.options())
 				check(b, err)
 				ours += time.Since(start)
-				cpu += cpuTime(b) - busy
+				cpu += testkit.CPUTime(b) - busy
 			}
 			b.ReportMetric(size*float64(b.N)/1e6/cpu.Seconds(), "MB/cpu-s")
 			b.ReportMetric(yardstick.Seconds()/ours.Seconds(), "x-yardstick")
@@ -101,24 +99,11 @@ func BenchmarkAssembleCold(b *testing.B) {
 	}
 }
 
-// cpuTime is what the process used of all CPUs. Unlike the time that passed it
-// can be compared between a quiet machine and a busy one.
-func cpuTime(b *testing.B) time.Duration {
-	var usage syscall.Rusage
-	check(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
 func tarSumPgzip(b *testing.B, dir string) {
 	b.Helper()
 	f, err := os.Create(filepath.Join(b.TempDir(), "yardstick"))
 	check(b, err)
-	z, err := pgzip.NewWriterLevel(io.MultiWriter(sha256.New(), f), gzipLevel)
-	check(b, err)
-	w := tar.NewWriter(io.MultiWriter(sha256.New(), z))
-	check(b, w.AddFS(os.DirFS(dir)))
-	check(b, w.Close())
-	check(b, z.Close())
+	testkit.TarSumPgzip(b, io.MultiWriter(sha256.New(), f), dir, gzipLevel)
 	check(b, f.Close())
 }
 

@@ -220,7 +220,7 @@ func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
 	if l.names += len(header.Name) + len(header.Linkname); l.names > maxArchiveNames {
 		return errors.New("the names of the archive are longer than the limit")
 	}
-	if header.ModTime.After(l.Date) {
+	if header.ModTime.Unix() > 0 && header.ModTime.After(l.Date) {
 		l.Date = header.ModTime
 	}
 	e := &archiveEntry{declared: true}

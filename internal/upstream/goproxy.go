@@ -113,6 +113,7 @@ type goOrigin interface {
 	latest(ctx context.Context) (string, error)
 	date(ctx context.Context, version string) (time.Time, error)
 	mod(ctx context.Context, version string) ([]byte, error)
+	zip(ctx context.Context, version string) (io.ReadCloser, error)
 }
 
 // ask asks one origin after the other, as GOPROXY says.
@@ -203,6 +204,14 @@ func (p *goProxied) mod(ctx context.Context, version string) ([]byte, error) {
 	return p.get(ctx, "@v/"+escaped+".mod")
 }
 
+func (p *goProxied) zip(ctx context.Context, version string) (io.ReadCloser, error) {
+	escaped, err := module.EscapeVersion(version)
+	if err != nil {
+		return nil, err
+	}
+	return p.open(ctx, "@v/"+escaped+".zip")
+}
+
 func (p *goProxied) info(ctx context.Context, file string) (string, time.Time, error) {
 	content, err := p.get(ctx, file)
 	if err != nil {
@@ -218,11 +227,21 @@ func (p *goProxied) info(ctx context.Context, file string) (string, time.Time, e
 	return info.Version, info.Time, nil
 }
 
-// get reads a small file of the proxy. 404 and 410 both say that there is none.
+// get reads a small file of the proxy.
 func (p *goProxied) get(ctx context.Context, file string) ([]byte, error) {
+	content, err := p.open(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer content.Close()
+	return io.ReadAll(http.MaxBytesReader(nil, content, mostCached))
+}
+
+// open opens a file of the proxy. 404 and 410 both say that there is none.
+func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error) {
 	where := below(p.place, file)
 	if where.Scheme == "file" {
-		content, err := os.ReadFile(filepath.FromSlash(where.Path))
+		content, err := os.Open(filepath.FromSlash(where.Path))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNotFound
 		}
@@ -237,10 +256,11 @@ func (p *goProxied) get(ctx context.Context, file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	response.Body.Close()
 	switch response.StatusCode {
-	case http.StatusOK:
-		return io.ReadAll(http.MaxBytesReader(nil, response.Body, mostCached))
 	case http.StatusNotFound, http.StatusGone:
 		return nil, ErrNotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -258,6 +278,8 @@ func (goOff) list(context.Context) ([]string, error)          { return nil, errG
 func (goOff) latest(context.Context) (string, error)          { return "", errGoOff }
 func (goOff) date(context.Context, string) (time.Time, error) { return time.Time{}, errGoOff }
 func (goOff) mod(context.Context, string) ([]byte, error)     { return nil, errGoOff }
+
+func (goOff) zip(context.Context, string) (io.ReadCloser, error) { return nil, errGoOff }
 
 // goDirect is a module's path, asked for in its repository by the go program, which
 // knows where that is.
@@ -286,6 +308,22 @@ func (d goDirect) mod(ctx context.Context, version string) ([]byte, error) {
 	return os.ReadFile(found.GoMod)
 }
 
+func (d goDirect) zip(ctx context.Context, version string) (io.ReadCloser, error) {
+	out, err := run(ctx, goDirectEnv, "go", "mod", "download", "-json", "--", string(d)+"@"+version)
+	if err != nil {
+		return nil, err
+	}
+	var found struct{ Zip string }
+	if err := json.Unmarshal(out, &found); err != nil {
+		return nil, err
+	}
+	return os.Open(found.Zip)
+}
+
+// goDirectEnv is for the go program to ask a repository, and no person.
+var goDirectEnv = []string{"GOPROXY=direct", "GO111MODULE=on", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local",
+	"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never"}
+
 // goModuleInfo is what go list tells. https://pkg.go.dev/cmd/go#hdr-List_packages_or_modules
 type goModuleInfo struct {
 	Version  string
@@ -296,9 +334,7 @@ type goModuleInfo struct {
 
 func (d goDirect) goList(ctx context.Context, version string, flags ...string) (goModuleInfo, error) {
 	arguments := append([]string{"list", "-m", "-json"}, flags...)
-	out, err := run(ctx, []string{"GOPROXY=direct", "GO111MODULE=on", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never"},
-		"go", append(arguments, "--", string(d)+"@"+version)...)
+	out, err := run(ctx, goDirectEnv, "go", append(arguments, "--", string(d)+"@"+version)...)
 	var found goModuleInfo
 	if err == nil {
 		err = json.Unmarshal(out, &found)

@@ -1,0 +1,44 @@
+package testkit
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/klauspost/pgzip"
+)
+
+// CPUTime is what the process used of all CPUs. Unlike the time that passed it
+// can be compared between a quiet machine and a busy one.
+func CPUTime(t testing.TB) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// TarSumPgzip is what making layers is measured by: one stream of the files below
+// a folder through tar, SHA-256 and pgzip.
+func TarSumPgzip(t testing.TB, to io.Writer, dir string, level int) {
+	t.Helper()
+	z, err := pgzip.NewWriterLevel(to, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(io.MultiWriter(sha256.New(), z))
+	err = w.AddFS(os.DirFS(dir))
+	for _, end := range []io.Closer{w, z} {
+		if closeErr := end.Close(); err == nil {
+			err = closeErr
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
