@@ -8,11 +8,13 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
 func (a *app) checkCommand() *cobra.Command {
 	var o publishOptions
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check [SELECTION...]",
 		Short: "Find what could not be published, before it is merged",
@@ -47,7 +49,10 @@ stdout has a line for each problem: app/variant, what is wrong, what to type.`,
 			for _, problem := range problems {
 				table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
 			}
-			if len(problems) > 0 {
+			switch {
+			case asJSON:
+				err = errors.Join(err, a.JSON(append([]release.Problem{}, problems...)))
+			case len(problems) > 0:
 				err = errors.Join(err, a.Table(table))
 			}
 			if err == nil && len(problems) > 0 {
@@ -58,6 +63,7 @@ stdout has a line for each problem: app/variant, what is wrong, what to type.`,
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	a.addSummary(cmd)
 	return cmd
 }

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
@@ -15,7 +18,7 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	var o publishOptions
-	var deep bool
+	var deep, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status SELECTION... | --all",
 		Short: "Show what is published",
@@ -23,55 +26,102 @@ func (a *app) statusCommand() *cobra.Command {
 its record verifies and names the same image keys, and each image's tag points to the
 record's digest. --deep verifies every attachment of every image as well.
 
-stdout has a line for each release: app/variant, tag, state, digest, reason. It is an
-error if something is published that is not as it should be, or if that cannot be
+stdout has a line for each release: app/variant, tag, state, digest, upstream's newest
+version as far as it is known, reason. It is an error if something is published that is not as it should be, or if that cannot be
 told; what is not published yet is none.`,
 		Example: "  libre status --all --to registry.example/lasuite",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			p, err := a.place()
-			if err != nil {
-				return err
-			}
-			patterns, err := p.selection(args, o.all)
-			if errors.Is(err, catalog.ErrNothingSelected) {
-				return a.nothingSelected(ctx, p, "status")
-			}
-			if err != nil {
-				return err
-			}
-			publisher, err := a.publisher(ctx, p, o)
-			if err != nil {
-				return err
-			}
-			if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false); err != nil {
-				return err
-			}
-			all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, deep)
-			table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "REASON"}}
-			wrong := 0
-			for _, s := range all {
-				if s.State != string(release.AsWanted) && s.State != release.NotPublishedYet {
-					wrong++
-				}
-				digest := ""
-				if s.Digest != (name.Digest{}) {
-					digest = s.Digest.DigestStr()
-				}
-				table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, s.Reason})
-			}
-			if tableErr := a.Table(table); err == nil {
-				err = tableErr
-			}
-			if err == nil && wrong > 0 {
-				err = fmt.Errorf("%d of %d releases are not as they should be", wrong, len(all))
-			}
-			return err
+			return a.status(cmd.Context(), o, deep, asJSON, args)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.Flags().BoolVar(&deep, "deep", false, "verify every attachment of every image")
 	return cmd
+}
+
+func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, words []string) error {
+	p, err := a.place()
+	if err != nil {
+		return err
+	}
+	patterns, err := p.selection(words, o.all)
+	if errors.Is(err, catalog.ErrNothingSelected) {
+		return a.nothingSelected(ctx, p, "status")
+	}
+	if err != nil {
+		return err
+	}
+	publisher, err := a.publisher(ctx, p, o)
+	if err != nil {
+		return err
+	}
+	if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false); err != nil {
+		return err
+	}
+	newest := a.newest(ctx, p, patterns)
+	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, deep)
+	if printErr := a.printStatus(all, <-newest, asJSON); err == nil {
+		err = printErr
+	}
+	wrong := slices.DeleteFunc(all, func(s release.Status) bool {
+		return s.State == string(release.AsWanted) || s.State == release.NotPublishedYet
+	})
+	if err == nil && len(wrong) > 0 {
+		err = fmt.Errorf("%d releases are not as they should be", len(wrong))
+	}
+	return err
+}
+
+func (a *app) printStatus(all []release.Status, newest map[string]string, asJSON bool) error {
+	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}}
+	list := []statusJSON{}
+	for _, s := range all {
+		digest := ""
+		if s.Digest != (name.Digest{}) {
+			digest = s.Digest.DigestStr()
+		}
+		app, _, _ := strings.Cut(s.Name, "/")
+		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest[app], s.Reason})
+		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.Reason})
+	}
+	if asJSON {
+		return a.JSON(list)
+	}
+	return a.Table(table)
+}
+
+// statusJSON is one release of `status --json`.
+type statusJSON struct {
+	Release  string `json:"release"` // app/variant
+	Tag      string `json:"tag"`
+	State    string `json:"state"`
+	Digest   string `json:"digest,omitempty"`
+	Upstream string `json:"upstream,omitempty"` // newest version, absent where it is unknown
+	Reason   string `json:"reason,omitempty"`
+}
+
+// newest asks upstream for the newest version of each app, as far as that answers.
+func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) <-chan map[string]string {
+	answer := make(chan map[string]string, 1)
+	go func() {
+		versions := map[string]string{}
+		defer func() { answer <- versions }()
+		bumper, err := p.bumper()
+		if err != nil {
+			return
+		}
+		results, err := bumper.Look(ctx, patterns)
+		if err != nil {
+			return
+		}
+		for _, r := range results {
+			if r.Decision != nil {
+				versions[r.App] = r.Decision.Newest
+			}
+		}
+	}()
+	return answer
 }

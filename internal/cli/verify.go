@@ -19,7 +19,7 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	var o publishOptions
-	var rebuild bool
+	var rebuild, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify SELECTION... | REFERENCE... | --all",
 		Short: "Check signature, SBOMs and provenance of what is published",
@@ -33,17 +33,20 @@ A word with a registry and a tag or digest is a reference; others are selections
 --rebuild also builds the selected images once more, without any cache of layers, and
 compares them with what is published: the first layer and file that differ are named.
 Store paths that this machine has are taken as they are.`,
-		Example:           "  libre verify guestbook\n  libre verify localhost:5000/guestbook-default:1.0.0-1 --key cosign.pub",
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), o, rebuild, args) },
+		Example: "  libre verify guestbook\n  libre verify localhost:5000/guestbook-default:1.0.0-1 --key cosign.pub",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.verify(cmd.Context(), o, rebuild, asJSON, args)
+		},
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "build the selected images again and compare them with what is published")
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, o publishOptions, rebuild bool, words []string) error {
+func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool, words []string) error {
 	var results []release.Verified
 	var references, selections []string
 	for _, word := range words {
@@ -99,7 +102,7 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild bool, words 
 			results = append(results, rebuilt...)
 		}
 	}
-	return a.printVerified(results)
+	return a.printVerified(results, asJSON)
 }
 
 // rebuild builds what is selected once more.
@@ -158,11 +161,12 @@ func verifierKey(p *place, o publishOptions) string {
 	return ""
 }
 
-func (a *app) printVerified(results []release.Verified) error {
+func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Style: func(column int, cell string) ui.Style {
 		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error}[cell]
 	}}
 	failed := 0
+	list := []verifiedJSON{}
 	for _, r := range results {
 		reference, outcome := r.Reference, "verified"
 		if r.Digest != (name.Digest{}) && !strings.Contains(reference, "@") {
@@ -174,15 +178,34 @@ func (a *app) printVerified(results []release.Verified) error {
 			a.Errorf("%s: %s", r.Reference, r.Err)
 		}
 		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(r.Checks, ", ")})
-		if r.Command != "" {
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Checks: r.Checks, Command: r.Command}
+		if r.Err != nil {
+			entry.Error = r.Err.Error()
+		}
+		list = append(list, entry)
+		if r.Command != "" && !asJSON {
 			a.Notef("%s", r.Command)
 		}
 	}
-	if err := a.Table(table); err != nil {
+	print := func() error { return a.Table(table) }
+	if asJSON {
+		print = func() error { return a.JSON(list) }
+	}
+	if err := print(); err != nil {
 		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d could not be verified", failed, len(results))
 	}
 	return nil
+}
+
+// verifiedJSON is one image or record of `verify --json`.
+type verifiedJSON struct {
+	Reference string   `json:"reference"`
+	Kind      string   `json:"kind"` // image, release or rebuild
+	Verified  bool     `json:"verified"`
+	Checks    []string `json:"checks"`
+	Command   string   `json:"command,omitempty"` // with which cosign checks the signature
+	Error     string   `json:"error,omitempty"`
 }

@@ -15,9 +15,9 @@ import (
 
 // Problem is what keeps a release of the catalogue from being published.
 type Problem struct {
-	Name string // app/variant
-	What string
-	Mend string // command that mends it
+	Name string `json:"release"` // app/variant
+	What string `json:"problem"`
+	Mend string `json:"mend"` // command that mends it
 }
 
 // Check compares the selected releases with what is published: an image that is
