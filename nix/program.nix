@@ -11,7 +11,7 @@ pkgs.buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-DeQMivftizS7za88YJZifGwN5V0qmWwcA/IiN5hjVuo=";
+  vendorHash = "sha256-H1alSKAoot4AzJWbsCETlq52QwxX1Tu+knyBbTqJkpQ=";
   subPackages = [ "cmd/libre" "cmd/libre-files" ];
   env.CGO_ENABLED = "0";
   doCheck = false;
