@@ -124,6 +124,8 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	}
 
 	checks = append(checks, gitChecks(ctx, p.dir)...)
+
+	checks = append(checks, patchCheck())
 	checks = append(checks, writeCheck("cache", p.cacheDir))
 	if p.dir != "" {
 		checks = append(checks, writeCheck("output", filepath.Join(p.dir, "dist")))
@@ -198,6 +200,14 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing signConfi
 		add("verifiers", "ok", "cosign 2 and 3, Kyverno, policy-controller", "")
 	}
 	return checks
+}
+
+// patchCheck looks for what bump tries patches with.
+func patchCheck() check {
+	if _, err := exec.LookPath("patch"); err != nil {
+		return check{"patch", "note", "not found: bump cannot try patches against a new source", "apt-get install patch"}
+	}
+	return check{"patch", "ok", "found", ""}
 }
 
 func gitChecks(ctx context.Context, dir string) []check {

@@ -183,3 +183,23 @@ func (w *watched) retag(t testing.TB, repository, from, to string) {
 		t.Fatal(err)
 	}
 }
+
+// --fail-fast stops at the first failure, and what it stops did not fail.
+func TestPushFailFast(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	c.file(t, "apps/failing/default.nix", `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "failing"; version = "1"; packageVersion = 1;
+  components.bad.package = pkgs.runCommand "bad" { } "echo no luck; exit 1";
+}
+`)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	got := c.run("push", defaults, "--to", reg.prefix(), "--fail-fast").want(t, 3)
+	checkLines(t, got)
+	if strings.Contains(got.stderr, "context canceled") || !strings.Contains(got.stderr, "no luck") {
+		t.Errorf("stderr:\n%s", got.stderr)
+	}
+	c.run("push", "two/*/default", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	reg.audit(t)
+}

@@ -2,29 +2,42 @@ package publishtest
 
 import (
 	"fmt"
+	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/sign"
 )
 
 // A tag that has other content stays, but with --force.
 func TestOtherContent(t *testing.T) {
+	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)
 	first := printedDigests(c.run("push", defaults, "--to", reg.prefix()).want(t, 0), "published")
 	c.edit(t, "apps/two/default.nix", "the job of two", "another job")
 
-	status := c.run("status", two, "--to", reg.prefix()).want(t, 0)
+	status := c.run("status", two, "--to", reg.prefix()).want(t, 1)
 	if !strings.Contains(status.stdout, "\tother content\t") {
 		t.Errorf("status:\n%s", status.stdout)
+	}
+	checked := c.run("check", two, "--to", reg.prefix()).want(t, 1)
+	if !strings.Contains(checked.stdout, "two/default\ttwo-default:2-3 is published with other content: image key of two/job/default changed") ||
+		!strings.Contains(checked.stdout, "\tlibre bump --repack two\n") {
+		t.Errorf("check:\n%s", checked.stdout)
 	}
 	before := reg.count()
 	refused := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
 	checkLines(t, refused)
-	if !strings.Contains(refused.stderr, "two-default:2-3 is published with other content: raise packageVersion in apps/two/default.nix") {
+	if !strings.Contains(refused.stderr, "two-default:2-3 is published with other content: raise the package version with \"libre bump --repack two\"") {
 		t.Errorf("the refusal:\n%s", refused.stderr)
 	}
 	if unchanged := printedDigests(refused, "unchanged"); len(unchanged) != 4 {
@@ -56,18 +69,25 @@ func TestOtherContent(t *testing.T) {
 	reg.audit(t)
 
 	// The way that is meant to be taken.
-	c.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 4")
+	c.run("bump", "--repack", "two").want(t, 0)
+	c.run("check", two, "--to", reg.prefix()).want(t, 0)
 	c.run("push", two, "--to", reg.prefix()).want(t, 0)
 	if tags := reg.tags(t); len(tags) != len(first)+3 || tags["two-default:2-3"] != first["two-default:2-3"] {
 		t.Errorf("tags after a new package version: %v", tags)
+	}
+	c.edit(t, "apps/two/default.nix", "packageVersion = 4", "packageVersion = 2")
+	lower := c.run("check", two, "--to", reg.prefix()).want(t, 1)
+	if !strings.Contains(lower.stdout, "two/default\tversion 2-2 is lower than 2-4, which is published\tlibre bump two\n") {
+		t.Errorf("check of a lower version:\n%s", lower.stdout)
 	}
 }
 
 // An image's tag alone is respected too, where there is no record.
 func TestTakenTag(t *testing.T) {
+	t.Parallel()
 	c := shared(t)
 	reg := newWatched(t, "no referrers", "") // what is put there is not signed
-	tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
+	libre.Tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
 		"oci:"+c.dir+"/dist:two-web-default:2-3", "docker://"+reg.prefix()+"/two-job-default:2-3")
 	refused := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
 	checkLines(t, refused)
@@ -79,9 +99,53 @@ func TestTakenTag(t *testing.T) {
 	}
 }
 
+// An image that somebody else pushed under the name and with the key of ours is
+// compared with what is built, and refused.
+func TestForgedKey(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	ours, err := layout.ImageIndexFromPath(filepath.Join(c.dir, "dist"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := v1.NewHash(undisturbed(t)["two-job-default:2-3"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := ours.ImageIndex(digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	annotations := maps.Clone(manifest.Annotations)
+	annotations["org.example"] = "forged"
+	forged := mutate.Annotations(index, annotations).(v1.ImageIndex)
+	reg := newWatched(t, "docker-registry", "") // what is put there is not signed
+	tag, err := name.NewTag(reg.prefix() + "/two-job-default:2-3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(tag, forged); err != nil {
+		t.Fatal(err)
+	}
+	before := reg.tags(t)
+	refused := c.run("push", two, "--to", reg.prefix()).want(t, 3)
+	checkLines(t, refused)
+	if !strings.Contains(refused.stderr, "two-job-default:2-3 is published with other content") {
+		t.Errorf("the refusal:\n%s", refused.stderr)
+	}
+	if diff := cmp.Diff(before, reg.tags(t)); diff != "" {
+		t.Errorf("tags after the refusal: %s", diff)
+	}
+}
+
 // A part of a release is held until the rest is there.
 func TestPartialSelection(t *testing.T) {
-	c := newCatalogue(t, definitions)
+	t.Parallel()
+	c := newCatalogue(t, definitions, "x86_64-linux")
 	reg := newWatched(t, "no referrers", sign.Bundle)
 	const job, web = "two/job/default", "two/web/default"
 	first := c.run("push", web, "--to", reg.prefix(), "--key", "cosign.key").want(t, 0)
@@ -115,6 +179,7 @@ func TestPartialSelection(t *testing.T) {
 
 // A dry run writes nothing, and prints what a run would push.
 func TestDryRun(t *testing.T) {
+	t.Parallel()
 	c := shared(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
 	got := c.run("push", defaults, "--to", reg.prefix(), "--dry-run").want(t, 0)
@@ -131,6 +196,7 @@ func TestDryRun(t *testing.T) {
 // An app that cannot be evaluated, or an image that cannot be built, holds back
 // its own releases only.
 func TestBrokenApps(t *testing.T) {
+	t.Parallel()
 	c := shared(t).copy(t)
 	c.file(t, "apps/broken/default.nix", `{ mkApp, ... }: mkApp { name = "broken"; }`)
 	c.file(t, "apps/failing/default.nix", `{ mkApp, pkgs, ... }:

@@ -111,7 +111,8 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	if err := p.build(ctx, releases, wanted); err != nil {
 		return results, err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	parent := ctx
+	ctx, stop := context.WithCancel(parent)
 	defer stop()
 	room := make(chan struct{}, senders)
 	inParallel(len(releases), releases, func(n int, release *variantRelease) {
@@ -134,7 +135,10 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	for _, outcome := range outcomes {
 		results = append(results, outcome...)
 	}
-	return results, p.interrupted(ctx, results)
+	if p.FailFast && parent.Err() == nil { // what was stopped did not fail
+		results = slices.DeleteFunc(results, func(r Published) bool { return r.Err != nil && errors.Is(r.Err, context.Canceled) })
+	}
+	return results, parent.Err()
 }
 
 // whole tells whether all of a release, record included, has its tags now.
@@ -239,14 +243,6 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 		}
 	}
 	return err
-}
-
-// interrupted tells an interruption from a run that ended itself at a failure.
-func (p *Publisher) interrupted(ctx context.Context, results []Published) error {
-	if p.FailFast && slices.ContainsFunc(results, func(r Published) bool { return r.Err != nil }) {
-		return nil
-	}
-	return ctx.Err()
 }
 
 // failed notes a failed build with the image's publication.
