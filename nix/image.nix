@@ -87,12 +87,17 @@ let
 
   missingTools = pkgs.lacks.busybox or null;
   unsupported = value: builtins.isAttrs value && !(value.meta.available or true);
+  # A package set that lacks something throws where that is asked for; what it has
+  # to say shows on the system that it is complete for.
+  lacks = builtins.attrValues (pkgs.lacks or { });
+  incomplete = lacks != [ ] && !(builtins.tryEval rootfs.tree.drvPath).success;
   skippedBases = filter (n: (bases.${n}.image.skip or null) != null) (attrNames bases);
 
   skip =
     if component ? systems && !(builtins.elem system component.systems)
     then "is for ${builtins.concatStringsSep ", " component.systems} only"
     else if variant == "debug" && missingTools != null then "has no debug tools: ${missingTools}"
+    else if kind == "nix" && incomplete then head lacks
     else if kind == "nix" && unsupported package then "package ${package.name} is not available"
     else if kind != "nix" && skippedBases != [ ]
     then let base = bases.${head skippedBases}.image; in "base ${base.app}/${base.component}/${base.variant} ${base.skip}"

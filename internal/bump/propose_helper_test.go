@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
@@ -59,7 +60,7 @@ func newDesk(t *testing.T, forge *forgetest.Forge) *desk {
 // ownGit keeps the user's settings out.
 func ownGit(t *testing.T) {
 	t.Helper()
-	forgetest.Require(t, "git")
+	testkit.Require(t, "git")
 	home := t.TempDir()
 	for name, value := range map[string]string{"HOME": home, "XDG_CONFIG_HOME": home, "GIT_CONFIG_GLOBAL": filepath.Join(home, "gitconfig"),
 		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_COUNT": "0"} {

@@ -196,6 +196,11 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	if config.Key == "" && config.PublicKey == "" && config.Keyless == nil {
 		return nil, usageError{errors.New("no signing key: libre keygen makes one, give it as --key FILE or as sign: key in libre.yaml (or say sign: none)")}
 	}
+	if config.Keyless != nil {
+		keyless := *config.Keyless
+		keyless.TrustedRoot, keyless.TokenFile = p.resolve(keyless.TrustedRoot), p.resolve(keyless.TokenFile)
+		config.Keyless = &keyless
+	}
 	signing := &release.Signing{}
 	var err error
 	if signing.Client, err = sign.NewClient(client.Options()...); err != nil {
@@ -218,7 +223,7 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 
 // resolve makes a file of libre.yaml relative to the catalogue.
 func (p *place) resolve(file string) string {
-	if filepath.IsAbs(file) || strings.Contains(file, "://") {
+	if file == "" || filepath.IsAbs(file) || strings.Contains(file, "://") {
 		return file
 	}
 	return filepath.Join(p.dir, file)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 func TestDetect(t *testing.T) {
@@ -82,7 +84,7 @@ func TestEnvironment(t *testing.T) {
 // buildx cannot be run without a daemon: a program in its place notes what it
 // is given and writes an image where it is told to.
 func TestDocker(t *testing.T) {
-	needTools(t, "busybox")
+	testkit.Require(t, "busybox")
 	idx := busyboxIndex(t)
 	digest, err := idx.Digest()
 	if err != nil {

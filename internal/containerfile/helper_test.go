@@ -17,27 +17,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-)
 
-// needTools skips a test that needs programs which are not installed, unless
-// all tests are asked for.
-func needTools(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("LIBRE_TEST_ALL") == "1" {
-				t.Fatalf("%s is not installed", p)
-			}
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
+	"github.com/libresh/libre/internal/testkit"
+)
 
 // eachEngine runs a test with buildah and with podman.
 func eachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	for _, name := range []string{"buildah", "podman"} {
 		t.Run(name, func(t *testing.T) {
-			needTools(t, name, "busybox")
+			testkit.Require(t, name, "busybox")
 			e, err := Detect(context.Background(), name)
 			if err != nil {
 				t.Fatal(err)

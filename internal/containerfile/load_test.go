@@ -15,11 +15,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // The user's own storage is one in the test's folder.
 func TestLoad(t *testing.T) {
-	needTools(t, "podman", "busybox")
+	testkit.Require(t, "podman", "busybox")
 	e, err := Detect(context.Background(), "podman")
 	if err != nil {
 		t.Fatal(err)

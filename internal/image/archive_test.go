@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // putTwo stores two images that share layers, one of them for two platforms.
@@ -191,7 +193,7 @@ func TestWriteArchiveFile(t *testing.T) {
 }
 
 func TestWriteArchiveSkopeo(t *testing.T) {
-	needTools(t, "skopeo")
+	testkit.Require(t, "skopeo")
 	l := putTwo(t)
 	archive := filepath.Join(t.TempDir(), "images.tar")
 	_, err := l.WriteArchiveFile(context.Background(), both, archive)
@@ -216,7 +218,7 @@ func TestWriteArchiveSkopeo(t *testing.T) {
 // One image keeps its digest in podman; of several podman makes its own
 // manifests, of the same configs and layers.
 func TestWriteArchivePodman(t *testing.T) {
-	needTools(t, "podman")
+	testkit.Require(t, "podman")
 	if os.Geteuid() != 0 {
 		t.Skip("needs root") // to unpack files of others
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // These change only together with catalog.Format.
@@ -127,7 +128,7 @@ func TestAssembleValidates(t *testing.T) {
 }
 
 func TestAssembleSkopeo(t *testing.T) {
-	needTools(t, "skopeo")
+	testkit.Require(t, "skopeo")
 	for _, codec := range []Codec{Gzip, Zstd} {
 		s, spec := demo(t)
 		spec.Codec = codec

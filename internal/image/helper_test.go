@@ -19,20 +19,6 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// needTools skips a test that needs programs which are not installed, unless
-// all tests are asked for.
-func needTools(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("LIBRE_TEST_ALL") == "1" {
-				t.Fatalf("%s is not installed", p)
-			}
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
-
 func run(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(program, args...).CombinedOutput()

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 func importSpec() ImportSpec {
@@ -169,7 +171,7 @@ func layerListingNames(t testing.TB, l *Layout, d v1.Descriptor) string {
 
 // TestImportBuildah takes what the real buildah writes.
 func TestImportBuildah(t *testing.T) {
-	needTools(t, "buildah")
+	testkit.Require(t, "buildah")
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "hello"), []byte("hello"), 0o644))
 	check(t, os.WriteFile(filepath.Join(dir, "Containerfile"), []byte("FROM scratch\nCOPY hello /hello\nLABEL maintainer=me\nUSER 1001\n"), 0o644))

@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // tarOf makes a layer from lines: "d NAME", "f NAME", "l NAME TARGET" for a
@@ -297,7 +299,7 @@ func TestExtendPath(t *testing.T) {
 
 // TestAddToolsUnpacked lets buildah unpack a debug image over a merged /usr.
 func TestAddToolsUnpacked(t *testing.T) {
-	needTools(t, "buildah")
+	testkit.Require(t, "buildah")
 	if os.Getuid() != 0 {
 		t.Skip("mounting needs root")
 	}

@@ -19,6 +19,7 @@ import (
 // Whenever a run is killed: nothing is tagged that is not whole, which the watched
 // registry sees to, and one more run gives what an undisturbed one gives.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	want := undisturbedDefaults(t)
 	c := shared(t)
 	counted := newWatched(t, "referrers", sign.Bundle) // the fewest
@@ -30,6 +31,7 @@ func TestKill(t *testing.T) {
 		kind := []string{"no referrers", "referrers", "docker-registry"}[i%3]
 		at, answered := 1+random.IntN(requests-1), random.IntN(2) == 0
 		t.Run(fmt.Sprintf("%d/%s/request %d answered %v", i, kind, at, answered), func(t *testing.T) {
+			t.Parallel()
 			reg := newWatched(t, kind, sign.Bundle)
 			cmd := c.command("push", defaults, "--to", reg.prefix())
 			var seen atomic.Int64
@@ -59,11 +61,13 @@ func TestKill(t *testing.T) {
 
 // Two runs at once, on one machine or on two, give what one gives.
 func TestTwoRuns(t *testing.T) {
+	t.Parallel()
 	want := undisturbedDefaults(t)
 	c := shared(t)
 	for _, kind := range kinds {
 		for round, other := range []catalogue{c, c.copy(t)} {
 			t.Run(fmt.Sprint(kind, "/", round), func(t *testing.T) {
+				t.Parallel()
 				reg := newWatched(t, kind, sign.Bundle)
 				// Where attachments are in one list, a run may drop for a moment what the
 				// other one attached: the end counts.

@@ -3,92 +3,39 @@
 package publishtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
+	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
-	nixcode "github.com/libresh/libre/nix"
+	"github.com/libresh/libre/internal/testkit"
 )
 
-// scratch holds all that the tests write, but what tests keep in TempDir.
-var scratch string
+var libre testkit.Libre
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	var err error
-	if scratch, err = os.MkdirTemp("", "libre-publish-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(scratch)
-	if err := prepare(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
-
-// prepare builds the program and makes libre's cache, which knows what of this
-// machine is in the Nix store already.
-func prepare() error {
-	bin := filepath.Dir(program())
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return err
-	}
-	build := exec.Command("go", "build", "-trimpath", "-o", bin, "../../cmd/...")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building libre: %w\n%s", err, out)
-	}
-	user, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	notes := filepath.Join(user, "libre", "sources")
-	for _, dir := range []string{notes, filepath.Join(cacheHome(), "libre"), tempDir()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == sbom.Program {
+		if err := relay(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
-	}
-	return os.Symlink(notes, filepath.Join(cacheHome(), "libre", "sources"))
-}
-
-func program() string   { return filepath.Join(scratch, "bin", "libre") }
-func cacheHome() string { return filepath.Join(scratch, "cache") }
-func tempDir() string   { return filepath.Join(scratch, "tmp") }
-
-// needed skips a test that misses something, and fails it where all tests must
-// run.
-func needed(t testing.TB, there bool, what string) {
-	t.Helper()
-	if there {
 		return
 	}
-	if os.Getenv("LIBRE_TEST_ALL") == "1" {
-		t.Fatalf("%s is not installed", what)
+	// Most of the time libre and these tests wait for registries.
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set("4")
 	}
-	t.Skipf("%s is not installed", what)
-}
-
-func requireTools(t testing.TB, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		_, err := exec.LookPath(name)
-		needed(t, err == nil, name)
-	}
+	os.Exit(libre.Run(m))
 }
 
 // definitions are two apps that build in seconds: two components of Nix each, of
@@ -126,8 +73,9 @@ const password = "correct horse battery"
 
 // catalogue is a directory with a flake and a key pair.
 type catalogue struct {
-	dir string
-	env []string // for libre in it
+	dir   string
+	env   []string // for libre in it
+	alone bool     // libre starts all of its children itself
 }
 
 func (c catalogue) key() string { return filepath.Join(c.dir, "cosign.key") }
@@ -142,7 +90,7 @@ func (c catalogue) file(t testing.TB, name, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, "git", "-C", c.dir, "add", name)
+	libre.Tool(t, "git", "-C", c.dir, "add", name)
 }
 
 // edit replaces a text in a file of the catalogue.
@@ -160,25 +108,10 @@ func (c catalogue) edit(t testing.TB, name, old, new string) {
 
 // newCatalogue writes a catalogue with files below apps/, makes its keys, and
 // builds nothing yet.
-func newCatalogue(t testing.TB, files map[string]string) catalogue {
+func newCatalogue(t testing.TB, files map[string]string, systems ...string) catalogue {
 	t.Helper()
-	requireTools(t, "nix", "git", "go", "busybox", "buildah")
-	dir, err := os.MkdirTemp(scratch, "dir-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := catalogue{dir: dir}
-	tool(t, "git", "-C", c.dir, "init", "--quiet")
-	for _, name := range []string{"flake.nix", "flake.lock", ".gitignore"} {
-		content, err := fs.ReadFile(nixcode.Template(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.file(t, name, strings.Replace(string(content), `"x86_64-linux" "aarch64-linux"`, `"x86_64-linux"`, 1))
-	}
-	for name, content := range files {
-		c.file(t, filepath.Join("apps", name), content)
-	}
+	testkit.Require(t, "buildah")
+	c := catalogue{dir: libre.Catalogue(t, files, systems...)}
 	if err := keys(c); err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +128,8 @@ func keys(c catalogue) error {
 }
 
 var makeKeys = sync.OnceValues(func() (pair [2][]byte, err error) {
-	base := filepath.Join(scratch, "cosign")
-	c := catalogue{dir: scratch}
+	base := filepath.Join(libre.Dir, "cosign")
+	c := catalogue{dir: libre.Dir}
 	if got := c.run("keygen", "--output", base); got.code != 0 {
 		return pair, fmt.Errorf("libre keygen: %s", got.stderr)
 	}
@@ -221,9 +154,8 @@ func policy(t testing.TB, c catalogue, format sign.Format) *sign.Policy {
 // shared is a catalogue of definitions that is built, and that no test changes.
 func shared(t testing.TB) catalogue {
 	t.Helper()
-	requireTools(t, "nix", "git", "go", "busybox", "buildah")
 	buildShared.Do(func() {
-		c := newCatalogue(t, maps.Clone(definitions))
+		c := newCatalogue(t, definitions, "x86_64-linux")
 		c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
 		if got := c.run("build", "--all"); got.code != 0 {
 			t.Fatalf("libre build --all: %d\n%s", got.code, got.stderr)
@@ -239,12 +171,9 @@ func shared(t testing.TB) catalogue {
 // copy is a catalogue of the test's own with all that is built.
 func (c catalogue) copy(t testing.TB) catalogue {
 	t.Helper()
-	dir, err := os.MkdirTemp(scratch, "dir-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tool(t, "cp", "-a", c.dir+"/.", dir)
-	return catalogue{dir: dir, env: slices.Clone(c.env)}
+	dir := libre.TempDir(t)
+	libre.Tool(t, "cp", "-a", c.dir+"/.", dir)
+	return catalogue{dir, slices.Clone(c.env), c.alone}
 }
 
 // formatted is the shared catalogue, or a copy with another format of signatures.
@@ -263,21 +192,13 @@ var (
 	sharedCatalogue catalogue
 )
 
-// command is libre with its arguments in the catalogue, in a process group of
-// its own.
+// command is libre with its arguments in the catalogue.
 func (c catalogue) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(program(), args...)
-	cmd.Dir = c.dir
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "LIBRE_") && !strings.HasPrefix(kv, "COSIGN_") && !strings.HasPrefix(kv, "DOCKER_") && !strings.HasPrefix(kv, "REGISTRY_") {
-			cmd.Env = append(cmd.Env, kv)
-		}
+	cmd := libre.Command(c.dir, args...)
+	if !c.alone {
+		cmd.Path, cmd.Err = startRecogniser()
 	}
-	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+cacheHome(), "TMPDIR="+tempDir(), "LIBRE_PACKAGE_SET=host", "COSIGN_PASSWORD="+password,
-		// Nothing of these catalogues is in a binary cache.
-		"NIX_CONFIG="+os.Getenv("NIX_CONFIG")+"\nsubstitute = false")
-	cmd.Env = append(cmd.Env, c.env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Env = append(append(cmd.Env, "COSIGN_PASSWORD="+password), c.env...)
 	return cmd
 }
 
@@ -291,10 +212,8 @@ type outcome struct {
 func (c catalogue) run(args ...string) outcome { return finish(c.command(args...)) }
 
 func finish(cmd *exec.Cmd) outcome {
-	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	err := cmd.Run()
-	o := outcome{cmd.Args[1:], cmd.ProcessState.ExitCode(), out.String(), log.String()}
+	stdout, stderr, err := testkit.Output(cmd)
+	o := outcome{cmd.Args[1:], cmd.ProcessState.ExitCode(), stdout, stderr}
 	if err != nil && o.code == -1 {
 		o.stderr += err.Error()
 	}
@@ -321,17 +240,4 @@ func (o outcome) rows() map[string][]string {
 	}
 	delete(rows, "")
 	return rows
-}
-
-// tool runs another program, which must succeed, and gives its stdout.
-func tool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+tempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	got := finish(cmd)
-	if got.code != 0 {
-		t.Fatalf("%s %s: %d\n%s", name, strings.Join(args, " "), got.code, got.stderr)
-	}
-	return got.stdout
 }

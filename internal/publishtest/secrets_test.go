@@ -25,6 +25,7 @@ import (
 // list, attestation or image.
 func TestSecrets(t *testing.T) {
 	c := shared(t).copy(t)
+	c.alone = true
 	secrets := map[string]string{
 		"the key's password":      "key-password-5d1f",
 		"the registry's password": "registry-password-77ac",
@@ -39,7 +40,7 @@ func TestSecrets(t *testing.T) {
 	}
 	secrets["the key"] = strings.Split(string(key), "\n")[3]
 	c.env = append(c.env, "SIGNING_KEY="+string(key))
-	tool(t, "git", "-C", c.dir, "remote", "add", "origin", "https://someone:"+secrets["the git remote's token"]+"@git.example/catalogue.git")
+	libre.Tool(t, "git", "-C", c.dir, "remote", "add", "origin", "https://someone:"+secrets["the git remote's token"]+"@git.example/catalogue.git")
 
 	reg := newWatched(t, "no referrers", "") // another key than the other tests'
 	login := "Basic " + base64.StdEncoding.EncodeToString([]byte("publisher:"+secrets["the registry's password"]))
@@ -97,7 +98,7 @@ func TestSecrets(t *testing.T) {
 		t.Error("no process was seen")
 	}
 	// Logs and everything else that libre keeps, and the images themselves.
-	for _, dir := range []string{filepath.Join(cacheHome(), "libre"), filepath.Join(c.dir, "dist")} {
+	for _, dir := range []string{filepath.Join(libre.CacheHome(), "libre"), filepath.Join(c.dir, "dist")} {
 		found.files(dir)
 	}
 }
@@ -183,6 +184,7 @@ func writeJSON(t *testing.T, path string, value any) {
 
 // Without signatures nothing is attached, and every push says so.
 func TestSignNone(t *testing.T) {
+	t.Parallel()
 	c := shared(t).copy(t)
 	c.file(t, "libre.yaml", "sign: none\n")
 	reg := newWatched(t, "no referrers", "")
@@ -200,17 +202,24 @@ func TestSignNone(t *testing.T) {
 			t.Errorf("nothing is to be attached, and yet %s", request)
 		}
 	}
-	// Whoever signs does not take it for published.
-	signing := shared(t).run("push", two, "--to", reg.prefix()).want(t, 3)
-	checkLines(t, signing)
-	if !strings.Contains(signing.stderr, "which this catalogue's key did not sign") {
-		t.Errorf("pushed with a key:\n%s", signing.stderr)
+	// Whoever signs does not take it for published, and signs what it has built itself.
+	signing := shared(t).copy(t)
+	if plan := signing.run("plan", two, "--to", reg.prefix()).want(t, 0); !strings.Contains(plan.stdout, "not signed") {
+		t.Errorf("plan with a key:\n%s", plan.stdout)
 	}
-	shared(t).run("push", two, "--to", reg.prefix(), "--force").want(t, 0)
-	shared(t).run("verify", two, "--to", reg.prefix()).want(t, 0)
+	signing.edit(t, "apps/two/default.nix", "the job of two", "another job")
+	refused := signing.run("push", two, "--to", reg.prefix()).want(t, 3)
+	checkLines(t, refused)
+	if !strings.Contains(refused.stderr, "two-default:2-3 is published with other content") || !strings.Contains(refused.stderr, "this catalogue's key did not sign it") {
+		t.Errorf("pushed with a key, and other content:\n%s", refused.stderr)
+	}
+	signing.edit(t, "apps/two/default.nix", "another job", "the job of two")
+	signing.run("push", two, "--to", reg.prefix()).want(t, 0)
+	signing.run("verify", two, "--to", reg.prefix()).want(t, 0)
 }
 
 func TestMistakes(t *testing.T) {
+	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "no referrers", sign.Bundle)
 	reg.setMeddle(func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {

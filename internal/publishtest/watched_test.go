@@ -51,7 +51,12 @@ const namespace = "lasuite"
 // format; with the format "" nothing is expected to be signed.
 func newWatched(t testing.TB, kind string, format sign.Format) *watched {
 	t.Helper()
-	w := &watched{t: t, backend: startRegistry(t, kind), repos: map[string]bool{}}
+	return watch(t, startRegistry(t, kind), format)
+}
+
+func watch(t testing.TB, backend string, format sign.Format) *watched {
+	t.Helper()
+	w := &watched{t: t, backend: backend, repos: map[string]bool{}}
 	target := &url.URL{Scheme: "http", Host: w.backend}
 	w.proxy = &httputil.ReverseProxy{
 		// The host stays: registries say where to upload to by it.
@@ -64,14 +69,20 @@ func newWatched(t testing.TB, kind string, format sign.Format) *watched {
 	if w.client, err = registry.NewClient(w.backend+"/"+namespace, false); err != nil {
 		t.Fatal(err)
 	}
-	if format == "" {
-		return w
-	}
-	w.signing = &release.Signing{Policy: policy(t, shared(t), format)}
-	if w.signing.Client, err = sign.NewClient(w.client.Options()...); err != nil {
-		t.Fatal(err)
+	if format != "" {
+		w.expect(policy(t, shared(t), format))
 	}
 	return w
+}
+
+// expect sets whose signatures everything that is tagged must have.
+func (w *watched) expect(p *sign.Policy) {
+	w.t.Helper()
+	client, err := sign.NewClient(w.client.Options()...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.signing = &release.Signing{Client: client, Policy: p}
 }
 
 // prefix is what --to takes.
@@ -126,7 +137,8 @@ func (s *statusWriter) WriteHeader(code int) {
 }
 
 // inspect checks what a tag points to: an image and its children must be signed
-// and described, of a record all images must be there under their tags.
+// and described, of a record all images must be there under their tags, which were
+// inspected themselves.
 func (w *watched) inspect(repo, tag string) error {
 	if w.signing == nil {
 		return nil
@@ -194,9 +206,6 @@ func (w *watched) inspectRecord(ctx context.Context, reference name.Tag) error {
 		if head.Digest.String() != component.Digest {
 			return fmt.Errorf("the record names %s as %s, its tag points to %s", component.Reference, component.Digest, head.Digest)
 		}
-		if err := w.inspect(tag.RepositoryStr(), tag.TagStr()); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -263,7 +272,7 @@ func (w *watched) setMeddle(meddle func(http.ResponseWriter, *http.Request, http
 }
 
 // children are the digests that an index names.
-func children(t testing.TB, index name.Digest) []name.Digest {
+func children(t testing.TB, index name.Reference) []name.Digest {
 	t.Helper()
 	got, err := remote.Index(index)
 	if err != nil {

@@ -1,22 +1,23 @@
 package publishtest
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/sign/signtest"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // images and records of definitions; tests that publish often take the default
@@ -30,10 +31,13 @@ const (
 // What is published, to every kind of registry in both formats, is there as it
 // was printed, is accepted by ourselves, and is not published again.
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
 		for _, kind := range kinds {
 			t.Run(fmt.Sprint(format, "/", kind), func(t *testing.T) {
+				t.Parallel()
 				c := formatted(t, format)
+				c.alone = true
 				reg := newWatched(t, kind, format)
 				selection, images, records := defaults, defaultImages, defaultRecords
 				if format == sign.Bundle && kind == "referrers" {
@@ -78,11 +82,7 @@ func TestPublish(t *testing.T) {
 // testShow reads a record, which is not shown to whom it does not verify for.
 func testShow(t *testing.T, c catalogue, reg *watched) {
 	t.Helper()
-	reference := reg.prefix() + "/one-default:1.0-1"
-	var record release.Record
-	if err := json.Unmarshal([]byte(c.run("show", reference).want(t, 0).stdout), &record); err != nil {
-		t.Fatal(err)
-	}
+	record := readRecord(t, c, reg, "one-default:1.0-1")
 	want := undisturbed(t)
 	if record.App != "one" || record.Variant != "default" || record.Version != "1.0" || record.PackageVersion != 1 || len(record.Components) != 3 {
 		t.Errorf("the record: %+v", record)
@@ -98,7 +98,7 @@ func testShow(t *testing.T, c catalogue, reg *watched) {
 	other := catalogue{dir: t.TempDir()}
 	base := filepath.Join(other.dir, "other")
 	other.run("keygen", "--output", base).want(t, 0)
-	if got := other.run("show", reference, "--key", base+".pub"); got.code == 0 || got.stdout != "" {
+	if got := other.run("show", reg.prefix()+"/one-default:1.0-1", "--key", base+".pub"); got.code == 0 || got.stdout != "" {
 		t.Errorf("shown to another key: %d\n%s", got.code, got.stdout)
 	}
 }
@@ -145,15 +145,21 @@ func printedDigests(o outcome, state string) map[string]string {
 func undisturbed(t testing.TB) map[string]string {
 	t.Helper()
 	c := shared(t)
-	if undisturbedTags == nil {
+	pushUndisturbed.Do(func() {
 		reg := newWatched(t, "referrers", sign.Bundle)
 		c.run("push", "--all", "--to", reg.prefix()).want(t, 0)
 		undisturbedTags = reg.tags(t)
+	})
+	if undisturbedTags == nil {
+		t.Fatal("the catalogue could not be published")
 	}
 	return undisturbedTags
 }
 
-var undisturbedTags map[string]string
+var (
+	pushUndisturbed sync.Once
+	undisturbedTags map[string]string
+)
 
 // undisturbedDefaults are those of the default variants.
 func undisturbedDefaults(t testing.TB) map[string]string {
@@ -168,24 +174,26 @@ func undisturbedDefaults(t testing.TB) map[string]string {
 
 // skopeo and buildah pull every image and get the digest that was printed.
 func TestPull(t *testing.T) {
-	requireTools(t, "skopeo")
+	t.Parallel()
+	testkit.Require(t, "skopeo")
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			c := shared(t)
 			reg := newWatched(t, kind, sign.Bundle)
 			printed := printedDigests(c.run("push", defaults, "--to", reg.prefix()).want(t, 0), "published")
 			storage := t.TempDir()
 			for reference, digest := range printed {
 				from := "docker://" + reg.prefix() + "/" + reference
-				raw := tool(t, "skopeo", "inspect", "--raw", "--tls-verify=false", from)
+				raw := libre.Tool(t, "skopeo", "inspect", "--raw", "--tls-verify=false", from)
 				if got := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(raw))); got != digest {
 					t.Errorf("skopeo inspect %s: %s, printed was %s", reference, got, digest)
 				}
-				if strings.Count(strings.Split(reference, ":")[0], "-") == 1 {
-					continue // a record is no image
+				if isRecord(reference) {
+					continue
 				}
 				to := filepath.Join(storage, "copy")
-				tool(t, "skopeo", "copy", "--all", "--preserve-digests", "--src-tls-verify=false", from, "oci:"+to+":pulled")
+				libre.Tool(t, "skopeo", "copy", "--all", "--preserve-digests", "--src-tls-verify=false", from, "oci:"+to+":pulled")
 				var index struct{ Manifests []struct{ Digest string } }
 				text, err := os.ReadFile(filepath.Join(to, "index.json"))
 				if err == nil {
@@ -203,6 +211,12 @@ func TestPull(t *testing.T) {
 	}
 }
 
+// isRecord tells a record, APP-VARIANT:TAG, from the images of definitions.
+func isRecord(reference string) bool {
+	name, _, _ := strings.Cut(reference, ":")
+	return strings.Count(name, "-") == 1
+}
+
 func pullWithBuildah(t *testing.T, storage, reference, digest string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -210,104 +224,59 @@ func pullWithBuildah(t *testing.T, storage, reference, digest string) {
 	}
 	flags := []string{"--root", filepath.Join(storage, "root"), "--runroot", filepath.Join(storage, "run"), "--storage-driver", "vfs"}
 	repository := reference[:strings.LastIndex(reference, ":")]
-	byTag := tool(t, "buildah", append(flags, "pull", "--quiet", "--tls-verify=false", "docker://"+reference)...)
-	byDigest := tool(t, "buildah", append(flags, "pull", "--quiet", "--tls-verify=false", "docker://"+repository+"@"+digest)...)
+	byTag := libre.Tool(t, "buildah", append(flags, "pull", "--quiet", "--tls-verify=false", "docker://"+reference)...)
+	byDigest := libre.Tool(t, "buildah", append(flags, "pull", "--quiet", "--tls-verify=false", "docker://"+repository+"@"+digest)...)
 	if byTag != byDigest {
 		t.Errorf("buildah pulls %s by its tag and %s by the printed digest", byTag, byDigest)
 	}
 }
 
-// cosignVersions are what other people verify with.
-var cosignVersions = []string{"v2.6.5", "v3.1.3"}
-
-// cosign is a version of its own, which is built once and kept in the user's
-// cache, as that takes minutes: if all tests are asked for.
-func cosign(t testing.TB, version string) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(cache, "libre-test", "bin", "cosign-"+version)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if os.Getenv("LIBRE_TEST_ALL") != "1" {
-		t.Skipf("cosign %s was not built (LIBRE_TEST_ALL=1 builds it)", version)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	bin, err := os.MkdirTemp(filepath.Dir(path), ".build-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(bin)
-	major, _, _ := strings.Cut(version, ".")
-	install := exec.Command("go", "install", "-p", "1", "github.com/sigstore/cosign/"+major+"/cmd/cosign@"+version)
-	install.Dir = bin // not in this module
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
-	if output, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("build cosign %s: %v\n%s", version, err, output)
-	}
-	if err := os.Rename(filepath.Join(bin, "cosign"), path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // cosign accepts the lines that libre verify prints, and the attestations of
 // index and child, as they come out of the pipeline.
 func TestCosign(t *testing.T) {
+	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
-		c := formatted(t, format)
 		for _, kind := range []string{"referrers", "docker-registry"} {
-			reg := newWatched(t, kind, format)
-			c.run("push", "one/*/default", "--to", reg.prefix()).want(t, 0)
-			verified := c.run("verify", "one/*/default", "--to", reg.prefix()).want(t, 0)
-			var lines []string
-			for _, line := range strings.Split(verified.stderr, "\n") {
-				if strings.HasPrefix(line, "cosign verify ") {
-					lines = append(lines, line)
-				}
-			}
-			if len(lines) != 4 {
-				t.Fatalf("libre verify prints %d lines for cosign, want one for the record and each of 3 images:\n%s", len(lines), verified.stderr)
-			}
-			index, err := name.NewDigest(reg.prefix() + "/one-pages-default@" + undisturbed(t)["one-pages-default:1.0-1"])
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := policy(t, c, format)
-			for _, subject := range append(children(t, index), index) {
-				for _, kind := range attestations {
-					lines = append(lines, p.CosignCommand(subject, kind, "cosign.pub"))
-				}
-			}
-			for _, version := range cosignVersions {
-				t.Run(fmt.Sprint(version, "/", format, "/", kind), func(t *testing.T) {
-					bin := t.TempDir()
-					if err := os.Symlink(cosign(t, version), filepath.Join(bin, "cosign")); err != nil {
-						t.Fatal(err)
-					}
-					more := ""
-					if version == "v2.6.5" { // it would ask the internet for a trusted root
-						root := filepath.Join(bin, "trusted_root.json")
-						if err := os.WriteFile(root, []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`), 0o600); err != nil {
-							t.Fatal(err)
-						}
-						more = " --trusted-root " + root
-					}
-					for _, line := range lines {
-						cmd := exec.CommandContext(context.Background(), "sh", "-c", line+more)
-						cmd.Dir = c.dir
-						cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+bin)
-						if output, err := cmd.CombinedOutput(); err != nil {
-							t.Errorf("%s: %v\n%s", line, err, output)
-						}
-					}
-				})
-			}
+			t.Run(fmt.Sprint(format, "/", kind), func(t *testing.T) {
+				t.Parallel()
+				testCosign(t, format, kind)
+			})
 		}
 	}
+}
+
+func testCosign(t *testing.T, format sign.Format, kind string) {
+	c := formatted(t, format)
+	reg := newWatched(t, kind, format)
+	c.run("push", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	verified := c.run("verify", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	lines := cosignLines(verified)
+	if len(lines) != 4 {
+		t.Fatalf("libre verify prints %d lines for cosign, want one for the record and each of 3 images:\n%s", len(lines), verified.stderr)
+	}
+	index, err := name.NewDigest(reg.prefix() + "/one-pages-default@" + undisturbed(t)["one-pages-default:1.0-1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := policy(t, c, format)
+	for _, subject := range append(children(t, index), index) {
+		for _, kind := range attestations {
+			lines = append(lines, p.CosignCommand(subject, kind, "cosign.pub"))
+		}
+	}
+	for _, version := range signtest.CosignVersions {
+		t.Run(version, func(t *testing.T) {
+			shell := signtest.NewShell(t, version)
+			for _, line := range lines {
+				if output, err := shell.Run(c.dir, shell.WithKey(t, line)); err != nil {
+					t.Errorf("%s: %v\n%s", line, err, output)
+				}
+			}
+		})
+	}
+}
+
+// cosignLines are the command lines that libre verify prints.
+func cosignLines(verified outcome) []string {
+	return slices.DeleteFunc(strings.Split(verified.stderr, "\n"), func(line string) bool { return !strings.HasPrefix(line, "cosign verify ") })
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // userOf is who the keychain logs in as.
@@ -144,7 +146,7 @@ func TestKeychainOfBadFiles(t *testing.T) {
 
 // Who is logged in with podman is known, whatever docker's file has.
 func TestPodmanLogin(t *testing.T) {
-	requireTool(t, "podman")
+	testkit.Require(t, "podman")
 	home := homeless(t)
 	registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
 	client := registry.client(t)

@@ -18,7 +18,7 @@ import (
 // dockerWithPassword starts Debian's registry, which lets one user in.
 func dockerWithPassword(t *testing.T, user string) string {
 	t.Helper()
-	requireTool(t, "docker-registry")
+	testkit.Require(t, "docker-registry")
 	const hash = "$2a$04$MNGvaVoxPtWUrqL44VLol.331cvYgSla/EnO1rYd9wQO43WCXVrlm" // of password, by bcrypt
 	dir, host := t.TempDir(), testkit.FreeAddress(t)
 	putFile(t, filepath.Join(dir, "htpasswd"), user+":"+hash+"\n", 0o600)

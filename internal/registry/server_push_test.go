@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 func randomImage(t *testing.T) v1.Image {
@@ -102,7 +104,7 @@ func TestPushSurvivesRestart(t *testing.T) {
 	}
 	// It is a layout for others too.
 	t.Run("skopeo", func(t *testing.T) {
-		requireTool(t, "skopeo")
+		testkit.Require(t, "skopeo")
 		run(t, "skopeo", "inspect", "--raw", "oci:"+pushed+":lasuite/docs:2")
 	})
 }

@@ -10,19 +10,9 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
-)
 
-// requireTool skips a test whose tool is not installed, and fails it where all
-// tests must run.
-func requireTool(t *testing.T, tool string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		if os.Getenv("LIBRE_TEST_ALL") == "1" {
-			t.Fatalf("%s is not installed", tool)
-		}
-		t.Skipf("%s is not installed", tool)
-	}
-}
+	"github.com/libresh/libre/internal/testkit"
+)
 
 func run(t *testing.T, tool string, args ...string) string {
 	t.Helper()
@@ -38,7 +28,7 @@ func TestServeToTools(t *testing.T) {
 	host := serve(t, dir, "")
 	image := "docker://" + host + "/docs-backend-default:5.4.1-1"
 	t.Run("skopeo", func(t *testing.T) {
-		requireTool(t, "skopeo")
+		testkit.Require(t, "skopeo")
 		raw := run(t, "skopeo", "inspect", "--raw", "--tls-verify=false", image)
 		file, err := os.ReadFile(filepath.Join(dir, "blobs", "sha256", digestOf(raw)[7:]))
 		if err != nil || !bytes.Equal(file, []byte(raw)) {
@@ -49,7 +39,7 @@ func TestServeToTools(t *testing.T) {
 		run(t, "skopeo", "list-tags", "--tls-verify=false", "docker://"+host+"/docs-backend-default")
 	})
 	t.Run("buildah", func(t *testing.T) {
-		requireTool(t, "buildah")
+		testkit.Require(t, "buildah")
 		if os.Getuid() != 0 {
 			t.Skip("needs root")
 		}

@@ -2,14 +2,10 @@ package sign
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -22,20 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	libreregistry "github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/testkit"
 )
-
-// needed skips a test that misses something, and fails it where all tests must
-// run.
-func needed(t testing.TB, there bool, what string) {
-	t.Helper()
-	if there {
-		return
-	}
-	if os.Getenv("LIBRE_TEST_ALL") == "1" {
-		t.Fatalf("%s is not installed", what)
-	}
-	t.Skipf("%s is not installed", what)
-}
 
 // A testRegistry counts requests and can be told to lose some.
 type testRegistry struct {
@@ -74,65 +58,7 @@ func registries(t *testing.T, test func(t *testing.T, host string)) {
 		t.Cleanup(func() { server.Close() })
 		test(t, newRegistry(t, server).host)
 	})
-	t.Run("docker-registry", func(t *testing.T) { test(t, dockerRegistry(t)) })
-}
-
-// dockerRegistry starts Debian's registry, which lacks the referrers API.
-func dockerRegistry(t testing.TB) string {
-	program, err := exec.LookPath("docker-registry")
-	needed(t, err == nil, "docker-registry")
-	host := freeAddress(t)
-	config := filepath.Join(t.TempDir(), "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", t.TempDir(), host)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start(t, "http://"+host+"/v2/", exec.Command(program, "serve", config))
-	return host
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t testing.TB) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// start runs a server until the test ends, and waits until it answers.
-func start(t testing.TB, url string, server *exec.Cmd) {
-	t.Helper()
-	output, err := os.Create(filepath.Join(t.TempDir(), "output"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Stdout, server.Stderr = output, output
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
-	t.Cleanup(func() {
-		server.Process.Kill()
-		<-ended
-		output.Close()
-	})
-	for {
-		response, err := http.Get(url)
-		if err == nil {
-			response.Body.Close()
-			return
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			text, _ := os.ReadFile(output.Name())
-			t.Fatalf("%s ended: %v\n%s", server.Path, err, text)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	t.Run("docker-registry", func(t *testing.T) { test(t, testkit.DockerRegistry(t, t.TempDir())) })
 }
 
 // pushIndex pushes an index of two images and returns it and its children.

@@ -22,6 +22,8 @@ import (
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/libresh/libre/internal/sign/signtest"
 )
 
 // without takes a variable out of the environment for a test.
@@ -224,7 +226,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"no URL", own(func(k *Keyless) { k.Rekor = "rekor.example" }), "", `sign.keyless: rekor is "rekor.example", expected an https URL`},
 		{"no root", own(func(k *Keyless) { k.TrustedRoot = "/nonexistent/root" }), "", "read the trusted root /nonexistent/root: failed to read trusted root open /nonexistent/root: no such file or directory"},
 		{"bad root", own(func(*Keyless) {}), "", "read the trusted root " + noRoot + ": unsupported TrustedRoot media type: "},
-		{"empty root", own(func(k *Keyless) { k.TrustedRoot = emptyRoot(t) }), "", "neither a timestamp authority nor a log: a signature would end with its certificate"},
+		{"empty root", own(func(k *Keyless) { k.TrustedRoot = signtest.EmptyRoot(t) }), "", "neither a timestamp authority nor a log: a signature would end with its certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			setenv(t, passwordVariable, test.password)

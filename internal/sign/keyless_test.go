@@ -12,20 +12,38 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/sign/signtest"
+	"github.com/libresh/libre/internal/testkit"
 )
 
+// tokenLife is longer than any test.
+const tokenLife = 10 * time.Minute
+
+// stackConfig is how a catalogue would use the stack in one format.
+func stackConfig(s *signtest.Stack, format Format) Config {
+	keyless := &Keyless{
+		Fulcio: s.Fulcio, Rekor: s.Rekor, Timestamp: s.Timestamp, TrustedRoot: s.Root, Issuer: s.Issuer.URL,
+		Identity: Identity{Issuer: s.Issuer.URL, Subject: `ci@example\.org`},
+	}
+	if format == Classic {
+		keyless.Rekor, keyless.TrustedRoot = "", s.RootWithoutLog
+	}
+	return Config{Format: format, Keyless: keyless}
+}
+
 func TestKeyless(t *testing.T) {
-	s := newStack(t)
+	s := signtest.StartStack(t)
 	ctx := context.Background()
 	for _, format := range formats {
 		t.Run(string(format), func(t *testing.T) {
 			tokenFile := filepath.Join(t.TempDir(), "token")
-			if err := os.WriteFile(tokenFile, []byte(s.issuer.token(t, "")+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(tokenFile, []byte(s.Issuer.Token(t, tokenLife)+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			config := s.config(format)
+			config := stackConfig(s, format)
 			config.Keyless.TokenFile = tokenFile
-			for kind, host := range map[string]string{"memory": memoryRegistry(t, true).host, "docker-registry": dockerRegistry(t)} {
+			for kind, host := range map[string]string{"memory": memoryRegistry(t, true).host, "docker-registry": testkit.DockerRegistry(t, t.TempDir())} {
 				client, signer, subjects := newClient(t), newSigner(t, config), pushIndex(t, host)
 				began := time.Now().Truncate(time.Second)
 				if got := must[int](t)(client.Sign(ctx, signer, subjects...)); got != 3 {
@@ -39,28 +57,28 @@ func TestKeyless(t *testing.T) {
 				policy := must[*Policy](t)(config.Policy(ctx))
 				for _, subject := range subjects {
 					got := must[*Signature](t)(client.Verify(ctx, subject, policy))
-					if got.Format != format || got.Issuer != s.issuer.url || got.Subject != "ci@example.org" || got.Time.Before(began) || got.Time.After(time.Now()) {
+					if got.Format != format || got.Issuer != s.Issuer.URL || got.Subject != signtest.Subject || got.Time.Before(began) || got.Time.After(time.Now()) {
 						t.Errorf("%s: signature %+v", kind, got)
 					}
 					statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subject, cycloneDX, policy))
-					if len(statements) != 1 || string(statements[0].Predicate) != string(bom) || statements[0].Signature.Subject != "ci@example.org" {
+					if len(statements) != 1 || string(statements[0].Predicate) != string(bom) || statements[0].Signature.Subject != signtest.Subject {
 						t.Errorf("%s: statements %+v", kind, statements)
 					}
 				}
 				refusesOthers(t, s, client, config, subjects[0])
-				for _, version := range cosignVersions {
+				for _, version := range signtest.CosignVersions {
 					adapt := func(kind, line string) string {
 						if version == "v2.6.5" && format == Classic && kind != SignatureType {
-							line = strings.Replace(line, "--trusted-root "+s.rootWithoutLog, s.cosign2Flags, 1)
+							line = strings.Replace(line, "--trusted-root "+s.RootWithoutLog, s.Cosign2Flags, 1)
 						}
 						return line
 					}
-					shell := newShell(t, version)
-					shell.accepts(t, policy, subjects[0], "", adapt, true)
-					shell.accepts(t, policy, subjects[2], "", adapt, true)
+					shell := signtest.NewShell(t, version)
+					accepts(t, shell, policy, subjects[0], "", adapt, true)
+					accepts(t, shell, policy, subjects[2], "", adapt, true)
 					other := *config.Keyless
 					other.Identity.Subject = "somebody@example.org"
-					shell.accepts(t, must[*Policy](t)(Config{Format: format, Keyless: &other}.Policy(ctx)), subjects[0], "", adapt, false)
+					accepts(t, shell, must[*Policy](t)(Config{Format: format, Keyless: &other}.Policy(ctx)), subjects[0], "", adapt, false)
 				}
 			}
 		})
@@ -68,18 +86,18 @@ func TestKeyless(t *testing.T) {
 }
 
 // refusesOthers verifies a signature by policies that it does not satisfy.
-func refusesOthers(t *testing.T, s *stack, client *Client, config Config, subject name.Digest) {
+func refusesOthers(t *testing.T, s *signtest.Stack, client *Client, config Config, subject name.Digest) {
 	t.Helper()
 	ctx := context.Background()
 	key := newKey(t, config.Format)
 	stranger := *config.Keyless
-	stranger.TrustedRoot = s.strangers
+	stranger.TrustedRoot = s.Strangers
 	logged := *config.Keyless
-	logged.TrustedRoot = s.root
+	logged.TrustedRoot = s.Root
 	someone := *config.Keyless
 	someone.Identity.Subject = "example" // a part only
 	elsewhere := *config.Keyless
-	elsewhere.Identity.Issuer = s.issuer.url + "/other"
+	elsewhere.Identity.Issuer = s.Issuer.URL + "/other"
 	wrong := map[string]Config{
 		"a key":           key,
 		"another root":    {Format: config.Format, Keyless: &stranger},
@@ -103,16 +121,16 @@ func refusesOthers(t *testing.T, s *stack, client *Client, config Config, subjec
 
 // An identity that the policy does not accept signs nothing.
 func TestKeylessAsSomebodyElse(t *testing.T) {
-	s := newStack(t)
+	s := signtest.StartStack(t)
 	ctx := context.Background()
 	for _, format := range formats {
-		config := s.config(format)
+		config := stackConfig(s, format)
 		config.Keyless.Identity.Subject = "release@example.org"
-		setenv(t, tokenVariable, s.issuer.token(t, ""))
+		setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife))
 		registry := memoryRegistry(t, true)
 		client, signer, subject := newClient(t), newSigner(t, config), pushIndex(t, registry.host)[0]
 		var invalid *InvalidError
-		if _, err := client.Sign(ctx, signer, subject); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "ci@example.org") {
+		if _, err := client.Sign(ctx, signer, subject); !errors.As(err, &invalid) || !strings.Contains(err.Error(), signtest.Subject) {
 			t.Errorf("signed as somebody else: %v", err)
 		}
 		if got := must[Attachments](t)(client.Attached(ctx, subject, format)); got.Signature {
@@ -122,48 +140,46 @@ func TestKeylessAsSomebodyElse(t *testing.T) {
 }
 
 func TestTokenSources(t *testing.T) {
-	s := newStack(t)
+	s := signtest.StartStack(t)
 	ctx := context.Background()
 	for name, test := range map[string]struct {
 		set     func(c *Keyless)
 		prompts Prompts
 		want    string // in the error; "" is success
 	}{
-		"variable": {set: func(*Keyless) { setenv(t, tokenVariable, s.issuer.token(t, "")) }},
+		"variable": {set: func(*Keyless) { setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife)) }},
 		"Actions, out of order at first": {set: func(*Keyless) {
-			setenv(t, requestURLVariable, s.issuer.url+"/actions?version=2")
-			setenv(t, requestTokenVariable, actionsSecret)
-			s.issuer.fails = 1
+			setenv(t, requestURLVariable, s.Issuer.URL+"/actions?version=2")
+			setenv(t, requestTokenVariable, signtest.ActionsSecret)
+			s.Issuer.Fails.Store(1)
 		}},
 		"Actions, no permission": {set: func(*Keyless) {
-			setenv(t, requestURLVariable, s.issuer.url+"/actions?version=2")
+			setenv(t, requestURLVariable, s.Issuer.URL+"/actions?version=2")
 			setenv(t, requestTokenVariable, "secret-of-another-job")
-		}, want: "ask Actions for an identity token: " + strings.TrimPrefix(s.issuer.url, "http://") + " answers 403 Forbidden"},
+		}, want: "ask Actions for an identity token: " + strings.TrimPrefix(s.Issuer.URL, "http://") + " answers 403 Forbidden"},
 		"browser":  {set: func(*Keyless) { fakeBrowser(t) }, prompts: Prompts{Browser: io.Discard}},
 		"nothing":  {set: func(*Keyless) {}, want: "no identity token: neither tokenFile, $SIGSTORE_ID_TOKEN nor $ACTIONS_ID_TOKEN_REQUEST_URL is set (Actions: permission id-token: write), and there is no terminal for a login in the browser"},
 		"no file":  {set: func(k *Keyless) { k.TokenFile = "/nonexistent/token" }, want: "read an identity token: open /nonexistent/token: no such file or directory"},
 		"no token": {set: func(*Keyless) { setenv(t, tokenVariable, "s3cret") }, want: "the identity token is no JSON web token"},
 		"expired": {set: func(*Keyless) {
-			s.issuer.life = -time.Minute
-			setenv(t, tokenVariable, s.issuer.token(t, ""))
-			s.issuer.life = time.Minute
+			setenv(t, tokenVariable, s.Issuer.Token(t, -time.Minute))
 		}, want: "the identity token expired at "},
 		"forged": {set: func(*Keyless) {
-			token := strings.Split(s.issuer.token(t, ""), ".")
+			token := strings.Split(s.Issuer.Token(t, tokenLife), ".")
 			setenv(t, tokenVariable, token[0]+"."+token[1]+"."+strings.Repeat("A", len(token[2])))
-		}, want: "get a certificate from " + s.fulcio + ": Fulcio returned 400"},
+		}, want: "get a certificate from " + s.Fulcio + ": Fulcio returned 400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, variable := range []string{tokenVariable, requestURLVariable, requestTokenVariable} {
 				setenv(t, variable, "")
 			}
-			config := s.config(Bundle)
+			config := stackConfig(s, Bundle)
 			test.set(config.Keyless)
 			signer, err := config.Signer(ctx, test.prompts)
 			if err != nil {
 				t.Fatal(err)
 			}
-			asked := s.issuer.asked
+			asked := s.Issuer.Asked.Load()
 			subject := pushIndex(t, memoryRegistry(t, true).host)[0]
 			client := newClient(t)
 			_, err = client.Sign(ctx, signer, subject)
@@ -174,7 +190,7 @@ func TestTokenSources(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := s.issuer.asked - asked; got > 1 {
+				if got := s.Issuer.Asked.Load() - asked; got > 1 {
 					t.Errorf("asked for %d tokens for two signatures", got)
 				}
 				return
@@ -212,8 +228,8 @@ func fakeBrowser(t testing.TB) {
 
 // Services that are out of order are tried again, and named.
 func TestServicesOutOfOrder(t *testing.T) {
-	s := newStack(t)
-	setenv(t, tokenVariable, s.issuer.token(t, ""))
+	s := signtest.StartStack(t)
+	setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife))
 	subject := pushIndex(t, memoryRegistry(t, true).host)[0]
 	for service, set := range map[string]func(*Keyless, string){
 		"fulcio":    func(k *Keyless, url string) { k.Fulcio = url },
@@ -223,7 +239,7 @@ func TestServicesOutOfOrder(t *testing.T) {
 		t.Run(service, func(t *testing.T) {
 			broken := newRegistry(t, nil)
 			broken.answer = brokenAnswer
-			config := s.config(Bundle)
+			config := stackConfig(s, Bundle)
 			set(config.Keyless, "http://"+broken.host)
 			_, err := newClient(t).Sign(context.Background(), newSigner(t, config), subject)
 			var credential *CredentialError

@@ -21,20 +21,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/nix-community/go-nix/pkg/nar"
 
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream"
 )
-
-func needPrograms(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			if os.Getenv("LIBRE_TEST_ALL") == "1" {
-				t.Fatalf("%s is not installed", p)
-			}
-			t.Skipf("%s is not installed", p)
-		}
-	}
-}
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -89,7 +78,7 @@ head -c 300000 /dev/urandom > large
 
 // The archive that git makes has the same hash here, in Nix and in go-nix.
 func TestArchiveHashOfGitArchive(t *testing.T) {
-	needPrograms(t, "git", "tar", "nix")
+	testkit.Require(t, "git", "tar", "nix")
 	dir := t.TempDir()
 	shell(t, dir, oddTree+`git init -q -b main . && git add . && git commit -qm one
 		git archive --prefix=repo-1.0/ -o ../git.tar.gz HEAD
@@ -119,7 +108,7 @@ func TestArchiveHashOfGitArchive(t *testing.T) {
 
 // Other tars and other compressions of one tree have the same hash.
 func TestArchiveFormats(t *testing.T) {
-	needPrograms(t, "tar", "xz", "zstd", "bzip2")
+	testkit.Require(t, "tar", "xz", "zstd", "bzip2")
 	dir := t.TempDir()
 	shell(t, dir, oddTree)
 	want := goNixHash(t, filepath.Join(dir, "repo"))

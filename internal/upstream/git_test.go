@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
@@ -84,7 +85,7 @@ func TestTagsThroughSSH(t *testing.T) {
 }
 
 func TestPlacesThatAreNone(t *testing.T) {
-	forgetest.Require(t, "git")
+	testkit.Require(t, "git")
 	c, _ := newClient(t, "")
 	ran := filepath.Join(t.TempDir(), "ran")
 	for _, location := range []string{"", "relative/path", "ext::sh -c touch% " + ran, "--upload-pack=touch " + ran, "https://",
@@ -214,7 +215,7 @@ func TestServerWithoutVersion2(t *testing.T) {
 }
 
 func TestSHA256Repository(t *testing.T) {
-	forgetest.Require(t, "git")
+	testkit.Require(t, "git")
 	forge := forgetest.Forgejo(t)
 	repo := forge.AddRepo("a/b")
 	if err := os.RemoveAll(repo.Dir); err != nil {

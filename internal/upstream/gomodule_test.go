@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
@@ -189,7 +190,7 @@ func TestGoSettings(t *testing.T) {
 
 // A module straight from its repository, through go and git.
 func TestGoDirect(t *testing.T) {
-	forgetest.Require(t, "go")
+	testkit.Require(t, "go")
 	forge := forgetest.Forgejo(t)
 	repo := forge.AddRepo("o/m")
 	mod := "module git.example/o/m.git\n\ngo 1.20\n"

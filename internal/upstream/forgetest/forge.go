@@ -15,8 +15,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -363,19 +361,6 @@ func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, size
 	}
 	from := min(len(all), (number-1)*size)
 	return slices.Clone(all[from:min(len(all), from+size)])
-}
-
-// Require skips the test where a program is not installed, and fails it if
-// LIBRE_TEST_ALL is 1.
-func Require(t testing.TB, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("LIBRE_TEST_ALL") == "1" {
-		t.Fatalf("%s is not installed", program)
-	}
-	t.Skipf("%s is not installed", program)
 }
 
 // once makes a token that opens one download.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // Repo is a repository of a forge.
@@ -48,7 +50,7 @@ type Release struct {
 // AddRepo makes a repository with a first commit on its branch main.
 func (f *Forge) AddRepo(name string) *Repo {
 	f.t.Helper()
-	Require(f.t, "git")
+	testkit.Require(f.t, "git")
 	r := f.add(name)
 	r.Dir = filepath.Join(f.root, fmt.Sprintf("%d.git", r.id))
 	run(f, "", "git", "init", "--quiet", "--bare", "--initial-branch=main", r.Dir)

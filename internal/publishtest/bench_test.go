@@ -1,0 +1,234 @@
+package publishtest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+)
+
+// benchKinds are the registries that requests are counted at: with and without
+// the referrers API.
+var benchKinds = []string{"referrers", "docker-registry"}
+
+// latency is what each request takes longer than on the loopback device.
+const latency = 20 * time.Millisecond
+
+// BenchmarkNothingToPublish pushes 100 images, 25 apps of 4, that are published.
+// Its yardstick is the bare evaluation of the same images. Wanted: at most twice
+// its time, one HEAD per image, at most 4 requests per record; logins aside.
+func BenchmarkNothingToPublish(b *testing.B) {
+	const apps, components = 25, 4
+	files := map[string]string{}
+	for i := range apps {
+		app := fmt.Sprintf("app%d", i)
+		definition := fmt.Sprintf("{ mkApp, pkgs, ... }: mkApp { name = %q; version = \"1\"; packageVersion = 1;\n", app)
+		for n := range components {
+			definition += fmt.Sprintf("components.part%d.package = pkgs.writeText \"part\" \"part %d of %s\\n\";\n", n, n, app)
+		}
+		files[app+"/default.nix"] = definition + "}\n"
+	}
+	c := newCatalogue(b, files, "x86_64-linux")
+	c.file(b, "libre.yaml", "sign:\n  key: cosign.key\n")
+	alone := c
+	alone.alone = true
+
+	n := &nix.Nix{CacheDir: filepath.Join(libre.CacheHome(), "libre")}
+	evaluated, err := n.OpenCatalogue(b.Context(), c.dir, nix.HostPackageName)
+	if err != nil {
+		b.Fatal(err)
+	}
+	everything := nix.Request{Patterns: []catalog.Pattern{{App: "*", Component: "*", Variant: "default"}}, AllSystems: true}
+	for _, kind := range benchKinds {
+		b.Run(kind, func(b *testing.B) {
+			reg := newWatched(b, kind, "")
+			push := []string{"push", defaults, "--to", reg.prefix()}
+			c.run(push...).want(b, 0)
+			seen := reg.record(latency)
+			const runs = 5
+			ours, bare := time.Hour, time.Hour
+			for range runs {
+				ours = min(ours, fastest(b, 1, func() {
+					if got := alone.run(push...).want(b, 0); strings.Count(got.stdout, "\tunchanged") != apps*(components+1) {
+						b.Fatalf("not all is published:\n%s", got.stdout)
+					}
+				}))
+				bare = min(bare, fastest(b, 1, func() {
+					if got, err := evaluated.Evaluate(b.Context(), everything); err != nil || len(got.Images) != apps*components {
+						b.Fatalf("%v, %v", got, err)
+					}
+				}))
+			}
+			isRecord := func(x *exchange) bool {
+				return strings.HasSuffix(x.repository, "-default") && !strings.Contains(x.repository, "-part")
+			}
+			images := seen.of(func(x *exchange) bool { return !isRecord(x) })
+			for _, x := range images {
+				if x.method != http.MethodHead {
+					b.Errorf("%s %s %s, of an image that is published", x.method, x.repository, x.subject)
+				}
+			}
+			b.ReportMetric(ours.Seconds()/bare.Seconds(), "times-evaluation")
+			b.ReportMetric(bare.Seconds(), "s-evaluation")
+			b.ReportMetric(float64(len(images))/(runs*apps*components), "heads-per-image")
+			b.ReportMetric(float64(len(seen.of(isRecord)))/(runs*apps), "requests-per-record")
+			b.ReportMetric(float64(seen.greetings())/runs, "logins")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkChangedPath publishes an image of 100 layers anew, on a machine that
+// knows no layer, after one path changed: its root's. Wanted: at most 1.05 times the
+// bytes of that path's layer, config and manifests; at most 12 requests besides
+// attachments.
+//
+//   - "requests" are those to the image's own repository that are about its
+//     manifests and blobs, the former release's and the new one's, about its tag, or
+//     an upload that came to nothing (the question whether a push would be let in);
+//     and those to the record's repository about tags. Attaching looks at its
+//     subjects once each: this is in it.
+//   - "requests-record" are, besides, those about the record's manifest and blobs.
+//   - "requests-total" are all, with the logins and what attachments take.
+func BenchmarkChangedPath(b *testing.B) {
+	c := newCatalogue(b, map[string]string{
+		// Layers of less than a mebibyte are folded; two are kept for the root file
+		// system and the debug image's tools.
+		"big/default.nix": `{ mkApp, pkgs, ... }:
+let part = n: pkgs.runCommand "part-${toString n}" { } "seq ${toString n}00000 ${toString n}99999 > $out; seq ${toString n}00000 ${toString n}99999 >> $out"; in
+mkApp {
+  name = "big"; version = "1.0"; packageVersion = 1;
+  source.path = ./src;
+  components.web.package = { source, ... }: pkgs.runCommand "big" { inherit source; parts = builtins.genList (n: part (n + 100)) 96; }
+    "mkdir $out; cp $source/data $out/; echo $parts > $out/parts";
+}
+`,
+		"big/src/data": random(1),
+	}, "x86_64-linux")
+	c.file(b, "libre.yaml", "sign:\n  key: cosign.key\n")
+	push := func(c catalogue, reg *watched) { c.run("push", defaults, "--to", reg.prefix()).want(b, 0) }
+	changed := c.copy(b)
+	changed.file(b, "apps/big/src/data", random(2))
+	changed.edit(b, "apps/big/default.nix", "packageVersion = 1", "packageVersion = 2")
+	changed.run("build", defaults).want(b, 0)
+	for _, kind := range benchKinds {
+		b.Run(kind, func(b *testing.B) {
+			reg := newWatched(b, kind, "")
+			push(c, reg)
+			seen := reg.record(0)
+			push(changed.cold(b), reg)
+
+			before, after := contents(b, reg, "big-web-default", "1.0-1"), contents(b, reg, "big-web-default", "1.0-2")
+			records := contents(b, reg, "big-default", "1.0-1", "1.0-2")
+			var largest, documents int64
+			layers := 0
+			for digest, blob := range after {
+				if !blob.layer {
+					documents += blob.size
+					continue
+				}
+				layers++
+				if _, known := before[digest]; !known {
+					largest = max(largest, blob.size)
+				}
+			}
+			ours := seen.of(func(x *exchange) bool {
+				return x.repository == "big-web-default" && (isRelease(x.subject) || x.subject == "" || before.has(x.subject) || after.has(x.subject))
+			})
+			tags := seen.of(func(x *exchange) bool {
+				return x.repository == "big-default" && (isRelease(x.subject) || x.subject == "tags/list")
+			})
+			record := seen.of(func(x *exchange) bool { return x.repository == "big-default" && records.has(x.subject) })
+			all := seen.of(func(*exchange) bool { return true })
+			var sent int64
+			for _, x := range ours {
+				sent += x.sent
+			}
+			b.ReportMetric(float64(sent)/float64(largest+documents), "times-changed")
+			b.ReportMetric(float64(len(ours)+len(tags)), "requests")
+			b.ReportMetric(float64(len(record)), "requests-record")
+			b.ReportMetric(float64(len(all)+seen.greetings()), "requests-total")
+			b.ReportMetric(float64(layers), "layers")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// isRelease tells the tag of a release.
+func isRelease(subject string) bool {
+	_, _, is := catalog.ParseTag(subject)
+	return is
+}
+
+// content is what is below some tags, by digest.
+type content map[string]struct {
+	size  int64
+	layer bool
+}
+
+func (c content) has(digest string) bool {
+	_, has := c[digest]
+	return has
+}
+
+func contents(b *testing.B, reg *watched, repository string, tags ...string) content {
+	b.Helper()
+	all := content{}
+	add := func(d v1.Descriptor, layer bool) {
+		all[d.Digest.String()] = struct {
+			size  int64
+			layer bool
+		}{d.Size, layer}
+	}
+	repo, err := name.NewRepository(reg.backend + "/" + namespace + "/" + repository)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var read func(name.Reference)
+	read = func(reference name.Reference) {
+		got, err := remote.Get(reference)
+		if err != nil {
+			b.Fatal(err)
+		}
+		add(got.Descriptor, false)
+		var names struct {
+			Manifests, Layers []v1.Descriptor
+			Config            v1.Descriptor
+		}
+		if err := json.Unmarshal(got.Manifest, &names); err != nil {
+			b.Fatal(err)
+		}
+		for _, child := range names.Manifests {
+			read(repo.Digest(child.Digest.String()))
+		}
+		for _, layer := range names.Layers {
+			add(layer, true)
+		}
+		if len(names.Manifests) == 0 {
+			add(names.Config, false)
+		}
+	}
+	for _, tag := range tags {
+		read(repo.Tag(tag))
+	}
+	return all
+}
+
+// random is a text of 1.2 MB that does not compress to less than three quarters.
+func random(seed byte) string {
+	raw := make([]byte, 900_000)
+	rand.NewChaCha8([32]byte{seed}).Read(raw)
+	return base64.StdEncoding.EncodeToString(raw)
+}
