@@ -44,14 +44,13 @@ func newOutput(ctx context.Context, path string, step func(string)) (*output, er
 	if path == "" {
 		return o, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		o.log, err = os.Create(path)
 	}
-	log, err := os.Create(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keeping what the engine prints: %w", err)
 	}
-	o.log = log
 	return o, nil
 }
 

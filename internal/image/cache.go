@@ -26,6 +26,8 @@ type Cache struct {
 	mu     sync.Mutex
 	mem    map[string]stored
 	remote map[string]stored
+
+	unwritable bool // and it was said
 }
 
 // NewCache uses the given folder, and makes it at the first write. Without a
@@ -90,8 +92,9 @@ func (c *Cache) local(l *Layout, key string) (s stored, ok bool, warning error) 
 func (c *Cache) put(key string, s stored) (warning error) {
 	c.mu.Lock()
 	c.mem[key] = s
+	unwritable := c.unwritable
 	c.mu.Unlock()
-	if c.dir == "" {
+	if c.dir == "" || unwritable {
 		return nil
 	}
 	content, err := json.Marshal(s)
@@ -101,10 +104,16 @@ func (c *Cache) put(key string, s stored) (warning error) {
 	if err == nil {
 		err = replaceFile(c.file(key), content)
 	}
-	if err != nil {
-		return fmt.Errorf("writing the layer cache: %w", err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unwritable {
+		return nil // was said
+	}
+	c.unwritable = true
+	return fmt.Errorf("writing the layer cache: %w", err)
 }
 
 func (c *Cache) file(key string) string { return filepath.Join(c.dir, key+".json") }
