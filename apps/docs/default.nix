@@ -14,6 +14,7 @@ mkApp rec {
   source = {
     github = "suitenumerique/docs";
     tag = "v${version}";
+    commit = "57ad4f4be8e65bf07c22c2b63edf657e5d7a4c47";
     hash = "sha256-Xomq2i1t1POgggcAR8FAWf+Lr0y6YOKGvANFOv/BH20=";
     date = "2026-07-09";
   };
