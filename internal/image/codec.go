@@ -20,17 +20,6 @@ const (
 	Zstd Codec = "zstd" // containerd 1.5, podman 4, docker 23 and newer
 )
 
-// ParseCodec accepts "gzip", "zstd" and, for the default, "".
-func ParseCodec(name string) (Codec, error) {
-	switch Codec(name) {
-	case "", Gzip:
-		return Gzip, nil
-	case Zstd:
-		return Zstd, nil
-	}
-	return "", fmt.Errorf("compression %q is unknown: use %s or %s", name, Gzip, Zstd)
-}
-
 // gzipLevel measured over 381 MB of Debian's binaries and Python modules on 2
 // cores, both digests included: level 3 gives 0.380 of the size at 307 MB/s, 4
 // 0.369 at 250, 5 0.361 at 223, 6 0.357 at 206. One worker of zstd's default

@@ -59,20 +59,6 @@ func TestDecompressPlain(t *testing.T) {
 	}
 }
 
-func TestParseCodec(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		want Codec
-	}{{"", Gzip}, {"gzip", Gzip}, {"zstd", Zstd}} {
-		if got, err := ParseCodec(test.name); got != test.want || err != nil {
-			t.Errorf("%q: %q, %v", test.name, got, err)
-		}
-	}
-	if _, err := ParseCodec("xz"); err == nil {
-		t.Error("xz is accepted")
-	}
-}
-
 // A few bytes that want 512 MiB of memory.
 func TestDecompressWindow(t *testing.T) {
 	frame := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 19 << 3, 9, 0, 0, 'x'}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -77,34 +76,4 @@ func (c *Client) each(ctx context.Context, p *Policy, subject name.Digest, kind 
 		return &InvalidError{subject, kind, reasons}
 	}
 	return &notAttachedError{subject, kind}
-}
-
-// Attachments is what a digest carries in one format, as the annotations say:
-// nothing of it is verified.
-type Attachments struct {
-	Signature  bool
-	Predicates []string // types of attestations, sorted, each once
-}
-
-// Attached lists what a digest carries in one format with one or two requests,
-// three where the registry lacks the referrers API. It serves to skip work that
-// need not even be looked at, never to trust.
-func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (Attachments, error) {
-	var found Attachments
-	candidates, err := format.store().list(ctx, c, subject, "")
-	if err != nil {
-		return found, err
-	}
-	for _, candidate := range candidates {
-		switch candidate.kind {
-		case SignatureType:
-			found.Signature = true
-		case "": // says nothing
-		default:
-			found.Predicates = append(found.Predicates, candidate.kind)
-		}
-	}
-	slices.Sort(found.Predicates)
-	found.Predicates = slices.Compact(found.Predicates)
-	return found, nil
 }
