@@ -2,6 +2,7 @@ package publishtest
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,20 +137,8 @@ func TestForgedLayers(t *testing.T) {
 // key stands, also where its release was not completed.
 func TestFirstDigestStands(t *testing.T) {
 	t.Parallel()
-	c := newCatalogue(t, map[string]string{
-		"dice/default.nix": `{ mkApp, pkgs, ... }:
-mkApp {
-  name = "dice"; version = "1.0"; packageVersion = 1;
-  source.path = ./src;
-  components.roll = { containerfile = "Containerfile"; bases.toolbox = "dice/base/debug"; };
-  components.base.package = pkgs.writeText "base" "of dice\n";
-}
-`,
-		"dice/src/Containerfile": "FROM toolbox\nRUN [\"/opt/libre/bin/dd\", \"if=/dev/urandom\", \"of=/tmp/number\", \"bs=8\", \"count=1\"]\n",
-	}, "x86_64-linux")
-	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
+	c := newDice(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
-	const dice = "dice/*/default"
 	first := printedDigests(c.run("push", dice, "--to", reg.prefix()).want(t, 0), "published")
 
 	// Killed before the record's tag, on a machine that is gone.
@@ -189,4 +178,50 @@ func (w *watched) forget(t testing.TB, repository, tag string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+const dice = "dice/*/default"
+
+// newDice is a catalogue with an image that is another one each time it is built.
+func newDice(t testing.TB) catalogue {
+	t.Helper()
+	c := newCatalogue(t, map[string]string{
+		"dice/default.nix": `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "dice"; version = "1.0"; packageVersion = 1;
+  source.path = ./src;
+  components.roll = { containerfile = "Containerfile"; bases.toolbox = "dice/base/debug"; };
+  components.base.package = pkgs.writeText "base" "of dice\n";
+}
+`,
+		"dice/src/Containerfile": "FROM toolbox\nRUN [\"/opt/libre/bin/dd\", \"if=/dev/urandom\", \"of=/tmp/number\", \"bs=8\", \"count=1\"]\n",
+	}, "x86_64-linux")
+	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
+	return c
+}
+
+// Of two runs at once that build different images of one key, one gives way.
+func TestTwoDice(t *testing.T) {
+	t.Parallel()
+	c := newDice(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	others := []catalogue{c.cold(t), c.cold(t)}
+	done := make(chan outcome)
+	for _, other := range others {
+		go func() { done <- other.run("push", dice, "--to", reg.prefix()) }()
+	}
+	var printed []map[string]string
+	for range others {
+		got := (<-done).want(t, 0)
+		all := printedDigests(got, "published")
+		maps.Copy(all, printedDigests(got, "unchanged"))
+		printed = append(printed, all)
+	}
+	if diff := cmp.Diff(printed[0], printed[1]); diff != "" {
+		t.Errorf("one run, and the other: %s", diff)
+	}
+	if diff := cmp.Diff(printed[0], reg.tags(t)); diff != "" {
+		t.Errorf("printed, and in the registry: %s", diff)
+	}
+	reg.audit(t)
 }

@@ -293,6 +293,23 @@ func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*varia
 	return all, evaluation, nil
 }
 
+// giveWay takes what another run has tagged since, if it is of the same keys: what
+// a Containerfile makes differs from time to time, and the first one stands.
+func (p *Publisher) giveWay(ctx context.Context, release *variantRelease) bool {
+	taken := false
+	for _, image := range release.images {
+		if image.adopted || image.target.reproducible() {
+			continue
+		}
+		tag, err := p.Registry.Tag(image.target.RefName)
+		if err != nil || image.adopt(ctx, p, tag) != nil {
+			return false // the refusal stands
+		}
+		taken = taken || image.adopted
+	}
+	return taken
+}
+
 // release publishes the images of a release, and tags when all are there. room
 // is for those who send at the same time.
 func (p *Publisher) release(ctx context.Context, release *variantRelease, room chan struct{}) []Published {
@@ -326,12 +343,15 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease, room c
 		return results
 	}
 	record, err := p.publishRecord(ctx, release)
+	if errors.Is(err, errOtherContent) && p.giveWay(ctx, release) {
+		record, err = p.publishRecord(ctx, release)
+	}
 	if err != nil {
 		record = Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "record", Err: err}}
 	}
 	for i := range results {
 		if err == nil {
-			results[i].State = record.State
+			results[i].State, results[i].Digest = record.State, release.images[i].subject
 			results[i].Tag, _ = p.Registry.Tag(release.images[i].target.RefName)
 		} else {
 			results[i].Reason = "the release record failed"
