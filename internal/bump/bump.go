@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/upstream"
@@ -33,14 +34,14 @@ func (v Version) String() string { return catalog.Tag(v.Version, v.PackageVersio
 
 // Result is what became of one app.
 type Result struct {
-	App      string    `json:"app"`
-	From     Version   `json:"from"`
-	To       Version   `json:"to"` // the same where nothing is to be done
-	Decision *Decision `json:"decision,omitempty"`
-	Edits    []Edit    `json:"edits,omitempty"`
-	Proofs   []Proof   `json:"proofs,omitempty"`   // of patches and other changes, against the new source
-	Findings []Finding `json:"findings,omitempty"` // what a reviewer would look for
-	Warnings []string  `json:"warnings,omitempty"`
+	App      string           `json:"app"`
+	From     Version          `json:"from"`
+	To       Version          `json:"to"` // the same where nothing is to be done
+	Decision *Decision        `json:"decision,omitempty"`
+	Edits    []Edit           `json:"edits,omitempty"`
+	Proofs   []review.Proof   `json:"proofs,omitempty"`   // of patches and other changes, against the new source
+	Findings []review.Finding `json:"findings,omitempty"` // what a reviewer would look for
+	Warnings []string         `json:"warnings,omitempty"`
 
 	finder upstream.Finder
 	Links  upstream.Links    `json:"-"`

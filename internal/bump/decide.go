@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
 )
 
@@ -140,7 +141,7 @@ func (d *decider) checkCurrent() (moved *candidate) {
 	switch {
 	case at >= 0:
 		if now := d.candidates[at]; now.tag.Commit != "" && d.Commit != "" && now.tag.Commit != d.Commit {
-			d.warnf("upstream moved the tag %s from commit %s to %s", d.Tag, shorten(d.Commit), now.Commit)
+			d.warnf("upstream moved the tag %s from commit %s to %s", d.Tag, outside.Shorten(d.Commit), now.Commit)
 			moved = now
 		}
 	case twin >= 0:

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
 )
 
@@ -39,7 +40,7 @@ func (g *group) rule(verdict string) {
 	for i, c := range g.tags {
 		c.Verdict = verdict
 		if i > 0 {
-			c.Verdict = "same version as " + shorten(g.tags[0].tag.Name)
+			c.Verdict = "same version as " + outside.Shorten(g.tags[0].tag.Name)
 		}
 	}
 }
@@ -48,7 +49,7 @@ func (g *group) rule(verdict string) {
 func (d *decider) readTags() {
 	for _, tag := range d.Tags {
 		c := &candidate{reading: d.reader.read(tag.Name), tag: tag}
-		c.Candidate = Candidate{Tag: shorten(tag.Name), Version: c.version, Commit: shorten(tag.Commit)}
+		c.Candidate = Candidate{Tag: outside.Shorten(tag.Name), Version: c.version, Commit: outside.Shorten(tag.Commit)}
 		d.candidates = append(d.candidates, c)
 	}
 	slices.SortFunc(d.candidates, func(a, b *candidate) int {
@@ -195,7 +196,7 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 	case release.Draft:
 		return g.unfit("draft"), nil
 	case release.Unfit != "":
-		return g.unfit(shorten(release.Unfit)), nil
+		return g.unfit(outside.Shorten(release.Unfit)), nil
 	case d.Rule.Follow != "":
 		return "", nil
 	case release.Prerelease && !d.Rule.Prereleases:

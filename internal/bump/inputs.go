@@ -2,14 +2,15 @@ package bump
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/nixedit"
 )
 
 // lockFile is where a flake's inputs are pinned.
@@ -19,15 +20,18 @@ const lockFile = "flake.lock"
 type Inputs struct {
 	Changed []Edit            // locked inputs and base digests
 	Apps    []*Result         // whose image keys changed, with the package version that they get
+	Notes   []string          // what was left alone, and why
 	Before  map[string][]byte // files that change, by path in the catalogue
 	After   map[string][]byte
 }
 
+// everything is all images of a catalogue, on all its systems.
+var everything = nix.Request{Patterns: catalog.All, AllSystems: true}
+
 // UpdateInputs updates the flake inputs with the given names, all without any, and
-// without any also the digests of base images, in a copy of the catalogue. It
-// raises the package version of exactly those apps whose image keys change by it.
+// without any also the pins of base images, in a copy of the catalogue. It raises
+// the package version of exactly those apps whose image keys change by it.
 func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, error) {
-	everything := nix.Request{Patterns: catalog.All, AllSystems: true, KeysOnly: true}
 	b.progress("inputs", "evaluating")
 	before, err := b.evaluate(ctx, b.Dir, everything)
 	if err != nil {
@@ -39,26 +43,22 @@ func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, err
 	}
 	defer c.remove()
 	inputs := &Inputs{}
+	for _, app := range slices.Sorted(maps.Keys(before.Failures)) {
+		inputs.note("apps/%s is left alone, it does not evaluate: %v", app, before.Failures[app])
+	}
 	if err := b.updateLock(ctx, c, inputs, names); err != nil {
 		return nil, err
 	}
+	planned := map[string]edits{}
 	if len(names) == 0 {
-		if err := b.updateBases(ctx, c, inputs, before.Apps); err != nil {
+		if planned, err = b.updateBases(ctx, c, inputs, before); err != nil {
 			return nil, err
 		}
 	}
 	if len(inputs.Changed) == 0 {
 		return inputs, nil
 	}
-	b.progress("inputs", "evaluating again")
-	after, err := b.evaluate(ctx, c.copy, everything)
-	if err != nil {
-		return nil, err
-	}
-	if err := sameKnowledge(before, after); err != nil {
-		return nil, err
-	}
-	if err := c.raise(inputs, before, after); err != nil {
+	if err := b.raiseChanged(ctx, c, inputs, before, planned); err != nil {
 		return nil, err
 	}
 	if inputs.After, err = c.changed(); err != nil {
@@ -71,23 +71,51 @@ func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, err
 	return inputs, nil
 }
 
-// updateLock has nix update the lock file of the copy.
+func (i *Inputs) note(format string, args ...any) {
+	i.Notes = append(i.Notes, fmt.Sprintf(format, args...))
+}
+
+// updateLock has nix update the lock file of the copy. Of all inputs, those are
+// left alone that evaluation does not take from the lock file: an update of theirs
+// would show nowhere, and may not even be to be had, without a network.
 func (b *Bumper) updateLock(ctx context.Context, c *checkout, inputs *Inputs, names []string) error {
 	text, err := c.read(lockFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("the catalogue has no flake.lock: type nix flake lock, and git add flake.lock")
+	}
 	if err != nil {
-		return fmt.Errorf("updating inputs: %w", err)
+		return err
 	}
 	was, err := nix.ReadLock(text)
 	if err != nil {
 		return err
 	}
+	catalogue, err := b.Nix.OpenCatalogue(ctx, c.copy, b.PackageSet)
+	if err != nil {
+		return err
+	}
+	var own []string // of the flake itself
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if !strings.Contains(name, "/") {
+			own = append(own, name)
+		}
+	}
 	for _, name := range names {
-		if _, ok := was[name]; !ok {
-			return fmt.Errorf("no flake input %s, there is: %s", name, strings.Join(slices.Sorted(maps.Keys(was)), ", "))
+		if !slices.Contains(own, name) {
+			return fmt.Errorf("flake.lock has no input %s, it has: %s", name, strings.Join(own, ", "))
+		}
+	}
+	if len(names) == 0 {
+		for _, name := range own {
+			if slices.Contains(catalogue.Replaced(), name) {
+				inputs.note("input %s is left alone, libre takes its own instead: libre bump --input %[1]s updates it", name)
+			} else {
+				names = append(names, name)
+			}
 		}
 	}
 	b.progress("inputs", "asking for newer ones")
-	if err := b.Nix.UpdateLock(ctx, c.copy, names); err != nil {
+	if err := catalogue.UpdateLock(ctx, names); err != nil {
 		return err
 	}
 	if text, err = c.read(lockFile); err != nil {
@@ -97,90 +125,85 @@ func (b *Bumper) updateLock(ctx context.Context, c *checkout, inputs *Inputs, na
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(is)) {
+	for _, name := range slices.Sorted(maps.Keys(merged(was, is))) {
 		if was[name] != is[name] {
-			inputs.Changed = append(inputs.Changed, Edit{"input " + name, was[name], is[name]})
+			inputs.Changed = append(inputs.Changed, Edit{"input " + name, orNone(was[name]), orNone(is[name])})
 		}
 	}
 	return nil
 }
 
-// updateBases asks for the digests that the pinned base images have now.
-func (b *Bumper) updateBases(ctx context.Context, c *checkout, inputs *Inputs, apps map[string]catalog.App) error {
-	asked := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(apps)) {
-		app := apps[name]
-		planned := edits{}
-		for _, component := range slices.Sorted(maps.Keys(app.Components)) {
-			for _, base := range slices.Sorted(maps.Keys(app.Components[component].Bases)) {
-				pin := app.Components[component].Bases[base]
-				if !strings.HasPrefix(pin, "sha256:") {
-					continue // an image of the catalogue
-				}
-				if asked[base] == "" {
-					b.progress("inputs", "asking for "+base)
-					digest, err := b.Upstream.BaseDigest(ctx, base)
-					if err != nil {
-						return err
-					}
-					asked[base] = digest
-				}
-				if asked[base] == pin {
-					continue
-				}
-				value, err := nixedit.Digest(asked[base])
-				if err != nil {
-					return fmt.Errorf("base %s: %w", base, err)
-				}
-				attribute := "components." + component + ".bases." + base
-				planned[attribute] = value
-				inputs.Changed = append(inputs.Changed, Edit{name + ": base " + base, pin, asked[base]})
+func orNone(revision string) string {
+	if revision == "" {
+		return "none"
+	}
+	return revision
+}
+
+// raiseChanged adds one to the package version of each app that has an image with
+// another key, of those too whose images are built on such an app's: a package
+// version is part of a key. Nothing else may have changed but what is planned.
+func (b *Bumper) raiseChanged(ctx context.Context, c *checkout, inputs *Inputs, before *nix.Evaluation, planned map[string]edits) error {
+	was := keys(before.Images)
+	raised := map[string]bool{}
+	for {
+		b.progress("inputs", "evaluating again")
+		after, err := b.evaluate(ctx, c.copy, everything)
+		if err != nil {
+			return err
+		}
+		for _, app := range slices.Sorted(maps.Keys(after.Failures)) {
+			if before.Failures[app] == nil {
+				return fmt.Errorf("apps/%s does not evaluate with what is new: %w", app, after.Failures[app])
 			}
 		}
-		changes, err := planned.changes(app)
-		if err == nil {
-			err = c.edit(changes...)
+		is := keys(after.Images)
+		settled := true
+		for _, name := range slices.Sorted(maps.Keys(before.Apps)) {
+			if raised[name] || maps.Equal(was[name], is[name]) {
+				continue
+			}
+			app := after.Apps[name]
+			edit, to, err := c.repack(app)
+			if err != nil {
+				return err
+			}
+			planned[name] = withEdits(planned[name], edit)
+			raised[name], settled = true, false
+			inputs.Apps = append(inputs.Apps, &Result{
+				App: name, From: Version{app.Version, app.PackageVersion}, To: Version{to.version, to.packageVersion},
+				Edits: []Edit{{"packageVersion", fmt.Sprint(app.PackageVersion), fmt.Sprint(to.packageVersion)}},
+			})
 		}
-		if err != nil {
+		if settled {
+			slices.SortFunc(inputs.Apps, func(x, y *Result) int { return strings.Compare(x.App, y.App) })
+			return checkRaised(before.Apps, after.Apps, planned, raised)
+		}
+	}
+}
+
+// checkRaised compares all apps before and after with what is planned.
+func checkRaised(before, after map[string]catalog.App, planned map[string]edits, raised map[string]bool) error {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		app := before[name]
+		to := step{version: app.Version, packageVersion: app.PackageVersion}
+		if raised[name] {
+			to.packageVersion++
+		}
+		one := map[string]catalog.App{name: app}
+		if err := checkChanged(one, map[string]catalog.App{name: after[name]}, name, planned[name], to); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sameKnowledge refuses to compare keys that are not known: which apps change is
-// the whole point.
-func sameKnowledge(before, after *nix.Evaluation) error {
-	for _, evaluation := range []*nix.Evaluation{before, after} {
-		if evaluation.PkgsErr != nil {
-			return fmt.Errorf("which images change is not known: %w", evaluation.PkgsErr)
-		}
-		for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-			return fmt.Errorf("which images change is not known: apps/%s: %w", app, evaluation.Failures[app])
-		}
-	}
-	return nil
-}
-
-// raise adds one to the package version of each app that has an image with another
-// key.
-func (c *checkout) raise(inputs *Inputs, before, after *nix.Evaluation) error {
-	was, is := keys(before.Images), keys(after.Images)
-	for _, name := range slices.Sorted(maps.Keys(after.Apps)) {
-		if maps.Equal(was[name], is[name]) {
-			continue
-		}
-		app := after.Apps[name]
-		planned, _, err := c.repack(app)
-		if err != nil {
-			return err
-		}
-		inputs.Apps = append(inputs.Apps, &Result{
-			App: name, From: Version{app.Version, app.PackageVersion}, To: Version{app.Version, app.PackageVersion + 1},
-			Edits: []Edit{{"packageVersion", fmt.Sprint(app.PackageVersion), planned["packageVersion"].String()}},
-		})
-	}
-	return nil
+// withEdits are all of some edits.
+func withEdits(some, more edits) edits {
+	all := edits{}
+	maps.Copy(all, some)
+	maps.Copy(all, more)
+	return all
 }
 
 // keys are the image keys of each app, by image and system.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/catalog"
 )
 
@@ -17,10 +19,10 @@ const maxNotedVersions = 20
 
 // Propose is the proposal of some apps' updates, on a branch with the name. Notes
 // of all versions between are asked for.
-func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*Proposal, error) {
-	p := &Proposal{Name: name, Apps: map[string]string{}, Before: map[string][]byte{}, After: map[string][]byte{}}
+func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*propose.Proposal, error) {
+	p := &propose.Proposal{Name: name, Apps: map[string]string{}, Before: map[string][]byte{}, After: map[string][]byte{}}
 	var titles []string
-	var reports []AppReport
+	var reports []propose.AppReport
 	for _, result := range results {
 		titles = append(titles, result.title())
 		p.Message += result.message()
@@ -35,11 +37,26 @@ func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*
 		if err != nil {
 			return nil, err
 		}
-		reports = append(reports, AppReport{Result: result, Notes: notes, Checked: result.checked()})
+		reports = append(reports, result.report(notes))
 	}
 	p.Title = strings.Join(titles, ", ")
-	p.Body = PullBody(reports)
+	p.Body = propose.PullBody(reports)
 	return p, nil
+}
+
+// report is what a pull request tells of one app.
+func (r *Result) report(notes string) propose.AppReport {
+	report := propose.AppReport{
+		App: r.App, From: r.From.String(), To: r.To.String(), Links: r.Links,
+		Warnings: r.Warnings, Checked: r.checked(), Notes: notes,
+	}
+	for _, finding := range r.Findings {
+		report.Findings = append(report.Findings, string(finding.Kind)+": "+finding.String())
+	}
+	for _, proof := range r.Proofs {
+		report.Changes = append(report.Changes, proof.String())
+	}
+	return report
 }
 
 // title is docs: 5.4.0 -> 5.4.1, with package versions where these alone differ.
@@ -87,7 +104,7 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 	if r.Decision == nil || r.finder == nil || r.From.Version == r.To.Version {
 		return "", nil
 	}
-	var notes []Note
+	var notes []outside.Note
 	for _, candidate := range r.Decision.Candidates {
 		between := candidate.Version != "" && catalog.CompareVersions(candidate.Version, r.From.Version) > 0 &&
 			catalog.CompareVersions(candidate.Version, r.To.Version) <= 0
@@ -99,29 +116,29 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if release != nil && !release.Draft && strings.TrimSpace(release.Notes) != "" {
-			notes = append(notes, Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
+			notes = append(notes, outside.Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
 		}
 	}
-	return Notes(notes, r.Links.Release), nil
+	return outside.Notes(notes, r.Links.Release), nil
 }
 
 // Proposal is the proposal of updated inputs.
-func (i *Inputs) Proposal() *Proposal {
+func (i *Inputs) Proposal() *propose.Proposal {
 	var changes []string
 	for _, edit := range i.Changed {
 		changes = append(changes, fmt.Sprintf("%s: %s -> %s", edit.Attribute, edit.Old, edit.New))
 	}
 	sum := sha256.Sum256([]byte(strings.Join(changes, "\n")))
-	var reports []AppReport
+	var reports []propose.AppReport
 	for _, result := range i.Apps {
-		reports = append(reports, AppReport{Result: result})
+		reports = append(reports, result.report(""))
 	}
-	p := &Proposal{
+	p := &propose.Proposal{
 		Name: "inputs", Title: "Update inputs", Before: i.Before, After: i.After,
 		Message: strings.Join(changes, "\n") + "\n",
 		Apps:    map[string]string{"inputs": hex.EncodeToString(sum[:6])},
 	}
-	p.Body = markdownList(changes) + "\n" + PullBody(reports)
+	p.Body = propose.List(changes) + "\n" + propose.PullBody(reports)
 	return p
 }
 

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
 )
 
@@ -40,7 +41,7 @@ func newReader(rule *Rule, version, tag string) (*reader, error) {
 		text := rule.replacer.Replace(r.example)
 		at := strings.LastIndex(text, version)
 		if at < 0 || !startsWithDigit(version) {
-			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", shorten(r.example), version)
+			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", outside.Shorten(r.example), version)
 		}
 		r.bare, r.suffix = withoutV(text[:at]), text[at+len(version):]
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nixedit"
 	"github.com/libresh/libre/internal/upstream"
@@ -152,20 +153,20 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 	if err != nil {
 		return nil, err
 	}
-	if result.Proofs, err = Prove(ctx, before, after, changes); err != nil {
+	if result.Proofs, err = review.Prove(ctx, before, after, changes); err != nil {
 		return nil, err
 	}
 	var dropped []nixedit.Change
 	var broken []error
 	for i, proof := range result.Proofs {
 		switch {
-		case proof.Verdict == InUpstream && b.DropApplied && proof.Variant == "":
+		case proof.Verdict == review.InUpstream && b.DropApplied && proof.Variant == "":
 			drop, err := dropPatch(app, changes[i].Name)
 			if err != nil {
 				broken = append(broken, err)
 			}
 			dropped = append(dropped, drop)
-		case proof.Verdict == InUpstream && proof.Variant == "":
+		case proof.Verdict == review.InUpstream && proof.Variant == "":
 			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", proof))
 		case proof.Breaks():
 			broken = append(broken, errors.New(proof.String()))
@@ -175,7 +176,7 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 		return nil, errors.Join(broken...)
 	}
 	if before != nil {
-		result.Findings, err = Review(Sources{
+		result.Findings, err = review.Review(review.Sources{
 			Before: before, After: after, OldVersion: result.From.Version, Version: result.To.Version,
 			Containerfiles: containerfiles(app),
 		})
@@ -222,8 +223,8 @@ func archiveURL(app catalog.App, ofForge string, to step) string {
 }
 
 // sourceChanges reads the changes that the catalogue makes to an app's source.
-func (b *Bumper) sourceChanges(ctx context.Context, c *checkout, app catalog.App) ([]Change, error) {
-	var all []Change
+func (b *Bumper) sourceChanges(ctx context.Context, c *checkout, app catalog.App) ([]review.Change, error) {
+	var all []review.Change
 	add := func(variant string, changes []catalog.SourceChange) error {
 		for _, change := range changes {
 			switch {
@@ -232,12 +233,12 @@ func (b *Bumper) sourceChanges(ctx context.Context, c *checkout, app catalog.App
 				if err != nil {
 					return err
 				}
-				all = append(all, Change{Variant: variant, Kind: PatchChange, Name: change.Patch, Patch: patch})
+				all = append(all, review.Change{Variant: variant, Kind: review.PatchChange, Name: change.Patch, Patch: patch})
 			case change.Add != "":
-				all = append(all, Change{Variant: variant, Kind: AddChange, File: change.File, Added: filepath.Join(c.copy, change.Add)})
+				all = append(all, review.Change{Variant: variant, Kind: review.AddChange, File: change.File, Added: filepath.Join(c.copy, change.Add)})
 			default:
 				for _, from := range slices.Sorted(maps.Keys(change.Replace)) {
-					all = append(all, Change{Variant: variant, Kind: SubstituteChange, File: change.File, From: from, To: change.Replace[from]})
+					all = append(all, review.Change{Variant: variant, Kind: review.SubstituteChange, File: change.File, From: from, To: change.Replace[from]})
 				}
 			}
 		}
@@ -298,11 +299,11 @@ func dropPatch(app catalog.App, name string) (nixedit.Change, error) {
 }
 
 // containerfiles are those that the app's components are built from.
-func containerfiles(app catalog.App) []ContainerfileUse {
-	var all []ContainerfileUse
+func containerfiles(app catalog.App) []review.ContainerfileUse {
+	var all []review.ContainerfileUse
 	for _, name := range slices.Sorted(maps.Keys(app.Components)) {
 		if c := app.Components[name]; c.Containerfile != "" {
-			all = append(all, ContainerfileUse{Path: c.Containerfile, Target: c.Target})
+			all = append(all, review.ContainerfileUse{Path: c.Containerfile, Target: c.Target})
 		}
 	}
 	return all

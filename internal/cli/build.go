@@ -36,8 +36,8 @@ type buildOptions struct {
 func (o *buildOptions) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
-	flags.StringSliceVar(&o.systems, "system", nil, "systems to build for, such as x86_64-linux,aarch64-linux (default: this machine's)")
-	flags.StringVar(&o.output, "output", "", "directory of the OCI layout (default: dist in the catalogue)")
+	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux\n(default: this machine's)")
+	flags.StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 }
 
@@ -46,14 +46,14 @@ func (a *app) buildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build SELECTION... | --all",
 		Short: "Build images into an OCI layout",
-		Long: `Builds the selected images, and nothing that is built already, into an OCI layout:
-dist/ in the catalogue, which skopeo, buildah and podman read as oci:dist:NAME:TAG
-and libre serve serves. It goes on when an image fails, and ends with a table of
-failures and exit code 3.
+		Long: `Builds the selected images, and nothing that is built already, into an OCI
+layout: dist/ in the catalogue, which skopeo, buildah and podman read as
+oci:dist:NAME:TAG and libre serve serves. It goes on when an image fails, and
+ends with a table of failures and exit code 3.
 
-From there --archive writes what was built into one file, which podman load,
-docker load and skopeo read, and --load hands it to podman or docker. Images that
-failed are left out.
+From there --archive writes them into one file, which podman load, docker load
+and skopeo read, and --load hands them to docker or podman, under their names
+without the registry. Images that failed are left out.
 
 stdout has a line for each image: reference@digest, state, size, layers, time.`,
 		Example:           "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host\n  libre build docs --archive docs.tar\n  libre build docs/backend/lyon --load podman",
@@ -61,10 +61,10 @@ stdout has a line for each image: reference@digest, state, size, layers, time.`,
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
-	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
+	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
 	cmd.Flags().BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
-	cmd.Flags().StringVar(&o.archive, "archive", "", "write the images into this `file` as well, an oci-archive")
-	cmd.Flags().StringVar(&o.load, "load", "", "hand the images to this `program` as well: docker or podman")
+	cmd.Flags().StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
+	cmd.Flags().StringVar(&o.load, "load", "", "also hand the images to `ENGINE`: docker or podman")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
 	a.addSummary(cmd)

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/bump"
+	"github.com/libresh/libre/internal/bump/propose"
+	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/ui"
 	"github.com/libresh/libre/internal/upstream"
@@ -43,46 +45,53 @@ func (a *app) bumpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bump SELECTION... | --all",
 		Short: "Follow upstream: new versions, hashes and package versions",
-		Long: `Asks upstream for its versions, decides by each app's update rule which one to take,
-and edits the definition: version, package version 1, source hash and date, and every
-dependent hash, which builds of the fixed outputs tell. Only these literals change.
-An app is edited as a whole or not at all: the edit is made in a copy, which must
-evaluate to what was planned. It is never down, never by date.
+		Long: `Asks upstream for its versions, decides by each app's update rule which one to
+take, and edits the definition: version, package version 1, source hash and
+date, and every dependent hash, which builds tell. Only these literals change,
+and a version never goes down. An app is edited as a whole or not at all: the
+edit is made in a copy of the catalogue first, which must evaluate to what was
+planned.
 
-Patches and substitutions are tried against the new source first; the report tells
-what a reviewer would look for: licence, lock files, runtimes, migrations, settings.
+Patches and substitutions are tried against the new source first. stderr tells
+what a reviewer would look for: licence, lock files, runtimes, migrations,
+settings.
 
---commit makes a commit of each app. --pr leaves the catalogue as it is, and opens a
-pull request for each app from the branch libre/APP of origin: updated when a newer
-version comes or the base moves, closed when there is nothing left to do, not opened
-again for a version that somebody closed. --group makes one of all.
+--check, --explain and --dry-run change nothing. --check ends with exit code 10
+if something is outdated, --explain lists upstream's versions with a verdict on
+each, --dry-run prints the edits as a diff.
 
---inputs updates the inputs in flake.lock and the digests of base images, and raises
-the package version of the apps whose images change by it.
+Instead of upstream's version, --repack raises the package version alone: a
+rebuild for security. --hashes-only mends dependent hashes that an updated input
+made wrong. --inputs, of the whole catalogue, updates flake.lock and the digests
+of base images, and writes those that are missing; --input updates one flake
+input alone. All raise the package version of the apps that change by it.
 
---check changes nothing and ends with exit code 10 if something is outdated.
---explain lists every candidate with its verdict. --repack raises the package version
-alone: a rebuild for security.
+--commit makes a commit of each app. --pr leaves the catalogue as it is, and
+opens a pull request for each app, from the branch libre/APP of origin: updated
+when a newer version comes or the base moves, closed when there is nothing left
+to do, not opened again for a version that somebody closed. --group makes one of
+all. Tokens are those of the environment: GH_TOKEN or GITHUB_TOKEN, or
+FORGEJO_TOKEN with FORGEJO_SERVER_URL.
 
 stdout has a line for each app: app, from, to, result.`,
-		Example: "  libre bump docs\n  libre bump --all --check\n  libre bump --explain docs\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit",
+		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.bump(cmd.Context(), o, args) },
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every app")
 	flags.BoolVar(&o.check, "check", false, "change nothing; exit code 10 if something is outdated")
-	flags.BoolVar(&o.explain, "explain", false, "change nothing; list upstream's versions with a verdict on each")
+	flags.BoolVar(&o.explain, "explain", false, "change nothing; list the versions with their verdicts")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print the edits as a diff, and write nothing")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "change nothing; print the edits as a diff")
 	flags.BoolVar(&o.repack, "repack", false, "raise the package version, and nothing else")
 	flags.BoolVar(&o.dropApplied, "drop-applied", false, "remove patches that the new source has already")
-	flags.BoolVar(&o.build, "build", false, "build the apps that were bumped")
+	flags.BoolVar(&o.build, "build", false, "then build the apps that were bumped")
 	flags.BoolVar(&o.commit, "commit", false, "commit the edit of each app")
-	flags.BoolVar(&o.pr, "pr", false, "propose the edit of each app by a pull request, and change nothing here")
-	flags.StringVar(&o.group, "group", "", "one pull request for all selected apps, from the branch libre/`NAME`")
-	flags.BoolVar(&o.inputs, "inputs", false, "update all flake inputs and the digests of base images")
-	flags.StringSliceVar(&o.input, "input", nil, "update this flake input only; may be repeated")
-	flags.BoolVar(&o.hashesOnly, "hashes-only", false, "find the dependent hashes anew, which an updated input may have made wrong")
+	flags.BoolVar(&o.pr, "pr", false, "open a pull request for each app, change nothing here")
+	flags.StringVar(&o.group, "group", "", "one pull request for all, from the branch libre/`NAME`")
+	flags.BoolVar(&o.inputs, "inputs", false, "update all flake inputs, and digests of base images")
+	flags.StringSliceVar(&o.input, "input", nil, "update the flake input `NAME` only; may be repeated")
+	flags.BoolVar(&o.hashesOnly, "hashes-only", false, "find the dependent hashes anew")
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "repack", "inputs", "input", "hashes-only")
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "dry-run", "commit", "pr")
 	cmd.ValidArgsFunction = a.completeSelection
@@ -176,6 +185,8 @@ func bumpOutcome(o bumpOptions, r *bump.Result) string {
 		return "dry-run"
 	case r.Outdated():
 		return "bumped"
+	case o.hashesOnly:
+		return "up to date"
 	case r.Decision == nil:
 		return "not followed"
 	case r.Decision.Kind == bump.Held:
@@ -192,7 +203,7 @@ func (a *app) printBumped(o bumpOptions, results []*bump.Result) error {
 		return a.explain(results)
 	case o.dryRun:
 		for _, r := range results {
-			if err := a.Printf("%s", bump.Diff(r.Before, r.After)); err != nil {
+			if err := a.Printf("%s", propose.Diff(r.Before, r.After)); err != nil {
 				return err
 			}
 		}
@@ -244,7 +255,7 @@ func (a *app) reportBumps(o bumpOptions, results []*bump.Result) error {
 			a.Warnf("%s: %s", r.App, warning)
 		}
 		for _, proof := range r.Proofs {
-			if proof.Verdict != bump.Applies && !proof.Breaks() {
+			if proof.Verdict != review.Applies && !proof.Breaks() {
 				a.Warnf("%s: %s", r.App, proof)
 			}
 		}

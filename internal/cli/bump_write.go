@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump"
+	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -17,8 +18,8 @@ type bumpWriter struct {
 	dir        string
 	options    bumpOptions
 	bumper     *bump.Bumper
-	repository *bump.Repository // of --commit and --pr
-	proposer   *bump.Proposer   // of --pr
+	repository *propose.Repository // of --commit and --pr
+	proposer   *propose.Proposer   // of --pr
 	grouped    []*bump.Result
 }
 
@@ -29,10 +30,10 @@ func (a *app) bumpWriter(ctx context.Context, p *place, o bumpOptions, bumper *b
 		return w, nil
 	}
 	var err error
-	if w.repository, err = bump.OpenRepository(ctx, p.dir); err != nil || !o.pr {
+	if w.repository, err = propose.OpenRepository(ctx, p.dir); err != nil || !o.pr {
 		return w, err
 	}
-	w.proposer, err = bump.NewProposer(ctx, w.repository, bump.ProposerConfig{
+	w.proposer, err = propose.NewProposer(ctx, w.repository, propose.ProposerConfig{
 		Client: bumper.Upstream, Token: bumper.Upstream.Token, Forge: p.config.Forge, Getenv: os.Getenv,
 	})
 	return w, err
@@ -55,7 +56,7 @@ func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool
 }
 
 // proposal is what a commit or pull request says; nil where none is made.
-func (w *bumpWriter) proposal(ctx context.Context, name string, results []*bump.Result) (*bump.Proposal, error) {
+func (w *bumpWriter) proposal(ctx context.Context, name string, results []*bump.Result) (*propose.Proposal, error) {
 	if w.repository == nil {
 		return nil, nil
 	}
@@ -63,7 +64,7 @@ func (w *bumpWriter) proposal(ctx context.Context, name string, results []*bump.
 }
 
 // write puts changed files where they belong.
-func (w *bumpWriter) write(ctx context.Context, proposal *bump.Proposal, before, after map[string][]byte) error {
+func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, before, after map[string][]byte) error {
 	if w.options.pr {
 		outcome, err := w.proposer.Propose(ctx, proposal)
 		if err == nil {
@@ -117,11 +118,14 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 	if err != nil {
 		return err
 	}
+	for _, note := range inputs.Notes {
+		a.Notef("%s", note)
+	}
 	for _, edit := range inputs.Changed {
 		a.Notef("%s: %s → %s", edit.Attribute, edit.Old, edit.New)
 	}
 	if o.dryRun {
-		return a.Printf("%s", bump.Diff(inputs.Before, inputs.After))
+		return a.Printf("%s", propose.Diff(inputs.Before, inputs.After))
 	}
 	if len(inputs.After) > 0 {
 		proposal := inputs.Proposal()

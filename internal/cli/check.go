@@ -18,12 +18,16 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [SELECTION...]",
 		Short: "Find what could not be published, before it is merged",
-		Long: `Compares the selected releases, all without a selection, with what is published. It
-is an error if an image has another key than the one that is published under the same
-tag, or if a version is lower than the newest that is published. Nothing is built.
+		Long: `Compares the catalogue, or the selected releases, with what is published. It is
+a problem if an image has another key than the one that is published under the
+same tag, or if a version is lower than the newest one that is published. Every
+base image of a Containerfile must be pinned by digest: for that the sources of
+Containerfile components are fetched, if the store does not have them.
 
-stdout has a line for each problem: app/variant, what is wrong, what to type.`,
-		Example: "  libre check --to registry.example/lasuite",
+Nothing is built, and no private key is needed. Exit code 1 where there is a
+problem. stdout has a line for each: app/variant or app/component, what is
+wrong, what to type.`,
+		Example: "  libre check --to registry.example/lasuite\n  libre check docs --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			p, err := a.place()
@@ -44,6 +48,7 @@ stdout has a line for each problem: app/variant, what is wrong, what to type.`,
 			if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false); err != nil {
 				return err
 			}
+			publisher.Watcher = &buildWatcher{app: a}
 			problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
 			table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "TYPE"}}
 			for _, problem := range problems {

@@ -26,13 +26,19 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine, and say what to type",
-		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles, the
-state of git and where libre writes. Each line says what is there, or what to type.
-Exit code 1 where something that every build needs is missing.
+		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles,
+git and where libre writes. Exit code 1 where something is missing that every
+build needs.
 
-Where a registry is configured, it is tried too: libre-probe:probe is written to it,
-twice, and removed again if the registry allows that.`,
-		Args: cobra.NoArgs,
+A registry that is named by --to or in libre.yaml is tried too: whether you may
+push, whether it has the referrers API, whether tags can be overwritten, and
+which verifiers will find the signatures. libre-probe:probe is written to it,
+twice, and removed again if the registry allows that.
+
+stdout has a line for each check: check, state (ok, note or missing), what was
+found, what to type.`,
+		Example: "  libre doctor\n  libre doctor --to registry.example/lasuite",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			checks := a.examine(cmd.Context(), o)
 			var err error
@@ -52,9 +58,9 @@ twice, and removed again if the registry allows that.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&o.to, "to", nil, "try this REGISTRY[/NAMESPACE] (LIBRE_REGISTRY; default: registry in libre.yaml)")
-	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the checks as JSON")
+	cmd.Flags().StringArrayVar(&o.to, "to", nil, "try the `REGISTRY`[/NAMESPACE]\n(default: registry in libre.yaml)")
+	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 

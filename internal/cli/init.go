@@ -23,16 +23,16 @@ func (a *app) initCommand() *cobra.Command {
 	var forge string
 	cmd := &cobra.Command{
 		Use:   "init [DIRECTORY]",
-		Short: "Make a new catalogue",
+		Short: "Make a new catalogue, or add workflows to one",
 		Long: `Writes a catalogue with two apps, pocketbase and guestbook, into a new or empty
-directory (the current one by default), for this machine's system, makes it a git
+directory (this one by default), for this machine's system, makes it a git
 repository and adds the files to it: Nix sees only what git tracks.
 
---ci adds workflows for GitHub Actions or Forgejo Actions: pull requests that bump
-apps daily and their inputs weekly, a check of each pull request, and publishing of
-what is merged to main. What they need is said at the beginning of each. In a
-directory that has a catalogue, only these files are written, and none that is there
-with other content.`,
+--ci adds workflows for GitHub Actions or Forgejo Actions: pull requests that
+bump apps daily and their inputs weekly, a check of each pull request, and
+publishing of what is merged to main. What they need is said at the beginning of
+each. In a directory that has a catalogue, only these files are written, and
+those that are there stay as they are.`,
 		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,7 +64,7 @@ with other content.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&forge, "ci", "", "add workflows for this `forge`, github or forgejo; also to a catalogue that is there")
+	cmd.Flags().StringVar(&forge, "ci", "", "add workflows for this `FORGE`: github or forgejo")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("ci", cobra.FixedCompletions([]string{"github", "forgejo"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

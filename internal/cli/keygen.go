@@ -17,14 +17,16 @@ func (a *app) keygenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a key pair for signing",
-		Long: `Makes a key pair as cosign's: NAME.key, encrypted with a password, and NAME.pub.
-The password is COSIGN_PASSWORD, or asked for on a terminal. Nothing is replaced.
+		Long: `Makes a key pair as cosign does: NAME.key, encrypted with a password, and
+NAME.pub. The password is COSIGN_PASSWORD, or asked for on a terminal. Files
+that are there are never replaced. A new catalogue's .gitignore has cosign.key.
 
 Name the key in libre.yaml:
 
   sign:
     key: cosign.key`,
-		Args: cobra.NoArgs,
+		Example: "  libre keygen\n  libre keygen --output lasuite",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := sign.Keygen(output, askPassword()); err != nil {
 				return err
@@ -33,7 +35,7 @@ Name the key in libre.yaml:
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&output, "output", "cosign", "name of the files, without .key and .pub")
+	cmd.Flags().StringVar(&output, "output", "cosign", "write `NAME`.key and NAME.pub")
 	return cmd
 }
 

@@ -20,8 +20,7 @@ func (a *app) listCommand() *cobra.Command {
 		Long: `Lists the apps of the catalogue, all of them where nothing is selected. It reads
 metadata only: no network and no package set is needed.
 
-On a terminal a table; otherwise tab-separated: app, tag, components, variants,
-description.`,
+stdout has a line for each app: app, tag, components, variants, description.`,
 		Example: "  libre list\n  libre list 'do*' --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			evaluation, err := a.metadata(cmd, args)
@@ -40,7 +39,7 @@ description.`,
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
 	return cmd
 }
 

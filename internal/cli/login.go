@@ -26,9 +26,10 @@ func (a *app) loginCommand() *cobra.Command {
 		Use:   "login REGISTRY",
 		Short: "Log in to a registry, for libre, docker and podman",
 		Long: `Asks for a user name and a password, or reads the password from standard input,
-checks them with the registry, and keeps them where docker keeps its logins: with the
-credential helper that its config file names, or in that file. Where there is only an
-auth file of podman, that one is used. REGISTRY_AUTH_FILE names another.
+checks them with the registry, and keeps them where docker keeps its logins:
+with the credential helper that its config file names, or in that file. Where
+there is only an auth file of podman, that one is used. REGISTRY_AUTH_FILE names
+another.
 
 Registries with several ways to log in want an access token as the password.`,
 		Example: "  libre login registry.example\n  libre login ghcr.io --username octocat --password-stdin < token",
@@ -36,9 +37,9 @@ Registries with several ways to log in want an access token as the password.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.login(cmd.Context(), o, args[0]) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.username, "username", "", "the user's name")
+	flags.StringVar(&o.username, "username", "", "`NAME` of the user (default: asked for)")
 	flags.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
-	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
+	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
 	return cmd
 }
 

@@ -16,21 +16,22 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan SELECTION... | --all",
 		Short: "Show what build or push would do, and why",
-		Long: `Shows for each selected image what would be done and why, without doing it. Keys of
-Containerfile images need no network; where nixpkgs cannot be reached, the key of a
-Nix image is unknown.
+		Long: `Shows for each selected image what would be done and why, without doing it. Keys
+of Containerfile images need no network; where nixpkgs cannot be reached, the
+key of a Nix image is unknown.
 
-Without a registry, what build would do: new, image key changed, or built. With one
-(--to, or registry in libre.yaml), what push would do, for all systems:
+Without a registry, what build would do: build, or nothing. With one (--to, or
+registry in libre.yaml), what push would do, for all systems of the catalogue:
 
-  build    new, or image key changed
+  build    it is new, or its image key changed
   push     it is built, and not published
   sign     it is published, and not signed by this catalogue
   tag      a tag is missing
-  refuse   it is published with another image key: raise the package version
-  nothing  published
+  refuse   it is published with another image key under the same tag: raise the
+           package version
+  nothing  it is published
 
-On a terminal a table; otherwise tab-separated: image, action, reason, key.`,
+stdout has a line for each image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, request, err := a.request(cmd.Context(), o, args, "plan")

@@ -36,28 +36,30 @@ type publishOptions struct {
 
 func (o *publishOptions) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&o.to, "to", nil, "REGISTRY[/NAMESPACE] (LIBRE_REGISTRY; default: registry in libre.yaml)")
-	flags.StringVar(&o.key, "key", "", "the signing key, or the public one to verify (default: sign in libre.yaml)")
-	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, also elsewhere than on the loopback address")
+	flags.StringArrayVar(&o.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images\n(default: registry in libre.yaml)")
+	flags.StringVar(&o.key, "key", "", "the key in `FILE`: to sign with, or public, to verify\n(default: sign in libre.yaml)")
+	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
 }
 
 func (a *app) pushCommand() *cobra.Command {
 	var o publishOptions
 	cmd := &cobra.Command{
 		Use:   "push SELECTION... | --all",
-		Short: "Build what is missing, and publish: sign and describe first, tag last",
+		Short: "Build what is missing, and publish it: signed first, tagged last",
 		Long: `Publishes the selected images for all systems of the catalogue. For each image:
 blobs and manifests by digest, SBOMs, provenance, signature, all read back and
 verified. When all images of an app's variant are there: the release record, the
-images' tags, and the record's tag last of all. Nobody ever sees an unsigned tag.
+images' tags, and the record's tag last of all. So no tag is ever unsigned.
 
-A tag that has other content is never replaced, but with --force. What is published
-already is left alone. A run that was interrupted is completed by running it again.
+What is published already is left alone. A tag that has other content is never
+replaced, unless with --force. It goes on when an image fails, and ends with a
+table of failures and exit code 3; running it again completes what is missing.
 
---also-tag points a moving tag, such as latest or {major}.{minor}, to each release
-once it is published; a tag never goes back to an older release. Where --to is given
-several times, images are built, signed and pushed once, to the first registry, and
-copied to the others with all that is attached to them.
+Where --to is given several times, images are built, signed and pushed once, to
+the first registry, and copied to the others with all that is attached to them.
+--also-tag points a moving tag to each release once it is published; the tag
+never goes back to an older release. copyTo and alsoTag in libre.yaml say both
+for every run.
 
 stdout has a line for each image and record: reference@digest, state, reason.`,
 		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
@@ -67,12 +69,12 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	o.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
-	flags.StringVar(&o.output, "output", "", "directory of the OCI layout that is built into (default: dist in the catalogue)")
-	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "images assembled, and Containerfiles built, at once")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "build, and say what would be pushed, but write nothing to the registry")
-	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say what was replaced")
+	flags.StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
+	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "build, print what would be pushed, and push nothing")
+	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say which")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
-	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also point this moving tag to each release; {major} and {minor} are its version's (default: alsoTag in libre.yaml)")
+	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or\n{major}.{minor} (default: alsoTag in libre.yaml)")
 	a.addSummary(cmd)
 	return cmd
 }

@@ -50,11 +50,19 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "libre",
 		Short: "Build the container images of a catalogue of web applications",
 		Long: `libre turns a folder of Nix definitions into the container images of a catalogue
-of web applications: one base, one versioning scheme, patches and variants.
+of web applications: it builds them, publishes them signed and described, and
+follows upstream's releases.
 
-A catalogue is a flake with an apps/ folder. Images are named
+A catalogue is a flake with a folder apps/. Its images are named
 app-component-variant:appver-pkgver. Selections are the same everywhere: docs,
-docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.`,
+docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.
+
+Settings are in libre.yaml, next to flake.nix; LIBRE_REGISTRY, LIBRE_PACKAGE_SET
+and LIBRE_ENGINE beat it, and flags beat these. Results are on stdout, one a
+line, tab-separated where that is no terminal; progress and notes on stderr.
+
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
+4 credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
@@ -70,10 +78,10 @@ docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.`,
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.directory, "directory", "C", "", "the catalogue's directory (default: the nearest one above with a flake.nix)")
-	flags.StringVar(&a.set, "package-set", "", "what pkgs is: nixpkgs, or host, made from this machine's Go and busybox (LIBRE_PACKAGE_SET)")
-	flags.StringVar(&a.builders, "builders", "", "machines that build for Nix, as nix's own --builders")
-	flags.StringVar(&a.logFormat, "log-format", "text", "progress and notes on stderr: text or json")
+	flags.StringVarP(&a.directory, "directory", "C", "", "use the catalogue in `DIR`\n(default: the nearest flake.nix, from here upwards)")
+	flags.StringVar(&a.set, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
+	flags.StringVar(&a.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
+	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(

@@ -17,10 +17,12 @@ func (a *app) sbomCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sbom SELECTION",
 		Short: "List what an image is made of",
-		Long: `Lists what one image is made of, building it first where that is needed: the store
-paths of what Nix built, and the packages that are recognised in its files. The same
-documents are attached to the image by push.`,
-		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json",
+		Long: `Lists what one image is made of, building it first where that is needed: the
+store paths of what Nix built, and the packages that are recognised in its
+files. The same documents are attached to the image by push.
+
+The table has: name, version, type, package URL, where it was found.`,
+		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch format {
@@ -67,8 +69,8 @@ documents are attached to the image by push.`,
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
-	cmd.Flags().StringVarP(&format, "output-format", "o", "table", "table, cyclonedx-json or spdx-json")
-	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "system of the image (default: this machine's)")
-	cmd.Flags().StringVar(&o.output, "output", "", "directory of the OCI layout (default: dist in the catalogue)")
+	cmd.Flags().StringVarP(&format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or\nspdx-json")
+	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
+	cmd.Flags().StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
 	return cmd
 }

@@ -22,11 +22,12 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve built images as a registry on this machine",
-		Long: `Serves the OCI layout that build wrote as a registry on the loopback address, so
-that podman, docker and skopeo can pull from it (with TLS verification off). It is
-read-only, unless a directory is given that takes what is pushed: then that is served
-too, and nothing need be built, nor a catalogue be there.`,
-		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1",
+		Long: `Serves the OCI layout that build wrote as a registry on the loopback address,
+until it is interrupted. podman, docker and skopeo pull from it, with TLS
+verification off. It is read-only, unless --writable names a directory that
+takes what is pushed: then that is served too, and nothing need be built, nor a
+catalogue be there. Everybody on this machine may push.`,
+		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout := output
@@ -50,9 +51,9 @@ too, and nothing need be built, nor a catalogue be there.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&output, "output", "", "directory of the OCI layout (default: dist in the catalogue)")
-	flags.StringVar(&writable, "writable", "", "directory that takes what is pushed")
-	flags.IntVar(&port, "port", 5000, "port to listen on; 0 takes a free one")
+	flags.StringVar(&output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
+	flags.StringVar(&writable, "writable", "", "take what is pushed, into `DIR`")
+	flags.IntVar(&port, "port", 5000, "listen on port `N`; 0 takes a free one")
 	return cmd
 }
 

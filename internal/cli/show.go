@@ -25,11 +25,12 @@ func (a *app) showCommand() *cobra.Command {
 		Long: `Shows the metadata of the selected apps: where the source comes from, the
 components with their ports, services and licence, what the app needs, what an
 upgrade does to its data, and where in the definition versions and hashes stand.
-It needs no network. Of a component that Nix has built it names the packages that
-bring a shell into the image.
+It needs no network. Of a component that Nix has built it names the packages
+that bring a shell into the image.
 
-A reference to a release record shows what is published, as JSON, after its
-signature was verified.`,
+Of a reference to a release record, REGISTRY/APP-VARIANT:TAG, it shows the
+record, as JSON, once the signature is verified: digests of the images, ports,
+services, needs, migration. With --key that needs no catalogue.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,8 +59,8 @@ signature was verified.`,
 		ValidArgsFunction: a.completeSelection,
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&asJSON, "json", false, "print all metadata as JSON")
-	flags.StringVar(&o.key, "key", "", "of a reference: the public key (default: sign in libre.yaml)")
+	flags.BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
+	flags.StringVar(&o.key, "key", "", "of a reference: the public key in `FILE`\n(default: sign in libre.yaml)")
 	flags.BoolVar(&o.insecure, "insecure", false, "of a reference: allow HTTP and unknown certificates")
 	return cmd
 }

@@ -22,14 +22,18 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status SELECTION... | --all",
 		Short: "Show what is published",
-		Long: `Shows for each selected release whether it is published as the catalogue has it now:
-its record verifies and names the same image keys, and each image's tag points to the
-record's digest. --deep verifies every attachment of every image as well.
+		Long: `Shows for each selected release whether it is published as the catalogue has it
+now: its record verifies and names the same image keys, and each image's tag
+points to the digest in the record. --deep verifies every attachment of every
+image as well. Beside it stands upstream's newest version, as far as that can be
+found out.
 
-stdout has a line for each release: app/variant, tag, state, digest, upstream's newest
-version as far as it is known, reason. It is an error if something is published that is not as it should be, or if that cannot be
-told; what is not published yet is none.`,
-		Example: "  libre status --all --to registry.example/lasuite",
+Exit code 1 where something is published that is not as it should be, or that
+cannot be told. A release that is not published yet is no error.
+
+stdout has a line for each release: app/variant, tag, state, digest, upstream's
+version, reason.`,
+		Example: "  libre status --all --to registry.example/lasuite\n  libre status docs --deep --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.status(cmd.Context(), o, deep, asJSON, args)
 		},

@@ -23,17 +23,21 @@ func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify SELECTION... | REFERENCE... | --all",
 		Short: "Check signature, SBOMs and provenance of what is published",
-		Long: `Checks what is published against the catalogue's policy: the signature, both SBOMs
-and the provenance of an image, by tag or digest; of a release record, also those of
-all images that it names, and that their tags point to them. For each it prints the
-line with which cosign checks the signature.
+		Long: `Checks what is published against sign in libre.yaml, or a public key: of an
+image the signature, both SBOMs and the provenance; of a release record also
+those of all images that it names, and that their tags point to them. stderr has
+the lines with which cosign checks the same signatures.
 
-A word with a registry and a tag or digest is a reference; others are selections.
+A word with a registry and a tag or digest is a reference, others are
+selections. References with --key need no catalogue.
 
---rebuild also builds the selected images once more, without any cache of layers, and
-compares them with what is published: the first layer and file that differ are named.
-Store paths that this machine has are taken as they are.`,
-		Example: "  libre verify guestbook\n  libre verify localhost:5000/guestbook-default:1.0.0-1 --key cosign.pub",
+--rebuild also builds the selected images once more, without any cache of
+layers, and compares them with what is published: the first layer and file that
+differ are named. Store paths that this machine has are taken as they are.
+
+Exit code 1 where something could not be verified. stdout has a line for each
+image and record: reference@digest, verified or failed, what was checked.`,
+		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), o, rebuild, asJSON, args)
 		},
@@ -42,7 +46,7 @@ Store paths that this machine has are taken as they are.`,
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
-	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "build the selected images again and compare them with what is published")
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "also build the images again, and compare")
 	return cmd
 }
 

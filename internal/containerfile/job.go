@@ -26,9 +26,8 @@ type job struct {
 	args    []string // NAME=VALUE, sorted
 }
 
-// read reads the Containerfile and checks what can be checked without the
-// engine.
-func (j *job) read(e Engine) error {
+// open finds and reads the Containerfile, and plans its build.
+func (j *job) open() error {
 	dir, err := within(j.Source, j.Context)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("build context %s: no such folder in the source%w", j.Context, hidden{os.ErrNotExist})
@@ -70,6 +69,23 @@ func (j *job) read(e Engine) error {
 	if j.plan, err = j.file.plan(use); err != nil {
 		return err
 	}
+	// https://docs.docker.com/build/concepts/context/#filename-and-location
+	for _, suffix := range []string{".containerignore", ".dockerignore"} {
+		if p, err := within(j.Source, j.File+suffix); err == nil {
+			j.ignore = p
+			break
+		}
+	}
+	j.context = dir
+	return nil
+}
+
+// read opens the Containerfile and checks what can be checked before the engine
+// runs.
+func (j *job) read(e Engine) error {
+	if err := j.open(); err != nil {
+		return err
+	}
 	for _, i := range j.plan.used {
 		s := &j.file.stages[i]
 		if s.heredocPos > 0 && !e.atLeast(e.tool().heredoc) {
@@ -80,14 +96,6 @@ func (j *job) read(e Engine) error {
 			return j.file.errorf(s.line, "%s cannot build FROM the named context %s", e.Name, o.context)
 		}
 	}
-	// https://docs.docker.com/build/concepts/context/#filename-and-location
-	for _, suffix := range []string{".containerignore", ".dockerignore"} {
-		if p, err := within(j.Source, j.File+suffix); err == nil {
-			j.ignore = p
-			break
-		}
-	}
-	j.context = dir
 	j.args = j.arguments()
 	return nil
 }

@@ -1,14 +1,21 @@
 package nix
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 )
 
-// ReadLock reads a flake.lock: each input of the flake itself by its name, as the
-// revision or the hash that it is locked to.
+// ReadLock reads a flake.lock: each input by its name, nixpkgs, and an input's own
+// ones below it, libre/nixpkgs, as the revision or the hash that it is locked to.
+// Inputs that follow another one are left out.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake#lock-files
 func ReadLock(text []byte) (map[string]string, error) {
 	var lock struct {
@@ -25,38 +32,147 @@ func ReadLock(text []byte) (map[string]string, error) {
 		return nil, fmt.Errorf("reading flake.lock: %w", err)
 	}
 	inputs := map[string]string{}
-	for name, raw := range lock.Nodes[lock.Root].Inputs {
-		var node string
-		if json.Unmarshal(raw, &node) != nil {
-			continue // follows another one
+	seen := map[string]bool{}
+	var visit func(path, node string)
+	visit = func(path, node string) {
+		if seen[node] {
+			return
 		}
-		locked := lock.Nodes[node].Locked
-		if inputs[name] = locked.Rev; locked.Rev == "" {
-			inputs[name] = locked.NarHash
+		seen[node] = true
+		for _, name := range slices.Sorted(maps.Keys(lock.Nodes[node].Inputs)) {
+			var to string
+			if json.Unmarshal(lock.Nodes[node].Inputs[name], &to) != nil {
+				continue // follows another one
+			}
+			locked := lock.Nodes[to].Locked
+			if inputs[path+name] = locked.Rev; locked.Rev == "" {
+				inputs[path+name] = locked.NarHash
+			}
+			visit(path+name+"/", to)
 		}
 	}
+	visit("", lock.Root)
 	return inputs, nil
 }
 
-// UpdateLock updates the flake.lock of a folder: the inputs with the given names,
-// all without any.
-func (n *Nix) UpdateLock(ctx context.Context, dir string, names []string) error {
-	const doing = "updating flake.lock"
-	if len(names) == 0 {
-		_, err := n.run(ctx, doing, "nix", "flake", "update", dir)
-		if err != nil && ctx.Err() == nil {
-			// From 2.19 on what follows is an input's name.
-			_, err = n.run(ctx, doing, "nix", "flake", "update", "--flake", dir)
-		}
+// Replaced lists the inputs that this run replaces: what they are locked to
+// decides nothing here.
+func (c *Catalogue) Replaced() []string {
+	var names []string
+	for _, override := range c.flake.Overrides {
+		names = append(names, override.Input)
+	}
+	return names
+}
+
+// UpdateLock updates inputs in the catalogue's flake.lock, and locks those that it
+// lacks. An input that this run replaces is never fetched for not being locked: it
+// stays so.
+func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
+	path := filepath.Join(c.flake.Dir, "flake.lock")
+	before, err := os.ReadFile(path)
+	if err != nil {
 		return err
 	}
-	args := []string{"flake", "lock", dir}
-	for _, name := range slices.Sorted(slices.Values(names)) {
-		args = append(args, "--update-input", name)
+	locked, err := ReadLock(before)
+	if err != nil {
+		return err
 	}
-	_, err := n.run(ctx, doing, "nix", args...)
-	if err != nil && ctx.Err() == nil {
-		_, err = n.run(ctx, doing, "nix", append([]string{"flake", "update", "--flake", dir}, names...)...)
+	args := []string{"--refresh", "--show-trace"}
+	var replaced []string
+	for _, override := range c.flake.Overrides {
+		if _, found := locked[override.Input]; !found {
+			args = append(args, "--override-input", override.Input, override.Ref)
+			replaced = append(replaced, override.Input)
+		}
 	}
-	return err
+	if err := c.nix.updateLock(ctx, c.flake.Dir, names, args); err != nil {
+		return err
+	}
+	after, err := os.ReadFile(path)
+	if err == nil {
+		after, err = forgetInputs(after, replaced)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, after, 0o644)
+}
+
+var (
+	updatingInput = regexp.MustCompile(`while updating the flake input '([^']*)'`)
+	gitFatal      = regexp.MustCompile(`(?m)^fatal: (.+)$`)
+)
+
+// updateLock has nix write the lock file. Up to 2.18 it is `nix flake lock` that
+// updates single inputs, from 2.19 on, and in Lix, `nix flake update`.
+// https://nix.dev/manual/nix/2.19/release-notes/rl-2.19
+func (n *Nix) updateLock(ctx context.Context, dir string, names, flags []string) error {
+	lock := append([]string{"flake", "lock", dir}, flags...)
+	var log string
+	var err error
+	if len(names) == 0 {
+		log, err = n.logged(ctx, lock) // what is missing
+	} else {
+		log, err = n.logged(ctx, slices.Concat([]string{"flake", "update"}, names, []string{"--flake", dir}, flags))
+	}
+	if err != nil && strings.Contains(log, "unrecognised flag '--flake'") {
+		for _, name := range names {
+			lock = append(lock, "--update-input", name)
+		}
+		log, err = n.logged(ctx, lock)
+	}
+	if err == nil {
+		return nil
+	}
+	doing := "updating flake.lock"
+	if input := updatingInput.FindStringSubmatch(log); input != nil {
+		doing = "updating the input " + input[1]
+	}
+	// Nix says of git no more than its exit code.
+	if fatal := gitFatal.FindStringSubmatch(cleanLog(log)); fatal != nil && strings.Contains(lastError(log), "'git'") {
+		log = "error: " + fatal[1]
+	}
+	return n.failure(ctx, doing, err, log)
+}
+
+// logged runs nix and gives what it logged.
+func (n *Nix) logged(ctx context.Context, args []string) (string, error) {
+	cmd := n.command(ctx, "nix", args...)
+	var log strings.Builder
+	cmd.Stderr = &log
+	err := cmd.Run()
+	return log.String(), err
+}
+
+// forgetInputs takes inputs of the flake itself out of a flake.lock, which is
+// written as Nix does: two spaces, sorted, nothing escaped.
+func forgetInputs(text []byte, names []string) ([]byte, error) {
+	if len(names) == 0 {
+		return text, nil
+	}
+	var lock map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&lock); err != nil {
+		return nil, fmt.Errorf("reading flake.lock: %w", err)
+	}
+	nodes, _ := lock["nodes"].(map[string]any)
+	root, _ := lock["root"].(string)
+	self, _ := nodes[root].(map[string]any)
+	inputs, _ := self["inputs"].(map[string]any)
+	for _, name := range names {
+		if node, ok := inputs[name].(string); ok {
+			delete(nodes, node)
+		}
+		delete(inputs, name)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(lock); err != nil {
+		return nil, fmt.Errorf("writing flake.lock: %w", err)
+	}
+	return out.Bytes(), nil
 }

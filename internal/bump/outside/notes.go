@@ -1,0 +1,223 @@
+// Package outside makes texts that others wrote harmless: release notes, names and
+// messages, for a forge and for a terminal.
+package outside
+
+import (
+	"fmt"
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Note is what upstream says of one release: outside text.
+type Note struct {
+	Version string
+	Page    string // URL, "" where there is none
+	Text    string // Markdown, as forges take it
+}
+
+const (
+	maxNotes    = 24 << 10 // bytes of all notes; GitHub takes 64 KiB of a body
+	maxNote     = 10 << 10 // bytes of one, so that the others are seen
+	maxNoteLine = 4 << 10
+	maxRawNote  = 256 << 10 // bytes that are looked at
+	maxPage     = 500       // bytes of a URL
+)
+
+// Notes renders release notes, newest first, as Markdown for a pull request's body
+// (also inside of <details>) and as text for a terminal. more is a URL where all
+// of it stands, "" where there is none. The result is at most 32 KiB of UTF-8, and
+// empty or ends with an empty line.
+//
+// Nothing in it does anything: control characters, overrides of the direction,
+// HTML and images are gone. Mentions and references to issues are made harmless by
+// a zero-width space behind the sign, as Dependabot and Renovate do; it needs no
+// knowledge of the text around it, and [ui.Clean] takes it away for a terminal.
+// The URL of an issue becomes its name, owner/repo#1, as no redirecting service is
+// to be trusted with it. Each note is a block quote: whatever it opens, a code
+// fence or a list, ends with it.
+func Notes(notes []Note, more string) string {
+	var b strings.Builder
+	for i, note := range notes {
+		title := Defuse(Shorten(Line(note.Version)))
+		if page := PageURL(note.Page); page != "" {
+			title = "[" + strings.NewReplacer("[", "(", "]", ")", "\\", "").Replace(title) + "](" + page + ")"
+		}
+		room := maxNotes - b.Len() - len(title)
+		quote, cut := quoteNote(note.Text, min(maxNote, room))
+		if room < 0 || quote == "" && cut > 0 {
+			fmt.Fprintf(&b, "Notes of %d more versions are left out%s.\n\n", len(notes)-i, readAt(more))
+			break
+		}
+		fmt.Fprintf(&b, "#### %s\n\n%s", title, quote)
+		if cut > 0 {
+			fmt.Fprintf(&b, "Cut here, %d more lines%s.\n\n", cut, readAt(note.Page, more))
+		}
+	}
+	return b.String()
+}
+
+// readAt names the first place that is a URL.
+func readAt(places ...string) string {
+	for _, place := range places {
+		if page := PageURL(place); page != "" {
+			return ": " + page + " "
+		}
+	}
+	return ""
+}
+
+// quoteNote gives a note as a block quote of at most limit bytes, and how many of
+// its lines are left out.
+func quoteNote(text string, limit int) (quote string, cut int) {
+	if len(text) > maxRawNote {
+		text = text[:maxRawNote]
+	}
+	text = Text(entity.ReplaceAllStringFunc(text, html.UnescapeString))
+	lines := strings.Split(strings.Trim(Defuse(plainMarkdown(text)), "\n"), "\n")
+	var b strings.Builder
+	empty := true
+	for i, line := range lines {
+		line = strings.TrimRight(line, " \t")
+		if line == "" && empty {
+			continue // one is enough
+		}
+		empty = line == ""
+		if len(line) > maxNoteLine {
+			line = strings.ToValidUTF8(line[:maxNoteLine], "") + "…"
+		}
+		line = strings.TrimRight("> "+line, " ") + "\n"
+		if b.Len()+len(line) > limit {
+			return endQuote(b.String()), len(lines) - i
+		}
+		b.WriteString(line)
+	}
+	return endQuote(b.String()), 0
+}
+
+func endQuote(quote string) string {
+	if quote == "" {
+		return ""
+	}
+	return quote + "\n"
+}
+
+// PageURL gives a URL in a form that cannot end a link, "" for what is none.
+func PageURL(page string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(page) > maxPage {
+		return ""
+	}
+	page = strings.ReplaceAll(u.String(), "@", "%40")
+	if page != Defuse(page) || strings.ContainsFunc(page, func(r rune) bool {
+		return r <= ' ' || r >= utf8.RuneSelf || strings.ContainsRune("()<>[]\\`\"'|*", r)
+	}) {
+		return ""
+	}
+	return page
+}
+
+// zeroWidth is a zero-width space: it ends a name, and is not seen.
+const zeroWidth = "\u200b"
+
+// What a forge would act on, wherever it stands in a text. $1 stays in front of
+// the zero-width space, $2 behind it. A backslash is Markdown's escape.
+var liveForms = []*regexp.Regexp{
+	regexp.MustCompile(`(@)()`),                 // mentions
+	regexp.MustCompile(`(#|!)([0-9])`),          // issues; pull requests of Forgejo
+	regexp.MustCompile(`(?i)(\bGH\\?-)([0-9])`), // issues of GitHub
+	regexp.MustCompile(`(?i)((?:issues?|pulls?|merge_requests|discussions)[/\\]+)([0-9])`), // their URLs
+	regexp.MustCompile(`(<)([a-zA-Z/!?])`),                                                 // HTML
+	regexp.MustCompile(`(!)(\[)`),                                                          // images
+	regexp.MustCompile(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`),                        // any of these, spelled otherwise
+}
+
+// Defuse makes outside text harmless for Markdown on a forge: no mention,
+// reference, HTML or image is left in it. Other Markdown stays.
+func Defuse(text string) string {
+	for _, form := range liveForms {
+		text = form.ReplaceAllString(text, "$1"+zeroWidth+"$2")
+	}
+	return text
+}
+
+var (
+	entity      = regexp.MustCompile(`&(?:#[0-9a-zA-Z]+|[a-zA-Z][a-zA-Z0-9]*);`)
+	htmlComment = regexp.MustCompile(`(?s)<!--.*?(?:-->|\z)`)
+	// Code in a line stays as it is; HTML is taken away.
+	codeOrTag     = regexp.MustCompile("`[^`]*`" + `|</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>`)
+	autolink      = regexp.MustCompile(`<(https?://[^\s<>]*)>`)
+	markdownImage = regexp.MustCompile(`!\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])`)
+	AnyURL        = regexp.MustCompile(`(?i)https?://[^\s<>()\[\]"'` + "`" + `]+`)
+
+	issuePath = `https?://[^\s/()<>\[\]]+/([\w.-]+(?:/[\w.-]+)*?)(?:/-)?/(?:issues|pulls?|merge_requests|discussions)/([0-9]+)(?:[/?#][^\s<>()\[\]"'` + "`" + `]*[\w/=-])?`
+	issueLink = regexp.MustCompile(`(?i)\[([^\[\]]*)\]\(\s*` + issuePath + `[^()]*\)`)
+	issueURL  = regexp.MustCompile(`(?i)` + issuePath)
+)
+
+// plainMarkdown takes away what is not to be read: HTML outside of code, images,
+// links to issues. It is for the looks; Defuse is what makes the text harmless.
+func plainMarkdown(text string) string {
+	var lines []string
+	fence := ""
+	for line := range strings.SplitSeq(htmlComment.ReplaceAllString(text, ""), "\n") {
+		switch start := strings.TrimLeft(line, " \t>"); {
+		case fence != "":
+			if strings.HasPrefix(start, fence) {
+				fence = ""
+			}
+		case strings.HasPrefix(start, "```"), strings.HasPrefix(start, "~~~"):
+			fence = start[:3]
+		default:
+			line = plainMarkdownLine(line)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func plainMarkdownLine(line string) string {
+	line = autolink.ReplaceAllString(line, "$1")
+	line = codeOrTag.ReplaceAllStringFunc(line, func(found string) string {
+		if found[0] == '<' {
+			return ""
+		}
+		return found
+	})
+	line = markdownImage.ReplaceAllString(line, "$1")
+	line = issueLink.ReplaceAllString(line, "$1")
+	line = issueURL.ReplaceAllString(line, "$1#$2")
+	return AnyURL.ReplaceAllStringFunc(line, func(found string) string {
+		return strings.ReplaceAll(found, "@", "%40")
+	})
+}
+
+// terminalEscape is an escape sequence of a terminal (ECMA-48): CSI, OSC to its end, or
+// ESC alone.
+var terminalEscape = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))?`)
+
+// Text makes outside text valid UTF-8 without escape sequences, control
+// characters, overrides of the direction and characters that nobody sees.
+// Newlines and tabs stay.
+func Text(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\r', r == '\u2028', r == '\u2029':
+			return '\n'
+		case r == '\n', r == '\t', r == '\u200d': // the last one joins emoji
+			return r
+		case unicode.In(r, unicode.Cc, unicode.Cf):
+			return -1
+		}
+		return r
+	}, terminalEscape.ReplaceAllString(text, ""))
+}
+
+// Line is Text on one line.
+func Line(text string) string {
+	return strings.Join(strings.Fields(Text(text)), " ")
+}

@@ -1,0 +1,176 @@
+package propose
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// forgejoPulls are the pull requests of a repository of Forgejo or Gitea, whose API
+// is the same in what is used here.
+// https://codeberg.org/api/swagger#/repository/repoListPullRequests
+type forgejoPulls struct {
+	hosting
+	client *http.Client
+	api    *url.URL // of the repository
+}
+
+const (
+	forgejoPage    = 50      // Forgejo's usual maximum
+	mostForgejo    = 20      // pages of closed pull requests, those that changed last first
+	mostForgeBytes = 8 << 20 // of an answer: bodies are in it
+)
+
+// forgejoPull has the fields that are used of the API's type PullRequest.
+type forgejoPull struct {
+	Number int    `json:"number"`
+	URL    string `json:"html_url"`
+	Title  string `json:"title"`
+	Body   string `json:"body"`
+	Merged bool   `json:"merged"`
+	Head   struct {
+		Ref  string `json:"ref"`
+		Repo struct {
+			FullName string `json:"full_name"`
+		} `json:"repo"`
+	} `json:"head"`
+	Base struct {
+		Ref string `json:"ref"`
+	} `json:"base"`
+}
+
+func (f *forgejoPulls) openPulls(ctx context.Context) ([]pull, error) {
+	return f.list(ctx, "open", "")
+}
+
+// closedPulls has to look at all: the API has no way to ask for those of a branch.
+func (f *forgejoPulls) closedPulls(ctx context.Context, branch string) ([]pull, error) {
+	return f.list(ctx, "closed", branch)
+}
+
+func (f *forgejoPulls) list(ctx context.Context, state, branch string) ([]pull, error) {
+	var all []pull
+	for number := 1; ; number++ {
+		var page []forgejoPull
+		query := url.Values{"state": {state}, "sort": {"recentupdate"}, "page": {strconv.Itoa(number)}, "limit": {strconv.Itoa(forgejoPage)}}
+		response, err := f.call(ctx, http.MethodGet, "pulls?"+query.Encode(), nil, &page)
+		if err != nil {
+			return nil, explainPull("listing the pull requests of "+f.String(), err)
+		}
+		for _, p := range page {
+			if strings.EqualFold(p.Head.Repo.FullName, f.String()) && (branch == "" || p.Head.Ref == branch) {
+				all = append(all, pull{p.Number, p.URL, p.Title, p.Body, p.Head.Ref, p.Base.Ref, p.Merged})
+			}
+		}
+		// How many there are on a page is the server's to say.
+		if !strings.Contains(response.Header.Get("Link"), `rel="next"`) || branch != "" && number == mostForgejo {
+			return all, nil
+		}
+	}
+}
+
+func (f *forgejoPulls) create(ctx context.Context, p *pull) error {
+	doing := "opening a pull request for " + p.branch
+	label, err := f.label(ctx)
+	if err != nil {
+		return explainPull(doing, err)
+	}
+	asked := map[string]any{"title": p.title, "body": p.body, "head": p.branch, "base": p.base, "labels": []int64{label}}
+	var made forgejoPull
+	if _, err := f.call(ctx, http.MethodPost, "pulls", asked, &made); err != nil {
+		return explainPull(doing, err)
+	}
+	p.number, p.url = made.Number, made.URL
+	return nil
+}
+
+// label gives the number of our label, and makes it where there is none.
+func (f *forgejoPulls) label(ctx context.Context) (int64, error) {
+	type label struct {
+		ID   int64  `json:"id"`
+		Name string `json:"name"`
+	}
+	for number := 1; ; number++ {
+		var page []label
+		response, err := f.call(ctx, http.MethodGet, fmt.Sprintf("labels?page=%d&limit=%d", number, forgejoPage), nil, &page)
+		if err != nil {
+			return 0, err
+		}
+		for _, l := range page {
+			if l.Name == proposalLabel {
+				return l.ID, nil
+			}
+		}
+		if !strings.Contains(response.Header.Get("Link"), `rel="next"`) {
+			break
+		}
+	}
+	var made label
+	_, err := f.call(ctx, http.MethodPost, "labels", map[string]any{"name": proposalLabel, "color": proposalLabelColor}, &made)
+	return made.ID, err
+}
+
+func (f *forgejoPulls) edit(ctx context.Context, p pull) error {
+	return f.patch(ctx, fmt.Sprintf("updating #%d", p.number), p, map[string]any{"title": p.title, "body": p.body, "base": p.base})
+}
+
+func (f *forgejoPulls) close(ctx context.Context, p pull, comment string) error {
+	doing := fmt.Sprintf("closing #%d", p.number)
+	path := fmt.Sprintf("issues/%d/comments", p.number)
+	if _, err := f.call(ctx, http.MethodPost, path, map[string]any{"body": comment}, nil); err != nil {
+		return explainPull(doing, err)
+	}
+	return f.patch(ctx, doing, p, map[string]any{"body": p.body, "state": "closed"})
+}
+
+func (f *forgejoPulls) patch(ctx context.Context, doing string, p pull, changes map[string]any) error {
+	if _, err := f.call(ctx, http.MethodPatch, fmt.Sprintf("pulls/%d", p.number), changes, nil); err != nil {
+		return explainPull(doing, err)
+	}
+	return nil
+}
+
+// call asks the API for a path below the repository's.
+func (f *forgejoPulls) call(ctx context.Context, method, path string, asked, answer any) (*http.Response, error) {
+	var body io.Reader
+	if asked != nil {
+		content, err := json.Marshal(asked)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(content)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, f.api.String()+"/"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "libre")
+	response, err := f.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	content := http.MaxBytesReader(nil, response.Body, mostForgeBytes)
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		var failure struct {
+			Message string `json:"message"`
+		}
+		_ = json.NewDecoder(content).Decode(&failure) // what is no JSON says nothing
+		return nil, f.refusal(response.StatusCode, failure.Message)
+	}
+	if answer == nil {
+		return response, nil
+	}
+	if err := json.NewDecoder(content).Decode(answer); err != nil {
+		return nil, fmt.Errorf("%s answers what is not its API's: %w", f.server.Host, err)
+	}
+	return response, nil
+}

@@ -1,0 +1,47 @@
+package propose
+
+import "testing"
+
+func TestHosting(t *testing.T) {
+	forgejo := map[string]string{"FORGEJO_SERVER_URL": "http://git.example:3000/forge"}
+	runner := map[string]string{"FORGEJO_ACTIONS": "true", "GITHUB_SERVER_URL": "https://git.example"}
+	gitea := map[string]string{"GITEA_ACTIONS": "true", "GITHUB_SERVER_URL": "https://git.example"}
+	enterprise := map[string]string{"GITHUB_SERVER_URL": "https://git.example"}
+	for _, test := range []struct {
+		location, kind string
+		environment    map[string]string
+		want           string // kind, server, repository
+	}{
+		{"https://github.com/coop/catalogue", "", nil, "github https://github.com coop/catalogue"},
+		{"https://user:password@github.com/coop/catalogue.git", "", nil, "github https://github.com coop/catalogue"},
+		{"git@github.com:coop/catalogue.git", "", nil, "github https://github.com coop/catalogue"},
+		{"ssh://git@github.com/coop/catalogue.git/", "", nil, "github https://github.com coop/catalogue"},
+		{"https://coop.ghe.com/coop/catalogue", "", nil, "github https://coop.ghe.com coop/catalogue"},
+		{"https://codeberg.org/coop/catalogue.git", "", nil, "forgejo https://codeberg.org coop/catalogue"},
+		{"https://git.example/coop/catalogue", "", runner, "forgejo https://git.example coop/catalogue"},
+		{"https://git.example/coop/catalogue", "", gitea, "forgejo https://git.example coop/catalogue"},
+		{"https://git.example/coop/catalogue", "", enterprise, "github https://git.example coop/catalogue"},
+		{"https://github.com/coop/catalogue", "", runner, "github https://github.com coop/catalogue"},
+		{"http://git.example:3000/forge/coop/catalogue.git", "", forgejo, "forgejo http://git.example:3000/forge coop/catalogue"},
+		{"ssh://git@git.example:2222/coop/catalogue.git", "", forgejo, "forgejo http://git.example:3000/forge coop/catalogue"},
+		{"git@git.example:coop/catalogue.git", "forgejo", nil, "forgejo https://git.example coop/catalogue"},
+		{"https://git.example/coop/catalogue", "forgejo", enterprise, "forgejo https://git.example coop/catalogue"},
+
+		{"https://git.example/coop/catalogue", "", nil, `origin is at git.example: say in libre.yaml what that is, "forge: github" or "forge: forgejo"`},
+		{"https://git.example/coop/catalogue", "gitlab", nil, `forge "gitlab", expected github or forgejo`},
+		{"/srv/git/catalogue.git", "", nil, "origin is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
+		{"file:///srv/git/catalogue.git", "", nil, "origin is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
+		{"https://user:password@github.com/catalogue", "", nil, "origin is at https://user:xxxxx@github.com/catalogue, expected an address that ends in OWNER/REPOSITORY"},
+	} {
+		h, err := hostingOf(test.location, test.kind, func(name string) string { return test.environment[name] })
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = h.kind + " " + h.server.String() + " " + h.String()
+		}
+		if got != test.want {
+			t.Errorf("%s %v: %s, expected %s", test.location, test.environment, got, test.want)
+		}
+	}
+}

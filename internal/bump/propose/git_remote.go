@@ -1,0 +1,241 @@
+package propose
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// remote is where proposals go. "origin" is the name that git clone gives it.
+const remote = "origin"
+
+// remoteURL is the address that a catalogue's repository is pushed to.
+func (r *Repository) remoteURL(ctx context.Context) (string, error) {
+	location, err := r.git(ctx, "remote", "get-url", "--push", remote)
+	if err != nil {
+		return "", fmt.Errorf("the repository has no remote origin to propose to: git remote add origin URL (%w)", err)
+	}
+	return location, nil
+}
+
+// authorise lets git use a token for the remote, where it has no credential of its
+// own: a credential helper comes last, behind those that are configured, and is
+// asked only where what git sends by itself (as actions/checkout leaves it) does
+// not do. The token is in the environment: neither in an argument nor in a file.
+// https://git-scm.com/docs/gitcredentials#_custom_helpers
+func (r *Repository) authorise(location string, token func(*url.URL) string) {
+	place, err := url.Parse(location)
+	if err != nil || place.Scheme != "https" && place.Scheme != "http" {
+		return
+	}
+	if password, found := place.User.Password(); found {
+		r.secrets = append(r.secrets, password)
+	}
+	secret := token(place)
+	if secret == "" {
+		return
+	}
+	r.secrets = append(r.secrets, secret)
+	count, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT")) // of settings that are given so already
+	r.extra = []string{
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", count+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=credential.%s://%s.helper", count, place.Scheme, place.Host),
+		// echo is built into every shell: it shows in no list of processes.
+		fmt.Sprintf(`GIT_CONFIG_VALUE_%d=!libre() { test "$1" = get && echo username=x-access-token && echo "password=$LIBRE_GIT_TOKEN"; }; libre`, count),
+		"LIBRE_GIT_TOKEN=" + secret,
+	}
+}
+
+// talk runs a command of git that asks the remote.
+func (r *Repository) talk(ctx context.Context, arguments ...string) (string, error) {
+	out, err := r.run(ctx, gitRun{environment: slices.Concat(inEnglish, r.extra)}, arguments...)
+	var failure *GitError
+	if errors.As(err, &failure) {
+		for _, refusal := range []string{"terminal prompts disabled", "Authentication failed", "returned error: 403", "Permission denied", "Write access to repository not granted"} {
+			if strings.Contains(failure.Tail, refusal) {
+				return "", &upstream.CredentialError{Err: fmt.Errorf("%w: the token, or the key, needs the right to push", err)}
+			}
+		}
+	}
+	return out, err
+}
+
+// branches are those of the remote, by name, with their commits.
+type branches struct {
+	usual   string // what HEAD is, "" unknown
+	commits map[string]string
+}
+
+func (r *Repository) remoteBranches(ctx context.Context) (branches, error) {
+	out, err := r.talk(ctx, "ls-remote", "--symref", remote, "HEAD", "refs/heads/*")
+	if err != nil {
+		return branches{}, fmt.Errorf("listing the branches of origin: %w", err)
+	}
+	found := branches{commits: map[string]string{}}
+	for line := range strings.SplitSeq(out, "\n") {
+		object, reference, _ := strings.Cut(line, "\t")
+		if branch, isHead := strings.CutPrefix(reference, "refs/heads/"); isHead {
+			found.commits[branch] = object
+		} else if target, isLink := strings.CutPrefix(object, "ref: refs/heads/"); isLink && reference == "HEAD" {
+			found.usual = target
+		}
+	}
+	return found, nil
+}
+
+// fetch gets branches' commits. No reference here is changed, nor FETCH_HEAD.
+func (r *Repository) fetch(ctx context.Context, names []string) error {
+	arguments := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--no-recurse-submodules",
+		"--no-auto-maintenance", remote}
+	for _, name := range names {
+		arguments = append(arguments, "refs/heads/"+name)
+	}
+	if _, err := r.talk(ctx, arguments...); err != nil {
+		return fmt.Errorf("fetching from origin: %w", err)
+	}
+	return nil
+}
+
+// push makes a branch of the remote a commit, "" deletes it, if it still is what it
+// was: a commit, or "" for no such branch.
+func (r *Repository) push(ctx context.Context, branch, was, commit string) error {
+	reference := "refs/heads/" + branch
+	_, err := r.talk(ctx, "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no",
+		"--force-with-lease="+reference+":"+was, remote, commit+":"+reference)
+	var failure *GitError
+	if errors.As(err, &failure) && strings.Contains(failure.Tail, "stale info") {
+		return fmt.Errorf("pushing %s: somebody else pushed to it meanwhile: run the same command again", branch)
+	}
+	if err != nil {
+		return fmt.Errorf("pushing %s: %w", branch, err)
+	}
+	return nil
+}
+
+// StaleError says that a file of the catalogue is not as the branch has it that an
+// update was to be proposed for.
+type StaleError struct {
+	File, Branch string
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("%s is not as %s of origin has it: commit and push, or git pull, then run the same command again", e.File, e.Branch)
+}
+
+// tree writes the tree of a commit with the files of a proposal. The index and the
+// working tree are not looked at. Where the commit has other content than the
+// proposal is for, it is a *StaleError without a branch.
+func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (string, error) {
+	entries, err := r.entries(ctx, commit, slices.Collect(maps.Keys(p.After)))
+	if err != nil {
+		return "", err
+	}
+	var changed, deleted []string
+	for _, name := range slices.Sorted(maps.Keys(p.After)) {
+		now := entries[name]
+		before, err := r.blob(ctx, name, p.Before[name], false)
+		if err != nil {
+			return "", err
+		}
+		after, err := r.blob(ctx, name, p.After[name], true)
+		if err != nil {
+			return "", err
+		}
+		if now.object != before && now.object != after {
+			return "", &StaleError{File: name}
+		}
+		switch mode := cmp.Or(now.mode, "100644"); {
+		case mode != "100644" && mode != "100755":
+			return "", fmt.Errorf("%s is no plain file", name)
+		case after == "":
+			deleted = append(deleted, r.prefix+name)
+		default:
+			changed = append(changed, "--cacheinfo", mode+","+after+","+r.prefix+name)
+		}
+	}
+	dir, err := os.MkdirTemp("", "libre-index-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	own := gitRun{environment: append(slices.Clone(inEnglish), "GIT_INDEX_FILE="+filepath.Join(dir, "index"))}
+	if _, err := r.run(ctx, own, "read-tree", commit); err != nil {
+		return "", err
+	}
+	// Unlike --index-info, this refuses what git allows in no tree.
+	arguments := slices.Concat([]string{"update-index", "--add"}, changed, []string{"--force-remove", "--"}, deleted)
+	if _, err := r.run(ctx, own, arguments...); err != nil {
+		return "", err
+	}
+	return r.run(ctx, own, "write-tree")
+}
+
+// commitTree makes a commit that no branch has yet.
+func (r *Repository) commitTree(ctx context.Context, tree, parent, message string) (string, error) {
+	if err := r.checkIdentity(ctx); err != nil {
+		return "", err
+	}
+	arguments := []string{"commit-tree", tree, "-p", parent, "-F", "-"}
+	if signs, err := r.git(ctx, "config", "--type=bool", "commit.gpgSign"); err == nil && signs == "true" {
+		arguments = append(arguments, "-S") // commit-tree does not read it
+	}
+	message += "\n" + changeTrailer + ": " + changeID(tree, parent) + "\n"
+	return r.run(ctx, gitRun{stdin: []byte(message), environment: inEnglish}, arguments...)
+}
+
+// changeTrailer names the trailer by which a commit is known to be ours, as it was
+// made: it says what tree and parent it was made of. Who amends it, moves it onto
+// other commits or adds some makes it theirs.
+const changeTrailer = "Libre-Change"
+
+func changeID(tree, parent string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(tree+" "+parent)))[:40]
+}
+
+var changeLine = regexp.MustCompile(`(?m)^` + changeTrailer + `: ([0-9a-f]{40})$`)
+
+// proposed is a commit at the end of a branch of ours.
+type proposed struct {
+	tree, parent string
+	ours         bool // made by libre, with nothing of others on or below it
+}
+
+func (r *Repository) proposed(ctx context.Context, commit string) (proposed, error) {
+	content, err := r.git(ctx, "cat-file", "commit", commit)
+	if err != nil {
+		return proposed{}, err
+	}
+	header, message, _ := strings.Cut(content, "\n\n")
+	var p proposed
+	parents := 0
+	for line := range strings.SplitSeq(header, "\n") {
+		switch key, value, _ := strings.Cut(line, " "); key {
+		case "tree":
+			p.tree = value
+		case "parent":
+			p.parent = value
+			parents++
+		}
+	}
+	trailers := changeLine.FindAllStringSubmatch(message, -1)
+	p.ours = parents == 1 && len(trailers) > 0 && trailers[len(trailers)-1][1] == changeID(p.tree, p.parent)
+	return p, nil
+}
+
+// contains tells whether a commit is among those that another is made of.
+func (r *Repository) contains(ctx context.Context, commit, part string) bool {
+	_, err := r.git(ctx, "merge-base", "--is-ancestor", part, commit)
+	return err == nil
+}

@@ -1,0 +1,161 @@
+package propose
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// workplace is a repository with a catalogue in a folder, without a remote.
+func workplace(t *testing.T) (*Repository, string) {
+	t.Helper()
+	ownGit(t)
+	dir := t.TempDir()
+	runGit(t, dir, "init", "--quiet", "--initial-branch=main")
+	runGit(t, dir, "config", "user.name", "Ada")
+	runGit(t, dir, "config", "user.email", "ada@example.org")
+	put(t, dir, map[string]string{"cat/apps/docs/default.nix": "1\n", "cat/apps/docs/old.patch": "-\n", "cat/apps/meet/default.nix": "1\n", "README": "1\n"})
+	runGit(t, dir, "add", "--all")
+	runGit(t, dir, "commit", "--quiet", "--message=first")
+	repository, err := OpenRepository(t.Context(), filepath.Join(dir, "cat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repository, dir
+}
+
+// put writes files; "" removes one.
+func put(t *testing.T, dir string, contents map[string]string) {
+	t.Helper()
+	for name, content := range contents {
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil && content == "" {
+			err = os.Remove(path)
+		} else if err == nil {
+			err = os.WriteFile(path, []byte(content), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func docsCommit() *Proposal {
+	return &Proposal{
+		Name: "docs", Title: "docs: 5.4.0 -> 5.4.1", Message: "# links\nhttps://example.org/compare/v5.4.0...v5.4.1",
+		Before: map[string][]byte{"apps/docs/default.nix": []byte("1\n"), "apps/docs/old.patch": []byte("-\n")},
+		After:  map[string][]byte{"apps/docs/default.nix": []byte("2\n"), "apps/docs/old.patch": nil, "apps/docs/[a].nix": []byte("{ }\n")},
+	}
+}
+
+var docsCommitted = map[string]string{"cat/apps/docs/default.nix": "2\n", "cat/apps/docs/old.patch": "", "cat/apps/docs/[a].nix": "{ }\n"}
+
+// Only the proposal's files are committed; what else is staged, changed or new
+// stays as it is.
+func TestCommit(t *testing.T) {
+	repository, dir := workplace(t)
+	put(t, dir, map[string]string{"README": "2\n", "cat/apps/meet/default.nix": "2\n", "cat/apps/docs/a.nix": "x"})
+	runGit(t, dir, "add", "README")
+	put(t, dir, map[string]string{"README": "3\n"})
+	put(t, dir, map[string]string{".git/hooks/pre-commit": "#!/bin/sh\necho ran >> \"$(git rev-parse --git-dir)/ran\"\n"})
+	if err := os.Chmod(filepath.Join(dir, ".git/hooks/pre-commit"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	change := docsCommit()
+	if err := repository.CheckCommitted(t.Context(), change.Before); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, docsCommitted)
+	commit, err := repository.Commit(t.Context(), change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "Ada <ada@example.org>\ndocs: 5.4.0 -> 5.4.1\n\n# links\nhttps://example.org/compare/v5.4.0...v5.4.1\n\n\n" +
+		"A\tcat/apps/docs/[a].nix\nM\tcat/apps/docs/default.nix\nD\tcat/apps/docs/old.patch"
+	if got := runGit(t, dir, "show", "--format=%an <%ae>%n%B", "--name-status", "main"); got != want {
+		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+	if commit != runGit(t, dir, "rev-parse", "main") {
+		t.Error(commit)
+	}
+	const left = "MM README\n M cat/apps/meet/default.nix\n?? cat/apps/docs/a.nix"
+	if got := runGit(t, dir, "status", "--porcelain"); got != left {
+		t.Errorf("got\n%s\nexpected\n%s", got, left)
+	}
+	if ran, err := os.ReadFile(filepath.Join(dir, ".git/ran")); err != nil || string(ran) != "ran\n" {
+		t.Errorf("hook: %q, %v", ran, err)
+	}
+}
+
+func TestCommitRefusals(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		prepare func(t *testing.T, dir string)
+		want    string
+	}{
+		{"no author", func(t *testing.T, dir string) {
+			runGit(t, dir, "config", "--unset", "user.name")
+			runGit(t, dir, "config", "--unset", "user.email")
+		}, `git does not know who commits: set it with "git config user.name NAME" and "git config user.email ADDRESS"`},
+		{"changed by a person", func(t *testing.T, dir string) {
+			runGit(t, dir, "update-ref", "refs/heads/main", runGit(t, dir, "commit-tree", "-m", "x", runGit(t, dir, "mktree", "--missing")))
+		}, "apps/docs/default.nix has changes that are not committed: commit them first"},
+		{"a hook", func(t *testing.T, dir string) {
+			put(t, dir, map[string]string{".git/hooks/commit-msg": "#!/bin/sh\necho 'no \033[31mticket' >&2\nexit 1\n"})
+			os.Chmod(filepath.Join(dir, ".git/hooks/commit-msg"), 0o755)
+		}, "committing docs: git commit: no ticket"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			repository, dir := workplace(t)
+			test.prepare(t, dir)
+			before := runGit(t, dir, "rev-parse", "main")
+			put(t, dir, docsCommitted)
+			_, err := repository.Commit(t.Context(), docsCommit())
+			if err == nil || err.Error() != test.want {
+				t.Errorf("%v, expected\n%s", err, test.want)
+			}
+			if runGit(t, dir, "rev-parse", "main") != before {
+				t.Error("there is a commit")
+			}
+		})
+	}
+}
+
+func TestOpenRepository(t *testing.T) {
+	ownGit(t)
+	dir := t.TempDir()
+	_, err := OpenRepository(t.Context(), dir)
+	if want := dir + " is in no git repository: --commit and --pr need one (git init)"; err == nil || err.Error() != want {
+		t.Errorf("%v, expected\n%s", err, want)
+	}
+	repository, _ := workplace(t)
+	getenv := func(string) string { return "" }
+	_, err = NewProposer(t.Context(), repository, ProposerConfig{Getenv: getenv})
+	if err == nil || !strings.HasPrefix(err.Error(), "the repository has no remote origin to propose to: git remote add origin URL (") {
+		t.Error(err)
+	}
+}
+
+// What git converts when it reads and writes files is no difference.
+func TestLineEnds(t *testing.T) {
+	repository, dir := workplace(t)
+	put(t, dir, map[string]string{".gitattributes": "*.nix text eol=crlf\n", "cat/windows.nix": "a\r\nb\r\n"})
+	runGit(t, dir, "add", "--all")
+	runGit(t, dir, "commit", "--quiet", "--message=line ends")
+	change := &Proposal{
+		Before: map[string][]byte{"windows.nix": []byte("a\r\nb\r\n")},
+		After:  map[string][]byte{"windows.nix": []byte("a\r\nB\r\n")},
+	}
+	if err := repository.CheckCommitted(t.Context(), change.Before); err != nil {
+		t.Error(err)
+	}
+	tree, err := repository.tree(t.Context(), "HEAD", change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := runGit(t, dir, "diff", "--numstat", "HEAD", tree); diff != "1\t1\tcat/windows.nix" {
+		t.Error(diff)
+	}
+}

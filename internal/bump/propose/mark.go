@@ -1,0 +1,54 @@
+package propose
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What a pull request proposes is kept in a line of its body that nobody sees: the
+// apps with their versions. No other text in a body can look like it: comments of
+// HTML are taken out of what comes from outside.
+var (
+	markLine = regexp.MustCompile(`(?m)^<!-- libre: ([0-9A-Za-z._, -]*) -->\r?$`)
+	// closedMark stands below where libre closed the pull request itself. Without
+	// it a person did, who does not want the version.
+	closedMark = "<!-- libre closed this -->"
+)
+
+// mark is the line for some apps, by name.
+func mark(apps map[string]string) string {
+	var words []string
+	for _, app := range slices.Sorted(maps.Keys(apps)) {
+		words = append(words, app+" "+apps[app])
+	}
+	return fmt.Sprintf("<!-- libre: %s -->", strings.Join(words, ", "))
+}
+
+// readMark gives the apps with the versions that a pull request proposes; none if
+// it is not one of ours.
+func readMark(body string) map[string]string {
+	lines := markLine.FindAllStringSubmatch(body, -1)
+	if len(lines) == 0 {
+		return nil
+	}
+	apps := map[string]string{}
+	for words := range strings.SplitSeq(lines[len(lines)-1][1], ", ") {
+		if app, version, found := strings.Cut(words, " "); found {
+			apps[app] = version
+		}
+	}
+	return apps
+}
+
+// marked is a body with the mark below, within what forges take.
+func marked(body string, apps map[string]string) string {
+	line := mark(apps)
+	room := maxBody - len(line) - 2
+	if len(body) > room {
+		body = body[:max(0, strings.LastIndexByte(body[:max(room, 0)], '\n'))]
+	}
+	return strings.TrimRight(body, "\n") + "\n\n" + line + "\n"
+}

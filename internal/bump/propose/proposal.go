@@ -1,0 +1,74 @@
+package propose
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/libresh/libre/internal/bump/outside"
+)
+
+// Proposal is what one commit, or one pull request, changes.
+type Proposal struct {
+	Name    string            // of an app or a group: the branch is libre/NAME
+	Title   string            // such as "docs: 5.4.0 -> 5.4.1"
+	Body    string            // of the pull request, Markdown, such as PullBody gives
+	Message string            // of the commit, below the title: links
+	Apps    map[string]string // app → what is proposed, such as 5.4.1-1; of no app there are two pull requests
+
+	// Contents by path in the catalogue. Before has those that After is made from,
+	// nil for no file; what is nil in After is deleted.
+	Before, After map[string][]byte
+}
+
+// proposalName is a name that can be a part of a branch's.
+var proposalName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_-]+)*$`)
+
+// check refuses what git or a mark could take for something else.
+func (p *Proposal) check() error {
+	if !proposalName.MatchString(p.Name) || strings.HasSuffix(p.Name, ".lock") {
+		return fmt.Errorf("proposal %q: the name cannot be part of a branch's", outside.Clip(p.Name, 80))
+	}
+	for app, version := range p.Apps {
+		if !alphabet.MatchString(app) || !alphabet.MatchString(version) {
+			return fmt.Errorf("proposal %s: %q of %q, expected names and versions of [0-9A-Za-z._-]", p.Name, outside.Clip(version, 80), outside.Clip(app, 80))
+		}
+	}
+	if len(p.After) == 0 {
+		return fmt.Errorf("proposal %s changes no file", p.Name)
+	}
+	for name := range p.After {
+		if !filepath.IsLocal(name) || filepath.Clean(name) != name || strings.ContainsRune(name, 0) {
+			return fmt.Errorf("proposal %s: %q is no file of the catalogue", p.Name, outside.Clip(name, 80))
+		}
+	}
+	return nil
+}
+
+// title is the title on one line. What a forge would act on, a mention or a
+// number of an issue, does nothing.
+func (p *Proposal) title() string { return outside.Clip(outside.Defuse(outside.Line(p.Title)), 200) }
+
+// message is that of the commit. A forge reads it as well; addresses stay whole.
+func (p *Proposal) message() string {
+	text := outside.Text(p.Message)
+	var b strings.Builder
+	at := 0
+	for _, place := range outside.AnyURL.FindAllStringIndex(text, -1) {
+		b.WriteString(outside.Defuse(text[at:place[0]]))
+		address := text[place[0]:place[1]]
+		if page := outside.PageURL(address); page != "" {
+			address = page
+		} else {
+			address = outside.Defuse(address)
+		}
+		b.WriteString(address)
+		at = place[1]
+	}
+	b.WriteString(outside.Defuse(text[at:]))
+	if text = strings.TrimSpace(b.String()); text != "" {
+		return p.title() + "\n\n" + text + "\n"
+	}
+	return p.title() + "\n"
+}

@@ -1,0 +1,336 @@
+// Package propose makes of changed files a commit, or a pull request that is kept as
+// it should be.
+package propose
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// ProposerConfig is what a Proposer cannot know by itself.
+type ProposerConfig struct {
+	Client *upstream.Client
+	Token  func(*url.URL) string // for git at a URL, "" where there is none
+	Forge  string                // github or forgejo; "" is told from origin and the environment
+	Base   string                // branch to propose to; "" is the usual one of origin
+	Getenv func(string) string   // nil is os.Getenv
+}
+
+// Proposer opens, updates and closes the pull requests of a catalogue, from
+// branches of its origin. The index, the working tree and the branches here are
+// not touched. It is not safe for concurrent use.
+type Proposer struct {
+	repository *Repository
+	forge      forge
+	base       string
+	baseCommit string
+	branches   map[string]string // of origin, with their commits
+	open       []pull            // from branches below libre/
+}
+
+const branchPrefix = "libre/"
+
+// NewProposer asks origin for its branches and the forge for its open pull
+// requests, once for all proposals.
+func NewProposer(ctx context.Context, repository *Repository, config ProposerConfig) (*Proposer, error) {
+	location, err := repository.remoteURL(ctx)
+	if err != nil {
+		return nil, err
+	}
+	getenv := config.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	place, err := hostingOf(location, config.Forge, getenv)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proposer{repository: repository}
+	if p.forge, err = place.open(config.Client); err != nil {
+		return nil, err
+	}
+	repository.authorise(location, config.Token)
+	there, err := repository.remoteBranches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.branches, p.base = there.commits, cmp.Or(config.Base, there.usual)
+	if p.baseCommit = p.branches[p.base]; p.baseCommit == "" {
+		return nil, fmt.Errorf("origin has no branch %q to propose to: push it first", p.base)
+	}
+	wanted := []string{p.base}
+	for _, branch := range slices.Sorted(maps.Keys(p.branches)) {
+		if strings.HasPrefix(branch, branchPrefix) {
+			wanted = append(wanted, branch)
+		}
+	}
+	if err := repository.fetch(ctx, wanted); err != nil {
+		return nil, err
+	}
+	all, err := p.forge.openPulls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, open := range all {
+		if strings.HasPrefix(open.branch, branchPrefix) {
+			p.open = append(p.open, open)
+		}
+	}
+	return p, nil
+}
+
+// OutcomeKind says what became of a proposal.
+type OutcomeKind string
+
+const (
+	Opened    OutcomeKind = "opened"
+	Updated   OutcomeKind = "updated"   // the pull request that there was
+	Unchanged OutcomeKind = "unchanged" // the pull request is as it should be
+	Closed    OutcomeKind = "closed"    // by us
+	Needless  OutcomeKind = "needless"  // the base has it already
+	Declined  OutcomeKind = "declined"  // a person closed a pull request for the same
+	Covered   OutcomeKind = "covered"   // a pull request for several apps is about it
+	Occupied  OutcomeKind = "occupied"  // the branch has commits of others, which stay
+)
+
+// Outcome is what became of a proposal.
+type Outcome struct {
+	Kind   OutcomeKind `json:"kind"`
+	Branch string      `json:"branch"`
+	Number int         `json:"number,omitempty"` // of the pull request, 0 where there is none
+	URL    string      `json:"url,omitempty"`
+	Reason string      `json:"reason,omitempty"`
+}
+
+func (o Outcome) String() string {
+	text := o.Branch + ": " + string(o.Kind)
+	if o.URL != "" {
+		text += " " + o.URL
+	}
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	return text
+}
+
+func outcome(kind OutcomeKind, p pull, reason string) Outcome {
+	return Outcome{kind, p.branch, p.number, p.url, reason}
+}
+
+// Propose makes the pull request of a proposal what it should be: it is opened, or
+// brought to this version and onto the base as it is now. Nothing is pushed and
+// nothing changed where it is so already. What others pushed to the branch stays.
+// Pull requests for some of the same apps and no other are closed.
+func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, error) {
+	if err := change.check(); err != nil {
+		return Outcome{}, err
+	}
+	branch := branchPrefix + change.Name
+	tree, err := p.repository.tree(ctx, p.baseCommit, change)
+	if stale := (*StaleError)(nil); errors.As(err, &stale) {
+		stale.Branch = p.base
+	}
+	if err != nil {
+		return Outcome{}, fmt.Errorf("proposing %s: %w", change.Name, err)
+	}
+	base, err := p.repository.git(ctx, "rev-parse", p.baseCommit+"^{tree}")
+	if err != nil {
+		return Outcome{}, fmt.Errorf("proposing %s: %w", change.Name, err)
+	}
+	mine, others := p.find(branch, change.Apps)
+	if tree == base {
+		if mine == nil {
+			return Outcome{Kind: Needless, Branch: branch, Reason: p.base + " has it"}, nil
+		}
+		return p.close(ctx, *mine, fmt.Sprintf("Not needed any more: %s has it.", p.base))
+	}
+	if blocked, err := p.blocked(ctx, branch, mine, others, change.Apps); err != nil || blocked.Kind != "" {
+		return blocked, err
+	}
+	moved, err := p.bring(ctx, branch, tree, change)
+	if err != nil {
+		return Outcome{}, err
+	}
+	wanted := pull{title: change.title(), body: marked(change.Body, change.Apps), branch: branch, base: p.base}
+	kind := Unchanged
+	switch {
+	case mine == nil:
+		kind, err = Opened, p.forge.create(ctx, &wanted)
+	case moved || mine.base != p.base || !maps.Equal(readMark(mine.body), change.Apps):
+		wanted.number, wanted.url = mine.number, mine.url
+		kind, err = Updated, p.forge.edit(ctx, wanted)
+	default:
+		wanted = *mine
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	p.forget(branch)
+	p.open = append(p.open, wanted)
+	for _, other := range others {
+		if _, err := p.close(ctx, other, fmt.Sprintf("Replaced by #%d.", wanted.number)); err != nil {
+			return outcome(kind, wanted, ""), err
+		}
+	}
+	return outcome(kind, wanted, ""), nil
+}
+
+// Withdraw closes the pull requests for which nothing is left to do, and deletes
+// their branches: those whose apps are all among the given ones, for which there is
+// nothing to propose. Of each the version is given that the base has.
+func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]Outcome, error) {
+	var outcomes []Outcome
+	var failures []error
+	for _, open := range slices.Clone(p.open) {
+		apps := readMark(open.body)
+		if len(apps) == 0 || !within(apps, settled) {
+			continue
+		}
+		var now []string
+		for _, app := range slices.Sorted(maps.Keys(apps)) {
+			now = append(now, outside.Markdown(app+" "+settled[app]))
+		}
+		done, err := p.close(ctx, open, fmt.Sprintf("Not needed any more: %s has %s, and there is nothing to propose.", p.base, outside.Enumerate(now, ", ", 20)))
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		outcomes = append(outcomes, done)
+	}
+	return outcomes, errors.Join(failures...)
+}
+
+// find gives the open pull request of a branch, and those of other branches that
+// are about some of the same apps.
+func (p *Proposer) find(branch string, apps map[string]string) (mine *pull, others []pull) {
+	for _, open := range p.open {
+		if open.branch == branch {
+			mine = &open
+			continue
+		}
+		for app := range readMark(open.body) {
+			if apps[app] != "" {
+				others = append(others, open)
+				break
+			}
+		}
+	}
+	return mine, others
+}
+
+// blocked says why nothing must be proposed; it is of no kind where something may be.
+func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, others []pull, apps map[string]string) (Outcome, error) {
+	for _, other := range others {
+		if !within(readMark(other.body), apps) {
+			return Outcome{Covered, branch, other.number, other.url, "it is proposed together with others"}, nil
+		}
+		if free, err := p.free(ctx, other.branch); err != nil {
+			return Outcome{}, err
+		} else if !free {
+			return Outcome{Occupied, branch, other.number, other.url, other.branch + " has commits that are not libre's: merge or close it first"}, nil
+		}
+	}
+	if mine == nil {
+		closed, err := p.forge.closedPulls(ctx, branch)
+		if err != nil {
+			return Outcome{}, err
+		}
+		for _, old := range closed {
+			if old.branch == branch && !old.merged && !strings.Contains(old.body, closedMark) && maps.Equal(readMark(old.body), apps) {
+				return outcome(Declined, old, "it was closed, and another version will be proposed again"), nil
+			}
+		}
+		mine = &pull{branch: branch}
+	}
+	if free, err := p.free(ctx, branch); err != nil || free {
+		return Outcome{}, err
+	}
+	return outcome(Occupied, *mine, "it has commits that are not libre's, they stay: merge it, or delete the branch"), nil
+}
+
+// free tells whether a branch of origin holds nothing that would be lost: it is not
+// there, or at a commit of ours, or at one that the base has.
+func (p *Proposer) free(ctx context.Context, branch string) (bool, error) {
+	tip := p.branches[branch]
+	if tip == "" {
+		return true, nil
+	}
+	last, err := p.repository.proposed(ctx, tip)
+	if err != nil {
+		return false, fmt.Errorf("looking at %s: %w", branch, err)
+	}
+	return last.ours || p.repository.contains(ctx, p.baseCommit, tip), nil
+}
+
+// bring makes a branch one commit on the base, with the tree. It tells whether that
+// was to be done.
+func (p *Proposer) bring(ctx context.Context, branch, tree string, change *Proposal) (bool, error) {
+	tip := p.branches[branch]
+	if tip != "" {
+		last, err := p.repository.proposed(ctx, tip)
+		if err != nil {
+			return false, fmt.Errorf("looking at %s: %w", branch, err)
+		}
+		if last.ours && last.tree == tree && last.parent == p.baseCommit {
+			return false, nil
+		}
+	}
+	commit, err := p.repository.commitTree(ctx, tree, p.baseCommit, change.message())
+	if err != nil {
+		return false, fmt.Errorf("proposing %s: %w", change.Name, err)
+	}
+	if err := p.repository.push(ctx, branch, tip, commit); err != nil {
+		return false, err
+	}
+	p.branches[branch] = commit
+	return true, nil
+}
+
+// close closes a pull request and deletes its branch, unless others have commits
+// there.
+func (p *Proposer) close(ctx context.Context, open pull, comment string) (Outcome, error) {
+	free, err := p.free(ctx, open.branch)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !free {
+		return outcome(Occupied, open, "it is not needed any more, and stays open: it has commits that are not libre's"), nil
+	}
+	open.body = strings.TrimRight(open.body, "\r\n") + "\n" + closedMark + "\n"
+	if err := p.forge.close(ctx, open, comment); err != nil {
+		return Outcome{}, err
+	}
+	p.forget(open.branch)
+	if tip := p.branches[open.branch]; tip != "" {
+		if err := p.repository.push(ctx, open.branch, tip, ""); err != nil {
+			return Outcome{}, err
+		}
+		delete(p.branches, open.branch)
+	}
+	return outcome(Closed, open, ""), nil
+}
+
+// forget drops a branch's pull request from the open ones.
+func (p *Proposer) forget(branch string) {
+	p.open = slices.DeleteFunc(p.open, func(open pull) bool { return open.branch == branch })
+}
+
+// within tells whether all apps of some are among others.
+func within(some, others map[string]string) bool {
+	for app := range some {
+		if _, found := others[app]; !found {
+			return false
+		}
+	}
+	return true
+}

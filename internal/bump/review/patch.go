@@ -1,0 +1,365 @@
+package review
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/libresh/libre/internal/bump/outside"
+)
+
+// PatchError is a run of patch that says nothing about a change: there is no
+// such program, or it was killed.
+type PatchError struct {
+	Reason string
+	Tail   []string // last lines of its output, safe to show
+	Err    error
+}
+
+func (e *PatchError) Error() string { return "running patch: " + e.Reason }
+
+func (e *PatchError) Unwrap() error { return e.Err }
+
+const (
+	maxPatchOutput = 1 << 20 // bytes that are kept
+	maxSections    = 200     // that are tried one by one
+)
+
+// patch tries a patch: as a whole, as the build does, and section by section
+// where that fails.
+func (p *prover) patch(ctx context.Context, c Change, proof *Proof) error {
+	sections := readSections(c.Patch)
+	if len(sections) == 0 {
+		return obstacle("it is no unified diff")
+	}
+	run, err := p.tree.patch(ctx, c.Patch, sections)
+	if err != nil {
+		return err
+	}
+	if run.ok {
+		proof.Verdict, proof.Reason = Applies, run.moved()
+		if run.fuzz > 0 {
+			proof.Verdict = AppliesFuzz
+		}
+		p.tree.adopt(run)
+		return nil
+	}
+	back, err := p.tree.patch(ctx, c.Patch, sections, "-R")
+	if err != nil {
+		return err
+	}
+	if back.ok && back.fuzz == 0 {
+		proof.Verdict = InUpstream
+		return nil
+	}
+	proof.Verdict = Fails
+	proof.Places, err = p.tree.clone().places(ctx, sections)
+	if len(proof.Places) == 0 {
+		proof.Reason = run.lastWords()
+	}
+	return err
+}
+
+// places tries sections one by one, and names those that fail.
+func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) {
+	var places []Place
+	for _, s := range sections[:min(len(sections), maxSections)] {
+		// By force a hunk fails alone, where otherwise the first one that is
+		// there already ends the whole file.
+		run, err := t.patch(ctx, s.text, []section{s}, "--force")
+		if err != nil {
+			return nil, err
+		}
+		if run.ok {
+			t.adopt(run)
+			continue
+		}
+		back, err := t.patch(ctx, s.text, []section{s}, "-R")
+		if err != nil {
+			return nil, err
+		}
+		file := t.fileOf(s)
+		switch failed := run.failedHunks(s); {
+		case !fs.ValidPath(file):
+			places = append(places, Place{File: shownName(file), Reason: "it is no path inside of the source"})
+		case back.ok && back.fuzz == 0:
+			places = append(places, Place{File: shownName(file), Reason: "already upstream"})
+		case s.create && t.exists(file):
+			places = append(places, Place{File: shownName(file), Reason: "upstream has a file of this name now"})
+		case !t.exists(file) && !s.create:
+			places = append(places, Place{File: shownName(file), Reason: "the new source has no such file"})
+		case len(failed) == 0:
+			places = append(places, Place{File: shownName(file), Reason: run.lastWords()})
+		default:
+			lines := t.linesOf(file)
+			for _, h := range failed {
+				places = append(places, Place{shownName(file), h.header, h.why(lines)})
+			}
+		}
+	}
+	return places, nil
+}
+
+// fileOf is the name of a section that exists, else its last one.
+func (t *tree) fileOf(s section) string {
+	for _, name := range s.names {
+		if t.exists(name) {
+			return name
+		}
+	}
+	if len(s.names) == 0 {
+		return "?"
+	}
+	return s.names[len(s.names)-1]
+}
+
+func (t *tree) exists(name string) bool {
+	_, err := t.mode(name)
+	return err == nil
+}
+
+func (t *tree) linesOf(name string) []string {
+	data, err := t.read(name)
+	if err != nil {
+		return nil
+	}
+	lines := strings.Split(string(data), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSuffix(line, "\r")
+	}
+	return lines
+}
+
+func shownName(name string) string { return outside.Shorten(outside.Line(name)) }
+
+// why tells why a hunk fails in a file of these lines.
+func (h hunk) why(lines []string) string {
+	if len(h.new) > 0 && containsRun(lines, h.new) {
+		return "already upstream"
+	}
+	for _, text := range slices.Concat(h.removed, h.old) {
+		if !slices.Contains(lines, text) {
+			return "no line " + strconv.Quote(outside.Shorten(outside.Line(strings.TrimSpace(text))))
+		}
+	}
+	return "its lines are not in this order any more"
+}
+
+func containsRun(lines, run []string) bool {
+	for i := 0; i+len(run) <= len(lines); i++ {
+		if slices.Equal(lines[i:i+len(run)], run) {
+			return true
+		}
+	}
+	return false
+}
+
+// patchRun is what one run of patch did.
+type patchRun struct {
+	ok      bool
+	output  string
+	fuzz    int
+	shifted bool // lines have moved
+	changed map[string]*entry
+}
+
+// adopt makes the changes of a run that went well.
+func (t *tree) adopt(run *patchRun) { maps.Copy(t.changed, run.changed) }
+
+// patch runs the real one, in a temporary folder that holds nothing but the files
+// of these sections. It is GNU patch with the arguments that the build has, and:
+// --unified, so that no text is taken for a script of ed; no terminal to ask at.
+func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more ...string) (*patchRun, error) {
+	scratch, err := os.MkdirTemp("", "libre-prove-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
+	names, err := t.extract(filepath.Join(scratch, "source"), sections)
+	if err != nil {
+		return nil, err
+	}
+	var output limitedBuffer
+	cmd := exec.CommandContext(ctx, "patch", append([]string{"-p1", "--no-backup-if-mismatch", "--unified"}, more...)...)
+	cmd.Dir = filepath.Join(scratch, "source")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TMPDIR=" + scratch}
+	cmd.Stdin = bytes.NewReader(patch)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err = cmd.Run()
+	run := &patchRun{ok: err == nil, output: output.String()}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, &PatchError{"interrupted", run.tail(), ctx.Err()}
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, &PatchError{"patch is not installed: it is what tries patches before a build", nil, err}
+	case errors.As(err, &exit) && exit.Exited() && !strings.Contains(run.output, "unrecognized option"):
+		run.readOutput()
+		return run, nil
+	case errors.As(err, &exit) && exit.Exited():
+		return nil, &PatchError{"it is not GNU patch: install that", run.tail(), err}
+	case err != nil:
+		return nil, &PatchError{err.Error(), run.tail(), err}
+	}
+	run.readOutput()
+	run.changed, err = collect(filepath.Join(scratch, "source"), names)
+	return run, err
+}
+
+// extract writes the files of sections to a new folder, and gives their names.
+func (t *tree) extract(folder string, sections []section) ([]string, error) {
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var names []string
+	size := 0
+	for _, s := range sections {
+		for _, name := range s.names {
+			if !fs.ValidPath(name) || slices.Contains(names, name) {
+				continue
+			}
+			mode, err := t.mode(name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			if mode.IsDir() {
+				if err := root.MkdirAll(name, 0o755); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			data, err := t.read(name)
+			if err != nil {
+				return nil, err
+			}
+			if size += len(data); size > maxTried {
+				return nil, obstacle("the files that it touches are too large to be tried")
+			}
+			if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+				return nil, err
+			}
+			if err := root.WriteFile(name, data, mode.Perm()|0o600); err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// collect reads what patch left of a folder that had names.
+func collect(folder string, names []string) (map[string]*entry, error) {
+	changed := map[string]*entry{}
+	for _, name := range names {
+		changed[name] = nil
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		e := &entry{mode: info.Mode()}
+		if info.Mode().IsRegular() {
+			if e.data, err = root.ReadFile(name); err != nil {
+				return err
+			}
+		}
+		changed[name] = e
+		return nil
+	})
+	return changed, err
+}
+
+var (
+	hunkMoved  = regexp.MustCompile(`(?m)^Hunk #\d+ succeeded at -?\d+(?: with fuzz (\d+))?(?: \(offset -?\d+ lines?\))?\.$`)
+	hunkFailed = regexp.MustCompile(`(?m)^Hunk #(\d+) FAILED at `)
+	patchNoise = regexp.MustCompile(`^(?:patch: \*+ )?`)
+	hunkCount  = regexp.MustCompile(`^\d+ out of \d+ hunks? `)
+)
+
+func (r *patchRun) readOutput() {
+	for _, hunk := range hunkMoved.FindAllStringSubmatch(r.output, -1) {
+		r.shifted = true
+		if fuzz, err := strconv.Atoi(hunk[1]); err == nil {
+			r.fuzz = max(r.fuzz, fuzz)
+		}
+	}
+}
+
+// moved tells how a patch that applies does not fit exactly, "" where it does.
+func (r *patchRun) moved() string {
+	switch {
+	case r.fuzz > 0:
+		return fmt.Sprintf("GNU patch, of nixpkgs, takes it with fuzz %d; busybox's, of the host package set, does not", r.fuzz)
+	case r.shifted:
+		return "its lines have moved"
+	}
+	return ""
+}
+
+func (r *patchRun) failedHunks(s section) []hunk {
+	var failed []hunk
+	for _, found := range hunkFailed.FindAllStringSubmatch(r.output, -1) {
+		if n, err := strconv.Atoi(found[1]); err == nil && n >= 1 && n <= len(s.hunks) {
+			failed = append(failed, s.hunks[n-1])
+		}
+	}
+	return failed
+}
+
+// lastWords is what patch said at last, apart from how many hunks it was.
+func (r *patchRun) lastWords() string {
+	lines := r.tail()
+	for _, line := range slices.Backward(lines) {
+		if line = patchNoise.ReplaceAllString(line, ""); line != "" && !hunkCount.MatchString(line) {
+			return outside.Shorten(line)
+		}
+	}
+	return "patch does not take it"
+}
+
+// tail is the last lines of the output, safe to show.
+func (r *patchRun) tail() []string {
+	var lines []string
+	for line := range strings.Lines(r.output) {
+		if line = outside.Line(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines[max(0, len(lines)-10):]
+}
+
+// limitedBuffer keeps the beginning of what is written to it.
+type limitedBuffer struct{ bytes.Buffer }
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), maxPatchOutput-b.Len())])
+	return len(p), nil
+}

@@ -1,0 +1,171 @@
+// Package review tells what a reviewer of a new version would look for: whether the
+// catalogue's own changes still apply to the source, and what else changed in it.
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/libresh/libre/internal/bump/outside"
+)
+
+// ChangeKind is what a change of an app's source does.
+type ChangeKind string
+
+const (
+	PatchChange      ChangeKind = "patch"      // patchSource
+	SubstituteChange ChangeKind = "substitute" // substituteSource, one text of one file
+	AddChange        ChangeKind = "add"        // addToSource
+)
+
+// Change is one change that the catalogue makes to an app's source.
+type Change struct {
+	Variant string // "" for the app's own: every variant is made on top of these
+	Kind    ChangeKind
+	Name    string // of a patch, for people: fix.patch
+	Patch   []byte
+	File    string // in the source, what is substituted in or added
+	From    string
+	To      string
+	Added   string // path on this machine of the file or folder that is added
+}
+
+// Verdict is what becomes of a change with a new source.
+type Verdict string
+
+const (
+	Applies     Verdict = "applies"   // as it stands, also where lines have moved
+	AppliesFuzz Verdict = "fuzz"      // GNU patch leaves away context to make it fit
+	InUpstream  Verdict = "upstream"  // a patch that the new source has already; the build fails with it
+	Fails       Verdict = "fails"     // the build fails with it
+	Replaces    Verdict = "replaces"  // what is added hides a file that is new or other upstream
+	Untried     Verdict = "not tried" // nothing is known before the build
+)
+
+// Proof is what becomes of one change, and why.
+type Proof struct {
+	Variant string     `json:"variant,omitempty"`
+	Kind    ChangeKind `json:"kind"`
+	Name    string     `json:"name"` // of the patch, else the file in the source
+	Verdict Verdict    `json:"verdict"`
+	Reason  string     `json:"reason,omitempty"` // one line, outside text in it
+	Places  []Place    `json:"places,omitempty"` // where a patch fails
+}
+
+// Place is a part of a patch that fails.
+type Place struct {
+	File   string `json:"file"`
+	Hunk   string `json:"hunk,omitempty"` // @@ -10,6 +10,8 @@, "" for the whole file
+	Reason string `json:"reason"`
+}
+
+// Breaks tells whether a build with the change would fail.
+func (p Proof) Breaks() bool { return p.Verdict == Fails || p.Verdict == InUpstream }
+
+// String is the proof as one line, outside text in it.
+func (p Proof) String() string {
+	subject := map[ChangeKind]string{
+		PatchChange:      "patch ",
+		SubstituteChange: "substitution in ",
+		AddChange:        "addition of ",
+	}[p.Kind] + p.Name
+	if p.Variant != "" {
+		subject += " (variant " + p.Variant + ")"
+	}
+	verdict := map[Verdict]string{
+		Applies:     "applies",
+		AppliesFuzz: "applies with fuzz",
+		InUpstream:  "is already upstream",
+		Fails:       "no longer applies",
+		Replaces:    "applies, and hides a file of upstream's",
+		Untried:     "was not tried",
+	}[p.Verdict]
+	var why []string
+	if p.Reason != "" {
+		why = append(why, p.Reason)
+	}
+	for _, place := range p.Places {
+		why = append(why, place.String())
+	}
+	if len(why) == 0 {
+		return subject + " " + verdict
+	}
+	return subject + " " + verdict + ": " + outside.Enumerate(why, "; ", 5)
+}
+
+func (p Place) String() string {
+	if p.Hunk == "" {
+		return p.File + ": " + p.Reason
+	}
+	return p.File + " " + p.Hunk + ": " + p.Reason
+}
+
+// Prove tries changes against a new source, in their order and each variant's on
+// top of the app's own, as nix/change-source.sh does. There is one proof a change.
+// One that fails is left out for those that follow. before is the source that the
+// changes were made for, nil where it is not at hand.
+//
+// What does not apply is no error; an error is a *PatchError, or one from reading
+// a source or writing to a temporary folder.
+func Prove(ctx context.Context, before, after fs.FS, changes []Change) ([]Proof, error) {
+	proofs := make([]Proof, len(changes))
+	trees := map[string]*tree{"": newTree(after)}
+	prove := func(i int) (err error) {
+		c := changes[i]
+		if trees[c.Variant] == nil {
+			trees[c.Variant] = trees[""].clone()
+		}
+		p := prover{before, after, trees[c.Variant]}
+		if proofs[i], err = p.prove(ctx, c); err != nil {
+			return fmt.Errorf("trying %s against the new source: %w", proofs[i].Name, err)
+		}
+		return nil
+	}
+	for i, c := range changes {
+		if c.Variant == "" {
+			if err := prove(i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i, c := range changes {
+		if c.Variant != "" {
+			if err := prove(i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return proofs, nil
+}
+
+type prover struct {
+	before, after fs.FS
+	tree          *tree // after, with the changes so far
+}
+
+func (p *prover) prove(ctx context.Context, c Change) (Proof, error) {
+	if c.File != "" {
+		c.File = path.Clean(c.File) // plugins/ is plugins
+	}
+	proof := Proof{Variant: c.Variant, Kind: c.Kind, Name: c.File}
+	var err error
+	switch c.Kind {
+	case PatchChange:
+		proof.Name = c.Name
+		err = p.patch(ctx, c, &proof)
+	case SubstituteChange:
+		err = p.substitute(c, &proof)
+	case AddChange:
+		err = p.add(c, &proof)
+	default:
+		return proof, fmt.Errorf("unknown kind of change %q", c.Kind)
+	}
+	var why obstacle
+	if errors.As(err, &why) {
+		proof.Verdict, proof.Reason, err = Untried, string(why), nil
+	}
+	return proof, err
+}

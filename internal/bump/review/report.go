@@ -1,0 +1,296 @@
+package review
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/bump/outside"
+)
+
+// FindingKind says what a reviewer looks for in a new source.
+type FindingKind string
+
+// In the order in which they are reported.
+const (
+	LicenceFinding       FindingKind = "licence"
+	VersionFinding       FindingKind = "version"
+	RuntimeFinding       FindingKind = "runtime"
+	MigrationFinding     FindingKind = "migration"
+	SettingFinding       FindingKind = "setting"
+	ContainerfileFinding FindingKind = "containerfile"
+	SubmoduleFinding     FindingKind = "submodule"
+	LockFinding          FindingKind = "lock"
+	IncompleteFinding    FindingKind = "incomplete" // what was not looked at
+)
+
+// Finding is something that a reviewer should know. Path and Text are one line
+// each, of limited length and without control characters; still outside text.
+type Finding struct {
+	Kind FindingKind `json:"kind"`
+	Path string      `json:"path,omitempty"` // a file or folder of the source
+	Text string      `json:"text"`
+}
+
+func (f Finding) String() string {
+	if f.Path == "" {
+		return f.Text
+	}
+	return f.Path + ": " + f.Text
+}
+
+// Sources are two versions of an app's source.
+type Sources struct {
+	Before, After       fs.FS
+	OldVersion, Version string
+	// Containerfiles are those that the app's components are built from. Without
+	// any, those at the top are looked at, and in folders there.
+	Containerfiles []ContainerfileUse
+}
+
+// ContainerfileUse is what a component takes of a Containerfile.
+type ContainerfileUse struct {
+	Path     string // in the source
+	Target   string // "" is the last stage
+	Args     map[string]string
+	Contexts []string // names of named contexts
+}
+
+const (
+	maxReported  = 20      // findings of a kind
+	maxWalked    = 400_000 // entries of a tree
+	maxDepth     = 40      // folders
+	maxSubjects  = 4_000   // files of a kind in a tree
+	maxSmallFile = 256 << 10
+	maxLockFile  = 16 << 20
+)
+
+// skippedFolders hold what others wrote, and what is there for tests.
+var skippedFolders = []string{".git", "node_modules", "vendor", "third_party", "testdata", "fixtures", "__fixtures__"}
+
+// subject is a kind of file that is compared.
+type subject struct {
+	kind    FindingKind
+	matches func(r *reviewer, name string) bool
+	size    int64 // larger files are not read
+	same    bool  // also look at what did not change
+	// compare tells what changed, a text a finding. What is nil is not there.
+	compare func(r *reviewer, name string, before, after []byte) []string
+}
+
+var subjects = []subject{
+	{kind: LicenceFinding, matches: isLicence, size: maxSmallFile, compare: compareLicences},
+	{kind: VersionFinding, matches: isManifest, size: maxSmallFile, same: true, compare: compareVersion},
+	{kind: RuntimeFinding, matches: hasRuntime, size: maxSmallFile, compare: compareRuntimes},
+	{kind: SettingFinding, matches: isExample, size: maxSmallFile, compare: compareSettings},
+	{kind: ContainerfileFinding, matches: isContainerfile, size: maxSmallFile, compare: compareContainerfiles},
+	{kind: SubmoduleFinding, matches: isModules, size: maxSmallFile, compare: compareModules},
+	{kind: LockFinding, matches: isLock, size: maxLockFile, compare: compareLocks},
+}
+
+// Review compares two versions of a source, and tells what a reviewer would look
+// for, ordered by kind and path. The files are data of others: limits hold for
+// their number and size, and what cannot be read as what it should be counts as
+// changed. An error is one from walking a source.
+func Review(s Sources) ([]Finding, error) {
+	r := &reviewer{Sources: s}
+	before, err := r.walk(s.Before)
+	if err != nil {
+		return nil, fmt.Errorf("reading the old source: %w", err)
+	}
+	after, err := r.walk(s.After)
+	if err != nil {
+		return nil, fmt.Errorf("reading the new source: %w", err)
+	}
+	for i, subject := range subjects {
+		if subject.kind == SettingFinding {
+			r.compareMigrations(before.migrations, after.migrations)
+		}
+		r.compareFiles(subject, before.files[i], after.files[i])
+	}
+	return r.findings(), nil
+}
+
+type reviewer struct {
+	Sources
+	all        []Finding
+	incomplete []string
+}
+
+// listing is what a walk found, sorted by name.
+type listing struct {
+	files      [][]string // by subject
+	migrations []string
+}
+
+// walk lists the files that are compared. Links are not followed, and no file.
+func (r *reviewer) walk(source fs.FS) (*listing, error) {
+	found := &listing{files: make([][]string, len(subjects))}
+	entries := 0
+	note := func(list *[]string, name string) {
+		if len(*list) < maxSubjects {
+			*list = append(*list, name)
+		} else {
+			r.skip("more than %d files of a kind: not all were compared", maxSubjects)
+		}
+	}
+	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entries++; entries > maxWalked {
+			r.skip("more than %d files: not all were looked at", maxWalked)
+			return fs.SkipAll
+		}
+		if d.IsDir() {
+			if slices.Contains(skippedFolders, d.Name()) || strings.Count(name, "/") > maxDepth {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		for i, subject := range subjects {
+			if subject.matches(r, name) {
+				note(&found.files[i], name)
+			}
+		}
+		if isMigration(name) {
+			note(&found.migrations, name)
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (r *reviewer) skip(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(r.incomplete, text) {
+		r.incomplete = append(r.incomplete, text)
+	}
+}
+
+func (r *reviewer) compareFiles(s subject, before, after []string) {
+	names := slices.Concat(before, after)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		was, wasOK := r.read(r.Before, s, name, listsName(before, name))
+		is, isOK := r.read(r.After, s, name, listsName(after, name))
+		if !wasOK || !isOK || bytes.Equal(was, is) && (was == nil) == (is == nil) && !s.same {
+			continue
+		}
+		for _, text := range s.compare(r, name, was, is) {
+			r.report(s.kind, name, text)
+		}
+	}
+}
+
+func listsName(sorted []string, name string) bool {
+	_, found := slices.BinarySearch(sorted, name)
+	return found
+}
+
+// read gives a file's content, nil where there is none. It is not ok where the
+// file is not to be had.
+func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data []byte, ok bool) {
+	if !there {
+		return nil, true
+	}
+	f, err := source.Open(name)
+	if err == nil {
+		defer f.Close()
+		data, err = io.ReadAll(io.LimitReader(f, s.size+1))
+	}
+	switch {
+	case err != nil:
+		r.skip("%s cannot be read", shownName(name))
+		return nil, false
+	case int64(len(data)) > s.size:
+		r.skip("%s is too large to be compared", shownName(name))
+		return nil, false
+	}
+	return data, true // not nil, also where it is empty
+}
+
+func (r *reviewer) report(kind FindingKind, name, text string) {
+	r.all = append(r.all, Finding{kind, shownName(name), outside.Line(text)})
+}
+
+// findings are those of each kind up to a limit, with a word about the others.
+func (r *reviewer) findings() []Finding {
+	for _, text := range r.incomplete {
+		r.report(IncompleteFinding, "", text)
+	}
+	var kept []Finding
+	count := map[FindingKind]int{}
+	for i, f := range r.all {
+		if count[f.Kind]++; count[f.Kind] <= maxReported {
+			kept = append(kept, f)
+		}
+		if last := i+1 == len(r.all) || r.all[i+1].Kind != f.Kind; last && count[f.Kind] > maxReported {
+			kept = append(kept, Finding{Kind: f.Kind, Text: fmt.Sprintf("%d more like these", count[f.Kind]-maxReported)})
+		}
+	}
+	return kept
+}
+
+// arrow is one text for "old → new", where either may be missing.
+func arrow(before, after string) string {
+	return shownValue(before) + " → " + shownValue(after)
+}
+
+func shownValue(value string) string {
+	if value = outside.Line(value); value == "" {
+		return "none"
+	}
+	return outside.Shorten(value)
+}
+
+// namesOf joins names for a text, at most eight of them.
+func namesOf(names []string) string {
+	shown := make([]string, min(len(names), 9))
+	for i := range shown {
+		shown[i] = outside.Shorten(outside.Line(names[i]))
+	}
+	if more := len(names) - 8; more > 0 {
+		shown[8] = fmt.Sprintf("%d more", more)
+	}
+	return strings.Join(shown, ", ")
+}
+
+// differences are the names that only one of two lists has, in their order.
+func differences(before, after []string) (added, gone []string) {
+	only := func(list, other []string) (names []string) {
+		there := map[string]bool{}
+		for _, name := range other {
+			there[name] = true
+		}
+		for _, name := range list {
+			if !there[name] {
+				there[name] = true
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	return only(after, before), only(before, after)
+}
+
+// addedAndGone is one text for both, "" for nothing.
+func addedAndGone(added, gone []string) string {
+	var parts []string
+	if len(added) > 0 {
+		parts = append(parts, "new: "+namesOf(added))
+	}
+	if len(gone) > 0 {
+		parts = append(parts, "gone: "+namesOf(gone))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// depth is the number of folders above a file.
+func depth(name string) int { return strings.Count(path.Clean(name), "/") }

@@ -1,0 +1,64 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// FetchSources makes the changed sources of Containerfile images available, and
+// calls use for each image, in order, while they are: with the folder of its
+// source, or with the reason why there is none.
+func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(spec *catalog.Spec, source string, err error) error) error {
+	var outputs []Output
+	var drvs, paths []string
+	known := map[string]bool{}
+	for _, spec := range specs {
+		if spec.Fetch == nil || known[spec.Fetch.Out] {
+			continue
+		}
+		known[spec.Fetch.Out] = true
+		paths = append(paths, spec.Fetch.Out)
+		if drv := spec.Fetch.Drv; drv != nil {
+			outputs = append(outputs, Output{Drv: *drv, Path: spec.Fetch.Out})
+			drvs = append(drvs, *drv)
+		}
+	}
+	roots, err := os.MkdirTemp("", "libre-roots-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(roots)
+	graph, err := n.Unbuilt(ctx, drvs)
+	if err != nil {
+		return err
+	}
+	failures, err := n.Realise(ctx, outputs, roots, func(LogEvent) {})
+	if err != nil {
+		return err
+	}
+	valid, err := n.Valid(ctx, paths)
+	if err != nil {
+		return err
+	}
+	for _, spec := range specs {
+		source, err := "", error(nil)
+		switch {
+		case spec.Fetch == nil:
+			err = errors.New("the package set is not available")
+		case valid[spec.Fetch.Out]:
+			source = spec.Fetch.Out
+		case spec.Fetch.Drv == nil:
+			err = fmt.Errorf("%s is not in the store", spec.Fetch.Out)
+		default:
+			err = graph.FailureOf(*spec.Fetch.Drv, failures)
+		}
+		if err := use(spec, source, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
