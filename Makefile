@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc newuidmap:uidmap busybox:busybox-static git:git
 TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
-	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm
+	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm python3:python3
 
 DEMO_PORT := 5077
 DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse --short HEAD:nix/template)
@@ -67,7 +67,7 @@ test: test-tools build
 
 # Ratios against a yardstick in the same run; nothing here fails for being slow.
 bench: test-tools build
-	LIBRE_TEST_ALL=1 go test -p 1 -run '^$$' -bench . -benchtime 1x ./...
+	LIBRE_TEST_ALL=1 go test -timeout 50m -p 1 -run '^$$' -bench . -benchtime 1x ./...
 
 fmt:
 	gofmt -w cmd internal nix

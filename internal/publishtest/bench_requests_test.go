@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
@@ -111,17 +110,4 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n += int64(n)
 	return n, err
-}
-
-// fastest is the least time of some runs: the one that other work on the machine
-// disturbed least.
-func fastest(b *testing.B, runs int, run func()) time.Duration {
-	b.Helper()
-	best := time.Hour
-	for range runs {
-		started := time.Now()
-		run()
-		best = min(best, time.Since(started))
-	}
-	return best
 }
