@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
@@ -105,7 +106,7 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 		return err
 	}
 	defer publisher.Files.Close()
-	publisher.Circumstances = p.circumstances(ctx)
+	publisher.Circumstances = sync.OnceValue(func() release.Circumstances { return p.circumstances(ctx) })
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	publisher.Watcher = &buildWatcher{app: a, progress: progress}
@@ -208,19 +209,25 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	if signing.Client, err = sign.NewClient(client.Options()...); err != nil {
 		return nil, err
 	}
-	if secret {
-		var prompts sign.Prompts
-		if ask := askPassword(); ask != nil {
-			prompts = sign.Prompts{Password: ask, Browser: os.Stderr}
-		}
-		if signing.Signer, err = config.Signer(ctx, prompts); err != nil {
-			return nil, err
-		}
-		signing.Policy = signing.Signer.Policy()
+	if !secret {
+		signing.Policy, err = config.Policy(ctx)
+		return signing, err
+	}
+	var prompts sign.Prompts
+	if ask := askPassword(); ask != nil {
+		prompts = sign.Prompts{Password: ask, Browser: os.Stderr}
+	}
+	// To open a key takes longer than to look at all that is published.
+	signing.Signer = sync.OnceValues(func() (*sign.Signer, error) { return config.Signer(ctx, prompts) })
+	if signing.Policy, err = config.Policy(ctx); err == nil {
 		return signing, nil
 	}
-	signing.Policy, err = config.Policy(ctx)
-	return signing, err
+	signer, err := signing.Signer() // it knows its public key
+	if err != nil {
+		return nil, err
+	}
+	signing.Policy = signer.Policy()
+	return signing, nil
 }
 
 // resolve makes a file of libre.yaml relative to the catalogue.

@@ -42,7 +42,7 @@ func newTransport(insecure bool) http.RoundTripper {
 	if insecure {
 		base.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // --insecure was asked for
 	}
-	return &patient{inner: base}
+	return &greeter{inner: &patient{inner: base}}
 }
 
 // retrying tries the requests of a login again.

@@ -16,7 +16,7 @@ import (
 
 // sboms writes the SBOMs of one platform's image, by predicate type.
 func (p *Publisher) sboms(ctx context.Context, i *publication, n int) (map[string]json.RawMessage, error) {
-	document, err := p.SBOM(ctx, i.target, i.index, i.manifests[n], p.Circumstances.Libre)
+	document, err := p.SBOM(ctx, i.target, i.index, i.manifests[n], p.Circumstances().Libre)
 	if err != nil {
 		return nil, err
 	}

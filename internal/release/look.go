@@ -51,6 +51,9 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		return standing{}, err
 	}
 	s := standing{Standing: AsWanted, record: record, digest: digest}
+	// The images' tags are asked for while the signature is verified.
+	tags := make(chan error, 1)
+	go func() { tags <- p.lookTags(ctx, release, record) }()
 	if p.Signing != nil {
 		_, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy)
 		switch {
@@ -70,10 +73,24 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	if s.Standing != AsWanted {
 		return s, nil
 	}
+	err = <-tags
+	var image untagged
+	if errors.As(err, &image) {
+		s.Standing, s.reason = Untagged, "the tag "+image.refName+" does not point to what the record names"
+		return s, nil
+	}
+	return s, err
+}
+
+// lookTags compares the tags of a release's images with its record.
+func (p *Publisher) lookTags(ctx context.Context, release *variantRelease, record *Record) error {
 	var group errgroup.Group
 	for _, image := range release.images {
+		component := record.Components[image.target.Component]
+		if component == nil {
+			continue
+		}
 		group.Go(func() error {
-			component := record.Components[image.target.Component]
 			tag, err := p.Registry.Tag(component.Reference)
 			if err != nil {
 				return err
@@ -85,13 +102,7 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 			return err
 		})
 	}
-	err = group.Wait()
-	var image untagged
-	if errors.As(err, &image) {
-		s.Standing, s.reason = Untagged, "the tag "+image.refName+" does not point to what the record names"
-		return s, nil
-	}
-	return s, err
+	return group.Wait()
 }
 
 // untagged says that an image's tag is not what its record says.

@@ -178,6 +178,10 @@ func (i *publication) attachSBOMs(ctx context.Context, p *Publisher) error {
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
+	signer, err := p.Signing.Signer()
+	if err != nil {
+		return err
+	}
 	for n, manifest := range i.manifests {
 		documents, err := p.sboms(ctx, i, n)
 		if err != nil {
@@ -185,7 +189,7 @@ func (i *publication) attachSBOMs(ctx context.Context, p *Publisher) error {
 		}
 		child := i.subject.Context().Digest(manifest.Digest.String())
 		for _, kind := range []string{CycloneDXType, SPDXType} {
-			if _, err := p.Signing.Client.Attest(ctx, p.Signing.Signer, kind, documents[kind], i.subject, child); err != nil {
+			if _, err := p.Signing.Client.Attest(ctx, signer, kind, documents[kind], i.subject, child); err != nil {
 				return err
 			}
 		}
@@ -197,11 +201,15 @@ func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error 
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
-	predicate, err := provenance(i.app, i.target, p.bases(i), p.Circumstances)
+	signer, err := p.Signing.Signer()
 	if err != nil {
 		return err
 	}
-	_, err = p.Signing.Client.Attest(ctx, p.Signing.Signer, ProvenanceType, predicate, i.subjects()...)
+	predicate, err := provenance(i.app, i.target, p.bases(i), p.Circumstances())
+	if err != nil {
+		return err
+	}
+	_, err = p.Signing.Client.Attest(ctx, signer, ProvenanceType, predicate, i.subjects()...)
 	return err
 }
 
@@ -209,7 +217,10 @@ func (i *publication) sign(ctx context.Context, p *Publisher) error {
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
-	_, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, i.subjects()...)
+	signer, err := p.Signing.Signer()
+	if err == nil {
+		_, err = p.Signing.Client.Sign(ctx, signer, i.subjects()...)
+	}
 	return err
 }
 

@@ -22,18 +22,18 @@ import (
 type Publisher struct {
 	*Builder
 	Registry      *registry.Client
-	CopyTo        []*registry.Client // further registries that get the same
-	Signing       *Signing           // nil: nothing is signed, nor attested
-	Circumstances Circumstances
-	DryRun        bool     // write nothing
-	Force         bool     // replace tags that have other content
-	AlsoTags      []string // moving tags, as ExpandTag takes them
+	CopyTo        []*registry.Client   // further registries that get the same
+	Signing       *Signing             // nil: nothing is signed, nor attested
+	Circumstances func() Circumstances // asked for when the first provenance is written
+	DryRun        bool                 // write nothing
+	Force         bool                 // replace tags that have other content
+	AlsoTags      []string             // moving tags, as ExpandTag takes them
 }
 
 // Signing is how attachments are made and checked.
 type Signing struct {
 	Client *sign.Client
-	Signer *sign.Signer // nil where only the policy is needed
+	Signer func() (*sign.Signer, error) // opens the secret at the first call; nil where only the policy is needed
 	Policy *sign.Policy
 }
 
@@ -151,7 +151,7 @@ func whole(outcome []Published) bool {
 // How many releases are looked at, and images sent, at a time. Much of it is
 // waiting for the registry.
 const (
-	lookers = 16
+	lookers = 64
 	senders = 6
 )
 
@@ -231,6 +231,11 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 		return nil
 	}
 	if !p.DryRun {
+		if p.Signing != nil {
+			if _, err := p.Signing.Signer(); err != nil {
+				return err
+			}
+		}
 		var refusal *registry.CredentialError
 		if err := p.Registry.CheckPush(wanted[0].RefName); errors.As(err, &refusal) {
 			return err

@@ -48,7 +48,11 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 		return result, err
 	}
 	if p.Signing != nil {
-		if _, err := p.Signing.Client.Sign(ctx, p.Signing.Signer, result.Digest); err != nil {
+		signer, err := p.Signing.Signer()
+		if err == nil {
+			_, err = p.Signing.Client.Sign(ctx, signer, result.Digest)
+		}
+		if err != nil {
 			return result, explained(err)
 		}
 	}

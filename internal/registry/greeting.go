@@ -1,0 +1,70 @@
+package registry
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// greeter asks each host once how it wants to be spoken to: GET /v2/, with which
+// every repository's login begins. Which scheme a host on the loopback address
+// speaks is found out once as well.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
+type greeter struct {
+	inner http.RoundTripper
+	hosts sync.Map // host → *greetings
+}
+
+// greetings are a host's answers by scheme.
+type greetings struct {
+	mu      sync.Mutex // held while one asks for all
+	answers map[string]*greeting
+	failed  map[string]error
+}
+
+type greeting struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method != http.MethodGet || request.URL.Path != "/v2/" || request.Header.Get("Authorization") != "" {
+		return g.inner.RoundTrip(request)
+	}
+	known, _ := g.hosts.LoadOrStore(request.URL.Host, &greetings{answers: map[string]*greeting{}, failed: map[string]error{}})
+	host := known.(*greetings)
+	host.mu.Lock()
+	defer host.mu.Unlock()
+	scheme := request.URL.Scheme
+	if answer := host.answers[scheme]; answer != nil {
+		return answer.response(request), nil
+	}
+	if err := host.failed[scheme]; err != nil && len(host.answers) > 0 {
+		return nil, err // the other scheme is the host's
+	}
+	response, err := g.inner.RoundTrip(request)
+	if err != nil {
+		host.failed[scheme] = err
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusUnauthorized {
+		return response, nil // it may be another the next time
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, mostSmall))
+	response.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	answer := &greeting{response.StatusCode, response.Header, body}
+	host.answers[scheme] = answer
+	return answer.response(request), nil
+}
+
+func (a *greeting) response(request *http.Request) *http.Response {
+	return &http.Response{
+		Status: http.StatusText(a.status), StatusCode: a.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: a.header.Clone(), Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: request,
+	}
+}
