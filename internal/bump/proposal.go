@@ -11,6 +11,7 @@ import (
 
 	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/bump/propose"
+	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
 )
 
@@ -93,8 +94,14 @@ func (r *Result) checked() []string {
 	if hashes > 0 {
 		all = append(all, fmt.Sprintf("builds of the fixed outputs told the dependent hashes: %d", hashes))
 	}
-	if len(r.Proofs) > 0 {
-		all = append(all, fmt.Sprintf("the changes of ours apply to the new source: %d", len(r.Proofs)))
+	applied := 0
+	for _, proof := range r.Proofs {
+		if proof.Verdict != review.Dropped {
+			applied++
+		}
+	}
+	if applied > 0 {
+		all = append(all, fmt.Sprintf("the changes of ours apply to the new source: %d", applied))
 	}
 	return all
 }
@@ -122,6 +129,9 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 	return outside.Notes(notes, r.Links.Release), nil
 }
 
+// InputsName stands for the catalogue's inputs where an app's name would.
+const InputsName = "inputs"
+
 // Proposal is the proposal of updated inputs.
 func (i *Inputs) Proposal() *propose.Proposal {
 	var changes []string
@@ -134,9 +144,9 @@ func (i *Inputs) Proposal() *propose.Proposal {
 		reports = append(reports, result.report(""))
 	}
 	p := &propose.Proposal{
-		Name: "inputs", Title: "Update inputs", Before: i.Before, After: i.After,
+		Name: InputsName, Title: "Update inputs", Before: i.Before, After: i.After,
 		Message: strings.Join(changes, "\n") + "\n",
-		Apps:    map[string]string{"inputs": hex.EncodeToString(sum[:6])},
+		Apps:    map[string]string{InputsName: hex.EncodeToString(sum[:6])},
 	}
 	p.Body = propose.List(changes) + "\n" + propose.PullBody(reports)
 	return p

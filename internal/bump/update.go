@@ -77,7 +77,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		tag: decision.Tag, commit: decision.Commit, date: dateOf(decision.Release),
 	}
 	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
-	archive, err := b.source(ctx, app, archiveURL(app, result.Links.Archive, to), to.tag)
+	archive, err := b.source(ctx, app, archiveURL(app, result.Links.Archive, to), to.tag, to.commit)
 	if err != nil {
 		return nil, to, err
 	}
@@ -94,6 +94,11 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 			result.Warnings = append(result.Warnings, file+" has export-subst: two archives of one commit may differ")
 		}
 		if dropped, err = b.review(ctx, c, result, app, archive); err != nil {
+			return nil, to, err
+		}
+	}
+	if app.Source.Git != "" { // fetched while evaluating: no build tells the hash
+		if to.hash, err = b.Nix.GitHash(ctx, app.Source.Git, to.commit); err != nil {
 			return nil, to, err
 		}
 	}
@@ -166,6 +171,7 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 				broken = append(broken, err)
 			}
 			dropped = append(dropped, drop)
+			result.Proofs[i].Verdict = review.Dropped
 		case proof.Verdict == review.InUpstream && proof.Variant == "":
 			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", proof))
 		case proof.Breaks():
@@ -190,7 +196,10 @@ func (b *Bumper) oldSource(ctx context.Context, result *Result, app catalog.App)
 	if err != nil {
 		return nil
 	}
-	archive, err := b.source(ctx, app, cmp.Or(app.Source.Archive, finder.Links("", app.Source.Revision).Archive), app.Source.Revision)
+	if app.Source.Kind == "github" && app.Source.Tag == "" {
+		return nil // a commit that no tag names
+	}
+	archive, err := b.source(ctx, app, cmp.Or(app.Source.Archive, finder.Links("", app.Source.Revision).Archive), app.Source.Revision, app.Source.Rev)
 	if err != nil {
 		result.Warnings = append(result.Warnings, "not compared with the source so far: "+err.Error())
 		return nil
@@ -199,13 +208,15 @@ func (b *Bumper) oldSource(ctx context.Context, result *Result, app catalog.App)
 }
 
 // source fetches a version of an app's source, nil where only Nix can.
-func (b *Bumper) source(ctx context.Context, app catalog.App, url, version string) (*upstream.Archive, error) {
+func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, commit string) (*upstream.Archive, error) {
 	b.progress(app.Name, "fetching "+version)
 	switch {
 	case app.Source.GoModule != "":
 		return b.Upstream.ModuleArchive(ctx, app.Source.GoModule, version)
 	case url != "":
 		return b.archive(ctx, url)
+	case app.Source.Git != "":
+		return b.Upstream.GitArchive(ctx, app.Source.Git, commit)
 	}
 	return nil, nil
 }

@@ -198,7 +198,7 @@ func TestBump(t *testing.T) {
 	moved := repo.Commit(map[string]string{"page.txt": "# Notes\nhello\nend\nversion 1.1.0, again\n"})
 	repo.Tag("v1.1.0", moved)
 	said := c.run(t, 0, "bump", "notes")
-	if said.stdout != "notes\t1.1.0-1\t1.1.0-2\tbumped\n" || !strings.Contains(said.stderr, "v1.1.0") {
+	if said.stdout != "notes\t1.1.0-1\t1.1.0-2\trepacked\n" || !strings.Contains(said.stderr, "v1.1.0") {
 		t.Errorf("a moved tag:\n%s%s", said.stdout, said.stderr)
 	}
 	c.run(t, 0, "bump", "--repack", "notes")
@@ -413,5 +413,28 @@ func TestCommit(t *testing.T) {
 	}
 	if status := c.git(t, "status", "--porcelain"); status != "A  README.md\n" {
 		t.Errorf("what was staged before: %q", status)
+	}
+}
+
+// A repository that no forge packs is fetched by git.
+func TestPlainGit(t *testing.T) {
+	c, repo := suite(t, forgetest.GitHub(t))
+	text := ""
+	for line := range strings.Lines(c.read(t, "apps/notes/default.nix")) {
+		switch {
+		case strings.Contains(line, "github ="):
+			text += fmt.Sprintf("    git = %q; rev = %q;\n", "file://"+repo.Dir, strings.Repeat("0", 40))
+		case !strings.Contains(line, "commit =") && !strings.Contains(line, "archive ="):
+			text += line
+		}
+	}
+	c.write(t, "apps/notes/default.nix", text)
+	files := upstreamFiles("1.1.0")
+	files[".gitattributes"] = "LICENSE export-ignore\n"
+	commit := repo.Commit(files)
+	repo.Tag("v1.1.0", commit)
+	c.run(t, 0, "bump", "notes", "--build")
+	if text := c.read(t, "apps/notes/default.nix"); !strings.Contains(text, `rev = "`+commit+`"`) || !strings.Contains(text, `version = "1.1.0"`) {
+		t.Errorf("bumped:\n%s", text)
 	}
 }

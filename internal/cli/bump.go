@@ -183,13 +183,15 @@ func bumpOutcome(o bumpOptions, r *bump.Result) string {
 		return "outdated"
 	case r.Outdated() && o.dryRun:
 		return "dry-run"
+	case r.Outdated() && r.From.Version == r.To.Version:
+		return "repacked"
 	case r.Outdated():
 		return "bumped"
 	case o.hashesOnly:
 		return "up to date"
-	case r.Decision == nil:
+	case r.Decision == nil && !o.hashesOnly:
 		return "not followed"
-	case r.Decision.Kind == bump.Held:
+	case r.Decision != nil && r.Decision.Kind == bump.Held:
 		return "held: " + r.Decision.Reason
 	}
 	return "up to date"
@@ -210,7 +212,7 @@ func (a *app) printBumped(o bumpOptions, results []*bump.Result) error {
 		return nil
 	}
 	table := ui.Table{Header: []string{"APP", "FROM", "TO", "RESULT"}, Style: func(column int, cell string) ui.Style {
-		return map[string]ui.Style{"bumped": ui.OK, "outdated": ui.Warn, "failed": ui.Error, "up to date": ui.Dim}[cell]
+		return map[string]ui.Style{"bumped": ui.OK, "repacked": ui.OK, "outdated": ui.Warn, "failed": ui.Error, "up to date": ui.Dim}[cell]
 	}}
 	for _, r := range results {
 		table.Rows = append(table.Rows, []string{r.App, r.From.String(), r.To.String(), bumpOutcome(o, r)})

@@ -8,7 +8,6 @@ import (
 
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/bump/propose"
-	"github.com/libresh/libre/internal/ui"
 )
 
 // bumpWriter is where the edits of a run go: into the catalogue, into a commit, or
@@ -102,7 +101,15 @@ func (w *bumpWriter) finish(ctx context.Context, results []*bump.Result) error {
 			return err
 		}
 	}
-	closed, err := w.proposer.Withdraw(ctx, bump.Settled(results))
+	return w.settle(ctx, bump.Settled(results))
+}
+
+// settle closes the pull requests for which nothing is left to do.
+func (w *bumpWriter) settle(ctx context.Context, settled map[string]string) error {
+	if w.proposer == nil {
+		return nil
+	}
+	closed, err := w.proposer.Withdraw(ctx, settled)
 	for _, outcome := range closed {
 		w.app.Notef("%s", outcome)
 	}
@@ -113,6 +120,9 @@ func (w *bumpWriter) finish(ctx context.Context, results []*bump.Result) error {
 func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter) error {
 	if len(words) > 0 || o.all {
 		return usageError{errors.New("--inputs is of the whole catalogue: name inputs with --input, and no apps")}
+	}
+	if o.group != "" {
+		return usageError{errors.New("--group is for apps: inputs have a pull request of their own")}
 	}
 	inputs, err := bumper.UpdateInputs(ctx, o.input)
 	if err != nil {
@@ -128,17 +138,13 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 		return a.Printf("%s", propose.Diff(inputs.Before, inputs.After))
 	}
 	if len(inputs.After) > 0 {
-		proposal := inputs.Proposal()
-		if err := write.write(ctx, proposal, inputs.Before, inputs.After); err != nil {
-			return err
-		}
-	}
-	table := ui.Table{Header: []string{"APP", "FROM", "TO", "RESULT"}}
-	for _, r := range inputs.Apps {
-		table.Rows = append(table.Rows, []string{r.App, r.From.String(), r.To.String(), "repacked"})
-	}
-	if len(inputs.Changed) == 0 {
+		err = write.write(ctx, inputs.Proposal(), inputs.Before, inputs.After)
+	} else {
 		a.Notef("all inputs are up to date")
+		err = write.settle(ctx, map[string]string{bump.InputsName: "all there is"})
 	}
-	return a.Table(table)
+	if err = errors.Join(err, a.printBumped(o, inputs.Apps)); err != nil || !o.build || o.pr {
+		return err
+	}
+	return a.buildBumped(ctx, inputs.Apps)
 }

@@ -25,6 +25,7 @@ type app struct {
 	logFormat string // --log-format
 
 	options ui.Options
+	running bool // what was typed is understood
 	*ui.UI
 }
 
@@ -38,6 +39,9 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil && err != nil {
 		err = ctx.Err()
+	}
+	if err != nil && !a.running {
+		err = usageError{err} // cobra's own: an unknown command, flags that exclude each other
 	}
 	if err != nil {
 		a.report(err)
@@ -89,6 +93,12 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 		a.verifyCommand(), a.sbomCommand(), a.bumpCommand(), a.checkCommand(), a.serveCommand(), a.keygenCommand(), a.initCommand(), a.doctorCommand(), a.loginCommand(), a.completionCommand(), a.versionCommand(),
 	)
 	for _, command := range root.Commands() {
+		if run := command.RunE; run != nil {
+			command.RunE = func(cmd *cobra.Command, args []string) error {
+				a.running = true
+				return run(cmd, args)
+			}
+		}
 		if check := command.Args; check != nil {
 			command.Args = func(cmd *cobra.Command, args []string) error {
 				if err := check(cmd, args); err != nil {

@@ -183,6 +183,9 @@ var ownStorage = regexp.MustCompile(`^(TMPDIR|CONTAINERS_STORAGE_CONF|STORAGE_DR
 func environment(forms ...*regexp.Regexp) []string {
 	var env []string
 	for _, kv := range os.Environ() {
+		if dir, found := strings.CutPrefix(kv, "DOCKER_CONFIG="); found && !exists(filepath.Join(dir, "config.json")) {
+			continue // buildah fails for want of the file
+		}
 		for _, form := range append(forms, passed) {
 			if form.MatchString(kv) {
 				env = append(env, kv)

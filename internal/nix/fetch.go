@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
 )
@@ -61,4 +62,13 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 		}
 	}
 	return nil
+}
+
+// GitHash fetches a commit of a git repository as a definition's source is fetched,
+// and gives the SRI hash of its NAR. What of a tree's attributes Nix obeys differs
+// between its versions.
+func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
+	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
+	out, err := n.run(ctx, "fetching "+commit+" by git", "nix", "eval", "--impure", "--raw", "--expr", expression)
+	return strings.TrimSpace(string(out)), err
 }

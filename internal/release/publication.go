@@ -86,7 +86,9 @@ const attachAttempts = 5
 
 func (i *publication) run(ctx context.Context, p *Publisher, steps []imageStep) *Failure {
 	for _, step := range steps {
-		p.Watcher.Progress(i.target.ID, StepPublish, 0, 0, step.name)
+		if i.selected {
+			p.Watcher.Progress(i.target.ID, StepPublish, 0, 0, step.name)
+		}
 		if err := step.do(i, ctx, p); err != nil {
 			return &Failure{Step: step.name, Err: explained(err)}
 		}

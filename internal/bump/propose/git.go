@@ -61,6 +61,9 @@ func OpenRepository(ctx context.Context, dir string) (*Repository, error) {
 // catalogue as they are before an update: what a person is working on must not get
 // into the update's commit.
 func (r *Repository) CheckCommitted(ctx context.Context, before map[string][]byte) error {
+	if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+		return errors.New("the catalogue was never committed: git add --all && git commit")
+	}
 	entries, err := r.entries(ctx, "HEAD", slices.Collect(maps.Keys(before)))
 	if err != nil {
 		return fmt.Errorf("looking at the last commit: %w", err)

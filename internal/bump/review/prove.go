@@ -40,6 +40,7 @@ const (
 	Applies     Verdict = "applies"   // as it stands, also where lines have moved
 	AppliesFuzz Verdict = "fuzz"      // GNU patch leaves away context to make it fit
 	InUpstream  Verdict = "upstream"  // a patch that the new source has already; the build fails with it
+	Dropped     Verdict = "dropped"   // a patch that the new source has already, and that was taken out
 	Fails       Verdict = "fails"     // the build fails with it
 	Replaces    Verdict = "replaces"  // what is added hides a file that is new or other upstream
 	Untried     Verdict = "not tried" // nothing is known before the build
@@ -79,6 +80,7 @@ func (p Proof) String() string {
 		Applies:     "applies",
 		AppliesFuzz: "applies with fuzz",
 		InUpstream:  "is already upstream",
+		Dropped:     "is already upstream, and dropped",
 		Fails:       "no longer applies",
 		Replaces:    "applies, and hides a file of upstream's",
 		Untried:     "was not tried",

@@ -1,0 +1,53 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// GitArchive fetches one commit of a repository that no forge packs, and hashes its
+// tree: as it is, whatever its attributes ask git to leave out or write into archives.
+func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Archive, error) {
+	doing := "fetching " + commit + " of " + redacted(location)
+	if !commitID.MatchString(commit) {
+		return nil, fmt.Errorf("%s: expected a commit", doing)
+	}
+	dir, err := os.MkdirTemp("", "libre-git-")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer os.RemoveAll(dir)
+	environment := []string{"LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL=file:git:ssh:http:https"}
+	packed := filepath.Join(dir, "source.tar")
+	git := func(arguments ...string) error {
+		_, err := run(ctx, environment, "git", append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
+		return err
+	}
+	err = git("init", "--quiet", "--bare", dir)
+	if err == nil {
+		err = git("-C", dir, "fetch", "--quiet", "--depth=1", "--", location, commit)
+	}
+	if err == nil {
+		// The last word on attributes. https://git-scm.com/docs/gitattributes
+		err = os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte("* -export-ignore -export-subst\n"), 0o644)
+	}
+	if err == nil {
+		err = git("-C", dir, "archive", "--format=tar", "--prefix=source/", "--output="+packed, commit)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	tree, err := os.Open(packed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer tree.Close()
+	archive, err := HashArchive(tree, DefaultArchiveLimits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	archive.Lacks, archive.ExportSubst = nil, nil // Nix fetches it with git, too
+	return archive, nil
+}
