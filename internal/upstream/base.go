@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -11,39 +10,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
-
-// BaseTags lists the tags of a repository of images, such as "python" or
-// "ghcr.io/owner/name". Credentials are those of docker and podman.
-func (c *Client) BaseTags(ctx context.Context, repository string) ([]string, error) {
-	parsed, err := name.NewRepository(repository)
-	if err != nil {
-		return nil, err
-	}
-	puller, err := remote.NewPuller(c.registryOptions()...)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := puller.Lister(ctx, parsed)
-	if err != nil {
-		return nil, explainRegistry("listing the tags of "+parsed.Name(), err)
-	}
-	var tags []string
-	for pages.HasNext() {
-		page, err := pages.Next(ctx)
-		if err != nil {
-			return nil, explainRegistry("listing the tags of "+parsed.Name(), err)
-		}
-		for _, tag := range page.Tags {
-			if len(tag) <= mostNameBytes {
-				tags = append(tags, tag)
-			}
-		}
-		if len(tags) > mostRefs {
-			return nil, fmt.Errorf("listing the tags of %s: more than %d", parsed.Name(), mostRefs)
-		}
-	}
-	return tags, nil
-}
 
 // BaseDigest is the digest that an image's tag, such as "python:3.13-alpine",
 // points to: of the index, where there is one. It costs no pull.

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -20,7 +19,7 @@ import (
 func TestBases(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	limited, pages := false, 0
+	limited := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if limited {
 			limited = false
@@ -30,17 +29,6 @@ func TestBases(t *testing.T) {
 		}
 		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/manifests/3.13") {
 			t.Error("the manifest was pulled")
-		}
-		if strings.HasSuffix(r.URL.Path, "/tags/list") { // in pages, as large registries do
-			pages++
-			w.Header().Set("Content-Type", "application/json")
-			if r.URL.Query().Get("last") == "" {
-				w.Header().Set("Link", "<"+r.URL.Path+"?last=a>; rel=\"next\"")
-				fmt.Fprint(w, `{"name":"python","tags":["3.13","3.12"]}`)
-			} else {
-				fmt.Fprintf(w, `{"name":"python","tags":["$(x)","%s"]}`, strings.Repeat("9", 10_000))
-			}
-			return
 		}
 		inner.ServeHTTP(w, r)
 	}))
@@ -74,11 +62,7 @@ func TestBases(t *testing.T) {
 	if _, err := c.BaseDigest(t.Context(), repository+":4"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("error %v", err)
 	}
-	tags, err := c.BaseTags(t.Context(), repository)
-	if err != nil || strings.Join(tags, " ") != "3.13 3.12 $(x)" || pages != 2 {
-		t.Errorf("tags %v, %v", tags, err)
-	}
-	if _, err := c.BaseTags(t.Context(), "Not A Name"); err == nil {
+	if _, err := c.BaseDigest(t.Context(), "Not A Name"); err == nil {
 		t.Error("no error")
 	}
 }
