@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
@@ -30,22 +29,8 @@ wrong, what to type.`,
 		Example: "  libre check --to registry.example/lasuite\n  libre check docs --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			p, err := a.place()
+			_, publisher, patterns, err := a.reader(ctx, o, args, len(args) == 0, "check")
 			if err != nil {
-				return err
-			}
-			patterns, err := p.selection(args, len(args) == 0)
-			if errors.Is(err, catalog.ErrNothingSelected) {
-				return a.nothingSelected(ctx, p, "check")
-			}
-			if err != nil {
-				return err
-			}
-			publisher, err := a.publisher(ctx, p, o)
-			if err != nil {
-				return err
-			}
-			if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false); err != nil {
 				return err
 			}
 			publisher.Watcher = &buildWatcher{app: a}

@@ -146,6 +146,27 @@ func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*relea
 	}, nil
 }
 
+// reader prepares what looks at the selected releases where they are published.
+func (a *app) reader(ctx context.Context, o publishOptions, words []string, all bool, command string) (*place, *release.Publisher, []catalog.Pattern, error) {
+	p, err := a.place()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	patterns, err := p.selection(words, all)
+	if errors.Is(err, catalog.ErrNothingSelected) {
+		return nil, nil, nil, a.nothingSelected(ctx, p, command)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	publisher, err := a.publisher(ctx, p, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false)
+	return p, publisher, patterns, err
+}
+
 // registries are where the catalogue publishes; the first is where it reads, too.
 func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
 	names := o.to

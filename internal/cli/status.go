@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,22 +46,8 @@ version, reason.`,
 }
 
 func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, words []string) error {
-	p, err := a.place()
+	p, publisher, patterns, err := a.reader(ctx, o, words, o.all, "status")
 	if err != nil {
-		return err
-	}
-	patterns, err := p.selection(words, o.all)
-	if errors.Is(err, catalog.ErrNothingSelected) {
-		return a.nothingSelected(ctx, p, "status")
-	}
-	if err != nil {
-		return err
-	}
-	publisher, err := a.publisher(ctx, p, o)
-	if err != nil {
-		return err
-	}
-	if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false); err != nil {
 		return err
 	}
 	newest := a.newest(ctx, p, patterns)

@@ -154,11 +154,11 @@ func TestGoSettings(t *testing.T) {
 		proxies     string
 		private     string
 	}{
-		{nil, "https://proxy.golang.org direct", ""},
+		{nil, "", ""},
 		{map[string]string{"GOPROXY": "a.example/x|https://b.example,off,https://c.example"}, "https://a.example/x| https://b.example off", ""},
 		{map[string]string{"XDG_CONFIG_HOME": config}, "https://stored.example", "*.private.example"},
 		{map[string]string{"XDG_CONFIG_HOME": config, "GOPROXY": "direct", "GONOPROXY": "none"}, "direct", "none"},
-		{map[string]string{"XDG_CONFIG_HOME": config, "GOENV": "off"}, "https://proxy.golang.org direct", ""},
+		{map[string]string{"XDG_CONFIG_HOME": config, "GOENV": "off"}, "", ""},
 		{map[string]string{"GOENV": filepath.Join(config, "go", "env")}, "https://stored.example", "*.private.example"},
 	} {
 		got, err := newGoSettings(func(name string) string { return test.environment[name] })
@@ -178,6 +178,9 @@ func TestGoSettings(t *testing.T) {
 		if err != nil || strings.Join(proxies, " ") != test.proxies || got.noProxies != test.private {
 			t.Errorf("%v: %v, %q, %v", test.environment, proxies, got.noProxies, err)
 		}
+	}
+	if usual, err := usualGoProxies(); err != nil || len(usual) < 2 || !usual[len(usual)-1].direct {
+		t.Errorf("without a setting: %v, %v", usual, err)
 	}
 	c, _ := newClient(t, "", map[string]string{"GOPROXY": "https://x", "GOPRIVATE": "*.private.example"})
 	if origins, _, err := c.origins("git.private.example/m"); err != nil || len(origins) != 1 || origins[0] != goOrigin(goDirect("git.private.example/m")) {

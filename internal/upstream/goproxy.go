@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/module"
@@ -23,8 +24,8 @@ import (
 // goSettings are the user's own, where Go modules come from.
 // https://go.dev/ref/mod#environment-variables
 type goSettings struct {
-	proxies   []goProxy
-	noProxies string // patterns of modules that no proxy is asked for
+	proxies   []goProxy // none: the go program knows where it asks
+	noProxies string    // patterns of modules that no proxy is asked for
 }
 
 // goProxy is one entry of GOPROXY.
@@ -41,11 +42,11 @@ func newGoSettings(getenv func(string) string) (goSettings, error) {
 		return goSettings{}, err
 	}
 	setting := func(name string) string { return cmp.Or(getenv(name), stored[name]) }
-	proxies, err := parseGoProxies(cmp.Or(setting("GOPROXY"), "https://proxy.golang.org,direct"))
-	if err != nil {
-		return goSettings{}, err
+	settings := goSettings{noProxies: cmp.Or(setting("GONOPROXY"), setting("GOPRIVATE"))}
+	if list := setting("GOPROXY"); list != "" {
+		settings.proxies, err = parseGoProxies(list)
 	}
-	return goSettings{proxies, cmp.Or(setting("GONOPROXY"), setting("GOPRIVATE"))}, nil
+	return settings, err
 }
 
 // readGoEnv reads lines of NAME=VALUE. https://pkg.go.dev/cmd/go#hdr-Environment_variables
@@ -136,11 +137,26 @@ func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (
 	return none, failure
 }
 
+// usualGoProxies are those that the go program asks where nothing is set.
+var usualGoProxies = sync.OnceValues(func() ([]goProxy, error) {
+	out, err := run(context.Background(), []string{"GOENV=off", "GOPROXY="}, "go", "env", "GOPROXY")
+	if err != nil {
+		return nil, fmt.Errorf("finding out which module proxy to ask: %w; GOPROXY names one", err)
+	}
+	return parseGoProxies(strings.TrimSpace(string(out)))
+})
+
 // origins are the places to ask for a module, in order.
 func (c *Client) origins(path string) ([]goOrigin, []goProxy, error) {
 	proxies := c.modules.proxies
 	if module.MatchPrefixPatterns(c.modules.noProxies, path) {
 		proxies = []goProxy{{direct: true}}
+	}
+	if len(proxies) == 0 {
+		var err error
+		if proxies, err = usualGoProxies(); err != nil {
+			return nil, nil, err
+		}
 	}
 	escaped, err := module.EscapePath(path)
 	if err != nil {
