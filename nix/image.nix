@@ -1,7 +1,7 @@
 # One image's spec: plain data from which the CLI makes an image key, and builds.
 # `skip` says why there is no such image on a system. What an image key of a
 # Containerfile component needs never forces `pkgs`; `fetch` does.
-{ app, componentName, variant, system, pkgs, debugTools, imageOf }:
+{ app, componentName, variant, system, pkgs, debugTools, githubServer, imageOf }:
 let
   inherit (builtins) attrNames elemAt filter head mapAttrs tail toString;
 
@@ -9,7 +9,7 @@ let
   changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;
   component = changedApp.components.${componentName};
   kind = app.componentKind component;
-  source = import ./source.nix { app = changedApp; };
+  source = import ./source.nix { app = changedApp; inherit githubServer; };
   where = "${app.name}: component ${componentName}";
 
   plain = builtins.unsafeDiscardStringContext;

@@ -3,6 +3,8 @@
 #   outputs = { libre, nixpkgs, ... }: libre.lib.mkCatalogue { inherit nixpkgs; apps = ./apps; };
 { nixpkgs
 , apps
+  # Where `github` sources are: an Enterprise server, as GITHUB_SERVER_URL has it.
+, githubServer ? "https://github.com"
 , systems ? [ "x86_64-linux" "aarch64-linux" ]
 , debugTools ? _: [ ]
 }:
@@ -43,7 +45,7 @@ let
     // (if change ? add then { add = toString change.add; } else { });
 
   describe = app:
-    let source = import ./source.nix { inherit app; }; in
+    let source = import ./source.nix { inherit app githubServer; }; in
     # A variant that is wrong is wrong in a listing too.
     builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
       inherit (app) name version packageVersion hashes update needs migration meta positions;
@@ -82,7 +84,7 @@ let
       images = mapAttrs
         (_: app: mapAttrs
           (componentName: _: forAll (variantsOf app) (variant:
-            import ./image.nix { inherit app componentName variant system pkgs debugTools imageOf; }))
+            import ./image.nix { inherit app componentName variant system pkgs debugTools githubServer imageOf; }))
           app.components)
         loaded;
       # "app/component" or "app/component/variant", as a base names another image.

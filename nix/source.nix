@@ -1,6 +1,6 @@
 # An app's source: what identifies it (known without pkgs, for image keys) and
 # the derivation that fetches and changes it.
-{ app }:
+{ app, githubServer }:
 let
   inherit (builtins) elemAt genList isAttrs isPath length;
   inherit (app) source changes;
@@ -24,7 +24,7 @@ let
 
   tagOf = s: s.tag or s.rev;
   githubArchive = s:
-    "https://github.com/${s.github}/archive/${if s ? tag then "refs/tags/" else ""}${tagOf s}.tar.gz";
+    "${githubServer}/${s.github}/archive/${if s ? tag then "refs/tags/" else ""}${tagOf s}.tar.gz";
 in
 rec {
   # Data for metadata and labels.
@@ -32,7 +32,7 @@ rec {
     if source == null then null
     else builtins.head (builtins.filter (k: source ? ${k}) [ "github" "git" "goModule" "url" "path" ]);
   page = {
-    github = "https://github.com/${source.github}";
+    github = "${githubServer}/${source.github}";
     git = source.git;
     goModule = "https://${source.goModule}";
     url = source.url;

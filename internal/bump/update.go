@@ -214,7 +214,11 @@ func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, comm
 	case app.Source.GoModule != "":
 		return b.Upstream.ModuleArchive(ctx, app.Source.GoModule, version)
 	case url != "":
-		return b.archive(ctx, url)
+		archive, err := b.archive(ctx, url)
+		if errors.Is(err, upstream.ErrArchiveFormat) {
+			return nil, nil // a build tells its hash
+		}
+		return archive, err
 	case app.Source.Git != "":
 		return b.Upstream.GitArchive(ctx, app.Source.Git, commit)
 	}

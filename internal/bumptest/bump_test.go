@@ -438,3 +438,24 @@ func TestPlainGit(t *testing.T) {
 		t.Errorf("bumped:\n%s", text)
 	}
 }
+
+// The catalogue of an Enterprise server: Nix fetches from there, too.
+func TestEnterprise(t *testing.T) {
+	forge := forgetest.GitHub(t)
+	c, repo := suite(t, forge)
+	text := ""
+	for line := range strings.Lines(c.read(t, "apps/notes/default.nix")) {
+		if !strings.Contains(line, "archive =") {
+			text += line
+		}
+	}
+	c.write(t, "apps/notes/default.nix", text)
+	c.write(t, "flake.nix", strings.Replace(c.read(t, "flake.nix"), "inherit nixpkgs;", fmt.Sprintf("inherit nixpkgs; githubServer = %q;", forge.URL), 1))
+	release(repo, "1.1.0", "better")
+	if got := c.run(t, 0, "bump", "notes", "--build"); !strings.HasPrefix(got.stdout, "notes\t1.0.0-3\t1.1.0-1\tbumped\n") {
+		t.Errorf("bump:\n%s", got.stdout)
+	}
+	if page := fileOf(t, c, "notes-web-default:1.1.0-1", "site/page.txt"); !strings.Contains(page, "version 1.1.0") {
+		t.Errorf("the page: %q", page)
+	}
+}
