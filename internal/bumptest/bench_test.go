@@ -2,6 +2,8 @@ package bumptest
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,4 +79,28 @@ func BenchmarkCheckMany(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// BenchmarkOneBump counts the evaluations of one bump with a dependent hash and
+// without a build: at most 3 wanted.
+func BenchmarkOneBump(b *testing.B) {
+	real, err := exec.LookPath("nix")
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, repo := suite(b, forgetest.GitHub(b))
+	release(repo, "1.1.0", "better")
+	bin, counted := b.TempDir(), filepath.Join(b.TempDir(), "counted")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != eval ] || echo >> %s\nexec %s \"$@\"\n", counted, real)
+	if err := os.WriteFile(filepath.Join(bin, "nix"), []byte(script), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	c.env = append(c.env, "PATH="+bin+":"+os.Getenv("PATH"))
+	c.run(b, 0, "bump", "notes")
+	lines, err := os.ReadFile(counted)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(lines)), "evaluations")
+	b.ReportMetric(0, "ns/op")
 }

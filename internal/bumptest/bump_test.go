@@ -116,7 +116,7 @@ func upstreamFiles(version string) map[string]string {
 }
 
 // suite is a forge with notes, released as 1.0.0, and a catalogue that has it.
-func suite(t *testing.T, forge *forgetest.Forge) (catalogue, *forgetest.Repo) {
+func suite(t testing.TB, forge *forgetest.Forge) (catalogue, *forgetest.Repo) {
 	t.Helper()
 	testkit.Require(t, "nix", "git", "patch")
 	repo := forge.AddRepo("suite/notes")
