@@ -130,14 +130,15 @@ func TestFullRegistry(t *testing.T) {
 	storage := libre.TempDir(t)
 	mount(t, storage, "size=4m")
 	reg := watch(t, testkit.DockerRegistry(t, storage), sign.Bundle)
-	push := []string{"push", defaults, "--to", reg.prefix()}
-	got := c.run(push...).want(t, 3)
+	// Alone: docker-registry keeps a manifest that it could not write to its end, and
+	// answers 500 for it ever after.
+	got := c.run("push", "large/*/default", "--to", reg.prefix()).want(t, 3)
 	checkLines(t, got)
 	if !regexp.MustCompile(`(?m)^large/web/default\s+push\s.*: 5\d\d `).MatchString(got.stderr) {
 		t.Errorf("the line about the registry:\n%s", got.stderr)
 	}
 	remount(t, storage, 0, "size=64m")
-	completes(t, c, reg, push, want)
+	completes(t, c, reg, []string{"push", defaults, "--to", reg.prefix()}, want)
 }
 
 // The disk of the cache is full.
