@@ -17,7 +17,7 @@ import (
 func (p *place) circumstances(ctx context.Context) release.Circumstances {
 	c := release.Circumstances{PackageSet: p.packageSet, Libre: version, Builder: builderID(), Inputs: lockedInputs(p.dir)}
 	git := func(args ...string) string {
-		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks"}, args...)...)
 		cmd.Dir = p.dir
 		out, _ := cmd.Output()
 		return strings.TrimSpace(string(out))

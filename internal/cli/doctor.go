@@ -223,7 +223,7 @@ func gitChecks(ctx context.Context, dir string) []check {
 	if dir == "" {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, "git", "status", "--porcelain")
+	cmd := exec.CommandContext(ctx, "git", "--no-optional-locks", "status", "--porcelain")
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {

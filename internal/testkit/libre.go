@@ -88,6 +88,7 @@ func (l *Libre) Command(dir string, args ...string) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+l.CacheHome(), "TMPDIR="+l.tempDir(), "LIBRE_PACKAGE_SET=host",
+		"GIT_OPTIONAL_LOCKS=0", // a catalogue may be copied meanwhile
 		// Nothing of these catalogues is in a binary cache, and Nix takes seconds
 		// to find out that it cannot reach one.
 		"NIX_CONFIG="+os.Getenv("NIX_CONFIG")+"\nsubstitute = false")
