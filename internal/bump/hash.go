@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
@@ -156,12 +155,4 @@ func onlyApp(name string) []catalog.Pattern {
 func isUnknown(err error) bool {
 	var nothing *upstream.NothingToFindError
 	return errors.As(err, &nothing)
-}
-
-// dateOf is a date as source.date has it.
-func dateOf(release *Release) string {
-	if release == nil || release.Date.IsZero() {
-		return ""
-	}
-	return strings.TrimSpace(release.Date.UTC().Format("2006-01-02"))
 }

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
@@ -162,6 +160,3 @@ func Settled(results []*Result) map[string]string {
 	}
 	return settled
 }
-
-// Files are the paths of what changes.
-func (i *Inputs) Files() []string { return slices.Sorted(maps.Keys(i.After)) }

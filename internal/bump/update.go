@@ -74,7 +74,10 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 	app, decision := outlook.App, outlook.Decision
 	to := step{
 		version: decision.Version, packageVersion: decision.PackageVersion,
-		tag: decision.Tag, commit: decision.Commit, date: dateOf(decision.Release),
+		tag: decision.Tag, commit: decision.Commit,
+	}
+	if decision.Release != nil {
+		to.date = day(decision.Release.Date)
 	}
 	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
 	archive, err := b.source(ctx, app, archiveURL(app, result.Links.Archive, to), to.tag, to.commit)

@@ -120,7 +120,7 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 		return err
 	}
 	if o.inputs || len(o.input) > 0 {
-		return a.bumpInputs(ctx, o, words, bumper, write)
+		return a.bumpInputs(ctx, o, words, bumper, write, progress)
 	}
 	patterns, err := p.selection(words, o.all)
 	if errors.Is(err, catalog.ErrNothingSelected) {

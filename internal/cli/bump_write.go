@@ -8,6 +8,7 @@ import (
 
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/bump/propose"
+	"github.com/libresh/libre/internal/ui"
 )
 
 // bumpWriter is where the edits of a run go: into the catalogue, into a commit, or
@@ -117,7 +118,7 @@ func (w *bumpWriter) settle(ctx context.Context, settled map[string]string) erro
 }
 
 // bumpInputs updates flake inputs and base images.
-func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter) error {
+func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter, progress *ui.Progress) error {
 	if len(words) > 0 || o.all {
 		return usageError{errors.New("--inputs is of the whole catalogue: name inputs with --input, and no apps")}
 	}
@@ -125,6 +126,7 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 		return usageError{errors.New("--group is for apps: inputs have a pull request of their own")}
 	}
 	inputs, err := bumper.UpdateInputs(ctx, o.input)
+	progress.Close()
 	if err != nil {
 		return err
 	}

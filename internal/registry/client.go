@@ -80,9 +80,6 @@ func NewClient(prefix string, insecure bool) (*Client, error) {
 	return c, nil
 }
 
-// Prefix is REGISTRY[/NAMESPACE].
-func (c *Client) Prefix() string { return c.prefix }
-
 // String is the prefix.
 func (c *Client) String() string { return c.prefix }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,7 +18,7 @@ import (
 func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, release *variantRelease, published []Published) []Published {
 	var results []Published
 	for _, there := range published {
-		refName := path.Base(there.Tag.RepositoryStr()) + ":" + there.Tag.TagStr()
+		refName := there.refName()
 		result := Published{Name: there.Name, State: IsPublished}
 		var err error
 		if result.Tag, err = to.Tag(refName); err == nil {
@@ -30,7 +29,7 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 			err = p.copyOne(ctx, to, refName, there.Digest, result.Digest)
 		}
 		if err != nil {
-			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.Prefix(), Err: explained(err)}}}
+			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: explained(err)}}}
 		}
 		results = append(results, result)
 	}
@@ -38,9 +37,8 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 		if result.State != IsPublished {
 			continue
 		}
-		refName := path.Base(result.Tag.RepositoryStr()) + ":" + result.Tag.TagStr()
-		if err := p.setTag(ctx, to, release.app.Name, refName, result.Digest); err != nil {
-			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.Prefix(), Err: err}}}
+		if err := p.setTag(ctx, to, release.app.Name, result.refName(), result.Digest); err != nil {
+			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: err}}}
 		}
 	}
 	return results

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -27,7 +28,7 @@ type Publisher struct {
 	Circumstances func() Circumstances // asked for when the first provenance is written
 	DryRun        bool                 // write nothing
 	Force         bool                 // replace tags that have other content
-	AlsoTags      []string             // moving tags, as ExpandTag takes them
+	AlsoTags      []string             // moving tags, as expandTag takes them
 }
 
 // Signing is how attachments are made and checked.
@@ -46,6 +47,9 @@ type Published struct {
 	Reason string   // why it was held back, what was replaced
 	Err    *Failure // where it failed
 }
+
+// refName is the name and tag without registry and namespace.
+func (r Published) refName() string { return path.Base(r.Tag.RepositoryStr()) + ":" + r.Tag.TagStr() }
 
 // PublishState is what became of an image or record.
 type PublishState string

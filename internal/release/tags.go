@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 
@@ -76,10 +75,10 @@ func (p *Publisher) setTag(ctx context.Context, in *registry.Client, app, refNam
 	return err
 }
 
-// ExpandTag fills in a moving tag for a version: {major} and {minor} stand for its
+// expandTag fills in a moving tag for a version: {major} and {minor} stand for its
 // first two numbers. What then looks like a part of a version must be one of this
 // version: 5.4 is no tag for 6.0.1. CheckTag has seen the pattern.
-func ExpandTag(pattern, version string) (string, error) {
+func expandTag(pattern, version string) (string, error) {
 	numbers := catalog.VersionNumbers(version)
 	tag := pattern
 	for i, placeholder := range []string{"{major}", "{minor}"} {
@@ -116,7 +115,7 @@ func isVersion(tag string) bool { return strings.Trim(tag, "0123456789.") == "" 
 func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, release *variantRelease, published []Published) []Published {
 	var moved []Published
 	for _, pattern := range p.AlsoTags {
-		tag, err := ExpandTag(pattern, release.app.Version)
+		tag, err := expandTag(pattern, release.app.Version)
 		if err == nil {
 			var results []Published
 			results, err = p.moveTag(ctx, in, release, tag, published)
@@ -137,7 +136,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 		result := Published{Name: there.Name, State: Moved, Digest: there.Digest, Tag: to}
 		at, newer, err := p.tagged(ctx, in, to, release.app)
 		switch {
-		case err != nil && !p.Force:
+		case err != nil:
 			return nil, err
 		case newer != "":
 			return []Published{{Name: release.name(), State: Held, Digest: published[len(published)-1].Digest,
@@ -153,8 +152,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 		if result.State != Moved {
 			continue
 		}
-		refName := path.Base(result.Tag.RepositoryStr()) + ":" + tag
-		if _, err := in.SetTag(ctx, refName, result.Digest, true); err != nil {
+		if _, err := in.SetTag(ctx, result.refName(), result.Digest, true); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +160,8 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 }
 
 // tagged tells what a moving tag points to, "" where there is no such tag, and
-// its version if that is newer than the app's. Only what we signed is believed.
+// its version if that is newer than the app's. Only what we signed is believed: else
+// the tag is replaced where that is forced.
 func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Tag, app catalog.App) (digest, newer string, err error) {
 	got, err := in.Get(ctx, tag)
 	if errors.Is(err, registry.ErrNotFound) {
@@ -173,8 +172,11 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 	}
 	if p.Signing != nil {
 		_, err := p.Signing.Client.Verify(ctx, tag.Context().Digest(got.Digest.String()), p.Signing.Policy)
+		if isUnsigned(err) && p.Force {
+			return got.Digest.String(), "", nil
+		}
 		if isUnsigned(err) {
-			return got.Digest.String(), "", fmt.Errorf("%s points to what this catalogue's key did not sign: replace it with --force: %w", tag, err)
+			return "", "", fmt.Errorf("%s points to what this catalogue's key did not sign: replace it with --force: %w", tag, err)
 		}
 		if err != nil {
 			return "", "", explained(err)
