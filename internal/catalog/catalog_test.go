@@ -132,7 +132,7 @@ func spec() *Spec {
 
 func TestImageKey(t *testing.T) {
 	// A key that changes makes every published image a new one: then raise Format.
-	const golden = "sha256:99dddb59728b5a7e2f45f0571cd3137254e0ebb13593f43f070c5ae9fffb085d"
+	const golden = "sha256:3906d20b018b1318069687fc068a8e9e3dd7b5ad9fc9381b5b0c4bbca466a740"
 	if got := spec().Key(); got != golden {
 		t.Errorf("key %s, expected %s", got, golden)
 	}

@@ -11,7 +11,7 @@ import (
 // Format is the number of everything that decides which bytes an image becomes:
 // the planner, tar, codecs, labels. It is part of every image key and layer key;
 // a golden test that fails means that it has to be raised.
-const Format = 1
+const Format = 2
 
 // Spec is one image on one system, as evaluation gives it.
 type Spec struct {

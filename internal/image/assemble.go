@@ -217,7 +217,7 @@ func writeOnce(ctx context.Context, l *Layout, s layerSource, codec Codec, opts 
 			MediaType:   codec.mediaType(),
 			Size:        found.Size,
 			Digest:      found.Digest,
-			Annotations: map[string]string{LayerKeyAnnotation: s.key},
+			Annotations: map[string]string{LayerKeyAnnotation: s.key, DiffIDAnnotation: found.DiffID.String()},
 		},
 		DiffID: found.DiffID,
 		Key:    s.key,

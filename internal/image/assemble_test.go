@@ -24,8 +24,8 @@ import (
 
 // These change only together with catalog.Format.
 const (
-	goldenGzip = "c08d56bf8b328fc2cb9c241c063a32841d4b415116cf62c880e1c5b824475952"
-	goldenZstd = "e03544fbb8bbbfa54451cb04403f6a768b75dfa6a8a10b33a365d72bda950a36"
+	goldenGzip = "a3ec83c46e8ad649f7b9f04919bf57ba13e45e900a9a778b2a0159d653eb44df"
+	goldenZstd = "dd66e8519df3f81b51bcc8e0f7caa12607726ece5356f71a6411a0ab4359275f"
 )
 
 func TestAssembleGolden(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	RefNameAnnotation  = "org.opencontainers.image.ref.name" // index.json: app-component-variant:appver-pkgver
 	ImageKeyAnnotation = "sh.libre.image-key"                // index.json, manifest, index
 	LayerKeyAnnotation = "sh.libre.layer-key"                // a layer's descriptor
+	DiffIDAnnotation   = "sh.libre.diff-id"                  // beside it: the digest of the plain tar, which else only the config has
 )
 
 // ErrLocked is returned by CreateLayout when another process writes the layout.

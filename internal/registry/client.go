@@ -13,11 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Client publishes under one prefix: REGISTRY[/NAMESPACE]. Credentials come from
@@ -33,6 +30,8 @@ type Client struct {
 	pusher    *remote.Pusher
 
 	sessions    sync.Map // of uploads: a repository's name → *session
+	begun       sync.Map // uploads that wait for a blob: a repository's name → *url.URL
+	pushed      sync.Map // of this run: a reference by digest → manifest
 	whereabouts whereabouts
 }
 
@@ -103,18 +102,6 @@ func (c *Client) Sibling(reference name.Reference, refName string) (name.Tag, er
 	return name.NewTag(repository[:strings.LastIndex(repository, "/")+1]+refName, c.names...)
 }
 
-// CheckPush asks whether a push would be let in, before anything is built.
-func (c *Client) CheckPush(refName string) error {
-	tag, err := c.Tag(refName)
-	if err != nil {
-		return err
-	}
-	if err := remote.CheckPushPermission(tag, c.keys, retrying(c.transport)); err != nil {
-		return explain("asking "+tag.RegistryStr()+" for leave to push", tag.RegistryStr(), err)
-	}
-	return nil
-}
-
 // Head gives the descriptor of a manifest, or ErrNotFound.
 func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	descriptor, err := c.puller.Head(ctx, reference)
@@ -179,111 +166,37 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	return tags, nil
 }
 
-// ErrTaken says that a tag points to something else already.
-var ErrTaken = errors.New("the tag is taken")
+// ErrOther says that a tag which was just set points to something else: somebody
+// has set it at the same time, or the registry replaces no tag.
+var ErrOther = errors.New("shows another digest")
 
-// SetTag points a tag to a manifest that the registry has, and looks whether it
-// does. A tag that points elsewhere is moved where replace says so, and what it
-// pointed to is returned; else it is ErrTaken.
-func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest, replace bool) (replaced *v1.Hash, err error) {
+// SetTag points a tag to a manifest that the registry has, wherever it pointed to
+// before, and looks whether it does; if not, that may be ErrOther.
+func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest) error {
 	tag, err := c.Tag(refName)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	doing := "tagging " + tag.String()
+	pushed, ok := c.pushed.Load(digest.String())
+	if !ok {
+		got, err := c.Get(ctx, digest)
+		if err != nil {
+			return err
+		}
+		pushed = manifest{digest: got.Digest, mediaType: got.MediaType, content: got.Manifest}
+	}
+	if err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
+		return explain(doing, tag.RegistryStr(), err)
 	}
 	head, err := c.Head(ctx, tag)
 	switch {
 	case errors.Is(err, ErrNotFound):
-	case err != nil:
-		return nil, err
-	case head.Digest.String() == digest.DigestStr():
-		return nil, nil
-	case !replace:
-		return nil, fmt.Errorf("tagging %s: %w: it is %s", tag, ErrTaken, head.Digest)
-	default:
-		replaced = &head.Digest
-	}
-	got, err := c.Get(ctx, digest)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.pusher.Put(ctx, tag, got); err != nil {
-		return nil, explain("tagging "+tag.String(), tag.RegistryStr(), err)
-	}
-	return replaced, c.shows(ctx, "tagging", tag, got.Digest)
-}
-
-// shows checks that a registry has what it took.
-func (c *Client) shows(ctx context.Context, doing string, reference name.Reference, want v1.Hash) error {
-	head, err := c.Head(ctx, reference)
-	if errors.Is(err, ErrNotFound) || err == nil && head.Digest != want {
-		return fmt.Errorf("%s %s: the registry took it and does not show it", doing, reference)
+		return fmt.Errorf("%s: the registry took it and does not show it", doing)
+	case err == nil && head.Digest.String() != digest.DigestStr():
+		return fmt.Errorf("%s: the registry took it and then %w: %s", doing, ErrOther, head.Digest)
 	}
 	return err
-}
-
-// Artifact is a small OCI artifact of one JSON document.
-// https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
-type Artifact struct {
-	Type        string // artifactType, and the document's media type
-	Content     []byte
-	Annotations map[string]string
-}
-
-// inlineSize is up to which size a document is repeated in the manifest, in its
-// descriptor's data: who has the manifest then needs no further request. Registries
-// limit manifests to 4 MiB.
-// https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties
-const inlineSize = 64 << 10
-
-// parts are the blobs of an artifact and its manifest.
-func (a Artifact) parts() (blobs []v1.Layer, manifest manifestBytes, digest v1.Hash, err error) {
-	document := static.NewLayer(a.Content, types.MediaType(a.Type))
-	empty := static.NewLayer([]byte("{}"), "application/vnd.oci.empty.v1+json")
-	described, err := partial.Descriptor(document)
-	if err != nil {
-		return nil, manifest, digest, err
-	}
-	config, err := partial.Descriptor(empty)
-	if err != nil {
-		return nil, manifest, digest, err
-	}
-	if len(a.Content) <= inlineSize {
-		described.Data = a.Content
-	}
-	manifest, digest, err = artifactManifest(a, *config, *described)
-	return []v1.Layer{empty, document}, manifest, digest, err
-}
-
-// ArtifactDigest is what PushArtifact would push: the same content has the same
-// digest.
-func (c *Client) ArtifactDigest(refName string, artifact Artifact) (name.Digest, error) {
-	tag, err := c.Tag(refName)
-	if err != nil {
-		return name.Digest{}, err
-	}
-	_, _, digest, err := artifact.parts()
-	return tag.Context().Digest(digest.String()), err
-}
-
-// PushArtifact pushes an artifact by digest.
-func (c *Client) PushArtifact(ctx context.Context, refName string, artifact Artifact) (name.Digest, error) {
-	subject, err := c.ArtifactDigest(refName, artifact)
-	if err != nil {
-		return subject, err
-	}
-	blobs, manifest, _, err := artifact.parts()
-	if err != nil {
-		return subject, err
-	}
-	for _, blob := range blobs {
-		if err := c.pusher.Upload(ctx, subject.Context(), blob); err != nil {
-			return subject, explain("pushing "+subject.String(), subject.RegistryStr(), err)
-		}
-	}
-	if err := c.pusher.Push(ctx, subject, manifest); err != nil {
-		return subject, explain("pushing "+subject.String(), subject.RegistryStr(), err)
-	}
-	return subject, nil
 }
 
 // Explain says what was being done, and tells refusals and absence from the rest.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 )
 
@@ -145,16 +146,24 @@ func TestSetTag(t *testing.T) {
 	if _, err := client.Head(ctx, tag); !errors.Is(err, ErrNotFound) {
 		t.Errorf("before: %v, want ErrNotFound", err)
 	}
-	for range 2 {
-		if replaced, err := client.SetTag(ctx, noteName, first, false); err != nil || replaced != nil {
-			t.Errorf("replaced %v, %v", replaced, err)
+	for _, digest := range []name.Digest{first, first, second} {
+		if err := client.SetTag(ctx, noteName, digest); err != nil {
+			t.Fatal(err)
+		}
+		if head, err := client.Head(ctx, tag); err != nil || head.Digest.String() != digest.DigestStr() {
+			t.Errorf("the tag is %v, %v, want %s", head, err, digest.DigestStr())
 		}
 	}
-	if _, err := client.SetTag(ctx, noteName, second, false); !errors.Is(err, ErrTaken) {
-		t.Errorf("a tag that is taken: %v, want ErrTaken", err)
+	// Another run's manifest is read first.
+	again, err := NewClient(client.String(), false)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if replaced, err := client.SetTag(ctx, noteName, second, true); err != nil || replaced == nil || replaced.String() != first.DigestStr() {
-		t.Errorf("replaced %v, want %s, %v", replaced, first.DigestStr(), err)
+	if err := again.SetTag(ctx, noteName, first); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := client.Head(ctx, tag); err != nil || head.Digest.String() != first.DigestStr() {
+		t.Errorf("the tag is %v, %v, want %s", head, err, first.DigestStr())
 	}
 }
 
@@ -172,7 +181,7 @@ func TestForgottenTag(t *testing.T) {
 		}
 		return r.Method == http.MethodPut
 	}
-	if _, err := client.SetTag(ctx, noteName, digest, false); err == nil || !strings.Contains(err.Error(), "does not show it") {
+	if err := client.SetTag(ctx, noteName, digest); err == nil || !strings.Contains(err.Error(), "does not show it") {
 		t.Errorf("error %v", err)
 	}
 }

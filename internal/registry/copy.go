@@ -13,30 +13,31 @@ import (
 )
 
 // PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
-// then manifests by digest, the index last, and looks whether it is there. No tag
-// is written. A blob that is known, which may be nil, is certainly in the
-// repository already: it is not asked for. What is known, or was seen in another
+// then manifests by digest, the index last. No tag is written. A blob that is
+// known is certainly in the repository already: it is not asked for; known is nil
+// where nothing is known of the repository. What is known, or was seen in another
 // repository, may be missing in the layout.
 func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, refName string, known func(v1.Hash) bool) (name.Digest, error) {
 	tag, err := c.Tag(refName)
 	if err != nil {
 		return name.Digest{}, err
 	}
-	subject := tag.Context().Digest(index.String())
-	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{layoutDir, c, tag.Context().Registry}, known: known, askAbove: smallBlob}
-	// An index is written after all that it names; a registry may have lost some of
-	// that since. Then everything is asked for, and what is there is not sent.
-	if _, err := c.Head(ctx, subject); err == nil {
-		t.askAbove, t.askManifests = -1, true
-	} else if !errors.Is(err, ErrNotFound) {
-		return subject, err
+	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{layoutDir, c, tag.Context().Registry}, known: known}
+	// What nothing is known of may have been sent already, and be waiting for the rest
+	// of its release. A registry may have lost some of it since.
+	if known == nil {
+		if _, err := c.Head(ctx, tag.Context().Digest(index.String())); err == nil {
+			t.askAll = true
+		} else if !errors.Is(err, ErrNotFound) {
+			return name.Digest{}, err
+		}
 	}
-	return subject, c.push(ctx, &t, subject, index)
+	return c.push(ctx, &t, index)
 }
 
 // Copy brings a manifest with all that it names from another registry to a
-// repository of this one, under the same digest; no tag is written. What is there
-// is not moved.
+// repository of this one, under the same digest; no tag is written. Larger blobs
+// that are there are not moved.
 func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, refName string) (name.Digest, error) {
 	tag, err := c.Tag(refName)
 	if err != nil {
@@ -46,20 +47,19 @@ func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, ref
 	if err != nil {
 		return name.Digest{}, err
 	}
-	subject := tag.Context().Digest(digest.String())
-	// A manifest is written after all that it names.
-	if _, err := c.Head(ctx, subject); !errors.Is(err, ErrNotFound) {
-		return subject, err
-	}
 	t := transfer{client: c, repository: tag.Context(), from: registryOrigin{source, from.Context()}}
-	return subject, c.push(ctx, &t, subject, digest)
+	return c.push(ctx, &t, digest)
 }
 
-func (c *Client) push(ctx context.Context, t *transfer, subject name.Digest, digest v1.Hash) error {
+// push sends what is below a manifest, and keeps the manifest for SetTag. Whether
+// the registry has it afterwards shows when it is tagged, or something attached.
+func (c *Client) push(ctx context.Context, t *transfer, digest v1.Hash) (name.Digest, error) {
+	subject := t.repository.Digest(digest.String())
 	if err := t.run(ctx, digest); err != nil {
-		return explain("pushing "+subject.String(), subject.RegistryStr(), err)
+		return subject, explain("pushing "+subject.String(), subject.RegistryStr(), err)
 	}
-	return c.shows(ctx, "pushing", subject, digest)
+	c.pushed.Store(subject.String(), t.manifests[len(t.manifests)-1])
+	return subject, nil
 }
 
 // layoutOrigin is the directory of an OCI layout.

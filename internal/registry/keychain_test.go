@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -124,7 +125,7 @@ func TestKeychainHelpers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.CheckPush(noteName); err == nil || !strings.Contains(err.Error(), "docker-credential-missing") || strings.Contains(err.Error(), "\n") {
+	if err := client.CheckPush(context.Background(), noteName); err == nil || !strings.Contains(err.Error(), "docker-credential-missing") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
 }
@@ -149,9 +150,8 @@ func TestPodmanLogin(t *testing.T) {
 	testkit.Require(t, "podman")
 	home := homeless(t)
 	registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
-	client := registry.client(t)
 	var refusal *CredentialError
-	if err := client.CheckPush(noteName); !errors.As(err, &refusal) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
+	if err := registry.client(t).CheckPush(context.Background(), noteName); !errors.As(err, &refusal) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
 		t.Errorf("%v", err)
 	}
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login("other.example", "other", "p"))
@@ -164,7 +164,7 @@ func TestPodmanLogin(t *testing.T) {
 	if out, err := podman.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := client.CheckPush(noteName); err != nil {
+	if err := registry.client(t).CheckPush(context.Background(), noteName); err != nil {
 		t.Error(err)
 	}
 }

@@ -88,7 +88,7 @@ func (c *Client) overwrites(ctx context.Context, tag name.Tag, digests []name.Di
 	next := digests[0]
 	head, err := c.Head(ctx, tag)
 	if errors.Is(err, ErrNotFound) {
-		if _, err := c.SetTag(ctx, probeName, next, false); err != nil {
+		if err := c.SetTag(ctx, probeName, next); err != nil {
 			return false, err
 		}
 		next = digests[1]

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Answers after which the same request may go through. 425 and 429, which say
@@ -67,6 +65,12 @@ func temporary(err error) bool {
 		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 			errors.As(err, &network) && network.Timeout())
+}
+
+// hasStatus tells a registry's refusal by its HTTP status.
+func hasStatus(err error, status int) bool {
+	var failure *transport.Error
+	return errors.As(err, &failure) && failure.StatusCode == status
 }
 
 // patient waits as long as a registry asks for with Retry-After, and tries again.
@@ -187,31 +191,4 @@ func readSmall(content io.Reader, digest v1.Hash) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: its content has digest %s", digest, got)
 	}
 	return read, nil
-}
-
-// manifestBytes is a manifest as the pusher takes it.
-type manifestBytes struct {
-	content   []byte
-	mediaType types.MediaType
-}
-
-func (m manifestBytes) RawManifest() ([]byte, error)        { return m.content, nil }
-func (m manifestBytes) MediaType() (types.MediaType, error) { return m.mediaType, nil }
-
-// artifactManifest writes an artifact's manifest, whose artifactType go-containerregistry's
-// own type lacks.
-func artifactManifest(artifact Artifact, config, document v1.Descriptor) (manifestBytes, v1.Hash, error) {
-	content, err := json.Marshal(struct {
-		SchemaVersion int               `json:"schemaVersion"`
-		MediaType     types.MediaType   `json:"mediaType"`
-		ArtifactType  string            `json:"artifactType"`
-		Config        v1.Descriptor     `json:"config"`
-		Layers        []v1.Descriptor   `json:"layers"`
-		Annotations   map[string]string `json:"annotations,omitempty"`
-	}{2, types.OCIManifestSchema1, artifact.Type, config, []v1.Descriptor{document}, artifact.Annotations})
-	if err != nil {
-		return manifestBytes{}, v1.Hash{}, err
-	}
-	digest, _, err := v1.SHA256(bytes.NewReader(content))
-	return manifestBytes{content, types.OCIManifestSchema1}, digest, err
 }

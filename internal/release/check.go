@@ -64,7 +64,7 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 		return nil, err
 	}
 	if there.Standing == OtherContent {
-		return []Problem{{release.name(), release.refName() + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
+		return []Problem{{release.name(), there.other + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
 	}
 	repository, wanted, _ := strings.Cut(release.refName(), ":")
 	tags, err := p.Registry.Tags(ctx, repository)

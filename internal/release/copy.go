@@ -33,13 +33,14 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 		}
 		results = append(results, result)
 	}
+	var tags []tagging
 	for _, result := range results {
-		if result.State != IsPublished {
-			continue
+		if result.State == IsPublished {
+			tags = append(tags, tagging{refName: result.refName(), digest: result.Digest})
 		}
-		if err := p.setTag(ctx, to, release.app.Name, result.refName(), result.Digest); err != nil {
-			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: err}}}
-		}
+	}
+	if err := p.setTags(ctx, to, release.app.Name, tags); err != nil {
+		return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: err}}}
 	}
 	return results
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -14,32 +13,27 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// learn reads which layers the registry has of the release that was published
-// before: these are neither written nor sent again, nor asked for. Layer keys are
+// learn reads which layers the registry has of a former release, whose record has
+// a tag: these are neither written nor sent again, nor asked for. Layer keys are
 // what anyone with push rights can claim: only what a record of ours names is
 // believed.
-func (p *Publisher) learn(ctx context.Context, release *variantRelease) error {
-	if p.Signing == nil {
+func (p *Publisher) learn(ctx context.Context, release *variantRelease, former string) error {
+	if p.Signing == nil || former == "" {
 		return nil
 	}
-	repository, _, _ := strings.Cut(release.refName(), ":")
-	tags, err := p.Registry.Tags(ctx, repository)
+	tag, err := p.Registry.Tag(release.refName())
 	if err != nil {
 		return err
 	}
-	newest := newestRelease(tags)
-	if newest == "" {
-		return nil
-	}
-	tag, err := p.Registry.Tag(repository + ":" + newest)
-	if err != nil {
-		return err
-	}
+	tag = tag.Context().Tag(former)
 	record, err := ShowRecord(ctx, p.Registry, p.Signing, tag)
 	if isUnsigned(err) || errors.Is(err, registry.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := p.Registry.SawArtifact(tag.Context()); err != nil {
 		return err
 	}
 	for _, image := range release.images {
@@ -61,7 +55,7 @@ func (p *Publisher) learn(ctx context.Context, release *variantRelease) error {
 	return nil
 }
 
-// learnImage reads the layers of one platform's image: two requests.
+// learnImage reads the layers of one platform's image: one request.
 func (p *Publisher) learnImage(ctx context.Context, i *publication, digest name.Digest) error {
 	got, err := p.Registry.Get(ctx, digest)
 	if err != nil {
@@ -71,19 +65,12 @@ func (p *Publisher) learnImage(ctx context.Context, i *publication, digest name.
 	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
 		return err
 	}
-	content, err := p.Registry.Blob(ctx, digest, manifest.Config)
-	if err != nil {
-		return err
-	}
-	var config v1.ConfigFile
-	if err := json.Unmarshal(content, &config); err != nil {
-		return err
-	}
-	for n, layer := range manifest.Layers {
+	for _, layer := range manifest.Layers {
 		i.known[layer.Digest] = true
 		p.Registry.Saw(digest.Context(), layer.Digest)
-		if key := layer.Annotations[image.LayerKeyAnnotation]; key != "" && n < len(config.RootFS.DiffIDs) {
-			p.layers.AddRemote(image.Layer{Descriptor: layer, DiffID: config.RootFS.DiffIDs[n], Key: key})
+		key := layer.Annotations[image.LayerKeyAnnotation]
+		if diffID, err := v1.NewHash(layer.Annotations[image.DiffIDAnnotation]); err == nil && key != "" {
+			p.layers.AddRemote(image.Layer{Descriptor: layer, DiffID: diffID, Key: key})
 		}
 	}
 	return nil

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -23,7 +25,7 @@ const (
 	IsNew        Standing = "new"           // there is no record
 	Untagged     Standing = "not tagged"    // the record is right, an image's tag is not
 	NotSigned    Standing = "not signed"    // the record names the same keys, and we did not sign it
-	OtherContent Standing = "other content" // the record names other keys
+	OtherContent Standing = "other content" // the record names other keys, or an image's tag is taken
 )
 
 // standing is what the registry has of a release under its version.
@@ -32,6 +34,13 @@ type standing struct {
 	reason string
 	record *Record     // nil where there is none
 	digest name.Digest // of the record
+	former string      // tag of the record to learn from, "" for none
+	other  string      // what has other content: the record's name and tag, or an image's
+}
+
+// has tells whether the record names an image with a key.
+func (s standing) has(component, key string) bool {
+	return s.record != nil && s.record.Components[component] != nil && s.record.Components[component].Key == key
 }
 
 // look compares a release with what its record's tag points to. A release that
@@ -45,12 +54,12 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	}
 	record, digest, err := readRecord(ctx, p.Registry, tag)
 	if errors.Is(err, registry.ErrNotFound) {
-		return standing{Standing: IsNew}, nil
+		return p.lookForFormer(ctx, release)
 	}
 	if err != nil {
 		return standing{}, err
 	}
-	s := standing{Standing: AsWanted, record: record, digest: digest}
+	s := standing{Standing: AsWanted, record: record, digest: digest, former: tag.TagStr()}
 	// The images' tags are asked for while the signature is verified.
 	tags := make(chan error, 1)
 	go func() { tags <- p.lookTags(ctx, release, record) }()
@@ -68,7 +77,7 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		if s.Standing == NotSigned {
 			difference += ", and this catalogue's key did not sign it: " + s.reason
 		}
-		s.Standing, s.reason = OtherContent, difference
+		s.Standing, s.other, s.reason = OtherContent, refName, difference
 	}
 	if s.Standing != AsWanted {
 		return s, nil
@@ -81,6 +90,50 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	}
 	return s, err
 }
+
+// lookForFormer tells of a release that has no record what was published before it.
+// Where that is nothing, the tags of its images may be somebody else's: that is
+// found out before anything is built.
+func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) (standing, error) {
+	s := standing{Standing: IsNew}
+	repository, _, _ := strings.Cut(release.refName(), ":")
+	tags, err := p.Registry.Tags(ctx, repository)
+	if err != nil {
+		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "looking for what was published before: "+err.Error())
+	}
+	if s.former = newestRelease(tags); s.former != "" {
+		return s, nil
+	}
+	var group errgroup.Group
+	for _, publication := range release.images {
+		group.Go(func() error {
+			tag, err := p.Registry.Tag(publication.target.RefName)
+			if err != nil {
+				return err
+			}
+			_, index, err := p.readIndex(ctx, tag)
+			if errors.Is(err, registry.ErrNotFound) {
+				return nil
+			}
+			if err == nil && index.Annotations[image.ImageKeyAnnotation] != publication.target.Key() {
+				err = taken{publication.target.RefName}
+			}
+			return err
+		})
+	}
+	err = group.Wait()
+	var other taken
+	if errors.As(err, &other) {
+		s.Standing, s.other, s.reason = OtherContent, other.refName, "the tag "+other.refName+" is of another image, and there is no release record"
+		return s, nil
+	}
+	return s, err
+}
+
+// taken says that an image's tag is that of an image with another key.
+type taken struct{ refName string }
+
+func (e taken) Error() string { return e.refName }
 
 // lookTags compares the tags of a release's images with its record.
 func (p *Publisher) lookTags(ctx context.Context, release *variantRelease, record *Record) error {
@@ -147,18 +200,17 @@ func explained(err error) error {
 // and carries all that an image of ours carries. What a Containerfile's steps
 // make differs from time to time: the first published digest of a key stands.
 func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Reference) error {
-	got, err := p.Registry.Get(ctx, reference)
+	described, index, err := p.readIndex(ctx, reference)
 	if errors.Is(err, registry.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	there := publication{subject: reference.Context().Digest(got.Digest.String()), index: got.Descriptor}
-	var index v1.IndexManifest
-	if json.Unmarshal(got.Manifest, &index) != nil || index.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
-		return nil // checkTag says what is wrong with it
+	if index.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
+		return nil // it is refused as other content
 	}
+	there := publication{subject: reference.Context().Digest(described.Digest.String()), index: described}
 	for _, child := range index.Manifests {
 		manifest, err := p.Registry.Get(ctx, reference.Context().Digest(child.Digest.String()))
 		if errors.Is(err, registry.ErrNotFound) {
@@ -187,4 +239,17 @@ func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Re
 	}
 	i.index, i.manifests, i.subject, i.adopted = there.index, there.manifests, there.subject, true
 	return nil
+}
+
+// readIndex reads an image's index; it is empty where something else is there.
+func (p *Publisher) readIndex(ctx context.Context, reference name.Reference) (v1.Descriptor, v1.IndexManifest, error) {
+	got, err := p.Registry.Get(ctx, reference)
+	if err != nil {
+		return v1.Descriptor{}, v1.IndexManifest{}, err
+	}
+	var index v1.IndexManifest
+	if json.Unmarshal(got.Manifest, &index) != nil {
+		index = v1.IndexManifest{}
+	}
+	return got.Descriptor, index, nil
 }

@@ -117,8 +117,7 @@ func (p *Plan) compare(there standing, app string) {
 	case Untagged:
 		p.Action, p.Reason = ToTag, there.reason
 	case OtherContent:
-		component := there.record.Components[p.Component]
-		if component != nil && component.Key == p.Key {
+		if there.has(p.Component, p.Key) {
 			p.Action, p.Reason = ToNothing, string(AsWanted)
 			return
 		}

@@ -20,7 +20,7 @@ type publication struct {
 	app       catalog.App
 	selected  bool
 	adopted   bool             // it is in the registry with all that belongs to it
-	known     map[v1.Hash]bool // blobs that its repository has for certain
+	known     map[v1.Hash]bool // blobs that its repository has for certain; nil where nothing is known of it
 	index     v1.Descriptor
 	manifests []v1.Descriptor // by platform
 	subject   name.Digest     // the index in the registry
@@ -37,7 +37,6 @@ type imageStep struct {
 // the registry what is there, so that doing it again does nothing.
 var pushSteps = []imageStep{
 	{"find", (*publication).find},
-	{"check tag", (*publication).checkTag},
 	{"push", (*publication).push},
 }
 
@@ -138,31 +137,15 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 	return nil
 }
 
-// checkTag refuses a tag that has other content already.
-func (i *publication) checkTag(ctx context.Context, p *Publisher) error {
-	tag, err := p.Registry.Tag(i.target.RefName)
-	if err != nil {
-		return err
-	}
-	head, err := p.Registry.Head(ctx, tag)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case head.Digest == i.index.Digest:
-		return nil
-	case p.Force:
-		return nil
-	}
-	return otherContent(i.target.RefName, i.target.App, "")
-}
-
 func (i *publication) push(ctx context.Context, p *Publisher) error {
 	if p.DryRun {
 		return nil
 	}
-	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName, func(blob v1.Hash) bool { return i.known[blob] })
+	var known func(v1.Hash) bool
+	if i.known != nil {
+		known = func(blob v1.Hash) bool { return i.known[blob] }
+	}
+	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName, known)
 	return err
 }
 

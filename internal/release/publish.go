@@ -186,7 +186,7 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 	case there.Standing == AsWanted:
 		return there.published(p, release)
 	case there.Standing == OtherContent && !p.Force:
-		return failed(otherContent(release.refName(), release.app.Name, there.reason))
+		return failed(otherContent(there.other, release.app.Name, there.reason))
 	}
 	for _, image := range release.images {
 		if there.Standing != Untagged && image.target.reproducible() {
@@ -200,7 +200,7 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 			return failed(err)
 		}
 	}
-	if err := p.learn(ctx, release); err != nil {
+	if err := p.learn(ctx, release, there.former); err != nil {
 		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "reading what is published of it: "+err.Error())
 	}
 	return nil
@@ -241,7 +241,7 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 			}
 		}
 		var refusal *registry.CredentialError
-		if err := p.Registry.CheckPush(wanted[0].RefName); errors.As(err, &refusal) {
+		if err := p.Registry.CheckPush(ctx, wanted[0].RefName); errors.As(err, &refusal) {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
@@ -38,12 +39,19 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 	if result.Tag, err = p.Registry.Tag(refName); err != nil {
 		return result, err
 	}
-	if p.DryRun {
-		result.State = WouldBe
-		result.Digest, err = p.Registry.ArtifactDigest(refName, artifact)
+	if result.Digest, err = p.Registry.ArtifactDigest(refName, artifact); err != nil {
 		return result, err
 	}
-	if result.Digest, err = p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
+	var tags []tagging
+	for _, image := range release.images {
+		tags = append(tags, tagging{refName: image.target.RefName, digest: image.subject})
+	}
+	tags = append(tags, tagging{refName: refName, digest: result.Digest})
+	if p.DryRun {
+		result.State = WouldBe
+		return result, p.lookAtTags(ctx, p.Registry, release.app.Name, tags)
+	}
+	if _, err := p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
 		return result, err
 	}
 	if p.Signing != nil {
@@ -55,24 +63,73 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 			return result, explained(err)
 		}
 	}
-	for _, image := range release.images {
-		if err := p.setTag(ctx, p.Registry, release.app.Name, image.target.RefName, image.subject); err != nil {
-			return result, err
-		}
-	}
-	return result, p.setTag(ctx, p.Registry, release.app.Name, refName, result.Digest)
+	return result, p.setTags(ctx, p.Registry, release.app.Name, tags)
 }
 
-// setTag tags, and says what it replaced.
-func (p *Publisher) setTag(ctx context.Context, in *registry.Client, app, refName string, digest name.Digest) error {
-	replaced, err := in.SetTag(ctx, refName, digest, p.Force)
-	if errors.Is(err, registry.ErrTaken) {
-		return otherContent(refName, app, "")
+// tagging is a tag that is to point to a digest.
+type tagging struct {
+	refName string
+	digest  name.Digest
+	now     string // the digest that it points to, "" where there is no such tag
+}
+
+// setTags tags in order, and says what it replaced. All tags are looked at before
+// the first is set, so that a release gets all of its own or none, and each again
+// right before it is set, since others may set it as well.
+func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string, tags []tagging) error {
+	if err := p.lookAtTags(ctx, in, app, tags); err != nil {
+		return err
 	}
-	if replaced != nil {
-		p.Watcher.Warn(catalog.ID{App: app}, fmt.Sprintf("%s is replaced: it was %s", refName, replaced))
+	for i := range tags {
+		tag := &tags[i]
+		if i > 0 {
+			if err := p.lookAtTags(ctx, in, app, tags[i:i+1]); err != nil {
+				return err
+			}
+		}
+		if tag.now == tag.digest.DigestStr() {
+			continue
+		}
+		err := in.SetTag(ctx, tag.refName, tag.digest)
+		if errors.Is(err, registry.ErrOther) && !p.Force {
+			return otherContent(tag.refName, app, "it was set at the same time")
+		}
+		if err != nil {
+			return err
+		}
+		if tag.now != "" {
+			p.Watcher.Warn(catalog.ID{App: app}, fmt.Sprintf("%s is replaced: it was %s", tag.refName, tag.now))
+		}
 	}
-	return err
+	return nil
+}
+
+// lookAtTags finds out what tags point to, and refuses where that is something
+// else, unless it is to be replaced.
+func (p *Publisher) lookAtTags(ctx context.Context, in *registry.Client, app string, tags []tagging) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range tags {
+		group.Go(func() error {
+			reference, err := in.Tag(tags[i].refName)
+			if err != nil {
+				return err
+			}
+			head, err := in.Head(ctx, reference)
+			if errors.Is(err, registry.ErrNotFound) {
+				tags[i].now = ""
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			tags[i].now = head.Digest.String()
+			if tags[i].now != tags[i].digest.DigestStr() && !p.Force {
+				return otherContent(tags[i].refName, app, "")
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // expandTag fills in a moving tag for a version: {major} and {minor} stand for its
@@ -152,7 +209,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 		if result.State != Moved {
 			continue
 		}
-		if _, err := in.SetTag(ctx, result.refName(), result.Digest, true); err != nil {
+		if err := in.SetTag(ctx, result.refName(), result.Digest); err != nil {
 			return nil, err
 		}
 	}

@@ -59,6 +59,9 @@ func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descr
 		return known.(*v1.Descriptor), nil
 	}
 	got, err := c.puller.Head(ctx, subject)
+	if notFound(err) {
+		return nil, &RegistryError{fmt.Sprintf("attach to %s", subject), errors.New("the registry does not show it")}
+	}
 	if err != nil {
 		return nil, &RegistryError{fmt.Sprintf("look at %s", subject), err}
 	}

@@ -1,0 +1,115 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Artifact is a small OCI artifact of one JSON document.
+// https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
+type Artifact struct {
+	Type        string // artifactType, and the document's media type
+	Content     []byte
+	Annotations map[string]string
+}
+
+// inlineSize is up to which size a document is repeated in the manifest, in its
+// descriptor's data: who has the manifest then needs no further request. Registries
+// limit manifests to 4 MiB.
+// https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties
+const inlineSize = 64 << 10
+
+// emptyConfig is the content of an artifact's config, which says nothing.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
+var emptyConfig = []byte("{}")
+
+// ArtifactDigest is what PushArtifact would push: the same content has the same
+// digest.
+func (c *Client) ArtifactDigest(refName string, artifact Artifact) (name.Digest, error) {
+	tag, err := c.Tag(refName)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	_, digest, err := artifact.blobs()
+	return tag.Context().Digest(digest.String()), err
+}
+
+// PushArtifact pushes an artifact by digest.
+func (c *Client) PushArtifact(ctx context.Context, refName string, artifact Artifact) (name.Digest, error) {
+	tag, err := c.Tag(refName)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	blobs, digest, err := artifact.blobs()
+	if err != nil {
+		return name.Digest{}, err
+	}
+	t := transfer{client: c, repository: tag.Context(), from: blobs}
+	return c.push(ctx, &t, digest)
+}
+
+// SawArtifact notes that a repository has what every artifact has.
+func (c *Client) SawArtifact(repository name.Repository) error {
+	digest, _, err := v1.SHA256(bytes.NewReader(emptyConfig))
+	c.Saw(repository, digest)
+	return err
+}
+
+// blobs are the artifact's, and its manifest, which has the digest. The type that
+// go-containerregistry has for a manifest lacks artifactType.
+func (a Artifact) blobs() (memoryOrigin, v1.Hash, error) {
+	all := memoryOrigin{}
+	config, err := all.add(emptyConfig, "application/vnd.oci.empty.v1+json")
+	if err != nil {
+		return nil, v1.Hash{}, err
+	}
+	document, err := all.add(a.Content, types.MediaType(a.Type))
+	if err != nil {
+		return nil, v1.Hash{}, err
+	}
+	if len(a.Content) <= inlineSize {
+		document.Data = a.Content
+	}
+	content, err := json.Marshal(struct {
+		SchemaVersion int               `json:"schemaVersion"`
+		MediaType     types.MediaType   `json:"mediaType"`
+		ArtifactType  string            `json:"artifactType"`
+		Config        v1.Descriptor     `json:"config"`
+		Layers        []v1.Descriptor   `json:"layers"`
+		Annotations   map[string]string `json:"annotations,omitempty"`
+	}{2, types.OCIManifestSchema1, a.Type, config, []v1.Descriptor{document}, a.Annotations})
+	if err != nil {
+		return nil, v1.Hash{}, err
+	}
+	manifest, err := all.add(content, types.OCIManifestSchema1)
+	return all, manifest.Digest, err
+}
+
+// memoryOrigin has small blobs and manifests.
+type memoryOrigin map[v1.Hash][]byte
+
+func (m memoryOrigin) add(content []byte, mediaType types.MediaType) (v1.Descriptor, error) {
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	m[digest] = content
+	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
+}
+
+func (m memoryOrigin) manifest(_ context.Context, digest v1.Hash) ([]byte, error) {
+	content, ok := m[digest]
+	if !ok {
+		return nil, fmt.Errorf("no manifest %s", digest)
+	}
+	return content, nil
+}
+
+func (m memoryOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
+	content, err := m.manifest(ctx, digest)
+	return io.NopCloser(bytes.NewReader(content)), err
+}

@@ -1,0 +1,193 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+const (
+	// smallBlob is up to which size a blob is sent with the request that begins its
+	// upload, and without asking whether it is there: the question takes as long.
+	smallBlob = 64 << 10
+	// largeBlob is from which size a blob is asked for even where a former image
+	// tells what is there, in case a run before this one sent it and went no further,
+	// and from which the registry is let say no before the blob is sent.
+	largeBlob = 4 << 20
+)
+
+// CheckPush asks whether a push would be let in, before anything is built: it
+// begins an upload, which the first larger blob that is sent there then takes.
+// Registries drop uploads that nobody ends.
+func (c *Client) CheckPush(ctx context.Context, refName string) error {
+	tag, err := c.Tag(refName)
+	if err != nil {
+		return err
+	}
+	err = retried(ctx, func() error {
+		location, err := c.beginUpload(ctx, tag.Context(), nil, nil)
+		if err == nil {
+			c.begun.Store(tag.Context().Name(), location)
+		}
+		return err
+	})
+	if err != nil {
+		return explain("asking "+tag.RegistryStr()+" for leave to push", tag.RegistryStr(), err)
+	}
+	return nil
+}
+
+// tryBlob sends a blob, if the registry neither has it there nor can mount it from
+// another repository, in one request or two.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-monolithically
+func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom string) error {
+	// Where much is known, what is not known is most likely new.
+	if t.askAll || blob.Size > largeBlob || blob.Size > smallBlob && t.known == nil {
+		if has, err := t.hasBlob(ctx, blob.Digest); err != nil || has {
+			return err
+		}
+	}
+	if mountFrom == "" && blob.Size > smallBlob {
+		if begun, ok := t.client.begun.LoadAndDelete(t.repository.Name()); ok {
+			err := t.putBlob(ctx, begun.(*url.URL), blob)
+			if !hasStatus(err, http.StatusNotFound) { // the registry did not wait for the build
+				return err
+			}
+		}
+	}
+	location, err := t.begin(ctx, blob, mountFrom)
+	if err != nil || location == nil {
+		return err
+	}
+	return t.putBlob(ctx, location, blob)
+}
+
+func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(t.repository, "blobs/"+digest.String()), nil)
+	if err != nil {
+		return false, err
+	}
+	response, err := t.client.do(t.repository, request, http.StatusOK, http.StatusNotFound)
+	if err != nil {
+		return false, err
+	}
+	return response.StatusCode == http.StatusOK, response.Body.Close()
+}
+
+// begin begins an upload and says where to send the blob to: nil where the
+// registry has it now, mounted from another repository or sent with the request.
+func (t *transfer) begin(ctx context.Context, blob v1.Descriptor, mountFrom string) (location *url.URL, err error) {
+	switch {
+	case mountFrom != "":
+		location, err = t.client.beginUpload(ctx, t.repository, url.Values{"mount": {blob.Digest.String()}, "from": {mountFrom}}, nil)
+	case blob.Size <= smallBlob:
+		location, err = t.client.beginUpload(ctx, t.repository, url.Values{"digest": {blob.Digest.String()}}, t.body(ctx, blob))
+	default:
+		return t.client.beginUpload(ctx, t.repository, nil, nil)
+	}
+	if err != nil && ctx.Err() == nil {
+		// Registries refuse in many ways what they need not know, such as a mount by
+		// who may read what.
+		return t.client.beginUpload(ctx, t.repository, nil, nil)
+	}
+	return location, err
+}
+
+// beginUpload asks for an upload, with a query and a body that may make one
+// needless: location is nil then.
+func (c *Client) beginUpload(ctx context.Context, repository name.Repository, query url.Values, body func(*http.Request)) (location *url.URL, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, repositoryURL(repository, "blobs/uploads/"), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.URL.RawQuery = query.Encode()
+	expected := []int{http.StatusAccepted}
+	if query != nil {
+		expected = append(expected, http.StatusCreated)
+	}
+	if body != nil {
+		body(request)
+	}
+	response, err := c.do(repository, request, expected...)
+	if err != nil {
+		return nil, err
+	}
+	response.Body.Close()
+	if response.StatusCode == http.StatusCreated {
+		return nil, nil
+	}
+	said := response.Header.Get("Location")
+	if said == "" {
+		return nil, errors.New("the registry does not say where to upload to")
+	}
+	if location, err = response.Request.URL.Parse(said); err != nil {
+		return nil, fmt.Errorf("the registry says where to upload to: %w", err)
+	}
+	return location, checkElsewhere(response.Request.URL, location)
+}
+
+// putBlob ends an upload with all of a blob.
+func (t *transfer) putBlob(ctx context.Context, location *url.URL, blob v1.Descriptor) error {
+	to := *location
+	// What the registry put into the query is its own: it is kept as it is.
+	to.RawQuery = strings.TrimPrefix(to.RawQuery+"&digest="+url.QueryEscape(blob.Digest.String()), "&")
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), nil)
+	if err != nil {
+		return err
+	}
+	t.body(ctx, blob)(request)
+	if blob.Size > largeBlob {
+		request.Header.Set("Expect", "100-continue")
+	}
+	response, err := t.client.do(t.repository, request, http.StatusCreated)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
+// body gives a request a blob to send, which is opened each time that it is sent.
+func (t *transfer) body(ctx context.Context, blob v1.Descriptor) func(*http.Request) {
+	return func(request *http.Request) {
+		request.Header.Set("Content-Type", "application/octet-stream")
+		if blob.Size > 0 {
+			request.ContentLength = blob.Size
+			request.Body = neverRead{}
+			request.GetBody = func() (io.ReadCloser, error) { return t.from.blob(ctx, blob.Digest) }
+		}
+	}
+}
+
+// neverRead stands for the body of a request whose transport opens one anew each
+// time it sends the request.
+type neverRead struct{}
+
+func (neverRead) Read([]byte) (int, error) {
+	return 0, errors.New("a body is read that was not opened")
+}
+func (neverRead) Close() error { return nil }
+
+// tooLarge names what failed to be sent, and says what a limit is about.
+func tooLarge(kind string, sent v1.Descriptor, err error) error {
+	var failure *transport.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failure) && failure.StatusCode == http.StatusRequestEntityTooLarge:
+		size := fmt.Sprintf("%.1f MB", float64(sent.Size)/1e6)
+		if sent.Size < 1e6 {
+			size = fmt.Sprintf("%.1f kB", float64(sent.Size)/1e3)
+		}
+		return fmt.Errorf("%s %s has %s: %s; the registry, or a proxy before it, limits what it takes: raise that limit",
+			kind, sent.Digest, size, oneLine(failure))
+	}
+	return fmt.Errorf("%s %s: %w", kind, sent.Digest, err)
+}
