@@ -118,7 +118,7 @@ let part = n: pkgs.runCommand "part-${toString n}" { } "seq ${toString n}00000 $
 mkApp {
   name = "big"; version = "1.0"; packageVersion = 1;
   source.path = ./src;
-  components.web.package = { source, ... }: pkgs.runCommand "big" { inherit source; parts = builtins.genList (n: part (n + 100)) 97; }
+  components.web.package = { source, ... }: pkgs.runCommand "big" { inherit source; parts = builtins.genList (n: part (n + 100)) 96; }
     "mkdir $out; cp $source/data $out/; echo $parts > $out/parts";
 }
 `,
