@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func Regexp(glob string) string {
 }
 
 func matches(glob, name string) bool {
-	matched, _ := regexp.MatchString("^(?:"+Regexp(glob)+")$", name)
+	matched, _ := path.Match(glob, name) // what else it gives a meaning to is in no glob of ours
 	return matched
 }
 

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,7 +21,8 @@ type Flake struct {
 
 // Eval applies a Nix function to a flake output and decodes the JSON that comes
 // out into result. It instantiates derivations: their files are in the store
-// afterwards. The lock file is never written.
+// afterwards. The lock file is never written. What was evaluated before is not
+// evaluated again.
 func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, result any) error {
 	// nix looks for packages.SYSTEM.OUTPUT before OUTPUT, and would force every
 	// definition for the packages' names: no packages are of this system.
@@ -33,12 +35,18 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	}
 	cmd := n.command(ctx, "nix", args...)
 	cmd.Dir = flake.Dir
-	var out, log strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &log
-	if err := cmd.Run(); err != nil {
-		return n.failure(ctx, "evaluating "+flake.Dir, err, log.String())
+	name := n.outcomeName(ctx, cmd)
+	printed, known := n.recall(name)
+	if !known {
+		var out, log bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &log
+		if err := cmd.Run(); err != nil {
+			return n.failure(ctx, "evaluating "+flake.Dir, err, log.String())
+		}
+		printed = out.Bytes()
+		n.keep(ctx, name, cmd, flake, printed, log.String())
 	}
-	if err := json.Unmarshal([]byte(out.String()), result); err != nil {
+	if err := json.Unmarshal(printed, result); err != nil {
 		return fmt.Errorf("evaluating %s: reading what nix printed: %w", flake.Dir, err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"context"
 	"os/exec"
 	"path"
 	"strings"
@@ -9,9 +10,7 @@ import (
 // UntrackedApps lists the apps of a catalogue that git does not track. A flake
 // in a git repository is what git tracks: to Nix, they are not there.
 func UntrackedApps(dir string) []string {
-	cmd := exec.Command("git", "ls-files", "--others", "--exclude-standard", "-z", "apps/*/default.nix")
-	cmd.Dir = dir
-	out, err := cmd.Output()
+	out, err := git(context.Background(), dir, "ls-files", "--others", "--exclude-standard", "-z", "apps/*/default.nix")
 	if err != nil {
 		return nil // no git, or no repository: then nothing is hidden
 	}
@@ -22,4 +21,12 @@ func UntrackedApps(dir string) []string {
 		}
 	}
 	return apps
+}
+
+// git gives what git prints of the repository that a folder is in. It takes no
+// lock for what it only looks at.
+func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks"}, args...)...)
+	cmd.Dir = dir
+	return cmd.Output()
 }

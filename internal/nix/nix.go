@@ -22,9 +22,10 @@ import (
 
 // Nix is the nix of this machine.
 type Nix struct {
-	Options  []string // passed to every command, such as --builders SPEC
-	CacheDir string   // remembers what was put into the store
-	LogDir   string   // whole outputs of failed builds
+	Options    []string // passed to every command, such as --builders SPEC
+	CacheDir   string   // remembers what was put into the store
+	OutcomeDir string   // keeps what evaluations printed; "" keeps nothing
+	LogDir     string   // whole outputs of failed builds
 }
 
 // ErrMissing says that there is no nix.

@@ -58,7 +58,11 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 	t.Helper()
 	w := &watched{t: t, backend: backend, repos: map[string]bool{}}
 	target := &url.URL{Scheme: "http", Host: w.backend}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 256 // to open one for each request would be most of the work
+	t.Cleanup(transport.CloseIdleConnections)
 	w.proxy = &httputil.ReverseProxy{
+		Transport: transport,
 		// The host stays: registries say where to upload to by it.
 		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host },
 		ErrorLog:     log.New(io.Discard, "", 0),

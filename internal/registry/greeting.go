@@ -2,10 +2,22 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
+
+// Greet does what the first request would wait for, so that it can be done beside
+// something else. What goes wrong shows with that request.
+func (c *Client) Greet(ctx context.Context) {
+	if repository, err := name.NewRepository(c.prefix+"/x", c.names...); err == nil {
+		_, _ = transport.Ping(ctx, repository.Registry, c.transport)
+	}
+}
 
 // greeter asks each host once how it wants to be spoken to: GET /v2/, with which
 // every repository's login begins. Which scheme a host on the loopback address

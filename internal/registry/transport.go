@@ -32,11 +32,16 @@ var (
 // another place before they say that they have it.
 const longestAnswer = 5 * time.Minute
 
+// idleConnections is how many connections are kept for the next requests: releases
+// are looked at by the dozen, and where HTTP/2 is not spoken each request that is on
+// its way takes one.
+const idleConnections = 128
+
 // newTransport is HTTP as all requests go; insecure takes any certificate.
 func newTransport(insecure bool) http.RoundTripper {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.ResponseHeaderTimeout = longestAnswer
-	base.MaxIdleConnsPerHost = 4 * blobsAtOnce
+	base.MaxIdleConns, base.MaxIdleConnsPerHost = idleConnections, idleConnections
 	if insecure {
 		base.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // --insecure was asked for
 	}

@@ -274,6 +274,7 @@ func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*varia
 		request.Patterns = append(request.Patterns, catalog.Pattern{App: pattern.App, Component: "*", Variant: pattern.Variant})
 	}
 	request.AllSystems = true
+	go p.Registry.Greet(ctx)
 	evaluation, err := p.Catalogue.Evaluate(ctx, request)
 	if err != nil {
 		return nil, nil, err
