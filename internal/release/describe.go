@@ -3,7 +3,9 @@ package release
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -12,11 +14,16 @@ import (
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/sign"
 )
 
 // sboms writes the SBOMs of one platform's image, by predicate type.
 func (p *Publisher) sboms(ctx context.Context, i *publication, n int) (map[string]json.RawMessage, error) {
-	document, err := p.SBOM(ctx, i.target, i.index, i.manifests[n], p.Circumstances().Libre)
+	former, err := p.formerSBOMs(ctx, i, i.manifests[n])
+	if err != nil {
+		return nil, err
+	}
+	document, err := p.SBOM(ctx, i.target, i.index, i.manifests[n], p.Circumstances().Libre, former...)
 	if err != nil {
 		return nil, err
 	}
@@ -28,9 +35,37 @@ func (p *Publisher) sboms(ctx context.Context, i *publication, n int) (map[strin
 	return map[string]json.RawMessage{CycloneDXType: cyclonedx, SPDXType: spdx}, err
 }
 
-// SBOM lists what one platform's image of the layout is made of: its files as
-// syft recognises them, and for what Nix built the closure.
-func (b *Builder) SBOM(ctx context.Context, target *Target, index, manifest v1.Descriptor, version string) (*sbom.Document, error) {
+// formerSBOMs are what we said of the image that was published before, where layers
+// of it were not written again: nor need their files be read. Elsewhere they are,
+// as that asks nothing of the registry.
+func (p *Publisher) formerSBOMs(ctx context.Context, i *publication, manifest v1.Descriptor) ([]*sbom.Document, error) {
+	former, ok := i.former[manifest.Platform.String()]
+	if !ok {
+		return nil, nil
+	}
+	layout, err := image.OpenLayout(p.Output)
+	if err != nil || layout.Content(manifest).Complete {
+		return nil, err
+	}
+	statements, err := p.Signing.Client.VerifyAttestations(ctx, former, CycloneDXType, p.Signing.Policy)
+	if err != nil && !errors.Is(err, sign.ErrNotAttached) {
+		p.Watcher.Warn(i.target.ID, "reading the former SBOM, all files are read instead: "+err.Error())
+	}
+	var documents []*sbom.Document
+	for _, statement := range statements {
+		document, err := sbom.Read(statement.Predicate)
+		if err == nil && document.Subject.Manifest.String() == former.DigestStr() {
+			documents = append(documents, document)
+		}
+	}
+	return documents, nil
+}
+
+// SBOM lists what one platform's image of the layout is made of: what a
+// Containerfile made as syft recognises its files, what Nix built as the closure
+// and what syft recognises in each of its store paths. These are not read where the
+// SBOMs of former images list them.
+func (b *Builder) SBOM(ctx context.Context, target *Target, index, manifest v1.Descriptor, version string, former ...*sbom.Document) (*sbom.Document, error) {
 	spec := target.specFor(manifest.Platform.String())
 	if spec == nil {
 		return nil, fmt.Errorf("%s has no definition for %s", target.ID, manifest.Platform)
@@ -39,29 +74,36 @@ func (b *Builder) SBOM(ctx context.Context, target *Target, index, manifest v1.D
 		Name: target.ID.Name(), Version: catalog.Tag(spec.Version, spec.PackageVersion),
 		Index: index.Digest, Manifest: manifest.Digest, Platform: *manifest.Platform, Created: created(spec),
 	}
-	if spec.Rootfs == nil && spec.Tools == nil {
-		document, err := b.Files.FromLayout(ctx, b.Output, subject)
-		if err == nil {
-			document.Tools = append(document.Tools, sbom.Tool{Name: "libre", Version: version})
+	tools, err := b.Files.Tools(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tools = append(tools, sbom.Tool{Name: "libre", Version: version})
+	var rest *sbom.Document
+	if spec.Kind != "nix" {
+		if rest, err = b.Files.FromLayout(ctx, b.Output, subject); err != nil {
+			return nil, err
 		}
-		return document, err
 	}
 	store, done, err := b.realised(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	files, err := b.files(ctx, spec, store, manifest, subject)
-	if err != nil {
-		return nil, err
-	}
 	closure, err := closureOf(spec, store, subject)
 	if err != nil {
 		return nil, err
 	}
-	document := sbom.Merge(closure, files)
-	document.Tools = append(document.Tools, sbom.Tool{Name: "libre", Version: version})
-	return document, nil
+	closure.Tools = tools
+	known := sbom.Findings{}
+	for _, document := range former {
+		maps.Copy(known, document.Findings(closure))
+	}
+	found, err := b.Files.FromStorePaths(ctx, closure, known)
+	if err != nil {
+		return nil, err
+	}
+	return sbom.Merge(closure, found, rest), nil
 }
 
 // realised builds the store paths of an image again if the store has lost them
@@ -93,37 +135,6 @@ func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.S
 	}
 	store, err = b.Nix.ReadStore(ctx, paths)
 	return store, func() { os.RemoveAll(roots) }, err
-}
-
-// files lists what is recognised in an image's files. Of a layer that only the
-// registry has they are read in the store.
-func (b *Builder) files(ctx context.Context, spec *catalog.Spec, store nix.Store, manifest v1.Descriptor, subject sbom.Subject) (*sbom.Document, error) {
-	layout, err := image.OpenLayout(b.Output)
-	if err != nil {
-		return nil, err
-	}
-	if spec.Kind != "nix" || layout.Content(manifest).Complete {
-		return b.Files.FromLayout(ctx, b.Output, subject)
-	}
-	var tools *image.ToolsSpec
-	if spec.Tools != nil {
-		if tools, err = toolsSpec(spec, v1.Descriptor{}, baseImage{}, store); err != nil {
-			return nil, err
-		}
-	}
-	assembled, err := imageSpec(spec, store)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(b.Output, ".files-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	if err := image.Readable(ctx, layout, dir, manifest, assembled, tools, image.Options{}); err != nil {
-		return nil, err
-	}
-	return b.Files.FromLayout(ctx, dir, subject)
 }
 
 // closureOf lists the store paths of an image.

@@ -45,9 +45,10 @@ func (p *Publisher) learn(ctx context.Context, release *variantRelease, former s
 		if err != nil {
 			return err
 		}
-		image.known = map[v1.Hash]bool{}
-		for _, digest := range component.Systems {
-			if err := p.learnImage(ctx, image, there.Context().Digest(digest)); err != nil {
+		image.known, image.former = map[v1.Hash]bool{}, map[string]name.Digest{}
+		for platform, digest := range component.Systems {
+			image.former[platform] = there.Context().Digest(digest)
+			if err := p.learnImage(ctx, image, image.former[platform]); err != nil {
 				return err
 			}
 		}

@@ -25,6 +25,7 @@ type publication struct {
 	manifests []v1.Descriptor // by platform
 	subject   name.Digest     // the index in the registry
 	failure   *Failure
+	former    map[string]name.Digest // by platform, the manifests that were published before
 }
 
 // imageStep is one step of publishing an image.

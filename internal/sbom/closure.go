@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/anchore/packageurl-go"
@@ -14,7 +15,8 @@ import (
 const nixType = "nix"
 
 // FromClosure lists the store paths of a Nix image. What is in rootfs is the
-// image's root directory; it is empty for an image that a Containerfile made.
+// image's root directory, and at its own path only if another one refers to that;
+// it is empty for an image that a Containerfile made.
 // tools are further paths that the image needs as a whole: those of a debug
 // layer. The closure has all of them, and all that they need.
 func FromClosure(subject Subject, closure []nix.PathInfo, rootfs string, tools ...string) (*Document, error) {
@@ -24,10 +26,15 @@ func FromClosure(subject Subject, closure []nix.PathInfo, rootfs string, tools .
 		if err != nil {
 			return nil, err
 		}
-		if info.Path == rootfs {
-			component.Where = []string{"/"}
-		}
 		components[component.ID] = component
+	}
+	if root := components[rootfs]; root != nil {
+		root.Where = []string{"/"}
+		if slices.ContainsFunc(closure, func(info nix.PathInfo) bool {
+			return info.Path != rootfs && slices.Contains(info.References, rootfs)
+		}) {
+			root.Where = append(root.Where, rootfs)
+		}
 	}
 	document := &Document{Subject: subject, Complete: rootfs != ""}
 	for _, root := range append([]string{rootfs}, tools...) {

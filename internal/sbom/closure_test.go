@@ -3,6 +3,7 @@ package sbom
 import (
 	"encoding/json"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,18 @@ func TestFromClosureWithTools(t *testing.T) {
 	}
 	if d, err = FromClosure(subject("docs"), []nix.PathInfo{tools}, "", tools.Path); err != nil || d.Complete {
 		t.Errorf("the tools alone: %v, complete %v", err, d.Complete)
+	}
+}
+
+// What becomes the root directory is at its own path too if something refers to it.
+func TestRootAtItsPath(t *testing.T) {
+	closure, root := smallClosure()
+	d, err := FromClosure(subject("docs"), append(closure, pathInfo("f", "debug-tools", root)), root, storePath("f", "debug-tools"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if where := component(t, d, "docs-server-root").Where; !slices.Equal(where, []string{"/", root}) {
+		t.Errorf("the root is at %v", where)
 	}
 }
 

@@ -18,13 +18,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Document says what an image for one platform is made of. FromClosure, a Scanner
-// and Merge make documents in which everything is sorted; who adds to
+// Document says what an image for one platform is made of. FromClosure, a Scanner,
+// Merge and Read make documents in which everything is sorted; who adds to
 // one keeps it so.
 type Document struct {
-	Subject Subject
-	Tools   []Tool // what the document was made with, libre among it
-	Creator string // email address or URL of who answers for the document; may be empty
+	Subject Subject `json:",omitzero"` // none where a part of an image is described
+	Tools   []Tool  // what the document was made with, libre among it
+	Creator string  // email address or URL of who answers for the document; may be empty
 
 	Components []Component // sorted by ID
 	DependsOn  []string    // IDs: what the image as a whole needs; the rest follows from these, sorted
@@ -46,7 +46,7 @@ type Tool struct{ Name, Version string }
 
 // Component is a store path, or a package that was recognised by its files.
 type Component struct {
-	ID        string   // unique in a document: the store path, else the package URL
+	ID        string   // unique in a document: the store path, else the package URL, after the store path that it is in
 	Name      string   // as its ecosystem has it: openssl, @babel/core, golang.org/x/text
 	Version   string   // may be empty
 	Type      string   // its ecosystem: nix, go-module, deb, npm, … as syft names them
@@ -132,13 +132,14 @@ func sorted(components map[string]*Component) []Component {
 	for _, id := range slices.Sorted(maps.Keys(components)) {
 		c := *components[id]
 		c.Where = unique(c.Where)
-		c.DependsOn = slices.DeleteFunc(unique(c.DependsOn), func(other string) bool {
+		c.DependsOn = unique(slices.DeleteFunc(slices.Clone(c.DependsOn), func(other string) bool {
 			return other == id || components[other] == nil
-		})
+		}))
 		all = append(all, c)
 	}
 	return all
 }
 
-// unique sorts a copy of the list and leaves out what is repeated.
+// unique sorts a copy of the list and leaves out what is repeated; it is nil where
+// nothing is left.
 func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }

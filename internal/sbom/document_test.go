@@ -25,33 +25,47 @@ func smallClosure() (closure []nix.PathInfo, root string) {
 	}, storePath("d", "docs-server-root")
 }
 
-// smallFiles is what might be found in them.
-func smallFiles() *Document {
-	server, elsewhere := storePath("b", "my+server-1.2.3"), storePath("e", "elsewhere-1")
-	return &Document{
-		Tools: []Tool{{"syft", "v1.54.1"}},
-		Components: []Component{
-			{ID: "binary:tool@", Name: "tool", Type: "binary", Where: []string{"/opt/<tool> & co"}},
-			{ID: "pkg:golang/example.org/main", Name: "example.org/main", Type: "go-module", PURL: "pkg:golang/example.org/main",
-				Where: []string{server + "/bin/server"}, DependsOn: []string{"pkg:golang/example.org/mod@v1.0.0"}},
-			{ID: "pkg:golang/example.org/mod@v1.0.0", Name: "example.org/mod", Version: "v1.0.0", Type: "go-module",
-				PURL: "pkg:golang/example.org/mod@v1.0.0", Where: []string{server + "/bin/server"}},
-			{ID: "pkg:nix/elsewhere@1", Name: "elsewhere", Version: "1", Type: "nix", Where: []string{elsewhere}},
-			{ID: "pkg:nix/my-server@1.2.3", Name: "my-server", Version: "1.2.3", Type: "nix", Where: []string{server}},
-		},
+// smallFindings is what might be found in them: one module in two of them.
+func smallFindings() Findings {
+	server, libc, root := storePath("b", "my+server-1.2.3"), storePath("a", "glibc-2.40-66"), storePath("d", "docs-server-root")
+	mod := Component{ID: "pkg:golang/example.org/mod@v1.0.0", Name: "example.org/mod", Version: "v1.0.0", Type: "go-module",
+		PURL: "pkg:golang/example.org/mod@v1.0.0", Where: []string{server + "/bin/server"}}
+	modElsewhere := mod
+	modElsewhere.Where = []string{libc + "/bin/tool"}
+	return Findings{
+		libc: findings(modElsewhere),
+		server: findings(mod, Component{ID: "pkg:golang/example.org/main", Name: "example.org/main", Type: "go-module",
+			PURL: "pkg:golang/example.org/main", Where: []string{server + "/bin/server"}, DependsOn: []string{mod.ID}}),
+		root: findings(Component{ID: "binary:tool@", Name: "tool", Type: "binary", Where: []string{"/opt/<tool> & co"}}),
 	}
 }
 
-// TestGolden: published documents are signed; their bytes must not change for
-// the same image.
-func TestGolden(t *testing.T) {
+func findings(all ...Component) *Document {
+	components := map[string]*Component{}
+	for _, c := range all {
+		components[c.ID] = &c
+	}
+	return NewDocument(components, Tool{"syft", "v1.54.1"})
+}
+
+// small is a whole document of them.
+func small(t *testing.T) *Document {
+	t.Helper()
 	closure, root := smallClosure()
 	store, err := FromClosure(subject("docs-server-default"), closure, root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.Creator = "https://libre.sh"
-	cyclonedx, spdx := encode(t, Merge(store, smallFiles()))
+	store.Tools = []Tool{{"syft", "v1.54.1"}, {"libre", "0.1.0"}}
+	return Merge(store, smallFindings(), nil)
+}
+
+// TestGolden: published documents are signed; their bytes must not change for
+// the same image.
+func TestGolden(t *testing.T) {
+	d := small(t)
+	d.Creator = "https://libre.sh"
+	cyclonedx, spdx := encode(t, d)
 	for name, got := range map[string][]byte{"small.cdx.json": cyclonedx, "small.spdx.json": spdx} {
 		file := filepath.Join("testdata", name)
 		if os.Getenv("UPDATE_GOLDEN") != "" {
@@ -76,7 +90,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Merge(d, smallFiles())
+		return Merge(d, smallFindings(), nil)
 	}
 	wantCDX, wantSPDX := encode(t, document())
 	slices.Reverse(closure)
@@ -161,7 +175,7 @@ func TestStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := Merge(store, smallFiles())
+	small := small(t)
 	small.Creator = "hosting@example.org"
 	odd := &Document{Subject: subject("Odd"), Components: []Component{
 		{ID: "x:\x1b[31m\xff@", Name: "\x1b[31m\xff", Type: "x", Where: []string{"/a\nb", "/ü"}},

@@ -29,83 +29,38 @@ Depends: libc6 (>= 2.36)
 `
 
 func TestFromLayout(t *testing.T) {
-	hello := pathInfo("b", "hello-1.0")
-	root := pathInfo("d", "docs-hello-root", hello.Path)
 	program := goProgram(t)
 	dir, manifests := writeImages(t,
-		map[string]string{
-			strings.TrimPrefix(hello.Path, "/") + "/bin/hello": program,
-			"etc/passwd": "root:x:0:0::/:/bin/sh\n",
-		},
+		map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n"},
 		map[string]string{
 			"etc/os-release":      "ID=debian\nVERSION_ID=12\n",
 			"var/lib/dpkg/status": dpkgStatus,
 			"usr/local/bin/hello": program,
 		})
 	t.Setenv("TMPDIR", t.TempDir())
-	read := func(manifest v1.Hash) *Document {
-		image := subject("docs-hello-default")
-		image.Manifest = manifest
-		d, err := scanner(t).FromLayout(t.Context(), dir, image)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
+	image := subject("docs-hello-default")
+	image.Manifest = manifests[1]
+	d, err := scanner(t).FromLayout(t.Context(), dir, image)
+	if err != nil {
+		t.Fatal(err)
 	}
+	curl, libc := component(t, d, "curl"), component(t, d, "libc6")
+	if curl.Type != "deb" || !slices.Equal(curl.Where, []string{"/var/lib/dpkg/status"}) || !strings.Contains(curl.PURL, "distro=debian-12") {
+		t.Errorf("got %+v", curl)
+	}
+	if !slices.Equal(curl.DependsOn, []string{libc.ID}) {
+		t.Errorf("curl depends on %v, want %s", curl.DependsOn, libc.ID)
+	}
+	main := component(t, d, "github.com/libresh/libre")
+	if want := unique([]string{curl.ID, main.ID}); !slices.Equal(d.DependsOn, want) {
+		t.Errorf("the image depends on %v, want %v", d.DependsOn, want)
+	}
+	validateStrictly(t, d)
+	nothingLeft(t)
+}
 
-	t.Run("store", func(t *testing.T) {
-		files := read(manifests[0])
-		image := files.Subject
-		store, err := FromClosure(image, append(must(smallClosure()), hello, root), root.Path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := Merge(store, files)
-		module := component(t, d, "github.com/Masterminds/semver/v3")
-		if want := hello.Path + "/bin/hello"; !slices.Equal(module.Where, []string{want}) {
-			t.Errorf("the module is in %v, want %s", module.Where, want)
-		}
-		if !strings.HasPrefix(module.PURL, "pkg:golang/github.com/") || module.Version == "" {
-			t.Errorf("got %+v", module)
-		}
-		main := component(t, d, "github.com/libresh/libre")
-		if !slices.Contains(main.DependsOn, module.ID) {
-			t.Errorf("the program depends on %v", main.DependsOn)
-		}
-		path := component(t, d, "hello")
-		if path.StorePath != hello.Path || !slices.Contains(path.DependsOn, main.ID) {
-			t.Errorf("the store path: %+v", path)
-		}
-		for _, c := range d.Components {
-			if c.Type == nixType && c.StorePath == "" {
-				t.Errorf("a store path is there twice: %+v", c)
-			}
-		}
-		again := read(manifests[0])
-		cyclonedx, spdx := encode(t, d)
-		cyclonedx2, spdx2 := encode(t, Merge(store, again))
-		if !bytes.Equal(cyclonedx, cyclonedx2) || !bytes.Equal(spdx, spdx2) {
-			t.Error("reading it twice gives two documents")
-		}
-		validateStrictly(t, d)
-	})
-
-	t.Run("debian", func(t *testing.T) {
-		d := read(manifests[1])
-		curl, libc := component(t, d, "curl"), component(t, d, "libc6")
-		if curl.Type != "deb" || !slices.Equal(curl.Where, []string{"/var/lib/dpkg/status"}) {
-			t.Errorf("got %+v", curl)
-		}
-		if !slices.Equal(curl.DependsOn, []string{libc.ID}) {
-			t.Errorf("curl depends on %v, want %s", curl.DependsOn, libc.ID)
-		}
-		main := component(t, d, "github.com/libresh/libre")
-		if want := unique([]string{curl.ID, main.ID}); !slices.Equal(d.DependsOn, want) {
-			t.Errorf("the image depends on %v, want %v", d.DependsOn, want)
-		}
-		validateStrictly(t, d)
-	})
-
+func nothingLeft(t *testing.T) {
+	t.Helper()
 	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
@@ -162,9 +117,11 @@ func TestFromLayoutErrors(t *testing.T) {
 			t.Errorf("%s: got %v, want … %s", test.what, err, test.want)
 		}
 	}
-	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
+	_, err = scanner(t).FromStorePaths(t.Context(), &Document{Components: []Component{{ID: "/nowhere", StorePath: "/nowhere", Where: []string{"/"}}}}, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "reading the files of /nowhere: ") || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("a store path that is not there: %v", err)
 	}
+	nothingLeft(t)
 }
 
 // scanner is the real program, built from here once.
@@ -174,7 +131,7 @@ func scanner(t *testing.T) *Scanner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Scanner{path: path}
+	s := newScanner(path)
 	t.Cleanup(s.Close)
 	return s
 }

@@ -133,8 +133,8 @@ func goProgram(t *testing.T) string {
 // encode writes a document in both formats and validates them.
 func encode(t *testing.T, d *Document) (cyclonedx, spdx []byte) {
 	t.Helper()
-	if len(d.Tools) == 0 || d.Tools[0].Name != "libre" {
-		d.Tools = append([]Tool{{"libre", "0.1.0"}}, d.Tools...)
+	if len(d.Tools) == 0 {
+		d.Tools = []Tool{{"libre", "0.1.0"}}
 	}
 	cyclonedx, err := d.CycloneDX()
 	if err != nil {

@@ -5,82 +5,72 @@ import (
 	"slices"
 )
 
-// Merge adds to the store paths of an image what was found in its files. A store
-// path depends on what was found in it; what was found elsewhere belongs to the
-// path whose content is the image's root directory or, where there is none, to
-// the image itself. What syft says of a store path that is known is left out.
-// Both documents must be of the same image; neither is changed.
-func Merge(closure, files *Document) *Document {
+// Merge adds to the store paths of an image what was found in them: a store path
+// depends on what is in it. The same package found in two store paths is two
+// components, as it may need something else in each. rest is what was found in all
+// files of an image that a Containerfile made, nil for others: it belongs to the
+// image itself, unless it is in a store path. Nothing that is given is changed.
+func Merge(closure *Document, found Findings, rest *Document) *Document {
+	merged := *closure
 	components := map[string]*Component{}
-	owners := map[string]*Component{} // by where they are in the image
 	for _, c := range closure.Components {
 		components[c.ID] = &c
-		if c.StorePath == "" {
-			continue
-		}
-		for _, where := range c.Where {
-			owners[where] = &c
+		if document := found[c.ID]; document != nil {
+			c.DependsOn = slices.Concat(c.DependsOn, add(components, document, c.ID+separator))
 		}
 	}
-	loose := []string{}
-	inside := map[*Component][]string{}
-	for _, c := range files.Components {
-		if components[c.ID] != nil || isStorePath(c, owners) {
-			continue
-		}
-		components[c.ID] = &c
-		owned := false
-		for _, where := range c.Where {
-			if owner := ownerOf(where, owners); owner != nil {
-				inside[owner], owned = append(inside[owner], c.ID), true
-			}
-		}
-		if !owned {
-			loose = append(loose, c.ID)
-		}
+	if rest != nil {
+		merged.DependsOn = unique(slices.Concat(closure.DependsOn, add(components, outside(rest, closure), "")))
 	}
-	dependsOn := func(id string) []string {
-		if c := components[id]; c != nil {
-			return c.DependsOn
-		}
-		return nil
-	}
-	found := map[*Component][]string{} // before any edge is added
-	for owner, ids := range inside {
-		found[owner] = entries(ids, dependsOn)
-	}
-	top := slices.Concat(closure.DependsOn, entries(loose, dependsOn))
-	for owner, ids := range found {
-		owner.DependsOn = slices.Concat(owner.DependsOn, ids)
-	}
-	merged := *closure
-	merged.Tools = slices.Clone(closure.Tools)
-	for _, tool := range files.Tools {
-		if !slices.Contains(merged.Tools, tool) {
-			merged.Tools = append(merged.Tools, tool)
-		}
-	}
-	merged.DependsOn = unique(top)
 	merged.Components = sorted(components)
 	return &merged
 }
 
-// ownerOf finds the component that is closest above a path of the image.
-func ownerOf(where string, owners map[string]*Component) *Component {
-	for {
-		if owner := owners[where]; owner != nil {
-			return owner
+// add puts what a document lists among the components, with a prefix to its IDs,
+// and gives the IDs from which the others follow.
+func add(components map[string]*Component, document *Document, prefix string) (entries []string) {
+	for _, c := range document.Components {
+		c.ID = prefix + c.ID
+		c.DependsOn = prefixed(prefix, c.DependsOn)
+		components[c.ID] = &c
+	}
+	return prefixed(prefix, document.DependsOn)
+}
+
+func prefixed(prefix string, ids []string) []string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, prefix+id)
+	}
+	return all
+}
+
+// outside leaves out what was found in store paths.
+func outside(rest, closure *Document) *Document {
+	storePaths := map[string]bool{} // their places in the image
+	for _, c := range closure.Components {
+		for _, where := range c.Where {
+			storePaths[where] = true
 		}
+	}
+	components := map[string]*Component{}
+	for _, c := range rest.Components {
+		left := slices.DeleteFunc(slices.Clone(c.Where), func(where string) bool { return isIn(storePaths, where) })
+		if len(left) > 0 || len(c.Where) == 0 {
+			c.Where = left
+			components[c.ID] = &c
+		}
+	}
+	return NewDocument(components)
+}
+
+// isIn tells whether a path of an image is, or is below, one of the places.
+func isIn(places map[string]bool, where string) bool {
+	for !places[where] {
 		if where == "/" || where == "." {
-			return nil
+			return false
 		}
 		where = path.Dir(where)
 	}
-}
-
-// isStorePath tells whether a finding is nothing but a store path that is known.
-func isStorePath(c Component, owners map[string]*Component) bool {
-	return c.Type == nixType && len(c.Where) > 0 && !slices.ContainsFunc(c.Where, func(where string) bool {
-		return owners[where] == nil
-	})
+	return true
 }

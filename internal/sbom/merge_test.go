@@ -13,57 +13,76 @@ func TestMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := smallFiles()
+	files := smallFindings()
 	before := asJSON(t, store) + asJSON(t, files)
-	d := Merge(store, files)
+	d := Merge(store, files, nil)
 	if diff := cmp.Diff(before, asJSON(t, store)+asJSON(t, files)); diff != "" {
 		t.Errorf("merging changed what was merged:\n%s", diff)
 	}
 	server, libc, certs := storePath("b", "my+server-1.2.3"), storePath("a", "glibc-2.40-66"), storePath("c", "cacert")
 	want := map[string][]string{
-		libc:   nil,
+		libc:   {libc + "#pkg:golang/example.org/mod@v1.0.0"},
 		certs:  nil,
-		server: {libc, "pkg:golang/example.org/main"}, // the modules follow from the program
-		// What is outside the store comes from the root directory.
-		root:                                {server, certs, "binary:tool@", "pkg:nix/elsewhere@1"},
-		"binary:tool@":                      nil,
-		"pkg:golang/example.org/main":       {"pkg:golang/example.org/mod@v1.0.0"},
-		"pkg:golang/example.org/mod@v1.0.0": nil,
-		"pkg:nix/elsewhere@1":               nil, // no store path that is known
+		server: {libc, server + "#pkg:golang/example.org/main"}, // the modules follow from the program
+		root:   {server, certs, root + "#binary:tool@"},
+		libc + "#pkg:golang/example.org/mod@v1.0.0":   nil,
+		server + "#pkg:golang/example.org/main":       {server + "#pkg:golang/example.org/mod@v1.0.0"},
+		server + "#pkg:golang/example.org/mod@v1.0.0": nil,
+		root + "#binary:tool@":                        nil,
 	}
-	got := map[string][]string{}
-	for _, c := range d.Components {
-		got[c.ID] = c.DependsOn
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, edges(d)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{root}, d.DependsOn); diff != "" {
 		t.Error(diff)
 	}
-	if again := Merge(d, files); asJSON(t, again) != asJSON(t, d) {
-		t.Errorf("merging twice: %s", cmp.Diff(d, again))
-	}
 }
 
-// TestMergeTools: a Containerfile image with a debug layer of store paths.
+// edges are what each component needs.
+func edges(d *Document) map[string][]string {
+	all := map[string][]string{}
+	for _, c := range d.Components {
+		all[c.ID] = c.DependsOn
+	}
+	return all
+}
+
+// TestMergeTools: a Containerfile image with a debug layer of store paths, which
+// are read on their own.
 func TestMergeTools(t *testing.T) {
 	tools := pathInfo("f", "debug-tools-1")
 	store, err := FromClosure(subject("docs"), append(must(smallClosure()), tools), "", tools.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Merge(store, &Document{Components: []Component{
-		{ID: "pkg:deb/a", Where: []string{"/var/lib/dpkg/status"}, DependsOn: []string{"pkg:deb/b"}},
-		{ID: "pkg:deb/b", Where: []string{"/var/lib/dpkg/status"}},
-		{ID: "pkg:generic/busybox", Where: []string{tools.Path + "/bin/busybox", "/usr/bin/busybox"}},
-	}})
-	if diff := cmp.Diff([]string{tools.Path, "pkg:deb/a"}, d.DependsOn); diff != "" {
+	busybox := Component{ID: "pkg:generic/busybox", Where: []string{tools.Path + "/bin/busybox"}}
+	everywhere := busybox
+	everywhere.Where = []string{"/usr/bin/busybox", tools.Path + "/bin/busybox"}
+	d := Merge(store, Findings{tools.Path: findings(busybox)}, findings(
+		Component{ID: "pkg:deb/a", Where: []string{"/var/lib/dpkg/status"}, DependsOn: []string{"pkg:deb/b"}},
+		Component{ID: "pkg:deb/b", Where: []string{"/var/lib/dpkg/status"}, DependsOn: []string{"pkg:nix/debug-tools@1"}},
+		Component{ID: "pkg:nix/debug-tools@1", Where: []string{tools.Path}},
+		Component{ID: "binary:nowhere@"},
+		everywhere,
+	))
+	if diff := cmp.Diff([]string{tools.Path, "binary:nowhere@", "pkg:deb/a", "pkg:generic/busybox"}, d.DependsOn); diff != "" {
 		t.Errorf("image (-want +got):\n%s", diff)
 	}
+	got := edges(d)
+	for id, want := range map[string][]string{
+		tools.Path:  {tools.Path + "#pkg:generic/busybox"},
+		"pkg:deb/a": {"pkg:deb/b"}, "pkg:deb/b": nil,
+	} {
+		if diff := cmp.Diff(want, got[id]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id, diff)
+		}
+	}
+	if _, there := got["pkg:nix/debug-tools@1"]; there {
+		t.Error("a store path is there twice")
+	}
 	for _, c := range d.Components {
-		if c.ID == tools.Path && !cmp.Equal(c.DependsOn, []string{"pkg:generic/busybox"}) {
-			t.Errorf("tools depend on %v", c.DependsOn)
+		if c.ID == busybox.ID && !cmp.Equal(c.Where, []string{"/usr/bin/busybox"}) {
+			t.Errorf("busybox of the image is in %v", c.Where)
 		}
 	}
 }

@@ -5,7 +5,6 @@ package files
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/pkg"
 	syftsbom "github.com/anchore/syft/syft/sbom"
+	"github.com/anchore/syft/syft/source"
 
 	_ "github.com/glebarez/go-sqlite" // syft reads RPM databases with it
 
@@ -28,37 +28,41 @@ import (
 // layout whose manifest the subject names. No daemon and no network is used; the
 // layers are unpacked below the folder for temporary files meanwhile.
 func FromLayout(ctx context.Context, layout string, subject sbom.Subject) (*sbom.Document, error) {
-	fail := func(err error) (*sbom.Document, error) {
-		return nil, fmt.Errorf("reading the files of %s: %w", subject.Name, err)
-	}
 	dir, err := singleImage(layout, subject.Manifest)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	scanner, err := licenseScanner()
-	if err != nil {
-		return fail(err)
-	}
 	platform, err := image.NewPlatform(subject.Platform.String())
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	source, err := syft.GetSource(ctx, dir, syft.DefaultGetSourceConfig().WithSources("oci-dir").WithPlatform(platform))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	defer source.Close()
+	document, err := recognise(ctx, source)
+	if err == nil {
+		document.Subject = subject
+	}
+	return document, err
+}
+
+// recognise lists what syft finds, without saying of what.
+func recognise(ctx context.Context, source source.Source) (*sbom.Document, error) {
+	scanner, err := licenseScanner()
+	if err != nil {
+		return nil, err
+	}
 	found, err := syft.CreateSBOM(scannerContext{ctx, scanner}, source, syftConfig())
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil { // syft itself goes on and leaves out
-		return fail(err)
+		return nil, err
 	}
-	document := fromSyft(found)
-	document.Subject = subject
-	return document, nil
+	return fromSyft(found), nil
 }
 
 // syftConfig takes syft's catalogers for images and asks only for what is used:
@@ -92,10 +96,11 @@ func (c scannerContext) Value(key any) any {
 	return c.scanner.Value(key)
 }
 
-// fromSyft makes one component of what syft lists once for each place.
+// fromSyft makes one component of what syft lists once for each place. Of what is
+// spelt differently there, the first in order stands.
 func fromSyft(found *syftsbom.SBOM) *sbom.Document {
 	components := map[string]*sbom.Component{}
-	for p := range found.Artifacts.Packages.Enumerate() {
+	for _, p := range found.Artifacts.Packages.Sorted() {
 		id := packageID(p)
 		c := components[id]
 		if c == nil {
@@ -114,7 +119,12 @@ func fromSyft(found *syftsbom.SBOM) *sbom.Document {
 			c.DependsOn = append(c.DependsOn, packageID(needed))
 		}
 	}
-	return sbom.NewDocument(components, sbom.Tool{Name: "syft", Version: moduleVersion("github.com/anchore/syft")})
+	return sbom.NewDocument(components, tools()...)
+}
+
+// tools are what recognises files.
+func tools() []sbom.Tool {
+	return []sbom.Tool{{Name: "syft", Version: moduleVersion("github.com/anchore/syft")}}
 }
 
 func packageID(p pkg.Package) string {

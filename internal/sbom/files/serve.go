@@ -20,7 +20,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 			return err
 		}
 		var answer sbom.Answer
-		document, err := FromLayout(ctx, question.Layout, question.Subject)
+		document, err := answerTo(ctx, question)
 		if err != nil {
 			answer.Error = err.Error()
 		} else {
@@ -29,5 +29,16 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		if err := answers.Encode(answer); err != nil {
 			return err
 		}
+	}
+}
+
+func answerTo(ctx context.Context, question sbom.Question) (*sbom.Document, error) {
+	switch {
+	case question.StorePath != "":
+		return FromStorePath(ctx, question.StorePath, question.Where)
+	case question.Layout != "":
+		return FromLayout(ctx, question.Layout, question.Subject)
+	default:
+		return &sbom.Document{Tools: tools()}, nil
 	}
 }

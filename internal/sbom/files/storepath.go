@@ -1,0 +1,145 @@
+package files
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	stereoscopefile "github.com/anchore/stereoscope/pkg/file"
+	"github.com/anchore/stereoscope/pkg/image"
+	"github.com/anchore/syft/syft/pkg"
+	"github.com/anchore/syft/syft/source/stereoscopesource"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// FromStorePath lists what syft recognises in one store path, which is in an image
+// at the given places: absolute folders, "/" for what becomes the root directory.
+// syft sees nothing else of the image, so that what is found follows from the
+// path's content alone: in a whole image it names packages after the image's
+// distribution, follows links into other packages, and drops one finding in favour
+// of another.
+func FromStorePath(ctx context.Context, storePath string, where []string) (document *sbom.Document, err error) {
+	single, err := mutate.AppendLayers(empty.Image, placed{storePath, where})
+	if err != nil {
+		return nil, err
+	}
+	temporary := stereoscopefile.NewTempDirGenerator("libre-sbom")
+	defer func() {
+		if cleanErr := temporary.Cleanup(); err == nil {
+			err = cleanErr
+		}
+	}()
+	dir, err := temporary.NewDirectory("store-path")
+	if err != nil {
+		return nil, err
+	}
+	read := image.New(single, temporary, dir)
+	if err := read.Read(ctx); err != nil {
+		return nil, err
+	}
+	source := stereoscopesource.New(read, stereoscopesource.ImageConfig{Reference: storePath})
+	defer source.Close()
+	found, err := recognise(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	components := map[string]*sbom.Component{}
+	for _, c := range found.Components {
+		elsewhere := slices.ContainsFunc(c.Where, func(place string) bool { return !slices.Contains(where, place) })
+		if elsewhere || c.Type != string(pkg.NixPkg) { // the store path itself is known
+			components[c.ID] = &c
+		}
+	}
+	return sbom.NewDocument(components, found.Tools...), nil
+}
+
+// placed is a layer with one store path at its places in an image. Nobody compares
+// its digests: both are of its name.
+type placed struct {
+	storePath string
+	where     []string
+}
+
+func (p placed) Digest() (v1.Hash, error) {
+	sum := sha256.Sum256([]byte(p.storePath))
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}, nil
+}
+
+func (p placed) DiffID() (v1.Hash, error)            { return p.Digest() }
+func (p placed) Size() (int64, error)                { return 0, nil }
+func (p placed) MediaType() (types.MediaType, error) { return types.OCIUncompressedLayer, nil }
+func (p placed) Compressed() (io.ReadCloser, error)  { return p.Uncompressed() }
+func (p placed) Uncompressed() (io.ReadCloser, error) {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(p.write(w)) }()
+	return r, nil
+}
+
+func (p placed) write(w io.Writer) error {
+	t := tar.NewWriter(w)
+	for _, place := range p.where {
+		err := filepath.WalkDir(p.storePath, func(name string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			inside, err := filepath.Rel(p.storePath, name)
+			if err != nil {
+				return err
+			}
+			return writeEntry(t, strings.TrimPrefix(path.Join(place, inside), "/"), name)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+// writeEntry writes what syft asks of a file: its name, kind, mode and content.
+func writeEntry(t *tar.Writer, name, from string) error {
+	info, err := os.Lstat(from)
+	if err != nil || name == "" {
+		return err
+	}
+	header := &tar.Header{Name: name, Mode: int64(info.Mode().Perm())}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		header.Typeflag = tar.TypeDir
+		header.Name += "/"
+		return t.WriteHeader(header)
+	case fs.ModeSymlink:
+		header.Typeflag = tar.TypeSymlink
+		if header.Linkname, err = os.Readlink(from); err != nil {
+			return err
+		}
+		return t.WriteHeader(header)
+	case 0:
+		header.Typeflag, header.Size = tar.TypeReg, info.Size()
+	default:
+		return fmt.Errorf("%s is neither a file, a folder nor a link", from)
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := t.WriteHeader(header); err != nil {
+		return err
+	}
+	_, err = io.Copy(t, f)
+	return err
+}
