@@ -35,8 +35,8 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	}
 	cmd := n.command(ctx, "nix", args...)
 	cmd.Dir = flake.Dir
-	name := n.outcomeName(ctx, cmd)
-	printed, known := n.recall(name)
+	evaluation := n.evaluation(ctx, cmd)
+	printed, known := n.recall(evaluation)
 	if !known {
 		var out, log bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &log
@@ -44,7 +44,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 			return n.failure(ctx, "evaluating "+flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()
-		n.keep(ctx, name, cmd, flake, printed, log.String())
+		n.keep(ctx, evaluation, flake, printed, log.String())
 	}
 	if err := json.Unmarshal(printed, result); err != nil {
 		return fmt.Errorf("evaluating %s: reading what nix printed: %w", flake.Dir, err)

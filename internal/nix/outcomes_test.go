@@ -283,7 +283,7 @@ func TestForgetOutcomes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, ok := n.recall("0"); !ok {
+	if _, ok := n.recall(&evaluation{name: "0"}); !ok {
 		t.Error("the first is not there")
 	}
 	n.forgetOutcomes()

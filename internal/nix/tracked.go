@@ -1,0 +1,160 @@
+package nix
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// tracked is what Nix sees of a flake in a git repository: the commit, and the files
+// of the whole repository that git tracks, as they are in its folder.
+type tracked struct {
+	dir   string
+	place []byte // the repository's folder, the flake's in it, the commit
+	index []byte // mode, content and path of each file as it was added
+	files []trackedFile
+	when  time.Time
+	sum   []byte // of all that Nix sees: SHA-256
+}
+
+// trackedFile is one of them; info is nil where it is not there.
+type trackedFile struct {
+	path string
+	info fs.FileInfo
+}
+
+// mostTracked is up to how many bytes the files are worth reading.
+const mostTracked = 64 << 20
+
+// track looks at the files of a folder's repository.
+func track(ctx context.Context, dir string) (*tracked, error) {
+	t := &tracked{dir: dir, when: time.Now()}
+	var err error
+	if t.place, t.index, err = askGit(ctx, dir); err != nil {
+		return nil, err
+	}
+	top, _, _ := strings.Cut(string(t.place), "\n")
+	left := int64(mostTracked)
+	for _, entry := range strings.Split(strings.TrimSuffix(string(t.index), "\x00"), "\x00") {
+		stage, name, _ := strings.Cut(entry, "\t")
+		if !strings.HasPrefix(stage, "100") && !strings.HasPrefix(stage, "120") {
+			return nil, fmt.Errorf("%s is a repository of its own", name)
+		}
+		file := trackedFile{path: filepath.Join(top, filepath.FromSlash(name))}
+		if file.info, err = lstat(file.path); err != nil {
+			return nil, err
+		}
+		if file.info != nil {
+			if left -= file.info.Size(); left < 0 {
+				return nil, errors.New("too many bytes are tracked")
+			}
+		}
+		t.files = append(t.files, file)
+	}
+	t.sum, err = t.hash()
+	return t, err
+}
+
+func askGit(ctx context.Context, dir string) (place, index []byte, err error) {
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		where := []string{"rev-parse", "--show-toplevel", "--show-prefix"}
+		if place, err = git(ctx, dir, append(where, "HEAD")...); err != nil {
+			place, err = git(ctx, dir, where...) // there is no commit yet
+		}
+		return err
+	})
+	group.Go(func() (err error) {
+		index, err = git(ctx, dir, "ls-files", "--stage", "--full-name", "-z", ":/")
+		return err
+	})
+	err = group.Wait()
+	return place, index, err
+}
+
+func lstat(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return info, err
+}
+
+func (t *tracked) hash() ([]byte, error) {
+	sum := sha256.New()
+	_, below, _ := strings.Cut(string(t.place), "\n")
+	fmt.Fprintf(sum, "%q %q\n", below, t.index)
+	for _, file := range t.files {
+		if err := file.hash(sum); err != nil {
+			return nil, err
+		}
+	}
+	return sum.Sum(nil), nil
+}
+
+func (f trackedFile) hash(sum hash.Hash) error {
+	switch {
+	case f.info == nil:
+		fmt.Fprint(sum, "missing\n")
+		return nil
+	case f.info.Mode()&fs.ModeSymlink != 0:
+		to, err := os.Readlink(f.path)
+		fmt.Fprintf(sum, "link %q\n", to)
+		return err
+	case !f.info.Mode().IsRegular():
+		return fmt.Errorf("%s is neither a file nor a link", f.path)
+	}
+	content, err := os.Open(f.path)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	fmt.Fprintf(sum, "file %t %d\n", f.info.Mode()&0o100 != 0, f.info.Size())
+	if copied, err := io.Copy(sum, content); err != nil || copied != f.info.Size() {
+		return cmp.Or(err, fmt.Errorf("%s is being written", f.path))
+	}
+	return nil
+}
+
+// unchanged tells whether all is as it was when it was looked at. What is written to
+// a file shows in its time of change, which nobody can set; but that may tick slowly,
+// so where it is not long past the files are read again.
+func (t *tracked) unchanged(ctx context.Context) bool {
+	place, index, err := askGit(ctx, t.dir)
+	if err != nil || !bytes.Equal(place, t.place) || !bytes.Equal(index, t.index) {
+		return false
+	}
+	recent := false
+	for _, file := range t.files {
+		info, err := lstat(file.path)
+		if err != nil || (info == nil) != (file.info == nil) {
+			return false
+		}
+		if info == nil {
+			continue
+		}
+		now, then := info.Sys().(*syscall.Stat_t), file.info.Sys().(*syscall.Stat_t)
+		if now.Ino != then.Ino || now.Dev != then.Dev || now.Mode != then.Mode || now.Size != then.Size || now.Ctim != then.Ctim {
+			return false
+		}
+		recent = recent || t.when.Sub(time.Unix(now.Ctim.Unix())) < time.Second
+	}
+	if !recent {
+		return true
+	}
+	sum, err := t.hash()
+	return err == nil && bytes.Equal(sum, t.sum)
+}
