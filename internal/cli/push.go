@@ -227,7 +227,7 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	}
 	signing := &release.Signing{}
 	var err error
-	if signing.Client, err = sign.NewClient(client.Options()...); err != nil {
+	if signing.Client, err = sign.NewClient(client); err != nil {
 		return nil, err
 	}
 	if !secret {

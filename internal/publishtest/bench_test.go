@@ -108,7 +108,9 @@ func BenchmarkNothingToPublish(b *testing.B) {
 //     they show as well that the manifests have arrived.
 //   - "requests-record" are those to the record's repository: about tags, and the
 //     former record and the new one.
-//   - "requests-all" are all, with the login and what attachments take.
+//   - "requests-attachments" are all others to the two repositories: what takes to
+//     attach and to read it back.
+//   - "requests-all" are all, with the login.
 func BenchmarkChangedPath(b *testing.B) {
 	c := newCatalogue(b, map[string]string{
 		// Layers of less than a mebibyte are folded; two are kept for the root file
@@ -169,6 +171,7 @@ mkApp {
 			b.ReportMetric(float64(len(ours)), "requests")
 			b.ReportMetric(float64(len(subjects)), "requests-subject")
 			b.ReportMetric(float64(len(record)), "requests-record")
+			b.ReportMetric(float64(len(all)-len(ours)-len(subjects)-len(record)), "requests-attachments")
 			b.ReportMetric(float64(len(all)+seen.greetings()), "requests-all")
 			b.ReportMetric(float64(layers), "layers")
 			b.ReportMetric(0, "ns/op")

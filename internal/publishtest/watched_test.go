@@ -82,7 +82,7 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 // expect sets whose signatures everything that is tagged must have.
 func (w *watched) expect(p *sign.Policy) {
 	w.t.Helper()
-	client, err := sign.NewClient(w.client.Options()...)
+	client, err := sign.NewClient(w.client)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -182,11 +182,12 @@ func (w *watched) inspect(repo, tag string) error {
 
 // complete checks that a digest has a valid attachment of each kind.
 func (w *watched) complete(ctx context.Context, subject name.Digest) error {
-	if _, err := w.signing.Client.Verify(ctx, subject, w.signing.Policy); err != nil {
+	view := w.signing.Client.View(subject)
+	if _, err := view.Verify(ctx, w.signing.Policy); err != nil {
 		return err
 	}
 	for _, kind := range attestations {
-		if _, err := w.signing.Client.VerifyAttestations(ctx, subject, kind, w.signing.Policy); err != nil {
+		if _, err := view.VerifyAttestations(ctx, kind, w.signing.Policy); err != nil {
 			return err
 		}
 	}

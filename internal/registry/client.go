@@ -32,6 +32,7 @@ type Client struct {
 	sessions    sync.Map // of uploads: a repository's name → *session
 	begun       sync.Map // uploads that wait for a blob: a repository's name → *url.URL
 	pushed      sync.Map // of this run: a reference by digest → manifest
+	referrers   sync.Map // a repository's name → *referrersAPI
 	whereabouts whereabouts
 }
 
@@ -186,7 +187,7 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest)
 		}
 		pushed = manifest{digest: got.Digest, mediaType: got.MediaType, content: got.Manifest}
 	}
-	if err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
+	if _, err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
 		return explain(doing, tag.RegistryStr(), err)
 	}
 	head, err := c.Head(ctx, tag)

@@ -22,7 +22,7 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 	if err != nil {
 		return name.Digest{}, err
 	}
-	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{layoutDir, c, tag.Context().Registry}, known: known}
+	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{layoutDir, c}, known: known}
 	// What nothing is known of may have been sent already, and be waiting for the rest
 	// of its release. A registry may have lost some of it since.
 	if known == nil {
@@ -65,9 +65,8 @@ func (c *Client) push(ctx context.Context, t *transfer, digest v1.Hash) (name.Di
 // layoutOrigin is the directory of an OCI layout.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 type layoutOrigin struct {
-	dir      string
-	client   *Client // has seen what the layout lacks
-	registry name.Registry
+	dir    string
+	client *Client // has seen what the layout lacks
 }
 
 func (l layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
@@ -83,8 +82,8 @@ func (l layoutOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, 
 	file, err := os.Open(filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex))
 	if errors.Is(err, fs.ErrNotExist) {
 		// Who sends a blob holds its whereabout.
-		if elsewhere := l.client.whereabouts.of(digest).repository; elsewhere != "" {
-			return registryOrigin{l.client, l.registry.Repo(elsewhere)}.blob(ctx, digest)
+		if elsewhere := l.client.whereabouts.of(digest).repository; elsewhere != (name.Repository{}) {
+			return registryOrigin{l.client, elsewhere}.blob(ctx, digest)
 		}
 	}
 	return file, err

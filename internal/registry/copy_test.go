@@ -101,17 +101,17 @@ func TestCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attached := manifest{mediaType: types.OCIManifestSchema1, content: mustJSON(t, map[string]any{
+	attached := mustJSON(t, map[string]any{
 		"schemaVersion": 2, "mediaType": types.OCIManifestSchema1, "artifactType": "application/x",
 		"config":  v1.Descriptor{MediaType: "application/vnd.oci.empty.v1+json", Digest: layers[1].Digest, Size: layers[1].Size},
 		"layers":  []v1.Descriptor{layers[1]},
 		"subject": v1.Descriptor{MediaType: described.MediaType, Digest: described.Digest, Size: described.Size},
-	})}
-	attachedDigest, _, err := v1.SHA256(bytes.NewReader(attached.content))
+	})
+	attachedDigest, _, err := v1.SHA256(bytes.NewReader(attached))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := from.pusher.Put(ctx, tag.Context().Digest(attachedDigest.String()), attached); err != nil {
+	if err := from.PutManifest(ctx, tag.Context().Digest(attachedDigest.String()), types.OCIManifestSchema1, attached); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := to.Copy(ctx, tag.Context().Digest(attachedDigest.String()), from, imageName); err != nil {

@@ -49,10 +49,6 @@ type manifest struct {
 	refers    bool // to a subject
 }
 
-// RawManifest and MediaType are what go-containerregistry's pusher asks for.
-func (m manifest) RawManifest() ([]byte, error)        { return m.content, nil }
-func (m manifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
-
 func (t *transfer) run(ctx context.Context, root v1.Hash) error {
 	t.seen = map[v1.Hash]bool{}
 	if err := t.read(ctx, v1.Descriptor{Digest: root}); err != nil {
@@ -126,16 +122,17 @@ func (t *transfer) sendManifest(ctx context.Context, m manifest) error {
 		}
 	}
 	if m.refers {
-		// Where a registry lacks the referrers API, the pusher notes who refers to what.
-		return t.client.pusher.Put(ctx, reference, m)
+		return t.client.putReferrer(ctx, reference, m)
 	}
-	return t.client.putManifest(ctx, reference, m)
+	_, err := t.client.putManifest(ctx, reference, m)
+	return err
 }
 
-// putManifest writes a manifest under its digest, or a tag.
-func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) error {
+// putManifest writes a manifest under its digest, or a tag. noted tells whether the
+// registry says that it keeps the list of what refers to the manifest's subject.
+func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) (noted bool, err error) {
 	repository := reference.Context()
-	err := retried(ctx, func() error {
+	err = retried(ctx, func() error {
 		address := repositoryURL(repository, "manifests/"+reference.Identifier())
 		request, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(m.content))
 		if err != nil {
@@ -146,13 +143,13 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 		if err != nil {
 			return err
 		}
+		noted = response.Header.Get("OCI-Subject") != ""
 		return response.Body.Close()
 	})
-	return tooLarge("manifest", v1.Descriptor{Digest: m.digest, Size: int64(len(m.content))}, err)
+	return noted, tooLarge("manifest", v1.Descriptor{Digest: m.digest, Size: int64(len(m.content))}, err)
 }
 
-// whereabouts are the repositories of a registry in which blobs were seen during
-// this run.
+// whereabouts are the repositories in which blobs were seen during this run.
 type whereabouts struct {
 	mu    sync.Mutex
 	blobs map[v1.Hash]*whereabout
@@ -162,7 +159,7 @@ type whereabouts struct {
 // to another repository can have it mounted afterwards.
 type whereabout struct {
 	mu         sync.Mutex
-	repository string // "" for none
+	repository name.Repository // zero for none
 }
 
 func (w *whereabouts) of(digest v1.Hash) *whereabout {
@@ -182,29 +179,32 @@ func (c *Client) Saw(repository name.Repository, blob v1.Hash) {
 	seen := c.whereabouts.of(blob)
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
-	if seen.repository == "" {
-		seen.repository = repository.RepositoryStr()
+	if seen.repository == (name.Repository{}) {
+		seen.repository = repository
 	}
 }
 
 func (t *transfer) sendBlob(ctx context.Context, blob v1.Descriptor) error {
-	here := t.repository.RepositoryStr()
 	seen := t.client.whereabouts.of(blob.Digest)
 	if t.known != nil && t.known(blob.Digest) {
 		if seen.mu.TryLock() {
-			seen.repository = here
+			seen.repository = t.repository
 			seen.mu.Unlock()
 		}
 		return nil
 	}
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
-	if seen.repository == here {
+	if seen.repository == t.repository {
 		return nil
 	}
-	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, seen.repository) }); err != nil {
+	mountFrom := ""
+	if seen.repository.Registry == t.repository.Registry {
+		mountFrom = seen.repository.RepositoryStr()
+	}
+	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, mountFrom) }); err != nil {
 		return tooLarge("blob", blob, err)
 	}
-	seen.repository = here
+	seen.repository = t.repository
 	return nil
 }

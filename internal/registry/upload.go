@@ -45,6 +45,18 @@ func (c *Client) CheckPush(ctx context.Context, refName string) error {
 	return nil
 }
 
+// PutBlob sends a blob that is most likely new to a repository, of whatever registry,
+// unless this run has sent it there.
+func (c *Client) PutBlob(ctx context.Context, repository name.Repository, content []byte) error {
+	from := memoryOrigin{}
+	blob, err := from.add(content, "")
+	if err != nil {
+		return err
+	}
+	t := transfer{client: c, repository: repository, from: from, known: func(v1.Hash) bool { return false }}
+	return t.sendBlob(ctx, blob)
+}
+
 // tryBlob sends a blob, if the registry neither has it there nor can mount it from
 // another repository, in one request or two.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-monolithically

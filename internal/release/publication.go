@@ -24,6 +24,7 @@ type publication struct {
 	index     v1.Descriptor
 	manifests []v1.Descriptor // by platform
 	subject   name.Digest     // the index in the registry
+	attaching *sign.Attacher  // nil until it is needed
 	failure   *Failure
 	former    map[string]name.Digest // by platform, the manifests that were published before
 }
@@ -34,14 +35,11 @@ type imageStep struct {
 	do   func(*publication, context.Context, *Publisher) error
 }
 
-// What is done for an image, in this order: pushSteps, then attachSteps. Each asks
-// the registry what is there, so that doing it again does nothing.
-var pushSteps = []imageStep{
+// publishSteps are what is done for an image, in this order. Each asks the registry
+// what is there, so that doing it again does nothing.
+var publishSteps = []imageStep{
 	{"find", (*publication).find},
 	{"push", (*publication).push},
-}
-
-var attachSteps = []imageStep{
 	{"sbom", (*publication).attachSBOMs},
 	{"provenance", (*publication).attachProvenance},
 	{"sign", (*publication).sign},
@@ -68,21 +66,8 @@ func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
 	if !i.selected {
 		return i.run(ctx, p, siblingSteps)
 	}
-	if failure := i.run(ctx, p, pushSteps); failure != nil {
-		return failure
-	}
-	// Without the referrers API attachments are in one list, which two runs at once
-	// overwrite with theirs. Who finds out that something is missing adds it.
-	for attempt := 1; ; attempt++ {
-		failure := i.run(ctx, p, attachSteps)
-		if failure == nil || attempt == attachAttempts || !errors.Is(failure, sign.ErrNotAttached) {
-			return failure
-		}
-	}
+	return i.run(ctx, p, publishSteps)
 }
-
-// attachAttempts is how often attachments are made that get lost.
-const attachAttempts = 5
 
 func (i *publication) run(ctx context.Context, p *Publisher, steps []imageStep) *Failure {
 	for _, step := range steps {
@@ -164,7 +149,7 @@ func (i *publication) attachSBOMs(ctx context.Context, p *Publisher) error {
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
-	signer, err := p.Signing.Signer()
+	attacher, err := i.attacher(p)
 	if err != nil {
 		return err
 	}
@@ -175,7 +160,7 @@ func (i *publication) attachSBOMs(ctx context.Context, p *Publisher) error {
 		}
 		child := i.subject.Context().Digest(manifest.Digest.String())
 		for _, kind := range []string{CycloneDXType, SPDXType} {
-			if _, err := p.Signing.Client.Attest(ctx, signer, kind, documents[kind], i.subject, child); err != nil {
+			if _, err := attacher.Attest(ctx, kind, documents[kind], i.subject, child); err != nil {
 				return err
 			}
 		}
@@ -187,7 +172,7 @@ func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error 
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
-	signer, err := p.Signing.Signer()
+	attacher, err := i.attacher(p)
 	if err != nil {
 		return err
 	}
@@ -195,7 +180,7 @@ func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error 
 	if err != nil {
 		return err
 	}
-	_, err = p.Signing.Client.Attest(ctx, signer, ProvenanceType, predicate, i.subjects()...)
+	_, err = attacher.Attest(ctx, ProvenanceType, predicate, i.subjects()...)
 	return err
 }
 
@@ -203,22 +188,35 @@ func (i *publication) sign(ctx context.Context, p *Publisher) error {
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
-	signer, err := p.Signing.Signer()
+	attacher, err := i.attacher(p)
 	if err == nil {
-		_, err = p.Signing.Client.Sign(ctx, signer, i.subjects()...)
+		_, err = attacher.Sign(ctx, i.subjects()...)
 	}
 	return err
 }
 
-// verify reads back all that was attached, as a consumer would.
+// verify reads back all that was attached, as a consumer would. Without the referrers
+// API attachments are in one list, which two runs at once overwrite with theirs: who
+// finds out that something is missing adds it.
 func (i *publication) verify(ctx context.Context, p *Publisher) error {
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
-	for _, subject := range i.subjects() {
-		if _, err := verifyImage(ctx, p.Signing, subject); err != nil {
-			return err
-		}
+	attacher, err := i.attacher(p)
+	if err == nil {
+		err = attacher.Confirm(ctx)
 	}
-	return nil
+	return err
+}
+
+// attacher is what an image's steps share.
+func (i *publication) attacher(p *Publisher) (*sign.Attacher, error) {
+	if i.attaching == nil {
+		signer, err := p.Signing.Signer()
+		if err != nil {
+			return nil, err
+		}
+		i.attaching = p.Signing.Client.Attacher(signer)
+	}
+	return i.attaching, nil
 }

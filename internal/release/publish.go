@@ -84,9 +84,8 @@ func (r *variantRelease) targets() []*Target {
 }
 
 // Push publishes the selected images: it builds what is missing, and does for
-// each image, in order, the steps of pushSteps and attachSteps, then for each
-// release what publishRecord does. It goes on after failures, and running it
-// again completes it.
+// each image publishSteps, then for each release what publishRecord does. It goes
+// on after failures, and running it again completes it.
 func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published, error) {
 	releases, evaluation, err := p.releases(ctx, request)
 	if err != nil {

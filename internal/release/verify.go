@@ -37,12 +37,13 @@ var attestationTypes = []struct{ name, predicate string }{
 
 // verifyImage checks signature, SBOMs and provenance of a digest.
 func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
-	if _, err := signing.Client.Verify(ctx, subject, signing.Policy); err != nil {
+	view := signing.Client.View(subject)
+	if _, err := view.Verify(ctx, signing.Policy); err != nil {
 		return nil, explained(err)
 	}
 	checks := []string{"signature"}
 	for _, attestation := range attestationTypes {
-		if _, err := signing.Client.VerifyAttestations(ctx, subject, attestation.predicate, signing.Policy); err != nil {
+		if _, err := view.VerifyAttestations(ctx, attestation.predicate, signing.Policy); err != nil {
 			return checks, fmt.Errorf("%s: %w", attestation.name, explained(err))
 		}
 		checks = append(checks, attestation.name)

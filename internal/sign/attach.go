@@ -9,106 +9,177 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 )
 
 // attachAttempts is how often an attachment is written that the registry takes
 // and then does not show: another writer may have put back a list without it.
-const attachAttempts = 3
+const attachAttempts = 5
+
+// atOnce is how many requests an Attacher has under way.
+const atOnce = 4
+
+// An Attacher attaches what is said of some digests, one kind after another. A
+// registry is asked what a digest carries before the first is written, and again
+// by Confirm, which must come last: until then nobody knows whether the registry
+// shows what it took. Errors of all its methods are of type *CredentialError,
+// *RegistryError (also where the registry does not show what it took) or
+// *InvalidError (where what was signed does not satisfy the signer's own policy:
+// it was not written then).
+type Attacher struct {
+	client  *Client
+	policy  *Policy
+	signer  *Signer          // nil where all is made
+	views   map[string]*View // by digest
+	claims  []*claim
+	written bool // whether anything was, since the views
+}
+
+// A claim is what subjects are to carry.
+type claim struct {
+	format    Format
+	kind      string
+	predicate json.RawMessage
+	subjects  []name.Digest
+	made      []attachment // for the subject at the same index; nil until one lacks it
+}
+
+// saidBy compares with a statement of the same kind.
+func (c *claim) saidBy(s *Statement) bool {
+	return c.kind == SignatureType || samePredicate(s.Predicate, c.predicate)
+}
+
+// A gap is a subject that lacks what a claim says of it.
+type gap struct {
+	claim   *claim
+	subject int // its index
+}
+
+func (g gap) digest() name.Digest { return g.claim.subjects[g.subject] }
+
+func (g gap) notShown() error {
+	what := "signature"
+	if g.claim.kind != SignatureType {
+		what = "attestation of type " + g.claim.kind
+	}
+	return &RegistryError{fmt.Sprintf("attach to %s", g.digest()), fmt.Errorf("the registry took the %s and does not show it", what)}
+}
+
+// Attacher asks nothing yet.
+func (c *Client) Attacher(s *Signer) *Attacher {
+	return &Attacher{client: c, policy: s.policy, signer: s}
+}
+
+// Sign signs the subjects with an Attacher of their own.
+func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (int, error) {
+	a := c.Attacher(s)
+	written, err := a.Sign(ctx, subjects...)
+	if err == nil {
+		err = a.Confirm(ctx)
+	}
+	return written, err
+}
 
 // Sign signs the subjects, usually an index and its children: the signature
 // names them all and is attached to each, but to those that carry one already
-// that the signer's policy accepts. Afterwards each signature was read back and
-// verified. It returns how many subjects were written to.
-//
-// Errors are of type *CredentialError, *RegistryError (also where the registry
-// does not show what it took) or *InvalidError (where what was signed does not
-// satisfy the signer's own policy: nothing was written then).
-func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (int, error) {
-	return c.attach(ctx, s, SignatureType, json.RawMessage("{}"), subjects)
+// that the signer's policy accepts. It returns how many subjects were written to.
+func (a *Attacher) Sign(ctx context.Context, subjects ...name.Digest) (int, error) {
+	return a.add(ctx, &claim{format: a.policy.format, kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subjects})
 }
 
 // Attest says the predicate, a JSON value, of the subjects, as Sign signs them.
 // A subject that carries a valid attestation of the signer with the same
 // predicate is skipped.
-func (c *Client) Attest(ctx context.Context, s *Signer, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
+func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	if predicateType == "" || predicateType == SignatureType {
 		return 0, fmt.Errorf("attest a predicate of type %q", predicateType)
 	}
 	if !json.Valid(predicate) {
 		return 0, fmt.Errorf("attest a predicate of type %s: it is no JSON", predicateType)
 	}
-	return c.attach(ctx, s, predicateType, predicate, subjects)
+	return a.add(ctx, &claim{format: a.policy.format, kind: predicateType, predicate: predicate, subjects: subjects})
 }
 
-func (c *Client) attach(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) (int, error) {
-	missing := map[int]bool{}
-	for i, subject := range subjects {
-		has, err := c.carries(ctx, s.policy, subject, kind, predicate)
-		if err != nil {
-			return 0, err
-		}
-		if !has {
-			missing[i] = true
-		}
-	}
-	if len(missing) == 0 {
-		return 0, nil
-	}
-	store := s.policy.format.store()
-	made, err := store.make(ctx, s, kind, predicate, subjects)
+func (a *Attacher) add(ctx context.Context, c *claim) (int, error) {
+	a.claims = append(a.claims, c)
+	gaps, err := a.gaps(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	// An identity that the policy does not accept must not get into a registry.
-	for i, subject := range subjects {
-		digest, err := v1.NewHash(subject.DigestStr())
-		if err != nil {
-			return 0, fmt.Errorf("attach to %s: %w", subject, err)
-		}
-		if _, err := made[i].verify(s.policy, digest, kind); err != nil {
-			return 0, &InvalidError{subject, kind, []error{err}}
-		}
-	}
-	written := 0
-	for i, subject := range subjects {
-		if !missing[i] {
-			continue
-		}
-		if err := c.attachOne(ctx, s.policy, store, subject, kind, predicate, made[i]); err != nil {
-			return written, err
-		}
-		written++
-	}
-	return written, nil
+	return len(gaps), a.fill(ctx, gaps)
 }
 
-// attachOne writes an attachment and reads it back.
-func (c *Client) attachOne(ctx context.Context, p *Policy, store store, subject name.Digest, kind string, predicate json.RawMessage, a attachment) error {
-	for attempt := 1; ; attempt++ {
-		if err := store.write(ctx, c, subject, a); err != nil {
+// Confirm reads back what the subjects carry, verifies it, and writes again what
+// got lost. Where nothing had to be written, what was read before will do.
+func (a *Attacher) Confirm(ctx context.Context) error {
+	for attempt := 1; a.written; attempt++ {
+		a.views, a.written = nil, false
+		gaps, err := a.gaps(ctx, a.claims...)
+		if err != nil {
 			return err
 		}
-		has, err := c.carries(ctx, p, subject, kind, predicate)
-		switch {
-		case err != nil:
-			return err
-		case has:
+		if len(gaps) == 0 {
 			return nil
-		case attempt == attachAttempts:
-			return &RegistryError{fmt.Sprintf("attach to %s", subject), errors.New("the registry took the attachment and does not show it")}
+		}
+		if attempt == attachAttempts {
+			return gaps[0].notShown()
 		}
 		if err := pause(ctx, time.Duration(attempt)*200*time.Millisecond); err != nil {
 			return err
 		}
+		if err := a.fill(ctx, gaps); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-// carries says whether a subject has a valid attachment of the kind and with
-// the predicate.
-func (c *Client) carries(ctx context.Context, p *Policy, subject name.Digest, kind string, predicate json.RawMessage) (bool, error) {
+// gaps are the subjects that lack what is claimed of them.
+func (a *Attacher) gaps(ctx context.Context, claims ...*claim) ([]gap, error) {
+	var asked []gap
+	for _, c := range claims {
+		for subject := range c.subjects {
+			asked = append(asked, gap{c, subject})
+		}
+	}
+	carried := make([]bool, len(asked))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, g := range asked {
+		view := a.view(g.digest())
+		group.Go(func() (err error) {
+			carried[i], err = view.carries(ctx, a.policy, g.claim)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var gaps []gap
+	for i, g := range asked {
+		if !carried[i] {
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps, nil
+}
+
+func (a *Attacher) view(subject name.Digest) *View {
+	if a.views == nil {
+		a.views = map[string]*View{}
+	}
+	if a.views[subject.String()] == nil {
+		a.views[subject.String()] = a.client.View(subject)
+	}
+	return a.views[subject.String()]
+}
+
+// carries says whether a digest has a valid attachment of the claim's kind and
+// with its predicate.
+func (v *View) carries(ctx context.Context, p *Policy, c *claim) (bool, error) {
 	found := false
-	err := c.each(ctx, p, subject, kind, func(s *Statement) bool {
-		found = kind == SignatureType || samePredicate(s.Predicate, predicate)
+	err := v.each(ctx, p, c.kind, func(s *Statement) bool {
+		found = c.saidBy(s)
 		return !found
 	})
 	var invalid *InvalidError
@@ -116,4 +187,53 @@ func (c *Client) carries(ctx context.Context, p *Policy, subject name.Digest, ki
 		return false, nil
 	}
 	return found, err
+}
+
+// fill writes to several subjects at once, to each one attachment after another.
+func (a *Attacher) fill(ctx context.Context, gaps []gap) error {
+	bySubject := map[string][]gap{}
+	for _, g := range gaps {
+		if err := a.make(ctx, g.claim); err != nil {
+			return err
+		}
+		subject := g.digest().String()
+		bySubject[subject] = append(bySubject[subject], g)
+	}
+	a.written = a.written || len(gaps) > 0
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, gaps := range bySubject {
+		group.Go(func() error {
+			for _, g := range gaps {
+				if err := g.claim.format.store().write(ctx, a.client, g.digest(), g.claim.made[g.subject]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// make signs what is claimed.
+func (a *Attacher) make(ctx context.Context, c *claim) error {
+	if c.made != nil {
+		return nil
+	}
+	made, err := c.format.store().make(ctx, a.signer, c.kind, c.predicate, c.subjects)
+	if err != nil {
+		return err
+	}
+	// An identity that the policy does not accept must not get into a registry.
+	for i, subject := range c.subjects {
+		digest, err := v1.NewHash(subject.DigestStr())
+		if err != nil {
+			return fmt.Errorf("attach to %s: %w", subject, err)
+		}
+		if _, err := made[i].verify(a.policy, digest, c.kind); err != nil {
+			return &InvalidError{subject, c.kind, []error{err}}
+		}
+	}
+	c.made = made
+	return nil
 }

@@ -10,9 +10,12 @@ import (
 
 // A store keeps attachments in registries in one format.
 type store interface {
-	// list returns what is attached to a digest, what is most likely of the
-	// kind (a predicate type) first. It does not read the attachments.
-	list(ctx context.Context, c *Client, subject name.Digest, kind string) ([]candidate, error)
+	// places are the lists in which attachments of a kind (a predicate type) may
+	// be; of any kind, for "".
+	places(kind string) []string
+	// list returns what is in one of the lists of a digest's attachments. It does
+	// not read the attachments.
+	list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error)
 	// make signs a predicate of all subjects; of the result, the attachment
 	// at an index is for the subject at that index.
 	make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error)
@@ -25,7 +28,7 @@ type candidate struct {
 	kind string // what its annotations say, unverified; "" where they say nothing
 	// read fetches the attachment; a *RegistryError says that this did not
 	// succeed, another error that what was fetched is none.
-	read func(ctx context.Context) (attachment, error)
+	read func() (attachment, error)
 }
 
 // An attachment is a signature or an attestation in one of the formats.

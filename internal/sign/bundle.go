@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
@@ -53,7 +53,10 @@ func newBundleAttachment(raw []byte, kind string) (*bundleAttachment, error) {
 	return &bundleAttachment{raw: raw, bundle: b, kind: kind}, nil
 }
 
-func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, kind string) ([]candidate, error) {
+// All kinds are in one list.
+func (bundleStore) places(string) []string { return []string{""} }
+
+func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, _ string) ([]candidate, error) {
 	referrers, err := c.referrers(ctx, subject)
 	if err != nil {
 		return nil, err
@@ -64,15 +67,10 @@ func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, kin
 			continue
 		}
 		says := referrer.Annotations[bundlePredicateAnnotation]
-		candidates = append(candidates, candidate{kind: says, read: func(ctx context.Context) (attachment, error) {
+		candidates = append(candidates, candidate{kind: says, read: func() (attachment, error) {
 			return c.readBundle(ctx, subject.Context().Digest(referrer.Digest.String()))
 		}})
 	}
-	rank := func(has candidate) int { return slices.Index([]string{kind, "", SignatureType}, has.kind) }
-	// cosign up to 2.6 annotates attestations as if they were signatures: those
-	// are looked at last, and other kinds not at all.
-	candidates = slices.DeleteFunc(candidates, func(has candidate) bool { return kind != "" && rank(has) < 0 })
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return rank(a) - rank(b) })
 	return candidates, nil
 }
 
@@ -141,21 +139,16 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	if err != nil {
 		return err
 	}
-	config, err := newBlob([]byte("{}"), emptyMediaType)
+	config, err := c.putBlob(ctx, subject.Context(), []byte("{}"), emptyMediaType)
 	if err != nil {
-		return err
+		return &RegistryError{op, err}
 	}
-	layer, err := newBlob(made.raw, bundleMediaType)
+	layer, err := c.putBlob(ctx, subject.Context(), made.raw, bundleMediaType)
 	if err != nil {
-		return err
-	}
-	for _, b := range []blob{config, layer} {
-		if err := c.pusher.Upload(ctx, subject.Context(), b.Layer); err != nil {
-			return &RegistryError{op, err}
-		}
+		return &RegistryError{op, err}
 	}
 	if len(made.raw) <= inlineBundleSize {
-		layer.descriptor.Data = made.raw
+		layer.Data = made.raw
 	}
 	manifest, err := json.Marshal(struct {
 		v1.Manifest
@@ -164,8 +157,8 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 		Manifest: v1.Manifest{
 			SchemaVersion: 2,
 			MediaType:     types.OCIManifestSchema1,
-			Config:        config.descriptor,
-			Layers:        []v1.Descriptor{layer.descriptor},
+			Config:        config,
+			Layers:        []v1.Descriptor{layer},
 			Subject:       descriptor,
 			// As cosign has them.
 			Annotations: map[string]string{
@@ -179,31 +172,14 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	m, err := newBlob(manifest, types.OCIManifestSchema1)
+	digest, _, err := v1.SHA256(bytes.NewReader(manifest))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", op, err)
 	}
-	// Put also keeps the fallback tag where the registry lacks the referrers API.
-	ref := subject.Context().Digest(m.descriptor.Digest.String())
-	if err := c.pusher.Put(ctx, ref, rawManifest{manifest, types.OCIManifestSchema1}); err != nil {
+	if err := c.registry.PutManifest(ctx, subject.Context().Digest(digest.String()), types.OCIManifestSchema1, manifest); err != nil {
 		return &RegistryError{op, err}
 	}
 	return nil
-}
-
-// A blob is uploaded as a layer.
-type blob struct {
-	v1.Layer
-	descriptor v1.Descriptor
-}
-
-func newBlob(content []byte, mediaType types.MediaType) (blob, error) {
-	layer := static.NewLayer(content, mediaType)
-	digest, err := layer.Digest()
-	if err != nil {
-		return blob{}, err
-	}
-	return blob{layer, v1.Descriptor{MediaType: mediaType, Digest: digest, Size: int64(len(content))}}, nil
 }
 
 func (a *bundleAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Statement, error) {

@@ -44,36 +44,38 @@ func classicTag(subject name.Digest, kind string) (name.Tag, error) {
 	return ociremote.AttestationTag(subject)
 }
 
-func (classicStore) list(ctx context.Context, c *Client, subject name.Digest, kind string) ([]candidate, error) {
-	kinds := []string{kind}
-	if kind == "" {
-		kinds = []string{SignatureType, "attestations"}
+// attestations are all kinds but signatures: what is kept under one tag.
+const attestations = "attestations"
+
+func (classicStore) places(kind string) []string {
+	switch kind {
+	case "":
+		return []string{SignatureType, attestations}
+	case SignatureType:
+		return []string{SignatureType}
+	}
+	return []string{attestations}
+}
+
+func (classicStore) list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error) {
+	_, layers, err := c.classicLayers(ctx, subject, place)
+	if err != nil {
+		return nil, err
 	}
 	var candidates []candidate
-	for _, kind := range kinds {
-		_, layers, err := c.classicLayers(ctx, subject, kind)
+	for _, layer := range layers {
+		annotations, err := layer.Annotations()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("list what is attached to %s: %w", subject, err)
 		}
-		for _, layer := range layers {
-			annotations, err := layer.Annotations()
-			if err != nil {
-				return nil, fmt.Errorf("list what is attached to %s: %w", subject, err)
-			}
-			says := SignatureType
-			if kind != SignatureType {
-				says = annotations[classicPredicateAnnotation]
-			}
-			candidates = append(candidates, candidate{kind: says, read: func(context.Context) (attachment, error) {
-				return readClassic(subject, layer)
-			}})
+		says := SignatureType
+		if place != SignatureType {
+			says = annotations[classicPredicateAnnotation]
 		}
+		candidates = append(candidates, candidate{kind: says, read: func() (attachment, error) {
+			return readClassic(subject, layer)
+		}})
 	}
-	if kind == "" {
-		return candidates, nil
-	}
-	candidates = slices.DeleteFunc(candidates, func(has candidate) bool { return has.kind != kind && has.kind != "" })
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return len(b.kind) - len(a.kind) })
 	return candidates, nil
 }
 
@@ -248,12 +250,12 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	configBlob, err := newBlob(config, manifest.Config.MediaType)
+	content, err := layer.Payload()
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	for _, l := range []v1.Layer{layer, configBlob.Layer} {
-		if err := c.pusher.Upload(ctx, subject.Context(), l); err != nil {
+	for _, blob := range [][]byte{content, config} {
+		if err := c.registry.PutBlob(ctx, subject.Context(), blob); err != nil {
 			return &RegistryError{op, err}
 		}
 	}
@@ -261,7 +263,7 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	if err := c.pusher.Put(ctx, tag, rawManifest{raw, manifest.MediaType}); err != nil {
+	if err := c.registry.PutManifest(ctx, tag, manifest.MediaType, raw); err != nil {
 		return &RegistryError{op, err}
 	}
 	return nil

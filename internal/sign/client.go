@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,27 +25,35 @@ const maxBlobSize = 128 << 20
 // others than the first must wait: without the referrers API, and in the format
 // Classic, attachments share a tag that is read, extended and written back.
 type Client struct {
-	puller  *remote.Puller
-	pusher  *remote.Pusher
-	options []remote.Option
+	registry Registry
+	puller   *remote.Puller
+	options  []remote.Option
 
 	subjects sync.Map // name.Digest string → *v1.Descriptor
 }
 
-// NewClient talks to registries with the options given; a remote.Reuse among
-// them is honoured. The context comes with each call.
-func NewClient(options ...remote.Option) (*Client, error) {
+// A Registry is how registries are talked to.
+type Registry interface {
+	// Options are for reading, with go-containerregistry's functions.
+	Options() []remote.Option
+	// PutBlob sees to it that a repository has a blob.
+	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
+	// PutManifest writes a manifest under a digest or a tag. Where it has a
+	// subject, it is in the list of the subject's referrers afterwards.
+	PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error
+}
+
+// NewClient honours a remote.Reuse among the options of the registry. The context
+// comes with each call.
+func NewClient(registry Registry) (*Client, error) {
+	options := registry.Options()
 	puller, err := remote.NewPuller(options...)
 	if err != nil {
 		return nil, fmt.Errorf("registry options: %w", err)
 	}
-	pusher, err := remote.NewPusher(options...)
-	if err != nil {
-		return nil, fmt.Errorf("registry options: %w", err)
-	}
 	// What goes through remote's functions shares the login handshake too.
-	shared := append(append([]remote.Option{}, options...), remote.Reuse(puller), remote.Reuse(pusher))
-	return &Client{puller: puller, pusher: pusher, options: shared}, nil
+	shared := append(append([]remote.Option{}, options...), remote.Reuse(puller))
+	return &Client{registry: registry, puller: puller, options: shared}, nil
 }
 
 // with is the options for one call of remote.
@@ -84,6 +93,15 @@ func (c *Client) referrers(ctx context.Context, subject name.Digest) ([]v1.Descr
 	return manifest.Manifests, nil
 }
 
+// putBlob sends a part of an attachment and describes it.
+func (c *Client) putBlob(ctx context.Context, repository name.Repository, content []byte, mediaType types.MediaType) (v1.Descriptor, error) {
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	if err == nil {
+		err = c.registry.PutBlob(ctx, repository, content)
+	}
+	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
+}
+
 // readBlob reads a layer as it is stored.
 func readBlob(layer v1.Layer) ([]byte, error) {
 	size, err := layer.Size()
@@ -102,15 +120,6 @@ func readBlob(layer v1.Layer) ([]byte, error) {
 	defer content.Close()
 	return io.ReadAll(content)
 }
-
-// A rawManifest is pushed as it is.
-type rawManifest struct {
-	raw       []byte
-	mediaType types.MediaType
-}
-
-func (m rawManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
-func (m rawManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
 
 // notFound says that a registry answered and has no such thing.
 func notFound(err error) bool {

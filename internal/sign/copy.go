@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,13 +18,15 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) erro
 	if err != nil {
 		return fmt.Errorf("copy what is attached to %s: %w", from, err)
 	}
+	source := c.View(from)
+	target := &Attacher{client: c, policy: p}
 	for _, format := range p.formats() {
-		candidates, err := format.store().list(ctx, c, from, "")
+		candidates, err := source.candidates(ctx, format, "")
 		if err != nil {
 			return err
 		}
 		for _, candidate := range candidates {
-			a, err := candidate.read(ctx)
+			a, err := candidate.read()
 			var answer *RegistryError
 			if errors.As(err, &answer) {
 				return err
@@ -32,17 +35,15 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) erro
 				continue // none of ours
 			}
 			statement, err := a.verify(p, digest, candidate.kind)
-			if err != nil {
+			said := func(c *claim) bool { return c.kind == candidate.kind && c.saidBy(statement) }
+			if err != nil || slices.ContainsFunc(target.claims, said) {
 				continue
 			}
-			has, err := c.carries(ctx, p, to, candidate.kind, statement.Predicate)
-			if err == nil && !has {
-				err = c.attachOne(ctx, p, format.store(), to, candidate.kind, statement.Predicate, a)
-			}
-			if err != nil {
+			claim := &claim{format: format, kind: candidate.kind, predicate: statement.Predicate, subjects: []name.Digest{to}, made: []attachment{a}}
+			if _, err := target.add(ctx, claim); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return target.Confirm(ctx)
 }

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log"
 	"net/http"
@@ -119,11 +120,32 @@ func newSigner(t testing.TB, c Config) *Signer {
 
 func newClient(t testing.TB) *Client {
 	t.Helper()
-	client, err := NewClient(remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2}))
+	client, err := libreregistry.NewClient("localhost", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client
+	return must[*Client](t)(NewClient(hasty{client}))
+}
+
+// hasty tries again sooner.
+type hasty struct{ *libreregistry.Client }
+
+func (hasty) Options() []remote.Option {
+	return []remote.Option{remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2})}
+}
+
+func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, predicateType string, p *Policy) ([]Statement, error) {
+	return c.View(subject).VerifyAttestations(ctx, predicateType, p)
+}
+
+// Attest attests as Sign signs.
+func (c *Client) Attest(ctx context.Context, s *Signer, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
+	a := c.Attacher(s)
+	written, err := a.Attest(ctx, predicateType, predicate, subjects...)
+	if err == nil {
+		err = a.Confirm(ctx)
+	}
+	return written, err
 }
 
 func must[T any](t testing.TB) func(T, error) T {

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"encoding/json"
@@ -14,7 +15,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 var formats = []Format{Bundle, Classic}
@@ -153,16 +154,16 @@ func TestMovedAttachment(t *testing.T) {
 				cycloneDX:     func() (int, error) { return client.Attest(ctx, signer, cycloneDX, bom, from) },
 			} {
 				must[int](t)(write())
-				found := must[[]candidate](t)(format.store().list(ctx, client, from, kind))
+				found := must[[]candidate](t)(client.View(from).candidates(ctx, format, kind))
 				if len(found) == 0 || found[0].kind != kind {
 					t.Fatalf("found %+v", found)
 				}
-				a := must[attachment](t)(found[0].read(ctx))
+				a := must[attachment](t)(found[0].read())
 				if err := format.store().write(ctx, client, to, a); err != nil {
 					t.Fatal(err)
 				}
 				var invalid *InvalidError
-				if err := client.each(ctx, signer.Policy(), to, kind, func(*Statement) bool { return false }); !errors.As(err, &invalid) {
+				if err := client.View(to).each(ctx, signer.Policy(), kind, func(*Statement) bool { return false }); !errors.As(err, &invalid) {
 					t.Errorf("%s of another digest: %v", kind, err)
 				}
 			}
@@ -263,7 +264,7 @@ func TestForgottenWrite(t *testing.T) {
 				if works && (err != nil || written != 1) {
 					t.Errorf("written %d, %v", written, err)
 				}
-				if want := "attach to " + subject.String() + ": the registry took the attachment and does not show it"; !works && (!errors.As(err, &registryError) || err.Error() != want) {
+				if want := "attach to " + subject.String() + ": the registry took the signature and does not show it"; !works && (!errors.As(err, &registryError) || err.Error() != want) {
 					t.Errorf("got  %v\nwant %s", err, want)
 				}
 			})
@@ -308,17 +309,17 @@ func TestForeignReferrers(t *testing.T) {
 		client, signer, subject := newClient(t), newSigner(t, newKey(t, Bundle)), pushIndex(t, registry.host)[0]
 		descriptor := must[*v1.Descriptor](t)(client.descriptor(ctx, subject))
 		for i, artifact := range []string{"application/vnd.example.thing", emptyMediaType, bundleMediaType} {
-			config := must[blob](t)(newBlob([]byte("{}"), emptyMediaType))
+			config := must[v1.Descriptor](t)(client.putBlob(ctx, subject.Context(), []byte("{}"), emptyMediaType))
 			manifest := must[[]byte](t)(json.Marshal(map[string]any{
 				"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": artifact,
-				"config": config.descriptor, "layers": []v1.Descriptor{config.descriptor}, "subject": descriptor,
+				"config": config, "layers": []v1.Descriptor{config}, "subject": descriptor,
 				"annotations": map[string]string{"n": fmt.Sprint(i)},
 			}))
-			digest := must[blob](t)(newBlob(manifest, "")).descriptor.Digest
-			if err := remote.WriteLayer(subject.Context(), config.Layer); err != nil {
+			digest, _, err := v1.SHA256(bytes.NewReader(manifest))
+			if err != nil {
 				t.Fatal(err)
 			}
-			if err := remote.Put(subject.Context().Digest(digest.String()), rawManifest{manifest, "application/vnd.oci.image.manifest.v1+json"}); err != nil {
+			if err := client.registry.PutManifest(ctx, subject.Context().Digest(digest.String()), types.OCIManifestSchema1, manifest); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -9,23 +9,28 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Verify looks for a signature of a digest that satisfies the policy; others
+// Verify is what a View of the digest says, for who asks nothing else of it.
+func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
+	return c.View(subject).Verify(ctx, p)
+}
+
+// Verify looks for a signature of the digest that satisfies the policy; others
 // beside it do not matter. Errors are ErrNotAttached (not signed), of type
 // *InvalidError (signed, but not like this) or *RegistryError (unknown).
-func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
+func (v *View) Verify(ctx context.Context, p *Policy) (*Signature, error) {
 	var signature *Signature
-	err := c.each(ctx, p, subject, SignatureType, func(s *Statement) bool {
+	err := v.each(ctx, p, SignatureType, func(s *Statement) bool {
 		signature = &s.Signature
 		return false
 	})
 	return signature, err
 }
 
-// VerifyAttestations returns all statements of a type about a digest that
+// VerifyAttestations returns all statements of a type about the digest that
 // satisfy the policy, at least one. Errors are as Verify's.
-func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, predicateType string, p *Policy) ([]Statement, error) {
+func (v *View) VerifyAttestations(ctx context.Context, predicateType string, p *Policy) ([]Statement, error) {
 	var statements []Statement
-	err := c.each(ctx, p, subject, predicateType, func(s *Statement) bool {
+	err := v.each(ctx, p, predicateType, func(s *Statement) bool {
 		statements = append(statements, *s)
 		return true
 	})
@@ -34,14 +39,14 @@ func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, pr
 
 // each calls yield with the valid attachments of a kind until it returns false.
 // It is an error if there is none.
-func (c *Client) each(ctx context.Context, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) error {
-	digest, err := v1.NewHash(subject.DigestStr())
+func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Statement) bool) error {
+	digest, err := v1.NewHash(v.subject.DigestStr())
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", subject, err)
+		return fmt.Errorf("verify %s: %w", v.subject, err)
 	}
 	var reasons []error
 	for _, format := range p.formats() {
-		candidates, err := format.store().list(ctx, c, subject, kind)
+		candidates, err := v.candidates(ctx, format, kind)
 		if err != nil {
 			return err
 		}
@@ -50,7 +55,7 @@ func (c *Client) each(ctx context.Context, p *Policy, subject name.Digest, kind 
 			if valid && candidate.kind != kind {
 				break // what says to be something else is for when there is nothing better
 			}
-			a, err := candidate.read(ctx)
+			a, err := candidate.read()
 			var statement *Statement
 			if err == nil {
 				statement, err = a.verify(p, digest, kind)
@@ -73,7 +78,7 @@ func (c *Client) each(ctx context.Context, p *Policy, subject name.Digest, kind 
 		}
 	}
 	if len(reasons) > 0 {
-		return &InvalidError{subject, kind, reasons}
+		return &InvalidError{v.subject, kind, reasons}
 	}
-	return &notAttachedError{subject, kind}
+	return &notAttachedError{v.subject, kind}
 }
