@@ -1,0 +1,184 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// taggable is what go-containerregistry's pusher takes.
+type taggable []byte
+
+func (t taggable) RawManifest() ([]byte, error)      { return t, nil }
+func (taggable) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+
+// referrers makes manifests that name a subject, one of them without a type of its own.
+func referrers(t *testing.T, client *Client, subject name.Digest) (all [][]byte) {
+	t.Helper()
+	ctx := context.Background()
+	if err := client.PutBlob(ctx, subject.Context(), emptyConfig); err != nil {
+		t.Fatal(err)
+	}
+	head, err := client.Head(ctx, subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := memoryOrigin{}.add(emptyConfig, "application/vnd.oci.empty.v1+json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, artifact := range []string{"application/vnd.example.first", "", "application/vnd.example.third"} {
+		all = append(all, mustJSON(t, struct {
+			v1.Manifest
+			ArtifactType string `json:"artifactType,omitempty"`
+		}{v1.Manifest{
+			SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Config: config, Layers: []v1.Descriptor{config},
+			Subject:     &v1.Descriptor{MediaType: head.MediaType, Digest: head.Digest, Size: head.Size},
+			Annotations: map[string]string{"n": fmt.Sprint(i), "text": "<&>"},
+		}, artifact}))
+	}
+	return all
+}
+
+func byDigest(t *testing.T, repository name.Repository, content []byte) name.Digest {
+	t.Helper()
+	digest, _, err := v1.SHA256(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repository.Digest(digest.String())
+}
+
+// What refers to a subject is listed as go-containerregistry's pusher would have
+// it listed, in fewer requests.
+func TestPutManifestWithSubject(t *testing.T) {
+	ctx := context.Background()
+	for kind, want := range map[string]struct{ first, next []string }{
+		"referrers":    {[]string{"PUT manifests", "GET referrers"}, []string{"PUT manifests"}},
+		"libre serve":  {[]string{"PUT manifests"}, []string{"PUT manifests"}},
+		"no referrers": {[]string{"PUT manifests", "GET referrers", "GET manifests", "PUT manifests"}, []string{"PUT manifests", "GET manifests", "PUT manifests"}},
+		"docker-registry": {[]string{"PUT manifests", "GET referrers", "GET manifests", "PUT manifests"},
+			[]string{"PUT manifests", "GET manifests", "PUT manifests"}},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			registry := record(t, handlerOf(t, kind))
+			client := registry.client(t)
+			var lists [2][]byte
+			for i, put := range []func(name.Digest, []byte) error{
+				func(reference name.Digest, content []byte) error {
+					registry.since()
+					err := client.PutManifest(ctx, reference, types.OCIManifestSchema1, content)
+					got, expected := registry.since(), want.next
+					if want.first != nil {
+						expected, want.first = want.first, nil
+					}
+					expectRequests(t, got, slices.Clone(expected)...)
+					return err
+				},
+				func(reference name.Digest, content []byte) error {
+					return client.pusher.Put(ctx, reference, taggable(content))
+				},
+			} {
+				subject, err := client.PushArtifact(ctx, fmt.Sprintf("part%d-default:5.4.1-1", i), note)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all := referrers(t, client, subject)
+				for _, content := range all {
+					if err := put(byDigest(t, subject.Context(), content), content); err != nil {
+						t.Fatal(err)
+					}
+				}
+				listed, err := remote.Referrers(subject, client.Options()...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if lists[i], err = listed.RawManifest(); err != nil {
+					t.Fatal(err)
+				}
+				for _, content := range all {
+					if digest := byDigest(t, subject.Context(), content).DigestStr(); !bytes.Contains(lists[i], []byte(digest)) {
+						t.Errorf("%s is not listed", digest)
+					}
+				}
+				// Once more, as who was killed before the list was written.
+				if err := client.PutManifest(ctx, byDigest(t, subject.Context(), all[0]), types.OCIManifestSchema1, all[0]); err != nil {
+					t.Error(err)
+				}
+			}
+			if !bytes.Equal(lists[0], lists[1]) {
+				t.Errorf("listed\n%s, by the library\n%s", lists[0], lists[1])
+			}
+		})
+	}
+}
+
+// A gateway that has a page for everything has no referrers API, and what is at the
+// tag of the list may be no list.
+func TestNoListOfReferrers(t *testing.T) {
+	ctx := context.Background()
+	registry := record(t, handlerOf(t, "no referrers"))
+	registry.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
+		if what == "GET referrers" {
+			_, _ = io.WriteString(w, "<html>Welcome</html>")
+		}
+		return what == "GET referrers"
+	}
+	client := registry.client(t)
+	subject, err := client.PushArtifact(ctx, noteName, note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := referrers(t, client, subject)
+	if err := client.PutManifest(ctx, byDigest(t, subject.Context(), all[0]), types.OCIManifestSchema1, all[0]); err != nil {
+		t.Fatal(err)
+	}
+	tag := subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
+	if got, err := client.Get(ctx, tag); err != nil || !bytes.Contains(got.Manifest, []byte(byDigest(t, subject.Context(), all[0]).DigestStr())) {
+		t.Errorf("listed %+v, %v", got, err)
+	}
+	if _, err := client.putManifest(ctx, tag, manifest{mediaType: types.OCIManifestSchema1, content: all[1]}); err != nil {
+		t.Fatal(err)
+	}
+	err = client.PutManifest(ctx, byDigest(t, subject.Context(), all[2]), types.OCIManifestSchema1, all[2])
+	if want := tag.String() + ", which should list what refers to " + subject.DigestStr() + `, is of type "application/vnd.oci.image.manifest.v1+json"`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// A blob is sent once to each repository, also where two registries have one of the
+// same name.
+func TestPutBlob(t *testing.T) {
+	ctx := context.Background()
+	here, there := record(t, handlerOf(t, "referrers")), record(t, handlerOf(t, "referrers"))
+	client := here.client(t)
+	put := func(refName string, in *recorded, want ...string) {
+		t.Helper()
+		repository := mustTag(t, in.client(t), refName).Context()
+		if err := client.PutBlob(ctx, repository, []byte("blob")); err != nil {
+			t.Fatal(err)
+		}
+		expectRequests(t, in.since(), want...)
+		digest, size, err := v1.SHA256(strings.NewReader("blob"))
+		if err == nil {
+			_, err = client.Blob(ctx, repository.Digest(digest.String()), v1.Descriptor{Digest: digest, Size: size})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		in.since()
+	}
+	put(imageName, here, "POST blobs/uploads")
+	put(imageName, here)
+	put(imageName, there, "POST blobs/uploads")
+}

@@ -1,0 +1,96 @@
+package sign
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// What is attached to an index and its two children, several kinds of it: how
+// many requests that takes, and how many where it is there already.
+func TestAttachRequests(t *testing.T) {
+	ctx := context.Background()
+	for _, test := range []struct {
+		format       Format
+		referrers    bool
+		first, again int64
+	}{
+		// For each of three subjects a list, a look at it, three manifests; a
+		// configuration, three blobs; once, whether the registry keeps lists. Then for
+		// each a list and three manifests.
+		{Bundle, true, 3*(1+1+3) + 1 + 3 + 1 + 3*(1+3), 3 * (1 + 3)},
+		// A list takes two requests, and each manifest two more to be on it.
+		{Bundle, false, 3*(2+1+3*3) + 1 + 3 + 1 + 3*(2+3), 3 * (2 + 3)},
+		// For each subject two tags, each kind's tag read and written, and the
+		// configuration read that the second attestation extends; for each kind blob and
+		// configuration, of which only signatures differ by subject. Then for each two
+		// tags and three blobs.
+		{Classic, true, 3*(2+3*2+1) + 2*2 + 3*2 + 3*(2+3), 3 * (2 + 3)},
+	} {
+		t.Run(fmt.Sprint(test.format, test.referrers), func(t *testing.T) {
+			registry := memoryRegistry(t, test.referrers)
+			signer, subjects := newSigner(t, newKey(t, test.format)), pushIndex(t, registry.host)
+			var requests atomic.Int64
+			registry.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/v2/" { // the greeting
+					requests.Add(1)
+				}
+				return false
+			}
+			attach := func() int64 {
+				requests.Store(0)
+				a := newClient(t).Attacher(signer)
+				must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...))
+				must[int](t)(a.Attest(ctx, slsa, bom, subjects...))
+				must[int](t)(a.Sign(ctx, subjects...))
+				must[int](t)(0, a.Confirm(ctx))
+				return requests.Load()
+			}
+			if got := attach(); got != test.first {
+				t.Errorf("%d requests, want %d", got, test.first)
+			}
+			if got := attach(); got != test.again {
+				t.Errorf("%d requests where all is there, want %d", got, test.again)
+			}
+		})
+	}
+}
+
+// Another writer puts back a list without what was attached, also without what an
+// earlier run attached.
+func TestConfirm(t *testing.T) {
+	ctx := context.Background()
+	client, signer := newClient(t), newSigner(t, newKey(t, Bundle))
+	subjects := pushIndex(t, memoryRegistry(t, false).host)
+	must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subjects...))
+	a := client.Attacher(signer)
+	if written := must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...)); written != 0 {
+		t.Errorf("%d written that were there", written)
+	}
+	must[int](t)(a.Attest(ctx, slsa, bom, subjects...))
+	must[int](t)(a.Sign(ctx, subjects...))
+	for _, subject := range subjects[:2] {
+		tag := subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
+		empty := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+		must[int](t)(0, client.registry.PutManifest(ctx, tag, types.OCIImageIndex, empty))
+	}
+	must[int](t)(0, a.Confirm(ctx))
+	for _, subject := range subjects {
+		want := Attachments{Signature: true, Predicates: []string{cycloneDX, slsa}}
+		if got := must[Attachments](t)(client.Attached(ctx, subject, Bundle)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		must[*Signature](t)(client.Verify(ctx, subject, signer.Policy()))
+		for _, kind := range want.Predicates {
+			if statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subject, kind, signer.Policy())); len(statements) != 1 {
+				t.Errorf("%d statements of type %s", len(statements), kind)
+			}
+		}
+	}
+}
