@@ -181,4 +181,6 @@ func TestPutBlob(t *testing.T) {
 	put(imageName, here, "POST blobs/uploads")
 	put(imageName, here)
 	put(imageName, there, "POST blobs/uploads")
+	put(noteName, here, "POST blobs/uploads?mount", "PUT blobs/uploads") // it mounts nothing
+	put(imageName, here)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -158,8 +159,24 @@ type whereabouts struct {
 // whereabout is held while its blob is on its way: who wants to send the same blob
 // to another repository can have it mounted afterwards.
 type whereabout struct {
-	mu         sync.Mutex
-	repository name.Repository // zero for none
+	mu           sync.Mutex
+	repositories []name.Repository
+}
+
+func (w *whereabout) add(repository name.Repository) {
+	if !slices.Contains(w.repositories, repository) {
+		w.repositories = append(w.repositories, repository)
+	}
+}
+
+// beside is a repository of the same registry as another, "" for none.
+func (w *whereabout) beside(other name.Repository) string {
+	for _, repository := range w.repositories {
+		if repository.Registry == other.Registry {
+			return repository.RepositoryStr()
+		}
+	}
+	return ""
 }
 
 func (w *whereabouts) of(digest v1.Hash) *whereabout {
@@ -179,32 +196,26 @@ func (c *Client) Saw(repository name.Repository, blob v1.Hash) {
 	seen := c.whereabouts.of(blob)
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
-	if seen.repository == (name.Repository{}) {
-		seen.repository = repository
-	}
+	seen.add(repository)
 }
 
 func (t *transfer) sendBlob(ctx context.Context, blob v1.Descriptor) error {
 	seen := t.client.whereabouts.of(blob.Digest)
 	if t.known != nil && t.known(blob.Digest) {
 		if seen.mu.TryLock() {
-			seen.repository = t.repository
+			seen.add(t.repository)
 			seen.mu.Unlock()
 		}
 		return nil
 	}
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
-	if seen.repository == t.repository {
+	if slices.Contains(seen.repositories, t.repository) {
 		return nil
 	}
-	mountFrom := ""
-	if seen.repository.Registry == t.repository.Registry {
-		mountFrom = seen.repository.RepositoryStr()
-	}
-	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, mountFrom) }); err != nil {
+	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, seen.beside(t.repository)) }); err != nil {
 		return tooLarge("blob", blob, err)
 	}
-	seen.repository = t.repository
+	seen.add(t.repository)
 	return nil
 }
