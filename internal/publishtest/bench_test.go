@@ -108,8 +108,8 @@ func BenchmarkNothingToPublish(b *testing.B) {
 //     they show as well that the manifests have arrived.
 //   - "requests-record" are those to the record's repository: about tags, and the
 //     former record and the new one.
-//   - "requests-attachments" are all others to the two repositories: what takes to
-//     attach and to read it back.
+//   - "requests-attachments" are all others to the two repositories: what it takes to
+//     attach, and to verify that and what was attached to the former record.
 //   - "requests-all" are all, with the login.
 func BenchmarkChangedPath(b *testing.B) {
 	c := newCatalogue(b, map[string]string{
