@@ -394,7 +394,7 @@ func TestPushIndexOfBadLayouts(t *testing.T) {
 	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing blob: %v", err)
 	}
-	registry.since()
+	registry = record(t, handlerOf(t, "no referrers")) // where nothing of the above is still on its way
 	if err := os.WriteFile(filepath.Join(blobs, digest.Hex), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (p *Publisher) formerSBOMs(ctx context.Context, i *publication, manifest v1
 	if err != nil || layout.Content(manifest).Complete {
 		return nil, err
 	}
-	statements, err := p.Signing.Client.VerifyAttestations(ctx, former, CycloneDXType, p.Signing.Policy)
+	statements, err := p.Signing.Client.View(former).VerifyAttestations(ctx, CycloneDXType, p.Signing.Policy)
 	if err != nil && !errors.Is(err, sign.ErrNotAttached) {
 		p.Watcher.Warn(i.target.ID, "reading the former SBOM, all files are read instead: "+err.Error())
 	}

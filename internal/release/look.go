@@ -64,7 +64,7 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	tags := make(chan error, 1)
 	go func() { tags <- p.lookTags(ctx, release, record) }()
 	if p.Signing != nil {
-		_, err := p.Signing.Client.Verify(ctx, digest, p.Signing.Policy)
+		_, err := p.Signing.Client.Glance(ctx, digest, p.Signing.Policy)
 		switch {
 		case err == nil:
 		case isUnsigned(err):

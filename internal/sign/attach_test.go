@@ -2,8 +2,11 @@ package sign
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -60,6 +63,55 @@ func TestAttachRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A glance takes one request where there is a list of referrers, and believes of it
+// what verifies.
+func TestGlance(t *testing.T) {
+	ctx := context.Background()
+	registry := memoryRegistry(t, true)
+	signer, subjects := newSigner(t, newKey(t, Bundle)), pushIndex(t, registry.host)
+	must[int](t)(newClient(t).Sign(ctx, signer, subjects[:2]...))
+
+	var requests atomic.Int64
+	change := func(list string) string { return list }
+	registry.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v2/" {
+			return false
+		}
+		requests.Add(1)
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		answer := httptest.NewRecorder()
+		registry.handler.ServeHTTP(answer, r)
+		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+		_, _ = io.WriteString(w, change(answer.Body.String()))
+		return true
+	}
+	must[*Signature](t)(newClient(t).Glance(ctx, subjects[0], signer.Policy()))
+	if got := requests.Load(); got != 1 {
+		t.Errorf("%d requests, want 1", got)
+	}
+	if _, err := newClient(t).Glance(ctx, subjects[2], signer.Policy()); !errors.Is(err, ErrNotAttached) {
+		t.Errorf("what is not signed: %v", err)
+	}
+	var invalid *InvalidError
+	if _, err := newClient(t).Glance(ctx, subjects[0], newSigner(t, newKey(t, Bundle)).Policy()); !errors.As(err, &invalid) {
+		t.Errorf("another key: %v", err)
+	}
+	// What the list has of another digest's signature is none of this one.
+	var listed string
+	change = func(list string) string { listed = list; return list }
+	must[*Signature](t)(newClient(t).Glance(ctx, subjects[1], signer.Policy()))
+	change = func(string) string { return listed }
+	other := pushIndex(t, registry.host)
+	if _, err := newClient(t).Glance(ctx, other[2], signer.Policy()); err == nil {
+		t.Error("believed the signature of another digest")
+	}
+	// A list that spoils what it has is no reason to call anything unsigned.
+	change = func(list string) string { return strings.ReplaceAll(list, "dsseEnvelope", "spoilt") }
+	must[*Signature](t)(newClient(t).Glance(ctx, subjects[0], signer.Policy()))
 }
 
 // Another writer puts back a list without what was attached, also without what an

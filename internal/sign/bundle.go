@@ -28,7 +28,13 @@ const (
 	bundleContentAnnotation   = "dev.sigstore.bundle.content"
 	bundlePredicateAnnotation = "dev.sigstore.bundle.predicateType"
 	createdAnnotation         = "org.opencontainers.image.created"
+	listedBundleAnnotation    = "sh.libre.bundle"
 )
+
+// listedBundleSize is up to which size a bundle is in an annotation as well: lists of
+// referrers have these, so that who asks for the list needs no further request.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+const listedBundleSize = 8 << 10
 
 // inlineBundleSize is up to which size a bundle is repeated in the manifest
 // (the descriptor's data field of the OCI image specification): who has the
@@ -67,9 +73,13 @@ func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, _ s
 			continue
 		}
 		says := referrer.Annotations[bundlePredicateAnnotation]
-		candidates = append(candidates, candidate{kind: says, read: func() (attachment, error) {
+		found := candidate{kind: says, read: func() (attachment, error) {
 			return c.readBundle(ctx, subject.Context().Digest(referrer.Digest.String()))
-		}})
+		}}
+		if raw := referrer.Annotations[listedBundleAnnotation]; raw != "" {
+			found.listed = func() (attachment, error) { return newBundleAttachment([]byte(raw), says) }
+		}
+		candidates = append(candidates, found)
 	}
 	return candidates, nil
 }
@@ -150,6 +160,15 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	if len(made.raw) <= inlineBundleSize {
 		layer.Data = made.raw
 	}
+	// The first three as cosign has them.
+	annotations := map[string]string{
+		bundleContentAnnotation:   "dsse-envelope",
+		bundlePredicateAnnotation: made.kind,
+		createdAnnotation:         time.Now().UTC().Format(time.RFC3339),
+	}
+	if made.kind == SignatureType && len(made.raw) <= listedBundleSize {
+		annotations[listedBundleAnnotation] = string(made.raw)
+	}
 	manifest, err := json.Marshal(struct {
 		v1.Manifest
 		ArtifactType string `json:"artifactType"`
@@ -160,12 +179,7 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 			Config:        config,
 			Layers:        []v1.Descriptor{layer},
 			Subject:       descriptor,
-			// As cosign has them.
-			Annotations: map[string]string{
-				bundleContentAnnotation:   "dsse-envelope",
-				bundlePredicateAnnotation: made.kind,
-				createdAnnotation:         time.Now().UTC().Format(time.RFC3339),
-			},
+			Annotations:   annotations,
 		},
 		ArtifactType: bundleMediaType,
 	})

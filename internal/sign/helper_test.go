@@ -25,13 +25,14 @@ import (
 // A testRegistry counts requests and can be told to lose some.
 type testRegistry struct {
 	host     string
+	handler  http.Handler
 	requests atomic.Int64
 	// answer, where not nil, may answer in the registry's place.
 	answer func(w http.ResponseWriter, r *http.Request) bool
 }
 
 func newRegistry(t testing.TB, handler http.Handler) *testRegistry {
-	reg := &testRegistry{}
+	reg := &testRegistry{handler: handler}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reg.requests.Add(1)
 		if reg.answer == nil || !reg.answer(w, r) {

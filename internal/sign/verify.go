@@ -14,6 +14,19 @@ func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*S
 	return c.View(subject).Verify(ctx, p)
 }
 
+// Glance is Verify, of what the list of a digest's attachments has of them: it tells
+// whose the digest is, but not whether others find all that they need to verify it.
+func (c *Client) Glance(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
+	view := c.View(subject)
+	view.glance = true
+	signature, err := view.Verify(ctx, p)
+	var invalid *InvalidError
+	if errors.As(err, &invalid) {
+		return c.Verify(ctx, subject, p) // the list may be wrong
+	}
+	return signature, err
+}
+
 // Verify looks for a signature of the digest that satisfies the policy; others
 // beside it do not matter. Errors are ErrNotAttached (not signed), of type
 // *InvalidError (signed, but not like this) or *RegistryError (unknown).

@@ -14,6 +14,7 @@ import (
 type View struct {
 	client  *Client
 	subject name.Digest
+	glance  bool // take what the lists have of attachments, and read no more of these
 
 	mu    sync.Mutex
 	lists map[listed]func() ([]candidate, error)
@@ -59,6 +60,9 @@ func (v *View) list(ctx context.Context, which listed) ([]candidate, error) {
 		list = sync.OnceValues(func() ([]candidate, error) {
 			all, err := which.format.store().list(ctx, v.client, v.subject, which.place)
 			for i := range all {
+				if v.glance && all[i].listed != nil {
+					all[i].read = all[i].listed
+				}
 				all[i].read = sync.OnceValues(all[i].read)
 			}
 			return all, err
