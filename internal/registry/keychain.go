@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
@@ -20,7 +21,22 @@ import (
 // keychain finds logins in docker's config file and in podman's auth files, and by
 // the helpers that these name. The first file that knows the registry decides.
 // https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
-type keychain struct{ mu sync.Mutex } // helpers are asked one at a time
+type keychain struct {
+	mu    sync.Mutex           // helpers are asked one at a time
+	files map[string]*authFile // by path
+}
+
+// loginsLast is for how long is believed what a file or a helper said: a release has
+// many repositories, and some helpers give passwords that end.
+const loginsLast = time.Minute
+
+// authFile is a file of logins as it was read.
+type authFile struct {
+	when       time.Time
+	file       *configfile.ConfigFile      // with the logins to registries
+	namespaced map[string]types.AuthConfig // by REGISTRY/NAMESPACE
+	known      map[string]types.AuthConfig // by registry, what the file or its helper gave
+}
 
 // authFiles are where logins may be, the first to look into first: what the
 // environment names, docker's, podman's of this session, podman's lasting one.
@@ -52,7 +68,7 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, path := range authFiles() {
-		found, err := readLogin(path, target)
+		found, err := k.login(path, target)
 		if err != nil {
 			return nil, fmt.Errorf("looking for the login to %s in %s: %s", target.RegistryStr(), path, strings.Join(strings.Fields(err.Error()), " "))
 		}
@@ -66,20 +82,13 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	return authn.Anonymous, nil
 }
 
-// readLogin is what a file, or the helper that it names, has for a repository, its
+// login is what a file, or the helper that it names, has for a repository, its
 // namespaces or its registry. The library knows registries alone, and takes a
 // namespace's login for that of all the registry.
-func readLogin(path string, target authn.Resource) (types.AuthConfig, error) {
-	file, err := loadAuthFile(path)
+func (k *keychain) login(path string, target authn.Resource) (types.AuthConfig, error) {
+	f, err := k.read(path)
 	if err != nil {
 		return types.AuthConfig{}, err
-	}
-	namespaced := map[string]types.AuthConfig{}
-	for key, login := range file.AuthConfigs {
-		if strings.Contains(key, "/") && !strings.Contains(key, "://") && !isOldKey(key) {
-			namespaced[key] = login
-			delete(file.AuthConfigs, key)
-		}
 	}
 	registry := target.RegistryStr()
 	repository := strings.TrimPrefix(target.String(), registry)
@@ -87,15 +96,44 @@ func readLogin(path string, target authn.Resource) (types.AuthConfig, error) {
 		registry = "docker.io" // as the files name it
 	}
 	for ; repository != ""; repository = repository[:strings.LastIndex(repository, "/")] {
-		if login, found := namespaced[registry+repository]; found {
+		if login, found := f.namespaced[registry+repository]; found {
 			return withoutAddress(login), nil
 		}
 	}
-	login, err := file.GetAuthConfig(registry)
+	if login, known := f.known[registry]; known {
+		return login, nil
+	}
+	login, err := f.file.GetAuthConfig(registry)
 	if login = withoutAddress(login); err == nil && login == (types.AuthConfig{}) && registry == "docker.io" {
-		login = withoutAddress(file.AuthConfigs[registry])
+		login = withoutAddress(f.file.AuthConfigs[registry])
+	}
+	if err == nil {
+		f.known[registry] = login
 	}
 	return login, err
+}
+
+// read reads a file of logins, unless it was read not long ago.
+func (k *keychain) read(path string) (*authFile, error) {
+	if f := k.files[path]; f != nil && time.Since(f.when) < loginsLast {
+		return f, nil
+	}
+	file, err := loadAuthFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &authFile{time.Now(), file, map[string]types.AuthConfig{}, map[string]types.AuthConfig{}}
+	for key, login := range file.AuthConfigs {
+		if strings.Contains(key, "/") && !strings.Contains(key, "://") && !isOldKey(key) {
+			f.namespaced[key] = login
+			delete(file.AuthConfigs, key)
+		}
+	}
+	if k.files == nil {
+		k.files = map[string]*authFile{}
+	}
+	k.files[path] = f
+	return f, nil
 }
 
 // isOldKey tells a registry as docker once wrote it, HOST/v1/, from a namespace.

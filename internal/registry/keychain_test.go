@@ -130,6 +130,48 @@ func TestKeychainHelpers(t *testing.T) {
 	}
 }
 
+// A helper is asked once for all repositories of a registry, and again later: what
+// it gave may have ended.
+func TestHelperIsAskedOnce(t *testing.T) {
+	home := homeless(t)
+	kept := putHelper(t, home, "test")
+	putFile(t, filepath.Join(kept, "one.example"), `{"ServerURL":"one.example","Username":"helped","Secret":"p"}`, 0o600)
+	putFile(t, filepath.Join(home, ".docker/config.json"), `{"credsStore":"test"}`, 0o600)
+	keys := &keychain{}
+	ask := func() string {
+		var user string
+		for _, repository := range []string{"one.example/x", "one.example/y", "one.example/x/z"} {
+			target, err := name.NewRepository(repository)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := keys.Resolve(target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			login, err := found.Authorization()
+			if err != nil {
+				t.Fatal(err)
+			}
+			user = login.Username
+		}
+		return user
+	}
+	if got := ask(); got != "helped" {
+		t.Errorf("user %q", got)
+	}
+	putFile(t, filepath.Join(kept, "one.example"), `{"ServerURL":"one.example","Username":"later","Secret":"p"}`, 0o600)
+	if got := ask(); got != "helped" {
+		t.Errorf("asked again: user %q", got)
+	}
+	for _, file := range keys.files {
+		file.when = file.when.Add(-loginsLast)
+	}
+	if got := ask(); got != "later" {
+		t.Errorf("not asked again: user %q", got)
+	}
+}
+
 func TestKeychainOfBadFiles(t *testing.T) {
 	home := homeless(t)
 	path := filepath.Join(home, ".docker/config.json")
