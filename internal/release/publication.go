@@ -19,14 +19,14 @@ type publication struct {
 	target    *Target
 	app       catalog.App
 	selected  bool
-	adopted   bool             // it is in the registry with all that belongs to it
-	known     map[v1.Hash]bool // blobs that its repository has for certain; nil where nothing is known of it
+	adopted   bool                   // it is in the registry with all that belongs to it
+	known     map[v1.Hash]bool       // blobs that its repository has for certain; nil where nothing is known of it
+	former    map[string]name.Digest // by platform, the manifests that were published before
 	index     v1.Descriptor
 	manifests []v1.Descriptor // by platform
 	subject   name.Digest     // the index in the registry
 	attaching *sign.Attacher  // nil until it is needed
 	failure   *Failure
-	former    map[string]name.Digest // by platform, the manifests that were published before
 }
 
 // imageStep is one step of publishing an image.
