@@ -225,6 +225,13 @@ func TestNoOutcome(t *testing.T) {
 			r.git(t, "-C", "inner", "commit", "--quiet", "--allow-empty", "--message", "inner")
 			r.git(t, "add", "inner")
 		},
+		"a repository that is elsewhere": func(t *testing.T, r *remembering) {
+			other := t.TempDir()
+			r.git(t, "config", "core.worktree", other)
+			if err := os.CopyFS(other, os.DirFS(r.flake.Dir)); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"a change while nix evaluates": func(t *testing.T, r *remembering) {
 			if err := os.WriteFile(r.after, []byte("date +%N >> "+r.path("folder/a")+"\n"), 0o644); err != nil {
 				t.Fatal(err)

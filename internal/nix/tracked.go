@@ -46,7 +46,11 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 	if t.place, t.index, err = askGit(ctx, dir); err != nil {
 		return nil, err
 	}
-	top, _, _ := strings.Cut(string(t.place), "\n")
+	place := strings.Split(string(t.place), "\n")
+	top := place[0]
+	if !sameFolder(dir, filepath.Join(top, place[1])) {
+		return nil, fmt.Errorf("git says that %s is at %q", dir, place)
+	}
 	left := int64(mostTracked)
 	for _, entry := range strings.Split(strings.TrimSuffix(string(t.index), "\x00"), "\x00") {
 		stage, name, _ := strings.Cut(entry, "\t")
@@ -66,6 +70,13 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 	}
 	t.sum, err = t.hash()
 	return t, err
+}
+
+// sameFolder guards against a repository whose files are somewhere else.
+func sameFolder(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 func askGit(ctx context.Context, dir string) (place, index []byte, err error) {

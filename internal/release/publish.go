@@ -238,6 +238,7 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 			if _, err := p.Signing.Signer(); err != nil {
 				return err
 			}
+			go func() { _, _ = p.Files.Tools(ctx) }() // it takes a while to start
 		}
 		var refusal *registry.CredentialError
 		if err := p.Registry.CheckPush(ctx, wanted[0].RefName); errors.As(err, &refusal) {

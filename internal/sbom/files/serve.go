@@ -11,6 +11,7 @@ import (
 
 // Serve answers questions (sbom.Question, one a line) until there are no more.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	go func() { _, _ = licenseScanner() }() // most of a second, beside the first question
 	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var question sbom.Question
