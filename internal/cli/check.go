@@ -46,7 +46,7 @@ wrong, what to type.`,
 				err = errors.Join(err, a.Table(table))
 			}
 			if err == nil && len(problems) > 0 {
-				err = fmt.Errorf("%d problems", len(problems))
+				err = fmt.Errorf("problems found: %d", len(problems))
 			}
 			return err
 		},

@@ -55,11 +55,12 @@ func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, w
 	if printErr := a.printStatus(all, <-newest, asJSON); err == nil {
 		err = printErr
 	}
+	total := len(all)
 	wrong := slices.DeleteFunc(all, func(s release.Status) bool {
 		return s.State == string(release.AsWanted) || s.State == release.NotPublishedYet
 	})
 	if err == nil && len(wrong) > 0 {
-		err = fmt.Errorf("%d releases are not as they should be", len(wrong))
+		err = fmt.Errorf("%d of %d releases are not as they should be", len(wrong), total)
 	}
 	return err
 }
