@@ -70,9 +70,10 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 	if mountFrom == "" && blob.Size > smallBlob {
 		if begun, ok := t.client.begun.LoadAndDelete(t.repository.Name()); ok {
 			err := t.putBlob(ctx, begun.(*url.URL), blob)
-			if !hasStatus(err, http.StatusNotFound) { // the registry did not wait for the build
+			if !isRefusal(err) {
 				return err
 			}
+			// The registry did not wait for the build.
 		}
 	}
 	location, err := t.begin(ctx, blob, mountFrom)
