@@ -1,0 +1,117 @@
+package registry
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// The upload with which leave to push was asked for takes the first blob that is
+// not small, unless the registry has forgotten it.
+func TestCheckPush(t *testing.T) {
+	for _, kind := range kinds {
+		for _, forgotten := range []bool{false, true} {
+			registry := record(t, handlerOf(t, kind))
+			client := registry.client(t)
+			if err := client.CheckPush(context.Background(), imageName); err != nil {
+				t.Fatal(err)
+			}
+			puts := 0
+			registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
+				if what != "PUT blobs/uploads" || r.ContentLength < 100_000 {
+					return false
+				}
+				if puts++; puts > 1 || !forgotten {
+					return false
+				}
+				w.WriteHeader(http.StatusNotFound)
+				return true
+			}
+			dir, digest, _ := oneImage(t, 100_000)
+			if _, err := client.PushIndex(context.Background(), dir, digest, imageName, func(v1.Hash) bool { return false }); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"POST blobs/uploads", "PUT blobs/uploads", "POST blobs/uploads", "PUT manifests", "PUT manifests"}
+			if kind == "docker-registry" { // which takes the config in two requests
+				want = append(want, "PUT blobs/uploads")
+			}
+			if forgotten {
+				want = append(want, "POST blobs/uploads", "PUT blobs/uploads")
+			}
+			registry.meddle = nil
+			expectRequests(t, registry.since(), want...)
+			sound(t, client, imageName, digest)
+		}
+	}
+}
+
+// A registry that mounts nothing, or does not know what that is, is sent the blob.
+func TestNoMount(t *testing.T) {
+	for _, status := range []int{202, 400, 401, 403, 404, 405} {
+		registry := record(t, handlerOf(t, "no referrers"))
+		registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(what, "?mount") {
+				return false
+			}
+			if status == http.StatusAccepted {
+				r.URL.RawQuery = ""
+				return false
+			}
+			w.WriteHeader(status)
+			return true
+		}
+		client := registry.client(t)
+		dir, digest, _ := oneImage(t, 100_000)
+		for _, refName := range []string{"docs-a-default:1-1", "docs-b-default:1-1"} {
+			if _, err := client.PushIndex(context.Background(), dir, digest, refName, nil); err != nil {
+				t.Errorf("%d: %v", status, err)
+			}
+			sound(t, client, refName, digest)
+		}
+	}
+}
+
+func TestPushIndexLocations(t *testing.T) {
+	dir, digest, _ := oneImage(t, 100_000)
+	for _, test := range []struct {
+		location func(absolute *url.URL) string
+		want     string // in the error, "" for none
+	}{
+		{func(u *url.URL) string { return u.Path }, ""},
+		{func(u *url.URL) string { return u.String() }, ""},
+		{func(u *url.URL) string { return "//" + u.Host + u.Path + "?_state=a%2Fb%3D+c" }, ""},
+		{func(u *url.URL) string { return "" }, "does not say where to upload to"},
+		{func(u *url.URL) string { return "http://10.0.0.1/v2/" }, "another host of a private network"},
+		{func(u *url.URL) string { return "http://[::1]:80/" }, "another host of a private network"},
+		{func(u *url.URL) string { return "http://a b/" }, "where to upload to"},
+	} {
+		var host, queries string
+		inner := handlerOf(t, "no referrers")
+		registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/uploads/") {
+				queries += r.URL.RawQuery + "\n"
+			}
+			if r.Method != http.MethodPost {
+				inner.ServeHTTP(w, r)
+				return
+			}
+			answer := httptest.NewRecorder()
+			inner.ServeHTTP(answer, r)
+			w.Header().Set("Location", test.location(&url.URL{Scheme: "http", Host: host, Path: answer.Header().Get("Location")}))
+			w.WriteHeader(answer.Code)
+		}))
+		host = registry.host
+		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v, want %q", err, test.want)
+		}
+		if strings.Contains(queries, "_state") && !strings.Contains(queries, "_state=a%2Fb%3D+c&digest=sha256%3A") {
+			t.Errorf("the registry's query was changed: %s", queries)
+		}
+	}
+}
