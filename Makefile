@@ -9,7 +9,8 @@ TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:
 	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm python3:python3
 
 DEMO_PORT := 5077
-DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse --short HEAD:nix/template)
+# What decides which images the demo has: with another of it, its registry's tags are taken.
+DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
 .PHONY: all build demo test bench fmt demo-tools test-tools
 
