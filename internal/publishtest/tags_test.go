@@ -89,13 +89,50 @@ func TestTakenTag(t *testing.T) {
 	reg := newWatched(t, "no referrers", "") // what is put there is not signed
 	libre.Tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
 		"oci:"+c.dir+"/dist:two-web-default:2-3", "docker://"+reg.prefix()+"/two-job-default:2-3")
+	planned := c.run("plan", two, "--to", reg.prefix()).want(t, 0)
+	if strings.Count(planned.stdout, "\trefuse\tthe tag two-job-default:2-3 is of another image, and there is no release record: ") != 2 {
+		t.Errorf("the plan:\n%s", planned.stdout)
+	}
+	before := reg.count()
 	refused := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
 	checkLines(t, refused)
 	if !strings.Contains(refused.stderr, "two-job-default:2-3 is published with other content") {
 		t.Errorf("the refusal:\n%s", refused.stderr)
 	}
+	for _, request := range reg.since(before) {
+		if strings.Contains(request, "/two-") && !strings.HasPrefix(request, "GET ") && !strings.HasPrefix(request, "HEAD ") {
+			t.Errorf("refused, and yet %s", request)
+		}
+	}
 	if tags := reg.tags(t); len(tags) != 1+4 || tags["two-job-default:2-3"] != undisturbed(t)["two-web-default:2-3"] {
 		t.Errorf("tags: %v", tags)
+	}
+}
+
+// Where one tag of a later release is taken, none of the release is set.
+func TestTakenTagOfLaterRelease(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	reg := newWatched(t, "docker-registry", sign.Bundle)
+	c.run("push", two, "--to", reg.prefix()).want(t, 0)
+	c.run("bump", "--repack", "two").want(t, 0)
+	reg.lenient = true // what is put there now is of another name
+	libre.Tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
+		"oci:"+c.dir+"/dist:two-job-default:2-3", "docker://"+reg.prefix()+"/two-web-default:2-4")
+	reg.lenient = false
+	before := reg.tags(t)
+	refused := c.run("push", two, "--to", reg.prefix()).want(t, 3)
+	checkLines(t, refused)
+	if !strings.Contains(refused.stderr, "two-web-default:2-4 is published with other content") {
+		t.Errorf("the refusal:\n%s", refused.stderr)
+	}
+	if diff := cmp.Diff(before, reg.tags(t)); diff != "" {
+		t.Errorf("tags after the refusal: %s", diff)
+	}
+	// The dry run says so too.
+	dry := c.run("push", two, "--to", reg.prefix(), "--dry-run").want(t, 3)
+	if !strings.Contains(dry.stderr, "two-web-default:2-4 is published with other content") {
+		t.Errorf("the dry run:\n%s", dry.stderr)
 	}
 }
 

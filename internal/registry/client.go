@@ -187,7 +187,7 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest)
 		}
 		pushed = manifest{digest: got.Digest, mediaType: got.MediaType, content: got.Manifest}
 	}
-	if _, err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
+	if err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
 		return explain(doing, tag.RegistryStr(), err)
 	}
 	head, err := c.Head(ctx, tag)

@@ -167,6 +167,35 @@ func TestSetTag(t *testing.T) {
 	}
 }
 
+// A registry that takes a tag and keeps what was there, or another writer who is
+// faster, is found out.
+func TestTagOfOthers(t *testing.T) {
+	registry, client := newSpoilt(t)
+	ctx := context.Background()
+	other := note
+	other.Content = []byte("{}\n")
+	first, err := client.PushArtifact(ctx, noteName, note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := client.PushArtifact(ctx, noteName, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.SetTag(ctx, noteName, first); err != nil {
+		t.Fatal(err)
+	}
+	registry.spoil = func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusCreated)
+		}
+		return r.Method == http.MethodPut
+	}
+	if err := client.SetTag(ctx, noteName, second); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), first.DigestStr()) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // A registry that forgets what it took is found out.
 func TestForgottenTag(t *testing.T) {
 	registry, client := newSpoilt(t)

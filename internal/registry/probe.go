@@ -2,16 +2,12 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Probe is what was found out about a registry that takes pushes.
@@ -53,33 +49,6 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	}
 	probe.Overwrites, err = c.overwrites(ctx, tag, digests)
 	return probe, err
-}
-
-func (c *Client) listsReferrers(ctx context.Context, digest name.Digest) (bool, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, repositoryURL(digest.Context(), "referrers/"+digest.DigestStr()), nil)
-	if err != nil {
-		return false, err
-	}
-	request.Header.Set("Accept", string(types.OCIImageIndex))
-	doing := "listing what refers to " + digest.String()
-	var content []byte
-	err = retried(ctx, func() error {
-		response, err := c.do(digest.Context(), request, http.StatusOK)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		content, err = io.ReadAll(io.LimitReader(response.Body, mostSmall))
-		return err
-	})
-	if isRefusal(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, explain(doing, digest.Context().RegistryStr(), err)
-	}
-	var index v1.IndexManifest
-	return json.Unmarshal(content, &index) == nil && index.MediaType == types.OCIImageIndex, nil
 }
 
 // overwrites points a tag to what it does not point to. Registries say in many ways

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,20 +31,15 @@ func (c *Client) PutManifest(ctx context.Context, reference name.Reference, medi
 	if err := json.Unmarshal(content, &names); err != nil {
 		return fmt.Errorf("reading manifest %s: %w", digest, err)
 	}
-	m := manifest{digest, mediaType, content, names.Subject != nil}
-	if m.refers {
-		return c.putReferrer(ctx, reference, m)
-	}
-	_, err = c.putManifest(ctx, reference, m)
-	return err
+	return c.putManifest(ctx, reference, manifest{digest, mediaType, content, names.Subject != nil})
 }
 
-// putReferrer writes a manifest that names a subject, and sees to it that it is in
-// the list of what refers to the subject.
+// putManifest writes a manifest and, where it names a subject, sees to it that it is
+// in the list of what refers to the subject.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
-func (c *Client) putReferrer(ctx context.Context, reference name.Reference, m manifest) error {
-	noted, err := c.putManifest(ctx, reference, m)
-	if err != nil || noted {
+func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) error {
+	noted, err := c.sendManifest(ctx, reference, m)
+	if err != nil || noted || !m.refers {
 		return err
 	}
 	var read struct {
@@ -57,7 +53,8 @@ func (c *Client) putReferrer(ctx context.Context, reference name.Reference, m ma
 	}
 	subject := reference.Context().Digest(read.Subject.Digest.String())
 	// Not all registries that keep the list say so.
-	if keeps, err := c.keepsReferrers(ctx, subject); err != nil || keeps {
+	keeps, err := c.keepsReferrers(ctx, subject)
+	if err != nil || keeps {
 		return err
 	}
 	referrer := v1.Descriptor{
@@ -100,8 +97,7 @@ func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer
 	if err != nil {
 		return err
 	}
-	_, err = c.putManifest(ctx, tag, manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
-	return err
+	return c.putManifest(ctx, tag, manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
 }
 
 // referrersAPI is whether a repository has it: asked for once, since gateways may
@@ -111,31 +107,47 @@ type referrersAPI struct {
 	known, there bool
 }
 
-// keepsReferrers asks whether a repository has the referrers API.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+// keepsReferrers is listsReferrers, asked once for each repository.
 func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest) (bool, error) {
-	repository := subject.Context()
-	found, _ := c.referrers.LoadOrStore(repository.Name(), &referrersAPI{})
+	found, _ := c.referrers.LoadOrStore(subject.Context().Name(), &referrersAPI{})
 	api := found.(*referrersAPI)
 	api.mu.Lock()
 	defer api.mu.Unlock()
 	if api.known {
 		return api.there, nil
 	}
-	err := retried(ctx, func() error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, repositoryURL(repository, "referrers/"+subject.DigestStr()), nil)
-		if err != nil {
-			return err
-		}
-		request.Header.Set("Accept", string(types.OCIImageIndex))
-		response, err := c.do(repository, request, http.StatusOK, http.StatusNotFound, http.StatusBadRequest, http.StatusNotAcceptable)
-		if err != nil {
-			return err
-		}
-		// Some answer whatever is asked with a page for people.
-		api.there = response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == string(types.OCIImageIndex)
-		return response.Body.Close()
-	})
+	var err error
+	api.there, err = c.listsReferrers(ctx, subject)
 	api.known = err == nil
 	return api.there, err
+}
+
+// listsReferrers asks whether a repository has the referrers API. Some registries
+// answer whatever is asked with a page for people.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+func (c *Client) listsReferrers(ctx context.Context, digest name.Digest) (bool, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, repositoryURL(digest.Context(), "referrers/"+digest.DigestStr()), nil)
+	if err != nil {
+		return false, err
+	}
+	request.Header.Set("Accept", string(types.OCIImageIndex))
+	doing := "listing what refers to " + digest.String()
+	var content []byte
+	err = retried(ctx, func() error {
+		response, err := c.do(digest.Context(), request, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		content, err = io.ReadAll(io.LimitReader(response.Body, mostSmall))
+		return err
+	})
+	if isRefusal(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, explain(doing, digest.Context().RegistryStr(), err)
+	}
+	var index v1.IndexManifest
+	return json.Unmarshal(content, &index) == nil && index.MediaType == types.OCIImageIndex, nil
 }

@@ -163,7 +163,7 @@ func TestNoListOfReferrers(t *testing.T) {
 	if got, err := client.Get(ctx, tag); err != nil || !bytes.Contains(got.Manifest, []byte(byDigest(t, subject.Context(), all[0]).DigestStr())) {
 		t.Errorf("listed %+v, %v", got, err)
 	}
-	if _, err := client.putManifest(ctx, tag, manifest{mediaType: types.OCIManifestSchema1, content: all[1]}); err != nil {
+	if err := client.putManifest(ctx, tag, manifest{mediaType: types.OCIManifestSchema1, content: all[1]}); err != nil {
 		t.Fatal(err)
 	}
 	err = client.PutManifest(ctx, byDigest(t, subject.Context(), all[2]), types.OCIManifestSchema1, all[2])

@@ -122,16 +122,12 @@ func (t *transfer) sendManifest(ctx context.Context, m manifest) error {
 			return err
 		}
 	}
-	if m.refers {
-		return t.client.putReferrer(ctx, reference, m)
-	}
-	_, err := t.client.putManifest(ctx, reference, m)
-	return err
+	return t.client.putManifest(ctx, reference, m)
 }
 
-// putManifest writes a manifest under its digest, or a tag. noted tells whether the
+// sendManifest sends a manifest under its digest, or a tag. noted tells whether the
 // registry says that it keeps the list of what refers to the manifest's subject.
-func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) (noted bool, err error) {
+func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m manifest) (noted bool, err error) {
 	repository := reference.Context()
 	err = retried(ctx, func() error {
 		address := repositoryURL(repository, "manifests/"+reference.Identifier())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -61,8 +62,12 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	}
 	s := standing{Standing: AsWanted, record: record, digest: digest, former: tag.TagStr()}
 	// The images' tags are asked for while the signature is verified.
-	tags := make(chan error, 1)
-	go func() { tags <- p.lookTags(ctx, release, record) }()
+	var tags errgroup.Group
+	untagged := ""
+	tags.Go(func() (err error) {
+		untagged, err = p.lookTags(ctx, release, record)
+		return err
+	})
 	if p.Signing != nil {
 		_, err := p.Signing.Client.Glance(ctx, digest, p.Signing.Policy)
 		switch {
@@ -82,11 +87,9 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	if s.Standing != AsWanted {
 		return s, nil
 	}
-	err = <-tags
-	var image untagged
-	if errors.As(err, &image) {
-		s.Standing, s.reason = Untagged, "the tag "+image.refName+" does not point to what the record names"
-		return s, nil
+	err = tags.Wait()
+	if untagged != "" {
+		s.Standing, s.reason = Untagged, "the tag "+untagged+" does not point to what the record names"
 	}
 	return s, err
 }
@@ -105,7 +108,8 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 		return s, nil
 	}
 	var group errgroup.Group
-	for _, publication := range release.images {
+	taken := make([]bool, len(release.images))
+	for n, publication := range release.images {
 		group.Go(func() error {
 			tag, err := p.Registry.Tag(publication.target.RefName)
 			if err != nil {
@@ -115,53 +119,42 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 			if errors.Is(err, registry.ErrNotFound) {
 				return nil
 			}
-			if err == nil && index.Annotations[image.ImageKeyAnnotation] != publication.target.Key() {
-				err = taken{publication.target.RefName}
-			}
+			taken[n] = err == nil && index.Annotations[image.ImageKeyAnnotation] != publication.target.Key()
 			return err
 		})
 	}
 	err = group.Wait()
-	var other taken
-	if errors.As(err, &other) {
-		s.Standing, s.other, s.reason = OtherContent, other.refName, "the tag "+other.refName+" is of another image, and there is no release record"
-		return s, nil
+	if n := slices.Index(taken, true); n >= 0 {
+		s.Standing, s.other = OtherContent, release.images[n].target.RefName
+		s.reason = "the tag " + s.other + " is of another image, and there is no release record"
 	}
 	return s, err
 }
 
-// taken says that an image's tag is that of an image with another key.
-type taken struct{ refName string }
-
-func (e taken) Error() string { return e.refName }
-
-// lookTags compares the tags of a release's images with its record.
-func (p *Publisher) lookTags(ctx context.Context, release *variantRelease, record *Record) error {
-	var group errgroup.Group
+// lookTags finds a tag of a release's images that is not what its record says.
+func (p *Publisher) lookTags(ctx context.Context, release *variantRelease, record *Record) (refName string, err error) {
+	var tags []tagging
 	for _, image := range release.images {
 		component := record.Components[image.target.Component]
 		if component == nil {
 			continue
 		}
-		group.Go(func() error {
-			tag, err := p.Registry.Tag(component.Reference)
-			if err != nil {
-				return err
-			}
-			head, err := p.Registry.Head(ctx, tag)
-			if errors.Is(err, registry.ErrNotFound) || err == nil && head.Digest.String() != component.Digest {
-				return untagged{component.Reference}
-			}
-			return err
-		})
+		tag, err := p.Registry.Tag(component.Reference)
+		if err != nil {
+			return "", err
+		}
+		tags = append(tags, tagging{refName: component.Reference, digest: tag.Context().Digest(component.Digest)})
 	}
-	return group.Wait()
+	if err := readTags(ctx, p.Registry, tags); err != nil {
+		return "", err
+	}
+	for _, tag := range tags {
+		if !tag.done() {
+			return tag.refName, nil
+		}
+	}
+	return "", nil
 }
-
-// untagged says that an image's tag is not what its record says.
-type untagged struct{ refName string }
-
-func (e untagged) Error() string { return e.refName }
 
 // difference tells a record from what is wanted, "" where it is the same.
 func (r *Record) difference(targets []*Target) string {

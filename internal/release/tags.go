@@ -49,7 +49,7 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 	tags = append(tags, tagging{refName: refName, digest: result.Digest})
 	if p.DryRun {
 		result.State = WouldBe
-		return result, p.lookAtTags(ctx, p.Registry, release.app.Name, tags)
+		return result, p.checkTags(ctx, p.Registry, release.app.Name, tags)
 	}
 	if _, err := p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
 		return result, err
@@ -73,21 +73,23 @@ type tagging struct {
 	now     string // the digest that it points to, "" where there is no such tag
 }
 
+func (t tagging) done() bool { return t.now == t.digest.DigestStr() }
+
 // setTags tags in order, and says what it replaced. All tags are looked at before
 // the first is set, so that a release gets all of its own or none, and each again
 // right before it is set, since others may set it as well.
 func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string, tags []tagging) error {
-	if err := p.lookAtTags(ctx, in, app, tags); err != nil {
+	if err := p.checkTags(ctx, in, app, tags); err != nil {
 		return err
 	}
 	for i := range tags {
 		tag := &tags[i]
 		if i > 0 {
-			if err := p.lookAtTags(ctx, in, app, tags[i:i+1]); err != nil {
+			if err := p.checkTags(ctx, in, app, tags[i:i+1]); err != nil {
 				return err
 			}
 		}
-		if tag.now == tag.digest.DigestStr() {
+		if tag.done() {
 			continue
 		}
 		err := in.SetTag(ctx, tag.refName, tag.digest)
@@ -104,9 +106,22 @@ func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string
 	return nil
 }
 
-// lookAtTags finds out what tags point to, and refuses where that is something
-// else, unless it is to be replaced.
-func (p *Publisher) lookAtTags(ctx context.Context, in *registry.Client, app string, tags []tagging) error {
+// checkTags finds out what tags point to, and refuses where that is something else,
+// unless it is to be replaced.
+func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app string, tags []tagging) error {
+	if err := readTags(ctx, in, tags); err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if tag.now != "" && !tag.done() && !p.Force {
+			return otherContent(tag.refName, app, "")
+		}
+	}
+	return nil
+}
+
+// readTags finds out what tags point to: one request each.
+func readTags(ctx context.Context, in *registry.Client, tags []tagging) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range tags {
 		group.Go(func() error {
@@ -115,16 +130,13 @@ func (p *Publisher) lookAtTags(ctx context.Context, in *registry.Client, app str
 				return err
 			}
 			head, err := in.Head(ctx, reference)
-			if errors.Is(err, registry.ErrNotFound) {
+			switch {
+			case errors.Is(err, registry.ErrNotFound):
 				tags[i].now = ""
-				return nil
-			}
-			if err != nil {
+			case err != nil:
 				return err
-			}
-			tags[i].now = head.Digest.String()
-			if tags[i].now != tags[i].digest.DigestStr() && !p.Force {
-				return otherContent(tags[i].refName, app, "")
+			default:
+				tags[i].now = head.Digest.String()
 			}
 			return nil
 		})

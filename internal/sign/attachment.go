@@ -29,8 +29,8 @@ type candidate struct {
 	// read fetches the attachment; a *RegistryError says that this did not
 	// succeed, another error that what was fetched is none.
 	read func() (attachment, error)
-	// listed is what the list itself has of the attachment; nil for nothing.
-	listed func() (attachment, error)
+	// inList gives what the list itself has of the attachment; nil for nothing.
+	inList func() (attachment, error)
 }
 
 // An attachment is a signature or an attestation in one of the formats.

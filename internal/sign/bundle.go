@@ -77,7 +77,7 @@ func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, _ s
 			return c.readBundle(ctx, subject.Context().Digest(referrer.Digest.String()))
 		}}
 		if raw := referrer.Annotations[listedBundleAnnotation]; raw != "" {
-			found.listed = func() (attachment, error) { return newBundleAttachment([]byte(raw), says) }
+			found.inList = func() (attachment, error) { return newBundleAttachment([]byte(raw), says) }
 		}
 		candidates = append(candidates, found)
 	}

@@ -60,8 +60,8 @@ func (v *View) list(ctx context.Context, which listed) ([]candidate, error) {
 		list = sync.OnceValues(func() ([]candidate, error) {
 			all, err := which.format.store().list(ctx, v.client, v.subject, which.place)
 			for i := range all {
-				if v.glance && all[i].listed != nil {
-					all[i].read = all[i].listed
+				if v.glance && all[i].inList != nil {
+					all[i].read = all[i].inList
 				}
 				all[i].read = sync.OnceValues(all[i].read)
 			}
