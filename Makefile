@@ -3,6 +3,10 @@
 
 SHELL := /bin/bash
 
+# The same for build, vet and test: what one of them compiled, the others find.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath
+
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc newuidmap:uidmap busybox:busybox-static git:git
 TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
@@ -17,7 +21,7 @@ DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse HEAD:nix HEAD:
 all: build
 
 build:
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	go build -o bin/ ./cmd/...
 
 # Installs the packages of missing commands: $(call install,TOOLS)
 define install

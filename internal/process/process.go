@@ -1,0 +1,69 @@
+// Package process starts other programs: with a chosen environment, in a process
+// group of their own, ended politely when the context ends.
+package process
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// graceful is how long a program may take to end after it was asked to.
+const graceful = 10 * time.Second
+
+// kept are variables that every program gets; a name that ends in * is a family of
+// them. What is not here stays with libre: GIT_DIR would make git, and nix with it,
+// read another repository, and tokens are nobody else's business.
+var kept = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "XDG_*", "NIX_*",
+	"LANG", "LANGUAGE", "LC_*",
+	"SSH_AUTH_SOCK", "SSH_AGENT_PID", "GIT_SSH*",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
+	"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy",
+}
+
+// Go are the variables of the go program, which fixed-output derivations get too.
+// Git are those by which people configure git; none of them names a repository.
+var (
+	Go = []string{"GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOENV", "GOINSECURE", "GOVCS", "GOAUTH", "NETRC",
+		"GOMODCACHE", "GOPATH", "GOCACHE"}
+	Git = []string{"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_*", "GIT_CONFIG_VALUE_*",
+		"GIT_AUTHOR_*", "GIT_COMMITTER_*", "EMAIL", "GIT_ASKPASS", "SSH_ASKPASS", "GNUPGHOME", "GPG_TTY"}
+)
+
+// Environment is what a program gets of ours: the variables above, and those of more,
+// which has names and families as above.
+func Environment(more ...string) []string {
+	var environment []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if contains(kept, name) || contains(more, name) {
+			environment = append(environment, variable)
+		}
+	}
+	return environment
+}
+
+func contains(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(known string) bool {
+		family, isFamily := strings.CutSuffix(known, "*")
+		return known == name || isFamily && strings.HasPrefix(name, family)
+	})
+}
+
+// Command prepares a program that gets Environment and nothing else. It has a group
+// of its own: Ctrl-C reaches it once, when ctx ends, as SIGTERM to the whole group;
+// what still runs after ten seconds is killed.
+func Command(ctx context.Context, program string, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Env = Environment()
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
+	command.WaitDelay = graceful
+	return command
+}
