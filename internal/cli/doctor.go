@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -164,7 +165,7 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing signConfi
 	defer cancel()
 	probe, err := client.Probe(ctx)
 	if err != nil {
-		found, mend, _ := strings.Cut(err.Error(), "; log in with: ")
+		found, mend := fault.Reason(err), strings.TrimPrefix(fault.Fix(err), "log in with: ")
 		_, found, _ = strings.Cut(found, ": ") // without what was being pushed
 		var network *net.OpError
 		switch {
@@ -172,7 +173,7 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing signConfi
 			found = fmt.Sprintf("no answer within %d seconds", registryPatience/time.Second)
 		case errors.As(err, &network):
 			found = "cannot be reached: " + network.Error()
-		case errors.As(err, new(*registry.CredentialError)):
+		case fault.Is(err, fault.Credentials):
 			found = "does not let you push: " + found
 		}
 		return []check{{"registry", "note", fmt.Sprintf("%s: %s", client, found), mend}}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/sign"
-	"github.com/libresh/libre/internal/upstream"
+	"github.com/libresh/libre/internal/fault"
 )
 
 // Exit codes, the same for every command.
@@ -40,9 +38,6 @@ func (e someFailed) Error() string {
 // exitCode is the policy of the exit codes, in one place.
 func exitCode(err error) int {
 	var unknown *catalog.UnknownError
-	var registryRefusal *registry.CredentialError
-	var signRefusal *sign.CredentialError
-	var upstreamRefusal *upstream.CredentialError
 	switch {
 	case err == nil:
 		return exitDone
@@ -50,7 +45,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, new(usageError)), errors.As(err, &unknown), errors.Is(err, catalog.ErrNothingSelected):
 		return exitUsage
-	case errors.As(err, &registryRefusal), errors.As(err, &signRefusal), errors.As(err, &upstreamRefusal):
+	case fault.Is(err, fault.Credentials):
 		return exitCredentials
 	case errors.As(err, new(someFailed)):
 		return exitSomeFailed

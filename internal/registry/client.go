@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // Client publishes under one prefix: REGISTRY[/NAMESPACE]. Credentials come from
@@ -40,13 +42,6 @@ const userAgent = "libre"
 
 // ErrNotFound says that a registry has no such manifest.
 var ErrNotFound = errors.New("not found")
-
-// CredentialError is a registry's refusal: it does not know who asks (401), or
-// does not let them (403).
-type CredentialError struct{ Err error }
-
-func (e *CredentialError) Error() string { return e.Err.Error() }
-func (e *CredentialError) Unwrap() error { return e.Err }
 
 // NewClient checks the prefix; it asks nothing yet. insecure allows HTTP and
 // unknown certificates elsewhere than on the loopback address.
@@ -208,7 +203,7 @@ func explain(doing, registry string, err error) error {
 	if errors.As(err, &failure) {
 		switch failure.StatusCode {
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return &CredentialError{fmt.Errorf("%s: %s; log in with: libre login %s", doing, oneLine(failure), registry)}
+			return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New(oneLine(failure)), Fix: "log in with: libre login " + registry}
 		case http.StatusNotFound:
 			return fmt.Errorf("%s: %w", doing, ErrNotFound)
 		}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // A spoilt registry counts requests and may answer one of them in its own way.
@@ -251,8 +253,7 @@ func TestNoRetries(t *testing.T) {
 		if n := registry.requests.Load(); n != 1 {
 			t.Errorf("%d: %d requests, want 1", status, n)
 		}
-		var refusal *CredentialError
-		if got, want := errors.As(err, &refusal), status == 401 || status == 403; got != want {
+		if got, want := fault.Is(err, fault.Credentials), status == 401 || status == 403; got != want {
 			t.Errorf("%d: %T, a refusal %v, want %v", status, err, got, want)
 		}
 		if got, want := errors.Is(err, ErrNotFound), status == 404; got != want {

@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 func TestTags(t *testing.T) {
@@ -133,8 +134,7 @@ func TestCopy(t *testing.T) {
 		return what == "GET blobs"
 	}
 	_, err = bare.client(t).Copy(ctx, subject, source.client(t), imageName)
-	var refusal *CredentialError
-	if !errors.As(err, &refusal) || !strings.Contains(err.Error(), "libre login "+source.host) {
+	if !fault.Is(err, fault.Credentials) || !strings.Contains(err.Error(), "libre login "+source.host) {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -192,8 +192,7 @@ func TestPodmanLogin(t *testing.T) {
 	testkit.Require(t, "podman")
 	home := homeless(t)
 	registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
-	var refusal *CredentialError
-	if err := registry.client(t).CheckPush(context.Background(), noteName); !errors.As(err, &refusal) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
+	if err := registry.client(t).CheckPush(context.Background(), noteName); !fault.Is(err, fault.Credentials) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
 		t.Errorf("%v", err)
 	}
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login("other.example", "other", "p"))

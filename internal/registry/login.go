@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // Login is a registry that somebody logs in to.
@@ -47,7 +49,7 @@ func NewLogin(host string, insecure bool) (*Login, error) {
 
 // Store asks the registry whether it takes a name and a password, and keeps them
 // where docker or podman keep theirs, and where Client finds them. Where the
-// registry refuses them, which is a *CredentialError, nothing is kept.
+// registry refuses them, which is a fault of kind Credentials, nothing is kept.
 func (l *Login) Store(ctx context.Context, username, password string) (Stored, error) {
 	checked, err := l.check(ctx, username, password)
 	if err != nil {
@@ -83,7 +85,7 @@ func (l *Login) check(ctx context.Context, username, password string) (asked boo
 	}()
 	var failure *transport.Error
 	if errors.As(err, &failure) && (failure.StatusCode == http.StatusUnauthorized || failure.StatusCode == http.StatusForbidden) {
-		return true, &CredentialError{fmt.Errorf("%s: %s", doing, oneLine(failure))}
+		return true, &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New(oneLine(failure))}
 	}
 	if err != nil {
 		return true, Explain(doing, err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -54,8 +55,7 @@ func TestLogin(t *testing.T) {
 			}
 			for _, wrong := range [][2]string{{"publisher", "wrong" + password}, {"nobody", password}} {
 				_, err := logIn(t, host, wrong[0], wrong[1])
-				var refusal *CredentialError
-				if text := fmt.Sprint(err); !errors.As(err, &refusal) || !strings.HasPrefix(text, "logging in to "+host+": 401 Unauthorized") || strings.Contains(text, "\n") || strings.Contains(text, password) {
+				if text := fmt.Sprint(err); !fault.Is(err, fault.Credentials) || !strings.HasPrefix(text, "logging in to "+host+": 401 Unauthorized") || strings.Contains(text, "\n") || strings.Contains(text, password) {
 					t.Errorf("%v", err)
 				}
 			}

@@ -24,7 +24,7 @@ type Probe struct {
 const probeName = "libre-probe:probe"
 
 // Probe pushes two tiny artifacts by turns under one tag, and removes what the
-// registry lets it remove. Without leave to push it is a *CredentialError.
+// registry lets it remove. Without leave to push it is a fault of kind Credentials.
 func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	var probe Probe
 	var digests []name.Digest

@@ -2,11 +2,12 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 func TestProbe(t *testing.T) {
@@ -52,8 +53,7 @@ func TestProbeRefused(t *testing.T) {
 	homeless(t)
 	for _, tokens := range []bool{false, true} {
 		registry := guarded(t, handlerOf(t, "no referrers"), "publisher", tokens)
-		var refusal *CredentialError
-		if _, err := registry.client(t).Probe(context.Background()); !errors.As(err, &refusal) {
+		if _, err := registry.client(t).Probe(context.Background()); !fault.Is(err, fault.Credentials) {
 			t.Errorf("%v", err)
 		}
 	}

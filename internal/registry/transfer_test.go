@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 func TestPushIndexRequests(t *testing.T) {
@@ -262,8 +264,7 @@ func TestPushIndexRefusals(t *testing.T) {
 		if text := fmt.Sprint(err); strings.Contains(text, "\n") || !strings.HasPrefix(text, begin) || !strings.Contains(text, test.want) {
 			t.Errorf("%d to %s: %s\nwant %s", test.status, test.on, text, test.want)
 		}
-		var refusal *CredentialError
-		if errors.As(err, &refusal) != (test.status == 403) {
+		if fault.Is(err, fault.Credentials) != (test.status == 403) {
 			t.Errorf("%d: %T", test.status, err)
 		}
 		if received > 1_000_000 || refused > 3 {

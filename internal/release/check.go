@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,8 +9,8 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/registry"
 )
 
 // Problem is what keeps a release of the catalogue from being published.
@@ -46,9 +45,8 @@ func (p *Publisher) Check(ctx context.Context, request nix.Request) ([]Problem, 
 		found[n], failures[n] = p.check(ctx, release)
 	})
 	for n := range releases {
-		var refusal *registry.CredentialError
 		switch {
-		case errors.As(failures[n], &refusal) || ctx.Err() != nil:
+		case fault.Is(failures[n], fault.Credentials) || ctx.Err() != nil:
 			return all, failures[n]
 		case failures[n] != nil:
 			all = append(all, Problem{Name: releases[n].name(), What: failures[n].Error(), Mend: "libre check again"})

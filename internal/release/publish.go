@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
@@ -240,8 +241,7 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 			}
 			go func() { _, _ = p.Files.Tools(ctx) }() // it takes a while to start
 		}
-		var refusal *registry.CredentialError
-		if err := p.Registry.CheckPush(ctx, wanted[0].RefName); errors.As(err, &refusal) {
+		if err := p.Registry.CheckPush(ctx, wanted[0].RefName); fault.Is(err, fault.Credentials) {
 			return err
 		}
 	}

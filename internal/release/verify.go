@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -184,9 +185,8 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 	for _, release := range releases {
 		status := Status{Name: release.name(), Tag: release.refName()}
 		there, err := p.look(ctx, release)
-		var credentials *registry.CredentialError
 		switch {
-		case errors.As(err, &credentials):
+		case fault.Is(err, fault.Credentials):
 			return all, err
 		case err != nil:
 			status.State, status.Reason = "unknown", err.Error()

@@ -22,7 +22,7 @@ const atOnce = 4
 // An Attacher attaches what is said of some digests, one kind after another. A
 // registry is asked what a digest carries before the first is written, and again
 // by Confirm, which must come last: until then nobody knows whether the registry
-// shows what it took. Errors of all its methods are of type *CredentialError,
+// shows what it took. Errors of all its methods are faults of kind Credentials,
 // *RegistryError (also where the registry does not show what it took) or
 // *InvalidError (where what was signed does not satisfy the signer's own policy:
 // it was not written then).

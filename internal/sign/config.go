@@ -95,8 +95,8 @@ func (c Config) publicKey() (crypto.PublicKey, error) {
 }
 
 // Signer opens the private key, or prepares to ask for certificates. Nothing is
-// signed and no certificate is asked for yet. Errors about secrets are of type
-// *CredentialError.
+// signed and no certificate is asked for yet. Errors about secrets are faults
+// of kind Credentials.
 func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 	if err := c.check(); err != nil {
 		return nil, err

@@ -57,11 +57,11 @@ func password(key string, confirm bool, ask PasswordFunc) ([]byte, error) {
 		return []byte(value), nil
 	}
 	if ask == nil {
-		return nil, &CredentialError{fmt.Errorf("password of %s: $%s is not set, and there is no terminal to ask", key, passwordVariable)}
+		return nil, credentialFault(fmt.Errorf("password of %s: $%s is not set, and there is no terminal to ask", key, passwordVariable))
 	}
 	answer, err := ask(confirm)
 	if err != nil {
-		return nil, &CredentialError{fmt.Errorf("password of %s: %w", key, err)}
+		return nil, credentialFault(fmt.Errorf("password of %s: %w", key, err))
 	}
 	return answer, nil
 }
@@ -79,7 +79,7 @@ func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 	signer, err := cosign.LoadPrivateKey(text, secret, nil)
 	if err != nil {
 		if strings.Contains(err.Error(), "decryption failed") {
-			return nil, &CredentialError{fmt.Errorf("open the private key %s: wrong password", from)}
+			return nil, credentialFault(fmt.Errorf("open the private key %s: wrong password", from))
 		}
 		return nil, fmt.Errorf("open the private key %s: %w", from, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/sign/signtest"
 )
 
@@ -36,8 +37,7 @@ func TestKeygen(t *testing.T) {
 	dir := t.TempDir()
 	base := filepath.Join(dir, "cosign")
 	without(t, passwordVariable)
-	var credential *CredentialError
-	if err := Keygen(base, nil); !errors.As(err, &credential) || err.Error() != fmt.Sprintf("password of %s.key: $COSIGN_PASSWORD is not set, and there is no terminal to ask", base) {
+	if err := Keygen(base, nil); !fault.Is(err, fault.Credentials) || err.Error() != fmt.Sprintf("password of %s.key: $COSIGN_PASSWORD is not set, and there is no terminal to ask", base) {
 		t.Errorf("no password: %v", err)
 	}
 	if err := Keygen(base, func(confirm bool) ([]byte, error) {

@@ -193,7 +193,7 @@ func (c *certified) renew(ctx context.Context) error {
 		return err
 	}
 	if err := checkToken(token, time.Now()); err != nil {
-		return &CredentialError{err}
+		return credentialFault(err)
 	}
 	key, err := sign.NewEphemeralKeypair(nil)
 	if err != nil {
@@ -207,7 +207,7 @@ func (c *certified) renew(ctx context.Context) error {
 		if outOfOrder(err) {
 			return err
 		}
-		return &CredentialError{err}
+		return credentialFault(err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {

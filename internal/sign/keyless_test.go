@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/sign/signtest"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -195,8 +196,7 @@ func TestTokenSources(t *testing.T) {
 				}
 				return
 			}
-			var credential *CredentialError
-			if !errors.As(err, &credential) || !strings.HasPrefix(err.Error(), test.want) {
+			if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got  %v (%T)\nwant %s", err, err, test.want)
 			}
 			noSecret(t, err)
@@ -242,8 +242,7 @@ func TestServicesOutOfOrder(t *testing.T) {
 			config := stackConfig(s, Bundle)
 			set(config.Keyless, "http://"+broken.host)
 			_, err := newClient(t).Sign(context.Background(), newSigner(t, config), subject)
-			var credential *CredentialError
-			if err == nil || errors.As(err, &credential) || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "on holiday") {
+			if err == nil || fault.Is(err, fault.Credentials) || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "on holiday") {
 				t.Errorf("%v", err)
 			}
 			noSecret(t, err)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // A Format is one of the two ways in which signatures and attestations are kept
@@ -113,12 +115,17 @@ type RegistryError struct {
 func (e *RegistryError) Error() string { return e.Op + ": " + oneLine(e.Err.Error()) }
 func (e *RegistryError) Unwrap() error { return e.Err }
 
-// A CredentialError says that there is no usable secret to sign with: a wrong
-// password, a missing or expired identity token.
-type CredentialError struct{ Err error }
+// credentialFault says that there is no usable secret to sign with: a wrong password, a
+// missing or expired identity token.
+func credentialFault(err error) error {
+	return &fault.Fault{Kind: fault.Credentials, Err: &singleLine{err}}
+}
 
-func (e *CredentialError) Error() string { return oneLine(e.Err.Error()) }
-func (e *CredentialError) Unwrap() error { return e.Err }
+// singleLine is an error whose text comes from outside.
+type singleLine struct{ error }
+
+func (e *singleLine) Error() string { return oneLine(e.error.Error()) }
+func (e *singleLine) Unwrap() error { return e.error }
 
 // oneLine makes one line of the text of an error from outside.
 func oneLine(text string) string {

@@ -11,6 +11,8 @@ import (
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/sign"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // A Signer makes signatures in one format. It may be used by several
@@ -75,8 +77,7 @@ var rekorStatus = regexp.MustCompile(`unexpected response: (?:408|425|429|5\d\d)
 // outOfOrder says whether an error is a service's or the network's, and may be
 // gone a little later.
 func outOfOrder(err error) bool {
-	var credential *CredentialError
-	if errors.As(err, &credential) || errors.Is(err, context.Canceled) {
+	if fault.Is(err, fault.Credentials) || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var network *url.Error

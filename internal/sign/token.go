@@ -36,7 +36,7 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (str
 	case k.TokenFile != "":
 		text, err := os.ReadFile(k.TokenFile)
 		if err != nil {
-			return "", &CredentialError{fmt.Errorf("read an identity token: %w", err)}
+			return "", credentialFault(fmt.Errorf("read an identity token: %w", err))
 		}
 		return strings.TrimSpace(string(text)), nil
 	case os.Getenv(tokenVariable) != "":
@@ -50,11 +50,11 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (str
 	case prompts.Browser != nil:
 		token, err := login(ctx, issuer, prompts.Browser)
 		if err != nil {
-			return "", &CredentialError{fmt.Errorf("log in at %s: %w", issuer, err)}
+			return "", credentialFault(fmt.Errorf("log in at %s: %w", issuer, err))
 		}
 		return token, nil
 	}
-	return "", &CredentialError{fmt.Errorf("no identity token: neither tokenFile, $%s nor $%s is set (Actions: permission id-token: write), and there is no terminal for a login in the browser", tokenVariable, requestURLVariable)}
+	return "", credentialFault(fmt.Errorf("no identity token: neither tokenFile, $%s nor $%s is set (Actions: permission id-token: write), and there is no terminal for a login in the browser", tokenVariable, requestURLVariable))
 }
 
 // login lets a person prove an identity in a browser. The library does not know
@@ -105,13 +105,13 @@ func actionsToken(ctx context.Context, from, bearer string) (string, error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return "", &CredentialError{fmt.Errorf("%s answers %s", address.Host, response.Status)}
+		return "", credentialFault(fmt.Errorf("%s answers %s", address.Host, response.Status))
 	}
 	var answer struct {
 		Value string `json:"value"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Value == "" {
-		return "", &CredentialError{fmt.Errorf("%s answers without a token", address.Host)}
+		return "", credentialFault(fmt.Errorf("%s answers without a token", address.Host))
 	}
 	return answer.Value, nil
 }

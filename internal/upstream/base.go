@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // BaseDigest is the digest that an image's tag, such as "python:3.13-alpine",
@@ -44,7 +46,7 @@ func explainRegistry(doing string, err error) error {
 		case http.StatusNotFound:
 			err = ErrNotFound
 		case http.StatusUnauthorized, http.StatusForbidden:
-			err = &CredentialError{err}
+			err = &fault.Fault{Kind: fault.Credentials, Err: err}
 		}
 	}
 	return explain(doing, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
@@ -139,11 +140,10 @@ func TestPrivateRepository(t *testing.T) {
 		_, tagsErr := finder.Tags(t.Context())
 		_, releaseErr := finder.Release(t.Context(), "v1")
 		for _, err := range []error{tagsErr, releaseErr} {
-			var credential *CredentialError
 			switch {
 			case test.wrong == "" && err != nil, test.wrong != "" && (err == nil || !strings.Contains(err.Error(), test.wrong)):
 				t.Errorf("token %q: error %v, want %q", test.token, err, test.wrong)
-			case test.token == "" && !errors.Is(err, ErrNotFound), test.token == "expired" && !errors.As(err, &credential):
+			case test.token == "" && !errors.Is(err, ErrNotFound), test.token == "expired" && !fault.Is(err, fault.Credentials):
 				t.Errorf("token %q: error %T", test.token, err)
 			case err != nil && test.token != "" && strings.Contains(err.Error(), test.token):
 				t.Errorf("token in %v", err)

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // goSettings are the user's own, where Go modules come from.
@@ -280,7 +282,7 @@ func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error
 	case http.StatusNotFound, http.StatusGone:
 		return nil, ErrNotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, &CredentialError{fmt.Errorf("%s answers %s: GOPROXY lacks a user and password", where.Host, response.Status)}
+		return nil, &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s answers %s: GOPROXY lacks a user and password", where.Host, response.Status)}
 	}
 	return nil, fmt.Errorf("%s answers %s", where.Host, response.Status)
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 const (
@@ -93,8 +95,7 @@ func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 func (c *Client) prefetch(ctx context.Context, batch []Source) error {
 	err := c.query(ctx, batch)
 	var limit *LimitError
-	var credential *CredentialError
-	if err == nil || ctx.Err() != nil || errors.As(err, &limit) || errors.As(err, &credential) || len(batch)/2 < fewestPerTry {
+	if err == nil || ctx.Err() != nil || errors.As(err, &limit) || fault.Is(err, fault.Credentials) || len(batch)/2 < fewestPerTry {
 		return err
 	}
 	if err := c.prefetch(ctx, batch[:len(batch)/2]); err != nil {

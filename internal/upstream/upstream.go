@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-github/v60/github"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // Source says where an app's program comes from, as its definition declares it.
@@ -79,12 +81,6 @@ type NothingToFindError struct{ Kind string }
 func (e *NothingToFindError) Error() string {
 	return fmt.Sprintf("a source of kind %s lists no versions: declare github, git or goModule to follow upstream", e.Kind)
 }
-
-// CredentialError is the refusal of a token, or of a request without one.
-type CredentialError struct{ Err error }
-
-func (e *CredentialError) Error() string { return e.Err.Error() }
-func (e *CredentialError) Unwrap() error { return e.Err }
 
 // Config is what a Client cannot know by itself.
 type Config struct {
@@ -203,7 +199,7 @@ func (c *Client) refusal(place *url.URL, status int, message string) error {
 	case status == http.StatusNotFound || status == http.StatusUnauthorized && !sent:
 		return fmt.Errorf("%w, or private%s", ErrNotFound, hint)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &CredentialError{fmt.Errorf("%s refuses (%d %s)%s", place.Host, status, http.StatusText(status), hint)}
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s refuses (%d %s)%s", place.Host, status, http.StatusText(status), hint)}
 	}
 	if message = strings.TrimSpace(capped(message, 200)); message != "" {
 		message = ": " + message

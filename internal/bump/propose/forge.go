@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -135,7 +136,7 @@ func (h hosting) refusal(status int, message string) error {
 	answer := fmt.Sprintf("%s answers %d %s%s", h.server.Host, status, http.StatusText(status), message)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &upstream.CredentialError{Err: fmt.Errorf("%s: the token needs the right to write contents and pull requests of %s", answer, h)}
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs the right to write contents and pull requests of %s", answer, h)}
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: there is no %s, or the token may not see it", answer, h)
 	case status >= 300 && status < 400:

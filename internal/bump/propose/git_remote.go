@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/libresh/libre/internal/upstream"
+	"github.com/libresh/libre/internal/fault"
 )
 
 // remote is where proposals go. "origin" is the name that git clone gives it.
@@ -65,7 +65,7 @@ func (r *Repository) talk(ctx context.Context, arguments ...string) (string, err
 	if errors.As(err, &failure) {
 		for _, refusal := range []string{"terminal prompts disabled", "Authentication failed", "returned error: 403", "Permission denied", "Write access to repository not granted"} {
 			if strings.Contains(failure.Tail, refusal) {
-				return "", &upstream.CredentialError{Err: fmt.Errorf("%w: the token, or the key, needs the right to push", err)}
+				return "", &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w: the token, or the key, needs the right to push", err)}
 			}
 		}
 	}
