@@ -30,11 +30,11 @@ func (n *Nix) ReadStore(ctx context.Context, paths []string) (Store, error) {
 	if len(paths) == 0 {
 		return Store{}, nil
 	}
-	out, err := n.run(ctx, doing, "nix-store", append([]string{"--query", "--requisites"}, paths...)...)
+	out, err := n.run(ctx, doing, storeCall("--query --requisites", paths...))
 	if err != nil {
 		return nil, err
 	}
-	out, err = n.run(ctx, doing, "nix-store", append([]string{"--dump-db"}, strings.Fields(string(out))...)...)
+	out, err = n.run(ctx, doing, storeCall("--dump-db", strings.Fields(string(out))...))
 	if err != nil {
 		return nil, err
 	}

@@ -26,14 +26,12 @@ type Flake struct {
 func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, result any) error {
 	// nix looks for packages.SYSTEM.OUTPUT before OUTPUT, and would force every
 	// definition for the packages' names: no packages are of this system.
-	args := []string{"eval", "--json", ".#" + output, "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
-	for _, override := range flake.Overrides {
-		args = append(args, "--override-input", override.Input, override.Ref)
-	}
+	eval := call{program: "nix", operation: []string{"eval"}, inputs: flake.Overrides, arguments: []string{".#" + output}}
+	eval.flags = []string{"--json", "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
 	if flake.Offline {
-		args = append(args, "--option", "download-attempts", "1", "--option", "connect-timeout", "5")
+		eval.flags = append(eval.flags, "--option", "download-attempts", "1", "--option", "connect-timeout", "5")
 	}
-	cmd := n.command(ctx, "nix", args...)
+	cmd := n.command(ctx, eval)
 	cmd.Dir = flake.Dir
 	evaluation := n.evaluation(ctx, cmd)
 	printed, known := n.recall(evaluation)

@@ -69,6 +69,6 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 // between its versions.
 func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
 	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
-	out, err := n.run(ctx, "fetching "+commit+" by git", "nix", "eval", "--impure", "--raw", "--expr", expression)
+	out, err := n.run(ctx, "fetching "+commit+" by git", call{program: "nix", operation: []string{"eval"}, flags: []string{"--impure", "--raw", "--expr", expression}})
 	return strings.TrimSpace(string(out)), err
 }

@@ -26,7 +26,7 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 		}
 		wanted[hash] = []byte(`"` + hex.EncodeToString(raw) + `"`)
 	}
-	out, err := n.run(ctx, doing, "nix-store", append([]string{"--query", "--requisites"}, drvs...)...)
+	out, err := n.run(ctx, doing, storeCall("--query --requisites", drvs...))
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error
 	if len(paths) == 0 {
 		return valid, nil
 	}
-	out, err := n.run(ctx, "asking nix what is built", "nix-store", append([]string{"--check-validity", "--print-invalid"}, paths...)...)
+	out, err := n.run(ctx, "asking nix what is built", storeCall("--check-validity --print-invalid", paths...))
 	if err != nil {
 		return nil, err
 	}

@@ -153,11 +153,8 @@ func TestSameOutputAsNixBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := filepath.Join(t.TempDir(), "result")
-	args := []string{"build", ".#packages.x86_64-linux.tool-tool-default", "--out-link", link, "--no-write-lock-file"}
-	for _, override := range catalogue.flake.Overrides {
-		args = append(args, "--override-input", override.Input, override.Ref)
-	}
-	cmd := n.command(ctx, "nix", args...)
+	cmd := n.command(ctx, call{program: "nix", operation: []string{"build"}, flags: []string{"--out-link", link, "--no-write-lock-file"},
+		inputs: catalogue.flake.Overrides, arguments: []string{".#packages.x86_64-linux.tool-tool-default"}})
 	cmd.Dir = catalogue.flake.Dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

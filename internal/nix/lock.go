@@ -78,15 +78,13 @@ func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"--refresh", "--show-trace"}
-	var replaced []string
+	var replaced []Override
 	for _, override := range c.flake.Overrides {
 		if _, found := locked[override.Input]; !found {
-			args = append(args, "--override-input", override.Input, override.Ref)
-			replaced = append(replaced, override.Input)
+			replaced = append(replaced, override)
 		}
 	}
-	if err := c.nix.updateLock(ctx, c.flake.Dir, names, args); err != nil {
+	if err := c.nix.updateLock(ctx, c.flake.Dir, names, replaced); err != nil {
 		return err
 	}
 	after, err := os.ReadFile(path)
@@ -107,18 +105,17 @@ var (
 // updateLock has nix write the lock file. Up to 2.18 it is `nix flake lock` that
 // updates single inputs, from 2.19 on, and in Lix, `nix flake update`.
 // https://nix.dev/manual/nix/2.19/release-notes/rl-2.19
-func (n *Nix) updateLock(ctx context.Context, dir string, names, flags []string) error {
-	lock := append([]string{"flake", "lock", dir}, flags...)
-	var log string
-	var err error
-	if len(names) == 0 {
-		log, err = n.logged(ctx, lock) // what is missing
-	} else {
-		log, err = n.logged(ctx, slices.Concat([]string{"flake", "update"}, names, []string{"--flake", dir}, flags))
+func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replaced []Override) error {
+	flags := []string{"--refresh", "--show-trace"}
+	lock := call{program: "nix", operation: []string{"flake", "lock"}, flags: flags, inputs: replaced, arguments: []string{dir}}
+	do := lock // locks what is missing
+	if len(names) > 0 {
+		do.operation, do.flags, do.arguments = []string{"flake", "update"}, append(flags, "--flake", dir), names
 	}
+	log, err := n.logged(ctx, do)
 	if err != nil && strings.Contains(log, "unrecognised flag '--flake'") {
 		for _, name := range names {
-			lock = append(lock, "--update-input", name)
+			lock.flags = append(lock.flags, "--update-input", name)
 		}
 		log, err = n.logged(ctx, lock)
 	}
@@ -137,8 +134,8 @@ func (n *Nix) updateLock(ctx context.Context, dir string, names, flags []string)
 }
 
 // logged runs nix and gives what it logged.
-func (n *Nix) logged(ctx context.Context, args []string) (string, error) {
-	cmd := n.command(ctx, "nix", args...)
+func (n *Nix) logged(ctx context.Context, c call) (string, error) {
+	cmd := n.command(ctx, c)
 	var log strings.Builder
 	cmd.Stderr = &log
 	err := cmd.Run()
@@ -147,8 +144,8 @@ func (n *Nix) logged(ctx context.Context, args []string) (string, error) {
 
 // forgetInputs takes inputs of the flake itself out of a flake.lock, which is
 // written as Nix does: two spaces, sorted, nothing escaped.
-func forgetInputs(text []byte, names []string) ([]byte, error) {
-	if len(names) == 0 {
+func forgetInputs(text []byte, replaced []Override) ([]byte, error) {
+	if len(replaced) == 0 {
 		return text, nil
 	}
 	var lock map[string]any
@@ -161,11 +158,11 @@ func forgetInputs(text []byte, names []string) ([]byte, error) {
 	root, _ := lock["root"].(string)
 	self, _ := nodes[root].(map[string]any)
 	inputs, _ := self["inputs"].(map[string]any)
-	for _, name := range names {
-		if node, ok := inputs[name].(string); ok {
+	for _, override := range replaced {
+		if node, ok := inputs[override.Input].(string); ok {
 			delete(nodes, node)
 		}
-		delete(inputs, name)
+		delete(inputs, override.Input)
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -90,7 +90,7 @@ func TestForgetInputs(t *testing.T) {
 		{"other", lockText, lockText},
 		{"other", string(template), string(template)},
 	} {
-		got, err := forgetInputs([]byte(test.text), []string{test.name})
+		got, err := forgetInputs([]byte(test.text), []Override{{Input: test.name}})
 		if err != nil || string(got) != test.want {
 			t.Errorf("without %s: %v\n%s", test.name, err, got)
 		}

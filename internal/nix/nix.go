@@ -15,6 +15,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,11 +41,27 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Doing + ": " + e.Message }
 
-// command prepares a nix program. Options and features are passed on the command
-// line, so that no setting of the machine is needed.
-func (n *Nix) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+// call is one run of a nix program. What it works on stands behind every flag:
+// from 2.26 on, Nix reads a flake reference while it parses the command line, with
+// the features and options that stand before it.
+type call struct {
+	program   string   // nix or nix-store
+	operation []string // such as eval, flake lock or --realise; nix-store wants it first
+	flags     []string // of the operation
+	inputs    []Override
+	arguments []string // what it works on
+}
+
+// storeCall runs nix-store: an operation with its flags, such as "--query --hash".
+func storeCall(operation string, paths ...string) call {
+	return call{program: "nix-store", operation: strings.Fields(operation), arguments: paths}
+}
+
+// commandLine is a call's command line, the program left out. Options and features
+// are passed there, so that no setting of the machine is needed.
+func (n *Nix) commandLine(c call) []string {
 	flags := []string{"--option", "warn-dirty", "false"}
-	if program == "nix" {
+	if c.program == "nix" {
 		flags = append(flags, "--extra-experimental-features", "nix-command flakes")
 	}
 	if os.Geteuid() == 0 {
@@ -53,8 +70,16 @@ func (n *Nix) command(ctx context.Context, program string, args ...string) *exec
 			flags = append(flags, "--option", "build-users-group", "")
 		}
 	}
-	// nix-store wants its operation first; nix takes flags anywhere.
-	cmd := exec.CommandContext(ctx, program, append(append(args, flags...), n.Options...)...)
+	line := slices.Concat(c.operation, flags, n.Options, c.flags)
+	for _, override := range c.inputs {
+		line = append(line, "--override-input", override.Input, override.Ref)
+	}
+	return append(line, c.arguments...)
+}
+
+// command prepares a call.
+func (n *Nix) command(ctx context.Context, c call) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, c.program, n.commandLine(c)...)
 	// A group of its own: Ctrl-C reaches nix once, through Cancel, and nix ends its builders.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -64,8 +89,8 @@ func (n *Nix) command(ctx context.Context, program string, args ...string) *exec
 
 // run runs a command and gives its standard output; doing is what it does, for
 // errors.
-func (n *Nix) run(ctx context.Context, doing, program string, args ...string) ([]byte, error) {
-	cmd := n.command(ctx, program, args...)
+func (n *Nix) run(ctx context.Context, doing string, c call) ([]byte, error) {
+	cmd := n.command(ctx, c)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Run(); err != nil {
@@ -126,7 +151,7 @@ func lastError(log string) string {
 
 // Version is what `nix --version` prints, such as "nix (Nix) 2.8.0".
 func (n *Nix) Version(ctx context.Context) (string, error) {
-	out, err := n.run(ctx, "asking nix for its version", "nix", "--version")
+	out, err := n.run(ctx, "asking nix for its version", call{program: "nix", operation: []string{"--version"}})
 	return strings.TrimSpace(string(out)), err
 }
 
@@ -147,9 +172,9 @@ func Supported(version string) bool {
 // Setting is the value of a Nix setting.
 func (n *Nix) Setting(ctx context.Context, name string) (string, error) {
 	doing := "reading nix's settings"
-	out, err := n.run(ctx, doing, "nix", "show-config")
+	out, err := n.run(ctx, doing, call{program: "nix", operation: []string{"show-config"}})
 	if err != nil {
-		out, err = n.run(ctx, doing, "nix", "config", "show") // its name from 2.20 on
+		out, err = n.run(ctx, doing, call{program: "nix", operation: []string{"config", "show"}}) // its name from 2.20 on
 	}
 	if err != nil {
 		return "", err
@@ -175,12 +200,12 @@ func (n *Nix) AddSource(ctx context.Context, dir string) (StoreSource, error) {
 		return StoreSource{}, fmt.Errorf("copying %s: %w", dir, err)
 	}
 	doing := "adding " + dir + " to the nix store"
-	out, err := n.run(ctx, doing, "nix-store", "--add", source)
+	out, err := n.run(ctx, doing, storeCall("--add", source))
 	if err != nil {
 		return StoreSource{}, err
 	}
 	path := strings.TrimSpace(string(out))
-	out, err = n.run(ctx, doing, "nix-store", "--query", "--hash", path)
+	out, err = n.run(ctx, doing, storeCall("--query --hash", path))
 	if err != nil {
 		return StoreSource{}, err
 	}

@@ -40,19 +40,18 @@ const tailLines = 10
 // derivations themselves, by derivation path; which outputs there are in the end
 // is to be asked with [Nix.Valid].
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent)) (map[string]*BuildFailure, error) {
-	var args []string
+	realise := storeCall("--realise --keep-going")
 	for _, output := range outputs {
 		if output.Drv != "" {
-			args = append(args, output.Drv+"!out")
+			realise.arguments = append(realise.arguments, output.Drv+"!out")
 		}
 	}
 	failures := map[string]*BuildFailure{}
-	if len(args) == 0 {
+	if len(realise.arguments) == 0 {
 		return failures, nil
 	}
-	args = append([]string{"--realise", "--keep-going", "--add-root", filepath.Join(roots, "root"), "--indirect",
-		"--log-format", "internal-json"}, args...)
-	cmd := n.command(ctx, "nix-store", args...)
+	realise.flags = []string{"--log-format", "internal-json", "--indirect", "--add-root", filepath.Join(roots, "root")}
+	cmd := n.command(ctx, realise)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err

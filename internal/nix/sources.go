@@ -49,7 +49,9 @@ func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string,
 		return StoreSource{}, err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err == nil {
-		_, _ = n.run(ctx, "holding "+source.Path, "nix-store", "--realise", source.Path, "--add-root", file+".root", "--indirect")
+		hold := storeCall("--realise", source.Path)
+		hold.flags = []string{"--indirect", "--add-root", file + ".root"}
+		_, _ = n.run(ctx, "holding "+source.Path, hold)
 		if text, err := json.Marshal(source); err == nil {
 			_ = writeBeside(file+".json", text)
 		}

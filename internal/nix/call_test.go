@@ -1,0 +1,140 @@
+package nix
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// recordCalls puts a nix and a nix-store first in PATH that write down how they are
+// called and run the real ones. What it gives reads the calls so far.
+func recordCalls(t *testing.T) func() [][]string {
+	t.Helper()
+	dir, records := t.TempDir(), t.TempDir()
+	for _, name := range []string{"nix", "nix-store"} {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\0' %s \"$@\" > $(mktemp %s/XXXXXX)\nexec %s \"$@\"\n", name, records, program)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return func() [][]string {
+		files, err := os.ReadDir(records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var calls [][]string
+		for _, file := range files {
+			text, err := os.ReadFile(filepath.Join(records, file.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls = append(calls, strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"))
+		}
+		return calls
+	}
+}
+
+// misplaced finds in a command line what Nix from 2.26 on does not find in time: a
+// flag behind what the command works on, or behind a flake reference.
+func misplaced(words []string) string {
+	values := map[string]int{"--option": 2, "--override-input": 2, "--extra-experimental-features": 1, "--apply": 1, "--expr": 1,
+		"--flake": 1, "--update-input": 1, "--add-root": 1, "--log-format": 1, "--builders": 1}
+	rest := words[1:]
+	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		rest = rest[1:] // eval, flake lock
+	}
+	before, features := "", words[0] != "nix"
+	for i := 0; i < len(rest); i++ {
+		switch word := rest[i]; {
+		case !strings.HasPrefix(word, "-"):
+			before = word
+		case word == "--override-input":
+			before = word
+			i += 2
+		case before != "":
+			return word + " stands behind " + before
+		default:
+			features = features || word == "--extra-experimental-features"
+			i += values[word]
+		}
+	}
+	if !features {
+		return "no features"
+	}
+	return ""
+}
+
+func TestEveryNixCallHasItsFlagsBeforeWhatItWorksOn(t *testing.T) {
+	requireNix(t)
+	calls := recordCalls(t)
+	ctx := context.Background()
+	n := &Nix{CacheDir: t.TempDir(), LogDir: t.TempDir(), Options: []string{"--option", "download-attempts", "1", "--builders", ""}}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := n.Version(ctx)
+	must(err)
+	_, err = n.Setting(ctx, "sandbox")
+	must(err)
+
+	dir := writeCatalogue(t, one(server))
+	catalogue, err := n.OpenCatalogue(ctx, dir, Nixpkgs)
+	must(err)
+	_, err = catalogue.Evaluate(ctx, Request{Patterns: catalog.All})
+	must(err)
+	input := filepath.Join(dir, "input")
+	must(os.Mkdir(input, 0o755))
+	must(os.WriteFile(filepath.Join(dir, "flake.lock"), []byte(`{"nodes":{"root":{}},"root":"root","version":7}`), 0o644))
+	must(os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(fmt.Sprintf(
+		"{ inputs.x = { url = \"path:%s\"; flake = false; }; inputs.libre.url = \"path:%[1]s\"; outputs = _: { }; }\n", input)), 0o644))
+	must(catalogue.UpdateLock(ctx, nil))
+	must(catalogue.UpdateLock(ctx, []string{"x"}))
+
+	repository := t.TempDir()
+	must(exec.Command("git", "-C", repository, "init", "--quiet").Run())
+	must(exec.Command("git", "-C", repository, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--allow-empty", "-m", "x").Run())
+	commit, err := exec.Command("git", "-C", repository, "rev-parse", "HEAD").Output()
+	must(err)
+	_, err = n.GitHash(ctx, "file://"+repository, strings.TrimSpace(string(commit)))
+	must(err)
+
+	source, err := n.AddSource(ctx, input)
+	must(err)
+	_, err = n.ReadStore(ctx, []string{source.Path})
+	must(err)
+	_, err = n.FixedOutputs(ctx, []string{source.Path}, nil)
+	must(err)
+	_, err = n.Valid(ctx, []string{source.Path})
+	must(err)
+	// There is no such derivation: how nix is called is all that matters here.
+	_, _ = n.Realise(ctx, []Output{{Drv: source.Path + ".drv"}}, t.TempDir(), func(LogEvent) {})
+
+	var made []string
+	for _, words := range calls() {
+		made = append(made, strings.Join(words[:3], " "))
+		if what := misplaced(words); what != "" {
+			t.Errorf("%s\n%q", what, words)
+		}
+	}
+	for _, call := range []string{"nix --version", "nix show-config", "nix eval", "nix flake lock", "nix flake update",
+		"nix-store --add", "nix-store --query --hash", "nix-store --query --requisites", "nix-store --dump-db", "nix-store --check-validity", "nix-store --realise"} {
+		if !slices.ContainsFunc(made, func(words string) bool { return strings.HasPrefix(words, call) }) {
+			t.Errorf("%s was not called; called were %q", call, made)
+		}
+	}
+}
