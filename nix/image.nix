@@ -6,6 +6,7 @@ let
   inherit (builtins) attrNames elemAt filter head mapAttrs tail toString;
 
   types = import ./types.nix;
+  paths = import ./paths.nix;
   changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;
   component = changedApp.components.${componentName};
   kind = app.componentKind component;
@@ -37,18 +38,14 @@ let
   package = callPackage "package" component.package;
   server = if component ? server then callPackage "server" component.server else null;
 
-  # "1001", 1001 and "1001:127" name a numeric user; names mean nothing to
-  # Kubernetes' runAsNonRoot.
+  # "1001", 1001 and "1001:127" name a numeric user.
   user =
     let
-      given = toString (component.user or 1000);
-      ids = builtins.match "([0-9]+)(:([0-9]+))?" given;
+      ids = builtins.match "([0-9]+)(:([0-9]+))?" (toString (component.user or 1000));
       uid = elemAt ids 0;
       gid = if elemAt ids 2 == null then uid else elemAt ids 2;
     in
-    if ids == null
-    then throw "${where}: user is ${builtins.toJSON component.user}, expected a numeric user like \"1001\" or \"1001:127\""
-    else { uid = builtins.fromJSON uid; gid = builtins.fromJSON gid; text = "${uid}:${gid}"; };
+    { uid = builtins.fromJSON uid; gid = builtins.fromJSON gid; text = "${uid}:${gid}"; };
 
   # A relative program is one of the package (or of the server beside it).
   resolve = argv:
@@ -56,8 +53,9 @@ let
     else [ "${if server == null then "/app" else "/server"}/${head argv}" ] ++ tail argv;
 
   config = builtins.intersectAttrs
-    { entrypoint = null; command = null; workingDir = null; stopSignal = null; volumes = null; env = null; }
+    { entrypoint = null; command = null; workingDir = null; stopSignal = null; env = null; }
     component
+  // (if component ? volumes then { volumes = paths.volumes component; } else { })
   // { ports = attrValuesSorted (component.ports or { }); }
   // (if kind == "nix" then {
     user = user.text;

@@ -7,6 +7,7 @@ let
   t = import ./types.nix;
   schema = import ./schema.nix;
   changes = import ./changes.nix;
+  paths = import ./paths.nix;
 
   componentKind = c: if c ? containerfile then "containerfile" else "nix";
 
@@ -16,7 +17,9 @@ let
     then [ "${where}: expected either package (a derivation) or containerfile (a file of the source)" ]
     else if c ? package && c ? containerfile
     then [ "${where}: has both package and containerfile, expected one of them" ]
-    else t.check where (if c ? package then schema.nixComponent else schema.containerfileComponent) c;
+    else
+      let wrong = t.check where (if c ? package then schema.nixComponent else schema.containerfileComponent) c; in
+      if wrong != [ ] then wrong else paths.problems where c;
 
   checkSource = where: source:
     let kinds = filter (kind: source ? ${kind}) (attrNames schema.sources); in

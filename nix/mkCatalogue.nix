@@ -10,6 +10,7 @@
 }:
 let
   inherit (builtins) attrNames concatMap elem elemAt filter genList length listToAttrs mapAttrs;
+  paths = import ./paths.nix;
 
   forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
 
@@ -66,7 +67,7 @@ let
           ports = c.ports or { };
           health = c.health or null;
           services = c.services or { };
-          volumes = c.volumes or [ ];
+          volumes = paths.volumes c;
           license = c.license or app.meta.license or null;
           description = c.description or null;
           systems = c.systems or systems;

@@ -4,16 +4,21 @@
 # builder applies.
 { app, componentName, component, pkgs, package, server, user }:
 let
-  inherit (builtins) attrNames concatStringsSep listToAttrs map mapAttrs toString;
+  inherit (builtins) any attrNames concatMap concatStringsSep elem filter foldl' listToAttrs map mapAttrs toString;
 
   quote = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
 
-  files = component.files or { };
-  directories = { "/tmp" = { mode = "1777"; }; } // volumes // (component.directories or { });
+  paths = import ./paths.nix;
+
+  files = paths.cleanNames (component.files or { });
+  # What is said of a folder in several places is put together.
+  directories = foldl' (known: more: known // mapAttrs (path: said: (known.${path} or { }) // said) more)
+    { "/tmp" = { mode = "1777"; }; }
+    [ volumes (paths.cleanNames (component.directories or { })) ];
   # A volume is writable for the user that the image runs as.
   volumes = listToAttrs (map
-    (path: { name = path; value = { mode = "0755"; inherit (user) uid gid; }; })
-    (component.volumes or [ ]));
+    (path: { name = path; value = { inherit (user) uid gid; }; })
+    (paths.volumes component));
 
   # Regular files: containerd resolves no link into the store for these.
   etc = {
@@ -38,6 +43,33 @@ let
   bundle = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
   bundles = [ "/etc/ssl/certs/ca-certificates.crt" "/etc/ssl/certs/ca-bundle.crt" "/etc/pki/tls/certs/ca-bundle.crt" "/etc/ssl/cert.pem" ];
 
+  # The trees that are links to packages. Where something is declared below one, it
+  # becomes a folder with a link to each thing that is in the package.
+  trees = [ "/app" ] ++ (if server == null then [ ] else [ "/server" ]);
+  inTree = path: any (paths.below path) trees;
+  foldersInTrees = attrNames (listToAttrs (map (name: { inherit name; value = null; })
+    (concatMap paths.parents (filter inTree (attrNames files ++ attrNames directories)) ++ filter inTree (attrNames directories))));
+  open = if foldersInTrees == [ ] then "" else ''
+
+    refuse() { echo ${quote "${app.name}: component ${componentName}"}": the package has $1" >&2; exit 1; }
+    folder() {
+      if [ -L "$out$1" ] && [ -d "$out$1" ]; then
+        from=$(readlink -f "$out$1")
+        rm "$out$1"
+        mkdir "$out$1"
+        for entry in "$from"/* "$from"/.[!.]* "$from"/..?*; do
+          if [ -e "$entry" ] || [ -L "$entry" ]; then ln -s "$entry" "$out$1/"; fi
+        done
+      elif [ -e "$out$1" ] || [ -L "$out$1" ]; then
+        [ -d "$out$1" ] || refuse "a file $1, where a folder is declared"
+      else
+        mkdir "$out$1"
+      fi
+    }
+    ${concatStringsSep "\n" (map (path: "folder ${quote path}") foldersInTrees)}
+    ${concatStringsSep "\n" (map (path: "[ ! -d \"$out\"${quote path} ] || refuse \"a folder \"${quote path}\", where a file is declared\"") (filter inTree (attrNames files)))}
+  '';
+
   place = path: source: ''
     mkdir -p "$out"/${quote (dirOf path)}
     rm -f "$out"/${quote path}
@@ -53,9 +85,9 @@ in
     mkdir -p $out
     ${concatStringsSep "" (map (n: place "/etc/${n}" (pkgs.writeText n etc.${n})) (attrNames etc))}
     ${concatStringsSep "" (map (path: "mkdir -p $out${dirOf path}\nln -s ${bundle} $out${path}\n") bundles)}
-    ${concatStringsSep "" (map (path: "mkdir -p \"$out\"/${quote path}\n") (attrNames directories))}
+    ${concatStringsSep "" (map (path: "mkdir -p \"$out\"/${quote path}\n") (filter (path: !(inTree path)) (attrNames directories)))}
     ln -s ${package} $out/app
-    ${if server == null then "" else "ln -s ${server} $out/server"}
+    ${if server == null then "" else "ln -s ${server} $out/server"}${open}
     ${concatStringsSep "" (map (path: place path (fileSource path files.${path})) (attrNames files))}
   '';
 

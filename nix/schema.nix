@@ -22,10 +22,10 @@ let
     entrypoint = strings;
     command = strings;
     env = stringMap;
-    user = either [ t.integer t.string ];
+    user = t.user;
     workingDir = t.absolute;
     ports = named t.port;
-    volumes = list t.absolute;
+    volumes = strings; # paths.nix has the rules of a path
     stopSignal = t.string;
     health = t.absolute;
     services = named service;
@@ -34,7 +34,7 @@ let
     description = t.string;
   };
 
-  ownership = { mode = t.mode; uid = t.integer; gid = t.integer; };
+  ownership = { mode = t.mode; uid = t.id; gid = t.id; };
 in
 {
   nixComponent = struct [ "package" ] (common // {

@@ -47,7 +47,20 @@ rec {
   commit = { expects = "a commit of 40 hexadecimal digits"; ok = v: isString v && match "[0-9a-f]{40}" v != null; };
   date = { expects = "a date like \"2026-07-09\""; ok = v: isString v && match "[0-9]{4}-[0-9]{2}-[0-9]{2}" v != null; };
   mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
-  absolute = { expects = "an absolute path"; ok = v: isString v && match "/[^\n]*" v != null; };
+  # The matcher takes stack for each character.
+  absolute = { expects = "an absolute path"; ok = v: isString v && builtins.stringLength v < 4096 && match "/[^[:cntrl:]]*" v != null; };
+  # The numbers of users that every engine and Kubernetes take.
+  id = { expects = "an integer from 0 to 2147483647"; ok = v: isInt v && v >= 0 && v <= 2147483647; };
+  # Names mean nothing to Kubernetes' runAsNonRoot.
+  user = {
+    expects = "a numeric user like \"1001\" or \"1001:127\", without leading zeros, each at most 2147483647";
+    ok = v:
+      let parts = builtins.filter isString (builtins.split ":" v); in
+      if isInt v then id.ok v
+      else
+        isString v && builtins.length parts <= 2
+        && all (n: match "0|[1-9][0-9]{0,9}" n != null && id.ok (builtins.fromJSON n)) parts;
+  };
 
   port = { expects = "an integer from 1 to 65535"; ok = v: isInt v && v > 0 && v < 65536; };
   natural = { expects = "an integer of at least 1"; ok = v: isInt v && v > 0; };

@@ -98,6 +98,23 @@ func copyFile(dst, src string, d fs.DirEntry, at time.Time) (err error) {
 	return out.Chmod(mode)
 }
 
+// whiteout begins the names by which a layer says that a file is deleted. Engines
+// fail on a file of such a name, or lose it, without a word of why.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
+const whiteout = ".wh."
+
+// whiteoutIn finds the first such file below a folder; "" where there is none.
+func whiteoutIn(dir string) (found string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), whiteout) {
+			found, _ = filepath.Rel(dir, path)
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
 // setTime sets both times, of a link itself and not of what it points to.
 func setTime(path string, at time.Time) error {
 	ts := unix.NsecToTimespec(at.UnixNano())

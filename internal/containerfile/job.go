@@ -166,6 +166,9 @@ func (j *job) locate(err error, at position) error {
 	}
 	e.Doing = "build " + j.File
 	e.Reason = strings.ReplaceAll(e.Reason, strconv.Quote(j.context), "the build context")
+	if name := whiteoutIn(j.context); name != "" && strings.Contains(e.Reason, whiteout) {
+		e.Reason = fmt.Sprintf("%s: in a layer, a name that begins with %q says that a file is deleted; rename it, or leave it out with .dockerignore", name, whiteout)
+	}
 	if j.out.ctx.Err() != nil || at.step == 0 || at.stage >= len(j.file.stages) {
 		return err
 	}

@@ -51,7 +51,9 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 			key:    key.sum(),
 			name:   fmt.Sprintf("layer %d of %d", i+1, len(manifest.Layers)),
 			diffID: diffID,
-			fill:   func(ctx context.Context, w io.Writer) error { return from.unpack(d, w) },
+			fill: func(ctx context.Context, w io.Writer) error {
+				return from.readLayer(d, func(r io.Reader) error { return copyLayer(w, r) })
+			},
 		})
 	}
 	layers, warnings, err := writeLayers(ctx, l, sources, spec.Codec, opts)
@@ -69,6 +71,14 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 
 // unpack writes the tar inside a layer.
 func (l *Layout) unpack(d v1.Descriptor, w io.Writer) error {
+	return l.readLayer(d, func(r io.Reader) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+}
+
+// readLayer gives the tar inside a layer to read.
+func (l *Layout) readLayer(d v1.Descriptor, read func(io.Reader) error) error {
 	f, err := os.Open(l.blobPath(d.Digest))
 	if err != nil {
 		return err
@@ -79,8 +89,7 @@ func (l *Layout) unpack(d v1.Descriptor, w io.Writer) error {
 		return err
 	}
 	defer r.Close()
-	_, err = io.Copy(w, r)
-	return err
+	return read(r)
 }
 
 // find reads the one image of a platform. A layout with a single image may

@@ -71,6 +71,9 @@ func (t *tree) header(h tar.Header) error {
 	if err := t.ctx.Err(); err != nil {
 		return err
 	}
+	if err := checkName(h.Name); err != nil {
+		return err
+	}
 	h.ModTime, h.Format = layerTime, tar.FormatPAX
 	return t.tw.WriteHeader(&h)
 }

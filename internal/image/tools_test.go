@@ -21,7 +21,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// tarOf makes a layer from lines: "d NAME", "f NAME", "l NAME TARGET" for a
+// tarOf makes a layer from lines: "d NAME", "f NAME", "e NAME" for an empty file, "l NAME TARGET" for a
 // symlink, "h NAME TARGET" for a hardlink.
 func tarOf(t testing.TB, lines ...string) []byte {
 	t.Helper()
@@ -35,6 +35,8 @@ func tarOf(t testing.TB, lines ...string) []byte {
 			h.Typeflag, h.Name = tar.TypeDir, words[1]+"/"
 		case "f":
 			h.Typeflag, h.Size = tar.TypeReg, int64(len(words[1]))
+		case "e": // empty
+			h.Typeflag = tar.TypeReg
 		case "l":
 			h.Typeflag, h.Linkname = tar.TypeSymlink, words[2]
 		case "h":

@@ -126,6 +126,16 @@ func TestDefinitionErrors(t *testing.T) {
 
 		{"metadata forces pkgs", one(server + `meta.description = pkgs.hello.version;`),
 			"apps/one: versions, source, ports and needs must be plain data, but use pkgs"},
+		{"path", one(`components.web = { package = { ... }: 1; volumes = [ "/data" "var/x" ]; };`),
+			`one: component web: volumes "var/x" is relative, expected an absolute path like "/var/x"`},
+		{"path of a variant", one(server + `variants.lyon = app: app // { components.web = app.components.web // { volumes = [ "/nix" ]; }; };`),
+			`one: variant lyon: component web: volumes "/nix" is where the Nix store is`},
+		{"user with zeros", one(`components.web = { package = { ... }: 1; user = "0100:07"; };`),
+			`one: component web: user is "0100:07", expected a numeric user like "1001" or "1001:127", without leading zeros`},
+		{"user out of range", one(`components.web = { package = { ... }: 1; user = "99999999999999999999"; };`), `user is "99999999999999999999", expected a numeric user`},
+		{"user by name", one(`components.web = { package = { ... }: 1; user = "www-data"; };`), `user is "www-data", expected a numeric user`},
+		{"user of three parts", one(`components.web = { package = { ... }: 1; user = "1:2:3"; };`), `user is "1:2:3", expected a numeric user`},
+		{"negative owner", one(`components.web = { package = { ... }: 1; directories."/x".uid = -1; };`), `uid is -1, expected an integer from 0 to 2147483647`},
 		{"not mkApp", "-- apps/one/default.nix --\n{ ... }: { }\n", "apps/one/default.nix: expected the result of mkApp"},
 	}
 	for _, test := range tests {

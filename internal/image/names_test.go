@@ -1,0 +1,85 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A file that an unpacker would take for a whiteout is refused by its name, wherever
+// it comes from.
+func TestNamesThatLayersGiveAMeaningAreRefused(t *testing.T) {
+	for _, test := range []struct{ file, refused string }{
+		{"share/.wh.lost", "share/.wh.lost"},
+		{".wh.x", ".wh.x"},
+		{"bin/.wh..wh..opq", "bin/.wh..wh..opq"},
+		{"a/b/.wh.", "a/b/.wh."},
+		{".wh.folder/x", ".wh.folder"},
+		{".wh..wh.plnk/x", ".wh..wh.plnk"},
+	} {
+		s, spec := demo(t)
+		path := s.add("names-1", map[string]string{test.file: "x"})
+		spec.Closure = s.all
+		_, err := Assemble(context.Background(), newLayout(t), spec, s.options())
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", path+"/"+test.refused)) {
+			t.Errorf("%s in a store path: %v", test.file, err)
+		}
+
+		s, spec = demo(t)
+		file := filepath.Join(s.root+spec.Root, test.file)
+		check(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		check(t, os.WriteFile(file, nil, 0o644))
+		_, err = Assemble(context.Background(), newLayout(t), spec, s.options())
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", "/"+test.refused)) {
+			t.Errorf("%s in the root file system: %v", test.file, err)
+		}
+	}
+}
+
+// Names that only look like it are files as others are.
+func TestNamesLikeThoseOfLayers(t *testing.T) {
+	s, spec := demo(t)
+	s.add("names-1", map[string]string{".whx": "x", "x.wh.y": "x", ".WH.x": "x", "wh..opq": "x", ".wh": "x", "..wh.x": "x"})
+	spec.Closure = s.all
+	result, err := Assemble(context.Background(), newLayout(t), spec, s.options())
+	check(t, err)
+	if len(result.Layers) == 0 {
+		t.Error("no layers")
+	}
+}
+
+func TestAddToolsRefusesNamesOfLayers(t *testing.T) {
+	s, spec := tools(t)
+	check(t, os.WriteFile(filepath.Join(s.root+spec.Root, "bin", ".wh.sh"), nil, 0o755))
+	l := newLayout(t)
+	spec.Base = baseImage(t, l, v1.ConfigFile{}, tarOf(t, "f a"))
+	if _, err := AddTools(context.Background(), l, spec, s.options()); err == nil || !strings.Contains(err.Error(), ".wh.sh") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An engine's whiteouts stay; a file of such a name, which it copied, would be lost.
+func TestImportKeepsWhiteoutsOnly(t *testing.T) {
+	whiteouts := [][]byte{tarOf(t, "f a", "d d", "f d/b"), tarOf(t, "e .wh.a", "d d", "e d/.wh..wh..opq")}
+	result, err := Import(context.Background(), engineLayout(t, "x", whiteouts...), newLayout(t), importSpec(), Options{Cache: NewCache("")})
+	if err != nil || len(result.Layers) != 2 {
+		t.Errorf("%d layers, %v", len(result.Layers), err)
+	}
+	for _, lines := range [][]string{{"f d/.wh.x"}, {"d .wh.d"}, {"l .wh.l target"}} {
+		_, err := Import(context.Background(), engineLayout(t, "x", tarOf(t, "f a"), tarOf(t, lines...)), newLayout(t), importSpec(), Options{Cache: NewCache("")})
+		if err == nil || !strings.Contains(err.Error(), `".wh."`) {
+			t.Errorf("%s: %v", lines, err)
+		}
+	}
+	var copied bytes.Buffer
+	content := append(tarOf(t, "f a", "e .wh.b"), make([]byte, 20<<10)...) // engines pad
+	if err := copyLayer(&copied, bytes.NewReader(content)); err != nil || !bytes.Equal(copied.Bytes(), content) {
+		t.Errorf("%d bytes of %d, %v", copied.Len(), len(content), err)
+	}
+}

@@ -1,0 +1,143 @@
+# The paths that a component declares in its image: volumes, directories and files.
+# Each has one form, /var/x for /var//x/ and /var/./x, and is held against the others
+# and against those that libre makes, before anything is built.
+let
+  inherit (builtins) all any attrNames concatMap concatStringsSep elem elemAt filter foldl' genList
+    head isString length listToAttrs map mapAttrs match split stringLength substring toJSON;
+
+  # The names in a path.
+  names = path: filter (n: isString n && n != "" && n != ".") (split "/+" path);
+  join = parts: "/" + concatStringsSep "/" parts;
+  clean = path: join (names path);
+  # Where "/a/b/../c" leads to: "/a/c".
+  resolved = path: join (foldl'
+    (at: name: if name != ".." then at ++ [ name ] else if at == [ ] then [ ] else genList (elemAt at) (length at - 1))
+    [ ]
+    (names path));
+
+  startsWith = prefix: text: substring 0 (stringLength prefix) text == prefix;
+  below = path: folder: startsWith "${folder}/" path;
+  at = path: folder: path == folder || below path folder;
+
+  maxName = 255; # bytes, as in Linux
+  maxPath = 2048; # bytes; while the image is made, a longer path stands before it
+
+  # UTF-8 by its bytes: a Nix file can only write them as a part of a character.
+  # https://www.rfc-editor.org/rfc/rfc3629#section-4
+  isUTF8 =
+    let
+      hex = [ "0" "1" "2" "3" "4" "5" "6" "7" "8" "9" "a" "b" "c" "d" "e" "f" ];
+      char = code: builtins.fromJSON ''"${code}"'';
+      bytes = position: codes: "[${concatStringsSep "" (map (code: substring position 1 (char code)) codes)}]";
+      tail = bytes 1 (concatMap (h: map (l: "\\u00${h}${l}") hex) [ "8" "9" "a" "b" ]);
+      two = bytes 0 ([ "\\u0080" "\\u00c0" ]
+        ++ concatMap (h: map (m: "\\u0${h}${m}0") [ "0" "4" "8" "c" ]) [ "1" "2" "3" "4" "5" "6" "7" ]);
+      three = bytes 0 ([ "\\u0800" ] ++ map (h: "\\u${h}000") (filter (h: h != "0") hex));
+      four = bytes 0 [ "\\ud800\\udc00" "\\ud8c0\\udc00" "\\ud9c0\\udc00" "\\udac0\\udc00" "\\udbc0\\udc00" ];
+      character = "${two}${tail}|${three}${tail}${tail}|${four}${tail}${tail}${tail}";
+    in
+    text: match "([\t -~]|${character})*" text != null;
+
+  # What makes a path unfit for every image, null where nothing does.
+  unfit = path:
+    if stringLength path > maxPath then "is a path of ${toString (stringLength path)} bytes, expected at most ${toString maxPath}"
+    else if any (n: stringLength n > maxName) (names path) then "has a name of more than ${toString maxName} bytes"
+    else if match ".*[[:cntrl:]].*" path != null then "has a control character, expected an absolute path like \"/data\""
+    else if !(all isUTF8 (names path)) then "is not UTF-8"
+    else if !(startsWith "/" path)
+    then "is relative, expected an absolute path like ${toJSON (if resolved path == "/" then "/data" else resolved path)}"
+    else if elem ".." (names path) then "has \"..\", write ${toJSON (resolved path)}"
+    else if names path == [ ] then "is the whole image, expected a path in it like \"/data\""
+    else if any (startsWith ".wh.") (names path)
+    then "has a name that begins with \".wh.\", by which a layer says that a file is deleted: choose another name"
+    else null;
+
+  # What the host and the container engine put into every container.
+  engines = kind: path:
+    if at path "/proc" || at path "/sys" || path == "/dev" || kind != "volumes" && below path "/dev"
+    then "is hidden by what the kernel shows there: choose another path"
+    else if at path "/opt/libre" then "is where a debug image has its tools: choose another path"
+    else null;
+
+  # What libre makes in an image that Nix builds. A file of these may be declared,
+  # and takes its place.
+  madeFiles = [
+    "/etc/passwd" "/etc/group" "/etc/nsswitch.conf"
+    "/etc/ssl/certs/ca-certificates.crt" "/etc/ssl/certs/ca-bundle.crt" "/etc/pki/tls/certs/ca-bundle.crt" "/etc/ssl/cert.pem"
+  ];
+  engineFiles = [ "/etc/hosts" "/etc/hostname" "/etc/resolv.conf" ];
+
+  nixImage = hasServer: kind: path:
+    let
+      trees = [ "/app" ] ++ (if hasServer then [ "/server" ] else [ ]);
+      hides = filter (file: below file path) madeFiles;
+      file = filter (at path) (madeFiles ++ engineFiles);
+    in
+    if at path "/nix" then "is where the Nix store is: choose another path"
+    else if elem path trees then "is the package itself, and read-only: choose a path below it, or another one"
+    else if file != [ ] && (kind != "files" || path != head file) then "cannot be: ${head file} is a file"
+    else if kind == "files" && (hides != [ ] || elem path [ "/opt" "/tmp" ]) then "cannot be a file: it is a folder of the image"
+    else if kind == "volumes" && hides != [ ] then "would hide ${head hides}: choose a folder of the app's own"
+    else null;
+
+  # All declared paths of a component.
+  declared = c: concatMap
+    (kind: map (given: { inherit kind given; path = clean given; }) {
+      volumes = c.volumes or [ ];
+      directories = attrNames (c.directories or { });
+      files = attrNames (c.files or { });
+    }.${kind}) [ "volumes" "directories" "files" ];
+
+  name = d: "${d.kind} ${toJSON d.given}";
+
+  # Two that cannot both be. Two volumes of one name are one volume.
+  collision = a: b:
+    if a.path == b.path then
+      if a.kind == b.kind && a.given == b.given || a.kind == "volumes" && b.kind != "files" then null
+      else if (a.kind == "files") != (b.kind == "files") then "${name a} is a folder, and ${name b} a file of the same path"
+      else "${name a} and ${name b} are the same path: keep one"
+    else if a.kind == "files" && below b.path a.path then "${name b} lies below the file ${name a}"
+    else if b.kind == "files" && below a.path b.path then "${name a} lies below the file ${name b}"
+    else null;
+  collisions = list: concatMap
+    (i: concatMap
+      (j: let found = collision (elemAt list i) (elemAt list j); in if found == null then [ ] else [ found ])
+      (genList (n: i + 1 + n) (length list - i - 1)))
+    (genList (i: i) (length list));
+
+  firstOf = list: let found = filter (x: x != null) list; in if found == [ ] then null else head found;
+in
+{
+  inherit clean below;
+
+  # The folders above a path in its one form, the outermost first.
+  parents = path: let parts = names path; in genList (n: join (genList (elemAt parts) (n + 1))) (length parts - 1);
+
+  # problems WHERE COMPONENT: what is wrong with the declared paths, as lines. The
+  # types of a Containerfile component and a Nix one have been checked.
+  problems = where: c:
+    let
+      list = declared c;
+      inNix = if c ? package then nixImage (c ? server) else _: _: null;
+      problemOf = d:
+        let
+          raw = unfit d.given;
+          found = if raw != null then raw else firstOf [ (engines d.kind d.path) (inNix d.kind d.path) ];
+          shown = if raw == "is not UTF-8" then "a path of ${d.kind}" else name d;
+        in
+        if found == null then [ ] else [ "${where}: ${shown} ${found}" ];
+      single = concatMap problemOf list;
+      start = clean (c.workingDir or "/");
+      file = filter (d: d.kind == "files" && at start d.path) list;
+    in
+    if single != [ ] then single
+    else
+      map (text: "${where}: ${text}") (collisions list
+        ++ map (d: "workingDir ${toJSON c.workingDir} is no folder: ${name d} is a file") file);
+
+  # A component's volumes, each once.
+  volumes = c: foldl' (seen: v: if elem v seen then seen else seen ++ [ v ]) [ ] (map clean (c.volumes or [ ]));
+
+  # A set whose names are paths, in their one form.
+  cleanNames = set: listToAttrs (map (n: { name = clean n; value = set.${n}; }) (attrNames set));
+}
