@@ -1,6 +1,28 @@
 # libre and its helper libre-files, by the package set's buildGoModule.
 { pkgs }:
-pkgs.buildGoModule {
+let
+  # go.mod asks for this Go, and buildGoModule downloads no other toolchain. A
+  # release branch of nixpkgs may be some patch releases behind: then its go_1_26 is
+  # built from this source. go.dev/dl names the hash.
+  goSource = {
+    version = "1.26.8";
+    hash = "sha256-Tjm5jkL5RvoFrIvFtxh335fb23y7Gnd7VBZnrXEX/S4=";
+  };
+  older = go: builtins.compareVersions go.version goSource.version < 0;
+  newer = go: go.overrideAttrs (_: {
+    inherit (goSource) version;
+    src = pkgs.fetchurl {
+      url = "https://go.dev/dl/go${goSource.version}.src.tar.gz";
+      inherit (goSource) hash;
+    };
+  });
+  buildGoModule =
+    if pkgs ? go_1_26 then
+      pkgs.buildGoModule.override { go = if older pkgs.go_1_26 then newer pkgs.go_1_26 else pkgs.go_1_26; }
+    else if older pkgs.go then throw "libre needs Go ${goSource.version}, the package set has ${pkgs.go.version}"
+    else pkgs.buildGoModule;
+in
+buildGoModule {
   pname = "libre";
   version = "0.1.0";
   # By content of these folders alone: an edit elsewhere builds nothing anew.
