@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nixedit"
 )
 
@@ -48,13 +48,15 @@ func (c *checkout) remove() { os.RemoveAll(c.copy) }
 // flakeFiles lists what Nix sees of a folder: what git tracks, all where there is
 // no git.
 func flakeFiles(ctx context.Context, dir string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, "git", "ls-files", "--cached", "-z")
-	cmd.Dir = dir
-	if out, err := cmd.Output(); err == nil {
-		return slices.Compact(strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")), nil
+	out, err := git.Output(ctx, dir, "ls-files", "--cached", "-z")
+	if err == nil {
+		return slices.Compact(strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")), nil
+	}
+	if !errors.Is(err, git.ErrNoRepository) && !errors.Is(err, git.ErrMissing) {
+		return nil, err
 	}
 	var files []string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

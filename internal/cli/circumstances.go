@@ -5,26 +5,24 @@ import (
 	"encoding/json"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/release"
 )
 
 // circumstances are what provenance says of this run.
 func (p *place) circumstances(ctx context.Context) release.Circumstances {
 	c := release.Circumstances{PackageSet: p.packageSet, Libre: version, Builder: builderID(), Inputs: lockedInputs(p.dir)}
-	git := func(args ...string) string {
-		cmd := exec.CommandContext(ctx, "git", append([]string{"--no-optional-locks"}, args...)...)
-		cmd.Dir = p.dir
-		out, _ := cmd.Output()
-		return strings.TrimSpace(string(out))
+	ask := func(args ...string) string {
+		out, _ := git.Output(ctx, p.dir, args...)
+		return strings.TrimSpace(out)
 	}
-	c.CatalogueCommit = git("rev-parse", "--verify", "--quiet", "HEAD")
-	c.CatalogueDirty = git("status", "--porcelain") != ""
-	c.CatalogueURL = withoutCredentials(git("config", "--get", "remote.origin.url"))
+	c.CatalogueCommit = ask("rev-parse", "--verify", "--quiet", "HEAD")
+	c.CatalogueDirty = ask("status", "--porcelain") != ""
+	c.CatalogueURL = withoutCredentials(ask("config", "--get", "remote.origin.url"))
 	c.Nix, _ = p.nix.Version(ctx)
 	if engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine)); err == nil {
 		c.Engine = engine.String()

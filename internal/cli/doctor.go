@@ -15,6 +15,7 @@ import (
 
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -224,11 +225,12 @@ func gitChecks(ctx context.Context, dir string) []check {
 	if dir == "" {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, "git", "--no-optional-locks", "status", "--porcelain")
-	cmd.Dir = dir
-	out, err := cmd.Output()
+	out, err := git.Output(ctx, dir, "status", "--porcelain")
+	if errors.Is(err, git.ErrNoRepository) {
+		return []check{{"git", "note", "the catalogue is in no git repository: nix copies all of it at each run", fault.Fix(err)}}
+	}
 	if err != nil {
-		return []check{{"git", "note", "the catalogue is in no git repository: nix copies all of it at each run", "git init && git add --all"}}
+		return []check{{"git", "missing", fault.Reason(err), fault.Fix(err)}}
 	}
 	if untracked := nix.UntrackedApps(dir); len(untracked) > 0 {
 		return []check{{"git", "note", "not tracked, so not seen by nix: apps/" + strings.Join(untracked, ", apps/"), "git add apps/" + strings.Join(untracked, " apps/")}}

@@ -8,13 +8,13 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
 	nixcode "github.com/libresh/libre/nix"
 )
@@ -116,13 +116,8 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows m
 		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that they publish
 	}
 	for _, args := range [][]string{start, {"add", "--all"}} {
-		cmd := exec.CommandContext(ctx, "git", args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			if errors.Is(err, exec.ErrNotFound) {
-				return errors.New("making a catalogue: git is not installed: apt-get install git")
-			}
-			return fmt.Errorf("making a catalogue: git %s: %s", strings.Join(args, " "), strings.TrimSpace(string(out)))
+		if _, err := (git.Command{Dir: dir}).Run(ctx, args...); err != nil {
+			return fmt.Errorf("making a catalogue: %w", err)
 		}
 	}
 	return nil

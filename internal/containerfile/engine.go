@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/libresh/libre/internal/process"
 )
 
 // Engine is a program that builds images.
@@ -107,7 +109,7 @@ func (h hidden) Unwrap() error { return h.error }
 
 // say runs a command that only prints.
 func say(ctx context.Context, path string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := process.Command(ctx, path, args...)
 	cmd.Env = environment()
 	out, err := cmd.Output()
 	return oneLine(string(out)), err

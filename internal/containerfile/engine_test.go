@@ -76,7 +76,7 @@ func TestEnvironment(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Contains(environment(ownStorage), "STORAGE_OPTS=x") {
+	if !slices.Contains(environment(ownStorage...), "STORAGE_OPTS=x") {
 		t.Error("STORAGE_OPTS is not passed to load")
 	}
 }

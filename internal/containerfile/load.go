@@ -69,5 +69,5 @@ func (l Loader) Load(ctx context.Context, what string, archive func(io.Writer) e
 
 // child is the program without flags for storage or policy: the user's own.
 func (l Loader) child(args ...string) child {
-	return child{path: l.path, args: args, env: environment(ownStorage)}
+	return child{path: l.path, args: args, env: environment(ownStorage...)}
 }

@@ -6,21 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
+
+	"github.com/libresh/libre/internal/process"
 )
 
-const (
-	tailLines = 20
-	// graceful is how long an engine may take to end after SIGTERM.
-	graceful = 10 * time.Second
-)
+const tailLines = 20
 
 var errDeadline = context.DeadlineExceeded
 
@@ -128,16 +124,13 @@ func run(c child, out *output) error {
 	if out.log != nil {
 		fmt.Fprintf(out.log, "+ %s\n", quoteAll(append([]string{filepath.Base(c.path)}, c.args...)))
 	}
-	cmd := exec.CommandContext(out.ctx, c.path, c.args...)
+	cmd := process.Command(out.ctx, c.path, c.args...)
 	cmd.Env = c.env
 	cmd.Stdin = c.stdin
 	cmd.Stdout, cmd.Stderr = io.Writer(out), out
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = graceful
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -170,28 +163,25 @@ func quoteAll(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// passed are the environment variables that engines get. Tokens and passwords
-// of this process are none of their business, and settings such as
-// BUILDAH_FORMAT or STORAGE_OPTS would change what is built.
-var passed = regexp.MustCompile(`^(PATH|HOME|USER|LOGNAME|LANG|LC_.*|XDG_.*|SSL_CERT_.*|REGISTRY_AUTH_FILE|CONTAINERS_REGISTRIES_CONF|CONTAINERS_CONF|DOCKER_.*|BUILDX_.*|BUILDKIT_HOST|SSH_AUTH_SOCK|BUILDAH_ISOLATION|_CONTAINERS_.*|(?i:http_proxy|https_proxy|ftp_proxy|all_proxy|no_proxy))=`)
+// passed are variables that engines get, beside those of every program. Settings such
+// as BUILDAH_FORMAT or STORAGE_OPTS stay out: they would change what is built.
+var passed = []string{"REGISTRY_AUTH_FILE", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_CONF", "DOCKER_*", "BUILDX_*", "BUILDKIT_HOST",
+	"BUILDAH_ISOLATION", "_CONTAINERS_*"}
 
 // ownStorage are those that choose the user's own storage, where TMPDIR is one
 // of podman's places for what it keeps until the next boot: for Load only.
-var ownStorage = regexp.MustCompile(`^(TMPDIR|CONTAINERS_STORAGE_CONF|STORAGE_DRIVER|STORAGE_OPTS|CONTAINER_HOST|CONTAINER_CONNECTION)=`)
+var ownStorage = []string{"TMPDIR", "CONTAINERS_STORAGE_CONF", "STORAGE_DRIVER", "STORAGE_OPTS", "CONTAINER_HOST", "CONTAINER_CONNECTION"}
 
-// environment is what a child gets of ours: what one of the forms matches.
-func environment(forms ...*regexp.Regexp) []string {
-	var env []string
-	for _, kv := range os.Environ() {
-		if dir, found := strings.CutPrefix(kv, "DOCKER_CONFIG="); found && !exists(filepath.Join(dir, "config.json")) {
-			continue // buildah fails for want of the file
+// environment is what a child gets of ours, and more.
+func environment(more ...string) []string {
+	return slices.DeleteFunc(process.Environment(slices.Concat(passed, more)...), func(variable string) bool {
+		name, value, _ := strings.Cut(variable, "=")
+		switch name {
+		case "TMPDIR":
+			return !slices.Contains(more, name)
+		case "DOCKER_CONFIG":
+			return !exists(filepath.Join(value, "config.json")) // buildah fails for want of the file
 		}
-		for _, form := range append(forms, passed) {
-			if form.MatchString(kv) {
-				env = append(env, kv)
-				break
-			}
-		}
-	}
-	return env
+		return false
+	})
 }

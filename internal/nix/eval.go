@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/libresh/libre/internal/git"
 )
 
 // Override replaces a flake input for one evaluation; Input may be a path such
@@ -39,7 +42,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 		var out, log bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &log
 		if err := cmd.Run(); err != nil {
-			return n.failure(ctx, "evaluating "+flake.Dir, err, log.String())
+			return n.evaluationFailure(ctx, flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()
 		n.keep(ctx, evaluation, flake, printed, log.String())
@@ -48,6 +51,19 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 		return fmt.Errorf("evaluating %s: reading what nix printed: %w", flake.Dir, err)
 	}
 	return nil
+}
+
+// evaluationFailure explains why an evaluation ended badly. Of what git said when Nix
+// ran it only its exit code may be left: then git is asked again.
+func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log string) error {
+	doing := "evaluating " + dir
+	failure := n.failure(ctx, doing, err, log)
+	if strings.Contains(failure.Error(), "program 'git' failed") {
+		if _, err := git.Top(ctx, dir); err != nil && !errors.Is(err, git.ErrNoRepository) {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	return failure
 }
 
 // Quote writes a Nix string literal.

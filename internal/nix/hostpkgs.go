@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+
+	"github.com/libresh/libre/internal/process"
 )
 
 // HostParts are the parts of this machine that the host package set is made of.
@@ -77,8 +79,8 @@ func findGo(ctx context.Context) (root, version string, err error) {
 			}
 		}
 	}
-	cmd := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION")
-	cmd.Env, cmd.Dir = append(os.Environ(), "GOTOOLCHAIN=local"), "/"
+	cmd := process.Command(ctx, "go", "env", "GOROOT", "GOVERSION")
+	cmd.Env, cmd.Dir = append(process.Environment(process.Go...), "GOTOOLCHAIN=local"), "/"
 	out, err := cmd.Output()
 	lines := strings.Fields(string(out))
 	if err != nil || len(lines) < 2 {

@@ -17,8 +17,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
+
+	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/process"
 )
 
 // Nix is the nix of this machine.
@@ -40,6 +41,10 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Doing + ": " + e.Message }
+
+// passed are variables of programs that nix starts, and of what builds may ask for;
+// caches in S3 need credentials.
+var passed = slices.Concat(process.Git, process.Go, []string{"AWS_*"})
 
 // call is one run of a nix program. What it works on stands behind every flag:
 // from 2.26 on, Nix reads a flake reference while it parses the command line, with
@@ -77,13 +82,10 @@ func (n *Nix) commandLine(c call) []string {
 	return append(line, c.arguments...)
 }
 
-// command prepares a call.
+// command prepares a call. Ctrl-C reaches nix once, and nix ends its builders.
 func (n *Nix) command(ctx context.Context, c call) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, c.program, n.commandLine(c)...)
-	// A group of its own: Ctrl-C reaches nix once, through Cancel, and nix ends its builders.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd := process.Command(ctx, c.program, n.commandLine(c)...)
+	cmd.Env = process.Environment(passed...)
 	return cmd
 }
 
@@ -106,6 +108,10 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return ErrMissing
+	}
+	if known := git.Explain(log); known != nil {
+		known.Doing = doing
+		return known
 	}
 	message := lastError(log)
 	if message == "" {

@@ -50,7 +50,7 @@ func (n *Nix) evaluation(ctx context.Context, cmd *exec.Cmd) *evaluation {
 		return nil
 	}
 	fmt.Fprintf(sum, "1 %q %d %d %q\n", program, info.Size(), info.ModTime().UnixNano(), cmd.Args[1:])
-	for _, variable := range slices.Sorted(slices.Values(os.Environ())) {
+	for _, variable := range slices.Sorted(slices.Values(cmd.Env)) {
 		if strings.HasPrefix(variable, "NIX_") {
 			fmt.Fprintf(sum, "%q\n", variable)
 		}

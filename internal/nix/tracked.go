@@ -17,14 +17,16 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/git"
 )
 
 // tracked is what Nix sees of a flake in a git repository: the commit, and the files
 // of the whole repository that git tracks, as they are in its folder.
 type tracked struct {
 	dir   string
-	place []byte // the repository's folder, the flake's in it, the commit
-	index []byte // mode, content and path of each file as it was added
+	place string // the repository's folder, the flake's in it, the commit
+	index string // mode, content and path of each file as it was added
 	files []trackedFile
 	when  time.Time
 	sum   []byte // of all that Nix sees: SHA-256
@@ -46,13 +48,13 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 	if t.place, t.index, err = askGit(ctx, dir); err != nil {
 		return nil, err
 	}
-	place := strings.Split(string(t.place), "\n")
+	place := strings.Split(t.place, "\n")
 	top := place[0]
 	if !sameFolder(dir, filepath.Join(top, place[1])) {
 		return nil, fmt.Errorf("git says that %s is at %q", dir, place)
 	}
 	left := int64(mostTracked)
-	for _, entry := range strings.Split(strings.TrimSuffix(string(t.index), "\x00"), "\x00") {
+	for _, entry := range strings.Split(strings.TrimSuffix(t.index, "\x00"), "\x00") {
 		stage, name, _ := strings.Cut(entry, "\t")
 		if !strings.HasPrefix(stage, "100") && !strings.HasPrefix(stage, "120") {
 			return nil, fmt.Errorf("%s is a repository of its own", name)
@@ -79,17 +81,17 @@ func sameFolder(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-func askGit(ctx context.Context, dir string) (place, index []byte, err error) {
+func askGit(ctx context.Context, dir string) (place, index string, err error) {
 	var group errgroup.Group
 	group.Go(func() (err error) {
 		where := []string{"rev-parse", "--show-toplevel", "--show-prefix"}
-		if place, err = git(ctx, dir, append(where, "HEAD")...); err != nil {
-			place, err = git(ctx, dir, where...) // there is no commit yet
+		if place, err = git.Output(ctx, dir, append(where, "HEAD")...); err != nil {
+			place, err = git.Output(ctx, dir, where...) // there is no commit yet
 		}
 		return err
 	})
 	group.Go(func() (err error) {
-		index, err = git(ctx, dir, "ls-files", "--stage", "--full-name", "-z", ":/")
+		index, err = git.Output(ctx, dir, "ls-files", "--stage", "--full-name", "-z", ":/")
 		return err
 	})
 	err = group.Wait()
@@ -106,7 +108,7 @@ func lstat(path string) (fs.FileInfo, error) {
 
 func (t *tracked) hash() ([]byte, error) {
 	sum := sha256.New()
-	_, below, _ := strings.Cut(string(t.place), "\n")
+	_, below, _ := strings.Cut(t.place, "\n")
 	fmt.Fprintf(sum, "%q %q\n", below, t.index)
 	for _, file := range t.files {
 		if err := file.hash(sum); err != nil {
@@ -145,7 +147,7 @@ func (f trackedFile) hash(sum hash.Hash) error {
 // so where it is not long past the files are read again.
 func (t *tracked) unchanged(ctx context.Context) bool {
 	place, index, err := askGit(ctx, t.dir)
-	if err != nil || !bytes.Equal(place, t.place) || !bytes.Equal(index, t.index) {
+	if err != nil || place != t.place || index != t.index {
 		return false
 	}
 	recent := false

@@ -20,11 +20,11 @@ const graceful = 10 * time.Second
 // read another repository, and tokens are nobody else's business.
 var kept = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "XDG_*", "NIX_*",
-	"LANG", "LANGUAGE", "LC_*",
+	"LANG", "LANGUAGE", "LC_*", "LOCALE_ARCHIVE*",
 	"SSH_AUTH_SOCK", "SSH_AGENT_PID", "GIT_SSH*",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_*",
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
-	"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy",
+	"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "SOCKS_SERVER", "GIT_PROXY_COMMAND",
 }
 
 // Go are the variables of the go program, which fixed-output derivations get too.
@@ -33,7 +33,8 @@ var (
 	Go = []string{"GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOENV", "GOINSECURE", "GOVCS", "GOAUTH", "NETRC",
 		"GOMODCACHE", "GOPATH", "GOCACHE"}
 	Git = []string{"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_*", "GIT_CONFIG_VALUE_*",
-		"GIT_AUTHOR_*", "GIT_COMMITTER_*", "EMAIL", "GIT_ASKPASS", "SSH_ASKPASS", "GNUPGHOME", "GPG_TTY"}
+		"GIT_AUTHOR_*", "GIT_COMMITTER_*", "EMAIL", "GIT_ASKPASS", "SSH_ASKPASS", "GNUPGHOME", "GPG_TTY", "GIT_TRACE*",
+		"DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"}
 )
 
 // Environment is what a program gets of ours: the variables above, and those of more,

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/libresh/libre/internal/process"
 )
 
 // Program is the name of the program that recognises files. It is one of its own
@@ -134,8 +136,8 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 		}
 	}
 	// The program knows no interruption: it is ended, and started anew if asked again.
-	process := s.cmd.Process
-	ended := context.AfterFunc(ctx, func() { _ = process.Kill() })
+	started := s.cmd.Process
+	ended := context.AfterFunc(ctx, func() { _ = started.Kill() })
 	defer ended()
 	var answer Answer
 	err := json.NewEncoder(s.in).Encode(question)
@@ -143,7 +145,7 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 		err = s.answers.Decode(&answer)
 	}
 	if err != nil {
-		_ = process.Kill() // where it is not understood
+		_ = started.Kill() // where it is not understood
 		_ = s.cmd.Wait()
 		s.cmd = nil
 		lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
@@ -157,6 +159,7 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 
 func (s *Scanner) start() (err error) {
 	cmd := exec.Command(s.path)
+	cmd.Env = process.Environment()
 	cmd.Stderr = &s.log
 	if s.in, err = cmd.StdinPipe(); err != nil {
 		return err

@@ -19,22 +19,21 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer os.RemoveAll(dir)
-	environment := []string{"LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL=file:git:ssh:http:https"}
 	packed := filepath.Join(dir, "source.tar")
-	git := func(arguments ...string) error {
-		_, err := run(ctx, environment, "git", append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
+	run := func(arguments ...string) error {
+		_, err := fromGit(ctx, "file:git:ssh:http:https", arguments...)
 		return err
 	}
-	err = git("init", "--quiet", "--bare", dir)
+	err = run("init", "--quiet", "--bare", dir)
 	if err == nil {
-		err = git("-C", dir, "fetch", "--quiet", "--depth=1", "--", location, commit)
+		err = run("-C", dir, "fetch", "--quiet", "--depth=1", "--", location, commit)
 	}
 	if err == nil {
 		// The last word on attributes. https://git-scm.com/docs/gitattributes
 		err = os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte("* -export-ignore -export-subst\n"), 0o644)
 	}
 	if err == nil {
-		err = git("-C", dir, "archive", "--format=tar", "--prefix=source/", "--output="+packed, commit)
+		err = run("-C", dir, "archive", "--format=tar", "--prefix=source/", "--output="+packed, commit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)

@@ -141,7 +141,7 @@ func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (
 
 // usualGoProxies are those that the go program asks where nothing is set.
 var usualGoProxies = sync.OnceValues(func() ([]goProxy, error) {
-	out, err := run(context.Background(), []string{"GOENV=off", "GOPROXY="}, "go", "env", "GOPROXY")
+	out, err := runGo(context.Background(), []string{"GOENV=off", "GOPROXY="}, "env", "GOPROXY")
 	if err != nil {
 		return nil, fmt.Errorf("finding out which module proxy to ask: %w; GOPROXY names one", err)
 	}
@@ -327,7 +327,7 @@ func (d goDirect) mod(ctx context.Context, version string) ([]byte, error) {
 }
 
 func (d goDirect) zip(ctx context.Context, version string) (io.ReadCloser, error) {
-	out, err := run(ctx, goDirectEnv, "go", "mod", "download", "-json", "--", string(d)+"@"+version)
+	out, err := runGo(ctx, goDirectEnv, "mod", "download", "-json", "--", string(d)+"@"+version)
 	if err != nil {
 		return nil, err
 	}
@@ -352,7 +352,7 @@ type goModuleInfo struct {
 
 func (d goDirect) goList(ctx context.Context, version string, flags ...string) (goModuleInfo, error) {
 	arguments := append([]string{"list", "-m", "-json"}, flags...)
-	out, err := run(ctx, goDirectEnv, "go", append(arguments, "--", string(d)+"@"+version)...)
+	out, err := runGo(ctx, goDirectEnv, append(arguments, "--", string(d)+"@"+version)...)
 	var found goModuleInfo
 	if err == nil {
 		err = json.Unmarshal(out, &found)

@@ -8,8 +8,9 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // Note is what upstream says of one release: outside text.
@@ -42,7 +43,7 @@ const (
 func Notes(notes []Note, more string) string {
 	var b strings.Builder
 	for i, note := range notes {
-		title := Defuse(Shorten(Line(note.Version)))
+		title := Defuse(Shorten(text.Line(note.Version)))
 		if page := PageURL(note.Page); page != "" {
 			title = "[" + strings.NewReplacer("[", "(", "]", ")", "\\", "").Replace(title) + "](" + page + ")"
 		}
@@ -72,12 +73,12 @@ func readAt(places ...string) string {
 
 // quoteNote gives a note as a block quote of at most limit bytes, and how many of
 // its lines are left out.
-func quoteNote(text string, limit int) (quote string, cut int) {
-	if len(text) > maxRawNote {
-		text = text[:maxRawNote]
+func quoteNote(note string, limit int) (quote string, cut int) {
+	if len(note) > maxRawNote {
+		note = note[:maxRawNote]
 	}
-	text = Text(entity.ReplaceAllStringFunc(text, html.UnescapeString))
-	lines := strings.Split(strings.Trim(Defuse(plainMarkdown(text)), "\n"), "\n")
+	note = text.Plain(entity.ReplaceAllStringFunc(note, html.UnescapeString))
+	lines := strings.Split(strings.Trim(Defuse(plainMarkdown(note)), "\n"), "\n")
 	var b strings.Builder
 	empty := true
 	for i, line := range lines {
@@ -193,31 +194,4 @@ func plainMarkdownLine(line string) string {
 	return AnyURL.ReplaceAllStringFunc(line, func(found string) string {
 		return strings.ReplaceAll(found, "@", "%40")
 	})
-}
-
-// terminalEscape is an escape sequence of a terminal (ECMA-48): CSI, OSC to its end, or
-// ESC alone.
-var terminalEscape = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))?`)
-
-// Text makes outside text valid UTF-8 without escape sequences, control
-// characters, overrides of the direction and characters that nobody sees.
-// Newlines and tabs stay.
-func Text(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\r', r == '\u2028', r == '\u2029':
-			return '\n'
-		case r == '\n', r == '\t', r == '\u200d': // the last one joins emoji
-			return r
-		case unicode.In(r, unicode.Cc, unicode.Cf):
-			return -1
-		}
-		return r
-	}, terminalEscape.ReplaceAllString(text, ""))
-}
-
-// Line is Text on one line.
-func Line(text string) string {
-	return strings.Join(strings.Fields(Text(text)), " ")
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // maxShown is the length, in characters, up to which outside text is shown.
@@ -48,10 +50,10 @@ var markdownMarks = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// Markdown makes outside text one line of Markdown that reads as it was, and
+// Markdown makes an item of outside text one line of Markdown that reads as it was, and
 // does nothing on a forge.
-func Markdown(text string) string {
-	return Defuse(markdownMarks.Replace(Clip(Line(text), maxItem)))
+func Markdown(item string) string {
+	return Defuse(markdownMarks.Replace(Clip(text.Line(item), maxItem)))
 }
 
 // maxItem is the most characters of a text in Markdown.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -110,5 +111,5 @@ func List(lines []string) string {
 
 // summaryText is a name between tags of HTML, where Markdown is not read.
 func summaryText(name string) string {
-	return string(slices.DeleteFunc([]rune(outside.Line(name)), func(r rune) bool { return strings.ContainsRune("<>&@#", r) }))
+	return string(slices.DeleteFunc([]rune(text.Line(name)), func(r rune) bool { return strings.ContainsRune("<>&@#", r) }))
 }

@@ -1,20 +1,15 @@
 package propose
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
 )
 
 // Repository is the git repository that a catalogue is in, perhaps in a folder of it.
@@ -25,30 +20,12 @@ type Repository struct {
 	secrets []string // that no error may hold
 }
 
-// GitError is a run of git that did not succeed, with the end of what it said,
-// which is outside text.
-type GitError struct {
-	Command string // commit, push
-	Tail    string // one line
-	Err     error
-}
-
-func (e *GitError) Error() string {
-	if e.Tail == "" {
-		return fmt.Sprintf("git %s: %v", e.Command, e.Err)
-	}
-	return fmt.Sprintf("git %s: %s", e.Command, e.Tail)
-}
-
-func (e *GitError) Unwrap() error { return e.Err }
-
 // OpenRepository finds the repository of a catalogue's folder.
 func OpenRepository(ctx context.Context, dir string) (*Repository, error) {
 	r := &Repository{top: dir}
 	out, err := r.git(ctx, "rev-parse", "--show-toplevel", "--show-prefix")
-	var failure *GitError
-	if errors.As(err, &failure) && strings.Contains(failure.Tail, "not a git repository") {
-		return nil, fmt.Errorf("%s is in no git repository: --commit and --pr need one (git init)", dir)
+	if errors.Is(err, git.ErrNoRepository) {
+		return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s is in no git repository: --commit and --pr need one", dir), Fix: "git init && git add --all && git commit"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
@@ -105,8 +82,7 @@ func (r *Repository) Commit(ctx context.Context, p *Proposal) (string, error) {
 			return "", fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	// Without the environment of other runs: it is for hooks as well.
-	commit := gitRun{stdin: []byte(p.message())}
+	commit := git.Command{Stdin: []byte(p.message()), Hooks: true}
 	arguments := []string{"-c", "user.useConfigOnly=true", "commit", "--quiet", "--only", "--cleanup=whitespace", "--file=-", "--"}
 	if _, err := r.run(ctx, commit, slices.Concat(arguments, r.pathspecs(slices.Collect(maps.Keys(p.After))))...); err != nil {
 		return "", fmt.Errorf("%s: %w", doing, err)
@@ -119,7 +95,7 @@ func (r *Repository) Commit(ctx context.Context, p *Proposal) (string, error) {
 func (r *Repository) checkIdentity(ctx context.Context) error {
 	for _, variable := range []string{"GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"} {
 		_, err := r.git(ctx, "-c", "user.useConfigOnly=true", "var", variable)
-		var failure *GitError
+		var failure *git.Error
 		switch {
 		case errors.As(err, &failure) && ctx.Err() == nil:
 			return errors.New(`git does not know who commits: set it with "git config user.name NAME" and "git config user.email ADDRESS"`)
@@ -164,7 +140,7 @@ func (r *Repository) blob(ctx context.Context, name string, content []byte, writ
 	if write {
 		arguments = append(arguments, "-w")
 	}
-	return r.run(ctx, gitRun{stdin: content, environment: inEnglish}, arguments...)
+	return r.run(ctx, git.Command{Stdin: content}, arguments...)
 }
 
 // pathspecs are paths of the catalogue as git takes them, no matter what they
@@ -178,68 +154,12 @@ func (r *Repository) pathspecs(names []string) []string {
 	return specs
 }
 
-// gitRun is what a run of git gets beside arguments.
-type gitRun struct {
-	stdin       []byte
-	environment []string
-}
-
-// inEnglish makes git's messages those that are looked for.
-var inEnglish = []string{"LC_ALL=C", "LANGUAGE="}
-
 // git runs git at the repository's top, and gives what it says without the final newline.
 func (r *Repository) git(ctx context.Context, arguments ...string) (string, error) {
-	return r.run(ctx, gitRun{environment: inEnglish}, arguments...)
+	return r.run(ctx, git.Command{}, arguments...)
 }
 
-// aroundGit are variables by which a hook of git tells git where it is.
-var aroundGit = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"}
-
-// run runs git, which cannot ask for a password, and ends it, with what it
-// started, when the context ends. It is asked to end first: its locks are to go.
-func (r *Repository) run(ctx context.Context, what gitRun, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, "git", arguments...)
-	command.Dir = filepath.Clean(r.top)
-	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		name, _, _ := strings.Cut(variable, "=")
-		return slices.Contains(aroundGit, name)
-	})
-	command.Env = append(append(command.Env, "GIT_TERMINAL_PROMPT=0"), what.environment...)
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGTERM) }
-	command.WaitDelay = 5 * time.Second
-	command.Stdin = bytes.NewReader(what.stdin)
-	var out, said bytes.Buffer
-	command.Stdout, command.Stderr = &out, &said
-	err := command.Run()
-	if err == nil {
-		return strings.TrimSuffix(out.String(), "\n"), nil
-	}
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	return "", &GitError{subcommand(arguments), r.tail(out.String() + "\n" + said.String()), err}
-}
-
-// subcommand is what git was to do, behind its options.
-func subcommand(arguments []string) string {
-	for len(arguments) > 2 && arguments[0] == "-c" {
-		arguments = arguments[2:]
-	}
-	return arguments[0]
-}
-
-const maxGitTail = 400 // bytes
-
-// tail is the end of what git, a hook or a server said, on one line and without
-// secrets.
-func (r *Repository) tail(text string) string {
-	for _, secret := range r.secrets {
-		text = strings.ReplaceAll(text, secret, "…")
-	}
-	text = outside.Line(text)
-	if over := len(text) - maxGitTail; over > 0 {
-		text = "… " + strings.ToValidUTF8(text[over:], "")
-	}
-	return text
+func (r *Repository) run(ctx context.Context, command git.Command, arguments ...string) (string, error) {
+	command.Dir, command.Secrets = r.top, r.secrets
+	return command.Run(ctx, arguments...)
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
 )
 
 // remote is where proposals go. "origin" is the name that git clone gives it.
@@ -60,8 +61,8 @@ func (r *Repository) authorise(location string, token func(*url.URL) string) {
 
 // talk runs a command of git that asks the remote.
 func (r *Repository) talk(ctx context.Context, arguments ...string) (string, error) {
-	out, err := r.run(ctx, gitRun{environment: slices.Concat(inEnglish, r.extra)}, arguments...)
-	var failure *GitError
+	out, err := r.run(ctx, git.Command{Environment: r.extra}, arguments...)
+	var failure *git.Error
 	if errors.As(err, &failure) {
 		for _, refusal := range []string{"terminal prompts disabled", "Authentication failed", "returned error: 403", "Permission denied", "Write access to repository not granted"} {
 			if strings.Contains(failure.Tail, refusal) {
@@ -114,7 +115,7 @@ func (r *Repository) push(ctx context.Context, branch, was, commit string) error
 	reference := "refs/heads/" + branch
 	_, err := r.talk(ctx, "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no",
 		"--force-with-lease="+reference+":"+was, remote, commit+":"+reference)
-	var failure *GitError
+	var failure *git.Error
 	if errors.As(err, &failure) && strings.Contains(failure.Tail, "stale info") {
 		return fmt.Errorf("pushing %s: somebody else pushed to it meanwhile: run the same command again", branch)
 	}
@@ -170,7 +171,7 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	own := gitRun{environment: append(slices.Clone(inEnglish), "GIT_INDEX_FILE="+filepath.Join(dir, "index"))}
+	own := git.Command{Environment: []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}}
 	if _, err := r.run(ctx, own, "read-tree", commit); err != nil {
 		return "", err
 	}
@@ -192,7 +193,7 @@ func (r *Repository) commitTree(ctx context.Context, tree, parent, message strin
 		arguments = append(arguments, "-S") // commit-tree does not read it
 	}
 	message += "\n" + changeTrailer + ": " + changeID(tree, parent) + "\n"
-	return r.run(ctx, gitRun{stdin: []byte(message), environment: inEnglish}, arguments...)
+	return r.run(ctx, git.Command{Stdin: []byte(message)}, arguments...)
 }
 
 // changeTrailer names the trailer by which a commit is known to be ours, as it was

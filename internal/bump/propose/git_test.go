@@ -127,7 +127,7 @@ func TestOpenRepository(t *testing.T) {
 	ownGit(t)
 	dir := t.TempDir()
 	_, err := OpenRepository(t.Context(), dir)
-	if want := dir + " is in no git repository: --commit and --pr need one (git init)"; err == nil || err.Error() != want {
+	if want := dir + " is in no git repository: --commit and --pr need one; git init && git add --all && git commit"; err == nil || err.Error() != want {
 		t.Errorf("%v, expected\n%s", err, want)
 	}
 	repository, _ := workplace(t)

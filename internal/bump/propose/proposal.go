@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Proposal is what one commit, or one pull request, changes.
@@ -48,11 +49,11 @@ func (p *Proposal) check() error {
 
 // title is the title on one line. What a forge would act on, a mention or a
 // number of an issue, does nothing.
-func (p *Proposal) title() string { return outside.Clip(outside.Defuse(outside.Line(p.Title)), 200) }
+func (p *Proposal) title() string { return outside.Clip(outside.Defuse(text.Line(p.Title)), 200) }
 
 // message is that of the commit. A forge reads it as well; addresses stay whole.
 func (p *Proposal) message() string {
-	text := outside.Text(p.Message)
+	text := text.Plain(p.Message)
 	var b strings.Builder
 	at := 0
 	for _, place := range outside.AnyURL.FindAllStringIndex(text, -1) {

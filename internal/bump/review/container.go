@@ -10,6 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/text"
 )
 
 var containerfileName = regexp.MustCompile(`(?i)^(?:Containerfile|Dockerfile)(?:[._-][\w.-]+)?$|\.(?:Containerfile|Dockerfile)$`)
@@ -56,8 +57,8 @@ var errorLine = regexp.MustCompile(`^:([0-9]+): `)
 
 // withoutName is an error of containerfile's without the file's name.
 func withoutName(name string, err error) string {
-	text := errorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
-	return outside.Shorten(outside.Line(strings.TrimPrefix(text, ": ")))
+	reason := errorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
+	return outside.Shorten(text.Line(strings.TrimPrefix(reason, ": ")))
 }
 
 func listed(what string, before, after []string) string {
@@ -150,12 +151,12 @@ func (r *reviewer) compareArgs(name string, was, is *containerfile.File) string 
 	}
 	for _, arg := range newNames {
 		if old, found := before[arg]; found && old != after[arg] {
-			parts = append(parts, outside.Shorten(outside.Line(arg))+" "+arrow(old, after[arg]))
+			parts = append(parts, outside.Shorten(text.Line(arg))+" "+arrow(old, after[arg]))
 		}
 	}
 	for _, arg := range oldNames {
 		if _, still := after[arg]; !still && r.sets(name, arg) {
-			parts = append(parts, "the catalogue still sets "+outside.Shorten(outside.Line(arg)))
+			parts = append(parts, "the catalogue still sets "+outside.Shorten(text.Line(arg)))
 		}
 	}
 	if len(parts) == 0 {

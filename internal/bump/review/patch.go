@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/text"
 )
 
 // PatchError is a run of patch that says nothing about a change: there is no
@@ -141,16 +143,16 @@ func (t *tree) linesOf(name string) []string {
 	return lines
 }
 
-func shownName(name string) string { return outside.Shorten(outside.Line(name)) }
+func shownName(name string) string { return outside.Shorten(text.Line(name)) }
 
 // why tells why a hunk fails in a file of these lines.
 func (h hunk) why(lines []string) string {
 	if len(h.new) > 0 && containsRun(lines, h.new) {
 		return "already upstream"
 	}
-	for _, text := range slices.Concat(h.removed, h.old) {
-		if !slices.Contains(lines, text) {
-			return "no line " + strconv.Quote(outside.Shorten(outside.Line(strings.TrimSpace(text))))
+	for _, line := range slices.Concat(h.removed, h.old) {
+		if !slices.Contains(lines, line) {
+			return "no line " + strconv.Quote(outside.Shorten(text.Line(strings.TrimSpace(line))))
 		}
 	}
 	return "its lines are not in this order any more"
@@ -191,7 +193,7 @@ func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more
 		return nil, err
 	}
 	var output limitedBuffer
-	cmd := exec.CommandContext(ctx, "patch", append([]string{"-p1", "--no-backup-if-mismatch", "--unified"}, more...)...)
+	cmd := process.Command(ctx, "patch", append([]string{"-p1", "--no-backup-if-mismatch", "--unified"}, more...)...)
 	cmd.Dir = filepath.Join(scratch, "source")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TMPDIR=" + scratch}
 	cmd.Stdin = bytes.NewReader(patch)
@@ -349,7 +351,7 @@ func (r *patchRun) lastWords() string {
 func (r *patchRun) tail() []string {
 	var lines []string
 	for line := range strings.Lines(r.output) {
-		if line = outside.Line(line); line != "" {
+		if line = text.Line(line); line != "" {
 			lines = append(lines, line)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/text"
 )
 
 // FindingKind says what a reviewer looks for in a new source.
@@ -216,8 +217,8 @@ func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data 
 	return data, true // not nil, also where it is empty
 }
 
-func (r *reviewer) report(kind FindingKind, name, text string) {
-	r.all = append(r.all, Finding{kind, shownName(name), outside.Line(text)})
+func (r *reviewer) report(kind FindingKind, name, what string) {
+	r.all = append(r.all, Finding{kind, shownName(name), text.Line(what)})
 }
 
 // findings are those of each kind up to a limit, with a word about the others.
@@ -244,7 +245,7 @@ func arrow(before, after string) string {
 }
 
 func shownValue(value string) string {
-	if value = outside.Line(value); value == "" {
+	if value = text.Line(value); value == "" {
 		return "none"
 	}
 	return outside.Shorten(value)
@@ -254,7 +255,7 @@ func shownValue(value string) string {
 func namesOf(names []string) string {
 	shown := make([]string, min(len(names), 9))
 	for i := range shown {
-		shown[i] = outside.Shorten(outside.Line(names[i]))
+		shown[i] = outside.Shorten(text.Line(names[i]))
 	}
 	if more := len(names) - 8; more > 0 {
 		shown[8] = fmt.Sprintf("%d more", more)

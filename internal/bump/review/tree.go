@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/text"
 )
 
 const (
@@ -45,7 +46,7 @@ func (t *tree) clone() *tree { return &tree{t.source, maps.Clone(t.changed)} }
 // where it is a link or below one, as nothing follows links here.
 func (t *tree) mode(name string) (fs.FileMode, error) {
 	if !fs.ValidPath(name) {
-		return 0, obstacle(outside.Shorten(outside.Line(name)) + " is no path inside of the source")
+		return 0, obstacle(outside.Shorten(text.Line(name)) + " is no path inside of the source")
 	}
 	for at := 0; at < len(name); at++ {
 		end := strings.IndexByte(name[at:], '/')
@@ -71,7 +72,7 @@ func (t *tree) mode(name string) (fs.FileMode, error) {
 }
 
 func linkObstacle(name string) obstacle {
-	return obstacle(outside.Shorten(outside.Line(name)) + " is a symbolic link")
+	return obstacle(outside.Shorten(text.Line(name)) + " is a symbolic link")
 }
 
 // modeOf is mode for a name in a folder that exists.
@@ -116,7 +117,7 @@ func readTried(f io.ReadCloser, name string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxTried+1))
 	if err == nil && len(data) > maxTried {
-		return nil, obstacle(outside.Shorten(outside.Line(name)) + " is too large to be tried")
+		return nil, obstacle(outside.Shorten(text.Line(name)) + " is too large to be tried")
 	}
 	return data, err
 }
@@ -160,7 +161,7 @@ func (p *prover) add(c Change, proof *Proof) error {
 	}
 	for above := path.Dir(c.File); above != "."; above = path.Dir(above) {
 		if mode, err := p.tree.mode(above); err == nil && !mode.IsDir() {
-			proof.Verdict, proof.Reason = Fails, outside.Shorten(outside.Line(above))+" is a file in the new source"
+			proof.Verdict, proof.Reason = Fails, outside.Shorten(text.Line(above))+" is a file in the new source"
 			return nil
 		}
 	}
