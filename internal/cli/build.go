@@ -150,7 +150,7 @@ func (p *place) builder(catalogue *nix.Catalogue, o buildOptions) *release.Build
 		output = filepath.Join(p.dir, "dist")
 	}
 	return &release.Builder{
-		Nix: p.nix, Catalogue: catalogue, Engine: setting("", "LIBRE_ENGINE", p.config.Engine),
+		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
 		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
 	}
 }

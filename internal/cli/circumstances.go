@@ -24,7 +24,7 @@ func (p *place) circumstances(ctx context.Context) release.Circumstances {
 	c.CatalogueDirty = ask("status", "--porcelain") != ""
 	c.CatalogueURL = withoutCredentials(ask("config", "--get", "remote.origin.url"))
 	c.Nix, _ = p.nix.Version(ctx)
-	if engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine)); err == nil {
+	if engine, err := containerfile.Detect(ctx, p.config.Engine); err == nil {
 		c.Engine = engine.String()
 	}
 	return c

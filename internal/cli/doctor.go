@@ -18,6 +18,7 @@ import (
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -95,7 +96,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	if err != nil {
 		add("catalogue", "note", err.Error(), "libre init my-catalogue")
 		cache, _ := os.UserCacheDir()
-		p = &place{nix: &nix.Nix{}, cacheDir: filepath.Join(cache, "libre")}
+		p = &place{config: &settings.Settings{}, nix: &nix.Nix{}, cacheDir: filepath.Join(cache, "libre")}
 	} else {
 		add("catalogue", "ok", p.dir, "")
 	}
@@ -124,7 +125,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 		add("host package set", "ok", fmt.Sprintf("Go %s, busybox %s, %s", parts.GoVer, parts.BoxVer, parts.CACerts), "")
 	}
 
-	if engine, err := containerfile.Detect(ctx, setting("", "LIBRE_ENGINE", p.config.Engine)); err != nil {
+	if engine, err := containerfile.Detect(ctx, p.config.Engine); err != nil {
 		what, mend, _ := strings.Cut(err.Error(), ": ")
 		add("engine", "note", what+" (for Containerfile components)", mend)
 	} else {
@@ -143,7 +144,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 
 // registryChecks tries the registries that are configured.
 func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
-	if len(o.to) == 0 && setting("", "LIBRE_REGISTRY", p.config.Registry) == "" {
+	if len(o.to) == 0 && p.config.Registry == "" {
 		return nil
 	}
 	clients, err := p.registries(o)
@@ -161,7 +162,7 @@ func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
 const registryPatience = 30 * time.Second
 
 // tryRegistry says who can publish there, and who finds what was signed.
-func tryRegistry(ctx context.Context, client *registry.Client, signing signConfig) []check {
+func tryRegistry(ctx context.Context, client *registry.Client, signing settings.Sign) []check {
 	ctx, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
 	probe, err := client.Probe(ctx)
@@ -199,7 +200,7 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing signConfi
 		add("tags", "ok", "cannot be overwritten, not by --force or --also-tag either", "")
 	}
 	switch {
-	case signing.none:
+	case signing.None:
 	case !classic:
 		add("verifiers", "ok", "cosign 3, and cosign 2.6 with --new-bundle-format"+where, "")
 	case signing.Keyless != nil:

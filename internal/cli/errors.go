@@ -43,7 +43,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, new(usageError)), errors.As(err, &unknown), errors.Is(err, catalog.ErrNothingSelected):
+	case errors.As(err, new(usageError)), errors.As(err, &unknown), errors.Is(err, catalog.ErrNothingSelected), fault.Is(err, fault.Usage):
 		return exitUsage
 	case fault.Is(err, fault.Credentials):
 		return exitCredentials

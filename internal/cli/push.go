@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -132,8 +134,8 @@ func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*relea
 		alsoTags = p.config.AlsoTag
 	}
 	for _, tag := range alsoTags {
-		if err := release.CheckTag(tag); err != nil {
-			return nil, usageError{err}
+		if err := catalog.CheckMovingTag(tag); err != nil {
+			return nil, usageError{fmt.Errorf("moving tag %q (%w), expected a tag, in which {major} and {minor} stand for numbers of the version", tag, err)}
 		}
 	}
 	catalogue, err := p.open(ctx)
@@ -171,11 +173,7 @@ func (a *app) reader(ctx context.Context, o publishOptions, words []string, all 
 func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
 	names := o.to
 	if len(names) == 0 {
-		if name := setting("", "LIBRE_REGISTRY", ""); name != "" {
-			names = []string{name}
-		} else if p.config.Registry != "" {
-			names = append([]string{p.config.Registry}, p.config.CopyTo...)
-		}
+		names = p.config.Registries()
 	}
 	if len(names) == 0 {
 		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
@@ -205,11 +203,11 @@ func (p *place) registry(o publishOptions) (*registry.Client, error) {
 func (p *place) signing(ctx context.Context, o publishOptions, client *registry.Client, secret bool) (*release.Signing, error) {
 	config := p.config.Sign
 	if o.key != "" {
-		config = signConfig{Config: sign.Config{Format: config.Format, Key: o.key}}
+		config = settings.Sign{Config: sign.Config{Format: config.Format, Key: o.key}}
 		if strings.HasSuffix(o.key, ".pub") {
 			config.Key, config.PublicKey = "", o.key
 		}
-	} else if config.none {
+	} else if config.None {
 		return nil, nil
 	} else if config.Key != "" {
 		config.Key = p.resolve(config.Key)

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -114,7 +116,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 // place is a catalogue on disk with its settings.
 type place struct {
 	dir        string
-	config     config
+	config     *settings.Settings
 	packageSet string
 	nix        *nix.Nix
 	cacheDir   string
@@ -128,10 +130,10 @@ func (a *app) place() (*place, error) {
 		return nil, err
 	}
 	p := &place{dir: dir}
-	if p.config, err = readConfig(dir); err != nil {
+	if p.config, err = settings.Read(dir, os.Getenv); err != nil {
 		return nil, err
 	}
-	if p.packageSet, err = packageSet(setting(a.set, "LIBRE_PACKAGE_SET", p.config.PackageSet)); err != nil {
+	if p.packageSet, err = packageSet(a.set, p.config.PackageSet); err != nil {
 		return nil, err
 	}
 	cache, err := os.UserCacheDir()
@@ -202,4 +204,16 @@ func (a *app) nothingSelected(ctx context.Context, p *place, command string) err
 		}
 	}
 	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of:%s", command, names)}
+}
+
+// packageSet checks the name of a package set that was typed; where none was, it is
+// that of the settings, and nixpkgs where these name none.
+func packageSet(typed, configured string) (string, error) {
+	switch typed {
+	case "":
+		return cmp.Or(configured, nix.Nixpkgs), nil
+	case nix.Nixpkgs, nix.HostPackageName:
+		return typed, nil
+	}
+	return "", usageError{fmt.Errorf("package set %q, expected nixpkgs or host", typed)}
 }

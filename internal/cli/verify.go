@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -131,7 +132,7 @@ func (a *app) verifier(ctx context.Context, o publishOptions, references []strin
 		if catalogue || o.key == "" {
 			return nil, nil, nil, err
 		}
-		p = &place{}
+		p = &place{config: &settings.Settings{}}
 	}
 	if _, err := p.registries(o); err != nil && len(references) > 0 {
 		o.to = []string{references[0][:strings.LastIndex(references[0], "/")]}

@@ -50,11 +50,8 @@ func NewClient(prefix string, insecure bool) (*Client, error) {
 	if insecure {
 		c.names = append(c.names, name.Insecure)
 	}
-	if strings.Contains(prefix, "://") {
-		return nil, fmt.Errorf("registry %q, expected REGISTRY[/NAMESPACE], without a scheme", prefix)
-	}
-	if _, err := name.NewRepository(c.prefix+"/x", append(c.names, name.StrictValidation)...); err != nil {
-		return nil, fmt.Errorf("registry %q, expected REGISTRY[/NAMESPACE]: %w", prefix, err)
+	if err := CheckPrefix(prefix); err != nil {
+		return nil, fmt.Errorf("registry %q (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", withoutLogin(prefix), err)
 	}
 	c.options = []remote.Option{
 		remote.WithAuthFromKeychain(c.keys),

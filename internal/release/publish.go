@@ -29,7 +29,7 @@ type Publisher struct {
 	Circumstances func() Circumstances // asked for when the first provenance is written
 	DryRun        bool                 // write nothing
 	Force         bool                 // replace tags that have other content
-	AlsoTags      []string             // moving tags, as expandTag takes them
+	AlsoTags      []string             // moving tags, as catalog.CheckMovingTag takes them
 }
 
 // Signing is how attachments are made and checked.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
@@ -144,47 +143,12 @@ func readTags(ctx context.Context, in *registry.Client, tags []tagging) error {
 	return group.Wait()
 }
 
-// expandTag fills in a moving tag for a version: {major} and {minor} stand for its
-// first two numbers. What then looks like a part of a version must be one of this
-// version: 5.4 is no tag for 6.0.1. CheckTag has seen the pattern.
-func expandTag(pattern, version string) (string, error) {
-	numbers := catalog.VersionNumbers(version)
-	tag := pattern
-	for i, placeholder := range []string{"{major}", "{minor}"} {
-		if !strings.Contains(tag, placeholder) {
-			continue
-		}
-		if i >= len(numbers) {
-			return "", fmt.Errorf("tag %s: version %s has no %s", pattern, version, strings.Trim(placeholder, "{}"))
-		}
-		tag = strings.ReplaceAll(tag, placeholder, numbers[i])
-	}
-	if isVersion(tag) && !strings.HasPrefix(version+".", tag+".") {
-		return "", fmt.Errorf("tag %s: it is none of version %s", tag, version)
-	}
-	return tag, nil
-}
-
-// CheckTag finds a pattern for moving tags that no version makes a tag of.
-func CheckTag(pattern string) error {
-	tag := strings.NewReplacer("{major}", "1", "{minor}", "1").Replace(pattern)
-	if _, err := name.NewTag("registry.example/app:"+tag, name.StrictValidation); err != nil {
-		return fmt.Errorf("moving tag %q, expected a tag, in which {major} and {minor} stand for numbers of the version", pattern)
-	}
-	if _, _, immutable := catalog.ParseTag(tag); immutable {
-		return fmt.Errorf("moving tag %q: it looks like the tag of a release, which never moves", pattern)
-	}
-	return nil
-}
-
-func isVersion(tag string) bool { return strings.Trim(tag, "0123456789.") == "" }
-
 // moveTags points the moving tags of a published release to it, the record's
 // last. A tag never goes back to an older release.
 func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, release *variantRelease, published []Published) []Published {
 	var moved []Published
 	for _, pattern := range p.AlsoTags {
-		tag, err := expandTag(pattern, release.app.Version)
+		tag, err := catalog.ExpandMovingTag(pattern, release.app.Version)
 		if err == nil {
 			var results []Published
 			results, err = p.moveTag(ctx, in, release, tag, published)

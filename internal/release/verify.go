@@ -95,7 +95,7 @@ func checkName(reference name.Reference, manifest []byte) error {
 	}
 	appVersion, _, _ := catalog.ParseTag(version)
 	_, _, immutable := catalog.ParseTag(tag.TagStr())
-	if immutable && tag.TagStr() != version || isVersion(tag.TagStr()) && !strings.HasPrefix(appVersion+".", tag.TagStr()+".") {
+	if immutable && tag.TagStr() != version || catalog.LooksLikeVersion(tag.TagStr()) && !strings.HasPrefix(appVersion+".", tag.TagStr()+".") {
 		return fmt.Errorf("%s is signed as %s:%s", reference, title, version)
 	}
 	return nil

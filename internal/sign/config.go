@@ -44,7 +44,7 @@ func (c Config) check() error {
 	case c.Keyless == nil && c.Key == "" && c.PublicKey == "":
 		return errors.New("sign: expected key or keyless")
 	case c.Keyless != nil:
-		return c.Keyless.check()
+		return c.Keyless.Check()
 	}
 	return nil
 }

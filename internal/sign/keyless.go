@@ -33,12 +33,13 @@ func (k Keyless) public() bool {
 	return k.Fulcio == "" && k.Rekor == "" && k.Timestamp == "" && k.TrustedRoot == ""
 }
 
-func (k Keyless) check() error {
+// Check finds what is missing or cannot be meant.
+func (k Keyless) Check() error {
 	if err := k.Identity.check(); err != nil {
 		return fmt.Errorf("sign.keyless: %w", err)
 	}
 	for _, service := range []struct{ key, url string }{{"fulcio", k.Fulcio}, {"rekor", k.Rekor}, {"timestamp", k.Timestamp}, {"issuer", k.Issuer}} {
-		if service.url != "" && !safeURL(service.url) {
+		if service.url != "" && !SafeURL(service.url) {
 			return fmt.Errorf("sign.keyless: %s is %q, expected an https URL", service.key, service.url)
 		}
 	}
@@ -48,8 +49,8 @@ func (k Keyless) check() error {
 	return nil
 }
 
-// safeURL says whether tokens may be sent there: by https, or to this machine.
-func safeURL(text string) bool {
+// SafeURL says whether tokens may be sent to a URL: by https, or to this machine.
+func SafeURL(text string) bool {
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.Host == "" {
 		return false

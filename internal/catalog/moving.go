@@ -1,0 +1,52 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
+// CheckMovingTag says why a pattern can be no moving tag, nil where it can: it is a
+// tag, in which {major} and {minor} stand for the first two numbers of the version.
+func CheckMovingTag(pattern string) error {
+	tag := strings.NewReplacer("{major}", "1", "{minor}", "1").Replace(pattern)
+	switch {
+	case pattern == "":
+		return errors.New("it is empty")
+	case strings.ContainsAny(tag, "{}"):
+		return errors.New("only {major} and {minor} stand for something")
+	case !tagForm.MatchString(tag):
+		return errors.New("a tag has letters, digits, and _ - . behind the first")
+	}
+	if _, _, immutable := ParseTag(tag); immutable {
+		return errors.New("it looks like the tag of a release, which never moves")
+	}
+	return nil
+}
+
+// ExpandMovingTag fills in a moving tag for a version. What then looks like a part
+// of a version must be one of this version: 5.4 is no tag for 6.0.1.
+// CheckMovingTag has seen the pattern.
+func ExpandMovingTag(pattern, version string) (string, error) {
+	numbers := VersionNumbers(version)
+	tag := pattern
+	for i, placeholder := range []string{"{major}", "{minor}"} {
+		if !strings.Contains(tag, placeholder) {
+			continue
+		}
+		if i >= len(numbers) {
+			return "", fmt.Errorf("tag %s: version %s has no %s", pattern, version, strings.Trim(placeholder, "{}"))
+		}
+		tag = strings.ReplaceAll(tag, placeholder, numbers[i])
+	}
+	if LooksLikeVersion(tag) && !strings.HasPrefix(version+".", tag+".") {
+		return "", fmt.Errorf("tag %s: it is none of version %s", tag, version)
+	}
+	return tag, nil
+}
+
+// LooksLikeVersion tells whether a tag has digits and dots only.
+func LooksLikeVersion(tag string) bool { return strings.Trim(tag, "0123456789.") == "" }

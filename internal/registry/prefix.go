@@ -1,0 +1,68 @@
+package registry
+
+import (
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// CheckPrefix says why a text is no REGISTRY[/NAMESPACE], nil where it is one.
+// REGISTRY is a host, with a port where it has one: a bare word would mean a
+// namespace of Docker Hub, which is written docker.io/NAMESPACE.
+func CheckPrefix(prefix string) error {
+	host, namespace, _ := strings.Cut(strings.TrimSuffix(prefix, "/"), "/")
+	switch {
+	case prefix == "":
+		return errors.New("it is empty")
+	case strings.Contains(prefix, "://"):
+		return errors.New("it has a scheme")
+	case strings.Contains(prefix, "@"):
+		return errors.New("it has an @: logins are kept with libre login, digests belong to references")
+	case strings.ContainsAny(prefix, " \t\r\n"):
+		return errors.New("it has a space")
+	case strings.Contains(namespace, ":"):
+		return errors.New("it has a tag")
+	case namespace != strings.ToLower(namespace):
+		return errors.New("a namespace is in lower case")
+	case !strings.ContainsAny(host, ".:") && host != "localhost":
+		return errors.New("it has no host: docker.io/" + strings.ToLower(host) + " is how Docker Hub's is written")
+	}
+	if err := checkHost(host); err != nil {
+		return err
+	}
+	for _, part := range strings.Split(namespace, "/") {
+		if namespace != "" && (part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "" || strings.Trim(part, "_-.") == "") {
+			return errors.New("a namespace has letters, digits, and _ - . between them")
+		}
+	}
+	_, err := name.NewRepository(strings.TrimSuffix(prefix, "/")+"/x", name.StrictValidation)
+	return err
+}
+
+func checkHost(host string) error {
+	bare, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		bare, port = host[:i], host[i+1:]
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return errors.New("its port is no number from 1 to 65535")
+		}
+	}
+	if strings.HasPrefix(bare, "[") && net.ParseIP(strings.Trim(bare, "[]")) != nil {
+		return nil
+	}
+	if bare == "" || strings.Trim(strings.ToLower(bare), "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" {
+		return errors.New("its host has other characters than letters, digits, - and .")
+	}
+	return nil
+}
+
+// withoutLogin hides what stands before an @: it may be a password.
+func withoutLogin(prefix string) string {
+	if i := strings.LastIndexByte(prefix, '@'); i >= 0 {
+		return "…" + prefix[i:]
+	}
+	return prefix
+}

@@ -1,0 +1,45 @@
+package settings
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+var groupName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+
+// readGroups takes a list of selections for each name.
+func (s *Settings) readGroups(at place, node *yaml.Node) error {
+	if node.Kind != yaml.MappingNode {
+		return at.wrong(node, "")
+	}
+	s.Groups = map[string][]string{}
+	return pairs(at, node, func(name, value *yaml.Node) error {
+		if !groupName.MatchString(name.Value) {
+			return at.wrongKey(name, "a group's name has letters, digits, and _ - . behind the first")
+		}
+		here := at.below(name.Value)
+		here.expected, here.example = "a list of selections", name.Value+`: ["*/*/lyon", docs]`
+		var members []string
+		if err := list(&members, checkSelection)(here, value); err != nil {
+			return err
+		}
+		if len(members) == 0 {
+			return here.wrong(value, "it selects nothing")
+		}
+		s.Groups[name.Value] = members
+		return nil
+	})
+}
+
+func checkSelection(word string) error {
+	if strings.HasPrefix(word, "@") {
+		return errors.New("a group has no groups in it")
+	}
+	_, err := catalog.ParseSelection([]string{word}, nil)
+	return err
+}

@@ -1,0 +1,30 @@
+package settings
+
+import (
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+)
+
+// key is one key of libre.yaml, or of a mapping in it. A new setting is one more of
+// these.
+type key struct {
+	name     string
+	variable string // that beats it, "" where none does
+	expected string // what its value may be, in words
+	example  string // in YAML, on one line
+	read     reader // takes a value, or says why not
+}
+
+// keys are all that libre.yaml can set.
+func (s *Settings) keys() []key {
+	return []key{
+		{"registry", "LIBRE_REGISTRY", "REGISTRY[/NAMESPACE]", "registry: registry.example/coop", text(&s.Registry, registry.CheckPrefix)},
+		{"copyTo", "", "a list of REGISTRY[/NAMESPACE]", "copyTo: [mirror.example/coop]", list(&s.CopyTo, registry.CheckPrefix)},
+		{"alsoTag", "", "a list of tags, in which {major} and {minor} stand for numbers of the version", `alsoTag: ["{major}.{minor}", latest]`, list(&s.AlsoTag, catalog.CheckMovingTag)},
+		{"forge", "", "github or forgejo", "forge: forgejo", text(&s.Forge, oneOf("github", "forgejo"))},
+		{"groups", "", "names, and a list of selections for each", `groups: {lyon: ["*/*/lyon", docs]}`, s.readGroups},
+		{"packageSet", "LIBRE_PACKAGE_SET", "nixpkgs or host", "packageSet: host", text(&s.PackageSet, oneOf("nixpkgs", "host"))},
+		{"engine", "LIBRE_ENGINE", "buildah, podman or docker", "engine: buildah", text(&s.Engine, oneOf("buildah", "podman", "docker"))},
+		{"sign", "", "none, or key or keyless below it", "sign: {key: cosign.key}", s.Sign.read},
+	}
+}

@@ -1,0 +1,187 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// read reads a text as libre.yaml, with variables NAME=VALUE.
+func read(t *testing.T, text string, variables ...string) (*Settings, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, File), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Read(dir, func(name string) string {
+		for _, variable := range variables {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	})
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	const text = `
+registry: localhost:5000/coop
+copyTo: [mirror.example/coop, "[::1]:5000"]
+alsoTag: ["{major}.{minor}", latest, 5]
+forge: forgejo
+groups:
+  public: &all [docs, "*/*/lyon"]
+  same: *all
+packageSet: host
+engine: podman
+sign:
+  format: classic
+  key: env://KEY
+  publicKey: keys/cosign.pub
+`
+	got, err := read(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []string{"docs", "*/*/lyon"}
+	want := &Settings{
+		Registry: "localhost:5000/coop", CopyTo: []string{"mirror.example/coop", "[::1]:5000"}, AlsoTag: []string{"{major}.{minor}", "latest", "5"},
+		Forge: "forgejo", Groups: map[string][]string{"public": all, "same": all}, PackageSet: "host", Engine: "podman",
+		Sign: Sign{Config: sign.Config{Format: sign.Classic, Key: "env://KEY", PublicKey: "keys/cosign.pub"}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+
+	got, err = read(t, "sign:\n  keyless:\n    fulcio: http://127.0.0.1:5555\n    timestamp: https://t.example/api\n    trustedRoot: root.json\n    identity:\n      issuer: http://issuer.example\n      subject: me@example\\.org\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyless := &sign.Keyless{Fulcio: "http://127.0.0.1:5555", Timestamp: "https://t.example/api", TrustedRoot: "root.json", Identity: sign.Identity{Issuer: "http://issuer.example", Subject: `me@example\.org`}}
+	if !reflect.DeepEqual(got.Sign.Keyless, keyless) {
+		t.Errorf("got %+v", got.Sign.Keyless)
+	}
+	if got, err = read(t, "sign: none"); err != nil || !got.Sign.None {
+		t.Errorf("sign: none gives %+v, %v", got, err)
+	}
+}
+
+func TestNothingSetIsNoError(t *testing.T) {
+	for _, text := range []string{"", "\n\n", "# only a comment\n", "---\n", "\ufeff# with a mark\n", "registry:\ngroups:\nsign:\n", "{}", "engine: ''\r\n"} {
+		got, err := read(t, text)
+		if err != nil || !reflect.DeepEqual(got, &Settings{}) {
+			t.Errorf("%q gives %+v, %v", text, got, err)
+		}
+	}
+	if _, err := Read(t.TempDir(), func(string) string { return "" }); err != nil {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
+	for text, want := range map[string]string{
+		"\nengine: dokcer":                              `libre.yaml:2: engine is "dokcer", expected buildah, podman or docker; for example: engine: buildah`,
+		"engine: [docker]":                              `libre.yaml:1: engine is a list, expected buildah, podman or docker; for example: engine: buildah`,
+		"engine: Docker":                                `libre.yaml:1: engine is "Docker", expected buildah`,
+		"packageSet: 24.05":                             `libre.yaml:1: packageSet is "24.05", expected nixpkgs or host; for example: packageSet: host`,
+		"forge: gitlab":                                 `libre.yaml:1: forge is "gitlab", expected github or forgejo; for example: forge: forgejo`,
+		"forge:\n  github: x":                           `libre.yaml:2: forge is a mapping, expected github or forgejo`,
+		"alsoTag: latest":                               `libre.yaml:1: alsoTag is "latest", expected a list of tags, in which {major} and {minor} stand for numbers of the version; for example: alsoTag: ["{major}.{minor}", latest]`,
+		"alsoTag: {major}":                              `libre.yaml:1: alsoTag is a mapping, expected a list of tags`,
+		"alsoTag:\n- latest\n- '{patch}'":               `libre.yaml:3: alsoTag[] is "{patch}" (only {major} and {minor} stand for something), expected`,
+		"alsoTag: [5.4.1-2]":                            `alsoTag[] is "5.4.1-2" (it looks like the tag of a release, which never moves)`,
+		"alsoTag: [latest, latest]":                     `alsoTag[] is "latest" (it is named twice)`,
+		"alsoTag: [la test]":                            `alsoTag[] is "la test" (a tag has letters`,
+		"alsoTag: [[latest]]":                           `alsoTag[] is a list`,
+		"alsoTag: [~]":                                  `alsoTag[] is empty`,
+		"registry: https://r.example/coop":              `libre.yaml:1: registry is "https://r.example/coop" (it has a scheme), expected REGISTRY[/NAMESPACE]; for example: registry: registry.example/coop`,
+		"registry: r.example/coop:1":                    `(it has a tag)`,
+		"registry: r.example/Coop":                      `(a namespace is in lower case)`,
+		"registry: coop":                                `(it has no host: docker.io/coop is how Docker Hub's is written)`,
+		"registry: r.example:x/coop":                    `(its port is no number from 1 to 65535)`,
+		"registry: r.example:70000":                     `(its port is no number from 1 to 65535)`,
+		"registry: r.example//coop":                     `(a namespace has letters`,
+		"registry: [r.example]":                         `registry is a list`,
+		"registry: [::1]:5000":                          `it is no YAML`,
+		"registry: me:hunter2@r.example/coop":           `registry is "…@r.example/coop" (it has an @`,
+		"copyTo: r.example/coop":                        `libre.yaml:1: copyTo is "r.example/coop", expected a list of REGISTRY[/NAMESPACE]; for example: copyTo: [mirror.example/coop]`,
+		"registry: a.example\ncopyTo: [a.example]":      `copyTo names a.example, which is the registry`,
+		"groups: [docs]":                                `libre.yaml:1: groups is a list, expected names, and a list of selections for each; for example: groups: {lyon: ["*/*/lyon", docs]}`,
+		"groups:\n  lyon: docs":                         `libre.yaml:2: groups.lyon is "docs", expected a list of selections; for example: lyon: ["*/*/lyon", docs]`,
+		"groups:\n  lyon: {docs: true}":                 `libre.yaml:2: groups.lyon is a mapping`,
+		"groups:\n  lyon:\n  - docs:5.4":                `libre.yaml:3: groups.lyon[] is "docs:5.4" (selection "docs:5.4", expected app, app/component or app/component/variant)`,
+		"groups:\n  lyon:\n  - docs: web":               `libre.yaml:3: groups.lyon[] is a mapping`,
+		"groups:\n  lyon: ['@all']":                     `groups.lyon[] is "@all" (a group has no groups in it)`,
+		"groups:\n  lyon: []":                           `libre.yaml:2: groups.lyon is a list (it selects nothing)`,
+		"groups:\n  'l/y': [docs]":                      `libre.yaml:2: groups has the key "l/y": a group's name has letters`,
+		"groups:\n  a: [x]\n  b: [y]\n  a: [z]":         `libre.yaml:4: groups.a is there twice, first in line 2; for example: remove line 4`,
+		"engine: podman\nforge: github\nengine: docker": `libre.yaml:3: engine is there twice, first in line 1`,
+		"engine: podman\n\"engine\": podman":            `libre.yaml:2: engine is there twice, first in line 1`,
+		"registri: r.example":                           `libre.yaml:1: unknown key "registri", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, sign; for example: registry: registry.example/coop`,
+		"package_set: host":                             `unknown key "package_set", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, sign; for example: packageSet: host`,
+		"sign: nothing":                                 `libre.yaml:1: sign is "nothing", expected none, or key or keyless below it; for example: sign: {key: cosign.key}`,
+		"sign: [cosign.key]":                            `libre.yaml:1: sign is a list`,
+		"sign:\n  keys: a.key":                          `libre.yaml:2: unknown key "keys" in sign, expected one of format, key, keyless, publicKey`,
+		"sign:\n  format: cosign":                       `libre.yaml:2: sign.format is "cosign", expected bundle or classic; for example: format: bundle`,
+		"sign:\n  key: awskms:///alias/x":               `libre.yaml:2: sign.key is "awskms:///alias/x" (keys are in files and variables), expected a file, or env:// and the name of a variable; for example: key: cosign.key`,
+		"sign:\n  key: env://A-B":                       `(that is no variable's name)`,
+		"sign:\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    hunter2\n": `libre.yaml:2: sign.key is a key itself (a file's name is on one line)`,
+		"sign:\n  publicKey: {}": `libre.yaml:2: sign.publicKey is a mapping`,
+		"sign:\n  key: a.key\n  keyless:\n    identity: {issuer: 'https://i.example', subject: me}": `sign is a mapping (it has both a key and keyless)`,
+		"sign:\n  keyless: yes": `libre.yaml:2: sign.keyless is "yes", expected an identity below it; for example: keyless: {identity: `,
+		"sign:\n  keyless:\n    identity:\n      issuer: https://i.example": `libre.yaml:3: sign.keyless is a mapping (identity: expected an issuer and a subject)`,
+		"sign:\n  keyless:\n    identity:\n      subject: '['":              `libre.yaml:4: sign.keyless.identity.subject is "[" (error parsing regexp: missing closing ]: `,
+		"sign:\n  keyless:\n    identity:\n      issuer: i.example":         `libre.yaml:4: sign.keyless.identity.issuer is "i.example" (an issuer is a URL`,
+		"sign:\n  keyless:\n    fulcio: http://fulcio.example":              `libre.yaml:3: sign.keyless.fulcio is "http://fulcio.example" (tokens are sent there), expected an https URL; for example: fulcio: https://fulcio.example`,
+		"- registry: r.example":               `libre.yaml:1: libre.yaml is a list, expected settings; for example: registry: registry.example/coop`,
+		"registry r.example":                  `libre.yaml:1: libre.yaml is "registry r.example", expected settings`,
+		"groups:\n\tlyon: [docs]":             `libre.yaml:2: a tab indents the line; indent it with spaces`,
+		"groups:\n  \tlyon: [docs]\n":         `libre.yaml:2: a tab indents the line`,
+		"# é\n# \xe9\nengine: docker":         `libre.yaml:2: it is no UTF-8 text; save the file as UTF-8`,
+		"\xff\xfee\x00n\x00":                  `libre.yaml:1: it is no UTF-8 text`,
+		"engine: docker\x00":                  `libre.yaml:1: it has a control character; remove it`,
+		"engine: docker\n---\nforge: github":  `a second document begins`,
+		"alsoTag: [{major}.{minor}]":          `libre.yaml:1: it is no YAML: `,
+		"groups:\n  @lyon: [docs]":            `quote a value that has any of`,
+		"engine: *docker":                     `libre.yaml:1: it is no YAML: unknown anchor 'docker' referenced`,
+		"a: b\ngroups:\n  a: [x]\n engine: y": `libre.yaml:4: it is no YAML: did not find expected key; check the indentation, and quote`,
+		"forge: x\nengine: a: b":              `libre.yaml:2: it is no YAML: mapping values are not allowed`,
+		"forge: x\n\nengine: @a":              `libre.yaml:3: it is no YAML`,
+		"groups:\n  <<: {a: [b]}":             `libre.yaml:2: << merges keys`,
+		"[a]: b":                              `a list is no key`,
+		"groups: &g\n  a: *g":                 `groups.a is a mapping`,
+	} {
+		_, err := read(t, text)
+		switch {
+		case err == nil:
+			t.Errorf("%q is taken", text)
+		case !strings.Contains(err.Error(), want):
+			t.Errorf("%q:\n got %s\nwant %s", text, err, want)
+		case strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") || !strings.HasPrefix(err.Error(), "libre.yaml:") || fault.Fix(err) == "":
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestVariablesAreCheckedAndNamed(t *testing.T) {
+	for variable, want := range map[string]string{
+		"LIBRE_ENGINE=dokcer":                `LIBRE_ENGINE is "dokcer", expected buildah, podman or docker; for example: LIBRE_ENGINE=buildah`,
+		"LIBRE_PACKAGE_SET=nix":              `LIBRE_PACKAGE_SET is "nix", expected nixpkgs or host; for example: LIBRE_PACKAGE_SET=host`,
+		"LIBRE_REGISTRY=https://r.example":   `LIBRE_REGISTRY is "https://r.example" (it has a scheme), expected REGISTRY[/NAMESPACE]; for example: LIBRE_REGISTRY=registry.example/coop`,
+		"LIBRE_REGISTRY=u:hunter2@r.example": `LIBRE_REGISTRY is "…@r.example" (it has an @`,
+	} {
+		_, err := read(t, "engine: podman\n", variable)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !fault.Is(err, fault.Usage) {
+			t.Errorf("%s:\n got %v\nwant %s", variable, err, want)
+		}
+	}
+	got, err := read(t, "registry: a.example\ncopyTo: [b.example]\nengine: podman\n", "LIBRE_REGISTRY=c.example", "LIBRE_ENGINE=docker", "LIBRE_PACKAGE_SET=host")
+	if err != nil || !reflect.DeepEqual(got, &Settings{Registry: "c.example", Engine: "docker", PackageSet: "host"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}

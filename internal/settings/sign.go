@@ -1,0 +1,105 @@
+package settings
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/sign"
+)
+
+// read takes none, or a mapping.
+func (s *Sign) read(at place, node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode && node.Value == "none" {
+		s.None = true
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		return at.wrong(node, "")
+	}
+	if err := mapping(s.keys())(at, node); err != nil {
+		return err
+	}
+	if s.Keyless != nil && (s.Key != "" || s.PublicKey != "") {
+		return at.wrong(node, "it has both a key and keyless")
+	}
+	return nil
+}
+
+func (s *Sign) keys() []key {
+	return []key{
+		{"format", "", "bundle or classic", "format: bundle", text((*string)(&s.Format), oneOf(string(sign.Bundle), string(sign.Classic)))},
+		{"key", "", "a file, or env:// and the name of a variable", "key: cosign.key", text(&s.Key, checkKeyName)},
+		{"keyless", "", "an identity below it", `keyless: {identity: {issuer: "https://issuer.example", subject: "https://example/.*"}}`, s.readKeyless},
+		{"publicKey", "", "a file, or env:// and the name of a variable", "publicKey: cosign.pub", text(&s.PublicKey, checkKeyName)},
+	}
+}
+
+func (s *Sign) readKeyless(at place, node *yaml.Node) error {
+	k := &sign.Keyless{}
+	identity := []key{
+		{"issuer", "", "who says who signs: a URL", "issuer: https://token.actions.githubusercontent.com", text(&k.Identity.Issuer, checkIssuer)},
+		{"subject", "", "who signs: a regular expression for the whole of it", `subject: https://github\.com/OWNER/REPOSITORY/.*`, text(&k.Identity.Subject, checkRegexp)},
+	}
+	err := mapping([]key{
+		{"fulcio", "", "an https URL", "fulcio: https://fulcio.example", text(&k.Fulcio, checkURL)},
+		{"identity", "", "issuer and subject below it", `identity: {issuer: "https://issuer.example", subject: "https://example/.*"}`, mapping(identity)},
+		{"issuer", "", "an https URL", "issuer: https://issuer.example", text(&k.Issuer, checkURL)},
+		{"rekor", "", "an https URL", "rekor: https://rekor.example", text(&k.Rekor, checkURL)},
+		{"timestamp", "", "an https URL", "timestamp: https://timestamp.example/api/v1/timestamp", text(&k.Timestamp, checkURL)},
+		{"tokenFile", "", "a file", "tokenFile: /run/secrets/token", text(&k.TokenFile, checkFile)},
+		{"trustedRoot", "", "a file", "trustedRoot: trusted_root.json", text(&k.TrustedRoot, checkFile)},
+	})(at, node)
+	if err != nil {
+		return err
+	}
+	if err := k.Check(); err != nil {
+		return at.wrong(node, strings.TrimPrefix(err.Error(), "sign.keyless: "))
+	}
+	s.Keyless = k
+	return nil
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func checkKeyName(key string) error {
+	name, isVariable := strings.CutPrefix(key, "env://")
+	switch {
+	case isVariable && !variable.MatchString(name):
+		return errors.New("that is no variable's name")
+	case !isVariable && strings.Contains(key, "://"):
+		return errors.New("keys are in files and variables")
+	}
+	return checkFile(key)
+}
+
+func checkFile(name string) error {
+	if strings.ContainsAny(name, "\x00\r\n") {
+		return errors.New("a file's name is on one line")
+	}
+	return nil
+}
+
+func checkURL(text string) error {
+	if !sign.SafeURL(text) {
+		return errors.New("tokens are sent there")
+	}
+	return nil
+}
+
+// checkIssuer takes what is compared, and never asked.
+func checkIssuer(issuer string) error {
+	parsed, err := url.Parse(issuer)
+	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
+		return errors.New("an issuer is a URL, and compared as it stands")
+	}
+	return nil
+}
+
+func checkRegexp(pattern string) error {
+	_, err := regexp.Compile(pattern)
+	return err
+}

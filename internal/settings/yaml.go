@@ -1,0 +1,111 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+// parse reads the text of libre.yaml, which may be empty.
+func (s *Settings) parse(text []byte) error {
+	document, err := readDocument(text)
+	if err != nil || document == nil {
+		return err
+	}
+	root := resolved(document.Content[0])
+	if root.ShortTag() == "!!null" {
+		return nil
+	}
+	at := place{path: File, expected: "settings", example: "registry: registry.example/coop"}
+	if root.Kind != yaml.MappingNode {
+		return at.wrong(root, "")
+	}
+	at.path = ""
+	if err := mapping(s.keys())(at, root); err != nil {
+		return err
+	}
+	if slices.Contains(s.CopyTo, s.Registry) {
+		return located(0, "copyTo names "+s.Registry+", which is the registry", "copyTo: [mirror.example/coop]")
+	}
+	return nil
+}
+
+// readDocument gives the one document of a file, nil where it has none.
+func readDocument(text []byte) (*yaml.Node, error) {
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		if !utf8.Valid(line) {
+			return nil, located(i+1, "it is no UTF-8 text", "save the file as UTF-8")
+		}
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var document, second yaml.Node
+	err := decoder.Decode(&document)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, syntaxError(text, err)
+	}
+	switch err := decoder.Decode(&second); {
+	case err == nil:
+		return nil, located(second.Line, "a second document begins", "remove the line --- and what is below it")
+	case !errors.Is(err, io.EOF):
+		return nil, syntaxError(text, err)
+	}
+	return &document, nil
+}
+
+var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
+
+// indented is a line whose indentation has a tab.
+var indented = regexp.MustCompile(`^ *\t`)
+
+// syntaxError says what is wrong in a text that is no YAML.
+func syntaxError(text []byte, err error) error {
+	message := strings.Join(strings.Fields(err.Error()), " ")
+	found := yamlLine.FindStringSubmatch(message)
+	message = strings.TrimPrefix(message, found[0])
+	for i, line := range strings.Split(string(text), "\n") {
+		if indented.MatchString(line) && strings.TrimSpace(line) != "" {
+			return located(i+1, "a tab indents the line", "indent it with spaces")
+		}
+		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' || r == 0x7f }) {
+			return located(i+1, "it has a control character", "remove it")
+		}
+	}
+	return located(syntaxLine(text, found[1], message), "it is no YAML: "+message, `check the indentation, and quote a value that has any of { } [ ] : # @ * & or %`)
+}
+
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)'`)
+
+// syntaxLine mends the library's count: its parser begins at 0, its scanner at 1, and
+// both leave out the first line.
+func syntaxLine(text []byte, counted, message string) int {
+	line := 0
+	fmt.Sscan(counted, &line)
+	if strings.HasPrefix(message, "did not find expected ") {
+		line++
+	}
+	if anchor := unknownAnchor.FindStringSubmatch(message); anchor != nil {
+		before, _, _ := bytes.Cut(text, []byte("*"+anchor[1]))
+		line = 1 + bytes.Count(before, []byte("\n"))
+	}
+	return max(line, 1)
+}
+
+func located(line int, what, fix string) error {
+	where := File
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", File, line)
+	}
+	return &fault.Fault{Err: fmt.Errorf("%s: %s", where, what), Fix: fix}
+}
