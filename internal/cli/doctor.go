@@ -184,9 +184,12 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing settings.
 	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend}) }
 
 	where := ""
-	if probe.Referrers {
+	switch {
+	case probe.Referrers:
 		add("referrers API", "ok", "lists what is attached to an image", "")
-	} else {
+	case !probe.Attachments:
+		add("referrers API", "missing", "takes what is attached to an image, and does not list it afterwards", "another registry, or format: classic below sign in libre.yaml")
+	default:
 		add("referrers API", "ok", "none: what is attached to an image is listed by its tag sha256-…", "")
 		where = ", at the fallback tag"
 	}

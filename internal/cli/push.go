@@ -223,11 +223,8 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 		keyless.TrustedRoot, keyless.TokenFile = p.resolve(keyless.TrustedRoot), p.resolve(keyless.TokenFile)
 		config.Keyless = &keyless
 	}
-	signing := &release.Signing{}
+	signing := &release.Signing{Client: sign.NewClient(client)}
 	var err error
-	if signing.Client, err = sign.NewClient(client); err != nil {
-		return nil, err
-	}
 	if !secret {
 		signing.Policy, err = config.Policy(ctx)
 		return signing, err

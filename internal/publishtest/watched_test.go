@@ -1,6 +1,7 @@
 package publishtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/registry"
@@ -82,11 +84,7 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 // expect sets whose signatures everything that is tagged must have.
 func (w *watched) expect(p *sign.Policy) {
 	w.t.Helper()
-	client, err := sign.NewClient(w.client)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.signing = &release.Signing{Client: client, Policy: p}
+	w.signing = &release.Signing{Client: sign.NewClient(w.client), Policy: p}
 }
 
 // prefix is what --to takes.
@@ -160,11 +158,7 @@ func (w *watched) inspect(repo, tag string) error {
 	if !got.MediaType.IsIndex() {
 		return w.inspectRecord(ctx, reference)
 	}
-	index, err := got.ImageIndex()
-	if err != nil {
-		return err
-	}
-	manifest, err := index.IndexManifest()
+	manifest, err := v1.ParseIndexManifest(bytes.NewReader(got.Content))
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type Artifact struct {
 	Type        string // artifactType, and the document's media type
 	Content     []byte
 	Annotations map[string]string
+	Subject     *v1.Descriptor // what it refers to; nil for nothing
 }
 
 // inlineSize is up to which size a document is repeated in the manifest, in its
@@ -84,7 +85,8 @@ func (a Artifact) blobs() (memoryOrigin, v1.Hash, error) {
 		Config        v1.Descriptor     `json:"config"`
 		Layers        []v1.Descriptor   `json:"layers"`
 		Annotations   map[string]string `json:"annotations,omitempty"`
-	}{2, types.OCIManifestSchema1, a.Type, config, []v1.Descriptor{document}, a.Annotations})
+		Subject       *v1.Descriptor    `json:"subject,omitempty"`
+	}{2, types.OCIManifestSchema1, a.Type, config, []v1.Descriptor{document}, a.Annotations, a.Subject})
 	if err != nil {
 		return nil, v1.Hash{}, err
 	}

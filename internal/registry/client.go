@@ -28,10 +28,9 @@ type Client struct {
 	keys      authn.Keychain
 	transport http.RoundTripper
 	options   []remote.Option
-	puller    *remote.Puller
-	pusher    *remote.Pusher
 
-	sessions    sync.Map // of uploads: a repository's name → *session
+	sessions    sync.Map // logins: a repository's name and scope → *session
+	headed      sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD
 	begun       sync.Map // uploads that wait for a blob: a repository's name → *url.URL
 	pushed      sync.Map // of this run: a reference by digest → manifest
 	referrers   sync.Map // a repository's name → *referrersAPI
@@ -61,15 +60,9 @@ func NewClient(prefix string, insecure bool) (*Client, error) {
 		remote.WithRetryBackoff(backoff),
 		remote.WithUserAgent(userAgent),
 	}
-	var err error
-	if c.puller, err = remote.NewPuller(c.options...); err != nil {
-		return nil, err
-	}
-	if c.pusher, err = remote.NewPusher(c.options...); err != nil {
-		return nil, err
-	}
-	c.options = append(c.options, remote.Reuse(c.puller), remote.Reuse(c.pusher))
-	return c, nil
+	puller, err := remote.NewPuller(c.options...)
+	c.options = append(c.options, remote.Reuse(puller))
+	return c, err
 }
 
 // String is the prefix.
@@ -95,42 +88,6 @@ func (c *Client) Sibling(reference name.Reference, refName string) (name.Tag, er
 	return name.NewTag(repository[:strings.LastIndex(repository, "/")+1]+refName, c.names...)
 }
 
-// Head gives the descriptor of a manifest, or ErrNotFound.
-func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
-	descriptor, err := c.puller.Head(ctx, reference)
-	if err != nil {
-		return nil, explain("looking at "+reference.String(), reference.Context().RegistryStr(), err)
-	}
-	return descriptor, nil
-}
-
-// Get gives a manifest and its bytes, or ErrNotFound.
-func (c *Client) Get(ctx context.Context, reference name.Reference) (*remote.Descriptor, error) {
-	got, err := c.puller.Get(ctx, reference)
-	if err != nil {
-		return nil, explain("reading "+reference.String(), reference.Context().RegistryStr(), err)
-	}
-	return got, nil
-}
-
-// Blob reads a small blob beside a manifest that describes it, and may hold it.
-func (c *Client) Blob(ctx context.Context, reference name.Reference, described v1.Descriptor) ([]byte, error) {
-	digest := described.Digest
-	if len(described.Data) > 0 {
-		return readSmall(bytes.NewReader(described.Data), digest)
-	}
-	layer, err := c.puller.Layer(ctx, reference.Context().Digest(digest.String()))
-	if err != nil {
-		return nil, explain("reading "+digest.String(), reference.Context().RegistryStr(), err)
-	}
-	content, err := layer.Compressed()
-	if err != nil {
-		return nil, explain("reading "+digest.String(), reference.Context().RegistryStr(), err)
-	}
-	defer content.Close()
-	return readSmall(content, digest)
-}
-
 // Open opens what a descriptor describes, as a repository has it; whoever reads
 // it to its end knows that it has the digest.
 func (c *Client) Open(ctx context.Context, repository name.Repository, described v1.Descriptor) (io.ReadCloser, error) {
@@ -140,23 +97,6 @@ func (c *Client) Open(ctx context.Context, repository name.Repository, described
 		return io.NopCloser(bytes.NewReader(content)), err
 	}
 	return from.blob(ctx, described.Digest)
-}
-
-// Tags are all tags of a repository of ours, such as docs-default, in the
-// registry's order; none where there is no such repository.
-func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
-	repo, err := name.NewRepository(c.prefix+"/"+repository, c.names...)
-	if err != nil {
-		return nil, err
-	}
-	tags, err := c.puller.List(ctx, repo)
-	if err != nil {
-		if err = explain("listing the tags of "+repo.String(), repo.RegistryStr(), err); errors.Is(err, ErrNotFound) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	return tags, nil
 }
 
 // ErrOther says that a tag which was just set points to something else: somebody
@@ -177,7 +117,7 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest)
 		if err != nil {
 			return err
 		}
-		pushed = manifest{digest: got.Digest, mediaType: got.MediaType, content: got.Manifest}
+		pushed = manifest{digest: got.Digest, mediaType: got.MediaType, content: got.Content}
 	}
 	if err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
 		return explain(doing, tag.RegistryStr(), err)

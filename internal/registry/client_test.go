@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/fault"
 )
@@ -104,11 +106,7 @@ func TestPushArtifact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		image, err := got.Image()
-		if err != nil {
-			t.Fatal(err)
-		}
-		manifest, err := image.Manifest()
+		manifest, err := v1.ParseManifest(bytes.NewReader(got.Content))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,8 +232,9 @@ func TestRetries(t *testing.T) {
 			if _, err := client.Head(context.Background(), tag); !errors.Is(err, ErrNotFound) {
 				t.Errorf("%v, want ErrNotFound", err)
 			}
-			if n := registry.requests.Load(); n != 3 {
-				t.Errorf("%d requests, want 3", n)
+			// Nobody knows yet whether the registry answers HEAD: GET says it for certain.
+			if n := registry.requests.Load(); n != 3+1 {
+				t.Errorf("%d requests, want 4", n)
 			}
 		})
 	}

@@ -26,9 +26,7 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 	// What nothing is known of may have been sent already, and be waiting for the rest
 	// of its release. A registry may have lost some of it since.
 	if known == nil {
-		if _, err := c.Head(ctx, tag.Context().Digest(index.String())); err == nil {
-			t.askAll = true
-		} else if !errors.Is(err, ErrNotFound) {
+		if t.askAll, err = c.has(ctx, tag.Context().Digest(index.String())); err != nil {
 			return name.Digest{}, err
 		}
 	}
@@ -100,18 +98,9 @@ func (r registryOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	return got.Manifest, nil
+	return got.Content, nil
 }
 
 func (r registryOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	blob := r.repository.Digest(digest.String())
-	layer, err := r.client.puller.Layer(ctx, blob)
-	if err != nil {
-		return nil, explain("reading "+blob.String(), blob.RegistryStr(), err)
-	}
-	content, err := layer.Compressed()
-	if err != nil {
-		return nil, explain("reading "+blob.String(), blob.RegistryStr(), err)
-	}
-	return content, nil
+	return r.client.openBlob(ctx, r.repository, digest)
 }

@@ -87,7 +87,7 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectRequests(t, append(source.since(), target.since()...), "GET manifests", "GET manifests", "PUT manifests", "PUT manifests")
-	if err := half.client(t).pusher.Upload(ctx, mustTag(t, half.client(t), imageName).Context(), staticLayer(t, dir, layers[0])); err != nil {
+	if err := remote.WriteLayer(mustTag(t, half.client(t), imageName).Context(), staticLayer(t, dir, layers[0]), half.client(t).Options()...); err != nil {
 		t.Fatal(err)
 	}
 	half.since()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -16,6 +18,8 @@ type Probe struct {
 	// not, attachments are listed under a tag, which each of them overwrites.
 	// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 	Referrers bool
+	// Attachments says that what is attached to a digest is listed, in either way.
+	Attachments bool
 	// Overwrites says that a tag can be made to point to something else.
 	Overwrites bool
 }
@@ -23,13 +27,17 @@ type Probe struct {
 // probeName is the tag that Probe writes.
 const probeName = "libre-probe:probe"
 
-// Probe pushes two tiny artifacts by turns under one tag, and removes what the
-// registry lets it remove. Without leave to push it is a fault of kind Credentials.
+// probeType is what the artifacts are that Probe writes.
+const probeType = "application/vnd.sh.libre.probe.v1+json"
+
+// Probe does what publishing does, with two tiny artifacts that take turns under one
+// tag and a third that is attached to the first, and removes what the registry lets
+// it remove. Without leave to push it is a fault of kind Credentials.
 func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	var probe Probe
 	var digests []name.Digest
 	for i := range 2 {
-		digest, err := c.PushArtifact(ctx, probeName, Artifact{Type: "application/vnd.sh.libre.probe.v1+json", Content: fmt.Appendf(nil, `{"probe":%d}`, i)})
+		digest, err := c.PushArtifact(ctx, probeName, Artifact{Type: probeType, Content: fmt.Appendf(nil, `{"probe":%d}`, i)})
 		if err != nil {
 			return probe, err
 		}
@@ -39,16 +47,41 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	if err != nil {
 		return probe, err
 	}
+	written := []name.Reference{tag, listTag(digests[0]), digests[0], digests[1]}
 	defer func() {
-		for _, reference := range []name.Reference{tag, digests[0], digests[1]} {
-			_ = c.pusher.Delete(ctx, reference) // few registries allow it
+		for _, reference := range written {
+			c.remove(ctx, reference)
 		}
 	}()
-	if probe.Referrers, err = c.listsReferrers(ctx, digests[0]); err != nil {
+	subject, err := c.Head(ctx, digests[0])
+	if err != nil {
 		return probe, err
 	}
+	artifact := Artifact{Type: probeType, Content: []byte(`{"probe":"attached"}`), Subject: subject}
+	attached, err := c.PushArtifact(ctx, probeName, artifact)
+	written = append(written, attached)
+	if err != nil {
+		return probe, err
+	}
+	listed, byAPI, err := c.Referrers(ctx, digests[0])
+	if err != nil {
+		return probe, explain("listing what refers to "+digests[0].String(), tag.RegistryStr(), err)
+	}
+	isListed := slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Digest.String() == attached.DigestStr() })
+	probe.Referrers, probe.Attachments = byAPI && isListed, isListed
 	probe.Overwrites, err = c.overwrites(ctx, tag, digests)
 	return probe, err
+}
+
+// remove deletes a manifest or a tag, which few registries allow.
+func (c *Client) remove(ctx context.Context, reference name.Reference) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, repositoryURL(reference.Context(), "manifests/"+reference.Identifier()), nil)
+	if err != nil {
+		return
+	}
+	if response, err := c.do(reference.Context(), request, http.StatusAccepted, http.StatusOK, http.StatusNoContent); err == nil {
+		response.Body.Close()
+	}
 }
 
 // overwrites points a tag to what it does not point to. Registries say in many ways
@@ -70,7 +103,7 @@ func (c *Client) overwrites(ctx context.Context, tag name.Tag, digests []name.Di
 	if err != nil {
 		return false, err
 	}
-	if err := c.pusher.Put(ctx, tag, got); isRefusal(err) {
+	if _, err := c.sendManifest(ctx, tag, manifest{digest: got.Digest, mediaType: got.MediaType, content: got.Content}); isRefusal(err) {
 		return false, nil
 	} else if err != nil {
 		return false, explain("tagging "+tag.String(), tag.RegistryStr(), err)
@@ -82,6 +115,5 @@ func (c *Client) overwrites(ctx context.Context, tag name.Tag, digests []name.Di
 // isRefusal says that a registry understood, and does not do it.
 func isRefusal(err error) bool {
 	var failure *transport.Error
-	return errors.As(err, &failure) && failure.StatusCode >= 400 && failure.StatusCode < 500 &&
-		failure.StatusCode != http.StatusUnauthorized && !temporary(err)
+	return errors.As(err, &failure) && slices.Contains(anyRefusal, failure.StatusCode) && !temporary(err)
 }

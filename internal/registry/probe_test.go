@@ -15,25 +15,25 @@ func TestProbe(t *testing.T) {
 		for _, immutable := range []string{"", "refused", "ignored"} {
 			t.Run(kind+" "+immutable, func(t *testing.T) {
 				registry := record(t, handlerOf(t, kind))
-				written := 0
+				written := map[string]int{}
 				registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
 					if what != "PUT manifests" || strings.Contains(r.URL.Path, "/sha256:") {
 						return immutable != "" && r.Method == http.MethodDelete
 					}
-					written++
+					written[r.URL.Path]++
 					switch {
-					case immutable == "refused" && written > 1:
+					case immutable == "refused" && written[r.URL.Path] > 1:
 						w.WriteHeader(http.StatusPreconditionFailed)
 						_, _ = io.WriteString(w, `{"errors":[{"code":"PRECONDITION","message":"immutable"}]}`)
 						return true
-					case immutable == "ignored" && written > 1:
+					case immutable == "ignored" && written[r.URL.Path] > 1:
 						w.WriteHeader(http.StatusCreated)
 						return true
 					}
 					return false
 				}
 				// The second time the tag may be there already.
-				want := Probe{Referrers: kind == "referrers" || kind == "libre serve", Overwrites: immutable == ""}
+				want := Probe{Attachments: true, Referrers: kind == "referrers" || kind == "libre serve", Overwrites: immutable == ""}
 				for range 3 {
 					if got, err := registry.client(t).Probe(context.Background()); err != nil || got != want {
 						t.Errorf("%+v, want %+v, %v", got, want, err)

@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +51,7 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 	}
 	subject := reference.Context().Digest(read.Subject.Digest.String())
 	// Not all registries that keep the list say so.
-	keeps, err := c.keepsReferrers(ctx, subject)
+	keeps, err := c.keepsReferrers(ctx, subject, m.digest)
 	if err != nil || keeps {
 		return err
 	}
@@ -70,20 +68,11 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 // noteReferrer adds to the list that a registry without the referrers API has at a tag.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer v1.Descriptor) error {
-	tag := subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
-	list := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
-	got, err := c.puller.Get(ctx, tag)
-	switch {
-	case hasStatus(err, http.StatusNotFound):
-	case err != nil:
+	list, err := c.taggedList(ctx, subject)
+	if err != nil {
 		return err
-	case got.MediaType != types.OCIImageIndex:
-		return fmt.Errorf("%s, which should list what refers to %s, is of type %q", tag, subject.DigestStr(), got.MediaType)
-	default:
-		if err := json.Unmarshal(got.Manifest, &list); err != nil {
-			return fmt.Errorf("reading %s: %w", tag, err)
-		}
 	}
+	list.SchemaVersion, list.MediaType = 2, types.OCIImageIndex
 	if slices.ContainsFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Digest == referrer.Digest }) {
 		return nil
 	}
@@ -97,18 +86,19 @@ func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer
 	if err != nil {
 		return err
 	}
-	return c.putManifest(ctx, tag, manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
+	return c.putManifest(ctx, listTag(subject), manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
 }
 
-// referrersAPI is whether a repository has it: asked for once, since gateways may
+// referrersAPI is whether a repository has it: found out once, since gateways may
 // have another registry behind each.
 type referrersAPI struct {
 	mu           sync.Mutex
 	known, there bool
 }
 
-// keepsReferrers is listsReferrers, asked once for each repository.
-func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest) (bool, error) {
+// keepsReferrers says whether a registry lists by itself a referrer that it took. One
+// that has the API and does not list it is asked again the next time.
+func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest, referrer v1.Hash) (bool, error) {
 	found, _ := c.referrers.LoadOrStore(subject.Context().Name(), &referrersAPI{})
 	api := found.(*referrersAPI)
 	api.mu.Lock()
@@ -116,38 +106,11 @@ func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest) (bool,
 	if api.known {
 		return api.there, nil
 	}
-	var err error
-	api.there, err = c.listsReferrers(ctx, subject)
-	api.known = err == nil
-	return api.there, err
-}
-
-// listsReferrers asks whether a repository has the referrers API. Some registries
-// answer whatever is asked with a page for people.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-func (c *Client) listsReferrers(ctx context.Context, digest name.Digest) (bool, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, repositoryURL(digest.Context(), "referrers/"+digest.DigestStr()), nil)
+	listed, is, err := c.listedReferrers(ctx, subject)
 	if err != nil {
 		return false, err
 	}
-	request.Header.Set("Accept", string(types.OCIImageIndex))
-	doing := "listing what refers to " + digest.String()
-	var content []byte
-	err = retried(ctx, func() error {
-		response, err := c.do(digest.Context(), request, http.StatusOK)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		content, err = io.ReadAll(io.LimitReader(response.Body, mostSmall))
-		return err
-	})
-	if isRefusal(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, explain(doing, digest.Context().RegistryStr(), err)
-	}
-	var index v1.IndexManifest
-	return json.Unmarshal(content, &index) == nil && index.MediaType == types.OCIImageIndex, nil
+	lists := slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Digest == referrer })
+	api.known, api.there = lists || !is, lists
+	return lists, nil
 }

@@ -22,9 +22,9 @@ type session struct {
 	client *http.Client
 }
 
-// session gives what sends requests to a repository, with leave to push.
-func (c *Client) session(ctx context.Context, repository name.Repository) (*http.Client, error) {
-	known, _ := c.sessions.LoadOrStore(repository.Name(), &session{})
+// session gives what sends requests to a repository, with leave to pull or to push.
+func (c *Client) session(ctx context.Context, repository name.Repository, scope string) (*http.Client, error) {
+	known, _ := c.sessions.LoadOrStore(repository.Name()+" "+scope, &session{})
 	s := known.(*session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,7 +36,7 @@ func (c *Client) session(ctx context.Context, repository name.Repository) (*http
 		return nil, err
 	}
 	loggedIn, err := transport.NewWithContext(ctx, repository.Registry, auth, transport.NewUserAgent(c.transport, userAgent),
-		[]string{repository.Scope(transport.PushScope)})
+		[]string{repository.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
@@ -49,19 +49,19 @@ func (c *Client) session(ctx context.Context, repository name.Repository) (*http
 	return s.client, nil
 }
 
-// do sends a request to a repository. An answer with another status than those
-// that are expected is a *transport.Error.
+// do sends a request to a repository, with leave to push. An answer with another
+// status than those that are expected is a *transport.Error.
 func (c *Client) do(repository name.Repository, request *http.Request, expected ...int) (*http.Response, error) {
-	client, err := c.session(request.Context(), repository)
+	return c.send(repository, transport.PushScope, request, expected...)
+}
+
+func (c *Client) send(repository name.Repository, scope string, request *http.Request, expected ...int) (*http.Response, error) {
+	client, err := c.session(request.Context(), repository, scope)
 	if err != nil {
 		return nil, err
 	}
-	response, err := client.Do(request)
+	response, err := ask(client, request)
 	if err != nil {
-		// The URL, which the error names, may be one that lets anyone write.
-		if failed := (*url.Error)(nil); errors.As(err, &failed) {
-			err = failed.Err
-		}
 		return nil, err
 	}
 	if err := transport.CheckError(response, expected...); err != nil {
@@ -69,6 +69,16 @@ func (c *Client) do(repository name.Repository, request *http.Request, expected 
 		return nil, err
 	}
 	return response, nil
+}
+
+// ask gives whatever answer there is. The URL, which the library's error names, may be
+// one that lets anyone write.
+func ask(client *http.Client, request *http.Request) (*http.Response, error) {
+	response, err := client.Do(request)
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return response, err
 }
 
 // repositoryURL is an address below a repository, such as blobs/DIGEST.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -93,7 +92,12 @@ func (t *transfer) read(ctx context.Context, described v1.Descriptor) error {
 		return fmt.Errorf("reading manifest %s: %w", digest, err)
 	}
 	// A manifest of OCI may leave its type to who names it.
-	mediaType := cmp.Or(names.MediaType, described.MediaType, types.OCIManifestSchema1)
+	mediaType := cmp.Or(names.MediaType, described.MediaType)
+	if mediaType == "" {
+		if mediaType, err = manifestType(content, ""); err != nil {
+			return err
+		}
+	}
 	switch {
 	case mediaType.IsIndex():
 		for _, child := range names.Manifests {
@@ -118,7 +122,7 @@ func (t *transfer) read(ctx context.Context, described v1.Descriptor) error {
 func (t *transfer) sendManifest(ctx context.Context, m manifest) error {
 	reference := t.repository.Digest(m.digest.String())
 	if t.askAll {
-		if _, err := t.client.Head(ctx, reference); !errors.Is(err, ErrNotFound) {
+		if has, err := t.client.has(ctx, reference); err != nil || has {
 			return err
 		}
 	}
@@ -136,7 +140,7 @@ func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m m
 			return err
 		}
 		request.Header.Set("Content-Type", string(m.mediaType))
-		response, err := c.do(repository, request, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		response, err := c.do(repository, request, taken...)
 		if err != nil {
 			return err
 		}

@@ -83,12 +83,13 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 	return t.putBlob(ctx, location, blob)
 }
 
+// hasBlob asks for a blob. Where the registry does not say, the blob is sent.
 func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(t.repository, "blobs/"+digest.String()), nil)
 	if err != nil {
 		return false, err
 	}
-	response, err := t.client.do(t.repository, request, http.StatusOK, http.StatusNotFound)
+	response, err := t.client.do(t.repository, request, append([]int{http.StatusOK}, anyRefusal...)...)
 	if err != nil {
 		return false, err
 	}
@@ -114,6 +115,10 @@ func (t *transfer) begin(ctx context.Context, blob v1.Descriptor, mountFrom stri
 	return location, err
 }
 
+// taken are the statuses with which registries say that they took what was sent: the
+// specification has 201 and 202.
+var taken = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
+
 // beginUpload asks for an upload, with a query and a body that may make one
 // needless: location is nil then.
 func (c *Client) beginUpload(ctx context.Context, repository name.Repository, query url.Values, body func(*http.Request)) (location *url.URL, err error) {
@@ -122,26 +127,36 @@ func (c *Client) beginUpload(ctx context.Context, repository name.Repository, qu
 		return nil, err
 	}
 	request.URL.RawQuery = query.Encode()
-	expected := []int{http.StatusAccepted}
-	if query != nil {
-		expected = append(expected, http.StatusCreated)
-	}
 	if body != nil {
 		body(request)
 	}
-	response, err := c.do(repository, request, expected...)
+	response, err := c.do(repository, request, taken...)
 	if err != nil {
 		return nil, err
 	}
 	response.Body.Close()
-	if response.StatusCode == http.StatusCreated {
+	location, err = uploadLocation(response)
+	isUpload := location != nil && strings.Contains(location.Path, "/blobs/uploads/")
+	switch {
+	case response.StatusCode == http.StatusCreated && query != nil && !isUpload:
 		return nil, nil
+	case err == nil && query != nil && !isUpload && response.StatusCode != http.StatusAccepted:
+		return nil, fmt.Errorf("the registry answers %d, and says neither that the blob is there nor where to upload it to", response.StatusCode)
 	}
+	return location, err
+}
+
+// uploadLocation is where a registry wants what it was told of to be sent.
+func uploadLocation(response *http.Response) (*url.URL, error) {
 	said := response.Header.Get("Location")
+	if upload := response.Header.Get("Docker-Upload-UUID"); said == "" && upload != "" {
+		said = url.PathEscape(upload) // below /v2/NAME/blobs/uploads/
+	}
 	if said == "" {
 		return nil, errors.New("the registry does not say where to upload to")
 	}
-	if location, err = response.Request.URL.Parse(said); err != nil {
+	location, err := response.Request.URL.Parse(said)
+	if err != nil {
 		return nil, fmt.Errorf("the registry says where to upload to: %w", err)
 	}
 	return location, checkElsewhere(response.Request.URL, location)
@@ -160,7 +175,7 @@ func (t *transfer) putBlob(ctx context.Context, location *url.URL, blob v1.Descr
 	if blob.Size > largeBlob {
 		request.Header.Set("Expect", "100-continue")
 	}
-	response, err := t.client.do(t.repository, request, http.StatusCreated)
+	response, err := t.client.do(t.repository, request, taken...)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (p *Publisher) copyOne(ctx context.Context, to *registry.Client, refName st
 		return err
 	}
 	var index v1.IndexManifest // a record's manifest has no manifests
-	if err := json.Unmarshal(got.Manifest, &index); err != nil {
+	if err := json.Unmarshal(got.Content, &index); err != nil {
 		return fmt.Errorf("reading %s: %w", from, err)
 	}
 	subjects := []string{from.DigestStr()}

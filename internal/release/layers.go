@@ -63,7 +63,7 @@ func (p *Publisher) learnImage(ctx context.Context, i *publication, digest name.
 		return err
 	}
 	var manifest v1.Manifest
-	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
 		return err
 	}
 	for _, layer := range manifest.Layers {

@@ -213,7 +213,7 @@ func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Re
 			return err
 		}
 		var read v1.Manifest
-		if json.Unmarshal(manifest.Manifest, &read) != nil {
+		if json.Unmarshal(manifest.Content, &read) != nil {
 			return nil
 		}
 		child.Annotations = read.Annotations
@@ -241,7 +241,7 @@ func (p *Publisher) readIndex(ctx context.Context, reference name.Reference) (v1
 		return v1.Descriptor{}, v1.IndexManifest{}, err
 	}
 	var index v1.IndexManifest
-	if json.Unmarshal(got.Manifest, &index) != nil {
+	if json.Unmarshal(got.Content, &index) != nil {
 		index = v1.IndexManifest{}
 	}
 	return got.Descriptor, index, nil

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
@@ -121,13 +120,13 @@ func readRecord(ctx context.Context, client *registry.Client, reference name.Ref
 	return decodeRecord(ctx, client, reference, got)
 }
 
-func decodeRecord(ctx context.Context, client *registry.Client, reference name.Reference, got *remote.Descriptor) (*Record, name.Digest, error) {
+func decodeRecord(ctx context.Context, client *registry.Client, reference name.Reference, got *registry.Manifest) (*Record, name.Digest, error) {
 	digest := reference.Context().Digest(got.Digest.String())
 	var manifest struct {
 		ArtifactType string          `json:"artifactType"`
 		Layers       []v1.Descriptor `json:"layers"`
 	}
-	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
 		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
 	}
 	if manifest.ArtifactType != RecordType || len(manifest.Layers) != 1 {

@@ -218,7 +218,7 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 	var manifest struct {
 		Annotations map[string]string `json:"annotations"`
 	}
-	if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
 		return "", "", fmt.Errorf("reading %s: %w", tag, err)
 	}
 	version := manifest.Annotations[librePrefix+"app-version"]

@@ -71,7 +71,7 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 		return failed(err)
 	}
 	if all[0].Err == nil {
-		all[0].Err = checkName(reference, got.Manifest)
+		all[0].Err = checkName(reference, got.Content)
 	}
 	return all
 }
@@ -156,7 +156,7 @@ func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, 
 	if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
 		return nil, explained(err)
 	}
-	return record, checkName(reference, got.Manifest)
+	return record, checkName(reference, got.Content)
 }
 
 // NotPublishedYet is the state of a release that has no record.

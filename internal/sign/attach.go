@@ -33,6 +33,7 @@ type Attacher struct {
 	views   map[string]*View // by digest
 	claims  []*claim
 	written bool // whether anything was, since the views
+	again   bool // whether views are of what was written
 }
 
 // A claim is what subjects are to carry.
@@ -113,7 +114,7 @@ func (a *Attacher) add(ctx context.Context, c *claim) (int, error) {
 // got lost. Where nothing had to be written, what was read before will do.
 func (a *Attacher) Confirm(ctx context.Context) error {
 	for attempt := 1; a.written; attempt++ {
-		a.views, a.written = nil, false
+		a.views, a.written, a.again = nil, false, true
 		gaps, err := a.gaps(ctx, a.claims...)
 		if err != nil {
 			return err
@@ -169,7 +170,10 @@ func (a *Attacher) view(subject name.Digest) *View {
 		a.views = map[string]*View{}
 	}
 	if a.views[subject.String()] == nil {
-		a.views[subject.String()] = a.client.View(subject)
+		view := a.client.View(subject)
+		// What only the tag lists is written anew where the registry has a list.
+		view.first = !a.again
+		a.views[subject.String()] = view
 	}
 	return a.views[subject.String()]
 }

@@ -18,7 +18,7 @@ type Attachments struct {
 // three where the registry lacks the referrers API.
 func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (Attachments, error) {
 	var found Attachments
-	candidates, err := c.View(subject).candidates(ctx, format, "")
+	candidates, err := c.View(subject).candidates(ctx, format, format.store().places("")[0], "")
 	if err != nil {
 		return found, err
 	}

@@ -11,8 +11,9 @@ import (
 // A store keeps attachments in registries in one format.
 type store interface {
 	// places are the lists in which attachments of a kind (a predicate type) may
-	// be; of any kind, for "".
-	places(kind string) []string
+	// be; of any kind, for "". Those of a group are asked for where nothing valid is
+	// in the ones before it.
+	places(kind string) [][]string
 	// list returns what is in one of the lists of a digest's attachments. It does
 	// not read the attachments.
 	list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error)

@@ -59,11 +59,15 @@ func newBundleAttachment(raw []byte, kind string) (*bundleAttachment, error) {
 	return &bundleAttachment{raw: raw, bundle: b, kind: kind}, nil
 }
 
-// All kinds are in one list.
-func (bundleStore) places(string) []string { return []string{""} }
+// tagged are the attachments that are listed at the subject's tag and not by the
+// registry, because it has the referrers API since, or keeps no list with it.
+const tagged = "tagged"
 
-func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, _ string) ([]candidate, error) {
-	referrers, err := c.referrers(ctx, subject)
+// All kinds are in one list.
+func (bundleStore) places(string) [][]string { return [][]string{{""}, {tagged}} }
+
+func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error) {
+	referrers, err := c.referrers(ctx, subject, place == tagged)
 	if err != nil {
 		return nil, err
 	}
@@ -94,32 +98,28 @@ func maybeBundle(referrer v1.Descriptor) bool {
 
 func (c *Client) readBundle(ctx context.Context, manifest name.Digest) (attachment, error) {
 	op := fmt.Sprintf("read the attachment %s", manifest)
-	got, err := c.puller.Get(ctx, manifest)
+	content, err := c.registry.ReadArtifact(ctx, manifest)
 	if notFound(err) {
 		return nil, fmt.Errorf("%s: the registry lists it and does not have it", op)
 	}
 	if err != nil {
 		return nil, &RegistryError{op, err}
 	}
-	image, err := got.Image()
-	if err != nil {
+	var read v1.Manifest
+	if err := json.Unmarshal(content, &read); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	layers, err := image.Layers()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
+	if len(read.Layers) != 1 {
+		return nil, fmt.Errorf("%s: %d layers, a bundle has one", op, len(read.Layers))
 	}
-	if len(layers) != 1 {
-		return nil, fmt.Errorf("%s: %d layers, a bundle has one", op, len(layers))
-	}
-	if mediaType, err := layers[0].MediaType(); err != nil || !strings.HasPrefix(string(mediaType), bundleMediaTypePrefix) {
+	if !strings.HasPrefix(string(read.Layers[0].MediaType), bundleMediaTypePrefix) {
 		return nil, fmt.Errorf("%s: not a Sigstore bundle", op)
 	}
-	raw, err := readBlob(layers[0])
+	raw, err := c.readBlob(ctx, manifest.Context(), read.Layers[0])
 	if err != nil {
 		return nil, &RegistryError{op, err}
 	}
-	return newBundleAttachment(raw, got.Annotations[bundlePredicateAnnotation])
+	return newBundleAttachment(raw, read.Annotations[bundlePredicateAnnotation])
 }
 
 func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -47,14 +48,14 @@ func classicTag(subject name.Digest, kind string) (name.Tag, error) {
 // attestations are all kinds but signatures: what is kept under one tag.
 const attestations = "attestations"
 
-func (classicStore) places(kind string) []string {
+func (classicStore) places(kind string) [][]string {
 	switch kind {
 	case "":
-		return []string{SignatureType, attestations}
+		return [][]string{{SignatureType, attestations}}
 	case SignatureType:
-		return []string{SignatureType}
+		return [][]string{{SignatureType}}
 	}
-	return []string{attestations}
+	return [][]string{{attestations}}
 }
 
 func (classicStore) list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error) {
@@ -87,7 +88,7 @@ func (c *Client) classicLayers(ctx context.Context, subject name.Digest, kind st
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", op, err)
 	}
-	all, err := ociremote.Signatures(tag, ociremote.WithRemoteOptions(c.with(ctx)...))
+	all, err := ociremote.Signatures(tag, ociremote.WithRemoteOptions(append(slices.Clone(c.registry.Options()), remote.WithContext(ctx))...))
 	if err != nil {
 		return nil, nil, &RegistryError{op, err}
 	}

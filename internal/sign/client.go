@@ -26,16 +26,26 @@ const maxBlobSize = 128 << 20
 // Classic, attachments share a tag that is read, extended and written back.
 type Client struct {
 	registry Registry
-	puller   *remote.Puller
-	options  []remote.Option
 
 	subjects sync.Map // name.Digest string → *v1.Descriptor
+	tagged   sync.Map // name.Digest string → bool, whether its referrers were last listed at its tag
 }
 
 // A Registry is how registries are talked to.
 type Registry interface {
-	// Options are for reading, with go-containerregistry's functions.
+	// Options are for reading the format Classic, with cosign's functions.
 	Options() []remote.Option
+	// Describe gives a manifest's media type, digest and size.
+	Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error)
+	// ReadArtifact reads a manifest by its digest.
+	ReadArtifact(ctx context.Context, reference name.Digest) ([]byte, error)
+	// ReadBlob opens a blob, whose last read fails where it has another digest.
+	ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error)
+	// Referrers are the manifests that name a subject, by the referrers API or, where
+	// there is none, as they are listed at the subject's tag.
+	Referrers(ctx context.Context, subject name.Digest) (all []v1.Descriptor, byAPI bool, err error)
+	// TaggedReferrers are those that are listed at the subject's tag.
+	TaggedReferrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error)
 	// PutBlob sees to it that a repository has a blob.
 	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
 	// PutManifest writes a manifest under a digest or a tag. Where it has a
@@ -43,23 +53,8 @@ type Registry interface {
 	PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error
 }
 
-// NewClient honours a remote.Reuse among the options of the registry. The context
-// comes with each call.
-func NewClient(registry Registry) (*Client, error) {
-	options := registry.Options()
-	puller, err := remote.NewPuller(options...)
-	if err != nil {
-		return nil, fmt.Errorf("registry options: %w", err)
-	}
-	// What goes through remote's functions shares the login handshake too.
-	shared := append(append([]remote.Option{}, options...), remote.Reuse(puller))
-	return &Client{registry: registry, puller: puller, options: shared}, nil
-}
-
-// with is the options for one call of remote.
-func (c *Client) with(ctx context.Context) []remote.Option {
-	return append(append([]remote.Option{}, c.options...), remote.WithContext(ctx))
-}
+// NewClient asks nothing yet.
+func NewClient(registry Registry) *Client { return &Client{registry: registry} }
 
 // descriptor asks for a subject's media type and size, which its referrers
 // repeat. A digest's never change.
@@ -67,30 +62,35 @@ func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descr
 	if known, ok := c.subjects.Load(subject.String()); ok {
 		return known.(*v1.Descriptor), nil
 	}
-	got, err := c.puller.Head(ctx, subject)
+	got, err := c.registry.Describe(ctx, subject)
 	if notFound(err) {
 		return nil, &RegistryError{fmt.Sprintf("attach to %s", subject), errors.New("the registry does not show it")}
 	}
 	if err != nil {
 		return nil, &RegistryError{fmt.Sprintf("look at %s", subject), err}
 	}
-	descriptor := &v1.Descriptor{MediaType: got.MediaType, Digest: got.Digest, Size: got.Size}
-	c.subjects.Store(subject.String(), descriptor)
-	return descriptor, nil
+	c.subjects.Store(subject.String(), got)
+	return got, nil
 }
 
-// referrers lists the manifests that name the subject, by the referrers API or
-// from the tag that stands in for it.
-func (c *Client) referrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error) {
-	index, err := remote.Referrers(subject, c.with(ctx)...)
+// referrers lists the manifests that name the subject: as the registry does, or,
+// tagged, those that were listed at its tag before the registry had the referrers
+// API.
+func (c *Client) referrers(ctx context.Context, subject name.Digest, tagged bool) (all []v1.Descriptor, err error) {
+	if seen, _ := c.tagged.Load(subject.String()); tagged && seen == true {
+		return nil, nil
+	}
+	if tagged {
+		all, err = c.registry.TaggedReferrers(ctx, subject)
+	} else {
+		var byAPI bool
+		all, byAPI, err = c.registry.Referrers(ctx, subject)
+		c.tagged.Store(subject.String(), !byAPI)
+	}
 	if err != nil {
 		return nil, &RegistryError{fmt.Sprintf("list what refers to %s", subject), err}
 	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, &RegistryError{fmt.Sprintf("list what refers to %s", subject), err}
-	}
-	return manifest.Manifests, nil
+	return all, nil
 }
 
 // putBlob sends a part of an attachment and describes it.
@@ -102,23 +102,21 @@ func (c *Client) putBlob(ctx context.Context, repository name.Repository, conten
 	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
 }
 
-// readBlob reads a layer as it is stored.
-func readBlob(layer v1.Layer) ([]byte, error) {
-	size, err := layer.Size()
-	if err != nil {
-		return nil, err
+// readBlob reads what a descriptor describes, or holds.
+func (c *Client) readBlob(ctx context.Context, repository name.Repository, described v1.Descriptor) ([]byte, error) {
+	if digest, _, err := v1.SHA256(bytes.NewReader(described.Data)); err == nil && digest == described.Digest {
+		return described.Data, nil
 	}
-	if size > maxBlobSize {
-		return nil, fmt.Errorf("an attachment of %d bytes is larger than %d", size, maxBlobSize)
-	}
-	// A remote layer checks size and digest as it is read. Attachments are not
-	// compressed: this is the stored form.
-	content, err := layer.Compressed()
+	content, err := c.registry.ReadBlob(ctx, repository, described.Digest)
 	if err != nil {
 		return nil, err
 	}
 	defer content.Close()
-	return io.ReadAll(content)
+	read, err := io.ReadAll(io.LimitReader(content, maxBlobSize+1))
+	if err == nil && len(read) > maxBlobSize {
+		err = fmt.Errorf("an attachment is larger than %d bytes", maxBlobSize)
+	}
+	return read, err
 }
 
 // notFound says that a registry answered and has no such thing.

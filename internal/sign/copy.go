@@ -21,7 +21,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) erro
 	source := c.View(from)
 	target := &Attacher{client: c, policy: p}
 	for _, format := range p.formats() {
-		candidates, err := source.candidates(ctx, format, "")
+		candidates, err := source.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
 		if err != nil {
 			return err
 		}

@@ -125,15 +125,18 @@ func newClient(t testing.TB) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return must[*Client](t)(NewClient(hasty{client}))
+	options := []remote.Option{remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2})}
+	options = append(options, remote.Reuse(must[*remote.Puller](t)(remote.NewPuller(options...))))
+	return NewClient(hasty{client, options})
 }
 
 // hasty tries again sooner.
-type hasty struct{ *libreregistry.Client }
-
-func (hasty) Options() []remote.Option {
-	return []remote.Option{remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2})}
+type hasty struct {
+	*libreregistry.Client
+	options []remote.Option
 }
+
+func (h hasty) Options() []remote.Option { return h.options }
 
 func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, predicateType string, p *Policy) ([]Statement, error) {
 	return c.View(subject).VerifyAttestations(ctx, predicateType, p)

@@ -154,7 +154,7 @@ func TestMovedAttachment(t *testing.T) {
 				cycloneDX:     func() (int, error) { return client.Attest(ctx, signer, cycloneDX, bom, from) },
 			} {
 				must[int](t)(write())
-				found := must[[]candidate](t)(client.View(from).candidates(ctx, format, kind))
+				found := must[[]candidate](t)(client.View(from).candidates(ctx, format, format.store().places(kind)[0], kind))
 				if len(found) == 0 || found[0].kind != kind {
 					t.Fatalf("found %+v", found)
 				}
@@ -343,7 +343,7 @@ func TestLargeAttestation(t *testing.T) {
 				t.Errorf("%s: %d statements", format, len(statements))
 			}
 			if format == Bundle {
-				referrers := must[[]v1.Descriptor](t)(client.referrers(ctx, subjects[1]))
+				referrers := must[[]v1.Descriptor](t)(client.referrers(ctx, subjects[1], false))
 				if got := referrers[0].Size; got > 10_000 {
 					t.Errorf("a manifest of %d bytes", got)
 				}

@@ -59,39 +59,51 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 	}
 	var reasons []error
 	for _, format := range p.formats() {
-		candidates, err := v.candidates(ctx, format, kind)
-		if err != nil {
-			return err
-		}
-		valid := false
-		for _, candidate := range candidates {
-			if valid && candidate.kind != kind {
-				break // what says to be something else is for when there is nothing better
+		for n, places := range format.store().places(kind) {
+			if n > 0 && v.first {
+				break
 			}
-			a, err := candidate.read()
-			var statement *Statement
-			if err == nil {
-				statement, err = a.verify(p, digest, kind)
-			}
-			var registry *RegistryError
-			switch {
-			case errors.As(err, &registry):
+			candidates, err := v.candidates(ctx, format, places, kind)
+			if err != nil {
 				return err
-			case err == nil:
-				valid = true
-				if !yield(statement) {
-					return nil
-				}
-			case !errors.Is(err, errOtherType):
-				reasons = append(reasons, err)
 			}
-		}
-		if valid {
-			return nil
+			valid, refused, err := eachOf(candidates, p, digest, kind, yield)
+			if valid || err != nil {
+				return err
+			}
+			reasons = append(reasons, refused...)
 		}
 	}
 	if len(reasons) > 0 {
 		return &InvalidError{v.subject, kind, reasons}
 	}
 	return &notAttachedError{v.subject, kind}
+}
+
+// eachOf is each, of some candidates: it says whether one was valid, and why others
+// were not.
+func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yield func(*Statement) bool) (valid bool, refused []error, err error) {
+	for _, candidate := range candidates {
+		if valid && candidate.kind != kind {
+			break // what says to be something else is for when there is nothing better
+		}
+		a, err := candidate.read()
+		var statement *Statement
+		if err == nil {
+			statement, err = a.verify(p, digest, kind)
+		}
+		var registry *RegistryError
+		switch {
+		case errors.As(err, &registry):
+			return valid, refused, err
+		case err == nil:
+			valid = true
+			if !yield(statement) {
+				return valid, refused, nil
+			}
+		case !errors.Is(err, errOtherType):
+			refused = append(refused, err)
+		}
+	}
+	return valid, refused, nil
 }

@@ -15,6 +15,7 @@ type View struct {
 	client  *Client
 	subject name.Digest
 	glance  bool // take what the lists have of attachments, and read no more of these
+	first   bool // look into the first places alone
 
 	mu    sync.Mutex
 	lists map[listed]func() ([]candidate, error)
@@ -31,11 +32,11 @@ func (c *Client) View(subject name.Digest) *View {
 	return &View{client: c, subject: subject, lists: map[listed]func() ([]candidate, error){}}
 }
 
-// candidates are attachments in a format, what is most likely of the kind first;
-// all attachments, for "".
-func (v *View) candidates(ctx context.Context, format Format, kind string) ([]candidate, error) {
+// candidates are the attachments in some places of a format, what is most likely of
+// the kind first; all attachments, for "".
+func (v *View) candidates(ctx context.Context, format Format, places []string, kind string) ([]candidate, error) {
 	var all []candidate
-	for _, place := range format.store().places(kind) {
+	for _, place := range places {
 		some, err := v.list(ctx, listed{format, place})
 		if err != nil {
 			return nil, err

@@ -1,0 +1,247 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// mostPages is in how many parts a list may come. Registries give at least 100 tags
+// at a time, if they are not asked for less.
+const mostPages = 10_000
+
+// pages reads a list in the parts that a registry gives it in. read gets each
+// answer, and says whether it wants more.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
+func (c *Client) pages(ctx context.Context, first pullRequest, read func(*http.Response) (more bool, err error)) error {
+	asked := map[string]bool{}
+	for request := first; request.below != ""; {
+		if asked[request.below] || len(asked) == mostPages {
+			return fmt.Errorf("the list does not end: after %d parts the registry names %s as the next one", len(asked), request.below)
+		}
+		asked[request.below] = true
+		var next string
+		err := retried(ctx, func() error {
+			response, err := c.askForPage(ctx, request)
+			if response == nil && err == nil && request != first {
+				err = errors.New("a part of the list cannot be reached")
+			}
+			if response == nil || err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			more, err := read(response)
+			if more {
+				next = nextPage(response, request.repository)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		request.below = next
+	}
+	return nil
+}
+
+// askForPage sends a request, and gives nil where its redirections lead to nothing:
+// some registries send who asks for what they do not have to a page for people,
+// which may be on a host that is not to be reached from here.
+func (c *Client) askForPage(ctx context.Context, r pullRequest) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, r.method, repositoryURL(r.repository, r.below), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", r.accept)
+	session, err := c.session(ctx, r.repository, transport.PullScope)
+	if err != nil {
+		return nil, err
+	}
+	client, elsewhere := *session, false
+	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		elsewhere = elsewhere || next.URL.Host != request.URL.Host
+		if session.CheckRedirect != nil && session.CheckRedirect(next, via) != nil || len(via) > 10 {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	response, err := ask(&client, request)
+	if err != nil && elsewhere && ctx.Err() == nil {
+		return nil, nil
+	}
+	return response, err
+}
+
+// nextPage is the address of the next part of a list, below the repository; "" for
+// the last one. Behind a gateway a registry may name another scheme or host than it
+// is reached by: it is the same registry.
+// https://www.rfc-editor.org/rfc/rfc8288
+func nextPage(response *http.Response, repository name.Repository) string {
+	for _, link := range strings.Split(strings.Join(response.Header.Values("Link"), ","), "<") {
+		target, parameters, found := strings.Cut(link, ">")
+		// go-containerregistry's registry does not say what the link is.
+		parameters = strings.ToLower(strings.NewReplacer(`"`, "", " ", "").Replace(strings.TrimRight(parameters, ", ")))
+		if !found || strings.Contains(parameters, "rel=") && !slices.Contains(strings.Split(parameters, ";"), "rel=next") {
+			continue
+		}
+		next, err := response.Request.URL.Parse(target)
+		if err != nil {
+			continue
+		}
+		if below, ok := strings.CutPrefix(next.EscapedPath(), "/v2/"+repository.RepositoryStr()+"/"); ok {
+			return strings.TrimSuffix(below+"?"+next.RawQuery, "?")
+		}
+	}
+	return ""
+}
+
+// Tags are all tags of a repository of ours, such as docs-default, in the
+// registry's order; none where there is no such repository.
+func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
+	repo, err := name.NewRepository(c.prefix+"/"+repository, c.names...)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	err = c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response) (bool, error) {
+		if err := transport.CheckError(response, http.StatusOK); err != nil {
+			return false, err
+		}
+		var page struct {
+			Tags []string `json:"tags"`
+		}
+		if err := json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page); err != nil {
+			return false, fmt.Errorf("the registry answers with %s, which is no list of tags", bareType(response.Header))
+		}
+		all = append(all, page.Tags...)
+		return true, nil
+	})
+	if err != nil {
+		if err = explain("listing the tags of "+repo.String(), repo.RegistryStr(), err); errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return all, nil
+}
+
+// mostList is the size of the largest part of a list that is read.
+const mostList = 64 << 20
+
+// Referrers are the manifests of a repository, of whatever registry, that name a
+// subject: what the referrers API lists, byAPI then, or, wherever that does not
+// answer with an index, what is listed at the subject's tag. Whether there are any
+// is not known where the registry wants a login, is too busy or out of order: that
+// is an error.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+func (c *Client) Referrers(ctx context.Context, subject name.Digest) (all []v1.Descriptor, byAPI bool, err error) {
+	all, byAPI, err = c.listedReferrers(ctx, subject)
+	if err != nil || byAPI {
+		return all, byAPI, err
+	}
+	all, err = c.TaggedReferrers(ctx, subject)
+	return all, false, err
+}
+
+// listedReferrers asks the referrers API; is says whether there is one.
+func (c *Client) listedReferrers(ctx context.Context, subject name.Digest) (all []v1.Descriptor, is bool, err error) {
+	request := pullRequest{subject.Context(), http.MethodGet, "referrers/" + subject.DigestStr(), string(types.OCIImageIndex)}
+	err = c.pages(ctx, request, func(response *http.Response) (bool, error) {
+		if !settles(response) {
+			return false, transport.CheckError(response, http.StatusOK)
+		}
+		content, err := io.ReadAll(io.LimitReader(response.Body, mostList))
+		if err != nil {
+			return false, err
+		}
+		list, ok := readList(content)
+		ok = ok && response.StatusCode < http.StatusMultipleChoices
+		if is && !ok {
+			return false, errors.New("a part of the list that is no index")
+		}
+		is = ok
+		all = append(all, list.Manifests...)
+		return ok, nil
+	})
+	return all, is, err
+}
+
+// settles tells an answer from which it follows whether there is a list from one
+// that says that this is not known. Harbor before 2.8 answers 401 and asks for no
+// login (https://github.com/goharbor/harbor/issues/18305), Artifactory 406
+// (https://github.com/google/go-containerregistry/pull/2026), GitLab sends to a page.
+func settles(response *http.Response) bool {
+	status := response.StatusCode
+	return status < http.StatusBadRequest || slices.Contains(anyRefusal, status) ||
+		status == http.StatusUnauthorized && response.Header.Get("WWW-Authenticate") == "" ||
+		!strings.HasPrefix(response.Request.URL.Path, "/v2/")
+}
+
+// readList reads an image index; is is false for anything else, such as a page for
+// people, an error or a list of another kind. What is no descriptor is left out.
+func readList(content []byte) (list v1.IndexManifest, is bool) {
+	var read struct {
+		v1.IndexManifest
+		Config    json.RawMessage `json:"config"`
+		Manifests json.RawMessage `json:"manifests"`
+	}
+	if json.Unmarshal(content, &read) != nil || !read.MediaType.IsIndex() && (read.MediaType != "" || read.Manifests == nil || read.Config != nil) {
+		return list, false
+	}
+	var entries []json.RawMessage
+	if read.Manifests != nil && json.Unmarshal(read.Manifests, &entries) != nil {
+		return list, false
+	}
+	list = read.IndexManifest
+	for _, entry := range entries {
+		var described v1.Descriptor
+		if json.Unmarshal(entry, &described) == nil && described.Digest.Hex != "" {
+			list.Manifests = append(list.Manifests, described)
+		}
+	}
+	return list, true
+}
+
+// TaggedReferrers are those that are listed at the subject's tag, as clients do where
+// there is no referrers API, and did before there was.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+func (c *Client) TaggedReferrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error) {
+	list, err := c.taggedList(ctx, subject)
+	return list.Manifests, err
+}
+
+func listTag(subject name.Digest) name.Tag {
+	return subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
+}
+
+// taggedList reads the list at the subject's tag. It is empty where there is none: no
+// such tag; something else than an index; or the subject itself, which may be one:
+// GitLab takes the name of the tag for the digest.
+func (c *Client) taggedList(ctx context.Context, subject name.Digest) (v1.IndexManifest, error) {
+	content, _, err := c.document(ctx, pullRequest{subject.Context(), http.MethodGet, "manifests/" + listTag(subject).TagStr(), acceptManifests})
+	if hasStatus(err, http.StatusNotFound) {
+		return v1.IndexManifest{}, nil
+	}
+	if err != nil {
+		return v1.IndexManifest{}, err
+	}
+	wanted, err := v1.NewHash(subject.DigestStr())
+	if err != nil {
+		return v1.IndexManifest{}, err
+	}
+	got, err := sum(wanted.Algorithm, content)
+	if list, is := readList(content); is && got != wanted {
+		return list, err
+	}
+	return v1.IndexManifest{}, err
+}
