@@ -51,7 +51,7 @@ func TestBases(t *testing.T) {
 	}
 	c, waited := newClient(t, t.TempDir(), map[string]string{"GITHUB_TOKEN": "never"})
 	now := time.Now()
-	c.transport.now = func() time.Time { return now }
+	c.transport.Now = func() time.Time { return now }
 	limited = true
 	if got, err := c.BaseDigest(t.Context(), repository+":3.13"); err != nil || got != want.String() {
 		t.Errorf("digest %s, %v, want %s", got, err, want)

@@ -102,7 +102,10 @@ func (c *cached) keep(file string, response *http.Response) (*http.Response, err
 		return nil, err
 	}
 	if len(read) > mostCached {
-		response.Body = &begun{io.MultiReader(bytes.NewReader(read), body), body, nil}
+		response.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(read), body), body}
 		return response, nil
 	}
 	body.Close()

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // gitRepository is a repository of any forge: tags, and nothing else.
@@ -84,7 +86,7 @@ func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, erro
 type declinedError struct{ error }
 
 func (c *Client) askRefs(ctx context.Context, repository *url.URL, objectFormat string) ([]Tag, error) {
-	request, err := http.NewRequestWithContext(repeatable(ctx), http.MethodPost,
+	request, err := http.NewRequestWithContext(web.Repeatable(ctx), http.MethodPost,
 		below(repository, "git-upload-pack").String(), strings.NewReader(lsRefs(objectFormat)))
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ type githubRepository struct {
 }
 
 // uncounted keeps from go-github when the quota is renewed: having seen the last
-// request of an hour it refuses the next one by itself, where patient may wait.
+// request of an hour it refuses the next one by itself, where web.Transport may wait.
 type uncounted struct{ inner http.RoundTripper }
 
 func (u uncounted) RoundTrip(request *http.Request) (*http.Response, error) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
 )
 
 const (
@@ -94,7 +95,7 @@ func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 // two halves are asked for.
 func (c *Client) prefetch(ctx context.Context, batch []Source) error {
 	err := c.query(ctx, batch)
-	var limit *LimitError
+	var limit *web.LimitError
 	if err == nil || ctx.Err() != nil || errors.As(err, &limit) || fault.Is(err, fault.Credentials) || len(batch)/2 < fewestPerTry {
 		return err
 	}
@@ -253,7 +254,7 @@ func (c *Client) postQuery(ctx context.Context, text string, variables map[strin
 	}
 	for _, failure := range answered.Errors {
 		if reset, err := strconv.ParseInt(response.Header.Get("X-RateLimit-Reset"), 10, 64); failure.Type == "RATE_LIMITED" && err == nil {
-			return &LimitError{c.places.graphql.Host, time.Unix(reset, 0), ""}
+			return &web.LimitError{Host: c.places.graphql.Host, Until: time.Unix(reset, 0)}
 		}
 		if failure.Type != "NOT_FOUND" && failure.Type != "FORBIDDEN" {
 			return errors.New(capped(failure.Message, 200))

@@ -23,7 +23,7 @@ func newClient(t testing.TB, dir string, environments ...map[string]string) (*Cl
 		t.Fatal(err)
 	}
 	var waited []time.Duration
-	c.transport.wait = func(ctx context.Context, long time.Duration) error {
+	c.transport.Wait = func(ctx context.Context, long time.Duration) error {
 		waited = append(waited, long)
 		return ctx.Err()
 	}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -40,6 +41,14 @@ func newGitHubPlaces(getenv func(string) string) (githubPlaces, error) {
 		*place.into = parsed
 	}
 	return places, nil
+}
+
+// hint is what would allow more requests.
+func (p githubPlaces) hint(request *http.Request) string {
+	if request.URL.Host == p.api.Host && request.Header.Get("Authorization") == "" {
+		return "a token allows more, set GITHUB_TOKEN or use gh auth login"
+	}
+	return ""
 }
 
 // onForgejo tells whether this is a job of a Forgejo or Gitea runner.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
 )
 
 // Source says where an app's program comes from, as its definition declares it.
@@ -70,6 +71,9 @@ type Finder interface {
 	Links(from, to string) Links
 }
 
+// userAgent is what servers see of libre.
+const userAgent = "libre"
+
 // ErrNotFound says that there is no such repository, module or image, or none that
 // we are let see.
 var ErrNotFound = errors.New("not found")
@@ -92,7 +96,7 @@ type Config struct {
 // Client asks forges, module proxies and registries. It is safe for concurrent use.
 type Client struct {
 	http      *http.Client
-	transport *patient // below tokens and cache
+	transport *web.Transport // below tokens and cache
 	github    *github.Client
 	places    githubPlaces
 	tokens    credentials
@@ -125,7 +129,7 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		transport: newPatient(places.api.Host),
+		transport: web.NewTransport(web.Options{FirstWait: time.Minute, Hint: places.hint}),
 		places:    places,
 		tokens:    tokens,
 		modules:   modules,

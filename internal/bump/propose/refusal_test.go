@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
-	"github.com/libresh/libre/internal/upstream"
 	"github.com/libresh/libre/internal/upstream/forgetest"
+	"github.com/libresh/libre/internal/web"
 )
 
 func TestProposeRefusals(t *testing.T) {
@@ -57,7 +57,7 @@ func TestProposeRefusals(t *testing.T) {
 					return nil
 				}
 				return &forgetest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7200"}}
-			}, "", func(err error) bool { return errors.As(err, new(*upstream.LimitError)) }},
+			}, "", func(err error) bool { return errors.As(err, new(*web.LimitError)) }},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				d.forge.SetFault(test.fail)
@@ -84,7 +84,7 @@ func TestProposeQuota(t *testing.T) {
 	d := newDesk(t, forgetest.GitHub(t))
 	d.forge.SetQuota(0, time.Now().Add(time.Hour))
 	_, err := d.proposer()
-	var limit *upstream.LimitError
+	var limit *web.LimitError
 	if !errors.As(err, &limit) || strings.Contains(err.Error(), "\n") {
 		t.Error(err)
 	}

@@ -1,0 +1,222 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A server leads to others: by redirects, to where tokens are given, to where an
+// upload goes on. One at a public address must not lead libre to what only this
+// machine or its network can reach. One at a private address leads where it wants: it
+// could ask there itself. What counts is the address that is dialled; behind a proxy,
+// which dials itself and is the user's choice, it is the text of the URL.
+
+type leaderKey struct{}
+
+// LedBy marks requests with the server that told of their URL; redirects are known
+// without it.
+func LedBy(ctx context.Context, server *url.URL) context.Context {
+	return context.WithValue(ctx, leaderKey{}, server)
+}
+
+// leader is the server that a request was led by: the first one, which the user chose.
+func leader(request *http.Request) (*url.URL, bool) {
+	if server, ok := request.Context().Value(leaderKey{}).(*url.URL); ok {
+		return server, true
+	}
+	first := request
+	for first.Response != nil && first.Response.Request != nil {
+		first = first.Response.Request
+	}
+	return first.URL, first != request
+}
+
+// addressOf is a URL's host and port.
+func addressOf(place *url.URL) string {
+	port := place.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[place.Scheme]
+	}
+	return net.JoinHostPort(strings.ToLower(place.Hostname()), port)
+}
+
+// leadsPrivately says whether all addresses at which a server was reached are
+// private. Of one that was reached through a proxy only the name is known.
+func (t *Transport) leadsPrivately(server *url.URL) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	addresses := map[string]bool{}
+	for _, scheme := range []string{"https", "http"} { // which one it speaks may be found out since
+		at := *server
+		at.Scheme = scheme
+		for address, private := range t.dialled[addressOf(&at)] {
+			addresses[address] = private
+		}
+	}
+	for _, private := range addresses {
+		if !private {
+			return false
+		}
+	}
+	return len(addresses) > 0 || isPrivateName(server.Hostname())
+}
+
+// dial makes connections, and notes where they go to.
+func (t *Transport) dial(guarded bool) func(context.Context, string, string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: longestDial, KeepAlive: 30 * time.Second}
+	if guarded {
+		dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			host, _, err := net.SplitHostPort(address)
+			if err == nil && t.isPrivate(parseIP(host)) {
+				err = &privateAddressError{host}
+			}
+			return err
+		}
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if host, _, err := net.SplitHostPort(connection.RemoteAddr().String()); err == nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			address = strings.ToLower(address)
+			if t.dialled[address] == nil {
+				t.dialled[address] = map[string]bool{}
+			}
+			t.dialled[address][host] = t.isPrivate(parseIP(host))
+		}
+		return connection, nil
+	}
+}
+
+// privateAddressError says that a connection was not made.
+type privateAddressError struct{ address string }
+
+func (e *privateAddressError) Error() string { return e.address + " is a private address" }
+
+// ledAstrayError says that a public server leads to a private address.
+type ledAstrayError struct{ leader, host, address string }
+
+func (e *ledAstrayError) Error() string {
+	where := "the private address " + e.host
+	if !strings.Contains(e.host, e.address) {
+		where = fmt.Sprintf("%s, which is at the private address %s", e.host, e.address)
+	}
+	return fmt.Sprintf("%s, a public server, leads to %s: not followed", e.leader, where)
+}
+
+// ledAstray names both sides of a connection that was not made.
+func ledAstray(request *http.Request, err error) error {
+	var private *privateAddressError
+	if !errors.As(err, &private) {
+		return err
+	}
+	server, _ := leader(request)
+	return &ledAstrayError{server.Host, request.URL.Host, private.address}
+}
+
+// parseIP reads an address as it is dialled, without its zone.
+func parseIP(host string) net.IP {
+	host, _, _ = strings.Cut(host, "%")
+	return net.ParseIP(host)
+}
+
+// special are networks beside those that net.IP knows, and that are not the public
+// Internet. https://www.iana.org/assignments/iana-ipv4-special-registry
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),       // this network: 0.0.0.0 is this machine
+	netip.MustParsePrefix("100.64.0.0/10"),   // behind a provider's translation
+	netip.MustParsePrefix("192.0.0.0/24"),    // protocol assignments
+	netip.MustParsePrefix("198.18.0.0/15"),   // benchmarks
+	netip.MustParsePrefix("240.0.0.0/4"),     // reserved, and broadcast
+	netip.MustParsePrefix("64:ff9b:1::/48"),  // local translation to IPv4
+	netip.MustParsePrefix("fec0::/10"),       // site-local, as it was
+	netip.MustParsePrefix("100::/64"),        // discarded
+	netip.MustParsePrefix("2001:2::/48"),     // benchmarks
+	netip.MustParsePrefix("::ffff:0:0:0/96"), // translated
+}
+
+// translated are prefixes of IPv6 whose last four bytes are an IPv4 address, or whose
+// bytes from a place on are.
+var translated = []struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // https://www.rfc-editor.org/rfc/rfc6052
+	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4
+	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible, as it was
+}
+
+// IsPrivate says whether an address is seen from this machine or its network only:
+// loopback, private, link-local, shared by a provider's customers, multicast,
+// unspecified, reserved. What is no address is private.
+func IsPrivate(ip net.IP) bool {
+	address, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return true
+	}
+	address = address.Unmap()
+	if address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast() || address.IsMulticast() || address.IsUnspecified() {
+		return true
+	}
+	for _, network := range special {
+		if network.Contains(address) {
+			return true
+		}
+	}
+	for _, inside := range translated {
+		if inside.prefix.Contains(address) {
+			bytes := address.As16()
+			return IsPrivate(net.IP(bytes[inside.at : inside.at+4]))
+		}
+	}
+	return false
+}
+
+// isPrivateName says by its text alone whether a host is private: an address in any
+// form that some resolver takes, or a name of this machine.
+func isPrivateName(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	if ip := parseIP(host); ip != nil {
+		return IsPrivate(ip)
+	}
+	if ip := parseOldIPv4(host); ip != nil {
+		return IsPrivate(ip)
+	}
+	return false
+}
+
+// parseOldIPv4 reads what inet_aton does: 127.1, 2130706433, 0x7f.0.0.1.
+func parseOldIPv4(host string) net.IP {
+	parts := strings.Split(host, ".")
+	if len(parts) > 4 {
+		return nil
+	}
+	var address uint64
+	for i, part := range parts {
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (5 - len(parts))
+		}
+		value, err := strconv.ParseUint(part, 0, bits)
+		if err != nil {
+			return nil
+		}
+		address = address<<bits | value
+	}
+	return net.IPv4(byte(address>>24), byte(address>>16), byte(address>>8), byte(address))
+}

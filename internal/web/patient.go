@@ -1,0 +1,257 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// MostAttempts is how often a request is sent at most.
+	MostAttempts = 5
+	longestWait  = time.Minute // what is longer is an error that says until when
+)
+
+// LimitError says that a server takes no more requests for longer than one waits.
+type LimitError struct {
+	Host  string
+	Until time.Time
+	Said  string // by the server, on one line; "" where it gave no reason
+	Hint  string // what would allow more, "" nothing known
+}
+
+func (e *LimitError) Error() string {
+	text := fmt.Sprintf("%s takes no more requests until %s", e.Host, e.Until.Local().Format("15:04 MST, 2 January"))
+	if e.Said != "" {
+		text += " (" + e.Said + ")"
+	}
+	if e.Hint != "" {
+		text += ": " + e.Hint
+	}
+	return text
+}
+
+// Repeatable marks requests that only read, though they are POSTs.
+func Repeatable(ctx context.Context) context.Context {
+	return context.WithValue(ctx, repeatableKey{}, true)
+}
+
+type repeatableKey struct{}
+
+func isRepeatable(request *http.Request) bool {
+	return request.Method == http.MethodGet || request.Method == http.MethodHead ||
+		request.Context().Value(repeatableKey{}) != nil
+}
+
+// RoundTrip sends a request. It waits as the server asks it to, tries again what only
+// reads and may succeed a little later, and does not come back before the time when
+// told to stay away for long. The body of a request that has GetBody is opened anew
+// each time it is sent. The beginning of an answer that is read is in memory, so that
+// what breaks in a small document is tried again; refusals lack the caller's secrets.
+func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	quota := quotaOf(request)
+	if until, closed := t.closedUntil(quota); closed {
+		return nil, t.refuse(request, until, nil)
+	}
+	if request.Header.Get("User-Agent") == "" {
+		request = request.Clone(request.Context())
+		request.Header.Set("User-Agent", userAgent)
+	}
+	for attempt := 0; ; attempt++ {
+		response, err := t.try(request)
+		var delay time.Duration
+		again := false
+		switch until, limited := t.limit(response, err, attempt); {
+		case limited:
+			delay, again = max(0, until.Sub(t.Now())), true
+			if delay > longestWait {
+				response.Body.Close()
+				t.close(quota, until)
+				return nil, t.refuse(request, until, response)
+			}
+		case isRepeatable(request) && temporary(response, err):
+			delay, again = backoff(response, attempt, t.Now()), true
+		}
+		if !again || attempt+1 == MostAttempts || delay > longestWait || !reopens(request) {
+			if err != nil && again {
+				err = &spentError{err}
+			}
+			return response, err
+		}
+		if response != nil {
+			response.Body.Close()
+		}
+		if err := t.Wait(request.Context(), delay); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// try sends a request one time, from its beginning.
+func (t *Transport) try(request *http.Request) (*http.Response, error) {
+	sent, err := reopened(request)
+	if err != nil {
+		return nil, err
+	}
+	response, err := t.once(sent)
+	if err == nil && (isRepeatable(request) || response.StatusCode >= http.StatusBadRequest) {
+		err = readAhead(response, secretsOf(request))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// spentError is what failed as often as it is tried.
+type spentError struct{ error }
+
+func (e *spentError) Unwrap() error { return e.error }
+
+// Temporary says whether what failed without an answer may succeed a little later,
+// and was not tried often enough.
+func Temporary(err error) bool {
+	return !errors.As(err, new(*spentError)) && temporary(nil, err)
+}
+
+// quotaOf names what a server counts requests against: GitHub has one count for
+// GraphQL and one for the rest, with and without a token.
+func quotaOf(request *http.Request) string {
+	quota := request.URL.Host
+	if strings.HasSuffix(request.URL.Path, "/graphql") {
+		quota += " graphql"
+	}
+	if request.Header.Get("Authorization") != "" {
+		quota += " signed"
+	}
+	return quota
+}
+
+func (t *Transport) refuse(request *http.Request, until time.Time, response *http.Response) error {
+	limit := &LimitError{Host: request.URL.Host, Until: until}
+	if response != nil {
+		limit.Said = Said([]byte(beginning(response)))
+	}
+	if t.options.Hint != nil {
+		limit.Hint = t.options.Hint(request)
+	}
+	return limit
+}
+
+func (t *Transport) closedUntil(quota string) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	until, closed := t.closed[quota]
+	return until, closed && until.After(t.Now())
+}
+
+func (t *Transport) close(quota string, until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed[quota] = until
+}
+
+// limit tells whether an answer says that there were too many requests, or that one
+// came too early, and when the next may come. The order is GitHub's own advice.
+// https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
+func (t *Transport) limit(response *http.Response, err error, attempt int) (time.Time, bool) {
+	if err != nil || !slices.Contains([]int{http.StatusForbidden, http.StatusTooManyRequests, http.StatusTooEarly}, response.StatusCode) {
+		return time.Time{}, false
+	}
+	now := t.Now()
+	if delay, found := retryAfter(response.Header, now); found {
+		return now.Add(delay), true
+	}
+	if reset, err := strconv.ParseInt(response.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil &&
+		response.Header.Get("X-RateLimit-Remaining") == "0" {
+		return time.Unix(reset, 0), true
+	}
+	first := max(t.options.FirstWait, time.Second)
+	if response.StatusCode != http.StatusForbidden || strings.Contains(beginning(response), "secondary rate limit") {
+		return now.Add(first << attempt), true
+	}
+	return time.Time{}, false
+}
+
+// retryAfter reads seconds or a date. https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
+	text := header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
+		return time.Duration(min(seconds, 1<<30)) * time.Second, true
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return max(0, date.Sub(now)), true
+	}
+	return 0, false
+}
+
+// RetriedCodes are the statuses after which the same request may go through, beside
+// those of limits.
+var RetriedCodes = []int{http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
+	http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+
+// temporary says whether what failed may succeed a little later.
+func temporary(response *http.Response, err error) bool {
+	if err == nil {
+		return slices.Contains(RetriedCodes, response.StatusCode)
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return false // TCP and the resolver have tried for long: the network is down
+	}
+	var network net.Error
+	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
+		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+			errors.As(err, &network) && network.Timeout())
+}
+
+// Backoff is 0.2, 0.6, 1.8, 5.4 s, a third more or less, by the number of attempts
+// before.
+func Backoff(attempt int) time.Duration {
+	delay := 200 * time.Millisecond
+	for range attempt {
+		delay *= 3
+	}
+	return time.Duration(float64(delay) * (0.7 + 0.6*rand.Float64()))
+}
+
+// backoff is Backoff, unless the server says.
+func backoff(response *http.Response, attempt int, now time.Time) time.Duration {
+	if response != nil {
+		if asked, found := retryAfter(response.Header, now); found {
+			return asked
+		}
+	}
+	return Backoff(attempt)
+}
+
+// reopens says whether a request can be sent again.
+func reopens(request *http.Request) bool {
+	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
+}
+
+// reopened is a request with its body at the beginning, where it can be had: who
+// sends a request again with another token sends the one whose body was read.
+func reopened(request *http.Request) (*http.Request, error) {
+	if request.Body == nil || request.GetBody == nil {
+		return request, nil
+	}
+	request.Body.Close()
+	body, err := request.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	again := request.WithContext(request.Context())
+	again.Body = body
+	return again, nil
+}

@@ -1,0 +1,246 @@
+package web
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+// Authorities are certificates of authorities, from a file.
+type Authorities struct {
+	File  string
+	certs []*x509.Certificate
+	pem   []byte
+}
+
+// ReadAuthorities reads a file of certificates in PEM.
+func ReadAuthorities(file string) (*Authorities, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	read := &Authorities{File: file, pem: content}
+	for rest := content; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("reading %s: it has a %s, expected certificates of authorities alone", file, strings.ToLower(block.Type))
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		read.certs = append(read.certs, certificate)
+	}
+	if len(read.certs) == 0 {
+		return nil, fmt.Errorf("reading %s: no certificate in it, expected -----BEGIN CERTIFICATE-----", file)
+	}
+	return read, nil
+}
+
+// Bundle has the system's authorities and these, in PEM, for programs that take one
+// file alone.
+func (a *Authorities) Bundle() []byte {
+	files := []string{os.Getenv("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}
+	for _, file := range files {
+		if system, err := os.ReadFile(file); err == nil {
+			return append(append(system, '\n'), a.pem...)
+		}
+	}
+	return a.pem
+}
+
+// trusts says whether the authorities of the options are for a host.
+func (t *Transport) trusts(host string) bool {
+	return t.options.Authorities != nil && (t.options.Trusting == nil || slices.Contains(t.options.Trusting, host))
+}
+
+// hostCerts are what docker and podman keep for one host.
+type hostCerts struct {
+	authorities []*x509.Certificate
+	client      []tls.Certificate
+}
+
+// certsDirs have a folder for each host: podman's of the user and of the system,
+// docker's of the system, of the user without root, and of Docker Desktop.
+// https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md
+// https://docs.docker.com/engine/security/certificates/
+// https://docs.docker.com/desktop/troubleshoot-and-support/faqs/linuxfaqs/
+func certsDirs() []string {
+	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return dirs
+	}
+	config := os.Getenv("XDG_CONFIG_HOME")
+	if config == "" {
+		config = filepath.Join(home, ".config")
+	}
+	return append(dirs, filepath.Join(home, ".config", "containers", "certs.d"), filepath.Join(config, "docker", "certs.d"),
+		filepath.Join(home, ".docker", "certs.d"))
+}
+
+// hostCerts reads a host's certificates once; nil where there are none. The caller
+// holds the lock.
+func (t *Transport) hostCerts(host string) (*hostCerts, error) {
+	if !t.options.CertsDirs || host == "" || strings.ContainsAny(host, `/\`) {
+		return nil, nil
+	}
+	if known, ok := t.certs[host]; ok {
+		return known, nil
+	}
+	own := &hostCerts{}
+	for _, dir := range certsDirs() {
+		if err := own.read(filepath.Join(dir, host)); err != nil {
+			return nil, err
+		}
+	}
+	if len(own.authorities)+len(own.client) == 0 {
+		own = nil
+	}
+	t.certs[host] = own
+	return own, nil
+}
+
+// read adds what is in a folder: *.crt are authorities, *.cert with *.key show who
+// asks. What may not be read is somebody else's.
+func (h *hostCerts) read(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		file := filepath.Join(dir, entry.Name())
+		switch filepath.Ext(file) {
+		case ".crt":
+			read, err := ReadAuthorities(file)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			h.authorities = append(h.authorities, read.certs...)
+		case ".cert":
+			pair, err := tls.LoadX509KeyPair(file, strings.TrimSuffix(file, ".cert")+".key")
+			if err != nil {
+				return fmt.Errorf("reading the client certificate %s and its .key: %w", file, err)
+			}
+			h.client = append(h.client, pair)
+		}
+	}
+	return nil
+}
+
+// tlsConfig trusts the system's authorities, which SSL_CERT_FILE and SSL_CERT_DIR
+// may name, and those that are known for a host.
+func (t *Transport) tlsConfig(trusts bool, own *hostCerts) *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.options.Insecure} // --insecure was asked for
+	var more []*x509.Certificate
+	if trusts {
+		more = append(more, t.options.Authorities.certs...)
+	}
+	if own != nil {
+		more = append(more, own.authorities...)
+		config.Certificates = own.client
+	}
+	if len(more) == 0 {
+		return config
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	for _, certificate := range more {
+		roots.AddCert(certificate)
+	}
+	config.RootCAs = roots
+	return config
+}
+
+// CertificateError says why a server's certificate is not accepted.
+type CertificateError struct {
+	text string
+	err  error
+}
+
+func (e *CertificateError) Error() string { return e.text }
+func (e *CertificateError) Unwrap() error { return e.err }
+
+// explain says what a failure of the connection means, and what helps.
+func (t *Transport) explain(request *http.Request, err error) error {
+	host := request.URL.Host
+	why := func(kind fault.Kind, fix, text string, arguments ...any) error {
+		return &fault.Fault{Kind: kind, Err: &CertificateError{fmt.Sprintf(text, arguments...), err}, Fix: fix}
+	}
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		return why(fault.Unreachable, t.trustFix(host), "the certificate of %s is signed by %s, which is not trusted here", host, issuer(err, unknown))
+	case errors.As(err, &name):
+		return why(fault.Unreachable, "use a name that the certificate has", "the certificate of %s is for %s", host, names(name.Certificate))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return why(fault.Unreachable, "have it renewed, or set this machine's clock", "the certificate of %s is valid from %s to %s",
+			host, invalid.Cert.NotBefore.Format("2006-01-02"), invalid.Cert.NotAfter.Format("2006-01-02"))
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return why(fault.Unreachable, t.trustFix(host), "the certificate of %s is not accepted: %s", host, Line(err.Error(), mostSaid))
+	}
+	return ledAstray(request, err)
+}
+
+// trustFix is what to do about an authority that is not known.
+func (t *Transport) trustFix(host string) string {
+	if t.options.CertsDirs {
+		return "name the certificate of that authority as ca: in libre.yaml, or put it into /etc/docker/certs.d/" + host + "/ca.crt"
+	}
+	return "name the certificate of that authority as ca: in libre.yaml, or in SSL_CERT_FILE"
+}
+
+// issuer names who signed the last certificate that a server sent.
+func issuer(err error, unknown x509.UnknownAuthorityError) string {
+	last := unknown.Cert
+	var verification *tls.CertificateVerificationError
+	if errors.As(err, &verification) && len(verification.UnverifiedCertificates) > 0 {
+		last = verification.UnverifiedCertificates[len(verification.UnverifiedCertificates)-1]
+	}
+	if last == nil {
+		return "an authority without a name"
+	}
+	by := last.Issuer.CommonName
+	if by == "" {
+		by = last.Issuer.String()
+	}
+	if last.Issuer.String() == last.Subject.String() && last == unknown.Cert {
+		return fmt.Sprintf("itself (%q)", Line(by, 100))
+	}
+	return fmt.Sprintf("%q", Line(by, 100))
+}
+
+func names(certificate *x509.Certificate) string {
+	all := slices.Clone(certificate.DNSNames)
+	for _, address := range certificate.IPAddresses {
+		all = append(all, address.String())
+	}
+	if len(all) == 0 {
+		all = []string{"no name (its common name does not count)"}
+	}
+	return Line(strings.Join(all, ", "), 200)
+}
