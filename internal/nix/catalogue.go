@@ -21,6 +21,7 @@ import (
 type Catalogue struct {
 	nix   *Nix
 	flake Flake
+	host  *hostPackages // nil: pkgs is the catalogue's own nixpkgs
 }
 
 // Package sets: what `pkgs` is in a definition.
@@ -29,8 +30,12 @@ const (
 	HostPackageName = "host"    // made from what the machine has
 )
 
+// nixpkgsInput is the flake input that gives a catalogue its pkgs.
+const nixpkgsInput = "nixpkgs"
+
 // OpenCatalogue prepares a folder with a flake.nix. The catalogue's own nix/ is
-// used where it has one (libre's own), the embedded code elsewhere.
+// used where it has one (libre's own), the embedded code elsewhere. Of the host
+// package set only the code is put into the store, which is enough for metadata.
 func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catalogue, error) {
 	c := &Catalogue{nix: n, flake: Flake{Dir: dir}}
 	if _, err := os.Stat(filepath.Join(dir, "nix", "mkCatalogue.nix")); errors.Is(err, os.ErrNotExist) {
@@ -41,13 +46,35 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 		c.flake.Overrides = append(c.flake.Overrides, Override{"libre", library.FlakeRef()})
 	}
 	if packageSet == HostPackageName {
-		host, err := n.HostPackageSet(ctx, nixcode.HostPackages())
+		code, err := n.RememberFS(ctx, nixcode.HostPackages(), nil)
 		if err != nil {
 			return nil, err
 		}
-		c.flake.Overrides = append(c.flake.Overrides, Override{"nixpkgs", host.FlakeRef()})
+		c.flake.Overrides = append(c.flake.Overrides, Override{nixpkgsInput, code.FlakeRef()})
+		c.host = &hostPackages{nix: n}
 	}
 	return c, nil
+}
+
+// flakeFor is the flake with all that a request needs of its inputs: images need
+// the parts of the host package set, metadata does not.
+func (c *Catalogue) flakeFor(ctx context.Context, request Request) (Flake, error) {
+	flake := c.flake
+	flake.Offline = request.KeysOnly
+	if c.host == nil || request.metadata() {
+		return flake, nil
+	}
+	host, err := c.host.source(ctx)
+	if err != nil {
+		return flake, err
+	}
+	flake.Overrides = slices.Clone(flake.Overrides)
+	for i, override := range flake.Overrides {
+		if override.Input == nixpkgsInput {
+			flake.Overrides[i].Ref = host.FlakeRef()
+		}
+	}
+	return flake, nil
 }
 
 // Request says what to evaluate.
@@ -59,6 +86,9 @@ type Request struct {
 
 	withoutPkgs bool // leave out of images what needs the package set
 }
+
+// metadata tells whether no image is requested.
+func (r Request) metadata() bool { return len(r.Systems) == 0 && !r.AllSystems }
 
 // Evaluation is what a catalogue says of the selected apps.
 type Evaluation struct {
@@ -100,7 +130,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 	if strings.Contains(failure.Message, "does not provide attribute") {
 		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
 	}
-	if !failure.Fetch || len(request.Systems) == 0 && !request.AllSystems {
+	if !failure.Fetch || request.metadata() {
 		return c.oneByOne(ctx, request, err)
 	}
 	if !request.KeysOnly {
@@ -121,8 +151,10 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 
 // evaluate runs nix once.
 func (c *Catalogue) evaluate(ctx context.Context, request Request) (*raw, error) {
-	flake := c.flake
-	flake.Offline = request.KeysOnly
+	flake, err := c.flakeFor(ctx, request)
+	if err != nil {
+		return nil, err
+	}
 	var result raw
 	if err := c.nix.Eval(ctx, flake, "libre", expression(request), &result); err != nil {
 		return nil, err

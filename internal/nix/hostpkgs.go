@@ -15,8 +15,10 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/libresh/libre/internal/process"
+	nixcode "github.com/libresh/libre/nix"
 )
 
 // HostParts are the parts of this machine that the host package set is made of.
@@ -112,9 +114,28 @@ func findBusybox() (path, version string, err error) {
 	return path, string(found[1]), nil
 }
 
-// HostPackageSet puts the parts and the package set's Nix code (a folder with a
-// flake) into the store and gives the source that stands in for nixpkgs.
-func (n *Nix) HostPackageSet(ctx context.Context, code fs.FS) (StoreSource, error) {
+// hostPackages is the host package set, put into the store when it is first needed:
+// to copy a Go toolchain there takes half a minute.
+type hostPackages struct {
+	nix  *Nix
+	lock sync.Mutex
+	made StoreSource
+}
+
+func (h *hostPackages) source(ctx context.Context) (StoreSource, error) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if h.made.Path != "" {
+		return h.made, nil
+	}
+	var err error
+	h.made, err = h.nix.hostPackageSet(ctx)
+	return h.made, err
+}
+
+// hostPackageSet puts the parts and the package set's Nix code into the store and
+// gives the source that stands in for nixpkgs.
+func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 	parts, err := FindHostParts(ctx)
 	if err != nil {
 		return StoreSource{}, err
@@ -150,7 +171,7 @@ func (n *Nix) HostPackageSet(ctx context.Context, code fs.FS) (StoreSource, erro
 	if err != nil {
 		return StoreSource{}, err
 	}
-	return n.RememberFS(ctx, code, map[string][]byte{"host.json": text})
+	return n.RememberFS(ctx, nixcode.HostPackages(), map[string][]byte{"host.json": text})
 }
 
 // RememberFS puts a tree of files, and extra ones laid over it, into the store.

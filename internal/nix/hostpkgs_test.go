@@ -153,8 +153,12 @@ func TestSameOutputAsNixBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := filepath.Join(t.TempDir(), "result")
+	flake, err := catalogue.flakeFor(ctx, Request{AllSystems: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := n.command(ctx, call{program: "nix", operation: []string{"build"}, flags: []string{"--out-link", link, "--no-write-lock-file"},
-		inputs: catalogue.flake.Overrides, arguments: []string{".#packages.x86_64-linux.tool-tool-default"}})
+		inputs: flake.Overrides, arguments: []string{".#packages.x86_64-linux.tool-tool-default"}})
 	cmd.Dir = catalogue.flake.Dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

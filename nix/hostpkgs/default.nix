@@ -2,7 +2,9 @@
 # programs are cross-compiled.
 { system }:
 let
-  host = builtins.fromJSON (builtins.readFile ./host.json);
+  host =
+    if builtins.pathExists ./host.json then builtins.fromJSON (builtins.readFile ./host.json)
+    else throw "names and versions of apps must not need packages";
   buildSystem = host.system;
 
   # A part of the machine, as the CLI put it into the store.

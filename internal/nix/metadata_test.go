@@ -1,0 +1,109 @@
+package nix
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// onlyPrograms makes PATH have these programs and no other.
+func onlyPrograms(t *testing.T, names ...string) {
+	t.Helper()
+	bin := t.TempDir()
+	for _, name := range names {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(program, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+}
+
+// added counts what was put into the store.
+func added(calls [][]string) (count int) {
+	for _, words := range calls {
+		if slices.Contains(words, "--add") {
+			count++
+		}
+	}
+	return count
+}
+
+func TestMetadataPutsNoToolchainIntoTheStore(t *testing.T) {
+	requireNix(t)
+	calls := recordCalls(t)
+	onlyPrograms(t, "nix", "nix-store", "git", "sh", "mktemp") // no go, no busybox
+	n := &Nix{CacheDir: t.TempDir(), OutcomeDir: t.TempDir(), LogDir: t.TempDir()}
+	dir := writeCatalogue(t, one(server))
+	for range 2 {
+		catalogue, err := n.OpenCatalogue(context.Background(), dir, HostPackageName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		evaluation, err := catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if app := evaluation.Apps["one"]; app.Version != "1.0" || app.Components["web"].Kind != "nix" {
+			t.Errorf("evaluated %+v", app)
+		}
+		// libre's code and the package set's.
+		if got := added(calls()); got != 2 {
+			t.Errorf("%d sources were put into the store, expected 2", got)
+		}
+		// What is built says what is missing.
+		_, err = catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All, AllSystems: true})
+		if err == nil || !strings.Contains(err.Error(), "no Go toolchain") {
+			t.Errorf("images without Go: %v", err)
+		}
+	}
+}
+
+// What was evaluated without the host's parts is not taken for what needs them, and
+// what needed them is kept under them.
+func TestOutcomesWithAndWithoutImagesAreKeptApart(t *testing.T) {
+	n := requireNix(t)
+	n.OutcomeDir = t.TempDir()
+	calls := recordCalls(t)
+	dir := writeCatalogue(t, one(server))
+	for _, command := range [][]string{{"init", "--quiet"}, {"add", "--all"}} {
+		if err := exec.Command("git", append([]string{"-C", dir}, command...)...).Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	evaluations := func() (count int) {
+		for _, words := range calls() {
+			if words[1] == "eval" {
+				count++
+			}
+		}
+		return count
+	}
+	for round := range 2 {
+		for _, request := range []Request{{Patterns: catalog.All}, {Patterns: catalog.All, AllSystems: true}} {
+			catalogue, err := n.OpenCatalogue(context.Background(), dir, HostPackageName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			evaluation, err := catalogue.Evaluate(context.Background(), request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if images := len(evaluation.Images); (images == 0) != request.metadata() {
+				t.Errorf("round %d: %d images for %+v", round, images, request)
+			}
+		}
+		if got := evaluations(); got != 2 {
+			t.Errorf("after round %d: %d evaluations, expected 2", round, got)
+		}
+	}
+}
