@@ -11,13 +11,18 @@
 let
   inherit (builtins) attrNames concatMap elem elemAt filter genList length listToAttrs mapAttrs;
   paths = import ./paths.nix;
+  types = import ./types.nix;
 
   forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
 
-  folders = builtins.readDir apps;
+  # An app is a folder with a default.nix, or a link to one. Other links are what
+  # somebody took for an app; that of a README is none.
+  entries = builtins.readDir apps;
+  defined = n: builtins.pathExists (apps + "/${n}/default.nix");
   names = filter
-    (n: folders.${n} == "directory" && builtins.pathExists (apps + "/${n}/default.nix"))
-    (attrNames folders);
+    (n: elem entries.${n} [ "directory" "symlink" ] && defined n
+      || entries.${n} == "symlink" && builtins.match "[a-z0-9]+([_-][a-z0-9]+)*" n != null)
+    (attrNames entries);
 
   load = name: extra:
     let
@@ -26,7 +31,9 @@ let
         inherit (import ./.) mkApp patchSource substituteSource addToSource;
       } // extra));
     in
-    if !(builtins.isFunction define) then throw "apps/${name}/default.nix: expected a function, { mkApp, ... }: mkApp { … }"
+    if !(defined name) then throw "apps/${name} is a link that leads to no folder with a default.nix in the catalogue: git has to track both, in this repository"
+    else if !(types.name.ok name) then throw "apps/${builtins.toJSON name}: expected a folder's name of ${types.name.expects}: rename it"
+    else if !(builtins.isFunction define) then throw "apps/${name}/default.nix: expected a function, { mkApp, ... }: mkApp { … }"
     else if !(builtins.isAttrs app && app ? applyVariant) then throw "apps/${name}/default.nix: expected the result of mkApp"
     else if app.name != name then throw "apps/${name}: name is \"${app.name}\", expected the folder's name"
     else app;

@@ -75,10 +75,12 @@ func parsePattern(word string) (Pattern, error) {
 }
 
 // Regexp is the POSIX extended regular expression of a glob, for a match of the
-// whole name; Nix's builtins.match takes the same.
-func Regexp(glob string) string {
-	return strings.NewReplacer(".", "[.]", "*", ".*", "?", ".").Replace(glob)
-}
+// whole name; Nix's builtins.match takes the same. The name of a folder that is no
+// app's name may have any character.
+func Regexp(glob string) string { return globRegexp.Replace(glob) }
+
+var globRegexp = strings.NewReplacer(".", "[.]", "*", ".*", "?", ".", "+", "[+]", "|", "[|]", "(", "[(]", ")", "[)]", "{", "[{]", "}", "[}]",
+	"[", "[[]", "]", "[]]", "$", "[$]", `\`, `\\`, "^", `\^`)
 
 func matches(glob, name string) bool {
 	matched, _ := path.Match(glob, name) // what else it gives a meaning to is in no glob of ours

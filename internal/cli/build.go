@@ -87,7 +87,7 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	defer a.warnUntracked(p)()
+	defer a.warnLeftOut(ctx, p)()
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	builder := p.builder(catalogue, o)

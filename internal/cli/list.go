@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -58,18 +59,18 @@ func (a *app) metadata(cmd *cobra.Command, args []string) (*nix.Evaluation, erro
 	if err != nil {
 		return nil, err
 	}
-	defer a.warnUntracked(p)()
+	defer a.warnLeftOut(cmd.Context(), p)()
 	return catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: patterns})
 }
 
-// warnUntracked looks, while nix evaluates, for apps that nix does not see; the
-// function that it returns says which.
-func (a *app) warnUntracked(p *place) func() {
+// warnLeftOut looks, while nix evaluates, for what nix does not see or take for an
+// app; the function that it returns says it.
+func (a *app) warnLeftOut(ctx context.Context, p *place) func() {
 	found := make(chan []string, 1)
-	go func() { found <- nix.UntrackedApps(p.dir) }()
+	go func() { found <- nix.LeftOut(ctx, p.dir) }()
 	return func() {
-		for _, name := range <-found {
-			a.Warnf("git does not track apps/%s, so it is left out, type: git add apps/%s", name, name)
+		for _, line := range <-found {
+			a.Warnf("%s", line)
 		}
 	}
 }

@@ -38,7 +38,6 @@ stdout has a line for each image: image, action, reason, key.`,
 			if err != nil {
 				return err
 			}
-			defer a.warnUntracked(p)()
 			plans, evaluation, err := a.plans(cmd.Context(), p, o, to, request)
 			if err != nil {
 				return err
@@ -63,6 +62,7 @@ stdout has a line for each image: image, action, reason, key.`,
 // plans asks the registry too, where there is one.
 func (a *app) plans(ctx context.Context, p *place, o buildOptions, to publishOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
 	if _, err := p.registries(to); err != nil && len(to.to) == 0 {
+		defer a.warnLeftOut(ctx, p)()
 		catalogue, err := p.open(ctx)
 		if err != nil {
 			return nil, nil, err

@@ -125,6 +125,7 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 
 // publisher prepares what push, status and sbom need of catalogue and registry.
 func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*release.Publisher, error) {
+	defer a.warnLeftOut(ctx, p)()
 	clients, err := p.registries(o)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	nixcode "github.com/libresh/libre/nix"
 )
 
@@ -170,6 +171,10 @@ func (c *Catalogue) evaluate(ctx context.Context, request Request) (*raw, error)
 func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) (*Evaluation, error) {
 	all, err := c.evaluate(ctx, Request{})
 	if err != nil {
+		var failure *Error
+		if errors.As(whole, &failure) && notThere.MatchString(failure.Message) {
+			return nil, &fault.Fault{Doing: failure.Doing, Err: c.explain(ctx, failure)}
+		}
 		return nil, whole
 	}
 	names, err := catalog.Select(request.Patterns, all.Names)
@@ -196,7 +201,7 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 			var failure *Error
 			switch {
 			case errors.As(err, &failure):
-				failures[name] = errors.New(failure.Message)
+				failures[name] = c.explain(ctx, failure)
 			case err != nil:
 				return err
 			default:

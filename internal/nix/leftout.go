@@ -1,0 +1,190 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
+)
+
+// UntrackedApps lists the apps of a catalogue that git does not track. A flake
+// in a git repository is what git tracks: to Nix, they are not there.
+func UntrackedApps(dir string) []string {
+	apps, _ := untracked(context.Background(), dir)
+	return apps
+}
+
+// untracked lists what git neither tracks nor ignores below apps/: whole apps by name,
+// and files of the others by path. Where there is no repository nothing is hidden.
+func untracked(ctx context.Context, dir string) (apps, files []string) {
+	out, err := git.Output(ctx, dir, "ls-files", "--others", "--exclude-standard", "-z", "--", "apps")
+	if err != nil || out == "" {
+		return nil, nil
+	}
+	all := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	for _, file := range all {
+		parts := strings.Split(file, "/")
+		if len(parts) == 3 && parts[2] == "default.nix" || len(parts) == 2 && hasDefinition(dir, file) {
+			apps = append(apps, parts[1])
+		}
+	}
+	for _, file := range all {
+		parts := strings.Split(file, "/")
+		if len(parts) > 2 && !slices.Contains(apps, parts[1]) && hasDefinition(dir, path.Join("apps", parts[1])) && !leftover.MatchString(file) {
+			files = append(files, file)
+		}
+	}
+	return apps, files
+}
+
+// leftover are files that editors, patch and git leave behind.
+var leftover = regexp.MustCompile(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$`)
+
+func hasDefinition(dir, folder string) bool {
+	_, err := os.Stat(filepath.Join(dir, folder, "default.nix"))
+	return err == nil
+}
+
+// mostFiles is how many untracked files are named one by one.
+const mostFiles = 3
+
+// LeftOut says what of a catalogue's folder apps/ is no part of it although it looks
+// so, one line each, with what to type. Names that begin with "." and "_" are nobody's
+// apps.
+func LeftOut(ctx context.Context, dir string) []string {
+	var lines []string
+	apps, files := untracked(ctx, dir)
+	for _, name := range apps {
+		lines = append(lines, fmt.Sprintf("git does not track apps/%s, so it is left out, type: git add apps/%s", name, name))
+	}
+	for i, file := range files {
+		if i == mostFiles && len(files) > mostFiles+1 {
+			lines = append(lines, fmt.Sprintf("git does not track %d more files of apps, so Nix does not see them, type: git status apps", len(files)-i))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("git does not track %s, so Nix does not see it, type: %s", file, git.Untracked.Fix(file)))
+	}
+	submodules := submodules(ctx, dir)
+	for _, name := range submodules {
+		lines = append(lines, fmt.Sprintf("apps/%s is a git submodule, of which Nix sees nothing, so it is left out: have its files in this repository", name))
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "apps"))
+	if err != nil {
+		return lines
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || slices.Contains(submodules, name) || slices.Contains(apps, name):
+		case entry.IsDir() && !hasDefinition(dir, path.Join("apps", name)):
+			lines = append(lines, fmt.Sprintf("apps/%s has no default.nix, so it is no app: write apps/%s/default.nix, or call it apps/_%s", name, name, name))
+		case entry.Type().IsRegular() && strings.HasSuffix(name, ".nix"):
+			stem := strings.TrimSuffix(name, ".nix")
+			lines = append(lines, fmt.Sprintf("apps/%s is a file, so it is no app: move it to apps/%s/default.nix, or call it apps/_%s", name, stem, name))
+		}
+	}
+	return lines
+}
+
+// withSubmodules is how a flake asks for its submodules.
+// https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake.html#self-attributes
+var withSubmodules = regexp.MustCompile(`submodules\s*=\s*true`)
+
+// submodules are the apps that are repositories of their own.
+func submodules(ctx context.Context, dir string) []string {
+	out, err := git.Output(ctx, dir, "ls-files", "--stage", "-z", "--", "apps")
+	if err != nil {
+		return nil
+	}
+	if flake, err := os.ReadFile(filepath.Join(dir, "flake.nix")); err == nil && withSubmodules.Match(flake) {
+		return nil
+	}
+	var names []string
+	for _, entry := range strings.Split(out, "\x00") {
+		stage, name, _ := strings.Cut(entry, "\t")
+		if strings.HasPrefix(stage, "160000 ") {
+			names = append(names, path.Base(name))
+		}
+	}
+	return names
+}
+
+var (
+	// How versions of Nix say that a file is not there: "getting status of 'X': No such
+	// file or directory", "path 'X' does not exist", "Path 'X' in the repository "Y" is
+	// not tracked by Git."
+	notThere = regexp.MustCompile(`No such file or directory|does not exist|not tracked by [Gg]it`)
+	// A file's name in them. That it may have a "'" is the reason for the first form.
+	greedyName = regexp.MustCompile(`'(.+)'`)
+	quotedName = regexp.MustCompile(`'([^']+)'`)
+)
+
+// explain says of a file that a definition names, and that Nix does not find, what is
+// the matter with it.
+func (c *Catalogue) explain(ctx context.Context, failure *Error) error {
+	if !notThere.MatchString(failure.Message) {
+		return errors.New(failure.Message)
+	}
+	var names []string
+	for _, found := range append(greedyName.FindAllStringSubmatch(failure.Message, -1), quotedName.FindAllStringSubmatch(failure.Message, -1)...) {
+		if filepath.IsLocal(found[1]) && !slices.Contains(names, found[1]) {
+			names = append(names, path.Clean(found[1]))
+		}
+	}
+	for _, name := range names {
+		if err := c.explainFile(ctx, name); err != nil {
+			return err
+		}
+	}
+	// A name with a slash is no attribute's.
+	for _, name := range names {
+		if strings.Contains(name, "/") {
+			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("a definition names %s, which does not exist", name)}
+		}
+	}
+	return errors.New(failure.Message)
+}
+
+// explainFile is nil where a file is not there, or nothing hides it.
+func (c *Catalogue) explainFile(ctx context.Context, name string) error {
+	dir := c.flake.Dir
+	info, err := os.Lstat(filepath.Join(dir, name))
+	if err != nil {
+		// Nix names files from the top of the repository, in which the flake may be
+		// anywhere.
+		if dir, err = git.Top(ctx, dir); err != nil {
+			return nil
+		}
+		if info, err = os.Lstat(filepath.Join(dir, name)); err != nil {
+			return nil
+		}
+	}
+	tracking, err := git.TrackingOf(ctx, dir, name)
+	why := fmt.Errorf("a definition names %s, which git does not track, so Nix does not see it", name)
+	switch {
+	case err != nil:
+		return nil
+	case tracking == git.Elsewhere:
+		return &fault.Fault{Err: fmt.Errorf("a definition names %s, which is in a git submodule, of which Nix sees nothing", name), Fix: "have its files in this repository"}
+	case tracking == git.Tracked:
+		return nil
+	case info.IsDir() && isEmpty(filepath.Join(dir, name)):
+		return &fault.Fault{Err: fmt.Errorf("a definition names %s, an empty folder, which git does not track", name), Fix: "put a file into it and git add it"}
+	case dir != c.flake.Dir:
+		return &fault.Fault{Err: why, Fix: "in " + dir + ": " + tracking.Fix(name)}
+	}
+	return &fault.Fault{Err: why, Fix: tracking.Fix(name)}
+}
+
+func isEmpty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) == 0
+}
