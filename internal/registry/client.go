@@ -122,7 +122,7 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest)
 	if err := c.putManifest(ctx, tag, pushed.(manifest)); err != nil {
 		return explain(doing, tag.RegistryStr(), err)
 	}
-	head, err := c.Head(ctx, tag)
+	head, err := c.HeadAt(ctx, tag, digest.DigestStr())
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s: the registry took it and does not show it", doing)

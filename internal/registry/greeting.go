@@ -3,6 +3,8 @@ package registry
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -61,7 +63,8 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 		host.failed[scheme] = err
 		return nil, err
 	}
-	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusUnauthorized {
+	absent := response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusUnauthorized && !absent {
 		return response, nil // it may be another the next time
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, mostSmall))
@@ -70,8 +73,24 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	answer := &greeting{response.StatusCode, response.Header, body}
+	if absent {
+		if !isRegistry(body) {
+			return nil, fmt.Errorf("%s is no registry: it answers %s to GET /v2/", request.URL.Host, response.Status)
+		}
+		answer.status = http.StatusOK
+	}
 	host.answers[scheme] = answer
 	return answer.response(request), nil
+}
+
+// isRegistry tells the refusal of a registry, which lacks that greeting and wants no
+// login then, from that of any other server.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+func isRegistry(refusal []byte) bool {
+	var said struct {
+		Errors []transport.Diagnostic `json:"errors"`
+	}
+	return json.Unmarshal(refusal, &said) == nil && len(said.Errors) > 0
 }
 
 func (a *greeting) response(request *http.Request) *http.Response {

@@ -67,8 +67,12 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	if err != nil {
 		return probe, explain("listing what refers to "+digests[0].String(), tag.RegistryStr(), err)
 	}
-	isListed := slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Digest.String() == attached.DigestStr() })
-	probe.Referrers, probe.Attachments = byAPI && isListed, isListed
+	isAttached := func(d v1.Descriptor) bool { return d.Digest.String() == attached.DigestStr() }
+	probe.Attachments = slices.ContainsFunc(listed, isAttached)
+	if probe.Referrers = byAPI && probe.Attachments; byAPI && !probe.Attachments {
+		listed, err = c.TaggedReferrers(ctx, digests[0])
+		probe.Attachments = err == nil && slices.ContainsFunc(listed, isAttached)
+	}
 	probe.Overwrites, err = c.overwrites(ctx, tag, digests)
 	return probe, err
 }
@@ -108,7 +112,7 @@ func (c *Client) overwrites(ctx context.Context, tag name.Tag, digests []name.Di
 	} else if err != nil {
 		return false, explain("tagging "+tag.String(), tag.RegistryStr(), err)
 	}
-	head, err = c.Head(ctx, tag)
+	head, err = c.HeadAt(ctx, tag, got.Digest.String())
 	return err == nil && head.Digest == got.Digest, err
 }
 

@@ -61,6 +61,20 @@ func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descri
 	return found, nil
 }
 
+// HeadAt is Head for who expects a digest: not all registries name the right one, so
+// that where they name another the manifest is read.
+func (c *Client) HeadAt(ctx context.Context, reference name.Reference, expected string) (*v1.Descriptor, error) {
+	found, err := c.Head(ctx, reference)
+	if err != nil || found.Digest.String() == expected {
+		return found, err
+	}
+	got, err := c.Get(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	return &got.Descriptor, nil
+}
+
 // Describe is Head, of whatever registry, for who says what was being done: where
 // there is no such manifest the error is a *transport.Error.
 func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {

@@ -47,7 +47,7 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 
 // copyState tells what is to be done for one image or record of another registry.
 func (p *Publisher) copyState(ctx context.Context, to *registry.Client, wanted Published) (PublishState, error) {
-	head, err := to.Head(ctx, wanted.Tag)
+	head, err := to.HeadAt(ctx, wanted.Tag, wanted.Digest.DigestStr())
 	switch {
 	case err == nil && head.Digest.String() == wanted.Digest.DigestStr():
 		return WasThere, nil

@@ -128,7 +128,7 @@ func readTags(ctx context.Context, in *registry.Client, tags []tagging) error {
 			if err != nil {
 				return err
 			}
-			head, err := in.Head(ctx, reference)
+			head, err := in.HeadAt(ctx, reference, tags[i].digest.DigestStr())
 			switch {
 			case errors.Is(err, registry.ErrNotFound):
 				tags[i].now = ""

@@ -128,7 +128,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 		}
 		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), keyFile)
 		if image.Err == nil {
-			head, err := client.Head(ctx, tag)
+			head, err := client.HeadAt(ctx, tag, entry.Digest)
 			switch {
 			case err != nil:
 				image.Err = err

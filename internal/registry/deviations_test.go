@@ -1,0 +1,274 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// deviating runs a test at each kind of registry that deviates from the specification.
+func deviating(t *testing.T, test func(t *testing.T, quirks testkit.Quirks, registry *recorded)) {
+	for kind, quirks := range testkit.Deviations {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, quirks, record(t, quirks.Registry()))
+		})
+	}
+}
+
+func TestPushAtRegistriesThatDeviate(t *testing.T) {
+	dir, digest, _ := oneImage(t, 100_000, 2000)
+	deviating(t, func(t *testing.T, _ testkit.Quirks, registry *recorded) {
+		ctx := context.Background()
+		client := registry.client(t)
+		var want []string
+		for n, refName := range []string{imageName, "docs-frontend-default:5.4.1-1", "docs-frontend-default:5.4.1-2", "docs-frontend-default:5.4.1-3"} {
+			subject, err := client.PushIndex(ctx, dir, digest, refName, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := client.SetTag(ctx, refName, subject); err != nil {
+				t.Fatal(err)
+			}
+			if n > 0 {
+				want = append(want, mustTag(t, client, refName).TagStr())
+			}
+		}
+		// Who comes later knows nothing of this.
+		client = registry.client(t)
+		if tags, err := client.Tags(ctx, "docs-frontend-default"); err != nil || !slices.Equal(sorted(tags), want) {
+			t.Errorf("tags %q, want %q, %v", tags, want, err)
+		}
+		if tags, err := client.Tags(ctx, "docs-nothing-default"); err != nil || len(tags) > 0 {
+			t.Errorf("tags of nothing %q, %v", tags, err)
+		}
+		head, err := client.HeadAt(ctx, mustTag(t, client, imageName), digest.String())
+		if err != nil || head.Digest != digest || head.MediaType != types.OCIImageIndex || head.Size <= 0 {
+			t.Errorf("%+v, %v", head, err)
+		}
+		if _, err := client.Head(ctx, mustTag(t, client, "docs-backend-default:6")); err == nil || !strings.HasSuffix(err.Error(), "not found") {
+			t.Errorf("a tag that there is not: %v", err)
+		}
+		readAll(t, client, mustTag(t, client, imageName).Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
+
+		// And again, where all is there.
+		if _, err := client.PushIndex(ctx, dir, digest, imageName, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestReferrersAtRegistriesThatDeviate(t *testing.T) {
+	dir, digest, _ := oneImage(t, 2000)
+	deviating(t, func(t *testing.T, quirks testkit.Quirks, registry *recorded) {
+		ctx := context.Background()
+		client := registry.client(t)
+		// GitLab's tag of an index is this index, which is no list of what refers to it.
+		subject, err := client.PushIndex(ctx, dir, digest, imageName, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if listed, _, err := client.Referrers(ctx, subject); err != nil || len(listed) > 0 {
+			t.Fatalf("before: %+v, %v", listed, err)
+		}
+		var want []string
+		for _, content := range referrers(t, client, subject) {
+			reference := byDigest(t, subject.Context(), content)
+			if err := client.PutManifest(ctx, reference, types.OCIManifestSchema1, content); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, reference.DigestStr())
+		}
+		for _, client := range []*Client{client, registry.client(t)} {
+			listed, byAPI, err := client.Referrers(ctx, subject)
+			if quirks.Forgetful && err == nil && byAPI && len(listed) == 0 {
+				listed, err = client.TaggedReferrers(ctx, subject)
+			}
+			var got []string
+			for _, referrer := range listed {
+				got = append(got, referrer.Digest.String())
+				if referrer.MediaType != types.OCIManifestSchema1 || referrer.Size <= 0 || referrer.Annotations["text"] != "<&>" {
+					t.Errorf("listed %+v", referrer)
+				}
+			}
+			if !slices.Equal(sorted(got), sorted(want)) || err != nil {
+				t.Errorf("listed %q, want %q, %v", got, want, err)
+			}
+			if hasAPI := quirks.Referrers == 0 && quirks.ReferrersTo == "" && quirks.ReferrersBody == ""; byAPI != hasAPI {
+				t.Errorf("by the API: %v, want %v", byAPI, hasAPI)
+			}
+		}
+	})
+}
+
+func TestProbeTellsWhatPushFindsAtRegistriesThatDeviate(t *testing.T) {
+	deviating(t, func(t *testing.T, quirks testkit.Quirks, registry *recorded) {
+		want := Probe{Attachments: true, Overwrites: true}
+		want.Referrers = quirks.Referrers == 0 && quirks.ReferrersTo == "" && quirks.ReferrersBody == "" && !quirks.Forgetful
+		for range 2 {
+			if got, err := registry.client(t).Probe(context.Background()); got != want || err != nil {
+				t.Errorf("%+v, want %+v, %v", got, want, err)
+			}
+		}
+	})
+}
+
+func TestCopyBetweenRegistriesThatDeviate(t *testing.T) {
+	dir, digest, _ := oneImage(t, 100_000, 2000)
+	plain := record(t, testkit.Quirks{}.Registry())
+	there, err := plain.client(t).PushIndex(context.Background(), dir, digest, imageName, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deviating(t, func(t *testing.T, _ testkit.Quirks, registry *recorded) {
+		ctx := context.Background()
+		client := registry.client(t)
+		copied, err := client.Copy(ctx, there, plain.client(t), imageName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.SetTag(ctx, imageName, copied); err != nil {
+			t.Fatal(err)
+		}
+		other := record(t, testkit.Quirks{}.Registry()).client(t)
+		back, err := other.Copy(ctx, copied, registry.client(t), imageName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.SetTag(ctx, imageName, back); err != nil {
+			t.Fatal(err)
+		}
+		readAll(t, client, copied.Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
+		readAll(t, other, back.Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
+	})
+}
+
+// What is not known is not nothing: a registry that is busy, or wants a login, may
+// have a list.
+func TestReferrersFailWhereTheListIsNotKnown(t *testing.T) {
+	for _, status := range []int{401, 407, 429, 500, 502, 503} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			registry := record(t, handlerOf(t, "referrers"))
+			asked := 0
+			registry.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
+				if what != "GET referrers" {
+					return false
+				}
+				asked++
+				w.Header().Set("Retry-After", "0")
+				w.Header().Set("WWW-Authenticate", `Basic realm="here"`)
+				w.WriteHeader(status)
+				return true
+			}
+			client := registry.client(t)
+			subject, err := client.PushArtifact(ctx, noteName, note)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if listed, _, err := client.Referrers(ctx, subject); err == nil || !strings.Contains(err.Error(), fmt.Sprint(status)) {
+				t.Errorf("listed %v, %v", listed, err)
+			}
+			if again := status == 429 || status >= 500; again != (asked > 1) {
+				t.Errorf("asked %d times", asked)
+			}
+			if slices.Contains(registry.since(), "GET manifests") {
+				t.Error("asked for the tag all the same")
+			}
+		})
+	}
+}
+
+// A list that never ends is an error, and so is one that breaks off.
+func TestListsThatDoNotEnd(t *testing.T) {
+	for said, want := range map[string]string{
+		`</v2/lasuite/docs-default/tags/list?n=1000>; rel="next"`: "the list does not end",
+		`</v2/lasuite/docs-default/tags/list?a>; rel="last"`:      "",
+		`<https://other.example/v2/other/tags/list>; rel="next"`:  "",
+		`nonsense`: "",
+	} {
+		registry := record(t, handlerOf(t, "referrers"))
+		registry.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Link", said)
+			_, _ = io.WriteString(w, `{"name":"lasuite/docs-default","tags":["1"]}`)
+			return what == "GET tags"
+		}
+		_, err := registry.client(t).Tags(context.Background(), "docs-default")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", said, err, want)
+		}
+	}
+}
+
+// A page for people is no manifest, no list of tags and no registry.
+func TestPagesForPeopleAreNoAnswers(t *testing.T) {
+	registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<html>Sign in</html>")
+	}))
+	ctx, client := context.Background(), registry.client(t)
+	_, head := client.Head(ctx, mustTag(t, client, imageName))
+	_, get := client.Get(ctx, mustTag(t, client, imageName))
+	_, tags := client.Tags(ctx, "docs-default")
+	for err, want := range map[error]string{head: "text/html, which is no manifest", get: "text/html, which is no manifest", tags: "text/html, which is no list of tags"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	website := record(t, http.NotFoundHandler())
+	if _, err := website.client(t).Get(ctx, mustTag(t, website.client(t), imageName)); err == nil || !strings.Contains(err.Error(), website.host+" is no registry") {
+		t.Errorf("a website: %v", err)
+	}
+}
+
+// readAll reads a manifest and all that it names, with every digest checked.
+func readAll(t *testing.T, client *Client, repository name.Repository, described v1.Descriptor) {
+	t.Helper()
+	opened, err := client.Open(context.Background(), repository, described)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	content, err := io.ReadAll(opened)
+	if got, _, _ := v1.SHA256(bytes.NewReader(content)); err != nil || got != described.Digest {
+		t.Fatalf("read %s, want %s, %v", got, described.Digest, err)
+	}
+	if !described.MediaType.IsImage() && !described.MediaType.IsIndex() {
+		return
+	}
+	var names struct {
+		Manifests, Layers []v1.Descriptor
+		Config            *v1.Descriptor
+	}
+	if err := json.Unmarshal(content, &names); err != nil {
+		t.Fatal(err)
+	}
+	all := append(names.Manifests, names.Layers...)
+	if names.Config != nil {
+		all = append(all, *names.Config)
+	}
+	for _, one := range all {
+		readAll(t, client, repository, one)
+	}
+}
+
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,51 @@
+package sign
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// What is attached at a registry that deviates is found there by who comes later, is
+// not attached twice, and is copied from there and to there.
+func TestAttachAtRegistriesThatDeviate(t *testing.T) {
+	signers := map[Format]*Signer{Bundle: newSigner(t, newKey(t, Bundle)), Classic: newSigner(t, newKey(t, Classic))}
+	for kind, quirks := range testkit.Deviations {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			for format, signer := range signers {
+				ctx := context.Background()
+				plain := memoryRegistry(t, true)
+				subjects := pushIndex(t, plain.host)
+				host := newRegistry(t, quirks.Around(plain.handler)).host
+				for i, subject := range subjects {
+					subjects[i] = mustDigests(t, strings.Replace(subject.String(), plain.host, host, 1))[0]
+				}
+				attach := func() int {
+					a := newClient(t).Attacher(signer)
+					written := must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...))
+					written += must[int](t)(a.Sign(ctx, subjects...))
+					must[int](t)(0, a.Confirm(ctx))
+					return written
+				}
+				if written := attach(); written != 2*len(subjects) {
+					t.Errorf("%s: %d written", format, written)
+				}
+				// What only the tag lists is attached once more at a registry that has a list.
+				if written := attach(); written != 0 && !quirks.Forgetful {
+					t.Errorf("%s: %d written that were there", format, written)
+				}
+				verifies := func(to int) {
+					t.Helper()
+					must[*Signature](t)(newClient(t).Verify(ctx, subjects[to], signer.Policy()))
+					must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subjects[to], cycloneDX, signer.Policy()))
+				}
+				verifies(0)
+				verifies(1)
+				must[*Signature](t)(newClient(t).Glance(ctx, subjects[0], signer.Policy()))
+			}
+		})
+	}
+}
