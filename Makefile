@@ -16,7 +16,7 @@ DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
 DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo test bench fmt demo-tools test-tools
+.PHONY: all build demo test interop bench fmt demo-tools test-tools
 
 all: build
 
@@ -64,11 +64,25 @@ demo: demo-tools build
 	  "  $$libre sbom pocketbase/server/default --package-set host" \
 	  "  $$libre serve --writable registry   # then: skopeo inspect --tls-verify=false docker://localhost:5000/demo/guestbook-backend-lyon:1.0.0-1"
 
-# Every tool is there, so no test may skip for want of one.
+# Every tool is there, so no test may skip for want of one. go vet has looked at
+# all of it, so go test need not. The tests of publishing take longest: they go
+# last, with nothing beside them, under a limit of their own.
+TEST = LIBRE_TEST_ALL=1 PATH=$$PATH:/usr/sbin:/sbin go test -vet=off
+PUBLISHING := ./internal/publishtest
+
 test: test-tools build
 	@test -z "$$(gofmt -l cmd internal nix)" || { echo "not formatted:"; gofmt -l cmd internal nix; exit 1; }
-	go vet ./...
-	LIBRE_TEST_ALL=1 PATH=$$PATH:/usr/sbin:/sbin go test -timeout 50m ./...
+	go vet -tags interop ./...
+	$(TEST) -timeout 20m $$(go list ./... | grep -v $(PUBLISHING:.%=%))
+	$(TEST) -timeout 40m $(PUBLISHING)
+
+# What needs other people's programs compiled, which takes minutes: first these,
+# under no limit of a test, then the tests, which a build tag keeps apart.
+INTEROP = $$(git grep -l '^//go:build interop' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+
+interop: test-tools build
+	$(TEST) -tags interop -v -timeout 60m -run '^TestInteropToolsStart$$' ./internal/sign/signtest
+	$(TEST) -tags interop -timeout 30m -run '^TestInterop' $(INTEROP)
 
 # Ratios against a yardstick in the same run; nothing here fails for being slow.
 bench: test-tools build

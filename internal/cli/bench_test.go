@@ -12,19 +12,18 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// libre builds the program once, as it is shipped.
+// buildLibre builds the program, as it is shipped.
 func buildLibre(b *testing.B) string {
 	b.Helper()
-	program := filepath.Join(b.TempDir(), "libre")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", program, "../../cmd/libre")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
+	programs, err := testkit.Programs()
+	if err != nil {
+		b.Fatal(err)
 	}
-	return program
+	return filepath.Join(programs, "libre")
 }
 
 // firstAndAgain are the least wall times of runs of libre that evaluate, and of runs

@@ -165,8 +165,8 @@ func indented(t *testing.T, text []byte) string {
 // buildHello builds a program that has one module in it.
 func buildHello(t *testing.T, to string) {
 	t.Helper()
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", to, "../sbom/testdata/hello")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", to, "../sbom/testdata/hello")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -3,16 +3,15 @@ package sbom
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 const dpkgStatus = `Package: libc6
@@ -124,26 +123,14 @@ func TestFromLayoutErrors(t *testing.T) {
 	nothingLeft(t)
 }
 
-// scanner is the real program, built from here once.
+// scanner is the real program, built from here.
 func scanner(t *testing.T) *Scanner {
 	t.Helper()
-	path, err := buildProgram()
+	programs, err := testkit.Programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScanner(path)
+	s := newScanner(filepath.Join(programs, Program))
 	t.Cleanup(s.Close)
 	return s
 }
-
-var buildProgram = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(cache, "libre-test", "bin", Program)
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/libre-files").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})

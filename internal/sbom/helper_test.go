@@ -118,8 +118,8 @@ func writeImages(t *testing.T, images ...map[string]string) (dir string, manifes
 func goProgram(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hello")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", file, "./testdata/hello")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, "./testdata/hello")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

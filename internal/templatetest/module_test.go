@@ -13,7 +13,7 @@ func TestModules(t *testing.T) {
 		t.Run(component, func(t *testing.T) {
 			module := filepath.Join(dir, component)
 			runGo(t, module, "mod", "tidy", "-diff")
-			runGo(t, module, "test", "-mod=readonly", "-trimpath", "./...")
+			runGo(t, module, "test", "-mod=readonly", "./...")
 		})
 	}
 }

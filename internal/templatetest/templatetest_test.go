@@ -38,7 +38,7 @@ func copyGuestbook(t *testing.T) string {
 func buildGo(t *testing.T, dir, version string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), filepath.Base(dir))
-	runGo(t, dir, "build", "-mod=readonly", "-trimpath", "-ldflags=-X main.version="+version, "-o", program, ".")
+	runGo(t, dir, "build", "-mod=readonly", "-ldflags=-X main.version="+version, "-o", program, ".")
 	return program
 }
 

@@ -40,15 +40,13 @@ func (l *Libre) Run(m *testing.M) int {
 // which parts of this machine are in the Nix store already. To copy the Go
 // toolchain there takes half a minute.
 func (l *Libre) prepare() error {
-	for _, dir := range []string{filepath.Dir(l.Program()), filepath.Join(l.CacheHome(), "libre"), l.tempDir()} {
+	for _, dir := range []string{filepath.Join(l.CacheHome(), "libre"), l.tempDir()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Dir(l.Program()), "../../cmd/...")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building libre: %w\n%s", err, out)
+	if err := copyPrograms(filepath.Dir(l.Program())); err != nil {
+		return err
 	}
 	user, err := os.UserCacheDir()
 	if err != nil {

@@ -5,8 +5,6 @@ package testkit
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -40,46 +38,4 @@ func RequireRoot(t testing.TB) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-}
-
-// GoProgram gives the path of a Go program in a version of its own, which is
-// built once and kept in the user's cache, as that takes minutes. Where it was
-// not built the test is skipped, but if LIBRE_TEST_ALL is 1.
-func GoProgram(t testing.TB, pkg, version string) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := strings.TrimSuffix(pkg, "/posix") // of Rekor's: one of its kinds of storage
-	base = base[strings.LastIndex(base, "/")+1:]
-	path := filepath.Join(cache, "libre-test", "bin", base+"-"+version)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if !all() {
-		t.Skipf("%s %s was not built (LIBRE_TEST_ALL=1 builds it)", base, version)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	bin, err := os.MkdirTemp(filepath.Dir(path), ".build-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(bin)
-	install := exec.Command("go", "install", "-p", "1", pkg+"@"+version)
-	install.Dir = bin // not in this module
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
-	if output, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("build %s %s: %v\n%s", pkg, version, err, output)
-	}
-	built, err := filepath.Glob(filepath.Join(bin, "*"))
-	if err != nil || len(built) != 1 {
-		t.Fatalf("build %s %s: %v, %v", pkg, version, built, err)
-	}
-	if err := os.Rename(built[0], path); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -1,13 +1,12 @@
+//go:build interop
+
 package signtest
 
 import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
-
-	"github.com/libresh/libre/internal/testkit"
 )
 
 // CosignVersions are what other people verify with.
@@ -22,8 +21,7 @@ type Shell struct {
 // NewShell gives a shell with a version of cosign.
 func NewShell(t testing.TB, version string) *Shell {
 	t.Helper()
-	major, _, _ := strings.Cut(version, ".")
-	program := testkit.GoProgram(t, "github.com/sigstore/cosign/"+major+"/cmd/cosign", version)
+	program := cosign(version).get(t)
 	s := &Shell{version, t.TempDir()}
 	if err := os.Symlink(program, filepath.Join(s.bin, "cosign")); err != nil {
 		t.Fatal(err)
@@ -47,11 +45,4 @@ func (s *Shell) WithKey(t testing.TB, line string) string {
 		line += " --trusted-root " + EmptyRoot(t)
 	}
 	return line
-}
-
-// EmptyRoot is a file with a trusted root that trusts nobody.
-func EmptyRoot(t testing.TB) string {
-	file := filepath.Join(t.TempDir(), "trusted_root.json")
-	write(t, file, []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`))
-	return file
 }

@@ -1,3 +1,5 @@
+//go:build interop
+
 package signtest
 
 import (
@@ -41,9 +43,7 @@ type Stack struct {
 
 // StartStack starts the services, which end with the test.
 func StartStack(t testing.TB) *Stack {
-	fulcio := testkit.GoProgram(t, "github.com/sigstore/fulcio", "v1.8.8")
-	timestamp := testkit.GoProgram(t, "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", "v2.1.2")
-	rekor := testkit.GoProgram(t, "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", "v2.3.0")
+	fulcio, timestamp, rekor := fulcio.get(t), timestamp.get(t), rekor.get(t)
 	dir := t.TempDir()
 	s := &Stack{Issuer: NewIssuer(t)}
 	alone(t, filepath.Join(filepath.Dir(timestamp), "stack.lock"))
@@ -127,12 +127,6 @@ func port(address string) string {
 }
 
 func freePort(t testing.TB) string { return port(testkit.FreeAddress(t)) }
-
-func write(t testing.TB, file string, content []byte) {
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func get(t testing.TB, url string) []byte {
 	response := must[*http.Response](t)(http.Get(url))

@@ -1,3 +1,5 @@
+//go:build interop
+
 package sign
 
 import (
@@ -33,7 +35,7 @@ func stackConfig(s *signtest.Stack, format Format) Config {
 	return Config{Format: format, Keyless: keyless}
 }
 
-func TestKeyless(t *testing.T) {
+func TestInteropKeyless(t *testing.T) {
 	s := signtest.StartStack(t)
 	ctx := context.Background()
 	for _, format := range formats {
@@ -121,7 +123,7 @@ func refusesOthers(t *testing.T, s *signtest.Stack, client *Client, config Confi
 }
 
 // An identity that the policy does not accept signs nothing.
-func TestKeylessAsSomebodyElse(t *testing.T) {
+func TestInteropKeylessAsSomebodyElse(t *testing.T) {
 	s := signtest.StartStack(t)
 	ctx := context.Background()
 	for _, format := range formats {
@@ -140,7 +142,7 @@ func TestKeylessAsSomebodyElse(t *testing.T) {
 	}
 }
 
-func TestTokenSources(t *testing.T) {
+func TestInteropTokenSources(t *testing.T) {
 	s := signtest.StartStack(t)
 	ctx := context.Background()
 	for name, test := range map[string]struct {
@@ -227,7 +229,7 @@ func fakeBrowser(t testing.TB) {
 }
 
 // Services that are out of order are tried again, and named.
-func TestServicesOutOfOrder(t *testing.T) {
+func TestInteropServicesOutOfOrder(t *testing.T) {
 	s := signtest.StartStack(t)
 	setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife))
 	subject := pushIndex(t, memoryRegistry(t, true).host)[0]

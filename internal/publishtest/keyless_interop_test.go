@@ -1,3 +1,5 @@
+//go:build interop
+
 package publishtest
 
 import (
@@ -19,7 +21,7 @@ import (
 
 // Keyless with an instance of one's own, as libre.yaml says it: published,
 // verified by libre and by cosign, and refused where somebody else is expected.
-func TestKeyless(t *testing.T) {
+func TestInteropKeyless(t *testing.T) {
 	t.Parallel()
 	stack := signtest.StartStack(t)
 	for format, kind := range map[sign.Format]string{sign.Bundle: "referrers", sign.Classic: "docker-registry"} {

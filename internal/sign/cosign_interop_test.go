@@ -1,3 +1,5 @@
+//go:build interop
+
 package sign
 
 import (
@@ -6,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -28,7 +29,7 @@ func accepts(t *testing.T, s *signtest.Shell, p *Policy, subject name.Digest, ke
 	}
 }
 
-func TestCosignVerifiesOurs(t *testing.T) {
+func TestInteropCosignVerifiesOurs(t *testing.T) {
 	for _, version := range signtest.CosignVersions {
 		for _, format := range formats {
 			t.Run(fmt.Sprint(version, format), func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestCosignVerifiesOurs(t *testing.T) {
 }
 
 // We verify what cosign makes, and cosign uses our keys.
-func TestOursVerifiesCosigns(t *testing.T) {
+func TestInteropOursVerifiesCosigns(t *testing.T) {
 	ctx := context.Background()
 	predicate := filepath.Join(t.TempDir(), "bom.json")
 	if err := os.WriteFile(predicate, bom, 0o600); err != nil {
@@ -93,7 +94,7 @@ func TestOursVerifiesCosigns(t *testing.T) {
 }
 
 // cosign writes keys that we read.
-func TestCosignsKey(t *testing.T) {
+func TestInteropCosignsKey(t *testing.T) {
 	setenv(t, passwordVariable, testPassword)
 	for _, version := range signtest.CosignVersions {
 		shell := signtest.NewShell(t, version)
@@ -102,23 +103,5 @@ func TestCosignsKey(t *testing.T) {
 			t.Fatalf("%v\n%s", err, output)
 		}
 		newSigner(t, Config{Key: base + ".key"})
-	}
-}
-
-func TestCosignCommand(t *testing.T) {
-	here := must[name.Digest](t)(name.NewDigest("127.0.0.1:5000/docs@sha256:" + strings.Repeat("0", 64)))
-	plain := must[name.Digest](t)(name.NewDigest("registry.example/docs@sha256:"+strings.Repeat("0", 64), name.Insecure))
-	config := newKey(t, Bundle)
-	policy := must[*Policy](t)(config.Policy(context.Background()))
-	for _, test := range []struct {
-		subject    name.Digest
-		kind, want string
-	}{
-		{here, SignatureType, "cosign verify --key 'it'\\''s.pub' --insecure-ignore-tlog=true "},
-		{plain, slsa, "cosign verify-attestation --type https://slsa.dev/provenance/v1 --key 'it'\\''s.pub' --insecure-ignore-tlog=true --allow-http-registry=true "},
-	} {
-		if got := policy.CosignCommand(test.subject, test.kind, "it's.pub"); got != test.want+test.subject.String() {
-			t.Errorf("got  %s\nwant %s", got, test.want+test.subject.String())
-		}
 	}
 }

@@ -1,0 +1,70 @@
+//go:build interop
+
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// GoProgram gives the path of somebody else's Go program in a version of its own,
+// such as v2.6.5. It is built once and kept, as that takes minutes. Only tests
+// behind the build tag interop have it, so that no other waits for a compiler.
+func GoProgram(t testing.TB, pkg, version string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := goProgram(filepath.Join(cache, "libre-tools"), pkg, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// goProgram builds into a folder what is not there. Whoever comes while another
+// test builds waits, and finds it: two compilers at once only take turns.
+func goProgram(folder, pkg, version string) (string, error) {
+	path := filepath.Join(folder, strings.Join([]string{programName(pkg), version, runtime.Version()}, "-"))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	unlock, err := lock(filepath.Join(folder, "build.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	work, err := os.MkdirTemp(folder, ".build-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	fmt.Fprintf(os.Stderr, "building %s %s, once, which takes minutes\n", programName(pkg), version)
+	install := exec.Command("go", "install", pkg+"@"+version)
+	install.Dir = work // not in this module
+	install.Env = append(os.Environ(), "GOBIN="+work)
+	if output, err := install.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s %s: %w\n%s", pkg, version, err, output)
+	}
+	built, err := filepath.Glob(filepath.Join(work, "*"))
+	if err != nil || len(built) != 1 {
+		return "", fmt.Errorf("building %s %s gave %v, %v", pkg, version, built, err)
+	}
+	return path, os.Rename(built[0], path)
+}
+
+// programName is what go install calls the program of a package, but for Rekor's,
+// whose last element is a kind of storage.
+func programName(pkg string) string {
+	pkg = strings.TrimSuffix(pkg, "/posix")
+	return pkg[strings.LastIndex(pkg, "/")+1:]
+}

@@ -1,0 +1,24 @@
+package testkit
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// lock waits until no other process of this machine holds a lock on a file, which
+// is made with its folder. A process that ends gives its locks back.
+func lock(path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return func() { file.Close() }, nil
+}
