@@ -43,6 +43,10 @@ type Result struct {
 	Findings []review.Finding `json:"findings,omitempty"` // what a reviewer would look for
 	Warnings []string         `json:"warnings,omitempty"`
 
+	// Uncommitted are files with an edit of ours that was never committed, where
+	// nothing else is to be done.
+	Uncommitted []string `json:"uncommitted,omitempty"`
+
 	finder upstream.Finder
 	Links  upstream.Links    `json:"-"`
 	Before map[string][]byte `json:"-"` // files that change, by path in the catalogue
@@ -83,6 +87,7 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
+	edited := lookForUncommitted(ctx, b.Dir)
 	for _, result := range results {
 		outlook := outlooks[result.App]
 		if outlook == nil {
@@ -101,6 +106,9 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 			if decision.Kind == NewVersion || decision.Kind == Moved {
 				result.To = Version{decision.Version, decision.PackageVersion}
 			}
+		}
+		if !result.Outdated() {
+			result.Uncommitted = edited.files(apps[result.App])
 		}
 	}
 	return results, outlooks, nil

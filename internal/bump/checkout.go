@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,65 +167,4 @@ func (c *checkout) settle(keep bool) error {
 		}
 	}
 	return nil
-}
-
-// Install writes new contents of a catalogue's files, whose contents before are
-// given: all or none. A file that was changed meanwhile is left as it is.
-func Install(dir string, before, after map[string][]byte) (err error) {
-	var written []string // temporary files beside
-	defer func() {
-		for _, name := range written {
-			os.Remove(name)
-		}
-	}()
-	names := slices.Sorted(maps.Keys(after))
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		now, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(now, before[name]) {
-			return fmt.Errorf("%s was changed meanwhile: nothing is written; run the same command again", name)
-		}
-		beside, err := writeBeside(path, after[name])
-		if err != nil {
-			return err
-		}
-		written = append(written, beside)
-	}
-	for i, name := range names {
-		if err := os.Rename(written[i], filepath.Join(dir, name)); err != nil {
-			for _, done := range names[:i] {
-				if beside, undo := writeBeside(filepath.Join(dir, done), before[done]); undo == nil {
-					_ = os.Rename(beside, filepath.Join(dir, done))
-				}
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// writeBeside writes a temporary file that can take a file's place.
-func writeBeside(path string, content []byte) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".libre-")
-	if err != nil {
-		return "", err
-	}
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Chmod(info.Mode().Perm())
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		os.Remove(file.Name())
-	}
-	return file.Name(), err
 }

@@ -23,6 +23,9 @@ type Inputs struct {
 	Notes   []string          // what was left alone, and why
 	Before  map[string][]byte // files that change, by path in the catalogue
 	After   map[string][]byte
+
+	// Uncommitted is flake.lock where its last update was never committed.
+	Uncommitted []string
 }
 
 // everything is all images of a catalogue, on all its systems.
@@ -56,6 +59,7 @@ func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, err
 		}
 	}
 	if len(inputs.Changed) == 0 {
+		inputs.Uncommitted = lookForUncommitted(ctx, b.Dir).lock()
 		return inputs, nil
 	}
 	if err := b.raiseChanged(ctx, c, inputs, before, planned); err != nil {

@@ -85,7 +85,7 @@ func pause(t *testing.T) *paused {
 	t.Helper()
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
-	p := &paused{catalogue: c, temp: libre.TempDir(t), token: "BUMP_TOKEN=" + rand.Text(), answer: make(chan struct{})}
+	p := &paused{catalogue: c, temp: libre.TempDir(t), token: "NIX_BUMP_TOKEN=" + rand.Text(), answer: make(chan struct{})}
 	arrived := make(chan struct{}, 100)
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}

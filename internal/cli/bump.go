@@ -256,6 +256,9 @@ func (a *app) reportBumps(o bumpOptions, results []*bump.Result) error {
 		for _, warning := range r.Warnings {
 			a.Warnf("%s: %s", r.App, warning)
 		}
+		if len(r.Uncommitted) > 0 && r.Err == nil {
+			a.Warnf("%s: %s has an update that is not committed", r.App, strings.Join(r.Uncommitted, ", "))
+		}
 		for _, proof := range r.Proofs {
 			if proof.Verdict != review.Applies && !proof.Breaks() {
 				a.Warnf("%s: %s", r.App, proof)

@@ -3,11 +3,15 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/bump/propose"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -72,24 +76,37 @@ func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, befo
 		}
 		return err
 	}
-	if w.repository != nil {
-		if err := w.repository.CheckCommitted(ctx, before); err != nil {
-			return err
-		}
+	install := func() error { return bump.Install(w.dir, before, after) }
+	if w.repository == nil {
+		return install()
 	}
-	if err := bump.Install(w.dir, before, after); err != nil || w.repository == nil {
-		return err
-	}
-	commit, err := w.repository.Commit(ctx, proposal)
+	restore := func() error { return bump.Restore(w.dir, slices.Sorted(maps.Keys(after)), before) }
+	commit, err := w.repository.Commit(ctx, proposal, propose.Files{Install: install, Restore: restore})
 	if err == nil {
 		w.app.Notef("%.12s %s", commit, proposal.Title)
 	}
 	return err
 }
 
+// checkCommitted is an error where files have an edit of a former run that no commit
+// has: it is not to be taken for done.
+func (w *bumpWriter) checkCommitted(files []string) error {
+	if w.repository == nil || len(files) == 0 {
+		return nil
+	}
+	names := strings.Join(files, " ")
+	return &fault.Fault{Err: fmt.Errorf("%s has an update that is not committed", names),
+		Fix: "git commit " + names + ", or git restore " + names + " and run the same command again"}
+}
+
 // finish proposes what was collected, and closes pull requests for which nothing
 // is left to do.
 func (w *bumpWriter) finish(ctx context.Context, results []*bump.Result) error {
+	for _, result := range results {
+		if result.Err == nil && !result.Outdated() {
+			result.Err = w.checkCommitted(result.Uncommitted)
+		}
+	}
 	if w.proposer == nil {
 		return nil
 	}
@@ -142,6 +159,9 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 	if len(inputs.After) > 0 {
 		err = write.write(ctx, inputs.Proposal(), inputs.Before, inputs.After)
 	} else {
+		if err := write.checkCommitted(inputs.Uncommitted); err != nil {
+			return err
+		}
 		a.Notef("all inputs are up to date")
 		err = write.settle(ctx, map[string]string{bump.InputsName: "all there is"})
 	}

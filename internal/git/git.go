@@ -36,7 +36,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Tail == "" {
-		return fmt.Sprintf("git %s: %v, it said nothing", e.Command, e.Err)
+		return fmt.Sprintf("git %s: %v, it said nothing: a hook may be against it", e.Command, e.Err)
 	}
 	return fmt.Sprintf("git %s: %s", e.Command, e.Tail)
 }

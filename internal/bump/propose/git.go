@@ -57,10 +57,18 @@ func (r *Repository) CheckCommitted(ctx context.Context, before map[string][]byt
 	return nil
 }
 
+// Files puts a proposal's files into the catalogue, and takes them back.
+type Files struct {
+	Install func() error
+	Restore func() error
+}
+
 // Commit commits the files of a proposal, and nothing else, to the current branch.
-// They are in the catalogue already; what else is staged or changed stays as it is.
-// Hooks run, and who commits is for git's configuration to say. It gives the commit.
-func (r *Repository) Commit(ctx context.Context, p *Proposal) (string, error) {
+// What else is staged or changed stays as it is. Hooks run, and who commits is for
+// git's configuration to say. It gives the commit. Where there is none in the end,
+// as a hook, the signature or a lock is against it, or the context ends, the files
+// and the index are as they were: an edit that stays would be taken for done.
+func (r *Repository) Commit(ctx context.Context, p *Proposal, files Files) (string, error) {
 	if err := p.check(); err != nil {
 		return "", err
 	}
@@ -70,24 +78,57 @@ func (r *Repository) Commit(ctx context.Context, p *Proposal) (string, error) {
 	if err := r.checkIdentity(ctx); err != nil {
 		return "", err
 	}
-	doing := "committing " + p.Name
-	var added []string
-	for name := range p.After {
-		if p.Before[name] == nil {
-			added = append(added, name)
-		}
+	was, err := r.git(ctx, "rev-parse", "HEAD")
+	if err != nil {
+		return "", err
 	}
+	if err := files.Install(); err != nil {
+		return "", err
+	}
+	added := r.pathspecs(p.added())
 	if len(added) > 0 {
-		if _, err := r.git(ctx, slices.Concat([]string{"add", "--intent-to-add", "--"}, r.pathspecs(added))...); err != nil {
-			return "", fmt.Errorf("%s: %w", doing, err)
-		}
+		_, err = r.git(ctx, slices.Concat([]string{"add", "--intent-to-add", "--"}, added)...)
 	}
+	if err != nil {
+		added = nil // the index has none
+	} else {
+		err = r.commit(ctx, p)
+	}
+	if err == nil {
+		return r.git(ctx, "rev-parse", "HEAD")
+	}
+	last := context.WithoutCancel(ctx)
+	if is, headErr := r.git(last, "rev-parse", "HEAD"); headErr == nil && is != was {
+		return is, nil // it was made before the context ended
+	}
+	restored := files.Restore()
+	if len(added) > 0 && restored == nil {
+		_, restored = r.git(last, slices.Concat([]string{"reset", "--quiet", "--"}, added)...)
+	}
+	switch {
+	case restored != nil:
+		return "", fmt.Errorf("committing %s: %w; %w", p.Name, err, restored)
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	}
+	return "", notCommitted(p.Name, err)
+}
+
+// commit is the commit itself, of files that are in the catalogue and the index.
+func (r *Repository) commit(ctx context.Context, p *Proposal) error {
 	commit := git.Command{Stdin: []byte(p.message()), Hooks: true}
 	arguments := []string{"-c", "user.useConfigOnly=true", "commit", "--quiet", "--only", "--cleanup=whitespace", "--file=-", "--"}
-	if _, err := r.run(ctx, commit, slices.Concat(arguments, r.pathspecs(slices.Collect(maps.Keys(p.After))))...); err != nil {
-		return "", fmt.Errorf("%s: %w", doing, err)
+	_, err := r.run(ctx, commit, slices.Concat(arguments, r.pathspecs(slices.Collect(maps.Keys(p.After))))...)
+	return err
+}
+
+// notCommitted explains a commit that was not made.
+func notCommitted(name string, err error) error {
+	failure := &fault.Fault{Doing: "committing " + name, Err: err}
+	if fault.Fix(err) == "" {
+		failure.Fix = "nothing is changed: mend that, and run the same command again"
 	}
-	return r.git(ctx, "rev-parse", "HEAD")
+	return failure
 }
 
 // checkIdentity is an error where git does not know who commits. What it would
@@ -98,7 +139,7 @@ func (r *Repository) checkIdentity(ctx context.Context) error {
 		var failure *git.Error
 		switch {
 		case errors.As(err, &failure) && ctx.Err() == nil:
-			return errors.New(`git does not know who commits: set it with "git config user.name NAME" and "git config user.email ADDRESS"`)
+			return &fault.Fault{Err: errors.New("git does not know who commits"), Fix: "git config user.name NAME, and git config user.email ADDRESS"}
 		case err != nil:
 			return err
 		}

@@ -1,10 +1,13 @@
 package propose
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // workplace is a repository with a catalogue in a folder, without a remote.
@@ -67,8 +70,7 @@ func TestCommit(t *testing.T) {
 	if err := repository.CheckCommitted(t.Context(), change.Before); err != nil {
 		t.Fatal(err)
 	}
-	put(t, dir, docsCommitted)
-	commit, err := repository.Commit(t.Context(), change)
+	commit, err := repository.Commit(t.Context(), change, filesOf(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,37 +91,105 @@ func TestCommit(t *testing.T) {
 	}
 }
 
-func TestCommitRefusals(t *testing.T) {
+// filesOf puts the files of docsCommit into the catalogue.
+func filesOf(t *testing.T, dir string) Files {
+	return Files{
+		Install: func() error { put(t, dir, docsCommitted); return nil },
+		Restore: func() error {
+			put(t, dir, map[string]string{"cat/apps/docs/default.nix": "1\n", "cat/apps/docs/old.patch": "-\n"})
+			return os.Remove(filepath.Join(dir, "cat/apps/docs/[a].nix"))
+		},
+	}
+}
+
+// hook makes a hook of git of a shell script.
+func hook(name, script string) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		file := ".git/hooks/" + name
+		put(t, dir, map[string]string{file: "#!/bin/sh\n" + script})
+		if err := os.Chmod(filepath.Join(dir, file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A commit that is not made leaves files and index as they were.
+func TestCommitThatFailsChangesNothing(t *testing.T) {
+	const again = "; nothing is changed: mend that, and run the same command again"
+	settings := func(pairs ...string) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			for i := 0; i < len(pairs); i += 2 {
+				runGit(t, dir, "config", pairs[i], pairs[i+1])
+			}
+		}
+	}
 	for _, test := range []struct {
 		name    string
 		prepare func(t *testing.T, dir string)
-		want    string
+		want    string // DIR is the repository
 	}{
 		{"no author", func(t *testing.T, dir string) {
 			runGit(t, dir, "config", "--unset", "user.name")
 			runGit(t, dir, "config", "--unset", "user.email")
-		}, `git does not know who commits: set it with "git config user.name NAME" and "git config user.email ADDRESS"`},
+		}, `git does not know who commits; git config user.name NAME, and git config user.email ADDRESS`},
 		{"changed by a person", func(t *testing.T, dir string) {
 			runGit(t, dir, "update-ref", "refs/heads/main", runGit(t, dir, "commit-tree", "-m", "x", runGit(t, dir, "mktree", "--missing")))
 		}, "apps/docs/default.nix has changes that are not committed: commit them first"},
-		{"a hook", func(t *testing.T, dir string) {
-			put(t, dir, map[string]string{".git/hooks/commit-msg": "#!/bin/sh\necho 'no \033[31mticket' >&2\nexit 1\n"})
-			os.Chmod(filepath.Join(dir, ".git/hooks/commit-msg"), 0o755)
-		}, "committing docs: git commit: no ticket"},
+		{"a hook", hook("commit-msg", "echo 'no \033[31mticket' >&2\nexit 1\n"), "committing docs: git commit: no ticket" + again},
+		{"a silent hook", hook("pre-commit", "exit 3\n"), "committing docs: git commit: exit status 1, it said nothing: a hook may be against it" + again},
+		{"a hook that changes files", hook("pre-commit", "echo '# formatted' >>cat/apps/docs/default.nix; git add cat/apps/docs/default.nix; echo formatted; exit 1\n"),
+			"committing docs: git commit: formatted" + again},
+		{"a hook that prepares a message", hook("prepare-commit-msg", "echo 'no template' >&2; exit 1\n"), "committing docs: git commit: no template" + again},
+		{"no signature", settings("commit.gpgSign", "true", "gpg.program", "false"),
+			"committing docs: git commit: error: gpg failed to sign the data fatal: failed to write commit object" + again},
+		{"no signature by ssh", settings("commit.gpgSign", "true", "gpg.format", "ssh", "user.signingKey", "/nowhere/key"),
+			"committing docs: git commit: error: Couldn't load public key /nowhere/key: No such file or directory? fatal: failed to write commit object" + again},
+		{"a lock", func(t *testing.T, dir string) { put(t, dir, map[string]string{".git/index.lock": "x"}) },
+			"committing docs: git has locked the repository: DIR/.git/index.lock is there; try again when the git that runs has ended; where none runs: rm DIR/.git/index.lock"},
+		{"a locked branch", func(t *testing.T, dir string) { put(t, dir, map[string]string{".git/refs/heads/main.lock": "x"}) },
+			"committing docs: git has locked the repository: DIR/.git/refs/heads/main.lock is there; try again when the git that runs has ended; where none runs: rm DIR/.git/refs/heads/main.lock"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			repository, dir := workplace(t)
+			put(t, dir, map[string]string{"README": "2\n", "new": "x\n"})
+			runGit(t, dir, "add", "README")
 			test.prepare(t, dir)
-			before := runGit(t, dir, "rev-parse", "main")
-			put(t, dir, docsCommitted)
-			_, err := repository.Commit(t.Context(), docsCommit())
-			if err == nil || err.Error() != test.want {
-				t.Errorf("%v, expected\n%s", err, test.want)
+			state := func() string {
+				return runGit(t, dir, "rev-parse", "main") + runGit(t, dir, "diff") + runGit(t, dir, "ls-files", "--stage") + runGit(t, dir, "status", "--porcelain")
 			}
-			if runGit(t, dir, "rev-parse", "main") != before {
-				t.Error("there is a commit")
+			before := state()
+			_, err := repository.Commit(t.Context(), docsCommit(), filesOf(t, dir))
+			want := strings.ReplaceAll(test.want, "DIR", dir)
+			if err == nil || err.Error() != want {
+				t.Errorf("%v, expected\n%s", err, want)
+			}
+			if after := state(); after != before {
+				t.Errorf("it changed from\n%s\nto\n%s", before, after)
 			}
 		})
+	}
+}
+
+// Ctrl-C while a hook runs takes the edit back.
+func TestCommitThatIsInterruptedChangesNothing(t *testing.T) {
+	repository, dir := workplace(t)
+	started := filepath.Join(dir, ".git/started")
+	hook("pre-commit", "touch "+started+"; sleep 60 & wait\n")(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for range 1000 {
+			if _, err := os.Stat(started); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := repository.Commit(ctx, docsCommit(), filesOf(t, dir)); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if status := runGit(t, dir, "status", "--porcelain"); status != "" {
+		t.Error(status)
 	}
 }
 

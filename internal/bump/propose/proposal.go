@@ -49,6 +49,17 @@ func (p *Proposal) check() error {
 
 // title is the title on one line. What a forge would act on, a mention or a
 // number of an issue, does nothing.
+// added are the files that are not there before.
+func (p *Proposal) added() []string {
+	var added []string
+	for name := range p.After {
+		if p.Before[name] == nil {
+			added = append(added, name)
+		}
+	}
+	return added
+}
+
 func (p *Proposal) title() string { return outside.Clip(outside.Defuse(text.Line(p.Title)), 200) }
 
 // message is that of the commit. A forge reads it as well; addresses stay whole.

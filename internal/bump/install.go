@@ -1,0 +1,90 @@
+package bump
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Install writes new contents of a catalogue's files, whose contents before are
+// given: all or none. A file that was changed meanwhile is left as it is.
+func Install(dir string, before, after map[string][]byte) (err error) {
+	var written []string // temporary files beside
+	defer func() {
+		for _, name := range written {
+			os.Remove(name)
+		}
+	}()
+	names := slices.Sorted(maps.Keys(after))
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		now, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now, before[name]) {
+			return fmt.Errorf("%s was changed meanwhile: nothing is written; run the same command again", name)
+		}
+		beside, err := writeBeside(path, after[name])
+		if err != nil {
+			return err
+		}
+		written = append(written, beside)
+	}
+	for i, name := range names {
+		if err := os.Rename(written[i], filepath.Join(dir, name)); err != nil {
+			return errors.Join(err, Restore(dir, names[:i], before))
+		}
+	}
+	return nil
+}
+
+// Restore gives files of a catalogue the contents that they had before Install.
+// Where the disk is full, the place that a file has is enough for what it was.
+func Restore(dir string, names []string, before map[string][]byte) error {
+	var failures []error
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, before[name]) {
+			continue
+		}
+		beside, err := writeBeside(path, before[name])
+		if err == nil {
+			err = os.Rename(beside, path)
+		}
+		if err != nil {
+			err = os.WriteFile(path, before[name], 0o644)
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s has an edit that could not be taken back: %w", name, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// writeBeside writes a temporary file that can take a file's place.
+func writeBeside(path string, content []byte) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".libre-")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Chmod(info.Mode().Perm())
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		os.Remove(file.Name())
+	}
+	return file.Name(), err
+}
