@@ -10,6 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -77,10 +78,18 @@ func (a *app) warnLeftOut(ctx context.Context, p *place) func() {
 
 // reportBroken prints the apps that could not be evaluated.
 func (a *app) reportBroken(evaluation *nix.Evaluation) error {
-	for _, name := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		a.Errorf("%s", evaluation.Failures[name])
+	return a.reportWrong(evaluation.Failures, nil)
+}
+
+// reportWrong prints what is wrong with apps, by name, and with their components.
+func (a *app) reportWrong(failures map[string]error, defects []release.Defect) error {
+	for _, name := range slices.Sorted(maps.Keys(failures)) {
+		a.Errorf("%s", failures[name])
 	}
-	if len(evaluation.Failures) > 0 {
+	for _, defect := range defects {
+		a.Errorf("%s", defect)
+	}
+	if len(failures)+len(defects) > 0 {
 		return errReported
 	}
 	return nil

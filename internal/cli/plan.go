@@ -30,6 +30,10 @@ registry in libre.yaml), what push would do, for all systems of the catalogue:
   refuse   it is published with another image key under the same tag: raise the
            package version
   nothing  it is published
+  fail     it cannot be built: its definition is wrong
+
+What is wrong with a definition is said, also where the image is built without
+that part of it; exit code 1 then.
 
 stdout has a line for each image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
@@ -42,6 +46,11 @@ stdout has a line for each image: image, action, reason, key.`,
 			if err != nil {
 				return err
 			}
+			defects, err := release.Defects(cmd.Context(), p.nix, evaluation.Images)
+			if err != nil {
+				return err
+			}
+			defects = release.MarkDefects(plans, defects)
 			if o.json {
 				err = a.JSON(plansJSON(p.config.Registry, plans))
 			} else {
@@ -50,7 +59,7 @@ stdout has a line for each image: image, action, reason, key.`,
 			if err != nil {
 				return err
 			}
-			return a.reportBroken(evaluation)
+			return a.reportWrong(evaluation.Failures, defects)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
@@ -97,7 +106,7 @@ func planTable(plans []release.Plan) ui.Table {
 type planJSON struct {
 	Image     string `json:"image"` // app/component/variant
 	Reference string `json:"reference"`
-	Action    string `json:"action"` // build, push, sign, tag, refuse or nothing
+	Action    string `json:"action"` // build, push, sign, tag, refuse, nothing or fail
 	Reason    string `json:"reason"`
 	Key       string `json:"key,omitempty"` // absent where it is unknown
 }

@@ -28,6 +28,12 @@ upgrade does to its data, and where in the definition versions and hashes stand.
 It needs no network. Of a component that Nix has built it names the packages
 that bring a shell into the image.
 
+It ends with what is wrong with an app, as far as that is known without building:
+values of a wrong type, arguments that are required and not set, bases that the
+catalogue has not; and where the store has the source, a Containerfile, a stage
+or a build context that is not there, and arguments, bases and named contexts
+that the file has no use for. Exit code 1 then.
+
 Of a reference to a release record, REGISTRY/APP-VARIANT:TAG, it shows the
 record, as JSON, once the signature is verified: digests of the images, ports,
 services, needs, migration. With --key that needs no catalogue.`,
@@ -54,7 +60,7 @@ services, needs, migration. With --key that needs no catalogue.`,
 			if err != nil {
 				return err
 			}
-			return a.reportBroken(evaluation)
+			return a.showWrong(cmd.Context(), evaluation, args)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
@@ -63,6 +69,37 @@ services, needs, migration. With --key that needs no catalogue.`,
 	flags.StringVar(&o.key, "key", "", "of a reference: the public key in `FILE`\n(default: sign in libre.yaml)")
 	flags.BoolVar(&o.insecure, "insecure", false, "of a reference: allow HTTP and unknown certificates")
 	return cmd
+}
+
+// showWrong prints what is wrong with the selected apps, as far as that is known
+// without a network, the package set and a build.
+func (a *app) showWrong(ctx context.Context, evaluation *nix.Evaluation, words []string) error {
+	p, err := a.place()
+	if err != nil {
+		return err
+	}
+	patterns, err := p.selection(words, false)
+	if err != nil {
+		return err
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	images, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true, KeysOnly: true, NoPackages: true})
+	if err != nil {
+		return err
+	}
+	defects, err := release.Defects(ctx, p.nix, images.Images)
+	if err != nil {
+		return err
+	}
+	failures := maps.Clone(images.Failures)
+	if failures == nil {
+		failures = map[string]error{}
+	}
+	maps.Copy(failures, evaluation.Failures)
+	return a.reportWrong(failures, defects)
 }
 
 // showRecord prints a release record that verifies.

@@ -3,7 +3,6 @@ package containerfile
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -109,7 +108,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	j.Platform = cmp.Or(j.Platform, machinePlatform())
 	for name := range r.Args {
 		if !argName.MatchString(name) {
-			return Result{}, fmt.Errorf("build argument %q: a name is letters, digits and \"_\"", name)
+			return Result{}, badArgument(name)
 		}
 	}
 	if err := j.read(b.engine); err != nil {

@@ -11,20 +11,9 @@ import (
 // from. source is the folder of the image's changed source. Errors are those of
 // Parse and Bases, and those of a build that does not find its files.
 func Unpinned(spec *catalog.Spec, source string) ([]Base, error) {
-	platform, err := catalog.Platform(spec.System)
+	j, err := jobOf(spec, source)
 	if err != nil {
 		return nil, err
-	}
-	j := &job{Request: Request{
-		Source: source, Context: spec.Context, File: spec.File, Args: map[string]string{}, Contexts: spec.Contexts, Platform: platform,
-	}}
-	if spec.Target != nil {
-		j.Target = *spec.Target
-	}
-	for name, value := range spec.Args {
-		if value != nil {
-			j.Args[name] = *value
-		}
 	}
 	if err := j.open(); err != nil {
 		return nil, err

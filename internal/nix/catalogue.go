@@ -62,7 +62,7 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 func (c *Catalogue) flakeFor(ctx context.Context, request Request) (Flake, error) {
 	flake := c.flake
 	flake.Offline = request.KeysOnly
-	if c.host == nil || request.metadata() {
+	if c.host == nil || request.metadata() || request.NoPackages {
 		return flake, nil
 	}
 	host, err := c.host.source(ctx)
@@ -84,8 +84,7 @@ type Request struct {
 	Systems    []string // of the images; empty: no images, metadata only
 	AllSystems bool     // images of all systems that the catalogue names
 	KeysOnly   bool     // do not wait for a network: keys may stay unknown
-
-	withoutPkgs bool // leave out of images what needs the package set
+	NoPackages bool     // leave out of images what needs the package set, and put nothing of it into the store
 }
 
 // metadata tells whether no image is requested.
@@ -131,13 +130,13 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 	if strings.Contains(failure.Message, "does not provide attribute") {
 		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
 	}
-	if !failure.Fetch || request.metadata() {
+	if !failure.Fetch || request.metadata() || request.NoPackages {
 		return c.oneByOne(ctx, request, err)
 	}
 	if !request.KeysOnly {
 		return nil, fmt.Errorf("nixpkgs is not available: %s; with --package-set host, this machine's own Go and busybox are used", failure.Message)
 	}
-	request.withoutPkgs = true
+	request.NoPackages = true
 	var evaluation *Evaluation
 	if result, err = c.evaluate(ctx, request); err == nil {
 		evaluation, err = c.finish(request, result, nil)
@@ -288,7 +287,7 @@ func expression(request Request) string {
 			Quote(catalog.Regexp(p.App)), Quote(catalog.Regexp(p.Component)), Quote(catalog.Regexp(p.Variant))))
 	}
 	prune := "spec: spec"
-	if request.withoutPkgs {
+	if request.NoPackages {
 		prune = pruneNix
 	}
 	for _, system := range request.Systems {

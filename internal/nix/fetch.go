@@ -2,9 +2,12 @@ package nix
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
@@ -62,6 +65,47 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 		}
 	}
 	return nil
+}
+
+// SourcesInStore gives the changed sources of Containerfile images as far as the store
+// has them: nothing is fetched. Without a package set only sources without changes are
+// found, by their hash.
+func (n *Nix) SourcesInStore(ctx context.Context, specs []*catalog.Spec) (map[*catalog.Spec]string, error) {
+	sources := map[*catalog.Spec]string{}
+	for _, spec := range specs {
+		if spec.Fetch != nil {
+			sources[spec] = spec.Fetch.Out
+		} else if path := unchangedSource(spec.Source); path != "" {
+			sources[spec] = path
+		}
+	}
+	valid, err := n.Valid(ctx, slices.Compact(slices.Sorted(maps.Values(sources))))
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(sources, func(_ *catalog.Spec, path string) bool { return !valid[path] })
+	return sources, nil
+}
+
+// unchangedSource is where a source without changes is, or would be, in the store:
+// its identity (nix/source.nix) is a path in it, or the hash of what is fetched. "" where
+// that does not say.
+func unchangedSource(identity json.RawMessage) string {
+	var source struct {
+		Source  string            `json:"source"`
+		Changes []json.RawMessage `json:"changes"`
+	}
+	if json.Unmarshal(identity, &source) != nil || len(source.Changes) > 0 {
+		return ""
+	}
+	if strings.HasPrefix(source.Source, "/nix/store/") {
+		return source.Source
+	}
+	path, err := SourcePath(source.Source)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // GitHash fetches a commit of a git repository as a definition's source is fetched,

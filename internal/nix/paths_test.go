@@ -2,9 +2,12 @@ package nix
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // A declared path either works as it is meant or is one line at evaluation, whatever
@@ -157,4 +160,38 @@ func shorten(text string) string {
 		return text[:300] + "…"
 	}
 	return text
+}
+
+// A source that was fetched before is found without the package set that fetched it.
+func TestSourcesInStore(t *testing.T) {
+	n := requireNix(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	there, err := n.AddSource(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path, err := SourcePath(there.NarHash); err != nil || path != there.Path {
+		t.Errorf("SourcePath gives %s, %v; the store has %s", path, err, there.Path)
+	}
+	if _, err := SourcePath("sha512-AAAA"); err == nil {
+		t.Error("the path of a sha512 is given")
+	}
+	identity := func(source string, changes ...string) *catalog.Spec {
+		text, err := json.Marshal(map[string]any{"source": source, "changes": append([]string{}, changes...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &catalog.Spec{Source: text}
+	}
+	const other = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	fetched, path, changed, gone := identity(there.NarHash), identity(there.Path), identity(there.NarHash, "x"), identity(other)
+	known := identity(other, "x")
+	known.Fetch = &catalog.Realisable{Out: there.Path}
+	sources, err := n.SourcesInStore(t.Context(), []*catalog.Spec{fetched, path, changed, gone, known, {}})
+	if err != nil || len(sources) != 3 || sources[fetched] != there.Path || sources[path] != there.Path || sources[known] != there.Path {
+		t.Errorf("%v, %v", sources, err)
+	}
 }

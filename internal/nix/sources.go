@@ -95,3 +95,21 @@ func sriHash(hash string) (string, error) {
 	}
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum), nil
 }
+
+// SourcePath is the store path of a tree with an SRI sha256 of its NAR that is called
+// "source", as every source that is fetched is.
+// https://nix.dev/manual/nix/latest/protocols/store-path
+func SourcePath(hash string) (string, error) {
+	digits, found := strings.CutPrefix(hash, "sha256-")
+	sum, err := base64.StdEncoding.DecodeString(digits)
+	if !found || err != nil || len(sum) != sha256.Size {
+		return "", fmt.Errorf("hash %q, expected sha256-…", hash)
+	}
+	const store, name = "/nix/store", "source"
+	whole := sha256.Sum256([]byte("source:sha256:" + hex.EncodeToString(sum) + ":" + store + ":" + name))
+	folded := make([]byte, 20)
+	for i, b := range whole {
+		folded[i%len(folded)] ^= b
+	}
+	return store + "/" + nixbase32.EncodeToString(folded) + "-" + name, nil
+}

@@ -22,9 +22,9 @@ type Problem struct {
 
 // Check compares the selected releases with what is published: an image that is
 // published with another key under the same tag needs a higher package version, and
-// no version is lower than the newest one that is published. Every base of a
-// Containerfile must be pinned by digest; where its source is not to be had, that is
-// not known, and a warning.
+// no version is lower than the newest one that is published. No definition has a
+// defect, and every base of a Containerfile must be pinned by digest; where its source
+// is not to be had, that is not known, and a warning.
 func (p *Publisher) Check(ctx context.Context, request nix.Request) ([]Problem, error) {
 	releases, evaluation, err := p.releases(ctx, request)
 	if err != nil {
@@ -34,11 +34,11 @@ func (p *Publisher) Check(ctx context.Context, request nix.Request) ([]Problem, 
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
 		all = append(all, Problem{Name: app, What: evaluation.Failures[app].Error(), Mend: "edit apps/" + app + "/default.nix"})
 	}
-	unpinned, err := p.unpinned(ctx, evaluation.Images)
+	wrong, err := p.definitions(ctx, evaluation.Images)
 	if err != nil {
 		return all, err
 	}
-	all = append(all, unpinned...)
+	all = append(all, wrong...)
 	found := make([][]Problem, len(releases))
 	failures := make([]error, len(releases))
 	inParallel(lookers, releases, func(n int, release *variantRelease) {
@@ -78,23 +78,19 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 	return nil, nil
 }
 
-// unpinned finds the bases of Containerfiles that no digest pins: which image is
-// built would depend on the day.
-func (p *Publisher) unpinned(ctx context.Context, images []*catalog.Spec) ([]Problem, error) {
-	var specs []*catalog.Spec
-	for _, spec := range images {
-		// A debug image is made of the one without tools.
-		if spec.Kind == "containerfile" && spec.Skip == nil && spec.Variant != "debug" {
-			specs = append(specs, spec)
-		}
-	}
+// definitions finds what is wrong with the definitions of Containerfile images, and the
+// bases that no digest pins: which image is built would depend on the day.
+func (p *Publisher) definitions(ctx context.Context, images []*catalog.Spec) ([]Problem, error) {
+	specs := containerfileSpecs(images)
 	if len(specs) == 0 {
 		return nil, nil
 	}
 	var all []Problem
+	var defects []Defect
 	unknown := map[string]bool{}
 	err := p.Nix.FetchSources(ctx, specs, func(spec *catalog.Spec, source string, err error) error {
 		component := spec.App + "/" + spec.Component
+		defects = addDefects(defects, spec, source)
 		if err != nil {
 			if !unknown[component] {
 				p.Watcher.Warn(spec.ID(), "whether its bases are pinned is not known without its source: "+err.Error())
@@ -102,20 +98,21 @@ func (p *Publisher) unpinned(ctx context.Context, images []*catalog.Spec) ([]Pro
 			unknown[component] = true
 			return nil
 		}
-		add := func(what, mend string) {
-			if problem := (Problem{component, what, mend}); !slices.Contains(all, problem) {
+		bases, err := containerfile.Unpinned(spec, source)
+		if err != nil {
+			return nil // a defect, or found when it is built
+		}
+		for _, base := range bases {
+			problem := Problem{component, fmt.Sprintf("base %s is not pinned by digest", base.Name), "libre bump --inputs"}
+			if !slices.Contains(all, problem) {
 				all = append(all, problem)
 			}
 		}
-		bases, err := containerfile.Unpinned(spec, source)
-		if err != nil {
-			add(err.Error(), "edit apps/"+spec.App+"/default.nix")
-		}
-		for _, base := range bases {
-			add(fmt.Sprintf("base %s is not pinned by digest", base.Name), "libre bump --inputs")
-		}
 		return nil
 	})
+	for _, defect := range defects {
+		all = append(all, Problem{defect.Name(), defect.Err.Error(), "edit apps/" + defect.IDs[0].App + "/default.nix"})
+	}
 	return all, err
 }
 

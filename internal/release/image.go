@@ -191,13 +191,18 @@ func toolsSpec(spec *catalog.Spec, base v1.Descriptor, from baseImage, store nix
 // containerfile has an engine build a Containerfile in the changed source.
 func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
 	fail := func(err error) (image.Result, baseImage, error) { return image.Result{}, baseImage{}, err }
-	if missing := spec.MissingArgs(); len(missing) > 0 {
-		return fail(fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix",
-			missing[0], spec.Component, missing[0], spec.App))
+	for _, defect := range containerfile.Defects(spec, "") {
+		return fail(defect.Err)
 	}
 	source, err := r.require(spec.Fetch)
 	if err != nil {
 		return fail(err)
+	}
+	for _, defect := range containerfile.Defects(spec, source) {
+		if defect.Fatal {
+			return fail(defect.Err)
+		}
+		r.Watcher.Warn(spec.ID(), defect.Err.Error())
 	}
 	platform, err := platformOf(spec)
 	if err != nil {

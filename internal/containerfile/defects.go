@@ -1,0 +1,166 @@
+package containerfile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// Defect is something that is wrong with the definition of a Containerfile image.
+type Defect struct {
+	Err   error
+	Fatal bool // it cannot be built; otherwise a part of the definition does nothing
+}
+
+// Defects finds what can be known without building: required arguments without a value,
+// and, of the image's changed source in a folder, a build context, a Containerfile or a
+// stage that is not there, and arguments, bases and named contexts that the file has no
+// use for. Where the source is not to be had, it is "", and that part is left out.
+func Defects(spec *catalog.Spec, source string) []Defect {
+	var all []Defect
+	for _, name := range spec.MissingArgs() {
+		all = append(all, Defect{fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix", name, spec.Component, name, spec.App), true})
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.Args)) {
+		if !argName.MatchString(name) {
+			all = append(all, Defect{badArgument(name), true})
+		}
+	}
+	if source == "" {
+		return all
+	}
+	j, err := jobOf(spec, source)
+	if err != nil {
+		return append(all, Defect{err, true})
+	}
+	if err := j.open(); err != nil {
+		// That an argument of a FROM line has no value was said.
+		if len(all) == 0 || !strings.Contains(err.Error(), "has no value") {
+			all = append(all, Defect{err, true})
+		}
+		if j.file == nil {
+			return all
+		}
+	}
+	for _, err := range j.unused(spec) {
+		all = append(all, Defect{err, false})
+	}
+	return all
+}
+
+func badArgument(name string) error {
+	return fmt.Errorf("build argument %q: a name is letters, digits and \"_\"", name)
+}
+
+// jobOf is the build of an image, as far as it can be planned.
+func jobOf(spec *catalog.Spec, source string) (*job, error) {
+	platform, err := catalog.Platform(spec.System)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{Request: Request{
+		Source: source, Context: spec.Context, File: spec.File, Args: map[string]string{}, Contexts: spec.Contexts, Platform: platform,
+	}}
+	if spec.Target != nil {
+		j.Target = *spec.Target
+	}
+	for name, value := range spec.Args {
+		if value != nil {
+			j.Args[name] = *value
+		}
+	}
+	return j, nil
+}
+
+// predefined are arguments that a file need not declare.
+// https://docs.docker.com/reference/dockerfile/#predefined-args
+var predefined = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY", "SOURCE_DATE_EPOCH"}
+
+// unused lists what a definition gives and the file does not have.
+func (j *job) unused(spec *catalog.Spec) []error {
+	var all []error
+	declared := j.file.Args()
+	for _, name := range slices.Sorted(maps.Keys(spec.Args)) {
+		_, automatic := autoArgs(j.Platform, j.Target)[name]
+		known := slices.ContainsFunc(declared, func(a Arg) bool { return a.Name == name })
+		if !known && !automatic && !slices.Contains(predefined, strings.ToUpper(name)) && !strings.HasPrefix(name, "BUILDKIT_") {
+			all = append(all, j.file.errorf(0, "there is no argument %s%s: remove it from components.%s.args, or correct its name",
+				name, listed(argNames(declared)), spec.Component))
+		}
+	}
+	images, complete := j.file.images(j.Args, j.Platform)
+	if !complete {
+		return all // what a name is follows from an argument that has no value
+	}
+	report := func(attribute string, keys []string) {
+		for _, key := range keys {
+			if !slices.ContainsFunc(images, func(name string) bool { return sameImage(key, name) }) {
+				all = append(all, j.file.errorf(0, "there is no image %s%s: remove it from components.%s.%s, or correct its name",
+					key, listed(images), spec.Component, attribute))
+			}
+		}
+	}
+	report("bases", slices.Sorted(maps.Keys(spec.Bases)))
+	report("contexts", slices.Sorted(maps.Keys(spec.Contexts)))
+	return all
+}
+
+func argNames(args []Arg) []string {
+	var names []string
+	for _, arg := range args {
+		if !slices.Contains(names, arg.Name) {
+			names = append(names, arg.Name)
+		}
+	}
+	return names
+}
+
+// listed says what there is instead.
+func listed(names []string) string {
+	if len(names) == 0 {
+		return ", it has none"
+	}
+	return ", it has " + strings.Join(names, ", ")
+}
+
+// images lists what the whole file, whatever the target, calls an image or a named
+// context. It is not complete where a name has an argument without a value.
+func (f *File) images(args map[string]string, platform string) (names []string, complete bool) {
+	use := Use{Args: args, Platform: platform}
+	env, err := f.globals(use, "")
+	if err != nil {
+		return nil, false
+	}
+	r := resolver{file: f, use: use, env: env, lex: shell.NewLex(f.escape)}
+	complete = true
+	add := func(stages int, name string) {
+		if name != "" && name != "scratch" && f.stageBefore(stages, name) < 0 && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for i := range f.stages {
+		s := &f.stages[i]
+		name, err := r.expand(s, s.BaseName)
+		if err != nil {
+			complete = false
+		}
+		add(i, name)
+		for _, c := range s.Commands {
+			switch c := c.(type) {
+			case *instructions.CopyCommand:
+				add(len(f.stages), c.From)
+			case *instructions.RunCommand:
+				for _, m := range instructions.GetMounts(c) {
+					add(len(f.stages), m.From)
+				}
+			}
+		}
+	}
+	return names, complete
+}

@@ -1,0 +1,67 @@
+package containerfile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+func TestDefects(t *testing.T) {
+	digest, value, target := "sha256:"+strings.Repeat("a", 64), "1", "web"
+	const file = "ARG BASE=python:3.13\nFROM node:24 AS assets\nFROM $BASE AS web\nARG MODE\nCOPY --from=assets / /\nCOPY --from=logos / /\nRUN --mount=from=nginx:1 true\nFROM alpine:3 AS other\n"
+	pin := map[string]catalog.Base{"node:24": {Digest: digest}, "docker.io/library/python:3.13": {Digest: digest}, "nginx:1": {Digest: digest}, "alpine:3": {Digest: digest}}
+	for _, test := range []struct {
+		name  string
+		file  string
+		spec  catalog.Spec
+		want  []string // the beginning of each
+		fatal int
+	}{
+		{name: "all is there", file: file, spec: catalog.Spec{Target: &target, Bases: pin, Contexts: map[string]string{"logos": "/x"},
+			Args: map[string]*string{"MODE": &value, "TARGETARCH": &value, "https_proxy": &value, "BUILDKIT_SYNTAX": &value}}},
+		{name: "an unset argument", file: file, spec: catalog.Spec{Args: map[string]*string{"MODE": nil, "BASE": &value}},
+			want: []string{"argument MODE is required: set components.web.args.MODE in apps/one/default.nix"}, fatal: 1},
+		{name: "an unset argument of FROM", file: "ARG BASE\nFROM $BASE\n", spec: catalog.Spec{Args: map[string]*string{"BASE": nil}, Bases: pin},
+			want: []string{"argument BASE is required: set"}, fatal: 1},
+		{name: "no value for FROM", file: "ARG BASE\nFROM $BASE\n", want: []string{"Dockerfile:2: FROM $BASE: argument BASE has no value"}, fatal: 1},
+		{name: "a target", file: file, spec: catalog.Spec{Target: &value}, want: []string{`Dockerfile: there is no target "1": it has assets, web, other`}, fatal: 1},
+		{name: "a target and an argument", file: file, spec: catalog.Spec{Target: &value, Args: map[string]*string{"MOED": &value}},
+			want: []string{`Dockerfile: there is no target "1"`, "Dockerfile: there is no argument MOED, it has BASE, MODE: remove it from components.web.args"}, fatal: 1},
+		{name: "a file", spec: catalog.Spec{File: "docker/Dockerfile"}, want: []string{"docker/Dockerfile: no such file in the source"}, fatal: 1},
+		{name: "a context", file: file, spec: catalog.Spec{Context: "sub"}, want: []string{"build context sub: no such folder in the source"}, fatal: 1},
+		{name: "a file that is none", file: "FRM x\n", want: []string{"Dockerfile:1: unknown instruction: FRM"}, fatal: 1},
+		{name: "arguments", file: file, spec: catalog.Spec{Args: map[string]*string{"mode": &value, "A-B": &value}},
+			want: []string{`build argument "A-B": a name is`, "Dockerfile: there is no argument A-B", "Dockerfile: there is no argument mode"}, fatal: 1},
+		{name: "no arguments at all", file: "FROM scratch\n", spec: catalog.Spec{Args: map[string]*string{"X": &value}}, want: []string{"Dockerfile: there is no argument X, it has none"}},
+		{name: "bases", file: file, spec: catalog.Spec{Bases: map[string]catalog.Base{"node:25": {Digest: digest}, "assets": {Digest: digest}, "web": {Image: &catalog.Spec{}}}},
+			want: []string{"Dockerfile: there is no image assets, it has node:24, python:3.13, logos, nginx:1, alpine:3: remove it from components.web.bases", "Dockerfile: there is no image node:25", "Dockerfile: there is no image web"}},
+		{name: "a base by an argument", file: file, spec: catalog.Spec{Args: map[string]*string{"BASE": &target}, Bases: map[string]catalog.Base{"python:3.13": {Digest: digest}}},
+			want: []string{"Dockerfile: there is no image python:3.13, it has node:24, web, logos"}},
+		{name: "contexts", file: file, spec: catalog.Spec{Contexts: map[string]string{"logo": "/x"}}, want: []string{"Dockerfile: there is no image logo, it has node:24"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			spec := test.spec
+			spec.App, spec.Component, spec.System = "one", "web", "x86_64-linux"
+			if spec.File == "" {
+				spec.File = "Dockerfile"
+			}
+			defects := Defects(&spec, write(t, map[string]string{"Dockerfile": test.file}))
+			fatal := 0
+			for i, defect := range defects {
+				if i < len(test.want) && !strings.HasPrefix(defect.Err.Error(), test.want[i]) {
+					t.Errorf("%q\nwant %q", defect.Err, test.want[i])
+				}
+				if defect.Fatal {
+					fatal++
+				}
+			}
+			if len(defects) != len(test.want) || fatal != test.fatal {
+				t.Errorf("%d defects, %d fatal, want %d and %d: %v", len(defects), fatal, len(test.want), test.fatal, defects)
+			}
+			if unknown := Defects(&spec, ""); len(unknown) > 0 && !strings.Contains(unknown[0].Err.Error(), "argument") {
+				t.Errorf("without the source: %v", unknown)
+			}
+		})
+	}
+}
