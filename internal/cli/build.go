@@ -233,15 +233,37 @@ func (w *buildWatcher) Evaluated(images int) {
 	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: imageCount(images)})
 }
 
-func imageCount(n int) string {
-	if n == 1 {
-		return "1 image"
-	}
-	return fmt.Sprintf("%d images", n)
-}
+func imageCount(n int) string { return ui.Count(n, "image") }
 
 func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {
 	w.progress.Set(id.String(), ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
+}
+
+// nixName is the line of what Nix does for all images.
+const nixName = "nix"
+
+func (w *buildWatcher) Realising(all, left release.Realising) {
+	total := all.Fetch + all.Build
+	w.progress.Set(nixName, ui.State{
+		Phase: ui.Realising, Done: total - left.Fetch - left.Build, Total: total,
+		Message: strings.Join(realising("fetching", "building", left), "; "),
+	})
+}
+
+func (w *buildWatcher) Realised(done release.Realising) {
+	w.progress.Set(nixName, ui.State{Phase: ui.Done, Message: strings.Join(realising("fetched", "built", done), ", ")})
+}
+
+// realising: fetching 41 paths, 312 MiB; building 2 derivations.
+func realising(fetch, build string, of release.Realising) []string {
+	var parts []string
+	if of.Fetch > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s, %s", fetch, ui.Count(of.Fetch, "path"), ui.Size(of.Download)))
+	}
+	if of.Build > 0 || of.Fetch == 0 {
+		parts = append(parts, fmt.Sprintf("%s %s", build, ui.Count(of.Build, "derivation")))
+	}
+	return parts
 }
 
 func (w *buildWatcher) Finished(result release.Result) {

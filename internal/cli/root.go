@@ -143,6 +143,7 @@ func (a *app) place() (*place, error) {
 	p.cacheDir = filepath.Join(cache, "libre")
 	p.logDir = filepath.Join(p.cacheDir, "logs")
 	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir}
+	p.nix.Warn = func(warning string) { a.Warnf("nix: %s", warning) }
 	if p.packageSet == nix.HostPackageName {
 		// Nobody's cache has what this machine's own Go builds: do not wait for one.
 		p.nix.Options = append(p.nix.Options, "--option", "download-attempts", "1")

@@ -45,6 +45,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 			return n.evaluationFailure(ctx, flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()
+		n.warnings(log.String())
 		n.keep(ctx, evaluation, flake, printed, log.String())
 	}
 	if err := json.Unmarshal(printed, result); err != nil {

@@ -18,7 +18,7 @@ import (
 // source, or with the reason why there is none.
 func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(spec *catalog.Spec, source string, err error) error) error {
 	var outputs []Output
-	var drvs, paths []string
+	var paths []string
 	known := map[string]bool{}
 	for _, spec := range specs {
 		if spec.Fetch == nil || known[spec.Fetch.Out] {
@@ -28,7 +28,6 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 		paths = append(paths, spec.Fetch.Out)
 		if drv := spec.Fetch.Drv; drv != nil {
 			outputs = append(outputs, Output{Drv: *drv, Path: spec.Fetch.Out})
-			drvs = append(drvs, *drv)
 		}
 	}
 	roots, err := os.MkdirTemp("", "libre-roots-")
@@ -36,10 +35,6 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 		return err
 	}
 	defer os.RemoveAll(roots)
-	graph, err := n.Unbuilt(ctx, drvs)
-	if err != nil {
-		return err
-	}
 	failures, err := n.Realise(ctx, outputs, roots, func(LogEvent) {})
 	if err != nil {
 		return err
@@ -58,7 +53,7 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 		case spec.Fetch.Drv == nil:
 			err = fmt.Errorf("%s is not in the store", spec.Fetch.Out)
 		default:
-			err = graph.FailureOf(*spec.Fetch.Drv, failures)
+			err = FailureOf(*spec.Fetch.Drv, failures)
 		}
 		if err := use(spec, source, err); err != nil {
 			return err

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/nix-community/go-nix/pkg/derivation"
@@ -30,47 +32,39 @@ func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error
 	return valid, nil
 }
 
-// Graph is what must be built for some derivations: each unbuilt one, with those
-// that it needs and that are not built either.
-type Graph map[string][]string
+// Graph is what must be built: derivations, each with those of them that it needs.
+type Graph map[string]Node
 
-// Unbuilt reads the derivations below drvs level by level, down to what the
-// store has.
-func (n *Nix) Unbuilt(ctx context.Context, drvs []string) (Graph, error) {
+// Node is one derivation of a graph.
+type Node struct {
+	Inputs []string
+	Fixed  bool // the hash of its output is known: it fetches something
+}
+
+// Graph reads how the derivations that are to be built depend on each other. One
+// that cannot be read depends on none: it is built all the same.
+func (m *Missing) Graph() Graph {
 	graph := Graph{}
-	read := map[string]*derivation.Derivation{}
-	for level := drvs; len(level) > 0; {
-		var outputs []string
-		for _, drv := range level {
-			if read[drv] != nil {
-				continue
-			}
-			var err error
-			if read[drv], err = readDerivation(drv); err != nil {
-				return nil, err
-			}
-			outputs = append(outputs, outputPaths(read[drv])...)
-		}
-		valid, err := n.Valid(ctx, outputs)
-		if err != nil {
-			return nil, err
-		}
-		var next []string
-		for _, drv := range level {
-			if _, seen := graph[drv]; seen || allValid(read[drv], valid) {
-				continue
-			}
-			graph[drv] = []string{}
-			for input := range read[drv].InputDerivations {
-				graph[drv] = append(graph[drv], input)
-				if read[input] == nil {
-					next = append(next, input)
-				}
-			}
-		}
-		level = next
+	for _, drv := range m.Build {
+		graph[drv] = Node{}
 	}
-	return graph, nil
+	for drv := range graph {
+		read, err := readDerivation(drv)
+		if err != nil {
+			continue
+		}
+		node := Node{}
+		for input := range read.InputDerivations {
+			if _, missing := graph[input]; missing {
+				node.Inputs = append(node.Inputs, input)
+			}
+		}
+		for _, output := range read.Outputs {
+			node.Fixed = node.Fixed || output.Hash != ""
+		}
+		graph[drv] = node
+	}
+	return graph
 }
 
 func readDerivation(path string) (*derivation.Derivation, error) {
@@ -86,54 +80,52 @@ func readDerivation(path string) (*derivation.Derivation, error) {
 	return read, nil
 }
 
-// outputPaths leaves out what content-addressed derivations do not know before
-// they are built.
-func outputPaths(drv *derivation.Derivation) []string {
-	var paths []string
-	for _, output := range drv.Outputs {
-		if output.Path != "" {
-			paths = append(paths, output.Path)
+// Below gives a derivation and all below it that must be built for it: each with
+// how many steps it is below at least.
+func (g Graph) Below(drv string) map[string]int {
+	steps := map[string]int{}
+	level := []string{drv}
+	for step := 0; len(level) > 0; step++ {
+		var next []string
+		for _, drv := range level {
+			node, missing := g[drv]
+			if _, seen := steps[drv]; seen || !missing {
+				continue
+			}
+			steps[drv] = step
+			next = append(next, node.Inputs...)
 		}
+		level = next
 	}
-	return paths
-}
-
-func allValid(drv *derivation.Derivation, valid map[string]bool) bool {
-	for _, output := range drv.Outputs {
-		if !valid[output.Path] {
-			return false
-		}
-	}
-	return true
-}
-
-// Below lists a derivation and all below it that must be built for it.
-func (g Graph) Below(drv string) []string {
-	seen := map[string]bool{}
-	var below []string
-	var visit func(drv string)
-	visit = func(drv string) {
-		inputs, unbuilt := g[drv]
-		if !unbuilt || seen[drv] {
-			return
-		}
-		seen[drv] = true
-		below = append(below, drv)
-		for _, input := range inputs {
-			visit(input)
-		}
-	}
-	visit(drv)
-	return below
+	return steps
 }
 
 // FailureOf finds why a derivation has no output: its own failure, or that of
-// one it needs.
-func (g Graph) FailureOf(drv string, failures map[string]*BuildFailure) error {
-	for _, below := range g.Below(drv) {
-		if failure := failures[below]; failure != nil {
-			return failure
-		}
+// the nearest one that it needs.
+func FailureOf(drv string, failures map[string]*BuildFailure) error {
+	if failure := failureBelow(drv, failures); failure != nil {
+		return failure
 	}
 	return errors.New("building " + DrvName(drv) + ": nix gave no reason")
+}
+
+func failureBelow(drv string, failures map[string]*BuildFailure) *BuildFailure {
+	seen := map[string]bool{}
+	for level := []string{drv}; len(level) > 0 && len(failures) > 0; {
+		var next []string
+		for _, drv := range level {
+			if seen[drv] {
+				continue
+			}
+			seen[drv] = true
+			if failure := failures[drv]; failure != nil {
+				return failure
+			}
+			if read, err := readDerivation(drv); err == nil {
+				next = append(next, slices.Sorted(maps.Keys(read.InputDerivations))...)
+			}
+		}
+		level = next
+	}
+	return nil
 }

@@ -21,6 +21,7 @@ const (
 	LogBuilds                      // Progress: derivations
 	LogCopies                      // Progress: store paths copied or downloaded
 	LogDownloads                   // Progress: bytes, compressed
+	LogMissing                     // Missing: what there is to do, told once, before it begins
 )
 
 // LogLevel is the verbosity of a message, Nix's own numbers.
@@ -51,6 +52,7 @@ type LogEvent struct {
 	Level    LogLevel
 	Text     string
 	Progress LogProgress
+	Missing  *Missing
 }
 
 // Activity and result types, from Nix's src/libutil/logging.hh. They have been
@@ -262,6 +264,8 @@ var (
 		regexp.MustCompile(`^builder for '(/[^'\n]+\.drv)' failed`),
 		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.`),
 		regexp.MustCompile(`^hash mismatch in fixed-output derivation '(/[^'\n]+\.drv)'`),
+		regexp.MustCompile(`^cycle detected in (?:the references of .* )?build of '(/[^'\n]+\.drv)'`),
+		regexp.MustCompile(`^some substitutes for the outputs of derivation '(/[^'\n]+\.drv)' failed`),
 		regexp.MustCompile(`^a '[^'\n]*' with features \{[^}\n]*\} is required to build '(/[^'\n]+\.drv)'`),
 	}
 	dependencyFailures = []*regexp.Regexp{

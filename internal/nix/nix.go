@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/process"
@@ -27,7 +28,10 @@ type Nix struct {
 	Options    []string // passed to every command, such as --builders SPEC
 	CacheDir   string   // remembers what was put into the store
 	OutcomeDir string   // keeps what evaluations printed; "" keeps nothing
-	LogDir     string   // whole outputs of failed builds
+	LogDir     string   // whole outputs of failed builds and evaluations
+
+	Warn   func(warning string) // gets what Nix warns of, each kind once; nil for nobody
+	warned sync.Map             // kinds of it
 }
 
 // ErrMissing says that there is no nix.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -40,43 +41,76 @@ const tailLines = 10
 // derivations themselves, by derivation path; which outputs there are in the end
 // is to be asked with [Nix.Valid].
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent)) (map[string]*BuildFailure, error) {
+	watcher := &watcher{nix: n, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
+	for {
+		known := len(watcher.failures)
+		err := n.realise(ctx, outputs, roots, watcher)
+		if err == nil || ctx.Err() != nil {
+			return watcher.failures, ctx.Err()
+		}
+		if len(watcher.failures) == known {
+			return nil, err
+		}
+		// Some failures end nix at once, for all its --keep-going.
+		if outputs, err = n.unfailed(ctx, outputs, watcher.failures); err != nil || len(outputs) == 0 {
+			return watcher.failures, err
+		}
+	}
+}
+
+// realise runs nix once. Its error says why nix ended badly; failures of derivations
+// are with the watcher.
+func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watcher *watcher) error {
 	realise := storeCall("--realise --keep-going")
 	for _, output := range outputs {
 		if output.Drv != "" {
 			realise.arguments = append(realise.arguments, output.Drv+"!out")
 		}
 	}
-	failures := map[string]*BuildFailure{}
 	if len(realise.arguments) == 0 {
-		return failures, nil
+		return nil
 	}
 	realise.flags = []string{"--log-format", "internal-json", "--indirect", "--add-root", filepath.Join(roots, "root")}
 	cmd := n.command(ctx, realise)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, n.failure(ctx, "building", err, "")
+		return n.failure(ctx, "building", err, "")
 	}
-	watcher := watcher{logDir: n.LogDir, builds: map[string]*buildLog{}, failures: failures, on: on}
 	watcher.watch(stderr)
-	err = cmd.Wait()
-	if err == nil {
-		return failures, nil
+	if err := cmd.Wait(); err != nil {
+		return n.failure(ctx, "building", err, strings.Join(watcher.errors, "\n"))
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	return nil
+}
+
+// unfailed gives the outputs that are not there, though nothing that they need failed.
+func (n *Nix) unfailed(ctx context.Context, outputs []Output, failures map[string]*BuildFailure) ([]Output, error) {
+	var paths []string
+	for _, output := range outputs {
+		if output.Path != "" {
+			paths = append(paths, output.Path)
+		}
 	}
-	if len(failures) == 0 {
-		return nil, n.failure(ctx, "building", err, strings.Join(watcher.errors, "\n"))
+	valid, err := n.Valid(ctx, paths)
+	if err != nil {
+		return nil, err
 	}
-	return failures, nil
+	var left []Output
+	for _, output := range outputs {
+		if output.Drv != "" && output.Path != "" && !valid[output.Path] && failureBelow(output.Drv, failures) == nil {
+			left = append(left, output)
+		}
+	}
+	return left, nil
 }
 
 // watcher follows nix's log, and keeps the output of builds that fail.
 type watcher struct {
-	logDir   string
+	nix      *Nix
+	missing  *missingReader // nil once it was told
 	builds   map[string]*buildLog
 	failures map[string]*BuildFailure
 	errors   []string
@@ -89,6 +123,7 @@ type buildLog struct {
 }
 
 func (w *watcher) watch(stderr io.Reader) {
+	w.builds, w.errors = map[string]*buildLog{}, nil
 	var parser LogParser
 	lines := bufio.NewReader(stderr)
 	for {
@@ -108,6 +143,15 @@ func (w *watcher) watch(stderr io.Reader) {
 }
 
 func (w *watcher) event(event LogEvent) {
+	if w.missing != nil {
+		if w.missing.read(event) {
+			return
+		}
+		if w.missing.list != nil {
+			w.on(LogEvent{Kind: LogMissing, Missing: &w.missing.missing})
+			w.missing = nil
+		}
+	}
 	switch event.Kind {
 	case LogBuildLine:
 		build := w.builds[event.Drv]
@@ -119,8 +163,11 @@ func (w *watcher) event(event LogEvent) {
 	case LogBuildFailed:
 		w.fail(event.Drv, event.Text)
 	case LogMessage:
-		if event.Level == LogError {
+		switch event.Level {
+		case LogError:
 			w.errors = append(w.errors, "error: "+event.Text)
+		case LogWarning:
+			w.nix.warn(event.Text)
 		}
 	}
 	w.on(event)
@@ -141,10 +188,26 @@ func (w *watcher) fail(drv, message string) {
 	if _, wanted, got, ok := HashMismatch(message); ok {
 		failure.Wanted, failure.Got = wanted, got
 		failure.Message = fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
+	} else if strings.HasPrefix(message, "some substitutes") {
+		failure.Message = w.withoutSubstitute()
+	} else if required := requiredSystem.FindStringSubmatch(message); required != nil {
+		failure.Message = fmt.Sprintf("it is built on %s, which this machine is not: name one with --builders, or set crossFrom in the definition", required[1])
 	} else if build != nil && len(build.tail) > 0 {
 		failure.Tail = build.tail
 		failure.Message = build.tail[len(build.tail)-1]
 	}
+}
+
+// Of Nix up to 2.29, and later.
+var requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([a-z0-9_]+-[a-z0-9]+)' with features \{`)
+
+// withoutSubstitute says why what a substituter has is not to be had.
+func (w *watcher) withoutSubstitute() string {
+	why := ""
+	if len(w.errors) > 0 {
+		why = " (" + firstLine(strings.TrimPrefix(w.errors[len(w.errors)-1], "error: ")) + ")"
+	}
+	return "a substituter has it and does not give it" + why + `: try again, or have it built with "fallback = true" in nix.conf`
 }
 
 func firstLine(text string) string {
@@ -154,10 +217,10 @@ func firstLine(text string) string {
 
 func (w *watcher) open(drv string) *buildLog {
 	name := filepath.Base(strings.TrimSuffix(drv, ".drv")) + ".log"
-	if os.MkdirAll(w.logDir, 0o755) != nil {
+	if os.MkdirAll(w.nix.LogDir, 0o755) != nil {
 		return &buildLog{}
 	}
-	file, err := os.Create(filepath.Join(w.logDir, name))
+	file, err := os.Create(filepath.Join(w.nix.LogDir, name))
 	if err != nil {
 		return &buildLog{}
 	}

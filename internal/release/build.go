@@ -35,6 +35,8 @@ const (
 type Watcher interface {
 	Evaluated(images int)
 	Progress(id catalog.ID, step Step, done, total int, line string)
+	Realising(all, left Realising) // what Nix has to do, and what of it is left
+	Realised(done Realising)       // what Nix did
 	Finished(Result)
 	Warn(id catalog.ID, warning string)
 }
@@ -82,9 +84,6 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 
 // buildTargets builds what the layout lacks of the targets, into it.
 func (b *Builder) buildTargets(ctx context.Context, all []*Target) ([]Result, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	r := &run{Builder: b, stop: stop, manifests: map[string]*manifest{}}
 	layout, err := image.CreateLayout(ctx, b.Output, func() {
 		b.Watcher.Warn(catalog.ID{}, "another libre writes to "+b.Output+": waiting until it is done")
 	})
@@ -92,8 +91,14 @@ func (b *Builder) buildTargets(ctx context.Context, all []*Target) ([]Result, er
 		return nil, err
 	}
 	defer layout.Close()
-	r.layout = layout
+	return b.buildInto(ctx, layout, all)
+}
 
+// buildInto builds what a layout lacks of the targets, into it.
+func (b *Builder) buildInto(ctx context.Context, layout *image.Layout, all []*Target) ([]Result, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := &run{Builder: b, layout: layout, stop: stop, manifests: map[string]*manifest{}}
 	missing, err := r.sort(all)
 	if err != nil {
 		return nil, err
@@ -118,8 +123,8 @@ type run struct {
 
 	store    nix.Store
 	valid    map[string]bool              // store paths that were built
-	graph    nix.Graph                    // what had to be built
 	failures map[string]*nix.BuildFailure // by derivation
+	progress *buildProgress
 	cache    *image.Cache
 	bases    map[string]bool // image keys of what Containerfiles build on
 
@@ -198,7 +203,7 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 		group.Go(func() {
 			started := time.Now()
 			result, err := r.image(ctx, target)
-			result.Time = time.Since(started)
+			result.Time = r.progress.spent(target.ID) + time.Since(started)
 			if err != nil {
 				if ctx.Err() != nil {
 					r.mu.Lock()
@@ -234,28 +239,17 @@ func (r *run) realise(ctx context.Context, missing []*Target, roots string) erro
 			outputs[output.Path] = output
 		}
 	}
-	var drvs []string
-	for _, output := range outputs {
-		if output.Drv != "" {
-			drvs = append(drvs, output.Drv)
-		}
-	}
-	var err error
-	if r.graph, err = r.Nix.Unbuilt(ctx, drvs); err != nil {
-		return err
-	}
-	progress := newBuildProgress(r.Watcher)
-	for _, target := range missing {
-		progress.add(target, r.graph)
-	}
 	paths := slices.Sorted(maps.Keys(outputs))
 	var wanted []nix.Output
 	for _, path := range paths {
 		wanted = append(wanted, outputs[path])
 	}
-	if r.failures, err = r.Nix.Realise(ctx, wanted, roots, progress.event); err != nil {
+	r.progress = newBuildProgress(r.Watcher, missing)
+	var err error
+	if r.failures, err = r.Nix.Realise(ctx, wanted, roots, r.progress.event); err != nil {
 		return err
 	}
+	r.progress.end()
 	if r.valid, err = r.Nix.Valid(ctx, paths); err != nil {
 		return err
 	}
@@ -304,7 +298,7 @@ func (r *run) require(realisable *catalog.Realisable) (string, error) {
 	if realisable.Drv == nil {
 		return "", fmt.Errorf("%s is not in the store", realisable.Out)
 	}
-	return "", r.graph.FailureOf(*realisable.Drv, r.failures)
+	return "", nix.FailureOf(*realisable.Drv, r.failures)
 }
 
 // failureOf puts an error of any step into the form that the table shows.

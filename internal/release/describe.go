@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -171,7 +172,9 @@ func (t *Target) specFor(platform string) *catalog.Spec {
 	return nil
 }
 
-// SBOM builds the one image that is requested, and lists what it is made of.
+// SBOM lists what the one image that is requested is made of. It is built where the
+// layout lacks it; where another run writes to the layout, into one of its own, so
+// that nobody waits.
 func SBOM(ctx context.Context, b *Builder, request nix.Request, version string) (*sbom.Document, error) {
 	evaluation, err := b.Catalogue.Evaluate(ctx, request)
 	if err != nil {
@@ -184,15 +187,11 @@ func SBOM(ctx context.Context, b *Builder, request nix.Request, version string) 
 	if len(all) != 1 {
 		return nil, fmt.Errorf("an SBOM is of one image, %d are selected: name it as app/component/variant", len(all))
 	}
-	results, err := b.buildTargets(ctx, all)
+	b, done, err := b.withBuilt(ctx, all)
 	if err != nil {
 		return nil, err
 	}
-	for _, result := range results {
-		if result.Err != nil {
-			return nil, result.Err
-		}
-	}
+	defer done()
 	layout, err := image.OpenLayout(b.Output)
 	if err != nil {
 		return nil, err
@@ -206,4 +205,55 @@ func SBOM(ctx context.Context, b *Builder, request nix.Request, version string) 
 		return nil, err
 	}
 	return b.SBOM(ctx, all[0], entry.Descriptor, manifests[0], version)
+}
+
+// withBuilt gives a builder whose layout has the targets: b itself, or, where b's
+// layout lacks one and another run writes to it, one with a layout that done removes.
+func (b *Builder) withBuilt(ctx context.Context, all []*Target) (with *Builder, done func(), err error) {
+	nothing := func() {}
+	have, err := b.built()
+	if err != nil {
+		return nil, nil, err
+	}
+	plans, _ := have.plans(all, nil)
+	if !slices.ContainsFunc(plans, func(p Plan) bool { return p.Action != ToNothing }) {
+		return b, nothing, nil
+	}
+	layout, err := image.CreateLayout(ctx, b.Output, nil)
+	if err == nil {
+		return b, nothing, b.buildAll(ctx, layout, all)
+	}
+	if !errors.Is(err, image.ErrLocked) {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "libre-layout-")
+	if err != nil {
+		return nil, nil, err
+	}
+	own := *b
+	own.Output = dir
+	layout, err = image.CreateLayout(ctx, dir, nil)
+	if err == nil {
+		err = own.buildAll(ctx, layout, all)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return &own, func() { os.RemoveAll(dir) }, nil
+}
+
+// buildAll builds targets into a layout, all of which must succeed, and closes it.
+func (b *Builder) buildAll(ctx context.Context, layout *image.Layout, all []*Target) error {
+	defer layout.Close()
+	results, err := b.buildInto(ctx, layout, all)
+	if err != nil {
+		return err
+	}
+	for _, result := range results {
+		if result.Err != nil {
+			return result.Err
+		}
+	}
+	return nil
 }

@@ -75,10 +75,10 @@ type Result struct {
 	catalog.ID
 	State   State
 	RefName string
-	Digest  string // of the index
-	Size    int64  // bytes of all blobs, compressed, each once
-	Layers  int    // of the first platform's manifest
-	Time    time.Duration
+	Digest  string        // of the index
+	Size    int64         // bytes of all blobs, compressed, each once
+	Layers  int           // of the first platform's manifest
+	Time    time.Duration // of what Nix built for it and of all after, what was waited for not counted twice
 	Skipped []Skip
 	Err     *Failure // where it failed
 }

@@ -53,7 +53,7 @@ func (p *Progress) liveLine(l *line) liveText {
 	}
 	elapsed := wholeSeconds(p.ui.opts.Now().Sub(l.started))
 	text := liveText{{None, name + countText(l.state, width)}, {Dim, columnGap + elapsed}}
-	if l.state.Message != "" {
+	if l.state.Message != "" && l.state.Phase != Realising {
 		text = append(text, piece{Dim, columnGap + l.state.Message})
 	}
 	return text
@@ -71,7 +71,7 @@ func countText(s State, width int) string {
 	c, ok := counted[s.Phase]
 	switch {
 	case !ok:
-		return string(s.Phase)
+		return startText(s)
 	case s.Total == 0:
 		return startText(s)
 	}
@@ -86,15 +86,20 @@ func countText(s State, width int) string {
 func startText(s State) string {
 	c, ok := counted[s.Phase]
 	switch {
+	case s.Phase == Realising:
+		return s.Message
 	case !ok:
 		return string(s.Phase)
 	case s.Total > 0:
-		return fmt.Sprintf("%s %d %s", c.starting, s.Total, plural(s.Total, c.unit))
+		return c.starting + " " + Count(s.Total, c.unit)
 	case s.Phase == Building:
 		return c.starting
 	}
 	return c.starting + " " + plural(0, c.unit)
 }
+
+// Count writes a number of things: 1 image, 2 images.
+func Count(n int, unit string) string { return fmt.Sprintf("%d %s", n, plural(n, unit)) }
 
 func plural(n int, unit string) string {
 	if n == 1 {

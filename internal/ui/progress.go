@@ -16,9 +16,10 @@ type Phase string
 const (
 	Waiting    Phase = "waiting"
 	Evaluating Phase = "evaluating"
-	Building   Phase = "building" // Done and Total count derivations
-	Stepping   Phase = "steps"    // … steps of a Containerfile
-	Layering   Phase = "layers"   // … layers
+	Realising  Phase = "realising" // by Nix, for all images; Message says what is left to do
+	Building   Phase = "building"  // Done and Total count derivations
+	Stepping   Phase = "steps"     // … steps of a Containerfile
+	Layering   Phase = "layers"    // … layers
 	Publishing Phase = "publishing"
 	Bumping    Phase = "bumping"
 	Done       Phase = "done"

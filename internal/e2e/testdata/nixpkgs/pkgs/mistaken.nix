@@ -1,0 +1,3 @@
+{ mkDerivation }:
+let versions = { old = "1"; }; in
+mkDerivation { pname = "mistaken"; version = versions.new; buildCommand = "true"; }

@@ -1,0 +1,110 @@
+package nix
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	drvA  = "/nix/store/0bhdm5a25js8m7sg1gbfm013w1bg9sr7-lib-1.0.drv"
+	drvB  = "/nix/store/7l94pz61blx3xi2q3crx6a8ip4365h0q-app-2.0.drv"
+	pathA = "/nix/store/zbgns2pdc91mwad5ih78q1ipl7jsbs6h-big-1.0"
+)
+
+// What Nix 2.3 to 2.34 and Lix write before they begin.
+func TestMissingIsReadFromWhatEveryNixWrites(t *testing.T) {
+	for _, test := range []struct {
+		lines        []string
+		build, fetch []string
+		download     int64
+	}{
+		{[]string{"these 2 derivations will be built:", "  " + drvA, "  " + drvB}, []string{drvA, drvB}, nil, 0},
+		{[]string{"this derivation will be built:", "  " + drvA}, []string{drvA}, nil, 0},
+		{[]string{"these derivations will be built:", "  " + drvA}, []string{drvA}, nil, 0},
+		{[]string{"this path will be fetched (2.93 MiB download, 2.93 MiB unpacked):", "  " + pathA}, nil, []string{pathA}, 3072327},
+		{[]string{"these 41 paths will be fetched (178.1 KiB download, 128.4 MiB unpacked):", "  " + pathA}, nil, []string{pathA}, 182374},
+		{[]string{"these paths will be fetched (0.00 MiB download, 1.2 GiB unpacked):", "  " + pathA}, nil, []string{pathA}, 0},
+		{[]string{"this derivation will be built:", "  " + drvA, "", "these 2 paths will be fetched (1.5 GiB download, 3.0 GiB unpacked):", "  " + pathA},
+			[]string{drvA}, []string{pathA}, 1610612736},
+		{[]string{"don't know how to build these paths:", "  " + pathA}, nil, nil, 0},
+	} {
+		for _, format := range []string{"%s", "@nix {\"action\":\"msg\",\"level\":3,\"msg\":%q}"} {
+			var got *Missing
+			w := &watcher{nix: &Nix{}, missing: &missingReader{}, on: func(event LogEvent) {
+				if event.Kind == LogMissing {
+					got = event.Missing
+				}
+			}}
+			var log strings.Builder
+			for _, line := range append(test.lines, "building '"+drvA+"'...") {
+				fmt.Fprintf(&log, format+"\n", line)
+			}
+			w.watch(strings.NewReader(log.String()))
+			if got == nil {
+				got = &Missing{}
+			}
+			if !slices.Equal(got.Build, test.build) || !slices.Equal(got.Fetch, test.fetch) || got.Download != test.download {
+				t.Errorf("%q: %+v", log.String(), got)
+			}
+		}
+	}
+}
+
+// The captures are of real runs.
+func TestMissingIsToldOnceBeforeTheFirstBuild(t *testing.T) {
+	for capture, want := range map[string]string{
+		"log-2.8-build.txt":    "build [lib-1.0 app-2.0], fetch []",
+		"log-2.8-download.txt": "build [], fetch [" + pathA + "]",
+	} {
+		log, err := os.Open(filepath.Join("testdata", capture))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		var got []string
+		started := false
+		w := &watcher{nix: &Nix{LogDir: t.TempDir()}, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: func(event LogEvent) {
+			started = started || event.Kind == LogBuildStarted
+			if event.Kind == LogMissing {
+				var names []string
+				for _, drv := range event.Missing.Build {
+					names = append(names, DrvName(drv))
+				}
+				got = append(got, fmt.Sprintf("build %v, fetch %v", names, event.Missing.Fetch))
+				if started {
+					t.Errorf("%s: told after a build began", capture)
+				}
+			}
+		}}
+		w.watch(log)
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, expected %q", capture, got, want)
+		}
+	}
+}
+
+func TestWarningsOfOneKindAreShownOnce(t *testing.T) {
+	var got []string
+	n := &Nix{Warn: func(warning string) { got = append(got, warning) }}
+	n.warnings("warning: not writing modified lock file of flake 'git+file:///x':\n" +
+		"warning: unable to download 'https://cache.example/0bhdm5a25js8m7sg1gbfm013w1bg9sr7.narinfo': Couldn't resolve host name (6); retrying in 313 ms\n" +
+		"warning: unable to download 'https://cache.example/7l94pz61blx3xi2q3crx6a8ip4365h0q.narinfo': Couldn't resolve host name (6); retrying in 571 ms\n" +
+		"\x1b[35;1mwarning:\x1b[0m error: unable to download 'https://cache.example/7l94pz61blx3xi2q3crx6a8ip4365h0q.narinfo': Couldn't resolve host name (6)\n" +
+		"trace: hello\nevaluation warning: 'x' is old\n")
+	for range 3 {
+		n.warn("ignoring substitute for '" + pathA + "' from 'file:///cache', as it's not signed by any of the keys in 'trusted-public-keys'")
+		n.warn("ignoring substitute for '" + strings.TrimSuffix(drvA, ".drv") + "' from 'file:///cache', as it's not signed by any of the keys in 'trusted-public-keys'")
+	}
+	want := []string{
+		"unable to download 'https://cache.example/0bhdm5a25js8m7sg1gbfm013w1bg9sr7.narinfo': Couldn't resolve host name (6)",
+		"'x' is old",
+		"ignoring substitute for '" + pathA + "' from 'file:///cache', as it's not signed by any of the keys in 'trusted-public-keys'",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nexpected\n%q", got, want)
+	}
+}

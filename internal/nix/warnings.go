@@ -1,0 +1,37 @@
+package nix
+
+import (
+	"regexp"
+	"strings"
+)
+
+// warn passes on what Nix warns of, each kind once: a cache that does not answer is
+// warned of for every path that is looked for there, and at each attempt.
+func (n *Nix) warn(text string) {
+	if n.Warn == nil || ownWarning.MatchString(text) {
+		return
+	}
+	line := attempt.ReplaceAllString(firstLine(text), "")
+	if _, known := n.warned.LoadOrStore(storeName.ReplaceAllString(line, ""), true); !known {
+		n.Warn(line)
+	}
+}
+
+var (
+	attempt = regexp.MustCompile(`; retrying in \d+ ms.*$`)
+	// A path in the store, or its name at a binary cache.
+	storeName = regexp.MustCompile(`[0-9a-df-np-sv-z]{32}[0-9A-Za-z+._?=-]*`)
+	// What libre itself brings about: inputs that are replaced for one run.
+	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file)`)
+)
+
+var warningLine = regexp.MustCompile(`^(?:evaluation )?warning: (.*)$`)
+
+// warnings passes on those in the output of a command.
+func (n *Nix) warnings(log string) {
+	for line := range strings.Lines(cleanLog(log)) {
+		if found := warningLine.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
+			n.warn(strings.TrimPrefix(found[1], "error: "))
+		}
+	}
+}
