@@ -43,6 +43,8 @@ type Result struct {
 	Findings []review.Finding `json:"findings,omitempty"` // what a reviewer would look for
 	Warnings []string         `json:"warnings,omitempty"`
 
+	NotFollowed string `json:"notFollowed,omitempty"` // why upstream is not asked
+
 	// Uncommitted are files with an edit of ours that was never committed, where
 	// nothing else is to be done.
 	Uncommitted []string `json:"uncommitted,omitempty"`
@@ -94,7 +96,7 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 			continue
 		}
 		if result.Err = outlook.Err; isUnknown(result.Err) {
-			result.Err = nil // it follows nobody
+			result.NotFollowed, result.Err = result.Err.Error(), nil
 		}
 		result.finder = outlook.Finder
 		if outlook.MovedTo != "" {

@@ -41,6 +41,7 @@ type Release struct {
 	Date       time.Time // of publishing; zero if unknown
 	Notes      string
 	Unfit      string // why nobody should take it, such as "retracted: …"; "" if nothing is wrong
+	Needs      string // what is missing here to take it, such as "needs go 1.27"; "" if nothing is
 }
 
 // Kind says what is to be done with an app.
@@ -50,7 +51,7 @@ const (
 	None       Kind = "none"
 	NewVersion Kind = "version" // another version, package version 1
 	Moved      Kind = "moved"   // the same version from another commit, package version +1
-	Held       Kind = "held"    // by update.hold
+	Held       Kind = "held"    // there is a newer version, which is kept from the app
 )
 
 // Decision is what becomes of an app, and why.
@@ -62,6 +63,11 @@ type Decision struct {
 	Commit         string `json:"commit,omitempty"` // of Tag; "" if unknown
 	Newest         string `json:"newest"`           // highest version that upstream offers, also where the rule keeps the app from it
 	Reason         string `json:"reason,omitempty"` // why there is no new version, or what moved
+
+	// HeldBack is the highest version above Version that is kept from the app, and why:
+	// "0.40.4 needs go 1.27", "6.0.0 outside of update.range minor". It is "" where
+	// nothing higher exists.
+	HeldBack string `json:"heldBack,omitempty"`
 
 	Warnings   []string    `json:"warnings,omitempty"`
 	Candidates []Candidate `json:"candidates,omitempty"` // newest first, then those without a version
@@ -118,6 +124,12 @@ func (d *decider) decision(chosen *group) *Decision {
 	default:
 		decision.Reason = d.whyNothing()
 	}
+	if d.Rule.Hold == "" {
+		decision.HeldBack = d.heldBack(decision.Version)
+	}
+	if decision.Kind == None && decision.HeldBack != "" {
+		decision.Kind, decision.Reason = Held, decision.HeldBack
+	}
 	if i := slices.IndexFunc(d.candidates, func(c *candidate) bool { return c.offered }); i >= 0 {
 		decision.Newest = d.candidates[i].version
 	}
@@ -172,11 +184,6 @@ func (d *decider) compareCommits(g *group) {
 func (d *decider) whyNothing() string {
 	if d.Rule.Follow != "" {
 		return d.whyNotFollowed()
-	}
-	for _, c := range d.candidates {
-		if c.offered {
-			return c.version + ": " + c.Verdict
-		}
 	}
 	return "nothing newer"
 }

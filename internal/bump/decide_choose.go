@@ -24,6 +24,7 @@ type candidate struct {
 	reading
 	tag     Tag
 	offered bool // a version above the current one that upstream means for everybody
+	held    bool // such a version that the rule, or this machine, keeps from the app
 }
 
 // group is the tags of one version, first the one that looks most like the
@@ -32,13 +33,14 @@ type group struct {
 	tags    []*candidate
 	release *Release
 	waits   bool // may be taken, but not yet
+	held    bool
 }
 
 func (g *group) version() string { return g.tags[0].version }
 
 func (g *group) rule(verdict string) {
 	for i, c := range g.tags {
-		c.Verdict = verdict
+		c.Verdict, c.held = verdict, g.held
 		if i > 0 {
 			c.Verdict = "same version as " + outside.Shorten(g.tags[0].tag.Name)
 		}
@@ -56,7 +58,7 @@ func (d *decider) readTags() {
 		if a.version == "" || b.version == "" {
 			return cmp.Or(cmp.Compare(b.version, a.version), cmp.Compare(a.tag.Name, b.tag.Name))
 		}
-		return cmp.Or(catalog.CompareVersions(b.version, a.version),
+		return cmp.Or(d.reader.compare(b.version, a.version),
 			cmp.Compare(d.reader.unlike(a.reading), d.reader.unlike(b.reading)),
 			cmp.Compare(a.tag.Name, b.tag.Name))
 	})
@@ -80,10 +82,11 @@ func (d *decider) judgeName(c *candidate) string {
 		return c.problem
 	}
 	rule := d.Rule
-	order := catalog.CompareVersions(c.version, d.Version)
+	order := d.reader.compare(c.version, d.Version)
 	prerelease := d.reader.prerelease(c.version)
 	ignored := rule.ignored != nil && (rule.ignored.MatchString(c.version) || rule.ignored.MatchString(c.tag.Name))
-	c.offered = order > 0 && !ignored && (!prerelease || rule.Prereleases)
+	released := order > 0 && (!prerelease || rule.Prereleases)
+	c.offered = released && !ignored
 	switch {
 	case order == 0 && c.tag.Name == d.Tag:
 		return "current"
@@ -92,6 +95,7 @@ func (d *decider) judgeName(c *candidate) string {
 	case order < 0:
 		return "older"
 	case ignored:
+		c.held = released
 		return "ignored by update.ignore"
 	case rule.Follow != "" && catalog.CompareVersions(c.version, d.Followed) == 0:
 		return ""
@@ -100,6 +104,7 @@ func (d *decider) judgeName(c *candidate) string {
 	case prerelease && !rule.Prereleases:
 		return "prerelease"
 	case !rule.inRange(c.version, d.Version, prerelease):
+		c.held = true
 		return "outside of update.range " + rule.Range
 	}
 	return ""
@@ -166,6 +171,7 @@ func (d *decider) nextInSequence() (*group, error) {
 			continue // none of it is a release
 		}
 		for _, later := range slices.Concat(lines[i+1:]...) {
+			later.held = true
 			later.rule("after " + lineOf(next[0]) + " (update.sequence)")
 		}
 		if chosen != nil {
@@ -197,6 +203,9 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 		return g.unfit("draft"), nil
 	case release.Unfit != "":
 		return g.unfit(outside.Shorten(release.Unfit)), nil
+	case release.Needs != "":
+		g.held = true
+		return outside.Shorten(release.Needs), nil
 	case d.Rule.Follow != "":
 		return "", nil
 	case release.Prerelease && !d.Rule.Prereleases:
@@ -204,11 +213,11 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 	case d.Rule.Delay == 0 || advisory.MatchString(release.Notes):
 		return "", nil
 	case release.Date.IsZero():
-		g.waits = true
+		g.waits, g.held = true, true
 		return "its date is unknown, which update.delay needs", nil
 	}
 	if ready := release.Date.AddDate(0, 0, d.Rule.Delay); d.Now.Before(ready) {
-		g.waits = true
+		g.waits, g.held = true, true
 		return "waits until " + day(ready) + " (update.delay)", nil
 	}
 	return "", nil

@@ -244,7 +244,7 @@ chart-9.0.0|||another shape than v5.4.1`
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(`{"kind":"version","version":"5.4.2","packageVersion":1,"tag":"v5.4.2","commit":"c","newest":"6.0.0",`+
+	if diff := cmp.Diff(`{"kind":"version","version":"5.4.2","packageVersion":1,"tag":"v5.4.2","commit":"c","newest":"6.0.0","heldBack":"6.0.0 outside of update.range minor",`+
 		`"warnings":["v5.4.2 and 5.4.2 are one version, but two commits"],`+
 		`"candidates":[{"tag":"v5.4.2","version":"5.4.2","commit":"c","date":"2026-06-20","verdict":"chosen"}]}`, string(encoded)); diff != "" {
 		t.Error(diff)
@@ -261,7 +261,7 @@ func TestWaiting(t *testing.T) {
 	in := Input{Rule: mustRule(t, `{"sequence": "minor", "delay": 7}`), Version: "5.2.0", Tag: "v5.2.0", Release: young,
 		Tags: tags("v5.2.0 v5.3.0 v5.3.1 v5.4.0")}
 	got := decide(t, in)
-	if got.Kind != None || got.Newest != "5.4.0" || got.Reason != "5.4.0: after 5.3 (update.sequence)" {
+	if got.Kind != Held || got.Newest != "5.4.0" || got.Reason != "5.4.0 after 5.3 (update.sequence)" {
 		t.Errorf("%+v", got)
 	}
 	// The current line moves on meanwhile.
@@ -278,7 +278,7 @@ func TestWaiting(t *testing.T) {
 	}
 	// No date, no judgement.
 	in.Release = nil
-	if got := decide(t, in); got.Kind != None || verdicts(got)["v5.3.1"] != "its date is unknown, which update.delay needs" {
+	if got := decide(t, in); got.Kind != Held || verdicts(got)["v5.3.1"] != "its date is unknown, which update.delay needs" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -299,7 +299,7 @@ func TestFollow(t *testing.T) {
 	for _, test := range tests {
 		got := decide(t, Input{Rule: mustRule(t, rule), Version: test.version, Tag: test.version, Followed: test.followed, Tags: all, Release: draft})
 		tag := got.Tag
-		if got.Kind == None {
+		if got.Kind != NewVersion {
 			tag = ""
 		}
 		if tag != test.want || got.Reason != test.reason {

@@ -44,6 +44,7 @@ type step struct {
 	commit         string // "" where it is not known
 	date           string // YYYY-MM-DD, "" where it is not known
 	hash           string // of the source; "" to be found by a build
+	archive        string // URL that the hash is of, where the definition names one
 }
 
 // edits are the attributes to change for a step to another version, or to another
@@ -172,12 +173,15 @@ func checkChanged(before, after map[string]catalog.App, name string, planned edi
 			if was[attribute] == is[attribute] || derived(attribute) {
 				continue
 			}
-			if other == name && strings.ReplaceAll(was[attribute], before[name].Version, to.version) == is[attribute] {
+			if other == name && !strings.HasPrefix(attribute, "source.") && strings.ReplaceAll(was[attribute], before[name].Version, to.version) == is[attribute] {
 				continue // it has ${version} in it
 			}
 			value, known := planned[attribute]
+			if other == name && !known && (attribute == "source.tag" || attribute == "source.version" || attribute == "source.rev") {
+				continue // that it follows is looked at below
+			}
 			if other == name && (strings.HasPrefix(attribute, "changes.") || strings.HasPrefix(attribute, "variantChanges.")) {
-				continue // a patch that was dropped
+				continue // a patch that was dropped; what its URL became is looked at below
 			}
 			if other != name || !known {
 				return fmt.Errorf("apps/%s: the edit also changes %s of %s from %s to %s: edit it by hand",
@@ -189,14 +193,11 @@ func checkChanged(before, after map[string]catalog.App, name string, planned edi
 		}
 	}
 	is := after[name]
-	switch {
-	case is.Version != to.version || is.PackageVersion != to.packageVersion:
+	if is.Version != to.version || is.PackageVersion != to.packageVersion {
 		return fmt.Errorf("apps/%s: the edit gives version %s, expected %s: edit it by hand", name,
 			catalog.Tag(is.Version, is.PackageVersion), catalog.Tag(to.version, to.packageVersion))
-	case to.tag != "" && is.Source.Revision != to.tag && is.Source.Revision != to.commit:
-		return fmt.Errorf("apps/%s: the edit gives tag %q, expected %q: edit source by hand", name, is.Source.Revision, to.tag)
 	}
-	return nil
+	return checkFollowed(before[name], is, to)
 }
 
 // derived tells attributes that follow from others.

@@ -95,7 +95,7 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 func (o *Outlook) find(ctx context.Context, client *upstream.Client, rule *Rule, followed string, now time.Time) error {
 	source := o.App.Source
 	if source == nil {
-		return &upstream.NothingToFindError{Kind: "none"}
+		return &upstream.NothingToFindError{}
 	}
 	finder, err := client.Open(sourceOf(source))
 	if err != nil {
@@ -112,7 +112,7 @@ func (o *Outlook) find(ctx context.Context, client *upstream.Client, rule *Rule,
 			}
 			return &Release{
 				Draft: release.Draft, Prerelease: release.Prerelease, Date: release.Date,
-				Notes: release.Notes, Unfit: release.Reason,
+				Notes: release.Notes, Unfit: release.Reason, Needs: release.Needs,
 			}, nil
 		},
 	}

@@ -1,6 +1,7 @@
 package bump
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -18,7 +19,10 @@ type reader struct {
 	suffix  string // text behind the version
 	shape   string // what stands behind the numbers of the current version
 	numbers int    // of the current version
-	current reading
+	level   bool   // the shape is a patch level of upstream's: 1.2.3-2 comes after 1.2.3
+
+	levelForm *regexp.Regexp // of a suffix that is a patch level; nil where it is none
+	current   reading
 }
 
 // reading is what a tag says.
@@ -33,7 +37,8 @@ type reading struct {
 // the example.
 func newReader(rule *Rule, version, tag string) (*reader, error) {
 	r := &reader{rule: rule, example: tag, numbers: len(catalog.VersionNumbers(version))}
-	r.shape, _ = catalog.VersionShape(version)
+	shape, prerelease := catalog.VersionShape(version)
+	r.shape, r.level = shape, !prerelease && patchLevel.MatchString(shape)
 	if rule.tags == nil {
 		if tag == "" {
 			r.example = version
@@ -44,6 +49,9 @@ func newReader(rule *Rule, version, tag string) (*reader, error) {
 			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", outside.Shorten(r.example), version)
 		}
 		r.bare, r.suffix = withoutV(text[:at]), text[at+len(version):]
+		if patchLevel.MatchString(digitRuns.ReplaceAllString(r.suffix, "0")) {
+			r.levelForm = regexp.MustCompile(digitRuns.ReplaceAllString(regexp.QuoteMeta(r.suffix), "[0-9]+") + "$")
+		}
 	}
 	r.current = r.read(r.example)
 	return r, nil
@@ -101,10 +109,15 @@ func (r *reader) byPattern(text string) (start, end int, problem string) {
 
 func (r *reader) byShape(text string) (start, end int, problem string) {
 	problem = "another shape than " + r.example
-	if !strings.HasPrefix(text, r.bare) || !strings.HasSuffix(text, r.suffix) {
+	start, end = len(r.bare), len(text)-len(r.suffix)
+	if r.levelForm != nil && !strings.HasSuffix(text, r.suffix) {
+		end = len(text) - len(r.levelForm.FindString(text))
+	} else if !strings.HasSuffix(text, r.suffix) {
 		return 0, 0, problem
 	}
-	start, end = len(r.bare), len(text)-len(r.suffix)
+	if !strings.HasPrefix(text, r.bare) {
+		return 0, 0, problem
+	}
 	if start < end && (text[start] == 'v' || text[start] == 'V') {
 		start++
 	}
@@ -113,10 +126,38 @@ func (r *reader) byShape(text string) (start, end int, problem string) {
 	}
 	// A date or a build number alone is not the next of 5.4.1.
 	shape, _ := catalog.VersionShape(text[start:end])
-	if numbers := len(catalog.VersionNumbers(text[start:end])); shape != r.shape || (numbers > 1) != (r.numbers > 1) {
+	if numbers := len(catalog.VersionNumbers(text[start:end])); !r.like(shape) || (numbers > 1) != (r.numbers > 1) {
 		return 0, 0, problem
 	}
 	return start, end, ""
+}
+
+// patchLevel is the shape of what upstream counts its own changes of a version with:
+// -2, +ds1, -r1, .post1, the u of 1.0.2u.
+var patchLevel = regexp.MustCompile(`^(?:[-._+~]?(?i:r|p|pl|ds|dfsg|rev|patch|post|build|hotfix|update|u)?[-._]?0)+$|^[a-z]$`)
+
+// like tells whether a version of a shape may come after the current one: one with a
+// patch level is followed by the next version, which has none yet.
+func (r *reader) like(shape string) bool {
+	return shape == r.shape || r.level && (shape == "" || len(shape) == 1 && len(r.shape) == 1)
+}
+
+// compare orders versions as catalog.CompareVersions does, but for an app whose
+// version has a patch level: to semver, 1.2.3-2 is a step on the way to 1.2.3.
+func (r *reader) compare(a, b string) int {
+	if !r.level || coreOf(a) != coreOf(b) {
+		return catalog.CompareVersions(a, b)
+	}
+	rank := func(version string) int {
+		switch shape, prerelease := catalog.VersionShape(version); {
+		case prerelease:
+			return 0
+		case shape == "":
+			return 1
+		}
+		return 2
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), catalog.CompareVersions(a, b))
 }
 
 // prerelease tells whether a version is one for this app: not by what every

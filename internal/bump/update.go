@@ -16,6 +16,7 @@ import (
 
 	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/nixedit"
 	"github.com/libresh/libre/internal/upstream"
 )
@@ -80,7 +81,15 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		to.date = day(decision.Release.Date)
 	}
 	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
-	archive, err := b.source(ctx, app, archiveURL(app, result.Links.Archive, to), to.tag, to.commit)
+	url := result.Links.Archive
+	if app.Source.Archive != "" {
+		var err error
+		if to.archive, err = b.archiveAfter(ctx, c, app, to); err != nil {
+			return nil, to, err
+		}
+		url = to.archive
+	}
+	archive, err := b.source(ctx, app, url, to.tag, to.commit)
 	if err != nil {
 		return nil, to, err
 	}
@@ -228,16 +237,32 @@ func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, comm
 	return nil, nil
 }
 
-// archiveURL is where a step's source is packed: where the definition says, or as
-// the forge has it. "" where only Nix can fetch it.
-func archiveURL(app catalog.App, ofForge string, to step) string {
-	if app.Source.Archive == "" {
-		return ofForge
+// archiveAfter is where the definition has a step's source packed, as Nix will fetch
+// it: as the copy evaluates once it is edited. The copy is as before afterwards.
+func (b *Bumper) archiveAfter(ctx context.Context, c *checkout, app catalog.App, to step) (string, error) {
+	planned, err := c.edits(app, to)
+	if err != nil {
+		return "", err
 	}
-	if strings.Contains(app.Source.Archive, app.Source.Revision) {
-		return strings.ReplaceAll(app.Source.Archive, app.Source.Revision, to.tag)
+	changes, err := planned.changes(app)
+	if err != nil {
+		return "", err
 	}
-	return strings.ReplaceAll(app.Source.Archive, app.Version, to.version)
+	if err := c.edit(changes...); err != nil {
+		return "", err
+	}
+	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(app.Name)})
+	if err != nil {
+		return "", err
+	}
+	if err := evaluation.Failures[app.Name]; err != nil {
+		return "", fmt.Errorf("apps/%s: after the edit: %w", app.Name, err)
+	}
+	is := evaluation.Apps[app.Name]
+	if err := checkArchive(app, is, to); err != nil {
+		return "", err
+	}
+	return is.Source.Archive, c.settle(false)
 }
 
 // sourceChanges reads the changes that the catalogue makes to an app's source.

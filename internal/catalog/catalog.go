@@ -61,6 +61,11 @@ type Source struct {
 	GoModule string `json:"goModule"` // module path
 }
 
+// Followed tells whether the kind of source lists upstream's versions.
+func (s *Source) Followed() bool {
+	return s != nil && (s.Kind == "github" || s.Kind == "git" || s.Kind == "goModule")
+}
+
 // Component is one image-worth of an app.
 type Component struct {
 	Kind        string             `json:"kind"` // nix or containerfile

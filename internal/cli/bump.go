@@ -56,8 +56,12 @@ Patches and substitutions are tried against the new source first. stderr tells
 what a reviewer would look for: licence, lock files, runtimes, migrations,
 settings.
 
+A newer version that the rule does not let through is named: "held: 0.40.4 needs
+go 1.27", "held: 6.0.0 outside of update.range minor". "up to date" is said only
+where nothing higher exists, prereleases aside.
+
 --check, --explain and --dry-run change nothing. --check ends with exit code 10
-if something is outdated, --explain lists upstream's versions with a verdict on
+if something is outdated, which what is held is not: nothing is to be done; --explain lists upstream's versions with a verdict on
 each, --dry-run prints the edits as a diff.
 
 Instead of upstream's version, --repack raises the package version alone: a
@@ -190,7 +194,7 @@ func bumpOutcome(o bumpOptions, r *bump.Result) string {
 	case o.hashesOnly:
 		return "up to date"
 	case r.Decision == nil && !o.hashesOnly:
-		return "not followed"
+		return "not followed: " + r.NotFollowed
 	case r.Decision != nil && r.Decision.Kind == bump.Held:
 		return "held: " + r.Decision.Reason
 	}
@@ -255,6 +259,9 @@ func (a *app) reportBumps(o bumpOptions, results []*bump.Result) error {
 	for _, r := range results {
 		for _, warning := range r.Warnings {
 			a.Warnf("%s: %s", r.App, warning)
+		}
+		if r.Outdated() && r.Err == nil && r.Decision != nil && r.Decision.HeldBack != "" {
+			a.Notef("%s: held: %s", r.App, r.Decision.HeldBack)
 		}
 		if len(r.Uncommitted) > 0 && r.Err == nil {
 			a.Warnf("%s: %s has an update that is not committed", r.App, strings.Join(r.Uncommitted, ", "))

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
@@ -65,7 +66,7 @@ func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, w
 	return err
 }
 
-func (a *app) printStatus(all []release.Status, newest map[string]string, asJSON bool) error {
+func (a *app) printStatus(all []release.Status, newest map[string]upstreamState, asJSON bool) error {
 	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}}
 	list := []statusJSON{}
 	for _, s := range all {
@@ -74,7 +75,7 @@ func (a *app) printStatus(all []release.Status, newest map[string]string, asJSON
 			digest = s.Digest.DigestStr()
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
-		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest[app], s.Reason})
+		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest[app].String(), s.Reason})
 		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.Reason})
 	}
 	if asJSON {
@@ -85,19 +86,36 @@ func (a *app) printStatus(all []release.Status, newest map[string]string, asJSON
 
 // statusJSON is one release of `status --json`.
 type statusJSON struct {
-	Release  string `json:"release"` // app/variant
-	Tag      string `json:"tag"`
-	State    string `json:"state"`
-	Digest   string `json:"digest,omitempty"`
-	Upstream string `json:"upstream,omitempty"` // newest version, absent where it is unknown
-	Reason   string `json:"reason,omitempty"`
+	Release string `json:"release"` // app/variant
+	Tag     string `json:"tag"`
+	State   string `json:"state"`
+	Digest  string `json:"digest,omitempty"`
+	upstreamState
+	Reason string `json:"reason,omitempty"`
+}
+
+// upstreamState is what upstream has for an app, as far as that is known.
+type upstreamState struct {
+	Newest      string `json:"upstream,omitempty"`    // version
+	Held        string `json:"held,omitempty"`        // what is kept from the app, and why
+	NotFollowed string `json:"notFollowed,omitempty"` // why upstream is not asked
+}
+
+func (s upstreamState) String() string {
+	switch {
+	case s.Held != "":
+		return "held: " + s.Held
+	case s.NotFollowed != "":
+		return "not followed"
+	}
+	return s.Newest
 }
 
 // newest asks upstream for the newest version of each app, as far as that answers.
-func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) <-chan map[string]string {
-	answer := make(chan map[string]string, 1)
+func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) <-chan map[string]upstreamState {
+	answer := make(chan map[string]upstreamState, 1)
 	go func() {
-		versions := map[string]string{}
+		versions := map[string]upstreamState{}
 		defer func() { answer <- versions }()
 		bumper, err := p.bumper()
 		if err != nil {
@@ -108,9 +126,14 @@ func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) 
 			return
 		}
 		for _, r := range results {
+			state := upstreamState{NotFollowed: r.NotFollowed}
 			if r.Decision != nil {
-				versions[r.App] = r.Decision.Newest
+				state.Newest, state.Held = r.Decision.Newest, r.Decision.HeldBack
+				if r.Decision.Kind == bump.Held {
+					state.Held = r.Decision.Reason
+				}
 			}
+			versions[r.App] = state
 		}
 	}()
 	return answer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
@@ -73,9 +74,26 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 	version, packageVersion, _ := catalog.ParseTag(newest)
 	order := catalog.CompareVersions(version, release.app.Version)
 	if newest != "" && (order > 0 || order == 0 && packageVersion > release.app.PackageVersion) {
-		return []Problem{{release.name(), fmt.Sprintf("version %s is lower than %s, which is published", wanted, newest), "libre bump " + release.app.Name}}, nil
+		return []Problem{{release.name(), fmt.Sprintf("version %s is lower than %s, which is published", wanted, newest), raiseCommand(release.app, order == 0, packageVersion)}}, nil
 	}
 	return nil, nil
+}
+
+// raiseCommand is what brings an app above what is published. Where nobody lists its
+// versions, or the version is right, it is an edit.
+func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string {
+	attribute, value := "version", "a higher one"
+	switch {
+	case sameVersion:
+		attribute, value = "packageVersion", strconv.Itoa(packageVersion+1)
+	case app.Source.Followed():
+		return "libre bump " + app.Name
+	}
+	file := "apps/" + app.Name + "/default.nix"
+	if at := app.Positions[attribute]; at != nil {
+		file = fmt.Sprintf("%s:%d", at.File, at.Line)
+	}
+	return "set " + attribute + " to " + value + " in " + file
 }
 
 // definitions finds what is wrong with the definitions of Containerfile images, and the

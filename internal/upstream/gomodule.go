@@ -85,7 +85,11 @@ func (m *goModule) Release(ctx context.Context, version string) (*Release, error
 	if err != nil {
 		return nil, explain("asking when "+m.path+" "+version+" was released", err)
 	}
-	reason, err := m.reason(ctx, version)
+	reason, err := m.retraction(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	needs, err := m.needs(ctx, version)
 	if err != nil {
 		return nil, err
 	}
@@ -95,11 +99,12 @@ func (m *goModule) Release(ctx context.Context, version string) (*Release, error
 		Prerelease: semver.Prerelease(version) != "",
 		Page:       m.Links("", version).Release,
 		Reason:     reason,
+		Needs:      needs,
 	}, nil
 }
 
-// reason says why a version cannot be used.
-func (m *goModule) reason(ctx context.Context, version string) (string, error) {
+// retraction says why a version is taken back, "" where it is not.
+func (m *goModule) retraction(ctx context.Context, version string) (string, error) {
 	if err := m.readRetractions(ctx); err != nil {
 		return "", err
 	}
@@ -111,6 +116,11 @@ func (m *goModule) reason(ctx context.Context, version string) (string, error) {
 			return "retracted: " + capped(r.Rationale, 200), nil
 		}
 	}
+	return "", nil
+}
+
+// needs says which toolchain a version needs that is not to be had.
+func (m *goModule) needs(ctx context.Context, version string) (string, error) {
 	file, err := m.modOf(ctx, version)
 	if err != nil {
 		return "", err

@@ -72,7 +72,7 @@ func TestGoModule(t *testing.T) {
 		"v2.3.0": "retracted: leaks \x1b[31mtokens", "v2.3.1": "retracted: leaks \x1b[31mtokens", "v2.4.0-rc.1": "",
 	} {
 		got := release(t, m, version)
-		if got == nil || got.Reason != reason || got.Date.Year() != 2025 || got.Prerelease != (version == "v2.4.0-rc.1") {
+		if got == nil || got.Reason+got.Needs != reason || got.Date.Year() != 2025 || got.Prerelease != (version == "v2.4.0-rc.1") {
 			t.Errorf("%s: %+v, want the reason %q", version, got, reason)
 		}
 	}
@@ -240,7 +240,7 @@ func TestRealGoProxy(t *testing.T) {
 			t.Errorf("version %s is another module's", tag.Name)
 		}
 	}
-	if got := release(t, pocketbase, "v0.22.0"); got == nil || got.Date.Year() != 2024 || !strings.HasPrefix(got.Reason, "needs go 1.2") {
+	if got := release(t, pocketbase, "v0.22.0"); got == nil || got.Date.Year() != 2024 || !strings.HasPrefix(got.Needs, "needs go 1.2") {
 		t.Errorf("v0.22.0: %+v", got)
 	}
 }

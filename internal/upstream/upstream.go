@@ -50,7 +50,8 @@ type Release struct {
 	Prerelease bool
 	Notes      string // as upstream wrote them, usually Markdown
 	Page       string // URL for people
-	Reason     string // why it cannot be used, such as "retracted: leaks", else ""
+	Reason     string // why nobody should use it, such as "retracted: leaks", else ""
+	Needs      string // what is missing here to use it, such as "needs go 1.27, this one is 1.26.8", else ""
 }
 
 // Links are URLs for a step from one tag to another; "" where the place has none.
@@ -80,9 +81,12 @@ var ErrNotFound = errors.New("not found")
 
 // NothingToFindError says that a source of this kind names one file or folder, and
 // no place where other versions would be listed.
-type NothingToFindError struct{ Kind string }
+type NothingToFindError struct{ Kind string } // "": there is no source
 
 func (e *NothingToFindError) Error() string {
+	if e.Kind == "" {
+		return "it has no source: declare github, git or goModule to follow upstream"
+	}
 	return fmt.Sprintf("a source of kind %s lists no versions: declare github, git or goModule to follow upstream", e.Kind)
 }
 

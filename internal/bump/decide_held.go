@@ -1,0 +1,145 @@
+package bump
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// heldBack is the highest version above one that is kept from the app, and why:
+// "6.0.0 outside of update.range minor". It is "" where nothing higher exists.
+func (d *decider) heldBack(above string) string {
+	if d.Rule.Follow != "" { // what is above the followed version is for that app to say
+		if d.reader.compare(d.Followed, above) > 0 {
+			return d.whyNotFollowed()
+		}
+		return ""
+	}
+	top, held := above, ""
+	for _, c := range d.candidates {
+		if c.version == "" || d.reader.compare(c.version, above) <= 0 {
+			continue
+		}
+		if c.held && held == "" {
+			held = c.version + " " + c.Verdict
+		}
+		if (c.held || c.offered) && d.reader.compare(c.version, top) > 0 {
+			top = c.version
+		}
+	}
+	if tag, why := d.leftOut(top); tag != "" {
+		return outside.Shorten(tag) + " " + why
+	}
+	return held
+}
+
+// looseReading is what a tag says that the rule does not read.
+type looseReading struct {
+	tag    string
+	prefix string // the text before the version, without its v
+	core   string // numbers, with dots
+	usable bool   // of a released version: not of a prerelease, a date, another form of one
+}
+
+// leftOut finds the highest version above all that the rule reads: of our prefix with
+// another suffix or number of parts, or of another prefix that upstream went over to.
+// Tags of other things beside ours (charts, packages) have versions of their own, from
+// the beginning: they are not meant.
+func (d *decider) leftOut(above string) (tag, why string) {
+	prefixes := map[string][]looseReading{}
+	for _, c := range d.candidates {
+		if c.version == "" && !strings.HasPrefix(c.problem, "refused") {
+			if read, ok := d.loose(c.tag.Name); ok {
+				prefixes[read.prefix] = append(prefixes[read.prefix], read)
+			}
+		}
+	}
+	highest, own := coreOf(above), d.ownPrefix()
+	for prefix, readings := range prefixes {
+		reason := fmt.Sprintf("has another shape than %s: set update.tags", outside.Shorten(d.reader.example))
+		if prefix != own {
+			if !wentOver(own, prefix, coreOf(above), readings) {
+				continue
+			}
+			reason = fmt.Sprintf("has another prefix than %s: set update.tags", outside.Shorten(d.reader.example))
+		}
+		for _, read := range readings {
+			if read.usable && nextOf(coreOf(above), read.core) && catalog.CompareVersions(read.core, highest) > 0 {
+				highest, tag, why = read.core, read.tag, reason
+			}
+		}
+	}
+	return tag, why
+}
+
+// ownPrefix is the text before the version in the current tag, without its v.
+func (d *decider) ownPrefix() string {
+	before, _, _ := strings.Cut(d.reader.current.frame, "\x00")
+	return withoutV(before)
+}
+
+// looseForm is a prefix, numbers, and what stands behind.
+var looseForm = regexp.MustCompile(`^([^0-9]*?)[vV]?([0-9]+(?:\.[0-9]+)*)([^0-9].*)?$`)
+
+// finalWord marks a release that is meant for everybody.
+var finalWord = regexp.MustCompile(`(?i)^[-._+]?(final|release|stable|ga|lts)$`)
+
+func (d *decider) loose(tag string) (looseReading, bool) {
+	text, own := d.Rule.replacer.Replace(tag), d.ownPrefix()
+	rest, isOwn := strings.CutPrefix(text, own)
+	if !isOwn {
+		rest = text
+	}
+	found := looseForm.FindStringSubmatch(rest)
+	if found == nil {
+		return looseReading{}, false
+	}
+	prefix, core, suffix := found[1], found[2], found[3]
+	if isOwn {
+		prefix = own + prefix
+	}
+	shape := digitRuns.ReplaceAllString(suffix, "0")
+	form := suffix == "" || shape == d.reader.shape || shape == digitRuns.ReplaceAllString(d.reader.suffix, "0") ||
+		patchLevel.MatchString(shape) || finalWord.MatchString(suffix)
+	ignored := d.Rule.ignored != nil && (d.Rule.ignored.MatchString(core) || d.Rule.ignored.MatchString(tag))
+	return looseReading{tag, prefix, core, form && !ignored}, true
+}
+
+var digitRuns = regexp.MustCompile(`[0-9]+`)
+
+func coreOf(version string) string { return strings.Join(catalog.VersionNumbers(version), ".") }
+
+// nextOf tells whether a core can be the next of another: 6 of 5.4.1, 2026 of 5.4.1 as
+// a year; not a date or the number of a build.
+func nextOf(core, next string) bool {
+	if strings.Contains(next, ".") {
+		return true
+	}
+	now, _, _ := strings.Cut(core, ".")
+	from, _ := strconv.ParseUint(now, 10, 64)
+	to, err := strconv.ParseUint(next, 10, 64)
+	return err == nil && (to <= from+1 || len(next) == 4 && strings.HasPrefix(next, "20"))
+}
+
+// otherThings are words in the tags of what a repository releases beside the program.
+var otherThings = regexp.MustCompile(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
+
+// wentOver tells whether upstream left our prefix for another one: whose versions
+// begin where ours end.
+func wentOver(own, prefix, above string, readings []looseReading) bool {
+	if strings.ContainsAny(own, "@/") || strings.Contains(prefix, "@") || otherThings.MatchString(prefix) ||
+		strings.Contains(prefix, "/") && !slices.Contains([]string{"release/", "releases/", "version/"}, prefix) {
+		return false
+	}
+	lowest := slices.MinFunc(readings, func(a, b looseReading) int { return catalog.CompareVersions(a.core, b.core) }).core
+	if catalog.CompareVersions(lowest, above) <= 0 {
+		return false
+	}
+	first, _, _ := strings.Cut(lowest, ".")
+	return nextOf(above, first)
+}

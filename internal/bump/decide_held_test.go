@@ -1,0 +1,111 @@
+package bump
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is higher and not taken is named, and nothing else is.
+func TestHigherVersionsAreNamed(t *testing.T) {
+	const another, prefix = " has another shape than CURRENT: set update.tags", " has another prefix than CURRENT: set update.tags"
+	tests := []struct {
+		name, update, current, tags string
+		want                        string // the tag that is taken, "" for none
+		held                        string // "" for up to date
+	}{
+		{"a range", `{"range": "minor"}`, "v5.2.0", "v5.2.0 v6.0.0", "", "6.0.0 outside of update.range minor"},
+		{"a range, and one that is taken", `{"range": "minor"}`, "v5.2.0", "v5.3.0 v6.0.0", "v5.3.0", "6.0.0 outside of update.range minor"},
+		{"ignored", `{"ignore": ["5.*"]}`, "v5.2.0", "v5.3.0", "", "5.3.0 ignored by update.ignore"},
+		{"ignored prerelease", `{"ignore": ["5.*"]}`, "v5.2.0", "v5.3.0-rc1", "", ""},
+		{"sequence", `{"sequence": "minor"}`, "v5.2.0", "v5.3.0 v5.4.0", "v5.3.0", "5.4.0 after 5.3 (update.sequence)"},
+		{"delay without a date", `{"delay": 3}`, "v5.2.0", "v5.3.0", "", "5.3.0 its date is unknown, which update.delay needs"},
+		{"prereleases are no releases", ``, "v5.2.0", "v5.3.0-rc1 v5.3.0-preprod", "", ""},
+
+		{"a patch level, the next of it", ``, "1.2.3-2", "1.2.3 1.2.3-2 1.2.3-3", "1.2.3-3", ""},
+		{"a patch level, the next version", ``, "1.2.3-2", "1.2.3 1.2.3-2 1.2.4", "1.2.4", ""},
+		{"a patch level, the next version has one", ``, "1.2.3-2", "1.2.4 1.2.4-1 1.2.4-rc1", "1.2.4-1", ""},
+		{"a patch level, never down", ``, "1.2.3-2", "1.2.3 1.2.3-1 1.2.2", "", ""},
+		{"a patch level of two numbers", ``, "v2024.1-1", "v2024.1 v2024.1-1 v2024.2 v2024.2-rc1", "v2024.2", ""},
+		{"a patch level of four numbers", ``, "28.0.4.1-2", "28.0.4.1 28.0.4.1-2 28.0.4.2 28.0.4.3-rc.1", "28.0.4.2", ""},
+		{"a patch level with a letter", ``, "1.2.3-r1", "1.2.3-r1 1.2.3-r2 1.2.4", "1.2.4", ""},
+		{"a patch level that is a letter", ``, "1.0.2u", "1.0.2u 1.0.2t 1.1.0", "1.1.0", ""},
+		{"the next letter", ``, "1.0.2t", "1.0.2t 1.0.2u 1.0.2", "1.0.2u", ""},
+		{"a patch level by pattern", `{"tags": "v([0-9.]+(?:-[0-9]+)?)"}`, "v1.2.3-2", "v1.2.3 v1.2.3-2", "", ""},
+		{"a patch level of the tag alone", ``, "v1.2.3+ds1", "v1.2.3 v1.2.3+ds1 v1.2.4", "v1.2.4", ""},
+		{"a patch level of the tag alone, and the next", ``, "v1.2.3+ds1", "v1.2.4 v1.2.4+ds1 v1.2.4+ds2", "v1.2.4+ds1", ""},
+
+		{"an edition", ``, "1.2.3-lts", "1.2.3-lts 1.2.3 1.3.0", "", "1.3.0" + another},
+		{"an edition that goes on", ``, "1.2.3-lts", "1.2.3 1.3.0 1.3.0-lts", "1.3.0-lts", ""},
+		{"an edition that is behind", ``, "1.2.3-lts", "1.3.0-lts 1.4.0", "1.3.0-lts", "1.4.0" + another},
+		{"other editions", ``, "1.0-ce", "1.0-ce 1.1-ee 1.1-alpine", "", ""},
+		{"a suffix that means released", ``, "1.2.3", "1.2.3 1.3.0.Final", "", "1.3.0.Final" + another},
+		{"a suffix that is a number", ``, "1.2.3", "1.2.3 1.2.3-1 1.3.0-1", "", "1.3.0-1" + another},
+		{"other variants", ``, "v5.3.0", "v5.4.0-preprod v5.4.0-psycopgpool v5.5.0-demo", "", ""},
+		{"more parts", ``, "26", "26 26.1", "", "26.1" + another},
+		{"fewer parts", ``, "v5.4.1", "v5.4.1 v5.4 v6", "", "v6" + another},
+		{"an alias of fewer parts", ``, "v5.4.1", "v6 v6.0.0", "v6.0.0", ""},
+		{"a year", ``, "5.4.1", "2026 5.4.1", "", "2026" + another},
+		{"dates and numbers of builds", ``, "5.4.1", "5.4.1 20260101 4711", "", ""},
+		{"a pattern that is out of date", `{"tags": "v([0-9]+[.][0-9]+)"}`, "v1.9", "v1.9 v1.10.0 v2.0.1", "", "v2.0.1" + another},
+
+		{"another prefix", ``, "v1.9.0", "v1.9.0 v1.8.0 release-2.0.0 release-2.1.0", "", "release-2.1.0" + prefix},
+		{"another prefix, in a folder", ``, "v1.9.0", "v1.9.0 release/2.0.0", "", "release/2.0.0" + prefix},
+		{"no prefix any more", ``, "app-1.9.0", "app-1.9.0 v2.0.0", "", "v2.0.0" + prefix},
+		{"charts", ``, "v1.9.0", "chart-0.1.0 chart-2.0.0 charts-2.1.0 helm-v9.0.0", "", ""},
+		{"another series", ``, "v1.9.0", "other-0.1.0 other-2.0.0", "", ""},
+		{"packages", ``, "v1.9.0", "@scope/pkg@2.0.0 pkg/v2.0.0 sdk-2.0.0", "", ""},
+		{"the program of a package", ``, "@scope/pkg@1.0.0", "@scope/pkg@1.0.0 v2.0.0", "", ""},
+		{"refused", ``, "v1.9.0", "v2.0.0$(x) v2.0.0..1", "", ""},
+		{"ignored, of another shape", `{"ignore": ["6"]}`, "v5.4.1", "v5.4.1 v6", "", ""},
+	}
+	for _, test := range tests {
+		version := strings.TrimPrefix(strings.TrimSuffix(test.current, "+ds1"), "v")
+		for _, prefix := range []string{"app-", "@scope/pkg@"} {
+			version = strings.TrimPrefix(version, prefix)
+		}
+		for range 2 {
+			got := decide(t, Input{Rule: mustRule(t, test.update), Version: version, Tag: test.current, Tags: tags(test.tags)})
+			tag := got.Tag
+			if got.Kind != NewVersion {
+				tag = ""
+			}
+			held := strings.ReplaceAll(test.held, "CURRENT", test.current)
+			if tag != test.want || got.HeldBack != held || (got.Kind == Held) != (test.want == "" && held != "") {
+				t.Errorf("%s: %s %q, held %q; expected %q, %q", test.name, got.Kind, tag, got.HeldBack, test.want, held)
+			}
+		}
+	}
+}
+
+func TestHeldByWhatIsMissingHere(t *testing.T) {
+	in := Input{Version: "0.22.0", Tag: "v0.22.0", Tags: tags("v0.22.0 v0.40.4 v0.40.3"), Release: func(tag string) (*Release, error) {
+		return map[string]*Release{"v0.40.4": {Needs: "needs go 1.27, this one is 1.26.8"}, "v0.40.3": {Unfit: "retracted: leaks"}}[tag], nil
+	}}
+	got := decide(t, in)
+	if got.Kind != Held || got.Reason != "0.40.4 needs go 1.27, this one is 1.26.8" || got.Newest != "0.40.4" {
+		t.Errorf("%+v", got)
+	}
+	// What is retracted is for nobody.
+	in.Tags = tags("v0.22.0 v0.40.3")
+	if got := decide(t, in); got.Kind != None || got.HeldBack != "" || got.Newest != "0.22.0" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// In real repositories, at the newest version there is nothing else to name.
+func TestNothingIsNamedBesideTheNewestOfRealRepositories(t *testing.T) {
+	for repository, current := range map[string]string{
+		"suitenumerique_docs": "v5.4.1", "suitenumerique_drive": "v0.21.1", "suitenumerique_meet": "v1.27.0", "miniflux_v2": "2.3.3",
+	} {
+		for _, update := range []string{``, `{"tags": "^v?([0-9]+\\.[0-9]+\\.[0-9]+)$"}`} {
+			got := decide(t, Input{Rule: mustRule(t, update), Version: strings.TrimPrefix(current, "v"), Tag: current, Tags: upstreamTags(t, repository)})
+			if got.Kind != None || got.HeldBack != "" {
+				t.Errorf("%s %s: %s %q", repository, update, got.Kind, got.HeldBack)
+			}
+		}
+	}
+	got := decide(t, Input{Version: "0.0.2", Tag: "@gouvfr-lasuite/drive-sdk@0.0.2", Tags: upstreamTags(t, "suitenumerique_drive")})
+	if got.HeldBack != "" {
+		t.Errorf("a package: %q", got.HeldBack)
+	}
+}

@@ -1,0 +1,102 @@
+package bump
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// checkFollowed compares what evaluation gives of the source after an edit with what
+// was fetched and hashed: a hash alone would let Nix take the old source, which it
+// has, for the new one.
+func checkFollowed(was, is catalog.App, to step) error {
+	if to.tag == "" || is.Source == nil {
+		return nil
+	}
+	for _, attribute := range []struct{ name, was, is, want string }{
+		{"github", was.Source.GitHub, is.Source.GitHub, was.Source.GitHub},
+		{"git", was.Source.Git, is.Source.Git, was.Source.Git},
+		{"goModule", was.Source.GoModule, is.Source.GoModule, was.Source.GoModule},
+		{"tag", was.Source.Tag, is.Source.Tag, to.tag},
+		{"version", was.Source.Version, is.Source.Version, to.tag},
+		{"rev", was.Source.Rev, is.Source.Rev, to.commit},
+		{"commit", was.Source.Commit, is.Source.Commit, to.commit},
+		{"date", was.Source.Date, is.Source.Date, to.date},
+		{"archive", was.Source.Archive, is.Source.Archive, to.archive},
+	} {
+		name := "source." + attribute.name
+		switch {
+		case attribute.was == "" && attribute.is == "" || attribute.is == attribute.want:
+		case attribute.want == "" && attribute.name == "date": // nobody tells the new one
+		case attribute.was == attribute.is:
+			return notFollowed(was, name, attribute.is, attribute.want)
+		default:
+			return fmt.Errorf("apps/%s: %s became %s, expected %s: edit it by hand", was.Name, name, attribute.is, attribute.want)
+		}
+	}
+	return checkPatches(was, is)
+}
+
+// notFollowed names a literal that is as before, and where it stands.
+func notFollowed(app catalog.App, attribute, is, want string) error {
+	where := "apps/" + app.Name
+	if at := app.Positions[attribute]; at != nil {
+		where = fmt.Sprintf("%s:%d", at.File, at.Line)
+	}
+	if want != "" {
+		want = ", expected " + want
+	}
+	return fmt.Errorf("%s: %s stays %s%s: it does not follow version; write ${version} in it, or edit it by hand", where, attribute, is, want)
+}
+
+// checkArchive refuses the URL of an archive that the version is not in, or that has
+// the old one in it yet.
+func checkArchive(was, is catalog.App, to step) error {
+	if to.version == was.Version && to.tag == was.Source.Revision {
+		return nil // upstream moved the tag
+	}
+	if is.Source.Archive == was.Source.Archive {
+		return notFollowed(was, "source.archive", is.Source.Archive, "")
+	}
+	for _, pair := range [][2]string{{was.Source.Revision, to.tag}, {was.Version, to.version}} {
+		old, now := pair[0], pair[1]
+		if strings.Contains(old, ".") && old != now && hasWord(strings.ReplaceAll(is.Source.Archive, now, ""), old) {
+			return fmt.Errorf("apps/%s: source.archive became %s, in which %s does not follow version; write ${version} in it, or edit it by hand",
+				was.Name, is.Source.Archive, old)
+		}
+	}
+	return nil
+}
+
+// hasWord tells whether a text has a version in it that is no part of another.
+func hasWord(text, version string) bool {
+	word, err := regexp.Compile(`(?:^|[^0-9A-Za-z.])v?` + regexp.QuoteMeta(version) + `(?:$|[^0-9A-Za-z.]|\.[^0-9])`)
+	return err == nil && word.MatchString(text)
+}
+
+// checkPatches refuses patches whose URL became another one: their hash is as before,
+// and Nix would take the old patch, which it has, for the new one.
+func checkPatches(was, is catalog.App) error {
+	known := map[string]bool{}
+	each := func(app catalog.App, do func(patch string)) {
+		for _, changes := range slices.Concat([][]catalog.SourceChange{app.Changes}, slices.Collect(maps.Values(app.VariantChanges))) {
+			for _, change := range changes {
+				if strings.Contains(change.Patch, "://") {
+					do(change.Patch)
+				}
+			}
+		}
+	}
+	each(was, func(patch string) { known[patch] = true })
+	var err error
+	each(is, func(patch string) {
+		if !known[patch] && err == nil {
+			err = fmt.Errorf("apps/%s: the URL of a patch became %s, and its hash stays: give both of the new version by hand", was.Name, patch)
+		}
+	})
+	return err
+}
