@@ -1,6 +1,7 @@
 package bump
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
 )
 
 // checkFollowed compares what evaluation gives of the source after an edit with what
@@ -99,4 +101,69 @@ func checkPatches(was, is catalog.App) error {
 		}
 	})
 	return err
+}
+
+// buildDependencies are the derivations of an app's images in the copy. The package
+// set is not waited for.
+func (b *Bumper) buildDependencies(ctx context.Context, c *checkout, app string) ([]string, error) {
+	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(app), AllSystems: true, KeysOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := evaluation.Failures[app]; err != nil {
+		return nil, fmt.Errorf("apps/%s: %w", app, err)
+	}
+	if evaluation.PkgsErr != nil {
+		return nil, evaluation.PkgsErr
+	}
+	return derivationsOf(evaluation.Images), nil
+}
+
+// checkFetched compares what the images fetch before and after the edit. Another
+// derivation with a hash that is as before, and that no build told, did not follow: Nix
+// would take the old output, which it has, for the new one. And the source is fetched
+// from one place, in every variant.
+func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App, before []string, planned edits) error {
+	after, err := b.buildDependencies(ctx, c, app.Name)
+	if err != nil {
+		return err
+	}
+	gone, came, err := b.Nix.FixedDifference(ctx, before, after)
+	if err != nil {
+		return err
+	}
+	return checkFixed(app, gone, came, planned)
+}
+
+func checkFixed(app catalog.App, gone, came []nix.Fixed, planned edits) error {
+	told, source := map[string]bool{}, ""
+	for attribute, value := range planned {
+		told[value.String()] = true
+		if attribute == "source.hash" {
+			source = value.String()
+		}
+	}
+	stale := map[string]bool{}
+	for _, fixed := range gone {
+		stale[fixed.Hash] = !told[fixed.Hash]
+	}
+	place := ""
+	for _, fixed := range came {
+		urls := strings.Join(fixed.URLs, " ")
+		if stale[fixed.Hash] {
+			what := nix.DrvName(fixed.Drv)
+			if urls != "" {
+				what = urls
+			}
+			return fmt.Errorf("apps/%s: the hash %s of %s does not follow version: write it in hashes, whose values builds tell, or edit it by hand", app.Name, fixed.Hash, what)
+		}
+		if fixed.Hash != source || urls == "" {
+			continue
+		}
+		if place != "" && place != urls {
+			return fmt.Errorf("apps/%s: one hash is of %s and of %s: a variant's source does not follow; edit it by hand", app.Name, place, urls)
+		}
+		place = urls
+	}
+	return nil
 }

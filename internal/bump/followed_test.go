@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/nixedit"
 )
 
 func TestWhatDoesNotFollowTheVersionIsNamed(t *testing.T) {
@@ -79,6 +81,39 @@ func TestPatchesWhoseURLFollowsAndHashDoesNot(t *testing.T) {
 	} {
 		if err := checkPatches(was, is); err == nil || !strings.Contains(err.Error(), "https://x.example/1.1.0.patch, and its hash stays") {
 			t.Error(err)
+		}
+	}
+}
+
+func TestHashesOfOtherFilesThatDoNotFollowAreNamed(t *testing.T) {
+	const source, deps, stays = "sha256-Source", "sha256-Deps", "sha256-Stays"
+	hashes := edits{}
+	for attribute, value := range map[string]string{"source.hash": "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "hashes.deps": "sha256-BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="} {
+		var err error
+		if hashes[attribute], err = nixedit.Hash(value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fixed := func(name, hash string, urls ...string) nix.Fixed {
+		return nix.Fixed{Drv: "/nix/store/00000000000000000000000000000000-" + name + ".drv", Hash: hash, URLs: urls}
+	}
+	newSource, told := hashes["source.hash"].String(), hashes["hashes.deps"].String()
+	for _, test := range []struct {
+		name       string
+		gone, came []nix.Fixed
+		want       string
+	}{
+		{"the source", []nix.Fixed{fixed("source", source, "u/1")}, []nix.Fixed{fixed("source", newSource, "u/2")}, ""},
+		{"a hash that a build told to be the same", []nix.Fixed{fixed("deps", told)}, []nix.Fixed{fixed("deps", told)}, ""},
+		{"a file", []nix.Fixed{fixed("f-1", stays, "u/1")}, []nix.Fixed{fixed("f-2", stays, "u/2")}, "the hash sha256-Stays of u/2 does not follow version"},
+		{"what a build makes", []nix.Fixed{fixed("vendor", stays)}, []nix.Fixed{fixed("vendor", stays)}, "the hash sha256-Stays of vendor does not follow version"},
+		{"something new", []nix.Fixed{fixed("vendor", deps)}, []nix.Fixed{fixed("other", stays, "u")}, ""},
+		{"the same source for two systems", nil, []nix.Fixed{fixed("source", newSource, "u/2"), fixed("source", newSource, "u/2")}, ""},
+		{"a variant with the old source", nil, []nix.Fixed{fixed("source", newSource, "u/2"), fixed("source", newSource, "u/1")}, "one hash is of u/2 and of u/1"},
+	} {
+		err := checkFixed(catalog.App{Name: "s"}, test.gone, test.came, hashes)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, expected %q", test.name, err, test.want)
 		}
 	}
 }

@@ -96,15 +96,20 @@ func (b *Bumper) derivations(ctx context.Context, c *checkout, name string) (cat
 	if err := evaluation.Failures[name]; err != nil {
 		return catalog.App{}, nil, fmt.Errorf("apps/%s: %w", name, err)
 	}
-	var drvs []string
-	for _, spec := range evaluation.Images {
+	return evaluation.Apps[name], derivationsOf(evaluation.Images), nil
+}
+
+// derivationsOf are what images are built from.
+func derivationsOf(images []*catalog.Spec) []string {
+	drvs := []string{}
+	for _, spec := range images {
 		for _, realisable := range []*catalog.Realisable{spec.Rootfs, spec.Fetch} {
 			if realisable != nil && realisable.Drv != nil && !slices.Contains(drvs, *realisable.Drv) {
 				drvs = append(drvs, *realisable.Drv)
 			}
 		}
 	}
-	return evaluation.Apps[name], drvs, nil
+	return drvs
 }
 
 // tellHashes builds fixed outputs whose hash is unknown: none succeeds, and each

@@ -81,6 +81,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		to.date = day(decision.Release.Date)
 	}
 	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
+	before, unknown := b.buildDependencies(ctx, c, app.Name)
 	url := result.Links.Archive
 	if app.Source.Archive != "" {
 		var err error
@@ -131,7 +132,11 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 	if hash, ok := planned["source.hash"]; ok && hash.String() == app.Source.Hash {
 		return nil, to, sameSource(app, decision)
 	}
-	return planned, to, nil
+	if unknown != nil {
+		result.Warnings = append(result.Warnings, "what its images fetch is not compared: "+unknown.Error())
+		return planned, to, nil
+	}
+	return planned, to, b.checkFetched(ctx, c, app, before, planned)
 }
 
 // compareArchive takes from an archive what it says of the source.

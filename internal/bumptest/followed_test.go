@@ -24,6 +24,10 @@ func TestLiteralsThatDoNotFollowEndTheBump(t *testing.T) {
 		{"a tag that is bound elsewhere", []string{"mkApp rec", `tag = "v${version}"`}, []string{"let t = \"v1.0.0\"; in\nmkApp rec", "tag = t"},
 			"source.tag stays v1.0.0, expected v1.1.0"},
 		{"a date that is computed", []string{`date = "2020-01-01"`}, []string{`date = "2020-01-" + "01"`}, "date"},
+		{"a variant's source", []string{"app: substituteSource app"}, []string{`app: substituteSource (app // { source = app.source // { archive = "` + forge.URL + `/suite/notes/archive/refs/tags/v1.0.0.tar.gz"; }; })`},
+			"v1.0.0.tar.gz"},
+		{"a file beside the source", []string{`mkdir -p $out/site`}, []string{`: ${pkgs.fetchurl { url = "` + forge.URL + `/suite/notes/archive/refs/tags/v${version}.tar.gz?x"; hash = "sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA="; }}; mkdir -p $out/site`},
+			"sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA="},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			text := original

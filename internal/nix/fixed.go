@@ -5,9 +5,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
 // FixedOutputs finds, among the derivations that some derivations need, those
@@ -47,4 +52,76 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 		}
 	}
 	return found, nil
+}
+
+// Fixed is a derivation whose output must have a hash.
+type Fixed struct {
+	Drv  string
+	Hash string   // SRI
+	URLs []string // that it fetches, as far as it says
+}
+
+// FixedDifference reads the fixed outputs among what some derivations need, before and
+// after a change: those that are gone, and those that came.
+func (n *Nix) FixedDifference(ctx context.Context, before, after []string) (gone, came []Fixed, err error) {
+	was, err := n.requisites(ctx, before)
+	if err != nil {
+		return nil, nil, err
+	}
+	is, err := n.requisites(ctx, after)
+	if err != nil {
+		return nil, nil, err
+	}
+	only := func(these, others map[string]bool) (all []Fixed, err error) {
+		for _, drv := range slices.Sorted(maps.Keys(these)) {
+			if others[drv] {
+				continue
+			}
+			read, err := readDerivation(drv)
+			if err != nil {
+				return nil, err
+			}
+			if output := read.Outputs["out"]; output != nil && output.HashAlgorithm != "" {
+				all = append(all, fixed(drv, read))
+			}
+		}
+		return all, nil
+	}
+	if gone, err = only(was, is); err == nil {
+		came, err = only(is, was)
+	}
+	return gone, came, err
+}
+
+// requisites are the derivations that some need, and these.
+func (n *Nix) requisites(ctx context.Context, drvs []string) (map[string]bool, error) {
+	all := map[string]bool{}
+	if len(drvs) == 0 {
+		return all, nil
+	}
+	out, err := n.run(ctx, "reading what images are built from", storeCall("--query --requisites", drvs...))
+	for _, path := range strings.Fields(string(out)) {
+		if strings.HasSuffix(path, ".drv") {
+			all[path] = true
+		}
+	}
+	return all, err
+}
+
+func fixed(drv string, read *derivation.Derivation) Fixed {
+	output := read.Outputs["out"]
+	algorithm := strings.TrimPrefix(output.HashAlgorithm, "r:")
+	f := Fixed{Drv: drv, Hash: algorithm + "-" + output.Hash}
+	if raw, err := hex.DecodeString(output.Hash); err == nil {
+		f.Hash = algorithm + "-" + base64.StdEncoding.EncodeToString(raw)
+	}
+	f.URLs = strings.Fields(read.Env["url"] + " " + read.Env["urls"])
+	var structured struct {
+		URL  string   `json:"url"`
+		URLs []string `json:"urls"`
+	}
+	if text := read.Env["__json"]; text != "" && json.Unmarshal([]byte(text), &structured) == nil {
+		f.URLs = append(append(f.URLs, structured.URLs...), strings.Fields(structured.URL)...)
+	}
+	return f
 }
