@@ -17,9 +17,17 @@ let
   # A derivation as strings (a set with outPath would be JSON of that alone); drv
   # is null for what needs no build.
   realisable = value: {
-    drv = if builtins.isAttrs value && value ? drvPath then plain value.drvPath else null;
-    out = plain "${value}";
+    drv = located (if builtins.isAttrs value && value ? drvPath then plain value.drvPath else null);
+    out = located (plain "${value}");
   };
+
+  # A package is evaluated where its path is needed, far from its definition. The CLI
+  # reads this in the trace of an error, by its shape.
+  located =
+    let at = builtins.unsafeGetAttrPos (if kind == "nix" then "package" else "containerfile") component; in
+    if at == null then value: value
+    else builtins.addErrorContext
+      "libre makes ${app.name}/${componentName}/${variant} of what is at ${at.file}:${toString at.line}:${toString at.column}";
 
   callPackage = attribute: value:
     let built = if builtins.isFunction value then callFunction value else value; in
@@ -84,14 +92,18 @@ let
   rootfs = import ./rootfs.nix { inherit app componentName component pkgs package server user; };
 
   missingTools = pkgs.lacks.busybox or null;
-  unsupported = value: builtins.isAttrs value && !(value.meta.available or true);
+  # nixpkgs calls available what may be built: what is broken, unfree or insecure
+  # everywhere is no image to leave out, but an error that nixpkgs explains.
+  unsupported = value: builtins.isAttrs value && (value.meta.unsupported or false
+    || !(value.meta.available or true)
+    && !(value.meta.broken or false || value.meta.unfree or false || value.meta.insecure or false));
   # A package set that lacks something throws where that is asked for; what it has
   # to say shows on the system that it is complete for.
   lacks = builtins.attrValues (pkgs.lacks or { });
   incomplete = lacks != [ ] && !(builtins.tryEval rootfs.tree.drvPath).success;
   skippedBases = filter (n: (bases.${n}.image.skip or null) != null) (attrNames bases);
 
-  skip =
+  skip = located (
     if component ? systems && !(builtins.elem system component.systems)
     then "is for ${builtins.concatStringsSep ", " component.systems} only"
     else if variant == "debug" && missingTools != null then "has no debug tools: ${missingTools}"
@@ -99,7 +111,8 @@ let
     else if kind == "nix" && unsupported package then "package ${package.name} is not available"
     else if kind != "nix" && skippedBases != [ ]
     then let base = bases.${head skippedBases}.image; in "base ${base.app}/${base.component}/${base.variant} ${base.skip}"
-    else null;
+    else null
+  );
   # What is skipped may not even evaluate.
   unlessSkipped = value: if skip == null then value else null;
 in

@@ -91,6 +91,8 @@ let
     hashes = args.hashes or { };
     changes = [ ];
     update = args.update or { };
+    # The system on which the images for all others are made, by pkgsCross.
+    crossFrom = args.crossFrom or null;
     components = args.components;
     variants = args.variants or { };
     needs = args.needs or { };
@@ -103,7 +105,7 @@ let
     let
       where = "${app.name}: variant ${variant}";
       changed = app.variants.${variant} app;
-      fixed = filter (n: changed.${n} or null != app.${n}) [ "name" "version" "packageVersion" ];
+      fixed = filter (n: changed.${n} or null != app.${n}) [ "name" "version" "packageVersion" "crossFrom" ];
       unknown = filter (c: !(app.components ? ${c})) (attrNames changed.components);
       missing = filter (c: !(changed.components ? ${c})) (attrNames app.components);
       known = concatStringsSep ", " (attrNames app.components);

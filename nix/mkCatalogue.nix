@@ -85,16 +85,26 @@ let
         app.components;
     };
 
+  # What nixpkgs calls a system that is compiled for on another one.
+  crossNames = { x86_64-linux = "gnu64"; aarch64-linux = "aarch64-multiplatform"; };
+  pkgsFor = app: system:
+    let native = nixpkgs.legacyPackages.${system}; in
+    if app.crossFrom == null || app.crossFrom == system then native
+    else (nixpkgs.legacyPackages.${app.crossFrom} or (throw "${app.name}: crossFrom is ${builtins.toJSON app.crossFrom}, which nixpkgs has no packages for")).pkgsCross.${crossNames.${system} or system}
+      # A package set whose packages for other systems are compiled here needs none.
+      or (if native ? lacks then native else throw "${app.name}: crossFrom: the package set has no pkgsCross for ${system}");
+
   imagesOf = system:
     let
-      pkgs = nixpkgs.legacyPackages.${system};
-      loaded = forAll names (name: load name { inherit pkgs system; });
-      images = mapAttrs
-        (_: app: mapAttrs
+      images = forAll names (name:
+        let
+          pkgs = pkgsFor metadata.${name} system;
+          app = load name { inherit pkgs system; };
+        in
+        mapAttrs
           (componentName: _: forAll (variantsOf app) (variant:
             import ./image.nix { inherit app componentName variant system pkgs debugTools githubServer imageOf; }))
-          app.components)
-        loaded;
+          app.components);
       # "app/component" or "app/component/variant", as a base names another image.
       imageOf = where: reference:
         let

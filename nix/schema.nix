@@ -71,6 +71,7 @@ in
       ignore = strings;
       transform = stringMap; # literal replacements in a tag, before the version is read
     };
+    crossFrom = t.string;
     components = named t.set;
     variants = named t.function;
     needs = map' t.set;

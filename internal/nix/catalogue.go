@@ -100,6 +100,14 @@ type Evaluation struct {
 	PkgsErr  error                  // why the package set is not to be had: keys that need it are unknown
 }
 
+// logName is what the log of an evaluation is called.
+func (r *Request) logName() string {
+	if len(r.Patterns) == 0 || slices.ContainsFunc(r.Patterns, func(p catalog.Pattern) bool { return p.App != r.Patterns[0].App || strings.Contains(p.App, "*") }) {
+		return "evaluate"
+	}
+	return "evaluate-" + r.Patterns[0].App
+}
+
 // raw is the JSON of one evaluation.
 type raw struct {
 	Schema  int                    `json:"schema"`
@@ -157,6 +165,10 @@ func (c *Catalogue) evaluate(ctx context.Context, request Request) (*raw, error)
 	}
 	var result raw
 	if err := c.nix.Eval(ctx, flake, "libre", expression(request), &result); err != nil {
+		var failure *Error
+		if errors.As(err, &failure) && failure.output != "" {
+			failure.Log = c.nix.keepLog(request.logName(), failure.output)
+		}
 		return nil, err
 	}
 	if result.Schema != catalog.Schema {

@@ -30,7 +30,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	// nix looks for packages.SYSTEM.OUTPUT before OUTPUT, and would force every
 	// definition for the packages' names: no packages are of this system.
 	eval := call{program: "nix", operation: []string{"eval"}, inputs: flake.Overrides, arguments: []string{".#" + output}}
-	eval.flags = []string{"--json", "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
+	eval.flags = []string{"--show-trace", "--json", "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
 	if flake.Offline {
 		eval.flags = append(eval.flags, "--option", "download-attempts", "1", "--option", "connect-timeout", "5")
 	}
@@ -62,6 +62,13 @@ func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log 
 	if strings.Contains(failure.Error(), "program 'git' failed") {
 		if _, err := git.Top(ctx, dir); err != nil && !errors.Is(err, git.ErrNoRepository) {
 			return fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	var known *Error
+	if said := explain(dir, log); errors.As(failure, &known) && said.message != "" {
+		known.Message, known.Fetch = said.message, fetchError.MatchString(said.message)
+		if said.outside {
+			known.output = log
 		}
 	}
 	return failure

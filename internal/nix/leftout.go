@@ -2,7 +2,6 @@ package nix
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -130,8 +129,9 @@ var (
 // explain says of a file that a definition names, and that Nix does not find, what is
 // the matter with it.
 func (c *Catalogue) explain(ctx context.Context, failure *Error) error {
+	said := &EvaluationFailure{Message: failure.Message, Log: failure.Log}
 	if !notThere.MatchString(failure.Message) {
-		return errors.New(failure.Message)
+		return said
 	}
 	var names []string
 	for _, found := range append(greedyName.FindAllStringSubmatch(failure.Message, -1), quotedName.FindAllStringSubmatch(failure.Message, -1)...) {
@@ -150,7 +150,7 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error) error {
 			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("a definition names %s, which does not exist", name)}
 		}
 	}
-	return errors.New(failure.Message)
+	return said
 }
 
 // explainFile is nil where a file is not there, or nothing hides it.

@@ -42,9 +42,12 @@ type Error struct {
 	Doing   string // what was being done
 	Message string // Nix's own error, one line, without terminal escapes
 	Fetch   bool   // something could not be downloaded
+	Log     string // file with all that Nix said; "" where Message says it
+
+	output string // of an evaluation that failed outside of the catalogue
 }
 
-func (e *Error) Error() string { return e.Doing + ": " + e.Message }
+func (e *Error) Error() string { return e.Doing + ": " + withLog(e.Message, e.Log) }
 
 // passed are variables of programs that nix starts, and of what builds may ask for;
 // caches in S3 need credentials.

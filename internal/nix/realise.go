@@ -217,10 +217,10 @@ func firstLine(text string) string {
 
 func (w *watcher) open(drv string) *buildLog {
 	name := filepath.Base(strings.TrimSuffix(drv, ".drv")) + ".log"
-	if os.MkdirAll(w.nix.LogDir, 0o755) != nil {
+	if os.MkdirAll(w.nix.LogDir, 0o700) != nil {
 		return &buildLog{}
 	}
-	file, err := os.Create(filepath.Join(w.nix.LogDir, name))
+	file, err := os.OpenFile(filepath.Join(w.nix.LogDir, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return &buildLog{}
 	}

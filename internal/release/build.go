@@ -69,7 +69,7 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	b.Watcher.Evaluated(len(all))
 	var broken []Result
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		result := Result{ID: catalog.ID{App: app}, State: Failed, Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}}
+		result := Result{ID: catalog.ID{App: app}, State: Failed, Err: notEvaluated(evaluation.Failures[app])}
 		b.Watcher.Finished(result)
 		broken = append(broken, result)
 	}
@@ -80,6 +80,16 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	results = append(results, broken...)
 	slices.SortFunc(results, func(x, y Result) int { return x.ID.Compare(y.ID) })
 	return results, err
+}
+
+// notEvaluated is the failure of an app that cannot be evaluated. Its log has a
+// column of its own.
+func notEvaluated(err error) *Failure {
+	var failure *nix.EvaluationFailure
+	if errors.As(err, &failure) {
+		return &Failure{Step: string(StepEvaluate), Err: errors.New(failure.Message), Log: failure.Log}
+	}
+	return &Failure{Step: string(StepEvaluate), Err: err}
 }
 
 // buildTargets builds what the layout lacks of the targets, into it.

@@ -94,7 +94,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	}
 	var results []Published
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		results = append(results, Published{Name: app, State: NotPublished, Err: &Failure{Step: string(StepEvaluate), Err: evaluation.Failures[app]}})
+		results = append(results, Published{Name: app, State: NotPublished, Err: notEvaluated(evaluation.Failures[app])})
 	}
 	if len(results) > 0 && p.FailFast {
 		return results, nil

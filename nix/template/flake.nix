@@ -9,7 +9,9 @@
   outputs = { libre, nixpkgs, ... }: libre.lib.mkCatalogue {
     inherit nixpkgs;
     apps = ./apps;
-    # What push builds for; Go programs are cross-compiled for "aarch64-linux".
+    # What push builds for. nixpkgs builds each system's images on a machine of that
+    # system (--builders), or for all on this one where a definition has
+    # crossFrom = "x86_64-linux"; --package-set host compiles Go programs for both.
     systems = [ "x86_64-linux" ];
   };
 }
