@@ -25,6 +25,24 @@ let
   tagOf = s: s.tag or s.rev;
   githubArchive = s:
     "${githubServer}/${s.github}/archive/${if s ? tag then "refs/tags/" else ""}${tagOf s}.tar.gz";
+
+  # An archive, unpacked. nixpkgs' fetchzip tells by the end of the URL how to unpack,
+  # and fails on /download?id=1; by its content the archive is the same everywhere.
+  fetchArchive = pkgs: url: hash:
+    let
+      named = builtins.match ".*[.](tar|tar[.]gz|tgz|tar[.]xz|txz|tar[.]bz2|tbz2|zip)" url != null;
+      byContent = {
+        name = "source";
+        inherit url hash;
+        recursiveHash = true;
+        downloadToTemp = true;
+        nativeBuildInputs = [ pkgs.unzip pkgs.zstd ];
+        postFetch = builtins.readFile ./unpack-archive.sh;
+      };
+    in
+    if pkgs ? fetchArchive then pkgs.fetchArchive { name = "source"; inherit url hash; }
+    else if named then pkgs.fetchzip { name = "source"; inherit url hash; }
+    else pkgs.fetchurl byContent;
 in
 rec {
   # Data for metadata and labels.
@@ -51,8 +69,8 @@ rec {
     };
 
   fetched = pkgs: {
-    github = pkgs.fetchzip { name = "source"; url = source.archive or (githubArchive source); inherit (source) hash; };
-    url = pkgs.fetchzip { name = "source"; inherit (source) url hash; };
+    github = fetchArchive pkgs (source.archive or (githubArchive source)) source.hash;
+    url = fetchArchive pkgs source.url source.hash;
     git = builtins.fetchTree { type = "git"; url = source.git; inherit (source) rev; narHash = source.hash; allRefs = true; };
     path = ofPath source.path;
     goModule = pkgs.runCommand "source"

@@ -5,10 +5,13 @@ let
   proxies = [ "http_proxy" "https_proxy" "no_proxy" "HTTP_PROXY" "HTTPS_PROXY" "NO_PROXY" ];
 
   fetch = runCommand "libre-fetch" { nativeBuildInputs = [ go ]; src = ./fetch; } ''
-    mkdir -p $out/bin $TMPDIR/fetch
+    mkdir -p $out/bin $TMPDIR/fetch $TMPDIR/go/src
     cp $src/*.go $TMPDIR/fetch
     cd $TMPDIR/fetch
-    export HOME=$TMPDIR GOCACHE=$TMPDIR/cache GOTOOLCHAIN=local GO111MODULE=off CGO_ENABLED=0
+    export HOME=$TMPDIR GOPATH=$TMPDIR/go GOCACHE=$TMPDIR/cache GOTOOLCHAIN=local GO111MODULE=off CGO_ENABLED=0
+    # Go has what reads zstd, and keeps it to itself.
+    cp -r $(go env GOROOT)/src/internal/zstd $TMPDIR/go/src/zstd
+    printf 'package main\n\nimport (\n"io"\n\n"zstd"\n)\n\nfunc init() { openZstd = func(r io.Reader) io.Reader { return zstd.NewReader(r) } }\n' > zstd.go
     go build -trimpath -o $out/bin/fetch .
   '';
 
@@ -26,10 +29,12 @@ let
   nameOf = url: builtins.replaceStrings [ "~" "@" "%" ":" "&" ] [ "-" "-" "-" "-" "-" ] (baseNameOf url);
 
   fetchzip = { url, hash, name ? "source", ... }:
-    fixed "recursive" { inherit name url hash; } ''fetch -unpack "$url" "$out"'';
+    fixed "recursive" { inherit name url hash; } ''fetch -unpack "$url" "$out"''; # xz, of busybox, is in PATH
 in
 {
   inherit fetchzip;
+  # An archive, unpacked by what is in it, whatever its URL is.
+  fetchArchive = fetchzip;
 
   fetchurl = { url, hash, name ? nameOf url, ... }:
     fixed "flat" { inherit name url hash; } ''fetch "$url" "$out"'';

@@ -3,8 +3,9 @@
 //
 //	fetch [-unpack] URL OUT
 //
-// With -unpack, the archive (.tar, .tar.gz, .tgz or .zip) is unpacked into OUT
-// and its single top folder is left out, as nixpkgs' fetchzip does.
+// With -unpack, the archive (a zip, or a tar, as it is or compressed by gzip, xz, zstd
+// or bzip2) is unpacked into OUT and its single top folder is left out, as nixpkgs'
+// fetchzip does. A single file goes into a folder.
 package main
 
 import (

@@ -4,18 +4,23 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
+	"compress/bzip2"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
-// unpackArchive unpacks a tar (plain or gzip) or zip file into out, without the
-// single top folder that all entries share.
+// openZstd is set where the program is built: Go has a reader in its internal packages.
+var openZstd func(io.Reader) io.Reader
+
+// unpackArchive unpacks a tar (plain or compressed) or zip file into out, without the
+// single top folder that all entries share. What it is shows in its first bytes.
 func unpackArchive(archive, out string) error {
 	file, err := os.Open(archive)
 	if err != nil {
@@ -23,44 +28,80 @@ func unpackArchive(archive, out string) error {
 	}
 	defer file.Close()
 	content := bufio.NewReader(file)
-	magic, err := content.Peek(4)
-	if err != nil {
+	magic, err := content.Peek(6)
+	if err != nil && err != io.EOF {
 		return err
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	tree := tree{root: out}
+	tree := &tree{root: out}
+	starts := func(prefix string) bool { return strings.HasPrefix(string(magic), prefix) }
 	switch {
-	case string(magic) == "PK\x03\x04":
-		return tree.unzip(archive)
-	case magic[0] == 0x1f && magic[1] == 0x8b:
-		plain, err := gzip.NewReader(content)
-		if err != nil {
-			return err
+	case starts("PK\x03\x04"):
+		err = tree.unzip(archive)
+	case starts("\x1f\x8b"):
+		var plain io.Reader
+		if plain, err = gzip.NewReader(content); err == nil {
+			err = tree.untar(plain)
 		}
-		return tree.untar(plain)
+	case starts("\xfd7zXZ\x00"):
+		err = tree.untarXZ(content)
+	case starts("\x28\xb5\x2f\xfd"):
+		err = tree.untar(openZstd(content))
+	case starts("BZh"):
+		err = tree.untar(bzip2.NewReader(content))
 	default:
-		return tree.untar(content)
+		err = tree.untar(content)
 	}
+	if err == nil && tree.top == "" {
+		err = errors.New("it has no entries")
+	}
+	return err
 }
 
-// tree is the folder that entries are written to; top is the archive's top
-// folder, known after the first entry.
-type tree struct{ root, top string }
+// untarXZ has busybox's xz, which is in PATH where this runs, read the file.
+func (t *tree) untarXZ(content io.Reader) error {
+	xz := exec.Command("xz", "-dc")
+	xz.Stdin, xz.Stderr = content, os.Stderr
+	plain, err := xz.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := xz.Start(); err != nil {
+		return err
+	}
+	err = t.untar(plain)
+	_, _ = io.Copy(io.Discard, plain) // what follows the end of the archive
+	return errors.Join(err, xz.Wait())
+}
+
+// tree is the folder that entries are written to; top is the name of the archive's
+// top, a folder or a single file, known after the first entry.
+type tree struct {
+	root, top string
+	single    bool // top is a file
+}
 
 // target maps an entry's name to its place: "" for the top folder itself.
-func (t *tree) target(name string) (string, error) {
-	name = strings.TrimSuffix(strings.TrimPrefix(name, "./"), "/")
+func (t *tree) target(name string, folder bool) (string, error) {
+	name = filepath.Clean(strings.TrimSuffix(name, "/"))
+	if name == "." {
+		return "", nil
+	}
 	if !filepath.IsLocal(name) {
 		return "", fmt.Errorf("entry %q leaves the archive", name)
 	}
 	top, rest, _ := strings.Cut(name, "/")
 	if t.top == "" {
 		t.top = top
+		t.single = rest == "" && !folder
 	}
-	if top != t.top {
-		return "", fmt.Errorf("entries %q and %q: expected one top folder", t.top, top)
+	if top != t.top || t.single && rest != "" {
+		return "", fmt.Errorf("entries %q and %q: expected one file or folder at the top", t.top, top)
+	}
+	if t.single {
+		return filepath.Join(t.root, top), nil
 	}
 	if rest == "" {
 		return "", nil
@@ -82,12 +123,15 @@ func (t *tree) untar(content io.Reader) error {
 		if header.Typeflag == tar.TypeXGlobalHeader {
 			continue // git archive's commit
 		}
-		path, err := t.target(header.Name)
+		path, err := t.target(header.Name, header.Typeflag != tar.TypeReg)
 		if err != nil {
 			return err
 		}
 		if path == "" {
 			continue
+		}
+		if header.Typeflag != tar.TypeDir {
+			_ = os.Remove(path) // a later entry of a name takes its place
 		}
 		switch header.Typeflag {
 		case tar.TypeDir:
@@ -98,7 +142,7 @@ func (t *tree) untar(content io.Reader) error {
 			err = os.Symlink(header.Linkname, path)
 		case tar.TypeLink:
 			var linked string
-			if linked, err = t.target(header.Linkname); err == nil {
+			if linked, err = t.target(header.Linkname, false); err == nil {
 				err = os.Link(linked, path)
 			}
 		default:
@@ -117,7 +161,7 @@ func (t *tree) unzip(archive string) error {
 	}
 	defer content.Close()
 	for _, entry := range content.File {
-		path, err := t.target(entry.Name)
+		path, err := t.target(entry.Name, entry.FileInfo().IsDir())
 		if err != nil {
 			return err
 		}
