@@ -1,0 +1,74 @@
+package nix
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+)
+
+// A checkout of another user, as in the containers of a CI: nix tells of git no more
+// than its exit code, and no evaluation names the folder.
+func TestRepositoriesOfAnotherUserAreNamed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("giving files to another user needs root")
+	}
+	n := requireNix(t)
+	home := t.TempDir()
+	for name, value := range map[string]string{"HOME": home, "XDG_CONFIG_HOME": home, "GIT_CONFIG_GLOBAL": filepath.Join(home, "gitconfig"), "SUDO_UID": ""} {
+		t.Setenv(name, value)
+	}
+	run := func(dir string, args ...string) {
+		t.Helper()
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	repository := func() string {
+		dir := writeCatalogue(t, one(server))
+		run(dir, "git", "init", "--quiet")
+		run(dir, "git", "add", "--all")
+		run(dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "--message=x")
+		return dir
+	}
+	whole, folder, linked := repository(), t.TempDir(), repository()
+	run(folder, "git", "init", "--quiet")
+	run(folder, "cp", "-r", whole+"/apps", whole+"/flake.nix", whole+"/flake.lock", ".")
+	below := filepath.Join(folder, "deploy")
+	run(folder, "mkdir", "deploy")
+	run(folder, "mv", "apps", "flake.nix", "flake.lock", "deploy")
+	run(folder, "git", "add", "--all")
+	worktree := filepath.Join(t.TempDir(), "tree")
+	run(linked, "git", "worktree", "add", "--quiet", "--detach", worktree)
+	for _, c := range []struct{ name, dir, owned, fix string }{
+		{"the repository", whole, whole, whole},
+		{"a folder of it", below, folder, folder},
+		{"a worktree", worktree, worktree, worktree},
+	} {
+		run(c.owned, "chown", "-R", "12345:12345", ".")
+		for _, request := range []Request{{Patterns: catalog.All}, {Patterns: catalog.All, Systems: []string{"x86_64-linux"}}} {
+			catalogue, err := n.OpenCatalogue(context.Background(), c.dir, HostPackageName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = catalogue.Evaluate(context.Background(), request)
+			if want := "git config --global --add safe.directory " + c.fix; err == nil || fault.Fix(err) != want {
+				t.Errorf("%s: %v, expected %s", c.name, err, want)
+			}
+		}
+		run("/", "git", "config", "--global", "--add", "safe.directory", c.fix)
+		catalogue, err := n.OpenCatalogue(context.Background(), c.dir, HostPackageName)
+		if err == nil {
+			_, err = catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All})
+		}
+		if err != nil {
+			t.Errorf("%s, once that was typed: %v", c.name, err)
+		}
+	}
+}
