@@ -63,7 +63,7 @@ func (d *decider) leftOut(above string) (tag, why string) {
 	for prefix, readings := range prefixes {
 		reason := fmt.Sprintf("has another shape than %s: set update.tags", outside.Shorten(d.reader.example))
 		if prefix != own {
-			if !wentOver(own, prefix, coreOf(above), readings) {
+			if !d.wentOver(own, prefix, coreOf(above), readings) {
 				continue
 			}
 			reason = fmt.Sprintf("has another prefix than %s: set update.tags", outside.Shorten(d.reader.example))
@@ -130,16 +130,34 @@ func nextOf(core, next string) bool {
 var otherThings = regexp.MustCompile(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
 
 // wentOver tells whether upstream left our prefix for another one: whose versions
-// begin where ours end.
-func wentOver(own, prefix, above string, readings []looseReading) bool {
+// begin where ours end, or, without a prefix, end where ours begin and go on then.
+func (d *decider) wentOver(own, prefix, above string, readings []looseReading) bool {
 	if strings.ContainsAny(own, "@/") || strings.Contains(prefix, "@") || otherThings.MatchString(prefix) ||
 		strings.Contains(prefix, "/") && !slices.Contains([]string{"release/", "releases/", "version/"}, prefix) {
 		return false
 	}
-	lowest := slices.MinFunc(readings, func(a, b looseReading) int { return catalog.CompareVersions(a.core, b.core) }).core
-	if catalog.CompareVersions(lowest, above) <= 0 {
-		return false
+	first := "" // above ours
+	for _, read := range readings {
+		switch {
+		case catalog.CompareVersions(read.core, above) > 0:
+			if first == "" || catalog.CompareVersions(read.core, first) < 0 {
+				first = read.core
+			}
+		case prefix != "" || catalog.CompareVersions(read.core, d.lowest()) >= 0:
+			return false
+		}
 	}
-	first, _, _ := strings.Cut(lowest, ".")
-	return nextOf(above, first)
+	major, _, _ := strings.Cut(first, ".")
+	return first != "" && nextOf(above, major)
+}
+
+// lowest is the core of the lowest version that the rule reads.
+func (d *decider) lowest() string {
+	lowest := coreOf(d.Version)
+	for _, c := range d.candidates {
+		if core := coreOf(c.version); c.version != "" && catalog.CompareVersions(core, lowest) < 0 {
+			lowest = core
+		}
+	}
+	return lowest
 }

@@ -51,6 +51,8 @@ func TestHigherVersionsAreNamed(t *testing.T) {
 		{"another prefix", ``, "v1.9.0", "v1.9.0 v1.8.0 release-2.0.0 release-2.1.0", "", "release-2.1.0" + prefix},
 		{"another prefix, in a folder", ``, "v1.9.0", "v1.9.0 release/2.0.0", "", "release/2.0.0" + prefix},
 		{"no prefix any more", ``, "app-1.9.0", "app-1.9.0 v2.0.0", "", "v2.0.0" + prefix},
+		{"a prefix for a while", ``, "app-1.9.0", "v1.0.0 app-1.1.0 app-1.9.0 v2.0.0", "", "v2.0.0" + prefix},
+		{"a part of something larger", ``, "app-1.9.0", "v1.0.0 app-0.9.0 app-1.9.0 v2.0.0", "", ""},
 		{"charts", ``, "v1.9.0", "chart-0.1.0 chart-2.0.0 charts-2.1.0 helm-v9.0.0", "", ""},
 		{"another series", ``, "v1.9.0", "other-0.1.0 other-2.0.0", "", ""},
 		{"packages", ``, "v1.9.0", "@scope/pkg@2.0.0 pkg/v2.0.0 sdk-2.0.0", "", ""},

@@ -121,6 +121,9 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 		return known
 	}
 	message := lastError(log)
+	if strings.Contains(message, "program 'git' failed") {
+		message += saidByGit(log)
+	}
 	if message == "" {
 		message = err.Error()
 	}
@@ -133,6 +136,17 @@ var (
 	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
 	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`) // the second from 2.2x on, for lazy trees
 )
+
+// saidByGit is the last line of git's own, for a message that has its exit code only.
+func saidByGit(log string) string {
+	line := ""
+	for l := range strings.Lines(cleanLog(log)) {
+		if l = strings.TrimSpace(l); strings.HasPrefix(l, "fatal: ") {
+			line = ": " + l
+		}
+	}
+	return line
+}
 
 // lastError finds Nix's own error in its output: newer ones print a trace first
 // and the error last. The place is kept where it is in a catalogue's file and

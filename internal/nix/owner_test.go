@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/libresh/libre/internal/catalog"
@@ -70,5 +71,14 @@ func TestRepositoriesOfAnotherUserAreNamed(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s, once that was typed: %v", c.name, err)
 		}
+	}
+}
+
+func TestErrorsOfGitCarryItsOwnLastLine(t *testing.T) {
+	n := requireNix(t)
+	where := filepath.Join(t.TempDir(), "nowhere")
+	_, err := n.GitHash(context.Background(), "file://"+where, strings.Repeat("1", 40))
+	if err == nil || !strings.Contains(err.Error(), "does not appear to be a git repository") && !strings.Contains(err.Error(), "Could not read from remote repository") {
+		t.Error(err)
 	}
 }
