@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -66,4 +68,22 @@ func TestReadersDoNotWaitForAnotherRun(t *testing.T) {
 			t.Errorf("the locked layout has %d images now, had %d", len(after), len(before))
 		}
 	})
+}
+
+// What Nix builds for an image is most of its time, in the table and as JSON.
+func TestTimeOfAnImageHasThatOfItsDerivations(t *testing.T) {
+	t.Parallel()
+	// A name that no store has yet.
+	c := newCatalogue(t, apps(app("slow", `package = pkgs.runCommand "slow" { token = "`+rand.Text()+`"; } "sleep 3; mkdir $out";`)))
+	stdout, stderr := c.libre(t, "build", "slow/web/default", "--json")
+	var results []struct{ Seconds float64 }
+	if err := json.Unmarshal([]byte(stdout), &results); err != nil || len(results) != 1 {
+		t.Fatalf("%v, %s", err, stdout)
+	}
+	if results[0].Seconds < 3 || results[0].Seconds > 60 {
+		t.Errorf("%v seconds, three were slept\n%s", results[0].Seconds, stderr)
+	}
+	if !strings.Contains(stderr, "nix: building 2 derivations\n") || !strings.Contains(stderr, "built 2 derivations\n") {
+		t.Errorf("what Nix does is not said:\n%s", stderr)
+	}
 }

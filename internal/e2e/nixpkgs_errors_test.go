@@ -134,7 +134,7 @@ func TestImagesForAnotherSystem(t *testing.T) {
 	if code != 3 {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	if want := regexp.MustCompile(`native/web/default +build +aarch64-linux: building \S+: it is built on aarch64-linux, which this machine is not: name one with --builders, or set crossFrom`); !want.MatchString(stderr) {
+	if want := regexp.MustCompile(`native/web/default +build +aarch64-linux: building \S+: it is built on aarch64-linux, and this machine is x86_64-linux: name one with --builders, or set crossFrom = "x86_64-linux"`); !want.MatchString(stderr) {
 		t.Errorf("what is needed is not said:\n%s", stderr)
 	}
 	for platform, system := range map[string]string{"linux/amd64": "x86_64-linux", "linux/arm64": "aarch64-linux"} {

@@ -108,3 +108,22 @@ func TestWarningsOfOneKindAreShownOnce(t *testing.T) {
 		t.Errorf("%q\nexpected\n%q", got, want)
 	}
 }
+
+// A machine of another system, or one with a feature such as kvm.
+func TestWhatThisMachineDoesNotBuildSaysWhatDoes(t *testing.T) {
+	const drv = "'/nix/store/k9fgs1x71kaxfyynkb3i2i8h2qr7qybp-stage.drv'"
+	for text, want := range map[string]string{
+		"a 'aarch64-linux' with features {} is required to build " + drv + ", but I am a 'x86_64-linux' with features {big-parallel}":                                                        `it is built on aarch64-linux, and this machine is x86_64-linux: name one with --builders, or set crossFrom = "x86_64-linux"`,
+		"Cannot build " + drv + ".\nReason: platform mismatch\nRequired system: 'aarch64-linux'\nCurrent system: 'x86_64-linux'":                                                             `it is built on aarch64-linux, and this machine is x86_64-linux: name one`,
+		"Cannot build " + drv + ".\nReason: required system or feature not available\nRequired system: 'riscv64-linux' with features {}\nCurrent system: 'x86_64-linux' with features {kvm}": `it is built on riscv64-linux, and this machine is`,
+		"a 'x86_64-linux' with features {kvm} is required to build " + drv + ", but I am a 'x86_64-linux' with features {}":                                                                  "a 'x86_64-linux' with features {kvm} is required to build " + drv + ", but I am a 'x86_64-linux' with features {}: name a machine that has these",
+		"Cannot build " + drv + ".\nReason: missing system features\nRequired system: 'x86_64-linux'\nRequired features: {kvm}\nCurrent system: 'x86_64-linux'":                              "Required features: {kvm}",
+		"Cannot build " + drv + ".\nReason: builder failed with exit code 1.":                                                                                                                "",
+	} {
+		event, _ := message(LogError, text)
+		got, ok := needsOther(text)
+		if ok != (want != "") || !strings.Contains(got, want) || event.Drv == "" || event.Kind != LogBuildFailed {
+			t.Errorf("%q: %q, %v, %+v", text, got, ok, event)
+		}
+	}
+}

@@ -190,8 +190,8 @@ func (w *watcher) fail(drv, message string) {
 		failure.Message = fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
 	} else if strings.HasPrefix(message, "some substitutes") {
 		failure.Message = w.withoutSubstitute()
-	} else if required := requiredSystem.FindStringSubmatch(message); required != nil {
-		failure.Message = fmt.Sprintf("it is built on %s, which this machine is not: name one with --builders, or set crossFrom in the definition", required[1])
+	} else if other, ok := needsOther(message); ok {
+		failure.Message = other
 	} else if build != nil && len(build.tail) > 0 {
 		failure.Tail = build.tail
 		failure.Message = build.tail[len(build.tail)-1]
@@ -199,7 +199,23 @@ func (w *watcher) fail(drv, message string) {
 }
 
 // Of Nix up to 2.29, and later.
-var requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([a-z0-9_]+-[a-z0-9]+)' with features \{`)
+var (
+	requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([^']+)'`)
+	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
+)
+
+// needsOther says of a derivation that this machine does not build what does.
+func needsOther(message string) (string, bool) {
+	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
+	switch {
+	case required == nil || current == nil:
+		return "", false
+	case required[1] == current[1]:
+		return strings.Join(strings.Fields(message), " ") + ": name a machine that has these with --builders", true
+	}
+	return fmt.Sprintf("it is built on %s, and this machine is %s: name one with --builders, or set crossFrom = %q in the definition",
+		required[1], current[1], current[1]), true
+}
 
 // withoutSubstitute says why what a substituter has is not to be had.
 func (w *watcher) withoutSubstitute() string {

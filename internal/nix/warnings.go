@@ -22,7 +22,7 @@ var (
 	// A path in the store, or its name at a binary cache.
 	storeName = regexp.MustCompile(`[0-9a-df-np-sv-z]{32}[0-9A-Za-z+._?=-]*`)
 	// What libre itself brings about: inputs that are replaced for one run.
-	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file)`)
+	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input)`)
 )
 
 var warningLine = regexp.MustCompile(`^(?:evaluation )?warning: (.*)$`)

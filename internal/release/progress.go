@@ -84,8 +84,9 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 	p.all = Realising{Fetch: len(missing.Fetch), Download: missing.Download, Build: len(missing.Build)}
 	p.left = p.all
 	if foreign := packageSetOf(graph, depths); len(foreign) > unnamed+len(p.images) {
+		of := len(foreign)
 		p.watcher.Warn(catalog.ID{}, fmt.Sprintf("%d of %d derivations that must be built are of the package set, and no substituter has them: %s, …; this takes hours. %s",
-			len(foreign), p.all.Build, strings.Join(foreign[:3], ", "), elsewhere))
+			of, p.all.Build, strings.Join(first(3, slices.Compact(foreign)), ", "), elsewhere))
 	}
 	p.watcher.Realising(p.all, p.left)
 }
@@ -127,6 +128,8 @@ func packageSetOf(graph nix.Graph, depths map[string]int) []string {
 	slices.Sort(names)
 	return names
 }
+
+func first(n int, of []string) []string { return of[:min(n, len(of))] }
 
 func (p *buildProgress) tell(id catalog.ID) {
 	count := p.images[id]
