@@ -130,9 +130,7 @@ in
   rootfs = unlessSkipped (realisable rootfs.tree);
   inherit (rootfs) owners;
 } else {
-  source =
-    if app.source == null then throw "${where}: a Containerfile needs a source"
-    else source.identity;
+  source = source.identity;
   file = component.containerfile;
   target = component.target or null;
   context = component.context or ".";

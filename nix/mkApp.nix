@@ -35,6 +35,9 @@ let
   checkWhole = where: args:
     (if args.source or null != null then checkSource "${where}: source" args.source else [ ])
     ++ concatMap (c: checkComponent "${where}: component ${c}" args.components.${c}) (attrNames args.components)
+    ++ concatMap
+      (c: if args.source or null == null && args.components.${c} ? containerfile then [ "${where}: component ${c}: a Containerfile needs a source" ] else [ ])
+      (attrNames args.components)
     ++ (if args.components == { } then [ "${where}: components is empty, expected at least one" ] else [ ])
     ++ concatMap
       (v: if elem v [ "default" "debug" ] then [ "${where}: variant ${v} is built in, choose another name" ] else [ ])

@@ -102,9 +102,23 @@ let
           app = load name { inherit pkgs system; };
         in
         mapAttrs
-          (componentName: _: forAll (variantsOf app) (variant:
-            import ./image.nix { inherit app componentName variant system pkgs debugTools githubServer imageOf; }))
+          (componentName: _:
+            let circle = circleOf [ ] name componentName; in
+            forAll (variantsOf app) (variant:
+              if circle != [ ]
+              then throw "${name}: component ${componentName}: its bases lead in a circle: ${builtins.concatStringsSep " → " circle}"
+              else import ./image.nix { inherit app componentName variant system pkgs debugTools githubServer imageOf; }))
           app.components);
+      # How a component's bases come back to one that was seen, [ ] where they do not.
+      circleOf = seen: app: component:
+        let
+          at = "${app}/${component}";
+          bases = metadata.${app}.components.${component}.bases or { };
+          next = filter (b: length b >= 2 && metadata ? ${elemAt b 0} && metadata.${elemAt b 0}.components ? ${elemAt b 1})
+            (map (n: filter builtins.isString (builtins.split "/" bases.${n})) (attrNames bases));
+        in
+        if elem at seen then seen ++ [ at ]
+        else builtins.foldl' (found: b: if found != [ ] then found else circleOf (seen ++ [ at ]) (elemAt b 0) (elemAt b 1)) [ ] next;
       # "app/component" or "app/component/variant", as a base names another image.
       imageOf = where: reference:
         let

@@ -108,6 +108,7 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 	if err != nil {
 		return err
 	}
+	defer a.warnLeftOut(ctx, p)()
 	if o.group != "" && !o.pr {
 		return usageError{errors.New("--group is for --pr")}
 	}

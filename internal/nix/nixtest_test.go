@@ -130,6 +130,7 @@ func TestDefinitionErrors(t *testing.T) {
 			`one: component web: volumes "var/x" is relative, expected an absolute path like "/var/x"`},
 		{"path of a variant", one(server + `variants.lyon = app: app // { components.web = app.components.web // { volumes = [ "/nix" ]; }; };`),
 			`one: variant lyon: component web: volumes "/nix" is where the Nix store is`},
+		{"Containerfile without a source", one(`components.web.containerfile = "Dockerfile";`), "one: component web: a Containerfile needs a source"},
 		{"user with zeros", one(`components.web = { package = { ... }: 1; user = "0100:07"; };`),
 			`one: component web: user is "0100:07", expected a numeric user like "1001" or "1001:127", without leading zeros`},
 		{"user out of range", one(`components.web = { package = { ... }: 1; user = "99999999999999999999"; };`), `user is "99999999999999999999", expected a numeric user`},
