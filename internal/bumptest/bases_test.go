@@ -68,7 +68,7 @@ mkApp {
   components.web = {
     containerfile = "Containerfile"; # as upstream has it
     target = "web";
-    args = { BASE = "` + host + `/base:1"; API = null; };
+    args = { BASE = "` + host + `/base:1"; };
     contexts.assets = ./assets;
     bases.toolbox = "site/tool";
     bases."` + host + `/other:5" = "` + first["other:5"] + `";
@@ -228,7 +228,7 @@ mkApp {
 	c.write(t, "libre.yaml", "sign: none\n")
 	checked := c.run(t, 1, "check", "--to", host)
 	if want := "dotted/web\tbase " + host + "/base:1 is not pinned by digest\tlibre bump --inputs\n" +
-		"unclear/web\tContainerfile:2: FROM $BASE: argument BASE has no value\tedit apps/unclear/default.nix\n"; checked.stdout != want {
+		"unclear/web\targument BASE is required: set components.web.args.BASE in apps/unclear/default.nix\tedit apps/unclear/default.nix\n"; checked.stdout != want {
 		t.Errorf("check:\n%s\nwant:\n%s", checked.stdout, want)
 	}
 }

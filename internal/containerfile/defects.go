@@ -95,8 +95,11 @@ func (j *job) unused(spec *catalog.Spec) []error {
 		}
 	}
 	images, complete := j.file.images(j.Args, j.Platform)
-	if !complete {
-		return all // what a name is follows from an argument that has no value
+	whatever, _ := j.file.images(nil, j.Platform)
+	if !complete || !slices.Equal(images, whatever) {
+		// What a name is follows from an argument that has no value, or that the
+		// definition sets: variants, which have the same bases, may set another one.
+		return all
 	}
 	report := func(attribute string, keys []string) {
 		for _, key := range keys {

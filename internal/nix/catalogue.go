@@ -333,7 +333,7 @@ in if libre.schema != 1 then { inherit (libre) schema; } else {
 
 // pruneNix leaves out of a spec what forces pkgs.
 const pruneNix = `spec: let
-  without = spec: removeAttrs spec ([ "fetch" ] ++ (if spec.needsPkgs then [ "rootfs" "owners" "tools" "skip" ] else [ ]))
+  without = spec: removeAttrs spec ([ "fetch" "package" ] ++ (if spec.needsPkgs then [ "rootfs" "owners" "tools" "skip" ] else [ ]))
     // (if spec ? bases then {
       bases = builtins.mapAttrs (_: b: if b ? image then { image = without b.image; } else b) spec.bases;
     } else { });
