@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	libreregistry "github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -12,6 +13,9 @@ import (
 // not attached twice, and is copied from there and to there.
 func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 	signers := map[Format]*Signer{Bundle: newSigner(t, newKey(t, Bundle)), Classic: newSigner(t, newKey(t, Classic))}
+	client := func(t *testing.T) *Client {
+		return NewClient(must[*libreregistry.Client](t)(libreregistry.NewClient("localhost", false)))
+	}
 	for kind, quirks := range testkit.Deviations {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -24,7 +28,7 @@ func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 					subjects[i] = mustDigests(t, strings.Replace(subject.String(), plain.host, host, 1))[0]
 				}
 				attach := func() int {
-					a := newClient(t).Attacher(signer)
+					a := client(t).Attacher(signer)
 					written := must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...))
 					written += must[int](t)(a.Sign(ctx, subjects...))
 					must[int](t)(0, a.Confirm(ctx))
@@ -39,12 +43,12 @@ func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 				}
 				verifies := func(to int) {
 					t.Helper()
-					must[*Signature](t)(newClient(t).Verify(ctx, subjects[to], signer.Policy()))
-					must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subjects[to], cycloneDX, signer.Policy()))
+					must[*Signature](t)(client(t).Verify(ctx, subjects[to], signer.Policy()))
+					must[[]Statement](t)(client(t).VerifyAttestations(ctx, subjects[to], cycloneDX, signer.Policy()))
 				}
 				verifies(0)
 				verifies(1)
-				must[*Signature](t)(newClient(t).Glance(ctx, subjects[0], signer.Policy()))
+				must[*Signature](t)(client(t).Glance(ctx, subjects[0], signer.Policy()))
 			}
 		})
 	}
