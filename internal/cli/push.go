@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -206,17 +207,20 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	if o.key != "" {
 		config = settings.Sign{Config: sign.Config{Format: config.Format, Key: o.key}}
 		if strings.HasSuffix(o.key, ".pub") {
-			config.Key, config.PublicKey = "", o.key
+			config.Key, config.PublicKeys = "", []sign.PublicKey{{File: o.key}}
 		}
 	} else if config.None {
 		return nil, nil
 	} else if config.Key != "" {
 		config.Key = p.resolve(config.Key)
 	}
-	if config.PublicKey != "" && o.key == "" {
-		config.PublicKey = p.resolve(config.PublicKey)
+	if o.key == "" {
+		config.PublicKeys = slices.Clone(config.PublicKeys)
+		for i := range config.PublicKeys {
+			config.PublicKeys[i].File = p.resolve(config.PublicKeys[i].File)
+		}
 	}
-	if config.Key == "" && config.PublicKey == "" && config.Keyless == nil {
+	if config.Key == "" && len(config.PublicKeys) == 0 && config.Keyless == nil {
 		return nil, usageError{errors.New("no signing key: libre keygen makes one, give it as --key FILE or as sign: key in libre.yaml (or say sign: none)")}
 	}
 	if config.Keyless != nil {

@@ -154,9 +154,14 @@ func isReference(word string) bool {
 	return strings.Contains(word, "/") && strings.Contains(word[strings.LastIndex(word, "/"):], ":") || strings.Contains(word, "@sha256:")
 }
 
-// verifierKey is the public key's file, for cosign's command line.
+// verifierKey is the public key's file, for cosign's command line where nothing could
+// be verified.
 func verifierKey(p *place, o publishOptions) string {
-	for _, key := range []string{o.key, p.config.Sign.PublicKey, p.config.Sign.Key} {
+	names := []string{o.key}
+	for _, key := range p.config.Sign.PublicKeys {
+		names = append(names, key.File)
+	}
+	for _, key := range append(names, p.config.Sign.Key) {
 		if base, found := strings.CutSuffix(key, ".key"); found {
 			return base + ".pub"
 		} else if key != "" {

@@ -146,7 +146,7 @@ func TestPlan(t *testing.T) {
 	c.run("keygen", "--output", "next").want(t, 0)
 	c.file(t, "libre.yaml", "sign:\n  key: next.key\n")
 	check("another key", plan(), "two/job/default sign not signed, two/web/default sign not signed")
-	next, err := sign.Config{PublicKey: filepath.Join(c.dir, "next.pub")}.Policy(context.Background())
+	next, err := sign.Config{PublicKeys: []sign.PublicKey{{File: filepath.Join(c.dir, "next.pub")}}}.Policy(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ var makeKeys = sync.OnceValues(func() (pair [2][]byte, err error) {
 // policy accepts what the catalogues' key signed, in one format.
 func policy(t testing.TB, c catalogue, format sign.Format) *sign.Policy {
 	t.Helper()
-	p, err := sign.Config{Format: format, PublicKey: filepath.Join(c.dir, "cosign.pub")}.Policy(context.Background())
+	p, err := sign.Config{Format: format, PublicKeys: []sign.PublicKey{{File: filepath.Join(c.dir, "cosign.pub")}}}.Policy(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

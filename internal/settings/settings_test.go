@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/sign"
@@ -52,7 +53,7 @@ sign:
 	want := &Settings{
 		Registry: "localhost:5000/coop", CopyTo: []string{"mirror.example/coop", "[::1]:5000"}, AlsoTag: []string{"{major}.{minor}", "latest", "5"},
 		Forge: "forgejo", Groups: map[string][]string{"public": all, "same": all}, PackageSet: "host", Engine: "podman",
-		Sign: Sign{Config: sign.Config{Format: sign.Classic, Key: "env://KEY", PublicKey: "keys/cosign.pub"}},
+		Sign: Sign{Config: sign.Config{Format: sign.Classic, Key: "env://KEY", PublicKeys: []sign.PublicKey{{File: "keys/cosign.pub"}}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -68,6 +69,22 @@ sign:
 	}
 	if got, err = read(t, "sign: none"); err != nil || !got.Sign.None {
 		t.Errorf("sign: none gives %+v, %v", got, err)
+	}
+}
+
+func TestSeveralPublicKeysAreRead(t *testing.T) {
+	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	for text, want := range map[string][]sign.PublicKey{
+		"publicKey: cosign.pub":   {{File: "cosign.pub"}},
+		"publicKey: [cosign.pub]": {{File: "cosign.pub"}},
+		"publicKey: ''":           nil,
+		"publicKey:\n  - file: old.pub\n    until: 2026-12-31\n  - new.pub":             {{File: "old.pub", Until: end}, {File: "new.pub"}},
+		`publicKey: [env://KEY, {file: env://OLD, until: "2026-12-31"}, {file: a.pub}]`: {{File: "env://KEY"}, {File: "env://OLD", Until: end}, {File: "a.pub"}},
+	} {
+		got, err := read(t, "sign:\n  "+strings.ReplaceAll(text, "\n", "\n  "))
+		if err != nil || !reflect.DeepEqual(got.Sign.PublicKeys, want) {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
 	}
 }
 
@@ -131,30 +148,39 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"sign:\n  key: awskms:///alias/x":               `libre.yaml:2: sign.key is "awskms:///alias/x" (keys are in files and variables), expected a file, or env:// and the name of a variable; for example: key: cosign.key`,
 		"sign:\n  key: env://A-B":                       `(that is no variable's name)`,
 		"sign:\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    hunter2\n": `libre.yaml:2: sign.key is a key itself (a file's name is on one line)`,
-		"sign:\n  publicKey: {}": `libre.yaml:2: sign.publicKey is a mapping`,
+		"sign:\n  publicKey: {}": `libre.yaml:2: sign.publicKey is a mapping, expected a file, or env:// and the name of a variable, or a list of them; for example: publicKey: [new.pub, {file: old.pub, until: 2026-12-31}]`,
+		"sign:\n  publicKey:\n  - new.pub\n  - file: old.pub\n    until: 31.12.2026":                `libre.yaml:5: sign.publicKey[].until is "31.12.2026", expected the last day on which the key is accepted, YEAR-MONTH-DAY; for example: until: 2026-12-31`,
+		"sign:\n  publicKey: [{file: old.pub, until: 2026-02-30}]":                                  `libre.yaml:2: sign.publicKey[].until is "2026-02-30", expected`,
+		"sign:\n  publicKey: [{file: old.pub, until: [2026-12-31]}]":                                `libre.yaml:2: sign.publicKey[].until is a list`,
+		"sign:\n  publicKey:\n  - {file: old.pub, ends: 2026-12-31}":                                `libre.yaml:3: unknown key "ends" in sign.publicKey[], expected one of file, until`,
+		"sign:\n  publicKey:\n  - new.pub\n  - until: 2026-12-31":                                   `libre.yaml:4: sign.publicKey[] is a mapping (it names no file)`,
+		"sign:\n  publicKey: [a.pub, {file: a.pub}]":                                                `libre.yaml:2: sign.publicKey[] is a mapping (a.pub is named twice)`,
+		"sign:\n  publicKey: [[a.pub]]":                                                             `libre.yaml:2: sign.publicKey[] is a list`,
+		"sign:\n  publicKey: ['']":                                                                  `libre.yaml:2: sign.publicKey[] is empty (it names no file)`,
+		"sign:\n  publicKey: [old.pub]\n  keyless: {identity: {issuer: 'https://i', subject: s}}":   `it has both a key and keyless`,
 		"sign:\n  key: a.key\n  keyless:\n    identity: {issuer: 'https://i.example', subject: me}": `sign is a mapping (it has both a key and keyless)`,
-		"sign:\n  keyless: yes": `libre.yaml:2: sign.keyless is "yes", expected an identity below it; for example: keyless: {identity: `,
-		"sign:\n  keyless:\n    identity:\n      issuer: https://i.example": `libre.yaml:3: sign.keyless is a mapping (identity: expected an issuer and a subject)`,
-		"sign:\n  keyless:\n    identity:\n      subject: '['":              `libre.yaml:4: sign.keyless.identity.subject is "[" (error parsing regexp: missing closing ]: `,
-		"sign:\n  keyless:\n    identity:\n      issuer: i.example":         `libre.yaml:4: sign.keyless.identity.issuer is "i.example" (an issuer is a URL`,
-		"sign:\n  keyless:\n    fulcio: http://fulcio.example":              `libre.yaml:3: sign.keyless.fulcio is "http://fulcio.example" (tokens are sent there), expected an https URL; for example: fulcio: https://fulcio.example`,
-		"- registry: r.example":               `libre.yaml:1: libre.yaml is a list, expected settings; for example: registry: registry.example/coop`,
-		"registry r.example":                  `libre.yaml:1: libre.yaml is "registry r.example", expected settings`,
-		"groups:\n\tlyon: [docs]":             `libre.yaml:2: a tab indents the line; indent it with spaces`,
-		"groups:\n  \tlyon: [docs]\n":         `libre.yaml:2: a tab indents the line`,
-		"# é\n# \xe9\nengine: docker":         `libre.yaml:2: it is no UTF-8 text; save the file as UTF-8`,
-		"\xff\xfee\x00n\x00":                  `libre.yaml:1: it is no UTF-8 text`,
-		"engine: docker\x00":                  `libre.yaml:1: it has a control character; remove it`,
-		"engine: docker\n---\nforge: github":  `a second document begins`,
-		"alsoTag: [{major}.{minor}]":          `libre.yaml:1: it is no YAML: `,
-		"groups:\n  @lyon: [docs]":            `quote a value that has any of`,
-		"engine: *docker":                     `libre.yaml:1: it is no YAML: unknown anchor 'docker' referenced`,
-		"a: b\ngroups:\n  a: [x]\n engine: y": `libre.yaml:4: it is no YAML: did not find expected key; check the indentation, and quote`,
-		"forge: x\nengine: a: b":              `libre.yaml:2: it is no YAML: mapping values are not allowed`,
-		"forge: x\n\nengine: @a":              `libre.yaml:3: it is no YAML`,
-		"groups:\n  <<: {a: [b]}":             `libre.yaml:2: << merges keys`,
-		"[a]: b":                              `a list is no key`,
-		"groups: &g\n  a: *g":                 `groups.a is a mapping`,
+		"sign:\n  keyless: yes":                                                                     `libre.yaml:2: sign.keyless is "yes", expected an identity below it; for example: keyless: {identity: `,
+		"sign:\n  keyless:\n    identity:\n      issuer: https://i.example":                         `libre.yaml:3: sign.keyless is a mapping (identity: expected an issuer and a subject)`,
+		"sign:\n  keyless:\n    identity:\n      subject: '['":                                      `libre.yaml:4: sign.keyless.identity.subject is "[" (error parsing regexp: missing closing ]: `,
+		"sign:\n  keyless:\n    identity:\n      issuer: i.example":                                 `libre.yaml:4: sign.keyless.identity.issuer is "i.example" (an issuer is a URL`,
+		"sign:\n  keyless:\n    fulcio: http://fulcio.example":                                      `libre.yaml:3: sign.keyless.fulcio is "http://fulcio.example" (tokens are sent there), expected an https URL; for example: fulcio: https://fulcio.example`,
+		"- registry: r.example":                                                                     `libre.yaml:1: libre.yaml is a list, expected settings; for example: registry: registry.example/coop`,
+		"registry r.example":                                                                        `libre.yaml:1: libre.yaml is "registry r.example", expected settings`,
+		"groups:\n\tlyon: [docs]":                                                                   `libre.yaml:2: a tab indents the line; indent it with spaces`,
+		"groups:\n  \tlyon: [docs]\n":                                                               `libre.yaml:2: a tab indents the line`,
+		"# é\n# \xe9\nengine: docker":                                                               `libre.yaml:2: it is no UTF-8 text; save the file as UTF-8`,
+		"\xff\xfee\x00n\x00":                                                                        `libre.yaml:1: it is no UTF-8 text`,
+		"engine: docker\x00":                                                                        `libre.yaml:1: it has a control character; remove it`,
+		"engine: docker\n---\nforge: github":                                                        `a second document begins`,
+		"alsoTag: [{major}.{minor}]":                                                                `libre.yaml:1: it is no YAML: `,
+		"groups:\n  @lyon: [docs]":                                                                  `quote a value that has any of`,
+		"engine: *docker":                                                                           `libre.yaml:1: it is no YAML: unknown anchor 'docker' referenced`,
+		"a: b\ngroups:\n  a: [x]\n engine: y":                                                       `libre.yaml:4: it is no YAML: did not find expected key; check the indentation, and quote`,
+		"forge: x\nengine: a: b":                                                                    `libre.yaml:2: it is no YAML: mapping values are not allowed`,
+		"forge: x\n\nengine: @a":                                                                    `libre.yaml:3: it is no YAML`,
+		"groups:\n  <<: {a: [b]}":                                                                   `libre.yaml:2: << merges keys`,
+		"[a]: b":                                                                                    `a list is no key`,
+		"groups: &g\n  a: *g":                                                                       `groups.a is a mapping`,
 	} {
 		_, err := read(t, text)
 		switch {

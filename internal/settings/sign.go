@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -23,7 +25,7 @@ func (s *Sign) read(at place, node *yaml.Node) error {
 	if err := mapping(s.keys())(at, node); err != nil {
 		return err
 	}
-	if s.Keyless != nil && (s.Key != "" || s.PublicKey != "") {
+	if s.Keyless != nil && (s.Key != "" || len(s.PublicKeys) > 0) {
 		return at.wrong(node, "it has both a key and keyless")
 	}
 	return nil
@@ -34,7 +36,54 @@ func (s *Sign) keys() []key {
 		{"format", "", "bundle or classic", "format: bundle", text((*string)(&s.Format), oneOf(string(sign.Bundle), string(sign.Classic)))},
 		{"key", "", "a file, or env:// and the name of a variable", "key: cosign.key", text(&s.Key, checkKeyName)},
 		{"keyless", "", "an identity below it", `keyless: {identity: {issuer: "https://issuer.example", subject: "https://example/.*"}}`, s.readKeyless},
-		{"publicKey", "", "a file, or env:// and the name of a variable", "publicKey: cosign.pub", text(&s.PublicKey, checkKeyName)},
+		{"publicKey", "", "a file, or env:// and the name of a variable, or a list of them", "publicKey: [new.pub, {file: old.pub, until: 2026-12-31}]", s.readPublicKeys},
+	}
+}
+
+// readPublicKeys takes a key, or a list of keys, of which each may have a last day.
+func (s *Sign) readPublicKeys(at place, node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode && node.Value == "" {
+		return nil
+	}
+	nodes := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode {
+		at.path += "[]"
+		nodes = node.Content
+	}
+	for _, element := range nodes {
+		element = resolved(element)
+		var one sign.PublicKey
+		var err error
+		if element.Kind == yaml.MappingNode && node.Kind == yaml.SequenceNode {
+			err = mapping([]key{
+				{"file", "", "a file, or env:// and the name of a variable", "file: old.pub", text(&one.File, checkKeyName)},
+				{"until", "", "the last day on which the key is accepted, YEAR-MONTH-DAY", "until: 2026-12-31", lastDay(&one.Until)},
+			})(at, element)
+		} else {
+			err = text(&one.File, checkKeyName)(at, element)
+		}
+		switch {
+		case err != nil:
+			return err
+		case one.File == "":
+			return at.wrong(element, "it names no file")
+		case slices.ContainsFunc(s.PublicKeys, func(other sign.PublicKey) bool { return other.File == one.File }):
+			return at.wrong(element, one.File+" is named twice")
+		}
+		s.PublicKeys = append(s.PublicKeys, one)
+	}
+	return nil
+}
+
+// lastDay takes a day, and gives its end: everywhere, by UTC.
+func lastDay(into *time.Time) reader {
+	return func(at place, node *yaml.Node) error {
+		day, err := time.Parse(time.DateOnly, node.Value)
+		if node.Kind != yaml.ScalarNode || err != nil {
+			return at.wrong(node, "")
+		}
+		*into = day.AddDate(0, 0, 1)
+		return nil
 	}
 }
 

@@ -234,7 +234,7 @@ func (a *Attacher) make(ctx context.Context, c *claim) error {
 		if err != nil {
 			return fmt.Errorf("attach to %s: %w", subject, err)
 		}
-		if _, err := made[i].verify(a.policy, digest, c.kind); err != nil {
+		if _, err := a.policy.verify(made[i], digest, c.kind); err != nil {
 			return &InvalidError{subject, c.kind, []error{err}}
 		}
 	}

@@ -38,7 +38,7 @@ type candidate struct {
 type attachment interface {
 	// verify says what is signed, or why it is not acceptable as one of the
 	// kind for the digest.
-	verify(p *Policy, digest v1.Hash, kind string) (*Statement, error)
+	verify(p *trust, digest v1.Hash, kind string) (*Statement, error)
 }
 
 func (f Format) store() store {

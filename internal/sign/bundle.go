@@ -196,7 +196,7 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	return nil
 }
 
-func (a *bundleAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Statement, error) {
+func (a *bundleAttachment) verify(p *trust, digest v1.Hash, kind string) (*Statement, error) {
 	sum, err := hex.DecodeString(digest.Hex)
 	if err != nil {
 		return nil, fmt.Errorf("digest %s: %w", digest, err)
@@ -224,8 +224,11 @@ func (a *bundleAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Stat
 	return statement, nil
 }
 
+// errOtherKey is why a key's trust does not accept the signature of another one.
+var errOtherKey = errors.New("signed with another key")
+
 // explain says it shorter where the reason is as plain as another key.
-func (a *bundleAttachment) explain(p *Policy, err error) error {
+func (a *bundleAttachment) explain(p *trust, err error) error {
 	content, contentErr := a.bundle.VerificationContent()
 	if contentErr != nil {
 		return err
@@ -237,7 +240,7 @@ func (a *bundleAttachment) explain(p *Policy, err error) error {
 	case p.hint == "" && key != nil:
 		return errors.New("signed with a key, not with a certificate")
 	case p.hint != "" && key.Hint() != p.hint:
-		return errors.New("signed with another key")
+		return errOtherKey
 	}
 	return err
 }

@@ -279,7 +279,7 @@ func layerKind(layer oci.Signature) (string, error) {
 	return SignatureType, nil
 }
 
-func (a classicAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Statement, error) {
+func (a classicAttachment) verify(p *trust, digest v1.Hash, kind string) (*Statement, error) {
 	options := p.classic // a copy
 	signature, err := a.signature(p, &options)
 	if err != nil {
@@ -318,16 +318,16 @@ func (a classicAttachment) verify(p *Policy, digest v1.Hash, kind string) (*Stat
 
 // signature is who signed a layer and when, as its annotations say: whether it
 // is so is still to be verified, but for the time.
-func (a classicAttachment) signature(p *Policy, options *cosign.CheckOpts) (*Signature, error) {
+func (a classicAttachment) signature(p *trust, options *cosign.CheckOpts) (*Signature, error) {
 	signature := &Signature{Format: Classic}
 	leaf, err := a.layer.Cert()
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case p.root == nil && leaf != nil:
+	case p.hint != "" && leaf != nil:
 		return nil, errors.New("signed with a certificate, not with the key")
-	case p.root == nil:
+	case p.hint != "":
 		return signature, nil
 	case leaf == nil:
 		return nil, errors.New("signed with a key, not with a certificate")

@@ -25,13 +25,13 @@ func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string
 			args = append(args, "--trusted-root", p.root.name)
 		}
 		// What the trusted root lacks cannot be asked for.
-		if p.classic.UseSignedTimestamps {
+		if p.ways[0].classic.UseSignedTimestamps {
 			args = append(args, "--use-signed-timestamps=true")
 		}
-		if p.classic.IgnoreTlog {
+		if p.ways[0].classic.IgnoreTlog {
 			args = append(args, "--insecure-ignore-tlog=true")
 		}
-		if p.classic.IgnoreSCT {
+		if p.ways[0].classic.IgnoreSCT {
 			args = append(args, "--insecure-ignore-sct=true")
 		}
 	}

@@ -6,14 +6,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // A Config says how a catalogue signs: with a key or keyless, exactly one.
 type Config struct {
-	Format    Format   `yaml:"format"`    // "" is Bundle
-	Key       string   `yaml:"key"`       // cosign's private key: a file, or env://VARIABLE
-	PublicKey string   `yaml:"publicKey"` // likewise; "" is NAME.pub for a key NAME.key
-	Keyless   *Keyless `yaml:"keyless"`
+	Format Format // "" is Bundle
+	Key    string // cosign's private key: a file, or env://VARIABLE
+	// PublicKeys are whose signatures are accepted: that of Key, and former ones. None
+	// are NAME.pub alone for a key NAME.key.
+	PublicKeys []PublicKey
+	Keyless    *Keyless
+}
+
+// A PublicKey is one whose signatures are accepted.
+type PublicKey struct {
+	File string // or env://VARIABLE
+	// Until is from when they are accepted no more, by the clock of who verifies: a
+	// key's signatures have no time that could be relied on. Zero is never.
+	Until time.Time
 }
 
 // Prompts are how a person is asked: the zero value where there is no terminal.
@@ -39,9 +53,9 @@ func (c Config) check() error {
 		return err
 	}
 	switch {
-	case c.Keyless != nil && (c.Key != "" || c.PublicKey != ""):
+	case c.Keyless != nil && (c.Key != "" || len(c.PublicKeys) > 0):
 		return errors.New("sign: expected key or keyless, not both")
-	case c.Keyless == nil && c.Key == "" && c.PublicKey == "":
+	case c.Keyless == nil && c.Key == "" && len(c.PublicKeys) == 0:
 		return errors.New("sign: expected key or keyless")
 	case c.Keyless != nil:
 		return c.Keyless.Check()
@@ -67,22 +81,50 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 		}
 		return IdentityPolicy(format, c.Keyless.Identity, root)
 	}
-	public, err := c.publicKey()
+	keys, err := c.publicKeys()
 	if err != nil {
 		return nil, err
 	}
-	if public == nil {
+	if len(keys) == 0 {
 		return nil, fmt.Errorf("no public key is known for %s: name it as publicKey", c.Key)
 	}
-	return KeyPolicy(format, public)
+	return keysPolicy(format, keys)
 }
 
-// publicKey is the configured public key, or the one beside the private one; nil
+// acceptedKey is a public key that was read.
+type acceptedKey struct {
+	PublicKey
+	public crypto.PublicKey
+	former bool // another one signs now
+}
+
+// publicKeys are the configured public keys, or the one beside the private one; none
 // where there is none.
-func (c Config) publicKey() (crypto.PublicKey, error) {
-	if c.PublicKey != "" {
-		return ReadPublicKey(c.PublicKey)
+func (c Config) publicKeys() ([]acceptedKey, error) {
+	beside, err := c.keyBeside()
+	if err != nil && len(c.PublicKeys) == 0 {
+		return nil, err
 	}
+	if len(c.PublicKeys) == 0 && beside != nil {
+		return []acceptedKey{{PublicKey: PublicKey{File: publicKeyName(c.Key)}, public: beside}}, nil
+	}
+	var keys []acceptedKey
+	for _, key := range c.PublicKeys {
+		public, err := ReadPublicKey(key.File)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, acceptedKey{PublicKey: key, public: public})
+	}
+	present := presentKey(keys, beside)
+	for i := range keys {
+		keys[i].former = !same(keys[i].public, keys[present].public)
+	}
+	return keys, nil
+}
+
+// keyBeside is the public key beside the private one, nil where there is none.
+func (c Config) keyBeside() (crypto.PublicKey, error) {
 	beside := publicKeyName(c.Key)
 	if beside == "" {
 		return nil, nil
@@ -92,6 +134,25 @@ func (c Config) publicKey() (crypto.PublicKey, error) {
 		return nil, nil
 	}
 	return public, err
+}
+
+// presentKey is the index of the key that signs now: the one beside the private key,
+// else the first one without an end, else the one that ends last.
+func presentKey(keys []acceptedKey, beside crypto.PublicKey) int {
+	best := 0
+	for i, key := range keys {
+		if beside != nil && same(key.public, beside) {
+			return i
+		}
+		if end := keys[best].Until; !end.IsZero() && (key.Until.IsZero() || key.Until.After(end)) {
+			best = i
+		}
+	}
+	return best
+}
+
+func same(a, b crypto.PublicKey) bool {
+	return a.(interface{ Equal(crypto.PublicKey) bool }).Equal(b)
 }
 
 // Signer opens the private key, or prepares to ask for certificates. Nothing is
@@ -111,18 +172,25 @@ func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := c.publicKey()
+	keys, err := c.publicKeys()
 	if err != nil {
 		return nil, err
 	}
-	if public != nil && !pair.public.(interface{ Equal(crypto.PublicKey) bool }).Equal(public) {
-		return nil, fmt.Errorf("the public key given is not that of %s", c.Key)
+	present := PublicKey{File: publicKeyName(c.Key)}
+	if len(keys) > 0 {
+		i := slices.IndexFunc(keys, func(key acceptedKey) bool { return same(key.public, pair.public) })
+		if i < 0 {
+			return nil, &fault.Fault{Err: fmt.Errorf("no public key given is that of %s", c.Key), Fix: "add it to publicKey below sign in libre.yaml"}
+		}
+		if present = keys[i].PublicKey; present.ended(time.Now()) {
+			return nil, &fault.Fault{Err: fmt.Errorf("the key %s ended on %s", c.Key, present.lastDay()), Fix: "sign with another key: libre keygen --output NAME"}
+		}
 	}
 	format, err := c.format()
 	if err != nil {
 		return nil, err
 	}
-	policy, err := KeyPolicy(format, pair.public)
+	policy, err := keysPolicy(format, []acceptedKey{{PublicKey: present, public: pair.public}})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -26,18 +25,20 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) erro
 			return err
 		}
 		for _, candidate := range candidates {
-			a, err := candidate.read()
-			var answer *RegistryError
-			if errors.As(err, &answer) {
+			statement, err := candidate.statement(p, digest)
+			if err != nil {
 				return err
 			}
-			if err != nil || candidate.kind == "" {
-				continue // none of ours
-			}
-			statement, err := a.verify(p, digest, candidate.kind)
-			said := func(c *claim) bool { return c.kind == candidate.kind && c.saidBy(statement) }
-			if err != nil || slices.ContainsFunc(target.claims, said) {
+			if statement == nil {
 				continue
+			}
+			said := func(c *claim) bool { return c.kind == candidate.kind && c.saidBy(statement) }
+			if slices.ContainsFunc(target.claims, said) {
+				continue
+			}
+			a, err := candidate.read() // once more what it gave
+			if err != nil {
+				return err
 			}
 			claim := &claim{format: format, kind: candidate.kind, predicate: statement.Predicate, subjects: []name.Digest{to}, made: []attachment{a}}
 			if _, err := target.add(ctx, claim); err != nil {

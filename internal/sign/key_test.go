@@ -132,8 +132,8 @@ func TestKeyFromEnvironment(t *testing.T) {
 	setenv(t, "THE_KEY", string(must[[]byte](t)(os.ReadFile(config.Key))))
 	setenv(t, "THE_PUBLIC_KEY", string(must[[]byte](t)(os.ReadFile(publicKeyName(config.Key)))))
 	must[*Signature](t)(signedWith(t, newSigner(t, Config{Key: "env://THE_KEY"})))
-	must[*Signature](t)(signedWith(t, newSigner(t, Config{Key: "env://THE_KEY", PublicKey: "env://THE_PUBLIC_KEY"})))
-	must[*Policy](t)(Config{PublicKey: "env://THE_PUBLIC_KEY"}.Policy(context.Background()))
+	must[*Signature](t)(signedWith(t, newSigner(t, Config{Key: "env://THE_KEY", PublicKeys: []PublicKey{{File: "env://THE_PUBLIC_KEY"}}})))
+	must[*Policy](t)(Config{PublicKeys: []PublicKey{{File: "env://THE_PUBLIC_KEY"}}}.Policy(context.Background()))
 	if _, err := (Config{Key: "env://THE_KEY"}).Policy(context.Background()); err == nil || err.Error() != "no public key is known for env://THE_KEY: name it as publicKey" {
 		t.Error(err)
 	}
@@ -218,7 +218,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": unsupported pem type: PUBLIC KEY"},
 		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: decrypt: encrypted: unknown kdf name ""`},
 		{"mixed", Config{Key: mixed}, testPassword, "the public key given is not that of " + mixed},
-		{"public only", Config{PublicKey: publicKeyName(config.Key)}, "", "sign: a public key alone signs nothing: name the private key"},
+		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "sign: a public key alone signs nothing: name the private key"},
 		{"nobody", Config{Keyless: &Keyless{}}, "", "sign.keyless: identity: expected an issuer and a subject"},
 		{"bad pattern", Config{Keyless: &Keyless{Identity: Identity{Issuer: "i", Subject: "a)|(b"}}}, "", "sign.keyless: identity: subject: error parsing regexp: unexpected ): `a)|(b`"},
 		{"not complete", own(func(k *Keyless) { k.Timestamp = "" }), "", "sign.keyless: an instance of one's own needs fulcio, timestamp and trustedRoot"},

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/verify"
@@ -15,43 +16,89 @@ import (
 
 // A Policy is what a signature must satisfy. It is read-only and may be shared.
 type Policy struct {
-	format Format // "" accepts both
-
-	hint    string // of the key; "" where certificates are wanted
-	options []verify.PolicyOption
-	bundle  *verify.Verifier
-	classic cosign.CheckOpts
+	format Format   // "" accepts both
+	ways   []*trust // one of them must accept it
 
 	identity Identity     // for CosignCommand
-	root     *TrustedRoot // likewise
+	root     *TrustedRoot // likewise; nil for keys
+}
+
+// trust accepts the signatures of one key, or of one identity.
+type trust struct {
+	PublicKey        // zero for an identity
+	former    bool   // another key signs now
+	hint      string // of the key; "" where certificates are wanted
+	options   []verify.PolicyOption
+	bundle    *verify.Verifier
+	classic   cosign.CheckOpts
 }
 
 // KeyPolicy accepts signatures of one key, in one format, or where format is ""
 // in either. A key's signature is not dated and not logged.
 func KeyPolicy(format Format, public crypto.PublicKey) (*Policy, error) {
-	hint, err := keyHint(public)
-	if err != nil {
-		return nil, fmt.Errorf("verify with a key: %w", err)
+	return keysPolicy(format, []acceptedKey{{public: public}})
+}
+
+func keysPolicy(format Format, keys []acceptedKey) (*Policy, error) {
+	p := &Policy{format: format}
+	for _, key := range keys {
+		way, err := keyTrust(key)
+		if err != nil {
+			return nil, fmt.Errorf("verify with a key: %w", err)
+		}
+		p.ways = append(p.ways, way)
 	}
-	verifier, err := signature.LoadVerifier(public, crypto.SHA256)
+	return p, nil
+}
+
+func keyTrust(key acceptedKey) (*trust, error) {
+	hint, err := keyHint(key.public)
 	if err != nil {
-		return nil, fmt.Errorf("verify with a key: %w", err)
+		return nil, err
+	}
+	verifier, err := signature.LoadVerifier(key.public, crypto.SHA256)
+	if err != nil {
+		return nil, err
 	}
 	// Bundles name keys in a way of their makers': any name means this key.
 	always := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
 	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil })
 	bundle, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
-	if err != nil {
-		return nil, fmt.Errorf("verify with a key: %w", err)
-	}
-	return &Policy{
-		format:  format,
-		hint:    hint,
-		options: []verify.PolicyOption{verify.WithKey()},
-		bundle:  bundle,
-		classic: cosign.CheckOpts{SigVerifier: verifier, IgnoreTlog: true, Offline: true},
-	}, nil
+	return &trust{
+		PublicKey: key.PublicKey,
+		former:    key.former,
+		hint:      hint,
+		options:   []verify.PolicyOption{verify.WithKey()},
+		bundle:    bundle,
+		classic:   cosign.CheckOpts{SigVerifier: verifier, IgnoreTlog: true, Offline: true},
+	}, err
 }
+
+// verify tries each way to trust an attachment. Why none does is said by the one that
+// knows most: a key that has ended did sign it.
+func (p *Policy) verify(a attachment, digest v1.Hash, kind string) (*Statement, error) {
+	var refused error
+	for _, way := range p.ways {
+		statement, err := a.verify(way, digest, kind)
+		switch {
+		case errors.Is(err, errOtherType):
+			return nil, err
+		case err == nil && way.ended(time.Now()):
+			return nil, fmt.Errorf("signed with %s, which was accepted until %s", way.File, way.lastDay())
+		case err == nil:
+			statement.Signature.Key, statement.Signature.Former = way.File, way.former
+			return statement, nil
+		case refused == nil || errors.Is(refused, errOtherKey):
+			refused = err
+		}
+	}
+	return nil, refused
+}
+
+func (k PublicKey) ended(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
+
+// lastDay is the last one on which a key is accepted, as it is written in libre.yaml.
+func (k PublicKey) lastDay() string { return k.Until.Add(-time.Second).UTC().Format(time.DateOnly) }
 
 // IdentityPolicy accepts signatures whose certificate the trusted root's
 // authority issued to the identity. Each kind of service that the root names
@@ -80,8 +127,7 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 	if err != nil {
 		return nil, fmt.Errorf("verify by identity: %w", err)
 	}
-	return &Policy{
-		format:  format,
+	way := &trust{
 		options: []verify.PolicyOption{verify.WithCertificateIdentity(matcher)},
 		bundle:  bundle,
 		classic: cosign.CheckOpts{
@@ -92,9 +138,8 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 			UseSignedTimestamps: len(material.TimestampingAuthorities()) > 0,
 			Offline:             true,
 		},
-		identity: identity,
-		root:     trusted,
-	}, nil
+	}
+	return &Policy{format: format, ways: []*trust{way}, identity: identity, root: trusted}, nil
 }
 
 // formats are the formats that the policy accepts, in the order of trying.

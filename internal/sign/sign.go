@@ -48,6 +48,8 @@ type Signature struct {
 	Format  Format
 	Issuer  string    // of a certificate's subject; "" for a key
 	Subject string    // of a certificate; "" for a key
+	Key     string    // name of the public key, as the policy has it; "" for a certificate, or where it has none
+	Former  bool      // another key signs now: see Resign
 	Time    time.Time // by a timestamp authority or a log; zero where neither was asked
 }
 

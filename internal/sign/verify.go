@@ -27,14 +27,16 @@ func (c *Client) Glance(ctx context.Context, subject name.Digest, p *Policy) (*S
 	return signature, err
 }
 
-// Verify looks for a signature of the digest that satisfies the policy; others
-// beside it do not matter. Errors are ErrNotAttached (not signed), of type
+// Verify looks for a signature of the digest that satisfies the policy, best one of
+// the present key; others beside it do not matter. Errors are ErrNotAttached (not signed), of type
 // *InvalidError (signed, but not like this) or *RegistryError (unknown).
 func (v *View) Verify(ctx context.Context, p *Policy) (*Signature, error) {
 	var signature *Signature
 	err := v.each(ctx, p, SignatureType, func(s *Statement) bool {
-		signature = &s.Signature
-		return false
+		if signature == nil || !s.Signature.Former {
+			signature = &s.Signature
+		}
+		return signature.Former
 	})
 	return signature, err
 }
@@ -90,7 +92,7 @@ func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yiel
 		a, err := candidate.read()
 		var statement *Statement
 		if err == nil {
-			statement, err = a.verify(p, digest, kind)
+			statement, err = p.verify(a, digest, kind)
 		}
 		var registry *RegistryError
 		switch {
