@@ -109,7 +109,7 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 		return err
 	}
 	defer publisher.Files.Close()
-	publisher.Circumstances = sync.OnceValue(func() release.Circumstances { return p.circumstances(ctx) })
+	publisher.Circumstances = sync.OnceValues(func() (release.Circumstances, error) { return p.circumstances(ctx, publisher.Catalogue) })
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	publisher.Watcher = &buildWatcher{app: a, progress: progress}

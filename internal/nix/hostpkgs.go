@@ -133,6 +133,19 @@ func (h *hostPackages) source(ctx context.Context) (StoreSource, error) {
 	return h.made, err
 }
 
+// hostSet is host.json: what nix/hostpkgs makes packages of.
+type hostSet struct {
+	System  string   `json:"system"`
+	Go      hostPart `json:"go"`
+	Busybox hostPart `json:"busybox"`
+	CACert  hostPart `json:"cacert"`
+}
+
+type hostPart struct {
+	StoreSource
+	Version string `json:"version"`
+}
+
 // hostPackageSet puts the parts and the package set's Nix code into the store and
 // gives the source that stands in for nixpkgs.
 func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
@@ -140,17 +153,7 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 	if err != nil {
 		return StoreSource{}, err
 	}
-	type part struct {
-		StoreSource
-		Version string `json:"version"`
-	}
-	host := struct {
-		System  string `json:"system"`
-		Go      part   `json:"go"`
-		Busybox part   `json:"busybox"`
-		CACert  part   `json:"cacert"`
-	}{System: parts.System}
-
+	host := hostSet{System: parts.System}
 	if host.Go.StoreSource, err = n.Remember(ctx, "go "+stamp(filepath.Join(parts.GoRoot, "VERSION"))+stamp(filepath.Join(parts.GoRoot, "bin/go")),
 		func() (string, func(), error) { return parts.GoRoot, func() {}, nil }); err != nil {
 		return StoreSource{}, err

@@ -18,23 +18,45 @@ import (
 // Inputs that follow another one are left out.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake#lock-files
 func ReadLock(text []byte) (map[string]string, error) {
+	inputs := map[string]string{}
+	err := eachLocked(text, func(name, _ string, locked lockedRef) bool {
+		if inputs[name] = locked.Rev; locked.Rev == "" {
+			inputs[name] = locked.NarHash
+		}
+		return true
+	})
+	return inputs, err
+}
+
+// lockedRef is what an input is locked to.
+// https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake#types
+type lockedRef struct {
+	Type    string `json:"type"`
+	Host    string `json:"host"`
+	Owner   string `json:"owner"`
+	Repo    string `json:"repo"`
+	URL     string `json:"url"`
+	Path    string `json:"path"`
+	Rev     string `json:"rev"`
+	NarHash string `json:"narHash"`
+}
+
+// eachLocked visits the inputs of a flake.lock, each with its name and its node; an
+// input's own ones where visit says so. Inputs that follow another one are left out.
+func eachLocked(text []byte, visit func(name, node string, locked lockedRef) bool) error {
 	var lock struct {
 		Root  string `json:"root"`
 		Nodes map[string]struct {
 			Inputs map[string]json.RawMessage `json:"inputs"` // a node's name, or a path of inputs to follow
-			Locked struct {
-				Rev     string `json:"rev"`
-				NarHash string `json:"narHash"`
-			} `json:"locked"`
+			Locked lockedRef                  `json:"locked"`
 		} `json:"nodes"`
 	}
 	if err := json.Unmarshal(text, &lock); err != nil {
-		return nil, fmt.Errorf("reading flake.lock: %w", err)
+		return fmt.Errorf("reading flake.lock: %w", err)
 	}
-	inputs := map[string]string{}
 	seen := map[string]bool{}
-	var visit func(path, node string)
-	visit = func(path, node string) {
+	var below func(path, node string)
+	below = func(path, node string) {
 		if seen[node] {
 			return
 		}
@@ -44,15 +66,13 @@ func ReadLock(text []byte) (map[string]string, error) {
 			if json.Unmarshal(lock.Nodes[node].Inputs[name], &to) != nil {
 				continue // follows another one
 			}
-			locked := lock.Nodes[to].Locked
-			if inputs[path+name] = locked.Rev; locked.Rev == "" {
-				inputs[path+name] = locked.NarHash
+			if visit(path+name, to, lock.Nodes[to].Locked) {
+				below(path+name+"/", to)
 			}
-			visit(path+name+"/", to)
 		}
 	}
-	visit("", lock.Root)
-	return inputs, nil
+	below("", lock.Root)
+	return nil
 }
 
 // Replaced lists the inputs that this run replaces: what they are locked to

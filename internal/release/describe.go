@@ -24,7 +24,11 @@ func (p *Publisher) sboms(ctx context.Context, i *publication, n int) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	document, err := p.SBOM(ctx, i.target, i.index, i.manifests[n], p.Circumstances().Libre, former...)
+	circumstances, err := p.Circumstances()
+	if err != nil {
+		return nil, err
+	}
+	document, err := p.SBOM(ctx, i.target, i.index, i.manifests[n], circumstances.Libre, former...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package release
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
@@ -19,10 +18,10 @@ const (
 // Circumstances are what a provenance says of a run. Nothing of it is secret:
 // no environment, no credentials.
 type Circumstances struct {
-	CatalogueURL    string            // of the git remote, without credentials; "" where there is none
-	CatalogueCommit string            // "" outside of git
-	CatalogueDirty  bool              // whether there were uncommitted changes
-	Inputs          map[string]string // flake.lock: input → revision or hash
+	CatalogueURL    string     // of the git remote, without credentials; "" where there is none
+	CatalogueCommit string     // "" outside of git
+	CatalogueDirty  bool       // whether there were uncommitted changes
+	Inputs          []Resource // flake inputs, and the parts of the host package set
 	PackageSet      string
 	Nix             string // as `nix --version` says
 	Engine          string // of Containerfile images: "buildah 1.28.2"
@@ -30,17 +29,18 @@ type Circumstances struct {
 	Libre           string // version
 }
 
-// resource is SLSA's ResourceDescriptor, as far as it is used.
+// Resource is SLSA's ResourceDescriptor, as far as it is used. Of digests, narHash is
+// Nix's hash of a folder as SRI: sha256-BASE64.
 // https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
-type resource struct {
-	URI    string            `json:"uri,omitempty"`
+type Resource struct {
 	Name   string            `json:"name,omitempty"`
+	URI    string            `json:"uri,omitempty"`
 	Digest map[string]string `json:"digest,omitempty"`
 }
 
 // provenance is the predicate of an image's SLSA provenance.
 // https://slsa.dev/spec/v1.0/provenance
-func provenance(app catalog.App, target *Target, bases []resource, c Circumstances) (json.RawMessage, error) {
+func provenance(app catalog.App, target *Target, bases []Resource, c Circumstances) (json.RawMessage, error) {
 	spec := target.Specs[0]
 	systems := map[string]any{}
 	for _, s := range target.Specs {
@@ -55,22 +55,21 @@ func provenance(app catalog.App, target *Target, bases []resource, c Circumstanc
 		}
 		systems[s.System] = parameters
 	}
-	materials := append([]resource{}, bases...)
+	materials := append([]Resource{}, bases...)
 	if source := app.Source; source != nil {
-		material := resource{URI: source.Page, Name: source.Kind + " " + source.Revision}
+		material := Resource{URI: source.Page, Name: source.Kind + " " + source.Revision}
 		if source.Hash != "" {
 			material.Digest = map[string]string{"narHash": source.Hash}
 		}
 		materials = append(materials, material)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
-		materials = append(materials, resource{Name: "flake input " + name, URI: c.Inputs[name]})
-	}
-	catalogue := resource{URI: c.CatalogueURL, Name: "catalogue"}
+	materials = append(materials, c.Inputs...)
+	catalogue := Resource{URI: c.CatalogueURL, Name: "catalogue"}
 	if c.CatalogueCommit != "" {
 		catalogue.Digest = map[string]string{"gitCommit": c.CatalogueCommit}
 	}
-	materials = append(materials, catalogue)
+	// A descriptor says where its thing is or what is in it: a folder of this machine does neither.
+	materials = slices.DeleteFunc(append(materials, catalogue), func(r Resource) bool { return r.URI == "" && len(r.Digest) == 0 })
 	versions := map[string]string{"libre": c.Libre, "nix": c.Nix}
 	if spec.Kind == "containerfile" && c.Engine != "" {
 		name, version, _ := strings.Cut(c.Engine, " ")
@@ -96,12 +95,12 @@ func provenance(app catalog.App, target *Target, bases []resource, c Circumstanc
 }
 
 // bases are the images that an image was built on, by digest, as its labels say.
-func (p *Publisher) bases(i *publication) []resource {
-	var bases []resource
+func (p *Publisher) bases(i *publication) []Resource {
+	var bases []Resource
 	for _, manifest := range i.manifests {
 		digest := manifest.Annotations[ociPrefix+"base.digest"]
 		if algorithm, hex, found := strings.Cut(digest, ":"); found {
-			bases = append(bases, resource{Name: "base " + manifest.Annotations[ociPrefix+"base.name"], Digest: map[string]string{algorithm: hex}})
+			bases = append(bases, Resource{Name: "base " + manifest.Annotations[ociPrefix+"base.name"], Digest: map[string]string{algorithm: hex}})
 		}
 	}
 	return bases

@@ -176,7 +176,11 @@ func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error 
 	if err != nil {
 		return err
 	}
-	predicate, err := provenance(i.app, i.target, p.bases(i), p.Circumstances())
+	circumstances, err := p.Circumstances()
+	if err != nil {
+		return err
+	}
+	predicate, err := provenance(i.app, i.target, p.bases(i), circumstances)
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,12 @@ import (
 type Publisher struct {
 	*Builder
 	Registry      *registry.Client
-	CopyTo        []*registry.Client   // further registries that get the same
-	Signing       *Signing             // nil: nothing is signed, nor attested
-	Circumstances func() Circumstances // asked for when the first provenance is written
-	DryRun        bool                 // write nothing
-	Force         bool                 // replace tags that have other content
-	AlsoTags      []string             // moving tags, as catalog.CheckMovingTag takes them
+	CopyTo        []*registry.Client            // further registries that get the same
+	Signing       *Signing                      // nil: nothing is signed, nor attested
+	Circumstances func() (Circumstances, error) // asked for when the first provenance is written
+	DryRun        bool                          // write nothing
+	Force         bool                          // replace tags that have other content
+	AlsoTags      []string                      // moving tags, as catalog.CheckMovingTag takes them
 }
 
 // Signing is how attachments are made and checked.

@@ -2,6 +2,7 @@
 package text
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -32,4 +33,18 @@ func Plain(text string) string {
 // Line is Plain on one line.
 func Line(text string) string {
 	return strings.Join(strings.Fields(Plain(text)), " ")
+}
+
+// PublicURL is the address of a repository or a file that may be shown to everybody:
+// without user, password, query and fragment. What is on this machine has none.
+func PublicURL(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Host == "" {
+		if _, rest, found := strings.Cut(address, "@"); found && !strings.Contains(rest, "@") {
+			return "ssh://" + strings.Replace(rest, ":", "/", 1) // user@host:path
+		}
+		return ""
+	}
+	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
+	return parsed.String()
 }
