@@ -101,6 +101,14 @@ func (j *job) unused(spec *catalog.Spec) []error {
 		// definition sets: variants, which have the same bases, may set another one.
 		return all
 	}
+	for _, platform := range []string{"linux/amd64", "linux/arm64"} { // a name may have the architecture in it
+		names, _ := j.file.images(j.Args, platform)
+		for _, name := range names {
+			if !slices.Contains(images, name) {
+				images = append(images, name)
+			}
+		}
+	}
 	report := func(attribute string, keys []string) {
 		for _, key := range keys {
 			if !slices.ContainsFunc(images, func(name string) bool { return sameImage(key, name) }) {

@@ -37,6 +37,7 @@ func TestDefects(t *testing.T) {
 		{name: "bases", file: file, spec: catalog.Spec{Bases: map[string]catalog.Base{"node:25": {Digest: digest}, "assets": {Digest: digest}, "web": {Image: &catalog.Spec{}}}},
 			want: []string{"Dockerfile: there is no image assets, it has node:24, python:3.13, logos, nginx:1, alpine:3: remove it from components.web.bases", "Dockerfile: there is no image node:25", "Dockerfile: there is no image web"}},
 		{name: "a base by an argument, which variants may set to another", file: file, spec: catalog.Spec{Args: map[string]*string{"BASE": &target}, Bases: map[string]catalog.Base{"python:3.13": {Digest: digest}}}},
+		{name: "bases by architecture", file: "ARG TARGETARCH\nFROM base-$TARGETARCH\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"base-amd64": {Digest: digest}, "base-arm64": {Digest: digest}}}},
 		{name: "contexts", file: file, spec: catalog.Spec{Contexts: map[string]string{"logo": "/x"}}, want: []string{"Dockerfile: there is no image logo, it has node:24"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
