@@ -90,8 +90,10 @@ let
   pkgsFor = app: system:
     let native = nixpkgs.legacyPackages.${system}; in
     if app.crossFrom == null || app.crossFrom == system then native
-    else (nixpkgs.legacyPackages.${app.crossFrom} or (throw "${app.name}: crossFrom is ${builtins.toJSON app.crossFrom}, which nixpkgs has no packages for")).pkgsCross.${crossNames.${system} or system}
-      # A package set whose packages for other systems are compiled here needs none.
+    else if !(nixpkgs.legacyPackages ? ${app.crossFrom})
+    then throw "${app.name}: crossFrom is ${builtins.toJSON app.crossFrom}, expected one of ${builtins.concatStringsSep ", " (attrNames nixpkgs.legacyPackages)}"
+    else nixpkgs.legacyPackages.${app.crossFrom}.pkgsCross.${crossNames.${system} or system}
+      # A package set that compiles for other systems here as it is has none.
       or (if native ? lacks then native else throw "${app.name}: crossFrom: the package set has no pkgsCross for ${system}");
 
   imagesOf = system:

@@ -258,10 +258,14 @@ func (w *buildWatcher) Realised(done release.Realising) {
 func realising(fetch, build string, of release.Realising) []string {
 	var parts []string
 	if of.Fetch > 0 {
-		parts = append(parts, fmt.Sprintf("%s %s, %s", fetch, ui.Count(of.Fetch, "path"), ui.Size(of.Download)))
+		paths := fetch + " " + ui.Count(of.Fetch, "path")
+		if of.Download > 0 {
+			paths += ", " + ui.Size(of.Download)
+		}
+		parts = append(parts, paths)
 	}
 	if of.Build > 0 || of.Fetch == 0 {
-		parts = append(parts, fmt.Sprintf("%s %s", build, ui.Count(of.Build, "derivation")))
+		parts = append(parts, build+" "+ui.Count(of.Build, "derivation"))
 	}
 	return parts
 }

@@ -33,7 +33,8 @@ type buildProgress struct {
 	unexpected int             // derivations that are built and were not said to be
 	all, left  Realising
 	fetched    int
-	downloaded int64
+	downloaded int64 // bytes, and those of them by which nix found out what is missing
+	lookups    int64
 }
 
 type buildCount struct {
@@ -82,7 +83,7 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 		p.tell(id)
 	}
 	p.all = Realising{Fetch: len(missing.Fetch), Download: missing.Download, Build: len(missing.Build)}
-	p.left = p.all
+	p.left, p.lookups = p.all, p.downloaded
 	if foreign := packageSetOf(graph, depths); len(foreign) > unnamed+len(p.images) {
 		of := len(foreign)
 		p.watcher.Warn(catalog.ID{}, fmt.Sprintf("%d of %d derivations that must be built are of the package set, and no substituter has them: %s, …; this takes hours. %s",
@@ -197,12 +198,15 @@ func (p *buildProgress) count() {
 		return
 	}
 	left := Realising{Fetch: max(0, p.all.Fetch-p.fetched), Build: len(p.unbuilt)}
-	if left.Download = max(0, p.all.Download-p.downloaded); p.downloaded == 0 || left.Fetch == 0 {
+	downloaded := p.downloaded - p.lookups
+	if left.Download = max(0, p.all.Download-downloaded); downloaded == 0 || left.Fetch == 0 {
 		left.Download = p.all.Download * int64(left.Fetch) / int64(max(1, p.all.Fetch))
 	}
 	if left != p.left {
 		p.left = left
-		p.watcher.Realising(p.all, left)
+		if left != (Realising{}) {
+			p.watcher.Realising(p.all, left)
+		}
 	}
 }
 
