@@ -96,7 +96,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	if err != nil {
 		add("catalogue", "note", err.Error(), "libre init my-catalogue")
 		cache, _ := os.UserCacheDir()
-		p = &place{config: &settings.Settings{}, nix: &nix.Nix{}, cacheDir: filepath.Join(cache, "libre")}
+		p = &place{config: &settings.Settings{}, nix: &nix.Nix{CacheDir: filepath.Join(cache, "libre")}, cacheDir: filepath.Join(cache, "libre")}
 	} else {
 		add("catalogue", "ok", p.dir, "")
 	}
@@ -107,6 +107,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 		add("nix", "missing", version+", 2.8 or newer is needed", "see https://nixos.org/download")
 	} else {
 		add("nix", "ok", version, "")
+		checks = append(checks, evaluationCheck(ctx, p))
 		if sandbox, err := p.nix.Setting(ctx, "sandbox"); err == nil && sandbox != "true" {
 			add("nix sandbox", "note", "sandbox = "+sandbox+": builds see this machine", "sandbox = true in /etc/nix/nix.conf")
 		} else if err == nil {
@@ -212,6 +213,14 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing settings.
 		add("verifiers", "ok", "cosign 2 and 3, Kyverno, policy-controller", "")
 	}
 	return checks
+}
+
+// evaluationCheck evaluates a flake as every command does, with an input replaced.
+func evaluationCheck(ctx context.Context, p *place) check {
+	if err := p.nix.TryEvaluation(ctx); err != nil {
+		return check{"nix evaluation", "missing", err.Error(), "mend what nix says, see https://nixos.org/download"}
+	}
+	return check{"nix evaluation", "ok", "a flake with a replaced input", ""}
 }
 
 // patchCheck looks for what bump tries patches with.

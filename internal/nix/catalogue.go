@@ -57,6 +57,26 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 	return c, nil
 }
 
+// TryEvaluation evaluates a small flake as catalogues are evaluated: in a folder, with
+// an input that is replaced by a folder in the store.
+func (n *Nix) TryEvaluation(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "libre-try-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	const flake = `{ inputs.nixpkgs.url = "github:NixOS/nixpkgs"; outputs = { nixpkgs, ... }: { libre = builtins.attrNames nixpkgs.legacyPackages; }; }`
+	if err := os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(flake), 0o644); err != nil {
+		return err
+	}
+	code, err := n.RememberFS(ctx, nixcode.HostPackages(), nil)
+	if err != nil {
+		return err
+	}
+	var systems []string
+	return n.Eval(ctx, Flake{Dir: dir, Overrides: []Override{{nixpkgsInput, code.FlakeRef()}}}, "libre", "systems: systems", &systems)
+}
+
 // flakeFor is the flake with all that a request needs of its inputs: images need
 // the parts of the host package set, metadata does not.
 func (c *Catalogue) flakeFor(ctx context.Context, request Request) (Flake, error) {

@@ -107,3 +107,25 @@ func TestOutcomesWithAndWithoutImagesAreKeptApart(t *testing.T) {
 		}
 	}
 }
+
+// doctor's evaluation fails where every command's would, with what nix says.
+func TestTryEvaluationFindsANixThatCannotEvaluate(t *testing.T) {
+	n := requireNix(t)
+	n.CacheDir = t.TempDir()
+	if err := n.TryEvaluation(context.Background()); err != nil {
+		t.Error(err)
+	}
+	for _, says := range []string{"experimental Nix feature 'flakes' is disabled", "cannot connect to socket at '/nix/var/nix/daemon-socket/socket'"} {
+		bin := t.TempDir()
+		script := "#!/bin/sh\necho \"error: " + says + "\" >&2\nexit 1\n"
+		if err := os.WriteFile(filepath.Join(bin, "nix"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(says, func(t *testing.T) {
+			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			if err := n.TryEvaluation(context.Background()); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%v, expected %s", err, says)
+			}
+		})
+	}
+}
