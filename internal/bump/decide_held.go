@@ -136,14 +136,14 @@ func (d *decider) wentOver(own, prefix, above string, readings []looseReading) b
 		strings.Contains(prefix, "/") && !slices.Contains([]string{"release/", "releases/", "version/"}, prefix) {
 		return false
 	}
-	first := "" // above ours
+	first, lowest := "", d.lowest() // of theirs above ours; of ours
 	for _, read := range readings {
 		switch {
 		case catalog.CompareVersions(read.core, above) > 0:
 			if first == "" || catalog.CompareVersions(read.core, first) < 0 {
 				first = read.core
 			}
-		case prefix != "" || catalog.CompareVersions(read.core, d.lowest()) >= 0:
+		case prefix != "" || catalog.CompareVersions(read.core, lowest) >= 0:
 			return false
 		}
 	}

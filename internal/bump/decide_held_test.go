@@ -1,8 +1,10 @@
 package bump
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What is higher and not taken is named, and nothing else is.
@@ -109,5 +111,18 @@ func TestNothingIsNamedBesideTheNewestOfRealRepositories(t *testing.T) {
 	got := decide(t, Input{Version: "0.0.2", Tag: "@gouvfr-lasuite/drive-sdk@0.0.2", Tags: upstreamTags(t, "suitenumerique_drive")})
 	if got.HeldBack != "" {
 		t.Errorf("a package: %q", got.HeldBack)
+	}
+}
+
+// A repository may have thousands of tags that the rule does not read.
+func TestManyTagsOfOtherShapes(t *testing.T) {
+	all := tags("app-1.0.0 app-2.0.0")
+	for i := range 20000 {
+		all = append(all, Tag{Name: fmt.Sprintf("v0.%d.0", i)}, Tag{Name: fmt.Sprintf("app-%d-x", i)})
+	}
+	began := time.Now()
+	decide(t, Input{Version: "2.0.0", Tag: "app-2.0.0", Tags: all})
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }

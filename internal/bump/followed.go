@@ -52,7 +52,11 @@ func notFollowed(app catalog.App, attribute, is, want string) error {
 	if want != "" {
 		want = ", expected " + want
 	}
-	return fmt.Errorf("%s: %s stays %s%s: it does not follow version; write ${version} in it, or edit it by hand", where, attribute, is, want)
+	mend := "edit it by hand"
+	if attribute == "source.archive" || attribute == "source.tag" || attribute == "source.version" {
+		mend = "write ${version} in it, or " + mend
+	}
+	return fmt.Errorf("%s: %s stays %s%s: it does not follow version; %s", where, attribute, is, want, mend)
 }
 
 // checkArchive refuses the URL of an archive that the version is not in, or that has

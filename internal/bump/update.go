@@ -264,7 +264,7 @@ func (b *Bumper) archiveAfter(ctx context.Context, c *checkout, app catalog.App,
 		return "", fmt.Errorf("apps/%s: after the edit: %w", app.Name, err)
 	}
 	is := evaluation.Apps[app.Name]
-	if err := checkArchive(app, is, to); err != nil {
+	if err := cmp.Or(checkArchive(app, is, to), checkPatches(app, is)); err != nil {
 		return "", err
 	}
 	return is.Source.Archive, c.settle(false)
