@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
@@ -29,11 +32,17 @@ registry in libre.yaml), what push would do, for all systems of the catalogue:
   tag      a tag is missing
   refuse   it is published with another image key under the same tag: raise the
            package version
+  moved    somebody pointed a tag of its release to something else, which may be
+           an attack: the reason has both digests, and the command that puts it
+           back
+  unknown  a registry refuses, cannot be reached, or answers nonsense
   nothing  it is published
   fail     it cannot be built: its definition is wrong
 
 What is wrong with a definition is said, also where the image is built without
 that part of it; exit code 1 then.
+
+Exit code 1 where something was moved or is unknown, 4 where a registry refuses.
 
 stdout has a line for each image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
@@ -52,14 +61,17 @@ stdout has a line for each image: image, action, reason, key.`,
 			}
 			defects = release.MarkDefects(plans, defects)
 			if o.json {
-				err = a.JSON(plansJSON(p.config.Registry, plans))
+				err = a.JSON(plansJSON(p.registryName(to), plans))
 			} else {
 				err = a.Table(planTable(plans))
 			}
 			if err != nil {
 				return err
 			}
-			return a.reportWrong(evaluation.Failures, defects)
+			if err := a.reportWrong(evaluation.Failures, defects); err != nil {
+				return err
+			}
+			return planProblem(plans)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
@@ -83,11 +95,46 @@ func (a *app) plans(ctx context.Context, p *place, o buildOptions, to publishOpt
 	if err != nil {
 		return nil, nil, err
 	}
-	if publisher.Signing, err = p.signing(ctx, to, publisher.Registry, false); err != nil {
+	publisher.Signing, err = p.signing(ctx, to, publisher.Registry, false)
+	if errors.As(err, new(usageError)) {
 		a.Warnf("signatures are not looked at: %s", err)
+	} else if err != nil {
+		return nil, nil, err
 	}
 	publisher.Watcher = &buildWatcher{app: a}
 	return publisher.Plan(ctx, request)
+}
+
+// planProblem is what keeps a plan from being all that there is to say, nil where
+// nothing does. A refusal is named before the rest.
+func planProblem(plans []release.Plan) error {
+	var unknown, moved []error
+	for _, p := range plans {
+		switch p.Action {
+		case release.ToUnknown:
+			unknown = append(unknown, p.Err)
+		case release.ToPutBack:
+			moved = append(moved, p.Err)
+		}
+	}
+	return unsettled("images", len(plans), unknown, moved)
+}
+
+// unsettled sums up what is unknown and what was moved: errors that were printed,
+// each in its line. A refusal decides the exit code.
+func unsettled(what string, of int, unknown, moved []error) error {
+	for _, err := range unknown {
+		if fault.Is(err, fault.Credentials) {
+			return err
+		}
+	}
+	switch {
+	case len(moved) > 0:
+		return fmt.Errorf("%d of %d %s were moved, which may be an attack", len(moved), of, what)
+	case len(unknown) > 0:
+		return fmt.Errorf("of %d of %d %s it is unknown what is published: %w", len(unknown), of, what, unknown[0])
+	}
+	return nil
 }
 
 func planTable(plans []release.Plan) ui.Table {
@@ -106,15 +153,33 @@ func planTable(plans []release.Plan) ui.Table {
 type planJSON struct {
 	Image     string `json:"image"` // app/component/variant
 	Reference string `json:"reference"`
-	Action    string `json:"action"` // build, push, sign, tag, refuse, nothing or fail
+	Action    string `json:"action"` // build, push, sign, tag, refuse, moved, unknown, nothing or fail
 	Reason    string `json:"reason"`
 	Key       string `json:"key,omitempty"` // absent where it is unknown
+
+	Moved []movedJSON `json:"moved,omitempty"` // tags of its release
+}
+
+// movedJSON is a tag that somebody moved.
+type movedJSON struct {
+	Reference string `json:"reference"`
+	Shows     string `json:"shows"`            // the digest that the tag points to
+	Signed    string `json:"signed,omitempty"` // the digest that belongs there, absent where it is unknown
+	Named     string `json:"named,omitempty"`  // name:tag that what it shows is signed as, where that is another
+}
+
+func allMoved(moved []*release.MovedError) []movedJSON {
+	var list []movedJSON
+	for _, m := range moved {
+		list = append(list, movedJSON{m.Reference, m.Shows, m.Signed, m.Named})
+	}
+	return list
 }
 
 func plansJSON(registry string, plans []release.Plan) []planJSON {
 	list := []planJSON{}
 	for _, p := range plans {
-		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), string(p.Action), p.Reason, p.Key})
+		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), string(p.Action), p.Reason, p.Key, allMoved(p.Moved)})
 	}
 	return list
 }

@@ -191,6 +191,14 @@ func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
 	return clients, nil
 }
 
+// registryName is what references begin with; "" without a registry.
+func (p *place) registryName(o publishOptions) string {
+	if len(o.to) > 0 {
+		return strings.TrimSuffix(o.to[0], "/")
+	}
+	return p.config.Registry
+}
+
 // registry is the one that a command reads.
 func (p *place) registry(o publishOptions) (*registry.Client, error) {
 	clients, err := p.registries(o)
@@ -285,11 +293,15 @@ func publishStyle(column int, cell string) ui.Style {
 func (a *app) reportUnpublished(results []release.Published) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	var refused error
+	var moved []error
 	for _, r := range results {
 		if r.Err != nil {
 			table.Rows = append(table.Rows, []string{r.Name, r.Err.Step, r.Err.Error(), r.Err.Log})
 			if refused == nil && exitCode(r.Err) == exitCredentials {
 				refused = r.Err
+			}
+			if errors.As(r.Err, new(*release.MovedError)) {
+				moved = append(moved, r.Err)
 			}
 		}
 	}
@@ -299,6 +311,9 @@ func (a *app) reportUnpublished(results []release.Published) error {
 	a.NoteTable(table)
 	if refused != nil {
 		return refused
+	}
+	if len(moved) > 0 {
+		return unsettled("tags", len(results), nil, moved)
 	}
 	return someFailed{"images", len(table.Rows), len(results)}
 }

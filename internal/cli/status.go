@@ -28,8 +28,13 @@ points to the digest in the record. --deep verifies every attachment of every
 image as well. Beside it stands upstream's newest version, as far as that can be
 found out.
 
+The state moved says that somebody pointed a tag to something else than what was
+signed, which may be an attack: the reason has both digests, and the command that
+puts it back. unknown says that a registry refuses or cannot be reached.
+
 Exit code 1 where something is published that is not as it should be, or that
-cannot be told. A release that is not published yet is no error.
+cannot be told, 4 where a registry refuses. A release that is not published yet is
+no error.
 
 stdout has a line for each release: app/variant, tag, state, digest, upstream's
 version, reason.`,
@@ -60,6 +65,18 @@ func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, w
 	wrong := slices.DeleteFunc(all, func(s release.Status) bool {
 		return s.State == string(release.AsWanted) || s.State == release.NotPublishedYet
 	})
+	var unknown, moved []error
+	for _, s := range wrong {
+		switch s.State {
+		case "unknown":
+			unknown = append(unknown, s.Err)
+		case string(release.WasMoved):
+			moved = append(moved, s.Err)
+		}
+	}
+	if err == nil {
+		err = unsettled("releases", total, unknown, moved)
+	}
 	if err == nil && len(wrong) > 0 {
 		err = fmt.Errorf("%d of %d releases are not as they should be", len(wrong), total)
 	}
@@ -76,7 +93,7 @@ func (a *app) printStatus(all []release.Status, newest map[string]upstreamState,
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
 		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest[app].String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.Reason})
+		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.Reason, allMoved(s.Moved)})
 	}
 	if asJSON {
 		return a.JSON(list)
@@ -91,7 +108,8 @@ type statusJSON struct {
 	State   string `json:"state"`
 	Digest  string `json:"digest,omitempty"`
 	upstreamState
-	Reason string `json:"reason,omitempty"`
+	Reason string      `json:"reason,omitempty"`
+	Moved  []movedJSON `json:"moved,omitempty"`
 }
 
 // upstreamState is what upstream has for an app, as far as that is known.

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -50,7 +51,7 @@ func (p *Publisher) Check(ctx context.Context, request nix.Request) ([]Problem, 
 		case fault.Is(failures[n], fault.Credentials) || ctx.Err() != nil:
 			return all, failures[n]
 		case failures[n] != nil:
-			all = append(all, Problem{Name: releases[n].name(), What: failures[n].Error(), Mend: "libre check again"})
+			all = append(all, Problem{Name: releases[n].name(), What: "unknown: " + fault.Reason(failures[n]), Mend: cmp.Or(fault.Fix(failures[n]), "libre check again")})
 		}
 		all = append(all, found[n]...)
 	}
@@ -58,9 +59,12 @@ func (p *Publisher) Check(ctx context.Context, request nix.Request) ([]Problem, 
 }
 
 func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Problem, error) {
-	there, err := p.look(ctx, release)
+	there, err := p.survey(ctx, release)
 	if err != nil {
 		return nil, err
+	}
+	if there.Standing == WasMoved {
+		return movedProblems(release, there), nil
 	}
 	if there.Standing == OtherContent {
 		return []Problem{{release.name(), there.other + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
@@ -77,6 +81,15 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 		return []Problem{{release.name(), fmt.Sprintf("version %s is lower than %s, which is published", wanted, newest), raiseCommand(release.app, order == 0, packageVersion)}}, nil
 	}
 	return nil, nil
+}
+
+// movedProblems are the tags that were moved, one each.
+func movedProblems(release *variantRelease, there standing) []Problem {
+	var all []Problem
+	for _, tag := range there.moved {
+		all = append(all, Problem{release.name(), tag.Error() + ": this may be an attack", release.putBack()})
+	}
+	return all
 }
 
 // raiseCommand is what brings an app above what is published. Where nobody lists its

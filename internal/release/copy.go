@@ -23,7 +23,7 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 		var err error
 		if result.Tag, err = to.Tag(refName); err == nil {
 			result.Digest = result.Tag.Context().Digest(there.Digest.DigestStr())
-			result.State, err = p.copyState(ctx, to, result)
+			result.State, err = p.copyState(ctx, to, release, result)
 		}
 		if err == nil && result.State == IsPublished {
 			err = p.copyOne(ctx, to, refName, there.Digest, result.Digest)
@@ -46,13 +46,13 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 }
 
 // copyState tells what is to be done for one image or record of another registry.
-func (p *Publisher) copyState(ctx context.Context, to *registry.Client, wanted Published) (PublishState, error) {
+func (p *Publisher) copyState(ctx context.Context, to *registry.Client, release *variantRelease, wanted Published) (PublishState, error) {
 	head, err := to.HeadAt(ctx, wanted.Tag, wanted.Digest.DigestStr())
 	switch {
 	case err == nil && head.Digest.String() == wanted.Digest.DigestStr():
 		return WasThere, nil
 	case err == nil && !p.Force:
-		return "", fmt.Errorf("%s is %w: replace it with --force", wanted.Tag, errOtherContent)
+		return "", moved(&MovedError{Reference: wanted.Tag.String(), Shows: head.Digest.String(), Signed: wanted.Digest.DigestStr(), By: "in " + p.Registry.String() + " it shows"}, release.putBack())
 	case err != nil && !errors.Is(err, registry.ErrNotFound):
 		return "", err
 	case p.DryRun:

@@ -24,7 +24,8 @@ type Standing string
 const (
 	AsWanted     Standing = "published"     // the record verifies and names the same image keys, and all tags point to its digests
 	IsNew        Standing = "new"           // there is no record
-	Untagged     Standing = "not tagged"    // the record is right, an image's tag is not
+	Untagged     Standing = "not tagged"    // the record is right, an image has no tag
+	WasMoved     Standing = "moved"         // a tag shows something else than what was signed for it
 	NotSigned    Standing = "not signed"    // the record names the same keys, and we did not sign it
 	OtherContent Standing = "other content" // the record names other keys, or an image's tag is taken
 )
@@ -37,6 +38,8 @@ type standing struct {
 	digest name.Digest // of the record
 	former string      // tag of the record to learn from, "" for none
 	other  string      // what has other content: the record's name and tag, or an image's
+	moved  []*MovedError
+	err    error // of what was moved, with what to do; nil where nothing was
 }
 
 // has tells whether the record names an image with a key.
@@ -54,18 +57,21 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		return standing{}, err
 	}
 	record, digest, err := readRecord(ctx, p.Registry, tag)
-	if errors.Is(err, registry.ErrNotFound) {
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
 		return p.lookForFormer(ctx, release)
-	}
-	if err != nil {
+	case errors.Is(err, errNoRecord):
+		s := standing{Standing: OtherContent, digest: digest, other: refName, reason: errNoRecord.Error()}
+		return p.movedRecord(ctx, release, s, "")
+	case err != nil:
 		return standing{}, err
 	}
 	s := standing{Standing: AsWanted, record: record, digest: digest, former: tag.TagStr()}
 	// The images' tags are asked for while the signature is verified.
 	var tags errgroup.Group
-	untagged := ""
+	var images []tagging
 	tags.Go(func() (err error) {
-		untagged, err = p.lookTags(ctx, release, record)
+		images, err = p.lookTags(ctx, p.Registry, release, record)
 		return err
 	})
 	if p.Signing != nil {
@@ -78,6 +84,9 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 			return s, explained(err)
 		}
 	}
+	if as := record.refName(); s.Standing == AsWanted && as != refName {
+		return p.movedRecord(ctx, release, s, as)
+	}
 	if difference := record.difference(release.targets()); difference != "" {
 		if s.Standing == NotSigned {
 			difference += ", and this catalogue's key did not sign it: " + s.reason
@@ -85,13 +94,25 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		s.Standing, s.other, s.reason = OtherContent, refName, difference
 	}
 	if s.Standing != AsWanted {
-		return s, nil
+		return p.movedRecord(ctx, release, s, "")
 	}
-	err = tags.Wait()
-	if untagged != "" {
-		s.Standing, s.reason = Untagged, "the tag "+untagged+" does not point to what the record names"
+	if err = tags.Wait(); err == nil {
+		s.compareTags(release, images)
 	}
 	return s, err
+}
+
+// compareTags adds what the tags of a release show that is not what its record names.
+func (s *standing) compareTags(release *variantRelease, tags []tagging) {
+	for _, tag := range tags {
+		switch {
+		case tag.done():
+		case tag.now != "":
+			s.setMoved(release, &MovedError{Reference: tag.tag.String(), Shows: tag.now, Signed: tag.digest.DigestStr(), By: recordNames})
+		case s.Standing != WasMoved:
+			s.Standing, s.reason = Untagged, "there is no tag "+tag.tag.String()
+		}
+	}
 }
 
 // lookForFormer tells of a release that has no record what was published before it.
@@ -104,7 +125,12 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 	if err != nil {
 		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "looking for what was published before: "+err.Error())
 	}
-	if s.former = newestRelease(tags); s.former != "" {
+	s.former = newestRelease(tags)
+	if untagged, err := p.lookForUntagged(ctx, release); err != nil || untagged.record != nil {
+		untagged.former = s.former
+		return untagged, err
+	}
+	if s.former != "" {
 		return s, nil
 	}
 	var group errgroup.Group
@@ -131,29 +157,61 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 	return s, err
 }
 
-// lookTags finds a tag of a release's images that is not what its record says.
-func (p *Publisher) lookTags(ctx context.Context, release *variantRelease, record *Record) (refName string, err error) {
+// lookForUntagged finds a signed record that has no tag, of images that have theirs:
+// the record's tag was removed, or a run was stopped before it was set.
+func (p *Publisher) lookForUntagged(ctx context.Context, release *variantRelease) (standing, error) {
+	tag, err := p.Registry.Tag(release.images[0].target.RefName)
+	if err != nil {
+		return standing{}, err
+	}
+	if _, err := p.Registry.Head(ctx, tag); errors.Is(err, registry.ErrNotFound) {
+		return standing{}, nil
+	} else if err != nil {
+		return standing{}, err
+	}
+	record, digest, err := p.findSigned(ctx, release, name.Digest{})
+	return standing{Standing: Untagged, record: record, digest: digest, reason: "there is no tag " + release.refName()}, err
+}
+
+// lookTags finds out what the tags of a release's images show in a registry.
+func (p *Publisher) lookTags(ctx context.Context, in *registry.Client, release *variantRelease, record *Record) ([]tagging, error) {
 	var tags []tagging
 	for _, image := range release.images {
 		component := record.Components[image.target.Component]
 		if component == nil {
 			continue
 		}
-		tag, err := p.Registry.Tag(component.Reference)
+		tag, err := in.Tag(component.Reference)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		tags = append(tags, tagging{refName: component.Reference, digest: tag.Context().Digest(component.Digest)})
 	}
-	if err := readTags(ctx, p.Registry, tags); err != nil {
-		return "", err
+	return tags, readTags(ctx, in, tags)
+}
+
+// survey is look, in all registries that get the release.
+func (p *Publisher) survey(ctx context.Context, release *variantRelease) (standing, error) {
+	s, err := p.look(ctx, release)
+	if err != nil || s.Standing != AsWanted {
+		return s, err
 	}
-	for _, tag := range tags {
-		if !tag.done() {
-			return tag.refName, nil
+	for _, to := range p.CopyTo {
+		tags, err := p.lookTags(ctx, to, release, s.record)
+		if err != nil {
+			return s, err
 		}
+		tag, err := to.Tag(release.refName())
+		if err != nil {
+			return s, err
+		}
+		own := []tagging{{refName: release.refName(), digest: tag.Context().Digest(s.digest.DigestStr())}}
+		if err := readTags(ctx, to, own); err != nil {
+			return s, err
+		}
+		s.compareTags(release, append(tags, own...))
 	}
-	return "", nil
+	return s, nil
 }
 
 // difference tells a record from what is wanted, "" where it is the same.

@@ -18,6 +18,8 @@ type Plan struct {
 	Action  Action
 	Reason  string
 	Key     string // "" where it is unknown
+	Moved   []*MovedError
+	Err     error // why the action is unknown, or what was moved
 }
 
 // Action is what would be done.
@@ -28,7 +30,9 @@ const (
 	ToPush    Action = "push" // build has been done
 	ToSign    Action = "sign" // built again where it is not in the layout, and compared
 	ToTag     Action = "tag"
-	ToRefuse  Action = "refuse" // push would
+	ToRefuse  Action = "refuse"  // push would
+	ToPutBack Action = "moved"   // a tag was; push would refuse
+	ToUnknown Action = "unknown" // a registry does not say
 	ToNothing Action = "nothing"
 )
 
@@ -59,8 +63,8 @@ func (b *Builder) built() (built, error) {
 	return readBuilt(layout)
 }
 
-// Plan says what Push would do, and why, without doing it. Where the registry does
-// not answer it says what is known without, and warns.
+// Plan says what Push would do, and why, without doing it. Where a registry does not
+// say what it has, that is unknown.
 func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
 	request.KeysOnly = true
 	releases, evaluation, err := p.releases(ctx, request)
@@ -72,7 +76,6 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 		return nil, nil, err
 	}
 	planned := make([][]Plan, len(releases))
-	unknown := make([]error, len(releases))
 	inParallel(lookers, releases, func(n int, release *variantRelease) {
 		for _, image := range release.images {
 			if image.selected {
@@ -83,11 +86,9 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 		if len(planned[n]) == 0 || planned[n][0].Key == "" {
 			return // nothing to compare
 		}
-		there, err := p.look(ctx, release)
-		if unknown[n] = err; err == nil {
-			for i := range planned[n] {
-				planned[n][i].compare(there, release.app.Name)
-			}
+		there, err := p.survey(ctx, release)
+		for i := range planned[n] {
+			planned[n][i].compare(there, err, release.app.Name)
 		}
 	})
 	var plans []Plan
@@ -95,21 +96,22 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 		plans = append(plans, some...)
 	}
 	slices.SortFunc(plans, func(x, y Plan) int { return x.ID.Compare(y.ID) })
-	for _, err := range unknown {
-		if err != nil {
-			p.Watcher.Warn(catalog.ID{}, "what is published is not known: "+err.Error())
-			break
-		}
-	}
 	return plans, evaluation, ctx.Err()
 }
 
-// compare adds to what a build would do what the registry has of the release.
-func (p *Plan) compare(there standing, app string) {
+// compare adds to what a build would do what the registry has of the release, or why
+// that is not known.
+func (p *Plan) compare(there standing, unknown error, app string) {
 	if p.Action == ToNothing && p.Reason != isBuilt {
 		return // skipped
 	}
+	if unknown != nil {
+		p.Action, p.Reason, p.Err = ToUnknown, unknown.Error(), unknown
+		return
+	}
 	switch there.Standing {
+	case WasMoved:
+		p.Action, p.Reason, p.Err, p.Moved = ToPutBack, there.reason, there.err, there.moved
 	case AsWanted:
 		p.Action, p.Reason = ToNothing, string(AsWanted)
 	case NotSigned:

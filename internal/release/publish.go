@@ -69,6 +69,7 @@ type variantRelease struct {
 	app     catalog.App
 	variant string
 	images  []*publication
+	record  name.Digest // that is published already, and lacks a tag, or has lost it; else zero
 }
 
 func (r *variantRelease) name() string { return r.app.Name + "/" + r.variant }
@@ -187,9 +188,11 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 		return there.published(p, release)
 	case there.Standing == OtherContent && !p.Force:
 		return failed(otherContent(there.other, release.app.Name, there.reason))
+	case there.Standing == WasMoved && !p.Force:
+		return failed(there.err)
 	}
 	for _, image := range release.images {
-		if there.Standing != Untagged && image.target.reproducible() {
+		if !there.recorded() && image.target.reproducible() {
 			continue // it is built as it was
 		}
 		reference, err := there.reference(p, image)
@@ -199,6 +202,9 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 		if err != nil {
 			return failed(err)
 		}
+	}
+	if there.recorded() && !slices.ContainsFunc(release.images, func(i *publication) bool { return !i.adopted }) {
+		release.record = there.digest
 	}
 	if err := p.learn(ctx, release, there.former); err != nil {
 		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "reading what is published of it: "+err.Error())
@@ -218,11 +224,16 @@ func (s standing) published(p *Publisher, release *variantRelease) []Published {
 	return append(results, Published{Name: release.name(), State: WasThere, Digest: s.digest, Tag: tag})
 }
 
+// recorded tells whether a record that is right names the images.
+func (s standing) recorded() bool {
+	return s.Standing == Untagged || s.Standing == WasMoved && s.record != nil
+}
+
 // reference is where an image is found as it was published: by the digest that
 // a record of ours names, else by its tag.
 func (s standing) reference(p *Publisher, i *publication) (name.Reference, error) {
 	tag, err := p.Registry.Tag(i.target.RefName)
-	if err == nil && s.Standing == Untagged {
+	if err == nil && s.recorded() {
 		return tag.Context().Digest(s.record.Components[i.target.Component].Digest), nil
 	}
 	return tag, err

@@ -59,6 +59,11 @@ func recordRefName(app catalog.App, variant string) string {
 	return app.Name + "-" + variant + ":" + catalog.Tag(app.Version, app.PackageVersion)
 }
 
+// refName is the name and the tag that the record says it has.
+func (r *Record) refName() string {
+	return r.App + "-" + r.Variant + ":" + catalog.Tag(r.Version, r.PackageVersion)
+}
+
 // newRecord describes the images of an app's variant.
 func newRecord(app catalog.App, variant string, images []*publication) *Record {
 	record := &Record{

@@ -31,14 +31,12 @@ func otherContent(refName, app, why string) error {
 func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) (Published, error) {
 	refName := release.refName()
 	result := Published{Name: release.name(), State: IsPublished}
-	artifact, err := newRecord(release.app, release.variant, release.images).artifact()
-	if err != nil {
-		return result, err
-	}
+	var err error
 	if result.Tag, err = p.Registry.Tag(refName); err != nil {
 		return result, err
 	}
-	if result.Digest, err = p.Registry.ArtifactDigest(refName, artifact); err != nil {
+	var publish func() error
+	if result.Digest, publish, err = p.recordOf(ctx, release); err != nil {
 		return result, err
 	}
 	var tags []tagging
@@ -50,19 +48,33 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 		result.State = WouldBe
 		return result, p.checkTags(ctx, p.Registry, release.app.Name, tags)
 	}
-	if _, err := p.Registry.PushArtifact(ctx, refName, artifact); err != nil {
+	if err := publish(); err != nil {
 		return result, err
 	}
-	if p.Signing != nil {
+	return result, p.setTags(ctx, p.Registry, release.app.Name, tags)
+}
+
+// recordOf is the digest of a release's record, and what publishes and signs it where
+// that is not done yet.
+func (p *Publisher) recordOf(ctx context.Context, release *variantRelease) (name.Digest, func() error, error) {
+	if release.record != (name.Digest{}) {
+		return release.record, func() error { return nil }, nil
+	}
+	artifact, err := newRecord(release.app, release.variant, release.images).artifact()
+	if err != nil {
+		return name.Digest{}, nil, err
+	}
+	digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
+	return digest, func() error {
+		if _, err := p.Registry.PushArtifact(ctx, release.refName(), artifact); err != nil || p.Signing == nil {
+			return err
+		}
 		signer, err := p.Signing.Signer()
 		if err == nil {
-			_, err = p.Signing.Client.Sign(ctx, signer, result.Digest)
+			_, err = p.Signing.Client.Sign(ctx, signer, digest)
 		}
-		if err != nil {
-			return result, explained(err)
-		}
-	}
-	return result, p.setTags(ctx, p.Registry, release.app.Name, tags)
+		return explained(err)
+	}, err
 }
 
 // tagging is a tag that is to point to a digest.
@@ -70,6 +82,7 @@ type tagging struct {
 	refName string
 	digest  name.Digest
 	now     string // the digest that it points to, "" where there is no such tag
+	tag     name.Tag
 }
 
 func (t tagging) done() bool { return t.now == t.digest.DigestStr() }
@@ -128,6 +141,7 @@ func readTags(ctx context.Context, in *registry.Client, tags []tagging) error {
 			if err != nil {
 				return err
 			}
+			tags[i].tag = reference
 			head, err := in.HeadAt(ctx, reference, tags[i].digest.DigestStr())
 			switch {
 			case errors.Is(err, registry.ErrNotFound):

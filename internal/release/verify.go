@@ -2,19 +2,14 @@ package release
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/fault"
-	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -28,6 +23,19 @@ type Verified struct {
 	Command   string // with which cosign checks the signature
 	Err       error
 }
+
+// IsUnknown tells what could not be found out from what was found to be wrong: nothing
+// is called invalid that could not be read.
+func IsUnknown(err error) bool {
+	return err != nil && !isUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !errors.Is(err, registry.ErrNotFound)
+}
+
+// wrongError is what was read, and is not as it should be.
+type wrongError struct{ text string }
+
+func (e *wrongError) Error() string { return e.text }
+
+func wrong(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
 
 // attestationTypes are what every image of ours carries.
 var attestationTypes = []struct{ name, predicate string }{
@@ -71,34 +79,38 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 		return failed(err)
 	}
 	if all[0].Err == nil {
-		all[0].Err = checkName(reference, got.Content)
+		all[0].Err = checkName(reference, digest, got.Content)
+	}
+	if tag, ok := reference.(name.Tag); ok && len(all) == 1 && all[0].Err != nil && !IsUnknown(all[0].Err) {
+		if err := movedImage(ctx, client, signing, tag, digest.DigestStr()); err != nil {
+			all[0].Err = err
+		}
 	}
 	return all
 }
 
 // checkName compares a reference with the name and version that the signed
 // manifest has: who may push may also put an old image under a new tag.
-func checkName(reference name.Reference, manifest []byte) error {
-	var read struct {
-		Annotations map[string]string `json:"annotations"`
-	}
-	if err := json.Unmarshal(manifest, &read); err != nil {
+func checkName(reference name.Reference, digest name.Digest, manifest []byte) error {
+	title, version, err := signedAs(manifest)
+	if err != nil {
 		return fmt.Errorf("reading %s: %w", reference, err)
 	}
-	title, version := read.Annotations[ociPrefix+"title"], read.Annotations[ociPrefix+"version"]
-	if path.Base(reference.Context().RepositoryStr()) != title {
-		return fmt.Errorf("%s is signed as %s:%s", reference, title, version)
-	}
+	as := title + ":" + version
 	tag, ok := reference.(name.Tag)
 	if !ok {
+		if path.Base(reference.Context().RepositoryStr()) != title {
+			return wrong("%s is signed as %s", reference, as)
+		}
 		return nil
 	}
 	appVersion, _, _ := catalog.ParseTag(version)
 	_, _, immutable := catalog.ParseTag(tag.TagStr())
-	if immutable && tag.TagStr() != version || catalog.LooksLikeVersion(tag.TagStr()) && !strings.HasPrefix(appVersion+".", tag.TagStr()+".") {
-		return fmt.Errorf("%s is signed as %s:%s", reference, title, version)
+	if path.Base(reference.Context().RepositoryStr()) == title && (!immutable || tag.TagStr() == version) &&
+		(!catalog.LooksLikeVersion(tag.TagStr()) || strings.HasPrefix(appVersion+".", tag.TagStr()+".")) {
+		return nil
 	}
-	return nil
+	return moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}, "libre push --force, in its catalogue")
 }
 
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
@@ -130,10 +142,12 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 		if image.Err == nil {
 			head, err := client.HeadAt(ctx, tag, entry.Digest)
 			switch {
+			case errors.Is(err, registry.ErrNotFound):
+				image.Err = wrong("not tagged: there is no tag %s, the release record names %s", tag, entry.Digest)
 			case err != nil:
 				image.Err = err
 			case head.Digest.String() != entry.Digest:
-				image.Err = fmt.Errorf("the tag points to %s, the release record names %s", head.Digest, entry.Digest)
+				image.Err = moved(&MovedError{Reference: tag.String(), Shows: head.Digest.String(), Signed: entry.Digest, By: recordNames}, putBackCommand(record.App, record.Variant))
 			default:
 				image.Checks = append(image.Checks, "tag")
 			}
@@ -156,54 +170,5 @@ func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, 
 	if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
 		return nil, explained(err)
 	}
-	return record, checkName(reference, got.Content)
-}
-
-// NotPublishedYet is the state of a release that has no record.
-const NotPublishedYet = "not published"
-
-// Status is what is published of one release.
-type Status struct {
-	Name   string // app/variant
-	Tag    string // that the catalogue has now
-	State  string // a Standing, NotPublishedYet, or: not valid, broken, unknown
-	Digest name.Digest
-	Reason string
-}
-
-// Status looks at the record of each selected release. deep verifies every
-// attachment of every image too.
-func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) ([]Status, error) {
-	releases, evaluation, err := p.releases(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	var all []Status
-	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		all = append(all, Status{Name: app, State: "broken", Reason: evaluation.Failures[app].Error()})
-	}
-	for _, release := range releases {
-		status := Status{Name: release.name(), Tag: release.refName()}
-		there, err := p.look(ctx, release)
-		switch {
-		case fault.Is(err, fault.Credentials):
-			return all, err
-		case err != nil:
-			status.State, status.Reason = "unknown", err.Error()
-		case there.Standing == IsNew:
-			status.State = NotPublishedYet
-		default:
-			status.State, status.Reason, status.Digest = string(there.Standing), there.reason, there.digest
-		}
-		if deep && err == nil && there.Standing == AsWanted && p.Signing != nil {
-			tag, _ := p.Registry.Tag(release.refName()) // looked at before
-			for _, verified := range VerifyReference(ctx, p.Registry, p.Signing, tag, "") {
-				if verified.Err != nil {
-					status.State, status.Reason = "not valid", verified.Reference+": "+verified.Err.Error()
-				}
-			}
-		}
-		all = append(all, status)
-	}
-	return all, nil
+	return record, checkName(reference, digest, got.Content)
 }
