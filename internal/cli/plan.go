@@ -123,16 +123,24 @@ func planProblem(plans []release.Plan) error {
 // unsettled sums up what is unknown and what was moved: errors that were printed,
 // each in its line. A refusal decides the exit code.
 func unsettled(what string, of int, unknown, moved []error) error {
-	for _, err := range unknown {
-		if fault.Is(err, fault.Credentials) {
-			return err
-		}
+	if err := refusal(unknown); err != nil {
+		return err
 	}
 	switch {
 	case len(moved) > 0:
 		return fmt.Errorf("%d of %d %s were moved, which may be an attack", len(moved), of, what)
 	case len(unknown) > 0:
 		return fmt.Errorf("of %d of %d %s it is unknown what is published: %w", len(unknown), of, what, unknown[0])
+	}
+	return nil
+}
+
+// refusal is the first error that is one of credentials.
+func refusal(all []error) error {
+	for _, err := range all {
+		if fault.Is(err, fault.Credentials) {
+			return err
+		}
 	}
 	return nil
 }

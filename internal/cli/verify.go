@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -36,8 +38,10 @@ selections. References with --key need no catalogue.
 layers, and compares them with what is published: the first layer and file that
 differ are named. Store paths that this machine has are taken as they are.
 
-Exit code 1 where something could not be verified. stdout has a line for each
-image and record: reference@digest, verified or failed, what was checked.`,
+Exit code 1 where something does not verify or could not be read, 4 where a
+registry refuses. stdout has a line for each image and record: reference@digest;
+verified, failed, moved (its tag was), or unknown (it could not be read); what was
+checked.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), o, rebuild, asJSON, args)
@@ -99,6 +103,7 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 			}
 			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
 		}
+		a.nameMoved(ctx, p, o, signing, patterns, results)
 		if rebuild {
 			rebuilt, err := a.rebuild(ctx, p, o, signing, patterns)
 			if err != nil {
@@ -108,6 +113,32 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 		}
 	}
 	return a.printVerified(results, asJSON)
+}
+
+// nameMoved says of records that do not verify whether their tags were moved: what was
+// signed for them is found by what the catalogue has, as far as that can be evaluated.
+func (a *app) nameMoved(ctx context.Context, p *place, o publishOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
+	if !slices.ContainsFunc(results, func(r release.Verified) bool { return r.Err != nil && !release.IsUnknown(r.Err) }) {
+		return
+	}
+	publisher, err := a.publisher(ctx, p, o)
+	if err != nil {
+		return
+	}
+	publisher.Signing, publisher.CopyTo, publisher.Watcher = signing, nil, &buildWatcher{app: a}
+	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, false)
+	if err != nil {
+		return
+	}
+	for _, status := range all {
+		for _, moved := range status.Moved {
+			for i := range results {
+				if results[i].Err != nil && results[i].Reference == moved.Reference && moved.Signed != "" {
+					results[i].Err = status.Err
+				}
+			}
+		}
+	}
 }
 
 // rebuild builds what is selected once more.
@@ -173,22 +204,33 @@ func verifierKey(p *place, o publishOptions) string {
 
 func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Style: func(column int, cell string) ui.Style {
-		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error}[cell]
+		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error, "moved": ui.Error, "unknown": ui.Warn}[cell]
 	}}
 	failed := 0
+	var unknown, moved []error
 	list := []verifiedJSON{}
 	for _, r := range results {
 		reference, outcome := r.Reference, "verified"
 		if r.Digest != (name.Digest{}) && !strings.Contains(reference, "@") {
 			reference += "@" + r.Digest.DigestStr()
 		}
-		if r.Err != nil {
+		switch {
+		case r.Err == nil:
+		case errors.As(r.Err, new(*release.MovedError)):
+			outcome = "moved"
+			moved = append(moved, r.Err)
+		case release.IsUnknown(r.Err):
+			outcome = "unknown"
+			unknown = append(unknown, r.Err)
+		default:
 			outcome = "failed"
 			failed++
+		}
+		if r.Err != nil {
 			a.Errorf("%s: %s", r.Reference, r.Err)
 		}
 		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(r.Checks, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Checks: r.Checks, Command: r.Command}
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, Command: r.Command}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()
 		}
@@ -205,9 +247,10 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d could not be verified", failed, len(results))
+		err := fmt.Errorf("%d of %d do not verify", failed, len(results))
+		return cmp.Or(refusal(unknown), err)
 	}
-	return nil
+	return unsettled("images and records", len(results), unknown, moved)
 }
 
 // verifiedJSON is one image or record of `verify --json`.
@@ -215,6 +258,7 @@ type verifiedJSON struct {
 	Reference string   `json:"reference"`
 	Kind      string   `json:"kind"` // image, release or rebuild
 	Verified  bool     `json:"verified"`
+	Result    string   `json:"result"` // verified, failed, moved, or unknown: it could not be read
 	Checks    []string `json:"checks"`
 	Command   string   `json:"command,omitempty"` // with which cosign checks the signature
 	Error     string   `json:"error,omitempty"`
