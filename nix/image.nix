@@ -24,7 +24,15 @@ let
   # A package is evaluated where its path is needed, far from its definition. The CLI
   # reads this in the trace of an error, by its shape.
   located =
-    let at = builtins.unsafeGetAttrPos (if kind == "nix" then "package" else "containerfile") component; in
+    let
+      # Positions do not survive every function.
+      known = filter (position: position != null) [
+        (builtins.unsafeGetAttrPos (if kind == "nix" then "package" else "containerfile") component)
+        (app.positions."components.${componentName}" or null)
+        app.positions.version
+      ];
+      at = if known == [ ] then null else head known;
+    in
     if at == null then value: value
     else builtins.addErrorContext
       "libre makes ${app.name}/${componentName}/${variant} of what is at ${at.file}:${toString at.line}:${toString at.column}";

@@ -26,6 +26,25 @@ func TestErrorsInsideThePackageSet(t *testing.T) {
 		app("mistaken", `package = pkgs.mistaken;`),
 		app("inside", `package = pkgs.runCommand "inside" { } "echo ${pkgs.broken} > $out";`),
 		app("absent", `package = pkgs.no-such-package;`),
+		map[string]string{
+			"mapped/default.nix": `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "mapped"; packageVersion = 1;
+
+  version = "1";
+  components = builtins.mapAttrs (_: package: { inherit package; }) { web = pkgs.mistaken; };
+}
+`,
+			"elsewhere/default.nix": `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "elsewhere"; version = "1"; packageVersion = 1;
+  components.web = {
+    package = import ./package.nix pkgs;
+  };
+}
+`,
+			"elsewhere/package.nix": "pkgs:\n\n\n\n  pkgs.runCommand \"elsewhere\" { inherit (pkgs) renamed; } \"true\"\n",
+		},
 	))
 	m := newMachine(t)
 	stdout, stderr, code := m.run(t, c, "substitute = false", "build", "--all")
@@ -41,8 +60,10 @@ func TestErrorsInsideThePackageSet(t *testing.T) {
 		"renamed":      `'renamed' has been renamed to 'hello'`,
 		"mistaken":     `attribute 'new' missing`,
 		"absent":       `attribute 'no-such-package' missing`,
+		"mapped":       `attribute 'new' missing`,
+		"elsewhere":    `'renamed' has been renamed to 'hello'`,
 	} {
-		line := regexp.MustCompile(`(?m)^` + name + ` +evaluate  (apps/` + name + `/default\.nix:5:\d+: ` + want + `.*)$`).FindStringSubmatch(stderr)
+		line := regexp.MustCompile(`(?m)^` + name + ` +evaluate  (apps/` + name + `/(?:default|package)\.nix:[56]:\d+: ` + want + `.*)$`).FindStringSubmatch(stderr)
 		if line == nil {
 			t.Errorf("%s: expected %s in\n%s", name, want, stderr)
 			continue

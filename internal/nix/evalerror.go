@@ -50,17 +50,18 @@ func explain(dir, log string) explanation {
 	before, after := frames(lines[:at]), frames(lines[at:])
 	slices.Reverse(before)
 	e := explanation{message: inFlake(dir, message)}
+	made, root := whereMade(log)
 	place := ""
 	for n, frame := range append(after, before...) {
 		file := inFlake(dir, frame)
 		switch {
-		case isCatalogue(file):
-			place = file
 		case ownFile.MatchString(fileOf(file)):
 			if n == 0 {
 				return e // libre's own words
 			}
 			continue
+		case root != "" && strings.HasPrefix(frame, root), strings.HasPrefix(frame, strings.TrimSuffix(dir, "/")+"/"), isCatalogue(file):
+			place = file
 		default:
 			e.outside = true
 			continue
@@ -68,17 +69,26 @@ func explain(dir, log string) explanation {
 		break
 	}
 	if place == "" && e.outside {
-		if found := madeAt.FindStringSubmatch(strings.Join(lines, "\n")); found != nil {
-			place = inFlake(dir, strings.Join(found[1:], ":"))
-		}
+		place = inFlake(dir, made)
 	}
 	if place != "" {
 		e.message = place + ": " + e.message
 	}
 	if refused.MatchString(message) {
-		e.message = strings.TrimSuffix(e.message, ".") + "; what nixpkgs may give is said in the config of the nixpkgs that flake.nix passes to mkCatalogue"
+		e.message = strings.TrimSuffix(e.message, ".") + "; to allow it, pass mkCatalogue in flake.nix a nixpkgs whose config does"
 	}
 	return e
+}
+
+// whereMade gives the place of what an image is made of, and the folder of the
+// catalogue; both "" where the trace does not have them.
+func whereMade(log string) (place, root string) {
+	found := madeAt.FindStringSubmatch(cleanLog(log))
+	if found == nil {
+		return "", ""
+	}
+	root, _, _ = strings.Cut(found[1], "/apps/")
+	return strings.Join(found[1:], ":"), root + "/"
 }
 
 // firstError gives the text of the first error, and its line.

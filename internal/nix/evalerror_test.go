@@ -45,6 +45,8 @@ func TestEvaluationErrorsNameThePlaceInTheCatalogue(t *testing.T) {
 			"apps/one/default.nix:5:5: attribute 'a' missing", true},
 		{"the catalogue's own mistake", "error: undefined variable 'pkgz'\n" + at(inApps+"apps/one/default.nix:9:15", inLibrary+"image.nix:1:1"),
 			"apps/one/default.nix:9:15: undefined variable 'pkgz'", false},
+		{"a file of the catalogue beside apps", "error: attribute 'a' missing\n" + at(inSet+"lib/attrsets.nix:2:2", inApps+"lib/common.nix:3:4", made),
+			"lib/common.nix:3:4: attribute 'a' missing", true},
 		{"a catalogue in a folder of its repository", "error: undefined variable 'pkgz'\n" + at(inApps+"images/apps/one/default.nix:9:15"),
 			"images/apps/one/default.nix:9:15: undefined variable 'pkgz'", false},
 		{"libre's own words", "error: one: component web: ports http is \"80\", expected an integer\n" + at(inLibrary+"mkApp.nix:14:8", inApps+"apps/one/default.nix:2:1"),
@@ -52,7 +54,7 @@ func TestEvaluationErrorsNameThePlaceInTheCatalogue(t *testing.T) {
 		{"libre's own words in its own repository, 2.34", "error:\n" + at("/home/me/catalogue/apps/one/default.nix:2:1", "/home/me/catalogue/nix/mkApp.nix:14:8", "error: one: components is empty"),
 			"one: components is empty", false},
 		{"refused", "error: Package ‘x-1’ in " + inSet + "pkgs/x.nix:7 is marked as broken, refusing to evaluate.\n" + at(inSet+"pkgs/stdenv/generic/check-meta.nix:1:1", made),
-			"apps/one/default.nix:5:5: Package ‘x-1’ in pkgs/x.nix:7 is marked as broken, refusing to evaluate; what nixpkgs may give is said in the config of the nixpkgs that flake.nix passes to mkCatalogue", true},
+			"apps/one/default.nix:5:5: Package ‘x-1’ in pkgs/x.nix:7 is marked as broken, refusing to evaluate; to allow it, pass mkCatalogue in flake.nix a nixpkgs whose config does", true},
 		{"nothing", "warning: hello\n", "", false},
 	} {
 		got := explain("/home/me/catalogue", test.log)

@@ -94,14 +94,17 @@ func TestWarningsOfOneKindAreShownOnce(t *testing.T) {
 		"warning: unable to download 'https://cache.example/0bhdm5a25js8m7sg1gbfm013w1bg9sr7.narinfo': Couldn't resolve host name (6); retrying in 313 ms\n" +
 		"warning: unable to download 'https://cache.example/7l94pz61blx3xi2q3crx6a8ip4365h0q.narinfo': Couldn't resolve host name (6); retrying in 571 ms\n" +
 		"\x1b[35;1mwarning:\x1b[0m error: unable to download 'https://cache.example/7l94pz61blx3xi2q3crx6a8ip4365h0q.narinfo': Couldn't resolve host name (6)\n" +
-		"trace: hello\nevaluation warning: 'x' is old\n")
+		"trace: hello\nevaluation warning: 'x' is old\ntrace: evaluation warning: 'y' is old\n" +
+		"warning: ignoring the client-specified setting 'system', because it is a restricted setting and you are not a trusted user\n" +
+		"warning: ignoring the client-specified setting 'builders', because it is a restricted setting and you are not a trusted user\n")
 	for range 3 {
 		n.warn("ignoring substitute for '" + pathA + "' from 'file:///cache', as it's not signed by any of the keys in 'trusted-public-keys'")
 		n.warn("ignoring substitute for '" + strings.TrimSuffix(drvA, ".drv") + "' from 'file:///cache', as it's not signed by any of the keys in 'trusted-public-keys'")
 	}
 	want := []string{
 		"unable to download 'https://cache.example/0bhdm5a25js8m7sg1gbfm013w1bg9sr7.narinfo': Couldn't resolve host name (6)",
-		"'x' is old",
+		"'x' is old", "'y' is old",
+		"ignoring the client-specified setting 'builders', because it is a restricted setting and you are not a trusted user",
 		"ignoring substitute for '" + pathA + "' from 'file:///cache', as it's not signed by any of the keys in 'trusted-public-keys'",
 	}
 	if !slices.Equal(got, want) {

@@ -21,11 +21,13 @@ var (
 	attempt = regexp.MustCompile(`; retrying in \d+ ms.*$`)
 	// A path in the store, or its name at a binary cache.
 	storeName = regexp.MustCompile(`[0-9a-df-np-sv-z]{32}[0-9A-Za-z+._?=-]*`)
-	// What libre itself brings about: inputs that are replaced for one run.
-	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input)`)
+	// What libre itself brings about: inputs that are replaced for one run, and options
+	// that a daemon takes from nobody.
+	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input|` +
+		`ignoring the (user|client)-specified setting '(system|warn-dirty|build-users-group|connect-timeout|download-attempts)')`)
 )
 
-var warningLine = regexp.MustCompile(`^(?:evaluation )?warning: (.*)$`)
+var warningLine = regexp.MustCompile(`^(?:trace: )?(?:evaluation )?warning: (.*)$`)
 
 // warnings passes on those in the output of a command.
 func (n *Nix) warnings(log string) {
