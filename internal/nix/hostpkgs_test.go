@@ -187,7 +187,7 @@ func TestFetchers(t *testing.T) {
 		}
 		w.Write(archive)
 	})
-	mux.HandleFunc("/fix.patch", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/fix(1),x~y.patch", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-hello\n+patched\n")
 	})
 	server := httptest.NewServer(mux)
@@ -199,7 +199,7 @@ func TestFetchers(t *testing.T) {
 mkApp {
   name = "%s"; version = "1"; packageVersion = 1;
   source = { github = "owner/one"; tag = "v1"; hash = "%s"; archive = "%s/owner/one/archive/refs/tags/v1.tar.gz"; };
-  patches = [ { url = "%s/fix.patch"; hash = "sha256-XY8Nx0bLQSBbL7LBKUT79A3MDFdIR97V7zy63zf6TDE="; } ];
+  patches = [ { url = "%s/fix(1),x~y.patch?full&id=1"; hash = "sha256-XY8Nx0bLQSBbL7LBKUT79A3MDFdIR97V7zy63zf6TDE="; } ];
   components.web.package = { source, ... }: pkgs.runCommand "web" { inherit source; } "cp -r $source $out";
 }
 `, name, name, hash, server.URL, server.URL)

@@ -26,7 +26,10 @@ let
     };
 
   # Store names have no room for every character of a URL.
-  nameOf = url: builtins.replaceStrings [ "~" "@" "%" ":" "&" ] [ "-" "-" "-" "-" "-" ] (baseNameOf url);
+  nameOf = url:
+    let name = builtins.substring 0 200 (builtins.concatStringsSep "-" (builtins.filter builtins.isString
+      (builtins.split "[^0-9A-Za-z+._?=-]" (baseNameOf url)))); in
+    if builtins.match "[.].*" name != null || name == "" then "file${name}" else name;
 
   fetchzip = { url, hash, name ? "source", ... }:
     fixed "recursive" { inherit name url hash; } ''fetch -unpack "$url" "$out"''; # xz, of busybox, is in PATH
