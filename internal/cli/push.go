@@ -36,6 +36,7 @@ type publishOptions struct {
 	force    bool
 	failFast bool
 	alsoTag  []string
+	resign   bool
 }
 
 func (o *publishOptions) add(cmd *cobra.Command) {
@@ -65,6 +66,10 @@ the first registry, and copied to the others with all that is attached to them.
 never goes back to an older release. copyTo and alsoTag in libre.yaml say both
 for every run.
 
+--resign signs with the present key what a former key of sign.publicKey signed:
+images, records and attestations, in all registries. Digests and tags stay, and so
+do the old signatures.
+
 stdout has a line for each image and record: reference@digest, state, reason.`,
 		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.push(cmd.Context(), o, args) },
@@ -77,6 +82,7 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "build, print what would be pushed, and push nothing")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say which")
+	flags.BoolVar(&o.resign, "resign", false, "sign anew, with the present key, what a former key\nsigned")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or\n{major}.{minor} (default: alsoTag in libre.yaml)")
 	a.addSummary(cmd)
@@ -101,6 +107,9 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 	}
 	if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, true); err != nil {
 		return err
+	}
+	if o.resign && (publisher.Signing == nil || p.config.Sign.Keyless != nil && o.key == "") {
+		return usageError{errors.New("--resign: nothing is signed with a key here: name one as key below sign in libre.yaml, or as --key FILE")}
 	}
 	if publisher.Signing == nil {
 		a.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
@@ -146,7 +155,7 @@ func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*relea
 	}
 	return &release.Publisher{
 		Builder:  p.builder(catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast}),
-		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, AlsoTags: alsoTags,
+		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, Resign: o.resign, AlsoTags: alsoTags,
 	}, nil
 }
 
@@ -286,7 +295,7 @@ func publishStyle(column int, cell string) ui.Style {
 	if column != 1 {
 		return ui.None
 	}
-	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.Moved): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
+	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.Resigned): ui.OK, string(release.Moved): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
 }
 
 // reportUnpublished prints the table of failures.

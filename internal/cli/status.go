@@ -93,7 +93,7 @@ func (a *app) printStatus(all []release.Status, newest map[string]upstreamState,
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
 		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest[app].String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.Reason, allMoved(s.Moved)})
+		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.OldKey, s.Reason, allMoved(s.Moved)})
 	}
 	if asJSON {
 		return a.JSON(list)
@@ -108,6 +108,7 @@ type statusJSON struct {
 	State   string `json:"state"`
 	Digest  string `json:"digest,omitempty"`
 	upstreamState
+	OldKey string      `json:"oldKey,omitempty"` // the former key that signed it, see push --resign
 	Reason string      `json:"reason,omitempty"`
 	Moved  []movedJSON `json:"moved,omitempty"`
 }

@@ -230,7 +230,7 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 			a.Errorf("%s: %s", r.Reference, r.Err)
 		}
 		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(r.Checks, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, Command: r.Command}
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, Command: r.Command, OldKey: r.OldKey}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()
 		}
@@ -261,5 +261,6 @@ type verifiedJSON struct {
 	Result    string   `json:"result"` // verified, failed, moved, or unknown: it could not be read
 	Checks    []string `json:"checks"`
 	Command   string   `json:"command,omitempty"` // with which cosign checks the signature
+	OldKey    string   `json:"oldKey,omitempty"`  // the former key that signed it
 	Error     string   `json:"error,omitempty"`
 }

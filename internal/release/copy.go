@@ -2,12 +2,9 @@ package release
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/registry"
 )
@@ -25,7 +22,8 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 			result.Digest = result.Tag.Context().Digest(there.Digest.DigestStr())
 			result.State, err = p.copyState(ctx, to, release, result)
 		}
-		if err == nil && result.State == IsPublished {
+		// What was signed anew is attached to what is there.
+		if err == nil && (result.State == IsPublished || p.Resign && result.State == WasThere && !p.DryRun) {
 			err = p.copyOne(ctx, to, refName, there.Digest, result.Digest)
 		}
 		if err != nil {
@@ -67,24 +65,24 @@ func (p *Publisher) copyOne(ctx context.Context, to *registry.Client, refName st
 	if _, err := to.Copy(ctx, from, p.Registry, refName); err != nil || p.Signing == nil {
 		return err
 	}
-	got, err := p.Registry.Get(ctx, from)
+	policy := p.Signing.Policy
+	if p.Resign {
+		signer, err := p.Signing.Signer()
+		if err != nil {
+			return err
+		}
+		policy = signer.Policy()
+	}
+	subjects, err := p.subjectsOf(ctx, from)
 	if err != nil {
 		return err
 	}
-	var index v1.IndexManifest // a record's manifest has no manifests
-	if err := json.Unmarshal(got.Content, &index); err != nil {
-		return fmt.Errorf("reading %s: %w", from, err)
-	}
-	subjects := []string{from.DigestStr()}
-	for _, child := range index.Manifests {
-		subjects = append(subjects, child.Digest.String())
-	}
-	for _, digest := range subjects {
-		source, subject := from.Context().Digest(digest), wanted.Context().Digest(digest)
-		if err := p.Signing.Client.Copy(ctx, p.Signing.Policy, source, subject); err != nil {
+	for _, source := range subjects {
+		subject := wanted.Context().Digest(source.DigestStr())
+		if err := p.Signing.Client.Copy(ctx, policy, source, subject); err != nil {
 			return err
 		}
-		if len(index.Manifests) == 0 {
+		if len(subjects) == 1 {
 			_, err = p.Signing.Client.Verify(ctx, subject, p.Signing.Policy)
 		} else {
 			_, err = verifyImage(ctx, p.Signing, subject)

@@ -39,7 +39,8 @@ type standing struct {
 	former string      // tag of the record to learn from, "" for none
 	other  string      // what has other content: the record's name and tag, or an image's
 	moved  []*MovedError
-	err    error // of what was moved, with what to do; nil where nothing was
+	err    error  // of what was moved, with what to do; nil where nothing was
+	oldKey string // the former key that signed the record, "" where the present one did
 }
 
 // has tells whether the record names an image with a key.
@@ -75,8 +76,10 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		return err
 	})
 	if p.Signing != nil {
-		_, err := p.Signing.Client.Glance(ctx, digest, p.Signing.Policy)
+		signature, err := p.Signing.Client.Glance(ctx, digest, p.Signing.Policy)
 		switch {
+		case err == nil && signature.Former:
+			s.oldKey = signature.Key
 		case err == nil:
 		case isUnsigned(err):
 			s.Standing, s.reason = NotSigned, err.Error()

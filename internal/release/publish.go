@@ -29,6 +29,7 @@ type Publisher struct {
 	Circumstances func() (Circumstances, error) // asked for when the first provenance is written
 	DryRun        bool                          // write nothing
 	Force         bool                          // replace tags that have other content
+	Resign        bool                          // say anew with the present key what a former one signed
 	AlsoTags      []string                      // moving tags, as catalog.CheckMovingTag takes them
 }
 
@@ -58,6 +59,7 @@ type PublishState string
 const (
 	IsPublished  PublishState = "published" // this run did
 	WasThere     PublishState = "unchanged" // it was published before
+	Resigned     PublishState = "signed"    // anew, with the present key
 	Moved        PublishState = "moved"     // a moving tag
 	Held         PublishState = "held"      // pushed by digest, without a tag: its release is not whole
 	WouldBe      PublishState = "dry-run"
@@ -124,6 +126,9 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 		if outcomes[n] == nil {
 			outcomes[n] = p.release(ctx, release, room)
 		}
+		if p.Resign && whole(outcomes[n]) {
+			outcomes[n] = p.resign(ctx, release, outcomes[n])
+		}
 		if published := outcomes[n]; whole(published) {
 			outcomes[n] = append(outcomes[n], p.moveTags(ctx, p.Registry, release, published)...)
 			for _, to := range p.CopyTo {
@@ -149,7 +154,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 // whole tells whether all of a release, record included, has its tags now.
 func whole(outcome []Published) bool {
 	return !slices.ContainsFunc(outcome, func(r Published) bool {
-		return r.State != IsPublished && r.State != WasThere && r.State != WouldBe
+		return r.State != IsPublished && r.State != WasThere && r.State != Resigned && r.State != WouldBe
 	})
 }
 

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -21,6 +22,7 @@ type Status struct {
 	State  string      // a Standing, NotPublishedYet, or: not valid, broken, unknown
 	Digest name.Digest // of the record that was signed, as far as it is known
 	Moved  []*MovedError
+	OldKey string // the former key that signed the release, "" where the present one did
 	Reason string
 	Err    error // why it is unknown, or what was moved
 }
@@ -47,6 +49,7 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 		default:
 			status.State, status.Reason, status.Digest = string(there.Standing), there.reason, there.digest
 			status.Moved, status.Err = there.moved, there.err
+			status.setOldKey(release, there.oldKey)
 		}
 		if deep && err == nil && there.Standing == AsWanted && p.Signing != nil {
 			p.verifyStatus(ctx, release, &status)
@@ -76,3 +79,10 @@ func (p *Publisher) verifyStatus(ctx context.Context, release *variantRelease, s
 }
 
 func (s *Status) set(state string, err error) { s.State, s.Reason, s.Err = state, err.Error(), err }
+
+// setOldKey notes that a former key signed a release, and how the present one does.
+func (s *Status) setOldKey(release *variantRelease, key string) {
+	if s.OldKey = key; key != "" && s.Reason == "" {
+		s.Reason = fmt.Sprintf("signed with %s, a former key: sign anew with: libre push %s/*/%s --resign", key, release.app.Name, release.variant)
+	}
+}

@@ -21,6 +21,7 @@ type Verified struct {
 	Kind      string // image or release
 	Checks    []string
 	Command   string // with which cosign checks the signature
+	OldKey    string // the former key that signed it, "" where the present one did
 	Err       error
 }
 
@@ -46,18 +47,37 @@ var attestationTypes = []struct{ name, predicate string }{
 
 // verifyImage checks signature, SBOMs and provenance of a digest.
 func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
+	checks, _, err := verifySigned(ctx, signing, subject)
+	return checks, err
+}
+
+// verifySigned is verifyImage, and tells who signed.
+func verifySigned(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
 	view := signing.Client.View(subject)
-	if _, err := view.Verify(ctx, signing.Policy); err != nil {
-		return nil, explained(err)
+	signature, err := view.Verify(ctx, signing.Policy)
+	if err != nil {
+		return nil, nil, explained(err)
 	}
 	checks := []string{"signature"}
 	for _, attestation := range attestationTypes {
 		if _, err := view.VerifyAttestations(ctx, attestation.predicate, signing.Policy); err != nil {
-			return checks, fmt.Errorf("%s: %w", attestation.name, explained(err))
+			return checks, signature, fmt.Errorf("%s: %w", attestation.name, explained(err))
 		}
 		checks = append(checks, attestation.name)
 	}
-	return checks, nil
+	return checks, signature, nil
+}
+
+// signed notes who signed what was verified, and how cosign checks that: with the
+// key that signed, or keyFile where that is not known.
+func (v *Verified) signed(signing *Signing, signature *sign.Signature, keyFile string) {
+	if signature != nil && signature.Key != "" {
+		keyFile = signature.Key
+	}
+	if signature != nil && signature.Former {
+		v.OldKey = signature.Key
+	}
+	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
 }
 
 // VerifyReference checks what a reference names: an image, or a release record
@@ -115,8 +135,9 @@ func checkName(reference name.Reference, digest name.Digest, manifest []byte) er
 
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
 	v := Verified{Reference: reference, Digest: digest, Kind: "image"}
-	v.Checks, v.Err = verifyImage(ctx, signing, digest)
-	v.Command = signing.Policy.CosignCommand(digest, sign.SignatureType, keyFile)
+	checks, signature, err := verifySigned(ctx, signing, digest)
+	v.Checks, v.Err = checks, err
+	v.signed(signing, signature, keyFile)
 	return v
 }
 
@@ -124,9 +145,9 @@ func verifyOne(ctx context.Context, signing *Signing, reference string, digest n
 // point to the digest in it.
 func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verified {
 	release := Verified{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
-	_, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	signature, err := signing.Client.Verify(ctx, digest, signing.Policy)
 	release.Err = explained(err)
-	release.Command = signing.Policy.CosignCommand(digest, sign.SignatureType, keyFile)
+	release.signed(signing, signature, keyFile)
 	all := []Verified{release}
 	if release.Err != nil {
 		return all // what it names is anybody's word
