@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,15 +17,30 @@ import (
 
 func (a *app) listCommand() *cobra.Command {
 	var asJSON bool
+	var o publishOptions
 	cmd := &cobra.Command{
-		Use:   "list [SELECTION...]",
+		Use:   "list [SELECTION...] | REGISTRY/APP-VARIANT",
 		Short: "List the apps, their versions, components and variants",
 		Long: `Lists the apps of the catalogue, all of them where nothing is selected. It reads
 metadata only: no network and no package set is needed.
 
-stdout has a line for each app: app, tag, components, variants, description.`,
+stdout has a line for each app: app, tag, components, variants, description.
+
+Of a repository, REGISTRY[/NAMESPACE]/APP-VARIANT, it lists the releases that are
+published there, the newest version first: tag, release or image, digest, whether
+it is signed, when, and why not. Who must have signed is said by --key, by
+--identity and --issuer, or by sign in libre.yaml; that needs no catalogue.`,
 		Example: "  libre list\n  libre list 'do*' --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, word := range args {
+				if !isRepository(word) {
+					continue
+				}
+				if len(args) > 1 {
+					return usageError{fmt.Errorf("%s is a repository: list it alone", word)}
+				}
+				return a.listPublished(cmd.Context(), o, word, asJSON)
+			}
 			evaluation, err := a.metadata(cmd, args)
 			if err != nil {
 				return err
@@ -41,6 +57,9 @@ stdout has a line for each app: app, tag, components, variants, description.`,
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
+	cmd.Flags().StringVar(&o.key, "key", "", "of a repository: the public key in `FILE`\n(default: sign in libre.yaml)")
+	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "of a repository: allow HTTP and unknown certificates")
+	o.signer.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
 	return cmd
 }

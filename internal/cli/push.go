@@ -29,6 +29,7 @@ type publishOptions struct {
 	all      bool
 	to       []string
 	key      string
+	signer   signer
 	insecure bool
 	output   string
 	jobs     int

@@ -154,6 +154,8 @@ func (a *app) place() (*place, error) {
 	return p, nil
 }
 
+var errNoCatalogue = errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
+
 // findCatalogue gives the absolute path of the nearest directory with a
 // flake.nix, from start upwards.
 func findCatalogue(start string) (string, error) {
@@ -167,7 +169,7 @@ func findCatalogue(start string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir || start != "" {
-			return "", errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
+			return "", errNoCatalogue
 		}
 		dir = parent
 	}

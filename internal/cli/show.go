@@ -36,10 +36,14 @@ that the file has no use for. Exit code 1 then.
 
 Of a reference to a release record, REGISTRY/APP-VARIANT:TAG, it shows the
 record, as JSON, once the signature is verified: digests of the images, ports,
-services, needs, migration. With --key that needs no catalogue.`,
+services, needs, migration. That needs no catalogue: give --key, or --identity and
+--issuer.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && isRepository(args[0]) {
+				return noTag(args[0])
+			}
 			if len(args) == 1 && isReference(args[0]) {
 				return a.showRecord(cmd.Context(), o, args[0])
 			}
@@ -67,6 +71,7 @@ services, needs, migration. With --key that needs no catalogue.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
 	flags.StringVar(&o.key, "key", "", "of a reference: the public key in `FILE`\n(default: sign in libre.yaml)")
+	o.signer.add(cmd)
 	flags.BoolVar(&o.insecure, "insecure", false, "of a reference: allow HTTP and unknown certificates")
 	return cmd
 }

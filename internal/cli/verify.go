@@ -16,7 +16,6 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
-	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -32,7 +31,8 @@ those of all images that it names, and that their tags point to them. stderr has
 the lines with which cosign checks the same signatures.
 
 A word with a registry and a tag or digest is a reference, others are
-selections. References with --key need no catalogue.
+selections. References need no catalogue: who must have signed is said by --key, by
+--identity and --issuer, or by sign in the nearest libre.yaml.
 
 --rebuild also builds the selected images once more, without any cache of
 layers, and compares them with what is published: the first layer and file that
@@ -42,13 +42,14 @@ Exit code 1 where something does not verify or could not be read, 4 where a
 registry refuses. stdout has a line for each image and record: reference@digest;
 verified, failed, moved (its tag was), or unknown (it could not be read); what was
 checked.`,
-		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify docs/backend/default --rebuild",
+		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), o, rebuild, asJSON, args)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
+	o.signer.add(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "also build the images again, and compare")
@@ -59,6 +60,9 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 	var results []release.Verified
 	var references, selections []string
 	for _, word := range words {
+		if isRepository(word) {
+			return noTag(word)
+		}
 		if isReference(word) {
 			references = append(references, word)
 		} else {
@@ -155,27 +159,27 @@ func (a *app) rebuild(ctx context.Context, p *place, o publishOptions, signing *
 	return publisher.VerifyRebuilt(ctx, nix.Request{Patterns: patterns})
 }
 
-// verifier prepares what checks signatures. References with a key need no
-// catalogue, nor a registry but their own.
+// verifier prepares what checks signatures. References need no catalogue, nor a
+// registry but their own.
 func (a *app) verifier(ctx context.Context, o publishOptions, references []string, catalogue bool) (*place, *registry.Client, *release.Signing, error) {
-	p, err := a.place()
-	if err != nil {
-		if catalogue || o.key == "" {
-			return nil, nil, nil, err
-		}
-		p = &place{config: &settings.Settings{}}
+	place := a.placeOfOperator
+	if catalogue {
+		place = a.place
 	}
-	if _, err := p.registries(o); err != nil && len(references) > 0 {
-		o.to = []string{references[0][:strings.LastIndex(references[0], "/")]}
+	p, err := place()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if len(references) > 0 && len(o.to) == 0 {
+		if p.config.Registry == "" || !strings.HasPrefix(references[0], p.config.Registry+"/") {
+			o.to = []string{references[0][:strings.LastIndex(references[0], "/")]}
+		}
 	}
 	client, err := p.registry(o)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	signing, err := p.signing(ctx, o, client, false)
-	if err == nil && signing == nil {
-		err = errors.New("sign: none in libre.yaml: there is nothing to verify")
-	}
+	signing, err := p.operatorSigning(ctx, o, client)
 	return p, client, signing, err
 }
 
@@ -247,7 +251,7 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 		return err
 	}
 	if failed > 0 {
-		err := fmt.Errorf("%d of %d do not verify", failed, len(results))
+		err := fmt.Errorf("%d of %d could not be verified", failed, len(results))
 		return cmp.Or(refusal(unknown), err)
 	}
 	return unsettled("images and records", len(results), unknown, moved)

@@ -84,6 +84,33 @@ func testKeyless(t *testing.T, stack *signtest.Stack, format sign.Format, kind s
 		elsewhere.run(append([]string{"push", "one/*/default"}, to...)...).want(t, 0)
 	})
 
+	t.Run("an operator with an identity and no catalogue", func(t *testing.T) {
+		operator := c
+		operator.dir = t.TempDir()
+		root := filepath.Join(c.dir, config.Keyless.TrustedRoot)
+		if filepath.IsAbs(config.Keyless.TrustedRoot) {
+			root = config.Keyless.TrustedRoot
+		}
+		issuer := config.Keyless.Identity.Issuer
+		for code, flags := range map[string][]string{
+			"0 exact":            {"--identity", "ci@example.org", "--issuer", issuer},
+			"0 patterns":         {"--identity-regexp", `ci@example\..*`, "--issuer-regexp", "http.*"},
+			"1 another":          {"--identity", "ci@example.or", "--issuer", issuer},
+			"1 no pattern":       {"--identity", "ci@example..rg", "--issuer", issuer},
+			"1 a part":           {"--identity-regexp", "ci@example", "--issuer-regexp", "http.*"},
+			"1 a part of issuer": {"--identity", "ci@example.org", "--issuer-regexp", "http"},
+		} {
+			flags = append(flags, "--trusted-root", root)
+			want := int(code[0] - '0')
+			operator.run(append([]string{"verify", record}, flags...)...).want(t, want)
+			operator.run(append([]string{"show", record}, flags...)...).want(t, want)
+			listed := operator.run(append([]string{"list", reg.prefix() + "/two-default"}, flags...)...).want(t, want)
+			if strings.Contains(listed.stdout, "\tyes\t20") != (want == 0) {
+				t.Errorf("%s: list:\n%s", code, listed.stdout)
+			}
+		}
+	})
+
 	// Nobody else's signature will do, and nobody else's is made.
 	c.sign(t, config, `release@example\.org`)
 	for _, args := range [][]string{append([]string{"verify", two}, to...), {"verify", record}, {"show", record}} {

@@ -20,7 +20,11 @@ func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string
 	if p.root == nil {
 		args = append(args, "--key", keyFile, "--insecure-ignore-tlog=true")
 	} else {
-		args = append(args, "--certificate-oidc-issuer", p.identity.Issuer, "--certificate-identity-regexp", p.identity.anchored())
+		issuer := []string{"--certificate-oidc-issuer", p.identity.Issuer}
+		if pattern := p.identity.anchoredIssuer(); pattern != "" {
+			issuer = []string{"--certificate-oidc-issuer-regexp", pattern}
+		}
+		args = append(append(args, issuer...), "--certificate-identity-regexp", p.identity.anchored())
 		if p.root.name != "" {
 			args = append(args, "--trusted-root", p.root.name)
 		}

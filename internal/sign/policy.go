@@ -108,7 +108,7 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 	if err := identity.check(); err != nil {
 		return nil, err
 	}
-	matcher, err := verify.NewShortCertificateIdentity(identity.Issuer, "", "", identity.anchored())
+	matcher, err := verify.NewShortCertificateIdentity(identity.Issuer, identity.anchoredIssuer(), "", identity.anchored())
 	if err != nil {
 		return nil, fmt.Errorf("verify by identity: %w", err)
 	}
@@ -132,7 +132,7 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 		bundle:  bundle,
 		classic: cosign.CheckOpts{
 			TrustedMaterial:     material,
-			Identities:          []cosign.Identity{{Issuer: identity.Issuer, SubjectRegExp: identity.anchored()}},
+			Identities:          []cosign.Identity{{Issuer: identity.Issuer, IssuerRegExp: identity.anchoredIssuer(), SubjectRegExp: identity.anchored()}},
 			IgnoreSCT:           len(material.CTLogs()) == 0,
 			IgnoreTlog:          len(material.RekorLogs()) == 0,
 			UseSignedTimestamps: len(material.TimestampingAuthorities()) > 0,
@@ -152,13 +152,24 @@ func (p *Policy) formats() []Format {
 
 // check refuses an identity that accepts nobody or that leaves anything open.
 func (i Identity) check() error {
-	if i.Issuer == "" || i.Subject == "" {
+	if (i.Issuer == "") == (i.IssuerPattern == "") || i.Subject == "" {
 		return errors.New("identity: expected an issuer and a subject")
+	}
+	if _, err := regexp.Compile(i.IssuerPattern); err != nil {
+		return fmt.Errorf("identity: issuer: %w", err)
 	}
 	if _, err := regexp.Compile(i.Subject); err != nil {
 		return fmt.Errorf("identity: subject: %w", err)
 	}
 	return nil
+}
+
+// anchoredIssuer is the pattern for a whole issuer, "" where it is compared literally.
+func (i Identity) anchoredIssuer() string {
+	if i.IssuerPattern == "" {
+		return ""
+	}
+	return "^(?:" + i.IssuerPattern + ")$"
 }
 
 // anchored is the pattern for a whole subject, so that "me@example.org" does not

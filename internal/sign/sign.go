@@ -41,6 +41,8 @@ const SignatureType = "https://sigstore.dev/cosign/sign/v1"
 type Identity struct {
 	Issuer  string `yaml:"issuer"`  // URL of the OpenID Connect issuer, compared literally
 	Subject string `yaml:"subject"` // regular expression that matches the whole subject (an e-mail address, a workflow's URI)
+
+	IssuerPattern string `yaml:"-"` // instead of Issuer: regular expression that matches the whole issuer
 }
 
 // A Signature is what was verified of one signature.

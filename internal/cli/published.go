@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// listPublished lists what a repository has. It needs no catalogue.
+func (a *app) listPublished(ctx context.Context, o publishOptions, word string, asJSON bool) error {
+	p, err := a.placeOfOperator()
+	if err != nil {
+		return err
+	}
+	slash := strings.LastIndex(strings.TrimSuffix(word, "/"), "/")
+	prefix, repository := word[:slash], strings.TrimSuffix(word[slash+1:], "/")
+	if p.config.Registry != prefix {
+		o.to = []string{prefix}
+	}
+	var client *registry.Client
+	if client, err = p.registry(o); err != nil {
+		return err
+	}
+	signing, err := p.operatorSigning(ctx, o, client)
+	if errors.Is(err, errNoSigner) {
+		a.Notef("signatures are not looked at: give --key or --identity")
+	} else if err != nil {
+		return err
+	}
+	all, err := release.ListPublished(ctx, client, signing, repository)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s has no tag of a release", word), Fix: "give REGISTRY[/NAMESPACE]/APP-VARIANT, such as " + prefix + "/docs-default"}
+	}
+	if asJSON {
+		err = a.JSON(all)
+	} else {
+		err = a.Table(publishedTags(all))
+	}
+	if err != nil {
+		return err
+	}
+	return unreadTags(all)
+}
+
+func publishedTags(all []release.Tagged) ui.Table {
+	table := ui.Table{Header: []string{"TAG", "KIND", "DIGEST", "SIGNED", "WHEN", "REASON"}}
+	for _, tag := range all {
+		when := ""
+		if !tag.Time.IsZero() {
+			when = tag.Time.UTC().Format(time.RFC3339)
+		}
+		table.Rows = append(table.Rows, []string{tag.Tag, tag.Kind, tag.Digest, tag.Signed, when, tag.Error})
+	}
+	return table
+}
+
+// unreadTags is an error where a tag could not be read, or does not verify.
+func unreadTags(all []release.Tagged) error {
+	var unknown []error
+	wrong := 0
+	for _, tag := range all {
+		switch {
+		case tag.Err == nil:
+		case release.IsUnknown(tag.Err):
+			unknown = append(unknown, tag.Err)
+		default:
+			wrong++
+		}
+	}
+	if err := unsettled("tags", len(all), unknown, nil); err != nil || wrong == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of %d tags do not verify", wrong, len(all))
+}

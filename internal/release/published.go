@@ -1,0 +1,84 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+)
+
+// Tagged is what a repository has under one release's tag.
+type Tagged struct {
+	Tag    string    `json:"tag"`
+	Kind   string    `json:"kind"` // release or image; "" where it could not be read
+	Digest string    `json:"digest,omitempty"`
+	Signed string    `json:"signed"`          // yes, no, unknown, or not asked: nobody said who must have signed
+	Time   time.Time `json:"time,omitzero"`   // of the signature, where a service dated it
+	Error  string    `json:"error,omitempty"` // why it does not verify, or is unknown
+	Err    error     `json:"-"`
+}
+
+// ListPublished lists the tags of releases in a repository of the client's, the newest
+// version first. Without signing no signature is looked at.
+func ListPublished(ctx context.Context, client *registry.Client, signing *Signing, repository string) ([]Tagged, error) {
+	tags, err := client.Tags(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	tags = slices.DeleteFunc(tags, func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
+	slices.SortFunc(tags, func(a, b string) int {
+		x, i, _ := catalog.ParseTag(a)
+		y, j, _ := catalog.ParseTag(b)
+		if order := catalog.CompareVersions(y, x); order != 0 {
+			return order
+		}
+		return j - i
+	})
+	all := make([]Tagged, len(tags))
+	inParallel(lookers, tags, func(n int, tag string) {
+		all[n] = Tagged{Tag: tag, Signed: "not asked"}
+		reference, err := client.Tag(repository + ":" + tag)
+		if err == nil {
+			err = all[n].look(ctx, client, signing, reference)
+		}
+		if err == nil {
+			return
+		}
+		all[n].Err, all[n].Error, all[n].Signed = err, err.Error(), "unknown"
+		if !IsUnknown(err) {
+			all[n].Signed = "no"
+		}
+	})
+	return all, nil
+}
+
+func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Signing, reference name.Tag) error {
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return err
+	}
+	t.Digest = got.Digest.String()
+	_, digest, err := decodeRecord(ctx, client, reference, got)
+	switch {
+	case err == nil:
+		t.Kind = "release"
+	case errors.Is(err, errNoRecord):
+		t.Kind = "image"
+	default:
+		return err
+	}
+	if signing == nil {
+		return nil
+	}
+	signature, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	if err != nil {
+		return explained(err)
+	}
+	t.Signed, t.Time = "yes", signature.Time
+	return checkName(reference, digest, got.Content)
+}
