@@ -134,7 +134,7 @@ func (a *app) shells(ctx context.Context, words []string) map[catalog.ID][]strin
 		return found
 	}
 	catalogue, err := p.open(ctx)
-	if err != nil {
+	if err != nil || catalogue.Unused(ctx) { // else show would wait for a toolchain to be copied
 		return found
 	}
 	request.KeysOnly = true

@@ -98,6 +98,20 @@ func (c *Catalogue) flakeFor(ctx context.Context, request Request) (Flake, error
 	return flake, nil
 }
 
+// Unused tells whether nothing can have been built with the package set yet: of the
+// host's, the toolchain is not in the store.
+func (c *Catalogue) Unused(ctx context.Context) bool {
+	if c.host == nil {
+		return false
+	}
+	parts, err := FindHostParts(ctx)
+	if err != nil {
+		return true
+	}
+	_, _, known := c.nix.remembered(parts.goKey())
+	return !known
+}
+
 // Request says what to evaluate.
 type Request struct {
 	Patterns   []catalog.Pattern

@@ -133,6 +133,11 @@ func (h *hostPackages) source(ctx context.Context) (StoreSource, error) {
 	return h.made, err
 }
 
+// goKey identifies the Go toolchain.
+func (p HostParts) goKey() string {
+	return "go " + stamp(filepath.Join(p.GoRoot, "VERSION")) + stamp(filepath.Join(p.GoRoot, "bin/go"))
+}
+
 // hostSet is host.json: what nix/hostpkgs makes packages of.
 type hostSet struct {
 	System  string   `json:"system"`
@@ -154,7 +159,7 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 		return StoreSource{}, err
 	}
 	host := hostSet{System: parts.System}
-	if host.Go.StoreSource, err = n.Remember(ctx, "go "+stamp(filepath.Join(parts.GoRoot, "VERSION"))+stamp(filepath.Join(parts.GoRoot, "bin/go")),
+	if host.Go.StoreSource, err = n.Remember(ctx, parts.goKey(),
 		func() (string, func(), error) { return parts.GoRoot, func() {}, nil }); err != nil {
 		return StoreSource{}, err
 	}

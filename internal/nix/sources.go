@@ -32,13 +32,9 @@ func (s StoreSource) FlakeRef() string {
 // key, or adds what make returns. It holds the path with a GC root. Whatever is
 // wrong with the memory itself only costs the time to add it again.
 func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string, done func(), err error)) (StoreSource, error) {
-	sum := sha256.Sum256([]byte(key))
-	file := filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
-	var source StoreSource
-	if text, err := os.ReadFile(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
-		if _, err := os.Stat(source.Path); err == nil {
-			return source, nil
-		}
+	file, source, known := n.remembered(key)
+	if known {
+		return source, nil
 	}
 	dir, done, err := make()
 	if err != nil {
@@ -57,6 +53,18 @@ func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string,
 		}
 	}
 	return source, nil
+}
+
+// remembered looks for a source that was added before, and gives the file, without
+// extension, that tells of it.
+func (n *Nix) remembered(key string) (file string, source StoreSource, known bool) {
+	sum := sha256.Sum256([]byte(key))
+	file = filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
+	if text, err := os.ReadFile(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
+		_, err := os.Stat(source.Path)
+		return file, source, err == nil
+	}
+	return file, source, false
 }
 
 // writeBeside writes a file whole or not at all.
