@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
@@ -30,16 +30,18 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine, and say what to type",
 		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles,
-git and where libre writes. Exit code 1 where something is missing that every
-build needs.
+git, the keys and where libre writes: what would be used, so nothing of a package
+set that is not. Exit code 1 where something is missing or wrong, 4 where
+credentials are.
 
 A registry that is named by --to or in libre.yaml is tried too: whether you may
 push, whether it has the referrers API, whether tags can be overwritten, and
 which verifiers will find the signatures. libre-probe:probe is written to it,
 twice, and removed again if the registry allows that.
 
-stdout has a line for each check: check, state (ok, note or missing), what was
-found, what to type.`,
+stdout has a line for each check: check; ok, note (only some builds need it),
+missing or wrong; what was found; what to type. --json has the same as name, state,
+found and type.`,
 		Example: "  libre doctor\n  libre doctor --to registry.example/lasuite",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,12 +55,7 @@ found, what to type.`,
 			if err != nil {
 				return err
 			}
-			for _, check := range checks {
-				if check.State == "missing" {
-					return errReported
-				}
-			}
-			return nil
+			return diagnosis(checks)
 		},
 	}
 	cmd.Flags().StringArrayVar(&o.to, "to", nil, "try the `REGISTRY`[/NAMESPACE]\n(default: registry in libre.yaml)")
@@ -70,9 +67,24 @@ found, what to type.`,
 // check is one line of doctor.
 type check struct {
 	Name  string `json:"name"`
-	State string `json:"state"` // ok, note (some builds need it) or missing
+	State string `json:"state"` // ok, note (some builds need it), missing or wrong
 	Found string `json:"found"`
 	Type  string `json:"type,omitempty"` // what mends it
+	err   error  // why it is wrong, where the exit code depends on it
+}
+
+// diagnosis is what the exit code says of the checks, which were printed.
+func diagnosis(checks []check) error {
+	var bad error
+	for _, check := range checks {
+		if fault.Is(check.err, fault.Credentials) {
+			return &fault.Fault{Kind: fault.Credentials, Err: errReported}
+		}
+		if check.State == "missing" || check.State == "wrong" {
+			bad = errReported
+		}
+	}
+	return bad
 }
 
 func checkTable(checks []check) ui.Table {
@@ -80,7 +92,7 @@ func checkTable(checks []check) ui.Table {
 		if column != 1 {
 			return ui.None
 		}
-		return map[string]ui.Style{"ok": ui.OK, "note": ui.Warn, "missing": ui.Error}[cell]
+		return map[string]ui.Style{"ok": ui.OK, "note": ui.Warn, "missing": ui.Error, "wrong": ui.Error}[cell]
 	}}
 	for _, c := range checks {
 		table.Rows = append(table.Rows, []string{c.Name, c.State, c.Found, c.Type})
@@ -90,11 +102,15 @@ func checkTable(checks []check) ui.Table {
 
 func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	var checks []check
-	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend}) }
+	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend, nil}) }
 
 	p, err := a.place()
 	if err != nil {
-		add("catalogue", "note", err.Error(), "libre init my-catalogue")
+		if errors.Is(err, errNoCatalogue) {
+			add("catalogue", "note", "none here: no flake.nix", "libre init my-catalogue, or -C DIRECTORY")
+		} else {
+			add("catalogue", "wrong", fault.Reason(err), cmp.Or(fault.Fix(err), "mend "+settings.File))
+		}
 		cache, _ := os.UserCacheDir()
 		p = &place{config: &settings.Settings{}, nix: &nix.Nix{CacheDir: filepath.Join(cache, "libre")}, cacheDir: filepath.Join(cache, "libre")}
 	} else {
@@ -115,24 +131,8 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 		}
 	}
 
-	hostNeeded := "note"
-	if p.packageSet == nix.HostPackageName {
-		hostNeeded = "missing"
-	}
-	if parts, err := nix.FindHostParts(ctx); err != nil {
-		what, mend, _ := strings.Cut(strings.TrimPrefix(err.Error(), "host package set: "), ": ")
-		add("host package set", hostNeeded, what, mend)
-	} else {
-		add("host package set", "ok", fmt.Sprintf("Go %s, busybox %s, %s", parts.GoVer, parts.BoxVer, parts.CACerts), "")
-	}
-
-	if engine, err := containerfile.Detect(ctx, p.config.Engine); err != nil {
-		what, mend, _ := strings.Cut(err.Error(), ": ")
-		add("engine", "note", what+" (for Containerfile components)", mend)
-	} else {
-		add("engine", "ok", engine.String(), "")
-	}
-
+	checks = append(checks, packageSetChecks(ctx, p)...)
+	checks = append(checks, engineCheck(ctx, p.config.Engine))
 	checks = append(checks, gitChecks(ctx, p.dir)...)
 
 	checks = append(checks, patchCheck())
@@ -140,6 +140,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	if p.dir != "" {
 		checks = append(checks, writeCheck("output", filepath.Join(p.dir, "dist")))
 	}
+	checks = append(checks, signChecks(ctx, p, o)...)
 	return append(checks, registryChecks(ctx, p, o)...)
 }
 
@@ -150,7 +151,7 @@ func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
 	}
 	clients, err := p.registries(o)
 	if err != nil {
-		return []check{{"registry", "note", err.Error(), "registry: REGISTRY[/NAMESPACE] in libre.yaml"}}
+		return []check{{"registry", "wrong", err.Error(), "registry: REGISTRY[/NAMESPACE] in libre.yaml", err}}
 	}
 	var checks []check
 	for _, client := range clients {
@@ -179,10 +180,10 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing settings.
 		case fault.Is(err, fault.Credentials):
 			found = "does not let you push: " + found
 		}
-		return []check{{"registry", "note", fmt.Sprintf("%s: %s", client, found), mend}}
+		return []check{{"registry", "wrong", fmt.Sprintf("%s: %s", client, found), cmp.Or(mend, "look at its name, and at the network"), err}}
 	}
-	checks := []check{{"registry", "ok", fmt.Sprintf("%s: you may push", client), ""}}
-	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend}) }
+	checks := []check{{"registry", "ok", fmt.Sprintf("%s: you may push", client), "", nil}}
+	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend, nil}) }
 
 	where := ""
 	switch {
@@ -218,40 +219,40 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing settings.
 // evaluationCheck evaluates a flake as every command does, with an input replaced.
 func evaluationCheck(ctx context.Context, p *place) check {
 	if err := p.nix.TryEvaluation(ctx); err != nil {
-		return check{"nix evaluation", "missing", err.Error(), "mend what nix says, see https://nixos.org/download"}
+		return check{"nix evaluation", "missing", err.Error(), "mend what nix says, see https://nixos.org/download", nil}
 	}
-	return check{"nix evaluation", "ok", "a flake with a replaced input", ""}
+	return check{"nix evaluation", "ok", "a flake with a replaced input", "", nil}
 }
 
 // patchCheck looks for what bump tries patches with.
 func patchCheck() check {
 	if _, err := exec.LookPath("patch"); err != nil {
-		return check{"patch", "note", "not found: bump cannot try patches against a new source", "apt-get install patch"}
+		return check{"patch", "note", "not found: bump cannot try patches against a new source", "apt-get install patch", nil}
 	}
-	return check{"patch", "ok", "found", ""}
+	return check{"patch", "ok", "found", "", nil}
 }
 
 func gitChecks(ctx context.Context, dir string) []check {
 	if _, err := exec.LookPath("git"); err != nil {
-		return []check{{"git", "missing", "not found", "apt-get install git"}}
+		return []check{{"git", "missing", "not found", "apt-get install git", nil}}
 	}
 	if dir == "" {
 		return nil
 	}
 	out, err := git.Output(ctx, dir, "status", "--porcelain")
 	if errors.Is(err, git.ErrNoRepository) {
-		return []check{{"git", "note", "the catalogue is in no git repository: nix copies all of it at each run", fault.Fix(err)}}
+		return []check{{"git", "note", "the catalogue is in no git repository: nix copies all of it at each run", fault.Fix(err), nil}}
 	}
 	if err != nil {
-		return []check{{"git", "missing", fault.Reason(err), fault.Fix(err)}}
+		return []check{{"git", "missing", fault.Reason(err), fault.Fix(err), nil}}
 	}
 	if untracked := nix.UntrackedApps(dir); len(untracked) > 0 {
-		return []check{{"git", "note", "not tracked, so not seen by nix: apps/" + strings.Join(untracked, ", apps/"), "git add apps/" + strings.Join(untracked, " apps/")}}
+		return []check{{"git", "note", "not tracked, so not seen by nix: apps/" + strings.Join(untracked, ", apps/"), "git add apps/" + strings.Join(untracked, " apps/"), nil}}
 	}
 	if len(out) > 0 {
-		return []check{{"git", "ok", "tracked, with uncommitted changes", ""}}
+		return []check{{"git", "ok", "tracked, with uncommitted changes", "", nil}}
 	}
-	return []check{{"git", "ok", "tracked and committed", ""}}
+	return []check{{"git", "ok", "tracked and committed", "", nil}}
 }
 
 // writeCheck tries to make a file where libre will write.
@@ -265,9 +266,9 @@ func writeCheck(name, dir string) check {
 	}
 	file, err := os.CreateTemp(existing, ".libre-doctor-")
 	if err != nil {
-		return check{name, "missing", "cannot write to " + dir, "chown -R $USER " + existing}
+		return check{name, "missing", "cannot write to " + dir, "chown -R $USER " + existing, nil}
 	}
 	file.Close()
 	os.Remove(file.Name())
-	return check{name, "ok", dir, ""}
+	return check{name, "ok", dir, "", nil}
 }

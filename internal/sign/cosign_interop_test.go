@@ -95,7 +95,7 @@ func TestInteropOursVerifiesCosigns(t *testing.T) {
 
 // cosign writes keys that we read.
 func TestInteropCosignsKey(t *testing.T) {
-	setenv(t, passwordVariable, testPassword)
+	setenv(t, PasswordVariable, testPassword)
 	for _, version := range signtest.CosignVersions {
 		shell := signtest.NewShell(t, version)
 		base := filepath.Join(t.TempDir(), "k")

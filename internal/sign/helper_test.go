@@ -98,7 +98,7 @@ const testPassword = "correct horse"
 // is in the environment.
 func newKey(t testing.TB, format Format) Config {
 	t.Helper()
-	setenv(t, passwordVariable, testPassword)
+	setenv(t, PasswordVariable, testPassword)
 	base := filepath.Join(t.TempDir(), "cosign")
 	if err := Keygen(base, nil); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-const passwordVariable = "COSIGN_PASSWORD"
+// PasswordVariable has the password of private keys.
+const PasswordVariable = "COSIGN_PASSWORD"
 
 // envPrefix starts the name of a key that is the value of a variable.
 const envPrefix = "env://"
@@ -53,11 +54,11 @@ func readKeyText(from string) ([]byte, error) {
 
 // password is a private key's password from the environment or from a person.
 func password(key string, confirm bool, ask PasswordFunc) ([]byte, error) {
-	if value, ok := os.LookupEnv(passwordVariable); ok {
+	if value, ok := os.LookupEnv(PasswordVariable); ok {
 		return []byte(value), nil
 	}
 	if ask == nil {
-		return nil, credentialFault(fmt.Errorf("password of %s: $%s is not set, and there is no terminal to ask", key, passwordVariable))
+		return nil, credentialFault(fmt.Errorf("password of %s: $%s is not set, and there is no terminal to ask", key, PasswordVariable))
 	}
 	answer, err := ask(confirm)
 	if err != nil {

@@ -36,7 +36,7 @@ func without(t testing.TB, variable string) {
 func TestKeygen(t *testing.T) {
 	dir := t.TempDir()
 	base := filepath.Join(dir, "cosign")
-	without(t, passwordVariable)
+	without(t, PasswordVariable)
 	if err := Keygen(base, nil); !fault.Is(err, fault.Credentials) || err.Error() != fmt.Sprintf("password of %s.key: $COSIGN_PASSWORD is not set, and there is no terminal to ask", base) {
 		t.Errorf("no password: %v", err)
 	}
@@ -65,7 +65,7 @@ func TestKeygen(t *testing.T) {
 	must[*Signature](t)(signedWith(t, signer))
 
 	// Never overwritten: neither file, whichever is there.
-	setenv(t, passwordVariable, "other")
+	setenv(t, PasswordVariable, "other")
 	for _, kept := range []string{"cosign.key", "cosign.pub"} {
 		for name := range texts {
 			os.Remove(filepath.Join(dir, name))
@@ -87,7 +87,7 @@ func TestKeygen(t *testing.T) {
 
 // Of several at once one wins, and its two halves belong together.
 func TestKeygenRace(t *testing.T) {
-	setenv(t, passwordVariable, testPassword)
+	setenv(t, PasswordVariable, testPassword)
 	dir := t.TempDir()
 	base := filepath.Join(dir, "cosign")
 	var group sync.WaitGroup
@@ -114,7 +114,7 @@ func TestKeygenRace(t *testing.T) {
 }
 
 func TestKeygenUnwritable(t *testing.T) {
-	setenv(t, passwordVariable, testPassword)
+	setenv(t, PasswordVariable, testPassword)
 	if err := Keygen(filepath.Join(t.TempDir(), "missing", "cosign"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
@@ -156,7 +156,7 @@ func writeKey(t testing.TB, key crypto.Signer) string {
 }
 
 func TestKindsOfKeys(t *testing.T) {
-	setenv(t, passwordVariable, testPassword)
+	setenv(t, PasswordVariable, testPassword)
 	for _, format := range formats {
 		key := must[*rsa.PrivateKey](t)(rsa.GenerateKey(rand.Reader, 2048))
 		must[*Signature](t)(signedWith(t, newSigner(t, Config{Format: format, Key: writeKey(t, key)})))
@@ -229,7 +229,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"empty root", own(func(k *Keyless) { k.TrustedRoot = signtest.EmptyRoot(t) }), "", "neither a timestamp authority nor a log: a signature would end with its certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			setenv(t, passwordVariable, test.password)
+			setenv(t, PasswordVariable, test.password)
 			_, err := test.config.Signer(context.Background(), Prompts{})
 			if err == nil || !strings.HasSuffix(err.Error(), test.want) {
 				t.Fatalf("got  %v\nwant %s", err, test.want)

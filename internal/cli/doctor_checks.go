@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// packagePatience is how long the package set may take to be fetched.
+const packagePatience = time.Minute
+
+// packageSetChecks looks at the package set that is in use.
+func packageSetChecks(ctx context.Context, p *place) []check {
+	if p.packageSet == nix.HostPackageName {
+		parts, err := nix.FindHostParts(ctx)
+		if err != nil {
+			what, mend, _ := strings.Cut(strings.TrimPrefix(err.Error(), "host package set: "), ": ")
+			return []check{{"host package set", "missing", what, mend, err}}
+		}
+		return []check{{"host package set", "ok", fmt.Sprintf("Go %s, busybox %s, %s", parts.GoVer, parts.BoxVer, parts.CACerts), "", nil}}
+	}
+	if p.dir == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, packagePatience)
+	defer cancel()
+	err := p.nix.TryNixpkgs(ctx, p.dir)
+	const mend = "mend the network or the proxy, or use --package-set host"
+	switch {
+	case err == nil:
+		return []check{{"nixpkgs", "ok", "the input of flake.lock is there", "", nil}}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return []check{{"nixpkgs", "wrong", fmt.Sprintf("not fetched within %d seconds", packagePatience/time.Second), mend, err}}
+	case errors.Is(err, os.ErrNotExist):
+		return []check{{"nixpkgs", "wrong", "there is no flake.lock: it is fetched anew each time", "nix flake lock", err}}
+	}
+	reason := fault.Reason(err)
+	if _, why, ok := strings.Cut(reason, ": "); ok {
+		reason = why // without the folder that was evaluated for this
+	}
+	return []check{{"nixpkgs", "wrong", "cannot be fetched: " + reason, cmp.Or(fault.Fix(err), mend), err}}
+}
+
+// engineCheck looks for the engine that is configured, which must be there, or for any.
+func engineCheck(ctx context.Context, configured string) check {
+	engine, err := containerfile.Detect(ctx, configured)
+	if err == nil {
+		return check{"engine", "ok", engine.String(), "", nil}
+	}
+	what, mend, _ := strings.Cut(err.Error(), ": ")
+	if configured != "" {
+		return check{"engine", "missing", what + ", and libre.yaml or LIBRE_ENGINE names it", mend, err}
+	}
+	return check{"engine", "note", what + " (for Containerfile components)", mend, nil}
+}
+
+// signChecks looks for the keys that are configured. Nothing is signed.
+func signChecks(ctx context.Context, p *place, o publishOptions) []check {
+	config := p.config.Sign
+	switch {
+	case p.dir == "":
+		return nil
+	case config.None:
+		return []check{{"signing", "note", "sign: none: nothing is signed, described or attested", "libre keygen, and sign: {key: cosign.key} in libre.yaml", nil}}
+	case config.Key == "" && len(config.PublicKeys) == 0 && config.Keyless == nil:
+		return []check{{"signing", "note", "no key is configured: push needs --key", "libre keygen, and sign: {key: cosign.key} in libre.yaml", nil}}
+	}
+	var checks []check
+	if key := config.Key; key != "" {
+		checks = append(checks, keyCheck(p, key))
+	}
+	client, err := registry.NewClient("localhost", false) // it is asked nothing
+	if err == nil {
+		_, err = p.signing(ctx, o, client, false)
+	}
+	if err != nil {
+		return append(checks, check{"public key", "wrong", fault.Reason(err), cmp.Or(fault.Fix(err), "name it as publicKey below sign in libre.yaml"), err})
+	}
+	return append(checks, check{"public key", "ok", "signatures can be verified", "", nil})
+}
+
+func keyCheck(p *place, key string) check {
+	const mend = "libre keygen makes one, key below sign in libre.yaml names it"
+	if variable, ok := strings.CutPrefix(key, "env://"); ok {
+		if os.Getenv(variable) == "" {
+			return check{"signing key", "missing", "$" + variable + " is not set", "set " + variable + " to the key", nil}
+		}
+	} else if file, err := os.Open(p.resolve(key)); err != nil {
+		return check{"signing key", "missing", err.Error(), mend, err}
+	} else {
+		file.Close()
+	}
+	if _, ok := os.LookupEnv(sign.PasswordVariable); !ok && askPassword() == nil {
+		return check{"signing key", "note", key + ": its password is asked for at a terminal", "set " + sign.PasswordVariable, nil}
+	}
+	return check{"signing key", "ok", key, "", nil}
+}

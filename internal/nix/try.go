@@ -1,0 +1,67 @@
+package nix
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// TryNixpkgs fetches the input nixpkgs of a catalogue's folder, as its flake.lock has
+// it, unless the store has it already. Nothing of it is evaluated.
+func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "flake.lock"))
+	if err != nil {
+		return err
+	}
+	node := ""
+	if err := eachLocked(text, func(name, to string, _ lockedRef) bool {
+		if name == nixpkgsInput {
+			node = to
+		}
+		return false
+	}); err != nil {
+		return err
+	}
+	var lock struct {
+		Nodes map[string]struct {
+			Locked   map[string]any `json:"locked"`
+			Original map[string]any `json:"original"`
+		} `json:"nodes"`
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		return fmt.Errorf("reading flake.lock: %w", err)
+	}
+	if lock.Nodes[node].Locked == nil {
+		return errors.New("flake.lock has no input nixpkgs")
+	}
+	try, err := os.MkdirTemp("", "libre-try-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(try)
+	// What is locked is asked for as it is: the lock says nothing else then.
+	alone, err := json.Marshal(map[string]any{"version": 7, "root": "root", "nodes": map[string]any{
+		"root":    map[string]any{"inputs": map[string]string{"nixpkgs": "nixpkgs"}},
+		"nixpkgs": map[string]any{"locked": lock.Nodes[node].Locked, "original": lock.Nodes[node].Original, "flake": false},
+	}})
+	if err != nil {
+		return err
+	}
+	original := ""
+	for name, value := range lock.Nodes[node].Original {
+		if word, ok := value.(string); ok {
+			original += fmt.Sprintf(" %s = %s;", Quote(name), Quote(word))
+		}
+	}
+	flake := "{ inputs.nixpkgs = { flake = false;" + original + " }; outputs = { nixpkgs, ... }: { libre = builtins.attrNames (builtins.readDir nixpkgs); }; }"
+	for name, content := range map[string]string{"flake.nix": flake, "flake.lock": string(alone)} {
+		if err := os.WriteFile(filepath.Join(try, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	var names []string
+	return n.Eval(ctx, Flake{Dir: try, Offline: true}, "libre", "names: names", &names)
+}
