@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // A session is the login to one repository: made at its first request, and kept.
@@ -86,21 +88,21 @@ func repositoryURL(repository name.Repository, below string) string {
 	return fmt.Sprintf("%s://%s/v2/%s/%s", repository.Scheme(), repository.RegistryStr(), repository.RepositoryStr(), below)
 }
 
-// checkElsewhere refuses to follow a registry to another host that is only seen
-// from here: it is not to reach by libre what it cannot reach itself. Registries do
-// send to the public names of their storage.
+// checkElsewhere refuses to follow a public registry to another host that is only
+// seen from here: it is not to reach by libre what it cannot reach itself. Registries
+// do send to the public names of their storage. One at a private address, such as
+// localhost, may send to another.
 func checkElsewhere(from, to *url.URL) error {
-	if to.Hostname() == from.Hostname() {
+	if to.Hostname() == from.Hostname() || isPrivate(from.Hostname()) || !isPrivate(to.Hostname()) {
 		return nil
 	}
-	address, err := netip.ParseAddr(to.Hostname())
-	if err != nil {
-		return nil
-	}
-	if address = address.Unmap(); address.IsLoopback() || address.IsPrivate() || address.IsLinkLocalUnicast() || address.IsUnspecified() {
-		return fmt.Errorf("%s sends to %s, which is another host of a private network", from.Hostname(), to.Hostname())
-	}
-	return nil
+	return fmt.Errorf("%s sends to %s, which is another host of a private network", from.Hostname(), to.Hostname())
+}
+
+// isPrivate tells addresses, and the name of this machine.
+func isPrivate(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && web.IsPrivate(ip)
 }
 
 // retried does something anew while it fails for a reason that may pass.
