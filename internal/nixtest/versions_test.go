@@ -217,6 +217,9 @@ func whole(t *testing.T, m machine, version string) (images, definition string) 
 	if err := os.WriteFile(filepath.Join(m.dir, "libre.yaml"), []byte("sign:\n  key: cosign.key\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if got, _ := m.run(t, 0, "doctor"); !strings.Contains(got, "nix evaluation\tok\t") {
+		t.Errorf("doctor:\n%s", got)
+	}
 	if got, _ := m.run(t, 0, "list"); !strings.Contains(got, "tool\t1.0.0-1\tweb\tdefault debug lyon") {
 		t.Errorf("list:\n%s", got)
 	}
