@@ -77,7 +77,7 @@ func TestOtherContent(t *testing.T) {
 	}
 	c.edit(t, "apps/two/default.nix", "packageVersion = 4", "packageVersion = 2")
 	lower := c.run("check", two, "--to", reg.prefix()).want(t, 1)
-	if !strings.Contains(lower.stdout, "two/default\tversion 2-2 is lower than 2-4, which is published\tlibre bump two\n") {
+	if !strings.Contains(lower.stdout, "two/default\tversion 2-2 is lower than 2-4, which is published\tset packageVersion to 5 in apps/two/default.nix:3\n") {
 		t.Errorf("check of a lower version:\n%s", lower.stdout)
 	}
 }
