@@ -8,14 +8,19 @@ let
   environment = ''
     export HOME=$TMPDIR GOPATH=$TMPDIR/go GOTOOLCHAIN=local
     export GOOS=linux CGO_ENABLED=0
+    export GOGC=400 # compilers live for a second: collecting garbage is a fifth of it
   '';
+
+  # The same for all that is compiled, so that programs find it in the cache.
+  # nixpkgs strips what debuggers read; here it is not made. Traces need none of it.
+  flags = "-trimpath -gcflags=all=-dwarf=false";
 
   # The standard library, compiled once for all programs: what a program's bytes
   # are does not depend on whether Go finds it in its cache.
   standardLibrary = runCommand "go-${go.version}-std-${goarch}" { nativeBuildInputs = [ go ]; GOARCH = goarch; } ''
     ${environment}
     export GOCACHE=$out
-    go build -trimpath -p ''${NIX_BUILD_CORES:-1} std
+    go build ${flags} -p ''${NIX_BUILD_CORES:-1} std
   '';
 
   setup = ''
@@ -70,6 +75,33 @@ let
   '';
 
   words = builtins.concatStringsSep " ";
+  buildTags = builtins.concatStringsSep "," tags;
+
+  # The vendored packages, compiled once for all programs and variants that have the
+  # same: of the source, this knows no more. What does not compile by itself is left
+  # to the program, which may not need it.
+  dependencies = runCommand "${name}-go-dependencies"
+    { goModules = vendor; nativeBuildInputs = [ go ]; GOARCH = goarch; tags = buildTags; inherit standardLibrary; } ''
+    ${environment}
+    cp -r $standardLibrary $out
+    chmod -R u+w $out
+    export GOCACHE=$out GOPROXY=off GOFLAGS="-mod=vendor ${flags}"
+    mkdir $TMPDIR/source
+    cd $TMPDIR/source
+    cp -r $goModules vendor
+    [ -e vendor/modules.txt ] || exit 0
+    {
+      echo "module dependencies"
+      echo "go ${go.version}"
+      # What `go build -mod=vendor` compares: https://go.dev/ref/mod#vendoring
+      awk '
+        $1 == "#" { module = $2 " " $3 }
+        $1 == "##" && $2 ~ /^explicit/ { print "require " module }
+        $1 == "#" && / => / { sub(/^#/, "replace"); print }
+      ' vendor/modules.txt
+    } > go.mod
+    go build -p ''${NIX_BUILD_CORES:-1} -tags "$tags" $(grep -v '^#' vendor/modules.txt) || true
+  '';
 in
 runCommand name
   (env // {
@@ -77,18 +109,18 @@ runCommand name
     nativeBuildInputs = [ go ];
     ldflags = words (ldflags ++ [ "-buildid=" ]);
     checkFlags = words checkFlags;
-    tags = builtins.concatStringsSep "," tags;
+    tags = buildTags;
     packages = map (p: if builtins.substring 0 1 p == "." then p else "./${p}") subPackages;
     GOARCH = goarch;
-    inherit standardLibrary;
+    compiled = if vendorHash == null then standardLibrary else dependencies;
     # A binary that names its toolchain would drag all of it into the image.
     disallowedReferences = [ go.outPath ];
     passthru = { inherit meta; goModules = vendor; pname = pname; version = version; } // passthru;
   } // (if vendorHash == null then { } else { goModules = vendor; })) ''
   ${setup}
-  cp -r $standardLibrary $GOCACHE
+  cp -r $compiled $GOCACHE
   chmod -R u+w $GOCACHE
-  export GOPROXY=off GOSUMDB=off GOFLAGS="-mod=vendor -trimpath"
+  export GOPROXY=off GOSUMDB=off GOFLAGS="-mod=vendor ${flags}"
   if [ -n "''${goModules-}" ]; then
     rm -rf vendor
     cp -r $goModules vendor
@@ -103,7 +135,7 @@ runCommand name
   go build -p ''${NIX_BUILD_CORES:-1} -tags "$tags" -ldflags "$ldflags" -o $out/bin/ $packages
   ${if doCheck then ''
     # Programs of another architecture do not run here.
-    [ "$GOARCH" != "$(GOARCH= go env GOHOSTARCH)" ] || go test -p ''${NIX_BUILD_CORES:-1} -tags "$tags" $checkFlags $packages
+    [ "$GOARCH" != "$(GOARCH= go env GOHOSTARCH)" ] || go test -vet=off -p ''${NIX_BUILD_CORES:-1} -tags "$tags" $checkFlags $packages
   '' else ""}
   eval "$postInstall"
 ''
