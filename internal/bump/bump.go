@@ -19,6 +19,7 @@ type Bumper struct {
 	Dir         string // the catalogue
 	PackageSet  string
 	Upstream    *upstream.Client
+	BaseDigest  func(ctx context.Context, reference string) (string, error) // what a base image's tag points to now
 	Now         time.Time
 	Progress    func(app, doing string) // may be called from several goroutines
 	DropApplied bool                    // remove patches that upstream has

@@ -146,7 +146,7 @@ func (b *Bumper) baseDigests(ctx context.Context, pins []pin) (map[string]nixedi
 		asked[p.base] = true
 		b.progress("inputs", "asking for "+p.base)
 		group.Go(func() error {
-			digest, err := b.Upstream.BaseDigest(ctx, p.base)
+			digest, err := b.BaseDigest(ctx, p.base)
 			if err != nil {
 				return err
 			}

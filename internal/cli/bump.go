@@ -18,6 +18,7 @@ import (
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/ui"
 	"github.com/libresh/libre/internal/upstream"
 )
@@ -172,11 +173,13 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 func (p *place) bumper() (*bump.Bumper, error) {
 	client, err := upstream.New(upstream.Config{
 		CacheDir: filepath.Join(p.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
+		Authorities: p.authorities,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &bump.Bumper{Nix: p.nix, Dir: p.dir, PackageSet: p.packageSet, Upstream: client, Now: time.Now()}, nil
+	bases, err := registry.NewReader(p.reach(false))
+	return &bump.Bumper{Nix: p.nix, Dir: p.dir, PackageSet: p.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, err
 }
 
 // outcome says in a few words what became of an app.

@@ -44,7 +44,11 @@ Registries with several ways to log in want an access token as the password.`,
 }
 
 func (a *app) login(ctx context.Context, o loginOptions, host string) error {
-	login, err := registry.NewLogin(host, o.insecure)
+	options := registry.Options{Insecure: o.insecure, Notes: a.note}
+	if p, err := a.place(); err == nil { // its authorities
+		options = p.reach(o.insecure)
+	}
+	login, err := registry.NewLogin(host, options)
 	if err != nil {
 		return usageError{err}
 	}

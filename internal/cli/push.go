@@ -192,7 +192,7 @@ func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
 	}
 	var clients []*registry.Client
 	for _, name := range names {
-		client, err := registry.NewClient(name, o.insecure)
+		client, err := registry.NewClient(name, p.reach(o.insecure))
 		if err != nil {
 			return nil, usageError{err}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/web"
 )
 
 // app is what the commands share: global flags, streams and what is made of them
@@ -121,6 +122,9 @@ type place struct {
 	nix        *nix.Nix
 	cacheDir   string
 	logDir     string
+
+	authorities *web.Authorities // of ca in libre.yaml, nil for none
+	note        func(string)     // says what does not end the run
 }
 
 // place finds the catalogue and reads its settings. It starts nothing.
@@ -129,7 +133,7 @@ func (a *app) place() (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{dir: dir}
+	p := &place{dir: dir, note: a.note}
 	if p.config, err = settings.Read(dir, os.Getenv); err != nil {
 		return nil, err
 	}
@@ -142,6 +146,9 @@ func (a *app) place() (*place, error) {
 	}
 	p.cacheDir = filepath.Join(cache, "libre")
 	p.logDir = filepath.Join(p.cacheDir, "logs")
+	if p.authorities, err = p.readAuthorities(); err != nil {
+		return nil, err
+	}
 	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir}
 	p.nix.Warn = func(warning string) { a.Warnf("nix: %s", warning) }
 	if p.packageSet == nix.HostPackageName {
@@ -155,6 +162,9 @@ func (a *app) place() (*place, error) {
 }
 
 var errNoCatalogue = errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
+
+// note says what does not end the run.
+func (a *app) note(text string) { a.Warnf("%s", text) }
 
 // findCatalogue gives the absolute path of the nearest directory with a
 // flake.nix, from start upwards.

@@ -132,7 +132,7 @@ func (s *debianStore) assemble(b *testing.B, dir string) v1.Hash {
 
 func pushIndex(b *testing.B, dir string, index v1.Hash, host string) {
 	b.Helper()
-	client, err := registry.NewClient(host, false)
+	client, err := registry.NewClient(host, registry.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

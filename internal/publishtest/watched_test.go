@@ -72,7 +72,7 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 	}
 	w.host = serve(t, w)
 	var err error
-	if w.client, err = registry.NewClient(w.backend+"/"+namespace, false); err != nil {
+	if w.client, err = registry.NewClient(w.backend+"/"+namespace, registry.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if format != "" {

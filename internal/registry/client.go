@@ -10,13 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-
-	"github.com/libresh/libre/internal/fault"
 )
 
 // Client publishes under one prefix: REGISTRY[/NAMESPACE]. Credentials come from
@@ -25,7 +21,7 @@ import (
 type Client struct {
 	prefix    string
 	names     []name.Option
-	keys      authn.Keychain
+	keys      *Keychain
 	transport http.RoundTripper
 	options   []remote.Option
 
@@ -37,28 +33,34 @@ type Client struct {
 	whereabouts whereabouts
 }
 
-const userAgent = "libre"
-
 // ErrNotFound says that a registry has no such manifest.
 var ErrNotFound = errors.New("not found")
 
-// NewClient checks the prefix; it asks nothing yet. insecure allows HTTP and
-// unknown certificates elsewhere than on the loopback address.
-func NewClient(prefix string, insecure bool) (*Client, error) {
-	c := &Client{prefix: strings.TrimSuffix(prefix, "/"), keys: &keychain{}, transport: newTransport(insecure)}
-	if insecure {
-		c.names = append(c.names, name.Insecure)
-	}
+// NewClient checks the prefix; it asks nothing yet.
+func NewClient(prefix string, options Options) (*Client, error) {
 	if err := CheckPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("registry %q (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", withoutLogin(prefix), err)
+	}
+	c, err := NewReader(options)
+	if err != nil {
+		return nil, err
+	}
+	c.prefix = strings.TrimSuffix(prefix, "/")
+	return c, nil
+}
+
+// NewReader is a client for whole references, of whatever registry: it has no prefix.
+func NewReader(options Options) (*Client, error) {
+	c := &Client{keys: NewKeychain(options.Notes), transport: newTransport(options)}
+	if options.Insecure {
+		c.names = append(c.names, name.Insecure)
 	}
 	c.options = []remote.Option{
 		remote.WithAuthFromKeychain(c.keys),
 		remote.WithTransport(c.transport),
-		remote.WithRetryStatusCodes(retriedCodes...),
-		remote.WithRetryPredicate(temporary),
-		remote.WithRetryBackoff(backoff),
-		remote.WithUserAgent(userAgent),
+		// What is to be tried again, the transport tries again.
+		remote.WithRetryStatusCodes(),
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	}
 	puller, err := remote.NewPuller(c.options...)
 	c.options = append(c.options, remote.Reuse(puller))
@@ -130,30 +132,4 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest)
 		return fmt.Errorf("%s: the registry took it and then %w: %s", doing, ErrOther, head.Digest)
 	}
 	return err
-}
-
-// Explain says what was being done, and tells refusals and absence from the rest.
-func Explain(doing string, err error) error { return explain(doing, "REGISTRY", err) }
-
-func explain(doing, registry string, err error) error {
-	var failure *transport.Error
-	if errors.As(err, &failure) {
-		switch failure.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden:
-			return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New(oneLine(failure)), Fix: "log in with: libre login " + registry}
-		case http.StatusNotFound:
-			return fmt.Errorf("%s: %w", doing, ErrNotFound)
-		}
-		return fmt.Errorf("%s: %s", doing, oneLine(failure))
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// oneLine is a registry's answer, which is outside text, on one line.
-func oneLine(failure *transport.Error) string {
-	status := fmt.Sprintf("%d %s", failure.StatusCode, http.StatusText(failure.StatusCode))
-	if len(failure.Errors) > 0 && failure.Errors[0].Message != "" {
-		return fmt.Sprintf("%s: %s", status, strings.Join(strings.Fields(failure.Errors[0].Message), " "))
-	}
-	return status
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
@@ -45,7 +44,7 @@ func newSpoilt(t *testing.T) (*spoilt, *Client) {
 	server.Start()
 	t.Cleanup(server.Close)
 	s.host = strings.TrimPrefix(server.URL, "http://")
-	client, err := NewClient(s.host+"/lasuite", false)
+	client, err := NewClient(s.host+"/lasuite", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +154,7 @@ func TestSetTag(t *testing.T) {
 		}
 	}
 	// Another run's manifest is read first.
-	again, err := NewClient(client.String(), false)
+	again, err := NewClient(client.String(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +301,7 @@ func TestSecretsInRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.SetBasicAuth("publisher", password)
-	response, err := newTransport(false).RoundTrip(request)
+	response, err := newTransport(Options{}).RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,28 +309,6 @@ func TestSecretsInRefusals(t *testing.T) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil || string(body) != "Basic … …\n" {
 		t.Errorf("%q, %v", body, err)
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	for _, test := range []struct {
-		header string
-		wait   int
-		want   time.Duration
-	}{
-		{"", 0, time.Second},
-		{"", 2, 4 * time.Second},
-		{"0", 3, 0},
-		{"7", 0, 7 * time.Second},
-		{"86400", 0, longestWait},
-		{"-5", 0, 0},
-		{"soon", 1, 2 * time.Second},
-		{"Fri, 31 Dec 1999 23:59:59 GMT", 0, 0},
-		{"Fri, 31 Dec 2999 23:59:59 GMT", 0, longestWait},
-	} {
-		if got := retryAfter(test.header, test.wait); got != test.want {
-			t.Errorf("Retry-After %q, wait %d: %s, want %s", test.header, test.wait, got, test.want)
-		}
 	}
 }
 
@@ -346,7 +323,7 @@ func TestNewClient(t *testing.T) {
 		{"registry.example/UPPER", noteName, ""},
 		{"https://registry.example", noteName, ""},
 	} {
-		client, err := NewClient(test.prefix, false)
+		client, err := NewClient(test.prefix, Options{})
 		if (err == nil) != (test.want != "") {
 			t.Errorf("%q: %v", test.prefix, err)
 		}

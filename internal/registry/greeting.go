@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // Greet does what the first request would wait for, so that it can be done beside
@@ -57,6 +60,9 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if err := host.failed[scheme]; err != nil && len(host.answers) > 0 {
 		return nil, err // the other scheme is the host's
+	}
+	if err := host.failed["https"]; errors.As(err, new(*web.CertificateError)) {
+		return nil, err // it has TLS: plain HTTP would only hide what is wrong
 	}
 	response, err := g.inner.RoundTrip(request)
 	if err != nil {

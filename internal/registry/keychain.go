@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,14 +17,26 @@ import (
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
 )
 
-// keychain finds logins in docker's config file and in podman's auth files, and by
-// the helpers that these name. The first file that knows the registry decides.
+// Keychain finds logins in docker's config file and in podman's auth files, and by
+// the helpers that these name. The first file that knows the registry decides. A
+// helper that fails is noted, and the next file is asked.
 // https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
-type keychain struct {
+type Keychain struct {
+	notes func(string)
+
 	mu    sync.Mutex           // helpers are asked one at a time
 	files map[string]*authFile // by path
+	noted map[string]bool      // what was said is not said again
+}
+
+// NewKeychain reads no file yet. notes gets what is wrong with helpers; nil drops it.
+func NewKeychain(notes func(string)) *Keychain {
+	return &Keychain{notes: notes, files: map[string]*authFile{}, noted: map[string]bool{}}
 }
 
 // loginsLast is for how long is believed what a file or a helper said: a release has
@@ -33,7 +46,9 @@ const loginsLast = time.Minute
 // authFile is a file of logins as it was read.
 type authFile struct {
 	when       time.Time
-	file       *configfile.ConfigFile      // with the logins to registries
+	file       *configfile.ConfigFile      // with the logins to registries, without its helpers
+	helpers    map[string]string           // by registry
+	helper     string                      // for all others, "" for none
 	namespaced map[string]types.AuthConfig // by REGISTRY/NAMESPACE
 	known      map[string]types.AuthConfig // by registry, what the file or its helper gave
 }
@@ -64,13 +79,14 @@ func podmanFiles() []string {
 }
 
 // Resolve gives the login to a registry or to a repository.
-func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
+func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, path := range authFiles() {
 		found, err := k.login(path, target)
 		if err != nil {
-			return nil, fmt.Errorf("looking for the login to %s in %s: %s", target.RegistryStr(), path, strings.Join(strings.Fields(err.Error()), " "))
+			return nil, &fault.Fault{Doing: fmt.Sprintf("looking for the login to %s in %s", target.RegistryStr(), path),
+				Err: errors.New(web.Line(err.Error(), 200)), Fix: "mend the file, or move it away and log in again with: libre login " + target.RegistryStr()}
 		}
 		if found != (types.AuthConfig{}) {
 			return authn.FromConfig(authn.AuthConfig{
@@ -85,7 +101,7 @@ func (k *keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 // login is what a file, or the helper that it names, has for a repository, its
 // namespaces or its registry. The library knows registries alone, and takes a
 // namespace's login for that of all the registry.
-func (k *keychain) login(path string, target authn.Resource) (types.AuthConfig, error) {
+func (k *Keychain) login(path string, target authn.Resource) (types.AuthConfig, error) {
 	f, err := k.read(path)
 	if err != nil {
 		return types.AuthConfig{}, err
@@ -103,7 +119,10 @@ func (k *keychain) login(path string, target authn.Resource) (types.AuthConfig, 
 	if login, known := f.known[registry]; known {
 		return login, nil
 	}
-	login, err := f.file.GetAuthConfig(registry)
+	login := k.helped(f, registry)
+	if login == (types.AuthConfig{}) {
+		login, err = f.file.GetAuthConfig(registry)
+	}
 	if login = withoutAddress(login); err == nil && login == (types.AuthConfig{}) && registry == "docker.io" {
 		login = withoutAddress(f.file.AuthConfigs[registry])
 	}
@@ -113,8 +132,42 @@ func (k *keychain) login(path string, target authn.Resource) (types.AuthConfig, 
 	return login, err
 }
 
+// helped is the login that the helper for a registry has, if there is one.
+func (k *Keychain) helped(f *authFile, registry string) types.AuthConfig {
+	for _, key := range serverKeys(registry) {
+		helper := cmp.Or(f.helpers[key], f.helpers[registry], f.helper)
+		if helper == "" {
+			continue
+		}
+		login, err := askHelper(helper, key)
+		if err != nil {
+			k.note(fmt.Sprintf("the login to %s: %s, which %s names; other logins are tried", registry, err, f.file.Filename))
+			return types.AuthConfig{}
+		}
+		if login != (types.AuthConfig{}) {
+			return login
+		}
+	}
+	return types.AuthConfig{}
+}
+
+func (k *Keychain) note(text string) {
+	if k.notes != nil && !k.noted[text] {
+		k.noted[text] = true
+		k.notes(text)
+	}
+}
+
+// serverKeys are the names of a registry in files and for helpers.
+func serverKeys(registry string) []string {
+	if registry == "docker.io" {
+		return []string{authn.DefaultAuthKey, registry}
+	}
+	return []string{registry}
+}
+
 // read reads a file of logins, unless it was read not long ago.
-func (k *keychain) read(path string) (*authFile, error) {
+func (k *Keychain) read(path string) (*authFile, error) {
 	if f := k.files[path]; f != nil && time.Since(f.when) < loginsLast {
 		return f, nil
 	}
@@ -122,15 +175,16 @@ func (k *keychain) read(path string) (*authFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &authFile{time.Now(), file, map[string]types.AuthConfig{}, map[string]types.AuthConfig{}}
+	f := &authFile{
+		when: time.Now(), file: file, helpers: file.CredentialHelpers, helper: file.CredentialsStore,
+		namespaced: map[string]types.AuthConfig{}, known: map[string]types.AuthConfig{},
+	}
+	file.CredentialHelpers, file.CredentialsStore = nil, ""
 	for key, login := range file.AuthConfigs {
 		if strings.Contains(key, "/") && !strings.Contains(key, "://") && !isOldKey(key) {
 			f.namespaced[key] = login
 			delete(file.AuthConfigs, key)
 		}
-	}
-	if k.files == nil {
-		k.files = map[string]*authFile{}
 	}
 	k.files[path] = f
 	return f, nil
@@ -158,5 +212,8 @@ func loadAuthFile(path string) (*configfile.ConfigFile, error) {
 		return nil, err
 	}
 	defer content.Close()
-	return file, file.LoadFromReader(content)
+	if err := file.LoadFromReader(content); !errors.Is(err, io.EOF) { // an empty file has no logins
+		return file, err
+	}
+	return file, nil
 }

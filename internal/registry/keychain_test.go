@@ -21,7 +21,7 @@ func userOf(t *testing.T, repository string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := (&keychain{}).Resolve(target)
+	found, err := NewKeychain(nil).Resolve(target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,14 +119,54 @@ func TestKeychainHelpers(t *testing.T) {
 			t.Errorf("%s: %s: user %q, want %q", test.file, test.repository, got, test.want)
 		}
 	}
-	// One that is not installed is named.
-	putFile(t, filepath.Join(home, ".docker/config.json"), `{"credsStore":"missing"}`, 0o600)
-	client, err := NewClient("one.example", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := client.CheckPush(context.Background(), noteName); err == nil || !strings.Contains(err.Error(), "docker-credential-missing") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("%v", err)
+}
+
+// A helper that is missing, says nothing, fails or hangs is noted once, and the next
+// file is asked; what it prints before a login does not matter, and is never repeated
+// where it may be one.
+func TestHelperThatFailsIsNotedAndTheNextFileIsAsked(t *testing.T) {
+	for _, test := range []struct{ script, note, want string }{
+		{"", "docker-credential-odd is not installed", "podman"},
+		{"exit 0", "answers nothing", "podman"},
+		{"echo; exit 0", "answers nothing", "podman"},
+		{"echo hello", "answers with what is no login", "podman"},
+		{"echo '[]'", "answers with what is no login", "podman"},
+		{"echo \"no keychain here\"; exit 1", "no keychain here (exit status 1)", "podman"},
+		{"echo \"cannot open display\" >&2; exit 2", "cannot open display (exit status 2)", "podman"},
+		{`echo '{"Username":"u","Secret":"hunter2"}'; exit 1`, "fails: (exit status 1)", "podman"},
+		{"kill -9 $$", "fails: (signal: killed)", "podman"},
+		{"echo 'credentials not found in native keychain'; exit 1", "", "podman"},
+		{"echo 'Error: Credentials not found' >&2; exit 1", "", "podman"},
+		{`echo '{}'`, "", "podman"},
+		{`echo 'warning: {old} format'; echo '{"ServerURL":"one.example","Username":"helped","Secret":"p"}'`, "", "helped"},
+		{`echo '{"Username":"helped","Secret":"p"}'; echo bye`, "", "helped"},
+	} {
+		home := homeless(t)
+		if test.script != "" {
+			putFile(t, filepath.Join(home, "bin", "docker-credential-odd"), "#!/bin/sh\n"+test.script+"\n", 0o755)
+		}
+		t.Setenv("PATH", filepath.Join(home, "bin")+":/usr/bin:/bin")
+		putFile(t, filepath.Join(home, ".docker/config.json"), `{"credsStore":"odd"}`, 0o600)
+		writeAuths(t, filepath.Join(home, "run/containers/auth.json"), login("one.example", "podman", "p"))
+		var notes []string
+		keys := NewKeychain(func(text string) { notes = append(notes, text) })
+		for _, repository := range []string{"one.example/x", "one.example/y"} {
+			target, err := name.NewRepository(repository)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := keys.Resolve(target)
+			if err != nil {
+				t.Fatalf("%s: %v", test.script, err)
+			}
+			if got, _ := found.Authorization(); got.Username != test.want {
+				t.Errorf("%s: user %q, want %q", test.script, got.Username, test.want)
+			}
+		}
+		said := strings.Join(notes, "\n")
+		if len(notes) > 1 || !strings.Contains(said, test.note) || test.note == "" && said != "" || strings.Contains(said, "hunter2") {
+			t.Errorf("%s: notes %q, want %q", test.script, notes, test.note)
+		}
 	}
 }
 
@@ -137,7 +177,7 @@ func TestHelperIsAskedOnce(t *testing.T) {
 	kept := putHelper(t, home, "test")
 	putFile(t, filepath.Join(kept, "one.example"), `{"ServerURL":"one.example","Username":"helped","Secret":"p"}`, 0o600)
 	putFile(t, filepath.Join(home, ".docker/config.json"), `{"credsStore":"test"}`, 0o600)
-	keys := &keychain{}
+	keys := NewKeychain(nil)
 	ask := func() string {
 		var user string
 		for _, repository := range []string{"one.example/x", "one.example/y", "one.example/x/z"} {
@@ -175,13 +215,17 @@ func TestHelperIsAskedOnce(t *testing.T) {
 func TestKeychainOfBadFiles(t *testing.T) {
 	home := homeless(t)
 	path := filepath.Join(home, ".docker/config.json")
+	putFile(t, path, "", 0o600) // has no logins
+	if got := userOf(t, "one.example/x"); got != "" {
+		t.Errorf("user %q", got)
+	}
 	for _, content := range []string{"{", `{"auths":{"one.example":{"auth":"%%%"}}}`, `{"auths":[]}`} {
 		putFile(t, path, content, 0o600)
 		target, err := name.NewRepository("one.example/x")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := (&keychain{}).Resolve(target); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+		if _, err := NewKeychain(nil).Resolve(target); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", content, err)
 		}
 	}

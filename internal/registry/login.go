@@ -34,17 +34,16 @@ type Stored struct {
 }
 
 // NewLogin checks a registry's name, which has no namespace; it asks nothing yet.
-// insecure is as in NewClient.
-func NewLogin(host string, insecure bool) (*Login, error) {
+func NewLogin(host string, o Options) (*Login, error) {
 	options := []name.Option{name.StrictValidation}
-	if insecure {
+	if o.Insecure {
 		options = append(options, name.Insecure)
 	}
 	registry, err := name.NewRegistry(host, options...)
 	if err != nil {
 		return nil, fmt.Errorf("registry %q, expected a registry alone, such as registry.example: %w", host, err)
 	}
-	return &Login{registry, transport.NewUserAgent(retrying(newTransport(insecure)), userAgent)}, nil
+	return &Login{registry, newTransport(o)}, nil
 }
 
 // Store asks the registry whether it takes a name and a password, and keeps them

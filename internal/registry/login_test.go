@@ -35,7 +35,7 @@ auth: {htpasswd: {realm: test, path: %q}}
 
 func logIn(t *testing.T, host, user, password string) (Stored, error) {
 	t.Helper()
-	login, err := NewLogin(host, false)
+	login, err := NewLogin(host, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestLogin(t *testing.T) {
 			if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 				t.Errorf("mode %v, %v", info.Mode(), err)
 			}
-			client, err := NewClient(host+"/lasuite", false)
+			client, err := NewClient(host+"/lasuite", Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func TestLoginToAnybodys(t *testing.T) {
 func TestLoginErrors(t *testing.T) {
 	home := homeless(t)
 	for _, host := range []string{"", "registry.example/lasuite", "https://registry.example", "a b"} {
-		if _, err := NewLogin(host, false); err == nil || !strings.Contains(err.Error(), "expected a registry alone") {
+		if _, err := NewLogin(host, Options{}); err == nil || !strings.Contains(err.Error(), "expected a registry alone") {
 			t.Errorf("%q: %v", host, err)
 		}
 	}

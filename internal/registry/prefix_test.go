@@ -31,7 +31,7 @@ func TestPrefixIsARegistryWithItsHost(t *testing.T) {
 			t.Errorf("%s: %v, want %s", prefix, err, want)
 		}
 	}
-	if _, err := NewClient("me:hunter2@registry.example", false); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if _, err := NewClient("me:hunter2@registry.example", Options{}); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a password is repeated: %v", err)
 	}
 }

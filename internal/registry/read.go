@@ -75,6 +75,20 @@ func (c *Client) HeadAt(ctx context.Context, reference name.Reference, expected 
 	return &got.Descriptor, nil
 }
 
+// Digest is the digest that a whole reference, such as "python:3.13-alpine", points to:
+// of the index, where there is one.
+func (c *Client) Digest(ctx context.Context, reference string) (string, error) {
+	parsed, err := c.Parse(reference)
+	if err != nil {
+		return "", err
+	}
+	found, err := c.Head(ctx, parsed)
+	if err != nil {
+		return "", err
+	}
+	return found.Digest.String(), nil
+}
+
 // Describe is Head, of whatever registry, for who says what was being done: where
 // there is no such manifest the error is a *transport.Error.
 func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {

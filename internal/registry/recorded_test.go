@@ -102,7 +102,7 @@ func (r *recorded) since() []string {
 
 func (r *recorded) client(t *testing.T) *Client {
 	t.Helper()
-	client, err := NewClient(r.host+"/lasuite", false)
+	client, err := NewClient(r.host+"/lasuite", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

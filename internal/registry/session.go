@@ -2,9 +2,7 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -37,17 +35,12 @@ func (c *Client) session(ctx context.Context, repository name.Repository, scope 
 	if err != nil {
 		return nil, err
 	}
-	loggedIn, err := transport.NewWithContext(ctx, repository.Registry, auth, transport.NewUserAgent(c.transport, userAgent),
+	loggedIn, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport,
 		[]string{repository.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
-	s.client = &http.Client{Transport: loggedIn, CheckRedirect: func(request *http.Request, via []*http.Request) error {
-		if len(via) > 10 {
-			return errors.New("redirected more than 10 times")
-		}
-		return checkElsewhere(via[0].URL, request.URL)
-	}}
+	s.client = &http.Client{Transport: loggedIn} // whether a redirect may be followed, the transport decides
 	return s.client, nil
 }
 
@@ -62,7 +55,8 @@ func (c *Client) send(repository name.Repository, scope string, request *http.Re
 	if err != nil {
 		return nil, err
 	}
-	response, err := ask(client, request)
+	registry := &url.URL{Scheme: repository.Scheme(), Host: repository.RegistryStr()}
+	response, err := ask(client, request.WithContext(web.LedBy(request.Context(), registry)))
 	if err != nil {
 		return nil, err
 	}
@@ -77,32 +71,12 @@ func (c *Client) send(repository name.Repository, scope string, request *http.Re
 // one that lets anyone write.
 func ask(client *http.Client, request *http.Request) (*http.Response, error) {
 	response, err := client.Do(request)
-	if failed := (*url.Error)(nil); errors.As(err, &failed) {
-		err = failed.Err
-	}
-	return response, err
+	return response, web.WithoutURL(err)
 }
 
 // repositoryURL is an address below a repository, such as blobs/DIGEST.
 func repositoryURL(repository name.Repository, below string) string {
 	return fmt.Sprintf("%s://%s/v2/%s/%s", repository.Scheme(), repository.RegistryStr(), repository.RepositoryStr(), below)
-}
-
-// checkElsewhere refuses to follow a public registry to another host that is only
-// seen from here: it is not to reach by libre what it cannot reach itself. Registries
-// do send to the public names of their storage. One at a private address, such as
-// localhost, may send to another.
-func checkElsewhere(from, to *url.URL) error {
-	if to.Hostname() == from.Hostname() || isPrivate(from.Hostname()) || !isPrivate(to.Hostname()) {
-		return nil
-	}
-	return fmt.Errorf("%s sends to %s, which is another host of a private network", from.Hostname(), to.Hostname())
-}
-
-// isPrivate tells addresses, and the name of this machine.
-func isPrivate(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && web.IsPrivate(ip)
 }
 
 // retried does something anew while it fails for a reason that may pass.

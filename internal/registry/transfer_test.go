@@ -238,11 +238,11 @@ func TestPushIndexRefusals(t *testing.T) {
 		on     string
 		want   string // after "pushing SUBJECT: "
 	}{
-		{413, "PUT blobs/uploads", "blob " + layers[0].Digest.String() + " has 5.0 MB: 413 Request Entity Too Large: no luck; the registry, or a proxy before it, limits what it takes: raise that limit"},
+		{413, "PUT blobs/uploads", "blob " + layers[0].Digest.String() + " has 5.0 MB: 413 Request Entity Too Large: DENIED: no luck; the registry, or a proxy before it, limits what it takes: raise that limit"},
 		{413, "PUT manifests", "limits what it takes"},
-		{403, "POST blobs/uploads", "403 Forbidden: no luck; log in with: libre login 127.0.0.1:"},
+		{403, "POST blobs/uploads", "403 Forbidden: DENIED: no luck; log in with: libre login 127.0.0.1:"},
 		{404, "POST blobs/uploads", "not found"},
-		{400, "PUT manifests", "400 Bad Request: no luck"},
+		{400, "PUT manifests", "400 Bad Request: DENIED: no luck"},
 	} {
 		registry := record(t, handlerOf(t, "no referrers"))
 		received, refused := int64(0), 0

@@ -40,7 +40,7 @@ func (c *Client) CheckPush(ctx context.Context, refName string) error {
 		return err
 	})
 	if err != nil {
-		return explain("asking "+tag.RegistryStr()+" for leave to push", tag.RegistryStr(), err)
+		return explain("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
 	}
 	return nil
 }
@@ -155,11 +155,18 @@ func uploadLocation(response *http.Response) (*url.URL, error) {
 	if said == "" {
 		return nil, errors.New("the registry does not say where to upload to")
 	}
-	location, err := response.Request.URL.Parse(said)
+	asked := response.Request.URL
+	location, err := asked.Parse(said)
 	if err != nil {
 		return nil, fmt.Errorf("the registry says where to upload to: %w", err)
 	}
-	return location, checkElsewhere(response.Request.URL, location)
+	if asked.Scheme == "https" && location.Scheme == "http" {
+		if location.Hostname() != asked.Hostname() {
+			return nil, fmt.Errorf("%s sends the upload to %s without TLS: not followed", asked.Host, location.Host)
+		}
+		location.Scheme, location.Host = asked.Scheme, asked.Host // it does not know of the proxy before it
+	}
+	return location, nil
 }
 
 // putBlob ends an upload with all of a blob.

@@ -72,6 +72,7 @@ type variantRelease struct {
 	variant string
 	images  []*publication
 	record  name.Digest // that is published already, and lacks a tag, or has lost it; else zero
+	isFirst bool        // nothing of it was published before
 }
 
 func (r *variantRelease) name() string { return r.app.Name + "/" + r.variant }
@@ -196,6 +197,7 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 	case there.Standing == WasMoved && !p.Force:
 		return failed(there.err)
 	}
+	release.isFirst = there.former == ""
 	for _, image := range release.images {
 		if !there.recorded() && image.target.reproducible() {
 			continue // it is built as it was
@@ -257,9 +259,10 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 			}
 			go func() { _, _ = p.Files.Tools(ctx) }() // it takes a while to start
 		}
-		if err := p.Registry.CheckPush(ctx, wanted[0].RefName); fault.Is(err, fault.Credentials) {
+		if err := p.checkPush(ctx, releases, wanted); err != nil {
 			return err
 		}
+		wanted = slices.DeleteFunc(wanted, func(target *Target) bool { return refuses(releases, target) })
 	}
 	built, err := p.buildTargets(ctx, wanted)
 	for _, result := range built {
@@ -268,6 +271,51 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 		}
 	}
 	return err
+}
+
+// checkPush asks whether the wanted images can be pushed, before any is built: of a
+// release that is published for the first time each repository is tried, since some
+// registries want them to be created first. What is refused fails alone; a login that
+// is refused ends all.
+func (p *Publisher) checkPush(ctx context.Context, releases []*variantRelease, wanted []*Target) error {
+	if err := p.Registry.CheckPush(ctx, wanted[0].RefName); fault.Is(err, fault.Credentials) {
+		return err
+	}
+	refused := make([]error, len(releases))
+	inParallel(lookers, releases, func(n int, release *variantRelease) {
+		if !release.isFirst || !slices.ContainsFunc(release.targets(), func(t *Target) bool { return slices.Contains(wanted, t) }) {
+			return
+		}
+		names := []string{release.refName()}
+		for _, target := range release.targets() {
+			if slices.Contains(wanted, target) {
+				names = append(names, target.RefName)
+			}
+		}
+		for _, name := range names {
+			if refused[n] = p.Registry.CheckPush(ctx, name); refused[n] != nil {
+				return
+			}
+		}
+	})
+	for n, release := range releases {
+		switch {
+		case fault.Is(refused[n], fault.Credentials):
+			return refused[n]
+		case fault.Is(refused[n], fault.NotFound):
+			for _, image := range release.images {
+				image.failure = &Failure{Step: "push", Err: refused[n]}
+			}
+		}
+	}
+	return nil
+}
+
+// refuses tells whether the registry takes no push of an image.
+func refuses(releases []*variantRelease, target *Target) bool {
+	return slices.ContainsFunc(releases, func(release *variantRelease) bool {
+		return slices.ContainsFunc(release.images, func(image *publication) bool { return image.target == target && image.failure != nil })
+	})
 }
 
 // failed notes a failed build with the image's publication.

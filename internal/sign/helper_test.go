@@ -121,7 +121,7 @@ func newSigner(t testing.TB, c Config) *Signer {
 
 func newClient(t testing.TB) *Client {
 	t.Helper()
-	client, err := libreregistry.NewClient("localhost", false)
+	client, err := libreregistry.NewClient("localhost", libreregistry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

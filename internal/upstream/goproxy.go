@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
 )
 
 // goSettings are the user's own, where Go modules come from.
@@ -277,14 +278,20 @@ func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
 	}
+	answer := where.Host + " answers " + response.Status
+	if text, err := io.ReadAll(io.LimitReader(response.Body, 4096)); err == nil && web.Said(text) != "" {
+		answer += ": " + web.Said(text)
+	}
 	response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
 		return nil, ErrNotFound
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s answers %s: GOPROXY lacks a user and password", where.Host, response.Status)}
+	case http.StatusUnauthorized:
+		return nil, &fault.Fault{Kind: fault.Credentials, Err: errors.New(answer), Fix: "put user and password into GOPROXY, or into the file that NETRC names"}
+	case http.StatusForbidden: // most proxies say so of a module that they do not serve
+		return nil, &fault.Fault{Err: errors.New(answer), Fix: "this proxy does not serve the module: GOPROXY may name another one"}
 	}
-	return nil, fmt.Errorf("%s answers %s", where.Host, response.Status)
+	return nil, errors.New(answer)
 }
 
 // goOff is the end of a GOPROXY that forbids to go on.

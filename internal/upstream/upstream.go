@@ -92,9 +92,10 @@ func (e *NothingToFindError) Error() string {
 
 // Config is what a Client cannot know by itself.
 type Config struct {
-	CacheDir  string              // folder for answers to ask for again by ETag; "" keeps none
-	Getenv    func(string) string // where settings and tokens come from; nil is os.Getenv
-	GoVersion string              // of the toolchain that builds, such as 1.26.8; "" takes every module
+	CacheDir    string              // folder for answers to ask for again by ETag; "" keeps none
+	Getenv      func(string) string // where settings and tokens come from; nil is os.Getenv
+	Authorities *web.Authorities    // trusted beside the system's; nil is none
+	GoVersion   string              // of the toolchain that builds, such as 1.26.8; "" takes every module
 }
 
 // Client asks forges, module proxies and registries. It is safe for concurrent use.
@@ -133,7 +134,7 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		transport: web.NewTransport(web.Options{FirstWait: time.Minute, Hint: places.hint}),
+		transport: web.NewTransport(web.Options{FirstWait: time.Minute, Hint: places.hint, Authorities: config.Authorities}),
 		places:    places,
 		tokens:    tokens,
 		modules:   modules,

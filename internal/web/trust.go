@@ -63,11 +63,6 @@ func (a *Authorities) Bundle() []byte {
 	return a.pem
 }
 
-// trusts says whether the authorities of the options are for a host.
-func (t *Transport) trusts(host string) bool {
-	return t.options.Authorities != nil && (t.options.Trusting == nil || slices.Contains(t.options.Trusting, host))
-}
-
 // hostCerts are what docker and podman keep for one host.
 type hostCerts struct {
 	authorities []*x509.Certificate
@@ -150,10 +145,10 @@ func (h *hostCerts) read(dir string) error {
 
 // tlsConfig trusts the system's authorities, which SSL_CERT_FILE and SSL_CERT_DIR
 // may name, and those that are known for a host.
-func (t *Transport) tlsConfig(trusts bool, own *hostCerts) *tls.Config {
+func (t *Transport) tlsConfig(own *hostCerts) *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.options.Insecure} // --insecure was asked for
 	var more []*x509.Certificate
-	if trusts {
+	if t.options.Authorities != nil {
 		more = append(more, t.options.Authorities.certs...)
 	}
 	if own != nil {

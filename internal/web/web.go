@@ -31,7 +31,6 @@ type Options struct {
 	Hint        func(*http.Request) string // what would allow more requests, "" nothing known; nil knows nothing
 	CertsDirs   bool                       // use docker's and podman's certificates for each host
 	Authorities *Authorities               // trusted beside the system's; nil is none
-	Trusting    []string                   // hosts, with ports where they have one, that the authorities are for; nil is all
 }
 
 // Transport sends requests. It is safe for concurrent use.
@@ -55,7 +54,6 @@ type Transport struct {
 type pool struct {
 	host    string // "" of all hosts without certificates of their own
 	guarded bool   // only public addresses are dialled
-	trusts  bool   // the authorities of the options
 }
 
 // NewTransport makes a transport; it asks nobody yet.
@@ -112,7 +110,7 @@ func (t *Transport) connections(request *http.Request) (*http.Transport, error) 
 	if err != nil {
 		return nil, err
 	}
-	key := pool{guarded: guarded, trusts: t.trusts(host) || led && t.trusts(origin.Host)}
+	key := pool{guarded: guarded}
 	if own != nil {
 		key.host = host
 	}
@@ -133,7 +131,7 @@ func (t *Transport) newPool(key pool, own *hostCerts) *http.Transport {
 	if key.guarded {
 		base.Proxy = nil
 	}
-	base.TLSClientConfig = t.tlsConfig(key.trusts, own)
+	base.TLSClientConfig = t.tlsConfig(own)
 	return base
 }
 

@@ -1,0 +1,79 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/docker/cli/cli/config/types"
+
+	"github.com/libresh/libre/internal/web"
+)
+
+// helperPatience is how long a credential helper may take: some ask a person.
+const helperPatience = 30 * time.Second
+
+// askHelper asks docker-credential-NAME for the login to a registry; none is no error.
+// What a helper prints before its JSON is passed over. Errors never have what it
+// printed where that may be a login. The helper has the whole environment: it is the
+// user's own, and finds its service by it.
+// https://github.com/docker/docker-credential-helpers#development
+func askHelper(helper, registry string) (types.AuthConfig, error) {
+	program := "docker-credential-" + helper
+	ctx, cancel := context.WithTimeout(context.Background(), helperPatience)
+	defer cancel()
+	command := exec.CommandContext(ctx, program, "get")
+	command.Stdin = strings.NewReader(registry)
+	command.WaitDelay = time.Second
+	var out, said bytes.Buffer
+	command.Stdout, command.Stderr = &out, &said
+	err := command.Run()
+	printed := out.String()
+	switch {
+	case ctx.Err() != nil:
+		return types.AuthConfig{}, fmt.Errorf("%s gives no answer within %s", program, helperPatience)
+	case errors.Is(err, exec.ErrNotFound):
+		return types.AuthConfig{}, fmt.Errorf("%s is not installed", program)
+	case err != nil && strings.Contains(strings.ToLower(printed+said.String()), "credentials not found"):
+		return types.AuthConfig{}, nil
+	case err != nil:
+		text := said.String()
+		if !strings.Contains(printed, "{") { // helpers print their error, and nothing else, on stdout
+			text = printed + " " + text
+		}
+		return types.AuthConfig{}, fmt.Errorf("%s fails: %s", program, strings.TrimSpace(web.Line(text, 200)+" ("+err.Error()+")"))
+	case strings.TrimSpace(printed) == "":
+		return types.AuthConfig{}, fmt.Errorf("%s answers nothing", program)
+	}
+	return readHelper(program, printed)
+}
+
+// readHelper finds the login in what a helper printed.
+func readHelper(program, printed string) (types.AuthConfig, error) {
+	for rest := printed; ; rest = rest[1:] {
+		begin := strings.Index(rest, "{")
+		if begin < 0 {
+			return types.AuthConfig{}, fmt.Errorf("%s answers with what is no login", program)
+		}
+		rest = rest[begin:]
+		var login struct {
+			Username string
+			Secret   string
+		}
+		if json.NewDecoder(strings.NewReader(rest)).Decode(&login) != nil {
+			continue // noise
+		}
+		switch {
+		case login.Username == "" && login.Secret == "":
+			return types.AuthConfig{}, nil
+		case login.Username == "<token>":
+			return types.AuthConfig{IdentityToken: login.Secret}, nil
+		}
+		return types.AuthConfig{Username: login.Username, Password: login.Secret}, nil
+	}
+}

@@ -1,0 +1,78 @@
+package registry
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/libresh/libre/internal/web"
+)
+
+// realms lets a registry name a token server at a private address. go-containerregistry
+// refuses such a realm by its text, and takes one of the registry's own host: it is
+// shown the realm as a path of that host. Where the request goes is decided when the
+// address is dialled, see web.LedBy.
+// https://distribution.github.io/distribution/spec/auth/token/
+type realms struct{ inner http.RoundTripper }
+
+// realmPath stands before a realm in base64 that is shown as a path of a registry.
+const realmPath = "/libre-realm/"
+
+var realmParameter = regexp.MustCompile(`(?i)\b(realm=)"([^"]*)"`)
+
+func (r *realms) RoundTrip(request *http.Request) (*http.Response, error) {
+	encoded, isRealm := strings.CutPrefix(request.URL.Path, realmPath)
+	if isRealm {
+		return r.askRealm(request, encoded)
+	}
+	response, err := r.inner.RoundTrip(request)
+	if err == nil && response.StatusCode == http.StatusUnauthorized {
+		for i, challenge := range response.Header["Www-Authenticate"] {
+			response.Header["Www-Authenticate"][i] = showRealm(challenge, response.Request.URL)
+		}
+	}
+	return response, err
+}
+
+// showRealm puts a realm that the library would refuse below the host that names it.
+func showRealm(challenge string, from *url.URL) string {
+	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(challenge)), "bearer") {
+		return challenge
+	}
+	return realmParameter.ReplaceAllStringFunc(challenge, func(parameter string) string {
+		parts := realmParameter.FindStringSubmatch(parameter)
+		realm, err := from.Parse(parts[2]) // some name a path alone
+		if err != nil || realm.Host == from.Host && realm.Scheme == from.Scheme {
+			return parameter
+		}
+		shown := url.URL{Scheme: from.Scheme, Host: from.Host, Path: realmPath + base64.RawURLEncoding.EncodeToString([]byte(realm.String()))}
+		return fmt.Sprintf("%s%q", parts[1], shown.String())
+	})
+}
+
+// askRealm sends a request for a token to where the realm is.
+func (r *realms) askRealm(request *http.Request, encoded string) (*http.Response, error) {
+	text, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("reading the address of the token server: %w", err)
+	}
+	realm, err := url.Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("reading the address of the token server: %w", err)
+	}
+	registry := *request.URL
+	if realm.Scheme != "https" && (realm.Scheme != "http" || registry.Scheme != "http") {
+		return nil, fmt.Errorf("%s sends logins to %s://%s: not followed without TLS", registry.Host, realm.Scheme, realm.Host)
+	}
+	query := realm.Query()
+	for name, values := range request.URL.Query() {
+		query[name] = values
+	}
+	realm.RawQuery = query.Encode()
+	asked := request.Clone(web.Repeatable(web.LedBy(request.Context(), &registry)))
+	asked.URL, asked.Host = realm, realm.Host
+	return r.inner.RoundTrip(asked)
+}

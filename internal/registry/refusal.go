@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
+)
+
+// Explain says what was being done, what the registry says, and what to type next.
+func Explain(doing string, err error) error {
+	host := ""
+	var failure *transport.Error
+	if errors.As(err, &failure) && failure.Request != nil {
+		host = failure.Request.URL.Host
+	}
+	return explain(doing, host, err)
+}
+
+// explain is Explain for who knows the registry's name.
+func explain(doing, registry string, err error) error {
+	var certificate *web.CertificateError
+	if errors.As(err, &certificate) { // not what plain HTTP said when it was tried as well
+		return &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: certificate, Fix: fault.Fix(err)}
+	}
+	var failure *transport.Error
+	if !errors.As(err, &failure) {
+		if isUnreachable(err) {
+			if failed, ok := err.(*url.Error); ok { // its URL is long, and may be a secret
+				err = failed.Err
+			}
+			return &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: err}
+		}
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	said := &fault.Fault{Doing: doing, Err: errors.New(oneLine(failure))}
+	switch {
+	case refusesTag(failure):
+		said.Fix = "a tag that is there stays as it is: raise the package version (libre bump --repack), or let tags be overwritten in the registry's settings"
+	case failure.StatusCode == http.StatusUnauthorized, failure.StatusCode == http.StatusForbidden && isAboutAccess(failure):
+		said.Kind = fault.Credentials
+		if registry != "" {
+			said.Fix = "log in with: libre login " + registry
+		}
+	case failure.StatusCode == http.StatusNotFound:
+		said.Kind, said.Err = fault.NotFound, ErrNotFound
+		if text := saidBy(failure); text != "" {
+			said.Err = fmt.Errorf("%w (%s)", ErrNotFound, text)
+		}
+	}
+	return said
+}
+
+// isUnreachable tells a network's failure from an answer that makes no sense.
+func isUnreachable(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && !errors.Is(err, context.Canceled) || errors.As(err, new(*net.OpError)) || errors.As(err, new(*url.Error))
+}
+
+// oneLine is a registry's answer, which is outside text, on one line.
+func oneLine(failure *transport.Error) string {
+	status := fmt.Sprintf("%d %s", failure.StatusCode, http.StatusText(failure.StatusCode))
+	if text := saidBy(failure); text != "" {
+		return status + ": " + text
+	}
+	return status
+}
+
+// mostSaid is how much of a registry's answer is repeated, in characters.
+const mostSaid = 300
+
+// saidBy is what a registry says in a refusal: its codes and messages, or the text of
+// the page that it sends; "" where that is nothing.
+func saidBy(failure *transport.Error) string {
+	var all []string
+	for _, one := range failure.Errors {
+		text := string(one.Code)
+		if one.Message != "" {
+			text = strings.TrimPrefix(text+": "+one.Message, ": ")
+		}
+		if detail, isText := one.Detail.(string); isText && one.Message == "" && detail != "" {
+			text += ": " + detail
+		}
+		if text != "" {
+			all = append(all, text)
+		}
+	}
+	if len(all) > 0 {
+		return web.Line(strings.Join(all, "; "), mostSaid)
+	}
+	// The library keeps a body that it does not understand behind the status.
+	status := fmt.Sprintf("unexpected status code %d %s: ", failure.StatusCode, http.StatusText(failure.StatusCode))
+	if _, body, found := strings.Cut(failure.Error(), status); found {
+		return web.Said([]byte(body))
+	}
+	return ""
+}
+
+var (
+	aboutTags = regexp.MustCompile(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)`)
+	// What a registry forbids for other reasons than who asks.
+	aboutOther = regexp.MustCompile(`(?i)quota|limit|exceed|billing|payment|subscription|storage|polic(y|ies)|block|suspend|quarantin|vulnerab|severity|read.?only|maintenance|disabled|archived|\bip\b|allow.?list|whitelist|region|country|license|terms`)
+)
+
+// refusesTag says that a registry keeps a tag as it is. They say so with many statuses.
+func refusesTag(failure *transport.Error) bool {
+	return failure.StatusCode >= http.StatusBadRequest && failure.StatusCode < http.StatusInternalServerError &&
+		failure.Request != nil && failure.Request.Method == http.MethodPut &&
+		strings.Contains(failure.Request.URL.Path, "/manifests/") && aboutTags.MatchString(saidBy(failure))
+}
+
+// isAboutAccess says that another login may help.
+func isAboutAccess(failure *transport.Error) bool {
+	return !aboutOther.MatchString(saidBy(failure))
+}
