@@ -112,7 +112,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 			add("catalogue", "wrong", fault.Reason(err), cmp.Or(fault.Fix(err), "mend "+settings.File))
 		}
 		cache, _ := os.UserCacheDir()
-		p = &place{config: &settings.Settings{}, nix: &nix.Nix{CacheDir: filepath.Join(cache, "libre")}, cacheDir: filepath.Join(cache, "libre")}
+		p = &place{note: a.note, config: &settings.Settings{}, nix: &nix.Nix{CacheDir: filepath.Join(cache, "libre")}, cacheDir: filepath.Join(cache, "libre")}
 	} else {
 		add("catalogue", "ok", p.dir, "")
 	}

@@ -84,11 +84,16 @@ func (a *app) placeOfOperator() (*place, error) {
 		if err != nil && at != filepath.Dir(at) {
 			continue
 		}
-		p = &place{}
+		p = &place{note: a.note}
 		if err == nil {
 			p.dir = at
 		}
-		p.config, err = settings.Read(p.dir, os.Getenv)
+		if p.config, err = settings.Read(p.dir, os.Getenv); err != nil {
+			return nil, err
+		}
+		if p.cacheDir, err = cacheDir(); err == nil {
+			p.authorities, err = p.readAuthorities()
+		}
 		return p, err
 	}
 }

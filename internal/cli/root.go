@@ -140,11 +140,9 @@ func (a *app) place() (*place, error) {
 	if p.packageSet, err = packageSet(a.set, p.config.PackageSet); err != nil {
 		return nil, err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, fmt.Errorf("finding the cache directory: %w", err)
+	if p.cacheDir, err = cacheDir(); err != nil {
+		return nil, err
 	}
-	p.cacheDir = filepath.Join(cache, "libre")
 	p.logDir = filepath.Join(p.cacheDir, "logs")
 	if p.authorities, err = p.readAuthorities(); err != nil {
 		return nil, err
@@ -159,6 +157,15 @@ func (a *app) place() (*place, error) {
 		p.nix.Options = append(p.nix.Options, "--builders", a.builders)
 	}
 	return p, nil
+}
+
+// cacheDir is where libre keeps what it can make again.
+func cacheDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache directory: %w", err)
+	}
+	return filepath.Join(cache, "libre"), nil
 }
 
 var errNoCatalogue = errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
