@@ -79,7 +79,7 @@ func signChecks(ctx context.Context, p *place, o publishOptions) []check {
 	if key := config.Key; key != "" {
 		checks = append(checks, keyCheck(p, key))
 	}
-	client, err := registry.NewClient("localhost", false) // it is asked nothing
+	client, err := registry.NewClient("localhost", registry.Options{}) // it is asked nothing
 	if err == nil {
 		_, err = p.signing(ctx, o, client, false)
 	}

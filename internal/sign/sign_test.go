@@ -88,11 +88,11 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	for _, subject := range subjects {
 		signature := must[*Signature](t)(client.Verify(ctx, subject, policy))
-		if want := (Signature{Format: config.Format}); *signature != want {
+		if want := (Signature{Format: config.Format, Key: signature.Key}); *signature != want || !strings.HasSuffix(signature.Key, "cosign.pub") {
 			t.Errorf("signature %+v, want %+v", *signature, want)
 		}
 		statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subject, cycloneDX, policy))
-		want := []Statement{{PredicateType: cycloneDX, Predicate: bom, Subjects: hashes, Signature: Signature{Format: config.Format}}}
+		want := []Statement{{PredicateType: cycloneDX, Predicate: bom, Subjects: hashes, Signature: *signature}}
 		if !reflect.DeepEqual(statements, want) {
 			t.Errorf("statements\n%+v, want\n%+v", statements, want)
 		}
