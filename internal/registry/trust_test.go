@@ -1,0 +1,184 @@
+package registry
+
+import (
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
+)
+
+// tokenServer gives a token to who has the password; others it tells nothing.
+func tokenServer(t *testing.T) *httptest.Server {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "p" || r.FormValue("service") != "registry" || r.FormValue("kept") != "yes" {
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}`, http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, `{"token":"secret-token"}`)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// withToken is a registry that takes the token alone, and names a realm.
+func withToken(inner http.Handler, realm string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret-token" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`",service="registry",scope="repository:lasuite/docs-backend-default:pull,push"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+func TestPrivateRegistryNamesATokenServerAtAnotherPrivateAddress(t *testing.T) {
+	home := homeless(t)
+	tokens := tokenServer(t)
+	for _, realm := range []string{tokens.URL + "/token?kept=yes", strings.Replace(tokens.URL, "127.0.0.1", "localhost", 1) + "/token?kept=yes", "//" + strings.TrimPrefix(tokens.URL, "http://") + "/?kept=yes"} {
+		registry := record(t, withToken(handlerOf(t, "referrers"), realm))
+		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
+		dir, digest, _ := oneImage(t, 1000)
+		client := registry.client(t)
+		pushed, err := client.PushIndex(t.Context(), dir, digest, imageName, nil)
+		if err == nil {
+			err = client.SetTag(t.Context(), imageName, pushed)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", realm, err)
+		}
+	}
+}
+
+func TestTokenServersThatAreNotAsked(t *testing.T) {
+	home := homeless(t)
+	plain := tokenServer(t)
+	registry := httptest.NewTLSServer(withToken(handlerOf(t, "referrers"), plain.URL+"/token?kept=yes"))
+	t.Cleanup(registry.Close)
+	host := strings.TrimPrefix(registry.URL, "https://")
+	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(host, "publisher", "p"))
+	client, err := NewClient(host+"/lasuite", Options{Authorities: authoritiesOf(t, registry)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.CheckPush(t.Context(), noteName); err == nil || !strings.Contains(err.Error(), "without TLS") {
+		t.Errorf("a password would be sent in the clear: %v", err)
+	}
+}
+
+func authoritiesOf(t *testing.T, server *httptest.Server) *web.Authorities {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	putFile(t, file, certificateOf(server), 0o600)
+	read, err := web.ReadAuthorities(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+func certificateOf(server *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+}
+
+// A registry on the loopback address is tried with TLS first. Where its certificate is
+// signed by somebody unknown, that is what is said, and not what plain HTTP gave.
+func TestPrivateAuthorities(t *testing.T) {
+	home := homeless(t)
+	registry := httptest.NewTLSServer(handlerOf(t, "referrers"))
+	t.Cleanup(registry.Close)
+	host := strings.TrimPrefix(registry.URL, "https://")
+	try := func(options Options) error {
+		client, err := NewClient(host+"/lasuite", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.CheckPush(t.Context(), noteName)
+	}
+	err := try(Options{})
+	if !fault.Is(err, fault.Unreachable) || !strings.Contains(err.Error(), "is not trusted here") || strings.Contains(err.Error(), "400") {
+		t.Errorf("an unknown authority: %v", err)
+	}
+	if fix := fault.Fix(err); !strings.Contains(fix, "ca: in libre.yaml") || !strings.Contains(fix, "/etc/docker/certs.d/"+host) {
+		t.Errorf("fix %q", fix)
+	}
+	if err := try(Options{Authorities: authoritiesOf(t, registry)}); err != nil {
+		t.Errorf("with ca: %v", err)
+	}
+	if err := try(Options{Insecure: true}); err != nil {
+		t.Errorf("with --insecure: %v", err)
+	}
+	for _, dir := range []string{".config/containers/certs.d", ".config/docker/certs.d", ".docker/certs.d"} {
+		file := filepath.Join(home, dir, host, "any.crt")
+		putFile(t, file, certificateOf(registry), 0o644)
+		if err := try(Options{}); err != nil {
+			t.Errorf("with %s: %v", dir, err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	putFile(t, filepath.Join(home, ".docker/certs.d", host, "ca.crt"), "no certificate", 0o644)
+	if err := try(Options{}); err == nil || !strings.Contains(err.Error(), "ca.crt") {
+		t.Errorf("a file of no certificates: %v", err)
+	}
+}
+
+func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
+	for _, test := range []struct {
+		status      int
+		body        string
+		want        string // in the error
+		credentials bool
+		fix         string // begins the fix
+	}{
+		{401, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, "401 Unauthorized: UNAUTHORIZED: authentication required", true, "log in with: libre login 127.0.0.1:"},
+		{403, `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`, "DENIED: requested access", true, "log in with: libre login 127.0.0.1:"},
+		{403, ``, "403 Forbidden", true, "log in with: libre login 127.0.0.1:"},
+		{403, `{"errors":[{"code":"DENIED","message":"quota exceeded"}]}`, "DENIED: quota exceeded", false, ""},
+		{403, `{"errors":[{"code":"DENIED","message":"storage limit of this project is reached"}]}`, "storage limit", false, ""},
+		{403, `<html><body>Your IP is not on the allow list</body></html>`, "Your IP is not on the allow list", false, ""},
+		{403, `{"errors":[{"code":"DENIED","message":"blocked by the policy: 3 vulnerabilities"}]}`, "blocked by the policy", false, ""},
+		{404, `{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'lasuite/x' does not exist in the registry with id '1'"}]}`, "not found (NAME_UNKNOWN: The repository with name 'lasuite/x' does not exist", false, ""},
+		{404, `{"errors":[{"code":"NAME_INVALID","message":"no"},{"code":"PROJECT_UNKNOWN","message":"project lasuite not found"}]}`, "NAME_INVALID: no; PROJECT_UNKNOWN: project lasuite not found", false, ""},
+		{400, `{"errors":[{"code":"TAG_INVALID","message":"The image tag '1' already exists and cannot be overwritten because the repository is immutable."}]}`, "is immutable", false, "a tag that is there stays"},
+		{403, `{"errors":[{"code":"DENIED","message":"tag is immutable"}]}`, "tag is immutable", false, "a tag that is there stays"},
+		{405, `{"errors":[{"code":"UNSUPPORTED","message":"cannot overwrite tag 1"}]}`, "cannot overwrite tag", false, "a tag that is there stays"},
+		{409, `{"errors":[{"code":"CONFLICT","message":"manifest already exists for this tag"}]}`, "already exists", false, "a tag that is there stays"},
+		{412, `{"errors":[{"code":"PRECONDITION","message":"configured as immutable, cannot be updated"}]}`, "configured as immutable", false, "a tag that is there stays"},
+		{422, "plain\n text\x1b[31m", "422 Unprocessable Entity: plain text [31m", false, ""},
+	} {
+		registry := record(t, handlerOf(t, "referrers"))
+		client := registry.client(t)
+		dir, digest, _ := oneImage(t, 1000)
+		pushed, err := client.PushIndex(t.Context(), dir, digest, imageName, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasPrefix(what, "PUT manifests") {
+				return false
+			}
+			w.WriteHeader(test.status)
+			fmt.Fprint(w, test.body)
+			return true
+		}
+		err = client.SetTag(t.Context(), "docs-backend-default:9-1", pushed)
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.ContainsAny(err.Error(), "\n\x1b") {
+			t.Errorf("%d: %v, want %q", test.status, err, test.want)
+		}
+		if fault.Is(err, fault.Credentials) != test.credentials || !strings.HasPrefix(fault.Fix(err), test.fix) || test.fix == "" && fault.Fix(err) != "" {
+			t.Errorf("%d: credentials %v, fix %q in %v", test.status, fault.Is(err, fault.Credentials), fault.Fix(err), err)
+		}
+		if strings.Contains(err.Error(), "REGISTRY") {
+			t.Errorf("%d: %v", test.status, err)
+		}
+	}
+}
