@@ -60,17 +60,18 @@ demo: demo-tools
 	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
 	cd $$dir && export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=demo LIBRE_REGISTRY=localhost:$(DEMO_PORT)/demo; \
 	say() { printf '\n$$ %s\n' "libre $$*"; $$libre "$$@"; }; \
-	say build --all || exit 1; \
+	say build guestbook || exit 1; \
 	[ -e cosign.key ] || say keygen || exit 1; \
 	kill -0 $$helper 2>/dev/null && echo 'waiting for the compiler: libre-files lists what is in images'; \
 	wait $$helper || exit 1; \
 	$$libre serve --port $(DEMO_PORT) --writable registry >$$dir.log 2>&1 & serve=$$!; trap "kill $$serve" EXIT; \
 	for try in 1 2 3 4 5 6 7 8 9 10; do grep -q serving $$dir.log && break; sleep 0.3; done; \
-	say push --all --key cosign.key && say verify 'guestbook/*/lyon' --key cosign.pub && say status --all --key cosign.pub || exit 1; \
+	say push guestbook --key cosign.key && say verify 'guestbook/*/lyon' --key cosign.pub && say status guestbook --key cosign.pub || exit 1; \
 	echo; printf '%s\n' \
 	  "Try next, in $$dir:" \
 	  "  $$libre show guestbook" \
-	  "  $$libre sbom pocketbase/server/default --package-set host" \
+	  "  $$libre sbom guestbook/backend/default --package-set host" \
+	  "  $$libre build pocketbase --package-set host   # upstream's, and a minute of compiling" \
 	  "  $$libre serve --writable registry   # then: skopeo inspect --tls-verify=false docker://localhost:5000/demo/guestbook-backend-lyon:1.0.0-1"
 
 # Every tool is there, so no test may skip for want of one. go vet has looked at

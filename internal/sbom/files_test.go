@@ -3,6 +3,7 @@ package sbom
 import (
 	"bytes"
 	"context"
+	"debug/buildinfo"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,6 +122,25 @@ func TestFromLayoutErrors(t *testing.T) {
 		t.Errorf("a store path that is not there: %v", err)
 	}
 	nothingLeft(t)
+}
+
+// libre-files reads what strangers wrote: it has nothing in it that downloads from
+// clouds, and takes no time to compile it.
+func TestRecogniserHasNoCloudClients(t *testing.T) {
+	info, err := buildinfo.ReadFile(scanner(t).path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	getter := false
+	for _, module := range info.Deps {
+		if strings.HasPrefix(module.Path, "cloud.google.com/") || strings.HasPrefix(module.Path, "github.com/aws/") {
+			t.Errorf("%s is in %s", module.Path, Program)
+		}
+		getter = getter || module.Path == "github.com/hashicorp/go-getter" && module.Replace != nil
+	}
+	if !getter {
+		t.Error("syft does not use our go-getter: delete it, and its line in go.mod")
+	}
 }
 
 // scanner is the real program, built from here.
