@@ -92,6 +92,37 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// Some registries want repositories to be created first. Which one is missing is said
+// before anything is built, in the registry's own words; an app whose repositories are
+// there is published.
+func TestRepositoriesThatMustBeCreatedFirst(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	for _, missing := range []string{"two-web-default", "two-default"} { // an image's, and the record's
+		reg := newWatched(t, "referrers", sign.Bundle)
+		reg.setMeddle(func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
+			if !strings.HasPrefix(r.URL.Path, "/v2/"+namespace+"/"+missing+"/") {
+				return false
+			}
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name '` + missing + `' does not exist"}]}`))
+			return true
+		})
+		pushed := c.run("push", two, "one/*/default", "--to", reg.prefix(), "--output", t.TempDir()).want(t, 3)
+		if !strings.Contains(pushed.stderr, "NAME_UNKNOWN: The repository with name '"+missing+"' does not exist") {
+			t.Errorf("%s:\n%s", missing, pushed.stderr)
+		}
+		if !strings.Contains(pushed.stdout, "/one-default:") {
+			t.Errorf("%s: the other app is not published:\n%s", missing, pushed.stdout)
+		}
+		for _, request := range reg.since(0) {
+			if strings.HasPrefix(request, "PUT") && strings.Contains(request, "/two-") {
+				t.Errorf("%s: something was sent: %s", missing, request)
+			}
+		}
+	}
+}
+
 // A tag that somebody moved is called so by all commands, with both digests, and the
 // command that is named puts it back without building anything.
 func TestMovedTagIsNamedAndPutBack(t *testing.T) {
