@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
@@ -244,89 +243,6 @@ func (s standing) reference(p *Publisher, i *publication) (name.Reference, error
 		return tag.Context().Digest(s.record.Components[i.target.Component].Digest), nil
 	}
 	return tag, err
-}
-
-// build makes the wanted images, once it is sure that they may be pushed: that
-// may take an hour. What else is wrong with a registry shows when it matters.
-func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wanted []*Target) error {
-	if len(wanted) == 0 {
-		return nil
-	}
-	if !p.DryRun {
-		if p.Signing != nil {
-			if _, err := p.Signing.Signer(); err != nil {
-				return err
-			}
-			go func() { _, _ = p.Files.Tools(ctx) }() // it takes a while to start
-		}
-		if err := p.checkPush(ctx, releases, wanted); err != nil {
-			return err
-		}
-		wanted = slices.DeleteFunc(wanted, func(target *Target) bool { return refuses(releases, target) })
-	}
-	built, err := p.buildTargets(ctx, wanted)
-	for _, result := range built {
-		if result.State == Failed {
-			failed(releases, result)
-		}
-	}
-	return err
-}
-
-// checkPush asks whether the wanted images can be pushed, before any is built: of a
-// release that is published for the first time each repository is tried, since some
-// registries want them to be created first. What is refused fails alone; a login that
-// is refused ends all.
-func (p *Publisher) checkPush(ctx context.Context, releases []*variantRelease, wanted []*Target) error {
-	if err := p.Registry.CheckPush(ctx, wanted[0].RefName); fault.Is(err, fault.Credentials) {
-		return err
-	}
-	refused := make([]error, len(releases))
-	inParallel(lookers, releases, func(n int, release *variantRelease) {
-		if !release.isFirst || !slices.ContainsFunc(release.targets(), func(t *Target) bool { return slices.Contains(wanted, t) }) {
-			return
-		}
-		names := []string{release.refName()}
-		for _, target := range release.targets() {
-			if slices.Contains(wanted, target) {
-				names = append(names, target.RefName)
-			}
-		}
-		for _, name := range names {
-			if refused[n] = p.Registry.CheckPush(ctx, name); refused[n] != nil {
-				return
-			}
-		}
-	})
-	for n, release := range releases {
-		switch {
-		case fault.Is(refused[n], fault.Credentials):
-			return refused[n]
-		case fault.Is(refused[n], fault.NotFound):
-			for _, image := range release.images {
-				image.failure = &Failure{Step: "push", Err: refused[n]}
-			}
-		}
-	}
-	return nil
-}
-
-// refuses tells whether the registry takes no push of an image.
-func refuses(releases []*variantRelease, target *Target) bool {
-	return slices.ContainsFunc(releases, func(release *variantRelease) bool {
-		return slices.ContainsFunc(release.images, func(image *publication) bool { return image.target == target && image.failure != nil })
-	})
-}
-
-// failed notes a failed build with the image's publication.
-func failed(releases []*variantRelease, result Result) {
-	for _, release := range releases {
-		for _, image := range release.images {
-			if image.target.ID == result.ID {
-				image.failure = result.Err
-			}
-		}
-	}
 }
 
 // releases evaluates the selected images and their siblings: whether a release

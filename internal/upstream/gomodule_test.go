@@ -99,12 +99,14 @@ func TestGoProxies(t *testing.T) {
 			w.WriteHeader(http.StatusNotImplemented)
 		case strings.HasPrefix(r.URL.Path, "/closed/"):
 			w.WriteHeader(http.StatusUnauthorized)
+		case strings.HasPrefix(r.URL.Path, "/denies/"):
+			http.Error(w, "module is on the deny list", http.StatusForbidden)
 		default:
 			http.StripPrefix("/has", http.FileServer(http.Dir(dir))).ServeHTTP(w, r)
 		}
 	}))
 	defer server.Close()
-	gone, broken, closed, works := server.URL+"/gone", server.URL+"/broken", server.URL+"/closed", server.URL+"/has"
+	gone, broken, closed, denies, works := server.URL+"/gone", server.URL+"/broken", server.URL+"/closed", server.URL+"/denies", server.URL+"/has"
 	password := strings.Replace(server.URL, "://", "://user:hunter2@", 1) + "/broken"
 	for _, test := range []struct {
 		environment map[string]string
@@ -119,7 +121,8 @@ func TestGoProxies(t *testing.T) {
 		{map[string]string{"GOPROXY": gone + "|off"}, "GOPROXY says off"},
 		{map[string]string{"GOPROXY": "off"}, "GOPROXY says off"},
 		{map[string]string{"GOPROXY": gone}, "not found"},
-		{map[string]string{"GOPROXY": closed + "," + has}, "401 Unauthorized"},
+		{map[string]string{"GOPROXY": closed + "," + has}, "401 Unauthorized; put user and password into GOPROXY"},
+		{map[string]string{"GOPROXY": denies + "," + has}, "403 Forbidden: module is on the deny list; this proxy does not serve the module"},
 		{map[string]string{"GOPROXY": "file:///nowhere," + works}, ""},
 	} {
 		m := openModule(t, "example.org/m", test.environment)
