@@ -11,36 +11,38 @@ let
 
   componentKind = c: if c ? containerfile then "containerfile" else "nix";
 
-  checkComponent = where: c:
-    if !(isAttrs c) then t.check where t.set c
+  # What checks takes `at`, the place of what it looks at, as types.nix has it.
+  checkComponent = at: where: c:
+    if !(isAttrs c) then t.check at where t.set c
     else if !(c ? package) && !(c ? containerfile)
-    then [ "${where}: expected either package (a derivation) or containerfile (a file of the source)" ]
+    then [ "${at}${where}: expected either package (a derivation) or containerfile (a file of the source)" ]
     else if c ? package && c ? containerfile
-    then [ "${where}: has both package and containerfile, expected one of them" ]
+    then [ "${at}${where}: has both package and containerfile, expected one of them" ]
     else
-      let wrong = t.check where (if c ? package then schema.nixComponent else schema.containerfileComponent) c; in
-      if wrong != [ ] then wrong else paths.problems where c;
+      let wrong = t.check at where (if c ? package then schema.nixComponent else schema.containerfileComponent) c; in
+      if wrong != [ ] then wrong else map (problem: at + problem) (paths.problems where c);
 
-  checkSource = where: source:
+  checkSource = at: where: source:
     let kinds = filter (kind: source ? ${kind}) (attrNames schema.sources); in
-    if !(isAttrs source) then t.check where t.set source
+    if !(isAttrs source) then t.check at where t.set source
     else if builtins.length kinds != 1
-    then [ "${where}: expected exactly one of ${concatStringsSep ", " (attrNames schema.sources)}" ]
+    then [ "${at}${where}: expected exactly one of ${concatStringsSep ", " (attrNames schema.sources)}" ]
     else
-      t.check where schema.sources.${head kinds} source
+      t.check at where schema.sources.${head kinds} source
       ++ (if head kinds == "github" && (source ? tag) == (source ? rev)
-      then [ "${where}: expected either tag or rev" ] else [ ]);
+      then [ "${at}${where}: expected either tag or rev" ] else [ ]);
 
   # The problems of a definition that no type of one attribute shows.
-  checkWhole = where: args:
-    (if args.source or null != null then checkSource "${where}: source" args.source else [ ])
-    ++ concatMap (c: checkComponent "${where}: component ${c}" args.components.${c}) (attrNames args.components)
+  checkWhole = at: where: args:
+    let atComponent = c: t.placeOf args.components c at; in
+    (if args.source or null != null then checkSource (t.placeOf args "source" at) "${where}: source" args.source else [ ])
+    ++ concatMap (c: checkComponent (atComponent c) "${where}: component ${c}" args.components.${c}) (attrNames args.components)
     ++ concatMap
-      (c: if args.source or null == null && args.components.${c} ? containerfile then [ "${where}: component ${c}: a Containerfile needs a source" ] else [ ])
+      (c: if args.source or null == null && args.components.${c} ? containerfile then [ "${atComponent c}${where}: component ${c}: a Containerfile needs a source" ] else [ ])
       (attrNames args.components)
-    ++ (if args.components == { } then [ "${where}: components is empty, expected at least one" ] else [ ])
+    ++ (if args.components == { } then [ "${t.placeOf args "components" at}${where}: components is empty, expected at least one" ] else [ ])
     ++ concatMap
-      (v: if elem v [ "default" "debug" ] then [ "${where}: variant ${v} is built in, choose another name" ] else [ ])
+      (v: if elem v [ "default" "debug" ] then [ "${t.placeOf args.variants v at}${where}: variant ${v} is built in, choose another name" ] else [ ])
       (attrNames (args.variants or { }));
 
   # A package that does not take the source cannot see its changes; a build
@@ -50,14 +52,14 @@ let
     (builtins.tryEval (builtins.isFunction package)).value
     && (let named = builtins.functionArgs package; in named == { } || named ? source);
 
-  checkChanges = where: app:
+  checkChanges = at: where: app:
     if app.changes == [ ] then [ ]
     else
-      (if app.source == null then [ "${where}: has patches but no source" ] else [ ])
+      (if app.source == null then [ "${at}${where}: has patches but no source" ] else [ ])
       ++ concatMap
         (c:
           if app.components.${c} ? package && !(takesSource app.components.${c}.package)
-          then [ "${where}: component ${c}: the source is patched, but package ignores it: expected package = { source, ... }: …" ]
+          then [ "${t.placeOf app.components c at}${where}: component ${c}: the source is patched, but package ignores it: expected package = { source, ... }: …" ]
           else [ ])
         (attrNames app.components);
 
@@ -107,25 +109,27 @@ let
   applyVariant = app: variant:
     let
       where = "${app.name}: variant ${variant}";
+      at = t.placeOf app.variants variant "";
       changed = app.variants.${variant} app;
       fixed = filter (n: changed.${n} or null != app.${n}) [ "name" "version" "packageVersion" "crossFrom" ];
       unknown = filter (c: !(app.components ? ${c})) (attrNames changed.components);
       missing = filter (c: !(changed.components ? ${c})) (attrNames app.components);
       known = concatStringsSep ", " (attrNames app.components);
     in
-    if !(isAttrs changed) then throw "${where} gives ${t.show changed}, expected the changed app"
-    else if fixed != [ ] then throw "${where} changes ${head fixed}, which a variant may not"
-    else if !(isAttrs (changed.components or null)) then throw "${where}: components is no set"
-    else if unknown != [ ] then throw "${where}: unknown component ${head unknown}, expected one of ${known}"
-    else if missing != [ ] then throw "${where}: component ${head missing} is missing"
-    else firstOf (checkWhole where (removeAttrs changed [ "variants" ])) (firstOf (checkChanges where changed) changed);
+    if !(isAttrs changed) then throw "${at}${where} gives ${t.show changed}, expected the changed app"
+    else if fixed != [ ] then throw "${at}${where} changes ${head fixed}, which a variant may not"
+    else if !(isAttrs (changed.components or null)) then throw "${at}${where}: components is no set"
+    else if unknown != [ ] then throw "${at}${where}: unknown component ${head unknown}, expected one of ${known}"
+    else if missing != [ ] then throw "${at}${where}: component ${head missing} is missing"
+    else firstOf (checkWhole at where (removeAttrs changed [ "variants" ])) (firstOf (checkChanges at where changed) changed);
 in
 args:
 let
   name = if isAttrs args && builtins.isString (args.name or null) then args.name else "mkApp";
-  problems = t.check name schema.app args;
+  at = if isAttrs args then t.placeOf args "name" "" else "";
+  problems = t.check at name schema.app args;
   app = changes.patchSource (withDefaults args) (args.patches or [ ]);
 in
-firstOf problems (firstOf (checkWhole name args) (firstOf (checkChanges name app) (app // {
+firstOf problems (firstOf (checkWhole at name args) (firstOf (checkChanges at name app) (app // {
   inherit applyVariant componentKind;
 })))

@@ -79,34 +79,40 @@ rec {
     ok = v: isList v && all type.ok v;
   };
 
-  # check WHERE TYPE VALUE: the problems of a value, as lines. A struct (a set of
-  # fields) and a map name the attribute that is wrong.
-  check = where: type: value:
-    if type ? fields then checkStruct where type value
-    else if type ? each then checkMap where type value
-    else if type.ok value then [ ]
-    else [ "${where} is ${show value}, expected ${type.expects}" ];
+  # placeOf SET NAME OUTER: where an attribute stands, as "FILE:LINE:COLUMN: "; OUTER
+  # where Nix does not know.
+  placeOf = set: name: outer:
+    let at = builtins.unsafeGetAttrPos name set; in
+    if at == null then outer else "${at.file}:${toString at.line}:${toString at.column}: ";
 
-  checkStruct = where: type: value:
-    if !(isAttrs value) then [ "${where} is ${show value}, expected a set" ]
+  # check AT WHERE TYPE VALUE: the problems of a value that stands at AT, as lines. A
+  # struct (a set of fields) and a map name the attribute that is wrong, and its place.
+  check = at: where: type: value:
+    if type ? fields then checkStruct at where type value
+    else if type ? each then checkMap at where type value
+    else if type.ok value then [ ]
+    else [ "${at}${where} is ${show value}, expected ${type.expects}" ];
+
+  checkStruct = at: where: type: value:
+    if !(isAttrs value) then [ "${at}${where} is ${show value}, expected a set" ]
     else
       let
         unknown = filter (n: !(type.fields ? ${n})) (attrNames value);
         missing = filter (n: !(value ? ${n})) (type.required or [ ]);
         known = filter (n: type.fields ? ${n}) (attrNames value);
       in
-      map (n: "${where}: unknown attribute ${n}, expected one of ${concatStringsSep ", " (attrNames type.fields)}") unknown
-      ++ map (n: "${where}: ${n} is missing, expected ${type.fields.${n}.expects or "a set"}") missing
-      ++ builtins.concatMap (n: check "${where}: ${n}" type.fields.${n} value.${n}) known;
+      map (n: "${placeOf value n at}${where}: unknown attribute ${n}, expected one of ${concatStringsSep ", " (attrNames type.fields)}") unknown
+      ++ map (n: "${at}${where}: ${n} is missing, expected ${type.fields.${n}.expects or "a set"}") missing
+      ++ builtins.concatMap (n: check (placeOf value n at) "${where}: ${n}" type.fields.${n} value.${n}) known;
 
-  checkMap = where: type: value:
-    if !(isAttrs value) then [ "${where} is ${show value}, expected a set" ]
+  checkMap = at: where: type: value:
+    if !(isAttrs value) then [ "${at}${where} is ${show value}, expected a set" ]
     else
       builtins.concatMap
         (n:
           if type ? names && !(type.names.ok n)
-          then [ "${where}: ${toJSON n} is no name, expected ${type.names.expects}" ]
-          else check "${where} ${n}" type.each value.${n})
+          then [ "${placeOf value n at}${where}: ${toJSON n} is no name, expected ${type.names.expects}" ]
+          else check (placeOf value n at) "${where} ${n}" type.each value.${n})
         (attrNames value);
 
   struct = required: fields: { inherit required fields; };

@@ -5,6 +5,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -173,6 +174,9 @@ func writeLayers(ctx context.Context, l *Layout, sources []layerSource, codec Co
 	for i, s := range sources {
 		group.Go(func() error {
 			layer, warning, err := writeOnce(ctx, l, s, codec, opts)
+			if errors.Is(err, errWhiteout) {
+				return err // it names the file; the layer has the name of another path
+			}
 			if err != nil {
 				return fmt.Errorf("writing the layer of %s: %w", s.name, err)
 			}

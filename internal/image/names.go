@@ -11,6 +11,8 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
+var errWhiteout = errors.New(`in a layer, a name that begins with ".wh." says that a file is deleted: the file itself would be lost`)
+
 // checkName refuses names that mean something in a layer: an unpacker deletes what
 // follows ".wh.", and never writes the file.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
@@ -20,7 +22,7 @@ func checkName(name string) error {
 	}
 	return &fault.Fault{
 		Doing: fmt.Sprintf("%q", "/"+strings.Trim(name, "/")),
-		Err:   errors.New(`in a layer, a name that begins with ".wh." says that a file is deleted: the file itself would be lost`),
+		Err:   errWhiteout,
 		Fix:   "rename it, or leave it out of the package",
 	}
 }

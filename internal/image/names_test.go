@@ -30,6 +30,9 @@ func TestNamesThatLayersGiveAMeaningAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", path+"/"+test.refused)) {
 			t.Errorf("%s in a store path: %v", test.file, err)
 		}
+		if err != nil && strings.Contains(err.Error(), "writing the layer of") {
+			t.Errorf("%s: another path is named before the one that has it: %v", test.file, err)
+		}
 
 		s, spec = demo(t)
 		file := filepath.Join(s.root+spec.Root, test.file)

@@ -217,8 +217,11 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 	all, err := c.evaluate(ctx, Request{})
 	if err != nil {
 		var failure *Error
+		if errors.As(whole, &failure) && endlessLink.MatchString(failure.Message) {
+			return nil, &fault.Fault{Doing: failure.Doing, Err: endlessLinks(c.flake.Dir, whole), Fix: "let it lead to a folder with a default.nix, or remove it"}
+		}
 		if errors.As(whole, &failure) && notThere.MatchString(failure.Message) {
-			return nil, &fault.Fault{Doing: failure.Doing, Err: c.explain(ctx, failure)}
+			return nil, &fault.Fault{Doing: failure.Doing, Err: c.explain(ctx, failure, "")}
 		}
 		return nil, whole
 	}
@@ -246,7 +249,7 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 			var failure *Error
 			switch {
 			case errors.As(err, &failure):
-				failures[name] = c.explain(ctx, failure)
+				failures[name] = c.explain(ctx, failure, "apps/"+name+"/default.nix")
 			case err != nil:
 				return err
 			default:

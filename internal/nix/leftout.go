@@ -1,7 +1,9 @@
 package nix
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -9,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
@@ -126,10 +129,21 @@ var (
 	quotedName = regexp.MustCompile(`'([^']+)'`)
 )
 
-// explain says of a file that a definition names, and that Nix does not find, what is
-// the matter with it.
-func (c *Catalogue) explain(ctx context.Context, failure *Error) error {
+// withPlace is a message that begins with FILE:LINE:COLUMN.
+var withPlace = regexp.MustCompile(`^(\S+:\d+:\d+): `)
+
+// explain says which definition failed, a file of the catalogue or "" where that is
+// not known, and why; and of a file that it names, and that Nix does not find, what
+// is the matter with it.
+func (c *Catalogue) explain(ctx context.Context, failure *Error, definition string) error {
 	said := &EvaluationFailure{Message: failure.Message, Log: failure.Log}
+	if definition != "" && !strings.Contains(said.Message, path.Dir(definition)) {
+		said.Message = definition + ": " + said.Message
+	}
+	if found := withPlace.FindStringSubmatch(failure.Message); found != nil {
+		definition = found[1]
+	}
+	definition = cmp.Or(definition, "a definition")
 	if !notThere.MatchString(failure.Message) {
 		return said
 	}
@@ -140,21 +154,21 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error) error {
 		}
 	}
 	for _, name := range names {
-		if err := c.explainFile(ctx, name); err != nil {
+		if err := c.explainFile(ctx, definition, name); err != nil {
 			return err
 		}
 	}
 	// A name with a slash is no attribute's.
 	for _, name := range names {
 		if strings.Contains(name, "/") {
-			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("a definition names %s, which does not exist", name)}
+			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s names %s, which does not exist", definition, name)}
 		}
 	}
 	return said
 }
 
 // explainFile is nil where a file is not there, or nothing hides it.
-func (c *Catalogue) explainFile(ctx context.Context, name string) error {
+func (c *Catalogue) explainFile(ctx context.Context, definition, name string) error {
 	dir := c.flake.Dir
 	info, err := os.Lstat(filepath.Join(dir, name))
 	if err != nil {
@@ -168,20 +182,38 @@ func (c *Catalogue) explainFile(ctx context.Context, name string) error {
 		}
 	}
 	tracking, err := git.TrackingOf(ctx, dir, name)
-	why := fmt.Errorf("a definition names %s, which git does not track, so Nix does not see it", name)
+	why := fmt.Errorf("%s names %s, which git does not track, so Nix does not see it", definition, name)
 	switch {
 	case err != nil:
 		return nil
 	case tracking == git.Elsewhere:
-		return &fault.Fault{Err: fmt.Errorf("a definition names %s, which is in a git submodule, of which Nix sees nothing", name), Fix: "have its files in this repository"}
+		return &fault.Fault{Err: fmt.Errorf("%s names %s, which is in a git submodule, of which Nix sees nothing", definition, name), Fix: "have its files in this repository"}
 	case tracking == git.Tracked:
 		return nil
 	case info.IsDir() && isEmpty(filepath.Join(dir, name)):
-		return &fault.Fault{Err: fmt.Errorf("a definition names %s, an empty folder, which git does not track", name), Fix: "put a file into it and git add it"}
+		return &fault.Fault{Err: fmt.Errorf("%s names %s, an empty folder, which git does not track", definition, name), Fix: "put a file into it and git add it"}
 	case dir != c.flake.Dir:
 		return &fault.Fault{Err: why, Fix: "in " + dir + ": " + tracking.Fix(name)}
 	}
 	return &fault.Fault{Err: why, Fix: tracking.Fix(name)}
+}
+
+// endlessLink is what Nix says of a link that leads to itself, without its name.
+var endlessLink = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
+
+// endlessLinks names the links of apps/ that lead to themselves; without any it is err.
+func endlessLinks(dir string, err error) error {
+	entries, _ := os.ReadDir(filepath.Join(dir, "apps"))
+	var names []string
+	for _, entry := range entries {
+		if _, found := os.Stat(filepath.Join(dir, "apps", entry.Name())); errors.Is(found, syscall.ELOOP) {
+			names = append(names, "apps/"+entry.Name())
+		}
+	}
+	if names == nil {
+		return err
+	}
+	return fmt.Errorf("%s: a link that leads to itself", strings.Join(names, ", "))
 }
 
 func isEmpty(dir string) bool {

@@ -2,6 +2,7 @@ package nix
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -155,6 +156,68 @@ func TestDefinitionErrors(t *testing.T) {
 				t.Error("the other app was not evaluated")
 			}
 		})
+	}
+}
+
+// Whoever reads an error finds the line of the attribute that is wrong.
+func TestDefinitionErrorsNameTheLine(t *testing.T) {
+	requireNix(t)
+	for _, test := range []struct{ name, definition, want string }{
+		{"type", one("  components.web = { package = { ... }: 1;\n    ports.http = \"80\"; };"), "7:5: one: component web: ports http is"},
+		{"unknown", one(server + "  pakageVersion = 1;"), "7:3: one: unknown attribute pakageVersion"},
+		{"missing", strings.Replace(one(server), "packageVersion = 1;", "", 1), "3:3: one: packageVersion is missing"},
+		{"path", one("  components.api.package = { ... }: 1;\n  components.web = { package = { ... }: 1; volumes = [ \"/nix\" ]; };"), "7:3: one: component web: volumes"},
+		{"source", one(server + "  source = {\n    url = \"https://x/y.tar.gz\";\n    hash = \"abc\"; };"), "9:5: one: source: hash is"},
+		{"no source", one("\n  components.web.containerfile = \"Dockerfile\";"), "7:3: one: component web: a Containerfile needs a source"},
+		{"variant", one(server + "\n  variants.lyon = app: [ ];"), "8:3: one: variant lyon gives a list"},
+		{"component of a variant", one(server + "  variants.lyon = app: app // { components =\n    { web = app.components.web // { stopSignal = 3; }; }; };"), "8:37: one: variant lyon: component web: stopSignal is 3"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			evaluation, err := evaluateAll(t, writeCatalogue(t, test.definition), Nixpkgs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(evaluation.Failures["one"]); !strings.HasPrefix(got, "apps/one/default.nix:"+test.want) {
+				t.Errorf("error %q\nexpected apps/one/default.nix:%s", got, test.want)
+			}
+		})
+	}
+}
+
+// What Nix says without a place is said of an app.
+func TestFailuresNameTheApp(t *testing.T) {
+	dir := writeCatalogue(t, one(server)+
+		"-- apps/deep/default.nix --\n{ mkApp, ... }: let f = n: 1 + f (n + 1); in mkApp { name = \"deep\"; version = \"1\"; packageVersion = f 0; components = { }; }\n"+
+		"-- apps/folder/default.nix/README --\n-- apps/gone/default.nix --\n{ mkApp, ... }: mkApp (import ./gone.nix)\n"+
+		"-- apps/argument/default.nix --\n{ mkApp, pkgz }: mkApp { }\n")
+	evaluation, err := evaluateAll(t, dir, Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"deep": "apps/deep/default.nix", "folder": "apps/folder/default.nix", "gone": "apps/gone/default.nix", "argument": "apps/argument/default.nix:1:1"} {
+		if got := fmt.Sprint(evaluation.Failures[name]); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if _, ok := evaluation.Apps["one"]; !ok {
+		t.Error("the other app was not evaluated")
+	}
+}
+
+// A link to itself stops Nix, whatever app is asked for.
+func TestLinkThatLeadsToItselfIsNamed(t *testing.T) {
+	dir := writeCatalogue(t, one(server))
+	for link, to := range map[string]string{"loop": "loop", "there": "back", "back": "there"} {
+		if err := os.Symlink(to, filepath.Join(dir, "apps", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := evaluateAll(t, dir, Nixpkgs)
+	for _, link := range []string{"apps/loop", "apps/there", "apps/back"} {
+		if !strings.Contains(fmt.Sprint(err), link) {
+			t.Errorf("%s is not named: %v", link, err)
+		}
 	}
 }
 
