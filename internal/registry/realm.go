@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -74,5 +75,20 @@ func (r *realms) askRealm(request *http.Request, encoded string) (*http.Response
 	realm.RawQuery = query.Encode()
 	asked := request.Clone(web.Repeatable(web.LedBy(request.Context(), &registry)))
 	asked.URL, asked.Host = realm, realm.Host
-	return r.inner.RoundTrip(asked)
+	asked.RequestURI = ""
+	// The library would take what is below the token server for the registry's.
+	client := http.Client{Transport: r.inner, CheckRedirect: staysInTLS}
+	response, err := client.Do(asked)
+	return response, web.WithoutURL(err)
+}
+
+// staysInTLS lets no token server redirect to an address without TLS.
+func staysInTLS(request *http.Request, via []*http.Request) error {
+	if len(via) > 10 {
+		return errors.New("redirected more than 10 times")
+	}
+	if request.URL.Scheme != "https" && via[0].URL.Scheme == "https" {
+		return fmt.Errorf("%s redirects to an address without TLS", via[0].URL.Host)
+	}
+	return nil
 }

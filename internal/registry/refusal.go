@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -45,12 +46,9 @@ func explain(doing, registry string, err error) error {
 	said := &fault.Fault{Doing: doing, Err: errors.New(oneLine(failure))}
 	switch {
 	case refusesTag(failure):
-		said.Fix = "a tag that is there stays as it is: raise the package version (libre bump --repack), or let tags be overwritten in the registry's settings"
+		said.Fix = tagFix(failure)
 	case failure.StatusCode == http.StatusUnauthorized, failure.StatusCode == http.StatusForbidden && isAboutAccess(failure):
-		said.Kind = fault.Credentials
-		if registry != "" {
-			said.Fix = "log in with: libre login " + registry
-		}
+		said.Kind, said.Fix = fault.Credentials, loginFix(registry, failure)
 	case failure.StatusCode == http.StatusNotFound:
 		said.Kind, said.Err = fault.NotFound, ErrNotFound
 		if text := saidBy(failure); text != "" {
@@ -109,16 +107,57 @@ var (
 	aboutTags = regexp.MustCompile(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)`)
 	// What a registry forbids for other reasons than who asks.
 	aboutOther = regexp.MustCompile(`(?i)quota|limit|exceed|billing|payment|subscription|storage|polic(y|ies)|block|suspend|quarantin|vulnerab|severity|read.?only|maintenance|disabled|archived|\bip\b|allow.?list|whitelist|region|country|license|terms`)
+	// What is about who asks, though it speaks of policies: of AWS.
+	aboutRights = regexp.MustCompile(`(?i)is not authori[sz]ed to perform|no [a-z-]+ policy allows`)
 )
 
 // refusesTag says that a registry keeps a tag as it is. They say so with many statuses.
 func refusesTag(failure *transport.Error) bool {
-	return failure.StatusCode >= http.StatusBadRequest && failure.StatusCode < http.StatusInternalServerError &&
-		failure.Request != nil && failure.Request.Method == http.MethodPut &&
-		strings.Contains(failure.Request.URL.Path, "/manifests/") && aboutTags.MatchString(saidBy(failure))
+	if failure.Request == nil || failure.Request.Method != http.MethodPut || !strings.Contains(failure.Request.URL.Path, "/manifests/") {
+		return false
+	}
+	switch status := failure.StatusCode; status {
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
+		return aboutTags.MatchString(saidBy(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // no digest
+	default:
+		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && aboutTags.MatchString(saidBy(failure))
+	}
+}
+
+// tagFix is what to do where a tag stays as it is. Lists of what is attached to an
+// image have the tag sha256-….
+func tagFix(failure *transport.Error) string {
+	if strings.HasPrefix(path.Base(failure.Request.URL.Path), "sha256-") {
+		return "let tags sha256-* be overwritten, in the registry's settings: what is attached to an image is listed there"
+	}
+	return "a tag that is there stays as it is: raise the package version (libre bump --repack), or let tags be overwritten in the registry's settings"
+}
+
+// loginFix is how another login is made, and names the one that was refused.
+func loginFix(registry string, failure *transport.Error) string {
+	if registry == "" {
+		return ""
+	}
+	fix := "log in with: libre login " + registry
+	if failure.Request == nil {
+		return fix
+	}
+	user, _ := failure.Request.Context().Value(senderKey{}).(string)
+	right := "push"
+	if failure.Request.Method == http.MethodGet || failure.Request.Method == http.MethodHead {
+		right = "read"
+	}
+	switch {
+	case user == "":
+		return fix
+	case failure.StatusCode == http.StatusUnauthorized:
+		return "the login of " + user + " is not taken, " + fix
+	}
+	return "the login of " + user + " may not " + right + " there, ask for that right or " + fix
 }
 
 // isAboutAccess says that another login may help.
 func isAboutAccess(failure *transport.Error) bool {
-	return !aboutOther.MatchString(saidBy(failure))
+	text := saidBy(failure)
+	return !aboutOther.MatchString(text) || aboutRights.MatchString(text)
 }

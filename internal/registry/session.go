@@ -35,13 +35,32 @@ func (c *Client) session(ctx context.Context, repository name.Repository, scope 
 	if err != nil {
 		return nil, err
 	}
+	login, err := auth.Authorization()
+	if err != nil {
+		return nil, err
+	}
+	user := web.Line(login.Username, 100)
+	ctx = context.WithValue(ctx, senderKey{}, user)
 	loggedIn, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport,
 		[]string{repository.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
-	s.client = &http.Client{Transport: loggedIn} // whether a redirect may be followed, the transport decides
+	s.client = &http.Client{Transport: &sentAs{loggedIn, user}} // whether a redirect may be followed, the transport decides
 	return s.client, nil
+}
+
+// senderKey is under what the context of a request has the name of the user that it is
+// sent as, "" for nobody: errors name it.
+type senderKey struct{}
+
+type sentAs struct {
+	inner http.RoundTripper
+	user  string
+}
+
+func (s *sentAs) RoundTrip(request *http.Request) (*http.Response, error) {
+	return s.inner.RoundTrip(request.WithContext(context.WithValue(request.Context(), senderKey{}, s.user)))
 }
 
 // do sends a request to a repository, with leave to push. An answer with another

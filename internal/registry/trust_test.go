@@ -153,6 +153,8 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		{405, `{"errors":[{"code":"UNSUPPORTED","message":"cannot overwrite tag 1"}]}`, "cannot overwrite tag", false, "a tag that is there stays"},
 		{409, `{"errors":[{"code":"CONFLICT","message":"manifest already exists for this tag"}]}`, "already exists", false, "a tag that is there stays"},
 		{412, `{"errors":[{"code":"PRECONDITION","message":"configured as immutable, cannot be updated"}]}`, "configured as immutable", false, "a tag that is there stays"},
+		{403, `{"errors":[{"code":"DENIED","message":"User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:PutImage because no identity-based policy allows the action"}]}`, "is not authorized to perform", true, "log in with: libre login 127.0.0.1:"},
+		{409, ``, "409 Conflict", false, "a tag that is there stays"},
 		{422, "plain\n text\x1b[31m", "422 Unprocessable Entity: plain text [31m", false, ""},
 	} {
 		registry := record(t, handlerOf(t, "referrers"))
@@ -180,5 +182,67 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		if strings.Contains(err.Error(), "REGISTRY") {
 			t.Errorf("%d: %v", test.status, err)
 		}
+	}
+}
+
+func TestRefusalOfALoginNamesItsUser(t *testing.T) {
+	home := homeless(t)
+	for _, test := range []struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		want   string
+	}{
+		{func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }, "the login of publisher may not push there, ask for that right or log in with: libre login 127.0.0.1:"},
+		{func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}, "the login of publisher is not taken, log in with: libre login 127.0.0.1:"},
+	} {
+		registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "" {
+				w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			test.answer(w, r)
+		}))
+		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "hunter2"))
+		err := registry.client(t).CheckPush(t.Context(), noteName)
+		if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(fault.Fix(err), test.want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v, want %q", err, test.want)
+		}
+	}
+}
+
+// What a token server redirects to is below the token server, and another host gets
+// no password.
+func TestTokenServerRedirects(t *testing.T) {
+	home := homeless(t)
+	tokens := tokenServer(t)
+	var stolen string
+	for _, location := range []string{"/there?kept=yes&service=registry", tokens.URL + "/there?kept=yes&service=registry"} {
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/there" {
+				if _, password, _ := r.BasicAuth(); password == "p" {
+					fmt.Fprint(w, `{"token":"secret-token"}`)
+				}
+				return
+			}
+			http.Redirect(w, r, location, http.StatusTemporaryRedirect)
+		}))
+		t.Cleanup(front.Close)
+		registry := record(t, withToken(handlerOf(t, "referrers"), front.URL+"/token"))
+		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
+		if err := registry.client(t).CheckPush(t.Context(), noteName); err != nil {
+			t.Errorf("%s: %v", location, err)
+		}
+	}
+	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { stolen += r.Header.Get("Authorization") }))
+	t.Cleanup(thief.Close)
+	front := httptest.NewServer(http.RedirectHandler(strings.Replace(thief.URL, "127.0.0.1", "localhost", 1), http.StatusTemporaryRedirect))
+	t.Cleanup(front.Close)
+	registry := record(t, withToken(handlerOf(t, "referrers"), front.URL+"/token"))
+	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
+	if err := registry.client(t).CheckPush(t.Context(), noteName); err == nil || stolen != "" {
+		t.Errorf("%v, the redirect got %q", err, stolen)
 	}
 }
