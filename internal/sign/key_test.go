@@ -217,7 +217,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"no key", Config{Key: file("no.key", "hello")}, "", "open the private key " + dir + "/no.key: invalid pem block"},
 		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": unsupported pem type: PUBLIC KEY"},
 		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: decrypt: encrypted: unknown kdf name ""`},
-		{"mixed", Config{Key: mixed}, testPassword, "the public key given is not that of " + mixed},
+		{"mixed", Config{Key: mixed}, testPassword, "no public key given is that of " + mixed + "; add it to publicKey below sign in libre.yaml"},
 		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "sign: a public key alone signs nothing: name the private key"},
 		{"nobody", Config{Keyless: &Keyless{}}, "", "sign.keyless: identity: expected an issuer and a subject"},
 		{"bad pattern", Config{Keyless: &Keyless{Identity: Identity{Issuer: "i", Subject: "a)|(b"}}}, "", "sign.keyless: identity: subject: error parsing regexp: unexpected ): `a)|(b`"},
