@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +18,10 @@ import (
 
 // helperPatience is how long a credential helper may take: some ask a person.
 const helperPatience = 30 * time.Second
+
+// knowsNone is how helpers say that they have no login to a registry: in the words of
+// the protocol, or in those of the keychains of macOS, Windows and others.
+var knowsNone = regexp.MustCompile(`(?i)credentials? not found|could not be found in the keychain|element not found|no matching (?:credential|item)|not found in (?:the )?(?:keychain|keyring)`)
 
 // askHelper asks docker-credential-NAME for the login to a registry; none is no error.
 // What a helper prints before its JSON is passed over. Errors never have what it
@@ -39,7 +44,7 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 		return types.AuthConfig{}, fmt.Errorf("%s gives no answer within %s", program, helperPatience)
 	case errors.Is(err, exec.ErrNotFound):
 		return types.AuthConfig{}, fmt.Errorf("%s is not installed", program)
-	case err != nil && strings.Contains(strings.ToLower(printed+said.String()), "credentials not found"):
+	case err != nil && knowsNone.MatchString(printed+said.String()):
 		return types.AuthConfig{}, nil
 	case err != nil:
 		text := said.String()

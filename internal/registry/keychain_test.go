@@ -253,3 +253,20 @@ func TestPodmanLogin(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A helper that has no login says so in words of its own: nothing stands in the way.
+func TestHelperThatKnowsNoLoginIsNotNoted(t *testing.T) {
+	home := homeless(t)
+	t.Setenv("PATH", filepath.Join(home, "bin")+":"+os.Getenv("PATH"))
+	for _, words := range []string{
+		"credentials not found in native keychain",
+		"The specified item could not be found in the keychain.",
+		"Element not found.",
+		"error getting credentials - err: exit status 1, out: `credentials not found in native keychain`",
+	} {
+		putFile(t, filepath.Join(home, "bin", "docker-credential-own"), "#!/bin/sh\ncat <<'X'\n"+words+"\nX\nexit 1\n", 0o755)
+		if login, err := askHelper("own", "one.example"); err != nil || login.Username != "" {
+			t.Errorf("%s: %v, %v", words, login, err)
+		}
+	}
+}

@@ -142,6 +142,9 @@ func loginFix(registry string, failure *transport.Error) string {
 	if failure.Request == nil {
 		return fix
 	}
+	if host := failure.Request.URL.Host; host != registry && strings.HasPrefix(failure.Request.URL.Path, "/v2/") {
+		return registry + " sends this to " + host + ", which sees no login of another host: use the registry by that name, or have its external URL corrected"
+	}
 	user, _ := failure.Request.Context().Value(senderKey{}).(string)
 	right := "push"
 	if failure.Request.Method == http.MethodGet || failure.Request.Method == http.MethodHead {

@@ -213,6 +213,34 @@ func TestRefusalOfALoginNamesItsUser(t *testing.T) {
 	}
 }
 
+// An upload that goes on under another name of the registry sees no login there, and
+// that is said instead of blaming the login.
+func TestUploadUnderAnotherNameSeesNoLogin(t *testing.T) {
+	home := homeless(t)
+	var host string
+	registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, _, _ := r.BasicAuth(); r.Host != host && user != "" {
+			t.Errorf("%s got a login", r.Host)
+		} else if user == "" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Location", "http://"+strings.Replace(host, "127.0.0.1", "localhost", 1)+r.URL.Path+"1")
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	host = registry.host
+	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(host, "publisher", "p"))
+	_, err := registry.client(t).PushArtifact(t.Context(), noteName, note)
+	if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(fault.Fix(err), host+" sends this to localhost:") {
+		t.Errorf("%v", err)
+	}
+}
+
 // What a token server redirects to is below the token server, and another host gets
 // no password.
 func TestTokenServerRedirects(t *testing.T) {
