@@ -76,8 +76,11 @@ let
     cp -L ${source} "$out"/${quote path}
   '';
   # Names of store files have no room for every name of a file in an image.
+  isFolder = path: (builtins.readDir (dirOf path)).${baseNameOf path} or "" == "directory";
   fileSource = path: file:
-    if file ? source then "${builtins.path { path = file.source; name = "file"; }}"
+    if file ? source && isFolder file.source
+    then throw "${app.name}: component ${componentName}: files ${builtins.toJSON path}: source is a folder, expected a file: name each file, or have the folder in the package"
+    else if file ? source then "${builtins.path { path = file.source; name = "file"; }}"
     else pkgs.writeText "file" (file.text or "");
 in
 {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -214,16 +215,15 @@ func (p *place) selection(words []string, all bool) ([]catalog.Pattern, error) {
 
 // nothingSelected lists what there is, where a command needs a selection.
 func (a *app) nothingSelected(ctx context.Context, p *place, command string) error {
-	names := "none yet"
-	if catalogue, err := p.open(ctx); err == nil {
-		if evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: catalog.All}); err == nil {
-			names = ""
-			for _, name := range evaluation.Names {
-				names += " " + name
-			}
-		}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return err
 	}
-	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of:%s", command, names)}
+	evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return err
+	}
+	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of: %s", command, strings.Join(evaluation.Names, " "))}
 }
 
 // packageSet checks the name of a package set that was typed; where none was, it is

@@ -185,6 +185,18 @@ func TestDefinitionErrorsNameTheLine(t *testing.T) {
 	}
 }
 
+func TestDeclaredFileThatIsAFolder(t *testing.T) {
+	dir := writeCatalogue(t, one("  components.web = { package = { ... }: pkgs.writeText \"x\" \"\"; files.\"/srv\".source = ./folder; files.\"/x\".source = ./folder/x; };")+
+		"-- apps/one/folder/x --\n")
+	evaluation, err := evaluateAll(t, dir, HostPackageName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(evaluation.Failures["one"]); !strings.Contains(got, `apps/one/default.nix`) || !strings.Contains(got, `one: component web: files "/srv": source is a folder, expected a file`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // What Nix says without a place is said of an app.
 func TestFailuresNameTheApp(t *testing.T) {
 	dir := writeCatalogue(t, one(server)+
