@@ -179,6 +179,8 @@ func tryRegistry(ctx context.Context, client *registry.Client, signing settings.
 			found = "cannot be reached: " + network.Error()
 		case fault.Is(err, fault.Credentials):
 			found = "does not let you push: " + found
+		case fault.Is(err, fault.NotFound):
+			mend = cmp.Or(mend, "create the repository that it names at the registry, or let it create repositories on push")
 		}
 		return []check{{"registry", "wrong", fmt.Sprintf("%s: %s", client, found), cmp.Or(mend, "look at its name, and at the network"), err}}
 	}

@@ -58,6 +58,17 @@ func explain(doing, registry string, err error) error {
 	return said
 }
 
+// explainPush is explain for what is sent: what is not found then is the repository,
+// or the project that it is in, which some registries want to have been made before.
+func explainPush(doing, registry string, err error) error {
+	err = explain(doing, registry, err)
+	var said *fault.Fault
+	if errors.As(err, &said) && said.Kind == fault.NotFound {
+		said.Fix = "create that repository at the registry, or let it create repositories on push"
+	}
+	return err
+}
+
 // isUnreachable tells a network's failure from an answer that makes no sense.
 func isUnreachable(err error) bool {
 	var network net.Error

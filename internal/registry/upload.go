@@ -40,7 +40,7 @@ func (c *Client) CheckPush(ctx context.Context, refName string) error {
 		return err
 	})
 	if err != nil {
-		return explain("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
+		return explainPush("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
 	}
 	return nil
 }
