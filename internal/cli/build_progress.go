@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// buildWatcher shows the progress of each image.
+type buildWatcher struct {
+	app      *app
+	progress *ui.Progress
+}
+
+var phases = map[release.Step]ui.Phase{
+	release.StepEvaluate:      ui.Evaluating,
+	release.StepWait:          ui.Waiting,
+	release.StepBuild:         ui.Building,
+	release.StepContainerfile: ui.Stepping,
+	release.StepLayers:        ui.Layering,
+	release.StepPublish:       ui.Publishing,
+}
+
+func (w *buildWatcher) Evaluated(images int) {
+	w.progress.Set("catalogue", ui.State{Phase: ui.Done, Message: imageCount(images)})
+}
+
+func imageCount(n int) string { return ui.Count(n, "image") }
+
+func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {
+	w.progress.Set(id.String(), ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
+}
+
+// nixName is the line of what Nix does for all images.
+const nixName = "nix"
+
+func (w *buildWatcher) Realising(all, left release.Realising) {
+	total := all.Fetch + all.Build
+	w.progress.Set(nixName, ui.State{
+		Phase: ui.Realising, Done: total - left.Fetch - left.Build, Total: total,
+		Message: strings.Join(realising("fetching", "building", left), "; "),
+	})
+}
+
+func (w *buildWatcher) Realised(done release.Realising) {
+	w.progress.Set(nixName, ui.State{Phase: ui.Done, Message: strings.Join(realising("fetched", "built", done), ", ")})
+}
+
+// realising: fetching 41 paths, 312 MiB; building 2 derivations.
+func realising(fetch, build string, of release.Realising) []string {
+	var parts []string
+	if of.Fetch > 0 {
+		paths := fetch + " " + ui.Count(of.Fetch, "path")
+		if of.Download > 0 {
+			paths += ", " + ui.Size(of.Download)
+		}
+		parts = append(parts, paths)
+	}
+	if of.Build > 0 || of.Fetch == 0 {
+		parts = append(parts, build+" "+ui.Count(of.Build, "derivation"))
+	}
+	return parts
+}
+
+func (w *buildWatcher) Finished(result release.Result) {
+	name := result.ID.String()
+	switch result.State {
+	case release.Failed:
+		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
+	case release.Built:
+		w.progress.Set(name, ui.State{Phase: ui.Done, Message: shortDigest(result.Digest)})
+	case release.Unchanged:
+		w.progress.Set(name, ui.State{Phase: ui.Skipped})
+	case release.Skipped:
+		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: result.Skipped[0].Reason})
+	}
+	if result.State == release.Skipped {
+		return
+	}
+	for _, skip := range result.Skipped {
+		w.app.Warnf("%s: not for %s: %s", name, skip.System, skip.Reason)
+	}
+}
+
+func (w *buildWatcher) Warn(id catalog.ID, warning string) {
+	if id == (catalog.ID{}) {
+		w.app.Warnf("%s", warning)
+		return
+	}
+	w.app.Warnf("%s: %s", id, warning)
+}
