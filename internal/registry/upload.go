@@ -85,15 +85,36 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 
 // hasBlob asks for a blob. Where the registry does not say, the blob is sent.
 func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(t.repository, "blobs/"+digest.String()), nil)
-	if err != nil {
-		return false, err
+	status, err := t.client.headBlob(ctx, t.repository, digest)
+	return status == http.StatusOK, err
+}
+
+// Lost tells whether a repository says that it has not one of some blobs. Where it
+// does not say, nothing is lost.
+func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v1.Descriptor) (bool, error) {
+	for _, blob := range blobs {
+		status, err := c.headBlob(ctx, repository, blob.Digest)
+		if err != nil {
+			return false, explain("looking for "+blob.Digest.String(), repository.RegistryStr(), err)
+		}
+		if status == http.StatusNotFound {
+			return true, nil
+		}
 	}
-	response, err := t.client.do(t.repository, request, append([]int{http.StatusOK}, anyRefusal...)...)
+	return false, nil
+}
+
+// headBlob asks for a blob and gives the status of the answer.
+func (c *Client) headBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(repository, "blobs/"+digest.String()), nil)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	return response.StatusCode == http.StatusOK, response.Body.Close()
+	response, err := c.do(repository, request, append([]int{http.StatusOK}, anyRefusal...)...)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
 }
 
 // begin begins an upload and says where to send the blob to: nil where the

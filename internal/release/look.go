@@ -277,6 +277,13 @@ func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Re
 		if json.Unmarshal(manifest.Content, &read) != nil {
 			return nil
 		}
+		lost, err := p.Registry.Lost(ctx, reference.Context(), append(read.Layers, read.Config))
+		if err != nil {
+			return err
+		}
+		if lost {
+			return nil // it is built and sent again
+		}
 		child.Annotations = read.Annotations
 		there.manifests = append(there.manifests, child)
 	}
