@@ -220,7 +220,7 @@ func TestInputsBroken(t *testing.T) {
 	theme.commit(t, "Red")
 	got := c.run(t, 0, "bump", "--inputs")
 	if got.stdout != "chained\t2.0-1\t2.0-2\trepacked\nthemed\t1.0-9\t1.0-10\trepacked\n" ||
-		!strings.Contains(got.stderr, "apps/plain is left alone, it does not evaluate: plain: version is 9") {
+		!strings.Contains(got.stderr, "apps/plain is left alone, it does not evaluate: apps/plain/default.nix:3:19: plain: version is 9") {
 		t.Errorf("beside a broken app:\n%s%s", got.stdout, got.stderr)
 	}
 	c.write(t, "apps/plain/default.nix", plain)
