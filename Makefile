@@ -11,7 +11,7 @@ export GOFLAGS := -trimpath -gcflags=all=-dwarf=false
 export GOGC := 400
 
 # command:Debian package
-DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc newuidmap:uidmap busybox:busybox-static git:git
+DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git
 TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
 	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm python3:python3
 

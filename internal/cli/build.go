@@ -151,8 +151,17 @@ func (p *place) builder(catalogue *nix.Catalogue, o buildOptions) *release.Build
 	}
 	return &release.Builder{
 		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
+		Trust: p.config.Build.TrustUpstream, Proxy: p.buildProxy(),
 		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
 	}
+}
+
+// buildProxy is the URL of the proxy that is set for builds.
+func (p *place) buildProxy() string {
+	if variable, ok := strings.CutPrefix(p.config.Build.Proxy, "env://"); ok {
+		return os.Getenv(variable)
+	}
+	return p.config.Build.Proxy
 }
 
 // sinks are where built images go besides the OCI layout.

@@ -29,6 +29,18 @@ type Request struct {
 	// Step, if set, is told of every instruction that begins: done counts it.
 	// It is called from one goroutine at a time; line is safe to print.
 	Step func(done, total int, line string)
+	// Warn, if set, is told what the user should know of a build that goes on.
+	Warn func(warning string)
+
+	// Cache names whose cache mounts they are: docker, which keeps them, shows them to
+	// no other build. With buildah and podman each build begins with empty ones.
+	Cache string
+	// TrustUpstream allows a build whose steps nothing keeps from this machine, where
+	// no confinement works. Each such build is told to Warn.
+	TrustUpstream bool
+	// Proxy is the URL of the proxy that steps use, "" for none: it is in reach of what
+	// the Containerfile runs, and so is a password in it.
+	Proxy string
 }
 
 // Origin is where a base comes from: exactly one of Digest and Layout is set.

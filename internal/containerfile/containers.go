@@ -169,7 +169,7 @@ func samePlatform(a, b string) bool {
 
 func (c containers) build(j *job) error {
 	iid := filepath.Join(j.tmp, "id")
-	ch, err := c.child(true, c.buildArgs(j, iid)...)
+	ch, err := c.buildChild(j, iid)
 	if err != nil {
 		return err
 	}
@@ -195,24 +195,45 @@ func (c containers) build(j *job) error {
 	return layoutFromDir(j.layout, dir)
 }
 
-// buildArgs is the command line of a build, without the storage's flags.
-//
-// --isolation chroot runs RUN steps in a chroot and not in a container: it
-// needs no OCI runtime, no cgroup and no network setup, works within containers
-// and without root, and the user's BUILDAH_ISOLATION still beats it. Steps
-// share the host's network either way.
+// buildChild is the build in the strictest confinement that works here, or in none
+// where the catalogue's owner trusts upstreams.
+func (c containers) buildChild(j *job, iid string) (child, error) {
+	policy, err := c.storage.policyFlags()
+	if err != nil {
+		return child{}, err
+	}
+	command := func(confinement []string) []string {
+		args := c.buildArgs(j, iid, confinement)
+		return append([]string{args[0]}, append(policy, args[1:]...)...)
+	}
+	confinement, err := c.storage.confine(c.out.ctx)
+	if err == nil {
+		if confinement.network == "" && j.Warn != nil {
+			j.Warn("its steps reach no network: apt-get install slirp4netns")
+		}
+		return c.storage.confinedChild(confinement, j.tmp, j.proxy.variables(), command(confinement.flags())), nil
+	}
+	if !j.TrustUpstream || c.out.ctx.Err() != nil {
+		return child{}, err
+	}
+	if j.Warn != nil {
+		j.Warn("ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + err.Error())
+	}
+	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"})...)
+	ch.env = append(withoutProxies(ch.env), j.proxy.variables()...)
+	return ch, nil
+}
+
+// buildArgs is the command line of a build, without the storage's flags. confinement
+// has those of how RUN steps are kept from this machine.
 //
 // --layers makes a layer of every step, so that images which begin with the
 // same steps share them in a registry. No step comes from a cache: see storage.
-func (c containers) buildArgs(j *job, iid string) []string {
-	isolation := "chroot"
-	if v := os.Getenv("BUILDAH_ISOLATION"); v != "" {
-		isolation = v
-	}
+func (c containers) buildArgs(j *job, iid string, confinement []string) []string {
 	args := []string{
 		"build",
-		"--isolation", isolation,
 		"--layers", "--no-cache",
+		"--http-proxy=false", // those of the environment: they are for this machine, and hold passwords
 		"--force-rm",
 		"--pull=never",
 		"--format", "oci",
@@ -222,11 +243,16 @@ func (c containers) buildArgs(j *job, iid string) []string {
 		"--iidfile", iid,
 		"--file", j.path,
 	}
+	args = append(args, confinement...)
 	if j.ignore != "" {
 		args = append(args, "--ignorefile", j.ignore)
 	}
 	for _, a := range j.args {
 		args = append(args, "--build-arg="+a)
+	}
+	for _, variable := range j.proxy.variables() {
+		name, _, _ := strings.Cut(variable, "=")
+		args = append(args, "--build-arg="+name) // the value is taken from the environment, where nobody else reads it
 	}
 	args = append(args, j.contextFlags()...)
 	return append(args, "--", j.context)

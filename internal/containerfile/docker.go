@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -63,7 +64,9 @@ func (d docker) build(j *job) error {
 			return err
 		}
 	}
-	if err := run(d.child(d.buildArgs(j)...), d.out); err != nil {
+	ch := d.child(d.buildArgs(j)...)
+	ch.env = append(slices.DeleteFunc(ch.env, isProxy), j.proxy.variables()...)
+	if err := run(ch, d.out); err != nil {
 		return failure("build", d.out, err)
 	}
 	if !exists(filepath.Join(j.layout, "index.json")) {
@@ -90,6 +93,11 @@ func (d docker) buildArgs(j *job) []string {
 	if j.NoCache {
 		args = append(args, "--no-cache")
 	}
+	if j.Cache != "" {
+		// https://github.com/moby/buildkit/blob/v0.12.0/frontend/dockerfile/docs/reference.md#buildkit-built-in-build-args
+		args = append(args, "--build-arg=BUILDKIT_CACHE_MOUNT_NS="+j.Cache)
+	}
+	args = append(args, proxyArguments(j.proxy)...)
 	for _, a := range j.args {
 		if !strings.HasPrefix(a, "SOURCE_DATE_EPOCH=") {
 			args = append(args, "--build-arg="+a)
@@ -97,6 +105,24 @@ func (d docker) buildArgs(j *job) []string {
 	}
 	args = append(args, j.contextFlags()...)
 	return append(args, "--", j.context)
+}
+
+// proxyArguments give steps the proxy that is set for builds, by name where there is
+// one, and else empty ones: docker's client passes those of ~/.docker/config.json.
+// https://docs.docker.com/engine/cli/proxy/
+func proxyArguments(p proxy) []string {
+	var args []string
+	set := p.variables()
+	for _, name := range proxies[:5] {
+		for _, name := range []string{name, strings.ToLower(name)} {
+			if slices.ContainsFunc(set, func(variable string) bool { return strings.HasPrefix(variable, name+"=") }) {
+				args = append(args, "--build-arg="+name)
+			} else {
+				args = append(args, "--build-arg="+name+"=")
+			}
+		}
+	}
+	return args
 }
 
 // csvLine quotes fields that contain commas, as --output expects.

@@ -35,8 +35,8 @@ type tool struct {
 //
 // buildah 1.28 and podman 4.3 are Debian 12's.
 var tools = []tool{
-	{"buildah", [2]int{1, 28}, [2]int{1, 33}, "apt-get install buildah runc"},
-	{"podman", [2]int{4, 3}, [2]int{4, 8}, "apt-get install podman"},
+	{"buildah", [2]int{1, 28}, [2]int{1, 33}, "apt-get install buildah runc slirp4netns"},
+	{"podman", [2]int{4, 3}, [2]int{4, 8}, "apt-get install podman slirp4netns"},
 	{"docker", [2]int{23, 0}, [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
 }
 

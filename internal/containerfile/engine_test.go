@@ -26,12 +26,12 @@ func TestDetect(t *testing.T) {
 		{name: "order", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4", "podman": "podman version 4.3.1", "buildah": "buildah version 1.28.2 (image-spec 1.1.0-rc2, runtime-spec 1.0.2-dev)"}, engine: "buildah 1.28.2"},
 		{name: "named", install: map[string]string{"podman": "podman version 5.0.0-rc1", "buildah": "buildah version 1.40.0"}, want: "podman", engine: "podman 5.0.0-rc1"},
 		{name: "docker", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4"}, engine: "docker 28.2.2"},
-		{name: "nothing", err: "no engine to build Containerfiles: apt-get install buildah runc"},
-		{name: "not there", want: "podman", err: "podman is not installed: apt-get install podman"},
-		{name: "old", install: map[string]string{"buildah": "buildah version 1.23.1"}, want: "buildah", err: "buildah 1.23.1 is too old: 1.28 or newer is needed: apt-get install buildah runc"},
+		{name: "nothing", err: "no engine to build Containerfiles: apt-get install buildah runc slirp4netns"},
+		{name: "not there", want: "podman", err: "podman is not installed: apt-get install podman slirp4netns"},
+		{name: "old", install: map[string]string{"buildah": "buildah version 1.23.1"}, want: "buildah", err: "buildah 1.23.1 is too old: 1.28 or newer is needed: apt-get install buildah runc slirp4netns"},
 		{name: "old, another", install: map[string]string{"buildah": "buildah version 1.23.1", "podman": "podman version 4.9.3"}, engine: "podman 4.9.3"},
 		{name: "no buildx", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4", "nobuildx": ""},
-			err: "no engine to build Containerfiles (docker 28.2.2 has no buildx): apt-get install buildah runc"},
+			err: "no engine to build Containerfiles (docker 28.2.2 has no buildx): apt-get install buildah runc slirp4netns"},
 		{name: "unknown", want: "kaniko", err: `unknown engine "kaniko": expected buildah, podman or docker`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,6 +110,7 @@ echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] 
 	req.Args = map[string]string{"GREETING": "a b"}
 	req.Contexts = map[string]string{"extra": dist}
 	req.Platform, req.NoCache = "linux/arm64", true
+	req.Cache, req.Proxy = "docs/backend", "http://proxy.example:3128"
 	var seen []string
 	req.Step = func(done, total int, line string) {
 		seen = append(seen, strings.Join([]string{string(rune('0' + done)), string(rune('0' + total)), line}, " "))
@@ -129,6 +130,9 @@ echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] 
 		"buildx", "build", "--progress=plain", "--platform", "linux/arm64", "--provenance=false", "--sbom=false",
 		"--output", "type=oci,tar=false,dest=" + res.Layout + ",rewrite-timestamp=true,compression=uncompressed,force-compression=true",
 		"--build-arg=SOURCE_DATE_EPOCH=86400", "--file", tmp + "/Containerfile", "--no-cache",
+		"--build-arg=BUILDKIT_CACHE_MOUNT_NS=docs/backend",
+		"--build-arg=HTTP_PROXY", "--build-arg=http_proxy", "--build-arg=HTTPS_PROXY", "--build-arg=https_proxy",
+		"--build-arg=FTP_PROXY=", "--build-arg=ftp_proxy=", "--build-arg=ALL_PROXY=", "--build-arg=all_proxy=", "--build-arg=NO_PROXY=", "--build-arg=no_proxy=",
 		"--build-arg=GREETING=a b", "--build-arg=TARGETARCH=arm64",
 		"--build-context=extra=" + tmp + "/context-0",
 		"--build-context=libre-base-" + digest.Hex + "=oci-layout://" + dist + "@" + digest.String(),

@@ -144,6 +144,12 @@ func busyboxIndex(t testing.TB, env ...string) v1.ImageIndex {
 	return idx
 }
 
+// single is an index of one image for this machine's platform.
+func single(t v1.Image) v1.ImageIndex {
+	p, _ := v1.ParsePlatform(machinePlatform())
+	return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: t, Descriptor: v1.Descriptor{Platform: p}})
+}
+
 func foreignPlatform() string {
 	if machinePlatform() == "linux/arm64" {
 		return "linux/amd64"

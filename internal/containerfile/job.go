@@ -24,6 +24,7 @@ type job struct {
 	context string // the copied context
 	named   map[string]string
 	args    []string // NAME=VALUE, sorted
+	proxy   proxy
 }
 
 // open finds and reads the Containerfile, and plans its build.
@@ -97,6 +98,7 @@ func (j *job) read(e Engine) error {
 		}
 	}
 	j.args = j.arguments()
+	j.proxy = proxy(j.Proxy)
 	return nil
 }
 
@@ -130,6 +132,16 @@ func (j *job) prepare() error {
 		return fmt.Errorf("copy the build context: %w", err)
 	}
 	j.context = copied
+	if j.ignore != "" { // the engine may not see where the source is
+		data, err := os.ReadFile(j.ignore)
+		if err != nil {
+			return err
+		}
+		j.ignore = filepath.Join(j.tmp, "ignore")
+		if err := os.WriteFile(j.ignore, data, 0o644); err != nil {
+			return err
+		}
+	}
 	names := make([]string, 0, len(j.Contexts))
 	for name := range j.Contexts {
 		names = append(names, name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -115,6 +116,9 @@ type child struct {
 	env    []string
 	stdin  io.Reader
 	stdout io.Writer // nil: with stderr, into the output
+
+	confined bool   // confine.sh runs it
+	network  string // of a confined one: path of slirp4netns, "" for none
 }
 
 // run runs c to its end. When out's context ends, c's whole process group is
@@ -131,13 +135,28 @@ func run(c child, out *output) error {
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout
 	}
-	if err := cmd.Start(); err != nil {
+	err := start(cmd, c)
+	if err != nil {
 		return err
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	if out.ctx.Err() != nil {
 		// What a RUN step started may ignore SIGTERM and outlive the engine.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	return err
+}
+
+// start starts c. What a confined one prints is read before it is waited for.
+func start(cmd *exec.Cmd, c child) error {
+	if !c.confined {
+		return cmd.Start()
+	}
+	to := cmd.Stdout
+	cmd.Stdout, cmd.Stdin = nil, nil
+	rest, err := connect(cmd, c.network, to)
+	if err == nil {
+		rest()
 	}
 	return err
 }
@@ -166,7 +185,7 @@ func quoteAll(args []string) string {
 // passed are variables that engines get, beside those of every program. Settings such
 // as BUILDAH_FORMAT or STORAGE_OPTS stay out: they would change what is built.
 var passed = []string{"REGISTRY_AUTH_FILE", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_CONF", "DOCKER_*", "BUILDX_*", "BUILDKIT_HOST",
-	"BUILDAH_ISOLATION", "_CONTAINERS_*"}
+	"_CONTAINERS_*"}
 
 // ownStorage are those that choose the user's own storage, where TMPDIR is one
 // of podman's places for what it keeps until the next boot: for Load only.

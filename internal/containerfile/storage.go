@@ -39,6 +39,8 @@ type storage struct {
 	once  sync.Once
 	flags []string
 	err   error
+
+	confined confined
 }
 
 func (s *storage) root() string { return filepath.Join(s.dir, s.engine.Name) }
@@ -46,9 +48,11 @@ func (s *storage) root() string { return filepath.Join(s.dir, s.engine.Name) }
 // runRoot holds what must not outlive a boot. podman refuses a path of more
 // than 50 characters and one that differs from the first time, so it depends
 // on nothing but the storage's path.
-func (s *storage) runRoot() string {
+func (s *storage) runRoot() string { return s.runRootOf(os.Geteuid()) }
+
+func (s *storage) runRootOf(user int) string {
 	sum := sha256.Sum256([]byte(s.root()))
-	return fmt.Sprintf("/tmp/libre-%d-%x", os.Geteuid(), sum[:6])
+	return fmt.Sprintf("/tmp/libre-%d-%x", user, sum[:6])
 }
 
 // open makes the storage's folders and finds a storage driver that works.

@@ -241,6 +241,8 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 		Step: func(done, total int, line string) {
 			r.Watcher.Progress(spec.ID(), StepContainerfile, done, total, line)
 		},
+		Warn:  func(warning string) { r.Watcher.Warn(spec.ID(), warning) },
+		Cache: spec.App + "/" + spec.Component, TrustUpstream: r.Trust, Proxy: r.Proxy,
 	})
 	if err != nil {
 		return fail(err)

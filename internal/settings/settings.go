@@ -28,6 +28,7 @@ type Settings struct {
 	Groups     map[string][]string // @name → selections
 	PackageSet string              // nixpkgs or host; nixpkgs where empty
 	Engine     string              // buildah, podman or docker; found automatically where empty
+	Build      Build               // how Containerfiles are built
 	CA         string              // file of certificates of the authorities that sign for registries and forges
 	Sign       Sign                // how images are signed, or none
 }

@@ -1,4 +1,4 @@
-# Installs what is missing of Nix, git and buildah from the distribution, and puts
+# Installs what is missing of Nix, git, buildah and what keeps its steps apart from the distribution, and puts
 # the libre that flake.lock pins into the PATH of the steps that follow. nixpkgs
 # wants Nix 2.18 or newer: Debian 13, Ubuntu 24.04.
 set -euo pipefail
@@ -7,8 +7,8 @@ as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 
 missing=()
-for tool in nix:nix-bin git:git buildah:buildah newuidmap:uidmap; do
-  command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
+for tool in nix:nix-bin git:git buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap; do
+  PATH=$PATH:/usr/sbin:/sbin command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
 done
 if [ "${#missing[@]}" != 0 ]; then
   $as_root apt-get update --quiet

@@ -1,0 +1,287 @@
+package containerfile
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/process"
+)
+
+//go:embed confine.sh
+var confineScript string
+
+// confinement is how a build is kept from this machine. The engine runs in
+// namespaces of its own (confine.sh), and each RUN step in a container of an OCI
+// runtime's. Where there is no runtime that works, a user without root has steps in
+// a chroot, without the capabilities that lead out of it. For root a chroot is no
+// wall: the devices of the machine are in it.
+type confinement struct {
+	isolation string // oci or chroot
+	runtime   string // path of runc or crun, "" for a chroot
+	network   string // path of slirp4netns; "": steps reach nothing
+}
+
+// chrootDropped are capabilities of which a chroot is left, or neighbours in it met,
+// and that builds do not need.
+var chrootDropped = []string{"CAP_SYS_CHROOT", "CAP_KILL", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE"}
+
+// flags are those of "build".
+func (c *confinement) flags() []string {
+	flags := []string{"--isolation", c.isolation, "--network", "host"} // the host is the network namespace of confine.sh
+	if c.isolation == "chroot" {
+		for _, capability := range chrootDropped {
+			flags = append(flags, "--cap-drop", capability)
+		}
+	}
+	return flags
+}
+
+// confined remembers what was found out in this process: by engine, storage and user.
+type confined struct {
+	once  sync.Once
+	found *confinement
+	why   string // nothing of it works here
+}
+
+// confine finds the strictest confinement that works here, by trying it. The error
+// says what is missing and what to type.
+func (s *storage) confine(ctx context.Context) (*confinement, error) {
+	s.confined.once.Do(func() { s.confined.found, s.confined.why = s.findConfinement(ctx) })
+	if s.confined.found != nil {
+		return s.confined.found, nil
+	}
+	return nil, &fault.Fault{
+		Err: fmt.Errorf("%s cannot keep an upstream's steps from this machine: %s", s.engine, s.confined.why),
+		Fix: "apt-get install runc slirp4netns uidmap, or build as a user without root; or trust what upstreams run here: build: {trustUpstream: true} in libre.yaml",
+	}
+}
+
+func (s *storage) findConfinement(ctx context.Context) (*confinement, string) {
+	network, _ := exec.LookPath("slirp4netns")
+	var candidates []confinement
+	for _, name := range []string{"runc", "crun"} {
+		if runtime := lookPath(name); runtime != "" {
+			candidates = append(candidates, confinement{"oci", runtime, network})
+		}
+	}
+	if os.Geteuid() != 0 {
+		candidates = append(candidates, confinement{"chroot", "", network})
+	}
+	if network != "" {
+		for _, c := range slices.Clone(candidates) {
+			candidates = append(candidates, confinement{c.isolation, c.runtime, ""})
+		}
+	}
+	why := "neither runc nor crun is installed"
+	for _, c := range candidates {
+		err := s.try(ctx, &c)
+		if err == nil {
+			return &c, ""
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err().Error()
+		}
+		why = cmp.Or(filepath.Base(c.runtime), c.isolation) + ": " + err.Error()
+	}
+	return nil, why
+}
+
+// lookPath looks where Debian has runtimes, too.
+func lookPath(name string) string {
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// try builds an image of one step, which runs the machine's own "true".
+func (s *storage) try(ctx context.Context, c *confinement) error {
+	dir, err := os.MkdirTemp(s.root(), "try-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	program := lookPath("true")
+	if program == "" {
+		return errors.New("there is no program true")
+	}
+	file := filepath.Join(dir, "Containerfile")
+	if err := os.WriteFile(file, []byte("FROM scratch\nRUN [\""+program+"\"]\n"), 0o644); err != nil {
+		return err
+	}
+	args := append([]string{"build", "--quiet", "--no-cache", "--force-rm", "--file", file}, c.flags()...)
+	for _, folder := range []string{"/bin", "/lib", "/lib64", "/usr", "/nix"} {
+		if exists(folder) {
+			args = append(args, "--volume", folder+":"+folder+":ro")
+		}
+	}
+	policy, err := s.policyFlags()
+	if err != nil {
+		return err
+	}
+	args = append(append(args, policy...), dir)
+	out, err := newOutput(ctx, "", nil)
+	if err != nil {
+		return err
+	}
+	if err := run(s.confinedChild(c, dir, nil, args), out); err != nil {
+		return errors.New(failure("try", out, err).Reason)
+	}
+	return nil
+}
+
+// confinedChild is "build" in a confinement. work is a folder of this build alone:
+// the engine's temporary files, and with them what cache mounts hold, are below it.
+func (s *storage) confinedChild(c *confinement, work string, environment []string, args []string) child {
+	flags := slices.Clone(s.flags)
+	if c.runtime != "" {
+		if s.engine.Name == "podman" {
+			flags = append(flags, "--runtime", c.runtime)
+		} else {
+			args = slices.Insert(slices.Clone(args), 1, "--runtime", c.runtime)
+		}
+	}
+	if s.engine.Name == "podman" {
+		flags = append(flags, "--cgroup-manager", "cgroupfs") // systemd's has its socket below /run
+	}
+	ch := s.child(flags, args...)
+	temp := filepath.Join(work, "engine")
+	_ = os.MkdirAll(temp, 0o700)
+	ch.env = append(withoutProxies(ch.env), "TMPDIR="+temp)
+	ch.env = append(ch.env, environment...)
+	inside := append([]string{"sh", "-c", confineScript, "confine.sh"}, s.root(), s.runRoot(), work)
+	if isHidden(s.engine.Path) {
+		inside = append(inside, filepath.Dir(s.engine.Path))
+	}
+	inside = append(append(inside, "--", s.engine.Path), ch.args...)
+	enter := []string{"unshare", "--mount", "--net", "--ipc", "--uts", "--"}
+	if os.Geteuid() != 0 {
+		enter = append([]string{s.engine.Path, "unshare", "--"}, enter...)
+	}
+	ch.path, ch.args = enter[0], append(enter[1:], inside...)
+	ch.network = c.network
+	ch.confined = true
+	return ch
+}
+
+// connect starts a confined child's process: it reads the process ID that confine.sh
+// says, gives its network namespace a way out, and lets it go on. What the child
+// prints then goes into the output. close ends the network.
+func connect(cmd *exec.Cmd, network string, to io.Writer) (wait func(), err error) {
+	said, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	goOn, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewReader(said)
+	first, err := lines.ReadString('\n')
+	pid, notANumber := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil || notANumber != nil {
+		io.WriteString(to, first)
+		return func() { io.Copy(to, lines) }, nil // it has ended, and said why
+	}
+	answer := "no\n"
+	end := func() {}
+	if network != "" {
+		if end, err = startNetwork(network, pid, to); err != nil {
+			fmt.Fprintln(to, "Error:", err)
+			goOn.Close() // read fails, and confine.sh ends
+			return func() { io.Copy(to, lines) }, nil
+		}
+		answer = "yes\n"
+	}
+	io.WriteString(goOn, answer)
+	goOn.Close()
+	return func() { io.Copy(to, lines); end() }, nil
+}
+
+// startNetwork connects the network namespace of a process with the outside, but not
+// with this machine's loopback: slirp4netns speaks for it as an ordinary program.
+// https://github.com/rootless-containers/slirp4netns/blob/v1.2.0/slirp4netns.1.md
+func startNetwork(slirp string, pid int, log io.Writer) (end func(), err error) {
+	ready, readyInside, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer ready.Close()
+	cmd := exec.Command(slirp, "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=3", strconv.Itoa(pid), "tap0")
+	cmd.Env = process.Environment()
+	cmd.ExtraFiles = []*os.File{readyInside}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	var said process.Capture
+	said.Most, said.End = 1000, true
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err = cmd.Start()
+	readyInside.Close()
+	if err != nil {
+		return nil, err
+	}
+	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("slirp4netns: %s", oneLine(said.String()))
+	}
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}, nil
+}
+
+// isHidden says whether confine.sh hides a path.
+func isHidden(path string) bool {
+	for _, folder := range []string{"/root", "/home", os.Getenv("HOME"), "/run", "/tmp", "/var/tmp"} {
+		if folder != "" && strings.HasPrefix(path, folder+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// proxies are the variables by which programs find a proxy. Their values may hold a
+// password.
+var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "SOCKS_SERVER", "GIT_PROXY_COMMAND"}
+
+func withoutProxies(environment []string) []string {
+	return slices.DeleteFunc(environment, isProxy)
+}
+
+func isProxy(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.Contains(proxies, strings.ToUpper(name))
+}
+
+// proxy is the URL of the proxy of steps, or "".
+type proxy string
+
+// variables are NAME=VALUE in both spellings, as docker and BuildKit set them.
+func (p proxy) variables() []string {
+	if p == "" {
+		return nil
+	}
+	var all []string
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		all = append(all, name+"="+string(p))
+	}
+	return all
+}
