@@ -4,11 +4,14 @@
 SHELL := /bin/bash
 
 # The same for build, vet and test: what one of them compiled, the others find. What
-# only debuggers read, and a compiler that collects garbage often, cost a quarter of
-# the time. libre itself takes the same GOGC where none is set.
+# only debuggers read is not made.
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -gcflags=all=-dwarf=false
+
+# A compiler lives for a second: collecting garbage would be a fifth of its work. Tests
+# inherit what `go test` has, so they have libre's own default.
 export GOGC := 400
+COMPILE := GOGC=off GOMEMLIMIT=1GiB go build
 
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git
@@ -24,7 +27,7 @@ DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse HEAD:nix HEAD:
 all: build
 
 build:
-	go build -o bin/ ./cmd/...
+	$(COMPILE) -o bin/ ./cmd/...
 
 # Installs the packages of missing commands: $(call install,TOOLS)
 define install
@@ -53,9 +56,9 @@ test-tools:
 # The helper is needed to publish only, so it is compiled while images are built.
 demo: demo-tools
 	@echo 'compiling libre; then, while it builds images, its helper libre-files with the recogniser syft'
-	go build -o bin/ ./cmd/libre
+	$(COMPILE) -o bin/ ./cmd/libre
 	@dir=$(DEMO_DIR); libre=$$PWD/bin/libre; \
-	go build -o bin/ ./cmd/libre-files & helper=$$!; trap "kill $$helper 2>/dev/null" EXIT; \
+	$(COMPILE) -o bin/ ./cmd/libre-files & helper=$$!; trap "kill $$helper 2>/dev/null" EXIT; \
 	[ ! -e $$dir ] || [ -O $$dir ] || { echo "$$dir is somebody else's: set TMPDIR" >&2; exit 1; }; \
 	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
 	cd $$dir && export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=demo LIBRE_REGISTRY=localhost:$(DEMO_PORT)/demo; \

@@ -8,19 +8,20 @@ let
   environment = ''
     export HOME=$TMPDIR GOPATH=$TMPDIR/go GOTOOLCHAIN=local
     export GOOS=linux CGO_ENABLED=0
-    export GOGC=400 # compilers live for a second: collecting garbage is a fifth of it
+    export GOGC=off GOMEMLIMIT=1GiB # compilers live for a second: collecting garbage is a fifth of it
   '';
 
   # The same for all that is compiled, so that programs find it in the cache.
   # nixpkgs strips what debuggers read; here it is not made. Traces need none of it.
   flags = "-trimpath -gcflags=all=-dwarf=false";
 
-  # The standard library, compiled once for all programs: what a program's bytes
-  # are does not depend on whether Go finds it in its cache.
+  # What web applications use of the standard library, compiled once for all programs.
+  # The rest each compiles as it needs it: what a program's bytes are does not depend
+  # on whether Go finds a package in its cache.
   standardLibrary = runCommand "go-${go.version}-std-${goarch}" { nativeBuildInputs = [ go ]; GOARCH = goarch; } ''
     ${environment}
     export GOCACHE=$out
-    go build ${flags} -p ''${NIX_BUILD_CORES:-1} std
+    go build ${flags} -p ''${NIX_BUILD_CORES:-1} net/http/httptest database/sql html/template encoding/xml log/slog mime/multipart os/exec os/signal testing
   '';
 
   setup = ''
