@@ -83,10 +83,10 @@ func TestHigherVersionsAreNamed(t *testing.T) {
 
 func TestHeldByWhatIsMissingHere(t *testing.T) {
 	in := Input{Version: "0.22.0", Tag: "v0.22.0", Tags: tags("v0.22.0 v0.40.4 v0.40.3"), Release: func(tag string) (*Release, error) {
-		return map[string]*Release{"v0.40.4": {Needs: "needs go 1.27, this one is 1.26.8"}, "v0.40.3": {Unfit: "retracted: leaks"}}[tag], nil
+		return map[string]*Release{"v0.40.4": {Needs: "needs go 1.27, this machine has 1.26.8"}, "v0.40.3": {Unfit: "retracted: leaks"}}[tag], nil
 	}}
 	got := decide(t, in)
-	if got.Kind != Held || got.Reason != "0.40.4 needs go 1.27, this one is 1.26.8" || got.Newest != "0.40.4" {
+	if got.Kind != Held || got.Reason != "0.40.4 needs go 1.27, this machine has 1.26.8" || got.Newest != "0.40.4" {
 		t.Errorf("%+v", got)
 	}
 	// What is retracted is for nobody.

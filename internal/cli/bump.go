@@ -62,8 +62,8 @@ go 1.27", "held: 6.0.0 outside of update.range minor". "up to date" is said only
 where nothing higher exists, prereleases aside.
 
 --check, --explain and --dry-run change nothing. --check ends with exit code 10
-if something is outdated, which what is held is not: nothing is to be done; --explain lists upstream's versions with a verdict on
-each, --dry-run prints the edits as a diff.
+if something is outdated; an app that is held is not. --explain lists upstream's
+versions with a verdict on each. --dry-run prints the edits as a diff.
 
 Instead of upstream's version, --repack raises the package version alone: a
 rebuild for security. --hashes-only mends dependent hashes that an updated input
@@ -219,7 +219,7 @@ func (a *app) printBumped(o bumpOptions, results []*bump.Result) error {
 		}
 		return nil
 	}
-	table := ui.Table{Header: []string{"APP", "FROM", "TO", "RESULT"}, Style: func(column int, cell string) ui.Style {
+	table := ui.Table{Header: []string{"APP", "FROM", "TO", "RESULT"}, Sentences: []int{3}, Style: func(column int, cell string) ui.Style {
 		return map[string]ui.Style{"bumped": ui.OK, "repacked": ui.OK, "outdated": ui.Warn, "failed": ui.Error, "up to date": ui.Dim}[cell]
 	}}
 	for _, r := range results {
@@ -236,7 +236,7 @@ func (a *app) explain(results []*bump.Result) error {
 		}
 		a.Notef("%s %s: %s", r.App, r.From, explainedDecision(r.Decision))
 		header, rows := r.Decision.Table()
-		if err := a.Table(ui.Table{Header: header, Rows: rows}); err != nil {
+		if err := a.Table(ui.Table{Header: header, Rows: rows, Sentences: []int{len(header) - 1}}); err != nil {
 			return err
 		}
 	}

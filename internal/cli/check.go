@@ -35,7 +35,7 @@ wrong, what to type.`,
 			}
 			publisher.Watcher = &buildWatcher{app: a}
 			problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
-			table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "TYPE"}}
+			table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "TYPE"}, Sentences: []int{1, 2}}
 			for _, problem := range problems {
 				table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
 			}

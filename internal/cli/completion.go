@@ -17,7 +17,7 @@ func (a *app) completionCommand() *cobra.Command {
 		Long: `Prints the completion script of a shell. It completes the names of the
 catalogue's apps, components and variants too.`,
 		Example:   "  source <(libre completion bash)\n  libre completion fish > ~/.config/fish/completions/libre.fish",
-		Args:      cobra.ExactArgs(1),
+		Args:      takes(1, 1),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root, out := cmd.Root(), a.options.Stdout

@@ -43,7 +43,7 @@ stdout has a line for each check: check; ok, note (only some builds need it),
 missing or wrong; what was found; what to type. --json has the same as name, state,
 found and type.`,
 		Example: "  libre doctor\n  libre doctor --to registry.example/lasuite",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			checks := a.examine(cmd.Context(), o)
 			var err error
@@ -88,7 +88,7 @@ func diagnosis(checks []check) error {
 }
 
 func checkTable(checks []check) ui.Table {
-	table := ui.Table{Header: []string{"CHECK", "STATE", "FOUND", "WHAT TO TYPE"}, Style: func(column int, cell string) ui.Style {
+	table := ui.Table{Header: []string{"CHECK", "STATE", "FOUND", "WHAT TO TYPE"}, Sentences: []int{2, 3}, Style: func(column int, cell string) ui.Style {
 		if column != 1 {
 			return ui.None
 		}

@@ -34,7 +34,7 @@ publishing of what is merged to main. What they need is said at the beginning of
 each. In a directory that has a catalogue, only these files are written, and
 those that are there stay as they are.`,
 		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {

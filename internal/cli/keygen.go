@@ -26,7 +26,7 @@ Name the key in libre.yaml:
   sign:
     key: cosign.key`,
 		Example: "  libre keygen\n  libre keygen --output lasuite",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := sign.Keygen(output, askPassword()); err != nil {
 				return err

@@ -33,7 +33,7 @@ another.
 
 Registries with several ways to log in want an access token as the password.`,
 		Example: "  libre login registry.example\n  libre login ghcr.io --username octocat --password-stdin < token",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.login(cmd.Context(), o, args[0]) },
 	}
 	flags := cmd.Flags()

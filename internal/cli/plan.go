@@ -128,9 +128,9 @@ func unsettled(what string, of int, unknown, moved []error) error {
 	}
 	switch {
 	case len(moved) > 0:
-		return fmt.Errorf("%d of %d %s were moved, which may be an attack", len(moved), of, what)
+		return fmt.Errorf("somebody moved tags of %d of %d %s, which may be an attack", len(moved), of, what)
 	case len(unknown) > 0:
-		return fmt.Errorf("of %d of %d %s it is unknown what is published: %w", len(unknown), of, what, unknown[0])
+		return fmt.Errorf("what is published of %d of %d %s is unknown: %w", len(unknown), of, what, unknown[0])
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func refusal(all []error) error {
 }
 
 func planTable(plans []release.Plan) ui.Table {
-	table := ui.Table{Header: []string{"IMAGE", "ACTION", "REASON", "KEY"}}
+	table := ui.Table{Header: []string{"IMAGE", "ACTION", "REASON", "KEY"}, Sentences: []int{2}}
 	for _, p := range plans {
 		key := p.Key
 		if len(key) > 19 {

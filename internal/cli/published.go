@@ -53,7 +53,7 @@ func (a *app) listPublished(ctx context.Context, o publishOptions, word string, 
 }
 
 func publishedTags(all []release.Tagged) ui.Table {
-	table := ui.Table{Header: []string{"TAG", "KIND", "DIGEST", "SIGNED", "WHEN", "REASON"}}
+	table := ui.Table{Header: []string{"TAG", "KIND", "DIGEST", "SIGNED", "WHEN", "REASON"}, Sentences: []int{5}}
 	for _, tag := range all {
 		when := ""
 		if !tag.Time.IsZero() {

@@ -278,7 +278,7 @@ func (p *place) resolve(file string) string {
 }
 
 func publishedTable(results []release.Published) ui.Table {
-	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Style: publishStyle}
+	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Sentences: []int{2}, Style: publishStyle}
 	for _, r := range results {
 		if r.Err != nil || r.Digest == (name.Digest{}) {
 			continue

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,7 +91,9 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 	flags.StringVar(&a.set, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
 	flags.StringVar(&a.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		a.listCommand(), a.showCommand(), a.planCommand(), a.buildCommand(), a.pushCommand(), a.statusCommand(),
@@ -103,16 +106,25 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 				return run(cmd, args)
 			}
 		}
-		if check := command.Args; check != nil {
-			command.Args = func(cmd *cobra.Command, args []string) error {
-				if err := check(cmd, args); err != nil {
-					return usageError{err}
-				}
-				return nil
-			}
-		}
 	}
 	return root
+}
+
+// takes checks how many arguments a command got.
+func takes(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		got := fmt.Sprintf("%d arguments", len(args))
+		switch len(args) {
+		case 0:
+			got = "no argument"
+		case 1:
+			got = strconv.Quote(args[0])
+		}
+		return usageError{fmt.Errorf("got %s, expected: libre %s", got, cmd.Use)}
+	}
 }
 
 // place is a catalogue on disk with its settings.
@@ -214,6 +226,7 @@ func (p *place) selection(words []string, all bool) ([]catalog.Pattern, error) {
 }
 
 // nothingSelected lists what there is, where a command needs a selection.
+// Of one that takes a single image, or apps alone, --all is not offered.
 func (a *app) nothingSelected(ctx context.Context, p *place, command string) error {
 	catalogue, err := p.open(ctx)
 	if err != nil {
@@ -223,7 +236,11 @@ func (a *app) nothingSelected(ctx context.Context, p *place, command string) err
 	if err != nil {
 		return err
 	}
-	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of: %s", command, strings.Join(evaluation.Names, " "))}
+	names := strings.Join(evaluation.Names, " ")
+	if command == "show" || command == "sbom" {
+		return usageError{fmt.Errorf("nothing selected: libre %s with one of: %s", command, names)}
+	}
+	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of: %s", command, names)}
 }
 
 // packageSet checks the name of a package set that was typed; where none was, it is

@@ -23,7 +23,7 @@ files. The same documents are attached to the image by push.
 
 The table has: name, version, type, package URL, where it was found.`,
 		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch format {
 			case "table", "cyclonedx-json", "spdx-json":

@@ -28,7 +28,7 @@ verification off. It is read-only, unless --writable names a directory that
 takes what is pushed: then that is served too, and nothing need be built, nor a
 catalogue be there. Everybody on this machine may push.`,
 		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout := output
 			if layout == "" {

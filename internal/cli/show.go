@@ -39,13 +39,19 @@ record, as JSON, once the signature is verified: digests of the images, ports,
 services, needs, migration. That needs no catalogue: give --key, or --identity and
 --issuer.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
-		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && isRepository(args[0]) {
 				return noTag(args[0])
 			}
 			if len(args) == 1 && isReference(args[0]) {
 				return a.showRecord(cmd.Context(), o, args[0])
+			}
+			if len(args) == 0 {
+				p, err := a.place()
+				if err != nil {
+					return err
+				}
+				return a.nothingSelected(cmd.Context(), p, "show")
 			}
 			evaluation, err := a.metadata(cmd, args)
 			if err != nil {

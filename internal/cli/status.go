@@ -84,7 +84,7 @@ func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, w
 }
 
 func (a *app) printStatus(all []release.Status, newest map[string]upstreamState, asJSON bool) error {
-	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}}
+	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}, Sentences: []int{4, 5}}
 	list := []statusJSON{}
 	for _, s := range all {
 		digest := ""

@@ -207,7 +207,7 @@ func verifierKey(p *place, o publishOptions) string {
 }
 
 func (a *app) printVerified(results []release.Verified, asJSON bool) error {
-	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Style: func(column int, cell string) ui.Style {
+	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Sentences: []int{2}, Style: func(column int, cell string) ui.Style {
 		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error, "moved": ui.Error, "unknown": ui.Warn}[cell]
 	}}
 	failed := 0

@@ -150,7 +150,16 @@ func listing(t testing.TB, r io.Reader) string {
 
 func layerListing(t testing.TB, l *Layout, d v1.Descriptor) string {
 	t.Helper()
+	return listing(t, bytes.NewReader(layerTarOf(t, l, d)))
+}
+
+// layerTarOf is the tar inside a layer.
+func layerTarOf(t testing.TB, l *Layout, d v1.Descriptor) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	check(t, l.unpack(d, &b))
-	return listing(t, &b)
+	check(t, l.readLayer(d, func(r io.Reader) error {
+		_, err := io.Copy(&b, r)
+		return err
+	}))
+	return b.Bytes()
 }

@@ -69,14 +69,6 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 	return result, err
 }
 
-// unpack writes the tar inside a layer.
-func (l *Layout) unpack(d v1.Descriptor, w io.Writer) error {
-	return l.readLayer(d, func(r io.Reader) error {
-		_, err := io.Copy(w, r)
-		return err
-	})
-}
-
 // readLayer gives the tar inside a layer to read.
 func (l *Layout) readLayer(d v1.Descriptor, read func(io.Reader) error) error {
 	f, err := os.Open(l.blobPath(d.Digest))

@@ -58,9 +58,7 @@ func TestImport(t *testing.T) {
 		if d.MediaType != types.OCILayer || d.Annotations[LayerKeyAnnotation] == "" || !result.Layers[i].Fresh {
 			t.Errorf("layer %+v", d)
 		}
-		var content bytes.Buffer
-		check(t, l.unpack(d, &content))
-		if !bytes.Equal(content.Bytes(), layers[i]) {
+		if !bytes.Equal(layerTarOf(t, l, d), layers[i]) {
 			t.Errorf("layer %d has another content", i)
 		}
 	}
@@ -158,10 +156,8 @@ func TestImportNested(t *testing.T) {
 
 func layerListingNames(t testing.TB, l *Layout, d v1.Descriptor) string {
 	t.Helper()
-	var b bytes.Buffer
-	check(t, l.unpack(d, &b))
 	tree := &baseTree{root: &node{children: map[string]*node{}}}
-	check(t, tree.addLayer(context.Background(), &b, 0))
+	check(t, tree.addLayer(context.Background(), bytes.NewReader(layerTarOf(t, l, d)), 0))
 	var names []string
 	for name := range tree.root.children {
 		names = append(names, name)

@@ -141,7 +141,7 @@ func (k *Keychain) helped(f *authFile, registry string) types.AuthConfig {
 		}
 		login, err := askHelper(helper, key)
 		if err != nil {
-			k.note(fmt.Sprintf("the login to %s: %s, which %s names; other logins are tried", registry, err, f.file.Filename))
+			k.note(fmt.Sprintf("the login to %s: %s (set in %s); other logins are tried", registry, err, f.file.Filename))
 			return types.AuthConfig{}
 		}
 		if login != (types.AuthConfig{}) {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -12,6 +13,10 @@ type Table struct {
 	Header []string
 	Rows   [][]string
 	Style  func(column int, cell string) Style // nil: plain
+
+	// Sentences are the columns whose cells must be read whole: on a terminal that is
+	// too narrow, they stand below their rows and are not cut.
+	Sentences []int
 }
 
 const (
@@ -19,8 +24,8 @@ const (
 	minColumn = 8 // cells that a column keeps when the terminal is too narrow
 )
 
-// Table writes a result to stdout: on a terminal aligned, under a header and
-// not wider than the terminal; otherwise with one tab between cells, uncut and
+// Table writes a result to stdout: on a terminal aligned, under a header and, but
+// for sentences, not wider than the terminal; otherwise with one tab between cells, uncut and
 // without the header, for cut and awk.
 func (u *UI) Table(t Table) error {
 	u.Summary(t)
@@ -68,56 +73,78 @@ func cleanRows(rows [][]string) [][]string {
 
 // align lays a table out in a width, 0 for as wide as it is.
 func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string) string) string {
-	columns := make([]int, len(t.Header))
+	widths := make([]int, len(t.Header))
 	for _, row := range append([][]string{t.Header}, rows...) {
 		for i, cell := range row {
-			columns[i] = max(columns[i], runewidth.StringWidth(cell))
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
-	if width > 0 {
-		shrink(columns, width)
+	columns, below := t.divide(widths, width)
+	style := t.Style
+	if style == nil {
+		style = func(int, string) Style { return None }
 	}
 	var b strings.Builder
 	write := func(row []string, style func(int, string) Style) {
-		for i, cell := range row {
-			text := cell
-			if runewidth.StringWidth(text) > columns[i] {
-				text = runewidth.Truncate(text, columns[i], "…")
+		for n, i := range columns {
+			text := row[i]
+			if runewidth.StringWidth(text) > widths[i] {
+				text = runewidth.Truncate(text, widths[i], "…")
 			}
-			b.WriteString(paint(style(i, cell), text))
-			if i < len(row)-1 { // no blanks at the end of a line
-				b.WriteString(strings.Repeat(" ", columns[i]-runewidth.StringWidth(text)) + columnGap)
+			b.WriteString(paint(style(i, row[i]), text))
+			if n < len(columns)-1 { // no blanks at the end of a line
+				b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)) + columnGap)
 			}
 		}
 		b.WriteString("\n")
 	}
 	write(t.Header, func(int, string) Style { return Bold })
-	style := t.Style
-	if style == nil {
-		style = func(int, string) Style { return None }
-	}
 	for _, row := range rows {
 		write(row, style)
+		for _, i := range below {
+			if row[i] != "" {
+				b.WriteString(columnGap + paint(Dim, strings.ToLower(t.Header[i])+":") + " " + paint(style(i, row[i]), row[i]) + "\n")
+			}
+		}
 	}
 	return b.String()
 }
 
-// shrink takes width from the widest columns until a row fits.
-func shrink(columns []int, width int) {
-	sum := (len(columns) - 1) * len(columnGap)
-	for _, n := range columns {
-		sum += n
+// divide gives the columns of a table that stand beside each other, with widths that
+// fit, and those that stand below: of the sentences the widest, as many as are needed.
+func (t Table) divide(widths []int, width int) (columns, below []int) {
+	for i := range t.Header {
+		columns = append(columns, i)
 	}
-	for ; sum > width; sum-- {
-		widest := 0
-		for i, n := range columns {
-			if n > columns[widest] {
-				widest = i
-			}
-		}
-		if columns[widest] <= minColumn {
+	if width == 0 {
+		return columns, nil
+	}
+	for sentences := slices.Clone(t.Sentences); len(sentences) > 0 && rowWidth(widths, columns) > width; {
+		widest := slices.MaxFunc(sentences, func(a, b int) int { return widths[a] - widths[b] })
+		is := func(i int) bool { return i == widest }
+		sentences, columns = slices.DeleteFunc(sentences, is), slices.DeleteFunc(columns, is)
+		below = append(below, widest)
+	}
+	slices.Sort(below)
+	shrink(widths, columns, width)
+	return columns, below
+}
+
+func rowWidth(widths, columns []int) int {
+	sum := (len(columns) - 1) * len(columnGap)
+	for _, i := range columns {
+		sum += widths[i]
+	}
+	return sum
+}
+
+// shrink takes width from the widest columns until a row fits.
+func shrink(widths, columns []int, width int) {
+	for sum := rowWidth(widths, columns); sum > width; sum-- {
+		widest := slices.MaxFunc(columns, func(a, b int) int { return widths[a] - widths[b] })
+		if widths[widest] <= minColumn {
 			return
 		}
-		columns[widest]--
+		widths[widest]--
 	}
 }

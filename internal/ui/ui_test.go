@@ -174,3 +174,41 @@ func TestTable(t *testing.T) {
 	f.width = 3
 	f.Table(table) // must only not fail
 }
+
+// Why something is so, and what to type, is read whole on a terminal of any width.
+func TestSentencesAreNotCut(t *testing.T) {
+	reason := "docs-default:5.4.1-1 was moved: it shows sha256:日本語, its record has sha256:2; put it back with: libre push --force 'docs/*/default'"
+	table := Table{
+		Header:    []string{"RELEASE", "STATE", "UPSTREAM", "REASON"},
+		Rows:      [][]string{{"docs/default", "moved", "5.5.0", reason}, {"meet/default", "published", "not followed", ""}},
+		Sentences: []int{2, 3},
+	}
+	narrow := func(width int) string {
+		f := newFake(terminal)
+		f.width = width
+		f.Table(table)
+		return f.stdout.String()
+	}
+	expect(t, "80 columns", narrow(80), ""+
+		"RELEASE       STATE      UPSTREAM\n"+
+		"docs/default  moved      5.5.0\n"+
+		"  reason: "+reason+"\n"+
+		"meet/default  published  not followed\n")
+	expect(t, "30 columns", narrow(30), ""+
+		"RELEASE       STATE\n"+
+		"docs/default  moved\n"+
+		"  upstream: 5.5.0\n"+
+		"  reason: "+reason+"\n"+
+		"meet/default  published\n"+
+		"  upstream: not followed\n")
+	if got := narrow(12); !strings.Contains(got, reason) {
+		t.Errorf("12 columns: %s", got)
+	}
+	wide := narrow(300)
+	if !strings.HasPrefix(wide, "RELEASE       STATE      UPSTREAM      REASON\n") || strings.Contains(wide, "reason:") {
+		t.Errorf("300 columns: %s", wide)
+	}
+	f := newFake(nil)
+	f.Table(table)
+	expect(t, "piped", f.stdout.String(), "docs/default\tmoved\t5.5.0\t"+reason+"\nmeet/default\tpublished\tnot followed\t\n")
+}

@@ -126,7 +126,7 @@ func (m *goModule) needs(ctx context.Context, version string) (string, error) {
 		return "", err
 	}
 	if have := m.client.goVersion; have != "" && file.Go != nil && goversion.Compare("go"+file.Go.Version, "go"+have) > 0 {
-		return "needs go " + file.Go.Version + ", this one is " + have, nil
+		return "needs go " + file.Go.Version + ", this machine has " + have, nil
 	}
 	return "", nil
 }

@@ -68,7 +68,7 @@ func TestGoModule(t *testing.T) {
 		t.Errorf("versions %v, want %v: of this major version alone", got, want)
 	}
 	for version, reason := range map[string]string{
-		"v2.0.0": "", "v2.1.0": "retracted", "v2.2.0": "needs go 1.27, this one is 1.26.8",
+		"v2.0.0": "", "v2.1.0": "retracted", "v2.2.0": "needs go 1.27, this machine has 1.26.8",
 		"v2.3.0": "retracted: leaks \x1b[31mtokens", "v2.3.1": "retracted: leaks \x1b[31mtokens", "v2.4.0-rc.1": "",
 	} {
 		got := release(t, m, version)

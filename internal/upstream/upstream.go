@@ -51,7 +51,7 @@ type Release struct {
 	Notes      string // as upstream wrote them, usually Markdown
 	Page       string // URL for people
 	Reason     string // why nobody should use it, such as "retracted: leaks", else ""
-	Needs      string // what is missing here to use it, such as "needs go 1.27, this one is 1.26.8", else ""
+	Needs      string // what is missing here to use it, such as "needs go 1.27, this machine has 1.26.8", else ""
 }
 
 // Links are URLs for a step from one tag to another; "" where the place has none.
