@@ -18,7 +18,7 @@ import (
 
 func (a *app) serveCommand() *cobra.Command {
 	var output, writable string
-	var port int
+	var port, limit int
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve built images as a registry on this machine",
@@ -26,7 +26,8 @@ func (a *app) serveCommand() *cobra.Command {
 until it is interrupted. podman, docker and skopeo pull from it, with TLS
 verification off. It is read-only, unless --writable names a directory that
 takes what is pushed: then that is served too, and nothing need be built, nor a
-catalogue be there. Everybody on this machine may push.`,
+catalogue be there. Everybody on this machine may push, up to --limit; pages in a
+browser may not, and read nothing.`,
 		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,16 +44,21 @@ catalogue be there. Everybody on this machine may push.`,
 					layout = "" // nothing is built yet: what is pushed is served
 				}
 			}
+			if limit < 1 || limit > 1<<20 {
+				return usageError{fmt.Errorf("--limit is %d, expected a number of GB from 1 on", limit)}
+			}
 			handler, err := registry.NewServer(layout, writable)
 			if err != nil {
 				return err
 			}
+			handler.Limit = int64(limit) << 30
 			return a.serve(cmd.Context(), handler, cmp.Or(layout, writable), port)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
 	flags.StringVar(&writable, "writable", "", "take what is pushed, into `DIR`")
+	flags.IntVar(&limit, "limit", registry.DefaultLimit>>30, "keep `GB` of what is pushed, and no more")
 	flags.IntVar(&port, "port", 5000, "listen on port `N`; 0 takes a free one")
 	return cmd
 }

@@ -19,12 +19,20 @@ import (
 // index: "docs-backend-default:5.4.1-1" is tag 5.4.1-1 of docs-backend-default.
 // What is written into the layout while it is served is served too.
 //
-// It knows no users, and belongs on a loopback address only.
+// It knows no users, and belongs on a loopback address only: it answers to the
+// names of that alone, and to no page in a browser (refuseStrangers).
 type Server struct {
+	// Limit is how many bytes the writable directory may hold: what was there when
+	// the server was made, blobs, manifests and unfinished uploads.
+	Limit int64
+
 	writable *imageLayout // takes what is pushed; nil: read-only
 	layouts  []*imageLayout
 	uploads  *uploads // of writable
 }
+
+// DefaultLimit is more than a catalogue of a hundred large images has.
+const DefaultLimit = 100 << 30
 
 // NewServer serves the layout in layoutDir. Where writableDir is not "", it
 // takes pushes as well and keeps them there, in a layout of its own that is
@@ -32,7 +40,7 @@ type Server struct {
 // one directory. Where the layouts differ about a tag, writableDir's is served.
 // layoutDir may be "" for a server of writableDir alone.
 func NewServer(layoutDir, writableDir string) (*Server, error) {
-	s := &Server{}
+	s := &Server{Limit: DefaultLimit}
 	if writableDir != "" {
 		if sameDir(layoutDir, writableDir) {
 			return nil, fmt.Errorf("serve %s: pushes need a directory of their own", writableDir)
@@ -84,6 +92,9 @@ func createLayout(dir string) (*imageLayout, error) {
 		return nil, err
 	}
 	l := &imageLayout{dir: dir}
+	if err := refuseLinks(dir); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err == nil {
 		return l, nil
 	}
@@ -127,7 +138,13 @@ func errMethod(r *http.Request, allow string) error {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	err := s.route(w, r)
+	// What is served was made by others, and is shown by no browser.
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	err := refuseStrangers(r)
+	if err == nil {
+		err = s.route(w, r)
+	}
 	if err == nil {
 		return
 	}

@@ -78,6 +78,39 @@ func (l *imageLayout) blobPath(digest v1.Hash) string {
 	return filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex)
 }
 
+// open opens a file of the layout. Links in it are not followed: whoever wrote it
+// may not be who serves it. What is no file is fs.ErrNotExist.
+func (l *imageLayout) open(name string) (*os.File, os.FileInfo, error) {
+	root, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	info, err := root.Lstat(name) // first: a pipe waits for its other end
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := root.Open(name)
+	return f, info, err
+}
+
+func (l *imageLayout) openBlob(digest v1.Hash) (*os.File, os.FileInfo, error) {
+	return l.open(filepath.Join("blobs", digest.Algorithm, digest.Hex))
+}
+
+// sizeOf is the size of a blob, 0 where it is not there.
+func (l *imageLayout) sizeOf(digest v1.Hash) int64 {
+	f, info, err := l.openBlob(digest)
+	if err != nil {
+		return 0
+	}
+	f.Close()
+	return info.Size()
+}
+
 // repositories gives what the layout holds now, by name.
 func (l *imageLayout) repositories() (map[string]*repository, error) {
 	l.mu.Lock()
@@ -88,11 +121,11 @@ func (l *imageLayout) repositories() (map[string]*repository, error) {
 // reload reads the index if it is another file than the last time, or has
 // changed. The caller holds mu.
 func (l *imageLayout) reload() (map[string]*repository, error) {
-	path := filepath.Join(l.dir, "index.json")
-	now, err := os.Stat(path)
+	f, now, err := l.open("index.json")
 	if err != nil {
 		return nil, fmt.Errorf("no OCI layout: %w", err)
 	}
+	f.Close()
 	if l.read != nil && os.SameFile(now, l.read) && now.ModTime().Equal(l.read.ModTime()) && now.Size() == l.read.Size() {
 		return l.repos, nil
 	}
@@ -123,7 +156,12 @@ func (l *imageLayout) reload() (map[string]*repository, error) {
 }
 
 func (l *imageLayout) index() (*v1.IndexManifest, error) {
-	b, err := os.ReadFile(filepath.Join(l.dir, "index.json"))
+	f, _, err := l.open("index.json")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +208,7 @@ func (l *imageLayout) manifestFacts(digest v1.Hash) (manifestFacts, error) {
 	if facts, ok := l.facts[digest]; ok {
 		return facts, nil
 	}
-	f, err := os.Open(l.blobPath(digest))
+	f, _, err := l.openBlob(digest)
 	if err != nil {
 		return manifestFacts{}, err
 	}

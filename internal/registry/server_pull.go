@@ -35,19 +35,11 @@ func (s *Server) repository(name string) ([]*repository, error) {
 // what one image has can be mounted or found by the push of another.
 func (s *Server) openBlob(digest v1.Hash) (*os.File, os.FileInfo, error) {
 	for _, l := range s.layouts {
-		f, err := os.Open(l.blobPath(digest))
+		f, info, err := l.openBlob(digest)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
-		} else if err != nil {
-			return nil, nil, err
 		}
-		info, err := f.Stat()
-		if err == nil && info.Mode().IsRegular() {
-			return f, info, nil
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, nil, err
-		}
+		return f, info, err
 	}
 	return nil, nil, fs.ErrNotExist
 }

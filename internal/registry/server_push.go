@@ -37,6 +37,11 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 	if err != nil {
 		return err
 	}
+	// Its entries in the index take room too, also where it is there already.
+	room := int64(len(body) + 2*(len(name)+len(arg)+256))
+	if err := s.uploads.room.take(room-s.writable.sizeOf(digest), s.Limit); err != nil {
+		return err
+	}
 	blob := s.writable.blobPath(digest)
 	if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
 		return err

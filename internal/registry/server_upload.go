@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -21,6 +24,7 @@ import (
 type uploads struct {
 	dir  string
 	lock *os.File
+	room room
 
 	mu   sync.Mutex
 	open map[string]*upload // by id
@@ -31,6 +35,50 @@ type upload struct {
 
 	mu   sync.Mutex // held by the one request that works on it
 	size int64      // bytes in the file
+}
+
+const (
+	maxOpenUploads = 256             // more than any client has
+	uploadPause    = 2 * time.Minute // the longest without a byte, before a request is given up
+)
+
+// room counts the bytes of the writable directory.
+type room struct{ used atomic.Int64 }
+
+// take asks for so many bytes more.
+func (r *room) take(bytes, limit int64) error {
+	if used := r.used.Add(bytes); used > limit {
+		r.used.Add(-bytes)
+		return errorf(http.StatusRequestEntityTooLarge, "SIZE_INVALID", "what is pushed would take more than the limit of %d bytes: serve --limit sets it", limit)
+	}
+	return nil
+}
+
+// roomWriter takes the room of what is written before it is written.
+type roomWriter struct {
+	io.Writer
+	room    *room
+	limit   int64
+	written int64
+}
+
+func (w *roomWriter) Write(p []byte) (int, error) {
+	if err := w.room.take(int64(len(p)), w.limit); err != nil {
+		return 0, err
+	}
+	w.written += int64(len(p))
+	return w.Writer.Write(p)
+}
+
+// patientBody gives up a request whose next byte does not come.
+type patientBody struct {
+	io.Reader
+	connection *http.ResponseController
+}
+
+func (b patientBody) Read(p []byte) (int, error) {
+	_ = b.connection.SetReadDeadline(time.Now().Add(uploadPause)) // a recorder of tests has no deadline
+	return b.Reader.Read(p)
 }
 
 // newUploads locks the writable directory, and drops what a killed server left.
@@ -50,6 +98,11 @@ func newUploads(writableDir string) (*uploads, error) {
 	if err := u.removeFiles(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
+	used, err := bytesIn(writableDir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	u.room.used.Store(used)
 	return u, nil
 }
 
@@ -65,14 +118,32 @@ func (u *uploads) removeFiles() error {
 	return err
 }
 
+// bytesIn is the size of all files in a folder.
+func bytesIn(dir string) (bytes int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			bytes += info.Size()
+		}
+		return err
+	})
+	return bytes, err
+}
+
 func (u *uploads) start(repo string) (*upload, error) {
 	id := rand.Text()
 	up := &upload{id: id, repo: repo, path: filepath.Join(u.dir, id)}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.open) >= maxOpenUploads {
+		return nil, errorf(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads are not ended yet: end them, or start the server again", maxOpenUploads)
+	}
 	if err := os.WriteFile(up.path, nil, 0o644); err != nil {
 		return nil, err
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.open[id] = up
 	return up, nil
 }
@@ -87,15 +158,19 @@ func (u *uploads) get(repo, id string) (*upload, bool) {
 	return up, ok && up.repo == repo
 }
 
-// forget ends an upload; its file may have become a blob.
+// forget ends an upload; its file may have become a blob, which keeps its room.
 func (u *uploads) forget(up *upload) error {
 	u.mu.Lock()
 	delete(u.open, up.id)
 	u.mu.Unlock()
-	if err := os.Remove(up.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	err := os.Remove(up.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	return nil
+	if err == nil {
+		u.room.used.Add(-up.size)
+	}
+	return err
 }
 
 func errUploadUnknown() error {
@@ -104,7 +179,10 @@ func errUploadUnknown() error {
 
 // append adds a request's body. It adds all of it or nothing, so that a client
 // whose connection broke can send the same chunk again.
-func (up *upload) append(r *http.Request) (err error) {
+func (s *Server) append(up *upload, w http.ResponseWriter, r *http.Request) (err error) {
+	if err := checkBlobType(r); err != nil {
+		return err
+	}
 	length := int64(-1)
 	if chunk := r.Header.Get("Content-Range"); chunk != "" {
 		var first, last int64
@@ -123,16 +201,18 @@ func (up *upload) append(r *http.Request) (err error) {
 	} else if err != nil {
 		return err
 	}
+	into := &roomWriter{Writer: f, room: &s.uploads.room, limit: s.Limit}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Truncate(up.size))
+			into.room.used.Add(-into.written)
 		}
 		err = errors.Join(err, f.Close())
 	}()
 	if _, err := f.Seek(up.size, io.SeekStart); err != nil {
 		return err
 	}
-	n, err := io.Copy(f, r.Body)
+	n, err := io.Copy(into, patientBody{r.Body, http.NewResponseController(w)})
 	if err != nil {
 		return bodyError(err)
 	}
@@ -168,6 +248,9 @@ func (up *upload) verify(digest v1.Hash) error {
 func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, name, _ string) error {
 	if r.Method != http.MethodPost {
 		return errMethod(r, "POST")
+	}
+	if err := checkBlobType(r); err != nil {
+		return err
 	}
 	query := r.URL.Query()
 	if mount, err := v1.NewHash(query.Get("mount")); err == nil {
@@ -205,7 +288,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name, id string)
 	case http.MethodGet, http.MethodHead:
 		up.report(w, http.StatusNoContent)
 	case http.MethodPatch:
-		if err := up.append(r); err != nil {
+		if err := s.append(up, w, r); err != nil {
 			up.headers(w)
 			return err
 		}
@@ -231,7 +314,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload
 		up.headers(w)
 		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is no digest", r.URL.Query().Get("digest"))
 	}
-	if err := up.append(r); err != nil {
+	if err := s.append(up, w, r); err != nil {
 		up.headers(w)
 		return err
 	}
@@ -239,6 +322,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload
 	if err := up.verify(digest); err != nil {
 		return err
 	}
+	defer s.uploads.room.used.Add(-s.writable.sizeOf(digest)) // the same blob, which it replaces
 	blob := s.writable.blobPath(digest)
 	if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
 		return err

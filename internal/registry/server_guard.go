@@ -1,0 +1,90 @@
+package registry
+
+import (
+	"fmt"
+	"io/fs"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// refuseStrangers refuses what no client of a registry sends, and pages in a browser do:
+// a Host that is no loopback address, as when a page's own name was made to lead
+// here (DNS rebinding), a request from another page or for a part of one, and
+// content that a form can send. Nothing that is served is a page, so that no page
+// has business here.
+// https://fetch.spec.whatwg.org/#origin-header
+// https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
+func refuseStrangers(r *http.Request) error {
+	if !isLoopback(r.Host) {
+		return errorf(http.StatusMisdirectedRequest, "DENIED", "%q is no name of this registry: ask for localhost", r.Host)
+	}
+	site := r.Header.Get("Sec-Fetch-Site")
+	if r.Header.Get("Origin") != "" || site != "" && site != "none" {
+		return errorf(http.StatusForbidden, "DENIED", "pages in a browser have no access")
+	}
+	if content := r.Header.Get("Content-Type"); content != "" {
+		mediaType, _, err := mime.ParseMediaType(content)
+		if err != nil || mediaType == "application/x-www-form-urlencoded" || strings.HasPrefix(mediaType, "multipart/") {
+			return errContentType(content)
+		}
+	}
+	return nil
+}
+
+func errContentType(content string) error {
+	return errorf(http.StatusUnsupportedMediaType, "UNSUPPORTED", "content of type %q is not taken", content)
+}
+
+// isLoopback tells whether a Host header names this machine's loopback, whatever
+// the port. Names below localhost are not asked of DNS by browsers, but by others.
+func isLoopback(host string) bool {
+	name := host
+	if h, port, err := net.SplitHostPort(host); err == nil {
+		if strings.Trim(port, "0123456789") != "" {
+			return false
+		}
+		name = h
+	}
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil && address.Unmap().IsLoopback()
+}
+
+// blobTypes are what clients call the bytes of a blob; go-containerregistry calls
+// a request without a body JSON.
+var blobTypes = []string{"", "application/octet-stream", "application/json"}
+
+func checkBlobType(r *http.Request) error {
+	content := r.Header.Get("Content-Type")
+	mediaType, _, _ := mime.ParseMediaType(content)
+	if content != "" && mediaType == "" || !slices.Contains(blobTypes, mediaType) {
+		return errContentType(content)
+	}
+	return nil
+}
+
+// refuseLinks looks at what a server writes to: a link would lead it elsewhere.
+func refuseLinks(dir string) error {
+	names := []string{"blobs", ".uploads", ".lock", "index.json", "oci-layout"}
+	algorithms, err := filepath.Glob(filepath.Join(dir, "blobs", "*"))
+	if err != nil {
+		return err
+	}
+	for _, algorithm := range algorithms {
+		names = append(names, filepath.Join("blobs", filepath.Base(algorithm)))
+	}
+	for _, name := range names {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a link", name)
+		}
+	}
+	return nil
+}
