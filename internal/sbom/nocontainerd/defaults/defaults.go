@@ -1,0 +1,4 @@
+// Package defaults has no address of a daemon.
+package defaults
+
+const DefaultAddress = ""

@@ -1,0 +1,8 @@
+// Package namespaces has none: there is no daemon.
+package namespaces
+
+import "context"
+
+const Default = "default"
+
+func WithNamespace(ctx context.Context, _ string) context.Context { return ctx }

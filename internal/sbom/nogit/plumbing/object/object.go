@@ -1,0 +1,16 @@
+// Package object has what would be in a repository.
+package object
+
+import "errors"
+
+var errNone = errors.New("libre-files opens no repository")
+
+type (
+	Commit struct{}
+	Tree   struct{}
+	File   struct{}
+)
+
+func (*Commit) Tree() (*Tree, error)     { return nil, errNone }
+func (*Tree) File(string) (*File, error) { return nil, errNone }
+func (*File) Contents() (string, error)  { return "", errNone }

@@ -1,0 +1,12 @@
+// Package plumbing has the names of references that git refuses to look up.
+package plumbing
+
+type (
+	Hash          string
+	ReferenceName string
+	Revision      string
+)
+
+func NewHash(hash string) Hash                      { return Hash(hash) }
+func (h Hash) String() string                       { return string(h) }
+func NewTagReferenceName(name string) ReferenceName { return ReferenceName("refs/tags/" + name) }

@@ -1,0 +1,4 @@
+// Package storage would keep a repository.
+package storage
+
+type Storer any
