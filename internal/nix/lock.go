@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -51,8 +52,8 @@ func eachLocked(text []byte, visit func(name, node string, locked lockedRef) boo
 			Locked lockedRef                  `json:"locked"`
 		} `json:"nodes"`
 	}
-	if err := json.Unmarshal(text, &lock); err != nil {
-		return fmt.Errorf("reading flake.lock: %w", err)
+	if json.Unmarshal(text, &lock) != nil { // its error may quote the file, which may be a link
+		return errors.New("reading flake.lock: it is not the JSON that nix writes")
 	}
 	seen := map[string]bool{}
 	var below func(path, node string)
@@ -171,8 +172,8 @@ func forgetInputs(text []byte, replaced []Override) ([]byte, error) {
 	var lock map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	if err := decoder.Decode(&lock); err != nil {
-		return nil, fmt.Errorf("reading flake.lock: %w", err)
+	if decoder.Decode(&lock) != nil {
+		return nil, errors.New("reading flake.lock: it is not the JSON that nix writes")
 	}
 	nodes, _ := lock["nodes"].(map[string]any)
 	root, _ := lock["root"].(string)

@@ -54,15 +54,32 @@ type Sign struct {
 func Read(dir string, getenv func(string) string) (*Settings, error) {
 	s := &Settings{}
 	if dir != "" {
-		text, err := os.ReadFile(filepath.Join(dir, File))
+		text, err := readFile(filepath.Join(dir, File))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("reading %s: %w", File, err)
+			return nil, err
 		}
 		if err := s.parse(text); err != nil {
 			return nil, err
 		}
 	}
 	return s, s.fromEnvironment(getenv)
+}
+
+// readFile reads a file that is one: errors quote it, and so would they the file that
+// a link in a stranger's catalogue leads to.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, &fault.Fault{Err: errors.New(File + " is no file, but a link, a folder or a device"), Fix: "put the settings themselves there"}
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", File, err)
+	}
+	return text, nil
 }
 
 // fromEnvironment takes the variables that are set. That of the registry stands for

@@ -1,10 +1,12 @@
 package settings
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -214,5 +216,34 @@ func TestVariablesAreCheckedAndNamed(t *testing.T) {
 	got, err := read(t, "registry: a.example\ncopyTo: [b.example]\nengine: podman\n", "LIBRE_REGISTRY=c.example", "LIBRE_ENGINE=docker", "LIBRE_PACKAGE_SET=host")
 	if err != nil || !reflect.DeepEqual(got, &Settings{Registry: "c.example", Engine: "docker", PackageSet: "host"}) {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A link would have errors quote the file that it leads to.
+func TestALinkIsNotRead(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(elsewhere, []byte("canary: hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, make := range map[string]func(file string) error{
+		"to a file elsewhere": func(file string) error { return os.Symlink(elsewhere, file) },
+		"to a file beside it": func(file string) error {
+			beside := filepath.Join(filepath.Dir(file), "secret")
+			return errors.Join(os.WriteFile(beside, []byte("canary"), 0o600), os.Symlink("secret", file))
+		},
+		"to nothing": func(file string) error { return os.Symlink("/nonexistent", file) },
+		"a folder":   func(file string) error { return os.Mkdir(file, 0o700) },
+		"a pipe":     func(file string) error { return syscall.Mkfifo(file, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := make(filepath.Join(dir, File)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Read(dir, func(string) string { return "" })
+			if err == nil || err.Error() != "libre.yaml is no file, but a link, a folder or a device; put the settings themselves there" {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -82,7 +82,7 @@ func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 		if strings.Contains(err.Error(), "decryption failed") {
 			return nil, credentialFault(fmt.Errorf("open the private key %s: wrong password", from))
 		}
-		return nil, fmt.Errorf("open the private key %s: %w", from, err)
+		return nil, fmt.Errorf("open the private key %s: it is none of cosign's, which libre keygen makes", from) // err may quote it
 	}
 	public, err := signer.PublicKey()
 	if err != nil {
@@ -103,10 +103,10 @@ func ReadPublicKey(from string) (crypto.PublicKey, error) {
 		return nil, err
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
-	if err == nil {
-		_, err = supportedKey(public)
-	}
 	if err != nil {
+		return nil, fmt.Errorf("read the public key %s: it is none, expected -----BEGIN PUBLIC KEY-----", from) // err may quote it
+	}
+	if _, err := supportedKey(public); err != nil {
 		return nil, fmt.Errorf("read the public key %s: %w", from, err)
 	}
 	return public, nil

@@ -214,9 +214,9 @@ func TestBadConfigurations(t *testing.T) {
 		{"key as file name", Config{Key: keyText}, "", "read a key: expected the name of a file or env://NAME, not the key"},
 		{"key as variable name", Config{Key: "env://" + keyText}, "", "read a key: expected env:// and the name of a variable"},
 		{"wrong password", Config{Key: config.Key}, "s3cret", "open the private key " + config.Key + ": wrong password"},
-		{"no key", Config{Key: file("no.key", "hello")}, "", "open the private key " + dir + "/no.key: invalid pem block"},
-		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": unsupported pem type: PUBLIC KEY"},
-		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: decrypt: encrypted: unknown kdf name ""`},
+		{"no key", Config{Key: file("no.key", "hello")}, "", "open the private key " + dir + "/no.key: it is none of cosign's, which libre keygen makes"},
+		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": it is none of cosign's, which libre keygen makes"},
+		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: it is none of cosign's, which libre keygen makes`},
 		{"mixed", Config{Key: mixed}, testPassword, "no public key given is that of " + mixed + "; add it to publicKey below sign in libre.yaml"},
 		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "sign: a public key alone signs nothing: name the private key"},
 		{"nobody", Config{Keyless: &Keyless{}}, "", "sign.keyless: identity: expected an issuer and a subject"},
@@ -224,8 +224,8 @@ func TestBadConfigurations(t *testing.T) {
 		{"not complete", own(func(k *Keyless) { k.Timestamp = "" }), "", "sign.keyless: an instance of one's own needs fulcio, timestamp and trustedRoot"},
 		{"clear text", own(func(k *Keyless) { k.Fulcio = "http://fulcio.example" }), "", `sign.keyless: fulcio is "http://fulcio.example", expected an https URL`},
 		{"no URL", own(func(k *Keyless) { k.Rekor = "rekor.example" }), "", `sign.keyless: rekor is "rekor.example", expected an https URL`},
-		{"no root", own(func(k *Keyless) { k.TrustedRoot = "/nonexistent/root" }), "", "read the trusted root /nonexistent/root: failed to read trusted root open /nonexistent/root: no such file or directory"},
-		{"bad root", own(func(*Keyless) {}), "", "read the trusted root " + noRoot + ": unsupported TrustedRoot media type: "},
+		{"no root", own(func(k *Keyless) { k.TrustedRoot = "/nonexistent/root" }), "", "read the trusted root: open /nonexistent/root: no such file or directory"},
+		{"bad root", own(func(*Keyless) {}), "", "read the trusted root " + noRoot + ": it is no trusted_root.json of Sigstore's"},
 		{"empty root", own(func(k *Keyless) { k.TrustedRoot = signtest.EmptyRoot(t) }), "", "neither a timestamp authority nor a log: a signature would end with its certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -75,9 +76,13 @@ func ReadTrustedRoot(ctx context.Context, file string) (*TrustedRoot, error) {
 		}
 		return &TrustedRoot{material: material}, nil
 	}
-	material, err := root.NewTrustedRootFromPath(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the trusted root %s: %w", file, err)
+		return nil, fmt.Errorf("read the trusted root: %w", err)
+	}
+	material, err := root.NewTrustedRootFromJSON(text)
+	if err != nil {
+		return nil, fmt.Errorf("read the trusted root %s: it is no trusted_root.json of Sigstore's", file) // err may quote it
 	}
 	return &TrustedRoot{name: file, material: material}, nil
 }

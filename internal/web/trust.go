@@ -23,7 +23,8 @@ type Authorities struct {
 	pem   []byte
 }
 
-// ReadAuthorities reads a file of certificates in PEM.
+// ReadAuthorities reads a file of certificates in PEM. A catalogue may name any file:
+// no error quotes it.
 func ReadAuthorities(file string) (*Authorities, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -36,11 +37,11 @@ func ReadAuthorities(file string) (*Authorities, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("reading %s: it has a %s, expected certificates of authorities alone", file, strings.ToLower(block.Type))
+			return nil, fmt.Errorf("reading %s: it has something else in PEM, expected certificates of authorities alone", file)
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", file, err)
+			return nil, fmt.Errorf("reading %s: a certificate in it cannot be read", file) // err may quote it
 		}
 		read.certs = append(read.certs, certificate)
 	}

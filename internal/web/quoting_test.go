@@ -1,0 +1,25 @@
+package web
+
+import (
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A catalogue may name any file as ca: no error has a word of it.
+func TestErrorsQuoteNoFileOfAuthorities(t *testing.T) {
+	block := func(kind string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte("CANARY")}))
+	}
+	for _, text := range []string{"CANARY:x:0:0", block("CANARY TOKEN"), block("CERTIFICATE"), "CANARY\n" + block("CERTIFICATE") + "CANARY"} {
+		file := filepath.Join(t.TempDir(), "any")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadAuthorities(file); err == nil || !strings.Contains(err.Error(), file) || strings.Contains(strings.ToUpper(err.Error()), "CANARY") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
