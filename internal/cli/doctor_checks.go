@@ -55,13 +55,25 @@ func packageSetChecks(ctx context.Context, p *place) []check {
 func engineCheck(ctx context.Context, configured string) check {
 	engine, err := containerfile.Detect(ctx, configured)
 	if err == nil {
-		return check{"engine", "ok", engine.String(), "", nil}
+		return knownEngine(engine)
 	}
 	what, mend, _ := strings.Cut(err.Error(), ": ")
 	if configured != "" {
 		return check{"engine", "missing", what + ", and libre.yaml or LIBRE_ENGINE names it", mend, err}
 	}
 	return check{"engine", "note", what + " (for Containerfile components)", mend, nil}
+}
+
+// knownEngine says which ways out of a build the engine has, and what follows.
+func knownEngine(engine containerfile.Engine) check {
+	unfixed := engine.Unfixed()
+	if len(unfixed) == 0 {
+		return check{"engine", "ok", engine.String(), "", nil}
+	}
+	return check{"engine", "note",
+		fmt.Sprintf("%s has %s, unless the distribution mended it: libre copies what steps mount from stages, and refuses cache ids and sources that are paths elsewhere",
+			engine, strings.Join(unfixed, ", ")),
+		"buildah 1.38.1 or podman 5.3.2, or newer", nil}
 }
 
 // signChecks looks for the keys that are configured. Nothing is signed.

@@ -27,13 +27,17 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 		j.named[base.Name] = have[base.image()].context
 	}
 	j.path = filepath.Join(j.tmp, "Containerfile")
-	return resolved, os.WriteFile(j.path, j.file.rewrite(j.plan, func(base Base) string {
+	rewritten, err := j.file.rewrite(j.plan, func(base Base) string {
 		f := have[base.image()]
 		if strings.HasPrefix(f.context, "oci-layout:") {
 			j.named[f.from] = f.context
 		}
 		return f.from
-	}), 0o644)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resolved, os.WriteFile(j.path, rewritten, 0o644)
 }
 
 // origin finds what the caller says about a base.

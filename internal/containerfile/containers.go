@@ -58,6 +58,9 @@ func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	if err := c.checkPlatform(b, id); err != nil {
 		return fetched{}, err
 	}
+	if err := c.checkTriggers(id); err != nil {
+		return fetched{}, err
+	}
 	// The name only keeps it from being pruned.
 	if _, err := c.query("tag "+id, false, "tag", id, "localhost/libre-base:"+id); err != nil {
 		return fetched{}, err
@@ -161,6 +164,24 @@ func (c containers) checkPlatform(b Base, id string) error {
 	return nil
 }
 
+// checkTriggers refuses a base whose ONBUILD mounts what guard would look at, were it
+// in the file.
+func (c containers) checkTriggers(id string) error {
+	if len(c.storage.engine.Unfixed()) == 0 {
+		return nil
+	}
+	config, err := c.storage.imageConfig(id)
+	if err != nil {
+		return err
+	}
+	for _, trigger := range append(config.Config.OnBuild, config.ContainerConfig.OnBuild...) {
+		if strings.Contains(trigger, "--mount") {
+			return onbuildRefused(trigger)
+		}
+	}
+	return nil
+}
+
 // samePlatform compares OS and architecture; a variant is a preference.
 func samePlatform(a, b string) bool {
 	pa, pb := strings.SplitN(a, "/", 3), strings.SplitN(b, "/", 3)
@@ -191,6 +212,11 @@ func (c containers) build(j *job) error {
 	}
 	if err := run(ch, c.out); err != nil {
 		return failure("export the image", c.out, err)
+	}
+	if len(j.plan.mounts) > 0 {
+		if err := changeHistory(dir, j.plan.restore); err != nil {
+			return err
+		}
 	}
 	return layoutFromDir(j.layout, dir)
 }

@@ -41,10 +41,13 @@ var tools = []tool{
 }
 
 // Detect finds the engine called want, or the first one that is usable when
-// want is "": buildah, podman, docker. The error says what to install.
+// want is "": buildah, podman, docker; "none" is none. The error says what to install.
 func Detect(ctx context.Context, want string) (Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
+	if want == "none" {
+		return Engine{}, errors.New("the setting engine is none here, so no Containerfile is built: build the image where there is one, and hand dist over")
+	}
 	var unusable []string
 	known := false
 	for _, t := range tools {
@@ -64,7 +67,7 @@ func Detect(ctx context.Context, want string) (Engine, error) {
 		}
 	}
 	if !known {
-		return Engine{}, fmt.Errorf("unknown engine %q: expected buildah, podman or docker", want)
+		return Engine{}, fmt.Errorf("unknown engine %q: expected buildah, podman, docker or none", want)
 	}
 	why := ""
 	if len(unusable) > 0 {

@@ -248,7 +248,7 @@ func (c canaries) untouched(t *testing.T) {
 }
 
 func (c canaries) attack() string {
-	return fmt.Sprintf("attack process=%d secret=%s loopback=%s memory=%s file=%s", c.process.Process.Pid, secret, c.port, c.memory, c.file)
+	return fmt.Sprintf("attack secret=%s process=%d loopback=%s memory=%s file=%s", secret, c.process.Process.Pid, c.port, c.memory, c.file)
 }
 
 // An upstream's steps with every way out at once.

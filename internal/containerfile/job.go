@@ -97,6 +97,11 @@ func (j *job) read(e Engine) error {
 			return j.file.errorf(s.line, "%s cannot build FROM the named context %s", e.Name, o.context)
 		}
 	}
+	if len(e.Unfixed()) > 0 {
+		if err := j.guard(j.contextFolders()); err != nil {
+			return err
+		}
+	}
 	j.args = j.arguments()
 	j.proxy = proxy(j.Proxy)
 	return nil
@@ -181,12 +186,16 @@ func (j *job) locate(err error, at position) error {
 	if name := whiteoutIn(j.context); name != "" && strings.Contains(e.Reason, whiteout) {
 		e.Reason = fmt.Sprintf("%s: in a layer, a name that begins with %q says that a file is deleted; rename it, or leave it out with .dockerignore", name, whiteout)
 	}
-	if j.out.ctx.Err() != nil || at.step == 0 || at.stage >= len(j.file.stages) {
+	if j.out.ctx.Err() != nil || at.step == 0 {
 		return err
 	}
-	s := &j.file.stages[at.stage]
+	stage, added := j.plan.original(at.stage)
+	if stage >= len(j.file.stages) {
+		return err
+	}
+	s := &j.file.stages[stage]
 	switch n := at.step - 2; {
-	case n < 0:
+	case n < 0 || added:
 		e.Doing += fmt.Sprintf(":%d", s.line)
 	case n < len(s.Commands):
 		e.Doing += fmt.Sprintf(":%d", firstLine(s.Commands[n].Location()))

@@ -1,6 +1,7 @@
 package containerfile
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -191,6 +192,31 @@ func layoutFromDir(layout, dir string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(layout, "index.json"), index, 0o644)
+}
+
+// changeHistory changes what the image that a dir: transport wrote says of its steps.
+func changeHistory(dir string, change func(string) string) error {
+	path := filepath.Join(dir, "manifest.json")
+	m, err := readJSON[v1.Manifest](path)
+	if err != nil {
+		return err
+	}
+	config, err := os.ReadFile(filepath.Join(dir, m.Config.Digest.Hex))
+	if err != nil {
+		return err
+	}
+	config = []byte(change(string(config)))
+	if m.Config.Digest, m.Config.Size, err = v1.SHA256(bytes.NewReader(config)); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, m.Config.Digest.Hex), config, 0o644); err != nil {
+		return err
+	}
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, manifest, 0o644)
 }
 
 func exists(path string) bool {

@@ -39,6 +39,8 @@ type plan struct {
 	copies []Base // those of bases that COPY --from and RUN --mount name
 	spell  []spelling
 	steps  int // instructions in all used stages
+	mounts []mounted
+	count  []spelling // COPY --from and RUN --mount that name a stage by its number
 }
 
 // spelling is a stage's name that a command writes in another case than the
@@ -251,6 +253,7 @@ func (r *resolver) read(i int, c instructions.Command, name string) error {
 		if index < 0 || index >= i {
 			return r.file.errorf(line, "%s from=%s: there is no earlier stage of this number", what, name)
 		}
+		r.plan.count = append(r.plan.count, spelling{line, lastLine(c.Location()), name, ""})
 		return r.visit(index)
 	}
 	if j := r.file.stageBefore(i, name); j >= 0 {

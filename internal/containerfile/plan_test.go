@@ -160,7 +160,11 @@ func TestRewrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := string(f.rewrite(p, func(b Base) string { return "<" + b.Name + " for " + b.Platform + ">" }))
+	rewritten, err := f.rewrite(p, func(b Base) string { return "<" + b.Name + " for " + b.Platform + ">" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(rewritten)
 	host := "linux/" + runtime.GOARCH
 	want := strings.NewReplacer(
 		"# syntax=docker/dockerfile:1\n# escape=\\\n", "# escape=\\\n#\n",
@@ -197,7 +201,11 @@ func FuzzBases(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Parse("F", file.rewrite(p, func(b Base) string { return "x.example/" + hex }))
+		rewritten, err := file.rewrite(p, func(b Base) string { return "x.example/" + hex })
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("F", rewritten)
 		if err != nil {
 			t.Fatalf("rewritten: %v", err)
 		}

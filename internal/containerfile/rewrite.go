@@ -3,6 +3,7 @@ package containerfile
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,9 +13,15 @@ import (
 // (buildah 1.28 looks at a FROM's text before arguments are put in, and
 // BuildKit would fetch what "# syntax=" names).
 //
-// Every instruction keeps its line, and every stage its number.
-func (f *File) rewrite(p *plan, base func(Base) string) []byte {
+// What is mounted from stages and images, p.mounts, is copied into stages of its own.
+// Else every instruction keeps its line, and every stage its number.
+func (f *File) rewrite(p *plan, base func(Base) string) ([]byte, error) {
 	out := slices.Clone(f.lines)
+	for _, m := range p.mounts {
+		if !m.redirect(out) {
+			return nil, f.errorf(m.lines[0][0], "RUN --mount with from=%s: write --mount=… without quotes, before the command", m.from)
+		}
+	}
 	for i := range f.stages {
 		s := &f.stages[i]
 		next := len(out)
@@ -33,19 +40,31 @@ func (f *File) rewrite(p *plan, base func(Base) string) []byte {
 			blank = out[s.line-1 : next]
 		}
 		clear(blank)
-		blank[0] = "FROM " + from
+		for _, m := range p.mounts {
+			if m.stage == i {
+				blank[0] += m.stages(p)
+			}
+		}
+		blank[0] += "FROM " + from
 		if s.as != "" {
 			blank[0] += " AS " + s.as
 		}
 	}
-	for _, s := range p.spell {
+	spell := slices.Clone(p.spell)
+	for _, c := range p.count {
+		stage, _ := strconv.Atoi(c.name)
+		if c.as = strconv.Itoa(p.shifted(stage)); c.as != c.name {
+			spell = append(spell, c)
+		}
+	}
+	for _, s := range spell {
 		from := regexp.MustCompile(`(\bfrom=)` + regexp.QuoteMeta(s.name) + `($|[\s,"'])`)
-		for i := s.first - 1; i < s.last; i++ {
+		for i := s.first - 1; i < min(s.last, len(out)); i++ {
 			out[i] = from.ReplaceAllString(out[i], "${1}"+s.as+"${2}")
 		}
 	}
 	sortDirectives(out)
-	return []byte(strings.Join(out, "\n") + "\n")
+	return []byte(strings.Join(out, "\n") + "\n"), nil
 }
 
 // word is what stands behind FROM.

@@ -3,6 +3,7 @@ package containerfile
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -201,6 +202,22 @@ func (s *storage) clean(ctx context.Context) {
 	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
 		_ = os.Remove(born) // the next build begins a new week
 	}
+}
+
+// triggers are the part of docker's configuration of an image that OCI's has not.
+// https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
+type triggers struct {
+	Config          struct{ OnBuild []string } `json:"config"`
+	ContainerConfig struct{ OnBuild []string } `json:"container_config"`
+}
+
+// imageConfig reads an image's configuration where the engines keep it: podman inspects
+// none of its triggers.
+// https://github.com/containers/storage/blob/v1.43.0/images.go (makeBigDataBaseName)
+func (s *storage) imageConfig(id string) (triggers, error) {
+	root, driver := s.flags[1], s.flags[5]
+	name := "=" + base64.StdEncoding.EncodeToString([]byte("sha256:"+id))
+	return readJSON[triggers](filepath.Join(root, driver+"-images", id, name))
 }
 
 // prune removes images without a name: all but the bases.

@@ -27,7 +27,7 @@ type Settings struct {
 	Forge      string              // github or forgejo, where pull requests go; told from origin where empty
 	Groups     map[string][]string // @name → selections
 	PackageSet string              // nixpkgs or host; nixpkgs where empty
-	Engine     string              // buildah, podman or docker; found automatically where empty
+	Engine     string              // buildah, podman, docker or none; found automatically where empty
 	Build      Build               // how Containerfiles are built
 	CA         string              // file of certificates of the authorities that sign for registries and forges
 	Sign       Sign                // how images are signed, or none

@@ -104,8 +104,8 @@ func TestNothingSetIsNoError(t *testing.T) {
 
 func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 	for text, want := range map[string]string{
-		"\nengine: dokcer":                              `libre.yaml:2: engine is "dokcer", expected buildah, podman or docker; for example: engine: buildah`,
-		"engine: [docker]":                              `libre.yaml:1: engine is a list, expected buildah, podman or docker; for example: engine: buildah`,
+		"\nengine: dokcer":                              `libre.yaml:2: engine is "dokcer", expected buildah, podman, docker or none; for example: engine: buildah`,
+		"engine: [docker]":                              `libre.yaml:1: engine is a list, expected buildah, podman, docker or none; for example: engine: buildah`,
 		"build: {trustUpstream: yes}":                   `libre.yaml:1: build.trustUpstream is "yes", expected true or false; for example: trustUpstream: true`,
 		"build: {trustUpstream: [true]}":                `libre.yaml:1: build.trustUpstream is a list, expected true or false`,
 		"build: {proxy: proxy.example}":                 `libre.yaml:1: build.proxy is "proxy.example", expected the URL of a proxy`,
@@ -203,7 +203,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 
 func TestVariablesAreCheckedAndNamed(t *testing.T) {
 	for variable, want := range map[string]string{
-		"LIBRE_ENGINE=dokcer":                `LIBRE_ENGINE is "dokcer", expected buildah, podman or docker; for example: LIBRE_ENGINE=buildah`,
+		"LIBRE_ENGINE=dokcer":                `LIBRE_ENGINE is "dokcer", expected buildah, podman, docker or none; for example: LIBRE_ENGINE=buildah`,
 		"LIBRE_PACKAGE_SET=nix":              `LIBRE_PACKAGE_SET is "nix", expected nixpkgs or host; for example: LIBRE_PACKAGE_SET=host`,
 		"LIBRE_REGISTRY=https://r.example":   `LIBRE_REGISTRY is "https://r.example" (it has a scheme), expected REGISTRY[/NAMESPACE]; for example: LIBRE_REGISTRY=registry.example/coop`,
 		"LIBRE_REGISTRY=u:hunter2@r.example": `LIBRE_REGISTRY is "…@r.example" (it has an @`,

@@ -1,0 +1,231 @@
+package containerfile
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+)
+
+// mounted is what one stage mounts from a stage or an image: the rewritten file copies
+// these paths into a stage of their own, which is mounted in its place. Before 1.38.1
+// buildah follows the links on the way to what it mounts, out of the stage
+// (CVE-2024-1753, CVE-2024-11218); COPY never does, and makes folders of them.
+type mounted struct {
+	stage   int    // that mounts
+	from    string // as it is spelled
+	number  int    // of the stage that it is from, where it has no name, else -1
+	name    string // of the stage or image that it is from
+	as      string // name of the stage that is added
+	sources []string
+	lines   [][2]int // first and last line of the commands, from 1
+}
+
+// guard refuses the mounts by which an engine that is not fixed leaves the build, and
+// notes in the plan those that are to be copied. dirs are the build context, under "",
+// and the named contexts.
+func (j *job) guard(dirs map[string]string) error {
+	var caches []string
+	for _, i := range j.plan.used {
+		s := &j.file.stages[i]
+		for _, c := range s.Commands {
+			line := firstLine(c.Location())
+			if onbuild, ok := c.(*instructions.OnbuildCommand); ok && strings.Contains(onbuild.Expression, "--mount") {
+				return j.file.errorf(line, "ONBUILD with --mount is not built with this engine: write the step itself")
+			}
+			run, ok := c.(*instructions.RunCommand)
+			if !ok {
+				continue
+			}
+			// Variables stay as they are written: an engine of this age expands none in mounts.
+			if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
+				return j.file.errorf(line, "RUN: %s", oneLine(err.Error()))
+			}
+			for _, m := range instructions.GetMounts(run) {
+				var err error
+				switch {
+				case m.Type == instructions.MountTypeCache:
+					caches, err = guardCache(m, caches)
+				case m.Type == instructions.MountTypeBind:
+					err = j.guardBind(i, c, m, dirs)
+				}
+				if err != nil {
+					return j.file.errorf(line, "RUN --mount=type=%s: %v", m.Type, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// guardCache sees to it that a cache is one folder below the others' (CVE-2024-9675),
+// whose name no link in another cache can make longer.
+func guardCache(m *instructions.Mount, caches []string) ([]string, error) {
+	switch {
+	case m.From != "":
+		return caches, fmt.Errorf("from=%s: a cache begins empty here: remove from", m.From)
+	case !isRoot(m.Source):
+		return caches, fmt.Errorf("source=%s: only a whole cache is mounted: remove source, or mount it higher up", m.Source)
+	case m.CacheID != "" && (strings.ContainsAny(m.CacheID, `/\$`) || m.CacheID == "." || m.CacheID == ".."):
+		return caches, fmt.Errorf("id=%s: an id that is a path may lead out of the cache: use one without / and $", m.CacheID)
+	}
+	// Without an id the target is the cache's name.
+	target := m.Target
+	if m.CacheID != "" {
+		target = m.CacheID
+	}
+	if strings.Contains(target, "$") || slices.Contains(strings.Split(target, "/"), "..") {
+		return caches, fmt.Errorf("target=%s: give it an id", target)
+	}
+	target = path.Clean("/" + target)
+	for _, other := range caches {
+		if strings.HasPrefix(target+"/", other+"/") != strings.HasPrefix(other+"/", target+"/") {
+			return caches, fmt.Errorf("target=%s is inside of another cache, %s, or around it: give each an id", m.Target, other)
+		}
+	}
+	return append(caches, target), nil
+}
+
+// isRoot says whether a mount's source is all that there is.
+func isRoot(source string) bool { return path.Clean("/"+source) == "/" }
+
+// guardBind checks the links of folders that are there, and notes what must be copied
+// of stages and images.
+func (j *job) guardBind(stage int, c instructions.Command, m *instructions.Mount, dirs map[string]string) error {
+	if strings.ContainsAny(m.Source, "$*?[]\\\"") {
+		return fmt.Errorf("source=%s: write the path itself, without variables and patterns", m.Source)
+	}
+	if isRoot(m.Source) {
+		return nil
+	}
+	source := path.Clean("/" + m.Source)
+	if dir, ok := j.contextOf(m.From, dirs); ok {
+		if _, err := within(dir, "."+source); err != nil && strings.Contains(err.Error(), "outside") {
+			return fmt.Errorf("source=%s leads outside of what is mounted", m.Source)
+		}
+		return nil
+	}
+	if m.From == "scratch" {
+		return nil
+	}
+	lines := [2]int{firstLine(c.Location()), lastLine(c.Location())}
+	for i := range j.plan.mounts {
+		known := &j.plan.mounts[i]
+		if known.stage == stage && known.from == m.From {
+			if !slices.Contains(known.sources, source) {
+				known.sources = append(known.sources, source)
+			}
+			known.lines = append(known.lines, lines)
+			return nil
+		}
+	}
+	j.plan.mounts = append(j.plan.mounts, mounted{
+		stage: stage, from: m.From, as: fmt.Sprintf("libre-mount-%d", len(j.plan.mounts)), sources: []string{source}, lines: [][2]int{lines},
+	}.resolved(j.file))
+	j.plan.steps += 2
+	return nil
+}
+
+// resolved says which stage the spelled name or number means.
+func (m mounted) resolved(f *File) mounted {
+	m.number, m.name = -1, m.from
+	if n, err := strconv.Atoi(m.from); err == nil && n >= 0 && n < m.stage {
+		if m.name = f.stages[n].as; m.name == "" {
+			m.number = n
+		}
+	} else if n := f.stageBefore(m.stage, m.from); n >= 0 {
+		m.name = f.stages[n].as
+	}
+	return m
+}
+
+// shifted is the number of a stage in the rewritten file.
+func (p *plan) shifted(stage int) int {
+	added := 0
+	for _, m := range p.mounts {
+		if m.stage <= stage {
+			added++
+		}
+	}
+	return stage + added
+}
+
+// original is the stage of the file that a stage of the rewritten file is, or that an
+// added one is for.
+func (p *plan) original(stage int) (number int, added bool) {
+	for p.shifted(number) < stage {
+		number++
+	}
+	return number, p.shifted(number) != stage
+}
+
+// contextOf is the folder that a mount is from, if it is from a folder.
+func (j *job) contextOf(from string, dirs map[string]string) (string, bool) {
+	if from == "" {
+		return dirs[""], true
+	}
+	for name, dir := range dirs {
+		if name != "" && sameImage(name, from) {
+			return dir, true
+		}
+	}
+	return "", false
+}
+
+// stages are the lines that copy what is mounted, before the stage that mounts it.
+func (m mounted) stages(p *plan) string {
+	text := "FROM scratch AS " + m.as + "\n"
+	from := m.name
+	if m.number >= 0 {
+		from = strconv.Itoa(p.shifted(m.number))
+	}
+	sources := slices.Clone(m.sources)
+	slices.Sort(sources)
+	for i, source := range sources {
+		if slices.ContainsFunc(sources[:i], func(other string) bool { return strings.HasPrefix(source, other+"/") }) {
+			continue // it is there with the folder
+		}
+		text += fmt.Sprintf("COPY --from=%s [%q, %q]\n", from, source, source)
+	}
+	return text
+}
+
+// mountFlags are the flags behind RUN, on however many lines.
+var mountFlags = regexp.MustCompile("(?is)^\\s*RUN(?:\\s+(?:[\\\\`]\\s*\\n\\s*)*--\\S+)+")
+
+// redirect names the added stage in the flags of the commands that mount.
+func (m mounted) redirect(lines []string) bool {
+	name := regexp.MustCompile(`(--mount=\S*\bfrom=)` + regexp.QuoteMeta(m.from) + `(,|\s|$)`)
+	for _, at := range m.lines {
+		text := strings.Join(lines[at[0]-1:at[1]], "\n")
+		flags := mountFlags.FindString(text)
+		changed := name.ReplaceAllString(flags, "${1}"+m.as+"${2}")
+		if changed == flags && !strings.Contains(flags, "from="+m.as) {
+			return false
+		}
+		copy(lines[at[0]-1:at[1]], strings.Split(changed+text[len(flags):], "\n"))
+	}
+	return true
+}
+
+// restore gives a text of the image's history the names back.
+func (p *plan) restore(text string) string {
+	for _, m := range p.mounts {
+		text = strings.ReplaceAll(text, "from="+m.as, "from="+m.from)
+	}
+	return text
+}
+
+// contextFolders are the folders that mounts may be from.
+func (j *job) contextFolders() map[string]string {
+	dirs := map[string]string{"": j.context}
+	for name, dir := range j.Contexts {
+		dirs[name] = filepath.Clean(dir)
+	}
+	return dirs
+}

@@ -1,0 +1,221 @@
+package containerfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+)
+
+// Mounts from stages and images, through links that lead out of them, do not lead there.
+func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		c := newCanaries(p)
+		dir := filepath.Dir(c.file)
+		look := "for f in /h/file /h" + c.file + " /h/1/file /h" + dir + "/file; do busybox cat $f && echo ESCAPED; busybox touch $f.written; done; true"
+		const head = "FROM base AS s\nRUN for b in ln mkdir; do busybox ln -s busybox /bin/$b; done\n"
+		look = "(" + look + ") >> /out 2>/dev/null\n"
+		tries := map[string]string{
+			// What the link has in the stage is mounted, and so the canary is not there.
+			"root": head + "RUN ln -s / /l && ln -s /m /k && ln -s / /m && mkdir -p /a/a && ln -s ../../../../../.. /a/a/b\nFROM base\n" +
+				"RUN --mount=type=bind,from=s,source=/l,target=/h,rw " + look +
+				"RUN --mount=type=bind,from=0,source=/k,target=/h,rw " + look +
+				"RUN \\\n --mount=src=a/a/b,dst=/h,rw,from=s \\\n " + look,
+		}
+		if e.Name == "buildah" {
+			tries["folder"] = head + "RUN ln -s " + dir + " /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l,target=/h,rw " + look
+			tries["file"] = head + "RUN ln -s " + c.file + " /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l,target=/h/file " + look
+			tries["parent"] = head + "RUN ln -s / /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l" + dir + ",target=/h,rw " + look
+		}
+		for name, file := range tries {
+			files, got := p.build(name, file, nil)
+			if name == "root" && got.Err != "" || strings.Contains(got.Err, "\ncanary") {
+				t.Errorf("%s: %s", name, got.Err)
+			}
+			if strings.Contains(files["/out"].content, "ESCAPED") {
+				t.Errorf("%s: %s", name, files["/out"].content)
+			}
+		}
+		c.untouched(t)
+	})
+}
+
+// What a mount that stays inside shows is what it was, and the image says it as it was
+// written.
+func TestMountsOfFoldersThatAreThere(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		dist := catalogueLayout(t, "base", busyboxIndex(t))
+		req := request(t, write(t, map[string]string{"Containerfile": `FROM base AS one
+RUN busybox mkdir -p /a/b && echo b > /a/b/f && echo a > /a/f && busybox ln -s f /a/l
+FROM base
+RUN busybox true
+FROM base AS two
+COPY --from=1 /bin/sh /sh
+RUN --mount=type=bind,from=one,source=/a/b,target=/b --mount=type=bind,from=one,source=/a,target=/a \
+    --mount=type=bind,from=tools,source=/bin,target=/mnt --mount=type=bind,source=ctx,target=/c busybox cat /a/l /b/f /c/f > /out; busybox test -e /mnt/busybox && echo yes >> /out
+COPY --from=0 /a/f /f
+`, "ctx/f": "context\n"}), map[string]Origin{"base": {Layout: dist}, "tools": {Layout: dist}})
+		r, err := NewBuilder(e, newStorage(t, e)).Build(t.Context(), req)
+		if err != nil {
+			t.Fatal(describe(err))
+		}
+		img, cf := built(t, r)
+		files := filesOf(t, img)
+		if got := files["/out"].content; got != "a\nb\ncontext\nyes\n" {
+			t.Errorf("got %q", got)
+		}
+		if files["/f"].content != "a\n" {
+			t.Errorf("from the stage 0: %+v", files["/f"])
+		}
+		said := fmt.Sprint(cf.History)
+		if strings.Contains(said, "libre-mount") || !strings.Contains(said, "from=one,source=/a/b") || !strings.Contains(said, "from=tools,") {
+			t.Error(said)
+		}
+	})
+}
+
+func TestMountsThatAreRefused(t *testing.T) {
+	old := Engine{Name: "buildah", Version: "1.28.2"}
+	for _, tt := range []struct{ mount, want string }{
+		{"type=cache,id=../../etc,target=/c", "Containerfile:2: RUN --mount=type=cache: id=../../etc: an id that is a path may lead out of the cache: use one without / and $"},
+		{"type=cache,id=..,target=/c", "id=.."},
+		{"type=cache,id=a/l,target=/c", "id=a/l"},
+		{"type=cache,id=$X,target=/c", "id=$X"},
+		{"type=cache,target=../../../etc", "target=../../../etc: give it an id"},
+		{"type=cache,target=/c/../../../etc", "give it an id"},
+		{"type=cache,target=/c --mount=type=cache,target=/c/l", "target=/c/l is inside of another cache"},
+		{"type=cache,id=c,target=/x --mount=type=cache,target=/c/l", "target=/c/l is inside of another cache"},
+		{"type=cache,id=c,source=l,target=/c", "source=l: only a whole cache is mounted"},
+		{"type=cache,from=base,source=l,target=/c", "from=base: a cache begins empty here"},
+		{"type=bind,source=root,target=/c", "source=root leads outside of what is mounted"},
+		{"type=bind,source=/root/etc,target=/c", "leads outside"},
+		{"type=bind,source=up,target=/c", "leads outside"},
+		{"type=bind,from=extra,source=root,target=/c", "leads outside"},
+		{"type=bind,from=base,source=/$X,target=/c", "write the path itself"},
+		{"type=bind,from=base,source=/*,target=/c", "write the path itself"},
+		{"type=bind,bind-propagation=rshared,source=x,target=/c", "bind-propagation"},
+		{"type=bind,from=base,source=/,target=/c,shared", "shared"},
+	} {
+		source := write(t, map[string]string{"Containerfile": "FROM base\nRUN --mount=" + tt.mount + " true\n"})
+		for link, target := range map[string]string{"root": "/", "up": "../../.."} {
+			if err := os.Symlink(target, filepath.Join(source, link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j := &job{Request: Request{Source: source, Contexts: map[string]string{"extra": source}}, named: map[string]string{}}
+		if err := j.read(old); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want %s", tt.mount, err, tt.want)
+		}
+	}
+	// Honest ones.
+	for _, mount := range []string{"type=cache,target=/root/.cache", "type=cache,id=npm,target=/n,sharing=locked,mode=0755", "type=cache,id=a,target=/x --mount=type=cache,id=b,target=/x/y",
+		"type=bind,source=.,target=/c", "type=bind,from=base,target=/c", "type=tmpfs,target=/t"} {
+		source := write(t, map[string]string{"Containerfile": "FROM base\nRUN --mount=" + mount + " true\n"})
+		if err := (&job{Request: Request{Source: source}, named: map[string]string{}}).read(old); err != nil {
+			t.Errorf("%s: %v", mount, err)
+		}
+	}
+}
+
+// A base's triggers are steps, too.
+func TestTriggersWithMountsAreRefused(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		for _, trigger := range []string{"RUN --mount=type=cache,id=../../..,target=/c true", "RUN --mount=type=bind,source=/l,target=/h true", "run --mount=from=s,source=/l,target=/h true"} {
+			idx := busyboxIndex(t)
+			m, err := idx.IndexManifest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			img, err := idx.Image(m.Manifests[0].Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cf, err := img.ConfigFile()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cf = cf.DeepCopy()
+			cf.Config.OnBuild = []string{trigger}
+			img, err = mutate.ConfigFile(img, cf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dist := catalogueLayout(t, "base", single(img))
+			req := request(t, write(t, map[string]string{"Containerfile": "FROM base\n"}), map[string]Origin{"base": {Layout: dist}})
+			_, err = NewBuilder(e, newStorage(t, e)).Build(t.Context(), req)
+			if err == nil || !strings.Contains(err.Error(), "Containerfile:1: base base: its ONBUILD has --mount") {
+				t.Errorf("%s: %v", trigger, err)
+			}
+		}
+	})
+}
+
+// What one build leaves in a cache mount no other finds, be it of another app, of the
+// same, at the same time or later; nor does a link in a cache lead out of it.
+func TestCacheMountsAreOfOneBuild(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		for _, name := range []string{"first", "second", "third"} {
+			files, got := p.build(name, `FROM base
+RUN --mount=type=cache,id=shared,target=/c --mount=type=cache,target=/root/.cache busybox ls -A /c /root/.cache > /out; echo poison > /c/f; echo poison > /root/.cache/f
+RUN --mount=type=cache,id=shared,target=/d busybox cat /d/f > /again
+`, nil)
+			if got.Err != "" {
+				t.Fatal(got.Err)
+			}
+			if said := files["/out"].content; strings.Contains(said, "f\n") {
+				t.Errorf("%s finds %q", name, said)
+			}
+			if files["/again"].content != "poison\n" {
+				t.Errorf("a build does not find what it has put into its cache: %q", files["/again"].content)
+			}
+		}
+	})
+}
+
+// Secrets and agents are given to nobody; a step that demands one fails.
+func TestNoSecretIsMounted(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		p.write("secret/token", secret, 0o600)
+		for name, mount := range map[string]string{
+			"named": "type=secret,id=token,target=/s", "file": "type=secret,id=/etc/passwd,target=/s", "plain": "type=secret,id=HOME,target=/s", "agent": "type=ssh,target=/s",
+		} {
+			files, got := p.build(name, "FROM base\nRUN --mount="+mount+" busybox cat /s > /out; attack secret="+secret+" >> /out; true\n", nil, "token="+secret, "SSH_AUTH_SOCK=/run/agent")
+			if got.Err == "" && files["/out"].content != "" || strings.Contains(got.Err, secret+"\n") {
+				t.Errorf("%s: %q %s", name, files["/out"].content, got.Err)
+			}
+		}
+	})
+}
+
+func TestUnfixed(t *testing.T) {
+	all := []string{"CVE-2024-1753", "CVE-2024-9407", "CVE-2024-9675", "CVE-2024-9676", "CVE-2024-11218"}
+	for engine, want := range map[Engine][]string{
+		{Name: "buildah", Version: "1.28.2"}:      all,
+		{Name: "buildah", Version: "1.33.7"}:      all[1:],
+		{Name: "buildah", Version: "1.33.12"}:     nil,
+		{Name: "buildah", Version: "1.36.0"}:      all[1:],
+		{Name: "buildah", Version: "1.37.5"}:      all[4:],
+		{Name: "buildah", Version: "1.38.0"}:      all[4:],
+		{Name: "buildah", Version: "1.38.1"}:      nil,
+		{Name: "buildah", Version: "1.41.0-dev"}:  nil,
+		{Name: "podman", Version: "4.3.1"}:        all,
+		{Name: "podman", Version: "4.9.4"}:        all[1:],
+		{Name: "podman", Version: "5.2.4"}:        all[2:],
+		{Name: "podman", Version: "5.3.0"}:        all[4:],
+		{Name: "podman", Version: "5.6.0"}:        nil,
+		{Name: "buildah", Version: "development"}: all,
+		{Name: "docker", Version: "28.0.0"}:       nil,
+	} {
+		if diff := cmp.Diff(want, slices.Clip(engine.Unfixed())); diff != "" {
+			t.Errorf("%s: %s", engine, diff)
+		}
+	}
+}
