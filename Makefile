@@ -20,9 +20,9 @@ TEST_TOOLS := $(DEMO_TOOLS) skopeo:skopeo docker-registry:docker-registry patch:
 
 DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
-DEMO_DIR = $${TMPDIR:-/tmp}/libre-demo-$$(id -u)-$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
+DEMO_DIR = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-demo/$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo test interop bench fmt demo-tools test-tools
+.PHONY: all build demo demo-folder test interop bench fmt demo-tools test-tools
 
 all: build
 
@@ -53,13 +53,20 @@ demo-tools:
 test-tools:
 	$(call install,$(TEST_TOOLS))
 
+# In the user's own cache, where nobody else can have put a link or a folder.
+demo-folder:
+	@dir=$(DEMO_DIR); above=$${dir%/*}; umask 077; mkdir -p "$${above%/*}"; \
+	for folder in "$$above" "$$dir"; do \
+	  [ -e "$$folder" ] || mkdir "$$folder" || exit 1; \
+	  [ -d "$$folder" ] && [ ! -L "$$folder" ] && [ -O "$$folder" ] && chmod go-rwx "$$folder" || { echo "$$folder is a link or somebody else's: remove it" >&2; exit 1; }; \
+	done
+
 # The helper is needed to publish only, so it is compiled while images are built.
-demo: demo-tools
+demo: demo-tools demo-folder
 	@echo 'compiling libre; then, while it builds images, its helper libre-files with the recogniser syft'
 	$(COMPILE) -o bin/ ./cmd/libre
 	@dir=$(DEMO_DIR); libre=$$PWD/bin/libre; \
 	$(COMPILE) -o bin/ ./cmd/libre-files & helper=$$!; trap "kill $$helper 2>/dev/null" EXIT; \
-	[ ! -e $$dir ] || [ -O $$dir ] || { echo "$$dir is somebody else's: set TMPDIR" >&2; exit 1; }; \
 	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
 	cd $$dir && export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=demo LIBRE_REGISTRY=localhost:$(DEMO_PORT)/demo; \
 	say() { printf '\n$$ %s\n' "libre $$*"; $$libre "$$@"; }; \

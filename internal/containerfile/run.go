@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/process"
 )
 
@@ -41,9 +42,9 @@ func newOutput(ctx context.Context, path string, step func(string)) (*output, er
 	if path == "" {
 		return o, nil
 	}
-	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	err := private.Folder(filepath.Dir(path))
 	if err == nil {
-		o.log, err = os.Create(path)
+		o.log, err = private.Create(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keeping what the engine prints: %w", err)

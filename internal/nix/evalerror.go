@@ -1,11 +1,13 @@
 package nix
 
 import (
-	"os"
+	"errors"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/private"
 )
 
 // EvaluationFailure says why an app cannot be evaluated.
@@ -148,7 +150,15 @@ func isCatalogue(file string) bool {
 // path; "" where it cannot be written.
 func (n *Nix) keepLog(name, text string) string {
 	path := filepath.Join(n.LogDir, name+".log")
-	if os.MkdirAll(n.LogDir, 0o700) != nil || os.WriteFile(path, []byte(cleanLog(text)), 0o600) != nil {
+	if private.Folder(n.LogDir) != nil {
+		return ""
+	}
+	file, err := private.Create(path)
+	if err != nil {
+		return ""
+	}
+	_, err = file.WriteString(cleanLog(text))
+	if errors.Join(err, file.Close()) != nil {
 		return ""
 	}
 	return path

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/libresh/libre/internal/private"
 )
 
 // mostOutcomes is how many are kept, those that were used last.
@@ -95,7 +97,7 @@ func (n *Nix) keep(ctx context.Context, e *evaluation, flake Flake, printed []by
 		}
 	}
 	first, err := json.Marshal(present)
-	if err != nil || os.MkdirAll(n.OutcomeDir, 0o755) != nil {
+	if err != nil || private.Folder(n.OutcomeDir) != nil {
 		return
 	}
 	text := slices.Concat(first, []byte("\n"), printed)

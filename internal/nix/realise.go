@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/private"
 )
 
 // Output is the path that a derivation makes.
@@ -233,10 +235,10 @@ func firstLine(text string) string {
 
 func (w *watcher) open(drv string) *buildLog {
 	name := filepath.Base(strings.TrimSuffix(drv, ".drv")) + ".log"
-	if os.MkdirAll(w.nix.LogDir, 0o700) != nil {
+	if private.Folder(w.nix.LogDir) != nil {
 		return &buildLog{}
 	}
-	file, err := os.OpenFile(filepath.Join(w.nix.LogDir, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := private.Create(filepath.Join(w.nix.LogDir, name))
 	if err != nil {
 		return &buildLog{}
 	}
