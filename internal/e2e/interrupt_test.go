@@ -30,7 +30,13 @@ func TestInterruptNix(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	sum := sha256.Sum256([]byte(g.answer))
-	testInterruptAtGate(t, g, "/app", map[string]string{
+	waits := func(p *testkit.Process) error {
+		if g.visits.Load() == 0 {
+			return fmt.Errorf("the build does not come to the gate:\n%s", p.Log)
+		}
+		return seen("wget -q", g.token)
+	}
+	testInterruptAndGoOn(t, g.token, waits, func() { g.open.Store(true) }, "/app", g.answer, map[string]string{
 		"slow/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
   name = "slow"; version = "1"; packageVersion = 1;
@@ -42,12 +48,14 @@ mkApp {
 `})
 }
 
-// A RUN step that does not care for SIGTERM.
+// A RUN step that does not care for SIGTERM. It reaches no gate of this machine, so it
+// takes its time instead.
 func TestInterruptContainerfile(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
-	g := newGate(t)
-	testInterruptAtGate(t, g, "/answer", map[string]string{
+	token := rand.Text()
+	waits := func(*testkit.Process) error { return seen("sleep 12", token) }
+	testInterruptAndGoOn(t, token, waits, func() {}, "/answer", token, map[string]string{
 		"slow/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
   name = "slow"; version = "1"; packageVersion = 1;
@@ -58,7 +66,7 @@ mkApp {
 `,
 		"slow/src/Containerfile": `FROM toolbox
 USER 0
-RUN ["/opt/libre/bin/sh", "-c", "trap '' TERM INT HUP; wget -q -O /answer ` + g.url + `"]
+RUN ["/opt/libre/bin/sh", "-c", "trap '' TERM INT HUP; sleep 12; printf %s ` + token + ` > /answer"]
 `})
 }
 
@@ -86,32 +94,32 @@ func TestInterruptLayers(t *testing.T) {
 	}
 }
 
-// testInterruptAtGate interrupts a build of slow/web/default while it waits at
-// the gate. The image's file is what the gate gives.
-func testInterruptAtGate(t *testing.T, g *gate, file string, files map[string]string) {
+// seen has no error where a process with the token in its command line does something:
+// the innermost ones, in the sandbox or the container, are among those seen.
+func seen(what, token string) error {
+	running := processesWith(token)
+	if !slices.ContainsFunc(running, func(line string) bool { return strings.Contains(line, what) }) {
+		return fmt.Errorf("no %s among the processes of the build: %q", what, running)
+	}
+	return nil
+}
+
+// testInterruptAndGoOn interrupts a build of slow/web/default while it waits, and runs it
+// again once it may go on. A file of the image has the content then.
+func testInterruptAndGoOn(t *testing.T, token string, waits func(*testkit.Process) error, letGo func(), file, content string, files map[string]string) {
 	const reference = "slow-web-default:1-1"
 	c := newCatalogue(t, files)
-	b := interruptible{catalogue: c, dist: c.dist(), temp: libre.TempDir(t), token: g.token}
-	b.interruptWhen(t, func(p *testkit.Process) error {
-		if g.visits.Load() == 0 {
-			return fmt.Errorf("the build does not come to the gate:\n%s", p.Log)
-		}
-		// The innermost process, in the sandbox or the container, is among those seen.
-		running := processesWith(g.token)
-		if !slices.ContainsFunc(running, func(line string) bool { return strings.Contains(line, "wget -q") }) {
-			return fmt.Errorf("no wget among the processes of the build: %q", running)
-		}
-		return nil
-	}, "slow/web/default")
+	b := interruptible{catalogue: c, dist: c.dist(), temp: libre.TempDir(t), token: token}
+	b.interruptWhen(t, waits, "slow/web/default")
 	if _, err := os.Stat(filepath.Join(c.dist(), "index.json")); err == nil {
 		if _, found := entries(t, c.dist())[reference]; found {
 			t.Errorf("the layout names %s, which was not finished", reference)
 		}
 	}
-	g.open.Store(true)
+	letGo()
 	b.complete(t, "slow/web/default")
-	if got := readTree(t, openImage(t, c.dist(), reference, "")).text(t, file); got != g.answer {
-		t.Errorf("%s has %q, want %q", file, got, g.answer)
+	if got := readTree(t, openImage(t, c.dist(), reference, "")).text(t, file); got != content {
+		t.Errorf("%s has %q, want %q", file, got, content)
 	}
 }
 
