@@ -90,6 +90,9 @@ type lookup struct {
 // NewBuilder makes a Builder that keeps bases below dir,
 // where buildah and podman are concerned; docker keeps them itself.
 func NewBuilder(e Engine, dir string) *Builder {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute // confine.sh is elsewhere
+	}
 	return &Builder{engine: e, storage: &storage{engine: e, dir: dir}, bases: map[Base]*lookup{}}
 }
 
@@ -135,6 +138,9 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 			err = cerr
 		}
 	}()
+	if r.Work, err = filepath.Abs(r.Work); err != nil {
+		return Result{}, err
+	}
 	if err := os.MkdirAll(r.Work, 0o755); err != nil {
 		return Result{}, err
 	}

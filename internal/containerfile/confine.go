@@ -166,8 +166,10 @@ func (s *storage) confinedChild(c *confinement, work string, environment []strin
 	ch.env = append(withoutProxies(ch.env), "TMPDIR="+temp)
 	ch.env = append(ch.env, environment...)
 	inside := append([]string{"sh", "-c", confineScript, "confine.sh"}, s.root(), s.runRoot(), work)
-	if isHidden(s.engine.Path) {
-		inside = append(inside, filepath.Dir(s.engine.Path))
+	for _, program := range []string{s.engine.Path, c.runtime, lookPath("unshare")} {
+		if folder := filepath.Dir(program); isHidden(program) && !slices.Contains(inside, folder) {
+			inside = append(inside, folder)
+		}
 	}
 	inside = append(append(inside, "--", s.engine.Path), ch.args...)
 	enter := []string{"unshare", "--mount", "--net", "--ipc", "--uts", "--"}

@@ -11,6 +11,7 @@ set -eu
 echo $$
 read -r network
 exec </dev/null
+cd / # from a folder that is hidden, ".." leads to all that is
 ip link set lo up 2>/dev/null || :
 
 # A descriptor reaches a folder when its path does not any more.
@@ -26,7 +27,7 @@ shift
 
 resolv=$(readlink -f /etc/resolv.conf || :)
 settings=$(grep -E '^(search|domain|options)[[:space:]]' /etc/resolv.conf 2>/dev/null || :)
-for hidden in /root /home "$HOME" /run /tmp /var/tmp /dev/shm; do
+for hidden in /root /home "${HOME:-/}" /run /tmp /var/tmp /dev/shm; do
   [ -d "$hidden" ] && [ "$hidden" != / ] || continue
   mount -t tmpfs -o mode=1777 tmpfs "$hidden"
 done
