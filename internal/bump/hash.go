@@ -29,7 +29,7 @@ func (b *Bumper) archive(ctx context.Context, url string) (*upstream.Archive, er
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetching %s: the server answers %s", url, response.Status)
 	}
-	archive, err := upstream.HashArchive(response.Body, upstream.DefaultArchiveLimits)
+	archive, err := upstream.HashArchive(response.Body, b.Upstream.Limits())
 	if err != nil {
 		return nil, fmt.Errorf("fetching %s: %w", url, err)
 	}

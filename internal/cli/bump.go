@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,9 +172,11 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 
 // bumper is what finds and edits versions in the catalogue.
 func (p *place) bumper() (*bump.Bumper, error) {
+	limits := upstream.DefaultArchiveLimits
+	limits.Bytes = cmp.Or(p.config.Limits.Archive, limits.Bytes)
 	client, err := upstream.New(upstream.Config{
 		CacheDir: filepath.Join(p.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
-		Authorities: p.authorities,
+		Authorities: p.authorities, Deadline: p.config.Limits.Answer, Limits: limits,
 	})
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ type Settings struct {
 	PackageSet string              // nixpkgs or host; nixpkgs where empty
 	Engine     string              // buildah, podman, docker or none; found automatically where empty
 	Build      Build               // how Containerfiles are built
+	Limits     Limits              // of what upstreams and images may take of this machine
 	CA         string              // file of certificates of the authorities that sign for registries and forges
 	Sign       Sign                // how images are signed, or none
 }

@@ -43,7 +43,7 @@ type Archive struct {
 
 // ArchiveLimits guard against what is no release.
 type ArchiveLimits struct {
-	Bytes   int64 // of the unpacked tar
+	Bytes   int64 // of the unpacked tar, and of the files in it, whose holes count as what they stand for
 	Entries int
 }
 
@@ -83,7 +83,7 @@ func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
 		return nil, err
 	}
 	defer plain.Close()
-	if err := a.load(&limitedReader{plain, limits.Bytes}, limits); err != nil {
+	if err := a.load(&limitedReader{plain, limits.Bytes, limits.Bytes}, limits); err != nil {
 		return nil, err
 	}
 	if err := a.inspect(); err != nil {
@@ -126,17 +126,23 @@ func decompressArchive(r io.Reader) (io.ReadCloser, error) {
 
 // limitedReader fails where io.LimitReader would end.
 type limitedReader struct {
-	r    io.Reader
-	left int64
+	r     io.Reader
+	limit int64
+	left  int64
+}
+
+// errTooLarge is what met ArchiveLimits.Bytes.
+func errTooLarge(limit int64) error {
+	return fmt.Errorf("it is larger than the limit of %d bytes: limits.archive in libre.yaml sets it", limit)
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
 	if l.left < 0 {
-		return 0, errors.New("it is larger than the limit")
+		return 0, errTooLarge(l.limit)
 	}
 	n, err := l.r.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		return 0, errors.New("it is larger than the limit")
+		return 0, errTooLarge(l.limit)
 	}
 	return n, err
 }
@@ -323,6 +329,9 @@ const (
 // store writes a file into the spool.
 func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, content io.Reader) error {
 	e.offset = l.offset
+	if size > l.limits.Bytes-l.offset { // a sparse file is larger than what the tar has of it
+		return errTooLarge(l.limits.Bytes)
+	}
 	if size < maxLFSPointer {
 		small := make([]byte, size)
 		if _, err := io.ReadFull(content, small); err != nil {

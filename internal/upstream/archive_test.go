@@ -208,7 +208,7 @@ func TestArchiveRefuses(t *testing.T) {
 		{"nothing", "it has 0 entries at its top, expected one folder", []any{global("x")}},
 		{"nameless", `"./.": it has no name`, []any{entry{"./.", "x"}}},
 		{"many entries", `"top/1/2/3/4/5/6/7": the archive has more entries than the limit`, []any{entry{"top/1/2/3/4/5/6/7", "x"}}},
-		{"large", `"top/large": it is larger than the limit`, []any{entry{"top/large", strings.Repeat("x", 100<<10)}}},
+		{"large", `"top/large": it is larger than the limit of 65536 bytes: limits.archive in libre.yaml sets it`, []any{entry{"top/large", strings.Repeat("x", 100<<10)}}},
 		{"control characters", `"\x1b[31m\u202e/..": its name leaves the tree`, []any{entry{"\x1b[31m\u202e/..", "→x"}}},
 		{"empty target", `"top/l": it is a link to ""`, []any{&tar.Header{Typeflag: tar.TypeSymlink, Name: "top/l"}}},
 	}

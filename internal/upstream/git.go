@@ -44,7 +44,10 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 		return tags, nil
 	case err == nil && (place.Scheme == "ssh" || place.Scheme == "file" || place.Scheme == "git"),
 		strings.HasPrefix(location, "/"), scpLike.MatchString(location):
+		ctx, cancel := bounded(ctx, c.deadline)
+		defer cancel()
 		tags, err := gitLsRemote(ctx, location)
+		err = cause(ctx, err)
 		if err != nil {
 			return Tags{}, fmt.Errorf("listing the tags of %s: %w", redacted(location), err)
 		}

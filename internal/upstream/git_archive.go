@@ -11,6 +11,8 @@ import (
 // tree: as it is, whatever its attributes ask git to leave out or write into archives.
 func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Archive, error) {
 	doing := "fetching " + commit + " of " + redacted(location)
+	ctx, cancel := bounded(ctx, c.deadline)
+	defer cancel()
 	if !commitID.MatchString(commit) {
 		return nil, fmt.Errorf("%s: expected a commit", doing)
 	}
@@ -22,7 +24,7 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 	packed := filepath.Join(dir, "source.tar")
 	run := func(arguments ...string) error {
 		_, err := fromGit(ctx, "file:git:ssh:http:https", arguments...)
-		return err
+		return cause(ctx, err)
 	}
 	err = run("init", "--quiet", "--bare", dir)
 	if err == nil {
@@ -43,7 +45,7 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer tree.Close()
-	archive, err := HashArchive(tree, DefaultArchiveLimits)
+	archive, err := HashArchive(tree, c.limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}

@@ -48,7 +48,7 @@ func (c *Client) ModuleArchive(ctx context.Context, path, version string) (*Arch
 	reader, writer := io.Pipe()
 	go func() { writer.CloseWithError(moduleTar(writer, files, path+"@"+version+"/")) }()
 	defer reader.Close()
-	archive, err := HashArchive(reader, DefaultArchiveLimits)
+	archive, err := HashArchive(reader, c.limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}

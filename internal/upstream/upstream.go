@@ -6,6 +6,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,6 +96,8 @@ type Config struct {
 	CacheDir    string              // folder for answers to ask for again by ETag; "" keeps none
 	Getenv      func(string) string // where settings and tokens come from; nil is os.Getenv
 	Authorities *web.Authorities    // trusted beside the system's; nil is none
+	Deadline    time.Duration       // for a question and its whole answer; 0 is DefaultDeadline
+	Limits      ArchiveLimits       // of each archive; zero is DefaultArchiveLimits
 	GoVersion   string              // of the toolchain that builds, such as 1.26.8; "" takes every module
 }
 
@@ -108,6 +111,8 @@ type Client struct {
 	modules   goSettings
 	goVersion string
 	cacheDir  string
+	deadline  time.Duration
+	limits    ArchiveLimits
 
 	mu        sync.Mutex
 	overviews map[string]*overview // by OWNER/REPO
@@ -140,10 +145,12 @@ func New(config Config) (*Client, error) {
 		modules:   modules,
 		goVersion: config.GoVersion,
 		cacheDir:  config.CacheDir,
+		deadline:  cmp.Or(config.Deadline, DefaultDeadline),
+		limits:    cmp.Or(config.Limits, DefaultArchiveLimits),
 		overviews: map[string]*overview{},
 	}
 	c.http = &http.Client{
-		Transport:     &authorised{tokens, &cached{config.CacheDir, c.transport}},
+		Transport:     deadline{&authorised{tokens, &cached{config.CacheDir, c.transport}}, c.deadline},
 		CheckRedirect: checkRedirect,
 	}
 	c.github = github.NewClient(&http.Client{Transport: uncounted{c.http.Transport}, CheckRedirect: checkRedirect})
@@ -151,6 +158,9 @@ func New(config Config) (*Client, error) {
 	c.github.UserAgent = userAgent
 	return c, nil
 }
+
+// Limits are those of each archive that is read.
+func (c *Client) Limits() ArchiveLimits { return c.limits }
 
 // HTTP is the client that all requests go through. It sends the token of a host to
 // that host alone, asks again by ETag, and waits as servers ask it to.

@@ -1,0 +1,55 @@
+package settings
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Limits guard this machine against what others send. What is zero has its default.
+type Limits struct {
+	Archive int64         // bytes of an upstream's archive, unpacked
+	Answer  time.Duration // for one question to an upstream and the whole answer
+	Scan    int64         // bytes that are unpacked to list what one image is made of
+}
+
+func (l *Limits) keys() []key {
+	return []key{
+		{"archive", "", "a size in MiB or GiB: of an upstream's archive, unpacked (8 GiB where it is not set)", "archive: 20 GiB", size(&l.Archive)},
+		{"answer", "", "a time in s, m or h: for the whole answer of an upstream (30m where it is not set)", "answer: 2h", duration(&l.Answer)},
+		{"scan", "", "a size in MiB or GiB: of what sbom unpacks of one image (8 GiB where it is not set)", "scan: 20 GiB", size(&l.Scan)},
+	}
+}
+
+var sizePattern = regexp.MustCompile(`^([1-9][0-9]{0,5}) ?(MiB|GiB)$`)
+
+func size(into *int64) reader {
+	return func(at place, node *yaml.Node) error {
+		found := sizePattern.FindStringSubmatch(node.Value)
+		if node.Kind != yaml.ScalarNode || found == nil {
+			return at.wrong(node, "")
+		}
+		n, err := strconv.ParseInt(found[1], 10, 64)
+		if err != nil {
+			return err
+		}
+		*into = n << 20
+		if found[2] == "GiB" {
+			*into = n << 30
+		}
+		return nil
+	}
+}
+
+func duration(into *time.Duration) reader {
+	return func(at place, node *yaml.Node) error {
+		d, err := time.ParseDuration(node.Value)
+		if node.Kind != yaml.ScalarNode || err != nil || d <= 0 {
+			return at.wrong(node, "")
+		}
+		*into = d
+		return nil
+	}
+}

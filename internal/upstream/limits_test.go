@@ -1,0 +1,173 @@
+package upstream_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/libresh/libre/internal/upstream"
+)
+
+// sparseTar is a tar of a few hundred bytes with one file of so many, all a hole: in
+// the format 1.0 of GNU tar's, whose map is before the content.
+// https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
+func sparseTar(t *testing.T, version string, size int64) []byte {
+	t.Helper()
+	record := func(key, value string) string {
+		length := len(key) + len(value) + 3
+		for length != len(fmt.Sprint(length))+len(key)+len(value)+3 {
+			length = len(fmt.Sprint(length)) + len(key) + len(value) + 3
+		}
+		return fmt.Sprintf("%d %s=%s\n", length, key, value)
+	}
+	header := func(name string, kind byte, size int) []byte {
+		b := make([]byte, 512)
+		copy(b, name)
+		copy(b[100:], "0000644\x000000000\x000000000\x00")
+		copy(b[124:], fmt.Sprintf("%011o\x00%011o\x00        ", size, 0))
+		b[156] = kind
+		copy(b[257:], "ustar\x0000")
+		sum := 0
+		for _, c := range b {
+			sum += int(c)
+		}
+		copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+		return b
+	}
+	padded := func(text string) []byte { return append([]byte(text), make([]byte, (512-len(text)%512)%512)...) }
+	var records, body string
+	switch version {
+	case "1.0":
+		records = record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0") + record("GNU.sparse.name", "top/f") + record("GNU.sparse.realsize", fmt.Sprint(size))
+		body = string(padded(fmt.Sprintf("1\n%d\n0\n", size)))
+	case "0.1":
+		records = record("GNU.sparse.major", "0") + record("GNU.sparse.minor", "1") + record("GNU.sparse.name", "top/f") + record("GNU.sparse.size", fmt.Sprint(size)) + record("GNU.sparse.numblocks", "1") + record("GNU.sparse.map", fmt.Sprintf("%d,0", size))
+	}
+	all := bytes.Join([][]byte{header("x", 'x', len(records)), padded(records), header("top/f", '0', len(body)), []byte(body), make([]byte, 1024)}, nil)
+	return all
+}
+
+// The limit is of what is written: a small archive of any kind writes no more than it.
+func TestArchiveWritesNoMoreThanItsLimit(t *testing.T) {
+	const limit = 1 << 20
+	many := func(n int, size int64) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		w := tar.NewWriter(z)
+		for i := range n {
+			must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprint("top/", i), Mode: 0o644, Size: size}))
+			_, err := io.CopyN(w, zeroes{}, size)
+			must(t, err)
+		}
+		must(t, w.Close())
+		must(t, z.Close())
+		return b.Bytes()
+	}
+	for name, content := range map[string][]byte{
+		"a hole, PAX 1.0":      sparseTar(t, "1.0", 256<<20),
+		"a hole, PAX 0.1":      sparseTar(t, "0.1", 256<<20),
+		"a hole, compressed":   gzipped(t, sparseTar(t, "1.0", 256<<20)),
+		"one file of zeroes":   many(1, 64<<20),
+		"many files of zeroes": many(64, 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			written := writtenHere(t)
+			_, err := upstream.HashArchive(bytes.NewReader(content), upstream.ArchiveLimits{Bytes: limit, Entries: 1000})
+			if err == nil || !strings.Contains(err.Error(), "limit of 1048576 bytes") {
+				t.Errorf("%d bytes: %v", len(content), err)
+			}
+			if kept := written(); kept > limit+512<<10 {
+				t.Errorf("%d bytes were written", kept)
+			}
+		})
+	}
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// writtenHere gives how many bytes this process has written since. Root has temporary
+// files on a small disk of their own, which a failure fills and no other.
+func writtenHere(t *testing.T) func() int64 {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	if os.Geteuid() == 0 && syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m") == nil {
+		t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	}
+	before := written(t)
+	return func() int64 { return written(t) - before }
+}
+
+// written is how many bytes this process has handed to write(2): wchar of
+// /proc/self/io.
+func written(t *testing.T) (bytes int64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "wchar: %d", &bytes); err == nil {
+			return bytes
+		}
+	}
+	t.Fatal("no wchar")
+	return 0
+}
+
+// An answer that comes drop by drop ends at the deadline for all of it.
+func TestSlowAnswersMeetADeadline(t *testing.T) {
+	drip := func(w http.ResponseWriter, r *http.Request, text string) {
+		for i := 0; r.Context().Err() == nil; i++ {
+			_, _ = io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"a body of drops": func(w http.ResponseWriter, r *http.Request) { drip(w, r, "x") },
+		"no header":       func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"errors without end": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
+		"redirects and drops": func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				http.Redirect(w, r, "/there", http.StatusFound)
+				return
+			}
+			drip(w, r, "x")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(answer)
+			defer func() { server.CloseClientConnections(); server.Close() }()
+			client, err := upstream.New(upstream.Config{Getenv: func(string) string { return "" }, Deadline: 400 * time.Millisecond})
+			must(t, err)
+			began := time.Now()
+			request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL+"/", nil)
+			must(t, err)
+			response, err := client.HTTP().Do(request)
+			if err == nil {
+				_, err = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "longer than the limit of 400ms") || !strings.Contains(err.Error(), "limits.answer") {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
