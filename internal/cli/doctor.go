@@ -132,7 +132,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	}
 
 	checks = append(checks, packageSetChecks(ctx, p)...)
-	checks = append(checks, engineCheck(ctx, p.config.Engine))
+	checks = append(checks, engineChecks(ctx, p)...)
 	checks = append(checks, gitChecks(ctx, p.dir)...)
 
 	checks = append(checks, patchCheck())

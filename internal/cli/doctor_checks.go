@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -51,17 +52,39 @@ func packageSetChecks(ctx context.Context, p *place) []check {
 	return []check{{"nixpkgs", "wrong", "cannot be fetched: " + reason, cmp.Or(fault.Fix(err), mend), err}}
 }
 
-// engineCheck looks for the engine that is configured, which must be there, or for any.
-func engineCheck(ctx context.Context, configured string) check {
+// engineChecks look for the engine that is configured, which must be there, or for any,
+// and try how it keeps upstreams' steps from this machine.
+func engineChecks(ctx context.Context, p *place) []check {
+	configured := p.config.Engine
+	if configured == "none" {
+		return []check{{"engine", "note", "none: no Containerfile is built here", "", nil}}
+	}
 	engine, err := containerfile.Detect(ctx, configured)
 	if err == nil {
-		return knownEngine(engine)
+		return []check{knownEngine(engine), stepsCheck(ctx, p, engine)}
 	}
 	what, mend, _ := strings.Cut(err.Error(), ": ")
 	if configured != "" {
-		return check{"engine", "missing", what + ", and libre.yaml or LIBRE_ENGINE names it", mend, err}
+		return []check{{"engine", "missing", what + ", and libre.yaml or LIBRE_ENGINE names it", mend, err}}
 	}
-	return check{"engine", "note", what + " (for Containerfile components)", mend, nil}
+	return []check{{"engine", "note", what + " (for Containerfile components)", mend, nil}}
+}
+
+// stepsCheck runs a step as a build would.
+func stepsCheck(ctx context.Context, p *place, engine containerfile.Engine) check {
+	const name = "steps of upstreams"
+	how, network, err := containerfile.NewBuilder(engine, filepath.Join(p.cacheDir, "containers")).Confinement(ctx)
+	switch {
+	case err != nil && p.config.Build.TrustUpstream:
+		return check{name, "note", fault.Reason(err) + ": build.trustUpstream lets them run all the same", "apt-get install runc slirp4netns", nil}
+	case err != nil:
+		return check{name, "note", fault.Reason(err) + " (for Containerfile components)", cmp.Or(fault.Fix(err), "apt-get install runc slirp4netns"), nil}
+	case !network:
+		return check{name, "note", how, "apt-get install slirp4netns", nil}
+	case how == "":
+		return check{name, "ok", "as docker's daemon keeps them apart", "", nil}
+	}
+	return check{name, "ok", how, "", nil}
 }
 
 // knownEngine says which ways out of a build the engine has, and what follows.

@@ -50,6 +50,43 @@ func (c *confinement) flags() []string {
 	return flags
 }
 
+// String says how steps are kept apart, for people.
+func (c *confinement) String() string {
+	how := "a chroot without the capability to leave it"
+	if c.isolation == "oci" {
+		how = "containers of " + filepath.Base(c.runtime)
+	}
+	if c.network == "" {
+		return how + ", without a network"
+	}
+	return how + ", a network without this machine's loopback"
+}
+
+// Confinement finds out how steps are kept from this machine, in words, and whether they
+// have a network. The error says what is missing, and what to type. docker's daemon has
+// its own rules, and "" is said of it.
+func (b *Builder) Confinement(ctx context.Context) (how string, network bool, err error) {
+	if b.engine.Name == "docker" {
+		return "", true, nil
+	}
+	if err := b.storage.open(ctx); err != nil {
+		return "", false, err
+	}
+	unlock, _, err := b.storage.lock(ctx, false)
+	if err != nil {
+		return "", false, err
+	}
+	defer unlock()
+	if err := b.storage.makeRunRoot(); err != nil {
+		return "", false, err
+	}
+	c, err := b.storage.confine(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	return c.String(), c.network != "", nil
+}
+
 // confined remembers what was found out in this process: by engine, storage and user.
 type confined struct {
 	once  sync.Once

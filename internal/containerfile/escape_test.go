@@ -312,3 +312,41 @@ func TestStepsInAChrootCannotLeaveTheirBuild(t *testing.T) {
 		c.untouched(t)
 	})
 }
+
+// ADD fetches in the engine, which is in the same network as the steps; a step may have
+// the network of its engine, which is not this machine's.
+func TestAddReachesNoLoopback(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		c := newCanaries(p)
+		for i, host := range []string{"127.0.0.1", "localhost", "10.0.2.2", "0"} {
+			files, got := p.build(fmt.Sprint("add-", i), "FROM base\nADD http://"+host+":"+c.port+"/ /got\n", nil)
+			if got.Err == "" {
+				t.Errorf("%s: %+v", host, files["/got"])
+			}
+		}
+		files, got := p.build("network", "FROM base\nRUN --network=host attack loopback="+c.port+" > /out\n", nil)
+		if got.Err == "" && files["/out"].content != "" {
+			t.Error(files["/out"].content)
+		}
+		c.untouched(t)
+	})
+}
+
+// The proxy that is set for builds reaches steps, and the image does not say it.
+func TestProxyForBuilds(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		files, got := p.build("proxy", "FROM base\nRUN echo $https_proxy $HTTP_PROXY > /out\n", func(o *order) { o.Proxy = "http://proxy.example:3128" }, "https_proxy=http://other.example")
+		if want := "http://proxy.example:3128 http://proxy.example:3128\n"; got.Err != "" || files["/out"].content != want {
+			t.Errorf("%s %q", got.Err, files["/out"].content)
+		}
+		if got.Err != "" {
+			return
+		}
+		_, cf := built(t, Result{Layout: got.Layout})
+		if said, _ := json.Marshal(cf); strings.Contains(string(said), "proxy.example") {
+			t.Errorf("the image says it: %s", said)
+		}
+	})
+}
