@@ -27,7 +27,7 @@ type Client struct {
 
 	sessions    sync.Map // logins: a repository's name and scope → *session
 	headed      sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD
-	begun       sync.Map // uploads that wait for a blob: a repository's name → *url.URL
+	begun       sync.Map // uploads that wait for a blob: a repository's name → begunUpload
 	pushed      sync.Map // of this run: a reference by digest → manifest
 	referrers   sync.Map // a repository's name → *referrersAPI
 	whereabouts whereabouts

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -22,20 +24,25 @@ const (
 	// tells what is there, in case a run before this one sent it and went no further,
 	// and from which the registry is let say no before the blob is sent.
 	largeBlob = 4 << 20
+	// cancelsAtOnce is how many uploads are cancelled at the same time.
+	cancelsAtOnce = 8
 )
 
 // CheckPush asks whether a push would be let in, before anything is built: it
 // begins an upload, which the first larger blob that is sent there then takes.
-// Registries drop uploads that nobody ends.
+// CancelUploads ends those that no blob took.
 func (c *Client) CheckPush(ctx context.Context, refName string) error {
 	tag, err := c.Tag(refName)
 	if err != nil {
 		return err
 	}
+	if _, letIn := c.begun.Load(tag.Context().Name()); letIn {
+		return nil
+	}
 	err = retried(ctx, func() error {
 		location, err := c.beginUpload(ctx, tag.Context(), nil, nil)
 		if err == nil {
-			c.begun.Store(tag.Context().Name(), location)
+			c.begun.Store(tag.Context().Name(), begunUpload{tag.Context(), location})
 		}
 		return err
 	})
@@ -43,6 +50,42 @@ func (c *Client) CheckPush(ctx context.Context, refName string) error {
 		return explainPush("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
 	}
 	return nil
+}
+
+// begunUpload is an upload that waits for a blob.
+type begunUpload struct {
+	repository name.Repository
+	location   *url.URL
+}
+
+// cancelPatience is how long registries may take to drop uploads.
+const cancelPatience = 10 * time.Second
+
+// CancelUploads ends what CheckPush began and no blob took, also where ctx has ended.
+// Registries that do not know how drop it some day by themselves.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#cancel-a-blob-upload
+func (c *Client) CancelUploads(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(cancelsAtOnce)
+	c.begun.Range(func(key, value any) bool {
+		c.begun.Delete(key)
+		upload := value.(begunUpload)
+		group.Go(func() error {
+			request, err := http.NewRequestWithContext(ctx, http.MethodDelete, upload.location.String(), nil)
+			if err != nil {
+				return err
+			}
+			response, err := c.do(upload.repository, request, taken...)
+			if err != nil {
+				return err
+			}
+			return response.Body.Close()
+		})
+		return true
+	})
+	_ = group.Wait() // nothing depends on it
 }
 
 // PutBlob sends a blob that is most likely new to a repository, of whatever registry,
@@ -69,7 +112,7 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 	}
 	if mountFrom == "" && blob.Size > smallBlob {
 		if begun, ok := t.client.begun.LoadAndDelete(t.repository.Name()); ok {
-			err := t.putBlob(ctx, begun.(*url.URL), blob)
+			err := t.putBlob(ctx, begun.(begunUpload).location, blob)
 			if !isRefusal(err) {
 				return err
 			}

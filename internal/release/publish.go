@@ -115,6 +115,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 			}
 		}
 	}
+	defer p.Registry.CancelUploads(ctx)
 	if err := p.build(ctx, releases, wanted); err != nil {
 		return results, err
 	}
