@@ -244,7 +244,7 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	if config.Keyless != nil {
 		keyless := *config.Keyless
 		keyless.TrustedRoot, keyless.TokenFile = p.resolve(keyless.TrustedRoot), p.resolve(keyless.TokenFile)
-		config.Keyless = &keyless
+		config.Keyless, config.Authorities = &keyless, p.authorities
 	}
 	signing := &release.Signing{Client: sign.NewClient(client)}
 	var err error

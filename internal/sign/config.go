@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/web"
 )
 
 // A Config says how a catalogue signs: with a key or keyless, exactly one.
@@ -20,6 +21,9 @@ type Config struct {
 	// are NAME.pub alone for a key NAME.key.
 	PublicKeys []PublicKey
 	Keyless    *Keyless
+	// Authorities are trusted beside the system's, by keyless signing's services; nil is
+	// none.
+	Authorities *web.Authorities `yaml:"-"`
 }
 
 // A PublicKey is one whose signatures are accepted.

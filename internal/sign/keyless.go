@@ -6,14 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"sync"
 	"time"
 
+	rekor "github.com/sigstore/rekor-tiles/v2/pkg/client"
+	"github.com/sigstore/rekor-tiles/v2/pkg/client/write"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/tuf"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // Keyless is signing with short-lived certificates of an identity. With no
@@ -146,9 +151,18 @@ func (c Config) keylessSigner(ctx context.Context, prompts Prompts) (*Signer, er
 	if err != nil {
 		return nil, err
 	}
+	services := servicesOf(c.Authorities)
+	logs, err := logsOf(in.logs, c.Authorities)
+	if err != nil {
+		return nil, err
+	}
 	return &Signer{policy: policy, credentials: &certified{
 		instance: in,
-		token:    func(ctx context.Context) (string, error) { return c.Keyless.token(ctx, in.issuer, prompts) },
+		services: services,
+		logs:     logs,
+		token: func(ctx context.Context) (string, error) {
+			return c.Keyless.token(ctx, in.issuer, prompts, services)
+		},
 	}}, nil
 }
 
@@ -157,6 +171,8 @@ func (c Config) keylessSigner(ctx context.Context, prompts Prompts) (*Signer, er
 // a run with hundreds of signatures asks for few certificates.
 type certified struct {
 	instance *instance
+	services http.RoundTripper // how all but the logs are reached
+	logs     []sign.RekorOptions
 	token    func(context.Context) (string, error)
 
 	mu    sync.Mutex
@@ -172,6 +188,30 @@ func (i issued) GetCertificate(context.Context, sign.Keypair, *sign.CertificateP
 	return i, nil
 }
 
+// logsOf says how the logs are reached. The client of version 2 knows no proxy once it
+// is told whom to trust: where there is one, the log needs an authority of the system's.
+func logsOf(services []root.Service, authorities *web.Authorities) ([]sign.RekorOptions, error) {
+	var logs []sign.RekorOptions
+	for _, service := range services {
+		log := sign.RekorOptions{BaseURL: service.URL, Version: service.MajorAPIVersion}
+		request, err := http.NewRequest(http.MethodPost, service.URL, nil)
+		if err != nil {
+			return nil, fmt.Errorf("reach the transparency log: %w", err)
+		}
+		proxy, err := http.ProxyFromEnvironment(request)
+		if err != nil {
+			return nil, fmt.Errorf("reach the transparency log: %w", err)
+		}
+		if authorities != nil && proxy == nil && log.Version == 2 {
+			if log.ClientV2, err = write.NewWriter(service.URL, rekor.WithTLSConfig(authorities.TLS())); err != nil {
+				return nil, fmt.Errorf("reach the transparency log: %w", err)
+			}
+		}
+		logs = append(logs, log)
+	}
+	return logs, nil
+}
+
 func (c *certified) open(ctx context.Context) (sign.Keypair, sign.BundleOptions, error) {
 	var options sign.BundleOptions
 	c.mu.Lock()
@@ -182,13 +222,13 @@ func (c *certified) open(ctx context.Context) (sign.Keypair, sign.BundleOptions,
 		}
 	}
 	options.CertificateProvider = c.cert
-	transport := &serviceTransport{ctx}
+	transport := &serviceTransport{ctx, c.services}
 	for _, url := range c.instance.timestamps {
 		options.TimestampAuthorities = append(options.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: url, Transport: transport}))
 	}
-	for _, log := range c.instance.logs {
+	for _, log := range c.logs {
 		// One for each signature: it is not made for several goroutines.
-		options.TransparencyLogs = append(options.TransparencyLogs, sign.NewRekor(&sign.RekorOptions{BaseURL: log.URL, Version: log.MajorAPIVersion}))
+		options.TransparencyLogs = append(options.TransparencyLogs, sign.NewRekor(&log))
 	}
 	return c.key, options, nil
 }
@@ -206,7 +246,7 @@ func (c *certified) renew(ctx context.Context) error {
 		return fmt.Errorf("make a key: %w", err)
 	}
 	start := time.Now() // by this clock alone: others may differ
-	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: c.instance.fulcio, Transport: &serviceTransport{ctx}})
+	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: c.instance.fulcio, Transport: &serviceTransport{ctx, c.services}})
 	der, err := fulcio.GetCertificate(ctx, key, &sign.CertificateProviderOptions{IDToken: token})
 	if err != nil {
 		err = fmt.Errorf("get a certificate from %s: %w", c.instance.fulcio, err)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/pkg/browser"
 	"github.com/sigstore/sigstore/pkg/oauthflow"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 const (
@@ -31,7 +33,7 @@ const (
 
 // token is an identity token from the first place that has one: the file that
 // is configured, the environment, Actions, a person with a browser.
-func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (string, error) {
+func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts, services http.RoundTripper) (string, error) {
 	switch {
 	case k.TokenFile != "":
 		text, err := os.ReadFile(k.TokenFile)
@@ -42,7 +44,7 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts) (str
 	case os.Getenv(tokenVariable) != "":
 		return os.Getenv(tokenVariable), nil
 	case os.Getenv(requestURLVariable) != "" && os.Getenv(requestTokenVariable) != "":
-		token, err := actionsToken(ctx, os.Getenv(requestURLVariable), os.Getenv(requestTokenVariable))
+		token, err := actionsToken(ctx, services, os.Getenv(requestURLVariable), os.Getenv(requestTokenVariable))
 		if err != nil {
 			return "", fmt.Errorf("ask Actions for an identity token: %w", err)
 		}
@@ -85,7 +87,7 @@ func login(ctx context.Context, issuer string, say io.Writer) (string, error) {
 // actionsToken asks for a token as GitHub documents it; Forgejo does the same.
 // https://docs.github.com/actions/reference/security/oidc
 // https://forgejo.org/docs/next/user/actions/security-openid-connect
-func actionsToken(ctx context.Context, from, bearer string) (string, error) {
+func actionsToken(ctx context.Context, services http.RoundTripper, from, bearer string) (string, error) {
 	address, err := url.Parse(from)
 	if err != nil {
 		return "", fmt.Errorf("$%s is not a URL", requestURLVariable)
@@ -98,7 +100,7 @@ func actionsToken(ctx context.Context, from, bearer string) (string, error) {
 		return "", err
 	}
 	request.Header.Set("Authorization", "Bearer "+bearer)
-	client := http.Client{Transport: &serviceTransport{ctx}, Timeout: 30 * time.Second}
+	client := http.Client{Transport: &serviceTransport{ctx, services}, Timeout: 30 * time.Second}
 	response, err := client.Do(request)
 	if err != nil {
 		return "", err
@@ -146,13 +148,26 @@ const maxAnswer = 1 << 20
 // offer, makes errors of the answers that may be other ones a little later
 // (sigstore-go's clients lose those), and takes the caller's token out of what
 // a service says about it.
-type serviceTransport struct{ ctx context.Context }
+type serviceTransport struct {
+	ctx  context.Context
+	base http.RoundTripper // sends each request once: signing has its own attempts
+}
+
+// servicesOf reaches services that one of some authorities certifies.
+func servicesOf(authorities *web.Authorities) http.RoundTripper {
+	if authorities == nil {
+		return http.DefaultTransport
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = authorities.TLS()
+	return transport
+}
 
 func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(request.Context())
 	defer cancel() // the body has been read by then
 	defer context.AfterFunc(t.ctx, cancel)()
-	response, err := http.DefaultTransport.RoundTrip(request.WithContext(ctx))
+	response, err := t.base.RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		if t.ctx.Err() != nil {
 			err = t.ctx.Err()

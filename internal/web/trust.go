@@ -64,6 +64,16 @@ func (a *Authorities) Bundle() []byte {
 	return a.pem
 }
 
+// TLS trusts the authorities beside the system's, for clients of other libraries; of
+// nil it trusts the system's.
+func (a *Authorities) TLS() *tls.Config {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if a != nil {
+		config.RootCAs = rootsWith(a.certs)
+	}
+	return config
+}
+
 // hostCerts are what docker and podman keep for one host.
 type hostCerts struct {
 	authorities []*x509.Certificate
@@ -156,8 +166,15 @@ func (t *Transport) tlsConfig(own *hostCerts) *tls.Config {
 		more = append(more, own.authorities...)
 		config.Certificates = own.client
 	}
+	config.RootCAs = rootsWith(more)
+	return config
+}
+
+// rootsWith are the system's authorities and more; nil, which is the system's, where
+// there are no more.
+func rootsWith(more []*x509.Certificate) *x509.CertPool {
 	if len(more) == 0 {
-		return config
+		return nil
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
@@ -166,8 +183,7 @@ func (t *Transport) tlsConfig(own *hostCerts) *tls.Config {
 	for _, certificate := range more {
 		roots.AddCert(certificate)
 	}
-	config.RootCAs = roots
-	return config
+	return roots
 }
 
 // CertificateError says why a server's certificate is not accepted.
