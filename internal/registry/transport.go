@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -33,9 +34,28 @@ type Options struct {
 
 // newTransport is HTTP as all requests go.
 func newTransport(options Options) http.RoundTripper {
-	return &greeter{inner: &realms{inner: web.NewTransport(web.Options{
+	var transport http.RoundTripper = web.NewTransport(web.Options{
 		Insecure: options.Insecure, Answer: longestAnswer, CertsDirs: true, Authorities: options.Authorities,
-	})}}
+	})
+	if !options.Insecure {
+		transport = &encrypted{transport}
+	}
+	return &greeter{inner: &realms{inner: transport}}
+}
+
+// encrypted sends nothing by plain HTTP but to this machine's loopback. The library would
+// to private addresses, and to names that end in .local or .localhost: whoever stands
+// between, or answers for the name, gets the password.
+type encrypted struct{ inner http.RoundTripper }
+
+func (e *encrypted) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme == "http" && !isLoopback(request.URL.Host) {
+		return nil, &fault.Fault{
+			Err: fmt.Errorf("%s would be spoken to by plain HTTP, which is for this machine's loopback alone", request.URL.Host),
+			Fix: "--insecure, where nobody stands between",
+		}
+	}
+	return e.inner.RoundTrip(request)
 }
 
 // temporary says whether what failed may succeed a little later. What a registry
