@@ -190,6 +190,10 @@ func (v *View) carries(ctx context.Context, p *Policy, c *claim) (bool, error) {
 	if errors.Is(err, ErrNotAttached) || errors.As(err, &invalid) {
 		return false, nil
 	}
+	// Somebody may have attached what cannot be read, so that nothing else be attached.
+	if v.first && errors.As(err, new(*unreadError)) {
+		return false, nil
+	}
 	return found, err
 }
 

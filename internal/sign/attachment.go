@@ -3,6 +3,7 @@ package sign
 import (
 	"context"
 	"encoding/json"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,11 +28,54 @@ type store interface {
 // A candidate is an attachment that was not read yet.
 type candidate struct {
 	kind string // what its annotations say, unverified; "" where they say nothing
-	// read fetches the attachment; a *RegistryError says that this did not
-	// succeed, another error that what was fetched is none.
-	read func() (attachment, error)
-	// inList gives what the list itself has of the attachment; nil for nothing.
-	inList func() (attachment, error)
+	// open finds the attachment's content, once; errors are as read's.
+	open func() (*content, error)
+	// inList is what the list itself has of the attachment; nil for nothing.
+	inList *content
+}
+
+// read fetches the attachment; a *RegistryError says that this did not succeed, another
+// error that what was fetched is none.
+func (c candidate) read() (attachment, error) {
+	found, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	return found.get()
+}
+
+// refuse forgets the attachment, and keeps why it cannot be used: what somebody else
+// attached takes no memory for longer than it takes to look at it.
+func (c candidate) refuse(why error) {
+	if found, err := c.open(); err == nil {
+		found.refuse(why)
+	}
+}
+
+// content is that of an attachment, fetched once, whatever names it.
+type content struct {
+	fetch func() (attachment, error)
+
+	mu   sync.Mutex
+	done bool
+	has  attachment
+	err  error
+}
+
+func (c *content) get() (attachment, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.done {
+		c.has, c.err = c.fetch()
+		c.done = true
+	}
+	return c.has, c.err
+}
+
+func (c *content) refuse(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done, c.has, c.err = true, nil, why
 }
 
 // An attachment is a signature or an attestation in one of the formats.

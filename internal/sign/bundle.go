@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -71,17 +72,18 @@ func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, pla
 	if err != nil {
 		return nil, err
 	}
+	blobs := &bundleBlobs{client: c, known: map[v1.Hash]*content{}}
 	var candidates []candidate
 	for _, referrer := range referrers {
 		if !maybeBundle(referrer) {
 			continue
 		}
 		says := referrer.Annotations[bundlePredicateAnnotation]
-		found := candidate{kind: says, read: func() (attachment, error) {
-			return c.readBundle(ctx, subject.Context().Digest(referrer.Digest.String()))
-		}}
+		found := candidate{kind: says, open: sync.OnceValues(func() (*content, error) {
+			return blobs.of(ctx, subject.Context().Digest(referrer.Digest.String()))
+		})}
 		if raw := referrer.Annotations[listedBundleAnnotation]; raw != "" {
-			found.inList = func() (attachment, error) { return newBundleAttachment([]byte(raw), says) }
+			found.inList = &content{fetch: func() (attachment, error) { return newBundleAttachment([]byte(raw), says) }}
 		}
 		candidates = append(candidates, found)
 	}
@@ -96,9 +98,18 @@ func maybeBundle(referrer v1.Descriptor) bool {
 		referrer.ArtifactType == "" || referrer.ArtifactType == emptyMediaType
 }
 
-func (c *Client) readBundle(ctx context.Context, manifest name.Digest) (attachment, error) {
+// bundleBlobs are the contents of the attachments in a list: several manifests may name
+// the same blob, which is read once.
+type bundleBlobs struct {
+	client *Client
+	mu     sync.Mutex
+	known  map[v1.Hash]*content
+}
+
+// of reads an attachment's manifest.
+func (b *bundleBlobs) of(ctx context.Context, manifest name.Digest) (*content, error) {
 	op := fmt.Sprintf("read the attachment %s", manifest)
-	content, err := c.registry.ReadArtifact(ctx, manifest)
+	text, err := b.client.registry.ReadArtifact(ctx, manifest)
 	if notFound(err) {
 		return nil, fmt.Errorf("%s: the registry lists it and does not have it", op)
 	}
@@ -106,7 +117,7 @@ func (c *Client) readBundle(ctx context.Context, manifest name.Digest) (attachme
 		return nil, &RegistryError{op, err}
 	}
 	var read v1.Manifest
-	if err := json.Unmarshal(content, &read); err != nil {
+	if err := json.Unmarshal(text, &read); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	if len(read.Layers) != 1 {
@@ -115,11 +126,22 @@ func (c *Client) readBundle(ctx context.Context, manifest name.Digest) (attachme
 	if !strings.HasPrefix(string(read.Layers[0].MediaType), bundleMediaTypePrefix) {
 		return nil, fmt.Errorf("%s: not a Sigstore bundle", op)
 	}
-	raw, err := c.readBlob(ctx, manifest.Context(), read.Layers[0])
-	if err != nil {
-		return nil, &RegistryError{op, err}
+	layer := read.Layers[0]
+	if layer.Size > maxBlobSize {
+		return nil, fmt.Errorf("%s: it has %d bytes, at most %d are read", op, layer.Size, maxBlobSize)
 	}
-	return newBundleAttachment(raw, read.Annotations[bundlePredicateAnnotation])
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known[layer.Digest] == nil {
+		b.known[layer.Digest] = &content{fetch: func() (attachment, error) {
+			raw, err := b.client.readBlob(ctx, manifest.Context(), layer)
+			if err != nil {
+				return nil, &RegistryError{op, err}
+			}
+			return newBundleAttachment(raw, read.Annotations[bundlePredicateAnnotation])
+		}}
+	}
+	return b.known[layer.Digest], nil
 }
 
 func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {

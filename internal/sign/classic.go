@@ -73,9 +73,8 @@ func (classicStore) list(ctx context.Context, c *Client, subject name.Digest, pl
 		if place != SignatureType {
 			says = annotations[classicPredicateAnnotation]
 		}
-		candidates = append(candidates, candidate{kind: says, read: func() (attachment, error) {
-			return readClassic(subject, layer)
-		}})
+		found := &content{fetch: func() (attachment, error) { return readClassic(subject, layer) }}
+		candidates = append(candidates, candidate{kind: says, open: func() (*content, error) { return found, nil }})
 	}
 	return candidates, nil
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// maxBlobSize is the largest attachment that is read into memory: cosign's
-// default limit.
-const maxBlobSize = 128 << 20
+// maxBlobSize is the largest attachment that is read into memory. cosign's default limit
+// is twice that; libre's largest documents are a tenth of it.
+const maxBlobSize = 64 << 20
 
 // A Client reads and writes what is attached to digests in registries. It may
 // be used by several goroutines at once, but of those that write to one digest,
@@ -112,9 +112,9 @@ func (c *Client) readBlob(ctx context.Context, repository name.Repository, descr
 		return nil, err
 	}
 	defer content.Close()
-	read, err := io.ReadAll(io.LimitReader(content, maxBlobSize+1))
-	if err == nil && len(read) > maxBlobSize {
-		err = fmt.Errorf("an attachment is larger than %d bytes", maxBlobSize)
+	read, err := io.ReadAll(io.LimitReader(content, described.Size+1))
+	if err == nil && int64(len(read)) != described.Size {
+		err = fmt.Errorf("%s does not have the %d bytes that its manifest says", described.Digest, described.Size)
 	}
 	return read, err
 }

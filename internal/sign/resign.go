@@ -73,8 +73,8 @@ func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([
 // statement is what an attachment says, if the policy accepts it; nil if not.
 func (c candidate) statement(p *Policy, digest v1.Hash) (*Statement, error) {
 	a, err := c.read()
-	var answer *RegistryError
-	if errors.As(err, &answer) {
+	var registry *RegistryError
+	if errors.As(err, &registry) && !answered(registry) {
 		return nil, err
 	}
 	if err != nil || c.kind == "" {

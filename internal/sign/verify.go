@@ -1,12 +1,17 @@
 package sign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // Verify is what a View of the digest says, for who asks nothing else of it.
@@ -60,6 +65,7 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 		return fmt.Errorf("verify %s: %w", v.subject, err)
 	}
 	var reasons []error
+	var unread error
 	for _, format := range p.formats() {
 		for n, places := range format.store().places(kind) {
 			if n > 0 && v.first {
@@ -69,12 +75,15 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 			if err != nil {
 				return err
 			}
-			valid, refused, err := eachOf(candidates, p, digest, kind, yield)
-			if valid || err != nil {
+			found, err := eachOf(candidates, p, digest, kind, yield)
+			if found.valid || err != nil {
 				return err
 			}
-			reasons = append(reasons, refused...)
+			reasons, unread = append(reasons, found.refused...), cmp.Or(unread, found.unread)
 		}
+	}
+	if unread != nil {
+		return unread
 	}
 	if len(reasons) > 0 {
 		return &InvalidError{v.subject, kind, reasons}
@@ -82,11 +91,11 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 	return &notAttachedError{v.subject, kind}
 }
 
-// eachOf is each, of some candidates: it says whether one was valid, and why others
-// were not.
-func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yield func(*Statement) bool) (valid bool, refused []error, err error) {
+// eachOf is each, of some candidates. What cannot be used is passed over, whoever attached it;
+// only the network's failure ends it.
+func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yield func(*Statement) bool) (found examined, err error) {
 	for _, candidate := range candidates {
-		if valid && candidate.kind != kind {
+		if found.valid && candidate.kind != kind {
 			break // what says to be something else is for when there is nothing better
 		}
 		a, err := candidate.read()
@@ -96,16 +105,42 @@ func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yiel
 		}
 		var registry *RegistryError
 		switch {
+		case errors.As(err, &registry) && !answered(registry):
+			return found, err
 		case errors.As(err, &registry):
-			return valid, refused, err
+			found.unread = cmp.Or(found.unread, error(&unreadError{err}))
 		case err == nil:
-			valid = true
+			found.valid = true
 			if !yield(statement) {
-				return valid, refused, nil
+				return found, nil
 			}
 		case !errors.Is(err, errOtherType):
-			refused = append(refused, err)
+			candidate.refuse(err)
+			found.refused = append(found.refused, err)
 		}
 	}
-	return valid, refused, nil
+	return found, nil
+}
+
+// examined is what came of candidates.
+type examined struct {
+	valid   bool
+	refused []error // why others were not
+	unread  error   // an *unreadError of one
+}
+
+// unreadError is a *RegistryError of an attachment that the registry lists and refuses to
+// give.
+type unreadError struct{ error }
+
+func (e *unreadError) Unwrap() error { return e.error }
+
+// answered tells what a registry said of one thing from the network's failure.
+func answered(err *RegistryError) bool {
+	var answer *transport.Error
+	var network net.Error
+	if errors.As(err, &answer) {
+		return true
+	}
+	return !errors.As(err, &network) && !errors.Is(err, context.Canceled) && !web.Temporary(err)
 }

@@ -60,11 +60,10 @@ func (v *View) list(ctx context.Context, which listed) ([]candidate, error) {
 	if !ok {
 		list = sync.OnceValues(func() ([]candidate, error) {
 			all, err := which.format.store().list(ctx, v.client, v.subject, which.place)
-			for i := range all {
-				if v.glance && all[i].inList != nil {
-					all[i].read = all[i].inList
+			for i, has := range all {
+				if v.glance && has.inList != nil {
+					all[i].open = func() (*content, error) { return has.inList, nil }
 				}
-				all[i].read = sync.OnceValues(all[i].read)
 			}
 			return all, err
 		})

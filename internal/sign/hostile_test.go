@@ -1,0 +1,183 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// put writes to the registry as somebody does who may push.
+func (r *testRegistry) put(t *testing.T, path string, content []byte, mediaType string) {
+	t.Helper()
+	request := must[*http.Request](t)(http.NewRequest(http.MethodPut, "http://"+r.host+path, bytes.NewReader(content)))
+	request.Header.Set("Content-Type", mediaType)
+	response := must[*http.Response](t)(http.DefaultClient.Do(request))
+	response.Body.Close()
+	if response.StatusCode != http.StatusCreated {
+		t.Fatalf("PUT %s: %s", path, response.Status)
+	}
+}
+
+// putBlob gives the descriptor of a blob that says to be a bundle.
+func (r *testRegistry) putBlob(t *testing.T, repository string, content []byte) v1.Descriptor {
+	t.Helper()
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response := must[*http.Response](t)(http.Post("http://"+r.host+"/v2/"+repository+"/blobs/uploads/", "", nil))
+	response.Body.Close()
+	r.put(t, response.Header.Get("Location")+"?digest="+digest.String(), content, "application/octet-stream")
+	return v1.Descriptor{MediaType: bundleMediaType, Digest: digest, Size: size}
+}
+
+// refer attaches a manifest that says to be a bundle of a kind, and gives its digest.
+func (r *testRegistry) refer(t *testing.T, subject name.Digest, kind, distinct string, layers ...v1.Descriptor) v1.Hash {
+	t.Helper()
+	repository := subject.Context().RepositoryStr()
+	hash := must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))
+	content := must[[]byte](t)(json.Marshal(struct {
+		v1.Manifest
+		ArtifactType string `json:"artifactType"`
+	}{v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: layers,
+		Config:      r.putBlob(t, repository, []byte("{}")),
+		Subject:     &v1.Descriptor{MediaType: types.OCIImageIndex, Digest: hash, Size: 1},
+		Annotations: map[string]string{bundlePredicateAnnotation: kind, bundleContentAnnotation: "dsse-envelope", "distinct": distinct},
+	}, bundleMediaType}))
+	digest, _, err := v1.SHA256(bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.put(t, "/v2/"+repository+"/manifests/"+digest.String(), content, string(types.OCIManifestSchema1))
+	return digest
+}
+
+// Somebody who may push attaches what cannot be read, before and after us. What we
+// attached verifies; without it, nobody says that the image is not signed where the
+// registry refuses to show something.
+func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
+	signer := newSigner(t, newKey(t, Bundle))
+	for what, attack := range map[string]struct {
+		do      func(t *testing.T, r *testRegistry, subject name.Digest, kind string)
+		unknown bool // what is not signed by us is not known to be unsigned
+	}{
+		"a manifest that is refused": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			r.answers(r.refer(t, subject, kind, "refused", r.putBlob(t, subject.Context().RepositoryStr(), []byte("x"))).String(), http.StatusForbidden)
+		}, true},
+		"a blob that is refused": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			blob := r.putBlob(t, subject.Context().RepositoryStr(), []byte(kind+"refused"))
+			r.refer(t, subject, kind, "", blob)
+			r.answers(blob.Digest.String(), http.StatusUnauthorized)
+		}, true},
+		"a blob at which the registry breaks": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			blob := r.putBlob(t, subject.Context().RepositoryStr(), []byte(kind+"broken"))
+			r.refer(t, subject, kind, "", blob)
+			r.answers(blob.Digest.String(), http.StatusNotImplemented) // what passes is tried again, which takes time
+		}, true},
+		"a manifest that is gone": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			r.answers(r.refer(t, subject, kind, "gone").String(), http.StatusNotFound)
+		}, false},
+		"a blob that says to be too large": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			r.refer(t, subject, kind, "", v1.Descriptor{MediaType: bundleMediaType, Size: maxBlobSize + 1, Digest: must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))})
+		}, false},
+		"a blob of another size": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			blob := r.putBlob(t, subject.Context().RepositoryStr(), bytes.Repeat([]byte("x"), 1<<20))
+			blob.Size = 10
+			r.refer(t, subject, kind, "", blob)
+		}, true},
+		"no layer and two": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			blob := r.putBlob(t, subject.Context().RepositoryStr(), []byte("{}"))
+			r.refer(t, subject, kind, "")
+			r.refer(t, subject, kind, "", blob, blob)
+		}, false},
+		"no bundle": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
+			r.refer(t, subject, kind, "", r.putBlob(t, subject.Context().RepositoryStr(), []byte(`{"mediaType":"`+bundleMediaType+`"}`)))
+			r.refer(t, subject, kind, "", r.putBlob(t, subject.Context().RepositoryStr(), []byte(strings.Repeat("[", 10_000))))
+		}, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			ctx := context.Background()
+			registry := memoryRegistry(t, true)
+			subjects := pushIndex(t, registry.host)
+			for _, kind := range []string{SignatureType, cycloneDX} {
+				attack.do(t, registry, subjects[1], kind)
+				attack.do(t, registry, subjects[2], kind)
+			}
+			client := newClient(t)
+			_, err := client.Verify(ctx, subjects[2], signer.Policy())
+			var unknown *RegistryError
+			if err == nil || errors.As(err, &unknown) != attack.unknown {
+				t.Errorf("not signed by us: %v", err)
+			}
+			must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subjects[1]))
+			must[int](t)(client.Sign(ctx, signer, subjects[1]))
+			must[*Signature](t)(newClient(t).Verify(ctx, subjects[1], signer.Policy()))
+			must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subjects[1], cycloneDX, signer.Policy()))
+			target := memoryRegistry(t, true)
+			to := mustDigests(t, strings.Replace(subjects[1].String(), registry.host, target.host, 1))[0]
+			copyManifest(t, registry, target, subjects[1])
+			must[int](t)(0, newClient(t).Copy(ctx, signer.Policy(), subjects[1], to))
+			must[*Signature](t)(newClient(t).Verify(ctx, to, signer.Policy()))
+		})
+	}
+}
+
+// One large blob that many manifests name is read once.
+func TestRepeatedAttachmentsAreReadOnce(t *testing.T) {
+	signer := newSigner(t, newKey(t, Bundle))
+	ctx := context.Background()
+	registry := memoryRegistry(t, true)
+	subject := pushIndex(t, registry.host)[0]
+	must[int](t)(newClient(t).Sign(ctx, signer, subject))
+	blob := registry.putBlob(t, subject.Context().RepositoryStr(), []byte(`"`+strings.Repeat("x", 4<<20)+`"`))
+	for i := range 12 {
+		registry.refer(t, subject, cycloneDX, fmt.Sprint(i), blob)
+	}
+	var reads atomic.Int64
+	registry.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, blob.Digest.String()) {
+			reads.Add(1)
+		}
+		return false
+	}
+	if _, err := newClient(t).VerifyAttestations(ctx, subject, cycloneDX, signer.Policy()); err == nil {
+		t.Error("an attestation that nobody made")
+	}
+	if reads.Load() != 1 {
+		t.Errorf("%d reads of one blob", reads.Load())
+	}
+	must[*Signature](t)(newClient(t).Verify(ctx, subject, signer.Policy()))
+}
+
+// answers has the registry give a status for all that ends in a digest.
+func (r *testRegistry) answers(digest string, status int) {
+	before := r.answer
+	r.answer = func(w http.ResponseWriter, request *http.Request) bool {
+		if strings.HasSuffix(request.URL.Path, digest) && request.Method == http.MethodGet {
+			http.Error(w, "no", status)
+			return true
+		}
+		return before != nil && before(w, request)
+	}
+}
+
+// copyManifest puts a manifest, without what it names, into another registry.
+func copyManifest(t *testing.T, from, to *testRegistry, subject name.Digest) {
+	t.Helper()
+	path := "/v2/" + subject.Context().RepositoryStr() + "/manifests/" + subject.DigestStr()
+	response := must[*http.Response](t)(http.Get("http://" + from.host + path))
+	defer response.Body.Close()
+	to.put(t, path, must[[]byte](t)(io.ReadAll(response.Body)), response.Header.Get("Content-Type"))
+}
