@@ -37,7 +37,8 @@ credentials are.
 A registry that is named by --to or in libre.yaml is tried too: whether you may
 push, whether it has the referrers API, whether tags can be overwritten, and
 which verifiers will find the signatures. libre-probe:probe is written to it,
-twice, and removed again if the registry allows that.
+twice, and removed again if the registry allows that. Where repositories have to
+be created first, it is APP-VARIANT:libre-probe in one of the catalogue's.
 
 stdout has a line for each check: check; ok, note (only some builds need it),
 missing or wrong; what was found; what to type. --json has the same as name, state,
@@ -155,7 +156,7 @@ func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
 	}
 	var checks []check
 	for _, client := range clients {
-		checks = append(checks, tryRegistry(ctx, client, p.config.Sign)...)
+		checks = append(checks, tryRegistry(ctx, client, p)...)
 	}
 	return checks
 }
@@ -163,11 +164,43 @@ func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
 // registryPatience is how long a registry may take for all that it is asked.
 const registryPatience = 30 * time.Second
 
+// tryPush probes a registry, and where it creates no repositories on push, the first
+// repository of the catalogue that it has.
+func tryPush(ctx context.Context, client *registry.Client, p *place) (registry.Probe, error) {
+	probe, refused := client.Probe(ctx, registry.ProbeName)
+	if p.dir == "" || !fault.Is(refused, fault.NotFound) {
+		return probe, refused
+	}
+	patterns, err := p.selection(nil, true)
+	if err != nil {
+		return probe, refused
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return probe, refused
+	}
+	evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns})
+	if err != nil {
+		return probe, refused
+	}
+	for app := range valuesInOrder(evaluation.Apps) {
+		for _, variant := range app.Variants {
+			probe, err := client.Probe(ctx, app.Name+"-"+variant+":libre-probe")
+			if !fault.Is(err, fault.NotFound) {
+				return probe, err
+			}
+			refused = err
+		}
+	}
+	return probe, refused
+}
+
 // tryRegistry says who can publish there, and who finds what was signed.
-func tryRegistry(ctx context.Context, client *registry.Client, signing settings.Sign) []check {
+func tryRegistry(ctx context.Context, client *registry.Client, p *place) []check {
+	signing := p.config.Sign
 	ctx, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
-	probe, err := client.Probe(ctx)
+	probe, err := tryPush(ctx, client, p)
 	if err != nil {
 		found, mend := fault.Reason(err), strings.TrimPrefix(fault.Fix(err), "log in with: ")
 		_, found, _ = strings.Cut(found, ": ") // without what was being pushed

@@ -120,7 +120,7 @@ func TestProbeTellsWhatPushFindsAtRegistriesThatDeviate(t *testing.T) {
 		want := Probe{Attachments: true, Overwrites: true}
 		want.Referrers = quirks.Referrers == 0 && quirks.ReferrersTo == "" && quirks.ReferrersBody == "" && !quirks.Forgetful
 		for range 2 {
-			if got, err := registry.client(t).Probe(context.Background()); got != want || err != nil {
+			if got, err := registry.client(t).Probe(context.Background(), ProbeName); got != want || err != nil {
 				t.Errorf("%+v, want %+v, %v", got, want, err)
 			}
 		}
