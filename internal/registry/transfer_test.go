@@ -238,8 +238,8 @@ func TestPushIndexRefusals(t *testing.T) {
 		on     string
 		want   string // after "pushing SUBJECT: "
 	}{
-		{413, "PUT blobs/uploads", "blob " + layers[0].Digest.String() + " has 5.0 MB: 413 Request Entity Too Large: DENIED: no luck; the registry, or a proxy before it, limits what it takes: raise that limit"},
-		{413, "PUT manifests", "limits what it takes"},
+		{413, "PUT blobs/uploads", "blob " + layers[0].Digest.String() + " has 5.0 MB: 413 Request Entity Too Large: DENIED: no luck; raise the limit of what the registry, or a proxy before it, takes"},
+		{413, "PUT manifests", "raise the limit of what"},
 		{403, "POST blobs/uploads", "403 Forbidden: DENIED: no luck; log in with: libre login 127.0.0.1:"},
 		{404, "POST blobs/uploads", "not found"},
 		{400, "PUT manifests", "400 Bad Request: DENIED: no luck"},
@@ -266,6 +266,9 @@ func TestPushIndexRefusals(t *testing.T) {
 		}
 		if fault.Is(err, fault.Credentials) != (test.status == 403) {
 			t.Errorf("%d: %T", test.status, err)
+		}
+		if limit := "raise the limit"; test.status == 413 && (!strings.Contains(fault.Fix(err), limit) || strings.Contains(fault.Reason(err), limit)) {
+			t.Errorf("%d to %s: reason %q, fix %q", test.status, test.on, fault.Reason(err), fault.Fix(err))
 		}
 		if received > 1_000_000 || refused > 3 {
 			t.Errorf("%d to %s: sent %d bytes, refused %d times", test.status, test.on, received, refused)

@@ -14,6 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 const (
@@ -285,8 +287,11 @@ func tooLarge(kind string, sent v1.Descriptor, err error) error {
 		if sent.Size < 1e6 {
 			size = fmt.Sprintf("%.1f kB", float64(sent.Size)/1e3)
 		}
-		return fmt.Errorf("%s %s has %s: %s; the registry, or a proxy before it, limits what it takes: raise that limit",
-			kind, sent.Digest, size, oneLine(failure))
+		return &fault.Fault{
+			Doing: fmt.Sprintf("%s %s has %s", kind, sent.Digest, size),
+			Err:   errors.New(oneLine(failure)),
+			Fix:   "raise the limit of what the registry, or a proxy before it, takes",
+		}
 	}
 	return fmt.Errorf("%s %s: %w", kind, sent.Digest, err)
 }
