@@ -42,11 +42,32 @@ func ExpandMovingTag(pattern, version string) (string, error) {
 		}
 		tag = strings.ReplaceAll(tag, placeholder, numbers[i])
 	}
-	if LooksLikeVersion(tag) && !strings.HasPrefix(version+".", tag+".") {
-		return "", fmt.Errorf("tag %s: it is none of version %s", tag, version)
+	if !MayMoveTo(tag, version) {
+		return "", fmt.Errorf("tag %s: it looks like a version, and is none of version %s", tag, version)
 	}
 	return tag, nil
 }
 
-// LooksLikeVersion tells whether a tag has digits and dots only.
-func LooksLikeVersion(tag string) bool { return strings.Trim(tag, "0123456789.") == "" }
+// MayMoveTo tells whether a moving tag may point to a release of a version: what looks
+// like a version must be this one or its beginning, as 5 and v5.4 are of 5.4.1. A tag
+// looks like a version where its first digit stands at its beginning, behind a v, or
+// behind what the version itself begins with.
+func MayMoveTo(tag, version string) bool {
+	prefix := version[:leadingWords(version)]
+	number, found := strings.CutPrefix(tag, prefix)
+	if !found || leadingWords(number) > 0 {
+		number = strings.TrimLeft(tag, "vV")
+	}
+	if leadingWords(number) > 0 || number == "" {
+		return true // such as latest
+	}
+	return strings.HasPrefix(version[len(prefix):]+".", number+".")
+}
+
+// leadingWords is how many bytes stand before the first digit.
+func leadingWords(text string) int {
+	if at := strings.IndexAny(text, "0123456789"); at >= 0 {
+		return at
+	}
+	return len(text)
+}

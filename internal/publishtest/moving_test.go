@@ -57,18 +57,23 @@ func TestAlsoTag(t *testing.T) {
 			t.Errorf("--also-tag %q:\n%s", tag, got.stderr)
 		}
 	}
-	if got := c.run("push", two, "--to", reg.prefix(), "--also-tag", "3").want(t, 3); !strings.Contains(got.stderr, "tag 3: it is none of version 2") {
+	if got := c.run("push", two, "--to", reg.prefix(), "--also-tag", "3").want(t, 3); !strings.Contains(got.stderr, "tag 3: it looks like a version, and is none of version 2") {
 		t.Errorf("a tag of another version:\n%s", got.stderr)
 	}
 	reg.audit(t)
 
 	// Who may push may put an old record under a new tag, but not verify it there.
-	reg.retag(t, "two-default", "2-3", "2-11")
-	verified := c.run("verify", reg.prefix()+"/two-default:2-11").want(t, 1)
-	if !strings.Contains(verified.stderr, "which is signed as two-default:2-3") {
-		t.Errorf("a record under another tag:\n%s", verified.stderr)
+	for _, tag := range []string{"2-11", "v3.0.0", "3-rc1", "2-03", "2.1", "3"} {
+		reg.retag(t, "two-default", "2-3", tag)
+		for _, command := range []string{"verify", "show"} {
+			refused := c.run(command, reg.prefix()+"/two-default:"+tag).want(t, 1)
+			if !strings.Contains(refused.stderr, "which is signed as two-default:2-3") {
+				t.Errorf("%s of a record under the tag %s:\n%s", command, tag, refused.stderr)
+			}
+		}
 	}
-	if verified := c.run("verify", reg.prefix()+"/two-default:latest").want(t, 0); !strings.Contains(verified.stdout, "\tverified\t") {
+	verified := c.run("verify", reg.prefix()+"/two-default:latest").want(t, 0)
+	if !strings.Contains(verified.stdout, "\tverified\tsignature, signed as two-default:2-10\n") {
 		t.Errorf("a moving tag:\n%s", verified.stdout)
 	}
 }

@@ -80,5 +80,6 @@ func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Sig
 		return explained(err)
 	}
 	t.Signed, t.Time = "yes", signature.Time
-	return checkName(reference, digest, got.Content)
+	_, err = checkName(reference, digest, got.Content)
+	return err
 }

@@ -99,7 +99,10 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 		return failed(err)
 	}
 	if all[0].Err == nil {
-		all[0].Err = checkName(reference, digest, got.Content)
+		as, err := checkName(reference, digest, got.Content)
+		if all[0].Err = err; err == nil && !strings.HasSuffix(reference.String(), "/"+as) {
+			all[0].Checks = append(all[0].Checks, "signed as "+as)
+		}
 	}
 	if tag, ok := reference.(name.Tag); ok && len(all) == 1 && all[0].Err != nil && !IsUnknown(all[0].Err) {
 		if err := movedImage(ctx, client, signing, tag, digest.DigestStr()); err != nil {
@@ -110,27 +113,28 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 }
 
 // checkName compares a reference with the name and version that the signed
-// manifest has: who may push may also put an old image under a new tag.
-func checkName(reference name.Reference, digest name.Digest, manifest []byte) error {
+// manifest has: who may push may also put an old image under a new tag. It gives what
+// the manifest is signed as, name:tag.
+func checkName(reference name.Reference, digest name.Digest, manifest []byte) (as string, err error) {
 	title, version, err := signedAs(manifest)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", reference, err)
+		return "", fmt.Errorf("reading %s: %w", reference, err)
 	}
-	as := title + ":" + version
+	as = title + ":" + version
 	tag, ok := reference.(name.Tag)
 	if !ok {
 		if path.Base(reference.Context().RepositoryStr()) != title {
-			return wrong("%s is signed as %s", reference, as)
+			return as, wrong("%s is signed as %s", reference, as)
 		}
-		return nil
+		return as, nil
 	}
 	appVersion, _, _ := catalog.ParseTag(version)
 	_, _, immutable := catalog.ParseTag(tag.TagStr())
-	if path.Base(reference.Context().RepositoryStr()) == title && (!immutable || tag.TagStr() == version) &&
-		(!catalog.LooksLikeVersion(tag.TagStr()) || strings.HasPrefix(appVersion+".", tag.TagStr()+".")) {
-		return nil
+	if path.Base(reference.Context().RepositoryStr()) == title &&
+		(tag.TagStr() == version || !immutable && catalog.MayMoveTo(tag.TagStr(), appVersion)) {
+		return as, nil
 	}
-	return moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}, "libre push --force, in its catalogue")
+	return as, moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}, "libre push --force, in its catalogue")
 }
 
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
@@ -191,5 +195,6 @@ func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, 
 	if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
 		return nil, explained(err)
 	}
-	return record, checkName(reference, digest, got.Content)
+	_, err = checkName(reference, digest, got.Content)
+	return record, err
 }
