@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -39,6 +41,8 @@ type place struct {
 	u    builderUser
 	dir  string
 	base string // a layout with the attacker's program in it
+
+	resolv string // file in the place of /etc/resolv.conf, if any
 }
 
 func newPlace(t *testing.T, e Engine, u builderUser) *place {
@@ -124,9 +128,22 @@ func (p *place) build(name, containerfile string, change func(*order), env ...st
 	request := p.write("order-"+name, string(data), 0o644)
 	ids := p.write("ids", fmt.Sprintf("%s:300000:65536\n", p.u.name), 0o644)
 	p.run("chown", "-Rh", fmt.Sprint(p.u.uid), p.dir)
+	// udev lets everybody open this; a machine without udev does not.
+	tun := p.dir + "/tun"
+	if _, err := os.Stat(tun); err != nil {
+		if err := unix.Mknod(tun, unix.S_IFCHR, int(unix.Mkdev(10, 200))); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(tun, 0o666); err != nil {
+		p.t.Fatal(err)
+	}
 	script := `exec "$0" "$@"`
 	if p.u.uid != 0 {
-		script = fmt.Sprintf(`mount --bind %[1]s /etc/subuid && mount --bind %[1]s /etc/subgid && exec setpriv --reuid=%[2]d --regid=%[2]d --clear-groups "$0" "$@"`, ids, p.u.uid)
+		script = fmt.Sprintf(`mount --bind %[3]s /dev/net/tun && mount --bind %[1]s /etc/subuid && mount --bind %[1]s /etc/subgid && exec setpriv --reuid=%[2]d --regid=%[2]d --clear-groups "$0" "$@"`, ids, p.u.uid, tun)
+	}
+	if p.resolv != "" {
+		script = fmt.Sprintf("mount --bind %s /etc/resolv.conf && %s", p.resolv, script)
 	}
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", script, p.dir+"/test", "-test.run", "^TestBuildOfAnOrder$")
 	cmd.Dir = p.dir
@@ -349,4 +366,75 @@ func TestProxyForBuilds(t *testing.T) {
 			t.Errorf("the image says it: %s", said)
 		}
 	})
+}
+
+// What honest steps and ADD fetch they still reach, by name too, where the machine's
+// resolver is on its loopback.
+func TestStepsReachTheNetwork(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		address := ""
+		addresses, err := net.InterfaceAddrs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range addresses {
+			if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+				address = ip.IP.String()
+				break
+			}
+		}
+		testkit.Needed(t, address != "", "a network")
+		l, err := net.Listen("tcp", address+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "fetched ", r.Host) }))
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		nameServer(t, "127.0.0.53:53", net.ParseIP(address))
+		p.resolv = p.write("resolv.conf", "nameserver 127.0.0.53\nsearch example\n", 0o644)
+		files, got := p.build("net", "FROM base\nADD http://packages.example:"+port+"/ /added\nRUN busybox wget -q -O /stepped http://packages.example:"+port+"/\n", nil)
+		want := "fetched packages.example:" + port
+		if got.Err != "" || files["/added"].content != want || files["/stepped"].content != want || len(got.Warnings) > 0 {
+			t.Errorf("%s %q %q %q", got.Err, files["/added"].content, files["/stepped"].content, got.Warnings)
+		}
+	})
+}
+
+// nameServer answers every question for an address with one.
+// https://www.rfc-editor.org/rfc/rfc1035#section-4
+func nameServer(t *testing.T, at string, address net.IP) {
+	t.Helper()
+	c, err := net.ListenPacket("udp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		for {
+			question := make([]byte, 512)
+			n, from, err := c.ReadFrom(question)
+			if err != nil {
+				return
+			}
+			end := 12
+			for end < n && question[end] != 0 {
+				end += int(question[end]) + 1
+			}
+			end += 5 // the root, type and class
+			if end > n {
+				continue
+			}
+			answer := append([]byte{}, question[:end]...)
+			answer[2], answer[3] = 0x81, 0x80
+			copy(answer[6:12], []byte{0, 0, 0, 0, 0, 0})
+			if question[end-3] == 1 { // A
+				answer[7] = 1
+				answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4)
+				answer = append(answer, address.To4()...)
+			}
+			c.WriteTo(answer, from)
+		}
+	}()
 }
