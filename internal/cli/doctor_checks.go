@@ -73,14 +73,14 @@ func engineChecks(ctx context.Context, p *place) []check {
 // stepsCheck runs a step as a build would.
 func stepsCheck(ctx context.Context, p *place, engine containerfile.Engine) check {
 	const name = "steps of upstreams"
-	how, network, err := containerfile.NewBuilder(engine, filepath.Join(p.cacheDir, "containers")).Confinement(ctx)
+	how, offline, err := containerfile.NewBuilder(engine, filepath.Join(p.cacheDir, "containers")).Confinement(ctx)
 	switch {
 	case err != nil && p.config.Build.TrustUpstream:
 		return check{name, "note", fault.Reason(err) + ": build.trustUpstream lets them run all the same", "apt-get install runc slirp4netns", nil}
 	case err != nil:
 		return check{name, "note", fault.Reason(err) + " (for Containerfile components)", cmp.Or(fault.Fix(err), "apt-get install runc slirp4netns"), nil}
-	case !network:
-		return check{name, "note", how, "apt-get install slirp4netns", nil}
+	case offline != "":
+		return check{name, "note", how, offline, nil}
 	case how == "":
 		return check{name, "ok", "as docker's daemon keeps them apart", "", nil}
 	}

@@ -130,6 +130,10 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 		return Result{}, err
 	}
 	st := &steps{total: j.plan.steps, call: r.Step, seen: map[string]bool{}, perStage: map[string]int{}}
+	st.added = func(stage int) bool {
+		_, added := j.plan.original(stage)
+		return added
+	}
 	if j.out, err = newOutput(ctx, r.Log, st.line); err != nil {
 		return Result{}, err
 	}

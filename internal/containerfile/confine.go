@@ -33,6 +33,7 @@ type confinement struct {
 	isolation string // oci or chroot
 	runtime   string // path of runc or crun, "" for a chroot
 	network   string // path of slirp4netns; "": steps reach nothing
+	offline   string // why not, and what to type
 }
 
 // chrootDropped are capabilities of which a chroot is left, or neighbours in it met,
@@ -62,29 +63,32 @@ func (c *confinement) String() string {
 	return how + ", a network without this machine's loopback"
 }
 
-// Confinement finds out how steps are kept from this machine, in words, and whether they
-// have a network. The error says what is missing, and what to type. docker's daemon has
+// Confinement finds out how steps are kept from this machine, in words, and why they
+// have no network, if so. The error says what is missing, and what to type. docker's daemon has
 // its own rules, and "" is said of it.
-func (b *Builder) Confinement(ctx context.Context) (how string, network bool, err error) {
+func (b *Builder) Confinement(ctx context.Context) (how, offline string, err error) {
 	if b.engine.Name == "docker" {
-		return "", true, nil
+		return "", "", nil
 	}
 	if err := b.storage.open(ctx); err != nil {
-		return "", false, err
+		return "", "", err
 	}
 	unlock, _, err := b.storage.lock(ctx, false)
 	if err != nil {
-		return "", false, err
+		return "", "", err
 	}
 	defer unlock()
 	if err := b.storage.makeRunRoot(); err != nil {
-		return "", false, err
+		return "", "", err
 	}
 	c, err := b.storage.confine(ctx)
 	if err != nil {
-		return "", false, err
+		return "", "", err
 	}
-	return c.String(), c.network != "", nil
+	if c.network == "" {
+		offline = c.offline
+	}
+	return c.String(), offline, nil
 }
 
 // confined remembers what was found out in this process: by engine, storage and user.
@@ -112,22 +116,26 @@ func (s *storage) findConfinement(ctx context.Context) (*confinement, string) {
 	var candidates []confinement
 	for _, name := range []string{"runc", "crun"} {
 		if runtime := lookPath(name); runtime != "" {
-			candidates = append(candidates, confinement{"oci", runtime, network})
+			candidates = append(candidates, confinement{isolation: "oci", runtime: runtime, network: network})
 		}
 	}
 	if os.Geteuid() != 0 {
-		candidates = append(candidates, confinement{"chroot", "", network})
+		candidates = append(candidates, confinement{isolation: "chroot", network: network})
 	}
 	if network != "" {
 		for _, c := range slices.Clone(candidates) {
-			candidates = append(candidates, confinement{c.isolation, c.runtime, ""})
+			candidates = append(candidates, confinement{isolation: c.isolation, runtime: c.runtime})
 		}
 	}
-	why := "neither runc nor crun is installed"
+	why, offline := "neither runc nor crun is installed", "apt-get install slirp4netns"
 	for _, c := range candidates {
 		err := s.try(ctx, &c)
 		if err == nil {
+			c.offline = offline
 			return &c, ""
+		}
+		if network, ok := strings.CutPrefix(err.Error(), slirpFailed); ok {
+			offline = "slirp4netns: " + network + " (this user must be able to open /dev/net/tun)"
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err().Error()
@@ -256,6 +264,8 @@ func connect(cmd *exec.Cmd, network string, to io.Writer) (wait func(), err erro
 	return func() { io.Copy(to, lines); end() }, nil
 }
 
+const slirpFailed = "slirp4netns: "
+
 // startNetwork connects the network namespace of a process with the outside, but not
 // with this machine's loopback: slirp4netns speaks for it as an ordinary program.
 // https://github.com/rootless-containers/slirp4netns/blob/v1.2.0/slirp4netns.1.md
@@ -279,7 +289,7 @@ func startNetwork(slirp string, pid int, log io.Writer) (end func(), err error) 
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
 		_ = cmd.Wait()
-		return nil, fmt.Errorf("slirp4netns: %s", oneLine(said.String()))
+		return nil, fmt.Errorf(slirpFailed+"%s", oneLine(said.String()))
 	}
 	return func() {
 		_ = cmd.Process.Kill()

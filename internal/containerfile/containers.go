@@ -235,7 +235,7 @@ func (c containers) buildChild(j *job, iid string) (child, error) {
 	confinement, err := c.storage.confine(c.out.ctx)
 	if err == nil {
 		if confinement.network == "" && j.Warn != nil {
-			j.Warn("its steps reach no network: apt-get install slirp4netns")
+			j.Warn("its steps reach no network: " + confinement.offline)
 		}
 		return c.storage.confinedChild(confinement, j.tmp, j.proxy.variables(), command(confinement.flags())), nil
 	}

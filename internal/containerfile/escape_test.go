@@ -438,3 +438,20 @@ func nameServer(t *testing.T, at string, address net.IP) {
 		}
 	}()
 }
+
+// Where there is no network to be had, a build goes on without, and says why.
+func TestStepsWithoutANetworkSaySo(t *testing.T) {
+	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
+		p := newPlace(t, e, u)
+		c := newCanaries(p)
+		p.write("broken/slirp4netns", "#!/bin/sh\necho no tun here >&2\nexit 1\n", 0o755)
+		files, got := p.build("offline", "FROM base\nRUN attack loopback="+c.port+" > /out\n", nil, "PATH="+p.dir+"/broken:"+os.Getenv("PATH"))
+		if got.Err != "" || files["/out"].content != "" {
+			t.Errorf("%s %q", got.Err, files["/out"].content)
+		}
+		if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "its steps reach no network: slirp4netns: no tun here") {
+			t.Errorf("warnings %q", got.Warnings)
+		}
+		c.untouched(t)
+	})
+}

@@ -127,7 +127,6 @@ func (j *job) guardBind(stage int, c instructions.Command, m *instructions.Mount
 	j.plan.mounts = append(j.plan.mounts, mounted{
 		stage: stage, from: m.From, as: fmt.Sprintf("libre-mount-%d", len(j.plan.mounts)), sources: []string{source}, lines: [][2]int{lines},
 	}.resolved(j.file))
-	j.plan.steps += 2
 	return nil
 }
 

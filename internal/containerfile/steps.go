@@ -16,6 +16,7 @@ var (
 type steps struct {
 	total int
 	call  func(done, total int, line string)
+	added func(stage int) bool // whether a stage is not in the file: see mounted
 
 	seen     map[string]bool
 	perStage map[string]int // docker: its own count of steps
@@ -31,6 +32,9 @@ func (s *steps) line(l string) {
 		stage, _ := strconv.Atoi(m[1])
 		step, _ := strconv.Atoi(m[2])
 		s.last = position{max(stage-1, 0), step}
+		if s.added != nil && s.added(s.last.stage) {
+			return
+		}
 		s.seen[m[1]+" "+m[2]] = true
 		text = m[3]
 	} else if m := buildxStep.FindStringSubmatch(l); m != nil {
