@@ -83,7 +83,7 @@ func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, w
 	return err
 }
 
-func (a *app) printStatus(all []release.Status, newest map[string]upstreamState, asJSON bool) error {
+func (a *app) printStatus(all []release.Status, newest func(app string) upstreamState, asJSON bool) error {
 	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}, Sentences: []int{4, 5}}
 	list := []statusJSON{}
 	for _, s := range all {
@@ -92,8 +92,8 @@ func (a *app) printStatus(all []release.Status, newest map[string]upstreamState,
 			digest = s.Digest.DigestStr()
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
-		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest[app].String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest[app], s.OldKey, s.Reason, allMoved(s.Moved)})
+		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest(app).String(), s.Reason})
+		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved)})
 	}
 	if asJSON {
 		return a.JSON(list)
@@ -115,13 +115,16 @@ type statusJSON struct {
 
 // upstreamState is what upstream has for an app, as far as that is known.
 type upstreamState struct {
-	Newest      string `json:"upstream,omitempty"`    // version
-	Held        string `json:"held,omitempty"`        // what is kept from the app, and why
-	NotFollowed string `json:"notFollowed,omitempty"` // why upstream is not asked
+	Newest      string `json:"upstream,omitempty"`      // version
+	Held        string `json:"held,omitempty"`          // what is kept from the app, and why
+	NotFollowed string `json:"notFollowed,omitempty"`   // why upstream is not asked
+	Unknown     string `json:"upstreamError,omitempty"` // why it is not known what upstream has
 }
 
 func (s upstreamState) String() string {
 	switch {
+	case s.Unknown != "":
+		return "unknown: " + s.Unknown
 	case s.Held != "":
 		return "held: " + s.Held
 	case s.NotFollowed != "":
@@ -131,21 +134,29 @@ func (s upstreamState) String() string {
 }
 
 // newest asks upstream for the newest version of each app, as far as that answers.
-func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) <-chan map[string]upstreamState {
-	answer := make(chan map[string]upstreamState, 1)
+func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) <-chan func(app string) upstreamState {
+	answer := make(chan func(string) upstreamState, 1)
 	go func() {
-		versions := map[string]upstreamState{}
-		defer func() { answer <- versions }()
+		var results []*bump.Result
 		bumper, err := p.bumper()
-		if err != nil {
-			return
+		if err == nil {
+			results, err = bumper.Look(ctx, patterns)
 		}
-		results, err := bumper.Look(ctx, patterns)
-		if err != nil {
-			return
-		}
+		versions := map[string]upstreamState{}
+		defer func() {
+			answer <- func(app string) upstreamState {
+				state, known := versions[app]
+				if !known && err != nil {
+					state.Unknown = err.Error()
+				}
+				return state
+			}
+		}()
 		for _, r := range results {
 			state := upstreamState{NotFollowed: r.NotFollowed}
+			if r.Err != nil {
+				state.Unknown = r.Err.Error()
+			}
 			if r.Decision != nil {
 				state.Newest, state.Held = r.Decision.Newest, r.Decision.HeldBack
 				if r.Decision.Kind == bump.Held {

@@ -36,7 +36,10 @@ func explain(doing, registry string, err error) error {
 	var failure *transport.Error
 	if !errors.As(err, &failure) {
 		if isUnreachable(err) {
-			if failed, ok := err.(*url.Error); ok { // its URL is long, and may be a secret
+			var operation *net.OpError // of two, one for HTTPS and one for HTTP, the first
+			if errors.As(err, &operation) {
+				err = operation
+			} else if failed, ok := err.(*url.Error); ok { // its URL is long, and may be a secret
 				err = failed.Err
 			}
 			return &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: err}

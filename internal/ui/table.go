@@ -14,8 +14,8 @@ type Table struct {
 	Rows   [][]string
 	Style  func(column int, cell string) Style // nil: plain
 
-	// Sentences are the columns whose cells must be read whole: on a terminal that is
-	// too narrow, they stand below their rows and are not cut.
+	// Sentences are the columns whose cells must be read whole: on a terminal, one that
+	// does not fit into its row stands below it and is not cut.
 	Sentences []int
 }
 
@@ -79,55 +79,74 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
-	columns, below := t.divide(widths, width)
+	columns := t.fit(rows, widths, width)
+	below := func(i int, cell string) bool {
+		return slices.Contains(t.Sentences, i) && (!slices.Contains(columns, i) || runewidth.StringWidth(cell) > widths[i])
+	}
 	style := t.Style
 	if style == nil {
 		style = func(int, string) Style { return None }
 	}
 	var b strings.Builder
 	write := func(row []string, style func(int, string) Style) {
+		var line strings.Builder
 		for n, i := range columns {
 			text := row[i]
-			if runewidth.StringWidth(text) > widths[i] {
+			if below(i, text) {
+				text = ""
+			} else if runewidth.StringWidth(text) > widths[i] {
 				text = runewidth.Truncate(text, widths[i], "…")
 			}
-			b.WriteString(paint(style(i, row[i]), text))
-			if n < len(columns)-1 { // no blanks at the end of a line
-				b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)) + columnGap)
+			if text != "" {
+				text = paint(style(i, row[i]), text) + strings.Repeat(" ", widths[i]-runewidth.StringWidth(text))
+			} else {
+				text = strings.Repeat(" ", widths[i])
 			}
+			if n > 0 {
+				line.WriteString(columnGap)
+			}
+			line.WriteString(text)
 		}
-		b.WriteString("\n")
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	write(t.Header, func(int, string) Style { return Bold })
 	for _, row := range rows {
 		write(row, style)
-		for _, i := range below {
-			if row[i] != "" {
-				b.WriteString(columnGap + paint(Dim, strings.ToLower(t.Header[i])+":") + " " + paint(style(i, row[i]), row[i]) + "\n")
+		for i, cell := range row {
+			if cell != "" && below(i, cell) {
+				b.WriteString(columnGap + paint(Dim, strings.ToLower(t.Header[i])+":") + " " + paint(style(i, cell), cell) + "\n")
 			}
 		}
 	}
 	return b.String()
 }
 
-// divide gives the columns of a table that stand beside each other, with widths that
-// fit, and those that stand below: of the sentences the widest, as many as are needed.
-func (t Table) divide(widths []int, width int) (columns, below []int) {
+// fit gives the columns that stand beside each other, and makes their widths fit: the
+// widest sentences give way first, to the widest cell that there is room for.
+func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 	for i := range t.Header {
 		columns = append(columns, i)
 	}
 	if width == 0 {
-		return columns, nil
+		return columns
 	}
 	for sentences := slices.Clone(t.Sentences); len(sentences) > 0 && rowWidth(widths, columns) > width; {
 		widest := slices.MaxFunc(sentences, func(a, b int) int { return widths[a] - widths[b] })
+		room := width - rowWidth(widths, columns) + widths[widest]
+		widths[widest] = runewidth.StringWidth(t.Header[widest])
+		shown := false
+		for _, row := range rows {
+			if n := runewidth.StringWidth(row[widest]); n > 0 && n <= room {
+				widths[widest], shown = max(widths[widest], n), true
+			}
+		}
 		is := func(i int) bool { return i == widest }
-		sentences, columns = slices.DeleteFunc(sentences, is), slices.DeleteFunc(columns, is)
-		below = append(below, widest)
+		if sentences = slices.DeleteFunc(sentences, is); !shown || widths[widest] > room {
+			columns = slices.DeleteFunc(columns, is)
+		}
 	}
-	slices.Sort(below)
 	shrink(widths, columns, width)
-	return columns, below
+	return columns
 }
 
 func rowWidth(widths, columns []int) int {

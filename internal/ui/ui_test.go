@@ -194,6 +194,14 @@ func TestSentencesAreNotCut(t *testing.T) {
 		"docs/default  moved      5.5.0\n"+
 		"  reason: "+reason+"\n"+
 		"meet/default  published  not followed\n")
+	// What has room stands in its row.
+	table.Rows[1][3] = "short"
+	expect(t, "80 columns, one that fits", narrow(80), ""+
+		"RELEASE       STATE      UPSTREAM      REASON\n"+
+		"docs/default  moved      5.5.0\n"+
+		"  reason: "+reason+"\n"+
+		"meet/default  published  not followed  short\n")
+	table.Rows[1][3] = ""
 	expect(t, "30 columns", narrow(30), ""+
 		"RELEASE       STATE\n"+
 		"docs/default  moved\n"+
