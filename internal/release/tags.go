@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -234,6 +235,13 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 	}
 	if err := json.Unmarshal(got.Content, &manifest); err != nil {
 		return "", "", fmt.Errorf("reading %s: %w", tag, err)
+	}
+	// What is signed as another's says nothing of this one.
+	if title := manifest.Annotations[ociPrefix+"title"]; title != path.Base(tag.RepositoryStr()) {
+		if p.Force {
+			return got.Digest.String(), "", nil
+		}
+		return "", "", fmt.Errorf("%s points to what is signed as %q: replace it with --force", tag, title)
 	}
 	version := manifest.Annotations[librePrefix+"app-version"]
 	packageVersion, _ := strconv.Atoi(manifest.Annotations[librePrefix+"package-version"])

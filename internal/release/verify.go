@@ -2,12 +2,16 @@ package release
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
@@ -94,7 +98,11 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	case err == nil:
 		all = verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
 	case errors.Is(err, errNoRecord):
-		all = []Verified{verifyOne(ctx, signing, reference.String(), digest, keyFile)}
+		var children []string
+		if children, err = platformManifests(got); err != nil {
+			return failed(fmt.Errorf("reading %s: %w", reference, err))
+		}
+		all = []Verified{verifyOne(ctx, signing, reference.String(), digest, children, keyFile)}
 	default:
 		return failed(err)
 	}
@@ -137,12 +145,35 @@ func checkName(reference name.Reference, digest name.Digest, manifest []byte) (a
 	return as, moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}, "libre push --force, in its catalogue")
 }
 
-func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, keyFile string) Verified {
+// verifyOne checks an image's index, and the manifests of platforms in it: an operator
+// may pin one of these.
+func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verified {
 	v := Verified{Reference: reference, Digest: digest, Kind: "image"}
 	checks, signature, err := verifySigned(ctx, signing, digest)
 	v.Checks, v.Err = checks, err
 	v.signed(signing, signature, keyFile)
+	for _, child := range children {
+		if v.Err == nil {
+			_, v.Err = verifyImage(ctx, signing, digest.Context().Digest(child))
+		}
+	}
 	return v
+}
+
+// platformManifests are the digests that an index lists; none of another manifest.
+func platformManifests(got *registry.Manifest) ([]string, error) {
+	if !got.MediaType.IsIndex() {
+		return nil, nil
+	}
+	var index v1.IndexManifest
+	if err := json.Unmarshal(got.Content, &index); err != nil {
+		return nil, err
+	}
+	var digests []string
+	for _, child := range index.Manifests {
+		digests = append(digests, child.Digest.String())
+	}
+	return digests, nil
 }
 
 // verifyRecord checks a record, then each image that it names, whose tag must
@@ -163,7 +194,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 			all = append(all, Verified{Reference: entry.Reference, Err: err})
 			continue
 		}
-		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), keyFile)
+		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), slices.Sorted(maps.Values(entry.Systems)), keyFile)
 		if image.Err == nil {
 			head, err := client.HeadAt(ctx, tag, entry.Digest)
 			switch {
