@@ -21,8 +21,9 @@ func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 
 // catalogue is a folder with a flake.
 type catalogue struct {
-	dir string
-	env []string
+	dir   string
+	env   []string
+	flags []string // of every command
 }
 
 // outcome is how a run of libre ended.
@@ -34,7 +35,7 @@ type outcome struct {
 
 func (c catalogue) run(t testing.TB, code int, args ...string) outcome {
 	t.Helper()
-	cmd := libre.Command(c.dir, args...)
+	cmd := libre.Command(c.dir, append(c.flags[:len(c.flags):len(c.flags)], args...)...)
 	cmd.Env = append(cmd.Env, c.env...)
 	stdout, stderr, _ := testkit.Output(cmd)
 	o := outcome{args, cmd.ProcessState.ExitCode(), stdout, stderr}

@@ -42,7 +42,7 @@ mkApp {
 // locked yet. There is no way to GitHub.
 func withInput(t *testing.T) (c, theme catalogue) {
 	t.Helper()
-	c = catalogue{dir: libre.Catalogue(t, themed, "x86_64-linux")}
+	c = catalogue{dir: libre.Catalogue(t, themed, "x86_64-linux"), flags: []string{"--allow-local-inputs"}}
 	theme = catalogue{dir: libre.TempDir(t)}
 	theme.git(t, "init", "--quiet")
 	theme.write(t, "colour", "blue")

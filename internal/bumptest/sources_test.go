@@ -11,6 +11,7 @@ import (
 // A repository that no forge packs is fetched by git.
 func TestPlainGit(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
+	c.flags = []string{"--allow-local-inputs"} // the repository is here
 	text := ""
 	for line := range strings.Lines(c.read(t, "apps/notes/default.nix")) {
 		switch {

@@ -28,6 +28,7 @@ type app struct {
 	set       string // --package-set
 	builders  string // --builders
 	logFormat string // --log-format
+	local     bool   // --allow-local-inputs
 
 	options ui.Options
 	running bool // what was typed is understood
@@ -89,6 +90,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.directory, "directory", "C", "", "use the catalogue in `DIR`\n(default: the nearest flake.nix, from here upwards)")
 	flags.StringVar(&a.set, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
+	flags.BoolVar(&a.local, "allow-local-inputs", false, "let the catalogue's inputs be files of this machine")
 	flags.StringVar(&a.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -160,7 +162,7 @@ func (a *app) place() (*place, error) {
 	if p.authorities, err = p.readAuthorities(); err != nil {
 		return nil, err
 	}
-	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir}
+	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir, AllowLocalInputs: a.local}
 	p.nix.Warn = func(warning string) { a.Warnf("nix: %s", warning) }
 	if p.packageSet == nix.HostPackageName {
 		// Nobody's cache has what this machine's own Go builds: do not wait for one.

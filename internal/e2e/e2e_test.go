@@ -20,11 +20,16 @@ var libre testkit.Libre
 func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 
 // catalogue is a directory with a flake, and an OCI layout in dist/ once built.
-type catalogue struct{ dir string }
+type catalogue struct {
+	dir   string
+	flags []string // of every command
+}
 
 func (c catalogue) dist() string { return filepath.Join(c.dir, "dist") }
 
-func (c catalogue) command(args ...string) *exec.Cmd { return libre.Command(c.dir, args...) }
+func (c catalogue) command(args ...string) *exec.Cmd {
+	return libre.Command(c.dir, append(c.flags[:len(c.flags):len(c.flags)], args...)...)
+}
 
 // libre runs libre, which must succeed, and gives stdout and stderr.
 func (c catalogue) libre(t *testing.T, args ...string) (stdout, stderr string) {
@@ -48,11 +53,11 @@ func demo(t *testing.T) catalogue {
 }
 
 var buildDemo = sync.OnceValues(func() (catalogue, error) {
-	parent := catalogue{libre.Dir}
+	parent := catalogue{dir: libre.Dir}
 	if _, stderr, err := testkit.Output(parent.command("init", "demo")); err != nil {
 		return catalogue{}, fmt.Errorf("libre init: %w\n%s", err, stderr)
 	}
-	c := catalogue{filepath.Join(libre.Dir, "demo")}
+	c := catalogue{dir: filepath.Join(libre.Dir, "demo")}
 	if err := testkit.SetSystems(c.dir, "x86_64-linux", "aarch64-linux"); err != nil {
 		return catalogue{}, err
 	}
@@ -65,7 +70,7 @@ var buildDemo = sync.OnceValues(func() (catalogue, error) {
 // newCatalogue writes a catalogue for both systems with files below apps/.
 func newCatalogue(t *testing.T, files map[string]string) catalogue {
 	t.Helper()
-	return catalogue{libre.Catalogue(t, files, "x86_64-linux", "aarch64-linux")}
+	return catalogue{dir: libre.Catalogue(t, files, "x86_64-linux", "aarch64-linux")}
 }
 
 func writeFile(t *testing.T, path, content string) {

@@ -17,6 +17,7 @@ func shaped(t *testing.T, files map[string]string) catalogue {
 	t.Helper()
 	testkit.Require(t, "busybox")
 	c := newCatalogue(t, files)
+	c.flags = []string{"--allow-local-inputs"}
 	set := filepath.Join(c.dir, ".nixpkgs")
 	if err := os.CopyFS(set, os.DirFS("testdata/nixpkgs")); err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ func (m machineOf) command(dir, nixConfig, program string, args ...string) *exec
 // run runs libre there, and gives its output and exit code.
 func (m machineOf) run(t *testing.T, c catalogue, nixConfig string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	cmd := m.command(c.dir, nixConfig, libre.Program(), args...)
+	cmd := m.command(c.dir, nixConfig, libre.Program(), append(c.flags[:len(c.flags):len(c.flags)], args...)...)
 	stdout, stderr, err := testkit.Output(cmd)
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)

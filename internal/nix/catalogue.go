@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,10 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 		c.flake.Overrides = append(c.flake.Overrides, Override{nixpkgsInput, code.FlakeRef()})
 		c.host = &hostPackages{nix: n}
 	}
-	return c, nil
+	if n.AllowLocalInputs {
+		return c, nil
+	}
+	return c, cmp.Or(checkLocalInputs(c.flake), checkCopying(dir))
 }
 
 // TryEvaluation evaluates a small flake as catalogues are evaluated: in a folder, with

@@ -31,6 +31,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	// definition for the packages' names: no packages are of this system.
 	eval := call{program: "nix", operation: []string{"eval"}, inputs: flake.Overrides, arguments: []string{".#" + output}}
 	eval.flags = []string{"--show-trace", "--json", "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
+	eval.flags = append(eval.flags, n.restrictions()...)
 	if flake.Offline {
 		eval.flags = append(eval.flags, "--option", "download-attempts", "1", "--option", "connect-timeout", "5")
 	}

@@ -108,6 +108,7 @@ func unchangedSource(identity json.RawMessage) string {
 // between its versions.
 func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
 	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
-	out, err := n.run(ctx, "fetching "+commit+" by git", call{program: "nix", operation: []string{"eval"}, flags: []string{"--impure", "--raw", "--expr", expression}})
+	flags := append(n.restrictions(), "--impure", "--raw", "--expr", expression)
+	out, err := n.run(ctx, "fetching "+commit+" by git", call{program: "nix", operation: []string{"eval"}, flags: flags})
 	return strings.TrimSpace(string(out)), err
 }

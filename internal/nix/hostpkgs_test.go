@@ -23,6 +23,7 @@ import (
 func hostImages(t *testing.T, archive string, systems ...string) ([]*catalog.Spec, map[string]*BuildFailure) {
 	t.Helper()
 	n := requireNix(t)
+	n.AllowLocalInputs = strings.Contains(archive, "file://") // a source that is here
 	ctx := context.Background()
 	catalogue, err := n.OpenCatalogue(ctx, writeCatalogue(t, archive), HostPackageName)
 	if err != nil {

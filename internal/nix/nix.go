@@ -30,6 +30,8 @@ type Nix struct {
 	OutcomeDir string   // keeps what evaluations printed; "" keeps nothing
 	LogDir     string   // whole outputs of failed builds and evaluations
 
+	AllowLocalInputs bool // let catalogues name files of this machine as inputs
+
 	Warn   func(warning string) // gets what Nix warns of, each kind once; nil for nobody
 	warned sync.Map             // kinds of it
 }

@@ -17,13 +17,20 @@ func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
 		return err
 	}
 	node := ""
-	if err := eachLocked(text, func(name, to string, _ lockedRef) bool {
+	var refused error
+	if err := eachLocked(text, func(name, to string, locked lockedRef) bool {
 		if name == nixpkgsInput {
 			node = to
+			if place := locked.local(); place != "" && !n.AllowLocalInputs && !isInStore(locked) {
+				refused = localInput("flake.lock", lineOf(string(text), place), name, place)
+			}
 		}
 		return false
 	}); err != nil {
 		return err
+	}
+	if refused != nil {
+		return refused
 	}
 	var lock struct {
 		Nodes map[string]struct {

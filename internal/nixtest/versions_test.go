@@ -31,6 +31,7 @@ func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 type machine struct {
 	dir, bin, nix, home string
 	env                 []string
+	flags               []string // of every command
 }
 
 // newMachine has the nix in bin, or the system's. Its mount namespace sees nix as /nix.
@@ -39,9 +40,12 @@ func newMachine(t *testing.T, dir, bin string) machine {
 	return machine{dir: dir, bin: bin, nix: libre.TempDir(t), home: libre.TempDir(t)}
 }
 
+const anyFailure = -1
+
 // run runs libre, which must exit with a code.
 func (m machine) run(t *testing.T, code int, args ...string) (stdout, stderr string) {
 	t.Helper()
+	args = append(m.flags[:len(m.flags):len(m.flags)], args...)
 	cmd := libre.Command(m.dir, args...)
 	program := cmd.Path
 	path, err := exec.LookPath("unshare")
@@ -54,7 +58,7 @@ func (m machine) run(t *testing.T, code int, args ...string) (stdout, stderr str
 		"PATH="+m.bin+":"+os.Getenv("PATH"), "COSIGN_PASSWORD=secret", "GIT_CONFIG_GLOBAL=/dev/null")
 	cmd.Env = append(cmd.Env, m.env...)
 	stdout, stderr, _ = testkit.Output(cmd)
-	if got := cmd.ProcessState.ExitCode(); got != code {
+	if got := cmd.ProcessState.ExitCode(); got != code && (code != anyFailure || got == 0) {
 		t.Fatalf("libre %s: exit code %d, expected %d\n%s\n%s", strings.Join(args, " "), got, code, stdout, stderr)
 	}
 	return stdout, stderr
@@ -281,6 +285,7 @@ func TestSameWithEveryNix(t *testing.T) {
 
 	// The hashes of the first version are asked of libre itself.
 	oldest := newMachine(t, written, "")
+	oldest.flags = local
 	release("1.0.0")
 	oldest.run(t, 0, "bump", "tool")
 	release("1.1.0")
@@ -295,7 +300,9 @@ func TestSameWithEveryNix(t *testing.T) {
 			}
 			dir := libre.TempDir(t)
 			libre.Tool(t, "cp", "-a", written+"/.", dir)
-			gotImages, gotDefinition := whole(t, newMachine(t, dir, bin), nix.version)
+			here := newMachine(t, dir, bin)
+			here.flags = local
+			gotImages, gotDefinition := whole(t, here, nix.version)
 			if images == "" {
 				images, definition = gotImages, gotDefinition
 			}
@@ -304,6 +311,48 @@ func TestSameWithEveryNix(t *testing.T) {
 			}
 			if gotDefinition != definition {
 				t.Errorf("bump wrote\n%s\nwith the system's Nix\n%s", gotDefinition, definition)
+			}
+		})
+	}
+}
+
+// local lets a source be a repository of this machine.
+var local = []string{"--allow-local-inputs"}
+
+// With every Nix a catalogue is evaluated as it is, and copies nothing of this machine.
+func TestNoNixCopiesFilesOfThisMachine(t *testing.T) {
+	testkit.RequireRoot(t)
+	testkit.Require(t, "nix", "git", "go", "busybox", "unshare")
+	const honest = `{ mkApp, pkgs, ... }: mkApp { name = "one"; version = "1"; packageVersion = 1;
+  components.web.package = { ... }: pkgs.runCommand "one" { } "mkdir $out; echo one > $out/page"; }
+`
+	for _, nix := range []string{"the system's", "trixie", "forky"} {
+		t.Run(nix, func(t *testing.T) {
+			bin := ""
+			if nix != "the system's" {
+				bin = testkit.DebianNix(t, nix)
+			}
+			canary := filepath.Join(t.TempDir(), "canary")
+			if err := os.WriteFile(canary, []byte("canary"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m := newMachine(t, libre.Catalogue(t, map[string]string{"one/default.nix": honest}, "x86_64-linux"), bin)
+			m.run(t, 0, "list")
+			m.run(t, 0, "build", "--all", "--output", libre.TempDir(t))
+			for _, read := range []string{
+				`fetchurl { url = "fi" + "le://` + canary + `"; sha256 = "` + noHash + `"; }`,
+				`fetchTarball { url = "fi" + "le://` + canary + `"; sha256 = "` + noHash + `"; }`,
+				`path { path = "` + canary + `"; sha256 = "` + noHash + `"; }`,
+			} {
+				stolen := strings.Replace(honest, `"mkdir`, `"${builtins.`+read+`}; mkdir`, 1)
+				if err := os.WriteFile(filepath.Join(m.dir, "apps/one/default.nix"), []byte(stolen), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				_, said := m.run(t, anyFailure, "build", "--all", "--output", libre.TempDir(t))
+				t.Log(said)
+				if found, _ := exec.Command("grep", "-rlsx", "canary", filepath.Join(m.nix, "store")).Output(); len(found) > 0 {
+					t.Errorf("%s: copied into %s", read, found)
+				}
 			}
 		})
 	}
