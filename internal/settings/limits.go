@@ -12,14 +12,12 @@ import (
 type Limits struct {
 	Archive int64         // bytes of an upstream's archive, unpacked
 	Answer  time.Duration // for one question to an upstream and the whole answer
-	Scan    int64         // bytes that are unpacked to list what one image is made of
 }
 
 func (l *Limits) keys() []key {
 	return []key{
 		{"archive", "", "a size in MiB or GiB: of an upstream's archive, unpacked (8 GiB where it is not set)", "archive: 20 GiB", size(&l.Archive)},
 		{"answer", "", "a time in s, m or h: for the whole answer of an upstream (30m where it is not set)", "answer: 2h", duration(&l.Answer)},
-		{"scan", "", "a size in MiB or GiB: of what sbom unpacks of one image (8 GiB where it is not set)", "scan: 20 GiB", size(&l.Scan)},
 	}
 }
 

@@ -111,7 +111,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"build: {proxy: proxy.example}":                 `libre.yaml:1: build.proxy is "proxy.example", expected the URL of a proxy`,
 		"build: {proxy: 'http://u:secret@p.example'}":   `libre.yaml:1: build.proxy is "http://…@p.example" (a login is in it: put the URL into a variable)`,
 		"limits: {archive: 8}":                          `libre.yaml:1: limits.archive is "8", expected a size in MiB or GiB`,
-		"limits: {scan: 0 GiB}":                         `libre.yaml:1: limits.scan is "0 GiB", expected a size in MiB or GiB`,
+		"limits: {archive: 0 GiB}":                      `libre.yaml:1: limits.archive is "0 GiB", expected a size in MiB or GiB`,
 		"limits: {answer: 30}":                          `libre.yaml:1: limits.answer is "30", expected a time in s, m or h`,
 		"limits: {answer: -5m}":                         `libre.yaml:1: limits.answer is "-5m", expected a time`,
 		"build: {trust: true}":                          `libre.yaml:1: unknown key "trust" in build, expected one of trustUpstream, proxy`,
