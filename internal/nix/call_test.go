@@ -110,6 +110,7 @@ func TestEveryNixCallHasItsFlagsBeforeWhatItWorksOn(t *testing.T) {
 	must(exec.Command("git", "-C", repository, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--allow-empty", "-m", "x").Run())
 	commit, err := exec.Command("git", "-C", repository, "rev-parse", "HEAD").Output()
 	must(err)
+	n.AllowLocalInputs = true // the repository is here
 	_, err = n.GitHash(ctx, "file://"+repository, strings.TrimSpace(string(commit)))
 	must(err)
 

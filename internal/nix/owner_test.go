@@ -76,6 +76,7 @@ func TestRepositoriesOfAnotherUserAreNamed(t *testing.T) {
 
 func TestErrorsOfGitCarryItsOwnLastLine(t *testing.T) {
 	n := requireNix(t)
+	n.AllowLocalInputs = true
 	where := filepath.Join(t.TempDir(), "nowhere")
 	_, err := n.GitHash(context.Background(), "file://"+where, strings.Repeat("1", 40))
 	if err == nil || !strings.Contains(err.Error(), "does not appear to be a git repository") && !strings.Contains(err.Error(), "Could not read from remote repository") {
