@@ -64,8 +64,8 @@ func (c *confinement) String() string {
 }
 
 // Confinement finds out how steps are kept from this machine, in words, and why they
-// have no network, if so. The error says what is missing, and what to type. docker's daemon has
-// its own rules, and "" is said of it.
+// have no network, if so. The error says what is missing, and what to type. docker's
+// daemon has its own rules, and "" is said of it.
 func (b *Builder) Confinement(ctx context.Context) (how, offline string, err error) {
 	if b.engine.Name == "docker" {
 		return "", "", nil

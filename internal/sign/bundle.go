@@ -72,7 +72,7 @@ func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, pla
 	if err != nil {
 		return nil, err
 	}
-	blobs := &bundleBlobs{client: c, known: map[v1.Hash]*content{}}
+	blobs := &bundleBlobs{client: c, known: map[string]*content{}}
 	var candidates []candidate
 	for _, referrer := range referrers {
 		if !maybeBundle(referrer) {
@@ -103,7 +103,7 @@ func maybeBundle(referrer v1.Descriptor) bool {
 type bundleBlobs struct {
 	client *Client
 	mu     sync.Mutex
-	known  map[v1.Hash]*content
+	known  map[string]*content // by digest and size: a manifest may lie about the size of another's
 }
 
 // of reads an attachment's manifest.
@@ -130,10 +130,11 @@ func (b *bundleBlobs) of(ctx context.Context, manifest name.Digest) (*content, e
 	if layer.Size > maxBlobSize {
 		return nil, fmt.Errorf("%s: it has %d bytes, at most %d are read", op, layer.Size, maxBlobSize)
 	}
+	blob := fmt.Sprintf("%s %d", layer.Digest, layer.Size)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.known[layer.Digest] == nil {
-		b.known[layer.Digest] = &content{fetch: func() (attachment, error) {
+	if b.known[blob] == nil {
+		b.known[blob] = &content{fetch: func() (attachment, error) {
 			raw, err := b.client.readBlob(ctx, manifest.Context(), layer)
 			if err != nil {
 				return nil, &RegistryError{op, err}
@@ -141,7 +142,7 @@ func (b *bundleBlobs) of(ctx context.Context, manifest name.Digest) (*content, e
 			return newBundleAttachment(raw, read.Annotations[bundlePredicateAnnotation])
 		}}
 	}
-	return b.known[layer.Digest], nil
+	return b.known[blob], nil
 }
 
 func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {

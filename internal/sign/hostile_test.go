@@ -181,3 +181,25 @@ func copyManifest(t *testing.T, from, to *testRegistry, subject name.Digest) {
 	defer response.Body.Close()
 	to.put(t, path, must[[]byte](t)(io.ReadAll(response.Body)), response.Header.Get("Content-Type"))
 }
+
+// A foreign manifest may name our blob, and lie about its size.
+func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
+	signer := newSigner(t, newKey(t, Bundle))
+	ctx := context.Background()
+	registry := memoryRegistry(t, true)
+	subject := pushIndex(t, registry.host)[0]
+	client := newClient(t)
+	must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subject))
+	ours := must[[]v1.Descriptor](t)(client.referrers(ctx, subject, false))[0]
+	var manifest v1.Manifest
+	content := must[[]byte](t)(client.registry.ReadArtifact(ctx, subject.Context().Digest(ours.Digest.String())))
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 8 { // whatever their order is in the list
+		lie := manifest.Layers[0]
+		lie.Size, lie.Data = int64(i), nil
+		registry.refer(t, subject, cycloneDX, fmt.Sprint(i), lie)
+	}
+	must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subject, cycloneDX, signer.Policy()))
+}

@@ -91,8 +91,8 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 	return &notAttachedError{v.subject, kind}
 }
 
-// eachOf is each, of some candidates. What cannot be used is passed over, whoever attached it;
-// only the network's failure ends it.
+// eachOf is each, of some candidates. What cannot be used is passed over, whoever
+// attached it; only the network's failure ends it.
 func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yield func(*Statement) bool) (found examined, err error) {
 	for _, candidate := range candidates {
 		if found.valid && candidate.kind != kind {

@@ -1,6 +1,6 @@
-# Installs what is missing of Nix, git, buildah and what keeps its steps apart from the distribution, and puts
-# the libre that flake.lock pins into the PATH of the steps that follow. nixpkgs
-# wants Nix 2.18 or newer: Debian 13, Ubuntu 24.04.
+# Installs from the distribution what is missing of Nix, git, buildah and what keeps
+# its steps apart, and puts the libre that flake.lock pins into the PATH of the steps
+# that follow. nixpkgs wants Nix 2.18 or newer: Debian 13, Ubuntu 24.04.
 set -euo pipefail
 
 as_root=
