@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,10 +22,11 @@ import (
 type Command struct {
 	Dir         string
 	Stdin       []byte
-	Environment []string // beside what git gets of ours
-	Secrets     []string // that no error may hold
-	MostOutput  int      // bytes, beyond which it is ended; 0: any number
-	Hooks       bool     // it may run a person's hooks: they get that person's language
+	Environment []string  // beside what git gets of ours
+	Secrets     []string  // that no error may hold
+	MostOutput  int       // bytes, beyond which it is ended; 0: any number
+	Output      io.Writer // gets what it prints; nil for Run to give it
+	Hooks       bool      // it may run a person's hooks: they get that person's language
 }
 
 // Error is a run of git that did not succeed.
@@ -58,6 +60,9 @@ func (c Command) Run(ctx context.Context, arguments ...string) (string, error) {
 	command.Stdin = bytes.NewReader(c.Stdin)
 	out, said := &process.Capture{Most: c.MostOutput}, &process.Capture{Most: mostSaid, End: true}
 	command.Stdout, command.Stderr = out, said
+	if c.Output != nil {
+		command.Stdout = c.Output
+	}
 	err := command.Run()
 	switch {
 	case err == nil:

@@ -49,15 +49,15 @@ func runGo(ctx context.Context, environment []string, arguments ...string) ([]by
 
 // fromGit runs git outside of any repository, where it can ask nobody. Of git's
 // transports only those named are let through: ext:: would run a command.
-func fromGit(ctx context.Context, transports string, arguments ...string) (string, error) {
-	command := git.Command{Dir: "/", MostOutput: mostRefBytes,
-		Environment: []string{"GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL=" + transports}}
+func fromGit(ctx context.Context, command git.Command, transports string, arguments ...string) (string, error) {
+	command.Dir, command.MostOutput = "/", mostRefBytes
+	command.Environment = []string{"GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL=" + transports}
 	return command.Run(ctx, append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
 }
 
 // gitLsRemote lists tags through git: it knows ssh, its keys and its settings.
 func gitLsRemote(ctx context.Context, location string) ([]Tag, error) {
-	out, err := fromGit(ctx, "file:git:ssh", "ls-remote", "--tags", "--", location)
+	out, err := fromGit(ctx, git.Command{}, "file:git:ssh", "ls-remote", "--tags", "--", location)
 	if err != nil {
 		return nil, err
 	}

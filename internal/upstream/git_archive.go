@@ -3,8 +3,13 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"github.com/libresh/libre/internal/git"
 )
 
 // GitArchive fetches one commit of a repository that no forge packs, and hashes its
@@ -21,34 +26,82 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer os.RemoveAll(dir)
-	packed := filepath.Join(dir, "source.tar")
-	run := func(arguments ...string) error {
-		_, err := fromGit(ctx, "file:git:ssh:http:https", arguments...)
-		return cause(ctx, err)
-	}
-	err = run("init", "--quiet", "--bare", dir)
-	if err == nil {
-		err = run("-C", dir, "fetch", "--quiet", "--depth=1", "--", location, commit)
-	}
-	if err == nil {
-		// The last word on attributes. https://git-scm.com/docs/gitattributes
-		err = os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte("* -export-ignore -export-subst\n"), 0o644)
-	}
-	if err == nil {
-		err = run("-C", dir, "archive", "--format=tar", "--prefix=source/", "--output="+packed, commit)
-	}
+	archive, err := c.gitArchive(ctx, dir, location, commit)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	tree, err := os.Open(packed)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	defer tree.Close()
-	archive, err := HashArchive(tree, c.limits)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s: %w", doing, cause(ctx, err))
 	}
 	archive.Lacks, archive.ExportSubst = nil, nil // Nix fetches it with git, too
 	return archive, nil
+}
+
+func (c *Client) gitArchive(ctx context.Context, dir, location, commit string) (*Archive, error) {
+	if err := gitInto(ctx, io.Discard, "init", "--quiet", "--bare", dir); err != nil {
+		return nil, err
+	}
+	err := writesAtMost(ctx, dir, c.limits.Bytes, func(ctx context.Context) error {
+		return gitInto(ctx, io.Discard, "-C", dir, "fetch", "--quiet", "--depth=1", "--", location, commit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The last word on attributes. https://git-scm.com/docs/gitattributes
+	if err := os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte("* -export-ignore -export-subst\n"), 0o644); err != nil {
+		return nil, err
+	}
+	tree, packed := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		packed.CloseWithError(gitInto(ctx, packed, "-C", dir, "archive", "--format=tar", "--prefix=source/", commit))
+	}()
+	defer func() { tree.Close(); <-ended }()
+	return HashArchive(tree, c.limits)
+}
+
+// gitInto is fromGit, of what has output to go somewhere.
+func gitInto(ctx context.Context, output io.Writer, arguments ...string) error {
+	_, err := fromGit(ctx, git.Command{Output: output}, "file:git:ssh:http:https", arguments...)
+	return err
+}
+
+// writesAtMost ends a program that has more than so many bytes in a folder, while it
+// writes them.
+func writesAtMost(ctx context.Context, dir string, limit int64, run func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		look := time.NewTicker(10 * time.Millisecond)
+		defer look.Stop()
+		for ctx.Err() == nil {
+			select {
+			case <-look.C:
+				if sizeOf(dir) > limit {
+					cancel(errTooLarge(limit))
+				}
+			case <-ctx.Done():
+			}
+		}
+	}()
+	err := cause(ctx, run(ctx))
+	cancel(nil)
+	<-watched
+	if err == nil && sizeOf(dir) > limit {
+		err = errTooLarge(limit)
+	}
+	return err
+}
+
+// sizeOf is the bytes of the files below a folder, of which some may vanish meanwhile.
+func sizeOf(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
 }

@@ -186,7 +186,7 @@ func TestGoSettings(t *testing.T) {
 		t.Errorf("without a setting: %v, %v", usual, err)
 	}
 	c, _ := newClient(t, "", map[string]string{"GOPROXY": "https://x", "GOPRIVATE": "*.private.example"})
-	if origins, _, err := c.origins("git.private.example/m"); err != nil || len(origins) != 1 || origins[0] != goOrigin(goDirect("git.private.example/m")) {
+	if origins, _, err := c.origins("git.private.example/m"); err != nil || len(origins) != 1 || origins[0] != goOrigin(goDirect{"git.private.example/m", DefaultDeadline}) {
 		t.Errorf("a private module is asked for at %v, %v", origins, err)
 	}
 	if links := open(t, c, Source{Kind: "goModule", Location: "git.private.example/m"}).Links("v1", "v2"); links != (Links{}) {

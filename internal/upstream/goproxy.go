@@ -169,7 +169,7 @@ func (c *Client) origins(path string) ([]goOrigin, []goProxy, error) {
 	for _, proxy := range proxies {
 		switch {
 		case proxy.direct:
-			origins = append(origins, goDirect(path))
+			origins = append(origins, goDirect{path, c.deadline})
 		case proxy.place == nil:
 			origins = append(origins, goOff{})
 		default:
@@ -306,9 +306,12 @@ func (goOff) mod(context.Context, string) ([]byte, error)     { return nil, errG
 
 func (goOff) zip(context.Context, string) (io.ReadCloser, error) { return nil, errGoOff }
 
-// goDirect is a module's path, asked for in its repository by the go program, which
-// knows where that is.
-type goDirect string
+// goDirect is a module, asked for in its repository by the go program, which knows where
+// that is.
+type goDirect struct {
+	path     string
+	deadline time.Duration // of each question
+}
 
 func (d goDirect) list(ctx context.Context) ([]string, error) {
 	found, err := d.goList(ctx, "latest", "-versions", "-retracted")
@@ -334,7 +337,7 @@ func (d goDirect) mod(ctx context.Context, version string) ([]byte, error) {
 }
 
 func (d goDirect) zip(ctx context.Context, version string) (io.ReadCloser, error) {
-	out, err := runGo(ctx, goDirectEnv, "mod", "download", "-json", "--", string(d)+"@"+version)
+	out, err := d.run(ctx, version, "mod", "download", "-json")
 	if err != nil {
 		return nil, err
 	}
@@ -358,11 +361,18 @@ type goModuleInfo struct {
 }
 
 func (d goDirect) goList(ctx context.Context, version string, flags ...string) (goModuleInfo, error) {
-	arguments := append([]string{"list", "-m", "-json"}, flags...)
-	out, err := runGo(ctx, goDirectEnv, append(arguments, "--", string(d)+"@"+version)...)
+	out, err := d.run(ctx, version, append([]string{"list", "-m", "-json"}, flags...)...)
 	var found goModuleInfo
 	if err == nil {
 		err = json.Unmarshal(out, &found)
 	}
 	return found, err
+}
+
+// run has the go program ask for a version.
+func (d goDirect) run(ctx context.Context, version string, arguments ...string) ([]byte, error) {
+	ctx, cancel := bounded(ctx, d.deadline)
+	defer cancel()
+	out, err := runGo(ctx, goDirectEnv, append(arguments, "--", d.path+"@"+version)...)
+	return out, cause(ctx, err)
 }

@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -167,6 +169,103 @@ func TestSlowAnswersMeetADeadline(t *testing.T) {
 			}
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// What git fetches and packs is counted while it is written, not afterwards.
+func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
+	testkit.Require(t, "git")
+	const limit = 2 << 20
+	for name, script := range map[string]string{
+		"one large file":       `head -c 20000000 /dev/urandom > large`,
+		"many files":           `for i in $(seq 20); do head -c 1000000 /dev/urandom > "f$i"; done`,
+		"zeroes, packed small": `head -c 50000000 /dev/zero > large`,
+		"the same file often":  `head -c 1000000 /dev/urandom > f; for i in $(seq 40); do cp f "f$i"; done`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			commit := shell(t, dir, script+` && git init -q . && git add . && git commit -qm one && git rev-parse HEAD`)
+			must(t, os.Mkdir(filepath.Join(dir, "tmp"), 0o700))
+			t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+			client, err := upstream.New(upstream.Config{Getenv: func(string) string { return "" },
+				Limits: upstream.ArchiveLimits{Bytes: limit, Entries: 1000}})
+			must(t, err)
+			most := mostIn(t, os.TempDir())
+			_, err = client.GitArchive(t.Context(), "file://"+dir, commit)
+			if err == nil || !strings.Contains(err.Error(), "limit of 2097152 bytes: limits.archive") {
+				t.Error(err)
+			}
+			if kept := most(); kept > 3*limit {
+				t.Errorf("%d bytes were written", kept)
+			}
+			if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+				t.Errorf("left %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// mostIn gives the most bytes that there were in a folder since.
+func mostIn(t *testing.T, dir string) func() int64 {
+	t.Helper()
+	var most int64
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			var now int64
+			_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+				if err == nil && info.Mode().IsRegular() {
+					now += info.Size()
+				}
+				return nil
+			})
+			most = max(most, now)
+			select {
+			case <-end:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 { close(end); <-ended; return most }
+}
+
+// Programs that ask elsewhere meet the same deadline as answers do.
+func TestProgramsMeetTheDeadline(t *testing.T) {
+	testkit.Require(t, "git", "go")
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer func() { server.CloseClientConnections(); server.Close() }()
+	for name, value := range map[string]string{
+		"GOMODCACHE": t.TempDir(), "GOFLAGS": "-modcacherw", "GONOSUMDB": "*", "GOINSECURE": "git.example", "GOVCS": "*:git",
+		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "url." + server.URL + ".insteadOf", "GIT_CONFIG_VALUE_0": "https://git.example", "GIT_ALLOW_PROTOCOL": "https:http",
+	} {
+		t.Setenv(name, value)
+	}
+	settings := map[string]string{"GOPROXY": "direct"}
+	client, err := upstream.New(upstream.Config{Getenv: func(name string) string { return settings[name] }, Deadline: time.Second})
+	must(t, err)
+	module, err := client.Open(upstream.Source{Kind: "goModule", Location: "git.example/o/m.git"})
+	must(t, err)
+	for what, ask := range map[string]func(context.Context) error{
+		"the versions of a module": func(ctx context.Context) error { _, err := module.Tags(ctx); return err },
+		"a version of a module":    func(ctx context.Context) error { _, err := module.Release(ctx, "v1.0.0"); return err },
+		"a module": func(ctx context.Context) error {
+			_, err := client.ModuleArchive(ctx, "git.example/o/m.git", "v1.0.0")
+			return err
+		},
+		"a commit": func(ctx context.Context) error {
+			_, err := client.GitArchive(ctx, server.URL+"/o/m.git", strings.Repeat("a", 40))
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			if err := ask(ctx); err == nil || !strings.Contains(err.Error(), "longer than the limit of 1s: limits.answer") {
+				t.Error(err)
 			}
 		})
 	}

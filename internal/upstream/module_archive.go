@@ -34,7 +34,7 @@ func (c *Client) ModuleArchive(ctx context.Context, path, version string) (*Arch
 	}
 	defer spool.Close()
 	os.Remove(spool.Name())
-	size, err := io.Copy(spool, io.LimitReader(content, maxModuleZip+1))
+	size, err := io.Copy(spool, &limitedReader{io.LimitReader(content, maxModuleZip+1), c.limits.Bytes, c.limits.Bytes})
 	if err == nil && size > maxModuleZip {
 		err = errors.New("it is larger than a module may be")
 	}
