@@ -2,25 +2,32 @@
 # they compose, for the app itself and in a variant alike. They are applied in
 # the order in which they were added.
 let
-  change = app: new: app // { changes = app.changes ++ new; };
+  t = import ./types.nix;
+  schema = import ./schema.nix;
+
+  # app // { changes = … }, of an argument of the right type.
+  change = function: app: given: new:
+    let problems = t.check "" "${app.name}: ${function}" schema.changes.${function} given; in
+    if problems != [ ] then throw (builtins.head problems)
+    else app // { changes = app.changes ++ new; };
 in
 {
   # patchSource app [ ./fix.patch { url = "https://…"; hash = "sha256-…"; } ]
   # Patch files, applied with `patch -p1`.
-  patchSource = app: patches: change app (map (patch: { inherit patch; }) patches);
+  patchSource = app: patches: change "patchSource" app patches (map (patch: { inherit patch; }) patches);
 
   # substituteSource app { "src/theme.css" = { "Marianne" = "Roboto"; }; }
   # Literal replacements per file, every occurrence. A text that is not found
   # fails the build: it means that upstream has moved on.
   substituteSource = app: files:
-    change app (map
+    change "substituteSource" app files (map
       (file: { inherit file; replace = files.${file}; })
       (builtins.attrNames files));
 
   # addToSource app { "src/logo.svg" = ./logo.svg; "plugins" = ./plugins; }
   # Files and folders of the catalogue, laid over the source.
   addToSource = app: files:
-    change app (map
+    change "addToSource" app files (map
       (file: { inherit file; add = files.${file}; })
       (builtins.attrNames files));
 }

@@ -106,6 +106,14 @@ let
     positions = positions args;
   };
 
+  # What a variant gives has the types of a definition; what the app lacks is null.
+  checkTypes = at: where: app: changed:
+    let other = filter (n: !(schema.app.fields ? ${n}) || changed.${n} == null) (attrNames changed); in
+    t.check at where schema.app (removeAttrs changed other)
+    ++ (if builtins.isList (changed.changes or null) && builtins.length changed.changes >= builtins.length app.changes
+    then concatMap (t.check at "${where}: changes" schema.change) changed.changes
+    else [ "${at}${where}: changes are no more than the app's: add with patchSource, substituteSource or addToSource" ]);
+
   applyVariant = app: variant:
     let
       where = "${app.name}: variant ${variant}";
@@ -121,7 +129,8 @@ let
     else if !(isAttrs (changed.components or null)) then throw "${at}${where}: components is no set"
     else if unknown != [ ] then throw "${at}${where}: unknown component ${head unknown}, expected one of ${known}"
     else if missing != [ ] then throw "${at}${where}: component ${head missing} is missing"
-    else firstOf (checkWhole at where (removeAttrs changed [ "variants" ])) (firstOf (checkChanges at where changed) changed);
+    else firstOf (checkTypes at where app changed)
+      (firstOf (checkWhole at where (removeAttrs changed [ "variants" ])) (firstOf (checkChanges at where changed) changed));
 in
 args:
 let

@@ -1,4 +1,5 @@
-# The paths that a component declares in its image: volumes, directories and files.
+# The paths that a component declares in its image: volumes, directories, files, and
+# where its program is and starts.
 # Each has one form, /var/x for /var//x/ and /var/./x, and is held against the others
 # and against those that libre makes, before anything is built.
 let
@@ -15,28 +16,14 @@ let
     [ ]
     (names path));
 
+  inherit (import ./types.nix) isUTF8 show;
+
   startsWith = prefix: text: substring 0 (stringLength prefix) text == prefix;
   below = path: folder: startsWith "${folder}/" path;
   at = path: folder: path == folder || below path folder;
 
   maxName = 255; # bytes, as in Linux
   maxPath = 2048; # bytes; while the image is made, a longer path stands before it
-
-  # UTF-8 by its bytes: a Nix file can only write them as a part of a character.
-  # https://www.rfc-editor.org/rfc/rfc3629#section-4
-  isUTF8 =
-    let
-      hex = [ "0" "1" "2" "3" "4" "5" "6" "7" "8" "9" "a" "b" "c" "d" "e" "f" ];
-      char = code: builtins.fromJSON ''"${code}"'';
-      bytes = position: codes: "[${concatStringsSep "" (map (code: substring position 1 (char code)) codes)}]";
-      tail = bytes 1 (concatMap (h: map (l: "\\u00${h}${l}") hex) [ "8" "9" "a" "b" ]);
-      two = bytes 0 ([ "\\u0080" "\\u00c0" ]
-        ++ concatMap (h: map (m: "\\u0${h}${m}0") [ "0" "4" "8" "c" ]) [ "1" "2" "3" "4" "5" "6" "7" ]);
-      three = bytes 0 ([ "\\u0800" ] ++ map (h: "\\u${h}000") (filter (h: h != "0") hex));
-      four = bytes 0 [ "\\ud800\\udc00" "\\ud8c0\\udc00" "\\ud9c0\\udc00" "\\udac0\\udc00" "\\udbc0\\udc00" ];
-      character = "${two}${tail}|${three}${tail}${tail}|${four}${tail}${tail}${tail}";
-    in
-    text: match "([\t -~]|${character})*" text != null;
 
   # What makes a path unfit for every image, null where nothing does.
   unfit = path:
@@ -80,6 +67,25 @@ let
     else if kind == "volumes" && hides != [ ] then "would hide ${head hides}: choose a folder of the app's own"
     else null;
 
+  # Where a program starts is made where it is not there; "/" is as good.
+  startProblem = c:
+    let given = c.workingDir or "/"; found = if names given == [ ] then null else unfit given; in
+    if found == null then [ ]
+    else [ "${if found == "is not UTF-8" then "workingDir" else "workingDir ${show given}"} ${found}" ];
+
+  # The program that a container runs: an absolute one, or one of the package.
+  programProblem = c:
+    let program = head c.entrypoint; in
+    if (c.entrypoint or [ ]) == [ ] then [ ]
+    else if program == "" then [ "entrypoint begins with \"\", expected a program like \"bin/web\"" ]
+    else if c ? package && !(startsWith "/" program) && elem ".." (names program)
+    then [ "entrypoint ${show program} leads out of the package, write ${toJSON (resolved ("/app/" + program))}" ]
+    else [ ];
+
+  twoContents = c: concatMap
+    (n: if c.files.${n} ? text && c.files.${n} ? source then [ "files ${toJSON n} has both text and source, expected one of them" ] else [ ])
+    (attrNames (c.files or { }));
+
   # All declared paths of a component.
   declared = c: concatMap
     (kind: map (given: { inherit kind given; path = clean given; }) {
@@ -88,7 +94,7 @@ let
       files = attrNames (c.files or { });
     }.${kind}) [ "volumes" "directories" "files" ];
 
-  name = d: "${d.kind} ${toJSON d.given}";
+  name = d: "${d.kind} ${show d.given}";
 
   # Two that cannot both be. Two volumes of one name are one volume.
   collision = a: b:
@@ -132,7 +138,8 @@ in
     in
     if single != [ ] then single
     else
-      map (text: "${where}: ${text}") (collisions list
+      map (text: "${where}: ${text}") (startProblem c ++ programProblem c ++ twoContents c
+        ++ collisions list
         ++ map (d: "workingDir ${toJSON c.workingDir} is no folder: ${name d} is a file") file);
 
   # A component's volumes, each once.

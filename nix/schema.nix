@@ -6,11 +6,19 @@ let
 
   strings = list t.string;
   stringMap = map' t.string;
+  variables = each: map' each // { names = t.variable; };
 
   patch = either [
     t.path
-    { expects = "{ url, hash }"; ok = v: builtins.isAttrs v && v ? url && v ? hash; }
+    {
+      expects = "{ url, hash }";
+      ok = v: builtins.isAttrs v && builtins.attrNames v == [ "hash" "url" ] && builtins.isString v.url && t.sri.ok v.hash;
+    }
   ];
+  # A file or folder of the catalogue, also as "${./folder}".
+  file = { expects = "a path"; ok = v: builtins.isPath v || t.string.ok v && builtins.substring 0 1 v == "/"; };
+  # By the names of files and folders in the source.
+  within = each: map' each // { names = t.within; };
 
   service = struct [ ] {
     command = strings;
@@ -21,7 +29,7 @@ let
   common = {
     entrypoint = strings;
     command = strings;
-    env = stringMap;
+    env = variables t.string;
     user = t.user;
     workingDir = t.absolute;
     ports = named t.port;
@@ -48,7 +56,7 @@ in
     containerfile = t.string;
     target = t.string;
     context = t.string;
-    args = map' (either [ t.string t.null' ]);
+    args = variables (either [ t.string t.null' ]);
     contexts = map' t.path;
     bases = map' (either [ t.digest t.string ]);
   });
@@ -87,6 +95,14 @@ in
       changelog = t.string;
       maintainers = strings;
     };
+  };
+
+  # One change of a source, and what the functions of changes.nix are given.
+  change = struct [ ] { inherit patch; file = t.within; replace = map' t.string; add = file; };
+  changes = {
+    patchSource = list patch;
+    substituteSource = within (map' t.string // { names = { expects = "a text to replace"; ok = v: v != ""; }; });
+    addToSource = within file;
   };
 
   # One entry a kind of source: what says which kind it is, and the rest.

@@ -1,8 +1,8 @@
 # Types of the values in a definition: `ok` says whether a value has the type,
 # `expects` names it in an error.
 let
-  inherit (builtins) all attrNames concatStringsSep elem filter isAttrs isBool
-    isFunction isInt isList isPath isString match toJSON;
+  inherit (builtins) all attrNames concatMap concatStringsSep elem filter isAttrs isBool
+    isFloat isFunction isInt isList isPath isString match stringLength substring toJSON;
 
   # A value in an error message: short, one line, also for what JSON lacks.
   show = value:
@@ -10,19 +10,46 @@ let
     else if isPath value then toString value
     else if isAttrs value then
       if value ? outPath then "a derivation"
+      else if value == { } then "an empty set"
       else "a set with ${concatStringsSep ", " (attrNames value)}"
     else if isList value then "a list"
+    else if isFloat value then "the float ${toString value}"
+    else if isString value && !(isUTF8 value) then "not UTF-8"
+    else if isString value && stringLength value > 200 then "${toJSON (substring 0 (cut 200 value) value)}…"
     else toJSON value;
+
+  # Where to cut a text, at most after n bytes, so that no character is cut.
+  cut = n: value: if n == 0 || isUTF8 (substring 0 n value) then n else cut (n - 1) value;
+
+  # UTF-8 by its bytes: a Nix file can only write them as a part of a character. The
+  # matcher takes stack for each of them: what is longer is looked at elsewhere.
+  # https://www.rfc-editor.org/rfc/rfc3629#section-4
+  isUTF8 =
+    let
+      hex = [ "0" "1" "2" "3" "4" "5" "6" "7" "8" "9" "a" "b" "c" "d" "e" "f" ];
+      char = code: builtins.fromJSON ''"${code}"'';
+      bytes = position: codes: "[${concatStringsSep "" (map (code: substring position 1 (char code)) codes)}]";
+      tail = bytes 1 (concatMap (h: map (l: "\\u00${h}${l}") hex) [ "8" "9" "a" "b" ]);
+      two = bytes 0 ([ "\\u0080" "\\u00c0" ]
+        ++ concatMap (h: map (m: "\\u0${h}${m}0") [ "0" "4" "8" "c" ]) [ "1" "2" "3" "4" "5" "6" "7" ]);
+      three = bytes 0 ([ "\\u0800" ] ++ map (h: "\\u${h}000") (filter (h: h != "0") hex));
+      four = bytes 0 [ "\\ud800\\udc00" "\\ud8c0\\udc00" "\\ud9c0\\udc00" "\\udac0\\udc00" "\\udbc0\\udc00" ];
+      character = "${two}${tail}|${three}${tail}${tail}|${four}${tail}${tail}${tail}";
+    in
+    text: stringLength text > 4096 || match "([[:cntrl:] -~]|${character})*" text != null;
+
+  # A set that JSON has as one: with outPath or __toString it would be a string there.
+  isSet = value: isAttrs value && !(value ? outPath) && !(value ? __toString);
 in
 rec {
-  inherit show;
+  inherit show isUTF8;
 
-  string = { expects = "a string"; ok = isString; };
+  string = { expects = "a string"; ok = v: isString v && isUTF8 v; };
   integer = { expects = "an integer"; ok = isInt; };
   boolean = { expects = "true or false"; ok = isBool; };
   path = { expects = "a path"; ok = isPath; };
   function = { expects = "a function"; ok = isFunction; };
-  set = { expects = "a set"; ok = isAttrs; };
+  set = { expects = "a set"; ok = isSet; };
   # Not looked at: a value that metadata must not force.
   unforced = { expects = "a derivation or a function"; ok = _: true; };
 
@@ -62,6 +89,15 @@ rec {
         && all (n: match "0|[1-9][0-9]{0,9}" n != null && id.ok (builtins.fromJSON n)) parts;
   };
 
+  # Of an environment: NAME=value.
+  variable = { expects = "a variable's name, without \"=\""; ok = v: isUTF8 v && match "[^=[:cntrl:]]+" v != null; };
+  # A file or folder in another, by a relative path.
+  within = {
+    expects = "a relative path like \"src/theme.css\", without \"..\"";
+    ok = v: isUTF8 v && stringLength v < 4096 && match "[^/[:cntrl:]][^[:cntrl:]]*" v != null
+      && !(elem ".." (filter isString (builtins.split "/" v)));
+  };
+
   port = { expects = "an integer from 1 to 65535"; ok = v: isInt v && v > 0 && v < 65536; };
   natural = { expects = "an integer of at least 1"; ok = v: isInt v && v > 0; };
 
@@ -77,6 +113,7 @@ rec {
   list = type: {
     expects = "a list, each ${type.expects}";
     ok = v: isList v && all type.ok v;
+    element = type;
   };
 
   # placeOf SET NAME OUTER: where an attribute stands, as "FILE:LINE:COLUMN: "; OUTER
@@ -91,10 +128,12 @@ rec {
     if type ? fields then checkStruct at where type value
     else if type ? each then checkMap at where type value
     else if type.ok value then [ ]
+    else if type ? element && isList value
+    then map (v: "${at}${where} has ${show v}, expected each to be ${type.element.expects}") (filter (v: !(type.element.ok v)) value)
     else [ "${at}${where} is ${show value}, expected ${type.expects}" ];
 
   checkStruct = at: where: type: value:
-    if !(isAttrs value) then [ "${at}${where} is ${show value}, expected a set" ]
+    if !(isSet value) then [ "${at}${where} is ${show value}, expected a set" ]
     else
       let
         unknown = filter (n: !(type.fields ? ${n})) (attrNames value);
@@ -106,7 +145,7 @@ rec {
       ++ builtins.concatMap (n: check (placeOf value n at) "${where}: ${n}" type.fields.${n} value.${n}) known;
 
   checkMap = at: where: type: value:
-    if !(isAttrs value) then [ "${at}${where} is ${show value}, expected a set" ]
+    if !(isSet value) then [ "${at}${where} is ${show value}, expected a set" ]
     else
       builtins.concatMap
         (n:
@@ -116,6 +155,10 @@ rec {
         (attrNames value);
 
   struct = required: fields: { inherit required fields; };
-  map' = each: { inherit each; };
-  named = each: { inherit each; names = name; };
+  map' = each: {
+    inherit each;
+    expects = "a set, each ${each.expects or "a set"}";
+    ok = v: isSet v && all (n: each.ok v.${n}) (attrNames v);
+  };
+  named = each: map' each // { names = name; };
 }

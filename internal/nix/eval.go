@@ -3,7 +3,6 @@ package nix
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,10 +48,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 		n.warnings(log.String())
 		n.keep(ctx, evaluation, flake, printed, log.String())
 	}
-	if err := json.Unmarshal(printed, result); err != nil {
-		return fmt.Errorf("evaluating %s: reading what nix printed: %w", flake.Dir, err)
-	}
-	return nil
+	return decode("evaluating "+flake.Dir, printed, result)
 }
 
 // evaluationFailure explains why an evaluation ended badly. Of what git said when Nix
@@ -66,7 +62,9 @@ func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log 
 		}
 	}
 	var known *Error
-	if said := explain(dir, log); errors.As(failure, &known) && said.message != "" {
+	if errors.As(failure, &known) && unwritable.MatchString(known.Message) {
+		known.Message = notUTF8
+	} else if said := explain(dir, log); known != nil && said.message != "" {
 		known.Message, known.Fetch = said.message, fetchError.MatchString(said.message)
 		if said.outside {
 			known.output = log

@@ -92,6 +92,18 @@ func TestDeclaredPaths(t *testing.T) {
 		{`files = { "/x".text = ""; "/xy".text = ""; "/x.y".text = ""; };`, ""},
 		{`files."/data/x".text = ""; workingDir = "/data/x";`, `workingDir "/data/x" is no folder: files "/data/x" is a file`},
 
+		// Where the program is, and where it starts.
+		{`workingDir = "/"; entrypoint = [ "./bin/web" ];`, ""},
+		{`workingDir = "/app//bin/"; entrypoint = [ "/bin/../x" ];`, ""},
+		{`workingDir = "/app/../data";`, `workingDir "/app/../data" has "..", write "/data"`},
+		{`workingDir = "/" + builtins.substring 0 1 "é";`, `workingDir is not UTF-8`},
+		{`workingDir = "/${long 256}";`, `has a name of more than 255 bytes`},
+		{`entrypoint = [ "" ];`, `entrypoint begins with "", expected a program like "bin/web"`},
+		{`entrypoint = [ "bin/../../data/x" "y" ];`, `entrypoint "bin/../../data/x" leads out of the package, write "/data/x"`},
+		{`containerfile = 1; entrypoint = [ "" ];`, `entrypoint begins with ""`},
+		{`containerfile = 1; entrypoint = [ "../x" ]; workingDir = "/x/..";`, `workingDir "/x/.." has "..", write "/"`},
+		{`files."/x" = { text = ""; source = 1; };`, `files "/x" has both text and source, expected one of them`},
+
 		// A Containerfile's volumes are configuration: its own paths are not known here.
 		{`containerfile = 1; volumes = [ "/app" "/etc" "/nix" "/var//x/" ];`, ""},
 		{`containerfile = 1; volumes = [ "data" ];`, `volumes "data" is relative`},

@@ -1,0 +1,70 @@
+package nix
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// decode reads what an evaluation printed as JSON. What cannot be read is the fault of
+// a value in a definition, and an *Error, as what Nix itself refuses.
+func decode(doing string, printed []byte, result any) error {
+	if !utf8.Valid(printed) { // up to 2.1x Nix writes bytes as they are
+		return &Error{Doing: doing, Message: notUTF8}
+	}
+	err := json.Unmarshal(printed, result)
+	if err == nil {
+		return nil
+	}
+	message := "a value in it cannot be written as JSON, such as a number that is infinite"
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		value, _, _ := strings.Cut(wrong.Value, " ")
+		message = fmt.Sprintf("%s is %s, expected %s", attributeOf(wrong.Field), nameOf(value), expectedBy(wrong.Type))
+	}
+	return &Error{Doing: doing, Message: message}
+}
+
+const notUTF8 = "a text in it is not UTF-8"
+
+// unwritable is what Nix says, from 2.1x on, of a text that is not UTF-8: its JSON
+// library's words. https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
+var unwritable = regexp.MustCompile(`json\.exception\.type_error\.316`)
+
+// attributeOf is an attribute's name, of its place in what [expression] gives.
+func attributeOf(field string) string {
+	for _, list := range []string{"apps.", "images."} {
+		field = strings.TrimPrefix(field, list)
+	}
+	return field
+}
+
+// nameOf says in Nix's words what JSON calls a string, a number, an array or an object.
+func nameOf(value string) string {
+	switch value {
+	case "object":
+		return "a set"
+	case "array":
+		return "a list"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + value
+}
+
+func expectedBy(wanted reflect.Type) string {
+	switch wanted.Kind() {
+	case reflect.Map, reflect.Struct:
+		return "a set"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int:
+		return "an integer"
+	}
+	return "a string"
+}
