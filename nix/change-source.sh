@@ -34,7 +34,14 @@ while [ "$i" -lt "$changes" ]; do
     patch -p1 $quiet < "$patch" || die "patch ${patch#*-} does not apply"
   elif [ -n "$add" ]; then
     mkdir -p "$(dirname "./$file")"
-    cp -rP "$add" "./$file"
+    if [ -d "$add" ]; then
+      mkdir -p "./$file" # which may be there: the two become one
+      cp -rP "$add/." "./$file/"
+    else
+      [ ! -d "./$file" ] || die "add: $file is a folder in the source, and a file is added"
+      rm -f "./$file"
+      cp -P "$add" "./$file"
+    fi
     chmod -R u+w "./$file"
   else
     [ -f "./$file" ] || die "substitute: no file $file in the source"

@@ -26,7 +26,7 @@ mkApp {
     (substituteSource (patchSource app [ ./lyon.patch ]) {
       "pages/theme.css" = { "Marianne" = "Roboto"; "#000091" = "$red & \\1 'x' \"y\""; };
     })
-    { "pages/logo.svg" = ./lyon.svg; "pages/plugins" = ./plugins; };
+    { "pages/logo.svg" = ./lyon.svg; "pages/plugins" = ./plugins; "pages/img" = ./img; };
 }
 `,
 		"site/lyon.patch": `--- a/pages/index.html
@@ -38,6 +38,10 @@ mkApp {
 `,
 		"site/lyon.svg":             "<svg/>\n",
 		"site/plugins/map.js":       "map\n",
+		"site/img/a.svg":            "<svg>lyon</svg>\n",
+		"site/img/sub/c.svg":        "<svg>new</svg>\n",
+		"site/src/pages/img/a.svg":  "<svg>a</svg>\n",
+		"site/src/pages/img/b.svg":  "<svg>b</svg>\n",
 		"site/src/Containerfile":    "FROM scratch\nCOPY . /site\n",
 		"site/src/pages/index.html": "<h1>Site</h1>\n<p>Welcome</p>\n",
 		"site/src/pages/theme.css":  "body { font: Marianne; color: #000091 }\nh1 { font: Marianne }\n",
@@ -56,6 +60,9 @@ mkApp {
 			"theme.css":      "body { font: Roboto; color: $red & \\1 'x' \"y\" }\nh1 { font: Roboto }\n",
 			"logo.svg":       "<svg/>\n",
 			"plugins/map.js": "map\n",
+			"img/a.svg":      "<svg>lyon</svg>\n", // a folder lies over the one that there is
+			"img/b.svg":      "<svg>b</svg>\n",
+			"img/sub/c.svg":  "<svg>new</svg>\n",
 		}},
 	} {
 		for component, folder := range map[string]string{"nix": "/app/site/", "file": "/site/"} {

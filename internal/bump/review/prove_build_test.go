@@ -120,7 +120,7 @@ func buildSource(t *testing.T, shell, source string, changes []Change) (out, fai
 		if err := os.Mkdir(bin, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, applet := range []string{"cp", "chmod", "mkdir", "dirname", "awk", "cat", "patch", "ash"} {
+		for _, applet := range []string{"cp", "chmod", "mkdir", "dirname", "awk", "cat", "patch", "rm", "ash"} {
 			if err := os.Symlink(box, filepath.Join(bin, applet)); err != nil {
 				t.Fatal(err)
 			}

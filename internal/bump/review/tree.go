@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/outside"
@@ -152,45 +153,41 @@ func (p *prover) substitute(c Change, proof *Proof) error {
 	return nil
 }
 
-// add lays a file or a folder over the source. The build does that with cp, which
-// puts what it copies inside of a folder of that name.
+// add lays a file or a folder over the source. A folder and one that is there become
+// one.
 func (p *prover) add(c Change, proof *Proof) error {
-	info, err := os.Lstat(c.Added)
+	files, isFolder, err := added(c.File, c.Added)
 	if err != nil {
 		return err
 	}
-	for above := path.Dir(c.File); above != "."; above = path.Dir(above) {
-		if mode, err := p.tree.mode(above); err == nil && !mode.IsDir() {
-			proof.Verdict, proof.Reason = Fails, outside.Shorten(text.Line(above))+" is a file in the new source"
-			return nil
-		}
-	}
-	mode, err := p.tree.mode(c.File)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		proof.Verdict = Applies
-	case err != nil:
-		return err
-	case mode.IsDir() && p.before == nil:
-		return obstacle("it is a folder in the new source, and what it was before is not known")
-	case mode.IsDir() && !isFolder(p.before, c.File):
-		proof.Verdict, proof.Reason = Fails, "it is a folder in the new source, and what is added would land inside of it"
-		return nil
-	case mode.IsDir():
-		proof.Verdict = Applies
-		return nil
-	case info.IsDir():
+	if mode, err := p.tree.mode(c.File); err == nil && !mode.IsDir() && isFolder {
 		proof.Verdict, proof.Reason = Fails, "it is a file in the new source, and a folder is added"
 		return nil
-	default:
-		proof.Verdict, proof.Reason = p.hides(c.File)
 	}
-	return p.tree.lay(c.File, c.Added)
-}
-
-func isFolder(source fs.FS, name string) bool {
-	info, err := fs.Lstat(source, name)
-	return err == nil && info.IsDir()
+	proof.Verdict = Applies
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		for above := path.Dir(name); above != "."; above = path.Dir(above) {
+			if mode, err := p.tree.mode(above); err == nil && !mode.IsDir() {
+				proof.Verdict, proof.Reason = Fails, outside.Shorten(text.Line(above))+" is a file in the new source"
+				return nil
+			}
+		}
+		switch mode, err := p.tree.mode(name); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case mode.IsDir():
+			proof.Verdict, proof.Reason = Fails, "it is a folder in the new source, and a file is added"
+			if isFolder {
+				proof.Reason = outside.Shorten(text.Line(name)) + " is a folder in the new source, and a file is added"
+			}
+			return nil
+		case proof.Verdict == Applies:
+			proof.Verdict, proof.Reason = p.hides(name)
+		}
+	}
+	maps.Copy(p.tree.changed, files)
+	return nil
 }
 
 // hides judges an addition in the place of a file.
@@ -212,14 +209,17 @@ func (p *prover) hides(name string) (Verdict, string) {
 	return Applies, ""
 }
 
-// lay puts a file or folder of this machine at name.
-func (t *tree) lay(name, local string) error {
-	files := 0
-	return filepath.WalkDir(local, func(at string, d fs.DirEntry, err error) error {
+// added are the files of this machine that are added as name, which may be a folder.
+func added(name, local string) (files map[string]*entry, isFolder bool, err error) {
+	files = map[string]*entry{}
+	err = filepath.WalkDir(local, func(at string, d fs.DirEntry, err error) error {
+		if at == local && err == nil {
+			isFolder = d.IsDir()
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}
-		if files++; files > maxAdded {
+		if len(files) == maxAdded {
 			return obstacle("the folder that is added has too many files")
 		}
 		relative, err := filepath.Rel(local, at)
@@ -230,7 +230,8 @@ func (t *tree) lay(name, local string) error {
 		if err != nil {
 			return err
 		}
-		t.changed[path.Join(name, filepath.ToSlash(relative))] = &entry{local: at, mode: info.Mode()}
+		files[path.Join(name, filepath.ToSlash(relative))] = &entry{local: at, mode: info.Mode()}
 		return nil
 	})
+	return files, isFolder, err
 }
