@@ -16,12 +16,13 @@ let
   forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
 
   # An app is a folder with a default.nix, or a link to one. Other links are what
-  # somebody took for an app; that of a README is none.
+  # somebody took for an app; that of a README is none. A link that leads to itself
+  # ends the evaluation that follows it: as few are followed here as can be.
   entries = builtins.readDir apps;
   defined = n: builtins.pathExists (apps + "/${n}/default.nix");
   names = filter
-    (n: elem entries.${n} [ "directory" "symlink" ] && defined n
-      || entries.${n} == "symlink" && builtins.match "[a-z0-9]+([_-][a-z0-9]+)*" n != null)
+    (n: entries.${n} == "directory" && builtins.readDir (apps + "/${n}") ? "default.nix"
+      || entries.${n} == "symlink" && (builtins.match "[a-z0-9]+([_-][a-z0-9]+)*" n != null || defined n))
     (attrNames entries);
 
   load = name: extra:
@@ -31,7 +32,11 @@ let
         inherit (import ./.) mkApp patchSource substituteSource addToSource;
       } // extra));
     in
-    if !(defined name) then throw "apps/${name} is a link that leads to no folder with a default.nix in the catalogue: git has to track both, in this repository"
+    if !(defined name) then
+      throw
+        (if entries.${name} == "directory"
+        then "apps/${name}/default.nix is a link that leads to no file of the catalogue: git has to track both, in this repository"
+        else "apps/${name} is a link that leads to no folder with a default.nix in the catalogue: git has to track both, in this repository")
     else if !(types.name.ok name) then throw "apps/${builtins.toJSON name}: expected a folder's name of ${types.name.expects}: rename it"
     else if !(builtins.isFunction define) then throw "apps/${name}/default.nix: expected a function, { mkApp, ... }: mkApp { … }"
     else if !(builtins.isAttrs app && app ? applyVariant) then throw "apps/${name}/default.nix: expected the result of mkApp"

@@ -221,10 +221,7 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 	all, err := c.evaluate(ctx, Request{})
 	if err != nil {
 		var failure *Error
-		if errors.As(whole, &failure) && endlessLink.MatchString(failure.Message) {
-			return nil, &fault.Fault{Doing: failure.Doing, Err: endlessLinks(c.flake.Dir, whole), Fix: "let it lead to a folder with a default.nix, or remove it"}
-		}
-		if errors.As(whole, &failure) && notThere.MatchString(failure.Message) {
+		if errors.As(whole, &failure) && (notThere.MatchString(failure.Message) || endlessLink.MatchString(failure.Message)) {
 			return nil, &fault.Fault{Doing: failure.Doing, Err: c.explain(ctx, failure, "")}
 		}
 		return nil, whole

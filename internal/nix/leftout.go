@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -51,7 +52,7 @@ func untracked(ctx context.Context, dir string) (apps, files []string) {
 var leftover = regexp.MustCompile(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$`)
 
 func hasDefinition(dir, folder string) bool {
-	_, err := os.Stat(filepath.Join(dir, folder, "default.nix"))
+	_, err := os.Lstat(filepath.Join(dir, folder, "default.nix"))
 	return err == nil
 }
 
@@ -137,6 +138,13 @@ var withPlace = regexp.MustCompile(`^(\S+:\d+:\d+): `)
 // is the matter with it.
 func (c *Catalogue) explain(ctx context.Context, failure *Error, definition string) error {
 	said := &EvaluationFailure{Message: failure.Message, Log: failure.Log}
+	folder := "apps"
+	if definition != "" {
+		folder = path.Dir(definition)
+	}
+	if found := endlessLinks(c.flake.Dir, folder, failure); found != nil {
+		return found
+	}
 	if definition != "" && !strings.Contains(said.Message, path.Dir(definition)) {
 		said.Message = definition + ": " + said.Message
 	}
@@ -201,19 +209,23 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 // endlessLink is what Nix says of a link that leads to itself, without its name.
 var endlessLink = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
 
-// endlessLinks names the links of apps/ that lead to themselves; without any it is err.
-func endlessLinks(dir string, err error) error {
-	entries, _ := os.ReadDir(filepath.Join(dir, "apps"))
+// endlessLinks is about the links in a folder of the catalogue that lead to themselves,
+// if what Nix said is of one; else, and where none is found, it is nil.
+func endlessLinks(dir, folder string, failure *Error) *fault.Fault {
+	if !endlessLink.MatchString(failure.Message) {
+		return nil
+	}
 	var names []string
-	for _, entry := range entries {
-		if _, found := os.Stat(filepath.Join(dir, "apps", entry.Name())); errors.Is(found, syscall.ELOOP) {
-			names = append(names, "apps/"+entry.Name())
+	_ = filepath.WalkDir(filepath.Join(dir, folder), func(at string, entry fs.DirEntry, err error) error {
+		if _, found := os.Stat(at); errors.Is(found, syscall.ELOOP) {
+			names = append(names, folder+strings.TrimPrefix(at, filepath.Join(dir, folder)))
 		}
-	}
+		return nil // what cannot be read has no link that is seen
+	})
 	if names == nil {
-		return err
+		return nil
 	}
-	return fmt.Errorf("%s: a link that leads to itself", strings.Join(names, ", "))
+	return &fault.Fault{Err: fmt.Errorf("%s: a link that leads to itself", strings.Join(names, ", ")), Fix: "let it lead to what is there, or remove it"}
 }
 
 func isEmpty(dir string) bool {

@@ -49,6 +49,7 @@ func TestAppsThatAreLinks(t *testing.T) {
 		"-- shared/linked/default.nix --\n"+definition("linked", `source.path = ./src; components.c.containerfile = "Dockerfile";`)+
 		"-- shared/linked/src/Dockerfile --\nFROM scratch\n-- shared/nothing/README --\n-- NOTES --\n"+
 		"-- hidden/default.nix --\n"+definition("hidden", anyComponent)+
+		"-- outside.nix --\n"+definition("file", anyComponent)+
 		define("My App", anyComponent)+define("a+(b", anyComponent)+define("Docs", anyComponent))
 	outside := t.TempDir()
 	if err := os.WriteFile(filepath.Join(outside, "default.nix"), []byte(definition("outside", anyComponent)), 0o644); err != nil {
@@ -57,6 +58,7 @@ func TestAppsThatAreLinks(t *testing.T) {
 	for name, target := range map[string]string{
 		"linked": "../shared/linked", "twice": "linked", "dangling": "../gone", "outside": outside, "empty": "../shared/nothing",
 		"untracked": "../hidden", "README.md": "../NOTES",
+		"file/default.nix": "../../outside.nix", "gone/default.nix": "../../gone.nix",
 	} {
 		link(t, dir, "apps/"+name, target)
 	}
@@ -80,15 +82,16 @@ func TestAppsThatAreLinks(t *testing.T) {
 	for name, want := range map[string]string{
 		"dangling": "apps/dangling" + leads, "outside": "apps/outside" + leads, "empty": "apps/empty" + leads,
 		"untracked": "apps/untracked" + leads,
-		"twice":     `apps/twice: name is "linked", expected the folder's name`,
-		"My App":    `apps/"My App": expected a folder's name of lower-case letters`, "a+(b": `apps/"a+(b": expected a folder's name`,
+		"file":      "apps/file/default.nix is a link that leads to no file of the catalogue", "gone": "apps/gone/default.nix is a link that leads to no file of the catalogue",
+		"twice":  `apps/twice: name is "linked", expected the folder's name`,
+		"My App": `apps/"My App": expected a folder's name of lower-case letters`, "a+(b": `apps/"a+(b": expected a folder's name`,
 		"Docs": `apps/"Docs": expected a folder's name`,
 	} {
 		if got := evaluation.Failures[name]; got == nil || !strings.Contains(got.Error(), want) || strings.Contains(got.Error(), "\n") {
 			t.Errorf("%s: %v, expected %q", name, got, want)
 		}
 	}
-	if len(evaluation.Failures) != 8 {
+	if len(evaluation.Failures) != 10 {
 		t.Errorf("failures %v", evaluation.Failures)
 	}
 }

@@ -224,19 +224,33 @@ func TestFailuresNameTheApp(t *testing.T) {
 	}
 }
 
-// A link to itself stops Nix, whatever app is asked for.
-func TestLinkThatLeadsToItselfIsNamed(t *testing.T) {
-	dir := writeCatalogue(t, one(server))
-	for link, to := range map[string]string{"loop": "loop", "there": "back", "back": "there"} {
-		if err := os.Symlink(to, filepath.Join(dir, "apps", link)); err != nil {
-			t.Fatal(err)
+// A link that leads to itself ends an evaluation that follows it: that of its app only.
+func TestLinkThatLeadsToItselfIsOfOneApp(t *testing.T) {
+	dir := writeCatalogue(t, one(server)+define("inside", anyComponent+`meta.description = builtins.readFile ./text;`))
+	links := map[string]string{
+		"apps/loop": "loop", "apps/there": "back", "apps/back": "there", "apps/own": "own/x",
+		"apps/file/default.nix": "default.nix", "apps/inside/text": "text",
+	}
+	for name, to := range links {
+		link(t, dir, name, to)
+	}
+	evaluation, err := evaluateAll(t, dir, Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := evaluation.Apps["one"]; !ok || len(evaluation.Failures) != len(links) {
+		t.Errorf("apps %v, failures %v", evaluation.Apps, evaluation.Failures)
+	}
+	for name := range links {
+		want := name + ": a link that leads to itself; let it lead to what is there, or remove it"
+		if got := fmt.Sprint(evaluation.Failures[strings.Split(name, "/")[1]]); got != want {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
-	_, err := evaluateAll(t, dir, Nixpkgs)
-	for _, link := range []string{"apps/loop", "apps/there", "apps/back"} {
-		if !strings.Contains(fmt.Sprint(err), link) {
-			t.Errorf("%s is not named: %v", link, err)
-		}
+	// Whether this is an app shows when it is followed.
+	link(t, dir, "apps/README.md", "README.md")
+	if _, err = evaluateAll(t, dir, Nixpkgs); !strings.Contains(fmt.Sprint(err), "apps/README.md") {
+		t.Errorf("it is not named: %v", err)
 	}
 }
 
