@@ -22,6 +22,7 @@ type signer struct {
 	identity, identityPattern string
 	issuer, issuerPattern     string
 	trustedRoot               string
+	copyOf                    []string
 }
 
 func (s *signer) add(cmd *cobra.Command) {
@@ -31,6 +32,7 @@ func (s *signer) add(cmd *cobra.Command) {
 	flags.StringVar(&s.issuer, "issuer", "", "the `URL` that says who signed, compared exactly")
 	flags.StringVar(&s.issuerPattern, "issuer-regexp", "", "instead of --issuer: a `PATTERN` for the whole of it")
 	flags.StringVar(&s.trustedRoot, "trusted-root", "", "trust the services in `FILE` (default: trustedRoot in\nlibre.yaml, else Sigstore's public instance)")
+	flags.StringArrayVar(&s.copyOf, "copy-of", nil, "also accept what was signed for another\n`REGISTRY`[/NAMESPACE], of which this has a copy\n(default: copyTo, and sign.copies in libre.yaml)")
 	cmd.MarkFlagsMutuallyExclusive("identity", "identity-regexp", "key")
 	cmd.MarkFlagsMutuallyExclusive("issuer", "issuer-regexp", "key")
 }
@@ -100,13 +102,21 @@ func (a *app) placeOfOperator() (*place, error) {
 
 // operatorSigning is what accepts a signature, of who was typed or is in the settings.
 func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *registry.Client) (*release.Signing, error) {
+	for _, of := range o.signer.copyOf {
+		if err := registry.CheckPrefix(of); err != nil {
+			return nil, usageError{fmt.Errorf("--copy-of %s (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", of, err)}
+		}
+	}
 	if o.signer.given() {
 		root := ""
 		if keyless := p.config.Sign.Keyless; keyless != nil {
 			root = p.resolve(keyless.TrustedRoot)
 		}
 		policy, err := o.signer.policy(ctx, root)
-		return &release.Signing{Client: sign.NewClient(client), Policy: policy}, err
+		if err != nil {
+			return nil, err
+		}
+		return &release.Signing{Client: sign.NewClient(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
 	}
 	if strings.HasSuffix(o.key, ".pub") && p.config.Sign.Format == "" {
 		public, err := sign.ReadPublicKey(o.key)
@@ -114,7 +124,10 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 			return nil, err
 		}
 		policy, err := sign.KeyPolicy("", public)
-		return &release.Signing{Client: sign.NewClient(client), Policy: policy}, err
+		if err != nil {
+			return nil, err
+		}
+		return &release.Signing{Client: sign.NewClient(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
 	}
 	if s := p.config.Sign; o.key == "" && !s.None && s.Key == "" && len(s.PublicKeys) == 0 && s.Keyless == nil {
 		return nil, errNoSigner
@@ -124,6 +137,18 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 		err = usageError{errors.New("sign: none in libre.yaml, so nobody is known to have signed: give --key or --identity")}
 	}
 	return signing, err
+}
+
+// copies are where signatures are accepted beside the registry that they were made for.
+func (p *place) copies(o publishOptions) []sign.Copy {
+	all := p.config.Copies()
+	for _, to := range o.to[min(1, len(o.to)):] {
+		all = append(all, sign.Copy{Of: o.to[0], In: to})
+	}
+	for _, of := range o.signer.copyOf {
+		all = append(all, sign.Copy{Of: of})
+	}
+	return all
 }
 
 var errNoSigner = usageError{errors.New("who must have signed is not known: give --key or --identity (with --issuer), or sign in libre.yaml")}

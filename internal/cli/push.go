@@ -246,6 +246,7 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 		keyless.TrustedRoot, keyless.TokenFile = p.resolve(keyless.TrustedRoot), p.resolve(keyless.TokenFile)
 		config.Keyless, config.Authorities = &keyless, p.authorities
 	}
+	config.Copies = p.copies(o)
 	signing := &release.Signing{Client: sign.NewClient(client)}
 	var err error
 	if !secret {

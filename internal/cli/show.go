@@ -37,7 +37,8 @@ that the file has no use for. Exit code 1 then.
 Of a reference to a release record, REGISTRY/APP-VARIANT:TAG, it shows the
 record, as JSON, once the signature is verified: digests of the images, ports,
 services, needs, migration. That needs no catalogue: give --key, or --identity and
---issuer.`,
+--issuer. stderr says under which reference it was signed; what was signed for
+another registry is refused, unless it is a copy: see libre verify --help.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && isRepository(args[0]) {
@@ -123,10 +124,11 @@ func (a *app) showRecord(ctx context.Context, o publishOptions, word string) err
 	if err != nil {
 		return usageError{err}
 	}
-	record, err := release.ShowRecord(ctx, client, signing, reference)
+	record, as, err := release.ShowRecord(ctx, client, signing, reference)
 	if err != nil {
 		return err
 	}
+	a.Notef("signed as %s", as)
 	return a.JSON(record)
 }
 

@@ -38,10 +38,15 @@ selections. References need no catalogue: who must have signed is said by --key,
 layers, and compares them with what is published: the first layer and file that
 differ are named. Store paths that this machine has are taken as they are.
 
+What was signed for another registry or namespace counts as not signed, so that
+staging is not taken for production: whoever may push can bring it here. Copies are
+accepted where copyTo or sign.copies in libre.yaml has them, or of what --copy-of
+names.
+
 Exit code 1 where something does not verify or could not be read, 4 where a
 registry refuses. stdout has a line for each image and record: reference@digest;
 verified, failed, moved (its tag was), or unknown (it could not be read); what was
-checked.`,
+checked, and the reference that it was signed as.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), o, rebuild, asJSON, args)
@@ -233,8 +238,12 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 		if r.Err != nil {
 			a.Errorf("%s: %s", r.Reference, r.Err)
 		}
-		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(r.Checks, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, Command: r.Command, OldKey: r.OldKey}
+		checked := slices.Clone(r.Checks)
+		if r.SignedAs != "" {
+			checked = append(checked, "signed as "+r.SignedAs)
+		}
+		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(checked, ", ")})
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()
 		}
@@ -264,6 +273,7 @@ type verifiedJSON struct {
 	Verified  bool     `json:"verified"`
 	Result    string   `json:"result"` // verified, failed, moved, or unknown: it could not be read
 	Checks    []string `json:"checks"`
+	SignedAs  string   `json:"signedAs,omitempty"`
 	Command   string   `json:"command,omitempty"` // with which cosign checks the signature
 	OldKey    string   `json:"oldKey,omitempty"`  // the former key that signed it
 	Error     string   `json:"error,omitempty"`

@@ -73,7 +73,7 @@ func TestAlsoTag(t *testing.T) {
 		}
 	}
 	verified := c.run("verify", reg.prefix()+"/two-default:latest").want(t, 0)
-	if !strings.Contains(verified.stdout, "\tverified\tsignature, signed as two-default:2-10\n") {
+	if !strings.Contains(verified.stdout, "\tverified\tsignature, signed as "+reg.prefix()+"/two-default:2-10\n") {
 		t.Errorf("a moving tag:\n%s", verified.stdout)
 	}
 }
@@ -88,6 +88,7 @@ func TestCopies(t *testing.T) {
 			c := formatted(t, format)
 			first := newWatched(t, "referrers", format)
 			second := newWatched(t, "docker-registry", format)
+			second.hasCopiesOf(first)
 			args := []string{"push", two, "--to", first.prefix(), "--to", second.prefix(), "--also-tag", "latest"}
 			got := c.run(args...).want(t, 0)
 			if want := undisturbedTwo(t); len(want) == 0 || strings.Count(got.stdout, "\tpublished\t") != 2*len(want) || strings.Count(got.stdout, "\tmoved\t") != 2*len(want) {
@@ -109,7 +110,7 @@ func TestCopies(t *testing.T) {
 			third := newWatched(t, "referrers", format)
 			broken := c.run("push", two, "--to", third.prefix(), "--to", "127.0.0.1:1/none").want(t, 3)
 			checkLines(t, broken)
-			if diff := cmp.Diff(undisturbedTwo(t), third.tags(t)); diff != "" {
+			if diff := cmp.Diff(undisturbedTwo(t), third.tags(t), butRecords); diff != "" {
 				t.Errorf("beside a registry that is away: %s", diff)
 			}
 		})
@@ -158,7 +159,7 @@ func TestPlan(t *testing.T) {
 	}
 	reg.expect(next)
 	pushed := c.run("push", two, "--to", reg.prefix()).want(t, 0)
-	if diff := cmp.Diff(undisturbedTwo(t), printedDigests(pushed, "published")); diff != "" {
+	if diff := cmp.Diff(undisturbedTwo(t), printedDigests(pushed, "published"), butRecords); diff != "" {
 		t.Errorf("signed with another key: %s", diff)
 	}
 	check("signed with another key", plan(), "two/job/default nothing published, two/web/default nothing published")

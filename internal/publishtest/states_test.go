@@ -189,7 +189,7 @@ func TestMovedTagIsNamedAndPutBack(t *testing.T) {
 			}
 			named("check", c.run(append([]string{"check", two}, to...)...).want(t, 1).stdout)
 			named("push", c.run(append([]string{"push", two}, to...)...).want(t, 1).stderr)
-			verified := c.run("verify", two, "--to", test.in.prefix()).want(t, 1)
+			verified := c.run("verify", two, "--to", test.in.prefix(), "--copy-of", reg.prefix()).want(t, 1)
 			named("verify", verified.stderr)
 			if !strings.Contains(verified.stdout, "\tmoved\t") {
 				t.Errorf("verify:\n%s", verified.stdout)

@@ -205,10 +205,10 @@ func TestPartialSelection(t *testing.T) {
 		t.Errorf("tagged: %v", tags)
 	}
 	rest := c.run("push", job, "--to", reg.prefix(), "--key", "cosign.key").want(t, 0)
-	if diff := cmp.Diff(undisturbedTwo(t), printedDigests(rest, "published")); diff != "" {
+	if diff := cmp.Diff(undisturbedTwo(t), printedDigests(rest, "published"), butRecords); diff != "" {
 		t.Errorf("the rest: %s", diff)
 	}
-	if diff := cmp.Diff(undisturbedTwo(t), reg.tags(t)); diff != "" {
+	if diff := cmp.Diff(undisturbedTwo(t), reg.tags(t), butRecords); diff != "" {
 		t.Errorf("tags: %s", diff)
 	}
 	reg.audit(t)
@@ -220,7 +220,7 @@ func TestDryRun(t *testing.T) {
 	c := shared(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
 	got := c.run("push", defaults, "--to", reg.prefix(), "--dry-run").want(t, 0)
-	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "dry-run")); diff != "" {
+	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "dry-run"), butRecords); diff != "" {
 		t.Errorf("printed: %s", diff)
 	}
 	for _, request := range reg.since(0) {
@@ -246,7 +246,7 @@ mkApp {
 	reg := newWatched(t, "referrers", sign.Bundle)
 	got := c.run("push", defaults, "--to", reg.prefix()).want(t, 3)
 	checkLines(t, got)
-	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "published")); diff != "" {
+	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "published"), butRecords); diff != "" {
 		t.Errorf("the others: %s", diff)
 	}
 	for _, want := range []string{"failing/bad/default", "broken "} {

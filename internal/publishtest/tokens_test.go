@@ -122,7 +122,7 @@ func TestTokensExpire(t *testing.T) {
 			}
 			t.Logf("%d tokens were given, %d requests came with one that was not good", k.given, k.wrong)
 			reg.setMeddle(nil)
-			if diff := cmp.Diff(want, reg.tags(t)); diff != "" {
+			if diff := cmp.Diff(want, reg.tags(t), butRecords); diff != "" {
 				t.Errorf("tags: %s", diff)
 			}
 			reg.audit(t)
@@ -154,7 +154,7 @@ func TestTokensRefused(t *testing.T) {
 			k.each = 1000
 			c.run("push", two, "--to", reg.prefix()).want(t, 0)
 			reg.setMeddle(nil)
-			if diff := cmp.Diff(want, reg.tags(t)); diff != "" {
+			if diff := cmp.Diff(want, reg.tags(t), butRecords); diff != "" {
 				t.Errorf("tags after the next run: %s", diff)
 			}
 			reg.audit(t)

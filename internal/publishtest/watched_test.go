@@ -84,7 +84,14 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 // expect sets whose signatures everything that is tagged must have.
 func (w *watched) expect(p *sign.Policy) {
 	w.t.Helper()
+	// What is signed for the proxy is read from what is behind it.
+	p = p.WithCopies(sign.Copy{Of: w.prefix(), In: w.backend + "/" + namespace})
 	w.signing = &release.Signing{Client: sign.NewClient(w.client), Policy: p}
+}
+
+// hasCopiesOf has what is tagged be what is signed for another registry.
+func (w *watched) hasCopiesOf(first *watched) {
+	w.signing.Policy = w.signing.Policy.WithCopies(sign.Copy{Of: first.prefix(), In: w.backend + "/" + namespace})
 }
 
 // prefix is what --to takes.
@@ -189,7 +196,7 @@ func (w *watched) complete(ctx context.Context, subject name.Digest) error {
 }
 
 func (w *watched) inspectRecord(ctx context.Context, reference name.Tag) error {
-	record, err := release.ShowRecord(ctx, w.client, w.signing, reference)
+	record, _, err := release.ShowRecord(ctx, w.client, w.signing, reference)
 	if err != nil {
 		return err
 	}

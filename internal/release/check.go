@@ -69,6 +69,9 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 	if there.Standing == OtherContent {
 		return []Problem{{release.name(), there.other + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
 	}
+	if there.isElsewhere() {
+		return []Problem{{release.name(), there.reason, release.putBack()}}, nil
+	}
 	repository, wanted, _ := strings.Cut(release.refName(), ":")
 	tags, err := p.Registry.Tags(ctx, repository)
 	if err != nil {

@@ -26,7 +26,7 @@ func (p *Publisher) learn(ctx context.Context, release *variantRelease, former s
 		return err
 	}
 	tag = tag.Context().Tag(former)
-	record, err := ShowRecord(ctx, p.Registry, p.Signing, tag)
+	record, _, err := ShowRecord(ctx, p.Registry, p.Signing, tag)
 	if isUnsigned(err) || errors.Is(err, registry.ErrNotFound) {
 		return nil
 	}

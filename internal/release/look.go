@@ -39,7 +39,7 @@ type standing struct {
 	former string      // tag of the record to learn from, "" for none
 	other  string      // what has other content: the record's name and tag, or an image's
 	moved  []*MovedError
-	err    error  // of what was moved, with what to do; nil where nothing was
+	err    error  // of what was moved, or is signed for another registry, with what to do; nil else
 	oldKey string // the former key that signed the record, "" where the present one did
 }
 
@@ -47,6 +47,9 @@ type standing struct {
 func (s standing) has(component, key string) bool {
 	return s.record != nil && s.record.Components[component] != nil && s.record.Components[component].Key == key
 }
+
+// isElsewhere tells whether the record is one that is signed for another registry.
+func (s standing) isElsewhere() bool { return s.Standing == NotSigned && s.err != nil }
 
 // look compares a release with what its record's tag points to. A release that
 // is published takes one request for the record, those that verify it, and one
@@ -76,13 +79,13 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		return err
 	})
 	if p.Signing != nil {
-		signature, err := p.Signing.Client.Glance(ctx, digest, p.Signing.Policy)
+		signature, err := p.Signing.verifyRecord(ctx, record, digest, p.Signing.Client.Glance)
 		switch {
 		case err == nil && signature.Former:
 			s.oldKey = signature.Key
 		case err == nil:
 		case isUnsigned(err):
-			s.Standing, s.reason = NotSigned, err.Error()
+			s.Standing, s.reason, s.err = NotSigned, explained(err).Error(), signedElsewhere(err)
 		default:
 			return s, explained(err)
 		}
@@ -241,13 +244,13 @@ func isUnsigned(err error) bool {
 }
 
 // explained says what a registry answered to package sign as what it answers to
-// us is said.
+// us is said, and what to do about what is signed for another registry.
 func explained(err error) error {
 	var answer *sign.RegistryError
 	if errors.As(err, &answer) {
 		return registry.Explain(answer.Op, answer.Err)
 	}
-	return err
+	return placed(err)
 }
 
 // adopt takes the image that a reference names as it is, if it has the wanted key

@@ -2,10 +2,10 @@ package release
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -73,26 +73,33 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 		}
 		images = append(images, found)
 	}
-	record := newRecord(release.app, release.variant, images)
-	artifact, err := record.artifact()
+	place, err := p.place(release)
 	if err != nil {
 		return nil, name.Digest{}, err
 	}
-	digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
-	if err != nil || digest.DigestStr() == shown.DigestStr() {
-		return nil, digest, err
+	// It may be a copy, or of a libre whose records do not say what they are for.
+	for _, of := range slices.Concat([]string{place}, p.Signing.Policy.CopiesIn(place), []string{""}) {
+		record := newRecord(of, release.app, release.variant, images)
+		artifact, err := record.artifact()
+		if err != nil {
+			return nil, name.Digest{}, err
+		}
+		digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
+		if err != nil || digest.DigestStr() == shown.DigestStr() {
+			return nil, digest, err
+		}
+		_, err = p.Registry.Head(ctx, digest)
+		if err == nil {
+			_, err = p.Signing.verifyRecord(ctx, record, digest, p.Signing.Client.Verify)
+		}
+		switch {
+		case err == nil:
+			return record, digest, nil
+		case !isUnsigned(err) && !errors.Is(err, registry.ErrNotFound):
+			return nil, digest, explained(err)
+		}
 	}
-	_, err = p.Registry.Head(ctx, digest)
-	if err == nil {
-		_, err = p.Signing.Client.Verify(ctx, digest, p.Signing.Policy)
-	}
-	switch {
-	case err == nil:
-		return record, digest, nil
-	case isUnsigned(err), errors.Is(err, registry.ErrNotFound):
-		return nil, digest, nil
-	}
-	return nil, digest, explained(err)
+	return nil, name.Digest{}, nil
 }
 
 // movedRecord tells a release whose record's tag was moved from one that has other
@@ -120,15 +127,6 @@ func (s *standing) setMoved(release *variantRelease, all ...*MovedError) {
 	s.reason = s.err.Error()
 }
 
-// signedAs is the name and the tag that a manifest of ours has in its annotations.
-func signedAs(manifest []byte) (title, version string, err error) {
-	var read struct {
-		Annotations map[string]string `json:"annotations"`
-	}
-	err = json.Unmarshal(manifest, &read)
-	return read.Annotations[ociPrefix+"title"], read.Annotations[ociPrefix+"version"], err
-}
-
 // movedImage finds what an image's tag should show, in the release record beside it
 // that verifies; nil where there is none that names the image, or where it names what
 // the tag shows. The name of an image does not tell which parts are the component.
@@ -145,7 +143,7 @@ func movedImage(ctx context.Context, client *registry.Client, signing *Signing, 
 			if err != nil {
 				continue
 			}
-			record, digest, err := readRecord(ctx, client, reference)
+			record, _, err := ShowRecord(ctx, client, signing, reference)
 			if err != nil {
 				continue
 			}
@@ -153,9 +151,7 @@ func movedImage(ctx context.Context, client *registry.Client, signing *Signing, 
 			if component == nil || component.Reference != image || component.Digest == shows {
 				continue
 			}
-			if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err == nil {
-				return moved(&MovedError{Reference: tag.String(), Shows: shows, Signed: component.Digest, By: recordNames}, putBackCommand(record.App, record.Variant))
-			}
+			return moved(&MovedError{Reference: tag.String(), Shows: shows, Signed: component.Digest, By: recordNames}, putBackCommand(record.App, record.Variant))
 		}
 	}
 	return nil

@@ -115,7 +115,9 @@ func (p *Plan) compare(there standing, unknown error, app string) {
 	case AsWanted:
 		p.Action, p.Reason = ToNothing, string(AsWanted)
 	case NotSigned:
-		p.Action, p.Reason = ToSign, string(NotSigned)
+		if p.Action, p.Reason = ToSign, string(NotSigned); there.isElsewhere() {
+			p.Action, p.Reason = ToRefuse, there.reason
+		}
 	case Untagged:
 		p.Action, p.Reason = ToTag, there.reason
 	case OtherContent:

@@ -194,7 +194,7 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 		return there.published(p, release)
 	case there.Standing == OtherContent && !p.Force:
 		return failed(otherContent(there.other, release.app.Name, there.reason))
-	case there.Standing == WasMoved && !p.Force:
+	case (there.Standing == WasMoved || there.isElsewhere()) && !p.Force:
 		return failed(there.err)
 	}
 	release.isFirst = there.former == ""

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
 )
 
 // Tagged is what a repository has under one release's tag.
@@ -63,7 +64,7 @@ func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Sig
 		return err
 	}
 	t.Digest = got.Digest.String()
-	_, digest, err := decodeRecord(ctx, client, reference, got)
+	record, digest, err := decodeRecord(ctx, client, reference, got)
 	switch {
 	case err == nil:
 		t.Kind = "release"
@@ -75,11 +76,16 @@ func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Sig
 	if signing == nil {
 		return nil
 	}
-	signature, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	var signature *sign.Signature
+	if record != nil {
+		signature, err = signing.verifyRecord(ctx, record, digest, signing.Client.Verify)
+	} else {
+		signature, err = signing.Client.Verify(ctx, digest, signing.Policy)
+	}
 	if err != nil {
 		return explained(err)
 	}
 	t.Signed, t.Time = "yes", signature.Time
-	_, err = checkName(reference, digest, got.Content)
+	_, err = checkName(reference, digest, got.Content, signature)
 	return err
 }

@@ -31,6 +31,7 @@ type Record struct {
 	Variant        string                      `json:"variant"`
 	Version        string                      `json:"version"` // upstream's
 	PackageVersion int                         `json:"packageVersion"`
+	Registry       string                      `json:"registry,omitempty"` // REGISTRY[/NAMESPACE] that it is for; "" in those of a libre that did not say it
 	Description    string                      `json:"description,omitempty"`
 	Homepage       string                      `json:"homepage,omitempty"`
 	License        string                      `json:"license,omitempty"` // SPDX expression
@@ -59,15 +60,34 @@ func recordRefName(app catalog.App, variant string) string {
 	return app.Name + "-" + variant + ":" + catalog.Tag(app.Version, app.PackageVersion)
 }
 
+// check finds what a record says of another release than its own.
+func (r *Record) check(manifest []byte) error {
+	title, version, err := signedAs(manifest)
+	if err != nil {
+		return err
+	}
+	if as := title + ":" + version; as != ":" && as != r.refName() {
+		return fmt.Errorf("%w of one release: it is named %s, and says that it is of %s", errNoRecord, as, r.refName())
+	}
+	for _, component := range r.components() {
+		id := catalog.ID{App: r.App, Component: component, Variant: r.Variant}
+		if entry, want := r.Components[component], id.Name()+":"+catalog.Tag(r.Version, r.PackageVersion); entry == nil || entry.Reference != want {
+			return fmt.Errorf("%w of one release: it is of %s, and names another image than %s", errNoRecord, r.refName(), want)
+		}
+	}
+	return nil
+}
+
 // refName is the name and the tag that the record says it has.
 func (r *Record) refName() string {
 	return r.App + "-" + r.Variant + ":" + catalog.Tag(r.Version, r.PackageVersion)
 }
 
-// newRecord describes the images of an app's variant.
-func newRecord(app catalog.App, variant string, images []*publication) *Record {
+// newRecord describes the images of an app's variant, for a REGISTRY[/NAMESPACE].
+func newRecord(place string, app catalog.App, variant string, images []*publication) *Record {
 	record := &Record{
-		Schema: recordSchema, App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
+		Registry: place,
+		Schema:   recordSchema, App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
 		Description: app.Meta.Description, Homepage: app.Meta.Homepage, License: app.Meta.License,
 		Components: map[string]*RecordComponent{}, Needs: app.Needs, Migration: app.Migration,
 	}
@@ -147,6 +167,9 @@ func decodeRecord(ctx context.Context, client *registry.Client, reference name.R
 	}
 	if record.Schema != recordSchema {
 		return nil, digest, fmt.Errorf("reading %s: it has schema %d, this libre reads %d: update libre", reference, record.Schema, recordSchema)
+	}
+	if err := record.check(got.Content); err != nil {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
 	}
 	return &record, digest, nil
 }

@@ -61,7 +61,11 @@ func (p *Publisher) recordOf(ctx context.Context, release *variantRelease) (name
 	if release.record != (name.Digest{}) {
 		return release.record, func() error { return nil }, nil
 	}
-	artifact, err := newRecord(release.app, release.variant, release.images).artifact()
+	place, err := p.place(release)
+	if err != nil {
+		return name.Digest{}, nil, err
+	}
+	artifact, err := newRecord(place, release.app, release.variant, release.images).artifact()
 	if err != nil {
 		return name.Digest{}, nil, err
 	}

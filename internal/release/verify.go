@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -25,8 +22,11 @@ type Verified struct {
 	Kind      string // image or release
 	Checks    []string
 	Command   string // with which cosign checks the signature
+	SignedAs  string // the reference that it was signed as: as much of the registry as the signature says
 	OldKey    string // the former key that signed it, "" where the present one did
 	Err       error
+
+	signature *sign.Signature
 }
 
 // IsUnknown tells what could not be found out from what was found to be wrong: nothing
@@ -75,6 +75,7 @@ func verifySigned(ctx context.Context, signing *Signing, subject name.Digest) ([
 // signed notes who signed what was verified, and how cosign checks that: with the
 // key that signed, or keyFile where that is not known.
 func (v *Verified) signed(signing *Signing, signature *sign.Signature, keyFile string) {
+	v.signature = signature
 	if signature != nil && signature.Key != "" {
 		keyFile = signature.Key
 	}
@@ -107,10 +108,7 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 		return failed(err)
 	}
 	if all[0].Err == nil {
-		as, err := checkName(reference, digest, got.Content)
-		if all[0].Err = err; err == nil && !strings.HasSuffix(reference.String(), "/"+as) {
-			all[0].Checks = append(all[0].Checks, "signed as "+as)
-		}
+		all[0].SignedAs, all[0].Err = checkName(reference, digest, got.Content, all[0].signature)
 	}
 	if tag, ok := reference.(name.Tag); ok && len(all) == 1 && all[0].Err != nil && !IsUnknown(all[0].Err) {
 		if err := movedImage(ctx, client, signing, tag, digest.DigestStr()); err != nil {
@@ -118,31 +116,6 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 		}
 	}
 	return all
-}
-
-// checkName compares a reference with the name and version that the signed
-// manifest has: who may push may also put an old image under a new tag. It gives what
-// the manifest is signed as, name:tag.
-func checkName(reference name.Reference, digest name.Digest, manifest []byte) (as string, err error) {
-	title, version, err := signedAs(manifest)
-	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", reference, err)
-	}
-	as = title + ":" + version
-	tag, ok := reference.(name.Tag)
-	if !ok {
-		if path.Base(reference.Context().RepositoryStr()) != title {
-			return as, wrong("%s is signed as %s", reference, as)
-		}
-		return as, nil
-	}
-	appVersion, _, _ := catalog.ParseTag(version)
-	_, _, immutable := catalog.ParseTag(tag.TagStr())
-	if path.Base(reference.Context().RepositoryStr()) == title &&
-		(tag.TagStr() == version || !immutable && catalog.MayMoveTo(tag.TagStr(), appVersion)) {
-		return as, nil
-	}
-	return as, moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}, "libre push --force, in its catalogue")
 }
 
 // verifyOne checks an image's index, and the manifests of platforms in it: an operator
@@ -180,7 +153,7 @@ func platformManifests(got *registry.Manifest) ([]string, error) {
 // point to the digest in it.
 func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verified {
 	release := Verified{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
-	signature, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	signature, err := signing.verifyRecord(ctx, record, digest, signing.Client.Verify)
 	release.Err = explained(err)
 	release.signed(signing, signature, keyFile)
 	all := []Verified{release}
@@ -208,24 +181,30 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 				image.Checks = append(image.Checks, "tag")
 			}
 		}
+		image.SignedAs = entry.Reference
+		if image.signature != nil && image.signature.For != "" {
+			image.SignedAs = image.signature.For + ":" + tag.TagStr()
+		}
 		all = append(all, image)
 	}
 	return all
 }
 
-// ShowRecord reads a record, and verifies it before anything of it is believed.
-func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*Record, error) {
+// ShowRecord reads a record, and verifies it before anything of it is believed. It gives
+// the reference that the record is signed as.
+func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	record, digest, err := decodeRecord(ctx, client, reference, got)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
-		return nil, explained(err)
+	signature, err := signing.verifyRecord(ctx, record, digest, signing.Client.Verify)
+	if err != nil {
+		return nil, "", explained(err)
 	}
-	_, err = checkName(reference, digest, got.Content)
-	return record, err
+	as, err = checkName(reference, digest, got.Content, signature)
+	return record, as, err
 }

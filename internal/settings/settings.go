@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
@@ -41,6 +42,16 @@ func (s *Settings) Registries() []string {
 		return nil
 	}
 	return append([]string{s.Registry}, s.CopyTo...)
+}
+
+// Copies are where signatures are accepted beside the registry that they were made for:
+// where sign.copies says so, and where libre itself copies to.
+func (s *Settings) Copies() []sign.Copy {
+	all := slices.Clone(s.Sign.Copies)
+	for _, to := range s.CopyTo {
+		all = append(all, sign.Copy{Of: s.Registry, In: to})
+	}
+	return all
 }
 
 // Sign is "none", or a configuration of package sign.

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -37,6 +38,7 @@ func (s *Sign) keys() []key {
 		{"key", "", "a file, or env:// and the name of a variable", "key: cosign.key", text(&s.Key, checkKeyName)},
 		{"keyless", "", "an identity below it", `keyless: {identity: {issuer: "https://issuer.example", subject: "https://example/.*"}}`, s.readKeyless},
 		{"publicKey", "", "a file, or env:// and the name of a variable, or a list of them", "publicKey: [new.pub, {file: old.pub, until: 2026-12-31}]", s.readPublicKeys},
+		{"copies", "", "a list of REGISTRY[/NAMESPACE], or of mappings with of and in", "copies: [mirror.example/coop, {of: staging.example/coop, in: test.example/coop}]", s.readCopies},
 	}
 }
 
@@ -71,6 +73,52 @@ func (s *Sign) readPublicKeys(at place, node *yaml.Node) error {
 			return at.wrong(element, one.File+" is named twice")
 		}
 		s.PublicKeys = append(s.PublicKeys, one)
+	}
+	return nil
+}
+
+// readCopies takes registries, each of which has copies of what is signed for the
+// catalogue's, or for one that is named.
+func (s *Sign) readCopies(at place, node *yaml.Node) error {
+	if node.Kind != yaml.SequenceNode {
+		return at.wrong(node, "")
+	}
+	at.path += "[]"
+	for _, element := range node.Content {
+		element = resolved(element)
+		var one sign.Copy
+		var err error
+		if element.Kind == yaml.MappingNode {
+			err = mapping([]key{
+				{"of", "", "REGISTRY[/NAMESPACE]", "of: registry.example/coop", text(&one.Of, registry.CheckPrefix)},
+				{"in", "", "REGISTRY[/NAMESPACE]", "in: mirror.example/coop", text(&one.In, registry.CheckPrefix)},
+			})(at, element)
+			if err == nil && (one.Of == "" || one.In == "") {
+				err = at.wrong(element, "it needs both of and in")
+			}
+		} else if err = text(&one.In, registry.CheckPrefix)(at, element); err == nil && one.In == "" {
+			err = at.wrong(element, "")
+		}
+		if err != nil {
+			return err
+		}
+		s.Copies = append(s.Copies, one)
+	}
+	return nil
+}
+
+// completeCopies says of what sign.copies are copies where that is the registry.
+func (s *Settings) completeCopies() error {
+	for i := range s.Sign.Copies {
+		switch c := &s.Sign.Copies[i]; {
+		case c.Of != "":
+		case s.Registry == "":
+			return located(0, "sign.copies names "+c.In+", and there is no registry that it could be a copy of", "for example: copies: [{of: registry.example/coop, in: "+c.In+"}]")
+		case sign.SamePlace(c.In, s.Registry):
+			return located(0, "sign.copies names "+c.In+", which is the registry", "say of what it has copies, for example: copies: [{of: staging.example/coop, in: "+c.In+"}]")
+		default:
+			c.Of = s.Registry
+		}
 	}
 	return nil
 }

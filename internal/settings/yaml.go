@@ -36,7 +36,7 @@ func (s *Settings) parse(text []byte) error {
 	if slices.Contains(s.CopyTo, s.Registry) {
 		return located(0, "copyTo names "+s.Registry+", which is the registry", "copyTo: [mirror.example/coop]")
 	}
-	return nil
+	return s.completeCopies()
 }
 
 // readDocument gives the one document of a file, nil where it has none.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -234,11 +233,7 @@ func (a *Attacher) make(ctx context.Context, c *claim) error {
 	}
 	// An identity that the policy does not accept must not get into a registry.
 	for i, subject := range c.subjects {
-		digest, err := v1.NewHash(subject.DigestStr())
-		if err != nil {
-			return fmt.Errorf("attach to %s: %w", subject, err)
-		}
-		if _, err := a.policy.verify(made[i], digest, c.kind); err != nil {
+		if _, err := a.policy.verify(made[i], subject, c.kind); err != nil {
 			return &InvalidError{subject, c.kind, []error{err}}
 		}
 	}

@@ -289,7 +289,8 @@ func (a classicAttachment) verify(p *trust, digest v1.Hash, kind string) (*State
 		if _, err := cosign.VerifyImageSignature(context.Background(), a.layer, digest, &options); err != nil {
 			return nil, err
 		}
-		return &Statement{PredicateType: SignatureType, Subjects: []v1.Hash{digest}, Signature: *signature}, nil
+		named, err := a.named()
+		return &Statement{PredicateType: SignatureType, Subjects: []v1.Hash{digest}, Signature: *signature, names: named}, err
 	}
 	options.ClaimVerifier = cosign.IntotoSubjectClaimVerifier
 	if _, err := cosign.VerifyBlobAttestation(context.Background(), a.layer, digest, &options); err != nil {
@@ -313,6 +314,24 @@ func (a classicAttachment) verify(p *trust, digest v1.Hash, kind string) (*State
 	}
 	statement.Signature = *signature
 	return statement, nil
+}
+
+// named is the repository that a signature names.
+// https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#simple-signing
+func (a classicAttachment) named() ([]string, error) {
+	content, err := a.layer.Payload()
+	if err != nil {
+		return nil, err
+	}
+	var signed struct {
+		Critical struct {
+			Identity struct {
+				Reference string `json:"docker-reference"`
+			} `json:"identity"`
+		} `json:"critical"`
+	}
+	err = json.Unmarshal(content, &signed)
+	return []string{signed.Critical.Identity.Reference}, err
 }
 
 // signature is who signed a layer and when, as its annotations say: whether it

@@ -21,6 +21,9 @@ type Config struct {
 	// are NAME.pub alone for a key NAME.key.
 	PublicKeys []PublicKey
 	Keyless    *Keyless
+	// Copies are where else than in the registry that they were made for signatures are
+	// accepted.
+	Copies []Copy `yaml:"-"`
 	// Authorities are trusted beside the system's, by keyless signing's services; nil is
 	// none.
 	Authorities *web.Authorities `yaml:"-"`
@@ -83,7 +86,11 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 		if err != nil {
 			return nil, err
 		}
-		return IdentityPolicy(format, c.Keyless.Identity, root)
+		policy, err := IdentityPolicy(format, c.Keyless.Identity, root)
+		if err != nil {
+			return nil, err
+		}
+		return policy.WithCopies(c.Copies...), nil
 	}
 	keys, err := c.publicKeys()
 	if err != nil {
@@ -92,7 +99,11 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("no public key is known for %s: name it as publicKey", c.Key)
 	}
-	return keysPolicy(format, keys)
+	policy, err := keysPolicy(format, keys)
+	if err != nil {
+		return nil, err
+	}
+	return policy.WithCopies(c.Copies...), nil
 }
 
 // acceptedKey is a public key that was read.
@@ -198,5 +209,5 @@ func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{policy: policy, credentials: pair}, nil
+	return &Signer{policy: policy.WithCopies(c.Copies...), credentials: pair}, nil
 }

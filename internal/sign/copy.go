@@ -2,21 +2,15 @@ package sign
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Copy attaches to a digest what the same digest carries in another repository,
 // as far as the policy accepts it: nothing is signed again. What it carries
 // already is left alone. Errors are as Sign's.
 func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) error {
-	digest, err := v1.NewHash(from.DigestStr())
-	if err != nil {
-		return fmt.Errorf("copy what is attached to %s: %w", from, err)
-	}
 	source := c.View(from)
 	target := &Attacher{client: c, policy: p}
 	for _, format := range p.formats() {
@@ -25,7 +19,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) erro
 			return err
 		}
 		for _, candidate := range candidates {
-			statement, err := candidate.statement(p, digest)
+			statement, err := candidate.statement(p, from)
 			if err != nil {
 				return err
 			}

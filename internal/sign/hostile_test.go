@@ -128,8 +128,9 @@ func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 			target := memoryRegistry(t, true)
 			to := mustDigests(t, strings.Replace(subjects[1].String(), registry.host, target.host, 1))[0]
 			copyManifest(t, registry, target, subjects[1])
-			must[int](t)(0, newClient(t).Copy(ctx, signer.Policy(), subjects[1], to))
-			must[*Signature](t)(newClient(t).Verify(ctx, to, signer.Policy()))
+			policy := signer.Policy().WithCopies(Copy{Of: registry.host + "/lasuite", In: target.host + "/lasuite"})
+			must[int](t)(0, newClient(t).Copy(ctx, policy, subjects[1], to))
+			must[*Signature](t)(newClient(t).Verify(ctx, to, policy))
 		})
 	}
 }
@@ -176,10 +177,18 @@ func (r *testRegistry) answers(digest string, status int) {
 // copyManifest puts a manifest, without what it names, into another registry.
 func copyManifest(t *testing.T, from, to *testRegistry, subject name.Digest) {
 	t.Helper()
-	path := "/v2/" + subject.Context().RepositoryStr() + "/manifests/" + subject.DigestStr()
-	response := must[*http.Response](t)(http.Get("http://" + from.host + path))
+	copyManifestTo(t, from, to, subject, subject)
+}
+
+// copyManifestTo puts it into another repository.
+func copyManifestTo(t *testing.T, from, to *testRegistry, subject, target name.Digest) {
+	t.Helper()
+	path := func(d name.Digest) string {
+		return "/v2/" + d.Context().RepositoryStr() + "/manifests/" + d.DigestStr()
+	}
+	response := must[*http.Response](t)(http.Get("http://" + from.host + path(subject)))
 	defer response.Body.Close()
-	to.put(t, path, must[[]byte](t)(io.ReadAll(response.Body)), response.Header.Get("Content-Type"))
+	to.put(t, path(target), must[[]byte](t)(io.ReadAll(response.Body)), response.Header.Get("Content-Type"))
 }
 
 // A foreign manifest may name our blob, and lie about its size.

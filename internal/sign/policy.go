@@ -18,6 +18,7 @@ import (
 type Policy struct {
 	format Format   // "" accepts both
 	ways   []*trust // one of them must accept it
+	copies []Copy   // where else than where it was made
 
 	identity Identity     // for CosignCommand
 	root     *TrustedRoot // likewise; nil for keys
@@ -74,9 +75,9 @@ func keyTrust(key acceptedKey) (*trust, error) {
 	}, err
 }
 
-// verify tries each way to trust an attachment. Why none does is said by the one that
+// verifySignature tries each way to trust an attachment. Why none does is said by the one that
 // knows most: a key that has ended did sign it.
-func (p *Policy) verify(a attachment, digest v1.Hash, kind string) (*Statement, error) {
+func (p *Policy) verifySignature(a attachment, digest v1.Hash, kind string) (*Statement, error) {
 	var refused error
 	for _, way := range p.ways {
 		statement, err := a.verify(way, digest, kind)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Resign has the signer say once more what subjects carry that the policy accepts,
@@ -42,10 +41,6 @@ func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, sub
 func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([]*claim, error) {
 	var claims, signatures []*claim
 	for _, subject := range subjects {
-		digest, err := v1.NewHash(subject.DigestStr())
-		if err != nil {
-			return nil, err
-		}
 		view := c.View(subject)
 		for _, format := range p.formats() {
 			candidates, err := view.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
@@ -53,7 +48,7 @@ func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([
 				return nil, err
 			}
 			for _, candidate := range candidates {
-				statement, err := candidate.statement(p, digest)
+				statement, err := candidate.statement(p, subject)
 				if err != nil {
 					return nil, err
 				}
@@ -71,7 +66,7 @@ func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([
 }
 
 // statement is what an attachment says, if the policy accepts it; nil if not.
-func (c candidate) statement(p *Policy, digest v1.Hash) (*Statement, error) {
+func (c candidate) statement(p *Policy, subject name.Digest) (*Statement, error) {
 	a, err := c.read()
 	var registry *RegistryError
 	if errors.As(err, &registry) && !answered(registry) {
@@ -80,7 +75,7 @@ func (c candidate) statement(p *Policy, digest v1.Hash) (*Statement, error) {
 	if err != nil || c.kind == "" {
 		return nil, nil // none of ours
 	}
-	statement, err := p.verify(a, digest, c.kind)
+	statement, err := p.verify(a, subject, c.kind)
 	if err != nil {
 		return nil, nil
 	}

@@ -52,6 +52,7 @@ type Signature struct {
 	Subject string    // of a certificate; "" for a key
 	Key     string    // name of the public key, as the policy has it; "" for a certificate, or where it has none
 	Former  bool      // another key signs now: see Resign
+	For     string    // repository that it was made for, registry included; "" where it does not say
 	Time    time.Time // by a timestamp authority or a log; zero where neither was asked
 }
 
@@ -61,6 +62,8 @@ type Statement struct {
 	Predicate     []byte // JSON, as it was signed
 	Subjects      []v1.Hash
 	Signature     Signature
+
+	names []string // that it gives what was verified
 }
 
 // ErrNotAttached is the error for a digest that carries no signature, or no

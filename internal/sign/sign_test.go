@@ -88,7 +88,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	for _, subject := range subjects {
 		signature := must[*Signature](t)(client.Verify(ctx, subject, policy))
-		if want := (Signature{Format: config.Format, Key: signature.Key}); *signature != want || !strings.HasSuffix(signature.Key, "cosign.pub") {
+		if want := (Signature{Format: config.Format, Key: signature.Key, For: subject.Context().Name()}); *signature != want || !strings.HasSuffix(signature.Key, "cosign.pub") {
 			t.Errorf("signature %+v, want %+v", *signature, want)
 		}
 		statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subject, cycloneDX, policy))

@@ -71,7 +71,9 @@ func readStatement(payload []byte, predicateType string, digest v1.Hash) (*State
 		for algorithm, hex := range subject.Digest {
 			hash := v1.Hash{Algorithm: algorithm, Hex: hex}
 			statement.Subjects = append(statement.Subjects, hash)
-			covered = covered || hash == digest
+			if hash == digest {
+				covered, statement.names = true, append(statement.names, subject.Name)
+			}
 		}
 	}
 	if !covered {

@@ -91,7 +91,7 @@ func TestTampered(t *testing.T) {
 				subject := pushIndex(t, host)[0]
 				digest := must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))
 				good := must[[]attachment](t)(format.store().make(ctx, signer, kind, bom, []name.Digest{subject}))[0]
-				must[*Statement](t)(signer.Policy().verify(good, digest, kind))
+				must[*Statement](t)(signer.Policy().verifySignature(good, digest, kind))
 				tampered := tamper(t, good)
 				for _, why := range slices.Sorted(maps.Keys(tampered)) {
 					if err := format.store().write(ctx, client, subject, tampered[why]); err != nil {
@@ -138,7 +138,7 @@ func FuzzBundle(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := signer.Policy().verify(a, digest, SignatureType); err == nil && !bytes.Equal(a.bundle.GetDsseEnvelope().Payload, payload) {
+		if _, err := signer.Policy().verifySignature(a, digest, SignatureType); err == nil && !bytes.Equal(a.bundle.GetDsseEnvelope().Payload, payload) {
 			t.Errorf("accepted %s", raw)
 		}
 	})

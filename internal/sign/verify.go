@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/libresh/libre/internal/web"
@@ -60,10 +58,6 @@ func (v *View) VerifyAttestations(ctx context.Context, predicateType string, p *
 // each calls yield with the valid attachments of a kind until it returns false.
 // It is an error if there is none.
 func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Statement) bool) error {
-	digest, err := v1.NewHash(v.subject.DigestStr())
-	if err != nil {
-		return fmt.Errorf("verify %s: %w", v.subject, err)
-	}
 	var reasons []error
 	var unread error
 	for _, format := range p.formats() {
@@ -75,7 +69,7 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 			if err != nil {
 				return err
 			}
-			found, err := eachOf(candidates, p, digest, kind, yield)
+			found, err := eachOf(candidates, p, v.subject, kind, yield)
 			if found.valid || err != nil {
 				return err
 			}
@@ -93,7 +87,7 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 
 // eachOf is each, of some candidates. What cannot be used is passed over, whoever
 // attached it; only the network's failure ends it.
-func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yield func(*Statement) bool) (found examined, err error) {
+func eachOf(candidates []candidate, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) (found examined, err error) {
 	for _, candidate := range candidates {
 		if found.valid && candidate.kind != kind {
 			break // what says to be something else is for when there is nothing better
@@ -101,7 +95,7 @@ func eachOf(candidates []candidate, p *Policy, digest v1.Hash, kind string, yiel
 		a, err := candidate.read()
 		var statement *Statement
 		if err == nil {
-			statement, err = p.verify(a, digest, kind)
+			statement, err = p.verify(a, subject, kind)
 		}
 		var registry *RegistryError
 		switch {

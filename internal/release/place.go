@@ -1,0 +1,97 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// place is the REGISTRY[/NAMESPACE] that releases are published to.
+func (p *Publisher) place(release *variantRelease) (string, error) {
+	tag, err := p.Registry.Tag(release.refName())
+	return sign.Place(tag.Context()), err
+}
+
+// verifyRecord tells who signed a record, by a look that is sign.Client's Verify or
+// Glance. One that is for another registry than it was found in counts as not signed.
+func (s *Signing) verifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, name.Digest, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
+	signature, err := look(ctx, digest, s.Policy)
+	if err != nil || record.Registry == "" {
+		return signature, err
+	}
+	base := "/" + path.Base(digest.Context().RepositoryStr())
+	if found := sign.Place(digest.Context()); !sign.SamePlace(record.Registry, found) && !s.Policy.AcceptsCopy(record.Registry, found) {
+		place := &sign.PlaceError{For: record.Registry + base, In: found + base}
+		return nil, &sign.InvalidError{Digest: digest, Type: sign.SignatureType, Reasons: []error{place}}
+	}
+	signature.For = record.Registry + base
+	return signature, nil
+}
+
+// placed says what to type where something is signed for another registry.
+func placed(err error) error {
+	var elsewhere *sign.PlaceError
+	if !errors.As(err, &elsewhere) {
+		return err
+	}
+	of, in, is := elsewhere.Elsewhere()
+	if !is {
+		return err
+	}
+	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have brought it there: where it is meant as a copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
+}
+
+// signedAs is the name and the tag that a manifest of ours has in its annotations.
+func signedAs(manifest []byte) (title, version string, err error) {
+	var read struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	err = json.Unmarshal(manifest, &read)
+	return read.Annotations[ociPrefix+"title"], read.Annotations[ociPrefix+"version"], err
+}
+
+// signedElsewhere is the error of what is signed for another registry; nil for another one.
+func signedElsewhere(err error) error {
+	if errors.As(err, new(*sign.PlaceError)) {
+		return placed(err)
+	}
+	return nil
+}
+
+// checkName compares a reference with the name and version that the signed
+// manifest has: who may push may also put an old image under a new tag. It gives the
+// reference that it is signed as: registry and namespace are those that the signature, or
+// the record, was made for, as far as it says that.
+func checkName(reference name.Reference, digest name.Digest, manifest []byte, signature *sign.Signature) (as string, err error) {
+	title, version, err := signedAs(manifest)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", reference, err)
+	}
+	named := title + ":" + version
+	as = named
+	if signature != nil && signature.For != "" {
+		as = signature.For + ":" + version
+	}
+	tag, ok := reference.(name.Tag)
+	if !ok {
+		if path.Base(reference.Context().RepositoryStr()) != title {
+			return as, wrong("%s is signed as %s", reference, named)
+		}
+		return as, nil
+	}
+	appVersion, _, _ := catalog.ParseTag(version)
+	_, _, immutable := catalog.ParseTag(tag.TagStr())
+	if path.Base(reference.Context().RepositoryStr()) == title &&
+		(tag.TagStr() == version || !immutable && catalog.MayMoveTo(tag.TagStr(), appVersion)) {
+		return as, nil
+	}
+	return as, moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: named}, "libre push --force, in its catalogue")
+}
