@@ -28,6 +28,7 @@ func init() {
 
 var attacks = map[string]func(value string){
 	"file": attackFile, "process": attackProcess, "secret": attackSecret, "loopback": attackLoopback, "memory": attackMemory,
+	"owned": makeOwned,
 }
 
 func escaped(how string, arguments ...any) { fmt.Printf("ESCAPED "+how+"\n", arguments...) }

@@ -32,6 +32,7 @@ func BenchmarkConfined(b *testing.B) {
 	dist := catalogueLayout(b, "base", busyboxIndex(b))
 	source := write(b, map[string]string{"Containerfile": honest, "src/f": "x"})
 	confined, trusted := NewBuilder(e, newStorage(b, e)), NewBuilder(e, newStorage(b, e))
+	trusted.storage.openUnmapped(b.Context())
 	trusted.storage.confined.once.Do(func() { trusted.storage.confined.why = "a benchmark" })
 	build := func(builder *Builder) time.Duration {
 		req := request(b, source, map[string]Origin{"base": {Layout: dist}})

@@ -32,6 +32,7 @@ var confineScript string
 type confinement struct {
 	isolation string // oci or chroot
 	runtime   string // path of runc or crun, "" for a chroot
+	mapped    bool   // root is nobody of this machine: userns.go
 	network   string // path of slirp4netns; "": steps reach nothing
 	offline   string // why not, and what to type
 }
@@ -56,6 +57,9 @@ func (c *confinement) String() string {
 	how := "a chroot without the capability to leave it"
 	if c.isolation == "oci" {
 		how = "containers of " + filepath.Base(c.runtime)
+	}
+	if c.mapped {
+		how += ", as no user of this machine"
 	}
 	if c.network == "" {
 		return how + ", without a network"
@@ -88,7 +92,11 @@ func (b *Builder) Confinement(ctx context.Context) (how, offline string, err err
 	if c.network == "" {
 		offline = c.offline
 	}
-	return c.String(), offline, nil
+	how = c.String()
+	if b.storage.unmapped != "" {
+		how += "; their root is this machine's root, for want of a user namespace: " + b.storage.unmapped
+	}
+	return how, offline, nil
 }
 
 // confined remembers what was found out in this process: by engine, storage and user.
@@ -116,7 +124,7 @@ func (s *storage) findConfinement(ctx context.Context) (*confinement, string) {
 	var candidates []confinement
 	for _, name := range []string{"runc", "crun"} {
 		if runtime := lookPath(name); runtime != "" {
-			candidates = append(candidates, confinement{isolation: "oci", runtime: runtime, network: network})
+			candidates = append(candidates, confinement{isolation: "oci", runtime: runtime, mapped: s.mapped, network: network})
 		}
 	}
 	if os.Geteuid() != 0 {
@@ -124,7 +132,7 @@ func (s *storage) findConfinement(ctx context.Context) (*confinement, string) {
 	}
 	if network != "" {
 		for _, c := range slices.Clone(candidates) {
-			candidates = append(candidates, confinement{isolation: c.isolation, runtime: c.runtime})
+			candidates = append(candidates, confinement{isolation: c.isolation, runtime: c.runtime, mapped: c.mapped})
 		}
 	}
 	why, offline := "neither runc nor crun is installed", "apt-get install slirp4netns"
@@ -185,7 +193,11 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 	if err != nil {
 		return err
 	}
-	if err := run(s.confinedChild(c, dir, nil, args), out); err != nil {
+	ch, err := s.confinedChild(c, dir, nil, args)
+	if err != nil {
+		return err
+	}
+	if err := run(ch, out); err != nil {
 		return errors.New(failure("try", out, err).Reason)
 	}
 	return nil
@@ -193,7 +205,7 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 
 // confinedChild is "build" in a confinement. work is a folder of this build alone:
 // the engine's temporary files, and with them what cache mounts hold, are below it.
-func (s *storage) confinedChild(c *confinement, work string, environment []string, args []string) child {
+func (s *storage) confinedChild(c *confinement, work string, environment []string, args []string) (child, error) {
 	flags := slices.Clone(s.flags)
 	if c.runtime != "" {
 		if s.engine.Name == "podman" {
@@ -208,29 +220,53 @@ func (s *storage) confinedChild(c *confinement, work string, environment []strin
 	ch := s.child(flags, args...)
 	temp := filepath.Join(work, "engine")
 	_ = os.MkdirAll(temp, 0o700)
-	ch.env = append(withoutProxies(ch.env), "TMPDIR="+temp)
+	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), "TMPDIR="+temp)
 	ch.env = append(ch.env, environment...)
-	inside := append([]string{"sh", "-c", confineScript, "confine.sh"}, s.root(), s.runRoot(), work)
+	ch.attributes, ch.confined = nil, c
+
+	kept := []string{s.root(), s.runRoot(), work}
+	hidden := hiddenFolders(c.mapped, kept...)
 	for _, program := range []string{s.engine.Path, c.runtime, lookPath("unshare")} {
-		if folder := filepath.Dir(program); isHidden(program) && !slices.Contains(inside, folder) {
-			inside = append(inside, folder)
+		folder := filepath.Dir(program)
+		if isBelow(program, hidden) && !slices.Contains(kept, folder) {
+			kept = append(kept, folder)
 		}
 	}
-	inside = append(append(inside, "--", s.engine.Path), ch.args...)
-	enter := []string{"unshare", "--mount", "--net", "--ipc", "--uts", "--"}
+	enter := []string{"unshare", "--mount", "--"}
 	if os.Geteuid() != 0 {
 		enter = append([]string{s.engine.Path, "unshare", "--"}, enter...)
 	}
-	ch.path, ch.args = enter[0], append(enter[1:], inside...)
-	ch.network = c.network
-	ch.confined = true
-	return ch
+	how := map[bool]string{true: "yes", false: "no"}
+	all := slices.Concat(enter, []string{"sh", "-c", confineScript, "confine.sh", how[c.network != ""], how[c.mapped]}, hidden, []string{"--"}, kept, []string{"--", s.engine.Path}, ch.args)
+	ch.path, ch.args = all[0], all[1:]
+	if c.mapped {
+		return ch, giveTo(work, firstID)
+	}
+	return ch, nil
+}
+
+// hiddenFolders are homes, where sockets and logins are, and, where root is nobody,
+// those on the way to the kept folders that are closed to it.
+func hiddenFolders(mapped bool, kept ...string) []string {
+	hidden := []string{"/root", "/home", os.Getenv("HOME"), "/run", "/tmp", "/var/tmp", "/dev/shm"}
+	if mapped {
+		for _, path := range kept {
+			hidden = append(hidden, closed(path))
+		}
+	}
+	hidden = slices.DeleteFunc(hidden, func(folder string) bool { return !filepath.IsAbs(folder) || filepath.Clean(folder) == "/" })
+	slices.Sort(hidden) // what is around comes first
+	return slices.Compact(hidden)
+}
+
+func isBelow(path string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(path, folder+"/") })
 }
 
 // connect starts a confined child's process: it reads the process ID that confine.sh
-// says, gives its network namespace a way out, and lets it go on. What the child
-// prints then goes into the output. close ends the network.
-func connect(cmd *exec.Cmd, network string, to io.Writer) (wait func(), err error) {
+// says, maps its IDs, gives its network namespace a way out, and lets it go on. What the
+// child prints then goes into the output; wait takes it, and ends the network.
+func (c *confinement) connect(cmd *exec.Cmd, to io.Writer) (wait func(), err error) {
 	said, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -249,17 +285,19 @@ func connect(cmd *exec.Cmd, network string, to io.Writer) (wait func(), err erro
 		io.WriteString(to, first)
 		return func() { io.Copy(to, lines) }, nil // it has ended, and said why
 	}
-	answer := "no\n"
 	end := func() {}
-	if network != "" {
-		if end, err = startNetwork(network, pid, to); err != nil {
-			fmt.Fprintln(to, "Error:", err)
-			goOn.Close() // read fails, and confine.sh ends
-			return func() { io.Copy(to, lines) }, nil
-		}
-		answer = "yes\n"
+	if c.mapped {
+		err = mapIDs(pid)
 	}
-	io.WriteString(goOn, answer)
+	if err == nil && c.network != "" {
+		end, err = startNetwork(c.network, pid, to)
+	}
+	if err != nil {
+		fmt.Fprintln(to, "Error:", err)
+		goOn.Close() // read fails, and confine.sh ends
+		return func() { io.Copy(to, lines) }, nil
+	}
+	io.WriteString(goOn, "go on\n")
 	goOn.Close()
 	return func() { io.Copy(to, lines); end() }, nil
 }
@@ -295,42 +333,4 @@ func startNetwork(slirp string, pid int, log io.Writer) (end func(), err error) 
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}, nil
-}
-
-// isHidden says whether confine.sh hides a path.
-func isHidden(path string) bool {
-	for _, folder := range []string{"/root", "/home", os.Getenv("HOME"), "/run", "/tmp", "/var/tmp"} {
-		if folder != "" && strings.HasPrefix(path, folder+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-// proxies are the variables by which programs find a proxy. Their values may hold a
-// password.
-var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "SOCKS_SERVER", "GIT_PROXY_COMMAND"}
-
-func withoutProxies(environment []string) []string {
-	return slices.DeleteFunc(environment, isProxy)
-}
-
-func isProxy(variable string) bool {
-	name, _, _ := strings.Cut(variable, "=")
-	return slices.Contains(proxies, strings.ToUpper(name))
-}
-
-// proxy is the URL of the proxy of steps, or "".
-type proxy string
-
-// variables are NAME=VALUE in both spellings, as docker and BuildKit set them.
-func (p proxy) variables() []string {
-	if p == "" {
-		return nil
-	}
-	var all []string
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		all = append(all, name+"="+string(p))
-	}
-	return all
 }

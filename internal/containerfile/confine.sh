@@ -1,18 +1,26 @@
 # Runs an engine that builds what somebody else wrote:
 #
-#   sh confine.sh KEPT... -- COMMAND...
+#   sh confine.sh NETWORK USERNS HIDDEN... -- KEPT... -- COMMAND...
 #
-# It is begun in new namespaces (mount, network, ipc, uts), says its process ID, and
-# goes on at a line of standard input, once there is a network or there will be none.
-# Homes and /run are hidden, so that neither a step nor the engine finds logins, keys
-# and sockets there; of what is hidden the kept folders stay, under their paths.
+# It is begun in a new mount namespace. The hidden folders (homes, /run) become empty,
+# so that neither a step nor the engine finds logins, keys and sockets there; of what is
+# hidden the kept folders stay, under their paths. Then it says its process ID, in new
+# namespaces (network, ipc, uts; with USERNS "yes" a user namespace, too), and goes on at
+# a line of standard input, once there is a network (NETWORK is "yes") and IDs are mapped.
 set -eu
 
-echo $$
-read -r network
-exec </dev/null
+network=$1
+userns=$2
+shift 2
 cd / # from a folder that is hidden, ".." leads to all that is
-ip link set lo up 2>/dev/null || :
+
+hidden=
+while [ "$1" != -- ]; do
+  hidden="$hidden$1
+"
+  shift
+done
+shift
 
 # A descriptor reaches a folder when its path does not any more.
 kept=
@@ -27,9 +35,9 @@ shift
 
 resolv=$(readlink -f /etc/resolv.conf || :)
 settings=$(grep -E '^(search|domain|options)[[:space:]]' /etc/resolv.conf 2>/dev/null || :)
-for hidden in /root /home "${HOME:-/}" /run /tmp /var/tmp /dev/shm; do
-  [ -d "$hidden" ] && [ "$hidden" != / ] || continue
-  mount -t tmpfs -o mode=1777 tmpfs "$hidden"
+printf %s "$hidden" | while IFS= read -r folder; do
+  [ -d "$folder" ] || continue # within one that is hidden already
+  mount -t tmpfs -o mode=1777 tmpfs "$folder"
 done
 for fd in $kept; do
   eval "folder=\$kept_$fd"
@@ -45,4 +53,19 @@ if [ "$network" = yes ] && [ -n "$resolv" ]; then
   mount --bind /run/resolv.conf "$resolv"
 fi
 
-exec unshare --pid --fork --kill-child --mount-proc -- "$@"
+new=
+root=
+if [ "$userns" = yes ]; then
+  new='--user --keep-caps'
+  root='--setuid 0 --setgid 0'
+fi
+# shellcheck disable=SC2086
+exec unshare $new --net --ipc --uts -- sh -euc '
+  root=$1
+  shift
+  echo $$
+  read -r go
+  exec </dev/null
+  ip link set lo up 2>/dev/null || :
+  exec unshare --mount --pid --fork --kill-child --mount-proc $root -- "$@"
+' sh "$root" "$@"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -213,6 +214,14 @@ func (c containers) build(j *job) error {
 	if err := run(ch, c.out); err != nil {
 		return failure("export the image", c.out, err)
 	}
+	if c.storage.mapped {
+		if err := giveTo(dir, os.Geteuid()); err != nil {
+			return err
+		}
+	}
+	if err := dropOverlayNotes(dir); err != nil {
+		return err
+	}
 	if len(j.plan.mounts) > 0 {
 		if err := changeHistory(dir, j.plan.restore); err != nil {
 			return err
@@ -237,7 +246,7 @@ func (c containers) buildChild(j *job, iid string) (child, error) {
 		if confinement.network == "" && j.Warn != nil {
 			j.Warn("its steps reach no network: " + confinement.offline)
 		}
-		return c.storage.confinedChild(confinement, j.tmp, j.proxy.variables(), command(confinement.flags())), nil
+		return c.storage.confinedChild(confinement, j.tmp, j.proxy.variables(), command(confinement.flags()))
 	}
 	if !j.TrustUpstream || c.out.ctx.Err() != nil {
 		return child{}, err
@@ -246,7 +255,7 @@ func (c containers) buildChild(j *job, iid string) (child, error) {
 		j.Warn("ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + err.Error())
 	}
 	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"})...)
-	ch.env = append(withoutProxies(ch.env), j.proxy.variables()...)
+	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), j.proxy.variables()...)
 	return ch, nil
 }
 

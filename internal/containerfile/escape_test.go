@@ -53,7 +53,9 @@ func newPlace(t *testing.T, e Engine, u builderUser) *place {
 	}
 	p := &place{t: t, e: e, u: u, dir: dir}
 	t.Cleanup(func() {
-		os.RemoveAll((&storage{engine: e, dir: filepath.Join(dir, "storage")}).runRootOf(u.uid))
+		for _, mapped := range []bool{true, false} {
+			os.RemoveAll((&storage{engine: e, dir: filepath.Join(dir, "storage"), mapped: mapped}).runRootOf(u.uid))
+		}
 		os.RemoveAll(dir)
 	})
 	if err := os.Chmod(dir, 0o755); err != nil {
@@ -106,6 +108,7 @@ type order struct {
 	Work          string
 	Answer        string // file for the answer
 	TrustUpstream bool
+	Unmapped      bool // as where there are no user namespaces
 	Proxy         string
 }
 
@@ -178,7 +181,11 @@ func TestBuildOfAnOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got answer
-	r, err := NewBuilder(o.Engine, o.Storage).Build(context.Background(), Request{
+	b := NewBuilder(o.Engine, o.Storage)
+	if o.Unmapped {
+		b.storage.openUnmapped(t.Context())
+	}
+	r, err := b.Build(context.Background(), Request{
 		Source: o.Source, Work: o.Work, Timestamp: 86400, Bases: map[string]Origin{"base": {Layout: o.Base}}, Log: o.Work + "/log",
 		Warn: func(warning string) { got.Warnings = append(got.Warnings, warning) }, TrustUpstream: o.TrustUpstream, Proxy: o.Proxy,
 	})

@@ -39,7 +39,9 @@ func eachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 func newStorage(t testing.TB, e Engine) string {
 	dir := filepath.Join(t.TempDir(), "storage")
 	t.Cleanup(func() {
-		os.RemoveAll((&storage{engine: e, dir: dir}).runRoot())
+		for _, mapped := range []bool{true, false} {
+			os.RemoveAll((&storage{engine: e, dir: dir, mapped: mapped}).runRoot())
+		}
 		removeOwned(e, dir)
 	})
 	return dir

@@ -103,8 +103,9 @@ func (j *job) read(e Engine) error {
 		}
 	}
 	j.args = j.arguments()
-	j.proxy = proxy(j.Proxy)
-	return nil
+	var err error
+	j.proxy, err = newProxy(j.Proxy)
+	return err
 }
 
 // arguments are Args and those that a builder sets by itself, as far as the

@@ -196,11 +196,15 @@ func layoutFromDir(layout, dir string) error {
 
 // changeHistory changes what the image that a dir: transport wrote says of its steps.
 func changeHistory(dir string, change func(string) string) error {
-	path := filepath.Join(dir, "manifest.json")
-	m, err := readJSON[v1.Manifest](path)
+	m, err := readJSON[v1.Manifest](filepath.Join(dir, "manifest.json"))
 	if err != nil {
 		return err
 	}
+	return changeConfig(dir, m, change)
+}
+
+// changeConfig changes the configuration, and writes the manifest that goes with it.
+func changeConfig(dir string, m v1.Manifest, change func(string) string) error {
 	config, err := os.ReadFile(filepath.Join(dir, m.Config.Digest.Hex))
 	if err != nil {
 		return err
@@ -216,7 +220,7 @@ func changeHistory(dir string, change func(string) string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, manifest, 0o644)
+	return os.WriteFile(filepath.Join(dir, "manifest.json"), manifest, 0o644)
 }
 
 func exists(path string) bool {

@@ -118,8 +118,8 @@ type child struct {
 	stdin  io.Reader
 	stdout io.Writer // nil: with stderr, into the output
 
-	confined bool   // confine.sh runs it
-	network  string // of a confined one: path of slirp4netns, "" for none
+	attributes *syscall.SysProcAttr // nil: those of every program
+	confined   *confinement         // confine.sh runs it
 }
 
 // run runs c to its end. When out's context ends, c's whole process group is
@@ -132,6 +132,11 @@ func run(c child, out *output) error {
 	cmd := process.Command(out.ctx, c.path, c.args...)
 	cmd.Env = c.env
 	cmd.Stdin = c.stdin
+	if c.attributes != nil {
+		attributes := *c.attributes
+		attributes.Setpgid = true
+		cmd.SysProcAttr = &attributes
+	}
 	cmd.Stdout, cmd.Stderr = io.Writer(out), out
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout
@@ -150,12 +155,12 @@ func run(c child, out *output) error {
 
 // start starts c. What a confined one prints is read before it is waited for.
 func start(cmd *exec.Cmd, c child) error {
-	if !c.confined {
+	if c.confined == nil {
 		return cmd.Start()
 	}
 	to := cmd.Stdout
 	cmd.Stdout, cmd.Stdin = nil, nil
-	rest, err := connect(cmd, c.network, to)
+	rest, err := c.confined.connect(cmd, to)
 	if err == nil {
 		rest()
 	}

@@ -37,14 +37,29 @@ type storage struct {
 	engine Engine
 	dir    string
 
-	once  sync.Once
-	flags []string
-	err   error
+	once     sync.Once
+	mapped   bool   // the engine's root is nobody of this machine, and owns the storage
+	unmapped string // why not, where root could have it
+	flags    []string
+	err      error
 
 	confined confined
 }
 
-func (s *storage) root() string { return filepath.Join(s.dir, s.engine.Name) }
+func (s *storage) root() string {
+	if s.mapped {
+		return filepath.Join(s.dir, s.engine.Name+"-mapped")
+	}
+	return filepath.Join(s.dir, s.engine.Name)
+}
+
+// owner is the engine's root.
+func (s *storage) owner() int {
+	if s.mapped {
+		return firstID
+	}
+	return os.Geteuid()
+}
 
 // runRoot holds what must not outlive a boot. podman refuses a path of more
 // than 50 characters and one that differs from the first time, so it depends
@@ -58,12 +73,45 @@ func (s *storage) runRootOf(user int) string {
 
 // open makes the storage's folders and finds a storage driver that works.
 func (s *storage) open(ctx context.Context) error {
-	s.once.Do(func() { s.flags, s.err = s.findDriver(ctx) })
+	s.once.Do(func() {
+		if os.Geteuid() == 0 {
+			if s.unmapped = s.openMapped(ctx); s.mapped {
+				return
+			}
+		}
+		s.flags, s.err = s.findDriver(ctx)
+	})
 	return s.err
+}
+
+// openMapped opens a storage for an engine whose root is not this machine's, and says
+// why, where that does not work.
+func (s *storage) openMapped(ctx context.Context) (why string) {
+	s.mapped = true
+	s.flags, s.err = s.findDriver(ctx)
+	if s.err == nil {
+		var unlock func()
+		if unlock, _, s.err = s.lock(ctx, false); s.err == nil {
+			defer unlock()
+			var found *confinement
+			if found, why = s.findConfinement(ctx); found != nil {
+				s.confined.once.Do(func() { s.confined.found = found })
+				return ""
+			}
+		}
+	}
+	s.mapped = false
+	if s.err != nil {
+		why = s.err.Error()
+	}
+	return why
 }
 
 func (s *storage) findDriver(ctx context.Context) ([]string, error) {
 	if err := os.MkdirAll(s.root(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Chown(s.root(), s.owner(), -1); err != nil {
 		return nil, err
 	}
 	if err := s.makeRunRoot(); err != nil {
@@ -114,14 +162,18 @@ func (s *storage) findDriver(ctx context.Context) ([]string, error) {
 // makeRunRoot makes runRoot, which clean removes, and refuses one that another user has put there.
 func (s *storage) makeRunRoot() error {
 	dir := s.runRoot()
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	err := os.Mkdir(dir, 0o700)
+	if err == nil {
+		err = os.Chown(dir, s.owner(), -1)
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(st.Uid) != os.Geteuid() {
+	if st, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(st.Uid) != s.owner() {
 		return fmt.Errorf("%s is not a folder of this user", dir)
 	}
 	return nil
@@ -131,11 +183,15 @@ func (s *storage) makeRunRoot() error {
 func (s *storage) child(flags []string, args ...string) child {
 	temp := filepath.Join(s.root(), "tmp")
 	_ = os.MkdirAll(temp, 0o700)
-	return child{
+	c := child{
 		path: s.engine.Path,
 		args: append(append([]string(nil), flags...), args...),
 		env:  append(environment(), "TMPDIR="+temp),
 	}
+	if s.mapped {
+		c.inUserNamespace()
+	}
+	return c
 }
 
 // lock takes the storage, shared with other builds or alone. Alone is tried
@@ -259,6 +315,9 @@ func (s *storage) policyFlags() ([]string, error) {
 	}
 	own := filepath.Join(s.root(), "policy.json")
 	if err := os.WriteFile(own, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.Chown(own, s.owner(), -1); err != nil {
 		return nil, err
 	}
 	return []string{"--signature-policy", own}, nil

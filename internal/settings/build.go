@@ -26,7 +26,7 @@ func checkProxy(value string) error {
 	switch {
 	case err != nil:
 		return errWord // its words have the value in them, and with it a password
-	case u.Scheme == "env" && strings.TrimPrefix(value, "env://") != "", (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil:
+	case u.Scheme == "env" && strings.TrimPrefix(value, "env://") != "", (u.Scheme == "http" || u.Scheme == "https" || strings.HasPrefix(u.Scheme, "socks")) && u.Host != "" && u.User == nil:
 		return nil
 	case u.User != nil:
 		return errors.New("a login is in it: put the URL into a variable")

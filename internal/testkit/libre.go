@@ -28,7 +28,7 @@ func (l *Libre) Run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(l.Dir)
-	defer os.RemoveAll(l.runRoot())
+	defer l.removeRunRoots()
 	if err := l.prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -67,11 +67,13 @@ func (l *Libre) CacheHome() string { return filepath.Join(l.Dir, "cache") }
 
 func (l *Libre) tempDir() string { return filepath.Join(l.Dir, "tmp") }
 
-// runRoot is where internal/containerfile has the run-time state of the storage
-// in this cache: outside of it, since podman takes no long path.
-func (l *Libre) runRoot() string {
-	sum := sha256.Sum256([]byte(filepath.Join(l.CacheHome(), "libre", "containers", "buildah")))
-	return fmt.Sprintf("/tmp/libre-%d-%x", os.Geteuid(), sum[:6])
+// removeRunRoots removes what internal/containerfile leaves of the run-time state of the
+// storages in this cache: outside of it, since podman takes no long path.
+func (l *Libre) removeRunRoots() {
+	for _, storage := range []string{"buildah", "buildah-mapped"} {
+		sum := sha256.Sum256([]byte(filepath.Join(l.CacheHome(), "libre", "containers", storage)))
+		os.RemoveAll(fmt.Sprintf("/tmp/libre-%d-%x", os.Geteuid(), sum[:6]))
+	}
 }
 
 // Command is libre with its arguments in a folder. Of the caller's environment it
