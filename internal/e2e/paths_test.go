@@ -112,13 +112,16 @@ mkApp {
   source.path = ./src;
   components.site = { package = { source, ... }: pkgs.runCommand "site" { } "cp -r ${source} $out"; server = pkgs.runCommand "server" { } "mkdir -p $out/bin"; };
   components.copied.containerfile = "Containerfile";
+  components.empty.containerfile = "Empty";
 }
 `,
-		"names/src/Containerfile":     "FROM scratch\nCOPY sub /sub\n",
-		"names/src/sub/.wh.lost.html": "<p>\n",
-		"names/src/sub/lost.html":     "<p>\n",
+		"names/src/Containerfile":           "FROM scratch\nCOPY sub /sub\n",
+		"names/src/Empty":                   "FROM scratch\nCOPY empty /sub\n",
+		"names/src/empty/sub/.wh.lost.html": "",
+		"names/src/sub/.wh.lost.html":       "<p>\n",
+		"names/src/sub/lost.html":           "<p>\n",
 	})
-	for _, component := range []string{"site", "copied"} {
+	for _, component := range []string{"site", "copied", "empty"} {
 		_, stderr, err := testkit.Output(c.command("build", "names/"+component+"/default"))
 		if err == nil || !strings.Contains(stderr, "sub/.wh.lost.html") || !strings.Contains(stderr, `a name that begins with ".wh." says that a file is deleted`) {
 			t.Errorf("%s: %v\n%s", component, err, stderr)

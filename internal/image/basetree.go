@@ -23,7 +23,10 @@ type node struct {
 
 // baseTree is the file system of an image, merged from its layers the way an
 // unpacker does it: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
-type baseTree struct{ root *node }
+type baseTree struct {
+	root *node
+	keep bool // whiteouts delete nothing: all that any layer has
+}
 
 const (
 	whiteout       = ".wh."
@@ -110,7 +113,7 @@ func (t *baseTree) addEntry(h *tar.Header, layer int) error {
 	if hidden, ok := strings.CutPrefix(base, whiteout); ok {
 		// A whiteout hides what lower layers have, wherever it stands in its own.
 		for child, n := range parent.children {
-			if (base == whiteoutOpaque || child == hidden) && n.hide(layer) {
+			if !t.keep && (base == whiteoutOpaque || child == hidden) && n.hide(layer) {
 				delete(parent.children, child)
 			}
 		}

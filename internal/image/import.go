@@ -19,6 +19,7 @@ type ImportSpec struct {
 	Labels      map[string]string // of the config; replace all of libre's and OCI's own, others stay
 	Annotations map[string]string // of the manifest, in the place of the engine's
 	Created     time.Time
+	HasBase     bool // the lowest layer is of an image that others made, with whiteouts as they wrote them
 	Codec       Codec
 }
 
@@ -52,7 +53,12 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 			name:   fmt.Sprintf("layer %d of %d", i+1, len(manifest.Layers)),
 			diffID: diffID,
 			fill: func(ctx context.Context, w io.Writer) error {
-				return from.readLayer(d, func(r io.Reader) error { return copyLayer(w, r) })
+				var deleted []string
+				err := from.readLayer(d, func(r io.Reader) (err error) { deleted, err = copyLayer(w, r); return err })
+				if err != nil || i == 0 && spec.HasBase {
+					return err
+				}
+				return from.checkDeleted(ctx, manifest.Layers[:i], deleted)
 			},
 		})
 	}

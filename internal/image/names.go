@@ -2,11 +2,14 @@ package image
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/fault"
 )
@@ -27,9 +30,11 @@ func checkName(name string) error {
 	}
 }
 
-// copyLayer copies the tar of a layer that an engine made. Whiteouts are empty files:
-// what else has such a name is a file that would be lost.
-func copyLayer(w io.Writer, r io.Reader) error {
+// copyLayer copies the tar of a layer that an engine made, and gives the names that its
+// whiteouts delete, opaque folders aside. Whiteouts are empty files: what else has such
+// a name is a file that would be lost, and so is a device of the numbers 0 and 0, which
+// is a whiteout to overlayfs. https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
+func copyLayer(w io.Writer, r io.Reader) (deleted []string, err error) {
 	copied := io.TeeReader(r, w)
 	for entries := tar.NewReader(copied); ; {
 		header, err := entries.Next()
@@ -37,13 +42,42 @@ func copyLayer(w io.Writer, r io.Reader) error {
 			break
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		deletes := header.Size == 0 && (header.Typeflag == tar.TypeReg || header.Typeflag == tar.TypeLink)
-		if err := checkName(header.Name); err != nil && !deletes {
-			return err
+		if header.Typeflag == tar.TypeChar && header.Devmajor == 0 && header.Devminor == 0 {
+			return nil, &fault.Fault{Doing: fmt.Sprintf("%q", path.Clean("/"+header.Name)), Err: errDevice, Fix: "leave it out of the image"}
+		}
+		dir, base := path.Split(path.Clean("/" + header.Name))
+		if name, isWhiteout := strings.CutPrefix(base, whiteout); !isWhiteout {
+			continue
+		} else if header.Size != 0 || header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeLink {
+			return nil, checkName(header.Name)
+		} else if !strings.HasPrefix(name, whiteout) { // .wh..wh.opq and its kin
+			deleted = append(deleted, dir+name)
 		}
 	}
-	_, err := io.Copy(io.Discard, copied) // what follows the end of the archive
-	return err
+	_, err = io.Copy(io.Discard, copied) // what follows the end of the archive
+	return deleted, err
+}
+
+var errDevice = errors.New("a device of the numbers 0 and 0 says in a layer that a file is deleted")
+
+// checkDeleted refuses whiteouts of what no lower layer has. No engine writes these: a
+// file of such a name would be lost.
+func (l *Layout) checkDeleted(ctx context.Context, lower []v1.Descriptor, deleted []string) error {
+	if len(deleted) == 0 {
+		return nil
+	}
+	there := &baseTree{root: &node{children: map[string]*node{}}, keep: true}
+	for i, d := range lower {
+		if err := there.addBlob(ctx, l.blobPath(d.Digest), i); err != nil {
+			return fmt.Errorf("reading the layer %s: %w", d.Digest, err)
+		}
+	}
+	for _, name := range deleted {
+		if n, _, err := there.lookup(name, false); err == nil && n == nil {
+			return checkName(path.Join(path.Dir(name), whiteout+path.Base(name)))
+		}
+	}
+	return nil
 }

@@ -69,20 +69,40 @@ func TestAddToolsRefusesNamesOfLayers(t *testing.T) {
 
 // An engine's whiteouts stay; a file of such a name, which it copied, would be lost.
 func TestImportKeepsWhiteoutsOnly(t *testing.T) {
-	whiteouts := [][]byte{tarOf(t, "f a", "d d", "f d/b"), tarOf(t, "e .wh.a", "d d", "e d/.wh..wh..opq")}
-	result, err := Import(context.Background(), engineLayout(t, "x", whiteouts...), newLayout(t), importSpec(), Options{Cache: NewCache("")})
-	if err != nil || len(result.Layers) != 2 {
-		t.Errorf("%d layers, %v", len(result.Layers), err)
+	lower := tarOf(t, "f a", "d d", "f d/b", "l link d")
+	imported := func(hasBase bool, layers ...[]byte) (Result, error) {
+		spec := importSpec()
+		spec.HasBase = hasBase
+		return Import(context.Background(), engineLayout(t, "x", layers...), newLayout(t), spec, Options{Cache: NewCache("")})
 	}
-	for _, lines := range [][]string{{"f d/.wh.x"}, {"d .wh.d"}, {"l .wh.l target"}} {
-		_, err := Import(context.Background(), engineLayout(t, "x", tarOf(t, "f a"), tarOf(t, lines...)), newLayout(t), importSpec(), Options{Cache: NewCache("")})
-		if err == nil || !strings.Contains(err.Error(), `".wh."`) {
-			t.Errorf("%s: %v", lines, err)
+	for _, upper := range [][]string{
+		{"e .wh.a", "d d", "e d/.wh..wh..opq", "e new/.wh..wh..opq"}, {"e .wh.d"}, {"e ./.wh.a"}, {"e link/.wh.b"}, {"e .wh..wh.plnk"},
+	} {
+		result, err := imported(false, lower, tarOf(t, upper...))
+		if err != nil || len(result.Layers) != 2 {
+			t.Errorf("%s: %d layers, %v", upper, len(result.Layers), err)
+		}
+	}
+	if _, err := imported(false, lower, tarOf(t, "e .wh.a"), tarOf(t, "e .wh.a")); err != nil {
+		t.Errorf("deleted twice: %v", err)
+	}
+	if _, err := imported(true, tarOf(t, "e .wh.a"), tarOf(t, "f b")); err != nil {
+		t.Errorf("of a base: %v", err)
+	}
+	for _, test := range []struct{ upper, refused string }{
+		{"f d/.wh.x", "/d/.wh.x"}, {"d .wh.d", "/.wh.d"}, {"l .wh.l target", "/.wh.l"},
+		{"e .wh.x", "/.wh.x"}, {"e d/.wh.a", "/d/.wh.a"}, {"e link/.wh.a", "/link/.wh.a"}, {"e new/.wh.x", "/new/.wh.x"}, {"h .wh.x a", "/.wh.x"},
+		{"c d/x", "/d/x"},
+	} {
+		for _, layers := range [][][]byte{{lower, tarOf(t, test.upper)}, {tarOf(t, test.upper)}} {
+			if _, err := imported(false, layers...); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", test.refused)) {
+				t.Errorf("%s over %d layers: %v", test.upper, len(layers)-1, err)
+			}
 		}
 	}
 	var copied bytes.Buffer
 	content := append(tarOf(t, "f a", "e .wh.b"), make([]byte, 20<<10)...) // engines pad
-	if err := copyLayer(&copied, bytes.NewReader(content)); err != nil || !bytes.Equal(copied.Bytes(), content) {
+	if _, err := copyLayer(&copied, bytes.NewReader(content)); err != nil || !bytes.Equal(copied.Bytes(), content) {
 		t.Errorf("%d bytes of %d, %v", copied.Len(), len(content), err)
 	}
 }

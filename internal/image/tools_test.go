@@ -39,6 +39,8 @@ func tarOf(t testing.TB, lines ...string) []byte {
 			h.Typeflag = tar.TypeReg
 		case "l":
 			h.Typeflag, h.Linkname = tar.TypeSymlink, words[2]
+		case "c":
+			h.Typeflag = tar.TypeChar
 		case "h":
 			h.Typeflag, h.Linkname = tar.TypeLink, words[2]
 		}

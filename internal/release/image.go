@@ -263,7 +263,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	said := labels(spec, spec.Key(), base)
 	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
 		Platform: platform, Configure: configure(spec.Config),
-		Labels: said, Annotations: said, Created: created(spec),
+		Labels: said, Annotations: said, Created: created(spec), HasBase: built.From != nil,
 	}, r.options(spec))
 	return result, base, err
 }
