@@ -43,7 +43,7 @@ func packageSetChecks(ctx context.Context, p *place) []check {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return []check{{"nixpkgs", "wrong", fmt.Sprintf("not fetched within %d seconds", packagePatience/time.Second), mend, err}}
 	case errors.Is(err, os.ErrNotExist):
-		return []check{{"nixpkgs", "wrong", "there is no flake.lock: it is fetched anew each time", "nix flake lock", err}}
+		return []check{{"nixpkgs", "wrong", "there is no flake.lock, and an input that is not locked is refused", "nix flake lock", err}}
 	}
 	reason := fault.Reason(err)
 	if _, why, ok := strings.Cut(reason, ": "); ok {

@@ -90,7 +90,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.directory, "directory", "C", "", "use the catalogue in `DIR`\n(default: the nearest flake.nix, from here upwards)")
 	flags.StringVar(&a.set, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
-	flags.BoolVar(&a.local, "allow-local-inputs", false, "let the catalogue's inputs be files of this machine")
+	flags.BoolVar(&a.local, "allow-local-inputs", false, "let the catalogue's inputs be files of this machine, or not locked")
 	flags.StringVar(&a.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -23,7 +23,7 @@ func recordCalls(t *testing.T) func() [][]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\0' %s \"$@\" > $(mktemp %s/XXXXXX)\nexec %s \"$@\"\n", name, records, program)
+		script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\0' %s \"$@\" > %s/$$\nexec %s \"$@\"\n", name, records, program)
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +102,7 @@ func TestEveryNixCallHasItsFlagsBeforeWhatItWorksOn(t *testing.T) {
 	must(os.WriteFile(filepath.Join(dir, "flake.lock"), []byte(`{"nodes":{"root":{}},"root":"root","version":7}`), 0o644))
 	must(os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(fmt.Sprintf(
 		"{ inputs.x = { url = \"path:%s\"; flake = false; }; inputs.libre.url = \"path:%[1]s\"; outputs = _: { }; }\n", input)), 0o644))
+	n.AllowLocalInputs = true // the input and the repository are here
 	must(catalogue.UpdateLock(ctx, nil))
 	must(catalogue.UpdateLock(ctx, []string{"x"}))
 
@@ -110,7 +111,6 @@ func TestEveryNixCallHasItsFlagsBeforeWhatItWorksOn(t *testing.T) {
 	must(exec.Command("git", "-C", repository, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "--allow-empty", "-m", "x").Run())
 	commit, err := exec.Command("git", "-C", repository, "rev-parse", "HEAD").Output()
 	must(err)
-	n.AllowLocalInputs = true // the repository is here
 	_, err = n.GitHash(ctx, "file://"+repository, strings.TrimSpace(string(commit)))
 	must(err)
 

@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +57,7 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 	if n.AllowLocalInputs {
 		return c, nil
 	}
-	return c, cmp.Or(checkLocalInputs(c.flake), checkCopying(dir))
+	return c, n.checkInputs(ctx, dir, c.flake.Overrides, true)
 }
 
 // TryEvaluation evaluates a small flake as catalogues are evaluated: in a folder, with

@@ -41,10 +41,13 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	if !known {
 		var out, log bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &log
-		if err := cmd.Run(); err != nil {
+		if err := n.runHidden(ctx, cmd, false); err != nil {
 			return n.evaluationFailure(ctx, flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()
+		if err := n.checkUsed(ctx, flake, log.String()); err != nil {
+			return err
+		}
 		n.warnings(log.String())
 		n.keep(ctx, evaluation, flake, printed, log.String())
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 )
 
 // FetchSources makes the changed sources of Containerfile images available, and
@@ -107,6 +108,9 @@ func unchangedSource(identity json.RawMessage) string {
 // and gives the SRI hash of its NAR. What of a tree's attributes Nix obeys differs
 // between its versions.
 func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
+	if !n.AllowLocalInputs && localReference.MatchString(url) {
+		return "", &fault.Fault{Err: fmt.Errorf("the source %q is on this machine: Nix would copy it to where everybody reads it", url), Fix: "allow it with --allow-local-inputs"}
+	}
 	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
 	flags := append(n.restrictions(), "--impure", "--raw", "--expr", expression)
 	out, err := n.run(ctx, "fetching "+commit+" by git", call{program: "nix", operation: []string{"eval"}, flags: flags})

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -32,7 +33,7 @@ func (c *Catalogue) Inputs(ctx context.Context) ([]Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := os.ReadFile(filepath.Join(flake.Dir, "flake.lock"))
+	lock, err := file.ReadOwn(filepath.Join(flake.Dir, "flake.lock"))
 	if errors.Is(err, fs.ErrNotExist) {
 		lock, err = []byte("{}"), nil
 	}

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/file"
 )
 
 // ReadLock reads a flake.lock: each input by its name, nixpkgs, and an input's own
@@ -91,7 +93,7 @@ func (c *Catalogue) Replaced() []string {
 // stays so.
 func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 	path := filepath.Join(c.flake.Dir, "flake.lock")
-	before, err := os.ReadFile(path)
+	before, err := file.ReadOwn(path)
 	if err != nil {
 		return err
 	}
@@ -103,6 +105,11 @@ func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 	for _, override := range c.flake.Overrides {
 		if _, found := locked[override.Input]; !found {
 			replaced = append(replaced, override)
+		}
+	}
+	if !c.nix.AllowLocalInputs {
+		if err := c.nix.checkInputs(ctx, c.flake.Dir, replaced, false); err != nil {
+			return err
 		}
 	}
 	if err := c.nix.updateLock(ctx, c.flake.Dir, names, replaced); err != nil {
@@ -133,12 +140,12 @@ func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replac
 	if len(names) > 0 {
 		do.operation, do.flags, do.arguments = []string{"flake", "update"}, append(flags, "--flake", dir), names
 	}
-	log, err := n.logged(ctx, do)
+	log, err := n.logged(ctx, dir, do)
 	if err != nil && strings.Contains(log, "unrecognised flag '--flake'") {
 		for _, name := range names {
 			lock.flags = append(lock.flags, "--update-input", name)
 		}
-		log, err = n.logged(ctx, lock)
+		log, err = n.logged(ctx, dir, lock)
 	}
 	if err == nil {
 		return nil
@@ -154,12 +161,13 @@ func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replac
 	return n.failure(ctx, doing, err, log)
 }
 
-// logged runs nix and gives what it logged.
-func (n *Nix) logged(ctx context.Context, c call) (string, error) {
+// logged runs nix for a catalogue and gives what it logged.
+func (n *Nix) logged(ctx context.Context, dir string, c call) (string, error) {
 	cmd := n.command(ctx, c)
 	var log strings.Builder
 	cmd.Stderr = &log
-	err := cmd.Run()
+	cmd.Dir = dir
+	err := n.runHidden(ctx, cmd, true) // what it fetches may have inputs that are here
 	return log.String(), err
 }
 

@@ -41,7 +41,7 @@ func added(calls [][]string) (count int) {
 func TestMetadataPutsNoToolchainIntoTheStore(t *testing.T) {
 	requireNix(t)
 	calls := recordCalls(t)
-	onlyPrograms(t, "nix", "nix-store", "git", "sh", "mktemp") // no go, no busybox
+	onlyPrograms(t, "nix", "nix-store", "nix-instantiate", "git", "sh", "mktemp") // no go, no busybox
 	n := &Nix{CacheDir: t.TempDir(), OutcomeDir: t.TempDir(), LogDir: t.TempDir()}
 	dir := writeCatalogue(t, one(server))
 	for range 2 {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/process"
 )
@@ -118,9 +119,17 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 	if errors.Is(err, exec.ErrNotFound) {
 		return ErrMissing
 	}
-	if known := git.Explain(log); known != nil {
+	var known *fault.Fault
+	if errors.As(err, &known) {
+		return err // it was not run
+	}
+	if known = git.Explain(log); known != nil {
 		known.Doing = doing
 		return known
+	}
+	if !n.AllowLocalInputs && keyRefused.MatchString(log) {
+		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New("ssh has no key that it may read: they are hidden from catalogues"),
+			Fix: "give it to an agent: ssh-add; or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
 	if strings.Contains(message, "program 'git' failed") {
@@ -134,6 +143,7 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 
 var (
 	fetchError = regexp.MustCompile(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
+	keyRefused = regexp.MustCompile(`Load key .*: Permission denied`)
 	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
 	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
 	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`) // the second from 2.2x on, for lazy trees

@@ -132,18 +132,24 @@ func (n *Nix) forgetOutcomes() {
 
 var (
 	storePath  = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+`)
-	lockChange = regexp.MustCompile(`(?m)^• (?:Added|Updated|Removed) input '([^'/]+)`)
+	lockChange = regexp.MustCompile(`(?m)^• (Added|Updated|Removed) input '([^']+)'`)
 )
 
 // locked tells from what nix printed that it would have written nothing into the
 // lock file but the inputs that were replaced for this run.
 func locked(log string, overrides []Override) bool {
 	log = cleanLog(log)
-	if !strings.Contains(log, "lock file") {
-		return true
+	return !strings.Contains(log, "lock file") || lockChange.MatchString(log) && len(lockChanges(log, overrides)) == 0
+}
+
+// lockChanges are what nix would have written, each as "Added" and the input's name,
+// such as x/y, but for the inputs that were replaced.
+func lockChanges(log string, overrides []Override) (changes [][2]string) {
+	for _, change := range lockChange.FindAllStringSubmatch(cleanLog(log), -1) {
+		top, _, _ := strings.Cut(change[2], "/")
+		if !slices.ContainsFunc(overrides, func(o Override) bool { return o.Input == top }) {
+			changes = append(changes, [2]string{change[1], change[2]})
+		}
 	}
-	changes := lockChange.FindAllStringSubmatch(log, -1)
-	return len(changes) > 0 && !slices.ContainsFunc(changes, func(change []string) bool {
-		return !slices.ContainsFunc(overrides, func(o Override) bool { return o.Input == change[1] })
-	})
+	return changes
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/libresh/libre/internal/file"
 )
 
 // TryNixpkgs fetches the input nixpkgs of a catalogue's folder, as its flake.lock has
 // it, unless the store has it already. Nothing of it is evaluated.
 func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "flake.lock"))
+	text, err := file.ReadOwn(filepath.Join(dir, "flake.lock"))
 	if err != nil {
 		return err
 	}
@@ -21,8 +23,8 @@ func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
 	if err := eachLocked(text, func(name, to string, locked lockedRef) bool {
 		if name == nixpkgsInput {
 			node = to
-			if place := locked.local(); place != "" && !n.AllowLocalInputs && !isInStore(locked) {
-				refused = localInput("flake.lock", lineOf(string(text), place), name, place)
+			if !n.AllowLocalInputs {
+				refused = checkLocked(dir, string(text), name, to, locked)
 			}
 		}
 		return false
