@@ -72,7 +72,7 @@ func (a *app) serve(ctx context.Context, handler http.Handler, layout string, po
 	if err := a.Printf("serving %s on %s\n", layout, listener.Addr()); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	done := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

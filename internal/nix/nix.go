@@ -116,7 +116,7 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, exec.ErrNotFound) {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, ErrMissing) {
 		return ErrMissing
 	}
 	var known *fault.Fault

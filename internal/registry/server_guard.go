@@ -24,11 +24,12 @@ func refuseStrangers(r *http.Request) error {
 	if !isLoopback(r.Host) {
 		return errorf(http.StatusMisdirectedRequest, "DENIED", "%q is no name of this registry: ask for localhost", r.Host)
 	}
-	site := r.Header.Get("Sec-Fetch-Site")
-	if r.Header.Get("Origin") != "" || site != "" && site != "none" {
+	// A header that is there twice is read by each as it likes: all of it counts.
+	isPage := func(site string) bool { return site != "none" }
+	if len(r.Header["Origin"]) > 0 || slices.ContainsFunc(r.Header["Sec-Fetch-Site"], isPage) {
 		return errorf(http.StatusForbidden, "DENIED", "pages in a browser have no access")
 	}
-	if content := r.Header.Get("Content-Type"); content != "" {
+	if content := strings.Join(r.Header["Content-Type"], ", "); content != "" {
 		mediaType, _, err := mime.ParseMediaType(content)
 		if err != nil || mediaType == "application/x-www-form-urlencoded" || strings.HasPrefix(mediaType, "multipart/") {
 			return errContentType(content)

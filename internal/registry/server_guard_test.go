@@ -1,9 +1,11 @@
 package registry
 
 import (
+	"bufio"
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // attack sends a request with what a browser would send with it; host is the Host header.
@@ -281,5 +284,95 @@ func TestServeFollowsNoLinkInALayout(t *testing.T) {
 				t.Errorf("the canary is gone: %v", err)
 			}
 		})
+	}
+}
+
+// raw sends bytes as they are, and gives the status of the answer, "" where there is none.
+func raw(t *testing.T, address, bytes string) string {
+	t.Helper()
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(connection, strings.ReplaceAll(bytes, "\n", "\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	return fmt.Sprint(answer.StatusCode)
+}
+
+// What no client library sends, and a browser, a proxy or a neighbour may.
+func TestServeRefusesOddRequests(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "w")
+	address := serve(t, newLayout(t, "docs:1"), dir)
+	const manifest = " /v2/docs/manifests/1"
+	upload := "POST /v2/docs/blobs/uploads/?digest=" + digestOf("x") + " HTTP/1.1\nHost: localhost\nContent-Length: 1\nConnection: close\n"
+	for request, want := range map[string]string{
+		"GET" + manifest + " HTTP/1.1\nHost: localhost\n\n":                                                                                       "200",
+		"GET" + manifest + " HTTP/1.0\n\n":                                                                                                        "421",
+		"GET" + manifest + " HTTP/1.1\n\n":                                                                                                        "400",
+		"GET" + manifest + " HTTP/1.1\nHost:\n\n":                                                                                                 "421",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost\nHost: evil.example\n\n":                                                                   "400",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost, evil.example\n\n":                                                                         "400",
+		"GET" + manifest + " HTTP/1.1\nHost: evil.example\nX-Forwarded-Host: localhost\n\n":                                                       "421",
+		"GET http://evil.example" + manifest[1:] + " HTTP/1.1\nHost: localhost\n\n":                                                               "421",
+		"GET http://evil.example@localhost" + manifest[1:] + " HTTP/1.1\nHost: evil.example\n\n":                                                  "200", // the name is localhost
+		"GET" + manifest + " HTTP/1.1\nHost: user@localhost\n\n":                                                                                  "400",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost#evil.example\n\n":                                                                          "400",
+		"GET" + manifest + " HTTP/1.1\nHost: 127.1\n\n":                                                                                           "421",
+		"GET" + manifest + " HTTP/1.1\nHost: 2130706433:5000\n\n":                                                                                 "421",
+		"GET" + manifest + " HTTP/1.1\nHost: [::ffff:7f00:1]\n\n":                                                                                 "200",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost\nOrigin:\n\n":                                                                              "403",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost\nOrigin:\nOrigin: https://evil.example\n\n":                                                "403",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost\nSec-Fetch-Site: none\nSec-Fetch-Site: cross-site\n\n":                                     "403",
+		"GET" + manifest + " HTTP/1.1\nHost: localhost\nSec-Fetch-Site:\nSec-Fetch-Mode: no-cors\n\n":                                             "403",
+		upload + "Content-Type: application/octet-stream\nContent-Type: text/plain\n\nx":                                                          "415",
+		upload + "Content-Type: application/octet-stream, text/plain\n\nx":                                                                        "415",
+		upload + "Content-Type: application/x-www-form-urlencoded\nX-HTTP-Method-Override: PUT\n\nx":                                              "415",
+		"POST" + manifest + "?_method=DELETE HTTP/1.1\nHost: localhost\nX-HTTP-Method-Override: DELETE\nContent-Length: 0\n\n":                    "405",
+		"DELETE /v2/docs/blobs/" + digestOf("x") + " HTTP/1.1\nHost: localhost\n\n":                                                               "405",
+		"CONNECT evil.example:80 HTTP/1.1\nHost: localhost\n\n":                                                                                   "421",
+		"GET /v2/docs/manifests/..%2f..%2f..%2fetc%2fpasswd HTTP/1.1\nHost: localhost\n\n":                                                        "404",
+		"GET /v2/docs/../../../etc/passwd HTTP/1.1\nHost: localhost\n\n":                                                                          "404",
+		"GET /v2/..%2f..%2fx/blobs/" + digestOf("x") + " HTTP/1.1\nHost: localhost\n\n":                                                           "400",
+		"GET /v2/docs/blobs/sha256:..%2findex HTTP/1.1\nHost: localhost\n\n":                                                                      "404",
+		"PATCH /v2/docs/blobs/uploads/..%2f..%2findex.json HTTP/1.1\nHost: localhost\nContent-Length: 1\n\nx":                                     "404",
+		"PUT /v2/docs/manifests/%2e%2e HTTP/1.1\nHost: localhost\nContent-Length: 2\nContent-Type: application/vnd.oci.image.index.v1+json\n\n{}": "400",
+		"GET" + manifest + "\x00 HTTP/1.1\nHost: localhost\n\n":                                                                                   "400",
+		"PUT" + manifest + " HTTP/1.1\nHost: localhost\nContent-Length: 2\nTransfer-Encoding: chunked\n\n0\n\n":                                   "400",
+	} {
+		if got := raw(t, address, request); got != want {
+			t.Errorf("%q: %s, expected %s", request, got, want)
+		}
+	}
+}
+
+// A request that stands still is given up, whatever it was to become.
+func TestServeWaitsForNobody(t *testing.T) {
+	pause := uploadPause
+	uploadPause = 200 * time.Millisecond
+	defer func() { uploadPause = pause }()
+	dir := filepath.Join(t.TempDir(), "w")
+	address := serve(t, "", dir)
+	for _, request := range []string{
+		"PUT /v2/docs/manifests/1 HTTP/1.1\nHost: localhost\nContent-Length: 100\nContent-Type: application/vnd.oci.image.index.v1+json\n\n{",
+		"PUT /v2/docs/manifests/1 HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\nContent-Type: application/vnd.oci.image.index.v1+json\n\n1\n{\n",
+		"POST /v2/docs/blobs/uploads/?digest=" + digestOf("x") + " HTTP/1.1\nHost: localhost\nContent-Length: 100\n\nx",
+		"POST /v2/docs/blobs/uploads/?digest=" + digestOf("x") + " HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n1\nx\n",
+	} {
+		begun := time.Now()
+		if status := raw(t, address, request); status == "201" || time.Since(begun) > 5*time.Second {
+			t.Errorf("%q: %s after %s", request, status, time.Since(begun))
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, ".uploads/*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("%v %v", left, err)
 	}
 }

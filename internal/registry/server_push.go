@@ -21,7 +21,7 @@ import (
 const maxManifestSize = 4 << 20
 
 func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg string) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifestSize))
+	body, err := io.ReadAll(patientBody{http.MaxBytesReader(w, r.Body, maxManifestSize), http.NewResponseController(w)})
 	if err != nil {
 		return bodyError(err)
 	}

@@ -37,10 +37,9 @@ type upload struct {
 	size int64      // bytes in the file
 }
 
-const (
-	maxOpenUploads = 256             // more than any client has
-	uploadPause    = 2 * time.Minute // the longest without a byte, before a request is given up
-)
+const maxOpenUploads = 256 // more than any client has
+
+var uploadPause = 2 * time.Minute // the longest without a byte, before a request is given up
 
 // room counts the bytes of the writable directory.
 type room struct{ used atomic.Int64 }
