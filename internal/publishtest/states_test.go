@@ -2,9 +2,11 @@ package publishtest
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -35,6 +37,14 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 			return true
 		}
 	}
+	limited := func(after, said string) func(http.ResponseWriter, *http.Request, http.HandlerFunc) bool {
+		return func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
+			w.Header().Set("Retry-After", after)
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(said))
+			return true
+		}
+	}
 	malformed := func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
 		if !strings.Contains(r.URL.Path, "/manifests/") {
 			return false
@@ -54,6 +64,9 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 		"a page of a portal":     {html, []string{reg.prefix()}, 1},
 		"a malformed manifest":   {malformed, []string{reg.prefix()}, 1},
 		"connection refused":     {nil, []string{"127.0.0.1:1/none"}, 1},
+		"429":                    {limited("0", `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`), []string{reg.prefix()}, 1},
+		"429 for long":           {limited("3600", "<html>Too many pulls</html>"), []string{reg.prefix()}, 1},
+		"no TLS that fits":       {nil, []string{badTLS(t) + "/none"}, 1},
 		"no such host":           {nil, []string{"registry.invalid/none"}, 1},
 		"half of the registries": {nil, []string{reg.prefix(), "127.0.0.1:1/none"}, 1},
 	} {
@@ -89,6 +102,56 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 				c.run(append([]string{"verify", two}, to[:2]...)...).want(t, test.code)
 			}
 		})
+	}
+}
+
+// badTLS answers each greeting of TLS with an alert.
+func badTLS(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = connection.Read(make([]byte, 4096))
+			_, _ = connection.Write([]byte("\x15\x03\x03\x00\x02\x02\x28")) // fatal: handshake failure
+			connection.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// The wait for a registry that never answers, or refuses each time without saying for
+// how long, does not grow with the catalogue.
+func TestNoCommandWaitsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	for name, answer := range map[string]http.HandlerFunc{
+		"gives no whole answer within 30s": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"takes no more requests until": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusTooManyRequests)
+		},
+	} {
+		host := serve(t, answer)
+		for _, command := range []string{"plan", "status"} {
+			t.Run(command+" "+name, func(t *testing.T) {
+				t.Parallel()
+				begun := time.Now()
+				got := c.run(command, "--all", "--to", host+"/coop").want(t, 1)
+				if lines := strings.Split(strings.TrimSpace(got.stdout), "\n"); strings.Count(got.stdout, "\tunknown\t") != len(lines) || !strings.Contains(got.stdout, name) {
+					t.Errorf("%s%s", got.stdout, got.stderr)
+				}
+				if took := time.Since(begun); took > 100*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
 	}
 }
 

@@ -3,12 +3,14 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -38,7 +40,12 @@ type greetings struct {
 	mu      sync.Mutex // held while one asks for all
 	answers map[string]*greeting
 	failed  map[string]error
+	at      time.Time // of the last failure
 }
+
+// failureStands is how long a host that could not be greeted is not asked again: each
+// repository begins with a greeting, and to wait anew for each would have no end.
+const failureStands = time.Minute
 
 type greeting struct {
 	status int
@@ -58,15 +65,18 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 	if answer := host.answers[scheme]; answer != nil {
 		return answer.response(request), nil
 	}
-	if err := host.failed[scheme]; err != nil && len(host.answers) > 0 {
-		return nil, err // the other scheme is the host's
+	if err := host.failed[scheme]; err != nil && (len(host.answers) > 0 || time.Since(host.at) < failureStands) {
+		return nil, err // the other scheme may be the host's
 	}
 	if err := host.failed["https"]; errors.As(err, new(*web.CertificateError)) {
 		return nil, err // it has TLS: plain HTTP would only hide what is wrong
 	}
 	response, err := g.inner.RoundTrip(request)
 	if err != nil {
-		host.failed[scheme] = err
+		err = host.plain(scheme, err)
+		if request.Context().Err() == nil {
+			host.failed[scheme], host.at = err, time.Now()
+		}
 		return nil, err
 	}
 	absent := response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed
@@ -81,12 +91,26 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer := &greeting{response.StatusCode, response.Header, body}
 	if absent {
 		if !isRegistry(body) {
-			return nil, fmt.Errorf("%s is no registry: it answers %s to GET /v2/", request.URL.Host, response.Status)
+			return nil, host.plain(scheme, fmt.Errorf("%s is no registry: it answers %s to GET /v2/", request.URL.Host, response.Status))
 		}
 		answer.status = http.StatusOK
 	}
 	host.answers[scheme] = answer
 	return answer.response(request), nil
+}
+
+// plainError is why a host that has no TLS does not answer by HTTP either.
+type plainError struct{ error }
+
+func (e *plainError) Unwrap() error { return e.error }
+
+// plain marks why HTTP failed, where the host was seen to have no TLS.
+func (g *greetings) plain(scheme string, err error) error {
+	https := g.failed["https"]
+	if scheme == "http" && (errors.Is(https, http.ErrSchemeMismatch) || errors.As(https, new(tls.RecordHeaderError))) {
+		return &plainError{err}
+	}
+	return err
 }
 
 // isRegistry tells the refusal of a registry, which lacks that greeting and wants no

@@ -13,7 +13,7 @@ import (
 
 	"github.com/docker/cli/cli/config/types"
 
-	"github.com/libresh/libre/internal/web"
+	"github.com/libresh/libre/internal/text"
 )
 
 // helperPatience is how long a credential helper may take: some ask a person.
@@ -47,11 +47,11 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 	case err != nil && knowsNone.MatchString(printed+said.String()):
 		return types.AuthConfig{}, nil
 	case err != nil:
-		text := said.String()
+		why := said.String()
 		if !strings.Contains(printed, "{") { // helpers print their error, and nothing else, on stdout
-			text = printed + " " + text
+			why = printed + " " + why
 		}
-		return types.AuthConfig{}, fmt.Errorf("%s fails: %s", program, strings.TrimSpace(web.Line(text, 200)+" ("+err.Error()+")"))
+		return types.AuthConfig{}, fmt.Errorf("%s fails: %s", program, strings.TrimSpace(text.Short(why, 200)+" ("+err.Error()+")"))
 	case strings.TrimSpace(printed) == "":
 		return types.AuthConfig{}, fmt.Errorf("%s answers nothing", program)
 	}

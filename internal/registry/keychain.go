@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/libresh/libre/internal/fault"
-	"github.com/libresh/libre/internal/web"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Keychain finds logins in docker's config file and in podman's auth files, and by
@@ -86,7 +86,7 @@ func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 		found, err := k.login(path, target)
 		if err != nil {
 			return nil, &fault.Fault{Doing: fmt.Sprintf("looking for the login to %s in %s", target.RegistryStr(), path),
-				Err: errors.New(web.Line(err.Error(), 200)), Fix: "mend the file, or move it away and log in again with: libre login " + target.RegistryStr()}
+				Err: errors.New(text.Short(err.Error(), 200)), Fix: "mend the file, or move it away and log in again with: libre login " + target.RegistryStr()}
 		}
 		if found != (types.AuthConfig{}) {
 			return authn.FromConfig(authn.AuthConfig{

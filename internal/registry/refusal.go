@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -35,16 +36,7 @@ func explain(doing, registry string, err error) error {
 	}
 	var failure *transport.Error
 	if !errors.As(err, &failure) {
-		if isUnreachable(err) {
-			var operation *net.OpError // of two, one for HTTPS and one for HTTP, the first
-			if errors.As(err, &operation) {
-				err = operation
-			} else if failed, ok := err.(*url.Error); ok { // its URL is long, and may be a secret
-				err = failed.Err
-			}
-			return &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: err}
-		}
-		return fmt.Errorf("%s: %w", doing, err)
+		return unanswered(doing, err)
 	}
 	said := &fault.Fault{Doing: doing, Err: errors.New(oneLine(failure))}
 	switch {
@@ -59,6 +51,33 @@ func explain(doing, registry string, err error) error {
 		}
 	}
 	return said
+}
+
+// unanswered is explain for what is no refusal.
+func unanswered(doing string, err error) error {
+	var plain *plainError // what HTTPS failed with does not matter then
+	if errors.As(err, &plain) {
+		err = plain.error
+	}
+	if limit := (*web.LimitError)(nil); errors.As(err, &limit) {
+		return &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: limit}
+	}
+	if !isUnreachable(err) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	unreachable := &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: err}
+	var operation *net.OpError // of two, one for HTTPS and one for HTTP, the first
+	var failed *url.Error      // its URL is long, and may be a secret
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		unreachable.Err = errors.New("it speaks HTTP, and no HTTPS")
+		unreachable.Fix = "--insecure, where nobody stands between"
+	case errors.As(err, &operation):
+		unreachable.Err = operation
+	case errors.As(err, &failed):
+		unreachable.Err = failed.Err
+	}
+	return unreachable
 }
 
 // explainPush is explain for what is sent: what is not found then is the repository,
@@ -80,41 +99,26 @@ func isUnreachable(err error) bool {
 
 // oneLine is a registry's answer, which is outside text, on one line.
 func oneLine(failure *transport.Error) string {
-	status := fmt.Sprintf("%d %s", failure.StatusCode, http.StatusText(failure.StatusCode))
-	if text := saidBy(failure); text != "" {
-		return status + ": " + text
-	}
-	return status
+	return web.Refusal(failure.StatusCode, body(failure))
 }
-
-// mostSaid is how much of a registry's answer is repeated, in characters.
-const mostSaid = 300
 
 // saidBy is what a registry says in a refusal: its codes and messages, or the text of
 // the page that it sends; "" where that is nothing.
-func saidBy(failure *transport.Error) string {
-	var all []string
-	for _, one := range failure.Errors {
-		text := string(one.Code)
-		if one.Message != "" {
-			text = strings.TrimPrefix(text+": "+one.Message, ": ")
+func saidBy(failure *transport.Error) string { return web.Said(body(failure)) }
+
+// body is what a refusal came with. The library keeps the errors that it understands, and
+// any other body behind the status.
+func body(failure *transport.Error) []byte {
+	if len(failure.Errors) > 0 {
+		understood, err := json.Marshal(map[string]any{"errors": failure.Errors})
+		if err != nil {
+			return nil
 		}
-		if detail, isText := one.Detail.(string); isText && one.Message == "" && detail != "" {
-			text += ": " + detail
-		}
-		if text != "" {
-			all = append(all, text)
-		}
+		return understood
 	}
-	if len(all) > 0 {
-		return web.Line(strings.Join(all, "; "), mostSaid)
-	}
-	// The library keeps a body that it does not understand behind the status.
 	status := fmt.Sprintf("unexpected status code %d %s: ", failure.StatusCode, http.StatusText(failure.StatusCode))
-	if _, body, found := strings.Cut(failure.Error(), status); found {
-		return web.Said([]byte(body))
-	}
-	return ""
+	_, rest, _ := strings.Cut(failure.Error(), status)
+	return []byte(rest)
 }
 
 var (

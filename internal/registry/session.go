@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -39,7 +40,7 @@ func (c *Client) session(ctx context.Context, repository name.Repository, scope 
 	if err != nil {
 		return nil, err
 	}
-	user := web.Line(login.Username, 100)
+	user := text.Short(login.Username, 100)
 	ctx = context.WithValue(ctx, senderKey{}, user)
 	loggedIn, err := transport.NewWithContext(ctx, repository.Registry, auth, c.transport,
 		[]string{repository.Scope(scope)})
@@ -100,13 +101,13 @@ func repositoryURL(repository name.Repository, below string) string {
 
 // retried does something anew while it fails for a reason that may pass.
 func retried(ctx context.Context, do func() error) error {
-	for waits := backoff; ; {
+	for attempt := 0; ; attempt++ {
 		err := do()
-		if err == nil || waits.Steps <= 1 || !temporary(err) {
+		if err == nil || attempt+1 == web.MostAttempts || !temporary(err) {
 			return err
 		}
 		select {
-		case <-time.After(waits.Step()):
+		case <-time.After(web.Backoff(attempt)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -10,20 +10,19 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/web"
 )
 
-// backoff is for what is tried again as a whole, such as an upload; what only reads
-// the transport tries again by itself.
-var backoff = remote.Backoff{Duration: 200 * time.Millisecond, Factor: 3, Jitter: 0.3, Steps: web.MostAttempts}
-
-// longestAnswer is how long a registry may think. Some move a whole blob to
-// another place before they say that they have it.
-const longestAnswer = 5 * time.Minute
+const (
+	// longestAnswer is how long a registry may think about what it is sent. Some move a
+	// whole blob to another place before they say that they have it.
+	longestAnswer = 5 * time.Minute
+	// longestLook is how long it may look for what it is asked for.
+	longestLook = 30 * time.Second
+)
 
 // Options are how a registry is reached.
 type Options struct {
@@ -35,7 +34,7 @@ type Options struct {
 // newTransport is HTTP as all requests go.
 func newTransport(options Options) http.RoundTripper {
 	var transport http.RoundTripper = web.NewTransport(web.Options{
-		Insecure: options.Insecure, Answer: longestAnswer, CertsDirs: true, Authorities: options.Authorities,
+		Insecure: options.Insecure, Answer: longestAnswer, Read: longestLook, CertsDirs: true, Authorities: options.Authorities,
 	})
 	if !options.Insecure {
 		transport = &encrypted{transport}

@@ -35,6 +35,15 @@ func Line(text string) string {
 	return strings.Join(strings.Fields(Plain(text)), " ")
 }
 
+// Short is Line, cut to so many characters.
+func Short(text string, most int) string {
+	line := Line(text)
+	if runes := []rune(line); len(runes) > most {
+		line = strings.TrimRight(string(runes[:most-1]), " ") + "…"
+	}
+	return line
+}
+
 // PublicURL is the address of a repository or a file that may be shown to everybody:
 // without user, password, query and fragment. What is on this machine has none.
 func PublicURL(address string) string {

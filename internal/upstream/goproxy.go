@@ -278,10 +278,8 @@ func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
 	}
-	answer := where.Host + " answers " + response.Status
-	if text, err := io.ReadAll(io.LimitReader(response.Body, 4096)); err == nil && web.Said(text) != "" {
-		answer += ": " + web.Said(text)
-	}
+	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // what there is of it
+	answer := where.Host + " answers " + web.Refusal(response.StatusCode, said)
 	response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusNotFound, http.StatusGone:

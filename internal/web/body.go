@@ -8,8 +8,11 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // mostAhead are the bytes of an answer that are read before it counts as received:
@@ -69,7 +72,30 @@ const mostSaid = 300
 // Said is what a server says in a refusal, on one line of limited length: the codes
 // and messages of a registry, the message or error of another API, else the text of
 // the page without its markup.
-func Said(body []byte) string {
+func Said(body []byte) string { return said(body, 0) }
+
+// Refusal is the status of an answer, and what the server says beside it.
+func Refusal(status int, body []byte) string {
+	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	if more := said(body, status); more != "" {
+		text += ": " + more
+	}
+	return text
+}
+
+// said is Said without what only repeats a status.
+func said(body []byte, status int) string {
+	all, between := parts(body)
+	name := http.StatusText(status)
+	repeats := []string{name, strconv.Itoa(status), fmt.Sprintf("%d %s", status, name), fmt.Sprintf("%d: %s", status, name)}
+	all = slices.DeleteFunc(all, func(part string) bool {
+		return status > 0 && slices.ContainsFunc(repeats, func(known string) bool { return strings.EqualFold(part, known) })
+	})
+	return text.Short(strings.Join(all, between), mostSaid)
+}
+
+// parts are what a server says, each once, and what is written between them.
+func parts(body []byte) (all []string, between string) {
 	var known struct {
 		Errors  []json.RawMessage `json:"errors"`
 		Message json.RawMessage   `json:"message"`
@@ -80,7 +106,6 @@ func Said(body []byte) string {
 		Title   json.RawMessage   `json:"title"`
 	}
 	if json.Unmarshal(body, &known) == nil {
-		var all []string
 		for _, one := range known.Errors {
 			all = addOnce(all, saidOnce(one))
 		}
@@ -89,19 +114,19 @@ func Said(body []byte) string {
 				all = addOnce(all, saidOnce(one))
 			}
 		}
-		if len(all) > 0 || len(bytes.TrimSpace(body)) == 0 {
-			return Line(strings.Join(all, "; "), mostSaid)
+		if len(all) == 0 {
+			all = addOnce(all, saidOnce(body))
 		}
-		if text := saidOnce(body); text != "" {
-			return Line(text, mostSaid)
-		}
-		return ""
+		return all, "; "
 	}
-	text := string(body)
-	if markup.MatchString(text) {
-		text = html.UnescapeString(markup.ReplaceAllString(hidden.ReplaceAllString(text, " "), " "))
+	page := string(body)
+	if !markup.MatchString(page) {
+		return addOnce(nil, strings.TrimSpace(page)), " "
 	}
-	return Line(text, mostSaid)
+	for _, part := range markup.Split(hidden.ReplaceAllString(page, " "), -1) {
+		all = addOnce(all, text.Line(html.UnescapeString(part)))
+	}
+	return all, " "
 }
 
 var (
@@ -111,9 +136,9 @@ var (
 
 // saidOnce is one error: a text, or a code and a message.
 func saidOnce(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return strings.TrimSpace(text)
+	var word string
+	if json.Unmarshal(raw, &word) == nil {
+		return strings.TrimSpace(word)
 	}
 	var one struct {
 		Code    any `json:"code"`
@@ -136,29 +161,9 @@ func saidOnce(raw json.RawMessage) string {
 }
 
 // addOnce leaves out what was said before.
-func addOnce(all []string, text string) []string {
-	if text == "" {
+func addOnce(all []string, part string) []string {
+	if part == "" || slices.Contains(all, part) {
 		return all
 	}
-	for _, said := range all {
-		if said == text {
-			return all
-		}
-	}
-	return append(all, text)
-}
-
-// Line makes one line of a text from outside, of at most so many characters.
-func Line(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, " "))
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > most {
-		text = strings.TrimRight(string(runes[:most-1]), " ") + "…"
-	}
-	return text
+	return append(all, part)
 }

@@ -18,7 +18,7 @@ import (
 const (
 	// MostAttempts is how often a request is sent at most.
 	MostAttempts = 5
-	longestWait  = time.Minute // what is longer is an error that says until when
+	longestWait  = time.Minute // in all, for one request; what is longer is an error that says until when
 )
 
 // LimitError says that a server takes no more requests for longer than one waits.
@@ -52,39 +52,51 @@ func isRepeatable(request *http.Request) bool {
 		request.Context().Value(repeatableKey{}) != nil
 }
 
-// RoundTrip sends a request. It waits as the server asks it to, tries again what only
-// reads and may succeed a little later, and does not come back before the time when
-// told to stay away for long. The body of a request that has GetBody is opened anew
-// each time it is sent. The beginning of an answer that is read is in memory, so that
-// what breaks in a small document is tried again; refusals lack the caller's secrets.
+// RoundTrip sends a request. It waits as the server asks it to, in all a minute at
+// most, tries again what only reads and may succeed a little later, and does not come
+// back before the time when told to stay away for long. A server that was waited for in
+// vain is asked nothing more for a while. The body of a request that has GetBody is
+// opened anew each time it is sent. The beginning of an answer that is read is in memory, so
+// that what breaks in a small document is tried again; refusals lack the caller's secrets.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	quota := quotaOf(request)
-	if until, closed := t.closedUntil(quota); closed {
-		return nil, t.refuse(request, until, nil)
+	if err := t.closedTo(quota, request.URL.Host); err != nil {
+		return nil, err
 	}
 	if request.Header.Get("User-Agent") == "" {
 		request = request.Clone(request.Context())
 		request.Header.Set("User-Agent", userAgent)
 	}
+	var waited time.Duration
 	for attempt := 0; ; attempt++ {
 		response, err := t.try(request)
+		if isSilence(err) && (attempt+1 == mostSilences || !isRepeatable(request) || !temporary(nil, err)) {
+			err = &spentError{err}
+			t.close(request.URL.Host, t.Now().Add(longestWait), err)
+			return nil, err
+		}
 		var delay time.Duration
-		again := false
+		last := attempt+1 == MostAttempts || !reopens(request)
 		switch until, limited := t.limit(response, err, attempt); {
 		case limited:
-			delay, again = max(0, until.Sub(t.Now())), true
-			if delay > longestWait {
-				response.Body.Close()
-				t.close(quota, until)
-				return nil, t.refuse(request, until, response)
+			delay = max(0, until.Sub(t.Now()))
+			if waited += delay; waited > longestWait || last {
+				refusal := t.refusal(request, until, response)
+				t.close(quota, until, refusal)
+				if waited > longestWait {
+					response.Body.Close()
+					return nil, refusal
+				}
 			}
 		case isRepeatable(request) && temporary(response, err):
-			delay, again = backoff(response, attempt, t.Now()), true
-		}
-		if !again || attempt+1 == MostAttempts || delay > longestWait || !reopens(request) {
-			if err != nil && again {
+			delay = backoff(response, attempt, t.Now())
+			if last = last || delay > longestWait; last && err != nil {
 				err = &spentError{err}
 			}
+		default:
+			last = true
+		}
+		if last {
 			return response, err
 		}
 		if response != nil {
@@ -102,12 +114,22 @@ func (t *Transport) try(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := t.once(sent)
-	if err == nil && (isRepeatable(request) || response.StatusCode >= http.StatusBadRequest) {
-		err = readAhead(response, secretsOf(request))
+	heard := listen(sent)
+	if isRepeatable(request) { // what is sent may take long, and its answer has the pool's limit
+		heard.within(t.options.Read)
+	}
+	response, err := t.once(sent.WithContext(heard.ctx))
+	if err == nil {
+		heard.body(response)
+		if isRepeatable(request) || response.StatusCode >= http.StatusBadRequest {
+			heard.within(t.beginning)
+			err = readAhead(response, secretsOf(request))
+		}
+		heard.within(0)
+		heard.pause = t.pause
 	}
 	if err != nil {
-		return nil, err
+		return nil, heard.end(err)
 	}
 	return response, nil
 }
@@ -136,28 +158,36 @@ func quotaOf(request *http.Request) string {
 	return quota
 }
 
-func (t *Transport) refuse(request *http.Request, until time.Time, response *http.Response) error {
-	limit := &LimitError{Host: request.URL.Host, Until: until}
-	if response != nil {
-		limit.Said = Said([]byte(beginning(response)))
-	}
+func (t *Transport) refusal(request *http.Request, until time.Time, response *http.Response) error {
+	limit := &LimitError{Host: request.URL.Host, Until: until, Said: Said([]byte(beginning(response)))}
 	if t.options.Hint != nil {
 		limit.Hint = t.options.Hint(request)
 	}
 	return limit
 }
 
-func (t *Transport) closedUntil(quota string) (time.Time, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	until, closed := t.closed[quota]
-	return until, closed && until.After(t.Now())
+// closure is until when a server is asked nothing, and why.
+type closure struct {
+	until time.Time
+	err   error
 }
 
-func (t *Transport) close(quota string, until time.Time) {
+// closedTo is why a quota or a host is asked nothing now, nil where it may be asked.
+func (t *Transport) closedTo(quota, host string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.closed[quota] = until
+	for _, name := range []string{quota, host} {
+		if known, closed := t.closed[name]; closed && known.until.After(t.Now()) {
+			return known.err
+		}
+	}
+	return nil
+}
+
+func (t *Transport) close(name string, until time.Time, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed[name] = closure{until, err}
 }
 
 // limit tells whether an answer says that there were too many requests, or that one

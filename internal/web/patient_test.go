@@ -53,3 +53,32 @@ func TestWaitsAsLongAsTheServerAsksUpToAMinute(t *testing.T) {
 		}
 	}
 }
+
+// A server that refuses each time is asked no more for a while, so that the wait does
+// not grow with what there is to ask.
+func TestWaitsForALimitedServerOnce(t *testing.T) {
+	for header, most := range map[string]time.Duration{"": time.Minute, "2": time.Minute, "50": time.Minute, "59": time.Minute, "61": 0} {
+		requests := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			w.Header().Set("Retry-After", header)
+			w.WriteHeader(http.StatusTooManyRequests)
+		}))
+		transport := NewTransport(Options{})
+		now, waited := time.Now(), time.Duration(0)
+		transport.Now = func() time.Time { return now.Add(waited) }
+		transport.Wait = func(_ context.Context, long time.Duration) error {
+			waited += long
+			return nil
+		}
+		for range 100 {
+			if response, err := (&http.Client{Transport: transport}).Get(server.URL); err == nil {
+				response.Body.Close()
+			}
+		}
+		server.Close()
+		if waited > most || requests > MostAttempts {
+			t.Errorf("Retry-After %q: waited %s, %d requests", header, waited, requests)
+		}
+	}
+}

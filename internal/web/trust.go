@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Authorities are certificates of authorities, from a file.
@@ -198,8 +199,8 @@ func (e *CertificateError) Unwrap() error { return e.err }
 // explain says what a failure of the connection means, and what helps.
 func (t *Transport) explain(request *http.Request, err error) error {
 	host := request.URL.Host
-	why := func(kind fault.Kind, fix, text string, arguments ...any) error {
-		return &fault.Fault{Kind: kind, Err: &CertificateError{fmt.Sprintf(text, arguments...), err}, Fix: fix}
+	why := func(kind fault.Kind, fix, format string, arguments ...any) error {
+		return &fault.Fault{Kind: kind, Err: &CertificateError{fmt.Sprintf(format, arguments...), err}, Fix: fix}
 	}
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
@@ -213,7 +214,7 @@ func (t *Transport) explain(request *http.Request, err error) error {
 		return why(fault.Unreachable, "have it renewed, or set this machine's clock", "the certificate of %s is valid from %s to %s",
 			host, invalid.Cert.NotBefore.Format("2006-01-02"), invalid.Cert.NotAfter.Format("2006-01-02"))
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return why(fault.Unreachable, t.trustFix(host), "the certificate of %s is not accepted: %s", host, Line(err.Error(), mostSaid))
+		return why(fault.Unreachable, t.trustFix(host), "the certificate of %s is not accepted: %s", host, text.Short(err.Error(), mostSaid))
 	}
 	return ledAstray(request, err)
 }
@@ -241,9 +242,9 @@ func issuer(err error, unknown x509.UnknownAuthorityError) string {
 		by = last.Issuer.String()
 	}
 	if last.Issuer.String() == last.Subject.String() && last == unknown.Cert {
-		return fmt.Sprintf("itself (%q)", Line(by, 100))
+		return fmt.Sprintf("itself (%q)", text.Short(by, 100))
 	}
-	return fmt.Sprintf("%q", Line(by, 100))
+	return fmt.Sprintf("%q", text.Short(by, 100))
 }
 
 func names(certificate *x509.Certificate) string {
@@ -254,5 +255,5 @@ func names(certificate *x509.Certificate) string {
 	if len(all) == 0 {
 		all = []string{"no name (its common name does not count)"}
 	}
-	return Line(strings.Join(all, ", "), 200)
+	return text.Short(strings.Join(all, ", "), 200)
 }

@@ -27,6 +27,7 @@ const (
 type Options struct {
 	Insecure    bool                       // take any certificate
 	Answer      time.Duration              // how long a server may think before its answer begins; 0 is a minute
+	Read        time.Duration              // the same for what only reads; 0 is Answer
 	FirstWait   time.Duration              // after a 429 that does not say how long; doubled each time; 0 is a second
 	Hint        func(*http.Request) string // what would allow more requests, "" nothing known; nil knows nothing
 	CertsDirs   bool                       // use docker's and podman's certificates for each host
@@ -41,10 +42,11 @@ type Transport struct {
 	Now  func() time.Time
 	Wait func(context.Context, time.Duration) error
 
-	isPrivate func(net.IP) bool
+	isPrivate        func(net.IP) bool
+	beginning, pause time.Duration // longestBeginning and longestPause, but for tests
 
 	mu      sync.Mutex
-	closed  map[string]time.Time       // host and quota → when it opens again
+	closed  map[string]closure         // host, or its quota
 	pools   map[pool]*http.Transport   // by what their connections have in common
 	certs   map[string]*hostCerts      // by host
 	dialled map[string]map[string]bool // host:port → addresses that were dialled → whether they are private
@@ -60,7 +62,8 @@ type pool struct {
 func NewTransport(options Options) *Transport {
 	return &Transport{
 		options: options, Now: time.Now, Wait: wait, isPrivate: IsPrivate,
-		closed: map[string]time.Time{}, pools: map[pool]*http.Transport{},
+		beginning: longestBeginning, pause: longestPause,
+		closed: map[string]closure{}, pools: map[pool]*http.Transport{},
 		certs: map[string]*hostCerts{}, dialled: map[string]map[string]bool{},
 	}
 }

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A server that does not answer, or not to the end, is not waited for again and again.
+func TestWaitsForASilentServerOnce(t *testing.T) {
+	const patience = 100 * time.Millisecond
+	ended := make(chan struct{})
+	for name, answer := range map[string]http.HandlerFunc{
+		"no answer": func(http.ResponseWriter, *http.Request) { <-ended },
+		"headers alone": func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			<-ended
+		},
+		"drop by drop": func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte(" "))
+				w.(http.Flusher).Flush()
+				time.Sleep(patience / 10)
+			}
+		},
+	} {
+		requests := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			answer(w, r)
+		}))
+		t.Cleanup(server.Close)
+		transport := NewTransport(Options{Read: patience})
+		transport.beginning = 3 * patience
+		begun := time.Now()
+		for range 20 {
+			_, err := (&http.Client{Transport: transport}).Get(server.URL)
+			if !errors.As(err, new(*silenceError)) || !strings.Contains(err.Error(), " gives no whole answer within ") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if took := time.Since(begun); took > 20*patience || requests != mostSilences {
+			t.Errorf("%s: %s, %d requests", name, took, requests)
+		}
+	}
+	close(ended)
+}
+
+// The rest of a long answer may take any time, but for pauses.
+func TestEndsAnAnswerThatPauses(t *testing.T) {
+	ended := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(make([]byte, mostAhead+10))
+		for range 10 {
+			time.Sleep(30 * time.Millisecond)
+			_, _ = w.Write(make([]byte, 10))
+			w.(http.Flusher).Flush()
+		}
+		if r.URL.Path == "/pauses" {
+			<-ended
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(ended) })
+	transport := NewTransport(Options{})
+	transport.pause = 200 * time.Millisecond
+	for path, pauses := range map[string]bool{"/": false, "/pauses": true} {
+		response, err := (&http.Client{Transport: transport}).Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if read != mostAhead+110 || pauses != (err != nil) {
+			t.Errorf("%s: %d bytes, %v", path, read, err)
+		}
+	}
+}
