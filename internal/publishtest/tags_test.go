@@ -3,7 +3,9 @@ package publishtest
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -256,5 +258,56 @@ mkApp {
 	}
 	if !strings.Contains(got.stdout, "held\tnot tagged: failing/bad/default failed") {
 		t.Errorf("the table:\n%s", got.stdout)
+	}
+}
+
+// A registry that keeps tags as they are says so in its own words, and nobody is sent to
+// log in: what helps is another version, or the registry's settings.
+func TestTagsThatARegistryKeeps(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	c.run("push", two, "--to", reg.prefix(), "--also-tag", "latest").want(t, 0)
+	c.edit(t, "apps/two/default.nix", "the web of two", "another web of two")
+	c.run("build", two).want(t, 0)
+	moved := c.copy(t)
+	moved.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 4")
+	moved.run("build", two).want(t, 0)
+	for answer, words := range map[string]string{
+		"400 TAG_INVALID": "The image tag '2-3' already exists in the 'two' repository and cannot be overwritten because the tag is immutable.",
+		"405 UNSUPPORTED": "The operation is disallowed on this registry, repository or image",
+		"201 ":            "",
+	} {
+		reg.setMeddle(func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
+			written := manifestPath.FindStringSubmatch(r.URL.Path)
+			if r.Method != http.MethodPut || written == nil || written[2] != "2-3" && written[2] != "latest" {
+				return false
+			}
+			status, code, _ := strings.Cut(answer, " ")
+			number, _ := strconv.Atoi(status)
+			w.WriteHeader(number)
+			_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, words)
+			return true
+		})
+		_, code, _ := strings.Cut(answer, " ")
+		said := strings.TrimRight(code+": "+words, ".")
+		if code == "" {
+			said = "the registry took it and then shows another digest"
+		}
+		check := func(got outcome, fix string) {
+			t.Helper()
+			line := ""
+			for _, one := range strings.Split(got.stderr, "\n") {
+				if strings.Contains(one, said) {
+					line = one
+				}
+			}
+			if !strings.Contains(line, fix+", or let tags be overwritten in the registry's settings") || strings.Contains(got.stderr, "log in") || strings.Contains(got.stderr, ".;") {
+				t.Errorf("%s:\n%s", answer, got.stderr)
+			}
+		}
+		got := c.run("push", two, "--to", reg.prefix(), "--force").want(t, 3)
+		check(got, `(it shows `+reg.tags(t)["two-web-default:2-3"]+`); raise the package version with "libre bump --repack two"`)
+		check(moved.run("push", two, "--to", reg.prefix(), "--also-tag", "latest").want(t, 3), "take it out of alsoTag")
 	}
 }

@@ -41,7 +41,7 @@ func explain(doing, registry string, err error) error {
 	said := &fault.Fault{Doing: doing, Err: errors.New(oneLine(failure))}
 	switch {
 	case refusesTag(failure):
-		said.Fix = tagFix(failure)
+		said.Err, said.Fix = &keptError{said.Err}, tagFix(failure)
 	case failure.StatusCode == http.StatusUnauthorized, failure.StatusCode == http.StatusForbidden && isAboutAccess(failure):
 		said.Kind, said.Fix = fault.Credentials, loginFix(registry, failure)
 	case failure.StatusCode == http.StatusNotFound:
@@ -121,8 +121,17 @@ func body(failure *transport.Error) []byte {
 	return []byte(rest)
 }
 
+// ErrTagKept says that a registry changes no tag that is there.
+var ErrTagKept = errors.New("the registry keeps tags as they are")
+
+// keptError is such a refusal, in the registry's words.
+type keptError struct{ error }
+
+func (e *keptError) Is(target error) bool { return target == ErrTagKept }
+
 var (
-	aboutTags = regexp.MustCompile(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)`)
+	// In the words of ECR, Harbor, Artifact Registry, Azure, Quay, Nexus and others.
+	aboutTags = regexp.MustCompile(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)|cannot update tag|not allow updating|disallowed on this .*image|(tag|image|manifest)\b.*\blocked`)
 	// What a registry forbids for other reasons than who asks.
 	aboutOther = regexp.MustCompile(`(?i)quota|limit|exceed|billing|payment|subscription|storage|polic(y|ies)|block|suspend|quarantin|vulnerab|severity|read.?only|maintenance|disabled|archived|\bip\b|allow.?list|whitelist|region|country|license|terms`)
 	// What is about who asks, though it speaks of policies: of AWS.

@@ -154,6 +154,10 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		{409, `{"errors":[{"code":"CONFLICT","message":"manifest already exists for this tag"}]}`, "already exists", false, "a tag that is there stays"},
 		{412, `{"errors":[{"code":"PRECONDITION","message":"configured as immutable, cannot be updated"}]}`, "configured as immutable", false, "a tag that is there stays"},
 		{403, `{"errors":[{"code":"DENIED","message":"User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:PutImage because no identity-based policy allows the action"}]}`, "is not authorized to perform", true, "log in with: libre login 127.0.0.1:"},
+		{405, `{"errors":[{"code":"UNSUPPORTED","message":"The operation is disallowed on this registry, repository or image. View troubleshooting steps at https://aka.ms/acr/faq"}]}`, "is disallowed on this registry", false, "a tag that is there stays"},
+		{400, `{"errors":[{"code":"UNKNOWN","message":"Repository does not allow updating assets: docker"}]}`, "not allow updating", false, "a tag that is there stays"},
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"cannot update tag 9-1"}]}`, "cannot update tag", false, "a tag that is there stays"},
+		{405, `{"errors":[{"code":"UNSUPPORTED","message":"method not allowed"}]}`, "405 Method Not Allowed", false, ""},
 		{409, ``, "409 Conflict", false, "a tag that is there stays"},
 		{422, "plain\n text\x1b[31m", "422 Unprocessable Entity: plain text", false, ""},
 	} {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 )
 
@@ -109,11 +110,12 @@ func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string
 		if tag.done() {
 			continue
 		}
-		err := in.SetTag(ctx, tag.refName, tag.digest)
-		if errors.Is(err, registry.ErrOther) && !p.Force {
+		switch err := in.SetTag(ctx, tag.refName, tag.digest); {
+		case errors.Is(err, registry.ErrOther) && !p.Force:
 			return otherContent(tag.refName, app, "it was set at the same time")
-		}
-		if err != nil {
+		case keepsTags(err):
+			return kept(err, tag.now, fmt.Sprintf("raise the package version with %q", repackCommand(app)))
+		case err != nil:
 			return err
 		}
 		if tag.now != "" {
@@ -204,11 +206,31 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 		if result.State != Moved {
 			continue
 		}
-		if err := in.SetTag(ctx, result.refName(), result.Digest); err != nil {
+		err := in.SetTag(ctx, result.refName(), result.Digest)
+		if keepsTags(err) {
+			err = kept(err, "", "take it out of alsoTag")
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return results, nil
+}
+
+// keepsTags tells that a registry changes no tag that is there: most refuse, some take
+// the new one and drop it.
+func keepsTags(err error) bool {
+	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrOther)
+}
+
+// kept says what to do about a tag that stays as it is. now is what it shows, "" where
+// that is not known.
+func kept(err error, now, instead string) error {
+	why := fault.Reason(err)
+	if now != "" {
+		why += " (it shows " + now + ")"
+	}
+	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or let tags be overwritten in the registry's settings"}
 }
 
 // tagged tells what a moving tag points to, "" where there is no such tag, and

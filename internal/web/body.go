@@ -91,7 +91,7 @@ func said(body []byte, status int) string {
 	all = slices.DeleteFunc(all, func(part string) bool {
 		return status > 0 && slices.ContainsFunc(repeats, func(known string) bool { return strings.EqualFold(part, known) })
 	})
-	return text.Short(strings.Join(all, between), mostSaid)
+	return strings.TrimRight(text.Short(strings.Join(all, between), mostSaid), ". ") // more is written behind it
 }
 
 // parts are what a server says, each once, and what is written between them.
