@@ -1,6 +1,7 @@
 package bump
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -165,10 +166,11 @@ func (b *Bumper) raise(ctx context.Context, patterns []catalog.Pattern, accept f
 			From: Version{app.Version, app.PackageVersion}, To: Version{app.Version, app.PackageVersion + 1},
 		})
 	}
+	edited := lookForUncommitted(ctx, b.Dir)
 	return results, b.each(ctx, results, evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
 		planned, to, err := edit(c, evaluation.Apps[result.App])
 		if err == nil && planned == nil {
-			result.To = result.From
+			result.To, result.Uncommitted = result.From, edited.files(evaluation.Apps[result.App])
 		}
 		return planned, to, err
 	})
@@ -183,11 +185,11 @@ func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]ca
 	}
 	c, err := newCheckout(ctx, b.Dir)
 	if err != nil {
-		return err
+		return unreached(results, err)
 	}
 	defer c.remove()
 	apps = maps.Clone(apps)
-	for _, result := range results {
+	for i, result := range results {
 		if result.Err != nil || !result.Outdated() {
 			continue
 		}
@@ -196,17 +198,26 @@ func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]ca
 		if err == nil && result.Outdated() {
 			kept, err = accept(result)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if result.Err = err; err == nil && kept {
+		if result.Err = err; err != nil {
+			kept = false
+		} else if kept {
 			apps = after
 		}
-		if err := c.settle(kept); err != nil {
-			return err
+		if err := cmp.Or(ctx.Err(), c.settle(kept)); err != nil {
+			return unreached(results[i+1:], err)
 		}
 	}
 	return nil
+}
+
+// unreached notes that a run ended before some of its apps, which are as they were.
+func unreached(results []*Result, err error) error {
+	for _, result := range results {
+		if result.Err == nil && result.Outdated() {
+			result.Err = err
+		}
+	}
+	return err
 }
 
 // one edits one app in the copy, and checks that what was planned came out.

@@ -125,21 +125,25 @@ func (c *checkout) isLiteral(app catalog.App, attribute string) (bool, error) {
 	return err == nil && found.Kind == nixedit.Literal, err
 }
 
-// hashAttributes are the dependent hashes of an app, each written out.
-func hashAttributes(app catalog.App) []string {
-	var all []string
+// dependentHashes are the hashes of an app that follow from its source, by attribute.
+func dependentHashes(app catalog.App) map[string]string {
+	all := map[string]string{}
 	for name, raw := range app.Hashes {
+		var hash string
 		var bySystem map[string]string
-		if json.Unmarshal(raw, &bySystem) != nil {
-			all = append(all, "hashes."+name)
-			continue
+		if json.Unmarshal(raw, &bySystem) != nil && json.Unmarshal(raw, &hash) == nil {
+			all["hashes."+name] = hash
 		}
-		for system := range bySystem {
-			all = append(all, "hashes."+name+"."+system)
+		for system, hash := range bySystem {
+			all["hashes."+name+"."+system] = hash
 		}
 	}
-	slices.Sort(all)
 	return all
+}
+
+// hashAttributes are the attributes of dependent hashes, each written out.
+func hashAttributes(app catalog.App) []string {
+	return slices.Sorted(maps.Keys(dependentHashes(app)))
 }
 
 // unknownHash stands for a hash until a build tells it. Each is another one, so

@@ -63,6 +63,9 @@ func literals(app catalog.App) map[string]string {
 	if app.Source != nil && app.Source.Hash != "" {
 		all["source.hash"] = app.Source.Hash
 	}
+	for attribute, hash := range dependentHashes(app) {
+		all[attribute] = hash
+	}
 	for _, p := range existingPins(map[string]catalog.App{app.Name: app}) {
 		all[p.attribute()] = p.digest
 	}

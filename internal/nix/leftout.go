@@ -48,8 +48,8 @@ func untracked(ctx context.Context, dir string) (apps, files []string) {
 	return apps, files
 }
 
-// leftover are files that editors, patch and git leave behind.
-var leftover = regexp.MustCompile(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$`)
+// leftover are files that editors, patch, git and a bump that was killed leave behind.
+var leftover = regexp.MustCompile(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$|(^|/)\.libre-[0-9]+$`)
 
 func hasDefinition(dir, folder string) bool {
 	_, err := os.Lstat(filepath.Join(dir, folder, "default.nix"))

@@ -38,11 +38,15 @@ var (
 )
 
 // Environment is what a program gets of ours: the variables above, and those of more,
-// which has names and families as above.
+// which has names and families as above. A trace of git's goes to a file only: between
+// what git says it would hide git's own last line.
 func Environment(more ...string) []string {
 	var environment []string
 	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "GIT_TRACE") && !strings.HasPrefix(value, "/") && name != "GIT_TRACE_REDACT" {
+			continue
+		}
 		if contains(kept, name) || contains(more, name) {
 			environment = append(environment, variable)
 		}

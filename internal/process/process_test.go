@@ -36,6 +36,11 @@ func TestEnvironmentLeavesOutWhatNamesARepositoryOrASecret(t *testing.T) {
 	if slices.Contains(git, "GIT_DIR=x") {
 		t.Error("git gets GIT_DIR")
 	}
+	t.Setenv("GIT_TRACE", "1")
+	t.Setenv("GIT_TRACE2", "/tmp/trace")
+	if git = Environment(Git...); slices.Contains(git, "GIT_TRACE=1") || !slices.Contains(git, "GIT_TRACE2=/tmp/trace") {
+		t.Errorf("traces: %s", git)
+	}
 }
 
 func TestCommandEndsWithWhatItStarted(t *testing.T) {
