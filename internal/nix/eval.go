@@ -59,8 +59,9 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log string) error {
 	doing := "evaluating " + dir
 	failure := n.failure(ctx, doing, err, log)
-	if strings.Contains(failure.Error(), "program 'git' failed") {
-		if _, err := git.Top(ctx, dir); err != nil && !errors.Is(err, git.ErrNoRepository) {
+	if gitFailed.MatchString(failure.Error()) {
+		// Which reads the settings, the index and the commit.
+		if _, err := git.Output(ctx, dir, "status", "--porcelain", "--untracked-files=no"); err != nil && !errors.Is(err, git.ErrNoRepository) {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
 	}

@@ -132,7 +132,7 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 			Fix: "give it to an agent: ssh-add; or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
-	if strings.Contains(message, "program 'git' failed") {
+	if gitFailed.MatchString(message) {
 		message += saidByGit(log)
 	}
 	if message == "" {
@@ -146,7 +146,8 @@ var (
 	keyRefused = regexp.MustCompile(`Load key .*: Permission denied`)
 	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
 	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
-	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`) // the second from 2.2x on, for lazy trees
+	gitFailed  = regexp.MustCompile(`program 'git' failed|Git tree .* failed with exit code`) // the second up to 2.8
+	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`)               // the second from 2.2x on, for lazy trees
 )
 
 // saidByGit is the last line of git's own, for a message that has its exit code only.

@@ -83,3 +83,39 @@ func TestErrorsOfGitCarryItsOwnLastLine(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A repository that git cannot read fails with what git says of it, not with the exit
+// code that Nix has of it.
+func TestRepositoriesThatGitCannotReadAreExplained(t *testing.T) {
+	n := requireNix(t)
+	n.AllowLocalInputs = true // which are else looked for by git, that then says it
+	for _, broken := range []struct {
+		name, file, text string
+		want             []string // git's words, or libgit2's
+	}{
+		{"environment", "", "x", []string{"bogus count", "command-line config"}}, // libgit2 does not read it
+		{"settings", ".git/config", "garbage[", []string{"bad config line 1", "invalid configuration key"}},
+		{"index", ".git/index", "garbage", []string{"index file smaller than expected", "failed to read index"}},
+		{"extension", ".git/config", "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tfoo = x\n", []string{"unknown repository extension", "unsupported extension"}},
+	} {
+		t.Run(broken.name, func(t *testing.T) {
+			dir := writeCatalogue(t, one(server))
+			inGit(t, dir, ".")
+			if out, err := exec.Command("git", "-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "--message=x").CombinedOutput(); err != nil {
+				t.Fatal(string(out))
+			}
+			if broken.file == "" {
+				t.Setenv("GIT_CONFIG_COUNT", broken.text)
+			} else if err := os.WriteFile(filepath.Join(dir, broken.file), []byte(broken.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			catalogue, err := n.OpenCatalogue(context.Background(), dir, Nixpkgs)
+			if err == nil {
+				_, err = catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All})
+			}
+			if err == nil || !strings.Contains(err.Error(), broken.want[0]) && !strings.Contains(err.Error(), broken.want[1]) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, expected %s", err, broken.want)
+			}
+		})
+	}
+}
