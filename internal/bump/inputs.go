@@ -21,6 +21,7 @@ type Inputs struct {
 	Changed []Edit            // locked inputs and base digests
 	Apps    []*Result         // whose image keys changed, with the package version that they get
 	Notes   []string          // what was left alone, and why
+	Behind  int               // of these, pins that are older than there is, and that bump cannot edit
 	Before  map[string][]byte // files that change, by path in the catalogue
 	After   map[string][]byte
 

@@ -56,6 +56,7 @@ func (b *Bumper) updateBases(ctx context.Context, c *checkout, inputs *Inputs, b
 		switch {
 		case errors.As(err, &refused) || errors.Is(err, errNoPlace):
 			inputs.note("%s/%s: base %s is %s today: %v", p.app, p.component, p.base, digest, err)
+			inputs.Behind++
 			continue
 		case err != nil:
 			return nil, err

@@ -225,6 +225,10 @@ mkApp {
 	if diff := c.difference(t); strings.Count(diff, first) != 1 || strings.Count(diff, "\n") != 2+2*2 {
 		t.Errorf("a pin of two components:\n%s", diff)
 	}
+	c.commit(t, "Pins")
+	if again := c.run(t, 0, "bump", "--inputs"); !strings.Contains(again.stderr, "have to be written by hand: 1;") || strings.Contains(again.stderr, "all inputs are up to date") {
+		t.Errorf("again:\n%s", again.stderr)
+	}
 	c.write(t, "libre.yaml", "sign: none\n")
 	checked := c.run(t, 1, "check", "--to", host)
 	if want := "dotted/web\tbase " + host + "/base:1 is not pinned by digest\tlibre bump --inputs\n" +

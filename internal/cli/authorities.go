@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/web"
 )
@@ -40,12 +41,6 @@ func (p *place) readAuthorities() (*web.Authorities, error) {
 			return nil, wrong(err)
 		}
 	}
-	for _, variable := range []string{"GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE"} {
-		if os.Getenv(variable) == "" {
-			if err := os.Setenv(variable, file); err != nil {
-				return nil, wrong(err)
-			}
-		}
-	}
+	process.Trust(file)
 	return read, nil
 }

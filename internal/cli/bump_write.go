@@ -162,7 +162,11 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 		if err := write.checkCommitted(inputs.Uncommitted); err != nil {
 			return err
 		}
-		a.Notef("all inputs are up to date")
+		if inputs.Behind > 0 {
+			a.Warnf("pins of base images that are behind, and have to be written by hand: %d; all else is up to date", inputs.Behind)
+		} else {
+			a.Notef("all inputs are up to date")
+		}
 		err = write.settle(ctx, map[string]string{bump.InputsName: "all there is"})
 	}
 	if err = errors.Join(err, a.printBumped(o, inputs.Apps)); err != nil || !o.build || o.pr {

@@ -98,7 +98,7 @@ func ofUser() []string {
 		cmp.Or(os.Getenv("GIT_CONFIG_GLOBAL"), filepath.Join(home, ".gitconfig")), filepath.Join(from("XDG_DATA_HOME", ".local/share"), "nix"),
 		filepath.Join(home, ".ssh/config"), filepath.Join(home, ".ssh/known_hosts"))
 	for _, variable := range []string{"NIX_SSL_CERT_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"} {
-		paths = append(paths, os.Getenv(variable))
+		paths = append(paths, process.Getenv(variable))
 	}
 	for _, name := range []string{"nix", "git", "ssh"} {
 		found, err := exec.LookPath(name)

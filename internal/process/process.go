@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -37,6 +38,25 @@ var (
 		"DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"}
 )
 
+// authorities are the variables that name the one file of authorities that git and nix trust.
+var authorities = []string{"GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE"}
+
+// trusted is the file of Trust.
+var trusted atomic.Value
+
+// Trust names a file of certificates in PEM, which programs started from now on trust in
+// place of the system's, unless the environment names one.
+func Trust(file string) { trusted.Store(file) }
+
+// Getenv is the value that programs get of a variable.
+func Getenv(name string) string {
+	if value := os.Getenv(name); value != "" || !slices.Contains(authorities, name) {
+		return value
+	}
+	file, _ := trusted.Load().(string)
+	return file
+}
+
 // Environment is what a program gets of ours: the variables above, and those of more,
 // which has names and families as above. A trace of git's goes to a file only: between
 // what git says it would hide git's own last line.
@@ -49,6 +69,11 @@ func Environment(more ...string) []string {
 		}
 		if contains(kept, name) || contains(more, name) {
 			environment = append(environment, variable)
+		}
+	}
+	for _, name := range authorities {
+		if value := Getenv(name); value != "" && os.Getenv(name) == "" {
+			environment = append(environment, name+"="+value)
 		}
 	}
 	return environment

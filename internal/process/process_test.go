@@ -67,3 +67,23 @@ func TestCommandEndsWithWhatItStarted(t *testing.T) {
 		t.Error("it was not asked to end")
 	}
 }
+
+// Git and nix take one file of authorities: the environment's, else the one of Trust.
+func TestProgramsTrustTheFileThatIsNamed(t *testing.T) {
+	t.Setenv("GIT_SSL_CAINFO", "/own.pem")
+	t.Setenv("NIX_SSL_CERT_FILE", "")
+	os.Unsetenv("NIX_SSL_CERT_FILE")
+	if slices.ContainsFunc(Environment(), func(v string) bool { return strings.HasPrefix(v, "NIX_SSL_CERT_FILE=") }) {
+		t.Error("a file is named before there is one")
+	}
+	Trust("/coop.pem")
+	t.Cleanup(func() { Trust("") })
+	for _, want := range []string{"GIT_SSL_CAINFO=/own.pem", "NIX_SSL_CERT_FILE=/coop.pem"} {
+		if !slices.Contains(Environment(), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if os.Getenv("NIX_SSL_CERT_FILE") != "" {
+		t.Error("this process's own environment was changed")
+	}
+}
