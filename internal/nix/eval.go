@@ -59,7 +59,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log string) error {
 	doing := "evaluating " + dir
 	failure := n.failure(ctx, doing, err, log)
-	if gitFailed.MatchString(failure.Error()) {
+	if gitFailed.MatchString(log) {
 		// Which reads the settings, the index and the commit.
 		if _, err := git.Output(ctx, dir, "status", "--porcelain", "--untracked-files=no"); err != nil && !errors.Is(err, git.ErrNoRepository) {
 			return fmt.Errorf("%s: %w", doing, err)
