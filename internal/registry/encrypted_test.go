@@ -66,6 +66,9 @@ func TestLoopbackIsSpokenToByHTTP(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost:5000": true, "127.0.0.1:5000": true, "127.9.9.9": true, "[::1]:5000": true, "LOCALHOST": true,
 		"localhost.example:5000": false, "127.0.0.1.example": false, "x.localhost": false, "10.0.0.1:5000": false, "[fd00::1]:5000": false,
+		"[::ffff:127.0.0.1]:5000": true, "[::ffff:7f00:1]": true, "[::ffff:10.0.0.1]:5000": false, "[::]:5000": false, "0.0.0.0:5000": false,
+		"localhost.:5000": false, "127.1:5000": false, "2130706433": false, "0x7f000001": false, "[fe80::1%25lo]": false, "[::127.0.0.1]": false,
+		"localhost.localdomain": false, "ip6-localhost": false, "128.0.0.1": false, "user@10.0.0.1": false, "localhost@10.0.0.1:80": false,
 	} {
 		request, err := http.NewRequest(http.MethodGet, "http://"+host+"/v2/", nil)
 		if err != nil {

@@ -146,8 +146,8 @@ const maxAnswer = 1 << 20
 
 // serviceTransport binds requests to a context where a client has none to
 // offer, makes errors of the answers that may be other ones a little later
-// (sigstore-go's clients lose those), and takes the caller's token out of what
-// a service says about it.
+// (sigstore-go's clients lose those), lets no redirect leave TLS, and takes the
+// caller's token out of what a service says about it.
 type serviceTransport struct {
 	ctx  context.Context
 	base http.RoundTripper // sends each request once: signing has its own attempts
@@ -164,6 +164,9 @@ func servicesOf(authorities *web.Authorities) http.RoundTripper {
 }
 
 func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Response != nil && !SafeURL(request.URL.String()) { // it was redirected, token and all
+		return nil, fmt.Errorf("redirected to %s, without TLS: not followed", request.URL.Host)
+	}
 	ctx, cancel := context.WithCancel(request.Context())
 	defer cancel() // the body has been read by then
 	defer context.AfterFunc(t.ctx, cancel)()
