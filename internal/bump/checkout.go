@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nixedit"
 )
@@ -92,6 +93,9 @@ func copyEntry(to, from string) error {
 		}
 		return os.Symlink(target, to)
 	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is neither a file nor a link", from)
+	}
 	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
@@ -104,7 +108,7 @@ func (c *checkout) read(name string) ([]byte, error) {
 	if !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("%s is no file of the catalogue", name)
 	}
-	content, err := os.ReadFile(filepath.Join(c.copy, name))
+	content, err := file.Read(filepath.Join(c.copy, name))
 	if err == nil && c.original[name] == nil {
 		c.original[name] = content
 	}

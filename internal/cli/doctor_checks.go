@@ -12,6 +12,7 @@ import (
 
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -130,10 +131,8 @@ func keyCheck(p *place, key string) check {
 		if os.Getenv(variable) == "" {
 			return check{"signing key", "missing", "$" + variable + " is not set", "set " + variable + " to the key", nil}
 		}
-	} else if file, err := os.Open(p.resolve(key)); err != nil {
+	} else if _, err := file.Read(p.resolve(key)); err != nil {
 		return check{"signing key", "missing", err.Error(), mend, err}
-	} else {
-		file.Close()
 	}
 	if _, ok := os.LookupEnv(sign.PasswordVariable); !ok && askPassword() == nil {
 		return check{"signing key", "note", key + ": its password is asked for at a terminal", "set " + sign.PasswordVariable, nil}

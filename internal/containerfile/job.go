@@ -1,6 +1,7 @@
 package containerfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,9 @@ type job struct {
 	args    []string // NAME=VALUE, sorted
 	proxy   proxy
 }
+
+// mostContainerfile is how many bytes one may have; what is larger is none.
+const mostContainerfile = 4 << 20
 
 // open finds and reads the Containerfile, and plans its build.
 func (j *job) open() error {
@@ -55,6 +59,9 @@ func (j *job) open() error {
 	}
 	if err != nil {
 		return err
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > mostContainerfile {
+		return cmp.Or(err, fmt.Errorf("%s is no file of at most %d MiB", j.File, mostContainerfile>>20))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -14,6 +14,10 @@ import (
 // Most is how many bytes a file of settings, keys or certificates has at most.
 const Most = 4 << 20
 
+// ErrNoFile says that what is there is no file, but a folder, a pipe or a device, or a
+// link where none is followed.
+var ErrNoFile = errors.New("expected a file")
+
 // Read reads a file, also behind a link. The error is an *fs.PathError, and holds
 // nothing of the content.
 func Read(path string) ([]byte, error) { return read(path, 0) }
@@ -28,7 +32,7 @@ func read(path string, flags int) ([]byte, error) {
 	// A pipe that nobody writes to is opened at once.
 	opened, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
 	if errors.Is(err, syscall.ELOOP) && flags != 0 {
-		return nil, wrong("it is a link, expected a file")
+		return nil, wrong("it is a link, %w", ErrNoFile)
 	}
 	if err != nil {
 		return nil, err
@@ -39,7 +43,7 @@ func read(path string, flags int) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, wrong("it is %s, expected a file", kind(info.Mode()))
+		return nil, wrong("it is %s, %w", kind(info.Mode()), ErrNoFile)
 	}
 	// The size of files of /proc is 0, whatever is in them.
 	content, err := io.ReadAll(io.LimitReader(opened, Most+1))

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/git"
 )
 
@@ -107,7 +108,7 @@ func submodules(ctx context.Context, dir string) []string {
 	if err != nil {
 		return nil
 	}
-	if flake, err := os.ReadFile(filepath.Join(dir, "flake.nix")); err == nil && withSubmodules.Match(flake) {
+	if flake, err := file.ReadOwn(filepath.Join(dir, "flake.nix")); err == nil && withSubmodules.Match(flake) {
 		return nil
 	}
 	var names []string

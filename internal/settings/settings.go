@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -80,13 +80,9 @@ func Read(dir string, getenv func(string) string) (*Settings, error) {
 // readFile reads a file that is one: errors quote it, and so would they the file that
 // a link in a stranger's catalogue leads to.
 func readFile(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
-	if err == nil && !info.Mode().IsRegular() {
+	text, err := file.ReadOwn(path)
+	if errors.Is(err, file.ErrNoFile) {
 		return nil, &fault.Fault{Err: errors.New(File + " is no file, but a link, a folder or a device"), Fix: "put the settings themselves there"}
-	}
-	var text []byte
-	if err == nil {
-		text, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", File, err)

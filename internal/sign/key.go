@@ -19,6 +19,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/libresh/libre/internal/file"
 )
 
 // PasswordVariable has the password of private keys.
@@ -45,7 +47,7 @@ func readKeyText(from string) ([]byte, error) {
 	if strings.Contains(from, "-----BEGIN") {
 		return nil, errors.New("read a key: expected the name of a file or env://NAME, not the key")
 	}
-	text, err := os.ReadFile(from)
+	text, err := file.Read(from)
 	if err != nil {
 		return nil, fmt.Errorf("read a key: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -73,23 +73,23 @@ type TrustedRoot struct {
 
 // ReadTrustedRoot reads a file in Sigstore's format (trusted_root.json); "" is
 // the root of Sigstore's public instance, fetched and cached by TUF.
-func ReadTrustedRoot(ctx context.Context, file string) (*TrustedRoot, error) {
-	if file == "" {
+func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
+	if name == "" {
 		material, err := root.FetchTrustedRootWithOptions(tuf.DefaultOptions().WithContext(ctx))
 		if err != nil {
 			return nil, fmt.Errorf("fetch Sigstore's trusted root: %w", err)
 		}
 		return &TrustedRoot{material: material}, nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := file.Read(name)
 	if err != nil {
 		return nil, fmt.Errorf("read the trusted root: %w", err)
 	}
 	material, err := root.NewTrustedRootFromJSON(text)
 	if err != nil {
-		return nil, fmt.Errorf("read the trusted root %s: it is no trusted_root.json of Sigstore's", file) // err may quote it
+		return nil, fmt.Errorf("read the trusted root %s: it is no trusted_root.json of Sigstore's", name) // err may quote it
 	}
-	return &TrustedRoot{name: file, material: material}, nil
+	return &TrustedRoot{name: name, material: material}, nil
 }
 
 // instance is where the services are.

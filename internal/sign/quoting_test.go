@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // A catalogue may name any file as a key or a trusted root: no error has a word of it.
@@ -39,5 +41,23 @@ func TestErrorsQuoteNoFileThatACatalogueNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nor does what is no file hold anybody up.
+func TestWhatIsNoKeyIsNotWaitedFor(t *testing.T) {
+	setenv(t, PasswordVariable, "x")
+	for name, file := range testkit.OddFiles(t) {
+		for what, read := range map[string]func() error{
+			"public key":   func() error { _, err := ReadPublicKey(file); return err },
+			"private key":  func() error { _, err := readPrivateKey(file, nil); return err },
+			"trusted root": func() error { _, err := ReadTrustedRoot(context.Background(), file); return err },
+			"token": func() error {
+				_, err := Keyless{TokenFile: file}.token(context.Background(), "", Prompts{}, nil)
+				return err
+			},
+		} {
+			testkit.Refused(t, name+" as a "+what, read)
+		}
 	}
 }

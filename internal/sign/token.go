@@ -17,6 +17,7 @@ import (
 	"github.com/pkg/browser"
 	"github.com/sigstore/sigstore/pkg/oauthflow"
 
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -36,7 +37,7 @@ const (
 func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts, services http.RoundTripper) (string, error) {
 	switch {
 	case k.TokenFile != "":
-		text, err := os.ReadFile(k.TokenFile)
+		text, err := file.Read(k.TokenFile)
 		if err != nil {
 			return "", credentialFault(fmt.Errorf("read an identity token: %w", err))
 		}

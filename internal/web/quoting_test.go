@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // A catalogue may name any file as ca: no error has a word of it.
@@ -21,5 +23,11 @@ func TestErrorsQuoteNoFileOfAuthorities(t *testing.T) {
 		if _, err := ReadAuthorities(file); err == nil || !strings.Contains(err.Error(), file) || strings.Contains(strings.ToUpper(err.Error()), "CANARY") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+func TestWhatIsNoCertificateIsNotWaitedFor(t *testing.T) {
+	for name, file := range testkit.OddFiles(t) {
+		testkit.Refused(t, name, func() error { _, err := ReadAuthorities(file); return err })
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -26,28 +27,28 @@ type Authorities struct {
 
 // ReadAuthorities reads a file of certificates in PEM. A catalogue may name any file:
 // no error quotes it.
-func ReadAuthorities(file string) (*Authorities, error) {
-	content, err := os.ReadFile(file)
+func ReadAuthorities(name string) (*Authorities, error) {
+	content, err := file.Read(name)
 	if err != nil {
 		return nil, err
 	}
-	read := &Authorities{File: file, pem: content}
+	read := &Authorities{File: name, pem: content}
 	for rest := content; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("reading %s: it has something else in PEM, expected certificates of authorities alone", file)
+			return nil, fmt.Errorf("reading %s: it has something else in PEM, expected certificates of authorities alone", name)
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: a certificate in it cannot be read", file) // err may quote it
+			return nil, fmt.Errorf("reading %s: a certificate in it cannot be read", name) // err may quote it
 		}
 		read.certs = append(read.certs, certificate)
 	}
 	if len(read.certs) == 0 {
-		return nil, fmt.Errorf("reading %s: no certificate in it, expected -----BEGIN CERTIFICATE-----", file)
+		return nil, fmt.Errorf("reading %s: no certificate in it, expected -----BEGIN CERTIFICATE-----", name)
 	}
 	return read, nil
 }
