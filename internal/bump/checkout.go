@@ -103,12 +103,30 @@ func copyEntry(to, from string) error {
 	return os.WriteFile(to, content, info.Mode().Perm()|0o200)
 }
 
+// place is where a file of the copy is: a link in a stranger's catalogue may lead
+// elsewhere in it, but not out of it.
+func (c *checkout) place(name string) (string, error) {
+	top, err := filepath.EvalSymlinks(c.copy)
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.EvalSymlinks(filepath.Join(top, name))
+	if err != nil {
+		return "", err
+	}
+	if inside, err := filepath.Rel(top, path); err != nil || !filepath.IsLocal(inside) || !filepath.IsLocal(name) {
+		return "", fmt.Errorf("%s is no file of the catalogue", name)
+	}
+	return path, nil
+}
+
 // read is a file of the copy by its path in the catalogue.
 func (c *checkout) read(name string) ([]byte, error) {
-	if !filepath.IsLocal(name) {
-		return nil, fmt.Errorf("%s is no file of the catalogue", name)
+	path, err := c.place(name)
+	if err != nil {
+		return nil, err
 	}
-	content, err := file.Read(filepath.Join(c.copy, name))
+	content, err := file.Read(path)
 	if err == nil && c.original[name] == nil {
 		c.original[name] = content
 	}
@@ -143,7 +161,11 @@ func (c *checkout) edit(changes ...nixedit.Change) error {
 
 // write puts a file into the copy.
 func (c *checkout) write(name string, content []byte) error {
-	return os.WriteFile(filepath.Join(c.copy, name), content, 0o644)
+	path, err := c.place(name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
 }
 
 // changed are the files that differ from the catalogue's: their new contents.

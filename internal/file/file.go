@@ -11,8 +11,9 @@ import (
 	"syscall"
 )
 
-// Most is how many bytes a file of settings, keys or certificates has at most.
-const Most = 4 << 20
+// Most is how many bytes are read at most: settings, keys and certificates have a
+// thousandth of it, a large patch nearly as many.
+const Most = 64 << 20
 
 // ErrNoFile says that what is there is no file, but a folder, a pipe or a device, or a
 // link where none is followed.

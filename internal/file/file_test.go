@@ -23,7 +23,7 @@ func TestReadsFilesOnly(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"file": "", "link": "", "folder": "it is a folder, expected a file", "pipe": "it is a pipe, expected a file",
-		"zero": "it is a device, expected a file", "circle": "too many levels", "large": "it is larger than 4 MiB", "missing": "no such file",
+		"zero": "it is a device, expected a file", "circle": "too many levels", "large": "it is larger than 64 MiB", "missing": "no such file",
 	} {
 		content, err := Read(at(name))
 		if want == "" && (err != nil || string(content) != "x") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

@@ -372,3 +372,37 @@ func TestInputsCopyNothingOfThisMachine(t *testing.T) {
 		})
 	}
 }
+
+// What flake.nix or flake.lock leads to is not read, and not waited for.
+func TestFlakeFilesAreFiles(t *testing.T) {
+	n := requireNix(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	odd := testkit.OddFiles(t)
+	odd["a link to a secret"] = secret
+	for what, target := range odd {
+		for _, name := range []string{"flake.nix", "flake.lock"} {
+			dir, _, _ := strangers(t, "{ outputs = _: { }; }")
+			_ = os.Remove(filepath.Join(dir, name))
+			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Refused(t, name+" is "+what, func() error {
+				err := opened(t, n, dir)
+				if err != nil && strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("%s: %v", what, err)
+				}
+				return err
+			})
+			if what == "a pipe" {
+				_ = os.Remove(filepath.Join(dir, name))
+				if err := os.Link(target, filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+				testkit.Refused(t, name+" is a pipe itself", func() error { return opened(t, n, dir) })
+			}
+		}
+	}
+}
