@@ -27,9 +27,11 @@ metadata only: no network and no package set is needed.
 stdout has a line for each app: app, tag, components, variants, description.
 
 Of a repository, REGISTRY[/NAMESPACE]/APP-VARIANT, it lists the releases that are
-published there, the newest version first: tag, release or image, digest, whether
-it is signed, when, and why not. Who must have signed is said by --key, by
---identity and --issuer, or by sign in libre.yaml; that needs no catalogue.`,
+published there, the newest version first: tag, release or image, digest, whether it is
+signed (yes, no, moved, unknown, or not asked), when, and why not. Who must have
+signed is said by --key, by --identity and --issuer, or by sign in libre.yaml; that
+needs no catalogue. Where nobody says it, all that is known is what each says of
+itself.`,
 		Example: "  libre list\n  libre list 'do*' --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, word := range args {

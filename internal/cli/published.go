@@ -30,7 +30,7 @@ func (a *app) listPublished(ctx context.Context, o publishOptions, word string, 
 	}
 	signing, err := p.operatorSigning(ctx, o, client)
 	if errors.Is(err, errNoSigner) {
-		a.Notef("signatures are not looked at: give --key or --identity")
+		a.Warnf("whether these are genuine, or a tag was moved, is not known, since nobody said who must have signed: give --key, or --identity and --issuer")
 	} else if err != nil {
 		return err
 	}
@@ -80,5 +80,5 @@ func unreadTags(all []release.Tagged) error {
 	if err := unsettled("tags", len(all), unknown, nil); err != nil || wrong == 0 {
 		return err
 	}
-	return fmt.Errorf("%d of %d tags do not verify", wrong, len(all))
+	return fmt.Errorf("%d of %d tags are not what they should be", wrong, len(all))
 }

@@ -79,6 +79,18 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	if err := json.Unmarshal([]byte(listed.stdout), &all); err != nil || len(all) != 2 || all[0].Tag != "2-12" || all[0].Signed != "not asked" {
 		t.Errorf("list --json: %v\n%s", err, listed.stdout)
 	}
+	if !strings.Contains(listed.stderr, "is not known") || !strings.Contains(listed.stderr, "give --key, or --identity and --issuer") {
+		t.Errorf("what is not known is not said:\n%s", listed.stderr)
+	}
+	reg.retag(t, "two-default", "2-3", "2-12")
+	if got := operator.run("list", repository).want(t, 1); !strings.Contains(got.stdout, "\tnot asked\t\tit says of itself that it is two-default:2-3: this tag may have been moved\n") {
+		t.Errorf("a moved tag, without a key:\n%s", got.stdout)
+	}
+	if got := operator.run("list", repository, "--key", "op.pub").want(t, 1); !strings.Contains(got.stdout, "\tmoved\t\t"+repository+":2-12 was moved") {
+		t.Errorf("a moved tag:\n%s", got.stdout)
+	}
+	reg.lenient = true
+	older.run("push", two, "--to", reg.prefix(), "--force").want(t, 0)
 	if got := operator.run("list", reg.prefix()+"/three-default", "--key", "op.pub").want(t, 1); !strings.Contains(got.stderr, "has no tag of a release") {
 		t.Errorf("nothing there:\n%s", got.stderr)
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ type Tagged struct {
 	Tag    string    `json:"tag"`
 	Kind   string    `json:"kind"` // release or image; "" where it could not be read
 	Digest string    `json:"digest,omitempty"`
-	Signed string    `json:"signed"`          // yes, no, unknown, or not asked: nobody said who must have signed
+	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: nobody said who must have signed
 	Time   time.Time `json:"time,omitzero"`   // of the signature, where a service dated it
 	Error  string    `json:"error,omitempty"` // why it does not verify, or is unknown
 	Err    error     `json:"-"`
@@ -50,8 +51,13 @@ func ListPublished(ctx context.Context, client *registry.Client, signing *Signin
 		if err == nil {
 			return
 		}
-		all[n].Err, all[n].Error, all[n].Signed = err, err.Error(), "unknown"
-		if !IsUnknown(err) {
+		all[n].Err, all[n].Error = err, err.Error()
+		switch {
+		case IsUnknown(err):
+			all[n].Signed = "unknown"
+		case errors.As(err, new(*MovedError)):
+			all[n].Signed = string(WasMoved)
+		case signing != nil:
 			all[n].Signed = "no"
 		}
 	})
@@ -74,7 +80,7 @@ func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Sig
 		return err
 	}
 	if signing == nil {
-		return nil
+		return claimed(reference, got.Content)
 	}
 	var signature *sign.Signature
 	if record != nil {
@@ -88,4 +94,13 @@ func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Sig
 	t.Signed, t.Time = "yes", signature.Time
 	_, err = checkName(reference, digest, got.Content, signature)
 	return err
+}
+
+// claimed compares a tag with what a manifest of ours that nobody verified says of itself.
+func claimed(reference name.Tag, manifest []byte) error {
+	title, version, err := signedAs(manifest)
+	if err != nil || title == "" || title == path.Base(reference.RepositoryStr()) && version == reference.TagStr() {
+		return err
+	}
+	return wrong("it says of itself that it is %s:%s: this tag may have been moved", title, version)
 }
