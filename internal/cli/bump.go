@@ -176,7 +176,7 @@ func (p *place) bumper() (*bump.Bumper, error) {
 	limits.Bytes = cmp.Or(p.config.Limits.Archive, limits.Bytes)
 	client, err := upstream.New(upstream.Config{
 		CacheDir: filepath.Join(p.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
-		Authorities: p.authorities, Deadline: p.config.Limits.Answer, Limits: limits,
+		Authorities: p.config.CA, Deadline: p.config.Limits.Answer, Limits: limits,
 	})
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func (a *app) placeOfOperator() (*place, error) {
 			return nil, err
 		}
 		if p.cacheDir, err = cacheDir(); err == nil {
-			p.authorities, err = p.readAuthorities()
+			err = p.trustAuthorities()
 		}
 		return p, err
 	}

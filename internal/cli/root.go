@@ -18,7 +18,6 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/ui"
-	"github.com/libresh/libre/internal/web"
 )
 
 // app is what the commands share: global flags, streams and what is made of them
@@ -138,8 +137,7 @@ type place struct {
 	cacheDir   string
 	logDir     string
 
-	authorities *web.Authorities // of ca in libre.yaml, nil for none
-	note        func(string)     // says what does not end the run
+	note func(string) // says what does not end the run
 }
 
 // place finds the catalogue and reads its settings. It starts nothing.
@@ -159,7 +157,7 @@ func (a *app) place() (*place, error) {
 		return nil, err
 	}
 	p.logDir = filepath.Join(p.cacheDir, "logs")
-	if p.authorities, err = p.readAuthorities(); err != nil {
+	if err := p.trustAuthorities(); err != nil {
 		return nil, err
 	}
 	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir, AllowLocalInputs: a.local}

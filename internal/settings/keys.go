@@ -1,8 +1,13 @@
 package settings
 
 import (
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/web"
 )
 
 // key is one key of libre.yaml, or of a mapping in it. A new setting is one more of
@@ -15,8 +20,8 @@ type key struct {
 	read     reader // takes a value, or says why not
 }
 
-// keys are all that libre.yaml can set.
-func (s *Settings) keys() []key {
+// keys are all that libre.yaml can set, where it stands in a directory.
+func (s *Settings) keys(dir string) []key {
 	return []key{
 		{"registry", "LIBRE_REGISTRY", "REGISTRY[/NAMESPACE]", "registry: registry.example/coop", text(&s.Registry, registry.CheckPrefix)},
 		{"copyTo", "", "a list of REGISTRY[/NAMESPACE]", "copyTo: [mirror.example/coop]", list(&s.CopyTo, registry.CheckPrefix)},
@@ -27,7 +32,26 @@ func (s *Settings) keys() []key {
 		{"engine", "LIBRE_ENGINE", "buildah, podman, docker or none", "engine: buildah", text(&s.Engine, oneOf("buildah", "podman", "docker", "none"))},
 		{"build", "", "trustUpstream or proxy below it", "build: {proxy: http://proxy.example:3128}", mapping(s.Build.keys())},
 		{"limits", "", "archive or answer below it", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
-		{"ca", "", "a file of certificates in PEM, of the authorities that sign for the registries and forges", "ca: our-ca.pem", text(&s.CA, nil)},
+		{"ca", "", "a file of certificates in PEM, of the authorities that sign for the registries and forges", "ca: our-ca.pem", authorities(&s.CA, dir)},
 		{"sign", "", "none, or key or keyless below it", "sign: {key: cosign.key}", s.Sign.read},
+	}
+}
+
+// authorities reads the file of certificates that is named.
+func authorities(into **web.Authorities, dir string) reader {
+	return func(at place, node *yaml.Node) error {
+		file := ""
+		if err := text(&file, checkFile)(at, node); err != nil || file == "" {
+			return err
+		}
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, file)
+		}
+		read, err := web.ReadAuthorities(file)
+		if err != nil {
+			return at.wrong(node, err.Error())
+		}
+		*into = read
+		return nil
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/web"
 )
 
 // File is the name of a catalogue's settings, next to its flake.nix.
@@ -31,7 +32,7 @@ type Settings struct {
 	Engine     string              // buildah, podman, docker or none; found automatically where empty
 	Build      Build               // how Containerfiles are built
 	Limits     Limits              // of what upstreams and images may take of this machine
-	CA         string              // file of certificates of the authorities that sign for registries and forges
+	CA         *web.Authorities    // that sign for registries and forges, beside the system's; nil is none
 	Sign       Sign                // how images are signed, or none
 }
 
@@ -70,7 +71,7 @@ func Read(dir string, getenv func(string) string) (*Settings, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if err := s.parse(text); err != nil {
+		if err := s.parse(text, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +94,7 @@ func readFile(path string) ([]byte, error) {
 // fromEnvironment takes the variables that are set. That of the registry stands for
 // all registries of the file.
 func (s *Settings) fromEnvironment(getenv func(string) string) error {
-	for _, key := range s.keys() {
+	for _, key := range s.keys("") {
 		value := ""
 		if key.variable != "" {
 			value = getenv(key.variable)

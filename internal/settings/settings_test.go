@@ -108,6 +108,17 @@ func TestCopiesAreRead(t *testing.T) {
 	}
 }
 
+// A value may be a whole file: its beginning is enough.
+func TestLongValuesAreCut(t *testing.T) {
+	long := strings.Repeat("a", 1<<17)
+	for _, text := range []string{"registry: " + long, "engine: " + long, "groups: {" + long + "/: [a]}", "groups: {a: ['@" + long + "']}", "sign: {key: 'x://" + long + "'}",
+		"sign: {keyless: {identity: {issuer: 'https://a.example', subject: '(" + long + "'}}}", "ca: " + long, long + ": a", "alsoTag: ['{" + long + "}']"} {
+		if _, err := read(t, text); err == nil || len(err.Error()) > 900 {
+			t.Errorf("%.40s: %.2000v", text, err)
+		}
+	}
+}
+
 func TestNothingSetIsNoError(t *testing.T) {
 	for _, text := range []string{"", "\n\n", "# only a comment\n", "---\n", "\ufeff# with a mark\n", "registry:\ngroups:\nsign:\n", "{}", "engine: ''\r\n"} {
 		got, err := read(t, text)
@@ -128,8 +139,8 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"registry: a.example\nsign: {copies: [https://b.example]}":   `libre.yaml:2: sign.copies[] is "https://b.example" (it has a scheme), expected a list of REGISTRY`,
 		"sign: {copies: [{of: a.example}]}":                          `libre.yaml:1: sign.copies[] is a mapping (it needs both of and in), expected`,
 		"sign: {copies: [{of: a.example, to: b.example}]}":           `libre.yaml:1: unknown key "to" in sign.copies[], expected one of of, in`,
-		"sign: {copies: [b.example]}":                                `libre.yaml: sign.copies names b.example, and there is no registry that it could be a copy of; for example: copies: [{of: registry.example/coop, in: b.example}]`,
-		"sign: {copies: [docker.io/a]}\nregistry: index.docker.io/a": `libre.yaml: sign.copies names docker.io/a, which is the registry; say of what it has copies`,
+		"sign: {copies: [b.example]}":                                `libre.yaml:1: sign.copies names b.example, and there is no registry that it could be a copy of; for example: copies: [{of: registry.example/coop, in: b.example}]`,
+		"sign: {copies: [docker.io/a]}\nregistry: index.docker.io/a": `libre.yaml:1: sign.copies names docker.io/a, which is the registry; say of what it has copies`,
 		"build: {trustUpstream: yes}":                                `libre.yaml:1: build.trustUpstream is "yes", expected true or false; for example: trustUpstream: true`,
 		"build: {trustUpstream: [true]}":                             `libre.yaml:1: build.trustUpstream is a list, expected true or false`,
 		"build: {proxy: proxy.example}":                              `libre.yaml:1: build.proxy is "proxy.example", expected the URL of a proxy`,
@@ -162,7 +173,12 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"registry: [::1]:5000":                                       `it is no YAML`,
 		"registry: me:hunter2@r.example/coop":                        `registry is "…@r.example/coop" (it has an @`,
 		"copyTo: r.example/coop":                                     `libre.yaml:1: copyTo is "r.example/coop", expected a list of REGISTRY[/NAMESPACE]; for example: copyTo: [mirror.example/coop]`,
-		"registry: a.example\ncopyTo: [a.example]":                   `copyTo names a.example, which is the registry`,
+		"registry: a.example\ncopyTo: [a.example]":                   `libre.yaml:2: copyTo names a.example, which is the registry; for example: copyTo: [mirror.example/coop]`,
+		"copyTo: [docker.io/a]\nregistry: index.docker.io/a":         `libre.yaml:1: copyTo names docker.io/a, which is the registry`,
+		"\nca: nosuch.pem":                                           `libre.yaml:2: ca is "nosuch.pem" (open `,
+		"ca: /etc/passwd":                                            `libre.yaml:1: ca is "/etc/passwd" (reading /etc/passwd: no certificate in it, expected -----BEGIN CERTIFICATE-----), expected a file of certificates in PEM, of the authorities that sign for the registries and forges; for example: ca: our-ca.pem`,
+		"ca: /etc":                                                   `libre.yaml:1: ca is "/etc" (read /etc: is a directory), expected a file`,
+		"ca: {file: a}":                                              `libre.yaml:1: ca is a mapping, expected a file`,
 		"groups: [docs]":                                             `libre.yaml:1: groups is a list, expected names, and a list of selections for each; for example: groups: {lyon: ["*/*/lyon", docs]}`,
 		"groups:\n  lyon: docs":                                      `libre.yaml:2: groups.lyon is "docs", expected a list of selections; for example: lyon: ["*/*/lyon", docs]`,
 		"groups:\n  lyon: {docs: true}":                              `libre.yaml:2: groups.lyon is a mapping`,

@@ -108,14 +108,14 @@ func (s *Sign) readCopies(at place, node *yaml.Node) error {
 }
 
 // completeCopies says of what sign.copies are copies where that is the registry.
-func (s *Settings) completeCopies() error {
+func (s *Settings) completeCopies(line int) error {
 	for i := range s.Sign.Copies {
 		switch c := &s.Sign.Copies[i]; {
 		case c.Of != "":
 		case s.Registry == "":
-			return located(0, "sign.copies names "+c.In+", and there is no registry that it could be a copy of", "for example: copies: [{of: registry.example/coop, in: "+c.In+"}]")
+			return located(line, "sign.copies names "+c.In+", and there is no registry that it could be a copy of", "for example: copies: [{of: registry.example/coop, in: "+c.In+"}]")
 		case sign.SamePlace(c.In, s.Registry):
-			return located(0, "sign.copies names "+c.In+", which is the registry", "say of what it has copies, for example: copies: [{of: staging.example/coop, in: "+c.In+"}]")
+			return located(line, "sign.copies names "+c.In+", which is the registry", "say of what it has copies, for example: copies: [{of: staging.example/coop, in: "+c.In+"}]")
 		default:
 			c.Of = s.Registry
 		}

@@ -33,7 +33,7 @@ func (p place) below(name string) place {
 // wrong says that a value is not what is allowed. why may be empty.
 func (p place) wrong(node *yaml.Node, why string) error {
 	if why != "" {
-		why = " (" + why + ")"
+		why = " (" + clipped(why) + ")"
 	}
 	return p.fault(node, fmt.Sprintf("%s is %s%s, expected %s", p.path, shown(node), why, p.expected), p.example)
 }
@@ -201,9 +201,16 @@ func plain(value string) string {
 	if strings.Contains(value, "-----BEGIN") {
 		return "a key itself"
 	}
-	value = login.ReplaceAllString(value, "…@")
-	if r := []rune(value); len(r) > 80 {
-		value = string(r[:80]) + "…"
-	}
-	return fmt.Sprintf("%q", value)
+	return fmt.Sprintf("%q", clipped(login.ReplaceAllString(value, "…@")))
 }
+
+// clipped is a text that may have a whole file in it.
+func clipped(value string) string {
+	if r := []rune(value); len(r) > mostShown {
+		return string(r[:mostShown]) + "…"
+	}
+	return value
+}
+
+// mostShown is how much of a value is repeated, in characters.
+const mostShown = 160

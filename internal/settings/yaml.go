@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/sign"
 )
 
-// parse reads the text of libre.yaml, which may be empty.
-func (s *Settings) parse(text []byte) error {
+// parse reads the text of libre.yaml, which may be empty. Files that it names are below
+// the directory.
+func (s *Settings) parse(text []byte, dir string) error {
 	document, err := readDocument(text)
 	if err != nil || document == nil {
 		return err
@@ -30,13 +31,25 @@ func (s *Settings) parse(text []byte) error {
 		return at.wrong(root, "")
 	}
 	at.path = ""
-	if err := mapping(s.keys())(at, root); err != nil {
+	if err := mapping(s.keys(dir))(at, root); err != nil {
 		return err
 	}
-	if slices.Contains(s.CopyTo, s.Registry) {
-		return located(0, "copyTo names "+s.Registry+", which is the registry", "copyTo: [mirror.example/coop]")
+	for _, to := range s.CopyTo {
+		if sign.SamePlace(to, s.Registry) {
+			return located(lineOf(root, "copyTo"), "copyTo names "+to+", which is the registry", "for example: copyTo: [mirror.example/coop]")
+		}
 	}
-	return s.completeCopies()
+	return s.completeCopies(lineOf(root, "sign"))
+}
+
+// lineOf is where a key of a mapping stands.
+func lineOf(mapping *yaml.Node, key string) int {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i].Line
+		}
+	}
+	return 0
 }
 
 // readDocument gives the one document of a file, nil where it has none.
