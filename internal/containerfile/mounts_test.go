@@ -14,8 +14,7 @@ import (
 
 // Mounts from stages and images, through links that lead out of them, do not lead there.
 func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
-	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
-		p := newPlace(t, e, u)
+	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
 		dir := filepath.Dir(c.file)
 		look := "for f in /h/file /h" + c.file + " /h/1/file /h" + dir + "/file; do busybox cat $f && echo ESCAPED; busybox touch $f.written; done; true"
@@ -28,13 +27,13 @@ func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
 				"RUN --mount=type=bind,from=0,source=/k,target=/h,rw " + look +
 				"RUN \\\n --mount=src=a/a/b,dst=/h,rw,from=s \\\n " + look,
 		}
-		if e.Name == "buildah" {
+		if p.e.Name == "buildah" {
 			tries["folder"] = head + "RUN ln -s " + dir + " /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l,target=/h,rw " + look
 			tries["file"] = head + "RUN ln -s " + c.file + " /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l,target=/h/file " + look
 			tries["parent"] = head + "RUN ln -s / /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l" + dir + ",target=/h,rw " + look
 		}
 		for name, file := range tries {
-			files, got := p.build(name, file, nil)
+			files, got := p.build(file, nil, nil)
 			if name == "root" && got.Err != "" || strings.Contains(got.Err, "\ncanary") {
 				t.Errorf("%s: %s", name, got.Err)
 			}
@@ -159,13 +158,12 @@ func TestTriggersWithMountsAreRefused(t *testing.T) {
 // What one build leaves in a cache mount no other finds, be it of another app, of the
 // same, at the same time or later; nor does a link in a cache lead out of it.
 func TestCacheMountsAreOfOneBuild(t *testing.T) {
-	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
-		p := newPlace(t, e, u)
+	eachUser(t, func(t *testing.T, p *place) {
 		for _, name := range []string{"first", "second"} {
-			files, got := p.build(name, `FROM base
+			files, got := p.build(`FROM base
 RUN --mount=type=cache,id=shared,target=/c --mount=type=cache,target=/root/.cache busybox ls -A /c /root/.cache > /out; echo poison > /c/f; echo poison > /root/.cache/f
 RUN --mount=type=cache,id=shared,target=/d busybox cat /d/f > /again
-`, nil)
+`, nil, nil)
 			if got.Err != "" {
 				t.Fatal(got.Err)
 			}
@@ -181,15 +179,14 @@ RUN --mount=type=cache,id=shared,target=/d busybox cat /d/f > /again
 
 // Secrets and agents are given to nobody; a step that demands one fails.
 func TestNoSecretIsMounted(t *testing.T) {
-	eachUser(t, func(t *testing.T, e Engine, u builderUser) {
-		p := newPlace(t, e, u)
+	eachUser(t, func(t *testing.T, p *place) {
 		p.write("secret/token", secret, 0o600)
 		const look = " busybox cat /s >> /out; attack secret=" + secret + " >> /out; true\n"
 		for name, file := range map[string]string{
 			"secret": "RUN --mount=type=secret,id=token,target=/s" + look + "RUN --mount=type=secret,id=/etc/passwd,target=/s" + look + "RUN --mount=type=secret,id=HOME,target=/s" + look,
 			"agent":  "RUN --mount=type=ssh,target=/s" + look,
 		} {
-			files, got := p.build(name, "FROM base\n"+file, nil, "token="+secret, "SSH_AUTH_SOCK=/run/agent")
+			files, got := p.build("FROM base\n"+file, nil, nil, "token="+secret, "SSH_AUTH_SOCK=/run/agent")
 			if got.Err == "" && files["/out"].content != "" || strings.Contains(got.Err, secret+"\n") {
 				t.Errorf("%s: %q %s", name, files["/out"].content, got.Err)
 			}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -250,13 +252,26 @@ func (s *storage) clean(ctx context.Context) {
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		_ = os.RemoveAll(temp)
 	}
-	if s.engine.Name == "buildah" { // podman keeps a process in there
-		defer os.RemoveAll(s.runRoot())
-	}
+	defer os.RemoveAll(s.runRoot())
+	defer s.endPause()
 	if time.Since(info.ModTime()) < keep {
 		_ = run(s.child(s.flags, s.prune()...), out)
 	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
 		_ = os.Remove(born) // the next build begins a new week
+	}
+}
+
+// endPause ends the process by which podman keeps a user's namespace.
+// https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.go
+func (s *storage) endPause() {
+	said, err := os.ReadFile(filepath.Join(s.runRoot(), "libpod", "pause.pid"))
+	pid, notANumber := strconv.Atoi(strings.TrimSpace(string(said)))
+	if err != nil || notANumber != nil {
+		return
+	}
+	// After a boot the number is another's.
+	if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && slices.Contains([]string{"podman", "catatonit"}, filepath.Base(program)) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 

@@ -9,11 +9,12 @@ import (
 )
 
 // Root's engine runs in a user namespace, so that neither its root nor its steps' is
-// this machine's. These are the IDs that it has: no user's, no subordinate range's that
-// shadow hands out, none of systemd's. https://systemd.io/UIDS-GIDS/
+// this machine's. These are the IDs that it has: as many as images may name; the first
+// 268 million are no user's, no subordinate range's that shadow hands out, none of
+// systemd's. https://systemd.io/UIDS-GIDS/
 const (
 	firstID = 0x70000000
-	numIDs  = 0x0FFE0000
+	numIDs  = 0x80000000
 )
 
 // buildIDs are the IDs of a namespace that runs upstreams' steps: nobody who is anybody
