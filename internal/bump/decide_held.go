@@ -35,15 +35,37 @@ func (d *decider) heldBack(above string) string {
 	if tag, why := d.leftOut(top); tag != "" {
 		return outside.Shorten(tag) + " " + why
 	}
+	if held == "" && above == d.Version {
+		return d.laterTag()
+	}
 	return held
+}
+
+// laterTag names a tag of the current version whose own patch level is higher, as
+// v1.2.3+ds2 after v1.2.3+ds1: no version says so.
+func (d *decider) laterTag() string {
+	numbers := func(frame string) string { return strings.Join(digitRuns.FindAllString(frame, -1), ".") }
+	own, later := d.reader.current.frame, ""
+	for _, c := range d.candidates {
+		if c.version == "" || d.reader.compare(c.version, d.Version) != 0 || d.Rule.ignored != nil && d.Rule.ignored.MatchString(c.tag.Name) ||
+			digitRuns.ReplaceAllString(c.frame, "0") != digitRuns.ReplaceAllString(own, "0") || catalog.CompareVersions(numbers(c.frame), numbers(own)) <= 0 {
+			continue
+		}
+		own, later = c.frame, c.tag.Name
+	}
+	if later == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s is a later tag of the same version than %s: write it as source.tag, and raise packageVersion", outside.Shorten(later), outside.Shorten(d.Tag))
 }
 
 // looseReading is what a tag says that the rule does not read.
 type looseReading struct {
-	tag    string
-	prefix string // the text before the version, without its v
-	core   string // numbers, with dots
-	usable bool   // of a released version: not of a prerelease, a date, another form of one
+	tag      string
+	prefix   string // the text before the version, without its v
+	core     string // numbers, with dots
+	usable   bool   // of a released version: not of a prerelease, a date, another form of one
+	corrects bool   // comes after the version of its core
 }
 
 // leftOut finds the highest version above all that the rule reads: of our prefix with
@@ -53,7 +75,7 @@ type looseReading struct {
 func (d *decider) leftOut(above string) (tag, why string) {
 	prefixes := map[string][]looseReading{}
 	for _, c := range d.candidates {
-		if c.version == "" && !strings.HasPrefix(c.problem, "refused") {
+		if c.version == "" && !strings.HasPrefix(c.problem, "refused") || strings.HasPrefix(c.problem, unfitVersion) {
 			if read, ok := d.loose(c.tag.Name); ok {
 				prefixes[read.prefix] = append(prefixes[read.prefix], read)
 			}
@@ -72,6 +94,18 @@ func (d *decider) leftOut(above string) (tag, why string) {
 			if read.usable && nextOf(coreOf(above), read.core) && catalog.CompareVersions(read.core, highest) > 0 {
 				highest, tag, why = read.core, read.tag, reason
 			}
+		}
+		if tag != "" || prefix != own || d.reader.level {
+			continue
+		}
+		latest := ""
+		for _, read := range readings {
+			if read.corrects && catalog.CompareVersions(read.core, coreOf(above)) == 0 && (latest == "" || catalog.CompareVersions(read.tag, latest) > 0) {
+				latest = read.tag
+			}
+		}
+		if latest != "" {
+			tag, why = latest, reason
 		}
 	}
 	return tag, why
@@ -107,7 +141,7 @@ func (d *decider) loose(tag string) (looseReading, bool) {
 	form := suffix == "" || shape == d.reader.shape || shape == digitRuns.ReplaceAllString(d.reader.suffix, "0") ||
 		patchLevel.MatchString(shape) || finalWord.MatchString(suffix)
 	ignored := d.Rule.ignored != nil && (d.Rule.ignored.MatchString(core) || d.Rule.ignored.MatchString(tag))
-	return looseReading{tag, prefix, core, form && !ignored}, true
+	return looseReading{tag, prefix, core, form && !ignored, correction.MatchString(shape) && !ignored}, true
 }
 
 var digitRuns = regexp.MustCompile(`[0-9]+`)
@@ -115,12 +149,15 @@ var digitRuns = regexp.MustCompile(`[0-9]+`)
 func coreOf(version string) string { return strings.Join(catalog.VersionNumbers(version), ".") }
 
 // nextOf tells whether a core can be the next of another: 6 of 5.4.1, 2026 of 5.4.1 as
-// a year; not a date or the number of a build.
+// a year, a date of a date; not a date or the number of a build of 5.4.1.
 func nextOf(core, next string) bool {
 	if strings.Contains(next, ".") {
 		return true
 	}
-	now, _, _ := strings.Cut(core, ".")
+	now, _, more := strings.Cut(core, ".")
+	if !more && len(now) == len(next) && len(next) == len("20060102") {
+		return true
+	}
 	from, _ := strconv.ParseUint(now, 10, 64)
 	to, err := strconv.ParseUint(next, 10, 64)
 	return err == nil && (to <= from+1 || len(next) == 4 && strings.HasPrefix(next, "20"))

@@ -2,6 +2,7 @@ package bump
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 // What is higher and not taken is named, and nothing else is.
 func TestHigherVersionsAreNamed(t *testing.T) {
 	const another, prefix = " has another shape than CURRENT: set update.tags", " has another prefix than CURRENT: set update.tags"
+	const later = " is a later tag of the same version than CURRENT: write it as source.tag, and raise packageVersion"
 	tests := []struct {
 		name, update, current, tags string
 		want                        string // the tag that is taken, "" for none
@@ -35,6 +37,29 @@ func TestHigherVersionsAreNamed(t *testing.T) {
 		{"a patch level by pattern", `{"tags": "v([0-9.]+(?:-[0-9]+)?)"}`, "v1.2.3-2", "v1.2.3 v1.2.3-2", "", ""},
 		{"a patch level of the tag alone", ``, "v1.2.3+ds1", "v1.2.3 v1.2.3+ds1 v1.2.4", "v1.2.4", ""},
 		{"a patch level of the tag alone, and the next", ``, "v1.2.3+ds1", "v1.2.4 v1.2.4+ds1 v1.2.4+ds2", "v1.2.4+ds1", ""},
+
+		{"a patch level of two digits", ``, "1.2.3-r9", "1.2.3-r9 1.2.3-r10", "1.2.3-r10", ""},
+		{"the same behind words", ``, "1.2.3-debian-12-r9", "1.2.3-debian-12-r9 1.2.3-debian-12-r10 1.2.3-debian-11-r99", "1.2.3-debian-12-r10", ""},
+		{"the same of a distribution", ``, "2.0-1ubuntu9", "2.0-1ubuntu9 2.0-1ubuntu10", "2.0-1ubuntu10", ""},
+		{"the same of an edition", ``, "16.1.0-ce.9", "16.1.0-ce.9 16.1.0-ce.10 16.3.0-ee.0", "16.1.0-ce.10", ""},
+		{"the same of a prerelease", `{"prereleases": true}`, "v2.0.0-rc9", "v2.0.0-rc9 v2.0.0-rc10", "v2.0.0-rc10", ""},
+		{"a count of builds", ``, "2.0-ls12", "2.0-ls9 2.0-ls12 2.1", "2.1", ""},
+		{"a service pack", ``, "1.2.3.SP9", "1.2.3.SP9 1.2.3.SP10", "1.2.3.SP10", ""},
+		{"a letter after z", ``, "1.0.2z", "1.0.2y 1.0.2z 1.0.2za", "1.0.2za", ""},
+		{"a later tag of the version", ``, "v1.2.3+ds1", "v1.2.3+ds1 v1.2.3+ds2 v1.2.3+ds10", "", "v1.2.3+ds10" + later},
+		{"a later build of the version", ``, "17.0.1+12", "17.0.1+9 17.0.1+12 17.0.1+13", "", "17.0.1+13" + later},
+		{"a later tag by pattern", `{"tags": "([0-9.]+)(?:[+]ls[0-9]+)"}`, "1.2.3+ls9", "1.2.3+ls9 1.2.3+ls10 1.2.3+x11", "", "1.2.3+ls10" + later},
+		{"a later tag, ignored", `{"ignore": ["v1.2.3+ds2"]}`, "v1.2.3+ds1", "v1.2.3+ds1 v1.2.3+ds2", "", ""},
+		{"a correction", ``, "1.2.3", "1.2.3 1.2.3-hotfix1 1.2.3-hotfix2", "", "1.2.3-hotfix2" + another},
+		{"a correction as Python's", ``, "v1.2.3", "v1.2.3 v1.2.3.post1", "", "v1.2.3.post1" + another},
+		{"a correction that is a letter", ``, "1.2.3", "1.2.3 1.2.3a", "", "1.2.3a" + another},
+		{"a correction as Java's", ``, "1.2.3.Final", "1.2.3.Final 1.2.3.SP1", "", "1.2.3.SP1" + another},
+		{"a correction of the next", ``, "1.2.3", "1.2.3 1.3.0 1.3.0-p1", "1.3.0", "1.3.0-p1" + another},
+		{"a correction, ignored", `{"ignore": ["*-hotfix*"]}`, "1.2.3", "1.2.3 1.2.3-hotfix1", "", ""},
+		{"what is no correction", ``, "1.2.3", "1.2.3 1.2.3-1 1.2.3+build5 1.2.3-alpine3 1.2.2-p1", "", ""},
+		{"of characters that no version has", ``, "1.2.3", "1.2.3 1.2.4+build5", "", "1.2.4+build5" + another},
+		{"a date of more", ``, "20260115", "20260115 20260201-1 4711", "", "20260201-1" + another},
+		{"a date with hyphens", ``, "2026-01-15", "2026-01-15 2026-02-01", "2026-02-01", ""},
 
 		{"an edition", ``, "1.2.3-lts", "1.2.3-lts 1.2.3 1.3.0", "", "1.3.0" + another},
 		{"an edition that goes on", ``, "1.2.3-lts", "1.2.3 1.3.0 1.3.0-lts", "1.3.0-lts", ""},
@@ -63,7 +88,7 @@ func TestHigherVersionsAreNamed(t *testing.T) {
 		{"ignored, of another shape", `{"ignore": ["6"]}`, "v5.4.1", "v5.4.1 v6", "", ""},
 	}
 	for _, test := range tests {
-		version := strings.TrimPrefix(strings.TrimSuffix(test.current, "+ds1"), "v")
+		version := strings.TrimPrefix(regexp.MustCompile(`[+].*`).ReplaceAllString(test.current, ""), "v")
 		for _, prefix := range []string{"app-", "@scope/pkg@"} {
 			version = strings.TrimPrefix(version, prefix)
 		}

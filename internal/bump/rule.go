@@ -128,7 +128,7 @@ func (r *Rule) compileIgnore() error {
 		if !ignorePattern.MatchString(glob) {
 			return fmt.Errorf(`update.ignore: %q, expected a version, a tag or a glob such as "5.3.*"`, glob)
 		}
-		patterns = append(patterns, strings.ReplaceAll(catalog.Regexp(glob), "+", "[+]"))
+		patterns = append(patterns, catalog.Regexp(glob))
 	}
 	if len(patterns) > 0 {
 		r.ignored = regexp.MustCompile("^(?:" + strings.Join(patterns, "|") + ")$")

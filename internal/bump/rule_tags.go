@@ -71,6 +71,9 @@ var (
 	safeVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 )
 
+// unfitVersion begins what is said of a version that update.transform can mend.
+const unfitVersion = "refused: version"
+
 // read reads the version of a tag. What is not of the alphabet of tags and
 // versions is refused, since both end in a Nix file.
 func (r *reader) read(tag string) reading {
@@ -94,7 +97,7 @@ func (r *reader) read(tag string) reading {
 	case len(version) > maxVersion:
 		return reading{problem: fmt.Sprintf("refused: a version of %d bytes", len(version))}
 	case !safeVersion.MatchString(version):
-		return reading{problem: fmt.Sprintf("refused: version %q, expected 0-9 A-Z a-z . _ - (see update.transform)", version)}
+		return reading{problem: fmt.Sprintf(unfitVersion+" %q, expected 0-9 A-Z a-z . _ - (see update.transform)", version)}
 	}
 	return reading{version: version, frame: text[:start] + "\x00" + text[end:]}
 }
@@ -134,13 +137,20 @@ func (r *reader) byShape(text string) (start, end int, problem string) {
 
 // patchLevel is the shape of what upstream counts its own changes of a version with:
 // -2, +ds1, -r1, .post1, the u of 1.0.2u.
-var patchLevel = regexp.MustCompile(`^(?:[-._+~]?(?i:r|p|pl|ds|dfsg|rev|patch|post|build|hotfix|update|u)?[-._]?0)+$|^[a-z]$`)
+var patchLevel = regexp.MustCompile(`^(?:[-._+~]?(?i:r|p|pl|ls|sp|ds|dfsg|rev|patch|post|build|hotfix|update|u)?[-._]?0)+$|^z*[a-z]$`)
+
+// correction is the shape of what comes after a version without it, whoever counts: to
+// semver 1.2.3-1 comes before 1.2.3, and builds are of one version.
+var correction = regexp.MustCompile(`^[-._+~]?(?i:r|p|pl|sp|rev|patch|post|hotfix|update|u)[-._]?0$|^z*[a-z]$`)
 
 // like tells whether a version of a shape may come after the current one: one with a
 // patch level is followed by the next version, which has none yet.
 func (r *reader) like(shape string) bool {
-	return shape == r.shape || r.level && (shape == "" || len(shape) == 1 && len(r.shape) == 1)
+	return shape == r.shape || r.level && (shape == "" || letters.MatchString(shape) && letters.MatchString(r.shape))
 }
+
+// letters are patch levels of letters alone: after 1.0.2z comes 1.0.2za.
+var letters = regexp.MustCompile(`^z*[a-z]$`)
 
 // compare orders versions as catalog.CompareVersions does, but for an app whose
 // version has a patch level: to semver, 1.2.3-2 is a step on the way to 1.2.3.

@@ -8,12 +8,13 @@ import (
 
 // CompareVersions orders versions: -1 where a is lower, 1 where it is higher, 0
 // where neither is. It agrees with Semantic Versioning 2.0.0 (https://semver.org,
-// section 11) wherever both are semver, and continues it to any string:
+// section 11) wherever both are semver, digits in words aside, and continues it to any string:
 //
 //   - any number of numeric parts of any size: 28.0.4.1, 1.2 is 1.2.0, 01 is 1;
 //   - a leading v and build metadata (after +) do not count;
 //   - what follows the first hyphen makes a prerelease, its identifiers ordered
-//     as semver's: so 1.0.0-rc10 is below 1.0.0-rc9, and above 1.0.0-rc.10;
+//     as semver's, but for digits in a word: these are a number, so that 1.2.3-r10
+//     is above 1.2.3-r9, as all who write such versions mean it;
 //   - without a hyphen letters and digits part: a word known for prereleases is
 //     below what stands before it (1.2.3rc10 < 1.2.3, 3.0.0.beta2 < 3.0.0, as
 //     Python, Ruby and Java write them), any other is above (1.0.2u > 1.0.2);
@@ -105,7 +106,40 @@ func (p versionPart) compare(q versionPart) int {
 	case p.class == versionNumber || p.class == prereleaseNumber:
 		return compareNumbers(p.text, q.text)
 	}
-	return cmp.Compare(p.text, q.text)
+	return compareWords(p.text, q.text)
+}
+
+// compareWords orders words by their runs of digits, as numbers, and of others; a
+// number is below a text.
+func compareWords(a, b string) int {
+	for a != "" && b != "" {
+		x, y := run(a), run(b)
+		a, b = a[len(x):], b[len(y):]
+		switch {
+		case isDigit(x[0]) && isDigit(y[0]):
+			if order := compareNumbers(trimZeros(x), trimZeros(y)); order != 0 {
+				return order
+			}
+		case isDigit(x[0]):
+			return -1
+		case isDigit(y[0]):
+			return 1
+		case x != y:
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// run is the run of digits, or of others, that a text begins with.
+func run(text string) string {
+	if isDigit(text[0]) {
+		return text[:len(text)-len(strings.TrimLeft(text, digits))]
+	}
+	if end := strings.IndexAny(text, digits); end >= 0 {
+		return text[:end]
+	}
+	return text
 }
 
 // at is the zero value beyond the end: the number 0, or the end of a version.
