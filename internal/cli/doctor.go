@@ -30,9 +30,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine, and say what to type",
 		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles,
-git, the keys and where libre writes: what would be used, so nothing of a package
-set that is not. Exit code 1 where something is missing or wrong, 4 where
-credentials are.
+git, the keys, the tokens of forges that bump would send, and where libre writes:
+what would be used, so nothing of a package set that is not. Exit code 1 where
+something is missing or wrong, 4 where credentials are.
 
 A registry that is named by --to or in libre.yaml is tried too: whether you may
 push, whether it has the referrers API, whether tags can be overwritten, and
@@ -142,6 +142,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 		checks = append(checks, writeCheck("output", filepath.Join(p.dir, "dist")))
 	}
 	checks = append(checks, signChecks(ctx, p, o)...)
+	checks = append(checks, forgeChecks(ctx, p)...)
 	return append(checks, registryChecks(ctx, p, o)...)
 }
 

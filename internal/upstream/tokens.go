@@ -26,6 +26,9 @@ type credential struct {
 
 type credentials []credential
 
+// fromGH is where gh keeps tokens.
+const fromGH = "gh's hosts.yml"
+
 // newCredentials collects the tokens that the environment holds, each for its own
 // host:
 //
@@ -52,7 +55,7 @@ func newCredentials(getenv func(string) string, places githubPlaces) (credential
 		}
 	}
 	variable := func(name string) credential { return credential{token: getenv(name), from: name} }
-	stored := func(host string) credential { return credential{token: hosts[host], from: "gh's hosts.yml"} }
+	stored := func(host string) credential { return credential{token: hosts[host], from: fromGH} }
 
 	server := places.server.Host
 	elsewhere := map[string][]credential{} // repositories of kind git on other hosts

@@ -1,0 +1,72 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+// CheckedToken is what a forge says of a token.
+type CheckedToken struct {
+	Server string // host of the forge's API
+	From   string // where the token is set: a variable, or gh's file
+	Err    error  // why it is not taken, or that the forge does not answer; nil where it is taken
+}
+
+// CheckTokens asks each forge that has an API whether it takes the token that is set for
+// it. What the token may do depends on the repository, and is not asked. A token that is not
+// taken is a fault of kind Credentials.
+func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
+	var all []CheckedToken
+	asked := map[string]bool{}
+	for _, token := range c.tokens {
+		question := map[string]string{"Bearer": "rate_limit", "token": "user"}[token.scheme]
+		if question == "" || asked[token.origin+token.token] {
+			continue
+		}
+		asked[token.origin+token.token] = true
+		api, err := url.Parse(token.origin + token.prefix)
+		if err != nil {
+			continue // it was made of a URL
+		}
+		all = append(all, CheckedToken{api.Host, token.from, c.checkToken(ctx, token, api, question)})
+	}
+	return all
+}
+
+// checkToken asks what each token may ask. GitHub's rate limit costs nothing, and is asked
+// with tokens of workflows too: https://docs.github.com/en/rest/rate-limit. Forgejo
+// answers 403 to a good token that may see less.
+func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL, question string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, below(api, question).String(), nil)
+	if err != nil {
+		return err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return explain("asking "+api.Host, err)
+	}
+	defer response.Body.Close()
+	switch status := response.StatusCode; {
+	case status == http.StatusUnauthorized:
+		page := url.URL{Scheme: c.places.server.Scheme, Host: c.places.server.Host, Path: "/settings/tokens"}
+		if token.scheme == "token" {
+			page = url.URL{Scheme: api.Scheme, Host: api.Host, Path: "/user/settings/applications"}
+		}
+		fix := fmt.Sprintf("make another one at %s, and set %s", page.String(), token.from)
+		if token.from == fromGH {
+			fix = "gh auth login --hostname " + c.places.server.Host
+		}
+		return &fault.Fault{
+			Kind: fault.Credentials,
+			Err:  fmt.Errorf("%s does not take the token of %s, which may have expired", api.Host, token.from),
+			Fix:  fix,
+		}
+	case status >= http.StatusInternalServerError:
+		return fmt.Errorf("%s answers %d %s", api.Host, status, http.StatusText(status))
+	}
+	return nil
+}
