@@ -82,8 +82,6 @@ func stepsCheck(ctx context.Context, p *place, engine containerfile.Engine) chec
 		return check{name, "note", fault.Reason(err) + " (for Containerfile components)", cmp.Or(fault.Fix(err), "apt-get install runc slirp4netns"), nil}
 	case offline != "":
 		return check{name, "note", how, offline, nil}
-	case how == "":
-		return check{name, "ok", "as docker's daemon keeps them apart", "", nil}
 	}
 	return check{name, "ok", how, "", nil}
 }
@@ -91,7 +89,7 @@ func stepsCheck(ctx context.Context, p *place, engine containerfile.Engine) chec
 // knownEngine says which ways out of a build the engine has, and what follows.
 func knownEngine(engine containerfile.Engine) check {
 	unfixed := engine.Unfixed()
-	if len(unfixed) == 0 {
+	if len(unfixed) == 0 || engine.Name == "docker" { // whose daemon counts: stepsCheck asks it
 		return check{"engine", "ok", engine.String(), "", nil}
 	}
 	return check{"engine", "note",

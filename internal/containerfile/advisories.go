@@ -18,7 +18,13 @@ type advisory struct {
 // engine is taken for one that is not fixed.
 // https://github.com/containers/buildah/blob/main/CHANGELOG.md
 // https://github.com/containers/podman/blob/main/RELEASE_NOTES.md
+//
+// docker's are of the daemon, from its release notes: what BuildKit and runc in it had.
+// https://docs.docker.com/engine/release-notes/25.0/
 var advisories = []advisory{
+	{"CVE-2024-21626", map[string][][3]int{"docker": {{24, 0, 9}, {25, 0, 2}}}},
+	{"CVE-2024-23651", map[string][][3]int{"docker": {{24, 0, 9}, {25, 0, 2}}}},
+	{"CVE-2024-23652", map[string][][3]int{"docker": {{24, 0, 9}, {25, 0, 2}}}},
 	{"CVE-2024-1753", map[string][][3]int{
 		"buildah": {{1, 29, 3}, {1, 31, 5}, {1, 32, 3}, {1, 33, 7}, {1, 34, 2}, {1, 35, 1}}, "podman": {{4, 9, 4}, {5, 0, 0}}}},
 	{"CVE-2024-9407", map[string][][3]int{
@@ -32,7 +38,8 @@ var advisories = []advisory{
 }
 
 // Unfixed lists known ways out of a build that this version of the engine still has.
-// libre keeps Containerfiles from using them: see job.guard.
+// libre keeps Containerfiles from using those of buildah and podman, see job.guard, and
+// refuses such a docker.
 func (e Engine) Unfixed() []string {
 	var ids []string
 	for _, a := range advisories {

@@ -108,8 +108,12 @@ func attackSecret(text string) {
 			}
 		}
 	}
+	// BuildKit names a socket, also where nobody listens.
 	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" {
-		escaped("reaches the agent %s", agent)
+		if c, err := net.Dial("unix", agent); err == nil {
+			escaped("reaches the agent %s", agent)
+			c.Close()
+		}
 	}
 }
 

@@ -68,11 +68,15 @@ func (c *confinement) String() string {
 }
 
 // Confinement finds out how steps are kept from this machine, in words, and why they
-// have no network, if so. The error says what is missing, and what to type. docker's
-// daemon has its own rules, and "" is said of it.
+// have no network, if so. The error says what is missing, and what to type.
 func (b *Builder) Confinement(ctx context.Context) (how, offline string, err error) {
 	if b.engine.Name == "docker" {
-		return "", "", nil
+		out, err := newOutput(ctx, "", nil)
+		if err != nil {
+			return "", "", err
+		}
+		how, err = docker{b.engine, out, os.TempDir()}.confinement()
+		return how, "", err
 	}
 	if err := b.storage.open(ctx); err != nil {
 		return "", "", err

@@ -252,11 +252,16 @@ func (c containers) buildChild(j *job, iid string) (child, error) {
 		return child{}, err
 	}
 	if j.Warn != nil {
-		j.Warn("ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + err.Error())
+		j.Warn(trusted(err))
 	}
 	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"})...)
 	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), j.proxy.variables()...)
 	return ch, nil
+}
+
+// trusted is the warning of a build that nothing keeps from this machine.
+func trusted(why error) string {
+	return "ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + why.Error()
 }
 
 // buildArgs is the command line of a build, without the storage's flags. confinement

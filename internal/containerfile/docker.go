@@ -2,11 +2,14 @@ package containerfile
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // docker is "docker buildx". Its daemon keeps bases and cache, and cleans both
@@ -53,7 +56,47 @@ func (d docker) resolve(b Base, r reference) (string, error) {
 	return said, nil
 }
 
+// confinement says how the daemon keeps steps from its machine, as far as libre asks: it
+// runs them in containers of its own, without a way to ask for more. The error is a
+// daemon that has known ways out of them.
+// https://docs.docker.com/reference/cli/docker/system/info/
+func (d docker) confinement() (how string, err error) {
+	said, err := query(d.child("info", "--format", "{{.ServerVersion}} {{.SecurityOptions}}"), d.out)
+	if err != nil {
+		return "", failure("ask docker's daemon how it runs steps", d.out, err)
+	}
+	version, options, _ := strings.Cut(oneLine(said), " ")
+	daemon := Engine{Name: "docker", Version: version}
+	if unfixed := daemon.Unfixed(); len(unfixed) > 0 {
+		return "", &fault.Fault{
+			Err: fmt.Errorf("docker's daemon %s cannot keep an upstream's steps from its machine: it has %s", version, strings.Join(unfixed, ", ")),
+			Fix: "docker 25.0.2 or newer, or buildah; or trust what upstreams run there: build: {trustUpstream: true} in libre.yaml",
+		}
+	}
+	how = "containers of docker's daemon " + version
+	if !strings.Contains(options, "name=rootless") && !strings.Contains(options, "name=userns") {
+		how += ", whose root is its machine's root (rootless or userns-remap: nobody's)"
+	}
+	return how, nil
+}
+
+// keptApart refuses a daemon with known ways out, or warns, where upstreams are trusted.
+func (d docker) keptApart(j *job) error {
+	_, err := d.confinement()
+	var known *fault.Fault
+	if err == nil || !j.TrustUpstream || !errors.As(err, &known) {
+		return err
+	}
+	if j.Warn != nil {
+		j.Warn(trusted(err))
+	}
+	return nil
+}
+
 func (d docker) build(j *job) error {
+	if err := d.keptApart(j); err != nil {
+		return err
+	}
 	if j.ignore != "" {
 		// BuildKit looks for it beside the file.
 		data, err := os.ReadFile(j.ignore)

@@ -9,10 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/libresh/libre/internal/testkit"
 )
 
 func TestDetect(t *testing.T) {
@@ -79,87 +75,6 @@ func TestEnvironment(t *testing.T) {
 	}
 	if !slices.Contains(environment(ownStorage...), "STORAGE_OPTS=x") {
 		t.Error("STORAGE_OPTS is not passed to load")
-	}
-}
-
-// buildx cannot be run without a daemon: a program in its place notes what it
-// is given and writes an image where it is told to.
-func TestDocker(t *testing.T) {
-	testkit.Require(t, "busybox")
-	idx := busyboxIndex(t)
-	digest, err := idx.Digest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dist := catalogueLayout(t, "base-default:1-1", idx)
-	dir := t.TempDir()
-	fake := filepath.Join(dir, "docker")
-	script := `#!/bin/sh
-if [ "$2" = imagetools ]; then echo sha256:` + strings.Repeat("1", 64) + `; exit; fi
-for a; do printf '%s\n' "$a"; done > ` + dir + `/args
-while [ "$1" != --file ]; do [ "$1" = --output ] && out=$2; shift; done
-cp "$2" ` + dir + `/file; cp "$2.dockerignore" ` + dir + `/ignore
-out=${out#*dest=}; mkdir ${out%%,*}; echo '{}' > ${out%%,*}/index.json
-echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] RUN y'
-`
-	if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	req := request(t, write(t, map[string]string{"Dockerfile": allKinds, "Dockerfile.dockerignore": "x", "sub/f": ""}), map[string]Origin{
-		"base:1": {Layout: dist, Ref: "base-default:1-1"},
-	})
-	req.Args = map[string]string{"GREETING": "a b"}
-	req.Contexts = map[string]string{"extra": dist}
-	req.Platform, req.NoCache = "linux/arm64", true
-	req.Cache, req.Proxy = "docs/backend", "http://proxy.example:3128"
-	var seen []string
-	req.Step = func(done, total int, line string) {
-		seen = append(seen, strings.Join([]string{string(rune('0' + done)), string(rune('0' + total)), line}, " "))
-	}
-	res, err := NewBuilder(Engine{Name: "docker", Path: fake, Version: "28.0.0"}, "").Build(context.Background(), req)
-	if err != nil {
-		t.Fatal(describe(err))
-	}
-	raw, err := os.ReadFile(filepath.Join(dir, "args"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := string(raw)
-	tmp := got[strings.Index(got, "--file\n")+7 : strings.Index(got, "/Containerfile\n")]
-	pin := "sha256:" + strings.Repeat("1", 64)
-	want := strings.Join([]string{
-		"buildx", "build", "--progress=plain", "--platform", "linux/arm64", "--provenance=false", "--sbom=false",
-		"--output", "type=oci,tar=false,dest=" + res.Layout + ",rewrite-timestamp=true,compression=uncompressed,force-compression=true",
-		"--build-arg=SOURCE_DATE_EPOCH=86400", "--file", tmp + "/Containerfile", "--no-cache",
-		"--build-arg=BUILDKIT_CACHE_MOUNT_NS=docs/backend",
-		"--build-arg=HTTP_PROXY", "--build-arg=http_proxy", "--build-arg=HTTPS_PROXY", "--build-arg=https_proxy",
-		"--build-arg=FTP_PROXY=", "--build-arg=ftp_proxy=", "--build-arg=ALL_PROXY=", "--build-arg=all_proxy=", "--build-arg=NO_PROXY=", "--build-arg=no_proxy=",
-		"--build-arg=GREETING=a b", "--build-arg=TARGETARCH=arm64",
-		"--build-context=extra=" + tmp + "/context-0",
-		"--build-context=libre-base-" + digest.Hex + "=oci-layout://" + dist + "@" + digest.String(),
-		"--build-context=tools.example/t:2=docker-image://tools.example/t@" + pin,
-		"--", tmp + "/context", "",
-	}, "\n")
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	file, _ := os.ReadFile(filepath.Join(dir, "file"))
-	if !strings.Contains(string(file), "\nFROM libre-base-"+digest.Hex+"\n") || strings.Contains(string(file), "syntax") {
-		t.Errorf("file:\n%s", file)
-	}
-	if ignore, _ := os.ReadFile(filepath.Join(dir, "ignore")); string(ignore) != "x" {
-		t.Errorf("ignore file %q", ignore)
-	}
-	if diff := cmp.Diff([]string{"1 2 FROM x", "2 2 RUN y"}, seen); diff != "" {
-		t.Error(diff)
-	}
-	wantBases := []ResolvedBase{
-		{Base{"base:1", machinePlatform(), 3}, digest.String(), true},
-		{Base{"tools.example/t:2", "linux/arm64", 10}, pin, false},
-		{Base{"base:1", "linux/arm64", 15}, digest.String(), true},
-	}
-	if diff := cmp.Diff(wantBases, res.Bases); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -104,7 +104,7 @@ func (j *job) read(e Engine) error {
 			return j.file.errorf(s.line, "%s cannot build FROM the named context %s", e.Name, o.context)
 		}
 	}
-	if len(e.Unfixed()) > 0 {
+	if e.Name != "docker" && len(e.Unfixed()) > 0 {
 		if err := j.guard(j.contextFolders()); err != nil {
 			return err
 		}

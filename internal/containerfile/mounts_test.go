@@ -212,6 +212,10 @@ func TestUnfixed(t *testing.T) {
 		{Name: "podman", Version: "5.6.0"}:        nil,
 		{Name: "buildah", Version: "development"}: all,
 		{Name: "docker", Version: "28.0.0"}:       nil,
+		{Name: "docker", Version: "26.1.5+dfsg1"}: nil,
+		{Name: "docker", Version: "24.0.9"}:       nil,
+		{Name: "docker", Version: "25.0.1"}:       {"CVE-2024-21626", "CVE-2024-23651", "CVE-2024-23652"},
+		{Name: "docker", Version: "23.0.6"}:       {"CVE-2024-21626", "CVE-2024-23651", "CVE-2024-23652"},
 	} {
 		if diff := cmp.Diff(want, slices.Clip(engine.Unfixed())); diff != "" {
 			t.Errorf("%s: %s", engine, diff)

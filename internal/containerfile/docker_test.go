@@ -1,0 +1,173 @@
+package containerfile
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// buildx cannot be run without a daemon: a program in its place notes what it
+// is given and writes an image where it is told to.
+func TestDocker(t *testing.T) {
+	testkit.Require(t, "busybox")
+	idx := busyboxIndex(t)
+	digest, err := idx.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dist := catalogueLayout(t, "base-default:1-1", idx)
+	dir := t.TempDir()
+	fake := filepath.Join(dir, "docker")
+	script := `#!/bin/sh
+if [ "$1" = info ]; then echo "28.0.0 [name=seccomp,profile=builtin]"; exit; fi
+if [ "$2" = imagetools ]; then echo sha256:` + strings.Repeat("1", 64) + `; exit; fi
+for a; do printf '%s\n' "$a"; done > ` + dir + `/args
+while [ "$1" != --file ]; do [ "$1" = --output ] && out=$2; shift; done
+cp "$2" ` + dir + `/file; cp "$2.dockerignore" ` + dir + `/ignore
+out=${out#*dest=}; mkdir ${out%%,*}; echo '{}' > ${out%%,*}/index.json
+echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] RUN y'
+`
+	if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	req := request(t, write(t, map[string]string{"Dockerfile": allKinds, "Dockerfile.dockerignore": "x", "sub/f": ""}), map[string]Origin{
+		"base:1": {Layout: dist, Ref: "base-default:1-1"},
+	})
+	req.Args = map[string]string{"GREETING": "a b"}
+	req.Contexts = map[string]string{"extra": dist}
+	req.Platform, req.NoCache = "linux/arm64", true
+	req.Cache, req.Proxy = "docs/backend", "http://proxy.example:3128"
+	var seen []string
+	req.Step = func(done, total int, line string) {
+		seen = append(seen, strings.Join([]string{string(rune('0' + done)), string(rune('0' + total)), line}, " "))
+	}
+	res, err := NewBuilder(Engine{Name: "docker", Path: fake, Version: "28.0.0"}, "").Build(context.Background(), req)
+	if err != nil {
+		t.Fatal(describe(err))
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "args"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(raw)
+	tmp := got[strings.Index(got, "--file\n")+7 : strings.Index(got, "/Containerfile\n")]
+	pin := "sha256:" + strings.Repeat("1", 64)
+	want := strings.Join([]string{
+		"buildx", "build", "--progress=plain", "--platform", "linux/arm64", "--provenance=false", "--sbom=false",
+		"--output", "type=oci,tar=false,dest=" + res.Layout + ",rewrite-timestamp=true,compression=uncompressed,force-compression=true",
+		"--build-arg=SOURCE_DATE_EPOCH=86400", "--file", tmp + "/Containerfile", "--no-cache",
+		"--build-arg=BUILDKIT_CACHE_MOUNT_NS=docs/backend",
+		"--build-arg=HTTP_PROXY", "--build-arg=http_proxy", "--build-arg=HTTPS_PROXY", "--build-arg=https_proxy",
+		"--build-arg=FTP_PROXY=", "--build-arg=ftp_proxy=", "--build-arg=ALL_PROXY=", "--build-arg=all_proxy=", "--build-arg=NO_PROXY=", "--build-arg=no_proxy=",
+		"--build-arg=GREETING=a b", "--build-arg=TARGETARCH=arm64",
+		"--build-context=extra=" + tmp + "/context-0",
+		"--build-context=libre-base-" + digest.Hex + "=oci-layout://" + dist + "@" + digest.String(),
+		"--build-context=tools.example/t:2=docker-image://tools.example/t@" + pin,
+		"--", tmp + "/context", "",
+	}, "\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	file, _ := os.ReadFile(filepath.Join(dir, "file"))
+	if !strings.Contains(string(file), "\nFROM libre-base-"+digest.Hex+"\n") || strings.Contains(string(file), "syntax") {
+		t.Errorf("file:\n%s", file)
+	}
+	if ignore, _ := os.ReadFile(filepath.Join(dir, "ignore")); string(ignore) != "x" {
+		t.Errorf("ignore file %q", ignore)
+	}
+	if diff := cmp.Diff([]string{"1 2 FROM x", "2 2 RUN y"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	wantBases := []ResolvedBase{
+		{Base{"base:1", machinePlatform(), 3}, digest.String(), true},
+		{Base{"tools.example/t:2", "linux/arm64", 10}, pin, false},
+		{Base{"base:1", "linux/arm64", 15}, digest.String(), true},
+	}
+	if diff := cmp.Diff(wantBases, res.Bases); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A daemon with known ways out of a build is refused, unless upstreams are trusted, which
+// is said each time.
+func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
+	testkit.Require(t, "busybox")
+	dist := catalogueLayout(t, "base", busyboxIndex(t))
+	for _, tt := range []struct{ info, how, err string }{
+		{info: "28.0.0 [name=seccomp,profile=builtin]", how: "containers of docker's daemon 28.0.0, whose root is its machine's root (rootless or userns-remap: nobody's)"},
+		{info: "26.1.5+dfsg1 [name=seccomp,profile=builtin name=rootless]", how: "containers of docker's daemon 26.1.5+dfsg1"},
+		{info: "24.0.9 [name=userns]", how: "containers of docker's daemon 24.0.9"},
+		{info: "25.0.1 [name=rootless]", err: "docker's daemon 25.0.1 cannot keep an upstream's steps from its machine: it has CVE-2024-21626, CVE-2024-23651, CVE-2024-23652"},
+		{info: "23.0.6 []", err: "docker's daemon 23.0.6 cannot keep"},
+		{info: "nothing", err: "docker's daemon nothing cannot keep"},
+	} {
+		fake := filepath.Join(t.TempDir(), "docker")
+		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = info ] && echo '%s' && exit\nwhile [ \"$1\" != --output ]; do shift; done; out=${2#*dest=}; mkdir ${out%%%%,*}; echo '{}' > ${out%%%%,*}/index.json\n", tt.info)
+		if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b := NewBuilder(Engine{Name: "docker", Path: fake, Version: "28.0.0"}, "")
+		how, _, err := b.Confinement(t.Context())
+		if how != tt.how || !strings.HasPrefix(text(err), tt.err) || (err != nil) != (tt.err != "") {
+			t.Errorf("%s: %q, %v", tt.info, how, err)
+		}
+		for _, trust := range []bool{false, true} {
+			req := request(t, write(t, map[string]string{"Containerfile": "FROM base\nRUN true\n"}), map[string]Origin{"base": {Layout: dist}})
+			var warnings []string
+			req.TrustUpstream, req.Warn = trust, func(warning string) { warnings = append(warnings, warning) }
+			_, err := b.Build(t.Context(), req)
+			switch loud := tt.err != "" && trust; {
+			case (err != nil) != (tt.err != "" && !trust), err != nil && !strings.Contains(fault.Fix(err), "trustUpstream: true"):
+				t.Errorf("%s: trusted %v: %v", tt.info, trust, err)
+			case loud != (len(warnings) == 1), loud && !strings.Contains(warnings[0], "CAN READ AND CHANGE THIS MACHINE"):
+				t.Errorf("%s: trusted %v: warnings %q", tt.info, trust, warnings)
+			}
+		}
+	}
+}
+
+// The same attacks with docker, where there is one whose daemon answers.
+func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
+	e, err := Detect(t.Context(), "docker")
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	p := &place{t: t, dir: t.TempDir()}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run("cp", self, p.dir+"/attack")
+	c := newCanaries(p)
+	c.login = p.write("login", "canary", 0o600)
+	base := attackersBase(t)
+	t.Setenv("https_proxy", "http://user:"+secret+"@127.0.0.1:1")
+	t.Setenv("SECRET", secret)
+	for _, flags := range []string{"", "--network=host ", "--security=insecure ", "--device=/dev/null ", "--mount=type=bind,target=/c,rw ", "--mount=type=secret,id=SECRET,env=SECRET ", "--mount=type=ssh "} {
+		file := "FROM base\nARG SECRET\nARG https_proxy\nRUN " + flags + c.attack() + " > /out 2>&1; echo \"$SECRET$https_proxy\" > /arguments\n"
+		res, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": file}), map[string]Origin{"base": {Layout: base}}))
+		if err != nil {
+			t.Log(flags, err)
+			continue
+		}
+		img, _ := built(t, res)
+		files := filesOf(t, img)
+		for line := range strings.Lines(files["/out"].content) {
+			if !strings.HasPrefix(line, "ESCAPED made the disk") || !strings.HasSuffix(line, "false\n") { // it is made, and cannot be opened
+				t.Error(flags, line)
+			}
+		}
+		if said := files["/arguments"].content; said != "\n" {
+			t.Errorf("%s: steps have the arguments %q", flags, said)
+		}
+	}
+	c.untouched(t)
+}
