@@ -11,7 +11,7 @@ export GOFLAGS := -trimpath -gcflags=all=-dwarf=false
 # A compiler lives for a second: collecting garbage would be a fifth of its work. Tests
 # inherit what `go test` has, so they have libre's own default.
 export GOGC := 400
-COMPILE := GOGC=off GOMEMLIMIT=1GiB go build
+COMPILE := GOGC=1000 go build
 
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git

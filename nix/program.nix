@@ -33,7 +33,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-8I3iyliEW7ETjjGU3RS3OHI+YEOyTWifRvD/AjhUEY4=";
+  vendorHash = "sha256-hc+gZoLj8TOXaCHGdSxYhheaMqK2CRCVASezg3Apz1Q=";
   subPackages = [ "cmd/libre" "cmd/libre-files" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

@@ -243,7 +243,12 @@ func TestPodmanLogin(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(home, "run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	podman := exec.Command("podman", "--root", filepath.Join(home, "storage"), "--runroot", filepath.Join(home, "runroot"), "--storage-driver", "vfs",
+	run, err := os.MkdirTemp("/tmp", "run") // podman: at most 50 characters
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(run) })
+	podman := exec.Command("podman", "--root", filepath.Join(home, "storage"), "--runroot", run, "--storage-driver", "vfs",
 		"login", "--tls-verify=false", "--username", "publisher", "--password-stdin", registry.host)
 	podman.Stdin = strings.NewReader(password)
 	if out, err := podman.CombinedOutput(); err != nil {

@@ -8,20 +8,20 @@ let
   environment = ''
     export HOME=$TMPDIR GOPATH=$TMPDIR/go GOTOOLCHAIN=local
     export GOOS=linux CGO_ENABLED=0
-    export GOGC=off GOMEMLIMIT=1GiB # compilers live for a second: collecting garbage is a fifth of it
+    export GOGC=1000 # compilers live for a second: collecting garbage is a fifth of it
   '';
 
   # The same for all that is compiled, so that programs find it in the cache.
   # nixpkgs strips what debuggers read; here it is not made. Traces need none of it.
   flags = "-trimpath -gcflags=all=-dwarf=false";
 
-  # What web applications use of the standard library, compiled once for all programs.
-  # The rest each compiles as it needs it: what a program's bytes are does not depend
-  # on whether Go finds a package in its cache.
+  # What every web application uses of the standard library, compiled once for all
+  # programs. The rest each compiles as it needs it: what a program's bytes are does not
+  # depend on whether Go finds a package in its cache.
   standardLibrary = runCommand "go-${go.version}-std-${goarch}" { nativeBuildInputs = [ go ]; GOARCH = goarch; } ''
     ${environment}
     export GOCACHE=$out
-    go build ${flags} -p ''${NIX_BUILD_CORES:-1} net/http/httptest database/sql html/template encoding/xml log/slog mime/multipart os/exec os/signal testing
+    go build ${flags} -p ''${NIX_BUILD_CORES:-1} net/http/httptest os/signal testing
   '';
 
   setup = ''
@@ -80,17 +80,19 @@ let
 
   # The vendored packages, compiled once for all programs and variants that have the
   # same: of the source, this knows no more. What does not compile by itself is left
-  # to the program, which may not need it.
+  # to the program, which may not need it. It is what Go's cache has more than the
+  # standard library's.
   dependencies = runCommand "${name}-go-dependencies"
     { goModules = vendor; nativeBuildInputs = [ go ]; GOARCH = goarch; tags = buildTags; inherit standardLibrary; } ''
     ${environment}
-    cp -r $standardLibrary $out
+    mkdir $out
+    [ -e $goModules/modules.txt ] || exit 0
+    cp -r $standardLibrary/. $out
     chmod -R u+w $out
     export GOCACHE=$out GOPROXY=off GOFLAGS="-mod=vendor ${flags}"
     mkdir $TMPDIR/source
     cd $TMPDIR/source
     cp -r $goModules vendor
-    [ -e vendor/modules.txt ] || exit 0
     {
       echo "module dependencies"
       echo "go ${go.version}"
@@ -102,6 +104,7 @@ let
       ' vendor/modules.txt
     } > go.mod
     go build -p ''${NIX_BUILD_CORES:-1} -tags "$tags" $(grep -v '^#' vendor/modules.txt) || true
+    (cd $standardLibrary; find . -type f) | (cd $out; xargs rm)
   '';
 in
 runCommand name
@@ -113,14 +116,17 @@ runCommand name
     tags = buildTags;
     packages = map (p: if builtins.substring 0 1 p == "." then p else "./${p}") subPackages;
     GOARCH = goarch;
-    compiled = if vendorHash == null then standardLibrary else dependencies;
+    inherit standardLibrary;
     # A binary that names its toolchain would drag all of it into the image.
     disallowedReferences = [ go.outPath ];
     passthru = { inherit meta; goModules = vendor; pname = pname; version = version; } // passthru;
-  } // (if vendorHash == null then { } else { goModules = vendor; })) ''
+  } // (if vendorHash == null then { } else { inherit dependencies; goModules = vendor; })) ''
   ${setup}
-  cp -r $compiled $GOCACHE
-  chmod -R u+w $GOCACHE
+  mkdir $GOCACHE
+  for compiled in $standardLibrary ''${dependencies-}; do
+    cp -r $compiled/. $GOCACHE
+    chmod -R u+w $GOCACHE
+  done
   export GOPROXY=off GOSUMDB=off GOFLAGS="-mod=vendor ${flags}"
   if [ -n "''${goModules-}" ]; then
     rm -rf vendor

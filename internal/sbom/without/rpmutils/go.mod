@@ -1,0 +1,3 @@
+module github.com/sassoftware/go-rpmutils
+
+go 1.26

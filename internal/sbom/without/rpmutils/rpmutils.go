@@ -1,0 +1,58 @@
+// Package rpmutils stands in for github.com/sassoftware/go-rpmutils, by which syft reads
+// package files (*.rpm) in source trees. In images it reads the database of what is
+// installed, which is another library's work. It has the names that syft uses, and
+// refuses to read.
+package rpmutils
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrNoPackageFiles is what every reading ends with.
+var ErrNoPackageFiles = errors.New("libre-files reads no RPM package files")
+
+// Tags of a header.
+const (
+	VENDOR = iota
+	LICENSE
+	SOURCERPM
+	FILEDIGESTALGO
+	SIG_RSA
+	SIG_PGP
+)
+
+// ReadRpm refuses.
+func ReadRpm(io.Reader) (*Rpm, error) { return nil, ErrNoPackageFiles }
+
+// GetFileAlgoName knows none.
+func GetFileAlgoName(int) string { return "" }
+
+type (
+	// Rpm would be a package file.
+	Rpm struct{ Header *RpmHeader }
+
+	// RpmHeader would say what is in it.
+	RpmHeader struct{}
+
+	NEVRA struct{ Name, Epoch, Version, Release, Arch string }
+
+	// FileInfo would be one of its files.
+	FileInfo interface {
+		Name() string
+		Size() int64
+		UserName() string
+		GroupName() string
+		Flags() int
+		Digest() string
+		Mode() int
+	}
+)
+
+func (*RpmHeader) GetNEVRA() (*NEVRA, error)        { return nil, ErrNoPackageFiles }
+func (*RpmHeader) GetString(int) (string, error)    { return "", ErrNoPackageFiles }
+func (*RpmHeader) GetStrings(int) ([]string, error) { return nil, ErrNoPackageFiles }
+func (*RpmHeader) GetUint32s(int) ([]uint32, error) { return nil, ErrNoPackageFiles }
+func (*RpmHeader) GetBytes(int) ([]byte, error)     { return nil, ErrNoPackageFiles }
+func (*RpmHeader) InstalledSize() (int64, error)    { return 0, ErrNoPackageFiles }
+func (*RpmHeader) GetFiles() ([]FileInfo, error)    { return nil, ErrNoPackageFiles }
