@@ -29,6 +29,8 @@ registry in libre.yaml), what push would do, for all systems of the catalogue:
   build    it is new, or its image key changed
   push     it is built, and not published
   sign     it is published, and not signed by this catalogue
+  attach   it is published, and of its signature, SBOMs and provenance something
+           is gone
   tag      a tag is missing
   refuse   it is published with another image key under the same tag: raise the
            package version
@@ -161,11 +163,28 @@ func planTable(plans []release.Plan) ui.Table {
 type planJSON struct {
 	Image     string `json:"image"` // app/component/variant
 	Reference string `json:"reference"`
-	Action    string `json:"action"` // build, push, sign, tag, refuse, moved, unknown, nothing or fail
+	Action    string `json:"action"` // build, push, sign, attach, tag, refuse, moved, unknown, nothing or fail
 	Reason    string `json:"reason"`
 	Key       string `json:"key,omitempty"` // absent where it is unknown
 
 	Moved []movedJSON `json:"moved,omitempty"` // tags of its release
+	Lacks []lacksJSON `json:"lacks,omitempty"` // what is gone of what was attached to it
+}
+
+// lacksJSON is what an image, its manifest for one platform or a record lacks.
+type lacksJSON struct {
+	Reference string   `json:"reference"` // by its tag
+	Digest    string   `json:"digest"`
+	Platform  string   `json:"platform,omitempty"`
+	Kinds     []string `json:"kinds"` // signature, sbom cyclonedx, sbom spdx, provenance
+}
+
+func allLacks(lacks []release.Lacking) []lacksJSON {
+	var list []lacksJSON
+	for _, l := range lacks {
+		list = append(list, lacksJSON{l.Reference, l.Digest.DigestStr(), l.Platform, l.Kinds})
+	}
+	return list
 }
 
 // movedJSON is a tag that somebody moved.
@@ -187,7 +206,7 @@ func allMoved(moved []*release.MovedError) []movedJSON {
 func plansJSON(registry string, plans []release.Plan) []planJSON {
 	list := []planJSON{}
 	for _, p := range plans {
-		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), string(p.Action), p.Reason, p.Key, allMoved(p.Moved)})
+		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), string(p.Action), p.Reason, p.Key, allMoved(p.Moved), allLacks(p.Lacks)})
 	}
 	return list
 }

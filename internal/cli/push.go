@@ -57,7 +57,8 @@ blobs and manifests by digest, SBOMs, provenance, signature, all read back and
 verified. When all images of an app's variant are there: the release record, the
 images' tags, and the record's tag last of all. So no tag is ever unsigned.
 
-What is published already is left alone. A tag that has other content is never
+What is published already is left alone; of what was attached to it, what is gone is
+attached again, without a build of the image. A tag that has other content is never
 replaced, unless with --force. It goes on when an image fails, and ends with a
 table of failures and exit code 3; running it again completes what is missing.
 
@@ -297,7 +298,7 @@ func publishStyle(column int, cell string) ui.Style {
 	if column != 1 {
 		return ui.None
 	}
-	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.Resigned): ui.OK, string(release.Moved): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
+	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.Attached): ui.OK, string(release.Resigned): ui.OK, string(release.Moved): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
 }
 
 // reportUnpublished prints the table of failures.

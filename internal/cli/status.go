@@ -23,12 +23,14 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status SELECTION... | --all",
 		Short: "Show what is published",
 		Long: `Shows for each selected release whether it is published as the catalogue has it
-now: its record verifies and names the same image keys, and each image's tag
-points to the digest in the record. --deep verifies every attachment of every
-image as well. Beside it stands upstream's newest version, as far as that can be
+now: its record verifies and names the same image keys, each image's tag points
+to the digest in the record, and signature, SBOMs and provenance are listed with
+each image and platform, the signature verified. --deep reads and verifies all of
+them. Beside it stands upstream's newest version, as far as that can be
 found out.
 
-The state moved says that somebody pointed a tag to something else than what was
+The state incomplete says that something which was attached is gone: the reason has
+what, and the command that attaches it again. The state moved says that somebody pointed a tag to something else than what was
 signed, which may be an attack: the reason has both digests, and the command that
 puts it back. unknown says that a registry refuses or cannot be reached.
 
@@ -93,7 +95,7 @@ func (a *app) printStatus(all []release.Status, newest func(app string) upstream
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
 		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest(app).String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved)})
+		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
 	}
 	if asJSON {
 		return a.JSON(list)
@@ -111,6 +113,7 @@ type statusJSON struct {
 	OldKey string      `json:"oldKey,omitempty"` // the former key that signed it, see push --resign
 	Reason string      `json:"reason,omitempty"`
 	Moved  []movedJSON `json:"moved,omitempty"`
+	Lacks  []lacksJSON `json:"lacks,omitempty"` // what is gone of what was attached
 }
 
 // upstreamState is what upstream has for an app, as far as that is known.

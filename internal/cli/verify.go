@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
@@ -112,7 +113,7 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 			}
 			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
 		}
-		a.nameMoved(ctx, p, o, signing, patterns, results)
+		a.nameFixes(ctx, p, o, signing, patterns, results)
 		if rebuild {
 			rebuilt, err := a.rebuild(ctx, p, o, signing, patterns)
 			if err != nil {
@@ -124,9 +125,10 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 	return a.printVerified(results, asJSON)
 }
 
-// nameMoved says of records that do not verify whether their tags were moved: what was
-// signed for them is found by what the catalogue has, as far as that can be evaluated.
-func (a *app) nameMoved(ctx context.Context, p *place, o publishOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
+// nameFixes says of what does not verify whether its tag was moved, or something is gone
+// that was attached to it, and what to type: by what the catalogue has, as far as that
+// can be evaluated.
+func (a *app) nameFixes(ctx context.Context, p *place, o publishOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
 	if !slices.ContainsFunc(results, func(r release.Verified) bool { return r.Err != nil && !release.IsUnknown(r.Err) }) {
 		return
 	}
@@ -140,6 +142,13 @@ func (a *app) nameMoved(ctx context.Context, p *place, o publishOptions, signing
 		return
 	}
 	for _, status := range all {
+		for _, lacks := range status.Lacks {
+			for i := range results {
+				if results[i].Err != nil && results[i].Reference == lacks.Reference {
+					results[i].Err = &fault.Fault{Err: results[i].Err, Fix: status.Mend}
+				}
+			}
+		}
 		for _, moved := range status.Moved {
 			for i := range results {
 				if results[i].Err != nil && results[i].Reference == moved.Reference && moved.Signed != "" {

@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -13,6 +14,13 @@ import (
 // to another registry, in the order in which it was published: nothing is built
 // or signed again. published has the images, then the record.
 func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, release *variantRelease, published []Published) []Published {
+	failed := func(err error) []Published {
+		return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: explained(err)}}}
+	}
+	lacks, err := p.lacksIn(ctx, to, release)
+	if err != nil {
+		return failed(err)
+	}
 	var results []Published
 	for _, there := range published {
 		refName := there.refName()
@@ -22,12 +30,19 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 			result.Digest = result.Tag.Context().Digest(there.Digest.DigestStr())
 			result.State, err = p.copyState(ctx, to, release, result)
 		}
-		// What was signed anew is attached to what is there.
-		if err == nil && (result.State == IsPublished || p.Resign && result.State == WasThere && !p.DryRun) {
+		// What is gone, or was signed anew, is attached to what is there.
+		again := result.State == WasThere && (lacks == nil || lacks(result.Digest))
+		if again && lacks != nil {
+			result.State, result.Reason = Attached, "what was gone"
+			if p.DryRun {
+				result.State, result.Reason = WouldBe, "what is gone would be attached again"
+			}
+		}
+		if err == nil && !p.DryRun && (result.State == IsPublished || again || p.Resign && result.State == WasThere) {
 			err = p.copyOne(ctx, to, refName, there.Digest, result.Digest)
 		}
 		if err != nil {
-			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: explained(err)}}}
+			return failed(err)
 		}
 		results = append(results, result)
 	}
@@ -38,9 +53,26 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 		}
 	}
 	if err := p.setTags(ctx, to, release.app.Name, tags); err != nil {
-		return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: err}}}
+		return failed(err)
 	}
 	return results
+}
+
+// lacksIn tells of which digests of a release something is gone in another registry; nil
+// where it is not known what belongs to it, since it was published just now.
+func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, release *variantRelease) (func(name.Digest) bool, error) {
+	if s := release.there.Standing; s != AsWanted && s != Incomplete {
+		return nil, nil
+	}
+	tag, err := to.Tag(release.refName())
+	if err != nil {
+		return nil, err
+	}
+	own := tagging{refName: release.refName(), tag: tag, digest: tag.Context().Digest(release.there.digest.DigestStr())}
+	all, err := p.lookCopied(ctx, to, release, own, release.there.record)
+	return func(digest name.Digest) bool {
+		return slices.ContainsFunc(all, func(l Lacking) bool { return l.Digest.Context() == digest.Context() })
+	}, err
 }
 
 // copyState tells what is to be done for one image or record of another registry.
@@ -77,11 +109,14 @@ func (p *Publisher) copyOne(ctx context.Context, to *registry.Client, refName st
 	if err != nil {
 		return err
 	}
-	for _, source := range subjects {
-		subject := wanted.Context().Digest(source.DigestStr())
-		if err := p.Signing.Client.Copy(ctx, policy, source, subject); err != nil {
-			return err
-		}
+	var copies []name.Digest
+	for _, subject := range subjects {
+		copies = append(copies, wanted.Context().Digest(subject.DigestStr()))
+	}
+	if _, err := p.Signing.Client.Copy(ctx, policy, subjects, copies); err != nil {
+		return err
+	}
+	for _, subject := range copies {
 		if len(subjects) == 1 {
 			_, err = p.Signing.Client.Verify(ctx, subject, p.Signing.Policy)
 		} else {

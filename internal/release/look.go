@@ -24,6 +24,7 @@ type Standing string
 const (
 	AsWanted     Standing = "published"     // the record verifies and names the same image keys, and all tags point to its digests
 	IsNew        Standing = "new"           // there is no record
+	Incomplete   Standing = "incomplete"    // the record is right, and so are the tags; of what was attached something is gone
 	Untagged     Standing = "not tagged"    // the record is right, an image has no tag
 	WasMoved     Standing = "moved"         // a tag shows something else than what was signed for it
 	NotSigned    Standing = "not signed"    // the record names the same keys, and we did not sign it
@@ -39,6 +40,7 @@ type standing struct {
 	former string      // tag of the record to learn from, "" for none
 	other  string      // what has other content: the record's name and tag, or an image's
 	moved  []*MovedError
+	lacks  []Lacking
 	err    error  // of what was moved, or is signed for another registry, with what to do; nil else
 	oldKey string // the former key that signed the record, "" where the present one did
 }
@@ -52,8 +54,8 @@ func (s standing) has(component, key string) bool {
 func (s standing) isElsewhere() bool { return s.Standing == NotSigned && s.err != nil }
 
 // look compares a release with what its record's tag points to. A release that
-// is published takes one request for the record, those that verify it, and one
-// for each image.
+// is published takes one request for the record, those that verify it, and for each
+// image one for its tag, and the lists of what is attached to it.
 func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing, error) {
 	refName := release.refName()
 	tag, err := p.Registry.Tag(refName)
@@ -71,11 +73,16 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		return standing{}, err
 	}
 	s := standing{Standing: AsWanted, record: record, digest: digest, former: tag.TagStr()}
-	// The images' tags are asked for while the signature is verified.
-	var tags errgroup.Group
+	// The images are asked for while the signature is verified.
+	var asked errgroup.Group
 	var images []tagging
-	tags.Go(func() (err error) {
+	var lacks []Lacking
+	asked.Go(func() (err error) {
 		images, err = p.lookTags(ctx, p.Registry, release, record)
+		return err
+	})
+	asked.Go(func() (err error) {
+		lacks, err = p.lookAttached(ctx, p.Registry, release, record)
 		return err
 	})
 	if p.Signing != nil {
@@ -102,10 +109,20 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	if s.Standing != AsWanted {
 		return p.movedRecord(ctx, release, s, "")
 	}
-	if err = tags.Wait(); err == nil {
+	if err = asked.Wait(); err == nil {
 		s.compareTags(release, images)
+		s.lack(release, lacks)
 	}
 	return s, err
+}
+
+// lack adds what is gone of what was attached.
+func (s *standing) lack(release *variantRelease, lacks []Lacking) {
+	s.lacks = append(s.lacks, lacks...)
+	if s.Standing == AsWanted && len(s.lacks) > 0 {
+		s.Standing = Incomplete
+		s.reason = lacksText(s.lacks) + ": " + release.attachAgain()
+	}
 }
 
 // compareTags adds what the tags of a release show that is not what its record names.
@@ -199,7 +216,7 @@ func (p *Publisher) lookTags(ctx context.Context, in *registry.Client, release *
 // survey is look, in all registries that get the release.
 func (p *Publisher) survey(ctx context.Context, release *variantRelease) (standing, error) {
 	s, err := p.look(ctx, release)
-	if err != nil || s.Standing != AsWanted {
+	if err != nil || s.Standing != AsWanted && s.Standing != Incomplete {
 		return s, err
 	}
 	for _, to := range p.CopyTo {
@@ -216,8 +233,37 @@ func (p *Publisher) survey(ctx context.Context, release *variantRelease) (standi
 			return s, err
 		}
 		s.compareTags(release, append(tags, own...))
+		if s.Standing == AsWanted || s.Standing == Incomplete {
+			lacks, err := p.lookCopied(ctx, to, release, own[0], s.record)
+			if err != nil {
+				return s, err
+			}
+			s.lack(release, lacks)
+		}
 	}
 	return s, nil
+}
+
+// lookCopied finds out what a copy of a release lacks in a registry, the record's
+// signature included.
+func (p *Publisher) lookCopied(ctx context.Context, in *registry.Client, release *variantRelease, own tagging, record *Record) ([]Lacking, error) {
+	if p.Signing == nil {
+		return nil, nil
+	}
+	var lacks []Lacking
+	var asked errgroup.Group
+	asked.Go(func() (err error) {
+		lacks, err = p.lookAttached(ctx, in, release, record)
+		return err
+	})
+	signed, err := p.Signing.Client.Lacks(ctx, own.digest, p.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
+	if waited := asked.Wait(); err == nil {
+		err = waited
+	}
+	if err == nil && len(signed) > 0 {
+		lacks = append(lacks, Lacking{Reference: own.tag.String(), Digest: own.digest, Kinds: []string{kindName(sign.SignatureType)}, ofRecord: true})
+	}
+	return lacks, explained(err)
 }
 
 // difference tells a record from what is wanted, "" where it is the same.
@@ -253,56 +299,64 @@ func explained(err error) error {
 	return placed(err)
 }
 
-// adopt takes the image that a reference names as it is, if it has the wanted key
-// and carries all that an image of ours carries. What a Containerfile's steps
-// make differs from time to time: the first published digest of a key stands.
-func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Reference) error {
-	described, index, err := p.readIndex(ctx, reference)
-	if errors.Is(err, registry.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+// adopt takes the image that a reference names as it is, if it has the wanted key and is
+// ours: known says that a record of ours names it, else something that is attached to it
+// must say so. What is gone of what was attached are its gaps. What a Containerfile's
+// steps make differs from time to time: the first published digest of a key stands.
+func (i *publication) adopt(ctx context.Context, p *Publisher, reference name.Reference, known bool) error {
+	there, err := i.published(ctx, p, reference)
+	if err != nil || there == nil {
 		return err
 	}
-	if index.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
-		return nil // it is refused as other content
+	if p.Signing != nil && !known {
+		if ours, err := there.isOurs(ctx, p); err != nil || !ours {
+			return err // it is built again, and compared
+		}
 	}
-	there := publication{subject: reference.Context().Digest(described.Digest.String()), index: described}
+	if err := there.findGaps(ctx, p); err != nil {
+		return err
+	}
+	i.index, i.manifests, i.subject, i.gaps, i.adopted = there.index, there.manifests, there.subject, there.gaps, true
+	return nil
+}
+
+// published reads the image that a reference names. It is nil where that is not there, not
+// whole, or has another key than is wanted.
+func (i *publication) published(ctx context.Context, p *Publisher, reference name.Reference) (*publication, error) {
+	described, index, err := p.readIndex(ctx, reference)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if index.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
+		return nil, nil // it is refused as other content
+	}
+	there := &publication{subject: reference.Context().Digest(described.Digest.String()), index: described}
 	for _, child := range index.Manifests {
 		manifest, err := p.Registry.Get(ctx, reference.Context().Digest(child.Digest.String()))
 		if errors.Is(err, registry.ErrNotFound) {
-			return nil
+			return nil, nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var read v1.Manifest
 		if json.Unmarshal(manifest.Content, &read) != nil {
-			return nil
+			return nil, nil
 		}
 		lost, err := p.Registry.Lost(ctx, reference.Context(), append(read.Layers, read.Config))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if lost {
-			return nil // it is built and sent again
+			return nil, nil // it is built and sent again
 		}
 		child.Annotations = read.Annotations
 		there.manifests = append(there.manifests, child)
 	}
-	if p.Signing != nil {
-		for _, subject := range there.subjects() {
-			_, err := verifyImage(ctx, p.Signing, subject)
-			if isUnsigned(err) {
-				return nil // it is built again, and compared
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	i.index, i.manifests, i.subject, i.adopted = there.index, there.manifests, there.subject, true
-	return nil
+	return there, nil
 }
 
 // readIndex reads an image's index; it is empty where something else is there.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -66,19 +65,18 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 		found := &publication{target: image.target, app: image.app}
 		tag, err := p.Registry.Tag(image.target.RefName)
 		if err == nil {
-			err = found.adopt(ctx, p, tag)
+			err = found.adopt(ctx, p, tag, false)
 		}
 		if err != nil || !found.adopted {
 			return nil, name.Digest{}, err
 		}
 		images = append(images, found)
 	}
-	place, err := p.place(release)
+	places, err := p.places(release)
 	if err != nil {
 		return nil, name.Digest{}, err
 	}
-	// It may be a copy, or of a libre whose records do not say what they are for.
-	for _, of := range slices.Concat([]string{place}, p.Signing.Policy.CopiesIn(place), []string{""}) {
+	for _, of := range places {
 		record := newRecord(of, release.app, release.variant, images)
 		artifact, err := record.artifact()
 		if err != nil {
@@ -100,6 +98,29 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 		}
 	}
 	return nil, name.Digest{}, nil
+}
+
+// recognise finds out whether the record that a release's tag shows, and whose signature
+// is gone, is the one that its images lead to: it is signed again then as it is.
+func (p *Publisher) recognise(release *variantRelease) error {
+	places, err := p.places(release)
+	if err != nil {
+		return err
+	}
+	for _, place := range places {
+		artifact, err := newRecord(place, release.app, release.variant, release.images).artifact()
+		if err != nil {
+			return err
+		}
+		digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
+		if err != nil {
+			return err
+		}
+		if digest.DigestStr() == release.there.digest.DigestStr() {
+			release.place = &place
+		}
+	}
+	return nil
 }
 
 // movedRecord tells a release whose record's tag was moved from one that has other

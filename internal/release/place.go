@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -18,6 +19,16 @@ import (
 func (p *Publisher) place(release *variantRelease) (string, error) {
 	tag, err := p.Registry.Tag(release.refName())
 	return sign.Place(tag.Context()), err
+}
+
+// places are what a release's record may say that it is for: it may be a copy, or of a
+// libre whose records do not say it.
+func (p *Publisher) places(release *variantRelease) ([]string, error) {
+	place, err := p.place(release)
+	if p.Signing == nil || err != nil {
+		return []string{place, ""}, err
+	}
+	return slices.Concat([]string{place}, p.Signing.Policy.CopiesIn(place), []string{""}), nil
 }
 
 // verifyRecord tells who signed a record, by a look that is sign.Client's Verify or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/libresh/libre/internal/catalog"
@@ -19,7 +20,8 @@ type Plan struct {
 	Reason  string
 	Key     string // "" where it is unknown
 	Moved   []*MovedError
-	Err     error // why the action is unknown, or what was moved
+	Lacks   []Lacking // what was attached to the image, in all registries
+	Err     error     // why the action is unknown, or what was moved
 }
 
 // Action is what would be done.
@@ -27,8 +29,9 @@ type Action string
 
 const (
 	ToBuild   Action = "build"
-	ToPush    Action = "push" // build has been done
-	ToSign    Action = "sign" // built again where it is not in the layout, and compared
+	ToPush    Action = "push"   // build has been done
+	ToSign    Action = "sign"   // built again where it is not in the layout, and compared
+	ToAttach  Action = "attach" // again, what is gone
 	ToTag     Action = "tag"
 	ToRefuse  Action = "refuse"  // push would
 	ToPutBack Action = "moved"   // a tag was; push would refuse
@@ -99,6 +102,12 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 	return plans, evaluation, ctx.Err()
 }
 
+// isOf tells whether what lacks something is the image; what is lacking to a record is
+// attached with any.
+func (p *Plan) isOf(lacks Lacking) bool {
+	return path.Base(lacks.Digest.Context().RepositoryStr()) == p.ID.Name() || lacks.ofRecord
+}
+
 // compare adds to what a build would do what the registry has of the release, or why
 // that is not known.
 func (p *Plan) compare(there standing, unknown error, app string) {
@@ -117,6 +126,16 @@ func (p *Plan) compare(there standing, unknown error, app string) {
 	case NotSigned:
 		if p.Action, p.Reason = ToSign, string(NotSigned); there.isElsewhere() {
 			p.Action, p.Reason = ToRefuse, there.reason
+		}
+	case Incomplete:
+		p.Action, p.Reason = ToNothing, string(AsWanted)
+		for _, lacks := range there.lacks {
+			if p.isOf(lacks) {
+				p.Lacks = append(p.Lacks, lacks)
+			}
+		}
+		if len(p.Lacks) > 0 {
+			p.Action, p.Reason = ToAttach, lacksText(p.Lacks)
 		}
 	case Untagged:
 		p.Action, p.Reason = ToTag, there.reason

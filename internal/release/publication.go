@@ -19,7 +19,8 @@ type publication struct {
 	target    *Target
 	app       catalog.App
 	selected  bool
-	adopted   bool                   // it is in the registry with all that belongs to it
+	adopted   bool                   // it is in the registry, and needs no more than its gaps
+	gaps      []gap                  // of what was attached to it
 	known     map[v1.Hash]bool       // blobs that its repository has for certain; nil where nothing is known of it
 	former    map[string]name.Digest // by platform, the manifests that were published before
 	index     v1.Descriptor
@@ -60,8 +61,11 @@ func (i *publication) publish(ctx context.Context, p *Publisher) *Failure {
 	if i.failure != nil {
 		return i.failure
 	}
-	if i.adopted {
+	if i.adopted && len(i.gaps) == 0 {
 		return nil
+	}
+	if i.adopted && i.selected {
+		return i.run(ctx, p, mendSteps)
 	}
 	if !i.selected {
 		return i.run(ctx, p, siblingSteps)
@@ -172,6 +176,10 @@ func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error 
 	if p.DryRun || p.Signing == nil {
 		return nil
 	}
+	return i.attestProvenance(ctx, p, i.subjects()...)
+}
+
+func (i *publication) attestProvenance(ctx context.Context, p *Publisher, subjects ...name.Digest) error {
 	attacher, err := i.attacher(p)
 	if err != nil {
 		return err
@@ -184,7 +192,7 @@ func (i *publication) attachProvenance(ctx context.Context, p *Publisher) error 
 	if err != nil {
 		return err
 	}
-	_, err = attacher.Attest(ctx, ProvenanceType, predicate, i.subjects()...)
+	_, err = attacher.Attest(ctx, ProvenanceType, predicate, subjects...)
 	return err
 }
 

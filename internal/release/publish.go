@@ -58,6 +58,7 @@ type PublishState string
 const (
 	IsPublished  PublishState = "published" // this run did
 	WasThere     PublishState = "unchanged" // it was published before
+	Attached     PublishState = "attached"  // again, what was gone
 	Resigned     PublishState = "signed"    // anew, with the present key
 	Moved        PublishState = "moved"     // a moving tag
 	Held         PublishState = "held"      // pushed by digest, without a tag: its release is not whole
@@ -71,6 +72,9 @@ type variantRelease struct {
 	variant string
 	images  []*publication
 	record  name.Digest // that is published already, and lacks a tag, or has lost it; else zero
+	there   standing    // before the run
+	place   *string     // that its record says it is for, where that is not the registry; nil else
+	mending bool        // it is published, and nothing but attachments are gone
 	isFirst bool        // nothing of it was published before
 }
 
@@ -110,7 +114,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	var wanted []*Target
 	for n, release := range releases {
 		for _, image := range release.images {
-			if outcomes[n] == nil && image.selected && !image.adopted {
+			if outcomes[n] == nil && !release.mending && image.selected && !image.adopted {
 				wanted = append(wanted, image.target)
 			}
 		}
@@ -124,7 +128,11 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	defer stop()
 	room := make(chan struct{}, senders)
 	inParallel(len(releases), releases, func(n int, release *variantRelease) {
-		if outcomes[n] == nil {
+		switch {
+		case outcomes[n] != nil:
+		case release.mending:
+			outcomes[n] = p.mend(ctx, release, room)
+		default:
 			outcomes[n] = p.release(ctx, release, room)
 		}
 		if p.Resign && whole(outcomes[n]) {
@@ -155,7 +163,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 // whole tells whether all of a release, record included, has its tags now.
 func whole(outcome []Published) bool {
 	return !slices.ContainsFunc(outcome, func(r Published) bool {
-		return r.State != IsPublished && r.State != WasThere && r.State != Resigned && r.State != WouldBe
+		return r.State != IsPublished && r.State != WasThere && r.State != Attached && r.State != Resigned && r.State != WouldBe
 	})
 }
 
@@ -191,27 +199,38 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 	}
 	switch {
 	case there.Standing == AsWanted:
+		release.there = there
 		return there.published(p, release)
 	case there.Standing == OtherContent && !p.Force:
 		return failed(otherContent(there.other, release.app.Name, there.reason))
 	case (there.Standing == WasMoved || there.isElsewhere()) && !p.Force:
 		return failed(there.err)
 	}
+	release.there = there
 	release.isFirst = there.former == ""
 	for _, image := range release.images {
-		if !there.recorded() && image.target.reproducible() {
-			continue // it is built as it was
+		if !there.recorded() && there.Standing != NotSigned && image.target.reproducible() || there.Standing == Incomplete && !there.lacksOf(image) {
+			continue // it is built as it was, or needs nothing
 		}
 		reference, err := there.reference(p, image)
 		if err == nil {
-			err = image.adopt(ctx, p, reference)
+			err = image.adopt(ctx, p, reference, there.recorded())
 		}
 		if err != nil {
 			return failed(err)
 		}
 	}
-	if there.recorded() && !slices.ContainsFunc(release.images, func(i *publication) bool { return !i.adopted }) {
+	adopted := !slices.ContainsFunc(release.images, func(i *publication) bool { return !i.adopted && (there.Standing != Incomplete || there.lacksOf(i)) })
+	switch {
+	case adopted && there.Standing == Incomplete:
+		release.mending = true
+		return nil
+	case adopted && there.recorded():
 		release.record = there.digest
+	case adopted && there.Standing == NotSigned:
+		if err := p.recognise(release); err != nil {
+			return failed(err)
+		}
 	}
 	if err := p.learn(ctx, release, there.former); err != nil {
 		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "reading what is published of it: "+err.Error())
@@ -233,7 +252,12 @@ func (s standing) published(p *Publisher, release *variantRelease) []Published {
 
 // recorded tells whether a record that is right names the images.
 func (s standing) recorded() bool {
-	return s.Standing == Untagged || s.Standing == WasMoved && s.record != nil
+	return s.Standing == Untagged || s.Standing == Incomplete || s.Standing == WasMoved && s.record != nil
+}
+
+// lacksOf tells whether something is gone that was attached to an image.
+func (s standing) lacksOf(i *publication) bool {
+	return slices.ContainsFunc(s.lacks, func(l Lacking) bool { return path.Base(l.Digest.Context().RepositoryStr()) == i.target.Name() })
 }
 
 // reference is where an image is found as it was published: by the digest that
@@ -293,7 +317,7 @@ func (p *Publisher) giveWay(ctx context.Context, release *variantRelease) bool {
 			continue
 		}
 		tag, err := p.Registry.Tag(image.target.RefName)
-		if err != nil || image.adopt(ctx, p, tag) != nil {
+		if err != nil || image.adopt(ctx, p, tag, false) != nil || len(image.gaps) > 0 {
 			return false // the refusal stands
 		}
 		taken = taken || image.adopted

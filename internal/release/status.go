@@ -22,6 +22,8 @@ type Status struct {
 	State  string      // a Standing, NotPublishedYet, or: not valid, broken, unknown
 	Digest name.Digest // of the record that was signed, as far as it is known
 	Moved  []*MovedError
+	Lacks  []Lacking
+	Mend   string // what attaches that again
 	OldKey string // the former key that signed the release, "" where the present one did
 	Reason string
 	Err    error // why it is unknown, or what was moved
@@ -48,7 +50,10 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 			status.State = NotPublishedYet
 		default:
 			status.State, status.Reason, status.Digest = string(there.Standing), there.reason, there.digest
-			status.Moved, status.Err = there.moved, there.err
+			status.Moved, status.Lacks, status.Err = there.moved, there.lacks, there.err
+			if len(there.lacks) > 0 {
+				status.Mend = release.attachAgain()
+			}
 			status.setOldKey(release, there.oldKey)
 		}
 		if deep && err == nil && there.Standing == AsWanted && p.Signing != nil {

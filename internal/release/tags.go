@@ -66,6 +66,9 @@ func (p *Publisher) recordOf(ctx context.Context, release *variantRelease) (name
 	if err != nil {
 		return name.Digest{}, nil, err
 	}
+	if release.place != nil {
+		place = *release.place
+	}
 	artifact, err := newRecord(place, release.app, release.variant, release.images).artifact()
 	if err != nil {
 		return name.Digest{}, nil, err

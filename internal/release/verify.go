@@ -42,36 +42,6 @@ func (e *wrongError) Error() string { return e.text }
 
 func wrong(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
 
-// attestationTypes are what every image of ours carries.
-var attestationTypes = []struct{ name, predicate string }{
-	{"sbom cyclonedx", CycloneDXType},
-	{"sbom spdx", SPDXType},
-	{"provenance", ProvenanceType},
-}
-
-// verifyImage checks signature, SBOMs and provenance of a digest.
-func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
-	checks, _, err := verifySigned(ctx, signing, subject)
-	return checks, err
-}
-
-// verifySigned is verifyImage, and tells who signed.
-func verifySigned(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
-	view := signing.Client.View(subject)
-	signature, err := view.Verify(ctx, signing.Policy)
-	if err != nil {
-		return nil, nil, explained(err)
-	}
-	checks := []string{"signature"}
-	for _, attestation := range attestationTypes {
-		if _, err := view.VerifyAttestations(ctx, attestation.predicate, signing.Policy); err != nil {
-			return checks, signature, fmt.Errorf("%s: %w", attestation.name, explained(err))
-		}
-		checks = append(checks, attestation.name)
-	}
-	return checks, signature, nil
-}
-
 // signed notes who signed what was verified, and how cosign checks that: with the
 // key that signed, or keyFile where that is not known.
 func (v *Verified) signed(signing *Signing, signature *sign.Signature, keyFile string) {

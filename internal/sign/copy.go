@@ -5,40 +5,68 @@ import (
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Copy attaches to a digest what the same digest carries in another repository,
-// as far as the policy accepts it: nothing is signed again. What it carries
-// already is left alone. Errors are as Sign's.
-func (c *Client) Copy(ctx context.Context, p *Policy, from, to name.Digest) error {
-	source := c.View(from)
+// Copy attaches to digests what is said of them in a repository, as far as the policy
+// accepts it there: nothing is signed again. What one subject of from carries is attached
+// to all of to that it names, so that from and to may be the same. What they carry already
+// is left alone. It returns how many attachments were written; errors are as Sign's.
+func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (int, error) {
 	target := &Attacher{client: c, policy: p}
-	for _, format := range p.formats() {
-		candidates, err := source.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
-		if err != nil {
-			return err
-		}
-		for _, candidate := range candidates {
-			statement, err := candidate.statement(p, from)
+	written := 0
+	for _, subject := range from {
+		source := c.View(subject)
+		for _, format := range p.formats() {
+			candidates, err := source.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
 			if err != nil {
-				return err
+				return written, err
 			}
-			if statement == nil {
-				continue
-			}
-			said := func(c *claim) bool { return c.kind == candidate.kind && c.saidBy(statement) }
-			if slices.ContainsFunc(target.claims, said) {
-				continue
-			}
-			a, err := candidate.read() // once more what it gave
-			if err != nil {
-				return err
-			}
-			claim := &claim{format: format, kind: candidate.kind, predicate: statement.Predicate, subjects: []name.Digest{to}, made: []attachment{a}}
-			if _, err := target.add(ctx, claim); err != nil {
-				return err
+			for _, candidate := range candidates {
+				statement, err := candidate.statement(p, subject)
+				if err != nil {
+					return written, err
+				}
+				if statement == nil {
+					continue
+				}
+				subjects := named(statement, to)
+				if slices.ContainsFunc(target.claims, func(c *claim) bool { return c.covers(statement, subjects) }) {
+					continue
+				}
+				a, err := candidate.read() // once more what it gave
+				if err != nil {
+					return written, err
+				}
+				claim := &claim{
+					format: format, kind: candidate.kind, predicate: statement.Predicate,
+					subjects: subjects, made: slices.Repeat([]attachment{a}, len(subjects)),
+				}
+				n, err := target.add(ctx, claim)
+				if err != nil {
+					return written, err
+				}
+				written += n
 			}
 		}
 	}
-	return target.Confirm(ctx)
+	return written, target.Confirm(ctx)
+}
+
+// covers tells whether a claim says the same of all of some digests: a signature in the
+// format Classic is of one.
+func (c *claim) covers(s *Statement, subjects []name.Digest) bool {
+	return c.kind == s.PredicateType && c.saidBy(s) &&
+		!slices.ContainsFunc(subjects, func(d name.Digest) bool { return !slices.Contains(c.subjects, d) })
+}
+
+// named are the digests that a statement is about.
+func named(s *Statement, all []name.Digest) []name.Digest {
+	var some []name.Digest
+	for _, digest := range all {
+		if slices.ContainsFunc(s.Subjects, func(hash v1.Hash) bool { return hash.String() == digest.DigestStr() }) {
+			some = append(some, digest)
+		}
+	}
+	return some
 }

@@ -129,7 +129,7 @@ func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 			to := mustDigests(t, strings.Replace(subjects[1].String(), registry.host, target.host, 1))[0]
 			copyManifest(t, registry, target, subjects[1])
 			policy := signer.Policy().WithCopies(Copy{Of: registry.host + "/lasuite", In: target.host + "/lasuite"})
-			must[int](t)(0, newClient(t).Copy(ctx, policy, subjects[1], to))
+			must[int](t)(newClient(t).Copy(ctx, policy, subjects[1:2], []name.Digest{to}))
 			must[*Signature](t)(newClient(t).Verify(ctx, to, policy))
 		})
 	}

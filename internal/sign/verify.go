@@ -22,10 +22,14 @@ func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*S
 func (c *Client) Glance(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
 	view := c.View(subject)
 	view.glance = true
+	return c.glance(ctx, view, p)
+}
+
+func (c *Client) glance(ctx context.Context, view *View, p *Policy) (*Signature, error) {
 	signature, err := view.Verify(ctx, p)
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
-		return c.Verify(ctx, subject, p) // the list may be wrong
+		return c.Verify(ctx, view.subject, p) // the list may be wrong
 	}
 	return signature, err
 }
