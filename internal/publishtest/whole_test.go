@@ -103,8 +103,9 @@ func testShow(t *testing.T, c catalogue, reg *watched) {
 	}
 }
 
-// testAgain pushes what is published: one HEAD for each image, at most four
-// requests for each record, and nothing is written.
+// testAgain pushes what is published: for each image one HEAD, and the lists of what is
+// attached to its index and its manifest; at most four requests for each record, and
+// nothing is written.
 func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images, records int) {
 	t.Helper()
 	before := reg.count()
@@ -112,19 +113,26 @@ func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images
 	if printed := printedDigests(again, "unchanged"); len(printed) != images+records {
 		t.Errorf("pushed again:\n%s", again.stdout)
 	}
-	heads, reads := 0, 0
+	heads, reads, lists := 0, 0, 0
 	for _, request := range reg.since(before) {
-		switch method, _, _ := strings.Cut(request, " "); method {
-		case "HEAD":
+		method, address, _ := strings.Cut(request, " ")
+		repository, _, _ := strings.Cut(strings.TrimPrefix(address, "/v2/"+namespace+"/"), "/")
+		isRecords := isRecord(repository)
+		switch {
+		case method == "HEAD":
 			heads++
-		case "GET":
+		case method == "GET" && !isRecords && (strings.Contains(address, "/referrers/") || strings.Contains(address, "/manifests/sha256-") || strings.Contains(address, "/blobs/")):
+			lists++
+		case method == "GET":
 			reads++
 		default:
 			t.Errorf("nothing to do, and yet %s", request)
 		}
 	}
-	if heads != images || reads > 4*records {
-		t.Errorf("%d HEADs for %d images, %d other requests for %d records", heads, images, reads, records)
+	// Without the referrers API a list is two requests, in the format classic it is two
+	// lists and the signature beside them.
+	if heads != images || lists > 3*2*images || reads > 4*records {
+		t.Errorf("%d HEADs and %d lists for %d images, %d other requests for %d records", heads, lists, images, reads, records)
 	}
 }
 
