@@ -38,6 +38,7 @@ type publishOptions struct {
 	failFast bool
 	alsoTag  []string
 	resign   bool
+	deep     bool
 }
 
 func (o *publishOptions) add(cmd *cobra.Command) {
@@ -58,7 +59,8 @@ verified. When all images of an app's variant are there: the release record, the
 images' tags, and the record's tag last of all. So no tag is ever unsigned.
 
 What is published already is left alone; of what was attached to it, what is gone is
-attached again, without a build of the image. A tag that has other content is never
+attached again, without a build of the image: what is gone shows in the list of what
+is attached; --deep reads it all, so that it finds what is listed and is not ours. A tag that has other content is never
 replaced, unless with --force. It goes on when an image fails, and ends with a
 table of failures and exit code 3; running it again completes what is missing.
 
@@ -84,6 +86,7 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "build, print what would be pushed, and push nothing")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say which")
+	flags.BoolVar(&o.deep, "deep", false, "also read and verify all that is attached to what is\npublished, and attach again what does not verify")
 	flags.BoolVar(&o.resign, "resign", false, "sign anew, with the present key, what a former key\nsigned")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or\n{major}.{minor} (default: alsoTag in libre.yaml)")
@@ -157,7 +160,7 @@ func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*relea
 	}
 	return &release.Publisher{
 		Builder:  p.builder(catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast}),
-		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, Resign: o.resign, AlsoTags: alsoTags,
+		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, Resign: o.resign, Deep: o.deep, AlsoTags: alsoTags,
 	}, nil
 }
 

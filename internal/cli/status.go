@@ -26,11 +26,11 @@ func (a *app) statusCommand() *cobra.Command {
 now: its record verifies and names the same image keys, each image's tag points
 to the digest in the record, and signature, SBOMs and provenance are listed with
 each image and platform, the signature verified. --deep reads and verifies all of
-them. Beside it stands upstream's newest version, as far as that can be
-found out.
+them. Beside it stands upstream's newest version, as far as that can be found out.
 
-The state incomplete says that something which was attached is gone: the reason has
-what, and the command that attaches it again. The state moved says that somebody pointed a tag to something else than what was
+The state incomplete says that something which was attached is gone, and not valid,
+with --deep, that it is not ours: the reason has what, and the command that attaches
+it again. moved says that somebody pointed a tag to something else than what was
 signed, which may be an attack: the reason has both digests, and the command that
 puts it back. unknown says that a registry refuses or cannot be reached.
 

@@ -137,7 +137,7 @@ func (a *app) nameFixes(ctx context.Context, p *place, o publishOptions, signing
 		return
 	}
 	publisher.Signing, publisher.CopyTo, publisher.Watcher = signing, nil, &buildWatcher{app: a}
-	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, false)
+	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, true)
 	if err != nil {
 		return
 	}

@@ -58,7 +58,7 @@ func attached(t testing.TB, subject name.Digest) []v1.Descriptor {
 	return list.Manifests
 }
 
-// request is one of somebody who may write.
+// write is what somebody does who may.
 func write(t testing.TB, method, url, mediaType string, body []byte) {
 	t.Helper()
 	request, err := http.NewRequest(method, url, bytes.NewReader(body))
@@ -285,5 +285,142 @@ func (w *watched) forge(t testing.TB, byTag bool, subject, other name.Digest, ki
 				MediaType: got.MediaType, Digest: digest, Size: size, Annotations: has.Annotations, ArtifactType: has.ArtifactType,
 			}))
 		}
+	}
+}
+
+// Without the referrers API attachments are in a list under a tag, which whoever may push
+// replaces: by an older one, by an empty one, by one that names what is not there, or by
+// something else.
+func TestListsThatSomebodyReplaced(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	reg := newWatched(t, "docker-registry", sign.Bundle)
+	reg.lenient = true
+	const web, record = "two-web-default:2-3", "two-default:2-3"
+	c.run("push", two, "--to", reg.prefix()).want(t, 0)
+	for name, attack := range map[string]struct {
+		of    []name.Digest
+		list  func(now []v1.Descriptor) []v1.Descriptor
+		state string
+	}{
+		"older":              {reg.subjects(t, web)[:1], func(now []v1.Descriptor) []v1.Descriptor { return now[:1] }, "incomplete"},
+		"older, of all":      {reg.subjects(t, web), func(now []v1.Descriptor) []v1.Descriptor { return now[2:] }, "incomplete"},
+		"empty":              {reg.subjects(t, web)[1:], func([]v1.Descriptor) []v1.Descriptor { return nil }, "incomplete"},
+		"empty, of all":      {reg.subjects(t, web), func([]v1.Descriptor) []v1.Descriptor { return nil }, "incomplete"},
+		"empty, of a record": {reg.subjects(t, record), func([]v1.Descriptor) []v1.Descriptor { return nil }, "not signed"},
+		"of something else": {reg.subjects(t, web)[:1], func([]v1.Descriptor) []v1.Descriptor {
+			got, err := remote.Head(reg.subjects(t, web)[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return []v1.Descriptor{*got}
+		}, "incomplete"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, subject := range attack.of {
+				reg.list(t, subject, attack.list(attached(t, subject)))
+			}
+			if status := c.run("status", two, "--to", reg.prefix()).want(t, 1); !strings.Contains(status.stdout, "\t"+attack.state+"\t") {
+				t.Errorf("status:\n%s", status.stdout)
+			}
+			c.run("push", two, "--to", reg.prefix()).want(t, 0)
+			c.run("verify", two, "--to", reg.prefix()).want(t, 0)
+			c.run("status", two, "--to", reg.prefix()).want(t, 0)
+			reg.audit(t)
+		})
+	}
+}
+
+// What is gone in one of two registries is brought from the other one: nothing is signed
+// again.
+func TestWhatIsGoneInOneRegistryIsInTheOther(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	reg, mirror := newWatched(t, "referrers", sign.Bundle), newWatched(t, "no referrers", sign.Bundle)
+	reg.lenient, mirror.lenient = true, true
+	mirror.hasCopiesOf(reg)
+	to := []string{"--to", reg.prefix(), "--to", mirror.prefix()}
+	c.run(append([]string{"push", two}, to...)...).want(t, 0)
+	layers := func(w *watched, refName string) []string {
+		t.Helper()
+		var all []string
+		for _, subject := range w.subjects(t, refName) {
+			for _, has := range attached(t, subject) {
+				image, err := remote.Image(subject.Context().Digest(has.Digest.String()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				manifest, err := image.Manifest()
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, subject.DigestStr()+" "+manifest.Layers[0].Digest.String())
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	const web, record = "two-web-default:2-3", "two-default:2-3"
+	for name, attack := range map[string]struct {
+		in      *watched
+		byTag   bool
+		refName string
+		kinds   []string
+		names   string
+	}{
+		"all of an image in the first":       {reg, false, web, everything, "/" + web + " lacks signature, sbom cyclonedx, sbom spdx, provenance"},
+		"a signature in the first":           {reg, false, web, []string{sign.SignatureType}, "/" + web + " lacks signature"},
+		"all of an image in the copy":        {mirror, true, web, everything, "/" + web + " lacks signature, sbom cyclonedx, sbom spdx, provenance"},
+		"provenance in the copy":             {mirror, true, web, []string{release.ProvenanceType}, "/" + web + " lacks provenance"},
+		"the record's signature in the copy": {mirror, true, record, []string{sign.SignatureType}, "/" + record + " lacks signature"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := layers(attack.in, attack.refName)
+			attack.in.detach(t, attack.byTag, attack.in.subjects(t, attack.refName), attack.kinds...)
+			status := c.run(append([]string{"status", two}, to...)...).want(t, 1)
+			if !strings.Contains(status.stdout, "\tincomplete\t") || !strings.Contains(status.stdout, attack.in.prefix()+attack.names) {
+				t.Errorf("status:\n%s", status.stdout)
+			}
+			if planned := c.run(append([]string{"plan", two}, to...)...).want(t, 0); !strings.Contains(planned.stdout, "\tattach\t") {
+				t.Errorf("plan:\n%s", planned.stdout)
+			}
+			if pushed := c.run(append([]string{"push", two}, to...)...).want(t, 0); !strings.Contains(pushed.stdout, "\tattached\t") {
+				t.Errorf("push:\n%s", pushed.stdout)
+			}
+			if diff := cmp.Diff(before, layers(attack.in, attack.refName)); diff != "" {
+				t.Errorf("signed again: %s", diff)
+			}
+			c.run(append([]string{"status", two}, to...)...).want(t, 0)
+			reg.audit(t)
+			mirror.audit(t)
+		})
+	}
+}
+
+// What is listed as an SBOM or a provenance, and is none of ours, keeps the list's look:
+// status --deep reads it, and push --deep attaches what is.
+func TestForgedAttachmentsAreReplaced(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	reg.lenient = true
+	const web, job = "two-web-default:2-3", "two-job-default:2-3"
+	c.run("push", two, "--to", reg.prefix()).want(t, 0)
+	for _, kind := range attestations {
+		subject, other := reg.subjects(t, web)[0], reg.subjects(t, job)[0]
+		reg.detach(t, false, []name.Digest{subject}, kind)
+		reg.forge(t, false, subject, other, kind)
+		const mend = "attach it again with: libre push 'two/*/default' --deep"
+		if got := c.run("verify", two, "--to", reg.prefix()).want(t, 1); !strings.Contains(got.stderr, mend) {
+			t.Errorf("verify:\n%s", got.stderr)
+		}
+		if got := c.run("status", two, "--to", reg.prefix(), "--deep").want(t, 1); !strings.Contains(got.stdout, "\tnot valid\t") || !strings.Contains(got.stdout, mend) {
+			t.Errorf("status --deep:\n%s", got.stdout)
+		}
+		if got := c.run("push", two, "--to", reg.prefix(), "--deep").want(t, 0); !strings.Contains(got.stdout, "\tattached\t") {
+			t.Errorf("push --deep:\n%s", got.stdout)
+		}
+		c.run("verify", two, "--to", reg.prefix()).want(t, 0)
+		c.run("status", two, "--to", reg.prefix(), "--deep").want(t, 0)
 	}
 }

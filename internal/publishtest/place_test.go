@@ -18,6 +18,12 @@ import (
 // somebody does who may push: from and to are repositories, registry included.
 func bring(t testing.TB, from, to, tag string) {
 	t.Helper()
+	bringAs(t, from, tag, to, tag)
+}
+
+// bringAs is bring, under another tag.
+func bringAs(t testing.TB, from, fromTag, to, tag string) {
+	t.Helper()
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -43,7 +49,7 @@ func bring(t testing.TB, from, to, tag string) {
 		check(remote.Write(as, image))
 		return got
 	}
-	got := put(source.Tag(tag), target.Tag(tag))
+	got := put(source.Tag(fromTag), target.Tag(tag))
 	subjects := []name.Digest{source.Digest(got.Digest.String())}
 	if got.MediaType.IsIndex() {
 		subjects = append(subjects, children(t, subjects[0])...)

@@ -33,6 +33,16 @@ func kindName(kind string) string {
 	return "signature"
 }
 
+// missing is the first kind that was not checked.
+func missing(checks []string) string {
+	for _, attestation := range attestationTypes {
+		if len(checks) > 0 && !slices.Contains(checks, attestation.name) {
+			return attestation.name
+		}
+	}
+	return kindName(sign.SignatureType)
+}
+
 // verifyImage checks signature, SBOMs and provenance of a digest.
 func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
 	checks, _, err := verifySigned(ctx, signing, subject)
@@ -138,6 +148,29 @@ func (r *variantRelease) attachAgain() string {
 	return fmt.Sprintf("attach it again with: libre push '%s/*/%s'", r.app.Name, r.variant)
 }
 
+// lacksDeep is sign.Client's Lacks, of what is read and verified.
+func (p *Publisher) lacksDeep(ctx context.Context, subject name.Digest, policy *sign.Policy, wanted ...sign.Wanted) ([]string, error) {
+	view := p.Signing.Client.View(subject)
+	var lacks []string
+	for _, want := range wanted {
+		has, err := want.Times, error(nil)
+		if want.Kind == sign.SignatureType {
+			_, err = view.Verify(ctx, policy)
+		} else {
+			var statements []sign.Statement
+			statements, err = attested(ctx, p.Signing, view, subject, want.Kind)
+			has = len(statements)
+		}
+		if err != nil && !isUnsigned(err) {
+			return nil, err
+		}
+		if err != nil || has < want.Times {
+			lacks = append(lacks, want.Kind)
+		}
+	}
+	return lacks, nil
+}
+
 // lookAttached finds out what a release's images, as a record names them, lack in a
 // registry: one request for each image and each manifest of a platform in it, all at
 // once. The record may be anybody's: what the catalogue has not is not asked for.
@@ -173,7 +206,11 @@ func (p *Publisher) lookAttached(ctx context.Context, in *registry.Client, relea
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range all {
 		group.Go(func() error {
-			kinds, err := p.Signing.Client.Lacks(ctx, all[i].Digest, p.Signing.Policy, wanted[i]...)
+			look := p.Signing.Client.Lacks
+			if p.Deep {
+				look = p.lacksDeep
+			}
+			kinds, err := look(ctx, all[i].Digest, p.Signing.Policy, wanted[i]...)
 			for _, kind := range kinds {
 				all[i].Kinds = append(all[i].Kinds, kindName(kind))
 			}

@@ -28,6 +28,7 @@ type Publisher struct {
 	Circumstances func() (Circumstances, error) // asked for when the first provenance is written
 	DryRun        bool                          // write nothing
 	Force         bool                          // replace tags that have other content
+	Deep          bool                          // read and verify all that is attached to what is published
 	Resign        bool                          // say anew with the present key what a former one signed
 	AlsoTags      []string                      // moving tags, as catalog.CheckMovingTag takes them
 }

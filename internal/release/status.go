@@ -78,7 +78,9 @@ func (p *Publisher) verifyStatus(ctx context.Context, release *variantRelease, s
 			status.set("unknown", err)
 		default:
 			status.set("not valid", err)
-			status.Reason = verified.Reference + ": " + status.Reason
+			status.Mend = release.attachAgain() + " --deep"
+			status.Reason = verified.Reference + ": " + status.Reason + ": " + status.Mend
+			status.Lacks = append(status.Lacks, Lacking{Reference: verified.Reference, Digest: verified.Digest, Kinds: []string{missing(verified.Checks)}})
 		}
 	}
 }
