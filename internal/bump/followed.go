@@ -1,6 +1,7 @@
 package bump
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -89,11 +90,9 @@ func hasWord(text, version string) bool {
 func checkPatches(was, is catalog.App) error {
 	known := map[string]bool{}
 	each := func(app catalog.App, do func(patch string)) {
-		for _, changes := range slices.Concat([][]catalog.SourceChange{app.Changes}, slices.Collect(maps.Values(app.VariantChanges))) {
-			for _, change := range changes {
-				if strings.Contains(change.Patch, "://") {
-					do(change.Patch)
-				}
+		for _, change := range allChanges(app) {
+			if strings.Contains(change.Patch, "://") {
+				do(change.Patch)
 			}
 		}
 	}
@@ -132,11 +131,40 @@ func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App,
 	if err != nil {
 		return err
 	}
-	gone, came, err := b.Nix.FixedDifference(ctx, before, after)
+	change, err := b.Nix.FixedDifference(ctx, before, after)
 	if err != nil {
 		return err
 	}
-	return checkFixed(app, gone, came, planned)
+	if err := checkFixed(app, change.Gone, change.Came, planned); err != nil {
+		return err
+	}
+	if _, isNew := planned["version"]; !isNew {
+		return nil // upstream moved the tag
+	}
+	return checkStayed(app, change.Stayed)
+}
+
+// checkStayed refuses what is fetched as before although it is of the app's own project,
+// and of the old version: its URL is a literal that did not follow.
+func checkStayed(app catalog.App, stayed []nix.Fixed) error {
+	project := strings.TrimSuffix(cmp.Or(app.Source.GitHub, app.Source.Git), ".git")
+	if project == "" || !strings.Contains(app.Version, ".") {
+		return nil
+	}
+	for _, fixed := range stayed {
+		for _, url := range fixed.URLs {
+			isPatch := slices.ContainsFunc(allChanges(app), func(change catalog.SourceChange) bool { return change.Patch == url })
+			if strings.Contains(url, project+"/") && hasWord(url, app.Version) && !isPatch && url != app.Source.Archive {
+				return fmt.Errorf("apps/%s: %s is fetched as before: %s in it does not follow version; write ${version} in it, and its hash in hashes", app.Name, url, app.Version)
+			}
+		}
+	}
+	return nil
+}
+
+// allChanges are those of an app's source, in every variant.
+func allChanges(app catalog.App) []catalog.SourceChange {
+	return slices.Concat(app.Changes, slices.Concat(slices.Collect(maps.Values(app.VariantChanges))...))
 }
 
 func checkFixed(app catalog.App, gone, came []nix.Fixed, planned edits) error {

@@ -117,3 +117,30 @@ func TestHashesOfOtherFilesThatDoNotFollowAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestLiteralsOfTheOwnProjectThatStayAreNamed(t *testing.T) {
+	app := catalog.App{Name: "s", Version: "1.0.0", Source: &catalog.Source{GitHub: "org/s"},
+		Changes: []catalog.SourceChange{{Patch: "https://github.com/org/s/compare/v1.0.0...fix.patch"}}}
+	git := app
+	git.Source = &catalog.Source{Git: "https://x.example/org/s.git"}
+	for _, test := range []struct {
+		app   catalog.App
+		url   string
+		named bool
+	}{
+		{app, "https://github.com/org/s/releases/download/v1.0.0/assets.tgz", true},
+		{app, "https://github.com/org/s/raw/v1.0.0/fonts.zip", true},
+		{app, "https://mirror.example/org/s/s-1.0.0.tar.gz", true},
+		{git, "https://x.example/org/s/-/archive/v1.0.0/s.tar.gz", true},
+		{app, "https://github.com/org/s/compare/v1.0.0...fix.patch", false},
+		{app, "https://github.com/org/s/releases/download/v11.0.0/x", false},
+		{app, "https://github.com/org/s/releases/download/assets-7/x", false},
+		{app, "https://github.com/org/s-theme/archive/v1.0.0.tar.gz", false},
+		{app, "https://ftp.example/gzip-1.0.0.tar.gz", false},
+	} {
+		err := checkStayed(test.app, []nix.Fixed{{URLs: []string{test.url}}})
+		if (err != nil) != test.named || err != nil && !strings.Contains(err.Error(), test.url) {
+			t.Errorf("%s: %v", test.url, err)
+		}
+	}
+}

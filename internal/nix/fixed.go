@@ -61,36 +61,42 @@ type Fixed struct {
 	URLs []string // that it fetches, as far as it says
 }
 
+// FixedChange is what became of the fixed outputs that something needs.
+type FixedChange struct {
+	Gone, Came, Stayed []Fixed
+}
+
 // FixedDifference reads the fixed outputs among what some derivations need, before and
-// after a change: those that are gone, and those that came.
-func (n *Nix) FixedDifference(ctx context.Context, before, after []string) (gone, came []Fixed, err error) {
+// after a change.
+func (n *Nix) FixedDifference(ctx context.Context, before, after []string) (FixedChange, error) {
+	var change FixedChange
 	was, err := n.requisites(ctx, before)
 	if err != nil {
-		return nil, nil, err
+		return change, err
 	}
 	is, err := n.requisites(ctx, after)
 	if err != nil {
-		return nil, nil, err
+		return change, err
 	}
-	only := func(these, others map[string]bool) (all []Fixed, err error) {
-		for _, drv := range slices.Sorted(maps.Keys(these)) {
-			if others[drv] {
-				continue
-			}
-			read, err := readDerivation(drv)
-			if err != nil {
-				return nil, err
-			}
-			if output := read.Outputs["out"]; output != nil && output.HashAlgorithm != "" {
-				all = append(all, fixed(drv, read))
-			}
+	all := maps.Clone(was)
+	maps.Copy(all, is)
+	for _, drv := range slices.Sorted(maps.Keys(all)) {
+		read, err := readDerivation(drv)
+		if err != nil {
+			return change, err
 		}
-		return all, nil
+		output := read.Outputs["out"]
+		switch {
+		case output == nil || output.HashAlgorithm == "":
+		case !is[drv]:
+			change.Gone = append(change.Gone, fixed(drv, read))
+		case !was[drv]:
+			change.Came = append(change.Came, fixed(drv, read))
+		default:
+			change.Stayed = append(change.Stayed, fixed(drv, read))
+		}
 	}
-	if gone, err = only(was, is); err == nil {
-		came, err = only(is, was)
-	}
-	return gone, came, err
+	return change, nil
 }
 
 // requisites are the derivations that some need, and these.
