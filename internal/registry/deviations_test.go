@@ -82,7 +82,7 @@ func TestReferrersAtRegistriesThatDeviate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if listed, _, err := client.Referrers(ctx, subject); err != nil || len(listed) > 0 {
+		if listed, _, err := client.Referrers(ctx, subject, nil); err != nil || len(listed) > 0 {
 			t.Fatalf("before: %+v, %v", listed, err)
 		}
 		var want []string
@@ -94,9 +94,9 @@ func TestReferrersAtRegistriesThatDeviate(t *testing.T) {
 			want = append(want, reference.DigestStr())
 		}
 		for _, client := range []*Client{client, registry.client(t)} {
-			listed, byAPI, err := client.Referrers(ctx, subject)
+			listed, byAPI, err := client.Referrers(ctx, subject, nil)
 			if quirks.Forgetful && err == nil && byAPI && len(listed) == 0 {
-				listed, err = client.TaggedReferrers(ctx, subject)
+				listed, err = client.TaggedReferrers(ctx, subject, nil)
 			}
 			var got []string
 			for _, referrer := range listed {
@@ -182,7 +182,7 @@ func TestReferrersFailWhereTheListIsNotKnown(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if listed, _, err := client.Referrers(ctx, subject); err == nil || !strings.Contains(err.Error(), fmt.Sprint(status)) {
+			if listed, _, err := client.Referrers(ctx, subject, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprint(status)) {
 				t.Errorf("listed %v, %v", listed, err)
 			}
 			if again := status == 429 || status >= 500; again != (asked > 1) {

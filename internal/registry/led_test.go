@@ -90,7 +90,7 @@ func TestRegistryLeadsNobodyOutOfTLS(t *testing.T) {
 			_, err = c.Get(ctx, tag)
 			t.Log(err)
 			_, _ = c.Tags(ctx, tag.Context().Name())
-			_, _, _ = c.Referrers(ctx, tag.Context().Digest(digest))
+			_, _, _ = c.Referrers(ctx, tag.Context().Digest(digest), nil)
 			_ = c.CheckPush(ctx, "app:1")
 			_ = c.PutBlob(ctx, tag.Context(), make([]byte, smallBlob+1))
 			c.CancelUploads(ctx)

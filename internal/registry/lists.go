@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,39 +139,60 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 // mostList is the size of the largest part of a list that is read.
 const mostList = 64 << 20
 
+// Somebody may fill a subject's list of referrers: it is read as it comes, and these
+// bound what is kept of it. There are seldom more than some dozen.
+const (
+	mostReferrers  = 10_000
+	mostParts      = 1_000
+	mostListed     = 256 << 20 // bytes of a part of the list
+	mostDescriptor = 64 << 10  // bytes of one referrer in the list: what is larger is none of ours
+)
+
 // Referrers are the manifests of a repository, of whatever registry, that name a
-// subject: what the referrers API lists, byAPI then, or, wherever that does not
-// answer with an index, what is listed at the subject's tag. Whether there are any
-// is not known where the registry wants a login, is too busy or out of order: that
-// is an error.
+// subject, each once: what the referrers API lists, byAPI then, or, wherever that does
+// not answer with an index, what is listed at the subject's tag. keep says of one whether
+// it is wanted, and may leave out what is not needed of it; nil wants all. Whether there are any
+// is not known where the registry wants a login, is too busy or out of order, or has
+// more than is kept: that is an error.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-func (c *Client) Referrers(ctx context.Context, subject name.Digest) (all []v1.Descriptor, byAPI bool, err error) {
-	all, byAPI, err = c.listedReferrers(ctx, subject)
+func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error) {
+	all, byAPI, err = c.listedReferrers(ctx, subject, keep)
 	if err != nil || byAPI {
 		return all, byAPI, err
 	}
-	all, err = c.TaggedReferrers(ctx, subject)
+	all, err = c.TaggedReferrers(ctx, subject, keep)
 	return all, false, err
 }
 
 // listedReferrers asks the referrers API; is says whether there is one.
-func (c *Client) listedReferrers(ctx context.Context, subject name.Digest) (all []v1.Descriptor, is bool, err error) {
+func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, is bool, err error) {
 	request := pullRequest{subject.Context(), http.MethodGet, "referrers/" + subject.DigestStr(), string(types.OCIImageIndex)}
+	kept, parts := map[v1.Hash]bool{}, 0
 	err = c.pages(ctx, request, func(response *http.Response) (bool, error) {
 		if !settles(response) {
 			return false, transport.CheckError(response, http.StatusOK)
 		}
-		content, err := io.ReadAll(io.LimitReader(response.Body, mostList))
+		if parts++; parts > mostParts {
+			return false, fmt.Errorf("the list has more than %d parts", mostParts)
+		}
+		list, ok, err := readList(response.Body, keep)
 		if err != nil {
 			return false, err
 		}
-		list, ok := readList(content)
 		ok = ok && response.StatusCode < http.StatusMultipleChoices
 		if is && !ok {
 			return false, errors.New("a part of the list that is no index")
 		}
 		is = ok
-		all = append(all, list.Manifests...)
+		for _, referrer := range list.Manifests {
+			if !kept[referrer.Digest] {
+				kept[referrer.Digest] = true
+				all = append(all, referrer)
+			}
+		}
+		if len(all) > mostReferrers {
+			return false, errTooManyReferrers
+		}
 		return ok, nil
 	})
 	return all, is, err
@@ -187,36 +209,11 @@ func settles(response *http.Response) bool {
 		!strings.HasPrefix(response.Request.URL.Path, "/v2/")
 }
 
-// readList reads an image index; is is false for anything else, such as a page for
-// people, an error or a list of another kind. What is no descriptor is left out.
-func readList(content []byte) (list v1.IndexManifest, is bool) {
-	var read struct {
-		v1.IndexManifest
-		Config    json.RawMessage `json:"config"`
-		Manifests json.RawMessage `json:"manifests"`
-	}
-	if json.Unmarshal(content, &read) != nil || !read.MediaType.IsIndex() && (read.MediaType != "" || read.Manifests == nil || read.Config != nil) {
-		return list, false
-	}
-	var entries []json.RawMessage
-	if read.Manifests != nil && json.Unmarshal(read.Manifests, &entries) != nil {
-		return list, false
-	}
-	list = read.IndexManifest
-	for _, entry := range entries {
-		var described v1.Descriptor
-		if json.Unmarshal(entry, &described) == nil && described.Digest.Hex != "" {
-			list.Manifests = append(list.Manifests, described)
-		}
-	}
-	return list, true
-}
-
 // TaggedReferrers are those that are listed at the subject's tag, as clients do where
 // there is no referrers API, and did before there was.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-func (c *Client) TaggedReferrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error) {
-	list, err := c.taggedList(ctx, subject)
+func (c *Client) TaggedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) ([]v1.Descriptor, error) {
+	list, err := c.taggedList(ctx, subject, keep)
 	return list.Manifests, err
 }
 
@@ -227,7 +224,7 @@ func listTag(subject name.Digest) name.Tag {
 // taggedList reads the list at the subject's tag. It is empty where there is none: no
 // such tag; something else than an index; or the subject itself, which may be one:
 // GitLab takes the name of the tag for the digest.
-func (c *Client) taggedList(ctx context.Context, subject name.Digest) (v1.IndexManifest, error) {
+func (c *Client) taggedList(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (v1.IndexManifest, error) {
 	content, _, err := c.document(ctx, pullRequest{subject.Context(), http.MethodGet, "manifests/" + listTag(subject).TagStr(), acceptManifests})
 	if hasStatus(err, http.StatusNotFound) {
 		return v1.IndexManifest{}, nil
@@ -240,8 +237,12 @@ func (c *Client) taggedList(ctx context.Context, subject name.Digest) (v1.IndexM
 		return v1.IndexManifest{}, err
 	}
 	got, err := sum(wanted.Algorithm, content)
-	if list, is := readList(content); is && got != wanted {
-		return list, err
+	if err != nil || got == wanted {
+		return v1.IndexManifest{}, err
 	}
-	return v1.IndexManifest{}, err
+	list, is, err := readList(bytes.NewReader(content), keep)
+	if !is {
+		list = v1.IndexManifest{}
+	}
+	return list, err
 }

@@ -64,14 +64,14 @@ func (c *Client) Probe(ctx context.Context, refName string) (Probe, error) {
 	if err != nil {
 		return probe, err
 	}
-	listed, byAPI, err := c.Referrers(ctx, digests[0])
+	listed, byAPI, err := c.Referrers(ctx, digests[0], bare)
 	if err != nil {
 		return probe, explain("listing what refers to "+digests[0].String(), tag.RegistryStr(), err)
 	}
 	isAttached := func(d v1.Descriptor) bool { return d.Digest.String() == attached.DigestStr() }
 	probe.Attachments = slices.ContainsFunc(listed, isAttached)
 	if probe.Referrers = byAPI && probe.Attachments; byAPI && !probe.Attachments {
-		listed, err = c.TaggedReferrers(ctx, digests[0])
+		listed, err = c.TaggedReferrers(ctx, digests[0], bare)
 		probe.Attachments = err == nil && slices.ContainsFunc(listed, isAttached)
 	}
 	probe.Overwrites, err = c.overwrites(ctx, tag, refName, digests)

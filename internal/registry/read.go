@@ -162,6 +162,10 @@ func (c *Client) Get(ctx context.Context, reference name.Reference) (*Manifest, 
 
 // ReadManifest is Get as Describe is Head.
 func (c *Client) ReadManifest(ctx context.Context, reference name.Reference) (*Manifest, error) {
+	return c.readManifest(ctx, reference, mostSmall)
+}
+
+func (c *Client) readManifest(ctx context.Context, reference name.Reference, most int) (*Manifest, error) {
 	wanted := v1.Hash{Algorithm: "sha256"}
 	if byDigest, is := reference.(name.Digest); is {
 		var err error
@@ -169,7 +173,7 @@ func (c *Client) ReadManifest(ctx context.Context, reference name.Reference) (*M
 			return nil, err
 		}
 	}
-	content, header, err := c.document(ctx, pullRequest{reference.Context(), http.MethodGet, "manifests/" + reference.Identifier(), acceptManifests})
+	content, header, err := c.documentUpTo(ctx, most, pullRequest{reference.Context(), http.MethodGet, "manifests/" + reference.Identifier(), acceptManifests})
 	if err != nil {
 		return nil, err
 	}
@@ -304,21 +308,25 @@ func (c *Client) pull(ctx context.Context, r pullRequest, expected ...int) (resp
 
 // document reads what fits into memory.
 func (c *Client) document(ctx context.Context, r pullRequest) ([]byte, http.Header, error) {
+	return c.documentUpTo(ctx, mostSmall, r)
+}
+
+func (c *Client) documentUpTo(ctx context.Context, most int, r pullRequest) ([]byte, http.Header, error) {
 	response, err := c.pull(ctx, r, http.StatusOK)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, mostSmall+1))
-	if err == nil && len(content) > mostSmall {
-		err = fmt.Errorf("more than %d bytes", mostSmall)
+	content, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
+	if err == nil && len(content) > most {
+		err = fmt.Errorf("more than %d bytes", most)
 	}
 	return content, response.Header, err
 }
 
-// ReadArtifact is ReadManifest, for who knows what it is.
-func (c *Client) ReadArtifact(ctx context.Context, reference name.Digest) ([]byte, error) {
-	got, err := c.ReadManifest(ctx, reference)
+// ReadArtifact is ReadManifest, of at most so many bytes, for who knows what it is.
+func (c *Client) ReadArtifact(ctx context.Context, reference name.Reference, most int) ([]byte, error) {
+	got, err := c.readManifest(ctx, reference, most)
 	if err != nil {
 		return nil, err
 	}

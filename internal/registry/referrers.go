@@ -68,7 +68,7 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 // noteReferrer adds to the list that a registry without the referrers API has at a tag.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer v1.Descriptor) error {
-	list, err := c.taggedList(ctx, subject)
+	list, err := c.taggedList(ctx, subject, nil)
 	if err != nil {
 		return err
 	}
@@ -106,11 +106,17 @@ func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest, referr
 	if api.known {
 		return api.there, nil
 	}
-	listed, is, err := c.listedReferrers(ctx, subject)
+	listed, is, err := c.listedReferrers(ctx, subject, bare)
 	if err != nil {
 		return false, err
 	}
 	lists := slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Digest == referrer })
 	api.known, api.there = lists || !is, lists
 	return lists, nil
+}
+
+// bare keeps of all referrers the digest alone.
+func bare(d *v1.Descriptor) bool {
+	*d = v1.Descriptor{Digest: d.Digest}
+	return true
 }

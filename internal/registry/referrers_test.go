@@ -166,13 +166,13 @@ func TestNoListOfReferrers(t *testing.T) {
 	if err := client.putManifest(ctx, tag, manifest{mediaType: types.OCIManifestSchema1, content: all[1]}); err != nil {
 		t.Fatal(err)
 	}
-	if listed, byAPI, err := client.Referrers(ctx, subject); err != nil || byAPI || len(listed) > 0 {
+	if listed, byAPI, err := client.Referrers(ctx, subject, nil); err != nil || byAPI || len(listed) > 0 {
 		t.Errorf("listed %+v, %v, %v", listed, byAPI, err)
 	}
 	if err := client.PutManifest(ctx, byDigest(t, subject.Context(), all[2]), types.OCIManifestSchema1, all[2]); err != nil {
 		t.Fatal(err)
 	}
-	if listed, _, err := client.Referrers(ctx, subject); err != nil || len(listed) != 1 || listed[0].ArtifactType != "application/vnd.example.third" {
+	if listed, _, err := client.Referrers(ctx, subject, nil); err != nil || len(listed) != 1 || listed[0].ArtifactType != "application/vnd.example.third" {
 		t.Errorf("listed %+v, %v", listed, err)
 	}
 }

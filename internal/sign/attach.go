@@ -234,7 +234,7 @@ func (a *Attacher) make(ctx context.Context, c *claim) error {
 	// An identity that the policy does not accept must not get into a registry.
 	for i, subject := range c.subjects {
 		if _, err := a.policy.verify(made[i], subject, c.kind); err != nil {
-			return &InvalidError{subject, c.kind, []error{err}}
+			return &InvalidError{Digest: subject, Type: c.kind, Reasons: []error{err}}
 		}
 	}
 	c.made = made

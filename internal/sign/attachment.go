@@ -17,7 +17,7 @@ type store interface {
 	places(kind string) [][]string
 	// list returns what is in one of the lists of a digest's attachments. It does
 	// not read the attachments.
-	list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error)
+	list(ctx context.Context, v *View, place string) ([]candidate, error)
 	// make signs a predicate of all subjects; of the result, the attachment
 	// at an index is for the subject at that index.
 	make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error)
@@ -30,31 +30,38 @@ type candidate struct {
 	kind string // what its annotations say, unverified; "" where they say nothing
 	// open finds the attachment's content, once; errors are as read's.
 	open func() (*content, error)
-	// inList is what the list itself has of the attachment; nil for nothing.
-	inList *content
 }
 
-// read fetches the attachment; a *RegistryError says that this did not succeed, another
-// error that what was fetched is none.
-func (c candidate) read() (attachment, error) {
+// read fetches the attachment, of what is large only what the policy's signatures fit;
+// a *RegistryError says that this did not succeed, another error that what was fetched
+// is none, or nobody's that matters.
+func (c candidate) read(ctx context.Context, p *Policy) (attachment, error) {
 	found, err := c.open()
 	if err != nil {
 		return nil, err
 	}
-	return found.get()
+	return found.get(ctx, p)
 }
 
 // refuse forgets the attachment, and keeps why it cannot be used: what somebody else
 // attached takes no memory for longer than it takes to look at it.
 func (c candidate) refuse(why error) {
 	if found, err := c.open(); err == nil {
-		found.refuse(why)
+		found.set(nil, why, true)
+	}
+}
+
+// forget lets go of an attachment that is something else than what is looked for. It is
+// fetched again for who looks for that.
+func (c candidate) forget() {
+	if found, err := c.open(); err == nil {
+		found.set(nil, nil, false)
 	}
 }
 
 // content is that of an attachment, fetched once, whatever names it.
 type content struct {
-	fetch func() (attachment, error)
+	fetch func(context.Context, *Policy) (attachment, error)
 
 	mu   sync.Mutex
 	done bool
@@ -62,20 +69,20 @@ type content struct {
 	err  error
 }
 
-func (c *content) get() (attachment, error) {
+func (c *content) get(ctx context.Context, p *Policy) (attachment, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.done {
-		c.has, c.err = c.fetch()
-		c.done = true
+		c.has, c.err = c.fetch(ctx, p)
+		c.done, c.err = true, short(c.err)
 	}
 	return c.has, c.err
 }
 
-func (c *content) refuse(why error) {
+func (c *content) set(has attachment, err error, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.done, c.has, c.err = true, nil, why
+	c.has, c.err, c.done = has, err, done
 }
 
 // An attachment is a signature or an attestation in one of the formats.

@@ -67,28 +67,54 @@ const tagged = "tagged"
 // All kinds are in one list.
 func (bundleStore) places(string) [][]string { return [][]string{{""}, {tagged}} }
 
-func (bundleStore) list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error) {
-	referrers, err := c.referrers(ctx, subject, place == tagged)
+// What of others is looked at is bounded: the bytes of a manifest, with a bundle of
+// inlineBundleSize in base64, and of the bundles that a list has.
+const (
+	maxBundleManifest = 128 << 10
+	maxListedBundles  = 1 << 20
+)
+
+func (bundleStore) list(ctx context.Context, v *View, place string) ([]candidate, error) {
+	listed := 0
+	referrers, err := v.client.referrers(ctx, v.subject, place == tagged, func(d *v1.Descriptor) bool {
+		if !maybeBundle(*d) {
+			return false
+		}
+		says, raw := d.Annotations[bundlePredicateAnnotation], d.Annotations[listedBundleAnnotation]
+		*d = v1.Descriptor{Digest: d.Digest, Size: d.Size, Annotations: map[string]string{}}
+		if len(says) <= maxKind {
+			d.Annotations[bundlePredicateAnnotation] = says
+		}
+		if v.glance && len(raw) <= listedBundleSize && listed+len(raw) <= maxListedBundles {
+			listed += len(raw)
+			d.Annotations[listedBundleAnnotation] = raw
+		}
+		return true
+	})
 	if err != nil {
 		return nil, err
 	}
-	blobs := &bundleBlobs{client: c, known: map[string]*content{}}
 	var candidates []candidate
 	for _, referrer := range referrers {
-		if !maybeBundle(referrer) {
-			continue
-		}
 		says := referrer.Annotations[bundlePredicateAnnotation]
 		found := candidate{kind: says, open: sync.OnceValues(func() (*content, error) {
-			return blobs.of(ctx, subject.Context().Digest(referrer.Digest.String()))
+			manifest := v.subject.Context().Digest(referrer.Digest.String())
+			if referrer.Size > maxBundleManifest {
+				return nil, fmt.Errorf("read the attachment %s: %d bytes are too many", manifest, referrer.Size)
+			}
+			return v.ofManifest(ctx, manifest)
 		})}
 		if raw := referrer.Annotations[listedBundleAnnotation]; raw != "" {
-			found.inList = &content{fetch: func() (attachment, error) { return newBundleAttachment([]byte(raw), says) }}
+			inList := &content{fetch: func(context.Context, *Policy) (attachment, error) { return newBundleAttachment([]byte(raw), says) }}
+			found.open = func() (*content, error) { return inList, nil }
 		}
 		candidates = append(candidates, found)
 	}
 	return candidates, nil
 }
+
+// maxKind is how long a predicate type may be, in bytes.
+const maxKind = 1 << 10
 
 // maybeBundle is false for what is certainly something else. Not every registry
 // reports the manifest's own artifactType.
@@ -98,51 +124,37 @@ func maybeBundle(referrer v1.Descriptor) bool {
 		referrer.ArtifactType == "" || referrer.ArtifactType == emptyMediaType
 }
 
-// bundleBlobs are the contents of the attachments in a list: several manifests may name
-// the same blob, which is read once.
-type bundleBlobs struct {
-	client *Client
-	mu     sync.Mutex
-	known  map[string]*content // by digest and size: a manifest may lie about the size of another's
-}
-
-// of reads an attachment's manifest.
-func (b *bundleBlobs) of(ctx context.Context, manifest name.Digest) (*content, error) {
+// ofManifest reads an attachment's manifest, and finds the content that it names.
+func (v *View) ofManifest(ctx context.Context, manifest name.Digest) (*content, error) {
 	op := fmt.Sprintf("read the attachment %s", manifest)
-	text, err := b.client.registry.ReadArtifact(ctx, manifest)
+	text, err := v.client.registry.ReadArtifact(ctx, manifest, maxBundleManifest)
 	if notFound(err) {
 		return nil, fmt.Errorf("%s: the registry lists it and does not have it", op)
 	}
 	if err != nil {
 		return nil, &RegistryError{op, err}
 	}
-	var read v1.Manifest
+	var read struct {
+		Layers      []json.RawMessage `json:"layers"`
+		Annotations map[string]string `json:"annotations"`
+	}
+	var layer v1.Descriptor
 	if err := json.Unmarshal(text, &read); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
+		return nil, short(fmt.Errorf("%s: %w", op, err))
 	}
 	if len(read.Layers) != 1 {
 		return nil, fmt.Errorf("%s: %d layers, a bundle has one", op, len(read.Layers))
 	}
-	if !strings.HasPrefix(string(read.Layers[0].MediaType), bundleMediaTypePrefix) {
+	if err := json.Unmarshal(read.Layers[0], &layer); err != nil {
+		return nil, short(fmt.Errorf("%s: %w", op, err))
+	}
+	if !strings.HasPrefix(string(layer.MediaType), bundleMediaTypePrefix) {
 		return nil, fmt.Errorf("%s: not a Sigstore bundle", op)
 	}
-	layer := read.Layers[0]
-	if layer.Size > maxBlobSize {
-		return nil, fmt.Errorf("%s: it has %d bytes, at most %d are read", op, layer.Size, maxBlobSize)
-	}
-	blob := fmt.Sprintf("%s %d", layer.Digest, layer.Size)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.known[blob] == nil {
-		b.known[blob] = &content{fetch: func() (attachment, error) {
-			raw, err := b.client.readBlob(ctx, manifest.Context(), layer)
-			if err != nil {
-				return nil, &RegistryError{op, err}
-			}
-			return newBundleAttachment(raw, read.Annotations[bundlePredicateAnnotation])
-		}}
-	}
-	return b.known[blob], nil
+	says := read.Annotations[bundlePredicateAnnotation]
+	return v.content(blob{repository: manifest.Context(), digest: layer.Digest, size: layer.Size, data: layer.Data}, func(raw []byte) (attachment, error) {
+		return newBundleAttachment(raw, says)
+	}), nil
 }
 
 func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {

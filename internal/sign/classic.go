@@ -7,13 +7,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	rekor "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
@@ -58,64 +56,109 @@ func (classicStore) places(kind string) [][]string {
 	return [][]string{{attestations}}
 }
 
-func (classicStore) list(ctx context.Context, c *Client, subject name.Digest, place string) ([]candidate, error) {
-	_, layers, err := c.classicLayers(ctx, subject, place)
+// Manifests of this format have all signatures, or attestations, of an image.
+const (
+	maxClassicManifest = 1 << 20 // bytes
+	maxClassicLayers   = 1000    // as cosign has it
+)
+
+func (classicStore) list(ctx context.Context, v *View, place string) ([]candidate, error) {
+	op := fmt.Sprintf("list what is attached to %s", v.subject)
+	tag, err := classicTag(v.subject, place)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	text, err := v.client.registry.ReadArtifact(ctx, tag, maxClassicManifest)
+	if notFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &RegistryError{op, err}
+	}
+	var manifest struct {
+		Layers []json.RawMessage `json:"layers"`
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		return nil, &RegistryError{op, err}
+	}
+	if len(manifest.Layers) > maxClassicLayers {
+		return nil, &RegistryError{op, fmt.Errorf("%d layers, at most %d are read", len(manifest.Layers), maxClassicLayers)}
 	}
 	var candidates []candidate
-	for _, layer := range layers {
-		annotations, err := layer.Annotations()
-		if err != nil {
-			return nil, fmt.Errorf("list what is attached to %s: %w", subject, err)
+	for _, raw := range manifest.Layers {
+		var layer v1.Descriptor
+		if json.Unmarshal(raw, &layer) != nil {
+			continue // none
 		}
 		says := SignatureType
 		if place != SignatureType {
-			says = annotations[classicPredicateAnnotation]
+			says = layer.Annotations[classicPredicateAnnotation]
 		}
-		found := &content{fetch: func() (attachment, error) { return readClassic(subject, layer) }}
+		found := v.classicContent(layer)
 		candidates = append(candidates, candidate{kind: says, open: func() (*content, error) { return found, nil }})
 	}
 	return candidates, nil
 }
 
-// classicLayers reads the manifest under a subject's tag for the kind, not the
-// layers. Without such a tag there are none.
-func (c *Client) classicLayers(ctx context.Context, subject name.Digest, kind string) (oci.Signatures, []oci.Signature, error) {
+// classicContent is what a layer describes. Its signature is among the annotations, so
+// that the same blob may be several attachments.
+func (v *View) classicContent(layer v1.Descriptor) *content {
+	return &content{fetch: func(ctx context.Context, p *Policy) (attachment, error) {
+		raw, err := v.read(ctx, blob{
+			repository: v.subject.Context(), digest: layer.Digest, size: layer.Size,
+			certificate: layer.Annotations[static.CertificateAnnotationKey],
+		}, p)
+		if err != nil {
+			return nil, err
+		}
+		signed, err := classicLayer(layer, raw)
+		if err != nil {
+			return nil, fmt.Errorf("read an attachment of %s: %w", v.subject, err)
+		}
+		return classicAttachment{signed}, nil
+	}}
+}
+
+// classicLayer is a layer with its content. Its annotations may hold anything.
+func classicLayer(layer v1.Descriptor, content []byte) (oci.Signature, error) {
+	encoded, has := layer.Annotations[static.SignatureAnnotationKey]
+	if !has {
+		return nil, fmt.Errorf("it is missing the annotation %s", static.SignatureAnnotationKey)
+	}
+	options := []static.Option{static.WithLayerMediaType(layer.MediaType), static.WithAnnotations(layer.Annotations)}
+	if text := layer.Annotations[static.BundleAnnotationKey]; text != "" {
+		var logged rekor.RekorBundle
+		if err := json.Unmarshal([]byte(text), &logged); err != nil {
+			return nil, err
+		}
+		options = append(options, static.WithBundle(&logged))
+	}
+	if text := layer.Annotations[static.RFC3161TimestampAnnotationKey]; text != "" {
+		var stamp rekor.RFC3161Timestamp
+		if err := json.Unmarshal([]byte(text), &stamp); err != nil {
+			return nil, err
+		}
+		options = append(options, static.WithRFC3161Timestamp(&stamp))
+	}
+	if certificate := layer.Annotations[static.CertificateAnnotationKey]; certificate != "" {
+		options = append(options, static.WithCertChain([]byte(certificate), []byte(layer.Annotations[static.ChainAnnotationKey])))
+	}
+	return static.NewSignature(content, encoded, options...)
+}
+
+// classicImage is what is under a subject's tag for the kind, to be extended. Without
+// such a tag it has no layers.
+func (c *Client) classicImage(ctx context.Context, subject name.Digest, kind string) (oci.Signatures, error) {
 	op := fmt.Sprintf("list what is attached to %s", subject)
 	tag, err := classicTag(subject, kind)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", op, err)
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	all, err := ociremote.Signatures(tag, ociremote.WithRemoteOptions(append(slices.Clone(c.registry.Options()), remote.WithContext(ctx))...))
 	if err != nil {
-		return nil, nil, &RegistryError{op, err}
-	}
-	layers, err := all.Get()
-	if err != nil {
-		return nil, nil, &RegistryError{op, err}
-	}
-	return all, layers, nil
-}
-
-// readClassic fetches a layer's content.
-func readClassic(subject name.Digest, layer oci.Signature) (attachment, error) {
-	op := fmt.Sprintf("read an attachment of %s", subject)
-	if size, err := layer.Size(); err != nil || size > maxBlobSize {
-		return nil, fmt.Errorf("%s: %d bytes are too many", op, size)
-	}
-	// Copy reads the payload from the registry and everything else from the
-	// annotations, which may hold anything.
-	read, err := static.Copy(layer)
-	var answer *transport.Error
-	var network net.Error
-	switch {
-	case errors.As(err, &answer), errors.As(err, &network), errors.Is(err, context.Canceled):
 		return nil, &RegistryError{op, err}
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	return classicAttachment{read}, nil
+	return all, nil
 }
 
 func (classicStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {
@@ -230,7 +273,7 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	present, _, err := c.classicLayers(ctx, subject, kind)
+	present, err := c.classicImage(ctx, subject, kind)
 	if err != nil {
 		return err
 	}

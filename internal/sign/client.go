@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -15,10 +16,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
-
-// maxBlobSize is the largest attachment that is read into memory. cosign's default limit
-// is twice that; libre's largest documents are a tenth of it.
-const maxBlobSize = 64 << 20
 
 // A Client reads and writes what is attached to digests in registries. It may
 // be used by several goroutines at once, but of those that write to one digest,
@@ -29,6 +26,8 @@ type Client struct {
 
 	subjects sync.Map // name.Digest string → *v1.Descriptor
 	tagged   sync.Map // name.Digest string → bool, whether its referrers were last listed at its tag
+	looks    chan struct{}
+	foreign  atomic.Int64 // as a View's, of all of them
 }
 
 // A Registry is how registries are talked to.
@@ -37,15 +36,16 @@ type Registry interface {
 	Options() []remote.Option
 	// Describe gives a manifest's media type, digest and size.
 	Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error)
-	// ReadArtifact reads a manifest by its digest.
-	ReadArtifact(ctx context.Context, reference name.Digest) ([]byte, error)
+	// ReadArtifact reads a manifest of at most so many bytes.
+	ReadArtifact(ctx context.Context, reference name.Reference, most int) ([]byte, error)
 	// ReadBlob opens a blob, whose last read fails where it has another digest.
 	ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error)
 	// Referrers are the manifests that name a subject, by the referrers API or, where
-	// there is none, as they are listed at the subject's tag.
-	Referrers(ctx context.Context, subject name.Digest) (all []v1.Descriptor, byAPI bool, err error)
+	// there is none, as they are listed at the subject's tag: those that keep wants, and
+	// what it leaves of them.
+	Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error)
 	// TaggedReferrers are those that are listed at the subject's tag.
-	TaggedReferrers(ctx context.Context, subject name.Digest) ([]v1.Descriptor, error)
+	TaggedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) ([]v1.Descriptor, error)
 	// PutBlob sees to it that a repository has a blob.
 	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
 	// PutManifest writes a manifest under a digest or a tag. Where it has a
@@ -54,7 +54,9 @@ type Registry interface {
 }
 
 // NewClient asks nothing yet.
-func NewClient(registry Registry) *Client { return &Client{registry: registry} }
+func NewClient(registry Registry) *Client {
+	return &Client{registry: registry, looks: make(chan struct{}, lookedAt)}
+}
 
 // descriptor asks for a subject's media type and size, which its referrers
 // repeat. A digest's never change.
@@ -76,15 +78,15 @@ func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descr
 // referrers lists the manifests that name the subject: as the registry does, or,
 // tagged, those that were listed at its tag before the registry had the referrers
 // API.
-func (c *Client) referrers(ctx context.Context, subject name.Digest, tagged bool) (all []v1.Descriptor, err error) {
+func (c *Client) referrers(ctx context.Context, subject name.Digest, tagged bool, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, err error) {
 	if seen, _ := c.tagged.Load(subject.String()); tagged && seen == true {
 		return nil, nil
 	}
 	if tagged {
-		all, err = c.registry.TaggedReferrers(ctx, subject)
+		all, err = c.registry.TaggedReferrers(ctx, subject, keep)
 	} else {
 		var byAPI bool
-		all, byAPI, err = c.registry.Referrers(ctx, subject)
+		all, byAPI, err = c.registry.Referrers(ctx, subject, keep)
 		c.tagged.Store(subject.String(), !byAPI)
 	}
 	if err != nil {
@@ -100,23 +102,6 @@ func (c *Client) putBlob(ctx context.Context, repository name.Repository, conten
 		err = c.registry.PutBlob(ctx, repository, content)
 	}
 	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
-}
-
-// readBlob reads what a descriptor describes, or holds.
-func (c *Client) readBlob(ctx context.Context, repository name.Repository, described v1.Descriptor) ([]byte, error) {
-	if digest, _, err := v1.SHA256(bytes.NewReader(described.Data)); err == nil && digest == described.Digest {
-		return described.Data, nil
-	}
-	content, err := c.registry.ReadBlob(ctx, repository, described.Digest)
-	if err != nil {
-		return nil, err
-	}
-	defer content.Close()
-	read, err := io.ReadAll(io.LimitReader(content, described.Size+1))
-	if err == nil && int64(len(read)) != described.Size {
-		err = fmt.Errorf("%s does not have the %d bytes that its manifest says", described.Digest, described.Size)
-	}
-	return read, err
 }
 
 // notFound says that a registry answered and has no such thing.

@@ -23,7 +23,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 				return written, err
 			}
 			for _, candidate := range candidates {
-				statement, err := candidate.statement(p, subject)
+				statement, err := candidate.statement(ctx, p, subject)
 				if err != nil {
 					return written, err
 				}
@@ -34,7 +34,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 				if slices.ContainsFunc(target.claims, func(c *claim) bool { return c.covers(statement, subjects) }) {
 					continue
 				}
-				a, err := candidate.read() // once more what it gave
+				a, err := candidate.read(ctx, p) // once more what it gave
 				if err != nil {
 					return written, err
 				}

@@ -90,7 +90,7 @@ func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 			r.answers(r.refer(t, subject, kind, "gone").String(), http.StatusNotFound)
 		}, false},
 		"a blob that says to be too large": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
-			r.refer(t, subject, kind, "", v1.Descriptor{MediaType: bundleMediaType, Size: maxBlobSize + 1, Digest: must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))})
+			r.refer(t, subject, kind, "", v1.Descriptor{MediaType: bundleMediaType, Size: maxBlob + 1, Digest: must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))})
 		}, false},
 		"a blob of another size": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
 			blob := r.putBlob(t, subject.Context().RepositoryStr(), bytes.Repeat([]byte("x"), 1<<20))
@@ -199,9 +199,9 @@ func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
 	subject := pushIndex(t, registry.host)[0]
 	client := newClient(t)
 	must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subject))
-	ours := must[[]v1.Descriptor](t)(client.referrers(ctx, subject, false))[0]
+	ours := must[[]v1.Descriptor](t)(client.referrers(ctx, subject, false, nil))[0]
 	var manifest v1.Manifest
-	content := must[[]byte](t)(client.registry.ReadArtifact(ctx, subject.Context().Digest(ours.Digest.String())))
+	content := must[[]byte](t)(client.registry.ReadArtifact(ctx, subject.Context().Digest(ours.Digest.String()), 1<<20))
 	if err := json.Unmarshal(content, &manifest); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestInteropKeyless(t *testing.T) {
 					t.Errorf("%s: signed %d, want 3", kind, got)
 				}
 				must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subjects...))
-				must[int](t)(client.Attest(ctx, signer, slsa, json.RawMessage(`{}`), subjects...))
+				must[int](t)(client.Attest(ctx, signer, slsa, json.RawMessage(`{"large":"`+strings.Repeat("x", 3*smallBlob)+`"}`), subjects...))
 				if got := must[int](t)(client.Sign(ctx, newSigner(t, config), subjects...)); got != 0 {
 					t.Errorf("%s: signed %d again", kind, got)
 				}

@@ -87,8 +87,8 @@ func plant(t *testing.T, from, to *testRegistry, signer *Signer, subject, target
 	client := newClient(t)
 	for _, format := range signer.policy.formats() {
 		for _, place := range format.store().places("")[0] {
-			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client, subject, place)) {
-				a := must[attachment](t)(candidate.read())
+			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client.View(subject), place)) {
+				a := must[attachment](t)(candidate.read(context.Background(), signer.policy))
 				if err := format.store().write(context.Background(), client, target, a); err != nil {
 					t.Fatal(err)
 				}

@@ -26,9 +26,10 @@ type Policy struct {
 
 // trust accepts the signatures of one key, or of one identity.
 type trust struct {
-	PublicKey        // zero for an identity
-	former    bool   // another key signs now
-	hint      string // of the key; "" where certificates are wanted
+	PublicKey                            // zero for an identity
+	former    bool                       // another key signs now
+	hint      string                     // of the key; "" where certificates are wanted
+	identity  verify.CertificateIdentity // where certificates are wanted
 	options   []verify.PolicyOption
 	bundle    *verify.Verifier
 	classic   cosign.CheckOpts
@@ -129,8 +130,9 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 		return nil, fmt.Errorf("verify by identity: %w", err)
 	}
 	way := &trust{
-		options: []verify.PolicyOption{verify.WithCertificateIdentity(matcher)},
-		bundle:  bundle,
+		identity: matcher,
+		options:  []verify.PolicyOption{verify.WithCertificateIdentity(matcher)},
+		bundle:   bundle,
 		classic: cosign.CheckOpts{
 			TrustedMaterial:     material,
 			Identities:          []cosign.Identity{{Issuer: identity.Issuer, IssuerRegExp: identity.anchoredIssuer(), SubjectRegExp: identity.anchored()}},

@@ -48,7 +48,7 @@ func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([
 				return nil, err
 			}
 			for _, candidate := range candidates {
-				statement, err := candidate.statement(p, subject)
+				statement, err := candidate.statement(ctx, p, subject)
 				if err != nil {
 					return nil, err
 				}
@@ -66,8 +66,8 @@ func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([
 }
 
 // statement is what an attachment says, if the policy accepts it; nil if not.
-func (c candidate) statement(p *Policy, subject name.Digest) (*Statement, error) {
-	a, err := c.read()
+func (c candidate) statement(ctx context.Context, p *Policy, subject name.Digest) (*Statement, error) {
+	a, err := c.read(ctx, p)
 	var registry *RegistryError
 	if errors.As(err, &registry) && !answered(registry) {
 		return nil, err
@@ -77,6 +77,7 @@ func (c candidate) statement(p *Policy, subject name.Digest) (*Statement, error)
 	}
 	statement, err := p.verify(a, subject, c.kind)
 	if err != nil {
+		c.refuse(short(err))
 		return nil, nil
 	}
 	return statement, nil

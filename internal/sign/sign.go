@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/text"
 )
 
 // A Format is one of the two ways in which signatures and attestations are kept
@@ -91,7 +92,8 @@ func (e *notAttachedError) Is(target error) bool { return target == ErrNotAttach
 type InvalidError struct {
 	Digest  name.Digest
 	Type    string  // predicate type, or SignatureType
-	Reasons []error // one for each attachment that was tried
+	Reasons []error // of the attachments that were tried, those of the first
+	More    int     // how many there are beside these
 }
 
 func (e *InvalidError) Error() string {
@@ -105,6 +107,9 @@ func (e *InvalidError) Error() string {
 		if len(reasons) == 0 || reasons[len(reasons)-1] != text {
 			reasons = append(reasons, text)
 		}
+	}
+	if e.More > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", e.More))
 	}
 	return fmt.Sprintf("no valid %s of %s: %s", what, e.Digest, strings.Join(reasons, "; "))
 }
@@ -133,6 +138,25 @@ type singleLine struct{ error }
 
 func (e *singleLine) Error() string { return oneLine(e.error.Error()) }
 func (e *singleLine) Unwrap() error { return e.error }
+
+// short is an error whose text, from outside, is kept: nobody reads megabytes.
+func short(err error) error {
+	if err == nil || len(err.Error()) <= mostReason {
+		return err
+	}
+	why := errors.New(text.Short(err.Error()[:mostReason], mostReason))
+	var registry *RegistryError
+	switch {
+	case !errors.As(err, &registry):
+		return why
+	case answered(registry):
+		return &RegistryError{"read an attachment", why}
+	}
+	return err
+}
+
+// mostReason is how much is kept of why something cannot be used, in bytes.
+const mostReason = 400
 
 // oneLine makes one line of the text of an error from outside.
 func oneLine(text string) string {

@@ -158,7 +158,7 @@ func TestMovedAttachment(t *testing.T) {
 				if len(found) == 0 || found[0].kind != kind {
 					t.Fatalf("found %+v", found)
 				}
-				a := must[attachment](t)(found[0].read())
+				a := must[attachment](t)(found[0].read(ctx, signer.Policy()))
 				if err := format.store().write(ctx, client, to, a); err != nil {
 					t.Fatal(err)
 				}
@@ -343,7 +343,7 @@ func TestLargeAttestation(t *testing.T) {
 				t.Errorf("%s: %d statements", format, len(statements))
 			}
 			if format == Bundle {
-				referrers := must[[]v1.Descriptor](t)(client.referrers(ctx, subjects[1], false))
+				referrers := must[[]v1.Descriptor](t)(client.referrers(ctx, subjects[1], false, nil))
 				if got := referrers[0].Size; got > 10_000 {
 					t.Errorf("a manifest of %d bytes", got)
 				}

@@ -3,8 +3,10 @@ package sign
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -62,8 +64,7 @@ func (v *View) VerifyAttestations(ctx context.Context, predicateType string, p *
 // each calls yield with the valid attachments of a kind until it returns false.
 // It is an error if there is none.
 func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Statement) bool) error {
-	var reasons []error
-	var unread error
+	all := examined{}
 	for _, format := range p.formats() {
 		for n, places := range format.store().places(kind) {
 			if n > 0 && v.first {
@@ -73,30 +74,44 @@ func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Sta
 			if err != nil {
 				return err
 			}
-			found, err := eachOf(candidates, p, v.subject, kind, yield)
-			if found.valid || err != nil {
+			if err := all.eachOf(ctx, candidates, p, v.subject, kind, yield); all.valid || err != nil {
 				return err
 			}
-			reasons, unread = append(reasons, found.refused...), cmp.Or(unread, found.unread)
 		}
 	}
-	if unread != nil {
-		return unread
+	if all.unread != nil {
+		return all.unread
 	}
-	if len(reasons) > 0 {
-		return &InvalidError{v.subject, kind, reasons}
+	if len(all.refused) > 0 {
+		return &InvalidError{v.subject, kind, all.refused, all.more}
 	}
 	return &notAttachedError{v.subject, kind}
 }
 
+// examined is what came of candidates.
+type examined struct {
+	valid   bool
+	refused []error       // why others were not, of the first
+	more    int           // refused beside these
+	unread  error         // an *unreadError of one
+	seen    map[said]bool // of the kind
+}
+
+// said is what a signer says: who attaches it once more, in another wrapping, says
+// nothing new.
+type said struct {
+	predicate [sha256.Size]byte
+	by        Signature // without its time
+}
+
 // eachOf is each, of some candidates. What cannot be used is passed over, whoever
 // attached it; only the network's failure ends it.
-func eachOf(candidates []candidate, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) (found examined, err error) {
+func (x *examined) eachOf(ctx context.Context, candidates []candidate, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) error {
 	for _, candidate := range candidates {
-		if found.valid && candidate.kind != kind {
+		if x.valid && candidate.kind != kind {
 			break // what says to be something else is for when there is nothing better
 		}
-		a, err := candidate.read()
+		a, err := candidate.read(ctx, p)
 		var statement *Statement
 		if err == nil {
 			statement, err = p.verify(a, subject, kind)
@@ -104,27 +119,52 @@ func eachOf(candidates []candidate, p *Policy, subject name.Digest, kind string,
 		var registry *RegistryError
 		switch {
 		case errors.As(err, &registry) && !answered(registry):
-			return found, err
+			return err
 		case errors.As(err, &registry):
-			found.unread = cmp.Or(found.unread, error(&unreadError{err}))
+			x.unread = cmp.Or(x.unread, error(&unreadError{err}))
+		case err == nil && !x.isNew(statement):
+			candidate.refuse(errRepeated)
 		case err == nil:
-			found.valid = true
+			x.valid = true
 			if !yield(statement) {
-				return found, nil
+				return nil
 			}
-		case !errors.Is(err, errOtherType):
+		case errors.Is(err, errOtherType):
+			candidate.forget()
+		case errors.Is(err, errRepeated):
+		default:
+			err = short(err)
 			candidate.refuse(err)
-			found.refused = append(found.refused, err)
+			x.refuse(err)
 		}
 	}
-	return found, nil
+	return nil
 }
 
-// examined is what came of candidates.
-type examined struct {
-	valid   bool
-	refused []error // why others were not
-	unread  error   // an *unreadError of one
+var errRepeated = errors.New("the same was said before")
+
+func (x *examined) isNew(s *Statement) bool {
+	one := said{sha256.Sum256(s.Predicate), s.Signature}
+	one.by.Time = time.Time{}
+	if x.seen[one] {
+		return false
+	}
+	if x.seen == nil {
+		x.seen = map[said]bool{}
+	}
+	x.seen[one] = true
+	return true
+}
+
+// mostReasons is how many attachments are said to be refused, and why.
+const mostReasons = 16
+
+func (x *examined) refuse(why error) {
+	if len(x.refused) == mostReasons {
+		x.more++
+		return
+	}
+	x.refused = append(x.refused, why)
 }
 
 // unreadError is a *RegistryError of an attachment that the registry lists and refuses to

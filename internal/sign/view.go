@@ -2,8 +2,10 @@ package sign
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -17,8 +19,10 @@ type View struct {
 	glance  bool // take what the lists have of attachments, and read no more of these
 	first   bool // look into the first places alone
 
-	mu    sync.Mutex
-	lists map[listed]func() ([]candidate, error)
+	mu       sync.Mutex
+	lists    map[listed]func() ([]candidate, error)
+	contents map[string]*content // by digest and size: a manifest may lie about the size of another's
+	foreign  atomic.Int64        // bytes of large attachments that were of no use
 }
 
 // listed is one of the lists of a format.
@@ -29,7 +33,7 @@ type listed struct {
 
 // View asks nothing yet.
 func (c *Client) View(subject name.Digest) *View {
-	return &View{client: c, subject: subject, lists: map[listed]func() ([]candidate, error){}}
+	return &View{client: c, subject: subject, lists: map[listed]func() ([]candidate, error){}, contents: map[string]*content{}}
 }
 
 // candidates are the attachments in some places of a format, what is most likely of
@@ -58,17 +62,27 @@ func (v *View) list(ctx context.Context, which listed) ([]candidate, error) {
 	v.mu.Lock()
 	list, ok := v.lists[which]
 	if !ok {
-		list = sync.OnceValues(func() ([]candidate, error) {
-			all, err := which.format.store().list(ctx, v.client, v.subject, which.place)
-			for i, has := range all {
-				if v.glance && has.inList != nil {
-					all[i].open = func() (*content, error) { return has.inList, nil }
-				}
-			}
-			return all, err
-		})
+		list = sync.OnceValues(func() ([]candidate, error) { return which.format.store().list(ctx, v, which.place) })
 		v.lists[which] = list
 	}
 	v.mu.Unlock()
 	return list()
+}
+
+// content is the one of a blob, whatever names it.
+func (v *View) content(blob blob, read func(raw []byte) (attachment, error)) *content {
+	key := fmt.Sprintf("%s %d", blob.digest, blob.size)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.contents[key] == nil {
+		v.contents[key] = &content{fetch: func(ctx context.Context, p *Policy) (attachment, error) {
+			raw, err := v.read(ctx, blob, p)
+			blob.data = nil
+			if err != nil {
+				return nil, err
+			}
+			return read(raw)
+		}}
+	}
+	return v.contents[key]
 }

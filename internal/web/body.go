@@ -16,26 +16,56 @@ import (
 )
 
 // mostAhead are the bytes of an answer that are read before it counts as received:
-// all of a manifest.
-const mostAhead = 4 << 20
+// all of a manifest. Of what says to be larger it is the beginning, as of a refusal,
+// whose rest is dropped.
+const (
+	mostAhead    = 4 << 20
+	aheadOfLarge = 64 << 10
+)
 
 // readAhead reads the beginning of an answer's body into memory. From a refusal,
 // which is printed, it drops the secrets: some servers repeat what they got.
 func readAhead(response *http.Response, secrets []string) error {
-	body := response.Body
-	read, err := io.ReadAll(io.LimitReader(body, mostAhead))
+	body, refused := response.Body, response.StatusCode >= http.StatusBadRequest
+	most := mostAhead
+	if response.ContentLength > mostAhead || refused {
+		most = aheadOfLarge
+	}
+	read, err := readParts(body, most)
 	if err != nil {
 		body.Close()
 		return err
 	}
-	if response.StatusCode >= http.StatusBadRequest {
-		for _, secret := range secrets {
-			read = bytes.ReplaceAll(read, []byte(secret), []byte("…"))
-		}
-		response.ContentLength = -1
+	if !refused {
+		readers := append(make([]io.Reader, 0, len(read)+1), read...)
+		response.Body = &begun{io.MultiReader(append(readers, body)...), body, nil}
+		return nil
 	}
-	response.Body = &begun{io.MultiReader(bytes.NewReader(read), body), body, read}
-	return nil
+	text, err := io.ReadAll(io.MultiReader(read...))
+	for _, secret := range secrets {
+		text = bytes.ReplaceAll(text, []byte(secret), []byte("…"))
+	}
+	response.ContentLength = -1
+	response.Body = &begun{bytes.NewReader(text), body, text}
+	return err
+}
+
+// readParts reads up to so many bytes, in parts that need no copy when there are more.
+func readParts(body io.Reader, most int) (parts []io.Reader, err error) {
+	for size := 4 << 10; most > 0 && err == nil; size = min(2*size, 64<<10) {
+		part, filled := make([]byte, min(most, size)), 0
+		for filled < len(part) && err == nil {
+			var n int
+			n, err = body.Read(part[filled:])
+			filled += n
+		}
+		parts = append(parts, bytes.NewReader(part[:filled]))
+		most -= filled
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return parts, err
 }
 
 // begun is a body whose beginning is known.

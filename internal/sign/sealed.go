@@ -1,0 +1,245 @@
+package sign
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/sigstore/sigstore/pkg/signature"
+)
+
+// maxOutline is how many bytes of a large attachment may be other than its payload:
+// signature, certificates, timestamps and entries of logs have some thousand.
+const maxOutline = 64 << 10
+
+// A sealed attachment is one whose payload was not read yet: a Sigstore bundle, or a
+// DSSE envelope alone.
+type sealed struct {
+	file     io.ReaderAt
+	from, to int64 // the payload in it, in base64
+	outline
+}
+
+// An outline is all of a sealed attachment but its payload, and of that what tells
+// whether the signature fits.
+type outline struct {
+	envelope
+	Bundled  *envelope `json:"dsseEnvelope"`
+	Material struct {
+		Certificate rawCertificate `json:"certificate"`
+		Chain       struct {
+			Certificates []rawCertificate `json:"certificates"`
+		} `json:"x509CertificateChain"`
+	} `json:"verificationMaterial"`
+}
+
+// https://github.com/secure-systems-lab/dsse/blob/v1.0.2/envelope.md
+type envelope struct {
+	PayloadType string `json:"payloadType"`
+	Signatures  []struct {
+		Sig []byte `json:"sig"`
+	} `json:"signatures"`
+}
+
+type rawCertificate struct {
+	RawBytes []byte `json:"rawBytes"`
+}
+
+// seal finds the payload in a file of JSON, and reads the rest. The certificate, in PEM,
+// is of an envelope that has none.
+func seal(file io.ReaderAt, size int64, certificate string) (*sealed, error) {
+	s := &sealed{file: file}
+	scan := &payloadScan{in: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 32<<10), sealed: s}
+	rest, err := scan.run()
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(rest, &s.outline); err != nil {
+		return nil, errNoEnvelope
+	}
+	if s.Bundled != nil {
+		s.envelope = *s.Bundled
+	}
+	if s.to == 0 || len(s.Signatures) == 0 {
+		return nil, errNoEnvelope
+	}
+	if block, _ := pem.Decode([]byte(certificate)); block != nil {
+		s.Material.Certificate.RawBytes = block.Bytes
+	}
+	return s, nil
+}
+
+var errNoEnvelope = errors.New("it holds no signed statement")
+
+// payloadScan goes through JSON once, and leaves out the first string that is the value
+// of a member "payload".
+type payloadScan struct {
+	in     *bufio.Reader
+	offset int64
+	rest   bytes.Buffer
+	*sealed
+}
+
+func (p *payloadScan) run() ([]byte, error) {
+	wanted := false // the value comes next
+	for {
+		b, err := p.next()
+		switch {
+		case err == io.EOF:
+			return p.rest.Bytes(), nil
+		case err != nil:
+			return nil, err
+		case b == '"' && wanted && p.to == 0:
+			p.from = p.offset
+			if err := p.skip(); err != nil {
+				return nil, err
+			}
+			wanted = false
+		case b == '"':
+			var text []byte
+			if text, err = p.text(); err != nil {
+				return nil, err
+			}
+			wanted = string(text) == "payload"
+		case b != ':' && b != ' ' && b != '\n' && b != '\t' && b != '\r':
+			wanted = false
+		}
+	}
+}
+
+// next is the next byte, which is kept.
+func (p *payloadScan) next() (byte, error) {
+	if p.rest.Len() >= maxOutline {
+		return 0, fmt.Errorf("more than %d bytes of it are no signed statement", maxOutline)
+	}
+	b, err := p.in.ReadByte()
+	if err == nil {
+		p.offset++
+		p.rest.WriteByte(b)
+	}
+	return b, err
+}
+
+// text is the rest of a string, as it is written.
+func (p *payloadScan) text() ([]byte, error) {
+	from := p.rest.Len()
+	for escaped := false; ; {
+		b, err := p.next()
+		if err != nil {
+			return nil, errors.Join(errNoEnvelope, err)
+		}
+		if b == '"' && !escaped {
+			return p.rest.Bytes()[from : p.rest.Len()-1], nil
+		}
+		escaped = b == '\\' && !escaped
+	}
+}
+
+// skip leaves out the rest of a string, in which base64 has nothing escaped.
+func (p *payloadScan) skip() error {
+	for {
+		part, err := p.in.ReadSlice('"')
+		p.offset += int64(len(part))
+		if err == nil {
+			p.to = p.offset - 1
+			p.rest.WriteByte('"')
+			return nil
+		}
+		if err != bufio.ErrBufferFull {
+			return errNoEnvelope
+		}
+	}
+}
+
+// payload is what is signed, without its base64.
+func (s *sealed) payload() io.Reader {
+	return base64.NewDecoder(base64.StdEncoding, io.NewSectionReader(s.file, s.from, s.to-s.from))
+}
+
+// signed is what signatures are of, anew for each.
+// https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md#signature-definition
+func (s *sealed) signed() (io.Reader, error) {
+	length, err := io.Copy(io.Discard, s.payload())
+	if err != nil {
+		return nil, errNoEnvelope
+	}
+	head := fmt.Sprintf("DSSEv1 %d %s %d ", len(s.PayloadType), s.PayloadType, length)
+	return io.MultiReader(bytes.NewReader([]byte(head)), s.payload()), nil
+}
+
+// leaf is the certificate that says who signed; nil for a key.
+func (s *sealed) leaf() (*x509.Certificate, error) {
+	raw := s.Material.Certificate.RawBytes
+	if chain := s.Material.Chain.Certificates; len(chain) > 0 {
+		raw = chain[0].RawBytes
+	}
+	if raw == nil {
+		return nil, nil
+	}
+	return x509.ParseCertificate(raw)
+}
+
+// fits says why none of the policy's keys or identities signed an attachment. Who it
+// lets through is verified all the same.
+func (p *Policy) fits(s *sealed) error {
+	var refused error
+	for _, way := range p.ways {
+		verifier, err := way.verifierOf(s)
+		if err == nil {
+			err = s.verifies(verifier)
+		}
+		if err == nil {
+			return nil
+		}
+		refused = err
+	}
+	return refused
+}
+
+func (s *sealed) verifies(verifier signature.Verifier) error {
+	for _, one := range s.Signatures[:min(len(s.Signatures), 4)] {
+		signed, err := s.signed()
+		if err != nil {
+			return err
+		}
+		if verifier.VerifySignature(bytes.NewReader(one.Sig), signed) == nil {
+			return nil
+		}
+	}
+	return errOtherKey
+}
+
+// verifierOf is the key that must have signed: for an identity, that of a certificate
+// which the authority issued to it.
+func (t *trust) verifierOf(s *sealed) (signature.Verifier, error) {
+	leaf, err := s.leaf()
+	switch {
+	case err != nil:
+		return nil, err
+	case t.hint != "" && leaf != nil:
+		return nil, errors.New("signed with a certificate, not with the key")
+	case t.hint != "":
+		return t.classic.SigVerifier, nil
+	case leaf == nil:
+		return nil, errors.New("signed with a key, not with a certificate")
+	}
+	if _, err := verify.VerifyLeafCertificate(leaf.NotBefore, leaf, t.classic.TrustedMaterial); err != nil {
+		return nil, err
+	}
+	summary, err := certificate.SummarizeCertificate(leaf)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.identity.Verify(summary); err != nil {
+		return nil, err
+	}
+	return signature.LoadDefaultVerifier(leaf.PublicKey)
+}
