@@ -1,11 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"os"
 	"path/filepath"
 
+	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/registry"
 )
@@ -23,11 +24,8 @@ func (p *place) trustAuthorities() error {
 	}
 	bundle := p.config.CA.Bundle()
 	file := filepath.Join(p.cacheDir, fmt.Sprintf("authorities-%x.pem", sha256.Sum256(bundle)))
-	if _, err := os.Stat(file); err != nil {
-		if err := os.MkdirAll(p.cacheDir, 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, bundle, 0o600); err != nil {
+	if there, err := private.Read(file); err != nil || !bytes.Equal(there, bundle) {
+		if err := private.Replace(file, bundle); err != nil {
 			return err
 		}
 	}

@@ -7,15 +7,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -36,6 +40,8 @@ type app struct {
 
 // Main runs libre with its arguments and gives the exit code.
 func Main(ctx context.Context, args []string, options ui.Options) int {
+	// Nothing that libre makes is to be written by everybody, whatever the umask says.
+	syscall.Umask(syscall.Umask(0) | 0o002)
 	a := &app{options: options, UI: ui.New(options)}
 	root := a.rootCommand()
 	root.SetArgs(args)
@@ -83,7 +89,9 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 			default:
 				return usageError{fmt.Errorf("log format %q, expected text or json", a.logFormat)}
 			}
-			return nil
+			err := a.temporary()
+			a.running = err != nil // it is none of usage
+			return err
 		},
 	}
 	flags := root.PersistentFlags()
@@ -178,7 +186,33 @@ func cacheDir() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("finding the cache directory: %w", err)
 	}
-	return filepath.Join(cache, "libre"), nil
+	dir := filepath.Join(cache, "libre")
+	if _, err := os.Lstat(dir); err == nil {
+		_ = private.Folder(dir) // a link of this user's own is left as it is
+	}
+	if err := private.Guarded(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", &fault.Fault{Doing: "opening the cache", Err: err, Fix: "remove it, or set XDG_CACHE_HOME to a folder of your own"}
+	}
+	return dir, nil
+}
+
+// temporary sees to it that nobody swaps what libre puts into the folder for temporary
+// files: where others can, one of the cache is used.
+func (a *app) temporary() error {
+	err := private.Guarded(os.TempDir())
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	cache, missing := cacheDir()
+	if missing != nil {
+		return missing
+	}
+	own := filepath.Join(cache, "tmp")
+	if err := private.Folder(own); err != nil {
+		return err
+	}
+	a.Warnf("TMPDIR: %v: %s is used instead", err, own)
+	return os.Setenv("TMPDIR", own)
 }
 
 var errNoCatalogue = errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")

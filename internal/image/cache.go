@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/private"
 )
 
 // Cache remembers, by layer key, which blob a layer became. It is one small
@@ -74,7 +74,7 @@ func (c *Cache) local(l *Layout, key string) (s stored, ok bool, warning error) 
 	c.mu.Unlock()
 	if !ok && c.dir != "" {
 		name := c.file(key)
-		content, err := os.ReadFile(name)
+		content, err := private.Read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return stored{}, false, nil
@@ -99,7 +99,7 @@ func (c *Cache) put(key string, s stored) (warning error) {
 	}
 	content, err := json.Marshal(s)
 	if err == nil {
-		err = os.MkdirAll(c.dir, 0o777)
+		err = private.Folder(c.dir)
 	}
 	if err == nil {
 		err = replaceFile(c.file(key), content)

@@ -16,6 +16,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/private"
 )
 
 // Annotations of ours in a layout.
@@ -74,6 +77,10 @@ func CreateLayout(ctx context.Context, dir string, waiting func()) (*Layout, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o777); err != nil {
 		return nil, fmt.Errorf("creating the OCI layout %s: %w", dir, err)
+	}
+	// What is in it is what is signed.
+	if err := private.Guarded(dir); err != nil {
+		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or name a folder of your own with --output"}
 	}
 	lock, err := lockFolder(ctx, dir, waiting)
 	if err != nil {

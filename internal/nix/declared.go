@@ -42,7 +42,7 @@ func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, 
 	var declared []declaredInput
 	sum := sha256.Sum256([]byte(declaredNix + "\n" + dir + "\n" + string(text)))
 	kept := filepath.Join(n.OutcomeDir, "inputs-"+hex.EncodeToString(sum[:16])+".json")
-	if said, err := os.ReadFile(kept); n.OutcomeDir != "" && err == nil && json.Unmarshal(said, &declared) == nil {
+	if said, err := private.Read(kept); n.OutcomeDir != "" && err == nil && json.Unmarshal(said, &declared) == nil {
 		return declared, nil
 	}
 	read := n.command(ctx, call{program: "nix-instantiate", operation: []string{"--eval"}, arguments: []string{"-"}, flags: []string{"--strict", "--json", "--readonly-mode",
@@ -61,7 +61,7 @@ func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, 
 		declared[i].Line = max(1, declared[i].Line-strings.Count(declaredNix, "\n"))
 	}
 	if said, err := json.Marshal(declared); n.OutcomeDir != "" && err == nil && private.Folder(n.OutcomeDir) == nil {
-		_ = writeBeside(kept, said)
+		_ = private.Replace(kept, said)
 	}
 	return declared, nil
 }

@@ -71,7 +71,7 @@ func (n *Nix) recall(e *evaluation) ([]byte, bool) {
 		return nil, false
 	}
 	file := filepath.Join(n.OutcomeDir, e.name+".json")
-	text, err := os.ReadFile(file)
+	text, err := private.Read(file)
 	if err != nil {
 		return nil, false
 	}
@@ -101,7 +101,7 @@ func (n *Nix) keep(ctx context.Context, e *evaluation, flake Flake, printed []by
 		return
 	}
 	text := slices.Concat(first, []byte("\n"), printed)
-	if writeBeside(filepath.Join(n.OutcomeDir, e.name+".json"), text) == nil {
+	if private.Replace(filepath.Join(n.OutcomeDir, e.name+".json"), text) == nil {
 		n.forgetOutcomes()
 	}
 }

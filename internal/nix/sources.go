@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/nix-community/go-nix/pkg/nixbase32"
+
+	"github.com/libresh/libre/internal/private"
 )
 
 // StoreSource is a folder in the store, with the hash that lets a pure
@@ -44,12 +46,12 @@ func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string,
 	if source, err = n.AddSource(ctx, dir); err != nil {
 		return StoreSource{}, err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err == nil {
+	if err := private.Folder(filepath.Dir(file)); err == nil {
 		hold := storeCall("--realise", source.Path)
 		hold.flags = []string{"--indirect", "--add-root", file + ".root"}
 		_, _ = n.run(ctx, "holding "+source.Path, hold)
 		if text, err := json.Marshal(source); err == nil {
-			_ = writeBeside(file+".json", text)
+			_ = private.Replace(file+".json", text)
 		}
 	}
 	return source, nil
@@ -60,28 +62,11 @@ func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string,
 func (n *Nix) remembered(key string) (file string, source StoreSource, known bool) {
 	sum := sha256.Sum256([]byte(key))
 	file = filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
-	if text, err := os.ReadFile(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
+	if text, err := private.Read(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
 		_, err := os.Stat(source.Path)
 		return file, source, err == nil
 	}
 	return file, source, false
-}
-
-// writeBeside writes a file whole or not at all.
-func writeBeside(path string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".write-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name())
-	if _, err := temporary.Write(content); err != nil {
-		temporary.Close()
-		return err
-	}
-	if err := temporary.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
 }
 
 // sriHash turns a hash as the store prints it (sha256:BASE32 or sha256:BASE16)

@@ -8,9 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/libresh/libre/internal/private"
 )
 
 // mostCached is the size in bytes of the largest answer that is kept.
@@ -122,23 +123,14 @@ func (c *cached) keep(file string, response *http.Response) (*http.Response, err
 
 // readJSON reads a file of the cache; what is missing or broken is not known.
 func readJSON(file string, into any) bool {
-	content, err := os.ReadFile(file)
+	content, err := private.Read(file)
 	return err == nil && json.Unmarshal(content, into) == nil
 }
 
 // writeJSON writes a file of the cache beside its place and renames it, for others
 // who read. Private repositories' answers are for their user alone.
 func writeJSON(file string, value any) {
-	content, err := json.Marshal(value)
-	if err != nil || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
-		return
-	}
-	beside, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
-	if err != nil {
-		return
-	}
-	_, err = beside.Write(content)
-	if closing := beside.Close(); err != nil || closing != nil || os.Rename(beside.Name(), file) != nil {
-		os.Remove(beside.Name())
+	if content, err := json.Marshal(value); err == nil {
+		_ = private.Replace(file, content)
 	}
 }
