@@ -107,7 +107,7 @@ func Select(patterns []Pattern, names []string) ([]string, error) {
 			}
 		}
 		if !found {
-			return nil, unknown("app", pattern.App, names, "the catalogue has none yet, write apps/NAME/default.nix and git add it")
+			return nil, unknown("app", pattern.App, names, "the catalogue has no apps yet, write apps/NAME/default.nix and git add it")
 		}
 	}
 	return slices.Sorted(maps.Keys(selected)), nil
@@ -165,6 +165,9 @@ type UnknownError struct {
 }
 
 func (e *UnknownError) Error() string {
+	if len(e.Have) == 0 && e.Name == "*" {
+		return e.Hint // nothing was typed
+	}
 	if len(e.Have) == 0 {
 		return strings.TrimSuffix(fmt.Sprintf("no %s %s: %s", e.What, e.Name, e.Hint), ": ")
 	}

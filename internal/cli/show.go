@@ -122,7 +122,7 @@ func (a *app) showRecord(ctx context.Context, o publishOptions, word string) err
 	}
 	reference, err := client.Parse(word)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	record, as, err := release.ShowRecord(ctx, client, signing, reference)
 	if err != nil {

@@ -86,7 +86,7 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 	for _, word := range references {
 		reference, err := client.Parse(word)
 		if err != nil {
-			return usageError{err}
+			return err
 		}
 		results = append(results, release.VerifyReference(ctx, client, signing, reference, keyFile)...)
 	}
@@ -244,7 +244,9 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 			outcome = "failed"
 			failed++
 		}
-		if r.Err != nil {
+		if r.Err != nil && strings.Contains(r.Err.Error(), r.Reference) {
+			a.Errorf("%s", r.Err)
+		} else if r.Err != nil {
 			a.Errorf("%s: %s", r.Reference, r.Err)
 		}
 		checked := slices.Clone(r.Checks)

@@ -68,11 +68,17 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 		"verify " + record + " --issuer https://issuer.example":                       "give --identity or --identity-regexp too",
 		"verify " + record + " --identity-regexp [ --issuer https://i.example":        "expected a regular expression",
 		"verify " + record + " --identity me --issuer https://i.example --key op.pub": "none of the others can be",
+		"verify " + repository + "@sha256:00 --key op.pub":                            "two-default@sha256:00 is no reference: invalid checksum digest length: sha256:00; give REGISTRY",
+		"show " + reg.prefix() + "/Two:1 --key op.pub":                                "/Two:1 is no reference: ",
+		"verify " + record + " " + record + "+ --key op.pub":                          "2-3+ is no reference: tag can only contain",
 		"list " + repository + " two":                                                 "list it alone",
 	} {
 		if got := operator.run(strings.Fields(args)...).want(t, 2); !strings.Contains(got.stderr, want) {
 			t.Errorf("%s:\n%s", args, got.stderr)
 		}
+	}
+	if got := operator.run("verify", repository+":9-9", "--key", "op.pub").want(t, 1); !strings.HasPrefix(got.stderr, "error: reading "+repository+":9-9: not found") {
+		t.Errorf("a reference is said twice:\n%s", got.stderr)
 	}
 	listed := operator.run("list", repository, "--json").want(t, 0)
 	var all []struct{ Tag, Kind, Digest, Signed string }

@@ -13,6 +13,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Client publishes under one prefix: REGISTRY[/NAMESPACE]. Credentials come from
@@ -78,9 +81,21 @@ func (c *Client) Tag(refName string) (name.Tag, error) {
 	return name.NewTag(c.prefix+"/"+refName, c.names...)
 }
 
-// Parse reads a whole reference, registry included, by tag or by digest.
+// Parse reads a whole reference, registry included, by tag or by digest. What is none is
+// a fault of kind Usage.
 func (c *Client) Parse(reference string) (name.Reference, error) {
-	return name.ParseReference(reference, c.names...)
+	parsed, err := name.ParseReference(reference, c.names...)
+	if err == nil {
+		return parsed, nil
+	}
+	// That error does not say why.
+	if _, err = name.NewTag(reference, c.names...); strings.Contains(reference, "@") {
+		_, err = name.NewDigest(reference, c.names...)
+	}
+	return nil, &fault.Fault{
+		Kind: fault.Usage, Err: fmt.Errorf("%s is no reference: %w", text.Short(reference, 200), err),
+		Fix: "give REGISTRY[/NAMESPACE]/NAME:TAG, or @sha256: and 64 digits instead of the tag",
+	}
 }
 
 // Sibling is another name of ours beside a reference: in the same registry and

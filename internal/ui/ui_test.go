@@ -201,6 +201,13 @@ func TestSentencesAreNotCut(t *testing.T) {
 		"docs/default  moved      5.5.0\n"+
 		"  reason: "+reason+"\n"+
 		"meet/default  published  not followed  short\n")
+	// With 120 there is room for one more sentence, and never for half of one.
+	table.Rows[1][3] = "held: 0.40.4 needs go 1.27, this machine has 1.26.8"
+	expect(t, "120 columns", narrow(120), ""+
+		"RELEASE       STATE      UPSTREAM      REASON\n"+
+		"docs/default  moved      5.5.0\n"+
+		"  reason: "+reason+"\n"+
+		"meet/default  published  not followed  held: 0.40.4 needs go 1.27, this machine has 1.26.8\n")
 	table.Rows[1][3] = ""
 	expect(t, "30 columns", narrow(30), ""+
 		"RELEASE       STATE\n"+
