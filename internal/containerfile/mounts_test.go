@@ -27,6 +27,10 @@ func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
 				"RUN --mount=type=bind,from=0,source=/k,target=/h,rw " + look +
 				"RUN \\\n --mount=src=a/a/b,dst=/h,rw,from=s \\\n " + look,
 		}
+		up := strings.Repeat("../", 30)
+		for i, mount := range []string{"id=" + up + dir[1:], "target=/h,id=x,source=" + up + dir[1:], "target=/h/" + up + dir[1:]} {
+			tries[fmt.Sprint("cache-", i)] = "FROM base\nRUN --mount=type=cache,target=/h," + mount + " " + look
+		}
 		if p.e.Name == "buildah" {
 			tries["folder"] = head + "RUN ln -s " + dir + " /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l,target=/h,rw " + look
 			tries["file"] = head + "RUN ln -s " + c.file + " /l\nFROM base\nRUN --mount=type=bind,from=s,source=/l,target=/h/file " + look

@@ -2,12 +2,15 @@ package containerfile
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 func TestStorageIsEmptiedAfterAWeek(t *testing.T) {
@@ -78,6 +81,27 @@ func TestStorageLock(t *testing.T) {
 	for range 2 {
 		if _, ok, err := s.lock(context.Background(), false); !ok || err != nil {
 			t.Errorf("shared: %v, %v", ok, err)
+		}
+	}
+}
+
+// What somebody has put where the engine's run-time state goes is not used.
+func TestRunRootIsNobodyElses(t *testing.T) {
+	testkit.RequireRoot(t)
+	for name, prepare := range map[string]func(path string) error{
+		"folder": func(path string) error { return errors.Join(os.Mkdir(path, 0o777), os.Chown(path, 1000, 1000)) },
+		"link":   func(path string) error { return os.Symlink(t.TempDir(), path) },
+		"file":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"root's": func(path string) error { return os.Mkdir(path, 0o700) }, // the engine's root is another
+	} {
+		s := &storage{engine: Engine{Name: "buildah"}, dir: t.TempDir(), mapped: true}
+		if err := prepare(s.runRoot()); err != nil {
+			t.Fatal(err)
+		}
+		err := s.makeRunRoot()
+		os.RemoveAll(s.runRoot())
+		if err == nil || !strings.Contains(err.Error(), "is not a folder of this user") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
