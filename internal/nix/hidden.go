@@ -69,8 +69,16 @@ func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool) error {
 	} else if err != nil {
 		return err
 	}
-	return cmd.Wait()
+	if err := cmd.Wait(); err != nil {
+		return &hiddenError{err}
+	}
+	return nil
 }
+
+// hiddenError is of a run that had neither keys nor logins.
+type hiddenError struct{ error }
+
+func (e *hiddenError) Unwrap() error { return e.error }
 
 // public are files and folders in which a user keeps no secrets; what is not there is
 // passed over. Of /etc those that programs look up names, hosts and certificates in.

@@ -127,9 +127,9 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 		known.Doing = doing
 		return known
 	}
-	if !n.AllowLocalInputs && keyRefused.MatchString(log) {
-		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New("ssh has no key that it may read: they are hidden from catalogues"),
-			Fix: "give it to an agent: ssh-add; or trust the catalogue and its inputs: --allow-local-inputs"}
+	if errors.As(err, new(*hiddenError)) && keyRefused.MatchString(log) {
+		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New("a key or a login cannot be read: they are hidden from catalogues"),
+			Fix: "give a key to an agent: ssh-add; or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
 	if gitFailed.MatchString(message) {
@@ -143,7 +143,7 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 
 var (
 	fetchError = regexp.MustCompile(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
-	keyRefused = regexp.MustCompile(`Load key .*: Permission denied`)
+	keyRefused = regexp.MustCompile(`Load key .*: Permission denied|Permission denied \(publickey|could not read (Username|Password) for`)
 	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
 	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
 	gitFailed  = regexp.MustCompile(`program 'git' failed|Git tree .* failed with exit code`) // the second up to 2.8
