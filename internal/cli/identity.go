@@ -118,7 +118,7 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 		}
 		return &release.Signing{Client: sign.NewClient(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
 	}
-	if strings.HasSuffix(o.key, ".pub") && p.config.Sign.Format == "" {
+	if o.key != "" && !strings.HasSuffix(o.key, ".key") && p.config.Sign.Format == "" {
 		public, err := sign.ReadPublicKey(o.key)
 		if err != nil {
 			return nil, err
@@ -157,6 +157,15 @@ var errNoSigner = usageError{errors.New("who must have signed is not known: give
 func isRepository(word string) bool {
 	host, _, below := strings.Cut(word, "/")
 	return below && (strings.ContainsAny(host, ".:") || host == "localhost") && !strings.ContainsAny(word, "*?") && !isReference(word)
+}
+
+// prefixOf is REGISTRY[/NAMESPACE] of a word that names something in a registry.
+func prefixOf(word string) (string, error) {
+	slash := strings.LastIndex(word, "/")
+	if slash <= 0 || slash == len(word)-1 {
+		return "", usageError{fmt.Errorf("%s does not say which registry has what: give REGISTRY[/NAMESPACE]/NAME, and :TAG or @sha256:DIGEST of a release", word)}
+	}
+	return word[:slash], nil
 }
 
 // noTag is what to say of a repository where a reference is wanted.

@@ -19,8 +19,12 @@ func (a *app) listPublished(ctx context.Context, o publishOptions, word string, 
 	if err != nil {
 		return err
 	}
-	slash := strings.LastIndex(strings.TrimSuffix(word, "/"), "/")
-	prefix, repository := word[:slash], strings.TrimSuffix(word[slash+1:], "/")
+	word = strings.TrimSuffix(word, "/")
+	prefix, err := prefixOf(word)
+	if err != nil {
+		return err
+	}
+	repository := strings.TrimPrefix(word, prefix+"/")
 	if p.config.Registry != prefix {
 		o.to = []string{prefix}
 	}

@@ -228,7 +228,7 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	config := p.config.Sign
 	if o.key != "" {
 		config = settings.Sign{Config: sign.Config{Format: config.Format, Key: o.key}}
-		if strings.HasSuffix(o.key, ".pub") {
+		if strings.HasSuffix(o.key, ".pub") || !secret && !strings.HasSuffix(o.key, ".key") {
 			config.Key, config.PublicKeys = "", []sign.PublicKey{{File: o.key}}
 		}
 	} else if config.None {

@@ -185,8 +185,12 @@ func (a *app) verifier(ctx context.Context, o publishOptions, references []strin
 		return nil, nil, nil, err
 	}
 	if len(references) > 0 && len(o.to) == 0 {
+		prefix, err := prefixOf(references[0])
+		if err != nil {
+			return nil, nil, nil, err
+		}
 		if p.config.Registry == "" || !strings.HasPrefix(references[0], p.config.Registry+"/") {
-			o.to = []string{references[0][:strings.LastIndex(references[0], "/")]}
+			o.to = []string{prefix}
 		}
 	}
 	client, err := p.registry(o)

@@ -58,6 +58,14 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 			t.Errorf("list:\n%swant\n%s", got.stdout, want)
 		}
 	}
+	write("op.pem", string(key))
+	t.Run("with a key that is called otherwise", func(t *testing.T) { check(t, "--key", "op.pem") })
+	write("op.txt", "nothing")
+	for _, args := range []string{"verify " + record, "list " + repository, "show " + record} {
+		if got := operator.run(append(strings.Fields(args), "--key", "op.txt")...).want(t, 1); !strings.Contains(got.stderr, "read the public key op.txt: it is none, expected -----BEGIN PUBLIC KEY-----") {
+			t.Errorf("%s with no key:\n%s", args, got.stderr)
+		}
+	}
 	t.Run("with a key", func(t *testing.T) { check(t, "--key", "op.pub") })
 	for args, want := range map[string]string{
 		"verify " + record:                                                            "give --key or --identity",
@@ -71,6 +79,10 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 		"verify " + repository + "@sha256:00 --key op.pub":                            "two-default@sha256:00 is no reference: invalid checksum digest length: sha256:00; give REGISTRY",
 		"show " + reg.prefix() + "/Two:1 --key op.pub":                                "/Two:1 is no reference: ",
 		"verify " + record + " " + record + "+ --key op.pub":                          "2-3+ is no reference: tag can only contain",
+		"verify two@sha256:1 --key op.pub":                                            "two@sha256:1 does not say which registry has what",
+		"show @sha256:1 --key op.pub":                                                 "does not say which registry",
+		"verify /x:1 --key op.pub":                                                    "/x:1 does not say which registry",
+		"list a.example/":                                                             "a.example does not say which registry",
 		"list " + repository + " two":                                                 "list it alone",
 	} {
 		if got := operator.run(strings.Fields(args)...).want(t, 2); !strings.Contains(got.stderr, want) {

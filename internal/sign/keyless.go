@@ -17,6 +17,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/web"
 )
@@ -77,7 +78,10 @@ func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
 	if name == "" {
 		material, err := root.FetchTrustedRootWithOptions(tuf.DefaultOptions().WithContext(ctx))
 		if err != nil {
-			return nil, fmt.Errorf("fetch Sigstore's trusted root: %w", err)
+			return nil, &fault.Fault{
+				Kind: fault.Unreachable, Doing: "fetching the trusted root of Sigstore's public instance", Err: err,
+				Fix: "give that of the instance in use as --trusted-root FILE, or as trustedRoot below sign.keyless in libre.yaml",
+			}
 		}
 		return &TrustedRoot{material: material}, nil
 	}
