@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -78,6 +79,40 @@ func TestBuildFromRegistry(t *testing.T) {
 
 		server.Close() // what is there by digest needs no registry
 		build(NewBuilder(e, storage), map[string]Origin{base: {Digest: first}}, first, "1", true)
+	})
+}
+
+// A login that is root's alone is found by an engine whose root is nobody.
+func TestBuildFromARegistryWithALogin(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		server := newRegistry(t)
+		base := strings.TrimPrefix(server.URL, "http://") + "/base:1"
+		push(t, base, busyboxIndex(t))
+		open := server.Config.Handler
+		server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if user, password, _ := r.BasicAuth(); user != "u" || password != "p" {
+				w.Header().Set("WWW-Authenticate", "Basic realm=here")
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			open.ServeHTTP(w, r)
+		})
+		req := request(t, write(t, map[string]string{"Dockerfile": "FROM " + base + "\nENV MORE=1\n"}), nil)
+		if _, err := NewBuilder(e, newStorage(t, e)).Build(t.Context(), req); err == nil {
+			t.Error("the registry asks for no login")
+		}
+		config := t.TempDir()
+		if err := os.Chmod(config, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		login := fmt.Sprintf(`{"auths": {%q: {"auth": "dTpw"}}}`, strings.TrimPrefix(server.URL, "http://"))
+		if err := os.WriteFile(filepath.Join(config, "config.json"), []byte(login), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("DOCKER_CONFIG", config)
+		if _, err := NewBuilder(e, newStorage(t, e)).Build(t.Context(), req); err != nil {
+			t.Error(describe(err))
+		}
 	})
 }
 
