@@ -18,7 +18,6 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
-	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/ui"
@@ -119,7 +118,7 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 	if publisher.Signing == nil {
 		a.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
 	}
-	if publisher.Files, err = sbom.NewScanner(); err != nil {
+	if publisher.Files, err = p.scanner(); err != nil {
 		return err
 	}
 	defer publisher.Files.Close()

@@ -40,7 +40,7 @@ The table has: name, version, type, package URL, where it was found.`,
 			}
 			o.jobs = runtime.NumCPU()
 			builder := p.builder(catalogue, o)
-			if builder.Files, err = sbom.NewScanner(); err != nil {
+			if builder.Files, err = p.scanner(); err != nil {
 				return err
 			}
 			defer builder.Files.Close()
@@ -73,4 +73,10 @@ The table has: name, version, type, package URL, where it was found.`,
 	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
 	cmd.Flags().StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
 	return cmd
+}
+
+// scanner recognises files, within the catalogue's limits.
+func (p *place) scanner() (*sbom.Scanner, error) {
+	limits := p.config.Limits
+	return sbom.NewScanner(sbom.Limits{Image: limits.Image, Nested: limits.Nested, Memory: limits.Memory})
 }

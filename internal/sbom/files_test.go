@@ -150,7 +150,7 @@ func scanner(t *testing.T) *Scanner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScanner(filepath.Join(programs, Program))
+	s := newScanner(filepath.Join(programs, Program), Limits{})
 	t.Cleanup(s.Close)
 	return s
 }

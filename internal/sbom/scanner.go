@@ -24,7 +24,8 @@ const Program = "libre-files"
 // with the first question, answers them all in turn. A store path that is in
 // several images is asked for once. Its methods may be called concurrently.
 type Scanner struct {
-	path string
+	path   string
+	limits Limits
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
@@ -41,30 +42,35 @@ type Question struct {
 	Subject   Subject  `json:",omitzero"`  // in the layout
 	StorePath string   `json:",omitempty"`
 	Where     []string `json:",omitempty"` // folders that it is at in the image
+	Temporary string   `json:",omitempty"` // folder for files, which who asks removes
+	Limits    Limits   `json:",omitzero"`
 }
 
 // Answer is what it says, one a line of its standard output.
 type Answer struct {
 	Document *Document
 	Error    string
+	Last     bool // a limit was met: the program ends
 }
 
 // NewScanner looks for the program beside this one, then in PATH.
-func NewScanner() (*Scanner, error) {
+func NewScanner(limits Limits) (*Scanner, error) {
 	if self, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(self), Program)
 		if _, err := os.Stat(beside); err == nil {
-			return newScanner(beside), nil
+			return newScanner(beside, limits), nil
 		}
 	}
 	path, err := exec.LookPath(Program)
 	if err != nil {
 		return nil, fmt.Errorf("listing what images are made of: the program %s is neither beside libre nor in PATH: install both", Program)
 	}
-	return newScanner(path), nil
+	return newScanner(path, limits), nil
 }
 
-func newScanner(path string) *Scanner { return &Scanner{path: path, asked: map[string]*Document{}} }
+func newScanner(path string, limits Limits) *Scanner {
+	return &Scanner{path: path, limits: limits.orDefault(), asked: map[string]*Document{}}
+}
 
 // Tools are what the program recognises files with.
 func (s *Scanner) Tools(ctx context.Context) ([]Tool, error) {
@@ -135,12 +141,18 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 			return fail(err)
 		}
 	}
+	temporary, err := os.MkdirTemp("", "libre-files-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(temporary) // also where the program is ended
+	question.Temporary, question.Limits = temporary, s.limits
 	// The program knows no interruption: it is ended, and started anew if asked again.
 	started := s.cmd.Process
 	ended := context.AfterFunc(ctx, func() { _ = started.Kill() })
 	defer ended()
 	var answer Answer
-	err := json.NewEncoder(s.in).Encode(question)
+	err = json.NewEncoder(s.in).Encode(question)
 	if err == nil {
 		err = s.answers.Decode(&answer)
 	}
@@ -150,6 +162,10 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 		s.cmd = nil
 		lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
 		return fail(fmt.Errorf("%s ended: %w: %s", Program, err, lines[len(lines)-1]))
+	}
+	if answer.Last {
+		_ = s.cmd.Wait()
+		s.cmd = nil
 	}
 	if answer.Error != "" {
 		return fail(errors.New(answer.Error))

@@ -11,12 +11,18 @@ import (
 // Limits guard this machine against what others send. What is zero has its default.
 type Limits struct {
 	Archive int64         // bytes of an upstream's archive, unpacked
+	Image   int64         // bytes of an image's layers, unpacked for its SBOM
+	Nested  int64         // bytes of the archives in an image, unpacked for its SBOM
+	Memory  int64         // bytes that reading an image's files takes
 	Answer  time.Duration // for one question to an upstream and the whole answer
 }
 
 func (l *Limits) keys() []key {
 	return []key{
 		{"archive", "", "a size in MiB or GiB: of an upstream's archive, unpacked (8 GiB where it is not set)", "archive: 20 GiB", size(&l.Archive)},
+		{"image", "", "a size in MiB or GiB: of an image's layers, unpacked for its SBOM (64 GiB where it is not set)", "image: 100 GiB", size(&l.Image)},
+		{"nested", "", "a size in MiB or GiB: of archives in an image, unpacked for its SBOM, beyond its own size (1 GiB where it is not set)", "nested: 4 GiB", size(&l.Nested)},
+		{"memory", "", "a size in MiB or GiB: of memory that reading an image's files for its SBOM takes (4 GiB where it is not set)", "memory: 8 GiB", size(&l.Memory)},
 		{"answer", "", "a time in s, m or h: for the whole answer of an upstream (30m where it is not set)", "answer: 2h", duration(&l.Answer)},
 	}
 }

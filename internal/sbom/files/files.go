@@ -24,10 +24,10 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// FromLayout lists what syft recognises in the files of the image in an OCI
+// fromLayout lists what syft recognises in the files of the image in an OCI
 // layout whose manifest the subject names. No daemon and no network is used; the
 // layers are unpacked below the folder for temporary files meanwhile.
-func FromLayout(ctx context.Context, layout string, subject sbom.Subject) (*sbom.Document, error) {
+func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *watch) (*sbom.Document, error) {
 	dir, err := singleImage(layout, subject.Manifest)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func FromLayout(ctx context.Context, layout string, subject sbom.Subject) (*sbom
 		return nil, err
 	}
 	defer source.Close()
-	document, err := recognise(ctx, source)
+	document, err := recognise(ctx, source, w)
 	if err == nil {
 		document.Subject = subject
 	}
@@ -50,7 +50,10 @@ func FromLayout(ctx context.Context, layout string, subject sbom.Subject) (*sbom
 }
 
 // recognise lists what syft finds, without saying of what.
-func recognise(ctx context.Context, source source.Source) (*sbom.Document, error) {
+func recognise(ctx context.Context, source source.Source, w *watch) (*sbom.Document, error) {
+	if err := w.unpacked(); err != nil {
+		return nil, err
+	}
 	scanner, err := licenseScanner()
 	if err != nil {
 		return nil, err

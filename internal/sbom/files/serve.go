@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/libresh/libre/internal/sbom"
 )
@@ -20,8 +21,16 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return err
 		}
+		if question.Temporary != "" {
+			if err := os.Setenv("TMPDIR", question.Temporary); err != nil {
+				return err
+			}
+		}
 		var answer sbom.Answer
-		document, err := answerTo(ctx, question)
+		document, err := answerTo(ctx, question, func(met error) {
+			_ = answers.Encode(sbom.Answer{Error: met.Error(), Last: true})
+			os.Exit(1)
+		})
 		if err != nil {
 			answer.Error = err.Error()
 		} else {
@@ -33,13 +42,18 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 }
 
-func answerTo(ctx context.Context, question sbom.Question) (*sbom.Document, error) {
-	switch {
-	case question.StorePath != "":
-		return FromStorePath(ctx, question.StorePath, question.Where)
-	case question.Layout != "":
-		return FromLayout(ctx, question.Layout, question.Subject)
-	default:
+// answerTo answers, or calls end with the limit that was met: syft cannot be interrupted.
+func answerTo(ctx context.Context, question sbom.Question, end func(error)) (*sbom.Document, error) {
+	if question.StorePath == "" && question.Layout == "" {
 		return &sbom.Document{Tools: tools()}, nil
 	}
+	w, err := newWatch(question.Limits, end)
+	if err != nil {
+		return nil, err
+	}
+	defer w.end()
+	if question.StorePath != "" {
+		return fromStorePath(ctx, question.StorePath, question.Where, w)
+	}
+	return fromLayout(ctx, question.Layout, question.Subject, w)
 }

@@ -26,13 +26,13 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// FromStorePath lists what syft recognises in one store path, which is in an image
+// fromStorePath lists what syft recognises in one store path, which is in an image
 // at the given places: absolute folders, "/" for what becomes the root directory.
 // syft sees nothing else of the image, so that what is found follows from the
 // path's content alone: in a whole image it names packages after the image's
 // distribution, follows links into other packages, and drops one finding in favour
 // of another.
-func FromStorePath(ctx context.Context, storePath string, where []string) (document *sbom.Document, err error) {
+func fromStorePath(ctx context.Context, storePath string, where []string, w *watch) (document *sbom.Document, err error) {
 	single, err := mutate.AppendLayers(empty.Image, placed{storePath, where})
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func FromStorePath(ctx context.Context, storePath string, where []string) (docum
 	}
 	source := stereoscopesource.New(read, stereoscopesource.ImageConfig{Reference: storePath})
 	defer source.Close()
-	found, err := recognise(ctx, source)
+	found, err := recognise(ctx, source, w)
 	if err != nil {
 		return nil, err
 	}
