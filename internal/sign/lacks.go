@@ -3,7 +3,6 @@ package sign
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -21,11 +20,32 @@ type Wanted struct {
 func (c *Client) Lacks(ctx context.Context, subject name.Digest, p *Policy, wanted ...Wanted) ([]string, error) {
 	view := c.View(subject)
 	view.glance = true
+	listed, err := view.listed(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	// Some registries do not say of which kind an attachment is: it may be any.
+	unsaid := listed[""]
+	for _, want := range wanted {
+		unsaid -= max(0, want.Times-listed[want.Kind])
+	}
 	var lacks []string
 	for _, want := range wanted {
-		has, err := view.has(ctx, p, want)
-		if err != nil {
-			return nil, err
+		has := listed[want.Kind] >= want.Times || unsaid >= 0
+		switch {
+		case want.Kind == SignatureType:
+			_, err := c.glance(ctx, view, p)
+			has, err = carried(err)
+			if err != nil {
+				return nil, err
+			}
+		case !has:
+			statements, err := view.VerifyAttestations(ctx, want.Kind, p)
+			has, err = carried(err)
+			if err != nil {
+				return nil, err
+			}
+			has = has && len(statements) >= want.Times
 		}
 		if !has {
 			lacks = append(lacks, want.Kind)
@@ -34,25 +54,19 @@ func (c *Client) Lacks(ctx context.Context, subject name.Digest, p *Policy, want
 	return lacks, nil
 }
 
-func (v *View) has(ctx context.Context, p *Policy, want Wanted) (bool, error) {
-	if want.Kind == SignatureType {
-		_, err := v.client.glance(ctx, v, p)
-		return carried(err)
-	}
-	listed := 0
+// listed counts what the lists have of each kind, "" where they do not say it.
+func (v *View) listed(ctx context.Context, p *Policy) (map[string]int, error) {
+	listed := map[string]int{}
 	for _, format := range p.formats() {
-		candidates, err := v.candidates(ctx, format, format.store().places(want.Kind)[0], want.Kind)
+		candidates, err := v.candidates(ctx, format, format.store().places("")[0], "")
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		listed += len(slices.DeleteFunc(candidates, func(has candidate) bool { return has.kind != want.Kind }))
+		for _, has := range candidates {
+			listed[has.kind]++
+		}
 	}
-	if listed >= want.Times {
-		return true, nil
-	}
-	statements, err := v.VerifyAttestations(ctx, want.Kind, p)
-	has, err := carried(err)
-	return has && len(statements) >= want.Times, err
+	return listed, nil
 }
 
 // carried tells what is not there, or is not what it should be, from what is not known.

@@ -108,7 +108,7 @@ type said struct {
 // attached it; only the network's failure ends it.
 func (x *examined) eachOf(ctx context.Context, candidates []candidate, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) error {
 	for _, candidate := range candidates {
-		if x.valid && candidate.kind != kind {
+		if x.valid && candidate.kind != kind && candidate.kind != "" {
 			break // what says to be something else is for when there is nothing better
 		}
 		a, err := candidate.read(ctx, p)
