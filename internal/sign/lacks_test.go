@@ -23,7 +23,7 @@ func TestLacksIsOneRequest(t *testing.T) {
 	must[int](t)(newClient(t).Attest(ctx, signer, cycloneDX, json.RawMessage(`{"another":"platform"}`), subject))
 	must[int](t)(newClient(t).Attest(ctx, signer, slsa, bom, subject))
 	must[int](t)(newClient(t).Sign(ctx, signer, subject))
-	all := must[[]v1.Descriptor](t)(newClient(t).referrers(ctx, subject, false))
+	all := must[[]v1.Descriptor](t)(newClient(t).referrers(ctx, subject, false, func(*v1.Descriptor) bool { return true }))
 	ofKind := func(kind string) func(v1.Descriptor) bool {
 		return func(d v1.Descriptor) bool { return d.Annotations[bundlePredicateAnnotation] == kind }
 	}
