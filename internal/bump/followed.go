@@ -106,9 +106,8 @@ func checkPatches(was, is catalog.App) error {
 	return err
 }
 
-// buildDependencies are the derivations of an app's images in the copy. The package
-// set is not waited for.
-func (b *Bumper) buildDependencies(ctx context.Context, c *checkout, app string) ([]string, error) {
+// images are an app's images in the copy. The package set is not waited for.
+func (b *Bumper) images(ctx context.Context, c *checkout, app string) ([]*catalog.Spec, error) {
 	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(app), AllSystems: true, KeysOnly: true})
 	if err != nil {
 		return nil, err
@@ -116,22 +115,43 @@ func (b *Bumper) buildDependencies(ctx context.Context, c *checkout, app string)
 	if err := evaluation.Failures[app]; err != nil {
 		return nil, fmt.Errorf("apps/%s: %w", app, err)
 	}
-	if evaluation.PkgsErr != nil {
-		return nil, evaluation.PkgsErr
+	return evaluation.Images, evaluation.PkgsErr
+}
+
+// checkVariants refuses a variant that says of itself what the source was before: its
+// content may be the new one all the same. What is wrong with the app itself is named
+// by checkFollowed.
+func checkVariants(app catalog.App, tag string, after []*catalog.Spec) error {
+	was := app.Source.Revision
+	if was == "" || was == tag {
+		return nil
 	}
-	return derivationsOf(evaluation.Images), nil
+	for _, spec := range after {
+		isBuiltIn := spec.Variant == "default" || spec.Variant == "debug"
+		switch stays := spec.About.Revision == was && spec.About.Source == app.Source.Page; {
+		case stays && isBuiltIn:
+			return nil
+		case stays:
+			return fmt.Errorf("apps/%s: variant %s: its source stays at %s, expected %s: it does not follow version; write ${app.version} in it, or edit it by hand",
+				app.Name, spec.Variant, was, tag)
+		}
+	}
+	return nil
 }
 
 // checkFetched compares what the images fetch before and after the edit. Another
 // derivation with a hash that is as before, and that no build told, did not follow: Nix
 // would take the old output, which it has, for the new one. And the source is fetched
 // from one place, in every variant.
-func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App, before []string, planned edits) error {
-	after, err := b.buildDependencies(ctx, c, app.Name)
+func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App, before []*catalog.Spec, planned edits, to step) error {
+	after, err := b.images(ctx, c, app.Name)
 	if err != nil {
 		return err
 	}
-	change, err := b.Nix.FixedDifference(ctx, before, after)
+	if err := checkVariants(app, to.tag, after); err != nil {
+		return err
+	}
+	change, err := b.Nix.FixedDifference(ctx, derivationsOf(before), derivationsOf(after))
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		to.date = day(decision.Release.Date)
 	}
 	result.Links = outlook.Finder.Links(app.Source.Revision, decision.Tag)
-	before, unknown := b.buildDependencies(ctx, c, app.Name)
+	before, unknown := b.images(ctx, c, app.Name)
 	url := result.Links.Archive
 	if app.Source.Archive != "" {
 		var err error
@@ -136,7 +136,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		result.Warnings = append(result.Warnings, "what its images fetch is not compared: "+unknown.Error())
 		return planned, to, nil
 	}
-	return planned, to, b.checkFetched(ctx, c, app, before, planned)
+	return planned, to, b.checkFetched(ctx, c, app, before, planned, to)
 }
 
 // compareArchive takes from an archive what it says of the source.
