@@ -156,7 +156,7 @@ var errNoSigner = usageError{errors.New("who must have signed is not known: give
 // isRepository tells a repository in a registry, without a tag, from a selection.
 func isRepository(word string) bool {
 	host, _, below := strings.Cut(word, "/")
-	return below && (strings.ContainsAny(host, ".:") || host == "localhost") && !strings.ContainsAny(word, "*?") && !isReference(word)
+	return below && !strings.HasPrefix(host, ".") && (strings.ContainsAny(host, ".:") || host == "localhost") && !strings.ContainsAny(word, "*?") && !isReference(word)
 }
 
 // prefixOf is REGISTRY[/NAMESPACE] of a word that names something in a registry.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,12 +53,23 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 		err = ctx.Err()
 	}
 	if err != nil && !a.running {
-		err = usageError{err} // cobra's own: an unknown command, flags that exclude each other
+		err = usageError{excluding(err)} // cobra's own: an unknown command, flags that exclude each other
 	}
 	if err != nil {
 		a.report(err)
 	}
 	return exitCode(err)
+}
+
+var excludingFlags = regexp.MustCompile(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
+
+// excluding says in a few words that flags exclude each other.
+func excluding(err error) error {
+	found := excludingFlags.FindStringSubmatch(err.Error())
+	if found == nil {
+		return err
+	}
+	return fmt.Errorf("--%s: give one of them, not both", strings.Join(strings.Fields(found[1]), " and --"))
 }
 
 func (a *app) rootCommand() *cobra.Command {

@@ -253,6 +253,7 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 		} else if r.Err != nil {
 			a.Errorf("%s: %s", r.Reference, r.Err)
 		}
+		r.Checks = append([]string{}, r.Checks...) // a list in JSON also where nothing was checked
 		checked := slices.Clone(r.Checks)
 		if r.SignedAs != "" {
 			checked = append(checked, "signed as "+r.SignedAs)

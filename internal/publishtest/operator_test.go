@@ -68,22 +68,23 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	}
 	t.Run("with a key", func(t *testing.T) { check(t, "--key", "op.pub") })
 	for args, want := range map[string]string{
-		"verify " + record:                                                            "give --key or --identity",
-		"show " + record:                                                              "give --key or --identity",
-		"verify " + repository + " --key op.pub":                                      "give a tag",
-		"show " + repository + " --key op.pub":                                        "give a tag",
-		"verify " + record + " --identity me@example.org":                             "give --issuer or --issuer-regexp too",
-		"verify " + record + " --issuer https://issuer.example":                       "give --identity or --identity-regexp too",
-		"verify " + record + " --identity-regexp [ --issuer https://i.example":        "expected a regular expression",
-		"verify " + record + " --identity me --issuer https://i.example --key op.pub": "none of the others can be",
-		"verify " + repository + "@sha256:00 --key op.pub":                            "two-default@sha256:00 is no reference: invalid checksum digest length: sha256:00; give REGISTRY",
-		"show " + reg.prefix() + "/Two:1 --key op.pub":                                "/Two:1 is no reference: ",
-		"verify " + record + " " + record + "+ --key op.pub":                          "2-3+ is no reference: tag can only contain",
-		"verify two@sha256:1 --key op.pub":                                            "two@sha256:1 does not say which registry has what",
-		"show @sha256:1 --key op.pub":                                                 "does not say which registry",
-		"verify /x:1 --key op.pub":                                                    "/x:1 does not say which registry",
-		"list a.example/":                                                             "a.example does not say which registry",
-		"list " + repository + " two":                                                 "list it alone",
+		"verify " + record:                                                                  "give --key or --identity",
+		"show " + record:                                                                    "give --key or --identity",
+		"verify " + repository + " --key op.pub":                                            "give a tag",
+		"show " + repository + " --key op.pub":                                              "give a tag",
+		"verify " + record + " --identity me@example.org":                                   "give --issuer or --issuer-regexp too",
+		"verify " + record + " --issuer https://issuer.example":                             "give --identity or --identity-regexp too",
+		"verify " + record + " --identity-regexp [ --issuer https://i.example":              "expected a regular expression",
+		"verify " + record + " --identity me --issuer https://i.example --key op.pub":       "--identity and --key: give one of them, not both",
+		"verify " + repository + "@sha256:00 --key op.pub":                                  "two-default@sha256:00 is no reference: invalid checksum digest length: sha256:00; give REGISTRY",
+		"show " + reg.prefix() + "/Two:1 --key op.pub":                                      "/Two:1 is no reference: ",
+		"verify " + record + " " + record + "+ --key op.pub":                                "2-3+ is no reference: tag can only contain",
+		"verify two@sha256:1 --key op.pub":                                                  "two@sha256:1 does not say which registry has what",
+		"show @sha256:1 --key op.pub":                                                       "does not say which registry",
+		"verify /x:1 --key op.pub":                                                          "/x:1 does not say which registry",
+		"verify " + record + " --identity a --identity-regexp a --issuer https://i.example": "--identity and --identity-regexp: give one of them, not both",
+		"list a.example/":                                                                   "a.example does not say which registry",
+		"list " + repository + " two":                                                       "list it alone",
 	} {
 		if got := operator.run(strings.Fields(args)...).want(t, 2); !strings.Contains(got.stderr, want) {
 			t.Errorf("%s:\n%s", args, got.stderr)
@@ -124,5 +125,8 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	})
 	for _, args := range []string{"verify " + record, "show " + record, "list " + repository} {
 		operator.run(strings.Fields(args)...).want(t, 4)
+	}
+	if got := operator.run("verify", record, "--json").want(t, 4); !strings.Contains(got.stdout, `"checks": []`) {
+		t.Errorf("verify --json:\n%s", got.stdout)
 	}
 }
