@@ -16,6 +16,8 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
@@ -88,9 +90,12 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 		return err
 	}
 	defer a.warnLeftOut(ctx, p)()
+	builder, err := p.builder(ctx, catalogue, o)
+	if err != nil {
+		return err
+	}
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	builder := p.builder(catalogue, o)
 	builder.Watcher = &buildWatcher{app: a, progress: progress}
 	results, err := builder.Build(ctx, request)
 	progress.Close()
@@ -144,16 +149,33 @@ func (a *app) request(ctx context.Context, o buildOptions, words []string, comma
 	return p, nix.Request{Patterns: patterns, Systems: systems}, nil
 }
 
-func (p *place) builder(catalogue *nix.Catalogue, o buildOptions) *release.Builder {
+func (p *place) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOptions) (*release.Builder, error) {
 	output := o.output
 	if output == "" {
 		output = filepath.Join(p.dir, "dist")
+	}
+	if err := refuseTracked(ctx, output); err != nil {
+		return nil, err
 	}
 	return &release.Builder{
 		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
 		Trust: p.config.Build.TrustUpstream, Proxy: p.buildProxy(),
 		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
+	}, nil
+}
+
+// refuseTracked refuses a layout that came with the catalogue: what it calls by an image's
+// key would be published, and signed, unbuilt.
+func refuseTracked(ctx context.Context, output string) error {
+	const index = "index.json"
+	if _, err := os.Stat(filepath.Join(output, index)); err != nil {
+		return nil
 	}
+	// Outside of a repository nothing is tracked.
+	if tracked, err := git.Output(ctx, output, "ls-files", "--", index); err != nil || tracked == "" {
+		return nil
+	}
+	return &fault.Fault{Err: fmt.Errorf("git tracks %s: the images in it were not built here", output), Fix: "git rm -r --cached " + output + ", and remove it"}
 }
 
 // buildProxy is the URL of the proxy that is set for builds.

@@ -90,7 +90,11 @@ func (a *app) plans(ctx context.Context, p *place, o buildOptions, to publishOpt
 		if err != nil {
 			return nil, nil, err
 		}
-		return p.builder(catalogue, o).Plan(ctx, request)
+		builder, err := p.builder(ctx, catalogue, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return builder.Plan(ctx, request)
 	}
 	to.output = o.output
 	publisher, err := a.publisher(ctx, p, to)

@@ -157,8 +157,12 @@ func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*relea
 	if err != nil {
 		return nil, err
 	}
+	builder, err := p.builder(ctx, catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast})
+	if err != nil {
+		return nil, err
+	}
 	return &release.Publisher{
-		Builder:  p.builder(catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast}),
+		Builder:  builder,
 		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, Resign: o.resign, Deep: o.deep, AlsoTags: alsoTags,
 	}, nil
 }

@@ -39,7 +39,10 @@ The table has: name, version, type, package URL, where it was found.`,
 				return err
 			}
 			o.jobs = runtime.NumCPU()
-			builder := p.builder(catalogue, o)
+			builder, err := p.builder(cmd.Context(), catalogue, o)
+			if err != nil {
+				return err
+			}
 			if builder.Files, err = p.scanner(); err != nil {
 				return err
 			}
