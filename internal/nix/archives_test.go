@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -274,6 +275,65 @@ func TestUnpackArchive(t *testing.T) {
 		cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "downloadedFile="+file, "out="+filepath.Join(tmp, "out"))
 		if err := cmd.Run(); err == nil {
 			t.Errorf("%s was unpacked", name)
+		}
+	}
+}
+
+// What an archive is unpacked to is bounded where Nix builds, too: by the script that
+// nixpkgs' fetchurl runs, and by the program of the host package set.
+func TestUnpackedNoMoreThanTheLimit(t *testing.T) {
+	testkit.Require(t, "bash", "tar", "gzip", "xz", "zstd", "bzip2", "unzip", "od", "go")
+	const limit = 1 << 20
+	large := map[string]string{"top/README": strings.Repeat("\x00", 32<<20)}
+	many := map[string]string{"top/README": strings.Repeat("\x00", 700<<10), "top/bin/run": strings.Repeat("\x00", 700<<10)}
+	hole := filepath.Join(t.TempDir(), "top")
+	if out, err := exec.Command("sh", "-euc", `mkdir "$1" && truncate -s 64M "$1/hole" && cd "$1/.." && tar --format=posix -cSf sparse.tar top`, "sh", hole).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	sparse, err := os.ReadFile(filepath.Join(filepath.Dir(hole), "sparse.tar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "fetch")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir = repositoryFile(t, "nix/hostpkgs/fetch")
+	build.Env = append(os.Environ(), "GO111MODULE=off", "GOFLAGS=", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for what, content := range map[string][]byte{
+		"gzip, one large file":  compressed("gzip")(t, large),
+		"xz, one large file":    compressed("xz")(t, large),
+		"bzip2, two files":      compressed("bzip2")(t, many),
+		"zstd, two files":       compressed("zstd")(t, many),
+		"zip, one large file":   zipOf(t, large),
+		"zip, two files":        zipOf(t, many),
+		"a tar with a hole":     sparse,
+		"a tar as large as one": tarOf(t, large),
+	} {
+		tmp := t.TempDir()
+		file, out := filepath.Join(tmp, "download"), filepath.Join(tmp, "out")
+		if err := os.WriteFile(file, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		script := exec.Command("bash", "-euo", "pipefail", repositoryFile(t, "nix/unpack-archive.sh"))
+		served := httptest.NewServer(http.FileServer(http.Dir(tmp)))
+		fetch := exec.Command(program, "-unpack", served.URL+"/download", filepath.Join(tmp, "fetched"))
+		for by, cmd := range map[string]*exec.Cmd{"the script": script, "the program": fetch} {
+			if by == "the program" && strings.HasPrefix(what, "zstd") {
+				continue // its reader is Go's internal one, added where Nix builds it
+			}
+			cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "downloadedFile="+file, "out="+out, "NIX_LIBRE_ARCHIVE_LIMIT="+fmt.Sprint(limit))
+			said, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(said), "larger than the limit of 1048576 bytes") {
+				t.Errorf("%s, %s: %v\n%s", what, by, err, said)
+			}
+		}
+		served.Close()
+		if out, err := exec.Command("du", "-sk", tmp).Output(); err != nil {
+			t.Error(err)
+		} else if kB, _ := strconv.Atoi(strings.Fields(string(out))[0]); kB > len(content)>>10+2*limit>>10+200 {
+			t.Errorf("%s: %d kB were written", what, kB)
 		}
 	}
 }

@@ -21,7 +21,7 @@ let
       nativeBuildInputs = [ fetch ];
       outputHash = hash;
       outputHashMode = mode;
-      impureEnvVars = proxies;
+      impureEnvVars = proxies ++ [ "NIX_LIBRE_ARCHIVE_LIMIT" ];
       SSL_CERT_FILE = "${cacert}/etc/ssl/certs/ca-bundle.crt";
     };
 

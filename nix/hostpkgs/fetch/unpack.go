@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func unpackArchive(archive, out string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	tree := &tree{root: out}
+	tree := &tree{root: out, left: archiveLimit()}
 	starts := func(prefix string) bool { return strings.HasPrefix(string(magic), prefix) }
 	switch {
 	case starts("PK\x03\x04"):
@@ -71,7 +72,9 @@ func (t *tree) untarXZ(content io.Reader) error {
 	if err := xz.Start(); err != nil {
 		return err
 	}
-	err = t.untar(plain)
+	if err = t.untar(plain); err != nil {
+		_ = xz.Process.Kill()
+	}
 	_, _ = io.Copy(io.Discard, plain) // what follows the end of the archive
 	return errors.Join(err, xz.Wait())
 }
@@ -80,7 +83,17 @@ func (t *tree) untarXZ(content io.Reader) error {
 // top, a folder or a single file, known after the first entry.
 type tree struct {
 	root, top string
-	single    bool // top is a file
+	single    bool  // top is a file
+	left      int64 // bytes that may be written yet
+}
+
+// archiveLimit is how many bytes an archive may be unpacked to, as libre's limits.archive
+// has it, unless the builder's environment sets another.
+func archiveLimit() int64 {
+	if limit, err := strconv.ParseInt(os.Getenv("NIX_LIBRE_ARCHIVE_LIMIT"), 10, 64); err == nil && limit > 0 {
+		return limit
+	}
+	return 8 << 30
 }
 
 // target maps an entry's name to its place: "" for the top folder itself.
@@ -137,7 +150,7 @@ func (t *tree) untar(content io.Reader) error {
 		case tar.TypeDir:
 			err = os.MkdirAll(path, 0o755)
 		case tar.TypeReg:
-			err = write(path, header.FileInfo().Mode(), entries)
+			err = t.write(path, header.FileInfo().Mode(), entries)
 		case tar.TypeSymlink:
 			err = os.Symlink(header.Linkname, path)
 		case tar.TypeLink:
@@ -193,12 +206,12 @@ func (t *tree) unzipFile(entry *zip.File, path string) error {
 		}
 		return os.Symlink(string(link), path)
 	}
-	return write(path, entry.Mode(), content)
+	return t.write(path, entry.Mode(), content)
 }
 
 // write makes a regular file; of the mode, only the owner's executable bit
-// counts, as in the Nix store.
-func write(path string, mode fs.FileMode, content io.Reader) error {
+// counts, as in the Nix store. Holes count as what they stand for.
+func (t *tree) write(path string, mode fs.FileMode, content io.Reader) error {
 	perm := fs.FileMode(0o644)
 	if mode&0o100 != 0 {
 		perm = 0o755
@@ -208,8 +221,12 @@ func write(path string, mode fs.FileMode, content io.Reader) error {
 		return err
 	}
 	defer file.Close()
-	if _, err := io.Copy(file, content); err != nil {
+	n, err := io.Copy(file, io.LimitReader(content, t.left+1))
+	if err != nil {
 		return err
+	}
+	if t.left -= n; t.left < 0 {
+		return fmt.Errorf("the archive is larger than the limit of %d bytes: NIX_LIBRE_ARCHIVE_LIMIT sets it", archiveLimit())
 	}
 	return file.Close()
 }
