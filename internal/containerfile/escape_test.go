@@ -131,29 +131,36 @@ func TestBuildsThatWouldLeaveFail(t *testing.T) {
 		if err := unix.Stat(c.file, &disk); err != nil {
 			t.Fatal(err)
 		}
-		for file, context := range map[string]map[string]string{
-			"FROM dir:" + c.dir:                                                                                 nil,
-			"FROM oci:" + p.base:                                                                                nil,
-			"FROM docker-archive:" + c.file:                                                                     nil,
-			"FROM containers-storage:base":                                                                      nil,
-			"FROM base\nCOPY --from=/ " + c.file + " /got":                                                      nil,
-			"FROM scratch\nCOPY --from=/ / /":                                                                   nil,
-			"FROM base\nCOPY --from=dir:/ " + c.file + " /got":                                                  nil,
-			"FROM base\nCOPY --from=../../.. " + c.file + " /got":                                               nil,
-			"FROM base\nCOPY " + c.file + " /got":                                                               nil,
-			"FROM base\nCOPY " + strings.Repeat("../", 20) + c.file[1:] + " /got":                               nil,
-			"FROM base\nADD file://" + c.file + " /got":                                                         nil,
-			"FROM base\nRUN busybox ln -s " + c.file + " /k\nFROM base\nCOPY --from=0 /k /got":                  nil,
-			"FROM base\nRUN busybox ln -s / /k\nFROM base\nCOPY --from=0 /k" + c.file + " /got":                 nil,
-			"FROM base\nRUN --security=insecure " + c.attack() + " > /got":                                      nil,
-			"FROM base\nRUN --network=host " + c.attack() + " > /got":                                           nil,
-			"FROM base\nRUN --device=/dev/sda " + c.attack() + " > /got":                                        nil,
-			"FROM base\nRUN --mount=type=bind,source=/,target=/h,from=" + c.dir + " busybox cat /h/file > /got": nil,
-			"FROM base\nRUN --mount=type=bind,source=" + c.file + ",target=/h busybox cat /h > /got":            nil,
-			"FROM base\nADD a.tar /":                                                                            device(tar.Header{Name: "got", Typeflag: tar.TypeLink, Linkname: c.file}),
-			"FROM base\nADD a.tar /b/":                                                                          device(tar.Header{Name: strings.Repeat("../", 20) + c.dir[1:] + "/by-name", Typeflag: tar.TypeDir, Mode: 0o755}),
-			"FROM base\nADD a.tar /c/\nRUN busybox head -c 512 /c/got > /got":                                   device(tar.Header{Name: "got", Typeflag: tar.TypeBlock, Devmajor: int64(unix.Major(disk.Dev)), Devminor: int64(unix.Minor(disk.Dev)), Mode: 0o666}),
-		} {
+		tries := map[string]map[string]string{
+			"FROM base\nCOPY " + c.file + " /got":                                                    nil,
+			"FROM base\nCOPY " + strings.Repeat("../", 20) + c.file[1:] + " /got":                    nil,
+			"FROM base\nADD file://" + c.file + " /got":                                              nil,
+			"FROM base\nRUN busybox ln -s " + c.file + " /k\nFROM base\nCOPY --from=0 /k /got":       nil,
+			"FROM base\nRUN busybox ln -s / /k\nFROM base\nCOPY --from=0 /k" + c.file + " /got":      nil,
+			"FROM base\nRUN --security=insecure " + c.attack() + " > /got":                           nil,
+			"FROM base\nRUN --network=host " + c.attack() + " > /got":                                nil,
+			"FROM base\nRUN --device=/dev/sda " + c.attack() + " > /got":                             nil,
+			"FROM base\nRUN --mount=type=bind,source=" + c.file + ",target=/h busybox cat /h > /got": nil,
+			"FROM base\nADD a.tar /":   device(tar.Header{Name: "got", Typeflag: tar.TypeLink, Linkname: c.file}),
+			"FROM base\nADD a.tar /b/": device(tar.Header{Name: strings.Repeat("../", 20) + c.dir[1:] + "/by-name", Typeflag: tar.TypeDir, Mode: 0o755}),
+			"FROM base\nADD a.tar /c/\nRUN busybox head -c 512 /c/got > /got": device(tar.Header{Name: "got", Typeflag: tar.TypeBlock, Devmajor: int64(unix.Major(disk.Dev)), Devminor: int64(unix.Minor(disk.Dev)), Mode: 0o666}),
+		}
+		if p.e.Name == "buildah" && p.u.uid == 0 { // libre refuses these itself, whatever the engine
+			for _, file := range []string{
+				"FROM dir:" + c.dir,
+				"FROM oci:" + p.base,
+				"FROM docker-archive:" + c.file,
+				"FROM containers-storage:base",
+				"FROM base\nCOPY --from=/ " + c.file + " /got",
+				"FROM scratch\nCOPY --from=/ / /",
+				"FROM base\nCOPY --from=dir:/ " + c.file + " /got",
+				"FROM base\nCOPY --from=../../.. " + c.file + " /got",
+				"FROM base\nRUN --mount=type=bind,source=/,target=/h,from=" + c.dir + " busybox cat /h/file > /got",
+			} {
+				tries[file] = nil
+			}
+		}
+		for file, context := range tries {
 			files, got := p.build(file+"\n", context, nil)
 			if got.Err == "" && files["/got"].content != "" || strings.Contains(got.Err, "\ncanary") {
 				t.Errorf("%s\n%q %s", file, files["/got"].content, got.Err)
