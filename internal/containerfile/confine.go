@@ -81,6 +81,7 @@ func (b *Builder) Confinement(ctx context.Context) (how, offline string, err err
 	if err := b.storage.open(ctx); err != nil {
 		return "", "", err
 	}
+	defer b.storage.clean(ctx)
 	unlock, _, err := b.storage.lock(ctx, false)
 	if err != nil {
 		return "", "", err
@@ -201,7 +202,9 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 	if err != nil {
 		return err
 	}
-	if err := run(ch, out); err != nil {
+	err = run(ch, out)
+	endPause(filepath.Join(dir, "engine"))
+	if err != nil {
 		return errors.New(failure("try", out, err).Reason)
 	}
 	return nil

@@ -195,7 +195,9 @@ func (c containers) build(j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := run(ch, c.out); err != nil {
+	err = run(ch, c.out)
+	endPause(filepath.Join(j.tmp, "engine"))
+	if err != nil {
 		return failure("build", c.out, err)
 	}
 	id, err := os.ReadFile(iid)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -249,11 +248,12 @@ func (s *storage) clean(ctx context.Context) {
 	}
 	s.removeContainers(out)
 	temp := filepath.Join(s.root(), "tmp")
+	endPause(temp)
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		_ = os.RemoveAll(temp)
 	}
 	defer os.RemoveAll(s.runRoot())
-	defer s.endPause()
+	defer endPause(filepath.Join(s.root(), "tmp"))
 	if time.Since(info.ModTime()) < keep {
 		_ = run(s.child(s.flags, s.prune()...), out)
 	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
@@ -261,17 +261,23 @@ func (s *storage) clean(ctx context.Context) {
 	}
 }
 
-// endPause ends the process by which podman keeps a user's namespace.
-// https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.go
-func (s *storage) endPause() {
-	said, err := os.ReadFile(filepath.Join(s.runRoot(), "libpod", "pause.pid"))
-	pid, notANumber := strconv.Atoi(strings.TrimSpace(string(said)))
-	if err != nil || notANumber != nil {
-		return
-	}
-	// After a boot the number is another's.
-	if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && slices.Contains([]string{"podman", "catatonit"}, filepath.Base(program)) {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+// endPause ends the processes by which podman keeps a user's namespace, where it keeps
+// it below a folder of temporary files, for want of XDG_RUNTIME_DIR.
+// https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.c
+func endPause(temp string) {
+	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range environments {
+		environment, _ := os.ReadFile(path)
+		if !strings.Contains("\x00"+string(environment), "\x00XDG_RUNTIME_DIR="+temp+"/podman-run-") {
+			continue
+		}
+		dir := filepath.Dir(path)
+		program, _ := os.Readlink(dir + "/exe")
+		said, _ := os.ReadFile(dir + "/cmdline")
+		waits := filepath.Base(program) == "catatonit" || filepath.Base(program) == "podman" && strings.Count(strings.TrimRight(string(said), "\x00"), "\x00") == 0
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && waits {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
 }
 

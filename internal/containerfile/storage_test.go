@@ -105,3 +105,19 @@ func TestRunRootIsNobodyElses(t *testing.T) {
 		}
 	}
 }
+
+// podman keeps a process for a user's namespace; what a build has started ends with it.
+func TestNoProcessIsLeft(t *testing.T) {
+	eachUser(t, func(t *testing.T, p *place) {
+		if _, got := p.build("FROM base\nRUN true\n", nil, func(*order) {}); got.Err != "" {
+			t.Fatal(got.Err)
+		}
+		environments, _ := filepath.Glob("/proc/[0-9]*/environ")
+		for _, path := range environments {
+			if said, _ := os.ReadFile(path); strings.Contains(string(said), p.dir) {
+				program, _ := os.Readlink(filepath.Dir(path) + "/exe")
+				t.Errorf("%s is left as %s", program, path)
+			}
+		}
+	})
+}
