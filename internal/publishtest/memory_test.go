@@ -80,7 +80,8 @@ func newAttacked(t *testing.T, signer *sign.Signer, key string) *attacked {
 	client, err := registry.NewClient("localhost", registry.Options{})
 	a.must(err)
 	attacher := sign.NewClient(client).Attacher(signer)
-	document := json.RawMessage(`{"components":["` + strings.Repeat(`a component of some length","`, 10_000) + `"]}`)
+	document := json.RawMessage(`{"name":"docs-web-default","metadata":{"component":{"name":"docs-web-default"}},
+		"buildDefinition":{"externalParameters":{"image":"docs/web/default"}},"components":["` + strings.Repeat(`a component of some length","`, 10_000) + `"]}`)
 	for _, kind := range carried {
 		if kind == sign.SignatureType {
 			_, err = attacher.Sign(t.Context(), a.subjects...)
@@ -288,6 +289,12 @@ func TestMemoryOfVerify(t *testing.T) {
 			small := junk(a, 100, kind)
 			a.attach(kind, wide, small, small)
 		}), ""},
+		{"a tag that is moved to a wide index", func(a *attacked) {
+			a.put("/v2/"+attackedRef+"/manifests/1.0-1", []byte(`{"schemaVersion":2,"mediaType":"`+string(types.OCIImageIndex)+`","manifests":[{}`+strings.Repeat(",{}", 1_200_000)+`]}`), string(types.OCIImageIndex))
+		}, "is not signed"},
+		{"a tag that is moved to a wide image", func(a *attacked) {
+			a.put("/v2/"+attackedRef+"/manifests/1.0-1", []byte(`{"schemaVersion":2,"mediaType":"`+string(types.OCIManifestSchema1)+`","config":{},"layers":[{}`+strings.Repeat(",{}", 1_200_000)+`]}`), string(types.OCIManifestSchema1))
+		}, "is not signed"},
 		{"a list of 60 MB", func(a *attacked) { a.list(1, 180_000) }, ""},
 		{"a list of many attachments", func(a *attacked) { a.list(1, 20_000, bundleType) }, "more than 10000 attachments"},
 		{"a list in many parts", func(a *attacked) { a.list(300, 1000) }, ""},

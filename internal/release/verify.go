@@ -55,6 +55,10 @@ func (v *Verified) signed(signing *Signing, signature *sign.Signature, keyFile s
 	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
 }
 
+// mostUnsigned is how large a manifest may be, in bytes, of which more is looked at
+// before its signature: what somebody points a tag to takes no memory.
+const mostUnsigned = 64 << 10
+
 // VerifyReference checks what a reference names: an image, or a release record
 // and all its images and their tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verified {
@@ -62,6 +66,12 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	got, err := client.Get(ctx, reference)
 	if err != nil {
 		return failed(err)
+	}
+	if len(got.Content) > mostUnsigned {
+		digest := reference.Context().Digest(got.Digest.String())
+		if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
+			return []Verified{{Reference: reference.String(), Digest: digest, Kind: "image", Err: explained(err)}}
+		}
 	}
 	record, digest, err := decodeRecord(ctx, client, reference, got)
 	var all []Verified
