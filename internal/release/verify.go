@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -62,6 +63,8 @@ const mostUnsigned = 64 << 10
 // VerifyReference checks what a reference names: an image, or a release record
 // and all its images and their tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verified {
+	// What others attach is read and dropped, one after the other: it is not to pile up.
+	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	failed := func(err error) []Verified { return []Verified{{Reference: reference.String(), Err: err}} }
 	got, err := client.Get(ctx, reference)
 	if err != nil {
