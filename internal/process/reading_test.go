@@ -36,15 +36,15 @@ func TestProgramReadsWhatIsNamedOnly(t *testing.T) {
 		err := command.Wait()
 		return out.String(), err
 	}
-	for script, want := range map[string]string{
-		"cat open/file":     "of open/file",
-		"cat names/allowed": "of names/allowed",
-		"ls names/below":    "file\n",
-		"echo x > written/y; mv written/y . && mv y names":                                        "",
-		"f=$(mktemp open/XXX); echo y > $f; mv $f names/allowed; cp open/file open/z; cat open/z": "of open/file",
+	for _, c := range []struct{ script, want string }{
+		{"cat open/file", "of open/file"},
+		{"cat names/allowed", "of names/allowed"},
+		{"ls names/below", "file\n"},
+		{"echo x > written/y; mv written/y . && mv y names", ""},
+		{"f=$(mktemp open/XXX); echo y > $f; mv $f names/allowed; cp open/file open/z; cat open/z", "of open/file"},
 	} {
-		if out, err := run(script); err != nil || out != want {
-			t.Errorf("%s: %q, %v", script, out, err)
+		if out, err := run(c.script); err != nil || out != c.want {
+			t.Errorf("%s: %q, %v", c.script, out, err)
 		}
 	}
 	for _, script := range []string{"cat secret", "cat open/link", "cat open/../secret", "ls .", "cat names/below/file", "exec 3<secret", "sh -c 'sh -c \"cat secret\"'",

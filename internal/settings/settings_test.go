@@ -177,7 +177,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"copyTo: [docker.io/a]\nregistry: index.docker.io/a":         `libre.yaml:1: copyTo names docker.io/a, which is the registry`,
 		"\nca: nosuch.pem":                                           `libre.yaml:2: ca is "nosuch.pem" (open `,
 		"ca: /etc/passwd":                                            `libre.yaml:1: ca is "/etc/passwd" (reading /etc/passwd: no certificate in it, expected -----BEGIN CERTIFICATE-----), expected a file of certificates in PEM, of the authorities that sign for the registries and forges; for example: ca: our-ca.pem`,
-		"ca: /etc":                                                   `libre.yaml:1: ca is "/etc" (read /etc: is a directory), expected a file`,
+		"ca: /etc":                                                   `libre.yaml:1: ca is "/etc" (read /etc: it is a folder, expected a file), expected a file`,
 		"ca: {file: a}":                                              `libre.yaml:1: ca is a mapping, expected a file`,
 		"groups: [docs]":                                             `libre.yaml:1: groups is a list, expected names, and a list of selections for each; for example: groups: {lyon: ["*/*/lyon", docs]}`,
 		"groups:\n  lyon: docs":                                      `libre.yaml:2: groups.lyon is "docs", expected a list of selections; for example: lyon: ["*/*/lyon", docs]`,
