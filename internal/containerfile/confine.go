@@ -227,7 +227,7 @@ func (s *storage) confinedChild(c *confinement, work string, environment []strin
 	ch := s.child(flags, args...)
 	temp := filepath.Join(work, "engine")
 	_ = os.MkdirAll(temp, 0o700)
-	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), "TMPDIR="+temp)
+	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), "TMPDIR="+temp, "HOME="+temp) // homes are hidden
 	ch.env = append(ch.env, environment...)
 	ch.attributes, ch.confined = nil, c
 
