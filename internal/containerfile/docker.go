@@ -66,6 +66,11 @@ func (d docker) confinement() (how string, err error) {
 		return "", failure("ask docker's daemon how it runs steps", d.out, err)
 	}
 	version, options, _ := strings.Cut(oneLine(said), " ")
+	if version == "" || strings.HasPrefix(version, "[") {
+		err := failure("ask docker's daemon how it runs steps", d.out, errors.New("it does not answer"))
+		err.Reason = reason(err.Tail, err.Err)
+		return "", &fault.Fault{Err: err, Fix: "start docker's daemon, or set engine: buildah in libre.yaml"}
+	}
 	daemon := Engine{Name: "docker", Version: version}
 	if unfixed := daemon.Unfixed(); len(unfixed) > 0 {
 		return "", &fault.Fault{
@@ -110,7 +115,12 @@ func (d docker) build(j *job) error {
 	ch := d.child(d.buildArgs(j)...)
 	ch.env = append(slices.DeleteFunc(ch.env, isProxy), j.proxy.variables()...)
 	if err := run(ch, d.out); err != nil {
-		return failure("build", d.out, err)
+		failed := failure("build", d.out, err)
+		if strings.Contains(failed.Reason, "exporter is not supported for the docker driver") {
+			// https://docs.docker.com/engine/storage/containerd/
+			return &fault.Fault{Err: failed, Fix: `give docker's daemon its containerd image store: {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json; or engine: buildah in libre.yaml`}
+		}
+		return failed
 	}
 	if !exists(filepath.Join(j.layout, "index.json")) {
 		return fmt.Errorf("docker buildx has written no image to %s", j.layout)

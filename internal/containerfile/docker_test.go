@@ -134,11 +134,12 @@ func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
 	}
 }
 
-// The same attacks with docker, where there is one whose daemon answers.
+// The same attacks with docker's own daemon. What docker refuses is refused by name.
 func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
+	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")
-	if err != nil || os.Geteuid() != 0 {
-		return
+	if err != nil {
+		t.Fatal(err)
 	}
 	p := &place{t: t, dir: t.TempDir()}
 	self, err := os.Executable()
@@ -151,11 +152,29 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 	base := attackersBase(t)
 	t.Setenv("https_proxy", "http://user:"+secret+"@127.0.0.1:1")
 	t.Setenv("SECRET", secret)
-	for _, flags := range []string{"", "--network=host ", "--security=insecure ", "--device=/dev/null ", "--mount=type=bind,target=/c,rw ", "--mount=type=secret,id=SECRET,env=SECRET ", "--mount=type=ssh "} {
+	for flags, refused := range map[string]string{
+		"":                                             "",
+		"--mount=type=bind,target=/c,rw ":              "",
+		"--mount=type=tmpfs,target=/c ":                "",
+		"--mount=type=cache,target=/c ":                "",
+		"--mount=type=ssh ":                            "",
+		"--mount=type=secret,id=SECRET ":               "",
+		"--network=host ":                              "network.host is not allowed",
+		"--security=insecure ":                         "unknown flag: security",
+		"--device=/dev/null ":                          "unknown flag: device",
+		"--mount=type=ssh,required=true ":              "forward",
+		"--mount=type=secret,id=SECRET,required=true ": "not found",
+	} {
 		file := "FROM base\nARG SECRET\nARG https_proxy\nRUN " + flags + c.attack() + " > /out 2>&1; echo \"$SECRET$https_proxy\" > /arguments\n"
 		res, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": file}), map[string]Origin{"base": {Layout: base}}))
+		if refused != "" {
+			if err == nil || !strings.Contains(err.Error(), refused) {
+				t.Errorf("%s: %v, expected %s", flags, err, refused)
+			}
+			continue
+		}
 		if err != nil {
-			t.Log(flags, err)
+			t.Errorf("%s: %v", flags, err)
 			continue
 		}
 		img, _ := built(t, res)
@@ -170,4 +189,26 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 		}
 	}
 	c.untouched(t)
+}
+
+// A daemon without containerd's image store exports no layout, and one that is not there
+// builds nothing: both are said with what to do.
+func TestDockerThatCannotBuildSaysWhatToDo(t *testing.T) {
+	testkit.Docker(t, false)
+	e, err := Detect(t.Context(), "docker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := func() error {
+		_, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil))
+		return err
+	}
+	if err := build(); err == nil || !strings.Contains(err.Error(), `containerd image store: {"features": {"containerd-snapshotter": true}}`) {
+		t.Errorf("no image store: %v", err)
+	}
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	if err := build(); err == nil || !strings.Contains(err.Error(), "Cannot connect to the Docker daemon at unix:///nowhere/docker.sock") ||
+		!strings.HasSuffix(err.Error(), "start docker's daemon, or set engine: buildah in libre.yaml") {
+		t.Errorf("no daemon: %v", err)
+	}
 }

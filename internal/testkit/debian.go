@@ -1,0 +1,95 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// debianPrograms gives a folder with programs of another Debian release: packages that
+// are fetched once, unpacked beside the system's, and kept. link makes the folder, last
+// of all, of the programs below root.
+func debianPrograms(t testing.TB, name, release, packages string, link func(bin, root string) error) (bin string) {
+	t.Helper()
+	Require(t, "apt-get", "dpkg-deb")
+	archive := debianArchive(t)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(cache, "libre-tools", name)
+	unlock, err := lock(folder + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	bin = filepath.Join(folder, "bin")
+	if _, err := os.Stat(bin); err == nil {
+		return bin
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(folder, "root")
+	if err := unpackPackages(folder, root, archive, release, packages); err != nil {
+		t.Fatal(err)
+	}
+	if err := link(bin, root); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// debianArchive is where this machine's apt has its packages from.
+func debianArchive(t testing.TB) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", `. /etc/os-release
+apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^Debian $VERSION_CODENAME //p" | head -n 1`).Output()
+	archive := strings.TrimSpace(string(out))
+	Needed(t, err == nil && archive != "", "a package archive of Debian")
+	return archive
+}
+
+// aptConfig keeps apt to folders of its own, as if nothing were installed.
+const aptConfig = `Dir::State "%[1]s/state";
+Dir::State::status "/dev/null";
+Dir::Cache "%[1]s/cache";
+Dir::Etc::SourceList "%[1]s/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+`
+
+// unpackPackages unpacks packages of a release into root. names are theirs, as a shell
+// gives them to apt-get.
+func unpackPackages(folder, root, archive, release, names string) error {
+	for _, dir := range []string{"state/lists/partial", "cache/archives/partial", "packages", "root"} {
+		if err := os.MkdirAll(filepath.Join(folder, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	for name, content := range map[string]string{
+		"apt.conf":     fmt.Sprintf(aptConfig, folder),
+		"sources.list": fmt.Sprintf("deb %s %s main\n", archive, release),
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	fetch := exec.Command("sh", "-euc", `apt-get update --quiet=2
+apt-get download --quiet=2 `+names+`
+for package in *.deb; do dpkg-deb --extract "$package" "$1"; rm "$package"; done`, "sh", root)
+	fetch.Dir = filepath.Join(folder, "packages")
+	fetch.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(folder, "apt.conf"))
+	if out, err := fetch.CombinedOutput(); err != nil {
+		return fmt.Errorf("fetching %s of %s: %w\n%s", filepath.Base(folder), release, err, out)
+	}
+	return nil
+}
