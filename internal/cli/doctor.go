@@ -262,10 +262,11 @@ func evaluationCheck(ctx context.Context, p *place) check {
 
 // patchCheck looks for what bump tries patches with.
 func patchCheck() check {
-	if _, err := exec.LookPath("patch"); err != nil {
+	path, err := exec.LookPath("patch")
+	if err != nil {
 		return check{"patch", "note", "not found: bump cannot try patches against a new source", "apt-get install patch", nil}
 	}
-	return check{"patch", "ok", "found", "", nil}
+	return check{"patch", "ok", path, "", nil}
 }
 
 func gitChecks(ctx context.Context, dir string) []check {

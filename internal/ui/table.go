@@ -157,10 +157,16 @@ func rowWidth(widths, columns []int) int {
 	return sum
 }
 
-// shrink takes width from the widest columns until a row fits.
+// shrink takes width from the widest columns until a row fits, of two from the right
+// one: digests stand to the right of names.
 func shrink(widths, columns []int, width int) {
 	for sum := rowWidth(widths, columns); sum > width; sum-- {
-		widest := slices.MaxFunc(columns, func(a, b int) int { return widths[a] - widths[b] })
+		widest := columns[0]
+		for _, i := range columns {
+			if widths[i] >= widths[widest] {
+				widest = i
+			}
+		}
 		if widths[widest] <= minColumn {
 			return
 		}

@@ -176,6 +176,15 @@ func TestTable(t *testing.T) {
 }
 
 // Why something is so, and what to type, is read whole on a terminal of any width.
+func TestOfTwoWideColumnsTheRightIsCut(t *testing.T) {
+	f := newFake(terminal)
+	f.width = 47
+	f.Table(Table{Header: []string{"TAG", "DIGEST"}, Rows: [][]string{{"guestbook-default:1.0.0", "sha256:0123456789abcdef0123"}}})
+	expect(t, "47 columns", f.stdout.String(), ""+
+		"TAG                      DIGEST\n"+
+		"guestbook-default:1.0.0  sha256:0123456789abcd…\n")
+}
+
 func TestSentencesAreNotCut(t *testing.T) {
 	reason := "docs-default:5.4.1-1 was moved: it shows sha256:日本語, its record has sha256:2; put it back with: libre push --force 'docs/*/default'"
 	table := Table{
