@@ -128,7 +128,7 @@ func (b *Bumper) tellHashes(ctx context.Context, app string, fixed map[string]st
 		if event.Kind == nix.LogBuildLine {
 			b.progress(app, event.Text)
 		}
-	})
+	}, "--max-silent-time", fmt.Sprint(int(b.Upstream.Deadline().Seconds()))) // it fetches, from servers that may stand still
 	if err != nil {
 		return nil, err
 	}

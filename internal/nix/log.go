@@ -263,6 +263,7 @@ var (
 	ownFailures = []*regexp.Regexp{
 		regexp.MustCompile(`^builder for '(/[^'\n]+\.drv)' failed`),
 		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.`),
+		regexp.MustCompile(`^building of '(/[^'\n]+\.drv)[^'\n]*'(?: from \.drv file)? timed out`),
 		regexp.MustCompile(`^hash mismatch in fixed-output derivation '(/[^'\n]+\.drv)'`),
 		regexp.MustCompile(`^cycle detected in (?:the references of .* )?build of '(/[^'\n]+\.drv)'`),
 		regexp.MustCompile(`^some substitutes for the outputs of derivation '(/[^'\n]+\.drv)' failed`),

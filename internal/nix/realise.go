@@ -41,12 +41,12 @@ const tailLines = 10
 // schedules, and goes on after failures. roots is a folder for GC roots that hold
 // the outputs; whoever made it removes it. The failures are those of the
 // derivations themselves, by derivation path; which outputs there are in the end
-// is to be asked with [Nix.Valid].
-func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent)) (map[string]*BuildFailure, error) {
+// is to be asked with [Nix.Valid]. options are nix-store's, beside its usual ones.
+func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent), options ...string) (map[string]*BuildFailure, error) {
 	watcher := &watcher{nix: n, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
 	for {
 		known := len(watcher.failures)
-		err := n.realise(ctx, outputs, roots, watcher)
+		err := n.realise(ctx, outputs, roots, watcher, options)
 		if err == nil || ctx.Err() != nil {
 			return watcher.failures, ctx.Err()
 		}
@@ -62,7 +62,7 @@ func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on fu
 
 // realise runs nix once. Its error says why nix ended badly; failures of derivations
 // are with the watcher.
-func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watcher *watcher) error {
+func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watcher *watcher, options []string) error {
 	realise := storeCall("--realise --keep-going")
 	for _, output := range outputs {
 		if output.Drv != "" {
@@ -73,6 +73,7 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 		return nil
 	}
 	realise.flags = []string{"--log-format", "internal-json", "--indirect", "--add-root", filepath.Join(roots, "root")}
+	realise.flags = append(realise.flags, options...)
 	cmd := n.command(ctx, realise)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

@@ -162,6 +162,9 @@ func New(config Config) (*Client, error) {
 // Limits are those of each archive that is read.
 func (c *Client) Limits() ArchiveLimits { return c.limits }
 
+// Deadline is how long an upstream may take for a question and its whole answer.
+func (c *Client) Deadline() time.Duration { return c.deadline }
+
 // HTTP is the client that all requests go through. It sends the token of a host to
 // that host alone, asks again by ETag, and waits as servers ask it to.
 func (c *Client) HTTP() *http.Client { return c.http }
