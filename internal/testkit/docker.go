@@ -2,12 +2,16 @@ package testkit
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 )
+
+// bridge is the network between containers that docker makes.
+const bridge = "docker0"
 
 // Docker starts docker's daemon, of a Debian release whose docker builds upstreams' files,
 // with this machine's runc and storage of the test's own, until the test ends. The test's
@@ -16,7 +20,7 @@ import (
 func Docker(t testing.TB, imageStore bool) {
 	t.Helper()
 	RequireRoot(t)
-	Require(t, "runc")
+	Require(t, "runc", "ip")
 	bin := debianPrograms(t, "docker-trixie", "trixie", "docker.io docker-cli docker-buildx containerd", linkDocker)
 	dir, err := os.MkdirTemp("/tmp", "docker") // the paths of sockets are short
 	if err != nil {
@@ -39,6 +43,7 @@ func Docker(t testing.TB, imageStore bool) {
 	t.Setenv("DOCKER_HOST", "unix://"+dir+"/docker.sock")
 	daemon := exec.Command("dockerd", "--config-file", dir+"/daemon.json", "--data-root", dir+"/data", "--exec-root", dir+"/run", "--pidfile", dir+"/pid",
 		"--host", os.Getenv("DOCKER_HOST"), "--iptables=false", "--ip6tables=false", "--userland-proxy=false")
+	_, noBridge := net.InterfaceByName(bridge)
 	p, err := Start(daemon)
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +51,11 @@ func Docker(t testing.TB, imageStore bool) {
 	t.Cleanup(func() {
 		_ = daemon.Process.Signal(syscall.SIGTERM)
 		<-p.Exited
+		if noBridge != nil { // the daemon leaves it
+			if out, err := exec.Command("ip", "link", "delete", bridge).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
