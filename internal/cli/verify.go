@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -81,6 +83,9 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 	p, client, signing, err := a.verifier(ctx, o, references, len(selections) > 0 || o.all)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(30) // what others attached is read and dropped: it is not to pile up
 	}
 	keyFile := verifierKey(p, o)
 	for _, word := range references {

@@ -203,7 +203,7 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 		return err
 	}
 	err = run(ch, out)
-	endPause(filepath.Join(dir, "engine"))
+	s.endPause(filepath.Join(dir, "engine"))
 	if err != nil {
 		return errors.New(failure("try", out, err).Reason)
 	}

@@ -196,7 +196,7 @@ func (c containers) build(j *job) error {
 		return err
 	}
 	err = run(ch, c.out)
-	endPause(filepath.Join(j.tmp, "engine"))
+	c.storage.endPause(filepath.Join(j.tmp, "engine"))
 	if err != nil {
 		return failure("build", c.out, err)
 	}

@@ -248,12 +248,12 @@ func (s *storage) clean(ctx context.Context) {
 	}
 	s.removeContainers(out)
 	temp := filepath.Join(s.root(), "tmp")
-	endPause(temp)
+	s.endPause(temp)
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		_ = os.RemoveAll(temp)
 	}
 	defer os.RemoveAll(s.runRoot())
-	defer endPause(filepath.Join(s.root(), "tmp"))
+	defer s.endPause(filepath.Join(s.root(), "tmp"))
 	if time.Since(info.ModTime()) < keep {
 		_ = run(s.child(s.flags, s.prune()...), out)
 	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
@@ -264,7 +264,10 @@ func (s *storage) clean(ctx context.Context) {
 // endPause ends the processes by which podman keeps a user's namespace, where it keeps
 // it below a folder of temporary files, for want of XDG_RUNTIME_DIR.
 // https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.c
-func endPause(temp string) {
+func (s *storage) endPause(temp string) {
+	if s.engine.Name != "podman" || os.Geteuid() == 0 {
+		return
+	}
 	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range environments {
 		environment, _ := os.ReadFile(path)

@@ -34,9 +34,9 @@ var localReference = regexp.MustCompile(`^(?:(?:path|file|(?:git|hg|tarball|file
 
 // checkInputs refuses, in a stranger's catalogue, inputs that have Nix copy files of
 // this machine into the store, where everybody reads them, and, where they must be
-// locked, those that are not: what these are, somebody else decides. What replaced names is not looked at,
-// since Nix does not read it; what is in the store under its locked hash is not copied
-// again.
+// locked, those that are not: what these are, somebody else decides. What replaced names
+// is not looked at, since Nix does not read it; what is in the store under its locked
+// hash is not copied again.
 func (n *Nix) checkInputs(ctx context.Context, dir string, replaced []Override, mustBeLocked bool) error {
 	lock, err := file.ReadOwn(filepath.Join(dir, "flake.lock"))
 	switch {

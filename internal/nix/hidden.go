@@ -22,15 +22,8 @@ import (
 // they compare it. Nix does until 2.20, and Lix was made from 2.18.
 // https://nix.dev/manual/nix/latest/release-notes/rl-2.20
 func copies(version string) bool {
-	var major, minor int
-	fields := strings.Fields(version)
-	if strings.Contains(version, "Lix") || len(fields) == 0 {
-		return true
-	}
-	if n, _ := fmt.Sscanf(fields[len(fields)-1], "%d.%d", &major, &minor); n < 2 {
-		return true
-	}
-	return major == 2 && minor < 20
+	major, minor, ok := numbersOf(version)
+	return !ok || strings.Contains(version, "Lix") || major == 2 && minor < 20
 }
 
 // runHidden runs nix in a catalogue's folder so that it reads no file of this machine

@@ -198,15 +198,14 @@ func (n *Nix) Version(ctx context.Context) (string, error) {
 // Supported tells whether a version, as Version gives it, is 2.8 or newer. Lix
 // and other forks count their versions on from 2.18.
 func Supported(version string) bool {
-	fields := strings.Fields(version)
-	var major, minor int
-	if len(fields) == 0 {
-		return false
-	}
-	if n, _ := fmt.Sscanf(fields[len(fields)-1], "%d.%d", &major, &minor); n < 2 {
-		return false
-	}
-	return major > 2 || major == 2 && minor >= 8
+	major, minor, ok := numbersOf(version)
+	return ok && (major > 2 || major == 2 && minor >= 8)
+}
+
+// numbersOf are the first two numbers of a version, as Version gives it.
+func numbersOf(version string) (major, minor int, ok bool) {
+	n, _ := fmt.Sscanf(version[strings.LastIndex(version, " ")+1:], "%d.%d", &major, &minor)
+	return major, minor, n == 2
 }
 
 // Setting is the value of a Nix setting.

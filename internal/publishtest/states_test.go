@@ -2,7 +2,6 @@ package publishtest
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // A registry that does not say what it has is unknown to plan, status and check, and
@@ -66,7 +66,7 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 		"connection refused":     {nil, []string{"127.0.0.1:1/none"}, 1},
 		"429":                    {limited("0", `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`), []string{reg.prefix()}, 1},
 		"429 for long":           {limited("3600", "<html>Too many pulls</html>"), []string{reg.prefix()}, 1},
-		"no TLS that fits":       {nil, []string{badTLS(t) + "/none"}, 1},
+		"no TLS that fits":       {nil, []string{testkit.Say(t, "\x15\x03\x03\x00\x02\x02\x28") + "/none"}, 1},
 		"no such host":           {nil, []string{"registry.invalid/none"}, 1},
 		"half of the registries": {nil, []string{reg.prefix(), "127.0.0.1:1/none"}, 1},
 	} {
@@ -103,28 +103,6 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 			}
 		})
 	}
-}
-
-// badTLS answers each greeting of TLS with an alert.
-func badTLS(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = connection.Read(make([]byte, 4096))
-			_, _ = connection.Write([]byte("\x15\x03\x03\x00\x02\x02\x28")) // fatal: handshake failure
-			connection.Close()
-		}
-	}()
-	return listener.Addr().String()
 }
 
 // The wait for a registry that never answers, or refuses each time without saying for

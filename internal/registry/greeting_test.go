@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -56,23 +57,7 @@ func TestWhatAServerSpeaksIsSaid(t *testing.T) {
 		"no greeting": {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "is no registry"},
 		"TLS alone":   {"\x15\x03\x03\x00\x02\x02\x28", "tls: handshake failure"},
 	} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { listener.Close() })
-		go func() {
-			for {
-				connection, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = connection.Read(make([]byte, 4096))
-				_, _ = connection.Write([]byte(test.answer))
-				connection.Close()
-			}
-		}()
-		client, err := NewClient(listener.Addr().String()+"/coop", Options{})
+		client, err := NewClient(testkit.Say(t, test.answer)+"/coop", Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

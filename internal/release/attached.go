@@ -43,14 +43,9 @@ func missing(checks []string) string {
 	return kindName(sign.SignatureType)
 }
 
-// verifyImage checks signature, SBOMs and provenance of a digest.
-func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, error) {
-	checks, _, err := verifySigned(ctx, signing, subject)
-	return checks, err
-}
-
-// verifySigned is verifyImage, and tells who signed.
-func verifySigned(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
+// verifyImage checks signature, SBOMs and provenance of a digest. It gives what was
+// checked, and who signed.
+func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
 	view := signing.Client.View(subject)
 	signature, err := view.Verify(ctx, signing.Policy)
 	if err != nil {

@@ -120,7 +120,7 @@ func (p *Publisher) copyOne(ctx context.Context, to *registry.Client, refName st
 		if len(subjects) == 1 {
 			_, err = p.Signing.Client.Verify(ctx, subject, p.Signing.Policy)
 		} else {
-			_, err = verifyImage(ctx, p.Signing, subject)
+			_, _, err = verifyImage(ctx, p.Signing, subject)
 		}
 		if err != nil {
 			return err

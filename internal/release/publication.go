@@ -90,7 +90,7 @@ func (i *publication) look(ctx context.Context, p *Publisher) error {
 	_, err := p.Registry.Head(ctx, i.subject)
 	if err == nil && p.Signing != nil {
 		for _, subject := range i.subjects() {
-			if _, err = verifyImage(ctx, p.Signing, subject); err != nil {
+			if _, _, err = verifyImage(ctx, p.Signing, subject); err != nil {
 				break
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -63,8 +62,6 @@ const mostUnsigned = 64 << 10
 // VerifyReference checks what a reference names: an image, or a release record
 // and all its images and their tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verified {
-	// What others attach is read and dropped, one after the other: it is not to pile up.
-	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	failed := func(err error) []Verified { return []Verified{{Reference: reference.String(), Err: err}} }
 	got, err := client.Get(ctx, reference)
 	if err != nil {
@@ -105,12 +102,12 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 // may pin one of these.
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verified {
 	v := Verified{Reference: reference, Digest: digest, Kind: "image"}
-	checks, signature, err := verifySigned(ctx, signing, digest)
+	checks, signature, err := verifyImage(ctx, signing, digest)
 	v.Checks, v.Err = checks, err
 	v.signed(signing, signature, keyFile)
 	for _, child := range children {
 		if v.Err == nil {
-			_, v.Err = verifyImage(ctx, signing, digest.Context().Digest(child))
+			_, _, v.Err = verifyImage(ctx, signing, digest.Context().Digest(child))
 		}
 	}
 	return v

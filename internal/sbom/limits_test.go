@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -113,7 +112,7 @@ func TestNestedArchivesMeetALimit(t *testing.T) {
 			}
 			s := newScanner(filepath.Join(programs, Program), Limits{Image: 500 << 20, Nested: limit, Memory: 600 << 20})
 			defer s.Close()
-			most := mostIn(os.TempDir())
+			most := testkit.MostIn(os.TempDir())
 			read := func(path string) error {
 				closure := &Document{Components: []Component{{ID: path, StorePath: path, Where: []string{"/"}}}}
 				_, err := s.FromStorePaths(t.Context(), closure, nil)
@@ -153,29 +152,4 @@ func gzippedTar(t *testing.T, name string, size int64) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
-}
-
-// mostIn gives the most bytes that there were in a folder since.
-func mostIn(dir string) func() int64 {
-	var most int64
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			var now int64
-			_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
-				if err == nil && info.Mode().IsRegular() {
-					now += info.Size()
-				}
-				return nil
-			})
-			most = max(most, now)
-			select {
-			case <-end:
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
-		}
-	}()
-	return func() int64 { close(end); <-ended; return most }
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +22,32 @@ func CPUTime(t testing.TB) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// MostIn watches how many bytes there are in a folder's files; what it gives ends that,
+// and says the most.
+func MostIn(dir string) func() int64 {
+	var most int64
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			var now int64
+			_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+				if err == nil && info.Mode().IsRegular() {
+					now += info.Size()
+				}
+				return nil
+			})
+			most = max(most, now)
+			select {
+			case <-end:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 { close(end); <-ended; return most }
 }
 
 // TarSumPgzip is what making layers is measured by: one stream of the files below

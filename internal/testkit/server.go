@@ -47,6 +47,29 @@ func Serve(t testing.TB, url string, server *exec.Cmd) {
 	}
 }
 
+// Say listens, and answers whoever has sent something with the same bytes, until the test
+// ends. It gives its address.
+func Say(t testing.TB, answer string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = connection.Read(make([]byte, 4096))
+			_, _ = connection.Write([]byte(answer))
+			connection.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
 // DockerRegistry starts Debian's registry, which lacks the referrers API, with
 // its files in a folder, and gives its host.
 func DockerRegistry(t testing.TB, storage string) string {

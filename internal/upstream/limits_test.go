@@ -192,7 +192,7 @@ func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
 			client, err := upstream.New(upstream.Config{Getenv: func(string) string { return "" },
 				Limits: upstream.ArchiveLimits{Bytes: limit, Entries: 1000}})
 			must(t, err)
-			most := mostIn(t, os.TempDir())
+			most := testkit.MostIn(os.TempDir())
 			_, err = client.GitArchive(t.Context(), "file://"+dir, commit)
 			if err == nil || !strings.Contains(err.Error(), "limit of 2097152 bytes: limits.archive") {
 				t.Error(err)
@@ -205,32 +205,6 @@ func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
 			}
 		})
 	}
-}
-
-// mostIn gives the most bytes that there were in a folder since.
-func mostIn(t *testing.T, dir string) func() int64 {
-	t.Helper()
-	var most int64
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			var now int64
-			_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
-				if err == nil && info.Mode().IsRegular() {
-					now += info.Size()
-				}
-				return nil
-			})
-			most = max(most, now)
-			select {
-			case <-end:
-				return
-			case <-time.After(2 * time.Millisecond):
-			}
-		}
-	}()
-	return func() int64 { close(end); <-ended; return most }
 }
 
 // Programs that ask elsewhere meet the same deadline as answers do.

@@ -1,0 +1,171 @@
+package sign
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
+	rekor "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
+	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"github.com/sigstore/sigstore/pkg/signature/payload"
+)
+
+func (classicStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {
+	if kind != SignatureType {
+		statement, err := newStatement(kind, predicate, subjects)
+		if err != nil {
+			return nil, err
+		}
+		a, err := s.classicAttestation(ctx, kind, statement)
+		return slices.Repeat([]attachment{a}, len(subjects)), err
+	}
+	// This format has no signature of several digests.
+	var made []attachment
+	for _, subject := range subjects {
+		a, err := s.classicSignature(ctx, subject)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, a)
+	}
+	return made, nil
+}
+
+func (s *Signer) classicSignature(ctx context.Context, subject name.Digest) (attachment, error) {
+	content, err := payload.Cosign{Image: subject}.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", subject, err)
+	}
+	signed, authorities, err := s.classicSign(ctx, &sign.PlainData{Data: content})
+	if err != nil {
+		return nil, err
+	}
+	sig := signed.GetMessageSignature().GetSignature()
+	options, err := classicProof(ctx, signed, authorities, sig)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := static.NewSignature(content, base64.StdEncoding.EncodeToString(sig), options...)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", subject, err)
+	}
+	return classicAttachment{layer}, nil
+}
+
+func (s *Signer) classicAttestation(ctx context.Context, kind string, statement []byte) (attachment, error) {
+	signed, authorities, err := s.classicSign(ctx, &sign.DSSEData{Data: statement, PayloadType: payloadType})
+	if err != nil {
+		return nil, err
+	}
+	envelope := ssldsse.Envelope{PayloadType: payloadType, Payload: base64.StdEncoding.EncodeToString(statement)}
+	for _, sig := range signed.GetDsseEnvelope().GetSignatures() {
+		envelope.Signatures = append(envelope.Signatures, ssldsse.Signature{Sig: base64.StdEncoding.EncodeToString(sig.GetSig())})
+	}
+	content, err := json.Marshal(envelope)
+	if err != nil {
+		return nil, fmt.Errorf("attest %s: %w", kind, err)
+	}
+	// WithAnnotations replaces what is there: first.
+	options := []static.Option{
+		static.WithAnnotations(map[string]string{classicPredicateAnnotation: kind}),
+		static.WithLayerMediaType(cosigntypes.DssePayloadType),
+	}
+	// In this format the envelope is dated, not the signature in it.
+	proof, err := classicProof(ctx, signed, authorities, content)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := static.NewAttestation(content, append(options, proof...)...)
+	if err != nil {
+		return nil, fmt.Errorf("attest %s: %w", kind, err)
+	}
+	return classicAttachment{layer}, nil
+}
+
+// classicSign signs with a certificate or a key only, and returns who could
+// date it: what is dated differs from the bundle's, and there is no place for
+// entries of a log.
+func (s *Signer) classicSign(ctx context.Context, content sign.Content) (*protobundle.Bundle, []*sign.TimestampAuthority, error) {
+	var authorities []*sign.TimestampAuthority
+	signed, err := s.sign(ctx, content, func(options *sign.BundleOptions) {
+		authorities = options.TimestampAuthorities
+		options.TimestampAuthorities = nil
+		options.TransparencyLogs = nil
+	})
+	return signed, authorities, err
+}
+
+// classicProof is a bundle's certificate as a layer's annotation, and a
+// timestamp of the bytes that this format dates; nothing for a key.
+func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities []*sign.TimestampAuthority, dated []byte) ([]static.Option, error) {
+	issued := signed.GetVerificationMaterial().GetCertificate()
+	if issued == nil {
+		return nil, nil
+	}
+	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.GetRawBytes()})
+	options := []static.Option{static.WithCertChain(leaf, nil)}
+	// One place for one timestamp.
+	for _, authority := range authorities[:min(1, len(authorities))] {
+		time, err := authority.GetTimestamp(ctx, dated)
+		if err != nil {
+			return nil, fmt.Errorf("sign: %w", err)
+		}
+		options = append(options, static.WithRFC3161Timestamp(rekor.TimestampToRFC3161Timestamp(time)))
+	}
+	return options, nil
+}
+
+func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a attachment) error {
+	layer := a.(classicAttachment).layer
+	op := fmt.Sprintf("attach to %s", subject)
+	kind, err := layerKind(layer)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	present, err := c.classicImage(ctx, subject, kind)
+	if err != nil {
+		return err
+	}
+	all, err := mutate.AppendSignatures(present, false, layer)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	config, err := all.(interface{ RawConfigFile() ([]byte, error) }).RawConfigFile()
+	if err != nil {
+		return &RegistryError{op, err}
+	}
+	manifest, err := all.Manifest()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	raw, err := all.RawManifest()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	content, err := layer.Payload()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	for _, blob := range [][]byte{content, config} {
+		if err := c.registry.PutBlob(ctx, subject.Context(), blob); err != nil {
+			return &RegistryError{op, err}
+		}
+	}
+	tag, err := classicTag(subject, kind)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if err := c.registry.PutManifest(ctx, tag, manifest.MediaType, raw); err != nil {
+		return &RegistryError{op, err}
+	}
+	return nil
+}
