@@ -132,7 +132,7 @@ func spec() *Spec {
 
 func TestImageKey(t *testing.T) {
 	// A key that changes makes every published image a new one: then raise Format.
-	const golden = "sha256:3906d20b018b1318069687fc068a8e9e3dd7b5ad9fc9381b5b0c4bbca466a740"
+	const golden = "sha256:e1fa1b4ad6172735f892f93384eb3fb4cb3443a503d1478a91bb30ec5a6bf749"
 	if got := spec().Key(); got != golden {
 		t.Errorf("key %s, expected %s", got, golden)
 	}

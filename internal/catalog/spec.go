@@ -13,6 +13,10 @@ import (
 // a golden test that fails means that it has to be raised.
 const Format = 2
 
+// ContainerfileFormat takes its place in the image keys of Containerfiles: what engines
+// give, and what is kept of it, changes without the images that Nix makes.
+const ContainerfileFormat = 3
+
 // Spec is one image on one system, as evaluation gives it.
 type Spec struct {
 	Kind           string  `json:"kind"` // nix or containerfile
@@ -126,11 +130,15 @@ func (s *Spec) Key() string {
 			bases[name] = base.Digest
 		}
 	}
+	format := Format
+	if s.Kind == "containerfile" {
+		format = ContainerfileFormat
+	}
 	return hashOf(struct {
 		Format int
 		Spec   Spec
 		Bases  map[string]string
-	}{Format, content, bases})
+	}{format, content, bases})
 }
 
 func outOnly(r *Realisable) *Realisable {
