@@ -100,6 +100,12 @@ func (a *app) placeOfOperator() (*place, error) {
 	}
 }
 
+// attachments reads and writes what is attached to images, within the catalogue's limits.
+func (p *place) attachments(client *registry.Client) *sign.Client {
+	limits := p.config.Limits
+	return sign.NewClient(client, sign.Limits{Attachment: limits.Attachment, Foreign: limits.Attachments})
+}
+
 // operatorSigning is what accepts a signature, of who was typed or is in the settings.
 func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *registry.Client) (*release.Signing, error) {
 	for _, of := range o.signer.copyOf {
@@ -116,7 +122,7 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 		if err != nil {
 			return nil, err
 		}
-		return &release.Signing{Client: sign.NewClient(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
+		return &release.Signing{Client: p.attachments(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
 	}
 	if o.key != "" && !strings.HasSuffix(o.key, ".key") && p.config.Sign.Format == "" {
 		public, err := sign.ReadPublicKey(o.key)
@@ -127,7 +133,7 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 		if err != nil {
 			return nil, err
 		}
-		return &release.Signing{Client: sign.NewClient(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
+		return &release.Signing{Client: p.attachments(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
 	}
 	if s := p.config.Sign; o.key == "" && !s.None && s.Key == "" && len(s.PublicKeys) == 0 && s.Keyless == nil {
 		return nil, errNoSigner

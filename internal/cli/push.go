@@ -254,7 +254,7 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 		config.Keyless, config.Authorities = &keyless, p.config.CA
 	}
 	config.Copies = p.copies(o)
-	signing := &release.Signing{Client: sign.NewClient(client)}
+	signing := &release.Signing{Client: p.attachments(client)}
 	var err error
 	if !secret {
 		signing.Policy, err = config.Policy(ctx)

@@ -174,7 +174,7 @@ func TestRecordsThatNameNoRegistry(t *testing.T) {
 	}
 	signer, err := sign.Config{Key: c.key()}.Signer(ctx, sign.Prompts{Password: func(bool) ([]byte, error) { return []byte(password), nil }})
 	if err == nil {
-		_, err = sign.NewClient(client).Sign(ctx, signer, digest)
+		_, err = sign.NewClient(client, sign.Limits{}).Sign(ctx, signer, digest)
 	}
 	if err == nil {
 		err = client.SetTag(ctx, "two-default:2-3", digest)

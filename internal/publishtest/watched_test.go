@@ -86,7 +86,7 @@ func (w *watched) expect(p *sign.Policy) {
 	w.t.Helper()
 	// What is signed for the proxy is read from what is behind it.
 	p = p.WithCopies(sign.Copy{Of: w.prefix(), In: w.backend + "/" + namespace})
-	w.signing = &release.Signing{Client: sign.NewClient(w.client), Policy: p}
+	w.signing = &release.Signing{Client: sign.NewClient(w.client, sign.Limits{}), Policy: p}
 }
 
 // hasCopiesOf has what is tagged be what is signed for another registry.

@@ -110,7 +110,7 @@ func TestPushArtifact(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := registry.requests.Load()
-		content, err := client.Blob(ctx, digest, manifest.Layers[0])
+		content, err := client.Blob(ctx, digest, manifest.Layers[0], mostSmall)
 		if err != nil || string(content) != string(artifact.Content) {
 			t.Errorf("read %d bytes, want %d, %v", len(content), len(artifact.Content), err)
 		}
@@ -119,7 +119,7 @@ func TestPushArtifact(t *testing.T) {
 		}
 		// A descriptor's data is not believed without its digest.
 		manifest.Layers[0].Data = []byte("something else")
-		if _, err := client.Blob(ctx, digest, manifest.Layers[0]); err == nil {
+		if _, err := client.Blob(ctx, digest, manifest.Layers[0], mostSmall); err == nil {
 			t.Error("took data of another digest")
 		}
 	}

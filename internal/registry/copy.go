@@ -73,7 +73,7 @@ func (l layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, err
 		return nil, err
 	}
 	defer file.Close()
-	return readSmall(file, digest)
+	return readSmall(file, digest, mostSmall)
 }
 
 func (l layoutOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {

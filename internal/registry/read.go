@@ -222,17 +222,18 @@ func bareType(header http.Header) types.MediaType {
 	return types.MediaType(mediaType)
 }
 
-// Blob reads a small blob beside a manifest that describes it, and may hold it.
-func (c *Client) Blob(ctx context.Context, reference name.Reference, described v1.Descriptor) ([]byte, error) {
+// Blob reads a blob of at most so many bytes beside a manifest that describes it, and may
+// hold it.
+func (c *Client) Blob(ctx context.Context, reference name.Reference, described v1.Descriptor, most int) ([]byte, error) {
 	if len(described.Data) > 0 {
-		return readSmall(bytes.NewReader(described.Data), described.Digest)
+		return readSmall(bytes.NewReader(described.Data), described.Digest, most)
 	}
 	content, err := c.openBlob(ctx, reference.Context(), described.Digest)
 	if err != nil {
 		return nil, err
 	}
 	defer content.Close()
-	return readSmall(content, described.Digest)
+	return readSmall(content, described.Digest, most)
 }
 
 // openBlob opens a blob, whose last read fails where it has another digest.

@@ -192,7 +192,7 @@ func TestPutBlob(t *testing.T) {
 		expectRequests(t, in.since(), want...)
 		digest, size, err := v1.SHA256(strings.NewReader("blob"))
 		if err == nil {
-			_, err = client.Blob(ctx, repository.Digest(digest.String()), v1.Descriptor{Digest: digest, Size: size})
+			_, err = client.Blob(ctx, repository.Digest(digest.String()), v1.Descriptor{Digest: digest, Size: size}, mostSmall)
 		}
 		if err != nil {
 			t.Error(err)

@@ -82,14 +82,14 @@ func hasStatus(err error, status int) bool {
 // mostSmall is the size of the largest document that is held in memory.
 const mostSmall = 4 << 20
 
-// readSmall reads a document and checks its digest.
-func readSmall(content io.Reader, digest v1.Hash) ([]byte, error) {
-	read, err := io.ReadAll(io.LimitReader(content, mostSmall+1))
+// readSmall reads a document of at most so many bytes, and checks its digest.
+func readSmall(content io.Reader, digest v1.Hash, most int) ([]byte, error) {
+	read, err := io.ReadAll(io.LimitReader(content, int64(most)+1))
 	if err != nil {
 		return nil, Explain("reading "+digest.String(), err)
 	}
-	if len(read) > mostSmall {
-		return nil, fmt.Errorf("reading %s: more than %d bytes", digest, mostSmall)
+	if len(read) > most {
+		return nil, fmt.Errorf("reading %s: more than %d bytes", digest, most)
 	}
 	if got, _, err := v1.SHA256(bytes.NewReader(read)); err != nil || got != digest {
 		return nil, fmt.Errorf("reading %s: its content has digest %s", digest, got)

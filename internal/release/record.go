@@ -19,6 +19,9 @@ import (
 // RecordType is the artifactType of a release record.
 const RecordType = "application/vnd.sh.libre.release.v1+json"
 
+// mostRecord is how many bytes one may have: it is read before its signature is known.
+const mostRecord = 512 << 10
+
 // recordSchema is the version of Record's JSON.
 const recordSchema = 1
 
@@ -122,6 +125,9 @@ func (r *Record) encode() ([]byte, error) {
 // artifact is the record as it is pushed.
 func (r *Record) artifact() (registry.Artifact, error) {
 	content, err := r.encode()
+	if err == nil && len(content) > mostRecord {
+		err = fmt.Errorf("the release record of %s has %d bytes, at most %d are read: shorten its descriptions", r.refName(), len(content), mostRecord)
+	}
 	return registry.Artifact{Type: RecordType, Content: content, Annotations: map[string]string{
 		ociPrefix + "title":             r.App + "-" + r.Variant,
 		ociPrefix + "version":           catalog.Tag(r.Version, r.PackageVersion),
@@ -157,7 +163,7 @@ func decodeRecord(ctx context.Context, client *registry.Client, reference name.R
 	if manifest.ArtifactType != RecordType || len(manifest.Layers) != 1 {
 		return nil, digest, fmt.Errorf("reading %s: %w", reference, errNoRecord)
 	}
-	content, err := client.Blob(ctx, digest, manifest.Layers[0])
+	content, err := client.Blob(ctx, digest, manifest.Layers[0], mostRecord)
 	if err != nil {
 		return nil, digest, err
 	}

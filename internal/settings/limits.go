@@ -10,11 +10,13 @@ import (
 
 // Limits guard this machine against what others send. What is zero has its default.
 type Limits struct {
-	Archive int64         // bytes of an upstream's archive, unpacked
-	Image   int64         // bytes of an image's layers, unpacked for its SBOM
-	Nested  int64         // bytes of the archives in an image, unpacked for its SBOM
-	Memory  int64         // bytes that reading an image's files takes
-	Answer  time.Duration // for one question to an upstream and the whole answer
+	Archive     int64         // bytes of an upstream's archive, unpacked
+	Image       int64         // bytes of an image's layers, unpacked for its SBOM
+	Nested      int64         // bytes of the archives in an image, unpacked for its SBOM
+	Memory      int64         // bytes that reading an image's files takes
+	Attachment  int64         // bytes of one attachment of an image
+	Attachments int64         // bytes of large ones of others that are looked at for one image
+	Answer      time.Duration // for one question to an upstream and the whole answer
 }
 
 func (l *Limits) keys() []key {
@@ -23,6 +25,8 @@ func (l *Limits) keys() []key {
 		{"image", "", "a size in MiB or GiB: of an image's layers, unpacked for its SBOM (64 GiB where it is not set)", "image: 100 GiB", size(&l.Image)},
 		{"nested", "", "a size in MiB or GiB: of archives in an image, unpacked for its SBOM, beyond its own size (1 GiB where it is not set)", "nested: 4 GiB", size(&l.Nested)},
 		{"memory", "", "a size in MiB or GiB: of memory that reading an image's files for its SBOM takes (4 GiB where it is not set)", "memory: 8 GiB", size(&l.Memory)},
+		{"attachment", "", "a size in MiB or GiB: of one attachment of an image (64 MiB where it is not set)", "attachment: 128 MiB", size(&l.Attachment)},
+		{"attachments", "", "a size in MiB or GiB: of others' large attachments that are read for one image (4 GiB where it is not set)", "attachments: 8 GiB", size(&l.Attachments)},
 		{"answer", "", "a time in s, m or h: for the whole answer of an upstream (30m where it is not set)", "answer: 2h", duration(&l.Answer)},
 	}
 }

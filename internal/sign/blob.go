@@ -2,8 +2,8 @@ package sign
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,12 +16,22 @@ import (
 // smallBlob is read into memory only where a signature of the policy's fits it.
 const (
 	smallBlob = 64 << 10
-	maxBlob   = 64 << 20 // cosign's default limit is twice that; libre's largest documents are a tenth of it
-
-	maxForeign    = 4 << 30  // bytes of large blobs of others that are looked at for one subject
-	maxAllForeign = 16 << 30 // for all of them
-	lookedAt      = 2        // large blobs at once, each in a file without a name
+	lookedAt  = 2 // large blobs at once, each in a file without a name
 )
+
+// Limits are what reading attachments may take. What is zero has its default.
+type Limits struct {
+	Attachment int64 // bytes of one
+	Foreign    int64 // bytes of large ones that others signed, for one subject; four times that for all
+}
+
+// defaultLimits: cosign's own for one attachment is twice that, and libre's largest
+// documents are a tenth of it.
+var defaultLimits = Limits{Attachment: 64 << 20, Foreign: 4 << 30}
+
+func (l Limits) orDefault() Limits {
+	return Limits{cmp.Or(l.Attachment, defaultLimits.Attachment), cmp.Or(l.Foreign, defaultLimits.Foreign)}
+}
 
 // A blob is where an attachment's content is.
 type blob struct {
@@ -37,8 +47,9 @@ type blob struct {
 // that no signature fits it.
 func (v *View) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
 	op := fmt.Sprintf("read the attachment %s", b.repository.Digest(b.digest.String()))
-	if b.size > maxBlob {
-		return nil, fmt.Errorf("%s: it has %d bytes, at most %d are read", op, b.size, maxBlob)
+	limits := v.client.limits
+	if b.size > limits.Attachment {
+		return nil, fmt.Errorf("%s: it has %d bytes, more than the limit of %d: limits.attachment in libre.yaml sets it", op, b.size, limits.Attachment)
 	}
 	if digest, _, err := v1.SHA256(bytes.NewReader(b.data)); err == nil && digest == b.digest {
 		return b.data, nil
@@ -53,16 +64,22 @@ func (v *View) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
 	return content.Bytes(), nil
 }
 
-// readLarge keeps a blob in a file until it is known to be signed.
+// readLarge keeps a blob in a file until it is known to be signed, and reads one that is
+// not no second time.
 func (v *View) readLarge(ctx context.Context, op string, b blob, p *Policy) ([]byte, error) {
+	which := fmt.Sprintf("%s %d %s", b.digest, b.size, b.certificate)
+	if refused, ok := v.refused.Load(which); ok {
+		return nil, fmt.Errorf("%s: %w", op, refused.(error))
+	}
 	select {
 	case v.client.looks <- struct{}{}:
 		defer func() { <-v.client.looks }()
 	case <-ctx.Done():
 		return nil, &RegistryError{op, ctx.Err()}
 	}
-	if v.foreign.Add(b.size) > maxForeign || v.client.foreign.Add(b.size) > maxAllForeign {
-		return nil, &RegistryError{op, errors.New("too much is attached that others signed: delete it in the registry")}
+	limit := v.client.limits.Foreign
+	if v.foreign.Add(b.size) > limit || v.client.foreign.Add(b.size) > 4*limit {
+		return nil, &RegistryError{op, fmt.Errorf("what others attached takes more than the limit of %d bytes for one image, or four times that for all: delete it in the registry, or set limits.attachments in libre.yaml", limit)}
 	}
 	file, err := os.CreateTemp("", "libre-attachment-")
 	if err != nil {
@@ -78,6 +95,7 @@ func (v *View) readLarge(ctx context.Context, op string, b blob, p *Policy) ([]b
 		err = p.fits(sealed)
 	}
 	if err != nil {
+		v.refused.Store(which, short(err))
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	v.foreign.Add(-b.size)

@@ -23,6 +23,7 @@ import (
 // Classic, attachments share a tag that is read, extended and written back.
 type Client struct {
 	registry Registry
+	limits   Limits
 
 	subjects sync.Map // name.Digest string → *v1.Descriptor
 	tagged   sync.Map // name.Digest string → bool, whether its referrers were last listed at its tag
@@ -54,8 +55,8 @@ type Registry interface {
 }
 
 // NewClient asks nothing yet.
-func NewClient(registry Registry) *Client {
-	return &Client{registry: registry, looks: make(chan struct{}, lookedAt)}
+func NewClient(registry Registry, limits Limits) *Client {
+	return &Client{registry: registry, limits: limits.orDefault(), looks: make(chan struct{}, lookedAt)}
 }
 
 // descriptor asks for a subject's media type and size, which its referrers

@@ -14,7 +14,7 @@ import (
 func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 	signers := map[Format]*Signer{Bundle: newSigner(t, newKey(t, Bundle)), Classic: newSigner(t, newKey(t, Classic))}
 	client := func(t *testing.T) *Client {
-		return NewClient(must[*libreregistry.Client](t)(libreregistry.NewClient("localhost", libreregistry.Options{})))
+		return NewClient(must[*libreregistry.Client](t)(libreregistry.NewClient("localhost", libreregistry.Options{})), Limits{})
 	}
 	for kind, quirks := range testkit.Deviations {
 		t.Run(kind, func(t *testing.T) {

@@ -127,7 +127,7 @@ func newClient(t testing.TB) *Client {
 	}
 	options := []remote.Option{remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2})}
 	options = append(options, remote.Reuse(must[*remote.Puller](t)(remote.NewPuller(options...))))
-	return NewClient(hasty{client, options})
+	return NewClient(hasty{client, options}, Limits{})
 }
 
 // hasty tries again sooner.

@@ -90,7 +90,7 @@ func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 			r.answers(r.refer(t, subject, kind, "gone").String(), http.StatusNotFound)
 		}, false},
 		"a blob that says to be too large": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
-			r.refer(t, subject, kind, "", v1.Descriptor{MediaType: bundleMediaType, Size: maxBlob + 1, Digest: must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))})
+			r.refer(t, subject, kind, "", v1.Descriptor{MediaType: bundleMediaType, Size: defaultLimits.Attachment + 1, Digest: must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))})
 		}, false},
 		"a blob of another size": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
 			blob := r.putBlob(t, subject.Context().RepositoryStr(), bytes.Repeat([]byte("x"), 1<<20))
@@ -211,4 +211,49 @@ func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
 		registry.refer(t, subject, cycloneDX, fmt.Sprint(i), lie)
 	}
 	must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subject, cycloneDX, signer.Policy()))
+}
+
+// What others attach meets a limit for one image, and one for all; ours is found within them.
+func TestLimitsOfAttachments(t *testing.T) {
+	ctx := context.Background()
+	signer := newSigner(t, newKey(t, Bundle))
+	registry := memoryRegistry(t, true)
+	subjects := pushIndex(t, registry.host)
+	repository := subjects[0].Context().RepositoryStr()
+	attach := func(subject name.Digest, kind, seed string, size int) {
+		t.Helper()
+		r := registry.putBlob(t, repository, append([]byte(seed), bytes.Repeat([]byte("x"), size)...))
+		registry.refer(t, subject, kind, "", r)
+	}
+	client := func(limits Limits) *Client {
+		c := newClient(t)
+		c.limits = limits.orDefault()
+		return c
+	}
+	var met *RegistryError
+	for seed, subject := range subjects[:3] {
+		for n := range 3 {
+			attach(subject, SignatureType, fmt.Sprint(seed, n), 400<<10)
+		}
+	}
+	unsigned := client(Limits{Foreign: 1 << 20})
+	if _, err := unsigned.Verify(ctx, subjects[0], signer.Policy()); !errors.As(err, &met) || !strings.Contains(err.Error(), "limits.attachments in libre.yaml") {
+		t.Errorf("1.2 MB of others for one image: %v", err)
+	}
+	if _, err := client(Limits{Foreign: 2 << 20}).Verify(ctx, subjects[0], signer.Policy()); err == nil || errors.As(err, &met) {
+		t.Errorf("within the limit: %v", err)
+	}
+	all := client(Limits{Foreign: 1300 << 10}) // 5.3 MB for all, and 1.2 MB each time
+	for n := range 5 {
+		if _, err := all.Verify(ctx, subjects[n%3], signer.Policy()); errors.As(err, &met) != (n == 4) {
+			t.Errorf("image %d: %v", n+1, err)
+		}
+	}
+	must[int](t)(client(Limits{}).Sign(ctx, signer, subjects...))
+	must[*Signature](t)(client(Limits{Foreign: 1 << 20}).Verify(ctx, subjects[0], signer.Policy()))
+	must[int](t)(client(Limits{}).Attest(ctx, signer, cycloneDX, json.RawMessage(`{"large":"`+strings.Repeat("x", 3<<20)+`"}`), subjects[2]))
+	if _, err := client(Limits{Attachment: 1 << 20}).VerifyAttestations(ctx, subjects[2], cycloneDX, signer.Policy()); err == nil || !strings.Contains(err.Error(), "limits.attachment in libre.yaml") {
+		t.Errorf("one that is larger than the limit: %v", err)
+	}
+	must[[]Statement](t)(client(Limits{}).VerifyAttestations(ctx, subjects[2], cycloneDX, signer.Policy()))
 }

@@ -22,6 +22,7 @@ type View struct {
 	mu       sync.Mutex
 	lists    map[listed]func() ([]candidate, error)
 	contents map[string]*content // by digest and size: a manifest may lie about the size of another's
+	refused  sync.Map            // large blobs, with their size and certificate → why they are of no use
 	foreign  atomic.Int64        // bytes of large attachments that were of no use
 }
 
