@@ -71,7 +71,7 @@ const (
 )
 
 // skippedFolders hold what others wrote, and what is there for tests.
-var skippedFolders = []string{".git", "node_modules", "vendor", "third_party", "testdata", "fixtures", "__fixtures__"}
+var skippedFolders = []string{".git", "node_modules", "bower_components", ".yarn", "vendor", "Godeps", "site-packages", "third_party", "testdata", "fixtures", "__fixtures__"}
 
 // subject is a kind of file that is compared.
 type subject struct {
@@ -110,6 +110,7 @@ func Review(s Sources) ([]Finding, error) {
 	for i, subject := range subjects {
 		if subject.kind == SettingFinding {
 			r.compareMigrations(before.migrations, after.migrations)
+			r.compareStatements(before.code, after.code)
 		}
 		r.compareFiles(subject, before.files[i], after.files[i])
 	}
@@ -126,17 +127,18 @@ type reviewer struct {
 type listing struct {
 	files      [][]string // by subject
 	migrations []string
+	code       []string // without migrations
 }
 
 // walk lists the files that are compared. Links are not followed, and no file.
 func (r *reviewer) walk(source fs.FS) (*listing, error) {
 	found := &listing{files: make([][]string, len(subjects))}
 	entries := 0
-	note := func(list *[]string, name string) {
-		if len(*list) < maxSubjects {
+	note := func(list *[]string, name string, limit int) {
+		if len(*list) < limit {
 			*list = append(*list, name)
 		} else {
-			r.skip("more than %d files of a kind: not all were compared", maxSubjects)
+			r.skip("more than %d files of a kind: not all were compared", limit)
 		}
 	}
 	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
@@ -158,14 +160,20 @@ func (r *reviewer) walk(source fs.FS) (*listing, error) {
 		}
 		for i, subject := range subjects {
 			if subject.matches(r, name) {
-				note(&found.files[i], name)
+				note(&found.files[i], name, maxSubjects)
 			}
 		}
-		if isMigration(name) {
-			note(&found.migrations, name)
+		switch {
+		case isMigration(source, name):
+			note(&found.migrations, name, maxSubjects)
+		case isCode(name):
+			note(&found.code, name, maxCode)
 		}
 		return nil
 	})
+	for _, list := range append(found.files, found.migrations, found.code) {
+		slices.Sort(list) // a walk has a/b before a.b
+	}
 	return found, err
 }
 
@@ -201,11 +209,7 @@ func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data 
 	if !there {
 		return nil, true
 	}
-	f, err := source.Open(name)
-	if err == nil {
-		defer f.Close()
-		data, err = io.ReadAll(io.LimitReader(f, s.size+1))
-	}
+	data, err := readStart(source, name, s.size+1)
 	switch {
 	case err != nil:
 		r.skip("%s cannot be read", shownName(name))
@@ -215,6 +219,16 @@ func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data 
 		return nil, false
 	}
 	return data, true // not nil, also where it is empty
+}
+
+// readStart reads a file up to a size in bytes.
+func readStart(source fs.FS, name string, size int64) ([]byte, error) {
+	f, err := source.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, size))
 }
 
 func (r *reviewer) report(kind FindingKind, name, what string) {

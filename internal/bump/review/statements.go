@@ -1,0 +1,99 @@
+package review
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// maxCode is how many files of code are looked at, and maxCodeFile how large each is.
+const (
+	maxCode     = 100_000
+	maxCodeFile = 4 << 20
+)
+
+// Programs that keep their migrations in code have the statements there. In capitals, as
+// SQL is mostly written, two words do; else prose is told apart by what stands behind.
+var (
+	statement = regexp.MustCompile(`\b(?:` +
+		`(?:CREATE|ALTER|DROP)\s+(?:(?:OR\s+REPLACE|UNLOGGED|FOREIGN|UNIQUE|FULLTEXT|SPATIAL)\s+)*(?:TABLE|INDEX)\s+(?:["']?[\w.]|[\x60[$%{<#:@]+\w|["']\s*(?:[+.&,]|\|\|))` +
+		`|(?i:create\s+table\s+(?:if\s+not\s+exists\s+)?` + sqlName + `\s*\()` +
+		`|(?i:create\s+(?:unique\s+)?index\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?` + sqlName + `\s+on\s)` +
+		`|(?i:alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?` + sqlName + `\s+(?:add|drop|alter|rename|modify|change|set)\s)` +
+		`|(?i:drop\s+(?:table|index)\s+(?:if\s+exists\s+)?` + sqlName + `\s*(?:;|cascade))` +
+		`)[^\n;]*`)
+	// Where a line ends before it says what is done to the table, the next one says it.
+	unfinished = regexp.MustCompile(`(?i)(?:table|index|exists|concurrently|only)\s+(?:[\w.]+|"\w+"|\x60\w+\x60)\s*$`)
+	// Behind the end of a string stands code.
+	stringEnd = regexp.MustCompile(`["\x60]\s*[,)%+].*`)
+	comment   = regexp.MustCompile(`^\s*(?://|#|--|\*|/\*|<!--)`)
+)
+
+const sqlName = "[\"'`\\[]?[\\w.$-]+[\"'`\\]]?"
+
+// isCode tells whether a file may have statements of SQL.
+func isCode(name string) bool {
+	return (codeFile.MatchString(name) || sqlFile.MatchString(name)) && !isOther(name) && !notMigration.MatchString(name) &&
+		!strings.Contains(name, ".min.")
+}
+
+// compareStatements tells which files have statements that define tables, where none of
+// the old files had the same: those that only moved are no news.
+func (r *reviewer) compareStatements(before, after []string) {
+	s := subject{kind: MigrationFinding, size: maxCodeFile}
+	was, is := map[string]bool{}, map[string][]string{}
+	names := slices.Concat(before, after)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, name := range names {
+		old, oldOK := r.read(r.Before, s, name, listsName(before, name))
+		now, nowOK := r.read(r.After, s, name, listsName(after, name))
+		if !oldOK || !nowOK || bytes.Equal(old, now) {
+			continue
+		}
+		for _, text := range statementsOf(old) {
+			was[strings.ToLower(text)] = true
+		}
+		is[name] = statementsOf(now)
+	}
+	for _, name := range names {
+		added := slices.DeleteFunc(is[name], func(text string) bool { return was[strings.ToLower(text)] })
+		if text := addedAndGone(added, nil); text != "" {
+			r.report(MigrationFinding, name, text)
+		}
+	}
+}
+
+// statementsOf lists the beginnings of statements that define tables, each once.
+func statementsOf(data []byte) (texts []string) {
+	for _, at := range statement.FindAllIndex(data, -1) {
+		line := data[bytes.LastIndexByte(data[:at[0]], '\n')+1 : at[0]]
+		if comment.Match(line) {
+			continue
+		}
+		text := data[at[0]:at[1]]
+		if rest := data[at[1]:]; unfinished.Match(text) && len(rest) > 0 && rest[0] == '\n' {
+			next, _, _ := bytes.Cut(rest[1:], []byte("\n"))
+			next, _, _ = bytes.Cut(next, []byte(";"))
+			text = slices.Concat(text, rest[:1], next)
+		}
+		if plain := unquoted(strings.Join(strings.Fields(string(text)), " ")); !slices.Contains(texts, plain) {
+			texts = append(texts, plain)
+		}
+	}
+	return texts
+}
+
+// unquoted leaves out where the text around a statement goes on.
+func unquoted(text string) string {
+	text = stringEnd.ReplaceAllString(text, "")
+	if strings.Count(text, "'")%2 == 1 {
+		text = text[:strings.LastIndexByte(text, '\'')]
+	}
+	text = strings.TrimRight(text, "`\", ")
+	for strings.HasSuffix(text, ")") && strings.Count(text, ")") > strings.Count(text, "(") {
+		text = strings.TrimRight(strings.TrimSuffix(text, ")"), "`\", ")
+	}
+	return text
+}
