@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"slices"
 
@@ -14,27 +13,6 @@ import (
 	"github.com/libresh/libre/internal/nixedit"
 	"github.com/libresh/libre/internal/upstream"
 )
-
-// archive fetches a source's tree as its forge packs it, and hashes it on the way.
-func (b *Bumper) archive(ctx context.Context, url string) (*upstream.Archive, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := b.Upstream.HTTP().Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("fetching %s: %w", url, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetching %s: the server answers %s", url, response.Status)
-	}
-	archive, err := upstream.HashArchive(response.Body, b.Upstream.Limits())
-	if err != nil {
-		return nil, fmt.Errorf("fetching %s: %w", url, err)
-	}
-	return archive, nil
-}
 
 // findHashes has the copy's unknown hashes told by builds of the fixed outputs
 // that have them, all at once; those that depend on others come in another round.

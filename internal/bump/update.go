@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -231,7 +230,7 @@ func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, comm
 	case app.Source.GoModule != "":
 		return b.Upstream.ModuleArchive(ctx, app.Source.GoModule, version)
 	case url != "":
-		archive, err := b.archive(ctx, url)
+		archive, err := b.Upstream.Archive(ctx, url)
 		if errors.Is(err, upstream.ErrArchiveFormat) {
 			return nil, nil // a build tells its hash
 		}
@@ -311,19 +310,12 @@ func (b *Bumper) patch(ctx context.Context, c *checkout, place string) ([]byte, 
 	if !strings.Contains(place, "://") {
 		return c.read(place)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, place, nil)
+	body, err := b.Upstream.Get(ctx, place)
 	if err != nil {
 		return nil, err
 	}
-	response, err := b.Upstream.HTTP().Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("fetching the patch %s: %w", place, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetching the patch %s: the server answers %s", place, response.Status)
-	}
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxPatch+1))
+	defer body.Close()
+	content, err := io.ReadAll(io.LimitReader(body, maxPatch+1))
 	if err == nil && len(content) > maxPatch {
 		err = fmt.Errorf("it has more than %d bytes", maxPatch)
 	}

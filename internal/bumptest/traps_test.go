@@ -53,7 +53,7 @@ func TestArchiveGone(t *testing.T) {
 		}
 		return nil
 	})
-	refused(t, c, "v1.1.0.tar.gz: the server answers 404 Not Found")
+	refused(t, c, "v1.1.0.tar.gz: not found, or private: set GITHUB_TOKEN or use gh auth login")
 	forge.SetFault(nil)
 	c.run(t, 0, "bump", "notes")
 }

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,7 +18,6 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/ui"
-	"github.com/libresh/libre/internal/upstream"
 )
 
 // bumpOptions are the flags of bump.
@@ -172,12 +168,7 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 
 // bumper is what finds and edits versions in the catalogue.
 func (p *place) bumper() (*bump.Bumper, error) {
-	limits := upstream.DefaultArchiveLimits
-	limits.Bytes = cmp.Or(p.config.Limits.Archive, limits.Bytes)
-	client, err := upstream.New(upstream.Config{
-		CacheDir: filepath.Join(p.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
-		Authorities: p.config.CA, Deadline: p.config.Limits.Answer, Limits: limits,
-	})
+	client, err := p.upstream()
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -181,6 +182,7 @@ func (a *app) place() (*place, error) {
 		return nil, err
 	}
 	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir, AllowLocalInputs: a.local}
+	p.nix.Fetcher = sync.OnceValues(p.fetcher)
 	p.nix.Warn = func(warning string) { a.Warnf("nix: %s", warning) }
 	if p.packageSet == nix.HostPackageName {
 		// Nobody's cache has what this machine's own Go builds: do not wait for one.

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,6 +163,23 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 	if err == nil {
 		return c.finish(request, result, nil)
 	}
+	with, failed, done, lacking := c.mirrored(ctx, request, err)
+	defer done()
+	if lacking != nil {
+		return nil, lacking
+	}
+	if with != nil {
+		evaluation, err := with.Evaluate(ctx, request)
+		if err == nil {
+			for name := range evaluation.Failures {
+				evaluation.Failures[name] = cmp.Or(failed[name], evaluation.Failures[name])
+			}
+		}
+		return evaluation, err
+	}
+	if fault.Is(err, fault.Credentials) {
+		return c.oneByOne(ctx, request, err)
+	}
 	var failure *Error
 	if !errors.As(err, &failure) {
 		return nil, err
@@ -248,6 +266,8 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 			defer lock.Unlock()
 			var failure *Error
 			switch {
+			case fault.Is(err, fault.Credentials):
+				failures[name] = err
 			case errors.As(err, &failure):
 				failures[name] = c.explain(ctx, failure, "apps/"+name+"/default.nix")
 			case err != nil:

@@ -18,7 +18,8 @@ type Override struct{ Input, Ref string }
 type Flake struct {
 	Dir       string
 	Overrides []Override
-	Offline   bool // do not wait for a network that may come back
+	Mirrors   []Mirror // that git reads
+	Offline   bool     // do not wait for a network that may come back
 }
 
 // Eval applies a Nix function to a flake output and decodes the JSON that comes
@@ -36,12 +37,17 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	}
 	cmd := n.command(ctx, eval)
 	cmd.Dir = flake.Dir
+	cmd.Env = append(cmd.Env, withMirrors(flake.Mirrors...)...)
 	evaluation := n.evaluation(ctx, cmd)
 	printed, known := n.recall(evaluation)
 	if !known {
 		var out, log bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &log
-		if err := n.runHidden(ctx, cmd, false); err != nil {
+		var readable []string
+		for _, mirror := range flake.Mirrors {
+			readable = append(readable, mirror.Dir)
+		}
+		if err := n.runHidden(ctx, cmd, false, readable...); err != nil {
 			return n.evaluationFailure(ctx, flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()

@@ -112,7 +112,19 @@ func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
 		return "", &fault.Fault{Err: fmt.Errorf("the source %q is on this machine: Nix would copy it to where everybody reads it", url), Fix: "allow it with --allow-local-inputs"}
 	}
 	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
-	flags := append(n.restrictions(), "--impure", "--raw", "--expr", expression)
-	out, err := n.run(ctx, "fetching "+commit+" by git", call{program: "nix", operation: []string{"eval"}, flags: flags})
+	evaluate := call{program: "nix", operation: []string{"eval"}, flags: append(n.restrictions(), "--impure", "--raw", "--expr", expression)}
+	doing := "fetching " + commit + " by git"
+	out, err := n.run(ctx, doing, evaluate)
+	if fetcher, _ := n.fetcher(); err != nil && fetcher != nil && overHTTP.MatchString(url) {
+		dir, missing := os.MkdirTemp("", "libre-mirror-")
+		if missing != nil {
+			return "", missing
+		}
+		defer os.RemoveAll(dir)
+		if err := fetcher.Mirror(ctx, url, []string{commit}, dir); err != nil {
+			return "", err
+		}
+		out, err = n.run(ctx, doing, evaluate, withMirrors(Mirror{url, dir})...)
+	}
 	return strings.TrimSpace(string(out)), err
 }

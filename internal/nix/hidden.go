@@ -27,8 +27,9 @@ func copies(version string) bool {
 }
 
 // runHidden runs nix in a catalogue's folder so that it reads no file of this machine
-// but those that it needs, where it must: always, or where this Nix copies.
-func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool) error {
+// but those that it needs, where it must: always, or where this Nix copies. More paths
+// that it may read can be named.
+func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool, more ...string) error {
 	if n.AllowLocalInputs {
 		return cmd.Run()
 	}
@@ -46,11 +47,16 @@ func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool) error {
 		return err
 	}
 	defer os.RemoveAll(temporary)
-	cmd.Env = append(cmd.Env, "TMPDIR="+temporary, "NIX_CONFIG="+ofSettings(), "NIX_USER_CONF_FILES=/dev/null")
+	// In a file: what is built while evaluating may ask for any variable of Nix's.
+	settings := filepath.Join(temporary, "nix.conf")
+	if err := os.WriteFile(settings, []byte(ofSettings()), 0o600); err != nil {
+		return err
+	}
+	cmd.Env = append(cmd.Env, "TMPDIR="+temporary, "NIX_CONFIG=", "NIX_USER_CONF_FILES="+settings)
 	if exists("/nix/var/nix/daemon-socket/socket") && os.Getenv("NIX_REMOTE") == "" {
 		cmd.Env = append(cmd.Env, "NIX_REMOTE=daemon") // root would mount the store, and build, itself
 	}
-	readable := process.Readable{Paths: append(ofUser(), temporary)}
+	readable := process.Readable{Paths: append(append(ofUser(), temporary), more...)}
 	if err := ofCheckout(ctx, cmd.Dir, &readable); err != nil {
 		return err
 	}
@@ -148,6 +154,23 @@ func ofCheckout(ctx context.Context, dir string, readable *process.Readable) err
 		}
 	}
 	return nil
+}
+
+// UserSetting is the value that this user's settings give a setting of Nix, with what
+// they add to it; "" where they say nothing. Nix is not asked.
+func UserSetting(name string) string {
+	value := ""
+	for line := range strings.Lines(ofSettings()) {
+		line, _, _ = strings.Cut(line, "#")
+		key, text, found := strings.Cut(line, "=")
+		switch key = strings.TrimSpace(key); {
+		case found && key == name:
+			value = strings.TrimSpace(text)
+		case found && key == "extra-"+name:
+			value = strings.TrimSpace(value + " " + strings.TrimSpace(text))
+		}
+	}
+	return value
 }
 
 // ofSettings are this user's settings of Nix, as NIX_CONFIG has them: Nix cannot read

@@ -33,6 +33,10 @@ type Nix struct {
 
 	AllowLocalInputs bool // let catalogues name files of this machine as inputs
 
+	// Fetcher gives what fetches what needs a login, made where Nix could not fetch it;
+	// nil, or nil without an error, where there is none.
+	Fetcher func() (Fetcher, error)
+
 	Warn   func(warning string) // gets what Nix warns of, each kind once; nil for nobody
 	warned sync.Map             // kinds of it
 }
@@ -92,17 +96,24 @@ func (n *Nix) commandLine(c call) []string {
 	return append(line, c.arguments...)
 }
 
+var accessTokens = regexp.MustCompile(`(?m)^\s*(extra-)?access-tokens\s*=.*$`)
+
 // command prepares a call. Ctrl-C reaches nix once, and nix ends its builders.
 func (n *Nix) command(ctx context.Context, c call) *exec.Cmd {
 	cmd := process.Command(ctx, c.program, n.commandLine(c)...)
 	cmd.Env = process.Environment(passed...)
+	if config := os.Getenv("NIX_CONFIG"); c.program == "nix-store" && config != "" {
+		// Builds may ask for the variable, and need no login.
+		cmd.Env = append(cmd.Env, "NIX_CONFIG="+accessTokens.ReplaceAllString(config, ""))
+	}
 	return cmd
 }
 
 // run runs a command and gives its standard output; doing is what it does, for
-// errors.
-func (n *Nix) run(ctx context.Context, doing string, c call) ([]byte, error) {
+// errors; environment is beside the usual one.
+func (n *Nix) run(ctx context.Context, doing string, c call, environment ...string) ([]byte, error) {
 	cmd := n.command(ctx, c)
+	cmd.Env = append(cmd.Env, environment...)
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Run(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/private"
@@ -44,6 +45,7 @@ const tailLines = 10
 // is to be asked with [Nix.Valid]. options are nix-store's, beside its usual ones.
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent), options ...string) (map[string]*BuildFailure, error) {
 	watcher := &watcher{nix: n, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
+	tried := map[string]bool{} // to be fetched with a login
 	for {
 		known := len(watcher.failures)
 		err := n.realise(ctx, outputs, roots, watcher, options)
@@ -53,8 +55,12 @@ func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on fu
 		if len(watcher.failures) == known {
 			return nil, err
 		}
+		fetched, err := n.fetchFailed(ctx, watcher.failures, tried)
+		if err != nil {
+			return nil, err
+		}
 		// Some failures end nix at once, for all its --keep-going.
-		if outputs, err = n.unfailed(ctx, outputs, watcher.failures); err != nil || len(outputs) == 0 {
+		if outputs, err = n.unfailed(ctx, outputs, watcher.failures, fetched); err != nil || len(outputs) == 0 {
 			return watcher.failures, err
 		}
 	}
@@ -89,8 +95,9 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 	return nil
 }
 
-// unfailed gives the outputs that are not there, though nothing that they need failed.
-func (n *Nix) unfailed(ctx context.Context, outputs []Output, failures map[string]*BuildFailure) ([]Output, error) {
+// unfailed gives the outputs that are not there, or are not known to be, though nothing
+// that they need failed, and those of derivations that were fetched: these are not held yet.
+func (n *Nix) unfailed(ctx context.Context, outputs []Output, failures map[string]*BuildFailure, fetched []string) ([]Output, error) {
 	var paths []string
 	for _, output := range outputs {
 		if output.Path != "" {
@@ -103,7 +110,7 @@ func (n *Nix) unfailed(ctx context.Context, outputs []Output, failures map[strin
 	}
 	var left []Output
 	for _, output := range outputs {
-		if output.Drv != "" && output.Path != "" && !valid[output.Path] && failureBelow(output.Drv, failures) == nil {
+		if output.Drv != "" && (!valid[output.Path] || slices.Contains(fetched, output.Drv)) && failureBelow(output.Drv, failures) == nil {
 			left = append(left, output)
 		}
 	}

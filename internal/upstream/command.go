@@ -47,11 +47,14 @@ func runGo(ctx context.Context, environment []string, arguments ...string) ([]by
 	return out.Bytes(), nil
 }
 
+// anyTransport are those by which git fetches what a definition names.
+const anyTransport = "file:git:ssh:http:https"
+
 // fromGit runs git outside of any repository, where it can ask nobody. Of git's
 // transports only those named are let through: ext:: would run a command.
 func fromGit(ctx context.Context, command git.Command, transports string, arguments ...string) (string, error) {
 	command.Dir, command.MostOutput = "/", mostRefBytes
-	command.Environment = []string{"GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL=" + transports}
+	command.Environment = append(command.Environment, "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL="+transports)
 	return command.Run(ctx, append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
 }
 

@@ -39,7 +39,7 @@ func (c *Client) gitArchive(ctx context.Context, dir, location, commit string) (
 		return nil, err
 	}
 	err := writesAtMost(ctx, dir, c.limits.Bytes, func(ctx context.Context) error {
-		return gitInto(ctx, io.Discard, "-C", dir, "fetch", "--quiet", "--depth=1", "--", location, commit)
+		return c.gitFetch(ctx, dir, location, "--depth=1", "--", location, commit)
 	})
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (c *Client) gitArchive(ctx context.Context, dir, location, commit string) (
 
 // gitInto is fromGit, of what has output to go somewhere.
 func gitInto(ctx context.Context, output io.Writer, arguments ...string) error {
-	_, err := fromGit(ctx, git.Command{Output: output}, "file:git:ssh:http:https", arguments...)
+	_, err := fromGit(ctx, git.Command{Output: output}, anyTransport, arguments...)
 	return err
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,12 +19,25 @@ import (
 
 // credential is a token, and the one place that may see it.
 type credential struct {
-	origin string // scheme://host[:port]
+	origin string // scheme://host[:port], or the host that a file names
 	prefix string // of the path
-	scheme string // Basic, Bearer or token
+	scheme string // Basic, Bearer, token, gitLab or gitLabOAuth
+	user   string // of Basic, "" where any will do
 	token  string
 	from   string // where it is set, for people
 }
+
+// anyUser is what is sent beside a token that is a password for any user.
+const anyUser = "x-access-token"
+
+func (c credential) login() string { return cmp.Or(c.user, anyUser) }
+
+// GitLab takes tokens from git as passwords, else in a header: of a personal one, or as
+// Bearer. https://docs.gitlab.com/api/rest/authentication/
+const (
+	gitLab      = "PRIVATE-TOKEN"
+	gitLabOAuth = "OAuth2"
+)
 
 type credentials []credential
 
@@ -39,8 +54,10 @@ const fromGH = "gh's hosts.yml"
 //     GITHUB_TOKEN (which is then a workflow's, for that server), gh's hosts.yml;
 //     github.com has GH_TOKEN then;
 //   - FORGEJO_SERVER_URL or GITEA_SERVER_URL: FORGEJO_TOKEN, GITEA_TOKEN. A runner
-//     of Forgejo or Gitea may say GITHUB_SERVER_URL and GITHUB_TOKEN as well.
-func newCredentials(getenv func(string) string, places githubPlaces) (credentials, error) {
+//     of Forgejo or Gitea may say GITHUB_SERVER_URL and GITHUB_TOKEN as well;
+//   - any host: Nix's access-tokens, then the files that git, curl and Nix read logins
+//     from, where nothing of the above is set for it.
+func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLogins) (credentials, error) {
 	hosts, err := readHosts(getenv)
 	if err != nil {
 		return nil, err
@@ -49,13 +66,20 @@ func newCredentials(getenv func(string) string, places githubPlaces) (credential
 	add := func(place *url.URL, scheme string, candidates ...credential) {
 		for _, c := range candidates {
 			if c.token != "" {
-				all = append(all, credential{originOf(place), place.Path, scheme, c.token, c.from})
+				c.origin, c.prefix, c.scheme = originOf(place), place.Path, scheme
+				all = append(all, c)
 				return
 			}
 		}
 	}
+	accessTokens := readAccessTokens(ofNix.AccessTokens)
 	variable := func(name string) credential { return credential{token: getenv(name), from: name} }
-	stored := func(host string) credential { return credential{token: hosts[host], from: fromGH} }
+	stored := func(host string) credential {
+		if token := hosts[host]; token != "" {
+			return credential{token: token, from: fromGH}
+		}
+		return accessTokens.forHost(host)
+	}
 
 	server := places.server.Host
 	elsewhere := map[string][]credential{} // repositories of kind git on other hosts
@@ -91,6 +115,8 @@ func newCredentials(getenv func(string) string, places githubPlaces) (credential
 		add(place, "Basic", forgejo...)
 		add(below(place, "api/v1"), "token", forgejo...)
 	}
+	all = append(all, accessTokens...)
+	all = append(all, readNetrcs(getenv, ofNix.Netrc)...)
 	// The longest prefix counts.
 	slices.SortStableFunc(all, func(a, b credential) int { return len(b.prefix) - len(a.prefix) })
 	return all, nil
@@ -113,11 +139,24 @@ func (all credentials) forPlace(place *url.URL) (credential, bool) {
 	origin := originOf(place)
 	for _, c := range all {
 		rest, below := strings.CutPrefix(place.Path, c.prefix)
-		if c.origin == origin && below && (rest == "" || rest[0] == '/') {
+		if c.isAt(place, origin) && below && (rest == "" || rest[0] == '/') {
 			return c, true
 		}
 	}
 	return credential{}, false
+}
+
+// isAt tells whether a URL, whose origin is given, is at a credential's place. A host
+// that a file names may have any port, and TLS, which the loopback address can do without.
+func (c credential) isAt(place *url.URL, origin string) bool {
+	if strings.Contains(c.origin, "://") {
+		return c.origin == origin
+	}
+	if !strings.EqualFold(c.origin, place.Host) && !strings.EqualFold(c.origin, place.Hostname()) {
+		return false
+	}
+	address := net.ParseIP(place.Hostname())
+	return place.Scheme == "https" || place.Scheme == "http" && (place.Hostname() == "localhost" || address != nil && address.IsLoopback())
 }
 
 func originOf(place *url.URL) string {
@@ -171,6 +210,9 @@ func readHosts(getenv func(string) string) (map[string]string, error) {
 	return tokens, nil
 }
 
+// ofGit are the paths that git asks for. https://git-scm.com/docs/http-protocol
+var ofGit = regexp.MustCompile(`/(info/refs|git-upload-pack)$`)
+
 // authorised adds to each request the token that its URL may see. Redirects come
 // through here one by one: none takes a token along.
 type authorised struct {
@@ -184,9 +226,14 @@ func (a *authorised) RoundTrip(request *http.Request) (*http.Response, error) {
 		return a.inner.RoundTrip(request)
 	}
 	request = request.Clone(request.Context())
-	if c.scheme == "Basic" {
-		request.SetBasicAuth("x-access-token", c.token) // any user's name will do
-	} else {
+	switch {
+	case c.scheme == "Basic", (c.scheme == gitLab || c.scheme == gitLabOAuth) && ofGit.MatchString(request.URL.Path):
+		request.SetBasicAuth(c.login(), c.token)
+	case c.scheme == gitLab:
+		request.Header.Set(gitLab, c.token)
+	case c.scheme == gitLabOAuth:
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	default:
 		request.Header.Set("Authorization", c.scheme+" "+c.token)
 	}
 	return a.inner.RoundTrip(request)

@@ -98,6 +98,7 @@ type Config struct {
 	Authorities *web.Authorities    // trusted beside the system's; nil is none
 	Deadline    time.Duration       // for a question and its whole answer; 0 is DefaultDeadline
 	Limits      ArchiveLimits       // of each archive; zero is DefaultArchiveLimits
+	Nix         NixLogins           // what Nix is set to log in with
 	GoVersion   string              // of the toolchain that builds, such as 1.26.8; "" takes every module
 }
 
@@ -130,7 +131,7 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := newCredentials(getenv, places)
+	tokens, err := newCredentials(getenv, places, config.Nix)
 	if err != nil {
 		return nil, err
 	}
@@ -209,10 +210,7 @@ func explain(doing string, err error) error {
 
 // refusal turns the status of an answer into an error.
 func (c *Client) refusal(place *url.URL, status int, message string) error {
-	hint := fmt.Sprintf(": set FORGEJO_TOKEN, and FORGEJO_SERVER_URL to %s://%s", place.Scheme, place.Host)
-	if place.Host == c.places.server.Host || place.Host == c.places.api.Host || place.Host == "github.com" {
-		hint = ": set GITHUB_TOKEN or use gh auth login"
-	}
+	hint := ": " + c.hint(place)
 	token, sent := c.tokens.forPlace(place)
 	if sent {
 		hint = " to the token of " + token.from + ": look at its expiry and its rights"
@@ -227,6 +225,19 @@ func (c *Client) refusal(place *url.URL, status int, message string) error {
 		message = ": " + message
 	}
 	return fmt.Errorf("%s answers %d %s%s", place.Host, status, http.StatusText(status), message)
+}
+
+// hint says how to log in at a place that has no login yet.
+func (c *Client) hint(place *url.URL) string {
+	switch {
+	case place.Host == c.places.server.Host || place.Host == c.places.api.Host || place.Host == "github.com":
+		return "set GITHUB_TOKEN or use gh auth login"
+	case strings.Contains(place.Path, "/api/v1/"):
+		return fmt.Sprintf("set FORGEJO_TOKEN, and FORGEJO_SERVER_URL to %s://%s", place.Scheme, place.Host)
+	case strings.Contains(place.Path, "/-/") || strings.HasPrefix(place.Host, "gitlab."):
+		return fmt.Sprintf("write access-tokens = %s=PAT:TOKEN into ~/.config/nix/nix.conf", place.Host)
+	}
+	return fmt.Sprintf("write machine %s login USER password TOKEN into ~/.netrc", place.Hostname())
 }
 
 // redacted is a location without a password.

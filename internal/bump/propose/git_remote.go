@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
@@ -31,11 +30,7 @@ func (r *Repository) remoteURL(ctx context.Context) (string, error) {
 	return location, nil
 }
 
-// authorise lets git use a token for the remote, where it has no credential of its
-// own: a credential helper comes last, behind those that are configured, and is
-// asked only where what git sends by itself (as actions/checkout leaves it) does
-// not do. The token is in the environment: neither in an argument nor in a file.
-// https://git-scm.com/docs/gitcredentials#_custom_helpers
+// authorise lets git use a token for the remote, where it has no credential of its own.
 func (r *Repository) authorise(location string, token func(*url.URL) string) {
 	place, err := url.Parse(location)
 	if err != nil || place.Scheme != "https" && place.Scheme != "http" {
@@ -49,14 +44,7 @@ func (r *Repository) authorise(location string, token func(*url.URL) string) {
 		return
 	}
 	r.secrets = append(r.secrets, secret)
-	count, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT")) // of settings that are given so already
-	r.extra = []string{
-		fmt.Sprintf("GIT_CONFIG_COUNT=%d", count+1),
-		fmt.Sprintf("GIT_CONFIG_KEY_%d=credential.%s://%s.helper", count, place.Scheme, place.Host),
-		// echo is built into every shell: it shows in no list of processes.
-		fmt.Sprintf(`GIT_CONFIG_VALUE_%d=!libre() { test "$1" = get && echo username=x-access-token && echo "password=$LIBRE_GIT_TOKEN"; }; libre`, count),
-		"LIBRE_GIT_TOKEN=" + secret,
-	}
+	r.extra = git.Login(place, "x-access-token", secret)
 }
 
 // talk runs a command of git that asks the remote.

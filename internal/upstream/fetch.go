@@ -1,0 +1,162 @@
+package upstream
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
+)
+
+// Opens tells whether there is a login for a URL.
+func (c *Client) Opens(location string) bool {
+	place, err := url.Parse(location)
+	if err != nil {
+		return false
+	}
+	_, found := c.tokens.forPlace(place)
+	return found
+}
+
+// Hint says how to log in where a URL leads, to who has no login there; "" where it
+// leads nowhere.
+func (c *Client) Hint(location string) string {
+	place, err := url.Parse(location)
+	if err != nil || place.Host == "" {
+		return ""
+	}
+	return c.hint(place)
+}
+
+// Archive fetches a tree as a forge packs it, and hashes it on the way.
+func (c *Client) Archive(ctx context.Context, location string) (*Archive, error) {
+	body, err := c.Get(ctx, location)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	archive, err := HashArchive(body, c.limits)
+	if err != nil {
+		return nil, fmt.Errorf("fetching %s: %w", redacted(location), err)
+	}
+	return archive, nil
+}
+
+// Unpack fetches an archive into a folder, which it makes.
+func (c *Client) Unpack(ctx context.Context, location, dir string) error {
+	archive, err := c.Archive(ctx, location)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	return os.CopyFS(dir, archive)
+}
+
+// Download fetches a file, which it makes, of at most as many bytes as an archive.
+func (c *Client) Download(ctx context.Context, location, path string) error {
+	body, err := c.Get(ctx, location)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	into, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(into, &limitedReader{body, c.limits.Bytes, c.limits.Bytes})
+	if err := errors.Join(err, into.Close()); err != nil {
+		return explain("fetching "+redacted(location), err)
+	}
+	return nil
+}
+
+// Get gives the content of what a definition names.
+func (c *Client) Get(ctx context.Context, location string) (io.ReadCloser, error) {
+	doing := "fetching " + redacted(location)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
+	if err != nil {
+		return nil, explain(doing, err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, explain(doing, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: %w", doing, c.refusal(request.URL, response.StatusCode, ""))
+	}
+	if isType(response, "text/html") && response.Request.URL.Path != request.URL.Path { // GitLab's form to log in
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: %w", doing, c.refusal(request.URL, http.StatusNotFound, ""))
+	}
+	return response.Body, nil
+}
+
+// Mirror makes a bare repository in an empty folder, which has commits with their
+// history: each is a branch of its name.
+func (c *Client) Mirror(ctx context.Context, location string, commits []string, dir string) error {
+	ctx, cancel := bounded(ctx, c.deadline)
+	defer cancel()
+	arguments := []string{"--", location}
+	for _, commit := range commits {
+		arguments = append(arguments, "+"+commit+":refs/heads/"+commit)
+	}
+	err := gitInto(ctx, io.Discard, "init", "--quiet", "--bare", "--initial-branch="+commits[0], dir)
+	if err == nil {
+		err = writesAtMost(ctx, dir, c.limits.Bytes, func(ctx context.Context) error {
+			return c.gitFetch(ctx, dir, location, arguments...)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("fetching %s of %s: %w", commits[0], redacted(location), cause(ctx, err))
+	}
+	return nil
+}
+
+// gitFetch runs git fetch in a bare repository, with the login that there is.
+func (c *Client) gitFetch(ctx context.Context, dir, location string, arguments ...string) error {
+	command := git.Command{Output: io.Discard}
+	place, err := url.Parse(location)
+	if err != nil {
+		place = &url.URL{} // as scp names it
+	}
+	if password, given := place.User.Password(); given {
+		command.Secrets = append(command.Secrets, password)
+	}
+	arguments = append([]string{"-C", dir, "fetch", "--quiet"}, arguments...)
+	token, found := c.tokens.forPlace(place)
+	if found {
+		command.Secrets = append(command.Secrets, token.token)
+		command.Environment = git.Login(place, token.login(), token.token)
+	}
+	_, err = fromGit(ctx, command, anyTransport, arguments...)
+	if found && isRefused(err) { // some servers do not ask, and are to be told
+		basic := base64.StdEncoding.EncodeToString([]byte(token.login() + ":" + token.token))
+		command.Secrets = append(command.Secrets, basic)
+		command.Environment = git.Settings(git.Setting{Key: "http." + originOf(place) + "/.extraHeader", Value: "Authorization: Basic " + basic})
+		_, err = fromGit(ctx, command, anyTransport, arguments...)
+	}
+	switch overHTTP := place.Scheme == "http" || place.Scheme == "https"; {
+	case !overHTTP || !isRefused(err):
+		return err
+	case found:
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w, or private to the token of %s: look at its expiry and its rights", ErrNotFound, token.from)}
+	}
+	return fmt.Errorf("%w, or private: %s", ErrNotFound, c.hint(place))
+}
+
+// isRefused tells whether git was not let see a repository.
+func isRefused(err error) bool {
+	var failure *git.Error
+	return errors.As(err, &failure) && asksForLogin.MatchString(failure.Tail)
+}
+
+// asksForLogin is what git says of a repository that it is not let see.
+var asksForLogin = regexp.MustCompile(`could not read (Username|Password) for|Authentication failed for|repository '[^']*' not found|returned error: 40[13]`)
