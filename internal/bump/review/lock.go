@@ -6,21 +6,25 @@ import (
 	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // locks read lock files. They are read by their lines where a package is known by
-// them, as these files are long: what is counted is for people.
-var locks = map[string]func([]byte) packages{
-	"package-lock.json": readNPMLock,
-	"yarn.lock":         readYarnLock,
-	"pnpm-lock.yaml":    readPNPMLock,
-	"go.sum":            readGoSum,
-	"Cargo.lock":        readTOMLLock,
-	"poetry.lock":       readTOMLLock,
-	"uv.lock":           readTOMLLock,
-	"composer.lock":     readComposerLock,
-	"Gemfile.lock":      readGemfileLock,
+// them, as these files are long: what is counted is for people. What a reader gives
+// beside the packages is what the file says of them: the project itself, its workspace
+// and what else is of its own source are left out, as their versions are the release's.
+var locks = map[string]func([]byte) (packages, string){
+	"package-lock.json":   readNPMLock,
+	"npm-shrinkwrap.json": readNPMLock,
+	"yarn.lock":           readYarnLock,
+	"pnpm-lock.yaml":      readPNPMLock,
+	"go.sum":              readGoSum,
+	"Cargo.lock":          readCargoLock,
+	"poetry.lock":         readPythonLock,
+	"uv.lock":             readPythonLock,
+	"composer.lock":       readComposerLock,
+	"Gemfile.lock":        readGemfileLock,
 }
 
 // packages are the versions of each package: a tree may need several.
@@ -46,7 +50,8 @@ func compareLocks(_ *reviewer, name string, before, after []byte) []string {
 		return []string{"gone"}
 	}
 	read := locks[path.Base(name)]
-	was, is := read(before), read(after)
+	was, wasText := read(before)
+	is, isText := read(after)
 	var added, gone, other int
 	for name, versions := range is {
 		if old, found := was[name]; !found {
@@ -69,91 +74,111 @@ func compareLocks(_ *reviewer, name string, before, after []byte) []string {
 			parts = append(parts, fmt.Sprintf("%d %s", count.n, count.what))
 		}
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) == 0 && wasText == isText:
+		return nil
+	case len(parts) == 0:
 		return []string{"changed"}
 	}
 	return []string{"packages: " + strings.Join(parts, ", ")}
 }
 
-func readNPMLock(data []byte) packages {
-	type dependency struct {
-		Version      any
-		Dependencies map[string]json.RawMessage // of version 1 of the format
-	}
+func readNPMLock(data []byte) (packages, string) {
 	var lock struct {
-		Packages map[string]struct {
-			Version any
-			Link    any
-		}
-		Dependencies map[string]json.RawMessage
+		Packages     map[string]json.RawMessage
+		Dependencies json.RawMessage // of version 1 of the format
 	}
 	if json.Unmarshal(data, &lock) != nil {
-		return nil
+		return nil, string(data)
 	}
 	found := packages{}
-	for place, p := range lock.Packages {
-		if at := strings.LastIndex(place, "node_modules/"); at >= 0 && p.Link != true {
-			found.add(place[at+len("node_modules/"):], stringOf(p.Version))
+	if lock.Packages == nil {
+		readNPMDependencies(found, lock.Dependencies, 0)
+		return found, string(lock.Dependencies)
+	}
+	var text strings.Builder
+	for _, place := range slices.Sorted(maps.Keys(lock.Packages)) {
+		at := strings.LastIndex(place, "node_modules/")
+		var p struct{ Version, Link any }
+		if at < 0 || json.Unmarshal(lock.Packages[place], &p) != nil || p.Link == true {
+			continue // the project, its workspaces, and links to these
 		}
+		found.add(place[at+len("node_modules/"):], stringOf(p.Version))
+		fmt.Fprintf(&text, "%q: %s\n", place, lock.Packages[place])
 	}
-	if lock.Packages != nil {
-		return found
-	}
-	var nested func(map[string]json.RawMessage, int)
-	nested = func(dependencies map[string]json.RawMessage, level int) {
-		for name, raw := range dependencies {
-			var d dependency
-			if json.Unmarshal(raw, &d) == nil {
-				found.add(name, stringOf(d.Version))
-				if level < 20 { // each level is read once more
-					nested(d.Dependencies, level+1)
-				}
-			}
-		}
-	}
-	nested(lock.Dependencies, 0)
-	return found
+	return found, text.String()
 }
 
-func readComposerLock(data []byte) packages {
-	type entry struct{ Name, Version any }
+func readNPMDependencies(found packages, data json.RawMessage, level int) {
+	var dependencies map[string]json.RawMessage
+	if level > 20 || json.Unmarshal(data, &dependencies) != nil { // each level is read once more
+		return
+	}
+	for name, raw := range dependencies {
+		var d struct {
+			Version      any
+			Dependencies json.RawMessage
+		}
+		if json.Unmarshal(raw, &d) == nil {
+			found.add(name, stringOf(d.Version))
+			readNPMDependencies(found, d.Dependencies, level+1)
+		}
+	}
+}
+
+func readComposerLock(data []byte) (packages, string) {
 	var lock struct {
-		Packages []entry
-		Dev      []entry `json:"packages-dev"`
+		Packages []json.RawMessage
+		Dev      []json.RawMessage `json:"packages-dev"`
 	}
 	if json.Unmarshal(data, &lock) != nil {
-		return nil
+		return nil, string(data)
 	}
 	found := packages{}
-	for _, p := range append(lock.Packages, lock.Dev...) {
-		found.add(stringOf(p.Name), stringOf(p.Version))
+	var text strings.Builder
+	for _, raw := range append(lock.Packages, lock.Dev...) {
+		var p struct {
+			Name, Version any
+			Dist          struct{ Type any }
+		}
+		if json.Unmarshal(raw, &p) == nil && p.Dist.Type != "path" {
+			found.add(stringOf(p.Name), stringOf(p.Version))
+			text.Write(raw)
+		}
 	}
-	return found
+	return found, text.String()
 }
+
+// yarnLocal is a package of the project, by the range that names it.
+var yarnLocal = regexp.MustCompile(`^"?@?[^@]+@(?:workspace|link|file|portal):`)
 
 // readYarnLock reads both formats of yarn: a line of ranges, then the version.
-func readYarnLock(data []byte) packages {
+func readYarnLock(data []byte) (packages, string) {
 	found := packages{}
-	name := ""
+	var text strings.Builder
+	name, local := "", false
 	for line := range strings.Lines(string(data)) {
-		line = strings.TrimRight(line, "\r\n")
-		if version, is := strings.CutPrefix(line, "  version"); is {
+		plain := strings.TrimRight(line, "\r\n")
+		if version, is := strings.CutPrefix(plain, "  version"); is && !local {
 			found.add(name, strings.Trim(version, `: "`))
-		} else if line != "" && line[0] != ' ' && line[0] != '#' {
-			first, _, _ := strings.Cut(strings.TrimPrefix(line, `"`), ",")
-			name = ""
+		} else if plain != "" && plain[0] != ' ' && plain[0] != '#' {
+			first, _, _ := strings.Cut(strings.TrimPrefix(plain, `"`), ",")
+			name, local = "", yarnLocal.MatchString(plain)
 			if at := strings.Index(first[min(1, len(first)):], "@"); at >= 0 {
 				name = first[:at+1]
 			}
 		}
+		if !local {
+			text.WriteString(line)
+		}
 	}
-	return found
+	return found, text.String()
 }
 
 // A key of `packages:` in pnpm's formats: /name/1.0 (5), /name@1.0 (6), name@1.0 (9).
 var pnpmPackage = regexp.MustCompile(`^  '?/?(@?[^@'\s]+?)[@/]([0-9][^'():\s]*)[^:]*'?:`)
 
-func readPNPMLock(data []byte) packages {
+func readPNPMLock(data []byte) (packages, string) {
 	found := packages{}
 	inside := false
 	for line := range strings.Lines(string(data)) {
@@ -164,49 +189,89 @@ func readPNPMLock(data []byte) packages {
 			found.add(m[1], m[2])
 		}
 	}
-	return found
+	return found, string(data)
 }
 
 // readGoSum counts what was downloaded, not the go.mod files that were looked at.
-func readGoSum(data []byte) packages {
+func readGoSum(data []byte) (packages, string) {
 	found := packages{}
 	for line := range strings.Lines(string(data)) {
 		if words := strings.Fields(line); len(words) == 3 && !strings.HasSuffix(words[1], "/go.mod") {
 			found.add(words[0], words[1])
 		}
 	}
-	return found
+	return found, string(data)
+}
+
+// Where a package comes from. Cargo names no source for what is in the workspace;
+// Poetry and uv name a folder. https://docs.astral.sh/uv/concepts/projects/layout/
+var (
+	cargoSource = regexp.MustCompile(`(?m)^source = `)
+	pythonLocal = regexp.MustCompile(`(?m)^source = \{ (?:editable|virtual|directory) = |^type = "directory"`)
+)
+
+func readCargoLock(data []byte) (packages, string) {
+	return readTOMLLock(data, func(block string) bool { return !cargoSource.MatchString(block) })
+}
+
+func readPythonLock(data []byte) (packages, string) {
+	return readTOMLLock(data, pythonLocal.MatchString)
 }
 
 // readTOMLLock reads the [[package]] tables of Cargo, Poetry and uv.
-func readTOMLLock(data []byte) packages {
+func readTOMLLock(data []byte, local func(block string) bool) (packages, string) {
 	found := packages{}
-	name, inside := "", false
-	for line := range strings.Lines(string(data)) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			name, inside = "", line == "[[package]]"
+	var text strings.Builder
+	blocks := strings.Split("\n"+strings.ReplaceAll(string(data), "\r\n", "\n"), "\n[[package]]\n")
+	text.WriteString(blocks[0])
+	for _, block := range blocks[1:] {
+		block, rest, _ := strings.Cut(block, "\n[metadata") // behind the last package
+		text.WriteString(rest)
+		if local(block) {
+			continue
 		}
-		if key, value, is := strings.Cut(line, " = "); is && inside {
-			switch key {
+		text.WriteString(block)
+		head, _, _ := strings.Cut(block, "\n[")
+		var name, version string
+		for line := range strings.Lines(head) {
+			switch key, value, _ := strings.Cut(strings.TrimSpace(line), " = "); key {
 			case "name":
 				name = strings.Trim(value, `"`)
 			case "version":
-				found.add(name, strings.Trim(value, `"`))
+				version = strings.Trim(value, `"`)
+			}
+		}
+		found.add(name, version)
+	}
+	return found, text.String()
+}
+
+var (
+	gem     = regexp.MustCompile(`^    ([\w.-]+) \(([^()]+)\)$`)
+	gemName = regexp.MustCompile(`^ +([\w.-]+)`)
+)
+
+// readGemfileLock leaves out gems of a folder, wherever they are named.
+func readGemfileLock(data []byte) (packages, string) {
+	found, local := packages{}, map[string]bool{}
+	var text strings.Builder
+	section := ""
+	for line := range strings.Lines(string(data)) {
+		plain := strings.TrimRight(line, "\r\n")
+		if plain != "" && plain[0] != ' ' {
+			section = plain
+		}
+		m := gem.FindStringSubmatch(plain)
+		switch named := gemName.FindStringSubmatch(plain); {
+		case section == "PATH" && m != nil:
+			local[m[1]] = true
+		case section == "PATH", named != nil && local[named[1]]:
+		default:
+			text.WriteString(line)
+			if m != nil {
+				found.add(m[1], m[2])
 			}
 		}
 	}
-	return found
-}
-
-var gem = regexp.MustCompile(`^    ([\w.-]+) \(([^()]+)\)$`)
-
-func readGemfileLock(data []byte) packages {
-	found := packages{}
-	for line := range strings.Lines(string(data)) {
-		if m := gem.FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {
-			found.add(m[1], m[2])
-		}
-	}
-	return found
+	return found, text.String()
 }
