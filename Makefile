@@ -22,7 +22,7 @@ DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
 DEMO_DIR = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-demo/$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo demo-folder test interop bench fmt demo-tools test-tools
+.PHONY: all build demo demo-folder test lint interop bench fmt demo-tools test-tools
 
 all: build
 
@@ -103,6 +103,18 @@ INTEROP = $$(git grep -l '^//go:build interop' -- '*_test.go' | xargs -n 1 dirna
 interop: test-tools build
 	$(TEST) -tags interop -v -timeout 60m -run '^TestInteropToolsStart$$' ./internal/sign/signtest
 	$(TEST) -tags interop -timeout 30m -run '^TestInterop' $(INTEROP)
+
+# The linter is kept beside the other tools that tests compile, one a version.
+GOLANGCI_LINT := v2.15.0
+LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-tools/golangci-lint-$(GOLANGCI_LINT)-$$(go env GOVERSION)
+
+lint: test-tools
+	@linter=$(LINTER); [ -x $$linter ] || { \
+	  echo 'compiling golangci-lint $(GOLANGCI_LINT), once'; mkdir -p "$${linter%/*}"; work=$$(mktemp -d "$${linter%/*}/.build-XXXXXX") && \
+	  (cd "$$work" && GOBIN="$$work" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)) && \
+	  mv "$$work/golangci-lint" "$$linter" && rmdir "$$work"; }
+	$(LINTER) run ./...
+	@git ls-files '*.nix' | while read -r file; do nix-instantiate --parse "$$file" >/dev/null || exit 1; done
 
 # Ratios against a yardstick in the same run; nothing here fails for being slow.
 bench: test-tools build

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-// go:embed leaves out folders with a go.mod and symbolic links without a word;
+// The directive go:embed leaves out folders with a go.mod and symbolic links without a word;
 // a test compares what is embedded with what git tracks.
 //
 //go:embed *.nix *.sh all:hostpkgs all:template all:template-ci

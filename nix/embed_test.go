@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// go:embed leaves out folders with a go.mod, and links, without a word.
+// The directive go:embed leaves out folders with a go.mod, and links, without a word.
 func TestEmbedsAllThatGitTracks(t *testing.T) {
 	out, err := exec.Command("git", "ls-files", "-z", "--", ".").Output()
 	if err != nil {

@@ -82,14 +82,7 @@ func (c *checkout) edits(app catalog.App, to step) (edits, error) {
 			}
 		}
 	}
-	optional := map[string]string{"source.commit": to.commit, "source.date": to.date}
-	if app.Source.Kind == "git" {
-		optional["source.rev"] = to.commit
-	}
-	for attribute, text := range optional {
-		if app.Positions[attribute] == nil || text == "" {
-			continue
-		}
+	for attribute, text := range to.optional(app) {
 		value, err := nixedit.Version(text)
 		if attribute == "source.date" {
 			value, err = nixedit.Date(text)
@@ -111,6 +104,17 @@ func (c *checkout) edits(app catalog.App, to step) (edits, error) {
 		}
 	}
 	return e, nil
+}
+
+// optional are the attributes that a definition need not have, where it has them and
+// their value is known.
+func (to step) optional(app catalog.App) map[string]string {
+	all := map[string]string{"source.commit": to.commit, "source.date": to.date}
+	if app.Source.Kind == "git" {
+		all["source.rev"] = to.commit
+	}
+	maps.DeleteFunc(all, func(attribute, text string) bool { return app.Positions[attribute] == nil || text == "" })
+	return all
 }
 
 // isLiteral tells an attribute that is written out from one that follows from

@@ -99,12 +99,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		if err := compareArchive(archive, app, decision, &to); err != nil {
 			return nil, to, err
 		}
-		for _, lack := range archive.Lacks {
-			result.Warnings = append(result.Warnings, "the archive lacks "+lack)
-		}
-		for _, file := range archive.ExportSubst {
-			result.Warnings = append(result.Warnings, file+" has export-subst: two archives of one commit may differ")
-		}
+		result.warnOfArchive(archive)
 		if dropped, err = b.review(ctx, c, result, app, archive); err != nil {
 			return nil, to, err
 		}
@@ -136,6 +131,16 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		return planned, to, nil
 	}
 	return planned, to, b.checkFetched(ctx, c, app, before, planned, to)
+}
+
+// warnOfArchive says what is odd about an archive.
+func (r *Result) warnOfArchive(archive *upstream.Archive) {
+	for _, lack := range archive.Lacks {
+		r.Warnings = append(r.Warnings, "the archive lacks "+lack)
+	}
+	for _, file := range archive.ExportSubst {
+		r.Warnings = append(r.Warnings, file+" has export-subst: two archives of one commit may differ")
+	}
 }
 
 // compareArchive takes from an archive what it says of the source.

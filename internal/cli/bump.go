@@ -132,7 +132,6 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	var results []*bump.Result
 	accept := func(result *bump.Result) (bool, error) {
 		keep, err := write.result(ctx, result)
 		if err == nil {
@@ -140,16 +139,7 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 		}
 		return keep, err
 	}
-	switch {
-	case o.check || o.explain:
-		results, err = bumper.Look(ctx, patterns)
-	case o.repack:
-		results, err = bumper.Repack(ctx, patterns, accept)
-	case o.hashesOnly:
-		results, err = bumper.Rehash(ctx, patterns, accept)
-	default:
-		results, err = bumper.Bump(ctx, patterns, accept)
-	}
+	results, err := o.run(ctx, bumper, patterns, accept)
 	if err == nil {
 		err = write.finish(ctx, results)
 	}
@@ -164,6 +154,19 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 		return a.buildBumped(ctx, results)
 	}
 	return nil
+}
+
+// run does what the options say, to all selected apps.
+func (o bumpOptions) run(ctx context.Context, bumper *bump.Bumper, patterns []catalog.Pattern, accept func(*bump.Result) (bool, error)) ([]*bump.Result, error) {
+	switch {
+	case o.check || o.explain:
+		return bumper.Look(ctx, patterns)
+	case o.repack:
+		return bumper.Repack(ctx, patterns, accept)
+	case o.hashesOnly:
+		return bumper.Rehash(ctx, patterns, accept)
+	}
+	return bumper.Bump(ctx, patterns, accept)
 }
 
 // bumper is what finds and edits versions in the catalogue.

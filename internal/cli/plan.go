@@ -49,37 +49,41 @@ Exit code 1 where something was moved or is unknown, 4 where a registry refuses.
 stdout has a line for each image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, request, err := a.request(cmd.Context(), o, args, "plan")
-			if err != nil {
-				return err
-			}
-			plans, evaluation, err := a.plans(cmd.Context(), p, o, to, request)
-			if err != nil {
-				return err
-			}
-			defects, err := release.Defects(cmd.Context(), p.nix, evaluation.Images)
-			if err != nil {
-				return err
-			}
-			defects = release.MarkDefects(plans, defects)
-			if o.json {
-				err = a.JSON(plansJSON(p.registryName(to), plans))
-			} else {
-				err = a.Table(planTable(plans))
-			}
-			if err != nil {
-				return err
-			}
-			if err := a.reportWrong(evaluation.Failures, defects); err != nil {
-				return err
-			}
-			return planProblem(plans)
+			return a.plan(cmd.Context(), o, to, args)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
 	o.add(cmd)
 	to.add(cmd)
 	return cmd
+}
+
+func (a *app) plan(ctx context.Context, o buildOptions, to publishOptions, words []string) error {
+	p, request, err := a.request(ctx, o, words, "plan")
+	if err != nil {
+		return err
+	}
+	plans, evaluation, err := a.plans(ctx, p, o, to, request)
+	if err != nil {
+		return err
+	}
+	defects, err := release.Defects(ctx, p.nix, evaluation.Images)
+	if err != nil {
+		return err
+	}
+	defects = release.MarkDefects(plans, defects)
+	if o.json {
+		err = a.JSON(plansJSON(p.registryName(to), plans))
+	} else {
+		err = a.Table(planTable(plans))
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.reportWrong(evaluation.Failures, defects); err != nil {
+		return err
+	}
+	return planProblem(plans)
 }
 
 // plans asks the registry too, where there is one.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 
@@ -25,50 +26,7 @@ The table has: name, version, type, package URL, where it was found.`,
 		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch format {
-			case "table", "cyclonedx-json", "spdx-json":
-			default:
-				return usageError{fmt.Errorf("format %q, expected table, cyclonedx-json or spdx-json", format)}
-			}
-			p, request, err := a.request(cmd.Context(), o, args, "sbom")
-			if err != nil {
-				return err
-			}
-			catalogue, err := p.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			o.jobs = runtime.NumCPU()
-			builder, err := p.builder(cmd.Context(), catalogue, o)
-			if err != nil {
-				return err
-			}
-			if builder.Files, err = p.scanner(); err != nil {
-				return err
-			}
-			defer builder.Files.Close()
-			progress := a.Progress()
-			builder.Watcher = &buildWatcher{app: a, progress: progress}
-			document, err := release.SBOM(cmd.Context(), builder, request, version)
-			progress.Close()
-			if err != nil {
-				return err
-			}
-			switch format {
-			case "cyclonedx-json":
-				text, err := document.CycloneDX()
-				if err != nil {
-					return err
-				}
-				return a.Printf("%s\n", text)
-			case "spdx-json":
-				text, err := document.SPDX()
-				if err != nil {
-					return err
-				}
-				return a.Printf("%s\n", text)
-			}
-			return a.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE"}, Rows: document.Rows()})
+			return a.sbom(cmd.Context(), o, format, args)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
@@ -76,6 +34,53 @@ The table has: name, version, type, package URL, where it was found.`,
 	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
 	cmd.Flags().StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
 	return cmd
+}
+
+func (a *app) sbom(ctx context.Context, o buildOptions, format string, words []string) error {
+	switch format {
+	case "table", "cyclonedx-json", "spdx-json":
+	default:
+		return usageError{fmt.Errorf("format %q, expected table, cyclonedx-json or spdx-json", format)}
+	}
+	p, request, err := a.request(ctx, o, words, "sbom")
+	if err != nil {
+		return err
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	o.jobs = runtime.NumCPU()
+	builder, err := p.builder(ctx, catalogue, o)
+	if err != nil {
+		return err
+	}
+	if builder.Files, err = p.scanner(); err != nil {
+		return err
+	}
+	defer builder.Files.Close()
+	progress := a.Progress()
+	builder.Watcher = &buildWatcher{app: a, progress: progress}
+	document, err := release.SBOM(ctx, builder, request, version)
+	progress.Close()
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "cyclonedx-json":
+		text, err := document.CycloneDX()
+		if err != nil {
+			return err
+		}
+		return a.Printf("%s\n", text)
+	case "spdx-json":
+		text, err := document.SPDX()
+		if err != nil {
+			return err
+		}
+		return a.Printf("%s\n", text)
+	}
+	return a.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE"}, Rows: document.Rows()})
 }
 
 // scanner recognises files, within the catalogue's limits.

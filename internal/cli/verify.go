@@ -103,19 +103,11 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 		if err != nil {
 			return err
 		}
-		catalogue, err := p.open(ctx)
+		tags, err := p.recordTags(ctx, client, patterns)
 		if err != nil {
 			return err
 		}
-		evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns})
-		if err != nil {
-			return err
-		}
-		for _, refName := range release.RecordNames(patterns, evaluation.Apps) {
-			tag, err := client.Tag(refName)
-			if err != nil {
-				return err
-			}
+		for _, tag := range tags {
 			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
 		}
 		a.nameFixes(ctx, p, o, signing, patterns, results)
@@ -128,6 +120,27 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 		}
 	}
 	return a.printVerified(results, asJSON)
+}
+
+// recordTags are the tags of the records of the selected releases.
+func (p *place) recordTags(ctx context.Context, client *registry.Client, patterns []catalog.Pattern) ([]name.Tag, error) {
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns})
+	if err != nil {
+		return nil, err
+	}
+	var tags []name.Tag
+	for _, refName := range release.RecordNames(patterns, evaluation.Apps) {
+		tag, err := client.Tag(refName)
+		if err != nil {
+			return nil, err
+		}
+		tags = append(tags, tag)
+	}
+	return tags, nil
 }
 
 // nameFixes says of what does not verify whether its tag was moved, or something is gone

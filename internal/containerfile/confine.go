@@ -297,7 +297,7 @@ func (c *confinement) connect(cmd *exec.Cmd, to io.Writer) (wait func(), err err
 		err = mapIDs(pid)
 	}
 	if err == nil && c.network != "" {
-		end, err = startNetwork(c.network, pid, to)
+		end, err = startNetwork(c.network, pid)
 	}
 	if err != nil {
 		fmt.Fprintln(to, "Error:", err)
@@ -314,7 +314,7 @@ const slirpFailed = "slirp4netns: "
 // startNetwork connects the network namespace of a process with the outside, but not
 // with this machine's loopback: slirp4netns speaks for it as an ordinary program.
 // https://github.com/rootless-containers/slirp4netns/blob/v1.2.0/slirp4netns.1.md
-func startNetwork(slirp string, pid int, log io.Writer) (end func(), err error) {
+func startNetwork(slirp string, pid int) (end func(), err error) {
 	ready, readyInside, err := os.Pipe()
 	if err != nil {
 		return nil, err

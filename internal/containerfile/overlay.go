@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -84,7 +85,7 @@ func withoutOverlayNotes(path string) (v1.Descriptor, error) {
 	at, size := int64(0), int64(0)
 	for _, e := range append(edits, edit{at: 1 << 62}) {
 		n, err := io.CopyN(to, f, e.at-at)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return v1.Descriptor{}, err
 		}
 		if _, err := to.Write(e.with); err != nil {
@@ -159,7 +160,7 @@ func withoutNotes(entry *tar.Header) []byte {
 	}
 	// These say the same as the header's fields, and would keep it long.
 	maps.DeleteFunc(entry.PAXRecords, func(name, _ string) bool { return !strings.Contains(name, ".") })
-	entry.Xattrs = nil
+	entry.Xattrs = nil //nolint:staticcheck // the reader fills it, and the writer would write it again
 	var header bytes.Buffer
 	if tar.NewWriter(&header).WriteHeader(entry) != nil {
 		return nil

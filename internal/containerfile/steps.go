@@ -27,7 +27,8 @@ type steps struct {
 type position struct{ stage, step int } // stage from 0; step from 1, which is FROM
 
 func (s *steps) line(l string) {
-	text, total := "", s.total
+	total := s.total
+	var text string
 	if m := containersStep.FindStringSubmatch(l); m != nil {
 		stage, _ := strconv.Atoi(m[1])
 		step, _ := strconv.Atoi(m[2])

@@ -74,7 +74,7 @@ func TestStorageLock(t *testing.T) {
 		t.Error("two have it alone")
 	}
 	cancel()
-	if _, ok, err := s.lock(ctx, false); ok || err != context.Canceled {
+	if _, ok, err := s.lock(ctx, false); ok || !errors.Is(err, context.Canceled) {
 		t.Errorf("shared while another has it alone: %v, %v", ok, err)
 	}
 	unlock()

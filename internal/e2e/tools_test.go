@@ -73,7 +73,7 @@ func TestServe(t *testing.T) {
 	t.Cleanup(func() { _ = registry.Cmd.Process.Kill(); <-registry.Exited })
 	address := ""
 	err = testkit.Eventually(func() error {
-		found := false
+		var found bool
 		if address, found = registry.Log.After("serving " + c.dist() + " on "); found {
 			return nil
 		}

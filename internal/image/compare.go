@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -309,7 +310,7 @@ func (t *layerTar) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p[:min(int64(len(p)), t.left)])
 	t.sum.Write(p[:n])
 	t.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("reading the %s one: %w", t.side, err)
 	}
 	return n, err

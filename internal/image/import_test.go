@@ -32,7 +32,7 @@ func importSpec() ImportSpec {
 func engineLayout(t testing.TB, engine string, layers ...[]byte) string {
 	t.Helper()
 	l := newLayout(t)
-	config := v1.ConfigFile{Author: engine, Container: engine, DockerVersion: engine}
+	config := v1.ConfigFile{Author: engine, Container: engine, DockerVersion: engine} //nolint:staticcheck // engines write it
 	config.Created = v1.Time{Time: time.Now()}
 	config.Config = v1.Config{
 		Cmd: []string{"serve"}, Hostname: engine, Image: "sha256:" + engine, User: "1001", Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "true"}},

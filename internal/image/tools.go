@@ -79,7 +79,8 @@ func AddTools(ctx context.Context, l *Layout, spec ToolsSpec, opts Options) (Res
 
 // source is the layer of tools over an image of the given layers.
 func (s ToolsSpec) source(ctx context.Context, l *Layout, layers []v1.Descriptor, storeRoot string) (layerSource, error) {
-	base, err := &baseTree{}, error(nil)
+	var base *baseTree
+	var err error
 	if s.Of != nil {
 		base, err = assembledTree(ctx, s.Of, storeRoot)
 	} else {
@@ -98,17 +99,10 @@ func toolsLayer(base *baseTree, spec ToolsSpec, storeRoot string) (layerSource, 
 	if err != nil {
 		return layerSource{}, err
 	}
-	var paths []nix.PathInfo
-	for _, p := range spec.Closure {
-		n, _, err := base.lookup(p.Path, false)
-		if err != nil {
-			return layerSource{}, err
-		}
-		if n == nil {
-			paths = append(paths, p)
-		}
+	paths, err := missingPaths(base, spec.Closure)
+	if err != nil {
+		return layerSource{}, err
 	}
-	slices.SortFunc(paths, func(a, b nix.PathInfo) int { return strings.Compare(a.Path, b.Path) })
 	places := placement{base: base}
 	var stores []string // for each path, the folder that it goes to
 	for _, p := range paths {
@@ -158,6 +152,22 @@ func toolsLayer(base *baseTree, spec ToolsSpec, storeRoot string) (layerSource, 
 			return nil
 		})
 	}}, nil
+}
+
+// missingPaths are those of a closure that a tree does not have, by path.
+func missingPaths(base *baseTree, closure []nix.PathInfo) ([]nix.PathInfo, error) {
+	var paths []nix.PathInfo
+	for _, p := range closure {
+		n, _, err := base.lookup(p.Path, false)
+		if err != nil {
+			return nil, err
+		}
+		if n == nil {
+			paths = append(paths, p)
+		}
+	}
+	slices.SortFunc(paths, func(a, b nix.PathInfo) int { return strings.Compare(a.Path, b.Path) })
+	return paths, nil
 }
 
 func toolNames(bin string) ([]string, error) {

@@ -2,6 +2,7 @@ package nixedit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,7 +110,8 @@ func open(name string, src []byte) (*file, error) {
 	}
 	var err error
 	f.root, f.tokens, err = parse(src)
-	if syntax, ok := err.(*syntaxError); ok {
+	var syntax *syntaxError
+	if errors.As(err, &syntax) {
 		return nil, f.refuse(syntax.at, "%s", syntax.why)
 	}
 	return f, err

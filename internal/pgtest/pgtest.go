@@ -190,7 +190,7 @@ func (s *server) start(t testing.TB) error {
 		}
 		select {
 		case err := <-exited:
-			return fmt.Errorf("the server ended: %v", err)
+			return fmt.Errorf("the server ended: %w", err)
 		case <-ctx.Done():
 			stop()
 			return err

@@ -120,7 +120,7 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	write("libre.yaml", "sign:\n  publicKey: op.pub\n")
 	t.Run("with libre.yaml alone", func(t *testing.T) { check(t) })
 	reg.setMeddle(func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
-		w.WriteHeader(401)
+		w.WriteHeader(http.StatusUnauthorized)
 		return true
 	})
 	for _, args := range []string{"verify " + record, "show " + record, "list " + repository} {

@@ -72,7 +72,7 @@ func TestRegistryLeadsNobodyOutOfTLS(t *testing.T) {
 				}
 				recorded := httptest.NewRecorder()
 				if r.URL.Path == "/v2/" && !strings.Contains(name, "realm") {
-					recorded.WriteHeader(200)
+					recorded.WriteHeader(http.StatusOK)
 				} else {
 					handle(recorded, r)
 				}

@@ -43,10 +43,10 @@ func CheckPrefix(prefix string) error {
 }
 
 func checkHost(host string) error {
-	bare, port := host, ""
+	bare := host
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		bare, port = host[:i], host[i+1:]
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		bare = host[:i]
+		if n, err := strconv.Atoi(host[i+1:]); err != nil || n < 1 || n > 65535 {
 			return errors.New("its port is no number from 1 to 65535")
 		}
 	}
@@ -54,7 +54,7 @@ func checkHost(host string) error {
 		return nil
 	}
 	if bare == "" || strings.Trim(strings.ToLower(bare), "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" {
-		return errors.New("its host has other characters than letters, digits, - and .")
+		return errors.New("its host has other characters than letters, digits, dots and hyphens")
 	}
 	return nil
 }

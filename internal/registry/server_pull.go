@@ -33,19 +33,19 @@ func (s *Server) repository(name string) ([]*repository, error) {
 
 // openBlob finds a blob in any layout: blobs are not of one repository, and
 // what one image has can be mounted or found by the push of another.
-func (s *Server) openBlob(digest v1.Hash) (*os.File, os.FileInfo, error) {
+func (s *Server) openBlob(digest v1.Hash) (*os.File, error) {
 	for _, l := range s.layouts {
-		f, info, err := l.openBlob(digest)
+		f, _, err := l.openBlob(digest)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		return f, info, err
+		return f, err
 	}
-	return nil, nil, fs.ErrNotExist
+	return nil, fs.ErrNotExist
 }
 
 func (s *Server) hasBlob(digest v1.Hash) (bool, error) {
-	f, _, err := s.openBlob(digest)
+	f, err := s.openBlob(digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	} else if err != nil {
@@ -57,7 +57,7 @@ func (s *Server) hasBlob(digest v1.Hash) (bool, error) {
 // serveBlob answers with a blob's content, or a part of it. The Accept header
 // is not looked at: there is one form of each content, the one with its digest.
 func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request, digest v1.Hash, mediaType types.MediaType) error {
-	f, _, err := s.openBlob(digest)
+	f, err := s.openBlob(digest)
 	if err != nil {
 		return err
 	}

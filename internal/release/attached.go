@@ -148,7 +148,8 @@ func (p *Publisher) lacksDeep(ctx context.Context, subject name.Digest, policy *
 	view := p.Signing.Client.View(subject)
 	var lacks []string
 	for _, want := range wanted {
-		has, err := want.Times, error(nil)
+		has := want.Times
+		var err error
 		if want.Kind == sign.SignatureType {
 			_, err = view.Verify(ctx, policy)
 		} else {

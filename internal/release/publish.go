@@ -129,25 +129,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	defer stop()
 	room := make(chan struct{}, senders)
 	inParallel(len(releases), releases, func(n int, release *variantRelease) {
-		switch {
-		case outcomes[n] != nil:
-		case release.mending:
-			outcomes[n] = p.mend(ctx, release, room)
-		default:
-			outcomes[n] = p.release(ctx, release, room)
-		}
-		if p.Resign && whole(outcomes[n]) {
-			outcomes[n] = p.resign(ctx, release, outcomes[n])
-		}
-		if published := outcomes[n]; whole(published) {
-			outcomes[n] = append(outcomes[n], p.moveTags(ctx, p.Registry, release, published)...)
-			for _, to := range p.CopyTo {
-				copied := p.copyRelease(ctx, to, release, published)
-				if outcomes[n] = append(outcomes[n], copied...); whole(copied) {
-					outcomes[n] = append(outcomes[n], p.moveTags(ctx, to, release, copied)...)
-				}
-			}
-		}
+		outcomes[n] = p.publish(ctx, release, outcomes[n], room)
 		if p.FailFast && slices.ContainsFunc(outcomes[n], func(r Published) bool { return r.Err != nil }) {
 			stop()
 		}
@@ -159,6 +141,31 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 		results = slices.DeleteFunc(results, func(r Published) bool { return r.Err != nil && errors.Is(r.Err, context.Canceled) })
 	}
 	return results, parent.Err()
+}
+
+// publish does all that a release takes that was prepared, in every registry.
+func (p *Publisher) publish(ctx context.Context, release *variantRelease, published []Published, room chan struct{}) []Published {
+	switch {
+	case published != nil:
+	case release.mending:
+		published = p.mend(ctx, release, room)
+	default:
+		published = p.release(ctx, release, room)
+	}
+	if p.Resign && whole(published) {
+		published = p.resign(ctx, release, published)
+	}
+	if !whole(published) {
+		return published
+	}
+	all := slices.Concat(published, p.moveTags(ctx, p.Registry, release, published))
+	for _, to := range p.CopyTo {
+		copied := p.copyRelease(ctx, to, release, published)
+		if all = append(all, copied...); whole(copied) {
+			all = append(all, p.moveTags(ctx, to, release, copied)...)
+		}
+	}
+	return all
 }
 
 // whole tells whether all of a release, record included, has its tags now.

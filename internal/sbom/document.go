@@ -80,7 +80,7 @@ func (s Subject) time() string { return s.Created.UTC().Format(time.RFC3339) }
 
 // check finds what must be there for a document to be valid in both formats.
 func (d *Document) check() error {
-	missing := ""
+	var missing string
 	switch {
 	case d.Subject.Name == "":
 		missing = "name"

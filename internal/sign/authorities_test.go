@@ -52,7 +52,7 @@ func TestServicesOfOwnAuthority(t *testing.T) {
 		}
 		services := &certified{
 			instance: &instance{fulcio: server.URL, timestamps: []string{server.URL}},
-			services: servicesOf(authorities), logs: logs,
+			services: web.Once(authorities), logs: logs,
 			token: func(ctx context.Context) (string, error) {
 				return config.Keyless.token(ctx, "", Prompts{}, nil)
 			},
@@ -78,7 +78,7 @@ func TestServicesOfOwnAuthority(t *testing.T) {
 			}},
 		})
 		t.Setenv(requestURLVariable, server.URL)
-		_, token := actionsToken(t.Context(), servicesOf(authorities), server.URL, "bearer")
+		_, token := actionsToken(t.Context(), web.Once(authorities), server.URL, "bearer")
 		for service, err := range map[string]error{"fulcio": certificate, "timestamp": timestamp, "rekor": entry, "actions": token} {
 			if err == nil || strings.Contains(err.Error(), "certificate signed by unknown authority") != (authorities == nil) {
 				t.Errorf("%s, with ca %v: %v", service, authorities != nil, err)

@@ -155,7 +155,7 @@ func (c Config) keylessSigner(ctx context.Context, prompts Prompts) (*Signer, er
 	if err != nil {
 		return nil, err
 	}
-	services := servicesOf(c.Authorities)
+	services := web.Once(c.Authorities)
 	logs, err := logsOf(in.logs, c.Authorities)
 	if err != nil {
 		return nil, err

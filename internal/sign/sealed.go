@@ -93,7 +93,7 @@ func (p *payloadScan) run() ([]byte, error) {
 	for {
 		b, err := p.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return p.rest.Bytes(), nil
 		case err != nil:
 			return nil, err
@@ -153,7 +153,7 @@ func (p *payloadScan) skip() error {
 			p.rest.WriteByte('"')
 			return nil
 		}
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return errNoEnvelope
 		}
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/sigstore/sigstore/pkg/oauthflow"
 
 	"github.com/libresh/libre/internal/file"
-	"github.com/libresh/libre/internal/web"
 )
 
 const (
@@ -152,16 +151,6 @@ const maxAnswer = 1 << 20
 type serviceTransport struct {
 	ctx  context.Context
 	base http.RoundTripper // sends each request once: signing has its own attempts
-}
-
-// servicesOf reaches services that one of some authorities certifies.
-func servicesOf(authorities *web.Authorities) http.RoundTripper {
-	if authorities == nil {
-		return http.DefaultTransport
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = authorities.TLS()
-	return transport
 }
 
 func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {

@@ -57,7 +57,7 @@ func goProgram(folder, pkg, version string) (string, error) {
 	}
 	built, err := filepath.Glob(filepath.Join(work, "*"))
 	if err != nil || len(built) != 1 {
-		return "", fmt.Errorf("building %s %s gave %v, %v", pkg, version, built, err)
+		return "", fmt.Errorf("building %s %s gave %v, %w", pkg, version, built, err)
 	}
 	return path, os.Rename(built[0], path)
 }

@@ -32,7 +32,7 @@ exec %[4]s --library-path %[5]s --argv0 %[3]s %[2]s/usr/bin/%[3]s "$@"
 func wrapNix(bin, root string) error {
 	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux*.so.*"))
 	if err != nil || len(loaders) != 1 {
-		return fmt.Errorf("looking for the loader in %s: %v, %v", root, loaders, err)
+		return fmt.Errorf("looking for the loader in %s: %v, %w", root, loaders, err)
 	}
 	work, err := os.MkdirTemp(filepath.Dir(bin), ".bin-")
 	if err != nil {

@@ -68,7 +68,7 @@ func Output(cmd *exec.Cmd) (stdout, stderr string, err error) {
 func (p *Process) Running() error {
 	select {
 	case <-p.Exited:
-		return finalError{fmt.Errorf("%s ended: %v\n%s", filepath.Base(p.Cmd.Path), p.Err, p.Log)}
+		return finalError{fmt.Errorf("%s ended: %w\n%s", filepath.Base(p.Cmd.Path), p.Err, p.Log)}
 	default:
 		return nil
 	}

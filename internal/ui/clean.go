@@ -30,7 +30,7 @@ func cleanWord(s string) string {
 }
 
 func isClean(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c != '\n' && c != '\t' && (c < ' ' || c >= 0x7f) {
 			return false
 		}

@@ -90,7 +90,7 @@ func (b *heardBody) Read(into []byte) (int, error) {
 		defer b.heard.within(0)
 	}
 	n, err := b.ReadCloser.Read(into)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.heard.end(err)
 	}
 	return n, err

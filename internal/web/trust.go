@@ -82,6 +82,17 @@ type hostCerts struct {
 	client      []tls.Certificate
 }
 
+// Once sends each request one time, to servers that one of the authorities beside the
+// system's certifies; nil is none. It is for clients that try again by themselves.
+func Once(authorities *Authorities) http.RoundTripper {
+	if authorities == nil {
+		return http.DefaultTransport
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = authorities.TLS()
+	return transport
+}
+
 // certsDirs have a folder for each host: podman's of the user and of the system,
 // docker's of the system, of the user without root, and of Docker Desktop.
 // https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md
@@ -200,22 +211,22 @@ func (e *CertificateError) Unwrap() error { return e.err }
 // explain says what a failure of the connection means, and what helps.
 func (t *Transport) explain(request *http.Request, err error) error {
 	host := request.URL.Host
-	why := func(kind fault.Kind, fix, format string, arguments ...any) error {
-		return &fault.Fault{Kind: kind, Err: &CertificateError{fmt.Sprintf(format, arguments...), err}, Fix: fix}
+	why := func(fix, format string, arguments ...any) error {
+		return &fault.Fault{Kind: fault.Unreachable, Err: &CertificateError{fmt.Sprintf(format, arguments...), err}, Fix: fix}
 	}
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &unknown):
-		return why(fault.Unreachable, t.trustFix(host), "the certificate of %s is signed by %s, which is not trusted here", host, issuer(err, unknown))
+		return why(t.trustFix(host), "the certificate of %s is signed by %s, which is not trusted here", host, issuer(err, unknown))
 	case errors.As(err, &name):
-		return why(fault.Unreachable, "use a name that the certificate has", "the certificate of %s is for %s", host, names(name.Certificate))
+		return why("use a name that the certificate has", "the certificate of %s is for %s", host, names(name.Certificate))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return why(fault.Unreachable, "have it renewed, or set this machine's clock", "the certificate of %s is valid from %s to %s",
+		return why("have it renewed, or set this machine's clock", "the certificate of %s is valid from %s to %s",
 			host, invalid.Cert.NotBefore.Format("2006-01-02"), invalid.Cert.NotAfter.Format("2006-01-02"))
 	case errors.As(err, new(*tls.CertificateVerificationError)):
-		return why(fault.Unreachable, t.trustFix(host), "the certificate of %s is not accepted: %s", host, text.Short(err.Error(), mostSaid))
+		return why(t.trustFix(host), "the certificate of %s is not accepted: %s", host, text.Short(err.Error(), mostSaid))
 	}
 	return ledAstray(request, err)
 }

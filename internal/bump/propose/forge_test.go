@@ -34,7 +34,7 @@ func TestHosting(t *testing.T) {
 		{"https://user:password@github.com/catalogue", "", nil, "origin is at https://user:xxxxx@github.com/catalogue, expected an address that ends in OWNER/REPOSITORY"},
 	} {
 		h, err := hostingOf(test.location, test.kind, func(name string) string { return test.environment[name] })
-		got := ""
+		var got string
 		if err != nil {
 			got = err.Error()
 		} else {

@@ -3,6 +3,7 @@ package propose
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -143,7 +144,7 @@ func (d *desk) propose(change *Proposal, want OutcomeKind, number int) Outcome {
 func (d *desk) writes() []string {
 	var found []string
 	for _, r := range d.forge.Requests() {
-		if r.Method != "GET" && !strings.HasSuffix(r.Path, "/git-upload-pack") {
+		if r.Method != http.MethodGet && !strings.HasSuffix(r.Path, "/git-upload-pack") {
 			found = append(found, r.Method+" "+r.Path)
 		}
 	}

@@ -256,7 +256,7 @@ func TestPushIsALease(t *testing.T) {
 func TestForksAreStrangers(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.forge.SetFault(func(r *http.Request) *forgetest.Fault {
-			if r.Method != "GET" || !strings.HasSuffix(r.URL.Path, "/pulls") {
+			if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/pulls") {
 				return nil
 			}
 			return &forgetest.Fault{Status: 200, Header: map[string]string{"Content-Type": "application/json"},

@@ -101,10 +101,10 @@ func TestPullRequests(t *testing.T) {
 				t.Errorf("a second one: %d", status)
 			}
 			second := push("2\n")
-			if _, _, list := call(t, f, "GET", api+"/pulls?state=open&head=o:libre/docs", nil); len(list) != 1 || list[0]["head"].(map[string]any)["sha"] != second {
+			if _, _, list := call(t, f, http.MethodGet, api+"/pulls?state=open&head=o:libre/docs", nil); len(list) != 1 || list[0]["head"].(map[string]any)["sha"] != second {
 				t.Errorf("list: %v", list)
 			}
-			if _, _, list := call(t, f, "GET", api+"/pulls?head=o:other", nil); (len(list) == 0) != (kind == "GitHub") {
+			if _, _, list := call(t, f, http.MethodGet, api+"/pulls?head=o:other", nil); (len(list) == 0) != (kind == "GitHub") {
 				t.Errorf("list by another head: %v", list)
 			}
 			if status, pull, _ := call(t, f, "PATCH", api+"/pulls/1", map[string]any{"title": "docs: 1 -> 3"}); status != changed || pull["body"] != "notes" {
@@ -121,7 +121,7 @@ func TestPullRequests(t *testing.T) {
 			call(t, f, "POST", api+"/issues/1/labels", map[string]any{"labels": labels})
 			call(t, f, "POST", api+"/issues/1/comments", map[string]any{"body": "obsolete"})
 			call(t, f, "PATCH", api+"/pulls/1", map[string]any{"state": "closed"})
-			if _, _, list := call(t, f, "GET", api+"/pulls", nil); len(list) != 0 {
+			if _, _, list := call(t, f, http.MethodGet, api+"/pulls", nil); len(list) != 0 {
 				t.Errorf("open ones: %v", list)
 			}
 			branch := api + "/git/refs/heads/libre/docs"
@@ -149,7 +149,7 @@ func TestArchive(t *testing.T) {
 	f.AddToken("push", true)
 	get := func(path, token string) *http.Response {
 		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), "GET", f.URL+path, nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,81 @@
+//go:build interop
+
+package docs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// What is against the arrows of architecture.md, or starts a concern a second time, fails
+// `make lint`; what is along them passes.
+func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^GOLANGCI_LINT := (\S+)$`).FindSubmatch(makefile)
+	if version == nil {
+		t.Fatal("the Makefile names no version of golangci-lint")
+	}
+	linter := testkit.GoProgram(t, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", string(version[1]))
+	const module = "github.com/libresh/libre"
+	rooms := []string{"catalog", "cli", "containerfile", "git", "nix", "registry", "release", "sign", "upstream", "web"}
+	for _, test := range []struct{ name, room, imported, statement, refused string }{
+		{"an adapter imports another", "upstream", module + "/internal/registry", "", "depguard"},
+		{"an adapter imports what stands above", "nix", module + "/internal/release", "", "depguard"},
+		{"a leaf imports an adapter", "web", module + "/internal/git", "", "depguard"},
+		{"words import anything", "catalog", module + "/internal/web", "", "depguard"},
+		{"git outside of its room", "release", "os/exec", `var _ = exec.Command("git")`, "depguard"},
+		{"a request without the transport", "upstream", "net/http", `var _, _ = http.Get("https://example.org")`, "forbidigo"},
+		{"a client without the transport", "sign", "net/http", "var _ = http.DefaultClient", "forbidigo"},
+		{"a room that prints", "registry", "fmt", `func init() { fmt.Println("here I am") }`, "forbidigo"},
+		{"downwards", "release", module + "/internal/registry", "", ""},
+		{"an engine is started in its room", "containerfile", "os/exec", `var _ = exec.Command("buildah")`, ""},
+		{"the command line prints", "cli", "fmt", `func init() { fmt.Println("here I am") }`, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write := func(name, text string) {
+				t.Helper()
+				path := filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rules, err := os.ReadFile("../.golangci.yml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(".golangci.yml", string(rules))
+			write("go.mod", "module "+module+"\n\ngo 1.26\n")
+			for _, room := range rooms {
+				write("internal/"+room+"/doc.go", "// Package "+room+" is one.\npackage "+room+"\n")
+			}
+			imported := `import "` + test.imported + `"`
+			if test.statement == "" {
+				imported = `import _ "` + test.imported + `"`
+			}
+			write("internal/"+test.room+"/more.go", "package "+test.room+"\n\n"+imported+"\n\n"+test.statement+"\n")
+			run := exec.Command(linter, "run", "./...")
+			run.Dir = dir
+			run.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
+			said, err := run.CombinedOutput()
+			switch {
+			case test.refused == "" && err != nil:
+				t.Errorf("%s", said)
+			case test.refused != "" && (err == nil || !strings.Contains(string(said), "("+test.refused+")")):
+				t.Errorf("not refused by %s: %v %s", test.refused, err, said)
+			}
+		})
+	}
+}
