@@ -159,7 +159,7 @@ func (p *place) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOp
 	}
 	return &release.Builder{
 		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
-		Trust: p.config.Build.TrustUpstream, Proxy: p.buildProxy(),
+		Steps:  p.steps(),
 		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
 	}, nil
 }
@@ -178,12 +178,14 @@ func refuseTracked(ctx context.Context, output string) error {
 	return &fault.Fault{Err: fmt.Errorf("git tracks %s: the images in it were not built here", output), Fix: "git rm -r --cached " + output + ", and remove it"}
 }
 
-// buildProxy is the URL of the proxy that is set for builds.
-func (p *place) buildProxy() string {
-	if variable, ok := strings.CutPrefix(p.config.Build.Proxy, "env://"); ok {
-		return os.Getenv(variable)
+// steps is what libre.yaml gives the steps of Containerfiles.
+func (p *place) steps() containerfile.Steps {
+	set := p.config.Build
+	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
+	if variable, ok := strings.CutPrefix(set.Proxy, "env://"); ok {
+		steps.Proxy = os.Getenv(variable)
 	}
-	return p.config.Build.Proxy
+	return steps
 }
 
 // sinks are where built images go besides the OCI layout.

@@ -35,12 +35,23 @@ type Request struct {
 	// Cache names whose cache mounts they are: docker, which keeps them, shows them to
 	// no other build. With buildah and podman each build begins with empty ones.
 	Cache string
+	App   string // whose Containerfile it is: Steps.Secrets says which apps may have them
+	Steps
+}
+
+// Steps is what the catalogue's owner lets steps have, beyond what a definition says: it
+// is not in the image's key, and leaves no trace in the image.
+type Steps struct {
 	// TrustUpstream allows a build whose steps nothing keeps from this machine, where
 	// no confinement works. Each such build is told to Warn.
 	TrustUpstream bool
 	// Proxy is the URL of the proxy that steps use, "" for none: it is in reach of what
 	// the Containerfile runs, and so is a password in it.
 	Proxy string
+	// Secrets are what RUN --mount=type=secret may ask for, by id, SSH are what type=ssh
+	// may: a private key, or the path of an agent's socket. A file names one that has
+	// either. Only what the Containerfile asks for is read.
+	Secrets, SSH map[string]Secret
 }
 
 // Origin is where a base comes from: exactly one of Digest and Layout is set.
@@ -137,6 +148,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	if j.out, err = newOutput(ctx, r.Log, st.line); err != nil {
 		return Result{}, err
 	}
+	j.out.mask = newMask(j.hiddenValues())
 	defer func() {
 		if cerr := j.out.Close(); err == nil {
 			err = cerr

@@ -191,12 +191,22 @@ func samePlatform(a, b string) bool {
 
 func (c containers) build(j *job) error {
 	iid := filepath.Join(j.tmp, "id")
-	ch, err := c.buildChild(j, iid)
+	agents, short, end, err := j.serveAgents(c.storage.runRoot(), c.storage.owner())
 	if err != nil {
+		return err
+	}
+	ch, err := c.buildChild(j, iid, agents)
+	ch.env = append(ch.env, short...)
+	if err != nil {
+		end()
 		return err
 	}
 	err = run(ch, c.out)
 	c.storage.endPause(filepath.Join(j.tmp, "engine"))
+	for _, temp := range short {
+		c.storage.endPause(strings.TrimPrefix(temp, "TMPDIR="))
+	}
+	end()
 	if err != nil {
 		return failure("build", c.out, err)
 	}
@@ -234,13 +244,15 @@ func (c containers) build(j *job) error {
 
 // buildChild is the build in the strictest confinement that works here, or in none
 // where the catalogue's owner trusts upstreams.
-func (c containers) buildChild(j *job, iid string) (child, error) {
+func (c containers) buildChild(j *job, iid string, agents []string) (child, error) {
 	policy, err := c.storage.policyFlags()
 	if err != nil {
 		return child{}, err
 	}
+	secrets, variables := j.secretFlags()
+	variables = append(variables, j.proxy.variables()...)
 	command := func(confinement []string) []string {
-		args := c.buildArgs(j, iid, confinement)
+		args := c.buildArgs(j, iid, slices.Concat(confinement, secrets, agents))
 		return append([]string{args[0]}, append(policy, args[1:]...)...)
 	}
 	confinement, err := c.storage.confine(c.out.ctx)
@@ -248,7 +260,7 @@ func (c containers) buildChild(j *job, iid string) (child, error) {
 		if confinement.network == "" && j.Warn != nil {
 			j.Warn("its steps reach no network: " + confinement.offline)
 		}
-		return c.storage.confinedChild(confinement, j.tmp, j.proxy.variables(), command(confinement.flags()))
+		return c.storage.confinedChild(confinement, j.tmp, variables, command(confinement.flags()))
 	}
 	if !j.TrustUpstream || c.out.ctx.Err() != nil {
 		return child{}, err
@@ -257,7 +269,7 @@ func (c containers) buildChild(j *job, iid string) (child, error) {
 		j.Warn(trusted(err))
 	}
 	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"})...)
-	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), j.proxy.variables()...)
+	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), variables...)
 	return ch, nil
 }
 
@@ -267,7 +279,7 @@ func trusted(why error) string {
 }
 
 // buildArgs is the command line of a build, without the storage's flags. confinement
-// has those of how RUN steps are kept from this machine.
+// has those of how RUN steps are kept from this machine, and what they are given.
 //
 // --layers makes a layer of every step, so that images which begin with the
 // same steps share them in a registry. No step comes from a cache: see storage.

@@ -112,8 +112,14 @@ func (d docker) build(j *job) error {
 			return err
 		}
 	}
-	ch := d.child(d.buildArgs(j)...)
-	ch.env = append(slices.DeleteFunc(ch.env, isProxy), j.proxy.variables()...)
+	secrets, variables := j.secretFlags()
+	agents, _, end, err := j.serveAgents("", os.Geteuid())
+	if err != nil {
+		return err
+	}
+	defer end()
+	ch := d.child(d.buildArgs(j, slices.Concat(secrets, agents))...)
+	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
 	if err := run(ch, d.out); err != nil {
 		failed := failure("build", d.out, err)
 		if strings.Contains(failed.Reason, "exporter is not supported for the docker driver") {
@@ -128,7 +134,8 @@ func (d docker) build(j *job) error {
 	return nil
 }
 
-func (d docker) buildArgs(j *job) []string {
+// buildArgs is the command line of a build. given are the flags of secrets and agents.
+func (d docker) buildArgs(j *job, given []string) []string {
 	args := []string{
 		"buildx", "build",
 		"--progress=plain",
@@ -156,6 +163,7 @@ func (d docker) buildArgs(j *job) []string {
 			args = append(args, "--build-arg="+a)
 		}
 	}
+	args = append(args, given...)
 	args = append(args, j.contextFlags()...)
 	return append(args, "--", j.context)
 }

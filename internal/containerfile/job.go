@@ -26,6 +26,9 @@ type job struct {
 	named   map[string]string
 	args    []string // NAME=VALUE, sorted
 	proxy   proxy
+
+	secrets map[string]string // what the file asks for, by id
+	agents  map[string]string // a private key, or the path of an agent's socket, by id
 }
 
 // mostContainerfile is how many bytes one may have; what is larger is none.
@@ -111,8 +114,10 @@ func (j *job) read(e Engine) error {
 	}
 	j.args = j.arguments()
 	var err error
-	j.proxy, err = newProxy(j.Proxy)
-	return err
+	if j.proxy, err = newProxy(j.Proxy); err != nil {
+		return err
+	}
+	return j.readSecrets()
 }
 
 // arguments are Args and those that a builder sets by itself, as far as the

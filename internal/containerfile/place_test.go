@@ -162,15 +162,15 @@ func (p *place) run(program string, args ...string) {
 
 // order is a build that a child process does.
 type order struct {
-	Engine        Engine
-	Storage       string
-	Source, Base  string
-	Work          string
-	Answer        string // file for the answer
-	TrustUpstream bool
-	Unmapped      bool // as where there are no user namespaces
-	Proxy         string
-	Known         *known
+	Engine       Engine
+	Storage      string
+	Source, Base string
+	Work         string
+	Answer       string // file for the answer
+	App          string
+	Steps
+	Unmapped bool // as where there are no user namespaces
+	Known    *known
 }
 
 // answer is what came of it.
@@ -260,7 +260,7 @@ func TestBuildOfAnOrder(t *testing.T) {
 	}
 	r, err := b.Build(t.Context(), Request{
 		Source: o.Source, Work: o.Work, Timestamp: 86400, Bases: map[string]Origin{"base": {Layout: o.Base}}, Log: o.Work + "/log",
-		Warn: func(warning string) { got.Warnings = append(got.Warnings, warning) }, TrustUpstream: o.TrustUpstream, Proxy: o.Proxy,
+		Warn: func(warning string) { got.Warnings = append(got.Warnings, warning) }, App: o.App, Steps: o.Steps,
 	})
 	got.Layout = r.Layout
 	if err != nil {

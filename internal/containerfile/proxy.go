@@ -56,3 +56,16 @@ func (p proxy) variables() []string {
 	}
 	return all
 }
+
+// hidden are what no log says: the URL, and a login in it as it is sent.
+func (p proxy) hidden() []string {
+	u, err := url.Parse(string(p))
+	if p == "" || err != nil {
+		return nil
+	}
+	values := []string{string(p)}
+	if password, ok := u.User.Password(); ok {
+		values = append(values, password, u.User.Username()+":"+password)
+	}
+	return values
+}

@@ -29,6 +29,7 @@ type output struct {
 	path string
 	step func(line string)
 	disk string // where the engine writes, for the error that it is full
+	mask mask   // of what neither the log nor anybody else is told
 
 	mu    sync.Mutex
 	log   *os.File // nil: nowhere
@@ -53,28 +54,34 @@ func newOutput(ctx context.Context, path string, step func(string)) (*output, er
 }
 
 // Write never fails: a full disk must not end the child by SIGPIPE before it
-// has said so itself.
+// has said so itself. What is told begins with whole lines, in which a value that is
+// masked is found; of a line without end its last part is kept back for that.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.log != nil && o.err == nil {
-		_, o.err = o.log.Write(p)
-	}
 	o.part = append(o.part, p...)
 	for {
 		i := bytes.IndexByte(o.part, '\n')
-		if i < 0 && len(o.part) < 64<<10 {
-			return len(p), nil
-		}
 		if i < 0 {
-			i = len(o.part) - 1
+			break
 		}
 		o.line(string(o.part[:i+1]))
 		o.part = o.part[i+1:]
 	}
+	if most := 64<<10 + o.mask.longest; len(o.part) >= most {
+		text := o.mask.apply(string(o.part))
+		kept := min(o.mask.longest, len(text))
+		o.line(text[:len(text)-kept])
+		o.part = []byte(text[len(text)-kept:])
+	}
+	return len(p), nil
 }
 
 func (o *output) line(raw string) {
+	raw = o.mask.apply(raw)
+	if o.log != nil && o.err == nil {
+		_, o.err = o.log.WriteString(raw)
+	}
 	line := clean(raw)
 	if o.lines = append(o.lines, line); len(o.lines) > 4*tailLines {
 		o.lines = append([]string(nil), o.lines[len(o.lines)-tailLines:]...)
@@ -87,10 +94,7 @@ func (o *output) line(raw string) {
 func (o *output) tail() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.part) > 0 {
-		o.line(string(o.part))
-		o.part = nil
-	}
+	o.flush()
 	lines := o.lines[max(0, len(o.lines)-tailLines):]
 	return append([]string(nil), lines...)
 }
@@ -100,10 +104,22 @@ func (o *output) tail() []string {
 func (o *output) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lines, o.part = nil, nil
+	o.flush()
+	o.lines = nil
+}
+
+// flush tells a line that has not ended.
+func (o *output) flush() {
+	if len(o.part) > 0 {
+		o.line(string(o.part))
+		o.part = nil
+	}
 }
 
 func (o *output) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flush()
 	if o.log == nil {
 		return nil
 	}
@@ -127,7 +143,7 @@ type child struct {
 func run(c child, out *output) error {
 	out.forget()
 	if out.log != nil {
-		fmt.Fprintf(out.log, "+ %s\n", quoteAll(append([]string{filepath.Base(c.path)}, c.args...)))
+		fmt.Fprintf(out.log, "+ %s\n", out.mask.apply(quoteAll(append([]string{filepath.Base(c.path)}, c.args...))))
 	}
 	cmd := process.Command(out.ctx, c.path, c.args...)
 	cmd.Env = c.env

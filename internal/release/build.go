@@ -45,10 +45,9 @@ type Watcher interface {
 type Builder struct {
 	Nix       *nix.Nix
 	Catalogue *nix.Catalogue
-	Engine    string // for Containerfiles: buildah, podman or docker; "" finds one
-	Trust     bool   // build Containerfiles also where nothing keeps their steps from this machine
-	Proxy     string // URL of the proxy of their steps, "" for none
-	Output    string // directory of the OCI layout
+	Engine    string              // for Containerfiles: buildah, podman or docker; "" finds one
+	Steps     containerfile.Steps // what the steps of Containerfiles get
+	Output    string              // directory of the OCI layout
 	CacheDir  string
 	LogDir    string        // whole outputs of failed builds
 	Jobs      int           // images assembled, and Containerfiles built, at once

@@ -242,7 +242,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 			r.Watcher.Progress(spec.ID(), StepContainerfile, done, total, line)
 		},
 		Warn:  func(warning string) { r.Watcher.Warn(spec.ID(), warning) },
-		Cache: spec.App + "/" + spec.Component, TrustUpstream: r.Trust, Proxy: r.Proxy,
+		Cache: spec.App + "/" + spec.Component, App: spec.App, Steps: r.Steps,
 	})
 	if err != nil {
 		return fail(err)

@@ -1,0 +1,123 @@
+package containerfile
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+// serveAgents opens a socket for each agent that the file asks for, in a new folder
+// below dir, all of it owner's. Behind one is a key, or an agent of this machine, which
+// an engine that is kept from it does not reach by itself. What asks there may sign and
+// see public keys, and do nothing else. end closes them.
+//
+// buildah opens sockets below its folder of temporary files, and the path of a socket
+// has at most 107 bytes: variables has a short name of that folder.
+func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end func(), err error) {
+	if len(j.agents) == 0 {
+		return nil, nil, func() {}, nil
+	}
+	folder, err := os.MkdirTemp(dir, "ssh-")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	short := filepath.Join(folder, "tmp")
+	if err := os.Symlink(filepath.Join(j.tmp, "engine"), short); err != nil {
+		return nil, nil, nil, err
+	}
+	var listeners []net.Listener
+	end = func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+		os.RemoveAll(folder)
+	}
+	for i, id := range slices.Sorted(maps.Keys(j.agents)) {
+		ask, err := agentFor(j.agents[id])
+		if err != nil {
+			end()
+			return nil, nil, nil, fmt.Errorf("build.ssh.%s: %w", id, err)
+		}
+		path := filepath.Join(folder, fmt.Sprint(i))
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			end()
+			return nil, nil, nil, err
+		}
+		listeners = append(listeners, l)
+		go serveAgent(l, ask)
+		flags = append(flags, "--ssh="+id+"="+path)
+	}
+	return flags, []string{"TMPDIR=" + short}, end, giveTo(folder, owner)
+}
+
+// agentFor makes an agent of a private key in PEM, or finds the one that has its socket
+// at a path.
+func agentFor(value string) (func() (agent.ExtendedAgent, error), error) {
+	if !isKey(value) {
+		dial := func() (agent.ExtendedAgent, error) {
+			c, err := net.Dial("unix", value)
+			if err != nil {
+				return nil, err
+			}
+			return agent.NewClient(c), nil
+		}
+		ask, err := dial()
+		if err == nil {
+			_, err = ask.List()
+		}
+		if err != nil {
+			return nil, &fault.Fault{Err: errors.New("no agent answers at the socket that is set"), Fix: "start one with ssh-agent, or name a file that has a private key"}
+		}
+		return dial, nil
+	}
+	key, err := ssh.ParseRawPrivateKey([]byte(value))
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, &fault.Fault{Err: errors.New("the private key has a passphrase"), Fix: "add it to ssh-agent, and set environment: SSH_AUTH_SOCK"}
+	case err != nil:
+		return nil, errors.New("what is set is no private key that can be read") // err may quote it
+	}
+	ring := agent.NewKeyring()
+	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
+		return nil, errors.New("what is set is no private key that an agent takes")
+	}
+	return func() (agent.ExtendedAgent, error) { return ring.(agent.ExtendedAgent), nil }, nil
+}
+
+func serveAgent(l net.Listener, ask func() (agent.ExtendedAgent, error)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			if keys, err := ask(); err == nil {
+				_ = agent.ServeAgent(signer{keys}, c)
+			}
+		}()
+	}
+}
+
+// signer is an agent that signs and tells its public keys: its keys stay as they are.
+type signer struct{ agent.ExtendedAgent }
+
+var errSignsOnly = errors.New("this agent only signs")
+
+func (signer) Add(agent.AddedKey) error                 { return errSignsOnly }
+func (signer) Remove(ssh.PublicKey) error               { return errSignsOnly }
+func (signer) RemoveAll() error                         { return errSignsOnly }
+func (signer) Lock([]byte) error                        { return errSignsOnly }
+func (signer) Unlock([]byte) error                      { return errSignsOnly }
+func (signer) Extension(string, []byte) ([]byte, error) { return nil, agent.ErrExtensionUnsupported }
