@@ -2,10 +2,18 @@ package bumptest
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,12 +23,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/testkit"
+	"github.com/libresh/libre/internal/upstream"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
 // canary is the token of private sources: nobody but their servers may see it.
-const canary = "c4n4ry-0f-private-sources"
+var canary = "canary-" + rand.Text()
 
 // watchSecrets looks at all processes until the end of the test: the canary is in no
 // argument, and in no environment but those of libre, of git, and of what is named.
@@ -47,7 +59,7 @@ func watchSecrets(t *testing.T, mayHaveIt ...string) {
 				if bytes.Contains(line, []byte(canary)) {
 					seen["argument of "+string(line)] = true
 				}
-				if bytes.Contains(environment, []byte(canary)) && !regexp.MustCompile(`^(libre|git|sh$|\S+\.test)`).Match(name) && !slices.Contains(mayHaveIt, strings.TrimSpace(string(name))) {
+				if bytes.Contains(environment, []byte(canary)) && !regexp.MustCompile(`^(libre|git|sh\n|\S+\.test)`).Match(name) && !slices.Contains(mayHaveIt, strings.TrimSpace(string(name))) {
 					seen["environment of "+string(name)] = true
 				}
 				lock.Unlock()
@@ -95,7 +107,7 @@ type private struct {
 	hint   string // to who has none
 }
 
-func netrc(t *testing.T, c *catalogue, forge *forgetest.Forge) {
+func netrc(t *testing.T, c *catalogue, _ *forgetest.Forge) {
 	t.Helper()
 	home := t.TempDir()
 	text := fmt.Sprintf("# ours\nmachine other.example login a password b\nmachine %s\n  login ada\n  password %s\n", "127.0.0.1", canary)
@@ -103,6 +115,15 @@ func netrc(t *testing.T, c *catalogue, forge *forgetest.Forge) {
 		t.Fatal(err)
 	}
 	c.env = append(c.env, "HOME="+home)
+}
+
+func nixConf(t *testing.T, c *catalogue, text string) {
+	t.Helper()
+	config := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(config, "nix"), 0o700), os.WriteFile(filepath.Join(config, "nix/nix.conf"), []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c.env = append(c.env, "XDG_CONFIG_HOME="+config)
 }
 
 // Sources that need a login are found, hashed, built and checked with the one that the
@@ -121,12 +142,16 @@ func TestPrivateSources(t *testing.T) {
 			c.env = append(c.env, "NIX_CONFIG=substitute = false\naccess-tokens = other.example=x "+strings.TrimPrefix(forge.URL, "http://")+"="+canary)
 		}, "set GITHUB_TOKEN or use gh auth login"},
 		{"git, nix.conf", git, func(t *testing.T, c *catalogue, forge *forgetest.Forge) {
-			config := t.TempDir()
-			text := "access-tokens = other.example=x\nextra-access-tokens = 127.0.0.1/suite=" + canary + " # ours\n"
-			if err := errors.Join(os.Mkdir(filepath.Join(config, "nix"), 0o700), os.WriteFile(filepath.Join(config, "nix/nix.conf"), []byte(text), 0o600)); err != nil {
+			nixConf(t, c, "access-tokens = other.example=x\nextra-access-tokens = 127.0.0.1/suite="+canary+" # ours\n")
+		}, "write machine 127.0.0.1 login USER password TOKEN into ~/.netrc"},
+		{"git, a credential helper", git, func(t *testing.T, c *catalogue, forge *forgetest.Forge) {
+			home := t.TempDir()
+			login := strings.Replace(forge.URL, "://", "://ada:"+canary+"@", 1) + "\n"
+			if err := errors.Join(os.WriteFile(filepath.Join(home, "logins"), []byte(login), 0o600),
+				os.WriteFile(filepath.Join(home, "gitconfig"), []byte("[credential]\n\thelper = store --file "+home+"/logins\n"), 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			c.env = append(c.env, "XDG_CONFIG_HOME="+config)
+			c.env = append(c.env, "GIT_CONFIG_GLOBAL="+filepath.Join(home, "gitconfig"))
 		}, "write machine 127.0.0.1 login USER password TOKEN into ~/.netrc"},
 		{"git, .netrc", git, netrc, "write machine 127.0.0.1 login USER password TOKEN into ~/.netrc"},
 		{"git of Forgejo, FORGEJO_TOKEN", git + ` forge = "forgejo";`, variable("FORGEJO_TOKEN"), "machine 127.0.0.1"},
@@ -139,7 +164,7 @@ func TestPrivateSources(t *testing.T) {
 			}
 			c, repo := suite(t, forge)
 			files := upstreamFiles("1.0.1")
-			files["case.txt"] = private.name // Nix finds a commit that it has seen, whatever the URL is
+			files["case.txt"] = rand.Text() // what Nix has seen it does not fetch again
 			commit := repo.Commit(files)
 			repo.Tag("v1.0.1", commit)
 			repo.SetPrivate()
@@ -157,7 +182,7 @@ func TestPrivateSources(t *testing.T) {
 
 			c.env = append(c.env, "HOME="+t.TempDir())
 			for _, command := range [][]string{{"bump", "notes", "--check"}, {"build", "notes"}} {
-				if got := c.fails(t, command...); !strings.Contains(got.stderr, private.hint) {
+				if got := c.try(command...); got.code == 0 || !strings.Contains(got.stderr, private.hint) {
 					t.Errorf("libre %s without a login does not say %q:\n%s", strings.Join(command, " "), private.hint, got.stderr)
 				}
 			}
@@ -177,14 +202,128 @@ func TestPrivateSources(t *testing.T) {
 	}
 }
 
-// fails runs libre where it must fail.
-func (c catalogue) fails(t testing.TB, args ...string) outcome {
-	t.Helper()
+// try runs libre, however it ends.
+func (c catalogue) try(args ...string) outcome {
 	cmd := libre.Command(c.dir, args...)
 	cmd.Env = append(cmd.Env, c.env...)
 	stdout, stderr, _ := testkit.Output(cmd)
-	if cmd.ProcessState.ExitCode() <= 0 {
-		t.Errorf("libre %s does not fail", strings.Join(args, " "))
-	}
 	return outcome{args, cmd.ProcessState.ExitCode(), stdout, stderr}
+}
+
+// word is a source with a Containerfile, and a patch of it.
+type word struct {
+	archive, hash    string // its path, and of its tree
+	patch, patchHash string
+}
+
+func newWord(t *testing.T) word {
+	t.Helper()
+	dir, nonce := t.TempDir(), rand.Text()
+	tree := filepath.Join(dir, "top")
+	if err := errors.Join(os.Mkdir(tree, 0o755), os.WriteFile(filepath.Join(tree, "Containerfile"), []byte("FROM scratch\nCOPY word /data/word\n"), 0o644),
+		os.WriteFile(filepath.Join(tree, "word"), []byte("before "+nonce+"\n"), 0o755), os.Symlink("word", filepath.Join(tree, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	w := word{archive: filepath.Join(dir, "source.tar.gz"), patch: "--- a/word\n+++ b/word\n@@ -1 +1 @@\n-before " + nonce + "\n+after\n"}
+	libre.Tool(t, "tar", "-czf", w.archive, "-C", dir, "top")
+	content, err := os.Open(w.archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	source, err := upstream.HashArchive(content, upstream.DefaultArchiveLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	sum := sha256.Sum256([]byte(w.patch))
+	w.hash, w.patchHash = source.Hash, "sha256-"+base64.StdEncoding.EncodeToString(sum[:])
+	return w
+}
+
+// An archive and a patch of a server that is no forge, which leads to another host: the
+// source of a Containerfile, which check fetches, too.
+func TestPrivateArchives(t *testing.T) {
+	testkit.Require(t, "buildah", "tar")
+	for _, way := range []struct {
+		name, path string
+		settings   string // of Nix, with %s for the host; "" for .netrc
+		allowed    func(*http.Request) bool
+		refusal    int
+		hint       string
+	}{
+		{"Basic", "/", "", func(r *http.Request) bool {
+			user, password, _ := r.BasicAuth()
+			return user == "ada" && password == canary
+		},
+			http.StatusNotFound, "write machine 127.0.0.1 login USER password TOKEN into ~/.netrc"},
+		{"Bearer", "/o/r/-/", "access-tokens = %s=OAuth2:" + canary, func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer "+canary },
+			http.StatusUnauthorized, "=PAT:TOKEN into ~/.config/nix/nix.conf"},
+		{"GitLab", "/o/r/-/", "access-tokens = %s/o=PAT:" + canary, func(r *http.Request) bool { return r.Header.Get("Private-Token") == canary },
+			http.StatusNotFound, "=PAT:TOKEN into ~/.config/nix/nix.conf"},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			word := newWord(t)
+			storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Authorization") != "" || r.Header.Get("Private-Token") != "" {
+					t.Errorf("another host sees the token: %v", r.Header)
+				}
+				http.ServeFile(w, r, word.archive)
+			}))
+			defer storage.Close()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case !way.allowed(r):
+					http.Error(w, "no", way.refusal)
+				case strings.HasSuffix(r.URL.Path, ".patch"):
+					io.WriteString(w, word.patch)
+				default:
+					http.Redirect(w, r, strings.Replace(storage.URL, "127.0.0.1", "localhost", 1)+"/download?signature="+rand.Text(), http.StatusFound)
+				}
+			}))
+			defer server.Close()
+			definition := fmt.Sprintf(`{ mkApp, ... }:
+mkApp {
+  name = "word"; version = "1.0"; packageVersion = 1;
+  source = { url = "%[1]s%[2]sarchive/source.tar.gz"; hash = "%[3]s"; };
+  patches = [ { url = "%[1]s%[2]schange.patch"; hash = "%[4]s"; } ];
+  components.web.containerfile = "Containerfile";
+}
+`, server.URL, way.path, word.hash, word.patchHash)
+			c := catalogue{dir: libre.Catalogue(t, map[string]string{"word/default.nix": definition}, "x86_64-linux")}
+			c.env = append(c.env, "HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
+			c.write(t, "libre.yaml", "sign: none\n")
+			published := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+			defer published.Close()
+			check := []string{"check", "--to", strings.TrimPrefix(published.URL, "http://")}
+
+			for _, command := range [][]string{{"build", "word"}, check, {"doctor"}} {
+				if got := c.try(command...); !strings.Contains(got.stdout+got.stderr, way.hint) {
+					t.Errorf("libre %s without a login does not say %q:\n%s%s", command[0], way.hint, got.stdout, got.stderr)
+				}
+			}
+			watchSecrets(t)
+			if way.settings == "" {
+				netrc(t, &c, nil)
+			} else {
+				nixConf(t, &c, fmt.Sprintf(way.settings, strings.TrimPrefix(server.URL, "http://")))
+			}
+			c.write(t, "apps/word/default.nix", strings.Replace(definition, word.hash, "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1))
+			if got := c.try("build", "word"); !strings.Contains(got.stderr, "hash mismatch: the definition has sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, the source is "+word.hash) {
+				t.Errorf("a wrong hash:\n%s", got.stderr)
+			}
+			if at, err := nix.SourcePath(word.hash); err != nil || exec.Command("nix-store", "--check-validity", at).Run() == nil {
+				t.Errorf("everybody reads what has another hash: %s, %v", at, err)
+			}
+			c.write(t, "apps/word/default.nix", definition)
+			c.run(t, 0, check...)
+			c.run(t, 0, "build", "word")
+			if text := fileOf(t, c, "word-web-default:1.0-1", "word"); text != "after\n" {
+				t.Errorf("the image has %q", text)
+			}
+			if got := c.try("doctor"); !strings.Contains(got.stdout, "1 of 1 apps' are there") {
+				t.Errorf("doctor:\n%s", got.stdout)
+			}
+		})
+	}
 }

@@ -30,8 +30,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine, and say what to type",
 		Long: `Checks Nix and its settings, the package set, the engines for Containerfiles,
-git, the keys, the tokens of forges that bump would send, and where libre writes:
-what would be used, so nothing of a package set that is not. Exit code 1 where
+git, the keys, the tokens that forges are sent, whether the sources of the apps are
+there for them, and where libre writes: what would be used, so nothing of a package
+set that is not. Exit code 1 where
 something is missing or wrong, 4 where credentials are.
 
 A registry that is named by --to or in libre.yaml is tried too: whether you may
@@ -143,6 +144,7 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 	}
 	checks = append(checks, signChecks(ctx, p, o)...)
 	checks = append(checks, forgeChecks(ctx, p)...)
+	checks = append(checks, sourceChecks(ctx, p)...)
 	return append(checks, registryChecks(ctx, p, o)...)
 }
 

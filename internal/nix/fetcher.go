@@ -2,11 +2,20 @@ package nix
 
 import (
 	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
 // Fetcher fetches what opens to a login alone. Neither Nix nor what it builds sees one:
@@ -18,8 +27,9 @@ type Fetcher interface {
 	Hint(location string) string
 	// Download fetches a file, which it makes.
 	Download(ctx context.Context, location, path string) error
-	// Unpack fetches an archive into a folder, which it makes, without its top folder.
-	Unpack(ctx context.Context, location, dir string) error
+	// Unpack fetches an archive into a folder, which it makes, without its top folder. It
+	// gives the SRI sha256 of the folder's NAR.
+	Unpack(ctx context.Context, location, dir string) (hash string, err error)
 	// Mirror makes a bare repository in an empty folder, with commits and their history.
 	Mirror(ctx context.Context, location string, commits []string, dir string) error
 }
@@ -58,9 +68,8 @@ func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure
 		}
 		urls := fixed(drv, read).URLs
 		if i := slices.IndexFunc(urls, fetcher.Opens); i >= 0 {
-			algorithm, recursive := strings.CutPrefix(read.Outputs["out"].HashAlgorithm, "r:")
 			*failure = BuildFailure{Drv: drv}
-			if err := n.fetchFixed(ctx, fetcher, urls[i], algorithm, recursive, read.Outputs["out"].Path, failure); err != nil {
+			if err := n.fetchFixed(ctx, fetcher, urls[i], read, failure); err != nil {
 				return fetched, err
 			}
 			if failure.Message == "" {
@@ -81,41 +90,54 @@ func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure
 // refusedStatus is what fetchers say of what they are not let see.
 var refusedStatus = regexp.MustCompile(`\b40[134]\b`)
 
-// fetchFixed puts what a URL has into the store, as a store path that has its hash in
-// its name. Why that is not possible it says in the failure.
-func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url, algorithm string, recursive bool, path string, failure *BuildFailure) error {
+// fetchFixed puts what a URL has into the store, if it has the hash of a fixed output.
+// Why that is not possible it says in the failure.
+func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read *derivation.Derivation, failure *BuildFailure) error {
 	dir, err := os.MkdirTemp("", "libre-fetch-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	_, name, _ := strings.Cut(filepath.Base(path), "-")
-	at := filepath.Join(dir, name)
-	add := storeCall("--add-fixed")
+	output, wanted := read.Outputs["out"], fixed(failure.Drv, read).Hash
+	algorithm, recursive := strings.CutPrefix(output.HashAlgorithm, "r:")
+	_, name, _ := strings.Cut(filepath.Base(output.Path), "-")
+	add := storeCall("--add-fixed", algorithm, filepath.Join(dir, name))
+	got := ""
 	if recursive {
 		add.flags = []string{"--recursive"}
-		err = fetcher.Unpack(ctx, url, at)
-	} else {
-		err = fetcher.Download(ctx, url, at)
+		got, err = fetcher.Unpack(ctx, url, filepath.Join(dir, name))
+	} else if err = fetcher.Download(ctx, url, filepath.Join(dir, name)); err == nil {
+		got, err = sumOf(filepath.Join(dir, name), algorithm)
 	}
-	if err != nil {
-		failure.Message = err.Error()
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case err != nil:
+		failure.Message = err.Error()
+		return nil
+	case got != wanted: // everybody reads the store: it gets nothing that nobody knows the hash of
+		failure.Wanted, failure.Got = wanted, got
+		failure.Message = mismatch(wanted, got)
+		return nil
 	}
-	add.arguments = []string{algorithm, at}
-	out, err := n.run(ctx, "adding what "+DrvName(failure.Drv)+" is to the nix store", add)
+	_, err = n.run(ctx, "adding the source of "+DrvName(failure.Drv)+" to the nix store", add)
+	return err
+}
+
+// sumOf is the hash of a file, as SRI.
+func sumOf(path, algorithm string) (string, error) {
+	sum := map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}[algorithm]
+	if sum == nil {
+		return "", fmt.Errorf("hash of kind %s, expected sha256 or sha512", algorithm)
+	}
+	file, err := os.Open(path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if added := strings.TrimSpace(string(out)); added != path {
-		failure.Message = "hash mismatch: the definition has another hash than what " + url + " has"
-		if read, err := readDerivation(failure.Drv); err == nil && recursive && algorithm == "sha256" {
-			if got, err := n.run(ctx, "reading a hash", storeCall("--query --hash", added)); err == nil {
-				failure.Wanted = fixed(failure.Drv, read).Hash
-				failure.Got, _ = sriHash(strings.TrimSpace(string(got)))
-				failure.Message = "hash mismatch: the definition has " + failure.Wanted + ", the source is " + failure.Got
-			}
-		}
+	defer file.Close()
+	digest := sum()
+	if _, err := io.Copy(digest, file); err != nil {
+		return "", err
 	}
-	return nil
+	return algorithm + "-" + base64.StdEncoding.EncodeToString(digest.Sum(nil)), nil
 }

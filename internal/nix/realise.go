@@ -197,7 +197,7 @@ func (w *watcher) fail(drv, message string) {
 	}
 	if _, wanted, got, ok := HashMismatch(message); ok {
 		failure.Wanted, failure.Got = wanted, got
-		failure.Message = fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
+		failure.Message = mismatch(wanted, got)
 	} else if strings.HasPrefix(message, "some substitutes") {
 		failure.Message = w.withoutSubstitute()
 	} else if other, ok := needsOther(message); ok {
@@ -206,6 +206,10 @@ func (w *watcher) fail(drv, message string) {
 		failure.Tail = build.tail
 		failure.Message = build.tail[len(build.tail)-1]
 	}
+}
+
+func mismatch(wanted, got string) string {
+	return fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
 }
 
 // Of Nix up to 2.29, and later.

@@ -58,9 +58,9 @@ func fromGit(ctx context.Context, command git.Command, transports string, argume
 	return command.Run(ctx, append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
 }
 
-// gitLsRemote lists tags through git: it knows ssh, its keys and its settings.
-func gitLsRemote(ctx context.Context, location string) ([]Tag, error) {
-	out, err := fromGit(ctx, git.Command{}, "file:git:ssh", "ls-remote", "--tags", "--", location)
+// gitLsRemote lists tags through git: it knows ssh, its keys, its settings and helpers.
+func gitLsRemote(ctx context.Context, location, transports string) ([]Tag, error) {
+	out, err := fromGit(ctx, git.Command{}, transports, "ls-remote", "--tags", "--", location)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,26 @@ func (c *Client) Hint(location string) string {
 	return c.hint(place)
 }
 
+// Reach asks whether a source of kind github, git or url is there, at its location or,
+// where that is not "", as an archive.
+func (c *Client) Reach(ctx context.Context, kind, location, archive string) error {
+	if kind == "url" {
+		archive = location
+	}
+	if archive != "" {
+		body, err := c.Get(ctx, archive)
+		if err == nil {
+			err = body.Close() // it is not read
+		}
+		return err
+	}
+	finder, err := c.Open(Source{Kind: kind, Location: location})
+	if err == nil {
+		_, err = finder.Tags(ctx)
+	}
+	return err
+}
+
 // Archive fetches a tree as a forge packs it, and hashes it on the way.
 func (c *Client) Archive(ctx context.Context, location string) (*Archive, error) {
 	body, err := c.Get(ctx, location)
@@ -49,14 +69,14 @@ func (c *Client) Archive(ctx context.Context, location string) (*Archive, error)
 	return archive, nil
 }
 
-// Unpack fetches an archive into a folder, which it makes.
-func (c *Client) Unpack(ctx context.Context, location, dir string) error {
+// Unpack fetches an archive into a folder, which it makes, and gives its hash.
+func (c *Client) Unpack(ctx context.Context, location, dir string) (hash string, err error) {
 	archive, err := c.Archive(ctx, location)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer archive.Close()
-	return os.CopyFS(dir, archive)
+	return archive.Hash, os.CopyFS(dir, archive)
 }
 
 // Download fetches a file, which it makes, of at most as many bytes as an archive.

@@ -38,6 +38,13 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	switch {
 	case err == nil && (place.Scheme == "https" || place.Scheme == "http") && place.Host != "":
 		tags, err := c.smartTags(ctx, place)
+		if errors.Is(err, ErrNotFound) && !c.Opens(location) { // git may have a login of its own
+			ctx, cancel := bounded(ctx, c.deadline)
+			defer cancel()
+			if known, missing := gitLsRemote(ctx, location, "http:https"); missing == nil {
+				return Tags{All: known}, nil
+			}
+		}
 		if err != nil {
 			return Tags{}, explain("listing the tags of "+place.Redacted(), err)
 		}
@@ -46,7 +53,7 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 		strings.HasPrefix(location, "/"), scpLike.MatchString(location):
 		ctx, cancel := bounded(ctx, c.deadline)
 		defer cancel()
-		tags, err := gitLsRemote(ctx, location)
+		tags, err := gitLsRemote(ctx, location, "file:git:ssh")
 		err = cause(ctx, err)
 		if err != nil {
 			return Tags{}, fmt.Errorf("listing the tags of %s: %w", redacted(location), err)
