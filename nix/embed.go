@@ -5,12 +5,13 @@ package nixcode
 import (
 	"embed"
 	"io/fs"
+	"slices"
 )
 
 // The directive go:embed leaves out folders with a go.mod and symbolic links without a word;
 // a test compares what is embedded with what git tracks.
 //
-//go:embed *.nix *.sh all:hostpkgs all:template all:template-ci
+//go:embed *.nix *.sh all:describe all:hostpkgs all:template all:template-ci
 var files embed.FS
 
 // Library is the flake that gives a catalogue mkApp and mkCatalogue.
@@ -53,17 +54,13 @@ func sub(dir string) fs.FS {
 	return tree
 }
 
-// library shows the files at the top only: what a catalogue's evaluation reads,
+// library shows the files at the top and describe: what a catalogue's evaluation reads,
 // so that an edit of the template moves no store path.
 type library struct{ embed.FS }
 
 func (l library) ReadDir(name string) ([]fs.DirEntry, error) {
 	entries, err := l.FS.ReadDir(name)
-	var files []fs.DirEntry
-	for _, entry := range entries {
-		if !entry.IsDir() {
-			files = append(files, entry)
-		}
-	}
-	return files, err
+	return slices.DeleteFunc(entries, func(entry fs.DirEntry) bool {
+		return entry.IsDir() && entry.Name() != "describe"
+	}), err
 }

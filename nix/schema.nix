@@ -115,6 +115,7 @@ in
       hash = t.sri;
       date = t.date;
       archive = t.string;
+      describe = t.boolean; # a .git with the tag, for upstreams that ask git for their version
     };
     git = struct [ "git" "rev" "hash" ] {
       git = t.string;
@@ -123,6 +124,7 @@ in
       hash = t.sri;
       tag = t.string;
       date = t.date;
+      describe = t.boolean;
     };
     goModule = struct [ "goModule" "version" "hash" ] {
       goModule = t.string;

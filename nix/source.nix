@@ -2,7 +2,7 @@
 # the derivation that fetches and changes it.
 { app, githubServer }:
 let
-  inherit (builtins) elemAt genList isAttrs isPath length;
+  inherit (builtins) elemAt genList head isAttrs isPath length;
   inherit (app) source changes;
 
   # A path of the catalogue, by content: the same store path wherever the
@@ -43,6 +43,34 @@ let
     if pkgs ? fetchArchive then pkgs.fetchArchive { name = "source"; inherit url hash; }
     else if named then pkgs.fetchzip { name = "source"; inherit url hash; }
     else pkgs.fetchurl byContent;
+
+  # The release's date in seconds since 1970, as every file of an image has it.
+  # https://howardhinnant.github.io/date_algorithms.html#days_from_civil
+  secondsOf = date:
+    let
+      part = map (text: builtins.fromJSON (head (builtins.match "0*([0-9]+)" text)))
+        (builtins.match "([0-9]{4})-([0-9]{2})-([0-9]{2})" date);
+      month = elemAt part 1;
+      year = if month > 2 then elemAt part 0 else elemAt part 0 - 1; # that begins in March
+      dayOfYear = (153 * (if month > 2 then month - 3 else month + 9) + 2) / 5 + elemAt part 2 - 1;
+    in
+    86400 * (365 * year + year / 4 - year / 100 + year / 400 + dayOfYear - 719468);
+
+  # The program that puts a git repository into a folder. Both package sets have Go, and
+  # what it writes depends on no version of it, or of git.
+  describer = pkgs: pkgs.runCommand "libre-describe"
+    {
+      nativeBuildInputs = [ pkgs.go ];
+      src = builtins.path { path = ./describe; name = "describe"; };
+    } ''
+    mkdir -p $out/bin $TMPDIR/describe
+    cp $src/*.go $TMPDIR/describe
+    cd $TMPDIR/describe
+    export HOME=$TMPDIR GOPATH=$TMPDIR/go GOCACHE=$TMPDIR/cache GOTOOLCHAIN=local GO111MODULE=off CGO_ENABLED=0
+    # That of a package set which compiles for another system makes programs for that one.
+    export GOOS=$(go env GOHOSTOS) GOARCH=$(go env GOHOSTARCH)
+    go build -trimpath -o $out/bin/describe .
+  '';
 in
 rec {
   # Data for metadata and labels.
@@ -66,7 +94,9 @@ rec {
     else {
       source = source.hash or (builtins.unsafeDiscardStringContext "${ofPath source.path}");
       changes = map changeIdentity changes;
-    };
+    } // (if described then { describe = { inherit (source) tag; time = date; }; } else { });
+  described = source.describe or false;
+  date = if source ? date then secondsOf source.date else 1;
 
   fetched = pkgs: {
     github = fetchArchive pkgs (source.archive or (githubArchive source)) source.hash;
@@ -92,9 +122,21 @@ rec {
     '';
   }.${kind};
 
-  # The source with its changes: a store path. Shell code sees the texts of
-  # patches and replacements through files and environment variables only.
+  # The source with its changes, and the repository that git is asked about: a store path.
   changed = pkgs:
+    if !described then withChanges pkgs
+    else
+      pkgs.runCommand "source"
+        { tree = withChanges pkgs; nativeBuildInputs = [ (describer pkgs) ]; inherit (source) tag; time = toString date; }
+        ''
+          cp -rP "$tree" "$out"
+          chmod u+w "$out"
+          describe "$out" "$tag" "$time"
+        '';
+
+  # The source with its changes. Shell code sees the texts of
+  # patches and replacements through files and environment variables only.
+  withChanges = pkgs:
     if changes == [ ] then fetched pkgs
     else
       let

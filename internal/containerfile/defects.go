@@ -20,8 +20,8 @@ type Defect struct {
 
 // Defects finds what can be known without building: required arguments without a value,
 // and, of the image's changed source in a folder, a build context, a Containerfile or a
-// stage that is not there, and arguments, bases and named contexts that the file has no
-// use for. Where the source is not to be had, it is "", and that part is left out.
+// stage that is not there, arguments, bases and named contexts that the file has no use
+// for, and steps that look for a .git that is not there. Where the source is not to be had, it is "", and that part is left out.
 func Defects(spec *catalog.Spec, source string) []Defect {
 	var all []Defect
 	for _, name := range spec.MissingArgs() {
@@ -48,7 +48,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 			return all
 		}
 	}
-	for _, err := range j.unused(spec) {
+	for _, err := range append(j.unused(spec), j.missingRepository()...) {
 		all = append(all, Defect{err, false})
 	}
 	return all

@@ -20,7 +20,7 @@ type job struct {
 	out     *output
 	tmp     string // below Work, gone at the end
 	path    string // of the rewritten file
-	ignore  string // of an ignore file that belongs to the file alone, or ""
+	ignore  string // of an ignore file that belongs to the file alone or has to keep .git, or ""
 	layout  string
 	context string // the copied context
 	named   map[string]string
@@ -81,8 +81,12 @@ func (j *job) open() error {
 		return err
 	}
 	// https://docs.docker.com/build/concepts/context/#filename-and-location
-	for _, suffix := range []string{".containerignore", ".dockerignore"} {
-		if p, err := within(j.Source, j.File+suffix); err == nil {
+	ignores := []string{j.File + ".containerignore", j.File + ".dockerignore"}
+	if exists(filepath.Join(dir, repository)) {
+		ignores = append(ignores, filepath.Join(j.Context, ".containerignore"), filepath.Join(j.Context, ".dockerignore"))
+	}
+	for _, name := range ignores {
+		if p, err := within(j.Source, name); err == nil {
 			j.ignore = p
 			break
 		}
@@ -154,6 +158,12 @@ func (j *job) prepare() error {
 		data, err := os.ReadFile(j.ignore)
 		if err != nil {
 			return err
+		}
+		if exists(filepath.Join(j.context, repository)) {
+			var line int
+			if data, line = keepRepository(data); line > 0 && j.Warn != nil {
+				j.Warn(fmt.Sprintf("%s:%d leaves .git out of the build context: it is kept there, as source.describe is set", filepath.Base(j.ignore), line))
+			}
 		}
 		j.ignore = filepath.Join(j.tmp, "ignore")
 		if err := os.WriteFile(j.ignore, data, 0o644); err != nil {

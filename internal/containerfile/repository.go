@@ -1,0 +1,163 @@
+package containerfile
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+)
+
+// repository is what git looks for. No archive of a source has one, and source.describe
+// puts one there.
+const repository = ".git"
+
+var (
+	// asksGit is a command that asks for the repository that a step is in.
+	asksGit = regexp.MustCompile(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
+	// bringsRepository is one that brings another.
+	bringsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
+	runsMake         = regexp.MustCompile(`(?:^|[\s;&|("'])make(?:$|[\s;&|)"'])`)
+	shellWord        = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
+)
+
+// mostScript is how many bytes a script may have that is looked at.
+const mostScript = 256 << 10
+
+// missingRepository lists where the target's steps look for a .git, of a source that has
+// none: a file and its line each, with what to do.
+func (j *job) missingRepository() []error {
+	if j.plan == nil || exists(filepath.Join(j.Source, repository)) {
+		return nil
+	}
+	var all []error
+	report := func(file string, line int, what string) {
+		fix := "set source.describe = true, which needs source.tag"
+		if path.Clean(j.Context) != "." && j.Context != "" {
+			fix = "the context is " + j.Context + ", and a .git is at the source's top alone: give the version as an argument"
+		}
+		err := fmt.Errorf("%s:%d: %s finds no .git, as archives have none: %s; or replace it with substituteSource", file, line, what, fix)
+		if !slices.ContainsFunc(all, func(other error) bool { return other.Error() == err.Error() }) {
+			all = append(all, err)
+		}
+	}
+	brought := false
+	for _, i := range j.plan.used {
+		for _, c := range j.file.stages[i].Commands {
+			switch c := c.(type) {
+			case *instructions.CopyCommand:
+				if at := slices.IndexFunc(c.SourcePaths, isRepository); at >= 0 && c.From == "" {
+					report(j.file.name, firstLine(c.Location()), "COPY "+c.SourcePaths[at])
+				}
+			case *instructions.AddCommand:
+				if at := slices.IndexFunc(c.SourcePaths, isRepository); at >= 0 {
+					report(j.file.name, firstLine(c.Location()), "ADD "+c.SourcePaths[at])
+				}
+				brought = brought || slices.ContainsFunc(c.SourcePaths, func(from string) bool { return strings.Contains(from, ".git") && !isRepository(from) })
+			case *instructions.RunCommand:
+				_ = c.Expand(func(word string) (string, error) { return word, nil }) // mounts are read by it; what is wrong the build says
+				for _, m := range instructions.GetMounts(c) {
+					if m.Type == instructions.MountTypeBind && m.From == "" && isRepository(m.Source) {
+						report(j.file.name, firstLine(c.Location()), "--mount of "+m.Source)
+					}
+				}
+				text := strings.Join(j.file.lines[firstLine(c.Location())-1:min(lastLine(c.Location()), len(j.file.lines))], "\n")
+				brought = brought || bringsRepository.MatchString(text)
+				if brought {
+					continue // whose it is asked for is not known
+				}
+				if line, what := asked(text, false); line > 0 {
+					report(j.file.name, firstLine(c.Location())+line-1, what)
+				}
+				for _, name := range j.scripts(text) {
+					data, err := os.ReadFile(filepath.Join(j.context, name))
+					if err != nil || len(data) > mostScript || bringsRepository.Match(data) {
+						continue
+					}
+					if line, what := asked(string(data), isMakefile(name)); line > 0 {
+						report(path.Join(j.Context, name), line, fmt.Sprintf("%s, run by %s:%d,", what, j.file.name, firstLine(c.Location())))
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+func isRepository(name string) bool {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	return name == repository || strings.HasPrefix(name, repository+"/")
+}
+
+// asked gives the first line, from 1, in which git is asked, and the command. What the
+// recipes of a Makefile do is left out: which of them run is not known.
+func asked(text string, makefile bool) (line int, what string) {
+	for i, l := range strings.Split(text, "\n") {
+		if makefile && strings.HasPrefix(l, "\t") || strings.HasPrefix(strings.TrimSpace(l), "#") {
+			continue
+		}
+		if found := asksGit.FindString(l); found != "" {
+			return i + 1, strings.Join(strings.Fields(found), " ")
+		}
+	}
+	return 0, ""
+}
+
+// makefiles are those that make reads by itself, in its order.
+var makefiles = []string{"GNUmakefile", "makefile", "Makefile"}
+
+func isMakefile(name string) bool { return slices.Contains(makefiles, path.Base(name)) }
+
+// scripts are the files of the context that a step runs, as far as its text says so.
+func (j *job) scripts(text string) []string {
+	var names []string
+	add := func(name string) bool {
+		real, err := within(j.context, name)
+		if err != nil {
+			return false
+		}
+		if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+		names = append(names, name)
+		return true
+	}
+	if runsMake.MatchString(text) {
+		for _, name := range makefiles {
+			if add(name) {
+				break
+			}
+		}
+	}
+	for _, word := range shellWord.FindAllString(text, -1) {
+		name := strings.TrimPrefix(path.Clean(word), "/")
+		if strings.HasSuffix(name, ".sh") || strings.HasPrefix(word, "./") {
+			add(name)
+		}
+	}
+	return names
+}
+
+// keepRepository adds to an ignore file that .git stays, and gives the line, from 1, that
+// left it out, 0 without one. https://docs.docker.com/build/concepts/context/#syntax
+func keepRepository(ignore []byte) (kept []byte, line int) {
+	for i, pattern := range strings.Split(string(ignore), "\n") {
+		pattern = strings.TrimSpace(pattern)
+		name, back := strings.CutPrefix(pattern, "!")
+		name = strings.TrimPrefix(path.Clean("/"+strings.TrimPrefix(strings.TrimSpace(name), "**/")), "/")
+		matches, _ := path.Match(strings.TrimSuffix(name, "/**"), repository)
+		switch {
+		case pattern == "" || pattern[0] == '#' || !matches:
+		case back:
+			line = 0
+		default:
+			line = i + 1
+		}
+	}
+	return append(bytes.TrimRight(ignore, "\n"), "\n!"+repository+"\n!"+repository+"/**\n"...), line
+}

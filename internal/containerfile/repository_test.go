@@ -1,0 +1,70 @@
+package containerfile
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// Steps that look for a .git are named where the source has none.
+func TestMissingRepository(t *testing.T) {
+	const fix = ": set source.describe = true, which needs source.tag; or replace it with substituteSource"
+	one := func(line string) string { return "FROM scratch\nCOPY . /src\n" + line + "\n" }
+	for _, test := range []struct {
+		name  string
+		files map[string]string
+		spec  catalog.Spec
+		want  []string
+	}{
+		{name: "git describe", files: map[string]string{"Dockerfile": one("RUN go build -ldflags \"-X main.version=$(git describe --tags --always --dirty)\"")},
+			want: []string{"Dockerfile:3: git describe finds no .git, as archives have none" + fix}},
+		{name: "in a line of a longer step", files: map[string]string{"Dockerfile": one("RUN set -e; \\\n  apk add git && \\\n  # git log\n  git  -c safe.directory=* rev-parse HEAD > /commit")},
+			want: []string{"Dockerfile:6: git -c safe.directory=* rev-parse finds no .git, as archives have none" + fix}},
+		{name: "a here-document", files: map[string]string{"Dockerfile": one("RUN <<EOF\nset -e\ngit --no-pager log -1\nEOF")}, want: []string{"Dockerfile:5: git --no-pager log finds"}},
+		{name: "the folder itself", files: map[string]string{"Dockerfile": one("COPY .git ./.git\nADD ./.git/HEAD /HEAD\nRUN --mount=type=bind,source=.git,target=.git --mount=type=cache,target=/c true")},
+			want: []string{"Dockerfile:3: COPY .git finds no .git", "Dockerfile:4: ADD ./.git/HEAD finds", "Dockerfile:5: --mount of .git finds"}},
+		{name: "make", files: map[string]string{"Dockerfile": one("RUN make -j2 app"), "Makefile": "# git describe\nVERSION := $(shell git describe --tags)\nrelease:\n\tgit tag v1\n"},
+			want: []string{"Makefile:2: git describe, run by Dockerfile:3, finds no .git, as archives have none" + fix}},
+		{name: "a script", files: map[string]string{"Dockerfile": one("RUN ./hack/build && sh scripts/x.sh"), "hack/build": "#!/bin/sh\nv=$(git describe)\n", "scripts/x.sh": "set -e\n\ngit status --porcelain\n"},
+			want: []string{"hack/build:2: git describe, run by Dockerfile:3, finds", "scripts/x.sh:3: git status, run by Dockerfile:3, finds"}},
+		{name: "a context below the source's top", files: map[string]string{"web/Dockerfile": one("RUN make"), "web/Makefile": "V = $(shell git describe)\n"}, spec: catalog.Spec{Context: "web", File: "web/Dockerfile"},
+			want: []string{"web/Makefile:1: git describe, run by web/Dockerfile:3, finds no .git, as archives have none: the context is web, and a .git is at the source's top alone: give the version as an argument; or replace"}},
+		{name: "a stage that is not built", files: map[string]string{"Dockerfile": "FROM scratch AS dev\nRUN git status\nFROM scratch\n"}},
+		{name: "a repository of its own", files: map[string]string{"Dockerfile": one("RUN git clone https://example.org/x /x && cd /x && git describe\nRUN cd /x && git log")}},
+		{name: "another's repository", files: map[string]string{"Dockerfile": one("ADD https://example.org/x.git /x\nRUN cd /x && git describe")}},
+		{name: "what asks for none", files: map[string]string{"Dockerfile": one("RUN apk add git && git config --global user.name x && git --version && make && ./run && echo github describe\nCOPY .gitignore .github /\nCOPY --from=x .git /"), "run": "#!/bin/sh\necho git\n", "Makefile": "app:\n\tgit describe\n"}},
+		{name: "a source that has one", files: map[string]string{"Dockerfile": one("COPY .git /x\nRUN git describe"), ".git/HEAD": ""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			spec := test.spec
+			spec.App, spec.Component, spec.System = "one", "web", "x86_64-linux"
+			if spec.File == "" {
+				spec.File = "Dockerfile"
+			}
+			var got []string
+			for _, defect := range Defects(&spec, write(t, test.files)) {
+				if got = append(got, defect.Err.Error()); defect.Fatal {
+					t.Errorf("%v is fatal", defect.Err)
+				}
+			}
+			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
+				t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}
+
+// An ignore file that leaves .git out does so no more, and its line is known.
+func TestKeepRepository(t *testing.T) {
+	for ignore, want := range map[string]int{
+		"": 0, "node_modules\n": 0, ".git\n": 1, "a\n\n.git/": 3, "/.git": 1, "**/.git\n": 1, ".git/**": 1, "./.git\n.github": 1, ".*\n": 1, "*\n!src\n": 1, "**": 1,
+		".git\n!.git\n": 0, "# .git\n": 0, ".gitignore\n.github/\n": 0, "!.git\n.g*\r\n": 2, "src/.git": 0,
+	} {
+		kept, line := keepRepository([]byte(ignore))
+		if line != want || !strings.HasPrefix(string(kept), strings.TrimRight(ignore, "\n")) || !strings.HasSuffix(string(kept), "\n!.git\n!.git/**\n") {
+			t.Errorf("%q: line %d, want %d: %q", ignore, line, want, kept)
+		}
+	}
+}
