@@ -14,6 +14,11 @@ import (
 //go:embed *.nix *.sh all:describe all:hostpkgs all:template all:template-ci
 var files embed.FS
 
+// Select is the function that selects what an evaluation gives.
+//
+//go:embed select.nix
+var Select string
+
 // Library is the flake that gives a catalogue mkApp and mkCatalogue.
 func Library() fs.FS { return library{files} }
 

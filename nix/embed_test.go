@@ -2,7 +2,6 @@ package nixcode
 
 import (
 	"io/fs"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -52,20 +51,5 @@ func TestLibraryHasNoFolders(t *testing.T) {
 	}
 	if _, err := fs.Stat(Library(), "flake.nix"); err != nil {
 		t.Error(err)
-	}
-}
-
-// The template's pocketbase is the root catalogue's: a bump of one is one of both.
-func TestTemplateHasTheSamePocketbase(t *testing.T) {
-	ours, err := os.ReadFile("../apps/pocketbase/default.nix")
-	if err != nil {
-		t.Fatal(err)
-	}
-	template, err := fs.ReadFile(Template(), "apps/pocketbase/default.nix")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(ours) != string(template) {
-		t.Error("apps/pocketbase/default.nix and nix/template/apps/pocketbase/default.nix differ: copy the newer one")
 	}
 }

@@ -13,7 +13,7 @@ let
 
   # What checks takes `at`, the place of what it looks at, as types.nix has it.
   checkComponent = at: where: c:
-    if !(isAttrs c) then t.check at where t.set c
+    if !(isAttrs c) then [ ] # which is against its type
     else if !(c ? package) && !(c ? containerfile)
     then [ "${at}${where}: expected either package (a derivation) or containerfile (a file of the source)" ]
     else if c ? package && c ? containerfile
@@ -24,7 +24,7 @@ let
 
   checkSource = at: where: source:
     let kinds = filter (kind: source ? ${kind}) (attrNames schema.sources); in
-    if !(isAttrs source) then t.check at where t.set source
+    if !(isAttrs source) then [ ]
     else if builtins.length kinds != 1
     then [ "${at}${where}: expected exactly one of ${concatStringsSep ", " (attrNames schema.sources)}" ]
     else
@@ -65,7 +65,8 @@ let
           else [ ])
         (attrNames app.components);
 
-  firstOf = problems: value: if problems == [ ] then value else throw (head problems);
+  # Each problem is a line: evalerror.go reads them.
+  unless = problems: value: if problems == [ ] then value else throw (concatStringsSep "\n" problems);
 
   positionOf = set: name: builtins.unsafeGetAttrPos name set;
   positionsOf = set: prefix:
@@ -131,16 +132,17 @@ let
     else if !(isAttrs (changed.components or null)) then throw "${at}${where}: components is no set"
     else if unknown != [ ] then throw "${at}${where}: unknown component ${head unknown}, expected one of ${known}"
     else if missing != [ ] then throw "${at}${where}: component ${head missing} is missing"
-    else firstOf (checkTypes at where app changed)
-      (firstOf (checkWhole at where (removeAttrs changed [ "variants" ])) (firstOf (checkChanges at where changed) changed));
+    else unless (checkTypes at where app changed ++ checkWhole at where (removeAttrs changed [ "variants" ]))
+      (unless (checkChanges at where changed) changed);
 in
 args:
 let
   name = if isAttrs args && builtins.isString (args.name or null) then args.name else "mkApp";
   at = if isAttrs args then t.placeOf args "name" "" else "";
-  problems = t.check at name schema.app args;
+  problems = t.check at name schema.app args
+    ++ (if isAttrs args && isAttrs (args.components or null) && isAttrs (args.variants or { }) then checkWhole at name args else [ ]);
   app = changes.patchSource (withDefaults args) (args.patches or [ ]);
 in
-firstOf problems (firstOf (checkWhole at name args) (firstOf (checkChanges at name app) (app // {
+unless problems (unless (checkChanges at name app) (app // {
   inherit applyVariant componentKind;
-})))
+}))

@@ -43,8 +43,12 @@ let
     else if app.name != name then throw "apps/${name}: name is \"${app.name}\", expected the folder's name"
     else app;
 
+  # Functions alone, which need no package; still, it is nixpkgs that has them.
+  lib = nixpkgs.lib or (throw "lib is nixpkgs', and this package set has none");
+
   # Metadata never forces pkgs: it evaluates where nixpkgs cannot be reached.
   metadata = forAll names (name: load name {
+    inherit lib;
     system = throw "apps/${name}: versions, source, ports and needs must be plain data, but use system";
     pkgs = throw "apps/${name}: versions, source, ports and needs must be plain data, but use pkgs";
   });
@@ -106,7 +110,7 @@ let
       images = forAll names (name:
         let
           pkgs = pkgsFor metadata.${name} system;
-          app = load name { inherit pkgs system; };
+          app = load name { inherit pkgs system lib; };
         in
         mapAttrs
           (componentName: _:

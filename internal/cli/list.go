@@ -105,7 +105,9 @@ func (a *app) reportBroken(evaluation *nix.Evaluation) error {
 // reportWrong prints what is wrong with apps, by name, and with their components.
 func (a *app) reportWrong(failures map[string]error, defects []release.Defect) error {
 	for _, name := range slices.Sorted(maps.Keys(failures)) {
-		a.Errorf("%s", failures[name])
+		for problem := range strings.Lines(failures[name].Error()) {
+			a.Errorf("%s", strings.TrimSpace(problem))
+		}
 	}
 	for _, defect := range defects {
 		a.Errorf("%s", defect)

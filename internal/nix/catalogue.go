@@ -355,43 +355,13 @@ func expression(request Request) string {
 		patterns = append(patterns, fmt.Sprintf("{ app = %s; component = %s; variant = %s; }",
 			Quote(catalog.Regexp(p.App)), Quote(catalog.Regexp(p.Component)), Quote(catalog.Regexp(p.Variant))))
 	}
-	prune := "spec: spec"
-	if request.NoPackages {
-		prune = pruneNix
-	}
 	for _, system := range request.Systems {
 		systems = append(systems, Quote(system))
 	}
-	wanted := "filter (s: elem s libre.systems) [ " + strings.Join(systems, " ") + " ]"
+	wanted := "[ " + strings.Join(systems, " ") + " ]"
 	if request.AllSystems {
-		wanted = "libre.systems"
+		wanted = "null"
 	}
-	return fmt.Sprintf(expressionNix, strings.Join(patterns, " "), wanted, prune)
+	return fmt.Sprintf("(%s) { patterns = [ %s ]; systems = %s; packages = %t; }",
+		nixcode.Select, strings.Join(patterns, " "), wanted, !request.NoPackages)
 }
-
-const expressionNix = `libre: let
-  inherit (builtins) any attrNames concatMap elem filter listToAttrs map match;
-  patterns = [ %s ];
-  systems = %s;
-  fits = glob: name: match glob name != null;
-  names = attrNames libre.apps;
-  chosen = filter (n: any (p: fits p.app n) patterns) names;
-  selected = a: c: v: any (p: fits p.app a && fits p.component c && fits p.variant v) patterns;
-  prune = %s;
-  imagesOf = system: concatMap (a: concatMap (c: concatMap
-    (v: if selected a c v then [ (prune libre.images.${system}.${a}.${c}.${v}) ] else [ ])
-    libre.apps.${a}.variants) (attrNames libre.apps.${a}.components)) chosen;
-in if libre.schema != 1 then { inherit (libre) schema; } else {
-  inherit (libre) schema systems;
-  inherit names;
-  apps = listToAttrs (map (name: { inherit name; value = libre.apps.${name}; }) chosen);
-  images = concatMap imagesOf systems;
-}`
-
-// pruneNix leaves out of a spec what forces pkgs.
-const pruneNix = `spec: let
-  without = spec: removeAttrs spec ([ "fetch" "package" ] ++ (if spec.needsPkgs then [ "rootfs" "owners" "tools" "skip" ] else [ ]))
-    // (if spec ? bases then {
-      bases = builtins.mapAttrs (_: b: if b ? image then { image = without b.image; } else b) spec.bases;
-    } else { });
-in without spec`

@@ -12,7 +12,7 @@ import (
 
 // EvaluationFailure says why an app cannot be evaluated.
 type EvaluationFailure struct {
-	Message string // one line; where it is of the package set, with the place in the catalogue that led there
+	Message string // one line, or one for each problem of a definition; where it is of the package set, with the place in the catalogue that led there
 	Log     string // file with all that Nix said; "" where the message says it
 }
 
@@ -35,7 +35,7 @@ var (
 
 // explanation is what a failed evaluation printed, understood.
 type explanation struct {
-	message string // one line, with its place if that is in the catalogue
+	message string // one line, with its place if that is in the catalogue; of libre's own words, one for each problem
 	outside bool   // it is about files that are neither the catalogue's nor libre's
 }
 
@@ -58,8 +58,9 @@ func explain(dir, log string) explanation {
 		file := inFlake(dir, frame)
 		switch {
 		case ownFile.MatchString(fileOf(file)):
-			if n == 0 {
-				return e // libre's own words
+			if n == 0 { // libre's own words
+				e.message = inFlake(dir, strings.Join(append([]string{message}, further(lines[at+1:])...), "\n"))
+				return e
 			}
 			continue
 		case root != "" && strings.HasPrefix(frame, root), strings.HasPrefix(frame, strings.TrimSuffix(dir, "/")+"/"), isCatalogue(file):
@@ -112,6 +113,18 @@ func firstError(lines []string) (string, int) {
 		}
 	}
 	return "", 0
+}
+
+// further are the lines of an error's text behind its first: an empty one ends them.
+func further(lines []string) []string {
+	var text []string
+	for _, line := range lines {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "…") || placeLine.MatchString(line) {
+			break
+		}
+		text = append(text, line)
+	}
+	return text
 }
 
 // frames are the places of a trace, as FILE:LINE:COLUMN, but for Nix's own.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,7 +89,12 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 func notEvaluated(err error) *Failure {
 	var failure *nix.EvaluationFailure
 	if errors.As(err, &failure) {
-		return &Failure{Step: string(StepEvaluate), Err: errors.New(failure.Message), Log: failure.Log}
+		problems := strings.Split(failure.Message, "\n")
+		made := &Failure{Step: string(StepEvaluate), Err: errors.New(problems[0]), Log: failure.Log}
+		if more := len(problems) - 1; more > 0 {
+			made.Err, made.Tail = fmt.Errorf("%s; and %d more", problems[0], more), problems
+		}
+		return made
 	}
 	return &Failure{Step: string(StepEvaluate), Err: err}
 }

@@ -34,7 +34,9 @@ func (p *Publisher) Check(ctx context.Context, request nix.Request) ([]Problem, 
 	}
 	var all []Problem
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		all = append(all, Problem{Name: app, What: evaluation.Failures[app].Error(), Mend: "edit apps/" + app + "/default.nix"})
+		for problem := range strings.Lines(evaluation.Failures[app].Error()) {
+			all = append(all, Problem{Name: app, What: strings.TrimSpace(problem), Mend: "edit apps/" + app + "/default.nix"})
+		}
 	}
 	wrong, err := p.definitions(ctx, evaluation.Images)
 	if err != nil {
