@@ -71,7 +71,7 @@ func (j *job) missingRepository() []error {
 				if brought {
 					continue // whose it is asked for is not known
 				}
-				if line, what := asked(text, false); line > 0 {
+				if line, what := gitAsked(text, false); line > 0 {
 					report(j.file.name, firstLine(c.Location())+line-1, what)
 				}
 				for _, name := range j.scripts(text) {
@@ -79,7 +79,7 @@ func (j *job) missingRepository() []error {
 					if err != nil || len(data) > mostScript || bringsRepository.Match(data) {
 						continue
 					}
-					if line, what := asked(string(data), isMakefile(name)); line > 0 {
+					if line, what := gitAsked(string(data), isMakefile(name)); line > 0 {
 						report(path.Join(j.Context, name), line, fmt.Sprintf("%s, run by %s:%d,", what, j.file.name, firstLine(c.Location())))
 					}
 				}
@@ -94,9 +94,9 @@ func isRepository(name string) bool {
 	return name == repository || strings.HasPrefix(name, repository+"/")
 }
 
-// asked gives the first line, from 1, in which git is asked, and the command. What the
+// gitAsked gives the first line, from 1, in which git is asked, and the command. What the
 // recipes of a Makefile do is left out: which of them run is not known.
-func asked(text string, makefile bool) (line int, what string) {
+func gitAsked(text string, makefile bool) (line int, what string) {
 	for i, l := range strings.Split(text, "\n") {
 		if makefile && strings.HasPrefix(l, "\t") || strings.HasPrefix(strings.TrimSpace(l), "#") {
 			continue
