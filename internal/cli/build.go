@@ -185,6 +185,9 @@ func (p *place) steps() containerfile.Steps {
 	if variable, ok := strings.CutPrefix(set.Proxy, "env://"); ok {
 		steps.Proxy = os.Getenv(variable)
 	}
+	if set.CA != nil {
+		steps.CA = set.CA.Bundle()
+	}
 	return steps
 }
 

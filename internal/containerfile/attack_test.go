@@ -29,7 +29,7 @@ func init() {
 var attacks = map[string]func(value string){
 	"file": attackFile, "nested": attackNested, "process": attackProcess, "secret": attackSecret, "kernel": attackKernel,
 	"loopback": attackLoopback, "socket": attackSocket, "memory": attackMemory, "key": attackKey,
-	"leave": leaveKey, "owned": makeOwned, "agent": askAgent,
+	"leave": leaveKey, "owned": makeOwned, "agent": askAgent, "get": getURL,
 }
 
 func escaped(how string, arguments ...any) { fmt.Printf("ESCAPED "+how+"\n", arguments...) }

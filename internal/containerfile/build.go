@@ -48,6 +48,8 @@ type Steps struct {
 	// Proxy is the URL of the proxy that steps use, "" for none: it is in reach of what
 	// the Containerfile runs, and so is a password in it.
 	Proxy string
+	// CA is all authorities that steps trust, in PEM; none: those of their image.
+	CA []byte
 	// Secrets are what RUN --mount=type=secret may ask for, by id, SSH are what type=ssh
 	// may: a private key, or the path of an agent's socket. A file names one that has
 	// either. Only what the Containerfile asks for is read.

@@ -198,7 +198,7 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 	if err != nil {
 		return err
 	}
-	ch, err := s.confinedChild(c, dir, nil, args)
+	ch, err := s.confinedChild(c, "", dir, nil, args)
 	if err != nil {
 		return err
 	}
@@ -210,15 +210,16 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 	return nil
 }
 
-// confinedChild is "build" in a confinement. work is a folder of this build alone:
-// the engine's temporary files, and with them what cache mounts hold, are below it.
-func (s *storage) confinedChild(c *confinement, work string, environment []string, args []string) (child, error) {
+// confinedChild is "build" in a confinement. before stands before the runtime, "" for
+// nothing. work is a folder of this build alone: the engine's temporary files, and with
+// them what cache mounts hold, are below it.
+func (s *storage) confinedChild(c *confinement, before, work string, environment []string, args []string) (child, error) {
 	flags := slices.Clone(s.flags)
-	if c.runtime != "" {
+	if runtime := cmp.Or(before, c.runtime); runtime != "" {
 		if s.engine.Name == "podman" {
-			flags = append(flags, "--runtime", c.runtime)
+			flags = append(flags, "--runtime", runtime)
 		} else {
-			args = slices.Insert(slices.Clone(args), 1, "--runtime", c.runtime)
+			args = slices.Insert(slices.Clone(args), 1, "--runtime", runtime)
 		}
 	}
 	if s.engine.Name == "podman" {

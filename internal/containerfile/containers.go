@@ -250,27 +250,43 @@ func (c containers) buildChild(j *job, iid string, agents []string) (child, erro
 		return child{}, err
 	}
 	secrets, variables := j.secretFlags()
-	variables = append(variables, j.proxy.variables()...)
-	command := func(confinement []string) []string {
-		args := c.buildArgs(j, iid, slices.Concat(confinement, secrets, agents))
+	command := func(more ...[]string) []string {
+		args := c.buildArgs(j, iid, slices.Concat(append(more, secrets, agents)...))
 		return append([]string{args[0]}, append(policy, args[1:]...)...)
 	}
 	confinement, err := c.storage.confine(c.out.ctx)
-	if err == nil {
-		if confinement.network == "" && j.Warn != nil {
-			j.Warn("its steps reach no network: " + confinement.offline)
+	switch {
+	case err == nil && confinement.isolation == "oci":
+		c.tellOffline(j, confinement)
+		given, err := j.give(j.tmp, confinement.runtime)
+		if err != nil {
+			return child{}, err
 		}
-		return c.storage.confinedChild(confinement, j.tmp, variables, command(confinement.flags()))
-	}
-	if !j.TrustUpstream || c.out.ctx.Err() != nil {
+		return c.storage.confinedChild(confinement, given.runtime, j.tmp, append(variables, given.environment(confinement.runtime)...), command(confinement.flags(), given.flags()))
+	case err != nil && (!j.TrustUpstream || c.out.ctx.Err() != nil):
 		return child{}, err
+	}
+	// In a chroot no runtime begins the steps.
+	if len(j.CA) > 0 && j.Warn != nil {
+		j.Warn("its steps do not trust build.ca, as they run in a chroot: apt-get install runc")
+	}
+	variables = append(variables, j.proxy.variables()...)
+	if err == nil {
+		c.tellOffline(j, confinement)
+		return c.storage.confinedChild(confinement, "", j.tmp, variables, command(confinement.flags(), j.proxy.flags()))
 	}
 	if j.Warn != nil {
 		j.Warn(trusted(err))
 	}
-	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"})...)
+	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"}, j.proxy.flags())...)
 	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), variables...)
 	return ch, nil
+}
+
+func (c containers) tellOffline(j *job, confinement *confinement) {
+	if confinement.network == "" && j.Warn != nil {
+		j.Warn("its steps reach no network: " + confinement.offline)
+	}
 }
 
 // trusted is the warning of a build that nothing keeps from this machine.
@@ -303,10 +319,6 @@ func (c containers) buildArgs(j *job, iid string, confinement []string) []string
 	}
 	for _, a := range j.args {
 		args = append(args, "--build-arg="+a)
-	}
-	for _, variable := range j.proxy.variables() {
-		name, _, _ := strings.Cut(variable, "=")
-		args = append(args, "--build-arg="+name) // the value is taken from the environment, where nobody else reads it
 	}
 	args = append(args, j.contextFlags()...)
 	return append(args, "--", j.context)

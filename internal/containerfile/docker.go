@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
 	"github.com/libresh/libre/internal/fault"
 )
 
@@ -102,6 +104,15 @@ func (d docker) build(j *job) error {
 	if err := d.keptApart(j); err != nil {
 		return err
 	}
+	if len(j.CA) > 0 {
+		return &fault.Fault{
+			Err: errors.New("docker's daemon runs steps with no authorities but those of their image: build.ca is for buildah and podman"),
+			Fix: "set engine: buildah in libre.yaml, or remove build.ca where what steps fetch needs none",
+		}
+	}
+	if err := j.dropProxyArguments(); err != nil {
+		return err
+	}
 	if j.ignore != "" {
 		// BuildKit looks for it beside the file.
 		data, err := os.ReadFile(j.ignore)
@@ -184,6 +195,46 @@ func proxyArguments(p proxy) []string {
 		}
 	}
 	return args
+}
+
+// dropProxyArguments takes declarations of proxies out of the rewritten file, in which every
+// instruction has its line: steps have them without, and of those that are declared the
+// history has the value.
+// https://docs.docker.com/reference/dockerfile/#predefined-args
+func (j *job) dropProxyArguments() error {
+	text, err := os.ReadFile(j.path)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, i := range j.plan.used {
+		for _, c := range j.file.stages[i].Commands {
+			arg, ok := c.(*instructions.ArgCommand)
+			if !ok {
+				continue
+			}
+			var kept []string
+			for _, a := range arg.Args {
+				_, set := j.Args[a.Key]
+				switch {
+				case !set && slices.Contains(proxies[:5], strings.ToUpper(a.Key)):
+				case a.Value != nil:
+					kept = append(kept, a.Key+"="+*a.Value)
+				default:
+					kept = append(kept, a.Key)
+				}
+			}
+			if len(kept) == len(arg.Args) {
+				continue
+			}
+			at := lines[firstLine(c.Location())-1 : lastLine(c.Location())]
+			clear(at)
+			if len(kept) > 0 {
+				at[0] = "ARG " + strings.Join(kept, " ")
+			}
+		}
+	}
+	return os.WriteFile(j.path, []byte(strings.Join(lines, "\n")), 0o644)
 }
 
 // csvLine quotes fields that contain commas, as --output expects.

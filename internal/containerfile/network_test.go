@@ -46,18 +46,7 @@ func TestProxyForBuilds(t *testing.T) {
 // What honest steps and ADD fetch they still reach, by name too, where the machine's
 // resolver is on its loopback.
 func TestStepsReachTheNetwork(t *testing.T) {
-	address := ""
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range addresses {
-		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
-			address = ip.IP.String()
-			break
-		}
-	}
-	testkit.Needed(t, address != "", "a network")
+	address := machineAddress(t)
 	l, err := net.Listen("tcp", address+":0")
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +63,22 @@ func TestStepsReachTheNetwork(t *testing.T) {
 			t.Errorf("%s %q %q %q", got.Err, files["/added"].content, files["/stepped"].content, got.Warnings)
 		}
 	})
+}
+
+// machineAddress is one of this machine that is not on loopback: steps reach it.
+func machineAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			return ip.IP.String()
+		}
+	}
+	testkit.Needed(t, false, "a network")
+	return ""
 }
 
 // nameServer answers every question for an address with one.

@@ -57,6 +57,18 @@ func (p proxy) variables() []string {
 	return all
 }
 
+// flags are those of "build" that give steps the variables, without their values: these
+// are taken from the environment, where nobody else reads them. A history names them
+// where the file declares them with ARG.
+func (p proxy) flags() []string {
+	var flags []string
+	for _, variable := range p.variables() {
+		name, _, _ := strings.Cut(variable, "=")
+		flags = append(flags, "--build-arg="+name)
+	}
+	return flags
+}
+
 // hidden are what no log says: the URL, and a login in it as it is sent.
 func (p proxy) hidden() []string {
 	u, err := url.Parse(string(p))

@@ -157,7 +157,7 @@ func TestRootOfStepsIsNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			args := append(append([]string{"build", "--no-cache", "--file", file, "--volume", folder + ":" + folder, "--volume", work + "/open:/open"}, found.flags()...), policy...)
-			ch, err := s.confinedChild(found, work, nil, append(args, work))
+			ch, err := s.confinedChild(found, "", work, nil, append(args, work))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,18 +10,21 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/web"
 )
 
 // Build is how Containerfiles are built.
 type Build struct {
-	TrustUpstream bool   // build them also where nothing keeps their steps from this machine
-	Proxy         string // URL of the proxy of their steps, or env:// and a variable that has it; "": none
+	TrustUpstream bool             // build them also where nothing keeps their steps from this machine
+	Proxy         string           // URL of the proxy of their steps, or env:// and a variable that has it; "": none
+	CA            *web.Authorities // that their steps trust, beside this machine's; nil is none
 	Secrets, SSH  map[string]containerfile.Secret
 }
 
 func (b *Build) keys(dir string) []key {
 	return []key{
 		{"proxy", "", "the URL of a proxy, or env:// and the name of a variable", "proxy: http://proxy.example:3128", text(&b.Proxy, checkProxy)},
+		{"ca", "", "a file of certificates in PEM, of the authorities that steps trust beside this machine's", "ca: our-ca.pem", authorities(&b.CA, dir)},
 		{"secrets", "", "names, and for each environment or file, and apps", "secrets: {npm_token: {environment: NPM_TOKEN, apps: [docs]}}", secrets(&b.Secrets, dir)},
 		{"ssh", "", "names, and for each environment or file, and apps", "ssh: {default: {environment: SSH_AUTH_SOCK, apps: [docs]}}", secrets(&b.SSH, dir)},
 		{"trustUpstream", "", "true or false", "trustUpstream: true", flag(&b.TrustUpstream)},

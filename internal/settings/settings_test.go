@@ -183,7 +183,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"limits: {archive: 0 GiB}":                                                `libre.yaml:1: limits.archive is "0 GiB", expected a size in MiB or GiB`,
 		"limits: {answer: 30}":                                                    `libre.yaml:1: limits.answer is "30", expected a time in s, m or h`,
 		"limits: {answer: -5m}":                                                   `libre.yaml:1: limits.answer is "-5m", expected a time`,
-		"build: {trust: true}":                                                    `libre.yaml:1: unknown key "trust" in build, expected one of proxy, secrets, ssh, trustUpstream`,
+		"build: {trust: true}":                                                    `libre.yaml:1: unknown key "trust" in build, expected one of proxy, ca, secrets, ssh, trustUpstream`,
 		"engine: Docker":                                                          `libre.yaml:1: engine is "Docker", expected buildah`,
 		"packageSet: 24.05":                                                       `libre.yaml:1: packageSet is "24.05", expected nixpkgs or host; for example: packageSet: host`,
 		"forge: gitlab":                                                           `libre.yaml:1: forge is "gitlab", expected github or forgejo; for example: forge: forgejo`,

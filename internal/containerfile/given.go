@@ -1,0 +1,107 @@
+package containerfile
+
+import (
+	_ "embed"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed runtime.sh
+var runtimeScript []byte
+
+// authoritiesAt is where steps find the authorities that they trust: in memory that their
+// container has for itself, so that no layer tells of it.
+const authoritiesAt = "/dev/shm/libre"
+
+// authorityFiles are what is there, but for the certificates: wget and apt take them by a
+// file of settings.
+var authorityFiles = map[string]string{
+	"wgetrc":   "ca_certificate = " + authoritiesAt + "/ca.pem\n",
+	"apt.conf": `Acquire::https::CAInfo "` + authoritiesAt + "/ca.pem\";\n",
+}
+
+// authorityVariables name the file for what is usual in builds. NODE_EXTRA_CA_CERTS adds to
+// what is trusted, the others replace it.
+var authorityVariables = map[string]string{
+	"SSL_CERT_FILE":       "ca.pem", // OpenSSL, and with it Python, Ruby, PHP and apk; Go, Rust, .NET
+	"CURL_CA_BUNDLE":      "ca.pem",
+	"GIT_SSL_CAINFO":      "ca.pem",
+	"REQUESTS_CA_BUNDLE":  "ca.pem",
+	"PIP_CERT":            "ca.pem",
+	"NODE_EXTRA_CA_CERTS": "ca.pem",
+	"DENO_CERT":           "ca.pem",
+	"CARGO_HTTP_CAINFO":   "ca.pem",
+	"NIX_SSL_CERT_FILE":   "ca.pem",
+	"AWS_CA_BUNDLE":       "ca.pem",
+	"WGETRC":              "wgetrc",
+	"APT_CONFIG":          "apt.conf",
+}
+
+// given is what steps get without the image saying so: variables, and a folder.
+type given struct {
+	variables []string // NAME=VALUE
+	folder    string   // of authorities, "" for none
+	runtime   string   // what stands before the OCI runtime to give them
+}
+
+// give prepares what libre.yaml says that steps get, below work. runtime is the OCI
+// runtime that starts them.
+func (j *job) give(work, runtime string) (given, error) {
+	g := given{variables: j.proxy.variables()}
+	if len(j.CA) > 0 {
+		g.folder = filepath.Join(work, "authorities")
+		if err := os.Mkdir(g.folder, 0o755); err != nil {
+			return g, err
+		}
+		files := map[string]string{"ca.pem": string(j.CA)}
+		for name, content := range authorityFiles {
+			files[name] = content
+		}
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(g.folder, name), []byte(content), 0o644); err != nil {
+				return g, err
+			}
+		}
+		for name, file := range authorityVariables {
+			g.variables = append(g.variables, name+"="+authoritiesAt+"/"+file)
+		}
+	}
+	if len(g.variables) == 0 {
+		return g, nil
+	}
+	g.runtime = filepath.Join(work, "runtime", filepath.Base(runtime)) // podman goes by its name
+	if err := os.Mkdir(filepath.Dir(g.runtime), 0o755); err != nil {
+		return g, err
+	}
+	return g, os.WriteFile(g.runtime, runtimeScript, 0o755)
+}
+
+// flags are those of "build".
+func (g given) flags() []string {
+	if g.folder == "" {
+		return nil
+	}
+	return []string{"--volume", g.folder + ":" + authoritiesAt + ":ro,z"}
+}
+
+// environment is the engine's: of what it fetches itself, and for runtime.sh.
+func (g given) environment(runtime string) []string {
+	if len(g.variables) == 0 {
+		return nil
+	}
+	var lines []string
+	var all []string
+	for _, variable := range g.variables {
+		quoted, _ := json.Marshal(variable)
+		lines = append(lines, string(quoted))
+		if isProxy(variable) {
+			all = append(all, variable)
+		}
+	}
+	if g.folder != "" {
+		all = append(all, "SSL_CERT_FILE="+filepath.Join(g.folder, "ca.pem"))
+	}
+	return append(all, "LIBRE_RUNTIME="+runtime, "LIBRE_STEP_VARIABLES="+strings.Join(lines, "\n"))
+}
