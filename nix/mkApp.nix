@@ -31,7 +31,7 @@ let
       t.check at where schema.sources.${head kinds} source
       ++ (if head kinds == "github" && (source ? tag) == (source ? rev)
       then [ "${at}${where}: expected either tag or rev" ] else [ ])
-      ++ (if source.describe or false && !(source ? tag)
+      ++ (if source.describe or false == true && schema.sources.${head kinds}.fields ? describe && !(source ? tag)
       then [ "${t.placeOf source "describe" at}${where}: describe needs tag, which git describe is to give" ] else [ ]);
 
   # The problems of a definition that no type of one attribute shows.

@@ -61,7 +61,7 @@ let
   describer = pkgs: pkgs.runCommand "libre-describe"
     {
       nativeBuildInputs = [ pkgs.go ];
-      src = builtins.path { path = ./describe; name = "describe"; };
+      src = builtins.path { path = ./describe; name = "describe"; filter = path: _: builtins.match ".*_test[.]go" path == null; };
     } ''
     mkdir -p $out/bin $TMPDIR/describe
     cp $src/*.go $TMPDIR/describe

@@ -85,6 +85,7 @@ mkApp rec {
     commit = "%[2]s";
     date = "2020-01-01";
     archive = "%[1]s/suite/notes/archive/refs/tags/v${version}.tar.gz";
+    describe = true;
   };
   hashes.deps = "sha256-BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
   patches = [ ./greeting.patch ];
