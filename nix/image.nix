@@ -68,7 +68,10 @@ let
     if argv == [ ] || builtins.substring 0 1 (head argv) == "/" then argv
     else [ "${if server == null then "/app" else "/server"}/${head argv}" ] ++ tail argv;
 
-  config = builtins.intersectAttrs
+  # A Nix image has nothing that an empty list would take away.
+  config = if kind == "nix" then filterAttrs (value: value != [ ]) said else said;
+  filterAttrs = ok: set: removeAttrs set (filter (n: !(ok set.${n})) (attrNames set));
+  said = builtins.intersectAttrs
     { entrypoint = null; command = null; workingDir = null; stopSignal = null; env = null; }
     component
   // (if component ? volumes then { volumes = paths.volumes component; } else { })

@@ -161,6 +161,8 @@ func TestImageKey(t *testing.T) {
 		"pin":             func(s *Spec) { s.Bases["python:3"] = Base{Digest: "sha256:2"} },
 		"base image":      func(s *Spec) { s.Bases["own"].Image.Rootfs.Out = "/nix/store/c" },
 		"tools":           func(s *Spec) { s.Tools = &Realisable{Out: "/nix/store/t"} },
+		"no entrypoint":   func(s *Spec) { s.Config.Entrypoint = []string{} },
+		"no command":      func(s *Spec) { s.Config.Command = []string{} },
 		"owners":          func(s *Spec) { s.Owners = map[string]Owner{"/tmp": {Mode: "1777"}} },
 	}
 	seen := map[string]string{golden: "nothing"}

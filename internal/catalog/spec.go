@@ -57,10 +57,11 @@ type Realisable struct {
 }
 
 // Config is the part of an image's configuration that a definition sets. For a
-// Containerfile image, what is absent stays as the Containerfile has it.
+// Containerfile image, what is absent stays as the Containerfile has it, but the
+// command where the entrypoint is set; what is empty is taken away.
 type Config struct {
-	Entrypoint []string          `json:"entrypoint,omitempty"`
-	Command    []string          `json:"command,omitempty"`
+	Entrypoint []string          `json:"entrypoint,omitzero"`
+	Command    []string          `json:"command,omitzero"`
 	Env        map[string]string `json:"env,omitempty"`
 	User       string            `json:"user,omitempty"` // UID or UID:GID
 	WorkingDir string            `json:"workingDir,omitempty"`
