@@ -22,7 +22,7 @@ var (
 	asksGit = regexp.MustCompile(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
 	// bringsRepository is one that brings another.
 	bringsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
-	runsMake         = regexp.MustCompile(`(?:^|[\s;&|("'])make(?:$|[\s;&|)"'])`)
+	runsMake         = regexp.MustCompile(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
 	shellWord        = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
 )
 
@@ -36,15 +36,18 @@ func (j *job) missingRepository() []error {
 		return nil
 	}
 	var all []error
+	said := map[string]bool{}
 	report := func(file string, line int, what string) {
+		place := fmt.Sprintf("%s:%d", file, line)
+		if said[place] {
+			return
+		}
+		said[place] = true
 		fix := "set source.describe = true, which needs source.tag"
 		if path.Clean(j.Context) != "." && j.Context != "" {
 			fix = "the context is " + j.Context + ", and a .git is at the source's top alone: give the version as an argument"
 		}
-		err := fmt.Errorf("%s:%d: %s finds no .git, as archives have none: %s; or replace it with substituteSource", file, line, what, fix)
-		if !slices.ContainsFunc(all, func(other error) bool { return other.Error() == err.Error() }) {
-			all = append(all, err)
-		}
+		all = append(all, fmt.Errorf("%s: %s finds no .git, as archives have none: %s; or replace it with substituteSource", place, what, fix))
 	}
 	brought := false
 	for _, i := range j.plan.used {
@@ -115,6 +118,7 @@ func isMakefile(name string) bool { return slices.Contains(makefiles, path.Base(
 
 // scripts are the files of the context that a step runs, as far as its text says so.
 func (j *job) scripts(text string) []string {
+	text = strings.ReplaceAll(text, string(j.file.escape)+"\n", " ") // continued lines are one
 	var names []string
 	add := func(name string) bool {
 		real, err := within(j.context, name)

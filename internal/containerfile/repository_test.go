@@ -27,6 +27,8 @@ func TestMissingRepository(t *testing.T) {
 			want: []string{"Dockerfile:3: COPY .git finds no .git", "Dockerfile:4: ADD ./.git/HEAD finds", "Dockerfile:5: --mount of .git finds"}},
 		{name: "make", files: map[string]string{"Dockerfile": one("RUN make -j2 app"), "Makefile": "# git describe\nVERSION := $(shell git describe --tags)\nrelease:\n\tgit tag v1\n"},
 			want: []string{"Makefile:2: git describe, run by Dockerfile:3, finds no .git, as archives have none" + fix}},
+		{name: "make in a longer step, twice", files: map[string]string{"Dockerfile": one("RUN apk add \\\n  make git\nRUN --mount=type=cache,target=/c set -e; CGO_ENABLED=0 make app && make install\nRUN [\"make\", \"test\"]"), "GNUmakefile": "V ?= $(shell git rev-parse --short HEAD)\n"},
+			want: []string{"GNUmakefile:1: git rev-parse, run by Dockerfile:5, finds"}},
 		{name: "a script", files: map[string]string{"Dockerfile": one("RUN ./hack/build && sh scripts/x.sh"), "hack/build": "#!/bin/sh\nv=$(git describe)\n", "scripts/x.sh": "set -e\n\ngit status --porcelain\n"},
 			want: []string{"hack/build:2: git describe, run by Dockerfile:3, finds", "scripts/x.sh:3: git status, run by Dockerfile:3, finds"}},
 		{name: "a context below the source's top", files: map[string]string{"web/Dockerfile": one("RUN make"), "web/Makefile": "V = $(shell git describe)\n"}, spec: catalog.Spec{Context: "web", File: "web/Dockerfile"},
@@ -34,7 +36,8 @@ func TestMissingRepository(t *testing.T) {
 		{name: "a stage that is not built", files: map[string]string{"Dockerfile": "FROM scratch AS dev\nRUN git status\nFROM scratch\n"}},
 		{name: "a repository of its own", files: map[string]string{"Dockerfile": one("RUN git clone https://example.org/x /x && cd /x && git describe\nRUN cd /x && git log")}},
 		{name: "another's repository", files: map[string]string{"Dockerfile": one("ADD https://example.org/x.git /x\nRUN cd /x && git describe")}},
-		{name: "what asks for none", files: map[string]string{"Dockerfile": one("RUN apk add git && git config --global user.name x && git --version && make && ./run && echo github describe\nCOPY .gitignore .github /\nCOPY --from=x .git /"), "run": "#!/bin/sh\necho git\n", "Makefile": "app:\n\tgit describe\n"}},
+		{name: "what asks for none", files: map[string]string{"Dockerfile": one("RUN apk add git make && git config --global user.name x && git --version && cmake . && ./run && echo github describe\nCOPY .gitignore .github /\nCOPY --from=x .git /"), "run": "#!/bin/sh\necho git\n", "Makefile": "V = $(shell git describe)\n"}},
+		{name: "recipes, of which some run", files: map[string]string{"Dockerfile": one("RUN make"), "Makefile": "app:\n\tgit describe\n"}},
 		{name: "a source that has one", files: map[string]string{"Dockerfile": one("COPY .git /x\nRUN git describe"), ".git/HEAD": ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
