@@ -8,7 +8,7 @@ let
   types = import ./types.nix;
   paths = import ./paths.nix;
   changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;
-  component = changedApp.components.${componentName};
+  component = app.componentOf changedApp componentName;
   kind = app.componentKind component;
   source = import ./source.nix { app = changedApp; inherit githubServer; };
   where = "${app.name}: component ${componentName}";
@@ -75,7 +75,7 @@ let
     { entrypoint = null; command = null; workingDir = null; stopSignal = null; env = null; }
     component
   // (if component ? volumes then { volumes = paths.volumes component; } else { })
-  // { ports = attrValuesSorted (component.ports or { }); }
+  // { ports = attrValuesSorted component.ports; }
   // (if kind == "nix" then {
     user = user.text;
     entrypoint = resolve (component.entrypoint or [ ]);
@@ -98,7 +98,7 @@ let
     (name: base:
       if builtins.match "sha256:[0-9a-f]{64}" base != null then { digest = base; }
       else { image = imageOf "${where}: base ${name}" base; })
-    (component.bases or { });
+    component.bases;
 
   rootfs = import ./rootfs.nix { inherit app componentName component pkgs package server user; };
 
@@ -144,9 +144,8 @@ in
   source = source.identity;
   file = component.containerfile;
   target = component.target or null;
-  context = component.context or ".";
-  args = component.args or { };
-  contexts = mapAttrs (_: path: plain "${builtins.path { inherit path; name = "context"; }}") (component.contexts or { });
+  inherit (component) context args;
+  contexts = mapAttrs (_: path: plain "${builtins.path { inherit path; name = "context"; }}") component.contexts;
   inherit bases;
   fetch = unlessSkipped (realisable (source.changed pkgs));
 })

@@ -11,6 +11,11 @@ let
 
   componentKind = c: if c ? containerfile then "containerfile" else "nix";
 
+  # An app's component with its defaults.
+  componentOf = app: name:
+    let c = app.components.${name}; in
+    t.filled schema."${componentKind c}Component" c;
+
   # What checks takes `at`, the place of what it looks at, as types.nix has it.
   checkComponent = at: where: c:
     if !(isAttrs c) then [ ] # which is against its type
@@ -40,7 +45,7 @@ let
     (if args.source or null != null then checkSource (t.placeOf args "source" at) "${where}: source" args.source else [ ])
     ++ concatMap (c: checkComponent (atComponent c) "${where}: component ${c}" args.components.${c}) (attrNames args.components)
     ++ concatMap
-      (c: if args.source or null == null && args.components.${c} ? containerfile then [ "${atComponent c}${where}: component ${c}: a Containerfile needs a source" ] else [ ])
+      (c: if args.source or null == null && args.components.${c} ? containerfile && !(args.components.${c} ? package) then [ "${atComponent c}${where}: component ${c}: a Containerfile needs a source" ] else [ ])
       (attrNames args.components)
     ++ (if args.components == { } then [ "${t.placeOf args "components" at}${where}: components is empty, expected at least one" ] else [ ])
     ++ concatMap
@@ -93,19 +98,8 @@ let
       { }
       (attrNames args.components);
 
-  withDefaults = args: {
-    inherit (args) name version packageVersion;
-    source = args.source or null;
-    hashes = args.hashes or { };
+  withDefaults = args: removeAttrs (t.filled schema.app args) [ "patches" ] // {
     changes = [ ];
-    update = args.update or { };
-    # The system on which the images for all others are made, by pkgsCross.
-    crossFrom = args.crossFrom or null;
-    components = args.components;
-    variants = args.variants or { };
-    needs = args.needs or { };
-    migration = args.migration or null;
-    meta = args.meta or { };
     positions = positions args;
   };
 
@@ -144,5 +138,5 @@ let
   app = changes.patchSource (withDefaults args) (args.patches or [ ]);
 in
 unless problems (unless (checkChanges at name app) (app // {
-  inherit applyVariant componentKind;
+  inherit applyVariant componentKind componentOf;
 }))

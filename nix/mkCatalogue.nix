@@ -78,11 +78,9 @@ let
           map changeData (genList (i: elemAt changes (length app.changes + i)) (length changes - length app.changes)))
         app.variants;
       components = mapAttrs
-        (_: c: {
-          kind = app.componentKind c;
-          ports = c.ports or { };
-          health = c.health or null;
-          services = c.services or { };
+        (name: given: let c = app.componentOf app name; in {
+          kind = app.componentKind given;
+          inherit (c) ports health services;
           volumes = paths.volumes c;
           license = c.license or app.meta.license or null;
           description = c.description or null;

@@ -2,7 +2,7 @@
 # `expects` names it in an error.
 let
   inherit (builtins) all attrNames concatMap concatStringsSep elem filter isAttrs isBool
-    isFloat isFunction isInt isList isPath isString match stringLength substring toJSON;
+    isFloat isFunction isInt isList isPath isString match listToAttrs stringLength substring toJSON;
 
   # A value in an error message: short, one line, also for what JSON lacks.
   show = value:
@@ -153,6 +153,12 @@ rec {
           then [ "${placeOf value n at}${where}: ${toJSON n} is no name, expected ${type.names.expects}" ]
           else check (placeOf value n at) "${where} ${n}" type.each value.${n})
         (attrNames value);
+
+  # filled TYPE VALUE: a struct's value with the defaults of what it does not say. The
+  # attributes that it has keep their positions.
+  filled = type: value:
+    let known = filter (n: type.fields.${n} ? default) (attrNames type.fields); in
+    listToAttrs (map (n: { name = n; value = type.fields.${n}.default; }) known) // value;
 
   struct = required: fields: { inherit required fields; };
   map' = each: {

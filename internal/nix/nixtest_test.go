@@ -96,7 +96,7 @@ func TestDefinitionErrors(t *testing.T) {
 		{"unknown attribute", one(`components.web = { package = { ... }: 1; entrypiont = [ "x" ]; };`),
 			"one: component web: unknown attribute entrypiont, expected one of command, description, directories, entrypoint,"},
 		{"unknown app attribute", one(server + `pakageVersion = 1;`), "one: unknown attribute pakageVersion, expected one of "},
-		{"missing", "-- apps/one/default.nix --\n{ mkApp, ... }: mkApp { name = \"one\"; version = \"1\"; components = { }; }\n",
+		{"missing", "-- apps/one/default.nix --\n{ mkApp, ... }: mkApp { name = \"one\"; version = \"1\"; components.web.package = { ... }: 1; }\n",
 			"one: packageVersion is missing, expected an integer of at least 1"},
 		{"illegal version", strings.Replace(one(server), `"1.0"`, `"1.0+git"`, 1),
 			`one: version is "1.0+git", expected letters, digits, ".", "_" and "-" only`},

@@ -1,0 +1,75 @@
+# docs/mkApp.md: the attributes of schema.nix as Markdown.
+let
+  inherit (builtins) attrNames concatStringsSep elem filter isAttrs isBool isInt isList isString map replaceStrings;
+
+  schema = import ./schema.nix;
+
+  # A default as one writes it in a definition.
+  nix = value:
+    if value == null then "null"
+    else if isBool value || isInt value || isString value then builtins.toJSON value
+    else if isList value then "[ ${concatStringsSep "" (map (v: "${nix v} ") value)}]"
+    else if isAttrs value then "{ ${concatStringsSep "" (map (n: "${n} = ${nix value.${n}}; ") (attrNames value))}}"
+    else throw "reference.nix: a default that is no data";
+
+  cell = replaceStrings [ "|" "\n" ] [ "\\|" " " ];
+  code = text: "`${cell text}`";
+
+  # What a value may be, in a cell: a struct has a table of its own.
+  expected = type:
+    if type ? fields then "a set, see below"
+    else if type ? each && type.each ? fields then "a set, each as below"
+    else cell type.expects or "a set";
+
+  table = type:
+    "| attribute | value | meaning |\n|---|---|---|\n"
+    + concatStringsSep "" (map
+      (name:
+        let field = type.fields.${name}; in
+        "| ${code name}${if elem name type.required then " (required)" else ""} | ${expected field}"
+        + " | ${cell (field.doc or (throw "schema.nix: ${name} has no doc"))}"
+        + (if field ? default && field.default != null then " Default: ${code (nix field.default)}." else "")
+        + (if field ? example then " Example: ${code field.example}." else "")
+        + " |\n")
+      (inOrder type));
+  # What is required first.
+  inOrder = type: type.required ++ filter (n: !(elem n type.required)) (attrNames type.fields);
+
+  # A struct's table, and those of the structs in it.
+  section = level: title: type:
+    "${level} ${title}\n\n${table type}\n"
+    + concatStringsSep "" (map
+      (name:
+        let field = type.fields.${name}; in
+        if field ? fields then section "${level}#" (code name) field
+        else if field ? each && field.each ? fields then section "${level}#" "each of ${code name}" field.each
+        else "")
+      (inOrder type));
+
+  common = builtins.intersectAttrs schema.nixComponent.fields schema.containerfileComponent.fields;
+  without = names: type: type // {
+    fields = removeAttrs type.fields names;
+    required = filter (n: !(elem n names)) type.required;
+  };
+  own = without (attrNames common);
+in
+''
+  # Attributes of mkApp
+
+  <!-- Made of nix/schema.nix by nix/reference.nix: UPDATE_GOLDEN=1 go test ./docs -->
+
+  `apps/NAME/default.nix` is a function that gives what `mkApp` makes of these
+  attributes. It may take `mkApp`, `patchSource`, `substituteSource`, `addToSource`,
+  `pkgs`, `system` and `lib` (nixpkgs'). Names, versions, sources, ports and needs are
+  plain data: they use neither `pkgs` nor `system`.
+
+''
++ section "##" "The app" schema.app
++ "## Sources\n\nExactly one of these kinds.\n\n"
++ concatStringsSep "" (map
+  (kind: section "###" (code "source.${kind}") schema.sources.${kind})
+  [ "github" "git" "goModule" "url" "path" ])
++ "## Components\n\n"
++ section "###" "Both kinds" { fields = common; required = [ ]; }
++ section "###" "Built by Nix" (own schema.nixComponent)
++ section "###" "Of a Containerfile" (own schema.containerfileComponent)
