@@ -1,6 +1,7 @@
 package containerfile
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -70,4 +71,37 @@ func TestKeepRepository(t *testing.T) {
 			t.Errorf("%q: line %d, want %d: %q", ignore, line, want, kept)
 		}
 	}
+}
+
+// A repository reaches the context, whatever an ignore file of either kind says.
+func TestIgnoredRepository(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		b := NewBuilder(e, newStorage(t, e))
+		ignores := map[string]string{".dockerignore": "*\n!page\n", "Dockerfile.dockerignore": "# all\n**/.git\nother\n"}
+		if e.Name == "podman" {
+			ignores = map[string]string{".containerignore": ".git/**\nother"}
+		}
+		for name, ignore := range ignores {
+			r := request(t, write(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", name: ignore, "page": "1", "other": "2", ".git/HEAD": "3", ".git/refs/tags/v1": "4"}), nil)
+			var warned []string
+			r.Warn = func(warning string) { warned = append(warned, warning) }
+			result, err := b.Build(context.Background(), r)
+			if err != nil {
+				t.Fatal(describe(err))
+			}
+			img, _ := built(t, result)
+			files := filesOf(t, img)
+			if files["/.git/HEAD"].content != "3" || files["/.git/refs/tags/v1"].content != "4" || files["/page"].content != "1" || files["/other"].content != "" {
+				t.Errorf("%s: the image has %v", name, files)
+			}
+			line := ":1"
+			if ignore[0] == '#' {
+				line = ":2"
+			}
+			want := name + line + " leaves .git out of the build context: it is kept there, as source.describe is set"
+			if !slices.Contains(warned, want) {
+				t.Errorf("libre says %q, want %q", warned, want)
+			}
+		}
+	})
 }

@@ -95,5 +95,5 @@ func unquoted(text string) string {
 	for strings.HasSuffix(text, ")") && strings.Count(text, ")") > strings.Count(text, "(") {
 		text = strings.TrimRight(strings.TrimSuffix(text, ")"), "`\", ")
 	}
-	return text
+	return strings.TrimRight(text, "( ")
 }
