@@ -112,14 +112,14 @@ func (b *Bumper) missingPins(ctx context.Context, inputs *Inputs, images []*cata
 	b.progress("inputs", "fetching sources")
 	var pins []pin
 	err := b.Nix.FetchSources(ctx, specs, func(spec *catalog.Spec, source string, err error) error {
-		var bases []containerfile.Base
+		var found containerfile.Pins
 		if err == nil {
-			bases, err = containerfile.Unpinned(spec, source)
+			found, err = containerfile.ReadPins(spec, source)
 		}
 		if err != nil {
 			inputs.note("%s: whether its bases are pinned is not known: %v", spec.ID(), err)
 		}
-		for _, base := range bases {
+		for _, base := range found.Unpinned {
 			if p := (pin{app: spec.App, component: spec.Component, base: base.Name}); !slices.Contains(pins, p) {
 				pins = append(pins, p)
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -161,7 +162,25 @@ func (p *place) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOp
 		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
 		Steps:  p.steps(),
 		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
+		Published: p.published,
 	}, nil
+}
+
+// published is where libre.yaml says that releases are published, and who signs them; no
+// client, or no signing, where it does not.
+func (p *place) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
+	if p.config.Registry == "" {
+		return nil, nil, nil
+	}
+	client, err := p.registry(publishOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	signing, err := p.signing(ctx, publishOptions{}, client, false)
+	if errors.As(err, new(usageError)) {
+		return client, nil, nil
+	}
+	return client, signing, err
 }
 
 // refuseTracked refuses a layout that came with the catalogue: what it calls by an image's

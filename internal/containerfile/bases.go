@@ -16,12 +16,13 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 	have := map[Base]fetched{}
 	var resolved []ResolvedBase
 	for _, base := range j.plan.bases {
-		f, pinned, err := b.fetch(engine, base, j.origin(base))
+		key, _ := keyOf(j.Bases, base.Name)
+		f, pinned, err := b.fetch(engine, base, j.Bases[key])
 		if err != nil {
 			return nil, j.unfetched(base, pinned, err)
 		}
 		have[base.image()] = f
-		resolved = append(resolved, ResolvedBase{Base: base, Digest: f.digest, Pinned: pinned})
+		resolved = append(resolved, ResolvedBase{Base: base, Key: key, Reference: Normal(base.Name), Digest: f.digest, Pinned: pinned})
 	}
 	for _, base := range j.plan.copies {
 		j.named[base.Name] = have[base.image()].context
@@ -38,19 +39,6 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 		return nil, err
 	}
 	return resolved, os.WriteFile(j.path, rewritten, 0o644)
-}
-
-// origin finds what the caller says about a base.
-func (j *job) origin(base Base) Origin {
-	if o, ok := j.Bases[base.Name]; ok {
-		return o
-	}
-	for name, o := range j.Bases {
-		if sameImage(name, base.Name) {
-			return o
-		}
-	}
-	return Origin{}
 }
 
 func (b *Builder) fetch(engine backend, base Base, o Origin) (_ fetched, pinned bool, _ error) {

@@ -19,7 +19,7 @@ type Request struct {
 	Target    string            // the stage to build; "" is the last one
 	Args      map[string]string // build arguments
 	Contexts  map[string]string // named contexts: name to absolute folder
-	Bases     map[string]Origin // by name as it stands in the file once arguments are put in
+	Bases     map[string]Origin // by name as in the file once arguments are put in, in any spelling, or without a tag for any; the most exact counts
 	Platform  string            // OS/ARCH[/VARIANT]; "" is linux on this machine's architecture
 	Timestamp int64             // seconds since 1970: of every file and of the image
 	NoCache   bool              // docker: run every step again; buildah and podman always do
@@ -78,8 +78,10 @@ type Result struct {
 // ResolvedBase is a base as it was used.
 type ResolvedBase struct {
 	Base
-	Digest string // what the name means in its registry or layout: a manifest's or an index's digest
-	Pinned bool   // false: the digest was looked up in this run
+	Key       string // the one of Request.Bases that is of it, "" for none
+	Reference string // the name in full: docker.io/library/python:3.13
+	Digest    string // what the name means in its registry or layout: a manifest's or an index's digest
+	Pinned    bool   // false: the digest was looked up in this run
 }
 
 // Builder builds images with one engine. It resolves a base that is not

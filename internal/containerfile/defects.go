@@ -15,43 +15,53 @@ import (
 // Defect is something that is wrong with the definition of a Containerfile image.
 type Defect struct {
 	Err   error
-	Fatal bool // it cannot be built; otherwise a part of the definition does nothing
+	Fatal bool   // it cannot be built; otherwise a part of the definition does nothing
+	Mend  string // the command that mends it, "" for an edit
 }
 
 // Defects finds what can be known without building: required arguments without a value,
-// and, of the image's changed source in a folder, a build context, a Containerfile or a
-// stage that is not there, arguments, bases and named contexts that the file has no use
-// for, and steps that look for a .git that is not there. Where the source is not to be had, it is "", and that part is left out.
+// bases that mean the same, and, of the image's changed source in a folder, a build context,
+// a Containerfile or a stage that is not there, arguments, bases and named contexts that
+// the file has no use for, and steps that look for a .git that is not there. Where the
+// source is not to be had, it is "", and that part is left out.
 func Defects(spec *catalog.Spec, source string) []Defect {
 	var all []Defect
 	for _, name := range spec.MissingArgs() {
-		all = append(all, Defect{fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix", name, spec.Component, name, spec.App), true})
+		all = append(all, Defect{Err: fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix", name, spec.Component, name, spec.App), Fatal: true})
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Args)) {
 		if !argName.MatchString(name) {
-			all = append(all, Defect{badArgument(name), true})
+			all = append(all, Defect{Err: badArgument(name), Fatal: true})
 		}
+	}
+	for _, same := range sameKeys(spec.Bases) {
+		all = append(all, Defect{Err: fmt.Errorf("components.%s.bases has %q and %q, which mean the same image: remove one of them", spec.Component, same[0], same[1]), Fatal: true})
 	}
 	if source == "" {
 		return all
 	}
 	j, err := jobOf(spec, source)
 	if err != nil {
-		return append(all, Defect{err, true})
+		return append(all, Defect{Err: err, Fatal: true})
 	}
 	if err := j.open(); err != nil {
 		// That an argument of a FROM line has no value was said.
 		if len(all) == 0 || !strings.Contains(err.Error(), "has no value") {
-			all = append(all, Defect{err, true})
+			all = append(all, Defect{Err: err, Fatal: true})
 		}
 		if j.file == nil {
 			return all
 		}
 	}
-	for _, err := range append(j.unused(spec), j.missingRepository()...) {
-		all = append(all, Defect{err, false})
+	var moved map[string][]Base
+	if j.plan != nil {
+		pins, _ := j.pins(spec.Bases) // what is wrong with names is found when they are looked up
+		moved = pins.Moved
 	}
-	return all
+	for _, err := range append(j.unused(spec, moved), j.missingRepository()...) {
+		all = append(all, Defect{Err: err})
+	}
+	return append(all, j.moved(spec, moved)...)
 }
 
 func badArgument(name string) error {
@@ -83,7 +93,7 @@ func jobOf(spec *catalog.Spec, source string) (*job, error) {
 var predefined = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY", "SOURCE_DATE_EPOCH"}
 
 // unused lists what a definition gives and the file does not have.
-func (j *job) unused(spec *catalog.Spec) []error {
+func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 	var all []error
 	declared := j.file.Args()
 	for _, name := range slices.Sorted(maps.Keys(spec.Args)) {
@@ -94,12 +104,31 @@ func (j *job) unused(spec *catalog.Spec) []error {
 				name, listed(argNames(declared)), spec.Component))
 		}
 	}
+	images, settled := j.settled()
+	if !settled {
+		return all
+	}
+	report := func(attribute string, keys []string, is func(key, name string) bool) {
+		for _, key := range keys {
+			if _, known := moved[key]; !known && !slices.ContainsFunc(images, func(name string) bool { return is(key, name) }) {
+				all = append(all, j.file.errorf(0, "there is no image %s%s: remove it from components.%s.%s, or correct its name",
+					key, listed(images), spec.Component, attribute))
+			}
+		}
+	}
+	report("bases", slices.Sorted(maps.Keys(spec.Bases)), func(key, name string) bool { _, is := covers(key, name); return is })
+	report("contexts", slices.Sorted(maps.Keys(spec.Contexts)), sameImage)
+	return all
+}
+
+// settled lists what the whole file calls an image, on any platform. It is not settled
+// where what a name is follows from an argument that has no value, or that the definition
+// sets: variants, which have the same bases, may set another one.
+func (j *job) settled() (images []string, is bool) {
 	images, complete := j.file.images(j.Args, j.Platform)
 	whatever, _ := j.file.images(nil, j.Platform)
 	if !complete || !slices.Equal(images, whatever) {
-		// What a name is follows from an argument that has no value, or that the
-		// definition sets: variants, which have the same bases, may set another one.
-		return all
+		return nil, false
 	}
 	for _, platform := range []string{"linux/amd64", "linux/arm64"} { // a name may have the architecture in it
 		names, _ := j.file.images(j.Args, platform)
@@ -109,17 +138,7 @@ func (j *job) unused(spec *catalog.Spec) []error {
 			}
 		}
 	}
-	report := func(attribute string, keys []string) {
-		for _, key := range keys {
-			if !slices.ContainsFunc(images, func(name string) bool { return sameImage(key, name) }) {
-				all = append(all, j.file.errorf(0, "there is no image %s%s: remove it from components.%s.%s, or correct its name",
-					key, listed(images), spec.Component, attribute))
-			}
-		}
-	}
-	report("bases", slices.Sorted(maps.Keys(spec.Bases)))
-	report("contexts", slices.Sorted(maps.Keys(spec.Contexts)))
-	return all
+	return images, true
 }
 
 func argNames(args []Arg) []string {

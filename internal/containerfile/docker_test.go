@@ -87,9 +87,9 @@ echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] 
 		t.Error(diff)
 	}
 	wantBases := []ResolvedBase{
-		{Base{"base:1", machinePlatform(), 3}, digest.String(), true},
-		{Base{"tools.example/t:2", "linux/arm64", 10}, pin, false},
-		{Base{"base:1", "linux/arm64", 15}, digest.String(), true},
+		{Base{"base:1", machinePlatform(), 3}, "base:1", "docker.io/library/base:1", digest.String(), true},
+		{Base{"tools.example/t:2", "linux/arm64", 10}, "", "tools.example/t:2", pin, false},
+		{Base{"base:1", "linux/arm64", 15}, "base:1", "docker.io/library/base:1", digest.String(), true},
 	}
 	if diff := cmp.Diff(wantBases, res.Bases); diff != "" {
 		t.Error(diff)

@@ -216,6 +216,9 @@ func (r *resolver) visit(i int) error {
 			return err
 		}
 	case name != "scratch":
+		if err := r.checkName(s, name); err != nil {
+			return err
+		}
 		o.base = r.add(name, cmp.Or(o.platform, r.use.Platform), s.line)
 	}
 	r.plan.from[i] = o
@@ -304,8 +307,31 @@ func (r *resolver) expand(s *stage, word string) (string, error) {
 		}
 		return "", r.file.errorf(s.line, "FROM %s: argument %s has no value", word, name)
 	}
-	if res.Result == "" {
-		return "", r.file.errorf(s.line, "FROM %s: the image's name is empty", word)
-	}
 	return res.Result, nil
 }
+
+// checkName refuses what is no image's name because an argument in it is empty.
+func (r *resolver) checkName(s *stage, name string) error {
+	word := s.BaseName
+	var empty []string
+	for _, m := range argument.FindAllStringSubmatch(word, -1) {
+		if known := cmp.Or(m[1], m[2]); r.env[known] == "" && !slices.Contains(empty, known) {
+			empty = append(empty, known)
+		}
+	}
+	if _, err := parseReference(name); name != "" && (err == nil || len(empty) == 0) {
+		return nil
+	}
+	if len(empty) == 0 {
+		return r.file.errorf(s.line, "FROM %s: the image's name is empty", word)
+	}
+	slices.Sort(empty)
+	what := "argument " + strings.Join(empty, " and ") + " is empty"
+	if name == "" {
+		return r.file.errorf(s.line, "FROM %s: the image's name is empty: %s", word, what)
+	}
+	return r.file.errorf(s.line, "FROM %s: %q is no image's name: %s", word, name, what)
+}
+
+// argument is one in a word: $NAME, ${NAME} or ${NAME:-default}.
+var argument = regexp.MustCompile(`\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))`)

@@ -151,3 +151,16 @@ func (l *Layout) Manifests(d v1.Descriptor) ([]v1.Descriptor, error) {
 	}
 	return index.Manifests, nil
 }
+
+// Layers lists the digests of a manifest's layers, the lowest first.
+func (l *Layout) Layers(d v1.Descriptor) ([]v1.Hash, error) {
+	var manifest v1.Manifest
+	if err := l.readJSON(d, &manifest); err != nil {
+		return nil, err
+	}
+	var layers []v1.Hash
+	for _, layer := range manifest.Layers {
+		layers = append(layers, layer.Digest)
+	}
+	return layers, nil
+}

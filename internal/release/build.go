@@ -12,10 +12,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sbom"
 )
 
@@ -56,7 +59,15 @@ type Builder struct {
 	Files     *sbom.Scanner // for SBOMs
 	Watcher   Watcher
 
-	layers *image.Cache // nil: one of the run's own
+	// Published says where releases are published, and who signs them: what images are
+	// built on comes from there where Output has it not. It is asked for when that is
+	// needed; nil, or no client: there is no such place.
+	Published func(context.Context) (*registry.Client, *Signing, error)
+
+	layers     *image.Cache           // nil: one of the run's own
+	publishing bool                   // what is published goes before what is built
+	published  map[string]name.Digest // by image key, what records that were verified name
+	rebuild    bool                   // build the images, though they are there
 }
 
 // Build builds what is not in the layout yet, and goes on after failures. The
@@ -115,8 +126,8 @@ func (b *Builder) buildTargets(ctx context.Context, all []*Target) ([]Result, er
 func (b *Builder) buildInto(ctx context.Context, layout *image.Layout, all []*Target) ([]Result, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := &run{Builder: b, layout: layout, stop: stop, manifests: map[string]*manifest{}}
-	missing, err := r.sort(all)
+	r := &run{Builder: b, layout: layout, stop: stop, manifests: map[string]*manifest{}, finished: map[string]*manifest{}}
+	missing, err := r.sort(ctx, all)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +155,8 @@ type run struct {
 	progress *buildProgress
 	cache    *image.Cache
 	bases    map[string]bool // image keys of what Containerfiles build on
+	taken    takenImages     // settled before images are made
+	named    map[string]bool // targets that are made, by RefName
 
 	engineOnce sync.Once
 	engine     *containerfile.Builder
@@ -152,15 +165,17 @@ type run struct {
 	mu          sync.Mutex
 	results     []Result
 	manifests   map[string]*manifest // by image key
+	finished    map[string]*manifest // those of them that are made
 	interrupted error
 }
 
 // sort finishes the targets that need no work, and gives the others.
-func (r *run) sort(all []*Target) (missing []*Target, err error) {
+func (r *run) sort(ctx context.Context, all []*Target) (missing []*Target, err error) {
 	have, err := readBuilt(r.layout)
 	if err != nil {
 		return nil, err
 	}
+	r.taken = newTakenImages(have)
 	plans, entries := have.plans(all, nil)
 	for i, target := range all {
 		result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped}
@@ -168,7 +183,7 @@ func (r *run) sort(all []*Target) (missing []*Target, err error) {
 		case len(target.Specs) == 0:
 			result.State = Skipped
 			r.finish(result)
-		case plans[i].Action == ToNothing:
+		case plans[i].Action == ToNothing && !r.isOutdated(ctx, target):
 			result.State = Unchanged
 			result.measure(entries[i])
 			r.finish(result)
@@ -202,6 +217,7 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 		return err
 	}
 	defer os.RemoveAll(roots)
+	r.takeFor(ctx, missing)
 	if err := r.realise(ctx, missing, roots); err != nil {
 		return err
 	}
@@ -209,7 +225,9 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 		r.cache = image.NewCache(filepath.Join(r.CacheDir, "layers"))
 	}
 	r.bases = map[string]bool{}
+	r.named = map[string]bool{}
 	for _, target := range missing {
+		r.named[target.RefName] = true
 		for _, spec := range target.Specs {
 			r.addBases(spec)
 		}
@@ -240,11 +258,12 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 }
 
 func (r *run) addBases(spec *catalog.Spec) {
-	for _, base := range spec.Bases {
-		if base.Image != nil {
-			r.bases[base.Image.Key()] = true
-			r.addBases(base.Image)
+	for _, base := range dependencies(spec) {
+		r.bases[base.Key()] = true
+		if base.Kind == "nix" && base.Tools != nil {
+			r.bases[production(base).Key()] = true
 		}
+		r.addBases(base)
 	}
 }
 
@@ -252,7 +271,7 @@ func (r *run) addBases(spec *catalog.Spec) {
 func (r *run) realise(ctx context.Context, missing []*Target, roots string) error {
 	outputs := map[string]nix.Output{}
 	for _, target := range missing {
-		for _, output := range target.outputs() {
+		for _, output := range r.outputs(target) {
 			outputs[output.Path] = output
 		}
 	}
@@ -261,7 +280,7 @@ func (r *run) realise(ctx context.Context, missing []*Target, roots string) erro
 	for _, path := range paths {
 		wanted = append(wanted, outputs[path])
 	}
-	r.progress = newBuildProgress(r.Watcher, missing)
+	r.progress = newBuildProgress(r.Watcher, missing, r.outputs)
 	var err error
 	if r.failures, err = r.Nix.Realise(ctx, wanted, roots, r.progress.event); err != nil {
 		return err
@@ -275,25 +294,32 @@ func (r *run) realise(ctx context.Context, missing []*Target, roots string) erro
 }
 
 // outputs lists what Nix must build for an image.
-func (t *Target) outputs() []nix.Output {
+func (r *run) outputs(target *Target) []nix.Output {
 	var outputs []nix.Output
-	for _, spec := range t.Specs {
-		outputs = append(outputs, outputsOf(spec)...)
+	for _, spec := range target.Specs {
+		if r.rebuild || r.taken.byKey[spec.Key()] == nil {
+			outputs = append(outputs, r.outputsOf(spec)...)
+		}
 	}
 	return outputs
 }
 
-// outputsOf lists what Nix must build for an image, its base images included.
-func outputsOf(spec *catalog.Spec) []nix.Output {
+// outputsOf lists what Nix must build for an image that is made, and for what it is made
+// of, unless that is taken as it is.
+func (r *run) outputsOf(spec *catalog.Spec) []nix.Output {
+	realisables := []*catalog.Realisable{spec.Rootfs, spec.Fetch, spec.Tools}
+	if spec.Kind == "containerfile" && spec.Tools != nil {
+		realisables = []*catalog.Realisable{spec.Tools} // the source is of what they are added to
+	}
 	var outputs []nix.Output
-	for _, realisable := range []*catalog.Realisable{spec.Rootfs, spec.Fetch, spec.Tools} {
+	for _, realisable := range realisables {
 		if realisable != nil {
 			outputs = append(outputs, outputOf(realisable))
 		}
 	}
-	for _, base := range spec.Bases {
-		if base.Image != nil {
-			outputs = append(outputs, outputsOf(base.Image)...)
+	for _, dependency := range dependencies(spec) {
+		if r.taken.byKey[dependency.Key()] == nil {
+			outputs = append(outputs, r.outputsOf(dependency)...)
 		}
 	}
 	return outputs

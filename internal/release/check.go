@@ -134,11 +134,11 @@ func (p *Publisher) definitions(ctx context.Context, images []*catalog.Spec) ([]
 			unknown[component] = true
 			return nil
 		}
-		bases, err := containerfile.Unpinned(spec, source)
+		pins, err := containerfile.ReadPins(spec, source)
 		if err != nil {
 			return nil // a defect, or found when it is built
 		}
-		for _, base := range bases {
+		for _, base := range pins.Unpinned {
 			problem := Problem{component, fmt.Sprintf("base %s is not pinned by digest", base.Name), "libre bump --inputs"}
 			if !slices.Contains(all, problem) {
 				all = append(all, problem)
@@ -147,7 +147,7 @@ func (p *Publisher) definitions(ctx context.Context, images []*catalog.Spec) ([]
 		return nil
 	})
 	for _, defect := range defects {
-		all = append(all, Problem{defect.Name(), defect.Err.Error(), "edit apps/" + defect.IDs[0].App + "/default.nix"})
+		all = append(all, Problem{defect.Name(), defect.Err.Error(), cmp.Or(defect.Mend, "edit apps/"+defect.IDs[0].App+"/default.nix")})
 	}
 	return all, err
 }

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,15 +25,23 @@ import (
 func (r *run) image(ctx context.Context, target *Target) (Result, error) {
 	result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped, State: Built}
 	var manifests []v1.Descriptor
+	wasThere := true
 	for _, spec := range target.Specs {
-		made, err := r.manifest(ctx, spec)
-		if err != nil {
+		made := r.made(ctx, spec)
+		if err := made.err; err != nil {
 			if len(target.Specs) > 1 {
 				err = fmt.Errorf("%s: %w", spec.System, err)
 			}
 			return result, err
 		}
-		manifests = append(manifests, made.Descriptor)
+		manifests = append(manifests, made.result.Descriptor)
+		wasThere = wasThere && made == r.taken.byKey[spec.Key()]
+	}
+	if wasThere {
+		result.State = Unchanged
+	}
+	if err := r.keep(ctx, target); err != nil {
+		return result, err
 	}
 	annotations := labels(target.Specs[0], target.Key(), baseImage{})
 	index, err := image.Index(ctx, r.layout, manifests, annotations)
@@ -49,19 +58,26 @@ func (r *run) image(ctx context.Context, target *Target) (Result, error) {
 // manifest is an image on one system, made once in a run: debug images and
 // images on a base of the catalogue are made from others.
 type manifest struct {
-	once   sync.Once
-	result image.Result
-	base   baseImage
-	err    error
+	once     sync.Once
+	result   image.Result
+	base     baseImage
+	err      error
+	inLayout bool // it was not made, it was there
 }
 
-func (r *run) manifest(ctx context.Context, spec *catalog.Spec) (image.Result, error) {
-	made := r.made(ctx, spec)
-	return made.result, made.err
+// below is an image that others are made of, which need not be made for them.
+func (r *run) below(ctx context.Context, spec *catalog.Spec) *manifest {
+	if there := r.taken.byKey[spec.Key()]; there != nil {
+		return there
+	}
+	return r.made(ctx, spec)
 }
 
 func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
 	key := spec.Key()
+	if there := r.taken.byKey[key]; there != nil && !r.rebuild {
+		return there
+	}
 	r.mu.Lock()
 	made := r.manifests[key]
 	if made == nil {
@@ -81,6 +97,9 @@ func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
 		for _, warning := range made.result.Warnings {
 			r.Watcher.Warn(spec.ID(), warning.Error())
 		}
+		r.mu.Lock()
+		r.finished[key] = made
+		r.mu.Unlock()
 	})
 	return made
 }
@@ -146,7 +165,7 @@ func imageSpec(spec *catalog.Spec, store nix.Store) (*image.Spec, error) {
 
 // debug adds tools to the default image.
 func (r *run) debug(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
-	from := r.made(ctx, production(spec))
+	from := r.below(ctx, production(spec))
 	if from.err != nil {
 		return image.Result{}, baseImage{}, from.err
 	}
@@ -255,10 +274,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 		}
 	}
 	if last := built.From; last != nil {
-		base = baseImage{last.Name, last.Digest}
-		if reference, ok := known[last.Name]; ok {
-			base.name = reference
-		}
+		base = baseImage{cmp.Or(known[last.Key], last.Reference), last.Digest}
 	}
 	said := labels(spec, spec.Key(), base)
 	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
@@ -269,7 +285,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 }
 
 // origins says where each declared base comes from. A base that is an image of
-// the catalogue is made first; known has its name.
+// the catalogue is taken as it is, or made first; known has the names of those.
 func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
 	origins, known = map[string]containerfile.Origin{}, map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(spec.Bases)) {
@@ -278,11 +294,11 @@ func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[stri
 			origins[name] = containerfile.Origin{Digest: base.Digest}
 			continue
 		}
-		made, err := r.manifest(ctx, base.Image)
-		if err != nil {
-			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), err)
+		below := r.below(ctx, base.Image)
+		if below.err != nil {
+			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), below.err)
 		}
-		origins[name] = containerfile.Origin{Layout: r.layout.Dir(), Ref: made.Descriptor.Digest.String()}
+		origins[name] = containerfile.Origin{Layout: r.layout.Dir(), Ref: below.result.Descriptor.Digest.String()}
 		known[name] = base.Image.RefName()
 	}
 	return origins, known, nil

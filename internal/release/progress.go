@@ -46,10 +46,10 @@ type buildCount struct {
 	spent   time.Duration
 }
 
-func newBuildProgress(watcher Watcher, targets []*Target) *buildProgress {
+func newBuildProgress(watcher Watcher, targets []*Target, outputs func(*Target) []nix.Output) *buildProgress {
 	p := &buildProgress{watcher: watcher, now: time.Now, outputs: map[catalog.ID][]string{}, images: map[catalog.ID]*buildCount{}, built: map[string]bool{}}
 	for _, target := range targets {
-		for _, output := range target.outputs() {
+		for _, output := range outputs(target) {
 			p.outputs[target.ID] = append(p.outputs[target.ID], output.Drv)
 		}
 		p.images[target.ID] = &buildCount{}

@@ -4,7 +4,11 @@ import (
 	"context"
 	"slices"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/registry"
 )
 
 // build makes the wanted images, once it is sure that they may be pushed: that
@@ -25,13 +29,39 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 		}
 		wanted = slices.DeleteFunc(wanted, func(target *Target) bool { return refuses(releases, target) })
 	}
-	built, err := p.buildTargets(ctx, wanted)
+	builder := *p.Builder
+	builder.publishing, builder.published = true, p.recorded(releases)
+	builder.Published = func(context.Context) (*registry.Client, *Signing, error) { return p.Registry, p.Signing, nil }
+	built, err := builder.buildTargets(ctx, wanted)
 	for _, result := range built {
 		if result.State == Failed {
 			failed(releases, result)
 		}
 	}
 	return err
+}
+
+// recorded are the manifests that the records of releases name, by image key. What is
+// built is built on these, whatever the layout has.
+func (p *Publisher) recorded(releases []*variantRelease) map[string]name.Digest {
+	all := map[string]name.Digest{}
+	for _, release := range releases {
+		if there := release.there; there.Standing == AsWanted {
+			for _, target := range release.targets() {
+				for _, spec := range target.Specs {
+					if digest, err := there.record.imageFor(p.Registry, spec); err == nil {
+						all[spec.Key()] = digest
+					}
+				}
+			}
+		}
+		for _, adopted := range release.images {
+			for _, manifest := range adopted.manifests {
+				all[manifest.Annotations[image.ImageKeyAnnotation]] = adopted.subject.Context().Digest(manifest.Digest.String())
+			}
+		}
+	}
+	return all
 }
 
 // checkPush asks whether the wanted images can be pushed, before any is built: of a

@@ -14,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 )
 
 // VerifyRebuilt builds the selected images once more, into a layout of their own
@@ -30,7 +31,8 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 	}
 	defer os.RemoveAll(dir)
 	again := *p.Builder
-	again.Output, again.layers = dir, image.NewCache("")
+	again.Output, again.layers, again.rebuild = dir, image.NewCache(""), true
+	again.Published = func(context.Context) (*registry.Client, *Signing, error) { return p.Registry, p.Signing, nil }
 
 	var all []Verified
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {

@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-func TestUnpinned(t *testing.T) {
+func TestPins(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("a", 64)
 	target, base := "web", "python:3.13"
 	for _, test := range []struct {
@@ -23,7 +23,11 @@ func TestUnpinned(t *testing.T) {
 		{name: "a digest in the name", file: "FROM python:3.13@" + digest + " AS web\n"},
 		{name: "a pin", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{base: {Digest: digest}}}},
 		{name: "a pin under its long name", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"docker.io/library/python:3.13": {Digest: digest}}}},
-		{name: "another tag's pin", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}, want: []string{base}},
+		{name: "another tag's pin", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}},
+		{name: "another tag's pin, which something else in the file has", file: "FROM python:3.14 AS other\nFROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}, want: []string{base}},
+		{name: "a pin of any tag", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"docker.io/python": {Digest: digest}}}},
+		{name: "a tag that moved", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.12": {Digest: digest}}}},
+		{name: "a tag of the catalogue's that moved", file: "FROM node AS x\nFROM python:3.13 AS web\nCOPY --from=x / /\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"library/python:3.12": {Image: &catalog.Spec{}}}}, want: []string{"node"}},
 		{name: "an image of the catalogue", file: "FROM tool AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"tool": {Image: &catalog.Spec{}}}}},
 		{name: "a named context", file: "FROM scratch AS web\nCOPY --from=logos / /\n", spec: catalog.Spec{Contexts: map[string]string{"logos": "/logos"}}},
 		{name: "two platforms", file: "FROM --platform=linux/amd64 node AS a\nFROM --platform=linux/arm64 node AS b\nFROM scratch AS web\nCOPY --from=a / /\nCOPY --from=b / /\n", want: []string{"node"}},
@@ -37,9 +41,9 @@ func TestUnpinned(t *testing.T) {
 			if spec.File == "" {
 				spec.File = "Dockerfile"
 			}
-			bases, err := Unpinned(&spec, write(t, map[string]string{"Dockerfile": test.file}))
+			pins, err := ReadPins(&spec, write(t, map[string]string{"Dockerfile": test.file}))
 			var got []string
-			for _, b := range bases {
+			for _, b := range pins.Unpinned {
 				got = append(got, b.Name)
 			}
 			if !slices.Equal(got, test.want) {

@@ -1,0 +1,357 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/registry"
+)
+
+// dependencies are the images of the catalogue that an image is made of: its bases, or
+// what tools are added to. A Nix image with tools is assembled with what is below them.
+func dependencies(spec *catalog.Spec) []*catalog.Spec {
+	if spec.Kind != "containerfile" {
+		return nil
+	}
+	if spec.Tools != nil {
+		return []*catalog.Spec{production(spec)}
+	}
+	var all []*catalog.Spec
+	for _, name := range slices.Sorted(maps.Keys(spec.Bases)) {
+		if base := spec.Bases[name].Image; base != nil {
+			all = append(all, base)
+		}
+	}
+	return all
+}
+
+// takenImages are those that a run takes as they are, from the layout or from a registry,
+// where they are there with the same image key. Else they are made: the steps of a
+// Containerfile may give something else each time, and then what is built on them would
+// stand on what was never published. What goes into the layout for that stays there under
+// its name.
+type takenImages struct {
+	byKey    map[string]*manifest       // nil for what is looked for and not found
+	outdated map[string]bool            // image keys of what the layout has on another base than is published
+	byName   map[string][]*catalog.Spec // what was looked for, by RefName: one a system
+	records  map[string]lookedUp        // of releases, by RefName
+	entries  built                      // of the layout
+}
+
+type lookedUp struct {
+	record *Record
+	err    error
+}
+
+func newTakenImages(have built) takenImages {
+	return takenImages{byKey: map[string]*manifest{}, outdated: map[string]bool{}, byName: map[string][]*catalog.Spec{}, records: map[string]lookedUp{}, entries: have}
+}
+
+// isOutdated tells whether the layout has a target as it was made of other images than
+// those that are published.
+func (r *run) isOutdated(ctx context.Context, target *Target) bool {
+	return r.publishing && slices.ContainsFunc(target.Specs, func(spec *catalog.Spec) bool {
+		return len(dependencies(spec)) > 0 && r.fromLayout(ctx, spec) == nil
+	})
+}
+
+// takeFor looks for what the targets are made of. Of their own images, those are taken that the
+// layout has for one system and not for another.
+func (r *run) takeFor(ctx context.Context, missing []*Target) {
+	for _, target := range missing {
+		for _, spec := range target.Specs {
+			if spec.Kind == "containerfile" && !r.rebuild {
+				if there := r.fromLayout(ctx, spec); there != nil {
+					r.taken.byKey[spec.Key()] = there
+				}
+			}
+			if r.taken.byKey[spec.Key()] != nil {
+				continue
+			}
+			for _, dependency := range dependencies(spec) {
+				r.take(ctx, dependency)
+			}
+		}
+	}
+}
+
+// take looks for an image that others are made of, and brings it into the layout; nil where
+// it has to be made. What will be published stands on what is published, whatever the
+// layout has.
+func (r *run) take(ctx context.Context, spec *catalog.Spec) *manifest {
+	key := spec.Key()
+	if there, known := r.taken.byKey[key]; known {
+		return there
+	}
+	if same := r.taken.byName[spec.RefName()]; !slices.ContainsFunc(same, func(s *catalog.Spec) bool { return s.Key() == key }) {
+		r.taken.byName[spec.RefName()] = append(same, spec)
+	}
+	var there *manifest
+	var err error
+	if r.publishing {
+		there, err = r.fromRegistry(ctx, spec)
+	}
+	instead := "the one in " + r.Output + " is taken instead"
+	if there == nil {
+		there = r.fromLayout(ctx, spec)
+	}
+	if there == nil && !r.publishing {
+		there, err = r.fromRegistry(ctx, spec)
+	}
+	if there == nil {
+		instead = "it is built anew"
+	}
+	r.taken.byKey[key] = there
+	if err != nil && ctx.Err() == nil {
+		r.Watcher.Warn(spec.ID(), "what is published of it is not taken as a base: "+fault.Reason(err)+"; "+instead)
+	}
+	if there == nil {
+		for _, below := range dependencies(spec) {
+			r.take(ctx, below)
+		}
+	}
+	return there
+}
+
+// asTaken is an image that nothing is to be done for.
+func asTaken(descriptor v1.Descriptor, annotations map[string]string) *manifest {
+	taken := &manifest{base: baseImage{annotations[ociPrefix+"base.name"], annotations[ociPrefix+"base.digest"]}}
+	taken.result.Descriptor = descriptor
+	taken.result.Descriptor.Annotations = nil
+	taken.once.Do(func() {})
+	return taken
+}
+
+// fromLayout finds an image in the layout, whole and with the same key.
+func (r *run) fromLayout(ctx context.Context, spec *catalog.Spec) *manifest {
+	entry, found := r.taken.entries.entries[spec.RefName()]
+	if !found {
+		return nil
+	}
+	manifests, err := r.layout.Manifests(entry)
+	if err != nil {
+		return nil
+	}
+	at := slices.IndexFunc(manifests, func(d v1.Descriptor) bool { return d.Annotations[image.ImageKeyAnnotation] == spec.Key() })
+	if at < 0 || !r.layout.Content(manifests[at]).Complete {
+		return nil
+	}
+	if r.publishing && !r.standsOnPublished(ctx, spec, manifests[at]) {
+		r.taken.outdated[spec.Key()] = true
+		return nil
+	}
+	there := asTaken(manifests[at], manifests[at].Annotations)
+	there.inLayout = true
+	return there
+}
+
+// standsOnPublished tells whether an image of the layout was made of what is published of
+// its dependencies, where that is known.
+func (r *run) standsOnPublished(ctx context.Context, spec *catalog.Spec, described v1.Descriptor) bool {
+	for _, dependency := range dependencies(spec) {
+		there := r.take(ctx, dependency)
+		switch {
+		case there == nil && r.taken.outdated[dependency.Key()]:
+			return false
+		case there == nil:
+		case spec.Tools != nil:
+			below, errBelow := r.layout.Layers(there.result.Descriptor)
+			all, err := r.layout.Layers(described)
+			if errBelow != nil || err != nil || len(all) < len(below) || !slices.Equal(all[:len(below)], below) {
+				return false
+			}
+		case described.Annotations[ociPrefix+"base.name"] == dependency.RefName() &&
+			described.Annotations[ociPrefix+"base.digest"] != there.result.Descriptor.Digest.String():
+			return false
+		}
+	}
+	return true
+}
+
+// fromRegistry brings an image into the layout by the digest that a record of ours names,
+// nil where there is none. An error is why what is there is not taken.
+func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, error) {
+	if r.Published == nil {
+		return nil, nil
+	}
+	client, signing, err := r.Published(ctx)
+	if err != nil || client == nil {
+		return nil, err
+	}
+	digest, known := r.published[spec.Key()]
+	if !known {
+		record, err := r.publishedRecord(ctx, client, signing, spec)
+		if err != nil || record == nil {
+			return nil, err
+		}
+		if digest, err = record.imageFor(client, spec); err != nil {
+			return nil, err
+		}
+	}
+	got, err := client.Get(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	var read v1.Manifest
+	if err := json.Unmarshal(got.Content, &read); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", digest, err)
+	}
+	if key := read.Annotations[image.ImageKeyAnnotation]; key != spec.Key() {
+		return nil, fmt.Errorf("%s has another image key, %s and not %s", digest, short(key), short(spec.Key()))
+	}
+	platform, err := platformOf(spec)
+	if err != nil {
+		return nil, err
+	}
+	described := got.Descriptor
+	described.Platform = &platform
+	if err := r.layout.Fetch(ctx, image.Source{Descriptor: described, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+		return client.Open(ctx, digest.Context(), d)
+	}}); err != nil {
+		return nil, err
+	}
+	return asTaken(described, read.Annotations), nil
+}
+
+// publishedRecord is the record of the release that an image is of, as we signed it; nil
+// where nothing is published of it.
+func (r *run) publishedRecord(ctx context.Context, client *registry.Client, signing *Signing, spec *catalog.Spec) (*Record, error) {
+	refName := spec.App + "-" + spec.Variant + ":" + catalog.Tag(spec.Version, spec.PackageVersion)
+	if found, known := r.taken.records[refName]; known {
+		return found.record, found.err
+	}
+	for _, other := range r.taken.records {
+		if fault.Is(other.err, fault.Unreachable) {
+			return nil, other.err // it would not answer this time either
+		}
+	}
+	record, err := readPublishedRecord(ctx, client, signing, refName)
+	if errors.Is(err, registry.ErrNotFound) && !errors.As(err, new(*MovedError)) {
+		record, err = nil, nil
+	}
+	r.taken.records[refName] = lookedUp{record, err}
+	return record, err
+}
+
+func readPublishedRecord(ctx context.Context, client *registry.Client, signing *Signing, refName string) (*Record, error) {
+	tag, err := client.Tag(refName)
+	if err != nil {
+		return nil, err
+	}
+	record, digest, err := readRecord(ctx, client, tag)
+	if err != nil {
+		return nil, err
+	}
+	if signing == nil {
+		return nil, fmt.Errorf("%s: nobody says here who must have signed it", tag)
+	}
+	if _, err := signing.verifyRecord(ctx, record, digest, signing.Client.Verify); err != nil {
+		return nil, notSignedByUs(tag, err)
+	}
+	if as := record.refName(); as != refName {
+		return nil, &MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}
+	}
+	return record, nil
+}
+
+// notSignedByUs says of which release a signature is missing, or not right.
+func notSignedByUs(tag name.Tag, err error) error {
+	err = explained(err)
+	if !isUnsigned(err) {
+		return err
+	}
+	return fmt.Errorf("%s is not signed as this catalogue has it: %w", tag, err)
+}
+
+// imageFor is the manifest that a record names for an image on its system.
+func (r *Record) imageFor(client *registry.Client, spec *catalog.Spec) (name.Digest, error) {
+	component := r.Components[spec.Component]
+	platform, err := platformOf(spec)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	if component != nil {
+		tag, err := client.Tag(component.Reference)
+		if err != nil {
+			return name.Digest{}, err
+		}
+		for system, digest := range component.Systems {
+			if system == platform.String() || strings.HasPrefix(system, platform.String()+"/") {
+				return tag.Context().Digest(digest), nil
+			}
+		}
+	}
+	return name.Digest{}, fmt.Errorf("the release record %s names no %s for %s", r.refName(), spec.ID(), platform)
+}
+
+// keep gives what a target was made of its name in the layout, before the target gets its
+// own: the next run takes it from there, and it is what will be published.
+func (r *run) keep(ctx context.Context, target *Target) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := map[string]bool{}
+	for _, spec := range target.Specs {
+		if err := r.keepBelow(ctx, spec, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[string]bool) error {
+	for _, dependency := range dependencies(spec) {
+		refName := dependency.RefName()
+		if seen[refName] {
+			continue
+		}
+		seen[refName] = true
+		if err := r.keepBelow(ctx, dependency, seen); err != nil {
+			return err
+		}
+		if err := r.keepImage(ctx, refName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepImage names an image that was made of what is there of it. Targets are named by
+// themselves, and what came from the layout has its name.
+func (r *run) keepImage(ctx context.Context, refName string) error {
+	var specs []*catalog.Spec
+	var manifests []v1.Descriptor
+	isNew := false
+	for _, spec := range r.taken.byName[refName] {
+		there := r.taken.byKey[spec.Key()]
+		if there == nil {
+			there = r.finished[spec.Key()]
+		}
+		if there == nil || there.err != nil {
+			continue
+		}
+		specs, manifests = append(specs, spec), append(manifests, there.result.Descriptor)
+		isNew = isNew || !there.inLayout
+	}
+	if !isNew || r.named[refName] {
+		return nil
+	}
+	slices.SortFunc(specs, func(a, b *catalog.Spec) int { return strings.Compare(a.System, b.System) })
+	key := catalog.IndexKey(specs)
+	index, err := image.Index(ctx, r.layout, manifests, labels(specs[0], key, baseImage{}))
+	if err != nil {
+		return err
+	}
+	return r.layout.Put(refName, index, map[string]string{image.ImageKeyAnnotation: key})
+}
