@@ -40,7 +40,7 @@ func target(app, drv string) *Target {
 func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {
 	const a, b, gone = "/nix/store/a.drv", "/nix/store/b.drv", "/nix/store/c.drv"
 	var h heard
-	p := newBuildProgress(&h, []*Target{target("one", a), target("two", b), target("three", gone)}, (&run{}).outputs)
+	p := newBuildProgress(&h, []*Target{target("one", a), target("two", b), target("three", gone)}, (&run{Builder: &Builder{}}).outputs)
 	now := time.Unix(0, 0)
 	p.now = func() time.Time { return now }
 	p.event(nix.LogEvent{Kind: nix.LogDownloads, Progress: nix.LogProgress{Done: 400}})
@@ -89,7 +89,7 @@ func TestTimeOfDerivationsBuiltAtOnceCountsOnce(t *testing.T) {
 	var h heard
 	one := target("one", "/nix/store/a.drv")
 	one.Specs = append(one.Specs, target("", "/nix/store/b.drv").Specs...)
-	p := newBuildProgress(&h, []*Target{one}, (&run{}).outputs)
+	p := newBuildProgress(&h, []*Target{one}, (&run{Builder: &Builder{}}).outputs)
 	now := time.Unix(0, 0)
 	p.now = func() time.Time { return now }
 	event := func(kind nix.LogKind, drv string, later time.Duration) {
