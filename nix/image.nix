@@ -48,9 +48,22 @@ let
         inherit pkgs system;
         inherit (changedApp) name version hashes;
         source = source.changed pkgs;
+        inherit buildGoModule;
       };
     in
     value (if named == { } then all else builtins.intersectAttrs named all);
+  # The package set's, with what the definition says already.
+  buildGoModule = arguments:
+    let
+      vendorHash = changedApp.hashes.vendorHash or null;
+      said = {
+        pname = changedApp.name;
+        inherit (changedApp) version;
+        src = source.changed pkgs;
+        vendorHash = if builtins.isAttrs vendorHash then vendorHash.${system} else vendorHash;
+      };
+    in
+    pkgs.buildGoModule (if builtins.isFunction arguments then final: said // arguments final else said // arguments);
   package = callPackage "package" component.package;
   server = if component ? server then callPackage "server" component.server else null;
 

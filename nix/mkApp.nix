@@ -57,7 +57,7 @@ let
   # A plain derivation is of pkgs, which metadata may not force: tryEval.
   takesSource = package:
     (builtins.tryEval (builtins.isFunction package)).value
-    && (let named = builtins.functionArgs package; in named == { } || named ? source);
+    && (let named = builtins.functionArgs package; in named == { } || named ? source || named ? buildGoModule);
 
   checkChanges = at: where: app:
     if app.changes == [ ] then [ ]

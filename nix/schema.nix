@@ -79,6 +79,17 @@ let
     description = t.string // { doc = "One line about this component, where it is not the app's."; };
   };
 
+  habits = {
+    cmd = "command";
+    environment = "env";
+    port = "ports, as ports.http = 8080";
+    healthcheck = "health";
+    dockerfile = "containerfile";
+    workdir = "workingDir";
+    WorkingDir = "workingDir";
+    licence = "license";
+  };
+
   ownership = {
     mode = t.mode // { doc = "Permissions, in octal digits."; };
     uid = t.id // { doc = "Number of the user that owns it."; };
@@ -92,10 +103,10 @@ let
   };
 in
 {
-  nixComponent = struct [ "package" ] (common // {
+  nixComponent = { inherit habits; } // struct [ "package" ] (common // {
     package = t.unforced // {
-      doc = "The program: a derivation, or a function from `{ source, name, version, hashes, pkgs, system }` to one. It is at `/app` in the image.";
-      example = "{ source, version, hashes, ... }: pkgs.buildGoModule { … }";
+      doc = "The program: a derivation, or a function from `{ source, name, version, hashes, pkgs, system, buildGoModule }` to one. It is at `/app` in the image. This `buildGoModule` is nixpkgs', with `pname`, `version`, `src` and `vendorHash` as the definition has them.";
+      example = ''{ buildGoModule, ... }: buildGoModule { subPackages = [ "cmd/notes" ]; }'';
     };
     server = t.unforced // {
       doc = "A second package, at `/server`, that serves the first, a static site. The entrypoint is one of its programs.";
@@ -113,7 +124,7 @@ in
     };
   });
 
-  containerfileComponent = struct [ "containerfile" ] (common // {
+  containerfileComponent = { inherit habits; } // struct [ "containerfile" ] (common // {
     containerfile = t.string // { doc = "Upstream's Containerfile, a path in the source."; example = ''"Dockerfile"''; };
     target = t.string // { doc = "The stage to build: the last one where it is not said."; example = ''"backend-production"''; };
     context = t.string // { doc = "The build context, a folder of the source."; default = "."; };
@@ -134,7 +145,25 @@ in
     };
   });
 
-  app = struct [ "name" "version" "packageVersion" "components" ] {
+  app = {
+    habits = {
+      pname = "name";
+      src = ''source, as source = { github = "owner/repo"; tag = "v''${version}"; hash = "sha256-…"; }'';
+      vendorHash = "hashes.vendorHash";
+      npmDepsHash = "hashes.npmDepsHash";
+      description = "meta.description";
+      homepage = "meta.homepage";
+      license = "meta.license";
+      changelog = "meta.changelog";
+      maintainers = "meta.maintainers";
+      ports = "components.NAME.ports";
+      env = "components.NAME.env";
+      package = "components.NAME.package";
+      containerfile = "components.NAME.containerfile";
+    } // t.same "an argument of what package calls, as buildGoModule" [
+      "buildInputs" "nativeBuildInputs" "ldflags" "subPackages" "doCheck" "postInstall" "postPatch"
+    ];
+  } // struct [ "name" "version" "packageVersion" "components" ] {
     name = t.name // { doc = "The app's name: that of its folder below `apps`."; };
     version = t.word // { doc = "Upstream's version."; example = ''"5.4.1"''; };
     packageVersion = t.natural // {
@@ -188,7 +217,7 @@ in
       doc = "What an upgrade does to the app's data.";
       default = null;
     };
-    meta = struct [ ] {
+    meta = { habits = { licence = "license"; }; } // struct [ ] {
       description = t.string // { doc = "One line about the app."; };
       homepage = t.string // { doc = "URL of the app's page."; };
       license = t.string // { doc = "SPDX expression."; example = ''"MIT"''; };

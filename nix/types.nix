@@ -140,7 +140,7 @@ rec {
         missing = filter (n: !(value ? ${n})) (type.required or [ ]);
         known = filter (n: type.fields ? ${n}) (attrNames value);
       in
-      map (n: "${placeOf value n at}${where}: unknown attribute ${n}, expected one of ${concatStringsSep ", " (attrNames type.fields)}") unknown
+      map (n: "${placeOf value n at}${where}: unknown attribute ${n}, expected ${type.habits.${n} or "one of ${concatStringsSep ", " (attrNames type.fields)}"}") unknown
       ++ map (n: "${at}${where}: ${n} is missing, expected ${type.fields.${n}.expects or "a set"}") missing
       ++ builtins.concatMap (n: check (placeOf value n at) "${where}: ${n}" type.fields.${n} value.${n}) known;
 
@@ -160,11 +160,14 @@ rec {
     let known = filter (n: type.fields.${n} ? default) (attrNames type.fields); in
     listToAttrs (map (n: { name = n; value = type.fields.${n}.default; }) known) // value;
 
+  # `habits` says of attributes that one knows from elsewhere what they are called here.
   struct = required: fields: { inherit required fields; };
   map' = each: {
     inherit each;
     expects = "a set, each ${each.expects or "a set"}";
     ok = v: isSet v && all (n: each.ok v.${n}) (attrNames v);
   };
+  # same VALUE NAMES: one value under several names.
+  same = value: names: listToAttrs (map (name: { inherit name value; }) names);
   named = each: map' each // { names = name; };
 }

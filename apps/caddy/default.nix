@@ -1,5 +1,5 @@
 # Caddy: a web server, for static frontends.
-{ mkApp, pkgs, ... }:
+{ mkApp, ... }:
 mkApp rec {
   name = "caddy";
   version = "2.11.9";
@@ -14,11 +14,7 @@ mkApp rec {
   hashes.vendorHash = "sha256-qjLumZHCyoM+lNZtWOTmMlHN5zgB36fv9CkIq3ncMlM=";
 
   components.server = {
-    package = { source, version, hashes, ... }: pkgs.buildGoModule {
-      pname = "caddy";
-      inherit version;
-      src = source;
-      inherit (hashes) vendorHash;
+    package = { buildGoModule, ... }: buildGoModule {
       subPackages = [ "cmd/caddy" ];
       ldflags = [ "-X github.com/caddyserver/caddy/v2.CustomVersion=v${version}" ];
       env.CGO_ENABLED = "0";

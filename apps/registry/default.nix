@@ -1,5 +1,5 @@
 # CNCF Distribution: an OCI registry.
-{ mkApp, pkgs, ... }:
+{ mkApp, ... }:
 mkApp rec {
   name = "registry";
   version = "3.1.2";
@@ -14,11 +14,7 @@ mkApp rec {
   hashes.vendorHash = "sha256-/Zsjp+nbpJzfImLUNrdUBzF2I6f7aRtCNNYhzAaTwsQ=";
 
   components.server = {
-    package = { source, version, hashes, ... }: pkgs.buildGoModule {
-      pname = "registry";
-      inherit version;
-      src = source;
-      inherit (hashes) vendorHash;
+    package = { buildGoModule, ... }: buildGoModule {
       subPackages = [ "cmd/registry" ];
       ldflags = [ "-X github.com/distribution/distribution/v3/version.version=v${version}" ];
       env.CGO_ENABLED = "0";

@@ -1,5 +1,5 @@
 # Guestbook: a small application of our own, to start from.
-{ mkApp, patchSource, pkgs, ... }:
+{ mkApp, patchSource, ... }:
 mkApp {
   name = "guestbook";
   version = "1.0.0";
@@ -10,12 +10,8 @@ mkApp {
 
   # A Go program, built by Nix.
   components.backend = {
-    package = { source, version, hashes, ... }: pkgs.buildGoModule {
-      pname = "guestbook";
-      inherit version;
-      src = source;
+    package = { buildGoModule, version, ... }: buildGoModule {
       modRoot = "backend";
-      inherit (hashes) vendorHash;
       env.CGO_ENABLED = "0";
       ldflags = [ "-X main.version=${version}" ];
     };
@@ -30,10 +26,8 @@ mkApp {
 
   # A web server for static files: the base image of the frontend.
   components.base = {
-    package = { source, version, ... }: pkgs.buildGoModule {
+    package = { buildGoModule, ... }: buildGoModule {
       pname = "webserver";
-      inherit version;
-      src = source;
       modRoot = "webserver";
       vendorHash = null;
       env.CGO_ENABLED = "0";

@@ -1,5 +1,5 @@
 # PocketBase: a backend in one file, with an embedded SQLite.
-{ mkApp, pkgs, ... }:
+{ mkApp, ... }:
 mkApp rec {
   name = "pocketbase";
   version = "0.36.8";
@@ -14,11 +14,7 @@ mkApp rec {
   hashes.vendorHash = "sha256-p085Ru3csNpGDMeF5q+W23Mc30WwhF9zHv0U29aEp/w=";
 
   components.server = {
-    package = { source, version, hashes, ... }: pkgs.buildGoModule {
-      pname = "pocketbase";
-      inherit version;
-      src = source;
-      inherit (hashes) vendorHash;
+    package = { buildGoModule, ... }: buildGoModule {
       subPackages = [ "examples/base" ];
       env.CGO_ENABLED = "0";
       doCheck = false;
