@@ -28,12 +28,12 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 		j.named[base.Name] = have[base.image()].context
 	}
 	j.path = filepath.Join(j.tmp, "Containerfile")
-	rewritten, err := j.file.rewrite(j.plan, func(base Base) string {
+	rewritten, err := j.file.rewrite(j.plan, b.engine.Name, func(base Base) fetched {
 		f := have[base.image()]
 		if strings.HasPrefix(f.context, "oci-layout:") {
 			j.named[f.from] = f.context
 		}
-		return f.from
+		return f
 	})
 	if err != nil {
 		return nil, err

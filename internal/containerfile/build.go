@@ -67,9 +67,8 @@ type Origin struct {
 type Result struct {
 	// Layout is the folder of an OCI layout with this one image, a manifest
 	// for one platform, unnamed. Its layers are not compressed. Layers and
-	// configuration follow from the Request as far as the RUN steps do; the
-	// comments in the history and the manifest's annotations do not: engines
-	// put there what an image happens to be called in their storage.
+	// configuration follow from the Request as far as the RUN steps do. What OCI's
+	// configuration has no place for is where docker's has it: Healthcheck, Shell, OnBuild.
 	Layout string
 	Bases  []ResolvedBase
 	From   *ResolvedBase // the one of Bases that the target's stage goes back to; nil where that is scratch
@@ -127,6 +126,7 @@ type fetched struct {
 	from    string // the word behind FROM
 	context string // the value of --build-context, for COPY --from and RUN --mount
 	digest  string
+	shell   []string // of the base's SHELL, where the engine does not heed it by itself
 }
 
 var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -59,9 +59,14 @@ func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	if err := c.checkPlatform(b, id); err != nil {
 		return fetched{}, err
 	}
-	if err := c.checkTriggers(id); err != nil {
+	config, err := c.storage.imageConfig(id)
+	if err != nil {
 		return fetched{}, err
 	}
+	if err := c.checkTriggers(config.triggers()); err != nil {
+		return fetched{}, err
+	}
+	f.shell = config.Config.Shell
 	// The name only keeps it from being pruned.
 	if _, err := c.query("tag "+id, false, "tag", id, "localhost/libre-base:"+id); err != nil {
 		return fetched{}, err
@@ -167,15 +172,11 @@ func (c containers) checkPlatform(b Base, id string) error {
 
 // checkTriggers refuses a base whose ONBUILD mounts what guard would look at, were it
 // in the file.
-func (c containers) checkTriggers(id string) error {
+func (c containers) checkTriggers(triggers []string) error {
 	if len(c.storage.engine.Unfixed()) == 0 {
 		return nil
 	}
-	config, err := c.storage.imageConfig(id)
-	if err != nil {
-		return err
-	}
-	for _, trigger := range append(config.Config.OnBuild, config.ContainerConfig.OnBuild...) {
+	for _, trigger := range triggers {
 		if strings.Contains(trigger, "--mount") {
 			return onbuildRefused(trigger)
 		}
@@ -215,7 +216,7 @@ func (c containers) build(j *job) error {
 		return err
 	}
 	dir := filepath.Join(j.tmp, "image")
-	push := []string{"push", "--quiet", "--format", "oci"}
+	push := []string{"push", "--quiet", "--format", "v2s2"}
 	if !c.podman() {
 		push = append(push, "--disable-compression")
 	}
@@ -230,6 +231,9 @@ func (c containers) build(j *job) error {
 		if err := giveTo(dir, os.Geteuid()); err != nil {
 			return err
 		}
+	}
+	if err := toOCI(dir); err != nil {
+		return err
 	}
 	if err := dropOverlayNotes(dir); err != nil {
 		return err
@@ -306,7 +310,7 @@ func (c containers) buildArgs(j *job, iid string, confinement []string) []string
 		"--http-proxy=false", // those of the environment: they are for this machine, and hold passwords
 		"--force-rm",
 		"--pull=never",
-		"--format", "oci",
+		"--format", "docker", // see toOCI
 		"--platform", j.Platform,
 		"--timestamp", fmt.Sprint(j.Timestamp),
 		"--identity-label=false", // the label io.buildah.version would change the digest with every update of the engine

@@ -209,7 +209,11 @@ func changeConfig(dir string, m v1.Manifest, change func(string) string) error {
 	if err != nil {
 		return err
 	}
-	config = []byte(change(string(config)))
+	return writeConfig(dir, m, []byte(change(string(config))))
+}
+
+// writeConfig writes a configuration, and the manifest that goes with it.
+func writeConfig(dir string, m v1.Manifest, config []byte) (err error) {
 	if m.Config.Digest, m.Config.Size, err = v1.SHA256(bytes.NewReader(config)); err != nil {
 		return err
 	}

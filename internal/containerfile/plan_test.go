@@ -165,7 +165,7 @@ func TestRewrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rewritten, err := f.rewrite(p, func(b Base) string { return "<" + b.Name + " for " + b.Platform + ">" })
+	rewritten, err := f.rewrite(p, "buildah", func(b Base) fetched { return fetched{from: "<" + b.Name + " for " + b.Platform + ">"} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func FuzzBases(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rewritten, err := file.rewrite(p, func(b Base) string { return "x.example/" + hex })
+		rewritten, err := file.rewrite(p, "buildah", func(b Base) fetched { return fetched{from: "x.example/" + hex} })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,14 +8,15 @@ import (
 )
 
 // rewrite returns the file that an engine gets: only what p's target needs,
-// every base replaced by base(Base), and the target last, so that no engine
+// every base replaced by what base says, and the target last, so that no engine
 // resolves names, arguments, platforms or targets by rules of its own
 // (buildah 1.28 looks at a FROM's text before arguments are put in, and
 // BuildKit would fetch what "# syntax=" names).
 //
 // What is mounted from stages and images, p.mounts, is copied into stages of its own.
 // Else every instruction keeps its line, and every stage its number.
-func (f *File) rewrite(p *plan, base func(Base) string) ([]byte, error) {
+// engine is the name of the one that builds.
+func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte, error) {
 	out := slices.Clone(f.lines)
 	for _, m := range p.mounts {
 		if !m.redirect(out) {
@@ -63,12 +64,18 @@ func (f *File) rewrite(p *plan, base func(Base) string) ([]byte, error) {
 			out[i] = from.ReplaceAllString(out[i], "${1}"+s.as+"${2}")
 		}
 	}
+	if engine != "docker" {
+		if err := f.spellShells(out, p, base); err != nil {
+			return nil, err
+		}
+	}
+	f.dropNeedless(out, f.stages[:p.target+1], needless[engine])
 	sortDirectives(out)
 	return []byte(strings.Join(out, "\n") + "\n"), nil
 }
 
 // word is what stands behind FROM.
-func (o origin) word(base func(Base) string) string {
+func (o origin) word(base func(Base) fetched) string {
 	switch {
 	case o.stage != nil:
 		return o.stage.as
@@ -77,9 +84,9 @@ func (o origin) word(base func(Base) string) string {
 	case o.base == nil:
 		return "scratch"
 	case o.platform != "":
-		return "--platform=" + o.platform + " " + base(*o.base)
+		return "--platform=" + o.platform + " " + base(*o.base).from
 	}
-	return base(*o.base)
+	return base(*o.base).from
 }
 
 var directive = regexp.MustCompile(`^\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=`)

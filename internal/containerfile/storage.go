@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -284,20 +285,25 @@ func (s *storage) endPause(temp string) {
 	}
 }
 
-// triggers are the part of docker's configuration of an image that OCI's has not.
+// dockerConfig is the part of docker's configuration of an image that OCI's has not.
 // https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
-type triggers struct {
-	Config          struct{ OnBuild []string } `json:"config"`
-	ContainerConfig struct{ OnBuild []string } `json:"container_config"`
+type dockerConfig struct {
+	Config          struct{ OnBuild, Shell []string } `json:"config"`
+	ContainerConfig struct{ OnBuild []string }        `json:"container_config"`
+}
+
+// triggers are the instructions of ONBUILD, of where engines find them.
+func (c dockerConfig) triggers() []string {
+	return slices.Concat(c.Config.OnBuild, c.ContainerConfig.OnBuild)
 }
 
 // imageConfig reads an image's configuration where the engines keep it: podman inspects
 // none of its triggers.
 // https://github.com/containers/storage/blob/v1.43.0/images.go (makeBigDataBaseName)
-func (s *storage) imageConfig(id string) (triggers, error) {
+func (s *storage) imageConfig(id string) (dockerConfig, error) {
 	root, driver := s.flags[1], s.flags[5]
 	name := "=" + base64.StdEncoding.EncodeToString([]byte("sha256:"+id))
-	return readJSON[triggers](filepath.Join(root, driver+"-images", id, name))
+	return readJSON[dockerConfig](filepath.Join(root, driver+"-images", id, name))
 }
 
 // prune removes images without a name: all but the bases.

@@ -150,6 +150,7 @@ func (l *Layout) images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
 // engine's version, attached terminals) is dropped. History keeps its commands.
 func normalise(c v1.ConfigFile, labels map[string]string) v1.ConfigFile {
 	out := v1.ConfigFile{
+		Author:       c.Author, // MAINTAINER's
 		Architecture: c.Architecture,
 		OS:           c.OS,
 		Variant:      c.Variant,
@@ -166,7 +167,6 @@ func normalise(c v1.ConfigFile, labels map[string]string) v1.ConfigFile {
 			Volumes:      c.Config.Volumes,
 			WorkingDir:   c.Config.WorkingDir,
 			ExposedPorts: c.Config.ExposedPorts,
-			ArgsEscaped:  c.Config.ArgsEscaped,
 			StopSignal:   c.Config.StopSignal,
 			Shell:        c.Config.Shell,
 		},

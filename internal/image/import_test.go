@@ -32,7 +32,7 @@ func importSpec() ImportSpec {
 func engineLayout(t testing.TB, engine string, layers ...[]byte) string {
 	t.Helper()
 	l := newLayout(t)
-	config := v1.ConfigFile{Author: engine, Container: engine, DockerVersion: engine} //nolint:staticcheck // engines write it
+	config := v1.ConfigFile{Author: "upstream", Container: engine, DockerVersion: engine} //nolint:staticcheck // engines write it
 	config.Created = v1.Time{Time: time.Now()}
 	config.Config = v1.Config{
 		Cmd: []string{"serve"}, Hostname: engine, Image: "sha256:" + engine, User: "1001", Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "true"}},
@@ -64,7 +64,7 @@ func TestImport(t *testing.T) {
 	}
 	at := v1.Time{Time: created}
 	want := v1.ConfigFile{
-		OS: "linux", Architecture: "amd64", Created: at, RootFS: config.RootFS,
+		Author: "upstream", OS: "linux", Architecture: "amd64", Created: at, RootFS: config.RootFS,
 		Config: v1.Config{
 			Cmd: []string{"serve"}, User: "1001", Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "true"}},
 			Labels: map[string]string{"maintainer": "upstream", "org.opencontainers.image.version": "5.4.1-1"},

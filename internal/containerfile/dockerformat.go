@@ -1,0 +1,61 @@
+package containerfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// toOCI makes an OCI image of the one in docker's format that a dir: transport wrote,
+// whose layers stay as they are. buildah and podman build in docker's format, as to them
+// OCI's has no place for SHELL, HEALTHCHECK and ONBUILD: SHELL would not even be heard by
+// the steps after it. In the OCI image they are where BuildKit's exporter has them.
+// https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
+func toOCI(dir string) error {
+	m, err := readJSON[v1.Manifest](filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return err
+	}
+	m.MediaType, m.Config.MediaType = types.OCIManifestSchema1, types.OCIConfigJSON
+	for i := range m.Layers {
+		switch l := &m.Layers[i]; l.MediaType {
+		case types.DockerUncompressedLayer:
+			l.MediaType = types.OCIUncompressedLayer
+		case types.DockerLayer:
+			l.MediaType = types.OCILayer
+		default:
+			return fmt.Errorf("layer %s is %s, which is none of docker's", l.Digest, l.MediaType)
+		}
+	}
+	config, err := readJSON[v1.ConfigFile](filepath.Join(dir, m.Config.Digest.Hex))
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(ociConfig(config))
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, m.Config.Digest.Hex)); err != nil {
+		return err
+	}
+	return writeConfig(dir, m, raw)
+}
+
+// ociConfig is docker's configuration without what it says of the build: the working
+// container, its name and settings, and images of the steps before, whose IDs differ each time.
+func ociConfig(c v1.ConfigFile) v1.ConfigFile {
+	c.Container, c.DockerVersion = "", ""
+	c.Config = v1.Config{
+		User: c.Config.User, ExposedPorts: c.Config.ExposedPorts, Env: c.Config.Env, Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd,
+		Volumes: c.Config.Volumes, WorkingDir: c.Config.WorkingDir, Labels: c.Config.Labels, StopSignal: c.Config.StopSignal,
+		Healthcheck: c.Config.Healthcheck, OnBuild: c.Config.OnBuild, Shell: c.Config.Shell,
+	}
+	for i := range c.History {
+		c.History[i].Comment = ""
+	}
+	return c
+}
