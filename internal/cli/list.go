@@ -102,17 +102,24 @@ func (a *app) reportBroken(evaluation *nix.Evaluation) error {
 	return a.reportWrong(evaluation.Failures, nil)
 }
 
-// reportWrong prints what is wrong with apps, by name, and with their components.
+// reportWrong prints what is wrong with apps, by name, and with their components. What
+// only may be is a warning.
 func (a *app) reportWrong(failures map[string]error, defects []release.Defect) error {
+	wrong := len(failures) > 0
 	for _, name := range slices.Sorted(maps.Keys(failures)) {
 		for problem := range strings.Lines(failures[name].Error()) {
 			a.Errorf("%s", strings.TrimSpace(problem))
 		}
 	}
 	for _, defect := range defects {
+		if defect.Doubt {
+			a.Warnf("%s", defect)
+			continue
+		}
 		a.Errorf("%s", defect)
+		wrong = true
 	}
-	if len(failures)+len(defects) > 0 {
+	if wrong {
 		return errReported
 	}
 	return nil

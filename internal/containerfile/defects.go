@@ -16,14 +16,15 @@ import (
 type Defect struct {
 	Err   error
 	Fatal bool   // it cannot be built; otherwise a part of the definition does nothing
+	Doubt bool   // or a step may do another thing than upstream's: a warning, and no error
 	Mend  string // the command that mends it, "" for an edit
 }
 
 // Defects finds what can be known without building: required arguments without a value,
 // bases that mean the same, and, of the image's changed source in a folder, a build context,
 // a Containerfile or a stage that is not there, arguments, bases and named contexts that
-// the file has no use for, and steps that look for a .git that is not there. Where the
-// source is not to be had, it is "", and that part is left out.
+// the file has no use for, and steps that look for a .git in vain. Where the source is not to
+// be had, it is "", and that part is left out.
 func Defects(spec *catalog.Spec, source string) []Defect {
 	var all []Defect
 	for _, name := range spec.MissingArgs() {
@@ -58,8 +59,11 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 		pins, _ := j.pins(spec.Bases) // what is wrong with names is found when they are looked up
 		moved = pins.Moved
 	}
-	for _, err := range append(j.unused(spec, moved), j.missingRepository()...) {
+	for _, err := range j.unused(spec, moved) {
 		all = append(all, Defect{Err: err})
+	}
+	for _, err := range j.missingRepository() {
+		all = append(all, Defect{Err: err, Doubt: true})
 	}
 	return append(all, j.moved(spec, moved)...)
 }

@@ -49,8 +49,8 @@ func TestMissingRepository(t *testing.T) {
 			}
 			var got []string
 			for _, defect := range Defects(&spec, write(t, test.files)) {
-				if got = append(got, defect.Err.Error()); defect.Fatal {
-					t.Errorf("%v is fatal", defect.Err)
+				if got = append(got, defect.Err.Error()); defect.Fatal || !defect.Doubt {
+					t.Errorf("%v is more than a warning", defect.Err)
 				}
 			}
 			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {

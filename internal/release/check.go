@@ -147,6 +147,10 @@ func (p *Publisher) definitions(ctx context.Context, images []*catalog.Spec) ([]
 		return nil
 	})
 	for _, defect := range defects {
+		if defect.Doubt {
+			p.Watcher.Warn(defect.IDs[0], defect.Err.Error())
+			continue
+		}
 		all = append(all, Problem{defect.Name(), defect.Err.Error(), cmp.Or(defect.Mend, "edit apps/"+defect.IDs[0].App+"/default.nix")})
 	}
 	return all, err
