@@ -20,7 +20,7 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// Archive is a release's source as a forge packs it: a tar with one top folder,
+// Archive is a release's source as a forge packs it: a tar or zip with one top folder,
 // which is left out. It is an fs.FS of its tree, without ever unpacking it. Links
 // in it are links: they can be read, and are never followed.
 type Archive struct {
@@ -59,7 +59,7 @@ const (
 )
 
 // ErrArchiveFormat is an archive of a kind that is not known here; Nix may.
-var ErrArchiveFormat = errors.New("unknown archive format, expected a tar, as it is or compressed by gzip, xz, zstd or bzip2")
+var ErrArchiveFormat = errors.New("unknown archive format, expected a zip, or a tar, as it is or compressed by gzip, xz, zstd or bzip2")
 
 // HashArchive reads an archive and gives its hash. The files are spooled to a
 // temporary file without a name, which Close gives back: memory does not grow
@@ -78,7 +78,7 @@ func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
 			err = fmt.Errorf("reading the archive: %w", err)
 		}
 	}()
-	plain, err := decompressArchive(r)
+	plain, err := decompressArchive(r, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
 // Close gives the space of the files back.
 func (a *Archive) Close() error { return a.spool.Close() }
 
-func decompressArchive(r io.Reader) (io.ReadCloser, error) {
+func decompressArchive(r io.Reader, limits ArchiveLimits) (io.ReadCloser, error) {
 	content := bufio.NewReaderSize(r, 64<<10)
 	magic, err := content.Peek(512)
 	if err != nil && err != io.EOF {
@@ -116,6 +116,8 @@ func decompressArchive(r io.Reader) (io.ReadCloser, error) {
 			return nil, err
 		}
 		return plain.IOReadCloser(), nil
+	case starts("PK\x03\x04"):
+		return zipAsTar(content, limits.Bytes)
 	case starts("BZh"):
 		return io.NopCloser(bzip2.NewReader(content)), nil
 	case len(magic) == 512 && bytes.HasPrefix(magic[257:], []byte("ustar")):

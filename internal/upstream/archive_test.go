@@ -131,6 +131,33 @@ func TestArchiveFormats(t *testing.T) {
 	}
 }
 
+// A zip of a tree has the hash of its tar; what is damaged, or meets a limit, ends.
+func TestZip(t *testing.T) {
+	testkit.Require(t, "zip")
+	dir := t.TempDir()
+	shell(t, dir, "mkdir -p top/a/empty; echo one > top/a/one; printf '#!/bin/sh' > top/run; chmod +x top/run; ln -s a/one top/link; seq 100000 > top/large; zip -qry tree.zip top")
+	content, err := os.ReadFile(filepath.Join(dir, "tree.zip"))
+	must(t, err)
+	a, err := upstream.HashArchive(bytes.NewReader(content), upstream.DefaultArchiveLimits)
+	must(t, err)
+	defer a.Close()
+	if want := goNixHash(t, filepath.Join(dir, "top")); a.Hash != want {
+		t.Errorf("hash %s, expected %s", a.Hash, want)
+	}
+	for name, damage := range map[string]func() ([]byte, int64){
+		"cut":        func() ([]byte, int64) { return content[:len(content)/2], 1 << 30 },
+		"flipped":    func() ([]byte, int64) { c := slices.Clone(content); c[len(c)/2] ^= 1; return c, 1 << 30 },
+		"large":      func() ([]byte, int64) { return content, int64(len(content)) + 100 },
+		"very large": func() ([]byte, int64) { return content, int64(len(content)) - 100 },
+	} {
+		damaged, limit := damage()
+		if a, err := upstream.HashArchive(bytes.NewReader(damaged), upstream.ArchiveLimits{Bytes: limit, Entries: 100}); err == nil {
+			t.Errorf("%s: hash %s", name, a.Hash)
+			a.Close()
+		}
+	}
+}
+
 // entry is one of a tar, with a type that follows from the name and content: "/"
 // at the end is a folder, "→" in front a link.
 type entry struct{ name, content string }
