@@ -3,10 +3,11 @@
 # Containerfile component needs never forces `pkgs`; `fetch` does.
 { app, componentName, variant, system, pkgs, debugTools, githubServer, imageOf }:
 let
-  inherit (builtins) attrNames elemAt filter head mapAttrs tail toString;
+  inherit (builtins) attrNames elemAt filter head mapAttrs toString;
 
   types = import ./types.nix;
   paths = import ./paths.nix;
+  ports = import ./ports.nix;
   changedApp = if variant == "default" || variant == "debug" then app else app.applyVariant app variant;
   component = app.componentOf changedApp componentName;
   kind = app.componentKind component;
@@ -76,10 +77,7 @@ let
     in
     { uid = builtins.fromJSON uid; gid = builtins.fromJSON gid; text = "${uid}:${gid}"; };
 
-  # A relative program is one of the package (or of the server beside it).
-  resolve = argv:
-    if argv == [ ] || builtins.substring 0 1 (head argv) == "/" then argv
-    else [ "${if server == null then "/app" else "/server"}/${head argv}" ] ++ tail argv;
+  resolve = paths.resolve component;
 
   # A Nix image has nothing that an empty list would take away.
   config = if kind == "nix" then filterAttrs (value: value != [ ]) said else said;
@@ -88,13 +86,14 @@ let
     { entrypoint = null; command = null; workingDir = null; stopSignal = null; env = null; }
     component
   // (if component ? volumes then { volumes = paths.volumes component; } else { })
-  // { ports = attrValuesSorted component.ports; }
+  // (if component ? ports then ports.exposed component else { })
+  // (if health.command or null != null then { inherit health; } else { })
   // (if kind == "nix" then {
     user = user.text;
     entrypoint = resolve (component.entrypoint or [ ]);
     env = { PATH = "/app/bin"; SSL_CERT_FILE = "/etc/ssl/certs/ca-certificates.crt"; } // (component.env or { });
   } else if component ? user then { user = user.text; } else { });
-  attrValuesSorted = set: builtins.sort (a: b: a < b) (builtins.attrValues set);
+  health = ports.check resolve component;
 
   # What an image's labels and annotations say of it.
   about = {

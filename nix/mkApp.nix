@@ -8,6 +8,7 @@ let
   schema = import ./schema.nix;
   changes = import ./changes.nix;
   paths = import ./paths.nix;
+  ports = import ./ports.nix;
 
   componentKind = c: if c ? containerfile then "containerfile" else "nix";
 
@@ -25,7 +26,7 @@ let
     then [ "${at}${where}: has both package and containerfile, expected one of them" ]
     else
       let wrong = t.check at where (if c ? package then schema.nixComponent else schema.containerfileComponent) c; in
-      if wrong != [ ] then wrong else map (problem: at + problem) (paths.problems where c);
+      if wrong != [ ] then wrong else map (problem: at + problem) (paths.problems where c) ++ ports.problems at where c;
 
   checkSource = at: where: source:
     let kinds = filter (kind: source ? ${kind}) (attrNames schema.sources); in

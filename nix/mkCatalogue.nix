@@ -11,6 +11,7 @@
 let
   inherit (builtins) attrNames concatMap elem elemAt filter genList length listToAttrs mapAttrs;
   paths = import ./paths.nix;
+  ports = import ./ports.nix;
   types = import ./types.nix;
 
   forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
@@ -80,7 +81,11 @@ let
       components = mapAttrs
         (name: given: let c = app.componentOf app name; in {
           kind = app.componentKind given;
-          inherit (c) ports health services;
+          inherit (c) services;
+          ports = ports.numbers c;
+          protocols = ports.protocols c;
+          health = ports.path c;
+          healthCheck = ports.check (paths.resolve c) c;
           volumes = paths.volumes c;
           license = c.license or app.meta.license or null;
           description = c.description or null;

@@ -142,6 +142,12 @@ in
         ++ collisions list
         ++ map (d: "workingDir ${toJSON c.workingDir} is no folder: ${name d} is a file") file);
 
+  # Where a program of a component is in its image: a relative one is of the package, or
+  # of the server beside it.
+  resolve = c: argv:
+    if !(c ? package) || argv == [ ] || startsWith "/" (head argv) then argv
+    else [ "${if c ? server then "/server" else "/app"}/${head argv}" ] ++ builtins.tail argv;
+
   # A component's volumes, each once.
   volumes = c: foldl' (seen: v: if elem v seen then seen else seen ++ [ v ]) [ ] (map clean (c.volumes or [ ]));
 

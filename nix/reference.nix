@@ -19,6 +19,8 @@ let
   expected = type:
     if type ? fields then "a set, see below"
     else if type ? each && type.each ? fields then "a set, each as below"
+    else if type ? long then "${cell type.short.expects}, or a set, see below"
+    else if type ? each && type.each ? long then "a set, each ${cell type.each.short.expects}, or a set as below"
     else cell type.expects or "a set";
 
   table = type:
@@ -42,7 +44,9 @@ let
       (name:
         let field = type.fields.${name}; in
         if field ? fields then section "${level}#" (code name) field
+        else if field ? long then section "${level}#" "${code name} as a set" field.long
         else if field ? each && field.each ? fields then section "${level}#" "each of ${code name}" field.each
+        else if field ? each && field.each ? long then section "${level}#" "each of ${code name} as a set" field.each.long
         else "")
       (inOrder type));
 

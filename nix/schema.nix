@@ -35,6 +35,26 @@ let
     };
   };
 
+  # What one port, and one health check, may say: ports.nix has the rules.
+  port = t.orSet t.port (struct [ "port" ] {
+    port = t.port // { doc = "The number."; };
+    protocol = t.oneOf [ "tcp" "udp" "sctp" ] // { doc = "A number may be there once by each protocol."; default = "tcp"; };
+  });
+  health = struct [ ] {
+    path = t.absolute // { doc = "Path of a URL, asked by HTTP."; example = ''"/healthz"''; };
+    port = t.name // { doc = "Name of the port at which `path` is asked, where there are several."; example = ''"http"''; };
+    command = strings // {
+      doc = "A program in the container: exit code 0 is healthy. The image has it, too, as Docker's HEALTHCHECK.";
+      example = ''[ "bin/healthy" "--quick" ]'';
+    };
+    tcp = t.name // { doc = "Name of a port that takes connections."; example = ''"redis"''; };
+    grpc = t.name // { doc = "Name of a port that answers `grpc.health.v1`."; };
+    interval = t.seconds // { doc = "Time from one check to the next."; };
+    timeout = t.seconds // { doc = "Time that a check may take."; };
+    startPeriod = t.seconds // { doc = "Time after the start in which failures do not count."; };
+    retries = t.natural // { doc = "Failures in a row that make it unhealthy."; };
+  };
+
   # What is the same for both kinds of component.
   common = {
     entrypoint = strings // {
@@ -42,7 +62,7 @@ let
       example = ''[ "bin/pocketbase" ]'';
     };
     command = strings // {
-      doc = "Arguments behind the entrypoint, which whoever runs the image may replace.";
+      doc = "Arguments behind the entrypoint, which whoever runs the image may replace. Of a Containerfile that are its own, but none where `entrypoint` is set alone, as in Kubernetes and Compose.";
       example = ''[ "serve" "--dir=/data" ]'';
     };
     env = variables t.string // {
@@ -54,17 +74,15 @@ let
       example = ''"1001:127"'';
     };
     workingDir = t.absolute // { doc = "The folder in which the program starts."; example = ''"/data"''; };
-    ports = named t.port // {
-      doc = "The ports that it listens on, by name.";
-      default = { };
-      example = "{ http = 8080; }";
+    ports = named port // {
+      doc = "The ports that it listens on, by name: a number of TCP, or a set. Of a Containerfile what it exposes.";
+      example = ''{ http = 8080; http3 = { port = 443; protocol = "udp"; }; }'';
     };
     # paths.nix has the rules of a path.
-    volumes = strings // { doc = "Folders for data that must outlive the container."; example = ''[ "/data" ]''; };
+    volumes = strings // { doc = "Folders for data that must outlive the container. Of a Containerfile what it says."; example = ''[ "/data" ]''; };
     stopSignal = t.string // { doc = "The signal that asks the program to end."; example = ''"SIGQUIT"''; };
-    health = t.absolute // {
-      doc = "Path of a URL at the first port that answers 200 while all is well.";
-      default = null;
+    health = t.orSet t.absolute health // {
+      doc = "How to find out whether it works: the path of a URL that answers 200 while all is well, or a set with exactly one of `path`, `command`, `tcp` and `grpc`.";
       example = ''"/healthz"'';
     };
     services = named service // {

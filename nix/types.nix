@@ -99,6 +99,7 @@ rec {
   };
 
   port = { expects = "an integer from 1 to 65535"; ok = v: isInt v && v > 0 && v < 65536; };
+  seconds = { expects = "a number of seconds from 1 to 86400"; ok = v: isInt v && v > 0 && v <= 86400; };
   natural = { expects = "an integer of at least 1"; ok = v: isInt v && v > 0; };
 
   null' = { expects = "null"; ok = v: v == null; };
@@ -126,6 +127,7 @@ rec {
   # struct (a set of fields) and a map name the attribute that is wrong, and its place.
   check = at: where: type: value:
     if type ? fields then checkStruct at where type value
+    else if type ? long && isAttrs value then checkStruct at where type.long value
     else if type ? each then checkMap at where type value
     else if type.ok value then [ ]
     else if type ? element && isList value
@@ -169,5 +171,11 @@ rec {
   };
   # same VALUE NAMES: one value under several names.
   same = value: names: listToAttrs (map (name: { inherit name value; }) names);
+  # A value by itself, or a set that says more of it.
+  orSet = short: long: {
+    inherit short long;
+    expects = "${short.expects}, or a set of ${concatStringsSep ", " (attrNames long.fields)}";
+    ok = v: short.ok v || isSet v && check "" "" long v == [ ];
+  };
   named = each: map' each // { names = name; };
 }

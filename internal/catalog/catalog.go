@@ -70,8 +70,10 @@ func (s *Source) Followed() bool {
 type Component struct {
 	Kind        string             `json:"kind"` // nix or containerfile
 	Description string             `json:"description"`
-	Ports       map[string]int     `json:"ports"`
-	Health      string             `json:"health"` // path of the HTTP health check
+	Ports       map[string]int     `json:"ports"`                 // by name
+	Protocols   map[string]string  `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
+	Health      string             `json:"health"`                // path of the HTTP health check
+	HealthCheck *HealthCheck       `json:"healthCheck,omitempty"` // where the definition says more than a path
 	Services    map[string]Service `json:"services"`
 	Volumes     []string           `json:"volumes"`
 	License     string             `json:"license"`
@@ -80,6 +82,21 @@ type Component struct {
 
 	Containerfile string `json:"containerfile"` // in the source; "" for a Nix component
 	Target        string `json:"target"`        // stage of it; "" for the last
+}
+
+// HealthCheck says how to find out whether a container works: exactly one of Path,
+// Command, TCP and GRPC is set. What is 0 is for the runtime to choose.
+type HealthCheck struct {
+	Path    string   `json:"path,omitempty"`    // asked by HTTP
+	Command []string `json:"command,omitempty"` // run in the container: exit code 0 is healthy
+	TCP     string   `json:"tcp,omitempty"`     // name of a port that takes connections
+	GRPC    string   `json:"grpc,omitempty"`    // name of a port that answers grpc.health.v1
+	Port    string   `json:"port,omitempty"`    // name of the port that Path is asked at
+
+	Interval    int `json:"interval,omitempty"` // seconds
+	Timeout     int `json:"timeout,omitempty"`
+	StartPeriod int `json:"startPeriod,omitempty"` // failures do not count before
+	Retries     int `json:"retries,omitempty"`     // failures in a row that make it unhealthy
 }
 
 // Service is one way to run a component's image.

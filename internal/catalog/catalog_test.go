@@ -162,6 +162,12 @@ func TestImageKey(t *testing.T) {
 		"base image":      func(s *Spec) { s.Bases["own"].Image.Rootfs.Out = "/nix/store/c" },
 		"tools":           func(s *Spec) { s.Tools = &Realisable{Out: "/nix/store/t"} },
 		"no entrypoint":   func(s *Spec) { s.Config.Entrypoint = []string{} },
+		"no ports":        func(s *Spec) { s.Config.Ports = []int{} },
+		"a port":          func(s *Spec) { s.Config.Ports = []int{443} },
+		"a port of UDP":   func(s *Spec) { s.Config.OtherPorts = []string{"443/udp"} },
+		"no volumes":      func(s *Spec) { s.Config.Volumes = []string{} },
+		"health":          func(s *Spec) { s.Config.Health = &HealthCheck{Command: []string{"x"}} },
+		"interval":        func(s *Spec) { s.Config.Health = &HealthCheck{Command: []string{"x"}, Interval: 5} },
 		"no command":      func(s *Spec) { s.Config.Command = []string{} },
 		"owners":          func(s *Spec) { s.Owners = map[string]Owner{"/tmp": {Mode: "1777"}} },
 	}

@@ -65,9 +65,11 @@ type Config struct {
 	Env        map[string]string `json:"env,omitempty"`
 	User       string            `json:"user,omitempty"` // UID or UID:GID
 	WorkingDir string            `json:"workingDir,omitempty"`
-	Ports      []int             `json:"ports,omitempty"` // TCP
-	Volumes    []string          `json:"volumes,omitempty"`
+	Ports      []int             `json:"ports,omitzero"`       // TCP
+	OtherPorts []string          `json:"otherPorts,omitempty"` // NUMBER/udp or NUMBER/sctp
+	Volumes    []string          `json:"volumes,omitzero"`
 	StopSignal string            `json:"stopSignal,omitempty"`
+	Health     *HealthCheck      `json:"health,omitempty"` // one with a command: an image has no other
 }
 
 // About is what an image's labels and annotations say of it.

@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,37 +38,13 @@ services, needs, migration. That needs no catalogue: give --key, or --identity a
 another registry is refused, unless it is a copy: see libre verify --help.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 && isRepository(args[0]) {
+			switch {
+			case len(args) == 1 && isRepository(args[0]):
 				return noTag(args[0])
-			}
-			if len(args) == 1 && isReference(args[0]) {
+			case len(args) == 1 && isReference(args[0]):
 				return a.showRecord(cmd.Context(), o, args[0])
 			}
-			if len(args) == 0 {
-				p, err := a.place()
-				if err != nil {
-					return err
-				}
-				return a.nothingSelected(cmd.Context(), p, "show")
-			}
-			evaluation, err := a.metadata(cmd, args)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
-			} else {
-				shells := a.shells(cmd.Context(), args)
-				var texts []string
-				for app := range valuesInOrder(evaluation.Apps) {
-					texts = append(texts, describe(app, shells))
-				}
-				err = a.Printf("%s", strings.Join(texts, "\n"))
-			}
-			if err != nil {
-				return err
-			}
-			return a.showWrong(cmd.Context(), evaluation, args)
+			return a.showApps(cmd, args, asJSON)
 		},
 		ValidArgsFunction: a.completeSelection,
 	}
@@ -81,6 +54,35 @@ another registry is refused, unless it is a copy: see libre verify --help.`,
 	o.signer.add(cmd)
 	flags.BoolVar(&o.insecure, "insecure", false, "of a reference: allow HTTP and unknown certificates")
 	return cmd
+}
+
+// showApps prints the metadata of the selected apps, and what is wrong with them.
+func (a *app) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
+	if len(words) == 0 {
+		p, err := a.place()
+		if err != nil {
+			return err
+		}
+		return a.nothingSelected(cmd.Context(), p, "show")
+	}
+	evaluation, err := a.metadata(cmd, words)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
+	} else {
+		shells := a.shells(cmd.Context(), words)
+		var texts []string
+		for app := range valuesInOrder(evaluation.Apps) {
+			texts = append(texts, describe(app, shells))
+		}
+		err = a.Printf("%s", strings.Join(texts, "\n"))
+	}
+	if err != nil {
+		return err
+	}
+	return a.showWrong(cmd.Context(), evaluation, words)
 }
 
 // showWrong prints what is wrong with the selected apps, as far as that is known
@@ -159,71 +161,4 @@ func (a *app) shells(ctx context.Context, words []string) map[catalog.ID][]strin
 		}
 	}
 	return found
-}
-
-// describe is an app as people read it.
-func describe(app catalog.App, shells map[catalog.ID][]string) string {
-	var b strings.Builder
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%-12s %s\n", name, value)
-		}
-	}
-	fmt.Fprintf(&b, "%s %s\n", app.Name, catalog.Tag(app.Version, app.PackageVersion))
-	line("  about", app.Meta.Description)
-	line("  homepage", app.Meta.Homepage)
-	line("  licence", app.Meta.License)
-	if source := app.Source; source != nil {
-		line("  source", strings.Join(nonEmpty(source.Kind, source.Page, source.Revision, source.Date), "  "))
-		line("  hash", source.Hash)
-	}
-	line("  variants", strings.Join(app.Variants, ", "))
-	for _, name := range slices.Sorted(maps.Keys(app.Needs)) {
-		line("  needs", strings.Join(nonEmpty(name, options(app.Needs[name])), " "))
-	}
-	if migration := app.Migration; migration != nil {
-		from := ""
-		if migration.MinFrom != "" {
-			from = "from " + migration.MinFrom
-		}
-		line("  migration", strings.Join(nonEmpty(migration.Kind, from, migration.Notes), "  "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(app.Components)) {
-		component := app.Components[name]
-		fmt.Fprintf(&b, "  component %s (%s)\n", name, component.Kind)
-		line("    about", component.Description)
-		var ports []string
-		for _, port := range slices.Sorted(maps.Keys(component.Ports)) {
-			ports = append(ports, fmt.Sprintf("%s %d", port, component.Ports[port]))
-		}
-		line("    ports", strings.Join(ports, ", "))
-		line("    health", component.Health)
-		line("    volumes", strings.Join(component.Volumes, ", "))
-		line("    licence", component.License)
-		if paths, known := shells[catalog.ID{App: app.Name, Component: name, Variant: "default"}]; known {
-			line("    shell", cmp.Or(strings.Join(paths, " "), "none"))
-		}
-		for _, base := range slices.Sorted(maps.Keys(component.Bases)) {
-			line("    base", base+"  "+component.Bases[base])
-		}
-		for _, service := range slices.Sorted(maps.Keys(component.Services)) {
-			s := component.Services[service]
-			line("    service", strings.Join(nonEmpty(service, strings.Join(s.Command, " "), s.Job), "  "))
-		}
-	}
-	for _, attribute := range []string{"version", "packageVersion", "source.hash"} {
-		if at := app.Positions[attribute]; at != nil {
-			line("  stands at", fmt.Sprintf("%s:%d:%d  %s", at.File, at.Line, at.Column, attribute))
-		}
-	}
-	return b.String()
-}
-
-func nonEmpty(words ...string) []string {
-	return slices.DeleteFunc(words, func(word string) bool { return word == "" })
-}
-
-// options are what a need says beyond its name, as JSON without the outer braces.
-func options(need json.RawMessage) string {
-	return strings.Trim(string(need), "{}")
 }

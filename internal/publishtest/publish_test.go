@@ -47,7 +47,8 @@ mkApp {
   source.path = ./src;
   components.web = {
     package = { source, ... }: pkgs.runCommand "web" { inherit source; } "mkdir $out; cp -r $source $out/site";
-    ports.http = 8080; health = "/healthz"; license = "MIT";
+    ports = { http = 8080; quic = { port = 443; protocol = "udp"; }; };
+    health = { path = "/healthz"; port = "http"; interval = 30; }; license = "MIT";
   };
   components.api.package = { source, ... }: pkgs.runCommand "api" { inherit source; } "cat $source/index.html > $out";
   components.pages = { containerfile = "Containerfile"; bases.site = "one/web"; };

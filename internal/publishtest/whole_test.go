@@ -95,6 +95,11 @@ func testShow(t *testing.T, c catalogue, reg *watched) {
 	if web := record.Components["web"]; web.Ports["http"] != 8080 || web.Health != "/healthz" || web.License != "MIT" {
 		t.Errorf("component web: %+v", web)
 	}
+	web := record.Components["web"]
+	if check := web.HealthCheck; web.Ports["quic"] != 443 || len(web.Protocols) != 1 || web.Protocols["quic"] != "udp" ||
+		check == nil || check.Port != "http" || check.Interval != 30 {
+		t.Errorf("component web: %+v", web)
+	}
 	other := catalogue{dir: t.TempDir()}
 	base := filepath.Join(other.dir, "other")
 	other.run("keygen", "--output", base).want(t, 0)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -34,18 +35,49 @@ func configure(c catalog.Config) func(*v1.Config) {
 		if c.StopSignal != "" {
 			config.StopSignal = c.StopSignal
 		}
-		for _, port := range c.Ports {
-			if config.ExposedPorts == nil {
-				config.ExposedPorts = map[string]struct{}{}
-			}
-			config.ExposedPorts[strconv.Itoa(port)+"/tcp"] = struct{}{}
+		if ports := exposed(c); ports != nil {
+			config.ExposedPorts = setOf(ports)
 		}
-		for _, volume := range c.Volumes {
-			if config.Volumes == nil {
-				config.Volumes = map[string]struct{}{}
-			}
-			config.Volumes[volume] = struct{}{}
+		if c.Volumes != nil {
+			config.Volumes = setOf(c.Volumes)
 		}
+		if c.Health != nil {
+			config.Healthcheck = healthConfig(c.Health)
+		}
+	}
+}
+
+// exposed lists a definition's ports as images have them, NUMBER/PROTOCOL; nil where it
+// says nothing of ports.
+func exposed(c catalog.Config) []string {
+	if c.Ports == nil && c.OtherPorts == nil {
+		return nil
+	}
+	ports := []string{}
+	for _, port := range c.Ports {
+		ports = append(ports, strconv.Itoa(port)+"/tcp")
+	}
+	return append(ports, c.OtherPorts...)
+}
+
+func setOf(names []string) map[string]struct{} {
+	if len(names) == 0 {
+		return nil
+	}
+	set := map[string]struct{}{}
+	for _, name := range names {
+		set[name] = struct{}{}
+	}
+	return set
+}
+
+// healthConfig is a check by command as Docker has it.
+// https://docs.docker.com/reference/dockerfile/#healthcheck
+func healthConfig(check *catalog.HealthCheck) *v1.HealthConfig {
+	return &v1.HealthConfig{
+		Test:     append([]string{"CMD"}, check.Command...),
+		Interval: time.Duration(check.Interval) * time.Second, Timeout: time.Duration(check.Timeout) * time.Second,
+		StartPeriod: time.Duration(check.StartPeriod) * time.Second, Retries: check.Retries,
 	}
 }
 

@@ -47,15 +47,17 @@ type Record struct {
 
 // RecordComponent is one image of a release.
 type RecordComponent struct {
-	Reference string                     `json:"reference"` // name:tag, in the registry and namespace of the record
-	Digest    string                     `json:"digest"`    // of the index
-	Systems   map[string]string          `json:"systems"`   // OCI platform → digest of its manifest
-	Key       string                     `json:"key"`       // image key
-	Ports     map[string]int             `json:"ports,omitempty"`
-	Health    string                     `json:"health,omitempty"`
-	Volumes   []string                   `json:"volumes,omitempty"`
-	Services  map[string]catalog.Service `json:"services,omitempty"`
-	License   string                     `json:"license,omitempty"`
+	Reference   string                     `json:"reference"`             // name:tag, in the registry and namespace of the record
+	Digest      string                     `json:"digest"`                // of the index
+	Systems     map[string]string          `json:"systems"`               // OCI platform → digest of its manifest
+	Key         string                     `json:"key"`                   // image key
+	Ports       map[string]int             `json:"ports,omitempty"`       // by name
+	Protocols   map[string]string          `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
+	Health      string                     `json:"health,omitempty"`      // path of the HTTP health check
+	HealthCheck *catalog.HealthCheck       `json:"healthCheck,omitempty"` // where more than a path is said
+	Volumes     []string                   `json:"volumes,omitempty"`
+	Services    map[string]catalog.Service `json:"services,omitempty"`
+	License     string                     `json:"license,omitempty"`
 }
 
 // recordRefName is the record's name and tag: app-variant:appver-pkgver.
@@ -101,7 +103,8 @@ func newRecord(place string, app catalog.App, variant string, images []*publicat
 		component := app.Components[image.target.Component]
 		entry := &RecordComponent{
 			Reference: image.target.RefName, Digest: image.index.Digest.String(), Key: image.target.Key(),
-			Systems: map[string]string{}, Ports: component.Ports, Health: component.Health, Volumes: component.Volumes,
+			Systems: map[string]string{}, Ports: component.Ports, Protocols: component.Protocols,
+			Health: component.Health, HealthCheck: component.HealthCheck, Volumes: component.Volumes,
 			Services: component.Services, License: component.License,
 		}
 		for _, manifest := range image.manifests {

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// sheet is text of names and values, a line each.
+type sheet struct{ strings.Builder }
+
+// line leaves out what has no value.
+func (s *sheet) line(name, value string) {
+	if value != "" {
+		fmt.Fprintf(s, "%-12s %s\n", name, value)
+	}
+}
+
+// describe is an app as people read it.
+func describe(app catalog.App, shells map[catalog.ID][]string) string {
+	var b sheet
+	fmt.Fprintf(&b, "%s %s\n", app.Name, catalog.Tag(app.Version, app.PackageVersion))
+	b.line("  about", app.Meta.Description)
+	b.line("  homepage", app.Meta.Homepage)
+	b.line("  licence", app.Meta.License)
+	if source := app.Source; source != nil {
+		b.line("  source", strings.Join(nonEmpty(source.Kind, source.Page, source.Revision, source.Date), "  "))
+		b.line("  hash", source.Hash)
+	}
+	b.line("  variants", strings.Join(app.Variants, ", "))
+	for _, name := range slices.Sorted(maps.Keys(app.Needs)) {
+		b.line("  needs", strings.Join(nonEmpty(name, options(app.Needs[name])), " "))
+	}
+	if migration := app.Migration; migration != nil {
+		from := ""
+		if migration.MinFrom != "" {
+			from = "from " + migration.MinFrom
+		}
+		b.line("  migration", strings.Join(nonEmpty(migration.Kind, from, migration.Notes), "  "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(app.Components)) {
+		b.component(name, app.Components[name])
+		if paths, known := shells[catalog.ID{App: app.Name, Component: name, Variant: "default"}]; known {
+			b.line("    shell", cmp.Or(strings.Join(paths, " "), "none"))
+		}
+	}
+	for _, attribute := range []string{"version", "packageVersion", "source.hash"} {
+		if at := app.Positions[attribute]; at != nil {
+			b.line("  stands at", fmt.Sprintf("%s:%d:%d  %s", at.File, at.Line, at.Column, attribute))
+		}
+	}
+	return b.String()
+}
+
+func (b *sheet) component(name string, c catalog.Component) {
+	fmt.Fprintf(b, "  component %s (%s)\n", name, c.Kind)
+	b.line("    about", c.Description)
+	var ports []string
+	for _, port := range slices.Sorted(maps.Keys(c.Ports)) {
+		text := fmt.Sprintf("%s %d", port, c.Ports[port])
+		if protocol := c.Protocols[port]; protocol != "" {
+			text += "/" + protocol
+		}
+		ports = append(ports, text)
+	}
+	b.line("    ports", strings.Join(ports, ", "))
+	b.line("    health", health(c))
+	b.line("    volumes", strings.Join(c.Volumes, ", "))
+	b.line("    licence", c.License)
+	for _, base := range slices.Sorted(maps.Keys(c.Bases)) {
+		b.line("    base", base+"  "+c.Bases[base])
+	}
+	for _, service := range slices.Sorted(maps.Keys(c.Services)) {
+		s := c.Services[service]
+		b.line("    service", strings.Join(nonEmpty(service, strings.Join(s.Command, " "), s.Job), "  "))
+	}
+}
+
+// health is how a component's health is found out.
+func health(c catalog.Component) string {
+	check := c.HealthCheck
+	if check == nil {
+		return c.Health
+	}
+	what := check.Path
+	switch {
+	case check.Port != "":
+		what += " at port " + check.Port
+	case check.Command != nil:
+		what = "command " + strings.Join(check.Command, " ")
+	case check.TCP != "":
+		what = "port " + check.TCP + " takes connections"
+	case check.GRPC != "":
+		what = "grpc at port " + check.GRPC
+	}
+	var limits []string
+	limit := func(n int, format string) {
+		if n != 0 {
+			limits = append(limits, fmt.Sprintf(format, n))
+		}
+	}
+	limit(check.Interval, "every %ds")
+	limit(check.Timeout, "timeout %ds")
+	limit(check.StartPeriod, "start period %ds")
+	limit(check.Retries, "retries %d")
+	return strings.Join(nonEmpty(what, strings.Join(limits, ", ")), "  ")
+}
+
+func nonEmpty(words ...string) []string {
+	return slices.DeleteFunc(words, func(word string) bool { return word == "" })
+}
+
+// options are what a need says beyond its name, as JSON without the outer braces.
+func options(need json.RawMessage) string {
+	return strings.Trim(string(need), "{}")
+}
