@@ -18,87 +18,125 @@ import (
 	"github.com/libresh/libre/internal/nixedit"
 )
 
-// pin is a base image of a component, and the digest that it is pinned to, "" for
-// a missing pin.
-type pin struct{ app, component, base, digest string }
+// pin is a base of a component, and where it comes from.
+type pin struct {
+	app, component string
+	base           string // the key of `bases`, which has the place of an image's name
+	is             string // its value: a digest, or an image of the catalogue; "" for a missing pin
+	image          string // whose digest is asked for; "" where none is
+	to             string // the key that it gets, where the file has another tag now; else ""
+}
 
 func (p pin) attribute() string { return "components." + p.component + ".bases." + p.base }
 
+// component names the component and the base, for people.
+func (p pin) String() string { return p.app + "/" + p.component + ": base " + p.base }
+
+// moved is the pin under its new key.
+func (p pin) moved() pin { p.base = p.to; return p }
+
+// isDigest tells a digest from an image of the catalogue.
+func isDigest(value string) bool { return strings.HasPrefix(value, "sha256:") }
+
 // updateBases brings the pins of base images to the digests that registries have
-// now, and writes those that Containerfiles lack, in the copy. It gives the edits by
-// app. What cannot be edited, or not be known without a source that is not to be
-// had, is noted and left as it is.
+// now, and to the tags that Containerfiles have, and writes those that these lack, in the
+// copy. It gives the edits by app. What cannot be edited, or not be known without a source
+// that is not to be had, is noted and left as it is.
 func (b *Bumper) updateBases(ctx context.Context, c *checkout, inputs *Inputs, before *nix.Evaluation) (map[string]edits, error) {
-	pins := existingPins(before.Apps)
-	missing, err := b.missingPins(ctx, inputs, before.Images)
+	used, err := b.readPins(ctx, InputsName, before.Images, inputs.note)
 	if err != nil {
 		return nil, err
 	}
-	pins = append(pins, missing...)
-	digests, err := b.baseDigests(ctx, pins)
+	pins := existingPins(before.Apps, used, func(pin) bool { return true }, inputs.note)
+	pins = append(pins, used.missing...)
+	digests, err := b.baseDigests(ctx, InputsName, pins)
 	if err != nil {
 		return nil, err
 	}
-	planned := map[string]edits{}
-	var changes []nixedit.Change
-	add := map[string]*nixedit.AddPins{} // by place: a component's pins are added together
-	for _, p := range pins {
-		digest := digests[p.base]
-		if digest.String() == p.digest {
-			continue
-		}
-		app := before.Apps[p.app]
-		change, err := p.change(app, digest)
-		if err == nil {
-			err = c.refusal(change)
-		}
-		var refused *nixedit.Refusal
-		switch {
-		case errors.As(err, &refused) || errors.Is(err, errNoPlace):
-			inputs.note("%s/%s: base %s is %s today: %v", p.app, p.component, p.base, digest, err)
-			inputs.Behind++
-			continue
-		case err != nil:
-			return nil, err
-		}
-		if adding, ok := change.(nixedit.AddPins); ok {
-			if same := add[p.app+"/"+p.component]; same != nil {
-				maps.Copy(same.Digests, adding.Digests)
-			} else {
-				add[p.app+"/"+p.component] = &adding
-			}
-		} else {
-			changes = append(changes, change)
-		}
-		planned[p.app] = withEdits(planned[p.app], edits{p.attribute(): digest})
-		inputs.Changed = append(inputs.Changed, Edit{p.app + "/" + p.component + ": base " + p.base, orNone(p.digest), digest.String()})
+	written, err := c.writePins(before.Apps, pins, digests)
+	if err != nil {
+		return nil, err
 	}
-	for _, component := range slices.Sorted(maps.Keys(add)) {
-		changes = append(changes, *add[component])
+	for _, refused := range written.refused {
+		inputs.note("%s", refused)
+		inputs.Behind++
 	}
-	return planned, c.edit(changes...)
+	inputs.Changed = append(inputs.Changed, written.changed...)
+	return written.planned, nil
 }
 
-// existingPins are those that definitions have. A base that is an image of the
-// catalogue is none.
-func existingPins(apps map[string]catalog.App) []pin {
+// existingPins are those that definitions have and that move, or follow what their image is
+// now. An image of the catalogue is one only where its key moves.
+func existingPins(apps map[string]catalog.App, used *usedPins, follows func(pin) bool, note func(string, ...any)) []pin {
 	var pins []pin
 	for _, app := range slices.Sorted(maps.Keys(apps)) {
-		for _, component := range slices.Sorted(maps.Keys(apps[app].Components)) {
-			bases := apps[app].Components[component].Bases
-			for _, base := range slices.Sorted(maps.Keys(bases)) {
-				if strings.HasPrefix(bases[base], "sha256:") {
-					pins = append(pins, pin{app, component, base, bases[base]})
+		for _, p := range pinsOf(apps[app]) {
+			names, moved := used.names(p), used.movedTo(p)
+			switch {
+			case len(moved) > 0:
+				p.to = containerfile.MovedKey(p.base, moved[0])
+				if len(moved) > 1 || p.to == "" || isDigest(p.is) && containerfile.HasDigest(moved[0]) {
+					note("%s is %s in the Containerfile: write its key by hand", p, strings.Join(moved, " and "))
+					continue
 				}
+				if isDigest(p.is) {
+					p.image = moved[0]
+				}
+			case !isDigest(p.is) || containerfile.HasDigest(p.base) || !follows(p):
+				continue
+			case containerfile.HasTag(p.base):
+				p.image = p.base
+			case len(names) == 0:
+				note("%s has no tag, and which one the Containerfile has is not known", p)
+				continue
+			case len(names) > 1:
+				note("%s is of %s: write a key for each", p, strings.Join(names, " and "))
+				continue
+			case containerfile.HasDigest(names[0]):
+				continue // the file says which
+			default:
+				p.image = names[0]
 			}
+			pins = append(pins, p)
 		}
 	}
 	return pins
 }
 
-// missingPins are those that the Containerfiles of all variants need and no
-// definition has.
-func (b *Bumper) missingPins(ctx context.Context, inputs *Inputs, images []*catalog.Spec) ([]pin, error) {
+// pinsOf are all that an app's definition has.
+func pinsOf(app catalog.App) []pin {
+	var pins []pin
+	for _, component := range slices.Sorted(maps.Keys(app.Components)) {
+		bases := app.Components[component].Bases
+		for _, base := range slices.Sorted(maps.Keys(bases)) {
+			pins = append(pins, pin{app: app.Name, component: component, base: base, is: bases[base]})
+		}
+	}
+	return pins
+}
+
+// usedPins is what Containerfiles have of their definitions' pins.
+type usedPins struct {
+	of      map[pin][]string // by app, component and base: the names that a key is of
+	moved   map[pin][]string // … and those in place of what it was of
+	missing []pin
+}
+
+func (u *usedPins) names(p pin) []string {
+	return u.of[pin{app: p.app, component: p.component, base: p.base}]
+}
+
+// movedTo is what is in place of a pin's image, unless a variant has that as before.
+func (u *usedPins) movedTo(p pin) []string {
+	if len(u.names(p)) > 0 {
+		return nil
+	}
+	return u.moved[pin{app: p.app, component: p.component, base: p.base}]
+}
+
+// readPins reads what the Containerfiles of all variants build on.
+func (b *Bumper) readPins(ctx context.Context, who string, images []*catalog.Spec, note func(string, ...any)) (*usedPins, error) {
+	used := &usedPins{of: map[pin][]string{}, moved: map[pin][]string{}}
 	var specs []*catalog.Spec
 	for _, spec := range images {
 		// A debug image is made of the one without tools.
@@ -107,57 +145,75 @@ func (b *Bumper) missingPins(ctx context.Context, inputs *Inputs, images []*cata
 		}
 	}
 	if len(specs) == 0 {
-		return nil, nil
+		return used, nil
 	}
-	b.progress("inputs", "fetching sources")
-	var pins []pin
+	b.progress(who, "fetching sources")
+	noted := map[string]bool{} // a component is the same on all systems
 	err := b.Nix.FetchSources(ctx, specs, func(spec *catalog.Spec, source string, err error) error {
 		var found containerfile.Pins
 		if err == nil {
 			found, err = containerfile.ReadPins(spec, source)
 		}
-		if err != nil {
-			inputs.note("%s: whether its bases are pinned is not known: %v", spec.ID(), err)
+		if text := fmt.Sprintf("%s: whether its bases are pinned is not known: %v", spec.ID(), err); err != nil && !noted[text] {
+			noted[text] = true
+			note("%s", text)
 		}
+		of := func(base string) pin { return pin{app: spec.App, component: spec.Component, base: base} }
 		for _, base := range found.Unpinned {
-			if p := (pin{app: spec.App, component: spec.Component, base: base.Name}); !slices.Contains(pins, p) {
-				pins = append(pins, p)
+			p := of(base.Name)
+			if p.image = base.Name; !slices.Contains(used.missing, p) {
+				used.missing = append(used.missing, p)
+			}
+		}
+		for key, names := range found.Used {
+			for _, name := range names {
+				add(used.of, of(key), name)
+			}
+		}
+		for key, bases := range found.Moved {
+			for _, base := range bases {
+				add(used.moved, of(key), base.Name)
 			}
 		}
 		return nil
 	})
-	inputs.Notes = slices.Compact(inputs.Notes) // a component is the same on all systems
-	return pins, err
+	return used, err
+}
+
+func add(to map[pin][]string, p pin, name string) {
+	if !slices.Contains(to[p], name) {
+		to[p] = append(to[p], name)
+	}
 }
 
 // askers is how many registries are asked at a time.
 const askers = 8
 
-// baseDigests asks for the digests that bases have now.
-func (b *Bumper) baseDigests(ctx context.Context, pins []pin) (map[string]nixedit.Value, error) {
-	asked := map[string]bool{}
+// baseDigests asks for the digests that bases have now, by their names.
+func (b *Bumper) baseDigests(ctx context.Context, who string, pins []pin) (map[string]nixedit.Value, error) {
+	asked := map[string]bool{"": true}
 	digests := map[string]nixedit.Value{}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(askers)
 	for _, p := range pins {
-		if asked[p.base] {
+		if asked[p.image] {
 			continue
 		}
-		asked[p.base] = true
-		b.progress("inputs", "asking for "+p.base)
+		asked[p.image] = true
+		b.progress(who, "asking for "+p.image)
 		group.Go(func() error {
-			digest, err := b.BaseDigest(ctx, p.base)
+			digest, err := b.BaseDigest(ctx, p.image)
 			if err != nil {
 				return err
 			}
 			value, err := nixedit.Digest(digest)
 			if err != nil {
-				return fmt.Errorf("base %s: %w", p.base, err)
+				return fmt.Errorf("base %s: %w", p.image, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			digests[p.base] = value
+			digests[p.image] = value
 			return nil
 		})
 	}
@@ -167,10 +223,77 @@ func (b *Bumper) baseDigests(ctx context.Context, pins []pin) (map[string]nixedi
 // errNoPlace says that an attribute is not written in a file.
 var errNoPlace = errors.New("the definition has no place for it: write it as a plain attribute of mkApp's argument")
 
-// change is the edit that writes a pin.
-func (p pin) change(app catalog.App, digest nixedit.Value) (nixedit.Change, error) {
+// writtenPins is what became of pins.
+type writtenPins struct {
+	planned map[string]edits // by app
+	changed []Edit
+	refused []string // what cannot be edited, with the digest that it has to have
+}
+
+// writePins edits pins in the copy.
+func (c *checkout) writePins(apps map[string]catalog.App, pins []pin, digests map[string]nixedit.Value) (writtenPins, error) {
+	written := writtenPins{planned: map[string]edits{}}
+	var changes []nixedit.Change
+	adding := map[string]*nixedit.AddPins{} // by place: a component's pins are added together
+	for _, p := range pins {
+		value := digests[p.image]
+		if p.image == "" {
+			var err error
+			if value, err = nixedit.Image(p.is); err != nil {
+				return written, err
+			}
+		}
+		if p.to == "" && value.String() == p.is {
+			continue
+		}
+		edit, err := p.changes(apps[p.app], pins, value)
+		if err == nil {
+			err = c.refusal(edit)
+		}
+		var refused *nixedit.Refusal
+		switch {
+		case errors.As(err, &refused) || errors.Is(err, errNoPlace):
+			written.refused = append(written.refused, fmt.Sprintf("%s: %v", p.state(value), err))
+			continue
+		case err != nil:
+			return written, err
+		}
+		if add, ok := edit[0].(nixedit.AddPins); ok {
+			if same := adding[p.app+"/"+p.component]; same != nil {
+				maps.Copy(same.Digests, add.Digests)
+			} else {
+				adding[p.app+"/"+p.component] = &add
+			}
+		} else {
+			changes = append(changes, edit...)
+		}
+		attribute, what := p.attribute(), p.String()
+		if p.to != "" {
+			written.planned[p.app] = withEdits(written.planned[p.app], edits{attribute: nixedit.Value{}})
+			attribute, what = p.moved().attribute(), what+" -> "+p.to
+		}
+		written.planned[p.app] = withEdits(written.planned[p.app], edits{attribute: value})
+		written.changed = append(written.changed, Edit{what, orNone(p.is), value.String()})
+	}
+	for _, component := range slices.Sorted(maps.Keys(adding)) {
+		changes = append(changes, *adding[component])
+	}
+	return written, c.edit(changes...)
+}
+
+// state says what a pin has to be.
+func (p pin) state(value nixedit.Value) string {
+	if p.to != "" {
+		return fmt.Sprintf("%s is %s in the Containerfile now, %s", p, p.to, value)
+	}
+	return fmt.Sprintf("%s is %s today", p, value)
+}
+
+// changes are the edits that write a pin. What is written in one place for several pins is
+// edited only where all of them move.
+func (p pin) changes(app catalog.App, pins []pin, value nixedit.Value) ([]nixedit.Change, error) {
 	attribute := p.attribute()
-	if p.digest == "" {
+	if p.is == "" {
 		attribute = "components." + p.component
 	}
 	at := app.Positions[attribute]
@@ -178,18 +301,31 @@ func (p pin) change(app catalog.App, digest nixedit.Value) (nixedit.Change, erro
 		return nil, errNoPlace
 	}
 	place := nixedit.Attribute{Path: attribute, At: *at}
-	if p.digest == "" {
-		return nixedit.AddPins{Attribute: place, Digests: map[string]nixedit.Value{p.base: digest}}, nil
+	if p.is == "" {
+		return []nixedit.Change{nixedit.AddPins{Attribute: place, Digests: map[string]nixedit.Value{p.base: value}}}, nil
 	}
-	return nixedit.Set{Attribute: place, Value: digest}, nil
+	var changes []nixedit.Change
+	if p.image != "" {
+		changes = append(changes, nixedit.Set{Attribute: place, Value: value})
+	}
+	if p.to == "" {
+		return changes, nil
+	}
+	for other, position := range app.Positions {
+		same := position != nil && *position == *at && strings.HasSuffix(other, ".bases."+p.base)
+		if same && !slices.ContainsFunc(pins, func(o pin) bool { return o.app == p.app && o.attribute() == other && o.to == p.to }) {
+			return nil, &nixedit.Refusal{At: *at, Why: attribute + " is written in one place with " + other + ", which has its tag as before: give each its own"}
+		}
+	}
+	return append(changes, nixedit.RenamePin{Attribute: place, Name: p.to}), nil
 }
 
-// refusal is why a change cannot be made.
-func (c *checkout) refusal(change nixedit.Change) error {
-	name := nixedit.File(change)
+// refusal is why changes cannot be made.
+func (c *checkout) refusal(changes []nixedit.Change) error {
+	name := nixedit.File(changes[0])
 	content, err := c.read(name)
 	if err == nil {
-		_, err = nixedit.Apply(map[string][]byte{name: content}, change)
+		_, err = nixedit.Apply(map[string][]byte{name: content}, changes...)
 	}
 	return err
 }

@@ -66,8 +66,10 @@ func literals(app catalog.App) map[string]string {
 	for attribute, hash := range dependentHashes(app) {
 		all[attribute] = hash
 	}
-	for _, p := range existingPins(map[string]catalog.App{app.Name: app}) {
-		all[p.attribute()] = p.digest
+	for _, p := range pinsOf(app) {
+		if isDigest(p.is) {
+			all[p.attribute()] = p.is
+		}
 	}
 	return all
 }

@@ -126,6 +126,13 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 	if hash, ok := planned["source.hash"]; ok && hash.String() == app.Source.Hash {
 		return nil, to, sameSource(app, decision)
 	}
+	if len(pinsOf(app)) > 0 {
+		moved, err := b.followBases(ctx, c, result, app.Name, before)
+		if err != nil {
+			return nil, to, err
+		}
+		planned = withEdits(planned, moved)
+	}
 	if unknown != nil {
 		result.Warnings = append(result.Warnings, "what its images fetch is not compared: "+unknown.Error())
 		return planned, to, nil

@@ -125,6 +125,12 @@ func MovedKey(key, image string) string {
 	return moved
 }
 
+// HasTag tells whether an image's name has a tag.
+func HasTag(image string) bool {
+	r, err := parseReference(image)
+	return err == nil && r.tag != ""
+}
+
 // HasDigest tells whether an image's name pins it.
 func HasDigest(image string) bool {
 	r, err := parseReference(image)

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Change is one change of one file: Set, AddPins or DropPath.
+// Change is one change of one file: Set, AddPins, RenamePin or DropPath.
 type Change interface {
 	place() catalog.Position
 	splices(f *file) ([]splice, error)
@@ -74,9 +74,10 @@ func Apply(files map[string][]byte, changes ...Change) (map[string][]byte, error
 // result again.
 func (f *file) apply(all []splice) ([]byte, error) {
 	slices.SortStableFunc(all, func(a, b splice) int { return cmp.Or(a.from-b.from, a.to-b.to) })
-	// Two attributes may stand for one name: the same value for both is one change.
+	// Two attributes may stand for one name: the same for both is one change.
 	all = slices.CompactFunc(all, func(a, b splice) bool {
-		return a.value != nil && b.value != nil && a.from == b.from && a.text == b.text
+		return (a.value == nil) == (b.value == nil) && a.from < a.to && a.from == b.from && a.to == b.to && a.text == b.text ||
+			a.value != nil && b.value != nil && a.from == b.from && a.text == b.text
 	})
 	text := slices.Clone(f.src)
 	for i, s := range slices.Backward(all) {

@@ -23,6 +23,7 @@ func (v Value) String() string { return v.text }
 var (
 	version = regexp.MustCompile(`\A[0-9A-Za-z._-]+\z`)
 	digest  = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
+	image   = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._-]*(?:/[0-9A-Za-z][0-9A-Za-z._-]*){1,2}\z`)
 	date    = regexp.MustCompile(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z`)
 )
 
@@ -57,6 +58,14 @@ func Hash(text string) (Value, error) {
 func Digest(text string) (Value, error) {
 	if !digest.MatchString(text) {
 		return Value{}, fmt.Errorf("digest %s: expected one like sha256:…", quote(text))
+	}
+	return Value{text: text, valid: true}, nil
+}
+
+// Image is an image of the catalogue: app/component or app/component/variant.
+func Image(text string) (Value, error) {
+	if !image.MatchString(text) {
+		return Value{}, fmt.Errorf("image %s: expected app/component or app/component/variant", quote(text))
 	}
 	return Value{text: text, valid: true}, nil
 }
