@@ -138,6 +138,9 @@ CMD ["served"]
 		if bin := files["/bin"]; bin == nil || bin.Typeflag != tar.TypeSymlink || bin.Linkname != "usr/bin" {
 			t.Errorf("%s: /bin is %+v, want a link to usr/bin", reference, bin)
 		}
+		if strings.HasPrefix(reference, "merged-base-") {
+			continue // what they are built on is there, too
+		}
 		k := runContainer(t, c, reference, changes{})
 		if got := k.wait(t); got != "served\n" {
 			t.Errorf("%s prints %q", reference, got)
