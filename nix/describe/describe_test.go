@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,6 +106,66 @@ func TestDescribe(t *testing.T) {
 			os.WriteFile(filepath.Join(dir, "built"), nil, 0o644)
 			clean()
 		})
+	}
+}
+
+// Go puts the tag and the commit into a program, and no "+dirty" for what a build made
+// before.
+func TestGoStampsTheTag(t *testing.T) {
+	testkit.Require(t, "git", "go")
+	dir := t.TempDir()
+	for name, content := range map[string]string{"go.mod": "module example.org/x\n\ngo 1.24\n", "main.go": "package main\n\nfunc main() {}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := describe(dir, "v1.4.2", "1795737600"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "generated.txt"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "x")
+	build := exec.Command("go", "build", "-buildvcs=true", "-o", program, ".")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command("go", "version", "-m", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\tmod\texample.org/x\tv1.4.2\t", "\tvcs.revision=" + git(t, dir, "rev-parse", "HEAD"), "\tvcs.time=2026-11-27T00:00:00Z", "\tvcs.modified=false"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// A user who owns a copy, and has no home, needs no safe.directory.
+func TestOwnedByAnother(t *testing.T) {
+	testkit.Require(t, "git")
+	testkit.RequireRoot(t)
+	dir := folder(t)
+	if err := describe(dir, "v1", "1"); err != nil {
+		t.Fatal(err)
+	}
+	const user = 12345
+	err := filepath.WalkDir(filepath.Dir(dir), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, user, user)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("git", "describe", "--always", "--dirty")
+	command.Dir, command.Env = dir, []string{"PATH=" + os.Getenv("PATH")}
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	if out, err := command.CombinedOutput(); err != nil || string(out) != "v1\n" {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
