@@ -1,13 +1,17 @@
 package review
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
 )
 
 // locks read lock files. They are read by their lines where a package is known by
@@ -42,7 +46,7 @@ func (p packages) add(name, version string) {
 
 func isLock(_ *reviewer, name string) bool { return locks[path.Base(name)] != nil }
 
-func compareLocks(_ *reviewer, name string, before, after []byte) []string {
+func compareLocks(r *reviewer, name string, before, after []byte) []string {
 	switch {
 	case before == nil:
 		return []string{"new"}
@@ -50,6 +54,9 @@ func compareLocks(_ *reviewer, name string, before, after []byte) []string {
 		return []string{"gone"}
 	}
 	read := locks[path.Base(name)]
+	if path.Base(name) == "go.sum" {
+		before, after = withoutModules(before, modulesAbove(r.Before, name)), withoutModules(after, modulesAbove(r.After, name))
+	}
 	was, wasText := read(before)
 	is, isText := read(after)
 	var added, gone, other int
@@ -190,6 +197,32 @@ func readPNPMLock(data []byte) (packages, string) {
 		}
 	}
 	return found, string(data)
+}
+
+// modulesAbove are the modules of Go in a file's folder and those above it: modules of one
+// repository may require each other as they were released.
+func modulesAbove(source fs.FS, name string) (modules []string) {
+	for folder := path.Dir(name); ; folder = path.Dir(folder) {
+		if data, err := readStart(source, path.Join(folder, "go.mod"), maxSmallFile); err == nil {
+			if module := modfile.ModulePath(data); module != "" {
+				modules = append(modules, module)
+			}
+		}
+		if folder == "." {
+			return modules
+		}
+	}
+}
+
+func withoutModules(sum []byte, own []string) []byte {
+	var kept []byte
+	for line := range bytes.Lines(sum) {
+		module, _, _ := bytes.Cut(line, []byte(" "))
+		if !slices.ContainsFunc(own, func(o string) bool { return string(module) == o || strings.HasPrefix(string(module), o+"/") }) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // readGoSum counts what was downloaded, not the go.mod files that were looked at.

@@ -44,6 +44,21 @@ func TestOwnVersionIsNoDependency(t *testing.T) {
 	}
 }
 
+// Modules of one repository require each other in the versions that it released.
+func TestOwnModulesAreNoDependency(t *testing.T) {
+	source := func(own, foreign string) sourceFiles {
+		sum := strings.NewReplacer("OWN", own, "FOREIGN", foreign).Replace("example.org/app vOWN h1:OWN=\nexample.org/app vOWN/go.mod h1:OWN=\nexample.org/app/api vOWN h1:OWN=\nexample.org/application vFOREIGN h1:x=\n")
+		return sourceFiles{"go.mod": "module example.org/app\n", "go.sum": sum, "tools/gen/go.mod": "module example.org/gen\n", "tools/gen/go.sum": sum + "example.org/gen/x v" + own + " h1:x=\n"}
+	}
+	if got := reviewed(t, Sources{Before: memorySource(source("1.0.0", "3.0.0")), After: memorySource(source("1.0.1", "3.0.0"))}); got != nil {
+		t.Errorf("other versions of its own: %q", got)
+	}
+	want := []string{"lock go.sum: packages: 1 in another version", "lock tools/gen/go.sum: packages: 1 in another version"}
+	if diff := cmp.Diff(want, reviewed(t, Sources{Before: memorySource(source("1.0.0", "3.0.0")), After: memorySource(source("1.0.1", "3.1.0"))})); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What says nothing of versions, but of what was downloaded, is still told.
 func TestSameVersionsOtherContent(t *testing.T) {
 	for name, lock := range map[string]string{
