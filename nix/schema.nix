@@ -157,7 +157,7 @@ in
       example = "{ theme = ./theme; }";
     };
     bases = map' (either [ t.digest t.string ]) // {
-      doc = "What images of the file are, by their name in it: a digest, or `app/component[/variant]` of this catalogue.";
+      doc = "What images of the file are, by their name in it: a digest, or `app/component[/variant]` of this catalogue. A name matches in any spelling, with the file's digest or without; one without a tag matches every tag. The most exact counts.";
       default = { };
       example = ''{ "python:3.13-alpine" = "sha256:…"; "node:22" = "runtimes/node"; }'';
     };

@@ -54,6 +54,10 @@ layout: dist/ in the catalogue, which skopeo, buildah and podman read as
 oci:dist:NAME:TAG and libre serve serves. It goes on when an image fails, and
 ends with a table of failures and exit code 3.
 
+What a Containerfile builds on, where that is an image of the catalogue, is taken
+from the layout, else as it is published: from registry in libre.yaml, by a
+release record that this catalogue signed. Else it is built, and stays there.
+
 From there --archive writes them into one file, which podman load, docker load
 and skopeo read, and --load hands them to docker or podman, under their names
 without the registry. Images that failed are left out.

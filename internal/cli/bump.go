@@ -52,7 +52,8 @@ planned.
 
 Patches and substitutions are tried against the new source first. stderr tells
 what a reviewer would look for: licence, lock files, runtimes, migrations,
-settings.
+settings. Where upstream's Containerfile moves a base to another tag, its pin in
+bases moves too, with the digest that the new tag has.
 
 A newer version that the rule does not let through is named: "held: 0.40.4 needs
 go 1.27", "held: 6.0.0 outside of update.range minor". "up to date" is said only
@@ -65,7 +66,7 @@ versions with a verdict on each. --dry-run prints the edits as a diff.
 Instead of upstream's version, --repack raises the package version alone: a
 rebuild for security. --hashes-only mends dependent hashes that an updated input
 made wrong. --inputs, of the whole catalogue, updates flake.lock and the digests
-of base images, and writes those that are missing; --input updates one flake
+and tags of base images, and writes those that are missing; --input updates one flake
 input alone. All raise the package version of the apps that change by it.
 
 --commit makes a commit of each app. --pr leaves the catalogue as it is, and
