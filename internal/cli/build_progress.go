@@ -20,6 +20,7 @@ var phases = map[release.Step]ui.Phase{
 	release.StepBuild:         ui.Building,
 	release.StepContainerfile: ui.Stepping,
 	release.StepLayers:        ui.Layering,
+	release.StepFetch:         ui.Fetching,
 	release.StepPublish:       ui.Publishing,
 }
 

@@ -48,6 +48,20 @@ type takenImages struct {
 	byName   map[string][]*catalog.Spec // what was looked for, by RefName: one a system
 	records  map[string]lookedUp        // of releases, by RefName
 	entries  built                      // of the layout
+
+	asked   bool // where releases are published, which is:
+	client  *registry.Client
+	signing *Signing
+	err     error
+}
+
+// where asks once where releases are published.
+func (t *takenImages) where(ctx context.Context, published func(context.Context) (*registry.Client, *Signing, error)) (*registry.Client, *Signing, error) {
+	if !t.asked {
+		t.asked = true
+		t.client, t.signing, t.err = published(ctx)
+	}
+	return t.client, t.signing, t.err
 }
 
 type lookedUp struct {
@@ -114,7 +128,8 @@ func (r *run) take(ctx context.Context, spec *catalog.Spec) *manifest {
 		instead = "it is built anew"
 	}
 	r.taken.byKey[key] = there
-	if err != nil && ctx.Err() == nil {
+	isSame := spec.Kind == "nix" && fault.Is(err, fault.Unreachable) // built anew it has the same digest
+	if err != nil && !isSame && ctx.Err() == nil {
 		r.Watcher.Warn(spec.ID(), "what is published of it is not taken as a base: "+fault.Reason(err)+"; "+instead)
 	}
 	if there == nil {
@@ -186,7 +201,7 @@ func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, 
 	if r.Published == nil {
 		return nil, nil
 	}
-	client, signing, err := r.Published(ctx)
+	client, signing, err := r.taken.where(ctx, r.Published)
 	if err != nil || client == nil {
 		return nil, err
 	}
@@ -215,6 +230,8 @@ func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, 
 	if err != nil {
 		return nil, err
 	}
+	r.Watcher.Progress(spec.ID(), StepFetch, 0, 0, digest.String())
+	defer r.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
 	described := got.Descriptor
 	described.Platform = &platform
 	if err := r.layout.Fetch(ctx, image.Source{Descriptor: described, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {

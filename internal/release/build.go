@@ -31,6 +31,7 @@ const (
 	StepBuild         Step = "build"         // done and total count derivations
 	StepContainerfile Step = "containerfile" // … steps of the Containerfile
 	StepLayers        Step = "layers"        // … layers
+	StepFetch         Step = "fetch"         // line names what is fetched, that others are built on
 	StepPublish       Step = "publish"       // line names what is done of it
 )
 

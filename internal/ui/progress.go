@@ -20,6 +20,7 @@ const (
 	Building   Phase = "building"  // Done and Total count derivations
 	Stepping   Phase = "steps"     // … steps of a Containerfile
 	Layering   Phase = "layers"    // … layers
+	Fetching   Phase = "fetching"  // what others are built on
 	Publishing Phase = "publishing"
 	Bumping    Phase = "bumping"
 	Done       Phase = "done"
