@@ -6,11 +6,10 @@
   outputs = { self, nixpkgs }:
     let
       lib = import ./nix;
-      systems = [ "x86_64-linux" "aarch64-linux" ];
-      catalogue = lib.mkCatalogue { inherit nixpkgs systems; apps = ./apps; };
+      catalogue = lib.mkCatalogue { inherit nixpkgs; apps = ./apps; };
       forAll = f: builtins.listToAttrs (map
         (system: { name = system; value = f nixpkgs.legacyPackages.${system}; })
-        systems);
+        catalogue.libre.systems);
       program = pkgs: import ./nix/program.nix { inherit pkgs; };
     in
     catalogue // {

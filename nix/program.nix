@@ -24,7 +24,8 @@ let
 in
 buildGoModule {
   pname = "libre";
-  version = "0.1.0";
+  # It stands once, in the program.
+  version = builtins.head (builtins.match ".*\nvar version = \"([^\"]+)\".*" (builtins.readFile ../internal/cli/version.go));
   # By content of these folders alone: an edit elsewhere builds nothing anew.
   src = builtins.path {
     path = ./..;

@@ -8,7 +8,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// version is set when a release is built: -ldflags "-X …/internal/cli.version=1.2.3".
+// version is that of the next release, until its tag sets it: -ldflags
+// "-X …/internal/cli.version=1.2.3". nix/program.nix reads it here.
 var version = "0.1.0"
 
 func (a *app) versionCommand() *cobra.Command {
