@@ -167,7 +167,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	if j.tmp, err = os.MkdirTemp(r.Work, "build-"); err != nil {
 		return Result{}, err
 	}
-	defer os.RemoveAll(j.tmp)
+	defer b.storage.remove(j.tmp)
 	j.layout = filepath.Join(r.Work, "layout")
 	if err := os.RemoveAll(j.layout); err != nil {
 		return Result{}, err

@@ -273,7 +273,8 @@ func isBelow(path string, folders []string) bool {
 
 // connect starts a confined child's process: it reads the process ID that confine.sh
 // says, maps its IDs, gives its network namespace a way out, and lets it go on. What the
-// child prints then goes into the output; wait takes it, and ends the network.
+// child prints then goes into the output; wait takes it, and ends the network. Standard
+// input stays open: confine.sh ends with it.
 func (c *confinement) connect(cmd *exec.Cmd, to io.Writer) (wait func(), err error) {
 	said, err := cmd.StdoutPipe()
 	if err != nil {
@@ -306,7 +307,6 @@ func (c *confinement) connect(cmd *exec.Cmd, to io.Writer) (wait func(), err err
 		return func() { io.Copy(to, lines) }, nil
 	}
 	io.WriteString(goOn, "go on\n")
-	goOn.Close()
 	return func() { io.Copy(to, lines); end() }, nil
 }
 

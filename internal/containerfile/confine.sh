@@ -7,6 +7,8 @@
 # hidden the kept folders stay, under their paths. Then it says its process ID, in new
 # namespaces (network, ipc, uts; with USERNS "yes" a user namespace, too), and goes on at
 # a line of standard input, once there is a network (NETWORK is "yes") and IDs are mapped.
+# When standard input ends, as it does with libre however that ends, the whole process
+# group is killed; and with its first process all that is in the engine's PID namespace.
 set -eu
 
 network=$1
@@ -65,7 +67,13 @@ exec unshare $new --net --ipc --uts -- sh -euc '
   shift
   echo $$
   read -r go
-  exec </dev/null
+  exec 3<&0 </dev/null
+  (
+    trap "" HUP INT TERM
+    cat <&3
+    kill -KILL 0
+  ) >/dev/null 2>&1 &
+  exec 3<&-
   ip link set lo up 2>/dev/null || :
   exec unshare --mount --pid --fork --kill-child --mount-proc $root -- "$@"
 ' sh "$root" "$@"

@@ -166,7 +166,7 @@ func TestStepsFetchBehindAProxyAndAnAuthority(t *testing.T) {
 		p.run("cp", "-r", layer, base)
 		p.run("chown", "-R", fmt.Sprint(p.u.uid), base)
 		got, answer := p.build(text, nil, func(o *order) { o.Base, o.CA, o.Proxy = base, c.authority, proxy })
-		said, _ := os.ReadFile(filepath.Join(filepath.Dir(answer.Layout), "log"))
+		said, _ := os.ReadFile(filepath.Join(answer.Layout, "../../log"))
 		if answer.Err != "" {
 			t.Fatal(answer.Err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -137,6 +138,15 @@ func attackersBase(t *testing.T) string {
 	})))
 }
 
+// withoutRuntimes is a PATH in which runtimes are found before the machine's own that fail
+// as crun does without its cgroups.
+func (p *place) withoutRuntimes() string {
+	for _, name := range []string{"runc", "crun"} {
+		p.write("broken/"+name, "#!/bin/sh\necho no cgroups >&2\nexit 1\n", 0o755)
+	}
+	return "PATH=" + p.dir + "/broken:" + os.Getenv("PATH")
+}
+
 // write writes a file of the place's, whose folders are its user's, too.
 func (p *place) write(name, content string, mode os.FileMode) string {
 	p.t.Helper()
@@ -185,6 +195,30 @@ type answer struct {
 // are those of its context.
 func (p *place) build(containerfile string, context map[string]string, change func(*order), env ...string) (files map[string]file, got answer) {
 	p.t.Helper()
+	cmd, o := p.order(containerfile, context, change, env...)
+	out, err := cmd.CombinedOutput()
+	raw, readErr := os.ReadFile(o.Answer)
+	if readErr != nil {
+		p.t.Fatalf("%v: %s", err, out)
+	}
+	if err := json.Unmarshal(raw, &got); err != nil {
+		p.t.Fatal(err)
+	}
+	if change == nil && len(env) == 0 && got.Known != nil {
+		p.builds.Lock()
+		p.builds.known = got.Known
+		p.builds.Unlock()
+	}
+	if got.Err == "" {
+		img, _ := built(p.t, Result{Layout: got.Layout})
+		files = filesOf(p.t, img)
+	}
+	return files, got
+}
+
+// order is the child that does such a build, which has not begun.
+func (p *place) order(containerfile string, context map[string]string, change func(*order), env ...string) (*exec.Cmd, order) {
+	p.t.Helper()
 	p.builds.Lock()
 	p.builds.number++
 	name := fmt.Sprint("build-", p.builds.number)
@@ -212,24 +246,7 @@ func (p *place) build(containerfile string, context map[string]string, change fu
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", script, p.dir+"/test", "-test.run", "^TestBuildOfAnOrder$")
 	cmd.Dir = p.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir + "/home", "LIBRE_TEST_ORDER=" + request}, env...)
-	out, err := cmd.CombinedOutput()
-	raw, readErr := os.ReadFile(o.Answer)
-	if readErr != nil {
-		p.t.Fatalf("%v: %s", err, out)
-	}
-	if err := json.Unmarshal(raw, &got); err != nil {
-		p.t.Fatal(err)
-	}
-	if change == nil && len(env) == 0 && got.Known != nil {
-		p.builds.Lock()
-		p.builds.known = got.Known
-		p.builds.Unlock()
-	}
-	if got.Err == "" {
-		img, _ := built(p.t, Result{Layout: got.Layout})
-		files = filesOf(p.t, img)
-	}
-	return files, got
+	return cmd, o
 }
 
 // TestBuildOfAnOrder is the child that other tests start; by itself it does nothing.
@@ -258,13 +275,23 @@ func TestBuildOfAnOrder(t *testing.T) {
 			s.confined.found = &confinement{isolation: k.Isolation, runtime: k.Runtime, network: k.Network, mapped: k.Mapped}
 		})
 	}
-	r, err := b.Build(t.Context(), Request{
-		Source: o.Source, Work: o.Work, Timestamp: 86400, Bases: map[string]Origin{"base": {Layout: o.Base}}, Log: o.Work + "/log",
+	ctx, stop := process.Interruptible(t.Context())
+	defer stop()
+	if err := os.MkdirAll(o.Work, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	work, remove, err := b.NewWork(o.Work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Build(ctx, Request{
+		Source: o.Source, Work: work, Timestamp: 86400, Bases: map[string]Origin{"base": {Layout: o.Base}}, Log: o.Work + "/log",
 		Warn: func(warning string) { got.Warnings = append(got.Warnings, warning) }, App: o.App, Steps: o.Steps,
 	})
 	got.Layout = r.Layout
 	if err != nil {
 		got.Err = describe(err)
+		remove()
 	}
 	if c := s.confined.found; c != nil {
 		got.Known = &known{s.flags, s.mapped, c.isolation, c.runtime, c.network}

@@ -153,6 +153,9 @@ func run(c child, out *output) error {
 		attributes.Setpgid = true
 		cmd.SysProcAttr = &attributes
 	}
+	if c.confined == nil { // confine.sh sees to it that it ends with libre
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
 	cmd.Stdout, cmd.Stderr = io.Writer(out), out
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout

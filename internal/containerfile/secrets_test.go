@@ -74,7 +74,7 @@ func TestStepsGetTheSecretsTheyAskFor(t *testing.T) {
 		if said := files["/later"].content + files["/arguments"].content; strings.TrimSpace(strings.ReplaceAll(said, "/run/secrets:", "")) != "" {
 			t.Errorf("a step that asks for nothing has %q", said)
 		}
-		layout := filepath.Dir(got.Layout)
+		layout := filepath.Join(got.Layout, "../..")
 		for _, canary := range []string{token, base64.StdEncoding.EncodeToString([]byte(token)), password, unasked} {
 			found, _ := exec.Command("grep", "-rlF", "--", canary, layout).Output()
 			if len(found) > 0 {
@@ -256,7 +256,7 @@ func TestStepsGetTheAgentTheyAskFor(t *testing.T) {
 		if said := files["/out"].content; said != signs+signs+signs+"no agent\n" {
 			t.Errorf("steps say %q", said)
 		}
-		log, _ := os.ReadFile(filepath.Join(filepath.Dir(got.Layout), "log"))
+		log, _ := os.ReadFile(filepath.Join(got.Layout, "../../log"))
 		if strings.Contains(string(log), strings.Split(key, "\n")[1]) || strings.Contains(string(log), socket) {
 			t.Errorf("log:\n%s", log)
 		}

@@ -94,12 +94,14 @@ func (s *storage) openMapped(ctx context.Context) (why string) {
 	if s.err == nil {
 		var unlock func()
 		if unlock, _, s.err = s.lock(ctx, false); s.err == nil {
-			defer unlock()
 			var found *confinement
-			if found, why = s.findConfinement(ctx); found != nil {
+			found, why = s.findConfinement(ctx)
+			unlock()
+			if found != nil {
 				s.confined.once.Do(func() { s.confined.found = found })
 				return ""
 			}
+			s.clean(ctx)
 		}
 	}
 	s.mapped = false
@@ -190,8 +192,12 @@ func (s *storage) child(flags []string, args ...string) child {
 		args: append(append([]string(nil), flags...), args...),
 		env:  append(environment(), "TMPDIR="+temp),
 	}
-	if s.mapped {
+	switch {
+	case s.mapped:
 		c.inUserNamespace()
+	case os.Geteuid() == 0:
+		// What it mounts goes with it, also where it is killed.
+		c.attributes = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}
 	return c
 }
@@ -241,29 +247,46 @@ func (s *storage) clean(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	born := filepath.Join(s.root(), "born")
-	info, err := os.Stat(born)
-	if err != nil {
+	born, age := filepath.Join(s.root(), "born"), time.Duration(0)
+	if info, err := os.Stat(born); err == nil {
+		age = time.Since(info.ModTime())
+	} else {
 		_ = os.WriteFile(born, nil, 0o600)
-		return
 	}
 	s.removeContainers(out)
 	temp := filepath.Join(s.root(), "tmp")
 	s.endPause(temp)
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
-		_ = os.RemoveAll(temp)
+		s.remove(temp)
 	}
+	tries, _ := filepath.Glob(filepath.Join(s.root(), "try-*"))
+	for _, left := range tries {
+		s.endPause(left)
+		s.remove(left)
+	}
+	s.endPause(s.runRoot())
 	defer os.RemoveAll(s.runRoot())
 	defer s.endPause(filepath.Join(s.root(), "tmp"))
-	if time.Since(info.ModTime()) < keep {
+	if age < keep {
 		_ = run(s.child(s.flags, s.prune()...), out)
 	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
 		_ = os.Remove(born) // the next build begins a new week
 	}
 }
 
+// remove removes a folder, in which a rootless engine may have files of other users.
+func (s *storage) remove(dir string) {
+	if os.RemoveAll(dir) == nil || os.Geteuid() == 0 || s.engine.Name == "docker" {
+		return
+	}
+	if out, err := newOutput(context.Background(), "", nil); err == nil {
+		_ = run(s.child(nil, "unshare", "rm", "-rf", "--", dir), out)
+		s.endPause(filepath.Join(s.root(), "tmp"))
+	}
+}
+
 // endPause ends the processes by which podman keeps a user's namespace, where it keeps
-// it below a folder of temporary files, for want of XDG_RUNTIME_DIR.
+// it somewhere below a folder of temporary files, for want of XDG_RUNTIME_DIR.
 // https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.c
 func (s *storage) endPause(temp string) {
 	if s.engine.Name != "podman" || os.Geteuid() == 0 {
@@ -272,7 +295,7 @@ func (s *storage) endPause(temp string) {
 	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range environments {
 		environment, _ := os.ReadFile(path)
-		if !strings.Contains("\x00"+string(environment), "\x00XDG_RUNTIME_DIR="+temp+"/podman-run-") {
+		if !strings.Contains("\x00"+string(environment), "\x00XDG_RUNTIME_DIR="+temp+"/") {
 			continue
 		}
 		dir := filepath.Dir(path)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -240,11 +239,11 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 		return fail(err)
 	}
 	defer release()
-	work, err := os.MkdirTemp(r.layout.Dir(), ".build-") // on the layout's disk, which must have room for the image
+	work, remove, err := builder.NewWork(r.layout.Dir()) // on the layout's disk, which must have room for the image
 	if err != nil {
 		return fail(err)
 	}
-	defer os.RemoveAll(work)
+	defer remove()
 	args := map[string]string{}
 	for name, value := range spec.Args {
 		args[name] = *value
