@@ -314,6 +314,13 @@ func TestReviewHostile(t *testing.T) {
 		hostile["lock/"+name] = strings.Repeat("{\"a\":", 100_000)
 		hostile["dependencies/"+name] = strings.Repeat(`{"dependencies":{"a":`, 1000) + strings.Repeat("}}", 1000)
 	}
+	hostile["one-line.sql"] = strings.Repeat("DROP TABLE a;", 1<<20/13)
+	var many strings.Builder
+	for i := range 1 << 20 / 20 {
+		fmt.Fprintf(&many, "DROP TABLE a%d\n", i)
+	}
+	hostile["many.go"] = many.String()
+	hostile["names.py"] = strings.Repeat("create table ", 1<<20/13)
 	empty := sourceFiles{}
 	for name := range hostile {
 		empty[name] = ""

@@ -65,20 +65,24 @@ func (r *reviewer) compareStatements(before, after []string) {
 	}
 }
 
+const maxStatement = 300 // bytes that are looked at, of a statement and of what stands before it in its line
+
 // statementsOf lists the beginnings of statements that define tables, each once.
 func statementsOf(data []byte) (texts []string) {
+	seen := map[string]bool{}
 	for _, at := range statement.FindAllIndex(data, -1) {
-		line := data[bytes.LastIndexByte(data[:at[0]], '\n')+1 : at[0]]
-		if comment.Match(line) {
+		before := data[max(0, at[0]-maxStatement):at[0]]
+		if comment.Match(before[bytes.LastIndexByte(before, '\n')+1:]) {
 			continue
 		}
-		text := data[at[0]:at[1]]
+		text := data[at[0]:min(at[1], at[0]+maxStatement)]
 		if rest := data[at[1]:]; unfinished.Match(text) && len(rest) > 0 && rest[0] == '\n' {
-			next, _, _ := bytes.Cut(rest[1:], []byte("\n"))
+			next, _, _ := bytes.Cut(rest[1:min(len(rest), maxStatement)], []byte("\n"))
 			next, _, _ = bytes.Cut(next, []byte(";"))
 			text = slices.Concat(text, rest[:1], next)
 		}
-		if plain := unquoted(strings.Join(strings.Fields(string(text)), " ")); !slices.Contains(texts, plain) {
+		if plain := unquoted(strings.Join(strings.Fields(string(text)), " ")); !seen[plain] {
+			seen[plain] = true
 			texts = append(texts, plain)
 		}
 	}
