@@ -113,6 +113,8 @@ func NewBuilder(e Engine, dir string) *Builder {
 // backend is what differs between buildah and podman on one side and docker on
 // the other.
 type backend interface {
+	// check says all that keeps the engine from building, before anything is fetched.
+	check(j *job) error
 	// fetch makes a base available by digest, or by layout.
 	fetch(b Base, o Origin) (fetched, error)
 	// resolve looks a name up.
@@ -132,7 +134,8 @@ type fetched struct {
 var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Build builds one image. An error of the engine is an [*Error]; when ctx ends
-// first it wraps ctx's error, and what the engine had started is gone.
+// first it wraps ctx's error, and what the engine had started is gone. What keeps an
+// engine from building a file is told at once, a line for each instruction.
 func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	j := &job{Request: r, named: map[string]string{}}
 	j.Platform = cmp.Or(j.Platform, machinePlatform())
@@ -141,14 +144,10 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 			return Result{}, badArgument(name)
 		}
 	}
-	if err := j.read(b.engine); err != nil {
+	if err := j.read(); err != nil {
 		return Result{}, err
 	}
-	st := &steps{total: j.plan.steps, call: r.Step, seen: map[string]bool{}, perStage: map[string]int{}}
-	st.added = func(stage int) bool {
-		_, added := j.plan.original(stage)
-		return added
-	}
+	st := newSteps(j.plan, r.Step)
 	if j.out, err = newOutput(ctx, r.Log, st.line); err != nil {
 		return Result{}, err
 	}
@@ -158,50 +157,22 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 			err = cerr
 		}
 	}()
-	if r.Work, err = filepath.Abs(r.Work); err != nil {
-		return Result{}, err
-	}
-	if err := os.MkdirAll(r.Work, 0o755); err != nil {
-		return Result{}, err
-	}
-	if j.tmp, err = os.MkdirTemp(r.Work, "build-"); err != nil {
+	if err := j.makeFolders(); err != nil {
 		return Result{}, err
 	}
 	defer b.storage.remove(j.tmp)
-	j.layout = filepath.Join(r.Work, "layout")
-	if err := os.RemoveAll(j.layout); err != nil {
-		return Result{}, err
-	}
 	defer func() {
 		if err != nil {
 			os.RemoveAll(j.layout)
 		}
 	}()
-
-	var engine backend = docker{b.engine, j.out, j.tmp}
-	if b.engine.Name != "docker" {
-		if err := b.storage.open(ctx); err != nil {
-			return Result{}, err
-		}
-		b.storage.clean(ctx)
-		unlock, _, err := b.storage.lock(ctx, false)
-		if err != nil {
-			return Result{}, err
-		}
-		if err := b.storage.makeRunRoot(); err != nil {
-			unlock()
-			return Result{}, err
-		}
-		j.out.disk = b.storage.dir
-		engine = containers{b.storage, j.out, j.tmp}
-		defer func() {
-			unlock()
-			// Also when ctx has ended: a killed engine leaves its working
-			// containers mounted.
-			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-			defer cancel()
-			b.storage.clean(late)
-		}()
+	engine, end, err := b.start(ctx, j)
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	if err := engine.check(j); err != nil {
+		return Result{}, err
 	}
 	bases, err := b.fetchAll(engine, j)
 	if err != nil {
@@ -219,4 +190,48 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 		result.From = &bases[at]
 	}
 	return result, nil
+}
+
+// makeFolders makes the folder that is gone at the end, and the layout's place.
+func (j *job) makeFolders() (err error) {
+	if j.Work, err = filepath.Abs(j.Work); err != nil {
+		return err
+	}
+	j.layout = filepath.Join(j.Work, "layout")
+	if err := os.RemoveAll(j.layout); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(j.Work, 0o755); err != nil {
+		return err
+	}
+	j.tmp, err = os.MkdirTemp(j.Work, "build-")
+	return err
+}
+
+// start makes the engine ready for a job; end leaves its storage as another run expects it.
+func (b *Builder) start(ctx context.Context, j *job) (_ backend, end func(), err error) {
+	if b.engine.Name == "docker" {
+		return docker{b.engine, j.out, j.tmp}, func() {}, nil
+	}
+	if err := b.storage.open(ctx); err != nil {
+		return nil, nil, err
+	}
+	b.storage.clean(ctx)
+	unlock, _, err := b.storage.lock(ctx, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.storage.makeRunRoot(); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	j.out.disk = b.storage.dir
+	return containers{b.storage, j.out, j.tmp}, func() {
+		unlock()
+		// Also when ctx has ended: a killed engine leaves its working
+		// containers mounted.
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		b.storage.clean(late)
+	}, nil
 }

@@ -39,7 +39,7 @@ func TestBuildErrors(t *testing.T) {
 			{name: "pinned, no registry", file: "FROM 127.0.0.1:1/x@sha256:" + hex, want: "Dockerfile:1: base 127.0.0.1:1/x@sha256:" + hex + ": %connection refused"},
 			{name: "pin", file: "FROM base", edit: func(r *Request) { r.Bases = map[string]Origin{"base": {Digest: "latest"}} }, want: `Dockerfile:1: base base: "latest" is not a digest`},
 			{name: "name", file: "FROM Base:1:2", want: `Dockerfile:1: base Base:1:2: image name "Base:1:2": %`},
-			{name: "context as a base", file: "FROM a AS b", edit: func(r *Request) { r.Contexts = map[string]string{"a": dist} }, want: "Dockerfile:1: " + e.Name + " cannot build FROM the named context a"},
+			{name: "context as a base", file: "FROM a AS b", edit: func(r *Request) { r.Contexts = map[string]string{"a": dist} }, want: "Dockerfile:1: " + e.String() + " has no FROM of a named context: use docker 23.0 or newer; %"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel() // some wait for a registry

@@ -219,27 +219,6 @@ COPY --from=build /f /f
 	})
 }
 
-func TestBuildHeredoc(t *testing.T) {
-	eachEngine(t, func(t *testing.T, e Engine) {
-		dist := catalogueLayout(t, "base", busyboxIndex(t))
-		req := request(t, write(t, map[string]string{"Dockerfile": "FROM base\nCOPY <<EOF /f\nhello\nEOF\n"}), map[string]Origin{"base": {Layout: dist}})
-		res, err := NewBuilder(e, newStorage(t, e)).Build(context.Background(), req)
-		if !e.atLeast(e.tool().heredoc) {
-			if want := "Dockerfile:2: " + e.String() + " reads no here-documents: %"; err == nil || !like(err.Error(), want) {
-				t.Errorf("got %v, want %s", err, want)
-			}
-			return
-		}
-		if err != nil {
-			t.Fatal(describe(err))
-		}
-		img, _ := built(t, res)
-		if got := filesOf(t, img)["/f"].content; got != "hello\n" {
-			t.Errorf("got %q", got)
-		}
-	})
-}
-
 // When the context ends, so does everything that the engine has started, and
 // nothing stays mounted.
 func TestBuildCancelled(t *testing.T) {

@@ -2,6 +2,7 @@ package containerfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,6 +45,14 @@ func (c containers) query(doing string, policed bool, args ...string) (string, e
 	return said, nil
 }
 
+func (c containers) check(j *job) error {
+	problems := j.lacks(c.storage.engine)
+	if len(c.storage.engine.Unfixed()) > 0 {
+		problems = append(problems, j.guard(j.contextFolders())...)
+	}
+	return errors.Join(problems...)
+}
+
 func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	f := fetched{digest: o.Digest}
 	var id string
@@ -63,7 +72,7 @@ func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	if err != nil {
 		return fetched{}, err
 	}
-	if err := c.checkTriggers(config.triggers()); err != nil {
+	if err := errors.Join(c.checkTriggers(config.triggers()), triggersLacked(c.storage.engine, config.triggers())); err != nil {
 		return fetched{}, err
 	}
 	f.shell = config.Config.Shell

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -58,40 +59,61 @@ func (d docker) resolve(b Base, r reference) (string, error) {
 	return said, nil
 }
 
+// daemon is what docker's daemon says of itself.
+// https://docs.docker.com/reference/cli/docker/system/info/
+type daemon struct {
+	version string
+	options string // of security: [name=seccomp,profile=builtin name=rootless]
+	storage string // what its driver says: [[driver-type io.containerd.snapshotter.v1]]
+}
+
+// daemon asks docker's daemon.
+func (d docker) daemon() (daemon, error) {
+	said, err := query(d.child("info", "--format", "{{.ServerVersion}}\n{{.SecurityOptions}}\n{{.DriverStatus}}"), d.out)
+	if err != nil {
+		return daemon{}, failure("ask docker's daemon how it runs steps", d.out, err)
+	}
+	lines := append(strings.SplitN(said, "\n", 3), "", "")
+	if version := lines[0]; version == "" || strings.HasPrefix(version, "[") {
+		err := failure("ask docker's daemon how it runs steps", d.out, errors.New("it does not answer"))
+		err.Reason = reason(err.Tail, err.Err)
+		return daemon{}, &fault.Fault{Err: err, Fix: "start docker's daemon, or set engine: buildah in libre.yaml"}
+	}
+	return daemon{oneLine(lines[0]), oneLine(lines[1]), oneLine(lines[2])}, nil
+}
+
 // confinement says how the daemon keeps steps from its machine, as far as libre asks: it
 // runs them in containers of its own, without a way to ask for more. The error is a
 // daemon that has known ways out of them.
-// https://docs.docker.com/reference/cli/docker/system/info/
 func (d docker) confinement() (how string, err error) {
-	said, err := query(d.child("info", "--format", "{{.ServerVersion}} {{.SecurityOptions}}"), d.out)
+	has, err := d.daemon()
 	if err != nil {
-		return "", failure("ask docker's daemon how it runs steps", d.out, err)
+		return "", err
 	}
-	version, options, _ := strings.Cut(oneLine(said), " ")
-	if version == "" || strings.HasPrefix(version, "[") {
-		err := failure("ask docker's daemon how it runs steps", d.out, errors.New("it does not answer"))
-		err.Reason = reason(err.Tail, err.Err)
-		return "", &fault.Fault{Err: err, Fix: "start docker's daemon, or set engine: buildah in libre.yaml"}
-	}
-	daemon := Engine{Name: "docker", Version: version}
-	if unfixed := daemon.Unfixed(); len(unfixed) > 0 {
+	return has.confinement()
+}
+
+func (has daemon) confinement() (how string, err error) {
+	if unfixed := has.engine().Unfixed(); len(unfixed) > 0 {
 		return "", &fault.Fault{
-			Err: fmt.Errorf("docker's daemon %s cannot keep an upstream's steps from its machine: it has %s", version, strings.Join(unfixed, ", ")),
+			Err: fmt.Errorf("docker's daemon %s cannot keep an upstream's steps from its machine: it has %s", has.version, strings.Join(unfixed, ", ")),
 			Fix: "docker 25.0.2 or newer, or buildah; or trust what upstreams run there: build: {trustUpstream: true} in libre.yaml",
 		}
 	}
-	how = "containers of docker's daemon " + version
-	if !strings.Contains(options, "name=rootless") && !strings.Contains(options, "name=userns") {
+	how = "containers of docker's daemon " + has.version
+	if !strings.Contains(has.options, "name=rootless") && !strings.Contains(has.options, "name=userns") {
 		how += ", whose root is its machine's root (rootless or userns-remap: nobody's)"
 	}
 	return how, nil
 }
 
+// engine is the daemon as what builds: docker's client may have another version.
+func (has daemon) engine() Engine { return Engine{Name: "docker", Version: has.version} }
+
 // keptApart refuses a daemon with known ways out, or warns, where upstreams are trusted.
-func (d docker) keptApart(j *job) error {
-	_, err := d.confinement()
-	var known *fault.Fault
-	if err == nil || !j.TrustUpstream || !errors.As(err, &known) {
+func (has daemon) keptApart(j *job) error {
+	_, err := has.confinement()
+	if err == nil || !j.TrustUpstream {
 		return err
 	}
 	if j.Warn != nil {
@@ -100,16 +122,39 @@ func (d docker) keptApart(j *job) error {
 	return nil
 }
 
-func (d docker) build(j *job) error {
-	if err := d.keptApart(j); err != nil {
-		return err
-	}
+// check asks the daemon what it has. A builder that is not the daemon's own, of whatever
+// version, says itself what it lacks before its first step.
+func (d docker) check(j *job) error {
 	if len(j.CA) > 0 {
 		return &fault.Fault{
 			Err: errors.New("docker's daemon runs steps with no authorities but those of their image: build.ca is for buildah and podman"),
 			Fix: "set engine: buildah in libre.yaml, or remove build.ca where what steps fetch needs none",
 		}
 	}
+	has, err := d.daemon()
+	if err != nil {
+		return err
+	}
+	if err := has.keptApart(j); err != nil {
+		return err
+	}
+	builder, err := query(d.child("buildx", "inspect"), d.out)
+	if err == nil && !ownBuilder.MatchString(builder) {
+		return nil
+	}
+	if !strings.Contains(has.storage, "io.containerd.snapshotter") {
+		// https://docs.docker.com/engine/storage/containerd/
+		return &fault.Fault{
+			Err: fmt.Errorf("docker's daemon %s exports no OCI layout: it has no containerd image store", has.version),
+			Fix: `give it one: {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json; or engine: buildah in libre.yaml`,
+		}
+	}
+	return errors.Join(j.lacks(has.engine())...)
+}
+
+var ownBuilder = regexp.MustCompile(`(?m)^Driver:\s+docker$`)
+
+func (d docker) build(j *job) error {
 	if err := j.dropProxyArguments(); err != nil {
 		return err
 	}
@@ -132,12 +177,7 @@ func (d docker) build(j *job) error {
 	ch := d.child(d.buildArgs(j, slices.Concat(secrets, agents))...)
 	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
 	if err := run(ch, d.out); err != nil {
-		failed := failure("build", d.out, err)
-		if strings.Contains(failed.Reason, "exporter is not supported for the docker driver") {
-			// https://docs.docker.com/engine/storage/containerd/
-			return &fault.Fault{Err: failed, Fix: `give docker's daemon its containerd image store: {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json; or engine: buildah in libre.yaml`}
-		}
-		return failed
+		return failure("build", d.out, err)
 	}
 	if !exists(filepath.Join(j.layout, "index.json")) {
 		return fmt.Errorf("docker buildx has written no image to %s", j.layout)

@@ -2,6 +2,7 @@ package containerfile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func TestDocker(t *testing.T) {
 	dir := t.TempDir()
 	fake := filepath.Join(dir, "docker")
 	script := `#!/bin/sh
-if [ "$1" = info ]; then echo "28.0.0 [name=seccomp,profile=builtin]"; exit; fi
+if [ "$1" = info ]; then printf '28.0.0\n[name=seccomp,profile=builtin]\n[[driver-type io.containerd.snapshotter.v1]]\n'; exit; fi
 if [ "$2" = imagetools ]; then echo sha256:` + strings.Repeat("1", 64) + `; exit; fi
 for a; do printf '%s\n' "$a"; done > ` + dir + `/args
 while [ "$1" != --file ]; do [ "$1" = --output ] && out=$2; shift; done
@@ -107,10 +108,10 @@ func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
 		{info: "24.0.9 [name=userns]", how: "containers of docker's daemon 24.0.9"},
 		{info: "25.0.1 [name=rootless]", err: "docker's daemon 25.0.1 cannot keep an upstream's steps from its machine: it has CVE-2024-21626, CVE-2024-23651, CVE-2024-23652"},
 		{info: "23.0.6 []", err: "docker's daemon 23.0.6 cannot keep"},
-		{info: "nothing", err: "docker's daemon nothing cannot keep"},
+		{info: "nothing []", err: "docker's daemon nothing cannot keep"},
 	} {
 		fake := filepath.Join(t.TempDir(), "docker")
-		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = info ] && echo '%s' && exit\nwhile [ \"$1\" != --output ]; do shift; done; out=${2#*dest=}; mkdir ${out%%%%,*}; echo '{}' > ${out%%%%,*}/index.json\n", tt.info)
+		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = info ] && printf '%s\n[[driver-type io.containerd.snapshotter.v1]]\n' && exit\nwhile [ \"$1\" != --output ]; do shift; done; out=${2#*dest=}; mkdir ${out%%%%,*}; echo '{}' > ${out%%%%,*}/index.json\n", strings.Replace(tt.info, " ", "\\n", 1))
 		if err := os.WriteFile(fake, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -159,9 +160,9 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 		"--mount=type=cache,target=/c ":                "",
 		"--mount=type=ssh ":                            "",
 		"--mount=type=secret,id=SECRET ":               "",
-		"--network=host ":                              "network.host is not allowed",
-		"--security=insecure ":                         "unknown flag: security",
-		"--device=/dev/null ":                          "unknown flag: device",
+		"--network=host ":                              "RUN --network=host is not for builds here",
+		"--security=insecure ":                         "RUN --security=insecure is not for builds here",
+		"--device=/dev/null ":                          "RUN --device is not for builds here",
 		"--mount=type=ssh,required=true ":              "forward",
 		"--mount=type=secret,id=SECRET,required=true ": "not found",
 	} {
@@ -203,8 +204,13 @@ func TestDockerThatCannotBuildSaysWhatToDo(t *testing.T) {
 		_, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil))
 		return err
 	}
-	if err := build(); err == nil || !strings.Contains(err.Error(), `containerd image store: {"features": {"containerd-snapshotter": true}}`) {
+	err = build()
+	if err == nil || !strings.Contains(err.Error(), "docker's daemon "+e.Version) || !strings.Contains(err.Error(), `no containerd image store; give it one: {"features": {"containerd-snapshotter": true}}`) {
 		t.Errorf("no image store: %v", err)
+	}
+	var failed *Error
+	if errors.As(err, &failed) {
+		t.Errorf("no image store: found by %s only", failed.Doing)
 	}
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 	if err := build(); err == nil || !strings.Contains(err.Error(), "Cannot connect to the Docker daemon at unix:///nowhere/docker.sock") ||

@@ -26,7 +26,6 @@ func (e Engine) String() string { return e.Name + " " + e.Version }
 type tool struct {
 	name    string
 	oldest  [2]int // first version that takes the flags used here
-	heredoc [2]int // first version that reads here-documents
 	install string
 }
 
@@ -35,9 +34,9 @@ type tool struct {
 //
 // buildah 1.28 and podman 4.3 are Debian 12's.
 var tools = []tool{
-	{"buildah", [2]int{1, 28}, [2]int{1, 33}, "apt-get install buildah runc slirp4netns"},
-	{"podman", [2]int{4, 3}, [2]int{4, 8}, "apt-get install podman slirp4netns"},
-	{"docker", [2]int{23, 0}, [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
+	{"buildah", [2]int{1, 28}, "apt-get install buildah runc slirp4netns"},
+	{"podman", [2]int{4, 3}, "apt-get install podman slirp4netns"},
+	{"docker", [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
 }
 
 // Detect finds the engine called want, or the first one that is usable when

@@ -32,10 +32,9 @@ type File struct {
 // stage is one FROM and what follows it.
 type stage struct {
 	instructions.Stage
-	as         string // the name as it is spelled in the file; Stage.Name is lower case
-	line       int    // of FROM, counted from 1
-	last       int    // last line of a FROM that is continued over several lines
-	heredocPos int    // line of the first here-document, 0 without one
+	as   string // the name as it is spelled in the file; Stage.Name is lower case
+	line int    // of FROM, counted from 1
+	last int    // last line of a FROM that is continued over several lines
 }
 
 // Arg is one ARG declaration.
@@ -80,11 +79,6 @@ func Parse(name string, data []byte) (*File, error) {
 		st := stage{Stage: s, line: firstLine(s.Location), last: lastLine(s.Location)}
 		if words := strings.Fields(s.SourceCode); s.Name != "" && len(words) > 0 {
 			st.as = words[len(words)-1]
-		}
-		for _, c := range s.Commands {
-			if st.heredocPos == 0 && hasHeredoc(c) {
-				st.heredocPos = firstLine(c.Location())
-			}
 		}
 		f.stages = append(f.stages, st)
 	}

@@ -4,10 +4,15 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/cgi"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -156,7 +161,8 @@ func TestEveryInstruction(t *testing.T) {
 		req.App = "docs"
 		req.Secrets = map[string]Secret{"token": {Environment: "LIBRE_TEST_TOKEN", Apps: []string{"docs"}}}
 		req.SSH = map[string]Secret{"default": {Environment: "LIBRE_TEST_KEY", Apps: []string{"docs"}}}
-		res, err := NewBuilder(e, newStorage(t, e)).Build(t.Context(), req)
+		b := NewBuilder(e, newStorage(t, e))
+		res, err := b.Build(t.Context(), req)
 		if err != nil {
 			t.Fatal(describe(err))
 		}
@@ -169,15 +175,7 @@ func TestEveryInstruction(t *testing.T) {
 		if cf.Author != "Upstream <upstream@example.org>" {
 			t.Errorf("author %q", cf.Author)
 		}
-		got := map[string]string{}
-		for name, f := range filesOf(t, img) {
-			if _, ok := made[name]; ok {
-				got[name] = fmt.Sprintf("%o %d %s", f.mode, f.uid, f.content)
-			}
-		}
-		if diff := cmp.Diff(made, got); diff != "" {
-			t.Error(diff)
-		}
+		compareFiles(t, img, made)
 		digest, err := img.Digest()
 		if err != nil {
 			t.Fatal(err)
@@ -185,9 +183,112 @@ func TestEveryInstruction(t *testing.T) {
 		if e.Name != "docker" {
 			digests[digest.String()] = e.String()
 		}
+		newerInstructions(t, b, req, address)
 	})
 	if len(digests) > 1 {
 		t.Errorf("the images of engines differ: %q", slices.Collect(maps.Values(digests)))
+	}
+}
+
+// compareFiles compares mode, owner and content of the files that are named; "" is none.
+func compareFiles(t *testing.T, img v1.Image, want map[string]string) {
+	t.Helper()
+	files := filesOf(t, img)
+	got := map[string]string{}
+	for name := range want {
+		got[name] = ""
+		if f, ok := files[name]; ok {
+			got[name] = fmt.Sprintf("%o %d %s", f.mode, f.uid, f.content)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// newer are instructions that not every engine has, by the feature's name: what they
+// make, as compareFiles has it, or nothing where no build has them.
+var newer = []struct {
+	feature, stage, lines string
+	makes                 map[string]string
+}{
+	{"here-documents", "", "RUN <<EOF\necho one > /here\necho two >> /here\nEOF\nCOPY --chmod=600 <<EOF <<\"RAW\" /heres/\n$VERSION\nEOF\n$VERSION\nRAW\n",
+		map[string]string{"/here": "644 0 one\ntwo\n", "/heres/EOF": "600 0 1.2\n", "/heres/RAW": "600 0 $VERSION\n"}},
+	{"FROM of a named context", "FROM extra AS from-extra\n", "COPY --from=from-extra n.txt /from-context\n", map[string]string{"/from-context": "644 0 named"}},
+	{"RUN --network=none", "", "RUN --network=none busybox grep -vc Iface /proc/net/route > /none; true\n", map[string]string{"/none": "644 0 0\n"}},
+	{"RUN --network=host", "", "RUN --network=host true\n", nil},
+	{"RUN --security=insecure", "", "RUN --security=insecure true\n", nil},
+	{"RUN --device", "", "RUN --device=vendor.example/device=x true\n", nil},
+	{"RUN --mount=type=secret,env=", "", "RUN --mount=type=secret,id=token,env=TOKEN echo ${#TOKEN} > /secret-env\n", map[string]string{"/secret-env": "644 0 6\n"}},
+	{"COPY --parents", "", "COPY --parents sub/f /parents/\n", map[string]string{"/parents/sub/f": "644 0 f"}},
+	{"COPY --exclude, ADD --exclude", "", "COPY --exclude=*.txt sub /excluded/\nADD --exclude=f sub /added-too/\n",
+		map[string]string{"/excluded/f": "644 0 f", "/excluded/1.txt": "", "/added-too/g": "644 0 g", "/added-too/f": ""}},
+	{"COPY --chmod, ADD --chmod by letters", "", "COPY --chmod=u=rwx,go=r sub/f /letters\n", map[string]string{"/letters": "744 0 f"}},
+	{"ADD --checksum", "", "ADD --checksum=sha256:" + fmt.Sprintf("%x", sha256.Sum256([]byte("fetched"))) + " http://ADDRESS/fetched /checked\n", map[string]string{"/checked": "600 0 fetched"}},
+	{"ADD of a git repository", "", "ADD http://ADDRESS/repository.git /git\n", map[string]string{"/git/f": "644 0 f\n", "/git/.git/HEAD": ""}},
+	{"ADD --keep-git-dir", "", "ADD --keep-git-dir=true http://ADDRESS/repository.git#main /kept\n", map[string]string{"/kept/f": "644 0 f\n"}},
+	{"ADD --unpack", "", "ADD --unpack=true http://ADDRESS/archive.tar.gz /unpacked-too/\n", map[string]string{"/unpacked-too/inside": "640 0 inside"}},
+	{"HEALTHCHECK --start-interval", "", "HEALTHCHECK --start-interval=3s CMD true\n", nil},
+	{"variables with #, % and /", "", "ENV TRIMMED=${VERSION#1.} CUT=${VERSION%.*} SWAPPED=${VERSION/./-}\nRUN echo $TRIMMED $CUT $SWAPPED > /trimmed\n", map[string]string{"/trimmed": "644 0 2 1 1-2\n"}},
+	{"variables with -, + and ? but no colon", "", "ENV COLONLESS=${NOTHING-unset}\nRUN echo $COLONLESS > /colonless\n", map[string]string{"/colonless": "644 0 unset\n"}},
+}
+
+// newerInstructions builds what the engine has of them, and is refused all that it lacks,
+// each with its line.
+func newerInstructions(t *testing.T, b *Builder, req Request, address string) {
+	t.Helper()
+	has := map[bool]string{true: "", false: ""}
+	stages := map[bool]string{true: "", false: ""}
+	makes := map[string]string{}
+	var lacked []string
+	for _, f := range features {
+		i := slices.IndexFunc(newer, func(n struct {
+			feature, stage, lines string
+			makes                 map[string]string
+		}) bool {
+			return n.feature == f.name
+		})
+		if i < 0 {
+			if f.name != linkOfBase.name { // see TestTriggersOfABase
+				t.Errorf("no test of %s", f.name)
+			}
+			continue
+		}
+		can := !f.lackedBy(b.engine)
+		has[can] += newer[i].lines
+		stages[can] += newer[i].stage
+		maps.Copy(makes, newer[i].makes)
+		if !can {
+			lacked = append(lacked, f.name)
+			for name := range newer[i].makes {
+				delete(makes, name)
+			}
+		}
+	}
+	head := "FROM base:1\nENV VERSION=1.2\n"
+	build := func(can bool) (Result, error) {
+		req.Source = write(t, map[string]string{"Containerfile": strings.ReplaceAll(stages[can]+head+has[can], "ADDRESS", address), "sub/f": "f", "sub/g": "g", "sub/1.txt": "1"})
+		req.Contexts = map[string]string{"extra": write(t, map[string]string{"n.txt": "named"})}
+		return b.Build(t.Context(), req)
+	}
+	if has[true] != "" {
+		res, err := build(true)
+		if err != nil {
+			t.Error(describe(err))
+			return
+		}
+		img, _ := built(t, res)
+		compareFiles(t, img, makes)
+	}
+	_, err := build(false)
+	if err == nil {
+		t.Fatal("nothing is refused")
+	}
+	problems := strings.Split(err.Error(), "\n")
+	for _, name := range lacked {
+		if !slices.ContainsFunc(problems, func(p string) bool { return like(p, "Containerfile:%: %"+name+"%: %") }) {
+			t.Errorf("not refused: %s: %v", name, err)
+		}
 	}
 }
 
@@ -212,6 +313,7 @@ func fileServer(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+	repository := gitServer(t)
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/fetched":
@@ -219,8 +321,30 @@ func fileServer(t *testing.T) (address string) {
 		case "/archive.tar.gz":
 			fmt.Fprint(w, archive)
 		default:
-			http.NotFound(w, r)
+			repository.ServeHTTP(w, r)
 		}
 	}))
 	return l.Addr().String()
+}
+
+// gitServer serves /repository.git, whose branch main has the file f.
+func gitServer(t *testing.T) http.Handler {
+	t.Helper()
+	dir := t.TempDir()
+	git := func(args ...string) string {
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=u", "-c", "user.email=u@example.org"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %s: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "-q", "-b", "main", "work")
+	if err := os.WriteFile(filepath.Join(dir, "work/f"), []byte("f\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	git("-C", "work", "add", "f")
+	git("-C", "work", "commit", "-qm", "f")
+	git("clone", "-q", "--bare", "work", "repository.git")
+	return &cgi.Handler{Path: git("--exec-path") + "/git-http-backend", Dir: dir, Env: []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1"}}
 }

@@ -97,24 +97,9 @@ func (j *job) open() error {
 
 // read opens the Containerfile and checks what can be checked before the engine
 // runs.
-func (j *job) read(e Engine) error {
+func (j *job) read() error {
 	if err := j.open(); err != nil {
 		return err
-	}
-	for _, i := range j.plan.used {
-		s := &j.file.stages[i]
-		if s.heredocPos > 0 && !e.atLeast(e.tool().heredoc) {
-			v := e.tool().heredoc
-			return j.file.errorf(s.heredocPos, "%s reads no here-documents: %s %d.%d or newer does", e, e.Name, v[0], v[1])
-		}
-		if o := j.plan.from[i]; o.context != "" && e.Name != "docker" {
-			return j.file.errorf(s.line, "%s cannot build FROM the named context %s", e.Name, o.context)
-		}
-	}
-	if e.Name != "docker" && len(e.Unfixed()) > 0 {
-		if err := j.guard(j.contextFolders()); err != nil {
-			return err
-		}
 	}
 	j.args = j.arguments()
 	var err error

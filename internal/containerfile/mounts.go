@@ -29,14 +29,14 @@ type mounted struct {
 // guard refuses the mounts by which an engine that is not fixed leaves the build, and
 // notes in the plan those that are to be copied. dirs are the build context, under "",
 // and the named contexts.
-func (j *job) guard(dirs map[string]string) error {
+func (j *job) guard(dirs map[string]string) (problems []error) {
 	var caches []string
 	for _, i := range j.plan.used {
 		s := &j.file.stages[i]
 		for _, c := range s.Commands {
 			line := firstLine(c.Location())
 			if onbuild, ok := c.(*instructions.OnbuildCommand); ok && strings.Contains(onbuild.Expression, "--mount") {
-				return j.file.errorf(line, "ONBUILD with --mount is not built with this engine: write the step itself")
+				problems = append(problems, j.file.errorf(line, "ONBUILD with --mount is not built with this engine: write the step itself"))
 			}
 			run, ok := c.(*instructions.RunCommand)
 			if !ok {
@@ -44,7 +44,8 @@ func (j *job) guard(dirs map[string]string) error {
 			}
 			// Variables stay as they are written: an engine of this age expands none in mounts.
 			if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
-				return j.file.errorf(line, "RUN: %s", oneLine(err.Error()))
+				problems = append(problems, j.file.errorf(line, "RUN: %s", oneLine(err.Error())))
+				continue
 			}
 			for _, m := range instructions.GetMounts(run) {
 				var err error
@@ -55,12 +56,12 @@ func (j *job) guard(dirs map[string]string) error {
 					err = j.guardBind(i, c, m, dirs)
 				}
 				if err != nil {
-					return j.file.errorf(line, "RUN --mount=type=%s: %v", m.Type, err)
+					problems = append(problems, j.file.errorf(line, "RUN --mount=type=%s: %v", m.Type, err))
 				}
 			}
 		}
 	}
-	return nil
+	return problems
 }
 
 // guardCache sees to it that a cache is one folder below the others' (CVE-2024-9675),

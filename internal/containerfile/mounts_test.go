@@ -112,7 +112,7 @@ func TestMountsThatAreRefused(t *testing.T) {
 			}
 		}
 		j := &job{Request: Request{Source: source, Contexts: map[string]string{"extra": source}}, named: map[string]string{}}
-		if err := j.read(old); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+		if err := j.checked(old); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want %s", tt.mount, err, tt.want)
 		}
 	}
@@ -120,10 +120,18 @@ func TestMountsThatAreRefused(t *testing.T) {
 	for _, mount := range []string{"type=cache,target=/root/.cache", "type=cache,id=npm,target=/n,sharing=locked,mode=0755", "type=cache,id=a,target=/x --mount=type=cache,id=b,target=/x/y",
 		"type=bind,source=.,target=/c", "type=bind,from=base,target=/c", "type=tmpfs,target=/t"} {
 		source := write(t, map[string]string{"Containerfile": "FROM base\nRUN --mount=" + mount + " true\n"})
-		if err := (&job{Request: Request{Source: source}, named: map[string]string{}}).read(old); err != nil {
+		if err := (&job{Request: Request{Source: source}, named: map[string]string{}}).checked(old); err != nil {
 			t.Errorf("%s: %v", mount, err)
 		}
 	}
+}
+
+// checked is what is said of a file before anything is fetched.
+func (j *job) checked(e Engine) error {
+	if err := j.read(); err != nil {
+		return err
+	}
+	return containers{storage: &storage{engine: e}}.check(j)
 }
 
 // A base's triggers are steps, too.

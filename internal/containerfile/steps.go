@@ -23,6 +23,17 @@ type steps struct {
 	last     position
 }
 
+// newSteps counts those of a plan, for call.
+func newSteps(p *plan, call func(done, total int, line string)) *steps {
+	return &steps{
+		total: p.steps, call: call, seen: map[string]bool{}, perStage: map[string]int{},
+		added: func(stage int) bool {
+			_, added := p.original(stage)
+			return added
+		},
+	}
+}
+
 // position is an instruction of the file that the engine got.
 type position struct{ stage, step int } // stage from 0; step from 1, which is FROM
 

@@ -1,0 +1,151 @@
+package containerfile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+)
+
+// feature is an instruction, a flag or a spelling that not every engine has.
+type feature struct {
+	name  string                          // as docs/compatibility.md has it
+	since map[string][2]int               // by engine, the first version that has it; none that is not in it has it
+	used  func(instructions.Command) bool // whether an instruction needs it
+	do    string                          // what to write instead, or ""
+}
+
+// features are all that the engines which libre takes do not have in common; docker's
+// version is its daemon's. What is not here, all have.
+//
+// buildah's and podman's are of their change logs and of what their code refuses, docker's
+// of the Dockerfile version that its BuildKit brings.
+// https://github.com/containers/buildah/blob/v1.44.0/CHANGELOG.md
+// https://github.com/containers/podman/blob/main/RELEASE_NOTES.md
+// https://docs.docker.com/build/buildkit/dockerfile-release-notes/
+var features = []feature{
+	{"here-documents", since(1, 33, 4, 8, 23, 0), hasHeredoc, "or write RUN with &&, and COPY of a file"},
+	fromContext,
+	linkOfBase,
+	{"RUN --network=none", since(1, 30, 4, 5, 23, 0), network("none"), "or remove it"},
+	{"RUN --network=host", nil, network("host"), "remove it: steps reach the network, and never this machine's own"},
+	{"RUN --security=insecure", nil, insecure, "remove it: no step gets more rights"},
+	{"RUN --device", nil, device, "remove it: no step gets a device of this machine"},
+	{"RUN --mount=type=secret,env=", since(1, 44, 6, 0, 27, 3), secretInVariable, "or read the file of the secret, in /run/secrets"},
+	{"COPY --parents", since(1, 40, 5, 5, 29, 1), parents, "or write a COPY for each folder"},
+	{"COPY --exclude, ADD --exclude", since(1, 38, 5, 3, 28, 5), excludes, "or leave the files out with .dockerignore, or copy what is wanted"},
+	{"COPY --chmod, ADD --chmod by letters", map[string][2]int{"docker": {28, 0}}, chmodByLetters, "or write the mode as a number, as in --chmod=0755"},
+	{"ADD --checksum", since(1, 33, 4, 8, 25, 0), checksum, "or compare with sha256sum in a RUN"},
+	{"ADD of a git repository", since(1, 38, 5, 3, 25, 0), addsGit, "or ADD an archive of it"},
+	{"ADD --keep-git-dir", map[string][2]int{"docker": {25, 0}}, keepsGitDir, "or remove it"},
+	{"ADD --unpack", map[string][2]int{"docker": {28, 3}}, unpacks, "or unpack it in a RUN"},
+	{"HEALTHCHECK --start-interval", nil, startInterval, "remove it: images that libre writes have no place for it; --interval and --start-period they have"},
+	{"variables with #, % and /", since(1, 37, 5, 2, 26, 0), variables(trimmed), "or set it with ARG"},
+	{"variables with -, + and ? but no colon", map[string][2]int{"docker": {23, 0}}, variables(colonless), "or write the colon, as in ${NAME:-word}"},
+}
+
+// fromContext is asked of a FROM, and linkOfBase of the triggers that a base has: of the
+// file's own instructions --link is taken out.
+var (
+	fromContext = feature{"FROM of a named context", map[string][2]int{"docker": {23, 0}}, nil, "or write FROM scratch and COPY --from"}
+	linkOfBase  = feature{"ONBUILD COPY --link, ONBUILD ADD --link of a base", since(1, 41, 5, 6, 23, 0), nil, "or take a base without it"}
+)
+
+// since are the first versions of buildah, podman and docker.
+func since(buildahMajor, buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]int {
+	return map[string][2]int{"buildah": {buildahMajor, buildah}, "podman": {podmanMajor, podman}, "docker": {dockerMajor, docker}}
+}
+
+// lackedBy says whether an engine has it not.
+func (f feature) lackedBy(e Engine) bool {
+	first, ok := f.since[e.Name]
+	return !ok || !e.atLeast(first)
+}
+
+// missing says that an engine has it not, which have, and what to do.
+func (f feature) missing(e Engine) string {
+	var have []string
+	for _, t := range tools {
+		if first, ok := f.since[t.name]; ok {
+			have = append(have, fmt.Sprintf("%s %d.%d", t.name, first[0], first[1]))
+		}
+	}
+	if len(have) == 0 {
+		return fmt.Sprintf("%s is not for builds here: %s", f.name, f.do)
+	}
+	says := fmt.Sprintf("%s has no %s: use %s or newer", e, f.name, strings.Join(have, ", "))
+	if f.do != "" {
+		says += "; " + f.do
+	}
+	return says
+}
+
+// lacks are the steps of a build that an engine has no instruction, flag or spelling
+// for, each with its line and what to do.
+func (j *job) lacks(e Engine) []error {
+	var problems []error
+	built := map[int]bool{} // by line of FROM: stages that others stand on, which runs their triggers
+	for _, i := range j.plan.used {
+		if from := j.plan.from[i].stage; from != nil {
+			built[from.line] = true
+		}
+	}
+	for _, i := range j.plan.used {
+		s := &j.file.stages[i]
+		if j.plan.from[i].context != "" && fromContext.lackedBy(e) {
+			problems = append(problems, j.file.errorf(s.line, "%s", fromContext.missing(e)))
+		}
+		for _, c := range s.Commands {
+			line := firstLine(c.Location())
+			if trigger, ok := c.(*instructions.OnbuildCommand); ok && built[s.line] {
+				c = triggered(trigger.Expression)
+			}
+			for _, f := range lacking(e, c) {
+				problems = append(problems, j.file.errorf(line, "%s", f.missing(e)))
+			}
+		}
+	}
+	return problems
+}
+
+// triggersLacked refuses a base whose ONBUILD has what an engine has not.
+func triggersLacked(e Engine, triggers []string) error {
+	for _, trigger := range triggers {
+		c := triggered(trigger)
+		lacked := lacking(e, c)
+		if linkOfBase.lackedBy(e) && links(c) {
+			lacked = append(lacked, linkOfBase)
+		}
+		if len(lacked) > 0 {
+			return fmt.Errorf("its ONBUILD %s: %s", oneLine(trigger), lacked[0].missing(e))
+		}
+	}
+	return nil
+}
+
+// lacking are the features of an instruction that an engine has not.
+func lacking(e Engine, c instructions.Command) []feature {
+	var lacked []feature
+	for _, f := range features {
+		if c != nil && f.used != nil && f.lackedBy(e) && f.used(c) {
+			lacked = append(lacked, f)
+		}
+	}
+	return lacked
+}
+
+// triggered is the instruction of an ONBUILD; nil where it is none.
+func triggered(expression string) instructions.Command {
+	tree, err := parser.Parse(strings.NewReader(expression))
+	if err != nil || len(tree.AST.Children) == 0 {
+		return nil
+	}
+	parsed, err := instructions.ParseInstructionWithLinter(tree.AST.Children[0], linter.New(&linter.Config{}))
+	if err != nil {
+		return nil
+	}
+	c, _ := parsed.(instructions.Command)
+	return c
+}
