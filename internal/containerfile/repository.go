@@ -23,7 +23,9 @@ var (
 	// bringsRepository is one that brings another.
 	bringsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
 	runsMake         = regexp.MustCompile(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
-	shellWord        = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
+	// remoteSource is an ADD from elsewhere, which may be a repository.
+	remoteSource = regexp.MustCompile(`^(?:[a-z+]+://|git@)`)
+	shellWord    = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
 )
 
 // mostScript is how many bytes a script may have that is looked at.
@@ -35,61 +37,83 @@ func (j *job) missingRepository() []error {
 	if j.plan == nil || exists(filepath.Join(j.Source, repository)) {
 		return nil
 	}
-	var all []error
-	said := map[string]bool{}
-	report := func(file string, line int, what string) {
-		place := fmt.Sprintf("%s:%d", file, line)
-		if said[place] {
-			return
-		}
-		said[place] = true
-		fix := "set source.describe = true, which needs source.tag"
-		if path.Clean(j.Context) != "." && j.Context != "" {
-			fix = "the context is " + j.Context + ", and a .git is at the source's top alone: give the version as an argument"
-		}
-		all = append(all, fmt.Errorf("%s: %s finds no .git, as archives have none: %s; or replace it with substituteSource", place, what, fix))
-	}
-	brought := false
+	s := &repositorySearch{job: j, said: map[string]bool{}, looked: map[string]bool{}}
 	for _, i := range j.plan.used {
 		for _, c := range j.file.stages[i].Commands {
+			line := firstLine(c.Location())
 			switch c := c.(type) {
 			case *instructions.CopyCommand:
-				if at := slices.IndexFunc(c.SourcePaths, isRepository); at >= 0 && c.From == "" {
-					report(j.file.name, firstLine(c.Location()), "COPY "+c.SourcePaths[at])
+				if c.From == "" {
+					s.files(line, "COPY ", c.SourcePaths)
 				}
 			case *instructions.AddCommand:
-				if at := slices.IndexFunc(c.SourcePaths, isRepository); at >= 0 {
-					report(j.file.name, firstLine(c.Location()), "ADD "+c.SourcePaths[at])
-				}
-				brought = brought || slices.ContainsFunc(c.SourcePaths, func(from string) bool { return strings.Contains(from, ".git") && !isRepository(from) })
+				s.files(line, "ADD ", c.SourcePaths)
+				s.brought = s.brought || slices.ContainsFunc(c.SourcePaths, remoteSource.MatchString)
 			case *instructions.RunCommand:
-				_ = c.Expand(func(word string) (string, error) { return word, nil }) // mounts are read by it; what is wrong the build says
-				for _, m := range instructions.GetMounts(c) {
-					if m.Type == instructions.MountTypeBind && m.From == "" && isRepository(m.Source) {
-						report(j.file.name, firstLine(c.Location()), "--mount of "+m.Source)
-					}
-				}
-				text := strings.Join(j.file.lines[firstLine(c.Location())-1:min(lastLine(c.Location()), len(j.file.lines))], "\n")
-				brought = brought || bringsRepository.MatchString(text)
-				if brought {
-					continue // whose it is asked for is not known
-				}
-				if line, what := gitAsked(text, false); line > 0 {
-					report(j.file.name, firstLine(c.Location())+line-1, what)
-				}
-				for _, name := range j.scripts(text) {
-					data, err := os.ReadFile(filepath.Join(j.context, name))
-					if err != nil || len(data) > mostScript || bringsRepository.Match(data) {
-						continue
-					}
-					if line, what := gitAsked(string(data), isMakefile(name)); line > 0 {
-						report(path.Join(j.Context, name), line, fmt.Sprintf("%s, run by %s:%d,", what, j.file.name, firstLine(c.Location())))
-					}
-				}
+				s.run(line, c)
 			}
 		}
 	}
-	return all
+	return s.all
+}
+
+type repositorySearch struct {
+	*job
+	said    map[string]bool // FILE:LINE
+	looked  map[string]bool // scripts
+	brought bool            // a repository of which the source's is not told apart
+	all     []error
+}
+
+func (s *repositorySearch) report(file string, line int, what string) {
+	place := fmt.Sprintf("%s:%d", file, line)
+	if s.said[place] {
+		return
+	}
+	s.said[place] = true
+	fix := "set source.describe = true, which needs source.tag"
+	if s.Context != "" && path.Clean(s.Context) != "." {
+		fix = "the context is " + s.Context + ", and a .git is at the source's top alone: give the version as an argument"
+	}
+	s.all = append(s.all, fmt.Errorf("%s: %s finds no .git, as archives have none: %s; or replace it with substituteSource", place, what, fix))
+}
+
+// files looks at what an instruction takes of the context.
+func (s *repositorySearch) files(line int, instruction string, sources []string) {
+	if at := slices.IndexFunc(sources, isRepository); at >= 0 {
+		s.report(s.file.name, line, instruction+sources[at])
+	}
+}
+
+// run looks at a step's mounts, its text, and the scripts that it runs.
+func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
+	_ = c.Expand(func(word string) (string, error) { return word, nil }) // reads mounts; what is wrong with them a build says
+	for _, m := range instructions.GetMounts(c) {
+		if m.Type == instructions.MountTypeBind && m.From == "" && isRepository(m.Source) {
+			s.report(s.file.name, line, "--mount of "+m.Source)
+		}
+	}
+	text := strings.Join(s.file.lines[line-1:min(lastLine(c.Location()), len(s.file.lines))], "\n")
+	s.brought = s.brought || bringsRepository.MatchString(text)
+	if s.brought {
+		return
+	}
+	if at, what := gitAsked(text, false); at > 0 {
+		s.report(s.file.name, line+at-1, what)
+	}
+	for _, name := range s.scripts(text) {
+		if s.looked[name] {
+			continue
+		}
+		s.looked[name] = true
+		data, err := os.ReadFile(filepath.Join(s.context, name))
+		if err != nil || bringsRepository.Match(data) {
+			continue
+		}
+		if at, what := gitAsked(string(data), isMakefile(name)); at > 0 {
+			s.report(path.Join(s.Context, name), at, fmt.Sprintf("%s, run by %s:%d,", what, s.file.name, line))
+		}
+	}
 }
 
 func isRepository(name string) bool {
@@ -125,7 +149,7 @@ func (j *job) scripts(text string) []string {
 		if err != nil {
 			return false
 		}
-		if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() {
+		if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() || info.Size() > mostScript {
 			return false
 		}
 		names = append(names, name)

@@ -37,6 +37,7 @@ func TestMissingRepository(t *testing.T) {
 		{name: "a stage that is not built", files: map[string]string{"Dockerfile": "FROM scratch AS dev\nRUN git status\nFROM scratch\n"}},
 		{name: "a repository of its own", files: map[string]string{"Dockerfile": one("RUN git clone https://example.org/x /x && cd /x && git describe\nRUN cd /x && git log")}},
 		{name: "another's repository", files: map[string]string{"Dockerfile": one("ADD https://example.org/x.git /x\nRUN cd /x && git describe")}},
+		{name: "a file of git's", files: map[string]string{"Dockerfile": one("ADD .gitignore .gitattributes /x\nRUN git describe")}, want: []string{"Dockerfile:4: git describe finds"}},
 		{name: "what asks for none", files: map[string]string{"Dockerfile": one("RUN apk add git make && git config --global user.name x && git --version && cmake . && ./run && echo github describe\nCOPY .gitignore .github /\nCOPY --from=x .git /"), "run": "#!/bin/sh\necho git\n", "Makefile": "V = $(shell git describe)\n"}},
 		{name: "recipes, of which some run", files: map[string]string{"Dockerfile": one("RUN make"), "Makefile": "app:\n\tgit describe\n"}},
 		{name: "a source that has one", files: map[string]string{"Dockerfile": one("COPY .git /x\nRUN git describe"), ".git/HEAD": ""}},

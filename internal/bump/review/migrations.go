@@ -2,6 +2,7 @@ package review
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"io/fs"
 	"path"
 	"regexp"
@@ -100,11 +101,14 @@ var migrationFile = subject{kind: MigrationFinding, size: maxSmallFile}
 
 // withoutMoved leaves out migrations that only are in another folder than before.
 func (r *reviewer) withoutMoved(added, gone []string) (new, dropped []string) {
-	type migration struct{ name, content string }
+	type migration struct {
+		name    string
+		content [sha256.Size]byte
+	}
 	read := func(source fs.FS, name string) (m migration, ok bool) {
 		data, ok := r.read(source, migrationFile, name, true)
 		_, m.name = migrationOf(name)
-		m.content = string(data)
+		m.content = sha256.Sum256(data)
 		return m, ok
 	}
 	from := map[migration]string{}
