@@ -82,6 +82,18 @@ type Component struct {
 
 	Containerfile string `json:"containerfile"` // in the source; "" for a Nix component
 	Target        string `json:"target"`        // stage of it; "" for the last
+
+	// What the Containerfile says of the image's configuration: nil where it was not looked at.
+	Upstream []Said `json:"upstream,omitempty"`
+}
+
+// Said is what upstream says of an image's configuration by one instruction of a
+// Containerfile.
+type Said struct {
+	Instruction string `json:"instruction"`       // EXPOSE, VOLUME, USER, HEALTHCHECK, STOPSIGNAL, ENTRYPOINT, CMD, WORKDIR or LABEL NAME
+	Value       string `json:"value"`             // of all such instructions together
+	From        string `json:"from"`              // FILE:LINE in the source, or which image in dist has it
+	Instead     string `json:"instead,omitempty"` // what the image has in its place, by the definition or as it is libre's to say
 }
 
 // HealthCheck says how to find out whether a container works: exactly one of Path,

@@ -23,7 +23,10 @@ func (a *app) showCommand() *cobra.Command {
 components with their ports, services and licence, what the app needs, what an
 upgrade does to its data, and where in the definition versions and hashes stand.
 It needs no network. Of a component that Nix has built it names the packages
-that bring a shell into the image.
+that bring a shell into the image. Of one that a Containerfile makes it shows what
+upstream says by EXPOSE, VOLUME, USER, HEALTHCHECK, STOPSIGNAL, ENTRYPOINT, CMD,
+WORKDIR and LABEL, from the file where the store has the source, else from the image
+in dist, and what of it the image has otherwise, as the definition says so.
 
 It ends with what is wrong with an app, as far as that is known without building:
 values of a wrong type, arguments that are required and not set, bases that the
@@ -69,10 +72,18 @@ func (a *app) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	ctx := cmd.Context()
+	images, builder, err := a.imagesKnown(ctx, words)
+	if err != nil {
+		return err
+	}
+	if err := builder.AddUpstream(ctx, images.Images, evaluation.Apps); err != nil {
+		return err
+	}
 	if asJSON {
 		err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
 	} else {
-		shells := a.shells(cmd.Context(), words)
+		shells := a.shells(ctx, words)
 		var texts []string
 		for app := range valuesInOrder(evaluation.Apps) {
 			texts = append(texts, describe(app, shells))
@@ -82,29 +93,7 @@ func (a *app) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	return a.showWrong(cmd.Context(), evaluation, words)
-}
-
-// showWrong prints what is wrong with the selected apps, as far as that is known
-// without a network, the package set and a build.
-func (a *app) showWrong(ctx context.Context, evaluation *nix.Evaluation, words []string) error {
-	p, err := a.place()
-	if err != nil {
-		return err
-	}
-	patterns, err := p.selection(words, false)
-	if err != nil {
-		return err
-	}
-	catalogue, err := p.open(ctx)
-	if err != nil {
-		return err
-	}
-	images, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true, KeysOnly: true, NoPackages: true})
-	if err != nil {
-		return err
-	}
-	defects, err := release.Defects(ctx, p.nix, images.Images)
+	defects, err := release.Defects(ctx, builder.Nix, images.Images)
 	if err != nil {
 		return err
 	}
@@ -114,6 +103,29 @@ func (a *app) showWrong(ctx context.Context, evaluation *nix.Evaluation, words [
 	}
 	maps.Copy(failures, evaluation.Failures)
 	return a.reportWrong(failures, defects)
+}
+
+// imagesKnown evaluates images as far as that needs no network, no package set and no
+// build, with a builder that knows what is built of them.
+func (a *app) imagesKnown(ctx context.Context, words []string) (*nix.Evaluation, *release.Builder, error) {
+	p, err := a.place()
+	if err != nil {
+		return nil, nil, err
+	}
+	patterns, err := p.selection(words, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	catalogue, err := p.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	builder, err := p.builder(ctx, catalogue, buildOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	images, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true, KeysOnly: true, NoPackages: true})
+	return images, builder, err
 }
 
 // showRecord prints a release record that verifies.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/text"
 )
 
 // sheet is text of names and values, a line each.
@@ -17,7 +18,7 @@ type sheet struct{ strings.Builder }
 // line leaves out what has no value.
 func (s *sheet) line(name, value string) {
 	if value != "" {
-		fmt.Fprintf(s, "%-12s %s\n", name, value)
+		fmt.Fprintf(s, "%-12s %s\n", name, text.Line(value))
 	}
 }
 
@@ -62,22 +63,45 @@ func (b *sheet) component(name string, c catalog.Component) {
 	b.line("    about", c.Description)
 	var ports []string
 	for _, port := range slices.Sorted(maps.Keys(c.Ports)) {
-		text := fmt.Sprintf("%s %d", port, c.Ports[port])
+		shown := fmt.Sprintf("%s %d", port, c.Ports[port])
 		if protocol := c.Protocols[port]; protocol != "" {
-			text += "/" + protocol
+			shown += "/" + protocol
 		}
-		ports = append(ports, text)
+		ports = append(ports, shown)
 	}
 	b.line("    ports", strings.Join(ports, ", "))
 	b.line("    health", health(c))
 	b.line("    volumes", strings.Join(c.Volumes, ", "))
 	b.line("    licence", c.License)
+	b.upstream(c)
 	for _, base := range slices.Sorted(maps.Keys(c.Bases)) {
 		b.line("    base", base+"  "+c.Bases[base])
 	}
 	for _, service := range slices.Sorted(maps.Keys(c.Services)) {
 		s := c.Services[service]
 		b.line("    service", strings.Join(nonEmpty(service, strings.Join(s.Command, " "), s.Job), "  "))
+	}
+}
+
+// upstream shows what the Containerfile says, a line each, and below it what the image
+// has in its place.
+func (b *sheet) upstream(c catalog.Component) {
+	if c.Kind == "containerfile" && c.Upstream == nil {
+		b.line("    upstream", "not known: its source is not in the Nix store, no image in dist")
+	}
+	for _, said := range c.Upstream {
+		before := said.Instruction + " "
+		if strings.HasPrefix(before, "LABEL ") {
+			before = said.Instruction + "="
+		}
+		b.line("    upstream", before+said.Value+"  ("+said.From+")")
+		switch said.Instead {
+		case "":
+		case "nothing":
+			b.line("    differs", "the image has no "+said.Instruction)
+		default:
+			b.line("    differs", "the image has "+before+said.Instead)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package containerfile
 import (
 	"cmp"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -71,6 +72,7 @@ type Result struct {
 	// configuration has no place for is where docker's has it: Healthcheck, Shell, OnBuild.
 	Layout string
 	Bases  []ResolvedBase
+	Labels []string      // names of labels that the Containerfile sets, and not its base alone
 	From   *ResolvedBase // the one of Bases that the target's stage goes back to; nil where that is scratch
 }
 
@@ -184,7 +186,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	if err := engine.build(j); err != nil {
 		return Result{}, j.locate(err, st.last)
 	}
-	result := Result{Layout: j.layout, Bases: bases}
+	result := Result{Layout: j.layout, Bases: bases, Labels: slices.Sorted(maps.Keys(j.said().Config.Labels))}
 	if from := j.file.root(j.plan); from != nil {
 		at := slices.IndexFunc(bases, func(r ResolvedBase) bool { return r.Name == from.Name && r.Platform == from.Platform })
 		result.From = &bases[at]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 type ImportSpec struct {
 	Platform    v1.Platform       // the image of this platform is taken; another one is an error
 	Configure   func(*v1.Config)  // changes the engine's configuration; nil leaves it
-	Labels      map[string]string // of the config; replace all of libre's and OCI's own, others stay
+	Labels      map[string]string // of the config; replace all of libre's
+	Upstream    []string          // labels that the image's makers set: those of OCI that only its base has go
 	Annotations map[string]string // of the manifest, in the place of the engine's
 	Created     time.Time
 	HasBase     bool // the lowest layer is of an image that others made, with whiteouts as they wrote them
@@ -66,7 +68,7 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 	if err != nil {
 		return Result{}, fmt.Errorf("importing from %s: %w", dir, err)
 	}
-	config = normalise(config, spec.Labels)
+	config = normalise(config, func(label string) bool { return slices.Contains(spec.Upstream, label) }, spec.Labels)
 	if spec.Configure != nil {
 		spec.Configure(&config.Config)
 	}
@@ -148,7 +150,7 @@ func (l *Layout) images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
 // normalise keeps of an engine's config what a runtime reads. What Docker's
 // older formats put beside it (the build container's host name and id, the
 // engine's version, attached terminals) is dropped. History keeps its commands.
-func normalise(c v1.ConfigFile, labels map[string]string) v1.ConfigFile {
+func normalise(c v1.ConfigFile, upstream func(label string) bool, labels map[string]string) v1.ConfigFile {
 	out := v1.ConfigFile{
 		Author:       c.Author, // MAINTAINER's
 		Architecture: c.Architecture,
@@ -161,7 +163,7 @@ func normalise(c v1.ConfigFile, labels map[string]string) v1.ConfigFile {
 			Healthcheck:  c.Config.Healthcheck,
 			Entrypoint:   c.Config.Entrypoint,
 			Env:          c.Config.Env,
-			Labels:       relabel(c.Config.Labels, labels),
+			Labels:       relabel(c.Config.Labels, upstream, labels),
 			OnBuild:      c.Config.OnBuild,
 			User:         c.Config.User,
 			Volumes:      c.Config.Volumes,
@@ -173,23 +175,6 @@ func normalise(c v1.ConfigFile, labels map[string]string) v1.ConfigFile {
 	}
 	for _, h := range c.History {
 		out.History = append(out.History, v1.History{CreatedBy: h.CreatedBy, EmptyLayer: h.EmptyLayer})
-	}
-	return out
-}
-
-// relabel puts the labels of ours into an image's config. Of those that the
-// image has it keeps what its makers say of it (maintainer, traefik rules, …),
-// and drops what an engine, a base image or an earlier run of ours says of the
-// image as it is published: that is for the publisher to say.
-func relabel(has, ours map[string]string) map[string]string {
-	out := map[string]string{}
-	for k, v := range has {
-		if !strings.HasPrefix(k, "io.buildah.") && !strings.HasPrefix(k, "org.opencontainers.image.") && !strings.HasPrefix(k, "sh.libre.") {
-			out[k] = v
-		}
-	}
-	for k, v := range ours {
-		out[k] = v
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 func importSpec() ImportSpec {
 	return ImportSpec{
 		Platform:    amd64,
+		Upstream:    []string{"org.opencontainers.image.authors", "maintainer"},
 		Labels:      map[string]string{"org.opencontainers.image.version": "5.4.1-1"},
 		Annotations: map[string]string{"org.opencontainers.image.version": "5.4.1-1"},
 		Created:     created,
@@ -36,7 +37,8 @@ func engineLayout(t testing.TB, engine string, layers ...[]byte) string {
 	config.Created = v1.Time{Time: time.Now()}
 	config.Config = v1.Config{
 		Cmd: []string{"serve"}, Hostname: engine, Image: "sha256:" + engine, User: "1001", Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "true"}},
-		Labels: map[string]string{"io.buildah.version": engine, "org.opencontainers.image.vendor": "the base's", "maintainer": "upstream"},
+		Labels: map[string]string{"io.buildah.version": engine, "org.opencontainers.image.vendor": "the base's", "maintainer": "upstream",
+			"org.opencontainers.image.authors": "upstream"},
 	}
 	config.History = []v1.History{{CreatedBy: "CMD serve", EmptyLayer: true, Comment: engine, Author: engine, Created: config.Created}}
 	d := baseImage(t, l, config, layers...)
@@ -67,7 +69,7 @@ func TestImport(t *testing.T) {
 		Author: "upstream", OS: "linux", Architecture: "amd64", Created: at, RootFS: config.RootFS,
 		Config: v1.Config{
 			Cmd: []string{"serve"}, User: "1001", Healthcheck: &v1.HealthConfig{Test: []string{"CMD", "true"}},
-			Labels: map[string]string{"maintainer": "upstream", "org.opencontainers.image.version": "5.4.1-1"},
+			Labels: map[string]string{"maintainer": "upstream", "org.opencontainers.image.authors": "upstream", "org.opencontainers.image.version": "5.4.1-1"},
 		},
 		History: []v1.History{
 			{CreatedBy: "CMD serve", EmptyLayer: true, Created: at},

@@ -28,7 +28,7 @@ type ToolsSpec struct {
 	Of          *Spec             // what the image was assembled from: its layers are not read; nil for one that an engine built
 	Closure     []nix.PathInfo    // all paths that the tools need
 	Root        string            // the store path in Closure whose bin/ holds the tools
-	Labels      map[string]string // of the config; replace all of libre's and OCI's own, others stay
+	Labels      map[string]string // of the config; replace all of libre's, others stay
 	Annotations map[string]string // of the manifest, in the place of the base's
 	Created     time.Time
 	Codec       Codec
@@ -70,7 +70,7 @@ func AddTools(ctx context.Context, l *Layout, spec ToolsSpec, opts Options) (Res
 		layers = append(layers, Layer{Descriptor: d, DiffID: config.RootFS.DiffIDs[i], Key: d.Annotations[LayerKeyAnnotation], Name: "base"})
 	}
 	config.Config.Env = extendPath(config.Config.Env, "/"+toolsDir)
-	config.Config.Labels = relabel(config.Config.Labels, spec.Labels)
+	config.Config.Labels = relabel(config.Config.Labels, func(string) bool { return true }, spec.Labels)
 	config.History = append(config.History, v1.History{CreatedBy: "libre: " + source.summary})
 	result, err := writeImage(ctx, l, config, spec.Created, spec.Annotations, append(layers, added...))
 	result.Warnings = warnings

@@ -41,6 +41,17 @@ func (l *Layout) Lookup(refName string) (Entry, bool, error) {
 	return Entry{}, false, nil
 }
 
+// Config reads the configuration of an image by its manifest.
+func (l *Layout) Config(d v1.Descriptor) (v1.ConfigFile, error) {
+	var manifest v1.Manifest
+	var config v1.ConfigFile
+	err := l.readJSON(d, &manifest)
+	if err == nil {
+		err = l.readJSON(manifest.Config, &config)
+	}
+	return config, err
+}
+
 // Content reads the manifests below an image's index and asks for the size of
 // everything else.
 func (l *Layout) Content(d v1.Descriptor) Content {

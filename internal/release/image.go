@@ -1,12 +1,8 @@
 package release
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +10,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
 )
@@ -204,114 +199,6 @@ func toolsSpec(spec *catalog.Spec, base v1.Descriptor, from baseImage, store nix
 	var err error
 	tools.Of, err = imageSpec(production(spec), store)
 	return tools, err
-}
-
-// containerfile has an engine build a Containerfile in the changed source.
-func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
-	fail := func(err error) (image.Result, baseImage, error) { return image.Result{}, baseImage{}, err }
-	for _, defect := range containerfile.Defects(spec, "") {
-		return fail(defect.Err)
-	}
-	source, err := r.require(spec.Fetch)
-	if err != nil {
-		return fail(err)
-	}
-	for _, defect := range containerfile.Defects(spec, source) {
-		if defect.Fatal {
-			return fail(defect.Err)
-		}
-		r.Watcher.Warn(spec.ID(), defect.Err.Error())
-	}
-	platform, err := platformOf(spec)
-	if err != nil {
-		return fail(err)
-	}
-	origins, known, err := r.origins(ctx, spec)
-	if err != nil {
-		return fail(err)
-	}
-	builder, err := r.containerfileBuilder(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	release, err := r.slot(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	defer release()
-	work, remove, err := builder.NewWork(r.layout.Dir()) // on the layout's disk, which must have room for the image
-	if err != nil {
-		return fail(err)
-	}
-	defer remove()
-	args := map[string]string{}
-	for name, value := range spec.Args {
-		args[name] = *value
-	}
-	target := ""
-	if spec.Target != nil {
-		target = *spec.Target
-	}
-	built, err := builder.Build(ctx, containerfile.Request{
-		Source: source, Context: spec.Context, File: spec.File, Target: target, Args: args,
-		Contexts: spec.Contexts, Bases: origins, Platform: platform.String(), Timestamp: created(spec).Unix(),
-		Work: work, Log: filepath.Join(r.LogDir, spec.ID().Name()+".log"),
-		Step: func(done, total int, line string) {
-			r.Watcher.Progress(spec.ID(), StepContainerfile, done, total, line)
-		},
-		Warn:  func(warning string) { r.Watcher.Warn(spec.ID(), warning) },
-		Cache: spec.App + "/" + spec.Component, App: spec.App, Steps: r.Steps,
-	})
-	if err != nil {
-		return fail(err)
-	}
-	var base baseImage
-	for _, used := range built.Bases {
-		if !used.Pinned {
-			r.Watcher.Warn(spec.ID(), fmt.Sprintf("base %s is not pinned, it is %s today: set components.%s.bases.%q",
-				used.Name, used.Digest, spec.Component, used.Name))
-		}
-	}
-	if last := built.From; last != nil {
-		base = baseImage{cmp.Or(known[last.Key], last.Reference), last.Digest}
-	}
-	said := labels(spec, spec.Key(), base)
-	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
-		Platform: platform, Configure: configure(spec.Config),
-		Labels: said, Annotations: said, Created: created(spec), HasBase: built.From != nil,
-	}, r.options(spec))
-	return result, base, err
-}
-
-// origins says where each declared base comes from. A base that is an image of
-// the catalogue is taken as it is, or made first; known has the names of those.
-func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
-	origins, known = map[string]containerfile.Origin{}, map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(spec.Bases)) {
-		base := spec.Bases[name]
-		if base.Image == nil {
-			origins[name] = containerfile.Origin{Digest: base.Digest}
-			continue
-		}
-		below := r.below(ctx, base.Image)
-		if below.err != nil {
-			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), below.err)
-		}
-		origins[name] = containerfile.Origin{Layout: r.layout.Dir(), Ref: below.result.Descriptor.Digest.String()}
-		known[name] = base.Image.RefName()
-	}
-	return origins, known, nil
-}
-
-// containerfileBuilder finds the engine, once.
-func (r *run) containerfileBuilder(ctx context.Context) (*containerfile.Builder, error) {
-	r.engineOnce.Do(func() {
-		var engine containerfile.Engine
-		if engine, r.engineErr = containerfile.Detect(ctx, r.Engine); r.engineErr == nil {
-			r.engine = containerfile.NewBuilder(engine, filepath.Join(r.CacheDir, "containers"))
-		}
-	})
-	return r.engine, r.engineErr
 }
 
 func platformOf(spec *catalog.Spec) (v1.Platform, error) {

@@ -1,0 +1,195 @@
+package containerfile
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// Said is what a Containerfile says of its image's configuration, in the target's stage
+// and those that it is built on. What its base image says is not in it.
+type Said struct {
+	File   string         // in the source
+	Config v1.Config      // without Env
+	Lines  map[string]int // by instruction (USER, EXPOSE, …; of a label "LABEL NAME") the last line that says it, from 1
+}
+
+// SaidIn reads it of the Containerfile of an image in its changed source, a folder.
+func SaidIn(spec *catalog.Spec, source string) (*Said, error) {
+	j, err := jobOf(spec, source)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.open(); err != nil {
+		return nil, err
+	}
+	return j.said(), nil
+}
+
+// said walks from the stage on the base image to the target's.
+func (j *job) said() *Said {
+	w := &sayer{
+		said: Said{File: j.File, Lines: map[string]int{}}, lex: shell.NewLex(j.file.escape),
+		env: map[string]string{}, shell: []string{"/bin/sh", "-c"},
+	}
+	globals, err := j.file.globals(Use{Args: j.Args, Platform: j.Platform}, j.file.stages[j.plan.target].Name)
+	if err != nil {
+		globals = map[string]string{} // then the plan has failed
+	}
+	var chain []*stage
+	for at := &j.file.stages[j.plan.target]; at != nil; {
+		chain = append(chain, at)
+		at = j.plan.from[slices.IndexFunc(j.file.stages, func(s stage) bool { return s.line == at.line })].stage
+	}
+	for _, s := range slices.Backward(chain) {
+		w.args, w.own = map[string]string{}, map[string]bool{}
+		for _, c := range s.Commands {
+			if arg, ok := c.(*instructions.ArgCommand); ok {
+				w.arg(arg, j.Args, globals)
+				continue
+			}
+			w.command(c)
+		}
+	}
+	return &w.said
+}
+
+// sayer is what is known while the instructions are read in order.
+type sayer struct {
+	said  Said
+	lex   *shell.Lex
+	env   map[string]string // of ENV
+	args  map[string]string // of ARG, in one stage
+	own   map[string]bool   // what the stage itself has said
+	shell []string
+}
+
+func (w *sayer) arg(c *instructions.ArgCommand, given, globals map[string]string) {
+	for _, a := range c.Args {
+		if value, ok := given[a.Key]; ok {
+			w.args[a.Key] = value
+		} else if a.Value != nil {
+			w.args[a.Key] = w.expand(*a.Value)
+		} else if value, ok := globals[a.Key]; ok {
+			w.args[a.Key] = value
+		}
+	}
+}
+
+// expand puts variables into a word. One that names what only the base image sets stays
+// as it is written.
+func (w *sayer) expand(word string) string {
+	known := maps.Clone(w.args)
+	maps.Copy(known, w.env)
+	result, err := w.lex.ProcessWordWithMatches(word, getter(known))
+	if err != nil || len(result.Unmatched) > 0 && !strings.Contains(word, ":-") {
+		return word
+	}
+	return result.Result
+}
+
+func (w *sayer) command(c instructions.Command) {
+	config, name := &w.said.Config, strings.ToUpper(c.Name())
+	switch c := c.(type) {
+	case *instructions.EnvCommand:
+		set := map[string]string{} // all of a line see what was before it
+		for _, pair := range c.Env {
+			set[w.expand(pair.Key)] = w.expand(pair.Value)
+		}
+		maps.Copy(w.env, set)
+		return
+	case *instructions.ShellCommand:
+		w.shell = c.Shell
+		return
+	case *instructions.LabelCommand:
+		w.label(c)
+		return
+	case *instructions.ExposeCommand:
+		w.expose(c.Ports)
+	case *instructions.VolumeCommand:
+		for _, volume := range c.Volumes {
+			add(&config.Volumes, w.expand(volume))
+		}
+	case *instructions.UserCommand:
+		config.User = w.expand(c.User)
+	case *instructions.WorkdirCommand:
+		folder := w.expand(c.Path)
+		if !path.IsAbs(folder) {
+			folder = path.Join(cmp.Or(config.WorkingDir, "/"), folder)
+		}
+		config.WorkingDir = path.Clean(folder)
+	case *instructions.StopSignalCommand:
+		config.StopSignal = w.expand(c.Signal)
+	case *instructions.HealthCheckCommand:
+		config.Healthcheck = &v1.HealthConfig{
+			Test: c.Health.Test, Interval: c.Health.Interval, Timeout: c.Health.Timeout, StartPeriod: c.Health.StartPeriod, Retries: c.Health.Retries,
+		}
+	case *instructions.CmdCommand:
+		config.Cmd = w.run(c.ShellDependantCmdLine)
+	case *instructions.EntrypointCommand:
+		config.Entrypoint = w.run(c.ShellDependantCmdLine)
+		if !w.own["CMD"] { // that of the stage before was for the entrypoint before
+			config.Cmd = nil
+			delete(w.said.Lines, "CMD")
+		}
+	default:
+		return
+	}
+	w.own[name] = true
+	w.said.Lines[name] = firstLine(c.Location())
+}
+
+func (w *sayer) run(c instructions.ShellDependantCmdLine) []string {
+	if c.PrependShell {
+		return slices.Concat(w.shell, c.CmdLine)
+	}
+	return c.CmdLine
+}
+
+func (w *sayer) label(c *instructions.LabelCommand) {
+	for _, pair := range c.Labels {
+		name := w.expand(pair.Key)
+		if w.said.Config.Labels == nil {
+			w.said.Config.Labels = map[string]string{}
+		}
+		w.said.Config.Labels[name] = w.expand(pair.Value)
+		w.said.Lines["LABEL "+name] = firstLine(c.Location())
+	}
+}
+
+// expose adds ports as an image has them, NUMBER/PROTOCOL; a word may have several
+// numbers, and be a range of them.
+func (w *sayer) expose(words []string) {
+	for _, word := range words {
+		for _, each := range strings.Fields(w.expand(word)) {
+			numbers, protocol, _ := strings.Cut(each, "/")
+			protocol = strings.ToLower(cmp.Or(protocol, "tcp"))
+			from, to, isRange := strings.Cut(numbers, "-")
+			first, err := strconv.ParseUint(from, 10, 16)
+			last, errLast := strconv.ParseUint(to, 10, 16)
+			if !isRange || err != nil || errLast != nil || last < first {
+				add(&w.said.Config.ExposedPorts, numbers+"/"+protocol)
+				continue
+			}
+			for n := first; n <= last; n++ {
+				add(&w.said.Config.ExposedPorts, strconv.FormatUint(n, 10)+"/"+protocol)
+			}
+		}
+	}
+}
+
+func add(set *map[string]struct{}, name string) {
+	if *set == nil {
+		*set = map[string]struct{}{}
+	}
+	(*set)[name] = struct{}{}
+}

@@ -1,0 +1,145 @@
+package release
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/image"
+)
+
+// containerfile has an engine build a Containerfile in the changed source.
+func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Result, baseImage, error) {
+	fail := func(err error) (image.Result, baseImage, error) { return image.Result{}, baseImage{}, err }
+	source, err := r.sourceOf(spec)
+	if err != nil {
+		return fail(err)
+	}
+	platform, err := platformOf(spec)
+	if err != nil {
+		return fail(err)
+	}
+	origins, known, err := r.origins(ctx, spec)
+	if err != nil {
+		return fail(err)
+	}
+	builder, err := r.containerfileBuilder(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	release, err := r.slot(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer release()
+	work, remove, err := builder.NewWork(r.layout.Dir()) // on the layout's disk, which must have room for the image
+	if err != nil {
+		return fail(err)
+	}
+	defer remove()
+	request := r.engineRequest(spec, platform)
+	request.Source, request.Bases, request.Work = source, origins, work
+	built, err := builder.Build(ctx, request)
+	if err != nil {
+		return fail(err)
+	}
+	base := r.builtOn(spec, built, known)
+	said := labels(spec, spec.Key(), base)
+	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
+		Platform: platform, Configure: configure(spec.Config),
+		Labels: said, Upstream: built.Labels, Annotations: said, Created: created(spec), HasBase: built.From != nil,
+	}, r.options(spec))
+	return result, base, err
+}
+
+// sourceOf is the folder of the changed source, in which the Containerfile can be built.
+// What of the definition does nothing is warned about.
+func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
+	for _, defect := range containerfile.Defects(spec, "") {
+		return "", defect.Err
+	}
+	source, err := r.require(spec.Fetch)
+	if err != nil {
+		return "", err
+	}
+	for _, defect := range containerfile.Defects(spec, source) {
+		if defect.Fatal {
+			return "", defect.Err
+		}
+		r.Watcher.Warn(spec.ID(), defect.Err.Error())
+	}
+	return source, nil
+}
+
+// engineRequest is what an engine is asked to build, but for where it finds things.
+func (r *run) engineRequest(spec *catalog.Spec, platform v1.Platform) containerfile.Request {
+	args := map[string]string{}
+	for name, value := range spec.Args {
+		args[name] = *value
+	}
+	target := ""
+	if spec.Target != nil {
+		target = *spec.Target
+	}
+	return containerfile.Request{
+		Context: spec.Context, File: spec.File, Target: target, Args: args, Contexts: spec.Contexts,
+		Platform: platform.String(), Timestamp: created(spec).Unix(), Log: filepath.Join(r.LogDir, spec.ID().Name()+".log"),
+		Step: func(done, total int, line string) {
+			r.Watcher.Progress(spec.ID(), StepContainerfile, done, total, line)
+		},
+		Warn:  func(warning string) { r.Watcher.Warn(spec.ID(), warning) },
+		Cache: spec.App + "/" + spec.Component, App: spec.App, Steps: r.Steps,
+	}
+}
+
+// builtOn is the base of what was built; bases that are not pinned are warned about.
+func (r *run) builtOn(spec *catalog.Spec, built containerfile.Result, known map[string]string) baseImage {
+	for _, used := range built.Bases {
+		if !used.Pinned {
+			r.Watcher.Warn(spec.ID(), fmt.Sprintf("base %s is not pinned, it is %s today: set components.%s.bases.%q",
+				used.Name, used.Digest, spec.Component, used.Name))
+		}
+	}
+	if last := built.From; last != nil {
+		return baseImage{cmp.Or(known[last.Key], last.Reference), last.Digest}
+	}
+	return baseImage{}
+}
+
+// origins says where each declared base comes from. A base that is an image of
+// the catalogue is taken as it is, or made first; known has the names of those.
+func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
+	origins, known = map[string]containerfile.Origin{}, map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(spec.Bases)) {
+		base := spec.Bases[name]
+		if base.Image == nil {
+			origins[name] = containerfile.Origin{Digest: base.Digest}
+			continue
+		}
+		below := r.below(ctx, base.Image)
+		if below.err != nil {
+			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), below.err)
+		}
+		origins[name] = containerfile.Origin{Layout: r.layout.Dir(), Ref: below.result.Descriptor.Digest.String()}
+		known[name] = base.Image.RefName()
+	}
+	return origins, known, nil
+}
+
+// containerfileBuilder finds the engine, once.
+func (r *run) containerfileBuilder(ctx context.Context) (*containerfile.Builder, error) {
+	r.engineOnce.Do(func() {
+		var engine containerfile.Engine
+		if engine, r.engineErr = containerfile.Detect(ctx, r.Engine); r.engineErr == nil {
+			r.engine = containerfile.NewBuilder(engine, filepath.Join(r.CacheDir, "containers"))
+		}
+	})
+	return r.engine, r.engineErr
+}
