@@ -18,7 +18,7 @@ type sheet struct{ strings.Builder }
 // line leaves out what has no value.
 func (s *sheet) line(name, value string) {
 	if value != "" {
-		fmt.Fprintf(s, "%-12s %s\n", name, text.Line(value))
+		fmt.Fprintf(s, "%-12s %s\n", name, value)
 	}
 }
 
@@ -94,13 +94,13 @@ func (b *sheet) upstream(c catalog.Component) {
 		if strings.HasPrefix(before, "LABEL ") {
 			before = said.Instruction + "="
 		}
-		b.line("    upstream", before+said.Value+"  ("+said.From+")")
+		b.line("    upstream", text.Line(before+said.Value)+"  ("+said.From+")")
 		switch said.Instead {
 		case "":
 		case "nothing":
-			b.line("    differs", "the image has no "+said.Instruction)
+			b.line("    differs", text.Line("the image has no "+said.Instruction))
 		default:
-			b.line("    differs", "the image has "+before+said.Instead)
+			b.line("    differs", text.Line("the image has "+before+said.Instead))
 		}
 	}
 }

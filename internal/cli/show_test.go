@@ -22,3 +22,23 @@ func TestShowHealth(t *testing.T) {
 		}
 	}
 }
+
+// What upstream wrote stays on its line.
+func TestShowUpstream(t *testing.T) {
+	for want, c := range map[string]catalog.Component{
+		"": {Kind: "nix"},
+		"    upstream not known: its source is not in the Nix store, no image in dist\n": {Kind: "containerfile"},
+		"    upstream EXPOSE 80/tcp  (Dockerfile:2)\n    differs  the image has EXPOSE 8080/tcp\n": {Kind: "containerfile", Upstream: []catalog.Said{
+			{Instruction: "EXPOSE", Value: "80/tcp", From: "Dockerfile:2", Instead: "8080/tcp"}}},
+		"    upstream CMD [\"x\"]  (the image in dist)\n    differs  the image has no CMD\n": {Kind: "containerfile", Upstream: []catalog.Said{
+			{Instruction: "CMD", Value: `["x"]`, From: "the image in dist", Instead: "nothing"}}},
+		"    upstream LABEL a=b error: all is lost  (Dockerfile:1)\n": {Kind: "containerfile", Upstream: []catalog.Said{
+			{Instruction: "LABEL a", Value: "b\nerror: all\x1b[2J is lost", From: "Dockerfile:1"}}},
+	} {
+		var b sheet
+		b.upstream(c)
+		if b.String() != want {
+			t.Errorf("%q, expected %q", b.String(), want)
+		}
+	}
+}
