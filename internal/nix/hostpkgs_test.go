@@ -323,7 +323,7 @@ func TestGitSource(t *testing.T) {
 { mkApp, pkgs, substituteSource, ... }:
 substituteSource (mkApp {
   name = "one"; version = "1"; packageVersion = 1;
-  source = { git = "file://%s"; rev = "%s"; hash = "%s"; };
+  source = { git = "file://%s"; rev = "%s"; hash = "%s"; tag = "v1"; describe = true; };
   components.web.package = { source, ... }: pkgs.runCommand "web" { inherit source; } "cp -r $source $out";
 }) { README = { git = "a repository"; }; }
 `, repository, revision, source.NarHash))
@@ -331,5 +331,9 @@ substituteSource (mkApp {
 	content, err := os.ReadFile(filepath.Join(images[0].Rootfs.Out, "app/README"))
 	if string(content) != "from a repository\n" {
 		t.Errorf("README %q, %v", content, err)
+	}
+	described := exec.Command("git", "-C", filepath.Join(images[0].Rootfs.Out, "app"), "-c", "safe.directory=*", "describe", "--dirty")
+	if out, err := described.CombinedOutput(); err != nil || string(out) != "v1\n" {
+		t.Errorf("git describes the source as %q, %v", out, err)
 	}
 }
