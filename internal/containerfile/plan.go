@@ -32,15 +32,16 @@ func (b Base) image() Base { return Base{Name: b.Name, Platform: b.Platform} }
 
 // plan is what one build needs of a file.
 type plan struct {
-	target int   // index of the stage to build
-	used   []int // indices of the stages that target needs, itself included, ascending
-	from   map[int]origin
-	bases  []Base // sorted by line
-	copies []Base // those of bases that COPY --from and RUN --mount name
-	spell  []spelling
-	steps  int // instructions in all used stages
-	mounts []mounted
-	count  []spelling // COPY --from and RUN --mount that name a stage by its number
+	target  int   // index of the stage to build
+	used    []int // indices of the stages that target needs, itself included, ascending
+	from    map[int]origin
+	bases   []Base // sorted by line
+	copies  []Base // those of bases that COPY --from and RUN --mount name
+	spell   []spelling
+	steps   int // instructions in all used stages
+	mounts  []mounted
+	globals map[string]string // values of the arguments before the first FROM
+	count   []spelling        // COPY --from and RUN --mount that name a stage by its number
 }
 
 // spelling is a stage's name that a command writes in another case than the
@@ -91,6 +92,7 @@ func (f *File) plan(u Use) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.globals = env
 	r := resolver{file: f, use: u, env: env, lex: shell.NewLex(f.escape), plan: p}
 	if err := r.visit(p.target); err != nil {
 		return nil, err

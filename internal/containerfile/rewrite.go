@@ -18,6 +18,7 @@ import (
 // engine is the name of the one that builds.
 func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte, error) {
 	out := slices.Clone(f.lines)
+	f.settle(out, p.globals)
 	for _, m := range p.mounts {
 		if !m.redirect(out) {
 			return nil, f.errorf(m.lines[0][0], "RUN --mount with from=%s: write --mount=… without quotes, before the command", m.from)

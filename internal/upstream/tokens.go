@@ -101,25 +101,36 @@ func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLo
 		add(&url.URL{Scheme: "https", Host: host}, "Basic", candidates...)
 	}
 
-	forgejo := []credential{variable("FORGEJO_TOKEN"), variable("GITEA_TOKEN")}
-	own := cmp.Or(getenv("FORGEJO_SERVER_URL"), getenv("GITEA_SERVER_URL"))
-	if onForgejo(getenv) {
-		own = cmp.Or(own, getenv("GITHUB_SERVER_URL"))
-		forgejo = append(forgejo, variable("GITHUB_TOKEN"))
-	}
-	if own != "" {
-		place, err := parsePlace(own)
-		if err != nil {
-			return nil, fmt.Errorf("FORGEJO_SERVER_URL %w", err)
-		}
-		add(place, "Basic", forgejo...)
-		add(below(place, "api/v1"), "token", forgejo...)
+	if err := addForgejo(add, getenv); err != nil {
+		return nil, err
 	}
 	all = append(all, accessTokens...)
 	all = append(all, readNetrcs(getenv, ofNix.Netrc)...)
 	// The longest prefix counts.
 	slices.SortStableFunc(all, func(a, b credential) int { return len(b.prefix) - len(a.prefix) })
 	return all, nil
+}
+
+// addForgejo gives the token of a Forgejo or Gitea to git, archives and its API.
+func addForgejo(add func(*url.URL, string, ...credential), getenv func(string) string) error {
+	names, own := []string{"FORGEJO_TOKEN", "GITEA_TOKEN"}, cmp.Or(getenv("FORGEJO_SERVER_URL"), getenv("GITEA_SERVER_URL"))
+	if onForgejo(getenv) {
+		names, own = append(names, "GITHUB_TOKEN"), cmp.Or(own, getenv("GITHUB_SERVER_URL"))
+	}
+	if own == "" {
+		return nil
+	}
+	place, err := parsePlace(own)
+	if err != nil {
+		return fmt.Errorf("FORGEJO_SERVER_URL %w", err)
+	}
+	var candidates []credential
+	for _, name := range names {
+		candidates = append(candidates, credential{token: getenv(name), from: name})
+	}
+	add(place, "Basic", candidates...)
+	add(below(place, "api/v1"), "token", candidates...)
+	return nil
 }
 
 // addGitHub gives one token to git, archives, REST and GraphQL of a server.

@@ -1,0 +1,45 @@
+package containerfile
+
+import (
+	"regexp"
+	"strings"
+)
+
+// rareExpansion is one that not every engine reads: of the forms there are, all read
+// ${x}, ${x:-word} and ${x:+word}.
+// https://docs.docker.com/reference/dockerfile/#environment-replacement
+var rareExpansion = regexp.MustCompile(`\$\{\w+[^\w:}]`)
+
+// settle writes the arguments before the first FROM with the values that they have, where
+// an expansion in them is one that not every engine reads.
+func (f *File) settle(lines []string, values map[string]string) {
+	for _, c := range f.global {
+		text := lines[firstLine(c.Location())-1 : lastLine(c.Location())]
+		if !rareExpansion.MatchString(strings.Join(text, "\n")) {
+			continue
+		}
+		clear(text)
+		text[0] = "ARG"
+		for _, arg := range c.Args {
+			text[0] += " " + arg.Key
+			if arg.Value != nil {
+				text[0] += "=" + f.quoted(values[arg.Key])
+			}
+		}
+	}
+}
+
+// plainValue needs no quotes.
+var plainValue = regexp.MustCompile(`^[\w./:@+,-]*$`)
+
+// quoted writes a value as an instruction takes it for itself.
+func (f *File) quoted(value string) string {
+	switch escape := string(f.escape); {
+	case plainValue.MatchString(value):
+		return value
+	case !strings.Contains(value, "'"):
+		return "'" + value + "'"
+	default:
+		return `"` + strings.NewReplacer(escape, escape+escape, `"`, escape+`"`, "$", escape+"$").Replace(value) + `"`
+	}
+}
