@@ -164,7 +164,7 @@ func (p *place) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOp
 	}
 	return &release.Builder{
 		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
-		Steps:  p.steps(),
+		Steps: p.steps(), Storage: p.config.Limits.Storage,
 		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
 		Published: p.published,
 	}, nil

@@ -74,7 +74,9 @@ func engineChecks(ctx context.Context, p *place) []check {
 // stepsCheck runs a step as a build would.
 func stepsCheck(ctx context.Context, p *place, engine containerfile.Engine) check {
 	const name = "steps of upstreams"
-	how, offline, err := containerfile.NewBuilder(engine, filepath.Join(p.cacheDir, "containers")).Confinement(ctx)
+	builder := containerfile.NewBuilder(engine, filepath.Join(p.cacheDir, "containers"))
+	builder.KeepAtMost(p.config.Limits.Storage)
+	how, offline, err := builder.Confinement(ctx)
 	switch {
 	case err != nil && p.config.Build.TrustUpstream:
 		return check{name, "note", fault.Reason(err) + ": build.trustUpstream lets them run all the same", "apt-get install runc slirp4netns", nil}

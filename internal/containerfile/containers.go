@@ -80,6 +80,7 @@ func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	if _, err := c.query("tag "+id, false, "tag", id, "localhost/libre-base:"+id); err != nil {
 		return fetched{}, err
 	}
+	c.storage.use(id)
 	// An image's ID is the digest of its configuration: unlike a name it
 	// cannot come to mean another image while somebody else builds.
 	f.from, f.context = id, "container-image://"+id

@@ -17,14 +17,11 @@ import (
 	"time"
 )
 
-// keep is how long a storage lives.
-const keep = 7 * 24 * time.Hour
-
 // storage is where buildah or podman keep bases and build: ours, not the
 // user's, so that neither sees the other's images.
 //
 // One rule keeps it small: when a build ends and no other is in the storage,
-// everything but the bases goes, and after a week these too. What a killed
+// everything but the bases goes, and of these what keep.go says. What a killed
 // build left goes when the next one begins.
 //
 // Steps are never taken from a cache. buildah 1.28 finds cached steps by their
@@ -38,6 +35,7 @@ const keep = 7 * 24 * time.Hour
 type storage struct {
 	engine Engine
 	dir    string
+	most   int64 // bytes of bases that stay, 0 for the default
 
 	once     sync.Once
 	mapped   bool   // the engine's root is nobody of this machine, and owns the storage
@@ -217,6 +215,8 @@ func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool,
 		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		switch {
 		case err == nil:
+			now := time.Now()
+			_ = os.Chtimes(f.Name(), now, now) // by which dropOthers goes
 			return func() { f.Close() }, true, nil
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			f.Close()
@@ -234,7 +234,7 @@ func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool,
 	}
 }
 
-// clean removes what builds left, and bases after a week, unless somebody
+// clean removes what builds left, and bases that are not to be kept, unless somebody
 // builds. It must never be why a build fails: what it cannot remove now, it
 // removes next time.
 func (s *storage) clean(ctx context.Context) {
@@ -246,12 +246,6 @@ func (s *storage) clean(ctx context.Context) {
 	out, err := newOutput(ctx, "", nil)
 	if err != nil {
 		return
-	}
-	born, age := filepath.Join(s.root(), "born"), time.Duration(0)
-	if info, err := os.Stat(born); err == nil {
-		age = time.Since(info.ModTime())
-	} else {
-		_ = os.WriteFile(born, nil, 0o600)
 	}
 	s.removeContainers(out)
 	temp := filepath.Join(s.root(), "tmp")
@@ -267,11 +261,9 @@ func (s *storage) clean(ctx context.Context) {
 	s.endPause(s.runRoot())
 	defer os.RemoveAll(s.runRoot())
 	defer s.endPause(filepath.Join(s.root(), "tmp"))
-	if age < keep {
-		_ = run(s.child(s.flags, s.prune()...), out)
-	} else if run(s.child(s.flags, "rmi", "--all", "--force"), out) == nil {
-		_ = os.Remove(born) // the next build begins a new week
-	}
+	_ = run(s.child(s.flags, s.prune()...), out)
+	s.dropBases(out)
+	s.dropOthers()
 }
 
 // remove removes a folder, in which a rootless engine may have files of other users.

@@ -1,8 +1,10 @@
 package containerfile
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,50 +15,94 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-func TestStorageIsEmptiedAfterAWeek(t *testing.T) {
+// A storage keeps the bases that were used last, as many as its limit and a week allow.
+func TestStorageIsKeptWithinALimit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		ctx := context.Background()
-		dist := catalogueLayout(t, "base", busyboxIndex(t))
-		dir := newStorage(t, e)
-		b := NewBuilder(e, dir)
-		req := request(t, write(t, map[string]string{"Dockerfile": "FROM base\nENV A=b"}), map[string]Origin{"base": {Layout: dist}})
-		if _, err := b.Build(ctx, req); err != nil {
-			t.Fatal(describe(err))
+		bases := map[string]Origin{}
+		for _, name := range []string{"a", "b", "c"} { // 3 MiB each
+			bases[name] = Origin{Layout: catalogueLayout(t, name, single(image(t, machinePlatform(), nil, map[string][]byte{name: bytes.Repeat([]byte(name), 3<<20)})))}
 		}
-		images := func() int {
-			out, err := newOutput(ctx, "", nil)
+		b := NewBuilder(e, newStorage(t, e))
+		build := func(name string) {
+			t.Helper()
+			if _, err := b.Build(ctx, request(t, write(t, map[string]string{"Dockerfile": "FROM " + name + "\nENV A=b\nLABEL a=b\n"}), bases)); err != nil {
+				t.Fatal(describe(err))
+			}
+		}
+		there := func() int { all, _ := b.storage.bases(); return len(all) }
+		size := func() (size int64) {
+			filepath.WalkDir(b.storage.root(), func(path string, entry fs.DirEntry, err error) error {
+				if info, statErr := entry.Info(); err == nil && statErr == nil && info.Mode().IsRegular() {
+					size += info.Size()
+				}
+				return nil
+			})
+			return size
+		}
+		has := func(name string) bool {
+			p, err := pick(bases[name].Layout, "", machinePlatform())
 			if err != nil {
 				t.Fatal(err)
 			}
-			said, err := query(b.storage.child(b.storage.flags, "images", "--all", "--quiet", "--no-trunc"), out)
-			if err != nil {
-				t.Fatal(err, out.tail())
-			}
-			return len(slices.Compact(slices.Sorted(slices.Values(strings.Fields(said)))))
+			all, _ := b.storage.bases()
+			return slices.ContainsFunc(all, func(base keptBase) bool { return base.id == p.image.Config.Digest.Hex })
 		}
-		if images() != 1 {
-			t.Errorf("%d images after a build, want the base", images())
+		build("a")
+		build("b")
+		build("c")
+		if there() != 3 || size() < 9<<20 {
+			t.Errorf("%d bases with %d bytes without a limit, want 3", there(), size())
 		}
-		old := time.Now().Add(-keep - time.Hour)
-		if err := os.Chtimes(filepath.Join(b.storage.root(), "born"), old, old); err != nil {
-			t.Fatal(err)
+		build("a") // is now used later than b
+		b.KeepAtMost(7 << 20)
+		build("c")
+		if has("b") || !has("a") || !has("c") || size() > 8<<20 {
+			t.Errorf("%d bases with %d bytes, want a and c in 7 MiB", there(), size())
 		}
+		build("b")
+		if has("a") || !has("b") || !has("c") || size() > 8<<20 {
+			t.Errorf("%d bases with %d bytes, want b and c in 7 MiB", there(), size())
+		}
+		// Nothing is taken from a build that goes on.
 		unlock, _, err := b.storage.lock(ctx, false)
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.KeepAtMost(1 << 20)
 		b.storage.clean(ctx)
-		if images() != 1 {
+		if there() != 2 {
 			t.Error("a storage in use was emptied")
 		}
 		unlock()
 		b.storage.clean(ctx)
-		if images() != 0 {
-			t.Errorf("%d images after a week, want none", images())
+		if there() != 0 || size() > 1<<20 {
+			t.Errorf("%d bases with %d bytes, want none in 1 MiB", there(), size())
 		}
-		if _, err := b.Build(ctx, req); err != nil {
-			t.Fatal(describe(err))
+		b.KeepAtMost(0)
+		build("a")
+		build("b")
+		old := time.Now().Add(-keep - time.Hour)
+		all, _ := b.storage.bases()
+		if err := os.Chtimes(b.storage.mark(all[1].id), old, old); err != nil { // a
+			t.Fatal(err)
 		}
+		// Of an engine that is used no more all goes.
+		other := filepath.Join(b.storage.dir, "other")
+		for name, at := range map[string]time.Time{"other": old, "another": time.Now()} {
+			lock := filepath.Join(b.storage.dir, name, "lock")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(lock), 0o700), os.WriteFile(lock, nil, 0o600), os.Chtimes(lock, at, at)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.storage.clean(ctx)
+		if has("a") || !has("b") {
+			t.Errorf("%d bases after a week, want b", there())
+		}
+		if exists(other) || !exists(filepath.Join(b.storage.dir, "another")) {
+			t.Errorf("another storage: %v", exists(other))
+		}
+		build("a")
 	})
 }
 

@@ -13,7 +13,7 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 	const pattern = ".build-*"
 	others, _ := filepath.Glob(filepath.Join(dir, pattern))
 	for _, other := range others {
-		if lock, err := lockFolder(other, syscall.LOCK_NB); err == nil {
+		if lock, err := lockFile(other, syscall.LOCK_NB); err == nil {
 			b.storage.endPause(other)
 			b.storage.remove(other)
 			lock.Close()
@@ -23,7 +23,7 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 		if work, err = os.MkdirTemp(dir, pattern); err != nil {
 			return "", nil, err
 		}
-		lock, err := lockFolder(work, 0)
+		lock, err := lockFile(work, 0)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // another libre took it for one that was left
 		}
@@ -34,9 +34,9 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 	}
 }
 
-// lockFolder takes a folder that is there for this process alone, as long as it lives.
-func lockFolder(dir string, how int) (*os.File, error) {
-	f, err := os.Open(dir)
+// lockFile takes a file or folder that is there for this process alone, as long as it lives.
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func lockFolder(dir string, how int) (*os.File, error) {
 		f.Close()
 		return nil, err
 	}
-	if _, err := os.Lstat(dir); err != nil {
+	if _, err := os.Lstat(path); err != nil {
 		f.Close()
 		return nil, err
 	}

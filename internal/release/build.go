@@ -51,6 +51,7 @@ type Builder struct {
 	Nix       *nix.Nix
 	Catalogue *nix.Catalogue
 	Engine    string              // for Containerfiles: buildah, podman or docker; "" finds one
+	Storage   int64               // bytes of bases that the engine keeps, 0 for the default
 	Steps     containerfile.Steps // what the steps of Containerfiles get
 	Output    string              // directory of the OCI layout
 	CacheDir  string

@@ -139,6 +139,7 @@ func (r *run) containerfileBuilder(ctx context.Context) (*containerfile.Builder,
 		var engine containerfile.Engine
 		if engine, r.engineErr = containerfile.Detect(ctx, r.Engine); r.engineErr == nil {
 			r.engine = containerfile.NewBuilder(engine, filepath.Join(r.CacheDir, "containers"))
+			r.engine.KeepAtMost(r.Storage)
 		}
 	})
 	return r.engine, r.engineErr

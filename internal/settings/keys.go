@@ -31,7 +31,7 @@ func (s *Settings) keys(dir string) []key {
 		{"packageSet", "LIBRE_PACKAGE_SET", "nixpkgs or host", "packageSet: host", text(&s.PackageSet, oneOf("nixpkgs", "host"))},
 		{"engine", "LIBRE_ENGINE", "buildah, podman, docker or none", "engine: buildah", text(&s.Engine, oneOf("buildah", "podman", "docker", "none"))},
 		{"build", "", "proxy, ca, secrets, ssh or trustUpstream below it", "build: {proxy: http://proxy.example:3128}", mapping(s.Build.keys(dir))},
-		{"limits", "", "archive, image, nested, memory, attachment, attachments or answer below it", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
+		{"limits", "", "archive, image, nested, memory, attachment, attachments, storage or answer below it", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
 		{"ca", "", "a file of certificates in PEM, of the authorities that sign for the registries and forges", "ca: our-ca.pem", authorities(&s.CA, dir)},
 		{"sign", "", "none, or key or keyless below it", "sign: {key: cosign.key}", s.Sign.read},
 	}

@@ -16,6 +16,7 @@ type Limits struct {
 	Memory      int64         // bytes that reading an image's files takes
 	Attachment  int64         // bytes of one attachment of an image
 	Attachments int64         // bytes of large ones of others that are looked at for one image
+	Storage     int64         // bytes of bases of Containerfiles that an engine keeps for the next build
 	Answer      time.Duration // for one question to an upstream and the whole answer
 }
 
@@ -27,6 +28,7 @@ func (l *Limits) keys() []key {
 		{"memory", "", "a size in MiB or GiB: of memory that reading an image's files for its SBOM takes (4 GiB where it is not set)", "memory: 8 GiB", size(&l.Memory)},
 		{"attachment", "", "a size in MiB or GiB: of one attachment of an image (64 MiB where it is not set)", "attachment: 128 MiB", size(&l.Attachment)},
 		{"attachments", "", "a size in MiB or GiB: of others' large attachments that are read for one image (4 GiB where it is not set)", "attachments: 8 GiB", size(&l.Attachments)},
+		{"storage", "", "a size in MiB or GiB: of bases of Containerfiles that are kept for the next build (10 GiB where it is not set)", "storage: 30 GiB", size(&l.Storage)},
 		{"answer", "", "a time in s, m or h: for the whole answer of an upstream (30m where it is not set)", "answer: 2h", duration(&l.Answer)},
 	}
 }

@@ -1,0 +1,131 @@
+package containerfile
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// keep is how long a base lives in a storage after it was last used.
+const keep = 7 * 24 * time.Hour
+
+// mostKept is how many bytes of bases a storage keeps, where nothing else is set.
+const mostKept = 10 << 30
+
+// KeepAtMost sets how many bytes of bases stay in the storage when a build has ended: those
+// that were used last. 0 is 10 GiB.
+func (b *Builder) KeepAtMost(bytes int64) { b.storage.most = bytes }
+
+// keptBase is an image that a storage keeps for later builds.
+type keptBase struct {
+	id     string
+	layers []string // with all below
+	used   time.Time
+}
+
+// use notes that a base is used now.
+func (s *storage) use(id string) {
+	mark := s.mark(id)
+	_ = os.MkdirAll(filepath.Dir(mark), 0o700)
+	_ = os.WriteFile(mark, nil, 0o600)
+	now := time.Now()
+	_ = os.Chtimes(mark, now, now)
+}
+
+// mark is a file whose time is when a base was used.
+func (s *storage) mark(id string) string { return filepath.Join(s.root(), "used", id) }
+
+// bases are those of the storage, the last used first, and the sizes of all layers in
+// bytes. One that nobody has noted is used now.
+// https://github.com/containers/storage/blob/v1.43.0/images.go, layers.go
+func (s *storage) bases() (bases []keptBase, sizes map[string]int64) {
+	root, driver := s.flags[1], s.flags[5]
+	images, _ := readJSON[[]struct {
+		ID     string
+		Layer  string
+		Mapped []string `json:"mapped-layers"`
+	}](filepath.Join(root, driver+"-images", "images.json"))
+	layers, _ := readJSON[[]struct {
+		ID, Parent string
+		Size       int64 `json:"diff-size"`
+	}](filepath.Join(root, driver+"-layers", "layers.json"))
+	parents := map[string]string{}
+	sizes = map[string]int64{}
+	for _, l := range layers {
+		parents[l.ID], sizes[l.ID] = l.Parent, l.Size
+	}
+	if driver == "vfs" { // each layer has a copy of what is below it
+		whole := map[string]int64{}
+		for id := range sizes {
+			for at := id; at != ""; at = parents[at] {
+				whole[id] += sizes[at]
+			}
+		}
+		sizes = whole
+	}
+	for _, image := range images {
+		base := keptBase{id: image.ID}
+		for _, top := range append(image.Mapped, image.Layer) {
+			for at := top; at != ""; at = parents[at] {
+				base.layers = append(base.layers, at)
+			}
+		}
+		info, err := os.Stat(s.mark(image.ID))
+		if err != nil {
+			s.use(image.ID)
+			info, err = os.Stat(s.mark(image.ID))
+		}
+		if err == nil {
+			base.used = info.ModTime()
+		}
+		bases = append(bases, base)
+	}
+	slices.SortFunc(bases, func(a, b keptBase) int { return b.used.Compare(a.used) })
+	return bases, sizes
+}
+
+// dropBases removes those that nobody has used for a week, and, the least recently used
+// first, as many as are more than the storage keeps.
+func (s *storage) dropBases(out *output) {
+	most := s.most
+	if most == 0 {
+		most = mostKept
+	}
+	bases, sizes := s.bases()
+	kept, size, full := map[string]bool{}, int64(0), false
+	var dropped []string
+	for _, base := range bases {
+		for _, layer := range base.layers {
+			if !kept[layer] {
+				kept[layer] = true
+				size += sizes[layer]
+			}
+		}
+		if full = full || size > most; full || time.Since(base.used) > keep {
+			dropped = append(dropped, base.id)
+		}
+	}
+	if len(dropped) > 0 && run(s.child(s.flags, append([]string{"rmi", "--force"}, dropped...)...), out) == nil {
+		for _, id := range dropped {
+			_ = os.Remove(s.mark(id))
+		}
+	}
+}
+
+// dropOthers removes storages of other engines, or of the same in another namespace, that
+// nobody has used for a week.
+func (s *storage) dropOthers() {
+	locks, _ := filepath.Glob(filepath.Join(s.dir, "*", "lock"))
+	for _, path := range locks {
+		root := filepath.Dir(path)
+		if info, err := os.Stat(path); root == s.root() || err != nil || time.Since(info.ModTime()) < keep {
+			continue
+		}
+		if lock, err := lockFile(path, syscall.LOCK_NB); err == nil {
+			s.remove(root)
+			lock.Close()
+		}
+	}
+}
