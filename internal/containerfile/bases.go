@@ -14,6 +14,7 @@ import (
 // them to the named contexts.
 func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 	have := map[Base]fetched{}
+	j.triggers = map[Base]int{}
 	var resolved []ResolvedBase
 	for _, base := range j.plan.bases {
 		key, _ := keyOf(j.Bases, base.Name)
@@ -22,6 +23,7 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 			return nil, j.unfetched(base, pinned, err)
 		}
 		have[base.image()] = f
+		j.triggers[base.image()] = f.onbuild
 		resolved = append(resolved, ResolvedBase{Base: base, Key: key, Reference: Normal(base.Name), Digest: f.digest, Pinned: pinned})
 	}
 	for _, base := range j.plan.copies {

@@ -130,6 +130,7 @@ type fetched struct {
 	from    string // the word behind FROM
 	context string // the value of --build-context, for COPY --from and RUN --mount
 	digest  string
+	onbuild int      // how many steps the base's ONBUILD brings
 	shell   []string // of the base's SHELL, where the engine does not heed it by itself
 }
 

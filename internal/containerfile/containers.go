@@ -75,7 +75,7 @@ func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	if err := errors.Join(c.checkTriggers(config.triggers()), triggersLacked(c.storage.engine, config.triggers())); err != nil {
 		return fetched{}, err
 	}
-	f.shell = config.Config.Shell
+	f.shell, f.onbuild = config.Config.Shell, len(config.Config.OnBuild)
 	// The name only keeps it from being pruned.
 	if _, err := c.query("tag "+id, false, "tag", id, "localhost/libre-base:"+id); err != nil {
 		return fetched{}, err

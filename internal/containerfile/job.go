@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
 // job is a Request on its way.
@@ -23,9 +26,12 @@ type job struct {
 	ignore  string // of an ignore file that belongs to the file alone or has to keep .git, or ""
 	layout  string
 	context string // the copied context
-	named   map[string]string
-	args    []string // NAME=VALUE, sorted
-	proxy   proxy
+
+	ignoreName string       // of that file in the source
+	triggers   map[Base]int // how many steps of ONBUILD a base brings, without its line
+	named      map[string]string
+	args       []string // NAME=VALUE, sorted
+	proxy      proxy
 
 	secrets map[string]string // what the file asks for, by id
 	agents  map[string]string // a private key, or the path of an agent's socket, by id
@@ -87,7 +93,7 @@ func (j *job) open() error {
 	}
 	for _, name := range ignores {
 		if p, err := within(j.Source, name); err == nil {
-			j.ignore = p
+			j.ignore, j.ignoreName = p, name
 			break
 		}
 	}
@@ -194,19 +200,78 @@ func (j *job) locate(err error, at position) error {
 	if name := whiteoutIn(j.context); name != "" && strings.Contains(e.Reason, whiteout) {
 		e.Reason = fmt.Sprintf("%s: in a layer, a name that begins with %q says that a file is deleted; rename it, or leave it out with .dockerignore", name, whiteout)
 	}
-	if j.out.ctx.Err() != nil || at.step == 0 {
+	if j.out.ctx.Err() != nil {
 		return err
 	}
-	stage, added := j.plan.original(at.stage)
-	if stage >= len(j.file.stages) {
+	if at.step == 0 {
+		j.locateByLine(e)
 		return err
 	}
-	s := &j.file.stages[stage]
-	switch n := at.step - 2; {
-	case n < 0 || added:
-		e.Doing += fmt.Sprintf(":%d", s.line)
-	case n < len(s.Commands):
-		e.Doing += fmt.Sprintf(":%d", firstLine(s.Commands[n].Location()))
+	line, c := j.at(at)
+	if line > 0 {
+		e.Doing += fmt.Sprintf(":%d", line)
+	}
+	if c != nil {
+		j.explainNothing(e, c)
 	}
 	return err
+}
+
+// markedLine is how BuildKit shows the line of the rewritten file, which has the same
+// number as in the file, as it stands where no mounts are copied.
+var markedLine = regexp.MustCompile(`^\s*(\d+) \| >>> `)
+
+func (j *job) locateByLine(e *Error) {
+	for _, said := range e.Tail {
+		m := markedLine.FindStringSubmatch(said)
+		if m == nil {
+			continue
+		}
+		line, _ := strconv.Atoi(m[1])
+		e.Doing += fmt.Sprintf(":%d", line)
+		for i := range j.file.stages {
+			for _, c := range j.file.stages[i].Commands {
+				if firstLine(c.Location()) <= line && line <= lastLine(c.Location()) {
+					j.explainNothing(e, c)
+				}
+			}
+		}
+		return
+	}
+}
+
+// at finds the line of a step of the rewritten file, and the command, where it is one of
+// the file's own and no trigger of a base.
+func (j *job) at(p position) (line int, c instructions.Command) {
+	stage, added := j.plan.original(p.stage)
+	if stage >= len(j.file.stages) {
+		return 0, nil
+	}
+	s := &j.file.stages[stage]
+	if added {
+		m := j.plan.addedBefore(stage, p.stage)
+		line = m.lines[0][0]
+	}
+	n := p.step - 2 - j.triggersOf(stage)
+	for i, c := range s.Commands {
+		if at := firstLine(c.Location()); added && at == line || !added && i == n {
+			return at, c
+		}
+	}
+	return s.line, nil
+}
+
+// triggersOf counts the steps of ONBUILD that come before a stage's own.
+func (j *job) triggersOf(stage int) (n int) {
+	switch from := j.plan.from[stage]; {
+	case from.stage != nil:
+		for _, c := range from.stage.Commands {
+			if _, ok := c.(*instructions.OnbuildCommand); ok {
+				n++
+			}
+		}
+	case from.base != nil:
+		n = j.triggers[from.base.image()]
+	}
+	return n
 }

@@ -1,7 +1,9 @@
 package containerfile
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -106,7 +108,10 @@ func (j *job) guardBind(stage int, c instructions.Command, m *instructions.Mount
 	}
 	source := path.Clean("/" + m.Source)
 	if dir, ok := j.contextOf(m.From, dirs); ok {
-		if _, err := within(dir, "."+source); err != nil && strings.Contains(err.Error(), "outside") {
+		switch _, err := within(dir, "."+source); {
+		case errors.Is(err, os.ErrNotExist): // the engine would mount an empty folder
+			return fmt.Errorf("nothing there matches source=%s%s", m.Source, near(dir, strings.TrimPrefix(source, "/")))
+		case err != nil && strings.Contains(err.Error(), "outside"):
 			return fmt.Errorf("source=%s leads outside of what is mounted", m.Source)
 		}
 		return nil
@@ -162,6 +167,17 @@ func (p *plan) original(stage int) (number int, added bool) {
 		number++
 	}
 	return number, p.shifted(number) != stage
+}
+
+// addedBefore is what a stage of the rewritten file, which is added for a stage of the file, copies.
+func (p *plan) addedBefore(stage, rewritten int) mounted {
+	var added []mounted
+	for _, m := range p.mounts {
+		if m.stage == stage {
+			added = append(added, m)
+		}
+	}
+	return added[len(added)-(p.shifted(stage)-rewritten)]
 }
 
 // contextOf is the folder that a mount is from, if it is from a folder.

@@ -1,0 +1,164 @@
+package containerfile
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/util/suggest"
+)
+
+// nothingForms are how engines say that a source of COPY, ADD or a mount is not there. A
+// path is below the context, the stage or the image.
+var nothingForms = []*regexp.Regexp{
+	regexp.MustCompile(`copier: stat: \[?"([^"]*)".*: no such file or directory`),
+	regexp.MustCompile(`no items matching glob "([^"]*)" copied`),
+	regexp.MustCompile(`failed to calculate checksum of ref \S+: "([^"]*)": not found`),
+	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
+}
+
+// explainNothing says in e which source of c matches nothing, and what there is near it or
+// what leaves it out: engines say it with paths of their own storage.
+func (j *job) explainNothing(e *Error, c instructions.Command) {
+	pattern := ""
+	for _, form := range nothingForms {
+		if m := form.FindStringSubmatch(e.Reason); m != nil {
+			pattern = strings.TrimPrefix(m[1], j.context)
+			break
+		}
+	}
+	if pattern == "" {
+		return
+	}
+	from, what := "", strings.ToUpper(c.Name())
+	var sources []string
+	switch c := c.(type) {
+	case *instructions.AddCommand:
+		sources = c.SourcePaths
+	case *instructions.CopyCommand:
+		from, sources = c.From, c.SourcePaths
+	case *instructions.RunCommand:
+		what += " --mount"
+		for _, m := range mounts(c) {
+			if path.Clean("/"+m.Source) == pattern {
+				from = m.From
+			}
+		}
+	}
+	for _, source := range sources { // BuildKit says the first folder that is not there
+		if source = path.Clean("/" + source); strings.HasPrefix(source, pattern+"/") {
+			pattern = source
+		}
+	}
+	dirs := map[string]string{"": j.context}
+	for name := range j.Contexts {
+		dirs[name] = j.named[name]
+	}
+	dir, here := j.contextOf(from, dirs)
+	if !here {
+		e.Reason = fmt.Sprintf("%s: nothing in %s matches %s", what, from, pattern)
+		return
+	}
+	place := "the build context"
+	if from != "" {
+		place = "the named context " + from
+	}
+	pattern = strings.TrimPrefix(pattern, "/")
+	e.Reason = fmt.Sprintf("%s: nothing in %s matches %s", what, place, pattern)
+	there, _ := filepath.Glob(filepath.Join(dir, pattern))
+	if len(there) == 0 {
+		e.Reason += near(dir, pattern)
+		return
+	}
+	found, err := filepath.Rel(dir, there[0])
+	if name, rules := j.ignoreRules(); err == nil && from == "" {
+		if line := leftOut(rules, found); line > 0 {
+			e.Reason = fmt.Sprintf("%s: %s:%d leaves %s out of %s", what, name, line, found, place)
+		}
+	}
+}
+
+// near says what there is in the deepest folder of a path that there is.
+func near(dir, pattern string) string {
+	parts := strings.Split(pattern, "/")
+	for at := 0; ; at++ {
+		folder := filepath.Join(parts[:at]...)
+		if at < len(parts)-1 && !strings.ContainsAny(parts[at], "*?[") {
+			if info, err := os.Stat(filepath.Join(dir, folder, parts[at])); err == nil && info.IsDir() {
+				continue
+			}
+		}
+		entries, err := os.ReadDir(filepath.Join(dir, folder))
+		if err != nil {
+			return ""
+		}
+		var names []string
+		for _, entry := range entries {
+			names = append(names, entry.Name())
+			if strings.EqualFold(entry.Name(), parts[at]) {
+				return ", only " + path.Join(folder, entry.Name())
+			}
+		}
+		if name, ok := suggest.Search(parts[at], names, true); ok {
+			return ", only " + path.Join(folder, name)
+		}
+		if more := len(names) - 8; more > 0 {
+			names = append(names[:8], fmt.Sprintf("%d more", more))
+		}
+		if folder == "" {
+			folder = "it"
+		}
+		if len(names) == 0 {
+			return "; " + folder + " is empty"
+		}
+		return "; " + folder + " has " + strings.Join(names, ", ")
+	}
+}
+
+// ignoreRules are those that the build goes by, and their file's name in the source.
+func (j *job) ignoreRules() (name, rules string) {
+	file := j.ignore
+	if name = j.ignoreName; name == "" {
+		for _, name = range []string{".containerignore", ".dockerignore"} {
+			if file = filepath.Join(j.context, name); exists(file) {
+				break
+			}
+		}
+	}
+	text, _ := os.ReadFile(file)
+	return name, string(text)
+}
+
+// leftOut gives the line, from 1, of the rules that leaves a path out, or 0.
+// https://docs.docker.com/build/concepts/context/#syntax
+func leftOut(rules, name string) (line int) {
+	for i, rule := range strings.Split(rules, "\n") {
+		rule, back := strings.CutPrefix(strings.TrimSpace(rule), "!")
+		if rule = strings.TrimPrefix(path.Clean("/"+strings.TrimSpace(rule)), "/"); rule == "" || strings.HasPrefix(rule, "#") {
+			continue
+		}
+		for p := name; p != "." && p != "/"; p = path.Dir(p) {
+			if !ignorePattern(rule).MatchString(p) {
+				continue
+			}
+			if line = i + 1; back {
+				line = 0
+			}
+			break
+		}
+	}
+	return line
+}
+
+// ignorePattern is a rule as a regular expression over paths.
+func ignorePattern(rule string) *regexp.Regexp {
+	text := regexp.QuoteMeta(rule)
+	for _, special := range [][2]string{{`\*\*/`, `(.*/)?`}, {`\*\*`, `.*`}, {`\*`, `[^/]*`}, {`\?`, `[^/]`}} {
+		text = strings.ReplaceAll(text, special[0], special[1])
+	}
+	return regexp.MustCompile("^" + text + "$")
+}
