@@ -60,7 +60,7 @@ mkApp {
 `,
 	"one/lyon":              "lyon\n",
 	"one/src/index.html":    "<h1>one</h1>\n",
-	"one/src/Containerfile": "FROM site\nCOPY index.html /pages/\n",
+	"one/src/Containerfile": "FROM site\nCOPY index.html /pages/\nUSER 3:4\nEXPOSE 8000 53/udp\nVOLUME /data\nHEALTHCHECK --interval=30s CMD [\"/check\"]\nSTOPSIGNAL SIGQUIT\n",
 	"two/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
   name = "two"; version = "2"; packageVersion = 3;

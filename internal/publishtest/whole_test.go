@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,11 @@ func testShow(t *testing.T, c catalogue, reg *watched) {
 	if check := web.HealthCheck; web.Ports["quic"] != 443 || len(web.Protocols) != 1 || web.Protocols["quic"] != "udp" ||
 		check == nil || check.Port != "http" || check.Interval != 30 {
 		t.Errorf("component web: %+v", web)
+	}
+	pages := record.Components["pages"]
+	said := strings.Join(slices.Concat([]string{pages.User, pages.StopSignal}, pages.ExposedPorts, pages.Volumes), " ")
+	if check := pages.HealthCheck; said != "3:4 SIGQUIT 443/udp 53/udp 8000/tcp 8080/tcp /data" || check == nil || check.Command[0] != "/check" || check.Interval != 30 {
+		t.Errorf("component pages: %s, %+v", said, pages)
 	}
 	other := catalogue{dir: t.TempDir()}
 	base := filepath.Join(other.dir, "other")

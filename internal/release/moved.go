@@ -77,7 +77,10 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 		return nil, name.Digest{}, err
 	}
 	for _, of := range places {
-		record := newRecord(of, release.app, release.variant, images)
+		record, err := p.newRecord(ctx, of, release.app, release.variant, images)
+		if err != nil {
+			return nil, name.Digest{}, err
+		}
 		artifact, err := record.artifact()
 		if err != nil {
 			return nil, name.Digest{}, err
@@ -102,13 +105,17 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 
 // recognise finds out whether the record that a release's tag shows, and whose signature
 // is gone, is the one that its images lead to: it is signed again then as it is.
-func (p *Publisher) recognise(release *variantRelease) error {
+func (p *Publisher) recognise(ctx context.Context, release *variantRelease) error {
 	places, err := p.places(release)
 	if err != nil {
 		return err
 	}
 	for _, place := range places {
-		artifact, err := newRecord(place, release.app, release.variant, release.images).artifact()
+		record, err := p.newRecord(ctx, place, release.app, release.variant, release.images)
+		if err != nil {
+			return err
+		}
+		artifact, err := record.artifact()
 		if err != nil {
 			return err
 		}

@@ -236,7 +236,7 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 	case adopted && there.recorded():
 		release.record = there.digest
 	case adopted && there.Standing == NotSigned:
-		if err := p.recognise(release); err != nil {
+		if err := p.recognise(ctx, release); err != nil {
 			return failed(err)
 		}
 	}

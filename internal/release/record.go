@@ -58,6 +58,12 @@ type RecordComponent struct {
 	Volumes     []string                   `json:"volumes,omitempty"`
 	Services    map[string]catalog.Service `json:"services,omitempty"`
 	License     string                     `json:"license,omitempty"`
+
+	// Of an image of a Containerfile: what it has, by upstream where the definition is
+	// silent. So may Volumes and HealthCheck be upstream's.
+	User         string   `json:"user,omitempty"`
+	StopSignal   string   `json:"stopSignal,omitempty"`
+	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, where Ports names none
 }
 
 // recordRefName is the record's name and tag: app-variant:appver-pkgver.
@@ -89,7 +95,7 @@ func (r *Record) refName() string {
 }
 
 // newRecord describes the images of an app's variant, for a REGISTRY[/NAMESPACE].
-func newRecord(place string, app catalog.App, variant string, images []*publication) *Record {
+func (p *Publisher) newRecord(ctx context.Context, place string, app catalog.App, variant string, images []*publication) (*Record, error) {
 	record := &Record{
 		Registry: place,
 		Schema:   recordSchema, App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
@@ -110,9 +116,16 @@ func newRecord(place string, app catalog.App, variant string, images []*publicat
 		for _, manifest := range image.manifests {
 			entry.Systems[manifest.Platform.String()] = manifest.Digest.String()
 		}
+		if !image.target.reproducible() {
+			config, err := image.config(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			entry.addUpstream(config.Config)
+		}
 		record.Components[image.target.Component] = entry
 	}
-	return record
+	return record, nil
 }
 
 // encode is the record's JSON; Go sorts the keys of maps.

@@ -69,7 +69,11 @@ func (p *Publisher) recordOf(ctx context.Context, release *variantRelease) (name
 	if release.place != nil {
 		place = *release.place
 	}
-	artifact, err := newRecord(place, release.app, release.variant, release.images).artifact()
+	record, err := p.newRecord(ctx, place, release.app, release.variant, release.images)
+	if err != nil {
+		return name.Digest{}, nil, err
+	}
+	artifact, err := record.artifact()
 	if err != nil {
 		return name.Digest{}, nil, err
 	}
