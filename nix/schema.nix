@@ -40,7 +40,18 @@ let
     port = t.port // { doc = "The number."; };
     protocol = t.oneOf [ "tcp" "udp" "sctp" ] // { doc = "A number may be there once by each protocol."; default = "tcp"; };
   });
-  health = struct [ ] {
+  health = {
+    habits = {
+      exec = "command";
+      test = "command";
+      httpGet = "path";
+      tcpSocket = "tcp";
+      start_period = "startPeriod";
+      periodSeconds = "interval";
+      timeoutSeconds = "timeout";
+      failureThreshold = "retries";
+    };
+  } // struct [ ] {
     path = t.absolute // { doc = "Path of a URL, asked by HTTP."; example = ''"/healthz"''; };
     port = t.name // { doc = "Name of the port at which `path` is asked, where there are several."; example = ''"http"''; };
     command = strings // {

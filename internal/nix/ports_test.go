@@ -123,6 +123,8 @@ func TestPortsAndHealthErrors(t *testing.T) {
 		{"a shell's command", `health.command = "curl localhost";`, `health: command is "curl localhost", expected a list, each a string`},
 		{"an empty command", `health.command = [ ];`, "health: command is empty, expected a program and its arguments"},
 		{"duration", `health = { path = "/"; interval = "30s"; };`, `health: interval is "30s", expected a number of seconds from 1 to 86400`},
+		{"Compose's word", `health = { test = [ "x" ]; };`, "health: unknown attribute test, expected command"},
+		{"Kubernetes' word", `health = { path = "/"; periodSeconds = 5; };`, "health: unknown attribute periodSeconds, expected interval"},
 		{"retries", `health = { path = "/"; retries = 0; };`, "health: retries is 0, expected an integer of at least 1"},
 		{"unknown port", `ports = { web = 80; admin = 81; }; health.tcp = "http";`, `health: tcp is "http", expected one of the ports admin, web`},
 		{"no ports", `health.grpc = "rpc";`, `health: grpc is "rpc", but there are no ports`},
