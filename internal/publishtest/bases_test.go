@@ -150,6 +150,9 @@ func TestPushOnPublishedBases(t *testing.T) {
 	if manifestOf(t, other, ground).Digest == first.Digest {
 		t.Fatal("the base is the same each time")
 	}
+	if plan := other.run("plan", "walls/*/default", "ground/*/default", "--to", reg.prefix()).want(t, 0); !strings.Contains(plan.stdout, "walls/brick/default\tbuild\tit is built on another base than is published\t") {
+		t.Errorf("plan:\n%s", plan.stdout)
+	}
 	dry := other.run("push", "walls/*/default", "--to", reg.prefix(), "--dry-run").want(t, 0)
 	standsOn(t, other, walls, ground, first.Digest)
 	if !strings.Contains(dry.stdout, "\tdry-run") {
@@ -206,6 +209,12 @@ func TestBasesThatAreNotTaken(t *testing.T) {
 			stranger.run("keygen", "--output", "other").want(t, 0)
 			stranger.run("push", "ground/*/default", "--to", reg.prefix(), "--key", "other.key").want(t, 0)
 			return reg, reg.prefix()
+		}, "ground-default:1.0-1 is not signed as this catalogue has it: "},
+		{"signed for another registry", func(t *testing.T) (*watched, string) {
+			reg := newWatched(t, "referrers", sign.Bundle)
+			c.copy(t).run("push", "ground/*/default", "--to", reg.prefix()).want(t, 0)
+			other := watch(t, reg.backend, sign.Bundle)
+			return other, other.prefix()
 		}, "ground-default:1.0-1 is not signed as this catalogue has it: "},
 		{"another image key", func(t *testing.T) (*watched, string) {
 			reg := newWatched(t, "referrers", sign.Bundle)

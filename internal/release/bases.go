@@ -141,8 +141,8 @@ func (r *run) take(ctx context.Context, spec *catalog.Spec) *manifest {
 }
 
 // asTaken is an image that nothing is to be done for.
-func asTaken(descriptor v1.Descriptor, annotations map[string]string) *manifest {
-	taken := &manifest{base: baseImage{annotations[ociPrefix+"base.name"], annotations[ociPrefix+"base.digest"]}}
+func asTaken(descriptor v1.Descriptor, annotations map[string]string, layers []v1.Hash) *manifest {
+	taken := &manifest{base: baseImage{annotations[ociPrefix+"base.name"], annotations[ociPrefix+"base.digest"]}, layers: layers}
 	taken.result.Descriptor = descriptor
 	taken.result.Descriptor.Annotations = nil
 	taken.once.Do(func() {})
@@ -167,7 +167,11 @@ func (r *run) fromLayout(ctx context.Context, spec *catalog.Spec) *manifest {
 		r.taken.outdated[spec.Key()] = true
 		return nil
 	}
-	there := asTaken(manifests[at], manifests[at].Annotations)
+	layers, err := r.layout.Layers(manifests[at])
+	if err != nil {
+		return nil
+	}
+	there := asTaken(manifests[at], manifests[at].Annotations, layers)
 	there.inLayout = true
 	return there
 }
@@ -182,9 +186,8 @@ func (r *run) standsOnPublished(ctx context.Context, spec *catalog.Spec, describ
 			return false
 		case there == nil:
 		case spec.Tools != nil:
-			below, errBelow := r.layout.Layers(there.result.Descriptor)
 			all, err := r.layout.Layers(described)
-			if errBelow != nil || err != nil || len(all) < len(below) || !slices.Equal(all[:len(below)], below) {
+			if below := there.layers; err != nil || len(all) < len(below) || !slices.Equal(all[:len(below)], below) {
 				return false
 			}
 		case described.Annotations[ociPrefix+"base.name"] == dependency.RefName() &&
@@ -230,16 +233,24 @@ func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, 
 	if err != nil {
 		return nil, err
 	}
-	r.Watcher.Progress(spec.ID(), StepFetch, 0, 0, digest.String())
-	defer r.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
 	described := got.Descriptor
 	described.Platform = &platform
+	var layers []v1.Hash
+	for _, layer := range read.Layers {
+		layers = append(layers, layer.Digest)
+	}
+	there := asTaken(described, read.Annotations, layers)
+	if r.planning {
+		return there, nil
+	}
+	r.Watcher.Progress(spec.ID(), StepFetch, 0, 0, digest.String())
+	defer r.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
 	if err := r.layout.Fetch(ctx, image.Source{Descriptor: described, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 		return client.Open(ctx, digest.Context(), d)
 	}}); err != nil {
 		return nil, err
 	}
-	return asTaken(described, read.Annotations), nil
+	return there, nil
 }
 
 // publishedRecord is the record of the release that an image is of, as we signed it; nil

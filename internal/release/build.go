@@ -70,6 +70,7 @@ type Builder struct {
 	publishing bool                   // what is published goes before what is built
 	published  map[string]name.Digest // by image key, what records that were verified name
 	rebuild    bool                   // build the images, though they are there
+	planning   bool                   // bring nothing into the layout
 }
 
 // Build builds what is not in the layout yet, and goes on after failures. The

@@ -56,7 +56,8 @@ type manifest struct {
 	result   image.Result
 	base     baseImage
 	err      error
-	inLayout bool // it was not made, it was there
+	inLayout bool      // it was not made, it was there
+	layers   []v1.Hash // where it was not made
 }
 
 // below is an image that others are made of, which need not be made for them.

@@ -10,6 +10,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 )
 
 // Plan is what would be done with one image.
@@ -93,6 +94,7 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 		for i := range planned[n] {
 			planned[n][i].compare(there, err, release.app.Name)
 		}
+		p.planAgain(ctx, have, release, planned[n])
 	})
 	var plans []Plan
 	for _, some := range planned {
@@ -100,6 +102,22 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 	}
 	slices.SortFunc(plans, func(x, y Plan) int { return x.ID.Compare(y.ID) })
 	return plans, evaluation, ctx.Err()
+}
+
+// planAgain notes of the images that are built and not published which are built on others
+// than those that are published.
+func (p *Publisher) planAgain(ctx context.Context, have built, release *variantRelease, plans []Plan) {
+	builder := *p.Builder
+	builder.publishing, builder.planning = true, true
+	builder.Published = func(context.Context) (*registry.Client, *Signing, error) { return p.Registry, p.Signing, nil }
+	r := &run{Builder: &builder, layout: have.layout, taken: newTakenImages(have)}
+	for i := range plans {
+		for _, target := range release.targets() {
+			if target.ID == plans[i].ID && plans[i].Action == ToPush && r.isOutdated(ctx, target) {
+				plans[i].Action, plans[i].Reason = ToBuild, "it is built on another base than is published"
+			}
+		}
+	}
 }
 
 // isOf tells whether what lacks something is the image; what is lacking to a record is
