@@ -73,8 +73,8 @@ input alone. All raise the package version of the apps that change by it.
 opens a pull request for each app, from the branch libre/APP of origin: updated
 when a newer version comes or the base moves, closed when there is nothing left
 to do, not opened again for a version that somebody closed. --group makes one of
-all. Tokens are those of the environment: GH_TOKEN or GITHUB_TOKEN, or
-FORGEJO_TOKEN with FORGEJO_SERVER_URL.
+all. Tokens are GH_TOKEN or GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL,
+or for any host access-tokens of nix.conf and ~/.netrc.
 
 stdout has a line for each app: app, from, to, result.`,
 		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",
