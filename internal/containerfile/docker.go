@@ -2,6 +2,7 @@ package containerfile
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -49,14 +50,16 @@ func (d docker) fetch(b Base, o Origin) (fetched, error) {
 }
 
 func (d docker) resolve(b Base, r reference) (string, error) {
-	said, err := query(d.child("buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}", r.byTag()), d.out)
+	// buildx 0.13 takes any template that begins with .Manifest for its table.
+	said, err := query(d.child("buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", r.byTag()), d.out)
 	if err != nil {
 		return "", failure("look up "+r.byTag(), d.out, err)
 	}
-	if !digestForm.MatchString(said) {
-		return "", fmt.Errorf("docker buildx imagetools says %q, which is no digest", oneLine(said))
+	var manifest struct{ Digest string }
+	if err := json.Unmarshal([]byte(said), &manifest); err != nil || !digestForm.MatchString(manifest.Digest) {
+		return "", fmt.Errorf("docker buildx imagetools says %q, which has no digest", oneLine(said))
 	}
-	return said, nil
+	return manifest.Digest, nil
 }
 
 // daemon is what docker's daemon says of itself.

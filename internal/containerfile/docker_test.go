@@ -29,7 +29,7 @@ func TestDocker(t *testing.T) {
 	fake := filepath.Join(dir, "docker")
 	script := `#!/bin/sh
 if [ "$1" = info ]; then printf '28.0.0\n[name=seccomp,profile=builtin]\n[[driver-type io.containerd.snapshotter.v1]]\n'; exit; fi
-if [ "$2" = imagetools ]; then echo sha256:` + strings.Repeat("1", 64) + `; exit; fi
+if [ "$2" = imagetools ]; then echo '{"digest":"sha256:` + strings.Repeat("1", 64) + `"}'; exit; fi
 for a; do printf '%s\n' "$a"; done > ` + dir + `/args
 while [ "$1" != --file ]; do [ "$1" = --output ] && out=$2; shift; done
 cp "$2" ` + dir + `/file; cp "$2.dockerignore" ` + dir + `/ignore

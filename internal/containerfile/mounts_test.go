@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Mounts from stages and images, through links that lead out of them, do not lead there.
@@ -138,28 +138,9 @@ func (j *job) checked(e Engine) error {
 func TestTriggersWithMountsAreRefused(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		for _, trigger := range []string{"RUN --mount=type=cache,id=../../..,target=/c true", "RUN --mount=type=bind,source=/l,target=/h true", "run --mount=from=s,source=/l,target=/h true"} {
-			idx := busyboxIndex(t)
-			m, err := idx.IndexManifest()
-			if err != nil {
-				t.Fatal(err)
-			}
-			img, err := idx.Image(m.Manifests[0].Digest)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cf, err := img.ConfigFile()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cf = cf.DeepCopy()
-			cf.Config.OnBuild = []string{trigger}
-			img, err = mutate.ConfigFile(img, cf)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dist := catalogueLayout(t, "base", single(img))
+			dist := catalogueLayout(t, "base", withConfig(t, func(c *v1.Config) { c.OnBuild = []string{trigger} }))
 			req := request(t, write(t, map[string]string{"Containerfile": "FROM base\n"}), map[string]Origin{"base": {Layout: dist}})
-			_, err = NewBuilder(e, newStorage(t, e)).Build(t.Context(), req)
+			_, err := NewBuilder(e, newStorage(t, e)).Build(t.Context(), req)
 			if err == nil || !strings.Contains(err.Error(), "Containerfile:1: base base: its ONBUILD has --mount") {
 				t.Errorf("%s: %v", trigger, err)
 			}
