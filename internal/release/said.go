@@ -42,14 +42,14 @@ func (b *Builder) AddUpstream(ctx context.Context, images []*catalog.Spec, apps 
 		if source := sources[spec]; source != "" {
 			file, _ = containerfile.SaidIn(spec, source) // what is wrong with it is a defect
 		}
-		component.Upstream = said(spec, file, have.config(target))
+		component.Upstream = said(spec, file, have.config(target), target.needsPkgs())
 		apps[spec.App].Components[spec.Component] = component
 	}
 	return nil
 }
 
 // config is the configuration of a target's image as it is in the layout, nil where it is
-// not there, or made of something else.
+// not there, or made of something else, as far as its key can be known.
 func (b built) config(target *Target) *v1.Config {
 	entry, there := b.entries[target.RefName]
 	if !there || !target.needsPkgs() && entry.Annotations[image.ImageKeyAnnotation] != target.Key() {
@@ -67,8 +67,9 @@ func (b built) config(target *Target) *v1.Config {
 }
 
 // said compares what a Containerfile says, and the image that is built has, with the
-// definition. Either may be nil: nothing is known then where both are.
-func said(spec *catalog.Spec, file *containerfile.Said, made *v1.Config) []catalog.Said {
+// definition. Either may be nil: nothing is known then where both are. What is made may be
+// of an earlier definition where its key could not be compared.
+func said(spec *catalog.Spec, file *containerfile.Said, made *v1.Config, earlier bool) []catalog.Said {
 	if file == nil && made == nil {
 		return nil
 	}
@@ -79,21 +80,35 @@ func said(spec *catalog.Spec, file *containerfile.Said, made *v1.Config) []catal
 	if made == nil {
 		return all
 	}
+	if earlier {
+		from += ", perhaps older"
+	}
 	var silent v1.Config
 	configure(spec.Config)(&silent)
 	defined, ours := instructions(silent), labels(spec, "", baseImage{})
-	of := instructions(*made)
+	besides := *made
+	if file != nil { // what the base exposes is exposed beside it
+		besides.ExposedPorts = without(made.ExposedPorts, file.Config.ExposedPorts)
+		besides.Volumes = without(made.Volumes, file.Config.Volumes)
+	}
+	of := instructions(besides)
 	for _, name := range inOrder(of) {
 		label := strings.TrimPrefix(name, "LABEL ")
 		if label != name && (file != nil || ours[label] != "" || strings.HasPrefix(label, librePrefix) || image.OfRelease(label)) {
 			continue
 		}
-		there := slices.ContainsFunc(all, func(s catalog.Said) bool { return s.Instruction == name })
+		there := name != "EXPOSE" && name != "VOLUME" && slices.ContainsFunc(all, func(s catalog.Said) bool { return s.Instruction == name })
 		if !there && defined[name] == "" {
 			all = append(all, catalog.Said{Instruction: name, Value: of[name], From: from})
 		}
 	}
 	return all
+}
+
+func without(set, less map[string]struct{}) map[string]struct{} {
+	rest := maps.Clone(set)
+	maps.DeleteFunc(rest, func(name string, _ struct{}) bool { _, gone := less[name]; return gone })
+	return rest
 }
 
 // ofFile is what a Containerfile says, and what the image has instead.

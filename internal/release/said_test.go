@@ -75,6 +75,12 @@ func TestSaid(t *testing.T) {
 			{Instruction: "LABEL " + ociPrefix + "vendor", Value: "us", From: "the image in dist"},
 			{Instruction: "LABEL traefik.enable", Value: "true", From: "the image in dist"},
 		}},
+		{"ports of the file and of its base", `{}`, &containerfile.Said{File: "Dockerfile", Config: v1.Config{ExposedPorts: setOf([]string{"8000/tcp"})}, Lines: map[string]int{"EXPOSE": 2}},
+			&v1.Config{ExposedPorts: setOf([]string{"8000/tcp", "80/tcp"}), Volumes: setOf([]string{"/data"})}, []says{
+				{Instruction: "EXPOSE", Value: "8000/tcp", From: "Dockerfile:2"},
+				{Instruction: "EXPOSE", Value: "80/tcp", From: "the base, as in dist"},
+				{Instruction: "VOLUME", Value: "/data", From: "the base, as in dist"},
+			}},
 		{"a file, and what the base says", `{"user":"7:7"}`, &containerfile.Said{File: "x/Containerfile", Config: v1.Config{WorkingDir: "/srv"}, Lines: map[string]int{"WORKDIR": 3}}, made, []says{
 			{Instruction: "WORKDIR", Value: "/srv", From: "x/Containerfile:3"},
 			{Instruction: "EXPOSE", Value: "80/tcp", From: "the base, as in dist"},
@@ -85,8 +91,12 @@ func TestSaid(t *testing.T) {
 		if err := json.Unmarshal([]byte(test.definition), &spec.Config); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(test.want, said(spec, test.file, test.made)); diff != "" {
+		if diff := cmp.Diff(test.want, said(spec, test.file, test.made, false)); diff != "" {
 			t.Errorf("%s:\n%s", test.name, diff)
 		}
+	}
+	spec := &catalog.Spec{Kind: "containerfile"}
+	if diff := cmp.Diff([]says{{Instruction: "USER", Value: "1", From: "the image in dist, perhaps older"}}, said(spec, nil, &v1.Config{User: "1"}, true)); diff != "" {
+		t.Errorf("a key that could not be compared:\n%s", diff)
 	}
 }
