@@ -90,7 +90,7 @@ func TestBuild(t *testing.T) {
 			t.Errorf("last step %q, want %q", last, want)
 		}
 		want := []ResolvedBase{
-			{Base{"base:1", machinePlatform(), 3}, "base:1", "docker.io/library/base:1", digest.String(), true},
+			{Base{"base:1", machinePlatform(), 3}, "docker.io/library/base:1", "docker.io/library/base:1", digest.String(), true},
 			{Base{"tools.example/t:2", machinePlatform(), 10}, "tools.example/t:2", "tools.example/t:2", digest.String(), true},
 		}
 		if diff := cmp.Diff(want, res.Bases); diff != "" {
