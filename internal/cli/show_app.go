@@ -86,8 +86,12 @@ func (b *sheet) component(name string, c catalog.Component) {
 // upstream shows what the Containerfile says, a line each, and below it what the image
 // has in its place.
 func (b *sheet) upstream(c catalog.Component) {
-	if c.Kind == "containerfile" && c.Upstream == nil {
+	switch {
+	case c.Kind != "containerfile" || len(c.Upstream) > 0:
+	case c.Upstream == nil:
 		b.line("    upstream", "not known: its source is not in the Nix store, no image in dist")
+	default:
+		b.line("    upstream", "says nothing of the image's configuration")
 	}
 	for _, said := range c.Upstream {
 		before := said.Instruction + " "

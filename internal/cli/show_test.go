@@ -28,6 +28,7 @@ func TestShowUpstream(t *testing.T) {
 	for want, c := range map[string]catalog.Component{
 		"": {Kind: "nix"},
 		"    upstream not known: its source is not in the Nix store, no image in dist\n": {Kind: "containerfile"},
+		"    upstream says nothing of the image's configuration\n":                       {Kind: "containerfile", Upstream: []catalog.Said{}},
 		"    upstream EXPOSE 80/tcp  (Dockerfile:2)\n    differs  the image has EXPOSE 8080/tcp\n": {Kind: "containerfile", Upstream: []catalog.Said{
 			{Instruction: "EXPOSE", Value: "80/tcp", From: "Dockerfile:2", Instead: "8080/tcp"}}},
 		"    upstream CMD [\"x\"]  (the image in dist)\n    differs  the image has no CMD\n": {Kind: "containerfile", Upstream: []catalog.Said{
