@@ -35,21 +35,21 @@ var features = []feature{
 	{"RUN --device", nil, device, "remove it: no step gets a device of this machine"},
 	{"RUN --mount=type=secret,env=", since(1, 44, 6, 0, 27, 3), secretInVariable, "or read the file of the secret, in /run/secrets"},
 	{"COPY --parents", since(1, 40, 5, 5, 29, 1), parents, "or write a COPY for each folder"},
-	{"COPY --exclude, ADD --exclude", since(1, 38, 5, 3, 28, 5), excludes, "or leave the files out with .dockerignore, or copy what is wanted"},
-	{"COPY --chmod, ADD --chmod by letters", map[string][2]int{"docker": {28, 0}}, chmodByLetters, "or write the mode as a number, as in --chmod=0755"},
+	{"COPY --exclude, ADD --exclude", only(28, 5), excludes, "or leave the files out with .dockerignore, or copy what is wanted"},
+	{"COPY --chmod, ADD --chmod by letters", only(28, 0), chmodByLetters, "or write the mode as a number, as in --chmod=0755"},
 	{"ADD --checksum", since(1, 33, 4, 8, 25, 0), checksum, "or compare with sha256sum in a RUN"},
-	{"ADD of a git repository", since(1, 38, 5, 3, 25, 0), addsGit, "or ADD an archive of it"},
-	{"ADD --keep-git-dir", map[string][2]int{"docker": {25, 0}}, keepsGitDir, "or remove it"},
-	{"ADD --unpack", map[string][2]int{"docker": {28, 3}}, unpacks, "or unpack it in a RUN"},
+	{"ADD of a git repository", only(25, 0), addsGit, "or ADD an archive of it"},
+	{"ADD --keep-git-dir", only(25, 0), keepsGitDir, "or remove it"},
+	{"ADD --unpack", only(28, 3), unpacks, "or unpack it in a RUN"},
 	{"HEALTHCHECK --start-interval", nil, startInterval, "remove it: images that libre writes have no place for it; --interval and --start-period they have"},
-	{"variables with #, % and /", since(1, 37, 5, 2, 26, 0), variables(trimmed), "or set it with ARG"},
-	{"variables with -, + and ? but no colon", map[string][2]int{"docker": {23, 0}}, variables(colonless), "or write the colon, as in ${NAME:-word}"},
+	{"variables with #, % and /", only(26, 0), variables(trimmed), "or set it with ARG"},
+	{"variables with -, + and ? but no colon", only(23, 0), variables(colonless), "or write the colon, as in ${NAME:-word}"},
 }
 
 // fromContext is asked of a FROM, and linkOfBase of the triggers that a base has: of the
 // file's own instructions --link is taken out.
 var (
-	fromContext = feature{"FROM of a named context", map[string][2]int{"docker": {23, 0}}, nil, "or write FROM scratch and COPY --from"}
+	fromContext = feature{"FROM of a named context", only(23, 0), nil, "or write FROM scratch and COPY --from"}
 	linkOfBase  = feature{"ONBUILD COPY --link, ONBUILD ADD --link of a base", since(1, 41, 5, 6, 23, 0), nil, "or take a base without it"}
 )
 
@@ -57,6 +57,11 @@ var (
 func since(buildahMajor, buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]int {
 	return map[string][2]int{"buildah": {buildahMajor, buildah}, "podman": {podmanMajor, podman}, "docker": {dockerMajor, docker}}
 }
+
+// only is since for what buildah and podman have not, or do otherwise than the reference
+// says: --exclude of theirs leaves files in, ADD keeps a repository's .git, and ${A#word}
+// does not always remove word.
+func only(major, minor int) map[string][2]int { return map[string][2]int{"docker": {major, minor}} }
 
 // lackedBy says whether an engine has it not.
 func (f feature) lackedBy(e Engine) bool {

@@ -17,6 +17,7 @@ import (
 var nothingForms = []*regexp.Regexp{
 	regexp.MustCompile(`copier: stat: \[?"([^"]*)".*: no such file or directory`),
 	regexp.MustCompile(`no items matching glob "([^"]*)" copied`),
+	regexp.MustCompile(`sanitizing bind subdirectory "(?:[^"]*/merged)?(/[^"]*)".*: no such file or directory`),
 	regexp.MustCompile(`failed to calculate checksum of ref \S+: "([^"]*)": not found`),
 	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
 }
