@@ -109,18 +109,8 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 			return nil, to, err
 		}
 	}
-	planned, err := c.edits(app, to)
+	planned, err := b.write(ctx, c, app, to, dropped)
 	if err != nil {
-		return nil, to, err
-	}
-	changes, err := planned.changes(app)
-	if err != nil {
-		return nil, to, err
-	}
-	if err := c.edit(append(changes, dropped...)...); err != nil {
-		return nil, to, err
-	}
-	if err := b.findHashes(ctx, c, app, planned); err != nil {
 		return nil, to, err
 	}
 	if hash, ok := planned["source.hash"]; ok && hash.String() == app.Source.Hash {
@@ -138,6 +128,22 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		return planned, to, nil
 	}
 	return planned, to, b.checkFetched(ctx, c, app, before, planned, to)
+}
+
+// write edits an app in the copy for a step, and finds the hashes that only builds tell.
+func (b *Bumper) write(ctx context.Context, c *checkout, app catalog.App, to step, dropped []nixedit.Change) (edits, error) {
+	planned, err := c.edits(app, to)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := planned.changes(app)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.edit(append(changes, dropped...)...); err != nil {
+		return nil, err
+	}
+	return planned, b.findHashes(ctx, c, app, planned)
 }
 
 // warnOfArchive says what is odd about an archive.

@@ -80,6 +80,13 @@ stdout has a line for each app: app, from, to, result.`,
 		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.bump(cmd.Context(), o, args) },
 	}
+	o.add(cmd)
+	cmd.ValidArgsFunction = a.completeSelection
+	a.addSummary(cmd)
+	return cmd
+}
+
+func (o *bumpOptions) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every app")
 	flags.BoolVar(&o.check, "check", false, "change nothing; exit code 10 if something is outdated")
@@ -97,9 +104,6 @@ stdout has a line for each app: app, from, to, result.`,
 	flags.BoolVar(&o.hashesOnly, "hashes-only", false, "find the dependent hashes anew")
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "repack", "inputs", "input", "hashes-only")
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "dry-run", "commit", "pr")
-	cmd.ValidArgsFunction = a.completeSelection
-	a.addSummary(cmd)
-	return cmd
 }
 
 func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {

@@ -124,7 +124,8 @@ func (j *job) readSecrets() error {
 		values := map[string]string{}
 		for _, a := range all {
 			secret, known := named[a.id]
-			value, why := "", error(nil)
+			var value string
+			var why error
 			switch {
 			case !known && !a.required:
 				continue

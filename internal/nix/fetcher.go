@@ -42,14 +42,6 @@ func (n *Nix) fetcher() (Fetcher, error) {
 	return n.Fetcher()
 }
 
-// hint says how to log in where a URL leads, "" where that is not known.
-func (n *Nix) hint(location string) string {
-	if fetcher, err := n.fetcher(); err == nil && fetcher != nil {
-		return fetcher.Hint(location)
-	}
-	return ""
-}
-
 // fetchFailed fetches, with a login, what Nix could not fetch, and gives the
 // derivations that the store has the output of then. The others' failures say why not.
 func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure, tried map[string]bool) (fetched []string, err error) {
