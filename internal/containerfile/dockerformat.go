@@ -48,14 +48,17 @@ func toOCI(dir string) error {
 // ociConfig is docker's configuration without what it says of the build: the working
 // container, its name and settings, and images of the steps before, whose IDs differ each time.
 func ociConfig(c v1.ConfigFile) v1.ConfigFile {
-	c.Container, c.DockerVersion = "", ""
-	c.Config = v1.Config{
-		User: c.Config.User, ExposedPorts: c.Config.ExposedPorts, Env: c.Config.Env, Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd,
-		Volumes: c.Config.Volumes, WorkingDir: c.Config.WorkingDir, Labels: c.Config.Labels, StopSignal: c.Config.StopSignal,
-		Healthcheck: c.Config.Healthcheck, OnBuild: c.Config.OnBuild, Shell: c.Config.Shell,
+	out := v1.ConfigFile{
+		Architecture: c.Architecture, Variant: c.Variant, OS: c.OS, OSVersion: c.OSVersion, OSFeatures: c.OSFeatures,
+		Author: c.Author, Created: c.Created, History: c.History, RootFS: c.RootFS,
+		Config: v1.Config{
+			User: c.Config.User, ExposedPorts: c.Config.ExposedPorts, Env: c.Config.Env, Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd,
+			Volumes: c.Config.Volumes, WorkingDir: c.Config.WorkingDir, Labels: c.Config.Labels, StopSignal: c.Config.StopSignal,
+			Healthcheck: c.Config.Healthcheck, OnBuild: c.Config.OnBuild, Shell: c.Config.Shell,
+		},
 	}
-	for i := range c.History {
-		c.History[i].Comment = ""
+	for i := range out.History {
+		out.History[i].Comment = ""
 	}
-	return c
+	return out
 }

@@ -26,18 +26,18 @@ type feature struct {
 // https://github.com/containers/podman/blob/main/RELEASE_NOTES.md
 // https://docs.docker.com/build/buildkit/dockerfile-release-notes/
 var features = []feature{
-	{"here-documents", since(1, 33, 4, 8, 23, 0), hasHeredoc, "or write RUN with &&, and COPY of a file"},
+	{"here-documents", since(33, 4, 8, 23, 0), hasHeredoc, "or write RUN with &&, and COPY of a file"},
 	fromContext,
 	linkOfBase,
-	{"RUN --network=none", since(1, 30, 4, 5, 23, 0), network("none"), "or remove it"},
+	{"RUN --network=none", since(30, 4, 5, 23, 0), network("none"), "or remove it"},
 	{"RUN --network=host", nil, network("host"), "remove it: steps reach the network, and never this machine's own"},
 	{"RUN --security=insecure", nil, insecure, "remove it: no step gets more rights"},
 	{"RUN --device", nil, device, "remove it: no step gets a device of this machine"},
-	{"RUN --mount=type=secret,env=", since(1, 44, 6, 0, 27, 3), secretInVariable, "or read the file of the secret, in /run/secrets"},
-	{"COPY --parents", since(1, 40, 5, 5, 29, 1), parents, "or write a COPY for each folder"},
+	{"RUN --mount=type=secret,env=", since(44, 6, 0, 27, 3), secretInVariable, "or read the file of the secret, in /run/secrets"},
+	{"COPY --parents", since(40, 5, 5, 29, 1), parents, "or write a COPY for each folder"},
 	{"COPY --exclude, ADD --exclude", only(28, 5), excludes, "or leave the files out with .dockerignore, or copy what is wanted"},
 	{"COPY --chmod, ADD --chmod by letters", only(28, 0), chmodByLetters, "or write the mode as a number, as in --chmod=0755"},
-	{"ADD --checksum", since(1, 33, 4, 8, 25, 0), checksum, "or compare with sha256sum in a RUN"},
+	{"ADD --checksum", since(33, 4, 8, 25, 0), checksum, "or compare with sha256sum in a RUN"},
 	{"ADD of a git repository", only(25, 0), addsGit, "or ADD an archive of it"},
 	{"ADD --keep-git-dir", only(25, 0), keepsGitDir, "or remove it"},
 	{"ADD --unpack", only(28, 3), unpacks, "or unpack it in a RUN"},
@@ -50,12 +50,12 @@ var features = []feature{
 // file's own instructions --link is taken out.
 var (
 	fromContext = feature{"FROM of a named context", only(23, 0), nil, "or write FROM scratch and COPY --from"}
-	linkOfBase  = feature{"ONBUILD COPY --link, ONBUILD ADD --link of a base", since(1, 41, 5, 6, 23, 0), nil, "or take a base without it"}
+	linkOfBase  = feature{"ONBUILD COPY --link, ONBUILD ADD --link of a base", since(41, 5, 6, 23, 0), nil, "or take a base without it"}
 )
 
-// since are the first versions of buildah, podman and docker.
-func since(buildahMajor, buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]int {
-	return map[string][2]int{"buildah": {buildahMajor, buildah}, "podman": {podmanMajor, podman}, "docker": {dockerMajor, docker}}
+// since are the first versions of buildah 1, podman and docker.
+func since(buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]int {
+	return map[string][2]int{"buildah": {1, buildah}, "podman": {podmanMajor, podman}, "docker": {dockerMajor, docker}}
 }
 
 // only is since for what buildah and podman have not, or do otherwise than the reference
