@@ -164,7 +164,7 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 		"--security=insecure ":                         "RUN --security=insecure is not for builds here",
 		"--device=/dev/null ":                          "RUN --device is not for builds here",
 		"--mount=type=ssh,required=true ":              "forward",
-		"--mount=type=secret,id=SECRET,required=true ": "not found",
+		"--mount=type=secret,id=SECRET,required=true ": "nobody has set it",
 	} {
 		file := "FROM base\nARG SECRET\nARG https_proxy\nRUN " + flags + c.attack() + " > /out 2>&1; echo \"$SECRET$https_proxy\" > /arguments\n"
 		res, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": file}), map[string]Origin{"base": {Layout: base}}))
