@@ -163,7 +163,7 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 		"--network=host ":                              "RUN --network=host is not for builds here",
 		"--security=insecure ":                         "RUN --security=insecure is not for builds here",
 		"--device=/dev/null ":                          "RUN --device is not for builds here",
-		"--mount=type=ssh,required=true ":              "forward",
+		"--mount=type=ssh,required=true ":              "nobody has set it",
 		"--mount=type=secret,id=SECRET,required=true ": "nobody has set it",
 	} {
 		file := "FROM base\nARG SECRET\nARG https_proxy\nRUN " + flags + c.attack() + " > /out 2>&1; echo \"$SECRET$https_proxy\" > /arguments\n"
