@@ -48,6 +48,9 @@ func secrets(into *map[string]containerfile.Secret, dir string) reader {
 				return at.wrongKey(name, "a name has letters, digits, and _ - . behind the first")
 			}
 			here.expected, here.example = "environment or file, and apps", name.Value+": {environment: VARIABLE, apps: [docs]}"
+			if value.Kind == yaml.ScalarNode && value.Value != "" { // which may be the secret
+				return here.fault(value, here.path+" is a value itself, expected "+here.expected, here.example)
+			}
 			var secret containerfile.Secret
 			if err := mapping([]key{
 				{"environment", "", "the name of a variable", "environment: NPM_TOKEN", text(&secret.Environment, checkVariable)},

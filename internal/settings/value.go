@@ -193,15 +193,16 @@ func shown(node *yaml.Node) string {
 	return plain(node.Value)
 }
 
-// login is a name and a password, as in a URL or before a registry.
-var login = regexp.MustCompile(`[^\s/:@]+:[^\s/@]+@`)
+// login is a name and a password, as before a registry, or what may be one in a URL:
+// all up to the last "@", as a password that is not escaped has any character.
+var login = regexp.MustCompile(`(?s)(://).*@|[^\s/:@]+:[^\s/@]+@`)
 
 // plain is a text on one line, without what may be a secret.
 func plain(value string) string {
 	if strings.Contains(value, "-----BEGIN") {
 		return "a key itself"
 	}
-	return fmt.Sprintf("%q", clipped(login.ReplaceAllString(value, "…@")))
+	return fmt.Sprintf("%q", clipped(login.ReplaceAllString(value, "${1}…@")))
 }
 
 // clipped is a text that may have a whole file in it.
