@@ -171,7 +171,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"build: {proxy: 'http://u:secret@p.example'}":                             `libre.yaml:1: build.proxy is "http://…@p.example" (a login is in it: put the URL into a variable)`,
 		"build: {proxy: 'http://u:se cret@p.example'}":                            `libre.yaml:1: build.proxy is "http://…@p.example", expected`,
 		"build: {proxy: 'http://u:se/cret@p.example'}":                            `libre.yaml:1: build.proxy is "http://…@p.example", expected`,
-		"build: {proxy: 'http://u:se@cr/et@p.example'}":                           `libre.yaml:1: build.proxy is "http://…@p.example", expected`,
+		"build: {proxy: 'http://u:se@cr/et@p.example'}":                           `libre.yaml:1: build.proxy is "http://…@p.example" (a login is in it`,
 		"build: {proxy: 'http://ghp_1@p.example'}":                                `libre.yaml:1: build.proxy is "http://…@p.example" (a login is in it`,
 		"build: {secrets: [npm_token]}":                                           `libre.yaml:1: build.secrets is a list, expected names, and for each environment or file, and apps; for example: secrets: {npm_token: {environment: NPM_TOKEN, apps: [docs]}}`,
 		"build: {secrets: {npm_token: ghp_1}}":                                    `libre.yaml:1: build.secrets.npm_token is a value itself, expected environment or file, and apps; for example: npm_token: {environment: VARIABLE, apps: [docs]}`,
