@@ -71,7 +71,7 @@ func (s *repositorySearch) report(file string, line int, what string) {
 		return
 	}
 	s.said[place] = true
-	fix := "set source.describe = true, which needs source.tag"
+	fix := "set source.describe = true, which sources of kind github and git with a tag have"
 	if s.Context != "" && path.Clean(s.Context) != "." {
 		fix = "the context is " + s.Context + ", and a .git is at the source's top alone: give the version as an argument"
 	}

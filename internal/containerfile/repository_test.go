@@ -11,7 +11,7 @@ import (
 
 // Steps that look for a .git are named where the source has none.
 func TestMissingRepository(t *testing.T) {
-	const fix = ": set source.describe = true, which needs source.tag; or replace it with substituteSource"
+	const fix = ": set source.describe = true, which sources of kind github and git with a tag have; or replace it with substituteSource"
 	one := func(line string) string { return "FROM scratch\nCOPY . /src\n" + line + "\n" }
 	for _, test := range []struct {
 		name  string

@@ -122,6 +122,9 @@ func (l *imageLayout) repositories() (map[string]*repository, error) {
 // changed. The caller holds mu.
 func (l *imageLayout) reload() (map[string]*repository, error) {
 	f, now, err := l.open("index.json")
+	if l.read != nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // removed since: it has nothing, until the next build
+	}
 	if err != nil {
 		return nil, fmt.Errorf("no OCI layout: %w", err)
 	}

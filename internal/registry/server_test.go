@@ -282,6 +282,31 @@ func TestServeChangedLayout(t *testing.T) {
 	}
 }
 
+// A user removes dist while it is served, and builds again.
+func TestServeRemovedLayout(t *testing.T) {
+	for _, writable := range []string{"", t.TempDir()} {
+		dir := newLayout(t, "a:1")
+		host := serve(t, dir, writable)
+		if r := request(t, "GET", host, "/v2/a/manifests/1", ""); r.status != 200 {
+			t.Fatalf("before: %d", r.status)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/v2/a/manifests/1", "/v2/b/manifests/1", "/v2/a/tags/list"} {
+			if r := request(t, "GET", host, path, ""); r.status != 404 {
+				t.Errorf("%q: %s of a layout that is gone: %d %s", writable, path, r.status, r.body)
+			}
+		}
+		if err := os.Rename(newLayout(t, "a:1", "b:2"), dir); err != nil {
+			t.Fatal(err)
+		}
+		if r := request(t, "GET", host, "/v2/b/manifests/2", ""); r.status != 200 {
+			t.Errorf("built again: %d %s", r.status, r.body)
+		}
+	}
+}
+
 func TestNewServerErrors(t *testing.T) {
 	empty, used, dist := t.TempDir(), t.TempDir(), newLayout(t, "a:1")
 	if err := os.WriteFile(filepath.Join(used, "thesis.txt"), nil, 0o644); err != nil {
