@@ -365,7 +365,7 @@ func (a *app) reportFailures(results []release.Result) error {
 		}
 		// A single line is the reason in the table.
 		if len(r.Err.Tail) > 1 && !shown[r.Err.Log] {
-			shown[r.Err.Log] = true
+			shown[r.Err.Log] = r.Err.Log != ""
 			for _, line := range r.Err.Tail {
 				a.Notef("%s | %s", r.ID, line)
 			}

@@ -103,11 +103,8 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 func notEvaluated(err error) *Failure {
 	var failure *nix.EvaluationFailure
 	if errors.As(err, &failure) {
-		problems := strings.Split(failure.Message, "\n")
-		made := &Failure{Step: string(StepEvaluate), Err: errors.New(problems[0]), Log: failure.Log}
-		if more := len(problems) - 1; more > 0 {
-			made.Err, made.Tail = fmt.Errorf("%s; and %d more", problems[0], more), problems
-		}
+		made := &Failure{Step: string(StepEvaluate), Log: failure.Log}
+		made.problems(errors.New(failure.Message))
 		return made
 	}
 	return &Failure{Step: string(StepEvaluate), Err: err}
@@ -347,6 +344,15 @@ func (r *run) require(realisable *catalog.Realisable) (string, error) {
 	return "", nix.FailureOf(*realisable.Drv, r.failures)
 }
 
+// problems takes an error that has a line for each problem: the first is the reason, and
+// all are shown where there are more.
+func (f *Failure) problems(err error) {
+	f.Err = err
+	if lines := strings.Split(err.Error(), "\n"); len(lines) > 1 {
+		f.Err, f.Tail = fmt.Errorf("%s; and %d more", lines[0], len(lines)-1), lines
+	}
+}
+
 // failureOf puts an error of any step into the form that the table shows.
 func failureOf(err error, target *Target) *Failure {
 	var failure *Failure
@@ -362,7 +368,9 @@ func failureOf(err error, target *Target) *Failure {
 		return &Failure{Step: string(StepContainerfile), Err: err, Tail: engine.Tail, Log: engine.Log}
 	}
 	if target.Specs[0].Kind == "containerfile" {
-		return &Failure{Step: string(StepContainerfile), Err: err}
+		made := &Failure{Step: string(StepContainerfile)}
+		made.problems(err)
+		return made
 	}
 	return &Failure{Step: string(StepLayers), Err: err}
 }
