@@ -32,6 +32,9 @@ type Request struct {
 	Step func(done, total int, line string)
 	// Warn, if set, is told what the user should know of a build that goes on.
 	Warn func(warning string)
+	// Take, if set, gets the result while what the build left in the engine's storage is
+	// removed, which takes as long. Its error is Build's.
+	Take func(Result) error
 
 	// Cache names whose cache mounts they are: docker, which keeps them, shows them to
 	// no other build. With buildah and podman each build begins with empty ones.
@@ -169,10 +172,14 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 			os.RemoveAll(j.layout)
 		}
 	}()
+	copied := sync.OnceValue(j.copyContexts) // while the engine is made ready, and bases are fetched
+	go copied()
+	defer func() { _ = copied() }()
 	engine, end, err := b.start(ctx, j)
 	if err != nil {
 		return Result{}, err
 	}
+	end = sync.OnceFunc(end)
 	defer end()
 	if err := engine.check(j); err != nil {
 		return Result{}, err
@@ -181,7 +188,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := j.prepare(); err != nil {
+	if err := cmp.Or(copied(), j.prepare()); err != nil {
 		return Result{}, err
 	}
 	if err := engine.build(j); err != nil {
@@ -192,7 +199,11 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 		at := slices.IndexFunc(bases, func(r ResolvedBase) bool { return r.Name == from.Name && r.Platform == from.Platform })
 		result.From = &bases[at]
 	}
-	return result, nil
+	if r.Take != nil {
+		go end()
+		err = r.Take(result)
+	}
+	return result, err
 }
 
 // makeFolders makes the folder that is gone at the end, and the layout's place.

@@ -1,14 +1,17 @@
 package containerfile
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,6 +28,8 @@ func copyTree(to, from string, at time.Time) error {
 		return err
 	}
 	var dirs []string
+	var files errgroup.Group // most of the time is the kernel's, a file at a time
+	files.SetLimit(2 * runtime.GOMAXPROCS(0))
 	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -51,11 +56,12 @@ func copyTree(to, from string, at time.Time) error {
 			}
 			return setTime(dst, at)
 		case d.Type().IsRegular():
-			return copyFile(dst, path, d, at)
+			files.Go(func() error { return copyFile(dst, path, d, at) })
+			return nil
 		}
 		return fmt.Errorf("%s is neither file, folder nor symbolic link", path)
 	})
-	if err != nil {
+	if err := cmp.Or(files.Wait(), err); err != nil {
 		return err
 	}
 	for _, d := range dirs { // now that nothing is written into them any more

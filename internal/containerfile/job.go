@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -137,46 +138,54 @@ func (j *job) arguments() []string {
 	return args
 }
 
-// prepare copies what the engine reads.
-func (j *job) prepare() error {
+// copyContexts copies the build contexts to where the engine reads them.
+func (j *job) copyContexts() error {
 	at := time.Unix(j.Timestamp, 0)
-	copied := filepath.Join(j.tmp, "context")
-	if err := copyTree(copied, j.context, at); err != nil {
+	if err := copyTree(j.copied(""), j.context, at); err != nil {
 		return fmt.Errorf("copy the build context: %w", err)
 	}
-	j.context = copied
-	if j.ignore != "" { // the engine may not see where the source is
-		data, err := os.ReadFile(j.ignore)
-		if err != nil {
-			return err
-		}
-		if exists(filepath.Join(j.context, repository)) {
-			var line int
-			if data, line = keepRepository(data); line > 0 && j.Warn != nil {
-				j.Warn(fmt.Sprintf("%s:%d leaves .git out of the build context: it is kept there, as source.describe is set", filepath.Base(j.ignore), line))
-			}
-		}
-		j.ignore = filepath.Join(j.tmp, "ignore")
-		if err := os.WriteFile(j.ignore, data, 0o644); err != nil {
-			return err
-		}
-	}
-	names := make([]string, 0, len(j.Contexts))
-	for name := range j.Contexts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for i, name := range names {
+	for name, dir := range j.Contexts {
 		if name == "" || strings.ContainsAny(name, "=,") {
 			return fmt.Errorf("named context %q: not a name", name)
 		}
-		dir := filepath.Join(j.tmp, fmt.Sprintf("context-%d", i))
-		if err := copyTree(dir, j.Contexts[name], at); err != nil {
+		if err := copyTree(j.copied(name), dir, at); err != nil {
 			return fmt.Errorf("copy the named context %s: %w", name, err)
 		}
-		j.named[name] = dir
 	}
 	return nil
+}
+
+// copied is where the copy of a named context is, or of the build context.
+func (j *job) copied(name string) string {
+	if name == "" {
+		return filepath.Join(j.tmp, "context")
+	}
+	names := slices.Sorted(maps.Keys(j.Contexts))
+	return filepath.Join(j.tmp, fmt.Sprintf("context-%d", slices.Index(names, name)))
+}
+
+// prepare has the engine read the copies.
+func (j *job) prepare() error {
+	j.context = j.copied("")
+	for name := range j.Contexts {
+		j.named[name] = j.copied(name)
+	}
+	if j.ignore == "" {
+		return nil
+	}
+	// The engine may not see where the source is.
+	data, err := os.ReadFile(j.ignore)
+	if err != nil {
+		return err
+	}
+	if exists(filepath.Join(j.context, repository)) {
+		var line int
+		if data, line = keepRepository(data); line > 0 && j.Warn != nil {
+			j.Warn(fmt.Sprintf("%s:%d leaves .git out of the build context: it is kept there, as source.describe is set", filepath.Base(j.ignore), line))
+		}
+	}
+	j.ignore = filepath.Join(j.tmp, "ignore")
+	return os.WriteFile(j.ignore, data, 0o644)
 }
 
 // contextFlags are the named contexts, sorted.

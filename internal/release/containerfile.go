@@ -46,17 +46,21 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	defer remove()
 	request := r.engineRequest(spec, platform)
 	request.Source, request.Bases, request.Work = source, origins, work
-	built, err := builder.Build(ctx, request)
-	if err != nil {
+	var result image.Result
+	var base baseImage
+	request.Take = func(built containerfile.Result) (err error) {
+		base = r.builtOn(spec, built, known)
+		said := labels(spec, spec.Key(), base)
+		result, err = image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
+			Platform: platform, Configure: configure(spec.Config),
+			Labels: said, Upstream: built.Labels, Annotations: said, Created: created(spec), HasBase: built.From != nil,
+		}, r.options(spec))
+		return err
+	}
+	if _, err := builder.Build(ctx, request); err != nil {
 		return fail(err)
 	}
-	base := r.builtOn(spec, built, known)
-	said := labels(spec, spec.Key(), base)
-	result, err := image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
-		Platform: platform, Configure: configure(spec.Config),
-		Labels: said, Upstream: built.Labels, Annotations: said, Created: created(spec), HasBase: built.From != nil,
-	}, r.options(spec))
-	return result, base, err
+	return result, base, nil
 }
 
 // sourceOf is the folder of the changed source, in which the Containerfile can be built.
