@@ -152,12 +152,12 @@ func TestOutput(t *testing.T) {
 
 func TestParseReference(t *testing.T) {
 	for in, want := range map[string]reference{
-		"python":                      {"docker.io/library/python", "latest", ""},
+		"python":                      {"docker.io/library/python", "", ""},
 		"python:3.13-alpine":          {"docker.io/library/python", "3.13-alpine", ""},
-		"docker.io/python":            {"docker.io/library/python", "latest", ""},
-		"astral/uv":                   {"docker.io/astral/uv", "latest", ""},
+		"docker.io/python":            {"docker.io/library/python", "", ""},
+		"astral/uv":                   {"docker.io/astral/uv", "", ""},
 		"ghcr.io/a/b:1":               {"ghcr.io/a/b", "1", ""},
-		"localhost:5000/a":            {"localhost:5000/a", "latest", ""},
+		"localhost:5000/a":            {"localhost:5000/a", "", ""},
 		"a@sha256:" + hex:             {"docker.io/library/a", "", "sha256:" + hex},
 		"localhost/a:1@sha256:" + hex: {"localhost/a", "1", "sha256:" + hex},
 	} {

@@ -108,13 +108,14 @@ func connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer to.Close()
-	w.WriteHeader(http.StatusOK)
-	from, _, err := w.(http.Hijacker).Hijack()
+	// Taken over before it is answered: what the client sends next is not the server's.
+	from, sent, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
 	defer from.Close()
-	go io.Copy(to, from)
+	io.WriteString(from, "HTTP/1.1 200 OK\r\n\r\n")
+	go io.Copy(to, sent)
 	io.Copy(from, to)
 }
 
