@@ -10,6 +10,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/nixedit"
 )
 
 // followBases brings an app's pins to the tags that the new source's Containerfiles have, in
@@ -67,18 +68,20 @@ func (b *Bumper) followBases(ctx context.Context, c *checkout, result *Result, n
 		warn("%s", refused)
 	}
 	for _, p := range pins {
-		if _, is := written.planned[name][p.attribute()]; !is {
-			continue
+		if _, is := written.planned[name][p.attribute()]; is {
+			tell(p, p.rewritten(used, digests))
 		}
-		text := fmt.Sprintf("%s is %s now: its pin %s is rewritten", p.base, p.nowOf(used), p.attribute())
-		if p.image == "" {
-			text += ", the catalogue's own " + p.is + " stands in its place"
-		} else {
-			text += ", to " + digests[p.image].String()
-		}
-		tell(p, text)
 	}
 	return written.planned[name], nil
+}
+
+// rewritten says what a pin became.
+func (p pin) rewritten(used *usedPins, digests map[string]nixedit.Value) string {
+	text := fmt.Sprintf("%s is %s now: its pin %s is rewritten", p.base, p.nowOf(used), p.attribute())
+	if p.image == "" {
+		return text + ", the catalogue's own " + p.is + " stands in its place"
+	}
+	return text + ", to " + digests[p.image].String()
 }
 
 // nowOf is what the Containerfile has where a pin is of another tag.

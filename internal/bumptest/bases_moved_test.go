@@ -112,7 +112,6 @@ func TestBasesFollowUpstream(t *testing.T) {
 
 	// A registry that does not say the digest of the new tag: none is made up.
 	c.commit(t, "1.1.0")
-	now = c.read(t, "apps/page/default.nix")
 	repo.Tag("v1.2.0", repo.Commit(pageFiles(host, "3")))
 	push("any:3")
 	lost := c.run(t, 0, "bump", "page")
