@@ -24,7 +24,7 @@ let
 
   healthProblems = at: where: c:
     let
-      health = c.health;
+      health = if isAttrs c.health then c.health else { path = c.health; };
       given = filter (kind: health ? ${kind}) kinds;
       ports = all c;
       named = filter (n: health ? ${n}) [ "port" "tcp" "grpc" ];
@@ -35,11 +35,14 @@ let
         then [ "${n} is ${types.show health.${n}}, which is ${shown ports.${health.${n}}}: expected a port of tcp" ]
         else [ ];
     in
-    if !(c ? health) || !(isAttrs health) then [ ]
+    if (c.health or null) == null then [ ]
     else map (problem: "${types.placeOf c "health" at}${where}: health: ${problem}")
       (if length given != 1 then [ "expected exactly one of ${concatStringsSep ", " kinds}" ]
       else if health ? command && (health.command == [ ] || head health.command == "") then [ "command is empty, expected a program and its arguments" ]
       else if health ? port && !(health ? path) then [ "port goes with path only: ${head given} ${if health ? command then "needs none" else "names its own"}" ]
+      # Without ports here, upstream's are asked.
+      else if health ? path && !(health ? port) && ports != { } && filter (n: ports.${n}.protocol == "tcp") (attrNames ports) == [ ]
+      then [ "path is ${types.show health.path}, but no port is of tcp" ]
       else concatMap wrong named);
 in
 {

@@ -206,12 +206,39 @@ func (p *place) steps() containerfile.Steps {
 	set := p.config.Build
 	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
 	if variable, ok := strings.CutPrefix(set.Proxy, "env://"); ok {
-		steps.Proxy = os.Getenv(variable)
+		if value, isSet := os.LookupEnv(variable); isSet {
+			steps.Proxy = value
+		}
 	}
 	if set.CA != nil {
 		steps.CA = set.CA.Bundle()
 	}
 	return steps
+}
+
+// refuseTrackedSecrets refuses secrets of build steps that git tracks: nix copies these into
+// the store, where everybody on this machine reads them.
+func (p *place) refuseTrackedSecrets(ctx context.Context) error {
+	args := []string{"ls-files", "--"}
+	for _, named := range []map[string]containerfile.Secret{p.config.Build.Secrets, p.config.Build.SSH} {
+		for _, secret := range named {
+			if rel, err := filepath.Rel(p.dir, secret.File); secret.File != "" && err == nil && filepath.IsLocal(rel) {
+				args = append(args, rel)
+			}
+		}
+	}
+	if len(args) == 2 {
+		return nil
+	}
+	tracked, err := git.Output(ctx, p.dir, args...)
+	if err != nil || strings.TrimSpace(tracked) == "" {
+		return nil // outside of a repository nothing is tracked
+	}
+	file, _, _ := strings.Cut(strings.TrimSpace(tracked), "\n")
+	return &fault.Fault{
+		Err: fmt.Errorf("git tracks %s, which build in libre.yaml names as a secret: nix would copy it into the store, where everybody reads it", file),
+		Fix: "git rm --cached " + file + ", and name it in .gitignore",
+	}
 }
 
 // sinks are where built images go besides the OCI layout.

@@ -255,6 +255,9 @@ func findCatalogue(start string) (string, error) {
 
 // open prepares the catalogue for evaluation.
 func (p *place) open(ctx context.Context) (*nix.Catalogue, error) {
+	if err := p.refuseTrackedSecrets(ctx); err != nil {
+		return nil, err
+	}
 	return p.nix.OpenCatalogue(ctx, p.dir, p.packageSet)
 }
 

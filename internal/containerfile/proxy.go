@@ -2,6 +2,7 @@ package containerfile
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,6 +34,12 @@ type proxy string
 func newProxy(text string) (proxy, error) {
 	if text == "" {
 		return "", nil
+	}
+	if variable, ok := strings.CutPrefix(text, "env://"); ok {
+		return "", &fault.Fault{
+			Err: fmt.Errorf("the variable %s, which build.proxy in libre.yaml names, is not set", variable),
+			Fix: "set it where libre runs: to the URL of the proxy, or to nothing for none",
+		}
 	}
 	u, err := url.Parse(text)
 	if err != nil || !slices.Contains([]string{"http", "https", "socks4", "socks4a", "socks5", "socks5h"}, u.Scheme) ||

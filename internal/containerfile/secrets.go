@@ -146,12 +146,13 @@ func (j *job) readSecrets() error {
 				values[a.id] = value
 				continue
 			}
-			err := &fault.Fault{Err: fmt.Errorf("%w: %s", j.file.errorf(a.line, "RUN asks for %s %s", kind.what, a.id), fault.Reason(why)), Fix: fault.Fix(why)}
+			asks := j.file.errorf(a.line, "RUN asks for %s %s", kind.what, a.id)
 			if a.required {
-				return err
+				return &fault.Fault{Err: fmt.Errorf("%w: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
 			}
 			if j.Warn != nil {
-				j.Warn(err.Error() + ", so it goes without")
+				without := &fault.Fault{Err: fmt.Errorf("%w, and goes without: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
+				j.Warn(without.Error())
 			}
 		}
 		switch kind.mount {

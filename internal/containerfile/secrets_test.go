@@ -118,7 +118,7 @@ func TestRequiredSecretsAreThere(t *testing.T) {
 		"asked twice": {run: "--mount=type=secret,id=a true\nRUN --mount=type=secret,id=a,required=true", err: "Containerfile:3: RUN asks for the secret a: nobody"},
 		"optional":    {run: "--mount=type=secret,id=a"},
 		"optional, another's": {run: "--mount=type=secret,id=a", secrets: map[string]Secret{"a": {Environment: "HOME", Apps: []string{"meet"}}},
-			warn: "Containerfile:2: RUN asks for the secret a: build.secrets.a in libre.yaml is not for docs; if its upstream may read it, add docs to build.secrets.a.apps, so it goes without"},
+			warn: "Containerfile:2: RUN asks for the secret a, and goes without: build.secrets.a in libre.yaml is not for docs; if its upstream may read it, add docs to build.secrets.a.apps"},
 		"another stage": {run: "true\nFROM scratch AS unused\nRUN --mount=type=secret,id=a,required=true x\nFROM scratch\nRUN"},
 	} {
 		var warnings []string

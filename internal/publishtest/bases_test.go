@@ -291,6 +291,32 @@ func TestBasesThatAreNotTaken(t *testing.T) {
 	}
 }
 
+// Nothing is published on a base that is published with other content: the base cannot
+// be published under its tag, and what stands on it would name what nobody has.
+func TestPushOnAChangedBaseIsRefused(t *testing.T) {
+	t.Parallel()
+	c, _ := newHouse(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	c.run("push", "ground/*/default", "--to", reg.prefix()).want(t, 0)
+	for name, changed := range map[string]catalogue{"in an empty dist": c.cold(t), "built before": c.copy(t)} {
+		t.Run(name, func(t *testing.T) {
+			changed.edit(t, "apps/ground/src/Containerfile", "bs=8", "bs=9")
+			if name == "built before" {
+				changed.run("build", "walls/*/default").want(t, 0)
+			}
+			got := changed.run("push", "walls/*/default", "--to", reg.prefix()).want(t, 3)
+			if !strings.Contains(got.stderr, "it is published with other content") || !strings.Contains(got.stderr, "libre bump --repack ground") {
+				t.Errorf("push says:\n%s", got.stderr)
+			}
+			if _, err := remote.Get(mustTag(t, reg.backend+"/"+namespace+"/"+walls)); err == nil {
+				t.Error("it is published")
+			}
+			changed.run("bump", "--repack", "ground").want(t, 0)
+			changed.run("push", "ground/*/default", "walls/*/default", "--to", reg.prefix(), "--dry-run").want(t, 0)
+		})
+	}
+}
+
 // A base for several systems is taken for each, and built for those alone that lack it.
 func TestBasesForSeveralSystems(t *testing.T) {
 	t.Parallel()

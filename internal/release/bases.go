@@ -117,6 +117,15 @@ func (r *run) take(ctx context.Context, spec *catalog.Spec) *manifest {
 	if r.publishing {
 		there, err = r.fromRegistry(ctx, spec)
 	}
+	if r.publishing && errors.As(err, new(*otherKeyError)) {
+		there = &manifest{err: &fault.Fault{
+			Err: fmt.Errorf("it is published with other content, and nothing is published on what is not: %w", err),
+			Fix: "libre bump --repack " + spec.App + ", and push it too",
+		}}
+		there.once.Do(func() {})
+		r.taken.byKey[key] = there
+		return there
+	}
 	instead := "the one in " + r.Output + " is taken instead"
 	if there == nil {
 		there = r.fromLayout(ctx, spec)
@@ -227,7 +236,7 @@ func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, 
 		return nil, fmt.Errorf("reading %s: %w", digest, err)
 	}
 	if key := read.Annotations[image.ImageKeyAnnotation]; key != spec.Key() {
-		return nil, fmt.Errorf("%s has another image key, %s and not %s", digest, short(key), short(spec.Key()))
+		return nil, &otherKeyError{digest, key, spec.Key()}
 	}
 	platform, err := platformOf(spec)
 	if err != nil {
@@ -251,6 +260,17 @@ func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, 
 		return nil, err
 	}
 	return there, nil
+}
+
+// otherKeyError says that an image is published with another image key than it has now.
+type otherKeyError struct {
+	digest name.Digest
+	is     string
+	wanted string
+}
+
+func (e *otherKeyError) Error() string {
+	return fmt.Sprintf("%s has another image key, %s and not %s", e.digest, short(e.is), short(e.wanted))
 }
 
 // publishedRecord is the record of the release that an image is of, as we signed it; nil
