@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
+)
+
+// refuseTracked refuses a layout that came with the catalogue: what it calls by an image's
+// key would be published, and signed, unbuilt.
+func refuseTracked(ctx context.Context, output string) error {
+	const index = "index.json"
+	if _, err := os.Stat(filepath.Join(output, index)); err != nil {
+		return nil
+	}
+	// Outside of a repository nothing is tracked.
+	if tracked, err := git.Output(ctx, output, "ls-files", "--", index); err != nil || tracked == "" {
+		return nil
+	}
+	return &fault.Fault{Err: fmt.Errorf("git tracks %s: the images in it were not built here", output), Fix: "git rm -r --cached " + output + ", and remove it"}
+}
+
+// refuseTrackedSecrets refuses secrets of build steps that git tracks: nix copies these into
+// the store, where everybody on this machine reads them.
+func (p *place) refuseTrackedSecrets(ctx context.Context) error {
+	args := []string{"ls-files", "--"}
+	for _, named := range []map[string]containerfile.Secret{p.config.Build.Secrets, p.config.Build.SSH} {
+		for _, secret := range named {
+			if rel, err := filepath.Rel(p.dir, secret.File); secret.File != "" && err == nil && filepath.IsLocal(rel) {
+				args = append(args, rel)
+			}
+		}
+	}
+	if len(args) == 2 {
+		return nil
+	}
+	tracked, err := git.Output(ctx, p.dir, args...)
+	if err != nil || strings.TrimSpace(tracked) == "" {
+		return nil // outside of a repository nothing is tracked
+	}
+	file, _, _ := strings.Cut(strings.TrimSpace(tracked), "\n")
+	return &fault.Fault{
+		Err: fmt.Errorf("git tracks %s, which build in libre.yaml names as a secret: nix would copy it into the store, where everybody reads it", file),
+		Fix: "git rm --cached " + file + ", and name it in .gitignore",
+	}
+}
