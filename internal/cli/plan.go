@@ -32,8 +32,8 @@ registry in libre.yaml), what push would do, for all systems of the catalogue:
   attach   it is published, and of its signature, SBOMs and provenance something
            is gone
   tag      a tag is missing
-  refuse   it is published with another image key under the same tag: raise the
-           package version
+  refuse   it, or a base of it, is published with another image key under the
+           same tag: raise the package version
   moved    somebody pointed a tag of its release to something else, which may be
            an attack: the reason has both digests, and the command that puts it
            back

@@ -304,6 +304,10 @@ func TestPushOnAChangedBaseIsRefused(t *testing.T) {
 			if name == "built before" {
 				changed.run("build", "walls/*/default").want(t, 0)
 			}
+			plan := changed.run("plan", "walls/*/default", "--to", reg.prefix()).want(t, 0)
+			if !strings.Contains(plan.stdout, "\trefuse\tbase ground/") || !strings.Contains(plan.stdout, "libre bump --repack ground") {
+				t.Errorf("plan says:\n%s", plan.stdout)
+			}
 			got := changed.run("push", "walls/*/default", "--to", reg.prefix()).want(t, 3)
 			if !strings.Contains(got.stderr, "it is published with other content") || !strings.Contains(got.stderr, "libre bump --repack ground") {
 				t.Errorf("push says:\n%s", got.stderr)

@@ -78,6 +78,18 @@ func (r *run) isOutdated(ctx context.Context, target *Target) bool {
 	})
 }
 
+// refusedBase says which image that a target is made of cannot be published.
+func (r *run) refusedBase(ctx context.Context, target *Target) error {
+	for _, spec := range target.Specs {
+		for _, dependency := range dependencies(spec) {
+			if there := r.take(ctx, dependency); there != nil && there.err != nil {
+				return fmt.Errorf("base %s: %w", dependency.ID(), there.err)
+			}
+		}
+	}
+	return nil
+}
+
 // takeFor looks for what the targets are made of. Of their own images, those are taken that the
 // layout has for one system and not for another.
 func (r *run) takeFor(ctx context.Context, missing []*Target) {

@@ -104,8 +104,8 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 	return plans, evaluation, ctx.Err()
 }
 
-// planAgain notes of the images that are built and not published which are built on others
-// than those that are published.
+// planAgain notes of the images that are not published which are built on others than those
+// that are published, and which cannot be: what is published of these has other content.
 func (p *Publisher) planAgain(ctx context.Context, have built, release *variantRelease, plans []Plan) {
 	builder := *p.Builder
 	builder.publishing, builder.planning = true, true
@@ -113,7 +113,12 @@ func (p *Publisher) planAgain(ctx context.Context, have built, release *variantR
 	r := &run{Builder: &builder, layout: have.layout, taken: newTakenImages(have)}
 	for i := range plans {
 		for _, target := range release.targets() {
-			if target.ID == plans[i].ID && plans[i].Action == ToPush && r.isOutdated(ctx, target) {
+			if target.ID != plans[i].ID || plans[i].Action != ToPush && plans[i].Action != ToBuild {
+				continue
+			}
+			if err := r.refusedBase(ctx, target); err != nil {
+				plans[i].Action, plans[i].Reason = ToRefuse, err.Error()
+			} else if plans[i].Action == ToPush && r.isOutdated(ctx, target) {
 				plans[i].Action, plans[i].Reason = ToBuild, "it is built on another base than is published"
 			}
 		}
