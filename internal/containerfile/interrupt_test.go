@@ -39,7 +39,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 			{"SIGTERM to the group", func(libre, _ int) error { return syscall.Kill(-libre, syscall.SIGTERM) }, false},
 			{"SIGHUP", func(libre, _ int) error { return syscall.Kill(libre, syscall.SIGHUP) }, false},
 			{"SIGKILL of the engine", func(_, engine int) error { return syscall.Kill(engine, syscall.SIGKILL) }, false},
-			{"SIGTERM of the engine", func(_, engine int) error { return syscall.Kill(engine, syscall.SIGTERM) }, false},
+			{"SIGTERM of the engine", func(_, engine int) error { return repeatedly(engine, syscall.SIGTERM) }, false},
 			{"SIGKILL of libre", func(libre, _ int) error { return syscall.Kill(libre, syscall.SIGKILL) }, true},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
@@ -69,6 +69,21 @@ func TestAnInterruptedTrustedBuildLeavesNothing(t *testing.T) {
 			})
 		}
 	})
+}
+
+// repeatedly sends a signal until the process has ended: the engine passes SIGTERM on to the
+// step, and one that comes before the step has begun is lost.
+func repeatedly(pid int, signal syscall.Signal) error {
+	err := syscall.Kill(pid, signal)
+	go func() {
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			if syscall.Kill(pid, signal) != nil {
+				return
+			}
+		}
+	}()
+	return err
 }
 
 // interrupted begins a build, interrupts it at its last step, and looks for what is left.
