@@ -151,13 +151,25 @@ func (p *place) left() (found []string) {
 	return found
 }
 
-// engine is the process that builds.
+// engine is the process that builds, and not one that it has begun, which is called the same
+// until it runs another program.
 func (p *place) engine() (number int) {
+	parents := map[int]int{}
 	p.processes(func(pid int, program, said string) {
 		if filepath.Base(program) == p.e.Name && strings.Contains(said, "\x00build\x00") && !strings.Contains(said, "unshare") {
-			number = pid
+			stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			_, fields, _ := strings.Cut(string(stat), ") ") // its name may have spaces
+			var state string
+			var parent int
+			_, _ = fmt.Sscan(fields, &state, &parent)
+			parents[pid] = parent
 		}
 	})
+	for pid, parent := range parents {
+		if _, is := parents[parent]; !is {
+			number = pid
+		}
+	}
 	return number
 }
 
