@@ -1,12 +1,15 @@
 // Package image turns closures of store paths and images built from
 // Containerfiles into OCI images with the same bytes for the same inputs:
-// planning of layers, tar, compression, their cache, and the OCI layout on disk.
+// planning of layers, tar, compression and their cache.
 package image
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"runtime"
@@ -19,6 +22,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
+)
+
+// Annotations of libre.
+const (
+	ImageKeyAnnotation = "sh.libre.image-key" // index.json, manifest, index
+	LayerKeyAnnotation = "sh.libre.layer-key" // a layer's descriptor
+	DiffIDAnnotation   = "sh.libre.diff-id"   // beside it: the digest of the plain tar, which else only the config has
 )
 
 // Spec is one image for one platform, made of store paths.
@@ -72,7 +83,7 @@ type layerSource struct {
 // root file system. Layers whose key is in the cache are not written again and
 // no file of them is opened. On an error, and when ctx is cancelled, whole
 // layers stay for the next run, and nothing half written does.
-func Assemble(ctx context.Context, l *Layout, spec Spec, opts Options) (Result, error) {
+func Assemble(ctx context.Context, l *layout.Layout, spec Spec, opts Options) (Result, error) {
 	sources, err := spec.sources(opts.StoreRoot)
 	if err != nil {
 		return Result{}, fmt.Errorf("assembling an image: %w", err)
@@ -160,7 +171,7 @@ func mainPath(paths []nix.PathInfo) string {
 }
 
 // writeLayers makes all layers, some at the same time, in the order of sources.
-func writeLayers(ctx context.Context, l *Layout, sources []layerSource, codec Codec, opts Options) ([]Layer, []error, error) {
+func writeLayers(ctx context.Context, l *layout.Layout, sources []layerSource, codec Codec, opts Options) ([]Layer, []error, error) {
 	layers := make([]Layer, len(sources))
 	var mu sync.Mutex
 	var warnings []error
@@ -200,15 +211,15 @@ func writeLayers(ctx context.Context, l *Layout, sources []layerSource, codec Co
 }
 
 // writeOnce takes a layer from the cache or writes it.
-func writeOnce(ctx context.Context, l *Layout, s layerSource, codec Codec, opts Options) (Layer, error, error) {
+func writeOnce(ctx context.Context, l *layout.Layout, s layerSource, codec Codec, opts Options) (Layer, error, error) {
 	if err := ctx.Err(); err != nil {
 		return Layer{}, nil, err
 	}
-	defer l.once(s.key)()
+	defer opts.Cache.once(s.key)()
 	found, ok, warning := opts.Cache.get(l, s.key, !opts.Whole)
 	if !ok {
 		var err error
-		found, err = l.writeLayer(ctx, codec, s.diffID, func(w io.Writer) error { return s.fill(ctx, w) })
+		found, err = writeLayer(ctx, l, codec, s.diffID, func(w io.Writer) error { return s.fill(ctx, w) })
 		if err != nil {
 			return Layer{}, nil, err
 		}
@@ -231,8 +242,38 @@ func writeOnce(ctx context.Context, l *Layout, s layerSource, codec Codec, opts 
 	return layer, warning, nil
 }
 
+// writeLayer runs fill into the codec and stores the result as a blob. Digest,
+// diffID and size come from the one pass. Where the caller wants a certain
+// diffID, another one is an error. On an error or a cancelled context nothing
+// is left behind.
+func writeLayer(ctx context.Context, l *layout.Layout, codec Codec, want v1.Hash, fill func(io.Writer) error) (stored, error) {
+	diff := sha256.New()
+	digest, size, err := l.WriteBlob(ctx, func(w io.Writer) error {
+		z, err := codec.writer(w)
+		if err != nil {
+			return err
+		}
+		if err := fill(io.MultiWriter(diff, z)); err != nil {
+			z.Close()
+			return err
+		}
+		if err := z.Close(); err != nil {
+			return err
+		}
+		if got := hashOf(diff); want != (v1.Hash{}) && got != want {
+			return fmt.Errorf("its content has the digest %s, the config says %s", got, want)
+		}
+		return nil
+	})
+	return stored{Digest: digest, DiffID: hashOf(diff), Size: size}, err
+}
+
+func hashOf(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}
+
 // writeImage stores config and manifest of the given layers.
-func writeImage(ctx context.Context, l *Layout, config v1.ConfigFile, created time.Time, annotations map[string]string, layers []Layer) (Result, error) {
+func writeImage(ctx context.Context, l *layout.Layout, config v1.ConfigFile, created time.Time, annotations map[string]string, layers []Layer) (Result, error) {
 	config.Created = v1.Time{Time: created.UTC().Truncate(time.Second)}
 	for i := range config.History {
 		config.History[i].Created = config.Created
@@ -248,10 +289,10 @@ func writeImage(ctx context.Context, l *Layout, config v1.ConfigFile, created ti
 		}
 	}
 	var err error
-	if manifest.Config, err = l.writeJSON(ctx, types.OCIConfigJSON, config); err != nil {
+	if manifest.Config, err = l.WriteJSON(ctx, types.OCIConfigJSON, config); err != nil {
 		return Result{}, fmt.Errorf("writing an image's config: %w", err)
 	}
-	if result.Descriptor, err = l.writeJSON(ctx, types.OCIManifestSchema1, manifest); err != nil {
+	if result.Descriptor, err = l.WriteJSON(ctx, types.OCIManifestSchema1, manifest); err != nil {
 		return Result{}, fmt.Errorf("writing an image's manifest: %w", err)
 	}
 	result.Descriptor.Platform = config.Platform()

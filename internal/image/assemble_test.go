@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
+	gcr "github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/libresh/libre/internal/nix"
@@ -76,8 +76,8 @@ func TestAssemble(t *testing.T) {
 	}
 	var config v1.ConfigFile
 	var manifest v1.Manifest
-	check(t, l.readJSON(result.Descriptor, &manifest))
-	check(t, l.readJSON(manifest.Config, &config))
+	check(t, l.ReadJSON(result.Descriptor, &manifest))
+	check(t, l.ReadJSON(manifest.Config, &config))
 	if len(config.History) != 4 || config.History[2].CreatedBy != "libre: "+pathFor("notes-1.0") || !config.Created.Equal(created) || !config.History[3].Created.Equal(created) {
 		t.Errorf("history %+v, created %s", config.History, config.Created)
 	}
@@ -93,7 +93,7 @@ func TestAssemble(t *testing.T) {
 // reads gzip only, so it cannot look into layers of zstd.
 func validateLayout(t testing.TB, dir string, codec Codec) {
 	t.Helper()
-	index, err := layout.ImageIndexFromPath(dir)
+	index, err := gcr.ImageIndexFromPath(dir)
 	check(t, err)
 	var options []validate.Option
 	if codec == Zstd {
@@ -115,7 +115,7 @@ func TestAssembleValidates(t *testing.T) {
 		index, err := Index(context.Background(), l, []v1.Descriptor{arm.Descriptor, x86.Descriptor}, spec.Annotations)
 		check(t, err)
 		check(t, l.Put("notes:1.0-1", index, nil))
-		validateLayout(t, l.dir, codec)
+		validateLayout(t, l.Dir(), codec)
 		swapped, err := Index(context.Background(), l, []v1.Descriptor{x86.Descriptor, arm.Descriptor}, spec.Annotations)
 		check(t, err)
 		if swapped.Digest != index.Digest {
@@ -138,7 +138,7 @@ func TestAssembleSkopeo(t *testing.T) {
 		index, err := Index(context.Background(), l, []v1.Descriptor{result.Descriptor}, nil)
 		check(t, err)
 		check(t, l.Put("notes:1.0-1", index, nil))
-		source := "oci:" + l.dir + ":notes:1.0-1"
+		source := "oci:" + l.Dir() + ":notes:1.0-1"
 		if out := run(t, "skopeo", "inspect", "--override-arch", "amd64", source); !strings.Contains(out, "org.opencontainers.image.version") {
 			t.Error(out)
 		}
@@ -164,7 +164,7 @@ func TestAssembleSecondTime(t *testing.T) {
 
 	// A blob that was cut short is written again.
 	opts.StoreRoot = s.root
-	check(t, os.Truncate(l.blobPath(first.Layers[1].Digest), 5))
+	check(t, os.Truncate(l.BlobPath(first.Layers[1].Digest), 5))
 	third, err := Assemble(context.Background(), l, spec, opts)
 	check(t, err)
 	if third.Written != first.Layers[1].Size || !third.Layers[1].Fresh || third.Layers[0].Fresh {
@@ -234,10 +234,10 @@ func TestAssembleCancelled(t *testing.T) {
 	if _, err := Assemble(ctx, l, spec, opts); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
-	blobs, err := os.ReadDir(filepath.Join(l.dir, "blobs/sha256"))
+	blobs, err := os.ReadDir(filepath.Join(l.Dir(), "blobs/sha256"))
 	check(t, err)
 	for _, b := range blobs {
-		content, err := os.ReadFile(filepath.Join(l.dir, "blobs/sha256", b.Name()))
+		content, err := os.ReadFile(filepath.Join(l.Dir(), "blobs/sha256", b.Name()))
 		check(t, err)
 		h, _, err := v1.SHA256(bytes.NewReader(content))
 		check(t, err)
@@ -253,7 +253,7 @@ func TestWriteLayerCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	noise := rand.NewChaCha8([32]byte{})
 	block := make([]byte, 1<<20)
-	_, err := l.writeLayer(ctx, Gzip, v1.Hash{}, func(w io.Writer) error {
+	_, err := writeLayer(ctx, l, Gzip, v1.Hash{}, func(w io.Writer) error {
 		for n := range 1 << 20 {
 			noise.Read(block)
 			if _, err := w.Write(block); err != nil {
@@ -265,7 +265,7 @@ func TestWriteLayerCancelled(t *testing.T) {
 		}
 		return nil
 	})
-	blobs, _ := os.ReadDir(filepath.Join(l.dir, "blobs/sha256"))
+	blobs, _ := os.ReadDir(filepath.Join(l.Dir(), "blobs/sha256"))
 	if !errors.Is(err, context.Canceled) || len(blobs) != 0 {
 		t.Errorf("got %v and %d files", err, len(blobs))
 	}

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // node is one entry of a file system that layers make up. Contents are not
@@ -35,10 +36,10 @@ const (
 )
 
 // readBaseTree reads the tar headers of all layers, the lowest first.
-func readBaseTree(ctx context.Context, l *Layout, layers []v1.Descriptor) (*baseTree, error) {
+func readBaseTree(ctx context.Context, l *layout.Layout, layers []v1.Descriptor) (*baseTree, error) {
 	t := &baseTree{root: &node{children: map[string]*node{}}}
 	for i, d := range layers {
-		if err := t.addBlob(ctx, l.blobPath(d.Digest), i); err != nil {
+		if err := t.addBlob(ctx, l, d, i); err != nil {
 			return nil, fmt.Errorf("reading the layer %s: %w", d.Digest, err)
 		}
 	}
@@ -67,18 +68,8 @@ func assembledTree(ctx context.Context, spec *Spec, storeRoot string) (*baseTree
 	return t, t.addLayer(ctx, reader, 1)
 }
 
-func (t *baseTree) addBlob(ctx context.Context, name string, layer int) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := decompress(f)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	return t.addLayer(ctx, r, layer)
+func (t *baseTree) addBlob(ctx context.Context, l *layout.Layout, d v1.Descriptor, layer int) error {
+	return readLayer(l, d, func(r io.Reader) error { return t.addLayer(ctx, r, layer) })
 }
 
 // addLayer merges one layer. Entries that no unpacker would take are errors.

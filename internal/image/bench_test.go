@@ -151,7 +151,7 @@ func peakHeap(t testing.TB, codec Codec, megabytes int) (peak uint64) {
 	block := make([]byte, 1<<20)
 	rand.NewChaCha8([32]byte{}).Read(block[:1<<18])
 	runtime.GC()
-	_, err := l.writeLayer(context.Background(), codec, v1.Hash{}, func(w io.Writer) error {
+	_, err := writeLayer(context.Background(), l, codec, v1.Hash{}, func(w io.Writer) error {
 		for range megabytes {
 			if _, err := w.Write(block); err != nil {
 				return err

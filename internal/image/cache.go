@@ -15,8 +15,16 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/private"
 )
+
+// stored is what is known of a layer once it was written.
+type stored struct {
+	Digest v1.Hash `json:"digest"` // of the blob
+	DiffID v1.Hash `json:"diffID"` // of the tar inside
+	Size   int64   `json:"size"`   // bytes of the blob
+}
 
 // Cache remembers, by layer key, which blob a layer became. It is one small
 // file per layer in a folder that several processes may use at once; losing it
@@ -28,12 +36,14 @@ type Cache struct {
 	remote map[string]stored
 
 	unwritable bool // and it was said
+
+	flight map[string]*sync.Mutex // by layer key: the same layer is written once
 }
 
 // NewCache uses the given folder, and makes it at the first write. Without a
 // folder ("") the cache lasts as long as the process.
 func NewCache(dir string) *Cache {
-	return &Cache{dir: dir, mem: map[string]stored{}, remote: map[string]stored{}}
+	return &Cache{dir: dir, mem: map[string]stored{}, remote: map[string]stored{}, flight: map[string]*sync.Mutex{}}
 }
 
 // AddRemote says that a registry has a layer: where the layout lacks it, it is
@@ -59,7 +69,7 @@ func (c *Cache) HasRemote(digest v1.Hash) bool {
 // get finds the blob of a layer, if it is still in the layout with the size
 // that it had or, where that will do, in a registry. A file that cannot be read is
 // a miss and a warning.
-func (c *Cache) get(l *Layout, key string, remote bool) (s stored, ok bool, warning error) {
+func (c *Cache) get(l *layout.Layout, key string, remote bool) (s stored, ok bool, warning error) {
 	if s, ok, warning = c.local(l, key); !ok && remote {
 		c.mu.Lock()
 		s, ok = c.remote[key]
@@ -68,7 +78,7 @@ func (c *Cache) get(l *Layout, key string, remote bool) (s stored, ok bool, warn
 	return s, ok, warning
 }
 
-func (c *Cache) local(l *Layout, key string) (s stored, ok bool, warning error) {
+func (c *Cache) local(l *layout.Layout, key string) (s stored, ok bool, warning error) {
 	c.mu.Lock()
 	s, ok = c.mem[key]
 	c.mu.Unlock()
@@ -86,7 +96,21 @@ func (c *Cache) local(l *Layout, key string) (s stored, ok bool, warning error) 
 		}
 		ok = true
 	}
-	return s, ok && l.hasBlob(s.Digest, s.Size), nil
+	return s, ok && l.HasBlob(s.Digest, s.Size), nil
+}
+
+// once makes the goroutines that want the same layer wait for the first one.
+// The caller holds it from before its look into the cache until it has written.
+func (c *Cache) once(key string) (release func()) {
+	c.mu.Lock()
+	m, ok := c.flight[key]
+	if !ok {
+		m = &sync.Mutex{}
+		c.flight[key] = m
+	}
+	c.mu.Unlock()
+	m.Lock()
+	return m.Unlock
 }
 
 func (c *Cache) put(key string, s stored) (warning error) {
@@ -102,7 +126,7 @@ func (c *Cache) put(key string, s stored) (warning error) {
 		err = private.Folder(c.dir)
 	}
 	if err == nil {
-		err = replaceFile(c.file(key), content)
+		err = private.Replace(c.file(key), content)
 	}
 	if err == nil {
 		return nil

@@ -9,26 +9,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
-
-// Source is an image and where it can be read: in a registry, in an OCI layout.
-type Source struct {
-	Descriptor v1.Descriptor // of an index, or of one platform's manifest
-
-	// Open opens what a descriptor describes as it is stored: indexes,
-	// manifests, configs and layers.
-	Open func(context.Context, v1.Descriptor) (io.ReadCloser, error)
-}
-
-// Source is an image of the layout, for Compare.
-func (l *Layout) Source(d v1.Descriptor) Source {
-	return Source{d, func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) { return os.Open(l.blobPath(d.Digest)) }}
-}
 
 // Difference is the first one found between a published image and a rebuilt
 // one. Its texts are short and printable, whatever the images hold.
@@ -56,7 +43,7 @@ const (
 // the index, down to the value. Nothing is trusted but digests: layers are
 // streamed side by side and read no further than what is needed, and small
 // documents are checked against theirs.
-func Compare(ctx context.Context, published, rebuilt Source) (*Difference, error) {
+func Compare(ctx context.Context, published, rebuilt layout.Source) (*Difference, error) {
 	if published.Descriptor.Digest == rebuilt.Descriptor.Digest {
 		return nil, nil
 	}
@@ -70,7 +57,7 @@ func Compare(ctx context.Context, published, rebuilt Source) (*Difference, error
 	return compareManifests(ctx, published, rebuilt)
 }
 
-func compareIndexes(ctx context.Context, published, rebuilt Source) (*Difference, error) {
+func compareIndexes(ctx context.Context, published, rebuilt layout.Source) (*Difference, error) {
 	var a, b v1.IndexManifest
 	rawA, rawB, err := documents(ctx, published, rebuilt, &a, &b)
 	if err != nil {
@@ -87,7 +74,7 @@ func compareIndexes(ctx context.Context, published, rebuilt Source) (*Difference
 		if childA.Digest == childB.Digest || !childA.MediaType.IsImage() || !childB.MediaType.IsImage() {
 			continue // an index in an index is shown as a value
 		}
-		d, err := compareManifests(ctx, Source{childA, published.Open}, Source{childB, rebuilt.Open})
+		d, err := compareManifests(ctx, layout.Source{Descriptor: childA, Open: published.Open}, layout.Source{Descriptor: childB, Open: rebuilt.Open})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", platform, err)
 		}
@@ -113,14 +100,14 @@ func platformName(d v1.Descriptor) string {
 }
 
 // compareManifests gives a difference or an error: the digests are not the same.
-func compareManifests(ctx context.Context, published, rebuilt Source) (*Difference, error) {
+func compareManifests(ctx context.Context, published, rebuilt layout.Source) (*Difference, error) {
 	var a, b v1.Manifest
 	rawA, rawB, err := documents(ctx, published, rebuilt, &a, &b)
 	if err != nil {
 		return nil, err
 	}
 	var configA, configB v1.ConfigFile
-	rawConfigA, rawConfigB, err := documents(ctx, Source{a.Config, published.Open}, Source{b.Config, rebuilt.Open}, &configA, &configB)
+	rawConfigA, rawConfigB, err := documents(ctx, layout.Source{Descriptor: a.Config, Open: published.Open}, layout.Source{Descriptor: b.Config, Open: rebuilt.Open}, &configA, &configB)
 	if err != nil {
 		return nil, err
 	}
@@ -138,36 +125,21 @@ func compareManifests(ctx context.Context, published, rebuilt Source) (*Differen
 	return compareJSON("manifest", rawA, rawB)
 }
 
-// maxDocument is more than any index, manifest or config has: registries take
-// manifests of up to 4 MiB.
-const maxDocument = 16 << 20
-
 // documents reads the same kind of document of both images.
-func documents(ctx context.Context, published, rebuilt Source, a, b any) (rawA, rawB []byte, err error) {
-	if rawA, err = published.document(ctx, a); err != nil {
+func documents(ctx context.Context, published, rebuilt layout.Source, a, b any) (rawA, rawB []byte, err error) {
+	if rawA, err = document(ctx, published, a); err != nil {
 		return nil, nil, fmt.Errorf("reading the published image: %w", err)
 	}
-	if rawB, err = rebuilt.document(ctx, b); err != nil {
+	if rawB, err = document(ctx, rebuilt, b); err != nil {
 		return nil, nil, fmt.Errorf("reading the rebuilt image: %w", err)
 	}
 	return rawA, rawB, nil
 }
 
-func (s Source) document(ctx context.Context, into any) ([]byte, error) {
-	r, err := s.Open(ctx, s.Descriptor)
+func document(ctx context.Context, s layout.Source, into any) ([]byte, error) {
+	raw, err := s.Read(ctx)
 	if err != nil {
 		return nil, err
-	}
-	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.Descriptor.Digest, err)
-	}
-	if len(raw) > maxDocument {
-		return nil, fmt.Errorf("%s is larger than %d bytes", s.Descriptor.Digest, maxDocument)
-	}
-	if got, _, err := v1.SHA256(bytes.NewReader(raw)); err != nil || got != s.Descriptor.Digest {
-		return nil, fmt.Errorf("%s: its content has the digest %s", s.Descriptor.Digest, got)
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Descriptor.Digest, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // shelf is a place with blobs, and counts what is read of them.
@@ -37,13 +40,13 @@ func (s *shelf) put(t testing.TB, mediaType types.MediaType, content []byte) v1.
 
 func (s *shelf) putJSON(t testing.TB, mediaType types.MediaType, document any) v1.Descriptor {
 	t.Helper()
-	content, err := encode(document)
+	content, err := json.Marshal(document)
 	check(t, err)
 	return s.put(t, mediaType, content)
 }
 
-func (s *shelf) source(d v1.Descriptor) Source {
-	return Source{d, func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+func (s *shelf) source(d v1.Descriptor) layout.Source {
+	return layout.Source{Descriptor: d, Open: func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 		content, ok := s.blobs[d.Digest]
 		if !ok {
 			return nil, fmt.Errorf("%s: %w", d.Digest, fs.ErrNotExist)
@@ -179,7 +182,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func expectDifference(t *testing.T, published, rebuilt Source, want string) {
+func expectDifference(t *testing.T, published, rebuilt layout.Source, want string) {
 	t.Helper()
 	d, err := Compare(context.Background(), published, rebuilt)
 	check(t, err)
@@ -200,7 +203,7 @@ func TestCompareIndexes(t *testing.T) {
 		return d
 	}
 	arm64 := v1.Platform{OS: "linux", Architecture: "arm64"}
-	index := func(annotation string, children ...v1.Descriptor) Source {
+	index := func(annotation string, children ...v1.Descriptor) layout.Source {
 		return s.source(s.putJSON(t, types.OCIImageIndex, v1.IndexManifest{
 			SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: children, Annotations: map[string]string{"a": annotation},
 		}))
@@ -209,7 +212,7 @@ func TestCompareIndexes(t *testing.T) {
 	envDiffers := `image config: config.Env[0]: "A=1" published, "A=2" rebuilt`
 	for _, test := range []struct {
 		name               string
-		published, rebuilt Source
+		published, rebuilt layout.Source
 		want               string
 	}{
 		{"the same", index("", amd, arm), index("", amd, arm), ""},
@@ -229,7 +232,7 @@ func TestCompareIndexes(t *testing.T) {
 func TestCompareErrors(t *testing.T) {
 	whole := newShelf()
 	good := whole.source(sketch{layers: [][]byte{zipped(t, packed(t, file("a", "1")), 5)}}.put(t, whole))
-	broken := func(damage func(s *shelf, layer v1.Descriptor)) Source {
+	broken := func(damage func(s *shelf, layer v1.Descriptor)) layout.Source {
 		s := newShelf()
 		layer := zipped(t, packed(t, file("a", bigFile)), 5)
 		d := sketch{layers: [][]byte{layer}}.put(t, s)
@@ -239,21 +242,24 @@ func TestCompareErrors(t *testing.T) {
 	bad := broken(func(*shelf, v1.Descriptor) {})
 	for _, test := range []struct {
 		name    string
-		rebuilt Source
+		rebuilt layout.Source
 		want    string
 	}{
 		{"a layer is gone", broken(func(s *shelf, layer v1.Descriptor) { delete(s.blobs, layer.Digest) }), "comparing layer 1 of 1: opening the rebuilt one: sha256:"},
 		{"a layer is no gzip", broken(func(s *shelf, layer v1.Descriptor) { s.blobs[layer.Digest] = bytes.Repeat([]byte("x"), 1024) }), "comparing layer 1 of 1: the rebuilt one: archive/tar: invalid tar header"},
-		{"a manifest is gone", Source{bad.Descriptor, newShelf().source(bad.Descriptor).Open}, "reading the rebuilt image: sha256:"},
-		{"a manifest is another", func() Source {
+		{"a manifest is gone", layout.Source{Descriptor: bad.Descriptor, Open: newShelf().source(bad.Descriptor).Open}, "reading the rebuilt image: sha256:"},
+		{"a manifest is another", func() layout.Source {
 			s := newShelf()
 			s.blobs[bad.Descriptor.Digest] = []byte("{}")
 			return s.source(bad.Descriptor)
 		}(), "its content has the digest sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
-		{"a manifest is no JSON", func() Source { s := newShelf(); return s.source(s.put(t, types.OCIManifestSchema1, []byte("{"))) }(), "unexpected end of JSON input"},
-		{"a manifest without end", func() Source {
+		{"a manifest is no JSON", func() layout.Source {
 			s := newShelf()
-			return s.source(s.put(t, types.OCIManifestSchema1, make([]byte, maxDocument+1)))
+			return s.source(s.put(t, types.OCIManifestSchema1, []byte("{")))
+		}(), "unexpected end of JSON input"},
+		{"a manifest without end", func() layout.Source {
+			s := newShelf()
+			return s.source(s.put(t, types.OCIManifestSchema1, make([]byte, layout.MaxDocument+1)))
 		}(), "is larger than"},
 	} {
 		d, err := Compare(context.Background(), good, test.rebuilt)
@@ -309,7 +315,7 @@ func (discardHash) BlockSize() int              { return 1 }
 // Two real images: what is written twice is the same, and a change of one file
 // in the store is named.
 func TestCompareLayouts(t *testing.T) {
-	assemble := func(change func(*fakeStore, *Spec)) Source {
+	assemble := func(change func(*fakeStore, *Spec)) layout.Source {
 		l := newLayout(t)
 		s, spec := demo(t)
 		change(s, &spec)

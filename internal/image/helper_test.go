@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 func run(t testing.TB, program string, args ...string) string {
@@ -79,9 +80,9 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func newLayout(t testing.TB) *Layout {
+func newLayout(t testing.TB) *layout.Layout {
 	t.Helper()
-	l, err := CreateLayout(context.Background(), filepath.Join(t.TempDir(), "dist"), nil)
+	l, err := layout.Create(context.Background(), filepath.Join(t.TempDir(), "dist"), nil)
 	check(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l
@@ -148,16 +149,16 @@ func listing(t testing.TB, r io.Reader) string {
 	}
 }
 
-func layerListing(t testing.TB, l *Layout, d v1.Descriptor) string {
+func layerListing(t testing.TB, l *layout.Layout, d v1.Descriptor) string {
 	t.Helper()
 	return listing(t, bytes.NewReader(layerTarOf(t, l, d)))
 }
 
 // layerTarOf is the tar inside a layer.
-func layerTarOf(t testing.TB, l *Layout, d v1.Descriptor) []byte {
+func layerTarOf(t testing.TB, l *layout.Layout, d v1.Descriptor) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	check(t, l.readLayer(d, func(r io.Reader) error {
+	check(t, readLayer(l, d, func(r io.Reader) error {
 		_, err := io.Copy(&b, r)
 		return err
 	}))

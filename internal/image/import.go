@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // ImportSpec is what an image that an engine built is given by us.
@@ -30,12 +31,12 @@ type ImportSpec struct {
 // cache knows what the same content became, OCI media types, and nothing that
 // depends on the engine's name, version or clock. The result depends on the
 // layers' contents, the engine's config and spec alone.
-func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Options) (Result, error) {
-	from, err := OpenLayout(dir)
+func Import(ctx context.Context, dir string, l *layout.Layout, spec ImportSpec, opts Options) (Result, error) {
+	from, err := layout.Open(dir)
 	if err != nil {
 		return Result{}, err
 	}
-	manifest, config, err := from.find(spec.Platform)
+	manifest, config, err := findImage(from, spec.Platform)
 	if err != nil {
 		return Result{}, fmt.Errorf("importing from %s: %w", dir, err)
 	}
@@ -56,11 +57,11 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 			diffID: diffID,
 			fill: func(ctx context.Context, w io.Writer) error {
 				var deleted []string
-				err := from.readLayer(d, func(r io.Reader) (err error) { deleted, err = copyLayer(w, r); return err })
+				err := readLayer(from, d, func(r io.Reader) (err error) { deleted, err = copyLayer(w, r); return err })
 				if err != nil || i == 0 && spec.HasBase {
 					return err
 				}
-				return from.checkDeleted(ctx, manifest.Layers[:i], deleted)
+				return checkDeleted(ctx, from, manifest.Layers[:i], deleted)
 			},
 		})
 	}
@@ -78,8 +79,8 @@ func Import(ctx context.Context, dir string, l *Layout, spec ImportSpec, opts Op
 }
 
 // readLayer gives the tar inside a layer to read.
-func (l *Layout) readLayer(d v1.Descriptor, read func(io.Reader) error) error {
-	f, err := os.Open(l.blobPath(d.Digest))
+func readLayer(l *layout.Layout, d v1.Descriptor, read func(io.Reader) error) error {
+	f, _, err := l.OpenBlob(d.Digest)
 	if err != nil {
 		return err
 	}
@@ -92,23 +93,23 @@ func (l *Layout) readLayer(d v1.Descriptor, read func(io.Reader) error) error {
 	return read(r)
 }
 
-// find reads the one image of a platform. A layout with a single image may
+// findImage reads the one image of a platform. A layout with a single image may
 // leave out the platform in its descriptors; the config has it.
-func (l *Layout) find(want v1.Platform) (manifest v1.Manifest, config v1.ConfigFile, err error) {
-	index, err := l.index()
+func findImage(l *layout.Layout, want v1.Platform) (manifest v1.Manifest, config v1.ConfigFile, err error) {
+	entries, err := l.Entries()
 	if err != nil {
 		return manifest, config, err
 	}
-	images, err := l.images(index.Manifests)
+	images, err := l.Images(entries)
 	if err != nil {
 		return manifest, config, err
 	}
 	var seen []string
 	for _, d := range images {
-		if err := l.readJSON(d, &manifest); err != nil {
+		if err := l.ReadJSON(d, &manifest); err != nil {
 			return manifest, config, err
 		}
-		if err := l.readJSON(manifest.Config, &config); err != nil {
+		if err := l.ReadJSON(manifest.Config, &config); err != nil {
 			return manifest, config, err
 		}
 		if config.OS == want.OS && config.Architecture == want.Architecture && (want.Variant == "" || want.Variant == config.Variant) {
@@ -121,30 +122,6 @@ func (l *Layout) find(want v1.Platform) (manifest v1.Manifest, config v1.ConfigF
 		return manifest, config, errors.New("it holds no image")
 	}
 	return manifest, config, fmt.Errorf("it holds no image for %s/%s, only for %s", want.OS, want.Architecture, strings.Join(seen, ", "))
-}
-
-// images lists the image manifests below the given descriptors. What buildkit
-// adds as an "image" of attestations is none.
-func (l *Layout) images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
-	var out []v1.Descriptor
-	for _, d := range descriptors {
-		switch {
-		case d.Annotations["vnd.docker.reference.type"] != "":
-		case d.MediaType.IsIndex():
-			var index v1.IndexManifest
-			if err := l.readJSON(d, &index); err != nil {
-				return nil, err
-			}
-			below, err := l.images(index.Manifests)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, below...)
-		case d.MediaType.IsImage():
-			out = append(out, d)
-		}
-	}
-	return out, nil
 }
 
 // normalise keeps of an engine's config what a runtime reads. What Docker's

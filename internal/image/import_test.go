@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -43,7 +44,7 @@ func engineLayout(t testing.TB, engine string, layers ...[]byte) string {
 	config.History = []v1.History{{CreatedBy: "CMD serve", EmptyLayer: true, Comment: engine, Author: engine, Created: config.Created}}
 	d := baseImage(t, l, config, layers...)
 	check(t, l.Put("x", d, nil))
-	return l.dir
+	return l.Dir()
 }
 
 func TestImport(t *testing.T) {
@@ -54,8 +55,8 @@ func TestImport(t *testing.T) {
 	check(t, err)
 	var manifest v1.Manifest
 	var config v1.ConfigFile
-	check(t, l.readJSON(result.Descriptor, &manifest))
-	check(t, l.readJSON(manifest.Config, &config))
+	check(t, l.ReadJSON(result.Descriptor, &manifest))
+	check(t, l.ReadJSON(manifest.Config, &config))
 	for i, d := range manifest.Layers {
 		if d.MediaType != types.OCILayer || d.Annotations[LayerKeyAnnotation] == "" || !result.Layers[i].Fresh {
 			t.Errorf("layer %+v", d)
@@ -104,11 +105,11 @@ func TestImportRefused(t *testing.T) {
 		return err
 	}
 	dir := engineLayout(t, "e", tarOf(t, "f a"))
-	l, err := OpenLayout(dir)
+	l, err := layout.Open(dir)
 	check(t, err)
-	manifest, _, err := l.find(amd64)
+	manifest, _, err := findImage(l, amd64)
 	check(t, err)
-	blob := l.blobPath(manifest.Layers[0].Digest)
+	blob := l.BlobPath(manifest.Layers[0].Digest)
 	content, err := os.ReadFile(blob)
 	check(t, err)
 	content[600]++
@@ -120,7 +121,7 @@ func TestImportRefused(t *testing.T) {
 	if err := import_(dir); err == nil || !strings.Contains(err.Error(), "no image for linux/arm64, only for linux/amd64") {
 		t.Errorf("another platform: %v", err)
 	}
-	if err := import_(newLayout(t).dir); err == nil || !strings.Contains(err.Error(), "holds no image") {
+	if err := import_(newLayout(t).Dir()); err == nil || !strings.Contains(err.Error(), "holds no image") {
 		t.Errorf("an empty layout: %v", err)
 	}
 	if err := import_(t.TempDir()); err == nil || !strings.Contains(err.Error(), "oci-layout") {
@@ -135,19 +136,19 @@ func TestImportNested(t *testing.T) {
 	l := newLayout(t)
 	d := baseImage(t, l, v1.ConfigFile{}, tarOf(t, "f a"))
 	var manifest v1.Manifest
-	check(t, l.readJSON(d, &manifest))
+	check(t, l.ReadJSON(d, &manifest))
 	manifest.MediaType, manifest.Config.MediaType, manifest.Layers[0].MediaType = types.DockerManifestSchema2, types.DockerConfigJSON, types.DockerLayer
-	docker, err := l.writeJSON(ctx, types.DockerManifestSchema2, manifest)
+	docker, err := l.WriteJSON(ctx, types.DockerManifestSchema2, manifest)
 	check(t, err)
 	attestation := baseImage(t, l, v1.ConfigFile{}, tarOf(t, "f attestation"))
 	attestation.Annotations = map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
-	nested, err := l.writeJSON(ctx, types.DockerManifestList, v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{attestation, docker}})
+	nested, err := l.WriteJSON(ctx, types.DockerManifestList, v1.IndexManifest{SchemaVersion: 2, Manifests: []v1.Descriptor{attestation, docker}})
 	check(t, err)
 	check(t, l.Put("x", nested, nil))
 	to := newLayout(t)
-	result, err := Import(ctx, l.dir, to, importSpec(), Options{Cache: NewCache("")})
+	result, err := Import(ctx, l.Dir(), to, importSpec(), Options{Cache: NewCache("")})
 	check(t, err)
-	check(t, to.readJSON(result.Descriptor, &manifest))
+	check(t, to.ReadJSON(result.Descriptor, &manifest))
 	if manifest.Config.MediaType != types.OCIConfigJSON || manifest.Layers[0].MediaType != types.OCILayer || result.Descriptor.MediaType != types.OCIManifestSchema1 {
 		t.Errorf("media types of %+v", manifest)
 	}
@@ -156,7 +157,7 @@ func TestImportNested(t *testing.T) {
 	}
 }
 
-func layerListingNames(t testing.TB, l *Layout, d v1.Descriptor) string {
+func layerListingNames(t testing.TB, l *layout.Layout, d v1.Descriptor) string {
 	t.Helper()
 	tree := &baseTree{root: &node{children: map[string]*node{}}}
 	check(t, tree.addLayer(context.Background(), bytes.NewReader(layerTarOf(t, l, d)), 0))
@@ -186,7 +187,7 @@ func TestImportBuildah(t *testing.T) {
 		index, err := Index(context.Background(), l, []v1.Descriptor{result.Descriptor}, nil)
 		check(t, err)
 		check(t, l.Put("x:5.4.1-1", index, nil))
-		validateLayout(t, l.dir, Gzip)
+		validateLayout(t, l.Dir(), Gzip)
 	}
 	if digests[0] != digests[1] {
 		t.Errorf("two builds: %v", digests)

@@ -9,12 +9,14 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // Index joins the manifests of an image, one per platform, under one OCI index,
 // also where there is only one. It sorts them by platform and refuses one
 // without a platform and two of the same.
-func Index(ctx context.Context, l *Layout, manifests []v1.Descriptor, annotations map[string]string) (v1.Descriptor, error) {
+func Index(ctx context.Context, l *layout.Layout, manifests []v1.Descriptor, annotations map[string]string) (v1.Descriptor, error) {
 	if len(manifests) == 0 {
 		return v1.Descriptor{}, errors.New("writing an image index: no manifests")
 	}
@@ -30,7 +32,7 @@ func Index(ctx context.Context, l *Layout, manifests []v1.Descriptor, annotation
 			return v1.Descriptor{}, fmt.Errorf("writing an image index: two manifests for %s", manifests[i].Platform)
 		}
 	}
-	d, err := l.writeJSON(ctx, types.OCIImageIndex, v1.IndexManifest{
+	d, err := l.WriteJSON(ctx, types.OCIImageIndex, v1.IndexManifest{
 		SchemaVersion: 2,
 		MediaType:     types.OCIImageIndex,
 		Manifests:     manifests,

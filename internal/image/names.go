@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 var errWhiteout = errors.New(`in a layer, a name that begins with ".wh." says that a file is deleted: the file itself would be lost`)
@@ -64,13 +65,13 @@ var errDevice = errors.New("a device of the numbers 0 and 0 says in a layer that
 
 // checkDeleted refuses whiteouts of what no lower layer has. No engine writes these: a
 // file of such a name would be lost.
-func (l *Layout) checkDeleted(ctx context.Context, lower []v1.Descriptor, deleted []string) error {
+func checkDeleted(ctx context.Context, l *layout.Layout, lower []v1.Descriptor, deleted []string) error {
 	if len(deleted) == 0 {
 		return nil
 	}
 	there := &baseTree{root: &node{children: map[string]*node{}}, keep: true}
 	for i, d := range lower {
-		if err := there.addBlob(ctx, l.blobPath(d.Digest), i); err != nil {
+		if err := there.addBlob(ctx, l, d, i); err != nil {
 			return fmt.Errorf("reading the layer %s: %w", d.Digest, err)
 		}
 	}

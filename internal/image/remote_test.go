@@ -46,7 +46,7 @@ func TestRemoteLayers(t *testing.T) {
 		t.Errorf("debug, cold: %s, warm: %s", debugAgain.Descriptor.Digest, debug.Descriptor.Digest)
 	}
 	for i, layer := range debug.Layers {
-		if _, err := os.Stat(cold.blobPath(layer.Digest)); (err == nil) != (i >= len(debug.Layers)-2) {
+		if _, err := os.Stat(cold.BlobPath(layer.Digest)); (err == nil) != (i >= len(debug.Layers)-2) {
 			t.Errorf("layer %d (%s) is in the cold layout: %v", i, layer.Name, err == nil)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 const (
@@ -39,16 +40,16 @@ type ToolsSpec struct {
 // /opt/libre/bin with a link to each program; PATH ends with that folder. It has
 // no entry for a folder that the image has, also by way of a link: an entry
 // `bin/` would replace a link /bin → usr/bin and everything would be gone.
-func AddTools(ctx context.Context, l *Layout, spec ToolsSpec, opts Options) (Result, error) {
+func AddTools(ctx context.Context, l *layout.Layout, spec ToolsSpec, opts Options) (Result, error) {
 	if err := checkClosure(spec.Closure); err != nil {
 		return Result{}, err
 	}
 	var manifest v1.Manifest
 	var config v1.ConfigFile
-	if err := l.readJSON(spec.Base, &manifest); err != nil {
+	if err := l.ReadJSON(spec.Base, &manifest); err != nil {
 		return Result{}, fmt.Errorf("adding tools: %w", err)
 	}
-	if err := l.readJSON(manifest.Config, &config); err != nil {
+	if err := l.ReadJSON(manifest.Config, &config); err != nil {
 		return Result{}, fmt.Errorf("adding tools to %s: %w", spec.Base.Digest, err)
 	}
 	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
@@ -78,7 +79,7 @@ func AddTools(ctx context.Context, l *Layout, spec ToolsSpec, opts Options) (Res
 }
 
 // source is the layer of tools over an image of the given layers.
-func (s ToolsSpec) source(ctx context.Context, l *Layout, layers []v1.Descriptor, storeRoot string) (layerSource, error) {
+func (s ToolsSpec) source(ctx context.Context, l *layout.Layout, layers []v1.Descriptor, storeRoot string) (layerSource, error) {
 	var base *baseTree
 	var err error
 	if s.Of != nil {

@@ -18,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -55,7 +56,7 @@ func tarOf(t testing.TB, lines ...string) []byte {
 }
 
 // baseImage stores an image of the given layers, each in another compression.
-func baseImage(t testing.TB, l *Layout, config v1.ConfigFile, layers ...[]byte) v1.Descriptor {
+func baseImage(t testing.TB, l *layout.Layout, config v1.ConfigFile, layers ...[]byte) v1.Descriptor {
 	t.Helper()
 	ctx := context.Background()
 	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1}
@@ -69,11 +70,11 @@ func baseImage(t testing.TB, l *Layout, config v1.ConfigFile, layers ...[]byte) 
 		check(t, err)
 		d := v1.Descriptor{MediaType: types.OCIUncompressedLayer}
 		if i%3 == 0 {
-			d.Digest, d.Size, err = l.writeBlob(ctx, fill)
+			d.Digest, d.Size, err = l.WriteBlob(ctx, fill)
 		} else {
 			codec := []Codec{Zstd, Gzip}[i%2]
 			var s stored
-			s, err = l.writeLayer(ctx, codec, v1.Hash{}, fill)
+			s, err = writeLayer(ctx, l, codec, v1.Hash{}, fill)
 			d = v1.Descriptor{MediaType: codec.mediaType(), Digest: s.Digest, Size: s.Size}
 		}
 		check(t, err)
@@ -82,9 +83,9 @@ func baseImage(t testing.TB, l *Layout, config v1.ConfigFile, layers ...[]byte) 
 		config.History = append(config.History, v1.History{CreatedBy: "base"})
 	}
 	var err error
-	manifest.Config, err = l.writeJSON(ctx, types.OCIConfigJSON, config)
+	manifest.Config, err = l.WriteJSON(ctx, types.OCIConfigJSON, config)
 	check(t, err)
-	d, err := l.writeJSON(ctx, types.OCIManifestSchema1, manifest)
+	d, err := l.WriteJSON(ctx, types.OCIManifestSchema1, manifest)
 	check(t, err)
 	return d
 }
@@ -231,9 +232,9 @@ func TestAddToolsConfig(t *testing.T) {
 	check(t, err)
 	var base, manifest v1.Manifest
 	config = v1.ConfigFile{}
-	check(t, l.readJSON(spec.Base, &base))
-	check(t, l.readJSON(result.Descriptor, &manifest))
-	check(t, l.readJSON(manifest.Config, &config))
+	check(t, l.ReadJSON(spec.Base, &base))
+	check(t, l.ReadJSON(result.Descriptor, &manifest))
+	check(t, l.ReadJSON(manifest.Config, &config))
 	if !reflect.DeepEqual(manifest.Layers[:2], base.Layers) || len(manifest.Layers) != 3 || len(config.RootFS.DiffIDs) != 3 || len(config.History) != 3 {
 		t.Errorf("layers %v on %v", manifest.Layers, base.Layers)
 	}
@@ -319,7 +320,7 @@ func TestAddToolsUnpacked(t *testing.T) {
 	link, err := os.MkdirTemp("", "libre-")
 	check(t, err)
 	defer os.RemoveAll(link)
-	check(t, os.Symlink(l.dir, link+"/dist"))
+	check(t, os.Symlink(l.Dir(), link+"/dist"))
 	root := unpack(t, "oci:"+link+"/dist:debug:1-1")
 	for name, want := range map[string]string{
 		"usr/bin/app": "bin/app",

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -73,15 +73,15 @@ mkApp {
 // manifestOf is an image of the layout: the digest and annotations of its first platform.
 func manifestOf(t testing.TB, c catalogue, refName string) v1.Descriptor {
 	t.Helper()
-	layout, err := image.OpenLayout(filepath.Join(c.dir, "dist"))
+	dist, err := layout.Open(filepath.Join(c.dir, "dist"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, found, err := layout.Lookup(refName)
+	entry, found, err := dist.Lookup(refName)
 	if err != nil || !found {
 		t.Fatalf("%s: %v, %v", refName, found, err)
 	}
-	manifests, err := layout.Manifests(entry.Descriptor)
+	manifests, err := dist.Manifests(entry.Descriptor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func TestBasesForSeveralSystems(t *testing.T) {
 	if got := builds(); len(got) != 2 {
 		t.Errorf("the engine builds %d times:\n%s", len(got), strings.Join(got, "\n"))
 	}
-	layout, err := image.OpenLayout(filepath.Join(cold.dir, "dist"))
+	dist, err := layout.Open(filepath.Join(cold.dir, "dist"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestBasesForSeveralSystems(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest, err := published.Digest()
-	entry, found, lookErr := layout.Lookup(walls)
+	entry, found, lookErr := dist.Lookup(walls)
 	if err != nil || lookErr != nil || !found || entry.Digest != digest {
 		t.Errorf("the base in dist is %s, it is published as %s (%v)", entry.Digest, digest, lookErr)
 	}

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -109,20 +110,20 @@ func (s *debianStore) push(b *testing.B, host string) time.Duration {
 
 func (s *debianStore) assemble(b *testing.B, dir string) v1.Hash {
 	b.Helper()
-	layout, err := image.CreateLayout(b.Context(), dir, nil)
+	dist, err := layout.Create(b.Context(), dir, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer layout.Close()
-	result, err := image.Assemble(b.Context(), layout, image.Spec{
+	defer dist.Close()
+	result, err := image.Assemble(b.Context(), dist, image.Spec{
 		Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, Closure: s.closure, Root: s.root, Created: time.Unix(1, 0),
 	}, image.Options{Cache: image.NewCache(""), StoreRoot: s.dir})
 	if err != nil {
 		b.Fatal(err)
 	}
-	index, err := image.Index(b.Context(), layout, []v1.Descriptor{result.Descriptor}, nil)
+	index, err := image.Index(b.Context(), dist, []v1.Descriptor{result.Descriptor}, nil)
 	if err == nil {
-		err = layout.Put("image", index, nil)
+		err = dist.Put("image", index, nil)
 	}
 	if err != nil {
 		b.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -91,15 +91,15 @@ func TestColdMachine(t *testing.T) {
 // layersOf are the layers of an image of the layout.
 func layersOf(t testing.TB, c catalogue, refName string) []v1.Descriptor {
 	t.Helper()
-	layout, err := image.OpenLayout(filepath.Join(c.dir, "dist"))
+	dist, err := layout.Open(filepath.Join(c.dir, "dist"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, found, err := layout.Lookup(refName)
+	entry, found, err := dist.Lookup(refName)
 	if err != nil || !found {
 		t.Fatalf("%s: %v, %v", refName, found, err)
 	}
-	manifests, err := layout.Manifests(entry.Descriptor)
+	manifests, err := dist.Manifests(entry.Descriptor)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 )
 
@@ -64,7 +65,7 @@ func (r *run) fromRegistry(ctx context.Context, spec *catalog.Spec) (*manifest, 
 	}
 	r.Watcher.Progress(spec.ID(), StepFetch, 0, 0, digest.String())
 	defer r.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
-	if err := r.layout.Fetch(ctx, image.Source{Descriptor: described, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+	if err := r.layout.Fetch(ctx, layout.Source{Descriptor: described, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 		return client.Open(ctx, digest.Context(), d)
 	}}); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sbom"
 )
@@ -112,21 +113,21 @@ func notEvaluated(err error) *Failure {
 
 // buildTargets builds what the layout lacks of the targets, into it.
 func (b *Builder) buildTargets(ctx context.Context, all []*Target) ([]Result, error) {
-	layout, err := image.CreateLayout(ctx, b.Output, func() {
+	dist, err := layout.Create(ctx, b.Output, func() {
 		b.Watcher.Warn(catalog.ID{}, "another libre writes to "+b.Output+": waiting until it is done")
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer layout.Close()
-	return b.buildInto(ctx, layout, all)
+	defer dist.Close()
+	return b.buildInto(ctx, dist, all)
 }
 
 // buildInto builds what a layout lacks of the targets, into it.
-func (b *Builder) buildInto(ctx context.Context, layout *image.Layout, all []*Target) ([]Result, error) {
+func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*Target) ([]Result, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := &run{Builder: b, layout: layout, stop: stop, manifests: map[string]*manifest{}, finished: map[string]*manifest{}}
+	r := &run{Builder: b, layout: dist, stop: stop, manifests: map[string]*manifest{}, finished: map[string]*manifest{}}
 	missing, err := r.sort(ctx, all)
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (b *Builder) buildInto(ctx context.Context, layout *image.Layout, all []*Ta
 		if err := r.build(ctx, missing); err != nil {
 			return nil, err
 		}
-		if _, err := layout.Prune(); err != nil {
+		if _, err := dist.Prune(); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +146,7 @@ func (b *Builder) buildInto(ctx context.Context, layout *image.Layout, all []*Ta
 // run is one call of Build.
 type run struct {
 	*Builder
-	layout *image.Layout
+	layout *layout.Layout
 	stop   context.CancelFunc
 	slots  chan struct{}
 
@@ -195,7 +196,7 @@ func (r *run) sort(ctx context.Context, all []*Target) (missing []*Target, err e
 }
 
 // measure fills in what people compare.
-func (r *Result) measure(entry image.Entry) {
+func (r *Result) measure(entry layout.Entry) {
 	r.Digest, r.Size, r.Layers = entry.Digest.String(), entry.Content.Size, entry.Content.Layers
 }
 

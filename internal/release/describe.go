@@ -12,8 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -48,8 +48,8 @@ func (p *Publisher) formerSBOMs(ctx context.Context, i *publication, manifest v1
 	if !ok {
 		return nil, nil
 	}
-	layout, err := image.OpenLayout(p.Output)
-	if err != nil || layout.Content(manifest).Complete {
+	dist, err := layout.Open(p.Output)
+	if err != nil || dist.Content(manifest).Complete {
 		return nil, err
 	}
 	statements, err := p.Signing.Client.View(former).VerifyAttestations(ctx, CycloneDXType, p.Signing.Policy)
@@ -196,15 +196,15 @@ func SBOM(ctx context.Context, b *Builder, request nix.Request, version string) 
 		return nil, err
 	}
 	defer done()
-	layout, err := image.OpenLayout(b.Output)
+	dist, err := layout.Open(b.Output)
 	if err != nil {
 		return nil, err
 	}
-	entry, _, err := layout.Lookup(all[0].RefName)
+	entry, _, err := dist.Lookup(all[0].RefName)
 	if err != nil {
 		return nil, err
 	}
-	manifests, err := layout.Manifests(entry.Descriptor)
+	manifests, err := dist.Manifests(entry.Descriptor)
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +223,11 @@ func (b *Builder) withBuilt(ctx context.Context, all []*Target) (with *Builder, 
 	if !slices.ContainsFunc(plans, func(p Plan) bool { return p.Action != ToNothing }) {
 		return b, nothing, nil
 	}
-	layout, err := image.CreateLayout(ctx, b.Output, nil)
+	dist, err := layout.Create(ctx, b.Output, nil)
 	if err == nil {
-		return b, nothing, b.buildAll(ctx, layout, all)
+		return b, nothing, b.buildAll(ctx, dist, all)
 	}
-	if !errors.Is(err, image.ErrLocked) {
+	if !errors.Is(err, layout.ErrLocked) {
 		return nil, nil, err
 	}
 	dir, err := os.MkdirTemp("", "libre-layout-")
@@ -236,9 +236,9 @@ func (b *Builder) withBuilt(ctx context.Context, all []*Target) (with *Builder, 
 	}
 	own := *b
 	own.Output = dir
-	layout, err = image.CreateLayout(ctx, dir, nil)
+	dist, err = layout.Create(ctx, dir, nil)
 	if err == nil {
-		err = own.buildAll(ctx, layout, all)
+		err = own.buildAll(ctx, dist, all)
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -248,9 +248,9 @@ func (b *Builder) withBuilt(ctx context.Context, all []*Target) (with *Builder, 
 }
 
 // buildAll builds targets into a layout, all of which must succeed, and closes it.
-func (b *Builder) buildAll(ctx context.Context, layout *image.Layout, all []*Target) error {
-	defer layout.Close()
-	results, err := b.buildInto(ctx, layout, all)
+func (b *Builder) buildAll(ctx context.Context, dist *layout.Layout, all []*Target) error {
+	defer dist.Close()
+	results, err := b.buildInto(ctx, dist, all)
 	if err != nil {
 		return err
 	}

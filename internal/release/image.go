@@ -12,6 +12,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // image makes one image for all its systems: the manifests, the index over them
@@ -45,7 +46,7 @@ func (r *run) image(ctx context.Context, target *Target) (Result, error) {
 	if err := r.layout.Put(target.RefName, index, map[string]string{image.ImageKeyAnnotation: target.Key()}); err != nil {
 		return result, err
 	}
-	result.measure(image.Entry{Descriptor: index, Content: r.layout.Content(index)})
+	result.measure(layout.Entry{Descriptor: index, Content: r.layout.Content(index)})
 	return result, nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -169,19 +169,19 @@ func (i *publication) mendSBOMs(ctx context.Context, p *Publisher) error {
 func (i *publication) publishedSBOMs(ctx context.Context, p *Publisher, n int) (map[string]json.RawMessage, error) {
 	manifest := i.manifests[n]
 	from := *p
-	layout, err := image.OpenLayout(p.Output)
-	if !i.target.reproducible() && (err != nil || !layout.Content(manifest).Complete) {
+	dist, err := layout.Open(p.Output)
+	if !i.target.reproducible() && (err != nil || !dist.Content(manifest).Complete) {
 		dir, err := os.MkdirTemp("", "libre-published-")
 		if err != nil {
 			return nil, err
 		}
 		defer os.RemoveAll(dir)
-		layout, err := image.CreateLayout(ctx, dir, nil)
+		dist, err := layout.Create(ctx, dir, nil)
 		if err != nil {
 			return nil, err
 		}
-		defer layout.Close()
-		err = layout.Fetch(ctx, image.Source{Descriptor: manifest, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+		defer dist.Close()
+		err = dist.Fetch(ctx, layout.Source{Descriptor: manifest, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 			return p.Registry.Open(ctx, i.subject.Context(), d)
 		}})
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 )
 
@@ -57,14 +57,14 @@ func (b *Builder) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix.E
 
 // built is what the layout has; nothing where there is none yet.
 func (b *Builder) built() (built, error) {
-	layout, err := image.OpenLayout(b.Output)
+	dist, err := layout.Open(b.Output)
 	if errors.Is(err, fs.ErrNotExist) {
 		return built{}, nil
 	}
 	if err != nil {
 		return built{}, err
 	}
-	return readBuilt(layout)
+	return readBuilt(dist)
 }
 
 // Plan says what Push would do, and why, without doing it. Where a registry does not

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -103,11 +104,11 @@ func (i *publication) look(ctx context.Context, p *Publisher) error {
 
 // find reads the image from the layout that build wrote.
 func (i *publication) find(ctx context.Context, p *Publisher) error {
-	layout, err := image.OpenLayout(p.Output)
+	dist, err := layout.Open(p.Output)
 	if err != nil {
 		return err
 	}
-	entry, found, err := layout.Lookup(i.target.RefName)
+	entry, found, err := dist.Lookup(i.target.RefName)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 		return errNotThere
 	}
 	i.index = entry.Descriptor
-	if i.manifests, err = layout.Manifests(entry.Descriptor); err != nil {
+	if i.manifests, err = dist.Manifests(entry.Descriptor); err != nil {
 		return err
 	}
 	tag, err := p.Registry.Tag(i.target.RefName)

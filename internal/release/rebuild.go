@@ -14,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 )
 
@@ -60,7 +61,7 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 	if err != nil {
 		return all, err
 	}
-	layout, err := image.OpenLayout(dir)
+	dist, err := layout.Open(dir)
 	if err != nil {
 		return all, err
 	}
@@ -69,7 +70,7 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 		if at := slices.IndexFunc(built, func(r Result) bool { return r.ID == target.ID && r.Err != nil }); at >= 0 {
 			v.Err = built[at].Err
 		} else {
-			v.Err = p.compareRebuilt(ctx, layout, target, digests[target])
+			v.Err = p.compareRebuilt(ctx, dist, target, digests[target])
 		}
 		all = append(all, v)
 	}
@@ -77,8 +78,8 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 }
 
 // compareRebuilt names the first difference as an error.
-func (p *Publisher) compareRebuilt(ctx context.Context, layout *image.Layout, target *Target, published name.Digest) error {
-	entry, _, err := layout.Lookup(target.RefName)
+func (p *Publisher) compareRebuilt(ctx context.Context, dist *layout.Layout, target *Target, published name.Digest) error {
+	entry, _, err := dist.Lookup(target.RefName)
 	if err != nil {
 		return err
 	}
@@ -86,12 +87,12 @@ func (p *Publisher) compareRebuilt(ctx context.Context, layout *image.Layout, ta
 	if err != nil {
 		return err
 	}
-	difference, err := image.Compare(ctx, image.Source{
+	difference, err := image.Compare(ctx, layout.Source{
 		Descriptor: got.Descriptor,
 		Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 			return p.Registry.Open(ctx, published.Context(), d)
 		},
-	}, layout.Source(entry.Descriptor))
+	}, dist.Source(entry.Descriptor))
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
-	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // Archive writes the images that were built, for all their systems, into one
@@ -17,7 +17,7 @@ import (
 // one platform of an image, gets those for system. It gives the number of images
 // and the size in bytes.
 func (b *Builder) Archive(ctx context.Context, results []Result, system, file string) (images int, size int64, err error) {
-	layout, spec, err := b.archive(system)
+	dist, spec, err := b.archive(system)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -26,7 +26,7 @@ func (b *Builder) Archive(ctx context.Context, results []Result, system, file st
 			spec.RefNames = append(spec.RefNames, result.RefName)
 		}
 	}
-	size, err = layout.WriteArchiveFile(ctx, spec, file)
+	size, err = dist.WriteArchiveFile(ctx, spec, file)
 	return len(spec.RefNames), size, err
 }
 
@@ -35,7 +35,7 @@ func (b *Builder) Archive(ctx context.Context, results []Result, system, file st
 // the digest of an image that is alone in its archive, and makes another
 // manifest of those that are not.
 func (b *Builder) Load(ctx context.Context, results []Result, system string, into containerfile.Loader, loaded func(refName string)) error {
-	layout, spec, err := b.archive(system)
+	dist, spec, err := b.archive(system)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (b *Builder) Load(ctx context.Context, results []Result, system string, int
 			continue
 		}
 		spec.RefNames = []string{result.RefName}
-		write := func(w io.Writer) error { return layout.WriteArchive(ctx, spec, w) }
+		write := func(w io.Writer) error { return dist.WriteArchive(ctx, spec, w) }
 		if err := into.Load(ctx, result.RefName, write); err != nil {
 			return err
 		}
@@ -57,18 +57,18 @@ func (b *Builder) Load(ctx context.Context, results []Result, system string, int
 	return nil
 }
 
-func (b *Builder) archive(system string) (*image.Layout, image.ArchiveSpec, error) {
-	layout, err := image.OpenLayout(b.Output)
+func (b *Builder) archive(system string) (*layout.Layout, layout.ArchiveSpec, error) {
+	dist, err := layout.Open(b.Output)
 	if err != nil {
-		return nil, image.ArchiveSpec{}, err
+		return nil, layout.ArchiveSpec{}, err
 	}
 	name, err := catalog.Platform(system)
 	if err != nil {
-		return nil, image.ArchiveSpec{}, err
+		return nil, layout.ArchiveSpec{}, err
 	}
 	platform, err := v1.ParsePlatform(name)
 	if err != nil {
-		return nil, image.ArchiveSpec{}, err
+		return nil, layout.ArchiveSpec{}, err
 	}
-	return layout, image.ArchiveSpec{Platform: *platform}, nil
+	return dist, layout.ArchiveSpec{Platform: *platform}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // Target is one image, for one or more systems.
@@ -97,23 +98,23 @@ func (f *Failure) Unwrap() error { return f.Err }
 
 // built is what a layout has, by name; nothing where there is no layout yet.
 type built struct {
-	layout  *image.Layout
+	layout  *layout.Layout
 	entries map[string]v1.Descriptor
 }
 
-func readBuilt(layout *image.Layout) (built, error) {
-	b := built{layout, map[string]v1.Descriptor{}}
-	entries, err := layout.Entries()
+func readBuilt(dist *layout.Layout) (built, error) {
+	b := built{dist, map[string]v1.Descriptor{}}
+	entries, err := dist.Entries()
 	for _, entry := range entries {
-		b.entries[entry.Annotations[image.RefNameAnnotation]] = entry
+		b.entries[entry.Annotations[layout.RefNameAnnotation]] = entry
 	}
 	return b, err
 }
 
 // plans compares targets with what is built, in their order. Most of it is
 // asking the file system for sizes, so it is done for several at once.
-func (b built) plans(all []*Target, pkgsErr error) ([]Plan, []image.Entry) {
-	plans, entries := make([]Plan, len(all)), make([]image.Entry, len(all))
+func (b built) plans(all []*Target, pkgsErr error) ([]Plan, []layout.Entry) {
+	plans, entries := make([]Plan, len(all)), make([]layout.Entry, len(all))
 	var group errgroup.Group
 	group.SetLimit(2 * runtime.NumCPU())
 	for i, target := range all {
@@ -127,23 +128,23 @@ func (b built) plans(all []*Target, pkgsErr error) ([]Plan, []image.Entry) {
 }
 
 // plan compares a target with what is built, and gives what is there of it.
-func (b built) plan(target *Target, pkgsErr error) (Plan, image.Entry) {
+func (b built) plan(target *Target, pkgsErr error) (Plan, layout.Entry) {
 	p := Plan{ID: target.ID, RefName: target.RefName, Action: ToBuild}
 	if len(target.Specs) == 0 {
 		p.Action, p.Reason = ToNothing, "skipped: "+target.Skipped[0].Reason
-		return p, image.Entry{}
+		return p, layout.Entry{}
 	}
 	if pkgsErr != nil && target.needsPkgs() {
 		p.Reason = "key unknown: " + pkgsErr.Error()
-		return p, image.Entry{}
+		return p, layout.Entry{}
 	}
 	p.Key = target.Key()
 	entry, found := b.entries[target.RefName]
 	if !found {
 		p.Reason = "new"
-		return p, image.Entry{}
+		return p, layout.Entry{}
 	}
-	there := image.Entry{Descriptor: entry, Content: b.layout.Content(entry)}
+	there := layout.Entry{Descriptor: entry, Content: b.layout.Content(entry)}
 	switch key := entry.Annotations[image.ImageKeyAnnotation]; {
 	case key != p.Key:
 		p.Reason = "image key changed: " + short(key) + " → " + short(p.Key)

@@ -12,7 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // mostConfig is how many bytes the configuration of an image may have.
@@ -21,8 +21,8 @@ const mostConfig = 4 << 20
 // config reads the configuration of an image that an engine built, which has what its
 // definition does not say: of the first platform, from the layout or else the registry.
 func (i *publication) config(ctx context.Context, p *Publisher) (v1.ConfigFile, error) {
-	if layout, err := image.OpenLayout(p.Output); err == nil {
-		if config, err := layout.Config(i.manifests[0]); err == nil {
+	if dist, err := layout.Open(p.Output); err == nil {
+		if config, err := dist.Config(i.manifests[0]); err == nil {
 			return config, nil
 		}
 	}

@@ -1,4 +1,4 @@
-package image
+package layout
 
 import (
 	"bufio"
@@ -9,58 +9,27 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// tempPrefix marks files that a killed run leaves behind; see Prune.
+// tempPrefix marks files that are being written; a killed run leaves them, see Prune.
 const tempPrefix = ".tmp-"
 
-// stored is what is known of a layer once it was written.
-type stored struct {
-	Digest v1.Hash `json:"digest"` // of the blob
-	DiffID v1.Hash `json:"diffID"` // of the tar inside
-	Size   int64   `json:"size"`   // bytes of the blob
-}
-
-// writeLayer runs fill into the codec and stores the result as a blob. Digest,
-// diffID and size come from the one pass. Where the caller wants a certain
-// diffID, another one is an error. On an error or a cancelled context nothing
-// is left behind.
-func (l *Layout) writeLayer(ctx context.Context, codec Codec, want v1.Hash, fill func(io.Writer) error) (stored, error) {
-	diff := sha256.New()
-	digest, size, err := l.writeBlob(ctx, func(w io.Writer) error {
-		z, err := codec.writer(w)
-		if err != nil {
-			return err
-		}
-		if err := fill(io.MultiWriter(diff, z)); err != nil {
-			z.Close()
-			return err
-		}
-		if err := z.Close(); err != nil {
-			return err
-		}
-		if got := hashOf(diff); want != (v1.Hash{}) && got != want {
-			return fmt.Errorf("its content has the digest %s, the config says %s", got, want)
-		}
-		return nil
-	})
-	return stored{Digest: digest, DiffID: hashOf(diff), Size: size}, err
-}
-
-// writeBlob streams a blob into a temporary file beside the others and renames
-// it to its digest when it is whole.
-func (l *Layout) writeBlob(ctx context.Context, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
+// WriteBlob stores what fill writes and gives its sha256 digest and its size in
+// bytes. The blob appears when it is whole: on an error, and when ctx is cancelled,
+// nothing is left behind.
+func (l *Layout) WriteBlob(ctx context.Context, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
 	if err := l.writable(); err != nil {
 		return v1.Hash{}, 0, err
 	}
-	f, err := createTemp(filepath.Join(l.dir, "blobs", "sha256"))
+	f, err := createTemp(filepath.Join(l.dir, blobsDir, "sha256"))
 	if err != nil {
 		return v1.Hash{}, 0, fmt.Errorf("writing a blob: %w", err)
 	}
@@ -82,26 +51,45 @@ func (l *Layout) writeBlob(ctx context.Context, fill func(io.Writer) error) (dig
 	if err := f.Close(); err != nil {
 		return v1.Hash{}, 0, err
 	}
-	digest = hashOf(sum)
-	return digest, count.n, os.Rename(f.Name(), l.blobPath(digest))
+	digest = v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}
+	return digest, count.n, os.Rename(f.Name(), l.BlobPath(digest))
 }
 
-// writeJSON stores a small document and describes it.
-func (l *Layout) writeJSON(ctx context.Context, mediaType types.MediaType, document any) (v1.Descriptor, error) {
+// MoveBlob makes a file on the same disk the blob of a digest. The caller has
+// compared the digest with the content, or will when it reads the blob.
+func (l *Layout) MoveBlob(file string, digest v1.Hash) error {
+	if err := l.writable(); err != nil {
+		return err
+	}
+	name := l.BlobPath(digest)
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return err
+	}
+	return os.Rename(file, name)
+}
+
+// WriteJSON stores a small document, encoded by us, and describes it.
+func (l *Layout) WriteJSON(ctx context.Context, mediaType types.MediaType, document any) (v1.Descriptor, error) {
 	content, err := encode(document)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	digest, size, err := l.writeBlob(ctx, func(w io.Writer) error {
+	digest, size, err := l.WriteBlob(ctx, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
 	return v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, err
 }
 
-// readJSON decodes a small document of the layout.
-func (l *Layout) readJSON(d v1.Descriptor, into any) error {
-	content, err := os.ReadFile(l.blobPath(d.Digest))
+// ReadBlob reads a manifest, an index or a config of at most 16 MiB. Its content has
+// the digest.
+func (l *Layout) ReadBlob(digest v1.Hash) ([]byte, error) {
+	return l.Source(v1.Descriptor{Digest: digest}).Read(context.Background())
+}
+
+// ReadJSON decodes a manifest, an index or a config.
+func (l *Layout) ReadJSON(d v1.Descriptor, into any) error {
+	content, err := l.ReadBlob(d.Digest)
 	if err != nil {
 		return err
 	}
@@ -123,14 +111,27 @@ func encode(document any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-func (l *Layout) blobPath(digest v1.Hash) string {
-	return filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex)
+// OpenBlob opens a blob and describes its file. A link is not followed out of the
+// layout; what is missing or no file is fs.ErrNotExist.
+func (l *Layout) OpenBlob(digest v1.Hash) (*os.File, fs.FileInfo, error) {
+	return l.open(blobName(digest))
 }
 
-// hasBlob compares the size only; hashing would cost a read of all layers.
-func (l *Layout) hasBlob(digest v1.Hash, size int64) bool {
-	info, err := os.Stat(l.blobPath(digest))
-	return err == nil && info.Mode().IsRegular() && info.Size() == size
+// HasBlob tells whether a blob is there with its size. It does not compute the
+// digest, which would cost a read of all layers.
+func (l *Layout) HasBlob(digest v1.Hash, size int64) bool {
+	info, err := l.stat(blobName(digest))
+	return err == nil && info.Size() == size
+}
+
+// BlobPath is where the blob of a digest is or would be, for other programs: libre
+// reads it with OpenBlob.
+func (l *Layout) BlobPath(digest v1.Hash) string {
+	return filepath.Join(l.dir, blobName(digest))
+}
+
+func blobName(digest v1.Hash) string {
+	return path.Join(blobsDir, digest.Algorithm, digest.Hex)
 }
 
 // counter counts what it passes on and stops once its context is done.
@@ -147,10 +148,6 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err
-}
-
-func hashOf(h hash.Hash) v1.Hash {
-	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
 }
 
 // createTemp makes a new file that can be renamed into place: unlike

@@ -1,4 +1,4 @@
-package image
+package layout
 
 import (
 	"errors"
@@ -26,28 +26,23 @@ type Content struct {
 	Layers   int       // of the manifest that has most
 }
 
-// Lookup finds an image by its name and looks whether it is all there. The
-// second result is false where the name is unknown.
+// Lookup finds an image by its name and looks whether all of it is there. The
+// second result is false where no entry has the name.
 func (l *Layout) Lookup(refName string) (Entry, bool, error) {
-	entries, err := l.Entries()
-	if err != nil {
+	d, ok, err := l.Find(refName)
+	if err != nil || !ok {
 		return Entry{}, false, err
 	}
-	for _, d := range entries {
-		if d.Annotations[RefNameAnnotation] == refName {
-			return Entry{d, l.Content(d)}, true, nil
-		}
-	}
-	return Entry{}, false, nil
+	return Entry{d, l.Content(d)}, true, nil
 }
 
 // Config reads the configuration of an image by its manifest.
 func (l *Layout) Config(d v1.Descriptor) (v1.ConfigFile, error) {
 	var manifest v1.Manifest
 	var config v1.ConfigFile
-	err := l.readJSON(d, &manifest)
+	err := l.ReadJSON(d, &manifest)
 	if err == nil {
-		err = l.readJSON(manifest.Config, &config)
+		err = l.ReadJSON(manifest.Config, &config)
 	}
 	return config, err
 }
@@ -69,7 +64,7 @@ func (l *Layout) Content(d v1.Descriptor) Content {
 		if !seen[b.Digest] {
 			seen[b.Digest] = true
 			c.Size += b.Size
-			if !l.hasBlob(b.Digest, b.Size) {
+			if !l.HasBlob(b.Digest, b.Size) {
 				c.Missing = append(c.Missing, b.Digest)
 			}
 		}
@@ -86,13 +81,13 @@ func (l *Layout) visit(d v1.Descriptor, f func(v1.Descriptor)) error {
 	switch d.MediaType {
 	case types.OCIImageIndex, types.DockerManifestList:
 		var index v1.IndexManifest
-		if err := l.readJSON(d, &index); err != nil {
+		if err := l.ReadJSON(d, &index); err != nil {
 			return err
 		}
 		children = index.Manifests
 	case types.OCIManifestSchema1, types.DockerManifestSchema2:
 		var manifest v1.Manifest
-		if err := l.readJSON(d, &manifest); err != nil {
+		if err := l.ReadJSON(d, &manifest); err != nil {
 			return err
 		}
 		children = append([]v1.Descriptor{manifest.Config}, manifest.Layers...)
@@ -114,18 +109,18 @@ func (l *Layout) Prune() (freed int64, err error) {
 	if err := l.writable(); err != nil {
 		return 0, err
 	}
-	index, err := l.index()
+	entries, err := l.Entries()
 	if err != nil {
 		return 0, err
 	}
 	used := map[string]bool{}
-	for _, d := range index.Manifests {
+	for _, d := range entries {
 		err := l.visit(d, func(b v1.Descriptor) { used[b.Digest.Hex] = true })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, fmt.Errorf("pruning %s: %w", l.dir, err)
 		}
 	}
-	for _, dir := range []string{l.dir, filepath.Join(l.dir, "blobs", "sha256")} {
+	for _, dir := range []string{l.dir, filepath.Join(l.dir, blobsDir, "sha256")} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return freed, err
@@ -146,16 +141,40 @@ func (l *Layout) Prune() (freed int64, err error) {
 	return freed, nil
 }
 
+// Images lists the image manifests below the given descriptors. What buildkit
+// adds as an "image" of attestations is none.
+func (l *Layout) Images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
+	var out []v1.Descriptor
+	for _, d := range descriptors {
+		switch {
+		case d.Annotations["vnd.docker.reference.type"] != "":
+		case d.MediaType.IsIndex():
+			var index v1.IndexManifest
+			if err := l.ReadJSON(d, &index); err != nil {
+				return nil, err
+			}
+			below, err := l.Images(index.Manifests)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, below...)
+		case d.MediaType.IsImage():
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
 // Manifests lists the manifests of an image's index, each with its platform and
 // the annotations that stand in the manifest itself.
 func (l *Layout) Manifests(d v1.Descriptor) ([]v1.Descriptor, error) {
 	var index v1.IndexManifest
-	if err := l.readJSON(d, &index); err != nil {
+	if err := l.ReadJSON(d, &index); err != nil {
 		return nil, err
 	}
 	for i, child := range index.Manifests {
 		var manifest v1.Manifest
-		if err := l.readJSON(child, &manifest); err != nil {
+		if err := l.ReadJSON(child, &manifest); err != nil {
 			return nil, err
 		}
 		index.Manifests[i].Annotations = manifest.Annotations
@@ -166,7 +185,7 @@ func (l *Layout) Manifests(d v1.Descriptor) ([]v1.Descriptor, error) {
 // Layers lists the digests of a manifest's layers, the lowest first.
 func (l *Layout) Layers(d v1.Descriptor) ([]v1.Hash, error) {
 	var manifest v1.Manifest
-	if err := l.readJSON(d, &manifest); err != nil {
+	if err := l.ReadJSON(d, &manifest); err != nil {
 		return nil, err
 	}
 	var layers []v1.Hash

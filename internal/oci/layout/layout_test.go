@@ -1,33 +1,15 @@
-package image
+package layout
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
-
-// putDemo assembles the demo image and names it.
-func putDemo(t testing.TB, l *Layout, name string) (Result, v1.Descriptor) {
-	t.Helper()
-	s, spec := demo(t)
-	result, err := Assemble(context.Background(), l, spec, s.options())
-	check(t, err)
-	index, err := Index(context.Background(), l, []v1.Descriptor{result.Descriptor}, spec.Annotations)
-	check(t, err)
-	check(t, l.Put(name, index, map[string]string{ImageKeyAnnotation: "key"}))
-	return result, index
-}
 
 func refNames(t testing.TB, l *Layout) string {
 	t.Helper()
@@ -42,15 +24,15 @@ func refNames(t testing.TB, l *Layout) string {
 
 func TestLayoutPut(t *testing.T) {
 	l := newLayout(t)
-	_, index := putDemo(t, l, "notes-server-default:1.0-1")
+	index := putImage(t, l, "notes-server-default:1.0-1")
 	check(t, l.Put("docs-backend-default:5.4.1-1", index, nil))
-	check(t, l.Put("notes-server-default:1.0-1", index, map[string]string{ImageKeyAnnotation: "key 2"}))
+	check(t, l.Put("notes-server-default:1.0-1", index, map[string]string{"sh.libre.image-key": "key 2"}))
 	if got, want := refNames(t, l), "docs-backend-default:5.4.1-1 notes-server-default:1.0-1"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	entry, ok, err := l.Lookup("notes-server-default:1.0-1")
 	check(t, err)
-	if !ok || !entry.Complete || entry.Digest != index.Digest || entry.Annotations[ImageKeyAnnotation] != "key 2" {
+	if !ok || !entry.Complete || entry.Digest != index.Digest || entry.Annotations["sh.libre.image-key"] != "key 2" {
 		t.Errorf("got %+v, %v", entry, ok)
 	}
 	if _, ok, err := l.Lookup("notes-server-default:1.0-2"); ok || err != nil {
@@ -61,7 +43,7 @@ func TestLayoutPut(t *testing.T) {
 // Whatever blob is cut short or missing, the image counts as incomplete.
 func TestLayoutLookupIncomplete(t *testing.T) {
 	l := newLayout(t)
-	putDemo(t, l, "a:1-1")
+	putImage(t, l, "a:1-1")
 	blobs, err := filepath.Glob(filepath.Join(l.dir, "blobs/sha256/*"))
 	check(t, err)
 	for _, blob := range blobs {
@@ -83,14 +65,14 @@ func TestLayoutLookupIncomplete(t *testing.T) {
 
 func TestLayoutPrune(t *testing.T) {
 	l := newLayout(t)
-	putDemo(t, l, "a:1-1")
+	putImage(t, l, "a:1-1")
 	count := func() int {
 		blobs, err := filepath.Glob(filepath.Join(l.dir, "blobs/sha256/*"))
 		check(t, err)
 		return len(blobs)
 	}
 	before := count()
-	_, _, err := l.writeBlob(context.Background(), func(w io.Writer) error {
+	_, _, err := l.WriteBlob(context.Background(), func(w io.Writer) error {
 		_, err := io.WriteString(w, "nobody refers to this")
 		return err
 	})
@@ -105,7 +87,7 @@ func TestLayoutPrune(t *testing.T) {
 	if entry, _, err := l.Lookup("a:1-1"); err != nil || !entry.Complete || count() != before {
 		t.Errorf("after pruning: %d blobs, want %d, %+v, %v", count(), before, entry, err)
 	}
-	if reader, err := OpenLayout(l.dir); err != nil {
+	if reader, err := Open(l.dir); err != nil {
 		t.Error(err)
 	} else if _, err := reader.Prune(); err == nil {
 		t.Error("a reader prunes")
@@ -115,8 +97,8 @@ func TestLayoutPrune(t *testing.T) {
 // Nothing is deleted on the word of a manifest that cannot be read.
 func TestLayoutPruneDamaged(t *testing.T) {
 	l := newLayout(t)
-	_, index := putDemo(t, l, "a:1-1")
-	check(t, os.WriteFile(l.blobPath(index.Digest), []byte("{"), 0o644))
+	index := putImage(t, l, "a:1-1")
+	check(t, os.WriteFile(l.BlobPath(index.Digest), []byte("{"), 0o644))
 	if freed, err := l.Prune(); err == nil || freed != 0 {
 		t.Errorf("freed %d, %v", freed, err)
 	}
@@ -124,16 +106,16 @@ func TestLayoutPruneDamaged(t *testing.T) {
 
 func TestLayoutLock(t *testing.T) {
 	l := newLayout(t)
-	_, err := CreateLayout(context.Background(), l.dir, nil)
+	_, err := Create(context.Background(), l.dir, nil)
 	if !errors.Is(err, ErrLocked) {
 		t.Fatalf("a second writer: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := CreateLayout(ctx, l.dir, cancel); !errors.Is(err, context.Canceled) {
+	if _, err := Create(ctx, l.dir, cancel); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled wait: %v", err)
 	}
 	said := 0
-	second, err := CreateLayout(context.Background(), l.dir, func() {
+	second, err := Create(context.Background(), l.dir, func() {
 		said++
 		time.AfterFunc(250*time.Millisecond, func() { l.Close() })
 	})
@@ -147,79 +129,18 @@ func TestLayoutLock(t *testing.T) {
 func TestLayoutForeignFolder(t *testing.T) {
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "thesis.txt"), nil, 0o644))
-	if _, err := CreateLayout(context.Background(), dir, nil); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
+	if _, err := Create(context.Background(), dir, nil); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := OpenLayout(dir); err == nil {
+	if _, err := Open(dir); err == nil {
 		t.Error("a folder without oci-layout is opened")
 	}
 }
 
-// TestLayoutKilled kills a process in the middle of assembling: the layout
-// opens at once, shows the old entries, and a second run gives what an
-// undisturbed one gives.
-func TestLayoutKilled(t *testing.T) {
-	if dir := os.Getenv("TEST_ASSEMBLE_UNTIL_KILLED"); dir != "" {
-		assembleUntilKilled(t, dir)
-	}
-	l := newLayout(t)
-	result, _ := putDemo(t, l, "a:1-1")
-	l.Close()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestLayoutKilled$")
-	cmd.Env = append(os.Environ(), "TEST_ASSEMBLE_UNTIL_KILLED="+l.dir)
-	out, err := cmd.StdoutPipe()
-	check(t, err)
-	check(t, cmd.Start())
-	_, err = bufio.NewReader(out).ReadString('\n')
-	check(t, cmd.Process.Kill())
-	cmd.Wait()
-	check(t, err)
-
-	temps, err := filepath.Glob(filepath.Join(l.dir, "blobs/sha256", tempPrefix+"*"))
-	if err != nil || len(temps) == 0 {
-		t.Fatalf("the process was not killed while it wrote: %v", err)
-	}
-	again, err := CreateLayout(context.Background(), l.dir, nil)
-	check(t, err)
-	defer again.Close()
-	if entry, ok, err := again.Lookup("a:1-1"); !ok || !entry.Complete || err != nil || refNames(t, again) != "a:1-1" {
-		t.Errorf("%+v, %v, %v", entry, ok, err)
-	}
-	freed, err := again.Prune()
-	if temps, _ := filepath.Glob(filepath.Join(l.dir, "blobs/sha256", tempPrefix+"*")); err != nil || freed == 0 || len(temps) != 0 {
-		t.Errorf("pruning: %d bytes, %v, left %v", freed, err, temps)
-	}
-	if repeated, _ := putDemo(t, again, "a:1-1"); repeated.Descriptor.Digest != result.Descriptor.Digest {
-		t.Error("the digest after the kill is another one")
-	}
-}
-
-// assembleUntilKilled writes a layer without an end.
-func assembleUntilKilled(t *testing.T, dir string) {
-	l, err := CreateLayout(context.Background(), dir, nil)
-	check(t, err)
-	_, err = l.writeLayer(context.Background(), Gzip, v1.Hash{}, func(w io.Writer) error {
-		noise := rand.NewChaCha8([32]byte{})
-		block := make([]byte, 1<<20)
-		for n := range 1 << 10 {
-			noise.Read(block)
-			if _, err := w.Write(block); err != nil {
-				return err
-			}
-			if n == 16 {
-				fmt.Println("writing")
-				time.Sleep(time.Minute)
-			}
-		}
-		return nil
-	})
-	check(t, err)
-}
-
 func TestLayoutReader(t *testing.T) {
 	l := newLayout(t)
-	_, index := putDemo(t, l, "a:1-1")
-	reader, err := OpenLayout(l.dir)
+	index := putImage(t, l, "a:1-1")
+	reader, err := Open(l.dir)
 	check(t, err)
 	if entry, ok, err := reader.Lookup("a:1-1"); !ok || !entry.Complete || err != nil {
 		t.Errorf("%+v, %v, %v", entry, ok, err)
@@ -233,7 +154,7 @@ func FuzzIndexJSON(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"sha256:aa","size":1}]}`))
 	f.Add([]byte(`{"manifests":null}`))
 	dir := f.TempDir()
-	l, err := CreateLayout(context.Background(), dir, nil)
+	l, err := Create(context.Background(), dir, nil)
 	check(f, err)
 	f.Cleanup(func() { l.Close() })
 	f.Fuzz(func(t *testing.T, content []byte) {

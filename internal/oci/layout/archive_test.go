@@ -1,4 +1,4 @@
-package image
+package layout
 
 import (
 	"archive/tar"
@@ -24,23 +24,8 @@ import (
 func putTwo(t testing.TB) *Layout {
 	t.Helper()
 	l := newLayout(t)
-	s, spec := demo(t)
-	put := func(name string, platforms ...v1.Platform) {
-		var manifests []v1.Descriptor
-		for _, platform := range platforms {
-			spec.Platform = platform
-			spec.Config.Labels = map[string]string{"platform": platform.String(), "name": name}
-			result, err := Assemble(context.Background(), l, spec, s.options())
-			check(t, err)
-			manifests = append(manifests, result.Descriptor)
-		}
-		index, err := Index(context.Background(), l, manifests, nil)
-		check(t, err)
-		check(t, l.Put(name, index, map[string]string{ImageKeyAnnotation: "key"}))
-	}
-	arm64 := v1.Platform{OS: "linux", Architecture: "arm64"}
-	put("notes-server-default:1.0-1", amd64, arm64)
-	put("notes-server-lyon:1.0-1", amd64)
+	putImage(t, l, "notes-server-default:1.0-1", amd64, arm64)
+	putImage(t, l, "notes-server-lyon:1.0-1", amd64)
 	return l
 }
 
@@ -148,7 +133,7 @@ func TestWriteArchiveErrors(t *testing.T) {
 	}{
 		{nil, func() {}, "no image was named"},
 		{[]string{"notes-server-lyon:1.0-1", "other:1"}, func() {}, "archiving other:1: " + l.dir + " has no image of this name"},
-		{both.RefNames, func() { check(t, os.Remove(l.blobPath(entry.Digest))) }, "archiving notes-server-lyon:1.0-1: blobs are missing in " + l.dir},
+		{both.RefNames, func() { check(t, os.Remove(l.BlobPath(entry.Digest))) }, "archiving notes-server-lyon:1.0-1: blobs are missing in " + l.dir},
 	} {
 		test.damage()
 		err := l.WriteArchive(context.Background(), ArchiveSpec{RefNames: test.names, Platform: amd64}, io.Discard)

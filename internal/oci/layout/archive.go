@@ -1,16 +1,17 @@
-package image
+package layout
 
 import (
 	"archive/tar"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -29,7 +30,7 @@ type ArchiveSpec struct {
 // it are not in it, and without any there is none. The bytes depend on the
 // images and spec alone.
 func (l *Layout) WriteArchive(ctx context.Context, spec ArchiveSpec, w io.Writer) error {
-	a := archive{spec: spec, tree: newTree(ctx, w), layout: l, index: emptyIndex(), seen: map[v1.Hash]bool{}}
+	a := archive{spec: spec, tar: tarWriter{ctx, tar.NewWriter(w)}, layout: l, index: emptyIndex(), seen: map[v1.Hash]bool{}}
 	for _, refName := range slices.Compact(slices.Sorted(slices.Values(spec.RefNames))) {
 		if err := a.add(refName); err != nil {
 			return fmt.Errorf("archiving %s: %w", refName, err)
@@ -69,7 +70,7 @@ func (l *Layout) WriteArchiveFile(ctx context.Context, spec ArchiveSpec, name st
 // archive is one that is being written.
 type archive struct {
 	spec   ArchiveSpec
-	tree   *tree
+	tar    tarWriter
 	layout *Layout
 	index  *v1.IndexManifest
 	docker []dockerManifest
@@ -118,7 +119,7 @@ func (a *archive) add(refName string) error {
 
 // addDocker lists the image for the wanted platform, if there is one.
 func (a *archive) addDocker(refName string, d v1.Descriptor) error {
-	images, err := a.layout.images([]v1.Descriptor{d})
+	images, err := a.layout.Images([]v1.Descriptor{d})
 	if err != nil {
 		return err
 	}
@@ -127,12 +128,12 @@ func (a *archive) addDocker(refName string, d v1.Descriptor) error {
 		return nil
 	}
 	var manifest v1.Manifest
-	if err := a.layout.readJSON(images[at], &manifest); err != nil {
+	if err := a.layout.ReadJSON(images[at], &manifest); err != nil {
 		return err
 	}
-	docker := dockerManifest{Config: blobName(manifest.Config), RepoTags: []string{refName}}
+	docker := dockerManifest{Config: blobName(manifest.Config.Digest), RepoTags: []string{refName}}
 	for _, layer := range manifest.Layers {
-		docker.Layers = append(docker.Layers, blobName(layer))
+		docker.Layers = append(docker.Layers, blobName(layer.Digest))
 	}
 	a.docker = append(a.docker, docker)
 	return nil
@@ -142,42 +143,68 @@ func (a *archive) write() error {
 	if len(a.index.Manifests) == 0 {
 		return errors.New("no image was named")
 	}
-	for _, dir := range []string{"blobs", "blobs/sha256"} {
-		if err := a.tree.dir(dir, 0o755, 0, 0); err != nil {
+	for _, dir := range []string{blobsDir, blobsDir + "/sha256"} {
+		if err := a.tar.header(tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
 			return err
 		}
 	}
 	for _, b := range a.blobs {
-		if err := a.tree.file(blobName(b), a.layout.blobPath(b.Digest), 0o644, 0, 0); err != nil {
+		if err := a.blob(b.Digest); err != nil {
 			return err
 		}
 	}
-	if err := a.json("index.json", a.index); err != nil {
+	if err := a.tar.json(indexFile, a.index); err != nil {
 		return err
 	}
 	if len(a.docker) > 0 {
-		if err := a.json("manifest.json", a.docker); err != nil {
+		if err := a.tar.json("manifest.json", a.docker); err != nil {
 			return err
 		}
 	}
-	if err := a.json("oci-layout", map[string]string{"imageLayoutVersion": "1.0.0"}); err != nil {
+	if err := a.tar.json(versionFile, version{knownVersion}); err != nil {
 		return err
 	}
-	return a.tree.tw.Close()
+	return a.tar.Close()
 }
 
-func (a *archive) json(name string, document any) error {
+func (a *archive) blob(digest v1.Hash) error {
+	f, info, err := a.layout.OpenBlob(digest)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return a.tar.file(blobName(digest), info.Size(), f)
+}
+
+// tarWriter writes entries whose bytes depend on names and contents only.
+type tarWriter struct {
+	ctx context.Context
+	*tar.Writer
+}
+
+func (w tarWriter) header(h tar.Header) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	h.ModTime, h.Format = time.Unix(1, 0).UTC(), tar.FormatPAX // as in layers
+	return w.WriteHeader(&h)
+}
+
+func (w tarWriter) file(name string, size int64, content io.Reader) error {
+	if err := w.header(tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644}); err != nil {
+		return err
+	}
+	n, err := io.Copy(w, content)
+	if err == nil && n != size {
+		err = fmt.Errorf("%s changed while it was read", name)
+	}
+	return err
+}
+
+func (w tarWriter) json(name string, document any) error {
 	content, err := encode(document)
 	if err != nil {
 		return err
 	}
-	if err := a.tree.header(tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)), Mode: 0o644}); err != nil {
-		return err
-	}
-	_, err = a.tree.tw.Write(content)
-	return err
-}
-
-func blobName(d v1.Descriptor) string {
-	return path.Join("blobs", d.Digest.Algorithm, d.Digest.Hex)
+	return w.file(name, int64(len(content)), bytes.NewReader(content))
 }

@@ -1,0 +1,118 @@
+package layout
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// maxIndex is how many bytes of index.json are read: a million entries have fewer.
+const maxIndex = 512 << 20
+
+// Entries lists what index.json names.
+func (l *Layout) Entries() ([]v1.Descriptor, error) {
+	index, err := l.index()
+	if err != nil {
+		return nil, err
+	}
+	return index.Manifests, nil
+}
+
+func (l *Layout) index() (*v1.IndexManifest, error) {
+	var index v1.IndexManifest
+	content, err := l.readFile(indexFile, maxIndex)
+	if err == nil {
+		err = json.Unmarshal(content, &index)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(l.dir, indexFile), err)
+	}
+	return &index, nil
+}
+
+// StatIndex describes index.json: another file, time or size means other entries.
+func (l *Layout) StatIndex() (fs.FileInfo, error) { return l.stat(indexFile) }
+
+// Find gives the entry of a name, and whether there is one.
+func (l *Layout) Find(refName string) (v1.Descriptor, bool, error) {
+	entries, err := l.Entries()
+	if err != nil {
+		return v1.Descriptor{}, false, err
+	}
+	if at := slices.IndexFunc(entries, named(refName)); at >= 0 {
+		return entries[at], true, nil
+	}
+	return v1.Descriptor{}, false, nil
+}
+
+// Put names an image: its descriptor, with the given annotations and the name,
+// replaces the entry of the same name. All other entries stay. The entries are
+// sorted by name, since images end in any order when they are built in parallel.
+func (l *Layout) Put(refName string, d v1.Descriptor, annotations map[string]string) error {
+	err := l.Update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
+		entries = SetRefName(entries, refName, d, annotations)
+		slices.SortStableFunc(entries, func(a, b v1.Descriptor) int {
+			return cmp.Or(cmp.Compare(a.Annotations[RefNameAnnotation], b.Annotations[RefNameAnnotation]), cmp.Compare(a.Digest.Hex, b.Digest.Hex))
+		})
+		return entries, nil
+	})
+	if err != nil {
+		return fmt.Errorf("writing %s for %s: %w", indexFile, refName, err)
+	}
+	return nil
+}
+
+// SetRefName gives entries in which d, with the given annotations, has a name in the
+// place of the entry that had it, or at the end. It is for Update.
+func SetRefName(entries []v1.Descriptor, refName string, d v1.Descriptor, annotations map[string]string) []v1.Descriptor {
+	d.Annotations = map[string]string{}
+	maps.Copy(d.Annotations, annotations)
+	d.Annotations[RefNameAnnotation] = refName
+	at := slices.IndexFunc(entries, named(refName))
+	if at < 0 {
+		return append(entries, d)
+	}
+	entries[at] = d
+	rest := slices.DeleteFunc(entries[at+1:], named(refName))
+	return entries[:at+1+len(rest)]
+}
+
+func named(refName string) func(v1.Descriptor) bool {
+	return func(d v1.Descriptor) bool { return d.Annotations[RefNameAnnotation] == refName }
+}
+
+// Update replaces the entries of index.json by what edit makes of them. The blobs
+// that they need must be there already, so that a reader never meets a manifest
+// without its blobs.
+func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.checkLock(); err != nil {
+		return err
+	}
+	index, err := l.index()
+	if err != nil {
+		return err
+	}
+	entries, err := edit(index.Manifests)
+	if err != nil {
+		return err
+	}
+	index.Manifests = append([]v1.Descriptor{}, entries...) // null is no list
+	content, err := encode(index)
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(l.dir, indexFile), content)
+}
+
+func emptyIndex() *v1.IndexManifest {
+	return &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
+}

@@ -1,0 +1,291 @@
+// Package layout reads and writes OCI image layouts on disk:
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+//
+// It is the only package that knows the files of a layout. The package of the same
+// name in go-containerregistry does not serve here: it rewrites index.json in place,
+// takes no lock, follows links and reads files of any size.
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/private"
+)
+
+// RefNameAnnotation names an entry of index.json.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
+const RefNameAnnotation = "org.opencontainers.image.ref.name"
+
+// The files of a layout. Blobs are blobs/ALGORITHM/HEX.
+const (
+	indexFile   = "index.json"
+	versionFile = "oci-layout"
+	blobsDir    = "blobs"
+)
+
+// version is the content of versionFile.
+type version struct {
+	Version string `json:"imageLayoutVersion"`
+}
+
+const knownVersion = "1.0.0"
+
+// ErrLocked is returned by Create when another process writes the layout.
+var ErrLocked = errors.New("another run is writing to it")
+
+// Layout is an OCI image layout in a folder. Blobs appear whole under their digest,
+// and index.json changes last, by rename: a reader sees the old state or the new
+// one. Links inside the folder are not followed out of it. Methods may be called
+// from several goroutines at once.
+type Layout struct {
+	dir string
+
+	mu   sync.Mutex // held while index.json is rewritten
+	lock *os.File   // of the folder itself; nil when opened for reading
+}
+
+// Open opens an existing layout for reading. Another process may write to it at the
+// same time.
+func Open(dir string) (*Layout, error) {
+	l := &Layout{dir: dir}
+	content, err := l.readFile(versionFile, MaxDocument)
+	if err != nil {
+		return nil, fmt.Errorf("opening the OCI layout %s: %w", dir, err)
+	}
+	var v version
+	if err := json.Unmarshal(content, &v); err != nil {
+		return nil, fmt.Errorf("opening the OCI layout %s: %s: %w", dir, versionFile, err)
+	}
+	if v.Version != knownVersion {
+		return nil, fmt.Errorf("opening the OCI layout %s: version %q is unknown", dir, v.Version)
+	}
+	if _, err := l.Entries(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Create opens a layout for writing and makes what it lacks. Only one process may
+// write at a time. While another one does, Create calls waiting once and waits until
+// that one ends or ctx does; with a nil waiting it fails with ErrLocked. It refuses a
+// folder that holds other things, has links in the place of a layout's files, or can
+// be changed by other users. Close unlocks.
+func Create(ctx context.Context, dir string, waiting func()) (*Layout, error) {
+	fail := func(err error) (*Layout, error) {
+		return nil, fmt.Errorf("creating the OCI layout %s: %w", dir, err)
+	}
+	if err := refuseForeign(dir); err != nil {
+		return fail(err)
+	}
+	if err := refuseLinks(dir); err != nil {
+		return fail(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, blobsDir, "sha256"), 0o777); err != nil {
+		return fail(err)
+	}
+	// What is in it is what is signed.
+	if err := private.Guarded(dir); err != nil {
+		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or name a folder of your own with --output"}
+	}
+	lock, err := lockFolder(ctx, dir, waiting)
+	if err != nil {
+		return nil, fmt.Errorf("locking the OCI layout %s: %w", dir, err)
+	}
+	if err := createMissing(dir); err != nil {
+		lock.Close()
+		return fail(err)
+	}
+	l, err := Open(dir)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	l.lock = lock
+	return l, nil
+}
+
+// refuseForeign keeps a mistyped --output from filling a home directory.
+func refuseForeign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == versionFile || e.Name() == blobsDir {
+			return nil
+		}
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("the folder holds other things, such as %q", entries[0].Name())
+	}
+	return nil
+}
+
+// refuseLinks refuses a folder in which a link would lead a writer elsewhere.
+func refuseLinks(dir string) error {
+	for _, below := range []string{"", blobsDir} {
+		entries, err := os.ReadDir(filepath.Join(dir, below))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.Type() == fs.ModeSymlink {
+				return fmt.Errorf("%s is a link", filepath.Join(below, e.Name()))
+			}
+		}
+	}
+	return nil
+}
+
+// lockFolder takes a lock on the folder itself, so that no lock file ends up
+// in the layout. The kernel drops it when the process ends, however it ends.
+func lockFolder(ctx context.Context, dir string, waiting func()) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for said := false; ; said = true {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, err
+		}
+		if waiting == nil {
+			f.Close()
+			return nil, ErrLocked
+		}
+		if !said {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// createMissing writes the two files that make a folder a layout, oci-layout last.
+func createMissing(dir string) error {
+	for _, f := range []struct {
+		name    string
+		content any
+	}{
+		{indexFile, emptyIndex()},
+		{versionFile, version{knownVersion}},
+	} {
+		name := filepath.Join(dir, f.name)
+		if _, err := os.Stat(name); err == nil {
+			continue
+		}
+		content, err := encode(f.content)
+		if err != nil {
+			return err
+		}
+		if err := replaceFile(name, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives up the lock; afterwards the layout can only be read.
+func (l *Layout) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lock == nil {
+		return nil
+	}
+	lock := l.lock
+	l.lock = nil
+	return lock.Close()
+}
+
+func (l *Layout) writable() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.checkLock()
+}
+
+// checkLock is for callers that hold mu.
+func (l *Layout) checkLock() error {
+	if l.lock == nil {
+		return fmt.Errorf("writing to %s: opened for reading", l.dir)
+	}
+	return nil
+}
+
+// Dir is the folder that the layout is in.
+func (l *Layout) Dir() string { return l.dir }
+
+// open opens a regular file of the layout. It follows no link: who wrote the layout
+// may be another user than who reads it. What is no file is fs.ErrNotExist.
+func (l *Layout) open(name string) (*os.File, fs.FileInfo, error) {
+	root, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	info, err := regular(root, name) // first: opening a pipe waits for its other end
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := root.Open(name)
+	return f, info, err
+}
+
+func (l *Layout) stat(name string) (fs.FileInfo, error) {
+	root, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return regular(root, name)
+}
+
+func regular(root *os.Root, name string) (fs.FileInfo, error) {
+	info, err := root.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return info, err
+}
+
+// readFile reads a file of at most so many bytes.
+func (l *Layout) readFile(name string, most int64) ([]byte, error) {
+	f, _, err := l.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAtMost(f, most)
+}
+
+func readAtMost(r io.Reader, most int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = fmt.Errorf("it is larger than %d bytes", most)
+	}
+	return content, err
+}

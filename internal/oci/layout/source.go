@@ -1,0 +1,95 @@
+package layout
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Source is an image and where it can be read: in a registry, in an OCI layout.
+type Source struct {
+	Descriptor v1.Descriptor // of an index, or of one platform's manifest
+
+	// Open opens what a descriptor describes as it is stored: indexes,
+	// manifests, configs and layers.
+	Open func(context.Context, v1.Descriptor) (io.ReadCloser, error)
+}
+
+// Source is an image of the layout.
+func (l *Layout) Source(d v1.Descriptor) Source {
+	return Source{d, func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+		f, _, err := l.OpenBlob(d.Digest)
+		return f, err
+	}}
+}
+
+// MaxDocument is more bytes than any index, manifest or config has: registries take
+// manifests of up to 4 MiB.
+const MaxDocument = 16 << 20
+
+// Read reads the document that the descriptor describes: an index, a manifest or a
+// config of at most MaxDocument bytes. Its content has the digest.
+func (s Source) Read(ctx context.Context) ([]byte, error) {
+	digest := s.Descriptor.Digest
+	r, err := s.Open(ctx, s.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	content, err := readAtMost(r, MaxDocument)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", digest, err)
+	}
+	hasher, err := v1.Hasher(digest.Algorithm)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", digest, err)
+	}
+	hasher.Write(content)
+	if got := hex.EncodeToString(hasher.Sum(nil)); got != digest.Hex {
+		return nil, fmt.Errorf("%s: its content has the digest %s:%s", digest, digest.Algorithm, got)
+	}
+	return content, nil
+}
+
+// Fetch writes the image of one platform as a source has it: config, layers, manifest.
+// Blobs that the layout has are not read again. No name is given to it.
+func (l *Layout) Fetch(ctx context.Context, from Source) error {
+	if l.Content(from.Descriptor).Complete {
+		return nil
+	}
+	if err := l.fetch(ctx, from, from.Descriptor); err != nil {
+		return err
+	}
+	var manifest v1.Manifest
+	if err := l.ReadJSON(from.Descriptor, &manifest); err != nil {
+		return err
+	}
+	for _, blob := range append(manifest.Layers, manifest.Config) {
+		if err := l.fetch(ctx, from, blob); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Layout) fetch(ctx context.Context, from Source, d v1.Descriptor) error {
+	if l.HasBlob(d.Digest, d.Size) {
+		return nil
+	}
+	content, err := from.Open(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	digest, _, err := l.WriteBlob(ctx, func(w io.Writer) error {
+		_, err := io.Copy(w, content)
+		return err
+	})
+	if err == nil && digest != d.Digest {
+		err = fmt.Errorf("reading %s: it has the digest %s", d.Digest, digest)
+	}
+	return err
+}
