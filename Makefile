@@ -88,7 +88,7 @@ demo: demo-tools demo-folder
 # all of it, so go test need not. The tests of publishing take longest: they go
 # last, with nothing beside them, under a limit of their own.
 TEST = LIBRE_TEST_ALL=1 PATH=$$PATH:/usr/sbin:/sbin go test -vet=off
-PUBLISHING := ./internal/publishtest
+PUBLISHING := ./internal/acceptance/publish
 
 test: test-tools build
 	@test -z "$$(gofmt -l cmd internal nix)" || { echo "not formatted:"; gofmt -l cmd internal nix; exit 1; }

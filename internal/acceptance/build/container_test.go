@@ -1,0 +1,287 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// buildah gives the command line of buildah on a storage of the tests' own. vfs
+// copies every layer, but works on every disk and leaves no mounts.
+func buildah(args ...string) []string {
+	dir := filepath.Join(libre.Dir, "containers")
+	return append([]string{
+		"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs",
+	}, args...)
+}
+
+// rootfs has buildah unpack an image, as engines do: layer over layer. It gives
+// the folder, which is gone after the test.
+func rootfs(t *testing.T, c catalogue, reference string) string {
+	t.Helper()
+	testkit.RequireRoot(t)
+	testkit.Require(t, "buildah")
+	name := strings.TrimSpace(libre.Tool(t, "buildah", buildah("from", "--quiet", "oci:"+c.dist()+":"+reference)...))
+	t.Cleanup(func() {
+		if _, stderr, err := testkit.Output(exec.Command("buildah", buildah("rm", name)...)); err != nil {
+			t.Errorf("removing %s: %v\n%s", name, err, stderr)
+		}
+	})
+	return strings.TrimSpace(libre.Tool(t, "buildah", buildah("mount", name)...))
+}
+
+// changes are what a container has otherwise than its image says.
+type changes struct {
+	args        []string // in the place of entrypoint and command
+	command     []string // in the place of the command
+	env         []string // NAME=VALUE, added
+	hostNetwork bool     // in the place of a network of its own, which has a loopback device only
+	readOnly    bool     // the root file system cannot be written
+}
+
+// container is an image that runc runs.
+type container struct {
+	*testkit.Process
+	id     string
+	root   string // of the file system, on the host
+	config *v1.ConfigFile
+	pid    int // of the first process, on the host
+}
+
+// runContainer starts an image with user, environment, folder, entrypoint and
+// command of its configuration, and no capabilities: Kubernetes' "restricted"
+// level. The container is gone after the test.
+func runContainer(t *testing.T, c catalogue, reference string, with changes) *container {
+	t.Helper()
+	testkit.RequireRoot(t)
+	testkit.Require(t, "runc")
+	k := &container{
+		id:     fmt.Sprintf("libre-e2e-%d-%d", os.Getpid(), time.Now().UnixNano()),
+		root:   rootfs(t, c, reference),
+		config: configOf(t, openImage(t, c.dist(), reference, "linux/"+runtime.GOARCH)),
+	}
+	bundle := t.TempDir()
+	k.writeSpec(t, bundle, with)
+	pidFile := filepath.Join(bundle, "pid")
+	var err error
+	k.Process, err = testkit.Start(exec.Command("runc", runc("run", "--bundle", bundle, "--pid-file", pidFile, k.id)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("runc", runc("delete", "--force", k.id)...).Run()
+		select {
+		case <-k.Exited:
+		case <-time.After(testkit.Patience):
+			t.Errorf("%s: runc does not end", reference)
+		}
+		if t.Failed() {
+			t.Logf("%s:\n%s", reference, k.Log)
+		}
+	})
+	err = testkit.Eventually(func() error {
+		text, err := os.ReadFile(pidFile)
+		if err == nil {
+			k.pid, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		if err != nil {
+			if ended := k.Running(); ended != nil {
+				return ended
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("starting %s: %v", reference, err)
+	}
+	return k
+}
+
+func runc(args ...string) []string {
+	return append([]string{"--root", filepath.Join(libre.Dir, "runc")}, args...)
+}
+
+// writeSpec has runc write its default configuration and makes it the image's.
+func (k *container) writeSpec(t *testing.T, bundle string, with changes) {
+	t.Helper()
+	libre.Tool(t, "runc", "spec", "--bundle", bundle)
+	path := filepath.Join(bundle, "config.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec map[string]any
+	if err := json.Unmarshal(text, &spec); err != nil {
+		t.Fatal(err)
+	}
+	image := k.config.Config
+	args := append(append([]string{}, image.Entrypoint...), image.Cmd...)
+	if with.command != nil {
+		args = append(append([]string{}, image.Entrypoint...), with.command...)
+	}
+	if with.args != nil {
+		args = with.args
+	}
+	cwd := image.WorkingDir
+	if cwd == "" {
+		cwd = "/"
+	}
+	uid, gid := numericUser(t, image.User)
+	spec["process"] = map[string]any{
+		"user": map[string]any{"uid": uid, "gid": gid}, "args": args, "cwd": cwd,
+		"env":          append(append([]string{}, image.Env...), with.env...),
+		"capabilities": map[string]any{}, "noNewPrivileges": true,
+	}
+	spec["root"] = map[string]any{"path": k.root, "readonly": with.readOnly}
+	if with.hostNetwork {
+		linux := spec["linux"].(map[string]any)
+		var namespaces []any
+		for _, one := range linux["namespaces"].([]any) {
+			if one.(map[string]any)["type"] != "network" {
+				namespaces = append(namespaces, one)
+			}
+		}
+		linux["namespaces"] = namespaces
+	}
+	if text, err = json.Marshal(spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// numericUser reads "UID:GID", the one form that needs no look into the image.
+func numericUser(t *testing.T, user string) (uid, gid int) {
+	t.Helper()
+	first, second, _ := strings.Cut(user, ":")
+	uid, uidErr := strconv.Atoi(first)
+	gid, gidErr := strconv.Atoi(second)
+	if uidErr != nil || gidErr != nil {
+		t.Fatalf("the image's user is %q, want numbers", user)
+	}
+	return uid, gid
+}
+
+// wait waits for a container that ends by itself, with exit code 0, and gives
+// its output.
+func (k *container) wait(t *testing.T) string {
+	t.Helper()
+	select {
+	case <-k.Exited:
+	case <-time.After(testkit.Patience):
+		t.Fatalf("the container does not end\n%s", k.Log)
+	}
+	if k.Err != nil {
+		t.Fatalf("the container: %v\n%s", k.Err, k.Log)
+	}
+	return k.Log.String()
+}
+
+// stop tells the first process to end, which must do so with exit code 0.
+func (k *container) stop(t *testing.T) {
+	t.Helper()
+	signal := k.config.Config.StopSignal
+	if signal == "" {
+		signal = "SIGTERM"
+	}
+	libre.Tool(t, "runc", runc("kill", k.id, signal)...)
+	k.wait(t)
+}
+
+// exec runs a program in the container, and gives what it prints.
+func (k *container) exec(t *testing.T, args ...string) string {
+	t.Helper()
+	return libre.Tool(t, "runc", runc(append([]string{"exec", k.id}, args...)...)...)
+}
+
+// status gives one line of /proc/PID/status.
+func (k *container) status(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.Join(strings.Fields(value), " ")
+		}
+	}
+	t.Fatalf("no %s in:\n%s", name, text)
+	return ""
+}
+
+// listening waits until a server on the host's network with PORT=0 says where it
+// listens, and gives its URL.
+func (k *container) listening(t *testing.T) string {
+	t.Helper()
+	url := ""
+	err := testkit.Eventually(func() error {
+		address, found := k.Log.After("listening on ")
+		if !found {
+			if err := k.Running(); err != nil {
+				return err
+			}
+			return fmt.Errorf("no address in its output:\n%s", k.Log)
+		}
+		_, port, err := net.SplitHostPort(address)
+		url = "http://127.0.0.1:" + port
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+// client speaks with the container within its own network.
+func (k *container) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			type result struct {
+				conn net.Conn
+				err  error
+			}
+			dialled := make(chan result)
+			go func() {
+				// Never unlocked: the thread stays in that network, and ends with
+				// the goroutine. The socket stays there too, whoever uses it.
+				runtime.LockOSThread()
+				conn, err := dialIn(ctx, fmt.Sprintf("/proc/%d/ns/net", k.pid), network, address)
+				dialled <- result{conn, err}
+			}()
+			r := <-dialled
+			return r.conn, r.err
+		},
+	}}
+}
+
+// dialIn moves the calling thread into a network namespace and dials there;
+// address is an IP address, since look-ups take other threads.
+func dialIn(ctx context.Context, namespace, network, address string) (net.Conn, error) {
+	file, err := os.Open(namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, fmt.Errorf("entering %s: %w", namespace, err)
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}

@@ -1,0 +1,106 @@
+package bump
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/upstream/forgetest"
+)
+
+// BenchmarkCheckMany is `libre bump --all --check` of 500 apps, nothing new, with a
+// warm cache and 20 ms per request, without and with a token, which allows GraphQL.
+// Wanted: at most one request per app, 12 requests with GraphQL, and less than a
+// second apart from Nix's evaluation, which is measured by itself.
+func BenchmarkCheckMany(b *testing.B) {
+	const apps = 500
+	tags := []string{"v5.4.1", "v1.27.0", "v0.21.1", "v2.3.3"}
+	var lists [][]forgetest.Tag
+	for _, name := range []string{"suitenumerique_docs", "suitenumerique_meet", "suitenumerique_drive", "miniflux_v2"} {
+		list, err := forgetest.ReadTags("../../upstream/testdata/tags/" + name + ".tsv")
+		if err != nil {
+			b.Fatal(err)
+		}
+		lists = append(lists, list)
+	}
+	forge := forgetest.GitHub(b)
+	forge.AddToken("t", false)
+	files := map[string]string{}
+	for i := range apps {
+		location, tag := fmt.Sprintf("owner/app%d", i), tags[i%len(tags)]
+		forge.AddTags(location, lists[i%len(tags)])
+		files[fmt.Sprintf("app%d/default.nix", i)] = fmt.Sprintf(`{ mkApp, pkgs, ... }: mkApp { name = "app%d"; version = %q; packageVersion = 1;
+  source = { github = %q; tag = %q; hash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; };
+  components.web.package = { source, ... }: pkgs.writeText "web" "${source}"; }
+`, i, strings.TrimPrefix(tag, "v"), location, tag)
+	}
+	dir := libre.Catalogue(b, files)
+	var environment []string
+	for name, value := range forge.Environment() {
+		environment = append(environment, name+"="+value)
+	}
+	n := &nix.Nix{CacheDir: filepath.Join(libre.CacheHome(), "libre")}
+	evaluated, err := n.OpenCatalogue(b.Context(), dir, nix.HostPackageName)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, way := range []struct{ name, token string }{{"one by one", ""}, {"GraphQL", "t"}} {
+		b.Run(way.name, func(b *testing.B) {
+			c := catalogue{dir: dir, env: append(slices.Clone(environment), "GITHUB_TOKEN="+way.token, "GH_TOKEN=")}
+			forge.SetLatency(0)
+			c.run(b, 0, "bump", "--all", "--check") // warms the cache
+			forge.SetLatency(20 * time.Millisecond)
+			forge.Requests()
+			const rounds = 3
+			ours, bare := time.Hour, time.Hour
+			for range rounds {
+				started := time.Now()
+				c.run(b, 0, "bump", "--all", "--check")
+				ours = min(ours, time.Since(started))
+				started = time.Now()
+				if _, err := evaluated.Evaluate(b.Context(), nix.Request{Patterns: catalog.All}); err != nil {
+					b.Fatal(err)
+				}
+				bare = min(bare, time.Since(started))
+			}
+			requests := float64(len(forge.Requests())) / rounds
+			b.ReportMetric(requests, "requests")
+			b.ReportMetric(requests/apps, "requests-per-app")
+			b.ReportMetric(ours.Seconds(), "s")
+			b.ReportMetric(bare.Seconds(), "s-evaluation")
+			b.ReportMetric((ours - bare).Seconds(), "s-without-evaluation")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkOneBump counts the evaluations of one bump with a dependent hash and
+// without a build: at most 3 wanted.
+func BenchmarkOneBump(b *testing.B) {
+	real, err := exec.LookPath("nix")
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, repo := suite(b, forgetest.GitHub(b))
+	release(repo, "1.1.0", "better")
+	bin, counted := b.TempDir(), filepath.Join(b.TempDir(), "counted")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != eval ] || echo >> %s\nexec %s \"$@\"\n", counted, real)
+	if err := os.WriteFile(filepath.Join(bin, "nix"), []byte(script), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	c.env = append(c.env, "PATH="+bin+":"+os.Getenv("PATH"))
+	c.run(b, 0, "bump", "notes")
+	lines, err := os.ReadFile(counted)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(lines)), "evaluations")
+	b.ReportMetric(0, "ns/op")
+}

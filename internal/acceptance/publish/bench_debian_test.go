@@ -1,0 +1,162 @@
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// debianStore is a folder with a Nix store made of installed packages of Debian:
+// each is a store path that refers to the packages that it depends on.
+type debianStore struct {
+	dir      string
+	closure  []nix.PathInfo
+	root     string // a store path with little in it that refers to the first package
+	packages map[string]debianPackage
+	paths    map[string]string // of packages; "" while one is being added
+}
+
+type debianPackage struct {
+	version string
+	needs   []string // packages, or what packages provide
+}
+
+// newDebianStore copies a package and all that it depends on.
+func newDebianStore(b *testing.B, name string) *debianStore {
+	b.Helper()
+	testkit.Require(b, "dpkg-query")
+	s := &debianStore{dir: b.TempDir(), packages: installedPackages(b), paths: map[string]string{}}
+	_, installed := s.packages[name]
+	testkit.Needed(b, installed, name)
+	top := s.add(b, name)
+	s.root = storePath("root")
+	if err := os.MkdirAll(filepath.Join(s.dir, s.root, "etc"), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, s.root, "etc", "passwd"), []byte("app:x:1000:1000::/:/bin/false\n"), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	s.closure = append(s.closure, nix.PathInfo{Path: s.root, NarHash: "sha256:root", References: []string{top}})
+	return s
+}
+
+// size is that of all files.
+func (s *debianStore) size() (size int64) {
+	for _, p := range s.closure {
+		size += p.NarSize
+	}
+	return size
+}
+
+// installedPackages reads dpkg's database. Of alternatives the first that is
+// installed counts, and what is only provided is found by its name.
+// https://www.debian.org/doc/debian-policy/ch-relationships.html
+func installedPackages(b *testing.B) map[string]debianPackage {
+	b.Helper()
+	format := "${db:Status-Abbrev}\t${Package}\t${Version}\t${Provides}\t${Pre-Depends}, ${Depends}\n"
+	out, err := exec.Command("dpkg-query", "--show", "--showformat", format).Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	bare := func(relation string) string { // "libc6:any (>= 2.34)" is libc6
+		name, _, _ := strings.Cut(strings.TrimSpace(relation), " ")
+		name, _, _ = strings.Cut(name, ":")
+		return name
+	}
+	lines := strings.Split(string(out), "\n")
+	providers, all := map[string]string{}, map[string]debianPackage{}
+	for _, line := range lines {
+		if cells := strings.Split(line, "\t"); len(cells) == 5 && strings.HasPrefix(cells[0], "ii") {
+			all[cells[1]] = debianPackage{version: cells[2]}
+			for virtual := range strings.SplitSeq(cells[3], ",") {
+				providers[bare(virtual)] = cells[1]
+			}
+		}
+	}
+	for _, line := range lines {
+		cells := strings.Split(line, "\t")
+		if len(cells) != 5 || all[cells[1]].version == "" {
+			continue
+		}
+		p := all[cells[1]]
+		for relation := range strings.SplitSeq(cells[4], ",") {
+			for alternative := range strings.SplitSeq(relation, "|") {
+				name := bare(alternative)
+				if _, installed := all[name]; !installed {
+					name = providers[name]
+				}
+				if name != "" {
+					p.needs = append(p.needs, name)
+					break
+				}
+			}
+		}
+		all[cells[1]] = p
+	}
+	return all
+}
+
+// storePath is one for a name.
+func storePath(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "/nix/store/" + hex.EncodeToString(sum[:16]) + "-" + name
+}
+
+// add copies what a package needs, then the package. A store has no circles: the
+// dependency that closes one is left out.
+func (s *debianStore) add(b *testing.B, name string) string {
+	b.Helper()
+	if path, seen := s.paths[name]; seen {
+		return path
+	}
+	s.paths[name] = ""
+	p := nix.PathInfo{Path: storePath(name), NarHash: "sha256:" + name + s.packages[name].version}
+	for _, needed := range s.packages[name].needs {
+		if path := s.add(b, needed); path != "" {
+			p.References = append(p.References, path)
+		}
+	}
+	out, err := exec.Command("dpkg-query", "--listfiles", name).Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	to := filepath.Join(s.dir, p.Path)
+	for file := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		size, err := copyFile(filepath.Join(to, file), file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			b.Fatal(err)
+		}
+		p.NarSize += size
+	}
+	s.closure, s.paths[name] = append(s.closure, p), p.Path
+	return p.Path
+}
+
+// copyFile makes a folder, a link or a file as another one, and gives its size.
+// Where a package has a folder the machine may have a link to one.
+func copyFile(to, from string) (size int64, err error) {
+	info, err := os.Stat(from)
+	if err == nil && info.IsDir() {
+		return 0, os.MkdirAll(to, 0o755)
+	}
+	if target, err := os.Readlink(from); err == nil {
+		return 0, os.Symlink(target, to)
+	}
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, err
+	}
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return 0, err
+	}
+	return int64(len(content)), os.WriteFile(to, content, 0o644|info.Mode()&0o111)
+}

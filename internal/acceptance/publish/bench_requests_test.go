@@ -1,0 +1,113 @@
+package publish
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// exchange is one request, and what it is about.
+type exchange struct {
+	method     string
+	repository string // below the namespace; "" for the registry itself
+	subject    string // a digest or a tag, "tags/list", "referrers/DIGEST"
+	sent       int64  // bytes of the body
+}
+
+// exchanges are those of the runs since a registry is recorded.
+type exchanges struct {
+	mu       sync.Mutex
+	all      []*exchange
+	sessions map[string][]*exchange // by the path of an upload, until its digest is known
+}
+
+// record notes all requests, and lets each wait for a while.
+func (w *watched) record(latency time.Duration) *exchanges {
+	e := &exchanges{}
+	e.forget()
+	w.setMeddle(func(rw http.ResponseWriter, r *http.Request, forward http.HandlerFunc) bool {
+		time.Sleep(latency)
+		body := &counted{ReadCloser: r.Body}
+		r.Body = body
+		forward(rw, r)
+		e.add(r, body.n, rw.Header().Get("Location"))
+		return true
+	})
+	return e
+}
+
+func (e *exchanges) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all, e.sessions = nil, map[string][]*exchange{}
+}
+
+var recordedPath = regexp.MustCompile(`^/v2/` + namespace + `/([^/]+)/(manifests/|blobs/|)(.+)$`)
+
+// add notes a request that was answered. What an upload is of shows in its last
+// request.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#post-then-put
+func (e *exchanges) add(r *http.Request, sent int64, location string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x := &exchange{method: r.Method, sent: sent}
+	e.all = append(e.all, x)
+	parts := recordedPath.FindStringSubmatch(r.URL.Path)
+	if parts == nil {
+		return
+	}
+	x.repository, x.subject = parts[1], parts[3]
+	if !strings.HasPrefix(x.subject, "uploads/") {
+		return
+	}
+	session := path.Clean(r.URL.Path)
+	if to, err := url.Parse(location); err == nil && r.Method != http.MethodPut && location != "" {
+		session = path.Clean(to.Path)
+	}
+	query := r.URL.Query()
+	x.subject = query.Get("digest") + query.Get("mount")
+	if x.subject == "" {
+		e.sessions[session] = append(e.sessions[session], x)
+		return
+	}
+	for _, earlier := range e.sessions[session] {
+		earlier.subject = x.subject
+	}
+}
+
+// of are the requests to repositories, but for greetings.
+func (e *exchanges) of(include func(*exchange) bool) []*exchange {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var some []*exchange
+	for _, x := range e.all {
+		if x.repository != "" && include(x) {
+			some = append(some, x)
+		}
+	}
+	return some
+}
+
+// greetings are the requests of logins.
+func (e *exchanges) greetings() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(slices.DeleteFunc(slices.Clone(e.all), func(x *exchange) bool { return x.repository != "" }))
+}
+
+type counted struct {
+	io.ReadCloser
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n += int64(n)
+	return n, err
+}

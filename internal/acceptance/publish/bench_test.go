@@ -1,0 +1,277 @@
+package publish
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// rounds is how often each side of a ratio runs, in turn; the fastest counts.
+const rounds = 3
+
+// benchKinds are the registries that requests are counted at: with and without
+// the referrers API.
+var benchKinds = []string{"referrers", "docker-registry"}
+
+// latency is what each request takes longer than on the loopback device.
+const latency = 20 * time.Millisecond
+
+// BenchmarkNothingToPublish pushes 100 images, 25 apps of 4, that are published.
+// Its yardstick is the bare evaluation of the same images. Wanted: at most twice
+// its time; per image one HEAD, and of the index and each platform's manifest the list of
+// what is attached, which is one request, two without the referrers API; at most 4
+// requests per record; logins aside.
+func BenchmarkNothingToPublish(b *testing.B) {
+	const apps, components = 25, 4
+	files := map[string]string{}
+	for i := range apps {
+		app := fmt.Sprintf("app%d", i)
+		definition := fmt.Sprintf("{ mkApp, pkgs, ... }: mkApp { name = %q; version = \"1\"; packageVersion = 1;\n", app)
+		for n := range components {
+			definition += fmt.Sprintf("components.part%d.package = pkgs.writeText \"part\" \"part %d of %s\\n\";\n", n, n, app)
+		}
+		files[app+"/default.nix"] = definition + "}\n"
+	}
+	c := newCatalogue(b, files, "x86_64-linux")
+	c.file(b, "libre.yaml", "sign:\n  key: cosign.key\n")
+	alone := c
+	alone.alone = true
+
+	n := &nix.Nix{CacheDir: filepath.Join(libre.CacheHome(), "libre")}
+	evaluated, err := n.OpenCatalogue(b.Context(), c.dir, nix.HostPackageName)
+	if err != nil {
+		b.Fatal(err)
+	}
+	everything := nix.Request{Patterns: []catalog.Pattern{{App: "*", Component: "*", Variant: "default"}}, AllSystems: true}
+	for _, kind := range benchKinds {
+		b.Run(kind, func(b *testing.B) {
+			reg := newWatched(b, kind, "")
+			push := []string{"push", defaults, "--to", reg.prefix()}
+			c.run(push...).want(b, 0)
+			seen := reg.record(latency)
+			var ours, bare fastestOf
+			for range rounds {
+				ours.run(b, func() time.Duration {
+					if got := alone.run(push...).want(b, 0); strings.Count(got.stdout, "\tunchanged") != apps*(components+1) {
+						b.Fatalf("not all is published:\n%s", got.stdout)
+					}
+					return 0
+				})
+				bare.run(b, func() time.Duration {
+					if got, err := evaluated.Evaluate(b.Context(), everything); err != nil || len(got.Images) != apps*components {
+						b.Fatalf("%v, %v", got, err)
+					}
+					return 0
+				})
+			}
+			isRecord := func(x *exchange) bool {
+				return strings.HasSuffix(x.repository, "-default") && !strings.Contains(x.repository, "-part")
+			}
+			isList := func(x *exchange) bool {
+				return strings.HasPrefix(x.subject, "referrers/") || strings.HasPrefix(x.subject, "sha256-")
+			}
+			lists := seen.of(func(x *exchange) bool { return !isRecord(x) && isList(x) })
+			images := seen.of(func(x *exchange) bool { return !isRecord(x) && !isList(x) })
+			for _, x := range images {
+				if x.method != http.MethodHead {
+					b.Errorf("%s %s %s, of an image that is published", x.method, x.repository, x.subject)
+				}
+			}
+			b.ReportMetric(ours.wall.Seconds(), "s")
+			b.ReportMetric(bare.wall.Seconds(), "s-evaluation")
+			b.ReportMetric(ours.wall.Seconds()/bare.wall.Seconds(), "times-evaluation")
+			b.ReportMetric(float64(len(images))/(rounds*apps*components), "heads-per-image")
+			b.ReportMetric(float64(len(lists))/(rounds*apps*components), "lists-per-image")
+			b.ReportMetric(float64(len(seen.of(isRecord)))/(rounds*apps), "requests-per-record")
+			b.ReportMetric(float64(seen.greetings())/rounds, "logins")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkChangedPath publishes an image of 100 layers anew, on a machine that
+// knows no layer, after one path changed: its root's. Wanted: at most 1.05 times the
+// bytes of that path's layer, config and manifests; at most 12 requests besides
+// attachments.
+//
+//   - "requests" are those to the image's repository that are about its tags, its
+//     manifests and its blobs, the former release's and the new one's, and the
+//     question whether a push would be let in.
+//   - "requests-subject" are those in which attaching asks for what it attaches to:
+//     they show as well that the manifests have arrived.
+//   - "requests-record" are those to the record's repository: about tags, and the
+//     former record and the new one.
+//   - "requests-attachments" are all others to the two repositories: what it takes to
+//     attach, and to verify that and what was attached to the former record.
+//   - "requests-all" are all, with the login.
+func BenchmarkChangedPath(b *testing.B) {
+	c := newCatalogue(b, map[string]string{
+		// Layers of less than a mebibyte are folded; two are kept for the root file
+		// system and the debug image's tools.
+		"big/default.nix": `{ mkApp, pkgs, ... }:
+let part = n: pkgs.runCommand "part-${toString n}" { } "seq ${toString n}00000 ${toString n}99999 > $out; seq ${toString n}00000 ${toString n}99999 >> $out"; in
+mkApp {
+  name = "big"; version = "1.0"; packageVersion = 1;
+  source.path = ./src;
+  components.web.package = { source, ... }: pkgs.runCommand "big" { inherit source; parts = builtins.genList (n: part (n + 100)) 96; }
+    "mkdir $out; cp $source/data $out/; echo $parts > $out/parts";
+}
+`,
+		"big/src/data": random(1),
+	}, "x86_64-linux")
+	c.file(b, "libre.yaml", "sign:\n  key: cosign.key\n")
+	push := func(c catalogue, reg *watched) { c.run("push", defaults, "--to", reg.prefix()).want(b, 0) }
+	changed := c.copy(b)
+	changed.file(b, "apps/big/src/data", random(2))
+	changed.edit(b, "apps/big/default.nix", "packageVersion = 1", "packageVersion = 2")
+	changed.run("build", defaults).want(b, 0)
+	for _, kind := range benchKinds {
+		b.Run(kind, func(b *testing.B) {
+			reg := newWatched(b, kind, "")
+			push(c, reg)
+			seen := reg.record(0)
+			push(changed.cold(b), reg)
+
+			before, after := contents(b, reg, "big-web-default", "1.0-1"), contents(b, reg, "big-web-default", "1.0-2")
+			records := contents(b, reg, "big-default", "1.0-1", "1.0-2")
+			var largest, documents int64
+			layers := 0
+			for digest, blob := range after {
+				if !blob.layer {
+					documents += blob.size
+					continue
+				}
+				layers++
+				if _, known := before[digest]; !known {
+					largest = max(largest, blob.size)
+				}
+			}
+			isSubject := func(x *exchange) bool { return x.method == http.MethodHead && after.isManifest(x.subject) }
+			ours := seen.of(func(x *exchange) bool {
+				return x.repository == "big-web-default" && !isSubject(x) &&
+					(isRelease(x.subject) || x.subject == "" || before.has(x.subject) || after.has(x.subject))
+			})
+			subjects := seen.of(func(x *exchange) bool { return x.repository == "big-web-default" && isSubject(x) })
+			record := seen.of(func(x *exchange) bool {
+				return x.repository == "big-default" && (isRelease(x.subject) || x.subject == "tags/list" || records.has(x.subject))
+			})
+			all := seen.of(func(*exchange) bool { return true })
+			var sent int64
+			for _, x := range ours {
+				sent += x.sent
+			}
+			b.ReportMetric(float64(sent)/float64(largest+documents), "times-changed")
+			b.ReportMetric(float64(len(ours)), "requests")
+			b.ReportMetric(float64(len(subjects)), "requests-subject")
+			b.ReportMetric(float64(len(record)), "requests-record")
+			b.ReportMetric(float64(len(all)-len(ours)-len(subjects)-len(record)), "requests-attachments")
+			b.ReportMetric(float64(len(all)+seen.greetings()), "requests-all")
+			b.ReportMetric(float64(layers), "layers")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// fastestOf is the least time of some runs: that which other work on the machine
+// disturbed least.
+type fastestOf struct{ wall, cpu time.Duration }
+
+// run times one run, which gives the CPU time of its children.
+func (f *fastestOf) run(b *testing.B, run func() (children time.Duration)) {
+	b.Helper()
+	started, busy := time.Now(), testkit.CPUTime(b)
+	children := run()
+	wall, cpu := time.Since(started), testkit.CPUTime(b)-busy+children
+	if f.wall == 0 || wall < f.wall {
+		f.wall = wall
+	}
+	if f.cpu == 0 || cpu < f.cpu {
+		f.cpu = cpu
+	}
+}
+
+// and is one after the other.
+func (f fastestOf) and(g fastestOf) fastestOf { return fastestOf{f.wall + g.wall, f.cpu + g.cpu} }
+
+// isRelease tells the tag of a release.
+func isRelease(subject string) bool {
+	_, _, is := catalog.ParseTag(subject)
+	return is
+}
+
+// content is what is below some tags, by digest.
+type content map[string]part
+
+// part is a manifest, a config or a layer.
+type part struct {
+	size            int64
+	layer, manifest bool
+}
+
+func (c content) isManifest(digest string) bool { return c[digest].manifest }
+
+func (c content) has(digest string) bool {
+	_, has := c[digest]
+	return has
+}
+
+func contents(b *testing.B, reg *watched, repository string, tags ...string) content {
+	b.Helper()
+	all := content{}
+	add := func(d v1.Descriptor, layer bool) {
+		all[d.Digest.String()] = part{d.Size, layer, d.MediaType.IsImage() || d.MediaType.IsIndex()}
+	}
+	repo, err := name.NewRepository(reg.backend + "/" + namespace + "/" + repository)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var read func(name.Reference)
+	read = func(reference name.Reference) {
+		got, err := remote.Get(reference)
+		if err != nil {
+			b.Fatal(err)
+		}
+		add(got.Descriptor, false)
+		var names struct {
+			Manifests, Layers []v1.Descriptor
+			Config            v1.Descriptor
+		}
+		if err := json.Unmarshal(got.Manifest, &names); err != nil {
+			b.Fatal(err)
+		}
+		for _, child := range names.Manifests {
+			read(repo.Digest(child.Digest.String()))
+		}
+		for _, layer := range names.Layers {
+			add(layer, true)
+		}
+		if len(names.Manifests) == 0 {
+			add(names.Config, false)
+		}
+	}
+	for _, tag := range tags {
+		read(repo.Tag(tag))
+	}
+	return all
+}
+
+// random is a text of 1.2 MB that does not compress to less than three quarters.
+func random(seed byte) string {
+	raw := make([]byte, 900_000)
+	rand.NewChaCha8([32]byte{seed}).Read(raw)
+	return base64.StdEncoding.EncodeToString(raw)
+}

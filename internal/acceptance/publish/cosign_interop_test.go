@@ -1,0 +1,65 @@
+//go:build interop
+
+package publish
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/sign/signtest"
+)
+
+// cosign accepts the lines that libre verify prints, and the attestations of
+// index and child, as they come out of the pipeline.
+func TestInteropCosign(t *testing.T) {
+	t.Parallel()
+	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
+		for _, kind := range []string{"referrers", "docker-registry"} {
+			t.Run(fmt.Sprint(format, "/", kind), func(t *testing.T) {
+				t.Parallel()
+				testCosign(t, format, kind)
+			})
+		}
+	}
+}
+
+func testCosign(t *testing.T, format sign.Format, kind string) {
+	c := formatted(t, format)
+	reg := newWatched(t, kind, format)
+	c.run("push", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	verified := c.run("verify", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	lines := cosignLines(verified)
+	if len(lines) != 4 {
+		t.Fatalf("libre verify prints %d lines for cosign, want one for the record and each of 3 images:\n%s", len(lines), verified.stderr)
+	}
+	index, err := name.NewDigest(reg.prefix() + "/one-pages-default@" + undisturbed(t)["one-pages-default:1.0-1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := policy(t, c, format)
+	for _, subject := range append(children(t, index), index) {
+		for _, kind := range attestations {
+			lines = append(lines, p.CosignCommand(subject, kind, "cosign.pub"))
+		}
+	}
+	for _, version := range signtest.CosignVersions {
+		t.Run(version, func(t *testing.T) {
+			shell := signtest.NewShell(t, version)
+			for _, line := range lines {
+				if output, err := shell.Run(c.dir, shell.WithKey(t, line)); err != nil {
+					t.Errorf("%s: %v\n%s", line, err, output)
+				}
+			}
+		})
+	}
+}
+
+// cosignLines are the command lines that libre verify prints.
+func cosignLines(verified outcome) []string {
+	return slices.DeleteFunc(strings.Split(verified.stderr, "\n"), func(line string) bool { return !strings.HasPrefix(line, "cosign verify ") })
+}

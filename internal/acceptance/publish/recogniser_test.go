@@ -1,0 +1,115 @@
+package publish
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// The program that recognises files takes a second of CPU time to start, and
+// libre starts it in each run that describes an image. Most tests here are of
+// something else: for them one process of it answers all runs. What stands beside
+// their libre is this test, which hands on what it is asked.
+const socketName = "recogniser"
+
+// relay is the process that libre starts.
+func relay() error {
+	conn, err := net.Dial("unix", filepath.Join(filepath.Dir(os.Args[0]), socketName))
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(conn, os.Stdin)
+		_ = conn.(*net.UnixConn).CloseWrite()
+	}()
+	_, err = io.Copy(os.Stdout, conn)
+	return err
+}
+
+// recogniser is one process of the real program.
+type recogniser struct {
+	mu        sync.Mutex
+	questions io.Writer
+	answers   *json.Decoder
+}
+
+// startRecogniser makes a folder with libre and the relay, starts the real program
+// once, and answers for it until the tests end. It gives libre's path.
+var startRecogniser = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(libre.Dir, "relayed")
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "libre")
+	if err := os.Link(libre.Program(), program); err != nil {
+		return "", err
+	}
+	if err := os.Symlink(self, filepath.Join(dir, sbom.Program)); err != nil {
+		return "", err
+	}
+	listener, err := net.Listen("unix", filepath.Join(dir, socketName))
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(filepath.Join(filepath.Dir(libre.Program()), sbom.Program))
+	cmd.Env = append(os.Environ(), "TMPDIR="+libre.Dir)
+	r := &recogniser{}
+	if r.questions, err = cmd.StdinPipe(); err != nil {
+		return "", err
+	}
+	answers, written, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer written.Close()
+	cmd.Stdout, cmd.Stderr = written, os.Stderr
+	r.answers = json.NewDecoder(answers)
+	if _, err := testkit.Start(cmd); err != nil {
+		return "", err
+	}
+	go r.serve(listener)
+	return program, nil
+})
+
+func (r *recogniser) serve(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go r.answer(conn)
+	}
+}
+
+// answer asks what one run asks.
+func (r *recogniser) answer(conn net.Conn) {
+	defer conn.Close()
+	asked, answered := json.NewDecoder(conn), json.NewEncoder(conn)
+	for {
+		var question, answer json.RawMessage
+		if asked.Decode(&question) != nil {
+			return // the run ended
+		}
+		r.mu.Lock()
+		_, err := fmt.Fprintf(r.questions, "%s\n", question)
+		if err == nil {
+			err = r.answers.Decode(&answer)
+		}
+		r.mu.Unlock()
+		if err != nil || answered.Encode(answer) != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// images and records of definitions; tests that publish often take the default
+// variants only.
+const (
+	allImages, allRecords         = 13, 5
+	defaultImages, defaultRecords = 5, 2
+	defaults                      = "*/*/default"
+)
+
+// What is published, to every kind of registry in both formats, is there as it
+// was printed, is accepted by ourselves, and is not published again.
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
+		for _, kind := range kinds {
+			t.Run(fmt.Sprint(format, "/", kind), func(t *testing.T) {
+				t.Parallel()
+				c := formatted(t, format)
+				c.alone = true
+				reg := newWatched(t, kind, format)
+				selection, images, records := defaults, defaultImages, defaultRecords
+				if format == sign.Bundle && kind == "referrers" {
+					selection, images, records = "*/*/*", allImages, allRecords
+				}
+				if status := c.run("status", selection, "--to", reg.prefix()).want(t, 0); strings.Count(status.stdout, "\tnot published\t") != records {
+					t.Errorf("status before:\n%s", status.stdout)
+				}
+				pushed := c.run("push", selection, "--to", reg.prefix()).want(t, 0)
+				printed := printedDigests(pushed, "published")
+				if len(printed) != images+records {
+					t.Fatalf("%d references, want %d images and %d records\n%s", len(printed), images, records, pushed.stdout)
+				}
+				if diff := cmp.Diff(reg.tags(t), printed); diff != "" {
+					t.Errorf("tags in the registry, and printed: %s", diff)
+				}
+				want := undisturbed(t)
+				for reference, digest := range printed {
+					if want[reference] != digest && !isRecord(reference) {
+						t.Errorf("%s is %s here and %s elsewhere", reference, digest, want[reference])
+					}
+				}
+				reg.audit(t)
+
+				for _, args := range [][]string{{"status", selection}, {"status", selection, "--deep"}} {
+					status := c.run(append(args, "--to", reg.prefix())...).want(t, 0)
+					if strings.Count(status.stdout, "\tpublished\t") != records {
+						t.Errorf("libre %s:\n%s", strings.Join(args, " "), status.stdout)
+					}
+				}
+				verified := c.run("verify", selection, "--to", reg.prefix()).want(t, 0)
+				if strings.Count(verified.stdout, "\tverified\t") != images+records || strings.Count(verified.stdout, "provenance, tag, signed as "+reg.prefix()+"/") != images {
+					t.Errorf("libre verify:\n%s", verified.stdout)
+				}
+				testShow(t, c, reg)
+				testAgain(t, c, reg, selection, images, records)
+			})
+		}
+	}
+}
+
+// testShow reads a record, which is not shown to whom it does not verify for.
+func testShow(t *testing.T, c catalogue, reg *watched) {
+	t.Helper()
+	record := readRecord(t, c, reg, "one-default:1.0-1")
+	if record.Registry != reg.prefix() {
+		t.Errorf("the record is for %q", record.Registry)
+	}
+	want := undisturbed(t)
+	if record.App != "one" || record.Variant != "default" || record.Version != "1.0" || record.PackageVersion != 1 || len(record.Components) != 3 {
+		t.Errorf("the record: %+v", record)
+	}
+	for name, component := range record.Components {
+		if component.Reference != "one-"+name+"-default:1.0-1" || component.Digest != want[component.Reference] || component.Systems["linux/amd64"] == "" {
+			t.Errorf("component %s: %+v", name, component)
+		}
+	}
+	if web := record.Components["web"]; web.Ports["http"] != 8080 || web.Health != "/healthz" || web.License != "MIT" {
+		t.Errorf("component web: %+v", web)
+	}
+	web := record.Components["web"]
+	if check := web.HealthCheck; web.Ports["quic"] != 443 || len(web.Protocols) != 1 || web.Protocols["quic"] != "udp" ||
+		check == nil || check.Port != "http" || check.Interval != 30 {
+		t.Errorf("component web: %+v", web)
+	}
+	pages := record.Components["pages"]
+	said := strings.Join(slices.Concat([]string{pages.User, pages.StopSignal}, pages.ExposedPorts, pages.Volumes), " ")
+	if check := pages.HealthCheck; said != "3:4 SIGQUIT 443/udp 53/udp 8000/tcp 8080/tcp /data" || check == nil || check.Command[0] != "/check" || check.Interval != 30 {
+		t.Errorf("component pages: %s, %+v", said, pages)
+	}
+	other := catalogue{dir: t.TempDir()}
+	base := filepath.Join(other.dir, "other")
+	other.run("keygen", "--output", base).want(t, 0)
+	if got := other.run("show", reg.prefix()+"/one-default:1.0-1", "--key", base+".pub"); got.code == 0 || got.stdout != "" {
+		t.Errorf("shown to another key: %d\n%s", got.code, got.stdout)
+	}
+}
+
+// testAgain pushes what is published: for each image one HEAD, and the lists of what is
+// attached to its index and its manifest; at most four requests for each record, and
+// nothing is written.
+func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images, records int) {
+	t.Helper()
+	before := reg.count()
+	again := c.run("push", selection, "--to", reg.prefix()).want(t, 0)
+	if printed := printedDigests(again, "unchanged"); len(printed) != images+records {
+		t.Errorf("pushed again:\n%s", again.stdout)
+	}
+	heads, reads, lists := 0, 0, 0
+	for _, request := range reg.since(before) {
+		method, address, _ := strings.Cut(request, " ")
+		repository, _, _ := strings.Cut(strings.TrimPrefix(address, "/v2/"+namespace+"/"), "/")
+		isRecords := isRecord(repository)
+		switch {
+		case method == "HEAD":
+			heads++
+		case method == "GET" && !isRecords && (strings.Contains(address, "/referrers/") || strings.Contains(address, "/manifests/sha256-") || strings.Contains(address, "/blobs/")):
+			lists++
+		case method == "GET":
+			reads++
+		default:
+			t.Errorf("nothing to do, and yet %s", request)
+		}
+	}
+	// Without the referrers API a list is two requests, in the format classic it is two
+	// lists and the signature beside them.
+	if heads != images || lists > 3*2*images || reads > 4*records {
+		t.Errorf("%d HEADs and %d lists for %d images, %d other requests for %d records", heads, lists, images, reads, records)
+	}
+}
+
+var printedLine = regexp.MustCompile(`(?m)^[^/\s]+/` + namespace + `/(\S+:\S+)@(sha256:[0-9a-f]{64})\t(\S+)\t`)
+
+// printedDigests are the references that push printed in a state: name:tag → digest.
+func printedDigests(o outcome, state string) map[string]string {
+	printed := map[string]string{}
+	for _, line := range printedLine.FindAllStringSubmatch(o.stdout, -1) {
+		if line[3] == state {
+			printed[line[1]] = line[2]
+		}
+	}
+	return printed
+}
+
+// undisturbed is what a run gives that nothing gets in the way of, all variants.
+func undisturbed(t testing.TB) map[string]string {
+	t.Helper()
+	c := shared(t)
+	pushUndisturbed.Do(func() {
+		reg := newWatched(t, "referrers", sign.Bundle)
+		c.run("push", "--all", "--to", reg.prefix()).want(t, 0)
+		undisturbedTags = reg.tags(t)
+	})
+	if undisturbedTags == nil {
+		t.Fatal("the catalogue could not be published")
+	}
+	return undisturbedTags
+}
+
+// butRecords compares tags in two registries: a record says which one it is for.
+var butRecords = cmp.FilterPath(func(p cmp.Path) bool {
+	at, is := p.Last().(cmp.MapIndex)
+	return is && isRecord(at.Key().String())
+}, cmp.Comparer(func(_, _ string) bool { return true }))
+
+var (
+	pushUndisturbed sync.Once
+	undisturbedTags map[string]string
+)
+
+// undisturbedDefaults are those of the default variants.
+func undisturbedDefaults(t testing.TB) map[string]string {
+	only := map[string]string{}
+	for reference, digest := range undisturbed(t) {
+		if strings.Contains(reference, "-default:") {
+			only[reference] = digest
+		}
+	}
+	return only
+}
+
+// skopeo and buildah pull every image and get the digest that was printed.
+func TestPull(t *testing.T) {
+	t.Parallel()
+	testkit.Require(t, "skopeo")
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := shared(t)
+			reg := newWatched(t, kind, sign.Bundle)
+			printed := printedDigests(c.run("push", defaults, "--to", reg.prefix()).want(t, 0), "published")
+			storage := t.TempDir()
+			for reference, digest := range printed {
+				from := "docker://" + reg.prefix() + "/" + reference
+				raw := libre.Tool(t, "skopeo", "inspect", "--raw", "--tls-verify=false", from)
+				if got := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(raw))); got != digest {
+					t.Errorf("skopeo inspect %s: %s, printed was %s", reference, got, digest)
+				}
+				if isRecord(reference) {
+					continue
+				}
+				to := filepath.Join(storage, "copy")
+				libre.Tool(t, "skopeo", "copy", "--all", "--preserve-digests", "--src-tls-verify=false", from, "oci:"+to+":pulled")
+				var index struct{ Manifests []struct{ Digest string } }
+				text, err := os.ReadFile(filepath.Join(to, "index.json"))
+				if err == nil {
+					err = json.Unmarshal(text, &index)
+				}
+				if err != nil || len(index.Manifests) != 1 || index.Manifests[0].Digest != digest {
+					t.Errorf("skopeo copy %s: %s, %v", reference, text, err)
+				}
+				if err := os.RemoveAll(to); err != nil {
+					t.Fatal(err)
+				}
+				pullWithBuildah(t, storage, reg.prefix()+"/"+reference, digest)
+			}
+		})
+	}
+}
+
+// isRecord tells a record, APP-VARIANT:TAG, from the images of definitions.
+func isRecord(reference string) bool {
+	name, _, _ := strings.Cut(reference, ":")
+	return strings.Count(name, "-") == 1
+}
+
+func pullWithBuildah(t *testing.T, storage, reference, digest string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	flags := []string{"--root", filepath.Join(storage, "root"), "--runroot", filepath.Join(storage, "run"), "--storage-driver", "vfs"}
+	repository := reference[:strings.LastIndex(reference, ":")]
+	byTag := libre.Tool(t, "buildah", append(flags, "pull", "--quiet", "--tls-verify=false", "docker://"+reference)...)
+	byDigest := libre.Tool(t, "buildah", append(flags, "pull", "--quiet", "--tls-verify=false", "docker://"+repository+"@"+digest)...)
+	if byTag != byDigest {
+		t.Errorf("buildah pulls %s by its tag and %s by the printed digest", byTag, byDigest)
+	}
+}

@@ -1,0 +1,19 @@
+package template
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// The module files are complete and hold nothing that is not needed, and the
+// components' own tests pass, in a user's catalogue.
+func TestModules(t *testing.T) {
+	dir := copyGuestbook(t)
+	for _, component := range []string{"backend", "webserver"} {
+		t.Run(component, func(t *testing.T) {
+			module := filepath.Join(dir, component)
+			runGo(t, module, "mod", "tidy", "-diff")
+			runGo(t, module, "test", "-mod=readonly", "./...")
+		})
+	}
+}
