@@ -36,14 +36,14 @@ func (v Version) String() string { return catalog.Tag(v.Version, v.PackageVersio
 
 // Result is what became of one app.
 type Result struct {
-	App      string           `json:"app"`
-	From     Version          `json:"from"`
-	To       Version          `json:"to"` // the same where nothing is to be done
-	Decision *Decision        `json:"decision,omitempty"`
-	Edits    []Edit           `json:"edits,omitempty"`
-	Proofs   []review.Proof   `json:"proofs,omitempty"`   // of patches and other changes, against the new source
-	Findings []review.Finding `json:"findings,omitempty"` // what a reviewer would look for
-	Warnings []string         `json:"warnings,omitempty"`
+	App      string              `json:"app"`
+	From     Version             `json:"from"`
+	To       Version             `json:"to"` // the same where nothing is to be done
+	Decision *Decision           `json:"decision,omitempty"`
+	Edits    []Edit              `json:"edits,omitempty"`
+	Proofs   []review.PatchCheck `json:"proofs,omitempty"`   // of patches and other changes, against the new source
+	Findings []review.Finding    `json:"findings,omitempty"` // what a reviewer would look for
+	Warnings []string            `json:"warnings,omitempty"`
 
 	NotFollowed string `json:"notFollowed,omitempty"` // why upstream is not asked
 
@@ -61,8 +61,8 @@ type Result struct {
 // Outdated tells whether there is something to do.
 func (r *Result) Outdated() bool { return r.From != r.To }
 
-// Look decides what is to be done with the selected apps, and does nothing.
-func (b *Bumper) Look(ctx context.Context, patterns []catalog.Pattern) ([]*Result, error) {
+// Check decides what is to be done with the selected apps, and does nothing.
+func (b *Bumper) Check(ctx context.Context, patterns []catalog.Pattern) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (b *Bumper) Look(ctx context.Context, patterns []catalog.Pattern) ([]*Resul
 }
 
 // look decides for the selected apps, in order.
-func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns []catalog.Pattern) ([]*Result, map[string]*Outlook, error) {
+func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns []catalog.Pattern) ([]*Result, map[string]*Candidates, error) {
 	names, err := catalog.Select(patterns, evaluation.Names)
 	if err != nil {
 		return nil, nil, err

@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// Outlook is what upstream offers an app, and what is to be done about it.
-type Outlook struct {
+// Candidates is what upstream offers an app, and what is to be done about it.
+type Candidates struct {
 	App      catalog.App
 	Decision *Decision       // nil where there is an error
 	Finder   upstream.Finder // nil where there is nothing to find
@@ -29,12 +29,12 @@ const finders = 16
 // Find decides what becomes of apps. Those that follow another app are decided
 // after it; one that is followed and not among them counts as it is. An app's
 // error is its own.
-func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.App, now time.Time) map[string]*Outlook {
-	outlooks := map[string]*Outlook{}
+func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.App, now time.Time) map[string]*Candidates {
+	outlooks := map[string]*Candidates{}
 	rules := map[string]*Rule{}
 	var sources []upstream.Source
 	for name, app := range apps {
-		outlook := &Outlook{App: app}
+		outlook := &Candidates{App: app}
 		outlooks[name] = outlook
 		if rules[name], outlook.Err = ParseRule(app.Update); outlook.Err != nil {
 			continue
@@ -92,7 +92,7 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 }
 
 // find asks upstream, and decides.
-func (o *Outlook) find(ctx context.Context, client *upstream.Client, rule *Rule, followed string, now time.Time) error {
+func (o *Candidates) find(ctx context.Context, client *upstream.Client, rule *Rule, followed string, now time.Time) error {
 	source := o.App.Source
 	if source == nil {
 		return &upstream.NothingToFindError{}

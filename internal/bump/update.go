@@ -70,7 +70,7 @@ func (b *Bumper) rehash(ctx context.Context, c *checkout, app catalog.App) (edit
 }
 
 // update edits an app in the copy to take the version that was decided.
-func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outlook *Outlook) (edits, step, error) {
+func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outlook *Candidates) (edits, step, error) {
 	app, decision := outlook.App, outlook.Decision
 	to := step{
 		version: decision.Version, packageVersion: decision.PackageVersion,

@@ -119,13 +119,13 @@ func spec() *Spec {
 		Kind: "containerfile", App: "docs", Component: "backend", Variant: "default", System: "x86_64-linux",
 		Version: "5.4.1", PackageVersion: 1,
 		Config: Config{Env: map[string]string{"A": "1"}},
-		About:  About{License: "MIT", Needs: map[string]json.RawMessage{"redis": json.RawMessage(`{}`)}},
+		About:  Annotations{License: "MIT", Needs: map[string]json.RawMessage{"redis": json.RawMessage(`{}`)}},
 		Source: json.RawMessage(`{"source":"sha256-x","changes":[]}`), File: "Dockerfile", Target: text("prod"), Context: ".",
 		Args:  map[string]*string{"USER": text("1")},
-		Fetch: &Realisable{Drv: text("/nix/store/a.drv"), Out: "/nix/store/a"},
+		Fetch: &Derivation{Drv: text("/nix/store/a.drv"), Out: "/nix/store/a"},
 		Bases: map[string]Base{
 			"python:3": {Digest: "sha256:1"},
-			"own":      {Image: &Spec{Kind: "nix", App: "base", Rootfs: &Realisable{Drv: text("/nix/store/b.drv"), Out: "/nix/store/b"}}},
+			"own":      {Image: &Spec{Kind: "nix", App: "base", Rootfs: &Derivation{Drv: text("/nix/store/b.drv"), Out: "/nix/store/b"}}},
 		},
 	}
 }
@@ -137,7 +137,7 @@ func TestImageKey(t *testing.T) {
 		t.Errorf("key %s, expected %s", got, golden)
 	}
 	same := map[string]func(*Spec){
-		"derivation of the source": func(s *Spec) { s.Fetch = &Realisable{Drv: text("/nix/store/z.drv"), Out: "/nix/store/z"} },
+		"derivation of the source": func(s *Spec) { s.Fetch = &Derivation{Drv: text("/nix/store/z.drv"), Out: "/nix/store/z"} },
 		"derivation of a base":     func(s *Spec) { s.Bases["own"].Image.Rootfs.Drv = text("/nix/store/z.drv") },
 		"needs pkgs":               func(s *Spec) { s.NeedsPkgs = true },
 	}
@@ -160,7 +160,7 @@ func TestImageKey(t *testing.T) {
 		"argument":        func(s *Spec) { s.Args["USER"] = text("2") },
 		"pin":             func(s *Spec) { s.Bases["python:3"] = Base{Digest: "sha256:2"} },
 		"base image":      func(s *Spec) { s.Bases["own"].Image.Rootfs.Out = "/nix/store/c" },
-		"tools":           func(s *Spec) { s.Tools = &Realisable{Out: "/nix/store/t"} },
+		"tools":           func(s *Spec) { s.Tools = &Derivation{Out: "/nix/store/t"} },
 		"no entrypoint":   func(s *Spec) { s.Config.Entrypoint = []string{} },
 		"no ports":        func(s *Spec) { s.Config.Ports = []int{} },
 		"a port":          func(s *Spec) { s.Config.Ports = []int{443} },

@@ -19,20 +19,20 @@ const ContainerfileFormat = 3
 
 // Spec is one image on one system, as evaluation gives it.
 type Spec struct {
-	Kind           string  `json:"kind"` // nix or containerfile
-	App            string  `json:"app"`
-	Component      string  `json:"component"`
-	Variant        string  `json:"variant"`
-	System         string  `json:"system"` // Nix system
-	Version        string  `json:"version"`
-	PackageVersion int     `json:"packageVersion"`
-	Config         Config  `json:"config"`
-	About          About   `json:"about"`
-	Skip           *string `json:"skip"`      // why there is no such image on this system
-	NeedsPkgs      bool    `json:"needsPkgs"` // the key cannot be known without the package set
+	Kind           string      `json:"kind"` // nix or containerfile
+	App            string      `json:"app"`
+	Component      string      `json:"component"`
+	Variant        string      `json:"variant"`
+	System         string      `json:"system"` // Nix system
+	Version        string      `json:"version"`
+	PackageVersion int         `json:"packageVersion"`
+	Config         Config      `json:"config"`
+	About          Annotations `json:"about"`
+	Skip           *string     `json:"skip"`      // why there is no such image on this system
+	NeedsPkgs      bool        `json:"needsPkgs"` // the key cannot be known without the package set
 
 	// Nix images: the tree that becomes "/", and the owners of its paths.
-	Rootfs *Realisable      `json:"rootfs,omitempty"`
+	Rootfs *Derivation      `json:"rootfs,omitempty"`
 	Owners map[string]Owner `json:"owners,omitempty"`
 
 	// Containerfile images.
@@ -43,15 +43,15 @@ type Spec struct {
 	Args     map[string]*string `json:"args,omitempty"`     // nil: required, and not set
 	Contexts map[string]string  `json:"contexts,omitempty"` // name → store path
 	Bases    map[string]Base    `json:"bases,omitempty"`
-	Fetch    *Realisable        `json:"fetch,omitempty"` // the changed source; absent where pkgs is
+	Fetch    *Derivation        `json:"fetch,omitempty"` // the changed source; absent where pkgs is
 
 	// Debug images: the tools' tree, its programs in bin.
-	Tools *Realisable `json:"tools,omitempty"`
+	Tools *Derivation `json:"tools,omitempty"`
 }
 
-// Realisable is a store path and the derivation that makes it; Drv is nil for
+// Derivation is a store path and the derivation that makes it; Drv is nil for
 // what is in the store already.
-type Realisable struct {
+type Derivation struct {
 	Drv *string `json:"drv"`
 	Out string  `json:"out"`
 }
@@ -72,8 +72,8 @@ type Config struct {
 	Health     *HealthCheck      `json:"health,omitempty"` // one with a command: an image has no other
 }
 
-// About is what an image's labels and annotations say of it.
-type About struct {
+// Annotations is what an image's labels and annotations say of it.
+type Annotations struct {
 	Description string                     `json:"description"`
 	URL         string                     `json:"url"`
 	License     string                     `json:"license"`
@@ -144,11 +144,11 @@ func (s *Spec) Key() string {
 	}{format, content, bases})
 }
 
-func outOnly(r *Realisable) *Realisable {
+func outOnly(r *Derivation) *Derivation {
 	if r == nil {
 		return nil
 	}
-	return &Realisable{Out: r.Out}
+	return &Derivation{Out: r.Out}
 }
 
 // IndexKey is the key of an image over all its systems: of its OCI index.

@@ -165,7 +165,7 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 func (o bumpOptions) run(ctx context.Context, bumper *bump.Bumper, patterns []catalog.Pattern, accept func(*bump.Result) (bool, error)) ([]*bump.Result, error) {
 	switch {
 	case o.check || o.explain:
-		return bumper.Look(ctx, patterns)
+		return bumper.Check(ctx, patterns)
 	case o.repack:
 		return bumper.Repack(ctx, patterns, accept)
 	case o.hashesOnly:

@@ -14,8 +14,8 @@ import (
 )
 
 // circumstances are what provenance says of this run.
-func (p *place) circumstances(ctx context.Context, catalogue *nix.Catalogue) (release.Circumstances, error) {
-	c := release.Circumstances{PackageSet: p.packageSet, Libre: version, Builder: builderID()}
+func (p *place) circumstances(ctx context.Context, catalogue *nix.Catalogue) (release.BuildInfo, error) {
+	c := release.BuildInfo{PackageSet: p.packageSet, Libre: version, Builder: builderID()}
 	inputs, err := catalogue.Inputs(ctx)
 	if err != nil {
 		return c, fmt.Errorf("reading what the catalogue is made with: %w", err)

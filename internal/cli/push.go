@@ -122,7 +122,7 @@ func (a *app) push(ctx context.Context, o publishOptions, words []string) error 
 		return err
 	}
 	defer publisher.Files.Close()
-	publisher.Circumstances = sync.OnceValues(func() (release.Circumstances, error) { return p.circumstances(ctx, publisher.Catalogue) })
+	publisher.Circumstances = sync.OnceValues(func() (release.BuildInfo, error) { return p.circumstances(ctx, publisher.Catalogue) })
 	progress := a.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	publisher.Watcher = &buildWatcher{app: a, progress: progress}

@@ -143,7 +143,7 @@ func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) 
 		var results []*bump.Result
 		bumper, err := p.bumper()
 		if err == nil {
-			results, err = bumper.Look(ctx, patterns)
+			results, err = bumper.Check(ctx, patterns)
 		}
 		versions := map[string]upstreamState{}
 		defer func() {

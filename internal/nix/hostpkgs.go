@@ -159,7 +159,7 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 		return StoreSource{}, err
 	}
 	host := hostSet{System: parts.System}
-	if host.Go.StoreSource, err = n.Remember(ctx, parts.goKey(),
+	if host.Go.StoreSource, err = n.AddCached(ctx, parts.goKey(),
 		func() (string, func(), error) { return parts.GoRoot, func() {}, nil }); err != nil {
 		return StoreSource{}, err
 	}
@@ -191,7 +191,7 @@ func (n *Nix) RememberFS(ctx context.Context, code fs.FS, extra map[string][]byt
 	for name, content := range extra {
 		key += fmt.Sprintf(" %s %x", name, sha256.Sum256(content))
 	}
-	return n.Remember(ctx, key, func() (string, func(), error) {
+	return n.AddCached(ctx, key, func() (string, func(), error) {
 		dir, err := os.MkdirTemp("", "libre-code-")
 		if err != nil {
 			return "", nil, err
@@ -214,7 +214,7 @@ func (n *Nix) RememberFS(ctx context.Context, code fs.FS, extra map[string][]byt
 
 // rememberFile puts one file, under a name of its own in a folder, into the store.
 func (n *Nix) rememberFile(ctx context.Context, path, name string) (StoreSource, error) {
-	return n.Remember(ctx, name+" "+stamp(path), func() (string, func(), error) {
+	return n.AddCached(ctx, name+" "+stamp(path), func() (string, func(), error) {
 		dir, err := os.MkdirTemp("", "libre-part-")
 		if err != nil {
 			return "", nil, err

@@ -201,7 +201,7 @@ func TestSourcesInStore(t *testing.T) {
 	const other = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	fetched, path, changed, gone := identity(there.NarHash), identity(there.Path), identity(there.NarHash, "x"), identity(other)
 	known := identity(other, "x")
-	known.Fetch = &catalog.Realisable{Out: there.Path}
+	known.Fetch = &catalog.Derivation{Out: there.Path}
 	sources, err := n.SourcesInStore(t.Context(), []*catalog.Spec{fetched, path, changed, gone, known, {}})
 	if err != nil || len(sources) != 3 || sources[fetched] != there.Path || sources[path] != there.Path || sources[known] != there.Path {
 		t.Errorf("%v, %v", sources, err)

@@ -30,10 +30,10 @@ func (s StoreSource) FlakeRef() string {
 	return "path:" + s.Path + "?narHash=" + url.QueryEscape(s.NarHash)
 }
 
-// Remember gives the store path of a source that was added before under the same
+// AddCached gives the store path of a source that was added before under the same
 // key, or adds what make returns. It holds the path with a GC root. Whatever is
 // wrong with the memory itself only costs the time to add it again.
-func (n *Nix) Remember(ctx context.Context, key string, make func() (dir string, done func(), err error)) (StoreSource, error) {
+func (n *Nix) AddCached(ctx context.Context, key string, make func() (dir string, done func(), err error)) (StoreSource, error) {
 	file, source, known := n.remembered(key)
 	if known {
 		return source, nil

@@ -59,7 +59,7 @@ func (c *Client) PushArtifact(ctx context.Context, refName string, artifact Arti
 // SawArtifact notes that a repository has what every artifact has.
 func (c *Client) SawArtifact(repository name.Repository) error {
 	digest, _, err := v1.SHA256(bytes.NewReader(emptyConfig))
-	c.Saw(repository, digest)
+	c.MarkBlobPresent(repository, digest)
 	return err
 }
 

@@ -28,12 +28,12 @@ type Client struct {
 	transport http.RoundTripper
 	options   []remote.Option
 
-	sessions    sync.Map // logins: a repository's name and scope → *session
-	headed      sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD
-	begun       sync.Map // uploads that wait for a blob: a repository's name → begunUpload
-	pushed      sync.Map // of this run: a reference by digest → manifest
-	referrers   sync.Map // a repository's name → *referrersAPI
-	whereabouts whereabouts
+	sessions       sync.Map // logins: a repository's name and scope → *session
+	headed         sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD
+	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → begunUpload
+	pushed         sync.Map // of this run: a reference by digest → manifest
+	referrers      sync.Map // a repository's name → *referrersAPI
+	locations      blobLocations
 }
 
 // ErrNotFound says that a registry has no such manifest.
@@ -116,12 +116,12 @@ func (c *Client) Open(ctx context.Context, repository name.Repository, described
 	return from.blob(ctx, described.Digest)
 }
 
-// ErrOther says that a tag which was just set points to something else: somebody
+// ErrTagMoved says that a tag which was just set points to something else: somebody
 // has set it at the same time, or the registry replaces no tag.
-var ErrOther = errors.New("shows another digest")
+var ErrTagMoved = errors.New("shows another digest")
 
 // SetTag points a tag to a manifest that the registry has, wherever it pointed to
-// before, and looks whether it does; if not, that may be ErrOther.
+// before, and looks whether it does; if not, that may be ErrTagMoved.
 func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest) error {
 	tag, err := c.Tag(refName)
 	if err != nil {
@@ -144,7 +144,7 @@ func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest)
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s: the registry took it and does not show it", doing)
 	case err == nil && head.Digest.String() != digest.DigestStr():
-		return fmt.Errorf("%s: the registry took it and then %w: %s", doing, ErrOther, head.Digest)
+		return fmt.Errorf("%s: the registry took it and then %w: %s", doing, ErrTagMoved, head.Digest)
 	}
 	return err
 }

@@ -190,7 +190,7 @@ func TestTagOfOthers(t *testing.T) {
 		}
 		return r.Method == http.MethodPut
 	}
-	if err := client.SetTag(ctx, noteName, second); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), first.DigestStr()) {
+	if err := client.SetTag(ctx, noteName, second); !errors.Is(err, ErrTagMoved) || !strings.Contains(err.Error(), first.DigestStr()) {
 		t.Errorf("error %v", err)
 	}
 }

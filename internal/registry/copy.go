@@ -80,7 +80,7 @@ func (l layoutOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, 
 	file, err := os.Open(filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex))
 	if errors.Is(err, fs.ErrNotExist) {
 		// Who sends a blob holds its whereabout.
-		if elsewhere := l.client.whereabouts.of(digest).repositories; len(elsewhere) > 0 {
+		if elsewhere := l.client.locations.of(digest).repositories; len(elsewhere) > 0 {
 			return registryOrigin{l.client, elsewhere[0]}.blob(ctx, digest)
 		}
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Greet does what the first request would wait for, so that it can be done beside
+// Warm does what the first request would wait for, so that it can be done beside
 // something else. What goes wrong shows with that request.
-func (c *Client) Greet(ctx context.Context) {
+func (c *Client) Warm(ctx context.Context) {
 	if repository, err := name.NewRepository(c.prefix+"/x", c.names...); err == nil {
 		_, _ = transport.Ping(ctx, repository.Registry, c.transport)
 	}

@@ -150,8 +150,8 @@ func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m m
 	return noted, tooLarge("manifest", v1.Descriptor{Digest: m.digest, Size: int64(len(m.content))}, err)
 }
 
-// whereabouts are the repositories in which blobs were seen during this run.
-type whereabouts struct {
+// blobLocations are the repositories in which blobs were seen during this run.
+type blobLocations struct {
 	mu    sync.Mutex
 	blobs map[v1.Hash]*whereabout
 }
@@ -179,7 +179,7 @@ func (w *whereabout) beside(other name.Repository) string {
 	return ""
 }
 
-func (w *whereabouts) of(digest v1.Hash) *whereabout {
+func (w *blobLocations) of(digest v1.Hash) *whereabout {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.blobs == nil {
@@ -191,16 +191,16 @@ func (w *whereabouts) of(digest v1.Hash) *whereabout {
 	return w.blobs[digest]
 }
 
-// Saw notes that a repository has a blob: others have it mounted from there.
-func (c *Client) Saw(repository name.Repository, blob v1.Hash) {
-	seen := c.whereabouts.of(blob)
+// MarkBlobPresent notes that a repository has a blob: others have it mounted from there.
+func (c *Client) MarkBlobPresent(repository name.Repository, blob v1.Hash) {
+	seen := c.locations.of(blob)
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
 	seen.add(repository)
 }
 
 func (t *transfer) sendBlob(ctx context.Context, blob v1.Descriptor) error {
-	seen := t.client.whereabouts.of(blob.Digest)
+	seen := t.client.locations.of(blob.Digest)
 	if t.known != nil && t.known(blob.Digest) {
 		if seen.mu.TryLock() {
 			seen.add(t.repository)

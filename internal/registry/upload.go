@@ -38,13 +38,13 @@ func (c *Client) CheckPush(ctx context.Context, refName string) error {
 	if err != nil {
 		return err
 	}
-	if _, letIn := c.begun.Load(tag.Context().Name()); letIn {
+	if _, letIn := c.pendingUploads.Load(tag.Context().Name()); letIn {
 		return nil
 	}
 	err = retried(ctx, func() error {
 		location, err := c.beginUpload(ctx, tag.Context(), nil, nil)
 		if err == nil {
-			c.begun.Store(tag.Context().Name(), begunUpload{tag.Context(), location})
+			c.pendingUploads.Store(tag.Context().Name(), begunUpload{tag.Context(), location})
 		}
 		return err
 	})
@@ -71,8 +71,8 @@ func (c *Client) CancelUploads(ctx context.Context) {
 	defer cancel()
 	var group errgroup.Group
 	group.SetLimit(cancelsAtOnce)
-	c.begun.Range(func(key, value any) bool {
-		c.begun.Delete(key)
+	c.pendingUploads.Range(func(key, value any) bool {
+		c.pendingUploads.Delete(key)
 		upload := value.(begunUpload)
 		group.Go(func() error {
 			request, err := http.NewRequestWithContext(ctx, http.MethodDelete, upload.location.String(), nil)
@@ -113,7 +113,7 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 		}
 	}
 	if mountFrom == "" && blob.Size > smallBlob {
-		if begun, ok := t.client.begun.LoadAndDelete(t.repository.Name()); ok {
+		if begun, ok := t.client.pendingUploads.LoadAndDelete(t.repository.Name()); ok {
 			err := t.putBlob(ctx, begun.(begunUpload).location, blob)
 			if !isRefusal(err) {
 				return err
@@ -261,20 +261,20 @@ func (t *transfer) body(ctx context.Context, blob v1.Descriptor) func(*http.Requ
 		request.Header.Set("Content-Type", "application/octet-stream")
 		if blob.Size > 0 {
 			request.ContentLength = blob.Size
-			request.Body = neverRead{}
+			request.Body = lazyBody{}
 			request.GetBody = func() (io.ReadCloser, error) { return t.from.blob(ctx, blob.Digest) }
 		}
 	}
 }
 
-// neverRead stands for the body of a request whose transport opens one anew each
+// lazyBody stands for the body of a request whose transport opens one anew each
 // time it sends the request.
-type neverRead struct{}
+type lazyBody struct{}
 
-func (neverRead) Read([]byte) (int, error) {
+func (lazyBody) Read([]byte) (int, error) {
 	return 0, errors.New("a body is read that was not opened")
 }
-func (neverRead) Close() error { return nil }
+func (lazyBody) Close() error { return nil }
 
 // tooLarge names what failed to be sent, and says what a limit is about.
 func tooLarge(kind string, sent v1.Descriptor, err error) error {

@@ -46,7 +46,7 @@ func missing(checks []string) string {
 // verifyImage checks signature, SBOMs and provenance of a digest. It gives what was
 // checked, and who signed.
 func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
-	view := signing.Client.View(subject)
+	view := signing.Client.Attachments(subject)
 	signature, err := view.Verify(ctx, signing.Policy)
 	if err != nil {
 		return nil, nil, explained(err)
@@ -63,7 +63,7 @@ func verifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]
 
 // attested are the statements of a type about a digest, at least one. What is said of an
 // image with another name counts as not signed.
-func attested(ctx context.Context, signing *Signing, view *sign.View, subject name.Digest, kind string) ([]sign.Statement, error) {
+func attested(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest, kind string) ([]sign.Statement, error) {
 	statements, err := view.VerifyAttestations(ctx, kind, signing.Policy)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (r *variantRelease) attachAgain() string {
 
 // lacksDeep is sign.Client's Lacks, of what is read and verified.
 func (p *Publisher) lacksDeep(ctx context.Context, subject name.Digest, policy *sign.Policy, wanted ...sign.Wanted) ([]string, error) {
-	view := p.Signing.Client.View(subject)
+	view := p.Signing.Client.Attachments(subject)
 	var lacks []string
 	for _, want := range wanted {
 		has := want.Times

@@ -308,9 +308,9 @@ func (r *run) outputs(target *Target) []nix.Output {
 // outputsOf lists what Nix must build for an image that is made, and for what it is made
 // of, unless that is taken as it is.
 func (r *run) outputsOf(spec *catalog.Spec) []nix.Output {
-	realisables := []*catalog.Realisable{spec.Rootfs, spec.Fetch, spec.Tools}
+	realisables := []*catalog.Derivation{spec.Rootfs, spec.Fetch, spec.Tools}
 	if spec.Kind == "containerfile" && spec.Tools != nil {
-		realisables = []*catalog.Realisable{spec.Tools} // the source is of what they are added to
+		realisables = []*catalog.Derivation{spec.Tools} // the source is of what they are added to
 	}
 	var outputs []nix.Output
 	for _, realisable := range realisables {
@@ -326,7 +326,7 @@ func (r *run) outputsOf(spec *catalog.Spec) []nix.Output {
 	return outputs
 }
 
-func outputOf(realisable *catalog.Realisable) nix.Output {
+func outputOf(realisable *catalog.Derivation) nix.Output {
 	output := nix.Output{Path: realisable.Out}
 	if realisable.Drv != nil {
 		output.Drv = *realisable.Drv
@@ -335,7 +335,7 @@ func outputOf(realisable *catalog.Realisable) nix.Output {
 }
 
 // require gives the store path of a realisable, or why there is none.
-func (r *run) require(realisable *catalog.Realisable) (string, error) {
+func (r *run) require(realisable *catalog.Derivation) (string, error) {
 	if r.valid[realisable.Out] {
 		return realisable.Out, nil
 	}

@@ -65,10 +65,10 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 	if err != nil {
 		return nil, err
 	}
-	if there.Standing == WasMoved {
+	if there.RemoteState == WasMoved {
 		return movedProblems(release, there), nil
 	}
-	if there.Standing == OtherContent {
+	if there.RemoteState == OtherContent {
 		return []Problem{{release.name(), there.other + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
 	}
 	if there.isElsewhere() {

@@ -15,7 +15,7 @@ import (
 // or signed again. published has the images, then the record.
 func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, release *variantRelease, published []Published) []Published {
 	failed := func(err error) []Published {
-		return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "copy to " + to.String(), Err: explained(err)}}}
+		return []Published{{Name: release.name(), State: PublishFailed, Err: &Failure{Step: "copy to " + to.String(), Err: explained(err)}}}
 	}
 	lacks, err := p.lacksIn(ctx, to, release)
 	if err != nil {
@@ -61,7 +61,7 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 // lacksIn tells of which digests of a release something is gone in another registry; nil
 // where it is not known what belongs to it, since it was published just now.
 func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, release *variantRelease) (func(name.Digest) bool, error) {
-	if s := release.there.Standing; s != AsWanted && s != Incomplete {
+	if s := release.there.RemoteState; s != AsWanted && s != Incomplete {
 		return nil, nil
 	}
 	tag, err := to.Tag(release.refName())

@@ -52,7 +52,7 @@ func (p *Publisher) formerSBOMs(ctx context.Context, i *publication, manifest v1
 	if err != nil || dist.Content(manifest).Complete {
 		return nil, err
 	}
-	statements, err := p.Signing.Client.View(former).VerifyAttestations(ctx, CycloneDXType, p.Signing.Policy)
+	statements, err := p.Signing.Client.Attachments(former).VerifyAttestations(ctx, CycloneDXType, p.Signing.Policy)
 	if err != nil && !errors.Is(err, sign.ErrNotAttached) {
 		p.Watcher.Warn(i.target.ID, "reading the former SBOM, all files are read instead: "+err.Error())
 	}
@@ -125,7 +125,7 @@ func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.S
 	}()
 	var outputs []nix.Output
 	var paths []string
-	for _, realisable := range []*catalog.Realisable{spec.Rootfs, spec.Tools} {
+	for _, realisable := range []*catalog.Derivation{spec.Rootfs, spec.Tools} {
 		if realisable != nil {
 			outputs = append(outputs, outputOf(realisable))
 			paths = append(paths, realisable.Out)

@@ -13,11 +13,11 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// learn reads which layers the registry has of a former release, whose record has
+// loadKnownLayers reads which layers the registry has of a former release, whose record has
 // a tag: these are neither written nor sent again, nor asked for. Layer keys are
 // what anyone with push rights can claim: only what a record of ours names is
 // believed.
-func (p *Publisher) learn(ctx context.Context, release *variantRelease, former string) error {
+func (p *Publisher) loadKnownLayers(ctx context.Context, release *variantRelease, former string) error {
 	if p.Signing == nil || former == "" {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (p *Publisher) learnImage(ctx context.Context, i *publication, digest name.
 	}
 	for _, layer := range manifest.Layers {
 		i.known[layer.Digest] = true
-		p.Registry.Saw(digest.Context(), layer.Digest)
+		p.Registry.MarkBlobPresent(digest.Context(), layer.Digest)
 		key := layer.Annotations[image.LayerKeyAnnotation]
 		if diffID, err := v1.NewHash(layer.Annotations[image.DiffIDAnnotation]); err == nil && key != "" {
 			p.layers.AddRemote(image.Layer{Descriptor: layer, DiffID: diffID, Key: key})

@@ -18,22 +18,22 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Standing is how a release in a registry compares with the catalogue.
-type Standing string
+// RemoteState is how a release in a registry compares with the catalogue.
+type RemoteState string
 
 const (
-	AsWanted     Standing = "published"     // the record verifies and names the same image keys, and all tags point to its digests
-	IsNew        Standing = "new"           // there is no record
-	Incomplete   Standing = "incomplete"    // the record is right, and so are the tags; of what was attached something is gone
-	Untagged     Standing = "not tagged"    // the record is right, an image has no tag
-	WasMoved     Standing = "moved"         // a tag shows something else than what was signed for it
-	NotSigned    Standing = "not signed"    // the record names the same keys, and we did not sign it
-	OtherContent Standing = "other content" // the record names other keys, or an image's tag is taken
+	AsWanted     RemoteState = "published"     // the record verifies and names the same image keys, and all tags point to its digests
+	IsNew        RemoteState = "new"           // there is no record
+	Incomplete   RemoteState = "incomplete"    // the record is right, and so are the tags; of what was attached something is gone
+	Untagged     RemoteState = "not tagged"    // the record is right, an image has no tag
+	WasMoved     RemoteState = "moved"         // a tag shows something else than what was signed for it
+	NotSigned    RemoteState = "not signed"    // the record names the same keys, and we did not sign it
+	OtherContent RemoteState = "other content" // the record names other keys, or an image's tag is taken
 )
 
 // standing is what the registry has of a release under its version.
 type standing struct {
-	Standing
+	RemoteState
 	reason string
 	record *Record     // nil where there is none
 	digest name.Digest // of the record
@@ -51,7 +51,7 @@ func (s standing) has(component, key string) bool {
 }
 
 // isElsewhere tells whether the record is one that is signed for another registry.
-func (s standing) isElsewhere() bool { return s.Standing == NotSigned && s.err != nil }
+func (s standing) isElsewhere() bool { return s.RemoteState == NotSigned && s.err != nil }
 
 // look compares a release with what its record's tag points to. A release that
 // is published takes one request for the record, those that verify it, and for each
@@ -67,12 +67,12 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	case errors.Is(err, registry.ErrNotFound):
 		return p.lookForFormer(ctx, release)
 	case errors.Is(err, errNoRecord):
-		s := standing{Standing: OtherContent, digest: digest, other: refName, reason: errNoRecord.Error()}
+		s := standing{RemoteState: OtherContent, digest: digest, other: refName, reason: errNoRecord.Error()}
 		return p.movedRecord(ctx, release, s, "")
 	case err != nil:
 		return standing{}, err
 	}
-	s := standing{Standing: AsWanted, record: record, digest: digest, former: tag.TagStr()}
+	s := standing{RemoteState: AsWanted, record: record, digest: digest, former: tag.TagStr()}
 	// The images are asked for while the signature is verified.
 	var asked errgroup.Group
 	var images []tagging
@@ -86,27 +86,27 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 		return err
 	})
 	if p.Signing != nil {
-		signature, err := p.Signing.verifyRecord(ctx, record, digest, p.Signing.Client.Glance)
+		signature, err := p.Signing.verifyRecord(ctx, record, digest, p.Signing.Client.VerifyListed)
 		switch {
 		case err == nil && signature.Former:
 			s.oldKey = signature.Key
 		case err == nil:
 		case isUnsigned(err):
-			s.Standing, s.reason, s.err = NotSigned, explained(err).Error(), signedElsewhere(err)
+			s.RemoteState, s.reason, s.err = NotSigned, explained(err).Error(), signedElsewhere(err)
 		default:
 			return s, explained(err)
 		}
 	}
-	if as := record.refName(); s.Standing == AsWanted && as != refName {
+	if as := record.refName(); s.RemoteState == AsWanted && as != refName {
 		return p.movedRecord(ctx, release, s, as)
 	}
 	if difference := record.difference(release.targets()); difference != "" {
-		if s.Standing == NotSigned {
+		if s.RemoteState == NotSigned {
 			difference += ", and this catalogue's key did not sign it: " + s.reason
 		}
-		s.Standing, s.other, s.reason = OtherContent, refName, difference
+		s.RemoteState, s.other, s.reason = OtherContent, refName, difference
 	}
-	if s.Standing != AsWanted {
+	if s.RemoteState != AsWanted {
 		return p.movedRecord(ctx, release, s, "")
 	}
 	if err = asked.Wait(); err == nil {
@@ -119,8 +119,8 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 // lack adds what is gone of what was attached.
 func (s *standing) lack(release *variantRelease, lacks []Lacking) {
 	s.lacks = append(s.lacks, lacks...)
-	if s.Standing == AsWanted && len(s.lacks) > 0 {
-		s.Standing = Incomplete
+	if s.RemoteState == AsWanted && len(s.lacks) > 0 {
+		s.RemoteState = Incomplete
 		s.reason = lacksText(s.lacks) + ": " + release.attachAgain()
 	}
 }
@@ -132,8 +132,8 @@ func (s *standing) compareTags(release *variantRelease, tags []tagging) {
 		case tag.done():
 		case tag.now != "":
 			s.setMoved(release, &MovedError{Reference: tag.tag.String(), Shows: tag.now, Signed: tag.digest.DigestStr(), By: recordNames})
-		case s.Standing != WasMoved:
-			s.Standing, s.reason = Untagged, "there is no tag "+tag.tag.String()
+		case s.RemoteState != WasMoved:
+			s.RemoteState, s.reason = Untagged, "there is no tag "+tag.tag.String()
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (s *standing) compareTags(release *variantRelease, tags []tagging) {
 // Where that is nothing, the tags of its images may be somebody else's: that is
 // found out before anything is built.
 func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) (standing, error) {
-	s := standing{Standing: IsNew}
+	s := standing{RemoteState: IsNew}
 	repository, _, _ := strings.Cut(release.refName(), ":")
 	tags, err := p.Registry.Tags(ctx, repository)
 	if err != nil {
@@ -174,7 +174,7 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 	}
 	err = group.Wait()
 	if n := slices.Index(taken, true); n >= 0 {
-		s.Standing, s.other = OtherContent, release.images[n].target.RefName
+		s.RemoteState, s.other = OtherContent, release.images[n].target.RefName
 		s.reason = "the tag " + s.other + " is of another image, and there is no release record"
 	}
 	return s, err
@@ -193,7 +193,7 @@ func (p *Publisher) lookForUntagged(ctx context.Context, release *variantRelease
 		return standing{}, err
 	}
 	record, digest, err := p.findSigned(ctx, release, name.Digest{})
-	return standing{Standing: Untagged, record: record, digest: digest, reason: "there is no tag " + release.refName()}, err
+	return standing{RemoteState: Untagged, record: record, digest: digest, reason: "there is no tag " + release.refName()}, err
 }
 
 // lookTags finds out what the tags of a release's images show in a registry.
@@ -216,7 +216,7 @@ func (p *Publisher) lookTags(ctx context.Context, in *registry.Client, release *
 // survey is look, in all registries that get the release.
 func (p *Publisher) survey(ctx context.Context, release *variantRelease) (standing, error) {
 	s, err := p.look(ctx, release)
-	if err != nil || s.Standing != AsWanted && s.Standing != Incomplete {
+	if err != nil || s.RemoteState != AsWanted && s.RemoteState != Incomplete {
 		return s, err
 	}
 	for _, to := range p.CopyTo {
@@ -233,7 +233,7 @@ func (p *Publisher) survey(ctx context.Context, release *variantRelease) (standi
 			return s, err
 		}
 		s.compareTags(release, append(tags, own...))
-		if s.Standing == AsWanted || s.Standing == Incomplete {
+		if s.RemoteState == AsWanted || s.RemoteState == Incomplete {
 			lacks, err := p.lookCopied(ctx, to, release, own[0], s.record)
 			if err != nil {
 				return s, err

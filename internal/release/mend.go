@@ -42,7 +42,7 @@ func (i *publication) findGaps(ctx context.Context, p *Publisher) error {
 		return nil
 	}
 	for n, subject := range i.subjects() {
-		view := p.Signing.Client.View(subject)
+		view := p.Signing.Client.Attachments(subject)
 		if _, err := view.Verify(ctx, p.Signing.Policy); isUnsigned(err) {
 			i.gaps = append(i.gaps, gap{sign.SignatureType, -1, subject})
 		} else if err != nil {
@@ -72,7 +72,7 @@ func (i *publication) findGaps(ctx context.Context, p *Publisher) error {
 
 // isOurs tells whether something that is attached to the index says that we made it.
 func (i *publication) isOurs(ctx context.Context, p *Publisher) (bool, error) {
-	view := p.Signing.Client.View(i.subject)
+	view := p.Signing.Client.Attachments(i.subject)
 	_, err := view.Verify(ctx, p.Signing.Policy)
 	if isUnsigned(err) {
 		_, err = attested(ctx, p.Signing, view, i.subject, ProvenanceType)
@@ -246,7 +246,7 @@ func (p *Publisher) mend(ctx context.Context, release *variantRelease, room chan
 		room <- struct{}{}
 		defer func() { <-room }()
 		if err := image.run(ctx, p, mendSteps); err != nil {
-			result.State, result.Err = NotPublished, err
+			result.State, result.Err = PublishFailed, err
 			return
 		}
 		if result.State, result.Reason = Attached, lost; p.DryRun {

@@ -150,7 +150,7 @@ func (p *Publisher) movedRecord(ctx context.Context, release *variantRelease, s 
 
 // setMoved makes a standing of tags that were moved.
 func (s *standing) setMoved(release *variantRelease, all ...*MovedError) {
-	s.Standing, s.moved = WasMoved, append(s.moved, all...)
+	s.RemoteState, s.moved = WasMoved, append(s.moved, all...)
 	s.err = moved(s.moved[0], release.putBack())
 	s.reason = s.err.Error()
 }

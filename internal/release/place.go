@@ -32,7 +32,7 @@ func (p *Publisher) places(release *variantRelease) ([]string, error) {
 }
 
 // verifyRecord tells who signed a record, by a look that is sign.Client's Verify or
-// Glance. One that is for another registry than it was found in counts as not signed.
+// VerifyListed. One that is for another registry than it was found in counts as not signed.
 func (s *Signing) verifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, name.Digest, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
 	signature, err := look(ctx, digest, s.Policy)
 	if err != nil || record.Registry == "" {

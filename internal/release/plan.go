@@ -141,7 +141,7 @@ func (p *Plan) compare(there standing, unknown error, app string) {
 		p.Action, p.Reason, p.Err = ToUnknown, unknown.Error(), unknown
 		return
 	}
-	switch there.Standing {
+	switch there.RemoteState {
 	case WasMoved:
 		p.Action, p.Reason, p.Err, p.Moved = ToPutBack, there.reason, there.err, there.moved
 	case AsWanted:

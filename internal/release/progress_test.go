@@ -34,7 +34,7 @@ func (h *heard) note(format string, args ...any) {
 
 // target is an app with one image of one derivation.
 func target(app, drv string) *Target {
-	return &Target{ID: catalog.ID{App: app}, Specs: []*catalog.Spec{{Rootfs: &catalog.Realisable{Drv: &drv, Out: strings.TrimSuffix(drv, ".drv")}}}}
+	return &Target{ID: catalog.ID{App: app}, Specs: []*catalog.Spec{{Rootfs: &catalog.Derivation{Drv: &drv, Out: strings.TrimSuffix(drv, ".drv")}}}}
 }
 
 func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {

@@ -15,9 +15,9 @@ const (
 	ProvenanceType = "https://slsa.dev/provenance/v1"
 )
 
-// Circumstances are what a provenance says of a run. Nothing of it is secret:
+// BuildInfo are what a provenance says of a run. Nothing of it is secret:
 // no environment, no credentials.
-type Circumstances struct {
+type BuildInfo struct {
 	CatalogueURL    string     // of the git remote, without credentials; "" where there is none
 	CatalogueCommit string     // "" outside of git
 	CatalogueDirty  bool       // whether there were uncommitted changes
@@ -40,7 +40,7 @@ type Resource struct {
 
 // provenance is the predicate of an image's SLSA provenance.
 // https://slsa.dev/spec/v1.0/provenance
-func provenance(app catalog.App, target *Target, bases []Resource, c Circumstances) (json.RawMessage, error) {
+func provenance(app catalog.App, target *Target, bases []Resource, c BuildInfo) (json.RawMessage, error) {
 	spec := target.Specs[0]
 	systems := map[string]any{}
 	for _, s := range target.Specs {

@@ -23,14 +23,14 @@ import (
 type Publisher struct {
 	*Builder
 	Registry      *registry.Client
-	CopyTo        []*registry.Client            // further registries that get the same
-	Signing       *Signing                      // nil: nothing is signed, nor attested
-	Circumstances func() (Circumstances, error) // asked for when the first provenance is written
-	DryRun        bool                          // write nothing
-	Force         bool                          // replace tags that have other content
-	Deep          bool                          // read and verify all that is attached to what is published
-	Resign        bool                          // say anew with the present key what a former one signed
-	AlsoTags      []string                      // moving tags, as catalog.CheckMovingTag takes them
+	CopyTo        []*registry.Client        // further registries that get the same
+	Signing       *Signing                  // nil: nothing is signed, nor attested
+	Circumstances func() (BuildInfo, error) // asked for when the first provenance is written
+	DryRun        bool                      // write nothing
+	Force         bool                      // replace tags that have other content
+	Deep          bool                      // read and verify all that is attached to what is published
+	Resign        bool                      // say anew with the present key what a former one signed
+	AlsoTags      []string                  // moving tags, as catalog.CheckMovingTag takes them
 }
 
 // Signing is how attachments are made and checked.
@@ -57,14 +57,14 @@ func (r Published) refName() string { return path.Base(r.Tag.RepositoryStr()) + 
 type PublishState string
 
 const (
-	IsPublished  PublishState = "published" // this run did
-	WasThere     PublishState = "unchanged" // it was published before
-	Attached     PublishState = "attached"  // again, what was gone
-	Resigned     PublishState = "signed"    // anew, with the present key
-	Moved        PublishState = "moved"     // a moving tag
-	Held         PublishState = "held"      // pushed by digest, without a tag: its release is not whole
-	WouldBe      PublishState = "dry-run"
-	NotPublished PublishState = "failed"
+	IsPublished   PublishState = "published" // this run did
+	WasThere      PublishState = "unchanged" // it was published before
+	Attached      PublishState = "attached"  // again, what was gone
+	Resigned      PublishState = "signed"    // anew, with the present key
+	Moved         PublishState = "moved"     // a moving tag
+	Held          PublishState = "held"      // pushed by digest, without a tag: its release is not whole
+	WouldBe       PublishState = "dry-run"
+	PublishFailed PublishState = "failed"
 )
 
 // variantRelease is all images of an app's variant: what becomes visible at once.
@@ -102,7 +102,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Published,
 	}
 	var results []Published
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		results = append(results, Published{Name: app, State: NotPublished, Err: notEvaluated(evaluation.Failures[app])})
+		results = append(results, Published{Name: app, State: PublishFailed, Err: notEvaluated(evaluation.Failures[app])})
 	}
 	if len(results) > 0 && p.FailFast {
 		return results, nil
@@ -199,25 +199,25 @@ func inParallel[T any](limit int, list []T, do func(int, T)) {
 // already. An image that is published as it should be is adopted.
 func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Published {
 	failed := func(err error) []Published {
-		return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "look", Err: err}}}
+		return []Published{{Name: release.name(), State: PublishFailed, Err: &Failure{Step: "look", Err: err}}}
 	}
 	there, err := p.look(ctx, release)
 	if err != nil {
 		return failed(err)
 	}
 	switch {
-	case there.Standing == AsWanted:
+	case there.RemoteState == AsWanted:
 		release.there = there
 		return there.published(p, release)
-	case there.Standing == OtherContent && !p.Force:
+	case there.RemoteState == OtherContent && !p.Force:
 		return failed(otherContent(there.other, release.app.Name, there.reason))
-	case (there.Standing == WasMoved || there.isElsewhere()) && !p.Force:
+	case (there.RemoteState == WasMoved || there.isElsewhere()) && !p.Force:
 		return failed(there.err)
 	}
 	release.there = there
 	release.isFirst = there.former == ""
 	for _, image := range release.images {
-		if !there.recorded() && there.Standing != NotSigned && image.target.reproducible() || there.Standing == Incomplete && !there.lacksOf(image) {
+		if !there.recorded() && there.RemoteState != NotSigned && image.target.reproducible() || there.RemoteState == Incomplete && !there.lacksOf(image) {
 			continue // it is built as it was, or needs nothing
 		}
 		reference, err := there.reference(p, image)
@@ -228,19 +228,19 @@ func (p *Publisher) prepare(ctx context.Context, release *variantRelease) []Publ
 			return failed(err)
 		}
 	}
-	adopted := !slices.ContainsFunc(release.images, func(i *publication) bool { return !i.adopted && (there.Standing != Incomplete || there.lacksOf(i)) })
+	adopted := !slices.ContainsFunc(release.images, func(i *publication) bool { return !i.adopted && (there.RemoteState != Incomplete || there.lacksOf(i)) })
 	switch {
-	case adopted && there.Standing == Incomplete:
+	case adopted && there.RemoteState == Incomplete:
 		release.mending = true
 		return nil
 	case adopted && there.recorded():
 		release.record = there.digest
-	case adopted && there.Standing == NotSigned:
+	case adopted && there.RemoteState == NotSigned:
 		if err := p.recognise(ctx, release); err != nil {
 			return failed(err)
 		}
 	}
-	if err := p.learn(ctx, release, there.former); err != nil {
+	if err := p.loadKnownLayers(ctx, release, there.former); err != nil {
 		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "reading what is published of it: "+err.Error())
 	}
 	return nil
@@ -260,7 +260,7 @@ func (s standing) published(p *Publisher, release *variantRelease) []Published {
 
 // recorded tells whether a record that is right names the images.
 func (s standing) recorded() bool {
-	return s.Standing == Untagged || s.Standing == Incomplete || s.Standing == WasMoved && s.record != nil
+	return s.RemoteState == Untagged || s.RemoteState == Incomplete || s.RemoteState == WasMoved && s.record != nil
 }
 
 // lacksOf tells whether something is gone that was attached to an image.
@@ -287,7 +287,7 @@ func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*varia
 		request.Patterns = append(request.Patterns, catalog.Pattern{App: pattern.App, Component: "*", Variant: pattern.Variant})
 	}
 	request.AllSystems = true
-	go p.Registry.Greet(ctx)
+	go p.Registry.Warm(ctx)
 	evaluation, err := p.Catalogue.Evaluate(ctx, request)
 	if err != nil {
 		return nil, nil, err
@@ -316,9 +316,9 @@ func (p *Publisher) releases(ctx context.Context, request nix.Request) ([]*varia
 	return all, evaluation, nil
 }
 
-// giveWay takes what another run has tagged since, if it is of the same keys: what
+// adoptConcurrent takes what another run has tagged since, if it is of the same keys: what
 // a Containerfile makes differs from time to time, and the first one stands.
-func (p *Publisher) giveWay(ctx context.Context, release *variantRelease) bool {
+func (p *Publisher) adoptConcurrent(ctx context.Context, release *variantRelease) bool {
 	taken := false
 	for _, image := range release.images {
 		if image.adopted || image.target.reproducible() {
@@ -352,7 +352,7 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease, room c
 			whole = result.Name + " is not published yet"
 			continue
 		default:
-			result.State, result.Err = NotPublished, err
+			result.State, result.Err = PublishFailed, err
 			whole = result.Name + " failed"
 		}
 		results = append(results, result)
@@ -366,11 +366,11 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease, room c
 		return results
 	}
 	record, err := p.publishRecord(ctx, release)
-	if errors.Is(err, errOtherContent) && p.giveWay(ctx, release) {
+	if errors.Is(err, errOtherContent) && p.adoptConcurrent(ctx, release) {
 		record, err = p.publishRecord(ctx, release)
 	}
 	if err != nil {
-		record = Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "record", Err: err}}
+		record = Published{Name: release.name(), State: PublishFailed, Err: &Failure{Step: "record", Err: err}}
 	}
 	for i := range results {
 		if err == nil {

@@ -46,7 +46,7 @@ func (p *Publisher) build(ctx context.Context, releases []*variantRelease, wante
 func (p *Publisher) recorded(releases []*variantRelease) map[string]name.Digest {
 	all := map[string]name.Digest{}
 	for _, release := range releases {
-		if there := release.there; there.Standing == AsWanted {
+		if there := release.there; there.RemoteState == AsWanted {
 			for _, target := range release.targets() {
 				for _, spec := range target.Specs {
 					if digest, err := there.record.imageFor(p.Registry, spec); err == nil {

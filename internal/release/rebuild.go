@@ -43,8 +43,8 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 	digests := map[*Target]name.Digest{}
 	for _, release := range releases {
 		there, err := p.look(ctx, release)
-		if err == nil && there.Standing != AsWanted && there.Standing != Incomplete {
-			err = fmt.Errorf("it is not published as the catalogue has it: %s", strings.TrimSuffix(string(there.Standing)+", "+there.reason, ", "))
+		if err == nil && there.RemoteState != AsWanted && there.RemoteState != Incomplete {
+			err = fmt.Errorf("it is not published as the catalogue has it: %s", strings.TrimSuffix(string(there.RemoteState)+", "+there.reason, ", "))
 		}
 		if err != nil {
 			all = append(all, Verified{Reference: release.refName(), Kind: "rebuild", Err: err})

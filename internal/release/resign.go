@@ -18,7 +18,7 @@ func (p *Publisher) resign(ctx context.Context, release *variantRelease, publish
 		written, err := p.resignOne(ctx, there.Digest)
 		switch {
 		case err != nil:
-			return []Published{{Name: release.name(), State: NotPublished, Err: &Failure{Step: "resign", Err: explained(err)}}}
+			return []Published{{Name: release.name(), State: PublishFailed, Err: &Failure{Step: "resign", Err: explained(err)}}}
 		case written > 0 && p.DryRun:
 			there.State, there.Reason = WouldBe, fmt.Sprintf("%d statements would be signed anew", written)
 		case written > 0:

@@ -28,7 +28,7 @@ func TestSaid(t *testing.T) {
 		User: "7:7", WorkingDir: "/home", StopSignal: "SIGINT", ExposedPorts: setOf([]string{"80/tcp"}),
 		Labels: map[string]string{"maintainer": "us", "traefik.enable": "true", ociPrefix + "vendor": "us", ociPrefix + "version": "1.0-1", librePrefix + "app": "one"},
 	}
-	about := catalog.About{License: "MIT"}
+	about := catalog.Annotations{License: "MIT"}
 	type says = catalog.Said
 	whole := func(instead map[string]string) []says {
 		all := []says{

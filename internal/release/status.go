@@ -46,17 +46,17 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 		switch {
 		case err != nil:
 			status.set("unknown", err)
-		case there.Standing == IsNew:
+		case there.RemoteState == IsNew:
 			status.State = NotPublishedYet
 		default:
-			status.State, status.Reason, status.Digest = string(there.Standing), there.reason, there.digest
+			status.State, status.Reason, status.Digest = string(there.RemoteState), there.reason, there.digest
 			status.Moved, status.Lacks, status.Err = there.moved, there.lacks, there.err
 			if len(there.lacks) > 0 {
 				status.Mend = release.attachAgain()
 			}
 			status.setOldKey(release, there.oldKey)
 		}
-		if deep && err == nil && there.Standing == AsWanted && p.Signing != nil {
+		if deep && err == nil && there.RemoteState == AsWanted && p.Signing != nil {
 			p.verifyStatus(ctx, release, &status)
 		}
 		all = append(all, status)

@@ -118,7 +118,7 @@ func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string
 			continue
 		}
 		switch err := in.SetTag(ctx, tag.refName, tag.digest); {
-		case errors.Is(err, registry.ErrOther) && !p.Force:
+		case errors.Is(err, registry.ErrTagMoved) && !p.Force:
 			return otherContent(tag.refName, app, "it was set at the same time")
 		case keepsTags(err):
 			return kept(err, tag.now, fmt.Sprintf("raise the package version with %q", repackCommand(app)))
@@ -183,7 +183,7 @@ func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, release *
 			moved = append(moved, results...)
 		}
 		if err != nil {
-			moved = append(moved, Published{Name: release.name(), State: NotPublished, Err: &Failure{Step: "tag " + pattern, Err: err}})
+			moved = append(moved, Published{Name: release.name(), State: PublishFailed, Err: &Failure{Step: "tag " + pattern, Err: err}})
 		}
 	}
 	return moved
@@ -227,7 +227,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 // keepsTags tells that a registry changes no tag that is there: most refuse, some take
 // the new one and drop it.
 func keepsTags(err error) bool {
-	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrOther)
+	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrTagMoved)
 }
 
 // kept says what to do about a tag that stays as it is. now is what it shows, "" where

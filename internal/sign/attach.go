@@ -26,17 +26,17 @@ const atOnce = 4
 // *InvalidError (where what was signed does not satisfy the signer's own policy:
 // it was not written then).
 type Attacher struct {
-	client  *Client
-	policy  *Policy
-	signer  *Signer          // nil where all is made
-	views   map[string]*View // by digest
-	claims  []*claim
-	written bool // whether anything was, since the views
-	again   bool // whether views are of what was written
+	client     *Client
+	policy     *Policy
+	signer     *Signer                 // nil where all is made
+	views      map[string]*Attachments // by digest
+	statements []*statement
+	written    bool // whether anything was, since the views
+	again      bool // whether views are of what was written
 }
 
-// A claim is what subjects are to carry.
-type claim struct {
+// A statement is what subjects are to carry.
+type statement struct {
 	format    Format
 	kind      string
 	predicate json.RawMessage
@@ -45,13 +45,13 @@ type claim struct {
 }
 
 // saidBy compares with a statement of the same kind.
-func (c *claim) saidBy(s *Statement) bool {
+func (c *statement) saidBy(s *Statement) bool {
 	return c.kind == SignatureType || samePredicate(s.Predicate, c.predicate)
 }
 
 // A gap is a subject that lacks what a claim says of it.
 type gap struct {
-	claim   *claim
+	claim   *statement
 	subject int // its index
 }
 
@@ -84,7 +84,7 @@ func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (
 // names them all and is attached to each, but to those that carry one already
 // that the signer's policy accepts. It returns how many subjects were written to.
 func (a *Attacher) Sign(ctx context.Context, subjects ...name.Digest) (int, error) {
-	return a.add(ctx, &claim{format: a.policy.format, kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subjects})
+	return a.add(ctx, &statement{format: a.policy.format, kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subjects})
 }
 
 // Attest says the predicate, a JSON value, of the subjects, as Sign signs them.
@@ -97,11 +97,11 @@ func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate j
 	if !json.Valid(predicate) {
 		return 0, fmt.Errorf("attest a predicate of type %s: it is no JSON", predicateType)
 	}
-	return a.add(ctx, &claim{format: a.policy.format, kind: predicateType, predicate: predicate, subjects: subjects})
+	return a.add(ctx, &statement{format: a.policy.format, kind: predicateType, predicate: predicate, subjects: subjects})
 }
 
-func (a *Attacher) add(ctx context.Context, c *claim) (int, error) {
-	a.claims = append(a.claims, c)
+func (a *Attacher) add(ctx context.Context, c *statement) (int, error) {
+	a.statements = append(a.statements, c)
 	gaps, err := a.gaps(ctx, c)
 	if err != nil {
 		return 0, err
@@ -114,7 +114,7 @@ func (a *Attacher) add(ctx context.Context, c *claim) (int, error) {
 func (a *Attacher) Confirm(ctx context.Context) error {
 	for attempt := 1; a.written; attempt++ {
 		a.views, a.written, a.again = nil, false, true
-		gaps, err := a.gaps(ctx, a.claims...)
+		gaps, err := a.gaps(ctx, a.statements...)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (a *Attacher) Confirm(ctx context.Context) error {
 }
 
 // gaps are the subjects that lack what is claimed of them.
-func (a *Attacher) gaps(ctx context.Context, claims ...*claim) ([]gap, error) {
+func (a *Attacher) gaps(ctx context.Context, claims ...*statement) ([]gap, error) {
 	var asked []gap
 	for _, c := range claims {
 		for subject := range c.subjects {
@@ -164,12 +164,12 @@ func (a *Attacher) gaps(ctx context.Context, claims ...*claim) ([]gap, error) {
 	return gaps, nil
 }
 
-func (a *Attacher) view(subject name.Digest) *View {
+func (a *Attacher) view(subject name.Digest) *Attachments {
 	if a.views == nil {
-		a.views = map[string]*View{}
+		a.views = map[string]*Attachments{}
 	}
 	if a.views[subject.String()] == nil {
-		view := a.client.View(subject)
+		view := a.client.Attachments(subject)
 		// What only the tag lists is written anew where the registry has a list.
 		view.first = !a.again
 		a.views[subject.String()] = view
@@ -179,7 +179,7 @@ func (a *Attacher) view(subject name.Digest) *View {
 
 // carries says whether a digest has a valid attachment of the claim's kind and
 // with its predicate.
-func (v *View) carries(ctx context.Context, p *Policy, c *claim) (bool, error) {
+func (v *Attachments) carries(ctx context.Context, p *Policy, c *statement) (bool, error) {
 	found := false
 	err := v.each(ctx, p, c.kind, func(s *Statement) bool {
 		found = c.saidBy(s)
@@ -223,7 +223,7 @@ func (a *Attacher) fill(ctx context.Context, gaps []gap) error {
 }
 
 // make signs what is claimed.
-func (a *Attacher) make(ctx context.Context, c *claim) error {
+func (a *Attacher) make(ctx context.Context, c *statement) error {
 	if c.made != nil {
 		return nil
 	}

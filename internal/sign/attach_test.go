@@ -89,29 +89,29 @@ func TestGlance(t *testing.T) {
 		_, _ = io.WriteString(w, change(answer.Body.String()))
 		return true
 	}
-	must[*Signature](t)(newClient(t).Glance(ctx, subjects[0], signer.Policy()))
+	must[*Signature](t)(newClient(t).VerifyListed(ctx, subjects[0], signer.Policy()))
 	if got := requests.Load(); got != 1 {
 		t.Errorf("%d requests, want 1", got)
 	}
-	if _, err := newClient(t).Glance(ctx, subjects[2], signer.Policy()); !errors.Is(err, ErrNotAttached) {
+	if _, err := newClient(t).VerifyListed(ctx, subjects[2], signer.Policy()); !errors.Is(err, ErrNotAttached) {
 		t.Errorf("what is not signed: %v", err)
 	}
 	var invalid *InvalidError
-	if _, err := newClient(t).Glance(ctx, subjects[0], newSigner(t, newKey(t, Bundle)).Policy()); !errors.As(err, &invalid) {
+	if _, err := newClient(t).VerifyListed(ctx, subjects[0], newSigner(t, newKey(t, Bundle)).Policy()); !errors.As(err, &invalid) {
 		t.Errorf("another key: %v", err)
 	}
 	// What the list has of another digest's signature is none of this one.
 	var listed string
 	change = func(list string) string { listed = list; return list }
-	must[*Signature](t)(newClient(t).Glance(ctx, subjects[1], signer.Policy()))
+	must[*Signature](t)(newClient(t).VerifyListed(ctx, subjects[1], signer.Policy()))
 	change = func(string) string { return listed }
 	other := pushIndex(t, registry.host)
-	if _, err := newClient(t).Glance(ctx, other[2], signer.Policy()); err == nil {
+	if _, err := newClient(t).VerifyListed(ctx, other[2], signer.Policy()); err == nil {
 		t.Error("believed the signature of another digest")
 	}
 	// A list that spoils what it has is no reason to call anything unsigned.
 	change = func(list string) string { return strings.ReplaceAll(list, "dsseEnvelope", "spoilt") }
-	must[*Signature](t)(newClient(t).Glance(ctx, subjects[0], signer.Policy()))
+	must[*Signature](t)(newClient(t).VerifyListed(ctx, subjects[0], signer.Policy()))
 }
 
 // Another writer puts back a list without what was attached, also without what an
@@ -134,8 +134,8 @@ func TestConfirm(t *testing.T) {
 	}
 	must[int](t)(0, a.Confirm(ctx))
 	for _, subject := range subjects {
-		want := Attachments{Signature: true, Predicates: []string{cycloneDX, slsa}}
-		if got := must[Attachments](t)(client.Attached(ctx, subject, Bundle)); !reflect.DeepEqual(got, want) {
+		want := x{Signature: true, Predicates: []string{cycloneDX, slsa}}
+		if got := must[x](t)(client.Attached(ctx, subject, Bundle)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 		must[*Signature](t)(client.Verify(ctx, subject, signer.Policy()))

@@ -7,18 +7,18 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Attachments is what a digest carries in one format, as the annotations say:
+// x is what a digest carries in one format, as the annotations say:
 // nothing of it is verified.
-type Attachments struct {
+type x struct {
 	Signature  bool
 	Predicates []string // types of attestations, sorted, each once
 }
 
 // Attached lists what a digest carries in one format with one or two requests,
 // three where the registry lacks the referrers API.
-func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (Attachments, error) {
-	var found Attachments
-	candidates, err := c.View(subject).candidates(ctx, format, format.store().places("")[0], "")
+func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (x, error) {
+	var found x
+	candidates, err := c.Attachments(subject).candidates(ctx, format, format.store().places("")[0], "")
 	if err != nil {
 		return found, err
 	}

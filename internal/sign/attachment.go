@@ -17,7 +17,7 @@ type store interface {
 	places(kind string) [][]string
 	// list returns what is in one of the lists of a digest's attachments. It does
 	// not read the attachments.
-	list(ctx context.Context, v *View, place string) ([]candidate, error)
+	list(ctx context.Context, v *Attachments, place string) ([]candidate, error)
 	// make signs a predicate of all subjects; of the result, the attachment
 	// at an index is for the subject at that index.
 	make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error)

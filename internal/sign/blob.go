@@ -45,7 +45,7 @@ type blob struct {
 
 // read reads a blob: a *RegistryError says that this did not succeed, another error
 // that no signature fits it.
-func (v *View) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
+func (v *Attachments) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
 	op := fmt.Sprintf("read the attachment %s", b.repository.Digest(b.digest.String()))
 	limits := v.client.limits
 	if b.size > limits.Attachment {
@@ -66,7 +66,7 @@ func (v *View) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
 
 // readLarge keeps a blob in a file until it is known to be signed, and reads one that is
 // not no second time.
-func (v *View) readLarge(ctx context.Context, op string, b blob, p *Policy) ([]byte, error) {
+func (v *Attachments) readLarge(ctx context.Context, op string, b blob, p *Policy) ([]byte, error) {
 	which := fmt.Sprintf("%s %d %s", b.digest, b.size, b.certificate)
 	if refused, ok := v.refused.Load(which); ok {
 		return nil, fmt.Errorf("%s: %w", op, refused.(error))

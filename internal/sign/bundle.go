@@ -74,7 +74,7 @@ const (
 	maxListedBundles  = 1 << 20
 )
 
-func (bundleStore) list(ctx context.Context, v *View, place string) ([]candidate, error) {
+func (bundleStore) list(ctx context.Context, v *Attachments, place string) ([]candidate, error) {
 	listed := 0
 	referrers, err := v.client.referrers(ctx, v.subject, place == tagged, func(d *v1.Descriptor) bool {
 		if !maybeBundle(*d) {
@@ -125,7 +125,7 @@ func maybeBundle(referrer v1.Descriptor) bool {
 }
 
 // ofManifest reads an attachment's manifest, and finds the content that it names.
-func (v *View) ofManifest(ctx context.Context, manifest name.Digest) (*content, error) {
+func (v *Attachments) ofManifest(ctx context.Context, manifest name.Digest) (*content, error) {
 	op := fmt.Sprintf("read the attachment %s", manifest)
 	text, err := v.client.registry.ReadArtifact(ctx, manifest, maxBundleManifest)
 	if notFound(err) {

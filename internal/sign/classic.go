@@ -55,7 +55,7 @@ const (
 	maxClassicLayers   = 1000    // as cosign has it
 )
 
-func (classicStore) list(ctx context.Context, v *View, place string) ([]candidate, error) {
+func (classicStore) list(ctx context.Context, v *Attachments, place string) ([]candidate, error) {
 	op := fmt.Sprintf("list what is attached to %s", v.subject)
 	tag, err := classicTag(v.subject, place)
 	if err != nil {
@@ -95,7 +95,7 @@ func (classicStore) list(ctx context.Context, v *View, place string) ([]candidat
 
 // classicContent is what a layer describes. Its signature is among the annotations, so
 // that the same blob may be several attachments.
-func (v *View) classicContent(layer v1.Descriptor) *content {
+func (v *Attachments) classicContent(layer v1.Descriptor) *content {
 	return &content{fetch: func(ctx context.Context, p *Policy) (attachment, error) {
 		raw, err := v.read(ctx, blob{
 			repository: v.subject.Context(), digest: layer.Digest, size: layer.Size,

@@ -16,33 +16,33 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 	target := &Attacher{client: c, policy: p}
 	written := 0
 	for _, subject := range from {
-		source := c.View(subject)
+		source := c.Attachments(subject)
 		for _, format := range p.formats() {
 			candidates, err := source.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
 			if err != nil {
 				return written, err
 			}
 			for _, candidate := range candidates {
-				statement, err := candidate.statement(ctx, p, subject)
+				attested, err := candidate.statement(ctx, p, subject)
 				if err != nil {
 					return written, err
 				}
-				if statement == nil {
+				if attested == nil {
 					continue
 				}
-				subjects := named(statement, to)
-				if slices.ContainsFunc(target.claims, func(c *claim) bool { return c.covers(statement, subjects) }) {
+				subjects := named(attested, to)
+				if slices.ContainsFunc(target.statements, func(c *statement) bool { return c.covers(attested, subjects) }) {
 					continue
 				}
 				a, err := candidate.read(ctx, p) // once more what it gave
 				if err != nil {
 					return written, err
 				}
-				claim := &claim{
-					format: format, kind: candidate.kind, predicate: statement.Predicate,
+				copied := &statement{
+					format: format, kind: candidate.kind, predicate: attested.Predicate,
 					subjects: subjects, made: slices.Repeat([]attachment{a}, len(subjects)),
 				}
-				n, err := target.add(ctx, claim)
+				n, err := target.add(ctx, copied)
 				if err != nil {
 					return written, err
 				}
@@ -55,7 +55,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 
 // covers tells whether a claim says the same of all of some digests: a signature in the
 // format Classic is of one.
-func (c *claim) covers(s *Statement, subjects []name.Digest) bool {
+func (c *statement) covers(s *Statement, subjects []name.Digest) bool {
 	return c.kind == s.PredicateType && c.saidBy(s) &&
 		!slices.ContainsFunc(subjects, func(d name.Digest) bool { return !slices.Contains(c.subjects, d) })
 }

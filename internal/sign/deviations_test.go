@@ -48,7 +48,7 @@ func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 				}
 				verifies(0)
 				verifies(1)
-				must[*Signature](t)(client(t).Glance(ctx, subjects[0], signer.Policy()))
+				must[*Signature](t)(client(t).VerifyListed(ctx, subjects[0], signer.Policy()))
 			}
 		})
 	}

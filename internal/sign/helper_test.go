@@ -139,7 +139,7 @@ type hasty struct {
 func (h hasty) Options() []remote.Option { return h.options }
 
 func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, predicateType string, p *Policy) ([]Statement, error) {
-	return c.View(subject).VerifyAttestations(ctx, predicateType, p)
+	return c.Attachments(subject).VerifyAttestations(ctx, predicateType, p)
 }
 
 // Attest attests as Sign signs.

@@ -136,7 +136,7 @@ func TestInteropKeylessAsSomebodyElse(t *testing.T) {
 		if _, err := client.Sign(ctx, signer, subject); !errors.As(err, &invalid) || !strings.Contains(err.Error(), signtest.Subject) {
 			t.Errorf("signed as somebody else: %v", err)
 		}
-		if got := must[Attachments](t)(client.Attached(ctx, subject, format)); got.Signature {
+		if got := must[x](t)(client.Attached(ctx, subject, format)); got.Signature {
 			t.Error("written all the same")
 		}
 	}

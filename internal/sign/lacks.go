@@ -18,7 +18,7 @@ type Wanted struct {
 // list that attestations are what they say. Where the list has too few, all that may be of
 // the kind is read. Errors are *RegistryError.
 func (c *Client) Lacks(ctx context.Context, subject name.Digest, p *Policy, wanted ...Wanted) ([]string, error) {
-	view := c.View(subject)
+	view := c.Attachments(subject)
 	view.glance = true
 	listed, err := view.listed(ctx, p)
 	if err != nil {
@@ -55,7 +55,7 @@ func (c *Client) Lacks(ctx context.Context, subject name.Digest, p *Policy, want
 }
 
 // listed counts what the lists have of each kind, "" where they do not say it.
-func (v *View) listed(ctx context.Context, p *Policy) (map[string]int, error) {
+func (v *Attachments) listed(ctx context.Context, p *Policy) (map[string]int, error) {
 	listed := map[string]int{}
 	for _, format := range p.formats() {
 		candidates, err := v.candidates(ctx, format, format.store().places("")[0], "")

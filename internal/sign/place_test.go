@@ -49,7 +49,7 @@ func TestWhatIsSignedForAnotherPlaceIsNotSigned(t *testing.T) {
 						if _, err := newClient(t).Verify(ctx, to, p); !errors.As(err, &place) || !errors.As(err, new(*InvalidError)) || place.For != from.Context().Name() || place.In != to.Context().Name() {
 							t.Errorf("signature: %v", err)
 						}
-						if _, err := newClient(t).Glance(ctx, to, p); !errors.As(err, &place) {
+						if _, err := newClient(t).VerifyListed(ctx, to, p); !errors.As(err, &place) {
 							t.Errorf("a glance: %v", err)
 						}
 						if _, err := newClient(t).VerifyAttestations(ctx, to, cycloneDX, p); !errors.As(err, &place) {
@@ -87,7 +87,7 @@ func plant(t *testing.T, from, to *testRegistry, signer *Signer, subject, target
 	client := newClient(t)
 	for _, format := range signer.policy.formats() {
 		for _, place := range format.store().places("")[0] {
-			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client.View(subject), place)) {
+			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client.Attachments(subject), place)) {
 				a := must[attachment](t)(candidate.read(context.Background(), signer.policy))
 				if err := format.store().write(context.Background(), client, target, a); err != nil {
 					t.Fatal(err)

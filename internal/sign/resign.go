@@ -25,7 +25,7 @@ func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, sub
 			return written, err
 		}
 		written += len(gaps)
-		a.claims = append(a.claims, claim)
+		a.statements = append(a.statements, claim)
 		if dry {
 			continue
 		}
@@ -38,10 +38,10 @@ func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, sub
 
 // said is what the subjects carry that the policy accepts, each statement once for
 // all subjects that carry it. The signatures come last.
-func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([]*claim, error) {
-	var claims, signatures []*claim
+func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([]*statement, error) {
+	var claims, signatures []*statement
 	for _, subject := range subjects {
-		view := c.View(subject)
+		view := c.Attachments(subject)
 		for _, format := range p.formats() {
 			candidates, err := view.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
 			if err != nil {
@@ -83,7 +83,7 @@ func (c candidate) statement(ctx context.Context, p *Policy, subject name.Digest
 	return statement, nil
 }
 
-func addClaim(claims []*claim, format Format, said *Statement, subject name.Digest) []*claim {
+func addClaim(claims []*statement, format Format, said *Statement, subject name.Digest) []*statement {
 	for _, c := range claims {
 		if c.kind == said.PredicateType && c.saidBy(said) {
 			if !slices.Contains(c.subjects, subject) {
@@ -96,5 +96,5 @@ func addClaim(claims []*claim, format Format, said *Statement, subject name.Dige
 	if said.PredicateType == SignatureType {
 		predicate = []byte("{}")
 	}
-	return append(claims, &claim{format: format, kind: said.PredicateType, predicate: predicate, subjects: []name.Digest{subject}})
+	return append(claims, &statement{format: format, kind: said.PredicateType, predicate: predicate, subjects: []name.Digest{subject}})
 }

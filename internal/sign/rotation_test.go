@@ -34,7 +34,7 @@ func TestResignSaysAllThatAFormerKeySaid(t *testing.T) {
 					if got.Key != key || got.Former != former {
 						t.Errorf("signed with %s, former %v; want %s, %v", got.Key, got.Former, key, former)
 					}
-					glance := must[*Signature](t)(newClient(t).Glance(ctx, subject, policy))
+					glance := must[*Signature](t)(newClient(t).VerifyListed(ctx, subject, policy))
 					if *glance != *got {
 						t.Errorf("a glance: %+v, want %+v", glance, got)
 					}

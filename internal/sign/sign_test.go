@@ -51,15 +51,15 @@ func roundTrip(t *testing.T, host string, config Config) {
 			t.Errorf("unattested: %v, want %s", err, want)
 		}
 	}
-	attached := func(want Attachments) {
+	attached := func(want x) {
 		t.Helper()
 		for _, subject := range subjects {
-			if got := must[Attachments](t)(client.Attached(ctx, subject, config.Format)); !reflect.DeepEqual(got, want) {
+			if got := must[x](t)(client.Attached(ctx, subject, config.Format)); !reflect.DeepEqual(got, want) {
 				t.Errorf("attached %+v, want %+v", got, want)
 			}
 		}
 	}
-	attached(Attachments{})
+	attached(x{})
 
 	write := func(want int, do func() (int, error)) {
 		t.Helper()
@@ -69,7 +69,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	sbom := func() (int, error) { return client.Attest(ctx, signer, cycloneDX, bom, subjects...) }
 	write(3, sbom)
-	attached(Attachments{Predicates: []string{cycloneDX}})
+	attached(x{Predicates: []string{cycloneDX}})
 	if _, err := client.Verify(ctx, subjects[0], policy); !errors.Is(err, ErrNotAttached) {
 		t.Errorf("attested, not signed: %v", err)
 	}
@@ -78,7 +78,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	// A run that was killed in between, then one that completes it.
 	write(1, func() (int, error) { return client.Sign(ctx, signer, subjects[1]) })
 	write(2, func() (int, error) { return client.Sign(ctx, signer, subjects...) })
-	attached(Attachments{Signature: true, Predicates: []string{cycloneDX, slsa}})
+	attached(x{Signature: true, Predicates: []string{cycloneDX, slsa}})
 	write(0, sbom)
 	write(0, func() (int, error) { return client.Sign(ctx, signer, subjects...) })
 
@@ -154,7 +154,7 @@ func TestMovedAttachment(t *testing.T) {
 				cycloneDX:     func() (int, error) { return client.Attest(ctx, signer, cycloneDX, bom, from) },
 			} {
 				must[int](t)(write())
-				found := must[[]candidate](t)(client.View(from).candidates(ctx, format, format.store().places(kind)[0], kind))
+				found := must[[]candidate](t)(client.Attachments(from).candidates(ctx, format, format.store().places(kind)[0], kind))
 				if len(found) == 0 || found[0].kind != kind {
 					t.Fatalf("found %+v", found)
 				}
@@ -163,7 +163,7 @@ func TestMovedAttachment(t *testing.T) {
 					t.Fatal(err)
 				}
 				var invalid *InvalidError
-				if err := client.View(to).each(ctx, signer.Policy(), kind, func(*Statement) bool { return false }); !errors.As(err, &invalid) {
+				if err := client.Attachments(to).each(ctx, signer.Policy(), kind, func(*Statement) bool { return false }); !errors.As(err, &invalid) {
 					t.Errorf("%s of another digest: %v", kind, err)
 				}
 			}
@@ -294,7 +294,7 @@ func TestRequests(t *testing.T) {
 			if got := count(func() { must[*Signature](t)(client.Verify(ctx, subjects[0], signer.Policy())) }); got != test.verify {
 				t.Errorf("%d requests to verify a signature, want %d", got, test.verify)
 			}
-			if got := count(func() { must[Attachments](t)(client.Attached(ctx, subjects[0], test.format)) }); got > 2 {
+			if got := count(func() { must[x](t)(client.Attached(ctx, subjects[0], test.format)) }); got > 2 {
 				t.Errorf("%d requests to list attachments", got)
 			}
 		})

@@ -98,7 +98,7 @@ func TestTampered(t *testing.T) {
 						t.Fatal(err)
 					}
 					var invalid *InvalidError
-					err := client.View(subject).each(ctx, signer.Policy(), kind, func(*Statement) bool { return true })
+					err := client.Attachments(subject).each(ctx, signer.Policy(), kind, func(*Statement) bool { return true })
 					if !errors.As(err, &invalid) {
 						t.Errorf("%s: %v", why, err)
 					}
@@ -108,7 +108,7 @@ func TestTampered(t *testing.T) {
 					t.Fatal(err)
 				}
 				seen := 0
-				if err := client.View(subject).each(ctx, signer.Policy(), kind, func(*Statement) bool { seen++; return true }); err != nil || seen != 1 {
+				if err := client.Attachments(subject).each(ctx, signer.Policy(), kind, func(*Statement) bool { seen++; return true }); err != nil || seen != 1 {
 					t.Errorf("%d valid, %v", seen, err)
 				}
 			})

@@ -16,18 +16,18 @@ import (
 
 // Verify is what a View of the digest says, for who asks nothing else of it.
 func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
-	return c.View(subject).Verify(ctx, p)
+	return c.Attachments(subject).Verify(ctx, p)
 }
 
-// Glance is Verify, of what the list of a digest's attachments has of them: it tells
+// VerifyListed is Verify, of what the list of a digest's attachments has of them: it tells
 // whose the digest is, but not whether others find all that they need to verify it.
-func (c *Client) Glance(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
-	view := c.View(subject)
+func (c *Client) VerifyListed(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
+	view := c.Attachments(subject)
 	view.glance = true
 	return c.glance(ctx, view, p)
 }
 
-func (c *Client) glance(ctx context.Context, view *View, p *Policy) (*Signature, error) {
+func (c *Client) glance(ctx context.Context, view *Attachments, p *Policy) (*Signature, error) {
 	signature, err := view.Verify(ctx, p)
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
@@ -39,7 +39,7 @@ func (c *Client) glance(ctx context.Context, view *View, p *Policy) (*Signature,
 // Verify looks for a signature of the digest that satisfies the policy, best one of
 // the present key; others beside it do not matter. Errors are ErrNotAttached (not signed), of type
 // *InvalidError (signed, but not like this) or *RegistryError (unknown).
-func (v *View) Verify(ctx context.Context, p *Policy) (*Signature, error) {
+func (v *Attachments) Verify(ctx context.Context, p *Policy) (*Signature, error) {
 	var signature *Signature
 	err := v.each(ctx, p, SignatureType, func(s *Statement) bool {
 		if signature == nil || !s.Signature.Former {
@@ -52,7 +52,7 @@ func (v *View) Verify(ctx context.Context, p *Policy) (*Signature, error) {
 
 // VerifyAttestations returns all statements of a type about the digest that
 // satisfy the policy, at least one. Errors are as Verify's.
-func (v *View) VerifyAttestations(ctx context.Context, predicateType string, p *Policy) ([]Statement, error) {
+func (v *Attachments) VerifyAttestations(ctx context.Context, predicateType string, p *Policy) ([]Statement, error) {
 	var statements []Statement
 	err := v.each(ctx, p, predicateType, func(s *Statement) bool {
 		statements = append(statements, *s)
@@ -63,7 +63,7 @@ func (v *View) VerifyAttestations(ctx context.Context, predicateType string, p *
 
 // each calls yield with the valid attachments of a kind until it returns false.
 // It is an error if there is none.
-func (v *View) each(ctx context.Context, p *Policy, kind string, yield func(*Statement) bool) error {
+func (v *Attachments) each(ctx context.Context, p *Policy, kind string, yield func(*Statement) bool) error {
 	all := examined{}
 	for _, format := range p.formats() {
 		for n, places := range format.store().places(kind) {

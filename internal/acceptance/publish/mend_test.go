@@ -113,7 +113,7 @@ func (w *watched) said(t testing.TB, subject name.Digest) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for _, kind := range attestations[:2] { // a provenance says when it was made
-		statements, err := w.signing.Client.View(subject).VerifyAttestations(context.Background(), kind, w.signing.Policy)
+		statements, err := w.signing.Client.Attachments(subject).VerifyAttestations(context.Background(), kind, w.signing.Policy)
 		if err != nil {
 			t.Errorf("%s: %v", subject, err)
 		}

@@ -190,7 +190,7 @@ func (w *watched) manifest(t testing.TB, refName string) name.Digest {
 func (w *watched) sbom(t testing.TB, refName, kind string) []byte {
 	t.Helper()
 	manifest := w.manifest(t, refName)
-	statements, err := w.signing.Client.View(manifest).VerifyAttestations(context.Background(), kind, w.signing.Policy)
+	statements, err := w.signing.Client.Attachments(manifest).VerifyAttestations(context.Background(), kind, w.signing.Policy)
 	if err != nil || len(statements) != 1 {
 		t.Fatalf("%s: %d statements, %v", manifest, len(statements), err)
 	}

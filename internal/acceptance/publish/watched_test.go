@@ -183,7 +183,7 @@ func (w *watched) inspect(repo, tag string) error {
 
 // complete checks that a digest has a valid attachment of each kind.
 func (w *watched) complete(ctx context.Context, subject name.Digest) error {
-	view := w.signing.Client.View(subject)
+	view := w.signing.Client.Attachments(subject)
 	if _, err := view.Verify(ctx, w.signing.Policy); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ const (
 
 // patch tries a patch: as a whole, as the build does, and section by section
 // where that fails.
-func (p *prover) patch(ctx context.Context, c Change, proof *Proof) error {
+func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
 	sections := readSections(c.Patch)
 	if len(sections) == 0 {
 		return obstacle("it is no unified diff")

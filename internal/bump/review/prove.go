@@ -46,8 +46,8 @@ const (
 	Untried     Verdict = "not tried" // nothing is known before the build
 )
 
-// Proof is what becomes of one change, and why.
-type Proof struct {
+// PatchCheck is what becomes of one change, and why.
+type PatchCheck struct {
 	Variant string     `json:"variant,omitempty"`
 	Kind    ChangeKind `json:"kind"`
 	Name    string     `json:"name"` // of the patch, else the file in the source
@@ -64,10 +64,10 @@ type Place struct {
 }
 
 // Breaks tells whether a build with the change would fail.
-func (p Proof) Breaks() bool { return p.Verdict == Fails || p.Verdict == InUpstream }
+func (p PatchCheck) Breaks() bool { return p.Verdict == Fails || p.Verdict == InUpstream }
 
 // String is the proof as one line, outside text in it.
-func (p Proof) String() string {
+func (p PatchCheck) String() string {
 	subject := map[ChangeKind]string{
 		PatchChange:      "patch ",
 		SubstituteChange: "substitution in ",
@@ -112,8 +112,8 @@ func (p Place) String() string {
 //
 // What does not apply is no error; an error is a *PatchError, or one from reading
 // a source or writing to a temporary folder.
-func Prove(ctx context.Context, before, after fs.FS, changes []Change) ([]Proof, error) {
-	proofs := make([]Proof, len(changes))
+func Prove(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchCheck, error) {
+	proofs := make([]PatchCheck, len(changes))
 	trees := map[string]*tree{"": newTree(after)}
 	prove := func(i int) (err error) {
 		c := changes[i]
@@ -148,11 +148,11 @@ type prover struct {
 	tree          *tree // after, with the changes so far
 }
 
-func (p *prover) prove(ctx context.Context, c Change) (Proof, error) {
+func (p *prover) prove(ctx context.Context, c Change) (PatchCheck, error) {
 	if c.File != "" {
 		c.File = path.Clean(c.File) // plugins/ is plugins
 	}
-	proof := Proof{Variant: c.Variant, Kind: c.Kind, Name: c.File}
+	proof := PatchCheck{Variant: c.Variant, Kind: c.Kind, Name: c.File}
 	var err error
 	switch c.Kind {
 	case PatchChange:

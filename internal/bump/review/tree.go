@@ -124,7 +124,7 @@ func readTried(f io.ReadCloser, name string) ([]byte, error) {
 }
 
 // substitute replaces a text in a file.
-func (p *prover) substitute(c Change, proof *Proof) error {
+func (p *prover) substitute(c Change, proof *PatchCheck) error {
 	mode, err := p.tree.mode(c.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -155,7 +155,7 @@ func (p *prover) substitute(c Change, proof *Proof) error {
 
 // add lays a file or a folder over the source. A folder and one that is there become
 // one.
-func (p *prover) add(c Change, proof *Proof) error {
+func (p *prover) add(c Change, proof *PatchCheck) error {
 	files, isFolder, err := added(c.File, c.Added)
 	if err != nil {
 		return err

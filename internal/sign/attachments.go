@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// A View is what a registry shows of a digest's attachments: of each list and
+// Attachments is what a registry shows of a digest's attachments: of each list and
 // each attachment, what it answered to who asked first. It may be used by several
 // goroutines at once.
-type View struct {
+type Attachments struct {
 	client  *Client
 	subject name.Digest
 	glance  bool // take what the lists have of attachments, and read no more of these
@@ -32,14 +32,14 @@ type listed struct {
 	place  string
 }
 
-// View asks nothing yet.
-func (c *Client) View(subject name.Digest) *View {
-	return &View{client: c, subject: subject, lists: map[listed]func() ([]candidate, error){}, contents: map[string]*content{}}
+// Attachments asks nothing yet.
+func (c *Client) Attachments(subject name.Digest) *Attachments {
+	return &Attachments{client: c, subject: subject, lists: map[listed]func() ([]candidate, error){}, contents: map[string]*content{}}
 }
 
 // candidates are the attachments in some places of a format, what is most likely of
 // the kind first; all attachments, for "".
-func (v *View) candidates(ctx context.Context, format Format, places []string, kind string) ([]candidate, error) {
+func (v *Attachments) candidates(ctx context.Context, format Format, places []string, kind string) ([]candidate, error) {
 	var all []candidate
 	for _, place := range places {
 		some, err := v.list(ctx, listed{format, place})
@@ -59,7 +59,7 @@ func (v *View) candidates(ctx context.Context, format Format, places []string, k
 	return all, nil
 }
 
-func (v *View) list(ctx context.Context, which listed) ([]candidate, error) {
+func (v *Attachments) list(ctx context.Context, which listed) ([]candidate, error) {
 	v.mu.Lock()
 	list, ok := v.lists[which]
 	if !ok {
@@ -71,7 +71,7 @@ func (v *View) list(ctx context.Context, which listed) ([]candidate, error) {
 }
 
 // content is the one of a blob, whatever names it.
-func (v *View) content(blob blob, read func(raw []byte) (attachment, error)) *content {
+func (v *Attachments) content(blob blob, read func(raw []byte) (attachment, error)) *content {
 	key := fmt.Sprintf("%s %d", blob.digest, blob.size)
 	v.mu.Lock()
 	defer v.mu.Unlock()
