@@ -87,40 +87,45 @@ func (p *Publisher) Plan(ctx context.Context, request nix.Request) ([]Plan, *nix
 				planned[n] = append(planned[n], plan)
 			}
 		}
-		if len(planned[n]) == 0 || planned[n][0].Key == "" {
+		if !slices.ContainsFunc(planned[n], func(p Plan) bool { return p.Key != "" }) {
 			return // nothing to compare
 		}
 		there, err := p.survey(ctx, release)
 		for i := range planned[n] {
 			planned[n][i].compare(there, err, release.app.Name)
 		}
-		p.planAgain(ctx, have, release, planned[n])
 	})
 	var plans []Plan
 	for _, some := range planned {
 		plans = append(plans, some...)
 	}
+	p.planAgain(ctx, have, releases, plans)
 	slices.SortFunc(plans, func(x, y Plan) int { return x.ID.Compare(y.ID) })
 	return plans, evaluation, ctx.Err()
 }
 
 // planAgain notes of the images that are not published which are built on others than those
 // that are published, and which cannot be: what is published of these has other content.
-func (p *Publisher) planAgain(ctx context.Context, have built, release *variantRelease, plans []Plan) {
+func (p *Publisher) planAgain(ctx context.Context, have built, releases []*variantRelease, plans []Plan) {
 	builder := *p.Builder
 	builder.publishing, builder.planning = true, true
 	builder.Published = func(context.Context) (*registry.Client, *Signing, error) { return p.Registry, p.Signing, nil }
-	r := &run{Builder: &builder, layout: have.layout, taken: newTakenImages(have)}
-	for i := range plans {
+	r := &run{Builder: &builder, layout: have.layout, taken: newTakenImages(have)} // one, as many stand on the same
+	byID := map[catalog.ID]*Target{}
+	for _, release := range releases {
 		for _, target := range release.targets() {
-			if target.ID != plans[i].ID || plans[i].Action != ToPush && plans[i].Action != ToBuild {
-				continue
-			}
-			if err := r.refusedBase(ctx, target); err != nil {
-				plans[i].Action, plans[i].Reason = ToRefuse, err.Error()
-			} else if plans[i].Action == ToPush && r.isOutdated(ctx, target) {
-				plans[i].Action, plans[i].Reason = ToBuild, "it is built on another base than is published"
-			}
+			byID[target.ID] = target
+		}
+	}
+	for i := range plans {
+		plan, target := &plans[i], byID[plans[i].ID]
+		if plan.Key == "" || plan.Action != ToPush && plan.Action != ToBuild {
+			continue
+		}
+		if err := r.refusedBase(ctx, target); err != nil {
+			plan.Action, plan.Reason = ToRefuse, err.Error()
+		} else if plan.Action == ToPush && r.isOutdated(ctx, target) {
+			plan.Action, plan.Reason = ToBuild, "it is built on another base than is published"
 		}
 	}
 }
@@ -134,8 +139,8 @@ func (p *Plan) isOf(lacks Lacking) bool {
 // compare adds to what a build would do what the registry has of the release, or why
 // that is not known.
 func (p *Plan) compare(there standing, unknown error, app string) {
-	if p.Action == ToNothing && p.Reason != isBuilt {
-		return // skipped
+	if p.Key == "" { // it is skipped, or its key is not known
+		return
 	}
 	if unknown != nil {
 		p.Action, p.Reason, p.Err = ToUnknown, unknown.Error(), unknown

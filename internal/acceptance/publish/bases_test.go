@@ -321,6 +321,39 @@ func TestPushOnAChangedBaseIsRefused(t *testing.T) {
 	}
 }
 
+// Where the package set cannot be had, the keys of some images are not known: nothing is
+// said of what is published under others, of these or of what stands on them.
+func TestPlanWithoutThePackageSetRefusesNothing(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue(t, map[string]string{
+		"mixed/default.nix": `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "mixed"; version = "1.0"; packageVersion = 1;
+  source.path = ./src;
+  components.a.containerfile = "Containerfile";
+  components.b = { containerfile = "OnTools"; bases.toolbox = "mixed/tools"; };
+  components.tools.package = pkgs.writeText "tools" "of all\n";
+}
+`,
+		"mixed/src/Containerfile": "FROM scratch\nCOPY Containerfile /a\n",
+		"mixed/src/OnTools":       "FROM toolbox\nCOPY OnTools /b\n",
+	}, "x86_64-linux")
+	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\nengine: buildah\n")
+	reg := newWatched(t, "referrers", sign.Bundle)
+	plan := func() string {
+		t.Helper()
+		return c.run("plan", "mixed/*/default", "--to", reg.prefix(), "--package-set", "nixpkgs").want(t, 0).stdout
+	}
+	for _, when := range []string{"before", "after"} {
+		for _, component := range []string{"b", "tools"} {
+			if got := plan(); !strings.Contains(got, "mixed/"+component+"/default\tbuild\tkey unknown: ") || strings.Contains(got, "\trefuse\t") {
+				t.Errorf("%s it is published:\n%s", when, got)
+			}
+		}
+		c.run("push", "mixed/*/default", "--to", reg.prefix()).want(t, 0)
+	}
+}
+
 // A base for several systems is taken for each, and built for those alone that lack it.
 func TestBasesForSeveralSystems(t *testing.T) {
 	t.Parallel()
