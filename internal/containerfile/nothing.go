@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/util/suggest"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
 )
 
 // nothingForms are how engines say that a source of COPY, ADD or a mount is not there. A
@@ -77,7 +79,7 @@ func (j *job) explainNothing(e *Error, c instructions.Command) {
 	}
 	found, err := filepath.Rel(dir, there[0])
 	if name, rules := j.ignoreRules(); err == nil && from == "" {
-		if line := leftOut(rules, found); line > 0 {
+		if line := ignoredBy(rules, found); line > 0 {
 			e.Reason = fmt.Sprintf("%s: %s:%d leaves %s out of %s", what, name, line, found, place)
 		}
 	}
@@ -134,32 +136,27 @@ func (j *job) ignoreRules() (name, rules string) {
 	return name, string(text)
 }
 
-// leftOut gives the line, from 1, of the rules that leaves a path out, or 0.
+// ignoredBy gives the line, from 1, of the rules that leaves a path out, or 0.
 // https://docs.docker.com/build/concepts/context/#syntax
-func leftOut(rules, name string) (line int) {
-	for i, rule := range strings.Split(rules, "\n") {
-		rule, back := strings.CutPrefix(strings.TrimSpace(rule), "!")
-		if rule = strings.TrimPrefix(path.Clean("/"+strings.TrimSpace(rule)), "/"); rule == "" || strings.HasPrefix(rule, "#") {
+func ignoredBy(rules, name string) (line int) {
+	var patterns []string
+	for i, text := range strings.Split(rules, "\n") {
+		pattern, err := ignorefile.ReadAll(strings.NewReader(text))
+		if err != nil || len(pattern) == 0 {
 			continue
 		}
-		for p := name; p != "." && p != "/"; p = path.Dir(p) {
-			if !ignorePattern(rule).MatchString(p) {
-				continue
-			}
-			if line = i + 1; back {
-				line = 0
-			}
-			break
+		patterns = append(patterns, pattern...)
+		matcher, err := patternmatcher.New(patterns)
+		if err != nil {
+			return 0
+		}
+		ignored, err := matcher.MatchesOrParentMatches(name)
+		switch {
+		case err != nil || !ignored:
+			line = 0
+		case line == 0:
+			line = i + 1
 		}
 	}
 	return line
-}
-
-// ignorePattern is a rule as a regular expression over paths.
-func ignorePattern(rule string) *regexp.Regexp {
-	text := regexp.QuoteMeta(rule)
-	for _, special := range [][2]string{{`\*\*/`, `(.*/)?`}, {`\*\*`, `.*`}, {`\*`, `[^/]*`}, {`\?`, `[^/]`}} {
-		text = strings.ReplaceAll(text, special[0], special[1])
-	}
-	return regexp.MustCompile("^" + text + "$")
 }

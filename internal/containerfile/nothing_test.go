@@ -48,13 +48,13 @@ func TestSourceThatMatchesNothingIsNamed(t *testing.T) {
 	})
 }
 
-func TestLeftOut(t *testing.T) {
+func TestIgnoredBy(t *testing.T) {
 	const rules = "# a comment\n*.md\n!README.md\n**/node_modules\n/docs/**\nsrc/*/x?\n!docs/keep\n"
 	for name, want := range map[string]int{
 		"a.md": 2, "README.md": 0, "sub/a.md": 0, "node_modules": 4, "web/node_modules/left/index.js": 4, "docs/a/b": 5, "docs": 0, "docs/keep": 0,
 		"src/a/xy": 6, "src/a/b/xy": 0, "src/a/x": 0, "comment": 0,
 	} {
-		if got := leftOut(rules, name); got != want {
+		if got := ignoredBy(rules, name); got != want {
 			t.Errorf("%s: line %d, want %d", name, got, want)
 		}
 	}
