@@ -110,7 +110,7 @@ LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-tools/golangci-lint-$(GOLANGCI_
 
 lint: test-tools
 	@linter=$(LINTER); [ -x $$linter ] || { \
-	  echo 'compiling golangci-lint $(GOLANGCI_LINT), once'; mkdir -p "$${linter%/*}"; work=$$(mktemp -d "$${linter%/*}/.build-XXXXXX") && \
+	  echo 'compiling golangci-lint $(GOLANGCI_LINT), once'; mkdir -p "$${linter%/*}"; work=$$(mktemp -d -p "$${linter%/*}") && \
 	  (cd "$$work" && GOBIN="$$work" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)) && \
 	  mv "$$work/golangci-lint" "$$linter" && rmdir "$$work"; }
 	$(LINTER) run ./...

@@ -207,11 +207,11 @@ func (c containers) build(j *job) error {
 		return err
 	}
 	ch, err := c.buildChild(j, iid, agents)
-	ch.env = append(ch.env, short...)
 	if err != nil {
 		end()
 		return err
 	}
+	ch.env = append(ch.env, short...)
 	err = run(ch, c.out)
 	c.storage.endPause(filepath.Join(j.tmp, "engine"))
 	for _, temp := range short {

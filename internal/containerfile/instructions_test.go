@@ -47,7 +47,7 @@ ENV VERSION=$VERSION KIND="a b" OR=${EMPTY:-or} AND=${VERSION:+and}
 ENV LEGACY one two
 LABEL version=$VERSION "a b"=c
 LABEL legacy one two
-WORKDIR /work
+WORKDIR /srv
 WORKDIR below
 COPY --link --chown=7:8 --chmod=0640 sub/f sub/g ./
 COPY \
@@ -91,9 +91,9 @@ var made = map[string]string{
 	"/shell":               "644 0 uce\n",
 	"/triggered":           "644 0 uce\n",
 	"/triggered-copy":      "644 0 f",
-	"/work/below/f":        "640 7 f",
-	"/work/below/g":        "640 7 g",
-	"/work/below/a name":   "600 0 f",
+	"/srv/below/f":         "640 7 f",
+	"/srv/below/g":         "640 7 g",
+	"/srv/below/a name":    "600 0 f",
 	"/copied":              "644 0 uce\n",
 	"/counted":             "644 7 uce\n",
 	"/pattern/1.txt":       "644 0 1",
@@ -132,7 +132,7 @@ var configured = v1.Config{
 	User:         "7:8",
 	Env:          []string{"PATH=/bin", "PLATFORM=" + machinePlatform(), "VERSION=1.2", "KIND=a b", "OR=or", "AND=and", "LEGACY=one two"},
 	Labels:       map[string]string{"version": "1.2", "a b": "c", "legacy": "one two"},
-	WorkingDir:   "/work/below",
+	WorkingDir:   "/srv/below",
 	Volumes:      map[string]struct{}{"/data": {}, "1.2/volume": {}, "/more": {}},
 	ExposedPorts: map[string]struct{}{"80/tcp": {}, "53/udp": {}, "8080/tcp": {}},
 	StopSignal:   "SIGUSR1",

@@ -87,8 +87,7 @@ func (s *repositorySearch) files(line int, instruction string, sources []string)
 
 // run looks at a step's mounts, its text, and the scripts that it runs.
 func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
-	_ = c.Expand(func(word string) (string, error) { return word, nil }) // reads mounts; what is wrong with them a build says
-	for _, m := range instructions.GetMounts(c) {
+	for _, m := range mounts(c) { // what is wrong with them a build says
 		if m.Type == instructions.MountTypeBind && m.From == "" && isRepository(m.Source) {
 			s.report(s.file.name, line, "--mount of "+m.Source)
 		}

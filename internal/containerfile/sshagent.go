@@ -30,16 +30,17 @@ func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	short := filepath.Join(folder, "tmp")
-	if err := os.Symlink(filepath.Join(j.tmp, "engine"), short); err != nil {
-		return nil, nil, nil, err
-	}
 	var listeners []net.Listener
 	end = func() {
 		for _, l := range listeners {
 			l.Close()
 		}
 		os.RemoveAll(folder)
+	}
+	short := filepath.Join(folder, "tmp")
+	if err := os.Symlink(filepath.Join(j.tmp, "engine"), short); err != nil {
+		end()
+		return nil, nil, nil, err
 	}
 	for i, id := range slices.Sorted(maps.Keys(j.agents)) {
 		ask, err := agentFor(j.agents[id])
@@ -57,7 +58,11 @@ func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end
 		go serveAgent(l, ask)
 		flags = append(flags, "--ssh="+id+"="+path)
 	}
-	return flags, []string{"TMPDIR=" + short}, end, giveTo(folder, owner)
+	if err := giveTo(folder, owner); err != nil {
+		end()
+		return nil, nil, nil, err
+	}
+	return flags, []string{"TMPDIR=" + short}, end, nil
 }
 
 // agentFor makes an agent of a private key in PEM, or finds the one that has its socket
