@@ -12,18 +12,18 @@ import (
 )
 
 // reach is how registries are reached.
-func (p *place) reach(insecure bool) registry.Options {
-	return registry.Options{Insecure: insecure, Authorities: p.config.CA, Notes: p.note}
+func (ws *workspace) reach(insecure bool) registry.Options {
+	return registry.Options{Insecure: insecure, Authorities: ws.config.CA, Notes: ws.note}
 }
 
 // trustAuthorities has git and nix trust what ca in libre.yaml names. They take one file of
 // all authorities alone, and get the system's and these, unless the environment names one.
-func (p *place) trustAuthorities() error {
-	if p.config.CA == nil {
+func (ws *workspace) trustAuthorities() error {
+	if ws.config.CA == nil {
 		return nil
 	}
-	bundle := p.config.CA.Bundle()
-	file := filepath.Join(p.cacheDir, fmt.Sprintf("authorities-%x.pem", sha256.Sum256(bundle)))
+	bundle := ws.config.CA.Bundle()
+	file := filepath.Join(ws.cacheDir, fmt.Sprintf("authorities-%x.pem", sha256.Sum256(bundle)))
 	if there, err := private.Read(file); err != nil || !bytes.Equal(there, bundle) {
 		if err := private.Replace(file, bundle); err != nil {
 			return err

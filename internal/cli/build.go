@@ -42,7 +42,7 @@ func (o *buildOptions) add(cmd *cobra.Command) {
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 }
 
-func (a *app) buildCommand() *cobra.Command {
+func (e *env) buildCommand() *cobra.Command {
 	var o buildOptions
 	cmd := &cobra.Command{
 		Use:   "build SELECTION... | --all",
@@ -62,8 +62,8 @@ without the registry. Images that failed are left out.
 
 stdout has a line for each image: reference@digest, state, size, layers, time.`,
 		Example:           "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host\n  libre build docs --archive docs.tar\n  libre build docs/backend/lyon --load podman",
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), o, args) },
-		ValidArgsFunction: a.completeSelection,
+		RunE:              func(cmd *cobra.Command, args []string) error { return e.build(cmd.Context(), o, args) },
+		ValidArgsFunction: e.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
@@ -72,12 +72,12 @@ stdout has a line for each image: reference@digest, state, size, layers, time.`,
 	cmd.Flags().StringVar(&o.load, "load", "", "also hand the images to `ENGINE`: docker or podman")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
-	a.addSummary(cmd)
+	e.addSummary(cmd)
 	return cmd
 }
 
-func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
-	p, request, err := a.request(ctx, o, words, "build")
+func (e *env) build(ctx context.Context, o buildOptions, words []string) error {
+	ws, request, err := e.request(ctx, o, words, "build")
 	if err != nil {
 		return err
 	}
@@ -88,35 +88,35 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer a.warnLeftOut(ctx, p)()
-	builder, err := p.builder(ctx, catalogue, o)
+	defer e.warnLeftOut(ctx, ws)()
+	builder, err := ws.builder(ctx, catalogue, o)
 	if err != nil {
 		return err
 	}
-	progress := a.Progress()
+	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	builder.Watcher = &buildWatcher{app: a, progress: progress}
+	builder.Watcher = &buildWatcher{env: e, progress: progress}
 	results, err := builder.Build(ctx, request)
 	progress.Close()
 	if err != nil {
 		return err
 	}
-	sinkErr := a.fill(ctx, sinks, builder, results)
-	table := resultTable(p.config.Registry, a.options.StdoutTerminal, results)
+	sinkErr := e.fill(ctx, sinks, builder, results)
+	table := resultTable(ws.config.Registry, e.options.StdoutTerminal, results)
 	if o.json {
-		a.Summary(table)
-		err = a.JSON(resultsJSON(p.config.Registry, results))
+		e.Summary(table)
+		err = e.JSON(resultsJSON(ws.config.Registry, results))
 	} else {
-		err = a.Table(table)
+		err = e.Table(table)
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.reportFailures(results); sinkErr == nil {
+	if err := e.reportFailures(results); sinkErr == nil {
 		return err
 	}
 	return sinkErr
@@ -124,14 +124,14 @@ func (a *app) build(ctx context.Context, o buildOptions, words []string) error {
 
 // request reads what plan and build have in common: the catalogue, the selection
 // and the systems.
-func (a *app) request(ctx context.Context, o buildOptions, words []string, command string) (*place, nix.Request, error) {
-	p, err := a.place()
+func (e *env) request(ctx context.Context, o buildOptions, words []string, command string) (*workspace, nix.Request, error) {
+	ws, err := e.workspace()
 	if err != nil {
 		return nil, nix.Request{}, err
 	}
-	patterns, err := p.selection(words, o.all)
+	patterns, err := ws.selection(words, o.all)
 	if errors.Is(err, catalog.ErrNothingSelected) {
-		return nil, nix.Request{}, a.nothingSelected(ctx, p, command)
+		return nil, nix.Request{}, e.nothingSelected(ctx, ws, command)
 	}
 	if err != nil {
 		return nil, nix.Request{}, err
@@ -149,36 +149,36 @@ func (a *app) request(ctx context.Context, o buildOptions, words []string, comma
 			return nil, nix.Request{}, usageError{err}
 		}
 	}
-	return p, nix.Request{Patterns: patterns, Systems: systems}, nil
+	return ws, nix.Request{Patterns: patterns, Systems: systems}, nil
 }
 
-func (p *place) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOptions) (*release.Builder, error) {
+func (ws *workspace) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOptions) (*release.Builder, error) {
 	output := o.output
 	if output == "" {
-		output = filepath.Join(p.dir, "dist")
+		output = filepath.Join(ws.dir, "dist")
 	}
 	if err := refuseTracked(ctx, output); err != nil {
 		return nil, err
 	}
 	return &release.Builder{
-		Nix: p.nix, Catalogue: catalogue, Engine: p.config.Engine,
-		Steps: p.steps(), Storage: p.config.Limits.Storage,
-		Output: output, CacheDir: p.cacheDir, LogDir: p.logDir, Jobs: o.jobs, FailFast: o.failFast,
-		Published: p.published,
+		Nix: ws.nix, Catalogue: catalogue, Engine: ws.config.Engine,
+		Steps: ws.steps(), Storage: ws.config.Limits.Storage,
+		Output: output, CacheDir: ws.cacheDir, LogDir: ws.logDir, Jobs: o.jobs, FailFast: o.failFast,
+		Published: ws.published,
 	}, nil
 }
 
 // published is where libre.yaml says that releases are published, and who signs them; no
 // client, or no signing, where it does not.
-func (p *place) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
-	if p.config.Registry == "" {
+func (ws *workspace) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
+	if ws.config.Registry == "" {
 		return nil, nil, nil
 	}
-	client, err := p.registry(publishOptions{})
+	client, err := ws.registry(publishOptions{})
 	if err != nil {
 		return nil, nil, err
 	}
-	signing, err := p.signing(ctx, publishOptions{}, client, false)
+	signing, err := ws.signing(ctx, publishOptions{}, client, false)
 	if errors.As(err, new(usageError)) {
 		return client, nil, nil
 	}
@@ -186,8 +186,8 @@ func (p *place) published(ctx context.Context) (*registry.Client, *release.Signi
 }
 
 // steps is what libre.yaml gives the steps of Containerfiles.
-func (p *place) steps() containerfile.Steps {
-	set := p.config.Build
+func (ws *workspace) steps() containerfile.Steps {
+	set := ws.config.Build
 	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
 	if variable, ok := strings.CutPrefix(set.Proxy, "env://"); ok {
 		if value, isSet := os.LookupEnv(variable); isSet {
@@ -236,12 +236,12 @@ func openSinks(ctx context.Context, o buildOptions, systems []string) (sinks, er
 }
 
 // fill gives the sinks what was built.
-func (a *app) fill(ctx context.Context, s sinks, builder *release.Builder, results []release.Result) error {
+func (e *env) fill(ctx context.Context, s sinks, builder *release.Builder, results []release.Result) error {
 	if s.archive == "" && s.loader == nil {
 		return nil
 	}
 	if !slices.ContainsFunc(results, func(r release.Result) bool { return r.Digest != "" }) {
-		a.Warnf("no image was built: there is nothing to archive or load")
+		e.Warnf("no image was built: there is nothing to archive or load")
 		return nil
 	}
 	if s.archive != "" {
@@ -249,13 +249,13 @@ func (a *app) fill(ctx context.Context, s sinks, builder *release.Builder, resul
 		if err != nil {
 			return err
 		}
-		a.Notef("%s has %s, %s", s.archive, imageCount(images), ui.Size(size))
+		e.Notef("%s has %s, %s", s.archive, imageCount(images), ui.Size(size))
 	}
 	if s.loader == nil {
 		return nil
 	}
 	return builder.Load(ctx, results, s.system, *s.loader, func(refName string) {
-		a.Notef("%s has %s", s.loader.Name, refName)
+		e.Notef("%s has %s", s.loader.Name, refName)
 	})
 }
 
@@ -342,7 +342,7 @@ func resultsJSON(registry string, results []release.Result) []resultJSON {
 
 // reportFailures prints the last lines of each failed build, once where several
 // images failed by the same, and the table of failures.
-func (a *app) reportFailures(results []release.Result) error {
+func (e *env) reportFailures(results []release.Result) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	shown := map[string]bool{}
 	for _, r := range results {
@@ -353,7 +353,7 @@ func (a *app) reportFailures(results []release.Result) error {
 		if len(r.Err.Tail) > 1 && !shown[r.Err.Log] {
 			shown[r.Err.Log] = r.Err.Log != ""
 			for _, line := range r.Err.Tail {
-				a.Notef("%s | %s", r.ID, line)
+				e.Notef("%s | %s", r.ID, line)
 			}
 		}
 		table.Rows = append(table.Rows, []string{r.ID.String(), r.Err.Step, r.Err.Error(), r.Err.Log})
@@ -361,6 +361,6 @@ func (a *app) reportFailures(results []release.Result) error {
 	if len(table.Rows) == 0 {
 		return nil
 	}
-	a.NoteTable(table)
+	e.NoteTable(table)
 	return someFailed{"images", len(table.Rows), len(results)}
 }

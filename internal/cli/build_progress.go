@@ -10,7 +10,7 @@ import (
 
 // buildWatcher shows the progress of each image.
 type buildWatcher struct {
-	app      *app
+	env      *env
 	progress *ui.Progress
 }
 
@@ -81,14 +81,14 @@ func (w *buildWatcher) Finished(result release.Result) {
 		return
 	}
 	for _, skip := range result.Skipped {
-		w.app.Warnf("%s: not for %s: %s", name, skip.System, skip.Reason)
+		w.env.Warnf("%s: not for %s: %s", name, skip.System, skip.Reason)
 	}
 }
 
 func (w *buildWatcher) Warn(id catalog.ID, warning string) {
 	if id == (catalog.ID{}) {
-		w.app.Warnf("%s", warning)
+		w.env.Warnf("%s", warning)
 		return
 	}
-	w.app.Warnf("%s: %s", id, warning)
+	w.env.Warnf("%s: %s", id, warning)
 }

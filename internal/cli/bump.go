@@ -38,7 +38,7 @@ type bumpOptions struct {
 	hashesOnly  bool
 }
 
-func (a *app) bumpCommand() *cobra.Command {
+func (e *env) bumpCommand() *cobra.Command {
 	var o bumpOptions
 	cmd := &cobra.Command{
 		Use:   "bump SELECTION... | --all",
@@ -78,11 +78,11 @@ or for any host access-tokens of nix.conf and ~/.netrc.
 
 stdout has a line for each app: app, from, to, result.`,
 		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.bump(cmd.Context(), o, args) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.bump(cmd.Context(), o, args) },
 	}
 	o.add(cmd)
-	cmd.ValidArgsFunction = a.completeSelection
-	a.addSummary(cmd)
+	cmd.ValidArgsFunction = e.completeSelection
+	e.addSummary(cmd)
 	return cmd
 }
 
@@ -106,33 +106,33 @@ func (o *bumpOptions) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "dry-run", "commit", "pr")
 }
 
-func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
-	p, err := a.place()
+func (e *env) bump(ctx context.Context, o bumpOptions, words []string) error {
+	ws, err := e.workspace()
 	if err != nil {
 		return err
 	}
-	defer a.warnLeftOut(ctx, p)()
+	defer e.warnLeftOut(ctx, ws)()
 	if o.group != "" && !o.pr {
 		return usageError{errors.New("--group is for --pr")}
 	}
-	bumper, err := p.bumper()
+	bumper, err := ws.bumper()
 	if err != nil {
 		return err
 	}
 	bumper.DropApplied = o.dropApplied
-	progress := a.Progress()
+	progress := e.Progress()
 	defer progress.Close()
 	bumper.Progress = func(app, doing string) { progress.Set(app, ui.State{Phase: ui.Bumping, Message: doing}) }
-	write, err := a.bumpWriter(ctx, p, o, bumper)
+	write, err := e.bumpWriter(ctx, ws, o, bumper)
 	if err != nil {
 		return err
 	}
 	if o.inputs || len(o.input) > 0 {
-		return a.bumpInputs(ctx, o, words, bumper, write, progress)
+		return e.bumpInputs(ctx, o, words, bumper, write, progress)
 	}
-	patterns, err := p.selection(words, o.all)
+	patterns, err := ws.selection(words, o.all)
 	if errors.Is(err, catalog.ErrNothingSelected) {
-		return a.nothingSelected(ctx, p, "bump")
+		return e.nothingSelected(ctx, ws, "bump")
 	}
 	if err != nil {
 		return err
@@ -149,14 +149,14 @@ func (a *app) bump(ctx context.Context, o bumpOptions, words []string) error {
 		err = write.finish(ctx, results)
 	}
 	progress.Close()
-	if err := errors.Join(a.printBumped(o, results), err); err != nil {
+	if err := errors.Join(e.printBumped(o, results), err); err != nil {
 		return err
 	}
-	if err := a.reportBumps(o, results); err != nil {
+	if err := e.reportBumps(o, results); err != nil {
 		return err
 	}
 	if o.build && !o.dryRun && !o.pr {
-		return a.buildBumped(ctx, results)
+		return e.buildBumped(ctx, results)
 	}
 	return nil
 }
@@ -175,13 +175,13 @@ func (o bumpOptions) run(ctx context.Context, bumper *bump.Bumper, patterns []ca
 }
 
 // bumper is what finds and edits versions in the catalogue.
-func (p *place) bumper() (*bump.Bumper, error) {
-	client, err := p.upstream()
+func (ws *workspace) bumper() (*bump.Bumper, error) {
+	client, err := ws.upstream()
 	if err != nil {
 		return nil, err
 	}
-	bases, err := registry.NewReader(p.reach(false))
-	return &bump.Bumper{Nix: p.nix, Dir: p.dir, PackageSet: p.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, err
+	bases, err := registry.NewReader(ws.reach(false))
+	return &bump.Bumper{Nix: ws.nix, Dir: ws.dir, PackageSet: ws.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, err
 }
 
 // outcome says in a few words what became of an app.
@@ -207,15 +207,15 @@ func bumpOutcome(o bumpOptions, r *bump.Result) string {
 	return "up to date"
 }
 
-func (a *app) printBumped(o bumpOptions, results []*bump.Result) error {
+func (e *env) printBumped(o bumpOptions, results []*bump.Result) error {
 	switch {
 	case o.json:
-		return a.JSON(bumpJSON(o, results))
+		return e.JSON(bumpJSON(o, results))
 	case o.explain:
-		return a.explain(results)
+		return e.explain(results)
 	case o.dryRun:
 		for _, r := range results {
-			if err := a.Printf("%s", propose.Diff(r.Before, r.After)); err != nil {
+			if err := e.Printf("%s", propose.Diff(r.Before, r.After)); err != nil {
 				return err
 			}
 		}
@@ -227,18 +227,18 @@ func (a *app) printBumped(o bumpOptions, results []*bump.Result) error {
 	for _, r := range results {
 		table.Rows = append(table.Rows, []string{r.App, r.From.String(), r.To.String(), bumpOutcome(o, r)})
 	}
-	return a.Table(table)
+	return e.Table(table)
 }
 
 // explain prints each app's candidates.
-func (a *app) explain(results []*bump.Result) error {
+func (e *env) explain(results []*bump.Result) error {
 	for _, r := range results {
 		if r.Decision == nil {
 			continue
 		}
-		a.Notef("%s %s: %s", r.App, r.From, explainedDecision(r.Decision))
+		e.Notef("%s %s: %s", r.App, r.From, explainedDecision(r.Decision))
 		header, rows := r.Decision.Table()
-		if err := a.Table(ui.Table{Header: header, Rows: rows, Sentences: []int{len(header) - 1}}); err != nil {
+		if err := e.Table(ui.Table{Header: header, Rows: rows, Sentences: []int{len(header) - 1}}); err != nil {
 			return err
 		}
 	}
@@ -259,30 +259,30 @@ func explainedDecision(d *bump.Decision) string {
 
 // reportBumps prints what a reviewer should know and what failed, and says how the
 // run ends.
-func (a *app) reportBumps(o bumpOptions, results []*bump.Result) error {
+func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 	failed, outdated := 0, 0
 	var refused error
 	for _, r := range results {
 		for _, warning := range r.Warnings {
-			a.Warnf("%s: %s", r.App, warning)
+			e.Warnf("%s: %s", r.App, warning)
 		}
 		if r.Outdated() && r.Err == nil && r.Decision != nil && r.Decision.HeldBack != "" {
-			a.Notef("%s: held: %s", r.App, r.Decision.HeldBack)
+			e.Notef("%s: held: %s", r.App, r.Decision.HeldBack)
 		}
 		if len(r.Uncommitted) > 0 && r.Err == nil {
-			a.Warnf("%s: %s has an update that is not committed", r.App, strings.Join(r.Uncommitted, ", "))
+			e.Warnf("%s: %s has an update that is not committed", r.App, strings.Join(r.Uncommitted, ", "))
 		}
 		for _, proof := range r.Proofs {
 			if proof.Verdict != review.Applies && !proof.Breaks() {
-				a.Warnf("%s: %s", r.App, proof)
+				e.Warnf("%s: %s", r.App, proof)
 			}
 		}
 		for _, finding := range r.Findings {
-			a.Notef("%s: %s: %s", r.App, finding.Kind, finding)
+			e.Notef("%s: %s: %s", r.App, finding.Kind, finding)
 		}
 		if r.Err != nil {
 			failed++
-			a.Errorf("%s: %s", r.App, strings.ReplaceAll(r.Err.Error(), "\n", "; "))
+			e.Errorf("%s: %s", r.App, strings.ReplaceAll(r.Err.Error(), "\n", "; "))
 			if exitCode(r.Err) == exitCredentials {
 				refused = r.Err
 			}
@@ -302,7 +302,7 @@ func (a *app) reportBumps(o bumpOptions, results []*bump.Result) error {
 }
 
 // buildBumped builds the apps that have another version now.
-func (a *app) buildBumped(ctx context.Context, results []*bump.Result) error {
+func (e *env) buildBumped(ctx context.Context, results []*bump.Result) error {
 	var names []string
 	for _, r := range results {
 		if r.Err == nil && r.Outdated() {
@@ -312,7 +312,7 @@ func (a *app) buildBumped(ctx context.Context, results []*bump.Result) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return a.build(ctx, buildOptions{jobs: runtime.NumCPU()}, names)
+	return e.build(ctx, buildOptions{jobs: runtime.NumCPU()}, names)
 }
 
 // bumpResultJSON is one app of `bump --json`.

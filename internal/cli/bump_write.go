@@ -18,7 +18,7 @@ import (
 // bumpWriter is where the edits of a run go: into the catalogue, into a commit, or
 // into pull requests.
 type bumpWriter struct {
-	app        *app
+	env        *env
 	dir        string
 	options    bumpOptions
 	bumper     *bump.Bumper
@@ -28,17 +28,17 @@ type bumpWriter struct {
 }
 
 // bumpWriter prepares what is needed, before anything is looked for.
-func (a *app) bumpWriter(ctx context.Context, p *place, o bumpOptions, bumper *bump.Bumper) (*bumpWriter, error) {
-	w := &bumpWriter{app: a, dir: p.dir, options: o, bumper: bumper}
+func (e *env) bumpWriter(ctx context.Context, ws *workspace, o bumpOptions, bumper *bump.Bumper) (*bumpWriter, error) {
+	w := &bumpWriter{env: e, dir: ws.dir, options: o, bumper: bumper}
 	if !o.commit && !o.pr {
 		return w, nil
 	}
 	var err error
-	if w.repository, err = propose.OpenRepository(ctx, p.dir); err != nil || !o.pr {
+	if w.repository, err = propose.OpenRepository(ctx, ws.dir); err != nil || !o.pr {
 		return w, err
 	}
 	w.proposer, err = propose.NewProposer(ctx, w.repository, propose.ProposerConfig{
-		Client: bumper.Upstream, Token: bumper.Upstream.Token, Forge: p.config.Forge, Getenv: os.Getenv,
+		Client: bumper.Upstream, Token: bumper.Upstream.Token, Forge: ws.config.Forge, Getenv: os.Getenv,
 	})
 	return w, err
 }
@@ -72,7 +72,7 @@ func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, befo
 	if w.options.pr {
 		outcome, err := w.proposer.Propose(ctx, proposal)
 		if err == nil {
-			w.app.Notef("%s", outcome)
+			w.env.Notef("%s", outcome)
 		}
 		return err
 	}
@@ -83,7 +83,7 @@ func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, befo
 	restore := func() error { return bump.Restore(w.dir, slices.Sorted(maps.Keys(after)), before) }
 	commit, err := w.repository.Commit(ctx, proposal, propose.Files{Install: install, Restore: restore})
 	if err == nil {
-		w.app.Notef("%.12s %s", commit, proposal.Title)
+		w.env.Notef("%.12s %s", commit, proposal.Title)
 	}
 	return err
 }
@@ -129,13 +129,13 @@ func (w *bumpWriter) settle(ctx context.Context, settled map[string]string) erro
 	}
 	closed, err := w.proposer.Withdraw(ctx, settled)
 	for _, outcome := range closed {
-		w.app.Notef("%s", outcome)
+		w.env.Notef("%s", outcome)
 	}
 	return err
 }
 
 // bumpInputs updates flake inputs and base images.
-func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter, progress *ui.Progress) error {
+func (e *env) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter, progress *ui.Progress) error {
 	if len(words) > 0 || o.all {
 		return usageError{errors.New("--inputs is of the whole catalogue: name inputs with --input, and no apps")}
 	}
@@ -148,13 +148,13 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 		return err
 	}
 	for _, note := range inputs.Notes {
-		a.Notef("%s", note)
+		e.Notef("%s", note)
 	}
 	for _, edit := range inputs.Changed {
-		a.Notef("%s: %s → %s", edit.Attribute, edit.Old, edit.New)
+		e.Notef("%s: %s → %s", edit.Attribute, edit.Old, edit.New)
 	}
 	if o.dryRun {
-		return a.Printf("%s", propose.Diff(inputs.Before, inputs.After))
+		return e.Printf("%s", propose.Diff(inputs.Before, inputs.After))
 	}
 	if len(inputs.After) > 0 {
 		err = write.write(ctx, inputs.Proposal(), inputs.Before, inputs.After)
@@ -163,14 +163,14 @@ func (a *app) bumpInputs(ctx context.Context, o bumpOptions, words []string, bum
 			return err
 		}
 		if inputs.Behind > 0 {
-			a.Warnf("pins of base images that are behind, and have to be written by hand: %d; all else is up to date", inputs.Behind)
+			e.Warnf("pins of base images that are behind, and have to be written by hand: %d; all else is up to date", inputs.Behind)
 		} else {
-			a.Notef("all inputs are up to date")
+			e.Notef("all inputs are up to date")
 		}
 		err = write.settle(ctx, map[string]string{bump.InputsName: "all there is"})
 	}
-	if err = errors.Join(err, a.printBumped(o, inputs.Apps)); err != nil || !o.build || o.pr {
+	if err = errors.Join(err, e.printBumped(o, inputs.Apps)); err != nil || !o.build || o.pr {
 		return err
 	}
-	return a.buildBumped(ctx, inputs.Apps)
+	return e.buildBumped(ctx, inputs.Apps)
 }

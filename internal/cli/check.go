@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) checkCommand() *cobra.Command {
+func (e *env) checkCommand() *cobra.Command {
 	var o publishOptions
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -29,11 +29,11 @@ wrong, what to type.`,
 		Example: "  libre check --to registry.example/lasuite\n  libre check docs --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			_, publisher, patterns, err := a.reader(ctx, o, args, len(args) == 0, "check")
+			_, publisher, patterns, err := e.reader(ctx, o, args, len(args) == 0, "check")
 			if err != nil {
 				return err
 			}
-			publisher.Watcher = &buildWatcher{app: a}
+			publisher.Watcher = &buildWatcher{env: e}
 			problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
 			table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "TYPE"}, Sentences: []int{1, 2}}
 			for _, problem := range problems {
@@ -41,19 +41,19 @@ wrong, what to type.`,
 			}
 			switch {
 			case asJSON:
-				err = errors.Join(err, a.JSON(append([]release.Problem{}, problems...)))
+				err = errors.Join(err, e.JSON(append([]release.Problem{}, problems...)))
 			case len(problems) > 0:
-				err = errors.Join(err, a.Table(table))
+				err = errors.Join(err, e.Table(table))
 			}
 			if err == nil && len(problems) > 0 {
 				err = fmt.Errorf("problems found: %d", len(problems))
 			}
 			return err
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
-	a.addSummary(cmd)
+	e.addSummary(cmd)
 	return cmd
 }

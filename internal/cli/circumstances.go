@@ -14,8 +14,8 @@ import (
 )
 
 // circumstances are what provenance says of this run.
-func (p *place) circumstances(ctx context.Context, catalogue *nix.Catalogue) (release.BuildInfo, error) {
-	c := release.BuildInfo{PackageSet: p.packageSet, Libre: version, Builder: builderID()}
+func (ws *workspace) circumstances(ctx context.Context, catalogue *nix.Catalogue) (release.BuildInfo, error) {
+	c := release.BuildInfo{PackageSet: ws.packageSet, Libre: version, Builder: builderID()}
 	inputs, err := catalogue.Inputs(ctx)
 	if err != nil {
 		return c, fmt.Errorf("reading what the catalogue is made with: %w", err)
@@ -24,14 +24,14 @@ func (p *place) circumstances(ctx context.Context, catalogue *nix.Catalogue) (re
 		c.Inputs = append(c.Inputs, release.Resource(input))
 	}
 	ask := func(args ...string) string {
-		out, _ := git.Output(ctx, p.dir, args...)
+		out, _ := git.Output(ctx, ws.dir, args...)
 		return strings.TrimSpace(out)
 	}
 	c.CatalogueCommit = ask("rev-parse", "--verify", "--quiet", "HEAD")
 	c.CatalogueDirty = ask("status", "--porcelain") != ""
 	c.CatalogueURL = text.PublicURL(ask("config", "--get", "remote.origin.url"))
-	c.Nix, _ = p.nix.Version(ctx)
-	if engine, err := containerfile.Detect(ctx, p.config.Engine); err == nil {
+	c.Nix, _ = ws.nix.Version(ctx)
+	if engine, err := containerfile.Detect(ctx, ws.config.Engine); err == nil {
 		c.Engine = engine.String()
 	}
 	return c, nil

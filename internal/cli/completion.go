@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-func (a *app) completionCommand() *cobra.Command {
+func (e *env) completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the completion script of a shell",
@@ -20,7 +20,7 @@ catalogue's apps, components and variants too.`,
 		Args:      takes(1, 1),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root, out := cmd.Root(), a.options.Stdout
+			root, out := cmd.Root(), e.options.Stdout
 			switch args[0] {
 			case "bash":
 				return root.GenBashCompletionV2(out, true)
@@ -36,13 +36,13 @@ catalogue's apps, components and variants too.`,
 
 // completeSelection completes app, app/component and app/component/variant from
 // the catalogue, and @group from libre.yaml.
-func (a *app) completeSelection(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	none := cobra.ShellCompDirectiveNoFileComp
-	p, err := a.place()
+	ws, err := e.workspace()
 	if err != nil {
 		return nil, none
 	}
-	catalogue, err := p.open(cmd.Context())
+	catalogue, err := ws.open(cmd.Context())
 	if err != nil {
 		return nil, none
 	}
@@ -63,7 +63,7 @@ func (a *app) completeSelection(cmd *cobra.Command, args []string, typed string)
 		add(strings.Join(strings.Split(id.String(), "/")[:min(depth+1, 3)], "/"))
 	}
 	if strings.HasPrefix(typed, "@") || typed == "" {
-		for group := range p.config.Groups {
+		for group := range ws.config.Groups {
 			add("@" + group)
 		}
 	}

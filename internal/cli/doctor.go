@@ -23,7 +23,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) doctorCommand() *cobra.Command {
+func (e *env) doctorCommand() *cobra.Command {
 	var o publishOptions
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -47,12 +47,12 @@ found and type.`,
 		Example: "  libre doctor\n  libre doctor --to registry.example/lasuite",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			checks := a.examine(cmd.Context(), o)
+			checks := e.examine(cmd.Context(), o)
 			var err error
 			if asJSON {
-				err = a.JSON(checks)
+				err = e.JSON(checks)
 			} else {
-				err = a.Table(checkTable(checks))
+				err = e.Table(checkTable(checks))
 			}
 			if err != nil {
 				return err
@@ -102,11 +102,11 @@ func checkTable(checks []check) ui.Table {
 	return table
 }
 
-func (a *app) examine(ctx context.Context, o publishOptions) []check {
+func (e *env) examine(ctx context.Context, o publishOptions) []check {
 	var checks []check
 	add := func(name, state, found, mend string) { checks = append(checks, check{name, state, found, mend, nil}) }
 
-	p, err := a.place()
+	ws, err := e.workspace()
 	if err != nil {
 		if errors.Is(err, errNoCatalogue) {
 			add("catalogue", "note", "none here: no flake.nix", "libre init my-catalogue, or -C DIRECTORY")
@@ -114,52 +114,52 @@ func (a *app) examine(ctx context.Context, o publishOptions) []check {
 			add("catalogue", "wrong", fault.Reason(err), cmp.Or(fault.Fix(err), "mend "+settings.File))
 		}
 		cache, _ := os.UserCacheDir()
-		p = &place{note: a.note, config: &settings.Settings{}, nix: &nix.Nix{CacheDir: filepath.Join(cache, "libre")}, cacheDir: filepath.Join(cache, "libre")}
+		ws = &workspace{note: e.note, config: &settings.Settings{}, nix: &nix.Nix{CacheDir: filepath.Join(cache, "libre")}, cacheDir: filepath.Join(cache, "libre")}
 	} else {
-		add("catalogue", "ok", p.dir, "")
+		add("catalogue", "ok", ws.dir, "")
 	}
 
-	if version, err := p.nix.Version(ctx); err != nil {
+	if version, err := ws.nix.Version(ctx); err != nil {
 		add("nix", "missing", "not found", "apt-get install nix-bin")
 	} else if !nix.Supported(version) {
 		add("nix", "missing", version+", 2.8 or newer is needed", "see https://nixos.org/download")
 	} else {
 		add("nix", "ok", version, "")
-		checks = append(checks, evaluationCheck(ctx, p))
-		if sandbox, err := p.nix.Setting(ctx, "sandbox"); err == nil && sandbox != "true" {
+		checks = append(checks, evaluationCheck(ctx, ws))
+		if sandbox, err := ws.nix.Setting(ctx, "sandbox"); err == nil && sandbox != "true" {
 			add("nix sandbox", "note", "sandbox = "+sandbox+": builds see this machine", "sandbox = true in /etc/nix/nix.conf")
 		} else if err == nil {
 			add("nix sandbox", "ok", "sandbox = true", "")
 		}
 	}
 
-	checks = append(checks, packageSetChecks(ctx, p)...)
-	checks = append(checks, engineChecks(ctx, p)...)
-	checks = append(checks, gitChecks(ctx, p.dir)...)
+	checks = append(checks, packageSetChecks(ctx, ws)...)
+	checks = append(checks, engineChecks(ctx, ws)...)
+	checks = append(checks, gitChecks(ctx, ws.dir)...)
 
 	checks = append(checks, patchCheck())
-	checks = append(checks, writeCheck("cache", p.cacheDir))
-	if p.dir != "" {
-		checks = append(checks, writeCheck("output", filepath.Join(p.dir, "dist")))
+	checks = append(checks, writeCheck("cache", ws.cacheDir))
+	if ws.dir != "" {
+		checks = append(checks, writeCheck("output", filepath.Join(ws.dir, "dist")))
 	}
-	checks = append(checks, signChecks(ctx, p, o)...)
-	checks = append(checks, forgeChecks(ctx, p)...)
-	checks = append(checks, sourceChecks(ctx, p)...)
-	return append(checks, registryChecks(ctx, p, o)...)
+	checks = append(checks, signChecks(ctx, ws, o)...)
+	checks = append(checks, forgeChecks(ctx, ws)...)
+	checks = append(checks, sourceChecks(ctx, ws)...)
+	return append(checks, registryChecks(ctx, ws, o)...)
 }
 
 // registryChecks tries the registries that are configured.
-func registryChecks(ctx context.Context, p *place, o publishOptions) []check {
-	if len(o.to) == 0 && p.config.Registry == "" {
+func registryChecks(ctx context.Context, ws *workspace, o publishOptions) []check {
+	if len(o.to) == 0 && ws.config.Registry == "" {
 		return nil
 	}
-	clients, err := p.registries(o)
+	clients, err := ws.registries(o)
 	if err != nil {
 		return []check{{"registry", "wrong", err.Error(), "registry: REGISTRY[/NAMESPACE] in libre.yaml", err}}
 	}
 	var checks []check
 	for _, client := range clients {
-		checks = append(checks, tryRegistry(ctx, client, p)...)
+		checks = append(checks, tryRegistry(ctx, client, ws)...)
 	}
 	return checks
 }
@@ -169,16 +169,16 @@ const registryPatience = 30 * time.Second
 
 // tryPush probes a registry, and where it creates no repositories on push, the first
 // repository of the catalogue that it has.
-func tryPush(ctx context.Context, client *registry.Client, p *place) (registry.Probe, error) {
+func tryPush(ctx context.Context, client *registry.Client, ws *workspace) (registry.Probe, error) {
 	probe, refused := client.Probe(ctx, registry.ProbeName)
-	if p.dir == "" || !fault.Is(refused, fault.NotFound) {
+	if ws.dir == "" || !fault.Is(refused, fault.NotFound) {
 		return probe, refused
 	}
-	patterns, err := p.selection(nil, true)
+	patterns, err := ws.selection(nil, true)
 	if err != nil {
 		return probe, refused
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return probe, refused
 	}
@@ -199,11 +199,11 @@ func tryPush(ctx context.Context, client *registry.Client, p *place) (registry.P
 }
 
 // tryRegistry says who can publish there, and who finds what was signed.
-func tryRegistry(ctx context.Context, client *registry.Client, p *place) []check {
-	signing := p.config.Sign
+func tryRegistry(ctx context.Context, client *registry.Client, ws *workspace) []check {
+	signing := ws.config.Sign
 	ctx, cancel := context.WithTimeout(ctx, registryPatience)
 	defer cancel()
-	probe, err := tryPush(ctx, client, p)
+	probe, err := tryPush(ctx, client, ws)
 	if err != nil {
 		found, mend := fault.Reason(err), strings.TrimPrefix(fault.Fix(err), "log in with: ")
 		_, found, _ = strings.Cut(found, ": ") // without what was being pushed
@@ -255,8 +255,8 @@ func tryRegistry(ctx context.Context, client *registry.Client, p *place) []check
 }
 
 // evaluationCheck evaluates a flake as every command does, with an input replaced.
-func evaluationCheck(ctx context.Context, p *place) check {
-	if err := p.nix.TryEvaluation(ctx); err != nil {
+func evaluationCheck(ctx context.Context, ws *workspace) check {
+	if err := ws.nix.TryEvaluation(ctx); err != nil {
 		return check{"nix evaluation", "missing", err.Error(), "mend what nix says, see https://nixos.org/download", nil}
 	}
 	return check{"nix evaluation", "ok", "a flake with a replaced input", "", nil}

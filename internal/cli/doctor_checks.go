@@ -22,8 +22,8 @@ import (
 const packagePatience = time.Minute
 
 // packageSetChecks looks at the package set that is in use.
-func packageSetChecks(ctx context.Context, p *place) []check {
-	if p.packageSet == nix.HostPackageName {
+func packageSetChecks(ctx context.Context, ws *workspace) []check {
+	if ws.packageSet == nix.HostPackageName {
 		parts, err := nix.FindHostParts(ctx)
 		if err != nil {
 			what, mend, _ := strings.Cut(strings.TrimPrefix(err.Error(), "host package set: "), ": ")
@@ -31,12 +31,12 @@ func packageSetChecks(ctx context.Context, p *place) []check {
 		}
 		return []check{{"host package set", "ok", fmt.Sprintf("Go %s, busybox %s, %s", parts.GoVer, parts.BoxVer, parts.CACerts), "", nil}}
 	}
-	if p.dir == "" {
+	if ws.dir == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, packagePatience)
 	defer cancel()
-	err := p.nix.TryNixpkgs(ctx, p.dir)
+	err := ws.nix.TryNixpkgs(ctx, ws.dir)
 	const mend = "mend the network or the proxy, or use --package-set host"
 	switch {
 	case err == nil:
@@ -55,14 +55,14 @@ func packageSetChecks(ctx context.Context, p *place) []check {
 
 // engineChecks look for the engine that is configured, which must be there, or for any,
 // and try how it keeps upstreams' steps from this machine.
-func engineChecks(ctx context.Context, p *place) []check {
-	configured := p.config.Engine
+func engineChecks(ctx context.Context, ws *workspace) []check {
+	configured := ws.config.Engine
 	if configured == "none" {
 		return []check{{"engine", "note", "none: no Containerfile is built here", "", nil}}
 	}
 	engine, err := containerfile.Detect(ctx, configured)
 	if err == nil {
-		return []check{knownEngine(engine), stepsCheck(ctx, p, engine)}
+		return []check{knownEngine(engine), stepsCheck(ctx, ws, engine)}
 	}
 	what, mend, _ := strings.Cut(err.Error(), ": ")
 	if configured != "" {
@@ -72,13 +72,13 @@ func engineChecks(ctx context.Context, p *place) []check {
 }
 
 // stepsCheck runs a step as a build would.
-func stepsCheck(ctx context.Context, p *place, engine containerfile.Engine) check {
+func stepsCheck(ctx context.Context, ws *workspace, engine containerfile.Engine) check {
 	const name = "steps of upstreams"
-	builder := containerfile.NewBuilder(engine, filepath.Join(p.cacheDir, "containers"))
-	builder.KeepAtMost(p.config.Limits.Storage)
+	builder := containerfile.NewBuilder(engine, filepath.Join(ws.cacheDir, "containers"))
+	builder.KeepAtMost(ws.config.Limits.Storage)
 	how, offline, err := builder.Confinement(ctx)
 	switch {
-	case err != nil && p.config.Build.TrustUpstream:
+	case err != nil && ws.config.Build.TrustUpstream:
 		return check{name, "note", fault.Reason(err) + ": build.trustUpstream lets them run all the same", "apt-get install runc slirp4netns", nil}
 	case err != nil:
 		return check{name, "note", fault.Reason(err) + " (for Containerfile components)", cmp.Or(fault.Fix(err), "apt-get install runc slirp4netns"), nil}
@@ -101,10 +101,10 @@ func knownEngine(engine containerfile.Engine) check {
 }
 
 // signChecks looks for the keys that are configured. Nothing is signed.
-func signChecks(ctx context.Context, p *place, o publishOptions) []check {
-	config := p.config.Sign
+func signChecks(ctx context.Context, ws *workspace, o publishOptions) []check {
+	config := ws.config.Sign
 	switch {
-	case p.dir == "":
+	case ws.dir == "":
 		return nil
 	case config.None:
 		return []check{{"signing", "note", "sign: none: nothing is signed, described or attested", "libre keygen, and sign: {key: cosign.key} in libre.yaml", nil}}
@@ -113,11 +113,11 @@ func signChecks(ctx context.Context, p *place, o publishOptions) []check {
 	}
 	var checks []check
 	if key := config.Key; key != "" {
-		checks = append(checks, keyCheck(p, key))
+		checks = append(checks, keyCheck(ws, key))
 	}
 	client, err := registry.NewClient("localhost", registry.Options{}) // it is asked nothing
 	if err == nil {
-		_, err = p.signing(ctx, o, client, false)
+		_, err = ws.signing(ctx, o, client, false)
 	}
 	if err != nil {
 		return append(checks, check{"public key", "wrong", fault.Reason(err), cmp.Or(fault.Fix(err), "name it as publicKey below sign in libre.yaml"), err})
@@ -125,13 +125,13 @@ func signChecks(ctx context.Context, p *place, o publishOptions) []check {
 	return append(checks, check{"public key", "ok", "signatures can be verified", "", nil})
 }
 
-func keyCheck(p *place, key string) check {
+func keyCheck(ws *workspace, key string) check {
 	const mend = "libre keygen makes one, key below sign in libre.yaml names it"
 	if variable, ok := strings.CutPrefix(key, "env://"); ok {
 		if os.Getenv(variable) == "" {
 			return check{"signing key", "missing", "$" + variable + " is not set", "set " + variable + " to the key", nil}
 		}
-	} else if _, err := file.Read(p.resolve(key)); err != nil {
+	} else if _, err := file.Read(ws.resolve(key)); err != nil {
 		return check{"signing key", "missing", err.Error(), mend, err}
 	}
 	if _, ok := os.LookupEnv(sign.PasswordVariable); !ok && askPassword() == nil {

@@ -22,13 +22,13 @@ const sourcesAtOnce = 8
 
 // sourceChecks ask whether the sources of the catalogue are there, for the logins that
 // there are. Modules have a proxy, and are not asked for.
-func sourceChecks(ctx context.Context, p *place) []check {
+func sourceChecks(ctx context.Context, ws *workspace) []check {
 	const name = "sources"
-	client, err := p.upstream()
-	if err != nil || p.dir == "" {
+	client, err := ws.upstream()
+	if err != nil || ws.dir == "" {
 		return nil // the tokens say why
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return nil
 	}
@@ -74,9 +74,9 @@ func sourceChecks(ctx context.Context, p *place) []check {
 
 // forgeChecks ask the forges whether they take the tokens that bump would send. Without
 // a token there is nothing to check.
-func forgeChecks(ctx context.Context, p *place) []check {
+func forgeChecks(ctx context.Context, ws *workspace) []check {
 	const name = "forge token"
-	client, err := p.upstream()
+	client, err := ws.upstream()
 	if err != nil {
 		return []check{{name, "wrong", fault.Reason(err), cmp.Or(fault.Fix(err), "mend what it names: tokens and forges are found there"), err}}
 	}

@@ -59,11 +59,11 @@ func exitCode(err error) int {
 var errReported = errors.New("")
 
 // report prints why a command ended: one line.
-func (a *app) report(err error) {
+func (e *env) report(err error) {
 	switch {
 	case errors.Is(err, context.Canceled):
-		a.Errorf("interrupted; run the same command again to go on")
+		e.Errorf("interrupted; run the same command again to go on")
 	case err.Error() != "":
-		a.Errorf("%s", err)
+		e.Errorf("%s", err)
 	}
 }

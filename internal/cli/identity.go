@@ -70,14 +70,14 @@ func (s signer) policy(ctx context.Context, root string) (*sign.Policy, error) {
 	return sign.IdentityPolicy("", identity, trusted)
 }
 
-// placeOfOperator is the catalogue, or what there is of settings without one: those of
+// operatorWorkspace is the catalogue, or what there is of settings without one: those of
 // the nearest libre.yaml, and the variables.
-func (a *app) placeOfOperator() (*place, error) {
-	p, err := a.place()
+func (e *env) operatorWorkspace() (*workspace, error) {
+	ws, err := e.workspace()
 	if !errors.Is(err, errNoCatalogue) {
-		return p, err
+		return ws, err
 	}
-	dir, err := filepath.Abs(a.directory)
+	dir, err := filepath.Abs(e.directory)
 	if err != nil {
 		return nil, err
 	}
@@ -86,28 +86,28 @@ func (a *app) placeOfOperator() (*place, error) {
 		if err != nil && at != filepath.Dir(at) {
 			continue
 		}
-		p = &place{note: a.note}
+		ws = &workspace{note: e.note}
 		if err == nil {
-			p.dir = at
+			ws.dir = at
 		}
-		if p.config, err = settings.Read(p.dir, os.Getenv); err != nil {
+		if ws.config, err = settings.Read(ws.dir, os.Getenv); err != nil {
 			return nil, err
 		}
-		if p.cacheDir, err = cacheDir(); err == nil {
-			err = p.trustAuthorities()
+		if ws.cacheDir, err = cacheDir(); err == nil {
+			err = ws.trustAuthorities()
 		}
-		return p, err
+		return ws, err
 	}
 }
 
 // attachments reads and writes what is attached to images, within the catalogue's limits.
-func (p *place) attachments(client *registry.Client) *sign.Client {
-	limits := p.config.Limits
+func (ws *workspace) attachments(client *registry.Client) *sign.Client {
+	limits := ws.config.Limits
 	return sign.NewClient(client, sign.Limits{Attachment: limits.Attachment, Foreign: limits.Attachments})
 }
 
 // operatorSigning is what accepts a signature, of who was typed or is in the settings.
-func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *registry.Client) (*release.Signing, error) {
+func (ws *workspace) operatorSigning(ctx context.Context, o publishOptions, client *registry.Client) (*release.Signing, error) {
 	for _, of := range o.signer.copyOf {
 		if err := registry.CheckPrefix(of); err != nil {
 			return nil, usageError{fmt.Errorf("--copy-of %s (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", of, err)}
@@ -115,16 +115,16 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 	}
 	if o.signer.given() {
 		root := ""
-		if keyless := p.config.Sign.Keyless; keyless != nil {
-			root = p.resolve(keyless.TrustedRoot)
+		if keyless := ws.config.Sign.Keyless; keyless != nil {
+			root = ws.resolve(keyless.TrustedRoot)
 		}
 		policy, err := o.signer.policy(ctx, root)
 		if err != nil {
 			return nil, err
 		}
-		return &release.Signing{Client: p.attachments(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
+		return &release.Signing{Client: ws.attachments(client), Policy: policy.WithCopies(ws.copies(o)...)}, nil
 	}
-	if o.key != "" && !strings.HasSuffix(o.key, ".key") && p.config.Sign.Format == "" {
+	if o.key != "" && !strings.HasSuffix(o.key, ".key") && ws.config.Sign.Format == "" {
 		public, err := sign.ReadPublicKey(o.key)
 		if err != nil {
 			return nil, err
@@ -133,12 +133,12 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 		if err != nil {
 			return nil, err
 		}
-		return &release.Signing{Client: p.attachments(client), Policy: policy.WithCopies(p.copies(o)...)}, nil
+		return &release.Signing{Client: ws.attachments(client), Policy: policy.WithCopies(ws.copies(o)...)}, nil
 	}
-	if s := p.config.Sign; o.key == "" && !s.None && s.Key == "" && len(s.PublicKeys) == 0 && s.Keyless == nil {
+	if s := ws.config.Sign; o.key == "" && !s.None && s.Key == "" && len(s.PublicKeys) == 0 && s.Keyless == nil {
 		return nil, errNoSigner
 	}
-	signing, err := p.signing(ctx, o, client, false)
+	signing, err := ws.signing(ctx, o, client, false)
 	if err == nil && signing == nil {
 		err = usageError{errors.New("sign: none in libre.yaml, so nobody is known to have signed: give --key or --identity")}
 	}
@@ -146,8 +146,8 @@ func (p *place) operatorSigning(ctx context.Context, o publishOptions, client *r
 }
 
 // copies are where signatures are accepted beside the registry that they were made for.
-func (p *place) copies(o publishOptions) []sign.Copy {
-	all := p.config.Copies()
+func (ws *workspace) copies(o publishOptions) []sign.Copy {
+	all := ws.config.Copies()
 	for _, to := range o.to[min(1, len(o.to)):] {
 		all = append(all, sign.Copy{Of: o.to[0], In: to})
 	}

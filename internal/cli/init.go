@@ -19,7 +19,7 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-func (a *app) initCommand() *cobra.Command {
+func (e *env) initCommand() *cobra.Command {
 	var forge string
 	cmd := &cobra.Command{
 		Use:   "init [DIRECTORY]",
@@ -45,7 +45,7 @@ those that are there stay as they are.`,
 				return usageError{fmt.Errorf("--ci %s, expected github or forgejo", forge)}
 			}
 			if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err == nil && workflows != nil {
-				if err := a.addWorkflows(dir, workflows); err != nil {
+				if err := e.addWorkflows(dir, workflows); err != nil {
 					return err
 				}
 			} else {
@@ -56,10 +56,10 @@ those that are there stay as they are.`,
 				if dir != "." {
 					enter = "cd " + dir + ", then "
 				}
-				a.Notef("made a catalogue in %s; next: %slibre list, libre build --all", dir, enter)
+				e.Notef("made a catalogue in %s; next: %slibre list, libre build --all", dir, enter)
 			}
 			if workflows != nil {
-				a.Notef("the workflows run on the branch main, with the libre that flake.lock pins: nix flake lock, commit it, and see what .%s/workflows/libre-*.yml need", forge)
+				e.Notef("the workflows run on the branch main, with the libre that flake.lock pins: nix flake lock, commit it, and see what .%s/workflows/libre-*.yml need", forge)
 			}
 			return nil
 		},
@@ -124,16 +124,16 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows m
 }
 
 // addWorkflows writes workflows into a catalogue, and says which.
-func (a *app) addWorkflows(dir string, workflows map[string][]byte) error {
+func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
 	written, changed, err := writeWorkflows(dir, workflows)
 	if err != nil {
 		return fmt.Errorf("adding workflows: %w", err)
 	}
 	if len(written) > 0 {
-		a.Notef("wrote %s", strings.Join(written, ", "))
+		e.Notef("wrote %s", strings.Join(written, ", "))
 	}
 	if len(changed) > 0 {
-		a.Warnf("left as it is, since it differs from libre's: %s; to have it written anew, remove it first", strings.Join(changed, ", "))
+		e.Warnf("left as it is, since it differs from libre's: %s; to have it written anew, remove it first", strings.Join(changed, ", "))
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-func (a *app) keygenCommand() *cobra.Command {
+func (e *env) keygenCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "keygen",
@@ -31,7 +31,7 @@ Name the key in libre.yaml:
 			if err := sign.Keygen(output, askPassword()); err != nil {
 				return err
 			}
-			a.Notef("made %s.key, which is secret, and %s.pub, which verifiers need", output, output)
+			e.Notef("made %s.key, which is secret, and %s.pub, which verifiers need", output, output)
 			return nil
 		},
 	}

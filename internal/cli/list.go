@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) listCommand() *cobra.Command {
+func (e *env) listCommand() *cobra.Command {
 	var asJSON bool
 	var o publishOptions
 	cmd := &cobra.Command{
@@ -41,23 +41,23 @@ itself.`,
 				if len(args) > 1 {
 					return usageError{fmt.Errorf("%s is a repository: list it alone", word)}
 				}
-				return a.listPublished(cmd.Context(), o, word, asJSON)
+				return e.listPublished(cmd.Context(), o, word, asJSON)
 			}
-			evaluation, err := a.metadata(cmd, args)
+			evaluation, err := e.metadata(cmd, args)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
+				err = e.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
 			} else {
-				err = a.Table(appTable(evaluation.Apps))
+				err = e.Table(appTable(evaluation.Apps))
 			}
 			if err != nil {
 				return err
 			}
-			return a.reportBroken(evaluation)
+			return e.reportBroken(evaluation)
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "of a repository: the public key in `FILE`\n(default: sign in libre.yaml)")
 	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "of a repository: allow HTTP and unknown certificates")
@@ -68,55 +68,55 @@ itself.`,
 
 // metadata evaluates the metadata of the selected apps, of all without a
 // selection.
-func (a *app) metadata(cmd *cobra.Command, args []string) (*nix.Evaluation, error) {
-	p, err := a.place()
+func (e *env) metadata(cmd *cobra.Command, args []string) (*nix.Evaluation, error) {
+	ws, err := e.workspace()
 	if err != nil {
 		return nil, err
 	}
-	patterns, err := p.selection(args, len(args) == 0)
+	patterns, err := ws.selection(args, len(args) == 0)
 	if err != nil {
 		return nil, err
 	}
-	catalogue, err := p.open(cmd.Context())
+	catalogue, err := ws.open(cmd.Context())
 	if err != nil {
 		return nil, err
 	}
-	defer a.warnLeftOut(cmd.Context(), p)()
+	defer e.warnLeftOut(cmd.Context(), ws)()
 	return catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: patterns})
 }
 
 // warnLeftOut looks, while nix evaluates, for what nix does not see or take for an
 // app; the function that it returns says it.
-func (a *app) warnLeftOut(ctx context.Context, p *place) func() {
+func (e *env) warnLeftOut(ctx context.Context, ws *workspace) func() {
 	found := make(chan []string, 1)
-	go func() { found <- nix.LeftOut(ctx, p.dir) }()
+	go func() { found <- nix.LeftOut(ctx, ws.dir) }()
 	return func() {
 		for _, line := range <-found {
-			a.Warnf("%s", line)
+			e.Warnf("%s", line)
 		}
 	}
 }
 
 // reportBroken prints the apps that could not be evaluated.
-func (a *app) reportBroken(evaluation *nix.Evaluation) error {
-	return a.reportWrong(evaluation.Failures, nil)
+func (e *env) reportBroken(evaluation *nix.Evaluation) error {
+	return e.reportWrong(evaluation.Failures, nil)
 }
 
 // reportWrong prints what is wrong with apps, by name, and with their components. What
 // only may be is a warning.
-func (a *app) reportWrong(failures map[string]error, defects []release.Defect) error {
+func (e *env) reportWrong(failures map[string]error, defects []release.Defect) error {
 	wrong := len(failures) > 0
 	for _, name := range slices.Sorted(maps.Keys(failures)) {
 		for problem := range strings.Lines(failures[name].Error()) {
-			a.Errorf("%s", strings.TrimSpace(problem))
+			e.Errorf("%s", strings.TrimSpace(problem))
 		}
 	}
 	for _, defect := range defects {
 		if defect.Doubt {
-			a.Warnf("%s", defect)
+			e.Warnf("%s", defect)
 			continue
 		}
-		a.Errorf("%s", defect)
+		e.Errorf("%s", defect)
 		wrong = true
 	}
 	if wrong {

@@ -20,7 +20,7 @@ type loginOptions struct {
 	insecure      bool
 }
 
-func (a *app) loginCommand() *cobra.Command {
+func (e *env) loginCommand() *cobra.Command {
 	var o loginOptions
 	cmd := &cobra.Command{
 		Use:   "login REGISTRY",
@@ -34,7 +34,7 @@ another.
 Registries with several ways to log in want an access token as the password.`,
 		Example: "  libre login registry.example\n  libre login ghcr.io --username octocat --password-stdin < token",
 		Args:    takes(1, 1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.login(cmd.Context(), o, args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.login(cmd.Context(), o, args[0]) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.username, "username", "", "`NAME` of the user (default: asked for)")
@@ -43,10 +43,10 @@ Registries with several ways to log in want an access token as the password.`,
 	return cmd
 }
 
-func (a *app) login(ctx context.Context, o loginOptions, host string) error {
-	options := registry.Options{Insecure: o.insecure, Notes: a.note}
-	if p, err := a.place(); err == nil { // its authorities
-		options = p.reach(o.insecure)
+func (e *env) login(ctx context.Context, o loginOptions, host string) error {
+	options := registry.Options{Insecure: o.insecure, Notes: e.note}
+	if ws, err := e.workspace(); err == nil { // its authorities
+		options = ws.reach(o.insecure)
 	}
 	login, err := registry.NewLogin(host, options)
 	if err != nil {
@@ -61,12 +61,12 @@ func (a *app) login(ctx context.Context, o loginOptions, host string) error {
 		return err
 	}
 	if !stored.Checked {
-		a.Warnf("%s lets everybody in: the password was not checked", host)
+		e.Warnf("%s lets everybody in: the password was not checked", host)
 	}
 	if stored.Helper != "" {
-		a.Notef("logged in to %s, %s keeps the password", host, stored.Helper)
+		e.Notef("logged in to %s, %s keeps the password", host, stored.Helper)
 	} else {
-		a.Notef("logged in to %s, the password is in %s, not encrypted", host, stored.File)
+		e.Notef("logged in to %s, the password is in %s, not encrypted", host, stored.File)
 	}
 	return nil
 }

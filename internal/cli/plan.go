@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) planCommand() *cobra.Command {
+func (e *env) planCommand() *cobra.Command {
 	var o buildOptions
 	var to publishOptions
 	cmd := &cobra.Command{
@@ -49,69 +49,69 @@ Exit code 1 where something was moved or is unknown, 4 where a registry refuses.
 stdout has a line for each image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.plan(cmd.Context(), o, to, args)
+			return e.plan(cmd.Context(), o, to, args)
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	o.add(cmd)
 	to.add(cmd)
 	return cmd
 }
 
-func (a *app) plan(ctx context.Context, o buildOptions, to publishOptions, words []string) error {
-	p, request, err := a.request(ctx, o, words, "plan")
+func (e *env) plan(ctx context.Context, o buildOptions, to publishOptions, words []string) error {
+	ws, request, err := e.request(ctx, o, words, "plan")
 	if err != nil {
 		return err
 	}
-	plans, evaluation, err := a.plans(ctx, p, o, to, request)
+	plans, evaluation, err := e.plans(ctx, ws, o, to, request)
 	if err != nil {
 		return err
 	}
-	defects, err := release.Defects(ctx, p.nix, evaluation.Images)
+	defects, err := release.Defects(ctx, ws.nix, evaluation.Images)
 	if err != nil {
 		return err
 	}
 	defects = release.MarkDefects(plans, defects)
 	if o.json {
-		err = a.JSON(plansJSON(p.registryName(to), plans))
+		err = e.JSON(plansJSON(ws.registryName(to), plans))
 	} else {
-		err = a.Table(planTable(plans))
+		err = e.Table(planTable(plans))
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.reportWrong(evaluation.Failures, defects); err != nil {
+	if err := e.reportWrong(evaluation.Failures, defects); err != nil {
 		return err
 	}
 	return planProblem(plans)
 }
 
 // plans asks the registry too, where there is one.
-func (a *app) plans(ctx context.Context, p *place, o buildOptions, to publishOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
-	if _, err := p.registries(to); err != nil && len(to.to) == 0 {
-		defer a.warnLeftOut(ctx, p)()
-		catalogue, err := p.open(ctx)
+func (e *env) plans(ctx context.Context, ws *workspace, o buildOptions, to publishOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
+	if _, err := ws.registries(to); err != nil && len(to.to) == 0 {
+		defer e.warnLeftOut(ctx, ws)()
+		catalogue, err := ws.open(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		builder, err := p.builder(ctx, catalogue, o)
+		builder, err := ws.builder(ctx, catalogue, o)
 		if err != nil {
 			return nil, nil, err
 		}
 		return builder.Plan(ctx, request)
 	}
 	to.output = o.output
-	publisher, err := a.publisher(ctx, p, to)
+	publisher, err := e.publisher(ctx, ws, to)
 	if err != nil {
 		return nil, nil, err
 	}
-	publisher.Signing, err = p.signing(ctx, to, publisher.Registry, false)
+	publisher.Signing, err = ws.signing(ctx, to, publisher.Registry, false)
 	if errors.As(err, new(usageError)) {
-		a.Warnf("signatures are not looked at: %s", err)
+		e.Warnf("signatures are not looked at: %s", err)
 	} else if err != nil {
 		return nil, nil, err
 	}
-	publisher.Watcher = &buildWatcher{app: a}
+	publisher.Watcher = &buildWatcher{env: e}
 	return publisher.Plan(ctx, request)
 }
 

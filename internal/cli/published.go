@@ -14,8 +14,8 @@ import (
 )
 
 // listPublished lists what a repository has. It needs no catalogue.
-func (a *app) listPublished(ctx context.Context, o publishOptions, word string, asJSON bool) error {
-	p, err := a.placeOfOperator()
+func (e *env) listPublished(ctx context.Context, o publishOptions, word string, asJSON bool) error {
+	ws, err := e.operatorWorkspace()
 	if err != nil {
 		return err
 	}
@@ -25,16 +25,16 @@ func (a *app) listPublished(ctx context.Context, o publishOptions, word string, 
 		return err
 	}
 	repository := strings.TrimPrefix(word, prefix+"/")
-	if p.config.Registry != prefix {
+	if ws.config.Registry != prefix {
 		o.to = []string{prefix}
 	}
 	var client *registry.Client
-	if client, err = p.registry(o); err != nil {
+	if client, err = ws.registry(o); err != nil {
 		return err
 	}
-	signing, err := p.operatorSigning(ctx, o, client)
+	signing, err := ws.operatorSigning(ctx, o, client)
 	if errors.Is(err, errNoSigner) {
-		a.Warnf("whether these are genuine, or a tag was moved, is not known, since nobody said who must have signed: give --key, or --identity and --issuer")
+		e.Warnf("whether these are genuine, or a tag was moved, is not known, since nobody said who must have signed: give --key, or --identity and --issuer")
 	} else if err != nil {
 		return err
 	}
@@ -46,9 +46,9 @@ func (a *app) listPublished(ctx context.Context, o publishOptions, word string, 
 		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s has no tag of a release", word), Fix: "give REGISTRY[/NAMESPACE]/APP-VARIANT, such as " + prefix + "/docs-default"}
 	}
 	if asJSON {
-		err = a.JSON(all)
+		err = e.JSON(all)
 	} else {
-		err = a.Table(publishedTags(all))
+		err = e.Table(publishedTags(all))
 	}
 	if err != nil {
 		return err

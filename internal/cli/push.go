@@ -47,7 +47,7 @@ func (o *publishOptions) add(cmd *cobra.Command) {
 	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
 }
 
-func (a *app) pushCommand() *cobra.Command {
+func (e *env) pushCommand() *cobra.Command {
 	var o publishOptions
 	cmd := &cobra.Command{
 		Use:   "push SELECTION... | --all",
@@ -75,8 +75,8 @@ do the old signatures.
 
 stdout has a line for each image and record: reference@digest, state, reason.`,
 		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.push(cmd.Context(), o, args) },
-		ValidArgsFunction: a.completeSelection,
+		RunE:              func(cmd *cobra.Command, args []string) error { return e.push(cmd.Context(), o, args) },
+		ValidArgsFunction: e.completeSelection,
 	}
 	o.add(cmd)
 	flags := cmd.Flags()
@@ -89,75 +89,75 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	flags.BoolVar(&o.resign, "resign", false, "sign anew, with the present key, what a former key\nsigned")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or\n{major}.{minor} (default: alsoTag in libre.yaml)")
-	a.addSummary(cmd)
+	e.addSummary(cmd)
 	return cmd
 }
 
-func (a *app) push(ctx context.Context, o publishOptions, words []string) error {
-	p, err := a.place()
+func (e *env) push(ctx context.Context, o publishOptions, words []string) error {
+	ws, err := e.workspace()
 	if err != nil {
 		return err
 	}
-	patterns, err := p.selection(words, o.all)
+	patterns, err := ws.selection(words, o.all)
 	if errors.Is(err, catalog.ErrNothingSelected) {
-		return a.nothingSelected(ctx, p, "push")
+		return e.nothingSelected(ctx, ws, "push")
 	}
 	if err != nil {
 		return err
 	}
-	publisher, err := a.publisher(ctx, p, o)
+	publisher, err := e.publisher(ctx, ws, o)
 	if err != nil {
 		return err
 	}
-	if publisher.Signing, err = p.signing(ctx, o, publisher.Registry, true); err != nil {
+	if publisher.Signing, err = ws.signing(ctx, o, publisher.Registry, true); err != nil {
 		return err
 	}
-	if o.resign && (publisher.Signing == nil || p.config.Sign.Keyless != nil && o.key == "") {
+	if o.resign && (publisher.Signing == nil || ws.config.Sign.Keyless != nil && o.key == "") {
 		return usageError{errors.New("--resign: nothing is signed with a key here: name one as key below sign in libre.yaml, or as --key FILE")}
 	}
 	if publisher.Signing == nil {
-		a.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
+		e.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
 	}
-	if publisher.Files, err = p.scanner(); err != nil {
+	if publisher.Files, err = ws.scanner(); err != nil {
 		return err
 	}
 	defer publisher.Files.Close()
-	publisher.Circumstances = sync.OnceValues(func() (release.BuildInfo, error) { return p.circumstances(ctx, publisher.Catalogue) })
-	progress := a.Progress()
+	publisher.Circumstances = sync.OnceValues(func() (release.BuildInfo, error) { return ws.circumstances(ctx, publisher.Catalogue) })
+	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	publisher.Watcher = &buildWatcher{app: a, progress: progress}
+	publisher.Watcher = &buildWatcher{env: e, progress: progress}
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
 	progress.Close()
-	if tableErr := a.Table(publishedTable(results)); err == nil {
+	if tableErr := e.Table(publishedTable(results)); err == nil {
 		err = tableErr
 	}
 	if err != nil {
 		return err
 	}
-	return a.reportUnpublished(results)
+	return e.reportUnpublished(results)
 }
 
 // publisher prepares what push, status and sbom need of catalogue and registry.
-func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*release.Publisher, error) {
-	defer a.warnLeftOut(ctx, p)()
-	clients, err := p.registries(o)
+func (e *env) publisher(ctx context.Context, ws *workspace, o publishOptions) (*release.Publisher, error) {
+	defer e.warnLeftOut(ctx, ws)()
+	clients, err := ws.registries(o)
 	if err != nil {
 		return nil, err
 	}
 	alsoTags := o.alsoTag
 	if len(alsoTags) == 0 {
-		alsoTags = p.config.AlsoTag
+		alsoTags = ws.config.AlsoTag
 	}
 	for _, tag := range alsoTags {
 		if err := catalog.CheckMovingTag(tag); err != nil {
 			return nil, usageError{fmt.Errorf("moving tag %q (%w), expected a tag, in which {major} and {minor} stand for numbers of the version", tag, err)}
 		}
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	builder, err := p.builder(ctx, catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast})
+	builder, err := ws.builder(ctx, catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast})
 	if err != nil {
 		return nil, err
 	}
@@ -168,38 +168,38 @@ func (a *app) publisher(ctx context.Context, p *place, o publishOptions) (*relea
 }
 
 // reader prepares what looks at the selected releases where they are published.
-func (a *app) reader(ctx context.Context, o publishOptions, words []string, all bool, command string) (*place, *release.Publisher, []catalog.Pattern, error) {
-	p, err := a.place()
+func (e *env) reader(ctx context.Context, o publishOptions, words []string, all bool, command string) (*workspace, *release.Publisher, []catalog.Pattern, error) {
+	ws, err := e.workspace()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	patterns, err := p.selection(words, all)
+	patterns, err := ws.selection(words, all)
 	if errors.Is(err, catalog.ErrNothingSelected) {
-		return nil, nil, nil, a.nothingSelected(ctx, p, command)
+		return nil, nil, nil, e.nothingSelected(ctx, ws, command)
 	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	publisher, err := a.publisher(ctx, p, o)
+	publisher, err := e.publisher(ctx, ws, o)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	publisher.Signing, err = p.signing(ctx, o, publisher.Registry, false)
-	return p, publisher, patterns, err
+	publisher.Signing, err = ws.signing(ctx, o, publisher.Registry, false)
+	return ws, publisher, patterns, err
 }
 
 // registries are where the catalogue publishes; the first is where it reads, too.
-func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
+func (ws *workspace) registries(o publishOptions) ([]*registry.Client, error) {
 	names := o.to
 	if len(names) == 0 {
-		names = p.config.Registries()
+		names = ws.config.Registries()
 	}
 	if len(names) == 0 {
 		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
 	}
 	var clients []*registry.Client
 	for _, name := range names {
-		client, err := registry.NewClient(name, p.reach(o.insecure))
+		client, err := registry.NewClient(name, ws.reach(o.insecure))
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -209,16 +209,16 @@ func (p *place) registries(o publishOptions) ([]*registry.Client, error) {
 }
 
 // registryName is what references begin with; "" without a registry.
-func (p *place) registryName(o publishOptions) string {
+func (ws *workspace) registryName(o publishOptions) string {
 	if len(o.to) > 0 {
 		return strings.TrimSuffix(o.to[0], "/")
 	}
-	return p.config.Registry
+	return ws.config.Registry
 }
 
 // registry is the one that a command reads.
-func (p *place) registry(o publishOptions) (*registry.Client, error) {
-	clients, err := p.registries(o)
+func (ws *workspace) registry(o publishOptions) (*registry.Client, error) {
+	clients, err := ws.registries(o)
 	if err != nil {
 		return nil, err
 	}
@@ -227,8 +227,8 @@ func (p *place) registry(o publishOptions) (*registry.Client, error) {
 
 // signing is how the catalogue signs, nil for sign: none. secret says that the
 // private key is needed.
-func (p *place) signing(ctx context.Context, o publishOptions, client *registry.Client, secret bool) (*release.Signing, error) {
-	config := p.config.Sign
+func (ws *workspace) signing(ctx context.Context, o publishOptions, client *registry.Client, secret bool) (*release.Signing, error) {
+	config := ws.config.Sign
 	if o.key != "" {
 		config = settings.Sign{Config: sign.Config{Format: config.Format, Key: o.key}}
 		if strings.HasSuffix(o.key, ".pub") || !secret && !strings.HasSuffix(o.key, ".key") {
@@ -237,12 +237,12 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	} else if config.None {
 		return nil, nil
 	} else if config.Key != "" {
-		config.Key = p.resolve(config.Key)
+		config.Key = ws.resolve(config.Key)
 	}
 	if o.key == "" {
 		config.PublicKeys = slices.Clone(config.PublicKeys)
 		for i := range config.PublicKeys {
-			config.PublicKeys[i].File = p.resolve(config.PublicKeys[i].File)
+			config.PublicKeys[i].File = ws.resolve(config.PublicKeys[i].File)
 		}
 	}
 	if config.Key == "" && len(config.PublicKeys) == 0 && config.Keyless == nil {
@@ -250,11 +250,11 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 	}
 	if config.Keyless != nil {
 		keyless := *config.Keyless
-		keyless.TrustedRoot, keyless.TokenFile = p.resolve(keyless.TrustedRoot), p.resolve(keyless.TokenFile)
-		config.Keyless, config.Authorities = &keyless, p.config.CA
+		keyless.TrustedRoot, keyless.TokenFile = ws.resolve(keyless.TrustedRoot), ws.resolve(keyless.TokenFile)
+		config.Keyless, config.Authorities = &keyless, ws.config.CA
 	}
-	config.Copies = p.copies(o)
-	signing := &release.Signing{Client: p.attachments(client)}
+	config.Copies = ws.copies(o)
+	signing := &release.Signing{Client: ws.attachments(client)}
 	var err error
 	if !secret {
 		signing.Policy, err = config.Policy(ctx)
@@ -278,11 +278,11 @@ func (p *place) signing(ctx context.Context, o publishOptions, client *registry.
 }
 
 // resolve makes a file of libre.yaml relative to the catalogue.
-func (p *place) resolve(file string) string {
+func (ws *workspace) resolve(file string) string {
 	if file == "" || filepath.IsAbs(file) || strings.Contains(file, "://") {
 		return file
 	}
-	return filepath.Join(p.dir, file)
+	return filepath.Join(ws.dir, file)
 }
 
 func publishedTable(results []release.Published) ui.Table {
@@ -308,7 +308,7 @@ func publishStyle(column int, cell string) ui.Style {
 }
 
 // reportUnpublished prints the table of failures.
-func (a *app) reportUnpublished(results []release.Published) error {
+func (e *env) reportUnpublished(results []release.Published) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	var refused error
 	var moved []error
@@ -326,7 +326,7 @@ func (a *app) reportUnpublished(results []release.Published) error {
 	if len(table.Rows) == 0 {
 		return nil
 	}
-	a.NoteTable(table)
+	e.NoteTable(table)
 	if refused != nil {
 		return refused
 	}

@@ -26,9 +26,9 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// app is what the commands share: global flags, streams and what is made of them
+// env is what the commands share: global flags, streams and what is made of them
 // when a command asks.
-type app struct {
+type env struct {
 	directory string // -C
 	set       string // --package-set
 	builders  string // --builders
@@ -44,8 +44,8 @@ type app struct {
 func Main(ctx context.Context, args []string, options ui.Options) int {
 	// Nothing that libre makes is to be written by everybody, whatever the umask says.
 	syscall.Umask(syscall.Umask(0) | 0o002)
-	a := &app{options: options, UI: ui.New(options)}
-	root := a.rootCommand()
+	e := &env{options: options, UI: ui.New(options)}
+	root := e.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(options.Stdout)
 	root.SetErr(options.Stderr)
@@ -53,11 +53,11 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 	if ctx.Err() != nil && err != nil {
 		err = ctx.Err()
 	}
-	if err != nil && !a.running {
+	if err != nil && !e.running {
 		err = usageError{excluding(err)} // cobra's own: an unknown command, flags that exclude each other
 	}
 	if err != nil {
-		a.report(err)
+		e.report(err)
 	}
 	return exitCode(err)
 }
@@ -73,7 +73,7 @@ func excluding(err error) error {
 	return fmt.Errorf("--%s: give one of them, not both", strings.Join(strings.Fields(found[1]), " and --"))
 }
 
-func (a *app) rootCommand() *cobra.Command {
+func (e *env) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "libre",
 		Short: "Build the container images of a catalogue of web applications",
@@ -94,37 +94,37 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
-			switch a.logFormat {
+			switch e.logFormat {
 			case "text":
 			case "json":
-				a.options.JSON = true
-				a.UI = ui.New(a.options)
+				e.options.JSON = true
+				e.UI = ui.New(e.options)
 			default:
-				return usageError{fmt.Errorf("log format %q, expected text or json", a.logFormat)}
+				return usageError{fmt.Errorf("log format %q, expected text or json", e.logFormat)}
 			}
-			err := a.temporary()
-			a.running = err != nil // it is none of usage
+			err := e.temporary()
+			e.running = err != nil // it is none of usage
 			return err
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.directory, "directory", "C", "", "use the catalogue in `DIR`\n(default: the nearest flake.nix, from here upwards)")
-	flags.StringVar(&a.set, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
-	flags.BoolVar(&a.local, "allow-local-inputs", false, "let the catalogue's inputs be files of this machine, or not locked")
-	flags.StringVar(&a.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
-	flags.StringVar(&a.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
+	flags.StringVarP(&e.directory, "directory", "C", "", "use the catalogue in `DIR`\n(default: the nearest flake.nix, from here upwards)")
+	flags.StringVar(&e.set, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
+	flags.BoolVar(&e.local, "allow-local-inputs", false, "let the catalogue's inputs be files of this machine, or not locked")
+	flags.StringVar(&e.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
+	flags.StringVar(&e.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		a.listCommand(), a.showCommand(), a.planCommand(), a.buildCommand(), a.pushCommand(), a.statusCommand(),
-		a.verifyCommand(), a.sbomCommand(), a.bumpCommand(), a.checkCommand(), a.serveCommand(), a.keygenCommand(), a.initCommand(), a.doctorCommand(), a.loginCommand(), a.completionCommand(), a.versionCommand(),
+		e.listCommand(), e.showCommand(), e.planCommand(), e.buildCommand(), e.pushCommand(), e.statusCommand(),
+		e.verifyCommand(), e.sbomCommand(), e.bumpCommand(), e.checkCommand(), e.serveCommand(), e.keygenCommand(), e.initCommand(), e.doctorCommand(), e.loginCommand(), e.completionCommand(), e.versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		if run := command.RunE; run != nil {
 			command.RunE = func(cmd *cobra.Command, args []string) error {
-				a.running = true
+				e.running = true
 				return run(cmd, args)
 			}
 		}
@@ -149,8 +149,8 @@ func takes(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// place is a catalogue on disk with its settings.
-type place struct {
+// workspace is a catalogue on disk with its settings.
+type workspace struct {
 	dir        string
 	config     *settings.Settings
 	packageSet string
@@ -161,37 +161,37 @@ type place struct {
 	note func(string) // says what does not end the run
 }
 
-// place finds the catalogue and reads its settings. It starts nothing.
-func (a *app) place() (*place, error) {
-	dir, err := findCatalogue(a.directory)
+// workspace finds the catalogue and reads its settings. It starts nothing.
+func (e *env) workspace() (*workspace, error) {
+	dir, err := findCatalogue(e.directory)
 	if err != nil {
 		return nil, err
 	}
-	p := &place{dir: dir, note: a.note}
-	if p.config, err = settings.Read(dir, os.Getenv); err != nil {
+	ws := &workspace{dir: dir, note: e.note}
+	if ws.config, err = settings.Read(dir, os.Getenv); err != nil {
 		return nil, err
 	}
-	if p.packageSet, err = packageSet(a.set, p.config.PackageSet); err != nil {
+	if ws.packageSet, err = packageSet(e.set, ws.config.PackageSet); err != nil {
 		return nil, err
 	}
-	if p.cacheDir, err = cacheDir(); err != nil {
+	if ws.cacheDir, err = cacheDir(); err != nil {
 		return nil, err
 	}
-	p.logDir = filepath.Join(p.cacheDir, "logs")
-	if err := p.trustAuthorities(); err != nil {
+	ws.logDir = filepath.Join(ws.cacheDir, "logs")
+	if err := ws.trustAuthorities(); err != nil {
 		return nil, err
 	}
-	p.nix = &nix.Nix{CacheDir: p.cacheDir, OutcomeDir: filepath.Join(p.cacheDir, "evaluations"), LogDir: p.logDir, AllowLocalInputs: a.local}
-	p.nix.Fetcher = sync.OnceValues(p.fetcher)
-	p.nix.Warn = func(warning string) { a.Warnf("nix: %s", warning) }
-	if p.packageSet == nix.HostPackageName {
+	ws.nix = &nix.Nix{CacheDir: ws.cacheDir, OutcomeDir: filepath.Join(ws.cacheDir, "evaluations"), LogDir: ws.logDir, AllowLocalInputs: e.local}
+	ws.nix.Fetcher = sync.OnceValues(ws.fetcher)
+	ws.nix.Warn = func(warning string) { e.Warnf("nix: %s", warning) }
+	if ws.packageSet == nix.HostPackageName {
 		// Nobody's cache has what this machine's own Go builds: do not wait for one.
-		p.nix.Options = append(p.nix.Options, "--option", "download-attempts", "1")
+		ws.nix.Options = append(ws.nix.Options, "--option", "download-attempts", "1")
 	}
-	if a.builders != "" {
-		p.nix.Options = append(p.nix.Options, "--builders", a.builders)
+	if e.builders != "" {
+		ws.nix.Options = append(ws.nix.Options, "--builders", e.builders)
 	}
-	return p, nil
+	return ws, nil
 }
 
 // cacheDir is where libre keeps what it can make again.
@@ -212,7 +212,7 @@ func cacheDir() (string, error) {
 
 // temporary sees to it that nobody swaps what libre puts into the folder for temporary
 // files: where others can, one of the cache is used.
-func (a *app) temporary() error {
+func (e *env) temporary() error {
 	err := private.Guarded(os.TempDir())
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -225,14 +225,14 @@ func (a *app) temporary() error {
 	if err := private.Folder(own); err != nil {
 		return err
 	}
-	a.Warnf("TMPDIR: %v: %s is used instead", err, own)
+	e.Warnf("TMPDIR: %v: %s is used instead", err, own)
 	return os.Setenv("TMPDIR", own)
 }
 
 var errNoCatalogue = errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
 
 // note says what does not end the run.
-func (a *app) note(text string) { a.Warnf("%s", text) }
+func (e *env) note(text string) { e.Warnf("%s", text) }
 
 // findCatalogue gives the absolute path of the nearest directory with a
 // flake.nix, from start upwards.
@@ -254,22 +254,22 @@ func findCatalogue(start string) (string, error) {
 }
 
 // open prepares the catalogue for evaluation.
-func (p *place) open(ctx context.Context) (*nix.Catalogue, error) {
-	if err := p.refuseTrackedSecrets(ctx); err != nil {
+func (ws *workspace) open(ctx context.Context) (*nix.Catalogue, error) {
+	if err := ws.refuseTrackedSecrets(ctx); err != nil {
 		return nil, err
 	}
-	return p.nix.OpenCatalogue(ctx, p.dir, p.packageSet)
+	return ws.nix.OpenCatalogue(ctx, ws.dir, ws.packageSet)
 }
 
 // selection reads selections; all stands for every image.
-func (p *place) selection(words []string, all bool) ([]catalog.Pattern, error) {
+func (ws *workspace) selection(words []string, all bool) ([]catalog.Pattern, error) {
 	if all && len(words) > 0 {
 		return nil, usageError{fmt.Errorf("--all and the selection %s: give one of them", words[0])}
 	}
 	if all {
 		return catalog.All, nil
 	}
-	patterns, err := catalog.ParseSelection(words, p.config.Groups)
+	patterns, err := catalog.ParseSelection(words, ws.config.Groups)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -278,8 +278,8 @@ func (p *place) selection(words []string, all bool) ([]catalog.Pattern, error) {
 
 // nothingSelected lists what there is, where a command needs a selection.
 // Of one that takes a single image, or apps alone, --all is not offered.
-func (a *app) nothingSelected(ctx context.Context, p *place, command string) error {
-	catalogue, err := p.open(ctx)
+func (e *env) nothingSelected(ctx context.Context, ws *workspace, command string) error {
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return err
 	}

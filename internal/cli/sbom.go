@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) sbomCommand() *cobra.Command {
+func (e *env) sbomCommand() *cobra.Command {
 	var o buildOptions
 	var format string
 	cmd := &cobra.Command{
@@ -26,9 +26,9 @@ The table has: name, version, type, package URL, where it was found.`,
 		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.sbom(cmd.Context(), o, format, args)
+			return e.sbom(cmd.Context(), o, format, args)
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	cmd.Flags().StringVarP(&format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or\nspdx-json")
 	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
@@ -36,31 +36,31 @@ The table has: name, version, type, package URL, where it was found.`,
 	return cmd
 }
 
-func (a *app) sbom(ctx context.Context, o buildOptions, format string, words []string) error {
+func (e *env) sbom(ctx context.Context, o buildOptions, format string, words []string) error {
 	switch format {
 	case "table", "cyclonedx-json", "spdx-json":
 	default:
 		return usageError{fmt.Errorf("format %q, expected table, cyclonedx-json or spdx-json", format)}
 	}
-	p, request, err := a.request(ctx, o, words, "sbom")
+	ws, request, err := e.request(ctx, o, words, "sbom")
 	if err != nil {
 		return err
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return err
 	}
 	o.jobs = runtime.NumCPU()
-	builder, err := p.builder(ctx, catalogue, o)
+	builder, err := ws.builder(ctx, catalogue, o)
 	if err != nil {
 		return err
 	}
-	if builder.Files, err = p.scanner(); err != nil {
+	if builder.Files, err = ws.scanner(); err != nil {
 		return err
 	}
 	defer builder.Files.Close()
-	progress := a.Progress()
-	builder.Watcher = &buildWatcher{app: a, progress: progress}
+	progress := e.Progress()
+	builder.Watcher = &buildWatcher{env: e, progress: progress}
 	document, err := release.SBOM(ctx, builder, request, version)
 	progress.Close()
 	if err != nil {
@@ -72,19 +72,19 @@ func (a *app) sbom(ctx context.Context, o buildOptions, format string, words []s
 		if err != nil {
 			return err
 		}
-		return a.Printf("%s\n", text)
+		return e.Printf("%s\n", text)
 	case "spdx-json":
 		text, err := document.SPDX()
 		if err != nil {
 			return err
 		}
-		return a.Printf("%s\n", text)
+		return e.Printf("%s\n", text)
 	}
-	return a.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE"}, Rows: document.Rows()})
+	return e.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE"}, Rows: document.Rows()})
 }
 
 // scanner recognises files, within the catalogue's limits.
-func (p *place) scanner() (*sbom.Scanner, error) {
-	limits := p.config.Limits
+func (ws *workspace) scanner() (*sbom.Scanner, error) {
+	limits := ws.config.Limits
 	return sbom.NewScanner(sbom.Limits{Image: limits.Image, Nested: limits.Nested, Memory: limits.Memory})
 }

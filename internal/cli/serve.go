@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-func (a *app) serveCommand() *cobra.Command {
+func (e *env) serveCommand() *cobra.Command {
 	var output, writable string
 	var port, limit int
 	cmd := &cobra.Command{
@@ -33,12 +33,12 @@ browser may not, and read nothing.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout := output
 			if layout == "" {
-				p, err := a.place()
+				ws, err := e.workspace()
 				if err != nil && writable == "" {
 					return err
 				}
 				if err == nil {
-					layout = filepath.Join(p.dir, "dist")
+					layout = filepath.Join(ws.dir, "dist")
 				}
 				if _, err := os.Stat(layout); writable != "" && err != nil {
 					layout = "" // nothing is built yet: what is pushed is served
@@ -52,7 +52,7 @@ browser may not, and read nothing.`,
 				return err
 			}
 			handler.Limit = int64(limit) << 30
-			return a.serve(cmd.Context(), handler, cmp.Or(layout, writable), port)
+			return e.serve(cmd.Context(), handler, cmp.Or(layout, writable), port)
 		},
 	}
 	flags := cmd.Flags()
@@ -64,12 +64,12 @@ browser may not, and read nothing.`,
 }
 
 // serve answers requests until ctx ends.
-func (a *app) serve(ctx context.Context, handler http.Handler, layout string, port int) error {
+func (e *env) serve(ctx context.Context, handler http.Handler, layout string, port int) error {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return fmt.Errorf("listening on port %d: %w; --port names another one", port, err)
 	}
-	if err := a.Printf("serving %s on %s\n", layout, listener.Addr()); err != nil {
+	if err := e.Printf("serving %s on %s\n", layout, listener.Addr()); err != nil {
 		return err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}

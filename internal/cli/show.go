@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-func (a *app) showCommand() *cobra.Command {
+func (e *env) showCommand() *cobra.Command {
 	var asJSON bool
 	var o publishOptions
 	cmd := &cobra.Command{
@@ -45,11 +45,11 @@ another registry is refused, unless it is a copy: see libre verify --help.`,
 			case len(args) == 1 && isRepository(args[0]):
 				return noTag(args[0])
 			case len(args) == 1 && isReference(args[0]):
-				return a.showRecord(cmd.Context(), o, args[0])
+				return e.showRecord(cmd.Context(), o, args[0])
 			}
-			return a.showApps(cmd, args, asJSON)
+			return e.showApps(cmd, args, asJSON)
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
@@ -60,20 +60,20 @@ another registry is refused, unless it is a copy: see libre verify --help.`,
 }
 
 // showApps prints the metadata of the selected apps, and what is wrong with them.
-func (a *app) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
+func (e *env) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
 	if len(words) == 0 {
-		p, err := a.place()
+		ws, err := e.workspace()
 		if err != nil {
 			return err
 		}
-		return a.nothingSelected(cmd.Context(), p, "show")
+		return e.nothingSelected(cmd.Context(), ws, "show")
 	}
-	evaluation, err := a.metadata(cmd, words)
+	evaluation, err := e.metadata(cmd, words)
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
-	images, builder, err := a.imagesKnown(ctx, words)
+	images, builder, err := e.imagesKnown(ctx, words)
 	if err != nil {
 		return err
 	}
@@ -81,14 +81,14 @@ func (a *app) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		err = a.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
+		err = e.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
 	} else {
-		shells := a.shells(ctx, words)
+		shells := e.shells(ctx, words)
 		var texts []string
 		for app := range valuesInOrder(evaluation.Apps) {
 			texts = append(texts, describe(app, shells))
 		}
-		err = a.Printf("%s", strings.Join(texts, "\n"))
+		err = e.Printf("%s", strings.Join(texts, "\n"))
 	}
 	if err != nil {
 		return err
@@ -102,25 +102,25 @@ func (a *app) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
 		failures = map[string]error{}
 	}
 	maps.Copy(failures, evaluation.Failures)
-	return a.reportWrong(failures, defects)
+	return e.reportWrong(failures, defects)
 }
 
 // imagesKnown evaluates images as far as that needs no network, no package set and no
 // build, with a builder that knows what is built of them.
-func (a *app) imagesKnown(ctx context.Context, words []string) (*nix.Evaluation, *release.Builder, error) {
-	p, err := a.place()
+func (e *env) imagesKnown(ctx context.Context, words []string) (*nix.Evaluation, *release.Builder, error) {
+	ws, err := e.workspace()
 	if err != nil {
 		return nil, nil, err
 	}
-	patterns, err := p.selection(words, false)
+	patterns, err := ws.selection(words, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	builder, err := p.builder(ctx, catalogue, buildOptions{})
+	builder, err := ws.builder(ctx, catalogue, buildOptions{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,8 +129,8 @@ func (a *app) imagesKnown(ctx context.Context, words []string) (*nix.Evaluation,
 }
 
 // showRecord prints a release record that verifies.
-func (a *app) showRecord(ctx context.Context, o publishOptions, word string) error {
-	_, client, signing, err := a.verifier(ctx, o, []string{word}, false)
+func (e *env) showRecord(ctx context.Context, o publishOptions, word string) error {
+	_, client, signing, err := e.verifier(ctx, o, []string{word}, false)
 	if err != nil {
 		return err
 	}
@@ -142,20 +142,20 @@ func (a *app) showRecord(ctx context.Context, o publishOptions, word string) err
 	if err != nil {
 		return err
 	}
-	a.Notef("signed as %s", as)
-	return a.JSON(record)
+	e.Notef("signed as %s", as)
+	return e.JSON(record)
 }
 
 // shells lists, by default image, the packages that bring a shell, as far as the
 // images' closures are in the store. What cannot be evaluated is left out: show
 // works without the package set.
-func (a *app) shells(ctx context.Context, words []string) map[catalog.ID][]string {
+func (e *env) shells(ctx context.Context, words []string) map[catalog.ID][]string {
 	found := map[catalog.ID][]string{}
-	p, request, err := a.request(ctx, buildOptions{}, words, "show")
+	ws, request, err := e.request(ctx, buildOptions{}, words, "show")
 	if err != nil {
 		return found
 	}
-	catalogue, err := p.open(ctx)
+	catalogue, err := ws.open(ctx)
 	if err != nil || catalogue.Unused(ctx) { // else show would wait for a toolchain to be copied
 		return found
 	}
@@ -168,7 +168,7 @@ func (a *app) shells(ctx context.Context, words []string) map[catalog.ID][]strin
 		if spec.Variant != "default" || spec.Rootfs == nil {
 			continue
 		}
-		if store, err := p.nix.ReadStore(ctx, []string{spec.Rootfs.Out}); err == nil {
+		if store, err := ws.nix.ReadStore(ctx, []string{spec.Rootfs.Out}); err == nil {
 			found[spec.ID()] = nix.Shells(store.Closure(spec.Rootfs.Out))
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) statusCommand() *cobra.Command {
+func (e *env) statusCommand() *cobra.Command {
 	var o publishOptions
 	var deep, asJSON bool
 	cmd := &cobra.Command{
@@ -42,9 +42,9 @@ stdout has a line for each release: app/variant, tag, state, digest, upstream's
 version, reason.`,
 		Example: "  libre status --all --to registry.example/lasuite\n  libre status docs --deep --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.status(cmd.Context(), o, deep, asJSON, args)
+			return e.status(cmd.Context(), o, deep, asJSON, args)
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
@@ -53,14 +53,14 @@ version, reason.`,
 	return cmd
 }
 
-func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, words []string) error {
-	p, publisher, patterns, err := a.reader(ctx, o, words, o.all, "status")
+func (e *env) status(ctx context.Context, o publishOptions, deep, asJSON bool, words []string) error {
+	ws, publisher, patterns, err := e.reader(ctx, o, words, o.all, "status")
 	if err != nil {
 		return err
 	}
-	newest := a.newest(ctx, p, patterns)
+	newest := e.newest(ctx, ws, patterns)
 	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, deep)
-	if printErr := a.printStatus(all, <-newest, asJSON); err == nil {
+	if printErr := e.printStatus(all, <-newest, asJSON); err == nil {
 		err = printErr
 	}
 	total := len(all)
@@ -85,7 +85,7 @@ func (a *app) status(ctx context.Context, o publishOptions, deep, asJSON bool, w
 	return err
 }
 
-func (a *app) printStatus(all []release.Status, newest func(app string) upstreamState, asJSON bool) error {
+func (e *env) printStatus(all []release.Status, newest func(app string) upstreamState, asJSON bool) error {
 	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}, Sentences: []int{4, 5}}
 	list := []statusJSON{}
 	for _, s := range all {
@@ -98,9 +98,9 @@ func (a *app) printStatus(all []release.Status, newest func(app string) upstream
 		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
 	}
 	if asJSON {
-		return a.JSON(list)
+		return e.JSON(list)
 	}
-	return a.Table(table)
+	return e.Table(table)
 }
 
 // statusJSON is one release of `status --json`.
@@ -137,11 +137,11 @@ func (s upstreamState) String() string {
 }
 
 // newest asks upstream for the newest version of each app, as far as that answers.
-func (a *app) newest(ctx context.Context, p *place, patterns []catalog.Pattern) <-chan func(app string) upstreamState {
+func (e *env) newest(ctx context.Context, ws *workspace, patterns []catalog.Pattern) <-chan func(app string) upstreamState {
 	answer := make(chan func(string) upstreamState, 1)
 	go func() {
 		var results []*bump.Result
-		bumper, err := p.bumper()
+		bumper, err := ws.bumper()
 		if err == nil {
 			results, err = bumper.Check(ctx, patterns)
 		}

@@ -12,7 +12,7 @@ import (
 
 // addSummary gives a command the flag --summary: its tables, and what it ended
 // with, as Markdown.
-func (a *app) addSummary(cmd *cobra.Command) {
+func (e *env) addSummary(cmd *cobra.Command) {
 	file := cmd.Flags().String("summary", "", "append the tables as Markdown to `FILE`,\nsuch as $GITHUB_STEP_SUMMARY")
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -27,7 +27,7 @@ func (a *app) addSummary(cmd *cobra.Command) {
 		defer f.Close()
 		var text strings.Builder
 		text.WriteString("### " + cmd.CommandPath() + "\n\n")
-		a.Summarize(&text)
+		e.Summarize(&text)
 		err = run(cmd, args)
 		if err != nil && err.Error() != "" {
 			text.WriteString("**Error:** " + ui.EscapeMarkdown(err.Error()) + "\n\n")

@@ -28,11 +28,11 @@ func refuseTracked(ctx context.Context, output string) error {
 
 // refuseTrackedSecrets refuses secrets of build steps that git tracks: nix copies these into
 // the store, where everybody on this machine reads them.
-func (p *place) refuseTrackedSecrets(ctx context.Context) error {
+func (ws *workspace) refuseTrackedSecrets(ctx context.Context) error {
 	args := []string{"ls-files", "--"}
-	for _, named := range []map[string]containerfile.Secret{p.config.Build.Secrets, p.config.Build.SSH} {
+	for _, named := range []map[string]containerfile.Secret{ws.config.Build.Secrets, ws.config.Build.SSH} {
 		for _, secret := range named {
-			if rel, err := filepath.Rel(p.dir, secret.File); secret.File != "" && err == nil && filepath.IsLocal(rel) {
+			if rel, err := filepath.Rel(ws.dir, secret.File); secret.File != "" && err == nil && filepath.IsLocal(rel) {
 				args = append(args, rel)
 			}
 		}
@@ -40,7 +40,7 @@ func (p *place) refuseTrackedSecrets(ctx context.Context) error {
 	if len(args) == 2 {
 		return nil
 	}
-	tracked, err := git.Output(ctx, p.dir, args...)
+	tracked, err := git.Output(ctx, ws.dir, args...)
 	if err != nil || strings.TrimSpace(tracked) == "" {
 		return nil // outside of a repository nothing is tracked
 	}

@@ -12,19 +12,19 @@ import (
 )
 
 // upstream is what asks forges, with the logins that the user has for them.
-func (p *place) upstream() (*upstream.Client, error) {
+func (ws *workspace) upstream() (*upstream.Client, error) {
 	limits := upstream.DefaultArchiveLimits
-	limits.Bytes = cmp.Or(p.config.Limits.Archive, limits.Bytes)
+	limits.Bytes = cmp.Or(ws.config.Limits.Archive, limits.Bytes)
 	return upstream.New(upstream.Config{
-		CacheDir: filepath.Join(p.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
+		CacheDir: filepath.Join(ws.cacheDir, "upstream"), Getenv: os.Getenv, GoVersion: strings.TrimPrefix(runtime.Version(), "go"),
 		Nix:         upstream.NixLogins{AccessTokens: nix.UserSetting("access-tokens"), Netrc: cmp.Or(nix.UserSetting("netrc-file"), filepath.Join(cmp.Or(os.Getenv("NIX_CONF_DIR"), "/etc/nix"), "netrc"))},
-		Authorities: p.config.CA, Deadline: p.config.Limits.Answer, Limits: limits,
+		Authorities: ws.config.CA, Deadline: ws.config.Limits.Answer, Limits: limits,
 	})
 }
 
 // fetcher is what Nix has fetched for it.
-func (p *place) fetcher() (nix.Fetcher, error) {
-	client, err := p.upstream()
+func (ws *workspace) fetcher() (nix.Fetcher, error) {
+	client, err := ws.upstream()
 	if err != nil {
 		return nil, err
 	}

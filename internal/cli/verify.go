@@ -22,7 +22,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-func (a *app) verifyCommand() *cobra.Command {
+func (e *env) verifyCommand() *cobra.Command {
 	var o publishOptions
 	var rebuild, asJSON bool
 	cmd := &cobra.Command{
@@ -52,9 +52,9 @@ verified, failed, moved (its tag was), or unknown (it could not be read); what w
 checked, and the reference that it was signed as.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.verify(cmd.Context(), o, rebuild, asJSON, args)
+			return e.verify(cmd.Context(), o, rebuild, asJSON, args)
 		},
-		ValidArgsFunction: a.completeSelection,
+		ValidArgsFunction: e.completeSelection,
 	}
 	o.add(cmd)
 	o.signer.add(cmd)
@@ -64,7 +64,7 @@ checked, and the reference that it was signed as.`,
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool, words []string) error {
+func (e *env) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool, words []string) error {
 	var results []release.Verified
 	var references, selections []string
 	for _, word := range words {
@@ -80,14 +80,14 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 	if rebuild && len(references) > 0 {
 		return usageError{fmt.Errorf("--rebuild needs the catalogue's definition: select images instead of %s", references[0])}
 	}
-	p, client, signing, err := a.verifier(ctx, o, references, len(selections) > 0 || o.all)
+	ws, client, signing, err := e.verifier(ctx, o, references, len(selections) > 0 || o.all)
 	if err != nil {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(30) // what others attached is read and dropped: it is not to pile up
 	}
-	keyFile := verifierKey(p, o)
+	keyFile := verifierKey(ws, o)
 	for _, word := range references {
 		reference, err := client.Parse(word)
 		if err != nil {
@@ -96,35 +96,35 @@ func (a *app) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool
 		results = append(results, release.VerifyReference(ctx, client, signing, reference, keyFile)...)
 	}
 	if len(selections) > 0 || o.all || len(words) == 0 {
-		patterns, err := p.selection(selections, o.all)
+		patterns, err := ws.selection(selections, o.all)
 		if errors.Is(err, catalog.ErrNothingSelected) {
-			return a.nothingSelected(ctx, p, "verify")
+			return e.nothingSelected(ctx, ws, "verify")
 		}
 		if err != nil {
 			return err
 		}
-		tags, err := p.recordTags(ctx, client, patterns)
+		tags, err := ws.recordTags(ctx, client, patterns)
 		if err != nil {
 			return err
 		}
 		for _, tag := range tags {
 			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
 		}
-		a.nameFixes(ctx, p, o, signing, patterns, results)
+		e.nameFixes(ctx, ws, o, signing, patterns, results)
 		if rebuild {
-			rebuilt, err := a.rebuild(ctx, p, o, signing, patterns)
+			rebuilt, err := e.rebuild(ctx, ws, o, signing, patterns)
 			if err != nil {
 				return err
 			}
 			results = append(results, rebuilt...)
 		}
 	}
-	return a.printVerified(results, asJSON)
+	return e.printVerified(results, asJSON)
 }
 
 // recordTags are the tags of the records of the selected releases.
-func (p *place) recordTags(ctx context.Context, client *registry.Client, patterns []catalog.Pattern) ([]name.Tag, error) {
-	catalogue, err := p.open(ctx)
+func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, patterns []catalog.Pattern) ([]name.Tag, error) {
+	catalogue, err := ws.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -146,15 +146,15 @@ func (p *place) recordTags(ctx context.Context, client *registry.Client, pattern
 // nameFixes says of what does not verify whether its tag was moved, or something is gone
 // that was attached to it, and what to type: by what the catalogue has, as far as that
 // can be evaluated.
-func (a *app) nameFixes(ctx context.Context, p *place, o publishOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
+func (e *env) nameFixes(ctx context.Context, ws *workspace, o publishOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
 	if !slices.ContainsFunc(results, func(r release.Verified) bool { return r.Err != nil && !release.IsUnknown(r.Err) }) {
 		return
 	}
-	publisher, err := a.publisher(ctx, p, o)
+	publisher, err := e.publisher(ctx, ws, o)
 	if err != nil {
 		return
 	}
-	publisher.Signing, publisher.CopyTo, publisher.Watcher = signing, nil, &buildWatcher{app: a}
+	publisher.Signing, publisher.CopyTo, publisher.Watcher = signing, nil, &buildWatcher{env: e}
 	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, true)
 	if err != nil {
 		return
@@ -178,27 +178,27 @@ func (a *app) nameFixes(ctx context.Context, p *place, o publishOptions, signing
 }
 
 // rebuild builds what is selected once more.
-func (a *app) rebuild(ctx context.Context, p *place, o publishOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
+func (e *env) rebuild(ctx context.Context, ws *workspace, o publishOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
 	o.jobs = runtime.NumCPU()
-	publisher, err := a.publisher(ctx, p, o)
+	publisher, err := e.publisher(ctx, ws, o)
 	if err != nil {
 		return nil, err
 	}
 	publisher.Signing = signing
-	progress := a.Progress()
-	publisher.Watcher = &buildWatcher{app: a, progress: progress}
+	progress := e.Progress()
+	publisher.Watcher = &buildWatcher{env: e, progress: progress}
 	defer progress.Close()
 	return publisher.VerifyRebuilt(ctx, nix.Request{Patterns: patterns})
 }
 
 // verifier prepares what checks signatures. References need no catalogue, nor a
 // registry but their own.
-func (a *app) verifier(ctx context.Context, o publishOptions, references []string, catalogue bool) (*place, *registry.Client, *release.Signing, error) {
-	place := a.placeOfOperator
+func (e *env) verifier(ctx context.Context, o publishOptions, references []string, catalogue bool) (*workspace, *registry.Client, *release.Signing, error) {
+	find := e.operatorWorkspace
 	if catalogue {
-		place = a.place
+		find = e.workspace
 	}
-	p, err := place()
+	ws, err := find()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -207,16 +207,16 @@ func (a *app) verifier(ctx context.Context, o publishOptions, references []strin
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		if p.config.Registry == "" || !strings.HasPrefix(references[0], p.config.Registry+"/") {
+		if ws.config.Registry == "" || !strings.HasPrefix(references[0], ws.config.Registry+"/") {
 			o.to = []string{prefix}
 		}
 	}
-	client, err := p.registry(o)
+	client, err := ws.registry(o)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	signing, err := p.operatorSigning(ctx, o, client)
-	return p, client, signing, err
+	signing, err := ws.operatorSigning(ctx, o, client)
+	return ws, client, signing, err
 }
 
 // isReference tells a reference, which has a registry and a tag or digest, from
@@ -227,12 +227,12 @@ func isReference(word string) bool {
 
 // verifierKey is the public key's file, for cosign's command line where nothing could
 // be verified.
-func verifierKey(p *place, o publishOptions) string {
+func verifierKey(ws *workspace, o publishOptions) string {
 	names := []string{o.key}
-	for _, key := range p.config.Sign.PublicKeys {
+	for _, key := range ws.config.Sign.PublicKeys {
 		names = append(names, key.File)
 	}
-	for _, key := range append(names, p.config.Sign.Key) {
+	for _, key := range append(names, ws.config.Sign.Key) {
 		if base, found := strings.CutSuffix(key, ".key"); found {
 			return base + ".pub"
 		} else if key != "" {
@@ -242,7 +242,7 @@ func verifierKey(p *place, o publishOptions) string {
 	return ""
 }
 
-func (a *app) printVerified(results []release.Verified, asJSON bool) error {
+func (e *env) printVerified(results []release.Verified, asJSON bool) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Sentences: []int{2}, Style: func(column int, cell string) ui.Style {
 		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error, "moved": ui.Error, "unknown": ui.Warn}[cell]
 	}}
@@ -267,9 +267,9 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 			failed++
 		}
 		if r.Err != nil && strings.Contains(r.Err.Error(), r.Reference) {
-			a.Errorf("%s", r.Err)
+			e.Errorf("%s", r.Err)
 		} else if r.Err != nil {
-			a.Errorf("%s: %s", r.Reference, r.Err)
+			e.Errorf("%s: %s", r.Reference, r.Err)
 		}
 		r.Checks = append([]string{}, r.Checks...) // a list in JSON also where nothing was checked
 		checked := slices.Clone(r.Checks)
@@ -283,12 +283,12 @@ func (a *app) printVerified(results []release.Verified, asJSON bool) error {
 		}
 		list = append(list, entry)
 		if r.Command != "" && !asJSON {
-			a.Notef("%s", r.Command)
+			e.Notef("%s", r.Command)
 		}
 	}
-	print := func() error { return a.Table(table) }
+	print := func() error { return e.Table(table) }
 	if asJSON {
-		print = func() error { return a.JSON(list) }
+		print = func() error { return e.JSON(list) }
 	}
 	if err := print(); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // "-X …/internal/cli.version=1.2.3". nix/program.nix reads it here.
 var version = "0.1.0"
 
-func (a *app) versionCommand() *cobra.Command {
+func (e *env) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and the catalogue schema it reads",
@@ -26,7 +26,7 @@ func (a *app) versionCommand() *cobra.Command {
 					}
 				}
 			}
-			return a.Printf("libre %s%s, catalogue schema %d\n", version, revision, catalog.Schema)
+			return e.Printf("libre %s%s, catalogue schema %d\n", version, revision, catalog.Schema)
 		},
 	}
 }
