@@ -116,7 +116,7 @@ func (ws *workspace) operatorSigning(ctx context.Context, o publishOptions, clie
 	if o.signer.given() {
 		root := ""
 		if keyless := ws.config.Sign.Keyless; keyless != nil {
-			root = ws.resolve(keyless.TrustedRoot)
+			root = keyless.TrustedRoot
 		}
 		policy, err := o.signer.policy(ctx, root)
 		if err != nil {
@@ -135,7 +135,7 @@ func (ws *workspace) operatorSigning(ctx context.Context, o publishOptions, clie
 		}
 		return &release.Signing{Client: ws.attachments(client), Policy: policy.WithCopies(ws.copies(o)...)}, nil
 	}
-	if s := ws.config.Sign; o.key == "" && !s.None && s.Key == "" && len(s.PublicKeys) == 0 && s.Keyless == nil {
+	if o.key == "" && ws.config.Sign.Unset() {
 		return nil, errNoSigner
 	}
 	signing, err := ws.signing(ctx, o, client, false)

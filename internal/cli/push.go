@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 
@@ -236,22 +234,9 @@ func (ws *workspace) signing(ctx context.Context, o publishOptions, client *regi
 		}
 	} else if config.None {
 		return nil, nil
-	} else if config.Key != "" {
-		config.Key = ws.resolve(config.Key)
 	}
-	if o.key == "" {
-		config.PublicKeys = slices.Clone(config.PublicKeys)
-		for i := range config.PublicKeys {
-			config.PublicKeys[i].File = ws.resolve(config.PublicKeys[i].File)
-		}
-	}
-	if config.Key == "" && len(config.PublicKeys) == 0 && config.Keyless == nil {
+	if config.Unset() {
 		return nil, usageError{errors.New("no signing key: libre keygen makes one, give it as --key FILE or as sign: key in libre.yaml (or say sign: none)")}
-	}
-	if config.Keyless != nil {
-		keyless := *config.Keyless
-		keyless.TrustedRoot, keyless.TokenFile = ws.resolve(keyless.TrustedRoot), ws.resolve(keyless.TokenFile)
-		config.Keyless, config.Authorities = &keyless, ws.config.CA
 	}
 	config.Copies = ws.copies(o)
 	signing := &release.Signing{Client: ws.attachments(client)}
@@ -275,14 +260,6 @@ func (ws *workspace) signing(ctx context.Context, o publishOptions, client *regi
 	}
 	signing.Policy = signer.Policy()
 	return signing, nil
-}
-
-// resolve makes a file of libre.yaml relative to the catalogue.
-func (ws *workspace) resolve(file string) string {
-	if file == "" || filepath.IsAbs(file) || strings.Contains(file, "://") {
-		return file
-	}
-	return filepath.Join(ws.dir, file)
 }
 
 func publishedTable(results []release.Published) ui.Table {

@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -65,9 +64,7 @@ func secrets(into *map[string]containerfile.Secret, dir string) reader {
 			case len(secret.Apps) == 0:
 				return here.fault(value, here.path+" is for no app: a Containerfile reads what is for its app", here.example)
 			}
-			if secret.File != "" && !filepath.IsAbs(secret.File) {
-				secret.File = filepath.Join(dir, secret.File)
-			}
+			secret.File = inFolder(dir, secret.File)
 			(*into)[name.Value] = secret
 			return nil
 		})

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"path/filepath"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -44,14 +45,20 @@ func authorities(into **web.Authorities, dir string) reader {
 		if err := text(&file, checkFile)(at, node); err != nil || file == "" {
 			return err
 		}
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(dir, file)
-		}
-		read, err := web.ReadAuthorities(file)
+		read, err := web.ReadAuthorities(inFolder(dir, file))
 		if err != nil {
 			return at.wrong(node, err.Error())
 		}
 		*into = read
 		return nil
 	}
+}
+
+// inFolder is the path of a file that libre.yaml in a folder names. It leaves "" and
+// env://VARIABLE as they are.
+func inFolder(dir, file string) string {
+	if file == "" || filepath.IsAbs(file) || strings.Contains(file, "://") {
+		return file
+	}
+	return filepath.Join(dir, file)
 }

@@ -57,8 +57,13 @@ func (s *Settings) Copies() []sign.Copy {
 
 // Sign is "none", or a configuration of package sign.
 type Sign struct {
-	None bool
-	sign.Config
+	None        bool
+	sign.Config // its files have absolute paths
+}
+
+// Unset reports whether the settings do not say how images are signed.
+func (s Sign) Unset() bool {
+	return !s.None && s.Key == "" && len(s.PublicKeys) == 0 && s.Keyless == nil
 }
 
 // Read reads libre.yaml in a directory, if it has one, and then the variables. The

@@ -18,7 +18,11 @@ import (
 // read reads a text as libre.yaml, with variables NAME=VALUE.
 func read(t *testing.T, text string, variables ...string) (*Settings, error) {
 	t.Helper()
-	dir := t.TempDir()
+	return readIn(t, t.TempDir(), text, variables...)
+}
+
+func readIn(t *testing.T, dir, text string, variables ...string) (*Settings, error) {
+	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, File), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +52,8 @@ sign:
   key: env://KEY
   publicKey: keys/cosign.pub
 `
-	got, err := read(t, text)
+	dir := t.TempDir()
+	got, err := readIn(t, dir, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,17 +61,17 @@ sign:
 	want := &Settings{
 		Registry: "localhost:5000/coop", CopyTo: []string{"mirror.example/coop", "[::1]:5000"}, AlsoTag: []string{"{major}.{minor}", "latest", "5"},
 		Forge: "forgejo", Groups: map[string][]string{"public": all, "same": all}, PackageSet: "host", Engine: "podman",
-		Sign: Sign{Config: sign.Config{Format: sign.Classic, Key: "env://KEY", PublicKeys: []sign.PublicKey{{File: "keys/cosign.pub"}}}},
+		Sign: Sign{Config: sign.Config{Format: sign.Classic, Key: "env://KEY", PublicKeys: []sign.PublicKey{{File: filepath.Join(dir, "keys/cosign.pub")}}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 
-	got, err = read(t, "sign:\n  keyless:\n    fulcio: http://127.0.0.1:5555\n    timestamp: https://t.example/api\n    trustedRoot: root.json\n    identity:\n      issuer: http://issuer.example\n      subject: me@example\\.org\n")
+	got, err = readIn(t, dir, "sign:\n  keyless:\n    fulcio: http://127.0.0.1:5555\n    timestamp: https://t.example/api\n    trustedRoot: root.json\n    identity:\n      issuer: http://issuer.example\n      subject: me@example\\.org\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyless := &sign.Keyless{Fulcio: "http://127.0.0.1:5555", Timestamp: "https://t.example/api", TrustedRoot: "root.json", Identity: sign.Identity{Issuer: "http://issuer.example", Subject: `me@example\.org`}}
+	keyless := &sign.Keyless{Fulcio: "http://127.0.0.1:5555", Timestamp: "https://t.example/api", TrustedRoot: filepath.Join(dir, "root.json"), Identity: sign.Identity{Issuer: "http://issuer.example", Subject: `me@example\.org`}}
 	if !reflect.DeepEqual(got.Sign.Keyless, keyless) {
 		t.Errorf("got %+v", got.Sign.Keyless)
 	}
@@ -100,14 +105,18 @@ func TestSecretsOfStepsAreRead(t *testing.T) {
 
 func TestSeveralPublicKeysAreRead(t *testing.T) {
 	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
 	for text, want := range map[string][]sign.PublicKey{
-		"publicKey: cosign.pub":   {{File: "cosign.pub"}},
-		"publicKey: [cosign.pub]": {{File: "cosign.pub"}},
-		"publicKey: ''":           nil,
-		"publicKey:\n  - file: old.pub\n    until: 2026-12-31\n  - new.pub":             {{File: "old.pub", Until: end}, {File: "new.pub"}},
-		`publicKey: [env://KEY, {file: env://OLD, until: "2026-12-31"}, {file: a.pub}]`: {{File: "env://KEY"}, {File: "env://OLD", Until: end}, {File: "a.pub"}},
+		"publicKey: cosign.pub":       {{File: in("cosign.pub")}},
+		"publicKey: [cosign.pub]":     {{File: in("cosign.pub")}},
+		"publicKey: /etc/cosign.pub":  {{File: "/etc/cosign.pub"}},
+		"publicKey: ../up/cosign.pub": {{File: in("../up/cosign.pub")}},
+		"publicKey: ''":               nil,
+		"publicKey:\n  - file: old.pub\n    until: 2026-12-31\n  - new.pub":             {{File: in("old.pub"), Until: end}, {File: in("new.pub")}},
+		`publicKey: [env://KEY, {file: env://OLD, until: "2026-12-31"}, {file: a.pub}]`: {{File: "env://KEY"}, {File: "env://OLD", Until: end}, {File: in("a.pub")}},
 	} {
-		got, err := read(t, "sign:\n  "+strings.ReplaceAll(text, "\n", "\n  "))
+		got, err := readIn(t, dir, "sign:\n  "+strings.ReplaceAll(text, "\n", "\n  "))
 		if err != nil || !reflect.DeepEqual(got.Sign.PublicKeys, want) {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}

@@ -42,6 +42,17 @@ func (s *Sign) keys() []key {
 	}
 }
 
+// resolve makes the paths of files relative to a folder.
+func (s *Sign) resolve(dir string) {
+	s.Key = inFolder(dir, s.Key)
+	for i, key := range s.PublicKeys {
+		s.PublicKeys[i].File = inFolder(dir, key.File)
+	}
+	if k := s.Keyless; k != nil {
+		k.TrustedRoot, k.TokenFile = inFolder(dir, k.TrustedRoot), inFolder(dir, k.TokenFile)
+	}
+}
+
 // readPublicKeys takes a key, or a list of keys, of which each may have a last day.
 func (s *Sign) readPublicKeys(at place, node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode && node.Value == "" {

@@ -39,6 +39,8 @@ func (s *Settings) parse(text []byte, dir string) error {
 			return located(lineOf(root, "copyTo"), "copyTo names "+to+", which is the registry", "for example: copyTo: [mirror.example/coop]")
 		}
 	}
+	s.Sign.resolve(dir)
+	s.Sign.Authorities = s.CA
 	return s.completeCopies(lineOf(root, "sign"))
 }
 

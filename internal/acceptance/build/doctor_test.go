@@ -46,14 +46,14 @@ func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 		want string // "" for no line of a token
 	}{
 		{nil, 0, ""},
-		{[]string{github, "GITHUB_TOKEN=good-secret"}, 0, "ok\t" + host + " takes the token of GITHUB_TOKEN\t\n"},
+		{[]string{github, "GITHUB_TOKEN=good-secret"}, 0, "ok\t" + host + " accepts the token from GITHUB_TOKEN\t\n"},
 		{[]string{github, "GITHUB_TOKEN=old-secret"}, 4, "wrong\t" + host + " does not take the token of GITHUB_TOKEN, which may have expired\tmake another one at " + forge.URL + "/settings/tokens, and set GITHUB_TOKEN\n"},
 		{[]string{github, "GH_ENTERPRISE_TOKEN=old-secret", "GITHUB_TOKEN=good-secret"}, 4, "wrong\t" + host + " does not take the token of GH_ENTERPRISE_TOKEN"},
 		{[]string{github, "GH_CONFIG_DIR=" + hosts}, 4, "does not take the token of gh's hosts.yml, which may have expired\tgh auth login --hostname " + host + "\n"},
-		{[]string{forgejo, "FORGEJO_TOKEN=scoped-secret"}, 0, "ok\t" + host + " takes the token of FORGEJO_TOKEN\t\n"},
+		{[]string{forgejo, "FORGEJO_TOKEN=scoped-secret"}, 0, "ok\t" + host + " accepts the token from FORGEJO_TOKEN\t\n"},
 		{[]string{forgejo, "GITEA_TOKEN=old-secret"}, 4, "make another one at " + forge.URL + "/user/settings/applications, and set GITEA_TOKEN\n"},
-		{[]string{forgejo, "FORGEJO_TOKEN=ill-secret"}, 0, "note\twhether " + host + " takes the token of FORGEJO_TOKEN is not known: " + host + " answers 502 Bad Gateway\t"},
-		{[]string{"GITHUB_SERVER_URL=http://127.0.0.1:1", "GITHUB_TOKEN=old-secret"}, 0, "note\twhether 127.0.0.1:1 takes the token of GITHUB_TOKEN is not known: "},
+		{[]string{forgejo, "FORGEJO_TOKEN=ill-secret"}, 0, "note\tcannot check the token from FORGEJO_TOKEN at " + host + ": " + host + " answers 502 Bad Gateway\t"},
+		{[]string{"GITHUB_SERVER_URL=http://127.0.0.1:1", "GITHUB_TOKEN=old-secret"}, 0, "note\tcannot check the token from GITHUB_TOKEN at 127.0.0.1:1: "},
 		{[]string{"GITHUB_SERVER_URL=nonsense"}, 1, "wrong\tGITHUB_SERVER_URL \"nonsense\", expected a URL"},
 	} {
 		cmd := c.command("doctor")

@@ -321,7 +321,7 @@ mkApp {
 			if text := fileOf(t, c, "word-web-default:1.0-1", "word"); text != "after\n" {
 				t.Errorf("the image has %q", text)
 			}
-			if got := c.try("doctor"); !strings.Contains(got.stdout, "1 of 1 apps' are there") {
+			if got := c.try("doctor"); !strings.Contains(got.stdout, "1 of 1 sources of apps can be read") {
 				t.Errorf("doctor:\n%s", got.stdout)
 			}
 		})

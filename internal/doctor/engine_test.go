@@ -1,4 +1,4 @@
-package cli
+package doctor
 
 import (
 	"strings"
@@ -16,7 +16,7 @@ func TestDoctorNamesWhatAnEngineHas(t *testing.T) {
 		{Name: "docker", Version: "28.0.0"}:  "ok docker 28.0.0",
 	} {
 		got := knownEngine(engine)
-		if said := got.State + " " + got.Found; !strings.HasPrefix(said, want) {
+		if said := string(got.State) + " " + got.Found; !strings.HasPrefix(said, want) {
 			t.Errorf("%s: %s", engine, said)
 		}
 		if got.State == "note" && !strings.Contains(got.Found, "libre copies what steps mount") {

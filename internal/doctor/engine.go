@@ -1,0 +1,60 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/libresh/libre/internal/containerfile"
+)
+
+// engine checks the configured engine, or looks for any, and tries how it isolates build
+// steps.
+func (s Subject) engine(ctx context.Context) []Check {
+	const name = "engine"
+	configured := s.Settings.Engine
+	if configured == "none" {
+		return []Check{{Name: name, State: Note, Found: "none: Containerfiles are not built here"}}
+	}
+	engine, err := containerfile.Detect(ctx, configured)
+	if err == nil {
+		return []Check{knownEngine(engine), s.isolation(ctx, engine)}
+	}
+	found, fix, _ := strings.Cut(err.Error(), ": ")
+	if configured != "" {
+		return []Check{{Name: name, State: Missing, Found: found + ", but libre.yaml or LIBRE_ENGINE sets it", Fix: fix, Err: err}}
+	}
+	return []Check{{Name: name, State: Note, Found: found + " (for Containerfile components)", Fix: fix}}
+}
+
+// isolation runs a build step as a build would.
+func (s Subject) isolation(ctx context.Context, engine containerfile.Engine) Check {
+	const name, fix = "build isolation", "apt-get install runc slirp4netns"
+	builder := containerfile.NewBuilder(engine, filepath.Join(s.CacheDir, "containers"))
+	builder.KeepAtMost(s.Settings.Limits.Storage)
+	how, offline, err := builder.Confinement(ctx)
+	switch {
+	case err != nil && s.Settings.Build.TrustUpstream:
+		check := failure(name, Note, err, fix)
+		return Check{Name: name, State: Note, Found: check.Found + ": libre builds all the same, because build.trustUpstream is set", Fix: fix}
+	case err != nil:
+		check := failure(name, Note, err, fix)
+		return Check{Name: name, State: Note, Found: check.Found + " (for Containerfile components)", Fix: check.Fix}
+	case offline != "":
+		return Check{Name: name, State: Note, Found: how, Fix: offline}
+	}
+	return ok(name, how)
+}
+
+// knownEngine names the vulnerabilities of the engine's version.
+func knownEngine(engine containerfile.Engine) Check {
+	unfixed := engine.Unfixed()
+	if len(unfixed) == 0 || engine.Name == "docker" { // docker's daemon counts: isolation asks it
+		return ok("engine", engine.String())
+	}
+	return Check{Name: "engine", State: Note,
+		Found: fmt.Sprintf("%s has %s, unless the distribution patched it: libre copies what steps mount from stages, and refuses cache ids and mount sources that are paths elsewhere",
+			engine, strings.Join(unfixed, ", ")),
+		Fix: "buildah 1.38.1 or podman 5.3.2, or newer"}
+}
