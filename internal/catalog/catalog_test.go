@@ -103,7 +103,7 @@ func TestDuplicateNames(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	spec := &Spec{App: "docs", Component: "backend", Variant: "lyon", Version: "5.4.1-rc1", PackageVersion: 3}
-	if got := spec.RefName(); got != "docs-backend-lyon:5.4.1-rc1-3" {
+	if got := spec.Ref().String(); got != "docs-backend-lyon:5.4.1-rc1-3" {
 		t.Errorf("name %q", got)
 	}
 	if got := (ID{App: "docs"}).String(); got != "docs" {

@@ -101,9 +101,11 @@ type Base struct {
 // ID names the image within its catalogue.
 func (s *Spec) ID() ID { return ID{s.App, s.Component, s.Variant} }
 
-// RefName is the image's name and tag without a registry:
-// app-component-variant:appver-pkgver.
-func (s *Spec) RefName() string { return s.ID().Name() + ":" + Tag(s.Version, s.PackageVersion) }
+// Ref is the image's reference: app-component-variant:appver-pkgver.
+func (s *Spec) Ref() Ref { return Ref{s.ID().Name(), Tag(s.Version, s.PackageVersion)} }
+
+// RecordRef is the reference of the release record that the image is of.
+func (s *Spec) RecordRef() Ref { return RecordRef(s.App, s.Variant, s.Version, s.PackageVersion) }
 
 // MissingArgs lists the required arguments that have no value, sorted.
 func (s *Spec) MissingArgs() []string {

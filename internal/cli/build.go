@@ -254,17 +254,17 @@ func (e *env) fill(ctx context.Context, s sinks, builder *release.Builder, resul
 	if s.loader == nil {
 		return nil
 	}
-	return builder.Load(ctx, results, s.system, *s.loader, func(refName string) {
-		e.Notef("%s has %s", s.loader.Name, refName)
+	return builder.Load(ctx, results, s.system, *s.loader, func(ref catalog.Ref) {
+		e.Notef("%s has %s", s.loader.Name, ref)
 	})
 }
 
 // reference is an image's name with the registry, where the catalogue has one.
-func reference(registry, refName string) string {
+func reference(registry string, ref catalog.Ref) string {
 	if registry == "" {
-		return refName
+		return ref.String()
 	}
-	return strings.TrimSuffix(registry, "/") + "/" + refName
+	return strings.TrimSuffix(registry, "/") + "/" + ref.String()
 }
 
 func resultTable(registry string, terminal bool, results []release.Result) ui.Table {
@@ -283,7 +283,7 @@ func resultTable(registry string, terminal bool, results []release.Result) ui.Ta
 			took = ui.Duration(r.Time)
 		}
 		table.Rows = append(table.Rows, []string{
-			reference(registry, r.RefName) + "@" + digest, string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
+			reference(registry, r.Ref) + "@" + digest, string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
 		})
 	}
 	return table
@@ -326,8 +326,8 @@ func resultsJSON(registry string, results []release.Result) []resultJSON {
 			Image: r.ID.String(), State: string(r.State), Digest: r.Digest, Size: r.Size, Layers: r.Layers,
 			Seconds: r.Time.Round(time.Millisecond).Seconds(),
 		}
-		if r.RefName != "" {
-			one.Reference = reference(registry, r.RefName)
+		if r.Ref != (catalog.Ref{}) {
+			one.Reference = reference(registry, r.Ref)
 		}
 		if r.Err != nil {
 			one.Step, one.Error, one.Log = r.Err.Step, r.Err.Error(), r.Err.Log

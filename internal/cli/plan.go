@@ -206,7 +206,7 @@ type movedJSON struct {
 func allMoved(moved []*release.MovedError) []movedJSON {
 	var list []movedJSON
 	for _, m := range moved {
-		list = append(list, movedJSON{m.Reference, m.Shows, m.Signed, m.Named})
+		list = append(list, movedJSON{m.Reference, m.Shows, m.Signed, m.Named.String()})
 	}
 	return list
 }
@@ -214,7 +214,7 @@ func allMoved(moved []*release.MovedError) []movedJSON {
 func plansJSON(registry string, plans []release.Plan) []planJSON {
 	list := []planJSON{}
 	for _, p := range plans {
-		list = append(list, planJSON{p.ID.String(), reference(registry, p.RefName), string(p.Action), p.Reason, p.Key, allMoved(p.Moved), allLacks(p.Lacks)})
+		list = append(list, planJSON{p.ID.String(), reference(registry, p.Ref), string(p.Action), p.Reason, p.Key, allMoved(p.Moved), allLacks(p.Lacks)})
 	}
 	return list
 }

@@ -94,8 +94,8 @@ func (e *env) printStatus(all []release.Status, newest func(app string) upstream
 			digest = s.Digest.DigestStr()
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
-		table.Rows = append(table.Rows, []string{s.Name, s.Tag, s.State, digest, newest(app).String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Tag, s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
+		table.Rows = append(table.Rows, []string{s.Name, s.Ref.String(), s.State, digest, newest(app).String(), s.Reason})
+		list = append(list, statusJSON{s.Name, s.Ref.String(), s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
 	}
 	if asJSON {
 		return e.JSON(list)

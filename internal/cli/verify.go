@@ -133,8 +133,8 @@ func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, pa
 		return nil, err
 	}
 	var tags []name.Tag
-	for _, refName := range release.RecordNames(patterns, evaluation.Apps) {
-		tag, err := client.Tag(refName)
+	for _, ref := range release.RecordRefs(patterns, evaluation.Apps) {
+		tag, err := client.Tag(ref)
 		if err != nil {
 			return nil, err
 		}

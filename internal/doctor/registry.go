@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -57,7 +58,7 @@ func (s Subject) registry(ctx context.Context, client *registry.Client) []Check 
 // push probes a registry. If it does not create repositories on push, it probes the first
 // repository of the catalogue that exists.
 func (s Subject) push(ctx context.Context, client *registry.Client) (registry.Probe, error) {
-	probe, refused := client.Probe(ctx, registry.ProbeName)
+	probe, refused := client.Probe(ctx, registry.ProbeRef)
 	if s.Dir == "" || !fault.Is(refused, fault.NotFound) {
 		return probe, refused
 	}
@@ -67,7 +68,7 @@ func (s Subject) push(ctx context.Context, client *registry.Client) (registry.Pr
 	}
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Apps)) {
 		for _, variant := range evaluation.Apps[app].Variants {
-			probe, err := client.Probe(ctx, app+"-"+variant+":libre-probe")
+			probe, err := client.Probe(ctx, catalog.Ref{Repository: app + "-" + variant, Tag: "libre-probe"})
 			if !fault.Is(err, fault.NotFound) {
 				return probe, err
 			}

@@ -305,7 +305,7 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 		inCatalogue(app)
 	}
 	slices.SortFunc(from.Images, func(a, b *catalog.Spec) int {
-		return slices.Compare([]string{a.RefName(), a.System}, []string{b.RefName(), b.System})
+		return slices.Compare([]string{a.Ref().String(), a.System}, []string{b.Ref().String(), b.System})
 	})
 	return &Evaluation{
 		Systems: from.Systems, Names: from.Names, Apps: from.Apps, Images: from.Images,

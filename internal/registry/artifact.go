@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // Artifact is a small OCI artifact of one JSON document.
@@ -33,8 +35,8 @@ var emptyConfig = []byte("{}")
 
 // ArtifactDigest is what PushArtifact would push: the same content has the same
 // digest.
-func (c *Client) ArtifactDigest(refName string, artifact Artifact) (name.Digest, error) {
-	tag, err := c.Tag(refName)
+func (c *Client) ArtifactDigest(ref catalog.Ref, artifact Artifact) (name.Digest, error) {
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return name.Digest{}, err
 	}
@@ -43,8 +45,8 @@ func (c *Client) ArtifactDigest(refName string, artifact Artifact) (name.Digest,
 }
 
 // PushArtifact pushes an artifact by digest.
-func (c *Client) PushArtifact(ctx context.Context, refName string, artifact Artifact) (name.Digest, error) {
-	tag, err := c.Tag(refName)
+func (c *Client) PushArtifact(ctx context.Context, ref catalog.Ref, artifact Artifact) (name.Digest, error) {
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return name.Digest{}, err
 	}

@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // password is what the guards of the tests want, and no output may have.
@@ -130,9 +132,9 @@ func putFile(t *testing.T, path, content string, mode os.FileMode) {
 	}
 }
 
-func mustTag(t *testing.T, client *Client, refName string) name.Tag {
+func mustTag(t *testing.T, client *Client, ref catalog.Ref) name.Tag {
 	t.Helper()
-	tag, err := client.Tag(refName)
+	tag, err := client.Tag(ref)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // What CheckPush began and no blob took is cancelled once, whatever the registry
@@ -26,8 +28,8 @@ func TestCancelUploads(t *testing.T) {
 				return status > 0
 			}
 			client := registry.client(t)
-			for _, refName := range []string{imageName, imageName, noteName} {
-				if err := client.CheckPush(t.Context(), refName); err != nil {
+			for _, ref := range []catalog.Ref{imageRef, imageRef, noteRef} {
+				if err := client.CheckPush(t.Context(), ref); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -45,7 +47,7 @@ func TestCancelUploads(t *testing.T) {
 				t.Errorf("%s %d: began %d uploads, cancelled %d", kind, status, begun, cancelled)
 			}
 			dir, digest, _ := oneImage(t, 100_000)
-			if _, err := client.PushIndex(t.Context(), dir, digest, imageName, func(v1.Hash) bool { return false }); err != nil {
+			if _, err := client.PushIndex(t.Context(), dir, digest, imageRef, func(v1.Hash) bool { return false }); err != nil {
 				t.Errorf("%s %d: %v", kind, status, err)
 			}
 		}

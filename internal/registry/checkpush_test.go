@@ -15,7 +15,7 @@ func TestCheckPushSaysToCreateARepositoryThatIsMissing(t *testing.T) {
 		_, _ = w.Write([]byte(`{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}`))
 		return true
 	}
-	err := registry.client(t).CheckPush(t.Context(), imageName)
+	err := registry.client(t).CheckPush(t.Context(), imageRef)
 	if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "NAME_UNKNOWN: no such repository") || !strings.HasPrefix(fault.Fix(err), "create that repository") {
 		t.Errorf("%v, fix %q", err, fault.Fix(err))
 	}

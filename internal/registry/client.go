@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/text"
 )
@@ -76,9 +78,9 @@ func (c *Client) String() string { return c.prefix }
 // Options are for others that talk to the same registry; they share its login.
 func (c *Client) Options() []remote.Option { return c.options }
 
-// Tag is the reference of a name of ours, such as docs-backend-default:5.4.1-1.
-func (c *Client) Tag(refName string) (name.Tag, error) {
-	return name.NewTag(c.prefix+"/"+refName, c.names...)
+// Tag is a reference of ours below the prefix.
+func (c *Client) Tag(ref catalog.Ref) (name.Tag, error) {
+	return name.NewTag(c.prefix+"/"+ref.String(), c.names...)
 }
 
 // Parse reads a whole reference, registry included, by tag or by digest. What is none is
@@ -100,9 +102,8 @@ func (c *Client) Parse(reference string) (name.Reference, error) {
 
 // Sibling is another name of ours beside a reference: in the same registry and
 // namespace.
-func (c *Client) Sibling(reference name.Reference, refName string) (name.Tag, error) {
-	repository := reference.Context().Name()
-	return name.NewTag(repository[:strings.LastIndex(repository, "/")+1]+refName, c.names...)
+func (c *Client) Sibling(reference name.Reference, ref catalog.Ref) (name.Tag, error) {
+	return name.NewTag(path.Dir(reference.Context().Name())+"/"+ref.String(), c.names...)
 }
 
 // Open opens what a descriptor describes, as a repository has it; whoever reads
@@ -122,8 +123,8 @@ var ErrTagMoved = errors.New("shows another digest")
 
 // SetTag points a tag to a manifest that the registry has, wherever it pointed to
 // before, and looks whether it does; if not, that may be ErrTagMoved.
-func (c *Client) SetTag(ctx context.Context, refName string, digest name.Digest) error {
-	tag, err := c.Tag(refName)
+func (c *Client) SetTag(ctx context.Context, ref catalog.Ref, digest name.Digest) error {
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return err
 	}

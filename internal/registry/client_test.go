@@ -17,6 +17,7 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 )
 
@@ -72,13 +73,13 @@ var note = Artifact{
 	Annotations: map[string]string{"b": "2", "a": "1"},
 }
 
-const noteName = "docs-default:5.4.1-1"
+var noteRef = catalog.Ref{Repository: "docs-default", Tag: "5.4.1-1"}
 
 // What is published under a digest must not change: who changes these bytes
 // changes the digest of every record.
 func TestArtifactDigest(t *testing.T) {
 	_, client := newSpoilt(t)
-	digest, err := client.ArtifactDigest(noteName, note)
+	digest, err := client.ArtifactDigest(noteRef, note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +95,11 @@ func TestPushArtifact(t *testing.T) {
 		artifact.Content = []byte(`"` + strings.Repeat("x", size) + `"`)
 		registry, client := newSpoilt(t)
 		ctx := context.Background()
-		digest, err := client.PushArtifact(ctx, noteName, artifact)
+		digest, err := client.PushArtifact(ctx, noteRef, artifact)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want, err := client.ArtifactDigest(noteName, artifact); err != nil || digest != want {
+		if want, err := client.ArtifactDigest(noteRef, artifact); err != nil || digest != want {
 			t.Errorf("pushed %s, announced %s, %v", digest, want, err)
 		}
 		got, err := client.Get(ctx, digest)
@@ -130,15 +131,15 @@ func TestSetTag(t *testing.T) {
 	ctx := context.Background()
 	other := note
 	other.Content = []byte("{}\n")
-	first, err := client.PushArtifact(ctx, noteName, note)
+	first, err := client.PushArtifact(ctx, noteRef, note)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := client.PushArtifact(ctx, noteName, other)
+	second, err := client.PushArtifact(ctx, noteRef, other)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tag, err := client.Tag(noteName)
+	tag, err := client.Tag(noteRef)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestSetTag(t *testing.T) {
 		t.Errorf("before: %v, want ErrNotFound", err)
 	}
 	for _, digest := range []name.Digest{first, first, second} {
-		if err := client.SetTag(ctx, noteName, digest); err != nil {
+		if err := client.SetTag(ctx, noteRef, digest); err != nil {
 			t.Fatal(err)
 		}
 		if head, err := client.Head(ctx, tag); err != nil || head.Digest.String() != digest.DigestStr() {
@@ -158,7 +159,7 @@ func TestSetTag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.SetTag(ctx, noteName, first); err != nil {
+	if err := again.SetTag(ctx, noteRef, first); err != nil {
 		t.Fatal(err)
 	}
 	if head, err := client.Head(ctx, tag); err != nil || head.Digest.String() != first.DigestStr() {
@@ -173,15 +174,15 @@ func TestTagOfOthers(t *testing.T) {
 	ctx := context.Background()
 	other := note
 	other.Content = []byte("{}\n")
-	first, err := client.PushArtifact(ctx, noteName, note)
+	first, err := client.PushArtifact(ctx, noteRef, note)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := client.PushArtifact(ctx, noteName, other)
+	second, err := client.PushArtifact(ctx, noteRef, other)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.SetTag(ctx, noteName, first); err != nil {
+	if err := client.SetTag(ctx, noteRef, first); err != nil {
 		t.Fatal(err)
 	}
 	registry.spoil = func(_ int64, w http.ResponseWriter, r *http.Request) bool {
@@ -190,7 +191,7 @@ func TestTagOfOthers(t *testing.T) {
 		}
 		return r.Method == http.MethodPut
 	}
-	if err := client.SetTag(ctx, noteName, second); !errors.Is(err, ErrTagMoved) || !strings.Contains(err.Error(), first.DigestStr()) {
+	if err := client.SetTag(ctx, noteRef, second); !errors.Is(err, ErrTagMoved) || !strings.Contains(err.Error(), first.DigestStr()) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -199,7 +200,7 @@ func TestTagOfOthers(t *testing.T) {
 func TestForgottenTag(t *testing.T) {
 	registry, client := newSpoilt(t)
 	ctx := context.Background()
-	digest, err := client.PushArtifact(ctx, noteName, note)
+	digest, err := client.PushArtifact(ctx, noteRef, note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func TestForgottenTag(t *testing.T) {
 		}
 		return r.Method == http.MethodPut
 	}
-	if err := client.SetTag(ctx, noteName, digest); err == nil || !strings.Contains(err.Error(), "does not show it") {
+	if err := client.SetTag(ctx, noteRef, digest); err == nil || !strings.Contains(err.Error(), "does not show it") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -220,11 +221,11 @@ func TestRetries(t *testing.T) {
 			t.Parallel()
 			registry, client := newSpoilt(t)
 			registry.refuse(2, status, "Retry-After", "0")
-			if _, err := client.PushArtifact(context.Background(), noteName, note); err != nil {
+			if _, err := client.PushArtifact(context.Background(), noteRef, note); err != nil {
 				t.Error(err)
 			}
 			registry.refuse(2, status, "Retry-After", "0")
-			tag, err := client.Tag(noteName)
+			tag, err := client.Tag(noteRef)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -243,7 +244,7 @@ func TestNoRetries(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 413, 416, 501} {
 		registry, client := newSpoilt(t)
 		registry.refuse(1000, status)
-		tag, err := client.Tag(noteName)
+		tag, err := client.Tag(noteRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +267,7 @@ func TestNoRetries(t *testing.T) {
 // An answer that ends too early is asked for again.
 func TestTruncatedAnswer(t *testing.T) {
 	registry, client := newSpoilt(t)
-	digest, err := client.PushArtifact(context.Background(), noteName, note)
+	digest, err := client.PushArtifact(context.Background(), noteRef, note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,14 +315,14 @@ func TestSecretsInRefusals(t *testing.T) {
 
 func TestNewClient(t *testing.T) {
 	for _, test := range []struct {
-		prefix, refName, want string // "" where it is an error
+		prefix, want string // "" where it is an error
 	}{
-		{"registry.example/lasuite", noteName, "registry.example/lasuite/" + noteName},
-		{"registry.example/lasuite/", noteName, "registry.example/lasuite/" + noteName},
-		{"localhost:5000", noteName, "localhost:5000/" + noteName},
-		{"Not A Registry", noteName, ""},
-		{"registry.example/UPPER", noteName, ""},
-		{"https://registry.example", noteName, ""},
+		{"registry.example/lasuite", "registry.example/lasuite/docs-default:5.4.1-1"},
+		{"registry.example/lasuite/", "registry.example/lasuite/docs-default:5.4.1-1"},
+		{"localhost:5000", "localhost:5000/docs-default:5.4.1-1"},
+		{"Not A Registry", ""},
+		{"registry.example/UPPER", ""},
+		{"https://registry.example", ""},
 	} {
 		client, err := NewClient(test.prefix, Options{})
 		if (err == nil) != (test.want != "") {
@@ -330,7 +331,7 @@ func TestNewClient(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if tag, err := client.Tag(test.refName); err != nil || tag.String() != test.want {
+		if tag, err := client.Tag(noteRef); err != nil || tag.String() != test.want {
 			t.Errorf("%q: %s, want %s, %v", test.prefix, tag, test.want, err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
@@ -17,8 +19,8 @@ import (
 // known is certainly in the repository already: it is not asked for; known is nil
 // where nothing is known of the repository. What is known, or was seen in another
 // repository, may be missing in the layout.
-func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, refName string, known func(v1.Hash) bool) (name.Digest, error) {
-	tag, err := c.Tag(refName)
+func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, ref catalog.Ref, known func(v1.Hash) bool) (name.Digest, error) {
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return name.Digest{}, err
 	}
@@ -36,8 +38,8 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 // Copy brings a manifest with all that it names from another registry to a
 // repository of this one, under the same digest; no tag is written. Larger blobs
 // that are there are not moved.
-func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, refName string) (name.Digest, error) {
-	tag, err := c.Tag(refName)
+func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, ref catalog.Ref) (name.Digest, error) {
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return name.Digest{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 )
 
@@ -29,14 +30,14 @@ func TestTags(t *testing.T) {
 			if tags, err := client.Tags(ctx, "docs-default"); err != nil || tags != nil {
 				t.Errorf("no repository: %q, %v", tags, err)
 			}
-			digest, err := client.PushArtifact(ctx, noteName, note)
+			digest, err := client.PushArtifact(ctx, noteRef, note)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var want []string
 			for i := range 7 {
 				want = append(want, fmt.Sprintf("5.4.%d-1", i))
-				if err := client.SetTag(ctx, "docs-default:"+want[i], digest); err != nil {
+				if err := client.SetTag(ctx, catalog.Ref{Repository: "docs-default", Tag: want[i]}, digest); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -63,7 +64,7 @@ func TestCopy(t *testing.T) {
 	target, half, bare := writable(), writable(), writable()
 	knows(t, source, target, half, bare)
 	from, to := source.client(t), target.client(t)
-	subject, err := from.PushIndex(ctx, dir, digest, imageName, nil)
+	subject, err := from.PushIndex(ctx, dir, digest, imageRef, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,33 +72,33 @@ func TestCopy(t *testing.T) {
 	// A blob that ends too early, and one that the target loses: both are read again.
 	source.meddle, target.meddle = endEarly(source.inner), loseOnce()
 	source.since()
-	copied, err := to.Copy(ctx, subject, from, imageName)
+	copied, err := to.Copy(ctx, subject, from, imageRef)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := target.host + "/lasuite/docs-backend-default@" + digest.String(); copied.String() != want {
 		t.Errorf("copied %s, want %s", copied, want)
 	}
-	sound(t, to, imageName, digest)
+	sound(t, to, imageRef, digest)
 
 	// Again: no blob is moved. In part: what is missing is moved.
 	source.since()
 	target.since()
-	if _, err := to.Copy(ctx, subject, from, imageName); err != nil {
+	if _, err := to.Copy(ctx, subject, from, imageRef); err != nil {
 		t.Fatal(err)
 	}
 	expectRequests(t, append(source.since(), target.since()...), "GET manifests", "GET manifests", "PUT manifests", "PUT manifests")
-	if err := remote.WriteLayer(mustTag(t, half.client(t), imageName).Context(), staticLayer(t, dir, layers[0]), half.client(t).Options()...); err != nil {
+	if err := remote.WriteLayer(mustTag(t, half.client(t), imageRef).Context(), staticLayer(t, dir, layers[0]), half.client(t).Options()...); err != nil {
 		t.Fatal(err)
 	}
 	half.since()
-	if _, err := half.client(t).Copy(ctx, subject, source.client(t), imageName); err != nil {
+	if _, err := half.client(t).Copy(ctx, subject, source.client(t), imageRef); err != nil {
 		t.Fatal(err)
 	}
 	expectRequests(t, source.since(), "GET manifests", "GET manifests", "GET blobs", "GET blobs")
 
 	// Who refers to the image is found at the target, which has no list of its own.
-	tag := mustTag(t, from, imageName)
+	tag := mustTag(t, from, imageRef)
 	described, err := from.Head(ctx, subject)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestCopy(t *testing.T) {
 	if err := from.PutManifest(ctx, tag.Context().Digest(attachedDigest.String()), types.OCIManifestSchema1, attached); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.Copy(ctx, tag.Context().Digest(attachedDigest.String()), from, imageName); err != nil {
+	if _, err := to.Copy(ctx, tag.Context().Digest(attachedDigest.String()), from, imageRef); err != nil {
 		t.Fatal(err)
 	}
 	referrers, err := remote.Referrers(copied, to.Options()...)
@@ -133,7 +134,7 @@ func TestCopy(t *testing.T) {
 		}
 		return what == "GET blobs"
 	}
-	_, err = bare.client(t).Copy(ctx, subject, source.client(t), imageName)
+	_, err = bare.client(t).Copy(ctx, subject, source.client(t), imageRef)
 	if !fault.Is(err, fault.Credentials) || !strings.Contains(err.Error(), "libre login "+source.host) {
 		t.Errorf("%v", err)
 	}

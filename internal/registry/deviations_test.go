@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -36,16 +37,16 @@ func TestPushAtRegistriesThatDeviate(t *testing.T) {
 		ctx := context.Background()
 		client := registry.client(t)
 		var want []string
-		for n, refName := range []string{imageName, "docs-frontend-default:5.4.1-1", "docs-frontend-default:5.4.1-2", "docs-frontend-default:5.4.1-3"} {
-			subject, err := client.PushIndex(ctx, dir, digest, refName, nil)
+		for n, ref := range []catalog.Ref{imageRef, {Repository: "docs-frontend-default", Tag: "5.4.1-1"}, {Repository: "docs-frontend-default", Tag: "5.4.1-2"}, {Repository: "docs-frontend-default", Tag: "5.4.1-3"}} {
+			subject, err := client.PushIndex(ctx, dir, digest, ref, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := client.SetTag(ctx, refName, subject); err != nil {
+			if err := client.SetTag(ctx, ref, subject); err != nil {
 				t.Fatal(err)
 			}
 			if n > 0 {
-				want = append(want, mustTag(t, client, refName).TagStr())
+				want = append(want, mustTag(t, client, ref).TagStr())
 			}
 		}
 		// Who comes later knows nothing of this.
@@ -56,17 +57,17 @@ func TestPushAtRegistriesThatDeviate(t *testing.T) {
 		if tags, err := client.Tags(ctx, "docs-nothing-default"); err != nil || len(tags) > 0 {
 			t.Errorf("tags of nothing %q, %v", tags, err)
 		}
-		head, err := client.HeadAt(ctx, mustTag(t, client, imageName), digest.String())
+		head, err := client.HeadAt(ctx, mustTag(t, client, imageRef), digest.String())
 		if err != nil || head.Digest != digest || head.MediaType != types.OCIImageIndex || head.Size <= 0 {
 			t.Errorf("%+v, %v", head, err)
 		}
-		if _, err := client.Head(ctx, mustTag(t, client, "docs-backend-default:6")); !errors.Is(err, ErrNotFound) {
+		if _, err := client.Head(ctx, mustTag(t, client, catalog.ParseRef("docs-backend-default:6"))); !errors.Is(err, ErrNotFound) {
 			t.Errorf("a tag that there is not: %v", err)
 		}
-		readAll(t, client, mustTag(t, client, imageName).Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
+		readAll(t, client, mustTag(t, client, imageRef).Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
 
 		// And again, where all is there.
-		if _, err := client.PushIndex(ctx, dir, digest, imageName, nil); err != nil {
+		if _, err := client.PushIndex(ctx, dir, digest, imageRef, nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -78,7 +79,7 @@ func TestReferrersAtRegistriesThatDeviate(t *testing.T) {
 		ctx := context.Background()
 		client := registry.client(t)
 		// GitLab's tag of an index is this index, which is no list of what refers to it.
-		subject, err := client.PushIndex(ctx, dir, digest, imageName, nil)
+		subject, err := client.PushIndex(ctx, dir, digest, imageRef, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +121,7 @@ func TestProbeTellsWhatPushFindsAtRegistriesThatDeviate(t *testing.T) {
 		want := Probe{Attachments: true, Overwrites: true}
 		want.Referrers = quirks.Referrers == 0 && quirks.ReferrersTo == "" && quirks.ReferrersBody == "" && !quirks.Forgetful
 		for range 2 {
-			if got, err := registry.client(t).Probe(context.Background(), ProbeName); got != want || err != nil {
+			if got, err := registry.client(t).Probe(context.Background(), ProbeRef); got != want || err != nil {
 				t.Errorf("%+v, want %+v, %v", got, want, err)
 			}
 		}
@@ -130,26 +131,26 @@ func TestProbeTellsWhatPushFindsAtRegistriesThatDeviate(t *testing.T) {
 func TestCopyBetweenRegistriesThatDeviate(t *testing.T) {
 	dir, digest, _ := oneImage(t, 100_000, 2000)
 	plain := record(t, testkit.Quirks{}.Registry())
-	there, err := plain.client(t).PushIndex(context.Background(), dir, digest, imageName, nil)
+	there, err := plain.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	deviating(t, func(t *testing.T, _ testkit.Quirks, registry *recorded) {
 		ctx := context.Background()
 		client := registry.client(t)
-		copied, err := client.Copy(ctx, there, plain.client(t), imageName)
+		copied, err := client.Copy(ctx, there, plain.client(t), imageRef)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := client.SetTag(ctx, imageName, copied); err != nil {
+		if err := client.SetTag(ctx, imageRef, copied); err != nil {
 			t.Fatal(err)
 		}
 		other := record(t, testkit.Quirks{}.Registry()).client(t)
-		back, err := other.Copy(ctx, copied, registry.client(t), imageName)
+		back, err := other.Copy(ctx, copied, registry.client(t), imageRef)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := other.SetTag(ctx, imageName, back); err != nil {
+		if err := other.SetTag(ctx, imageRef, back); err != nil {
 			t.Fatal(err)
 		}
 		readAll(t, client, copied.Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
@@ -178,7 +179,7 @@ func TestReferrersFailWhereTheListIsNotKnown(t *testing.T) {
 				return true
 			}
 			client := registry.client(t)
-			subject, err := client.PushArtifact(ctx, noteName, note)
+			subject, err := client.PushArtifact(ctx, noteRef, note)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,8 +224,8 @@ func TestPagesForPeopleAreNoAnswers(t *testing.T) {
 		_, _ = io.WriteString(w, "<html>Sign in</html>")
 	}))
 	ctx, client := context.Background(), registry.client(t)
-	_, head := client.Head(ctx, mustTag(t, client, imageName))
-	_, get := client.Get(ctx, mustTag(t, client, imageName))
+	_, head := client.Head(ctx, mustTag(t, client, imageRef))
+	_, get := client.Get(ctx, mustTag(t, client, imageRef))
 	_, tags := client.Tags(ctx, "docs-default")
 	for err, want := range map[error]string{head: "text/html, which is no manifest", get: "text/html, which is no manifest", tags: "text/html, which is no list of tags"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -232,7 +233,7 @@ func TestPagesForPeopleAreNoAnswers(t *testing.T) {
 		}
 	}
 	website := record(t, http.NotFoundHandler())
-	if _, err := website.client(t).Get(ctx, mustTag(t, website.client(t), imageName)); err == nil || !strings.Contains(err.Error(), website.host+" is no registry") {
+	if _, err := website.client(t).Get(ctx, mustTag(t, website.client(t), imageRef)); err == nil || !strings.Contains(err.Error(), website.host+" is no registry") {
 		t.Errorf("a website: %v", err)
 	}
 }

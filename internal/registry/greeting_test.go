@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/web"
@@ -35,7 +36,7 @@ func TestHostThatCannotBeGreetedIsAskedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, repository := range []string{"a", "b", "c", "d", "e", "f"} {
-		tag, err := client.Tag(repository + ":1-1")
+		tag, err := client.Tag(catalog.Ref{Repository: repository, Tag: "1-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func TestWhatAServerSpeaksIsSaid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tag, err := client.Tag("a:1-1")
+		tag, err := client.Tag(catalog.ParseRef("a:1-1"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -236,7 +236,7 @@ func TestPodmanLogin(t *testing.T) {
 	testkit.Require(t, "podman")
 	home := homeless(t)
 	registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
-	if err := registry.client(t).CheckPush(context.Background(), noteName); !fault.Is(err, fault.Credentials) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
+	if err := registry.client(t).CheckPush(context.Background(), noteRef); !fault.Is(err, fault.Credentials) || !strings.HasSuffix(err.Error(), "; log in with: libre login "+registry.host) {
 		t.Errorf("%v", err)
 	}
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login("other.example", "other", "p"))
@@ -254,7 +254,7 @@ func TestPodmanLogin(t *testing.T) {
 	if out, err := podman.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := registry.client(t).CheckPush(context.Background(), noteName); err != nil {
+	if err := registry.client(t).CheckPush(context.Background(), noteRef); err != nil {
 		t.Error(err)
 	}
 }

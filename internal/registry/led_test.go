@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // A registry that is spoken to by TLS leads nobody to where there is none, by whatever
@@ -83,7 +85,7 @@ func TestRegistryLeadsNobodyOutOfTLS(t *testing.T) {
 			c := &Client{prefix: host + "/coop", keys: NewKeychain(nil), transport: &greeter{inner: &realms{inner: &encrypted{network}}}}
 			c.options = []remote.Option{remote.WithAuthFromKeychain(c.keys), remote.WithTransport(c.transport)}
 			ctx := context.Background()
-			tag, err := c.Tag("app:1")
+			tag, err := c.Tag(catalog.ParseRef("app:1"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +93,7 @@ func TestRegistryLeadsNobodyOutOfTLS(t *testing.T) {
 			t.Log(err)
 			_, _ = c.Tags(ctx, tag.Context().Name())
 			_, _, _ = c.Referrers(ctx, tag.Context().Digest(digest), nil)
-			_ = c.CheckPush(ctx, "app:1")
+			_ = c.CheckPush(ctx, catalog.ParseRef("app:1"))
 			_ = c.PutBlob(ctx, tag.Context(), make([]byte, smallBlob+1))
 			c.CancelUploads(ctx)
 			_, _ = remote.Get(tag, c.options...)

@@ -73,7 +73,7 @@ func TestLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := client.PushArtifact(context.Background(), noteName, note); err != nil {
+			if _, err := client.PushArtifact(context.Background(), noteRef, note); err != nil {
 				t.Error(err)
 			}
 		})
@@ -153,7 +153,7 @@ func TestLoginFile(t *testing.T) {
 		if info, err := os.Stat(stored.File); err != nil || info.Mode() != 0o600 {
 			t.Errorf("%q: mode %v, %v", test.there, info.Mode(), err)
 		}
-		if err := registry.client(t).CheckPush(context.Background(), noteName); err != nil {
+		if err := registry.client(t).CheckPush(context.Background(), noteRef); err != nil {
 			t.Errorf("%q: %v", test.there, err)
 		}
 		if user := userOf(t, "other.example/x"); len(test.there) > 0 && user != "other" {
@@ -167,7 +167,7 @@ func TestLoginFile(t *testing.T) {
 	if stored, err := logIn(t, registry.host, "publisher", password); err != nil || stored.File != filepath.Join(home, "named", "auth.json") {
 		t.Errorf("%+v, %v", stored, err)
 	}
-	if err := registry.client(t).CheckPush(context.Background(), noteName); err != nil {
+	if err := registry.client(t).CheckPush(context.Background(), noteRef); err != nil {
 		t.Error(err)
 	}
 }
@@ -187,7 +187,7 @@ func TestLoginWithHelper(t *testing.T) {
 		if err != nil || strings.Contains(string(content), base64.StdEncoding.EncodeToString([]byte("publisher:"+password))) {
 			t.Errorf("docker's file has the password too: %v", err)
 		}
-		if err := registry.client(t).CheckPush(context.Background(), noteName); err != nil {
+		if err := registry.client(t).CheckPush(context.Background(), noteRef); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(kept); err != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // Probe is what was found out about a registry that takes pushes.
@@ -24,27 +26,27 @@ type Probe struct {
 	Overwrites bool
 }
 
-// ProbeName is what Probe is best given where a registry creates repositories on push.
-const ProbeName = "libre-probe:probe"
+// ProbeRef is what Probe is best given where a registry creates repositories on push.
+var ProbeRef = catalog.Ref{Repository: "libre-probe", Tag: "probe"}
 
 // probeType is what the artifacts are that Probe writes.
 const probeType = "application/vnd.sh.libre.probe.v1+json"
 
 // Probe does what publishing does, with two tiny artifacts that take turns under one
 // tag and a third that is attached to the first, and removes what the registry lets
-// it remove. The tag is refName, NAME:TAG, which nothing else may have. Without leave to
+// it remove. The tag is ref, which nothing else may have. Without leave to
 // push it is a fault of kind Credentials, without the repository of kind NotFound.
-func (c *Client) Probe(ctx context.Context, refName string) (Probe, error) {
+func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 	var probe Probe
 	var digests []name.Digest
 	for i := range 2 {
-		digest, err := c.PushArtifact(ctx, refName, Artifact{Type: probeType, Content: fmt.Appendf(nil, `{"probe":%d}`, i)})
+		digest, err := c.PushArtifact(ctx, ref, Artifact{Type: probeType, Content: fmt.Appendf(nil, `{"probe":%d}`, i)})
 		if err != nil {
 			return probe, err
 		}
 		digests = append(digests, digest)
 	}
-	tag, err := c.Tag(refName)
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return probe, err
 	}
@@ -59,7 +61,7 @@ func (c *Client) Probe(ctx context.Context, refName string) (Probe, error) {
 		return probe, err
 	}
 	artifact := Artifact{Type: probeType, Content: []byte(`{"probe":"attached"}`), Subject: subject}
-	attached, err := c.PushArtifact(ctx, refName, artifact)
+	attached, err := c.PushArtifact(ctx, ref, artifact)
 	written = append(written, attached)
 	if err != nil {
 		return probe, err
@@ -74,7 +76,7 @@ func (c *Client) Probe(ctx context.Context, refName string) (Probe, error) {
 		listed, err = c.TaggedReferrers(ctx, digests[0], bare)
 		probe.Attachments = err == nil && slices.ContainsFunc(listed, isAttached)
 	}
-	probe.Overwrites, err = c.overwrites(ctx, tag, refName, digests)
+	probe.Overwrites, err = c.overwrites(ctx, tag, ref, digests)
 	return probe, err
 }
 
@@ -91,11 +93,11 @@ func (c *Client) remove(ctx context.Context, reference name.Reference) {
 
 // overwrites points a tag to what it does not point to. Registries say in many ways
 // that they do not let it, and some do not say it.
-func (c *Client) overwrites(ctx context.Context, tag name.Tag, refName string, digests []name.Digest) (bool, error) {
+func (c *Client) overwrites(ctx context.Context, tag name.Tag, ref catalog.Ref, digests []name.Digest) (bool, error) {
 	next := digests[0]
 	head, err := c.Head(ctx, tag)
 	if errors.Is(err, ErrNotFound) {
-		if err := c.SetTag(ctx, refName, next); err != nil {
+		if err := c.SetTag(ctx, ref, next); err != nil {
 			return false, err
 		}
 		next = digests[1]

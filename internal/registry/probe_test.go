@@ -35,7 +35,7 @@ func TestProbe(t *testing.T) {
 				// The second time the tag may be there already.
 				want := Probe{Attachments: true, Referrers: kind == "referrers" || kind == "libre serve", Overwrites: immutable == ""}
 				for range 3 {
-					if got, err := registry.client(t).Probe(context.Background(), ProbeName); err != nil || got != want {
+					if got, err := registry.client(t).Probe(context.Background(), ProbeRef); err != nil || got != want {
 						t.Errorf("%+v, want %+v, %v", got, want, err)
 					}
 				}
@@ -53,7 +53,7 @@ func TestProbeRefused(t *testing.T) {
 	homeless(t)
 	for _, tokens := range []bool{false, true} {
 		registry := guarded(t, handlerOf(t, "no referrers"), "publisher", tokens)
-		if _, err := registry.client(t).Probe(context.Background(), ProbeName); !fault.Is(err, fault.Credentials) {
+		if _, err := registry.client(t).Probe(context.Background(), ProbeRef); !fault.Is(err, fault.Credentials) {
 			t.Errorf("%v", err)
 		}
 	}

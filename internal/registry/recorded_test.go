@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -141,12 +142,12 @@ func oneImage(t *testing.T, sizes ...int64) (dir string, digest v1.Hash, layers 
 	return dir, digest, manifest.Layers
 }
 
-const imageName = "docs-backend-default:5.4.1-1"
+var imageRef = catalog.Ref{Repository: "docs-backend-default", Tag: "5.4.1-1"}
 
 // sound reads all of an image of a registry and checks every digest.
-func sound(t *testing.T, client *Client, refName string, digest v1.Hash) {
+func sound(t *testing.T, client *Client, ref catalog.Ref, digest v1.Hash) {
 	t.Helper()
-	tag, err := client.Tag(refName)
+	tag, err := client.Tag(ref)
 	if err != nil {
 		t.Fatal(err)
 	}

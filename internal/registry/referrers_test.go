@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // taggable is what go-containerregistry's pusher takes.
@@ -90,7 +92,7 @@ func TestPutManifestWithSubject(t *testing.T) {
 					return remote.Put(reference, taggable(content), client.Options()...)
 				},
 			} {
-				subject, err := client.PushArtifact(ctx, fmt.Sprintf("part%d-default:5.4.1-1", i), note)
+				subject, err := client.PushArtifact(ctx, catalog.Ref{Repository: fmt.Sprintf("part%d-default", i), Tag: "5.4.1-1"}, note)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -151,7 +153,7 @@ func TestNoListOfReferrers(t *testing.T) {
 		return what == "GET referrers"
 	}
 	client := registry.client(t)
-	subject, err := client.PushArtifact(ctx, noteName, note)
+	subject, err := client.PushArtifact(ctx, noteRef, note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,9 +185,9 @@ func TestPutBlob(t *testing.T) {
 	ctx := context.Background()
 	here, there := record(t, handlerOf(t, "referrers")), record(t, handlerOf(t, "referrers"))
 	client := here.client(t)
-	put := func(refName string, in *recorded, want ...string) {
+	put := func(ref catalog.Ref, in *recorded, want ...string) {
 		t.Helper()
-		repository := mustTag(t, in.client(t), refName).Context()
+		repository := mustTag(t, in.client(t), ref).Context()
 		if err := client.PutBlob(ctx, repository, []byte("blob")); err != nil {
 			t.Fatal(err)
 		}
@@ -199,9 +201,9 @@ func TestPutBlob(t *testing.T) {
 		}
 		in.since()
 	}
-	put(imageName, here, "POST blobs/uploads")
-	put(imageName, here)
-	put(imageName, there, "POST blobs/uploads")
-	put(noteName, here, "POST blobs/uploads?mount", "PUT blobs/uploads") // it mounts nothing
-	put(imageName, here)
+	put(imageRef, here, "POST blobs/uploads")
+	put(imageRef, here)
+	put(imageRef, there, "POST blobs/uploads")
+	put(noteRef, here, "POST blobs/uploads?mount", "PUT blobs/uploads") // it mounts nothing
+	put(imageRef, here)
 }

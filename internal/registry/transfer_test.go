@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 )
 
@@ -30,7 +31,7 @@ func TestPushIndexRequests(t *testing.T) {
 			registry := record(t, handlerOf(t, kind))
 			dir, digest, layers := oneImage(t, 100_000, 2000, 200_000)
 
-			subject, err := registry.client(t).PushIndex(ctx, dir, digest, imageName, nil)
+			subject, err := registry.client(t).PushIndex(ctx, dir, digest, imageRef, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +47,7 @@ func TestPushIndexRequests(t *testing.T) {
 			large := []string{"POST blobs/uploads", "PUT blobs/uploads"}
 			manifests := []string{"PUT manifests", "PUT manifests"}
 			expectRequests(t, registry.since(), slices.Concat([]string{"HEAD manifests", "HEAD blobs", "HEAD blobs"}, large, large, small, small, manifests)...)
-			sound(t, registry.client(t), imageName, digest)
+			sound(t, registry.client(t), imageRef, digest)
 			registry.since()
 
 			// All layers but one are known: they are neither asked for nor read.
@@ -61,15 +62,15 @@ func TestPushIndexRequests(t *testing.T) {
 			known := func(digest v1.Hash) bool {
 				return slices.ContainsFunc(layers, func(layer v1.Descriptor) bool { return layer.Digest == digest })
 			}
-			if _, err := client.PushIndex(ctx, merged, mergedDigest, imageName, known); err != nil {
+			if _, err := client.PushIndex(ctx, merged, mergedDigest, imageRef, known); err != nil {
 				t.Fatal(err)
 			}
 			expectRequests(t, registry.since(), slices.Concat(large, small, manifests)...)
-			sound(t, registry.client(t), imageName, mergedDigest)
+			sound(t, registry.client(t), imageRef, mergedDigest)
 			registry.since()
 
 			// A sibling's blobs are mounted, from where they were known or sent to.
-			if _, err := client.PushIndex(ctx, other, changed, "docs-frontend-default:5.4.1-1", nil); err != nil {
+			if _, err := client.PushIndex(ctx, other, changed, catalog.ParseRef("docs-frontend-default:5.4.1-1"), nil); err != nil {
 				t.Fatal(err)
 			}
 			want := slices.Concat([]string{"HEAD manifests", "HEAD blobs"}, small, manifests)
@@ -77,7 +78,7 @@ func TestPushIndexRequests(t *testing.T) {
 				want = append(want, "POST blobs/uploads?mount")
 			}
 			expectRequests(t, registry.since(), want...)
-			sound(t, registry.client(t), "docs-frontend-default:5.4.1-1", changed)
+			sound(t, registry.client(t), catalog.ParseRef("docs-frontend-default:5.4.1-1"), changed)
 		})
 	}
 }
@@ -142,9 +143,9 @@ func TestPushSiblingsAtOnce(t *testing.T) {
 	client := registry.client(t)
 	dir, digest, _ := oneImage(t, 300_000, 100_000)
 	var wait sync.WaitGroup
-	for _, refName := range []string{"docs-a-default:1-1", "docs-b-default:1-1", "docs-c-default:1-1"} {
+	for _, ref := range []catalog.Ref{{Repository: "docs-a-default", Tag: "1-1"}, {Repository: "docs-b-default", Tag: "1-1"}, {Repository: "docs-c-default", Tag: "1-1"}} {
 		wait.Go(func() {
-			if _, err := client.PushIndex(context.Background(), dir, digest, refName, nil); err != nil {
+			if _, err := client.PushIndex(context.Background(), dir, digest, ref, nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -194,13 +195,13 @@ func TestPushIndexFaults(t *testing.T) {
 					}
 					return i == n
 				}
-				if _, err := client.PushIndex(context.Background(), dir, digest, imageName, nil); err != nil {
+				if _, err := client.PushIndex(context.Background(), dir, digest, imageRef, nil); err != nil {
 					t.Errorf("request %d: %v", n, err)
 				}
 				if !spoilt {
 					t.Errorf("request %d: nothing was spoilt: %q", n, registry.since())
 				}
-				sound(t, client, imageName, digest)
+				sound(t, client, imageRef, digest)
 			}
 		})
 	}
@@ -221,11 +222,11 @@ func TestExpiredToken(t *testing.T) {
 			return false
 		}
 		client := registry.client(t)
-		if _, err := client.PushIndex(context.Background(), dir, digest, imageName, nil); err != nil {
+		if _, err := client.PushIndex(context.Background(), dir, digest, imageRef, nil); err != nil {
 			t.Errorf("request %d: %v", n, err)
 		}
 		registry.meddle = nil
-		sound(t, client, imageName, digest)
+		sound(t, client, imageRef, digest)
 	}
 }
 
@@ -259,7 +260,7 @@ func TestPushIndexRefusals(t *testing.T) {
 			}
 			return true
 		}
-		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil)
+		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil)
 		begin := "pushing " + registry.host + "/lasuite/docs-backend-default@" + digest.String() + ": "
 		if text := fmt.Sprint(err); strings.Contains(text, "\n") || !strings.HasPrefix(text, begin) || !strings.Contains(text, test.want) {
 			t.Errorf("%d to %s: %s\nwant %s", test.status, test.on, text, test.want)
@@ -283,20 +284,20 @@ func TestPushIndexOfBadLayouts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(blobs, layers[0].Digest.Hex), []byte("short"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a short blob: %v", err)
 	}
 	if err := os.Remove(filepath.Join(blobs, layers[0].Digest.Hex)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing blob: %v", err)
 	}
 	registry = record(t, handlerOf(t, "no referrers")) // where nothing of the above is still on its way
 	if err := os.WriteFile(filepath.Join(blobs, digest.Hex), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil); err == nil || !strings.Contains(err.Error(), "its content has digest") {
+	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil); err == nil || !strings.Contains(err.Error(), "its content has digest") {
 		t.Errorf("a changed index: %v", err)
 	}
 	if requests := registry.since(); len(requests) != 1 || requests[0] != "HEAD manifests" {

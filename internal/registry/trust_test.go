@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/web"
 )
@@ -47,9 +48,9 @@ func TestPrivateRegistryNamesATokenServerAtAnotherPrivateAddress(t *testing.T) {
 		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
 		dir, digest, _ := oneImage(t, 1000)
 		client := registry.client(t)
-		pushed, err := client.PushIndex(t.Context(), dir, digest, imageName, nil)
+		pushed, err := client.PushIndex(t.Context(), dir, digest, imageRef, nil)
 		if err == nil {
-			err = client.SetTag(t.Context(), imageName, pushed)
+			err = client.SetTag(t.Context(), imageRef, pushed)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", realm, err)
@@ -68,7 +69,7 @@ func TestTokenServersThatAreNotAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.CheckPush(t.Context(), noteName); err == nil || !strings.Contains(err.Error(), "without TLS") {
+	if err := client.CheckPush(t.Context(), noteRef); err == nil || !strings.Contains(err.Error(), "without TLS") {
 		t.Errorf("a password would be sent in the clear: %v", err)
 	}
 }
@@ -100,7 +101,7 @@ func TestPrivateAuthorities(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return client.CheckPush(t.Context(), noteName)
+		return client.CheckPush(t.Context(), noteRef)
 	}
 	err := try(Options{})
 	if !fault.Is(err, fault.Unreachable) || !strings.Contains(err.Error(), "is not trusted here") || strings.Contains(err.Error(), "400") {
@@ -164,7 +165,7 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		registry := record(t, handlerOf(t, "referrers"))
 		client := registry.client(t)
 		dir, digest, _ := oneImage(t, 1000)
-		pushed, err := client.PushIndex(t.Context(), dir, digest, imageName, nil)
+		pushed, err := client.PushIndex(t.Context(), dir, digest, imageRef, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +177,7 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 			fmt.Fprint(w, test.body)
 			return true
 		}
-		err = client.SetTag(t.Context(), "docs-backend-default:9-1", pushed)
+		err = client.SetTag(t.Context(), catalog.ParseRef("docs-backend-default:9-1"), pushed)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.ContainsAny(err.Error(), "\n\x1b") {
 			t.Errorf("%d: %v, want %q", test.status, err, test.want)
 		}
@@ -210,7 +211,7 @@ func TestRefusalOfALoginNamesItsUser(t *testing.T) {
 			test.answer(w, r)
 		}))
 		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "hunter2"))
-		err := registry.client(t).CheckPush(t.Context(), noteName)
+		err := registry.client(t).CheckPush(t.Context(), noteRef)
 		if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(fault.Fix(err), test.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v, want %q", err, test.want)
 		}
@@ -239,7 +240,7 @@ func TestUploadUnderAnotherNameSeesNoLogin(t *testing.T) {
 	}))
 	host = registry.host
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(host, "publisher", "p"))
-	_, err := registry.client(t).PushArtifact(t.Context(), noteName, note)
+	_, err := registry.client(t).PushArtifact(t.Context(), noteRef, note)
 	if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(fault.Fix(err), host+" sends this to localhost:") {
 		t.Errorf("%v", err)
 	}
@@ -264,7 +265,7 @@ func TestTokenServerRedirects(t *testing.T) {
 		t.Cleanup(front.Close)
 		registry := record(t, withToken(handlerOf(t, "referrers"), front.URL+"/token"))
 		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
-		if err := registry.client(t).CheckPush(t.Context(), noteName); err != nil {
+		if err := registry.client(t).CheckPush(t.Context(), noteRef); err != nil {
 			t.Errorf("%s: %v", location, err)
 		}
 	}
@@ -274,7 +275,7 @@ func TestTokenServerRedirects(t *testing.T) {
 	t.Cleanup(front.Close)
 	registry := record(t, withToken(handlerOf(t, "referrers"), front.URL+"/token"))
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
-	if err := registry.client(t).CheckPush(t.Context(), noteName); err == nil || stolen != "" {
+	if err := registry.client(t).CheckPush(t.Context(), noteRef); err == nil || stolen != "" {
 		t.Errorf("%v, the redirect got %q", err, stolen)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 )
 
@@ -33,8 +34,8 @@ const (
 // CheckPush asks whether a push would be let in, before anything is built: it
 // begins an upload, which the first larger blob that is sent there then takes.
 // CancelUploads ends those that no blob took.
-func (c *Client) CheckPush(ctx context.Context, refName string) error {
-	tag, err := c.Tag(refName)
+func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
+	tag, err := c.Tag(ref)
 	if err != nil {
 		return err
 	}

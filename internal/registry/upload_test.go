@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
 )
 
 // The upload with which leave to push was asked for takes the first blob that is
@@ -18,7 +20,7 @@ func TestCheckPush(t *testing.T) {
 		for _, forgotten := range []bool{false, true} {
 			registry := record(t, handlerOf(t, kind))
 			client := registry.client(t)
-			if err := client.CheckPush(context.Background(), imageName); err != nil {
+			if err := client.CheckPush(context.Background(), imageRef); err != nil {
 				t.Fatal(err)
 			}
 			puts := 0
@@ -33,7 +35,7 @@ func TestCheckPush(t *testing.T) {
 				return true
 			}
 			dir, digest, _ := oneImage(t, 100_000)
-			if _, err := client.PushIndex(context.Background(), dir, digest, imageName, func(v1.Hash) bool { return false }); err != nil {
+			if _, err := client.PushIndex(context.Background(), dir, digest, imageRef, func(v1.Hash) bool { return false }); err != nil {
 				t.Fatal(err)
 			}
 			want := []string{"POST blobs/uploads", "PUT blobs/uploads", "POST blobs/uploads", "PUT manifests", "PUT manifests"}
@@ -45,7 +47,7 @@ func TestCheckPush(t *testing.T) {
 			}
 			registry.meddle = nil
 			expectRequests(t, registry.since(), want...)
-			sound(t, client, imageName, digest)
+			sound(t, client, imageRef, digest)
 		}
 	}
 }
@@ -67,11 +69,11 @@ func TestNoMount(t *testing.T) {
 		}
 		client := registry.client(t)
 		dir, digest, _ := oneImage(t, 100_000)
-		for _, refName := range []string{"docs-a-default:1-1", "docs-b-default:1-1"} {
-			if _, err := client.PushIndex(context.Background(), dir, digest, refName, nil); err != nil {
+		for _, ref := range []catalog.Ref{{Repository: "docs-a-default", Tag: "1-1"}, {Repository: "docs-b-default", Tag: "1-1"}} {
+			if _, err := client.PushIndex(context.Background(), dir, digest, ref, nil); err != nil {
 				t.Errorf("%d: %v", status, err)
 			}
-			sound(t, client, refName, digest)
+			sound(t, client, ref, digest)
 		}
 	}
 }
@@ -106,7 +108,7 @@ func TestPushIndexLocations(t *testing.T) {
 			w.WriteHeader(answer.Code)
 		}))
 		host = registry.host
-		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageName, nil)
+		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v, want %q", err, test.want)
 		}

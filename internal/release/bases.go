@@ -40,11 +40,11 @@ func dependencies(spec *catalog.Spec) []*catalog.Spec {
 // stand on what was never published. What goes into the layout for that stays there under
 // its name.
 type takenImages struct {
-	byKey    map[string]*manifest       // nil for what is looked for and not found
-	outdated map[string]bool            // image keys of what the layout has on another base than is published
-	byName   map[string][]*catalog.Spec // what was looked for, by RefName: one a system
-	records  map[string]lookedUp        // of releases, by RefName
-	entries  built                      // of the layout
+	byKey    map[string]*manifest            // nil for what is looked for and not found
+	outdated map[string]bool                 // image keys of what the layout has on another base than is published
+	byRef    map[catalog.Ref][]*catalog.Spec // what was looked for: one a system
+	records  map[catalog.Ref]lookedUp        // of releases
+	entries  built                           // of the layout
 
 	asked   bool // where releases are published, which is:
 	client  *registry.Client
@@ -67,7 +67,7 @@ type lookedUp struct {
 }
 
 func newTakenImages(have built) takenImages {
-	return takenImages{byKey: map[string]*manifest{}, outdated: map[string]bool{}, byName: map[string][]*catalog.Spec{}, records: map[string]lookedUp{}, entries: have}
+	return takenImages{byKey: map[string]*manifest{}, outdated: map[string]bool{}, byRef: map[catalog.Ref][]*catalog.Spec{}, records: map[catalog.Ref]lookedUp{}, entries: have}
 }
 
 // isOutdated tells whether the layout has a target as it was made of other images than
@@ -118,8 +118,8 @@ func (r *run) take(ctx context.Context, spec *catalog.Spec) *manifest {
 	if there, known := r.taken.byKey[key]; known {
 		return there
 	}
-	if same := r.taken.byName[spec.RefName()]; !slices.ContainsFunc(same, func(s *catalog.Spec) bool { return s.Key() == key }) {
-		r.taken.byName[spec.RefName()] = append(same, spec)
+	if same := r.taken.byRef[spec.Ref()]; !slices.ContainsFunc(same, func(s *catalog.Spec) bool { return s.Key() == key }) {
+		r.taken.byRef[spec.Ref()] = append(same, spec)
 	}
 	var there *manifest
 	var err error
@@ -169,7 +169,7 @@ func asTaken(descriptor v1.Descriptor, annotations map[string]string, layers []v
 
 // fromLayout finds an image in the layout, whole and with the same key.
 func (r *run) fromLayout(ctx context.Context, spec *catalog.Spec) *manifest {
-	entry, found := r.taken.entries.entries[spec.RefName()]
+	entry, found := r.taken.entries.entries[spec.Ref().String()]
 	if !found {
 		return nil
 	}
@@ -208,7 +208,7 @@ func (r *run) standsOnPublished(ctx context.Context, spec *catalog.Spec, describ
 			if below := there.layers; err != nil || len(all) < len(below) || !slices.Equal(all[:len(below)], below) {
 				return false
 			}
-		case described.Annotations[ociPrefix+"base.name"] == dependency.RefName() &&
+		case described.Annotations[ociPrefix+"base.name"] == dependency.Ref().String() &&
 			described.Annotations[ociPrefix+"base.digest"] != there.result.Descriptor.Digest.String():
 			return false
 		}
@@ -221,7 +221,7 @@ func (r *run) standsOnPublished(ctx context.Context, spec *catalog.Spec, describ
 func (r *run) keep(ctx context.Context, target *Target) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seen := map[string]bool{}
+	seen := map[catalog.Ref]bool{}
 	for _, spec := range target.Specs {
 		if err := r.keepBelow(ctx, spec, seen); err != nil {
 			return err
@@ -230,17 +230,17 @@ func (r *run) keep(ctx context.Context, target *Target) error {
 	return nil
 }
 
-func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[string]bool) error {
+func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[catalog.Ref]bool) error {
 	for _, dependency := range dependencies(spec) {
-		refName := dependency.RefName()
-		if seen[refName] {
+		ref := dependency.Ref()
+		if seen[ref] {
 			continue
 		}
-		seen[refName] = true
+		seen[ref] = true
 		if err := r.keepBelow(ctx, dependency, seen); err != nil {
 			return err
 		}
-		if err := r.keepImage(ctx, refName); err != nil {
+		if err := r.keepImage(ctx, ref); err != nil {
 			return err
 		}
 	}
@@ -249,11 +249,11 @@ func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[string
 
 // keepImage names an image that was made of what is there of it. Targets are named by
 // themselves, and what came from the layout has its name.
-func (r *run) keepImage(ctx context.Context, refName string) error {
+func (r *run) keepImage(ctx context.Context, ref catalog.Ref) error {
 	var specs []*catalog.Spec
 	var manifests []v1.Descriptor
 	isNew := false
-	for _, spec := range r.taken.byName[refName] {
+	for _, spec := range r.taken.byRef[ref] {
 		there := r.taken.byKey[spec.Key()]
 		if there == nil {
 			there = r.finished[spec.Key()]
@@ -264,7 +264,7 @@ func (r *run) keepImage(ctx context.Context, refName string) error {
 		specs, manifests = append(specs, spec), append(manifests, there.result.Descriptor)
 		isNew = isNew || !there.inLayout
 	}
-	if !isNew || r.named[refName] {
+	if !isNew || r.named[ref] {
 		return nil
 	}
 	slices.SortFunc(specs, func(a, b *catalog.Spec) int { return strings.Compare(a.System, b.System) })
@@ -273,5 +273,5 @@ func (r *run) keepImage(ctx context.Context, refName string) error {
 	if err != nil {
 		return err
 	}
-	return r.layout.Put(refName, index, map[string]string{image.ImageKeyAnnotation: key})
+	return r.layout.Put(ref.String(), index, map[string]string{image.ImageKeyAnnotation: key})
 }

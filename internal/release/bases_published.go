@@ -87,8 +87,8 @@ func (e *otherKeyError) Error() string {
 // publishedRecord is the record of the release that an image is of, as we signed it; nil
 // where nothing is published of it.
 func (r *run) publishedRecord(ctx context.Context, client *registry.Client, signing *Signing, spec *catalog.Spec) (*Record, error) {
-	refName := spec.App + "-" + spec.Variant + ":" + catalog.Tag(spec.Version, spec.PackageVersion)
-	if found, known := r.taken.records[refName]; known {
+	ref := spec.RecordRef()
+	if found, known := r.taken.records[ref]; known {
 		return found.record, found.err
 	}
 	for _, other := range r.taken.records {
@@ -96,16 +96,16 @@ func (r *run) publishedRecord(ctx context.Context, client *registry.Client, sign
 			return nil, other.err // it would not answer this time either
 		}
 	}
-	record, err := readPublishedRecord(ctx, client, signing, refName)
+	record, err := readPublishedRecord(ctx, client, signing, ref)
 	if errors.Is(err, registry.ErrNotFound) && !errors.As(err, new(*MovedError)) {
 		record, err = nil, nil
 	}
-	r.taken.records[refName] = lookedUp{record, err}
+	r.taken.records[ref] = lookedUp{record, err}
 	return record, err
 }
 
-func readPublishedRecord(ctx context.Context, client *registry.Client, signing *Signing, refName string) (*Record, error) {
-	tag, err := client.Tag(refName)
+func readPublishedRecord(ctx context.Context, client *registry.Client, signing *Signing, ref catalog.Ref) (*Record, error) {
+	tag, err := client.Tag(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func readPublishedRecord(ctx context.Context, client *registry.Client, signing *
 	if _, err := signing.verifyRecord(ctx, record, digest, signing.Client.Verify); err != nil {
 		return nil, notSignedByUs(tag, err)
 	}
-	if as := record.refName(); as != refName {
+	if as := record.ref(); as != ref {
 		return nil, &MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: as}
 	}
 	return record, nil
@@ -152,5 +152,5 @@ func (r *Record) imageFor(client *registry.Client, spec *catalog.Spec) (name.Dig
 			}
 		}
 	}
-	return name.Digest{}, fmt.Errorf("the release record %s names no %s for %s", r.refName(), spec.ID(), platform)
+	return name.Digest{}, fmt.Errorf("the release record %s names no %s for %s", r.ref(), spec.ID(), platform)
 }

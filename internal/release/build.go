@@ -155,9 +155,9 @@ type run struct {
 	failures map[string]*nix.BuildFailure // by derivation
 	progress *buildProgress
 	cache    *image.Cache
-	bases    map[string]bool // image keys of what Containerfiles build on
-	taken    takenImages     // settled before images are made
-	named    map[string]bool // targets that are made, by RefName
+	bases    map[string]bool      // image keys of what Containerfiles build on
+	taken    takenImages          // settled before images are made
+	named    map[catalog.Ref]bool // targets that are made
 
 	engineOnce sync.Once
 	engine     *containerfile.Builder
@@ -179,7 +179,7 @@ func (r *run) sort(ctx context.Context, all []*Target) (missing []*Target, err e
 	r.taken = newTakenImages(have)
 	plans, entries := have.plans(all, nil)
 	for i, target := range all {
-		result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped}
+		result := Result{ID: target.ID, Ref: target.Ref, Skipped: target.Skipped}
 		switch {
 		case len(target.Specs) == 0:
 			result.State = Skipped
@@ -226,9 +226,9 @@ func (r *run) build(ctx context.Context, missing []*Target) error {
 		r.cache = image.NewCache(filepath.Join(r.CacheDir, "layers"))
 	}
 	r.bases = map[string]bool{}
-	r.named = map[string]bool{}
+	r.named = map[catalog.Ref]bool{}
 	for _, target := range missing {
-		r.named[target.RefName] = true
+		r.named[target.Ref] = true
 		for _, spec := range target.Specs {
 			r.addBases(spec)
 		}

@@ -69,13 +69,12 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 		return movedProblems(release, there), nil
 	}
 	if there.RemoteState == OtherContent {
-		return []Problem{{release.name(), there.other + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
+		return []Problem{{release.name(), there.other.String() + " is " + errOtherContent.Error() + ": " + there.reason, repackCommand(release.app.Name)}}, nil
 	}
 	if there.isElsewhere() {
 		return []Problem{{release.name(), there.reason, release.putBack()}}, nil
 	}
-	repository, wanted, _ := strings.Cut(release.refName(), ":")
-	tags, err := p.Registry.Tags(ctx, repository)
+	tags, err := p.Registry.Tags(ctx, release.ref().Repository)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +82,7 @@ func (p *Publisher) check(ctx context.Context, release *variantRelease) ([]Probl
 	version, packageVersion, _ := catalog.ParseTag(newest)
 	order := catalog.CompareVersions(version, release.app.Version)
 	if newest != "" && (order > 0 || order == 0 && packageVersion > release.app.PackageVersion) {
-		return []Problem{{release.name(), fmt.Sprintf("version %s is lower than %s, which is published", wanted, newest), raiseCommand(release.app, order == 0, packageVersion)}}, nil
+		return []Problem{{release.name(), fmt.Sprintf("version %s is lower than %s, which is published", release.ref().Tag, newest), raiseCommand(release.app, order == 0, packageVersion)}}, nil
 	}
 	return nil, nil
 }

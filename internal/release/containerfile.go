@@ -132,7 +132,7 @@ func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[stri
 			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), below.err)
 		}
 		origins[name] = containerfile.Origin{Layout: r.layout.Dir(), Ref: below.result.Descriptor.Digest.String()}
-		known[name] = base.Image.RefName()
+		known[name] = base.Image.Ref().String()
 	}
 	return origins, known, nil
 }

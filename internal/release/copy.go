@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 )
 
@@ -23,10 +24,10 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 	}
 	var results []Published
 	for _, there := range published {
-		refName := there.refName()
-		result := Published{Name: there.Name, State: IsPublished}
+		ref := there.Ref
+		result := Published{Name: there.Name, Ref: ref, State: IsPublished}
 		var err error
-		if result.Tag, err = to.Tag(refName); err == nil {
+		if result.Tag, err = to.Tag(ref); err == nil {
 			result.Digest = result.Tag.Context().Digest(there.Digest.DigestStr())
 			result.State, err = p.copyState(ctx, to, release, result)
 		}
@@ -39,7 +40,7 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 			}
 		}
 		if err == nil && !p.DryRun && (result.State == IsPublished || again || p.Resign && result.State == WasThere) {
-			err = p.copyOne(ctx, to, refName, there.Digest, result.Digest)
+			err = p.copyOne(ctx, to, ref, there.Digest, result.Digest)
 		}
 		if err != nil {
 			return failed(err)
@@ -49,7 +50,7 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, releas
 	var tags []tagging
 	for _, result := range results {
 		if result.State == IsPublished {
-			tags = append(tags, tagging{refName: result.refName(), digest: result.Digest})
+			tags = append(tags, tagging{ref: result.Ref, digest: result.Digest})
 		}
 	}
 	if err := p.setTags(ctx, to, release.app.Name, tags); err != nil {
@@ -64,11 +65,11 @@ func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, release *v
 	if s := release.there.RemoteState; s != AsWanted && s != Incomplete {
 		return nil, nil
 	}
-	tag, err := to.Tag(release.refName())
+	tag, err := to.Tag(release.ref())
 	if err != nil {
 		return nil, err
 	}
-	own := tagging{refName: release.refName(), tag: tag, digest: tag.Context().Digest(release.there.digest.DigestStr())}
+	own := tagging{ref: release.ref(), tag: tag, digest: tag.Context().Digest(release.there.digest.DigestStr())}
 	all, err := p.lookCopied(ctx, to, release, own, release.there.record)
 	return func(digest name.Digest) bool {
 		return slices.ContainsFunc(all, func(l Lacking) bool { return l.Digest.Context() == digest.Context() })
@@ -93,8 +94,8 @@ func (p *Publisher) copyState(ctx context.Context, to *registry.Client, release 
 
 // copyOne copies an image or a record, and what is attached to it and its
 // children, without a tag, and verifies it where it is now.
-func (p *Publisher) copyOne(ctx context.Context, to *registry.Client, refName string, from, wanted name.Digest) error {
-	if _, err := to.Copy(ctx, from, p.Registry, refName); err != nil || p.Signing == nil {
+func (p *Publisher) copyOne(ctx context.Context, to *registry.Client, ref catalog.Ref, from, wanted name.Digest) error {
+	if _, err := to.Copy(ctx, from, p.Registry, ref); err != nil || p.Signing == nil {
 		return err
 	}
 	policy := p.Signing.Policy

@@ -200,7 +200,7 @@ func SBOM(ctx context.Context, b *Builder, request nix.Request, version string) 
 	if err != nil {
 		return nil, err
 	}
-	entry, _, err := dist.Lookup(all[0].RefName)
+	entry, _, err := dist.Lookup(all[0].Ref.String())
 	if err != nil {
 		return nil, err
 	}

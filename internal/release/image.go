@@ -18,7 +18,7 @@ import (
 // image makes one image for all its systems: the manifests, the index over them
 // and, last, its entry in the layout.
 func (r *run) image(ctx context.Context, target *Target) (Result, error) {
-	result := Result{ID: target.ID, RefName: target.RefName, Skipped: target.Skipped, State: Built}
+	result := Result{ID: target.ID, Ref: target.Ref, Skipped: target.Skipped, State: Built}
 	var manifests []v1.Descriptor
 	wasThere := true
 	for _, spec := range target.Specs {
@@ -43,7 +43,7 @@ func (r *run) image(ctx context.Context, target *Target) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	if err := r.layout.Put(target.RefName, index, map[string]string{image.ImageKeyAnnotation: target.Key()}); err != nil {
+	if err := r.layout.Put(target.Ref.String(), index, map[string]string{image.ImageKeyAnnotation: target.Key()}); err != nil {
 		return result, err
 	}
 	result.measure(layout.Entry{Descriptor: index, Content: r.layout.Content(index)})

@@ -21,7 +21,7 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, release *variantRelease
 	if p.Signing == nil || former == "" {
 		return nil
 	}
-	tag, err := p.Registry.Tag(release.refName())
+	tag, err := p.Registry.Tag(release.ref())
 	if err != nil {
 		return err
 	}

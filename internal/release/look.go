@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -38,7 +37,7 @@ type standing struct {
 	record *Record     // nil where there is none
 	digest name.Digest // of the record
 	former string      // tag of the record to learn from, "" for none
-	other  string      // what has other content: the record's name and tag, or an image's
+	other  catalog.Ref // what has other content: the record, or an image
 	moved  []*MovedError
 	lacks  []Lacking
 	err    error  // of what was moved, or is signed for another registry, with what to do; nil else
@@ -57,8 +56,8 @@ func (s standing) isElsewhere() bool { return s.RemoteState == NotSigned && s.er
 // is published takes one request for the record, those that verify it, and for each
 // image one for its tag, and the lists of what is attached to it.
 func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing, error) {
-	refName := release.refName()
-	tag, err := p.Registry.Tag(refName)
+	ref := release.ref()
+	tag, err := p.Registry.Tag(ref)
 	if err != nil {
 		return standing{}, err
 	}
@@ -67,8 +66,8 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 	case errors.Is(err, registry.ErrNotFound):
 		return p.lookForFormer(ctx, release)
 	case errors.Is(err, errNoRecord):
-		s := standing{RemoteState: OtherContent, digest: digest, other: refName, reason: errNoRecord.Error()}
-		return p.movedRecord(ctx, release, s, "")
+		s := standing{RemoteState: OtherContent, digest: digest, other: ref, reason: errNoRecord.Error()}
+		return p.movedRecord(ctx, release, s, catalog.Ref{})
 	case err != nil:
 		return standing{}, err
 	}
@@ -97,17 +96,17 @@ func (p *Publisher) look(ctx context.Context, release *variantRelease) (standing
 			return s, explained(err)
 		}
 	}
-	if as := record.refName(); s.RemoteState == AsWanted && as != refName {
+	if as := record.ref(); s.RemoteState == AsWanted && as != ref {
 		return p.movedRecord(ctx, release, s, as)
 	}
 	if difference := record.difference(release.targets()); difference != "" {
 		if s.RemoteState == NotSigned {
 			difference += ", and this catalogue's key did not sign it: " + s.reason
 		}
-		s.RemoteState, s.other, s.reason = OtherContent, refName, difference
+		s.RemoteState, s.other, s.reason = OtherContent, ref, difference
 	}
 	if s.RemoteState != AsWanted {
-		return p.movedRecord(ctx, release, s, "")
+		return p.movedRecord(ctx, release, s, catalog.Ref{})
 	}
 	if err = asked.Wait(); err == nil {
 		s.compareTags(release, images)
@@ -143,8 +142,7 @@ func (s *standing) compareTags(release *variantRelease, tags []tagging) {
 // found out before anything is built.
 func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) (standing, error) {
 	s := standing{RemoteState: IsNew}
-	repository, _, _ := strings.Cut(release.refName(), ":")
-	tags, err := p.Registry.Tags(ctx, repository)
+	tags, err := p.Registry.Tags(ctx, release.ref().Repository)
 	if err != nil {
 		p.Watcher.Warn(catalog.ID{App: release.app.Name}, "looking for what was published before: "+err.Error())
 	}
@@ -160,7 +158,7 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 	taken := make([]bool, len(release.images))
 	for n, publication := range release.images {
 		group.Go(func() error {
-			tag, err := p.Registry.Tag(publication.target.RefName)
+			tag, err := p.Registry.Tag(publication.target.Ref)
 			if err != nil {
 				return err
 			}
@@ -174,8 +172,8 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 	}
 	err = group.Wait()
 	if n := slices.Index(taken, true); n >= 0 {
-		s.RemoteState, s.other = OtherContent, release.images[n].target.RefName
-		s.reason = "the tag " + s.other + " is of another image, and there is no release record"
+		s.RemoteState, s.other = OtherContent, release.images[n].target.Ref
+		s.reason = "the tag " + s.other.String() + " is of another image, and there is no release record"
 	}
 	return s, err
 }
@@ -183,7 +181,7 @@ func (p *Publisher) lookForFormer(ctx context.Context, release *variantRelease) 
 // lookForUntagged finds a signed record that has no tag, of images that have theirs:
 // the record's tag was removed, or a run was stopped before it was set.
 func (p *Publisher) lookForUntagged(ctx context.Context, release *variantRelease) (standing, error) {
-	tag, err := p.Registry.Tag(release.images[0].target.RefName)
+	tag, err := p.Registry.Tag(release.images[0].target.Ref)
 	if err != nil {
 		return standing{}, err
 	}
@@ -193,7 +191,7 @@ func (p *Publisher) lookForUntagged(ctx context.Context, release *variantRelease
 		return standing{}, err
 	}
 	record, digest, err := p.findSigned(ctx, release, name.Digest{})
-	return standing{RemoteState: Untagged, record: record, digest: digest, reason: "there is no tag " + release.refName()}, err
+	return standing{RemoteState: Untagged, record: record, digest: digest, reason: "there is no tag " + release.ref().String()}, err
 }
 
 // lookTags finds out what the tags of a release's images show in a registry.
@@ -208,7 +206,7 @@ func (p *Publisher) lookTags(ctx context.Context, in *registry.Client, release *
 		if err != nil {
 			return nil, err
 		}
-		tags = append(tags, tagging{refName: component.Reference, digest: tag.Context().Digest(component.Digest)})
+		tags = append(tags, tagging{ref: component.Reference, digest: tag.Context().Digest(component.Digest)})
 	}
 	return tags, readTags(ctx, in, tags)
 }
@@ -224,11 +222,11 @@ func (p *Publisher) survey(ctx context.Context, release *variantRelease) (standi
 		if err != nil {
 			return s, err
 		}
-		tag, err := to.Tag(release.refName())
+		tag, err := to.Tag(release.ref())
 		if err != nil {
 			return s, err
 		}
-		own := []tagging{{refName: release.refName(), digest: tag.Context().Digest(s.digest.DigestStr())}}
+		own := []tagging{{ref: release.ref(), digest: tag.Context().Digest(s.digest.DigestStr())}}
 		if err := readTags(ctx, to, own); err != nil {
 			return s, err
 		}

@@ -104,7 +104,7 @@ func (i *publication) gather(ctx context.Context, p *Publisher) error {
 	subjects := i.subjects()
 	from := [][]name.Digest{subjects}
 	for _, to := range p.CopyTo {
-		tag, err := to.Tag(i.target.RefName)
+		tag, err := to.Tag(i.target.Ref)
 		if err != nil {
 			return err
 		}

@@ -17,17 +17,17 @@ import (
 // MovedError says that somebody has pointed a tag of a release to something else
 // than what was published under it.
 type MovedError struct {
-	Reference string // of the tag, registry included
-	Shows     string // the digest that the tag points to now
-	Named     string // what that is signed as, name:tag; "" where it is not known to be another release
-	Signed    string // the digest that belongs there; "" where that is not known
-	By        string // what says so, such as "the release record names"
+	Reference string      // of the tag, registry included
+	Shows     string      // the digest that the tag points to now
+	Named     catalog.Ref // what that is signed as; zero where it is not known to be another release
+	Signed    string      // the digest that belongs there; "" where that is not known
+	By        string      // what says so, such as "the release record names"
 }
 
 func (e *MovedError) Error() string {
 	text := e.Reference + " was moved: it shows " + e.Shows
-	if e.Named != "" {
-		text += ", which is signed as " + e.Named
+	if e.Named != (catalog.Ref{}) {
+		text += ", which is signed as " + e.Named.String()
 	}
 	if e.Signed != "" {
 		text += ", " + e.By + " " + e.Signed
@@ -63,7 +63,7 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 	var images []*publication
 	for _, image := range release.images {
 		found := &publication{target: image.target, app: image.app}
-		tag, err := p.Registry.Tag(image.target.RefName)
+		tag, err := p.Registry.Tag(image.target.Ref)
 		if err == nil {
 			err = found.adopt(ctx, p, tag, false)
 		}
@@ -85,7 +85,7 @@ func (p *Publisher) findSigned(ctx context.Context, release *variantRelease, sho
 		if err != nil {
 			return nil, name.Digest{}, err
 		}
-		digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
+		digest, err := p.Registry.ArtifactDigest(release.ref(), artifact)
 		if err != nil || digest.DigestStr() == shown.DigestStr() {
 			return nil, digest, err
 		}
@@ -119,7 +119,7 @@ func (p *Publisher) recognise(ctx context.Context, release *variantRelease) erro
 		if err != nil {
 			return err
 		}
-		digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
+		digest, err := p.Registry.ArtifactDigest(release.ref(), artifact)
 		if err != nil {
 			return err
 		}
@@ -133,12 +133,12 @@ func (p *Publisher) recognise(ctx context.Context, release *variantRelease) erro
 // movedRecord tells a release whose record's tag was moved from one that has other
 // content, or that was never signed. named is what the record that is shown is signed
 // as, where that is another release.
-func (p *Publisher) movedRecord(ctx context.Context, release *variantRelease, s standing, named string) (standing, error) {
+func (p *Publisher) movedRecord(ctx context.Context, release *variantRelease, s standing, named catalog.Ref) (standing, error) {
 	record, digest, err := p.findSigned(ctx, release, s.digest)
-	if err != nil || record == nil && named == "" {
+	if err != nil || record == nil && named == (catalog.Ref{}) {
 		return s, err
 	}
-	tag := s.digest.Context().Tag(strings.SplitN(release.refName(), ":", 2)[1])
+	tag := s.digest.Context().Tag(release.ref().Tag)
 	e := &MovedError{Reference: tag.String(), Shows: s.digest.DigestStr(), Named: named}
 	s.former = "" // what is shown is nothing to learn from
 	if s.record = record; record != nil {
@@ -159,7 +159,7 @@ func (s *standing) setMoved(release *variantRelease, all ...*MovedError) {
 // that verifies; nil where there is none that names the image, or where it names what
 // the tag shows. The name of an image does not tell which parts are the component.
 func movedImage(ctx context.Context, client *registry.Client, signing *Signing, tag name.Tag, shows string) error {
-	image := path.Base(tag.RepositoryStr()) + ":" + tag.TagStr()
+	image := catalog.Ref{Repository: path.Base(tag.RepositoryStr()), Tag: tag.TagStr()}
 	if _, _, isRelease := catalog.ParseTag(tag.TagStr()); !isRelease {
 		return nil
 	}
@@ -167,7 +167,7 @@ func movedImage(ctx context.Context, client *registry.Client, signing *Signing, 
 	for first := 1; first < len(words)-1; first++ {
 		for last := first + 1; last < len(words); last++ {
 			app, variant := strings.Join(words[:first], "-"), strings.Join(words[last:], "-")
-			reference, err := client.Sibling(tag, app+"-"+variant+":"+tag.TagStr())
+			reference, err := client.Sibling(tag, catalog.Ref{Repository: app + "-" + variant, Tag: tag.TagStr()})
 			if err != nil {
 				continue
 			}

@@ -17,7 +17,7 @@ import (
 
 // place is the REGISTRY[/NAMESPACE] that releases are published to.
 func (p *Publisher) place(release *variantRelease) (string, error) {
-	tag, err := p.Registry.Tag(release.refName())
+	tag, err := p.Registry.Tag(release.ref())
 	return sign.Place(tag.Context()), err
 }
 
@@ -60,13 +60,13 @@ func placed(err error) error {
 	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have brought it there: where it is meant as a copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
 }
 
-// signedAs is the name and the tag that a manifest of ours has in its annotations.
-func signedAs(manifest []byte) (title, version string, err error) {
+// signedAs is the reference that a manifest of ours has in its annotations.
+func signedAs(manifest []byte) (catalog.Ref, error) {
 	var read struct {
 		Annotations map[string]string `json:"annotations"`
 	}
-	err = json.Unmarshal(manifest, &read)
-	return read.Annotations[ociPrefix+"title"], read.Annotations[ociPrefix+"version"], err
+	err := json.Unmarshal(manifest, &read)
+	return catalog.Ref{Repository: read.Annotations[ociPrefix+"title"], Tag: read.Annotations[ociPrefix+"version"]}, err
 }
 
 // signedElsewhere is the error of what is signed for another registry; nil for another one.
@@ -82,26 +82,25 @@ func signedElsewhere(err error) error {
 // reference that it is signed as: registry and namespace are those that the signature, or
 // the record, was made for, as far as it says that.
 func checkName(reference name.Reference, digest name.Digest, manifest []byte, signature *sign.Signature) (as string, err error) {
-	title, version, err := signedAs(manifest)
+	named, err := signedAs(manifest)
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", reference, err)
 	}
-	named := title + ":" + version
-	as = named
+	as = named.String()
 	if signature != nil && signature.For != "" {
-		as = signature.For + ":" + version
+		as = signature.For + ":" + named.Tag
 	}
 	tag, ok := reference.(name.Tag)
 	if !ok {
-		if path.Base(reference.Context().RepositoryStr()) != title {
+		if path.Base(reference.Context().RepositoryStr()) != named.Repository {
 			return as, wrong("%s is signed as %s", reference, named)
 		}
 		return as, nil
 	}
-	appVersion, _, _ := catalog.ParseTag(version)
+	appVersion, _, _ := catalog.ParseTag(named.Tag)
 	_, _, immutable := catalog.ParseTag(tag.TagStr())
-	if path.Base(reference.Context().RepositoryStr()) == title &&
-		(tag.TagStr() == version || !immutable && catalog.MayMoveTo(tag.TagStr(), appVersion)) {
+	if path.Base(reference.Context().RepositoryStr()) == named.Repository &&
+		(tag.TagStr() == named.Tag || !immutable && catalog.MayMoveTo(tag.TagStr(), appVersion)) {
 		return as, nil
 	}
 	return as, moved(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: named}, "libre push --force, in its catalogue")

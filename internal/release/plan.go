@@ -16,13 +16,13 @@ import (
 // Plan is what would be done with one image.
 type Plan struct {
 	catalog.ID
-	RefName string
-	Action  Action
-	Reason  string
-	Key     string // "" where it is unknown
-	Moved   []*MovedError
-	Lacks   []Lacking // what was attached to the image, in all registries
-	Err     error     // why the action is unknown, or what was moved
+	Ref    catalog.Ref
+	Action Action
+	Reason string
+	Key    string // "" where it is unknown
+	Moved  []*MovedError
+	Lacks  []Lacking // what was attached to the image, in all registries
+	Err    error     // why the action is unknown, or what was moved
 }
 
 // Action is what would be done.

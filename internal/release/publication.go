@@ -108,7 +108,7 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 	if err != nil {
 		return err
 	}
-	entry, found, err := dist.Lookup(i.target.RefName)
+	entry, found, err := dist.Lookup(i.target.Ref.String())
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (i *publication) find(ctx context.Context, p *Publisher) error {
 	if i.manifests, err = dist.Manifests(entry.Descriptor); err != nil {
 		return err
 	}
-	tag, err := p.Registry.Tag(i.target.RefName)
+	tag, err := p.Registry.Tag(i.target.Ref)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (i *publication) push(ctx context.Context, p *Publisher) error {
 	if i.known != nil {
 		known = func(blob v1.Hash) bool { return i.known[blob] }
 	}
-	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.RefName, known)
+	_, err := p.Registry.PushIndex(ctx, p.Output, i.index.Digest, i.target.Ref, known)
 	return err
 }
 

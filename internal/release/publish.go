@@ -44,14 +44,12 @@ type Signing struct {
 type Published struct {
 	Name   string // app/component/variant, or app/variant of a record
 	State  PublishState
+	Ref    catalog.Ref // zero where the whole release failed
 	Digest name.Digest // of the index, or of the record
-	Tag    name.Tag
-	Reason string   // why it was held back, what was replaced
-	Err    *Failure // where it failed
+	Tag    name.Tag    // Ref in its registry
+	Reason string      // why it was held back, what was replaced
+	Err    *Failure    // where it failed
 }
-
-// refName is the name and tag without registry and namespace.
-func (r Published) refName() string { return path.Base(r.Tag.RepositoryStr()) + ":" + r.Tag.TagStr() }
 
 // PublishState is what became of an image or record.
 type PublishState string
@@ -81,8 +79,8 @@ type variantRelease struct {
 
 func (r *variantRelease) name() string { return r.app.Name + "/" + r.variant }
 
-// refName is the record's.
-func (r *variantRelease) refName() string { return recordRefName(r.app, r.variant) }
+// ref is the record's.
+func (r *variantRelease) ref() catalog.Ref { return r.app.RecordRef(r.variant) }
 
 func (r *variantRelease) targets() []*Target {
 	var all []*Target
@@ -252,10 +250,10 @@ func (s standing) published(p *Publisher, release *variantRelease) []Published {
 	for _, image := range release.images {
 		component := s.record.Components[image.target.Component]
 		tag, _ := p.Registry.Tag(component.Reference) // looked at before
-		results = append(results, Published{Name: image.target.ID.String(), State: WasThere, Digest: tag.Context().Digest(component.Digest), Tag: tag})
+		results = append(results, Published{Name: image.target.ID.String(), Ref: component.Reference, State: WasThere, Digest: tag.Context().Digest(component.Digest), Tag: tag})
 	}
-	tag, _ := p.Registry.Tag(release.refName())
-	return append(results, Published{Name: release.name(), State: WasThere, Digest: s.digest, Tag: tag})
+	tag, _ := p.Registry.Tag(release.ref())
+	return append(results, Published{Name: release.name(), Ref: release.ref(), State: WasThere, Digest: s.digest, Tag: tag})
 }
 
 // recorded tells whether a record that is right names the images.
@@ -271,7 +269,7 @@ func (s standing) lacksOf(i *publication) bool {
 // reference is where an image is found as it was published: by the digest that
 // a record of ours names, else by its tag.
 func (s standing) reference(p *Publisher, i *publication) (name.Reference, error) {
-	tag, err := p.Registry.Tag(i.target.RefName)
+	tag, err := p.Registry.Tag(i.target.Ref)
 	if err == nil && s.recorded() {
 		return tag.Context().Digest(s.record.Components[i.target.Component].Digest), nil
 	}
@@ -324,7 +322,7 @@ func (p *Publisher) adoptConcurrent(ctx context.Context, release *variantRelease
 		if image.adopted || image.target.reproducible() {
 			continue
 		}
-		tag, err := p.Registry.Tag(image.target.RefName)
+		tag, err := p.Registry.Tag(image.target.Ref)
 		if err != nil || image.adopt(ctx, p, tag, false) != nil || len(image.gaps) > 0 {
 			return false // the refusal stands
 		}
@@ -345,7 +343,7 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease, room c
 	var results []Published
 	whole := ""
 	for n, image := range release.images {
-		result := Published{Name: image.target.ID.String(), State: Held, Digest: image.subject}
+		result := Published{Name: image.target.ID.String(), Ref: image.target.Ref, State: Held, Digest: image.subject}
 		switch err := failures[n]; {
 		case err == nil:
 		case errors.Is(err, errNotThere):
@@ -375,7 +373,7 @@ func (p *Publisher) release(ctx context.Context, release *variantRelease, room c
 	for i := range results {
 		if err == nil {
 			results[i].State, results[i].Digest = record.State, release.images[i].subject
-			results[i].Tag, _ = p.Registry.Tag(release.images[i].target.RefName)
+			results[i].Tag, _ = p.Registry.Tag(release.images[i].target.Ref)
 		} else {
 			results[i].Reason = "the release record failed"
 		}

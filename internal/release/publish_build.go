@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/registry"
@@ -69,7 +70,7 @@ func (p *Publisher) recorded(releases []*variantRelease) map[string]name.Digest 
 // registries want them to be created first. What is refused fails alone; a login that
 // is refused ends all.
 func (p *Publisher) checkPush(ctx context.Context, releases []*variantRelease, wanted []*Target) error {
-	if err := p.Registry.CheckPush(ctx, wanted[0].RefName); fault.Is(err, fault.Credentials) {
+	if err := p.Registry.CheckPush(ctx, wanted[0].Ref); fault.Is(err, fault.Credentials) {
 		return err
 	}
 	refused := make([]error, len(releases))
@@ -77,10 +78,10 @@ func (p *Publisher) checkPush(ctx context.Context, releases []*variantRelease, w
 		if !release.isFirst || !slices.ContainsFunc(release.targets(), func(t *Target) bool { return slices.Contains(wanted, t) }) {
 			return
 		}
-		names := []string{release.refName()}
+		names := []catalog.Ref{release.ref()}
 		for _, target := range release.targets() {
 			if slices.Contains(wanted, target) {
-				names = append(names, target.RefName)
+				names = append(names, target.Ref)
 			}
 		}
 		for _, name := range names {

@@ -44,7 +44,7 @@ func ListPublished(ctx context.Context, client *registry.Client, signing *Signin
 	all := make([]Tagged, len(tags))
 	inParallel(lookers, tags, func(n int, tag string) {
 		all[n] = Tagged{Tag: tag, Signed: "not asked"}
-		reference, err := client.Tag(repository + ":" + tag)
+		reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
 		if err == nil {
 			err = all[n].look(ctx, client, signing, reference)
 		}
@@ -98,9 +98,10 @@ func (t *Tagged) look(ctx context.Context, client *registry.Client, signing *Sig
 
 // claimed compares a tag with what a manifest of ours that nobody verified says of itself.
 func claimed(reference name.Tag, manifest []byte) error {
-	title, version, err := signedAs(manifest)
-	if err != nil || title == "" || title == path.Base(reference.RepositoryStr()) && version == reference.TagStr() {
+	named, err := signedAs(manifest)
+	here := catalog.Ref{Repository: path.Base(reference.RepositoryStr()), Tag: reference.TagStr()}
+	if err != nil || named.Repository == "" || named == here {
 		return err
 	}
-	return wrong("it says of itself that it is %s:%s: this tag may have been moved", title, version)
+	return wrong("it says of itself that it is %s: this tag may have been moved", named)
 }

@@ -47,7 +47,7 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 			err = fmt.Errorf("it is not published as the catalogue has it: %s", strings.TrimSuffix(string(there.RemoteState)+", "+there.reason, ", "))
 		}
 		if err != nil {
-			all = append(all, Verified{Reference: release.refName(), Kind: "rebuild", Err: err})
+			all = append(all, Verified{Reference: release.ref().String(), Kind: "rebuild", Err: err})
 			continue
 		}
 		for n, result := range there.published(p, release)[:len(release.images)] {
@@ -66,7 +66,7 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 		return all, err
 	}
 	for _, target := range wanted {
-		v := Verified{Reference: target.RefName, Digest: digests[target], Kind: "rebuild", Checks: []string{"rebuilt"}}
+		v := Verified{Reference: target.Ref.String(), Digest: digests[target], Kind: "rebuild", Checks: []string{"rebuilt"}}
 		if at := slices.IndexFunc(built, func(r Result) bool { return r.ID == target.ID && r.Err != nil }); at >= 0 {
 			v.Err = built[at].Err
 		} else {
@@ -79,7 +79,7 @@ func (p *Publisher) VerifyRebuilt(ctx context.Context, request nix.Request) ([]V
 
 // compareRebuilt names the first difference as an error.
 func (p *Publisher) compareRebuilt(ctx context.Context, dist *layout.Layout, target *Target, published name.Digest) error {
-	entry, _, err := dist.Lookup(target.RefName)
+	entry, _, err := dist.Lookup(target.Ref.String())
 	if err != nil {
 		return err
 	}

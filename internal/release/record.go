@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -47,7 +48,7 @@ type Record struct {
 
 // RecordComponent is one image of a release.
 type RecordComponent struct {
-	Reference   string                     `json:"reference"`             // name:tag, in the registry and namespace of the record
+	Reference   catalog.Ref                `json:"reference"`             // in the registry and namespace of the record
 	Digest      string                     `json:"digest"`                // of the index
 	Systems     map[string]string          `json:"systems"`               // OCI platform → digest of its manifest
 	Key         string                     `json:"key"`                   // image key
@@ -66,32 +67,27 @@ type RecordComponent struct {
 	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, where Ports names none
 }
 
-// recordRefName is the record's name and tag: app-variant:appver-pkgver.
-func recordRefName(app catalog.App, variant string) string {
-	return app.Name + "-" + variant + ":" + catalog.Tag(app.Version, app.PackageVersion)
-}
-
 // check finds what a record says of another release than its own.
 func (r *Record) check(manifest []byte) error {
-	title, version, err := signedAs(manifest)
+	named, err := signedAs(manifest)
 	if err != nil {
 		return err
 	}
-	if as := title + ":" + version; as != ":" && as != r.refName() {
-		return fmt.Errorf("%w of one release: it is named %s, and says that it is of %s", errNoRecord, as, r.refName())
+	if named != (catalog.Ref{}) && named != r.ref() {
+		return fmt.Errorf("%w of one release: it is named %s, and says that it is of %s", errNoRecord, named, r.ref())
 	}
 	for _, component := range r.components() {
 		id := catalog.ID{App: r.App, Component: component, Variant: r.Variant}
-		if entry, want := r.Components[component], id.Name()+":"+catalog.Tag(r.Version, r.PackageVersion); entry == nil || entry.Reference != want {
-			return fmt.Errorf("%w of one release: it is of %s, and names another image than %s", errNoRecord, r.refName(), want)
+		if entry, want := r.Components[component], (catalog.Ref{Repository: id.Name(), Tag: r.ref().Tag}); entry == nil || entry.Reference != want {
+			return fmt.Errorf("%w of one release: it is of %s, and names another image than %s", errNoRecord, r.ref(), want)
 		}
 	}
 	return nil
 }
 
-// refName is the name and the tag that the record says it has.
-func (r *Record) refName() string {
-	return r.App + "-" + r.Variant + ":" + catalog.Tag(r.Version, r.PackageVersion)
+// ref is the name and the tag that the record says it has.
+func (r *Record) ref() catalog.Ref {
+	return catalog.RecordRef(r.App, r.Variant, r.Version, r.PackageVersion)
 }
 
 // newRecord describes the images of an app's variant, for a REGISTRY[/NAMESPACE].
@@ -108,7 +104,7 @@ func (p *Publisher) newRecord(ctx context.Context, place string, app catalog.App
 	for _, image := range images {
 		component := app.Components[image.target.Component]
 		entry := &RecordComponent{
-			Reference: image.target.RefName, Digest: image.index.Digest.String(), Key: image.target.Key(),
+			Reference: image.target.Ref, Digest: image.index.Digest.String(), Key: image.target.Key(),
 			Systems: map[string]string{}, Ports: component.Ports, Protocols: component.Protocols,
 			Health: component.Health, HealthCheck: component.HealthCheck, Volumes: component.Volumes,
 			Services: component.Services, License: component.License,
@@ -142,7 +138,7 @@ func (r *Record) encode() ([]byte, error) {
 func (r *Record) artifact() (registry.Artifact, error) {
 	content, err := r.encode()
 	if err == nil && len(content) > mostRecord {
-		err = fmt.Errorf("the release record of %s has %d bytes, at most %d are read: shorten its descriptions", r.refName(), len(content), mostRecord)
+		err = fmt.Errorf("the release record of %s has %d bytes, at most %d are read: shorten its descriptions", r.ref(), len(content), mostRecord)
 	}
 	return registry.Artifact{Type: RecordType, Content: content, Annotations: map[string]string{
 		ociPrefix + "title":             r.App + "-" + r.Variant,
@@ -199,15 +195,15 @@ func decodeRecord(ctx context.Context, client *registry.Client, reference name.R
 // components are the names of a record's images, in order.
 func (r *Record) components() []string { return slices.Sorted(maps.Keys(r.Components)) }
 
-// RecordNames are the names and tags of the records of selected releases.
-func RecordNames(patterns []catalog.Pattern, apps map[string]catalog.App) []string {
-	seen := map[string]bool{}
+// RecordRefs are the references of the records of selected releases, in order.
+func RecordRefs(patterns []catalog.Pattern, apps map[string]catalog.App) []catalog.Ref {
+	seen := map[catalog.Ref]bool{}
 	for _, id := range catalog.IDs(apps) {
 		for _, pattern := range patterns {
 			if pattern.Match(id) {
-				seen[recordRefName(apps[id.App], id.Variant)] = true
+				seen[apps[id.App].RecordRef(id.Variant)] = true
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(seen))
+	return slices.SortedFunc(maps.Keys(seen), func(a, b catalog.Ref) int { return strings.Compare(a.String(), b.String()) })
 }

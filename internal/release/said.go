@@ -51,7 +51,7 @@ func (b *Builder) AddUpstream(ctx context.Context, images []*catalog.Spec, apps 
 // config is the configuration of a target's image as it is in the layout, nil where it is
 // not there, or made of something else, as far as its key can be known.
 func (b built) config(target *Target) *v1.Config {
-	entry, there := b.entries[target.RefName]
+	entry, there := b.entries[target.Ref.String()]
 	if !there || !target.needsPkgs() && entry.Annotations[image.ImageKeyAnnotation] != target.Key() {
 		return nil
 	}

@@ -23,7 +23,7 @@ func (b *Builder) Archive(ctx context.Context, results []Result, system, file st
 	}
 	for _, result := range results {
 		if result.Digest != "" {
-			spec.RefNames = append(spec.RefNames, result.RefName)
+			spec.RefNames = append(spec.RefNames, result.Ref.String())
 		}
 	}
 	size, err = dist.WriteArchiveFile(ctx, spec, file)
@@ -34,7 +34,7 @@ func (b *Builder) Archive(ctx context.Context, results []Result, system, file st
 // each has its name, and calls loaded after each. One at a time: podman keeps
 // the digest of an image that is alone in its archive, and makes another
 // manifest of those that are not.
-func (b *Builder) Load(ctx context.Context, results []Result, system string, into containerfile.Loader, loaded func(refName string)) error {
+func (b *Builder) Load(ctx context.Context, results []Result, system string, into containerfile.Loader, loaded func(ref catalog.Ref)) error {
 	dist, spec, err := b.archive(system)
 	if err != nil {
 		return err
@@ -47,12 +47,12 @@ func (b *Builder) Load(ctx context.Context, results []Result, system string, int
 		if result.Digest == "" || foreign {
 			continue
 		}
-		spec.RefNames = []string{result.RefName}
+		spec.RefNames = []string{result.Ref.String()}
 		write := func(w io.Writer) error { return dist.WriteArchive(ctx, spec, w) }
-		if err := into.Load(ctx, result.RefName, write); err != nil {
+		if err := into.Load(ctx, result.Ref.String(), write); err != nil {
 			return err
 		}
-		loaded(result.RefName)
+		loaded(result.Ref)
 	}
 	return nil
 }

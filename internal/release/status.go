@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 )
 
@@ -18,7 +19,7 @@ const NotPublishedYet = "not published"
 // Status is what is published of one release.
 type Status struct {
 	Name   string      // app/variant
-	Tag    string      // that the catalogue has now
+	Ref    catalog.Ref // that the catalogue has now
 	State  string      // a Standing, NotPublishedYet, or: not valid, broken, unknown
 	Digest name.Digest // of the record that was signed, as far as it is known
 	Moved  []*MovedError
@@ -41,7 +42,7 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 		all = append(all, Status{Name: app, State: "broken", Reason: evaluation.Failures[app].Error()})
 	}
 	for _, release := range releases {
-		status := Status{Name: release.name(), Tag: release.refName()}
+		status := Status{Name: release.name(), Ref: release.ref()}
 		there, err := p.survey(ctx, release)
 		switch {
 		case err != nil:
@@ -66,7 +67,7 @@ func (p *Publisher) Status(ctx context.Context, request nix.Request, deep bool) 
 
 // verifyStatus adds what is wrong with any attachment of a release.
 func (p *Publisher) verifyStatus(ctx context.Context, release *variantRelease, status *Status) {
-	tag, _ := p.Registry.Tag(release.refName()) // looked at before
+	tag, _ := p.Registry.Tag(release.ref()) // looked at before
 	for _, verified := range VerifyReference(ctx, p.Registry, p.Signing, tag, "") {
 		var moved *MovedError
 		switch err := verified.Err; {

@@ -20,21 +20,21 @@ import (
 var errOtherContent = errors.New("published with other content")
 
 // otherContent says how to publish all the same. why may be empty.
-func otherContent(refName, app, why string) error {
+func otherContent(ref catalog.Ref, app, why string) error {
 	if why != "" {
 		why = " (" + why + ")"
 	}
-	return fmt.Errorf("%s is %w: raise the package version with %q%s", refName, errOtherContent, repackCommand(app), why)
+	return fmt.Errorf("%s is %w: raise the package version with %q%s", ref, errOtherContent, repackCommand(app), why)
 }
 
 // publishRecord pushes, signs and verifies the release record, tags the images,
 // and tags the record last of all. A tag that somebody else set meanwhile is
 // looked at again.
 func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) (Published, error) {
-	refName := release.refName()
-	result := Published{Name: release.name(), State: IsPublished}
+	ref := release.ref()
+	result := Published{Name: release.name(), Ref: ref, State: IsPublished}
 	var err error
-	if result.Tag, err = p.Registry.Tag(refName); err != nil {
+	if result.Tag, err = p.Registry.Tag(ref); err != nil {
 		return result, err
 	}
 	var publish func() error
@@ -43,9 +43,9 @@ func (p *Publisher) publishRecord(ctx context.Context, release *variantRelease) 
 	}
 	var tags []tagging
 	for _, image := range release.images {
-		tags = append(tags, tagging{refName: image.target.RefName, digest: image.subject})
+		tags = append(tags, tagging{ref: image.target.Ref, digest: image.subject})
 	}
-	tags = append(tags, tagging{refName: refName, digest: result.Digest})
+	tags = append(tags, tagging{ref: ref, digest: result.Digest})
 	if p.DryRun {
 		result.State = WouldBe
 		return result, p.checkTags(ctx, p.Registry, release.app.Name, tags)
@@ -77,9 +77,9 @@ func (p *Publisher) recordOf(ctx context.Context, release *variantRelease) (name
 	if err != nil {
 		return name.Digest{}, nil, err
 	}
-	digest, err := p.Registry.ArtifactDigest(release.refName(), artifact)
+	digest, err := p.Registry.ArtifactDigest(release.ref(), artifact)
 	return digest, func() error {
-		if _, err := p.Registry.PushArtifact(ctx, release.refName(), artifact); err != nil || p.Signing == nil {
+		if _, err := p.Registry.PushArtifact(ctx, release.ref(), artifact); err != nil || p.Signing == nil {
 			return err
 		}
 		signer, err := p.Signing.Signer()
@@ -92,10 +92,10 @@ func (p *Publisher) recordOf(ctx context.Context, release *variantRelease) (name
 
 // tagging is a tag that is to point to a digest.
 type tagging struct {
-	refName string
-	digest  name.Digest
-	now     string // the digest that it points to, "" where there is no such tag
-	tag     name.Tag
+	ref    catalog.Ref
+	digest name.Digest
+	now    string // the digest that it points to, "" where there is no such tag
+	tag    name.Tag
 }
 
 func (t tagging) done() bool { return t.now == t.digest.DigestStr() }
@@ -117,16 +117,16 @@ func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string
 		if tag.done() {
 			continue
 		}
-		switch err := in.SetTag(ctx, tag.refName, tag.digest); {
+		switch err := in.SetTag(ctx, tag.ref, tag.digest); {
 		case errors.Is(err, registry.ErrTagMoved) && !p.Force:
-			return otherContent(tag.refName, app, "it was set at the same time")
+			return otherContent(tag.ref, app, "it was set at the same time")
 		case keepsTags(err):
 			return kept(err, tag.now, fmt.Sprintf("raise the package version with %q", repackCommand(app)))
 		case err != nil:
 			return err
 		}
 		if tag.now != "" {
-			p.Watcher.Warn(catalog.ID{App: app}, fmt.Sprintf("%s is replaced: it was %s", tag.refName, tag.now))
+			p.Watcher.Warn(catalog.ID{App: app}, fmt.Sprintf("%s is replaced: it was %s", tag.ref, tag.now))
 		}
 	}
 	return nil
@@ -140,7 +140,7 @@ func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app stri
 	}
 	for _, tag := range tags {
 		if tag.now != "" && !tag.done() && !p.Force {
-			return otherContent(tag.refName, app, "")
+			return otherContent(tag.ref, app, "")
 		}
 	}
 	return nil
@@ -151,7 +151,7 @@ func readTags(ctx context.Context, in *registry.Client, tags []tagging) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range tags {
 		group.Go(func() error {
-			reference, err := in.Tag(tags[i].refName)
+			reference, err := in.Tag(tags[i].ref)
 			if err != nil {
 				return err
 			}
@@ -194,7 +194,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 	var results []Published
 	for _, there := range published {
 		to := there.Tag.Context().Tag(tag)
-		result := Published{Name: there.Name, State: Moved, Digest: there.Digest, Tag: to}
+		result := Published{Name: there.Name, Ref: catalog.Ref{Repository: there.Ref.Repository, Tag: tag}, State: Moved, Digest: there.Digest, Tag: to}
 		at, newer, err := p.tagged(ctx, in, to, release.app)
 		switch {
 		case err != nil:
@@ -213,7 +213,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, release *v
 		if result.State != Moved {
 			continue
 		}
-		err := in.SetTag(ctx, result.refName(), result.Digest)
+		err := in.SetTag(ctx, result.Ref, result.Digest)
 		if keepsTags(err) {
 			err = kept(err, "", "take it out of alsoTag")
 		}

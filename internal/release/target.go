@@ -18,7 +18,7 @@ import (
 // Target is one image, for one or more systems.
 type Target struct {
 	catalog.ID
-	RefName string          // app-component-variant:appver-pkgver
+	Ref     catalog.Ref
 	Specs   []*catalog.Spec // one a system, those that can be built
 	Skipped []Skip          // systems that it cannot be built for
 }
@@ -47,7 +47,7 @@ func targets(specs []*catalog.Spec) []*Target {
 	for _, spec := range specs {
 		target := byID[spec.ID()]
 		if target == nil {
-			target = &Target{ID: spec.ID(), RefName: spec.RefName()}
+			target = &Target{ID: spec.ID(), Ref: spec.Ref()}
 			byID[spec.ID()] = target
 			all = append(all, target)
 		}
@@ -75,7 +75,7 @@ const (
 type Result struct {
 	catalog.ID
 	State   State
-	RefName string
+	Ref     catalog.Ref
 	Digest  string        // of the index
 	Size    int64         // bytes of all blobs, compressed, each once
 	Layers  int           // of the first platform's manifest
@@ -129,7 +129,7 @@ func (b built) plans(all []*Target, pkgsErr error) ([]Plan, []layout.Entry) {
 
 // plan compares a target with what is built, and gives what is there of it.
 func (b built) plan(target *Target, pkgsErr error) (Plan, layout.Entry) {
-	p := Plan{ID: target.ID, RefName: target.RefName, Action: ToBuild}
+	p := Plan{ID: target.ID, Ref: target.Ref, Action: ToBuild}
 	if len(target.Specs) == 0 {
 		p.Action, p.Reason = ToNothing, "skipped: "+target.Skipped[0].Reason
 		return p, layout.Entry{}
@@ -139,7 +139,7 @@ func (b built) plan(target *Target, pkgsErr error) (Plan, layout.Entry) {
 		return p, layout.Entry{}
 	}
 	p.Key = target.Key()
-	entry, found := b.entries[target.RefName]
+	entry, found := b.entries[target.Ref.String()]
 	if !found {
 		p.Reason = "new"
 		return p, layout.Entry{}

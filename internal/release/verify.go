@@ -144,7 +144,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 		entry := record.Components[component]
 		tag, err := client.Sibling(reference, entry.Reference)
 		if err != nil {
-			all = append(all, Verified{Reference: entry.Reference, Err: err})
+			all = append(all, Verified{Reference: entry.Reference.String(), Err: err})
 			continue
 		}
 		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), slices.Sorted(maps.Values(entry.Systems)), keyFile)
@@ -161,7 +161,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 				image.Checks = append(image.Checks, "tag")
 			}
 		}
-		image.SignedAs = entry.Reference
+		image.SignedAs = entry.Reference.String()
 		if image.signature != nil && image.signature.For != "" {
 			image.SignedAs = image.signature.For + ":" + tag.TagStr()
 		}

@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
@@ -137,7 +138,7 @@ func pushIndex(b *testing.B, dir string, index v1.Hash, host string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := client.PushIndex(b.Context(), dir, index, "image:1", nil); err != nil {
+	if _, err := client.PushIndex(b.Context(), dir, index, catalog.ParseRef("image:1"), nil); err != nil {
 		b.Fatal(err)
 	}
 }

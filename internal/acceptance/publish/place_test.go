@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sign"
@@ -168,7 +169,7 @@ func TestRecordsThatNameNoRegistry(t *testing.T) {
 		"sh.libre.app": "two", "sh.libre.variant": "default", "sh.libre.app-version": "2", "sh.libre.package-version": "3",
 	}}
 	ctx := context.Background()
-	digest, err := client.PushArtifact(ctx, "two-default:2-3", artifact)
+	digest, err := client.PushArtifact(ctx, catalog.ParseRef("two-default:2-3"), artifact)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestRecordsThatNameNoRegistry(t *testing.T) {
 		_, err = sign.NewClient(client, sign.Limits{}).Sign(ctx, signer, digest)
 	}
 	if err == nil {
-		err = client.SetTag(ctx, "two-default:2-3", digest)
+		err = client.SetTag(ctx, catalog.ParseRef("two-default:2-3"), digest)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -110,7 +110,7 @@ func readRecord(t *testing.T, c catalogue, reg *watched, reference string) relea
 // checkSystems compares the manifests of an index with a record of it.
 func checkSystems(t *testing.T, reg *watched, component *release.RecordComponent, platforms []string) {
 	t.Helper()
-	index, err := name.NewTag(reg.prefix() + "/" + component.Reference)
+	index, err := name.NewTag(reg.prefix() + "/" + component.Reference.String())
 	if err != nil {
 		t.Fatal(err)
 	}

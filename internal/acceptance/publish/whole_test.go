@@ -89,7 +89,7 @@ func testShow(t *testing.T, c catalogue, reg *watched) {
 		t.Errorf("the record: %+v", record)
 	}
 	for name, component := range record.Components {
-		if component.Reference != "one-"+name+"-default:1.0-1" || component.Digest != want[component.Reference] || component.Systems["linux/amd64"] == "" {
+		if component.Reference.String() != "one-"+name+"-default:1.0-1" || component.Digest != want[component.Reference.String()] || component.Systems["linux/amd64"] == "" {
 			t.Errorf("component %s: %+v", name, component)
 		}
 	}
