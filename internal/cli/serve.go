@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/oci/serve"
 )
 
 func (e *env) serveCommand() *cobra.Command {
@@ -47,7 +47,7 @@ browser may not, and read nothing.`,
 			if limit < 1 || limit > 1<<20 {
 				return usageError{fmt.Errorf("--limit is %d, expected a number of GB from 1 on", limit)}
 			}
-			handler, err := registry.NewServer(layout, writable)
+			handler, err := serve.New(layout, writable)
 			if err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ browser may not, and read nothing.`,
 	flags := cmd.Flags()
 	flags.StringVar(&output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
 	flags.StringVar(&writable, "writable", "", "take what is pushed, into `DIR`")
-	flags.IntVar(&limit, "limit", registry.DefaultLimit>>30, "keep `GB` of what is pushed, and no more")
+	flags.IntVar(&limit, "limit", serve.DefaultLimit>>30, "keep `GB` of what is pushed, and no more")
 	flags.IntVar(&port, "port", 5000, "listen on port `N`; 0 takes a free one")
 	return cmd
 }

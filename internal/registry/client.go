@@ -1,3 +1,4 @@
+// Package registry is a client of OCI registries.
 package registry
 
 import (

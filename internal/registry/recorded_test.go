@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/oci/serve"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -34,7 +35,12 @@ func handlerOf(t *testing.T, kind string) http.Handler {
 	t.Helper()
 	switch kind {
 	case "libre serve":
-		return forward(serve(t, "", filepath.Join(t.TempDir(), "pushed")))
+		server, err := serve.New("", filepath.Join(t.TempDir(), "pushed"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Close() })
+		return server
 	case "docker-registry":
 		return forward(testkit.DockerRegistry(t, t.TempDir()))
 	}

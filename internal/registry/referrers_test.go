@@ -207,3 +207,12 @@ func TestPutBlob(t *testing.T) {
 	put(noteRef, here, "POST blobs/uploads?mount", "PUT blobs/uploads") // it mounts nothing
 	put(imageRef, here)
 }
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

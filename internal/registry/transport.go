@@ -48,7 +48,7 @@ func newTransport(options Options) http.RoundTripper {
 type encrypted struct{ inner http.RoundTripper }
 
 func (e *encrypted) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.URL.Scheme == "http" && !isLoopback(request.URL.Host) {
+	if request.URL.Scheme == "http" && !web.IsLoopback(request.URL.Host) {
 		return nil, &fault.Fault{
 			Err: fmt.Errorf("%s would be spoken to by plain HTTP, which is for this machine's loopback alone", request.URL.Host),
 			Fix: "--insecure, where nobody stands between",

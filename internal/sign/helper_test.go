@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/libresh/libre/internal/oci/serve"
 	libreregistry "github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -53,7 +54,7 @@ func registries(t *testing.T, test func(t *testing.T, host string)) {
 	t.Run("referrers", func(t *testing.T) { test(t, memoryRegistry(t, true).host) })
 	t.Run("no referrers", func(t *testing.T) { test(t, memoryRegistry(t, false).host) })
 	t.Run("libre serve", func(t *testing.T) {
-		server, err := libreregistry.NewServer("", filepath.Join(t.TempDir(), "served"))
+		server, err := serve.New("", filepath.Join(t.TempDir(), "served"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -26,12 +25,35 @@ const tempPrefix = ".tmp-"
 // bytes. The blob appears when it is whole: on an error, and when ctx is cancelled,
 // nothing is left behind.
 func (l *Layout) WriteBlob(ctx context.Context, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
+	return l.writeBlob(ctx, v1.Hash{Algorithm: "sha256"}, fill)
+}
+
+// AddBlob stores a blob whose digest is known; other content is an error.
+func (l *Layout) AddBlob(ctx context.Context, digest v1.Hash, content io.Reader) error {
+	_, _, err := l.writeBlob(ctx, digest, func(w io.Writer) error {
+		_, err := io.Copy(w, content)
+		return err
+	})
+	return err
+}
+
+// writeBlob streams a blob into a file beside the others and renames it when it is
+// whole. Where want has no Hex, the digest may be any.
+func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
 	if err := l.writable(); err != nil {
-		return v1.Hash{}, 0, err
+		return digest, 0, err
 	}
-	f, err := createTemp(filepath.Join(l.dir, blobsDir, "sha256"))
+	sum, err := v1.Hasher(want.Algorithm)
 	if err != nil {
-		return v1.Hash{}, 0, fmt.Errorf("writing a blob: %w", err)
+		return digest, 0, err
+	}
+	dir := filepath.Join(l.dir, blobsDir, want.Algorithm)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return digest, 0, err
+	}
+	f, err := createTemp(dir)
+	if err != nil {
+		return digest, 0, fmt.Errorf("writing a blob: %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -39,19 +61,21 @@ func (l *Layout) WriteBlob(ctx context.Context, fill func(io.Writer) error) (dig
 			os.Remove(f.Name())
 		}
 	}()
-	sum := sha256.New()
 	count := &counter{ctx: ctx, w: io.MultiWriter(sum, f)}
 	b := bufio.NewWriterSize(count, 256<<10)
 	if err := fill(b); err != nil {
-		return v1.Hash{}, 0, err
+		return digest, 0, err
 	}
 	if err := b.Flush(); err != nil {
-		return v1.Hash{}, 0, err
+		return digest, 0, err
 	}
 	if err := f.Close(); err != nil {
-		return v1.Hash{}, 0, err
+		return digest, 0, err
 	}
-	digest = v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}
+	digest = v1.Hash{Algorithm: want.Algorithm, Hex: hex.EncodeToString(sum.Sum(nil))}
+	if want.Hex != "" && digest != want {
+		return digest, 0, fmt.Errorf("%s: its content has the digest %s", want, digest)
+	}
 	return digest, count.n, os.Rename(f.Name(), l.BlobPath(digest))
 }
 

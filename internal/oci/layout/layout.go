@@ -42,7 +42,7 @@ type version struct {
 const knownVersion = "1.0.0"
 
 // ErrLocked is returned by Create when another process writes the layout.
-var ErrLocked = errors.New("another run is writing to it")
+var ErrLocked = errors.New("another process is writing to it")
 
 // Layout is an OCI image layout in a folder. Blobs appear whole under their digest,
 // and index.json changes last, by rename: a reader sees the old state or the new
@@ -96,7 +96,7 @@ func Create(ctx context.Context, dir string, waiting func()) (*Layout, error) {
 	}
 	// What is in it is what is signed.
 	if err := private.Guarded(dir); err != nil {
-		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or name a folder of your own with --output"}
+		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or name a folder of your own"}
 	}
 	lock, err := lockFolder(ctx, dir, waiting)
 	if err != nil {
@@ -130,7 +130,7 @@ func refuseForeign(dir string) error {
 		}
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("the folder holds other things, such as %q", entries[0].Name())
+		return fmt.Errorf("the folder is neither empty nor an OCI layout: it holds %q", entries[0].Name())
 	}
 	return nil
 }
@@ -267,9 +267,15 @@ func (l *Layout) stat(name string) (fs.FileInfo, error) {
 func regular(root *os.Root, name string) (fs.FileInfo, error) {
 	info, err := root.Lstat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		err = fs.ErrNotExist
 	}
-	return info, err
+	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
+		err = reason.Err // the operation is no word of ours
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return info, nil
 }
 
 // readFile reads a file of at most so many bytes.

@@ -84,12 +84,5 @@ func (l *Layout) fetch(ctx context.Context, from Source, d v1.Descriptor) error 
 		return err
 	}
 	defer content.Close()
-	digest, _, err := l.WriteBlob(ctx, func(w io.Writer) error {
-		_, err := io.Copy(w, content)
-		return err
-	})
-	if err == nil && digest != d.Digest {
-		err = fmt.Errorf("reading %s: it has the digest %s", d.Digest, digest)
-	}
-	return err
+	return l.AddBlob(ctx, d.Digest, content)
 }

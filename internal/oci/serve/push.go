@@ -1,6 +1,7 @@
-package registry
+package serve
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,12 +10,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // maxManifestSize is what the specification asks a registry to take at least.
@@ -42,19 +43,15 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 	if err := s.uploads.room.take(room-s.writable.sizeOf(digest), s.Limit); err != nil {
 		return err
 	}
-	blob := s.writable.blobPath(digest)
-	if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
-		return err
-	}
-	if err := writeFile(blob, body); err != nil {
+	if err := s.writable.AddBlob(r.Context(), digest, bytes.NewReader(body)); err != nil {
 		return err
 	}
 	d := v1.Descriptor{MediaType: types.MediaType(mediaType), Digest: digest, Size: int64(len(body))}
 	err = s.writable.update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
 		// The digest has an entry too: it outlives its tags.
-		entries = setRefName(entries, name+"@"+digest.String(), d)
+		entries = layout.SetRefName(entries, name+"@"+digest.String(), d, nil)
 		if tag != "" {
-			entries = setRefName(entries, name+":"+tag, d)
+			entries = layout.SetRefName(entries, name+":"+tag, d, nil)
 		}
 		return entries, nil
 	})
@@ -134,7 +131,7 @@ func (s *Server) deleteManifest(w http.ResponseWriter, _ *http.Request, name, ar
 	digest, digestErr := v1.NewHash(arg)
 	err := s.writable.update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
 		kept := slices.DeleteFunc(slices.Clone(entries), func(d v1.Descriptor) bool {
-			repo, tag, ok := splitRefName(d.Annotations[refNameAnnotation])
+			repo, tag, ok := splitRefName(d.Annotations[layout.RefNameAnnotation])
 			if !ok || repo != name {
 				return false
 			}

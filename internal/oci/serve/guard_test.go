@@ -1,4 +1,4 @@
-package registry
+package serve
 
 import (
 	"bufio"
@@ -130,7 +130,7 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "w")
-			s, err := NewServer("", dir)
+			s, err := New("", dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 	})
 	t.Run("what is there counts", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "w")
-		s, err := NewServer("", dir)
+		s, err := New("", dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if s, err = NewServer("", dir); err != nil {
+		if s, err = New("", dir); err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
@@ -248,14 +248,14 @@ func TestServeFollowsNoLinkInALayout(t *testing.T) {
 	t.Run("the index", func(t *testing.T) {
 		dir, other := newLayout(t, "docs:1"), newLayout(t, "hidden:1")
 		link(filepath.Join(other, "index.json"), filepath.Join(dir, "index.json"))
-		if s, err := NewServer(dir, ""); err == nil {
+		if s, err := New(dir, ""); err == nil {
 			t.Errorf("it is served: %v", s)
 		}
 	})
 	for _, entry := range []string{"blobs", "blobs/sha256", ".uploads", ".lock", "index.json"} {
 		t.Run("where pushes are kept: "+entry, func(t *testing.T) {
 			dir, target := filepath.Join(t.TempDir(), "w"), t.TempDir()
-			s, err := NewServer("", dir)
+			s, err := New("", dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -274,7 +274,7 @@ func TestServeFollowsNoLinkInALayout(t *testing.T) {
 				to = canary
 			}
 			link(to, filepath.Join(dir, entry))
-			if s, err := NewServer("", dir); err == nil {
+			if s, err := New("", dir); err == nil {
 				s.Close()
 				t.Error("it is served")
 			} else if !strings.Contains(fmt.Sprint(err), entry+" is a link") {

@@ -1,4 +1,4 @@
-package registry
+package serve
 
 import (
 	"encoding/json"
@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -64,7 +65,7 @@ func TestPushSurvivesRestart(t *testing.T) {
 	dist, pushed := newLayout(t, "docs:1"), filepath.Join(t.TempDir(), "pushed")
 	index, untagged := indexOf(randomImage(t), randomImage(t)), randomImage(t)
 
-	s, err := NewServer(dist, pushed)
+	s, err := New(dist, pushed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestConcurrentPushes(t *testing.T) {
 	}
 	tags := 0
 	for _, d := range index.Manifests {
-		if _, tag, _ := splitRefName(d.Annotations[refNameAnnotation]); tag != "" {
+		if _, tag, _ := splitRefName(d.Annotations[layout.RefNameAnnotation]); tag != "" {
 			tags++
 		}
 	}

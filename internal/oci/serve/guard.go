@@ -1,16 +1,12 @@
-package registry
+package serve
 
 import (
-	"fmt"
-	"io/fs"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // refuseStrangers refuses what no client of a registry sends, and pages in a browser do:
@@ -21,7 +17,7 @@ import (
 // https://fetch.spec.whatwg.org/#origin-header
 // https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
 func refuseStrangers(r *http.Request) error {
-	if !isLoopback(r.Host) {
+	if !web.IsLoopback(r.Host) {
 		return errorf(http.StatusMisdirectedRequest, "DENIED", "%q is no name of this registry: ask for localhost", r.Host)
 	}
 	// A header that is there twice is read by each as it likes: all of it counts.
@@ -42,23 +38,6 @@ func errContentType(content string) error {
 	return errorf(http.StatusUnsupportedMediaType, "UNSUPPORTED", "content of type %q is not taken", content)
 }
 
-// isLoopback tells whether a Host header names this machine's loopback, whatever
-// the port. Names below localhost are not asked of DNS by browsers, but by others.
-func isLoopback(host string) bool {
-	name := host
-	if h, port, err := net.SplitHostPort(host); err == nil {
-		if strings.Trim(port, "0123456789") != "" {
-			return false
-		}
-		name = h
-	}
-	if strings.EqualFold(name, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err == nil && address.Unmap().IsLoopback()
-}
-
 // blobTypes are what clients call the bytes of a blob; go-containerregistry calls
 // a request without a body JSON.
 var blobTypes = []string{"", "application/octet-stream", "application/json"}
@@ -68,24 +47,6 @@ func checkBlobType(r *http.Request) error {
 	mediaType, _, _ := mime.ParseMediaType(content)
 	if content != "" && mediaType == "" || !slices.Contains(blobTypes, mediaType) {
 		return errContentType(content)
-	}
-	return nil
-}
-
-// refuseLinks looks at what a server writes to: a link would lead it elsewhere.
-func refuseLinks(dir string) error {
-	names := []string{"blobs", ".uploads", ".lock", "index.json", "oci-layout"}
-	algorithms, err := filepath.Glob(filepath.Join(dir, "blobs", "*"))
-	if err != nil {
-		return err
-	}
-	for _, algorithm := range algorithms {
-		names = append(names, filepath.Join("blobs", filepath.Base(algorithm)))
-	}
-	for _, name := range names {
-		if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return fmt.Errorf("%s is a link", name)
-		}
 	}
 	return nil
 }

@@ -1,30 +1,26 @@
-package registry
+package serve
 
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
-const refNameAnnotation = "org.opencontainers.image.ref.name"
-
-// An imageLayout is a directory with an OCI image layout, read as a registry:
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
-//
-// Each entry of its index is named REPOSITORY:TAG, or REPOSITORY@DIGEST for a
-// manifest that was pushed without a tag; others are not served.
-type imageLayout struct {
-	dir string
+// served is a layout read as a registry. Each entry of its index is named
+// REPOSITORY:TAG, or REPOSITORY@DIGEST for a manifest that was pushed without a tag;
+// others are not served.
+type served struct {
+	*layout.Layout
 
 	mu    sync.Mutex
 	read  os.FileInfo // index.json as it was when repos were read
@@ -74,36 +70,9 @@ func splitRefName(refName string) (repo, tag string, ok bool) {
 	return repo, tag, nameRegexp.MatchString(repo) && tagRegexp.MatchString(tag)
 }
 
-func (l *imageLayout) blobPath(digest v1.Hash) string {
-	return filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex)
-}
-
-// open opens a file of the layout. Links in it are not followed: whoever wrote it
-// may not be who serves it. What is no file is fs.ErrNotExist.
-func (l *imageLayout) open(name string) (*os.File, os.FileInfo, error) {
-	root, err := os.OpenRoot(l.dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer root.Close()
-	info, err := root.Lstat(name) // first: a pipe waits for its other end
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	f, err := root.Open(name)
-	return f, info, err
-}
-
-func (l *imageLayout) openBlob(digest v1.Hash) (*os.File, os.FileInfo, error) {
-	return l.open(filepath.Join("blobs", digest.Algorithm, digest.Hex))
-}
-
 // sizeOf is the size of a blob, 0 where it is not there.
-func (l *imageLayout) sizeOf(digest v1.Hash) int64 {
-	f, info, err := l.openBlob(digest)
+func (l *served) sizeOf(digest v1.Hash) int64 {
+	f, info, err := l.OpenBlob(digest)
 	if err != nil {
 		return 0
 	}
@@ -112,7 +81,7 @@ func (l *imageLayout) sizeOf(digest v1.Hash) int64 {
 }
 
 // repositories gives what the layout holds now, by name.
-func (l *imageLayout) repositories() (map[string]*repository, error) {
+func (l *served) repositories() (map[string]*repository, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reload()
@@ -120,25 +89,24 @@ func (l *imageLayout) repositories() (map[string]*repository, error) {
 
 // reload reads the index if it is another file than the last time, or has
 // changed. The caller holds mu.
-func (l *imageLayout) reload() (map[string]*repository, error) {
-	f, now, err := l.open("index.json")
+func (l *served) reload() (map[string]*repository, error) {
+	now, err := l.StatIndex()
 	if l.read != nil && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // removed since: it has nothing, until the next build
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no OCI layout: %w", err)
+		return nil, err
 	}
-	f.Close()
 	if l.read != nil && os.SameFile(now, l.read) && now.ModTime().Equal(l.read.ModTime()) && now.Size() == l.read.Size() {
 		return l.repos, nil
 	}
-	index, err := l.index()
+	entries, err := l.Entries()
 	if err != nil {
 		return nil, err
 	}
 	repos := map[string]*repository{}
-	for _, d := range index.Manifests {
-		name, tag, ok := splitRefName(d.Annotations[refNameAnnotation])
+	for _, d := range entries {
+		name, tag, ok := splitRefName(d.Annotations[layout.RefNameAnnotation])
 		if !ok {
 			continue
 		}
@@ -158,25 +126,8 @@ func (l *imageLayout) reload() (map[string]*repository, error) {
 	return repos, nil
 }
 
-func (l *imageLayout) index() (*v1.IndexManifest, error) {
-	f, _, err := l.open("index.json")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
-		return nil, err
-	}
-	index := &v1.IndexManifest{}
-	if err := json.Unmarshal(b, index); err != nil {
-		return nil, fmt.Errorf("read index.json: %w", err)
-	}
-	return index, nil
-}
-
 // add makes a manifest, and all below it, part of a repository.
-func (l *imageLayout) add(repo *repository, d v1.Descriptor) error {
+func (l *served) add(repo *repository, d v1.Descriptor) error {
 	if _, done := repo.manifests[d.Digest]; done {
 		return nil
 	}
@@ -207,11 +158,11 @@ func (l *imageLayout) add(repo *repository, d v1.Descriptor) error {
 	return nil
 }
 
-func (l *imageLayout) manifestFacts(digest v1.Hash) (manifestFacts, error) {
+func (l *served) manifestFacts(digest v1.Hash) (manifestFacts, error) {
 	if facts, ok := l.facts[digest]; ok {
 		return facts, nil
 	}
-	f, _, err := l.openBlob(digest)
+	f, _, err := l.OpenBlob(digest)
 	if err != nil {
 		return manifestFacts{}, err
 	}
@@ -232,65 +183,15 @@ func (l *imageLayout) manifestFacts(digest v1.Hash) (manifestFacts, error) {
 	return facts, nil
 }
 
-// update rewrites the index. What it refers to must be there already, so that
-// a reader never meets a manifest without its blobs.
-func (l *imageLayout) update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) error {
+// update rewrites the index; see layout.Update.
+func (l *served) update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	index, err := l.index()
-	if err != nil {
+	if err := l.Update(edit); err != nil {
 		return err
 	}
-	entries, err := edit(index.Manifests)
-	if err != nil {
-		return err
-	}
-	if err := l.writeIndex(entries); err != nil {
-		return err
-	}
-	_, err = l.reload()
+	_, err := l.reload()
 	return err
-}
-
-func (l *imageLayout) writeIndex(entries []v1.Descriptor) error {
-	if entries == nil {
-		entries = []v1.Descriptor{} // null is no valid value
-	}
-	b, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: entries})
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(l.dir, "index.json"), b)
-}
-
-// writeFile puts a whole file in place, or nothing.
-func writeFile(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// setRefName gives a name to a manifest, and takes it from another.
-func setRefName(entries []v1.Descriptor, refName string, d v1.Descriptor) []v1.Descriptor {
-	d.Annotations = map[string]string{refNameAnnotation: refName}
-	for i, e := range entries {
-		if e.Annotations[refNameAnnotation] == refName {
-			entries[i] = d
-			return entries
-		}
-	}
-	return append(entries, d)
 }
 
 // sortedKeys is for the lists of the API, which are in lexical order.

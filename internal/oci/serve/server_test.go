@@ -1,4 +1,4 @@
-package registry
+package serve
 
 import (
 	"crypto/sha256"
@@ -16,16 +16,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
+	gcr "github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // serve starts a server and gives its host.
 func serve(t *testing.T, layoutDir, writableDir string) string {
 	t.Helper()
-	s, err := NewServer(layoutDir, writableDir)
+	s, err := New(layoutDir, writableDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,7 @@ func serve(t *testing.T, layoutDir, writableDir string) string {
 func newLayout(t *testing.T, refNames ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	l, err := layout.Write(dir, emptyIndex())
+	l, err := gcr.Write(dir, emptyIndex())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,13 +55,13 @@ func newLayout(t *testing.T, refNames ...string) (dir string) {
 	return dir
 }
 
-func appendIndex(t *testing.T, l layout.Path, refName string) v1.ImageIndex {
+func appendIndex(t *testing.T, l gcr.Path, refName string) v1.ImageIndex {
 	t.Helper()
 	index, err := random.Index(2000, 3, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.AppendIndex(index, layout.WithAnnotations(map[string]string{refNameAnnotation: refName})); err != nil {
+	if err := l.AppendIndex(index, gcr.WithAnnotations(map[string]string{layout.RefNameAnnotation: refName})); err != nil {
 		t.Fatal(err)
 	}
 	return index
@@ -265,7 +267,7 @@ func TestServeChangedLayout(t *testing.T) {
 	if r := request(t, "GET", host, "/v2/b/manifests/2", ""); r.status != 404 {
 		t.Fatalf("before: %d", r.status)
 	}
-	index := appendIndex(t, layout.Path(dir), "b:2")
+	index := appendIndex(t, gcr.Path(dir), "b:2")
 	want, err := index.Digest()
 	if err != nil {
 		t.Fatal(err)
@@ -307,33 +309,33 @@ func TestServeRemovedLayout(t *testing.T) {
 	}
 }
 
-func TestNewServerErrors(t *testing.T) {
+func TestNewErrors(t *testing.T) {
 	empty, used, dist := t.TempDir(), t.TempDir(), newLayout(t, "a:1")
 	if err := os.WriteFile(filepath.Join(used, "thesis.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ name, layout, writable, want string }{
-		{"no layout", empty, "", "no OCI layout"},
-		{"no layout, writable", empty, filepath.Join(t.TempDir(), "w"), "no OCI layout"},
+		{"no layout", empty, "", "opening the OCI layout " + empty + ": open oci-layout: no such file"},
+		{"no layout, writable", empty, filepath.Join(t.TempDir(), "w"), "opening the OCI layout " + empty},
 		{"a directory in use", dist, used, "neither empty nor an OCI layout"},
 		{"the layout itself", dist, dist, "a directory of their own"},
 	} {
-		if _, err := NewServer(tt.layout, tt.writable); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := New(tt.layout, tt.writable); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 	w := t.TempDir()
-	first, err := NewServer("", w)
+	first, err := New("", w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewServer("", w); err == nil || !strings.Contains(err.Error(), "another server") {
+	if _, err := New("", w); err == nil || !strings.Contains(err.Error(), "another process is writing to it") {
 		t.Errorf("two servers: %v", err)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second, err := NewServer("", w)
+	second, err := New("", w)
 	if err != nil {
 		t.Fatal(err)
 	}

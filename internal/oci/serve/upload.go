@@ -1,4 +1,4 @@
-package registry
+package serve
 
 import (
 	"crypto/rand"
@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,7 +22,6 @@ import (
 // is unknown begins it again.
 type uploads struct {
 	dir  string
-	lock *os.File
 	room room
 
 	mu   sync.Mutex
@@ -80,33 +78,20 @@ func (b patientBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// newUploads locks the writable directory, and drops what a killed server left.
-func newUploads(writableDir string) (*uploads, error) {
-	dir := filepath.Join(writableDir, ".uploads")
+// newUploads counts what the writable folder holds, and drops what a killed server
+// left.
+func newUploads(writable string) (*uploads, error) {
+	dir := filepath.Join(writable, ".uploads")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(writableDir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
+	u := &uploads{dir: dir, open: map[string]*upload{}}
+	if err := u.removeFiles(); err != nil {
 		return nil, err
 	}
-	u := &uploads{dir: dir, lock: lock, open: map[string]*upload{}}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another server writes into it: %w", err), lock.Close())
-	}
-	if err := u.removeFiles(); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	used, err := bytesIn(writableDir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
+	used, err := bytesIn(writable)
 	u.room.used.Store(used)
-	return u, nil
-}
-
-func (u *uploads) close() error {
-	return errors.Join(u.removeFiles(), u.lock.Close()) // closing unlocks
+	return u, err
 }
 
 func (u *uploads) removeFiles() error {
@@ -322,11 +307,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload
 		return err
 	}
 	defer s.uploads.room.used.Add(-s.writable.sizeOf(digest)) // the same blob, which it replaces
-	blob := s.writable.blobPath(digest)
-	if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
-		return err
-	}
-	if err := os.Rename(up.path, blob); err != nil {
+	if err := s.writable.MoveBlob(up.path, digest); err != nil {
 		return err
 	}
 	return blobCreated(w, up.repo, digest)

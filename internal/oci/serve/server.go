@@ -1,19 +1,20 @@
-// Package registry deals with OCI registries, and is one.
-package registry
+// Package serve is an OCI distribution registry over image layouts on disk:
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+package serve
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
+
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// A Server is an OCI distribution registry over a directory with an OCI image
-// layout, as the distribution specification has it:
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+// A Server is a registry over a folder with an OCI image layout.
 //
 // An image's repository and tag come from the reference name in the layout's
 // index: "docs-backend-default:5.4.1-1" is tag 5.4.1-1 of docs-backend-default.
@@ -26,86 +27,63 @@ type Server struct {
 	// the server was made, blobs, manifests and unfinished uploads.
 	Limit int64
 
-	writable *imageLayout // takes what is pushed; nil: read-only
-	layouts  []*imageLayout
+	writable *served // takes what is pushed; nil: read-only
+	layouts  []*served
 	uploads  *uploads // of writable
 }
 
 // DefaultLimit is more than a catalogue of a hundred large images has.
 const DefaultLimit = 100 << 30
 
-// NewServer serves the layout in layoutDir. Where writableDir is not "", it
-// takes pushes as well and keeps them there, in a layout of its own that is
-// made if need be and served besides the first; no two servers can write into
-// one directory. Where the layouts differ about a tag, writableDir's is served.
-// layoutDir may be "" for a server of writableDir alone.
-func NewServer(layoutDir, writableDir string) (*Server, error) {
+// New serves the layout in the folder dir. Where writable is not "", the server takes
+// pushes as well and keeps them in that folder, in a layout of its own that is made if
+// need be and served besides the first; no two processes can write into one folder.
+// Where the layouts differ about a tag, the one in writable is served. dir may be ""
+// for a server of writable alone.
+func New(dir, writable string) (*Server, error) {
 	s := &Server{Limit: DefaultLimit}
-	if writableDir != "" {
-		if sameDir(layoutDir, writableDir) {
-			return nil, fmt.Errorf("serve %s: pushes need a directory of their own", writableDir)
+	if writable != "" {
+		if sameDir(dir, writable) {
+			return nil, fmt.Errorf("serve %s: pushes need a directory of their own", writable)
 		}
-		w, err := createLayout(writableDir)
+		l, err := layout.Create(context.Background(), writable, nil)
 		if err != nil {
-			return nil, fmt.Errorf("serve %s: %w", writableDir, err)
+			return nil, err
 		}
-		if s.uploads, err = newUploads(writableDir); err != nil {
-			return nil, fmt.Errorf("serve %s: %w", writableDir, err)
+		s.writable = &served{Layout: l}
+		s.layouts = append(s.layouts, s.writable)
+		if s.uploads, err = newUploads(writable); err != nil {
+			return nil, errors.Join(fmt.Errorf("serve %s: %w", writable, err), l.Close())
 		}
-		s.writable = w
-		s.layouts = append(s.layouts, w)
 	}
-	if layoutDir != "" {
-		s.layouts = append(s.layouts, &imageLayout{dir: layoutDir})
+	if dir != "" {
+		l, err := layout.Open(dir)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.layouts = append(s.layouts, &served{Layout: l})
 	}
 	for _, l := range s.layouts {
 		if _, err := l.repositories(); err != nil {
-			return nil, errors.Join(fmt.Errorf("serve %s: %w", l.dir, err), s.Close())
+			return nil, errors.Join(fmt.Errorf("serve %s: %w", l.Dir(), err), s.Close())
 		}
 	}
 	return s, nil
 }
 
-// Close drops unfinished uploads and lets another server write into the
-// writable directory. Requests must have ended.
+// Close drops unfinished uploads and lets another process write into the writable
+// folder. Requests must have ended.
 func (s *Server) Close() error {
-	if s.uploads == nil {
+	if s.writable == nil {
 		return nil
 	}
-	return s.uploads.close()
+	return errors.Join(s.uploads.removeFiles(), s.writable.Close())
 }
 
 func sameDir(a, b string) bool {
 	ia, errA := os.Stat(a)
 	ib, errB := os.Stat(b)
 	return errA == nil && errB == nil && os.SameFile(ia, ib)
-}
-
-// createLayout makes an empty layout, or takes the one that is there. It does
-// not scatter its files into a directory that is used for something else.
-func createLayout(dir string) (*imageLayout, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	l := &imageLayout{dir: dir}
-	if err := refuseLinks(dir); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err == nil {
-		return l, nil
-	}
-	if len(entries) > 0 {
-		return nil, errors.New("the directory is neither empty nor an OCI layout")
-	}
-	// The file that says that it is a layout comes last.
-	if err := l.writeIndex(nil); err != nil {
-		return nil, err
-	}
-	return l, os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
 }
 
 // Names and tags are matched before they are used for anything. Grammar:

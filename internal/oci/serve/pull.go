@@ -1,4 +1,4 @@
-package registry
+package serve
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ func (s *Server) repository(name string) ([]*repository, error) {
 // what one image has can be mounted or found by the push of another.
 func (s *Server) openBlob(digest v1.Hash) (*os.File, error) {
 	for _, l := range s.layouts {
-		f, _, err := l.openBlob(digest)
+		f, _, err := l.OpenBlob(digest)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
