@@ -4,17 +4,19 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"io"
+
+	"github.com/nix-community/go-nix/pkg/wire"
 )
 
-// narHash is the SRI sha256 of the tree's NAR.
+// narHash is the SRI sha256 of the tree's NAR. The nar.Writer of go-nix refuses names
+// that begin with two dots, so only the encoding is its.
 // https://nix.dev/manual/nix/latest/protocols/nix-archive
 func (a *Archive) narHash() (string, error) {
 	sum := sha256.New()
-	w := &narWriter{Writer: bufio.NewWriterSize(sum, 64<<10), archive: a}
+	w := &narWriter{bufio.NewWriterSize(sum, 64<<10), make([]byte, 64<<10)}
 	w.strings("nix-archive-1")
-	if err := w.entry(a.root); err != nil {
+	if err := w.entry(a, a.root); err != nil {
 		return "", err
 	}
 	if err := w.Flush(); err != nil {
@@ -26,10 +28,11 @@ func (a *Archive) narHash() (string, error) {
 // narWriter keeps the first error, as bufio.Writer does.
 type narWriter struct {
 	*bufio.Writer
-	archive *Archive
+	buffer []byte // of contents
 }
 
-func (w *narWriter) entry(e *archiveEntry) error {
+// entry writes an entry and what is below it.
+func (w *narWriter) entry(a *Archive, e *archiveEntry) error {
 	w.strings("(", "type")
 	switch e.kind {
 	case archiveLink:
@@ -38,7 +41,7 @@ func (w *narWriter) entry(e *archiveEntry) error {
 		w.strings("directory")
 		for _, name := range e.sorted() {
 			w.strings("entry", "(", "name", name, "node")
-			if err := w.entry(e.children[name]); err != nil {
+			if err := w.entry(a, e.children[name]); err != nil {
 				return err
 			}
 			w.strings(")")
@@ -49,11 +52,16 @@ func (w *narWriter) entry(e *archiveEntry) error {
 			w.strings("executable", "")
 		}
 		w.strings("contents")
-		w.length(e.size)
-		if _, err := io.Copy(w.Writer, w.archive.section(e)); err != nil {
+		content, err := wire.NewBytesWriter(w, uint64(e.size))
+		if err != nil {
 			return err
 		}
-		w.pad(e.size)
+		if _, err := io.CopyBuffer(content, a.section(e), w.buffer); err != nil {
+			return err
+		}
+		if err := content.Close(); err != nil {
+			return err
+		}
 	}
 	w.strings(")")
 	return nil
@@ -61,18 +69,6 @@ func (w *narWriter) entry(e *archiveEntry) error {
 
 func (w *narWriter) strings(all ...string) {
 	for _, s := range all {
-		w.length(int64(len(s)))
-		w.WriteString(s)
-		w.pad(int64(len(s)))
+		_ = wire.WriteString(w, s) // Flush gives the error
 	}
-}
-
-func (w *narWriter) length(n int64) {
-	w.Write(binary.LittleEndian.AppendUint64(w.AvailableBuffer(), uint64(n)))
-}
-
-// pad fills up to a multiple of 8.
-func (w *narWriter) pad(n int64) {
-	var zero [8]byte
-	w.Write(zero[:-n&7])
 }

@@ -106,6 +106,18 @@ func TestArchiveHashOfGitArchive(t *testing.T) {
 	}
 }
 
+// Names that go-nix's own writer refuses.
+func TestArchiveHashOfNamesWithDots(t *testing.T) {
+	testkit.Require(t, "tar", "nix")
+	dir := t.TempDir()
+	shell(t, dir, `mkdir -p repo/..2026/sub repo/a; printf 1 > repo/..data; printf 2 > repo/..2026/sub/...; printf 3 > repo/a/..b; printf 4 > repo/.c; tar -czf x.tar.gz repo`)
+	content, err := os.ReadFile(filepath.Join(dir, "x.tar.gz"))
+	must(t, err)
+	if got, want := hashArchive(t, content).Hash, shell(t, dir, "nix hash path repo"); got != want {
+		t.Errorf("hash %s, nix has %s", got, want)
+	}
+}
+
 // Other tars and other compressions of one tree have the same hash.
 func TestArchiveFormats(t *testing.T) {
 	testkit.Require(t, "tar", "xz", "zstd", "bzip2")
