@@ -204,7 +204,7 @@ func cacheDir() (string, error) {
 	if _, err := os.Lstat(dir); err == nil {
 		_ = private.Folder(dir) // a link of this user's own is left as it is
 	}
-	if err := private.Guarded(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := private.CheckTrusted(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", &fault.Fault{Doing: "opening the cache", Err: err, Fix: "remove it, or set XDG_CACHE_HOME to a folder of your own"}
 	}
 	return dir, nil
@@ -213,7 +213,7 @@ func cacheDir() (string, error) {
 // temporary sees to it that nobody swaps what libre puts into the folder for temporary
 // files: where others can, one of the cache is used.
 func (e *env) temporary() error {
-	err := private.Guarded(os.TempDir())
+	err := private.CheckTrusted(os.TempDir())
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

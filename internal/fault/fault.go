@@ -1,6 +1,5 @@
-// Package fault is how an error says what kind of thing went wrong and what to type
-// next. The exit code of a command, a row of doctor and the note of a report come
-// from it, so that one failure reads the same everywhere.
+// Package fault has errors with a kind and a fix. Exit codes, rows of doctor and notes
+// of reports come from them, so that a failure reads the same everywhere.
 package fault
 
 import (
@@ -8,26 +7,26 @@ import (
 	"strings"
 )
 
-// Kind is what a caller decides by.
+// Kind classifies a fault for the caller.
 type Kind int
 
 const (
 	Other       Kind = iota
-	Credentials      // a server does not know who asks (401), or does not let them (403); a key has no password
-	NotFound         // there is no such repository, manifest, module or file
-	Unreachable      // no answer: the network, the resolver, TLS
-	Usage            // what was typed cannot be meant
+	Credentials      // unauthorized (401) or forbidden (403), or the password of a key is missing
+	NotFound         // no such repository, manifest, module or file
+	Unreachable      // no answer: network, DNS or TLS
+	Usage            // wrong arguments or settings
 )
 
 // Fault is an error with its kind and its fix.
 type Fault struct {
 	Kind  Kind
-	Doing string // what was being done to what, such as "reading registry.example/app:1"; "" where Err says it
+	Doing string // what failed, such as "reading registry.example/app:1"; "" if Err says it
 	Err   error  // why it failed; never nil
-	Fix   string // what to type or to change next, such as "libre login registry.example"; "" where nothing is known
+	Fix   string // what to type or change, such as "libre login registry.example"; "" if unknown
 }
 
-// Error is one line: doing, why, and the fix.
+// Error returns one line: "DOING: ERR; FIX".
 func (f *Fault) Error() string {
 	if f.Fix == "" {
 		return f.reason()
@@ -44,7 +43,7 @@ func (f *Fault) reason() string {
 
 func (f *Fault) Unwrap() error { return f.Err }
 
-// Is tells whether an error, or one that it wraps, is a fault of the kind.
+// Is reports whether an error, or one that it wraps, is a fault of the kind.
 func Is(err error, kind Kind) bool {
 	for err != nil {
 		var f *Fault
@@ -59,7 +58,7 @@ func Is(err error, kind Kind) bool {
 	return false
 }
 
-// Fix is what to type next, by the outermost fault that knows; "" where none does.
+// Fix returns the fix of the outermost fault that has one; "" if none has.
 func Fix(err error) string {
 	for err != nil {
 		var f *Fault
@@ -74,7 +73,7 @@ func Fix(err error) string {
 	return ""
 }
 
-// Reason is an error without its fix, for where the fix has a place of its own.
+// Reason returns the text of an error without its fix.
 func Reason(err error) string {
 	if fix := Fix(err); fix != "" {
 		return strings.Replace(err.Error(), "; "+fix, "", 1)

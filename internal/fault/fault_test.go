@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFaultSaysWhatFailedAndWhatToType(t *testing.T) {
+func TestFaultHasAReasonAndAFix(t *testing.T) {
 	refused := &Fault{Kind: Credentials, Doing: "reading r.example/app:1", Err: errors.New("401 Unauthorized"), Fix: "libre login r.example"}
 	wrapped := fmt.Errorf("docs: %w", refused)
 	for _, c := range []struct {
@@ -34,7 +34,7 @@ func TestFaultSaysWhatFailedAndWhatToType(t *testing.T) {
 				t.Errorf("fix %q, want %q", got, c.fix)
 			}
 			if Is(c.err, Credentials) != c.isCredentials || Is(c.err, NotFound) != c.isNotFound {
-				t.Errorf("kinds are wrong")
+				t.Errorf("wrong kind")
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Package file reads files that somebody else names or wrote: no pipe is waited for,
-// no device read without end, and nothing larger than is expected.
+// Package file reads files that somebody else names or wrote. It does not wait for
+// pipes, and reads no devices and no file above a limit.
 package file
 
 import (
@@ -11,26 +11,27 @@ import (
 	"syscall"
 )
 
-// Most is how many bytes are read at most: settings, keys and certificates have a
-// thousandth of it, a large patch nearly as many.
+// Most is the largest file that is read, in bytes. Settings, keys and certificates
+// have a thousandth of it, a large patch nearly as many.
 const Most = 64 << 20
 
-// ErrNoFile says that what is there is no file, but a folder, a pipe or a device, or a
-// link where none is followed.
+// ErrNoFile means that a path is a folder, a pipe or a device, or a link that is not
+// followed.
 var ErrNoFile = errors.New("expected a file")
 
-// Read reads a file, also behind a link. The error is an *fs.PathError, and holds
-// nothing of the content.
+// Read reads a file, links followed. The error is an *fs.PathError and quotes no
+// content.
 func Read(path string) ([]byte, error) { return read(path, 0) }
 
-// ReadOwn reads a file that is no link: errors of what is in it may quote it.
+// ReadOwn reads a file, and refuses a link: errors of the caller may then quote the
+// content.
 func ReadOwn(path string) ([]byte, error) { return read(path, syscall.O_NOFOLLOW) }
 
 func read(path string, flags int) ([]byte, error) {
 	wrong := func(format string, args ...any) error {
 		return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf(format, args...)}
 	}
-	// A pipe that nobody writes to is opened at once.
+	// O_NONBLOCK: opening a pipe without a writer does not block.
 	opened, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
 	if errors.Is(err, syscall.ELOOP) && flags != 0 {
 		return nil, wrong("it is a link, %w", ErrNoFile)
@@ -46,7 +47,7 @@ func read(path string, flags int) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, wrong("it is %s, %w", kind(info.Mode()), ErrNoFile)
 	}
-	// The size of files of /proc is 0, whatever is in them.
+	// Files of /proc have the size 0, whatever their content.
 	content, err := io.ReadAll(io.LimitReader(opened, Most+1))
 	if err == nil && len(content) > Most {
 		err = wrong("it is larger than %d MiB", Most>>20)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestReadsFilesOnly(t *testing.T) {
+func TestReadRefusesWhatIsNoRegularFile(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, err := range []error{

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// repository is one with a commit, without the user's settings.
+// repository makes a repository with one commit, without the user's settings.
 func repository(t *testing.T) string {
 	t.Helper()
 	testkit.Require(t, "git")
@@ -48,7 +48,7 @@ func write(t *testing.T, dir, name, content string) {
 	}
 }
 
-func TestGitLooksAtTheFolderWhateverTheEnvironmentNames(t *testing.T) {
+func TestGitUsesItsFolderWhateverTheEnvironmentNames(t *testing.T) {
 	dir, other := repository(t), repository(t)
 	for name, value := range map[string]string{"GIT_DIR": other + "/.git", "GIT_WORK_TREE": other, "GIT_INDEX_FILE": other + "/.git/index",
 		"GIT_OBJECT_DIRECTORY": other + "/.git/objects", "GIT_CEILING_DIRECTORIES": filepath.Dir(dir), "GIT_NAMESPACE": "x", "GIT_PREFIX": "x/",
@@ -62,7 +62,7 @@ func TestGitLooksAtTheFolderWhateverTheEnvironmentNames(t *testing.T) {
 	}
 }
 
-func TestComplaintsOfGitSayWhatToType(t *testing.T) {
+func TestKnownGitErrorsHaveAFix(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("giving files to another user needs root")
 	}
@@ -86,8 +86,8 @@ func TestComplaintsOfGitSayWhatToType(t *testing.T) {
 			`git config --global --add safe.directory '` + filepath.Dir(strange) + `/a b'\''c'`},
 		{"no repository", func(string) string { return t.TempDir() }, []string{"status"}, "not in a git repository", "git init && git add --all"},
 		{"a lock", func(dir string) string { write(t, dir, ".git/index.lock", ""); return dir }, []string{"add", "--all"},
-			"git has locked the repository: DIR/.git/index.lock is there", "try again when the git that runs has ended; where none runs: rm DIR/.git/index.lock"},
-		{"what has no fix", func(dir string) string { return dir }, []string{"-c", "a.b=c", "rev-parse", "--verify", "nothing"},
+			"the git repository is locked: DIR/.git/index.lock exists", "wait until the other git command ends; if none runs: rm DIR/.git/index.lock"},
+		{"an error without a fix", func(dir string) string { return dir }, []string{"-c", "a.b=c", "rev-parse", "--verify", "nothing"},
 			"git rev-parse: fatal: Needed a single revision", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestComplaintsOfGitSayWhatToType(t *testing.T) {
 				t.Errorf("%v\nexpected %s; %s", err, c.want, c.fix)
 			}
 			if errors.Is(err, ErrNoRepository) != (c.name == "no repository") {
-				t.Errorf("%v is taken for another", err)
+				t.Errorf("%v: wrong kind of error", err)
 			}
 		})
 	}
@@ -112,29 +112,29 @@ func owned(t *testing.T, dir string) string {
 	return dir
 }
 
-func TestOwnershipIsSeenInWhatOtherProgramsSay(t *testing.T) {
-	for said, fix := range map[string]string{
-		// Nix 2.26, which reads repositories by libgit2
+func TestExplainFindsOwnershipErrorsInOutputOfNix(t *testing.T) {
+	for output, fix := range map[string]string{
+		// Nix 2.26, which uses libgit2
 		"error: opening Git repository \"/srv/cat\": repository path '/srv/cat/' is not owned by current user": "git config --global --add safe.directory /srv/cat",
-		// git, run by an older one
+		// git, run by an older Nix
 		"fatal: detected dubious ownership in repository at '/srv/cat'\nTo add an exception for this directory, call:\n\n\tgit config --global --add safe.directory /srv/cat\nerror: program 'git' failed": "git config --global --add safe.directory /srv/cat",
 		"error: attribute 'x' missing": "",
 	} {
-		known := Explain(said)
+		known := Explain(output)
 		if (known == nil) != (fix == "") || known != nil && known.Fix != fix {
-			t.Errorf("%s\n%v", said, known)
+			t.Errorf("%s\n%v", output, known)
 		}
 	}
 }
 
-func TestGitThatIsMissingIsNamed(t *testing.T) {
+func TestMissingGitIsNamed(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := Output(t.Context(), "/", "status"); err == nil || err.Error() != "git is not installed; apt-get install git" || !errors.Is(err, ErrMissing) {
 		t.Error(err)
 	}
 }
 
-func TestErrorsHaveTheLastLineAndNoSecret(t *testing.T) {
+func TestErrorsKeepTheLastLineButNoSecret(t *testing.T) {
 	dir := repository(t)
 	command := Command{Dir: dir, Secrets: []string{"tr0ub4dor"}, Hooks: true}
 	write(t, dir, ".git/hooks/pre-commit", "#!/bin/sh\nfor i in $(seq 999); do echo $i; done\nprintf 'the pass is tr0ub4dor\\n\\033[31mno ticket\\n' >&2; exit 1\n")
@@ -171,7 +171,7 @@ func TestTrackingOfAFile(t *testing.T) {
 		{"", "apps/x", Untracked, "git add apps/x"},
 		{"apps", "x/new", Untracked, "git add x/new"},
 		{"apps", "y/tracked", Tracked, ""},
-		{"", "part/tracked", Elsewhere, ""},
+		{"", "part/tracked", InSubmodule, ""},
 		{"", "nowhere", Untracked, "git add nowhere"},
 	} {
 		got, err := TrackingOf(t.Context(), filepath.Join(dir, c.below), c.name)

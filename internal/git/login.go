@@ -10,7 +10,8 @@ import (
 // Setting is one setting of git, such as url.BASE.insteadOf.
 type Setting struct{ Key, Value string }
 
-// Settings gives settings by variables, beside those that the environment gives so.
+// Settings returns the variables that pass settings to git, after those that the
+// environment passes already.
 // https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
 func Settings(settings ...Setting) []string {
 	count, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT"))
@@ -21,15 +22,15 @@ func Settings(settings ...Setting) []string {
 	return environment
 }
 
-// Login lets git log in at a place, where it has no login of its own: a credential
-// helper comes last, behind those that are configured, and is asked only where what git
-// sends by itself (as actions/checkout leaves it) does not do. The secret is in the
-// environment: neither in an argument nor in a file.
+// Login returns the variables that let git log in to a server, if git has no login of
+// its own. It adds a credential helper after the configured ones; git uses it only
+// when its other credentials fail, such as the header that actions/checkout sets. The
+// secret is in the environment, not in an argument or a file.
 // https://git-scm.com/docs/gitcredentials#_custom_helpers
 func Login(place *url.URL, user, secret string) []string {
 	return append(Settings(Setting{
 		fmt.Sprintf("credential.%s://%s.helper", place.Scheme, place.Host),
-		// echo is built into every shell: it shows in no list of processes.
+		// echo is a shell builtin, so the secret is in no list of processes.
 		`!libre() { test "$1" = get && echo "username=$LIBRE_GIT_USER" && echo "password=$LIBRE_GIT_TOKEN"; }; libre`,
 	}), "LIBRE_GIT_USER="+user, "LIBRE_GIT_TOKEN="+secret)
 }

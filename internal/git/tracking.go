@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Tracking is what git does with a file. Of a flake in a repository Nix sees only
-// what is tracked.
+// Tracking is the state of a file in git. Nix sees only the tracked files of a flake
+// in a repository.
 type Tracking int
 
 const (
-	Tracked   Tracking = iota // in the index, committed or not
-	Untracked                 // not in the index
-	Ignored                   // not in the index, and "git add" leaves it out (.gitignore)
-	Elsewhere                 // in a submodule: another repository
+	Tracked     Tracking = iota // in the index, committed or not
+	Untracked                   // not in the index
+	Ignored                     // not in the index, and ignored by .gitignore
+	InSubmodule                 // in a submodule, which is another repository
 )
 
-// TrackingOf tells what git does with a file, by its path in a folder. A folder is
-// tracked where any file in it is. In no repository it is [ErrNoRepository]: nothing
-// is hidden there.
+// TrackingOf returns the state of the file at path name in dir. A folder is tracked
+// if any file in it is. Outside of a repository, where Nix sees every file, the error
+// is [ErrNoRepository].
 func TrackingOf(ctx context.Context, dir, name string) (Tracking, error) {
 	found, err := Output(ctx, dir, "--literal-pathspecs", "ls-files", "--cached", "-z", "--", name)
 	if err == nil && found != "" {
@@ -35,14 +35,14 @@ func TrackingOf(ctx context.Context, dir, name string) (Tracking, error) {
 	case err == nil:
 		return Ignored, nil
 	case errors.As(err, &failure) && strings.Contains(failure.Tail, "in submodule"):
-		return Elsewhere, nil
+		return InSubmodule, nil
 	case errors.As(err, &exit) && exit.ExitCode() == 1:
 		return Untracked, nil
 	}
 	return Tracked, err
 }
 
-// Fix is what to type so that git tracks the file; "" where nothing does that.
+// Fix returns the command that makes git track the file; "" if there is none.
 func (t Tracking) Fix(name string) string {
 	switch t {
 	case Untracked:

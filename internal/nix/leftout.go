@@ -195,7 +195,7 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 	switch {
 	case err != nil:
 		return nil
-	case tracking == git.Elsewhere:
+	case tracking == git.InSubmodule:
 		return &fault.Fault{Err: fmt.Errorf("%s names %s, which is in a git submodule, of which Nix sees nothing", definition, name), Fix: "have its files in this repository"}
 	case tracking == git.Tracked:
 		return nil

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// What a neighbour prepares under the name of make demo's folder is not used.
-func TestDemoUsesNoPreparedFolder(t *testing.T) {
+func TestDemoRefusesAFolderOfAnotherUser(t *testing.T) {
 	made := func(cache string) ([]string, error) {
 		command := exec.Command("make", "-s", "-C", "../..", "demo-folder")
 		command.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)

@@ -11,8 +11,7 @@ import (
 
 const neighbour = 65534
 
-// A folder that somebody else can change is not trusted.
-func TestFolderThatOthersChangeIsNotGuarded(t *testing.T) {
+func TestFolderThatOthersCanChangeIsNotTrusted(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes files of another user") // make test runs as root, too
 	}
@@ -26,11 +25,11 @@ func TestFolderThatOthersChangeIsNotGuarded(t *testing.T) {
 		make func(path string) error
 		good bool
 	}{
-		"ours":                   {mode(0o700, 0), true},
+		"own":                    {mode(0o700, 0), true},
 		"readable":               {mode(0o755, 0), true},
 		"of a group":             {mode(0o775, 0), true},
 		"everybody's, sticky":    {mode(0o777|fs.ModeSticky, 0), true},
-		"a link to ours":         {func(path string) error { return os.Symlink(dir, path) }, true},
+		"a link to an own one":   {func(path string) error { return os.Symlink(dir, path) }, true},
 		"everybody's":            {mode(0o777, 0), false},
 		"writable for others":    {mode(0o702, 0), false},
 		"a neighbour's":          {mode(0o700, neighbour), false},
@@ -46,19 +45,18 @@ func TestFolderThatOthersChangeIsNotGuarded(t *testing.T) {
 	} {
 		path := filepath.Join(dir, name)
 		must(t, test.make(path))
-		if err := Guarded(path); (err == nil) != test.good {
+		if err := CheckTrusted(path); (err == nil) != test.good {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Whose catalogue it is decides what is built there anyway.
+	// The owner of a catalogue decides what is built there anyway.
 	theirs := filepath.Join(dir, "catalogue")
 	must(t, mode(0o755, neighbour)(theirs))
 	must(t, mode(0o755, neighbour)(filepath.Join(theirs, "dist")))
-	must(t, Guarded(filepath.Join(theirs, "dist")))
+	must(t, CheckTrusted(filepath.Join(theirs, "dist")))
 }
 
-// A file that another user put into a folder of ours is as if it were not there.
-func TestReadTakesNothingOfOthers(t *testing.T) {
+func TestReadIgnoresFilesOfOtherUsers(t *testing.T) {
 	dir := t.TempDir()
 	made := map[string]func(path string) error{
 		"writable for all": func(path string) error {

@@ -1,5 +1,5 @@
-// Package private makes folders that no other user of the machine looks into or has
-// prepared.
+// Package private makes folders and files that no other user of the machine can read
+// or has prepared.
 package private
 
 import (
@@ -11,9 +11,8 @@ import (
 	"syscall"
 )
 
-// Folder makes a folder of mode 0700, with those above it where they are missing, or
-// gives the one that is there that mode. One that is a link or another user's is an
-// error.
+// Folder makes a folder with mode 0700, and its missing parents; an existing folder
+// gets that mode. A link, or a folder of another user, is an error.
 func Folder(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
@@ -23,7 +22,7 @@ func Folder(path string) error {
 		return err
 	}
 	if !info.IsDir() || ownerOf(info) != os.Geteuid() {
-		return &fs.PathError{Op: "open", Path: path, Err: errors.New("a link, or another user's: remove it")}
+		return &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a link, or belongs to another user: remove it")}
 	}
 	if info.Mode().Perm() != 0o700 {
 		return os.Chmod(path, 0o700)
@@ -31,8 +30,8 @@ func Folder(path string) error {
 	return nil
 }
 
-// Create makes an empty file of mode 0600. Whatever had its name is gone: no link and
-// no other name of it is written to.
+// Create makes an empty file with mode 0600. It removes an existing file first, so it
+// never writes through a link.
 func Create(path string) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return nil, err
@@ -40,10 +39,10 @@ func Create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// Guarded says why somebody else can change what is in a folder, links followed: an
-// error, where it is of another user than this one, root, or whoever owns the folder
-// above it, or where everybody may write to it, and remove what others have there.
-func Guarded(path string) error {
+// CheckTrusted returns an error if another user can change the content of a folder,
+// links followed: if its owner is neither this user, nor root, nor the owner of the
+// parent folder, or if everybody can write to it and it is not sticky.
+func CheckTrusted(path string) error {
 	wrong := func(why string) error { return &fs.PathError{Op: "trust", Path: path, Err: errors.New(why)} }
 	info, err := os.Stat(path)
 	if err != nil {
@@ -56,17 +55,17 @@ func Guarded(path string) error {
 	owner := ownerOf(info)
 	switch {
 	case !info.IsDir():
-		return wrong("it is no folder")
+		return wrong("it is not a folder")
 	case owner != os.Geteuid() && owner != 0 && owner != ownerOf(above):
-		return wrong("it belongs to another user, who can change what is in it")
+		return wrong("it belongs to another user, who can change its content")
 	case info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0:
-		return wrong("everybody can change what is in it")
+		return wrong("everybody can change its content")
 	}
 	return nil
 }
 
-// Read reads a file that libre keeps for itself. What another user put there, and what
-// everybody may write, counts as missing: an fs.ErrNotExist.
+// Read reads one of libre's own files. A file of another user, or one that everybody
+// can write, counts as missing: fs.ErrNotExist.
 func Read(path string) ([]byte, error) {
 	opened, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -83,8 +82,8 @@ func Read(path string) ([]byte, error) {
 	return io.ReadAll(opened)
 }
 
-// Replace writes a file of mode 0600 whole or not at all, and puts it in the place of
-// what has its name.
+// Replace writes a file with mode 0600, whole or not at all, in place of an existing
+// one.
 func Replace(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err

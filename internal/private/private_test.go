@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFolderIsNobodyElses(t *testing.T) {
+func TestFolderIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	elsewhere := filepath.Join(dir, "elsewhere")
 	must(t, os.Mkdir(elsewhere, 0o755))
@@ -35,7 +35,7 @@ func TestFolderIsNobodyElses(t *testing.T) {
 		path := filepath.Join(dir, name)
 		must(t, prepare(path))
 		if Folder(path) == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s is accepted", name)
 		}
 	}
 	if info, err := os.Stat(elsewhere); err != nil || info.Mode().Perm() != 0o755 {
@@ -43,7 +43,7 @@ func TestFolderIsNobodyElses(t *testing.T) {
 	}
 }
 
-func TestCreateFollowsNothing(t *testing.T) {
+func TestCreateFollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	canary := filepath.Join(dir, "canary")
 	must(t, os.WriteFile(canary, []byte("canary"), 0o644))

@@ -5,14 +5,14 @@ import (
 	"errors"
 )
 
-// errTooMuch ends a program that writes more than anyone would read.
+// errTooMuch ends a program that writes more than its limit.
 var errTooMuch = errors.New("its output is too long")
 
-// Capture takes what a program writes, at most so many bytes.
+// Capture collects the output of a program, up to a limit.
 type Capture struct {
 	bytes.Buffer
-	Most int  // bytes; 0: any number
-	End  bool // of more than that keep the end; else more is an error
+	Most int  // bytes; 0: no limit
+	End  bool // beyond the limit keep only the end; otherwise it is an error
 }
 
 func (c *Capture) Write(data []byte) (int, error) {

@@ -1,5 +1,5 @@
-// Package process starts other programs: with a chosen environment, in a process
-// group of their own, ended politely when the context ends.
+// Package process starts other programs with a chosen environment, each in its own
+// process group. When the context ends, the group gets SIGTERM.
 package process
 
 import (
@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// graceful is how long a program may take to end after it was asked to.
+// graceful is the time between SIGTERM and SIGKILL.
 const graceful = 10 * time.Second
 
-// kept are variables that every program gets; a name that ends in * is a family of
-// them. What is not here stays with libre: GIT_DIR would make git, and nix with it,
-// read another repository, and tokens are nobody else's business.
+// kept lists the variables that every program gets; a name that ends in * is a
+// prefix. All others stay with libre: GIT_DIR would make git, and so nix, read another
+// repository, and tokens are secret.
 var kept = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "XDG_*", "NIX_*",
 	"LANG", "LANGUAGE", "LC_*", "LOCALE_ARCHIVE*",
@@ -28,8 +28,8 @@ var kept = []string{
 	"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "SOCKS_SERVER", "GIT_PROXY_COMMAND",
 }
 
-// Go are the variables of the go program, which fixed-output derivations get too.
-// Git are those by which people configure git; none of them names a repository.
+// Go lists the variables of the go command, which fixed-output derivations get too.
+// Git lists the variables that configure git; none of them names a repository.
 var (
 	Go = []string{"GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOENV", "GOINSECURE", "GOVCS", "GOAUTH", "NETRC",
 		"GOMODCACHE", "GOPATH", "GOCACHE"}
@@ -38,17 +38,17 @@ var (
 		"DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"}
 )
 
-// authorities are the variables that name the one file of authorities that git and nix trust.
+// authorities lists the variables that name git's and nix's file of trusted CAs.
 var authorities = []string{"GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE"}
 
-// trusted is the file of Trust.
+// trusted is the file that Trust was called with.
 var trusted atomic.Value
 
-// Trust names a file of certificates in PEM, which programs started from now on trust in
-// place of the system's, unless the environment names one.
+// Trust makes programs started from now on trust the certificates of a PEM file instead
+// of the system's, unless the environment names another file.
 func Trust(file string) { trusted.Store(file) }
 
-// Getenv is the value that programs get of a variable.
+// Getenv returns the value that programs get for a variable.
 func Getenv(name string) string {
 	if value := os.Getenv(name); value != "" || !slices.Contains(authorities, name) {
 		return value
@@ -57,9 +57,9 @@ func Getenv(name string) string {
 	return file
 }
 
-// Environment is what a program gets of ours: the variables above, and those of more,
-// which has names and families as above. A trace of git's goes to a file only: between
-// what git says it would hide git's own last line.
+// Environment returns the variables that a program gets: those above, and those listed
+// in more, which may have prefixes too. Git's traces may only go to a file: on stderr
+// they would hide git's own last line.
 func Environment(more ...string) []string {
 	var environment []string
 	for _, variable := range os.Environ() {
@@ -81,14 +81,14 @@ func Environment(more ...string) []string {
 
 func contains(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(known string) bool {
-		family, isFamily := strings.CutSuffix(known, "*")
-		return known == name || isFamily && strings.HasPrefix(name, family)
+		prefix, isPrefix := strings.CutSuffix(known, "*")
+		return known == name || isPrefix && strings.HasPrefix(name, prefix)
 	})
 }
 
-// Command prepares a program that gets Environment and nothing else. It has a group
-// of its own: Ctrl-C reaches it once, when ctx ends, as SIGTERM to the whole group;
-// what still runs after ten seconds is killed.
+// Command prepares a program with the variables of Environment, in its own process
+// group: Ctrl-C does not reach it directly. When ctx ends, the whole group gets
+// SIGTERM; after ten seconds the program is killed.
 func Command(ctx context.Context, program string, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.Env = Environment()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestEnvironmentLeavesOutWhatNamesARepositoryOrASecret(t *testing.T) {
+func TestEnvironmentHasNoSecretAndNoRepository(t *testing.T) {
 	for _, variable := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_CEILING_DIRECTORIES", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY",
 		"COSIGN_PASSWORD", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", "BUILDAH_FORMAT", "GOPROXY", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_COUNT"} {
 		t.Setenv(variable, "x")
@@ -43,7 +43,7 @@ func TestEnvironmentLeavesOutWhatNamesARepositoryOrASecret(t *testing.T) {
 	}
 }
 
-func TestCommandEndsWithWhatItStarted(t *testing.T) {
+func TestCancelEndsTheProgramAndItsChildren(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "ended")
 	ctx, cancel := context.WithCancel(context.Background())
 	command := Command(ctx, "sh", "-c", `trap 'touch "`+mark+`"; exit 0' TERM; echo ready; sleep 60 & wait`)
@@ -61,15 +61,15 @@ func TestCommandEndsWithWhatItStarted(t *testing.T) {
 	began := time.Now()
 	command.Wait()
 	if time.Since(began) > graceful {
-		t.Error("what it started was waited for")
+		t.Error("its child was waited for")
 	}
 	if _, err := os.Stat(mark); errors.Is(err, os.ErrNotExist) {
-		t.Error("it was not asked to end")
+		t.Error("it got no SIGTERM")
 	}
 }
 
-// Git and nix take one file of authorities: the environment's, else the one of Trust.
-func TestProgramsTrustTheFileThatIsNamed(t *testing.T) {
+// Git and nix use one file of CAs: the environment's, or the one of Trust.
+func TestProgramsTrustTheNamedCertificates(t *testing.T) {
 	t.Setenv("GIT_SSL_CAINFO", "/own.pem")
 	t.Setenv("NIX_SSL_CERT_FILE", "")
 	os.Unsetenv("NIX_SSL_CERT_FILE")

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNoLandlock says that this kernel cannot keep files from a program.
-var ErrNoLandlock = errors.New("this kernel has no Landlock of Linux 5.19 or newer")
+// ErrNoLandlock means that this kernel cannot restrict what a program reads.
+var ErrNoLandlock = errors.New("this kernel lacks Landlock as of Linux 5.19")
 
-// Readable is what of the file system a program can read.
+// Readable lists what a program can read of the file system.
 type Readable struct {
-	Paths []string // files, and folders with all that is below; what is not there is passed over
-	Names []string // folders whose names, and those of the folders below, can be listed
+	Paths []string // files, and folders with everything below; missing ones are ignored
+	Names []string // folders that can be listed, with the folders below; their files cannot be read
 }
 
 const (
@@ -26,14 +26,14 @@ const (
 	refer    = unix.LANDLOCK_ACCESS_FS_REFER
 )
 
-// Start starts a program that can read nothing else, whatever user runs it; nor can
-// what it starts. It can write and run what it could. It can mount nothing.
+// Start starts a program that can read nothing else, not even as root; neither can its
+// children. Writing and executing are not restricted. Mounting is.
 // https://docs.kernel.org/userspace-api/landlock.html
 func (r Readable) Start(command *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
-		// The restriction is this thread's, and of what is started from it. The thread
-		// ends with the goroutine, and Go makes no other from it.
+		// The restriction applies to this thread and to programs started from it. The
+		// locked thread ends with the goroutine, and Go clones no other thread from it.
 		runtime.LockOSThread()
 		err := r.restrict()
 		if err == nil {
@@ -44,10 +44,10 @@ func (r Readable) Start(command *exec.Cmd) error {
 	return <-started
 }
 
-// restrict restricts this thread.
+// restrict restricts the calling thread.
 func (r Readable) restrict() error {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if errno != 0 || version < 2 { // the first lets nobody rename into another folder
+	if errno != 0 || version < 2 { // version 1 forbids renames into another folder
 		return ErrNoLandlock
 	}
 	handled := unix.LandlockRulesetAttr{Handled_access_fs: readFile | readDir | refer}
@@ -75,11 +75,11 @@ func (r Readable) restrict() error {
 	return nil
 }
 
-// allow allows accesses to a path, links followed.
+// allow allows access to a path, links followed.
 func allow(rules int, path string, access uint64) error {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil // it is not there, or not for this user
+		return nil // missing, or not accessible to this user
 	}
 	defer unix.Close(fd)
 	var status unix.Stat_t

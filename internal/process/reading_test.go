@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// What a program can read is what is named, whoever runs it; what it starts, too.
-func TestProgramReadsWhatIsNamedOnly(t *testing.T) {
+func TestProgramReadsOnlyTheListedPaths(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"secret", "open/file", "names/below/file", "names/allowed", "written/x"} {
 		path := filepath.Join(dir, name)
@@ -53,7 +52,7 @@ func TestProgramReadsWhatIsNamedOnly(t *testing.T) {
 			t.Errorf("%s: %q", script, out)
 		}
 	}
-	// We read as before.
+	// The test itself is not restricted.
 	var group sync.WaitGroup
 	for range 100 {
 		group.Go(func() {

@@ -7,9 +7,8 @@ import (
 	"syscall"
 )
 
-// Interruptible gives a context that ends with the first signal that asks this program
-// to end: an interrupt, SIGTERM, or SIGHUP where it is not ignored, as below nohup. A
-// second one ends the program at once.
+// Interruptible returns a context that ends with the first SIGINT, SIGTERM or SIGHUP;
+// an ignored SIGHUP, as under nohup, stays ignored. A second signal kills the program.
 func Interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {

@@ -136,7 +136,7 @@ func TestCommitThatFailsChangesNothing(t *testing.T) {
 			runGit(t, dir, "update-ref", "refs/heads/main", runGit(t, dir, "commit-tree", "-m", "x", runGit(t, dir, "mktree", "--missing")))
 		}, "apps/docs/default.nix has changes that are not committed: commit them first"},
 		{"a hook", hook("commit-msg", "echo 'no \033[31mticket' >&2\nexit 1\n"), "committing docs: git commit: no ticket" + again},
-		{"a silent hook", hook("pre-commit", "exit 3\n"), "committing docs: git commit: exit status 1, it said nothing: a hook may be against it" + again},
+		{"a silent hook", hook("pre-commit", "exit 3\n"), "committing docs: git commit: exit status 1, without a message: a hook may have refused it" + again},
 		{"a hook that changes files", hook("pre-commit", "echo '# formatted' >>cat/apps/docs/default.nix; git add cat/apps/docs/default.nix; echo formatted; exit 1\n"),
 			"committing docs: git commit: formatted" + again},
 		{"a hook that prepares a message", hook("prepare-commit-msg", "echo 'no template' >&2; exit 1\n"), "committing docs: git commit: no template" + again},
@@ -145,9 +145,9 @@ func TestCommitThatFailsChangesNothing(t *testing.T) {
 		{"no signature by ssh", settings("commit.gpgSign", "true", "gpg.format", "ssh", "user.signingKey", "/nowhere/key"),
 			"committing docs: git commit: error: Couldn't load public key /nowhere/key: No such file or directory? fatal: failed to write commit object" + again},
 		{"a lock", func(t *testing.T, dir string) { put(t, dir, map[string]string{".git/index.lock": "x"}) },
-			"committing docs: git has locked the repository: DIR/.git/index.lock is there; try again when the git that runs has ended; where none runs: rm DIR/.git/index.lock"},
+			"committing docs: the git repository is locked: DIR/.git/index.lock exists; wait until the other git command ends; if none runs: rm DIR/.git/index.lock"},
 		{"a locked branch", func(t *testing.T, dir string) { put(t, dir, map[string]string{".git/refs/heads/main.lock": "x"}) },
-			"committing docs: git has locked the repository: DIR/.git/refs/heads/main.lock is there; try again when the git that runs has ended; where none runs: rm DIR/.git/refs/heads/main.lock"},
+			"committing docs: the git repository is locked: DIR/.git/refs/heads/main.lock exists; wait until the other git command ends; if none runs: rm DIR/.git/refs/heads/main.lock"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			repository, dir := workplace(t)

@@ -95,7 +95,7 @@ func Create(ctx context.Context, dir string, waiting func()) (*Layout, error) {
 		return fail(err)
 	}
 	// What is in it is what is signed.
-	if err := private.Guarded(dir); err != nil {
+	if err := private.CheckTrusted(dir); err != nil {
 		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or name a folder of your own"}
 	}
 	lock, err := lockFolder(ctx, dir, waiting)
