@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/web"
@@ -27,14 +26,11 @@ func (g *gitRepository) Release(context.Context, string) (*Release, error) { ret
 
 func (g *gitRepository) Links(string, string) Links { return Links{} }
 
-// scpLike is the short form user@host:path.
-// https://git-scm.com/docs/git-clone#_git_urls
-var scpLike = regexp.MustCompile(`^[0-9A-Za-z._~-]+@[0-9A-Za-z.-]+:[^:]`)
-
 // gitTags lists the tags of a repository: over HTTP by itself, from elsewhere
 // through the git program.
 func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	place, err := url.Parse(location)
+	user, _, _, _ := scpAddress(location)
 	switch {
 	case err == nil && (place.Scheme == "https" || place.Scheme == "http") && place.Host != "":
 		tags, err := c.smartTags(ctx, place)
@@ -50,7 +46,7 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 		}
 		return tags, nil
 	case err == nil && (place.Scheme == "ssh" || place.Scheme == "file" || place.Scheme == "git"),
-		strings.HasPrefix(location, "/"), scpLike.MatchString(location):
+		strings.HasPrefix(location, "/"), user != "":
 		ctx, cancel := bounded(ctx, c.deadline)
 		defer cancel()
 		tags, err := gitLsRemote(ctx, location, "file:git:ssh")

@@ -170,7 +170,7 @@ func (f *forgejoPulls) call(ctx context.Context, method, path string, asked, ans
 		return response, nil
 	}
 	if err := json.NewDecoder(content).Decode(answer); err != nil {
-		return nil, fmt.Errorf("%s answers what is not its API's: %w", f.server.Host, err)
+		return nil, fmt.Errorf("%s answers what is not its API's: %w", f.Server.Host, err)
 	}
 	return response, nil
 }

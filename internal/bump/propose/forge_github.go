@@ -21,13 +21,13 @@ func (g *githubPulls) openPulls(ctx context.Context) ([]pull, error) {
 }
 
 func (g *githubPulls) closedPulls(ctx context.Context, branch string) ([]pull, error) {
-	return g.list(ctx, &github.PullRequestListOptions{State: "closed", Head: g.owner + ":" + branch})
+	return g.list(ctx, &github.PullRequestListOptions{State: "closed", Head: g.Owner + ":" + branch})
 }
 
 func (g *githubPulls) list(ctx context.Context, which *github.PullRequestListOptions) ([]pull, error) {
 	var all []pull
 	for which.Page, which.PerPage = 1, 100; which.Page > 0; {
-		page, response, err := g.client.PullRequests.List(ctx, g.owner, g.name, which)
+		page, response, err := g.client.PullRequests.List(ctx, g.Owner, g.Name, which)
 		if err != nil {
 			return nil, g.explain("listing the pull requests of "+g.String(), err)
 		}
@@ -45,13 +45,13 @@ func (g *githubPulls) list(ctx context.Context, which *github.PullRequestListOpt
 }
 
 func (g *githubPulls) create(ctx context.Context, p *pull) error {
-	made, _, err := g.client.PullRequests.Create(ctx, g.owner, g.name,
+	made, _, err := g.client.PullRequests.Create(ctx, g.Owner, g.Name,
 		&github.NewPullRequest{Title: &p.title, Body: &p.body, Head: &p.branch, Base: &p.base})
 	if err != nil {
 		return g.explain("opening a pull request for "+p.branch, err)
 	}
 	p.number, p.url = made.GetNumber(), made.GetHTMLURL()
-	if _, _, err := g.client.Issues.AddLabelsToIssue(ctx, g.owner, g.name, p.number, []string{proposalLabel}); err != nil {
+	if _, _, err := g.client.Issues.AddLabelsToIssue(ctx, g.Owner, g.Name, p.number, []string{proposalLabel}); err != nil {
 		return g.explain(fmt.Sprintf("labelling #%d", p.number), err)
 	}
 	return nil
@@ -59,17 +59,17 @@ func (g *githubPulls) create(ctx context.Context, p *pull) error {
 
 func (g *githubPulls) edit(ctx context.Context, p pull) error {
 	change := &github.PullRequest{Title: &p.title, Body: &p.body, Base: &github.PullRequestBranch{Ref: &p.base}}
-	_, _, err := g.client.PullRequests.Edit(ctx, g.owner, g.name, p.number, change)
+	_, _, err := g.client.PullRequests.Edit(ctx, g.Owner, g.Name, p.number, change)
 	return g.explain(fmt.Sprintf("updating #%d", p.number), err)
 }
 
 func (g *githubPulls) close(ctx context.Context, p pull, comment string) error {
 	doing := fmt.Sprintf("closing #%d", p.number)
-	if _, _, err := g.client.Issues.CreateComment(ctx, g.owner, g.name, p.number, &github.IssueComment{Body: &comment}); err != nil {
+	if _, _, err := g.client.Issues.CreateComment(ctx, g.Owner, g.Name, p.number, &github.IssueComment{Body: &comment}); err != nil {
 		return g.explain(doing, err)
 	}
 	closed := "closed"
-	_, _, err := g.client.PullRequests.Edit(ctx, g.owner, g.name, p.number, &github.PullRequest{Body: &p.body, State: &closed})
+	_, _, err := g.client.PullRequests.Edit(ctx, g.Owner, g.Name, p.number, &github.PullRequest{Body: &p.body, State: &closed})
 	return g.explain(doing, err)
 }
 

@@ -51,12 +51,13 @@ func NewProposer(ctx context.Context, repository *Repository, config ProposerCon
 	if getenv == nil {
 		getenv = os.Getenv
 	}
-	place, err := hostingOf(location, config.Forge, getenv)
+	place, err := upstream.HostingOf(location, config.Forge, getenv)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("origin %w", err)
 	}
 	p := &Proposer{repository: repository}
-	if p.forge, err = place.open(config.Client); err != nil {
+	at := hosting{place}
+	if p.forge, err = at.open(config.Client); err != nil {
 		return nil, err
 	}
 	repository.authorise(location, config.Token)

@@ -1,6 +1,10 @@
-package propose
+package upstream_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/libresh/libre/internal/upstream"
+)
 
 func TestHosting(t *testing.T) {
 	forgejo := map[string]string{"FORGEJO_SERVER_URL": "http://git.example:3000/forge"}
@@ -24,21 +28,22 @@ func TestHosting(t *testing.T) {
 		{"https://github.com/coop/catalogue", "", runner, "github https://github.com coop/catalogue"},
 		{"http://git.example:3000/forge/coop/catalogue.git", "", forgejo, "forgejo http://git.example:3000/forge coop/catalogue"},
 		{"ssh://git@git.example:2222/coop/catalogue.git", "", forgejo, "forgejo http://git.example:3000/forge coop/catalogue"},
+		{"github.com:coop/catalogue.git", "", nil, "github https://github.com coop/catalogue"},
 		{"git@git.example:coop/catalogue.git", "forgejo", nil, "forgejo https://git.example coop/catalogue"},
 		{"https://git.example/coop/catalogue", "forgejo", enterprise, "forgejo https://git.example coop/catalogue"},
 
-		{"https://git.example/coop/catalogue", "", nil, `origin is at git.example: say in libre.yaml what that is, "forge: github" or "forge: forgejo"`},
-		{"https://git.example/coop/catalogue", "gitlab", nil, `forge "gitlab", expected github or forgejo`},
-		{"/srv/git/catalogue.git", "", nil, "origin is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
-		{"file:///srv/git/catalogue.git", "", nil, "origin is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
-		{"https://user:password@github.com/catalogue", "", nil, "origin is at https://user:xxxxx@github.com/catalogue, expected an address that ends in OWNER/REPOSITORY"},
+		{"https://git.example/coop/catalogue", "", nil, `is at git.example: say in libre.yaml what that is, "forge: github" or "forge: forgejo"`},
+		{"-oProxyCommand=x:coop/catalogue", "", nil, "is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
+		{"/srv/git/catalogue.git", "", nil, "is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
+		{"file:///srv/git/catalogue.git", "", nil, "is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
+		{"https://user:password@github.com/catalogue", "", nil, "is at https://user:xxxxx@github.com/catalogue, expected an address that ends in OWNER/REPOSITORY"},
 	} {
-		h, err := hostingOf(test.location, test.kind, func(name string) string { return test.environment[name] })
+		h, err := upstream.HostingOf(test.location, test.kind, func(name string) string { return test.environment[name] })
 		var got string
 		if err != nil {
 			got = err.Error()
 		} else {
-			got = h.kind + " " + h.server.String() + " " + h.String()
+			got = h.Kind + " " + h.Server.String() + " " + h.String()
 		}
 		if got != test.want {
 			t.Errorf("%s %v: %s, expected %s", test.location, test.environment, got, test.want)

@@ -1,0 +1,96 @@
+package upstream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Hosting says at which forge a repository is.
+type Hosting struct {
+	Kind        string   // github or forgejo
+	Server      *url.URL // of the forge
+	Owner, Name string
+}
+
+// String is OWNER/NAME.
+func (h Hosting) String() string { return h.Owner + "/" + h.Name }
+
+// HostingOf reads the address of a git remote. kind is github or forgejo; where it is "",
+// the environment of workflows tells it, and the forges that everybody knows: the shape of
+// an address does not. Errors begin with "is at".
+func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error) {
+	place, err := url.Parse(remote)
+	if err != nil || place.Host == "" {
+		_, host, folder, ok := scpAddress(remote)
+		if !ok {
+			return Hosting{}, errors.New("is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh")
+		}
+		place = &url.URL{Scheme: "ssh", Host: host, Path: "/" + strings.TrimPrefix(folder, "/")}
+	}
+	folder := strings.TrimSuffix(strings.Trim(place.Path, "/"), ".git")
+	h := Hosting{Kind: kind, Name: path.Base(folder), Owner: path.Base(path.Dir(folder))}
+	if !forgeName.MatchString(h.Name) || !forgeName.MatchString(h.Owner) || h.Owner == "." || h.Name == ".." {
+		return Hosting{}, fmt.Errorf("is at %s, expected an address that ends in OWNER/REPOSITORY", place.Redacted())
+	}
+	isHTTP := place.Scheme == "https" || place.Scheme == "http"
+	if h.Server = (&url.URL{Scheme: "https", Host: strings.ToLower(place.Hostname())}); isHTTP {
+		above := strings.TrimSuffix(path.Dir(path.Dir("/"+folder)), "/")
+		h.Server = &url.URL{Scheme: place.Scheme, Host: strings.ToLower(place.Host), Path: above}
+	}
+	for _, known := range knownForges(getenv) {
+		if !strings.EqualFold(known.Server.Hostname(), h.Server.Hostname()) {
+			continue
+		}
+		if !isHTTP { // ssh knows neither the port nor the folder
+			h.Server = known.Server
+		}
+		h.Kind = cmp.Or(h.Kind, known.Kind)
+	}
+	if h.Kind == "" && isGitHubCloud(h.Server.Host) {
+		h.Kind = "github"
+	}
+	if h.Kind == "" {
+		return Hosting{}, fmt.Errorf(`is at %s: say in libre.yaml what that is, "forge: github" or "forge: forgejo"`, h.Server.Host)
+	}
+	return h, nil
+}
+
+// knownForges are the servers of which the environment, or everybody, knows the kind; the
+// ones that count more come first.
+func knownForges(getenv func(string) string) []Hosting {
+	runner := "github"
+	if onForgejo(getenv) {
+		runner = "forgejo"
+	}
+	var all []Hosting
+	for _, server := range []struct{ url, kind string }{
+		{getenv("FORGEJO_SERVER_URL"), "forgejo"}, {getenv("GITEA_SERVER_URL"), "forgejo"},
+		{getenv("GITHUB_SERVER_URL"), runner}, {"https://codeberg.org", "forgejo"},
+	} {
+		if place, err := parsePlace(server.url); err == nil {
+			all = append(all, Hosting{Kind: server.kind, Server: place})
+		}
+	}
+	return all
+}
+
+// forgeName is what an owner or a repository is called.
+var forgeName = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
+
+// scpLike is git's short form of an address for ssh: [USER@]HOST:PATH.
+// https://git-scm.com/docs/git-clone#_git_urls
+var scpLike = regexp.MustCompile(`^(?:([0-9A-Za-z._~-]+)@)?([0-9A-Za-z][0-9A-Za-z.-]*):([^:].*)$`)
+
+// scpAddress reads an address in git's short form. user may be "".
+func scpAddress(location string) (user, host, folder string, ok bool) {
+	parts := scpLike.FindStringSubmatch(location)
+	if parts == nil || strings.Contains(location, "://") {
+		return "", "", "", false
+	}
+	return parts[1], parts[2], parts[3], true
+}
