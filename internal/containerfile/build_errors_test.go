@@ -34,7 +34,7 @@ func TestBuildErrors(t *testing.T) {
 			{name: "not in the layout", file: "FROM base", edit: func(r *Request) { r.Bases = map[string]Origin{"base": {Layout: dist, Ref: "x"}} },
 				want: `Dockerfile:1: base base: OCI layout %: no image "x": it has base`},
 			{name: "not for this platform", file: "FROM base", edit: func(r *Request) { r.Platform = "linux/s390x" },
-				want: `Dockerfile:1: base base: OCI layout %: image "": it is not made for linux/s390x, only for ` + machinePlatform() + ", " + foreignPlatform()},
+				want: `Dockerfile:1: base base: OCI layout %: image "": it holds no image for linux/s390x, only for ` + machinePlatform() + ", " + foreignPlatform()},
 			{name: "no registry", file: "FROM scratch\nCOPY --from=127.0.0.1:1/x:1 / /", want: "Dockerfile:2: base 127.0.0.1:1/x:1 (not pinned by digest): %connection refused"},
 			{name: "pinned, no registry", file: "FROM 127.0.0.1:1/x@sha256:" + hex, want: "Dockerfile:1: base 127.0.0.1:1/x@sha256:" + hex + ": %connection refused"},
 			{name: "pin", file: "FROM base", edit: func(r *Request) { r.Bases = map[string]Origin{"base": {Digest: "latest"}} }, want: `Dockerfile:1: base base: "latest" is not a digest`},

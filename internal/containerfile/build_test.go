@@ -61,7 +61,10 @@ func TestBuild(t *testing.T) {
 		}
 		// A layout that is still being written: blobs come first, the index last.
 		writing := t.TempDir()
-		if err := os.Symlink(filepath.Join(dist, "blobs"), filepath.Join(writing, "blobs")); err != nil {
+		if err := os.CopyFS(writing, os.DirFS(dist)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(writing, "index.json"), []byte(`{"schemaVersion":2,"manifests":[]}`), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		bases["tools.example/t:2"] = Origin{Layout: writing, Ref: digest.String()}

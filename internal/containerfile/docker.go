@@ -37,7 +37,7 @@ func (d docker) fetch(b Base, o Origin) (fetched, error) {
 		}
 		return fetched{
 			from:    "libre-base-" + p.top.Digest.Hex,
-			context: "oci-layout://" + p.layout + "@" + p.top.Digest.String(),
+			context: "oci-layout://" + p.layout.Dir() + "@" + p.top.Digest.String(),
 			digest:  p.top.Digest.String(),
 		}, nil
 	}

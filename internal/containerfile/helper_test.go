@@ -14,11 +14,12 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
+	gcr "github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -165,11 +166,11 @@ func foreignPlatform() string {
 func catalogueLayout(t testing.TB, ref string, idx v1.ImageIndex) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "dist")
-	l, err := layout.Write(dir, empty.Index)
+	l, err := gcr.Write(dir, empty.Index)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.AppendIndex(idx, layout.WithAnnotations(map[string]string{refName: ref})); err != nil {
+	if err := l.AppendIndex(idx, gcr.WithAnnotations(map[string]string{layout.RefNameAnnotation: ref})); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -178,7 +179,7 @@ func catalogueLayout(t testing.TB, ref string, idx v1.ImageIndex) string {
 // built reads the one image of a result.
 func built(t testing.TB, r Result) (v1.Image, *v1.ConfigFile) {
 	t.Helper()
-	idx, err := layout.ImageIndexFromPath(r.Layout)
+	idx, err := gcr.ImageIndexFromPath(r.Layout)
 	if err != nil {
 		t.Fatal(err)
 	}

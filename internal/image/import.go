@@ -2,11 +2,9 @@ package image
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -93,35 +91,26 @@ func readLayer(l *layout.Layout, d v1.Descriptor, read func(io.Reader) error) er
 	return read(r)
 }
 
-// findImage reads the one image of a platform. A layout with a single image may
-// leave out the platform in its descriptors; the config has it.
+// findImage reads the one image of a platform.
 func findImage(l *layout.Layout, want v1.Platform) (manifest v1.Manifest, config v1.ConfigFile, err error) {
 	entries, err := l.Entries()
 	if err != nil {
 		return manifest, config, err
 	}
-	images, err := l.Images(entries)
+	d, err := l.ForPlatform(entries, want)
 	if err != nil {
 		return manifest, config, err
 	}
-	var seen []string
-	for _, d := range images {
-		if err := l.ReadJSON(d, &manifest); err != nil {
-			return manifest, config, err
-		}
-		if err := l.ReadJSON(manifest.Config, &config); err != nil {
-			return manifest, config, err
-		}
-		if config.OS == want.OS && config.Architecture == want.Architecture && (want.Variant == "" || want.Variant == config.Variant) {
-			return manifest, config, nil
-		}
-		seen = append(seen, config.OS+"/"+config.Architecture)
-		manifest, config = v1.Manifest{}, v1.ConfigFile{}
+	if err := l.ReadJSON(d, &manifest); err != nil {
+		return manifest, config, err
 	}
-	if len(seen) == 0 {
-		return manifest, config, errors.New("it holds no image")
+	if err := l.ReadJSON(manifest.Config, &config); err != nil {
+		return manifest, config, err
 	}
-	return manifest, config, fmt.Errorf("it holds no image for %s/%s, only for %s", want.OS, want.Architecture, strings.Join(seen, ", "))
+	if platform := config.Platform(); platform == nil || !platform.Satisfies(want) {
+		return manifest, config, fmt.Errorf("the config of its image for %s names another platform", want)
+	}
+	return manifest, config, nil
 }
 
 // normalise keeps of an engine's config what a runtime reads. What Docker's

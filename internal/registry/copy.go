@@ -5,13 +5,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
@@ -24,7 +23,11 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 	if err != nil {
 		return name.Digest{}, err
 	}
-	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{layoutDir, c}, known: known}
+	l, err := layout.Open(layoutDir)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{l, c}, known: known}
 	// What nothing is known of may have been sent already, and be waiting for the rest
 	// of its release. A registry may have lost some of it since.
 	if known == nil {
@@ -62,10 +65,9 @@ func (c *Client) push(ctx context.Context, t *transfer, digest v1.Hash) (name.Di
 	return subject, nil
 }
 
-// layoutOrigin is the directory of an OCI layout.
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+// layoutOrigin is an OCI layout.
 type layoutOrigin struct {
-	dir    string
+	layout *layout.Layout
 	client *Client // has seen what the layout lacks
 }
 
@@ -79,7 +81,7 @@ func (l layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, err
 }
 
 func (l layoutOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
-	file, err := os.Open(filepath.Join(l.dir, "blobs", digest.Algorithm, digest.Hex))
+	file, _, err := l.layout.OpenBlob(digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Who sends a blob holds its whereabout.
 		if elsewhere := l.client.locations.of(digest).repositories; len(elsewhere) > 0 {

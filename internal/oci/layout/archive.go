@@ -30,7 +30,7 @@ type ArchiveSpec struct {
 // it are not in it, and without any there is none. The bytes depend on the
 // images and spec alone.
 func (l *Layout) WriteArchive(ctx context.Context, spec ArchiveSpec, w io.Writer) error {
-	a := archive{spec: spec, tar: tarWriter{ctx, tar.NewWriter(w)}, layout: l, index: emptyIndex(), seen: map[v1.Hash]bool{}}
+	a := archive{spec: spec, tar: tarWriter{ctx, tar.NewWriter(w)}, layout: l, index: newIndex(nil), seen: map[v1.Hash]bool{}}
 	for _, refName := range slices.Compact(slices.Sorted(slices.Values(spec.RefNames))) {
 		if err := a.add(refName); err != nil {
 			return fmt.Errorf("archiving %s: %w", refName, err)
@@ -119,16 +119,15 @@ func (a *archive) add(refName string) error {
 
 // addDocker lists the image for the wanted platform, if there is one.
 func (a *archive) addDocker(refName string, d v1.Descriptor) error {
-	images, err := a.layout.Images([]v1.Descriptor{d})
+	image, err := a.layout.ForPlatform([]v1.Descriptor{d}, a.spec.Platform)
+	if errors.Is(err, ErrNoPlatform) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(images, func(d v1.Descriptor) bool { return d.Platform != nil && d.Platform.Satisfies(a.spec.Platform) })
-	if at < 0 {
-		return nil
-	}
 	var manifest v1.Manifest
-	if err := a.layout.ReadJSON(images[at], &manifest); err != nil {
+	if err := a.layout.ReadJSON(image, &manifest); err != nil {
 		return err
 	}
 	docker := dockerManifest{Config: blobName(manifest.Config.Digest), RepoTags: []string{refName}}

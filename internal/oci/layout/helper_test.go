@@ -81,7 +81,7 @@ func putImage(t testing.TB, l *Layout, name string, platforms ...v1.Platform) v1
 	if len(platforms) == 0 {
 		platforms = []v1.Platform{amd64}
 	}
-	index := emptyIndex()
+	index := newIndex(nil)
 	for _, platform := range platforms {
 		config := v1.ConfigFile{OS: platform.OS, Architecture: platform.Architecture, RootFS: v1.RootFS{Type: "layers"},
 			Config: v1.Config{Labels: map[string]string{"platform": platform.String(), "name": name}}}

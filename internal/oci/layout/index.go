@@ -113,6 +113,7 @@ func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	return replaceFile(filepath.Join(l.dir, indexFile), content)
 }
 
-func emptyIndex() *v1.IndexManifest {
-	return &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
+func newIndex(entries []v1.Descriptor) *v1.IndexManifest {
+	entries = append([]v1.Descriptor{}, entries...) // null is no list
+	return &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: entries}
 }

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/private"
 )
@@ -187,12 +189,12 @@ func lockFolder(ctx context.Context, dir string, waiting func()) (*os.File, erro
 }
 
 // createMissing writes the two files that make a folder a layout, oci-layout last.
-func createMissing(dir string) error {
+func createMissing(dir string, entries ...v1.Descriptor) error {
 	for _, f := range []struct {
 		name    string
 		content any
 	}{
-		{indexFile, emptyIndex()},
+		{indexFile, newIndex(entries)},
 		{versionFile, version{knownVersion}},
 	} {
 		name := filepath.Join(dir, f.name)
@@ -208,6 +210,20 @@ func createMissing(dir string) error {
 		}
 	}
 	return nil
+}
+
+// Link makes an empty folder a layout that names d alone and has a link to the blobs of
+// this one, for programs that cannot be told which image of a layout is meant. They
+// must follow links.
+func (l *Layout) Link(dir string, d v1.Descriptor) error {
+	blobs, err := filepath.Abs(filepath.Join(l.dir, blobsDir))
+	if err != nil {
+		return err
+	}
+	if err := os.Symlink(blobs, filepath.Join(dir, blobsDir)); err != nil {
+		return err
+	}
+	return createMissing(dir, d)
 }
 
 // Close gives up the lock; afterwards the layout can only be read.

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -163,6 +164,71 @@ func (l *Layout) Images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
 		}
 	}
 	return out, nil
+}
+
+// Describe gives the descriptor of a manifest or an index that the layout has, named
+// in index.json or not. A document without a media type, which OCI allows, is told by
+// what it lists.
+func (l *Layout) Describe(digest v1.Hash) (v1.Descriptor, error) {
+	content, err := l.ReadBlob(digest)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	var read struct {
+		MediaType types.MediaType   `json:"mediaType"`
+		Manifests []json.RawMessage `json:"manifests"`
+	}
+	if err := json.Unmarshal(content, &read); err != nil {
+		return v1.Descriptor{}, fmt.Errorf("%s is no manifest: %w", digest, err)
+	}
+	d := v1.Descriptor{MediaType: read.MediaType, Digest: digest, Size: int64(len(content))}
+	switch {
+	case d.MediaType != "":
+	case read.Manifests != nil:
+		d.MediaType = types.OCIImageIndex
+	default:
+		d.MediaType = types.OCIManifestSchema1
+	}
+	return d, nil
+}
+
+// ErrNoPlatform is what ForPlatform finds nothing with.
+var ErrNoPlatform = errors.New("it holds no image")
+
+// ForPlatform finds the image of a platform below the given descriptors. An engine
+// that writes a single image may leave out the platform in its descriptor: then the
+// config has it. What there is for other platforms is in the error, an ErrNoPlatform.
+func (l *Layout) ForPlatform(below []v1.Descriptor, want v1.Platform) (v1.Descriptor, error) {
+	images, err := l.Images(below)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	var others []string
+	for _, d := range images {
+		platform, err := l.platform(d)
+		if err != nil {
+			return v1.Descriptor{}, err
+		}
+		if platform.Satisfies(want) {
+			return d, nil
+		}
+		others = append(others, platform.String())
+	}
+	if len(others) == 0 {
+		return v1.Descriptor{}, ErrNoPlatform
+	}
+	return v1.Descriptor{}, fmt.Errorf("%w for %s, only for %s", ErrNoPlatform, want, strings.Join(others, ", "))
+}
+
+func (l *Layout) platform(d v1.Descriptor) (v1.Platform, error) {
+	if d.Platform != nil {
+		return *d.Platform, nil
+	}
+	config, err := l.Config(d)
+	if platform := config.Platform(); platform != nil {
+		return *platform, err
+	}
+	return v1.Platform{}, err
 }
 
 // Manifests lists the manifests of an image's index, each with its platform and

@@ -1,0 +1,124 @@
+package containerfile
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/oci/layout"
+)
+
+// asDir lays the image out for the dir: transport of containers/image, by
+// links. dir: is the one transport that puts an image into a storage under no
+// name; oci: makes one of the path, whether that is a legal name or not.
+func (p picked) asDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "version"), []byte("Directory Transport Version: 1.1\n"), 0o600); err != nil {
+		return err
+	}
+	if err := os.Symlink(p.layout.BlobPath(p.manifest.Digest), filepath.Join(dir, "manifest.json")); err != nil {
+		return err
+	}
+	for _, d := range p.parts() {
+		err := os.Symlink(p.layout.BlobPath(d.Digest), filepath.Join(dir, d.Digest.Hex))
+		if err != nil && !os.IsExist(err) { // the same layer twice
+			return err
+		}
+	}
+	return nil
+}
+
+// layoutFromDir makes an OCI layout of what a dir: transport wrote. dir: and
+// not oci: because only the first is written without compression. Import compares
+// the digests of the layers when it reads them.
+func layoutFromDir(to, dir string) error {
+	ctx := context.Background() // there is nobody to wait for
+	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return err
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "manifest.json"), err)
+	}
+	l, err := layout.Create(ctx, to, nil)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
+		err := l.MoveBlob(filepath.Join(dir, d.Digest.Hex), d.Digest)
+		if err != nil && !(os.IsNotExist(err) && l.HasBlob(d.Digest, d.Size)) { // the same layer twice
+			return err
+		}
+	}
+	digest, _, err := v1.SHA256(bytes.NewReader(manifest))
+	if err != nil {
+		return err
+	}
+	if err := l.AddBlob(ctx, digest, bytes.NewReader(manifest)); err != nil {
+		return err
+	}
+	d, err := l.Describe(digest)
+	if err != nil {
+		return err
+	}
+	return l.Update(func([]v1.Descriptor) ([]v1.Descriptor, error) { return []v1.Descriptor{d}, nil })
+}
+
+// changeHistory changes what the image that a dir: transport wrote says of its steps.
+func changeHistory(dir string, change func(string) string) error {
+	m, err := readJSON[v1.Manifest](filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		return err
+	}
+	return changeConfig(dir, m, change)
+}
+
+// changeConfig changes the configuration, and writes the manifest that goes with it.
+func changeConfig(dir string, m v1.Manifest, change func(string) string) error {
+	config, err := os.ReadFile(filepath.Join(dir, m.Config.Digest.Hex))
+	if err != nil {
+		return err
+	}
+	return writeConfig(dir, m, []byte(change(string(config))))
+}
+
+// writeConfig writes a configuration, and the manifest that goes with it.
+func writeConfig(dir string, m v1.Manifest, config []byte) (err error) {
+	if m.Config.Digest, m.Config.Size, err = v1.SHA256(bytes.NewReader(config)); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, m.Config.Digest.Hex), config, 0o644); err != nil {
+		return err
+	}
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "manifest.json"), manifest, 0o644)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func readJSON[T any](path string) (T, error) {
+	var v T
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return v, nil
+}
