@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,29 +18,36 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
-// buildOptions are the flags that plan and build share.
+// imageOptions are the flags of commands that build images, or would.
+type imageOptions struct {
+	selection []string
+	all       bool
+	systems   []string
+	output    string
+}
+
+func (o *imageOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&o.all, "all", false, "select every image")
+	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux\n(default: this machine's)")
+	addOutputFlag(cmd, &o.output)
+}
+
+func addOutputFlag(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVar(output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
+}
+
 type buildOptions struct {
-	all      bool
-	systems  []string
-	output   string
+	images   imageOptions
 	jobs     int
 	failFast bool
 	archive  string
 	load     string
 	json     bool
-}
-
-func (o *buildOptions) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.BoolVar(&o.all, "all", false, "select every image")
-	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux\n(default: this machine's)")
-	flags.StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
-	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 }
 
 func (e *env) buildCommand() *cobra.Command {
@@ -61,78 +69,61 @@ and skopeo read, and --load hands them to docker or podman, under their names
 without the registry. Images that failed are left out.
 
 stdout has a line for each image: reference@digest, state, size, layers, time.`,
-		Example:           "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host\n  libre build docs --archive docs.tar\n  libre build docs/backend/lyon --load podman",
-		RunE:              func(cmd *cobra.Command, args []string) error { return e.build(cmd.Context(), o, args) },
+		Example: "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host\n  libre build docs --archive docs.tar\n  libre build docs/backend/lyon --load podman",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.images.selection = args
+			return e.runBuild(cmd.Context(), o)
+		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	o.add(cmd)
-	cmd.Flags().IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
-	cmd.Flags().BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
-	cmd.Flags().StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
-	cmd.Flags().StringVar(&o.load, "load", "", "also hand the images to `ENGINE`: docker or podman")
+	o.images.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
+	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
+	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
+	flags.StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
+	flags.StringVar(&o.load, "load", "", "also hand the images to `ENGINE`: docker or podman")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
 	e.addSummary(cmd)
 	return cmd
 }
 
-func (e *env) build(ctx context.Context, o buildOptions, words []string) error {
-	ws, request, err := e.request(ctx, o, words, "build")
-	if err != nil {
-		return err
-	}
+func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if o.jobs < 1 {
 		return usageError{fmt.Errorf("-j %d, expected at least 1", o.jobs)}
+	}
+	ws, request, err := e.request(ctx, "build", o.images)
+	if err != nil {
+		return err
 	}
 	sinks, err := openSinks(ctx, o, request.Systems)
 	if err != nil {
 		return err
 	}
-	catalogue, err := ws.open(ctx)
+	builder, err := ws.builder(ctx, o.images.output)
 	if err != nil {
 		return err
 	}
 	defer e.warnLeftOut(ctx, ws)()
-	builder, err := ws.builder(ctx, catalogue, o)
-	if err != nil {
-		return err
-	}
 	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	builder.Watcher = &buildWatcher{env: e, progress: progress}
+	builder.Jobs, builder.FailFast, builder.Watcher = o.jobs, o.failFast, &buildWatcher{env: e, progress: progress}
 	results, err := builder.Build(ctx, request)
 	progress.Close()
 	if err != nil {
 		return err
 	}
 	sinkErr := e.fill(ctx, sinks, builder, results)
-	table := resultTable(ws.config.Registry, e.options.StdoutTerminal, results)
-	if o.json {
-		e.Summary(table)
-		err = e.JSON(resultsJSON(ws.config.Registry, results))
-	} else {
-		err = e.Table(table)
-	}
-	if err != nil {
+	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
-	if err := e.reportFailures(results); sinkErr == nil {
-		return err
-	}
-	return sinkErr
+	return cmp.Or(sinkErr, e.reportFailures(results))
 }
 
-// request reads what plan and build have in common: the catalogue, the selection
-// and the systems.
-func (e *env) request(ctx context.Context, o buildOptions, words []string, command string) (*workspace, nix.Request, error) {
-	ws, err := e.workspace()
-	if err != nil {
-		return nil, nix.Request{}, err
-	}
-	patterns, err := ws.selection(words, o.all)
-	if errors.Is(err, catalog.ErrNothingSelected) {
-		return nil, nix.Request{}, e.nothingSelected(ctx, ws, command)
-	}
+// request is what the options select, for this machine's system if they name none.
+func (e *env) request(ctx context.Context, command string, o imageOptions) (*workspace, nix.Request, error) {
+	ws, patterns, err := e.selected(ctx, command, o.selection, o.all)
 	if err != nil {
 		return nil, nix.Request{}, err
 	}
@@ -150,54 +141,6 @@ func (e *env) request(ctx context.Context, o buildOptions, words []string, comma
 		}
 	}
 	return ws, nix.Request{Patterns: patterns, Systems: systems}, nil
-}
-
-func (ws *workspace) builder(ctx context.Context, catalogue *nix.Catalogue, o buildOptions) (*release.Builder, error) {
-	output := o.output
-	if output == "" {
-		output = filepath.Join(ws.dir, "dist")
-	}
-	if err := refuseTracked(ctx, output); err != nil {
-		return nil, err
-	}
-	return &release.Builder{
-		Nix: ws.nix, Catalogue: catalogue, Engine: ws.config.Engine,
-		Steps: ws.steps(), Storage: ws.config.Limits.Storage,
-		Output: output, CacheDir: ws.cacheDir, LogDir: ws.logDir, Jobs: o.jobs, FailFast: o.failFast,
-		Published: ws.published,
-	}, nil
-}
-
-// published is where libre.yaml says that releases are published, and who signs them; no
-// client, or no signing, where it does not.
-func (ws *workspace) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
-	if ws.config.Registry == "" {
-		return nil, nil, nil
-	}
-	client, err := ws.registry(publishOptions{})
-	if err != nil {
-		return nil, nil, err
-	}
-	signing, err := ws.signing(ctx, publishOptions{}, client, false)
-	if errors.As(err, new(usageError)) {
-		return client, nil, nil
-	}
-	return client, signing, err
-}
-
-// steps is what libre.yaml gives the steps of Containerfiles.
-func (ws *workspace) steps() containerfile.Steps {
-	set := ws.config.Build
-	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
-	if variable, ok := strings.CutPrefix(set.Proxy, "env://"); ok {
-		if value, isSet := os.LookupEnv(variable); isSet {
-			steps.Proxy = value
-		}
-	}
-	if set.CA != nil {
-		steps.CA = set.CA.Bundle()
-	}
-	return steps
 }
 
 // sinks are where built images go besides the OCI layout.
@@ -265,6 +208,15 @@ func reference(registry string, ref catalog.Ref) string {
 		return ref.String()
 	}
 	return strings.TrimSuffix(registry, "/") + "/" + ref.String()
+}
+
+func (e *env) printBuilt(registry string, results []release.Result, asJSON bool) error {
+	table := resultTable(registry, e.options.StdoutTerminal, results)
+	if !asJSON {
+		return e.Table(table)
+	}
+	e.Summary(table)
+	return e.JSON(resultsJSON(registry, results))
 }
 
 func resultTable(registry string, terminal bool, results []release.Result) ui.Table {

@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// bumpOptions are the flags of bump.
 type bumpOptions struct {
+	selection   []string
 	all         bool
 	check       bool
 	explain     bool
@@ -78,15 +78,18 @@ or for any host access-tokens of nix.conf and ~/.netrc.
 
 stdout has a line for each app: app, from, to, result.`,
 		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",
-		RunE:    func(cmd *cobra.Command, args []string) error { return e.bump(cmd.Context(), o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.selection = args
+			return e.runBump(cmd.Context(), o)
+		},
 	}
-	o.add(cmd)
+	o.addFlags(cmd)
 	cmd.ValidArgsFunction = e.completeSelection
 	e.addSummary(cmd)
 	return cmd
 }
 
-func (o *bumpOptions) add(cmd *cobra.Command) {
+func (o *bumpOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every app")
 	flags.BoolVar(&o.check, "check", false, "change nothing; exit code 10 if something is outdated")
@@ -106,7 +109,7 @@ func (o *bumpOptions) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "dry-run", "commit", "pr")
 }
 
-func (e *env) bump(ctx context.Context, o bumpOptions, words []string) error {
+func (e *env) runBump(ctx context.Context, o bumpOptions) error {
 	ws, err := e.workspace()
 	if err != nil {
 		return err
@@ -128,12 +131,9 @@ func (e *env) bump(ctx context.Context, o bumpOptions, words []string) error {
 		return err
 	}
 	if o.inputs || len(o.input) > 0 {
-		return e.bumpInputs(ctx, o, words, bumper, write, progress)
+		return e.bumpInputs(ctx, o, bumper, write, progress)
 	}
-	patterns, err := ws.selection(words, o.all)
-	if errors.Is(err, catalog.ErrNothingSelected) {
-		return e.nothingSelected(ctx, ws, "bump")
-	}
+	_, patterns, err := e.selected(ctx, "bump", o.selection, o.all)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (e *env) bump(ctx context.Context, o bumpOptions, words []string) error {
 		}
 		return keep, err
 	}
-	results, err := o.run(ctx, bumper, patterns, accept)
+	results, err := o.edit(ctx, bumper, patterns, accept)
 	if err == nil {
 		err = write.finish(ctx, results)
 	}
@@ -161,8 +161,8 @@ func (e *env) bump(ctx context.Context, o bumpOptions, words []string) error {
 	return nil
 }
 
-// run does what the options say, to all selected apps.
-func (o bumpOptions) run(ctx context.Context, bumper *bump.Bumper, patterns []catalog.Pattern, accept func(*bump.Result) (bool, error)) ([]*bump.Result, error) {
+// edit finds versions and edits the selected apps, as the options say.
+func (o bumpOptions) edit(ctx context.Context, bumper *bump.Bumper, patterns []catalog.Pattern, accept func(*bump.Result) (bool, error)) ([]*bump.Result, error) {
 	switch {
 	case o.check || o.explain:
 		return bumper.Check(ctx, patterns)
@@ -180,7 +180,7 @@ func (ws *workspace) bumper() (*bump.Bumper, error) {
 	if err != nil {
 		return nil, err
 	}
-	bases, err := registry.NewReader(ws.reach(false))
+	bases, err := registry.NewReader(ws.clientOptions(false))
 	return &bump.Bumper{Nix: ws.nix, Dir: ws.dir, PackageSet: ws.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, err
 }
 
@@ -312,7 +312,7 @@ func (e *env) buildBumped(ctx context.Context, results []*bump.Result) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return e.build(ctx, buildOptions{jobs: runtime.NumCPU()}, names)
+	return e.runBuild(ctx, buildOptions{images: imageOptions{selection: names}, jobs: runtime.NumCPU()})
 }
 
 // bumpResultJSON is one app of `bump --json`.

@@ -38,7 +38,7 @@ func (e *env) bumpWriter(ctx context.Context, ws *workspace, o bumpOptions, bump
 		return w, err
 	}
 	w.proposer, err = propose.NewProposer(ctx, w.repository, propose.ProposerConfig{
-		Client: bumper.Upstream, Token: bumper.Upstream.Token, Forge: ws.config.Forge, Getenv: os.Getenv,
+		Client: bumper.Upstream, Token: bumper.Upstream.Token, Forge: ws.settings.Forge, Getenv: os.Getenv,
 	})
 	return w, err
 }
@@ -135,8 +135,8 @@ func (w *bumpWriter) settle(ctx context.Context, settled map[string]string) erro
 }
 
 // bumpInputs updates flake inputs and base images.
-func (e *env) bumpInputs(ctx context.Context, o bumpOptions, words []string, bumper *bump.Bumper, write *bumpWriter, progress *ui.Progress) error {
-	if len(words) > 0 || o.all {
+func (e *env) bumpInputs(ctx context.Context, o bumpOptions, bumper *bump.Bumper, write *bumpWriter, progress *ui.Progress) error {
+	if len(o.selection) > 0 || o.all {
 		return usageError{errors.New("--inputs is of the whole catalogue: name inputs with --input, and no apps")}
 	}
 	if o.group != "" {

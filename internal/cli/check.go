@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -11,9 +12,14 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
+type checkOptions struct {
+	selection []string
+	registry  registryOptions
+	json      bool
+}
+
 func (e *env) checkCommand() *cobra.Command {
-	var o publishOptions
-	var asJSON bool
+	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [SELECTION...]",
 		Short: "Find what could not be published, before it is merged",
@@ -28,32 +34,39 @@ problem. stdout has a line for each: app/variant or app/component, what is
 wrong, what to type.`,
 		Example: "  libre check --to registry.example/lasuite\n  libre check docs --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			_, publisher, patterns, err := e.reader(ctx, o, args, len(args) == 0, "check")
-			if err != nil {
-				return err
-			}
-			publisher.Watcher = &buildWatcher{env: e}
-			problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
-			table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "TYPE"}, Sentences: []int{1, 2}}
-			for _, problem := range problems {
-				table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
-			}
-			switch {
-			case asJSON:
-				err = errors.Join(err, e.JSON(append([]release.Problem{}, problems...)))
-			case len(problems) > 0:
-				err = errors.Join(err, e.Table(table))
-			}
-			if err == nil && len(problems) > 0 {
-				err = fmt.Errorf("problems found: %d", len(problems))
-			}
-			return err
+			o.selection = args
+			return e.runCheck(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	o.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	o.registry.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	e.addSummary(cmd)
 	return cmd
+}
+
+func (e *env) runCheck(ctx context.Context, o checkOptions) error {
+	ws, patterns, err := e.selected(ctx, "check", o.selection, len(o.selection) == 0)
+	if err != nil {
+		return err
+	}
+	publisher, err := e.reader(ctx, ws, o.registry)
+	if err != nil {
+		return err
+	}
+	problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
+	table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "FIX"}, Sentences: []int{1, 2}}
+	for _, problem := range problems {
+		table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
+	}
+	switch {
+	case o.json:
+		err = errors.Join(err, e.JSON(append([]release.Problem{}, problems...)))
+	case len(problems) > 0:
+		err = errors.Join(err, e.Table(table))
+	}
+	if err == nil && len(problems) > 0 {
+		err = fmt.Errorf("problems found: %d", len(problems))
+	}
+	return err
 }

@@ -31,7 +31,7 @@ func (ws *workspace) circumstances(ctx context.Context, catalogue *nix.Catalogue
 	c.CatalogueDirty = ask("status", "--porcelain") != ""
 	c.CatalogueURL = text.PublicURL(ask("config", "--get", "remote.origin.url"))
 	c.Nix, _ = ws.nix.Version(ctx)
-	if engine, err := containerfile.Detect(ctx, ws.config.Engine); err == nil {
+	if engine, err := containerfile.Detect(ctx, ws.settings.Engine); err == nil {
 		c.Engine = engine.String()
 	}
 	return c, nil

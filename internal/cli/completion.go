@@ -42,11 +42,7 @@ func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string)
 	if err != nil {
 		return nil, none
 	}
-	catalogue, err := ws.open(cmd.Context())
-	if err != nil {
-		return nil, none
-	}
-	evaluation, err := catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: catalog.All})
+	evaluation, err := ws.evaluate(cmd.Context(), nix.Request{Patterns: catalog.All})
 	if err != nil {
 		return nil, none
 	}
@@ -63,7 +59,7 @@ func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string)
 		add(strings.Join(strings.Split(id.String(), "/")[:min(depth+1, 3)], "/"))
 	}
 	if strings.HasPrefix(typed, "@") || typed == "" {
-		for group := range ws.config.Groups {
+		for group := range ws.settings.Groups {
 			add("@" + group)
 		}
 	}

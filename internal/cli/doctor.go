@@ -18,7 +18,7 @@ import (
 )
 
 type doctorOptions struct {
-	registry publishOptions
+	registry registryOptions
 	json     bool
 }
 
@@ -74,24 +74,20 @@ func (e *env) subject(o doctorOptions) doctor.Subject {
 	if err != nil {
 		cache, _ := os.UserCacheDir()
 		cache = filepath.Join(cache, "libre")
-		ws = &workspace{note: e.note, config: &settings.Settings{}, nix: &nix.Nix{CacheDir: cache}, cacheDir: cache}
+		ws = &workspace{warn: e.warn, settings: &settings.Settings{}, nix: &nix.Nix{CacheDir: cache}, cacheDir: cache}
 		if errors.Is(err, errNoCatalogue) {
 			err = nil
 		}
 	}
 	return doctor.Subject{
-		Dir: ws.dir, Problem: err, Settings: ws.config, PackageSet: ws.packageSet, CacheDir: ws.cacheDir, Nix: ws.nix,
+		Dir: ws.dir, Problem: err, Settings: ws.settings, PackageSet: ws.packageSet, CacheDir: ws.cacheDir, Nix: ws.nix,
 		Terminal: askPassword() != nil,
 		Upstream: ws.upstream,
 		Metadata: func(ctx context.Context) (*nix.Evaluation, error) {
-			catalogue, err := ws.open(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return catalogue.Evaluate(ctx, nix.Request{Patterns: catalog.All})
+			return ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
 		},
 		Registries: func() ([]*registry.Client, error) {
-			if len(o.registry.to) == 0 && ws.config.Registry == "" {
+			if len(o.registry.to) == 0 && ws.settings.Registry == "" {
 				return nil, nil
 			}
 			return ws.registries(o.registry)

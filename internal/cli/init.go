@@ -19,8 +19,13 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
+type initOptions struct {
+	dir   string
+	forge string // github or forgejo; empty for no workflows
+}
+
 func (e *env) initCommand() *cobra.Command {
-	var forge string
+	o := initOptions{dir: "."}
 	cmd := &cobra.Command{
 		Use:   "init [DIRECTORY]",
 		Short: "Make a new catalogue, or add workflows to one",
@@ -36,38 +41,41 @@ those that are there stay as they are.`,
 		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := "."
 			if len(args) == 1 {
-				dir = args[0]
+				o.dir = args[0]
 			}
-			workflows := nixcode.Workflows(forge)
-			if forge != "" && workflows == nil {
-				return usageError{fmt.Errorf("--ci %s, expected github or forgejo", forge)}
-			}
-			if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err == nil && workflows != nil {
-				if err := e.addWorkflows(dir, workflows); err != nil {
-					return err
-				}
-			} else {
-				if err := writeCatalogue(cmd.Context(), dir, nixcode.Template(), workflows); err != nil {
-					return err
-				}
-				enter := ""
-				if dir != "." {
-					enter = "cd " + dir + ", then "
-				}
-				e.Notef("made a catalogue in %s; next: %slibre list, libre build --all", dir, enter)
-			}
-			if workflows != nil {
-				e.Notef("the workflows run on the branch main, with the libre that flake.lock pins: nix flake lock, commit it, and see what .%s/workflows/libre-*.yml need", forge)
-			}
-			return nil
+			return e.runInit(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&forge, "ci", "", "add workflows for this `FORGE`: github or forgejo")
+	cmd.Flags().StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github or forgejo")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("ci", cobra.FixedCompletions([]string{"github", "forgejo"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+func (e *env) runInit(ctx context.Context, o initOptions) error {
+	workflows := nixcode.Workflows(o.forge)
+	if o.forge != "" && workflows == nil {
+		return usageError{fmt.Errorf("--ci %s, expected github or forgejo", o.forge)}
+	}
+	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && workflows != nil {
+		if err := e.addWorkflows(o.dir, workflows); err != nil {
+			return err
+		}
+	} else {
+		if err := writeCatalogue(ctx, o.dir, nixcode.Template(), workflows); err != nil {
+			return err
+		}
+		enter := ""
+		if o.dir != "." {
+			enter = "cd " + o.dir + ", then "
+		}
+		e.Notef("made a catalogue in %s; next: %slibre list, libre build --all", o.dir, enter)
+	}
+	if workflows != nil {
+		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins: nix flake lock, commit it, and see what .%s/workflows/libre-*.yml need", o.forge)
+	}
+	return nil
 }
 
 // writeCatalogue writes the template's files, and workflows if there are any, into

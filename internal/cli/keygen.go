@@ -12,8 +12,12 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
+type keygenOptions struct {
+	output string
+}
+
 func (e *env) keygenCommand() *cobra.Command {
-	var output string
+	var o keygenOptions
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a key pair for signing",
@@ -27,16 +31,18 @@ Name the key in libre.yaml:
     key: cosign.key`,
 		Example: "  libre keygen\n  libre keygen --output lasuite",
 		Args:    takes(0, 0),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := sign.Keygen(output, askPassword()); err != nil {
-				return err
-			}
-			e.Notef("made %s.key, which is secret, and %s.pub, which verifiers need", output, output)
-			return nil
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.runKeygen(o) },
 	}
-	cmd.Flags().StringVar(&output, "output", "cosign", "write `NAME`.key and NAME.pub")
+	cmd.Flags().StringVar(&o.output, "output", "cosign", "write `NAME`.key and NAME.pub")
 	return cmd
+}
+
+func (e *env) runKeygen(o keygenOptions) error {
+	if err := sign.Keygen(o.output, askPassword()); err != nil {
+		return err
+	}
+	e.Notef("made %s.key, which is secret, and %s.pub, which verifiers need", o.output, o.output)
+	return nil
 }
 
 // askPassword asks on a terminal, twice for a new password; nil where there is

@@ -15,9 +15,14 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
+type listOptions struct {
+	selection []string
+	registry  registryOptions // for a repository
+	json      bool
+}
+
 func (e *env) listCommand() *cobra.Command {
-	var asJSON bool
-	var o publishOptions
+	var o listOptions
 	cmd := &cobra.Command{
 		Use:   "list [SELECTION...] | REGISTRY/APP-VARIANT",
 		Short: "List the apps, their versions, components and variants",
@@ -34,71 +39,40 @@ needs no catalogue. Where nobody says it, all that is known is what each says of
 itself.`,
 		Example: "  libre list\n  libre list 'do*' --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, word := range args {
-				if !isRepository(word) {
-					continue
-				}
-				if len(args) > 1 {
-					return usageError{fmt.Errorf("%s is a repository: list it alone", word)}
-				}
-				return e.listPublished(cmd.Context(), o, word, asJSON)
-			}
-			evaluation, err := e.metadata(cmd, args)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = e.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
-			} else {
-				err = e.Table(appTable(evaluation.Apps))
-			}
-			if err != nil {
-				return err
-			}
-			return e.reportBroken(evaluation)
+			o.selection = args
+			return e.runList(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	cmd.Flags().StringVar(&o.key, "key", "", "of a repository: the public key in `FILE`\n(default: sign in libre.yaml)")
-	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "of a repository: allow HTTP and unknown certificates")
-	o.signer.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
+	o.registry.addReferenceFlags(cmd, "repository")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata, as JSON")
 	return cmd
 }
 
-// metadata evaluates the metadata of the selected apps, of all without a
-// selection.
-func (e *env) metadata(cmd *cobra.Command, args []string) (*nix.Evaluation, error) {
-	ws, err := e.workspace()
-	if err != nil {
-		return nil, err
-	}
-	patterns, err := ws.selection(args, len(args) == 0)
-	if err != nil {
-		return nil, err
-	}
-	catalogue, err := ws.open(cmd.Context())
-	if err != nil {
-		return nil, err
-	}
-	defer e.warnLeftOut(cmd.Context(), ws)()
-	return catalogue.Evaluate(cmd.Context(), nix.Request{Patterns: patterns})
-}
-
-// warnLeftOut looks, while nix evaluates, for what nix does not see or take for an
-// app; the function that it returns says it.
-func (e *env) warnLeftOut(ctx context.Context, ws *workspace) func() {
-	found := make(chan []string, 1)
-	go func() { found <- nix.LeftOut(ctx, ws.dir) }()
-	return func() {
-		for _, line := range <-found {
-			e.Warnf("%s", line)
+func (e *env) runList(ctx context.Context, o listOptions) error {
+	if i := slices.IndexFunc(o.selection, isRepository); i >= 0 {
+		if len(o.selection) > 1 {
+			return usageError{fmt.Errorf("%s is a repository: list it alone", o.selection[i])}
 		}
+		return e.listPublished(ctx, o, o.selection[0])
 	}
-}
-
-// reportBroken prints the apps that could not be evaluated.
-func (e *env) reportBroken(evaluation *nix.Evaluation) error {
+	ws, patterns, err := e.selected(ctx, "list", o.selection, len(o.selection) == 0)
+	if err != nil {
+		return err
+	}
+	defer e.warnLeftOut(ctx, ws)()
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns})
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = e.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
+	} else {
+		err = e.Table(appTable(evaluation.Apps))
+	}
+	if err != nil {
+		return err
+	}
 	return e.reportWrong(evaluation.Failures, nil)
 }
 

@@ -15,6 +15,7 @@ import (
 )
 
 type loginOptions struct {
+	registry      string
 	username      string
 	passwordStdin bool
 	insecure      bool
@@ -34,7 +35,10 @@ another.
 Registries with several ways to log in want an access token as the password.`,
 		Example: "  libre login registry.example\n  libre login ghcr.io --username octocat --password-stdin < token",
 		Args:    takes(1, 1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return e.login(cmd.Context(), o, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.registry = args[0]
+			return e.runLogin(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.username, "username", "", "`NAME` of the user (default: asked for)")
@@ -43,16 +47,16 @@ Registries with several ways to log in want an access token as the password.`,
 	return cmd
 }
 
-func (e *env) login(ctx context.Context, o loginOptions, host string) error {
-	options := registry.Options{Insecure: o.insecure, Notes: e.note}
-	if ws, err := e.workspace(); err == nil { // its authorities
-		options = ws.reach(o.insecure)
+func (e *env) runLogin(ctx context.Context, o loginOptions) error {
+	options := registry.Options{Insecure: o.insecure, Notes: e.warn}
+	if ws, err := e.workspace(); err == nil { // with its authorities
+		options = ws.clientOptions(o.insecure)
 	}
-	login, err := registry.NewLogin(host, options)
+	login, err := registry.NewLogin(o.registry, options)
 	if err != nil {
 		return usageError{err}
 	}
-	username, password, err := o.ask(ctx, host)
+	username, password, err := o.ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,18 +65,18 @@ func (e *env) login(ctx context.Context, o loginOptions, host string) error {
 		return err
 	}
 	if !stored.Checked {
-		e.Warnf("%s lets everybody in: the password was not checked", host)
+		e.Warnf("%s lets everybody in: the password was not checked", o.registry)
 	}
 	if stored.Helper != "" {
-		e.Notef("logged in to %s, %s keeps the password", host, stored.Helper)
+		e.Notef("logged in to %s, %s keeps the password", o.registry, stored.Helper)
 	} else {
-		e.Notef("logged in to %s, the password is in %s, not encrypted", host, stored.File)
+		e.Notef("logged in to %s, the password is in %s, not encrypted", o.registry, stored.File)
 	}
 	return nil
 }
 
 // ask gets user name and password: from flag and standard input, or typed.
-func (o loginOptions) ask(ctx context.Context, host string) (username, password string, err error) {
+func (o loginOptions) ask(ctx context.Context) (username, password string, err error) {
 	username = o.username
 	if !o.passwordStdin && !term.IsTerminal(int(os.Stdin.Fd())) {
 		return "", "", usageError{errors.New("no terminal to ask for the password: give --username NAME --password-stdin")}
@@ -89,7 +93,7 @@ func (o loginOptions) ask(ctx context.Context, host string) (username, password 
 		password = strings.TrimSuffix(strings.TrimSuffix(string(read), "\n"), "\r")
 	} else {
 		if username == "" {
-			if username, err = askLine(ctx, "user name at "+host+": ", readLine); err != nil {
+			if username, err = askLine(ctx, "user name at "+o.registry+": ", readLine); err != nil {
 				return "", "", err
 			}
 		}

@@ -13,9 +13,14 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
+type planOptions struct {
+	images   imageOptions
+	registry registryOptions
+	json     bool
+}
+
 func (e *env) planCommand() *cobra.Command {
-	var o buildOptions
-	var to publishOptions
+	var o planOptions
 	cmd := &cobra.Command{
 		Use:   "plan SELECTION... | --all",
 		Short: "Show what build or push would do, and why",
@@ -49,21 +54,23 @@ Exit code 1 where something was moved or is unknown, 4 where a registry refuses.
 stdout has a line for each image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.plan(cmd.Context(), o, to, args)
+			o.images.selection = args
+			return e.runPlan(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	o.add(cmd)
-	to.add(cmd)
+	o.images.addFlags(cmd)
+	o.registry.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func (e *env) plan(ctx context.Context, o buildOptions, to publishOptions, words []string) error {
-	ws, request, err := e.request(ctx, o, words, "plan")
+func (e *env) runPlan(ctx context.Context, o planOptions) error {
+	ws, request, err := e.request(ctx, "plan", o.images)
 	if err != nil {
 		return err
 	}
-	plans, evaluation, err := e.plans(ctx, ws, o, to, request)
+	plans, evaluation, err := e.plans(ctx, ws, o, request)
 	if err != nil {
 		return err
 	}
@@ -73,7 +80,11 @@ func (e *env) plan(ctx context.Context, o buildOptions, to publishOptions, words
 	}
 	defects = release.MarkDefects(plans, defects)
 	if o.json {
-		err = e.JSON(plansJSON(ws.registryName(to), plans))
+		registry := ws.settings.Registry
+		if len(o.registry.to) > 0 {
+			registry = o.registry.to[0]
+		}
+		err = e.JSON(plansJSON(registry, plans))
 	} else {
 		err = e.Table(planTable(plans))
 	}
@@ -86,26 +97,21 @@ func (e *env) plan(ctx context.Context, o buildOptions, to publishOptions, words
 	return planProblem(plans)
 }
 
-// plans asks the registry too, where there is one.
-func (e *env) plans(ctx context.Context, ws *workspace, o buildOptions, to publishOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
-	if _, err := ws.registries(to); err != nil && len(to.to) == 0 {
-		defer e.warnLeftOut(ctx, ws)()
-		catalogue, err := ws.open(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		builder, err := ws.builder(ctx, catalogue, o)
+// plans is what push would do if there is a registry, else what build would do.
+func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
+	defer e.warnLeftOut(ctx, ws)()
+	if len(o.registry.to) == 0 && ws.settings.Registry == "" {
+		builder, err := ws.builder(ctx, o.images.output)
 		if err != nil {
 			return nil, nil, err
 		}
 		return builder.Plan(ctx, request)
 	}
-	to.output = o.output
-	publisher, err := e.publisher(ctx, ws, to)
+	publisher, err := ws.publisher(ctx, o.registry, o.images.output)
 	if err != nil {
 		return nil, nil, err
 	}
-	publisher.Signing, err = ws.signing(ctx, to, publisher.Registry, false)
+	publisher.Signing, err = ws.verifying(ctx, o.registry, publisher.Registry)
 	if errors.As(err, new(usageError)) {
 		e.Warnf("signatures are not looked at: %s", err)
 	} else if err != nil {

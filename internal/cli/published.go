@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
-	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
 // listPublished lists what a repository has. It needs no catalogue.
-func (e *env) listPublished(ctx context.Context, o publishOptions, word string, asJSON bool) error {
-	ws, err := e.operatorWorkspace()
+func (e *env) listPublished(ctx context.Context, o listOptions, word string) error {
+	ws, err := e.registryWorkspace()
 	if err != nil {
 		return err
 	}
@@ -25,14 +24,14 @@ func (e *env) listPublished(ctx context.Context, o publishOptions, word string, 
 		return err
 	}
 	repository := strings.TrimPrefix(word, prefix+"/")
-	if ws.config.Registry != prefix {
-		o.to = []string{prefix}
+	if ws.settings.Registry != prefix {
+		o.registry.to = []string{prefix}
 	}
-	var client *registry.Client
-	if client, err = ws.registry(o); err != nil {
+	client, err := ws.registry(o.registry)
+	if err != nil {
 		return err
 	}
-	signing, err := ws.operatorSigning(ctx, o, client)
+	signing, err := ws.operatorVerifying(ctx, o.registry, client)
 	if errors.Is(err, errNoSigner) {
 		e.Warnf("whether these are genuine, or a tag was moved, is not known, since nobody said who must have signed: give --key, or --identity and --issuer")
 	} else if err != nil {
@@ -45,7 +44,7 @@ func (e *env) listPublished(ctx context.Context, o publishOptions, word string, 
 	if len(all) == 0 {
 		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s has no tag of a release", word), Fix: "give REGISTRY[/NAMESPACE]/APP-VARIANT, such as " + prefix + "/docs-default"}
 	}
-	if asJSON {
+	if o.json {
 		err = e.JSON(all)
 	} else {
 		err = e.Table(publishedTags(all))

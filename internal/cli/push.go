@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strings"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -14,39 +12,26 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
-	"github.com/libresh/libre/internal/settings"
-	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/ui"
 )
 
-// publishOptions are the flags of the commands that talk to a registry.
-type publishOptions struct {
-	all      bool
-	to       []string
-	key      string
-	signer   signer
-	insecure bool
-	output   string
-	jobs     int
-	dryRun   bool
-	force    bool
-	failFast bool
-	alsoTag  []string
-	resign   bool
-	deep     bool
-}
-
-func (o *publishOptions) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringArrayVar(&o.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images\n(default: registry in libre.yaml)")
-	flags.StringVar(&o.key, "key", "", "the key in `FILE`: to sign with, or public, to verify\n(default: sign in libre.yaml)")
-	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
+type pushOptions struct {
+	selection []string
+	all       bool
+	registry  registryOptions
+	output    string
+	jobs      int
+	dryRun    bool
+	force     bool
+	deep      bool
+	resign    bool
+	failFast  bool
+	alsoTag   []string
 }
 
 func (e *env) pushCommand() *cobra.Command {
-	var o publishOptions
+	var o pushOptions
 	cmd := &cobra.Command{
 		Use:   "push SELECTION... | --all",
 		Short: "Build what is missing, and publish it: signed first, tagged last",
@@ -72,14 +57,17 @@ images, records and attestations, in all registries. Digests and tags stay, and 
 do the old signatures.
 
 stdout has a line for each image and record: reference@digest, state, reason.`,
-		Example:           "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
-		RunE:              func(cmd *cobra.Command, args []string) error { return e.push(cmd.Context(), o, args) },
+		Example: "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.selection = args
+			return e.runPush(cmd.Context(), o)
+		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	o.add(cmd)
+	o.registry.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
-	flags.StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
+	addOutputFlag(cmd, &o.output)
 	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "build, print what would be pushed, and push nothing")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say which")
@@ -91,36 +79,21 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	return cmd
 }
 
-func (e *env) push(ctx context.Context, o publishOptions, words []string) error {
-	ws, err := e.workspace()
+func (e *env) runPush(ctx context.Context, o pushOptions) error {
+	for _, tag := range o.alsoTag {
+		if err := catalog.CheckMovingTag(tag); err != nil {
+			return usageError{fmt.Errorf("moving tag %q (%w), expected a tag, in which {major} and {minor} stand for numbers of the version", tag, err)}
+		}
+	}
+	ws, patterns, err := e.selected(ctx, "push", o.selection, o.all)
 	if err != nil {
 		return err
 	}
-	patterns, err := ws.selection(words, o.all)
-	if errors.Is(err, catalog.ErrNothingSelected) {
-		return e.nothingSelected(ctx, ws, "push")
-	}
+	publisher, err := e.pusher(ctx, ws, o)
 	if err != nil {
-		return err
-	}
-	publisher, err := e.publisher(ctx, ws, o)
-	if err != nil {
-		return err
-	}
-	if publisher.Signing, err = ws.signing(ctx, o, publisher.Registry, true); err != nil {
-		return err
-	}
-	if o.resign && (publisher.Signing == nil || ws.config.Sign.Keyless != nil && o.key == "") {
-		return usageError{errors.New("--resign: nothing is signed with a key here: name one as key below sign in libre.yaml, or as --key FILE")}
-	}
-	if publisher.Signing == nil {
-		e.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
-	}
-	if publisher.Files, err = ws.scanner(); err != nil {
 		return err
 	}
 	defer publisher.Files.Close()
-	publisher.Circumstances = sync.OnceValues(func() (release.BuildInfo, error) { return ws.circumstances(ctx, publisher.Catalogue) })
 	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	publisher.Watcher = &buildWatcher{env: e, progress: progress}
@@ -135,131 +108,30 @@ func (e *env) push(ctx context.Context, o publishOptions, words []string) error 
 	return e.reportUnpublished(results)
 }
 
-// publisher prepares what push, status and sbom need of catalogue and registry.
-func (e *env) publisher(ctx context.Context, ws *workspace, o publishOptions) (*release.Publisher, error) {
+// pusher is the publisher that the options ask for.
+func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*release.Publisher, error) {
 	defer e.warnLeftOut(ctx, ws)()
-	clients, err := ws.registries(o)
+	publisher, err := ws.publisher(ctx, o.registry, o.output)
 	if err != nil {
 		return nil, err
 	}
-	alsoTags := o.alsoTag
-	if len(alsoTags) == 0 {
-		alsoTags = ws.config.AlsoTag
-	}
-	for _, tag := range alsoTags {
-		if err := catalog.CheckMovingTag(tag); err != nil {
-			return nil, usageError{fmt.Errorf("moving tag %q (%w), expected a tag, in which {major} and {minor} stand for numbers of the version", tag, err)}
-		}
-	}
-	catalogue, err := ws.open(ctx)
-	if err != nil {
+	if publisher.Signing, err = ws.signing(ctx, o.registry, publisher.Registry); err != nil {
 		return nil, err
 	}
-	builder, err := ws.builder(ctx, catalogue, buildOptions{output: o.output, jobs: max(o.jobs, 1), failFast: o.failFast})
-	if err != nil {
-		return nil, err
+	switch unsigned := publisher.Signing == nil; {
+	case o.resign && (unsigned || ws.settings.Sign.Keyless != nil && o.registry.key == ""):
+		return nil, usageError{errors.New("--resign: nothing is signed with a key here: name one as key below sign in libre.yaml, or as --key FILE")}
+	case unsigned:
+		e.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
 	}
-	return &release.Publisher{
-		Builder:  builder,
-		Registry: clients[0], CopyTo: clients[1:], DryRun: o.dryRun, Force: o.force, Resign: o.resign, Deep: o.deep, AlsoTags: alsoTags,
-	}, nil
-}
-
-// reader prepares what looks at the selected releases where they are published.
-func (e *env) reader(ctx context.Context, o publishOptions, words []string, all bool, command string) (*workspace, *release.Publisher, []catalog.Pattern, error) {
-	ws, err := e.workspace()
-	if err != nil {
-		return nil, nil, nil, err
+	if len(o.alsoTag) > 0 {
+		publisher.AlsoTags = o.alsoTag
 	}
-	patterns, err := ws.selection(words, all)
-	if errors.Is(err, catalog.ErrNothingSelected) {
-		return nil, nil, nil, e.nothingSelected(ctx, ws, command)
-	}
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	publisher, err := e.publisher(ctx, ws, o)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	publisher.Signing, err = ws.signing(ctx, o, publisher.Registry, false)
-	return ws, publisher, patterns, err
-}
-
-// registries are where the catalogue publishes; the first is where it reads, too.
-func (ws *workspace) registries(o publishOptions) ([]*registry.Client, error) {
-	names := o.to
-	if len(names) == 0 {
-		names = ws.config.Registries()
-	}
-	if len(names) == 0 {
-		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
-	}
-	var clients []*registry.Client
-	for _, name := range names {
-		client, err := registry.NewClient(name, ws.reach(o.insecure))
-		if err != nil {
-			return nil, usageError{err}
-		}
-		clients = append(clients, client)
-	}
-	return clients, nil
-}
-
-// registryName is what references begin with; "" without a registry.
-func (ws *workspace) registryName(o publishOptions) string {
-	if len(o.to) > 0 {
-		return strings.TrimSuffix(o.to[0], "/")
-	}
-	return ws.config.Registry
-}
-
-// registry is the one that a command reads.
-func (ws *workspace) registry(o publishOptions) (*registry.Client, error) {
-	clients, err := ws.registries(o)
-	if err != nil {
-		return nil, err
-	}
-	return clients[0], nil
-}
-
-// signing is how the catalogue signs, nil for sign: none. secret says that the
-// private key is needed.
-func (ws *workspace) signing(ctx context.Context, o publishOptions, client *registry.Client, secret bool) (*release.Signing, error) {
-	config := ws.config.Sign
-	if o.key != "" {
-		config = settings.Sign{Config: sign.Config{Format: config.Format, Key: o.key}}
-		if strings.HasSuffix(o.key, ".pub") || !secret && !strings.HasSuffix(o.key, ".key") {
-			config.Key, config.PublicKeys = "", []sign.PublicKey{{File: o.key}}
-		}
-	} else if config.None {
-		return nil, nil
-	}
-	if config.Unset() {
-		return nil, usageError{errors.New("no signing key: libre keygen makes one, give it as --key FILE or as sign: key in libre.yaml (or say sign: none)")}
-	}
-	config.Copies = ws.copies(o)
-	signing := &release.Signing{Client: ws.attachments(client)}
-	var err error
-	if !secret {
-		signing.Policy, err = config.Policy(ctx)
-		return signing, err
-	}
-	var prompts sign.Prompts
-	if ask := askPassword(); ask != nil {
-		prompts = sign.Prompts{Password: ask, Browser: os.Stderr}
-	}
-	// To open a key takes longer than to look at all that is published.
-	signing.Signer = sync.OnceValues(func() (*sign.Signer, error) { return config.Signer(ctx, prompts) })
-	if signing.Policy, err = config.Policy(ctx); err == nil {
-		return signing, nil
-	}
-	signer, err := signing.Signer() // it knows its public key
-	if err != nil {
-		return nil, err
-	}
-	signing.Policy = signer.Policy()
-	return signing, nil
+	publisher.Jobs, publisher.FailFast = max(o.jobs, 1), o.failFast
+	publisher.DryRun, publisher.Force, publisher.Resign, publisher.Deep = o.dryRun, o.force, o.resign, o.deep
+	publisher.Circumstances = sync.OnceValues(func() (release.BuildInfo, error) { return ws.circumstances(ctx, publisher.Catalogue) })
+	publisher.Files, err = ws.scanner()
+	return publisher, err
 }
 
 func publishedTable(results []release.Published) ui.Table {

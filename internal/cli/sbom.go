@@ -8,13 +8,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/release"
-	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/ui"
 )
 
+type sbomOptions struct {
+	images imageOptions
+	format string
+}
+
 func (e *env) sbomCommand() *cobra.Command {
-	var o buildOptions
-	var format string
+	var o sbomOptions
 	cmd := &cobra.Command{
 		Use:   "sbom SELECTION",
 		Short: "List what an image is made of",
@@ -26,35 +29,32 @@ The table has: name, version, type, package URL, where it was found.`,
 		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.sbom(cmd.Context(), o, format, args)
+			o.images.selection = args
+			return e.runSBOM(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	cmd.Flags().StringVarP(&format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or\nspdx-json")
-	cmd.Flags().StringSliceVar(&o.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
-	cmd.Flags().StringVar(&o.output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
+	cmd.Flags().StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or\nspdx-json")
+	cmd.Flags().StringSliceVar(&o.images.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
+	addOutputFlag(cmd, &o.images.output)
 	return cmd
 }
 
-func (e *env) sbom(ctx context.Context, o buildOptions, format string, words []string) error {
-	switch format {
+func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
+	switch o.format {
 	case "table", "cyclonedx-json", "spdx-json":
 	default:
-		return usageError{fmt.Errorf("format %q, expected table, cyclonedx-json or spdx-json", format)}
+		return usageError{fmt.Errorf("format %q, expected table, cyclonedx-json or spdx-json", o.format)}
 	}
-	ws, request, err := e.request(ctx, o, words, "sbom")
+	ws, request, err := e.request(ctx, "sbom", o.images)
 	if err != nil {
 		return err
 	}
-	catalogue, err := ws.open(ctx)
+	builder, err := ws.builder(ctx, o.images.output)
 	if err != nil {
 		return err
 	}
-	o.jobs = runtime.NumCPU()
-	builder, err := ws.builder(ctx, catalogue, o)
-	if err != nil {
-		return err
-	}
+	builder.Jobs = runtime.NumCPU()
 	if builder.Files, err = ws.scanner(); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (e *env) sbom(ctx context.Context, o buildOptions, format string, words []s
 	if err != nil {
 		return err
 	}
-	switch format {
+	switch o.format {
 	case "cyclonedx-json":
 		text, err := document.CycloneDX()
 		if err != nil {
@@ -81,10 +81,4 @@ func (e *env) sbom(ctx context.Context, o buildOptions, format string, words []s
 		return e.Printf("%s\n", text)
 	}
 	return e.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE"}, Rows: document.Rows()})
-}
-
-// scanner recognises files, within the catalogue's limits.
-func (ws *workspace) scanner() (*sbom.Scanner, error) {
-	limits := ws.config.Limits
-	return sbom.NewScanner(sbom.Limits{Image: limits.Image, Nested: limits.Nested, Memory: limits.Memory})
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,9 +15,15 @@ import (
 	"github.com/libresh/libre/internal/oci/serve"
 )
 
+type serveOptions struct {
+	output   string
+	writable string
+	limit    int // GB
+	port     int
+}
+
 func (e *env) serveCommand() *cobra.Command {
-	var output, writable string
-	var port, limit int
+	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve built images as a registry on this machine",
@@ -30,37 +35,39 @@ catalogue be there. Everybody on this machine may push, up to --limit; pages in 
 browser may not, and read nothing.`,
 		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001",
 		Args:    takes(0, 0),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			layout := output
-			if layout == "" {
-				ws, err := e.workspace()
-				if err != nil && writable == "" {
-					return err
-				}
-				if err == nil {
-					layout = filepath.Join(ws.dir, "dist")
-				}
-				if _, err := os.Stat(layout); writable != "" && err != nil {
-					layout = "" // nothing is built yet: what is pushed is served
-				}
-			}
-			if limit < 1 || limit > 1<<20 {
-				return usageError{fmt.Errorf("--limit is %d, expected a number of GB from 1 on", limit)}
-			}
-			handler, err := serve.New(layout, writable)
-			if err != nil {
-				return err
-			}
-			handler.Limit = int64(limit) << 30
-			return e.serve(cmd.Context(), handler, cmp.Or(layout, writable), port)
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.runServe(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
-	flags.StringVar(&writable, "writable", "", "take what is pushed, into `DIR`")
-	flags.IntVar(&limit, "limit", serve.DefaultLimit>>30, "keep `GB` of what is pushed, and no more")
-	flags.IntVar(&port, "port", 5000, "listen on port `N`; 0 takes a free one")
+	addOutputFlag(cmd, &o.output)
+	flags.StringVar(&o.writable, "writable", "", "take what is pushed, into `DIR`")
+	flags.IntVar(&o.limit, "limit", serve.DefaultLimit>>30, "keep `GB` of what is pushed, and no more")
+	flags.IntVar(&o.port, "port", 5000, "listen on port `N`; 0 takes a free one")
 	return cmd
+}
+
+func (e *env) runServe(ctx context.Context, o serveOptions) error {
+	if o.limit < 1 || o.limit > 1<<20 {
+		return usageError{fmt.Errorf("--limit is %d, expected a number of GB from 1 on", o.limit)}
+	}
+	layout := o.output
+	if layout == "" {
+		ws, err := e.workspace()
+		if err != nil && o.writable == "" {
+			return err
+		}
+		if err == nil {
+			layout = ws.output("")
+		}
+		if _, err := os.Stat(layout); o.writable != "" && err != nil {
+			layout = "" // nothing is built yet: serve what is pushed
+		}
+	}
+	handler, err := serve.New(layout, o.writable)
+	if err != nil {
+		return err
+	}
+	handler.Limit = int64(o.limit) << 30
+	return e.serve(ctx, handler, cmp.Or(layout, o.writable), o.port)
 }
 
 // serve answers requests until ctx ends.

@@ -13,9 +13,14 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
+type showOptions struct {
+	selection []string
+	registry  registryOptions // for a reference
+	json      bool
+}
+
 func (e *env) showCommand() *cobra.Command {
-	var asJSON bool
-	var o publishOptions
+	var o showOptions
 	cmd := &cobra.Command{
 		Use:   "show APP... | REFERENCE",
 		Short: "Show all about an app, or a published release",
@@ -41,96 +46,72 @@ services, needs, migration. That needs no catalogue: give --key, or --identity a
 another registry is refused, unless it is a copy: see libre verify --help.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 1 && isRepository(args[0]):
-				return noTag(args[0])
-			case len(args) == 1 && isReference(args[0]):
-				return e.showRecord(cmd.Context(), o, args[0])
-			}
-			return e.showApps(cmd, args, asJSON)
+			o.selection = args
+			return e.runShow(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	flags := cmd.Flags()
-	flags.BoolVar(&asJSON, "json", false, "print all metadata, as JSON")
-	flags.StringVar(&o.key, "key", "", "of a reference: the public key in `FILE`\n(default: sign in libre.yaml)")
-	o.signer.add(cmd)
-	flags.BoolVar(&o.insecure, "insecure", false, "of a reference: allow HTTP and unknown certificates")
+	o.registry.addReferenceFlags(cmd, "reference")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata, as JSON")
 	return cmd
 }
 
-// showApps prints the metadata of the selected apps, and what is wrong with them.
-func (e *env) showApps(cmd *cobra.Command, words []string, asJSON bool) error {
-	if len(words) == 0 {
-		ws, err := e.workspace()
-		if err != nil {
-			return err
-		}
-		return e.nothingSelected(cmd.Context(), ws, "show")
+func (e *env) runShow(ctx context.Context, o showOptions) error {
+	if len(o.selection) == 1 && isRepository(o.selection[0]) {
+		return noTag(o.selection[0])
 	}
-	evaluation, err := e.metadata(cmd, words)
+	if len(o.selection) == 1 && isReference(o.selection[0]) {
+		return e.showRecord(ctx, o, o.selection[0])
+	}
+	ws, patterns, err := e.selected(ctx, "show", o.selection, false)
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
-	images, builder, err := e.imagesKnown(ctx, words)
+	defer e.warnLeftOut(ctx, ws)()
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns})
+	if err != nil {
+		return err
+	}
+	builder, err := ws.builder(ctx, "")
+	if err != nil {
+		return err
+	}
+	// As far as that needs no network, no package set and no build.
+	images, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true, KeysOnly: true, NoPackages: true})
 	if err != nil {
 		return err
 	}
 	if err := builder.AddUpstream(ctx, images.Images, evaluation.Apps); err != nil {
 		return err
 	}
-	if asJSON {
-		err = e.JSON(slices.Collect(valuesInOrder(evaluation.Apps)))
-	} else {
-		shells := e.shells(ctx, words)
-		var texts []string
-		for app := range valuesInOrder(evaluation.Apps) {
-			texts = append(texts, describe(app, shells))
-		}
-		err = e.Printf("%s", strings.Join(texts, "\n"))
+	if err := e.printApps(ctx, ws, patterns, evaluation.Apps, o.json); err != nil {
+		return err
 	}
+	defects, err := release.Defects(ctx, ws.nix, images.Images)
 	if err != nil {
 		return err
 	}
-	defects, err := release.Defects(ctx, builder.Nix, images.Images)
-	if err != nil {
-		return err
-	}
-	failures := maps.Clone(images.Failures)
-	if failures == nil {
-		failures = map[string]error{}
-	}
+	failures := map[string]error{}
+	maps.Copy(failures, images.Failures)
 	maps.Copy(failures, evaluation.Failures)
 	return e.reportWrong(failures, defects)
 }
 
-// imagesKnown evaluates images as far as that needs no network, no package set and no
-// build, with a builder that knows what is built of them.
-func (e *env) imagesKnown(ctx context.Context, words []string) (*nix.Evaluation, *release.Builder, error) {
-	ws, err := e.workspace()
-	if err != nil {
-		return nil, nil, err
+func (e *env) printApps(ctx context.Context, ws *workspace, patterns []catalog.Pattern, apps map[string]catalog.App, asJSON bool) error {
+	if asJSON {
+		return e.JSON(slices.Collect(valuesInOrder(apps)))
 	}
-	patterns, err := ws.selection(words, false)
-	if err != nil {
-		return nil, nil, err
+	shells := ws.shells(ctx, patterns)
+	var texts []string
+	for app := range valuesInOrder(apps) {
+		texts = append(texts, describe(app, shells))
 	}
-	catalogue, err := ws.open(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	builder, err := ws.builder(ctx, catalogue, buildOptions{})
-	if err != nil {
-		return nil, nil, err
-	}
-	images, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true, KeysOnly: true, NoPackages: true})
-	return images, builder, err
+	return e.Printf("%s", strings.Join(texts, "\n"))
 }
 
 // showRecord prints a release record that verifies.
-func (e *env) showRecord(ctx context.Context, o publishOptions, word string) error {
-	_, client, signing, err := e.verifier(ctx, o, []string{word}, false)
+func (e *env) showRecord(ctx context.Context, o showOptions, word string) error {
+	_, client, signing, err := e.verifier(ctx, o.registry, word)
 	if err != nil {
 		return err
 	}
@@ -147,20 +128,19 @@ func (e *env) showRecord(ctx context.Context, o publishOptions, word string) err
 }
 
 // shells lists, by default image, the packages that bring a shell, as far as the
-// images' closures are in the store. What cannot be evaluated is left out: show
+// images' closures are in the store. It leaves out what cannot be evaluated, since show
 // works without the package set.
-func (e *env) shells(ctx context.Context, words []string) map[catalog.ID][]string {
+func (ws *workspace) shells(ctx context.Context, patterns []catalog.Pattern) map[catalog.ID][]string {
 	found := map[catalog.ID][]string{}
-	ws, request, err := e.request(ctx, buildOptions{}, words, "show")
+	system, err := nix.MachineSystem()
 	if err != nil {
 		return found
 	}
-	catalogue, err := ws.open(ctx)
+	catalogue, err := ws.catalogue(ctx)
 	if err != nil || catalogue.Unused(ctx) { // else show would wait for a toolchain to be copied
 		return found
 	}
-	request.KeysOnly = true
-	evaluation, err := catalogue.Evaluate(ctx, request)
+	evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns, Systems: []string{system}, KeysOnly: true})
 	if err != nil {
 		return found
 	}

@@ -16,9 +16,16 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
+type statusOptions struct {
+	selection []string
+	all       bool
+	registry  registryOptions
+	deep      bool
+	json      bool
+}
+
 func (e *env) statusCommand() *cobra.Command {
-	var o publishOptions
-	var deep, asJSON bool
+	var o statusOptions
 	cmd := &cobra.Command{
 		Use:   "status SELECTION... | --all",
 		Short: "Show what is published",
@@ -42,25 +49,30 @@ stdout has a line for each release: app/variant, tag, state, digest, upstream's
 version, reason.`,
 		Example: "  libre status --all --to registry.example/lasuite\n  libre status docs --deep --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.status(cmd.Context(), o, deep, asJSON, args)
+			o.selection = args
+			return e.runStatus(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	o.add(cmd)
+	o.registry.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
-	cmd.Flags().BoolVar(&deep, "deep", false, "verify every attachment of every image")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	cmd.Flags().BoolVar(&o.deep, "deep", false, "verify every attachment of every image")
 	return cmd
 }
 
-func (e *env) status(ctx context.Context, o publishOptions, deep, asJSON bool, words []string) error {
-	ws, publisher, patterns, err := e.reader(ctx, o, words, o.all, "status")
+func (e *env) runStatus(ctx context.Context, o statusOptions) error {
+	ws, patterns, err := e.selected(ctx, "status", o.selection, o.all)
+	if err != nil {
+		return err
+	}
+	publisher, err := e.reader(ctx, ws, o.registry)
 	if err != nil {
 		return err
 	}
 	newest := e.newest(ctx, ws, patterns)
-	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, deep)
-	if printErr := e.printStatus(all, <-newest, asJSON); err == nil {
+	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, o.deep)
+	if printErr := e.printStatus(all, <-newest, o.json); err == nil {
 		err = printErr
 	}
 	total := len(all)

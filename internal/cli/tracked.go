@@ -30,7 +30,7 @@ func refuseTracked(ctx context.Context, output string) error {
 // the store, where everybody on this machine reads them.
 func (ws *workspace) refuseTrackedSecrets(ctx context.Context) error {
 	args := []string{"ls-files", "--"}
-	for _, named := range []map[string]containerfile.Secret{ws.config.Build.Secrets, ws.config.Build.SSH} {
+	for _, named := range []map[string]containerfile.Secret{ws.settings.Build.Secrets, ws.settings.Build.SSH} {
 		for _, secret := range named {
 			if rel, err := filepath.Rel(ws.dir, secret.File); secret.File != "" && err == nil && filepath.IsLocal(rel) {
 				args = append(args, rel)

@@ -22,9 +22,16 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
+type verifyOptions struct {
+	selection []string // or references
+	all       bool
+	registry  registryOptions
+	rebuild   bool
+	json      bool
+}
+
 func (e *env) verifyCommand() *cobra.Command {
-	var o publishOptions
-	var rebuild, asJSON bool
+	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify SELECTION... | REFERENCE... | --all",
 		Short: "Check signature, SBOMs and provenance of what is published",
@@ -52,83 +59,104 @@ verified, failed, moved (its tag was), or unknown (it could not be read); what w
 checked, and the reference that it was signed as.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.verify(cmd.Context(), o, rebuild, asJSON, args)
+			o.selection = args
+			return e.runVerify(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	o.add(cmd)
-	o.signer.add(cmd)
+	o.registry.addFlags(cmd)
+	o.registry.signer.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
-	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "also build the images again, and compare")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	cmd.Flags().BoolVar(&o.rebuild, "rebuild", false, "also build the images again, and compare")
 	return cmd
 }
 
-func (e *env) verify(ctx context.Context, o publishOptions, rebuild, asJSON bool, words []string) error {
-	var results []release.Verified
-	var references, selections []string
-	for _, word := range words {
-		if isRepository(word) {
+func (e *env) runVerify(ctx context.Context, o verifyOptions) error {
+	var references, selection []string
+	for _, word := range o.selection {
+		switch {
+		case isRepository(word):
 			return noTag(word)
-		}
-		if isReference(word) {
+		case isReference(word):
 			references = append(references, word)
-		} else {
-			selections = append(selections, word)
+		default:
+			selection = append(selection, word)
 		}
 	}
-	if rebuild && len(references) > 0 {
+	if o.rebuild && len(references) > 0 {
 		return usageError{fmt.Errorf("--rebuild needs the catalogue's definition: select images instead of %s", references[0])}
 	}
-	ws, client, signing, err := e.verifier(ctx, o, references, len(selections) > 0 || o.all)
-	if err != nil {
-		return err
-	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(30) // what others attached is read and dropped: it is not to pile up
+		debug.SetGCPercent(30) // attachments of others are read and dropped: collect them soon
 	}
-	keyFile := verifierKey(ws, o)
+	var results []release.Verified
+	var err error
+	if len(references) > 0 {
+		if results, err = e.verifyReferences(ctx, o.registry, references); err != nil {
+			return err
+		}
+	}
+	if len(references) == 0 || len(selection) > 0 || o.all {
+		o.selection = selection
+		selected, err := e.verifySelection(ctx, o)
+		if err != nil {
+			return err
+		}
+		results = append(results, selected...)
+	}
+	return e.printVerified(results, o.json)
+}
+
+func (e *env) verifyReferences(ctx context.Context, o registryOptions, references []string) ([]release.Verified, error) {
+	ws, client, signing, err := e.verifier(ctx, o, references[0])
+	if err != nil {
+		return nil, err
+	}
+	var results []release.Verified
 	for _, word := range references {
 		reference, err := client.Parse(word)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		results = append(results, release.VerifyReference(ctx, client, signing, reference, keyFile)...)
+		results = append(results, release.VerifyReference(ctx, client, signing, reference, verifierKey(ws, o))...)
 	}
-	if len(selections) > 0 || o.all || len(words) == 0 {
-		patterns, err := ws.selection(selections, o.all)
-		if errors.Is(err, catalog.ErrNothingSelected) {
-			return e.nothingSelected(ctx, ws, "verify")
-		}
-		if err != nil {
-			return err
-		}
-		tags, err := ws.recordTags(ctx, client, patterns)
-		if err != nil {
-			return err
-		}
-		for _, tag := range tags {
-			results = append(results, release.VerifyReference(ctx, client, signing, tag, keyFile)...)
-		}
-		e.nameFixes(ctx, ws, o, signing, patterns, results)
-		if rebuild {
-			rebuilt, err := e.rebuild(ctx, ws, o, signing, patterns)
-			if err != nil {
-				return err
-			}
-			results = append(results, rebuilt...)
-		}
+	return results, nil
+}
+
+// verifySelection verifies the selected releases of the catalogue.
+func (e *env) verifySelection(ctx context.Context, o verifyOptions) ([]release.Verified, error) {
+	ws, patterns, err := e.selected(ctx, "verify", o.selection, o.all)
+	if err != nil {
+		return nil, err
 	}
-	return e.printVerified(results, asJSON)
+	client, err := ws.registry(o.registry)
+	if err != nil {
+		return nil, err
+	}
+	signing, err := ws.operatorVerifying(ctx, o.registry, client)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := ws.recordTags(ctx, client, patterns)
+	if err != nil {
+		return nil, err
+	}
+	var results []release.Verified
+	for _, tag := range tags {
+		results = append(results, release.VerifyReference(ctx, client, signing, tag, verifierKey(ws, o.registry))...)
+	}
+	e.nameFixes(ctx, ws, o.registry, signing, patterns, results)
+	if !o.rebuild {
+		return results, nil
+	}
+	rebuilt, err := e.rebuild(ctx, ws, o.registry, signing, patterns)
+	return append(results, rebuilt...), err
 }
 
 // recordTags are the tags of the records of the selected releases.
 func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, patterns []catalog.Pattern) ([]name.Tag, error) {
-	catalogue, err := ws.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns})
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns})
 	if err != nil {
 		return nil, err
 	}
@@ -146,11 +174,11 @@ func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, pa
 // nameFixes says of what does not verify whether its tag was moved, or something is gone
 // that was attached to it, and what to type: by what the catalogue has, as far as that
 // can be evaluated.
-func (e *env) nameFixes(ctx context.Context, ws *workspace, o publishOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
+func (e *env) nameFixes(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
 	if !slices.ContainsFunc(results, func(r release.Verified) bool { return r.Err != nil && !release.IsUnknown(r.Err) }) {
 		return
 	}
-	publisher, err := e.publisher(ctx, ws, o)
+	publisher, err := ws.publisher(ctx, o, "")
 	if err != nil {
 		return
 	}
@@ -178,61 +206,48 @@ func (e *env) nameFixes(ctx context.Context, ws *workspace, o publishOptions, si
 }
 
 // rebuild builds what is selected once more.
-func (e *env) rebuild(ctx context.Context, ws *workspace, o publishOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
-	o.jobs = runtime.NumCPU()
-	publisher, err := e.publisher(ctx, ws, o)
+func (e *env) rebuild(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
+	publisher, err := ws.publisher(ctx, o, "")
 	if err != nil {
 		return nil, err
 	}
-	publisher.Signing = signing
+	publisher.Signing, publisher.Jobs = signing, runtime.NumCPU()
 	progress := e.Progress()
 	publisher.Watcher = &buildWatcher{env: e, progress: progress}
 	defer progress.Close()
 	return publisher.VerifyRebuilt(ctx, nix.Request{Patterns: patterns})
 }
 
-// verifier prepares what checks signatures. References need no catalogue, nor a
-// registry but their own.
-func (e *env) verifier(ctx context.Context, o publishOptions, references []string, catalogue bool) (*workspace, *registry.Client, *release.Signing, error) {
-	find := e.operatorWorkspace
-	if catalogue {
-		find = e.workspace
-	}
-	ws, err := find()
+// verifier verifies a reference. It needs no catalogue, and no registry but the
+// reference's own.
+func (e *env) verifier(ctx context.Context, o registryOptions, reference string) (*workspace, *registry.Client, *release.Signing, error) {
+	ws, err := e.registryWorkspace()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if len(references) > 0 && len(o.to) == 0 {
-		prefix, err := prefixOf(references[0])
+	if len(o.to) == 0 && (ws.settings.Registry == "" || !strings.HasPrefix(reference, ws.settings.Registry+"/")) {
+		prefix, err := prefixOf(reference)
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		if ws.config.Registry == "" || !strings.HasPrefix(references[0], ws.config.Registry+"/") {
-			o.to = []string{prefix}
-		}
+		o.to = []string{prefix}
 	}
 	client, err := ws.registry(o)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	signing, err := ws.operatorSigning(ctx, o, client)
+	signing, err := ws.operatorVerifying(ctx, o, client)
 	return ws, client, signing, err
-}
-
-// isReference tells a reference, which has a registry and a tag or digest, from
-// a selection.
-func isReference(word string) bool {
-	return strings.Contains(word, "/") && strings.Contains(word[strings.LastIndex(word, "/"):], ":") || strings.Contains(word, "@sha256:")
 }
 
 // verifierKey is the public key's file, for cosign's command line where nothing could
 // be verified.
-func verifierKey(ws *workspace, o publishOptions) string {
+func verifierKey(ws *workspace, o registryOptions) string {
 	names := []string{o.key}
-	for _, key := range ws.config.Sign.PublicKeys {
+	for _, key := range ws.settings.Sign.PublicKeys {
 		names = append(names, key.File)
 	}
-	for _, key := range append(names, ws.config.Sign.Key) {
+	for _, key := range append(names, ws.settings.Sign.Key) {
 		if base, found := strings.CutSuffix(key, ".key"); found {
 			return base + ".pub"
 		} else if key != "" {

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// builder builds the catalogue's images into an OCI layout, one at a time.
+func (ws *workspace) builder(ctx context.Context, output string) (*release.Builder, error) {
+	catalogue, err := ws.catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	output = ws.output(output)
+	if err := refuseTracked(ctx, output); err != nil {
+		return nil, err
+	}
+	return &release.Builder{
+		Nix: ws.nix, Catalogue: catalogue, Engine: ws.settings.Engine,
+		Steps: ws.steps(), Storage: ws.settings.Limits.Storage,
+		Output: output, CacheDir: ws.cacheDir, LogDir: ws.logDir(), Jobs: 1,
+		Published: ws.published,
+	}, nil
+}
+
+// steps are the settings for the build steps of Containerfiles.
+func (ws *workspace) steps() containerfile.Steps {
+	set := ws.settings.Build
+	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
+	if variable, ok := strings.CutPrefix(set.Proxy, "env://"); ok {
+		if value, isSet := os.LookupEnv(variable); isSet {
+			steps.Proxy = value
+		}
+	}
+	if set.CA != nil {
+		steps.CA = set.CA.Bundle()
+	}
+	return steps
+}
+
+// published is the registry of libre.yaml, and how its signatures are verified; nil for
+// what libre.yaml does not say.
+func (ws *workspace) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
+	if ws.settings.Registry == "" {
+		return nil, nil, nil
+	}
+	client, err := ws.registry(registryOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	signing, err := ws.verifying(ctx, registryOptions{}, client)
+	if errors.As(err, new(usageError)) {
+		return client, nil, nil
+	}
+	return client, signing, err
+}
+
+// publisher publishes the catalogue's images, and compares them with what is published. It
+// has no signing yet.
+func (ws *workspace) publisher(ctx context.Context, o registryOptions, output string) (*release.Publisher, error) {
+	clients, err := ws.registries(o)
+	if err != nil {
+		return nil, err
+	}
+	builder, err := ws.builder(ctx, output)
+	if err != nil {
+		return nil, err
+	}
+	return &release.Publisher{Builder: builder, Registry: clients[0], CopyTo: clients[1:], AlsoTags: ws.settings.AlsoTag}, nil
+}
+
+// reader compares the catalogue with what is published, and verifies signatures.
+func (e *env) reader(ctx context.Context, ws *workspace, o registryOptions) (*release.Publisher, error) {
+	defer e.warnLeftOut(ctx, ws)()
+	publisher, err := ws.publisher(ctx, o, "")
+	if err != nil {
+		return nil, err
+	}
+	publisher.Watcher = &buildWatcher{env: e}
+	publisher.Signing, err = ws.verifying(ctx, o, publisher.Registry)
+	return publisher, err
+}
+
+// scanner recognises packages in files, within the limits of libre.yaml.
+func (ws *workspace) scanner() (*sbom.Scanner, error) {
+	limits := ws.settings.Limits
+	return sbom.NewScanner(sbom.Limits{Image: limits.Image, Nested: limits.Nested, Memory: limits.Memory})
+}
