@@ -110,14 +110,14 @@ func (o *bumpOptions) addFlags(cmd *cobra.Command) {
 }
 
 func (e *env) runBump(ctx context.Context, o bumpOptions) error {
+	if o.group != "" && !o.pr {
+		return usageError{errors.New("--group is for --pr")}
+	}
 	ws, err := e.workspace()
 	if err != nil {
 		return err
 	}
 	defer e.warnLeftOut(ctx, ws)()
-	if o.group != "" && !o.pr {
-		return usageError{errors.New("--group is for --pr")}
-	}
 	bumper, err := ws.bumper()
 	if err != nil {
 		return err

@@ -78,11 +78,11 @@ func (ws *workspace) publisher(ctx context.Context, o registryOptions, output st
 
 // reader compares the catalogue with what is published, and verifies signatures.
 func (e *env) reader(ctx context.Context, ws *workspace, o registryOptions) (*release.Publisher, error) {
-	defer e.warnLeftOut(ctx, ws)()
 	publisher, err := ws.publisher(ctx, o, "")
 	if err != nil {
 		return nil, err
 	}
+	defer e.warnLeftOut(ctx, ws)()
 	publisher.Watcher = &buildWatcher{env: e}
 	publisher.Signing, err = ws.verifying(ctx, o, publisher.Registry)
 	return publisher, err

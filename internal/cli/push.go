@@ -110,11 +110,11 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 
 // pusher is the publisher that the options ask for.
 func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*release.Publisher, error) {
-	defer e.warnLeftOut(ctx, ws)()
 	publisher, err := ws.publisher(ctx, o.registry, o.output)
 	if err != nil {
 		return nil, err
 	}
+	defer e.warnLeftOut(ctx, ws)()
 	if publisher.Signing, err = ws.signing(ctx, o.registry, publisher.Registry); err != nil {
 		return nil, err
 	}
