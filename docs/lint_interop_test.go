@@ -5,6 +5,7 @@ package docs
 import (
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,7 +27,7 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 	}
 	linter := testkit.GoProgram(t, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", string(version[1]))
 	const module = "github.com/libresh/libre"
-	rooms := []string{"catalog", "cli", "containerfile", "git", "nix", "registry", "release", "sign", "upstream", "web"}
+	rooms := []string{"catalog", "cli", "containerfile", "git", "image", "nix", "oci/layout", "oci/serve", "registry", "release", "sign", "upstream", "web"}
 	for _, test := range []struct{ name, room, imported, statement, refused string }{
 		{"an adapter imports another", "upstream", module + "/internal/registry", "", "depguard"},
 		{"an adapter imports what stands above", "nix", module + "/internal/release", "", "depguard"},
@@ -35,7 +36,11 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 		{"git outside of its room", "release", "os/exec", `var _ = exec.Command("git")`, "depguard"},
 		{"a request without the transport", "upstream", "net/http", `var _, _ = http.Get("https://example.org")`, "forbidigo"},
 		{"a client without the transport", "sign", "net/http", "var _ = http.DefaultClient", "forbidigo"},
+		{"a second reader of OCI layouts", "image", "github.com/google/go-containerregistry/pkg/v1/layout", "", "depguard"},
+		{"a layout imports what stands above", "oci/layout", module + "/internal/image", "", "depguard"},
+		{"a server imports an adapter", "oci/serve", module + "/internal/registry", "", "depguard"},
 		{"a room that prints", "registry", "fmt", `func init() { fmt.Println("here I am") }`, "forbidigo"},
+		{"a server of layouts reads them", "oci/serve", module + "/internal/oci/layout", "", ""},
 		{"downwards", "release", module + "/internal/registry", "", ""},
 		{"an engine is started in its room", "containerfile", "os/exec", `var _ = exec.Command("buildah")`, ""},
 		{"the command line prints", "cli", "fmt", `func init() { fmt.Println("here I am") }`, ""},
@@ -44,11 +49,11 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 			dir := t.TempDir()
 			write := func(name, text string) {
 				t.Helper()
-				path := filepath.Join(dir, name)
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				file := filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -59,13 +64,14 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 			write(".golangci.yml", string(rules))
 			write("go.mod", "module "+module+"\n\ngo 1.26\n")
 			for _, room := range rooms {
-				write("internal/"+room+"/doc.go", "// Package "+room+" is one.\npackage "+room+"\n")
+				name := path.Base(room)
+				write("internal/"+room+"/doc.go", "// Package "+name+" is one.\npackage "+name+"\n")
 			}
 			imported := `import "` + test.imported + `"`
 			if test.statement == "" {
 				imported = `import _ "` + test.imported + `"`
 			}
-			write("internal/"+test.room+"/more.go", "package "+test.room+"\n\n"+imported+"\n\n"+test.statement+"\n")
+			write("internal/"+test.room+"/more.go", "package "+path.Base(test.room)+"\n\n"+imported+"\n\n"+test.statement+"\n")
 			run := exec.Command(linter, "run", "./...")
 			run.Dir = dir
 			run.Env = append(os.Environ(), "GOFLAGS=-mod=mod")

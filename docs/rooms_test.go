@@ -15,6 +15,7 @@ import (
 // one would have to. Imports and calls that belong to one room are in .golangci.yml.
 var concerns = []struct{ name, home, text string }{
 	{"which forge a URL belongs to", "internal/upstream", `ghe\.com|codeberg\.org`},
+	{"the OCI layout on disk", "internal/oci/layout", `org\.opencontainers\.image\.ref\.name|imageLayoutVersion|^"(oci-layout|index\.json|blobs)"$`},
 	{"NAR", "internal/upstream", `nix-archive-1`},
 }
 

@@ -10,17 +10,17 @@ import (
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // refuseTracked refuses a layout that came with the catalogue: what it calls by an image's
 // key would be published, and signed, unbuilt.
 func refuseTracked(ctx context.Context, output string) error {
-	const index = "index.json"
-	if _, err := os.Stat(filepath.Join(output, index)); err != nil {
+	if _, err := os.Stat(filepath.Join(output, layout.IndexFile)); err != nil {
 		return nil
 	}
 	// Outside of a repository nothing is tracked.
-	if tracked, err := git.Output(ctx, output, "ls-files", "--", index); err != nil || tracked == "" {
+	if tracked, err := git.Output(ctx, output, "ls-files", "--", layout.IndexFile); err != nil || tracked == "" {
 		return nil
 	}
 	return &fault.Fault{Err: fmt.Errorf("git tracks %s: the images in it were not built here", output), Fix: "git rm -r --cached " + output + ", and remove it"}

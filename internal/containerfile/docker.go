@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/oci/layout"
 )
 
 // docker is "docker buildx". Its daemon keeps bases and cache, and cleans both
@@ -182,7 +183,7 @@ func (d docker) build(j *job) error {
 	if err := run(ch, d.out); err != nil {
 		return failure("build", d.out, err)
 	}
-	if !exists(filepath.Join(j.layout, "index.json")) {
+	if !exists(filepath.Join(j.layout, layout.IndexFile)) {
 		return fmt.Errorf("docker buildx has written no image to %s", j.layout)
 	}
 	return nil

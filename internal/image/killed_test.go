@@ -18,7 +18,7 @@ import (
 )
 
 // putDemo assembles the demo image and names it.
-func putDemo(t testing.TB, l *layout.Layout, name string) (Result, v1.Descriptor) {
+func putDemo(t testing.TB, l *layout.Layout, name string) Result {
 	t.Helper()
 	s, spec := demo(t)
 	result, err := Assemble(context.Background(), l, spec, s.options())
@@ -26,7 +26,7 @@ func putDemo(t testing.TB, l *layout.Layout, name string) (Result, v1.Descriptor
 	index, err := Index(context.Background(), l, []v1.Descriptor{result.Descriptor}, spec.Annotations)
 	check(t, err)
 	check(t, l.Put(name, index, map[string]string{ImageKeyAnnotation: "key"}))
-	return result, index
+	return result
 }
 
 // TestLayoutKilled kills a process in the middle of assembling: the layout
@@ -37,7 +37,7 @@ func TestLayoutKilled(t *testing.T) {
 		assembleUntilKilled(t, dir)
 	}
 	l := newLayout(t)
-	result, _ := putDemo(t, l, "a:1-1")
+	result := putDemo(t, l, "a:1-1")
 	l.Close()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestLayoutKilled$")
 	cmd.Env = append(os.Environ(), "TEST_ASSEMBLE_UNTIL_KILLED="+l.Dir())
@@ -63,7 +63,7 @@ func TestLayoutKilled(t *testing.T) {
 	if temps, _ := filepath.Glob(filepath.Join(l.Dir(), "blobs/sha256", ".tmp-*")); err != nil || freed == 0 || len(temps) != 0 {
 		t.Errorf("pruning: %d bytes, %v, left %v", freed, err, temps)
 	}
-	if repeated, _ := putDemo(t, again, "a:1-1"); repeated.Descriptor.Digest != result.Descriptor.Digest {
+	if repeated := putDemo(t, again, "a:1-1"); repeated.Descriptor.Digest != result.Descriptor.Digest {
 		t.Error("the digest after the kill is another one")
 	}
 }

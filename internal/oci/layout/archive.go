@@ -152,7 +152,7 @@ func (a *archive) write() error {
 			return err
 		}
 	}
-	if err := a.tar.json(indexFile, a.index); err != nil {
+	if err := a.tar.json(IndexFile, a.index); err != nil {
 		return err
 	}
 	if len(a.docker) > 0 {

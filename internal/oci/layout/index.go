@@ -27,18 +27,18 @@ func (l *Layout) Entries() ([]v1.Descriptor, error) {
 
 func (l *Layout) index() (*v1.IndexManifest, error) {
 	var index v1.IndexManifest
-	content, err := l.readFile(indexFile, maxIndex)
+	content, err := l.readFile(IndexFile, maxIndex)
 	if err == nil {
 		err = json.Unmarshal(content, &index)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(l.dir, indexFile), err)
+		return nil, fmt.Errorf("reading %s: %w", filepath.Join(l.dir, IndexFile), err)
 	}
 	return &index, nil
 }
 
 // StatIndex describes index.json: another file, time or size means other entries.
-func (l *Layout) StatIndex() (fs.FileInfo, error) { return l.stat(indexFile) }
+func (l *Layout) StatIndex() (fs.FileInfo, error) { return l.stat(IndexFile) }
 
 // Find gives the entry of a name, and whether there is one.
 func (l *Layout) Find(refName string) (v1.Descriptor, bool, error) {
@@ -64,7 +64,7 @@ func (l *Layout) Put(refName string, d v1.Descriptor, annotations map[string]str
 		return entries, nil
 	})
 	if err != nil {
-		return fmt.Errorf("writing %s for %s: %w", indexFile, refName, err)
+		return fmt.Errorf("writing %s for %s: %w", IndexFile, refName, err)
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(l.dir, indexFile), content)
+	return replaceFile(filepath.Join(l.dir, IndexFile), content)
 }
 
 func newIndex(entries []v1.Descriptor) *v1.IndexManifest {

@@ -29,9 +29,11 @@ import (
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
 const RefNameAnnotation = "org.opencontainers.image.ref.name"
 
-// The files of a layout. Blobs are blobs/ALGORITHM/HEX.
+// IndexFile is the name of the file that lists a layout's entries.
+const IndexFile = "index.json"
+
+// The other files of a layout. Blobs are blobs/ALGORITHM/HEX.
 const (
-	indexFile   = "index.json"
 	versionFile = "oci-layout"
 	blobsDir    = "blobs"
 )
@@ -194,7 +196,7 @@ func createMissing(dir string, entries ...v1.Descriptor) error {
 		name    string
 		content any
 	}{
-		{indexFile, newIndex(entries)},
+		{IndexFile, newIndex(entries)},
 		{versionFile, version{knownVersion}},
 	} {
 		name := filepath.Join(dir, f.name)
