@@ -16,7 +16,7 @@ import (
 )
 
 // One archive has all selected images, whole, and others only if selected.
-func TestArchive(t *testing.T) {
+func TestArchiveHasTheSelectedImagesWhole(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo", "podman")
 	testkit.RequireRoot(t)
@@ -55,7 +55,7 @@ func TestArchive(t *testing.T) {
 
 // --load hands images to podman's own storage, which is the test's here, where
 // they have the digests that libre prints.
-func TestLoad(t *testing.T) {
+func TestLoadedImagesHaveThePrintedDigests(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "podman")
 	testkit.RequireRoot(t)
@@ -82,7 +82,7 @@ func TestLoad(t *testing.T) {
 }
 
 // What failed is left out, and the run ends as it does without a sink.
-func TestArchiveWithoutFailed(t *testing.T) {
+func TestArchiveLeavesOutWhatFailed(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"half/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
@@ -105,7 +105,7 @@ mkApp {
 }
 
 // What cannot work is said before anything is built.
-func TestSinkErrors(t *testing.T) {
+func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	for _, test := range []struct {

@@ -41,7 +41,7 @@ func TestProductionImagesHaveNoShell(t *testing.T) {
 
 // A debug image is the default one and a layer of tools: a shell among them, in
 // PATH, for the image's own user.
-func TestDebugImages(t *testing.T) {
+func TestDebugImageIsTheDefaultOneWithTools(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	for _, reference := range references(t, c.dist(), "debug") {

@@ -37,7 +37,7 @@ COPY .git /.git
 
 // With source.describe, git gives the tag in builds of both kinds, with changes to the
 // source too, from the same bytes; an ignore file is no obstacle.
-func TestDescribe(t *testing.T) {
+func TestDescribeGivesBuildsUpstreamsTag(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah", "git", "ldd", "busybox")
 	files := map[string]string{

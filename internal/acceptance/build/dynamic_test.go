@@ -35,7 +35,7 @@ func interpreter(t *testing.T) string {
 
 // Tools that are dynamically linked, as nixpkgs' busybox is, bring what they need: the
 // dynamic linker is in the store, and no base has it there.
-func TestDebugToolsThatAreDynamicallyLinked(t *testing.T) {
+func TestDynamicallyLinkedDebugToolsRun(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
 	linker, err := os.ReadFile(interpreter(t))

@@ -26,7 +26,7 @@ import (
 )
 
 // A derivation with a known hash may use the network, so it can wait for the test.
-func TestInterruptNix(t *testing.T) {
+func TestInterruptedNixBuildIsResumed(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	sum := sha256.Sum256([]byte(g.answer))
@@ -50,7 +50,7 @@ mkApp {
 
 // A RUN step that does not care for SIGTERM. It reaches no gate of this machine, so it
 // takes its time instead.
-func TestInterruptContainerfile(t *testing.T) {
+func TestInterruptedContainerfileIsResumed(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
 	token := rand.Text()
@@ -71,7 +71,7 @@ RUN ["/opt/libre/bin/sh", "-c", "trap '' TERM INT HUP; sleep 12; printf %s ` + t
 }
 
 // The moment at which layers are being written.
-func TestInterruptLayers(t *testing.T) {
+func TestInterruptedLayersAreResumed(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	b := interruptible{catalogue: c, dist: filepath.Join(libre.TempDir(t), "dist"), temp: libre.TempDir(t), token: rand.Text()}

@@ -13,7 +13,7 @@ import (
 // What nixpkgs refuses, or gets wrong itself, is one line with the place in the
 // catalogue that led there and the whole of what Nix said in a file; the other apps
 // are built.
-func TestErrorsInsideThePackageSet(t *testing.T) {
+func TestErrorsInsideThePackageSetNameThePlaceInTheCatalogue(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
 		app("good", `package = pkgs.hello;`),
@@ -99,7 +99,7 @@ mkApp {
 
 // Of a package of several outputs an image has what is needed at run time, and of
 // what is named in a string alone too; the SBOM lists the same.
-func TestOutputsAndStringsOfThePackageSet(t *testing.T) {
+func TestImageHasTheOutputsItNeedsAtRunTime(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
 		app("multi", `package = pkgs.multi; entrypoint = [ "bin/multi" ];`),
@@ -141,7 +141,7 @@ func TestOutputsAndStringsOfThePackageSet(t *testing.T) {
 
 // Images for another system need a machine that builds for it, or a definition that
 // asks to be compiled for it on this one.
-func TestImagesForAnotherSystem(t *testing.T) {
+func TestAnotherSystemNeedsABuilderOrCrossFrom(t *testing.T) {
 	t.Parallel()
 	if machine() != "x86_64-linux" {
 		t.Skip("compiles from x86_64-linux")

@@ -72,7 +72,7 @@ cat /app/data/seed /app/config/site/kept /app/config/site/replaced /app/config/a
 }
 
 // What a package has of another kind where something is declared is one line.
-func TestDeclaredPathsThatThePackageHas(t *testing.T) {
+func TestDeclaredPathOfAnotherKindIsOneLine(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"clash/default.nix": `{ mkApp, pkgs, ... }:
 let package = pkgs.runCommand "web" { } "mkdir -p $out/bin $out/share; echo x > $out/bin/web"; in

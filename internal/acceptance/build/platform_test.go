@@ -14,7 +14,7 @@ import (
 
 // One image for two systems is one index with two manifests, each with a program
 // of its own architecture; what cannot be had for one of them says so in a line.
-func TestTwoPlatforms(t *testing.T) {
+func TestImageForTwoSystemsIsOneIndex(t *testing.T) {
 	t.Parallel()
 	if machine() != "x86_64-linux" {
 		t.Skip("cross-compiles from x86_64-linux")

@@ -46,10 +46,10 @@ COPY --from=build /site /site
 	"tool/lyon.patch": "--- a/page\n+++ b/page\n@@ -1 +1 @@\n-blue\n+red\n",
 }
 
-// TestSameFromNothing builds one catalogue twice, each time with nothing: another
+// TestTwoColdStoresGiveTheSameDigests builds one catalogue twice, each time with nothing: another
 // Nix store, other caches, another folder, another umask, and once with a store
 // that links equal files. A warm store would prove nothing.
-func TestSameFromNothing(t *testing.T) {
+func TestTwoColdStoresGiveTheSameDigests(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "nix", "buildah", "unshare", "git")
 	first := newCatalogue(t, reproduced)

@@ -26,7 +26,7 @@ const (
 )
 
 // PocketBase's image starts as it is, and writes to its volume as its own user.
-func TestPocketBase(t *testing.T) {
+func TestPocketBaseStartsAndWritesToItsVolume(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	k := runContainer(t, c, "pocketbase-server-default:0.36.8-1", changes{})
@@ -64,7 +64,7 @@ func TestPocketBase(t *testing.T) {
 
 // Guestbook's two images run beside a real PostgreSQL, each variant with its
 // brand, on root file systems that cannot be written.
-func TestGuestbook(t *testing.T) {
+func TestGuestbookRunsWithReadOnlyRoots(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	testkit.RequireRoot(t)
@@ -133,7 +133,7 @@ func TestGuestbook(t *testing.T) {
 }
 
 // What every image has, whoever assembled it.
-func TestBaseFiles(t *testing.T) {
+func TestEveryImageHasTheBaseFiles(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	for _, reference := range references(t, c.dist()) {

@@ -60,7 +60,7 @@ var fetching = regexp.MustCompile(`nix: fetching (\d+) paths, [0-9.]+ (?:[KM]iB|
 // A multi-output package, of which an image needs some outputs only, one that is
 // reached through strings, and one with structured attributes: from a cache that has
 // all, nothing is built, and nothing is said to be; from one with half, the rest is.
-func TestBinaryCache(t *testing.T) {
+func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
 		app("multi", `package = pkgs.multi; entrypoint = [ "bin/multi" ];`),

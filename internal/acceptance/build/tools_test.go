@@ -20,7 +20,7 @@ import (
 
 // skopeo reads every image of the layout, and copies it whole without changing
 // its digest.
-func TestSkopeo(t *testing.T) {
+func TestSkopeoCopiesImagesWithTheirDigests(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
 	c := demo(t)
@@ -46,7 +46,7 @@ func TestSkopeo(t *testing.T) {
 	}
 }
 
-func TestBuildah(t *testing.T) {
+func TestBuildahPullsImagesFromTheLayout(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	for _, reference := range references(t, c.dist()) {
@@ -56,7 +56,7 @@ func TestBuildah(t *testing.T) {
 
 // The layout as a whole, and what `libre serve` makes of it, is what
 // `crane validate` calls valid: every digest, size and diffID.
-func TestServe(t *testing.T) {
+func TestServedLayoutIsValid(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	local, err := layout.ImageIndexFromPath(c.dist())

@@ -136,7 +136,7 @@ func withoutHash(text string) string {
 // Tags that moved in a source that nobody bumps: check names the pins, and --inputs
 // rewrites them. What would put somebody else's image in the place of the catalogue's own
 // is never advised, and not built.
-func TestBasesThatMoved(t *testing.T) {
+func TestInputsRewritesPinsOfMovedTags(t *testing.T) {
 	host, push := hub(t)
 	first, second := push("base:1"), push("base:2")
 	c := catalogue{dir: libre.Catalogue(t, map[string]string{

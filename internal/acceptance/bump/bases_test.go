@@ -54,7 +54,7 @@ func basesOf(t *testing.T, c catalogue, app string) map[string]string {
 
 // Base images: pins follow their tags, missing ones are written, and check misses
 // them.
-func TestBases(t *testing.T) {
+func TestPinsOfBasesFollowTheirTags(t *testing.T) {
 	host, push := hub(t)
 	first := map[string]string{}
 	for _, image := range []string{"base:1", "tools:2", "mounted:3", "lyon:4", "other:5", "unused:6", "alpha:7"} {
@@ -176,7 +176,7 @@ mkApp {
 
 // Pins that cannot be written are named with their digests, and hold nothing back;
 // a Containerfile that cannot be read is a problem of check.
-func TestBasesByHand(t *testing.T) {
+func TestPinsThatCannotBeWrittenAreNamed(t *testing.T) {
 	host, push := hub(t)
 	first := push("base:1")
 	c := catalogue{dir: libre.Catalogue(t, map[string]string{

@@ -145,7 +145,7 @@ func release(repo *forgetest.Repo, version, text string) string {
 
 // A new version: exactly the literals change, all hashes are right, and what is
 // built is the new source.
-func TestBump(t *testing.T) {
+func TestNewVersionChangesItsLiteralsOnly(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
 	before := c.read(t, "apps/notes/default.nix")
@@ -237,7 +237,7 @@ func fileOf(t *testing.T, c catalogue, refName, name string) string {
 }
 
 // What goes wrong leaves every file as it was, and says so in one line.
-func TestNothingChanges(t *testing.T) {
+func TestFailedBumpLeavesEveryFile(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
 	before := c.read(t, "apps/notes/default.nix")
@@ -279,7 +279,7 @@ func TestNothingChanges(t *testing.T) {
 }
 
 // A patch that upstream has taken is dropped where that is asked for.
-func TestDropApplied(t *testing.T) {
+func TestDropAppliedRemovesPatchesUpstreamHas(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	files := upstreamFiles("1.1.0")
 	files["page.txt"] = "# Notes\nbonjour\nend\n"
@@ -291,7 +291,7 @@ func TestDropApplied(t *testing.T) {
 }
 
 // Names from outside are data: none of these is run, written or printed as it is.
-func TestHostileTags(t *testing.T) {
+func TestHostileTagsAreDataOnly(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
 	marker := filepath.Join(t.TempDir(), "marker")
@@ -318,7 +318,7 @@ func TestHostileTags(t *testing.T) {
 }
 
 // A forge that cannot be reached is one line, and changes nothing.
-func TestUnreachable(t *testing.T) {
+func TestUnreachableForgeIsOneLine(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	before := c.read(t, "apps/notes/default.nix")
 	c.env = append(c.env, "GITHUB_SERVER_URL=http://127.0.0.1:1", "GITHUB_API_URL=http://127.0.0.1:1/api/v3", "GITHUB_GRAPHQL_URL=http://127.0.0.1:1/api/graphql")

@@ -96,7 +96,7 @@ func (c catalogue) difference(t *testing.T, args ...string) string {
 
 // An input moves: the lock file says so, and those apps alone get a package version
 // that have another image.
-func TestInputs(t *testing.T) {
+func TestAppsWithOtherImagesGetAPackageVersion(t *testing.T) {
 	c, theme := withInput(t)
 	locked := c.run(t, 0, "bump", "--inputs")
 	blue := strings.TrimSpace(theme.git(t, "rev-parse", "HEAD"))
@@ -210,7 +210,7 @@ func TestInputs(t *testing.T) {
 
 // An app that does not evaluate is left alone; one that no longer does with what is
 // new keeps everything as it was.
-func TestInputsBroken(t *testing.T) {
+func TestInputsThatBreakAnAppAreNotTaken(t *testing.T) {
 	c, theme := withInput(t)
 	c.run(t, 0, "bump", "--inputs")
 	plain := c.read(t, "apps/plain/default.nix")

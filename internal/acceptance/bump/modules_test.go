@@ -12,7 +12,7 @@ import (
 )
 
 // Real modules of the real proxy: an older version is bumped, built and run.
-func TestRealModules(t *testing.T) {
+func TestModulesOfTheRealProxyAreBumped(t *testing.T) {
 	testkit.Require(t, "nix", "git", "patch", "skopeo")
 	files := map[string]string{}
 	older := map[string]string{"pocketbase": "0.34.0", "registry": "3.0.0"}

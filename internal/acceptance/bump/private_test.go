@@ -129,7 +129,7 @@ func nixConf(t *testing.T, c *catalogue, text string) {
 // Sources that need a login are found, hashed, built and checked with the one that the
 // user has; without it every command says how to give one. Nix and what it builds never
 // see it.
-func TestPrivateSources(t *testing.T) {
+func TestPrivateSourcesNeedALoginThatNixNeverSees(t *testing.T) {
 	variable := func(name string) func(*testing.T, *catalogue, *forgetest.Forge) {
 		return func(_ *testing.T, c *catalogue, _ *forgetest.Forge) { c.env = append(c.env, name+"="+canary) }
 	}
@@ -243,7 +243,7 @@ func newWord(t *testing.T) word {
 
 // An archive and a patch of a server that is no forge, which leads to another host: the
 // source of a Containerfile, which check fetches, too.
-func TestPrivateArchives(t *testing.T) {
+func TestLoginOfAnArchiveStaysAtItsHost(t *testing.T) {
 	testkit.Require(t, "buildah", "tar")
 	for _, way := range []struct {
 		name, path string

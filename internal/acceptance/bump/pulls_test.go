@@ -10,7 +10,7 @@ import (
 
 // Pull requests: opened, left alone, brought to a newer version, closed when there
 // is nothing left to do.
-func TestPullRequests(t *testing.T) {
+func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 	for name, start := range map[string]func(testing.TB) *forgetest.Forge{"github": forgetest.GitHub, "forgejo": forgetest.Forgejo} {
 		t.Run(name, func(t *testing.T) {
 			forge := start(t)
@@ -79,7 +79,7 @@ func TestPullRequests(t *testing.T) {
 }
 
 // --commit makes one commit an app, and leaves other work alone.
-func TestCommit(t *testing.T) {
+func TestCommitIsOneAnAppAndLeavesOtherWork(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
 	c.write(t, "README.md", "work in progress\n")

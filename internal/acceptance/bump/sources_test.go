@@ -9,7 +9,7 @@ import (
 )
 
 // A repository that no forge packs is fetched by git.
-func TestPlainGit(t *testing.T) {
+func TestRepositoryWithoutAForgeIsFetchedByGit(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	c.flags = []string{"--allow-local-inputs"} // the repository is here
 	text := ""
@@ -33,7 +33,7 @@ func TestPlainGit(t *testing.T) {
 }
 
 // The catalogue of an Enterprise server: Nix fetches from there, too.
-func TestEnterprise(t *testing.T) {
+func TestEnterpriseServerIsFollowed(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
 	text := ""

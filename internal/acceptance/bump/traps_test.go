@@ -43,7 +43,7 @@ func refused(t *testing.T, c catalogue, want string) {
 }
 
 // A release whose archive is gone, or not there yet.
-func TestArchiveGone(t *testing.T) {
+func TestReleaseWithoutAnArchiveChangesNothing(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
 	release(repo, "1.1.0", "better")
@@ -60,7 +60,7 @@ func TestArchiveGone(t *testing.T) {
 
 // A new version with the content of the old one is not what somebody released: the
 // old source would be shipped under a new name.
-func TestSameContent(t *testing.T) {
+func TestNewVersionWithTheOldContentIsRefused(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
 	c.run(t, 0, "bump", "notes")
@@ -152,7 +152,7 @@ func (p *paused) running() error {
 }
 
 // kill -9 between the edits in the copy and those in the catalogue.
-func TestKilled(t *testing.T) {
+func TestKilledBumpLeavesTheCatalogueWhole(t *testing.T) {
 	p := pause(t)
 	if err := p.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestKilled(t *testing.T) {
 }
 
 // Ctrl-C takes the copy with it.
-func TestInterrupted(t *testing.T) {
+func TestInterruptedBumpRemovesItsCopy(t *testing.T) {
 	p := pause(t)
 	// A terminal signals the whole group that has the foreground.
 	if err := syscall.Kill(-p.Cmd.Process.Pid, syscall.SIGINT); err != nil {
@@ -180,7 +180,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 // What a person writes meanwhile is theirs.
-func TestEditedMeanwhile(t *testing.T) {
+func TestFileEditedMeanwhileIsKept(t *testing.T) {
 	p := pause(t)
 	p.write(t, definition, p.before[definition]+"# a person was here\n")
 	close(p.answer)
@@ -201,7 +201,7 @@ func TestEditedMeanwhile(t *testing.T) {
 }
 
 // The ways to write a version.
-func TestWaysToWrite(t *testing.T) {
+func TestEveryWayToWriteAVersionIsEditedOrNamed(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
 	release(repo, "1.1.0", "better")
@@ -266,7 +266,7 @@ func TestWaysToWrite(t *testing.T) {
 }
 
 // An app that does not evaluate is no reason to leave the others as they are.
-func TestBesideBroken(t *testing.T) {
+func TestAppThatDoesNotEvaluateHoldsNoOtherBack(t *testing.T) {
 	for name, broken := range map[string]string{
 		"definition": `{ mkApp, ... }: mkApp { name = "broken"; }`,
 		"syntax":     `{ mkApp, ... }: mkApp {`,
@@ -296,7 +296,7 @@ func TestBesideBroken(t *testing.T) {
 }
 
 // A hash that an input has made wrong is found anew, and no other changes.
-func TestHashesOnly(t *testing.T) {
+func TestHashesOnlyChangesNothingElse(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
 	text := strings.Replace(c.read(t, definition), "  hashes.deps", `  hashes.more = "sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA=";`+"\n  hashes.deps", 1)

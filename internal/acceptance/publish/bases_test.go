@@ -1,106 +1,16 @@
 package publish
 
 import (
-	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/sign"
-)
-
-// house is a catalogue whose base image is another one each time it is built, with an
-// image on it, and one on that. The engine writes down what it is asked to build.
-func newHouse(t testing.TB, systems ...string) (c catalogue, builds func() (images []string)) {
-	t.Helper()
-	c = newCatalogue(t, map[string]string{
-		"ground/default.nix": `{ mkApp, pkgs, ... }:
-mkApp {
-  name = "ground"; version = "1.0"; packageVersion = 1;
-  source.path = ./src;
-  components.dice = { containerfile = "Containerfile"; bases.toolbox = "ground/tools/debug"; };
-  components.tools.package = pkgs.writeText "tools" "of the ground\n";
-}
-`,
-		"ground/src/Containerfile": "FROM toolbox\nRUN [\"/opt/libre/bin/dd\", \"if=/dev/urandom\", \"of=/tmp/number\", \"bs=8\", \"count=1\"]\n",
-		"walls/default.nix": `{ mkApp, ... }:
-mkApp {
-  name = "walls"; version = "2.0"; packageVersion = 1;
-  source.path = ./src;
-  components.brick = { containerfile = "Containerfile"; bases."example/dice:1" = "ground/dice"; };
-}
-`,
-		"walls/src/Containerfile": "FROM docker.io/example/dice:1\nCOPY brick /brick\n",
-		"walls/src/brick":         "red\n",
-		"roof/default.nix": `{ mkApp, ... }:
-mkApp {
-  name = "roof"; version = "3.0"; packageVersion = 1;
-  source.path = ./src;
-  components.tile = { containerfile = "Containerfile"; bases.walls = "walls/brick"; };
-}
-`,
-		"roof/src/Containerfile": "FROM walls\nCOPY tile /tile\n",
-		"roof/src/tile":          "blue\n",
-	}, append([]string{"x86_64-linux"}, systems...)...)
-	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\nengine: buildah\n")
-	engine, err := exec.LookPath("buildah")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := libre.TempDir(t)
-	calls := filepath.Join(bin, "calls")
-	script := fmt.Sprintf("#!/bin/sh\ncase \" $* \" in *' --iidfile '*) echo \"$*\" >> %s;; esac\nexec %s \"$@\"\n", calls, engine)
-	if err := os.WriteFile(filepath.Join(bin, "buildah"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c.env = append(c.env, "PATH="+bin+":"+os.Getenv("PATH"))
-	return c, func() []string {
-		content, _ := os.ReadFile(calls)
-		_ = os.Remove(calls)
-		return strings.Split(string(content), "\n")[:strings.Count(string(content), "\n")]
-	}
-}
-
-// manifestOf is an image of the layout: the digest and annotations of its first platform.
-func manifestOf(t testing.TB, c catalogue, refName string) v1.Descriptor {
-	t.Helper()
-	dist, err := layout.Open(filepath.Join(c.dir, "dist"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	entry, found, err := dist.Lookup(refName)
-	if err != nil || !found {
-		t.Fatalf("%s: %v, %v", refName, found, err)
-	}
-	manifests, err := dist.Manifests(entry.Descriptor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return manifests[0]
-}
-
-// standsOn fails the test if an image of the layout was built on something else.
-func standsOn(t testing.TB, c catalogue, refName, base string, digest v1.Hash) {
-	t.Helper()
-	labels := manifestOf(t, c, refName).Annotations
-	if labels["org.opencontainers.image.base.name"] != base || labels["org.opencontainers.image.base.digest"] != digest.String() {
-		t.Errorf("%s stands on %s %s, want %s %s", refName, labels["org.opencontainers.image.base.name"], labels["org.opencontainers.image.base.digest"], base, digest)
-	}
-}
-
-const (
-	ground = "ground-dice-default:1.0-1"
-	walls  = "walls-brick-default:2.0-1"
-	roof   = "roof-tile-default:3.0-1"
 )
 
 // A base of the catalogue is built once: it is taken from the layout, else as it is
@@ -137,7 +47,7 @@ func TestBasesAreBuiltOnce(t *testing.T) {
 }
 
 // What is published stands on what was published, whatever the machine has built.
-func TestPushOnPublishedBases(t *testing.T) {
+func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
@@ -177,7 +87,7 @@ func TestPushOnPublishedBases(t *testing.T) {
 
 // What is published is taken as a base only where our record names it, with the same key
 // and whole. Else it is built, and one line says why.
-func TestBasesThatAreNotTaken(t *testing.T) {
+func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t)
 	tagOf := func(reg *watched, refName string) name.Tag {
@@ -355,7 +265,7 @@ mkApp {
 }
 
 // A base for several systems is taken for each, and built for those alone that lack it.
-func TestBasesForSeveralSystems(t *testing.T) {
+func TestBasesAreBuiltForEachSystem(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t, "aarch64-linux")
 	c.edit(t, "apps/ground/default.nix", "ground/tools/debug", "ground/tools")

@@ -38,7 +38,7 @@ func (c catalogue) cold(t testing.TB) catalogue {
 
 // A machine without any layer writes and sends those that changed alone, of the
 // debug image too, and publishes what another one would.
-func TestColdMachine(t *testing.T) {
+func TestColdMachineSendsChangedLayersAlone(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"referrers", "docker-registry"} {
 		t.Run(kind, func(t *testing.T) {
@@ -116,7 +116,7 @@ func layersOf(t testing.TB, c catalogue, refName string) []v1.Descriptor {
 
 // A layer key is believed only of what our key signed: what somebody else claims
 // of the registry's layers is not used.
-func TestForgedLayers(t *testing.T) {
+func TestLayersThatOthersClaimAreNotUsed(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "docker-registry", "")
@@ -135,7 +135,7 @@ func TestForgedLayers(t *testing.T) {
 
 // What a Containerfile makes differs each time: the first published digest of a
 // key stands, also where its release was not completed.
-func TestFirstDigestStands(t *testing.T) {
+func TestFirstPublishedDigestOfAKeyStays(t *testing.T) {
 	t.Parallel()
 	c := newDice(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
@@ -201,7 +201,7 @@ mkApp {
 }
 
 // Of two runs at once that build different images of one key, one gives way.
-func TestTwoDice(t *testing.T) {
+func TestOneOfTwoDifferentBuildsOfAKeyIsPublished(t *testing.T) {
 	t.Parallel()
 	c := newDice(t)
 	reg := newWatched(t, "referrers", sign.Bundle)

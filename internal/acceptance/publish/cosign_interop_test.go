@@ -16,7 +16,7 @@ import (
 
 // cosign accepts the lines that libre verify prints, and the attestations of
 // index and child, as they come out of the pipeline.
-func TestInteropCosign(t *testing.T) {
+func TestInteropCosignVerifiesWhatIsPushed(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
 		for _, kind := range []string{"referrers", "docker-registry"} {

@@ -92,7 +92,7 @@ func completes(t *testing.T, c catalogue, reg *watched, push []string, want map[
 
 // The disk that images are built into fills up: the image that it does not hold
 // fails, and the next run, with more room, completes it.
-func TestFullOutput(t *testing.T) {
+func TestNextRunCompletesWhatAFullDiskFailed(t *testing.T) {
 	t.Parallel()
 	c, want := largeRelease(t)
 	disk := libre.TempDir(t)
@@ -124,7 +124,7 @@ func TestFullOutput(t *testing.T) {
 }
 
 // The registry's disk fills up.
-func TestFullRegistry(t *testing.T) {
+func TestNextRunCompletesWhatAFullRegistryRefused(t *testing.T) {
 	t.Parallel()
 	c, want := largeRelease(t)
 	storage := libre.TempDir(t)
@@ -142,7 +142,7 @@ func TestFullRegistry(t *testing.T) {
 }
 
 // The disk of the cache is full.
-func TestFullCache(t *testing.T) {
+func TestNextRunCompletesWhatAFullCacheFailed(t *testing.T) {
 	t.Parallel()
 	testCache(t, "no space left on device", func(t *testing.T, cache string) (mend func()) {
 		remount(t, cache, 0, "size=1m")
@@ -159,7 +159,7 @@ func TestFullCache(t *testing.T) {
 	})
 }
 
-func TestReadOnlyCache(t *testing.T) {
+func TestNextRunCompletesWhatAReadOnlyCacheFailed(t *testing.T) {
 	t.Parallel()
 	testCache(t, "read-only file system", func(t *testing.T, cache string) (mend func()) {
 		remount(t, cache, unix.MS_RDONLY, "size=64m")

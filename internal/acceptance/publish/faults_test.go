@@ -122,7 +122,7 @@ func undisturbedTwo(t *testing.T) map[string]string {
 
 // What passes by itself is tried again: the run does not even mention it. The
 // first and the fifth request of each kind are spoilt.
-func TestPassingFaults(t *testing.T) {
+func TestPassingFaultsAreRetried(t *testing.T) {
 	t.Parallel()
 	want := undisturbedTwo(t)
 	c := shared(t)
@@ -147,7 +147,7 @@ func TestPassingFaults(t *testing.T) {
 
 // What does not pass by itself fails with one clear line, if it is anything that
 // matters, and the next run completes it.
-func TestLastingFaults(t *testing.T) {
+func TestLastingFaultsAreOneLineEach(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	want := undisturbedTwo(t)
@@ -212,7 +212,7 @@ func checkLines(t *testing.T, o outcome) {
 }
 
 // An app that cannot be published does not keep the others from it.
-func TestKeepGoing(t *testing.T) {
+func TestAppThatFailsHoldsNoOtherBack(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	want := undisturbedDefaults(t)

@@ -21,7 +21,7 @@ import (
 
 // Keyless with an instance of one's own, as libre.yaml says it: published,
 // verified by libre and by cosign, and refused where somebody else is expected.
-func TestInteropKeyless(t *testing.T) {
+func TestInteropKeylessSignaturesVerifyWithCosign(t *testing.T) {
 	t.Parallel()
 	stack := signtest.StartStack(t)
 	for format, kind := range map[sign.Format]string{sign.Bundle: "referrers", sign.Classic: "docker-registry"} {

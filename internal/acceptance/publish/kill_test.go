@@ -18,7 +18,7 @@ import (
 
 // Whenever a run is killed: nothing is tagged that is not whole, which the watched
 // registry sees to, and one more run gives what an undisturbed one gives.
-func TestKill(t *testing.T) {
+func TestKilledRunTagsNothingHalfAndIsResumed(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
 	c := shared(t)
@@ -60,7 +60,7 @@ func TestKill(t *testing.T) {
 }
 
 // Two runs at once, on one machine or on two, give what one gives.
-func TestTwoRuns(t *testing.T) {
+func TestTwoRunsAtOnceGiveWhatOneGives(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
 	c := shared(t)

@@ -21,7 +21,7 @@ import (
 
 // A layer over the registry's limit fails its image alone, whatever way it is
 // sent, and the next run completes it once the limit is higher.
-func TestLayerOverTheLimit(t *testing.T) {
+func TestLayerOverTheLimitFailsItsImageAlone(t *testing.T) {
 	t.Parallel()
 	c, want := largeRelease(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)
@@ -57,7 +57,7 @@ func TestLayerOverTheLimit(t *testing.T) {
 
 // A registry loses a file of its storage and the record's tag, and still shows the
 // image's index: the next run makes it whole.
-func TestLostBlobs(t *testing.T) {
+func TestLostBlobsAreSentAgain(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
 	c := shared(t)

@@ -15,7 +15,7 @@ import (
 )
 
 // The same of what is attached as cosign did up to version 2.
-func TestMemoryOfVerifyClassic(t *testing.T) {
+func TestMemoryOfVerifyIsBoundedWithClassicSignatures(t *testing.T) {
 	signer, key := keyOf(t, sign.Classic)
 	before := memoryBefore(t, signer, key)
 	// beside puts layers beside those that are attached to the index, or in their place.

@@ -20,7 +20,7 @@ import (
 
 // What somebody attaches to a signed image keeps nobody from verifying it, and takes no
 // memory: with at most half as much again as without, everything still verifies.
-func TestMemoryOfVerify(t *testing.T) {
+func TestMemoryOfVerifyIsBounded(t *testing.T) {
 	signer, key := keyOf(t, sign.Bundle)
 	before := memoryBefore(t, signer, key)
 	junk := func(a *attacked, size int, seed string) v1.Descriptor {

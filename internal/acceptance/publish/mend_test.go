@@ -1,10 +1,7 @@
 package publish
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,114 +12,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sign"
 )
-
-const predicateAnnotation = "dev.sigstore.bundle.predicateType"
-
-// everything is all kinds of attachments.
-var everything = []string{sign.SignatureType, release.CycloneDXType, release.SPDXType, release.ProvenanceType}
-
-// subjects are what a tag points to and its children, behind the proxy.
-func (w *watched) subjects(t testing.TB, refName string) []name.Digest {
-	t.Helper()
-	tag, err := name.NewTag(w.backend + "/" + namespace + "/" + refName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := remote.Get(tag)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := []name.Digest{tag.Context().Digest(got.Digest.String())}
-	if got.MediaType.IsIndex() {
-		all = append(all, children(t, tag)...)
-	}
-	return all
-}
-
-// attached is the list of what is attached to a digest.
-func attached(t testing.TB, subject name.Digest) []v1.Descriptor {
-	t.Helper()
-	index, err := remote.Referrers(subject)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := index.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list.Manifests
-}
-
-// write is what somebody does who may.
-func write(t testing.TB, method, url, mediaType string, body []byte) {
-	t.Helper()
-	request, err := http.NewRequest(method, url, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", mediaType)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	if response.StatusCode >= 300 {
-		t.Fatalf("%s %s: %s", method, url, response.Status)
-	}
-}
-
-// detach removes what is attached to digests, of some kinds: the manifests themselves
-// where the registry keeps lists, else from the list at the subject's tag.
-func (w *watched) detach(t testing.TB, byTag bool, subjects []name.Digest, kinds ...string) {
-	t.Helper()
-	for _, subject := range subjects {
-		var kept []v1.Descriptor
-		manifests := "http://" + w.backend + "/v2/" + subject.Context().RepositoryStr() + "/manifests/"
-		for _, has := range attached(t, subject) {
-			switch {
-			case !slices.Contains(kinds, has.Annotations[predicateAnnotation]):
-				kept = append(kept, has)
-			case !byTag:
-				write(t, http.MethodDelete, manifests+has.Digest.String(), "", nil)
-			}
-		}
-		if byTag {
-			w.list(t, subject, kept)
-		}
-	}
-}
-
-// list puts another list at the tag of a subject.
-func (w *watched) list(t testing.TB, subject name.Digest, manifests []v1.Descriptor) {
-	t.Helper()
-	list, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: append([]v1.Descriptor{}, manifests...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := "http://" + w.backend + "/v2/" + subject.Context().RepositoryStr() + "/manifests/" + strings.Replace(subject.DigestStr(), ":", "-", 1)
-	write(t, http.MethodPut, address, string(types.OCIImageIndex), list)
-}
-
-// said is what is attested of a digest: by kind, the predicates.
-func (w *watched) said(t testing.TB, subject name.Digest) map[string][]string {
-	t.Helper()
-	all := map[string][]string{}
-	for _, kind := range attestations[:2] { // a provenance says when it was made
-		statements, err := w.signing.Client.Attachments(subject).VerifyAttestations(context.Background(), kind, w.signing.Policy)
-		if err != nil {
-			t.Errorf("%s: %v", subject, err)
-		}
-		for _, statement := range statements {
-			all[kind] = append(all[kind], string(statement.Predicate))
-		}
-	}
-	return all
-}
 
 // Somebody deletes what is attached to what is published, in one of many ways. status
 // names what is gone and the command that attaches it again, plan says that push would,
@@ -253,38 +146,6 @@ func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 				})
 			}
 		})
-	}
-}
-
-// forge attaches to a digest what says to be of a kind, and is of another image.
-func (w *watched) forge(t testing.TB, byTag bool, subject, other name.Digest, kind string) {
-	t.Helper()
-	for _, has := range attached(t, other) {
-		if has.Annotations[predicateAnnotation] != kind {
-			continue
-		}
-		got, err := remote.Get(other.Context().Digest(has.Digest.String()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		forged := bytes.ReplaceAll(got.Manifest, []byte(other.DigestStr()), []byte(subject.DigestStr()))
-		image, err := got.Image()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := remote.Write(subject.Context().Digest(has.Digest.String()), image); err != nil { // its blobs
-			t.Fatal(err)
-		}
-		digest, size, err := v1.SHA256(bytes.NewReader(forged))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, http.MethodPut, "http://"+w.backend+"/v2/"+subject.Context().RepositoryStr()+"/manifests/"+digest.String(), string(got.MediaType), forged)
-		if byTag {
-			w.list(t, subject, append(attached(t, subject), v1.Descriptor{
-				MediaType: got.MediaType, Digest: digest, Size: size, Annotations: has.Annotations, ArtifactType: has.ArtifactType,
-			}))
-		}
 	}
 }
 

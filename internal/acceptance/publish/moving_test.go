@@ -14,7 +14,7 @@ import (
 )
 
 // Moving tags follow a release once it is published, and never go back.
-func TestAlsoTag(t *testing.T) {
+func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)
@@ -80,7 +80,7 @@ func TestAlsoTag(t *testing.T) {
 
 // Several registries get the same: built, signed and pushed once, then copied with
 // all that is attached, tags last there too.
-func TestCopies(t *testing.T) {
+func TestCopiesHaveAllThatIsAttached(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
 		t.Run(string(format), func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestCopies(t *testing.T) {
 }
 
 // plan says for each image what push would do, and why.
-func TestPlan(t *testing.T) {
+func TestPlanSaysWhatPushWouldDo(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
@@ -187,7 +187,7 @@ func (w *watched) retag(t testing.TB, repository, from, to string) {
 }
 
 // --fail-fast stops at the first failure, and what it stops did not fail.
-func TestPushFailFast(t *testing.T) {
+func TestFailFastStopsAtTheFirstFailure(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	c.file(t, "apps/failing/default.nix", `{ mkApp, pkgs, ... }:

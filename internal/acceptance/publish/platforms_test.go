@@ -35,7 +35,7 @@ mkApp {
 
 // One release for two systems: an index of two manifests, all of it signed and
 // described. What one system cannot have is said, the debug tools among it.
-func TestSeveralSystems(t *testing.T) {
+func TestReleaseForTwoSystemsIsOneSignedIndex(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
 	c := newCatalogue(t, bothSystems, "x86_64-linux", "aarch64-linux")
@@ -76,7 +76,7 @@ func TestSeveralSystems(t *testing.T) {
 
 // A package that the host's package set lacks for a system is skipped there, and
 // nothing else is.
-func TestPackageOfOneSystem(t *testing.T) {
+func TestPackageThatASystemLacksIsSkippedThere(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"box/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {

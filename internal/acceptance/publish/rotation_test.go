@@ -14,7 +14,7 @@ import (
 // A catalogue gets another key. What the former one signed is still published, status
 // says that it is to be signed anew, push --resign does that to the same digests, in
 // all registries, and afterwards the former key is needed no more.
-func TestRotateTheKey(t *testing.T) {
+func TestRotatedKeySignsTheSameDigestsAnew(t *testing.T) {
 	t.Parallel()
 	for format, kind := range map[sign.Format]string{sign.Bundle: "referrers", sign.Classic: "no referrers"} {
 		t.Run(string(format), func(t *testing.T) {

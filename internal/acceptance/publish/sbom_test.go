@@ -73,7 +73,7 @@ var unchanged = []string{"unchanged-node", "unchanged-python", "unchanged-progra
 // A machine without any layer says of what it publishes what a machine with all
 // of them finds in the files, byte for byte; and opens no file of a store path that
 // the former release has. Where the former SBOM is not there, it does.
-func TestColdSBOM(t *testing.T) {
+func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, kind string

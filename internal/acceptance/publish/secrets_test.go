@@ -23,7 +23,7 @@ import (
 
 // A secret in every place where libre reads one is in no output, log, argument
 // list, attestation or image.
-func TestSecrets(t *testing.T) {
+func TestSecretsAreInNoOutput(t *testing.T) {
 	c := shared(t).copy(t)
 	c.alone = true
 	secrets := map[string]string{
@@ -183,7 +183,7 @@ func writeJSON(t *testing.T, path string, value any) {
 }
 
 // Without signatures nothing is attached, and every push says so.
-func TestSignNone(t *testing.T) {
+func TestSignNoneAttestsNothing(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	c.file(t, "libre.yaml", "sign: none\n")
@@ -218,7 +218,7 @@ func TestSignNone(t *testing.T) {
 	signing.run("verify", two, "--to", reg.prefix()).want(t, 0)
 }
 
-func TestMistakes(t *testing.T) {
+func TestMistakesAreOneLineEach(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "no referrers", sign.Bundle)

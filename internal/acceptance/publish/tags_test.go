@@ -20,7 +20,7 @@ import (
 )
 
 // A tag that has other content stays, but with --force.
-func TestOtherContent(t *testing.T) {
+func TestConflictingTagIsKeptWithoutForce(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)
@@ -85,7 +85,7 @@ func TestOtherContent(t *testing.T) {
 }
 
 // An image's tag alone is respected too, where there is no record.
-func TestTakenTag(t *testing.T) {
+func TestImageTagOfOthersIsKeptWithoutForce(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	reg := newWatched(t, "no referrers", "") // what is put there is not signed
@@ -112,7 +112,7 @@ func TestTakenTag(t *testing.T) {
 }
 
 // Where one tag of a later release is taken, none of the release is set.
-func TestTakenTagOfLaterRelease(t *testing.T) {
+func TestNoTagOfAReleaseIsSetWhereOneIsTaken(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)
@@ -140,7 +140,7 @@ func TestTakenTagOfLaterRelease(t *testing.T) {
 
 // An image that somebody else pushed under the name and with the key of ours is
 // compared with what is built, and refused.
-func TestForgedKey(t *testing.T) {
+func TestImageOfOthersWithOurKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	ours, err := layout.ImageIndexFromPath(filepath.Join(c.dir, "dist"))
@@ -182,7 +182,7 @@ func TestForgedKey(t *testing.T) {
 }
 
 // A part of a release is held until the rest is there.
-func TestPartialSelection(t *testing.T) {
+func TestPartOfAReleaseIsHeldUntilTheRestIsThere(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, definitions, "x86_64-linux")
 	reg := newWatched(t, "no referrers", sign.Bundle)
@@ -217,7 +217,7 @@ func TestPartialSelection(t *testing.T) {
 }
 
 // A dry run writes nothing, and prints what a run would push.
-func TestDryRun(t *testing.T) {
+func TestDryRunPushesNothing(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
@@ -234,7 +234,7 @@ func TestDryRun(t *testing.T) {
 
 // An app that cannot be evaluated, or an image that cannot be built, holds back
 // its own releases only.
-func TestBrokenApps(t *testing.T) {
+func TestBrokenAppHoldsBackItsOwnReleasesOnly(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	c.file(t, "apps/broken/default.nix", `{ mkApp, ... }: mkApp { name = "broken"; }`)

@@ -107,7 +107,7 @@ func withTokens(t *testing.T, reg *watched, each int) (catalogue, *tokens) {
 // Tokens that end in the middle of a run, also in the middle of an upload, are
 // replaced: the run does not even mention it. Several requests are made at once
 // with one token, so that one for fewer requests could end twice for one of them.
-func TestTokensExpire(t *testing.T) {
+func TestExpiredTokensAreRenewed(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
 	for _, each := range []int{8, 25} {
@@ -132,7 +132,7 @@ func TestTokensExpire(t *testing.T) {
 
 // The token server does not give another token: a refusal, and the next run
 // completes it.
-func TestTokensRefused(t *testing.T) {
+func TestRefusedTokenIsNamedAndTheNextRunCompletes(t *testing.T) {
 	t.Parallel()
 	want := undisturbedTwo(t)
 	for _, refuse := range []int{1, 3, 8} {

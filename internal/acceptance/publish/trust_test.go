@@ -18,7 +18,7 @@ import (
 
 // A registry whose certificate a private authority signed is known by SSL_CERT_FILE,
 // SSL_CERT_DIR or ca of libre.yaml, to what publishes, verifies and updates.
-func TestRegistryOfAPrivateAuthority(t *testing.T) {
+func TestRegistryOfAPrivateAuthorityNeedsCA(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

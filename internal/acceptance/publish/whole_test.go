@@ -28,7 +28,7 @@ const (
 
 // What is published, to every kind of registry in both formats, is there as it
 // was printed, is accepted by ourselves, and is not published again.
-func TestPublish(t *testing.T) {
+func TestPublishedIsWhatWasPrintedAndIsNotPublishedAgain(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
 		for _, kind := range kinds {
@@ -198,7 +198,7 @@ func undisturbedDefaults(t testing.TB) map[string]string {
 }
 
 // skopeo and buildah pull every image and get the digest that was printed.
-func TestPull(t *testing.T) {
+func TestSkopeoAndBuildahPullThePrintedDigests(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
 	for _, kind := range kinds {

@@ -23,7 +23,7 @@ const unmigrated = `guestbook: the database is at schema version 0, and this gue
 // upgrade is what a later version of the guestbook would add.
 const upgrade = "alter table entries add column city text; update entries set city = 'Lyon';\n"
 
-func TestGuestbook(t *testing.T) {
+func TestGuestbookWorksAndMigrates(t *testing.T) {
 	server := pgtest.Start(t)
 	dir := copyGuestbook(t)
 	v1 := buildGo(t, filepath.Join(dir, "backend"), "1.2.3")

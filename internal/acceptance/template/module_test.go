@@ -7,7 +7,7 @@ import (
 
 // The module files are complete and hold nothing that is not needed, and the
 // components' own tests pass, in a user's catalogue.
-func TestModules(t *testing.T) {
+func TestModuleFilesAreCompleteAndTidy(t *testing.T) {
 	dir := copyGuestbook(t)
 	for _, component := range []string{"backend", "webserver"} {
 		t.Run(component, func(t *testing.T) {

@@ -13,7 +13,7 @@ const lyonBrand = "Livre d'or de Lyon"
 
 // lyon.patch fits the files exactly, for each program that may apply it, and
 // leaves nothing of the default brand behind.
-func TestLyonPatch(t *testing.T) {
+func TestLyonPatchReplacesTheWholeBrand(t *testing.T) {
 	programs := map[string]func(t *testing.T) []string{
 		"GNU patch": func(t *testing.T) []string { return []string{requireTool(t, "patch"), "--fuzz=0"} },
 		"busybox":   func(t *testing.T) []string { return []string{requireTool(t, "busybox"), "patch"} },
