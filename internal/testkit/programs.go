@@ -5,29 +5,61 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
-// Programs builds libre and its helpers and gives the folder they are in: the
-// checkout's own bin, so that the tests of many packages link them once.
+// Programs builds libre and its helpers and returns the folder they are in: the
+// checkout's own bin. All packages of one run of `go test` use the same build.
 var Programs = sync.OnceValues(func() (string, error) {
 	root, err := checkout()
 	if err != nil {
 		return "", err
 	}
 	bin := filepath.Join(root, "bin")
+	return bin, buildOnce(root, bin, testRun(), "./cmd/...")
+})
+
+// buildOnce builds packages into a folder, unless the same run has done so before. A run
+// without a name always builds.
+func buildOnce(root, bin, run string, packages string) error {
 	unlock, err := lock(filepath.Join(bin, ".lock"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
-	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/...")
+	builtBy := filepath.Join(bin, ".run")
+	if last, err := os.ReadFile(builtBy); err == nil && run != "" && string(last) == run {
+		return nil
+	}
+	build := exec.Command("go", "build", "-o", bin+"/", packages)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building libre: %w\n%s", err, out)
+		return fmt.Errorf("building libre: %w\n%s", err, out)
 	}
-	return bin, nil
-})
+	return os.WriteFile(builtBy, []byte(run), 0o644)
+}
+
+// testRun names the `go test` that started this process: its process ID and the time of
+// its start, in clock ticks since boot. It is "" where another program started the test,
+// since that may live through many changes of the code.
+func testRun() string {
+	dir := fmt.Sprintf("/proc/%d/", os.Getppid())
+	program, err := os.Readlink(dir + "exe")
+	if err != nil || filepath.Base(program) != "go" {
+		return ""
+	}
+	stat, err := os.ReadFile(dir + "stat")
+	if err != nil {
+		return ""
+	}
+	// proc(5): the name in parentheses may have spaces; starttime is field 22.
+	fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")")+1:]))
+	if len(fields) < 20 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", os.Getppid(), fields[19])
+}
 
 // copyPrograms copies them into a folder, where a later build changes nothing.
 func copyPrograms(to string) error {
