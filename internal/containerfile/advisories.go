@@ -72,5 +72,5 @@ func (e Engine) fixedIn(lines [][3]int) bool {
 
 // onbuildRefused is why a base with triggers is not built on by an engine that is not fixed.
 func onbuildRefused(trigger string) error {
-	return fmt.Errorf("its ONBUILD has --mount, which this engine does not keep inside of the build: %s", oneLine(trigger))
+	return fmt.Errorf("its ONBUILD uses --mount, which this version of the engine cannot confine: %s", oneLine(trigger))
 }

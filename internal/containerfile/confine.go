@@ -54,17 +54,17 @@ func (c *confinement) flags() []string {
 
 // String says how steps are kept apart, for people.
 func (c *confinement) String() string {
-	how := "a chroot without the capability to leave it"
+	how := "a chroot without CAP_SYS_CHROOT"
 	if c.isolation == "oci" {
 		how = "containers of " + filepath.Base(c.runtime)
 	}
 	if c.mapped {
-		how += ", as no user of this machine"
+		how += ", in a user namespace"
 	}
 	if c.network == "" {
-		return how + ", without a network"
+		return how + ", without network"
 	}
-	return how + ", a network without this machine's loopback"
+	return how + ", with network but without this machine's loopback"
 }
 
 // Confinement finds out how steps are kept from this machine, in words, and why they
@@ -99,7 +99,7 @@ func (b *Builder) Confinement(ctx context.Context) (how, offline string, err err
 	}
 	how = c.String()
 	if b.storage.unmapped != "" {
-		how += "; their root is this machine's root, for want of a user namespace: " + b.storage.unmapped
+		how += "; root in steps is root of this machine, because no user namespace works: " + b.storage.unmapped
 	}
 	return how, offline, nil
 }
@@ -119,8 +119,8 @@ func (s *storage) confine(ctx context.Context) (*confinement, error) {
 		return s.confined.found, nil
 	}
 	return nil, &fault.Fault{
-		Err: fmt.Errorf("%s cannot keep an upstream's steps from this machine: %s", s.engine, s.confined.why),
-		Fix: "apt-get install runc slirp4netns uidmap, or build as a user without root; or trust what upstreams run here: build: {trustUpstream: true} in libre.yaml",
+		Err: fmt.Errorf("%s cannot isolate build steps from this machine: %s", s.engine, s.confined.why),
+		Fix: "apt-get install runc slirp4netns uidmap, or build without root; or trust upstreams: set build: {trustUpstream: true} in libre.yaml",
 	}
 }
 
@@ -177,7 +177,7 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 	defer os.RemoveAll(dir)
 	program := lookPath("true")
 	if program == "" {
-		return errors.New("there is no program true")
+		return errors.New("the program true is not installed")
 	}
 	file := filepath.Join(dir, "Containerfile")
 	if err := os.WriteFile(file, []byte("FROM scratch\nRUN [\""+program+"\"]\n"), 0o644); err != nil {

@@ -156,7 +156,7 @@ func (c containers) resolve(b Base, r reference) (string, error) {
 			return image.Digest, nil
 		}
 	}
-	return "", fmt.Errorf("buildah has fetched %s but does not list it", r.byTag())
+	return "", fmt.Errorf("buildah pulled %s but does not list it", r.byTag())
 }
 
 // platform tells an image's OS/ARCH; the image need not be there.
@@ -175,7 +175,7 @@ func (c containers) checkPlatform(b Base, id string) error {
 		return err
 	}
 	if !samePlatform(platform, b.Platform) {
-		return fmt.Errorf("it is made for %s, not for %s", platform, b.Platform)
+		return fmt.Errorf("it is for %s, not for %s", platform, b.Platform)
 	}
 	return nil
 }
@@ -282,7 +282,7 @@ func (c containers) buildChild(j *job, iid string, agents []string) (child, erro
 	}
 	// In a chroot no runtime begins the steps.
 	if len(j.CA) > 0 && j.Warn != nil {
-		j.Warn("its steps do not trust build.ca, as they run in a chroot: apt-get install runc")
+		j.Warn("its steps do not trust build.ca because they run in a chroot: apt-get install runc")
 	}
 	variables = append(variables, j.proxy.variables()...)
 	if err == nil {
@@ -299,7 +299,7 @@ func (c containers) buildChild(j *job, iid string, agents []string) (child, erro
 
 func (c containers) tellOffline(j *job, confinement *confinement) {
 	if confinement.network == "" && j.Warn != nil {
-		j.Warn("its steps reach no network: " + confinement.offline)
+		j.Warn("its steps have no network: " + confinement.offline)
 	}
 }
 

@@ -36,7 +36,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 		}
 	}
 	for _, same := range sameKeys(spec.Bases) {
-		all = append(all, Defect{Err: fmt.Errorf("components.%s.bases has %q and %q, which mean the same image: remove one of them", spec.Component, same[0], same[1]), Fatal: true})
+		all = append(all, Defect{Err: fmt.Errorf("components.%s.bases has %q and %q, which name the same image: remove one of them", spec.Component, same[0], same[1]), Fatal: true})
 	}
 	if source == "" {
 		return all
@@ -69,7 +69,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 }
 
 func badArgument(name string) error {
-	return fmt.Errorf("build argument %q: a name is letters, digits and \"_\"", name)
+	return fmt.Errorf("build argument %q: expected a name of letters, digits and \"_\"", name)
 }
 
 // jobOf is the build of an image, as far as it can be planned.
@@ -104,7 +104,7 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 		_, automatic := autoArgs(j.Platform, j.Target)[name]
 		known := slices.ContainsFunc(declared, func(a Arg) bool { return a.Name == name })
 		if !known && !automatic && !slices.Contains(predefined, strings.ToUpper(name)) && !strings.HasPrefix(name, "BUILDKIT_") {
-			all = append(all, j.file.errorf(0, "there is no argument %s%s: remove it from components.%s.args, or correct its name",
+			all = append(all, j.file.errorf(0, "unknown argument %s%s: remove it from components.%s.args, or correct its name",
 				name, listed(argNames(declared)), spec.Component))
 		}
 	}
@@ -115,7 +115,7 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 	report := func(attribute string, keys []string, is func(key, name string) bool) {
 		for _, key := range keys {
 			if _, known := moved[key]; !known && !slices.ContainsFunc(images, func(name string) bool { return is(key, name) }) {
-				all = append(all, j.file.errorf(0, "there is no image %s%s: remove it from components.%s.%s, or correct its name",
+				all = append(all, j.file.errorf(0, "unknown image %s%s: remove it from components.%s.%s, or correct its name",
 					key, listed(images), spec.Component, attribute))
 			}
 		}
@@ -158,9 +158,9 @@ func argNames(args []Arg) []string {
 // listed says what there is instead.
 func listed(names []string) string {
 	if len(names) == 0 {
-		return ", it has none"
+		return ", the file has none"
 	}
-	return ", it has " + strings.Join(names, ", ")
+	return ", the file has " + strings.Join(names, ", ")
 }
 
 // images lists what the whole file, whatever the target, calls an image or a named

@@ -58,7 +58,7 @@ func (d docker) resolve(b Base, r reference) (string, error) {
 	}
 	var manifest struct{ Digest string }
 	if err := json.Unmarshal([]byte(said), &manifest); err != nil || !digestForm.MatchString(manifest.Digest) {
-		return "", fmt.Errorf("docker buildx imagetools says %q, which has no digest", oneLine(said))
+		return "", fmt.Errorf("docker buildx imagetools printed %q, expected a digest", oneLine(said))
 	}
 	return manifest.Digest, nil
 }
@@ -75,11 +75,11 @@ type daemon struct {
 func (d docker) daemon() (daemon, error) {
 	said, err := query(d.child("info", "--format", "{{.ServerVersion}}\n{{.SecurityOptions}}\n{{.DriverStatus}}"), d.out)
 	if err != nil {
-		return daemon{}, failure("ask docker's daemon how it runs steps", d.out, err)
+		return daemon{}, failure("query docker's daemon", d.out, err)
 	}
 	lines := append(strings.SplitN(said, "\n", 3), "", "")
 	if version := lines[0]; version == "" || strings.HasPrefix(version, "[") {
-		err := failure("ask docker's daemon how it runs steps", d.out, errors.New("it does not answer"))
+		err := failure("query docker's daemon", d.out, errors.New("it does not answer"))
 		err.Reason = reason(err.Tail, err.Err)
 		return daemon{}, &fault.Fault{Err: err, Fix: "start docker's daemon, or set engine: buildah in libre.yaml"}
 	}
@@ -100,13 +100,13 @@ func (d docker) confinement() (how string, err error) {
 func (has daemon) confinement() (how string, err error) {
 	if unfixed := has.engine().Unfixed(); len(unfixed) > 0 {
 		return "", &fault.Fault{
-			Err: fmt.Errorf("docker's daemon %s cannot keep an upstream's steps from its machine: it has %s", has.version, strings.Join(unfixed, ", ")),
-			Fix: "docker 25.0.2 or newer, or buildah; or trust what upstreams run there: build: {trustUpstream: true} in libre.yaml",
+			Err: fmt.Errorf("docker's daemon %s cannot isolate build steps from its machine: it is vulnerable to %s", has.version, strings.Join(unfixed, ", ")),
+			Fix: "install docker 25.0.2 or newer, or buildah; or trust upstreams: set build: {trustUpstream: true} in libre.yaml",
 		}
 	}
 	how = "containers of docker's daemon " + has.version
 	if !strings.Contains(has.options, "name=rootless") && !strings.Contains(has.options, "name=userns") {
-		how += ", whose root is its machine's root (rootless or userns-remap: nobody's)"
+		how += ", where root in steps is root of its machine (rootless mode or userns-remap prevents it)"
 	}
 	return how, nil
 }
@@ -131,8 +131,8 @@ func (has daemon) keptApart(j *job) error {
 func (d docker) check(j *job) error {
 	if len(j.CA) > 0 {
 		return &fault.Fault{
-			Err: errors.New("docker's daemon runs steps with no authorities but those of their image: build.ca is for buildah and podman"),
-			Fix: "set engine: buildah in libre.yaml, or remove build.ca where what steps fetch needs none",
+			Err: errors.New("docker's daemon cannot add certificates to steps: build.ca works only with buildah and podman"),
+			Fix: "set engine: buildah in libre.yaml, or remove build.ca if steps do not need it",
 		}
 	}
 	has, err := d.daemon()
@@ -149,8 +149,8 @@ func (d docker) check(j *job) error {
 	if !strings.Contains(has.storage, "io.containerd.snapshotter") {
 		// https://docs.docker.com/engine/storage/containerd/
 		return &fault.Fault{
-			Err: fmt.Errorf("docker's daemon %s exports no OCI layout: it has no containerd image store", has.version),
-			Fix: `give it one: {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json; or engine: buildah in libre.yaml`,
+			Err: fmt.Errorf("docker's daemon %s cannot export an OCI layout without the containerd image store", has.version),
+			Fix: `set {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json, or engine: buildah in libre.yaml`,
 		}
 	}
 	return errors.Join(j.lacks(has.engine())...)
@@ -184,7 +184,7 @@ func (d docker) build(j *job) error {
 		return failure("build", d.out, err)
 	}
 	if !exists(filepath.Join(j.layout, layout.IndexFile)) {
-		return fmt.Errorf("docker buildx has written no image to %s", j.layout)
+		return fmt.Errorf("docker buildx wrote no image to %s", j.layout)
 	}
 	return nil
 }

@@ -103,10 +103,10 @@ func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
 	testkit.Require(t, "busybox")
 	dist := catalogueLayout(t, "base", busyboxIndex(t))
 	for _, tt := range []struct{ info, how, err string }{
-		{info: "28.0.0 [name=seccomp,profile=builtin]", how: "containers of docker's daemon 28.0.0, whose root is its machine's root (rootless or userns-remap: nobody's)"},
+		{info: "28.0.0 [name=seccomp,profile=builtin]", how: "containers of docker's daemon 28.0.0, where root in steps is root of its machine (rootless mode or userns-remap prevents it)"},
 		{info: "26.1.5+dfsg1 [name=seccomp,profile=builtin name=rootless]", how: "containers of docker's daemon 26.1.5+dfsg1"},
 		{info: "24.0.9 [name=userns]", how: "containers of docker's daemon 24.0.9"},
-		{info: "25.0.1 [name=rootless]", err: "docker's daemon 25.0.1 cannot keep an upstream's steps from its machine: it has CVE-2024-21626, CVE-2024-23651, CVE-2024-23652"},
+		{info: "25.0.1 [name=rootless]", err: "docker's daemon 25.0.1 cannot isolate build steps from its machine: it is vulnerable to CVE-2024-21626, CVE-2024-23651, CVE-2024-23652"},
 		{info: "23.0.6 []", err: "docker's daemon 23.0.6 cannot keep"},
 		{info: "nothing []", err: "docker's daemon nothing cannot keep"},
 	} {
@@ -160,11 +160,11 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 		"--mount=type=cache,target=/c ":                "",
 		"--mount=type=ssh ":                            "",
 		"--mount=type=secret,id=SECRET ":               "",
-		"--network=host ":                              "RUN --network=host is not for builds here",
-		"--security=insecure ":                         "RUN --security=insecure is not for builds here",
-		"--device=/dev/null ":                          "RUN --device is not for builds here",
-		"--mount=type=ssh,required=true ":              "nobody has set it",
-		"--mount=type=secret,id=SECRET,required=true ": "nobody has set it",
+		"--network=host ":                              "libre does not allow RUN --network=host",
+		"--security=insecure ":                         "libre does not allow RUN --security=insecure",
+		"--device=/dev/null ":                          "libre does not allow RUN --device",
+		"--mount=type=ssh,required=true ":              "it is not configured",
+		"--mount=type=secret,id=SECRET,required=true ": "it is not configured",
 	} {
 		file := "FROM base\nARG SECRET\nARG https_proxy\nRUN " + flags + c.attack() + " > /out 2>&1; echo \"$SECRET$https_proxy\" > /arguments\n"
 		res, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": file}), map[string]Origin{"base": {Layout: base}}))

@@ -28,7 +28,7 @@ func toOCI(dir string) error {
 		case types.DockerLayer:
 			l.MediaType = types.OCILayer
 		default:
-			return fmt.Errorf("layer %s is %s, which is none of docker's", l.Digest, l.MediaType)
+			return fmt.Errorf("layer %s has the media type %s, expected one of docker's", l.Digest, l.MediaType)
 		}
 	}
 	config, err := readJSON[v1.ConfigFile](filepath.Join(dir, m.Config.Digest.Hex))

@@ -45,7 +45,7 @@ func Detect(ctx context.Context, want string) (Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if want == "none" {
-		return Engine{}, errors.New("the setting engine is none here, so no Containerfile is built: build the image where there is one, and hand dist over")
+		return Engine{}, errors.New("engine is set to none: build Containerfile images on a machine with an engine, and copy dist")
 	}
 	var unusable []string
 	known := false
@@ -88,7 +88,7 @@ func (t tool) find(ctx context.Context) (Engine, error) {
 	}
 	m := versionForm.FindStringSubmatch(said)
 	if m == nil {
-		return Engine{}, fmt.Errorf("%s --version says %q, which is no version", path, said)
+		return Engine{}, fmt.Errorf("%s --version printed %q, expected a version", path, said)
 	}
 	_, version, _ := strings.Cut(m[0], " ")
 	e := Engine{Name: t.name, Path: path, Version: strings.TrimPrefix(version, "v")}

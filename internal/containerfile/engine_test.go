@@ -28,7 +28,7 @@ func TestDetect(t *testing.T) {
 		{name: "old, another", install: map[string]string{"buildah": "buildah version 1.23.1", "podman": "podman version 4.9.3"}, engine: "podman 4.9.3"},
 		{name: "no buildx", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4", "nobuildx": ""},
 			err: "no engine to build Containerfiles (docker 28.2.2 has no buildx): apt-get install buildah runc slirp4netns"},
-		{name: "none", want: "none", install: map[string]string{"buildah": "buildah version 1.40.0"}, err: "the setting engine is none here, so no Containerfile is built: build the image where there is one, and hand dist over"},
+		{name: "none", want: "none", install: map[string]string{"buildah": "buildah version 1.40.0"}, err: "engine is set to none: build Containerfile images on a machine with an engine, and copy dist"},
 		{name: "unknown", want: "kaniko", err: `unknown engine "kaniko": expected buildah, podman, docker or none`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

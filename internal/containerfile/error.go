@@ -74,7 +74,7 @@ func failure(doing string, out *output, err error) *Error {
 		e.Err = out.ctx.Err()
 		e.Reason = "interrupted"
 		if errors.Is(e.Err, errDeadline) {
-			e.Reason = "out of time"
+			e.Reason = "timed out"
 		}
 	case errors.As(err, &exit):
 		e.Reason = reason(e.Tail, err)

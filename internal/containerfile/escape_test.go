@@ -216,7 +216,7 @@ func TestStepsInAChrootCannotLeaveTheirBuild(t *testing.T) {
 			c.untouched(t)
 			return
 		}
-		if !strings.Contains(got.Err, "cannot keep an upstream's steps from this machine") || !strings.Contains(got.Err, "trustUpstream: true") || strings.Contains(got.Err, "\n") {
+		if !strings.Contains(got.Err, "cannot isolate build steps from this machine") || !strings.Contains(got.Err, "trustUpstream: true") || strings.Contains(got.Err, "\n") {
 			t.Errorf("got %q", got.Err)
 		}
 		c.untouched(t)

@@ -30,20 +30,20 @@ var features = []feature{
 	fromContext,
 	linkOfBase,
 	{"RUN --network=none", since(30, 4, 5, 23, 0), network("none"), "or remove it"},
-	{"RUN --network=host", nil, network("host"), "remove it: steps reach the network, and never this machine's own"},
-	{"RUN --security=insecure", nil, insecure, "remove it: no step gets more rights"},
-	{"RUN --device", nil, device, "remove it: no step gets a device of this machine"},
+	{"RUN --network=host", nil, network("host"), "remove it: steps have a network, but never this machine's own"},
+	{"RUN --security=insecure", nil, insecure, "remove it: steps get no extra privileges"},
+	{"RUN --device", nil, device, "remove it: steps get no devices of this machine"},
 	{"RUN --mount=type=secret,env=", since(44, 6, 0, 27, 3), secretInVariable, "or read the file of the secret, in /run/secrets"},
 	{"COPY --parents", since(40, 5, 5, 29, 1), parents, "or write a COPY for each folder"},
-	{"COPY --exclude, ADD --exclude", only(28, 5), excludes, "or leave the files out with .dockerignore, or copy what is wanted"},
-	{"COPY --chmod, ADD --chmod by letters", only(28, 0), chmodByLetters, "or write the mode as a number, as in --chmod=0755"},
+	{"COPY --exclude, ADD --exclude", only(28, 5), excludes, "or exclude the files with .dockerignore, or copy only the files you want"},
+	{"COPY --chmod, ADD --chmod with a symbolic mode", only(28, 0), chmodByLetters, "or write the mode as a number, as in --chmod=0755"},
 	{"ADD --checksum", since(33, 4, 8, 25, 0), checksum, "or compare with sha256sum in a RUN"},
 	{"ADD of a git repository", only(25, 0), addsGit, "or ADD an archive of it"},
 	{"ADD --keep-git-dir", only(25, 0), keepsGitDir, "or remove it"},
 	{"ADD --unpack", only(28, 3), unpacks, "or unpack it in a RUN"},
-	{"HEALTHCHECK --start-interval", nil, startInterval, "remove it: images that libre writes have no place for it; --interval and --start-period they have"},
-	{"variables with #, % and /", only(26, 0), variables(trimmed), "or set it with ARG"},
-	{"variables with -, + and ? but no colon", only(23, 0), variables(colonless), "or write the colon, as in ${NAME:-word}"},
+	{"HEALTHCHECK --start-interval", nil, startInterval, "remove it: libre cannot store it in images; --interval and --start-period work"},
+	{"variable expansion with #, % and /", only(26, 0), variables(trimmed), "or set it with ARG"},
+	{"variable expansion with -, + and ? without a colon", only(23, 0), variables(colonless), "or write the colon, as in ${NAME:-word}"},
 }
 
 // fromContext is asked of a FROM, and linkOfBase of the triggers that a base has: of the
@@ -78,9 +78,9 @@ func (f feature) missing(e Engine) string {
 		}
 	}
 	if len(have) == 0 {
-		return fmt.Sprintf("%s is not for builds here: %s", f.name, f.do)
+		return fmt.Sprintf("libre does not allow %s: %s", f.name, f.do)
 	}
-	says := fmt.Sprintf("%s has no %s: use %s or newer", e, f.name, strings.Join(have, ", "))
+	says := fmt.Sprintf("%s does not support %s: use %s or newer", e, f.name, strings.Join(have, ", "))
 	if f.do != "" {
 		says += "; " + f.do
 	}

@@ -64,7 +64,7 @@ ONBUILD COPY --parents a /
 		}
 	}
 	e := Engine{Name: "podman", Version: "4.3.1"}
-	if got, want := features[len(features)-1].missing(e), "podman 4.3.1 has no variables with -, + and ? but no colon: use docker 23.0 or newer; or write the colon, as in ${NAME:-word}"; got != want {
+	if got, want := features[len(features)-1].missing(e), "podman 4.3.1 does not support variable expansion with -, + and ? without a colon: use docker 23.0 or newer; or write the colon, as in ${NAME:-word}"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

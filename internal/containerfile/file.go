@@ -72,7 +72,7 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, f.located(err)
 	}
 	if len(stages) == 0 {
-		return nil, f.errorf(0, "there is no FROM line")
+		return nil, f.errorf(0, "no FROM line")
 	}
 	f.global = global
 	for _, s := range stages {

@@ -317,7 +317,7 @@ func TestDockerStepsFetchBehindAProxy(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if _, _, err := build("FROM base\nRUN true\n", "", newCompany(t).authority); err == nil || !strings.Contains(err.Error(), "build.ca is for buildah and podman") || !strings.Contains(fault.Fix(err), "engine: buildah") {
+	if _, _, err := build("FROM base\nRUN true\n", "", newCompany(t).authority); err == nil || !strings.Contains(err.Error(), "build.ca works only with buildah and podman") || !strings.Contains(fault.Fix(err), "engine: buildah") {
 		t.Errorf("build.ca: %v", err)
 	}
 }

@@ -223,14 +223,14 @@ var newer = []struct {
 	{"COPY --parents", "", "COPY --parents sub/f /parents/\n", map[string]string{"/parents/sub/f": "644 0 f"}},
 	{"COPY --exclude, ADD --exclude", "", "COPY --exclude=*.txt sub /excluded/\nADD --exclude=f sub /added-too/\n",
 		map[string]string{"/excluded/f": "644 0 f", "/excluded/1.txt": "", "/added-too/g": "644 0 g", "/added-too/f": ""}},
-	{"COPY --chmod, ADD --chmod by letters", "", "COPY --chmod=u=rwx,go=r sub/f /letters\n", map[string]string{"/letters": "744 0 f"}},
+	{"COPY --chmod, ADD --chmod with a symbolic mode", "", "COPY --chmod=u=rwx,go=r sub/f /letters\n", map[string]string{"/letters": "744 0 f"}},
 	{"ADD --checksum", "", "ADD --checksum=sha256:" + fmt.Sprintf("%x", sha256.Sum256([]byte("fetched"))) + " http://ADDRESS/fetched /checked\n", map[string]string{"/checked": "600 0 fetched"}},
 	{"ADD of a git repository", "", "ADD http://ADDRESS/repository.git /git\n", map[string]string{"/git/f": "644 0 f\n", "/git/.git/HEAD": ""}},
 	{"ADD --keep-git-dir", "", "ADD --keep-git-dir=true http://ADDRESS/repository.git#main /kept\n", map[string]string{"/kept/f": "644 0 f\n"}},
 	{"ADD --unpack", "", "ADD --unpack=true http://ADDRESS/archive.tar.gz /unpacked-too/\n", map[string]string{"/unpacked-too/inside": "640 0 inside"}},
 	{"HEALTHCHECK --start-interval", "", "HEALTHCHECK --start-interval=3s CMD true\n", nil},
-	{"variables with #, % and /", "", "ENV TRIMMED=${VERSION#1.} CUT=${VERSION%.*} SWAPPED=${VERSION/./-}\nRUN echo $TRIMMED $CUT $SWAPPED > /trimmed\n", map[string]string{"/trimmed": "644 0 2 1 1-2\n"}},
-	{"variables with -, + and ? but no colon", "", "ENV COLONLESS=${NOTHING-unset}\nRUN echo $COLONLESS > /colonless\n", map[string]string{"/colonless": "644 0 unset\n"}},
+	{"variable expansion with #, % and /", "", "ENV TRIMMED=${VERSION#1.} CUT=${VERSION%.*} SWAPPED=${VERSION/./-}\nRUN echo $TRIMMED $CUT $SWAPPED > /trimmed\n", map[string]string{"/trimmed": "644 0 2 1 1-2\n"}},
+	{"variable expansion with -, + and ? without a colon", "", "ENV COLONLESS=${NOTHING-unset}\nRUN echo $COLONLESS > /colonless\n", map[string]string{"/colonless": "644 0 unset\n"}},
 }
 
 // newerInstructions builds what the engine has of them, and is refused all that it lacks,

@@ -71,7 +71,7 @@ func (j *job) open() error {
 		return err
 	}
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > mostContainerfile {
-		return cmp.Or(err, fmt.Errorf("%s is no file of at most %d MiB", j.File, mostContainerfile>>20))
+		return cmp.Or(err, fmt.Errorf("%s is not a file of at most %d MiB", j.File, mostContainerfile>>20))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -146,7 +146,7 @@ func (j *job) copyContexts() error {
 	}
 	for name, dir := range j.Contexts {
 		if name == "" || strings.ContainsAny(name, "=,") {
-			return fmt.Errorf("named context %q: not a name", name)
+			return fmt.Errorf("named context %q: invalid name", name)
 		}
 		if err := copyTree(j.copied(name), dir, at); err != nil {
 			return fmt.Errorf("copy the named context %s: %w", name, err)
@@ -181,7 +181,7 @@ func (j *job) prepare() error {
 	if exists(filepath.Join(j.context, repository)) {
 		var line int
 		if data, line = keepRepository(data); line > 0 && j.Warn != nil {
-			j.Warn(fmt.Sprintf("%s:%d leaves .git out of the build context: it is kept there, as source.describe is set", filepath.Base(j.ignore), line))
+			j.Warn(fmt.Sprintf("%s:%d ignores .git: it stays in the build context, because source.describe is set", filepath.Base(j.ignore), line))
 		}
 	}
 	j.ignore = filepath.Join(j.tmp, "ignore")
@@ -207,7 +207,7 @@ func (j *job) locate(err error, at position) error {
 	e.Doing = "build " + j.File
 	e.Reason = strings.ReplaceAll(e.Reason, strconv.Quote(j.context), "the build context")
 	if name := whiteoutIn(j.context); name != "" && strings.Contains(e.Reason, whiteout) {
-		e.Reason = fmt.Sprintf("%s: in a layer, a name that begins with %q says that a file is deleted; rename it, or leave it out with .dockerignore", name, whiteout)
+		e.Reason = fmt.Sprintf("%s: in a layer, a name that begins with %q marks a deleted file; rename it, or exclude it with .dockerignore", name, whiteout)
 	}
 	if j.out.ctx.Err() != nil {
 		return err

@@ -20,7 +20,7 @@ type Loader struct {
 // that builds, any version will do. The error says what is missing.
 func FindLoader(ctx context.Context, name string) (Loader, error) {
 	if name != "podman" && name != "docker" {
-		return Loader{}, fmt.Errorf("images cannot be loaded into %q: expected docker or podman", name)
+		return Loader{}, fmt.Errorf("cannot load images into %q: expected docker or podman", name)
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -34,7 +34,7 @@ func FindLoader(ctx context.Context, name string) (Loader, error) {
 	}
 	l := Loader{Name: name, path: path}
 	if err := run(l.child("version"), out); err != nil { // docker asks its daemon, too
-		return Loader{}, failure("ask "+name+" for its version", out, err)
+		return Loader{}, failure("run "+name+" version", out, err)
 	}
 	return l, nil
 }

@@ -172,7 +172,7 @@ func TestLoadDocker(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	_, err = FindLoader(context.Background(), "rkt")
-	if want := `images cannot be loaded into "rkt": expected docker or podman`; text(err) != want {
+	if want := `cannot load images into "rkt": expected docker or podman`; text(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

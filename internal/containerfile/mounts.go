@@ -38,7 +38,7 @@ func (j *job) guard(dirs map[string]string) (problems []error) {
 		for _, c := range s.Commands {
 			line := firstLine(c.Location())
 			if onbuild, ok := c.(*instructions.OnbuildCommand); ok && strings.Contains(onbuild.Expression, "--mount") {
-				problems = append(problems, j.file.errorf(line, "ONBUILD with --mount is not built with this engine: write the step itself"))
+				problems = append(problems, j.file.errorf(line, "this version of the engine does not support ONBUILD with --mount: write the step itself"))
 			}
 			run, ok := c.(*instructions.RunCommand)
 			if !ok {
@@ -71,11 +71,11 @@ func (j *job) guard(dirs map[string]string) (problems []error) {
 func guardCache(m *instructions.Mount, caches []string) ([]string, error) {
 	switch {
 	case m.From != "":
-		return caches, fmt.Errorf("from=%s: a cache begins empty here: remove from", m.From)
+		return caches, fmt.Errorf("from=%s: caches start empty: remove from", m.From)
 	case !isRoot(m.Source):
-		return caches, fmt.Errorf("source=%s: only a whole cache is mounted: remove source, or mount it higher up", m.Source)
+		return caches, fmt.Errorf("source=%s: only a whole cache can be mounted: remove source, or mount a parent folder", m.Source)
 	case m.CacheID != "" && (strings.ContainsAny(m.CacheID, `/\$`) || m.CacheID == "." || m.CacheID == ".."):
-		return caches, fmt.Errorf("id=%s: an id that is a path may lead out of the cache: use one without / and $", m.CacheID)
+		return caches, fmt.Errorf("id=%s: a path can lead out of the cache: use an id without / and $", m.CacheID)
 	}
 	// Without an id the target is the cache's name.
 	target := m.Target
@@ -83,12 +83,12 @@ func guardCache(m *instructions.Mount, caches []string) ([]string, error) {
 		target = m.CacheID
 	}
 	if strings.Contains(target, "$") || slices.Contains(strings.Split(target, "/"), "..") {
-		return caches, fmt.Errorf("target=%s: give it an id", target)
+		return caches, fmt.Errorf("target=%s: set an id", target)
 	}
 	target = path.Clean("/" + target)
 	for _, other := range caches {
 		if strings.HasPrefix(target+"/", other+"/") != strings.HasPrefix(other+"/", target+"/") {
-			return caches, fmt.Errorf("target=%s is inside of another cache, %s, or around it: give each an id", m.Target, other)
+			return caches, fmt.Errorf("target=%s overlaps with the cache %s: give each an id", m.Target, other)
 		}
 	}
 	return append(caches, target), nil
@@ -101,7 +101,7 @@ func isRoot(source string) bool { return path.Clean("/"+source) == "/" }
 // of stages and images.
 func (j *job) guardBind(stage int, c instructions.Command, m *instructions.Mount, dirs map[string]string) error {
 	if strings.ContainsAny(m.Source, "$*?[]\\\"") {
-		return fmt.Errorf("source=%s: write the path itself, without variables and patterns", m.Source)
+		return fmt.Errorf("source=%s: variables and patterns are not supported: write the path", m.Source)
 	}
 	if isRoot(m.Source) {
 		return nil
@@ -110,9 +110,9 @@ func (j *job) guardBind(stage int, c instructions.Command, m *instructions.Mount
 	if dir, ok := j.contextOf(m.From, dirs); ok {
 		switch _, err := within(dir, "."+source); {
 		case errors.Is(err, os.ErrNotExist): // the engine would mount an empty folder
-			return fmt.Errorf("nothing there matches source=%s%s", m.Source, near(dir, strings.TrimPrefix(source, "/")))
+			return fmt.Errorf("no match for source=%s%s", m.Source, near(dir, strings.TrimPrefix(source, "/")))
 		case err != nil && strings.Contains(err.Error(), "outside"):
-			return fmt.Errorf("source=%s leads outside of what is mounted", m.Source)
+			return fmt.Errorf("source=%s leads outside of the mounted folder", m.Source)
 		}
 		return nil
 	}

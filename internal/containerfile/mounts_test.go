@@ -86,22 +86,22 @@ COPY --from=0 /a/f /f
 func TestMountsThatAreRefused(t *testing.T) {
 	old := Engine{Name: "buildah", Version: "1.28.2"}
 	for _, tt := range []struct{ mount, want string }{
-		{"type=cache,id=../../etc,target=/c", "Containerfile:2: RUN --mount=type=cache: id=../../etc: an id that is a path may lead out of the cache: use one without / and $"},
+		{"type=cache,id=../../etc,target=/c", "Containerfile:2: RUN --mount=type=cache: id=../../etc: a path can lead out of the cache: use an id without / and $"},
 		{"type=cache,id=..,target=/c", "id=.."},
 		{"type=cache,id=a/l,target=/c", "id=a/l"},
 		{"type=cache,id=$X,target=/c", "id=$X"},
-		{"type=cache,target=../../../etc", "target=../../../etc: give it an id"},
-		{"type=cache,target=/c/../../../etc", "give it an id"},
-		{"type=cache,target=/c --mount=type=cache,target=/c/l", "target=/c/l is inside of another cache"},
-		{"type=cache,id=c,target=/x --mount=type=cache,target=/c/l", "target=/c/l is inside of another cache"},
-		{"type=cache,id=c,source=l,target=/c", "source=l: only a whole cache is mounted"},
-		{"type=cache,from=base,source=l,target=/c", "from=base: a cache begins empty here"},
-		{"type=bind,source=root,target=/c", "source=root leads outside of what is mounted"},
+		{"type=cache,target=../../../etc", "target=../../../etc: set an id"},
+		{"type=cache,target=/c/../../../etc", "set an id"},
+		{"type=cache,target=/c --mount=type=cache,target=/c/l", "target=/c/l overlaps with the cache"},
+		{"type=cache,id=c,target=/x --mount=type=cache,target=/c/l", "target=/c/l overlaps with the cache"},
+		{"type=cache,id=c,source=l,target=/c", "source=l: only a whole cache can be mounted"},
+		{"type=cache,from=base,source=l,target=/c", "from=base: caches start empty"},
+		{"type=bind,source=root,target=/c", "source=root leads outside of the mounted folder"},
 		{"type=bind,source=/root/etc,target=/c", "leads outside"},
 		{"type=bind,source=up,target=/c", "leads outside"},
 		{"type=bind,from=extra,source=root,target=/c", "leads outside"},
-		{"type=bind,from=base,source=/$X,target=/c", "write the path itself"},
-		{"type=bind,from=base,source=/*,target=/c", "write the path itself"},
+		{"type=bind,from=base,source=/$X,target=/c", "write the path"},
+		{"type=bind,from=base,source=/*,target=/c", "write the path"},
 		{"type=bind,bind-propagation=rshared,source=x,target=/c", "bind-propagation"},
 		{"type=bind,from=base,source=/,target=/c,shared", "shared"},
 	} {
@@ -141,7 +141,7 @@ func TestTriggersWithMountsAreRefused(t *testing.T) {
 			dist := catalogueLayout(t, "base", withConfig(t, func(c *v1.Config) { c.OnBuild = []string{trigger} }))
 			req := request(t, write(t, map[string]string{"Containerfile": "FROM base\n"}), map[string]Origin{"base": {Layout: dist}})
 			_, err := NewBuilder(e, newStorage(t, e)).Build(t.Context(), req)
-			if err == nil || !strings.Contains(err.Error(), "Containerfile:1: base base: its ONBUILD has --mount") {
+			if err == nil || !strings.Contains(err.Error(), "Containerfile:1: base base: its ONBUILD uses --mount") {
 				t.Errorf("%s: %v", trigger, err)
 			}
 		}

@@ -127,7 +127,7 @@ func TestStepsWithoutANetworkSaySo(t *testing.T) {
 		if got.Err != "" || files["/out"].content != "" {
 			t.Errorf("%s %q", got.Err, files["/out"].content)
 		}
-		if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "its steps reach no network: slirp4netns: no tun here") {
+		if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "its steps have no network: slirp4netns: no tun here") {
 			t.Errorf("warnings %q", got.Warnings)
 		}
 		c.untouched(t)

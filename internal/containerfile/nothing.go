@@ -80,12 +80,14 @@ func (j *job) explainNothing(e *Error, c instructions.Command) {
 	found, err := filepath.Rel(dir, there[0])
 	if name, rules := j.ignoreRules(); err == nil && from == "" {
 		if line := ignoredBy(rules, found); line > 0 {
-			e.Reason = fmt.Sprintf("%s: %s:%d leaves %s out of %s", what, name, line, found, place)
+			e.Reason = fmt.Sprintf("%s: %s:%d excludes %s from %s", what, name, line, found, place)
 		}
 	}
 }
 
-// near says what there is in the deepest folder of a path that there is.
+func didYouMean(path string) string { return "; did you mean " + path + "?" }
+
+// near lists the deepest existing folder of a path, or suggests a similar name.
 func near(dir, pattern string) string {
 	parts := strings.Split(pattern, "/")
 	for at := 0; ; at++ {
@@ -103,11 +105,11 @@ func near(dir, pattern string) string {
 		for _, entry := range entries {
 			names = append(names, entry.Name())
 			if strings.EqualFold(entry.Name(), parts[at]) {
-				return ", only " + path.Join(folder, entry.Name())
+				return didYouMean(path.Join(folder, entry.Name()))
 			}
 		}
 		if name, ok := suggest.Search(parts[at], names, true); ok {
-			return ", only " + path.Join(folder, name)
+			return didYouMean(path.Join(folder, name))
 		}
 		if more := len(names) - 8; more > 0 {
 			names = append(names[:8], fmt.Sprintf("%d more", more))

@@ -15,10 +15,10 @@ func TestSourceThatMatchesNothingIsNamed(t *testing.T) {
 		t.Run("builds", func(t *testing.T) {
 			for step, want := range map[string]string{
 				"COPY nothing /":                                               "8: COPY: nothing in the build context matches nothing; it has .dockerignore, Dockerfile, sub",
-				"COPY --chmod=644 \\\n  sub/f.tx /":                            "8: COPY: nothing in the build context matches sub/f.tx, only sub/f.txt",
-				"ARG A=SUB\nCOPY $A/f.txt /":                                   "9: COPY: nothing in the build context matches SUB%, only sub",
-				"ADD sub/ignored /":                                            "8: ADD: .dockerignore:2 leaves sub/ignored out of the build context",
-				"ADD sub/deep/file /":                                          "8: ADD: .dockerignore:3 leaves sub/deep/file out of the build context",
+				"COPY --chmod=644 \\\n  sub/f.tx /":                            "8: COPY: nothing in the build context matches sub/f.tx; did you mean sub/f.txt?",
+				"ARG A=SUB\nCOPY $A/f.txt /":                                   "9: COPY: nothing in the build context matches SUB%; did you mean sub?",
+				"ADD sub/ignored /":                                            "8: ADD: .dockerignore:2 excludes sub/ignored from the build context",
+				"ADD sub/deep/file /":                                          "8: ADD: .dockerignore:3 excludes sub/deep/file from the build context",
 				"COPY [\"no thing\", \"/\"]":                                   "8: COPY: nothing in the build context matches no thing; it has .dockerignore, Dockerfile, sub",
 				"COPY --from=extra gone/f /":                                   "8: COPY: nothing in the named context extra matches gone/f; it has n.txt",
 				"COPY --from=one /etc/pass /":                                  "8: COPY: nothing in one matches /etc/pass",

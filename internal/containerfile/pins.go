@@ -82,16 +82,16 @@ func (j *job) moved(spec *catalog.Spec, moved map[string][]Base) []Defect {
 		defect := Defect{Mend: "libre bump --inputs"}
 		to := MovedKey(key, names[0])
 		if len(names) > 1 || to == "" {
-			to, defect.Mend = "what it is of", ""
+			to, defect.Mend = "match the file", ""
 		}
-		has, do := "a digest", "rename that key to "+to+", with its digest"
+		has, do := "a digest", "rename the key to "+to+", with its digest"
 		if image := spec.Bases[key].Image; image != nil {
 			defect.Fatal = true
-			has, do = image.ID().String(), "rename that key to "+to+", or write it without a tag, for any"
+			has, do = image.ID().String(), "rename the key to "+to+", or remove its tag to match any"
 		} else if HasDigest(names[0]) {
-			defect.Mend, do = "", "remove that key, the file has a digest itself"
+			defect.Mend, do = "", "remove the key, as the file has a digest itself"
 		}
-		defect.Err = j.file.errorf(moved[key][0].Line, "the base is %s, and components.%s.bases has %s for %s: %s",
+		defect.Err = j.file.errorf(moved[key][0].Line, "the base is %s, but components.%s.bases has %s for %s: %s",
 			strings.Join(names, " and "), spec.Component, has, key, do)
 		all = append(all, defect)
 	}

@@ -83,9 +83,9 @@ func (f *File) plan(u Use) (*plan, error) {
 	if u.Target != "" {
 		if p.target = f.stageBefore(len(f.stages), u.Target); p.target < 0 {
 			if len(f.Targets()) == 0 {
-				return nil, f.errorf(0, "there is no target %q: no stage has a name", u.Target)
+				return nil, f.errorf(0, "unknown target %q: no stage has a name", u.Target)
 			}
-			return nil, f.errorf(0, "there is no target %q: it has %s", u.Target, strings.Join(f.Targets(), ", "))
+			return nil, f.errorf(0, "unknown target %q: the file has %s", u.Target, strings.Join(f.Targets(), ", "))
 		}
 	}
 	env, err := f.globals(u, f.stages[p.target].Name)
@@ -252,11 +252,11 @@ func (r *resolver) read(i int, c instructions.Command, name string) error {
 		return nil
 	}
 	if strings.Contains(name, "$") {
-		return r.file.errorf(line, "%s from=%s: arguments are not put in here: name a stage for it with \"FROM %s AS …\"", what, name, name)
+		return r.file.errorf(line, "%s from=%s: arguments are not expanded here: name a stage with \"FROM %s AS …\"", what, name, name)
 	}
 	if index, err := strconv.Atoi(name); err == nil {
 		if index < 0 || index >= i {
-			return r.file.errorf(line, "%s from=%s: there is no earlier stage of this number", what, name)
+			return r.file.errorf(line, "%s from=%s: no earlier stage has this number", what, name)
 		}
 		r.plan.count = append(r.plan.count, spelling{line, lastLine(c.Location()), name, ""})
 		return r.visit(index)
@@ -268,7 +268,7 @@ func (r *resolver) read(i int, c instructions.Command, name string) error {
 		return r.visit(j)
 	}
 	if j := r.file.stageBefore(len(r.file.stages), name); j >= 0 {
-		return r.file.errorf(line, "%s from=%s: that stage begins only at line %d", what, name, r.file.stages[j].line)
+		return r.file.errorf(line, "%s from=%s: that stage is defined later, at line %d", what, name, r.file.stages[j].line)
 	}
 	base := r.add(name, r.use.Platform, line)
 	if !slices.ContainsFunc(r.plan.copies, func(b Base) bool { return b.Name == name }) {
@@ -325,14 +325,14 @@ func (r *resolver) checkName(s *stage, name string) error {
 		return nil
 	}
 	if len(empty) == 0 {
-		return r.file.errorf(s.line, "FROM %s: the image's name is empty", word)
+		return r.file.errorf(s.line, "FROM %s: the image name is empty", word)
 	}
 	slices.Sort(empty)
 	what := "argument " + strings.Join(empty, " and ") + " is empty"
 	if name == "" {
-		return r.file.errorf(s.line, "FROM %s: the image's name is empty: %s", word, what)
+		return r.file.errorf(s.line, "FROM %s: the image name is empty: %s", word, what)
 	}
-	return r.file.errorf(s.line, "FROM %s: %q is no image's name: %s", word, name, what)
+	return r.file.errorf(s.line, "FROM %s: %q is not an image name: %s", word, name, what)
 }
 
 // argument is one in a word: $NAME, ${NAME} or ${NAME:-default}.

@@ -37,16 +37,16 @@ func newProxy(text string) (proxy, error) {
 	}
 	if variable, ok := strings.CutPrefix(text, "env://"); ok {
 		return "", &fault.Fault{
-			Err: fmt.Errorf("the variable %s, which build.proxy in libre.yaml names, is not set", variable),
-			Fix: "set it where libre runs: to the URL of the proxy, or to nothing for none",
+			Err: fmt.Errorf("the variable %s, named by build.proxy in libre.yaml, is not set", variable),
+			Fix: "set it to the URL of the proxy, or to nothing for no proxy",
 		}
 	}
 	u, err := url.Parse(text)
 	if err != nil || !slices.Contains([]string{"http", "https", "socks4", "socks4a", "socks5", "socks5h"}, u.Scheme) ||
 		u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return "", &fault.Fault{
-			Err: errors.New("what is set as the proxy of steps is no URL of a proxy"),
-			Fix: "set build.proxy in libre.yaml, or the variable that it names, to one such as http://proxy.example:3128",
+			Err: errors.New("the proxy for build steps is not the URL of a proxy"),
+			Fix: "set build.proxy in libre.yaml, or the variable that it names, to a URL such as http://proxy.example:3128",
 		}
 	}
 	return proxy(text), nil

@@ -18,7 +18,7 @@ func TestProxyIsAURL(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if _, err := newProxy("env://NOPE"); err == nil || !strings.Contains(err.Error(), "the variable NOPE, which build.proxy in libre.yaml names, is not set; set it") {
+	if _, err := newProxy("env://NOPE"); err == nil || !strings.Contains(err.Error(), "the variable NOPE, named by build.proxy in libre.yaml, is not set; set it") {
 		t.Errorf("a variable that is not set: %v", err)
 	}
 	for _, text := range []string{"", "http://proxy.example:3128", "https://user:secret@proxy.example", "socks5h://127.0.0.1:1080", "http://[2001:db8::1]:8080/"} {

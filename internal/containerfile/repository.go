@@ -71,11 +71,11 @@ func (s *repositorySearch) report(file string, line int, what string) {
 		return
 	}
 	s.said[place] = true
-	fix := "set source.describe = true, which sources of kind github and git with a tag have"
+	fix := "set source.describe = true (sources of kind github, and git with a tag)"
 	if s.Context != "" && path.Clean(s.Context) != "." {
-		fix = "the context is " + s.Context + ", and a .git is at the source's top alone: give the version as an argument"
+		fix = "the context is " + s.Context + ", but .git is only at the top of the source: pass the version as a build argument"
 	}
-	s.all = append(s.all, fmt.Errorf("%s: %s finds no .git, as archives have none: %s; or replace it with substituteSource", place, what, fix))
+	s.all = append(s.all, fmt.Errorf("%s: %s needs .git, which source archives lack: %s; or replace the command with substituteSource", place, what, fix))
 }
 
 // files looks at what an instruction takes of the context.

@@ -11,7 +11,7 @@ import (
 
 // Steps that look for a .git are named where the source has none.
 func TestMissingRepository(t *testing.T) {
-	const fix = ": set source.describe = true, which sources of kind github and git with a tag have; or replace it with substituteSource"
+	const fix = ": set source.describe = true (sources of kind github, and git with a tag); or replace the command with substituteSource"
 	one := func(line string) string { return "FROM scratch\nCOPY . /src\n" + line + "\n" }
 	for _, test := range []struct {
 		name  string
@@ -20,24 +20,24 @@ func TestMissingRepository(t *testing.T) {
 		want  []string
 	}{
 		{name: "git describe", files: map[string]string{"Dockerfile": one("RUN go build -ldflags \"-X main.version=$(git describe --tags --always --dirty)\"")},
-			want: []string{"Dockerfile:3: git describe finds no .git, as archives have none" + fix}},
+			want: []string{"Dockerfile:3: git describe needs .git, which source archives lack" + fix}},
 		{name: "in a line of a longer step", files: map[string]string{"Dockerfile": one("RUN set -e; \\\n  apk add git && \\\n  # git log\n  git  -c safe.directory=* rev-parse HEAD > /commit")},
-			want: []string{"Dockerfile:6: git -c safe.directory=* rev-parse finds no .git, as archives have none" + fix}},
-		{name: "a here-document", files: map[string]string{"Dockerfile": one("RUN <<EOF\nset -e\ngit --no-pager log -1\nEOF")}, want: []string{"Dockerfile:5: git --no-pager log finds"}},
+			want: []string{"Dockerfile:6: git -c safe.directory=* rev-parse needs .git, which source archives lack" + fix}},
+		{name: "a here-document", files: map[string]string{"Dockerfile": one("RUN <<EOF\nset -e\ngit --no-pager log -1\nEOF")}, want: []string{"Dockerfile:5: git --no-pager log needs .git"}},
 		{name: "the folder itself", files: map[string]string{"Dockerfile": one("COPY .git ./.git\nADD ./.git/HEAD /HEAD\nRUN --mount=type=bind,source=.git,target=.git --mount=type=cache,target=/c true")},
-			want: []string{"Dockerfile:3: COPY .git finds no .git", "Dockerfile:4: ADD ./.git/HEAD finds", "Dockerfile:5: --mount of .git finds"}},
+			want: []string{"Dockerfile:3: COPY .git needs .git", "Dockerfile:4: ADD ./.git/HEAD needs .git", "Dockerfile:5: --mount of .git needs .git"}},
 		{name: "make", files: map[string]string{"Dockerfile": one("RUN make -j2 app"), "Makefile": "# git describe\nVERSION := $(shell git describe --tags)\nrelease:\n\tgit tag v1\n"},
-			want: []string{"Makefile:2: git describe, run by Dockerfile:3, finds no .git, as archives have none" + fix}},
+			want: []string{"Makefile:2: git describe, run by Dockerfile:3, needs .git, which source archives lack" + fix}},
 		{name: "make in a longer step, twice", files: map[string]string{"Dockerfile": one("RUN apk add \\\n  make git\nRUN --mount=type=cache,target=/c set -e; CGO_ENABLED=0 make app && make install\nRUN [\"make\", \"test\"]"), "GNUmakefile": "V ?= $(shell git rev-parse --short HEAD)\n"},
-			want: []string{"GNUmakefile:1: git rev-parse, run by Dockerfile:5, finds"}},
+			want: []string{"GNUmakefile:1: git rev-parse, run by Dockerfile:5, needs .git"}},
 		{name: "a script", files: map[string]string{"Dockerfile": one("RUN ./hack/build && sh scripts/x.sh"), "hack/build": "#!/bin/sh\nv=$(git describe)\n", "scripts/x.sh": "set -e\n\ngit status --porcelain\n"},
-			want: []string{"hack/build:2: git describe, run by Dockerfile:3, finds", "scripts/x.sh:3: git status, run by Dockerfile:3, finds"}},
+			want: []string{"hack/build:2: git describe, run by Dockerfile:3, needs .git", "scripts/x.sh:3: git status, run by Dockerfile:3, needs .git"}},
 		{name: "a context below the source's top", files: map[string]string{"web/Dockerfile": one("RUN make"), "web/Makefile": "V = $(shell git describe)\n"}, spec: catalog.Spec{Context: "web", File: "web/Dockerfile"},
-			want: []string{"web/Makefile:1: git describe, run by web/Dockerfile:3, finds no .git, as archives have none: the context is web, and a .git is at the source's top alone: give the version as an argument; or replace"}},
+			want: []string{"web/Makefile:1: git describe, run by web/Dockerfile:3, needs .git, which source archives lack: the context is web, but .git is only at the top of the source: pass the version as a build argument; or replace"}},
 		{name: "a stage that is not built", files: map[string]string{"Dockerfile": "FROM scratch AS dev\nRUN git status\nFROM scratch\n"}},
 		{name: "a repository of its own", files: map[string]string{"Dockerfile": one("RUN git clone https://example.org/x /x && cd /x && git describe\nRUN cd /x && git log")}},
 		{name: "another's repository", files: map[string]string{"Dockerfile": one("ADD https://example.org/x.git /x\nRUN cd /x && git describe")}},
-		{name: "a file of git's", files: map[string]string{"Dockerfile": one("ADD .gitignore .gitattributes /x\nRUN git describe")}, want: []string{"Dockerfile:4: git describe finds"}},
+		{name: "a file of git's", files: map[string]string{"Dockerfile": one("ADD .gitignore .gitattributes /x\nRUN git describe")}, want: []string{"Dockerfile:4: git describe needs .git"}},
 		{name: "what asks for none", files: map[string]string{"Dockerfile": one("RUN apk add git make && git config --global user.name x && git --version && cmake . && ./run && echo github describe\nCOPY .gitignore .github /\nCOPY --from=x .git /"), "run": "#!/bin/sh\necho git\n", "Makefile": "V = $(shell git describe)\n"}},
 		{name: "recipes, of which some run", files: map[string]string{"Dockerfile": one("RUN make"), "Makefile": "app:\n\tgit describe\n"}},
 		{name: "a source that has one", files: map[string]string{"Dockerfile": one("COPY .git /x\nRUN git describe"), ".git/HEAD": ""}},
@@ -99,7 +99,7 @@ func TestIgnoredRepository(t *testing.T) {
 			if ignore[0] == '#' {
 				line = ":2"
 			}
-			want := name + line + " leaves .git out of the build context: it is kept there, as source.describe is set"
+			want := name + line + " ignores .git: it stays in the build context, because source.describe is set"
 			if !slices.Contains(warned, want) {
 				t.Errorf("libre says %q, want %q", warned, want)
 			}

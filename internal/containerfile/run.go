@@ -48,7 +48,7 @@ func newOutput(ctx context.Context, path string, step func(string)) (*output, er
 		o.log, err = private.Create(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keeping what the engine prints: %w", err)
+		return nil, fmt.Errorf("writing the build log: %w", err)
 	}
 	return o, nil
 }

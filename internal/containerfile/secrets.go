@@ -50,9 +50,9 @@ func checkSecret(name, value string) error {
 	case value == "":
 		return fmt.Errorf("%s is empty", name)
 	case len(value) > mostSecret:
-		return fmt.Errorf("%s has more than %d KiB, which no secret of a step may have", name, mostSecret>>10)
+		return fmt.Errorf("%s is larger than %d KiB, the limit for a build secret", name, mostSecret>>10)
 	case strings.Contains(value, "\x00"):
-		return &fault.Fault{Err: fmt.Errorf("%s has a zero byte, which no secret of a step may have", name), Fix: "encode it, for example with base64"}
+		return &fault.Fault{Err: fmt.Errorf("%s has a zero byte, which a build secret cannot have", name), Fix: "encode it, for example with base64"}
 	}
 	return nil
 }
@@ -131,12 +131,12 @@ func (j *job) readSecrets() error {
 				continue
 			case !known:
 				why = &fault.Fault{
-					Err: errors.New("nobody has set it"),
-					Fix: fmt.Sprintf("for example: build: {%s: {%s: {%s, apps: [%s]}}} in libre.yaml", kind.key, a.id, kind.example, j.App),
+					Err: errors.New("it is not configured"),
+					Fix: fmt.Sprintf("set it in libre.yaml, for example build: {%s: {%s: {%s, apps: [%s]}}}", kind.key, a.id, kind.example, j.App),
 				}
 			case !slices.Contains(secret.Apps, j.App):
 				why = &fault.Fault{
-					Err: fmt.Errorf("build.%s.%s in libre.yaml is not for %s", kind.key, a.id, cmp.Or(j.App, "this")),
+					Err: fmt.Errorf("build.%s.%s in libre.yaml does not list %s", kind.key, a.id, cmp.Or(j.App, "this")),
 					Fix: fmt.Sprintf("if its upstream may read it, add %s to build.%s.%s.apps", j.App, kind.key, a.id),
 				}
 			default:
@@ -151,7 +151,7 @@ func (j *job) readSecrets() error {
 				return &fault.Fault{Err: fmt.Errorf("%w: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
 			}
 			if j.Warn != nil {
-				without := &fault.Fault{Err: fmt.Errorf("%w, and goes without: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
+				without := &fault.Fault{Err: fmt.Errorf("%w, and runs without it: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
 				j.Warn(without.Error())
 			}
 		}

@@ -107,18 +107,18 @@ func TestRequiredSecretsAreThere(t *testing.T) {
 		ssh       map[string]Secret
 		err, warn string
 	}{
-		"nobody's":    {run: "--mount=type=secret,id=npm_token,required=true", err: "Containerfile:2: RUN asks for the secret npm_token: nobody has set it; for example: build: {secrets: {npm_token: {environment: VARIABLE, apps: [docs]}}} in libre.yaml"},
-		"another's":   {run: "--mount=type=secret,target=/x/netrc,required", secrets: map[string]Secret{"netrc": {File: "/etc/passwd", Apps: []string{"meet"}}}, err: "Containerfile:2: RUN asks for the secret netrc: build.secrets.netrc in libre.yaml is not for docs; if its upstream may read it, add docs to build.secrets.netrc.apps"},
+		"nobody's":    {run: "--mount=type=secret,id=npm_token,required=true", err: "Containerfile:2: RUN asks for the secret npm_token: it is not configured; set it in libre.yaml, for example build: {secrets: {npm_token: {environment: VARIABLE, apps: [docs]}}}"},
+		"another's":   {run: "--mount=type=secret,target=/x/netrc,required", secrets: map[string]Secret{"netrc": {File: "/etc/passwd", Apps: []string{"meet"}}}, err: "Containerfile:2: RUN asks for the secret netrc: build.secrets.netrc in libre.yaml does not list docs; if its upstream may read it, add docs to build.secrets.netrc.apps"},
 		"not set":     {run: "--mount=type=secret,source=a,required=true", secrets: map[string]Secret{"a": {Environment: "LIBRE_TEST_UNSET", Apps: []string{"docs"}}}, err: "RUN asks for the secret a: the variable LIBRE_TEST_UNSET is not set; set LIBRE_TEST_UNSET where libre runs"},
 		"no file":     {run: "--mount=type=secret,id=a,required=true", secrets: map[string]Secret{"a": {File: "/nowhere/a", Apps: []string{"docs"}}}, err: "RUN asks for the secret a: open /nowhere/a: no such file"},
 		"a device":    {run: "--mount=type=secret,id=a,required=true", secrets: map[string]Secret{"a": {File: "/dev/zero", Apps: []string{"docs"}}}, err: "RUN asks for the secret a: "},
-		"large":       {run: "--mount=type=secret,id=a,required=true", secrets: map[string]Secret{"a": {File: os.Args[0], Apps: []string{"docs"}}}, err: "has more than 120 KiB"},
-		"no agent":    {run: "--mount=type=ssh,required=true", err: "RUN asks for the SSH agent default: nobody has set it; for example: build: {ssh: {default: {environment: SSH_AUTH_SOCK, apps: [docs]}}} in libre.yaml"},
-		"their agent": {run: "--mount=type=ssh,id=git,required=true", ssh: map[string]Secret{"git": {Environment: "HOME", Apps: []string{"meet"}}}, err: "RUN asks for the SSH agent git: build.ssh.git in libre.yaml is not for docs"},
-		"asked twice": {run: "--mount=type=secret,id=a true\nRUN --mount=type=secret,id=a,required=true", err: "Containerfile:3: RUN asks for the secret a: nobody"},
+		"large":       {run: "--mount=type=secret,id=a,required=true", secrets: map[string]Secret{"a": {File: os.Args[0], Apps: []string{"docs"}}}, err: "is larger than 120 KiB"},
+		"no agent":    {run: "--mount=type=ssh,required=true", err: "RUN asks for the SSH agent default: it is not configured; set it in libre.yaml, for example build: {ssh: {default: {environment: SSH_AUTH_SOCK, apps: [docs]}}}"},
+		"their agent": {run: "--mount=type=ssh,id=git,required=true", ssh: map[string]Secret{"git": {Environment: "HOME", Apps: []string{"meet"}}}, err: "RUN asks for the SSH agent git: build.ssh.git in libre.yaml does not list docs"},
+		"asked twice": {run: "--mount=type=secret,id=a true\nRUN --mount=type=secret,id=a,required=true", err: "Containerfile:3: RUN asks for the secret a: it is not configured"},
 		"optional":    {run: "--mount=type=secret,id=a"},
 		"optional, another's": {run: "--mount=type=secret,id=a", secrets: map[string]Secret{"a": {Environment: "HOME", Apps: []string{"meet"}}},
-			warn: "Containerfile:2: RUN asks for the secret a, and goes without: build.secrets.a in libre.yaml is not for docs; if its upstream may read it, add docs to build.secrets.a.apps"},
+			warn: "Containerfile:2: RUN asks for the secret a, and runs without it: build.secrets.a in libre.yaml does not list docs; if its upstream may read it, add docs to build.secrets.a.apps"},
 		"another stage": {run: "true\nFROM scratch AS unused\nRUN --mount=type=secret,id=a,required=true x\nFROM scratch\nRUN"},
 	} {
 		var warnings []string
@@ -268,9 +268,9 @@ func TestAgentsThatAreNone(t *testing.T) {
 	_, locked := newKey(t, "passphrase")
 	for value, want := range map[string]string{
 		locked:                 "the private key has a passphrase; add it to ssh-agent",
-		"-----BEGIN x-----\ny": "no private key that can be read",
-		"/nowhere/agent":       "no agent answers at the socket that is set; start one",
-		os.Args[0]:             "no agent answers",
+		"-----BEGIN x-----\ny": "is not a valid private key",
+		"/nowhere/agent":       "no SSH agent answers at the configured socket; start one",
+		os.Args[0]:             "no SSH agent answers",
 	} {
 		j := &job{agents: map[string]string{"default": value}}
 		_, _, _, err := j.serveAgents(t.TempDir(), os.Geteuid())

@@ -81,7 +81,7 @@ func agentFor(value string) (func() (agent.ExtendedAgent, error), error) {
 			_, err = ask.List()
 		}
 		if err != nil {
-			return nil, &fault.Fault{Err: errors.New("no agent answers at the socket that is set"), Fix: "start one with ssh-agent, or name a file that has a private key"}
+			return nil, &fault.Fault{Err: errors.New("no SSH agent answers at the configured socket"), Fix: "start one with ssh-agent, or set the file of a private key"}
 		}
 		return dial, nil
 	}
@@ -91,11 +91,11 @@ func agentFor(value string) (func() (agent.ExtendedAgent, error), error) {
 	case errors.As(err, &locked):
 		return nil, &fault.Fault{Err: errors.New("the private key has a passphrase"), Fix: "add it to ssh-agent, and set environment: SSH_AUTH_SOCK"}
 	case err != nil:
-		return nil, errors.New("what is set is no private key that can be read") // err may quote it
+		return nil, errors.New("the configured value is not a valid private key") // err may quote it
 	}
 	ring := agent.NewKeyring()
 	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
-		return nil, errors.New("what is set is no private key that an agent takes")
+		return nil, errors.New("SSH agents do not support this private key")
 	}
 	return func() (agent.ExtendedAgent, error) { return ring.(agent.ExtendedAgent), nil }, nil
 }

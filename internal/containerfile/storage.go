@@ -176,7 +176,7 @@ func (s *storage) makeRunRoot() error {
 		return err
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || ok && int(st.Uid) != s.owner() {
-		return fmt.Errorf("%s is not a folder of this user", dir)
+		return fmt.Errorf("%s is not a folder owned by this user", dir)
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func TestRunRootIsNobodyElses(t *testing.T) {
 		}
 		err := s.makeRunRoot()
 		os.RemoveAll(s.runRoot())
-		if err == nil || !strings.Contains(err.Error(), "is not a folder of this user") {
+		if err == nil || !strings.Contains(err.Error(), "is not a folder owned by this user") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

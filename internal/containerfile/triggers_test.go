@@ -79,10 +79,10 @@ func TestTriggersOfABase(t *testing.T) {
 // What an engine lacks for a base's triggers is said with their line and the way out.
 func TestTriggersThatAnEngineLacks(t *testing.T) {
 	for trigger, want := range map[string]string{
-		"COPY --parents a/b /":       "its ONBUILD COPY --parents a/b /: buildah 1.28.2 has no COPY --parents: use buildah 1.40, podman 5.5, docker 29.1 or newer; or write a COPY for each folder",
-		"copy --link a /":            "its ONBUILD copy --link a /: buildah 1.28.2 has no ONBUILD COPY --link, ONBUILD ADD --link of a base: use buildah 1.41, podman 5.6, docker 23.0 or newer; or take a base without it",
-		"ADD --link a /":             "its ONBUILD ADD --link a /: buildah 1.28.2 has no ONBUILD COPY --link, ONBUILD ADD --link of a base: use buildah 1.41, podman 5.6, docker 23.0 or newer; or take a base without it",
-		"RUN --network=host make":    "its ONBUILD RUN --network=host make: RUN --network=host is not for builds here: remove it: steps reach the network, and never this machine's own",
+		"COPY --parents a/b /":       "its ONBUILD COPY --parents a/b /: buildah 1.28.2 does not support COPY --parents: use buildah 1.40, podman 5.5, docker 29.1 or newer; or write a COPY for each folder",
+		"copy --link a /":            "its ONBUILD copy --link a /: buildah 1.28.2 does not support ONBUILD COPY --link, ONBUILD ADD --link of a base: use buildah 1.41, podman 5.6, docker 23.0 or newer; or take a base without it",
+		"ADD --link a /":             "its ONBUILD ADD --link a /: buildah 1.28.2 does not support ONBUILD COPY --link, ONBUILD ADD --link of a base: use buildah 1.41, podman 5.6, docker 23.0 or newer; or take a base without it",
+		"RUN --network=host make":    "its ONBUILD RUN --network=host make: libre does not allow RUN --network=host: remove it: steps have a network, but never this machine's own",
 		"COPY --chmod=0644 a /":      "",
 		"nothing that is known here": "",
 	} {

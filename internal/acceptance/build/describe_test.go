@@ -72,7 +72,7 @@ mkApp {
 	programs(t, filepath.Join(c.dir, "apps/tools/src/rootfs"), "git")
 	libre.Tool(t, "git", "-C", c.dir, "add", "--all")
 	_, stderr := c.libre(t, "build", "site/nix/default", "site/nix/lyon", "site/file/default", "site/file/lyon")
-	if want := ".dockerignore:2 leaves .git out of the build context: it is kept there, as source.describe is set"; strings.Count(stderr, want) != 2 {
+	if want := ".dockerignore:2 ignores .git: it stays in the build context, because source.describe is set"; strings.Count(stderr, want) != 2 {
 		t.Errorf("libre does not say twice %q:\n%s", want, stderr)
 	}
 	commits := map[string]bool{}

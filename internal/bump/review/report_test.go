@@ -239,7 +239,7 @@ func TestReviewContainerfiles(t *testing.T) {
 			"containerfile src/Dockerfile: arguments: new: NEW; gone: USER; BASE python:3.12 → python:3.13; the catalogue still sets USER",
 		}},
 		{ContainerfileUse{Path: "src/Dockerfile", Target: "production"}, []string{
-			`containerfile src/Dockerfile: there is no target "production": it has base, dev, prod`,
+			`containerfile src/Dockerfile: unknown target "production": the file has base, dev, prod`,
 			"containerfile src/Dockerfile: stages: new: prod; gone: production",
 			"containerfile src/Dockerfile: arguments: new: NEW; gone: USER; BASE python:3.12 → python:3.13",
 		}},
