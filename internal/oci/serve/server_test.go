@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -360,5 +361,31 @@ func TestSplitRefName(t *testing.T) {
 		if diff := cmp.Diff(want, [3]string{repo, tag, fmt.Sprint(ok)}); diff != "" {
 			t.Errorf("%q: %s", refName, diff)
 		}
+	}
+}
+
+// A folder that takes pushes is written by its server alone, whoever comes second.
+func TestBuildAndServerDoNotWriteIntoOneFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "w")
+	s, err := New("", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := layout.Create(t.Context(), dir, nil); !errors.Is(err, layout.ErrLocked) {
+		t.Errorf("a build while it is served: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := layout.Create(t.Context(), dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := New("", dir); !errors.Is(err, layout.ErrLocked) {
+		t.Errorf("a server while it is built: %v", err)
+	}
+	if _, err := New(dir, ""); err != nil {
+		t.Errorf("a server that only reads: %v", err)
 	}
 }
