@@ -39,6 +39,7 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 		{"a second reader of OCI layouts", "image", "github.com/google/go-containerregistry/pkg/v1/layout", "", "depguard"},
 		{"a layout imports what stands above", "oci/layout", module + "/internal/image", "", "depguard"},
 		{"a server imports an adapter", "oci/serve", module + "/internal/registry", "", "depguard"},
+		{"a file is renamed into place", "nix", "os", `var _ = os.Rename`, "forbidigo"},
 		{"a room that prints", "registry", "fmt", `func init() { fmt.Println("here I am") }`, "forbidigo"},
 		{"a server of layouts reads them", "oci/serve", module + "/internal/oci/layout", "", ""},
 		{"downwards", "release", module + "/internal/registry", "", ""},

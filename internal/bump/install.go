@@ -8,15 +8,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 // Install writes new contents of a catalogue's files, whose contents before are
 // given: all or none. A file that was changed meanwhile is left as it is.
 func Install(dir string, before, after map[string][]byte) (err error) {
-	var written []string // temporary files beside
+	var written []*atomicfile.File
 	defer func() {
-		for _, name := range written {
-			os.Remove(name)
+		for _, file := range written {
+			file.Discard()
 		}
 	}()
 	names := slices.Sorted(maps.Keys(after))
@@ -36,7 +38,7 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 		written = append(written, beside)
 	}
 	for i, name := range names {
-		if err := os.Rename(written[i], filepath.Join(dir, name)); err != nil {
+		if err := written[i].Replace(filepath.Join(dir, name)); err != nil {
 			return errors.Join(err, Restore(dir, names[:i], before))
 		}
 	}
@@ -54,7 +56,8 @@ func Restore(dir string, names []string, before map[string][]byte) error {
 		}
 		beside, err := writeBeside(path, before[name])
 		if err == nil {
-			err = os.Rename(beside, path)
+			defer beside.Discard()
+			err = beside.Replace(path)
 		}
 		if err != nil {
 			err = os.WriteFile(path, before[name], 0o644)
@@ -66,25 +69,23 @@ func Restore(dir string, names []string, before map[string][]byte) error {
 	return errors.Join(failures...)
 }
 
-// writeBeside writes a temporary file that can take a file's place.
-func writeBeside(path string, content []byte) (string, error) {
+// writeBeside writes a file that can take another one's place, with its mode.
+func writeBeside(path string, content []byte) (*atomicfile.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".libre-")
+	file, err := atomicfile.Create(filepath.Dir(path), 0o600)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	_, err = file.Write(content)
 	if err == nil {
 		err = file.Chmod(info.Mode().Perm())
 	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
 	if err != nil {
-		os.Remove(file.Name())
+		file.Discard()
+		return nil, err
 	}
-	return file.Name(), err
+	return file, nil
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/atomicfile"
 	"github.com/libresh/libre/internal/file"
 )
 
@@ -122,7 +123,7 @@ func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, after, 0o644)
+	return atomicfile.Write(path, after, 0o644)
 }
 
 var (

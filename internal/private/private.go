@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 // Folder makes a folder with mode 0700, and its missing parents; an existing folder
@@ -88,16 +90,7 @@ func Replace(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	beside, err := os.CreateTemp(filepath.Dir(path), ".write-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(beside.Name())
-	_, err = beside.Write(content)
-	if err := errors.Join(err, beside.Close()); err != nil {
-		return err
-	}
-	return os.Rename(beside.Name(), path)
+	return atomicfile.Write(path, content, 0o600)
 }
 
 func ownerOf(info fs.FileInfo) int {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 // A PasswordFunc asks a person for a key's password; confirm says that the
@@ -47,16 +49,15 @@ func Keygen(base string, ask PasswordFunc) error {
 // writeNew makes a file that is complete from the moment when it has its name,
 // and fails where something has that name already. (A rename would replace it,
 // a link does not.)
-func writeNew(path string, data []byte, mode fs.FileMode) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+func writeNew(path string, data []byte, mode fs.FileMode) error {
+	file, err := atomicfile.Create(filepath.Dir(path), mode)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
-	if err != nil {
+	defer file.Discard()
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Chmod(mode), file.Sync()); err != nil {
 		return err
 	}
-	return os.Link(temp.Name(), path)
+	return file.Link(path)
 }

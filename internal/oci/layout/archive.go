@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 // ArchiveSpec says what is in an archive.
@@ -46,25 +47,21 @@ func (l *Layout) WriteArchive(ctx context.Context, spec ArchiveSpec, w io.Writer
 // an error, and when ctx is cancelled, what name was before stays. It gives the
 // archive's size in bytes.
 func (l *Layout) WriteArchiveFile(ctx context.Context, spec ArchiveSpec, name string) (size int64, err error) {
-	f, err := createTemp(filepath.Dir(name))
-	if err != nil {
-		return 0, fmt.Errorf("writing the archive %s: %w", name, err)
-	}
 	defer func() {
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
 			err = fmt.Errorf("writing the archive %s: %w", name, err)
 		}
 	}()
+	f, err := atomicfile.Create(filepath.Dir(name), 0o666)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Discard()
 	count := &counter{ctx: ctx, w: f}
 	if err := l.WriteArchive(ctx, spec, count); err != nil {
 		return 0, err
 	}
-	if err := f.Close(); err != nil {
-		return 0, err
-	}
-	return count.n, os.Rename(f.Name(), name)
+	return count.n, f.Replace(name)
 }
 
 // archive is one that is being written.

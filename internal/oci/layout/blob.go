@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,10 +15,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-)
 
-// tempPrefix marks files that are being written; a killed run leaves them, see Prune.
-const tempPrefix = ".tmp-"
+	"github.com/libresh/libre/internal/atomicfile"
+)
 
 // WriteBlob stores what fill writes and gives its sha256 digest and its size in
 // bytes. The blob appears when it is whole: on an error, and when ctx is cancelled,
@@ -51,16 +49,11 @@ func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Write
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return digest, 0, err
 	}
-	f, err := createTemp(dir)
+	f, err := atomicfile.Create(dir, 0o666)
 	if err != nil {
 		return digest, 0, fmt.Errorf("writing a blob: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
+	defer f.Discard()
 	count := &counter{ctx: ctx, w: io.MultiWriter(sum, f)}
 	b := bufio.NewWriterSize(count, 256<<10)
 	if err := fill(b); err != nil {
@@ -69,14 +62,11 @@ func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Write
 	if err := b.Flush(); err != nil {
 		return digest, 0, err
 	}
-	if err := f.Close(); err != nil {
-		return digest, 0, err
-	}
 	digest = v1.Hash{Algorithm: want.Algorithm, Hex: hex.EncodeToString(sum.Sum(nil))}
 	if want.Hex != "" && digest != want {
 		return digest, 0, fmt.Errorf("%s: its content has the digest %s", want, digest)
 	}
-	return digest, count.n, os.Rename(f.Name(), l.BlobPath(digest))
+	return digest, count.n, f.Replace(l.BlobPath(digest))
 }
 
 // MoveBlob makes a file on the same disk the blob of a digest. The caller has
@@ -172,29 +162,4 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err
-}
-
-// createTemp makes a new file that can be renamed into place: unlike
-// os.CreateTemp's its mode is what the umask asks for.
-func createTemp(dir string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir, tempPrefix+rand.Text()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-}
-
-// replaceFile writes a small file beside its name and renames it into place.
-func replaceFile(name string, content []byte) error {
-	f, err := createTemp(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if errClose := f.Close(); err == nil {
-		err = errClose
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -11,6 +11,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 // maxIndex is how many bytes of index.json are read: a million entries have fewer.
@@ -110,7 +112,7 @@ func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(l.dir, IndexFile), content)
+	return atomicfile.Write(filepath.Join(l.dir, IndexFile), content, 0o666)
 }
 
 func newIndex(entries []v1.Descriptor) *v1.IndexManifest {

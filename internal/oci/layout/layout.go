@@ -21,6 +21,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/atomicfile"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/private"
 )
@@ -207,7 +208,7 @@ func createMissing(dir string, entries ...v1.Descriptor) error {
 		if err != nil {
 			return err
 		}
-		if err := replaceFile(name, content); err != nil {
+		if err := atomicfile.Write(name, content, 0o666); err != nil {
 			return err
 		}
 	}

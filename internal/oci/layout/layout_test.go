@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 func refNames(t testing.TB, l *Layout) string {
@@ -77,8 +79,8 @@ func TestLayoutPrune(t *testing.T) {
 		return err
 	})
 	check(t, err)
-	check(t, os.WriteFile(filepath.Join(l.dir, "blobs/sha256", tempPrefix+"x"), []byte("half"), 0o644))
-	check(t, os.WriteFile(filepath.Join(l.dir, tempPrefix+"y"), []byte("half"), 0o644))
+	check(t, os.WriteFile(filepath.Join(l.dir, "blobs/sha256", atomicfile.Prefix+"x"), []byte("half"), 0o644))
+	check(t, os.WriteFile(filepath.Join(l.dir, atomicfile.Prefix+"y"), []byte("half"), 0o644))
 	freed, err := l.Prune()
 	check(t, err)
 	if want := int64(len("nobody refers to this") + 2*len("half")); freed != want {

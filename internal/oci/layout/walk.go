@@ -11,6 +11,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/atomicfile"
 )
 
 // Entry is one named image of a layout.
@@ -128,7 +130,7 @@ func (l *Layout) Prune() (freed int64, err error) {
 		}
 		for _, e := range entries {
 			blob := dir != l.dir && !used[e.Name()]
-			if !e.Type().IsRegular() || !(blob || strings.HasPrefix(e.Name(), tempPrefix)) {
+			if !e.Type().IsRegular() || !(blob || strings.HasPrefix(e.Name(), atomicfile.Prefix)) {
 				continue
 			}
 			if info, err := e.Info(); err == nil {
