@@ -9,21 +9,19 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// refuseStrangers refuses what no client of a registry sends, and pages in a browser do:
-// a Host that is no loopback address, as when a page's own name was made to lead
-// here (DNS rebinding), a request from another page or for a part of one, and
-// content that a form can send. Nothing that is served is a page, so that no page
-// has business here.
+// refuseBrowsers refuses requests that a page in a browser can send and a registry's
+// client does not: for a host that is no loopback address (DNS rebinding), from a page
+// of any origin, and with the content type of a form.
 // https://fetch.spec.whatwg.org/#origin-header
 // https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
-func refuseStrangers(r *http.Request) error {
+func refuseBrowsers(r *http.Request) error {
 	if !web.IsLoopback(r.Host) {
-		return errorf(http.StatusMisdirectedRequest, "DENIED", "%q is no name of this registry: ask for localhost", r.Host)
+		return errorf(http.StatusMisdirectedRequest, "DENIED", "%q is not a name of this registry: use localhost", r.Host)
 	}
-	// A header that is there twice is read by each as it likes: all of it counts.
+	// Programs differ in which of two headers they read: look at all.
 	isPage := func(site string) bool { return site != "none" }
 	if len(r.Header["Origin"]) > 0 || slices.ContainsFunc(r.Header["Sec-Fetch-Site"], isPage) {
-		return errorf(http.StatusForbidden, "DENIED", "pages in a browser have no access")
+		return errorf(http.StatusForbidden, "DENIED", "pages in a browser have no access to this registry")
 	}
 	if content := strings.Join(r.Header["Content-Type"], ", "); content != "" {
 		mediaType, _, err := mime.ParseMediaType(content)
@@ -35,11 +33,11 @@ func refuseStrangers(r *http.Request) error {
 }
 
 func errContentType(content string) error {
-	return errorf(http.StatusUnsupportedMediaType, "UNSUPPORTED", "content of type %q is not taken", content)
+	return errorf(http.StatusUnsupportedMediaType, "UNSUPPORTED", "content of type %q is not accepted", content)
 }
 
-// blobTypes are what clients call the bytes of a blob; go-containerregistry calls
-// a request without a body JSON.
+// blobTypes are the content types that clients send with a blob. go-containerregistry
+// sends JSON with an empty body.
 var blobTypes = []string{"", "application/octet-stream", "application/json"}
 
 func checkBlobType(r *http.Request) error {

@@ -153,7 +153,7 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 	t.Run("uploads without a byte", func(t *testing.T) {
 		host := serve(t, "", filepath.Join(t.TempDir(), "w"))
 		var last response
-		for range maxOpenUploads + 1 {
+		for range maxUploads + 1 {
 			last = request(t, "POST", host, "/v2/a/blobs/uploads/", "")
 		}
 		if last.status != http.StatusTooManyRequests || last.code() != "TOOMANYREQUESTS" {
@@ -355,9 +355,9 @@ func TestServeRefusesOddRequests(t *testing.T) {
 
 // A request that stands still is given up, whatever it was to become.
 func TestServeWaitsForNobody(t *testing.T) {
-	pause := uploadPause
-	uploadPause = 200 * time.Millisecond
-	defer func() { uploadPause = pause }()
+	pause := bodyTimeout
+	bodyTimeout = 200 * time.Millisecond
+	defer func() { bodyTimeout = pause }()
 	dir := filepath.Join(t.TempDir(), "w")
 	address := serve(t, "", dir)
 	for _, request := range []string{

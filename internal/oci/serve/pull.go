@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// repository gives the parts that each layout has of a repository, the writable
-// one's first; none where the name is unknown.
+// repository gives what each layout has of a repository, the writable layout first;
+// nothing if the name is unknown.
 func (s *Server) repository(name string) ([]*repository, error) {
 	var parts []*repository
 	for _, l := range s.layouts {
@@ -31,8 +31,8 @@ func (s *Server) repository(name string) ([]*repository, error) {
 	return parts, nil
 }
 
-// openBlob finds a blob in any layout: blobs are not of one repository, and
-// what one image has can be mounted or found by the push of another.
+// openBlob finds a blob in any layout: all repositories share the blobs, so that one
+// image's push can mount those of another.
 func (s *Server) openBlob(digest v1.Hash) (*os.File, error) {
 	for _, l := range s.layouts {
 		f, _, err := l.OpenBlob(digest)
@@ -54,8 +54,8 @@ func (s *Server) hasBlob(digest v1.Hash) (bool, error) {
 	return true, f.Close()
 }
 
-// serveBlob answers with a blob's content, or a part of it. The Accept header
-// is not looked at: there is one form of each content, the one with its digest.
+// serveBlob answers with a blob or a range of it. It ignores Accept: a digest has one
+// content.
 func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request, digest v1.Hash, mediaType types.MediaType) error {
 	f, err := s.openBlob(digest)
 	if err != nil {
@@ -72,22 +72,22 @@ func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request, digest v1.Has
 func (s *Server) blob(w http.ResponseWriter, r *http.Request, name, arg string) error {
 	digest, err := v1.NewHash(arg)
 	if err != nil {
-		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is no digest", arg)
+		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is not a digest", arg)
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return errMethod(r, "GET, HEAD") // other images may use the same blob: none is deleted
+		return errMethod(r, "GET, HEAD") // no blob is deleted: another image may use it
 	}
 	parts, err := s.repository(name)
 	if err != nil {
 		return err
 	}
-	// A first push asks for blobs of a repository that is not there yet.
+	// A first push asks for blobs before its repository exists.
 	if len(parts) == 0 && s.writable == nil {
 		return errNameUnknown(name)
 	}
 	err = s.serveBlob(w, r, digest, "application/octet-stream")
 	if errors.Is(err, fs.ErrNotExist) {
-		return errorf(http.StatusNotFound, "BLOB_UNKNOWN", "%s is not here", digest)
+		return errorf(http.StatusNotFound, "BLOB_UNKNOWN", "there is no blob %s", digest)
 	}
 	return err
 }
@@ -182,8 +182,8 @@ func (s *Server) catalog(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, "application/json", map[string]any{"repositories": list})
 }
 
-// page cuts a sorted list to what the query asks for, n entries after last, and
-// links to the rest.
+// page cuts a sorted list to the n entries after last, as the query asks, and links to
+// the rest.
 func page(w http.ResponseWriter, r *http.Request, list []string) ([]string, error) {
 	query := r.URL.Query()
 	if last := query.Get("last"); last != "" {
@@ -196,7 +196,7 @@ func page(w http.ResponseWriter, r *http.Request, list []string) ([]string, erro
 	if query.Has("n") {
 		n, err := strconv.Atoi(query.Get("n"))
 		if err != nil || n < 0 {
-			return nil, errorf(http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", "n=%q is no number of entries", query.Get("n"))
+			return nil, errorf(http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", "n=%q is not a number of entries", query.Get("n"))
 		}
 		if n < len(list) {
 			list = list[:n]
@@ -207,20 +207,20 @@ func page(w http.ResponseWriter, r *http.Request, list []string) ([]string, erro
 		}
 	}
 	if list == nil {
-		list = []string{} // null is no list
+		list = []string{} // not null
 	}
 	return list, nil
 }
 
-// referrers answers with an index of the manifests that name a digest as their
-// subject. By the specification it is never 404: what is unknown has none.
+// referrers answers with an index of the manifests that have a digest as their subject.
+// The specification wants an empty index, never 404, for an unknown digest.
 func (s *Server) referrers(w http.ResponseWriter, r *http.Request, name, arg string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return errMethod(r, "GET, HEAD")
 	}
 	subject, err := v1.NewHash(arg)
 	if err != nil {
-		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is no digest", arg)
+		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is not a digest", arg)
 	}
 	parts, err := s.repository(name)
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// maxManifestSize is what the specification asks a registry to take at least.
+// maxManifestSize is the size that the specification wants every registry to accept.
 const maxManifestSize = 4 << 20
 
 func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg string) error {
-	body, err := io.ReadAll(patientBody{http.MaxBytesReader(w, r.Body, maxManifestSize), http.NewResponseController(w)})
+	body, err := io.ReadAll(timedBody{http.MaxBytesReader(w, r.Body, maxManifestSize), http.NewResponseController(w)})
 	if err != nil {
 		return bodyError(err)
 	}
@@ -32,15 +32,15 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 	}
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
-		return errorf(http.StatusBadRequest, "MANIFEST_INVALID", "read Content-Type: %v", err)
+		return errorf(http.StatusBadRequest, "MANIFEST_INVALID", "reading Content-Type: %v", err)
 	}
-	facts, err := s.checkManifest(types.MediaType(mediaType), body)
+	info, err := s.checkManifest(types.MediaType(mediaType), body)
 	if err != nil {
 		return err
 	}
-	// Its entries in the index take room too, also where it is there already.
+	// Its entries in index.json count too, also if the manifest is known already.
 	room := int64(len(body) + 2*(len(name)+len(arg)+256))
-	if err := s.uploads.room.take(room-s.writable.sizeOf(digest), s.Limit); err != nil {
+	if err := s.uploads.quota.take(room-s.writable.sizeOf(digest), s.Limit); err != nil {
 		return err
 	}
 	if err := s.writable.AddBlob(r.Context(), digest, bytes.NewReader(body)); err != nil {
@@ -48,7 +48,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 	}
 	d := v1.Descriptor{MediaType: types.MediaType(mediaType), Digest: digest, Size: int64(len(body))}
 	err = s.writable.update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
-		// The digest has an entry too: it outlives its tags.
+		// The digest has an entry of its own: it stays when its tags move.
 		entries = layout.SetRefName(entries, name+"@"+digest.String(), d, nil)
 		if tag != "" {
 			entries = layout.SetRefName(entries, name+":"+tag, d, nil)
@@ -58,9 +58,9 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 	if err != nil {
 		return err
 	}
-	if facts.Subject != nil {
-		// Says that the referrers API knows it: no fallback tag is needed.
-		w.Header().Set("OCI-Subject", facts.Subject.Digest.String())
+	if info.Subject != nil {
+		// Tells the client that no fallback tag for referrers is needed.
+		w.Header().Set("OCI-Subject", info.Subject.Digest.String())
 	}
 	w.Header().Set("Location", "/v2/"+name+"/manifests/"+arg)
 	w.Header().Set("Docker-Content-Digest", digest.String())
@@ -68,8 +68,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 	return nil
 }
 
-// manifestTarget reads what a manifest is pushed as: a tag, or the digest that
-// it must have.
+// manifestTarget reads the last part of the URL: a tag, or the manifest's digest.
 func manifestTarget(arg string, body []byte) (tag string, digest v1.Hash, err error) {
 	if tagRegexp.MatchString(arg) {
 		sum := sha256.Sum256(body)
@@ -90,43 +89,43 @@ func manifestTarget(arg string, body []byte) (tag string, digest v1.Hash, err er
 	return "", digest, nil
 }
 
-// checkManifest refuses what no client could pull.
-func (s *Server) checkManifest(mediaType types.MediaType, body []byte) (manifestFacts, error) {
-	invalid := func(format string, args ...any) (manifestFacts, error) {
-		return manifestFacts{}, errorf(http.StatusBadRequest, "MANIFEST_INVALID", format, args...)
+// checkManifest refuses a manifest that no client could pull.
+func (s *Server) checkManifest(mediaType types.MediaType, body []byte) (manifestInfo, error) {
+	invalid := func(format string, args ...any) (manifestInfo, error) {
+		return manifestInfo{}, errorf(http.StatusBadRequest, "MANIFEST_INVALID", format, args...)
 	}
-	var facts manifestFacts
+	var info manifestInfo
 	if !mediaType.IsImage() && !mediaType.IsIndex() {
-		return invalid("%s is not the media type of an image manifest or an index", mediaType)
+		return invalid("%s is neither the media type of an image manifest nor of an index", mediaType)
 	}
-	if err := json.Unmarshal(body, &facts); err != nil {
-		return invalid("read manifest: %v", err)
+	if err := json.Unmarshal(body, &info); err != nil {
+		return invalid("reading the manifest: %v", err)
 	}
-	if facts.MediaType != "" && facts.MediaType != mediaType {
-		return invalid("the manifest has media type %s, and is pushed as %s", facts.MediaType, mediaType)
+	if info.MediaType != "" && info.MediaType != mediaType {
+		return invalid("the manifest has media type %s, but was pushed as %s", info.MediaType, mediaType)
 	}
-	needs := slices.Concat(facts.Layers, facts.Manifests)
+	needs := slices.Concat(info.Layers, info.Manifests)
 	if mediaType.IsImage() {
-		if facts.Config == nil {
+		if info.Config == nil {
 			return invalid("the manifest has no config")
 		}
-		needs = append(needs, *facts.Config)
+		needs = append(needs, *info.Config)
 	}
 	for _, d := range needs {
 		if len(d.URLs) > 0 {
-			continue // kept elsewhere
+			continue // stored elsewhere
 		}
 		if ok, err := s.hasBlob(d.Digest); err != nil {
-			return manifestFacts{}, err
+			return manifestInfo{}, err
 		} else if !ok {
-			return manifestFacts{}, errorf(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "the manifest refers to %s, which is not here", d.Digest)
+			return manifestInfo{}, errorf(http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "the manifest refers to %s, which this registry does not have", d.Digest)
 		}
 	}
-	return facts, nil
+	return info, nil
 }
 
-// deleteManifest takes the name from a manifest: a tag, or with a digest all
-// that the repository calls it. Its blobs stay, other images may use them.
+// deleteManifest deletes a tag or, given a digest, all entries of the repository for
+// that manifest. Blobs stay: other images may use them.
 func (s *Server) deleteManifest(w http.ResponseWriter, _ *http.Request, name, arg string) error {
 	digest, digestErr := v1.NewHash(arg)
 	err := s.writable.update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
@@ -149,7 +148,8 @@ func (s *Server) deleteManifest(w http.ResponseWriter, _ *http.Request, name, ar
 	return nil
 }
 
-// errNotDeletable is about a manifest that is not among the pushed ones.
+// errNotDeletable explains why there is nothing to delete: the manifest is unknown, or
+// in the layout that is read-only.
 func (s *Server) errNotDeletable(name, arg string) error {
 	for _, l := range s.layouts {
 		if l == s.writable {
@@ -162,14 +162,14 @@ func (s *Server) errNotDeletable(name, arg string) error {
 		if repo := repos[name]; repo != nil {
 			if _, ok := repo.find(arg); ok {
 				return &apiError{http.StatusMethodNotAllowed, "UNSUPPORTED",
-					fmt.Sprintf("%s has %q from a layout that is served read-only", name, arg), "GET, HEAD"}
+					fmt.Sprintf("%q of %s is in a layout that is served read-only", arg, name), "GET, HEAD"}
 			}
 		}
 	}
 	return errManifestUnknown(name, arg)
 }
 
-// bodyError tells a request that was cut off from a failure of our own.
+// bodyError turns an error in reading a request into one of the client's.
 func bodyError(err error) error {
 	tooLarge := new(http.MaxBytesError)
 	switch {

@@ -16,27 +16,27 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// served is a layout read as a registry. Each entry of its index is named
-// REPOSITORY:TAG, or REPOSITORY@DIGEST for a manifest that was pushed without a tag;
-// others are not served.
+// served is a layout read as a registry: each entry of its index is named
+// REPOSITORY:TAG, or REPOSITORY@DIGEST for a manifest without a tag. Entries with other
+// names are not served.
 type served struct {
 	*layout.Layout
 
 	mu    sync.Mutex
-	read  os.FileInfo // index.json as it was when repos were read
+	read  os.FileInfo // index.json when repos was read
 	repos map[string]*repository
-	facts map[v1.Hash]manifestFacts // never outdated: a digest has one content
+	info  map[v1.Hash]manifestInfo // never outdated: content has one digest
 }
 
-// A repository is what is served under one name. It does not change once made.
+// A repository is the content of one name. It does not change.
 type repository struct {
 	tags      map[string]v1.Descriptor
-	manifests map[v1.Hash]v1.Descriptor   // also those that an index refers to
+	manifests map[v1.Hash]v1.Descriptor   // including those that an index refers to
 	referrers map[v1.Hash][]v1.Descriptor // by the digest of their subject
 }
 
-// manifestFacts is what a registry must know of an image manifest or an index.
-type manifestFacts struct {
+// manifestInfo is the part of an image manifest or an index that a registry reads.
+type manifestInfo struct {
 	MediaType types.MediaType `json:"mediaType"`
 	Config    *v1.Descriptor  `json:"config"`
 	Layers    []v1.Descriptor `json:"layers"`
@@ -48,15 +48,15 @@ type manifestFacts struct {
 }
 
 // artifactType as the referrers API reports it.
-func (f manifestFacts) artifactType() string {
+func (f manifestInfo) artifactType() string {
 	if f.ArtifactType == "" && f.Config != nil {
 		return string(f.Config.MediaType)
 	}
 	return f.ArtifactType
 }
 
-// splitRefName reads a reference name: REPOSITORY:TAG, tag is set, or
-// REPOSITORY@DIGEST, tag is "".
+// splitRefName splits the name of an entry: REPOSITORY:TAG, or REPOSITORY@DIGEST, which
+// has the tag "".
 func splitRefName(refName string) (repo, tag string, ok bool) {
 	if repo, digest, found := strings.Cut(refName, "@"); found {
 		_, err := v1.NewHash(digest)
@@ -70,7 +70,7 @@ func splitRefName(refName string) (repo, tag string, ok bool) {
 	return repo, tag, nameRegexp.MatchString(repo) && tagRegexp.MatchString(tag)
 }
 
-// sizeOf is the size of a blob, 0 where it is not there.
+// sizeOf gives the size of a blob, 0 if it is missing.
 func (l *served) sizeOf(digest v1.Hash) int64 {
 	f, info, err := l.OpenBlob(digest)
 	if err != nil {
@@ -80,19 +80,18 @@ func (l *served) sizeOf(digest v1.Hash) int64 {
 	return info.Size()
 }
 
-// repositories gives what the layout holds now, by name.
+// repositories gives the present content of the layout, by name.
 func (l *served) repositories() (map[string]*repository, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reload()
 }
 
-// reload reads the index if it is another file than the last time, or has
-// changed. The caller holds mu.
+// reload reads index.json if it changed. The caller holds mu.
 func (l *served) reload() (map[string]*repository, error) {
 	now, err := l.StatIndex()
 	if l.read != nil && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // removed since: it has nothing, until the next build
+		return nil, nil // the layout was removed: it is empty until the next build
 	}
 	if err != nil {
 		return nil, err
@@ -126,31 +125,31 @@ func (l *served) reload() (map[string]*repository, error) {
 	return repos, nil
 }
 
-// add makes a manifest, and all below it, part of a repository.
+// add adds a manifest, and the manifests of an index, to a repository.
 func (l *served) add(repo *repository, d v1.Descriptor) error {
 	if _, done := repo.manifests[d.Digest]; done {
 		return nil
 	}
-	facts, err := l.manifestFacts(d.Digest)
+	info, err := l.manifestInfo(d.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a layout may hold some platforms of an index only
+		return nil // a layout may hold only some platforms of an index
 	} else if err != nil {
 		return err
 	}
 	if d.MediaType == "" {
-		d.MediaType = facts.MediaType
+		d.MediaType = info.MediaType
 	}
 	repo.manifests[d.Digest] = d
-	if facts.Subject != nil {
-		repo.referrers[facts.Subject.Digest] = append(repo.referrers[facts.Subject.Digest], v1.Descriptor{
+	if info.Subject != nil {
+		repo.referrers[info.Subject.Digest] = append(repo.referrers[info.Subject.Digest], v1.Descriptor{
 			MediaType:    d.MediaType,
 			Size:         d.Size,
 			Digest:       d.Digest,
-			ArtifactType: facts.artifactType(),
-			Annotations:  facts.Annotations,
+			ArtifactType: info.artifactType(),
+			Annotations:  info.Annotations,
 		})
 	}
-	for _, child := range facts.Manifests {
+	for _, child := range info.Manifests {
 		if err := l.add(repo, child); err != nil {
 			return err
 		}
@@ -158,29 +157,29 @@ func (l *served) add(repo *repository, d v1.Descriptor) error {
 	return nil
 }
 
-func (l *served) manifestFacts(digest v1.Hash) (manifestFacts, error) {
-	if facts, ok := l.facts[digest]; ok {
-		return facts, nil
+func (l *served) manifestInfo(digest v1.Hash) (manifestInfo, error) {
+	if info, ok := l.info[digest]; ok {
+		return info, nil
 	}
 	f, _, err := l.OpenBlob(digest)
 	if err != nil {
-		return manifestFacts{}, err
+		return manifestInfo{}, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxManifestSize))
 	if err != nil {
-		return manifestFacts{}, err
+		return manifestInfo{}, err
 	}
-	// An index may name anything; what is no manifest refers to nothing.
-	var facts manifestFacts
-	if json.Unmarshal(b, &facts) != nil {
-		facts = manifestFacts{}
+	// An index may name any content. What is not a manifest refers to nothing.
+	var info manifestInfo
+	if json.Unmarshal(b, &info) != nil {
+		info = manifestInfo{}
 	}
-	if l.facts == nil {
-		l.facts = map[v1.Hash]manifestFacts{}
+	if l.info == nil {
+		l.info = map[v1.Hash]manifestInfo{}
 	}
-	l.facts[digest] = facts
-	return facts, nil
+	l.info[digest] = info
+	return info, nil
 }
 
 // update rewrites the index; see layout.Update.
@@ -194,7 +193,7 @@ func (l *served) update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	return err
 }
 
-// sortedKeys is for the lists of the API, which are in lexical order.
+// sortedKeys gives the keys of all maps in lexical order, as the API lists them.
 func sortedKeys[V any](maps ...map[string]V) []string {
 	var keys []string
 	for _, m := range maps {

@@ -1,4 +1,4 @@
-// Package serve is an OCI distribution registry over image layouts on disk:
+// Package serve is an OCI registry over image layouts on disk:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 package serve
 
@@ -16,35 +16,35 @@ import (
 
 // A Server is a registry over a folder with an OCI image layout.
 //
-// An image's repository and tag come from the reference name in the layout's
-// index: "docs-backend-default:5.4.1-1" is tag 5.4.1-1 of docs-backend-default.
-// What is written into the layout while it is served is served too.
+// An image's repository and tag come from its name in index.json:
+// "docs-backend-default:5.4.1-1" is tag 5.4.1-1 of docs-backend-default. The server
+// sees changes of the layout at once.
 //
-// It knows no users, and belongs on a loopback address only: it answers to the
-// names of that alone, and to no page in a browser (refuseStrangers).
+// It has no users and no TLS: serve it on a loopback address only. It refuses requests
+// to other names, and from pages in a browser.
 type Server struct {
-	// Limit is how many bytes the writable directory may hold: what was there when
-	// the server was made, blobs, manifests and unfinished uploads.
+	// Limit is how many bytes the writable folder may hold, unfinished uploads
+	// included.
 	Limit int64
 
-	writable *served // takes what is pushed; nil: read-only
+	writable *served // receives pushes; nil: read-only
 	layouts  []*served
 	uploads  *uploads // of writable
 }
 
-// DefaultLimit is more than a catalogue of a hundred large images has.
+// DefaultLimit is more than a catalogue of a hundred large images needs.
 const DefaultLimit = 100 << 30
 
-// New serves the layout in the folder dir. Where writable is not "", the server takes
-// pushes as well and keeps them in that folder, in a layout of its own that is made if
-// need be and served besides the first; no two processes can write into one folder.
-// Where the layouts differ about a tag, the one in writable is served. dir may be ""
-// for a server of writable alone.
+// New serves the layout in dir. If writable is not "", the server also accepts pushes,
+// stores them in a second layout in that folder, which it creates if needed, and serves
+// both. A tag in writable hides the same tag in dir. dir may be "" to serve writable
+// alone. Only one process at a time can write to writable: for another one the error is
+// layout.ErrLocked.
 func New(dir, writable string) (*Server, error) {
 	s := &Server{Limit: DefaultLimit}
 	if writable != "" {
 		if sameDir(dir, writable) {
-			return nil, fmt.Errorf("serve %s: pushes need a directory of their own", writable)
+			return nil, fmt.Errorf("serving %s: pushes need a directory of their own", writable)
 		}
 		l, err := layout.Create(context.Background(), writable, nil)
 		if err != nil {
@@ -53,7 +53,7 @@ func New(dir, writable string) (*Server, error) {
 		s.writable = &served{Layout: l}
 		s.layouts = append(s.layouts, s.writable)
 		if s.uploads, err = newUploads(writable); err != nil {
-			return nil, errors.Join(fmt.Errorf("serve %s: %w", writable, err), l.Close())
+			return nil, errors.Join(fmt.Errorf("serving %s: %w", writable, err), l.Close())
 		}
 	}
 	if dir != "" {
@@ -65,14 +65,14 @@ func New(dir, writable string) (*Server, error) {
 	}
 	for _, l := range s.layouts {
 		if _, err := l.repositories(); err != nil {
-			return nil, errors.Join(fmt.Errorf("serve %s: %w", l.Dir(), err), s.Close())
+			return nil, errors.Join(fmt.Errorf("serving %s: %w", l.Dir(), err), s.Close())
 		}
 	}
 	return s, nil
 }
 
-// Close drops unfinished uploads and lets another process write into the writable
-// folder. Requests must have ended.
+// Close drops unfinished uploads and unlocks the writable folder. Call it after the last
+// request has ended.
 func (s *Server) Close() error {
 	if s.writable == nil {
 		return nil
@@ -86,7 +86,7 @@ func sameDir(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(ia, ib)
 }
 
-// Names and tags are matched before they are used for anything. Grammar:
+// Names and tags are checked before they are used. Grammar:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 var (
 	nameRegexp = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
@@ -95,7 +95,7 @@ var (
 
 const maxNameLength = 255
 
-// An apiError is what a client gets for an answer. Codes:
+// An apiError is an error as the client receives it. Codes:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 type apiError struct {
 	status  int
@@ -116,10 +116,10 @@ func errMethod(r *http.Request, allow string) error {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	// What is served was made by others, and is shown by no browser.
+	// No browser shows the content, which others made.
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	err := refuseStrangers(r)
+	err := refuseBrowsers(r)
 	if err == nil {
 		err = s.route(w, r)
 	}
@@ -150,8 +150,8 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, v any) error
 	return nil
 }
 
-// The endpoints below a repository. Names have any number of parts, so that a
-// path is told by its end: the first pattern that matches counts.
+// The endpoints of a repository. A name has any number of parts, so the end of the path
+// decides: the first pattern that matches counts.
 var endpoints = []struct {
 	path   *regexp.Regexp
 	handle func(s *Server, w http.ResponseWriter, r *http.Request, name, arg string) error
@@ -168,7 +168,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	reading := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if !reading && s.writable == nil {
 		return &apiError{http.StatusMethodNotAllowed, "UNSUPPORTED",
-			`this registry is read-only: "libre serve --writable DIR" accepts pushes and keeps them in DIR`, "GET, HEAD"}
+			`this registry is read-only: "libre serve --writable DIR" accepts pushes and stores them in DIR`, "GET, HEAD"}
 	}
 	if reading {
 		switch r.URL.Path {
@@ -184,7 +184,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		if len(m[1]) > maxNameLength || !nameRegexp.MatchString(m[1]) {
-			return errorf(http.StatusBadRequest, "NAME_INVALID", "%q is no name of a repository", m[1])
+			return errorf(http.StatusBadRequest, "NAME_INVALID", "%q is not the name of a repository", m[1])
 		}
 		return e.handle(s, w, r, m[1], m[2])
 	}

@@ -6,23 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// uploads are the blobs that are being pushed, each in a file of its own until
-// its digest is verified. They do not outlive the server: a client whose upload
-// is unknown begins it again.
+// uploads are the blobs that clients are pushing, each in a file of its own until its
+// digest is verified. They do not survive a restart: a client starts an unknown upload
+// again.
 type uploads struct {
-	dir  string
-	room room
+	dir   string
+	quota quota
 
 	mu   sync.Mutex
 	open map[string]*upload // by id
@@ -35,51 +33,22 @@ type upload struct {
 	size int64      // bytes in the file
 }
 
-const maxOpenUploads = 256 // more than any client has
+const maxUploads = 256 // at once; no client has more
 
-var uploadPause = 2 * time.Minute // the longest without a byte, before a request is given up
+var bodyTimeout = 2 * time.Minute // without a byte, until the server drops a request
 
-// room counts the bytes of the writable directory.
-type room struct{ used atomic.Int64 }
-
-// take asks for so many bytes more.
-func (r *room) take(bytes, limit int64) error {
-	if used := r.used.Add(bytes); used > limit {
-		r.used.Add(-bytes)
-		return errorf(http.StatusRequestEntityTooLarge, "SIZE_INVALID", "what is pushed would take more than the limit of %d bytes: serve --limit sets it", limit)
-	}
-	return nil
-}
-
-// roomWriter takes the room of what is written before it is written.
-type roomWriter struct {
-	io.Writer
-	room    *room
-	limit   int64
-	written int64
-}
-
-func (w *roomWriter) Write(p []byte) (int, error) {
-	if err := w.room.take(int64(len(p)), w.limit); err != nil {
-		return 0, err
-	}
-	w.written += int64(len(p))
-	return w.Writer.Write(p)
-}
-
-// patientBody gives up a request whose next byte does not come.
-type patientBody struct {
+// timedBody fails when no byte arrives for bodyTimeout.
+type timedBody struct {
 	io.Reader
 	connection *http.ResponseController
 }
 
-func (b patientBody) Read(p []byte) (int, error) {
-	_ = b.connection.SetReadDeadline(time.Now().Add(uploadPause)) // a recorder of tests has no deadline
+func (b timedBody) Read(p []byte) (int, error) {
+	_ = b.connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // a test's recorder has no deadline
 	return b.Reader.Read(p)
 }
 
-// newUploads counts what the writable folder holds, and drops what a killed server
-// left.
+// newUploads removes the uploads of a killed server and measures the writable folder.
 func newUploads(writable string) (*uploads, error) {
 	dir := filepath.Join(writable, ".uploads")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -90,7 +59,7 @@ func newUploads(writable string) (*uploads, error) {
 		return nil, err
 	}
 	used, err := bytesIn(writable)
-	u.room.used.Store(used)
+	u.quota.used.Store(used)
 	return u, err
 }
 
@@ -102,28 +71,13 @@ func (u *uploads) removeFiles() error {
 	return err
 }
 
-// bytesIn is the size of all files in a folder.
-func bytesIn(dir string) (bytes int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			bytes += info.Size()
-		}
-		return err
-	})
-	return bytes, err
-}
-
 func (u *uploads) start(repo string) (*upload, error) {
 	id := rand.Text()
 	up := &upload{id: id, repo: repo, path: filepath.Join(u.dir, id)}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.open) >= maxOpenUploads {
-		return nil, errorf(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads are not ended yet: end them, or start the server again", maxOpenUploads)
+	if len(u.open) >= maxUploads {
+		return nil, errorf(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads are open: finish or cancel them, or restart the server", maxUploads)
 	}
 	if err := os.WriteFile(up.path, nil, 0o644); err != nil {
 		return nil, err
@@ -142,7 +96,7 @@ func (u *uploads) get(repo, id string) (*upload, bool) {
 	return up, ok && up.repo == repo
 }
 
-// forget ends an upload; its file may have become a blob, which keeps its room.
+// forget ends an upload. Its bytes still count if its file became a blob.
 func (u *uploads) forget(up *upload) error {
 	u.mu.Lock()
 	delete(u.open, up.id)
@@ -152,17 +106,17 @@ func (u *uploads) forget(up *upload) error {
 		return nil
 	}
 	if err == nil {
-		u.room.used.Add(-up.size)
+		u.quota.used.Add(-up.size)
 	}
 	return err
 }
 
 func errUploadUnknown() error {
-	return errorf(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload: begin it again")
+	return errorf(http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload: start it again")
 }
 
-// append adds a request's body. It adds all of it or nothing, so that a client
-// whose connection broke can send the same chunk again.
+// append adds the body of a request: all of it or nothing, so that a client can send
+// the same chunk again after a broken connection.
 func (s *Server) append(up *upload, w http.ResponseWriter, r *http.Request) (err error) {
 	if err := checkBlobType(r); err != nil {
 		return err
@@ -175,39 +129,39 @@ func (s *Server) append(up *upload, w http.ResponseWriter, r *http.Request) (err
 		}
 		if first != up.size {
 			return errorf(http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID",
-				"the chunk begins at byte %d, the upload goes on at %d", first, up.size)
+				"the chunk starts at byte %d, the next byte of the upload is %d", first, up.size)
 		}
 		length = last - first + 1
 	}
 	f, err := os.OpenFile(up.path, os.O_WRONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		return errUploadUnknown() // another request has ended it just now
+		return errUploadUnknown() // another request ended it meanwhile
 	} else if err != nil {
 		return err
 	}
-	into := &roomWriter{Writer: f, room: &s.uploads.room, limit: s.Limit}
+	into := &quotaWriter{Writer: f, quota: &s.uploads.quota, limit: s.Limit}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Truncate(up.size))
-			into.room.used.Add(-into.written)
+			into.quota.used.Add(-into.written)
 		}
 		err = errors.Join(err, f.Close())
 	}()
 	if _, err := f.Seek(up.size, io.SeekStart); err != nil {
 		return err
 	}
-	n, err := io.Copy(into, patientBody{r.Body, http.NewResponseController(w)})
+	n, err := io.Copy(into, timedBody{r.Body, http.NewResponseController(w)})
 	if err != nil {
 		return bodyError(err)
 	}
 	if length >= 0 && n != length {
-		return errorf(http.StatusBadRequest, "SIZE_INVALID", "the chunk has %d bytes, its Content-Range says %d", n, length)
+		return errorf(http.StatusBadRequest, "SIZE_INVALID", "the chunk has %d bytes, its Content-Range has %d", n, length)
 	}
 	up.size += n
 	return nil
 }
 
-// verify compares the whole upload with the digest that it must have.
+// verify checks the digest of the whole upload.
 func (up *upload) verify(digest v1.Hash) error {
 	h, err := v1.Hasher(digest.Algorithm)
 	if err != nil {
@@ -227,8 +181,8 @@ func (up *upload) verify(digest v1.Hash) error {
 	return nil
 }
 
-// startUpload answers POST: an upload is begun, or it is all in this request
-// (digest), or nothing is to be uploaded (mount).
+// startUpload answers POST. It starts an upload, takes one that is complete in this
+// request (digest), or finds the blob in another repository (mount).
 func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, name, _ string) error {
 	if r.Method != http.MethodPost {
 		return errMethod(r, "POST")
@@ -260,7 +214,7 @@ func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, name, _ str
 	return nil
 }
 
-// upload answers to all that can be done with an upload that was begun.
+// upload answers requests for an open upload.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request, name, id string) error {
 	up, ok := s.uploads.get(name, id)
 	if !ok {
@@ -290,13 +244,13 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name, id string)
 	return nil
 }
 
-// finishUpload takes the last bytes and makes the upload a blob. One that has
-// another digest than the client says is dropped.
+// finishUpload takes the last bytes and makes the upload a blob. An upload with another
+// digest than the client's is dropped.
 func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload) (err error) {
 	digest, err := v1.NewHash(r.URL.Query().Get("digest"))
 	if err != nil {
 		up.headers(w)
-		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is no digest", r.URL.Query().Get("digest"))
+		return errorf(http.StatusBadRequest, "DIGEST_INVALID", "%q is not a digest", r.URL.Query().Get("digest"))
 	}
 	if err := s.append(up, w, r); err != nil {
 		up.headers(w)
@@ -306,7 +260,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload
 	if err := up.verify(digest); err != nil {
 		return err
 	}
-	defer s.uploads.room.used.Add(-s.writable.sizeOf(digest)) // the same blob, which it replaces
+	defer s.uploads.quota.used.Add(-s.writable.sizeOf(digest)) // of the same blob, which it replaces
 	if err := s.writable.MoveBlob(up.path, digest); err != nil {
 		return err
 	}
@@ -325,8 +279,8 @@ func (up *upload) report(w http.ResponseWriter, status int) {
 	w.WriteHeader(status)
 }
 
-// headers say where an upload goes on. "0-0" is what registries have always
-// answered for one that is empty.
+// headers tell the client where to continue. Registries answer "0-0" for an empty
+// upload.
 func (up *upload) headers(w http.ResponseWriter) {
 	w.Header().Set("Location", "/v2/"+up.repo+"/blobs/uploads/"+up.id)
 	w.Header().Set("Range", fmt.Sprintf("0-%d", max(up.size-1, 0)))
