@@ -86,7 +86,7 @@ func (e *env) reportWrong(failures map[string]error, defects []release.Defect) e
 		}
 	}
 	for _, defect := range defects {
-		if defect.Doubt {
+		if defect.Warning {
 			e.Warnf("%s", defect)
 			continue
 		}

@@ -7,19 +7,19 @@ import (
 	"strconv"
 )
 
-// advisory is a way out of a build that an engine had.
+// advisory is a known vulnerability that lets a step escape from its build.
 type advisory struct {
 	id    string
-	fixed map[string][][3]int // by engine: the first fixed version of each line, the last also of all newer lines
+	fixed map[string][][3]int // by engine: the first fixed version of each release line; newer lines are fixed too
 }
 
 // advisories are from the changelogs of buildah's release branches and podman's release
-// notes. Distributions that fix an older version do not change its number: such an
-// engine is taken for one that is not fixed.
+// notes. Distributions patch older versions without a new number: such an engine counts
+// as vulnerable.
 // https://github.com/containers/buildah/blob/main/CHANGELOG.md
 // https://github.com/containers/podman/blob/main/RELEASE_NOTES.md
 //
-// docker's are of the daemon, from its release notes: what BuildKit and runc in it had.
+// docker's are from the release notes of its daemon, which include BuildKit and runc.
 // https://docs.docker.com/engine/release-notes/25.0/
 var advisories = []advisory{
 	{"CVE-2024-21626", map[string][][3]int{"docker": {{24, 0, 9}, {25, 0, 2}}}},
@@ -37,9 +37,9 @@ var advisories = []advisory{
 		"buildah": {{1, 33, 12}, {1, 37, 6}, {1, 38, 1}}, "podman": {{5, 3, 2}}}},
 }
 
-// Unfixed lists known ways out of a build that this version of the engine still has.
-// libre keeps Containerfiles from using those of buildah and podman, see job.guard, and
-// refuses such a docker.
+// Unfixed lists the advisories that this version of the engine does not fix. With buildah
+// and podman libre refuses Containerfiles that could exploit them (job.checkMounts);
+// such a docker it refuses altogether.
 func (e Engine) Unfixed() []string {
 	var ids []string
 	for _, a := range advisories {
@@ -52,7 +52,8 @@ func (e Engine) Unfixed() []string {
 
 var threeNumbers = regexp.MustCompile(`^(\d+)\.(\d+)(?:\.(\d+))?`)
 
-// fixedIn compares with the first fixed versions of release lines, in ascending order.
+// fixedIn compares the version with the first fixed versions of release lines, which are
+// in ascending order.
 func (e Engine) fixedIn(lines [][3]int) bool {
 	m := threeNumbers.FindStringSubmatch(e.Version)
 	if m == nil {
@@ -70,7 +71,7 @@ func (e Engine) fixedIn(lines [][3]int) bool {
 	return slices.Compare(have[:], lines[len(lines)-1][:]) > 0
 }
 
-// onbuildRefused is why a base with triggers is not built on by an engine that is not fixed.
-func onbuildRefused(trigger string) error {
+// triggerError refuses a base with a trigger that a vulnerable engine cannot confine.
+func triggerError(trigger string) error {
 	return fmt.Errorf("its ONBUILD uses --mount, which this version of the engine cannot confine: %s", oneLine(trigger))
 }

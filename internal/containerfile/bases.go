@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// fetchAll makes all bases available, rewrites the file to name them, and adds
-// them to the named contexts.
+// fetchAll fetches all bases, rewrites the file to use them, and adds them to the named
+// contexts.
 func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 	have := map[Base]fetched{}
 	j.triggers = map[Base]int{}
@@ -20,7 +20,7 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 		key, _ := keyOf(j.Bases, base.Name)
 		f, pinned, err := b.fetch(engine, base, j.Bases[key])
 		if err != nil {
-			return nil, j.unfetched(base, pinned, err)
+			return nil, j.fetchError(base, pinned, err)
 		}
 		have[base.image()] = f
 		j.triggers[base.image()] = f.onbuild
@@ -80,8 +80,8 @@ func (b *Builder) fetch(engine backend, base Base, o Origin) (_ fetched, pinned 
 
 var fetchNoise = regexp.MustCompile(`^(initializing source docker://\S+: |pinging container registry \S+: )+`)
 
-// unfetched says which base could not be had, and where it is asked for.
-func (j *job) unfetched(base Base, pinned bool, err error) error {
+// fetchError names the base that could not be fetched, and the line that uses it.
+func (j *job) fetchError(base Base, pinned bool, err error) error {
 	doing := fmt.Sprintf("%s:%d: base %s", j.File, base.Line, base.Name)
 	if !pinned {
 		doing += " (not pinned by digest)"

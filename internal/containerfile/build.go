@@ -20,47 +20,47 @@ type Request struct {
 	Target    string            // the stage to build; "" is the last one
 	Args      map[string]string // build arguments
 	Contexts  map[string]string // named contexts: name to absolute folder
-	Bases     map[string]Origin // by name as in the file once arguments are put in, in any spelling, or without a tag for any; the most exact counts
+	Bases     map[string]Origin // by image name after expansion, in any spelling; without a tag it matches any; the most exact key wins
 	Platform  string            // OS/ARCH[/VARIANT]; "" is linux on this machine's architecture
 	Timestamp int64             // seconds since 1970: of every file and of the image
 	NoCache   bool              // docker: run every step again; buildah and podman always do
-	Work      string            // a folder of the caller's, on a disk with room for the image; Result.Layout is below it
-	Log       string            // path of the file that takes all output
+	Work      string            // a folder of the caller, on a disk with space for the image; Result.Layout is below it
+	Log       string            // path of the build log
 
-	// Step, if set, is told of every instruction that begins: done counts it.
-	// It is called from one goroutine at a time; line is safe to print.
+	// Step, if set, is called when an instruction begins; done includes it. Calls come
+	// from one goroutine at a time; line is safe to print.
 	Step func(done, total int, line string)
-	// Warn, if set, is told what the user should know of a build that goes on.
+	// Warn, if set, is called with warnings that do not stop the build.
 	Warn func(warning string)
-	// Take, if set, gets the result while what the build left in the engine's storage is
-	// removed, which takes as long. Its error is Build's.
-	Take func(Result) error
+	// OnResult, if set, is called with the result while the engine's storage is cleaned,
+	// which takes about as long as an import. Build returns its error.
+	OnResult func(Result) error
 
-	// Cache names whose cache mounts they are: docker, which keeps them, shows them to
-	// no other build. With buildah and podman each build begins with empty ones.
+	// Cache is the namespace of the build's cache mounts in docker, which keeps them
+	// between builds. With buildah and podman each build starts with empty ones.
 	Cache string
-	App   string // whose Containerfile it is: Steps.Secrets says which apps may have them
+	App   string // the app of the Containerfile, which Secret.Apps must list
 	Steps
 }
 
-// Steps is what the catalogue's owner lets steps have, beyond what a definition says: it
-// is not in the image's key, and leaves no trace in the image.
+// Steps is what the catalogue's owner grants to build steps, beyond the definition. It
+// is not in the image's key and leaves no trace in the image.
 type Steps struct {
-	// TrustUpstream allows a build whose steps nothing keeps from this machine, where
-	// no confinement works. Each such build is told to Warn.
+	// TrustUpstream allows a build without isolation from this machine, if no
+	// confinement works. Each such build calls Warn.
 	TrustUpstream bool
-	// Proxy is the URL of the proxy that steps use, "" for none: it is in reach of what
-	// the Containerfile runs, and so is a password in it.
+	// Proxy is the URL of the proxy for steps, "" for none. Steps can read it, with a
+	// password in it.
 	Proxy string
-	// CA is all authorities that steps trust, in PEM; none: those of their image.
+	// CA lists all certificates that steps trust, in PEM; empty: those of their image.
 	CA []byte
-	// Secrets are what RUN --mount=type=secret may ask for, by id, SSH are what type=ssh
-	// may: a private key, or the path of an agent's socket. A file names one that has
-	// either. Only what the Containerfile asks for is read.
+	// Secrets are the values for RUN --mount=type=secret, SSH those for type=ssh, by id.
+	// An SSH value is a private key, or the path of an agent's socket. Only those that
+	// the Containerfile uses are read.
 	Secrets, SSH map[string]Secret
 }
 
-// Origin is where a base comes from: exactly one of Digest and Layout is set.
+// Origin says where a base comes from: exactly one of Digest and Layout is set.
 type Origin struct {
 	Digest string // sha256:…, fetched from the registry in the base's name
 	Layout string // an OCI layout's folder
@@ -69,28 +69,27 @@ type Origin struct {
 
 // Result is a built image.
 type Result struct {
-	// Layout is the folder of an OCI layout with this one image, a manifest
-	// for one platform, unnamed. Its layers are not compressed. Layers and
-	// configuration follow from the Request as far as the RUN steps do. What OCI's
-	// configuration has no place for is where docker's has it: Healthcheck, Shell, OnBuild.
+	// Layout is the folder of an OCI layout with this one image: one manifest, without a
+	// name. Its layers are not compressed. The build is reproducible as far as the RUN
+	// steps are. Fields that OCI's configuration lacks are where docker has them:
+	// Healthcheck, Shell, OnBuild.
 	Layout string
 	Bases  []ResolvedBase
-	Labels []string      // names of labels that the Containerfile sets, and not its base alone
-	From   *ResolvedBase // the one of Bases that the target's stage goes back to; nil where that is scratch
+	Labels []string      // names of the labels that the Containerfile sets, not only its base
+	From   *ResolvedBase // the entry of Bases that the target is built on; nil: scratch
 }
 
-// ResolvedBase is a base as it was used.
+// ResolvedBase is a base as the build used it.
 type ResolvedBase struct {
 	Base
-	Key       string // the one of Request.Bases that is of it, "" for none
-	Reference string // the name in full: docker.io/library/python:3.13
-	Digest    string // what the name means in its registry or layout: a manifest's or an index's digest
-	Pinned    bool   // false: the digest was looked up in this run
+	Key       string // the matching key of Request.Bases, "" for none
+	Reference string // the full name: docker.io/library/python:3.13
+	Digest    string // of the manifest or index that the name refers to
+	Pinned    bool   // false: the digest was resolved in this run
 }
 
-// Builder builds images with one engine. It resolves a base that is not
-// pinned only once, so that all images of a run get the same. Its methods may
-// be called concurrently.
+// Builder builds images with one engine. It resolves an unpinned base only once, so that
+// all images of a run use the same. Its methods may be called concurrently.
 type Builder struct {
 	engine  Engine
 	storage *storage
@@ -99,49 +98,48 @@ type Builder struct {
 	bases map[Base]*lookup // by name and platform
 }
 
-// lookup is held while a base is fetched: two images on one base would
+// lookup is locked while a base is fetched, so that two images on one base do not
 // download it twice.
 type lookup struct {
 	sync.Mutex
-	digest string // what the name means in this run, once that is known
+	digest string // what the name resolves to in this run; "" before
 }
 
-// NewBuilder makes a Builder that keeps bases below dir,
-// where buildah and podman are concerned; docker keeps them itself.
+// NewBuilder makes a Builder that keeps the bases of buildah and podman below dir;
+// docker keeps them itself.
 func NewBuilder(e Engine, dir string) *Builder {
 	if absolute, err := filepath.Abs(dir); err == nil {
-		dir = absolute // confine.sh is elsewhere
+		dir = absolute // confine.sh changes the working directory
 	}
 	return &Builder{engine: e, storage: &storage{engine: e, dir: dir}, bases: map[Base]*lookup{}}
 }
 
-// backend is what differs between buildah and podman on one side and docker on
-// the other.
+// backend abstracts over buildah and podman on one side, and docker on the other.
 type backend interface {
-	// check says all that keeps the engine from building, before anything is fetched.
+	// check reports everything that the engine does not support, before a fetch.
 	check(j *job) error
 	// fetch makes a base available by digest, or by layout.
 	fetch(b Base, o Origin) (fetched, error)
-	// resolve looks a name up.
+	// resolve returns the digest of a name.
 	resolve(b Base, r reference) (digest string, err error)
 	// build builds the rewritten file into an OCI layout.
 	build(j *job) error
 }
 
-// fetched is how an engine is told to use a base.
+// fetched says how a build refers to a base.
 type fetched struct {
-	from    string // the word behind FROM
+	from    string // the argument of FROM
 	context string // the value of --build-context, for COPY --from and RUN --mount
 	digest  string
-	onbuild int      // how many steps the base's ONBUILD brings
-	shell   []string // of the base's SHELL, where the engine does not heed it by itself
+	onbuild int      // number of ONBUILD steps of the base
+	shell   []string // of the base's SHELL, if the engine does not apply it
 }
 
 var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// Build builds one image. An error of the engine is an [*Error]; when ctx ends
-// first it wraps ctx's error, and what the engine had started is gone. What keeps an
-// engine from building a file is told at once, a line for each instruction.
+// Build builds one image. An error of the engine is an [*Error]. If ctx ends first, the
+// error wraps ctx's, and the engine and its children are gone. Unsupported instructions
+// are reported together, one a line.
 func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	j := &job{Request: r, named: map[string]string{}}
 	j.Platform = cmp.Or(j.Platform, machinePlatform())
@@ -157,7 +155,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	if j.out, err = newOutput(ctx, r.Log, st.line); err != nil {
 		return Result{}, err
 	}
-	j.out.mask = newMask(j.hiddenValues())
+	j.out.mask = newMask(j.secretValues())
 	defer func() {
 		if cerr := j.out.Close(); err == nil {
 			err = cerr
@@ -172,7 +170,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 			os.RemoveAll(j.layout)
 		}
 	}()
-	copied := sync.OnceValue(j.copyContexts) // while the engine is made ready, and bases are fetched
+	copied := sync.OnceValue(j.copyContexts) // in parallel to preparing the engine and fetching bases
 	go copied()
 	defer func() { _ = copied() }()
 	engine, end, err := b.start(ctx, j)
@@ -194,19 +192,19 @@ func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	if err := engine.build(j); err != nil {
 		return Result{}, j.locate(err, st.last)
 	}
-	result := Result{Layout: j.layout, Bases: bases, Labels: slices.Sorted(maps.Keys(j.said().Config.Labels))}
+	result := Result{Layout: j.layout, Bases: bases, Labels: slices.Sorted(maps.Keys(j.declaredConfig().Config.Labels))}
 	if from := j.file.root(j.plan); from != nil {
 		at := slices.IndexFunc(bases, func(r ResolvedBase) bool { return r.Name == from.Name && r.Platform == from.Platform })
 		result.From = &bases[at]
 	}
-	if r.Take != nil {
+	if r.OnResult != nil {
 		go end()
-		err = r.Take(result)
+		err = r.OnResult(result)
 	}
 	return result, err
 }
 
-// makeFolders makes the folder that is gone at the end, and the layout's place.
+// makeFolders makes the temporary folder, and removes an old layout.
 func (j *job) makeFolders() (err error) {
 	if j.Work, err = filepath.Abs(j.Work); err != nil {
 		return err
@@ -222,7 +220,7 @@ func (j *job) makeFolders() (err error) {
 	return err
 }
 
-// start makes the engine ready for a job; end leaves its storage as another run expects it.
+// start prepares the engine for a job; end unlocks and cleans its storage.
 func (b *Builder) start(ctx context.Context, j *job) (_ backend, end func(), err error) {
 	if b.engine.Name == "docker" {
 		return docker{b.engine, j.out, j.tmp}, func() {}, nil
@@ -242,8 +240,8 @@ func (b *Builder) start(ctx context.Context, j *job) (_ backend, end func(), err
 	j.out.disk = b.storage.dir
 	return containers{b.storage, j.out, j.tmp}, func() {
 		unlock()
-		// Also when ctx has ended: a killed engine leaves its working
-		// containers mounted.
+		// Even after ctx has ended: a killed engine leaves its working containers
+		// mounted.
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		b.storage.clean(late)

@@ -91,7 +91,7 @@ func like(s, pattern string) bool {
 }
 
 // A disk that is full is said to be, whatever the engine wraps around it.
-func TestBuildOnAFullDisk(t *testing.T) {
+func TestFullDiskIsReported(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		if os.Geteuid() != 0 {
 			t.Skip("only root can mount a small file system")

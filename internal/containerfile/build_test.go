@@ -194,7 +194,7 @@ func TestBuildIsNotCached(t *testing.T) {
 }
 
 // A stage for the machine that builds, and an image for another one.
-func TestBuildForeign(t *testing.T) {
+func TestBuildForAnotherPlatform(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
 		req := request(t, write(t, map[string]string{"Containerfile": `FROM --platform=$BUILDPLATFORM base AS build

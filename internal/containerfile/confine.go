@@ -24,24 +24,23 @@ import (
 //go:embed confine.sh
 var confineScript string
 
-// confinement is how a build is kept from this machine. The engine runs in
-// namespaces of its own (confine.sh), and each RUN step in a container of an OCI
-// runtime's. Where there is no runtime that works, a user without root has steps in
-// a chroot, without the capabilities that lead out of it. For root a chroot is no
-// wall: the devices of the machine are in it.
+// confinement isolates a build from this machine. The engine runs in its own namespaces
+// (confine.sh), and each RUN step in a container of an OCI runtime. If no runtime works,
+// an engine without root runs steps in a chroot, without the capabilities to leave it.
+// For root a chroot is no barrier: it contains the devices of the machine.
 type confinement struct {
 	isolation string // oci or chroot
 	runtime   string // path of runc or crun, "" for a chroot
-	mapped    bool   // root is nobody of this machine: userns.go
-	network   string // path of slirp4netns; "": steps reach nothing
-	offline   string // why not, and what to type
+	mapped    bool   // root is mapped to an unused user: userns.go
+	network   string // path of slirp4netns; "": no network
+	offline   string // why there is no network, with a fix
 }
 
-// chrootDropped are capabilities of which a chroot is left, or neighbours in it met,
-// and that builds do not need.
+// chrootDropped lists capabilities that allow to leave a chroot or to reach other
+// processes, and that builds do not need.
 var chrootDropped = []string{"CAP_SYS_CHROOT", "CAP_KILL", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE"}
 
-// flags are those of "build".
+// flags returns the flags of "build".
 func (c *confinement) flags() []string {
 	flags := []string{"--isolation", c.isolation, "--network", "host"} // the host is the network namespace of confine.sh
 	if c.isolation == "chroot" {
@@ -52,7 +51,7 @@ func (c *confinement) flags() []string {
 	return flags
 }
 
-// String says how steps are kept apart, for people.
+// String describes the isolation of steps, for people.
 func (c *confinement) String() string {
 	how := "a chroot without CAP_SYS_CHROOT"
 	if c.isolation == "oci" {
@@ -67,8 +66,8 @@ func (c *confinement) String() string {
 	return how + ", with network but without this machine's loopback"
 }
 
-// Confinement finds out how steps are kept from this machine, in words, and why they
-// have no network, if so. The error says what is missing, and what to type.
+// Confinement describes how steps are isolated from this machine, and, if they have no
+// network, why. The error says what is missing and has a fix.
 func (b *Builder) Confinement(ctx context.Context) (how, offline string, err error) {
 	if b.engine.Name == "docker" {
 		out, err := newOutput(ctx, "", nil)
@@ -98,14 +97,14 @@ func (b *Builder) Confinement(ctx context.Context) (how, offline string, err err
 		offline = c.offline
 	}
 	how = c.String()
-	if b.storage.unmapped != "" {
-		how += "; root in steps is root of this machine, because no user namespace works: " + b.storage.unmapped
+	if b.storage.unmappedReason != "" {
+		how += "; root in steps is root of this machine, because no user namespace works: " + b.storage.unmappedReason
 	}
 	return how, offline, nil
 }
 
 // confined remembers what was found out in this process: by engine, storage and user.
-type confined struct {
+type confinementCache struct {
 	once  sync.Once
 	found *confinement
 	why   string // nothing of it works here
@@ -158,7 +157,7 @@ func (s *storage) findConfinement(ctx context.Context) (*confinement, string) {
 	return nil, why
 }
 
-// lookPath looks where Debian has runtimes, too.
+// lookPath also looks in sbin, where Debian installs runtimes.
 func lookPath(name string) string {
 	for _, candidate := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
 		if path, err := exec.LookPath(candidate); err == nil {
@@ -168,7 +167,7 @@ func lookPath(name string) string {
 	return ""
 }
 
-// try builds an image of one step, which runs the machine's own "true".
+// try builds an image with one step, which runs this machine's "true".
 func (s *storage) try(ctx context.Context, c *confinement) error {
 	dir, err := os.MkdirTemp(s.root(), "try-")
 	if err != nil {
@@ -203,19 +202,19 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 		return err
 	}
 	err = run(ch, out)
-	s.endPause(filepath.Join(dir, "engine"))
+	s.killPauseProcess(filepath.Join(dir, "engine"))
 	if err != nil {
 		return errors.New(failure("try", out, err).Reason)
 	}
 	return nil
 }
 
-// confinedChild is "build" in a confinement. before stands before the runtime, "" for
-// nothing. work is a folder of this build alone: the engine's temporary files, and with
-// them what cache mounts hold, are below it.
-func (s *storage) confinedChild(c *confinement, before, work string, environment []string, args []string) (child, error) {
+// confinedChild prepares "build" in a confinement. wrapper is the path of a program that
+// runs the OCI runtime, "" for none. work is a folder for this build alone: it has the
+// engine's temporary files, including cache mounts.
+func (s *storage) confinedChild(c *confinement, wrapper, work string, environment []string, args []string) (child, error) {
 	flags := slices.Clone(s.flags)
-	if runtime := cmp.Or(before, c.runtime); runtime != "" {
+	if runtime := cmp.Or(wrapper, c.runtime); runtime != "" {
 		if s.engine.Name == "podman" {
 			flags = append(flags, "--runtime", runtime)
 		} else {
@@ -223,7 +222,7 @@ func (s *storage) confinedChild(c *confinement, before, work string, environment
 		}
 	}
 	if s.engine.Name == "podman" {
-		flags = append(flags, "--cgroup-manager", "cgroupfs") // systemd's has its socket below /run
+		flags = append(flags, "--cgroup-manager", "cgroupfs") // systemd's socket is in /run, which is hidden
 	}
 	ch := s.child(flags, args...)
 	temp := filepath.Join(work, "engine")
@@ -244,26 +243,26 @@ func (s *storage) confinedChild(c *confinement, before, work string, environment
 	if os.Geteuid() != 0 {
 		enter = append([]string{s.engine.Path, "unshare", "--"}, enter...)
 	}
-	how := map[bool]string{true: "yes", false: "no"}
-	all := slices.Concat(enter, []string{"sh", "-c", confineScript, "confine.sh", how[c.network != ""], how[c.mapped]}, hidden, []string{"--"}, kept, []string{"--", s.engine.Path}, ch.args)
+	yesNo := map[bool]string{true: "yes", false: "no"}
+	all := slices.Concat(enter, []string{"sh", "-c", confineScript, "confine.sh", yesNo[c.network != ""], yesNo[c.mapped]}, hidden, []string{"--"}, kept, []string{"--", s.engine.Path}, ch.args)
 	ch.path, ch.args = all[0], all[1:]
 	if c.mapped {
-		return ch, giveTo(work, firstID)
+		return ch, chownAll(work, firstID)
 	}
 	return ch, nil
 }
 
-// hiddenFolders are homes, where sockets and logins are, and, where root is nobody,
-// those on the way to the kept folders that are closed to it.
+// hiddenFolders lists folders with sockets and credentials, such as homes, and, if root
+// is mapped, parents of the kept folders that it cannot enter.
 func hiddenFolders(mapped bool, kept ...string) []string {
 	hidden := []string{"/root", "/home", os.Getenv("HOME"), "/run", "/tmp", "/var/tmp", "/dev/shm"}
 	if mapped {
 		for _, path := range kept {
-			hidden = append(hidden, closed(path))
+			hidden = append(hidden, closedFolder(path))
 		}
 	}
 	hidden = slices.DeleteFunc(hidden, func(folder string) bool { return !filepath.IsAbs(folder) || filepath.Clean(folder) == "/" })
-	slices.Sort(hidden) // what is around comes first
+	slices.Sort(hidden) // parents come first
 	return slices.Compact(hidden)
 }
 
@@ -271,28 +270,28 @@ func isBelow(path string, folders []string) bool {
 	return slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(path, folder+"/") })
 }
 
-// connect starts a confined child's process: it reads the process ID that confine.sh
-// says, maps its IDs, gives its network namespace a way out, and lets it go on. What the
-// child prints then goes into the output; wait takes it, and ends the network. Standard
-// input stays open: confine.sh ends with it.
-func (c *confinement) connect(cmd *exec.Cmd, to io.Writer) (wait func(), err error) {
-	said, err := cmd.StdoutPipe()
+// connect starts a confined child: it reads the process ID that confine.sh prints, maps
+// the user and group IDs, connects the network, and lets the child continue. wait copies
+// the child's output to out until it ends, then stops the network. Standard input stays
+// open, because confine.sh ends with it.
+func (c *confinement) connect(cmd *exec.Cmd, out io.Writer) (wait func(), err error) {
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	goOn, err := cmd.StdinPipe()
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	lines := bufio.NewReader(said)
+	lines := bufio.NewReader(stdout)
 	first, err := lines.ReadString('\n')
 	pid, notANumber := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || notANumber != nil {
-		io.WriteString(to, first)
-		return func() { io.Copy(to, lines) }, nil // it has ended, and said why
+		io.WriteString(out, first)
+		return func() { io.Copy(out, lines) }, nil // it failed, and prints why
 	}
 	end := func() {}
 	if c.mapped {
@@ -302,18 +301,18 @@ func (c *confinement) connect(cmd *exec.Cmd, to io.Writer) (wait func(), err err
 		end, err = startNetwork(c.network, pid)
 	}
 	if err != nil {
-		fmt.Fprintln(to, "Error:", err)
-		goOn.Close() // read fails, and confine.sh ends
-		return func() { io.Copy(to, lines) }, nil
+		fmt.Fprintln(out, "Error:", err)
+		stdin.Close() // then read fails, and confine.sh ends
+		return func() { io.Copy(out, lines) }, nil
 	}
-	io.WriteString(goOn, "go on\n")
-	return func() { io.Copy(to, lines); end() }, nil
+	io.WriteString(stdin, "go on\n")
+	return func() { io.Copy(out, lines); end() }, nil
 }
 
 const slirpFailed = "slirp4netns: "
 
-// startNetwork connects the network namespace of a process with the outside, but not
-// with this machine's loopback: slirp4netns speaks for it as an ordinary program.
+// startNetwork connects the network namespace of a process to the network, but not to
+// this machine's loopback: slirp4netns forwards its traffic from user space.
 // https://github.com/rootless-containers/slirp4netns/blob/v1.2.0/slirp4netns.1.md
 func startNetwork(slirp string, pid int) (end func(), err error) {
 	ready, readyInside, err := os.Pipe()
@@ -325,9 +324,9 @@ func startNetwork(slirp string, pid int) (end func(), err error) {
 	cmd.Env = process.Environment()
 	cmd.ExtraFiles = []*os.File{readyInside}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	var said process.Capture
-	said.Most, said.End = 1000, true
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output process.Capture
+	output.Most, output.End = 1000, true
+	cmd.Stdout, cmd.Stderr = &output, &output
 	err = cmd.Start()
 	readyInside.Close()
 	if err != nil {
@@ -335,7 +334,7 @@ func startNetwork(slirp string, pid int) (end func(), err error) {
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
 		_ = cmd.Wait()
-		return nil, fmt.Errorf(slirpFailed+"%s", oneLine(said.String()))
+		return nil, fmt.Errorf(slirpFailed+"%s", oneLine(output.String()))
 	}
 	return func() {
 		_ = cmd.Process.Kill()

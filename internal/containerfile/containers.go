@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// containers is buildah or podman, which share their libraries and nearly all
-// flags, on a storage of ours.
+// containers is buildah or podman, which share their libraries and nearly all flags, on
+// libre's own storage.
 type containers struct {
 	storage *storage
 	out     *output
@@ -20,10 +20,10 @@ type containers struct {
 
 func (c containers) podman() bool { return c.storage.engine.Name == "podman" }
 
-// child is the engine with a subcommand. policed subcommands copy images and
-// look for a signature policy.
-func (c containers) child(policed bool, args ...string) (child, error) {
-	if policed {
+// child prepares the engine with a subcommand. With policy, for subcommands that copy
+// images, it gets the flags for a signature policy.
+func (c containers) child(policy bool, args ...string) (child, error) {
+	if policy {
 		flags, err := c.storage.policyFlags()
 		if err != nil {
 			return child{}, err
@@ -33,22 +33,22 @@ func (c containers) child(policed bool, args ...string) (child, error) {
 	return c.storage.child(c.storage.flags, args...), nil
 }
 
-func (c containers) query(doing string, policed bool, args ...string) (string, error) {
-	ch, err := c.child(policed, args...)
+func (c containers) query(doing string, policy bool, args ...string) (string, error) {
+	ch, err := c.child(policy, args...)
 	if err != nil {
 		return "", err
 	}
-	said, err := query(ch, c.out)
+	out, err := query(ch, c.out)
 	if err != nil {
 		return "", failure(doing, c.out, err)
 	}
-	return said, nil
+	return out, nil
 }
 
 func (c containers) check(j *job) error {
-	problems := j.lacks(c.storage.engine)
+	problems := j.unsupported(c.storage.engine)
 	if len(c.storage.engine.Unfixed()) > 0 {
-		problems = append(problems, j.guard(j.contextFolders())...)
+		problems = append(problems, j.checkMounts(j.contextFolders())...)
 	}
 	return errors.Join(problems...)
 }
@@ -72,17 +72,17 @@ func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	if err != nil {
 		return fetched{}, err
 	}
-	if err := errors.Join(c.checkTriggers(config.triggers()), triggersLacked(c.storage.engine, config.triggers())); err != nil {
+	if err := errors.Join(c.checkTriggers(config.triggers()), checkTriggerFeatures(c.storage.engine, config.triggers())); err != nil {
 		return fetched{}, err
 	}
 	f.shell, f.onbuild = config.Config.Shell, len(config.Config.OnBuild)
-	// The name only keeps it from being pruned.
+	// The name protects it from pruning.
 	if _, err := c.query("tag "+id, false, "tag", id, "localhost/libre-base:"+id); err != nil {
 		return fetched{}, err
 	}
 	c.storage.use(id)
-	// An image's ID is the digest of its configuration: unlike a name it
-	// cannot come to mean another image while somebody else builds.
+	// An ID is the digest of an image's configuration: unlike a name it cannot be
+	// moved to another image by a concurrent build.
 	f.from, f.context = id, "container-image://"+id
 	return f, nil
 }
@@ -95,17 +95,17 @@ func (c containers) fromRegistry(b Base, digest string) (id string, err error) {
 	name := ref.byDigest(digest)
 	pull := []string{"pull", "--quiet", "--platform", b.Platform}
 	if c.podman() {
-		// podman 4 always asks the registry, though the digest says it all.
-		said, err := c.query("look for "+name, false, "image", "inspect", "--format", "{{.Id}} {{.Os}}/{{.Architecture}}", name)
-		id, platform, _ := strings.Cut(said, " ")
+		// podman 4 always asks the registry, even for a digest that it has.
+		out, err := c.query("look for "+name, false, "image", "inspect", "--format", "{{.Id}} {{.Os}}/{{.Architecture}}", name)
+		id, platform, _ := strings.Cut(out, " ")
 		if err == nil && samePlatform(platform, b.Platform) {
 			return id, nil
 		}
 	} else {
 		pull = append(pull, "--policy", "missing")
 	}
-	said, err := c.query("fetch "+name, true, append(pull, name)...)
-	return lastLineOf(said), err
+	out, err := c.query("fetch "+name, true, append(pull, name)...)
+	return lastLineOf(out), err
 }
 
 func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) {
@@ -123,32 +123,32 @@ func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) 
 		return "", "", err
 	}
 	defer os.RemoveAll(dir)
-	said, err := c.query("import "+o.Ref, true, "pull", "--quiet", "dir:"+dir)
-	return digest, lastLineOf(said), err
+	out, err := c.query("import "+o.Ref, true, "pull", "--quiet", "dir:"+dir)
+	return digest, lastLineOf(out), err
 }
 
-// resolve fetches what a tag means now and tells its digest.
+// resolve pulls a tag and returns its current digest.
 func (c containers) resolve(b Base, r reference) (string, error) {
 	pull := []string{"pull", "--quiet", "--platform", b.Platform}
 	if !c.podman() {
 		pull = append(pull, "--policy", "always")
 	}
-	said, err := c.query("fetch "+r.byTag(), true, append(pull, r.byTag())...)
+	out, err := c.query("fetch "+r.byTag(), true, append(pull, r.byTag())...)
 	if err != nil {
 		return "", err
 	}
-	id := lastLineOf(said)
+	id := lastLineOf(out)
 	if c.podman() {
 		return c.query("inspect "+r.byTag(), false, "image", "inspect", "--format", "{{.Digest}}", id)
 	}
-	// "buildah inspect" tells the digest for one platform only; the list tells
-	// the one of the index.
-	said, err = c.query("list images", false, "images", "--json", "--no-trunc")
+	// "buildah inspect" prints the digest of one platform; the list prints that of
+	// the index.
+	out, err = c.query("list images", false, "images", "--json", "--no-trunc")
 	if err != nil {
 		return "", err
 	}
 	var images []struct{ ID, Digest string }
-	if err := json.Unmarshal([]byte(said), &images); err != nil {
+	if err := json.Unmarshal([]byte(out), &images); err != nil {
 		return "", fmt.Errorf("buildah images --json: %w", err)
 	}
 	for _, image := range images {
@@ -159,7 +159,7 @@ func (c containers) resolve(b Base, r reference) (string, error) {
 	return "", fmt.Errorf("buildah pulled %s but does not list it", r.byTag())
 }
 
-// platform tells an image's OS/ARCH; the image need not be there.
+// platform returns an image's OS/ARCH. A missing image is an error.
 func (c containers) platform(id string) (string, error) {
 	if c.podman() {
 		return c.query("inspect "+id, false, "image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", id)
@@ -167,8 +167,8 @@ func (c containers) platform(id string) (string, error) {
 	return c.query("inspect "+id, false, "inspect", "--type", "image", "--format", "{{.OCIv1.OS}}/{{.OCIv1.Architecture}}", id)
 }
 
-// checkPlatform refuses what a digest of one platform's manifest gives when
-// another platform is built.
+// checkPlatform refuses an image of another platform, as a digest of a single manifest
+// may name.
 func (c containers) checkPlatform(b Base, id string) error {
 	platform, err := c.platform(id)
 	if err != nil {
@@ -180,15 +180,14 @@ func (c containers) checkPlatform(b Base, id string) error {
 	return nil
 }
 
-// checkTriggers refuses a base whose ONBUILD mounts what guard would look at, were it
-// in the file.
+// checkTriggers refuses a base with an ONBUILD that checkMounts would have to check.
 func (c containers) checkTriggers(triggers []string) error {
 	if len(c.storage.engine.Unfixed()) == 0 {
 		return nil
 	}
 	for _, trigger := range triggers {
 		if strings.Contains(trigger, "--mount") {
-			return onbuildRefused(trigger)
+			return triggerError(trigger)
 		}
 	}
 	return nil
@@ -213,9 +212,9 @@ func (c containers) build(j *job) error {
 	}
 	ch.env = append(ch.env, short...)
 	err = run(ch, c.out)
-	c.storage.endPause(filepath.Join(j.tmp, "engine"))
+	c.storage.killPauseProcess(filepath.Join(j.tmp, "engine"))
 	for _, temp := range short {
-		c.storage.endPause(strings.TrimPrefix(temp, "TMPDIR="))
+		c.storage.killPauseProcess(strings.TrimPrefix(temp, "TMPDIR="))
 	}
 	end()
 	if err != nil {
@@ -238,14 +237,14 @@ func (c containers) build(j *job) error {
 		return failure("export the image", c.out, err)
 	}
 	if c.storage.mapped {
-		if err := giveTo(dir, os.Geteuid()); err != nil {
+		if err := chownAll(dir, os.Geteuid()); err != nil {
 			return err
 		}
 	}
 	if err := toOCI(dir); err != nil {
 		return err
 	}
-	if err := dropOverlayNotes(dir); err != nil {
+	if err := dropOverlayXattrs(dir); err != nil {
 		return err
 	}
 	if len(j.plan.mounts) > 0 {
@@ -256,8 +255,8 @@ func (c containers) build(j *job) error {
 	return layoutFromDir(j.layout, dir)
 }
 
-// buildChild is the build in the strictest confinement that works here, or in none
-// where the catalogue's owner trusts upstreams.
+// buildChild prepares the build in the strictest confinement that works here. If none
+// works and the catalogue's owner trusts upstreams, it builds without.
 func (c containers) buildChild(j *job, iid string, agents []string) (child, error) {
 	policy, err := c.storage.policyFlags()
 	if err != nil {
@@ -271,59 +270,59 @@ func (c containers) buildChild(j *job, iid string, agents []string) (child, erro
 	confinement, err := c.storage.confine(c.out.ctx)
 	switch {
 	case err == nil && confinement.isolation == "oci":
-		c.tellOffline(j, confinement)
-		given, err := j.give(j.tmp, confinement.runtime)
+		c.warnOffline(j, confinement)
+		env, err := j.stepEnv(j.tmp, confinement.runtime)
 		if err != nil {
 			return child{}, err
 		}
-		return c.storage.confinedChild(confinement, given.runtime, j.tmp, append(variables, given.environment(confinement.runtime)...), command(confinement.flags(), given.flags()))
+		return c.storage.confinedChild(confinement, env.runtime, j.tmp, append(variables, env.engineVariables(confinement.runtime)...), command(confinement.flags(), env.flags()))
 	case err != nil && (!j.TrustUpstream || c.out.ctx.Err() != nil):
 		return child{}, err
 	}
-	// In a chroot no runtime begins the steps.
+	// In a chroot there is no OCI runtime, so runtime.sh cannot set variables.
 	if len(j.CA) > 0 && j.Warn != nil {
 		j.Warn("its steps do not trust build.ca because they run in a chroot: apt-get install runc")
 	}
 	variables = append(variables, j.proxy.variables()...)
 	if err == nil {
-		c.tellOffline(j, confinement)
+		c.warnOffline(j, confinement)
 		return c.storage.confinedChild(confinement, "", j.tmp, variables, command(confinement.flags(), j.proxy.flags()))
 	}
 	if j.Warn != nil {
-		j.Warn(trusted(err))
+		j.Warn(isolationWarning(err))
 	}
 	ch := c.storage.child(c.storage.flags, command([]string{"--isolation", "chroot"}, j.proxy.flags())...)
 	ch.env = append(slices.DeleteFunc(ch.env, isForFetching), variables...)
 	return ch, nil
 }
 
-func (c containers) tellOffline(j *job, confinement *confinement) {
+func (c containers) warnOffline(j *job, confinement *confinement) {
 	if confinement.network == "" && j.Warn != nil {
 		j.Warn("its steps have no network: " + confinement.offline)
 	}
 }
 
 // trusted is the warning of a build that nothing keeps from this machine.
-func trusted(why error) string {
+func isolationWarning(why error) string {
 	return "ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + why.Error()
 }
 
-// buildArgs is the command line of a build, without the storage's flags. confinement
-// has those of how RUN steps are kept from this machine, and what they are given.
+// buildArgs returns the command line of a build, without the storage's flags.
+// confinement has the flags for isolation, secrets and variables of RUN steps.
 //
-// --layers makes a layer of every step, so that images which begin with the
-// same steps share them in a registry. No step comes from a cache: see storage.
+// --layers makes a layer of every step, so that images with the same first steps share
+// layers in a registry. No step comes from a cache: see storage.
 func (c containers) buildArgs(j *job, iid string, confinement []string) []string {
 	args := []string{
 		"build",
 		"--layers", "--no-cache",
-		"--http-proxy=false", // those of the environment: they are for this machine, and hold passwords
+		"--http-proxy=false", // the environment's proxies are for this machine, and may have passwords
 		"--force-rm",
 		"--pull=never",
 		"--format", "docker", // see toOCI
 		"--platform", j.Platform,
 		"--timestamp", fmt.Sprint(j.Timestamp),
-		"--identity-label=false", // the label io.buildah.version would change the digest with every update of the engine
+		"--identity-label=false", // the label io.buildah.version would change the digest with each version
 		"--iidfile", iid,
 		"--file", j.path,
 	}
@@ -338,7 +337,7 @@ func (c containers) buildArgs(j *job, iid string, confinement []string) []string
 	return append(args, "--", j.context)
 }
 
-// lastLineOf: pull --quiet prints an ID, older ones with notes before it.
+// lastLineOf returns the ID that pull --quiet prints; older versions print notes before.
 func lastLineOf(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "sha256:")

@@ -14,10 +14,10 @@ import (
 
 // Defect is something that is wrong with the definition of a Containerfile image.
 type Defect struct {
-	Err   error
-	Fatal bool   // it cannot be built; otherwise a part of the definition does nothing
-	Doubt bool   // or a step may do another thing than upstream's: a warning, and no error
-	Mend  string // the command that mends it, "" for an edit
+	Err     error
+	Fatal   bool   // it cannot be built; otherwise a part of the definition does nothing
+	Warning bool   // or a step may do another thing than upstream's: a warning, and no error
+	Fix     string // the command that mends it, "" for an edit
 }
 
 // Defects finds what can be known without building: required arguments without a value,
@@ -63,7 +63,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 		all = append(all, Defect{Err: err})
 	}
 	for _, err := range j.missingRepository() {
-		all = append(all, Defect{Err: err, Doubt: true})
+		all = append(all, Defect{Err: err, Warning: true})
 	}
 	return append(all, j.moved(spec, moved)...)
 }
@@ -108,7 +108,7 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 				name, listed(argNames(declared)), spec.Component))
 		}
 	}
-	images, settled := j.settled()
+	images, settled := j.knownImages()
 	if !settled {
 		return all
 	}
@@ -128,7 +128,7 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 // settled lists what the whole file calls an image, on any platform. It is not settled
 // where what a name is follows from an argument that has no value, or that the definition
 // sets: variants, which have the same bases, may set another one.
-func (j *job) settled() (images []string, is bool) {
+func (j *job) knownImages() (images []string, is bool) {
 	images, complete := j.file.images(j.Args, j.Platform)
 	whatever, _ := j.file.images(nil, j.Platform)
 	if !complete || !slices.Equal(images, whatever) {

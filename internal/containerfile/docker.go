@@ -114,14 +114,14 @@ func (has daemon) confinement() (how string, err error) {
 // engine is the daemon as what builds: docker's client may have another version.
 func (has daemon) engine() Engine { return Engine{Name: "docker", Version: has.version} }
 
-// keptApart refuses a daemon with known ways out, or warns, where upstreams are trusted.
-func (has daemon) keptApart(j *job) error {
+// checkIsolation refuses a daemon with known ways out, or warns, where upstreams are trusted.
+func (has daemon) checkIsolation(j *job) error {
 	_, err := has.confinement()
 	if err == nil || !j.TrustUpstream {
 		return err
 	}
 	if j.Warn != nil {
-		j.Warn(trusted(err))
+		j.Warn(isolationWarning(err))
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (d docker) check(j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := has.keptApart(j); err != nil {
+	if err := has.checkIsolation(j); err != nil {
 		return err
 	}
 	builder, err := query(d.child("buildx", "inspect"), d.out)
@@ -153,7 +153,7 @@ func (d docker) check(j *job) error {
 			Fix: `set {"features": {"containerd-snapshotter": true}} in /etc/docker/daemon.json, or engine: buildah in libre.yaml`,
 		}
 	}
-	return errors.Join(j.lacks(has.engine())...)
+	return errors.Join(j.unsupported(has.engine())...)
 }
 
 var ownBuilder = regexp.MustCompile(`(?m)^Driver:\s+docker$`)
@@ -189,8 +189,8 @@ func (d docker) build(j *job) error {
 	return nil
 }
 
-// buildArgs is the command line of a build. given are the flags of secrets and agents.
-func (d docker) buildArgs(j *job, given []string) []string {
+// buildArgs is the command line of a build. flags are those of secrets and agents.
+func (d docker) buildArgs(j *job, flags []string) []string {
 	args := []string{
 		"buildx", "build",
 		"--progress=plain",
@@ -218,7 +218,7 @@ func (d docker) buildArgs(j *job, given []string) []string {
 			args = append(args, "--build-arg="+a)
 		}
 	}
-	args = append(args, given...)
+	args = append(args, flags...)
 	args = append(args, j.contextFlags()...)
 	return append(args, "--", j.context)
 }

@@ -99,7 +99,7 @@ echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] 
 
 // A daemon with known ways out of a build is refused, unless upstreams are trusted, which
 // is said each time.
-func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
+func TestVulnerableDockerIsRefused(t *testing.T) {
 	testkit.Require(t, "busybox")
 	dist := catalogueLayout(t, "base", busyboxIndex(t))
 	for _, tt := range []struct{ info, how, err string }{
@@ -107,8 +107,8 @@ func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
 		{info: "26.1.5+dfsg1 [name=seccomp,profile=builtin name=rootless]", how: "containers of docker's daemon 26.1.5+dfsg1"},
 		{info: "24.0.9 [name=userns]", how: "containers of docker's daemon 24.0.9"},
 		{info: "25.0.1 [name=rootless]", err: "docker's daemon 25.0.1 cannot isolate build steps from its machine: it is vulnerable to CVE-2024-21626, CVE-2024-23651, CVE-2024-23652"},
-		{info: "23.0.6 []", err: "docker's daemon 23.0.6 cannot keep"},
-		{info: "nothing []", err: "docker's daemon nothing cannot keep"},
+		{info: "23.0.6 []", err: "docker's daemon 23.0.6 cannot isolate"},
+		{info: "nothing []", err: "docker's daemon nothing cannot isolate"},
 	} {
 		fake := filepath.Join(t.TempDir(), "docker")
 		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = info ] && printf '%s\n[[driver-type io.containerd.snapshotter.v1]]\n' && exit\nwhile [ \"$1\" != --output ]; do shift; done; out=${2#*dest=}; mkdir ${out%%%%,*}; echo '{}' > ${out%%%%,*}/index.json\n", strings.Replace(tt.info, " ", "\\n", 1))
@@ -136,7 +136,7 @@ func TestDockerWithKnownWaysOutIsRefused(t *testing.T) {
 }
 
 // The same attacks with docker's own daemon. What docker refuses is refused by name.
-func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
+func TestDockerStepsCannotEscape(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")
 	if err != nil {
@@ -194,7 +194,7 @@ func TestDockerStepsCannotLeaveTheirBuild(t *testing.T) {
 
 // A daemon without containerd's image store exports no layout, and one that is not there
 // builds nothing: both are said with what to do.
-func TestDockerThatCannotBuildSaysWhatToDo(t *testing.T) {
+func TestUnusableDockerHasAFix(t *testing.T) {
 	testkit.Docker(t, false)
 	e, err := Detect(t.Context(), "docker")
 	if err != nil {
@@ -205,7 +205,7 @@ func TestDockerThatCannotBuildSaysWhatToDo(t *testing.T) {
 		return err
 	}
 	err = build()
-	if err == nil || !strings.Contains(err.Error(), "docker's daemon "+e.Version) || !strings.Contains(err.Error(), `no containerd image store; give it one: {"features": {"containerd-snapshotter": true}}`) {
+	if err == nil || !strings.Contains(err.Error(), "docker's daemon "+e.Version) || !strings.Contains(err.Error(), `without the containerd image store; set {"features": {"containerd-snapshotter": true}}`) {
 		t.Errorf("no image store: %v", err)
 	}
 	var failed *Error

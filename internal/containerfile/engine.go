@@ -82,7 +82,7 @@ func (t tool) find(ctx context.Context) (Engine, error) {
 	if err != nil {
 		return Engine{}, fmt.Errorf("%s is not installed%w", t.name, hidden{exec.ErrNotFound})
 	}
-	said, err := say(ctx, path, "--version")
+	said, err := runTool(ctx, path, "--version")
 	if err != nil {
 		return Engine{}, fmt.Errorf("%s --version: %w", path, err)
 	}
@@ -96,7 +96,7 @@ func (t tool) find(ctx context.Context) (Engine, error) {
 		return Engine{}, fmt.Errorf("%s is too old: %d.%d or newer is needed", e, t.oldest[0], t.oldest[1])
 	}
 	if t.name == "docker" {
-		if _, err := say(ctx, path, "buildx", "version"); err != nil {
+		if _, err := runTool(ctx, path, "buildx", "version"); err != nil {
 			return Engine{}, fmt.Errorf("%s has no buildx", e)
 		}
 	}
@@ -110,7 +110,7 @@ func (hidden) Error() string   { return "" }
 func (h hidden) Unwrap() error { return h.error }
 
 // say runs a command that only prints.
-func say(ctx context.Context, path string, args ...string) (string, error) {
+func runTool(ctx context.Context, path string, args ...string) (string, error) {
 	cmd := process.Command(ctx, path, args...)
 	cmd.Env = environment()
 	out, err := cmd.Output()

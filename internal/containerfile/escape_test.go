@@ -71,7 +71,7 @@ func escapeContext(t *testing.T, c canaries) map[string]string {
 }
 
 // An upstream's steps with every way out at once.
-func TestStepsCannotLeaveTheirBuild(t *testing.T) {
+func TestStepsCannotEscape(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
 		context := escapeContext(t, c)
@@ -115,7 +115,7 @@ func TestStepsCannotLeaveTheirBuild(t *testing.T) {
 }
 
 // Ways out that end the build, each alone.
-func TestBuildsThatWouldLeaveFail(t *testing.T) {
+func TestEscapingBuildsFail(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
 		device := func(h tar.Header) map[string]string {
@@ -171,7 +171,7 @@ func TestBuildsThatWouldLeaveFail(t *testing.T) {
 }
 
 // Without a wall the attacks succeed, so they are attacks.
-func TestAttacksAreAttacks(t *testing.T) {
+func TestAttacksWorkWithoutConfinement(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "setpriv")
 	p := &place{t: t, dir: t.TempDir()}
@@ -203,7 +203,7 @@ func TestAttacksAreAttacks(t *testing.T) {
 }
 
 // The same for the chroot that users without root have where no runtime works.
-func TestStepsInAChrootCannotLeaveTheirBuild(t *testing.T) {
+func TestChrootStepsCannotEscape(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
 		path := p.withoutRuntimes()

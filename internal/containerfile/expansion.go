@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// rareExpansion is one that not every engine reads: of the forms there are, all read
+// unportableExpansion is one that not every engine reads: of the forms there are, all read
 // ${x}, ${x:-word} and ${x:+word}.
 // https://docs.docker.com/reference/dockerfile/#environment-replacement
-var rareExpansion = regexp.MustCompile(`\$\{\w+[^\w:}]`)
+var unportableExpansion = regexp.MustCompile(`\$\{\w+[^\w:}]`)
 
 // settle writes the arguments before the first FROM with the values that they have, where
 // an expansion in them is one that not every engine reads.
-func (f *File) settle(lines []string, values map[string]string) {
+func (f *File) expandGlobals(lines []string, values map[string]string) {
 	for _, c := range f.global {
 		text := lines[firstLine(c.Location())-1 : lastLine(c.Location())]
-		if !rareExpansion.MatchString(strings.Join(text, "\n")) {
+		if !unportableExpansion.MatchString(strings.Join(text, "\n")) {
 			continue
 		}
 		clear(text)

@@ -4,7 +4,7 @@ import "testing"
 
 // Expansions that cut or replace, in arguments before the first FROM, are put in for
 // engines that do not read them.
-func TestArgumentsThatCutAndReplace(t *testing.T) {
+func TestUnportableExpansionsOfGlobalArguments(t *testing.T) {
 	const file = `ARG PLATFORM=linux/arm/v7 \
   VERSION=v1.2.3-rc1
 # a comment: ${VERSION#v}

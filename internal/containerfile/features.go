@@ -64,13 +64,13 @@ func since(buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]
 func only(major, minor int) map[string][2]int { return map[string][2]int{"docker": {major, minor}} }
 
 // lackedBy says whether an engine has it not.
-func (f feature) lackedBy(e Engine) bool {
+func (f feature) missingIn(e Engine) bool {
 	first, ok := f.since[e.Name]
 	return !ok || !e.atLeast(first)
 }
 
 // missing says that an engine has it not, which have, and what to do.
-func (f feature) missing(e Engine) string {
+func (f feature) problem(e Engine) string {
 	var have []string
 	for _, t := range tools {
 		if first, ok := f.since[t.name]; ok {
@@ -89,7 +89,7 @@ func (f feature) missing(e Engine) string {
 
 // lacks are the steps of a build that an engine has no instruction, flag or spelling
 // for, each with its line and what to do.
-func (j *job) lacks(e Engine) []error {
+func (j *job) unsupported(e Engine) []error {
 	var problems []error
 	built := map[int]bool{} // by line of FROM: stages that others stand on, which runs their triggers
 	for _, i := range j.plan.used {
@@ -99,42 +99,42 @@ func (j *job) lacks(e Engine) []error {
 	}
 	for _, i := range j.plan.used {
 		s := &j.file.stages[i]
-		if j.plan.from[i].context != "" && fromContext.lackedBy(e) {
-			problems = append(problems, j.file.errorf(s.line, "%s", fromContext.missing(e)))
+		if j.plan.from[i].context != "" && fromContext.missingIn(e) {
+			problems = append(problems, j.file.errorf(s.line, "%s", fromContext.problem(e)))
 		}
 		for _, c := range s.Commands {
 			line := firstLine(c.Location())
 			if trigger, ok := c.(*instructions.OnbuildCommand); ok && built[s.line] {
 				c = triggered(trigger.Expression)
 			}
-			for _, f := range lacking(e, c) {
-				problems = append(problems, j.file.errorf(line, "%s", f.missing(e)))
+			for _, f := range unsupportedIn(e, c) {
+				problems = append(problems, j.file.errorf(line, "%s", f.problem(e)))
 			}
 		}
 	}
 	return problems
 }
 
-// triggersLacked refuses a base whose ONBUILD has what an engine has not.
-func triggersLacked(e Engine, triggers []string) error {
+// checkTriggerFeatures refuses a base whose ONBUILD has what an engine has not.
+func checkTriggerFeatures(e Engine, triggers []string) error {
 	for _, trigger := range triggers {
 		c := triggered(trigger)
-		lacked := lacking(e, c)
-		if linkOfBase.lackedBy(e) && links(c) {
+		lacked := unsupportedIn(e, c)
+		if linkOfBase.missingIn(e) && links(c) {
 			lacked = append(lacked, linkOfBase)
 		}
 		if len(lacked) > 0 {
-			return fmt.Errorf("its ONBUILD %s: %s", oneLine(trigger), lacked[0].missing(e))
+			return fmt.Errorf("its ONBUILD %s: %s", oneLine(trigger), lacked[0].problem(e))
 		}
 	}
 	return nil
 }
 
 // lacking are the features of an instruction that an engine has not.
-func lacking(e Engine, c instructions.Command) []feature {
+func unsupportedIn(e Engine, c instructions.Command) []feature {
 	var lacked []feature
 	for _, f := range features {
-		if c != nil && f.used != nil && f.lackedBy(e) && f.used(c) {
+		if c != nil && f.used != nil && f.missingIn(e) && f.used(c) {
 			lacked = append(lacked, f)
 		}
 	}

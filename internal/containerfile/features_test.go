@@ -11,7 +11,7 @@ import (
 
 // What an engine's version lacks is said before anything is fetched, all at once, with
 // lines and the way out.
-func TestWhatAnEngineLacksIsSaidAtOnce(t *testing.T) {
+func TestAllUnsupportedFeaturesAreReportedAtOnce(t *testing.T) {
 	file := `FROM base.example/never AS unused
 COPY --parents a /
 FROM base.example/base AS one
@@ -31,14 +31,14 @@ HEALTHCHECK --interval=3s --start-interval=1s CMD true
 ONBUILD COPY --parents a /
 `
 	for version, want := range map[string][]string{
-		"buildah 1.28.2": {"4 COPY --exclude", "5 here-documents", "10 COPY --parents", "10 COPY --exclude", "12 ADD --checksum", "12 ADD of a git", "13 variables with #",
+		"buildah 1.28.2": {"4 COPY --exclude", "5 here-documents", "10 COPY --parents", "10 COPY --exclude", "12 ADD --checksum", "12 ADD of a git", "13 variable expansion with #",
 			"14 RUN --network=none", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
-		"buildah 1.33.7":      {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD of a git", "13 variables with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
-		"buildah 1.39.3":      {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD of a git", "13 variables with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
-		"buildah 1.40.0":      {"4 COPY --exclude", "10 COPY --exclude", "12 ADD of a git", "13 variables with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
-		"podman 4.3.1":        {"4 COPY --exclude", "5 here-documents", "10 COPY --parents", "10 COPY --exclude", "12 ADD --checksum", "12 ADD of a git", "13 variables with #", "14 RUN --network=none", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
-		"podman 5.4.2":        {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD of a git", "13 variables with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
-		"docker 24.0.9":       {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD --checksum", "12 ADD of a git", "13 variables with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
+		"buildah 1.33.7":      {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD of a git", "13 variable expansion with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
+		"buildah 1.39.3":      {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD of a git", "13 variable expansion with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
+		"buildah 1.40.0":      {"4 COPY --exclude", "10 COPY --exclude", "12 ADD of a git", "13 variable expansion with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
+		"podman 4.3.1":        {"4 COPY --exclude", "5 here-documents", "10 COPY --parents", "10 COPY --exclude", "12 ADD --checksum", "12 ADD of a git", "13 variable expansion with #", "14 RUN --network=none", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
+		"podman 5.4.2":        {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD of a git", "13 variable expansion with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
+		"docker 24.0.9":       {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "12 ADD --checksum", "12 ADD of a git", "13 variable expansion with #", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
 		"docker 26.1.5+dfsg1": {"4 COPY --exclude", "10 COPY --parents", "10 COPY --exclude", "15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
 		"docker 29.1.0-rc.1":  {"15 RUN --network=host", "15 RUN --security", "16 HEALTHCHECK"},
 	} {
@@ -48,29 +48,28 @@ ONBUILD COPY --parents a /
 			t.Fatal(err)
 		}
 		var got []string
-		for _, err := range j.lacks(Engine{Name: name, Version: number}) {
-			said := strings.TrimPrefix(err.Error(), "Containerfile:")
-			line, said, _ := strings.Cut(said, ": ")
-			said = strings.TrimPrefix(said, version+" has no ")
+		for _, err := range j.unsupported(Engine{Name: name, Version: number}) {
+			line, problem, _ := strings.Cut(strings.TrimPrefix(err.Error(), "Containerfile:"), ": ")
+			problem = strings.TrimPrefix(strings.TrimPrefix(problem, version+" does not support "), "libre does not allow ")
 			for _, w := range want {
-				if at, begins, _ := strings.Cut(w, " "); at == line && strings.HasPrefix(said, begins) {
-					said = begins
+				if at, feature, _ := strings.Cut(w, " "); at == line && strings.HasPrefix(problem, feature) {
+					problem = feature
 				}
 			}
-			got = append(got, line+" "+said)
+			got = append(got, line+" "+problem)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", version, diff)
 		}
 	}
 	e := Engine{Name: "podman", Version: "4.3.1"}
-	if got, want := features[len(features)-1].missing(e), "podman 4.3.1 does not support variable expansion with -, + and ? without a colon: use docker 23.0 or newer; or write the colon, as in ${NAME:-word}"; got != want {
+	if got, want := features[len(features)-1].problem(e), "podman 4.3.1 does not support variable expansion with -, + and ? without a colon: use docker 23.0 or newer; or write the colon, as in ${NAME:-word}"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-// The page says of each feature what the table says.
-func TestPageSaysWhatEnginesLack(t *testing.T) {
+// docs/compatibility.md has the rows of the table of features.
+func TestCompatibilityPageListsEveryFeature(t *testing.T) {
 	page, err := os.ReadFile("../../docs/compatibility.md")
 	if err != nil {
 		t.Fatal(err)

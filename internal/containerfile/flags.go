@@ -8,19 +8,19 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// needless are flags that say what is so without them, or only make builds faster. Not
+// ignoredFlags are flags that say what is so without them, or only make builds faster. Not
 // every engine knows them, so none gets them.
 //
 // --link makes a layer that does not depend on those below it, which saves work where
 // steps come from a cache. buildah and podman start each build without one.
-var needless = map[string]*regexp.Regexp{
+var ignoredFlags = map[string]*regexp.Regexp{
 	"buildah": regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
 	"podman":  regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
 	"docker":  regexp.MustCompile(`^--security=sandbox$`),
 }
 
-// dropNeedless takes such flags out of the commands of stages, on whichever lines they are.
-func (f *File) dropNeedless(lines []string, stages []stage, flag *regexp.Regexp) {
+// dropIgnoredFlags takes such flags out of the commands of stages, on whichever lines they are.
+func (f *File) dropIgnoredFlags(lines []string, stages []stage, flag *regexp.Regexp) {
 	for _, s := range stages {
 		for _, c := range s.Commands {
 			switch c.(type) {

@@ -7,7 +7,7 @@ import (
 
 // Flags that say what is so without them are taken out, wherever in a command they are,
 // and nothing else is.
-func TestNeedlessFlagsAreDropped(t *testing.T) {
+func TestIgnoredFlagsAreDropped(t *testing.T) {
 	for before, after := range map[string]string{
 		"COPY --link a b /":                                            "COPY a b /",
 		"copy --link=true --chmod=644 a /":                             "copy --chmod=644 a /",

@@ -254,7 +254,7 @@ func newerInstructions(t *testing.T, b *Builder, req Request, address string) {
 			}
 			continue
 		}
-		can := !f.lackedBy(b.engine)
+		can := !f.missingIn(b.engine)
 		has[can] += newer[i].lines
 		stages[can] += newer[i].stage
 		maps.Copy(makes, newer[i].makes)

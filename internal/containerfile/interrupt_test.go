@@ -25,7 +25,7 @@ func longBuild() string {
 
 // However a build is interrupted, what it began has ended soon after, and what it left
 // is gone when the next one has begun.
-func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
+func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if _, got := p.build("FROM base\n", nil, nil); got.Err != "" {
 			t.Fatal(got.Err)
@@ -50,7 +50,7 @@ func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
 }
 
 // The same where nothing keeps the engine from this machine, as its owner trusts upstreams.
-func TestAnInterruptedTrustedBuildLeavesNothing(t *testing.T) {
+func TestInterruptedUnconfinedBuildLeavesNothing(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if p.u.uid != 0 {
 			return // who always has a wall

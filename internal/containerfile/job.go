@@ -38,8 +38,8 @@ type job struct {
 	agents  map[string]string // a private key, or the path of an agent's socket, by id
 }
 
-// mostContainerfile is how many bytes one may have; what is larger is none.
-const mostContainerfile = 4 << 20
+// maxContainerfile is how many bytes one may have; what is larger is none.
+const maxContainerfile = 4 << 20
 
 // open finds and reads the Containerfile, and plans its build.
 func (j *job) open() error {
@@ -70,8 +70,8 @@ func (j *job) open() error {
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > mostContainerfile {
-		return cmp.Or(err, fmt.Errorf("%s is not a file of at most %d MiB", j.File, mostContainerfile>>20))
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxContainerfile {
+		return cmp.Or(err, fmt.Errorf("%s is not a file of at most %d MiB", j.File, maxContainerfile>>20))
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -221,7 +221,7 @@ func (j *job) locate(err error, at position) error {
 		e.Doing += fmt.Sprintf(":%d", line)
 	}
 	if c != nil {
-		j.explainNothing(e, c)
+		j.explainMissing(e, c)
 	}
 	return err
 }
@@ -241,7 +241,7 @@ func (j *job) locateByLine(e *Error) {
 		for i := range j.file.stages {
 			for _, c := range j.file.stages[i].Commands {
 				if firstLine(c.Location()) <= line && line <= lastLine(c.Location()) {
-					j.explainNothing(e, c)
+					j.explainMissing(e, c)
 				}
 			}
 		}

@@ -31,7 +31,7 @@ type mounted struct {
 // guard refuses the mounts by which an engine that is not fixed leaves the build, and
 // notes in the plan those that are to be copied. dirs are the build context, under "",
 // and the named contexts.
-func (j *job) guard(dirs map[string]string) (problems []error) {
+func (j *job) checkMounts(dirs map[string]string) (problems []error) {
 	var caches []string
 	for _, i := range j.plan.used {
 		s := &j.file.stages[i]
@@ -53,9 +53,9 @@ func (j *job) guard(dirs map[string]string) (problems []error) {
 				var err error
 				switch {
 				case m.Type == instructions.MountTypeCache:
-					caches, err = guardCache(m, caches)
+					caches, err = checkCacheMount(m, caches)
 				case m.Type == instructions.MountTypeBind:
-					err = j.guardBind(i, c, m, dirs)
+					err = j.checkBindMount(i, c, m, dirs)
 				}
 				if err != nil {
 					problems = append(problems, j.file.errorf(line, "RUN --mount=type=%s: %v", m.Type, err))
@@ -66,9 +66,9 @@ func (j *job) guard(dirs map[string]string) (problems []error) {
 	return problems
 }
 
-// guardCache sees to it that a cache is one folder below the others' (CVE-2024-9675),
+// checkCacheMount sees to it that a cache is one folder below the others' (CVE-2024-9675),
 // whose name no link in another cache can make longer.
-func guardCache(m *instructions.Mount, caches []string) ([]string, error) {
+func checkCacheMount(m *instructions.Mount, caches []string) ([]string, error) {
 	switch {
 	case m.From != "":
 		return caches, fmt.Errorf("from=%s: caches start empty: remove from", m.From)
@@ -97,9 +97,9 @@ func guardCache(m *instructions.Mount, caches []string) ([]string, error) {
 // isRoot says whether a mount's source is all that there is.
 func isRoot(source string) bool { return path.Clean("/"+source) == "/" }
 
-// guardBind checks the links of folders that are there, and notes what must be copied
+// checkBindMount checks the links of folders that are there, and notes what must be copied
 // of stages and images.
-func (j *job) guardBind(stage int, c instructions.Command, m *instructions.Mount, dirs map[string]string) error {
+func (j *job) checkBindMount(stage int, c instructions.Command, m *instructions.Mount, dirs map[string]string) error {
 	if strings.ContainsAny(m.Source, "$*?[]\\\"") {
 		return fmt.Errorf("source=%s: variables and patterns are not supported: write the path", m.Source)
 	}

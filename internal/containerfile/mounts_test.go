@@ -51,7 +51,7 @@ func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
 
 // What a mount that stays inside shows is what it was, and the image says it as it was
 // written.
-func TestMountsOfFoldersThatAreThere(t *testing.T) {
+func TestMountsOfExistingFolders(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
 		req := request(t, write(t, map[string]string{"Containerfile": `FROM base AS one
@@ -83,7 +83,7 @@ COPY --from=0 /a/f /f
 	})
 }
 
-func TestMountsThatAreRefused(t *testing.T) {
+func TestUnsafeMountsAreRefused(t *testing.T) {
 	old := Engine{Name: "buildah", Version: "1.28.2"}
 	for _, tt := range []struct{ mount, want string }{
 		{"type=cache,id=../../etc,target=/c", "Containerfile:2: RUN --mount=type=cache: id=../../etc: a path can lead out of the cache: use an id without / and $"},
@@ -150,7 +150,7 @@ func TestTriggersWithMountsAreRefused(t *testing.T) {
 
 // What one build leaves in a cache mount no other finds, be it of another app, of the
 // same, at the same time or later; nor does a link in a cache lead out of it.
-func TestCacheMountsAreOfOneBuild(t *testing.T) {
+func TestCacheMountsAreNotShared(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		for _, name := range []string{"first", "second"} {
 			files, got := p.build(`FROM base
@@ -187,7 +187,7 @@ func TestNoSecretIsMounted(t *testing.T) {
 	})
 }
 
-func TestUnfixed(t *testing.T) {
+func TestUnfixedAdvisories(t *testing.T) {
 	all := []string{"CVE-2024-1753", "CVE-2024-9407", "CVE-2024-9675", "CVE-2024-9676", "CVE-2024-11218"}
 	for engine, want := range map[Engine][]string{
 		{Name: "buildah", Version: "1.28.2"}:      all,

@@ -119,7 +119,7 @@ func nameServer(t *testing.T, at string, address net.IP) {
 }
 
 // Where there is no network to be had, a build goes on without, and says why.
-func TestStepsWithoutANetworkSaySo(t *testing.T) {
+func TestMissingNetworkIsWarnedAbout(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
 		p.write("no-tun/slirp4netns", "#!/bin/sh\necho no tun here >&2\nexit 1\n", 0o755)

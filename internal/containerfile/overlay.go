@@ -17,16 +17,16 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// overlayNotes is how the names of extended attributes begin in which overlay keeps notes
+// overlayXattrs is how the names of extended attributes begin in which overlay keeps notes
 // of its own, where its mounts are a user namespace's. containers/storage before 1.45
 // takes them for the image's: one and the same step then makes another layer than
 // without a namespace.
 // https://docs.kernel.org/filesystems/overlayfs.html#user-xattr
-const overlayNotes = "SCHILY.xattr.user.overlay."
+const overlayXattrs = "SCHILY.xattr.user.overlay."
 
-// dropOverlayNotes takes those attributes out of the layers of the image that a dir:
+// dropOverlayXattrs takes those attributes out of the layers of the image that a dir:
 // transport wrote.
-func dropOverlayNotes(dir string) error {
+func dropOverlayXattrs(dir string) error {
 	path := filepath.Join(dir, "manifest.json")
 	m, err := readJSON[v1.Manifest](path)
 	if err != nil {
@@ -38,7 +38,7 @@ func dropOverlayNotes(dir string) error {
 		l := &m.Layers[i]
 		into, known := changed[l.Digest]
 		if !known {
-			if into, err = withoutOverlayNotes(filepath.Join(dir, l.Digest.Hex)); err != nil {
+			if into, err = withoutOverlayXattrs(filepath.Join(dir, l.Digest.Hex)); err != nil {
 				return fmt.Errorf("layer %s: %w", l.Digest, err)
 			}
 			changed[l.Digest] = into
@@ -60,9 +60,9 @@ type edit struct {
 	with       []byte
 }
 
-// withoutOverlayNotes writes a layer anew beside itself, under its new digest, if it has
+// withoutOverlayXattrs writes a layer anew beside itself, under its new digest, if it has
 // any; else it gives nothing.
-func withoutOverlayNotes(path string) (v1.Descriptor, error) {
+func withoutOverlayXattrs(path string) (v1.Descriptor, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return v1.Descriptor{}, err
@@ -126,7 +126,7 @@ func overlayEdits(f io.ReadSeeker) ([]edit, error) {
 				if record, ok := entry.PAXRecords["size"]; ok {
 					size, err = strconv.ParseInt(record, 10, 64)
 				}
-				if with := withoutNotes(entry); with != nil {
+				if with := withoutOverlayRecords(entry); with != nil {
 					edits = append(edits, edit{at, int64(len(header)), with})
 				}
 			}
@@ -151,10 +151,10 @@ func contentSize(header []byte) (size int64, err error) {
 	return (size + block - 1) / block * block, nil
 }
 
-// withoutNotes is an entry's header without overlay's notes; nil if it has none.
-func withoutNotes(entry *tar.Header) []byte {
+// withoutOverlayRecords is an entry's header without overlay's notes; nil if it has none.
+func withoutOverlayRecords(entry *tar.Header) []byte {
 	noted := len(entry.PAXRecords)
-	maps.DeleteFunc(entry.PAXRecords, func(name, _ string) bool { return strings.HasPrefix(name, overlayNotes) })
+	maps.DeleteFunc(entry.PAXRecords, func(name, _ string) bool { return strings.HasPrefix(name, overlayXattrs) })
 	if len(entry.PAXRecords) == noted {
 		return nil
 	}

@@ -50,7 +50,7 @@ func (j *job) pins(bases map[string]catalog.Base) (Pins, error) {
 			free = append(free, base)
 		}
 	}
-	images, settled := j.settled()
+	images, settled := j.knownImages()
 	for _, key := range slices.Sorted(maps.Keys(bases)) {
 		if settled && !slices.ContainsFunc(images, func(name string) bool { _, is := covers(key, name); return is }) {
 			if moved := slices.DeleteFunc(slices.Clone(free), func(b Base) bool { return !sameRepository(key, b.Name) }); len(moved) > 0 {
@@ -79,17 +79,17 @@ func (j *job) moved(spec *catalog.Spec, moved map[string][]Base) []Defect {
 		for _, base := range moved[key] {
 			names = append(names, base.Name)
 		}
-		defect := Defect{Mend: "libre bump --inputs"}
+		defect := Defect{Fix: "libre bump --inputs"}
 		to := MovedKey(key, names[0])
 		if len(names) > 1 || to == "" {
-			to, defect.Mend = "match the file", ""
+			to, defect.Fix = "match the file", ""
 		}
 		has, do := "a digest", "rename the key to "+to+", with its digest"
 		if image := spec.Bases[key].Image; image != nil {
 			defect.Fatal = true
 			has, do = image.ID().String(), "rename the key to "+to+", or remove its tag to match any"
 		} else if HasDigest(names[0]) {
-			defect.Mend, do = "", "remove the key, as the file has a digest itself"
+			defect.Fix, do = "", "remove the key, as the file has a digest itself"
 		}
 		defect.Err = j.file.errorf(moved[key][0].Line, "the base is %s, but components.%s.bases has %s for %s: %s",
 			strings.Join(names, " and "), spec.Component, has, key, do)

@@ -77,7 +77,7 @@ func (p proxy) flags() []string {
 }
 
 // hidden are what no log says: the URL, and a login in it as it is sent.
-func (p proxy) hidden() []string {
+func (p proxy) secrets() []string {
 	u, err := url.Parse(string(p))
 	if p == "" || err != nil {
 		return nil

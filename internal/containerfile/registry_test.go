@@ -116,7 +116,7 @@ func TestBuildFromARegistryWithALogin(t *testing.T) {
 	})
 }
 
-func TestBuildOnAnotherPlatformsDigest(t *testing.T) {
+func TestDigestOfAnotherPlatformIsRefused(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		base := strings.TrimPrefix(newRegistry(t).URL, "http://") + "/base:1"
 		idx := busyboxIndex(t)

@@ -18,18 +18,18 @@ import (
 const repository = ".git"
 
 var (
-	// asksGit is a command that asks for the repository that a step is in.
-	asksGit = regexp.MustCompile(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
-	// bringsRepository is one that brings another.
-	bringsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
-	runsMake         = regexp.MustCompile(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
+	// gitQuery is a command that asks for the repository that a step is in.
+	gitQuery = regexp.MustCompile(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
+	// createsRepository is one that brings another.
+	createsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
+	runsMake          = regexp.MustCompile(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
 	// remoteSource is an ADD from elsewhere, which may be a repository.
 	remoteSource = regexp.MustCompile(`^(?:[a-z+]+://|git@)`)
 	shellWord    = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
 )
 
-// mostScript is how many bytes a script may have that is looked at.
-const mostScript = 256 << 10
+// maxScript is how many bytes a script may have that is looked at.
+const maxScript = 256 << 10
 
 // missingRepository lists where the target's steps look for a .git, of a source that has
 // none: a file and its line each, with what to do.
@@ -37,7 +37,7 @@ func (j *job) missingRepository() []error {
 	if j.plan == nil || exists(filepath.Join(j.Source, repository)) {
 		return nil
 	}
-	s := &repositorySearch{job: j, said: map[string]bool{}, looked: map[string]bool{}}
+	s := &repositorySearch{job: j, reported: map[string]bool{}, searched: map[string]bool{}}
 	for _, i := range j.plan.used {
 		for _, c := range j.file.stages[i].Commands {
 			line := firstLine(c.Location())
@@ -48,7 +48,7 @@ func (j *job) missingRepository() []error {
 				}
 			case *instructions.AddCommand:
 				s.files(line, "ADD ", c.SourcePaths)
-				s.brought = s.brought || slices.ContainsFunc(c.SourcePaths, remoteSource.MatchString)
+				s.ownRepository = s.ownRepository || slices.ContainsFunc(c.SourcePaths, remoteSource.MatchString)
 			case *instructions.RunCommand:
 				s.run(line, c)
 			}
@@ -59,18 +59,18 @@ func (j *job) missingRepository() []error {
 
 type repositorySearch struct {
 	*job
-	said    map[string]bool // FILE:LINE
-	looked  map[string]bool // scripts
-	brought bool            // a repository of which the source's is not told apart
-	all     []error
+	reported      map[string]bool // FILE:LINE
+	searched      map[string]bool // scripts
+	ownRepository bool            // a repository of which the source's is not told apart
+	all           []error
 }
 
 func (s *repositorySearch) report(file string, line int, what string) {
 	place := fmt.Sprintf("%s:%d", file, line)
-	if s.said[place] {
+	if s.reported[place] {
 		return
 	}
-	s.said[place] = true
+	s.reported[place] = true
 	fix := "set source.describe = true (sources of kind github, and git with a tag)"
 	if s.Context != "" && path.Clean(s.Context) != "." {
 		fix = "the context is " + s.Context + ", but .git is only at the top of the source: pass the version as a build argument"
@@ -93,23 +93,23 @@ func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
 		}
 	}
 	text := strings.Join(s.file.lines[line-1:min(lastLine(c.Location()), len(s.file.lines))], "\n")
-	s.brought = s.brought || bringsRepository.MatchString(text)
-	if s.brought {
+	s.ownRepository = s.ownRepository || createsRepository.MatchString(text)
+	if s.ownRepository {
 		return
 	}
-	if at, what := gitAsked(text, false); at > 0 {
+	if at, what := findGitQuery(text, false); at > 0 {
 		s.report(s.file.name, line+at-1, what)
 	}
 	for _, name := range s.scripts(text) {
-		if s.looked[name] {
+		if s.searched[name] {
 			continue
 		}
-		s.looked[name] = true
+		s.searched[name] = true
 		data, err := os.ReadFile(filepath.Join(s.context, name))
-		if err != nil || bringsRepository.Match(data) {
+		if err != nil || createsRepository.Match(data) {
 			continue
 		}
-		if at, what := gitAsked(string(data), isMakefile(name)); at > 0 {
+		if at, what := findGitQuery(string(data), isMakefile(name)); at > 0 {
 			s.report(path.Join(s.Context, name), at, fmt.Sprintf("%s, run by %s:%d,", what, s.file.name, line))
 		}
 	}
@@ -120,14 +120,14 @@ func isRepository(name string) bool {
 	return name == repository || strings.HasPrefix(name, repository+"/")
 }
 
-// gitAsked gives the first line, from 1, in which git is asked, and the command. What the
+// findGitQuery gives the first line, from 1, in which git is asked, and the command. What the
 // recipes of a Makefile do is left out: which of them run is not known.
-func gitAsked(text string, makefile bool) (line int, what string) {
+func findGitQuery(text string, makefile bool) (line int, what string) {
 	for i, l := range strings.Split(text, "\n") {
 		if makefile && strings.HasPrefix(l, "\t") || strings.HasPrefix(strings.TrimSpace(l), "#") {
 			continue
 		}
-		if found := asksGit.FindString(l); found != "" {
+		if found := gitQuery.FindString(l); found != "" {
 			return i + 1, strings.Join(strings.Fields(found), " ")
 		}
 	}
@@ -148,7 +148,7 @@ func (j *job) scripts(text string) []string {
 		if err != nil {
 			return false
 		}
-		if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() || info.Size() > mostScript {
+		if info, err := os.Stat(real); err != nil || !info.Mode().IsRegular() || info.Size() > maxScript {
 			return false
 		}
 		names = append(names, name)

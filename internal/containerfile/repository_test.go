@@ -10,7 +10,7 @@ import (
 )
 
 // Steps that look for a .git are named where the source has none.
-func TestMissingRepository(t *testing.T) {
+func TestUseOfMissingRepositoryIsReported(t *testing.T) {
 	const fix = ": set source.describe = true (sources of kind github, and git with a tag); or replace the command with substituteSource"
 	one := func(line string) string { return "FROM scratch\nCOPY . /src\n" + line + "\n" }
 	for _, test := range []struct {
@@ -50,7 +50,7 @@ func TestMissingRepository(t *testing.T) {
 			}
 			var got []string
 			for _, defect := range Defects(&spec, write(t, test.files)) {
-				if got = append(got, defect.Err.Error()); defect.Fatal || !defect.Doubt {
+				if got = append(got, defect.Err.Error()); defect.Fatal || !defect.Warning {
 					t.Errorf("%v is more than a warning", defect.Err)
 				}
 			}

@@ -18,7 +18,7 @@ import (
 // engine is the name of the one that builds.
 func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte, error) {
 	out := slices.Clone(f.lines)
-	f.settle(out, p.globals)
+	f.expandGlobals(out, p.globals)
 	for _, m := range p.mounts {
 		if !m.redirect(out) {
 			return nil, f.errorf(m.lines[0][0], "RUN --mount with from=%s: write --mount=… without quotes, before the command", m.from)
@@ -37,7 +37,7 @@ func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte,
 		blank := out[s.line-1 : min(s.last, next)]
 		from := "scratch"
 		if slices.Contains(p.used, i) {
-			from = p.from[i].word(base)
+			from = p.from[i].fromArguments(base)
 		} else {
 			blank = out[s.line-1 : next]
 		}
@@ -66,17 +66,17 @@ func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte,
 		}
 	}
 	if engine != "docker" {
-		if err := f.spellShells(out, p, base); err != nil {
+		if err := f.writeShells(out, p, base); err != nil {
 			return nil, err
 		}
 	}
-	f.dropNeedless(out, f.stages[:p.target+1], needless[engine])
+	f.dropIgnoredFlags(out, f.stages[:p.target+1], ignoredFlags[engine])
 	sortDirectives(out)
 	return []byte(strings.Join(out, "\n") + "\n"), nil
 }
 
 // word is what stands behind FROM.
-func (o origin) word(base func(Base) fetched) string {
+func (o origin) fromArguments(base func(Base) fetched) string {
 	switch {
 	case o.stage != nil:
 		return o.stage.as

@@ -25,9 +25,9 @@ type Secret struct {
 	Apps        []string // whose Containerfiles may ask for it
 }
 
-// mostSecret is how many bytes a secret has at most: Linux takes 128 KiB for a variable,
+// maxSecret is how many bytes a secret has at most: Linux takes 128 KiB for a variable,
 // by which the engine gets it.
-const mostSecret = 120 << 10
+const maxSecret = 120 << 10
 
 // read gives the value. The error names the variable or the file, and what to do.
 func (s Secret) read() (string, error) {
@@ -49,8 +49,8 @@ func checkSecret(name, value string) error {
 	switch {
 	case value == "":
 		return fmt.Errorf("%s is empty", name)
-	case len(value) > mostSecret:
-		return fmt.Errorf("%s is larger than %d KiB, the limit for a build secret", name, mostSecret>>10)
+	case len(value) > maxSecret:
+		return fmt.Errorf("%s is larger than %d KiB, the limit for a build secret", name, maxSecret>>10)
 	case strings.Contains(value, "\x00"):
 		return &fault.Fault{Err: fmt.Errorf("%s has a zero byte, which a build secret cannot have", name), Fix: "encode it, for example with base64"}
 	}
@@ -58,15 +58,15 @@ func checkSecret(name, value string) error {
 }
 
 // asked is what commands ask for.
-type asked struct {
+type mountRequest struct {
 	id       string
 	required bool
 	line     int // of the first that does, or that requires it
 }
 
 // asked are what the used stages ask for by mounts of a kind, each once, in the file's order.
-func (j *job) asked(kind instructions.MountType) ([]asked, error) {
-	var all []asked
+func (j *job) mountRequests(kind instructions.MountType) ([]mountRequest, error) {
+	var all []mountRequest
 	for _, i := range j.plan.used {
 		for _, c := range j.file.stages[i].Commands {
 			run, ok := c.(*instructions.RunCommand)
@@ -88,12 +88,12 @@ func (j *job) asked(kind instructions.MountType) ([]asked, error) {
 				case id == "":
 					id = path.Base(m.Target)
 				}
-				at := slices.IndexFunc(all, func(a asked) bool { return a.id == id })
+				at := slices.IndexFunc(all, func(r mountRequest) bool { return r.id == id })
 				switch {
 				case at < 0:
-					all = append(all, asked{id, m.Required, line})
+					all = append(all, mountRequest{id, m.Required, line})
 				case m.Required && !all[at].required:
-					all[at] = asked{id, true, line}
+					all[at] = mountRequest{id, true, line}
 				}
 			}
 		}
@@ -117,7 +117,7 @@ var kinds = []struct {
 func (j *job) readSecrets() error {
 	for k, named := range []map[string]Secret{j.Secrets, j.SSH} {
 		kind := kinds[k]
-		all, err := j.asked(kind.mount)
+		all, err := j.mountRequests(kind.mount)
 		if err != nil {
 			return err
 		}
@@ -176,15 +176,15 @@ func (j *job) secretFlags() (flags, variables []string) {
 	return flags, variables
 }
 
-// hiddenValues are what no log says: secrets, and a proxy that has a login.
-func (j *job) hiddenValues() []string {
+// secretValues are what no log says: secrets, and a proxy that has a login.
+func (j *job) secretValues() []string {
 	values := slices.Collect(maps.Values(j.secrets))
 	for _, value := range j.agents {
 		if isKey(value) {
 			values = append(values, value)
 		}
 	}
-	return append(values, j.proxy.hidden()...)
+	return append(values, j.proxy.secrets()...)
 }
 
 // isKey tells a private key from the path of an agent's socket.

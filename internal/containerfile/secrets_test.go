@@ -58,7 +58,7 @@ func tellSecrets(p *place) func(*order) {
 
 // A step has the secrets that it asks for, and nothing else has them: not the image, not
 // the log, not another process's arguments.
-func TestStepsGetTheSecretsTheyAskFor(t *testing.T) {
+func TestStepsGetTheirSecrets(t *testing.T) {
 	unasked := rand.Text()
 	eachUser(t, func(t *testing.T, p *place) {
 		files, got := p.build(asks, nil, tellSecrets(p), "NPM_TOKEN="+token, "UNASKED="+unasked)
@@ -100,7 +100,7 @@ func sums(t, n string) string {
 
 // What a step requires and does not get is said before anything is built, with its line
 // and what to type. What it only asks for it goes without.
-func TestRequiredSecretsAreThere(t *testing.T) {
+func TestMissingRequiredSecretsFail(t *testing.T) {
 	for name, tt := range map[string]struct {
 		run       string
 		secrets   map[string]Secret
@@ -138,7 +138,7 @@ func TestRequiredSecretsAreThere(t *testing.T) {
 
 // What a step prints of a secret is masked however it comes: in parts, in encodings,
 // line by line, and in a line that does not end.
-func TestWhatIsPrintedIsMasked(t *testing.T) {
+func TestSecretsAreMaskedInLogs(t *testing.T) {
 	key := "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nQQ==\n-----END OPENSSH PRIVATE KEY-----\n"
 	for name, tt := range map[string]struct {
 		secret string
@@ -224,7 +224,7 @@ func askAgent(string) {
 
 // A step that asks for an agent has it sign, whether there is an agent or a key, and
 // cannot change what keys it has. A step that does not ask has none.
-func TestStepsGetTheAgentTheyAskFor(t *testing.T) {
+func TestStepsGetTheirSSHAgent(t *testing.T) {
 	private, key := newKey(t, "")
 	ring := agent.NewKeyring()
 	if err := ring.Add(agent.AddedKey{PrivateKey: private}); err != nil {
@@ -264,7 +264,7 @@ func TestStepsGetTheAgentTheyAskFor(t *testing.T) {
 }
 
 // What is no agent and no key is said without what it is.
-func TestAgentsThatAreNone(t *testing.T) {
+func TestInvalidSSHAgentsAreRefused(t *testing.T) {
 	_, locked := newKey(t, "passphrase")
 	for value, want := range map[string]string{
 		locked:                 "the private key has a passphrase; add it to ssh-agent",
@@ -281,7 +281,7 @@ func TestAgentsThatAreNone(t *testing.T) {
 }
 
 // Docker's client takes secrets and agents by the same flags.
-func TestDockerStepsGetTheSecretsTheyAskFor(t *testing.T) {
+func TestDockerStepsGetTheirSecrets(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// spellShells writes CMD and ENTRYPOINT with the shell that SHELL gives them, on the same
+// writeShells writes CMD and ENTRYPOINT with the shell that SHELL gives them, on the same
 // lines: buildah and podman always give them /bin/sh -c.
-func (f *File) spellShells(lines []string, p *plan, base func(Base) fetched) error {
+func (f *File) writeShells(lines []string, p *plan, base func(Base) fetched) error {
 	shells := map[int][]string{} // by line of FROM; none: the default
 	for _, i := range p.used {
 		s := &f.stages[i]

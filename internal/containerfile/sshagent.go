@@ -58,7 +58,7 @@ func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end
 		go serveAgent(l, ask)
 		flags = append(flags, "--ssh="+id+"="+path)
 	}
-	if err := giveTo(folder, owner); err != nil {
+	if err := chownAll(folder, owner); err != nil {
 		end()
 		return nil, nil, nil, err
 	}

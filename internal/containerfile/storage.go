@@ -21,7 +21,7 @@ import (
 // user's, so that neither sees the other's images.
 //
 // One rule keeps it small: when a build ends and no other is in the storage,
-// everything but the bases goes, and of these what keep.go says. What a killed
+// everything but the bases goes, and of these what basecache.go says. What a killed
 // build left goes when the next one begins.
 //
 // Steps are never taken from a cache. buildah 1.28 finds cached steps by their
@@ -37,13 +37,13 @@ type storage struct {
 	dir    string
 	most   int64 // bytes of bases that stay, 0 for the default
 
-	once     sync.Once
-	mapped   bool   // the engine's root is nobody of this machine, and owns the storage
-	unmapped string // why not, where root could have it
-	flags    []string
-	err      error
+	once           sync.Once
+	mapped         bool   // the engine's root is nobody of this machine, and owns the storage
+	unmappedReason string // why not, where root could have it
+	flags          []string
+	err            error
 
-	confined confined
+	confined confinementCache
 }
 
 func (s *storage) root() string {
@@ -75,7 +75,7 @@ func (s *storage) runRootOf(user int) string {
 func (s *storage) open(ctx context.Context) error {
 	s.once.Do(func() {
 		if os.Geteuid() == 0 {
-			if s.unmapped = s.openMapped(ctx); s.mapped {
+			if s.unmappedReason = s.openMapped(ctx); s.mapped {
 				return
 			}
 		}
@@ -216,7 +216,7 @@ func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool,
 		switch {
 		case err == nil:
 			now := time.Now()
-			_ = os.Chtimes(f.Name(), now, now) // by which dropOthers goes
+			_ = os.Chtimes(f.Name(), now, now) // by which dropUnusedStorages goes
 			return func() { f.Close() }, true, nil
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			f.Close()
@@ -249,21 +249,21 @@ func (s *storage) clean(ctx context.Context) {
 	}
 	s.removeContainers(out)
 	temp := filepath.Join(s.root(), "tmp")
-	s.endPause(temp)
+	s.killPauseProcess(temp)
 	if left, _ := os.ReadDir(temp); len(left) > 0 {
 		s.remove(temp)
 	}
 	tries, _ := filepath.Glob(filepath.Join(s.root(), "try-*"))
 	for _, left := range tries {
-		s.endPause(left)
+		s.killPauseProcess(left)
 		s.remove(left)
 	}
-	s.endPause(s.runRoot())
+	s.killPauseProcess(s.runRoot())
 	defer os.RemoveAll(s.runRoot())
-	defer s.endPause(filepath.Join(s.root(), "tmp"))
+	defer s.killPauseProcess(filepath.Join(s.root(), "tmp"))
 	_ = run(s.child(s.flags, s.prune()...), out)
 	s.dropBases(out)
-	s.dropOthers()
+	s.dropUnusedStorages()
 }
 
 // remove removes a folder, in which a rootless engine may have files of other users.
@@ -273,14 +273,14 @@ func (s *storage) remove(dir string) {
 	}
 	if out, err := newOutput(context.Background(), "", nil); err == nil {
 		_ = run(s.child(nil, "unshare", "rm", "-rf", "--", dir), out)
-		s.endPause(filepath.Join(s.root(), "tmp"))
+		s.killPauseProcess(filepath.Join(s.root(), "tmp"))
 	}
 }
 
-// endPause ends the processes by which podman keeps a user's namespace, where it keeps
+// killPauseProcess ends the processes by which podman keeps a user's namespace, where it keeps
 // it somewhere below a folder of temporary files, for want of XDG_RUNTIME_DIR.
 // https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.c
-func (s *storage) endPause(temp string) {
+func (s *storage) killPauseProcess(temp string) {
 	if s.engine.Name != "podman" || os.Geteuid() == 0 {
 		return
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // A storage keeps the bases that were used last, as many as its limit and a week allow.
-func TestStorageIsKeptWithinALimit(t *testing.T) {
+func TestStorageStaysBelowItsLimit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		ctx := context.Background()
 		bases := map[string]Origin{}
@@ -46,7 +46,7 @@ func TestStorageIsKeptWithinALimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			all, _ := b.storage.bases()
-			return slices.ContainsFunc(all, func(base keptBase) bool { return base.id == p.image.Config.Digest.Hex })
+			return slices.ContainsFunc(all, func(base cachedBase) bool { return base.id == p.image.Config.Digest.Hex })
 		}
 		build("a")
 		build("b")
@@ -82,7 +82,7 @@ func TestStorageIsKeptWithinALimit(t *testing.T) {
 		b.KeepAtMost(0)
 		build("a")
 		build("b")
-		old := time.Now().Add(-keep - time.Hour)
+		old := time.Now().Add(-keepFor - time.Hour)
 		all, _ := b.storage.bases()
 		if err := os.Chtimes(b.storage.mark(all[1].id), old, old); err != nil { // a
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestStorageLock(t *testing.T) {
 }
 
 // What somebody has put where the engine's run-time state goes is not used.
-func TestRunRootIsNobodyElses(t *testing.T) {
+func TestRunRootOfAnotherUserIsRefused(t *testing.T) {
 	testkit.RequireRoot(t)
 	for name, prepare := range map[string]func(path string) error{
 		"folder": func(path string) error { return errors.Join(os.Mkdir(path, 0o777), os.Chown(path, 1000, 1000)) },

@@ -77,7 +77,7 @@ func TestTriggersOfABase(t *testing.T) {
 }
 
 // What an engine lacks for a base's triggers is said with their line and the way out.
-func TestTriggersThatAnEngineLacks(t *testing.T) {
+func TestUnsupportedTriggersAreRefused(t *testing.T) {
 	for trigger, want := range map[string]string{
 		"COPY --parents a/b /":       "its ONBUILD COPY --parents a/b /: buildah 1.28.2 does not support COPY --parents: use buildah 1.40, podman 5.5, docker 29.1 or newer; or write a COPY for each folder",
 		"copy --link a /":            "its ONBUILD copy --link a /: buildah 1.28.2 does not support ONBUILD COPY --link, ONBUILD ADD --link of a base: use buildah 1.41, podman 5.6, docker 23.0 or newer; or take a base without it",
@@ -86,7 +86,7 @@ func TestTriggersThatAnEngineLacks(t *testing.T) {
 		"COPY --chmod=0644 a /":      "",
 		"nothing that is known here": "",
 	} {
-		err := triggersLacked(Engine{Name: "buildah", Version: "1.28.2"}, []string{"USER 7", trigger})
+		err := checkTriggerFeatures(Engine{Name: "buildah", Version: "1.28.2"}, []string{"USER 7", trigger})
 		if got := text(err); got != want {
 			t.Errorf("%s: got %s, want %s", trigger, got, want)
 		}

@@ -47,8 +47,8 @@ func mapIDs(pid int) error {
 	return nil
 }
 
-// giveTo makes everything below a folder a user's and group's.
-func giveTo(dir string, id int) error {
+// chownAll makes everything below a folder a user's and group's.
+func chownAll(dir string, id int) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ func giveTo(dir string, id int) error {
 
 // closed is the topmost folder on the way to path into which not everybody may look, or
 // "". IDs that are nobody's do not get through.
-func closed(path string) string {
+func closedFolder(path string) string {
 	topmost := ""
 	for dir := filepath.Dir(path); dir != "/" && dir != "."; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {

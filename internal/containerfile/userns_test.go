@@ -118,7 +118,7 @@ func TestUserNamespaceChangesNoImage(t *testing.T) {
 
 // Even with a folder of this machine in its hands, a step does not open what is root's
 // there; what it leaves on this machine's disk is nobody's.
-func TestRootOfStepsIsNobody(t *testing.T) {
+func TestRootInStepsIsUnprivileged(t *testing.T) {
 	testkit.RequireRoot(t)
 	eachEngine(t, func(t *testing.T, e Engine) {
 		p := *placeOf(t, e, builderUser{"root", 0})
@@ -178,7 +178,7 @@ func TestRootOfStepsIsNobody(t *testing.T) {
 }
 
 // What is left of an archive is what it would be without the notes.
-func TestOverlayNotesLeaveNoTrace(t *testing.T) {
+func TestOverlayXattrsLeaveNoTrace(t *testing.T) {
 	long := strings.Repeat("long/", 50)
 	archive := func(notes map[string]string) []byte {
 		var buf bytes.Buffer

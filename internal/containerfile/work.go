@@ -14,7 +14,7 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 	others, _ := filepath.Glob(filepath.Join(dir, pattern))
 	for _, other := range others {
 		if lock, err := lockFile(other, syscall.LOCK_NB); err == nil {
-			b.storage.endPause(other)
+			b.storage.killPauseProcess(other)
 			b.storage.remove(other)
 			lock.Close()
 		}

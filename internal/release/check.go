@@ -146,11 +146,11 @@ func (p *Publisher) definitions(ctx context.Context, images []*catalog.Spec) ([]
 		return nil
 	})
 	for _, defect := range defects {
-		if defect.Doubt {
+		if defect.Warning {
 			p.Watcher.Warn(defect.IDs[0], defect.Err.Error())
 			continue
 		}
-		all = append(all, Problem{defect.Name(), defect.Err.Error(), cmp.Or(defect.Mend, "edit apps/"+defect.IDs[0].App+"/default.nix")})
+		all = append(all, Problem{defect.Name(), defect.Err.Error(), cmp.Or(defect.Fix, "edit apps/"+defect.IDs[0].App+"/default.nix")})
 	}
 	return all, err
 }

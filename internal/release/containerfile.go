@@ -48,7 +48,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	request.Source, request.Bases, request.Work = source, origins, work
 	var result image.Result
 	var base baseImage
-	request.Take = func(built containerfile.Result) (err error) {
+	request.OnResult = func(built containerfile.Result) (err error) {
 		base = r.builtOn(spec, built, known)
 		said := labels(spec, spec.Key(), base)
 		result, err = image.Import(ctx, built.Layout, r.layout, image.ImportSpec{

@@ -38,9 +38,9 @@ func (b *Builder) AddUpstream(ctx context.Context, images []*catalog.Spec, apps 
 		if !known || component.Upstream != nil {
 			continue
 		}
-		var file *containerfile.Said
+		var file *containerfile.FileConfig
 		if source := sources[spec]; source != "" {
-			file, _ = containerfile.SaidIn(spec, source) // what is wrong with it is a defect
+			file, _ = containerfile.ReadConfig(spec, source) // what is wrong with it is a defect
 		}
 		component.Upstream = said(spec, file, have.config(target), target.needsPkgs())
 		apps[spec.App].Components[spec.Component] = component
@@ -69,7 +69,7 @@ func (b built) config(target *Target) *v1.Config {
 // said compares what a Containerfile says, and the image that is built has, with the
 // definition. Either may be nil: nothing is known then where both are. What is made may be
 // of an earlier definition where its key could not be compared.
-func said(spec *catalog.Spec, file *containerfile.Said, made *v1.Config, earlier bool) []catalog.Said {
+func said(spec *catalog.Spec, file *containerfile.FileConfig, made *v1.Config, earlier bool) []catalog.Said {
 	if file == nil && made == nil {
 		return nil
 	}
@@ -112,7 +112,7 @@ func without(set, less map[string]struct{}) map[string]struct{} {
 }
 
 // ofFile is what a Containerfile says, and what the image has instead.
-func ofFile(spec *catalog.Spec, file *containerfile.Said) []catalog.Said {
+func ofFile(spec *catalog.Spec, file *containerfile.FileConfig) []catalog.Said {
 	all := []catalog.Said{}
 	config := file.Config
 	configure(spec.Config)(&config)

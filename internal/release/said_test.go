@@ -13,7 +13,7 @@ import (
 )
 
 func TestSaid(t *testing.T) {
-	file := &containerfile.Said{
+	file := &containerfile.FileConfig{
 		File: "Dockerfile",
 		Config: v1.Config{
 			ExposedPorts: setOf([]string{"8000/tcp", "53/udp"}), Volumes: setOf([]string{"/data"}), User: "app", WorkingDir: "/srv",
@@ -55,12 +55,12 @@ func TestSaid(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name, definition string
-		file             *containerfile.Said
+		file             *containerfile.FileConfig
 		made             *v1.Config
 		want             []says
 	}{
 		{"nothing known", `{}`, nil, nil, nil},
-		{"nothing said", `{}`, &containerfile.Said{}, nil, []says{}},
+		{"nothing said", `{}`, &containerfile.FileConfig{}, nil, []says{}},
 		{"a silent definition", `{}`, file, nil, whole(nil)},
 		{"a definition that agrees", `{"ports":[8000],"otherPorts":["53/udp"],"volumes":["/data"],"user":"app"}`, file, nil, whole(nil)},
 		{"another port", `{"ports":[8080]}`, file, nil, whole(map[string]string{"EXPOSE": "8080/tcp"})},
@@ -75,13 +75,13 @@ func TestSaid(t *testing.T) {
 			{Instruction: "LABEL " + ociPrefix + "vendor", Value: "us", From: "the image in dist"},
 			{Instruction: "LABEL traefik.enable", Value: "true", From: "the image in dist"},
 		}},
-		{"ports of the file and of its base", `{}`, &containerfile.Said{File: "Dockerfile", Config: v1.Config{ExposedPorts: setOf([]string{"8000/tcp"})}, Lines: map[string]int{"EXPOSE": 2}},
+		{"ports of the file and of its base", `{}`, &containerfile.FileConfig{File: "Dockerfile", Config: v1.Config{ExposedPorts: setOf([]string{"8000/tcp"})}, Lines: map[string]int{"EXPOSE": 2}},
 			&v1.Config{ExposedPorts: setOf([]string{"8000/tcp", "80/tcp"}), Volumes: setOf([]string{"/data"})}, []says{
 				{Instruction: "EXPOSE", Value: "8000/tcp", From: "Dockerfile:2"},
 				{Instruction: "EXPOSE", Value: "80/tcp", From: "the base, as in dist"},
 				{Instruction: "VOLUME", Value: "/data", From: "the base, as in dist"},
 			}},
-		{"a file, and what the base says", `{"user":"7:7"}`, &containerfile.Said{File: "x/Containerfile", Config: v1.Config{WorkingDir: "/srv"}, Lines: map[string]int{"WORKDIR": 3}}, made, []says{
+		{"a file, and what the base says", `{"user":"7:7"}`, &containerfile.FileConfig{File: "x/Containerfile", Config: v1.Config{WorkingDir: "/srv"}, Lines: map[string]int{"WORKDIR": 3}}, made, []says{
 			{Instruction: "WORKDIR", Value: "/srv", From: "x/Containerfile:3"},
 			{Instruction: "EXPOSE", Value: "80/tcp", From: "the base, as in dist"},
 			{Instruction: "STOPSIGNAL", Value: "SIGINT", From: "the base, as in dist"},

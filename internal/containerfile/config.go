@@ -15,16 +15,16 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Said is what a Containerfile says of its image's configuration, in the target's stage
+// FileConfig is what a Containerfile says of its image's configuration, in the target's stage
 // and those that it is built on. What its base image says is not in it.
-type Said struct {
+type FileConfig struct {
 	File   string         // in the source
 	Config v1.Config      // without Env
 	Lines  map[string]int // by instruction (USER, EXPOSE, …; of a label "LABEL NAME") the last line that says it, from 1
 }
 
-// SaidIn reads it of the Containerfile of an image in its changed source, a folder.
-func SaidIn(spec *catalog.Spec, source string) (*Said, error) {
+// ReadConfig reads it of the Containerfile of an image in its changed source, a folder.
+func ReadConfig(spec *catalog.Spec, source string) (*FileConfig, error) {
 	j, err := jobOf(spec, source)
 	if err != nil {
 		return nil, err
@@ -32,13 +32,13 @@ func SaidIn(spec *catalog.Spec, source string) (*Said, error) {
 	if err := j.open(); err != nil {
 		return nil, err
 	}
-	return j.said(), nil
+	return j.declaredConfig(), nil
 }
 
 // said walks from the stage on the base image to the target's.
-func (j *job) said() *Said {
-	w := &sayer{
-		said: Said{File: j.File, Lines: map[string]int{}}, lex: shell.NewLex(j.file.escape),
+func (j *job) declaredConfig() *FileConfig {
+	w := &configReader{
+		config: FileConfig{File: j.File, Lines: map[string]int{}}, lex: shell.NewLex(j.file.escape),
 		env: map[string]string{}, shell: []string{"/bin/sh", "-c"},
 	}
 	globals, err := j.file.globals(Use{Args: j.Args, Platform: j.Platform}, j.file.stages[j.plan.target].Name)
@@ -60,22 +60,22 @@ func (j *job) said() *Said {
 			w.command(c)
 		}
 	}
-	return &w.said
+	return &w.config
 }
 
-// sayer is what is known while the instructions are read in order.
-type sayer struct {
-	said  Said
-	lex   *shell.Lex
-	env   map[string]string // of ENV
-	args  map[string]string // of ARG, in one stage
-	own   map[string]bool   // what the stage itself has said
-	shell []string
+// configReader is what is known while the instructions are read in order.
+type configReader struct {
+	config FileConfig
+	lex    *shell.Lex
+	env    map[string]string // of ENV
+	args   map[string]string // of ARG, in one stage
+	own    map[string]bool   // what the stage itself has said
+	shell  []string
 }
 
-func (w *sayer) arg(c *instructions.ArgCommand, given, globals map[string]string) {
+func (w *configReader) arg(c *instructions.ArgCommand, args, globals map[string]string) {
 	for _, a := range c.Args {
-		if value, ok := given[a.Key]; ok {
+		if value, ok := args[a.Key]; ok {
 			w.args[a.Key] = value
 		} else if a.Value != nil {
 			w.args[a.Key] = w.expand(*a.Value)
@@ -87,7 +87,7 @@ func (w *sayer) arg(c *instructions.ArgCommand, given, globals map[string]string
 
 // expand puts variables into a word. One that names what only the base image sets stays
 // as it is written.
-func (w *sayer) expand(word string) string {
+func (w *configReader) expand(word string) string {
 	known := maps.Clone(w.args)
 	maps.Copy(known, w.env)
 	result, err := w.lex.ProcessWordWithMatches(word, getter(known))
@@ -97,8 +97,8 @@ func (w *sayer) expand(word string) string {
 	return result.Result
 }
 
-func (w *sayer) command(c instructions.Command) {
-	config, name := &w.said.Config, strings.ToUpper(c.Name())
+func (w *configReader) command(c instructions.Command) {
+	config, name := &w.config.Config, strings.ToUpper(c.Name())
 	switch c := c.(type) {
 	case *instructions.EnvCommand:
 		set := map[string]string{} // all of a line see what was before it
@@ -139,36 +139,36 @@ func (w *sayer) command(c instructions.Command) {
 		config.Entrypoint = w.run(c.ShellDependantCmdLine)
 		if !w.own["CMD"] { // that of the stage before was for the entrypoint before
 			config.Cmd = nil
-			delete(w.said.Lines, "CMD")
+			delete(w.config.Lines, "CMD")
 		}
 	default:
 		return
 	}
 	w.own[name] = true
-	w.said.Lines[name] = firstLine(c.Location())
+	w.config.Lines[name] = firstLine(c.Location())
 }
 
-func (w *sayer) run(c instructions.ShellDependantCmdLine) []string {
+func (w *configReader) run(c instructions.ShellDependantCmdLine) []string {
 	if c.PrependShell {
 		return slices.Concat(w.shell, c.CmdLine)
 	}
 	return c.CmdLine
 }
 
-func (w *sayer) label(c *instructions.LabelCommand) {
+func (w *configReader) label(c *instructions.LabelCommand) {
 	for _, pair := range c.Labels {
 		name := w.expand(pair.Key)
-		if w.said.Config.Labels == nil {
-			w.said.Config.Labels = map[string]string{}
+		if w.config.Config.Labels == nil {
+			w.config.Config.Labels = map[string]string{}
 		}
-		w.said.Config.Labels[name] = w.expand(pair.Value)
-		w.said.Lines["LABEL "+name] = firstLine(c.Location())
+		w.config.Config.Labels[name] = w.expand(pair.Value)
+		w.config.Lines["LABEL "+name] = firstLine(c.Location())
 	}
 }
 
 // expose adds ports as an image has them, NUMBER/PROTOCOL; a word may have several
 // numbers, and be a range of them.
-func (w *sayer) expose(words []string) {
+func (w *configReader) expose(words []string) {
 	for _, word := range words {
 		for _, each := range strings.Fields(w.expand(word)) {
 			numbers, protocol, _ := strings.Cut(each, "/")
@@ -177,11 +177,11 @@ func (w *sayer) expose(words []string) {
 			first, err := strconv.ParseUint(from, 10, 16)
 			last, errLast := strconv.ParseUint(to, 10, 16)
 			if !isRange || err != nil || errLast != nil || last < first {
-				add(&w.said.Config.ExposedPorts, numbers+"/"+protocol)
+				add(&w.config.Config.ExposedPorts, numbers+"/"+protocol)
 				continue
 			}
 			for n := first; n <= last; n++ {
-				add(&w.said.Config.ExposedPorts, strconv.FormatUint(n, 10)+"/"+protocol)
+				add(&w.config.Config.ExposedPorts, strconv.FormatUint(n, 10)+"/"+protocol)
 			}
 		}
 	}

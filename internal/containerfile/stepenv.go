@@ -40,7 +40,7 @@ var authorityVariables = map[string]string{
 }
 
 // given is what steps get without the image saying so: variables, and a folder.
-type given struct {
+type stepEnv struct {
 	variables []string // NAME=VALUE
 	folder    string   // of authorities, "" for none
 	runtime   string   // what stands before the OCI runtime to give them
@@ -48,8 +48,8 @@ type given struct {
 
 // give prepares what libre.yaml says that steps get, below work. runtime is the OCI
 // runtime that starts them.
-func (j *job) give(work, runtime string) (given, error) {
-	g := given{variables: j.proxy.variables()}
+func (j *job) stepEnv(work, runtime string) (stepEnv, error) {
+	g := stepEnv{variables: j.proxy.variables()}
 	if len(j.CA) > 0 {
 		g.folder = filepath.Join(work, "authorities")
 		if err := os.Mkdir(g.folder, 0o755); err != nil {
@@ -79,7 +79,7 @@ func (j *job) give(work, runtime string) (given, error) {
 }
 
 // flags are those of "build".
-func (g given) flags() []string {
+func (g stepEnv) flags() []string {
 	if g.folder == "" {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (g given) flags() []string {
 }
 
 // environment is the engine's: of what it fetches itself, and for runtime.sh.
-func (g given) environment(runtime string) []string {
+func (g stepEnv) engineVariables(runtime string) []string {
 	if len(g.variables) == 0 {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-func TestSaidIn(t *testing.T) {
+func TestReadConfig(t *testing.T) {
 	text := func(s string) *string { return &s }
 	set := func(names ...string) map[string]struct{} {
 		var all map[string]struct{}
@@ -92,12 +92,12 @@ CMD last
 		if err := os.WriteFile(filepath.Join(source, "Dockerfile"), []byte(test.file), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got, err := SaidIn(&catalog.Spec{System: "x86_64-linux", File: "Dockerfile", Context: ".", Target: test.target, Args: test.args}, source)
+		got, err := ReadConfig(&catalog.Spec{System: "x86_64-linux", File: "Dockerfile", Context: ".", Target: test.target, Args: test.args}, source)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
-		if diff := cmp.Diff(&Said{File: "Dockerfile", Config: test.config, Lines: test.lines}, got); diff != "" {
+		if diff := cmp.Diff(&FileConfig{File: "Dockerfile", Config: test.config, Lines: test.lines}, got); diff != "" {
 			t.Errorf("%s:\n%s", test.name, diff)
 		}
 	}

@@ -9,17 +9,17 @@ import (
 )
 
 // keep is how long a base lives in a storage after it was last used.
-const keep = 7 * 24 * time.Hour
+const keepFor = 7 * 24 * time.Hour
 
-// mostKept is how many bytes of bases a storage keeps, where nothing else is set.
-const mostKept = 10 << 30
+// defaultCacheSize is how many bytes of bases a storage keeps, where nothing else is set.
+const defaultCacheSize = 10 << 30
 
 // KeepAtMost sets how many bytes of bases stay in the storage when a build has ended: those
 // that were used last. 0 is 10 GiB.
 func (b *Builder) KeepAtMost(bytes int64) { b.storage.most = bytes }
 
-// keptBase is an image that a storage keeps for later builds.
-type keptBase struct {
+// cachedBase is an image that a storage keeps for later builds.
+type cachedBase struct {
 	id     string
 	layers []string // with all below
 	used   time.Time
@@ -40,7 +40,7 @@ func (s *storage) mark(id string) string { return filepath.Join(s.root(), "used"
 // bases are those of the storage, the last used first, and the sizes of all layers in
 // bytes. One that nobody has noted is used now.
 // https://github.com/containers/storage/blob/v1.43.0/images.go, layers.go
-func (s *storage) bases() (bases []keptBase, sizes map[string]int64) {
+func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	root, driver := s.flags[1], s.flags[5]
 	images, _ := readJSON[[]struct {
 		ID     string
@@ -66,7 +66,7 @@ func (s *storage) bases() (bases []keptBase, sizes map[string]int64) {
 		sizes = whole
 	}
 	for _, image := range images {
-		base := keptBase{id: image.ID}
+		base := cachedBase{id: image.ID}
 		for _, top := range append(image.Mapped, image.Layer) {
 			for at := top; at != ""; at = parents[at] {
 				base.layers = append(base.layers, at)
@@ -82,7 +82,7 @@ func (s *storage) bases() (bases []keptBase, sizes map[string]int64) {
 		}
 		bases = append(bases, base)
 	}
-	slices.SortFunc(bases, func(a, b keptBase) int { return b.used.Compare(a.used) })
+	slices.SortFunc(bases, func(a, b cachedBase) int { return b.used.Compare(a.used) })
 	return bases, sizes
 }
 
@@ -91,7 +91,7 @@ func (s *storage) bases() (bases []keptBase, sizes map[string]int64) {
 func (s *storage) dropBases(out *output) {
 	most := s.most
 	if most == 0 {
-		most = mostKept
+		most = defaultCacheSize
 	}
 	bases, sizes := s.bases()
 	kept, size, full := map[string]bool{}, int64(0), false
@@ -103,7 +103,7 @@ func (s *storage) dropBases(out *output) {
 				size += sizes[layer]
 			}
 		}
-		if full = full || size > most; full || time.Since(base.used) > keep {
+		if full = full || size > most; full || time.Since(base.used) > keepFor {
 			dropped = append(dropped, base.id)
 		}
 	}
@@ -114,13 +114,13 @@ func (s *storage) dropBases(out *output) {
 	}
 }
 
-// dropOthers removes storages of other engines, or of the same in another namespace, that
+// dropUnusedStorages removes storages of other engines, or of the same in another namespace, that
 // nobody has used for a week.
-func (s *storage) dropOthers() {
+func (s *storage) dropUnusedStorages() {
 	locks, _ := filepath.Glob(filepath.Join(s.dir, "*", "lock"))
 	for _, path := range locks {
 		root := filepath.Dir(path)
-		if info, err := os.Stat(path); root == s.root() || err != nil || time.Since(info.ModTime()) < keep {
+		if info, err := os.Stat(path); root == s.root() || err != nil || time.Since(info.ModTime()) < keepFor {
 			continue
 		}
 		if lock, err := lockFile(path, syscall.LOCK_NB); err == nil {

@@ -8,7 +8,7 @@ import (
 
 // A source that is not there is named with its place, and what there is near it or leaves
 // it out; no path of the engine's is.
-func TestSourceThatMatchesNothingIsNamed(t *testing.T) {
+func TestMissingSourceIsExplained(t *testing.T) {
 	dist := catalogueLayout(t, "base", busyboxIndex(t))
 	withEngines(t, func(t *testing.T, e Engine) {
 		b := NewBuilder(e, newStorage(t, e))

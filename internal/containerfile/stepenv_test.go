@@ -150,7 +150,7 @@ func clients(t *testing.T, names ...string) map[string][]byte {
 }
 
 // Steps behind a company's proxy and authority fetch what they fetch elsewhere, ADD too.
-func TestStepsFetchBehindAProxyAndAnAuthority(t *testing.T) {
+func TestStepsUseProxyAndCA(t *testing.T) {
 	c := newCompany(t)
 	files := clients(t, "curl", "wget")
 	layer := catalogueLayout(t, "base", single(image(t, machinePlatform(), []string{"PATH=/bin"}, withAttacker(t, files))))
@@ -208,7 +208,7 @@ func withAttacker(t *testing.T, files map[string][]byte) map[string][]byte {
 
 // An image whose steps do not depend on them is the same with a proxy, authorities and
 // secrets as without: no layer, history or label tells of them.
-func TestWhatStepsGetLeavesNoTrace(t *testing.T) {
+func TestProxyAndCALeaveNoTrace(t *testing.T) {
 	c := newCompany(t)
 	eachUser(t, func(t *testing.T, p *place) {
 		for name, text := range map[string]string{
@@ -275,7 +275,7 @@ func layersOf(m *v1.Manifest) func(func(v1.Hash) bool) {
 
 // Docker's daemon, too, builds the same image with and without a proxy, which its steps
 // have; that it gives no authorities is said.
-func TestDockerStepsFetchBehindAProxy(t *testing.T) {
+func TestDockerStepsUseProxy(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")
 	if err != nil {

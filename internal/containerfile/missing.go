@@ -14,9 +14,9 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// nothingForms are how engines say that a source of COPY, ADD or a mount is not there. A
+// missingForms are how engines say that a source of COPY, ADD or a mount is not there. A
 // path is below the context, the stage or the image.
-var nothingForms = []*regexp.Regexp{
+var missingForms = []*regexp.Regexp{
 	regexp.MustCompile(`copier: stat: \[?"([^"]*)".*: no such file or directory`),
 	regexp.MustCompile(`no items matching glob "([^"]*)" copied`),
 	regexp.MustCompile(`sanitizing bind subdirectory "(?:[^"]*/merged)?(/[^"]*)".*: no such file or directory`),
@@ -24,11 +24,11 @@ var nothingForms = []*regexp.Regexp{
 	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
 }
 
-// explainNothing says in e which source of c matches nothing, and what there is near it or
+// explainMissing says in e which source of c matches nothing, and what there is near it or
 // what leaves it out: engines say it with paths of their own storage.
-func (j *job) explainNothing(e *Error, c instructions.Command) {
+func (j *job) explainMissing(e *Error, c instructions.Command) {
 	pattern := ""
-	for _, form := range nothingForms {
+	for _, form := range missingForms {
 		if m := form.FindStringSubmatch(e.Reason); m != nil {
 			pattern = strings.TrimPrefix(m[1], j.context)
 			break
