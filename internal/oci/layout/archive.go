@@ -17,19 +17,17 @@ import (
 	"github.com/libresh/libre/internal/atomicfile"
 )
 
-// ArchiveSpec says what is in an archive.
+// ArchiveSpec describes an archive.
 type ArchiveSpec struct {
 	RefNames []string    // of the images, in any order
-	Platform v1.Platform // of the images that manifest.json names
-	Registry string      // what the images' names begin with where they are loaded; "" is docker.io/library
+	Platform v1.Platform // of the images in manifest.json
+	Registry string      // prefix of the names of loaded images; "" is docker.io/library
 }
 
-// WriteArchive writes named images as one tar that podman, skopeo and docker
-// read: an OCI layout (oci-archive) with all platforms, blobs once each, that
-// also has Docker's manifest.json, as `docker save` writes it since Docker 25.
-// manifest.json names the images for one platform; those that are not made for
-// it are not in it, and without any there is none. The bytes depend on the
-// images and spec alone.
+// WriteArchive writes named images as one tar that podman, skopeo and docker read: an
+// OCI layout (oci-archive) with all platforms, and Docker's manifest.json, as `docker
+// save` writes it since Docker 25. manifest.json lists the images for one platform; if
+// there is none, the file is left out. The bytes depend only on the images and spec.
 func (l *Layout) WriteArchive(ctx context.Context, spec ArchiveSpec, w io.Writer) error {
 	a := archive{spec: spec, tar: tarWriter{ctx, tar.NewWriter(w)}, layout: l, index: newIndex(nil), seen: map[v1.Hash]bool{}}
 	for _, refName := range slices.Compact(slices.Sorted(slices.Values(spec.RefNames))) {
@@ -43,9 +41,9 @@ func (l *Layout) WriteArchive(ctx context.Context, spec ArchiveSpec, w io.Writer
 	return nil
 }
 
-// WriteArchiveFile writes the archive beside name and renames it into place: on
-// an error, and when ctx is cancelled, what name was before stays. It gives the
-// archive's size in bytes.
+// WriteArchiveFile writes the archive into a temporary file beside name and renames it:
+// after an error, and when ctx ends, the file name is unchanged. It returns the size of
+// the archive in bytes.
 func (l *Layout) WriteArchiveFile(ctx context.Context, spec ArchiveSpec, name string) (size int64, err error) {
 	defer func() {
 		if err != nil {
@@ -64,7 +62,7 @@ func (l *Layout) WriteArchiveFile(ctx context.Context, spec ArchiveSpec, name st
 	return count.n, f.Replace(name)
 }
 
-// archive is one that is being written.
+// archive is the state of writing an archive.
 type archive struct {
 	spec   ArchiveSpec
 	tar    tarWriter
@@ -83,7 +81,7 @@ type dockerManifest struct {
 	Layers   []string
 }
 
-// add lists an image and its blobs.
+// add adds an image and its blobs to the lists.
 func (a *archive) add(refName string) error {
 	entry, ok, err := a.layout.Lookup(refName)
 	switch {
@@ -106,15 +104,14 @@ func (a *archive) add(refName string) error {
 	})
 	d.Annotations = map[string]string{
 		RefNameAnnotation: refName,
-		// What Docker's containerd store calls it, which takes names in full
-		// only, and podman too.
+		// The full name, which Docker's containerd store needs and podman uses, too.
 		"io.containerd.image.name": cmp.Or(a.spec.Registry, "docker.io/library") + "/" + refName,
 	}
 	a.index.Manifests = append(a.index.Manifests, d)
 	return err
 }
 
-// addDocker lists the image for the wanted platform, if there is one.
+// addDocker adds the image for the platform to manifest.json, if there is one.
 func (a *archive) addDocker(refName string, d v1.Descriptor) error {
 	image, err := a.layout.ForPlatform([]v1.Descriptor{d}, a.spec.Platform)
 	if errors.Is(err, ErrNoPlatform) {
@@ -172,7 +169,7 @@ func (a *archive) blob(digest v1.Hash) error {
 	return a.tar.file(blobName(digest), info.Size(), f)
 }
 
-// tarWriter writes entries whose bytes depend on names and contents only.
+// tarWriter writes entries whose bytes depend only on names and contents.
 type tarWriter struct {
 	ctx context.Context
 	*tar.Writer

@@ -19,14 +19,14 @@ import (
 	"github.com/libresh/libre/internal/atomicfile"
 )
 
-// WriteBlob stores what fill writes and gives its sha256 digest and its size in
-// bytes. The blob appears when it is whole: on an error, and when ctx is cancelled,
-// nothing is left behind.
+// WriteBlob stores what fill writes as a blob and returns its sha256 digest and its size
+// in bytes. The blob appears when it is complete: after an error, and when ctx ends,
+// nothing is left.
 func (l *Layout) WriteBlob(ctx context.Context, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
 	return l.writeBlob(ctx, v1.Hash{Algorithm: "sha256"}, fill)
 }
 
-// AddBlob stores a blob whose digest is known; other content is an error.
+// AddBlob stores a blob with a known digest. Content with another digest is an error.
 func (l *Layout) AddBlob(ctx context.Context, digest v1.Hash, content io.Reader) error {
 	_, _, err := l.writeBlob(ctx, digest, func(w io.Writer) error {
 		_, err := io.Copy(w, content)
@@ -35,8 +35,8 @@ func (l *Layout) AddBlob(ctx context.Context, digest v1.Hash, content io.Reader)
 	return err
 }
 
-// writeBlob streams a blob into a file beside the others and renames it when it is
-// whole. Where want has no Hex, the digest may be any.
+// writeBlob streams a blob into a temporary file beside the others and renames it. If
+// want has no Hex, any digest will do.
 func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
 	if err := l.writable(); err != nil {
 		return digest, 0, err
@@ -69,8 +69,8 @@ func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Write
 	return digest, count.n, f.Replace(l.BlobPath(digest))
 }
 
-// MoveBlob makes a file on the same disk the blob of a digest. The caller has
-// compared the digest with the content, or will when it reads the blob.
+// MoveBlob renames a file, which must be on the same file system, to the blob of a
+// digest. It does not read the file: the caller checks the digest.
 func (l *Layout) MoveBlob(file string, digest v1.Hash) error {
 	if err := l.writable(); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (l *Layout) MoveBlob(file string, digest v1.Hash) error {
 	return os.Rename(file, name)
 }
 
-// WriteJSON stores a small document, encoded by us, and describes it.
+// WriteJSON encodes a document, stores it as a blob and describes it.
 func (l *Layout) WriteJSON(ctx context.Context, mediaType types.MediaType, document any) (v1.Descriptor, error) {
 	content, err := encode(document)
 	if err != nil {
@@ -95,13 +95,13 @@ func (l *Layout) WriteJSON(ctx context.Context, mediaType types.MediaType, docum
 	return v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, err
 }
 
-// ReadBlob reads a manifest, an index or a config of at most 16 MiB. Its content has
-// the digest.
+// ReadBlob reads a manifest, an index or a config of at most MaxDocument bytes, and
+// checks its digest.
 func (l *Layout) ReadBlob(digest v1.Hash) ([]byte, error) {
 	return l.Source(v1.Descriptor{Digest: digest}).Read(context.Background())
 }
 
-// ReadJSON decodes a manifest, an index or a config.
+// ReadJSON reads a manifest, an index or a config as ReadBlob does, and decodes it.
 func (l *Layout) ReadJSON(d v1.Descriptor, into any) error {
 	content, err := l.ReadBlob(d.Digest)
 	if err != nil {
@@ -113,8 +113,8 @@ func (l *Layout) ReadJSON(d v1.Descriptor, into any) error {
 	return nil
 }
 
-// encode is JSON without spaces, with sorted map keys, and without the escapes
-// for HTML. Its bytes are pinned by golden digests.
+// encode gives JSON without spaces, with sorted map keys and without escapes for HTML.
+// Digests of images depend on these bytes.
 func encode(document any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -125,21 +125,21 @@ func encode(document any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// OpenBlob opens a blob and describes its file. A link is not followed out of the
-// layout; what is missing or no file is fs.ErrNotExist.
+// OpenBlob opens a blob and describes its file. It follows no link. If there is no
+// regular file, the error is fs.ErrNotExist.
 func (l *Layout) OpenBlob(digest v1.Hash) (*os.File, fs.FileInfo, error) {
 	return l.open(blobName(digest))
 }
 
-// HasBlob tells whether a blob is there with its size. It does not compute the
-// digest, which would cost a read of all layers.
+// HasBlob reports whether there is a blob of this size. It does not compute the digest:
+// that would read all layers.
 func (l *Layout) HasBlob(digest v1.Hash, size int64) bool {
 	info, err := l.stat(blobName(digest))
 	return err == nil && info.Size() == size
 }
 
-// BlobPath is where the blob of a digest is or would be, for other programs: libre
-// reads it with OpenBlob.
+// BlobPath gives the path of a blob, for other programs. It need not exist. To read a
+// blob use OpenBlob.
 func (l *Layout) BlobPath(digest v1.Hash) string {
 	return filepath.Join(l.dir, blobName(digest))
 }
@@ -148,7 +148,7 @@ func blobName(digest v1.Hash) string {
 	return path.Join(blobsDir, digest.Algorithm, digest.Hex)
 }
 
-// counter counts what it passes on and stops once its context is done.
+// counter counts the bytes that it passes on, and fails once its context has ended.
 type counter struct {
 	ctx context.Context
 	w   io.Writer

@@ -15,10 +15,10 @@ import (
 	"github.com/libresh/libre/internal/atomicfile"
 )
 
-// maxIndex is how many bytes of index.json are read: a million entries have fewer.
+// maxIndex is the largest index.json, in bytes, that is read: a million entries fit.
 const maxIndex = 512 << 20
 
-// Entries lists what index.json names.
+// Entries lists the entries of index.json.
 func (l *Layout) Entries() ([]v1.Descriptor, error) {
 	index, err := l.index()
 	if err != nil {
@@ -39,10 +39,11 @@ func (l *Layout) index() (*v1.IndexManifest, error) {
 	return &index, nil
 }
 
-// StatIndex describes index.json: another file, time or size means other entries.
+// StatIndex describes the file index.json. Unless the file, its time or its size
+// changed, the entries are the same.
 func (l *Layout) StatIndex() (fs.FileInfo, error) { return l.stat(IndexFile) }
 
-// Find gives the entry of a name, and whether there is one.
+// Find gives the entry with a name, and whether there is one.
 func (l *Layout) Find(refName string) (v1.Descriptor, bool, error) {
 	entries, err := l.Entries()
 	if err != nil {
@@ -54,9 +55,9 @@ func (l *Layout) Find(refName string) (v1.Descriptor, bool, error) {
 	return v1.Descriptor{}, false, nil
 }
 
-// Put names an image: its descriptor, with the given annotations and the name,
-// replaces the entry of the same name. All other entries stay. The entries are
-// sorted by name, since images end in any order when they are built in parallel.
+// Put gives an image a name: its descriptor, with the name and the given annotations,
+// replaces the entry that has the name. Other entries stay. Put sorts the entries by
+// name, since parallel builds end in any order.
 func (l *Layout) Put(refName string, d v1.Descriptor, annotations map[string]string) error {
 	err := l.Update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
 		entries = SetRefName(entries, refName, d, annotations)
@@ -71,8 +72,8 @@ func (l *Layout) Put(refName string, d v1.Descriptor, annotations map[string]str
 	return nil
 }
 
-// SetRefName gives entries in which d, with the given annotations, has a name in the
-// place of the entry that had it, or at the end. It is for Update.
+// SetRefName replaces the entry that has a name by d, with the given annotations, or
+// appends d. It changes entries and returns them, for Update.
 func SetRefName(entries []v1.Descriptor, refName string, d v1.Descriptor, annotations map[string]string) []v1.Descriptor {
 	d.Annotations = map[string]string{}
 	maps.Copy(d.Annotations, annotations)
@@ -90,9 +91,8 @@ func named(refName string) func(v1.Descriptor) bool {
 	return func(d v1.Descriptor) bool { return d.Annotations[RefNameAnnotation] == refName }
 }
 
-// Update replaces the entries of index.json by what edit makes of them. The blobs
-// that they need must be there already, so that a reader never meets a manifest
-// without its blobs.
+// Update replaces the entries of index.json by the result of edit. Write the blobs of
+// an entry before, so that a reader never meets a manifest without its blobs.
 func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,7 @@ func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	if err != nil {
 		return err
 	}
-	index.Manifests = append([]v1.Descriptor{}, entries...) // null is no list
+	index.Manifests = append([]v1.Descriptor{}, entries...) // not null
 	content, err := encode(index)
 	if err != nil {
 		return err
@@ -116,6 +116,6 @@ func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 }
 
 func newIndex(entries []v1.Descriptor) *v1.IndexManifest {
-	entries = append([]v1.Descriptor{}, entries...) // null is no list
+	entries = append([]v1.Descriptor{}, entries...) // not null
 	return &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: entries}
 }

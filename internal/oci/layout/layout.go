@@ -60,8 +60,7 @@ type Layout struct {
 	lock *os.File   // of the folder itself; nil when opened for reading
 }
 
-// Open opens an existing layout for reading. Another process may write to it at the
-// same time.
+// Open opens a layout for reading. Another process may write to it at the same time.
 func Open(dir string) (*Layout, error) {
 	l := &Layout{dir: dir}
 	content, err := l.readFile(versionFile, MaxDocument)
@@ -81,11 +80,11 @@ func Open(dir string) (*Layout, error) {
 	return l, nil
 }
 
-// Create opens a layout for writing and makes what it lacks. Only one process may
-// write at a time. While another one does, Create calls waiting once and waits until
-// that one ends or ctx does; with a nil waiting it fails with ErrLocked. It refuses a
-// folder that holds other things, has links in the place of a layout's files, or can
-// be changed by other users. Close unlocks.
+// Create opens a layout for writing, and creates it if it does not exist. Only one
+// process at a time may write. If another one does, Create calls waiting once and waits
+// until that process closes the layout or ctx ends; if waiting is nil, it returns
+// ErrLocked. It refuses a folder with other content, a folder with links among the
+// layout's files, and one that other users can change. Close unlocks.
 func Create(ctx context.Context, dir string, waiting func()) (*Layout, error) {
 	fail := func(err error) (*Layout, error) {
 		return nil, fmt.Errorf("creating the OCI layout %s: %w", dir, err)
@@ -99,9 +98,9 @@ func Create(ctx context.Context, dir string, waiting func()) (*Layout, error) {
 	if err := os.MkdirAll(filepath.Join(dir, blobsDir, "sha256"), 0o777); err != nil {
 		return fail(err)
 	}
-	// What is in it is what is signed.
+	// libre signs what is in the folder.
 	if err := private.CheckTrusted(dir); err != nil {
-		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or name a folder of your own"}
+		return nil, &fault.Fault{Doing: "creating the OCI layout " + dir, Err: err, Fix: "remove it, or use a folder of your own"}
 	}
 	lock, err := lockFolder(ctx, dir, waiting)
 	if err != nil {
@@ -120,7 +119,7 @@ func Create(ctx context.Context, dir string, waiting func()) (*Layout, error) {
 	return l, nil
 }
 
-// refuseForeign keeps a mistyped --output from filling a home directory.
+// refuseForeign refuses a folder that is used for something else.
 func refuseForeign(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,7 +139,7 @@ func refuseForeign(dir string) error {
 	return nil
 }
 
-// refuseLinks refuses a folder in which a link would lead a writer elsewhere.
+// refuseLinks refuses a folder in which a link would lead writes elsewhere.
 func refuseLinks(dir string) error {
 	for _, below := range []string{"", blobsDir} {
 		entries, err := os.ReadDir(filepath.Join(dir, below))
@@ -159,14 +158,14 @@ func refuseLinks(dir string) error {
 	return nil
 }
 
-// lockFolder takes a lock on the folder itself, so that no lock file ends up
-// in the layout. The kernel drops it when the process ends, however it ends.
+// lockFolder locks the folder itself, so that the layout has no lock file. The kernel
+// drops the lock when the process ends.
 func lockFolder(ctx context.Context, dir string, waiting func()) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	for said := false; ; said = true {
+	for called := false; ; called = true {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return f, nil
@@ -179,7 +178,7 @@ func lockFolder(ctx context.Context, dir string, waiting func()) (*os.File, erro
 			f.Close()
 			return nil, ErrLocked
 		}
-		if !said {
+		if !called {
 			waiting()
 		}
 		select {
@@ -191,7 +190,7 @@ func lockFolder(ctx context.Context, dir string, waiting func()) (*os.File, erro
 	}
 }
 
-// createMissing writes the two files that make a folder a layout, oci-layout last.
+// createMissing writes index.json and oci-layout if they do not exist.
 func createMissing(dir string, entries ...v1.Descriptor) error {
 	for _, f := range []struct {
 		name    string
@@ -215,9 +214,9 @@ func createMissing(dir string, entries ...v1.Descriptor) error {
 	return nil
 }
 
-// Link makes an empty folder a layout that names d alone and has a link to the blobs of
-// this one, for programs that cannot be told which image of a layout is meant. They
-// must follow links.
+// Link turns an empty folder into a layout whose only entry is d, with a link to the
+// blobs of this layout. It is for programs that follow links, and take a layout of one
+// image only.
 func (l *Layout) Link(dir string, d v1.Descriptor) error {
 	blobs, err := filepath.Abs(filepath.Join(l.dir, blobsDir))
 	if err != nil {
@@ -229,7 +228,7 @@ func (l *Layout) Link(dir string, d v1.Descriptor) error {
 	return createMissing(dir, d)
 }
 
-// Close gives up the lock; afterwards the layout can only be read.
+// Close unlocks the layout. It can still be read.
 func (l *Layout) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -250,16 +249,16 @@ func (l *Layout) writable() error {
 // checkLock is for callers that hold mu.
 func (l *Layout) checkLock() error {
 	if l.lock == nil {
-		return fmt.Errorf("writing to %s: opened for reading", l.dir)
+		return fmt.Errorf("writing to %s: it was opened for reading", l.dir)
 	}
 	return nil
 }
 
-// Dir is the folder that the layout is in.
+// Dir gives the folder of the layout, as it was opened.
 func (l *Layout) Dir() string { return l.dir }
 
-// open opens a regular file of the layout. It follows no link: who wrote the layout
-// may be another user than who reads it. What is no file is fs.ErrNotExist.
+// open opens a regular file of the layout. It follows no link, since another user may
+// have written the layout. For anything but a regular file the error is fs.ErrNotExist.
 func (l *Layout) open(name string) (*os.File, fs.FileInfo, error) {
 	root, err := os.OpenRoot(l.dir)
 	if err != nil {
@@ -297,7 +296,7 @@ func regular(root *os.Root, name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// readFile reads a file of at most so many bytes.
+// readFile reads a file of at most the given number of bytes.
 func (l *Layout) readFile(name string, most int64) ([]byte, error) {
 	f, _, err := l.open(name)
 	if err != nil {

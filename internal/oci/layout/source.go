@@ -9,16 +9,15 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Source is an image and where it can be read: in a registry, in an OCI layout.
+// Source is an image and a place to read it from: a registry or a layout.
 type Source struct {
 	Descriptor v1.Descriptor // of an index, or of one platform's manifest
 
-	// Open opens what a descriptor describes as it is stored: indexes,
-	// manifests, configs and layers.
+	// Open opens an index, a manifest, a config or a layer as it is stored.
 	Open func(context.Context, v1.Descriptor) (io.ReadCloser, error)
 }
 
-// Source is an image of the layout.
+// Source gives an image of the layout.
 func (l *Layout) Source(d v1.Descriptor) Source {
 	return Source{d, func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 		f, _, err := l.OpenBlob(d.Digest)
@@ -26,12 +25,12 @@ func (l *Layout) Source(d v1.Descriptor) Source {
 	}}
 }
 
-// MaxDocument is more bytes than any index, manifest or config has: registries take
-// manifests of up to 4 MiB.
+// MaxDocument is the largest index, manifest or config, in bytes, that is read.
+// Registries accept manifests of up to 4 MiB.
 const MaxDocument = 16 << 20
 
-// Read reads the document that the descriptor describes: an index, a manifest or a
-// config of at most MaxDocument bytes. Its content has the digest.
+// Read reads the index, the manifest or the config that the descriptor describes, of at
+// most MaxDocument bytes, and checks its digest.
 func (s Source) Read(ctx context.Context) ([]byte, error) {
 	digest := s.Descriptor.Digest
 	r, err := s.Open(ctx, s.Descriptor)
@@ -54,8 +53,8 @@ func (s Source) Read(ctx context.Context) ([]byte, error) {
 	return content, nil
 }
 
-// Fetch writes the image of one platform as a source has it: config, layers, manifest.
-// Blobs that the layout has are not read again. No name is given to it.
+// Fetch copies the image of one platform: manifest, config and layers. It reads only
+// blobs that the layout lacks. The image gets no name.
 func (l *Layout) Fetch(ctx context.Context, from Source) error {
 	if l.Content(from.Descriptor).Complete {
 		return nil
