@@ -33,12 +33,12 @@ type imageOptions struct {
 func (o *imageOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
-	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux\n(default: this machine's)")
+	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux (default: this machine's)")
 	addOutputFlag(cmd, &o.output)
 }
 
 func addOutputFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVar(output, "output", "", "use the OCI layout in `DIR`\n(default: dist in the catalogue)")
+	cmd.Flags().StringVar(output, "output", "", "use the OCI layout in `DIR` (default: dist in the catalogue)")
 }
 
 type buildOptions struct {
@@ -55,20 +55,23 @@ func (e *env) buildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build SELECTION... | --all",
 		Short: "Build images into an OCI layout",
-		Long: `Builds the selected images, and nothing that is built already, into an OCI
-layout: dist/ in the catalogue, which skopeo, buildah and podman read as
-oci:dist:NAME:TAG and libre serve serves. It goes on when an image fails, and
-ends with a table of failures and exit code 3.
+		Long: `Build the selected images into an OCI layout, by default dist in the catalogue.
+Images that are built already stay as they are. skopeo, buildah and podman read
+the layout as oci:dist:NAME:TAG, and libre serve serves it as a registry.
 
-What a Containerfile builds on, where that is an image of the catalogue, is taken
-from the layout, else as it is published: from registry in libre.yaml, by a
-release record that this catalogue signed. Else it is built, and stays there.
+If an image fails, libre still builds the others. It then prints a table of
+failures, and exits with code 3.
 
-From there --archive writes them into one file, which podman load, docker load
-and skopeo read, and --load hands them to docker or podman, under their names
-without the registry. Images that failed are left out.
+A Containerfile can be based on another image of the catalogue. libre takes
+that image from the layout, or from registry in libre.yaml if a release record
+that this catalogue signed names it. Otherwise libre builds it, and keeps it in
+the layout.
 
-stdout has a line for each image: reference@digest, state, size, layers, time.`,
+--archive also writes the images into a file, which podman load, docker load
+and skopeo read. --load also loads them into docker or podman, under names
+without the registry. Both leave out images that failed.
+
+The output has one line per image: reference@digest, state, size, layers, time.`,
 		Example: "  libre build --all\n  libre build docs/backend 'meet/*/lyon'\n  libre build --all --package-set host\n  libre build docs --archive docs.tar\n  libre build docs/backend/lyon --load podman",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args
@@ -79,10 +82,10 @@ stdout has a line for each image: reference@digest, state, size, layers, time.`,
 	o.images.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
-	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
+	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
-	flags.StringVar(&o.load, "load", "", "also hand the images to `ENGINE`: docker or podman")
+	flags.StringVar(&o.load, "load", "", "also load the images into `ENGINE`: docker or podman")
 	// Fails for flags that are not there.
 	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
 	e.addSummary(cmd)
@@ -157,14 +160,14 @@ func openSinks(ctx context.Context, o buildOptions, systems []string) (sinks, er
 		s.system = machine
 	}
 	if o.archive == "-" {
-		return s, usageError{errors.New("--archive -: an archive is a file: give it a name")}
+		return s, usageError{errors.New("--archive -: an archive cannot go to stdout: give the name of a file")}
 	}
 	if o.archive != "" {
 		if info, err := os.Stat(filepath.Dir(o.archive)); err != nil || !info.IsDir() {
-			return s, usageError{fmt.Errorf("--archive %s: there is no directory %s", o.archive, filepath.Dir(o.archive))}
+			return s, usageError{fmt.Errorf("--archive %s: no directory %s", o.archive, filepath.Dir(o.archive))}
 		}
 		if info, err := os.Stat(o.archive); err == nil && !info.Mode().IsRegular() {
-			return s, usageError{fmt.Errorf("--archive %s: it is there and is no file", o.archive)}
+			return s, usageError{fmt.Errorf("--archive %s: it exists and is not a file", o.archive)}
 		}
 	}
 	if o.load == "" {
@@ -184,7 +187,7 @@ func (e *env) fill(ctx context.Context, s sinks, builder *release.Builder, resul
 		return nil
 	}
 	if !slices.ContainsFunc(results, func(r release.Result) bool { return r.Digest != "" }) {
-		e.Warnf("no image was built: there is nothing to archive or load")
+		e.Warnf("no image was built, so there is nothing to archive or load")
 		return nil
 	}
 	if s.archive != "" {
@@ -192,13 +195,13 @@ func (e *env) fill(ctx context.Context, s sinks, builder *release.Builder, resul
 		if err != nil {
 			return err
 		}
-		e.Notef("%s has %s, %s", s.archive, imageCount(images), ui.Size(size))
+		e.Notef("wrote %[2]s to %[1]s, %[3]s", s.archive, imageCount(images), ui.Size(size))
 	}
 	if s.loader == nil {
 		return nil
 	}
 	return builder.Load(ctx, results, s.system, *s.loader, func(ref catalog.Ref) {
-		e.Notef("%s has %s", s.loader.Name, ref)
+		e.Notef("loaded %s into %s", ref, s.loader.Name)
 	})
 }
 

@@ -42,41 +42,46 @@ func (e *env) bumpCommand() *cobra.Command {
 	var o bumpOptions
 	cmd := &cobra.Command{
 		Use:   "bump SELECTION... | --all",
-		Short: "Follow upstream: new versions, hashes and package versions",
-		Long: `Asks upstream for its versions, decides by each app's update rule which one to
-take, and edits the definition: version, package version 1, source hash and
-date, and every dependent hash, which builds tell. Only these literals change,
-and a version never goes down. An app is edited as a whole or not at all: the
-edit is made in a copy of the catalogue first, which must evaluate to what was
-planned.
+		Short: "Update apps to upstream's versions",
+		Long: `Find upstream's new versions, choose one by each app's update rule, and edit
+the definition: version, package version (1), source hash and date, and
+dependent hashes, which are found by building. Nothing else changes, and a
+version never goes down. libre edits a copy of the catalogue, and checks by
+evaluation that only the planned values changed. It edits an app completely or
+not at all.
 
-Patches and substitutions are tried against the new source first. stderr tells
-what a reviewer would look for: licence, lock files, runtimes, migrations,
-settings. Where upstream's Containerfile moves a base to another tag, its pin in
-bases moves too, with the digest that the new tag has.
+libre also tries patches and substitutions on the new source. It notes on
+stderr what a reviewer should look at: licence, lock files, runtimes,
+migrations and settings. If upstream's Containerfile moves a base to another
+tag, the pin in bases moves too, to the digest of the new tag.
 
-A newer version that the rule does not let through is named: "held: 0.40.4 needs
-go 1.27", "held: 6.0.0 outside of update.range minor". "up to date" is said only
-where nothing higher exists, prereleases aside.
+If the rule excludes a newer version, the result names it: "held: 0.40.4 needs
+go 1.27", "held: 6.0.0 outside of update.range minor". "up to date" means that
+there is no higher version, except prereleases.
 
---check, --explain and --dry-run change nothing. --check ends with exit code 10
-if something is outdated; an app that is held is not. --explain lists upstream's
+--check, --explain and --dry-run change nothing. --check exits with code 10 if
+an app is outdated; an app that is held is not. --explain lists upstream's
 versions with a verdict on each. --dry-run prints the edits as a diff.
 
-Instead of upstream's version, --repack raises the package version alone: a
-rebuild for security. --hashes-only mends dependent hashes that an updated input
-made wrong. --inputs, of the whole catalogue, updates flake.lock and the digests
-and tags of base images, and writes those that are missing; --input updates one flake
-input alone. All raise the package version of the apps that change by it.
+These take no version from upstream:
 
---commit makes a commit of each app. --pr leaves the catalogue as it is, and
-opens a pull request for each app, from the branch libre/APP of origin: updated
-when a newer version comes or the base moves, closed when there is nothing left
-to do, not opened again for a version that somebody closed. --group makes one of
-all. Tokens are GH_TOKEN or GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL,
-or for any host access-tokens of nix.conf and ~/.netrc.
+  --repack       raise the package version only: a rebuild for security
+  --hashes-only  correct dependent hashes after an input was updated
+  --inputs       update flake.lock, and the digests and tags of base images, for
+                 the whole catalogue; add digests that are missing
+  --input NAME   update one flake input
 
-stdout has a line for each app: app, from, to, result.`,
+All of them raise the package version of the apps that change.
+
+--commit makes a commit for each app. --pr changes no files here, but opens a
+pull request for each app, from the branch libre/APP of origin. libre updates
+it when a newer version comes or the base branch moves, closes it when nothing
+is left to do, and does not open it again for a version that somebody closed.
+--group makes one pull request for all apps. Tokens are GH_TOKEN or
+GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL, or, for any host,
+access-tokens of nix.conf and ~/.netrc.
+
+The output has one line per app: app, from, to, result.`,
 		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -92,26 +97,26 @@ stdout has a line for each app: app, from, to, result.`,
 func (o *bumpOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every app")
-	flags.BoolVar(&o.check, "check", false, "change nothing; exit code 10 if something is outdated")
-	flags.BoolVar(&o.explain, "explain", false, "change nothing; list the versions with their verdicts")
+	flags.BoolVar(&o.check, "check", false, "change nothing; exit with code 10 if an app is outdated")
+	flags.BoolVar(&o.explain, "explain", false, "change nothing; list upstream's versions with verdicts")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "change nothing; print the edits as a diff")
-	flags.BoolVar(&o.repack, "repack", false, "raise the package version, and nothing else")
-	flags.BoolVar(&o.dropApplied, "drop-applied", false, "remove patches that the new source has already")
-	flags.BoolVar(&o.build, "build", false, "then build the apps that were bumped")
+	flags.BoolVar(&o.repack, "repack", false, "raise the package version only")
+	flags.BoolVar(&o.dropApplied, "drop-applied", false, "remove patches that the new source contains")
+	flags.BoolVar(&o.build, "build", false, "build the apps that changed")
 	flags.BoolVar(&o.commit, "commit", false, "commit the edit of each app")
-	flags.BoolVar(&o.pr, "pr", false, "open a pull request for each app, change nothing here")
-	flags.StringVar(&o.group, "group", "", "one pull request for all, from the branch libre/`NAME`")
+	flags.BoolVar(&o.pr, "pr", false, "open a pull request for each app; change nothing here")
+	flags.StringVar(&o.group, "group", "", "open one pull request for all apps, from the branch libre/`NAME`")
 	flags.BoolVar(&o.inputs, "inputs", false, "update all flake inputs, and digests of base images")
-	flags.StringSliceVar(&o.input, "input", nil, "update the flake input `NAME` only; may be repeated")
-	flags.BoolVar(&o.hashesOnly, "hashes-only", false, "find the dependent hashes anew")
+	flags.StringSliceVar(&o.input, "input", nil, "update the flake input `NAME`; can be repeated")
+	flags.BoolVar(&o.hashesOnly, "hashes-only", false, "correct dependent hashes only")
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "repack", "inputs", "input", "hashes-only")
 	cmd.MarkFlagsMutuallyExclusive("check", "explain", "dry-run", "commit", "pr")
 }
 
 func (e *env) runBump(ctx context.Context, o bumpOptions) error {
 	if o.group != "" && !o.pr {
-		return usageError{errors.New("--group is for --pr")}
+		return usageError{errors.New("--group needs --pr")}
 	}
 	ws, err := e.workspace()
 	if err != nil {
@@ -270,7 +275,7 @@ func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 			e.Notef("%s: held: %s", r.App, r.Decision.HeldBack)
 		}
 		if len(r.Uncommitted) > 0 && r.Err == nil {
-			e.Warnf("%s: %s has an update that is not committed", r.App, strings.Join(r.Uncommitted, ", "))
+			e.Warnf("%s: %s has an uncommitted update", r.App, strings.Join(r.Uncommitted, ", "))
 		}
 		for _, proof := range r.Proofs {
 			if proof.Verdict != review.Applies && !proof.Breaks() {

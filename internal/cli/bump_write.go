@@ -95,7 +95,7 @@ func (w *bumpWriter) checkCommitted(files []string) error {
 		return nil
 	}
 	names := strings.Join(files, " ")
-	return &fault.Fault{Err: fmt.Errorf("%s has an update that is not committed", names),
+	return &fault.Fault{Err: fmt.Errorf("%s has an uncommitted update", names),
 		Fix: "git commit " + names + ", or git restore " + names + " and run the same command again"}
 }
 
@@ -137,10 +137,10 @@ func (w *bumpWriter) settle(ctx context.Context, settled map[string]string) erro
 // bumpInputs updates flake inputs and base images.
 func (e *env) bumpInputs(ctx context.Context, o bumpOptions, bumper *bump.Bumper, write *bumpWriter, progress *ui.Progress) error {
 	if len(o.selection) > 0 || o.all {
-		return usageError{errors.New("--inputs is of the whole catalogue: name inputs with --input, and no apps")}
+		return usageError{errors.New("--inputs updates the whole catalogue: give no apps, or name inputs with --input")}
 	}
 	if o.group != "" {
-		return usageError{errors.New("--group is for apps: inputs have a pull request of their own")}
+		return usageError{errors.New("--group is for apps: inputs get a pull request of their own")}
 	}
 	inputs, err := bumper.UpdateInputs(ctx, o.input)
 	progress.Close()
@@ -163,7 +163,7 @@ func (e *env) bumpInputs(ctx context.Context, o bumpOptions, bumper *bump.Bumper
 			return err
 		}
 		if inputs.Behind > 0 {
-			e.Warnf("pins of base images that are behind, and have to be written by hand: %d; all else is up to date", inputs.Behind)
+			e.Warnf("%s of base images must be updated by hand; everything else is up to date", ui.Count(inputs.Behind, "pin"))
 		} else {
 			e.Notef("all inputs are up to date")
 		}

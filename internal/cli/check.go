@@ -22,16 +22,19 @@ func (e *env) checkCommand() *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [SELECTION...]",
-		Short: "Find what could not be published, before it is merged",
-		Long: `Compares the catalogue, or the selected releases, with what is published. It is
-a problem if an image has another key than the one that is published under the
-same tag, or if a version is lower than the newest one that is published. Every
-base image of a Containerfile must be pinned by digest: for that the sources of
-Containerfile components are fetched, if the store does not have them.
+		Short: "Check that releases can be published",
+		Long: `Compare the catalogue, or the selected releases, with what is published, before
+a change is merged. These are problems:
 
-Nothing is built, and no private key is needed. Exit code 1 where there is a
-problem. stdout has a line for each: app/variant or app/component, what is
-wrong, what to type.`,
+  - an image has another key than the one published under the same tag
+  - a version is lower than the newest published version
+  - a Containerfile has a base image that is not pinned by digest
+
+check fetches the sources of Containerfile components that are not in the Nix
+store, to read their base images. It builds nothing, and needs no private key.
+
+Exit code 1 if there is a problem. The output has one line per problem:
+app/variant or app/component, problem, fix.`,
 		Example: "  libre check --to registry.example/lasuite\n  libre check docs --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args

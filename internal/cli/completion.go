@@ -13,9 +13,9 @@ import (
 func (e *env) completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
-		Short: "Print the completion script of a shell",
-		Long: `Prints the completion script of a shell. It completes the names of the
-catalogue's apps, components and variants too.`,
+		Short: "Print a shell completion script",
+		Long: `Print the completion script of a shell. It also completes the names of the
+catalogue's apps, components and variants, and groups of libre.yaml.`,
 		Example:   "  source <(libre completion bash)\n  libre completion fish > ~/.config/fish/completions/libre.fish",
 		Args:      takes(1, 1),
 		ValidArgs: []string{"bash", "zsh", "fish"},

@@ -62,7 +62,7 @@ var errReported = errors.New("")
 func (e *env) report(err error) {
 	switch {
 	case errors.Is(err, context.Canceled):
-		e.Errorf("interrupted; run the same command again to go on")
+		e.Errorf("interrupted; run the same command again to continue")
 	case err.Error() != "":
 		e.Errorf("%s", err)
 	}

@@ -29,15 +29,15 @@ func (e *env) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [DIRECTORY]",
 		Short: "Make a new catalogue, or add workflows to one",
-		Long: `Writes a catalogue with two apps, pocketbase and guestbook, into a new or empty
-directory (this one by default), for this machine's system, makes it a git
-repository and adds the files to it: Nix sees only what git tracks.
+		Long: `Make a catalogue with two apps, pocketbase and guestbook, in a new or empty
+directory, by default this one. init makes it a git repository, and adds the
+files to it, because Nix sees only what git tracks. The catalogue is for this
+machine's system.
 
---ci adds workflows for GitHub Actions or Forgejo Actions: pull requests that
-bump apps daily and their inputs weekly, a check of each pull request, and
-publishing of what is merged to main. What they need is said at the beginning of
-each. In a directory that has a catalogue, only these files are written, and
-those that are there stay as they are.`,
+--ci adds workflows for GitHub Actions or Forgejo Actions. They bump apps daily
+and inputs weekly by pull requests, check each pull request, and publish what
+is merged to main. Each file begins with what it needs. In a directory that has
+a catalogue, init writes only these files, and does not replace existing ones.`,
 		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,7 +73,7 @@ func (e *env) runInit(ctx context.Context, o initOptions) error {
 		e.Notef("made a catalogue in %s; next: %slibre list, libre build --all", o.dir, enter)
 	}
 	if workflows != nil {
-		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins: nix flake lock, commit it, and see what .%s/workflows/libre-*.yml need", o.forge)
+		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what .%s/workflows/libre-*.yml need", o.forge)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
 		e.Notef("wrote %s", strings.Join(written, ", "))
 	}
 	if len(changed) > 0 {
-		e.Warnf("left as it is, since it differs from libre's: %s; to have it written anew, remove it first", strings.Join(changed, ", "))
+		e.Warnf("kept %s, which differs from libre's; remove it to have it written again", strings.Join(changed, ", "))
 	}
 	return nil
 }

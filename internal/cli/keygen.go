@@ -21,11 +21,11 @@ func (e *env) keygenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen",
 		Short: "Make a key pair for signing",
-		Long: `Makes a key pair as cosign does: NAME.key, encrypted with a password, and
-NAME.pub. The password is COSIGN_PASSWORD, or asked for on a terminal. Files
-that are there are never replaced. A new catalogue's .gitignore has cosign.key.
+		Long: `Make a key pair as cosign does: NAME.key, encrypted with a password, and
+NAME.pub. libre takes the password from COSIGN_PASSWORD, or asks for it on a
+terminal. It never replaces a file. git ignores cosign.key in a new catalogue.
 
-Name the key in libre.yaml:
+Set the key in libre.yaml:
 
   sign:
     key: cosign.key`,
@@ -41,7 +41,7 @@ func (e *env) runKeygen(o keygenOptions) error {
 	if err := sign.Keygen(o.output, askPassword()); err != nil {
 		return err
 	}
-	e.Notef("made %s.key, which is secret, and %s.pub, which verifiers need", o.output, o.output)
+	e.Notef("made %s.key, which is secret, and %s.pub, which verifies signatures", o.output, o.output)
 	return nil
 }
 
@@ -61,7 +61,7 @@ func askPassword() sign.PasswordFunc {
 		if err != nil || !confirm {
 			return password, err
 		}
-		again, err := ask("once more: ")
+		again, err := ask("repeat the password: ")
 		if err == nil && !bytes.Equal(password, again) {
 			err = errors.New("the passwords differ")
 		}

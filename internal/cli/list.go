@@ -25,18 +25,19 @@ func (e *env) listCommand() *cobra.Command {
 	var o listOptions
 	cmd := &cobra.Command{
 		Use:   "list [SELECTION...] | REGISTRY/APP-VARIANT",
-		Short: "List the apps, their versions, components and variants",
-		Long: `Lists the apps of the catalogue, all of them where nothing is selected. It reads
-metadata only: no network and no package set is needed.
+		Short: "List apps, or the releases in a repository",
+		Long: `List the apps of the catalogue, or the selected ones. list reads metadata only:
+it needs no network and no package set. The output has one line per app: app,
+tag, components, variants, description.
 
-stdout has a line for each app: app, tag, components, variants, description.
+For a repository, REGISTRY[/NAMESPACE]/APP-VARIANT, list shows the releases
+that are published there, newest version first. The output has one line per
+tag: tag, kind (release or image), digest, signed (yes, no, moved, unknown, or
+not asked), time, and the reason if it is not signed.
 
-Of a repository, REGISTRY[/NAMESPACE]/APP-VARIANT, it lists the releases that are
-published there, the newest version first: tag, release or image, digest, whether it is
-signed (yes, no, moved, unknown, or not asked), when, and why not. Who must have
-signed is said by --key, by --identity and --issuer, or by sign in libre.yaml; that
-needs no catalogue. Where nobody says it, all that is known is what each says of
-itself.`,
+A repository needs no catalogue: --key, --identity with --issuer, or sign in
+libre.yaml, says who must have signed. Without them, list shows what the
+releases say about themselves.`,
 		Example: "  libre list\n  libre list 'do*' --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -45,7 +46,7 @@ itself.`,
 		ValidArgsFunction: e.completeSelection,
 	}
 	o.registry.addReferenceFlags(cmd, "repository")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata, as JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata as JSON")
 	return cmd
 }
 

@@ -26,13 +26,12 @@ func (e *env) loginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login REGISTRY",
 		Short: "Log in to a registry, for libre, docker and podman",
-		Long: `Asks for a user name and a password, or reads the password from standard input,
-checks them with the registry, and keeps them where docker keeps its logins:
-with the credential helper that its config file names, or in that file. Where
-there is only an auth file of podman, that one is used. REGISTRY_AUTH_FILE names
-another.
+		Long: `Ask for a user name and a password, check them with the registry, and store
+them where docker does: with the credential helper that docker's config file
+names, or in that file. If there is only an auth file of podman, libre uses
+that. REGISTRY_AUTH_FILE names another file.
 
-Registries with several ways to log in want an access token as the password.`,
+If a registry has several ways to log in, use an access token as the password.`,
 		Example: "  libre login registry.example\n  libre login ghcr.io --username octocat --password-stdin < token",
 		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,9 +40,9 @@ Registries with several ways to log in want an access token as the password.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.username, "username", "", "`NAME` of the user (default: asked for)")
+	flags.StringVar(&o.username, "username", "", "`NAME` of the user (default: ask)")
 	flags.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
-	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
+	flags.BoolVar(&o.insecure, "insecure", false, "allow plain HTTP and untrusted certificates (always allowed on the loopback address)")
 	return cmd
 }
 
@@ -65,12 +64,12 @@ func (e *env) runLogin(ctx context.Context, o loginOptions) error {
 		return err
 	}
 	if !stored.Checked {
-		e.Warnf("%s lets everybody in: the password was not checked", o.registry)
+		e.Warnf("%s needs no login, so the password was not checked", o.registry)
 	}
 	if stored.Helper != "" {
-		e.Notef("logged in to %s, %s keeps the password", o.registry, stored.Helper)
+		e.Notef("logged in to %s; the password is stored with %s", o.registry, stored.Helper)
 	} else {
-		e.Notef("logged in to %s, the password is in %s, not encrypted", o.registry, stored.File)
+		e.Notef("logged in to %s; the password is stored in %s, unencrypted", o.registry, stored.File)
 	}
 	return nil
 }
@@ -79,7 +78,7 @@ func (e *env) runLogin(ctx context.Context, o loginOptions) error {
 func (o loginOptions) ask(ctx context.Context) (username, password string, err error) {
 	username = o.username
 	if !o.passwordStdin && !term.IsTerminal(int(os.Stdin.Fd())) {
-		return "", "", usageError{errors.New("no terminal to ask for the password: give --username NAME --password-stdin")}
+		return "", "", usageError{errors.New("no terminal to ask for the password: use --username NAME --password-stdin")}
 	}
 	if o.passwordStdin {
 		if username == "" {
@@ -110,7 +109,7 @@ func (o loginOptions) ask(ctx context.Context) (username, password string, err e
 	case username == "":
 		err = usageError{errors.New("the user name is empty")}
 	case strings.Contains(username, ":"):
-		err = usageError{errors.New("the user name has a colon, which no user name can have")}
+		err = usageError{errors.New("the user name contains a colon, which is not allowed")}
 	case password == "":
 		err = usageError{errors.New("the password is empty")}
 	}

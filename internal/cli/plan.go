@@ -24,34 +24,37 @@ func (e *env) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan SELECTION... | --all",
 		Short: "Show what build or push would do, and why",
-		Long: `Shows for each selected image what would be done and why, without doing it. Keys
-of Containerfile images need no network; where nixpkgs cannot be reached, the
-key of a Nix image is unknown.
+		Long: `Show what build or push would do with each selected image, and why.
 
-Without a registry, what build would do: build, or nothing. With one (--to, or
-registry in libre.yaml), what push would do, for all systems of the catalogue:
+Without a registry, plan shows what build would do: build or nothing. With a
+registry (--to, or registry in libre.yaml), it shows what push would do, for
+all systems of the catalogue:
 
-  build    it is new, or its image key changed
-  push     it is built, and not published
-  sign     it is published, and not signed by this catalogue
-  attach   it is published, and of its signature, SBOMs and provenance something
-           is gone
+  build    the image is new, or its image key changed
+  push     the image is built but not published
+  sign     the image is published but not signed by this catalogue
+  attach   the image is published, but its signature, an SBOM or the provenance
+           is missing
   tag      a tag is missing
-  refuse   it, or a base of it, is published with another image key under the
-           same tag: raise the package version
-  moved    somebody pointed a tag of its release to something else, which may be
-           an attack: the reason has both digests, and the command that puts it
-           back
-  unknown  a registry refuses, cannot be reached, or answers nonsense
-  nothing  it is published
-  fail     it cannot be built: its definition is wrong
+  refuse   the image, or a base of it, is published under the same tag with
+           another image key: raise the package version
+  moved    a tag of the release was moved to something else, which may be an
+           attack: the reason has both digests, and the command that puts the
+           tag back
+  unknown  a registry refuses access, cannot be reached, or answers nonsense
+  nothing  the image is published
+  fail     the image cannot be built: its definition is wrong
 
-What is wrong with a definition is said, also where the image is built without
-that part of it; exit code 1 then.
+plan needs no network for the key of a Containerfile image. If nixpkgs cannot
+be reached, the key of a Nix image is unknown.
 
-Exit code 1 where something was moved or is unknown, 4 where a registry refuses.
+plan also reports errors in a definition, even if the image would be built
+without the wrong part.
 
-stdout has a line for each image: image, action, reason, key.`,
+Exit code 1 if a definition is wrong, or if something was moved or is unknown,
+4 if a registry refuses access.
+
+The output has one line per image: image, action, reason, key.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args
@@ -113,7 +116,7 @@ func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request n
 	}
 	publisher.Signing, err = ws.verifying(ctx, o.registry, publisher.Registry)
 	if errors.As(err, new(usageError)) {
-		e.Warnf("signatures are not looked at: %s", err)
+		e.Warnf("signatures are not verified: %s", err)
 	} else if err != nil {
 		return nil, nil, err
 	}
@@ -144,9 +147,9 @@ func unsettled(what string, of int, unknown, moved []error) error {
 	}
 	switch {
 	case len(moved) > 0:
-		return fmt.Errorf("somebody moved tags of %d of %d %s, which may be an attack", len(moved), of, what)
+		return fmt.Errorf("tags of %d of %d %s were moved, which may be an attack", len(moved), of, what)
 	case len(unknown) > 0:
-		return fmt.Errorf("what is published of %d of %d %s is unknown: %w", len(unknown), of, what, unknown[0])
+		return fmt.Errorf("the state of %d of %d %s is unknown: %w", len(unknown), of, what, unknown[0])
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (e *env) listPublished(ctx context.Context, o listOptions, word string) err
 	}
 	signing, err := ws.operatorVerifying(ctx, o.registry, client)
 	if errors.Is(err, errNoSigner) {
-		e.Warnf("whether these are genuine, or a tag was moved, is not known, since nobody said who must have signed: give --key, or --identity and --issuer")
+		e.Warnf("signatures are not verified, because no signer is known: give --key, or --identity and --issuer")
 	} else if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (e *env) listPublished(ctx context.Context, o listOptions, word string) err
 		return err
 	}
 	if len(all) == 0 {
-		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s has no tag of a release", word), Fix: "give REGISTRY[/NAMESPACE]/APP-VARIANT, such as " + prefix + "/docs-default"}
+		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s has no release", word), Fix: "give REGISTRY[/NAMESPACE]/APP-VARIANT, such as " + prefix + "/docs-default"}
 	}
 	if o.json {
 		err = e.JSON(all)
@@ -83,5 +83,5 @@ func unreadTags(all []release.Tagged) error {
 	if err := unsettled("tags", len(all), unknown, nil); err != nil || wrong == 0 {
 		return err
 	}
-	return fmt.Errorf("%d of %d tags are not what they should be", wrong, len(all))
+	return fmt.Errorf("%d of %d tags do not verify", wrong, len(all))
 }

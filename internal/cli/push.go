@@ -34,29 +34,36 @@ func (e *env) pushCommand() *cobra.Command {
 	var o pushOptions
 	cmd := &cobra.Command{
 		Use:   "push SELECTION... | --all",
-		Short: "Build what is missing, and publish it: signed first, tagged last",
-		Long: `Publishes the selected images for all systems of the catalogue. For each image:
-blobs and manifests by digest, SBOMs, provenance, signature, all read back and
-verified. When all images of an app's variant are there: the release record, the
-images' tags, and the record's tag last of all. So no tag is ever unsigned.
+		Short: "Publish images, and build those that are missing",
+		Long: `Publish the selected images for all systems of the catalogue, and build those
+that are missing.
 
-What is published already is left alone; of what was attached to it, what is gone is
-attached again, without a build of the image: what is gone shows in the list of what
-is attached; --deep reads it all, so that it finds what is listed and is not ours. A tag that has other content is never
-replaced, unless with --force. It goes on when an image fails, and ends with a
-table of failures and exit code 3; running it again completes what is missing.
+For each image, push uploads the blobs and manifests by digest, SBOMs,
+provenance and the signature, reads them back, and verifies them. When all
+images of an app's variant are uploaded, push publishes the release record,
+then the images' tags, and the record's tag last. So a tag never points to an
+unsigned image.
 
-Where --to is given several times, images are built, signed and pushed once, to
-the first registry, and copied to the others with all that is attached to them.
---also-tag points a moving tag to each release once it is published; the tag
-never goes back to an older release. copyTo and alsoTag in libre.yaml say both
-for every run.
+Images that are published already are not built or pushed again. If one of
+their attachments is missing from the registry's list, push attaches it again.
+--deep also reads and verifies every attachment, to find those that are listed
+but not valid.
 
---resign signs with the present key what a former key of sign.publicKey signed:
-images, records and attestations, in all registries. Digests and tags stay, and so
-do the old signatures.
+push does not replace a tag that has other content, unless you use --force. If
+an image fails, push still publishes the others. It then prints a table of
+failures, and exits with code 3. Run push again to complete the release.
 
-stdout has a line for each image and record: reference@digest, state, reason.`,
+If --to is repeated, push builds, signs and pushes images once, to the first
+registry, and copies them with their attachments to the others. --also-tag
+points a tag such as latest to each release once it is published. Such a tag
+never goes back to an older release. copyTo and alsoTag in libre.yaml do the
+same for every run.
+
+--resign signs again, with the current key, what a former key of sign.publicKey
+signed: images, records and attestations, in all registries. Digests, tags and
+the old signatures stay.
+
+The output has one line per image and record: reference@digest, state, reason.`,
 		Example: "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -68,13 +75,13 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
 	addOutputFlag(cmd, &o.output)
-	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "assemble or build `N` images at once")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "build, print what would be pushed, and push nothing")
-	flags.BoolVar(&o.force, "force", false, "replace tags that have other content, and say which")
-	flags.BoolVar(&o.deep, "deep", false, "also read and verify all that is attached to what is\npublished, and attach again what does not verify")
-	flags.BoolVar(&o.resign, "resign", false, "sign anew, with the present key, what a former key\nsigned")
+	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "build, and print what would be pushed")
+	flags.BoolVar(&o.force, "force", false, "replace tags that have other content")
+	flags.BoolVar(&o.deep, "deep", false, "also verify all attachments of published images, and attach those again that are not valid")
+	flags.BoolVar(&o.resign, "resign", false, "sign again, with the current key, what a former key signed")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
-	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or\n{major}.{minor} (default: alsoTag in libre.yaml)")
+	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or {major}.{minor} (default: alsoTag in libre.yaml)")
 	e.addSummary(cmd)
 	return cmd
 }
@@ -82,7 +89,7 @@ stdout has a line for each image and record: reference@digest, state, reason.`,
 func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	for _, tag := range o.alsoTag {
 		if err := catalog.CheckMovingTag(tag); err != nil {
-			return usageError{fmt.Errorf("moving tag %q (%w), expected a tag, in which {major} and {minor} stand for numbers of the version", tag, err)}
+			return usageError{fmt.Errorf("moving tag %q (%w), expected a tag, which may contain {major} and {minor} of the version", tag, err)}
 		}
 	}
 	ws, patterns, err := e.selected(ctx, "push", o.selection, o.all)
@@ -120,9 +127,9 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*releas
 	}
 	switch unsigned := publisher.Signing == nil; {
 	case o.resign && (unsigned || ws.settings.Sign.Keyless != nil && o.registry.key == ""):
-		return nil, usageError{errors.New("--resign: nothing is signed with a key here: name one as key below sign in libre.yaml, or as --key FILE")}
+		return nil, usageError{errors.New("--resign needs a signing key: set key below sign in libre.yaml, or give --key FILE")}
 	case unsigned:
-		e.Warnf("sign: none in libre.yaml: nothing is signed, described or attested")
+		e.Warnf("sign: none in libre.yaml: images are not signed and get no SBOM or provenance")
 	}
 	if len(o.alsoTag) > 0 {
 		publisher.AlsoTags = o.alsoTag

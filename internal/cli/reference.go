@@ -21,12 +21,12 @@ func isRepository(word string) bool {
 func prefixOf(word string) (string, error) {
 	slash := strings.LastIndex(word, "/")
 	if slash <= 0 || slash == len(word)-1 {
-		return "", usageError{fmt.Errorf("%s does not say which registry has what: give REGISTRY[/NAMESPACE]/NAME, and :TAG or @sha256:DIGEST of a release", word)}
+		return "", usageError{fmt.Errorf("%s has no registry: give REGISTRY[/NAMESPACE]/NAME:TAG, or @sha256:DIGEST in place of the tag", word)}
 	}
 	return word[:slash], nil
 }
 
 // noTag is the error for a repository in place of a reference.
 func noTag(word string) error {
-	return usageError{fmt.Errorf("%s names no release: give a tag, such as %s:1.2.3-1, or a digest; libre list %s lists what is published", word, word, word)}
+	return usageError{fmt.Errorf("%s is a repository, not a release: add a tag, such as %s:1.2.3-1, or a digest; libre list %s lists its releases", word, word, word)}
 }

@@ -27,15 +27,15 @@ type registryOptions struct {
 
 func (o *registryOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&o.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images\n(default: registry in libre.yaml)")
-	flags.StringVar(&o.key, "key", "", "the key in `FILE`: to sign with, or public, to verify\n(default: sign in libre.yaml)")
-	flags.BoolVar(&o.insecure, "insecure", false, "allow HTTP and unknown certificates, not only on the\nloopback address")
+	flags.StringArrayVar(&o.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images (default: registry in libre.yaml)")
+	flags.StringVar(&o.key, "key", "", "sign with the private key, or verify with the public key, in `FILE` (default: sign in libre.yaml)")
+	flags.BoolVar(&o.insecure, "insecure", false, "allow plain HTTP and untrusted certificates (always allowed on the loopback address)")
 }
 
 // addReferenceFlags adds the flags of commands that also read a published reference.
 func (o *registryOptions) addReferenceFlags(cmd *cobra.Command, kind string) {
-	cmd.Flags().StringVar(&o.key, "key", "", "of a "+kind+": the public key in `FILE`\n(default: sign in libre.yaml)")
-	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "of a "+kind+": allow HTTP and unknown certificates")
+	cmd.Flags().StringVar(&o.key, "key", "", "of a "+kind+": the public key in `FILE` (default: sign in libre.yaml)")
+	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "of a "+kind+": allow plain HTTP and untrusted certificates")
 	o.signer.addFlags(cmd)
 }
 
@@ -49,12 +49,12 @@ type signerOptions struct {
 
 func (o *signerOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.identity, "identity", "", "who must have signed: a workflow's `URI` or an e-mail\naddress, compared exactly; with --issuer")
-	flags.StringVar(&o.identityPattern, "identity-regexp", "", "instead of --identity: a `PATTERN` for the whole of it")
-	flags.StringVar(&o.issuer, "issuer", "", "the `URL` that says who signed, compared exactly")
-	flags.StringVar(&o.issuerPattern, "issuer-regexp", "", "instead of --issuer: a `PATTERN` for the whole of it")
-	flags.StringVar(&o.trustedRoot, "trusted-root", "", "trust the services in `FILE` (default: trustedRoot in\nlibre.yaml, else Sigstore's public instance)")
-	flags.StringArrayVar(&o.copyOf, "copy-of", nil, "also accept what was signed for another\n`REGISTRY`[/NAMESPACE], of which this has a copy\n(default: copyTo, and sign.copies in libre.yaml)")
+	flags.StringVar(&o.identity, "identity", "", "require a signature by a workflow's `URI` or an e-mail address; needs --issuer")
+	flags.StringVar(&o.identityPattern, "identity-regexp", "", "like --identity, with a regular expression `PATTERN` for the whole identity")
+	flags.StringVar(&o.issuer, "issuer", "", "the `URL` of the OpenID issuer of the identity")
+	flags.StringVar(&o.issuerPattern, "issuer-regexp", "", "like --issuer, with a regular expression `PATTERN` for the whole URL")
+	flags.StringVar(&o.trustedRoot, "trusted-root", "", "trust the services in `FILE` (default: trustedRoot in libre.yaml, else Sigstore's public instance)")
+	flags.StringArrayVar(&o.copyOf, "copy-of", nil, "also accept copies of what was signed for another `REGISTRY`[/NAMESPACE] (default: copyTo and sign.copies in libre.yaml)")
 	cmd.MarkFlagsMutuallyExclusive("identity", "identity-regexp", "key")
 	cmd.MarkFlagsMutuallyExclusive("issuer", "issuer-regexp", "key")
 }
@@ -71,10 +71,10 @@ func (o signerOptions) policy(ctx context.Context, root string) (*sign.Policy, e
 		identity.Subject = regexp.QuoteMeta(o.identity)
 	}
 	if identity.Subject == "" {
-		return nil, usageError{errors.New("--issuer says who knows the signer: give --identity or --identity-regexp too")}
+		return nil, usageError{errors.New("--issuer needs an identity: give --identity or --identity-regexp too")}
 	}
 	if o.issuer+o.issuerPattern == "" {
-		return nil, usageError{errors.New("an identity means nothing without who says so: give --issuer or --issuer-regexp too")}
+		return nil, usageError{errors.New("an identity needs its issuer: give --issuer or --issuer-regexp too")}
 	}
 	for flag, pattern := range map[string]string{"--identity-regexp": o.identityPattern, "--issuer-regexp": o.issuerPattern} {
 		if _, err := regexp.Compile(pattern); err != nil {
@@ -103,7 +103,7 @@ func (ws *workspace) registries(o registryOptions) ([]*registry.Client, error) {
 		names = ws.settings.Registries()
 	}
 	if len(names) == 0 {
-		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or name one as registry in libre.yaml")}
+		return nil, usageError{errors.New("no registry: give --to REGISTRY[/NAMESPACE], or set registry in libre.yaml")}
 	}
 	var clients []*registry.Client
 	for _, name := range names {
@@ -195,14 +195,14 @@ func (ws *workspace) signConfig(o registryOptions, toSign bool) (*sign.Config, e
 		return nil, nil
 	}
 	if configured.Unset() {
-		return nil, usageError{errors.New("no signing key: libre keygen makes one, give it as --key FILE or as sign: key in libre.yaml (or say sign: none)")}
+		return nil, usageError{errors.New("no signing key: make one with libre keygen, and give --key FILE or set sign: {key: FILE} in libre.yaml (or sign: none)")}
 	}
 	config := configured.Config
 	config.Copies = ws.copies(o)
 	return &config, nil
 }
 
-var errNoSigner = usageError{errors.New("who must have signed is not known: give --key or --identity (with --issuer), or sign in libre.yaml")}
+var errNoSigner = usageError{errors.New("no signer is known: give --key, or --identity and --issuer, or set sign in libre.yaml")}
 
 // operatorVerifying verifies signatures by the flags or the settings, for commands that
 // need no catalogue.
@@ -226,7 +226,7 @@ func (ws *workspace) operatorVerifying(ctx context.Context, o registryOptions, c
 	case o.key == "" && ws.settings.Sign.Unset():
 		return nil, errNoSigner
 	case o.key == "" && ws.settings.Sign.None:
-		return nil, usageError{errors.New("sign: none in libre.yaml, so nobody is known to have signed: give --key or --identity")}
+		return nil, usageError{errors.New("no signer is known, because libre.yaml has sign: none: give --key, or --identity and --issuer")}
 	default:
 		return ws.verifying(ctx, o, client)
 	}

@@ -51,21 +51,26 @@ func excluding(err error) error {
 func (e *env) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "libre",
-		Short: "Build the container images of a catalogue of web applications",
-		Long: `libre turns a folder of Nix definitions into the container images of a catalogue
-of web applications: it builds them, publishes them signed and described, and
-follows upstream's releases.
+		Short: "Build and publish the container images of a catalogue of web applications",
+		Long: `Build, publish and update the container images of a catalogue of web
+applications.
 
-A catalogue is a flake with a folder apps/. Its images are named
-app-component-variant:appver-pkgver. Selections are the same everywhere: docs,
-docs/backend, docs/backend/lyon, globs in each part, and @group of libre.yaml.
+A catalogue is a Nix flake with a folder apps/. libre builds an image for each
+component and variant of an app, publishes images with a signature, SBOMs and
+provenance, and follows upstream's releases.
 
-Settings are in libre.yaml, next to flake.nix; LIBRE_REGISTRY, LIBRE_PACKAGE_SET
-and LIBRE_ENGINE beat it, and flags beat these. Results are on stdout, one a
-line, tab-separated where that is no terminal; progress and notes on stderr.
+Images are named APP-COMPONENT-VARIANT:VERSION-PACKAGEVERSION. Select them as
+docs, docs/backend or docs/backend/lyon. Each part can be a glob, and @GROUP
+selects a group of libre.yaml.
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
-4 credentials, 10 something is outdated (bump --check), 130 interrupted.`,
+Settings are in libre.yaml, next to flake.nix. The variables LIBRE_REGISTRY,
+LIBRE_PACKAGE_SET and LIBRE_ENGINE override it, and flags override both.
+
+Results go to stdout: a table on a terminal, tab-separated lines elsewhere.
+Progress and notes go to stderr.
+
+Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed, 4
+credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
@@ -83,14 +88,15 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 some images or apps failed,
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&e.directory, "directory", "C", "", "use the catalogue in `DIR`\n(default: the nearest flake.nix, from here upwards)")
-	flags.StringVar(&e.packageSet, "package-set", "", "pkgs is the `SET` nixpkgs, or host: made of this\nmachine's Go and busybox (default: packageSet in\nlibre.yaml, else nixpkgs)")
-	flags.BoolVar(&e.localInputs, "allow-local-inputs", false, "let the catalogue's inputs be files of this machine, or not locked")
-	flags.StringVar(&e.builders, "builders", "", "let `MACHINES` build for Nix, as nix --builders does")
-	flags.StringVar(&e.logFormat, "log-format", "text", "`FORMAT` on stderr: text or json")
+	flags.StringVarP(&e.directory, "directory", "C", "", "use the catalogue in `DIR` (default: the nearest flake.nix, here or above)")
+	flags.StringVar(&e.packageSet, "package-set", "", "take packages from `SET`: nixpkgs, or host, which is this machine's Go and busybox (default: packageSet in libre.yaml, else nixpkgs)")
+	flags.BoolVar(&e.localInputs, "allow-local-inputs", false, "allow flake inputs that are local files or not locked")
+	flags.StringVar(&e.builders, "builders", "", "let Nix build on `MACHINES`, as nix --builders does")
+	flags.StringVar(&e.logFormat, "log-format", "text", "write stderr as `FORMAT`: text or json")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		e.listCommand(), e.showCommand(), e.planCommand(), e.buildCommand(), e.pushCommand(), e.statusCommand(),

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/sign"
@@ -230,6 +231,22 @@ func TestKeyFlag(t *testing.T) {
 		got, err := ws.signConfig(registryOptions{key: c.flag}, c.toSign)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v, --key %q, sign %t: %+v, %v", c.configured, c.flag, c.toSign, got, err)
+		}
+	}
+}
+
+func TestHelpFitsIn80Columns(t *testing.T) {
+	for _, command := range append(newEnv(ui.Options{}).rootCommand().Commands(), nil) {
+		line := []string{"--help"}
+		if command != nil {
+			line = []string{command.Name(), "--help"}
+		}
+		var stdout bytes.Buffer
+		Main(t.Context(), line, ui.Options{Stdout: &stdout, Stderr: io.Discard})
+		for text := range strings.Lines(stdout.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(text, "\n")); n > 80 && !strings.HasPrefix(text, "  libre ") { // an example
+				t.Errorf("%s: %d columns: %s", line, n, text)
+			}
 		}
 	}
 }

@@ -20,12 +20,12 @@ func (e *env) sbomCommand() *cobra.Command {
 	var o sbomOptions
 	cmd := &cobra.Command{
 		Use:   "sbom SELECTION",
-		Short: "List what an image is made of",
-		Long: `Lists what one image is made of, building it first where that is needed: the
-store paths of what Nix built, and the packages that are recognised in its
-files. The same documents are attached to the image by push.
+		Short: "List what an image contains",
+		Long: `List what an image contains: the store paths that Nix built, and the packages
+that are recognised in its files. libre builds the image first if it is not
+built. push attaches the same documents to the image.
 
-The table has: name, version, type, package URL, where it was found.`,
+The table has: name, version, type, package URL, where the package was found.`,
 		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ The table has: name, version, type, package URL, where it was found.`,
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
-	cmd.Flags().StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or\nspdx-json")
+	cmd.Flags().StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or spdx-json")
 	cmd.Flags().StringSliceVar(&o.images.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
 	addOutputFlag(cmd, &o.images.output)
 	return cmd

@@ -27,27 +27,29 @@ func (e *env) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve built images as a registry on this machine",
-		Long: `Serves the OCI layout that build wrote as a registry on the loopback address,
-until it is interrupted. podman, docker and skopeo pull from it, with TLS
-verification off. It is read-only, unless --writable names a directory that
-takes what is pushed: then that is served too, and nothing need be built, nor a
-catalogue be there. Everybody on this machine may push, up to --limit; pages in a
-browser may not, and read nothing.`,
+		Long: `Serve the OCI layout that build wrote as a registry on the loopback address,
+until you interrupt it. podman, docker and skopeo pull from it without TLS
+verification.
+
+The registry is read-only, unless --writable names a directory for pushed
+images. libre then serves these too, and needs neither built images nor a
+catalogue. Every user of this machine may push, up to --limit. Web pages in a
+browser can neither push nor read.`,
 		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001",
 		Args:    takes(0, 0),
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.runServe(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	addOutputFlag(cmd, &o.output)
-	flags.StringVar(&o.writable, "writable", "", "take what is pushed, into `DIR`")
-	flags.IntVar(&o.limit, "limit", serve.DefaultLimit>>30, "keep `GB` of what is pushed, and no more")
-	flags.IntVar(&o.port, "port", 5000, "listen on port `N`; 0 takes a free one")
+	flags.StringVar(&o.writable, "writable", "", "accept pushes, and keep them in `DIR`")
+	flags.IntVar(&o.limit, "limit", serve.DefaultLimit>>30, "keep at most `GB` of pushed images")
+	flags.IntVar(&o.port, "port", 5000, "listen on port `N`; 0 chooses a free port")
 	return cmd
 }
 
 func (e *env) runServe(ctx context.Context, o serveOptions) error {
 	if o.limit < 1 || o.limit > 1<<20 {
-		return usageError{fmt.Errorf("--limit is %d, expected a number of GB from 1 on", o.limit)}
+		return usageError{fmt.Errorf("--limit %d, expected at least 1 GB", o.limit)}
 	}
 	layout := o.output
 	if layout == "" {
@@ -74,7 +76,7 @@ func (e *env) runServe(ctx context.Context, o serveOptions) error {
 func (e *env) serve(ctx context.Context, handler http.Handler, layout string, port int) error {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return fmt.Errorf("listening on port %d: %w; --port names another one", port, err)
+		return fmt.Errorf("listening on port %d: %w; choose another port with --port", port, err)
 	}
 	if err := e.Printf("serving %s on %s\n", layout, listener.Addr()); err != nil {
 		return err

@@ -23,27 +23,29 @@ func (e *env) showCommand() *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
 		Use:   "show APP... | REFERENCE",
-		Short: "Show all about an app, or a published release",
-		Long: `Shows the metadata of the selected apps: where the source comes from, the
-components with their ports, services and licence, what the app needs, what an
-upgrade does to its data, and where in the definition versions and hashes stand.
-It needs no network. Of a component that Nix has built it names the packages
-that bring a shell into the image. Of one that a Containerfile makes it shows what
-upstream says by EXPOSE, VOLUME, USER, HEALTHCHECK, STOPSIGNAL, ENTRYPOINT, CMD,
-WORKDIR and LABEL, from the file where the store has the source, else from the image
-in dist, and what of it the image has otherwise, as the definition says so.
+		Short: "Show an app, or a published release",
+		Long: `Show the metadata of the selected apps: the source, the components with their
+ports, services and licence, what the app needs, how it migrates its data, and
+where the definition sets versions and hashes. show needs no network.
 
-It ends with what is wrong with an app, as far as that is known without building:
-values of a wrong type, arguments that are required and not set, bases that the
-catalogue has not; and where the store has the source, a Containerfile, a stage
-or a build context that is not there, and arguments, bases and named contexts
-that the file has no use for. Exit code 1 then.
+For a component that Nix has built, show lists the packages that bring a shell
+into the image. For a Containerfile component, it shows upstream's EXPOSE,
+VOLUME, USER, HEALTHCHECK, STOPSIGNAL, ENTRYPOINT, CMD, WORKDIR and LABEL, and
+where the definition changes them. It reads these from the source in the Nix
+store, or else from the image in dist.
 
-Of a reference to a release record, REGISTRY/APP-VARIANT:TAG, it shows the
-record, as JSON, once the signature is verified: digests of the images, ports,
-services, needs, migration. That needs no catalogue: give --key, or --identity and
---issuer. stderr says under which reference it was signed; what was signed for
-another registry is refused, unless it is a copy: see libre verify --help.`,
+show ends with what is wrong with an app, as far as libre can tell without a
+build: values of a wrong type, required arguments that are not set, and bases
+that the catalogue does not have. If the source is in the store, also a
+Containerfile, stage or build context that does not exist, and arguments, bases
+and named contexts that the file does not use. Exit code 1 then.
+
+For a reference to a release record, REGISTRY/APP-VARIANT:TAG, show verifies
+the signature and prints the record as JSON: digests of the images, ports,
+services, needs, migration. This needs no catalogue: give --key, or --identity
+with --issuer. stderr names the reference that it was signed as. show refuses a
+record that was signed for another registry, unless it is a copy: see libre
+verify --help.`,
 		Example: "  libre show docs\n  libre show registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -52,7 +54,7 @@ another registry is refused, unless it is a copy: see libre verify --help.`,
 		ValidArgsFunction: e.completeSelection,
 	}
 	o.registry.addReferenceFlags(cmd, "reference")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata, as JSON")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata as JSON")
 	return cmd
 }
 

@@ -29,24 +29,26 @@ func (e *env) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status SELECTION... | --all",
 		Short: "Show what is published",
-		Long: `Shows for each selected release whether it is published as the catalogue has it
-now: its record verifies and names the same image keys, each image's tag points
-to the digest in the record, and signature, SBOMs and provenance are listed with
-each image and platform, the signature verified. --deep reads and verifies all of
-them. Beside it stands upstream's newest version, as far as that can be found out.
+		Long: `Show whether each selected release is published as the catalogue defines it:
+its record is signed and names the same image keys, each image's tag points to
+the digest in the record, and each image and platform has a verified signature,
+SBOMs and provenance. --deep reads and verifies all of these. status also shows
+upstream's newest version, if it can be found.
 
-The state incomplete says that something which was attached is gone, and not valid,
-with --deep, that it is not ours: the reason has what, and the command that attaches
-it again. moved says that somebody pointed a tag to something else than what was
-signed, which may be an attack: the reason has both digests, and the command that
-puts it back. unknown says that a registry refuses or cannot be reached.
+States that need an action, which the reason names:
 
-Exit code 1 where something is published that is not as it should be, or that
-cannot be told, 4 where a registry refuses. A release that is not published yet is
-no error.
+  incomplete  an attachment is missing
+  not valid   an attachment does not verify (--deep)
+  moved       a tag was moved to something that was not signed for it, which may
+              be an attack
+  unknown     a registry refuses access or cannot be reached
 
-stdout has a line for each release: app/variant, tag, state, digest, upstream's
-version, reason.`,
+Exit code 1 if a release is published in another state than the catalogue
+defines, or if its state is unknown, 4 if a registry refuses access. A release
+that is not published yet is no error.
+
+The output has one line per release: app/variant, tag, state, digest,
+upstream's version, reason.`,
 		Example: "  libre status --all --to registry.example/lasuite\n  libre status docs --deep --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -57,7 +59,7 @@ version, reason.`,
 	o.registry.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
-	cmd.Flags().BoolVar(&o.deep, "deep", false, "verify every attachment of every image")
+	cmd.Flags().BoolVar(&o.deep, "deep", false, "read and verify every attachment of every image")
 	return cmd
 }
 
@@ -92,7 +94,7 @@ func (e *env) runStatus(ctx context.Context, o statusOptions) error {
 		err = unsettled("releases", total, unknown, moved)
 	}
 	if err == nil && len(wrong) > 0 {
-		err = fmt.Errorf("%d of %d releases are not as they should be", len(wrong), total)
+		err = fmt.Errorf("%d of %d releases are not published as the catalogue defines them", len(wrong), total)
 	}
 	return err
 }

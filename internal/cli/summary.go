@@ -13,7 +13,7 @@ import (
 // addSummary gives a command the flag --summary: its tables, and what it ended
 // with, as Markdown.
 func (e *env) addSummary(cmd *cobra.Command) {
-	file := cmd.Flags().String("summary", "", "append the tables as Markdown to `FILE`,\nsuch as $GITHUB_STEP_SUMMARY")
+	file := cmd.Flags().String("summary", "", "append the tables as Markdown to `FILE`, such as $GITHUB_STEP_SUMMARY")
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *file == "" {

@@ -34,29 +34,29 @@ func (e *env) verifyCommand() *cobra.Command {
 	var o verifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify SELECTION... | REFERENCE... | --all",
-		Short: "Check signature, SBOMs and provenance of what is published",
-		Long: `Checks what is published against sign in libre.yaml, or a public key: of an
-image the signature, both SBOMs and the provenance; of a release record also
-those of all images that it names, and that their tags point to them. stderr has
-the lines with which cosign checks the same signatures.
+		Short: "Verify the signature, SBOMs and provenance of what is published",
+		Long: `Verify what is published, by sign in libre.yaml or by a public key. For an
+image, verify checks the signature, both SBOMs and the provenance. For a
+release record, it also checks all images that the record names, and that their
+tags point to them. stderr has the cosign commands that verify the same
+signatures.
 
-A word with a registry and a tag or digest is a reference, others are
-selections. References need no catalogue: who must have signed is said by --key, by
---identity and --issuer, or by sign in the nearest libre.yaml.
+An argument with a registry and a tag or digest is a reference. Other arguments
+are selections. A reference needs no catalogue: --key, --identity with
+--issuer, or sign in the nearest libre.yaml, says who must have signed.
 
---rebuild also builds the selected images once more, without any cache of
-layers, and compares them with what is published: the first layer and file that
-differ are named. Store paths that this machine has are taken as they are.
+--rebuild also builds the selected images again, without cached layers,
+compares them with what is published, and names the first layer and file that
+differ. It does not build store paths again that are in the Nix store.
 
-What was signed for another registry or namespace counts as not signed, so that
-staging is not taken for production: whoever may push can bring it here. Copies are
-accepted where copyTo or sign.copies in libre.yaml has them, or of what --copy-of
-names.
+A signature for another registry or namespace does not count, since whoever may
+push could copy a staging image to production. Copies are accepted if copyTo or
+sign.copies in libre.yaml, or --copy-of, names them.
 
-Exit code 1 where something does not verify or could not be read, 4 where a
-registry refuses. stdout has a line for each image and record: reference@digest;
-verified, failed, moved (its tag was), or unknown (it could not be read); what was
-checked, and the reference that it was signed as.`,
+Exit code 1 if something does not verify or cannot be read, 4 if a registry
+refuses access. The output has one line per image and record: reference@digest;
+verified, failed, moved (its tag was moved) or unknown (it cannot be read);
+what was checked, and the reference that it was signed as.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -68,7 +68,7 @@ checked, and the reference that it was signed as.`,
 	o.registry.signer.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
-	cmd.Flags().BoolVar(&o.rebuild, "rebuild", false, "also build the images again, and compare")
+	cmd.Flags().BoolVar(&o.rebuild, "rebuild", false, "also build the images again, and compare them")
 	return cmd
 }
 
@@ -85,7 +85,7 @@ func (e *env) runVerify(ctx context.Context, o verifyOptions) error {
 		}
 	}
 	if o.rebuild && len(references) > 0 {
-		return usageError{fmt.Errorf("--rebuild needs the catalogue's definition: select images instead of %s", references[0])}
+		return usageError{fmt.Errorf("--rebuild needs the definition in the catalogue: select images instead of %s", references[0])}
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(30) // attachments of others are read and dropped: collect them soon

@@ -15,7 +15,7 @@ var version = "0.1.0"
 func (e *env) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, and the catalogue schema it reads",
+		Short: "Print the version, and the catalogue schema that it reads",
 		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			revision := ""

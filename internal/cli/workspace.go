@@ -37,7 +37,7 @@ type workspace struct {
 	openErr error
 }
 
-var errNoCatalogue = errors.New("no catalogue here: no flake.nix; libre init makes a catalogue, -C DIRECTORY names one")
+var errNoCatalogue = errors.New("no catalogue: no flake.nix found; make one with libre init, or name its directory with -C")
 
 // findWorkspace finds the catalogue and reads its settings.
 func (e *env) findWorkspace() (*workspace, error) {

@@ -24,7 +24,7 @@ func TestArchiveHasTheSelectedImagesWhole(t *testing.T) {
 	archive := filepath.Join(libre.TempDir(t), "images.tar")
 	stdout, stderr := c.libre(t, "build", "guestbook/backend", "guestbook/frontend/default", "--archive", archive)
 	built := digests(t, stdout)
-	if !strings.Contains(stderr, archive+" has 4 images, ") || len(built) != 4 {
+	if !strings.Contains(stderr, "wrote 4 images to "+archive+", ") || len(built) != 4 {
 		t.Errorf("libre says\n%s%s", stderr, stdout)
 	}
 	for reference, digest := range built {
@@ -72,8 +72,8 @@ func TestLoadedImagesHaveThePrintedDigests(t *testing.T) {
 		t.Errorf("podman has %v, want %v", got, want)
 	}
 	for reference, digest := range built {
-		if !strings.Contains(stderr, "podman has "+reference+"\n") {
-			t.Errorf("libre does not say that podman has %s:\n%s", reference, stderr)
+		if !strings.Contains(stderr, "loaded "+reference+" into podman\n") {
+			t.Errorf("libre does not say that it loaded %s:\n%s", reference, stderr)
 		}
 		if got := strings.TrimSpace(podman.run(t, "image", "inspect", "--format", "{{.Digest}}", "localhost/"+reference)); got != digest {
 			t.Errorf("%s: podman has %s, libre built %s", reference, got, digest)
@@ -94,12 +94,12 @@ mkApp {
 `, "half/src/file": "x\n"})
 	archive := filepath.Join(c.dir, "images.tar")
 	stdout, stderr, code := ends(t, c.command("build", "*/*/default", "--archive", archive))
-	if code != 3 || !strings.Contains(stderr, archive+" has 1 image, ") || !slices.Equal(sortedNames(digests(t, stdout)), []string{"localhost/half-good-default:1-1"}) {
+	if code != 3 || !strings.Contains(stderr, "wrote 1 image to "+archive+", ") || !slices.Equal(sortedNames(digests(t, stdout)), []string{"localhost/half-good-default:1-1"}) {
 		t.Errorf("exit code %d\n%s%s", code, stderr, stdout)
 	}
 	none := filepath.Join(c.dir, "none.tar")
 	_, stderr, code = ends(t, c.command("build", "half/bad/default", "--archive", none))
-	if _, err := os.Stat(none); code != 3 || err == nil || !strings.Contains(stderr, "warning: no image was built: there is nothing to archive or load\n") {
+	if _, err := os.Stat(none); code != 3 || err == nil || !strings.Contains(stderr, "warning: no image was built, so there is nothing to archive or load\n") {
 		t.Errorf("exit code %d, %v\n%s", code, err, stderr)
 	}
 }
@@ -113,9 +113,9 @@ func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"--archive", "-"}, 2, "error: --archive -: an archive is a file: give it a name"},
-		{[]string{"--archive", "none/images.tar"}, 2, "error: --archive none/images.tar: there is no directory none"},
-		{[]string{"--archive", "."}, 2, "error: --archive .: it is there and is no file"},
+		{[]string{"--archive", "-"}, 2, "error: --archive -: an archive cannot go to stdout: give the name of a file"},
+		{[]string{"--archive", "none/images.tar"}, 2, "error: --archive none/images.tar: no directory none"},
+		{[]string{"--archive", "."}, 2, "error: --archive .: it exists and is not a file"},
 		{[]string{"--load", "rkt"}, 2, "error: --load rkt, expected docker or podman"},
 	} {
 		stdout, stderr, code := ends(t, c.command(append([]string{"build", "--all"}, test.args...)...))

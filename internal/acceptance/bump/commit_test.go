@@ -56,7 +56,7 @@ func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 	}
 	for _, mode := range []string{"--commit", "--check"} {
 		code := map[string]int{"--commit": 3, "--check": 0}[mode]
-		if left := c.run(t, code, "bump", "notes", mode); !strings.Contains(left.stderr, definition+" has an update that is not committed") {
+		if left := c.run(t, code, "bump", "notes", mode); !strings.Contains(left.stderr, definition+" has an uncommitted update") {
 			t.Errorf("%s:\n%s%s", mode, left.stdout, left.stderr)
 		}
 	}
@@ -126,7 +126,7 @@ func TestAppsAfterOneThatIsNotCommitted(t *testing.T) {
 		t.Errorf("%s%s", got.stdout, got.stderr)
 	}
 	for mode, code := range map[string]int{"--commit": 3, "--json": 0} {
-		if left := c.run(t, code, "bump", "--hashes-only", "a", mode); !strings.Contains(left.stderr, "apps/a/default.nix has an update that is not committed") {
+		if left := c.run(t, code, "bump", "--hashes-only", "a", mode); !strings.Contains(left.stderr, "apps/a/default.nix has an uncommitted update") {
 			t.Errorf("%s: %s%s", mode, left.stdout, left.stderr)
 		}
 	}

@@ -68,10 +68,10 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	}
 	t.Run("with a key", func(t *testing.T) { check(t, "--key", "op.pub") })
 	for args, want := range map[string]string{
-		"verify " + record:                                                                  "give --key or --identity",
-		"show " + record:                                                                    "give --key or --identity",
-		"verify " + repository + " --key op.pub":                                            "give a tag",
-		"show " + repository + " --key op.pub":                                              "give a tag",
+		"verify " + record:                                                                  "give --key, or --identity",
+		"show " + record:                                                                    "give --key, or --identity",
+		"verify " + repository + " --key op.pub":                                            "add a tag",
+		"show " + repository + " --key op.pub":                                              "add a tag",
 		"verify " + record + " --identity me@example.org":                                   "give --issuer or --issuer-regexp too",
 		"verify " + record + " --issuer https://issuer.example":                             "give --identity or --identity-regexp too",
 		"verify " + record + " --identity-regexp [ --issuer https://i.example":              "expected a regular expression",
@@ -79,11 +79,11 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 		"verify " + repository + "@sha256:00 --key op.pub":                                  "two-default@sha256:00 is no reference: invalid checksum digest length: sha256:00; give REGISTRY",
 		"show " + reg.prefix() + "/Two:1 --key op.pub":                                      "/Two:1 is no reference: ",
 		"verify " + record + " " + record + "+ --key op.pub":                                "2-3+ is no reference: tag can only contain",
-		"verify two@sha256:1 --key op.pub":                                                  "two@sha256:1 does not say which registry has what",
-		"show @sha256:1 --key op.pub":                                                       "does not say which registry",
-		"verify /x:1 --key op.pub":                                                          "/x:1 does not say which registry",
+		"verify two@sha256:1 --key op.pub":                                                  "two@sha256:1 has no registry: give REGISTRY",
+		"show @sha256:1 --key op.pub":                                                       "has no registry",
+		"verify /x:1 --key op.pub":                                                          "/x:1 has no registry",
 		"verify " + record + " --identity a --identity-regexp a --issuer https://i.example": "--identity and --identity-regexp: give one of them, not both",
-		"list a.example/":                                                                   "a.example does not say which registry",
+		"list a.example/":                                                                   "a.example has no registry",
 		"list " + repository + " two":                                                       "list it alone",
 	} {
 		if got := operator.run(strings.Fields(args)...).want(t, 2); !strings.Contains(got.stderr, want) {
@@ -98,7 +98,7 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	if err := json.Unmarshal([]byte(listed.stdout), &all); err != nil || len(all) != 2 || all[0].Tag != "2-12" || all[0].Signed != "not asked" {
 		t.Errorf("list --json: %v\n%s", err, listed.stdout)
 	}
-	if !strings.Contains(listed.stderr, "is not known") || !strings.Contains(listed.stderr, "give --key, or --identity and --issuer") {
+	if !strings.Contains(listed.stderr, "no signer is known") || !strings.Contains(listed.stderr, "give --key, or --identity and --issuer") {
 		t.Errorf("what is not known is not said:\n%s", listed.stderr)
 	}
 	reg.retag(t, "two-default", "2-3", "2-12")
@@ -110,7 +110,7 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	}
 	reg.lenient = true
 	older.run("push", two, "--to", reg.prefix(), "--force").want(t, 0)
-	if got := operator.run("list", reg.prefix()+"/three-default", "--key", "op.pub").want(t, 1); !strings.Contains(got.stderr, "has no tag of a release") {
+	if got := operator.run("list", reg.prefix()+"/three-default", "--key", "op.pub").want(t, 1); !strings.Contains(got.stderr, "has no release;") {
 		t.Errorf("nothing there:\n%s", got.stderr)
 	}
 	c.run("keygen", "--output", filepath.Join(operator.dir, "other")).want(t, 0)

@@ -190,7 +190,7 @@ func TestSignNoneAttestsNothing(t *testing.T) {
 	reg := newWatched(t, "no referrers", "")
 	for range 2 {
 		got := c.run("push", two, "--to", reg.prefix()).want(t, 0)
-		if !strings.Contains(got.stderr, "sign: none in libre.yaml: nothing is signed, described or attested") {
+		if !strings.Contains(got.stderr, "sign: none in libre.yaml: images are not signed and get no SBOM or provenance") {
 			t.Errorf("nothing says that nothing is signed:\n%s", got.stderr)
 		}
 	}
@@ -257,7 +257,7 @@ func TestMistakesAreOneLineEach(t *testing.T) {
 		c.file(t, "libre.yaml", "registry: "+reg.prefix()+"\n")
 		got := c.run("push", two).want(t, 2)
 		checkLines(t, got)
-		if !strings.Contains(got.stderr, "error: no signing key: libre keygen makes one") {
+		if !strings.Contains(got.stderr, "error: no signing key: make one with libre keygen") {
 			t.Errorf("stderr:\n%s", got.stderr)
 		}
 	})
