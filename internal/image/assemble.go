@@ -1,6 +1,6 @@
-// Package image turns closures of store paths and images built from
-// Containerfiles into OCI images with the same bytes for the same inputs:
-// planning of layers, tar, compression and their cache.
+// Package image makes OCI images from closures of store paths and from the images that
+// engines build from Containerfiles. The same input gives the same bytes. It plans and
+// caches layers, writes and compresses tar, and compares images.
 package image
 
 import (
@@ -29,60 +29,60 @@ import (
 const (
 	ImageKeyAnnotation = "sh.libre.image-key" // index.json, manifest, index
 	LayerKeyAnnotation = "sh.libre.layer-key" // a layer's descriptor
-	DiffIDAnnotation   = "sh.libre.diff-id"   // beside it: the digest of the plain tar, which else only the config has
+	DiffIDAnnotation   = "sh.libre.diff-id"   // a layer's descriptor: the digest of the tar before compression
 )
 
 // Spec is one image for one platform, made of store paths.
 type Spec struct {
-	Platform    v1.Platform       // os, architecture and, where there is one, variant
-	Closure     []nix.PathInfo    // all paths that the image needs, in any order
-	Root        string            // the store path in Closure whose tree becomes "/"
+	Platform    v1.Platform       // os, architecture and, if there is one, variant
+	Closure     []nix.PathInfo    // all store paths of the image, in any order
+	Root        string            // the store path in Closure that becomes "/"
 	Owners      map[string]Owner  // mode and owner of entries of that tree, by absolute path in the image
 	Config      v1.Config         // entrypoint, environment, labels, …
-	Created     time.Time         // of the image; kept to the second, in UTC
+	Created     time.Time         // truncated to seconds, in UTC
 	Annotations map[string]string // of the manifest
 	Codec       Codec
 }
 
-// Options say how to work. They do not change any byte of the result.
+// Options configure the work. They do not change the bytes of the result.
 type Options struct {
 	Cache     *Cache                             // required
-	Whole     bool                               // write the layers that a registry has, too
-	Jobs      int                                // layers written at the same time; 0: one per CPU
-	StoreRoot string                             // where the store's file system is mounted; "" for "/"
-	Progress  func(done, total int, layer Layer) // called after each layer, never twice at once
+	Whole     bool                               // also write layers that a registry has
+	Jobs      int                                // how many layers are written at once; 0: one per CPU
+	StoreRoot string                             // prefix of the paths on this machine; "" if they are as in Closure
+	Progress  func(done, total int, layer Layer) // called after each layer, by one goroutine at a time
 }
 
 // Layer is one finished layer of an image.
 type Layer struct {
 	v1.Descriptor         // of the blob, annotated with the layer key
 	DiffID        v1.Hash // of the tar inside
-	Key           string  // the layer key, 64 hex digits; "" for a base's layer without one
-	Name          string  // what it mainly holds: a store path, or words
-	Fresh         bool    // written by this call, not found
+	Key           string  // the layer key, 64 hex digits; "" if a layer of the base has none
+	Name          string  // the main content: a store path, or a description
+	Fresh         bool    // written by this call, not found in the cache
 }
 
-// Result is one image for one platform, stored in the layout.
+// Result is one image for one platform, storedLayer in the layout.
 type Result struct {
 	Descriptor v1.Descriptor // of the manifest, with its platform
-	Layers     []Layer       // the most basic first, a base's layers included
-	Written    int64         // bytes of layers that were not there before
-	Warnings   []error       // about the cache; the image is not affected
+	Layers     []Layer       // the lowest first, with those of the base
+	Written    int64         // bytes of fresh layers
+	Warnings   []error       // about the cache; the image is complete
 }
 
-// layerSource is a layer that is not written yet.
+// layerSource is a layer to be written.
 type layerSource struct {
 	key     string
 	name    string
 	summary string  // for the history
-	diffID  v1.Hash // zero where it is not known before
+	diffID  v1.Hash // zero if unknown
 	fill    func(context.Context, io.Writer) error
 }
 
-// Assemble writes an image made of store paths: the planned layers, then the
-// root file system. Layers whose key is in the cache are not written again and
-// no file of them is opened. On an error, and when ctx is cancelled, whole
-// layers stay for the next run, and nothing half written does.
+// Assemble writes an image of store paths: the planned layers, then the root file
+// system. It does not write a layer whose key is in the cache, nor open its files. After
+// an error, and when ctx ends, complete layers stay for the next run, and no unfinished
+// files.
 func Assemble(ctx context.Context, l *layout.Layout, spec Spec, opts Options) (Result, error) {
 	sources, err := spec.sources(opts.StoreRoot)
 	if err != nil {
@@ -106,7 +106,7 @@ func Assemble(ctx context.Context, l *layout.Layout, spec Spec, opts Options) (R
 	return result, err
 }
 
-// sources are the image's layers, the root file system last.
+// sources lists the layers of the image, the root file system last.
 func (spec *Spec) sources(storeRoot string) ([]layerSource, error) {
 	if err := checkClosure(spec.Closure); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (spec *Spec) sources(storeRoot string) ([]layerSource, error) {
 		return nil, fmt.Errorf("the closure lacks its root %s", spec.Root)
 	}
 	var sources []layerSource
-	for _, paths := range Plan(spec.Closure, spec.Root, MaxLayers-2) { // the root file system and debug's tools
+	for _, paths := range Plan(spec.Closure, spec.Root, MaxLayers-2) { // leaves room for the root file system and debug tools
 		sources = append(sources, storeLayer(paths, spec.Codec, storeRoot))
 	}
 	return append(sources, rootLayer(spec.Closure[at], spec.Owners, spec.Codec, storeRoot)), nil
@@ -157,7 +157,7 @@ func writeTar(ctx context.Context, w io.Writer, fill func(*tree) error) error {
 	return t.tw.Close()
 }
 
-// mainPath is the largest path, among equals the first by name.
+// mainPath gives the largest path; of equals, the first by name.
 func mainPath(paths []nix.PathInfo) string {
 	return slices.MinFunc(paths, func(a, b nix.PathInfo) int {
 		if a.NarSize != b.NarSize {
@@ -170,7 +170,7 @@ func mainPath(paths []nix.PathInfo) string {
 	}).Path
 }
 
-// writeLayers makes all layers, some at the same time, in the order of sources.
+// writeLayers writes all layers, some at once, and gives them in the order of sources.
 func writeLayers(ctx context.Context, l *layout.Layout, sources []layerSource, codec Codec, opts Options) ([]Layer, []error, error) {
 	layers := make([]Layer, len(sources))
 	var mu sync.Mutex
@@ -186,7 +186,7 @@ func writeLayers(ctx context.Context, l *layout.Layout, sources []layerSource, c
 		group.Go(func() error {
 			layer, warning, err := writeOnce(ctx, l, s, codec, opts)
 			if errors.Is(err, errWhiteout) {
-				return err // it names the file; the layer has the name of another path
+				return err // it names the file; the layer may have the name of another path
 			}
 			if err != nil {
 				return fmt.Errorf("writing the layer of %s: %w", s.name, err)
@@ -215,7 +215,7 @@ func writeOnce(ctx context.Context, l *layout.Layout, s layerSource, codec Codec
 	if err := ctx.Err(); err != nil {
 		return Layer{}, nil, err
 	}
-	defer opts.Cache.once(s.key)()
+	defer opts.Cache.lock(s.key)()
 	found, ok, warning := opts.Cache.get(l, s.key, !opts.Whole)
 	if !ok {
 		var err error
@@ -242,11 +242,10 @@ func writeOnce(ctx context.Context, l *layout.Layout, s layerSource, codec Codec
 	return layer, warning, nil
 }
 
-// writeLayer runs fill into the codec and stores the result as a blob. Digest,
-// diffID and size come from the one pass. Where the caller wants a certain
-// diffID, another one is an error. On an error or a cancelled context nothing
-// is left behind.
-func writeLayer(ctx context.Context, l *layout.Layout, codec Codec, want v1.Hash, fill func(io.Writer) error) (stored, error) {
+// writeLayer compresses what fill writes and stores it as a blob. Digest, diffID and size
+// come from the same pass. If want is not zero, another diffID is an error. After an
+// error nothing is left.
+func writeLayer(ctx context.Context, l *layout.Layout, codec Codec, want v1.Hash, fill func(io.Writer) error) (storedLayer, error) {
 	diff := sha256.New()
 	digest, size, err := l.WriteBlob(ctx, func(w io.Writer) error {
 		z, err := codec.writer(w)
@@ -261,18 +260,18 @@ func writeLayer(ctx context.Context, l *layout.Layout, codec Codec, want v1.Hash
 			return err
 		}
 		if got := hashOf(diff); want != (v1.Hash{}) && got != want {
-			return fmt.Errorf("its content has the digest %s, the config says %s", got, want)
+			return fmt.Errorf("its content has the digest %s, the config names %s", got, want)
 		}
 		return nil
 	})
-	return stored{Digest: digest, DiffID: hashOf(diff), Size: size}, err
+	return storedLayer{Digest: digest, DiffID: hashOf(diff), Size: size}, err
 }
 
 func hashOf(h hash.Hash) v1.Hash {
 	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
 }
 
-// writeImage stores config and manifest of the given layers.
+// writeImage stores the config and the manifest of an image of the given layers.
 func writeImage(ctx context.Context, l *layout.Layout, config v1.ConfigFile, created time.Time, annotations map[string]string, layers []Layer) (Result, error) {
 	config.Created = v1.Time{Time: created.UTC().Truncate(time.Second)}
 	for i := range config.History {

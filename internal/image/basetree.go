@@ -14,19 +14,18 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// node is one entry of a file system that layers make up. Contents are not
-// kept, only what decides where a path leads.
+// node is an entry of a file system, without content: only what is needed to resolve
+// paths.
 type node struct {
 	children map[string]*node // of a folder; nil for everything else
 	target   string           // of a symlink; "" for everything else
-	layer    int              // the layer that brought it
+	layer    int              // the layer that it comes from
 }
 
-// baseTree is the file system of an image, merged from its layers the way an
-// unpacker does it: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
+// baseTree is the file system of an image, merged from its layers as an unpacker does: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 type baseTree struct {
 	root *node
-	keep bool // whiteouts delete nothing: all that any layer has
+	keep bool // ignore whiteouts: have the files of all layers
 }
 
 const (
@@ -46,8 +45,8 @@ func readBaseTree(ctx context.Context, l *layout.Layout, layers []v1.Descriptor)
 	return t, nil
 }
 
-// assembledTree is what the layers of an assembled image make up, as far as
-// paths outside of store paths are concerned.
+// assembledTree gives the file system of an assembled image, without the content of
+// store paths.
 func assembledTree(ctx context.Context, spec *Spec, storeRoot string) (*baseTree, error) {
 	sources, err := spec.sources(storeRoot)
 	if err != nil {
@@ -72,7 +71,7 @@ func (t *baseTree) addBlob(ctx context.Context, l *layout.Layout, d v1.Descripto
 	return readLayer(l, d, func(r io.Reader) error { return t.addLayer(ctx, r, layer) })
 }
 
-// addLayer merges one layer. Entries that no unpacker would take are errors.
+// addLayer merges a layer. Entries that no unpacker accepts are errors.
 func (t *baseTree) addLayer(ctx context.Context, r io.Reader, layer int) error {
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
@@ -102,7 +101,7 @@ func (t *baseTree) addEntry(h *tar.Header, layer int) error {
 		return fmt.Errorf("entry %q: %w", h.Name, err)
 	}
 	if hidden, ok := strings.CutPrefix(base, whiteout); ok {
-		// A whiteout hides what lower layers have, wherever it stands in its own.
+		// A whiteout hides files of lower layers, wherever it is in its own layer.
 		for child, n := range parent.children {
 			if !t.keep && (base == whiteoutOpaque || child == hidden) && n.hide(layer) {
 				delete(parent.children, child)
@@ -115,7 +114,7 @@ func (t *baseTree) addEntry(h *tar.Header, layer int) error {
 	case tar.TypeDir:
 		n.children = map[string]*node{}
 		if old := parent.children[base]; old != nil && old.children != nil {
-			n.children = old.children // a folder over a folder keeps what is in it
+			n.children = old.children // a folder over a folder keeps its content
 		}
 	case tar.TypeSymlink:
 		n.target = h.Linkname
@@ -128,8 +127,7 @@ func (t *baseTree) addEntry(h *tar.Header, layer int) error {
 	return nil
 }
 
-// hide removes from n what came before the given layer, and says whether
-// nothing is left of it.
+// hide removes the entries of lower layers from n, and reports whether nothing is left.
 func (n *node) hide(layer int) bool {
 	for name, c := range n.children {
 		if c.hide(layer) {
@@ -139,7 +137,7 @@ func (n *node) hide(layer int) bool {
 	return n.layer < layer && len(n.children) == 0
 }
 
-// makeDir finds a folder through links and makes what is missing.
+// makeDir resolves the path of a folder and creates missing folders.
 func (t *baseTree) makeDir(name string, layer int) (*node, error) {
 	_, real, err := t.lookup(name, true)
 	if err != nil {
@@ -153,16 +151,16 @@ func (t *baseTree) makeDir(name string, layer int) (*node, error) {
 			at.children[part] = next
 		}
 		if next.children == nil {
-			return nil, fmt.Errorf("%s lies below a file", name)
+			return nil, fmt.Errorf("%s is below a file", name)
 		}
 		at = next
 	}
 	return at, nil
 }
 
-// lookup resolves a path inside the image: links in the middle of it, and at
-// its end if follow is set, an absolute target counting from the image's root.
-// real is the path without links, relative; n is nil where nothing is there.
+// lookup resolves a path in the image, with links on the way and, if follow is set, at
+// the end. Absolute targets start at the root of the image. real is the path without
+// links, relative; n is nil if there is no such entry.
 func (t *baseTree) lookup(name string, follow bool) (n *node, real string, err error) {
 	type place struct {
 		name string
@@ -200,7 +198,7 @@ func (t *baseTree) lookup(name string, follow bool) (n *node, real string, err e
 	return last.node, last.name, nil
 }
 
-// split cuts a path into its names, without empty ones and ".".
+// split gives the elements of a path, without empty ones and ".".
 func split(name string) []string {
 	var out []string
 	for part := range strings.SplitSeq(name, "/") {

@@ -19,42 +19,41 @@ import (
 	"github.com/libresh/libre/internal/private"
 )
 
-// stored is what is known of a layer once it was written.
-type stored struct {
+// storedLayer describes a written layer.
+type storedLayer struct {
 	Digest v1.Hash `json:"digest"` // of the blob
 	DiffID v1.Hash `json:"diffID"` // of the tar inside
 	Size   int64   `json:"size"`   // bytes of the blob
 }
 
-// Cache remembers, by layer key, which blob a layer became. It is one small
-// file per layer in a folder that several processes may use at once; losing it
-// costs time only.
+// Cache maps layer keys to blobs. It has one small file per layer, in a folder that
+// several processes may use at once. It is safe to delete.
 type Cache struct {
 	dir    string
 	mu     sync.Mutex
-	mem    map[string]stored
-	remote map[string]stored
+	mem    map[string]storedLayer
+	remote map[string]storedLayer
 
-	unwritable bool // and it was said
+	unwritable bool // and the warning was given
 
-	flight map[string]*sync.Mutex // by layer key: the same layer is written once
+	writing map[string]*sync.Mutex // by layer key: each layer is written once
 }
 
-// NewCache uses the given folder, and makes it at the first write. Without a
-// folder ("") the cache lasts as long as the process.
+// NewCache uses the given folder, and creates it at the first write. If dir is "", the
+// cache is in memory.
 func NewCache(dir string) *Cache {
-	return &Cache{dir: dir, mem: map[string]stored{}, remote: map[string]stored{}, flight: map[string]*sync.Mutex{}}
+	return &Cache{dir: dir, mem: map[string]storedLayer{}, remote: map[string]storedLayer{}, writing: map[string]*sync.Mutex{}}
 }
 
-// AddRemote says that a registry has a layer: where the layout lacks it, it is
-// used all the same and not written. Who says so has verified it.
+// AddRemote records that a registry has a layer, which the caller has verified. A layer
+// that the layout lacks is then used and not written.
 func (c *Cache) AddRemote(layer Layer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remote[layer.Key] = stored{layer.Digest, layer.DiffID, layer.Size}
+	c.remote[layer.Key] = storedLayer{layer.Digest, layer.DiffID, layer.Size}
 }
 
-// HasRemote tells whether a registry has a layer with this digest.
+// HasRemote reports whether AddRemote recorded a layer with this digest.
 func (c *Cache) HasRemote(digest v1.Hash) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,10 +65,9 @@ func (c *Cache) HasRemote(digest v1.Hash) bool {
 	return false
 }
 
-// get finds the blob of a layer, if it is still in the layout with the size
-// that it had or, where that will do, in a registry. A file that cannot be read is
-// a miss and a warning.
-func (c *Cache) get(l *layout.Layout, key string, remote bool) (s stored, ok bool, warning error) {
+// get finds the blob of a layer in the layout, if it has the recorded size, or else, if
+// remote is set, in a registry. A file that cannot be read is a miss and a warning.
+func (c *Cache) get(l *layout.Layout, key string, remote bool) (s storedLayer, ok bool, warning error) {
 	if s, ok, warning = c.local(l, key); !ok && remote {
 		c.mu.Lock()
 		s, ok = c.remote[key]
@@ -78,7 +76,7 @@ func (c *Cache) get(l *layout.Layout, key string, remote bool) (s stored, ok boo
 	return s, ok, warning
 }
 
-func (c *Cache) local(l *layout.Layout, key string) (s stored, ok bool, warning error) {
+func (c *Cache) local(l *layout.Layout, key string) (s storedLayer, ok bool, warning error) {
 	c.mu.Lock()
 	s, ok = c.mem[key]
 	c.mu.Unlock()
@@ -87,33 +85,33 @@ func (c *Cache) local(l *layout.Layout, key string) (s stored, ok bool, warning 
 		content, err := private.Read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return stored{}, false, nil
+			return storedLayer{}, false, nil
 		case err != nil:
-			return stored{}, false, fmt.Errorf("reading the layer cache: %w", err)
+			return storedLayer{}, false, fmt.Errorf("reading the layer cache: %w", err)
 		}
 		if err := json.Unmarshal(content, &s); err != nil || s.Digest.Hex == "" || s.DiffID.Hex == "" {
-			return stored{}, false, fmt.Errorf("reading the layer cache: %s is damaged and not used", name)
+			return storedLayer{}, false, fmt.Errorf("reading the layer cache: %s is damaged; ignored", name)
 		}
 		ok = true
 	}
 	return s, ok && l.HasBlob(s.Digest, s.Size), nil
 }
 
-// once makes the goroutines that want the same layer wait for the first one.
-// The caller holds it from before its look into the cache until it has written.
-func (c *Cache) once(key string) (release func()) {
+// lock makes goroutines that want the same layer wait for the first one. Hold it from
+// before the look into the cache until the layer is written.
+func (c *Cache) lock(key string) (unlock func()) {
 	c.mu.Lock()
-	m, ok := c.flight[key]
+	m, ok := c.writing[key]
 	if !ok {
 		m = &sync.Mutex{}
-		c.flight[key] = m
+		c.writing[key] = m
 	}
 	c.mu.Unlock()
 	m.Lock()
 	return m.Unlock
 }
 
-func (c *Cache) put(key string, s stored) (warning error) {
+func (c *Cache) put(key string, s storedLayer) (warning error) {
 	c.mu.Lock()
 	c.mem[key] = s
 	unwritable := c.unwritable
@@ -134,7 +132,7 @@ func (c *Cache) put(key string, s stored) (warning error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.unwritable {
-		return nil // was said
+		return nil // the warning was given
 	}
 	c.unwritable = true
 	return fmt.Errorf("writing the layer cache: %w", err)
@@ -142,8 +140,8 @@ func (c *Cache) put(key string, s stored) (warning error) {
 
 func (c *Cache) file(key string) string { return filepath.Join(c.dir, key+".json") }
 
-// keyHash collects what a layer's bytes depend on, each part quoted, so that no
-// two lists of parts look alike.
+// keyHash hashes everything that the bytes of a layer depend on. Each part is quoted, so
+// that no two lists of parts give the same text.
 type keyHash struct{ text []byte }
 
 func newKey(kind string, codec Codec) *keyHash {

@@ -17,16 +17,16 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// Difference is the first one found between a published image and a rebuilt
-// one. Its texts are short and printable, whatever the images hold.
+// Difference is the first difference between a published image and a rebuilt one. Its
+// texts are short and printable, whatever the content of the images.
 type Difference struct {
-	Platform string // linux/arm64; "" where both images are for one platform only
+	Platform string // linux/arm64; "" if both images are for one platform only
 	Where    string // layer 3 of 5 (/nix/store/…-hello), image config, manifest, image index
-	Path     string // a file of the layer, a value such as config.Env[3]; "" for all of it
+	Path     string // a file of the layer, a value such as config.Env[3]; "" for the whole
 	How      string // content differs at byte 4096; only in the published image; …
 }
 
-// String is one line: layer 3 of 5 (…): /bin/hello: content differs at byte 4096.
+// String gives one line: layer 3 of 5 (…): /bin/hello: content differs at byte 4096.
 func (d Difference) String() string {
 	parts := []string{d.Platform, d.Where, d.Path, d.How}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
@@ -37,19 +37,18 @@ const (
 	onlyRebuilt   = "only in the rebuilt image"
 )
 
-// Compare names the first difference of two images, nil where their digests are
-// the same. Platforms come first, then layers in their order, down to the tar
-// entry; where all layers have the same content, the config, the manifest and
-// the index, down to the value. Nothing is trusted but digests: layers are
-// streamed side by side and read no further than what is needed, and small
-// documents are checked against theirs.
+// Compare finds the first difference between two images, nil if they have the same
+// digest. It compares platforms, then layers in order, down to the tar entry; if all
+// layers have the same content, then the config, the manifest and the index, down to
+// the value. It trusts nothing but digests: it streams both layers side by side, only as
+// far as needed, and checks the digests of documents.
 func Compare(ctx context.Context, published, rebuilt layout.Source) (*Difference, error) {
 	if published.Descriptor.Digest == rebuilt.Descriptor.Digest {
 		return nil, nil
 	}
 	a, b := published.Descriptor.MediaType, rebuilt.Descriptor.MediaType
 	if a != b {
-		return &Difference{Where: "image", Path: "mediaType", How: bothTexts(string(a), string(b))}, nil
+		return &Difference{Where: "image", Path: "mediaType", How: bothStrings(string(a), string(b))}, nil
 	}
 	if a.IsIndex() {
 		return compareIndexes(ctx, published, rebuilt)
@@ -72,7 +71,7 @@ func compareIndexes(ctx context.Context, published, rebuilt layout.Source) (*Dif
 		}
 		childB := b.Manifests[at]
 		if childA.Digest == childB.Digest || !childA.MediaType.IsImage() || !childB.MediaType.IsImage() {
-			continue // an index in an index is shown as a value
+			continue // an index in an index is compared as JSON
 		}
 		d, err := compareManifests(ctx, layout.Source{Descriptor: childA, Open: published.Open}, layout.Source{Descriptor: childB, Open: rebuilt.Open})
 		if err != nil {
@@ -99,7 +98,7 @@ func platformName(d v1.Descriptor) string {
 	return printable(d.Platform.String())
 }
 
-// compareManifests gives a difference or an error: the digests are not the same.
+// compareManifests gives a difference or an error, since the digests differ.
 func compareManifests(ctx context.Context, published, rebuilt layout.Source) (*Difference, error) {
 	var a, b v1.Manifest
 	rawA, rawB, err := documents(ctx, published, rebuilt, &a, &b)
@@ -147,16 +146,16 @@ func document(ctx context.Context, s layout.Source, into any) ([]byte, error) {
 	return raw, nil
 }
 
-// stack is the layers of one side.
+// stack is the layers of one of the two images.
 type stack struct {
 	name   string // published, rebuilt
 	open   func(context.Context, v1.Descriptor) (io.ReadCloser, error)
 	layers []v1.Descriptor
-	titles []string // by layer; may be fewer
+	titles []string // by layer; there may be fewer
 }
 
-// layerTitles are what the history says of each layer, in libre's own images
-// the store path that it mainly holds.
+// layerTitles gives the history entry of each layer, which in libre's images is its main
+// store path.
 func layerTitles(config v1.ConfigFile) []string {
 	var titles []string
 	for _, h := range config.History {
@@ -167,7 +166,7 @@ func layerTitles(config v1.ConfigFile) []string {
 	return titles
 }
 
-// at names a layer: layer 3 of 5 (/nix/store/…-hello).
+// at describes a layer: layer 3 of 5 (/nix/store/…-hello).
 func (s stack) at(i int) string {
 	name := fmt.Sprintf("layer %d of %d", i+1, len(s.layers))
 	if i < len(s.titles) && s.titles[i] != "" {
@@ -176,14 +175,13 @@ func (s stack) at(i int) string {
 	return name
 }
 
-// later says that a layer comes below i.
+// later reports whether a layer comes after i.
 func (s stack) later(i int, d v1.Descriptor) bool {
 	return slices.ContainsFunc(s.layers[min(i+1, len(s.layers)):], func(o v1.Descriptor) bool { return o.Digest == d.Digest })
 }
 
-// compareLayers finds the first layer whose content differs, is missing or
-// added. packing is the first one of which only the form differs, as after a
-// change of the compression.
+// compareLayers finds the first layer with different content, missing or added. packing
+// is the first layer with the same content in another form, such as another compression.
 func compareLayers(ctx context.Context, a, b stack) (content, packing *Difference, err error) {
 	for i := range max(len(a.layers), len(b.layers)) {
 		if i >= len(b.layers) {
@@ -218,8 +216,8 @@ func compareLayers(ctx context.Context, a, b stack) (content, packing *Differenc
 	return nil, packing, nil
 }
 
-// compareLayer streams the layers at i side by side. Where no entry differs,
-// form says what else does.
+// compareLayer streams the layers at i side by side. If all entries are the same, form
+// describes what differs.
 func compareLayer(ctx context.Context, a, b stack, i int) (d *entryDifference, form string, err error) {
 	tarA, err := a.unpack(ctx, i)
 	if err != nil {
@@ -245,11 +243,11 @@ func compareLayer(ctx context.Context, a, b stack, i int) (d *entryDifference, f
 	return nil, "the same entries, written as tar differently", nil
 }
 
-// maxLayer is how many bytes of a layer's tar are read at most, lest one made
-// to unpack without end keeps a verification busy for days.
+// maxLayer is how many bytes of a layer's tar are read: a layer may be made to unpack
+// without end.
 const maxLayer = 64 << 30
 
-// layerTar is the tar inside a layer, hashed while it is read.
+// layerTar reads the tar of a layer and hashes it.
 type layerTar struct {
 	io.Closer
 	ctx  context.Context
@@ -262,12 +260,12 @@ type layerTar struct {
 func (s stack) unpack(ctx context.Context, i int) (*layerTar, error) {
 	blob, err := s.open(ctx, s.layers[i])
 	if err != nil {
-		return nil, fmt.Errorf("opening the %s one: %w", s.name, err)
+		return nil, fmt.Errorf("opening the %s image: %w", s.name, err)
 	}
 	r, err := decompress(blob)
 	if err != nil {
 		blob.Close()
-		return nil, fmt.Errorf("opening the %s one: %w", s.name, err)
+		return nil, fmt.Errorf("opening the %s image: %w", s.name, err)
 	}
 	return &layerTar{closers{r, blob}, ctx, s.name, r, sha256.New(), maxLayer}, nil
 }
@@ -277,13 +275,13 @@ func (t *layerTar) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	if t.left <= 0 {
-		return 0, fmt.Errorf("the %s one unpacks to more than %d GiB", t.side, maxLayer>>30)
+		return 0, fmt.Errorf("the %s image unpacks to more than %d GiB", t.side, maxLayer>>30)
 	}
 	n, err := t.r.Read(p[:min(int64(len(p)), t.left)])
 	t.sum.Write(p[:n])
 	t.left -= int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("reading the %s one: %w", t.side, err)
+		err = fmt.Errorf("reading the %s image: %w", t.side, err)
 	}
 	return n, err
 }
@@ -292,7 +290,7 @@ type closers []io.Closer
 
 func (all closers) Close() error {
 	for _, c := range all {
-		c.Close() // of what was read only
+		c.Close() // opened for reading
 	}
 	return nil
 }

@@ -245,8 +245,8 @@ func TestCompareErrors(t *testing.T) {
 		rebuilt layout.Source
 		want    string
 	}{
-		{"a layer is gone", broken(func(s *shelf, layer v1.Descriptor) { delete(s.blobs, layer.Digest) }), "comparing layer 1 of 1: opening the rebuilt one: sha256:"},
-		{"a layer is no gzip", broken(func(s *shelf, layer v1.Descriptor) { s.blobs[layer.Digest] = bytes.Repeat([]byte("x"), 1024) }), "comparing layer 1 of 1: the rebuilt one: archive/tar: invalid tar header"},
+		{"a layer is gone", broken(func(s *shelf, layer v1.Descriptor) { delete(s.blobs, layer.Digest) }), "comparing layer 1 of 1: opening the rebuilt image: sha256:"},
+		{"a layer is no gzip", broken(func(s *shelf, layer v1.Descriptor) { s.blobs[layer.Digest] = bytes.Repeat([]byte("x"), 1024) }), "comparing layer 1 of 1: the rebuilt image: archive/tar: invalid tar header"},
 		{"a manifest is gone", layout.Source{Descriptor: bad.Descriptor, Open: newShelf().source(bad.Descriptor).Open}, "reading the rebuilt image: sha256:"},
 		{"a manifest is another", func() layout.Source {
 			s := newShelf()
@@ -291,11 +291,11 @@ func TestCompareStops(t *testing.T) {
 	}
 
 	endless := &layerTar{ctx: context.Background(), side: "published", r: zeros{}, sum: discardHash{}, left: 1000}
-	if n, err := io.Copy(io.Discard, endless); n != 1000 || err == nil || !strings.Contains(err.Error(), "the published one unpacks to more than 64 GiB") {
+	if n, err := io.Copy(io.Discard, endless); n != 1000 || err == nil || !strings.Contains(err.Error(), "the published image unpacks to more than 64 GiB") {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
 	sparse := contents{left: 1 << 20}
-	if how, err := sparse.difference(zeros{}, zeros{}); how != "" || err == nil || !strings.Contains(err.Error(), "hold more than 64 GiB") {
+	if how, err := sparse.difference(zeros{}, zeros{}); how != "" || err == nil || !strings.Contains(err.Error(), "have more than 64 GiB") {
 		t.Errorf("got %q, %v", how, err)
 	}
 }

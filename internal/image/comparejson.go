@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// compareJSON names the first value that is not the same in two documents
-// whose digests differ. Keys come in the order of their names.
+// compareJSON finds the first value that differs between two documents whose digests
+// differ. Keys are in the order of their names.
 func compareJSON(where string, published, rebuilt []byte) (*Difference, error) {
 	a, err := decodeJSON(published)
 	if err != nil {
@@ -38,7 +38,7 @@ func decodeJSON(text []byte) (value any, err error) {
 	return value, err
 }
 
-// absent stands for a value that one document does not have.
+// absent is the value that only the other document has.
 type absent struct{}
 
 func firstValue(path string, a, b any) *Difference {
@@ -51,7 +51,7 @@ func firstValue(path string, a, b any) *Difference {
 		keys := slices.AppendSeq(slices.Collect(maps.Keys(inA)), maps.Keys(inB))
 		slices.Sort(keys)
 		for _, key := range slices.Compact(keys) {
-			if d := firstValue(path+step(path, key), orAbsent(inA, key), orAbsent(inB, key)); d != nil {
+			if d := firstValue(path+keyPath(path, key), orAbsent(inA, key), orAbsent(inB, key)); d != nil {
 				return d
 			}
 		}
@@ -91,8 +91,8 @@ func element(list []any, i int) any {
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// step is the way to a key as jq writes it: .Env, ["8000/tcp"].
-func step(path, key string) string {
+// keyPath gives the path of a key as jq writes it: .Env, ["8000/tcp"].
+func keyPath(path, key string) string {
 	switch {
 	case !plainKey.MatchString(key):
 		return "[" + strconv.Quote(shortened(key)) + "]"
@@ -106,7 +106,7 @@ func bothValues(published, rebuilt any) string {
 	a, okA := published.(string)
 	b, okB := rebuilt.(string)
 	if okA && okB {
-		return bothTexts(a, b)
+		return bothStrings(a, b)
 	}
 	return bothSides(valueText(published), valueText(rebuilt))
 }
@@ -120,14 +120,14 @@ func valueText(value any) string {
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Sprintf("%T", value) // cannot be: it was decoded
+		return fmt.Sprintf("%T", value) // cannot happen: it was decoded
 	}
 	return printable(string(text))
 }
 
-// bothTexts quotes two texts that are not the same, of long ones what is around
-// the first difference.
-func bothTexts(published, rebuilt string) string {
+// bothStrings quotes two different strings; of long ones, the part around the first
+// difference.
+func bothStrings(published, rebuilt string) string {
 	common := 0
 	for common < min(len(published), len(rebuilt)) && published[common] == rebuilt[common] {
 		common++
@@ -149,7 +149,7 @@ func bothSides[T any](published, rebuilt T) string {
 	return fmt.Sprintf("%v published, %v rebuilt", published, rebuilt)
 }
 
-// maxText is how many bytes of a text from an image are shown.
+// maxText is how many bytes of a string from an image are shown.
 const maxText = 160
 
 func shortened(text string) string {
@@ -163,8 +163,8 @@ func shortened(text string) string {
 	return text[:end] + "…"
 }
 
-// printable gives a text from an image as it is, or quoted where it is no plain
-// text: it ends up on terminals.
+// printable gives a string from an image unchanged if it is safe to print, or else
+// quoted.
 func printable(text string) string {
 	text = shortened(text)
 	plain := text != "" && strings.TrimSpace(text) == text && utf8.ValidString(text) &&

@@ -14,27 +14,26 @@ import (
 	"time"
 )
 
-// entryDifference is where two tars are not the same.
+// entryDifference is the first difference between two tars.
 type entryDifference struct {
 	path string // in the image: /bin/hello
 	how  string
 }
 
-// compareTars finds the first entry that is not the same in both, nil where
-// there is none. Two entries are the same one if they have the same path:
-// "./bin" and "bin/" do. How the tars write headers (ustar, PAX, GNU) is no
-// difference.
+// compareTars finds the first entry that differs, nil if there is none. Entries with the
+// same path belong together: "./bin" and "bin/". The format of headers (ustar, PAX, GNU)
+// does not matter.
 func compareTars(published, rebuilt io.Reader) (*entryDifference, error) {
 	a, b := tar.NewReader(published), tar.NewReader(rebuilt)
 	c := contents{left: maxLayer}
 	for {
 		inA, err := next(a)
 		if err != nil {
-			return nil, fmt.Errorf("the published one: %w", err)
+			return nil, fmt.Errorf("the published image: %w", err)
 		}
 		inB, err := next(b)
 		if err != nil {
-			return nil, fmt.Errorf("the rebuilt one: %w", err)
+			return nil, fmt.Errorf("the rebuilt image: %w", err)
 		}
 		switch {
 		case inA == nil && inB == nil:
@@ -43,7 +42,7 @@ func compareTars(published, rebuilt io.Reader) (*entryDifference, error) {
 			return &entryDifference{entryPath(inA), onlyPublished}, nil
 		case inA == nil:
 			return &entryDifference{entryPath(inB), onlyRebuilt}, nil
-		case place(inA) != place(inB):
+		case cleanName(inA) != cleanName(inB):
 			return misplaced(inA, inB, a, b)
 		}
 		how := headerDifference(inA, inB)
@@ -58,7 +57,7 @@ func compareTars(published, rebuilt io.Reader) (*entryDifference, error) {
 	}
 }
 
-// next is the next header, nil at the end.
+// next gives the next header, nil at the end.
 func next(r *tar.Reader) (*tar.Header, error) {
 	h, err := r.Next()
 	if errors.Is(err, io.EOF) {
@@ -67,21 +66,21 @@ func next(r *tar.Reader) (*tar.Header, error) {
 	return h, err
 }
 
-// place is where an entry ends up.
-func place(h *tar.Header) string { return path.Clean("/" + h.Name) }
+// cleanName gives the path of an entry in the image.
+func cleanName(h *tar.Header) string { return path.Clean("/" + h.Name) }
 
-func entryPath(h *tar.Header) string { return printable(place(h)) }
+func entryPath(h *tar.Header) string { return printable(cleanName(h)) }
 
-// misplaced explains why different entries follow what is the same: it looks
+// misplaced explains why two entries at the same position have different paths: it looks
 // for each of them in the rest of the other tar.
 func misplaced(inA, inB *tar.Header, a, b *tar.Reader) (*entryDifference, error) {
-	foundB, err := find(b, place(inA))
+	foundB, err := find(b, cleanName(inA))
 	if err != nil {
-		return nil, fmt.Errorf("the rebuilt one: %w", err)
+		return nil, fmt.Errorf("the rebuilt image: %w", err)
 	}
-	foundA, err := find(a, place(inB))
+	foundA, err := find(a, cleanName(inB))
 	if err != nil {
-		return nil, fmt.Errorf("the published one: %w", err)
+		return nil, fmt.Errorf("the published image: %w", err)
 	}
 	switch {
 	case foundA && foundB:
@@ -100,19 +99,19 @@ func find(r *tar.Reader, wanted string) (bool, error) {
 		if h == nil || err != nil {
 			return false, err
 		}
-		if place(h) == wanted {
+		if cleanName(h) == wanted {
 			return true, nil
 		}
 	}
 }
 
-// headerDifference names the first field that is not the same, "" for none.
+// headerDifference describes the first field that differs, "" if there is none.
 func headerDifference(a, b *tar.Header) string {
 	switch {
 	case a.Typeflag != b.Typeflag:
 		return "type is " + bothSides(typeName(a.Typeflag), typeName(b.Typeflag))
 	case a.Linkname != b.Linkname:
-		return "link target is " + bothTexts(a.Linkname, b.Linkname)
+		return "link target is " + bothStrings(a.Linkname, b.Linkname)
 	case a.Size != b.Size:
 		return "size is " + bothSides(a.Size, b.Size)
 	case a.Mode != b.Mode:
@@ -122,9 +121,9 @@ func headerDifference(a, b *tar.Header) string {
 	case a.Gid != b.Gid:
 		return "gid is " + bothSides(a.Gid, b.Gid)
 	case a.Uname != b.Uname:
-		return "user is " + bothTexts(a.Uname, b.Uname)
+		return "user is " + bothStrings(a.Uname, b.Uname)
 	case a.Gname != b.Gname:
-		return "group is " + bothTexts(a.Gname, b.Gname)
+		return "group is " + bothStrings(a.Gname, b.Gname)
 	case a.Devmajor != b.Devmajor || a.Devminor != b.Devminor:
 		return "device is " + bothSides(fmt.Sprintf("%d:%d", a.Devmajor, a.Devminor), fmt.Sprintf("%d:%d", b.Devmajor, b.Devminor))
 	}
@@ -137,25 +136,25 @@ func headerDifference(a, b *tar.Header) string {
 		{"ctime", a.ChangeTime, b.ChangeTime},
 	} {
 		if !t.a.Equal(t.b) {
-			return t.name + " is " + bothSides(stamp(t.a), stamp(t.b))
+			return t.name + " is " + bothSides(formatTime(t.a), formatTime(t.b))
 		}
 	}
 	return recordDifference(a.PAXRecords, b.PAXRecords)
 }
 
-// expressed are the PAX records that other fields of a header hold.
-var expressed = []string{"path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime"}
+// headerRecords are the PAX records that are fields of a tar.Header as well.
+var headerRecords = []string{"path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime"}
 
-// recordDifference compares what only PAX records hold: extended attributes,
-// among them a file's capabilities, and what programs write of their own.
+// recordDifference compares all other PAX records: extended attributes, such as a file's
+// capabilities, and the own records of programs.
 func recordDifference(a, b map[string]string) string {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
 	slices.Sort(keys)
 	for _, key := range keys {
 		inA, okA := a[key]
 		inB, okB := b[key]
-		// How a sparse file is written is no matter: Go's reader fills the holes.
-		if inA == inB && okA == okB || slices.Contains(expressed, key) || strings.HasPrefix(key, "GNU.sparse.") {
+		// The form of sparse files does not matter: Go's reader fills the holes.
+		if inA == inB && okA == okB || slices.Contains(headerRecords, key) || strings.HasPrefix(key, "GNU.sparse.") {
 			continue
 		}
 		name := printable(strings.TrimPrefix(key, "SCHILY.xattr."))
@@ -165,13 +164,13 @@ func recordDifference(a, b map[string]string) string {
 		case !okA:
 			return name + " is " + onlyRebuilt
 		}
-		return name + " is " + bothTexts(inA, inB)
+		return name + " is " + bothStrings(inA, inB)
 	}
 	return ""
 }
 
-// stamp is a time as people and "date -d" read it.
-func stamp(t time.Time) string {
+// formatTime formats a time for people and "date -d".
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "not set"
 	}
@@ -196,22 +195,22 @@ func typeName(flag byte) string {
 	return strconv.QuoteRune(rune(flag))
 }
 
-// contents compares what entries hold.
+// contents compares the content of entries.
 type contents struct {
 	a, b [64 << 10]byte
-	left int64 // bytes; the holes of a sparse file are read as well
+	left int64 // bytes that may still be read, holes of sparse files included
 }
 
-// difference says at which byte the rest of two files differs, "" for nowhere.
+// difference describes where two files differ, "" if they are the same.
 func (c *contents) difference(a, b io.Reader) (string, error) {
 	for at := 0; ; {
 		n, endA, err := fill(a, c.a[:])
 		if err != nil {
-			return "", fmt.Errorf("the published one: %w", err)
+			return "", fmt.Errorf("the published image: %w", err)
 		}
 		m, endB, err := fill(b, c.b[:])
 		if err != nil {
-			return "", fmt.Errorf("the rebuilt one: %w", err)
+			return "", fmt.Errorf("the rebuilt image: %w", err)
 		}
 		if !bytes.Equal(c.a[:n], c.b[:m]) {
 			same := 0
@@ -225,7 +224,7 @@ func (c *contents) difference(a, b io.Reader) (string, error) {
 		}
 		at += n
 		if c.left -= int64(n); c.left < 0 {
-			return "", fmt.Errorf("the layer's files hold more than %d GiB", maxLayer>>30)
+			return "", fmt.Errorf("the files of the layer have more than %d GiB", maxLayer>>30)
 		}
 	}
 }

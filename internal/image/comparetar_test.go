@@ -138,9 +138,9 @@ func TestCompareTarsDamaged(t *testing.T) {
 		published, rebuilt []byte
 		want               string
 	}{
-		{"no tar", []byte(strings.Repeat("no tar", 200)), whole, "the published one: archive/tar: invalid tar header"},
-		{"ends in a file", whole, whole[:2000], "the rebuilt one: unexpected EOF"},
-		{"both do", whole[:2000], whole[:2000], "the published one: unexpected EOF"},
+		{"no tar", []byte(strings.Repeat("no tar", 200)), whole, "the published image: archive/tar: invalid tar header"},
+		{"ends in a file", whole, whole[:2000], "the rebuilt image: unexpected EOF"},
+		{"both do", whole[:2000], whole[:2000], "the published image: unexpected EOF"},
 	} {
 		if d, err := compareTars(bytes.NewReader(test.published), bytes.NewReader(test.rebuilt)); d != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %+v, %v, want %s", test.name, d, err, test.want)

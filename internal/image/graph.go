@@ -32,7 +32,7 @@ func (b bitset) each(f func(int)) {
 	}
 }
 
-// maskKey names the elements of b that are in mask.
+// maskKey gives a map key for the elements of b that are in mask.
 func (b bitset) maskKey(mask bitset) string {
 	key := make([]byte, 0, len(b)*8)
 	for i, w := range b {
@@ -41,19 +41,19 @@ func (b bitset) maskKey(mask bitset) string {
 	return string(key)
 }
 
-// graph is a closure as a directed graph over indices 0..len(paths)-1. The
-// paths are sorted by comparePaths and free of duplicates, so the indices do
-// not depend on the order in which the closure came.
+// graph is a closure as a directed graph over indices 0..len(paths)-1. The paths are
+// sorted by comparePaths and free of duplicates, so that the indices do not depend on the
+// order of the input.
 type graph struct {
 	paths  []nix.PathInfo
 	index  map[string]int // by store path
-	refs   [][]int        // what a path refers to, within the closure, itself left out
+	refs   [][]int        // references of a path within the closure, without itself
 	usedBy [][]int        // the reverse of refs
-	below  []bitset       // everything that a path refers to, directly or not
-	weight []int64        // bytes of the path and of everything below it
+	below  []bitset       // references of a path, direct or not
+	weight []int64        // bytes of a path and of all below it
 }
 
-// newGraph costs one bit per pair of paths: 1.1 MB for 3,000 paths.
+// newGraph makes a graph, with a bit for each pair of paths: 1.1 MB for 3,000 paths.
 func newGraph(closure []nix.PathInfo) *graph {
 	g := &graph{paths: slices.Clone(closure)}
 	slices.SortFunc(g.paths, comparePaths)
@@ -88,7 +88,7 @@ func newGraph(closure []nix.PathInfo) *graph {
 	return g
 }
 
-// find is the index of a path, or -1.
+// find gives the index of a path, or -1.
 func (g *graph) find(path string) int {
 	if i, ok := g.index[path]; ok {
 		return i
@@ -96,9 +96,9 @@ func (g *graph) find(path string) int {
 	return -1
 }
 
-// order lists the paths so that each one comes after all that it refers to.
-// A store has no cycles; should the input have one, its members follow in
-// index order, which keeps the plan valid and deterministic.
+// order lists the paths, each after its references. A store has no cycles; if the input
+// has one, its members come last, by index, so that the plan is still valid and
+// deterministic.
 func (g *graph) order() []int {
 	waiting := make([]int, len(g.paths))
 	var ready, out []int
@@ -125,8 +125,7 @@ func (g *graph) order() []int {
 	return out
 }
 
-// comparePaths orders by (name, hash): the order of names survives a change
-// of the hash in front of them.
+// comparePaths orders by (name, hash), so that a change of a hash does not move a path.
 func comparePaths(a, b nix.PathInfo) int {
 	ha, na := splitStorePath(a.Path)
 	hb, nb := splitStorePath(b.Path)
@@ -139,7 +138,7 @@ func comparePaths(a, b nix.PathInfo) int {
 	return strings.Compare(a.Path, b.Path)
 }
 
-// splitStorePath cuts /nix/store/HASH-NAME into HASH and NAME.
+// splitStorePath splits /nix/store/HASH-NAME into HASH and NAME.
 func splitStorePath(path string) (hash, name string) {
 	base := path[strings.LastIndexByte(path, '/')+1:]
 	hash, name, ok := strings.Cut(base, "-")
@@ -149,8 +148,8 @@ func splitStorePath(path string) (hash, name string) {
 	return hash, name
 }
 
-// checkClosure refuses what could not be put into a tar: the closure comes
-// from a child process.
+// checkClosure checks a closure, which comes from another program, before its paths are
+// written to a tar.
 func checkClosure(closure []nix.PathInfo) error {
 	for _, p := range closure {
 		if !strings.HasPrefix(p.Path, "/") || strings.Count(p.Path, "/") < 2 || strings.Contains(p.Path+"/", "/../") ||

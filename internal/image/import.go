@@ -12,23 +12,23 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// ImportSpec is what an image that an engine built is given by us.
+// ImportSpec describes the image to make from the one that an engine built.
 type ImportSpec struct {
-	Platform    v1.Platform       // the image of this platform is taken; another one is an error
-	Configure   func(*v1.Config)  // changes the engine's configuration; nil leaves it
-	Labels      map[string]string // of the config; replace all of libre's
-	Upstream    []string          // labels that the image's makers set: those of OCI that only its base has go
-	Annotations map[string]string // of the manifest, in the place of the engine's
+	Platform    v1.Platform       // the image for this platform is imported
+	Configure   func(*v1.Config)  // edits the engine's configuration, if not nil
+	Labels      map[string]string // of the config; replace all labels of libre
+	Upstream    []string          // names of labels that the Containerfile sets; other OCI labels come from the base and are dropped
+	Annotations map[string]string // of the manifest; replace the engine's
 	Created     time.Time
-	HasBase     bool // the lowest layer is of an image that others made, with whiteouts as they wrote them
+	HasBase     bool // the lowest layer comes from a base image: its whiteouts are not checked
 	Codec       Codec
 }
 
-// Import takes one image from the OCI layout that an engine wrote in dir and
-// stores it like one of ours: layers recompressed with our codec, unless the
-// cache knows what the same content became, OCI media types, and nothing that
-// depends on the engine's name, version or clock. The result depends on the
-// layers' contents, the engine's config and spec alone.
+// Import reads an image from the OCI layout that an engine wrote in dir and stores it in
+// l in libre's form: layers compressed with libre's codec, unless the cache has the same
+// content, OCI media types, and nothing that depends on the name, the version or the
+// clock of the engine. The result depends only on the content of the layers, the engine's
+// config and spec.
 func Import(ctx context.Context, dir string, l *layout.Layout, spec ImportSpec, opts Options) (Result, error) {
 	from, err := layout.Open(dir)
 	if err != nil {
@@ -76,7 +76,7 @@ func Import(ctx context.Context, dir string, l *layout.Layout, spec ImportSpec, 
 	return result, err
 }
 
-// readLayer gives the tar inside a layer to read.
+// readLayer calls read with the tar of a layer.
 func readLayer(l *layout.Layout, d v1.Descriptor, read func(io.Reader) error) error {
 	f, _, err := l.OpenBlob(d.Digest)
 	if err != nil {
@@ -91,7 +91,7 @@ func readLayer(l *layout.Layout, d v1.Descriptor, read func(io.Reader) error) er
 	return read(r)
 }
 
-// findImage reads the one image of a platform.
+// findImage reads the manifest and the config of the image for a platform.
 func findImage(l *layout.Layout, want v1.Platform) (manifest v1.Manifest, config v1.ConfigFile, err error) {
 	entries, err := l.Entries()
 	if err != nil {
@@ -113,12 +113,12 @@ func findImage(l *layout.Layout, want v1.Platform) (manifest v1.Manifest, config
 	return manifest, config, nil
 }
 
-// normalise keeps of an engine's config what a runtime reads. What Docker's
-// older formats put beside it (the build container's host name and id, the
-// engine's version, attached terminals) is dropped. History keeps its commands.
+// normalise keeps the fields of an engine's config that a runtime reads, and the commands
+// of the history. It drops fields of older formats of Docker: the host name and id of the
+// build container, the version of the engine, attached terminals.
 func normalise(c v1.ConfigFile, upstream func(label string) bool, labels map[string]string) v1.ConfigFile {
 	out := v1.ConfigFile{
-		Author:       c.Author, // MAINTAINER's
+		Author:       c.Author, // of MAINTAINER
 		Architecture: c.Architecture,
 		OS:           c.OS,
 		Variant:      c.Variant,

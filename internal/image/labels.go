@@ -6,24 +6,25 @@ import (
 	"strings"
 )
 
-// ociLabels is how OCI's own annotations begin, which labels have, too.
+// ociLabels is the prefix of the annotations that OCI defines, which images also have as
+// labels.
 // https://specs.opencontainers.org/image-spec/annotations/
 const ociLabels = "org.opencontainers.image."
 
-// ofRelease are those of OCI's that say of an image how it was made and published:
-// upstream's would lie of ours.
+// ofRelease are the OCI labels about the build and the publication of an image. Those of
+// upstream's image would be wrong for libre's.
 var ofRelease = []string{"version", "revision", "created", "base.name", "base.digest", "ref.name"}
 
-// OfRelease tells whether a label is for the publisher of an image alone to say.
+// OfRelease reports whether only the publisher of an image may set a label.
 func OfRelease(label string) bool {
 	name, oci := strings.CutPrefix(label, ociLabels)
 	return oci && slices.Contains(ofRelease, name)
 }
 
-// relabel puts the labels of ours into an image's config. Of those that the image has it
-// keeps what its makers say of it (maintainer, traefik rules, …). Of OCI's own only what
-// upstream says itself stays, such as vendor and documentation, where ours say nothing:
-// a base image's vendor is another one. What an engine or an earlier run of ours says goes.
+// relabel gives the labels of an image's config: those in ours, and those in has that
+// describe the image (maintainer, traefik rules, …). It drops labels of engines and of
+// libre, and OCI labels that come from the base image, such as its vendor: upstream
+// reports whether the Containerfile sets a label itself.
 func relabel(has map[string]string, upstream func(label string) bool, ours map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, value := range has {

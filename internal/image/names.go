@@ -15,10 +15,10 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-var errWhiteout = errors.New(`in a layer, a name that begins with ".wh." says that a file is deleted: the file itself would be lost`)
+var errWhiteout = errors.New(`a name that begins with ".wh." marks a deleted file in a layer: the file would be lost`)
 
-// checkName refuses names that mean something in a layer: an unpacker deletes what
-// follows ".wh.", and never writes the file.
+// checkName refuses names that begin with ".wh.": an unpacker does not write such a file,
+// but deletes the file with the rest of the name.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
 func checkName(name string) error {
 	if !strings.HasPrefix(path.Base(name), whiteout) {
@@ -27,14 +27,15 @@ func checkName(name string) error {
 	return &fault.Fault{
 		Doing: fmt.Sprintf("%q", "/"+strings.Trim(name, "/")),
 		Err:   errWhiteout,
-		Fix:   "rename it, or leave it out of the package",
+		Fix:   "rename it, or remove it from the package",
 	}
 }
 
-// copyLayer copies the tar of a layer that an engine made, and gives the names that its
-// whiteouts delete, opaque folders aside. Whiteouts are empty files: what else has such
-// a name is a file that would be lost, and so is a device of the numbers 0 and 0, which
-// is a whiteout to overlayfs. https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
+// copyLayer copies the tar of a layer that an engine wrote, and gives the names that its
+// whiteouts delete, without opaque folders. A whiteout is an empty file. Other entries with
+// such a name are errors, since they would be lost, and so are devices 0:0, which are
+// whiteouts of overlayfs:
+// https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
 func copyLayer(w io.Writer, r io.Reader) (deleted []string, err error) {
 	copied := io.TeeReader(r, w)
 	for entries := tar.NewReader(copied); ; {
@@ -46,25 +47,25 @@ func copyLayer(w io.Writer, r io.Reader) (deleted []string, err error) {
 			return nil, err
 		}
 		if header.Typeflag == tar.TypeChar && header.Devmajor == 0 && header.Devminor == 0 {
-			return nil, &fault.Fault{Doing: fmt.Sprintf("%q", path.Clean("/"+header.Name)), Err: errDevice, Fix: "leave it out of the image"}
+			return nil, &fault.Fault{Doing: fmt.Sprintf("%q", path.Clean("/"+header.Name)), Err: errDevice, Fix: "remove it from the image"}
 		}
 		dir, base := path.Split(path.Clean("/" + header.Name))
 		if name, isWhiteout := strings.CutPrefix(base, whiteout); !isWhiteout {
 			continue
 		} else if header.Size != 0 || header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeLink {
 			return nil, checkName(header.Name)
-		} else if !strings.HasPrefix(name, whiteout) { // .wh..wh.opq and its kin
+		} else if !strings.HasPrefix(name, whiteout) { // .wh..wh.opq and the like
 			deleted = append(deleted, dir+name)
 		}
 	}
-	_, err = io.Copy(io.Discard, copied) // what follows the end of the archive
+	_, err = io.Copy(io.Discard, copied) // padding after the end of the archive
 	return deleted, err
 }
 
-var errDevice = errors.New("a device of the numbers 0 and 0 says in a layer that a file is deleted")
+var errDevice = errors.New("a device with the numbers 0:0 marks a deleted file in a layer")
 
-// checkDeleted refuses whiteouts of what no lower layer has. No engine writes these: a
-// file of such a name would be lost.
+// checkDeleted refuses whiteouts of files that no lower layer has. No engine writes them:
+// they are files of such a name, which would be lost.
 func checkDeleted(ctx context.Context, l *layout.Layout, lower []v1.Descriptor, deleted []string) error {
 	if len(deleted) == 0 {
 		return nil

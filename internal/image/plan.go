@@ -7,34 +7,31 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// MaxLayers is the most layers that an image of ours has, those of its base
-// and the debug layer counted. Overlay file systems stop at about 127.
+// MaxLayers is how many layers an image may have, including those of its base and the
+// debug layer. Overlay file systems support about 127.
 const MaxLayers = 100
 
-// largePath is the size in bytes from which a path has a layer of its own, and
-// below which a layer is folded into the next. From the table that
-// TestPlanMeasured prints: half of it saves 3 % of the bytes and costs half as
-// many layers again, twice as much costs 6 % of the bytes moved.
+// largePath is the size in bytes from which a path gets its own layer, and below which a
+// layer is merged with the next. TestPlanMeasured prints the reason: half the size saves
+// 3 % of the transferred bytes, with half as many layers again; twice the size costs 6 %.
 const largePath = 1 << 20
 
-// Plan divides an image's closure into at most limit layers, the most basic
-// first. It is a function of this closure alone, for any order of the input: a
-// change in another image never moves a layer of this one.
+// Plan divides an image's closure into at most limit layers, the most basic first. It
+// depends on this closure alone, in any order: a change in another image never moves a
+// layer of this one.
 //
-// A large path stands alone. Small ones form a group when the same large paths
-// lie below them: such a group changes when one of these changes, and siblings
-// that have the paths have the group, whoever uses it above. Groups of less
-// than a mebibyte are folded into the next in order, and the small paths that
-// only the root uses (the application itself) come last, in a layer of their
-// own. Where that is more than limit layers, the size that counts as large is
-// doubled until it fits; doubling keeps the thresholds of siblings comparable.
-// See https://grahamc.com/blog/nix-and-layered-docker-images for ranking by
-// popularity, the yardstick, and why it is not done here: its last layer
-// collects what changes most.
+// A large path has its own layer. Small paths are in one group if the same large paths
+// are below them: the group changes when one of these changes, and other images with
+// these paths have the same group. A group of less than a mebibyte is merged with the
+// next. The small paths that only the root uses (the application itself) come last, in
+// their own layer. If there are more than limit layers, the size of a large path is
+// doubled until they fit; doubling keeps the layers of similar images comparable.
+// https://grahamc.com/blog/nix-and-layered-docker-images ranks paths by popularity
+// instead. There the last layer collects what changes most.
 //
-// root is the store path that becomes the image's root file system, in a layer
-// that is not in the plan; it is left out unless another path refers to it.
-// An empty root plans all paths.
+// root is the store path that becomes the root file system. Its layer is not in the plan,
+// and neither is the path, unless another path refers to it. An empty root plans all
+// paths.
 func Plan(closure []nix.PathInfo, root string, limit int) [][]nix.PathInfo {
 	g := newGraph(closure)
 	rootIndex := g.find(root)
@@ -51,7 +48,7 @@ func Plan(closure []nix.PathInfo, root string, limit int) [][]nix.PathInfo {
 	return g.layers(plan)
 }
 
-// layers turns indices back into paths, ordered by comparePaths in each layer.
+// layers gives the paths of each group of indices, sorted by comparePaths.
 func (g *graph) layers(plan [][]int) [][]nix.PathInfo {
 	layers := make([][]nix.PathInfo, len(plan))
 	for i, members := range plan {
@@ -63,7 +60,7 @@ func (g *graph) layers(plan [][]int) [][]nix.PathInfo {
 	return layers
 }
 
-// cohorts divides the graph by one threshold, in bytes.
+// cohorts divides the graph, given the size of a large path in bytes.
 func (g *graph) cohorts(root int, large int64) [][]int {
 	isLarge := newBitset(len(g.paths))
 	for i, p := range g.paths {
@@ -101,8 +98,8 @@ func (g *graph) cohorts(root int, large int64) [][]int {
 	return layers
 }
 
-// fold joins neighbours until none but the last is smaller than least bytes. A
-// group that is large enough by itself is left alone.
+// fold merges neighbours until only the last may be smaller than least bytes. It does not
+// change a group that is large enough.
 func (g *graph) fold(groups [][]int, least int64) [][]int {
 	var out [][]int
 	var open []int
@@ -123,8 +120,8 @@ func (g *graph) fold(groups [][]int, least int64) [][]int {
 	return out
 }
 
-// sortLayers puts the most basic first: by the largest closure of a layer's
-// members, then by their names.
+// sortLayers sorts the most basic layer first: by the largest closure of its members,
+// then by their names.
 func (g *graph) sortLayers(layers [][]int) {
 	weight := func(members []int) (most int64) {
 		for _, m := range members {

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// Owner is the mode and the owner of one file or folder of the root file system.
+// Owner is the mode and the owner of a file or a folder of the root file system.
 type Owner struct {
-	Mode uint32 // permission bits with setuid, setgid and sticky: at most 07777; a link has none (0 or 0777)
+	Mode uint32 // permission bits with setuid, setgid and sticky, at most 07777; 0 or 0777 for a link
 	UID  int
 	GID  int
 }
 
-// rootFS writes the tree at source to the image's "/". Folders are 0755, files
-// 0644 or, if the owner may execute them, 0755, all owned by root, unless
-// owners (by absolute path in the image) says otherwise. An entry of owners
-// that the tree lacks is an error. The folder "/" itself is not an entry.
+// rootFS writes the tree at source as "/". All entries belong to root; folders have mode
+// 0755, files 0644 or, if the owner may execute them, 0755. owners has exceptions by
+// absolute path in the image; a path that the tree lacks is an error. There is no entry
+// for "/" itself.
 func (t *tree) rootFS(source string, owners map[string]Owner) error {
 	left := maps.Clone(owners)
 	err := walk(source, func(name string, info fs.FileInfo) error {
@@ -61,12 +61,12 @@ func (t *tree) rootFS(source string, owners map[string]Owner) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
-		return fmt.Errorf("mode and owner are declared for %s, which the root file system lacks", name)
+		return fmt.Errorf("mode and owner are declared for %s, which is not in the root file system", name)
 	}
 	return nil
 }
 
-// checkOwners refuses what a tar header could not say.
+// checkOwners refuses values that a tar header cannot have.
 func checkOwners(owners map[string]Owner) error {
 	for _, name := range slices.Sorted(maps.Keys(owners)) {
 		o := owners[name]

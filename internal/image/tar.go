@@ -18,14 +18,14 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// layerTime is the mtime of every entry, the one that a Nix store gives its
-// files. Zero would do as well, but some tools take it for "not set".
+// layerTime is the mtime of every entry, as in a Nix store. Some tools take zero for
+// "not set".
 var layerTime = time.Unix(1, 0).UTC()
 
-// tree writes file system trees as a tar stream whose bytes depend on names,
-// contents, executable bits and link targets only: PAX, mtime 1, no user or
-// group names, no extended attributes, hardlinked files once each in full.
-// Entries come in the order of a walk with each folder's names sorted bytewise.
+// tree writes file system trees as tar. The bytes depend only on names, contents,
+// executable bits and link targets: format PAX, mtime 1, no user or group names, no
+// extended attributes, hard links as separate files. Entries are in the order of a walk
+// with the names of each folder sorted bytewise.
 type tree struct {
 	tw  *tar.Writer
 	ctx context.Context
@@ -36,7 +36,7 @@ func newTree(ctx context.Context, w io.Writer) *tree {
 	return &tree{tw: tar.NewWriter(w), ctx: ctx, buf: make([]byte, 256<<10)}
 }
 
-// dir writes one folder. name is relative and has no slash at its end.
+// dir writes a folder. name is relative, without a slash at the end.
 func (t *tree) dir(name string, mode int64, uid, gid int) error {
 	return t.header(tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: uid, Gid: gid})
 }
@@ -59,7 +59,7 @@ func (t *tree) file(name, source string, mode int64, uid, gid int) error {
 	if err := t.header(tar.Header{Typeflag: tar.TypeReg, Name: name, Size: info.Size(), Mode: mode, Uid: uid, Gid: gid}); err != nil {
 		return err
 	}
-	// The plain Writer and Reader: io.Copy would otherwise use its own buffer.
+	// Hide WriterTo and ReaderFrom: with them io.CopyBuffer ignores the buffer.
 	n, err := io.CopyBuffer(struct{ io.Writer }{t.tw}, struct{ io.Reader }{f}, t.buf)
 	if errors.Is(err, tar.ErrWriteTooLong) || (err == nil && n != info.Size()) {
 		return fmt.Errorf("%s changed while it was read", source)
@@ -78,10 +78,9 @@ func (t *tree) header(h tar.Header) error {
 	return t.tw.WriteHeader(&h)
 }
 
-// storePaths writes store paths under their own names, each with its parents
-// (nix/, nix/store/) before it, once. Each layer brings the parents: an
-// unpacker would otherwise make them up with its own time and umask, and a
-// layer's bytes must not depend on which layer comes first.
+// storePaths writes store paths under their own names, after their parents (nix/,
+// nix/store/). Every layer has the parents: an unpacker would create them with its own
+// time and umask, and the bytes of a layer must not depend on which layer is first.
 func (t *tree) storePaths(paths []nix.PathInfo, storeRoot string) error {
 	paths = slices.SortedFunc(slices.Values(paths), func(a, b nix.PathInfo) int { return cmp.Compare(a.Path, b.Path) })
 	written := map[string]bool{}
@@ -102,9 +101,9 @@ func (t *tree) storePaths(paths []nix.PathInfo, storeRoot string) error {
 	return nil
 }
 
-// storePath writes one store path with the modes of a Nix store, 0555 for
-// folders too: what runs in the image sees what its tests saw during the build,
-// and not even a root without CAP_DAC_OVERRIDE changes it.
+// storePath writes a store path with the modes of a Nix store, 0555 for folders as well:
+// a program in the image sees the same as its tests during the build, and not even root
+// without CAP_DAC_OVERRIDE can change it.
 func (t *tree) storePath(name, source string) error {
 	return walk(source, func(rel string, info fs.FileInfo) error {
 		entry := path.Join(name, rel)
@@ -125,7 +124,7 @@ func (t *tree) storePath(name, source string) error {
 	})
 }
 
-// executable is 0777 where the owner may execute, as Nix decides it, else 0.
+// executable gives 0777 if the owner may execute, as Nix decides it, or else 0.
 func executable(info fs.FileInfo) int64 {
 	if info.Mode()&0o100 != 0 {
 		return 0o777
@@ -133,8 +132,8 @@ func executable(info fs.FileInfo) int64 {
 	return 0
 }
 
-// walk calls f for root (as "") and for all below it, each folder before its
-// content, names sorted bytewise.
+// walk calls f for root (as "") and all below it, each folder before its content, with
+// names sorted bytewise.
 func walk(root string, f func(rel string, info fs.FileInfo) error) error {
 	info, err := os.Lstat(root)
 	if err != nil {
@@ -163,7 +162,7 @@ func walkInto(root, rel string, info fs.FileInfo, f func(string, fs.FileInfo) er
 	return nil
 }
 
-// parents lists the folders above a relative name, outermost first.
+// parents lists the folders above a relative name, the outermost first.
 func parents(name string) []string {
 	var out []string
 	for i, c := range name {

@@ -132,7 +132,7 @@ func TestRootFS(t *testing.T) {
 		owners map[string]Owner
 		want   string
 	}{
-		{map[string]Owner{"/tmp": {Mode: 0o1777}, "/no/such": {Mode: 0o755}}, "declared for /no/such, which the root file system lacks"},
+		{map[string]Owner{"/tmp": {Mode: 0o1777}, "/no/such": {Mode: 0o755}}, "declared for /no/such, which is not in the root file system"},
 		{map[string]Owner{"/bin/notes": {Mode: 0o755}}, "/bin/notes is a link and cannot have mode 0755"},
 	} {
 		if _, err := write(test.owners); err == nil || !strings.Contains(err.Error(), test.want) {

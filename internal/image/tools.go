@@ -19,27 +19,27 @@ import (
 
 const (
 	toolsDir = "opt/libre/bin"
-	// defaultPath is what container engines set where an image has no PATH.
+	// defaultPath is the PATH that engines set if an image has none.
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// ToolsSpec is what a debug image adds to the image that it is made from.
+// ToolsSpec describes the debug form of an image.
 type ToolsSpec struct {
 	Base        v1.Descriptor     // the image's manifest, in the same layout
-	Of          *Spec             // what the image was assembled from: its layers are not read; nil for one that an engine built
-	Closure     []nix.PathInfo    // all paths that the tools need
-	Root        string            // the store path in Closure whose bin/ holds the tools
-	Labels      map[string]string // of the config; replace all of libre's, others stay
-	Annotations map[string]string // of the manifest, in the place of the base's
+	Of          *Spec             // the image's spec, which saves reading its layers; nil if an engine built it
+	Closure     []nix.PathInfo    // all store paths of the tools
+	Root        string            // the store path in Closure that has the tools in bin/
+	Labels      map[string]string // of the config; replace all labels of libre, others stay
+	Annotations map[string]string // of the manifest; replace the base's
 	Created     time.Time
 	Codec       Codec
 }
 
-// AddTools writes the debug form of an image: its layers, unchanged, and one
-// more. That layer holds the store paths of the tools that the image lacks, and
-// /opt/libre/bin with a link to each program; PATH ends with that folder. It has
-// no entry for a folder that the image has, also by way of a link: an entry
-// `bin/` would replace a link /bin → usr/bin and everything would be gone.
+// AddTools writes the debug form of an image: its layers, unchanged, and one more with
+// the store paths of the tools that the image lacks and /opt/libre/bin, which has a link
+// to each program and is the last folder of PATH. The layer has no entry for a folder
+// that the image has, even if through a link: an entry bin/ would replace a link
+// /bin → usr/bin, and all programs in it would be gone.
 func AddTools(ctx context.Context, l *layout.Layout, spec ToolsSpec, opts Options) (Result, error) {
 	if err := checkClosure(spec.Closure); err != nil {
 		return Result{}, err
@@ -56,7 +56,7 @@ func AddTools(ctx context.Context, l *layout.Layout, spec ToolsSpec, opts Option
 		return Result{}, fmt.Errorf("adding tools to %s: config and manifest differ in the number of layers", spec.Base.Digest)
 	}
 	if len(manifest.Layers) >= MaxLayers {
-		return Result{}, fmt.Errorf("adding tools to %s: it has %d layers already, %d is the most", spec.Base.Digest, len(manifest.Layers), MaxLayers)
+		return Result{}, fmt.Errorf("adding tools to %s: it has %d layers already, the limit is %d", spec.Base.Digest, len(manifest.Layers), MaxLayers)
 	}
 	source, err := spec.source(ctx, l, manifest.Layers, opts.StoreRoot)
 	if err != nil {
@@ -78,7 +78,7 @@ func AddTools(ctx context.Context, l *layout.Layout, spec ToolsSpec, opts Option
 	return result, err
 }
 
-// source is the layer of tools over an image of the given layers.
+// source gives the layer of tools on top of the given layers.
 func (s ToolsSpec) source(ctx context.Context, l *layout.Layout, layers []v1.Descriptor, storeRoot string) (layerSource, error) {
 	var base *baseTree
 	var err error
@@ -93,8 +93,7 @@ func (s ToolsSpec) source(ctx context.Context, l *layout.Layout, layers []v1.Des
 	return toolsLayer(base, s, storeRoot)
 }
 
-// toolsLayer decides what the layer holds. Its key names every entry that does
-// not follow from a store path.
+// toolsLayer plans the layer. Its key has every entry that is not part of a store path.
 func toolsLayer(base *baseTree, spec ToolsSpec, storeRoot string) (layerSource, error) {
 	names, err := toolNames(filepath.Join(storeRoot+spec.Root, "bin"))
 	if err != nil {
@@ -105,7 +104,7 @@ func toolsLayer(base *baseTree, spec ToolsSpec, storeRoot string) (layerSource, 
 		return layerSource{}, err
 	}
 	places := placement{base: base}
-	var stores []string // for each path, the folder that it goes to
+	var stores []string // the folder of each path
 	for _, p := range paths {
 		dir, err := places.dir(path.Dir(p.Path))
 		if err != nil {
@@ -155,7 +154,7 @@ func toolsLayer(base *baseTree, spec ToolsSpec, storeRoot string) (layerSource, 
 	}}, nil
 }
 
-// missingPaths are those of a closure that a tree does not have, by path.
+// missingPaths lists, sorted, the paths of a closure that are not in the tree.
 func missingPaths(base *baseTree, closure []nix.PathInfo) ([]nix.PathInfo, error) {
 	var paths []nix.PathInfo
 	for _, p := range closure {
@@ -186,13 +185,13 @@ func toolNames(bin string) ([]string, error) {
 	return names, nil
 }
 
-// placement collects the folders that have to be made in an image.
+// placement collects the folders that are missing in an image.
 type placement struct {
 	base    *baseTree
 	missing []string
 }
 
-// dir says where a folder really is, or will be, once links are followed.
+// dir resolves the links in the path of a folder, which need not exist.
 func (p *placement) dir(name string) (string, error) {
 	_, real, err := p.base.lookup(name, true)
 	if err != nil {
@@ -212,7 +211,7 @@ func (p *placement) dir(name string) (string, error) {
 	return real, nil
 }
 
-// extendPath adds a folder to the end of PATH.
+// extendPath appends a folder to PATH.
 func extendPath(env []string, dir string) []string {
 	env = slices.Clone(env)
 	for i, v := range env {

@@ -73,7 +73,7 @@ func baseImage(t testing.TB, l *layout.Layout, config v1.ConfigFile, layers ...[
 			d.Digest, d.Size, err = l.WriteBlob(ctx, fill)
 		} else {
 			codec := []Codec{Zstd, Gzip}[i%2]
-			var s stored
+			var s storedLayer
 			s, err = writeLayer(ctx, l, codec, v1.Hash{}, fill)
 			d = v1.Descriptor{MediaType: codec.mediaType(), Digest: s.Digest, Size: s.Size}
 		}
@@ -279,7 +279,7 @@ func TestAddToolsRefused(t *testing.T) {
 	}{
 		{[]string{"f opt"}, "the image has a file /opt where a folder is needed"},
 		{[]string{"l opt nix", "l nix opt"}, "too many links"},
-		{[]string{"f usr", "f usr/bin"}, "lies below a file"},
+		{[]string{"f usr", "f usr/bin"}, "is below a file"},
 	} {
 		spec.Base = baseImage(t, l, v1.ConfigFile{}, tarOf(t, test.lines...))
 		if _, err := AddTools(context.Background(), l, spec, s.options()); err == nil || !strings.Contains(err.Error(), test.want) {
