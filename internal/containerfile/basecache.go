@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// keep is how long a base lives in a storage after it was last used.
+// keepFor is how long a base stays in the storage after its last use.
 const keepFor = 7 * 24 * time.Hour
 
-// defaultCacheSize is how many bytes of bases a storage keeps, where nothing else is set.
+// defaultCacheSize is the default limit for bases in a storage, in bytes.
 const defaultCacheSize = 10 << 30
 
-// KeepAtMost sets how many bytes of bases stay in the storage when a build has ended: those
-// that were used last. 0 is 10 GiB.
+// KeepAtMost limits the bases that stay in the storage after a build, in bytes; the least
+// recently used are removed. 0 is 10 GiB.
 func (b *Builder) KeepAtMost(bytes int64) { b.storage.most = bytes }
 
 // cachedBase is an image that a storage keeps for later builds.
@@ -25,7 +25,7 @@ type cachedBase struct {
 	used   time.Time
 }
 
-// use notes that a base is used now.
+// use records that a base is used now.
 func (s *storage) use(id string) {
 	mark := s.mark(id)
 	_ = os.MkdirAll(filepath.Dir(mark), 0o700)
@@ -34,11 +34,11 @@ func (s *storage) use(id string) {
 	_ = os.Chtimes(mark, now, now)
 }
 
-// mark is a file whose time is when a base was used.
+// mark returns the path of a file whose time is that of the last use of a base.
 func (s *storage) mark(id string) string { return filepath.Join(s.root(), "used", id) }
 
-// bases are those of the storage, the last used first, and the sizes of all layers in
-// bytes. One that nobody has noted is used now.
+// bases lists the bases of the storage, the last used first, and the sizes of all layers
+// in bytes. A base without a record counts as used now.
 // https://github.com/containers/storage/blob/v1.43.0/images.go, layers.go
 func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	root, driver := s.flags[1], s.flags[5]
@@ -56,7 +56,7 @@ func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	for _, l := range layers {
 		parents[l.ID], sizes[l.ID] = l.Parent, l.Size
 	}
-	if driver == "vfs" { // each layer has a copy of what is below it
+	if driver == "vfs" { // each layer contains a copy of those below
 		whole := map[string]int64{}
 		for id := range sizes {
 			for at := id; at != ""; at = parents[at] {
@@ -86,8 +86,8 @@ func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	return bases, sizes
 }
 
-// dropBases removes those that nobody has used for a week, and, the least recently used
-// first, as many as are more than the storage keeps.
+// dropBases removes bases that were not used for a week, and the least recently used ones
+// beyond the storage's limit.
 func (s *storage) dropBases(out *output) {
 	most := s.most
 	if most == 0 {
@@ -114,8 +114,8 @@ func (s *storage) dropBases(out *output) {
 	}
 }
 
-// dropUnusedStorages removes storages of other engines, or of the same in another namespace, that
-// nobody has used for a week.
+// dropUnusedStorages removes storages of other engines, or of this engine in another
+// namespace, that were not used for a week.
 func (s *storage) dropUnusedStorages() {
 	locks, _ := filepath.Glob(filepath.Join(s.dir, "*", "lock"))
 	for _, path := range locks {

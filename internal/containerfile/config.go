@@ -15,15 +15,16 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// FileConfig is what a Containerfile says of its image's configuration, in the target's stage
-// and those that it is built on. What its base image says is not in it.
+// FileConfig is the image configuration that a Containerfile sets, in the target and the
+// stages that it is built on. That of the base image is not included.
 type FileConfig struct {
 	File   string         // in the source
 	Config v1.Config      // without Env
-	Lines  map[string]int // by instruction (USER, EXPOSE, …; of a label "LABEL NAME") the last line that says it, from 1
+	Lines  map[string]int // by instruction (USER, EXPOSE, …; "LABEL NAME" for a label) the last line that sets it, from 1
 }
 
-// ReadConfig reads it of the Containerfile of an image in its changed source, a folder.
+// ReadConfig reads the configuration from the Containerfile of an image. source is the
+// folder of the patched source.
 func ReadConfig(spec *catalog.Spec, source string) (*FileConfig, error) {
 	j, err := jobOf(spec, source)
 	if err != nil {
@@ -35,7 +36,7 @@ func ReadConfig(spec *catalog.Spec, source string) (*FileConfig, error) {
 	return j.declaredConfig(), nil
 }
 
-// said walks from the stage on the base image to the target's.
+// declaredConfig walks from the stage on the base image to the target.
 func (j *job) declaredConfig() *FileConfig {
 	w := &configReader{
 		config: FileConfig{File: j.File, Lines: map[string]int{}}, lex: shell.NewLex(j.file.escape),
@@ -43,7 +44,7 @@ func (j *job) declaredConfig() *FileConfig {
 	}
 	globals, err := j.file.globals(Use{Args: j.Args, Platform: j.Platform}, j.file.stages[j.plan.target].Name)
 	if err != nil {
-		globals = map[string]string{} // then the plan has failed
+		globals = map[string]string{} // the plan would have failed
 	}
 	var chain []*stage
 	for at := &j.file.stages[j.plan.target]; at != nil; {
@@ -63,13 +64,13 @@ func (j *job) declaredConfig() *FileConfig {
 	return &w.config
 }
 
-// configReader is what is known while the instructions are read in order.
+// configReader is the state while instructions are read in order.
 type configReader struct {
 	config FileConfig
 	lex    *shell.Lex
 	env    map[string]string // of ENV
 	args   map[string]string // of ARG, in one stage
-	own    map[string]bool   // what the stage itself has said
+	own    map[string]bool   // instructions of the current stage
 	shell  []string
 }
 
@@ -85,8 +86,8 @@ func (w *configReader) arg(c *instructions.ArgCommand, args, globals map[string]
 	}
 }
 
-// expand puts variables into a word. One that names what only the base image sets stays
-// as it is written.
+// expand expands variables in a word. A word with a variable of the base image stays
+// unexpanded.
 func (w *configReader) expand(word string) string {
 	known := maps.Clone(w.args)
 	maps.Copy(known, w.env)
@@ -101,7 +102,7 @@ func (w *configReader) command(c instructions.Command) {
 	config, name := &w.config.Config, strings.ToUpper(c.Name())
 	switch c := c.(type) {
 	case *instructions.EnvCommand:
-		set := map[string]string{} // all of a line see what was before it
+		set := map[string]string{} // all pairs of a line see the values before it
 		for _, pair := range c.Env {
 			set[w.expand(pair.Key)] = w.expand(pair.Value)
 		}
@@ -137,7 +138,7 @@ func (w *configReader) command(c instructions.Command) {
 		config.Cmd = w.run(c.ShellDependantCmdLine)
 	case *instructions.EntrypointCommand:
 		config.Entrypoint = w.run(c.ShellDependantCmdLine)
-		if !w.own["CMD"] { // that of the stage before was for the entrypoint before
+		if !w.own["CMD"] { // an earlier stage's CMD was for the earlier ENTRYPOINT
 			config.Cmd = nil
 			delete(w.config.Lines, "CMD")
 		}
@@ -166,8 +167,7 @@ func (w *configReader) label(c *instructions.LabelCommand) {
 	}
 }
 
-// expose adds ports as an image has them, NUMBER/PROTOCOL; a word may have several
-// numbers, and be a range of them.
+// expose adds ports as NUMBER/PROTOCOL; a word may expand to several ports and ranges.
 func (w *configReader) expose(words []string) {
 	for _, word := range words {
 		for _, each := range strings.Fields(w.expand(word)) {

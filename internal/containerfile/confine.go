@@ -103,15 +103,15 @@ func (b *Builder) Confinement(ctx context.Context) (how, offline string, err err
 	return how, offline, nil
 }
 
-// confined remembers what was found out in this process: by engine, storage and user.
+// confinementCache holds what was found for this engine, storage and user.
 type confinementCache struct {
 	once  sync.Once
 	found *confinement
-	why   string // nothing of it works here
+	why   string // why no confinement works
 }
 
-// confine finds the strictest confinement that works here, by trying it. The error
-// says what is missing and what to type.
+// confine returns the strictest confinement that works here, found by trying. The error
+// says what is missing and has a fix.
 func (s *storage) confine(ctx context.Context) (*confinement, error) {
 	s.confined.once.Do(func() { s.confined.found, s.confined.why = s.findConfinement(ctx) })
 	if s.confined.found != nil {

@@ -1,20 +1,20 @@
-# Runs an engine that builds what somebody else wrote:
+# Runs an engine that builds untrusted code:
 #
 #   sh confine.sh NETWORK USERNS HIDDEN... -- KEPT... -- COMMAND...
 #
-# It is begun in a new mount namespace. The hidden folders (homes, /run) become empty,
-# so that neither a step nor the engine finds logins, keys and sockets there; of what is
-# hidden the kept folders stay, under their paths. Then it says its process ID, in new
-# namespaces (network, ipc, uts; with USERNS "yes" a user namespace, too), and goes on at
-# a line of standard input, once there is a network (NETWORK is "yes") and IDs are mapped.
-# When standard input ends, as it does with libre however that ends, the whole process
-# group is killed; and with its first process all that is in the engine's PID namespace.
+# It starts in a new mount namespace. The hidden folders (homes, /run) become empty, so
+# that steps and engine find no credentials, keys and sockets there; the kept folders stay
+# under their paths. Then it prints its process ID in new namespaces (network, ipc, uts,
+# and user with USERNS "yes"), and waits for a line on standard input: libre has then
+# connected the network (NETWORK "yes") and mapped the IDs. When standard input ends,
+# because libre ended in any way, it kills the whole process group, and so everything in
+# the engine's PID namespace.
 set -eu
 
 network=$1
 userns=$2
 shift 2
-cd / # from a folder that is hidden, ".." leads to all that is
+cd / # from inside a hidden folder, ".." would lead to its content
 
 hidden=
 while [ "$1" != -- ]; do
@@ -24,7 +24,7 @@ while [ "$1" != -- ]; do
 done
 shift
 
-# A descriptor reaches a folder when its path does not any more.
+# Open descriptors still reach the folders when their paths are hidden.
 kept=
 fd=3
 while [ "$1" != -- ]; do
@@ -38,7 +38,7 @@ shift
 resolv=$(readlink -f /etc/resolv.conf || :)
 settings=$(grep -E '^(search|domain|options)[[:space:]]' /etc/resolv.conf 2>/dev/null || :)
 printf %s "$hidden" | while IFS= read -r folder; do
-  [ -d "$folder" ] || continue # within one that is hidden already
+  [ -d "$folder" ] || continue # inside a hidden one
   mount -t tmpfs -o mode=1777 tmpfs "$folder"
 done
 for fd in $kept; do
@@ -48,7 +48,7 @@ for fd in $kept; do
   eval "exec $fd<&-"
 done
 if [ "$network" = yes ] && [ -n "$resolv" ]; then
-  # This machine's own may name an address on its loopback.
+  # This machine's own file may have a loopback address.
   printf 'nameserver 10.0.2.3\n%s\n' "$settings" >/run/resolv.conf
   mkdir -p "$(dirname "$resolv")"
   [ -e "$resolv" ] || : >"$resolv"

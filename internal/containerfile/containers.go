@@ -302,7 +302,7 @@ func (c containers) warnOffline(j *job, confinement *confinement) {
 	}
 }
 
-// trusted is the warning of a build that nothing keeps from this machine.
+// isolationWarning is the warning of a build without isolation.
 func isolationWarning(why error) string {
 	return "ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + why.Error()
 }

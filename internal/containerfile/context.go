@@ -15,20 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyTree copies the folder from to the new folder to, with the modes that a
-// checkout has under umask 022 and one time everywhere.
+// copyTree copies the folder from to the new folder to, with the modes of a checkout
+// under umask 022, and the same time on every file.
 //
-// Engines could read a store path directly, but COPY keeps modes: the store's
-// 0444 and 0555 would reach the image, and a RUN step as a user of its own
-// could write neither its files nor into its folders. Engines hash times into
-// an image's history, too.
+// Engines could read a store path directly, but COPY keeps modes: the image would get
+// the store's 0444 and 0555, and a RUN step as another user could not write to its own
+// files and folders. Engines also hash times into an image's history.
 func copyTree(to, from string, at time.Time) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {
 		return err
 	}
 	var dirs []string
-	var files errgroup.Group // most of the time is the kernel's, a file at a time
+	var files errgroup.Group // copying is bound by system calls
 	files.SetLimit(2 * runtime.GOMAXPROCS(0))
 	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -64,7 +63,7 @@ func copyTree(to, from string, at time.Time) error {
 	if err := cmp.Or(files.Wait(), err); err != nil {
 		return err
 	}
-	for _, d := range dirs { // now that nothing is written into them any more
+	for _, d := range dirs { // last, as writing into a folder changes its time
 		if err := setTime(d, at); err != nil {
 			return err
 		}
@@ -104,12 +103,12 @@ func copyFile(dst, src string, d fs.DirEntry, at time.Time) (err error) {
 	return out.Chmod(mode)
 }
 
-// whiteout begins the names by which a layer says that a file is deleted. Engines
-// fail on a file of such a name, or lose it, without a word of why.
+// whiteout is the prefix of names that mark deleted files in a layer. Engines fail on a
+// file with such a name, or lose it, without an explanation.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
 const whiteout = ".wh."
 
-// whiteoutIn finds the first such file below a folder; "" where there is none.
+// whiteoutIn returns the first such file below a folder; "" if there is none.
 func whiteoutIn(dir string) (found string) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(d.Name(), whiteout) {
@@ -121,7 +120,7 @@ func whiteoutIn(dir string) (found string) {
 	return found
 }
 
-// setTime sets both times, of a link itself and not of what it points to.
+// setTime sets both times of a file, or of a link itself.
 func setTime(path string, at time.Time) error {
 	ts := unix.NsecToTimespec(at.UnixNano())
 	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -130,8 +129,8 @@ func setTime(path string, at time.Time) error {
 	return nil
 }
 
-// within joins a relative path to root and makes sure that the result, links
-// followed, is still inside.
+// within joins a relative path to root, and refuses a result outside of it, links
+// followed.
 func within(root, rel string) (string, error) {
 	if rel == "" {
 		rel = "."

@@ -12,19 +12,18 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Defect is something that is wrong with the definition of a Containerfile image.
+// Defect is a problem in the definition of a Containerfile image.
 type Defect struct {
 	Err     error
-	Fatal   bool   // it cannot be built; otherwise a part of the definition does nothing
-	Warning bool   // or a step may do another thing than upstream's: a warning, and no error
-	Fix     string // the command that mends it, "" for an edit
+	Fatal   bool   // the image cannot be built; otherwise a part of the definition has no effect
+	Warning bool   // a step may behave differently than upstream: no error
+	Fix     string // the command that fixes it, "" for an edit
 }
 
-// Defects finds what can be known without building: required arguments without a value,
-// bases that mean the same, and, of the image's changed source in a folder, a build context,
-// a Containerfile or a stage that is not there, arguments, bases and named contexts that
-// the file has no use for, and steps that look for a .git in vain. Where the source is not to
-// be had, it is "", and that part is left out.
+// Defects finds problems without building: missing values of required arguments, and
+// duplicate bases. With source, the folder of the patched source, it also finds a missing
+// build context, Containerfile or stage, unused arguments, bases and named contexts, and
+// steps that need a missing .git. source may be "", if it is not available.
 func Defects(spec *catalog.Spec, source string) []Defect {
 	var all []Defect
 	for _, name := range spec.MissingArgs() {
@@ -46,7 +45,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 		return append(all, Defect{Err: err, Fatal: true})
 	}
 	if err := j.open(); err != nil {
-		// That an argument of a FROM line has no value was said.
+		// A missing value of an argument in FROM is reported above.
 		if len(all) == 0 || !strings.Contains(err.Error(), "has no value") {
 			all = append(all, Defect{Err: err, Fatal: true})
 		}
@@ -56,7 +55,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 	}
 	var moved map[string][]Base
 	if j.plan != nil {
-		pins, _ := j.pins(spec.Bases) // what is wrong with names is found when they are looked up
+		pins, _ := j.pins(spec.Bases) // a fetch reports invalid names
 		moved = pins.Moved
 	}
 	for _, err := range j.unused(spec, moved) {
@@ -72,7 +71,7 @@ func badArgument(name string) error {
 	return fmt.Errorf("build argument %q: expected a name of letters, digits and \"_\"", name)
 }
 
-// jobOf is the build of an image, as far as it can be planned.
+// jobOf returns the job of an image, for planning only.
 func jobOf(spec *catalog.Spec, source string) (*job, error) {
 	platform, err := catalog.Platform(spec.System)
 	if err != nil {
@@ -92,11 +91,11 @@ func jobOf(spec *catalog.Spec, source string) (*job, error) {
 	return j, nil
 }
 
-// predefined are arguments that a file need not declare.
+// predefined lists arguments that a file need not declare.
 // https://docs.docker.com/reference/dockerfile/#predefined-args
 var predefined = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY", "SOURCE_DATE_EPOCH"}
 
-// unused lists what a definition gives and the file does not have.
+// unused reports arguments, bases and contexts of a definition that the file does not use.
 func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 	var all []error
 	declared := j.file.Args()
@@ -125,16 +124,16 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 	return all
 }
 
-// settled lists what the whole file calls an image, on any platform. It is not settled
-// where what a name is follows from an argument that has no value, or that the definition
-// sets: variants, which have the same bases, may set another one.
-func (j *job) knownImages() (images []string, is bool) {
-	images, complete := j.file.images(j.Args, j.Platform)
+// knownImages lists the image names of the whole file, on all platforms. It is not
+// complete if a name depends on an argument without a value, or on one that the
+// definition sets: variants have the same bases, but may set it differently.
+func (j *job) knownImages() (images []string, complete bool) {
+	images, complete = j.file.images(j.Args, j.Platform)
 	whatever, _ := j.file.images(nil, j.Platform)
 	if !complete || !slices.Equal(images, whatever) {
 		return nil, false
 	}
-	for _, platform := range []string{"linux/amd64", "linux/arm64"} { // a name may have the architecture in it
+	for _, platform := range []string{"linux/amd64", "linux/arm64"} { // names may contain the architecture
 		names, _ := j.file.images(j.Args, platform)
 		for _, name := range names {
 			if !slices.Contains(images, name) {
@@ -155,7 +154,7 @@ func argNames(args []Arg) []string {
 	return names
 }
 
-// listed says what there is instead.
+// listed lists the names that the file has.
 func listed(names []string) string {
 	if len(names) == 0 {
 		return ", the file has none"
@@ -163,8 +162,8 @@ func listed(names []string) string {
 	return ", the file has " + strings.Join(names, ", ")
 }
 
-// images lists what the whole file, whatever the target, calls an image or a named
-// context. It is not complete where a name has an argument without a value.
+// images lists the names of images and named contexts in the whole file, whatever the
+// target. It is not complete if a name has an argument without a value.
 func (f *File) images(args map[string]string, platform string) (names []string, complete bool) {
 	use := Use{Args: args, Platform: platform}
 	env, err := f.globals(use, "")

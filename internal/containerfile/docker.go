@@ -17,8 +17,8 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// docker is "docker buildx". Its daemon keeps bases and cache, and cleans both
-// up by rules of its own.
+// docker is "docker buildx". Its daemon keeps bases and cache, and cleans them up by its
+// own rules.
 type docker struct {
 	engine Engine
 	out    *output
@@ -29,7 +29,7 @@ func (d docker) child(args ...string) child {
 	return child{path: d.engine.Path, args: args, env: append(environment(), "TMPDIR="+d.tmp)}
 }
 
-// fetch only says where BuildKit finds a base: it fetches by digest itself.
+// fetch only returns the reference of a base: BuildKit fetches it by digest itself.
 func (d docker) fetch(b Base, o Origin) (fetched, error) {
 	if o.Layout != "" {
 		p, err := pick(o.Layout, o.Ref, b.Platform)
@@ -51,33 +51,33 @@ func (d docker) fetch(b Base, o Origin) (fetched, error) {
 }
 
 func (d docker) resolve(b Base, r reference) (string, error) {
-	// buildx 0.13 takes any template that begins with .Manifest for its table.
-	said, err := query(d.child("buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", r.byTag()), d.out)
+	// buildx 0.13 prints a table for any template that begins with .Manifest.
+	out, err := query(d.child("buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", r.byTag()), d.out)
 	if err != nil {
 		return "", failure("look up "+r.byTag(), d.out, err)
 	}
 	var manifest struct{ Digest string }
-	if err := json.Unmarshal([]byte(said), &manifest); err != nil || !digestForm.MatchString(manifest.Digest) {
-		return "", fmt.Errorf("docker buildx imagetools printed %q, expected a digest", oneLine(said))
+	if err := json.Unmarshal([]byte(out), &manifest); err != nil || !digestForm.MatchString(manifest.Digest) {
+		return "", fmt.Errorf("docker buildx imagetools printed %q, expected a digest", oneLine(out))
 	}
 	return manifest.Digest, nil
 }
 
-// daemon is what docker's daemon says of itself.
+// daemon is the relevant part of "docker info".
 // https://docs.docker.com/reference/cli/docker/system/info/
 type daemon struct {
 	version string
-	options string // of security: [name=seccomp,profile=builtin name=rootless]
-	storage string // what its driver says: [[driver-type io.containerd.snapshotter.v1]]
+	options string // security options: [name=seccomp,profile=builtin name=rootless]
+	storage string // driver status: [[driver-type io.containerd.snapshotter.v1]]
 }
 
-// daemon asks docker's daemon.
+// daemon queries docker's daemon.
 func (d docker) daemon() (daemon, error) {
-	said, err := query(d.child("info", "--format", "{{.ServerVersion}}\n{{.SecurityOptions}}\n{{.DriverStatus}}"), d.out)
+	out, err := query(d.child("info", "--format", "{{.ServerVersion}}\n{{.SecurityOptions}}\n{{.DriverStatus}}"), d.out)
 	if err != nil {
 		return daemon{}, failure("query docker's daemon", d.out, err)
 	}
-	lines := append(strings.SplitN(said, "\n", 3), "", "")
+	lines := append(strings.SplitN(out, "\n", 3), "", "")
 	if version := lines[0]; version == "" || strings.HasPrefix(version, "[") {
 		err := failure("query docker's daemon", d.out, errors.New("it does not answer"))
 		err.Reason = reason(err.Tail, err.Err)
@@ -86,9 +86,8 @@ func (d docker) daemon() (daemon, error) {
 	return daemon{oneLine(lines[0]), oneLine(lines[1]), oneLine(lines[2])}, nil
 }
 
-// confinement says how the daemon keeps steps from its machine, as far as libre asks: it
-// runs them in containers of its own, without a way to ask for more. The error is a
-// daemon that has known ways out of them.
+// confinement describes how the daemon isolates steps from its machine. It runs them in
+// containers, and libre requests no extra privileges. A vulnerable daemon is an error.
 func (d docker) confinement() (how string, err error) {
 	has, err := d.daemon()
 	if err != nil {
@@ -111,10 +110,10 @@ func (has daemon) confinement() (how string, err error) {
 	return how, nil
 }
 
-// engine is the daemon as what builds: docker's client may have another version.
+// engine returns the daemon as an engine: docker's client may have another version.
 func (has daemon) engine() Engine { return Engine{Name: "docker", Version: has.version} }
 
-// checkIsolation refuses a daemon with known ways out, or warns, where upstreams are trusted.
+// checkIsolation refuses a vulnerable daemon, or warns if upstreams are trusted.
 func (has daemon) checkIsolation(j *job) error {
 	_, err := has.confinement()
 	if err == nil || !j.TrustUpstream {
@@ -126,8 +125,8 @@ func (has daemon) checkIsolation(j *job) error {
 	return nil
 }
 
-// check asks the daemon what it has. A builder that is not the daemon's own, of whatever
-// version, says itself what it lacks before its first step.
+// check checks the daemon's isolation and features. Other builders than the daemon's own
+// have unknown versions; they report unsupported features before their first step.
 func (d docker) check(j *job) error {
 	if len(j.CA) > 0 {
 		return &fault.Fault{
@@ -223,8 +222,8 @@ func (d docker) buildArgs(j *job, flags []string) []string {
 	return append(args, "--", j.context)
 }
 
-// proxyArguments give steps the proxy that is set for builds, by name where there is
-// one, and else empty ones: docker's client passes those of ~/.docker/config.json.
+// proxyArguments passes the proxy for builds to steps, by name. Without one it passes
+// empty values, because docker's client adds those of ~/.docker/config.json.
 // https://docs.docker.com/engine/cli/proxy/
 func proxyArguments(p proxy) []string {
 	var args []string
@@ -241,9 +240,9 @@ func proxyArguments(p proxy) []string {
 	return args
 }
 
-// dropProxyArguments takes declarations of proxies out of the rewritten file, in which every
-// instruction has its line: steps have them without, and of those that are declared the
-// history has the value.
+// dropProxyArguments removes ARG declarations of proxies from the rewritten file, and
+// keeps the lines of other instructions. Steps have these arguments without declaration,
+// but the history would contain the value of a declared one.
 // https://docs.docker.com/reference/dockerfile/#predefined-args
 func (j *job) dropProxyArguments() error {
 	text, err := os.ReadFile(j.path)

@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// toOCI makes an OCI image of the one in docker's format that a dir: transport wrote,
-// whose layers stay as they are. buildah and podman build in docker's format, as to them
-// OCI's has no place for SHELL, HEALTHCHECK and ONBUILD: SHELL would not even be heard by
-// the steps after it. In the OCI image they are where BuildKit's exporter has them.
+// toOCI converts the image in docker's format that a dir: transport wrote to OCI's; the
+// layers stay as they are. buildah and podman build in docker's format, because with
+// OCI's they drop SHELL, HEALTHCHECK and ONBUILD, and steps would ignore SHELL. The
+// converted image has these fields where BuildKit's exporter writes them.
 // https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 func toOCI(dir string) error {
 	m, err := readJSON[v1.Manifest](filepath.Join(dir, "manifest.json"))
@@ -45,8 +45,8 @@ func toOCI(dir string) error {
 	return writeConfig(dir, m, raw)
 }
 
-// ociConfig is docker's configuration without what it says of the build: the working
-// container, its name and settings, and images of the steps before, whose IDs differ each time.
+// ociConfig returns docker's configuration without the details of the build, which differ
+// each time: the working container, its name and settings, and IDs of earlier steps.
 func ociConfig(c v1.ConfigFile) v1.ConfigFile {
 	out := v1.ConfigFile{
 		Architecture: c.Architecture, Variant: c.Variant, OS: c.OS, OSVersion: c.OSVersion, OSFeatures: c.OSFeatures,

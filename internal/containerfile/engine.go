@@ -17,20 +17,20 @@ import (
 type Engine struct {
 	Name    string // buildah, podman or docker
 	Path    string // absolute
-	Version string // as it says itself: 1.28.2
+	Version string // as --version prints it: 1.28.2
 }
 
 func (e Engine) String() string { return e.Name + " " + e.Version }
 
-// tool is what is known about an engine before it is looked for.
+// tool describes a supported engine.
 type tool struct {
 	name    string
-	oldest  [2]int // first version that takes the flags used here
+	oldest  [2]int // first version with all flags used here
 	install string
 }
 
-// tools are in the order of preference: buildah has no daemon and no state of
-// its own beyond the storage it is given, docker needs a running daemon.
+// tools lists engines in the order of preference: buildah has no daemon, and no state
+// outside of its storage; docker needs a running daemon.
 //
 // buildah 1.28 and podman 4.3 are Debian 12's.
 var tools = []tool{
@@ -39,8 +39,8 @@ var tools = []tool{
 	{"docker", [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
 }
 
-// Detect finds the engine called want, or the first one that is usable when
-// want is "": buildah, podman, docker; "none" is none. The error says what to install.
+// Detect finds the engine want: buildah, podman or docker; "" is the first usable one,
+// "none" is always an error. The error says what to install.
 func Detect(ctx context.Context, want string) (Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -82,13 +82,13 @@ func (t tool) find(ctx context.Context) (Engine, error) {
 	if err != nil {
 		return Engine{}, fmt.Errorf("%s is not installed%w", t.name, hidden{exec.ErrNotFound})
 	}
-	said, err := runTool(ctx, path, "--version")
+	out, err := runTool(ctx, path, "--version")
 	if err != nil {
 		return Engine{}, fmt.Errorf("%s --version: %w", path, err)
 	}
-	m := versionForm.FindStringSubmatch(said)
+	m := versionForm.FindStringSubmatch(out)
 	if m == nil {
-		return Engine{}, fmt.Errorf("%s --version printed %q, expected a version", path, said)
+		return Engine{}, fmt.Errorf("%s --version printed %q, expected a version", path, out)
 	}
 	_, version, _ := strings.Cut(m[0], " ")
 	e := Engine{Name: t.name, Path: path, Version: strings.TrimPrefix(version, "v")}
@@ -103,13 +103,13 @@ func (t tool) find(ctx context.Context) (Engine, error) {
 	return e, nil
 }
 
-// hidden is an error that can be asked for and is not printed.
+// hidden is an error for errors.Is that is not printed.
 type hidden struct{ error }
 
 func (hidden) Error() string   { return "" }
 func (h hidden) Unwrap() error { return h.error }
 
-// say runs a command that only prints.
+// runTool runs an engine and returns its output on one line.
 func runTool(ctx context.Context, path string, args ...string) (string, error) {
 	cmd := process.Command(ctx, path, args...)
 	cmd.Env = environment()

@@ -9,12 +9,12 @@ import (
 	"syscall"
 )
 
-// Error is a build that an engine could not do.
+// Error is a failure of an engine.
 type Error struct {
-	Doing  string   // what was being done to what: "build Dockerfile"
-	Reason string   // why not, one line
+	Doing  string   // what failed: "build Dockerfile"
+	Reason string   // why, on one line
 	Tail   []string // the last lines of the engine's output, safe to print
-	Log    string   // path of the whole output
+	Log    string   // path of the complete output
 	Err    error    // the cause: *exec.ExitError, a context's error, syscall.ENOSPC
 }
 
@@ -25,17 +25,17 @@ func (e *Error) Unwrap() error { return e.Err }
 const noSpace = "no space left on device"
 
 var (
-	// failedStep is how buildah and podman end; before 1.2x "error building".
+	// failedStep is the last error of buildah and podman; "error building" before 1.2x.
 	failedStep = regexp.MustCompile(`(?i)building at STEP "(.*)": (?:while running runtime: )?exit status (\d+)$`)
-	// otherStep is the same for what did not come from a process; the step
-	// itself may contain quotes and colons, so its end is a guess.
+	// otherStep is the same for errors without an exit status. The step may contain
+	// quotes and colons, so its end is a guess.
 	otherStep = regexp.MustCompile(`(?i)building at STEP "(.*?)": (.*)$`)
-	// failedProcess is how BuildKit ends.
+	// failedProcess is the last error of BuildKit.
 	failedProcess = regexp.MustCompile(`process "(.*)" did not complete successfully: exit code: (\d+)`)
-	lastWords     = regexp.MustCompile(`(?i)^(?:time="[^"]*" level=\w+ msg=)?"?(?:error|fatal): *`)
+	errorLine     = regexp.MustCompile(`(?i)^(?:time="[^"]*" level=\w+ msg=)?"?(?:error|fatal): *`)
 )
 
-// reason finds in an engine's last lines why it failed.
+// reason finds the cause of a failure in an engine's last lines.
 func reason(tail []string, err error) string {
 	for i := len(tail) - 1; i >= 0; i-- {
 		if strings.Contains(strings.ToLower(tail[i]), noSpace) {
@@ -53,8 +53,8 @@ func reason(tail []string, err error) string {
 		}
 	}
 	for i := len(tail) - 1; i >= 0; i-- {
-		if lastWords.MatchString(tail[i]) {
-			return strings.TrimPrefix(strings.TrimSuffix(lastWords.ReplaceAllString(tail[i], ""), `"`), "failed to solve: ")
+		if errorLine.MatchString(tail[i]) {
+			return strings.TrimPrefix(strings.TrimSuffix(errorLine.ReplaceAllString(tail[i], ""), `"`), "failed to solve: ")
 		}
 	}
 	for i := len(tail) - 1; i >= 0; i-- {
@@ -65,7 +65,7 @@ func reason(tail []string, err error) string {
 	return err.Error()
 }
 
-// failure makes the error of a child process from what it wrote.
+// failure makes an error from the output of a child process.
 func failure(doing string, out *output, err error) *Error {
 	e := &Error{Doing: doing, Tail: out.tail(), Log: out.path, Err: err}
 	var exit *exec.ExitError

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// unportableExpansion is one that not every engine reads: of the forms there are, all read
+// unportableExpansion matches expansions that some engines do not support. All support
 // ${x}, ${x:-word} and ${x:+word}.
 // https://docs.docker.com/reference/dockerfile/#environment-replacement
 var unportableExpansion = regexp.MustCompile(`\$\{\w+[^\w:}]`)
 
-// settle writes the arguments before the first FROM with the values that they have, where
-// an expansion in them is one that not every engine reads.
+// expandGlobals replaces unportable expansions in the arguments before the first FROM by
+// their values.
 func (f *File) expandGlobals(lines []string, values map[string]string) {
 	for _, c := range f.global {
 		text := lines[firstLine(c.Location())-1 : lastLine(c.Location())]
@@ -29,10 +29,10 @@ func (f *File) expandGlobals(lines []string, values map[string]string) {
 	}
 }
 
-// plainValue needs no quotes.
+// plainValue matches values that need no quotes.
 var plainValue = regexp.MustCompile(`^[\w./:@+,-]*$`)
 
-// quoted writes a value as an instruction takes it for itself.
+// quoted quotes a value for an instruction.
 func (f *File) quoted(value string) string {
 	switch escape := string(f.escape); {
 	case plainValue.MatchString(value):

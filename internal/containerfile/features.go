@@ -9,19 +9,19 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// feature is an instruction, a flag or a spelling that not every engine has.
+// feature is an instruction, a flag or a syntax that not every engine supports.
 type feature struct {
-	name  string                          // as docs/compatibility.md has it
-	since map[string][2]int               // by engine, the first version that has it; none that is not in it has it
+	name  string                          // as in docs/compatibility.md
+	since map[string][2]int               // by engine, the first version that supports it; other engines do not
 	used  func(instructions.Command) bool // whether an instruction needs it
 	do    string                          // what to write instead, or ""
 }
 
-// features are all that the engines which libre takes do not have in common; docker's
-// version is its daemon's. What is not here, all have.
+// features lists what some of the supported engines lack; docker's version is that of
+// its daemon. All engines support everything else.
 //
-// buildah's and podman's are of their change logs and of what their code refuses, docker's
-// of the Dockerfile version that its BuildKit brings.
+// Sources: for buildah and podman their change logs, and what their code refuses; for
+// docker the Dockerfile version of its BuildKit.
 // https://github.com/containers/buildah/blob/v1.44.0/CHANGELOG.md
 // https://github.com/containers/podman/blob/main/RELEASE_NOTES.md
 // https://docs.docker.com/build/buildkit/dockerfile-release-notes/
@@ -46,30 +46,30 @@ var features = []feature{
 	{"variable expansion with -, + and ? without a colon", only(23, 0), variables(colonless), "or write the colon, as in ${NAME:-word}"},
 }
 
-// fromContext is asked of a FROM, and linkOfBase of the triggers that a base has: of the
-// file's own instructions --link is taken out.
+// fromContext is for FROM, and linkOfBase for the triggers of a base: the file's own
+// --link flags are dropped.
 var (
 	fromContext = feature{"FROM of a named context", only(23, 0), nil, "or write FROM scratch and COPY --from"}
 	linkOfBase  = feature{"ONBUILD COPY --link, ONBUILD ADD --link of a base", since(41, 5, 6, 23, 0), nil, "or take a base without it"}
 )
 
-// since are the first versions of buildah 1, podman and docker.
+// since returns the first versions of buildah 1, podman and docker.
 func since(buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]int {
 	return map[string][2]int{"buildah": {1, buildah}, "podman": {podmanMajor, podman}, "docker": {dockerMajor, docker}}
 }
 
-// only is since for what buildah and podman have not, or do otherwise than the reference
-// says: --exclude of theirs leaves files in, ADD keeps a repository's .git, and ${A#word}
-// does not always remove word.
+// only is for what buildah and podman lack, or do differently than the reference: their
+// --exclude keeps some files, ADD keeps a repository's .git, and ${A#word} does not
+// always remove word.
 func only(major, minor int) map[string][2]int { return map[string][2]int{"docker": {major, minor}} }
 
-// lackedBy says whether an engine has it not.
+// missingIn reports whether an engine lacks the feature.
 func (f feature) missingIn(e Engine) bool {
 	first, ok := f.since[e.Name]
 	return !ok || !e.atLeast(first)
 }
 
-// missing says that an engine has it not, which have, and what to do.
+// problem says that an engine lacks the feature, which engines have it, and what to do.
 func (f feature) problem(e Engine) string {
 	var have []string
 	for _, t := range tools {
@@ -80,18 +80,18 @@ func (f feature) problem(e Engine) string {
 	if len(have) == 0 {
 		return fmt.Sprintf("libre does not allow %s: %s", f.name, f.do)
 	}
-	says := fmt.Sprintf("%s does not support %s: use %s or newer", e, f.name, strings.Join(have, ", "))
+	message := fmt.Sprintf("%s does not support %s: use %s or newer", e, f.name, strings.Join(have, ", "))
 	if f.do != "" {
-		says += "; " + f.do
+		message += "; " + f.do
 	}
-	return says
+	return message
 }
 
-// lacks are the steps of a build that an engine has no instruction, flag or spelling
-// for, each with its line and what to do.
+// unsupported reports the steps of a build that need a feature which the engine lacks,
+// each with its line and what to do.
 func (j *job) unsupported(e Engine) []error {
 	var problems []error
-	built := map[int]bool{} // by line of FROM: stages that others stand on, which runs their triggers
+	built := map[int]bool{} // by line of FROM: stages that others are built on, which runs their triggers
 	for _, i := range j.plan.used {
 		if from := j.plan.from[i].stage; from != nil {
 			built[from.line] = true
@@ -115,7 +115,7 @@ func (j *job) unsupported(e Engine) []error {
 	return problems
 }
 
-// checkTriggerFeatures refuses a base whose ONBUILD has what an engine has not.
+// checkTriggerFeatures refuses a base with an ONBUILD that the engine does not support.
 func checkTriggerFeatures(e Engine, triggers []string) error {
 	for _, trigger := range triggers {
 		c := triggered(trigger)
@@ -130,7 +130,7 @@ func checkTriggerFeatures(e Engine, triggers []string) error {
 	return nil
 }
 
-// lacking are the features of an instruction that an engine has not.
+// unsupportedIn returns the features of an instruction that the engine lacks.
 func unsupportedIn(e Engine, c instructions.Command) []feature {
 	var lacked []feature
 	for _, f := range features {
@@ -141,7 +141,7 @@ func unsupportedIn(e Engine, c instructions.Command) []feature {
 	return lacked
 }
 
-// triggered is the instruction of an ONBUILD; nil where it is none.
+// triggered parses the instruction of an ONBUILD; nil if it is invalid.
 func triggered(expression string) instructions.Command {
 	tree, err := parser.Parse(strings.NewReader(expression))
 	if err != nil || len(tree.AST.Children) == 0 {

@@ -1,11 +1,10 @@
 // Package containerfile reads Containerfiles and builds images from them with
-// buildah, podman or docker. It is the only package that runs one of these.
+// buildah, podman or docker. It is the only package that runs these programs.
 //
-// Reading is pure: [Parse] and [File.Bases] say which images a build needs
-// before anything is built. Building is hermetic towards the user's own
-// images: every base is fetched by digest into a storage of ours, and the
-// engine gets a rewritten Containerfile in which each FROM names exactly that
-// image.
+// Reading is pure: [Parse] and [File.Bases] return the images that a build needs.
+// Building ignores the user's own images: every base is fetched by digest into libre's
+// own storage, and the engine gets a rewritten Containerfile, in which each FROM names
+// exactly that image.
 package containerfile
 
 import (
@@ -29,28 +28,28 @@ type File struct {
 	stages []stage
 }
 
-// stage is one FROM and what follows it.
+// stage is one FROM with its instructions.
 type stage struct {
 	instructions.Stage
-	as   string // the name as it is spelled in the file; Stage.Name is lower case
-	line int    // of FROM, counted from 1
-	last int    // last line of a FROM that is continued over several lines
+	as   string // the name as spelled in the file; Stage.Name is lower case
+	line int    // first line of FROM, from 1
+	last int    // last line of FROM
 }
 
 // Arg is one ARG declaration.
 type Arg struct {
 	Name    string
-	Default *string // as it is written, not expanded; nil when the declaration has none
-	Line    int     // counted from 1
-	Global  bool    // before the first FROM: usable in FROM lines only
+	Default *string // not expanded; nil if the declaration has none
+	Line    int     // from 1
+	Global  bool    // declared before the first FROM, for FROM lines only
 }
 
-// parseErrorPrefix is what BuildKit's parser puts before a message; the line
-// is told in our own form.
+// parseErrorPrefix is the prefix of messages of BuildKit's parser; libre writes the line
+// in its own form.
 var parseErrorPrefix = regexp.MustCompile(`^(dockerfile parse error( on)? line \d+: )+`)
 
-// Parse reads a Containerfile with BuildKit's parser. name is the path that
-// errors begin with, as in "src/Dockerfile:3: unknown instruction: FRM".
+// Parse parses a Containerfile with BuildKit's parser. name is the path for errors, as
+// in "src/Dockerfile:3: unknown instruction: FRM".
 func Parse(name string, data []byte) (*File, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	f := &File{name: name}
@@ -65,8 +64,8 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, f.located(err)
 	}
 	f.escape = tree.EscapeToken
-	// A linter that nobody listens to: without one a "# check=" comment beside
-	// an instruction is a nil dereference in BuildKit 0.34.
+	// The linter's output is not used, but without a linter BuildKit 0.34 panics on a
+	// "# check=" comment beside an instruction.
 	stages, global, err := instructions.Parse(tree.AST, linter.New(&linter.Config{}))
 	if err != nil {
 		return nil, f.located(err)
@@ -96,8 +95,8 @@ func (f *File) Targets() []string {
 	return names
 }
 
-// Args returns every ARG declaration, in the file's order. A name that is
-// declared before the first FROM and again in a stage appears twice.
+// Args returns all ARG declarations, in the file's order. A name that is declared before
+// the first FROM and again in a stage appears twice.
 func (f *File) Args() []Arg {
 	var args []Arg
 	add := func(c *instructions.ArgCommand, global bool) {
@@ -118,8 +117,7 @@ func (f *File) Args() []Arg {
 	return args
 }
 
-// errorf makes an error that begins with the file's name and, unless it is 0,
-// the line.
+// errorf makes an error that begins with the file's name and the line, unless it is 0.
 func (f *File) errorf(line int, format string, args ...any) error {
 	msg := fmt.Sprintf(format, args...)
 	if line == 0 {
@@ -128,7 +126,7 @@ func (f *File) errorf(line int, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s", f.name, line, msg)
 }
 
-// located turns an error of BuildKit's parser into ours.
+// located rewrites an error of BuildKit's parser.
 func (f *File) located(err error) error {
 	line := 0
 	var at *parser.LocationError

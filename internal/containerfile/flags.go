@@ -8,18 +8,18 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// ignoredFlags are flags that say what is so without them, or only make builds faster. Not
-// every engine knows them, so none gets them.
+// ignoredFlags matches flags that repeat the default, or only speed up builds. Some
+// engines do not know them, so libre drops them.
 //
-// --link makes a layer that does not depend on those below it, which saves work where
-// steps come from a cache. buildah and podman start each build without one.
+// --link makes a layer independent of those below, which only helps a build cache.
+// buildah and podman build without one.
 var ignoredFlags = map[string]*regexp.Regexp{
 	"buildah": regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
 	"podman":  regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
 	"docker":  regexp.MustCompile(`^--security=sandbox$`),
 }
 
-// dropIgnoredFlags takes such flags out of the commands of stages, on whichever lines they are.
+// dropIgnoredFlags drops these flags from the commands of stages, on any of their lines.
 func (f *File) dropIgnoredFlags(lines []string, stages []stage, flag *regexp.Regexp) {
 	for _, s := range stages {
 		for _, c := range s.Commands {
@@ -31,9 +31,9 @@ func (f *File) dropIgnoredFlags(lines []string, stages []stage, flag *regexp.Reg
 	}
 }
 
-// dropFlags takes flags that match out of one command.
+// dropFlags drops matching flags from one command.
 func (f *File) dropFlags(lines []string, flag *regexp.Regexp) {
-	names := 1 // of instructions before the flags: ONBUILD has two
+	names := 1 // instruction names before the flags: two with ONBUILD
 	for i, line := range lines {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") {
 			continue

@@ -16,29 +16,29 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// job is a Request on its way.
+// job is a Request in progress.
 type job struct {
 	Request
 	file    *File
 	plan    *plan
 	out     *output
-	tmp     string // below Work, gone at the end
+	tmp     string // folder below Work, removed at the end
 	path    string // of the rewritten file
-	ignore  string // of an ignore file that belongs to the file alone or has to keep .git, or ""
+	ignore  string // path of an ignore file for this Containerfile only, or one to add .git to; or ""
 	layout  string
 	context string // the copied context
 
-	ignoreName string       // of that file in the source
-	triggers   map[Base]int // how many steps of ONBUILD a base brings, without its line
+	ignoreName string       // path of the ignore file in the source
+	triggers   map[Base]int // number of ONBUILD steps by base, without its line
 	named      map[string]string
 	args       []string // NAME=VALUE, sorted
 	proxy      proxy
 
-	secrets map[string]string // what the file asks for, by id
+	secrets map[string]string // values by id
 	agents  map[string]string // a private key, or the path of an agent's socket, by id
 }
 
-// maxContainerfile is how many bytes one may have; what is larger is none.
+// maxContainerfile is the largest Containerfile, in bytes.
 const maxContainerfile = 4 << 20
 
 // open finds and reads the Containerfile, and plans its build.
@@ -102,8 +102,7 @@ func (j *job) open() error {
 	return nil
 }
 
-// read opens the Containerfile and checks what can be checked before the engine
-// runs.
+// read opens the Containerfile, and checks what it can before the engine runs.
 func (j *job) read() error {
 	if err := j.open(); err != nil {
 		return err
@@ -116,8 +115,8 @@ func (j *job) read() error {
 	return j.readSecrets()
 }
 
-// arguments are Args and those that a builder sets by itself, as far as the
-// file declares them: not every engine knows all of them.
+// arguments returns Args and the automatic arguments that the file declares: some engines
+// do not set all of them.
 func (j *job) arguments() []string {
 	values := autoArgs(j.Platform, j.file.stages[j.plan.target].Name)
 	values["SOURCE_DATE_EPOCH"] = fmt.Sprint(j.Timestamp)
@@ -138,7 +137,7 @@ func (j *job) arguments() []string {
 	return args
 }
 
-// copyContexts copies the build contexts to where the engine reads them.
+// copyContexts copies the build contexts for the engine.
 func (j *job) copyContexts() error {
 	at := time.Unix(j.Timestamp, 0)
 	if err := copyTree(j.copied(""), j.context, at); err != nil {
@@ -155,7 +154,7 @@ func (j *job) copyContexts() error {
 	return nil
 }
 
-// copied is where the copy of a named context is, or of the build context.
+// copied returns the path of the copy of a named context, or of the build context ("").
 func (j *job) copied(name string) string {
 	if name == "" {
 		return filepath.Join(j.tmp, "context")
@@ -164,7 +163,7 @@ func (j *job) copied(name string) string {
 	return filepath.Join(j.tmp, fmt.Sprintf("context-%d", slices.Index(names, name)))
 }
 
-// prepare has the engine read the copies.
+// prepare makes the engine use the copied contexts and ignore file.
 func (j *job) prepare() error {
 	j.context = j.copied("")
 	for name := range j.Contexts {
@@ -173,7 +172,7 @@ func (j *job) prepare() error {
 	if j.ignore == "" {
 		return nil
 	}
-	// The engine may not see where the source is.
+	// The engine may have no access to the source.
 	data, err := os.ReadFile(j.ignore)
 	if err != nil {
 		return err
@@ -188,7 +187,7 @@ func (j *job) prepare() error {
 	return os.WriteFile(j.ignore, data, 0o644)
 }
 
-// contextFlags are the named contexts, sorted.
+// contextFlags returns the flags for the named contexts, sorted.
 func (j *job) contextFlags() []string {
 	var flags []string
 	for name, value := range j.named {
@@ -198,7 +197,7 @@ func (j *job) contextFlags() []string {
 	return flags
 }
 
-// locate says which line of the file a failed build had reached.
+// locate adds the line of the file that a failed build had reached.
 func (j *job) locate(err error, at position) error {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -226,13 +225,13 @@ func (j *job) locate(err error, at position) error {
 	return err
 }
 
-// markedLine is how BuildKit shows the line of the rewritten file, which has the same
-// number as in the file, as it stands where no mounts are copied.
+// markedLine matches BuildKit's mark of the failed line in the rewritten file. docker
+// copies no mounts, so the file has the same line numbers.
 var markedLine = regexp.MustCompile(`^\s*(\d+) \| >>> `)
 
 func (j *job) locateByLine(e *Error) {
-	for _, said := range e.Tail {
-		m := markedLine.FindStringSubmatch(said)
+	for _, l := range e.Tail {
+		m := markedLine.FindStringSubmatch(l)
 		if m == nil {
 			continue
 		}
@@ -249,8 +248,8 @@ func (j *job) locateByLine(e *Error) {
 	}
 }
 
-// at finds the line of a step of the rewritten file, and the command, where it is one of
-// the file's own and no trigger of a base.
+// at finds the line of a step of the rewritten file, and its command; nil for a trigger
+// of a base.
 func (j *job) at(p position) (line int, c instructions.Command) {
 	stage, added := j.plan.original(p.stage)
 	if stage >= len(j.file.stages) {
@@ -270,7 +269,7 @@ func (j *job) at(p position) (line int, c instructions.Command) {
 	return s.line, nil
 }
 
-// triggersOf counts the steps of ONBUILD that come before a stage's own.
+// triggersOf counts the ONBUILD steps before a stage's own.
 func (j *job) triggersOf(stage int) (n int) {
 	switch from := j.plan.from[stage]; {
 	case from.stage != nil:

@@ -9,15 +9,14 @@ import (
 	"time"
 )
 
-// Loader is a program that takes images into the user's own storage: podman, or
-// docker into its daemon.
+// Loader loads images into the user's own storage of podman, or into docker's daemon.
 type Loader struct {
 	Name string // podman or docker
 	path string
 }
 
-// FindLoader finds podman or docker and sees that it answers. Unlike an engine
-// that builds, any version will do. The error says what is missing.
+// FindLoader finds podman or docker, and checks that it works, in any version. The error
+// says what is missing.
 func FindLoader(ctx context.Context, name string) (Loader, error) {
 	if name != "podman" && name != "docker" {
 		return Loader{}, fmt.Errorf("cannot load images into %q: expected docker or podman", name)
@@ -33,14 +32,14 @@ func FindLoader(ctx context.Context, name string) (Loader, error) {
 		return Loader{}, err
 	}
 	l := Loader{Name: name, path: path}
-	if err := run(l.child("version"), out); err != nil { // docker asks its daemon, too
+	if err := run(l.child("version"), out); err != nil { // docker queries its daemon, too
 		return Loader{}, failure("run "+name+" version", out, err)
 	}
 	return l, nil
 }
 
-// Load hands an archive to the program while archive writes it. what is named
-// in the error, an [*Error] if it is the program's.
+// Load streams an archive into the program. what is the image's name for errors; an error
+// of the program is an [*Error].
 func (l Loader) Load(ctx context.Context, what string, archive func(io.Writer) error) error {
 	doing := fmt.Sprintf("load %s into %s", what, l.Name)
 	out, err := newOutput(ctx, "", nil)
@@ -57,7 +56,7 @@ func (l Loader) Load(ctx context.Context, what string, archive func(io.Writer) e
 	c := l.child("load", "--quiet")
 	c.stdin = r
 	err = run(c, out)
-	r.Close() // ends the writer when the child has not read to the end
+	r.Close() // ends the writer if the child did not read everything
 	if werr := <-written; werr != nil && !errors.Is(werr, io.ErrClosedPipe) {
 		return fmt.Errorf("%s: %w", doing, werr)
 	}
@@ -67,7 +66,7 @@ func (l Loader) Load(ctx context.Context, what string, archive func(io.Writer) e
 	return nil
 }
 
-// child is the program without flags for storage or policy: the user's own.
+// child prepares the program with the user's own storage and policy.
 func (l Loader) child(args ...string) child {
 	return child{path: l.path, args: args, env: environment(ownStorage...)}
 }

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// masked is what stands in a log for a value that it must not have.
+// masked replaces a secret in a log.
 const masked = "***"
 
-// shortest is how long a value is at least to be masked: a shorter one is in any log.
+// shortest is the length of the shortest value to mask: shorter ones are in any log.
 const shortest = 4
 
-// shortestLine is how long a line of a secret of several lines is at least to be masked
-// by itself: that a file has a "{" is no secret.
+// shortestLine is the length of the shortest line to mask on its own in a secret of
+// several lines: a "{" is no secret.
 const shortestLine = 6
 
-// mask replaces values, each of their lines, and what encodings in use make of them.
+// mask replaces values, each of their lines, and their usual encodings.
 type mask struct {
-	replacer *strings.Replacer // nil: nothing is to be masked
-	longest  int               // of what is replaced, in bytes
+	replacer *strings.Replacer // nil: nothing to mask
+	longest  int               // length of the longest replaced text, in bytes
 }
 
 func newMask(values []string) mask {
@@ -53,7 +53,7 @@ func newMask(values []string) mask {
 	if len(words) == 0 {
 		return mask{}
 	}
-	// A Replacer takes the first that fits: the longest.
+	// A Replacer uses the first match, so the longest come first.
 	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, word := range words {

@@ -14,8 +14,8 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// missingForms are how engines say that a source of COPY, ADD or a mount is not there. A
-// path is below the context, the stage or the image.
+// missingForms match the engines' messages about a missing source of COPY, ADD or a
+// mount. The path is relative to the context, the stage or the image.
 var missingForms = []*regexp.Regexp{
 	regexp.MustCompile(`copier: stat: \[?"([^"]*)".*: no such file or directory`),
 	regexp.MustCompile(`no items matching glob "([^"]*)" copied`),
@@ -24,8 +24,8 @@ var missingForms = []*regexp.Regexp{
 	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
 }
 
-// explainMissing says in e which source of c matches nothing, and what there is near it or
-// what leaves it out: engines say it with paths of their own storage.
+// explainMissing names the source of c that matches nothing, with a suggestion, or with
+// the rule that ignores it. Engines print paths in their own storage.
 func (j *job) explainMissing(e *Error, c instructions.Command) {
 	pattern := ""
 	for _, form := range missingForms {
@@ -52,7 +52,7 @@ func (j *job) explainMissing(e *Error, c instructions.Command) {
 			}
 		}
 	}
-	for _, source := range sources { // BuildKit says the first folder that is not there
+	for _, source := range sources { // BuildKit names the first missing folder
 		if source = path.Clean("/" + source); strings.HasPrefix(source, pattern+"/") {
 			pattern = source
 		}
@@ -61,26 +61,26 @@ func (j *job) explainMissing(e *Error, c instructions.Command) {
 	for name := range j.Contexts {
 		dirs[name] = j.named[name]
 	}
-	dir, here := j.contextOf(from, dirs)
-	if !here {
+	dir, local := j.contextOf(from, dirs)
+	if !local {
 		e.Reason = fmt.Sprintf("%s: nothing in %s matches %s", what, from, pattern)
 		return
 	}
-	place := "the build context"
+	context := "the build context"
 	if from != "" {
-		place = "the named context " + from
+		context = "the named context " + from
 	}
 	pattern = strings.TrimPrefix(pattern, "/")
-	e.Reason = fmt.Sprintf("%s: nothing in %s matches %s", what, place, pattern)
-	there, _ := filepath.Glob(filepath.Join(dir, pattern))
-	if len(there) == 0 {
+	e.Reason = fmt.Sprintf("%s: nothing in %s matches %s", what, context, pattern)
+	matches, _ := filepath.Glob(filepath.Join(dir, pattern))
+	if len(matches) == 0 {
 		e.Reason += near(dir, pattern)
 		return
 	}
-	found, err := filepath.Rel(dir, there[0])
+	found, err := filepath.Rel(dir, matches[0])
 	if name, rules := j.ignoreRules(); err == nil && from == "" {
 		if line := ignoredBy(rules, found); line > 0 {
-			e.Reason = fmt.Sprintf("%s: %s:%d excludes %s from %s", what, name, line, found, place)
+			e.Reason = fmt.Sprintf("%s: %s:%d excludes %s from %s", what, name, line, found, context)
 		}
 	}
 }
@@ -124,7 +124,7 @@ func near(dir, pattern string) string {
 	}
 }
 
-// ignoreRules are those that the build goes by, and their file's name in the source.
+// ignoreRules returns the text of the ignore file of the build, and its path in the source.
 func (j *job) ignoreRules() (name, rules string) {
 	file := j.ignore
 	if name = j.ignoreName; name == "" {
@@ -138,7 +138,7 @@ func (j *job) ignoreRules() (name, rules string) {
 	return name, string(text)
 }
 
-// ignoredBy gives the line, from 1, of the rules that leaves a path out, or 0.
+// ignoredBy returns the line of the rules that ignores a path, from 1; 0 if none does.
 // https://docs.docker.com/build/concepts/context/#syntax
 func ignoredBy(rules, name string) (line int) {
 	var patterns []string

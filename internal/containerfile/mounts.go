@@ -14,23 +14,22 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// mounted is what one stage mounts from a stage or an image: the rewritten file copies
-// these paths into a stage of their own, which is mounted in its place. Before 1.38.1
-// buildah follows the links on the way to what it mounts, out of the stage
-// (CVE-2024-1753, CVE-2024-11218); COPY never does, and makes folders of them.
+// mounted is what one stage mounts from another stage or image. The rewritten file copies
+// these paths into an added stage, which is mounted instead. Before 1.38.1 buildah follows
+// links in the path of a mount out of the stage (CVE-2024-1753, CVE-2024-11218); COPY
+// never does, and replaces them by folders.
 type mounted struct {
 	stage   int    // that mounts
-	from    string // as it is spelled
-	number  int    // of the stage that it is from, where it has no name, else -1
-	name    string // of the stage or image that it is from
-	as      string // name of the stage that is added
+	from    string // as spelled in the file
+	number  int    // of the mounted stage if it has no name, else -1
+	name    string // of the mounted stage or image
+	as      string // name of the added stage
 	sources []string
 	lines   [][2]int // first and last line of the commands, from 1
 }
 
-// guard refuses the mounts by which an engine that is not fixed leaves the build, and
-// notes in the plan those that are to be copied. dirs are the build context, under "",
-// and the named contexts.
+// checkMounts refuses the mounts that escape from the build in a vulnerable engine, and
+// adds those to copy to the plan. dirs has the named contexts, and the build context as "".
 func (j *job) checkMounts(dirs map[string]string) (problems []error) {
 	var caches []string
 	for _, i := range j.plan.used {
@@ -44,7 +43,7 @@ func (j *job) checkMounts(dirs map[string]string) (problems []error) {
 			if !ok {
 				continue
 			}
-			// Variables stay as they are written: an engine of this age expands none in mounts.
+			// Variables are not expanded: engines of this age do not either, in mounts.
 			if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
 				problems = append(problems, j.file.errorf(line, "RUN: %s", oneLine(err.Error())))
 				continue
@@ -66,8 +65,8 @@ func (j *job) checkMounts(dirs map[string]string) (problems []error) {
 	return problems
 }
 
-// checkCacheMount sees to it that a cache is one folder below the others' (CVE-2024-9675),
-// whose name no link in another cache can make longer.
+// checkCacheMount makes sure that caches are separate folders (CVE-2024-9675), so that a
+// link in one cache cannot redirect the path of another.
 func checkCacheMount(m *instructions.Mount, caches []string) ([]string, error) {
 	switch {
 	case m.From != "":
@@ -77,7 +76,7 @@ func checkCacheMount(m *instructions.Mount, caches []string) ([]string, error) {
 	case m.CacheID != "" && (strings.ContainsAny(m.CacheID, `/\$`) || m.CacheID == "." || m.CacheID == ".."):
 		return caches, fmt.Errorf("id=%s: a path can lead out of the cache: use an id without / and $", m.CacheID)
 	}
-	// Without an id the target is the cache's name.
+	// Without an id the target names the cache.
 	target := m.Target
 	if m.CacheID != "" {
 		target = m.CacheID
@@ -94,11 +93,11 @@ func checkCacheMount(m *instructions.Mount, caches []string) ([]string, error) {
 	return append(caches, target), nil
 }
 
-// isRoot says whether a mount's source is all that there is.
+// isRoot reports whether a mount's source is everything.
 func isRoot(source string) bool { return path.Clean("/"+source) == "/" }
 
-// checkBindMount checks the links of folders that are there, and notes what must be copied
-// of stages and images.
+// checkBindMount checks the links of local folders, and records the paths to copy from
+// stages and images.
 func (j *job) checkBindMount(stage int, c instructions.Command, m *instructions.Mount, dirs map[string]string) error {
 	if strings.ContainsAny(m.Source, "$*?[]\\\"") {
 		return fmt.Errorf("source=%s: variables and patterns are not supported: write the path", m.Source)
@@ -136,7 +135,7 @@ func (j *job) checkBindMount(stage int, c instructions.Command, m *instructions.
 	return nil
 }
 
-// resolved says which stage the spelled name or number means.
+// resolved finds the stage for the spelled name or number.
 func (m mounted) resolved(f *File) mounted {
 	m.number, m.name = -1, m.from
 	if n, err := strconv.Atoi(m.from); err == nil && n >= 0 && n < m.stage {
@@ -149,7 +148,7 @@ func (m mounted) resolved(f *File) mounted {
 	return m
 }
 
-// shifted is the number of a stage in the rewritten file.
+// shifted returns the number of a stage in the rewritten file.
 func (p *plan) shifted(stage int) int {
 	added := 0
 	for _, m := range p.mounts {
@@ -160,8 +159,8 @@ func (p *plan) shifted(stage int) int {
 	return stage + added
 }
 
-// original is the stage of the file that a stage of the rewritten file is, or that an
-// added one is for.
+// original returns the stage of the file for a stage of the rewritten file; added means
+// that it is an added stage for that one.
 func (p *plan) original(stage int) (number int, added bool) {
 	for p.shifted(number) < stage {
 		number++
@@ -169,7 +168,8 @@ func (p *plan) original(stage int) (number int, added bool) {
 	return number, p.shifted(number) != stage
 }
 
-// addedBefore is what a stage of the rewritten file, which is added for a stage of the file, copies.
+// addedBefore returns what an added stage of the rewritten file copies, for a stage of the
+// file.
 func (p *plan) addedBefore(stage, rewritten int) mounted {
 	var added []mounted
 	for _, m := range p.mounts {
@@ -180,7 +180,7 @@ func (p *plan) addedBefore(stage, rewritten int) mounted {
 	return added[len(added)-(p.shifted(stage)-rewritten)]
 }
 
-// contextOf is the folder that a mount is from, if it is from a folder.
+// contextOf returns the local folder that a mount reads, if any.
 func (j *job) contextOf(from string, dirs map[string]string) (string, bool) {
 	if from == "" {
 		return dirs[""], true
@@ -193,7 +193,7 @@ func (j *job) contextOf(from string, dirs map[string]string) (string, bool) {
 	return "", false
 }
 
-// stages are the lines that copy what is mounted, before the stage that mounts it.
+// stages returns the lines of the added stage, which go before the mounting stage.
 func (m mounted) stages(p *plan) string {
 	text := "FROM scratch AS " + m.as + "\n"
 	from := m.name
@@ -204,17 +204,17 @@ func (m mounted) stages(p *plan) string {
 	slices.Sort(sources)
 	for i, source := range sources {
 		if slices.ContainsFunc(sources[:i], func(other string) bool { return strings.HasPrefix(source, other+"/") }) {
-			continue // it is there with the folder
+			continue // copied with the folder
 		}
 		text += fmt.Sprintf("COPY --from=%s [%q, %q]\n", from, source, source)
 	}
 	return text
 }
 
-// mountFlags are the flags behind RUN, on however many lines.
+// mountFlags matches RUN with its flags, on any number of lines.
 var mountFlags = regexp.MustCompile("(?is)^\\s*RUN(?:\\s+(?:[\\\\`]\\s*\\n\\s*)*--\\S+)+")
 
-// redirect names the added stage in the flags of the commands that mount.
+// redirect makes the mounting commands use the added stage.
 func (m mounted) redirect(lines []string) bool {
 	name := regexp.MustCompile(`(--mount=\S*\bfrom=)` + regexp.QuoteMeta(m.from) + `(,|\s|$)`)
 	for _, at := range m.lines {
@@ -229,7 +229,7 @@ func (m mounted) redirect(lines []string) bool {
 	return true
 }
 
-// restore gives a text of the image's history the names back.
+// restore puts the original names back into a text of the image's history.
 func (p *plan) restore(text string) string {
 	for _, m := range p.mounts {
 		text = strings.ReplaceAll(text, "from="+m.as, "from="+m.from)
@@ -237,7 +237,7 @@ func (p *plan) restore(text string) string {
 	return text
 }
 
-// contextFolders are the folders that mounts may be from.
+// contextFolders returns the local folders that mounts may read, by name.
 func (j *job) contextFolders() map[string]string {
 	dirs := map[string]string{"": j.context}
 	for name, dir := range j.Contexts {

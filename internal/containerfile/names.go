@@ -11,19 +11,18 @@ import (
 	distribution "github.com/distribution/reference"
 )
 
-// reference is an image's name in full, as engines without a list of search
-// registries understand it.
+// reference is a full image name, for engines without a list of search registries.
 type reference struct {
 	repository string // docker.io/library/python
-	tag        string // "" when there is none
-	digest     string // sha256:…, "" when there is none
+	tag        string // "" if there is none
+	digest     string // sha256:…, "" if there is none
 }
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// parseReference reads an image's name. Its grammar, and what is left out in it, are
-// https://github.com/distribution/reference/blob/v0.6.0/reference.go; a registry is a
-// host, whose name has no case.
+// parseReference parses an image name. Its grammar and defaults are those of
+// https://github.com/distribution/reference/blob/v0.6.0/reference.go; the registry is a
+// host name, in any case.
 func parseReference(image string) (reference, error) {
 	rest, digest, pinned := strings.Cut(image, "@")
 	if pinned && !digestForm.MatchString(digest) {
@@ -40,7 +39,7 @@ func parseReference(image string) (reference, error) {
 	return r, nil
 }
 
-// withTag has the tag that a name has which is written without one.
+// withTag adds the default tag to a name without tag and digest.
 func (r reference) withTag() reference {
 	if r.digest == "" {
 		r.tag = cmp.Or(r.tag, "latest")
@@ -48,15 +47,15 @@ func (r reference) withTag() reference {
 	return r
 }
 
-// byTag is the name to look up when no digest is known.
+// byTag returns the name to look up if no digest is known.
 func (r reference) byTag() string { return r.repository + ":" + r.withTag().tag }
 
-// byDigest is the name of exactly one image. No tag: engines refuse both at
-// once.
+// byDigest returns the name of exactly one image, without a tag: engines refuse both
+// together.
 func (r reference) byDigest(digest string) string { return r.repository + "@" + digest }
 
-// Normal is an image's name in full, as in docker.io/library/python:3.13, without a
-// digest; what is no image's name stays as it is.
+// Normal returns the full image name, such as docker.io/library/python:3.13, without a
+// digest. An invalid name is returned unchanged.
 func Normal(image string) string {
 	r, err := parseReference(image)
 	switch {
@@ -68,8 +67,8 @@ func Normal(image string) string {
 	return r.byTag()
 }
 
-// sameImage tells whether two names mean the same: python and
-// docker.io/library/python:latest do.
+// sameImage reports whether two names refer to the same image, such as python and
+// docker.io/library/python:latest.
 func sameImage(a, b string) bool {
 	if a == b {
 		return true
@@ -79,42 +78,42 @@ func sameImage(a, b string) bool {
 	return errA == nil && errB == nil && ra.withTag() == rb.withTag()
 }
 
-// covers tells whether a key of `bases` is of an image: what the key does not say, a tag or
-// a digest, may be anything. exact tells of two such keys which one counts, the higher.
-func covers(key, image string) (exact int, is bool) {
+// covers reports whether a key of `bases` matches an image: a key without a tag or digest
+// matches any. Of several matching keys the one with the highest precedence counts.
+func covers(key, image string) (precedence int, matches bool) {
 	if key == image {
-		is = true // also what is no image's name
+		matches = true // even an invalid name
 	}
 	k, err := parseReference(key)
 	if err != nil {
-		return 0, is
+		return 0, matches
 	}
 	if k.tag != "" {
-		exact++
+		precedence++
 	}
 	if k.digest != "" {
-		exact += 2
+		precedence += 2
 	}
 	i, err := parseReference(image)
 	if err != nil {
-		return exact, is
+		return precedence, matches
 	}
 	i = i.withTag()
-	return exact, k.repository == i.repository && (k.tag == "" || k.tag == i.tag) && (k.digest == "" || k.digest == i.digest)
+	return precedence, k.repository == i.repository && (k.tag == "" || k.tag == i.tag) && (k.digest == "" || k.digest == i.digest)
 }
 
-// keyOf finds the key that is of an image: the most exact one.
+// keyOf finds the most specific key that matches an image.
 func keyOf[T any](keys map[string]T, image string) (key string, found bool) {
 	most := -1
 	for _, candidate := range slices.Sorted(maps.Keys(keys)) {
-		if exact, is := covers(candidate, image); is && exact > most {
-			key, most = candidate, exact
+		if precedence, matches := covers(candidate, image); matches && precedence > most {
+			key, most = candidate, precedence
 		}
 	}
 	return key, most >= 0
 }
 
-// sameKeys finds keys of `bases` that mean the same, in pairs.
+// sameKeys returns pairs of keys of `bases` that name the same image.
 func sameKeys[T any](keys map[string]T) [][2]string {
 	var pairs [][2]string
 	first := map[reference]string{}

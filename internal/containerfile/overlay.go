@@ -17,14 +17,13 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// overlayXattrs is how the names of extended attributes begin in which overlay keeps notes
-// of its own, where its mounts are a user namespace's. containers/storage before 1.45
-// takes them for the image's: one and the same step then makes another layer than
-// without a namespace.
+// overlayXattrs is the prefix of the extended attributes that overlay uses for itself in
+// a user namespace. containers/storage before 1.45 adds them to the image, so that a step
+// makes another layer than without a namespace.
 // https://docs.kernel.org/filesystems/overlayfs.html#user-xattr
 const overlayXattrs = "SCHILY.xattr.user.overlay."
 
-// dropOverlayXattrs takes those attributes out of the layers of the image that a dir:
+// dropOverlayXattrs removes these attributes from the layers of an image that a dir:
 // transport wrote.
 func dropOverlayXattrs(dir string) error {
 	path := filepath.Join(dir, "manifest.json")
@@ -33,7 +32,7 @@ func dropOverlayXattrs(dir string) error {
 		return err
 	}
 	var renamed []string
-	changed := map[v1.Hash]v1.Descriptor{} // the same layer may be there twice
+	changed := map[v1.Hash]v1.Descriptor{} // an image can have the same layer twice
 	for i := range m.Layers {
 		l := &m.Layers[i]
 		into, known := changed[l.Digest]
@@ -60,8 +59,8 @@ type edit struct {
 	with       []byte
 }
 
-// withoutOverlayXattrs writes a layer anew beside itself, under its new digest, if it has
-// any; else it gives nothing.
+// withoutOverlayXattrs writes a layer without these attributes beside the old one, under
+// its new digest. It returns an empty descriptor if the layer has none.
 func withoutOverlayXattrs(path string) (v1.Descriptor, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -102,8 +101,8 @@ func withoutOverlayXattrs(path string) (v1.Descriptor, error) {
 
 const block = 512
 
-// overlayEdits finds the headers of a tar archive, as containers/storage writes it with
-// archive/tar, that have notes of overlay's. With is what it would write without them.
+// overlayEdits finds the headers with overlay's attributes in a tar archive that
+// containers/storage wrote with archive/tar, and the headers to write instead.
 // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13
 func overlayEdits(f io.ReadSeeker) ([]edit, error) {
 	var edits []edit
@@ -141,7 +140,7 @@ func overlayEdits(f io.ReadSeeker) ([]edit, error) {
 	}
 }
 
-// contentSize is how much there is behind a header, with what fills the last block.
+// contentSize returns the size of an entry's content, with padding.
 func contentSize(header []byte) (size int64, err error) {
 	if field := header[124:136]; field[0]&0x80 != 0 { // binary: more than 8 GiB
 		size = int64(binary.BigEndian.Uint64(field[4:]))
@@ -151,14 +150,15 @@ func contentSize(header []byte) (size int64, err error) {
 	return (size + block - 1) / block * block, nil
 }
 
-// withoutOverlayRecords is an entry's header without overlay's notes; nil if it has none.
+// withoutOverlayRecords returns an entry's header without overlay's attributes; nil if it
+// has none.
 func withoutOverlayRecords(entry *tar.Header) []byte {
-	noted := len(entry.PAXRecords)
+	before := len(entry.PAXRecords)
 	maps.DeleteFunc(entry.PAXRecords, func(name, _ string) bool { return strings.HasPrefix(name, overlayXattrs) })
-	if len(entry.PAXRecords) == noted {
+	if len(entry.PAXRecords) == before {
 		return nil
 	}
-	// These say the same as the header's fields, and would keep it long.
+	// These repeat the header's fields, and would make the writer add a PAX header.
 	maps.DeleteFunc(entry.PAXRecords, func(name, _ string) bool { return !strings.Contains(name, ".") })
 	entry.Xattrs = nil //nolint:staticcheck // the reader fills it, and the writer would write it again
 	var header bytes.Buffer

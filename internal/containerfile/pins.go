@@ -8,21 +8,19 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Pins is what a definition's `bases` say of what a Containerfile builds on.
+// Pins compares a definition's `bases` with the images in its Containerfile.
 type Pins struct {
-	// Unpinned are the bases that no digest pins: neither is there one in their own name,
-	// nor does the definition say where they come from.
+	// Unpinned are the bases without a digest, in their name or in the definition.
 	Unpinned []Base
-	// Used are the names in the file that a key is of, by key.
+	// Used has, by key, the names in the file that it matches.
 	Used map[string][]string
-	// Moved are the keys that are of nothing in the file, and what it has in their place:
-	// images of the same repository that no key is of. They are not in Unpinned.
+	// Moved has, by key without a match, images of the same repository that no key
+	// matches: upstream changed their tag. They are not in Unpinned.
 	Moved map[string][]Base
 }
 
-// ReadPins compares the bases of an image's definition with its Containerfile. source is the
-// folder of the image's changed source. Errors are those of Parse and Bases, and those of a
-// build that does not find its files.
+// ReadPins compares the bases of an image's definition with its Containerfile. source is
+// the folder of the patched source. Errors are those of Parse and Bases, and missing files.
 func ReadPins(spec *catalog.Spec, source string) (Pins, error) {
 	j, err := jobOf(spec, source)
 	if err != nil {
@@ -36,13 +34,13 @@ func ReadPins(spec *catalog.Spec, source string) (Pins, error) {
 
 func (j *job) pins(bases map[string]catalog.Base) (Pins, error) {
 	pins := Pins{Used: map[string][]string{}, Moved: map[string][]Base{}}
-	var free []Base // that no key is of
+	var free []Base // without a matching key
 	for _, base := range j.plan.bases {
 		key, declared := keyOf(bases, base.Name)
 		switch {
 		case declared && !slices.Contains(pins.Used[key], base.Name):
 			pins.Used[key] = append(pins.Used[key], base.Name)
-		case declared || slices.ContainsFunc(free, func(b Base) bool { return b.Name == base.Name }): // for another platform
+		case declared || slices.ContainsFunc(free, func(b Base) bool { return b.Name == base.Name }): // seen for another platform
 		default:
 			if _, err := parseReference(base.Name); err != nil {
 				return Pins{}, j.file.errorf(base.Line, "%v", err)
@@ -50,9 +48,9 @@ func (j *job) pins(bases map[string]catalog.Base) (Pins, error) {
 			free = append(free, base)
 		}
 	}
-	images, settled := j.knownImages()
+	images, complete := j.knownImages()
 	for _, key := range slices.Sorted(maps.Keys(bases)) {
-		if settled && !slices.ContainsFunc(images, func(name string) bool { _, is := covers(key, name); return is }) {
+		if complete && !slices.ContainsFunc(images, func(name string) bool { _, is := covers(key, name); return is }) {
 			if moved := slices.DeleteFunc(slices.Clone(free), func(b Base) bool { return !sameRepository(key, b.Name) }); len(moved) > 0 {
 				pins.Moved[key] = moved
 			}
@@ -70,8 +68,8 @@ func (j *job) pins(bases map[string]catalog.Base) (Pins, error) {
 	return pins, nil
 }
 
-// moved says of the bases whose keys are of nothing in the file what is there in their
-// place. Where that was to be an image of the catalogue, a build would take another one.
+// moved reports the keys of Pins.Moved. It is fatal if the key names an image of the
+// catalogue: the build would use another image.
 func (j *job) moved(spec *catalog.Spec, moved map[string][]Base) []Defect {
 	var all []Defect
 	for _, key := range slices.Sorted(maps.Keys(moved)) {
@@ -104,8 +102,8 @@ func sameRepository(a, b string) bool {
 	return errA == nil && errB == nil && ra.repository == rb.repository
 }
 
-// MovedKey is a key of `bases` as it has to be for what a file has in its place: the
-// repository is written as before. "" where no key of this form would be of it.
+// MovedKey returns the key of `bases` that matches the new image, with the repository
+// spelled as before; "" if no such key matches.
 func MovedKey(key, image string) string {
 	to, err := parseReference(image)
 	if err != nil {
@@ -125,13 +123,13 @@ func MovedKey(key, image string) string {
 	return moved
 }
 
-// HasTag tells whether an image's name has a tag.
+// HasTag reports whether an image name has a tag.
 func HasTag(image string) bool {
 	r, err := parseReference(image)
 	return err == nil && r.tag != ""
 }
 
-// HasDigest tells whether an image's name pins it.
+// HasDigest reports whether an image name has a digest.
 func HasDigest(image string) bool {
 	r, err := parseReference(image)
 	return err == nil && r.digest != ""

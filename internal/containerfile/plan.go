@@ -12,61 +12,60 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
-// Use is what a build takes from a Containerfile.
+// Use says how a build uses a Containerfile.
 type Use struct {
 	Target   string            // a stage's name; "" is the last stage
-	Args     map[string]string // build arguments; they beat the file's defaults
-	Contexts []string          // names of named contexts: none of them is an image
+	Args     map[string]string // build arguments; they override the file's defaults
+	Contexts []string          // names of named contexts, which are not images
 	Platform string            // OS/ARCH or OS/ARCH/VARIANT; "" is linux on this machine's architecture
 }
 
 // Base is an image that a build reads and does not make itself.
 type Base struct {
-	Name     string // as it stands in the file once arguments are put in: python:3.13-alpine
-	Platform string // the platform to fetch it for: FROM --platform, else the build's
-	Line     int    // first line that needs it, counted from 1
+	Name     string // as in the file, with arguments expanded: python:3.13-alpine
+	Platform string // the platform to fetch: FROM --platform, else the build's
+	Line     int    // first line that uses it, from 1
 }
 
-// image is the base without its place in the file.
+// image returns the base without its line.
 func (b Base) image() Base { return Base{Name: b.Name, Platform: b.Platform} }
 
-// plan is what one build needs of a file.
+// plan lists what one build needs from a file.
 type plan struct {
 	target  int   // index of the stage to build
-	used    []int // indices of the stages that target needs, itself included, ascending
+	used    []int // indices of the stages that target needs, including itself, ascending
 	from    map[int]origin
 	bases   []Base // sorted by line
-	copies  []Base // those of bases that COPY --from and RUN --mount name
+	copies  []Base // the bases that COPY --from and RUN --mount use
 	spell   []spelling
 	steps   int // instructions in all used stages
 	mounts  []mounted
 	globals map[string]string // values of the arguments before the first FROM
-	count   []spelling        // COPY --from and RUN --mount that name a stage by its number
+	count   []spelling        // COPY --from and RUN --mount with the number of a stage
 }
 
-// spelling is a stage's name that a command writes in another case than the
-// stage: the same to BuildKit, but not to buildah.
+// spelling is a reference to a stage in another case than its definition. BuildKit
+// ignores case, buildah does not.
 type spelling struct {
 	first, last int // the command's lines
 	name, as    string
 }
 
-// origin is what a stage is built on: exactly one field is set, or none for
-// scratch.
+// origin is what a stage is built on: one of stage, base and context, or none for scratch.
 type origin struct {
 	stage    *stage
 	base     *Base
 	context  string // a named context
-	platform string // of FROM --platform, arguments put in
+	platform string // of FROM --platform, with arguments expanded
 }
 
-// Bases returns every image that building u's target reads: those of FROM,
-// COPY --from and RUN --mount=from, in stages that the target needs. Stage
-// names, scratch and named contexts are no images. Sorted by line; each pair
-// of name and platform is listed once.
+// Bases returns the images that a build of u's target reads: those of FROM, COPY --from
+// and RUN --mount=from in the stages that the target needs, without stage names, scratch
+// and named contexts. They are sorted by line, and each pair of name and platform is
+// listed once.
 //
-// An unknown target is an error that names those there are; an argument
-// without a value is one that names it and the line.
+// The error for an unknown target lists the existing ones; the error for an argument
+// without a value has its name and line.
 func (f *File) Bases(u Use) ([]Base, error) {
 	p, err := f.plan(u)
 	if err != nil {
@@ -102,8 +101,8 @@ func (f *File) plan(u Use) (*plan, error) {
 	return p, nil
 }
 
-// root is the image that the target goes back to through stages FROM stages;
-// nil where that is scratch or a named context.
+// root returns the image that the target is built on, directly or through other stages;
+// nil for scratch or a named context.
 func (f *File) root(p *plan) *Base {
 	at := p.target
 	for p.from[at].stage != nil {
@@ -113,8 +112,8 @@ func (f *File) root(p *plan) *Base {
 	return p.from[at].base
 }
 
-// stageBefore finds the last stage called name (in any case, as BuildKit and
-// buildah both have it) among the first n, or -1.
+// stageBefore finds the last stage with a name among the first n, or -1. Like BuildKit and
+// buildah it ignores case.
 func (f *File) stageBefore(n int, name string) int {
 	for i := n - 1; i >= 0; i-- {
 		if f.stages[i].Name != "" && strings.EqualFold(f.stages[i].Name, name) {
@@ -124,7 +123,7 @@ func (f *File) stageBefore(n int, name string) int {
 	return -1
 }
 
-// autoArgs are the arguments that a builder sets by itself.
+// autoArgs returns the arguments that a builder sets automatically.
 // https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
 func autoArgs(platform, target string) map[string]string {
 	if target == "" {
@@ -139,7 +138,7 @@ func autoArgs(platform, target string) map[string]string {
 	return args
 }
 
-// machinePlatform is where RUN steps run: containers are always Linux.
+// machinePlatform returns the platform of RUN steps: containers are always Linux.
 func machinePlatform() string { return "linux/" + runtime.GOARCH }
 
 // globals returns the values that FROM lines see.
@@ -179,7 +178,7 @@ func (g getter) Keys() []string {
 	return keys
 }
 
-// resolver walks from the target to all that it needs.
+// resolver walks from the target to the stages and images that it needs.
 type resolver struct {
 	file *File
 	use  Use
@@ -244,7 +243,7 @@ func (r *resolver) visit(i int) error {
 	return nil
 }
 
-// read notes that stage i reads files from another stage or image.
+// read records that stage i reads files from another stage or image.
 func (r *resolver) read(i int, c instructions.Command, name string) error {
 	line := firstLine(c.Location())
 	what := strings.ToUpper(c.Name())
@@ -293,7 +292,7 @@ func (r *resolver) isContext(name string) bool {
 	return slices.ContainsFunc(r.use.Contexts, func(c string) bool { return sameImage(c, name) })
 }
 
-// expand puts arguments into a word of a FROM line.
+// expand expands arguments in a word of a FROM line.
 func (r *resolver) expand(s *stage, word string) (string, error) {
 	res, err := r.lex.ProcessWordWithMatches(word, getter(r.env))
 	if err != nil {
@@ -312,7 +311,7 @@ func (r *resolver) expand(s *stage, word string) (string, error) {
 	return res.Result, nil
 }
 
-// checkName refuses what is no image's name because an argument in it is empty.
+// checkName refuses an image name that is invalid because an argument in it is empty.
 func (r *resolver) checkName(s *stage, name string) error {
 	word := s.BaseName
 	var empty []string
@@ -335,5 +334,5 @@ func (r *resolver) checkName(s *stage, name string) error {
 	return r.file.errorf(s.line, "FROM %s: %q is not an image name: %s", word, name, what)
 }
 
-// argument is one in a word: $NAME, ${NAME} or ${NAME:-default}.
+// argument matches an argument in a word: $NAME, ${NAME} or ${NAME:-default}.
 var argument = regexp.MustCompile(`\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))`)

@@ -10,8 +10,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// proxies are the variables by which programs find a proxy. Their values may hold a
-// password.
+// proxies lists the variables that name proxies. Their values may contain a password.
 var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY", "SOCKS_SERVER", "GIT_PROXY_COMMAND"}
 
 func isProxy(variable string) bool {
@@ -19,18 +18,19 @@ func isProxy(variable string) bool {
 	return slices.Contains(proxies, strings.ToUpper(name))
 }
 
-// isForFetching says whether a variable is about what the engine fetches: no build does.
+// isForFetching reports whether a variable configures what the engine fetches. Steps do
+// not get these variables.
 func isForFetching(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
 	return isProxy(variable) || slices.ContainsFunc([]string{"REGISTRY_AUTH_FILE", "CONTAINERS_REGISTRIES_CONF", "DOCKER_", "SSH_", "GIT_"},
 		func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// proxy is the URL of the proxy of steps, or "".
+// proxy is the URL of the proxy for steps, or "".
 type proxy string
 
-// newProxy takes nothing but what a proxy's URL is: any text of a variable would be in
-// reach of steps. The error does not quote it.
+// newProxy checks that text is the URL of a proxy: steps can read it, so it must not be
+// just any variable's value. The error does not quote it.
 func newProxy(text string) (proxy, error) {
 	if text == "" {
 		return "", nil
@@ -52,7 +52,7 @@ func newProxy(text string) (proxy, error) {
 	return proxy(text), nil
 }
 
-// variables are NAME=VALUE in both spellings, as docker and BuildKit set them.
+// variables returns NAME=VALUE in upper and lower case, as docker and BuildKit set them.
 func (p proxy) variables() []string {
 	if p == "" {
 		return nil
@@ -64,9 +64,9 @@ func (p proxy) variables() []string {
 	return all
 }
 
-// flags are those of "build" that give steps the variables, without their values: these
-// are taken from the environment, where nobody else reads them. A history names them
-// where the file declares them with ARG.
+// flags returns the flags of "build" that pass the variables to steps. The values come
+// from the environment, where other users cannot read them. The history contains the
+// names if the file declares them with ARG.
 func (p proxy) flags() []string {
 	var flags []string
 	for _, variable := range p.variables() {
@@ -76,7 +76,7 @@ func (p proxy) flags() []string {
 	return flags
 }
 
-// hidden are what no log says: the URL, and a login in it as it is sent.
+// secrets returns the values to mask in logs: the URL and its credentials.
 func (p proxy) secrets() []string {
 	u, err := url.Parse(string(p))
 	if p == "" || err != nil {

@@ -13,26 +13,25 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// repository is what git looks for. No archive of a source has one, and source.describe
-// puts one there.
+// repository is git's folder. Source archives have none; source.describe adds one.
 const repository = ".git"
 
 var (
-	// gitQuery is a command that asks for the repository that a step is in.
+	// gitQuery matches commands that read the repository.
 	gitQuery = regexp.MustCompile(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
-	// createsRepository is one that brings another.
+	// createsRepository matches commands that create a repository.
 	createsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
 	runsMake          = regexp.MustCompile(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
-	// remoteSource is an ADD from elsewhere, which may be a repository.
+	// remoteSource matches a remote source of ADD, which may be a repository.
 	remoteSource = regexp.MustCompile(`^(?:[a-z+]+://|git@)`)
 	shellWord    = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
 )
 
-// maxScript is how many bytes a script may have that is looked at.
+// maxScript is the largest script to search, in bytes.
 const maxScript = 256 << 10
 
-// missingRepository lists where the target's steps look for a .git, of a source that has
-// none: a file and its line each, with what to do.
+// missingRepository reports the target's steps that need a .git if the source has none,
+// each with file and line, and what to do.
 func (j *job) missingRepository() []error {
 	if j.plan == nil || exists(filepath.Join(j.Source, repository)) {
 		return nil
@@ -78,16 +77,16 @@ func (s *repositorySearch) report(file string, line int, what string) {
 	s.all = append(s.all, fmt.Errorf("%s: %s needs .git, which source archives lack: %s; or replace the command with substituteSource", place, what, fix))
 }
 
-// files looks at what an instruction takes of the context.
+// files checks the sources of COPY and ADD.
 func (s *repositorySearch) files(line int, instruction string, sources []string) {
 	if at := slices.IndexFunc(sources, isRepository); at >= 0 {
 		s.report(s.file.name, line, instruction+sources[at])
 	}
 }
 
-// run looks at a step's mounts, its text, and the scripts that it runs.
+// run checks a step's mounts, its text, and the scripts that it runs.
 func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
-	for _, m := range mounts(c) { // what is wrong with them a build says
+	for _, m := range mounts(c) { // a build reports invalid ones
 		if m.Type == instructions.MountTypeBind && m.From == "" && isRepository(m.Source) {
 			s.report(s.file.name, line, "--mount of "+m.Source)
 		}
@@ -120,8 +119,8 @@ func isRepository(name string) bool {
 	return name == repository || strings.HasPrefix(name, repository+"/")
 }
 
-// findGitQuery gives the first line, from 1, in which git is asked, and the command. What the
-// recipes of a Makefile do is left out: which of them run is not known.
+// findGitQuery returns the first line with a git query, from 1, and the command. It skips
+// the recipes of a Makefile, as it is unknown which of them run.
 func findGitQuery(text string, makefile bool) (line int, what string) {
 	for i, l := range strings.Split(text, "\n") {
 		if makefile && strings.HasPrefix(l, "\t") || strings.HasPrefix(strings.TrimSpace(l), "#") {
@@ -134,12 +133,12 @@ func findGitQuery(text string, makefile bool) (line int, what string) {
 	return 0, ""
 }
 
-// makefiles are those that make reads by itself, in its order.
+// makefiles lists the default files of make, in its order.
 var makefiles = []string{"GNUmakefile", "makefile", "Makefile"}
 
 func isMakefile(name string) bool { return slices.Contains(makefiles, path.Base(name)) }
 
-// scripts are the files of the context that a step runs, as far as its text says so.
+// scripts returns the files of the context that a step's text mentions as commands.
 func (j *job) scripts(text string) []string {
 	text = strings.ReplaceAll(text, string(j.file.escape)+"\n", " ") // continued lines are one
 	var names []string
@@ -170,8 +169,8 @@ func (j *job) scripts(text string) []string {
 	return names
 }
 
-// keepRepository adds to an ignore file that .git stays, and gives the line, from 1, that
-// left it out, 0 without one. https://docs.docker.com/build/concepts/context/#syntax
+// keepRepository adds an exception for .git to an ignore file. line is the rule that
+// ignored it, from 1; 0 without one. https://docs.docker.com/build/concepts/context/#syntax
 func keepRepository(ignore []byte) (kept []byte, line int) {
 	for i, pattern := range strings.Split(string(ignore), "\n") {
 		pattern = strings.TrimSpace(pattern)

@@ -7,15 +7,13 @@ import (
 	"strings"
 )
 
-// rewrite returns the file that an engine gets: only what p's target needs,
-// every base replaced by what base says, and the target last, so that no engine
-// resolves names, arguments, platforms or targets by rules of its own
-// (buildah 1.28 looks at a FROM's text before arguments are put in, and
-// BuildKit would fetch what "# syntax=" names).
+// rewrite returns the file for an engine, given by its name: only what p's target needs,
+// with the target last, and every base replaced by the result of base. Thus no engine
+// resolves names, arguments, platforms or targets by its own rules: buildah 1.28 reads
+// FROM before it expands arguments, and BuildKit would fetch the image of "# syntax=".
 //
-// What is mounted from stages and images, p.mounts, is copied into stages of its own.
-// Else every instruction keeps its line, and every stage its number.
-// engine is the name of the one that builds.
+// p.mounts are copied into added stages. Otherwise every instruction keeps its line, and
+// every stage its number.
 func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte, error) {
 	out := slices.Clone(f.lines)
 	f.expandGlobals(out, p.globals)
@@ -75,7 +73,7 @@ func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte,
 	return []byte(strings.Join(out, "\n") + "\n"), nil
 }
 
-// word is what stands behind FROM.
+// fromArguments returns the arguments of FROM.
 func (o origin) fromArguments(base func(Base) fetched) string {
 	switch {
 	case o.stage != nil:

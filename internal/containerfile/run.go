@@ -22,17 +22,17 @@ const tailLines = 20
 
 var errDeadline = context.DeadlineExceeded
 
-// output takes what the children of one build write: all of it into the log,
-// the last lines into memory, the steps to whoever watches.
+// output collects what the children of one build print: everything goes to the log, the
+// last lines into memory, and each line to step.
 type output struct {
 	ctx  context.Context
 	path string
 	step func(line string)
-	disk string // where the engine writes, for the error that it is full
-	mask mask   // of what neither the log nor anybody else is told
+	disk string // where the engine writes, for the error of a full disk
+	mask mask   // secrets to mask everywhere
 
 	mu    sync.Mutex
-	log   *os.File // nil: nowhere
+	log   *os.File // nil: no log
 	part  []byte   // a line that has not ended yet
 	lines []string
 	err   error // of writing the log
@@ -53,9 +53,9 @@ func newOutput(ctx context.Context, path string, step func(string)) (*output, er
 	return o, nil
 }
 
-// Write never fails: a full disk must not end the child by SIGPIPE before it
-// has said so itself. What is told begins with whole lines, in which a value that is
-// masked is found; of a line without end its last part is kept back for that.
+// Write never fails: on a full disk the child must report it, and not die of SIGPIPE.
+// Output is processed by lines, so that secrets are found; of a very long line the last
+// part is held back for that.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,8 +99,7 @@ func (o *output) tail() []string {
 	return append([]string(nil), lines...)
 }
 
-// forget drops the lines so far, so that an error shows those of the child
-// that failed.
+// forget drops the lines so far, so that an error shows those of the failed child.
 func (o *output) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -108,7 +107,7 @@ func (o *output) forget() {
 	o.lines = nil
 }
 
-// flush tells a line that has not ended.
+// flush processes an incomplete line.
 func (o *output) flush() {
 	if len(o.part) > 0 {
 		o.line(string(o.part))
@@ -138,8 +137,8 @@ type child struct {
 	confined   *confinement         // confine.sh runs it
 }
 
-// run runs c to its end. When out's context ends, c's whole process group is
-// told to end, and killed when it does not.
+// run runs c to its end. When out's context ends, c's whole process group gets SIGTERM,
+// and later SIGKILL.
 func run(c child, out *output) error {
 	out.forget()
 	if out.log != nil {
@@ -153,7 +152,7 @@ func run(c child, out *output) error {
 		attributes.Setpgid = true
 		cmd.SysProcAttr = &attributes
 	}
-	if c.confined == nil { // confine.sh sees to it that it ends with libre
+	if c.confined == nil { // confine.sh ends with libre
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
 	cmd.Stdout, cmd.Stderr = io.Writer(out), out
@@ -166,13 +165,13 @@ func run(c child, out *output) error {
 	}
 	err = cmd.Wait()
 	if out.ctx.Err() != nil {
-		// What a RUN step started may ignore SIGTERM and outlive the engine.
+		// Processes of a RUN step may ignore SIGTERM and outlive the engine.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return err
 }
 
-// start starts c. What a confined one prints is read before it is waited for.
+// start starts c. The output of a confined child is read before Wait.
 func start(cmd *exec.Cmd, c child) error {
 	if c.confined == nil {
 		return cmd.Start()
@@ -186,7 +185,7 @@ func start(cmd *exec.Cmd, c child) error {
 	return err
 }
 
-// query runs c and returns what it prints, without the white space around it.
+// query runs c and returns its trimmed standard output.
 func query(c child, out *output) (string, error) {
 	var stdout bytes.Buffer
 	c.stdout = &stdout
@@ -207,16 +206,16 @@ func quoteAll(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// passed are variables that engines get, beside those of every program. Settings such
-// as BUILDAH_FORMAT or STORAGE_OPTS stay out: they would change what is built.
+// passed lists the variables that engines get in addition to process.Environment.
+// Settings such as BUILDAH_FORMAT or STORAGE_OPTS would change the image.
 var passed = []string{"REGISTRY_AUTH_FILE", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_CONF", "DOCKER_*", "BUILDX_*", "BUILDKIT_HOST",
 	"_CONTAINERS_*"}
 
-// ownStorage are those that choose the user's own storage, where TMPDIR is one
-// of podman's places for what it keeps until the next boot: for Load only.
+// ownStorage lists the variables that select the user's own storage, for Load only.
+// podman keeps state until the next boot in TMPDIR.
 var ownStorage = []string{"TMPDIR", "CONTAINERS_STORAGE_CONF", "STORAGE_DRIVER", "STORAGE_OPTS", "CONTAINER_HOST", "CONTAINER_CONNECTION"}
 
-// environment is what a child gets of ours, and more.
+// environment returns the variables for a child, including those listed in more.
 func environment(more ...string) []string {
 	return slices.DeleteFunc(process.Environment(slices.Concat(passed, more)...), func(variable string) bool {
 		name, value, _ := strings.Cut(variable, "=")
@@ -224,7 +223,7 @@ func environment(more ...string) []string {
 		case "TMPDIR":
 			return !slices.Contains(more, name)
 		case "DOCKER_CONFIG":
-			return !exists(filepath.Join(value, "config.json")) // buildah fails for want of the file
+			return !exists(filepath.Join(value, "config.json")) // buildah fails without the file
 		}
 		return false
 	})

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Stands before an OCI runtime, which LIBRE_RUNTIME names, and gives each process that it
-# begins the variables that its image and step do not set. In this way neither the image
-# nor its history has them. LIBRE_STEP_VARIABLES has one a line, as a string in JSON.
+# Wraps the OCI runtime LIBRE_RUNTIME: adds variables to each process, unless its image or
+# step sets them. Neither the image nor its history contains them. LIBRE_STEP_VARIABLES
+# has one variable a line, as a JSON string.
 # https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md#process
 set -eu
 
@@ -15,7 +15,7 @@ done
 
 if [ -n "$bundle" ]; then
   config=$(cat "$bundle/config.json")
-  # A quote within a string has a backslash before it: this is the key.
+  # A quote inside a string is escaped, so this can only be the key.
   before=${config%%'"env":['*}'"env":['
   after=,${config#*'"env":['}
   more=

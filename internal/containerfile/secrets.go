@@ -16,20 +16,20 @@ import (
 	files "github.com/libresh/libre/internal/file"
 )
 
-// Secret is where a value comes from that RUN --mount=type=secret or type=ssh gives to
-// a step: exactly one of Environment and File is set, as in Compose.
+// Secret is the source of a value for RUN --mount=type=secret or type=ssh: exactly one of
+// Environment and File is set, as in Compose.
 // https://docs.docker.com/reference/compose-file/secrets/
 type Secret struct {
 	Environment string   // a variable's name
 	File        string   // a path
-	Apps        []string // whose Containerfiles may ask for it
+	Apps        []string // the apps that may use it in their Containerfiles
 }
 
-// maxSecret is how many bytes a secret has at most: Linux takes 128 KiB for a variable,
-// by which the engine gets it.
+// maxSecret is the largest secret, in bytes: the engine gets it as a variable, which
+// Linux limits to 128 KiB.
 const maxSecret = 120 << 10
 
-// read gives the value. The error names the variable or the file, and what to do.
+// read returns the value. The error names the variable or the file, and has a fix.
 func (s Secret) read() (string, error) {
 	if s.Environment != "" {
 		value := os.Getenv(s.Environment)
@@ -57,14 +57,15 @@ func checkSecret(name, value string) error {
 	return nil
 }
 
-// asked is what commands ask for.
+// mountRequest is a secret or agent that commands mount.
 type mountRequest struct {
 	id       string
 	required bool
-	line     int // of the first that does, or that requires it
+	line     int // of the first command that requires it, else of the first
 }
 
-// asked are what the used stages ask for by mounts of a kind, each once, in the file's order.
+// mountRequests returns what the used stages request with mounts of a kind, each once, in
+// the file's order.
 func (j *job) mountRequests(kind instructions.MountType) ([]mountRequest, error) {
 	var all []mountRequest
 	for _, i := range j.plan.used {
@@ -101,7 +102,7 @@ func (j *job) mountRequests(kind instructions.MountType) ([]mountRequest, error)
 	return all, nil
 }
 
-// kinds of what steps ask for, as libre.yaml and people call them.
+// kinds has the names of these mounts in libre.yaml and in messages.
 var kinds = []struct {
 	mount   instructions.MountType
 	key     string // below build in libre.yaml
@@ -112,8 +113,8 @@ var kinds = []struct {
 	{instructions.MountTypeSSH, "ssh", "the SSH agent", "environment: SSH_AUTH_SOCK"},
 }
 
-// readSecrets reads the secrets and agents that the file asks for and that its app may
-// have. One that a step requires and nobody gives is an error, before anything is built.
+// readSecrets reads the secrets and agents that the file requests and its app may use. A
+// missing one that a step requires is an error.
 func (j *job) readSecrets() error {
 	for k, named := range []map[string]Secret{j.Secrets, j.SSH} {
 		kind := kinds[k]
@@ -146,12 +147,12 @@ func (j *job) readSecrets() error {
 				values[a.id] = value
 				continue
 			}
-			asks := j.file.errorf(a.line, "RUN asks for %s %s", kind.what, a.id)
+			request := j.file.errorf(a.line, "RUN asks for %s %s", kind.what, a.id)
 			if a.required {
-				return &fault.Fault{Err: fmt.Errorf("%w: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
+				return &fault.Fault{Err: fmt.Errorf("%w: %s", request, fault.Reason(why)), Fix: fault.Fix(why)}
 			}
 			if j.Warn != nil {
-				without := &fault.Fault{Err: fmt.Errorf("%w, and runs without it: %s", asks, fault.Reason(why)), Fix: fault.Fix(why)}
+				without := &fault.Fault{Err: fmt.Errorf("%w, and runs without it: %s", request, fault.Reason(why)), Fix: fault.Fix(why)}
 				j.Warn(without.Error())
 			}
 		}
@@ -165,8 +166,8 @@ func (j *job) readSecrets() error {
 	return nil
 }
 
-// secretFlags are those of "build" by which an engine takes the secrets from variables,
-// and these variables: arguments of a process everybody may read.
+// secretFlags returns the flags of "build" that pass secrets, and the variables with their
+// values: everybody can read a process's arguments.
 func (j *job) secretFlags() (flags, variables []string) {
 	for i, id := range slices.Sorted(maps.Keys(j.secrets)) {
 		name := fmt.Sprintf("LIBRE_SECRET_%d", i)
@@ -176,7 +177,7 @@ func (j *job) secretFlags() (flags, variables []string) {
 	return flags, variables
 }
 
-// secretValues are what no log says: secrets, and a proxy that has a login.
+// secretValues returns the values to mask in logs: secrets, keys, and the proxy.
 func (j *job) secretValues() []string {
 	values := slices.Collect(maps.Values(j.secrets))
 	for _, value := range j.agents {
@@ -187,5 +188,5 @@ func (j *job) secretValues() []string {
 	return append(values, j.proxy.secrets()...)
 }
 
-// isKey tells a private key from the path of an agent's socket.
+// isKey distinguishes a private key from the path of an agent's socket.
 func isKey(value string) bool { return strings.Contains(value, "-----BEGIN ") }

@@ -8,8 +8,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// writeShells writes CMD and ENTRYPOINT with the shell that SHELL gives them, on the same
-// lines: buildah and podman always give them /bin/sh -c.
+// writeShells rewrites CMD and ENTRYPOINT with the shell of SHELL, on the same lines:
+// buildah and podman always use /bin/sh -c.
 func (f *File) writeShells(lines []string, p *plan, base func(Base) fetched) error {
 	shells := map[int][]string{} // by line of FROM; none: the default
 	for _, i := range p.used {

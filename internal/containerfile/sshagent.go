@@ -15,13 +15,13 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// serveAgents opens a socket for each agent that the file asks for, in a new folder
-// below dir, all of it owner's. Behind one is a key, or an agent of this machine, which
-// an engine that is kept from it does not reach by itself. What asks there may sign and
-// see public keys, and do nothing else. end closes them.
+// serveAgents opens a socket for each agent that the file requests, in a new folder below
+// dir that belongs to owner. Each socket serves a private key, or forwards to an agent of
+// this machine, which a confined engine cannot reach itself. Clients can sign and list
+// public keys, nothing else. end closes the sockets.
 //
-// buildah opens sockets below its folder of temporary files, and the path of a socket
-// has at most 107 bytes: variables has a short name of that folder.
+// buildah opens sockets in its temporary folder, and the path of a socket is limited to
+// 107 bytes: variables has a short path for that folder.
 func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end func(), err error) {
 	if len(j.agents) == 0 {
 		return nil, nil, func() {}, nil
@@ -65,8 +65,8 @@ func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end
 	return flags, []string{"TMPDIR=" + short}, end, nil
 }
 
-// agentFor makes an agent of a private key in PEM, or finds the one that has its socket
-// at a path.
+// agentFor makes an agent for a private key in PEM, or connects to the agent at the path
+// of a socket.
 func agentFor(value string) (func() (agent.ExtendedAgent, error), error) {
 	if !isKey(value) {
 		dial := func() (agent.ExtendedAgent, error) {
@@ -115,7 +115,7 @@ func serveAgent(l net.Listener, ask func() (agent.ExtendedAgent, error)) {
 	}
 }
 
-// signer is an agent that signs and tells its public keys: its keys stay as they are.
+// signer is an agent that signs and lists public keys; its keys cannot be changed.
 type signer struct{ agent.ExtendedAgent }
 
 var errSignsOnly = errors.New("this agent only signs")

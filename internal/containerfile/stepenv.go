@@ -11,19 +11,18 @@ import (
 //go:embed runtime.sh
 var runtimeScript []byte
 
-// authoritiesAt is where steps find the authorities that they trust: in memory that their
-// container has for itself, so that no layer tells of it.
+// authoritiesAt is the folder of CA certificates in a step: in its container's own
+// memory, so that no layer contains it.
 const authoritiesAt = "/dev/shm/libre"
 
-// authorityFiles are what is there, but for the certificates: wget and apt take them by a
-// file of settings.
+// authorityFiles are the other files there: wget and apt need a configuration file.
 var authorityFiles = map[string]string{
 	"wgetrc":   "ca_certificate = " + authoritiesAt + "/ca.pem\n",
 	"apt.conf": `Acquire::https::CAInfo "` + authoritiesAt + "/ca.pem\";\n",
 }
 
-// authorityVariables name the file for what is usual in builds. NODE_EXTRA_CA_CERTS adds to
-// what is trusted, the others replace it.
+// authorityVariables name these files for the usual tools of builds.
+// NODE_EXTRA_CA_CERTS adds to the trusted certificates, the others replace them.
 var authorityVariables = map[string]string{
 	"SSL_CERT_FILE":       "ca.pem", // OpenSSL, and with it Python, Ruby, PHP and apk; Go, Rust, .NET
 	"CURL_CA_BUNDLE":      "ca.pem",
@@ -39,15 +38,15 @@ var authorityVariables = map[string]string{
 	"APT_CONFIG":          "apt.conf",
 }
 
-// given is what steps get without the image saying so: variables, and a folder.
+// stepEnv is what steps get without a trace in the image: variables and a folder.
 type stepEnv struct {
 	variables []string // NAME=VALUE
-	folder    string   // of authorities, "" for none
-	runtime   string   // what stands before the OCI runtime to give them
+	folder    string   // of CA certificates, "" for none
+	runtime   string   // path of a copy of runtime.sh, which sets the variables
 }
 
-// give prepares what libre.yaml says that steps get, below work. runtime is the OCI
-// runtime that starts them.
+// stepEnv prepares the proxy and certificates of libre.yaml for steps, in files below
+// work. runtime is the OCI runtime that starts them.
 func (j *job) stepEnv(work, runtime string) (stepEnv, error) {
 	g := stepEnv{variables: j.proxy.variables()}
 	if len(j.CA) > 0 {
@@ -71,14 +70,14 @@ func (j *job) stepEnv(work, runtime string) (stepEnv, error) {
 	if len(g.variables) == 0 {
 		return g, nil
 	}
-	g.runtime = filepath.Join(work, "runtime", filepath.Base(runtime)) // podman goes by its name
+	g.runtime = filepath.Join(work, "runtime", filepath.Base(runtime)) // podman expects the runtime's name
 	if err := os.Mkdir(filepath.Dir(g.runtime), 0o755); err != nil {
 		return g, err
 	}
 	return g, os.WriteFile(g.runtime, runtimeScript, 0o755)
 }
 
-// flags are those of "build".
+// flags returns the flags of "build".
 func (g stepEnv) flags() []string {
 	if g.folder == "" {
 		return nil
@@ -86,7 +85,8 @@ func (g stepEnv) flags() []string {
 	return []string{"--volume", g.folder + ":" + authoritiesAt + ":ro,z"}
 }
 
-// environment is the engine's: of what it fetches itself, and for runtime.sh.
+// engineVariables returns the engine's own variables: the proxy and certificates for what
+// it fetches itself, and the variables of runtime.sh.
 func (g stepEnv) engineVariables(runtime string) []string {
 	if len(g.variables) == 0 {
 		return nil

@@ -12,18 +12,18 @@ var (
 	buildxStep = regexp.MustCompile(`^#\d+ \[((?:[^\]]* )?)(\d+)/(\d+)\] (.*)$`)
 )
 
-// steps counts the instructions that an engine says it has begun.
+// steps counts the instructions that an engine starts.
 type steps struct {
 	total int
 	call  func(done, total int, line string)
-	added func(stage int) bool // whether a stage is not in the file: see mounted
+	added func(stage int) bool // whether a stage was added by rewrite, see mounted
 
 	seen     map[string]bool
-	perStage map[string]int // docker: its own count of steps
+	perStage map[string]int // docker: its number of steps by stage
 	last     position
 }
 
-// newSteps counts those of a plan, for call.
+// newSteps counts the steps of a plan, and reports them to call.
 func newSteps(p *plan, call func(done, total int, line string)) *steps {
 	return &steps{
 		total: p.steps, call: call, seen: map[string]bool{}, perStage: map[string]int{},
@@ -34,7 +34,7 @@ func newSteps(p *plan, call func(done, total int, line string)) *steps {
 	}
 }
 
-// position is an instruction of the file that the engine got.
+// position is an instruction of the rewritten file.
 type position struct{ stage, step int } // stage from 0; step from 1, which is FROM
 
 func (s *steps) line(l string) {
@@ -53,7 +53,7 @@ func (s *steps) line(l string) {
 		if s.seen[m[1]+" "+m[2]] {
 			return
 		}
-		// BuildKit does not count what only changes the configuration.
+		// BuildKit does not count instructions that only change the configuration.
 		s.seen[m[1]+" "+m[2]] = true
 		s.perStage[m[1]], _ = strconv.Atoi(m[3])
 		total = 0

@@ -17,29 +17,26 @@ import (
 	"time"
 )
 
-// storage is where buildah or podman keep bases and build: ours, not the
-// user's, so that neither sees the other's images.
+// storage is libre's own storage of buildah or podman, separate from the user's.
 //
-// One rule keeps it small: when a build ends and no other is in the storage,
-// everything but the bases goes, and of these what basecache.go says. What a killed
-// build left goes when the next one begins.
+// When a build ends and no other uses the storage, everything but the cached bases is
+// removed (basecache.go). The next build removes what a killed one left behind.
 //
-// Steps are never taken from a cache. buildah 1.28 finds cached steps by their
-// text: it reuses RUN --mount=type=bind although what is mounted has changed,
-// ENV A=$B although the argument has, and steps on a base with another
-// environment but the same layers. An image must be what its inputs say.
+// Steps are never cached. buildah 1.28 finds cached steps by their text: it reuses
+// RUN --mount=type=bind after the mounted files have changed, ENV A=$B after the argument
+// has, and steps on a base with the same layers but another environment. An image must
+// depend on its inputs only.
 //
-// Any number of builds, of several processes too, may use a storage at once:
-// the engines lock what they must, a build holds our lock shared, and only
-// cleaning holds it alone.
+// Any number of builds, in several processes, may share a storage: the engines do their
+// own locking, a build holds libre's lock shared, and cleaning holds it exclusively.
 type storage struct {
 	engine Engine
 	dir    string
-	most   int64 // bytes of bases that stay, 0 for the default
+	most   int64 // limit of the cached bases in bytes, 0 for the default
 
 	once           sync.Once
-	mapped         bool   // the engine's root is nobody of this machine, and owns the storage
-	unmappedReason string // why not, where root could have it
+	mapped         bool   // the engine's root is mapped to an unused user, which owns the storage
+	unmappedReason string // why root's engine is not mapped
 	flags          []string
 	err            error
 
@@ -53,7 +50,7 @@ func (s *storage) root() string {
 	return filepath.Join(s.dir, s.engine.Name)
 }
 
-// owner is the engine's root.
+// owner returns the user ID of the engine's root.
 func (s *storage) owner() int {
 	if s.mapped {
 		return firstID
@@ -61,9 +58,9 @@ func (s *storage) owner() int {
 	return os.Geteuid()
 }
 
-// runRoot holds what must not outlive a boot. podman refuses a path of more
-// than 50 characters and one that differs from the first time, so it depends
-// on nothing but the storage's path.
+// runRoot returns the folder of state that must not survive a reboot. podman refuses a
+// path of more than 50 characters, and one that changes, so it depends only on the
+// storage's path.
 func (s *storage) runRoot() string { return s.runRootOf(os.Geteuid()) }
 
 func (s *storage) runRootOf(user int) string {
@@ -71,7 +68,7 @@ func (s *storage) runRootOf(user int) string {
 	return fmt.Sprintf("/tmp/libre-%d-%x", user, sum[:6])
 }
 
-// open makes the storage's folders and finds a storage driver that works.
+// open makes the storage's folders and finds a working storage driver.
 func (s *storage) open(ctx context.Context) error {
 	s.once.Do(func() {
 		if os.Geteuid() == 0 {
@@ -84,8 +81,8 @@ func (s *storage) open(ctx context.Context) error {
 	return s.err
 }
 
-// openMapped opens a storage for an engine whose root is not this machine's, and says
-// why, where that does not work.
+// openMapped opens a storage for an engine in a user namespace. It returns why that does
+// not work, else "".
 func (s *storage) openMapped(ctx context.Context) (why string) {
 	s.mapped = true
 	s.flags, s.err = s.findDriver(ctx)
@@ -119,10 +116,10 @@ func (s *storage) findDriver(ctx context.Context) ([]string, error) {
 	if err := s.makeRunRoot(); err != nil {
 		return nil, err
 	}
-	// Native overlay needs Linux 5.13 for users without root, and a disk that
-	// is not an overlay itself; vfs copies every layer in full and works
-	// everywhere. skip_mount_home: without it the driver leaves a mount on its
-	// own folder, and nobody can delete that.
+	// Native overlay without root needs Linux 5.13, and a disk that is not an overlay
+	// itself. vfs works everywhere, but copies every layer in full. Without
+	// skip_mount_home the driver leaves a mount on its folder, which then cannot be
+	// removed.
 	drivers := [][]string{{"overlay", "overlay.skip_mount_home=true"}}
 	if fuse, err := exec.LookPath("fuse-overlayfs"); err == nil {
 		drivers = append(drivers, []string{"overlay", "overlay.mount_program=" + fuse})
@@ -132,8 +129,8 @@ func (s *storage) findDriver(ctx context.Context) ([]string, error) {
 	var first error
 	for _, d := range drivers {
 		flags := []string{
-			// One root per driver: an engine takes the driver that a root was
-			// made with, whatever it is told.
+			// One root per driver: engines use the driver that a root was created
+			// with, whatever the flags say.
 			"--root", filepath.Join(s.root(), d[0]),
 			"--runroot", filepath.Join(s.runRoot(), d[0]),
 			"--storage-driver", d[0],
@@ -161,7 +158,7 @@ func (s *storage) findDriver(ctx context.Context) ([]string, error) {
 	return nil, first
 }
 
-// makeRunRoot makes runRoot, which clean removes, and refuses one that another user has put there.
+// makeRunRoot makes runRoot, which clean removes, and refuses a folder of another user.
 func (s *storage) makeRunRoot() error {
 	dir := s.runRoot()
 	err := os.Mkdir(dir, 0o700)
@@ -181,7 +178,7 @@ func (s *storage) makeRunRoot() error {
 	return nil
 }
 
-// child is the engine on this storage.
+// child prepares the engine on this storage.
 func (s *storage) child(flags []string, args ...string) child {
 	temp := filepath.Join(s.root(), "tmp")
 	_ = os.MkdirAll(temp, 0o700)
@@ -194,21 +191,21 @@ func (s *storage) child(flags []string, args ...string) child {
 	case s.mapped:
 		c.inUserNamespace()
 	case os.Geteuid() == 0:
-		// What it mounts goes with it, also where it is killed.
+		// Its mounts end with it, even if it is killed.
 		c.attributes = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}
 	return c
 }
 
-// lock takes the storage, shared with other builds or alone. Alone is tried
-// once: ok is false when somebody builds.
-func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool, err error) {
+// lock locks the storage, shared with other builds or exclusively. An exclusive lock is
+// tried once: ok is false during a build.
+func (s *storage) lock(ctx context.Context, exclusive bool) (unlock func(), ok bool, err error) {
 	f, err := os.OpenFile(filepath.Join(s.root(), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, false, err
 	}
 	how := syscall.LOCK_SH
-	if alone {
+	if exclusive {
 		how = syscall.LOCK_EX
 	}
 	for {
@@ -216,12 +213,12 @@ func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool,
 		switch {
 		case err == nil:
 			now := time.Now()
-			_ = os.Chtimes(f.Name(), now, now) // by which dropUnusedStorages goes
+			_ = os.Chtimes(f.Name(), now, now) // for dropUnusedStorages
 			return func() { f.Close() }, true, nil
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			f.Close()
 			return nil, false, fmt.Errorf("lock %s: %w", f.Name(), err)
-		case alone:
+		case exclusive:
 			f.Close()
 			return nil, false, nil
 		}
@@ -234,9 +231,8 @@ func (s *storage) lock(ctx context.Context, alone bool) (unlock func(), ok bool,
 	}
 }
 
-// clean removes what builds left, and bases that are not to be kept, unless somebody
-// builds. It must never be why a build fails: what it cannot remove now, it
-// removes next time.
+// clean removes leftovers of builds and expired bases, except during a build. It never
+// makes a build fail: what it cannot remove now, it removes next time.
 func (s *storage) clean(ctx context.Context) {
 	unlock, ok, err := s.lock(ctx, true)
 	if err != nil || !ok {
@@ -266,7 +262,7 @@ func (s *storage) clean(ctx context.Context) {
 	s.dropUnusedStorages()
 }
 
-// remove removes a folder, in which a rootless engine may have files of other users.
+// remove removes a folder, which may have files of a rootless engine's other users.
 func (s *storage) remove(dir string) {
 	if os.RemoveAll(dir) == nil || os.Geteuid() == 0 || s.engine.Name == "docker" {
 		return
@@ -277,8 +273,8 @@ func (s *storage) remove(dir string) {
 	}
 }
 
-// killPauseProcess ends the processes by which podman keeps a user's namespace, where it keeps
-// it somewhere below a folder of temporary files, for want of XDG_RUNTIME_DIR.
+// killPauseProcess kills podman's pause processes, which hold a user namespace, if their
+// runtime folder is below temp.
 // https://github.com/containers/podman/blob/v4.3.1/pkg/rootless/rootless_linux.c
 func (s *storage) killPauseProcess(temp string) {
 	if s.engine.Name != "podman" || os.Geteuid() == 0 {
@@ -292,28 +288,28 @@ func (s *storage) killPauseProcess(temp string) {
 		}
 		dir := filepath.Dir(path)
 		program, _ := os.Readlink(dir + "/exe")
-		said, _ := os.ReadFile(dir + "/cmdline")
-		waits := filepath.Base(program) == "catatonit" || filepath.Base(program) == "podman" && strings.Count(strings.TrimRight(string(said), "\x00"), "\x00") == 0
-		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && waits {
+		arguments, _ := os.ReadFile(dir + "/cmdline")
+		isPause := filepath.Base(program) == "catatonit" || filepath.Base(program) == "podman" && strings.Count(strings.TrimRight(string(arguments), "\x00"), "\x00") == 0
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && isPause {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 }
 
-// dockerConfig is the part of docker's configuration of an image that OCI's has not.
+// dockerConfig has fields of docker's image configuration that OCI's lacks.
 // https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 type dockerConfig struct {
 	Config          struct{ OnBuild, Shell []string } `json:"config"`
 	ContainerConfig struct{ OnBuild []string }        `json:"container_config"`
 }
 
-// triggers are the instructions of ONBUILD, of where engines find them.
+// triggers returns the ONBUILD instructions, from where engines read them.
 func (c dockerConfig) triggers() []string {
 	return slices.Concat(c.Config.OnBuild, c.ContainerConfig.OnBuild)
 }
 
-// imageConfig reads an image's configuration where the engines keep it: podman inspects
-// none of its triggers.
+// imageConfig reads an image's configuration from the storage, because podman's inspect
+// shows no triggers.
 // https://github.com/containers/storage/blob/v1.43.0/images.go (makeBigDataBaseName)
 func (s *storage) imageConfig(id string) (dockerConfig, error) {
 	root, driver := s.flags[1], s.flags[5]
@@ -321,7 +317,7 @@ func (s *storage) imageConfig(id string) (dockerConfig, error) {
 	return readJSON[dockerConfig](filepath.Join(root, driver+"-images", id, name))
 }
 
-// prune removes images without a name: all but the bases.
+// prune returns the command that removes images without a name: all but the bases.
 func (s *storage) prune() []string {
 	if s.engine.Name == "buildah" {
 		return []string{"rmi", "--prune"}
@@ -329,22 +325,22 @@ func (s *storage) prune() []string {
 	return []string{"image", "prune", "--force"}
 }
 
-// removeContainers removes working containers, and with them what is mounted.
+// removeContainers removes working containers and their mounts.
 func (s *storage) removeContainers(out *output) {
 	if s.engine.Name == "buildah" {
 		_ = run(s.child(s.flags, "rm", "--all"), out)
 		return
 	}
-	// To "podman rm --all" what a build left is somebody else's.
+	// "podman rm --all" ignores the working containers of builds.
 	left, err := query(s.child(s.flags, "ps", "--all", "--external", "--quiet"), out)
 	if ids := strings.Fields(left); err == nil && len(ids) > 0 {
 		_ = run(s.child(s.flags, append([]string{"rm", "--force"}, ids...)...), out)
 	}
 }
 
-// policyFlags give buildah a signature policy where the system has none, which
-// is an error to it. Digests are what bases are checked by; a policy of the
-// user's stands. (podman has no such flag for every subcommand.)
+// policyFlags returns flags with a signature policy for buildah, which fails if the
+// system has none. The user's policy applies if there is one; bases are verified by
+// digest anyway. (podman lacks this flag in some subcommands.)
 func (s *storage) policyFlags() ([]string, error) {
 	if s.engine.Name != "buildah" {
 		return nil, nil

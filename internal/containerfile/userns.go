@@ -8,25 +8,26 @@ import (
 	"syscall"
 )
 
-// Root's engine runs in a user namespace, so that neither its root nor its steps' is
-// this machine's. These are the IDs that it has: as many as images may name; the first
-// 268 million are no user's, no subordinate range's that shadow hands out, none of
-// systemd's. https://systemd.io/UIDS-GIDS/
+// Root's engine runs in a user namespace, so that root in the engine and in steps is not
+// root of this machine. The namespace uses these IDs, as many as images may use. They are
+// outside of the ranges of users, of shadow's subordinate IDs and of systemd.
+// https://systemd.io/UIDS-GIDS/
 const (
 	firstID = 0x70000000
 	numIDs  = 0x80000000
 )
 
-// buildIDs are the IDs of a namespace that runs upstreams' steps: nobody who is anybody
-// on this machine, so that what belongs to root is closed to its root.
+// buildIDs maps the IDs of a namespace for build steps: no user of this machine, so that
+// its root cannot access root's files.
 var buildIDs = []syscall.SysProcIDMap{{ContainerID: 0, HostID: firstID, Size: numIDs}}
 
-// engineIDs are those of a namespace in which the engine runs what is not a step. This
-// machine's users are in it, too, beyond the others: its root reads logins and layouts
-// that are root's.
+// engineIDs maps the IDs of a namespace for the engine's other commands. It also contains
+// the users of this machine, above the others: its root reads root's credentials and
+// layouts.
 var engineIDs = append([]syscall.SysProcIDMap{{ContainerID: numIDs, HostID: 0, Size: firstID}}, buildIDs...)
 
-// inUserNamespace makes a process the root of a user namespace, and tells an engine so.
+// inUserNamespace makes a process root of a user namespace, and sets the variables that
+// tell an engine so.
 // https://github.com/containers/storage/blob/v1.43.0/pkg/unshare/unshare_linux.go
 func (c *child) inUserNamespace() {
 	c.attributes = &syscall.SysProcAttr{
@@ -36,7 +37,7 @@ func (c *child) inUserNamespace() {
 	c.env = append(c.env, "_CONTAINERS_USERNS_CONFIGURED=done", "_CONTAINERS_ROOTLESS_UID=0", "_CONTAINERS_ROOTLESS_GID=0")
 }
 
-// mapIDs gives a process that has begun a user namespace the IDs of builds.
+// mapIDs writes the ID maps for builds of a process that has created a user namespace.
 func mapIDs(pid int) error {
 	for _, file := range []string{"uid_map", "gid_map"} {
 		line := fmt.Sprintf("%d %d %d\n", buildIDs[0].ContainerID, buildIDs[0].HostID, buildIDs[0].Size)
@@ -47,7 +48,7 @@ func mapIDs(pid int) error {
 	return nil
 }
 
-// chownAll makes everything below a folder a user's and group's.
+// chownAll changes the owner and group of everything below a folder.
 func chownAll(dir string, id int) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
@@ -57,8 +58,8 @@ func chownAll(dir string, id int) error {
 	})
 }
 
-// closed is the topmost folder on the way to path into which not everybody may look, or
-// "". IDs that are nobody's do not get through.
+// closedFolder returns the topmost parent of path that others cannot enter, or "". Mapped
+// IDs cannot pass it.
 func closedFolder(path string) string {
 	topmost := ""
 	for dir := filepath.Dir(path); dir != "/" && dir != "."; dir = filepath.Dir(dir) {

@@ -8,8 +8,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 )
 
-// What instructions use of the features in the table. Variables are not put in: a flag
-// whose value has one counts as what all engines know.
+// The functions of this file report whether an instruction uses a feature of the table.
+// Variables are not expanded: a flag with a variable counts as supported.
 
 func network(mode string) func(instructions.Command) bool {
 	return func(c instructions.Command) bool {
@@ -105,8 +105,7 @@ var (
 	colonless = regexp.MustCompile(`\$\{\w+[-+?]`)
 )
 
-// variables says whether a word of an instruction, of those that engines put variables
-// into, has a variable of a form.
+// variables reports whether a word that engines expand has a variable of a form.
 func variables(form *regexp.Regexp) func(instructions.Command) bool {
 	return func(c instructions.Command) (found bool) {
 		look := func(word string) (string, error) {
@@ -114,7 +113,7 @@ func variables(form *regexp.Regexp) func(instructions.Command) bool {
 			return word, nil
 		}
 		switch c := c.(type) {
-		case *instructions.RunCommand: // its shell's
+		case *instructions.RunCommand: // its shell expands variables
 		case instructions.SupportsSingleWordExpansion:
 			_ = c.Expand(look)
 		case *instructions.ExposeCommand:
@@ -126,7 +125,7 @@ func variables(form *regexp.Regexp) func(instructions.Command) bool {
 	}
 }
 
-// mounts are those of a step, as far as they are known without variables.
+// mounts returns the mounts of a step, with variables unexpanded.
 func mounts(run *instructions.RunCommand) []*instructions.Mount {
 	_ = run.Expand(func(word string) (string, error) { return word, nil })
 	return instructions.GetMounts(run)

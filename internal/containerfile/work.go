@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// NewWork makes a folder for Request.Work below dir, and removes those that killed builds
-// have left there. remove removes it.
+// NewWork makes a folder for Request.Work below dir, and removes leftovers of killed
+// builds. remove removes it.
 func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 	const pattern = ".build-*"
 	others, _ := filepath.Glob(filepath.Join(dir, pattern))
@@ -25,7 +25,7 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 		}
 		lock, err := lockFile(work, 0)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // another libre took it for one that was left
+			continue // another libre removed it as a leftover
 		}
 		if err != nil {
 			return "", nil, err
@@ -34,7 +34,7 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 	}
 }
 
-// lockFile takes a file or folder that is there for this process alone, as long as it lives.
+// lockFile locks an existing file or folder exclusively, until it is closed.
 func lockFile(path string, how int) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
