@@ -123,7 +123,7 @@ mkApp {
 	})
 	for _, component := range []string{"site", "copied", "empty"} {
 		_, stderr, err := testkit.Output(c.command("build", "names/"+component+"/default"))
-		if err == nil || !strings.Contains(stderr, "sub/.wh.lost.html") || !strings.Contains(stderr, `a name that begins with ".wh." says that a file is deleted`) {
+		if err == nil || !strings.Contains(stderr, "sub/.wh.lost.html") || !strings.Contains(stderr, `a name that begins with ".wh." marks a deleted file`) {
 			t.Errorf("%s: %v\n%s", component, err, stderr)
 		}
 	}
