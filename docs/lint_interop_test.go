@@ -40,6 +40,8 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 		{"a layout imports what stands above", "oci/layout", module + "/internal/image", "", "depguard"},
 		{"a server imports an adapter", "oci/serve", module + "/internal/registry", "", "depguard"},
 		{"a file is renamed into place", "nix", "os", `var _ = os.Rename`, "forbidigo"},
+		{"a grammar of harmful characters", "sign", "unicode", "var _ = unicode.Cf", "forbidigo"},
+		{"a look for control characters", "containerfile", "unicode", "var _ = unicode.IsControl('a')", "forbidigo"},
 		{"a room that prints", "registry", "fmt", `func init() { fmt.Println("here I am") }`, "forbidigo"},
 		{"a server of layouts reads them", "oci/serve", module + "/internal/oci/layout", "", ""},
 		{"downwards", "release", module + "/internal/registry", "", ""},

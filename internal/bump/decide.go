@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Input is all that a decision depends on.
@@ -153,7 +153,7 @@ func (d *decider) checkCurrent() (moved *candidate) {
 	switch {
 	case at >= 0:
 		if now := d.candidates[at]; now.tag.Commit != "" && d.Commit != "" && now.tag.Commit != d.Commit {
-			d.warnf("upstream moved the tag %s from commit %s to %s", d.Tag, outside.Shorten(d.Commit), now.Commit)
+			d.warnf("upstream moved the tag %s from commit %s to %s", d.Tag, text.Name(d.Commit), now.Commit)
 			moved = now
 		}
 	case twin >= 0:

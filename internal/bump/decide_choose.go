@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/text"
 )
 
 type decider struct {
@@ -42,7 +42,7 @@ func (g *group) rule(verdict string) {
 	for i, c := range g.tags {
 		c.Verdict, c.held = verdict, g.held
 		if i > 0 {
-			c.Verdict = "same version as " + outside.Shorten(g.tags[0].tag.Name)
+			c.Verdict = "same version as " + text.Name(g.tags[0].tag.Name)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func (g *group) rule(verdict string) {
 func (d *decider) readTags() {
 	for _, tag := range d.Tags {
 		c := &candidate{reading: d.reader.read(tag.Name), tag: tag}
-		c.Candidate = Candidate{Tag: outside.Shorten(tag.Name), Version: c.version, Commit: outside.Shorten(tag.Commit)}
+		c.Candidate = Candidate{Tag: text.Name(tag.Name), Version: c.version, Commit: text.Name(tag.Commit)}
 		d.candidates = append(d.candidates, c)
 	}
 	slices.SortFunc(d.candidates, func(a, b *candidate) int {
@@ -202,10 +202,10 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 	case release.Draft:
 		return g.unfit("draft"), nil
 	case release.Unfit != "":
-		return g.unfit(outside.Shorten(release.Unfit)), nil
+		return g.unfit(text.Name(release.Unfit)), nil
 	case release.Needs != "":
 		g.held = true
-		return outside.Shorten(release.Needs), nil
+		return text.Name(release.Needs), nil
 	case d.Rule.Follow != "":
 		return "", nil
 	case release.Prerelease && !d.Rule.Prereleases:

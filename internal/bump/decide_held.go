@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/text"
 )
 
 // heldBack is the highest version above one that is kept from the app, and why:
@@ -33,7 +33,7 @@ func (d *decider) heldBack(above string) string {
 		}
 	}
 	if tag, why := d.leftOut(top); tag != "" {
-		return outside.Shorten(tag) + " " + why
+		return text.Name(tag) + " " + why
 	}
 	if held == "" && above == d.Version {
 		return d.laterTag()
@@ -56,7 +56,7 @@ func (d *decider) laterTag() string {
 	if later == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s is a later tag of the same version than %s: write it as source.tag, and raise packageVersion", outside.Shorten(later), outside.Shorten(d.Tag))
+	return fmt.Sprintf("%s is a later tag of the same version than %s: write it as source.tag, and raise packageVersion", text.Name(later), text.Name(d.Tag))
 }
 
 // looseReading is what a tag says that the rule does not read.
@@ -83,12 +83,12 @@ func (d *decider) leftOut(above string) (tag, why string) {
 	}
 	highest, own := coreOf(above), d.ownPrefix()
 	for prefix, readings := range prefixes {
-		reason := fmt.Sprintf("has another shape than %s: set update.tags", outside.Shorten(d.reader.example))
+		reason := fmt.Sprintf("has another shape than %s: set update.tags", text.Name(d.reader.example))
 		if prefix != own {
 			if !d.wentOver(own, prefix, coreOf(above), readings) {
 				continue
 			}
-			reason = fmt.Sprintf("has another prefix than %s: set update.tags", outside.Shorten(d.reader.example))
+			reason = fmt.Sprintf("has another prefix than %s: set update.tags", text.Name(d.reader.example))
 		}
 		for _, read := range readings {
 			if read.usable && nextOf(coreOf(above), read.core) && catalog.CompareVersions(read.core, highest) > 0 {

@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/text"
 )
 
 // A reader reads versions from tags: by update.tags, or by the shape of the
@@ -43,12 +43,12 @@ func newReader(rule *Rule, version, tag string) (*reader, error) {
 		if tag == "" {
 			r.example = version
 		}
-		text := rule.replacer.Replace(r.example)
-		at := strings.LastIndex(text, version)
+		replaced := rule.replacer.Replace(r.example)
+		at := strings.LastIndex(replaced, version)
 		if at < 0 || !startsWithDigit(version) {
-			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", outside.Shorten(r.example), version)
+			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", text.Name(r.example), version)
 		}
-		r.bare, r.suffix = withoutV(text[:at]), text[at+len(version):]
+		r.bare, r.suffix = withoutV(replaced[:at]), replaced[at+len(version):]
 		if patchLevel.MatchString(digitRuns.ReplaceAllString(r.suffix, "0")) {
 			r.levelForm = regexp.MustCompile(digitRuns.ReplaceAllString(regexp.QuoteMeta(r.suffix), "[0-9]+") + "$")
 		}

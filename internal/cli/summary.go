@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/text"
 )
 
 // addSummary gives a command the flag --summary: its tables, and what it ended
@@ -25,14 +25,14 @@ func (e *env) addSummary(cmd *cobra.Command) {
 			return usageError{fmt.Errorf("--summary: %w", err)}
 		}
 		defer f.Close()
-		var text strings.Builder
-		text.WriteString("### " + cmd.CommandPath() + "\n\n")
-		e.Summarize(&text)
+		var summary strings.Builder
+		summary.WriteString("### " + cmd.CommandPath() + "\n\n")
+		e.Summarize(&summary)
 		err = run(cmd, args)
 		if err != nil && err.Error() != "" {
-			text.WriteString("**Error:** " + ui.EscapeMarkdown(err.Error()) + "\n\n")
+			summary.WriteString("**Error:** " + text.Markdown(err.Error()) + "\n\n")
 		}
-		if _, writeErr := f.WriteString(text.String()); writeErr != nil && err == nil {
+		if _, writeErr := f.WriteString(summary.String()); writeErr != nil && err == nil {
 			err = fmt.Errorf("writing the summary: %w", writeErr)
 		}
 		return err

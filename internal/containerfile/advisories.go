@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // advisory is a known vulnerability that lets a step escape from its build.
@@ -73,5 +75,5 @@ func (e Engine) fixedIn(lines [][3]int) bool {
 
 // triggerError refuses a base with a trigger that a vulnerable engine cannot confine.
 func triggerError(trigger string) error {
-	return fmt.Errorf("its ONBUILD uses --mount, which this version of the engine cannot confine: %s", oneLine(trigger))
+	return fmt.Errorf("its ONBUILD uses --mount, which this version of the engine cannot confine: %s", text.Line(trigger))
 }

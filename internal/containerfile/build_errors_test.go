@@ -111,7 +111,7 @@ func TestFullDiskIsReported(t *testing.T) {
 		})
 		req := request(t, write(t, map[string]string{"Dockerfile": "FROM base\nRUN busybox dd if=/dev/zero of=/f bs=1048576 count=30\n"}), map[string]Origin{"base": {Layout: dist}})
 		_, err := NewBuilder(e, storage).Build(context.Background(), req)
-		if want := "build Dockerfile:2: no space left on device below " + storage; text(err) != want || !errors.Is(err, syscall.ENOSPC) {
+		if want := "build Dockerfile:2: no space left on device below " + storage; errorText(err) != want || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/text"
 )
 
 //go:embed confine.sh
@@ -334,7 +335,7 @@ func startNetwork(slirp string, pid int) (end func(), err error) {
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
 		_ = cmd.Wait()
-		return nil, fmt.Errorf(slirpFailed+"%s", oneLine(output.String()))
+		return nil, fmt.Errorf(slirpFailed+"%s", text.Line(output.String()))
 	}
 	return func() {
 		_ = cmd.Process.Kill()

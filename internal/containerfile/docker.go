@@ -15,6 +15,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/text"
 )
 
 // docker is "docker buildx". Its daemon keeps bases and cache, and cleans them up by its
@@ -58,7 +59,7 @@ func (d docker) resolve(b Base, r reference) (string, error) {
 	}
 	var manifest struct{ Digest string }
 	if err := json.Unmarshal([]byte(out), &manifest); err != nil || !digestForm.MatchString(manifest.Digest) {
-		return "", fmt.Errorf("docker buildx imagetools printed %q, expected a digest", oneLine(out))
+		return "", fmt.Errorf("docker buildx imagetools printed %q, expected a digest", text.Line(out))
 	}
 	return manifest.Digest, nil
 }
@@ -83,7 +84,7 @@ func (d docker) daemon() (daemon, error) {
 		err.Reason = reason(err.Tail, err.Err)
 		return daemon{}, &fault.Fault{Err: err, Fix: "start docker's daemon, or set engine: buildah in libre.yaml"}
 	}
-	return daemon{oneLine(lines[0]), oneLine(lines[1]), oneLine(lines[2])}, nil
+	return daemon{text.Line(lines[0]), text.Line(lines[1]), text.Line(lines[2])}, nil
 }
 
 // confinement describes how the daemon isolates steps from its machine. It runs them in

@@ -117,7 +117,7 @@ func TestVulnerableDockerIsRefused(t *testing.T) {
 		}
 		b := NewBuilder(Engine{Name: "docker", Path: fake, Version: "28.0.0"}, "")
 		how, _, err := b.Confinement(t.Context())
-		if how != tt.how || !strings.HasPrefix(text(err), tt.err) || (err != nil) != (tt.err != "") {
+		if how != tt.how || !strings.HasPrefix(errorText(err), tt.err) || (err != nil) != (tt.err != "") {
 			t.Errorf("%s: %q, %v", tt.info, how, err)
 		}
 		for _, trust := range []bool{false, true} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Engine is a program that builds images.
@@ -114,7 +115,7 @@ func runTool(ctx context.Context, path string, args ...string) (string, error) {
 	cmd := process.Command(ctx, path, args...)
 	cmd.Env = environment()
 	out, err := cmd.Output()
-	return oneLine(string(out)), err
+	return text.Line(string(out)), err
 }
 
 // atLeast compares major and minor numbers.

@@ -44,7 +44,7 @@ func TestDetect(t *testing.T) {
 			}
 			t.Setenv("PATH", dir)
 			e, err := Detect(context.Background(), tt.want)
-			if text(err) != tt.err {
+			if errorText(err) != tt.err {
 				t.Errorf("error %v, want %s", err, tt.err)
 			}
 			if err == nil && e.String() != tt.engine {
@@ -106,22 +106,6 @@ func TestFailureOfAFullDisk(t *testing.T) {
 	failed := failure("build", out, err)
 	if want := "build: no space left on device below /s"; failed.Error() != want || !errors.Is(failed, syscall.ENOSPC) {
 		t.Errorf("got %v, want %s", failed, want)
-	}
-}
-
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain\n":                            "plain",
-		"\x1b[1;31mred\x1b[0m\x1b[K":         "red",
-		"\x1b]0;title\x07after":              "after",
-		"\x1b]8;;http://x\x1b\\link\x1b]8;;": "link",
-		"10%\r50%\r100%\r\n":                 "100%",
-		"a\tb\x00\x08c\u202ed":               "a bcd",
-		"\xff\xfe":                           "\uFFFD",
-	} {
-		if got := clean(in); got != want {
-			t.Errorf("clean(%q) = %q, want %q", in, got, want)
-		}
 	}
 }
 

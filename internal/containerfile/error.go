@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // Error is a failure of an engine.
@@ -79,7 +81,7 @@ func failure(doing string, out *output, err error) *Error {
 	case errors.As(err, &exit):
 		e.Reason = reason(e.Tail, err)
 	default:
-		e.Reason = oneLine(err.Error())
+		e.Reason = text.Line(err.Error())
 	}
 	if e.Reason == noSpace || errors.Is(err, syscall.ENOSPC) {
 		e.Reason, e.Err = noSpace, syscall.ENOSPC

@@ -7,6 +7,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // feature is an instruction, a flag or a syntax that not every engine supports.
@@ -124,7 +126,7 @@ func checkTriggerFeatures(e Engine, triggers []string) error {
 			lacked = append(lacked, linkOfBase)
 		}
 		if len(lacked) > 0 {
-			return fmt.Errorf("its ONBUILD %s: %s", oneLine(trigger), lacked[0].problem(e))
+			return fmt.Errorf("its ONBUILD %s: %s", text.Line(trigger), lacked[0].problem(e))
 		}
 	}
 	return nil

@@ -17,6 +17,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // File is a parsed Containerfile.
@@ -133,7 +135,7 @@ func (f *File) located(err error) error {
 	if errors.As(err, &at) && len(at.Locations) > 0 {
 		line = firstLine(at.Locations[0])
 	}
-	return f.errorf(line, "%s", oneLine(parseErrorPrefix.ReplaceAllString(err.Error(), "")))
+	return f.errorf(line, "%s", text.Line(parseErrorPrefix.ReplaceAllString(err.Error(), "")))
 }
 
 func hasHeredoc(c instructions.Command) bool {

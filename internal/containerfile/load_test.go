@@ -44,7 +44,7 @@ func TestLoad(t *testing.T) {
 		_, err := io.WriteString(w, "not a tar")
 		return err
 	})
-	if want := "load a into podman: "; !strings.HasPrefix(text(err), want) || !errors.As(err, new(*Error)) {
+	if want := "load a into podman: "; !strings.HasPrefix(errorText(err), want) || !errors.As(err, new(*Error)) {
 		t.Errorf("an archive that is none: got %v, want %s…", err, want)
 	}
 	damaged := errors.New("a blob is gone")
@@ -158,21 +158,21 @@ func TestLoadDocker(t *testing.T) {
 
 	fake("cat > /dev/null\necho 'no space left on device' >&2\nexit 1\n")
 	err = l.Load(context.Background(), "web:1", func(w io.Writer) error { return nil })
-	if want := "load web:1 into docker: no space left on device"; text(err) != want {
+	if want := "load web:1 into docker: no space left on device"; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	fake("echo 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
 	_, err = FindLoader(context.Background(), "docker")
-	if want := "ask docker for its version: Cannot connect to the Docker daemon"; text(err) != want {
+	if want := "ask docker for its version: Cannot connect to the Docker daemon"; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	t.Setenv("PATH", t.TempDir())
 	_, err = FindLoader(context.Background(), "docker")
-	if want := "docker is not installed: see https://docs.docker.com/engine/install/"; text(err) != want {
+	if want := "docker is not installed: see https://docs.docker.com/engine/install/"; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	_, err = FindLoader(context.Background(), "rkt")
-	if want := `cannot load images into "rkt": expected docker or podman`; text(err) != want {
+	if want := `cannot load images into "rkt": expected docker or podman`; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

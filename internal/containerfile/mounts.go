@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // mounted is what one stage mounts from another stage or image. The rewritten file copies
@@ -45,7 +47,7 @@ func (j *job) checkMounts(dirs map[string]string) (problems []error) {
 			}
 			// Variables are not expanded: engines of this age do not either, in mounts.
 			if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
-				problems = append(problems, j.file.errorf(line, "RUN: %s", oneLine(err.Error())))
+				problems = append(problems, j.file.errorf(line, "RUN: %s", text.Line(err.Error())))
 				continue
 			}
 			for _, m := range instructions.GetMounts(run) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	distribution "github.com/distribution/reference"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // reference is a full image name, for engines without a list of search registries.
@@ -30,7 +32,7 @@ func parseReference(image string) (reference, error) {
 	}
 	named, err := distribution.ParseNormalizedNamed(rest)
 	if err != nil {
-		return reference{}, fmt.Errorf("image name %q: %s", image, oneLine(err.Error()))
+		return reference{}, fmt.Errorf("image name %q: %s", image, text.Line(err.Error()))
 	}
 	r := reference{repository: strings.ToLower(distribution.Domain(named)) + "/" + distribution.Path(named), digest: digest}
 	if tagged, ok := named.(distribution.Tagged); ok {

@@ -49,7 +49,7 @@ func TestPins(t *testing.T) {
 			if !slices.Equal(got, test.want) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
-			if text := text(err); text != test.err && (test.err == "" || !strings.HasPrefix(text, test.err)) {
+			if text := errorText(err); text != test.err && (test.err == "" || !strings.HasPrefix(text, test.err)) {
 				t.Errorf("error %q, want %q", text, test.err)
 			}
 		})

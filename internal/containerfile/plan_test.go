@@ -97,8 +97,8 @@ func TestBases(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := f.Bases(tt.use)
-			if text(err) != tt.err {
-				t.Fatalf("error %q, want %q", text(err), tt.err)
+			if errorText(err) != tt.err {
+				t.Fatalf("error %q, want %q", errorText(err), tt.err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
@@ -107,7 +107,7 @@ func TestBases(t *testing.T) {
 	}
 }
 
-func text(err error) string {
+func errorText(err error) string {
 	if err == nil {
 		return ""
 	}
@@ -131,8 +131,8 @@ func TestParseErrors(t *testing.T) {
 			f, _ := Parse("F", []byte(file))
 			_, err = f.Bases(Use{})
 		}
-		if text(err) != want {
-			t.Errorf("%q:\n got %s\nwant %s", file, text(err), want)
+		if errorText(err) != want {
+			t.Errorf("%q:\n got %s\nwant %s", file, errorText(err), want)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func TestDigestOfAnotherPlatformIsRefused(t *testing.T) {
 		pin := m.Manifests[1].Digest.String()
 		req := request(t, write(t, map[string]string{"Dockerfile": "FROM " + base}), map[string]Origin{base: {Digest: pin}})
 		_, err = NewBuilder(e, newStorage(t, e)).Build(context.Background(), req)
-		if want := "Dockerfile:1: base " + base + ": it is for " + foreignPlatform() + ", not for " + machinePlatform(); text(err) != want {
+		if want := "Dockerfile:1: base " + base + ": it is for " + foreignPlatform() + ", not for " + machinePlatform(); errorText(err) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	})

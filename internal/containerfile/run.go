@@ -16,6 +16,7 @@ import (
 
 	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/text"
 )
 
 const tailLines = 20
@@ -82,7 +83,7 @@ func (o *output) line(raw string) {
 	if o.log != nil && o.err == nil {
 		_, o.err = o.log.WriteString(raw)
 	}
-	line := clean(raw)
+	line := text.OutputLine(raw)
 	if o.lines = append(o.lines, line); len(o.lines) > 4*tailLines {
 		o.lines = append([]string(nil), o.lines[len(o.lines)-tailLines:]...)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	files "github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Secret is the source of a value for RUN --mount=type=secret or type=ssh: exactly one of
@@ -76,7 +77,7 @@ func (j *job) mountRequests(kind instructions.MountType) ([]mountRequest, error)
 			}
 			line := firstLine(c.Location())
 			if err := run.Expand(func(word string) (string, error) { return word, nil }); err != nil {
-				return nil, j.file.errorf(line, "RUN: %s", oneLine(err.Error()))
+				return nil, j.file.errorf(line, "RUN: %s", text.Line(err.Error()))
 			}
 			for _, m := range instructions.GetMounts(run) {
 				if m.Type != kind {

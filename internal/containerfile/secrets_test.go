@@ -127,7 +127,7 @@ func TestMissingRequiredSecretsFail(t *testing.T) {
 			Warn: func(warning string) { warnings = append(warnings, warning) },
 		}}
 		err := j.read()
-		if (err != nil) != (tt.err != "") || !strings.Contains(text(err), tt.err) {
+		if (err != nil) != (tt.err != "") || !strings.Contains(errorText(err), tt.err) {
 			t.Errorf("%s: %v, want %s", name, err, tt.err)
 		}
 		if got := strings.Join(warnings, "\n"); got != tt.warn {

@@ -87,7 +87,7 @@ func TestUnsupportedTriggersAreRefused(t *testing.T) {
 		"nothing that is known here": "",
 	} {
 		err := checkTriggerFeatures(Engine{Name: "buildah", Version: "1.28.2"}, []string{"USER 7", trigger})
-		if got := text(err); got != want {
+		if got := errorText(err); got != want {
 			t.Errorf("%s: got %s, want %s", trigger, got, want)
 		}
 	}

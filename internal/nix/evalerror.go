@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/private"
+	"github.com/libresh/libre/internal/text"
 )
 
 // EvaluationFailure says why an app cannot be evaluated.
@@ -44,7 +45,7 @@ type explanation struct {
 // behind the error, the innermost frame first; later, before it and the other way
 // round, with the error's own place behind it.
 func explain(dir, log string) explanation {
-	lines := strings.Split(cleanLog(log), "\n")
+	lines := strings.Split(text.Output(log), "\n")
 	message, at := firstError(lines)
 	if message == "" {
 		return explanation{}
@@ -86,7 +87,7 @@ func explain(dir, log string) explanation {
 // whereMade gives the place of what an image is made of, and the folder of the
 // catalogue; both "" where the trace does not have them.
 func whereMade(log string) (place, root string) {
-	found := madeAt.FindStringSubmatch(cleanLog(log))
+	found := madeAt.FindStringSubmatch(text.Output(log))
 	if found == nil {
 		return "", ""
 	}
@@ -161,7 +162,7 @@ func isCatalogue(file string) bool {
 
 // keepLog keeps a whole output in a file that only its user reads, and gives its
 // path; "" where it cannot be written.
-func (n *Nix) keepLog(name, text string) string {
+func (n *Nix) keepLog(name, log string) string {
 	path := filepath.Join(n.LogDir, name+".log")
 	if private.Folder(n.LogDir) != nil {
 		return ""
@@ -170,7 +171,7 @@ func (n *Nix) keepLog(name, text string) string {
 	if err != nil {
 		return ""
 	}
-	_, err = file.WriteString(cleanLog(text))
+	_, err = file.WriteString(text.Output(log))
 	if errors.Join(err, file.Close()) != nil {
 		return ""
 	}

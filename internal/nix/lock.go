@@ -15,6 +15,7 @@ import (
 
 	"github.com/libresh/libre/internal/atomicfile"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/text"
 )
 
 // ReadLock reads a flake.lock: each input by its name, nixpkgs, and an input's own
@@ -156,7 +157,7 @@ func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replac
 		doing = "updating the input " + input[1]
 	}
 	// Nix says of git no more than its exit code.
-	if fatal := gitFatal.FindStringSubmatch(cleanLog(log)); fatal != nil && strings.Contains(lastError(log), "'git'") {
+	if fatal := gitFatal.FindStringSubmatch(text.Output(log)); fatal != nil && strings.Contains(lastError(log), "'git'") {
 		log = "error: " + fatal[1]
 	}
 	return n.failure(ctx, doing, err, log)

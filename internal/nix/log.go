@@ -6,6 +6,8 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // LogKind says what a [LogEvent] is about.
@@ -118,12 +120,12 @@ type logLine struct {
 // the JSON log (of a child that writes to the same stderr, or of Nix before its
 // logger is set up) is a message.
 func (p *LogParser) Line(line []byte) (LogEvent, bool) {
-	text, isLog := bytes.CutPrefix(line, []byte("@nix "))
+	entry, isLog := bytes.CutPrefix(line, []byte("@nix "))
 	if !isLog {
 		return message(LogInfo, string(line))
 	}
 	var l logLine
-	err := json.Unmarshal(text, &l)
+	err := json.Unmarshal(entry, &l)
 	// A field of another type than expected is left at its zero value and the
 	// others are decoded: a new shape in one place must not cost the rest.
 	var typeErr *json.UnmarshalTypeError
@@ -146,7 +148,7 @@ func (p *LogParser) Line(line []byte) (LogEvent, bool) {
 func (p *LogParser) start(l logLine) (LogEvent, bool) {
 	a := &activity{kind: l.Type}
 	if a.kind == actBuild || a.kind == actPostBuildHook {
-		a.drv = cleanLog(l.stringField(0))
+		a.drv = text.Output(l.stringField(0))
 	}
 	if p.activities == nil {
 		p.activities = map[uint64]*activity{}
@@ -178,9 +180,9 @@ func (p *LogParser) result(l logLine) (LogEvent, bool) {
 	}
 	switch l.Type {
 	case resBuildLogLine, resPostBuildLogLine:
-		return LogEvent{Kind: LogBuildLine, Drv: a.drv, Level: LogInfo, Text: cleanLog(l.stringField(0))}, true
+		return LogEvent{Kind: LogBuildLine, Drv: a.drv, Level: LogInfo, Text: text.Output(l.stringField(0))}, true
 	case resSetPhase:
-		return LogEvent{Kind: LogBuildPhase, Drv: a.drv, Level: LogInfo, Text: cleanLog(l.stringField(0))}, true
+		return LogEvent{Kind: LogBuildPhase, Drv: a.drv, Level: LogInfo, Text: text.Output(l.stringField(0))}, true
 	case resProgress:
 		now := LogProgress{Done: l.intField(0), Expected: l.intField(1), Running: l.intField(2), Failed: l.intField(3)}
 		t := p.total(a.kind)
@@ -278,10 +280,10 @@ var (
 // message makes an event of a message. Its level is corrected by its text: Nix
 // writes some warnings with the level of errors, and some of its output before
 // the logger is there.
-func message(level LogLevel, text string) (LogEvent, bool) {
-	text = strings.TrimSpace(cleanLog(text))
-	if m := levelPrefix.FindStringSubmatch(text); m != nil {
-		text = text[len(m[0]):]
+func message(level LogLevel, printed string) (LogEvent, bool) {
+	printed = strings.TrimSpace(text.Output(printed))
+	if m := levelPrefix.FindStringSubmatch(printed); m != nil {
+		printed = printed[len(m[0]):]
 		switch {
 		case m[1] == "warning":
 			level = LogWarning
@@ -289,16 +291,16 @@ func message(level LogLevel, text string) (LogEvent, bool) {
 			level = LogError
 		}
 	}
-	e := LogEvent{Kind: LogMessage, Level: level, Text: text}
+	e := LogEvent{Kind: LogMessage, Level: level, Text: printed}
 	if level == LogError {
-		reason := strings.TrimPrefix(text, requestPrefix.FindString(text))
+		reason := strings.TrimPrefix(printed, requestPrefix.FindString(printed))
 		if e.Drv = firstGroup(dependencyFailures, reason); e.Drv == "" {
 			if e.Drv = firstGroup(ownFailures, reason); e.Drv != "" {
 				e.Kind = LogBuildFailed
 			}
 		}
 	}
-	return e, text != ""
+	return e, printed != ""
 }
 
 func firstGroup(patterns []*regexp.Regexp, s string) string {
@@ -315,8 +317,8 @@ func firstGroup(patterns []*regexp.Regexp, s string) string {
 // was wanted and the one that was got, as Nix writes them (SRI: sha256-BASE64=).
 // It understands Nix 2.4 to 2.35 and Lix, with or without colours, on its own
 // or as part of a longer output; of several mismatches it gives the first.
-func HashMismatch(text string) (drv, wanted, got string, ok bool) {
-	for line := range strings.Lines(cleanLog(text)) {
+func HashMismatch(log string) (drv, wanted, got string, ok bool) {
+	for line := range strings.Lines(text.Output(log)) {
 		line = strings.TrimSpace(line)
 		if _, rest, found := strings.Cut(line, "hash mismatch in fixed-output derivation '"); found {
 			drv, _, _ = strings.Cut(rest, "'")
@@ -337,17 +339,4 @@ func HashMismatch(text string) (drv, wanted, got string, ok bool) {
 		}
 	}
 	return "", "", "", false
-}
-
-// An escape sequence: CSI, OSC up to its terminator, or ESC and one more byte.
-var escapeSequence = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[^\[\]\n])?`)
-
-func cleanLog(s string) string {
-	s = escapeSequence.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), "")
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
 }

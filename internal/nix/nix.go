@@ -22,6 +22,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Nix is the nix of this machine.
@@ -164,7 +165,7 @@ var (
 // saidByGit is the last line of git's own, for a message that has its exit code only.
 func saidByGit(log string) string {
 	line := ""
-	for l := range strings.Lines(cleanLog(log)) {
+	for l := range strings.Lines(text.Output(log)) {
 		if l = strings.TrimSpace(l); strings.HasPrefix(l, "fatal: ") {
 			line = ": " + l
 		}
@@ -176,7 +177,7 @@ func saidByGit(log string) string {
 // and the error last. The place is kept where it is in a catalogue's file and
 // the message does not come from a throw, whose place would be libre's own code.
 func lastError(log string) string {
-	lines := strings.Split(cleanLog(log), "\n")
+	lines := strings.Split(text.Output(log), "\n")
 	message, place := "", ""
 	for i, line := range lines {
 		found := errorLine.FindStringSubmatch(line)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/private"
+	"github.com/libresh/libre/internal/text"
 )
 
 // mostOutcomes is how many are kept, those that were used last.
@@ -138,14 +139,14 @@ var (
 // locked tells from what nix printed that it would have written nothing into the
 // lock file but the inputs that were replaced for this run.
 func locked(log string, overrides []Override) bool {
-	log = cleanLog(log)
+	log = text.Output(log)
 	return !strings.Contains(log, "lock file") || lockChange.MatchString(log) && len(lockChanges(log, overrides)) == 0
 }
 
 // lockChanges are what nix would have written, each as "Added" and the input's name,
 // such as x/y, but for the inputs that were replaced.
 func lockChanges(log string, overrides []Override) (changes [][2]string) {
-	for _, change := range lockChange.FindAllStringSubmatch(cleanLog(log), -1) {
+	for _, change := range lockChange.FindAllStringSubmatch(text.Output(log), -1) {
 		top, _, _ := strings.Cut(change[2], "/")
 		if !slices.ContainsFunc(overrides, func(o Override) bool { return o.Input == top }) {
 			changes = append(changes, [2]string{change[1], change[2]})

@@ -3,6 +3,8 @@ package nix
 import (
 	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // warn passes on what Nix warns of, each kind once: a cache that does not answer is
@@ -31,7 +33,7 @@ var warningLine = regexp.MustCompile(`^(?:trace: )?(?:evaluation )?warning: (.*)
 
 // warnings passes on those in the output of a command.
 func (n *Nix) warnings(log string) {
-	for line := range strings.Lines(cleanLog(log)) {
+	for line := range strings.Lines(text.Output(log)) {
 		if found := warningLine.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
 			n.warn(strings.TrimPrefix(found[1], "error: "))
 		}

@@ -1,59 +1,69 @@
-// Package text makes texts that others wrote safe to show.
+// Package text makes text from outside safe to show: on a terminal, on one line, and in
+// Markdown. It has the only grammar of escape sequences and of characters that are
+// harmful to show.
 package text
 
 import (
-	"net/url"
-	"regexp"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
 
-// escape is an escape sequence of a terminal (ECMA-48): CSI, OSC to its end, or ESC
-// alone.
-var escape = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))?`)
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n")
 
-// Plain makes a text valid UTF-8 without escape sequences, control characters,
-// overrides of the direction and characters that nobody sees. Newlines and tabs
-// stay.
+// Plain makes a text valid UTF-8, without escape sequences and [Harmful] characters.
+// Newlines and tabs stay; other line ends become newlines.
 func Plain(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\r', r == '\u2028', r == '\u2029':
-			return '\n'
-		case r == '\n', r == '\t', r == '\u200d': // the last one joins emoji
-			return r
-		case unicode.In(r, unicode.Cc, unicode.Cf):
-			return -1
-		}
-		return r
-	}, escape.ReplaceAllString(text, ""))
+	if isSafe(text) {
+		return text
+	}
+	return strip(lineEnds.Replace(text))
 }
 
-// Line is Plain on one line.
+// Output is [Plain] for the output of a program, as a terminal would show it: of a line
+// that the program wrote over with carriage returns, only the last state stays. The number
+// of newlines stays the same.
+func Output(text string) string {
+	if isSafe(text) {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		line = strings.TrimRight(line, "\r")
+		lines[i] = strip(line[strings.LastIndexByte(line, '\r')+1:])
+	}
+	return strings.Join(lines, "\n")
+}
+
+var spaces = strings.NewReplacer("\n", " ", "\t", " ")
+
+// OutputLine is [Output] on one line. The indentation stays.
+func OutputLine(text string) string {
+	return spaces.Replace(strings.TrimRight(Output(text), "\n"))
+}
+
+// Line is [Plain] on one line: each run of spaces, tabs and newlines becomes one space.
 func Line(text string) string {
 	return strings.Join(strings.Fields(Plain(text)), " ")
 }
 
-// Short is Line, cut to so many characters.
-func Short(text string, most int) string {
-	line := Line(text)
-	if runes := []rune(line); len(runes) > most {
-		line = strings.TrimRight(string(runes[:most-1]), " ") + "…"
-	}
-	return line
-}
+// Short is [Line], cut to at most so many characters.
+func Short(text string, most int) string { return Clip(Line(text), most) }
 
-// PublicURL is the address of a repository or a file that may be shown to everybody:
-// without user, password, query and fragment. What is on this machine has none.
-func PublicURL(address string) string {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Host == "" {
-		if _, rest, found := strings.Cut(address, "@"); found && !strings.Contains(rest, "@") {
-			return "ssh://" + strings.Replace(rest, ":", "/", 1) // user@host:path
-		}
-		return ""
+// mostOfName is how many characters of a name or value an error or a report shows.
+const mostOfName = 80
+
+// Name is [Short] for a name or a value within a sentence.
+func Name(text string) string { return Short(text, mostOfName) }
+
+// Clip cuts a text to at most so many characters, of which the last is "…" then. The
+// result is valid UTF-8.
+func Clip(text string, most int) string {
+	if beyond := utf8.UTFMax * (most + 1); len(text) > beyond {
+		text = text[:beyond] // is cut below
 	}
-	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
-	return parsed.String()
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return strings.TrimRight(string([]rune(text)[:most-1]), " ") + "…"
 }

@@ -3,6 +3,8 @@ package ui
 import (
 	"io"
 	"strings"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // Summarize makes w get each table from now on too, as Markdown.
@@ -23,31 +25,16 @@ func (u *UI) Summary(t Table) {
 // https://github.github.com/gfm/#tables-extension-
 func (t Table) Markdown() string {
 	var b strings.Builder
-	write := func(row []string, text func(string) string) {
+	write := func(row []string, shown func(string) string) {
 		for _, cell := range row {
-			b.WriteString("| " + text(cell) + " ")
+			b.WriteString("| " + shown(cell) + " ")
 		}
 		b.WriteString("|\n")
 	}
-	write(t.Header, EscapeMarkdown)
+	write(t.Header, text.Markdown)
 	write(t.Header, func(string) string { return "---" })
 	for _, row := range t.Rows {
-		write(row, EscapeMarkdown)
+		write(row, text.Markdown)
 	}
 	return b.String() + "\n"
 }
-
-// markdownMarks are what means something within a line of Markdown or of a table.
-// https://spec.commonmark.org/0.31.2/#backslash-escapes
-var markdownMarks = func() *strings.Replacer {
-	pairs := []string{"&", "&amp;", "<", "&lt;", ">", "&gt;"}
-	for _, mark := range "\\`*_~[]|$" {
-		pairs = append(pairs, string(mark), `\`+string(mark))
-	}
-	return strings.NewReplacer(pairs...)
-}()
-
-// EscapeMarkdown makes outside text one line of Markdown that is read as it was:
-// no markup, no HTML, no cell of a table ends in it. What a forge links by itself
-// (addresses, @names, #numbers) it still links.
-func EscapeMarkdown(s string) string { return markdownMarks.Replace(cleanWord(s)) }

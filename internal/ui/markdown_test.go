@@ -20,7 +20,7 @@ func TestMarkdown(t *testing.T) {
 		"| --- | --- |",
 		"| docs/backend/lyon | exit 1 |",
 		`| a\|b | x y\\\|z tab |`,
-		"| &lt;img src=x&gt; | " + `\*b\* \_i\_ ` + "\\`c\\`" + ` \~s\~ \[l\](https://example.org) \$m\$ A&amp;B red |`,
+		"| \\<img src=x\\> | " + `\*b\* \_i\_ ` + "\\`c\\`" + ` \~s\~ \[l\](https://example.org) \$m\$ A\&B red |`,
 		"|  | täglich |",
 		"", "",
 	}, "\n"))

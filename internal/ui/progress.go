@@ -123,7 +123,7 @@ func (p *Progress) Close() {
 
 // Set says where an image is. An image that was finished can begin again.
 func (p *Progress) Set(image string, state State) {
-	image, state.Message = cleanWord(image), cleanWord(state.Message)
+	image, state.Message = oneLine(image), oneLine(state.Message)
 	p.ui.mu.Lock()
 	defer p.ui.mu.Unlock()
 	l := p.line(image)

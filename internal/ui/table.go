@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // A Table has as many cells in each row as in its header. Cells may be outside
@@ -60,12 +62,15 @@ func (u *UI) NoteTable(t Table) {
 	u.log(text)
 }
 
+// oneLine makes outside text one line that is safe for a terminal.
+func oneLine(said string) string { return strings.TrimSpace(text.OutputLine(said)) }
+
 func cleanRows(rows [][]string) [][]string {
 	clean := make([][]string, len(rows))
 	for i, row := range rows {
 		clean[i] = make([]string, len(row))
 		for j, cell := range row {
-			clean[i][j] = cleanWord(cell)
+			clean[i][j] = oneLine(cell)
 		}
 	}
 	return clean

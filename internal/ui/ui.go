@@ -15,6 +15,8 @@ import (
 	"unicode/utf16"
 
 	"golang.org/x/term"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // Options say where output goes and what is there to show it.
@@ -81,18 +83,18 @@ const (
 var sgr = map[Style]string{OK: "32", Warn: "33", Error: "31", Dim: "2", Bold: "1"}
 
 // paint puts a colour around text that goes to a terminal.
-func (u *UI) paint(style Style, text string) string {
+func (u *UI) paint(style Style, words string) string {
 	code := sgr[style]
-	if code == "" || text == "" || !u.opts.Color {
-		return text
+	if code == "" || words == "" || !u.opts.Color {
+		return words
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + code + "m" + words + "\x1b[0m"
 }
 
 // Printf writes a result to stdout, where the format has to end its line. The
 // text is cleaned.
 func (u *UI) Printf(format string, args ...any) error {
-	return u.result([]byte(Clean(fmt.Sprintf(format, args...))))
+	return u.result([]byte(text.Output(fmt.Sprintf(format, args...))))
 }
 
 // JSON writes a result to stdout as indented JSON. Nothing of it is dropped:
@@ -107,7 +109,7 @@ func (u *UI) JSON(v any) error {
 	}
 	var escaped bytes.Buffer
 	for _, r := range b.String() {
-		if r < 0x7f || !harmful(r) {
+		if r < 0x7f || !text.Harmful(r) {
 			escaped.WriteRune(r)
 			continue
 		}
@@ -141,17 +143,17 @@ func (u *UI) Warnf(format string, args ...any) { u.message("warning", Warn, "war
 func (u *UI) Errorf(format string, args ...any) { u.message("error", Error, "error: ", format, args) }
 
 func (u *UI) message(kind string, style Style, prefix, format string, args []any) {
-	text := strings.TrimRight(Clean(fmt.Sprintf(format, args...)), "\n")
+	message := strings.TrimRight(text.Output(fmt.Sprintf(format, args...)), "\n")
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.opts.JSON {
-		u.logJSON(event{Phase: kind, Message: text})
+		u.logJSON(event{Phase: kind, Message: message})
 		return
 	}
 	if u.opts.StderrTerminal {
 		prefix = u.paint(style, prefix)
 	}
-	u.log(prefix + text + "\n")
+	u.log(prefix + message + "\n")
 }
 
 // log writes whole lines to stderr, or leaves them to the next drawing of the

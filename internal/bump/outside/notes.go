@@ -36,14 +36,14 @@ const (
 // Nothing in it does anything: control characters, overrides of the direction,
 // HTML and images are gone. Mentions and references to issues are made harmless by
 // a zero-width space behind the sign, as Dependabot and Renovate do; it needs no
-// knowledge of the text around it, and [ui.Clean] takes it away for a terminal.
+// knowledge of the text around it, and [text.Plain] takes it away for a terminal.
 // The URL of an issue becomes its name, owner/repo#1, as no redirecting service is
 // to be trusted with it. Each note is a block quote: whatever it opens, a code
 // fence or a list, ends with it.
 func Notes(notes []Note, more string) string {
 	var b strings.Builder
 	for i, note := range notes {
-		title := Defuse(Shorten(text.Line(note.Version)))
+		title := Defuse(text.Name(note.Version))
 		if page := PageURL(note.Page); page != "" {
 			title = "[" + strings.NewReplacer("[", "(", "]", ")", "\\", "").Replace(title) + "](" + page + ")"
 		}

@@ -35,7 +35,7 @@ func TestNoteText(t *testing.T) {
 		{"images", "![logo](https://x.example/a.png) [![b](https://x.example/b.svg)](https://x.example) ![c][d] ![e", "> logo [b](https://x.example) c !^[e\n\n"},
 		{"code", "```html\n<b>@user</b>\n```\n<b>bold</b>", "> ```html\n> <^b>@^user<^/b>\n> ```\n> bold\n\n"},
 		{"open fence", "```\ncode", "> ```\n> code\n\n"},
-		{"terminal", "a\x1b[31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07 \x1b(B \x9b31m \u009b31m\x00\x07 &#27;[1m", "> ared link (B \uFFFD31m 31m\n\n"},
+		{"terminal", "a\x1b[31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07 \x1b(B \x9b31m \u009b31m\x00\x07 &#27;[1m", "> ared link  \uFFFD31m\n\n"},
 		{"direction", "a\u202eb\u2066c\u200fd\u200be\ufefff\u00adg &#x202e;h", "> abcdefg h\n\n"},
 		{"lines", "a\r\nb\rc\u2028d\n\n\n\ne  \n", "> a\n> b\n> c\n> d\n>\n> e\n\n"},
 		{"not UTF-8", "a\xffb", "> a\uFFFDb\n\n"},

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"regexp"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
@@ -61,7 +60,7 @@ func (h hosting) open(client *upstream.Client) (forge, error) {
 
 // refusal is an answer of a forge that is no success. Its message is outside text.
 func (h hosting) refusal(status int, message string) error {
-	if message = outside.Clip(text.Line(message), 200); message != "" {
+	if message = text.Short(message, 200); message != "" {
 		message = ": " + message
 	}
 	answer := fmt.Sprintf("%s answers %d %s%s", h.Server.Host, status, http.StatusText(status), message)

@@ -29,11 +29,11 @@ var proposalName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-
 // check refuses what git or a mark could take for something else.
 func (p *Proposal) check() error {
 	if !proposalName.MatchString(p.Name) || strings.HasSuffix(p.Name, ".lock") {
-		return fmt.Errorf("proposal %q: the name cannot be part of a branch's", outside.Clip(p.Name, 80))
+		return fmt.Errorf("proposal %q: the name cannot be part of a branch's", text.Name(p.Name))
 	}
 	for app, version := range p.Apps {
 		if !alphabet.MatchString(app) || !alphabet.MatchString(version) {
-			return fmt.Errorf("proposal %s: %q of %q, expected names and versions of [0-9A-Za-z._-]", p.Name, outside.Clip(version, 80), outside.Clip(app, 80))
+			return fmt.Errorf("proposal %s: %q of %q, expected names and versions of [0-9A-Za-z._-]", p.Name, text.Name(version), text.Name(app))
 		}
 	}
 	if len(p.After) == 0 {
@@ -41,7 +41,7 @@ func (p *Proposal) check() error {
 	}
 	for name := range p.After {
 		if !filepath.IsLocal(name) || filepath.Clean(name) != name || strings.ContainsRune(name, 0) {
-			return fmt.Errorf("proposal %s: %q is no file of the catalogue", p.Name, outside.Clip(name, 80))
+			return fmt.Errorf("proposal %s: %q is no file of the catalogue", p.Name, text.Name(name))
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func (p *Proposal) added() []string {
 	return added
 }
 
-func (p *Proposal) title() string { return outside.Clip(outside.Defuse(text.Line(p.Title)), 200) }
+func (p *Proposal) title() string { return text.Clip(outside.Defuse(text.Line(p.Title)), 200) }
 
 // message is that of the commit. A forge reads it as well; addresses stay whole.
 func (p *Proposal) message() string {

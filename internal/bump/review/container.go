@@ -58,7 +58,7 @@ var errorLine = regexp.MustCompile(`^:([0-9]+): `)
 // withoutName is an error of containerfile's without the file's name.
 func withoutName(name string, err error) string {
 	reason := errorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
-	return outside.Shorten(text.Line(strings.TrimPrefix(reason, ": ")))
+	return text.Name(strings.TrimPrefix(reason, ": "))
 }
 
 func listed(what string, before, after []string) string {
@@ -151,12 +151,12 @@ func (r *reviewer) compareArgs(name string, was, is *containerfile.File) string 
 	}
 	for _, arg := range newNames {
 		if old, found := before[arg]; found && old != after[arg] {
-			parts = append(parts, outside.Shorten(text.Line(arg))+" "+arrow(old, after[arg]))
+			parts = append(parts, text.Name(arg)+" "+arrow(old, after[arg]))
 		}
 	}
 	for _, arg := range oldNames {
 		if _, still := after[arg]; !still && r.sets(name, arg) {
-			parts = append(parts, "the catalogue still sets "+outside.Shorten(text.Line(arg)))
+			parts = append(parts, "the catalogue still sets "+text.Name(arg))
 		}
 	}
 	if len(parts) == 0 {

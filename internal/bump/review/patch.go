@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/text"
 )
@@ -94,19 +93,19 @@ func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) 
 		file := t.fileOf(s)
 		switch failed := run.failedHunks(s); {
 		case !fs.ValidPath(file):
-			places = append(places, Place{File: shownName(file), Reason: "it is no path inside of the source"})
+			places = append(places, Place{File: text.Name(file), Reason: "it is no path inside of the source"})
 		case back.ok && back.fuzz == 0:
-			places = append(places, Place{File: shownName(file), Reason: "already upstream"})
+			places = append(places, Place{File: text.Name(file), Reason: "already upstream"})
 		case s.create && t.exists(file):
-			places = append(places, Place{File: shownName(file), Reason: "upstream has a file of this name now"})
+			places = append(places, Place{File: text.Name(file), Reason: "upstream has a file of this name now"})
 		case !t.exists(file) && !s.create:
-			places = append(places, Place{File: shownName(file), Reason: "the new source has no such file"})
+			places = append(places, Place{File: text.Name(file), Reason: "the new source has no such file"})
 		case len(failed) == 0:
-			places = append(places, Place{File: shownName(file), Reason: run.lastWords()})
+			places = append(places, Place{File: text.Name(file), Reason: run.lastWords()})
 		default:
 			lines := t.linesOf(file)
 			for _, h := range failed {
-				places = append(places, Place{shownName(file), h.header, h.why(lines)})
+				places = append(places, Place{text.Name(file), h.header, h.why(lines)})
 			}
 		}
 	}
@@ -143,8 +142,6 @@ func (t *tree) linesOf(name string) []string {
 	return lines
 }
 
-func shownName(name string) string { return outside.Shorten(text.Line(name)) }
-
 // why tells why a hunk fails in a file of these lines.
 func (h hunk) why(lines []string) string {
 	if len(h.new) > 0 && containsRun(lines, h.new) {
@@ -152,7 +149,7 @@ func (h hunk) why(lines []string) string {
 	}
 	for _, line := range slices.Concat(h.removed, h.old) {
 		if !slices.Contains(lines, line) {
-			return "no line " + strconv.Quote(outside.Shorten(text.Line(strings.TrimSpace(line))))
+			return "no line " + strconv.Quote(text.Name(strings.TrimSpace(line)))
 		}
 	}
 	return "its lines are not in this order any more"
@@ -341,7 +338,7 @@ func (r *patchRun) lastWords() string {
 	lines := r.tail()
 	for _, line := range slices.Backward(lines) {
 		if line = patchNoise.ReplaceAllString(line, ""); line != "" && !hunkCount.MatchString(line) {
-			return outside.Shorten(line)
+			return text.Name(line)
 		}
 	}
 	return "patch does not take it"

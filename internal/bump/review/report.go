@@ -212,10 +212,10 @@ func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data 
 	data, err := readStart(source, name, s.size+1)
 	switch {
 	case err != nil:
-		r.skip("%s cannot be read", shownName(name))
+		r.skip("%s cannot be read", text.Name(name))
 		return nil, false
 	case int64(len(data)) > s.size:
-		r.skip("%s is too large to be compared", shownName(name))
+		r.skip("%s is too large to be compared", text.Name(name))
 		return nil, false
 	}
 	return data, true // not nil, also where it is empty
@@ -232,7 +232,7 @@ func readStart(source fs.FS, name string, size int64) ([]byte, error) {
 }
 
 func (r *reviewer) report(kind FindingKind, name, what string) {
-	r.all = append(r.all, Finding{kind, shownName(name), text.Line(what)})
+	r.all = append(r.all, Finding{kind, text.Name(name), text.Line(what)})
 }
 
 // findings are those of each kind up to a limit, with a word about the others.
@@ -259,22 +259,19 @@ func arrow(before, after string) string {
 }
 
 func shownValue(value string) string {
-	if value = text.Line(value); value == "" {
+	if value = text.Name(value); value == "" {
 		return "none"
 	}
-	return outside.Shorten(value)
+	return value
 }
 
 // namesOf joins names for a text, at most eight of them.
 func namesOf(names []string) string {
-	shown := make([]string, min(len(names), 9))
-	for i := range shown {
-		shown[i] = outside.Shorten(text.Line(names[i]))
+	shown := make([]string, len(names))
+	for i, name := range names {
+		shown[i] = text.Name(name)
 	}
-	if more := len(names) - 8; more > 0 {
-		shown[8] = fmt.Sprintf("%d more", more)
-	}
-	return strings.Join(shown, ", ")
+	return outside.Enumerate(shown, ", ", 8)
 }
 
 // differences are the names that only one of two lists has, in their order.

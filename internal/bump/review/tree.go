@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -47,7 +46,7 @@ func (t *tree) clone() *tree { return &tree{t.source, maps.Clone(t.changed)} }
 // where it is a link or below one, as nothing follows links here.
 func (t *tree) mode(name string) (fs.FileMode, error) {
 	if !fs.ValidPath(name) {
-		return 0, obstacle(outside.Shorten(text.Line(name)) + " is no path inside of the source")
+		return 0, obstacle(text.Name(name) + " is no path inside of the source")
 	}
 	for at := 0; at < len(name); at++ {
 		end := strings.IndexByte(name[at:], '/')
@@ -73,7 +72,7 @@ func (t *tree) mode(name string) (fs.FileMode, error) {
 }
 
 func linkObstacle(name string) obstacle {
-	return obstacle(outside.Shorten(text.Line(name)) + " is a symbolic link")
+	return obstacle(text.Name(name) + " is a symbolic link")
 }
 
 // modeOf is mode for a name in a folder that exists.
@@ -118,7 +117,7 @@ func readTried(f io.ReadCloser, name string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxTried+1))
 	if err == nil && len(data) > maxTried {
-		return nil, obstacle(outside.Shorten(text.Line(name)) + " is too large to be tried")
+		return nil, obstacle(text.Name(name) + " is too large to be tried")
 	}
 	return data, err
 }
@@ -140,16 +139,16 @@ func (p *prover) substitute(c Change, proof *PatchCheck) error {
 	if err != nil {
 		return err
 	}
-	text := string(data)
-	if c.From == "" || !strings.Contains(text, c.From) {
-		proof.Verdict, proof.Reason = Fails, fmt.Sprintf("the text %q is gone", outside.Shorten(c.From))
-		if c.To != "" && strings.Contains(text, c.To) {
-			proof.Reason += fmt.Sprintf(", %q is there", outside.Shorten(c.To))
+	content := string(data)
+	if c.From == "" || !strings.Contains(content, c.From) {
+		proof.Verdict, proof.Reason = Fails, fmt.Sprintf("the text %q is gone", text.Clip(c.From, 80))
+		if c.To != "" && strings.Contains(content, c.To) {
+			proof.Reason += fmt.Sprintf(", %q is there", text.Clip(c.To, 80))
 		}
 		return nil
 	}
 	proof.Verdict = Applies
-	p.tree.changed[c.File] = &entry{data: []byte(strings.ReplaceAll(text, c.From, c.To)), mode: mode}
+	p.tree.changed[c.File] = &entry{data: []byte(strings.ReplaceAll(content, c.From, c.To)), mode: mode}
 	return nil
 }
 
@@ -168,7 +167,7 @@ func (p *prover) add(c Change, proof *PatchCheck) error {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		for above := path.Dir(name); above != "."; above = path.Dir(above) {
 			if mode, err := p.tree.mode(above); err == nil && !mode.IsDir() {
-				proof.Verdict, proof.Reason = Fails, outside.Shorten(text.Line(above))+" is a file in the new source"
+				proof.Verdict, proof.Reason = Fails, text.Name(above)+" is a file in the new source"
 				return nil
 			}
 		}
@@ -179,7 +178,7 @@ func (p *prover) add(c Change, proof *PatchCheck) error {
 		case mode.IsDir():
 			proof.Verdict, proof.Reason = Fails, "it is a folder in the new source, and a file is added"
 			if isFolder {
-				proof.Reason = outside.Shorten(text.Line(name)) + " is a folder in the new source, and a file is added"
+				proof.Reason = text.Name(name) + " is a folder in the new source, and a file is added"
 			}
 			return nil
 		case proof.Verdict == Applies:
