@@ -22,7 +22,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// imageOptions are the flags of commands that build images, or would.
+// imageOptions are the flags that select images.
 type imageOptions struct {
 	selection []string
 	all       bool
@@ -86,7 +86,7 @@ The output has one line per image: reference@digest, state, size, layers, time.`
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
 	flags.StringVar(&o.load, "load", "", "also load the images into `ENGINE`: docker or podman")
-	// Fails for flags that are not there.
+	// It fails only for unknown flags.
 	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
 	e.addSummary(cmd)
 	return cmd
@@ -100,7 +100,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	sinks, err := openSinks(ctx, o, request.Systems)
+	exports, err := openExports(ctx, o, request.Systems)
 	if err != nil {
 		return err
 	}
@@ -117,11 +117,11 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	sinkErr := e.fill(ctx, sinks, builder, results)
+	exportErr := e.export(ctx, exports, builder, results)
 	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
-	return cmp.Or(sinkErr, e.reportFailures(results))
+	return cmp.Or(exportErr, e.reportFailures(results))
 }
 
 // request is what the options select, for this machine's system if they name none.
@@ -146,16 +146,16 @@ func (e *env) request(ctx context.Context, command string, o imageOptions) (*wor
 	return ws, nix.Request{Patterns: patterns, Systems: systems}, nil
 }
 
-// sinks are where built images go besides the OCI layout.
-type sinks struct {
-	archive string // file, "" for none
+// exports are where built images go besides the OCI layout.
+type exports struct {
+	archive string // a file; empty for none
 	loader  *containerfile.Loader
-	system  string // the one that docker and podman get
+	system  string // that docker and podman get
 }
 
-// openSinks finds what would make them fail, before minutes of building.
-func openSinks(ctx context.Context, o buildOptions, systems []string) (sinks, error) {
-	s := sinks{archive: o.archive, system: systems[0]}
+// openExports finds errors before minutes of building.
+func openExports(ctx context.Context, o buildOptions, systems []string) (exports, error) {
+	s := exports{archive: o.archive, system: systems[0]}
 	if machine, err := nix.MachineSystem(); err == nil && slices.Contains(systems, machine) {
 		s.system = machine
 	}
@@ -181,8 +181,8 @@ func openSinks(ctx context.Context, o buildOptions, systems []string) (sinks, er
 	return s, err
 }
 
-// fill gives the sinks what was built.
-func (e *env) fill(ctx context.Context, s sinks, builder *release.Builder, results []release.Result) error {
+// export writes what was built.
+func (e *env) export(ctx context.Context, s exports, builder *release.Builder, results []release.Result) error {
 	if s.archive == "" && s.loader == nil {
 		return nil
 	}
@@ -205,7 +205,7 @@ func (e *env) fill(ctx context.Context, s sinks, builder *release.Builder, resul
 	})
 }
 
-// reference is an image's name with the registry, where the catalogue has one.
+// reference is an image's name with the registry, if the catalogue has one.
 func reference(registry string, ref catalog.Ref) string {
 	if registry == "" {
 		return ref.String()
@@ -228,7 +228,7 @@ func resultTable(registry string, terminal bool, results []release.Result) ui.Ta
 		if r.Digest == "" {
 			continue
 		}
-		// A terminal is too narrow for a whole digest beside the name.
+		// A terminal is too narrow for a complete digest beside the name.
 		digest := r.Digest
 		if terminal {
 			digest = shortDigest(digest)
@@ -244,7 +244,7 @@ func resultTable(registry string, terminal bool, results []release.Result) ui.Ta
 	return table
 }
 
-// shortDigest is a digest's beginning, for people.
+// shortDigest is the beginning of a digest, for people.
 func shortDigest(digest string) string { return digest[:len("sha256:")+12] }
 
 func stateStyle(column int, cell string) ui.Style {
@@ -295,8 +295,8 @@ func resultsJSON(registry string, results []release.Result) []resultJSON {
 	return list
 }
 
-// reportFailures prints the last lines of each failed build, once where several
-// images failed by the same, and the table of failures.
+// reportFailures prints the last lines of each failed build, once for images that failed
+// together, and the table of failures.
 func (e *env) reportFailures(results []release.Result) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	shown := map[string]bool{}
@@ -304,7 +304,7 @@ func (e *env) reportFailures(results []release.Result) error {
 		if r.State != release.Failed {
 			continue
 		}
-		// A single line is the reason in the table.
+		// The table has a single line as the reason.
 		if len(r.Err.Tail) > 1 && !shown[r.Err.Log] {
 			shown[r.Err.Log] = r.Err.Log != ""
 			for _, line := range r.Err.Tail {

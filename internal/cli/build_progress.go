@@ -34,7 +34,7 @@ func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total in
 	w.progress.Set(id.String(), ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
 }
 
-// nixName is the line of what Nix does for all images.
+// nixName is the line for what Nix does for all images.
 const nixName = "nix"
 
 func (w *buildWatcher) Realising(all, left release.Realising) {
@@ -81,7 +81,7 @@ func (w *buildWatcher) Finished(result release.Result) {
 		return
 	}
 	for _, skip := range result.Skipped {
-		w.env.Warnf("%s: not for %s: %s", name, skip.System, skip.Reason)
+		w.env.Warnf("%s: skipped for %s: %s", name, skip.System, skip.Reason)
 	}
 }
 

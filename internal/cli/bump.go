@@ -189,7 +189,7 @@ func (ws *workspace) bumper() (*bump.Bumper, error) {
 	return &bump.Bumper{Nix: ws.nix, Dir: ws.dir, PackageSet: ws.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, err
 }
 
-// outcome says in a few words what became of an app.
+// bumpOutcome is the result of an app in a few words.
 func bumpOutcome(o bumpOptions, r *bump.Result) string {
 	switch {
 	case r.Err != nil:
@@ -262,8 +262,8 @@ func explainedDecision(d *bump.Decision) string {
 	return d.Reason
 }
 
-// reportBumps prints what a reviewer should know and what failed, and says how the
-// run ends.
+// reportBumps prints what a reviewer should know and what failed. Its error decides the
+// exit code.
 func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 	failed, outdated := 0, 0
 	var refused error
@@ -306,7 +306,7 @@ func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 	return nil
 }
 
-// buildBumped builds the apps that have another version now.
+// buildBumped builds the apps whose version changed.
 func (e *env) buildBumped(ctx context.Context, results []*bump.Result) error {
 	var names []string
 	for _, r := range results {
@@ -346,7 +346,7 @@ func bumpJSON(o bumpOptions, results []*bump.Result) []bumpResultJSON {
 	return list
 }
 
-// someOutdated says that upstream has what the catalogue has not.
+// someOutdated is the error of --check if upstream has newer versions.
 type someOutdated struct{ count, of int }
 
 func (e someOutdated) Error() string { return fmt.Sprintf("%d of %d apps are outdated", e.count, e.of) }

@@ -15,19 +15,19 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// bumpWriter is where the edits of a run go: into the catalogue, into a commit, or
-// into pull requests.
+// bumpWriter writes the edits of a run into the catalogue, into commits or into pull
+// requests.
 type bumpWriter struct {
 	env        *env
 	dir        string
 	options    bumpOptions
 	bumper     *bump.Bumper
-	repository *propose.Repository // of --commit and --pr
-	proposer   *propose.Proposer   // of --pr
+	repository *propose.Repository // for --commit and --pr
+	proposer   *propose.Proposer   // for --pr
 	grouped    []*bump.Result
 }
 
-// bumpWriter prepares what is needed, before anything is looked for.
+// bumpWriter finds the repository and the forge, before versions are looked up.
 func (e *env) bumpWriter(ctx context.Context, ws *workspace, o bumpOptions, bumper *bump.Bumper) (*bumpWriter, error) {
 	w := &bumpWriter{env: e, dir: ws.dir, options: o, bumper: bumper}
 	if !o.commit && !o.pr {
@@ -43,7 +43,7 @@ func (e *env) bumpWriter(ctx context.Context, ws *workspace, o bumpOptions, bump
 	return w, err
 }
 
-// result writes what became of one app, and says whether the apps after it see it.
+// result writes the edit of one app. keep tells whether later apps are edited on top of it.
 func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool, err error) {
 	switch {
 	case w.options.dryRun:
@@ -59,7 +59,7 @@ func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool
 	return !w.options.pr, w.write(ctx, proposal, result.Before, result.After)
 }
 
-// proposal is what a commit or pull request says; nil where none is made.
+// proposal is the text of a commit or pull request; nil if none is made.
 func (w *bumpWriter) proposal(ctx context.Context, name string, results []*bump.Result) (*propose.Proposal, error) {
 	if w.repository == nil {
 		return nil, nil
@@ -67,7 +67,7 @@ func (w *bumpWriter) proposal(ctx context.Context, name string, results []*bump.
 	return w.bumper.Propose(ctx, name, results)
 }
 
-// write puts changed files where they belong.
+// write writes changed files.
 func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, before, after map[string][]byte) error {
 	if w.options.pr {
 		outcome, err := w.proposer.Propose(ctx, proposal)
@@ -88,8 +88,8 @@ func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, befo
 	return err
 }
 
-// checkCommitted is an error where files have an edit of a former run that no commit
-// has: it is not to be taken for done.
+// checkCommitted is an error if files have an edit of a former run that is not committed,
+// so that a run with --commit does not count it as done.
 func (w *bumpWriter) checkCommitted(files []string) error {
 	if w.repository == nil || len(files) == 0 {
 		return nil
@@ -99,8 +99,7 @@ func (w *bumpWriter) checkCommitted(files []string) error {
 		Fix: "git commit " + names + ", or git restore " + names + " and run the same command again"}
 }
 
-// finish proposes what was collected, and closes pull requests for which nothing
-// is left to do.
+// finish opens the pull request of a group, and closes pull requests that are done.
 func (w *bumpWriter) finish(ctx context.Context, results []*bump.Result) error {
 	for _, result := range results {
 		if result.Err == nil && !result.Outdated() {
@@ -119,11 +118,11 @@ func (w *bumpWriter) finish(ctx context.Context, results []*bump.Result) error {
 			return err
 		}
 	}
-	return w.settle(ctx, bump.Settled(results))
+	return w.closeDone(ctx, bump.Settled(results))
 }
 
-// settle closes the pull requests for which nothing is left to do.
-func (w *bumpWriter) settle(ctx context.Context, settled map[string]string) error {
+// closeDone closes pull requests for which nothing is left to do.
+func (w *bumpWriter) closeDone(ctx context.Context, settled map[string]string) error {
 	if w.proposer == nil {
 		return nil
 	}
@@ -167,7 +166,7 @@ func (e *env) bumpInputs(ctx context.Context, o bumpOptions, bumper *bump.Bumper
 		} else {
 			e.Notef("all inputs are up to date")
 		}
-		err = write.settle(ctx, map[string]string{bump.InputsName: "all there is"})
+		err = write.closeDone(ctx, map[string]string{bump.InputsName: "all there is"})
 	}
 	if err = errors.Join(err, e.printBumped(o, inputs.Apps)); err != nil || !o.build || o.pr {
 		return err

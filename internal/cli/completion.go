@@ -64,7 +64,7 @@ func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string)
 		}
 	}
 	if len(words) == 1 && depth < 2 && !strings.HasPrefix(words[0], "@") {
-		// There may be more to say: docs → docs/.
+		// A component or variant can follow: docs → docs/.
 		return words, none | cobra.ShellCompDirectiveNoSpace
 	}
 	return words, none

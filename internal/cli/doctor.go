@@ -68,8 +68,7 @@ func (e *env) runDoctor(ctx context.Context, o doctorOptions) error {
 	return checksError(checks)
 }
 
-// subject is what doctor checks: the catalogue, if there is one that can be used, and the
-// machine.
+// subject is what doctor checks: this machine, and the catalogue if it can be used.
 func (e *env) subject(o doctorOptions) doctor.Subject {
 	ws, err := e.workspace()
 	if err != nil {

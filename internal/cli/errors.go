@@ -20,12 +20,13 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError is a mistake in what was typed.
+// usageError is a mistake in the command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// someFailed says that the run went on past failures, which were printed.
+// someFailed is the error of a run that continued after failures, which are printed
+// already.
 type someFailed struct {
 	what      string // images or apps
 	count, of int
@@ -35,7 +36,7 @@ func (e someFailed) Error() string {
 	return fmt.Sprintf("%d of %d %s failed", e.count, e.of, e.what)
 }
 
-// exitCode is the policy of the exit codes, in one place.
+// exitCode is the exit code of an error.
 func exitCode(err error) int {
 	var unknown *catalog.UnknownError
 	switch {
@@ -55,10 +56,10 @@ func exitCode(err error) int {
 	return exitError
 }
 
-// errReported is an error that was printed already, line by line.
+// errReported is an error that is printed already, line by line.
 var errReported = errors.New("")
 
-// report prints why a command ended: one line.
+// report prints the error of a command on one line.
 func (e *env) report(err error) {
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -48,7 +48,7 @@ a catalogue, init writes only these files, and does not replace existing ones.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github or forgejo")
-	// Fails for flags that are not there.
+	// It fails only for unknown flags.
 	_ = cmd.RegisterFlagCompletionFunc("ci", cobra.FixedCompletions([]string{"github", "forgejo"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -78,9 +78,8 @@ func (e *env) runInit(ctx context.Context, o initOptions) error {
 	return nil
 }
 
-// writeCatalogue writes the template's files, and workflows if there are any, into
-// an empty directory and tracks them with git. It writes nothing over a file that
-// is there.
+// writeCatalogue writes the template's files and the workflows into an empty directory,
+// and adds them to git.
 func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows map[string][]byte) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +98,7 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows m
 		if err != nil {
 			return err
 		}
-		// Module files have another name in the program, see Template.
+		// Module files have another name in the program: see Template.
 		target := filepath.Join(dir, strings.TrimSuffix(path, ".in"))
 		if entry.IsDir() {
 			return os.MkdirAll(target, 0o755)
@@ -121,7 +120,7 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows m
 	}
 	start := []string{"init", "--quiet"}
 	if workflows != nil {
-		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that they publish
+		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that the workflows publish
 	}
 	for _, args := range [][]string{start, {"add", "--all"}} {
 		if _, err := (git.Command{Dir: dir}).Run(ctx, args...); err != nil {
@@ -131,7 +130,7 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows m
 	return nil
 }
 
-// addWorkflows writes workflows into a catalogue, and says which.
+// addWorkflows writes workflows into a catalogue.
 func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
 	written, changed, err := writeWorkflows(dir, workflows)
 	if err != nil {
@@ -146,8 +145,8 @@ func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
 	return nil
 }
 
-// writeWorkflows writes files by their paths in a catalogue. It leaves those that
-// are there, and tells which of them have other content.
+// writeWorkflows writes files by their paths in a catalogue. It keeps existing files;
+// changed are those with other content.
 func writeWorkflows(dir string, workflows map[string][]byte) (written, changed []string, err error) {
 	for _, path := range slices.Sorted(maps.Keys(workflows)) {
 		target := filepath.Join(dir, path)

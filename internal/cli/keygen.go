@@ -45,8 +45,8 @@ func (e *env) runKeygen(o keygenOptions) error {
 	return nil
 }
 
-// askPassword asks on a terminal, twice for a new password; nil where there is
-// none.
+// askPassword asks on a terminal, twice for a new password. It is nil if there is no
+// terminal.
 func askPassword() sign.PasswordFunc {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil

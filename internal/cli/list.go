@@ -77,8 +77,8 @@ func (e *env) runList(ctx context.Context, o listOptions) error {
 	return e.reportWrong(evaluation.Failures, nil)
 }
 
-// reportWrong prints what is wrong with apps, by name, and with their components. What
-// only may be is a warning.
+// reportWrong prints what is wrong with apps, by name, and with their components. A doubt
+// is a warning.
 func (e *env) reportWrong(failures map[string]error, defects []release.Defect) error {
 	wrong := len(failures) > 0
 	for _, name := range slices.Sorted(maps.Keys(failures)) {

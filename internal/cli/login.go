@@ -74,7 +74,7 @@ func (e *env) runLogin(ctx context.Context, o loginOptions) error {
 	return nil
 }
 
-// ask gets user name and password: from flag and standard input, or typed.
+// ask gets the user name and the password from flags and stdin, or asks for them.
 func (o loginOptions) ask(ctx context.Context) (username, password string, err error) {
 	username = o.username
 	if !o.passwordStdin && !term.IsTerminal(int(os.Stdin.Fd())) {
@@ -116,8 +116,7 @@ func (o loginOptions) ask(ctx context.Context) (username, password string, err e
 	return username, password, err
 }
 
-// askLine reads what is typed at the terminal. When the run is interrupted, the
-// terminal becomes what it was.
+// askLine asks on the terminal. If ctx ends first, it restores the terminal's state.
 func askLine(ctx context.Context, prompt string, read func(fd int) (string, error)) (string, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.GetState(fd)
@@ -144,8 +143,8 @@ func askLine(ctx context.Context, prompt string, read func(fd int) (string, erro
 	}
 }
 
-// readLine reads up to the end of a line, and no further: the next one is read in
-// another way.
+// readLine reads a line, and nothing after it: the next line may be a password, which is
+// read in another way.
 func readLine(int) (string, error) {
 	var line []byte
 	for one := make([]byte, 1); ; {

@@ -97,7 +97,7 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 	if err := e.reportWrong(evaluation.Failures, defects); err != nil {
 		return err
 	}
-	return planProblem(plans)
+	return planError(plans)
 }
 
 // plans is what push would do if there is a registry, else what build would do.
@@ -124,9 +124,8 @@ func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request n
 	return publisher.Plan(ctx, request)
 }
 
-// planProblem is what keeps a plan from being all that there is to say, nil where
-// nothing does. A refusal is named before the rest.
-func planProblem(plans []release.Plan) error {
+// planError decides the exit code of a plan. Refused credentials come first.
+func planError(plans []release.Plan) error {
 	var unknown, moved []error
 	for _, p := range plans {
 		switch p.Action {
@@ -136,13 +135,13 @@ func planProblem(plans []release.Plan) error {
 			moved = append(moved, p.Err)
 		}
 	}
-	return unsettled("images", len(plans), unknown, moved)
+	return stateError("images", len(plans), unknown, moved)
 }
 
-// unsettled sums up what is unknown and what was moved: errors that were printed,
-// each in its line. A refusal decides the exit code.
-func unsettled(what string, of int, unknown, moved []error) error {
-	if err := refusal(unknown); err != nil {
+// stateError sums up what is unknown and what was moved, which is printed already.
+// Refused credentials decide the exit code.
+func stateError(what string, of int, unknown, moved []error) error {
+	if err := credentialsError(unknown); err != nil {
 		return err
 	}
 	switch {
@@ -154,8 +153,8 @@ func unsettled(what string, of int, unknown, moved []error) error {
 	return nil
 }
 
-// refusal is the first error that is one of credentials.
-func refusal(all []error) error {
+// credentialsError is the first error of kind Credentials; nil if there is none.
+func credentialsError(all []error) error {
 	for _, err := range all {
 		if fault.Is(err, fault.Credentials) {
 			return err
@@ -182,13 +181,14 @@ type planJSON struct {
 	Reference string `json:"reference"`
 	Action    string `json:"action"` // build, push, sign, attach, tag, refuse, moved, unknown, nothing or fail
 	Reason    string `json:"reason"`
-	Key       string `json:"key,omitempty"` // absent where it is unknown
+	Key       string `json:"key,omitempty"` // absent if it is unknown
 
 	Moved []movedJSON `json:"moved,omitempty"` // tags of its release
-	Lacks []lacksJSON `json:"lacks,omitempty"` // what is gone of what was attached to it
+	Lacks []lacksJSON `json:"lacks,omitempty"` // missing attachments
 }
 
-// lacksJSON is what an image, its manifest for one platform or a record lacks.
+// lacksJSON are the missing attachments of an image, of its manifest for one platform, or
+// of a record.
 type lacksJSON struct {
 	Reference string   `json:"reference"` // by its tag
 	Digest    string   `json:"digest"`
@@ -204,12 +204,12 @@ func allLacks(lacks []release.Lacking) []lacksJSON {
 	return list
 }
 
-// movedJSON is a tag that somebody moved.
+// movedJSON is a tag that was moved.
 type movedJSON struct {
 	Reference string `json:"reference"`
 	Shows     string `json:"shows"`            // the digest that the tag points to
-	Signed    string `json:"signed,omitempty"` // the digest that belongs there, absent where it is unknown
-	Named     string `json:"named,omitempty"`  // name:tag that what it shows is signed as, where that is another
+	Signed    string `json:"signed,omitempty"` // the digest that the tag should point to; absent if it is unknown
+	Named     string `json:"named,omitempty"`  // the name:tag that the other digest is signed as; absent if it is the same
 }
 
 func allMoved(moved []*release.MovedError) []movedJSON {

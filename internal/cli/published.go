@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// listPublished lists what a repository has. It needs no catalogue.
+// listPublished lists the releases in a repository. It needs no catalogue.
 func (e *env) listPublished(ctx context.Context, o listOptions, word string) error {
 	ws, err := e.registryWorkspace()
 	if err != nil {
@@ -52,7 +52,7 @@ func (e *env) listPublished(ctx context.Context, o listOptions, word string) err
 	if err != nil {
 		return err
 	}
-	return unreadTags(all)
+	return tagsError(all)
 }
 
 func publishedTags(all []release.Tagged) ui.Table {
@@ -67,8 +67,8 @@ func publishedTags(all []release.Tagged) ui.Table {
 	return table
 }
 
-// unreadTags is an error where a tag could not be read, or does not verify.
-func unreadTags(all []release.Tagged) error {
+// tagsError is an error if a tag cannot be read or does not verify.
+func tagsError(all []release.Tagged) error {
 	var unknown []error
 	wrong := 0
 	for _, tag := range all {
@@ -80,7 +80,7 @@ func unreadTags(all []release.Tagged) error {
 			wrong++
 		}
 	}
-	if err := unsettled("tags", len(all), unknown, nil); err != nil || wrong == 0 {
+	if err := stateError("tags", len(all), unknown, nil); err != nil || wrong == 0 {
 		return err
 	}
 	return fmt.Errorf("%d of %d tags do not verify", wrong, len(all))

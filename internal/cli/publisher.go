@@ -30,7 +30,7 @@ func (ws *workspace) builder(ctx context.Context, output string) (*release.Build
 	}, nil
 }
 
-// steps are the settings for the build steps of Containerfiles.
+// steps are the settings of Containerfiles' build steps.
 func (ws *workspace) steps() containerfile.Steps {
 	set := ws.settings.Build
 	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
@@ -45,8 +45,8 @@ func (ws *workspace) steps() containerfile.Steps {
 	return steps
 }
 
-// published is the registry of libre.yaml, and how its signatures are verified; nil for
-// what libre.yaml does not say.
+// published is the registry of libre.yaml, and how its signatures are verified. Each is
+// nil if libre.yaml does not set it.
 func (ws *workspace) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
 	if ws.settings.Registry == "" {
 		return nil, nil, nil

@@ -115,7 +115,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	return e.reportUnpublished(results)
 }
 
-// pusher is the publisher that the options ask for.
+// pusher is a publisher with the options of push.
 func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*release.Publisher, error) {
 	publisher, err := ws.publisher(ctx, o.registry, o.output)
 	if err != nil {
@@ -187,7 +187,7 @@ func (e *env) reportUnpublished(results []release.Published) error {
 		return refused
 	}
 	if len(moved) > 0 {
-		return unsettled("tags", len(results), nil, moved)
+		return stateError("tags", len(results), nil, moved)
 	}
 	return someFailed{"images", len(table.Rows), len(results)}
 }

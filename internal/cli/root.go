@@ -1,5 +1,6 @@
-// Package cli is libre's command line: one file a command, each parses, makes
-// one call and prints. Exit codes and error text are in errors.go.
+// Package cli is libre's command line. Each command has a file, with its options, which
+// flags fill, and a run method that makes one call and prints the result. Exit codes are
+// in errors.go.
 package cli
 
 import (
@@ -17,7 +18,7 @@ import (
 
 // Main runs libre with its arguments and gives the exit code.
 func Main(ctx context.Context, args []string, options ui.Options) int {
-	// Nothing that libre makes is to be written by everybody, whatever the umask says.
+	// Files that libre makes are never writable by everybody, whatever the umask.
 	syscall.Umask(syscall.Umask(0) | 0o002)
 	e := newEnv(options)
 	root := e.rootCommand()
@@ -29,7 +30,7 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 		err = ctx.Err()
 	}
 	if err != nil && !e.running {
-		err = usageError{excluding(err)} // cobra's own: an unknown command, flags that exclude each other
+		err = usageError{exclusive(err)} // from cobra: an unknown command, flags that exclude each other
 	}
 	if err != nil {
 		e.report(err)
@@ -37,11 +38,11 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 	return exitCode(err)
 }
 
-var excludingFlags = regexp.MustCompile(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
+var exclusiveFlags = regexp.MustCompile(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
 
-// excluding says in a few words that flags exclude each other.
-func excluding(err error) error {
-	found := excludingFlags.FindStringSubmatch(err.Error())
+// exclusive shortens cobra's error for flags that exclude each other.
+func exclusive(err error) error {
+	found := exclusiveFlags.FindStringSubmatch(err.Error())
 	if found == nil {
 		return err
 	}
@@ -83,7 +84,7 @@ credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 				return usageError{fmt.Errorf("log format %q, expected text or json", e.logFormat)}
 			}
 			err := e.useSafeTemporary()
-			e.running = err != nil // it is none of usage
+			e.running = err != nil // this is no usage error
 			return err
 		},
 	}
@@ -113,7 +114,7 @@ credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 	return root
 }
 
-// takes checks how many arguments a command got.
+// takes checks the number of a command's arguments.
 func takes(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) >= least && len(args) <= most {

@@ -78,7 +78,7 @@ func (e *env) runShow(ctx context.Context, o showOptions) error {
 	if err != nil {
 		return err
 	}
-	// As far as that needs no network, no package set and no build.
+	// This needs no network, no package set and no build.
 	images, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true, KeysOnly: true, NoPackages: true})
 	if err != nil {
 		return err
@@ -129,9 +129,9 @@ func (e *env) showRecord(ctx context.Context, o showOptions, word string) error 
 	return e.JSON(record)
 }
 
-// shells lists, by default image, the packages that bring a shell, as far as the
-// images' closures are in the store. It leaves out what cannot be evaluated, since show
-// works without the package set.
+// shells lists the packages that bring a shell into each default image. It leaves out
+// images that are not in the store or cannot be evaluated, since show works without the
+// package set.
 func (ws *workspace) shells(ctx context.Context, patterns []catalog.Pattern) map[catalog.ID][]string {
 	found := map[catalog.ID][]string{}
 	system, err := nix.MachineSystem()
@@ -139,7 +139,7 @@ func (ws *workspace) shells(ctx context.Context, patterns []catalog.Pattern) map
 		return found
 	}
 	catalogue, err := ws.catalogue(ctx)
-	if err != nil || catalogue.Unused(ctx) { // else show would wait for a toolchain to be copied
+	if err != nil || catalogue.Unused(ctx) { // otherwise show would wait for a toolchain to be copied
 		return found
 	}
 	evaluation, err := catalogue.Evaluate(ctx, nix.Request{Patterns: patterns, Systems: []string{system}, KeysOnly: true})

@@ -12,19 +12,19 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// sheet is text of names and values, a line each.
-type sheet struct{ strings.Builder }
+// fields is text with a name and a value on each line.
+type fields struct{ strings.Builder }
 
-// line leaves out what has no value.
-func (s *sheet) line(name, value string) {
+// line adds a field, unless its value is empty.
+func (s *fields) line(name, value string) {
 	if value != "" {
 		fmt.Fprintf(s, "%-12s %s\n", name, value)
 	}
 }
 
-// describe is an app as people read it.
+// describe is an app's metadata for people.
 func describe(app catalog.App, shells map[catalog.ID][]string) string {
-	var b sheet
+	var b fields
 	fmt.Fprintf(&b, "%s %s\n", app.Name, catalog.Tag(app.Version, app.PackageVersion))
 	b.line("  about", app.Meta.Description)
 	b.line("  homepage", app.Meta.Homepage)
@@ -52,13 +52,13 @@ func describe(app catalog.App, shells map[catalog.ID][]string) string {
 	}
 	for _, attribute := range []string{"version", "packageVersion", "source.hash"} {
 		if at := app.Positions[attribute]; at != nil {
-			b.line("  stands at", fmt.Sprintf("%s:%d:%d  %s", at.File, at.Line, at.Column, attribute))
+			b.line("  defined at", fmt.Sprintf("%s:%d:%d  %s", at.File, at.Line, at.Column, attribute))
 		}
 	}
 	return b.String()
 }
 
-func (b *sheet) component(name string, c catalog.Component) {
+func (b *fields) component(name string, c catalog.Component) {
 	fmt.Fprintf(b, "  component %s (%s)\n", name, c.Kind)
 	b.line("    about", c.Description)
 	var ports []string
@@ -83,15 +83,15 @@ func (b *sheet) component(name string, c catalog.Component) {
 	}
 }
 
-// upstream shows what the Containerfile says, a line each, and below it what the image
-// has in its place.
-func (b *sheet) upstream(c catalog.Component) {
+// upstream shows each instruction of the Containerfile, and below it what the image has
+// instead.
+func (b *fields) upstream(c catalog.Component) {
 	switch {
 	case c.Kind != "containerfile" || len(c.Upstream) > 0:
 	case c.Upstream == nil:
-		b.line("    upstream", "not known: its source is not in the Nix store, no image in dist")
+		b.line("    upstream", "unknown: the source is not in the Nix store, and dist has no image")
 	default:
-		b.line("    upstream", "says nothing of the image's configuration")
+		b.line("    upstream", "sets no image configuration")
 	}
 	for _, said := range c.Upstream {
 		before := said.Instruction + " "
@@ -109,7 +109,7 @@ func (b *sheet) upstream(c catalog.Component) {
 	}
 }
 
-// health is how a component's health is found out.
+// health describes a component's health check.
 func health(c catalog.Component) string {
 	check := c.HealthCheck
 	if check == nil {
@@ -118,13 +118,13 @@ func health(c catalog.Component) string {
 	what := check.Path
 	switch {
 	case check.Port != "":
-		what += " at port " + check.Port
+		what += " on port " + check.Port
 	case check.Command != nil:
 		what = "command " + strings.Join(check.Command, " ")
 	case check.TCP != "":
-		what = "port " + check.TCP + " takes connections"
+		what = "port " + check.TCP + " accepts connections"
 	case check.GRPC != "":
-		what = "grpc at port " + check.GRPC
+		what = "gRPC on port " + check.GRPC
 	}
 	var limits []string
 	limit := func(n int, format string) {
@@ -143,7 +143,7 @@ func nonEmpty(words ...string) []string {
 	return slices.DeleteFunc(words, func(word string) bool { return word == "" })
 }
 
-// options are what a need says beyond its name, as JSON without the outer braces.
+// options are the attributes of a need, as JSON without the outer braces.
 func options(need json.RawMessage) string {
 	return strings.Trim(string(need), "{}")
 }

@@ -91,7 +91,7 @@ func (e *env) runStatus(ctx context.Context, o statusOptions) error {
 		}
 	}
 	if err == nil {
-		err = unsettled("releases", total, unknown, moved)
+		err = stateError("releases", total, unknown, moved)
 	}
 	if err == nil && len(wrong) > 0 {
 		err = fmt.Errorf("%d of %d releases are not published as the catalogue defines them", len(wrong), total)
@@ -124,18 +124,18 @@ type statusJSON struct {
 	State   string `json:"state"`
 	Digest  string `json:"digest,omitempty"`
 	upstreamState
-	OldKey string      `json:"oldKey,omitempty"` // the former key that signed it, see push --resign
+	OldKey string      `json:"oldKey,omitempty"` // the former key that signed it: see push --resign
 	Reason string      `json:"reason,omitempty"`
 	Moved  []movedJSON `json:"moved,omitempty"`
-	Lacks  []lacksJSON `json:"lacks,omitempty"` // what is gone of what was attached
+	Lacks  []lacksJSON `json:"lacks,omitempty"` // missing attachments
 }
 
-// upstreamState is what upstream has for an app, as far as that is known.
+// upstreamState is the state of an app's upstream.
 type upstreamState struct {
 	Newest      string `json:"upstream,omitempty"`      // version
-	Held        string `json:"held,omitempty"`          // what is kept from the app, and why
+	Held        string `json:"held,omitempty"`          // the version that is not taken, and why
 	NotFollowed string `json:"notFollowed,omitempty"`   // why upstream is not asked
-	Unknown     string `json:"upstreamError,omitempty"` // why it is not known what upstream has
+	Unknown     string `json:"upstreamError,omitempty"` // why the newest version is unknown
 }
 
 func (s upstreamState) String() string {
@@ -150,7 +150,7 @@ func (s upstreamState) String() string {
 	return s.Newest
 }
 
-// newest asks upstream for the newest version of each app, as far as that answers.
+// newest asks upstream for the newest version of each app.
 func (e *env) newest(ctx context.Context, ws *workspace, patterns []catalog.Pattern) <-chan func(app string) upstreamState {
 	answer := make(chan func(string) upstreamState, 1)
 	go func() {

@@ -10,8 +10,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// addSummary gives a command the flag --summary: its tables, and what it ended
-// with, as Markdown.
+// addSummary gives a command the flag --summary, which writes its tables and its error as
+// Markdown.
 func (e *env) addSummary(cmd *cobra.Command) {
 	file := cmd.Flags().String("summary", "", "append the tables as Markdown to `FILE`, such as $GITHUB_STEP_SUMMARY")
 	run := cmd.RunE
@@ -19,7 +19,7 @@ func (e *env) addSummary(cmd *cobra.Command) {
 		if *file == "" {
 			return run(cmd, args)
 		}
-		// Before minutes of building, it is known whether it can be written.
+		// Open the file before minutes of building.
 		f, err := os.OpenFile(*file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 		if err != nil {
 			return usageError{fmt.Errorf("--summary: %w", err)}

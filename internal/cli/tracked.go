@@ -13,21 +13,21 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// refuseTracked refuses a layout that came with the catalogue: what it calls by an image's
-// key would be published, and signed, unbuilt.
+// refuseTracked refuses a layout that came with the catalogue: libre would publish and sign
+// its images without having built them.
 func refuseTracked(ctx context.Context, output string) error {
 	if _, err := os.Stat(filepath.Join(output, layout.IndexFile)); err != nil {
 		return nil
 	}
-	// Outside of a repository nothing is tracked.
+	// Outside of a repository, nothing is tracked.
 	if tracked, err := git.Output(ctx, output, "ls-files", "--", layout.IndexFile); err != nil || tracked == "" {
 		return nil
 	}
-	return &fault.Fault{Err: fmt.Errorf("git tracks %s: the images in it were not built here", output), Fix: "git rm -r --cached " + output + ", and remove it"}
+	return &fault.Fault{Err: fmt.Errorf("git tracks %s, so its images were not built here", output), Fix: "git rm -r --cached " + output + ", and delete it"}
 }
 
-// refuseTrackedSecrets refuses secrets of build steps that git tracks: nix copies these into
-// the store, where everybody on this machine reads them.
+// refuseTrackedSecrets refuses secrets of build steps that git tracks: nix would copy them
+// into the store, where every user of this machine can read them.
 func (ws *workspace) refuseTrackedSecrets(ctx context.Context) error {
 	args := []string{"ls-files", "--"}
 	for _, named := range []map[string]containerfile.Secret{ws.settings.Build.Secrets, ws.settings.Build.SSH} {
@@ -42,11 +42,11 @@ func (ws *workspace) refuseTrackedSecrets(ctx context.Context) error {
 	}
 	tracked, err := git.Output(ctx, ws.dir, args...)
 	if err != nil || strings.TrimSpace(tracked) == "" {
-		return nil // outside of a repository nothing is tracked
+		return nil // outside of a repository, nothing is tracked
 	}
 	file, _, _ := strings.Cut(strings.TrimSpace(tracked), "\n")
 	return &fault.Fault{
-		Err: fmt.Errorf("git tracks %s, which build in libre.yaml names as a secret: nix would copy it into the store, where everybody reads it", file),
-		Fix: "git rm --cached " + file + ", and name it in .gitignore",
+		Err: fmt.Errorf("git tracks %s, a secret of build in libre.yaml: nix would copy it into the store, where every user can read it", file),
+		Fix: "git rm --cached " + file + ", and add it to .gitignore",
 	}
 }

@@ -88,7 +88,7 @@ func (e *env) runVerify(ctx context.Context, o verifyOptions) error {
 		return usageError{fmt.Errorf("--rebuild needs the definition in the catalogue: select images instead of %s", references[0])}
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(30) // attachments of others are read and dropped: collect them soon
+		debug.SetGCPercent(30) // attachments of others are read and dropped: free them soon
 	}
 	var results []release.Verified
 	var err error
@@ -146,7 +146,7 @@ func (e *env) verifySelection(ctx context.Context, o verifyOptions) ([]release.V
 	for _, tag := range tags {
 		results = append(results, release.VerifyReference(ctx, client, signing, tag, verifierKey(ws, o.registry))...)
 	}
-	e.nameFixes(ctx, ws, o.registry, signing, patterns, results)
+	e.addFixes(ctx, ws, o.registry, signing, patterns, results)
 	if !o.rebuild {
 		return results, nil
 	}
@@ -171,10 +171,9 @@ func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, pa
 	return tags, nil
 }
 
-// nameFixes says of what does not verify whether its tag was moved, or something is gone
-// that was attached to it, and what to type: by what the catalogue has, as far as that
-// can be evaluated.
-func (e *env) nameFixes(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
+// addFixes adds a fix to results that do not verify because a tag was moved or an
+// attachment is missing, as far as the catalogue can be evaluated.
+func (e *env) addFixes(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
 	if !slices.ContainsFunc(results, func(r release.Verified) bool { return r.Err != nil && !release.IsUnknown(r.Err) }) {
 		return
 	}
@@ -205,7 +204,7 @@ func (e *env) nameFixes(ctx context.Context, ws *workspace, o registryOptions, s
 	}
 }
 
-// rebuild builds what is selected once more.
+// rebuild builds the selected images again, and compares them with what is published.
 func (e *env) rebuild(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
 	publisher, err := ws.publisher(ctx, o, "")
 	if err != nil {
@@ -240,8 +239,8 @@ func (e *env) verifier(ctx context.Context, o registryOptions, reference string)
 	return ws, client, signing, err
 }
 
-// verifierKey is the public key's file, for cosign's command line where nothing could
-// be verified.
+// verifierKey is the public key's file, for cosign commands of results that do not
+// verify.
 func verifierKey(ws *workspace, o registryOptions) string {
 	names := []string{o.key}
 	for _, key := range ws.settings.Sign.PublicKeys {
@@ -286,7 +285,7 @@ func (e *env) printVerified(results []release.Verified, asJSON bool) error {
 		} else if r.Err != nil {
 			e.Errorf("%s: %s", r.Reference, r.Err)
 		}
-		r.Checks = append([]string{}, r.Checks...) // a list in JSON also where nothing was checked
+		r.Checks = append([]string{}, r.Checks...) // a list in JSON, even if it is empty
 		checked := slices.Clone(r.Checks)
 		if r.SignedAs != "" {
 			checked = append(checked, "signed as "+r.SignedAs)
@@ -310,9 +309,9 @@ func (e *env) printVerified(results []release.Verified, asJSON bool) error {
 	}
 	if failed > 0 {
 		err := fmt.Errorf("%d of %d could not be verified", failed, len(results))
-		return cmp.Or(refusal(unknown), err)
+		return cmp.Or(credentialsError(unknown), err)
 	}
-	return unsettled("images and records", len(results), unknown, moved)
+	return stateError("images and records", len(results), unknown, moved)
 }
 
 // verifiedJSON is one image or record of `verify --json`.
@@ -320,10 +319,10 @@ type verifiedJSON struct {
 	Reference string   `json:"reference"`
 	Kind      string   `json:"kind"` // image, release or rebuild
 	Verified  bool     `json:"verified"`
-	Result    string   `json:"result"` // verified, failed, moved, or unknown: it could not be read
+	Result    string   `json:"result"` // verified, failed, moved, or unknown: it cannot be read
 	Checks    []string `json:"checks"`
 	SignedAs  string   `json:"signedAs,omitempty"`
-	Command   string   `json:"command,omitempty"` // with which cosign checks the signature
+	Command   string   `json:"command,omitempty"` // the cosign command that verifies the signature
 	OldKey    string   `json:"oldKey,omitempty"`  // the former key that signed it
 	Error     string   `json:"error,omitempty"`
 }

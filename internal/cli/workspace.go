@@ -140,7 +140,7 @@ func cacheDir() (string, error) {
 	}
 	dir := filepath.Join(cache, "libre")
 	if _, err := os.Lstat(dir); err == nil {
-		_ = private.Folder(dir) // a link of this user's own is left as it is
+		_ = private.Folder(dir) // keep a link that this user made
 	}
 	if err := private.CheckTrusted(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", &fault.Fault{Doing: "opening the cache", Err: err, Fix: "remove it, or set XDG_CACHE_HOME to a folder of your own"}

@@ -52,8 +52,8 @@ func TestReleaseForTwoSystemsIsOneSignedIndex(t *testing.T) {
 			for image, reason := range map[string]string{
 				"tool/server/debug": "has no debug tools: ", "tool/single/debug": "is for x86_64-linux only", "tool/single/default": "is for x86_64-linux only",
 			} {
-				if got := strings.Count(pushed.stderr, image+": not for aarch64-linux: "+reason); got != 1 {
-					t.Errorf("%s: said %d times that it is not for aarch64-linux:\n%s", image, got, pushed.stderr)
+				if got := strings.Count(pushed.stderr, image+": skipped for aarch64-linux: "+reason); got != 1 {
+					t.Errorf("%s: said %d times that it is skipped for aarch64-linux:\n%s", image, got, pushed.stderr)
 				}
 			}
 			reg.audit(t) // of the index and each child
@@ -88,8 +88,8 @@ mkApp {
 	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
 	reg := newWatched(t, "referrers", sign.Bundle)
 	pushed := c.run("push", "box/*/default", "--to", reg.prefix()).want(t, 0)
-	if !strings.Contains(pushed.stderr, "box/shell/default: not for aarch64-linux: ") {
-		t.Errorf("nothing says what is not for aarch64-linux:\n%s", pushed.stderr)
+	if !strings.Contains(pushed.stderr, "box/shell/default: skipped for aarch64-linux: ") {
+		t.Errorf("nothing says what is skipped for aarch64-linux:\n%s", pushed.stderr)
 	}
 	record := readRecord(t, c, reg, "box-default:1-1")
 	checkSystems(t, reg, record.Components["shell"], []string{"linux/amd64"})
