@@ -14,11 +14,11 @@ import (
 
 const nixType = "nix"
 
-// FromClosure lists the store paths of a Nix image. What is in rootfs is the
-// image's root directory, and at its own path only if another one refers to that;
-// it is empty for an image that a Containerfile made.
-// tools are further paths that the image needs as a whole: those of a debug
-// layer. The closure has all of them, and all that they need.
+// FromClosure lists the store paths of an image. rootfs is the store path that becomes the
+// root directory; it is at its own path as well if another path refers to it. It is empty
+// for an image that was built from a Containerfile. tools are the other paths that the
+// image itself depends on: those of a debug layer. The closure has all of them and all
+// their dependencies.
 func FromClosure(subject Subject, closure []nix.PathInfo, rootfs string, tools ...string) (*Document, error) {
 	components := map[string]*Component{}
 	for _, info := range closure {
@@ -69,9 +69,9 @@ func storeComponent(info nix.PathInfo) (*Component, error) {
 	}, nil
 }
 
-// parseStoreName splits a store path's name into the package's name and version,
-// which begins after the first dash that is followed by something other than a
-// letter. https://nix.dev/manual/nix/latest/language/builtins#builtins-parseDrvName
+// parseStoreName splits the name of a store path into name and version. The version
+// starts after the first dash that no letter follows.
+// https://nix.dev/manual/nix/latest/language/builtins#builtins-parseDrvName
 func parseStoreName(storeName string) (name, version string) {
 	for i := 0; i+1 < len(storeName); i++ {
 		if storeName[i] == '-' && !isLetter(storeName[i+1]) {
@@ -83,9 +83,9 @@ func parseStoreName(storeName string) (name, version string) {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// nixPURL is a package URL of a type that purl-spec does not have, in the form
-// that syft gives it, with the NAR hash added: the output hash says what the path
-// was to be made from, the NAR hash what is in it.
+// nixPURL gives a package URL of type nix, which purl-spec does not have, in syft's form
+// and with the NAR hash: the output hash is that of the inputs, the NAR hash that of the
+// content.
 func nixPURL(name, version, outputHash, narHash string) string {
 	return packageurl.NewPackageURL(nixType, "", name, version,
 		packageurl.QualifiersFromMap(map[string]string{"outputhash": outputHash, "narhash": narHash}), "").ToString()

@@ -68,8 +68,8 @@ func cdxCreator(creator string) *cdx.OrganizationalEntity {
 	}
 }
 
-// cdxComponent calls everything a library, which the format recommends where
-// nobody knows. Of a store path the properties have the names that sbomnix uses.
+// cdxComponent gives every component the type library, which the format recommends if the
+// type is unknown. The properties of store paths have sbomnix's names.
 func cdxComponent(c Component) cdx.Component {
 	component := cdx.Component{
 		BOMRef: c.ID, Type: cdx.ComponentTypeLibrary,
@@ -91,9 +91,9 @@ func cdxComponent(c Component) cdx.Component {
 	return component
 }
 
-// cdxGraph writes who needs what, and how far that is known: of an image made of
-// store paths all are listed; but what a package has within it (linked in, copied
-// in) is known only where syft recognises it.
+// cdxGraph writes the dependencies, and how complete they are: the store paths of an image
+// are all known, but the parts of a package (linked or copied in) only as far as syft
+// finds them.
 func (d *Document) cdxGraph() (*[]cdx.Dependency, *[]cdx.Composition) {
 	subject := d.Subject.purl()
 	dependencies := []cdx.Dependency{cdxDependency(subject, d.DependsOn)}

@@ -1,7 +1,6 @@
-// Package sbom lists what an image is made of: from the closure of a Nix image,
-// from the files of any image as syft recognises them, and from both, merged. A
-// list is written as CycloneDX 1.6 and as SPDX 2.3, both from one model and both
-// byte for byte the same for the same image.
+// Package sbom makes the SBOM of an image: from the closure of a Nix image, from the
+// packages that syft finds in the files of any image, or from both, merged. It writes
+// CycloneDX 1.6 and SPDX 2.3 from one model. The same image gives the same bytes.
 package sbom
 
 import (
@@ -18,17 +17,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// Document says what an image for one platform is made of. FromClosure, a Scanner,
-// Merge and Read make documents in which everything is sorted; who adds to
-// one keeps it so.
+// Document is the SBOM of an image for one platform. In the documents of FromClosure, a
+// Scanner, Merge and Read everything is sorted. Keep it so when you add to one.
 type Document struct {
-	Subject Subject `json:",omitzero"` // none where a part of an image is described
-	Tools   []Tool  // what the document was made with, libre among it
-	Creator string  // email address or URL of who answers for the document; may be empty
+	Subject Subject `json:",omitzero"` // none if the document describes a part of an image
+	Tools   []Tool  // that made the document, with libre
+	Creator string  // email address or URL of the author; may be empty
 
 	Components []Component // sorted by ID
-	DependsOn  []string    // IDs: what the image as a whole needs; the rest follows from these, sorted
-	Complete   bool        // no store path of the image is missing among the components
+	DependsOn  []string    // IDs of what the image itself needs, sorted; all other components follow from these
+	Complete   bool        // all store paths of the image are among the components
 }
 
 // Subject is the image that a document describes.
@@ -36,29 +34,29 @@ type Subject struct {
 	Name     string // without registry and tag: docs-backend-default
 	Version  string // appver-pkgver
 	Index    v1.Hash
-	Manifest v1.Hash // the platform's
+	Manifest v1.Hash // of the platform
 	Platform v1.Platform
-	Created  time.Time // the image's, which is its source's: the document's time as well
+	Created  time.Time // time of the image, which is its source's, and of the document
 }
 
-// Tool is a program that had a part in making a document.
+// Tool is a program that helped to make a document.
 type Tool struct{ Name, Version string }
 
-// Component is a store path, or a package that was recognised by its files.
+// Component is a store path, or a package found in files.
 type Component struct {
-	ID        string   // unique in a document: the store path, else the package URL, after the store path that it is in
-	Name      string   // as its ecosystem has it: openssl, @babel/core, golang.org/x/text
+	ID        string   // unique in a document: the store path, or the package URL, prefixed by the store path that has the package
+	Name      string   // in its ecosystem: openssl, @babel/core, golang.org/x/text
 	Version   string   // may be empty
-	Type      string   // its ecosystem: nix, go-module, deb, npm, … as syft names them
+	Type      string   // the ecosystem in syft's words: nix, go-module, deb, npm, …
 	PURL      string   // https://github.com/package-url/purl-spec; may be empty
 	StorePath string   // of a Nix component: /nix/store/HASH-NAME
 	NarHash   string   // of a Nix component: sha256:BASE16
 	Where     []string // absolute paths in the image, sorted
-	DependsOn []string // IDs of what it needs, sorted
+	DependsOn []string // IDs of its dependencies, sorted
 }
 
-// Rows gives a table with a row for each component: name, version, type, package
-// URL, and the paths where it is, with a comma between them.
+// Rows gives a table with a row for each component: name, version, type, package URL, and
+// its paths, separated by commas.
 func (d *Document) Rows() [][]string {
 	rows := make([][]string, len(d.Components))
 	for i, c := range d.Components {
@@ -68,17 +66,18 @@ func (d *Document) Rows() [][]string {
 	return rows
 }
 
-// purl of the image, which names no registry: the same image may be in several.
+// purl gives the package URL of the image, without a registry: the image may be in
+// several.
 // https://github.com/package-url/purl-spec/blob/main/types/oci-definition.json
 func (s Subject) purl() string {
 	return packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(s.Name), s.Manifest.String(),
 		packageurl.QualifiersFromMap(map[string]string{"arch": s.Platform.Architecture, "tag": s.Version}), "").ToString()
 }
 
-// time in the form that both formats want: whole seconds, UTC.
+// time formats the time as both formats require: whole seconds, UTC.
 func (s Subject) time() string { return s.Created.UTC().Format(time.RFC3339) }
 
-// check finds what must be there for a document to be valid in both formats.
+// check reports what is missing for a document that is valid in both formats.
 func (d *Document) check() error {
 	var missing string
 	switch {
@@ -98,9 +97,9 @@ func (d *Document) check() error {
 	return fmt.Errorf("writing the SBOM of %s: it has no %s", cmp.Or(d.Subject.Name, "an image"), missing)
 }
 
-// id follows from the image's digest and all that the document says: a document
-// of the same image that says something else is another document, as both
-// formats want it. https://www.rfc-editor.org/rfc/rfc9562#section-5.5
+// id derives the document's ID from the digest of the image and the content of the
+// document. Both formats require another ID for a document with other content.
+// https://www.rfc-editor.org/rfc/rfc9562#section-5.5
 func (d *Document) id() (uuid.UUID, error) {
 	content := *d
 	content.Subject.Created = d.Subject.Created.UTC().Truncate(time.Second)
@@ -112,8 +111,8 @@ func (d *Document) id() (uuid.UUID, error) {
 	return uuid.NewSHA1(image, text), nil
 }
 
-// NewDocument makes a document, without a subject, of components by their IDs, in
-// any order: the image needs those that no other needs.
+// NewDocument makes a document without a subject from components by their IDs. The image
+// depends on the components that no other component depends on.
 func NewDocument(components map[string]*Component, tools ...Tool) *Document {
 	document := &Document{Tools: tools, Components: sorted(components)}
 	ids := make([]string, len(document.Components))
@@ -125,8 +124,8 @@ func NewDocument(components map[string]*Component, tools ...Tool) *Document {
 	return document
 }
 
-// sorted gives the components of a map by ID, each in order and without
-// repetition, without edges to what is not there or to itself.
+// sorted gives the components by ID. Their lists are sorted, without duplicates and
+// without dependencies on themselves or on unknown components.
 func sorted(components map[string]*Component) []Component {
 	var all []Component
 	for _, id := range slices.Sorted(maps.Keys(components)) {
@@ -140,6 +139,5 @@ func sorted(components map[string]*Component) []Component {
 	return all
 }
 
-// unique sorts a copy of the list and leaves out what is repeated; it is nil where
-// nothing is left.
+// unique gives a sorted copy of the list without duplicates, nil if it is empty.
 func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }

@@ -106,7 +106,7 @@ func TestFromLayoutErrors(t *testing.T) {
 		want     string
 	}{
 		{"no manifest", t.Context(), v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, amd64, "no such file"},
-		{"an index", t.Context(), index, amd64, "is not an image's manifest"},
+		{"an index", t.Context(), index, amd64, "is not the manifest of an image"},
 		{"another platform", t.Context(), manifests[0], arm, "arm64"},
 		{"cancelled", cancelled, manifests[0], amd64, "context canceled"},
 	} {

@@ -5,18 +5,17 @@ import (
 	"strings"
 )
 
-// Findings are what was recognised in each store path of an image, by the ID of
-// the store path. What is said of one follows from its content and its places in
-// the image alone.
+// Findings are the packages found in each store path of an image, by the ID of the store
+// path. They depend only on the content of the store path and its places in the image.
 type Findings map[string]*Document
 
-// separator is between a store path and what is found in it; no store path has it.
+// separator separates a store path from the ID of a package in it. No store path has it.
 const separator = "#"
 
-// Findings takes from the document of a former image what was found in those store
-// paths of a closure that it lists with the same content at the same places. There
-// are none in a document that other tools made, which may find something else, or
-// in one that was not made store path by store path.
+// Findings gives the packages that the document d of an earlier image lists for those
+// store paths of a closure that it has with the same content at the same places. There
+// are none if other versions of the tools made d, which may find other packages, or if
+// they did not read each store path by itself.
 func (d *Document) Findings(closure *Document) Findings {
 	if !slices.Equal(d.Tools, closure.Tools) {
 		return nil

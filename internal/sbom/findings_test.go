@@ -96,9 +96,9 @@ func TestReadErrors(t *testing.T) {
 		{"no metadata", `{"bomFormat": "CycloneDX"}`, "reading an SBOM: it names no image"},
 		{"nothing", "null", "reading an SBOM: it names no image"},
 		{"another version", string(bytes.Replace(golden, []byte(`"version": "2.40-66"`), []byte(`"version": "2.40-67"`), 1)),
-			"reading an SBOM: it has the serial number "},
+			"reading an SBOM: its serial number is "},
 		{"an edge less", string(bytes.Replace(golden, []byte(`"dependsOn"`), []byte(`"needs"`), 1)),
-			"reading an SBOM: it has the serial number "},
+			"reading an SBOM: its serial number is "},
 		{"no time", string(bytes.Replace(golden, []byte(`"timestamp"`), []byte(`"time"`), 1)), "reading an SBOM: parsing time"},
 		{"no index", string(bytes.Replace(golden, []byte(`libre:index-digest`), []byte(`x`), 1)), "reading an SBOM: cannot parse hash"},
 	} {

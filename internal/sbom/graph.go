@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// entries gives the IDs from which all the given ones are reached along edges
-// that stay among them: those that none of the others needs and, where some need
-// each other in a circle, the first of the circle. They are sorted.
+// entries gives, sorted, IDs from which all the given IDs can be reached without other
+// IDs: those that no other depends on and the first of each cycle that only its own
+// members depend on.
 func entries(ids []string, dependsOn func(id string) []string) []string {
 	waiting := map[string]bool{}
 	needed := map[string]bool{}
@@ -41,7 +41,7 @@ func entries(ids []string, dependsOn func(id string) []string) []string {
 			enter(id)
 		}
 	}
-	for _, id := range all { // only circles are left
+	for _, id := range all { // only cycles are left
 		enter(id)
 	}
 	slices.Sort(found)

@@ -2,15 +2,15 @@ package sbom
 
 import "cmp"
 
-// Limits are what reading the files of one image, or of one store path, may take: in
-// bytes. What is zero has its default.
+// Limits limit, in bytes, what reading the files of an image or of a store path may use.
+// Zero is the default.
 type Limits struct {
-	Image  int64 // of its layers, unpacked into temporary files
-	Nested int64 // of what archives in it are unpacked to, beyond its own size
+	Image  int64 // size of its layers, unpacked into temporary files
+	Nested int64 // size of unpacked archives inside, besides Image
 	Memory int64
 }
 
-// defaultLimits are several times what the largest images take.
+// defaultLimits are several times what the largest images need.
 var defaultLimits = Limits{Image: 64 << 30, Nested: 1 << 30, Memory: 4 << 30}
 
 func (l Limits) orDefault() Limits {

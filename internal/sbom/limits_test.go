@@ -89,7 +89,7 @@ func TestNestedArchivesMeetALimit(t *testing.T) {
 	for what, test := range map[string]struct {
 		name    string
 		archive []byte
-		says    string // "": it is not unpacked
+		raise   string // the limit that the error names; "": it is not unpacked
 	}{
 		"a jar of zeroes in a jar":    {"app.jar", jar(300 << 20), "limits.nested"},
 		"many jars in a war":          {"app.war", zipped(t, 50, "WEB-INF/lib/N.jar", zeroesOf(10<<20)), "limits.nested"},
@@ -119,7 +119,7 @@ func TestNestedArchivesMeetALimit(t *testing.T) {
 				return err
 			}
 			err = read(path)
-			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says+" in libre.yaml sets it") {
+			if (err == nil) != (test.raise == "") || err != nil && !strings.Contains(err.Error(), "raise "+test.raise+" in libre.yaml") {
 				t.Errorf("got %v", err)
 			}
 			if kept := most(); kept > min(int64(len(test.archive)), 500<<20)+2*limit {

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Merge adds to the store paths of an image what was found in them: a store path
-// depends on what is in it. The same package found in two store paths is two
-// components, as it may need something else in each. rest is what was found in all
-// files of an image that a Containerfile made, nil for others: it belongs to the
-// image itself, unless it is in a store path. Nothing that is given is changed.
+// Merge adds to the store paths of an image the packages that were found in them: a store
+// path depends on its packages. A package in two store paths is two components, since its
+// dependencies may differ. rest has the packages found in all files of an image that was
+// built from a Containerfile, nil for a Nix image: the image depends on them, unless they
+// are in a store path. Merge does not change its arguments.
 func Merge(closure *Document, found Findings, rest *Document) *Document {
 	merged := *closure
 	components := map[string]*Component{}
@@ -26,8 +26,8 @@ func Merge(closure *Document, found Findings, rest *Document) *Document {
 	return &merged
 }
 
-// add puts what a document lists among the components, with a prefix to its IDs,
-// and gives the IDs from which the others follow.
+// add adds the components of a document, with a prefix to their IDs, and gives the IDs
+// that the document itself depends on.
 func add(components map[string]*Component, document *Document, prefix string) (entries []string) {
 	for _, c := range document.Components {
 		c.ID = prefix + c.ID
@@ -45,7 +45,7 @@ func prefixed(prefix string, ids []string) []string {
 	return all
 }
 
-// outside leaves out what was found in store paths.
+// outside gives the packages of rest that are not in store paths.
 func outside(rest, closure *Document) *Document {
 	storePaths := map[string]bool{} // their places in the image
 	for _, c := range closure.Components {
@@ -64,7 +64,7 @@ func outside(rest, closure *Document) *Document {
 	return NewDocument(components)
 }
 
-// isIn tells whether a path of an image is, or is below, one of the places.
+// isIn reports whether a path of an image is one of the places, or below one.
 func isIn(places map[string]bool, where string) bool {
 	for !places[where] {
 		if where == "/" || where == "." {

@@ -10,15 +10,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Read reads what CycloneDX wrote. It is an error where the document does not say
-// all that its serial number was made of: another version of libre, or somebody
-// else, wrote it.
+// Read reads a document that CycloneDX wrote. It is an error if the serial number is not
+// that of the content: then another version of libre, or somebody else, wrote it.
 func Read(cyclonedx []byte) (*Document, error) {
 	document, serial, err := read(cyclonedx)
 	if err == nil {
 		id, idErr := document.id()
 		if err = idErr; err == nil && id.URN() != serial {
-			err = fmt.Errorf("it has the serial number %s, its content %s", serial, id.URN())
+			err = fmt.Errorf("its serial number is %s, that of its content is %s", serial, id.URN())
 		}
 	}
 	if err != nil {
@@ -116,7 +115,7 @@ func property(c *cdx.Component, name string) string {
 	return ""
 }
 
-// list is what may be absent.
+// list gives the elements of an optional list.
 func list[T any](elements *[]T) []T {
 	if elements == nil {
 		return nil

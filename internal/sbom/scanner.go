@@ -16,13 +16,13 @@ import (
 	"github.com/libresh/libre/internal/process"
 )
 
-// Program is the name of the program that recognises files. It is one of its own
-// since the library that it is made of takes long to start.
+// Program is the name of the program that finds packages in files. It is a program of its
+// own because syft takes long to start.
 const Program = "libre-files"
 
-// Scanner asks the program what it recognises in images: one process, started
-// with the first question, answers them all in turn. A store path that is in
-// several images is asked for once. Its methods may be called concurrently.
+// Scanner finds packages in images with the program. One process, started with the first
+// question, answers all of them in turn. A store path of several images is read once. The
+// methods may be called from several goroutines at once.
 type Scanner struct {
 	path   string
 	limits Limits
@@ -35,25 +35,25 @@ type Scanner struct {
 	asked   map[string]*Document // by store path and places
 }
 
-// Question is what the program is asked, one a line of its standard input: of a
-// layout, of a store path or, where neither is named, with what it recognises.
+// Question is a line of the program's standard input. It is about an image of a layout,
+// about a store path or, with neither, about the versions of the program's tools.
 type Question struct {
 	Layout    string   `json:",omitempty"` // folder of the OCI layout
-	Subject   Subject  `json:",omitzero"`  // in the layout
+	Subject   Subject  `json:",omitzero"`  // the image in the layout
 	StorePath string   `json:",omitempty"`
-	Where     []string `json:",omitempty"` // folders that it is at in the image
-	Temporary string   `json:",omitempty"` // folder for files, which who asks removes
+	Where     []string `json:",omitempty"` // folders of the store path in the image
+	Temporary string   `json:",omitempty"` // folder for temporary files; the scanner removes it
 	Limits    Limits   `json:",omitzero"`
 }
 
-// Answer is what it says, one a line of its standard output.
+// Answer is a line of the program's standard output.
 type Answer struct {
 	Document *Document
 	Error    string
-	Last     bool // a limit was met: the program ends
+	Last     bool // a limit was reached: the program exits
 }
 
-// NewScanner looks for the program beside this one, then in PATH.
+// NewScanner finds the program beside libre or in PATH.
 func NewScanner(limits Limits) (*Scanner, error) {
 	if self, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(self), Program)
@@ -63,7 +63,7 @@ func NewScanner(limits Limits) (*Scanner, error) {
 	}
 	path, err := exec.LookPath(Program)
 	if err != nil {
-		return nil, fmt.Errorf("listing what images are made of: the program %s is neither beside libre nor in PATH: install both", Program)
+		return nil, fmt.Errorf("making an SBOM: the program %s is neither beside libre nor in PATH: install both", Program)
 	}
 	return newScanner(path, limits), nil
 }
@@ -72,7 +72,7 @@ func newScanner(path string, limits Limits) *Scanner {
 	return &Scanner{path: path, limits: limits.orDefault(), asked: map[string]*Document{}}
 }
 
-// Tools are what the program recognises files with.
+// Tools gives the tools that the program finds packages with.
 func (s *Scanner) Tools(ctx context.Context) ([]Tool, error) {
 	document, err := s.ask(ctx, "asking "+Program+" for its version", Question{})
 	if err != nil {
@@ -81,8 +81,8 @@ func (s *Scanner) Tools(ctx context.Context) ([]Tool, error) {
 	return document.Tools, nil
 }
 
-// FromLayout lists what is recognised in the files of the image in an OCI layout
-// whose manifest the subject names. No daemon and no network is used.
+// FromLayout lists the packages in the files of an image of an OCI layout, by the
+// manifest of the subject. It uses no daemon and no network.
 func (s *Scanner) FromLayout(ctx context.Context, layout string, subject Subject) (*Document, error) {
 	layout, err := filepath.Abs(layout)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Scanner) FromLayout(ctx context.Context, layout string, subject Subject
 	return s.ask(ctx, "reading the files of "+subject.Name, Question{Layout: layout, Subject: subject})
 }
 
-// FromStorePaths lists what is recognised in each store path of a closure, which
-// must be in the store, apart from those of which it is known.
+// FromStorePaths lists the packages in each store path of a closure. It does not read
+// paths in known; the others must be in the store.
 func (s *Scanner) FromStorePaths(ctx context.Context, closure *Document, known Findings) (Findings, error) {
 	found := Findings{}
 	for _, c := range closure.Components {
@@ -125,8 +125,8 @@ func (s *Scanner) fromStorePath(ctx context.Context, c Component) (*Document, er
 	return document, err
 }
 
-// ask has the program, which it starts if need be, answer one question. what is
-// being done is for the error.
+// ask sends a question to the program, which it starts if needed. what describes the
+// question in errors.
 func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,9 +145,9 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 	if err != nil {
 		return fail(err)
 	}
-	defer os.RemoveAll(temporary) // also where the program is ended
+	defer os.RemoveAll(temporary) // also if the program was killed
 	question.Temporary, question.Limits = temporary, s.limits
-	// The program knows no interruption: it is ended, and started anew if asked again.
+	// The program cannot be interrupted: kill it, and start it again for the next question.
 	started := s.cmd.Process
 	ended := context.AfterFunc(ctx, func() { _ = started.Kill() })
 	defer ended()
@@ -157,7 +157,7 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 		err = s.answers.Decode(&answer)
 	}
 	if err != nil {
-		_ = started.Kill() // where it is not understood
+		_ = started.Kill() // if it runs, but its answer is not valid
 		_ = s.cmd.Wait()
 		s.cmd = nil
 		lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The parts of SPDX 2.3 that are written. https://spdx.github.io/spdx-spec/v2.3/
+// The parts of SPDX 2.3 that libre writes. https://spdx.github.io/spdx-spec/v2.3/
 type (
 	spdxDocument struct {
 		SPDXVersion       string             `json:"spdxVersion"`
@@ -148,8 +148,8 @@ func (d *Document) spdxDependencies() []spdxRelationship {
 	return all
 }
 
-// spdxID takes a hash, as only letters, digits, dots and dashes are allowed, and
-// the name for who reads it.
+// spdxID gives an ID with the name, for people, and a hash, since only letters, digits,
+// dots and dashes are allowed.
 func spdxID(c Component) string {
 	sum := sha256.Sum256([]byte(c.ID))
 	name := strings.Map(func(r rune) rune {

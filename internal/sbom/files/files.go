@@ -1,6 +1,6 @@
-// Package files lists what syft recognises in the files of an image. Only the
-// program libre-files imports it: syft takes 20 ms of CPU time to start, which
-// each `libre list` would pay.
+// Package files finds packages in the files of an image with syft. Only the program
+// libre-files imports it: syft takes 20 ms of CPU time to start, which would slow down
+// each command of libre.
 package files
 
 import (
@@ -24,9 +24,9 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// fromLayout lists what syft recognises in the files of the image in an OCI
-// layout whose manifest the subject names. No daemon and no network is used; the
-// layers are unpacked below the folder for temporary files meanwhile.
+// fromLayout lists the packages in the files of an image of an OCI layout, by the manifest
+// of the subject. It uses no daemon and no network. It unpacks the layers into the folder
+// for temporary files.
 func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *watch) (*sbom.Document, error) {
 	dir, err := singleImage(layout, subject.Manifest)
 	if err != nil {
@@ -49,7 +49,7 @@ func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *wat
 	return document, err
 }
 
-// recognise lists what syft finds, without saying of what.
+// recognise lists the packages that syft finds, in a document without a subject.
 func recognise(ctx context.Context, source source.Source, w *watch) (*sbom.Document, error) {
 	if err := w.unpacked(); err != nil {
 		return nil, err
@@ -62,14 +62,14 @@ func recognise(ctx context.Context, source source.Source, w *watch) (*sbom.Docum
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil { // syft itself goes on and leaves out
+	if err := ctx.Err(); err != nil { // syft itself continues and gives a part
 		return nil, err
 	}
 	return fromSyft(found), nil
 }
 
-// syftConfig takes syft's catalogers for images and asks only for what is used:
-// packages and what they need.
+// syftConfig selects syft's catalogers for images, and of their results only packages and
+// dependencies.
 func syftConfig() *syft.CreateSBOMConfig {
 	return syft.DefaultCreateSBOMConfig().
 		WithoutFiles().
@@ -80,13 +80,13 @@ func syftConfig() *syft.CreateSBOMConfig {
 		})
 }
 
-// licenseScanner is a context that holds what syft recognises licence texts with.
-// It takes most of a second to make.
+// licenseScanner gives a context with syft's scanner of licence texts, which takes most of
+// a second to make.
 var licenseScanner = sync.OnceValues(func() (context.Context, error) {
 	return syft.SetContextLicenseScanner(context.Background(), cataloging.DefaultLicenseConfig())
 })
 
-// scannerContext is a context with the values of another.
+// scannerContext is a context with the values of a second one.
 type scannerContext struct {
 	context.Context
 	scanner context.Context
@@ -99,8 +99,8 @@ func (c scannerContext) Value(key any) any {
 	return c.scanner.Value(key)
 }
 
-// fromSyft makes one component of what syft lists once for each place. Of what is
-// spelt differently there, the first in order stands.
+// fromSyft makes one component of a package that syft lists once for each place. Where
+// these differ, the first one counts.
 func fromSyft(found *syftsbom.SBOM) *sbom.Document {
 	components := map[string]*sbom.Component{}
 	for _, p := range found.Artifacts.Packages.Sorted() {
@@ -125,7 +125,7 @@ func fromSyft(found *syftsbom.SBOM) *sbom.Document {
 	return sbom.NewDocument(components, tools()...)
 }
 
-// tools are what recognises files.
+// tools lists the tools that find packages.
 func tools() []sbom.Tool {
 	return []sbom.Tool{{Name: "syft", Version: moduleVersion("github.com/anchore/syft")}}
 }
@@ -137,8 +137,8 @@ func packageID(p pkg.Package) string {
 	return string(p.Type) + ":" + p.Name + "@" + p.Version
 }
 
-// locations are the paths by which a package was recognised, rather than those
-// that told more of it.
+// locations lists the paths by which syft found a package or, if it marks none, all paths
+// with evidence of it.
 func locations(p pkg.Package) []string {
 	var primary, all []string
 	for _, location := range p.Locations.ToSlice() {
@@ -157,7 +157,7 @@ func isPrimary(location file.Location) bool {
 	return location.Annotations[pkg.EvidenceAnnotationKey] == pkg.PrimaryEvidenceAnnotation
 }
 
-// moduleVersion is the version of a module that the program was built with.
+// moduleVersion gives the version of a module in this program.
 func moduleVersion(path string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

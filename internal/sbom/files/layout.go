@@ -9,9 +9,8 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// singleImage makes a folder that is an OCI layout of one image of another
-// layout, with the same blobs: syft takes a layout, and cannot be told which of
-// its images is meant. The caller removes the folder.
+// singleImage makes a folder with an OCI layout of one image of another layout, since
+// syft does not take the digest of an image. The caller removes the folder.
 func singleImage(from string, manifest v1.Hash) (dir string, err error) {
 	l, err := layout.Open(from)
 	if err != nil {
@@ -22,7 +21,7 @@ func singleImage(from string, manifest v1.Hash) (dir string, err error) {
 		return "", err
 	}
 	if !d.MediaType.IsImage() {
-		return "", fmt.Errorf("%s is not an image's manifest but %q", manifest, d.MediaType)
+		return "", fmt.Errorf("%s is not the manifest of an image: its media type is %q", manifest, d.MediaType)
 	}
 	if dir, err = os.MkdirTemp("", "libre-sbom-"); err != nil {
 		return "", err

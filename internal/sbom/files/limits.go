@@ -9,47 +9,48 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// A watch looks at what this program takes while it reads an image, and ends it where
-// that is more than the limits: syft unpacks archives within archives, without counting.
-// It counts the bytes that are written, whatever archives say of their size.
+// A watch measures what this program uses while it reads an image, and ends it at a
+// limit: syft unpacks archives within archives without a limit. It counts the bytes that
+// are written, since archives may lie about their size.
 type watch struct {
 	limits sbom.Limits
 	ended  chan struct{}
 
 	mu     sync.Mutex
-	before int64 // written when what is done now began
-	most   int64 // bytes that it may write
-	met    error // what is said where it writes more
+	before int64 // bytes written before the present step
+	most   int64 // bytes that this step may write
+	met    error // the error if it writes more
 }
 
-// howOften is a compromise: between two looks some 20 MB can be written.
-const howOften = 10 * time.Millisecond
+// interval is a compromise: some 20 MB can be written between two checks.
+const interval = 10 * time.Millisecond
 
-// newWatch begins to look; end is called once, with the limit that was met.
+// newWatch starts a watch. At a limit it calls end once, with an error that names it.
 func newWatch(limits sbom.Limits, end func(error)) (*watch, error) {
 	before, err := written()
 	if err != nil {
 		return nil, err
 	}
 	w := &watch{limits: limits, ended: make(chan struct{}), before: before, most: limits.Image}
-	w.met = fmt.Errorf("unpacking its layers takes more than the limit of %d bytes: limits.image in libre.yaml sets it", limits.Image)
-	go w.look(end)
+	w.met = fmt.Errorf("unpacking its layers takes more than the limit of %d bytes: raise limits.image in libre.yaml", limits.Image)
+	go w.run(end)
 	return w, nil
 }
 
-// unpacked says that the image's own files were written: from now on it is what is within
-// these. Archives are copied before they are unpacked, which may be as much again.
+// unpacked ends the step that writes the image's own files: the next one unpacks the
+// archives in them. syft copies an archive before it unpacks it, so that the size of the
+// image may be written again.
 func (w *watch) unpacked() error {
 	now, err := written()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.most, w.before = now-w.before+w.limits.Nested, now
-	w.met = fmt.Errorf("unpacking the archives in it takes more than the limit of %d bytes: limits.nested in libre.yaml sets it", w.limits.Nested)
+	w.met = fmt.Errorf("unpacking the archives in it takes more than the limit of %d bytes: raise limits.nested in libre.yaml", w.limits.Nested)
 	return err
 }
 
-func (w *watch) look(end func(error)) {
-	for ticker := time.NewTicker(howOften); ; {
+func (w *watch) run(end func(error)) {
+	for ticker := time.NewTicker(interval); ; {
 		select {
 		case <-w.ended:
 			ticker.Stop()
@@ -63,7 +64,7 @@ func (w *watch) look(end func(error)) {
 	}
 }
 
-// check says which limit was met.
+// check gives an error if a limit is reached.
 func (w *watch) check() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,14 +77,14 @@ func (w *watch) check() error {
 	}
 	held, err := resident()
 	if err == nil && held > w.limits.Memory {
-		err = fmt.Errorf("it takes more memory than the limit of %d bytes: limits.memory in libre.yaml sets it", w.limits.Memory)
+		err = fmt.Errorf("it takes more memory than the limit of %d bytes: raise limits.memory in libre.yaml", w.limits.Memory)
 	}
 	return err
 }
 
 func (w *watch) end() { close(w.ended) }
 
-// written is how many bytes this process has handed to the kernel.
+// written gives how many bytes this process has written.
 // https://docs.kernel.org/filesystems/proc.html#proc-pid-io-display-the-io-accounting-fields
 func written() (bytes int64, err error) {
 	text, err := os.ReadFile("/proc/self/io")
@@ -93,7 +94,7 @@ func written() (bytes int64, err error) {
 	return bytes, err
 }
 
-// resident is how much memory this process holds, in bytes.
+// resident gives how much memory this process uses, in bytes.
 func resident() (bytes int64, err error) {
 	text, err := os.ReadFile("/proc/self/statm")
 	if err == nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Serve answers questions (sbom.Question, one a line) until there are no more.
+// Serve answers questions, one sbom.Question a line, until the input ends.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	go func() { _, _ = licenseScanner() }() // most of a second, beside the first question
+	go func() { _, _ = licenseScanner() }() // takes most of a second: start with the first question
 	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var question sbom.Question
@@ -42,7 +42,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 }
 
-// answerTo answers, or calls end with the limit that was met: syft cannot be interrupted.
+// answerTo answers a question. At a limit it calls end, since syft cannot be interrupted.
 func answerTo(ctx context.Context, question sbom.Question, end func(error)) (*sbom.Document, error) {
 	if question.StorePath == "" && question.Layout == "" {
 		return &sbom.Document{Tools: tools()}, nil

@@ -26,12 +26,11 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// fromStorePath lists what syft recognises in one store path, which is in an image
-// at the given places: absolute folders, "/" for what becomes the root directory.
-// syft sees nothing else of the image, so that what is found follows from the
-// path's content alone: in a whole image it names packages after the image's
-// distribution, follows links into other packages, and drops one finding in favour
-// of another.
+// fromStorePath lists the packages in a store path, which is in an image at the given
+// places: absolute folders, "/" for the root directory. syft sees nothing else of the
+// image, so that the result depends only on the content of the path: in a whole image it
+// names packages after the distribution, follows links into other packages, and drops one
+// package in favour of another.
 func fromStorePath(ctx context.Context, storePath string, where []string, w *watch) (document *sbom.Document, err error) {
 	single, err := mutate.AppendLayers(empty.Image, placed{storePath, where})
 	if err != nil {
@@ -60,15 +59,15 @@ func fromStorePath(ctx context.Context, storePath string, where []string, w *wat
 	components := map[string]*sbom.Component{}
 	for _, c := range found.Components {
 		elsewhere := slices.ContainsFunc(c.Where, func(place string) bool { return !slices.Contains(where, place) })
-		if elsewhere || c.Type != string(pkg.NixPkg) { // the store path itself is known
+		if elsewhere || c.Type != string(pkg.NixPkg) { // not the store path itself
 			components[c.ID] = &c
 		}
 	}
 	return sbom.NewDocument(components, found.Tools...), nil
 }
 
-// placed is a layer with one store path at its places in an image. Nobody compares
-// its digests: both are of its name.
+// placed is a layer with a store path at its places in an image. Its digests are hashes
+// of the name, since nothing compares them.
 type placed struct {
 	storePath string
 	where     []string
@@ -109,7 +108,7 @@ func (p placed) write(w io.Writer) error {
 	return t.Close()
 }
 
-// writeEntry writes what syft asks of a file: its name, kind, mode and content.
+// writeEntry writes what syft reads of a file: name, type, mode and content.
 func writeEntry(t *tar.Writer, name, from string) error {
 	info, err := os.Lstat(from)
 	if err != nil || name == "" {
