@@ -27,13 +27,14 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 	}
 	linter := testkit.GoProgram(t, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", string(version[1]))
 	const module = "github.com/libresh/libre"
-	rooms := []string{"catalog", "cli", "containerfile", "git", "image", "nix", "oci/layout", "oci/serve", "registry", "release", "sign", "upstream", "web"}
+	rooms := []string{"catalog", "cli", "containerfile", "git", "image", "nix", "oci/layout", "oci/serve", "registry", "release/publish", "release/state", "sign", "upstream", "web"}
 	for _, test := range []struct{ name, room, imported, statement, refused string }{
 		{"an adapter imports another", "upstream", module + "/internal/registry", "", "depguard"},
-		{"an adapter imports what stands above", "nix", module + "/internal/release", "", "depguard"},
+		{"an adapter imports what stands above", "nix", module + "/internal/release/state", "", "depguard"},
 		{"a leaf imports an adapter", "web", module + "/internal/git", "", "depguard"},
 		{"words import anything", "catalog", module + "/internal/web", "", "depguard"},
-		{"git outside of its room", "release", "os/exec", `var _ = exec.Command("git")`, "depguard"},
+		{"a comparison that publishes", "release/state", module + "/internal/release/publish", "", "depguard"},
+		{"git outside of its room", "release/state", "os/exec", `var _ = exec.Command("git")`, "depguard"},
 		{"a request without the transport", "upstream", "net/http", `var _, _ = http.Get("https://example.org")`, "forbidigo"},
 		{"a client without the transport", "sign", "net/http", "var _ = http.DefaultClient", "forbidigo"},
 		{"a second reader of OCI layouts", "image", "github.com/google/go-containerregistry/pkg/v1/layout", "", "depguard"},
@@ -44,7 +45,7 @@ func TestInteropLinterRefusesWhatIsAgainstTheArrows(t *testing.T) {
 		{"a look for control characters", "containerfile", "unicode", "var _ = unicode.IsControl('a')", "forbidigo"},
 		{"a room that prints", "registry", "fmt", `func init() { fmt.Println("here I am") }`, "forbidigo"},
 		{"a server of layouts reads them", "oci/serve", module + "/internal/oci/layout", "", ""},
-		{"downwards", "release", module + "/internal/registry", "", ""},
+		{"downwards", "release/state", module + "/internal/registry", "", ""},
 		{"an engine is started in its room", "containerfile", "os/exec", `var _ = exec.Command("buildah")`, ""},
 		{"the command line prints", "cli", "fmt", `func init() { fmt.Println("here I am") }`, ""},
 	} {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -117,6 +118,32 @@ func (s *Spec) MissingArgs() []string {
 	}
 	slices.Sort(missing)
 	return missing
+}
+
+// Production is the image that a debug image adds tools to.
+func (s *Spec) Production() *Spec {
+	spec := *s
+	spec.Variant, spec.Tools = "default", nil
+	return &spec
+}
+
+// Dependencies are the images of the catalogue that an image is built from: its bases, or
+// the image that tools are added to. A Nix image with tools is assembled with what is below
+// them.
+func (s *Spec) Dependencies() []*Spec {
+	if s.Kind != "containerfile" {
+		return nil
+	}
+	if s.Tools != nil {
+		return []*Spec{s.Production()}
+	}
+	var all []*Spec
+	for _, name := range slices.Sorted(maps.Keys(s.Bases)) {
+		if base := s.Bases[name].Image; base != nil {
+			all = append(all, base)
+		}
+	}
+	return all
 }
 
 // Key is the image key on this system: a hash over all that the image is made

@@ -18,7 +18,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -182,11 +183,11 @@ func openExports(ctx context.Context, o buildOptions, systems []string) (exports
 }
 
 // export writes what was built.
-func (e *env) export(ctx context.Context, s exports, builder *release.Builder, results []release.Result) error {
+func (e *env) export(ctx context.Context, s exports, builder *build.Builder, results []build.Result) error {
 	if s.archive == "" && s.loader == nil {
 		return nil
 	}
-	if !slices.ContainsFunc(results, func(r release.Result) bool { return r.Digest != "" }) {
+	if !slices.ContainsFunc(results, func(r build.Result) bool { return r.Digest != "" }) {
 		e.Warnf("no image was built, so there is nothing to archive or load")
 		return nil
 	}
@@ -213,7 +214,7 @@ func reference(registry string, ref catalog.Ref) string {
 	return strings.TrimSuffix(registry, "/") + "/" + ref.String()
 }
 
-func (e *env) printBuilt(registry string, results []release.Result, asJSON bool) error {
+func (e *env) printBuilt(registry string, results []build.Result, asJSON bool) error {
 	table := resultTable(registry, e.options.StdoutTerminal, results)
 	if !asJSON {
 		return e.Table(table)
@@ -222,7 +223,7 @@ func (e *env) printBuilt(registry string, results []release.Result, asJSON bool)
 	return e.JSON(resultsJSON(registry, results))
 }
 
-func resultTable(registry string, terminal bool, results []release.Result) ui.Table {
+func resultTable(registry string, terminal bool, results []build.Result) ui.Table {
 	table := ui.Table{Header: []string{"IMAGE", "STATE", "SIZE", "LAYERS", "TIME"}, Style: stateStyle}
 	for _, r := range results {
 		if r.Digest == "" {
@@ -234,7 +235,7 @@ func resultTable(registry string, terminal bool, results []release.Result) ui.Ta
 			digest = shortDigest(digest)
 		}
 		took := ""
-		if r.State == release.Built {
+		if r.State == state.Built {
 			took = ui.Duration(r.Time)
 		}
 		table.Rows = append(table.Rows, []string{
@@ -251,7 +252,7 @@ func stateStyle(column int, cell string) ui.Style {
 	if column != 1 {
 		return ui.None
 	}
-	return map[string]ui.Style{string(release.Built): ui.OK, string(release.Unchanged): ui.Dim}[cell]
+	return map[string]ui.Style{string(state.Built): ui.OK, string(state.Unchanged): ui.Dim}[cell]
 }
 
 // resultJSON is one image of `build --json`.
@@ -274,7 +275,7 @@ type skipJSON struct {
 	Reason string `json:"reason"`
 }
 
-func resultsJSON(registry string, results []release.Result) []resultJSON {
+func resultsJSON(registry string, results []build.Result) []resultJSON {
 	list := []resultJSON{}
 	for _, r := range results {
 		one := resultJSON{
@@ -297,11 +298,11 @@ func resultsJSON(registry string, results []release.Result) []resultJSON {
 
 // reportFailures prints the last lines of each failed build, once for images that failed
 // together, and the table of failures.
-func (e *env) reportFailures(results []release.Result) error {
+func (e *env) reportFailures(results []build.Result) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	shown := map[string]bool{}
 	for _, r := range results {
-		if r.State != release.Failed {
+		if r.State != state.Failed {
 			continue
 		}
 		// The table has a single line as the reason.

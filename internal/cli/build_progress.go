@@ -4,7 +4,8 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -14,14 +15,14 @@ type buildWatcher struct {
 	progress *ui.Progress
 }
 
-var phases = map[release.Step]ui.Phase{
-	release.StepEvaluate:      ui.Evaluating,
-	release.StepWait:          ui.Waiting,
-	release.StepBuild:         ui.Building,
-	release.StepContainerfile: ui.Stepping,
-	release.StepLayers:        ui.Layering,
-	release.StepFetch:         ui.Fetching,
-	release.StepPublish:       ui.Publishing,
+var phases = map[build.Step]ui.Phase{
+	build.StepEvaluate:      ui.Evaluating,
+	build.StepWait:          ui.Waiting,
+	build.StepBuild:         ui.Building,
+	build.StepContainerfile: ui.Stepping,
+	build.StepLayers:        ui.Layering,
+	build.StepFetch:         ui.Fetching,
+	build.StepPublish:       ui.Publishing,
 }
 
 func (w *buildWatcher) Evaluated(images int) {
@@ -30,14 +31,14 @@ func (w *buildWatcher) Evaluated(images int) {
 
 func imageCount(n int) string { return ui.Count(n, "image") }
 
-func (w *buildWatcher) Progress(id catalog.ID, step release.Step, done, total int, line string) {
+func (w *buildWatcher) Progress(id catalog.ID, step build.Step, done, total int, line string) {
 	w.progress.Set(id.String(), ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
 }
 
 // nixName is the line for what Nix does for all images.
 const nixName = "nix"
 
-func (w *buildWatcher) Realising(all, left release.Realising) {
+func (w *buildWatcher) Realising(all, left build.Realising) {
 	total := all.Fetch + all.Build
 	w.progress.Set(nixName, ui.State{
 		Phase: ui.Realising, Done: total - left.Fetch - left.Build, Total: total,
@@ -45,12 +46,12 @@ func (w *buildWatcher) Realising(all, left release.Realising) {
 	})
 }
 
-func (w *buildWatcher) Realised(done release.Realising) {
+func (w *buildWatcher) Realised(done build.Realising) {
 	w.progress.Set(nixName, ui.State{Phase: ui.Done, Message: strings.Join(realising("fetched", "built", done), ", ")})
 }
 
 // realising: fetching 41 paths, 312 MiB; building 2 derivations.
-func realising(fetch, build string, of release.Realising) []string {
+func realising(fetch, build string, of build.Realising) []string {
 	var parts []string
 	if of.Fetch > 0 {
 		paths := fetch + " " + ui.Count(of.Fetch, "path")
@@ -65,19 +66,19 @@ func realising(fetch, build string, of release.Realising) []string {
 	return parts
 }
 
-func (w *buildWatcher) Finished(result release.Result) {
+func (w *buildWatcher) Finished(result build.Result) {
 	name := result.ID.String()
 	switch result.State {
-	case release.Failed:
+	case state.Failed:
 		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
-	case release.Built:
+	case state.Built:
 		w.progress.Set(name, ui.State{Phase: ui.Done, Message: shortDigest(result.Digest)})
-	case release.Unchanged:
+	case state.Unchanged:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped})
-	case release.Skipped:
+	case state.Skipped:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: result.Skipped[0].Reason})
 	}
-	if result.State == release.Skipped {
+	if result.State == state.Skipped {
 		return
 	}
 	for _, skip := range result.Skipped {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -53,18 +53,18 @@ func (e *env) runCheck(ctx context.Context, o checkOptions) error {
 	if err != nil {
 		return err
 	}
-	publisher, err := e.reader(ctx, ws, o.registry)
+	reader, err := e.reader(ctx, ws, o.registry)
 	if err != nil {
 		return err
 	}
-	problems, err := publisher.Check(ctx, nix.Request{Patterns: patterns})
+	problems, err := reader.Check(ctx, nix.Request{Patterns: patterns})
 	table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "FIX"}, Sentences: []int{1, 2}}
 	for _, problem := range problems {
 		table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
 	}
 	switch {
 	case o.json:
-		err = errors.Join(err, e.JSON(append([]release.Problem{}, problems...)))
+		err = errors.Join(err, e.JSON(append([]state.Problem{}, problems...)))
 	case len(problems) > 0:
 		err = errors.Join(err, e.Table(table))
 	}

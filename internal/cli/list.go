@@ -11,7 +11,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -79,7 +79,7 @@ func (e *env) runList(ctx context.Context, o listOptions) error {
 
 // reportWrong prints what is wrong with apps, by name, and with their components. A doubt
 // is a warning.
-func (e *env) reportWrong(failures map[string]error, defects []release.Defect) error {
+func (e *env) reportWrong(failures map[string]error, defects []state.Defect) error {
 	wrong := len(failures) > 0
 	for _, name := range slices.Sorted(maps.Keys(failures)) {
 		for problem := range strings.Lines(failures[name].Error()) {

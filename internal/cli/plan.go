@@ -9,7 +9,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -77,11 +77,11 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	defects, err := release.Defects(ctx, ws.nix, evaluation.Images)
+	defects, err := state.Defects(ctx, ws.nix, evaluation.Images)
 	if err != nil {
 		return err
 	}
-	defects = release.MarkDefects(plans, defects)
+	defects = state.MarkDefects(plans, defects)
 	if o.json {
 		registry := ws.settings.Registry
 		if len(o.registry.to) > 0 {
@@ -101,37 +101,36 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 }
 
 // plans is what push would do if there is a registry, else what build would do.
-func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request nix.Request) ([]release.Plan, *nix.Evaluation, error) {
+func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request nix.Request) ([]state.Plan, *nix.Evaluation, error) {
 	defer e.warnLeftOut(ctx, ws)()
 	if len(o.registry.to) == 0 && ws.settings.Registry == "" {
-		builder, err := ws.builder(ctx, o.images.output)
+		reader, err := e.layoutReader(ctx, ws, o.images.output)
 		if err != nil {
 			return nil, nil, err
 		}
-		return builder.Plan(ctx, request)
+		return reader.PlanBuild(ctx, request)
 	}
-	publisher, err := ws.publisher(ctx, o.registry, o.images.output)
+	reader, err := e.comparer(ctx, ws, o.registry, o.images.output)
 	if err != nil {
 		return nil, nil, err
 	}
-	publisher.Signing, err = ws.verifying(ctx, o.registry, publisher.Registry)
+	reader.Signing, err = ws.verifying(ctx, o.registry, reader.Registry)
 	if errors.As(err, new(usageError)) {
 		e.Warnf("signatures are not verified: %s", err)
 	} else if err != nil {
 		return nil, nil, err
 	}
-	publisher.Watcher = &buildWatcher{env: e}
-	return publisher.Plan(ctx, request)
+	return reader.PlanPush(ctx, request)
 }
 
 // planError decides the exit code of a plan. Refused credentials come first.
-func planError(plans []release.Plan) error {
+func planError(plans []state.Plan) error {
 	var unknown, moved []error
 	for _, p := range plans {
 		switch p.Action {
-		case release.ToUnknown:
+		case state.ToUnknown:
 			unknown = append(unknown, p.Err)
-		case release.ToPutBack:
+		case state.ToPutBack:
 			moved = append(moved, p.Err)
 		}
 	}
@@ -163,7 +162,7 @@ func credentialsError(all []error) error {
 	return nil
 }
 
-func planTable(plans []release.Plan) ui.Table {
+func planTable(plans []state.Plan) ui.Table {
 	table := ui.Table{Header: []string{"IMAGE", "ACTION", "REASON", "KEY"}, Sentences: []int{2}}
 	for _, p := range plans {
 		key := p.Key
@@ -196,7 +195,7 @@ type lacksJSON struct {
 	Kinds     []string `json:"kinds"` // signature, sbom cyclonedx, sbom spdx, provenance
 }
 
-func allLacks(lacks []release.Lacking) []lacksJSON {
+func allLacks(lacks []state.Lacking) []lacksJSON {
 	var list []lacksJSON
 	for _, l := range lacks {
 		list = append(list, lacksJSON{l.Reference, l.Digest.DigestStr(), l.Platform, l.Kinds})
@@ -212,7 +211,7 @@ type movedJSON struct {
 	Named     string `json:"named,omitempty"`  // the name:tag that the other digest is signed as; absent if it is the same
 }
 
-func allMoved(moved []*release.MovedError) []movedJSON {
+func allMoved(moved []*state.MovedError) []movedJSON {
 	var list []movedJSON
 	for _, m := range moved {
 		list = append(list, movedJSON{m.Reference, m.Shows, m.Signed, m.Named.String()})
@@ -220,7 +219,7 @@ func allMoved(moved []*release.MovedError) []movedJSON {
 	return list
 }
 
-func plansJSON(registry string, plans []release.Plan) []planJSON {
+func plansJSON(registry string, plans []state.Plan) []planJSON {
 	list := []planJSON{}
 	for _, p := range plans {
 		list = append(list, planJSON{p.ID.String(), reference(registry, p.Ref), string(p.Action), p.Reason, p.Key, allMoved(p.Moved), allLacks(p.Lacks)})

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -37,7 +37,7 @@ func (e *env) listPublished(ctx context.Context, o listOptions, word string) err
 	} else if err != nil {
 		return err
 	}
-	all, err := release.ListPublished(ctx, client, signing, repository)
+	all, err := state.ListPublished(ctx, client, signing, repository)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (e *env) listPublished(ctx context.Context, o listOptions, word string) err
 	return tagsError(all)
 }
 
-func publishedTags(all []release.Tagged) ui.Table {
+func publishedTags(all []state.PublishedTag) ui.Table {
 	table := ui.Table{Header: []string{"TAG", "KIND", "DIGEST", "SIGNED", "WHEN", "REASON"}, Sentences: []int{5}}
 	for _, tag := range all {
 		when := ""
@@ -68,13 +68,13 @@ func publishedTags(all []release.Tagged) ui.Table {
 }
 
 // tagsError is an error if a tag cannot be read or does not verify.
-func tagsError(all []release.Tagged) error {
+func tagsError(all []state.PublishedTag) error {
 	var unknown []error
 	wrong := 0
 	for _, tag := range all {
 		switch {
 		case tag.Err == nil:
-		case release.IsUnknown(tag.Err):
+		case state.IsUnknown(tag.Err):
 			unknown = append(unknown, tag.Err)
 		default:
 			wrong++

@@ -8,12 +8,14 @@ import (
 
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/publish"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 )
 
 // builder builds the catalogue's images into an OCI layout, one at a time.
-func (ws *workspace) builder(ctx context.Context, output string) (*release.Builder, error) {
+func (ws *workspace) builder(ctx context.Context, output string) (*build.Builder, error) {
 	catalogue, err := ws.catalogue(ctx)
 	if err != nil {
 		return nil, err
@@ -22,7 +24,7 @@ func (ws *workspace) builder(ctx context.Context, output string) (*release.Build
 	if err := refuseTracked(ctx, output); err != nil {
 		return nil, err
 	}
-	return &release.Builder{
+	return &build.Builder{
 		Nix: ws.nix, Catalogue: catalogue, Engine: ws.settings.Engine,
 		Steps: ws.steps(), Storage: ws.settings.Limits.Storage,
 		Output: output, CacheDir: ws.cacheDir, LogDir: ws.logDir(), Jobs: 1,
@@ -47,7 +49,7 @@ func (ws *workspace) steps() containerfile.Steps {
 
 // published is the registry of libre.yaml, and how its signatures are verified. Each is
 // nil if libre.yaml does not set it.
-func (ws *workspace) published(ctx context.Context) (*registry.Client, *release.Signing, error) {
+func (ws *workspace) published(ctx context.Context) (*registry.Client, *state.Signing, error) {
 	if ws.settings.Registry == "" {
 		return nil, nil, nil
 	}
@@ -62,30 +64,53 @@ func (ws *workspace) published(ctx context.Context) (*registry.Client, *release.
 	return client, signing, err
 }
 
-// publisher publishes the catalogue's images, and compares them with what is published. It
-// has no signing yet.
-func (ws *workspace) publisher(ctx context.Context, o registryOptions, output string) (*release.Publisher, error) {
-	clients, err := ws.registries(o)
+// publisher publishes the catalogue's images as o says. It has no signing yet.
+func (e *env) publisher(ctx context.Context, ws *workspace, o registryOptions, output string) (*publish.Publisher, error) {
+	reader, err := e.comparer(ctx, ws, o, output)
 	if err != nil {
 		return nil, err
 	}
 	builder, err := ws.builder(ctx, output)
+	return &publish.Publisher{Reader: reader, Builder: builder, AlsoTags: ws.settings.AlsoTag}, err
+}
+
+// layoutReader compares the catalogue with the OCI layout.
+func (e *env) layoutReader(ctx context.Context, ws *workspace, output string) (*state.Reader, error) {
+	catalogue, err := ws.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &release.Publisher{Builder: builder, Registry: clients[0], CopyTo: clients[1:], AlsoTags: ws.settings.AlsoTag}, nil
+	output = ws.output(output)
+	if err := refuseTracked(ctx, output); err != nil {
+		return nil, err
+	}
+	return &state.Reader{Nix: ws.nix, Catalogue: catalogue, Output: output, Warn: (&buildWatcher{env: e}).Warn}, nil
+}
+
+// comparer compares the catalogue with the OCI layout and the registries. It has no signing
+// yet.
+func (e *env) comparer(ctx context.Context, ws *workspace, o registryOptions, output string) (*state.Reader, error) {
+	clients, err := ws.registries(o)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := e.layoutReader(ctx, ws, output)
+	if err != nil {
+		return nil, err
+	}
+	reader.Registry, reader.CopyTo = clients[0], clients[1:]
+	return reader, nil
 }
 
 // reader compares the catalogue with what is published, and verifies signatures.
-func (e *env) reader(ctx context.Context, ws *workspace, o registryOptions) (*release.Publisher, error) {
-	publisher, err := ws.publisher(ctx, o, "")
+func (e *env) reader(ctx context.Context, ws *workspace, o registryOptions) (*state.Reader, error) {
+	reader, err := e.comparer(ctx, ws, o, "")
 	if err != nil {
 		return nil, err
 	}
 	defer e.warnLeftOut(ctx, ws)()
-	publisher.Watcher = &buildWatcher{env: e}
-	publisher.Signing, err = ws.verifying(ctx, o, publisher.Registry)
-	return publisher, err
+	reader.Signing, err = ws.verifying(ctx, o, reader.Registry)
+	return reader, err
 }
 
 // scanner recognises packages in files, within the limits of libre.yaml.

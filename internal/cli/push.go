@@ -12,7 +12,8 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/publish"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -100,10 +101,11 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if err != nil {
 		return err
 	}
-	defer publisher.Files.Close()
+	defer publisher.Builder.Files.Close()
 	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	publisher.Watcher = &buildWatcher{env: e, progress: progress}
+	watcher := &buildWatcher{env: e, progress: progress}
+	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
 	progress.Close()
 	if tableErr := e.Table(publishedTable(results)); err == nil {
@@ -116,16 +118,17 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 }
 
 // pusher is a publisher with the options of push.
-func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*release.Publisher, error) {
-	publisher, err := ws.publisher(ctx, o.registry, o.output)
+func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publish.Publisher, error) {
+	publisher, err := e.publisher(ctx, ws, o.registry, o.output)
 	if err != nil {
 		return nil, err
 	}
 	defer e.warnLeftOut(ctx, ws)()
-	if publisher.Signing, err = ws.signing(ctx, o.registry, publisher.Registry); err != nil {
+	reader := publisher.Reader
+	if reader.Signing, err = ws.signing(ctx, o.registry, reader.Registry); err != nil {
 		return nil, err
 	}
-	switch unsigned := publisher.Signing == nil; {
+	switch unsigned := reader.Signing == nil; {
 	case o.resign && (unsigned || ws.settings.Sign.Keyless != nil && o.registry.key == ""):
 		return nil, usageError{errors.New("--resign needs a signing key: set key below sign in libre.yaml, or give --key FILE")}
 	case unsigned:
@@ -134,14 +137,17 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*releas
 	if len(o.alsoTag) > 0 {
 		publisher.AlsoTags = o.alsoTag
 	}
-	publisher.Jobs, publisher.FailFast = max(o.jobs, 1), o.failFast
-	publisher.DryRun, publisher.Force, publisher.Resign, publisher.Deep = o.dryRun, o.force, o.resign, o.deep
-	publisher.Circumstances = sync.OnceValues(func() (release.BuildInfo, error) { return ws.circumstances(ctx, publisher.Catalogue) })
-	publisher.Files, err = ws.scanner()
+	builder := publisher.Builder
+	builder.Jobs, builder.FailFast = max(o.jobs, 1), o.failFast
+	publisher.DryRun, publisher.Force, publisher.Resign, reader.Deep = o.dryRun, o.force, o.resign, o.deep
+	publisher.BuildInfo = sync.OnceValues(func() (publish.BuildInfo, error) {
+		return publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, ws.settings.Engine, version)
+	})
+	builder.Files, err = ws.scanner()
 	return publisher, err
 }
 
-func publishedTable(results []release.Published) ui.Table {
+func publishedTable(results []publish.Result) ui.Table {
 	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Sentences: []int{2}, Style: publishStyle}
 	for _, r := range results {
 		if r.Err != nil || r.Digest == (name.Digest{}) {
@@ -160,11 +166,11 @@ func publishStyle(column int, cell string) ui.Style {
 	if column != 1 {
 		return ui.None
 	}
-	return map[string]ui.Style{string(release.IsPublished): ui.OK, string(release.Attached): ui.OK, string(release.Resigned): ui.OK, string(release.Moved): ui.OK, string(release.WasThere): ui.Dim, string(release.Held): ui.Warn}[cell]
+	return map[string]ui.Style{string(state.Published): ui.OK, string(state.Attached): ui.OK, string(state.Signed): ui.OK, string(state.Tagged): ui.OK, string(state.Unchanged): ui.Dim, string(state.Held): ui.Warn}[cell]
 }
 
 // reportUnpublished prints the table of failures.
-func (e *env) reportUnpublished(results []release.Published) error {
+func (e *env) reportUnpublished(results []publish.Result) error {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	var refused error
 	var moved []error
@@ -174,7 +180,7 @@ func (e *env) reportUnpublished(results []release.Published) error {
 			if refused == nil && exitCode(r.Err) == exitCredentials {
 				refused = r.Err
 			}
-			if errors.As(r.Err, new(*release.MovedError)) {
+			if errors.As(r.Err, new(*state.MovedError)) {
 				moved = append(moved, r.Err)
 			}
 		}

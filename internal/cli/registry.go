@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -144,7 +144,7 @@ func (ws *workspace) copies(o registryOptions) []sign.Copy {
 }
 
 // verifying is how the catalogue's signatures are verified; nil for sign: none.
-func (ws *workspace) verifying(ctx context.Context, o registryOptions, client *registry.Client) (*release.Signing, error) {
+func (ws *workspace) verifying(ctx context.Context, o registryOptions, client *registry.Client) (*state.Signing, error) {
 	config, err := ws.signConfig(o, false)
 	if err != nil || config == nil {
 		return nil, err
@@ -153,12 +153,12 @@ func (ws *workspace) verifying(ctx context.Context, o registryOptions, client *r
 	if err != nil {
 		return nil, err
 	}
-	return &release.Signing{Client: ws.attachments(client), Policy: policy}, nil
+	return &state.Signing{Client: ws.attachments(client), Policy: policy}, nil
 }
 
 // signing is how the catalogue signs; nil for sign: none. It opens the private key only
 // when something is signed, since that takes longer than to look at all that is published.
-func (ws *workspace) signing(ctx context.Context, o registryOptions, client *registry.Client) (*release.Signing, error) {
+func (ws *workspace) signing(ctx context.Context, o registryOptions, client *registry.Client) (*state.Signing, error) {
 	config, err := ws.signConfig(o, true)
 	if err != nil || config == nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (ws *workspace) signing(ctx context.Context, o registryOptions, client *reg
 	if ask := askPassword(); ask != nil {
 		prompts = sign.Prompts{Password: ask, Browser: os.Stderr}
 	}
-	signing := &release.Signing{Client: ws.attachments(client)}
+	signing := &state.Signing{Client: ws.attachments(client)}
 	signing.Signer = sync.OnceValues(func() (*sign.Signer, error) { return config.Signer(ctx, prompts) })
 	if signing.Policy, err = config.Policy(ctx); err == nil {
 		return signing, nil
@@ -206,7 +206,7 @@ var errNoSigner = usageError{errors.New("no signer is known: give --key, or --id
 
 // operatorVerifying verifies signatures by the flags or the settings, for commands that
 // need no catalogue.
-func (ws *workspace) operatorVerifying(ctx context.Context, o registryOptions, client *registry.Client) (*release.Signing, error) {
+func (ws *workspace) operatorVerifying(ctx context.Context, o registryOptions, client *registry.Client) (*state.Signing, error) {
 	for _, of := range o.signer.copyOf {
 		if err := registry.CheckPrefix(of); err != nil {
 			return nil, usageError{fmt.Errorf("--copy-of %s (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", of, err)}
@@ -233,7 +233,7 @@ func (ws *workspace) operatorVerifying(ctx context.Context, o registryOptions, c
 	if err != nil {
 		return nil, err
 	}
-	return &release.Signing{Client: ws.attachments(client), Policy: policy.WithCopies(ws.copies(o)...)}, nil
+	return &state.Signing{Client: ws.attachments(client), Policy: policy.WithCopies(ws.copies(o)...)}, nil
 }
 
 // publicKeyPolicy accepts the signatures of a key, in either format.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -61,7 +60,7 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 	defer builder.Files.Close()
 	progress := e.Progress()
 	builder.Watcher = &buildWatcher{env: e, progress: progress}
-	document, err := release.SBOM(ctx, builder, request, version)
+	document, err := builder.SBOMOf(ctx, request, version)
 	progress.Close()
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 )
 
 type showOptions struct {
@@ -74,7 +74,7 @@ func (e *env) runShow(ctx context.Context, o showOptions) error {
 	if err != nil {
 		return err
 	}
-	builder, err := ws.builder(ctx, "")
+	reader, err := e.layoutReader(ctx, ws, "")
 	if err != nil {
 		return err
 	}
@@ -83,13 +83,13 @@ func (e *env) runShow(ctx context.Context, o showOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := builder.AddUpstream(ctx, images.Images, evaluation.Apps); err != nil {
+	if err := reader.AddUpstream(ctx, images.Images, evaluation.Apps); err != nil {
 		return err
 	}
 	if err := e.printApps(ctx, ws, patterns, evaluation.Apps, o.json); err != nil {
 		return err
 	}
-	defects, err := release.Defects(ctx, ws.nix, images.Images)
+	defects, err := state.Defects(ctx, ws.nix, images.Images)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (e *env) showRecord(ctx context.Context, o showOptions, word string) error 
 	if err != nil {
 		return err
 	}
-	record, as, err := release.ShowRecord(ctx, client, signing, reference)
+	record, as, err := state.ShowRecord(ctx, client, signing, reference)
 	if err != nil {
 		return err
 	}

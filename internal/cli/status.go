@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -68,25 +68,25 @@ func (e *env) runStatus(ctx context.Context, o statusOptions) error {
 	if err != nil {
 		return err
 	}
-	publisher, err := e.reader(ctx, ws, o.registry)
+	reader, err := e.reader(ctx, ws, o.registry)
 	if err != nil {
 		return err
 	}
 	newest := e.newest(ctx, ws, patterns)
-	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, o.deep)
+	all, err := reader.Status(ctx, nix.Request{Patterns: patterns}, o.deep)
 	if printErr := e.printStatus(all, <-newest, o.json); err == nil {
 		err = printErr
 	}
 	total := len(all)
-	wrong := slices.DeleteFunc(all, func(s release.Status) bool {
-		return s.State == string(release.AsWanted) || s.State == release.NotPublishedYet
+	wrong := slices.DeleteFunc(all, func(s state.Status) bool {
+		return s.State == state.Published || s.State == state.NotPublished
 	})
 	var unknown, moved []error
 	for _, s := range wrong {
 		switch s.State {
-		case "unknown":
+		case state.Unknown:
 			unknown = append(unknown, s.Err)
-		case string(release.WasMoved):
+		case state.Moved:
 			moved = append(moved, s.Err)
 		}
 	}
@@ -99,7 +99,7 @@ func (e *env) runStatus(ctx context.Context, o statusOptions) error {
 	return err
 }
 
-func (e *env) printStatus(all []release.Status, newest func(app string) upstreamState, asJSON bool) error {
+func (e *env) printStatus(all []state.Status, newest func(app string) upstreamState, asJSON bool) error {
 	table := ui.Table{Header: []string{"RELEASE", "TAG", "STATE", "DIGEST", "UPSTREAM", "REASON"}, Sentences: []int{4, 5}}
 	list := []statusJSON{}
 	for _, s := range all {
@@ -108,8 +108,8 @@ func (e *env) printStatus(all []release.Status, newest func(app string) upstream
 			digest = s.Digest.DigestStr()
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
-		table.Rows = append(table.Rows, []string{s.Name, s.Ref.String(), s.State, digest, newest(app).String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Ref.String(), s.State, digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
+		table.Rows = append(table.Rows, []string{s.Name, s.Ref.String(), string(s.State), digest, newest(app).String(), s.Reason})
+		list = append(list, statusJSON{s.Name, s.Ref.String(), string(s.State), digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
 	}
 	if asJSON {
 		return e.JSON(list)

@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -90,7 +90,7 @@ func (e *env) runVerify(ctx context.Context, o verifyOptions) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(30) // attachments of others are read and dropped: free them soon
 	}
-	var results []release.Verified
+	var results []state.Verification
 	var err error
 	if len(references) > 0 {
 		if results, err = e.verifyReferences(ctx, o.registry, references); err != nil {
@@ -108,24 +108,24 @@ func (e *env) runVerify(ctx context.Context, o verifyOptions) error {
 	return e.printVerified(results, o.json)
 }
 
-func (e *env) verifyReferences(ctx context.Context, o registryOptions, references []string) ([]release.Verified, error) {
+func (e *env) verifyReferences(ctx context.Context, o registryOptions, references []string) ([]state.Verification, error) {
 	ws, client, signing, err := e.verifier(ctx, o, references[0])
 	if err != nil {
 		return nil, err
 	}
-	var results []release.Verified
+	var results []state.Verification
 	for _, word := range references {
 		reference, err := client.Parse(word)
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, release.VerifyReference(ctx, client, signing, reference, verifierKey(ws, o))...)
+		results = append(results, state.VerifyReference(ctx, client, signing, reference, verifierKey(ws, o))...)
 	}
 	return results, nil
 }
 
 // verifySelection verifies the selected releases of the catalogue.
-func (e *env) verifySelection(ctx context.Context, o verifyOptions) ([]release.Verified, error) {
+func (e *env) verifySelection(ctx context.Context, o verifyOptions) ([]state.Verification, error) {
 	ws, patterns, err := e.selected(ctx, "verify", o.selection, o.all)
 	if err != nil {
 		return nil, err
@@ -142,9 +142,9 @@ func (e *env) verifySelection(ctx context.Context, o verifyOptions) ([]release.V
 	if err != nil {
 		return nil, err
 	}
-	var results []release.Verified
+	var results []state.Verification
 	for _, tag := range tags {
-		results = append(results, release.VerifyReference(ctx, client, signing, tag, verifierKey(ws, o.registry))...)
+		results = append(results, state.VerifyReference(ctx, client, signing, tag, verifierKey(ws, o.registry))...)
 	}
 	e.addFixes(ctx, ws, o.registry, signing, patterns, results)
 	if !o.rebuild {
@@ -161,7 +161,7 @@ func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, pa
 		return nil, err
 	}
 	var tags []name.Tag
-	for _, ref := range release.RecordRefs(patterns, evaluation.Apps) {
+	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
 		tag, err := client.Tag(ref)
 		if err != nil {
 			return nil, err
@@ -173,16 +173,16 @@ func (ws *workspace) recordTags(ctx context.Context, client *registry.Client, pa
 
 // addFixes adds a fix to results that do not verify because a tag was moved or an
 // attachment is missing, as far as the catalogue can be evaluated.
-func (e *env) addFixes(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern, results []release.Verified) {
-	if !slices.ContainsFunc(results, func(r release.Verified) bool { return r.Err != nil && !release.IsUnknown(r.Err) }) {
+func (e *env) addFixes(ctx context.Context, ws *workspace, o registryOptions, signing *state.Signing, patterns []catalog.Pattern, results []state.Verification) {
+	if !slices.ContainsFunc(results, func(r state.Verification) bool { return r.Err != nil && !state.IsUnknown(r.Err) }) {
 		return
 	}
-	publisher, err := ws.publisher(ctx, o, "")
+	reader, err := e.comparer(ctx, ws, o, "")
 	if err != nil {
 		return
 	}
-	publisher.Signing, publisher.CopyTo, publisher.Watcher = signing, nil, &buildWatcher{env: e}
-	all, err := publisher.Status(ctx, nix.Request{Patterns: patterns}, true)
+	reader.Signing, reader.CopyTo = signing, nil
+	all, err := reader.Status(ctx, nix.Request{Patterns: patterns}, true)
 	if err != nil {
 		return
 	}
@@ -205,21 +205,26 @@ func (e *env) addFixes(ctx context.Context, ws *workspace, o registryOptions, si
 }
 
 // rebuild builds the selected images again, and compares them with what is published.
-func (e *env) rebuild(ctx context.Context, ws *workspace, o registryOptions, signing *release.Signing, patterns []catalog.Pattern) ([]release.Verified, error) {
-	publisher, err := ws.publisher(ctx, o, "")
+func (e *env) rebuild(ctx context.Context, ws *workspace, o registryOptions, signing *state.Signing, patterns []catalog.Pattern) ([]state.Verification, error) {
+	reader, err := e.comparer(ctx, ws, o, "")
 	if err != nil {
 		return nil, err
 	}
-	publisher.Signing, publisher.Jobs = signing, runtime.NumCPU()
+	builder, err := ws.builder(ctx, "")
+	if err != nil {
+		return nil, err
+	}
 	progress := e.Progress()
-	publisher.Watcher = &buildWatcher{env: e, progress: progress}
 	defer progress.Close()
-	return publisher.VerifyRebuilt(ctx, nix.Request{Patterns: patterns})
+	watcher := &buildWatcher{env: e, progress: progress}
+	builder.Jobs, builder.Watcher = runtime.NumCPU(), watcher
+	reader.Signing, reader.Warn = signing, watcher.Warn
+	return builder.VerifyRebuilt(ctx, reader, nix.Request{Patterns: patterns})
 }
 
 // verifier verifies a reference. It needs no catalogue, and no registry but the
 // reference's own.
-func (e *env) verifier(ctx context.Context, o registryOptions, reference string) (*workspace, *registry.Client, *release.Signing, error) {
+func (e *env) verifier(ctx context.Context, o registryOptions, reference string) (*workspace, *registry.Client, *state.Signing, error) {
 	ws, err := e.registryWorkspace()
 	if err != nil {
 		return nil, nil, nil, err
@@ -256,7 +261,7 @@ func verifierKey(ws *workspace, o registryOptions) string {
 	return ""
 }
 
-func (e *env) printVerified(results []release.Verified, asJSON bool) error {
+func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Sentences: []int{2}, Style: func(column int, cell string) ui.Style {
 		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error, "moved": ui.Error, "unknown": ui.Warn}[cell]
 	}}
@@ -270,10 +275,10 @@ func (e *env) printVerified(results []release.Verified, asJSON bool) error {
 		}
 		switch {
 		case r.Err == nil:
-		case errors.As(r.Err, new(*release.MovedError)):
+		case errors.As(r.Err, new(*state.MovedError)):
 			outcome = "moved"
 			moved = append(moved, r.Err)
-		case release.IsUnknown(r.Err):
+		case state.IsUnknown(r.Err):
 			outcome = "unknown"
 			unknown = append(unknown, r.Err)
 		default:

@@ -12,10 +12,10 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// configure puts a definition's configuration over what an image has. An entrypoint
+// Configure puts a definition's configuration over what an image has. An entrypoint
 // without a command runs alone, as in Kubernetes and Compose: the image's command was
 // meant for the image's entrypoint.
-func configure(c catalog.Config) func(*v1.Config) {
+func Configure(c catalog.Config) func(*v1.Config) {
 	return func(config *v1.Config) {
 		if c.Entrypoint != nil {
 			config.Entrypoint, config.Cmd = c.Entrypoint, nil

@@ -18,7 +18,7 @@ func configured(t *testing.T, definition string, has v1.Config) v1.Config {
 	if err := json.Unmarshal([]byte(definition), &c); err != nil {
 		t.Fatal(err)
 	}
-	configure(c)(&has)
+	Configure(c)(&has)
 	return has
 }
 

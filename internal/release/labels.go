@@ -11,35 +11,38 @@ import (
 
 // Annotations and labels of ours. https://specs.opencontainers.org/image-spec/annotations/
 const (
-	ociPrefix   = "org.opencontainers.image."
-	librePrefix = "sh.libre."
+	OCIPrefix   = "org.opencontainers.image."
+	LibrePrefix = "sh.libre."
 )
 
-// baseImage is what an image was built on.
-type baseImage struct{ name, digest string }
+// BaseImage is what an image was built on.
+type BaseImage struct {
+	Name   string // NAME:TAG, without the registry where it is of the catalogue
+	Digest string
+}
 
-// labels describe an image by its content alone: what a commit to the catalogue
+// Labels describe an image by its content alone: what a commit to the catalogue
 // does not change, they do not change either. key is the spec's, or the index's.
-func labels(spec *catalog.Spec, key string, base baseImage) map[string]string {
+func Labels(spec *catalog.Spec, key string, base BaseImage) map[string]string {
 	about := spec.About
 	all := map[string]string{
-		ociPrefix + "title":             spec.ID().Name(),
-		ociPrefix + "description":       about.Description,
-		ociPrefix + "version":           catalog.Tag(spec.Version, spec.PackageVersion),
-		ociPrefix + "source":            about.Source,
-		ociPrefix + "revision":          about.Revision,
-		ociPrefix + "url":               about.URL,
-		ociPrefix + "licenses":          about.License,
-		ociPrefix + "base.name":         base.name,
-		ociPrefix + "base.digest":       base.digest,
-		librePrefix + "app":             spec.App,
-		librePrefix + "component":       spec.Component,
-		librePrefix + "variant":         spec.Variant,
-		librePrefix + "app-version":     spec.Version,
-		librePrefix + "package-version": strconv.Itoa(spec.PackageVersion),
+		OCIPrefix + "title":             spec.ID().Name(),
+		OCIPrefix + "description":       about.Description,
+		OCIPrefix + "version":           catalog.Tag(spec.Version, spec.PackageVersion),
+		OCIPrefix + "source":            about.Source,
+		OCIPrefix + "revision":          about.Revision,
+		OCIPrefix + "url":               about.URL,
+		OCIPrefix + "licenses":          about.License,
+		OCIPrefix + "base.name":         base.Name,
+		OCIPrefix + "base.digest":       base.Digest,
+		LibrePrefix + "app":             spec.App,
+		LibrePrefix + "component":       spec.Component,
+		LibrePrefix + "variant":         spec.Variant,
+		LibrePrefix + "app-version":     spec.Version,
+		LibrePrefix + "package-version": strconv.Itoa(spec.PackageVersion),
 		image.ImageKeyAnnotation:        key,
-		librePrefix + "needs":           jsonText(about.Needs, len(about.Needs) == 0),
-		librePrefix + "migration":       jsonText(about.Migration, about.Migration == nil),
+		LibrePrefix + "needs":           jsonText(about.Needs, len(about.Needs) == 0),
+		LibrePrefix + "migration":       jsonText(about.Migration, about.Migration == nil),
 	}
 	for name, value := range all {
 		if value == "" {
@@ -60,9 +63,9 @@ func jsonText(value any, empty bool) string {
 	return string(text)
 }
 
-// created is the time of an image: its source's release date, else one second
+// Created is the time of an image: its source's release date, else one second
 // after the epoch, which tools do not take for "never" as they do the epoch.
-func created(spec *catalog.Spec) time.Time {
+func Created(spec *catalog.Spec) time.Time {
 	if date, err := time.Parse(time.DateOnly, spec.About.Date); err == nil {
 		return date
 	}

@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 )
 
 const predicateAnnotation = "dev.sigstore.bundle.predicateType"
 
 // everything is all kinds of attachments.
-var everything = []string{sign.SignatureType, release.CycloneDXType, release.SPDXType, release.ProvenanceType}
+var everything = []string{sign.SignatureType, state.CycloneDXType, state.SPDXType, state.ProvenanceType}
 
 // subjects are what a tag points to and its children, behind the proxy.
 func (w *watched) subjects(t testing.TB, refName string) []name.Digest {

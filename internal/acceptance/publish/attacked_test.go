@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -93,7 +93,7 @@ func newAttacked(t *testing.T, signer *sign.Signer, key string) *attacked {
 }
 
 // carried are what every image carries.
-var carried = []string{release.CycloneDXType, release.SPDXType, release.ProvenanceType, sign.SignatureType}
+var carried = []string{state.CycloneDXType, state.SPDXType, state.ProvenanceType, sign.SignatureType}
 
 func (a *attacked) must(err error) {
 	a.Helper()

@@ -14,7 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -143,7 +143,7 @@ func TestMemoryOfVerifyIsBounded(t *testing.T) {
 			blob.MediaType = "application/json"
 			layer, err := json.Marshal(blob)
 			a.must(err)
-			a.put("/v2/"+attackedRef+"/manifests/1.0-1", []byte(`{"schemaVersion":2,"mediaType":"`+string(types.OCIManifestSchema1)+`","artifactType":"`+release.RecordType+`","config":{},"layers":[`+string(layer)+`]}`), string(types.OCIManifestSchema1))
+			a.put("/v2/"+attackedRef+"/manifests/1.0-1", []byte(`{"schemaVersion":2,"mediaType":"`+string(types.OCIManifestSchema1)+`","artifactType":"`+state.RecordType+`","config":{},"layers":[`+string(layer)+`]}`), string(types.OCIManifestSchema1))
 		}, "more than 524288 bytes"},
 	})
 }

@@ -13,7 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -42,12 +42,12 @@ func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 			}{
 				{"an image's signature", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, web)[:1], sign.SignatureType) },
 					"incomplete", "attach", []string{"/" + web + " lacks signature"}},
-				{"one SBOM", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, web)[:1], release.SPDXType) },
+				{"one SBOM", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, web)[:1], state.SPDXType) },
 					"incomplete", "attach", []string{"/" + web + " lacks sbom spdx"}},
 				{"both SBOMs wherever they are", func(t *testing.T) {
-					reg.detach(t, byTag, reg.subjects(t, web), release.SPDXType, release.CycloneDXType)
+					reg.detach(t, byTag, reg.subjects(t, web), state.SPDXType, state.CycloneDXType)
 				}, "incomplete", "attach", []string{"/" + web + " lacks sbom cyclonedx, sbom spdx", "and 1 more"}},
-				{"the provenance of a Containerfile's image", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, pages), release.ProvenanceType) },
+				{"the provenance of a Containerfile's image", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, pages), state.ProvenanceType) },
 					"incomplete", "attach", []string{"/" + pages + " lacks provenance"}},
 				{"all that a platform's manifest carries", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, web)[1:], everything...) },
 					"incomplete", "attach", []string{"/" + web + " (linux/amd64) lacks signature, sbom cyclonedx, sbom spdx, provenance"}},
@@ -64,7 +64,7 @@ func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 					"not signed", "sign", []string{"is not signed"}},
 				{"the record's signature, and SBOMs", func(t *testing.T) {
 					reg.detach(t, byTag, reg.subjects(t, record), sign.SignatureType)
-					reg.detach(t, byTag, reg.subjects(t, pages), release.SPDXType)
+					reg.detach(t, byTag, reg.subjects(t, pages), state.SPDXType)
 				}, "not signed", "sign", []string{"is not signed"}},
 				{"all signatures", func(t *testing.T) {
 					for _, of := range []string{record, web, pages} {
@@ -232,7 +232,7 @@ func TestWhatIsGoneInOneRegistryIsInTheOther(t *testing.T) {
 		"all of an image in the first":       {reg, false, web, everything, "/" + web + " lacks signature, sbom cyclonedx, sbom spdx, provenance"},
 		"a signature in the first":           {reg, false, web, []string{sign.SignatureType}, "/" + web + " lacks signature"},
 		"all of an image in the copy":        {mirror, true, web, everything, "/" + web + " lacks signature, sbom cyclonedx, sbom spdx, provenance"},
-		"provenance in the copy":             {mirror, true, web, []string{release.ProvenanceType}, "/" + web + " lacks provenance"},
+		"provenance in the copy":             {mirror, true, web, []string{state.ProvenanceType}, "/" + web + " lacks provenance"},
 		"the record's signature in the copy": {mirror, true, record, []string{sign.SignatureType}, "/" + record + " lacks signature"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -164,7 +164,7 @@ func TestRecordsThatNameNoRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	artifact := registry.Artifact{Type: release.RecordType, Content: append(text, '\n'), Annotations: map[string]string{
+	artifact := registry.Artifact{Type: state.RecordType, Content: append(text, '\n'), Annotations: map[string]string{
 		"org.opencontainers.image.title": "two-default", "org.opencontainers.image.version": "2-3",
 		"sh.libre.app": "two", "sh.libre.variant": "default", "sh.libre.app-version": "2", "sh.libre.package-version": "3",
 	}}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -97,9 +97,9 @@ mkApp {
 }
 
 // readRecord has libre show a record.
-func readRecord(t *testing.T, c catalogue, reg *watched, reference string) release.Record {
+func readRecord(t *testing.T, c catalogue, reg *watched, reference string) state.Record {
 	t.Helper()
-	var record release.Record
+	var record state.Record
 	shown := c.run("show", reg.prefix()+"/"+reference).want(t, 0)
 	if err := json.Unmarshal([]byte(shown.stdout), &record); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func readRecord(t *testing.T, c catalogue, reg *watched, reference string) relea
 }
 
 // checkSystems compares the manifests of an index with a record of it.
-func checkSystems(t *testing.T, reg *watched, component *release.RecordComponent, platforms []string) {
+func checkSystems(t *testing.T, reg *watched, component *state.RecordComponent, platforms []string) {
 	t.Helper()
 	index, err := name.NewTag(reg.prefix() + "/" + component.Reference.String())
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sys/unix"
 
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -93,7 +93,7 @@ func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 			reg := newWatched(t, test.kind, test.format)
 			c.run("push", "packages/*/*", "--to", reg.prefix()).want(t, 0)
 			formerDefault, formerDebug := "packages-web-default:1.0-1", "packages-web-debug:1.0-1"
-			paths := storePaths(t, reg.sbom(t, formerDefault, release.CycloneDXType))
+			paths := storePaths(t, reg.sbom(t, formerDefault, state.CycloneDXType))
 			if test.lost {
 				reg.lose(reg.manifest(t, formerDefault), reg.manifest(t, formerDebug))
 			}
@@ -110,8 +110,8 @@ func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 
 			for _, variant := range []string{"default", "debug"} {
 				refName := "packages-web-" + variant + ":1.0-2"
-				checkFound(t, reg.sbom(t, refName, release.CycloneDXType))
-				for kind, format := range map[string]string{release.CycloneDXType: "cyclonedx-json", release.SPDXType: "spdx-json"} {
+				checkFound(t, reg.sbom(t, refName, state.CycloneDXType))
+				for kind, format := range map[string]string{state.CycloneDXType: "cyclonedx-json", state.SPDXType: "spdx-json"} {
 					printed := c.run("sbom", "packages/web/"+variant, "-o", format).want(t, 0)
 					if diff := cmp.Diff(indented(t, []byte(printed.stdout)), indented(t, reg.sbom(t, refName, kind))); diff != "" {
 						t.Errorf("%s: found in all files, and attested by the cold machine: %s", refName, diff)

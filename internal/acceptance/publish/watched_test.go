@@ -20,12 +20,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/registry"
-	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
 )
 
 // attestations are what every image carries besides its signature.
-var attestations = []string{release.CycloneDXType, release.SPDXType, release.ProvenanceType}
+var attestations = []string{state.CycloneDXType, state.SPDXType, state.ProvenanceType}
 
 // watched is a proxy before a registry. It notes what is asked, gets in the way
 // where a test wants that, and looks behind each tag at the moment it is written:
@@ -35,7 +35,7 @@ type watched struct {
 	host    string // of the proxy, which libre talks to
 	backend string
 	proxy   *httputil.ReverseProxy
-	signing *release.Signing // nil: what is pushed is not signed
+	signing *state.Signing   // nil: what is pushed is not signed
 	client  *registry.Client // of the backend
 	lenient bool             // do not look at the moment
 
@@ -86,7 +86,7 @@ func (w *watched) expect(p *sign.Policy) {
 	w.t.Helper()
 	// What is signed for the proxy is read from what is behind it.
 	p = p.WithCopies(sign.Copy{Of: w.prefix(), In: w.backend + "/" + namespace})
-	w.signing = &release.Signing{Client: sign.NewClient(w.client, sign.Limits{}), Policy: p}
+	w.signing = &state.Signing{Client: sign.NewClient(w.client, sign.Limits{}), Policy: p}
 }
 
 // hasCopiesOf has what is tagged be what is signed for another registry.
@@ -196,7 +196,7 @@ func (w *watched) complete(ctx context.Context, subject name.Digest) error {
 }
 
 func (w *watched) inspectRecord(ctx context.Context, reference name.Tag) error {
-	record, _, err := release.ShowRecord(ctx, w.client, w.signing, reference)
+	record, _, err := state.ShowRecord(ctx, w.client, w.signing, reference)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,149 @@
+// Package build makes the images of a catalogue: it evaluates, realises, assembles, and
+// writes them into an OCI layout.
+package build
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// Step names what is being done for an image.
+type Step string
+
+const (
+	StepEvaluate      Step = "evaluate"
+	StepWait          Step = "wait"          // for nix to be done with the others
+	StepBuild         Step = "build"         // done and total count derivations
+	StepContainerfile Step = "containerfile" // … steps of the Containerfile
+	StepLayers        Step = "layers"        // … layers
+	StepFetch         Step = "fetch"         // line names what is fetched, that others are built on
+	StepPublish       Step = "publish"       // line names what is done of it
+)
+
+// Watcher hears how an image comes along, from several goroutines. line is the
+// last line of a build's output, as it came.
+type Watcher interface {
+	Evaluated(images int)
+	Progress(id catalog.ID, step Step, done, total int, line string)
+	Realising(all, left Realising) // what Nix has to do, and what of it is left
+	Realised(done Realising)       // what Nix did
+	Finished(Result)
+	Warn(id catalog.ID, warning string)
+}
+
+// Builder builds images of a catalogue into an OCI layout.
+type Builder struct {
+	Nix       *nix.Nix
+	Catalogue *nix.Catalogue
+	Engine    string              // for Containerfiles: buildah, podman or docker; "" finds one
+	Storage   int64               // bytes of bases that the engine keeps, 0 for the default
+	Steps     containerfile.Steps // what the steps of Containerfiles get
+	Output    string              // directory of the OCI layout
+	CacheDir  string
+	LogDir    string        // whole outputs of failed builds
+	Jobs      int           // images assembled, and Containerfiles built, at once
+	FailFast  bool          // stop at the first failure
+	Files     *sbom.Scanner // for SBOMs
+	Watcher   Watcher
+
+	// Published says where releases are published, and who signs them: bases that Output
+	// lacks come from there. It is called when that is needed; nil, or a nil client: there
+	// is no such place.
+	Published func(context.Context) (*registry.Client, *state.Signing, error)
+}
+
+// Result is what became of one image.
+type Result struct {
+	catalog.ID
+	State   state.State
+	Ref     catalog.Ref
+	Digest  string        // of the index
+	Size    int64         // bytes of all blobs, compressed, each once
+	Layers  int           // of the first platform's manifest
+	Time    time.Duration // of what Nix built for it and of all after, what was waited for not counted twice
+	Skipped []release.Skip
+	Err     *release.Failure // where it failed
+}
+
+// Options say how targets are built.
+type Options struct {
+	Output  string            // directory of the OCI layout
+	Layers  *image.Cache      // nil: one in the cache directory
+	Bases   state.BaseOptions // where bases are found, but for Output, Warn and Fetch
+	Rebuild bool              // build the images again, though they are in the layout or published
+}
+
+// Options are those of a build that publishes nothing.
+func (b *Builder) Options() Options {
+	return Options{Output: b.Output, Bases: state.BaseOptions{Where: b.Published}}
+}
+
+// Build builds what is not in the layout yet, and goes on after failures. The
+// results are in the order of the images; an app that cannot be evaluated is one
+// result. An error is one of the whole run.
+func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, error) {
+	evaluation, err := b.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	all := release.Targets(evaluation.Images)
+	b.Watcher.Evaluated(len(all))
+	var broken []Result
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		result := Result{ID: catalog.ID{App: app}, State: state.Failed, Err: NotEvaluated(evaluation.Failures[app])}
+		b.Watcher.Finished(result)
+		broken = append(broken, result)
+	}
+	if len(broken) > 0 && b.FailFast {
+		return broken, nil
+	}
+	results, err := b.BuildTargets(ctx, all, b.Options())
+	results = append(results, broken...)
+	slices.SortFunc(results, func(x, y Result) int { return x.ID.Compare(y.ID) })
+	return results, err
+}
+
+// BuildTargets builds what the layout lacks of the targets, into it.
+func (b *Builder) BuildTargets(ctx context.Context, all []*release.Target, o Options) ([]Result, error) {
+	dist, err := layout.Create(ctx, o.Output, func() {
+		b.Watcher.Warn(catalog.ID{}, "another libre writes to "+o.Output+": waiting until it is done")
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer dist.Close()
+	return b.buildInto(ctx, dist, all, o)
+}
+
+// buildInto builds what a layout lacks of the targets, into it.
+func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*release.Target, o Options) ([]Result, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	local, err := state.ReadLocal(dist)
+	if err != nil {
+		return nil, err
+	}
+	r := newRun(b, dist, local, o, stop)
+	missing := r.sort(ctx, local, all)
+	if len(missing) > 0 {
+		if err := r.build(ctx, missing); err != nil {
+			return nil, err
+		}
+		if _, err := dist.Prune(); err != nil {
+			return nil, err
+		}
+	}
+	return r.results, r.interrupted
+}

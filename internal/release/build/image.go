@@ -1,0 +1,198 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// image makes one image for all its systems: the manifests, the index over them
+// and, last, its entry in the layout.
+func (r *run) image(ctx context.Context, target *release.Target) (Result, error) {
+	result := Result{ID: target.ID, Ref: target.Ref, Skipped: target.Skipped, State: state.Built}
+	var manifests []v1.Descriptor
+	wasThere := true
+	for _, spec := range target.Specs {
+		made := r.made(ctx, spec)
+		if err := made.err; err != nil {
+			if len(target.Specs) > 1 {
+				err = fmt.Errorf("%s: %w", spec.System, err)
+			}
+			return result, err
+		}
+		manifests = append(manifests, made.result.Descriptor)
+		wasThere = wasThere && made.taken
+	}
+	if wasThere {
+		result.State = state.Unchanged
+	}
+	if err := r.keep(ctx, target); err != nil {
+		return result, err
+	}
+	annotations := release.Labels(target.Specs[0], target.Key(), release.BaseImage{})
+	index, err := image.Index(ctx, r.layout, manifests, annotations)
+	if err != nil {
+		return result, err
+	}
+	if err := r.layout.Put(target.Ref.String(), index, map[string]string{image.ImageKeyAnnotation: target.Key()}); err != nil {
+		return result, err
+	}
+	result.measure(layout.Entry{Descriptor: index, Content: r.layout.Content(index)})
+	return result, nil
+}
+
+// manifest is an image on one system, made once in a run: debug images and
+// images on a base of the catalogue are made from others.
+type manifest struct {
+	once     sync.Once
+	result   image.Result
+	base     release.BaseImage
+	err      error
+	taken    bool // it was not made
+	inLayout bool // it was not made, and was in the layout
+}
+
+// below is an image that others are made of, which need not be made for them.
+func (r *run) below(ctx context.Context, spec *catalog.Spec) *manifest {
+	if there := r.taken(spec.Key()); there != nil {
+		return there
+	}
+	return r.made(ctx, spec)
+}
+
+func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
+	key := spec.Key()
+	if there := r.taken(key); there != nil && !r.options.Rebuild {
+		return there
+	}
+	r.mu.Lock()
+	made := r.manifests[key]
+	if made == nil {
+		made = &manifest{}
+		r.manifests[key] = made
+	}
+	r.mu.Unlock()
+	made.once.Do(func() {
+		switch {
+		case spec.Tools != nil:
+			made.result, made.base, made.err = r.debug(ctx, spec)
+		case spec.Kind == "nix":
+			made.result, made.err = r.assemble(ctx, spec)
+		default:
+			made.result, made.base, made.err = r.containerfile(ctx, spec)
+		}
+		for _, warning := range made.result.Warnings {
+			r.builder.Watcher.Warn(spec.ID(), warning.Error())
+		}
+		r.mu.Lock()
+		r.finished[key] = made
+		r.mu.Unlock()
+	})
+	return made
+}
+
+// slot waits until there is room for one more image to be worked on.
+func (r *run) slot(ctx context.Context) (free func(), err error) {
+	select {
+	case r.slots <- struct{}{}:
+		return func() { <-r.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// layerOptions says how to write an image's layers. What a Containerfile makes, or
+// builds on, must be there as a whole.
+func (r *run) layerOptions(spec *catalog.Spec) image.Options {
+	return image.Options{Cache: r.cache, Whole: spec.Kind != "nix" || r.isBase[spec.Key()], Progress: func(done, total int, layer image.Layer) {
+		r.builder.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
+	}}
+}
+
+// assemble makes an image of store paths.
+func (r *run) assemble(ctx context.Context, spec *catalog.Spec) (image.Result, error) {
+	if _, err := r.require(spec.Rootfs); err != nil {
+		return image.Result{}, err
+	}
+	assembled, err := imageSpec(spec, r.store)
+	if err != nil {
+		return image.Result{}, err
+	}
+	free, err := r.slot(ctx)
+	if err != nil {
+		return image.Result{}, err
+	}
+	defer free()
+	return image.Assemble(ctx, r.layout, *assembled, r.layerOptions(spec))
+}
+
+// imageSpec is what an image of store paths is assembled from.
+func imageSpec(spec *catalog.Spec, store nix.Store) (*image.Spec, error) {
+	platform, err := release.Platform(spec)
+	if err != nil {
+		return nil, err
+	}
+	owners := map[string]image.Owner{}
+	for path, owner := range spec.Owners {
+		mode, err := strconv.ParseUint(owner.Mode, 8, 32)
+		if err != nil {
+			return nil, fmt.Errorf("mode of %s: %w", path, err)
+		}
+		owners[path] = image.Owner{Mode: uint32(mode), UID: owner.UID, GID: owner.GID}
+	}
+	said := release.Labels(spec, spec.Key(), release.BaseImage{})
+	var config v1.Config
+	release.Configure(spec.Config)(&config)
+	config.Labels = said
+	return &image.Spec{
+		Platform: platform, Closure: store.Closure(spec.Rootfs.Out), Root: spec.Rootfs.Out, Owners: owners,
+		Config: config, Created: release.Created(spec), Annotations: said,
+	}, nil
+}
+
+// debug adds tools to the default image.
+func (r *run) debug(ctx context.Context, spec *catalog.Spec) (image.Result, release.BaseImage, error) {
+	from := r.below(ctx, spec.Production())
+	if from.err != nil {
+		return image.Result{}, release.BaseImage{}, from.err
+	}
+	if _, err := r.require(spec.Tools); err != nil {
+		return image.Result{}, release.BaseImage{}, err
+	}
+	tools, err := toolsSpec(spec, from.result.Descriptor, from.base, r.store)
+	if err != nil {
+		return image.Result{}, release.BaseImage{}, err
+	}
+	free, err := r.slot(ctx)
+	if err != nil {
+		return image.Result{}, release.BaseImage{}, err
+	}
+	defer free()
+	result, err := image.AddTools(ctx, r.layout, *tools, r.layerOptions(spec))
+	return result, from.base, err
+}
+
+// toolsSpec is what a debug image adds to the image base, which was built on from.
+func toolsSpec(spec *catalog.Spec, base v1.Descriptor, from release.BaseImage, store nix.Store) (*image.ToolsSpec, error) {
+	said := release.Labels(spec, spec.Key(), from)
+	tools := &image.ToolsSpec{
+		Base: base, Closure: store.Closure(spec.Tools.Out), Root: spec.Tools.Out,
+		Labels: said, Annotations: said, Created: release.Created(spec),
+	}
+	if spec.Kind != "nix" {
+		return tools, nil
+	}
+	var err error
+	tools.Of, err = imageSpec(spec.Production(), store)
+	return tools, err
+}

@@ -1,0 +1,234 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
+)
+
+// Realising is what Nix has to do for all images together, or still has to.
+type Realising struct {
+	Fetch    int   // store paths that a substituter has
+	Download int64 // bytes of these, compressed
+	Build    int   // derivations
+}
+
+// buildProgress tells how far Nix is: for all images together, and to each image how
+// many of the derivations that it needs are built. It measures the images' time too.
+type buildProgress struct {
+	watcher Watcher
+	now     func() time.Time
+	outputs map[catalog.ID][]string // derivations that are the image's
+
+	mu         sync.Mutex
+	images     map[catalog.ID]*buildCount
+	needs      map[string][]catalog.ID // derivation → the images that wait for it
+	unbuilt    map[string]bool
+	built      map[string]bool // derivation → whether it did not fail
+	unexpected int             // derivations that are built and were not said to be
+	all, left  Realising
+	fetched    int
+	downloaded int64 // bytes, and those of them by which nix found out what is missing
+	lookups    int64
+}
+
+type buildCount struct {
+	unbuilt map[string]bool
+	total   int
+	line    string
+	running int       // derivations that are built now
+	since   time.Time // when the first of them began
+	spent   time.Duration
+}
+
+func newBuildProgress(watcher Watcher, targets []*release.Target, outputs func(*release.Target) []nix.Output) *buildProgress {
+	p := &buildProgress{watcher: watcher, now: time.Now, outputs: map[catalog.ID][]string{}, images: map[catalog.ID]*buildCount{}, built: map[string]bool{}}
+	for _, target := range targets {
+		for _, output := range outputs(target) {
+			p.outputs[target.ID] = append(p.outputs[target.ID], output.Drv)
+		}
+		p.images[target.ID] = &buildCount{}
+		p.tell(target.ID)
+	}
+	return p
+}
+
+// expect hears what Nix has to do.
+func (p *buildProgress) expect(missing *nix.Missing) {
+	graph := missing.Graph()
+	p.needs, p.unbuilt = map[string][]catalog.ID{}, map[string]bool{}
+	for drv := range graph {
+		p.unbuilt[drv] = true
+	}
+	depths := map[string]int{}
+	for id, count := range p.images {
+		count.unbuilt = map[string]bool{}
+		for _, output := range p.outputs[id] {
+			for drv, depth := range graph.Below(output) {
+				if !count.unbuilt[drv] {
+					count.unbuilt[drv] = true
+					p.needs[drv] = append(p.needs[drv], id)
+				}
+				if known, ok := depths[drv]; !ok || depth < known {
+					depths[drv] = depth
+				}
+			}
+		}
+		count.total = len(count.unbuilt)
+		p.tell(id)
+	}
+	p.all = Realising{Fetch: len(missing.Fetch), Download: missing.Download, Build: len(missing.Build)}
+	p.left, p.lookups = p.all, p.downloaded
+	if foreign := packageSetOf(graph, depths); len(foreign) > unnamed+len(p.images) {
+		of := len(foreign)
+		p.watcher.Warn(catalog.ID{}, fmt.Sprintf("%d of %d derivations that must be built are of the package set, and no substituter has them: %s, …; this takes hours. %s",
+			of, p.all.Build, strings.Join(first(3, slices.Compact(foreign)), ", "), elsewhere))
+	}
+	p.watcher.Realising(p.all, p.left)
+}
+
+// expectOne hears that a derivation is built that was not said to be: a substituter
+// does not give what it promised.
+func (p *buildProgress) expectOne(drv string) {
+	if p.unexpected == 0 {
+		p.watcher.Warn(catalog.ID{}, "a substituter does not give what it has: nix builds "+nix.DrvName(drv)+
+			" from source, and perhaps more; where that is the package set itself, this takes hours. "+elsewhere)
+	}
+	p.unexpected++
+	p.all.Build++
+	if p.unbuilt == nil {
+		p.unbuilt = map[string]bool{}
+	}
+	p.unbuilt[drv] = true
+}
+
+// elsewhere is what can be done where too much is built from source.
+const elsewhere = "Build with --package-set host, let nix use a substituter (substituters in nix.conf), or let other machines build (--builders)"
+
+// unnamed is how many derivations of the package set are built without a warning,
+// besides one an image: a definition may well change a package or two. Where no
+// substituter has it, a compiler alone takes more than a hundred.
+const unnamed = 25
+
+// packageSetOf names derivations that are not of the definitions, sorted. What a
+// definition names is near its image: the root file system needs the package, that
+// needs the source and the fetched modules. What is deeper is what these are made
+// with, but for what is fetched: its patches.
+func packageSetOf(graph nix.Graph, depths map[string]int) []string {
+	var names []string
+	for drv, depth := range depths {
+		if depth > 2 && !graph[drv].Fixed {
+			names = append(names, nix.DrvName(drv))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func first(n int, of []string) []string { return of[:min(n, len(of))] }
+
+func (p *buildProgress) tell(id catalog.ID) {
+	count := p.images[id]
+	if len(count.unbuilt) == 0 {
+		p.watcher.Progress(id, StepWait, 0, 0, "")
+		return
+	}
+	p.watcher.Progress(id, StepBuild, count.total-len(count.unbuilt), count.total, count.line)
+}
+
+// event is called for each line of nix's log.
+func (p *buildProgress) event(event nix.LogEvent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch event.Kind {
+	case nix.LogMissing:
+		p.expect(event.Missing)
+	case nix.LogBuildLine, nix.LogBuildStarted, nix.LogBuildStopped:
+		if event.Kind == nix.LogBuildStarted && !p.unbuilt[event.Drv] {
+			p.expectOne(event.Drv)
+		}
+		for _, id := range p.needs[event.Drv] {
+			p.images[id].event(event, p.now())
+			p.tell(id)
+		}
+		if event.Kind == nix.LogBuildStopped {
+			delete(p.unbuilt, event.Drv)
+			if _, failed := p.built[event.Drv]; !failed {
+				p.built[event.Drv] = true
+			}
+		}
+		p.count()
+	case nix.LogBuildFailed:
+		p.built[event.Drv] = false
+	case nix.LogCopies:
+		p.fetched = int(event.Progress.Done)
+		p.count()
+	case nix.LogDownloads:
+		p.downloaded = event.Progress.Done
+		p.count()
+	}
+}
+
+func (c *buildCount) event(event nix.LogEvent, now time.Time) {
+	switch event.Kind {
+	case nix.LogBuildLine:
+		c.line = event.Text
+	case nix.LogBuildStarted:
+		c.line = nix.DrvName(event.Drv)
+		if c.running++; c.running == 1 {
+			c.since = now
+		}
+	case nix.LogBuildStopped:
+		delete(c.unbuilt, event.Drv)
+		if c.running--; c.running == 0 {
+			c.spent += now.Sub(c.since)
+		}
+	}
+}
+
+// count tells what is left to do for all images, where that changed. What comes from
+// a substituter on this machine is not downloaded: of such, the paths are counted.
+func (p *buildProgress) count() {
+	if p.all == (Realising{}) {
+		return
+	}
+	left := Realising{Fetch: max(0, p.all.Fetch-p.fetched), Build: len(p.unbuilt)}
+	downloaded := p.downloaded - p.lookups
+	if left.Download = max(0, p.all.Download-downloaded); downloaded == 0 || left.Fetch == 0 {
+		left.Download = p.all.Download * int64(left.Fetch) / int64(max(1, p.all.Fetch))
+	}
+	if left != p.left {
+		p.left = left
+		if left != (Realising{}) {
+			p.watcher.Realising(p.all, left)
+		}
+	}
+}
+
+// spent is how long Nix built what an image is made of.
+func (p *buildProgress) spent(id catalog.ID) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.images[id].spent
+}
+
+// end says that nix has ended.
+func (p *buildProgress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all != (Realising{}) {
+		done := Realising{Fetch: p.all.Fetch - p.left.Fetch, Download: p.all.Download - p.left.Download}
+		for _, succeeded := range p.built {
+			if succeeded {
+				done.Build++
+			}
+		}
+		p.watcher.Realised(done)
+	}
+}

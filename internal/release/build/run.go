@@ -1,0 +1,236 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// run is one build of targets into a layout.
+type run struct {
+	builder *Builder
+	options Options
+	layout  *layout.Layout
+	bases   *state.Bases // which images of the catalogue are taken as they are
+	stop    context.CancelFunc
+	slots   chan struct{}
+
+	store    nix.Store
+	valid    map[string]bool              // store paths that were built
+	failures map[string]*nix.BuildFailure // by derivation
+	progress *buildProgress
+	cache    *image.Cache
+	isBase   map[string]bool      // by image key, what Containerfiles build on
+	named    map[catalog.Ref]bool // targets that are made
+
+	engineOnce sync.Once
+	engine     *containerfile.Builder
+	engineErr  error
+
+	mu          sync.Mutex
+	results     []Result
+	manifests   map[string]*manifest // by image key
+	finished    map[string]*manifest // those of them that are made
+	interrupted error
+}
+
+func newRun(b *Builder, dist *layout.Layout, local state.Local, o Options, stop context.CancelFunc) *run {
+	r := &run{
+		builder: b, options: o, layout: dist, stop: stop, slots: make(chan struct{}, max(b.Jobs, 1)),
+		isBase: map[string]bool{}, named: map[catalog.Ref]bool{},
+		manifests: map[string]*manifest{}, finished: map[string]*manifest{},
+	}
+	bases := o.Bases
+	bases.Output, bases.Warn, bases.Fetch = o.Output, b.Watcher.Warn, r.fetch
+	r.bases = state.NewBases(local, bases)
+	return r
+}
+
+// fetch brings a base of a registry into the layout.
+func (r *run) fetch(ctx context.Context, spec *catalog.Spec, from name.Digest, source layout.Source) error {
+	r.builder.Watcher.Progress(spec.ID(), StepFetch, 0, 0, from.String())
+	defer r.builder.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
+	return r.layout.Fetch(ctx, source)
+}
+
+// sort finishes the targets that need no work, and gives the others.
+func (r *run) sort(ctx context.Context, local state.Local, all []*release.Target) (missing []*release.Target) {
+	plans, entries := local.Plans(all, nil)
+	for i, target := range all {
+		result := Result{ID: target.ID, Ref: target.Ref, Skipped: target.Skipped}
+		switch {
+		case len(target.Specs) == 0:
+			result.State = state.Skipped
+			r.finish(result)
+		case plans[i].Action == state.ToNothing && !r.bases.IsOutdated(ctx, target):
+			result.State = state.Unchanged
+			result.measure(entries[i])
+			r.finish(result)
+		default:
+			missing = append(missing, target)
+		}
+	}
+	return missing
+}
+
+// measure fills in what people compare.
+func (r *Result) measure(entry layout.Entry) {
+	r.Digest, r.Size, r.Layers = entry.Digest.String(), entry.Content.Size, entry.Content.Layers
+}
+
+func (r *run) finish(result Result) {
+	r.mu.Lock()
+	r.results = append(r.results, result)
+	r.mu.Unlock()
+	r.builder.Watcher.Finished(result)
+	if result.State == state.Failed && r.builder.FailFast {
+		r.stop()
+	}
+}
+
+// build realises all that the targets need with one call of nix, then makes
+// their images.
+func (r *run) build(ctx context.Context, missing []*release.Target) error {
+	roots, err := os.MkdirTemp("", "libre-roots-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(roots)
+	r.bases.FindFor(ctx, missing, r.options.Rebuild)
+	if err := r.realise(ctx, missing, roots); err != nil {
+		return err
+	}
+	if r.cache = r.options.Layers; r.cache == nil {
+		r.cache = image.NewCache(filepath.Join(r.builder.CacheDir, "layers"))
+	}
+	for _, target := range missing {
+		r.named[target.Ref] = true
+		for _, spec := range target.Specs {
+			r.addBases(spec)
+		}
+	}
+	var group sync.WaitGroup
+	for _, target := range missing {
+		group.Go(func() {
+			started := time.Now()
+			result, err := r.image(ctx, target)
+			result.Time = r.progress.spent(target.ID) + time.Since(started)
+			if err != nil {
+				if ctx.Err() != nil {
+					r.mu.Lock()
+					r.interrupted = context.Cause(ctx)
+					r.mu.Unlock()
+					if !r.builder.FailFast {
+						return
+					}
+				}
+				result.State, result.Err = state.Failed, failureOf(err, target)
+			}
+			r.finish(result)
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+func (r *run) addBases(spec *catalog.Spec) {
+	for _, base := range spec.Dependencies() {
+		r.isBase[base.Key()] = true
+		if base.Kind == "nix" && base.Tools != nil {
+			r.isBase[base.Production().Key()] = true
+		}
+		r.addBases(base)
+	}
+}
+
+// realise builds what Nix builds for the targets, and reads the closures.
+func (r *run) realise(ctx context.Context, missing []*release.Target, roots string) error {
+	outputs := map[string]nix.Output{}
+	for _, target := range missing {
+		for _, output := range r.outputs(target) {
+			outputs[output.Path] = output
+		}
+	}
+	paths := slices.Sorted(maps.Keys(outputs))
+	var wanted []nix.Output
+	for _, path := range paths {
+		wanted = append(wanted, outputs[path])
+	}
+	r.progress = newBuildProgress(r.builder.Watcher, missing, r.outputs)
+	var err error
+	if r.failures, err = r.builder.Nix.Realise(ctx, wanted, roots, r.progress.event); err != nil {
+		return err
+	}
+	r.progress.end()
+	if r.valid, err = r.builder.Nix.Valid(ctx, paths); err != nil {
+		return err
+	}
+	r.store, err = r.builder.Nix.ReadStore(ctx, slices.Sorted(maps.Keys(r.valid)))
+	return err
+}
+
+// outputs lists what Nix must build for an image.
+func (r *run) outputs(target *release.Target) []nix.Output {
+	var outputs []nix.Output
+	for _, spec := range target.Specs {
+		if r.options.Rebuild || r.bases.Found(spec.Key()) == nil {
+			outputs = append(outputs, r.outputsOf(spec)...)
+		}
+	}
+	return outputs
+}
+
+// outputsOf lists what Nix must build for an image that is made, and for what it is made
+// of, unless that is taken as it is.
+func (r *run) outputsOf(spec *catalog.Spec) []nix.Output {
+	derivations := []*catalog.Derivation{spec.Rootfs, spec.Fetch, spec.Tools}
+	if spec.Kind == "containerfile" && spec.Tools != nil {
+		derivations = []*catalog.Derivation{spec.Tools} // the source is of what they are added to
+	}
+	var outputs []nix.Output
+	for _, derivation := range derivations {
+		if derivation != nil {
+			outputs = append(outputs, outputOf(derivation))
+		}
+	}
+	for _, dependency := range spec.Dependencies() {
+		if r.bases.Found(dependency.Key()) == nil {
+			outputs = append(outputs, r.outputsOf(dependency)...)
+		}
+	}
+	return outputs
+}
+
+func outputOf(derivation *catalog.Derivation) nix.Output {
+	output := nix.Output{Path: derivation.Out}
+	if derivation.Drv != nil {
+		output.Drv = *derivation.Drv
+	}
+	return output
+}
+
+// require gives the store path of a derivation, or why there is none.
+func (r *run) require(derivation *catalog.Derivation) (string, error) {
+	if r.valid[derivation.Out] {
+		return derivation.Out, nil
+	}
+	if derivation.Drv == nil {
+		return "", fmt.Errorf("%s is not in the store", derivation.Out)
+	}
+	return "", nix.FailureOf(*derivation.Drv, r.failures)
+}

@@ -1,0 +1,203 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// SBOM lists what one platform's image of the layout in dir is made of: what a
+// Containerfile made as syft recognises its files, what Nix built as the closure
+// and what syft recognises in each of its store paths. These are not read where the
+// SBOMs of former images list them.
+func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, index, manifest v1.Descriptor, version string, former ...*sbom.Document) (*sbom.Document, error) {
+	spec := target.SpecFor(manifest.Platform.String())
+	if spec == nil {
+		return nil, fmt.Errorf("%s has no definition for %s", target.ID, manifest.Platform)
+	}
+	subject := sbom.Subject{
+		Name: target.ID.Name(), Version: catalog.Tag(spec.Version, spec.PackageVersion),
+		Index: index.Digest, Manifest: manifest.Digest, Platform: *manifest.Platform, Created: release.Created(spec),
+	}
+	tools, err := b.Files.Tools(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tools = append(tools, sbom.Tool{Name: "libre", Version: version})
+	var rest *sbom.Document
+	if spec.Kind != "nix" {
+		if rest, err = b.Files.FromLayout(ctx, dir, subject); err != nil {
+			return nil, err
+		}
+	}
+	store, done, err := b.realised(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	closure, err := closureOf(spec, store, subject)
+	if err != nil {
+		return nil, err
+	}
+	closure.Tools = tools
+	known := sbom.Findings{}
+	for _, document := range former {
+		maps.Copy(known, document.Findings(closure))
+	}
+	found, err := b.Files.FromStorePaths(ctx, closure, known)
+	if err != nil {
+		return nil, err
+	}
+	return sbom.Merge(closure, found, rest), nil
+}
+
+// realised builds the store paths of an image again if the store has lost them
+// since, and holds them until done is called.
+func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.Store, done func(), err error) {
+	roots, err := os.MkdirTemp("", "libre-roots-")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(roots)
+		}
+	}()
+	var outputs []nix.Output
+	var paths []string
+	for _, realisable := range []*catalog.Derivation{spec.Rootfs, spec.Tools} {
+		if realisable != nil {
+			outputs = append(outputs, outputOf(realisable))
+			paths = append(paths, realisable.Out)
+		}
+	}
+	failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, failure := range failures {
+		return nil, nil, failure
+	}
+	store, err = b.Nix.ReadStore(ctx, paths)
+	return store, func() { os.RemoveAll(roots) }, err
+}
+
+// closureOf lists the store paths of an image.
+func closureOf(spec *catalog.Spec, store nix.Store, subject sbom.Subject) (*sbom.Document, error) {
+	rootfs, tools := "", []string{}
+	var closure []nix.PathInfo
+	seen := map[string]bool{}
+	add := func(root string) {
+		for _, info := range store.Closure(root) {
+			if !seen[info.Path] {
+				seen[info.Path] = true
+				closure = append(closure, info)
+			}
+		}
+	}
+	if spec.Rootfs != nil {
+		rootfs = spec.Rootfs.Out
+		add(rootfs)
+	}
+	if spec.Tools != nil {
+		tools = append(tools, spec.Tools.Out)
+		add(spec.Tools.Out)
+	}
+	return sbom.FromClosure(subject, closure, rootfs, tools...)
+}
+
+// SBOMOf lists what the one image that is requested is made of. It is built where the
+// layout lacks it; where another run writes to the layout, into one of its own, so that
+// nobody waits.
+func (b *Builder) SBOMOf(ctx context.Context, request nix.Request, version string) (*sbom.Document, error) {
+	evaluation, err := b.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range evaluation.Failures {
+		return nil, err
+	}
+	all := release.Targets(evaluation.Images)
+	if len(all) != 1 {
+		return nil, fmt.Errorf("an SBOM is of one image, %d are selected: name it as app/component/variant", len(all))
+	}
+	dir, done, err := b.ensureBuilt(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	dist, err := layout.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	entry, _, err := dist.Lookup(all[0].Ref.String())
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := dist.Manifests(entry.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	return b.SBOM(ctx, dir, all[0], entry.Descriptor, manifests[0], version)
+}
+
+// ensureBuilt gives the directory of a layout that has the targets: Output, or, where that
+// lacks one and another run writes to it, a temporary one that done removes.
+func (b *Builder) ensureBuilt(ctx context.Context, all []*release.Target) (dir string, done func(), err error) {
+	nothing := func() {}
+	local, err := (&state.Reader{Output: b.Output}).Local()
+	if err != nil {
+		return "", nil, err
+	}
+	plans, _ := local.Plans(all, nil)
+	if !slices.ContainsFunc(plans, func(p state.Plan) bool { return p.Action != state.ToNothing }) {
+		return b.Output, nothing, nil
+	}
+	dist, err := layout.Create(ctx, b.Output, nil)
+	if err == nil {
+		return b.Output, nothing, b.buildAll(ctx, dist, all, b.Options())
+	}
+	if !errors.Is(err, layout.ErrLocked) {
+		return "", nil, err
+	}
+	if dir, err = os.MkdirTemp("", "libre-layout-"); err != nil {
+		return "", nil, err
+	}
+	o := b.Options()
+	o.Output = dir
+	if dist, err = layout.Create(ctx, dir, nil); err == nil {
+		err = b.buildAll(ctx, dist, all, o)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", nil, err
+	}
+	return dir, func() { os.RemoveAll(dir) }, nil
+}
+
+// buildAll builds targets into a layout, all of which must succeed, and closes it.
+func (b *Builder) buildAll(ctx context.Context, dist *layout.Layout, all []*release.Target, o Options) error {
+	defer dist.Close()
+	results, err := b.buildInto(ctx, dist, all, o)
+	if err != nil {
+		return err
+	}
+	for _, result := range results {
+		if result.Err != nil {
+			return result.Err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,299 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// lacking are the subjects that lack a kind; manifest is -1 for what is no SBOM.
+func (i *imagePush) lacking(kind string, manifest int) []name.Digest {
+	var subjects []name.Digest
+	for _, g := range i.gaps {
+		if g.Kind == kind && g.Manifest == manifest {
+			subjects = append(subjects, g.Subject)
+		}
+	}
+	return subjects
+}
+
+// has finds out whether no attachment of some kinds is missing.
+func (i *imagePush) has(what string, kinds ...string) (skip, error) {
+	switch {
+	case i.publisher.signing() == nil:
+		return notSigned, nil
+	case !slices.ContainsFunc(i.gaps, func(g state.Gap) bool { return slices.Contains(kinds, g.Kind) }):
+		return skip("it has " + what), nil
+	}
+	return "", nil
+}
+
+func (i *imagePush) isGathered(context.Context) (skip, error) {
+	if !i.adopted {
+		return "it is new", nil
+	}
+	return i.hasAll()
+}
+
+func (i *imagePush) hasAll() (skip, error) {
+	switch {
+	case i.publisher.signing() == nil:
+		return notSigned, nil
+	case len(i.gaps) == 0:
+		return "it has all attachments", nil
+	}
+	return "", nil
+}
+
+// gather attaches what is attached to the image elsewhere, byte for byte: what its index
+// carries names its children too, and the other way round, and the copies in other
+// registries have it all.
+func (i *imagePush) gather(ctx context.Context) error {
+	p := i.publisher
+	subjects := i.found.Subjects()
+	from := [][]name.Digest{subjects}
+	for _, to := range p.Reader.CopyTo {
+		tag, err := to.Tag(i.target.Ref)
+		if err != nil {
+			return err
+		}
+		var copies []name.Digest
+		for _, subject := range subjects {
+			copies = append(copies, tag.Context().Digest(subject.DigestStr()))
+		}
+		from = append(from, copies)
+	}
+	for n, from := range from {
+		if _, err := p.signing().Client.Copy(ctx, p.signing().Policy, from, subjects); err != nil {
+			if n > 0 {
+				p.warn(i.target.ID, "looking for what is attached in "+p.Reader.CopyTo[n-1].String()+": "+state.Explained(err).Error())
+				continue
+			}
+			return err
+		}
+		var err error
+		if i.gaps, err = p.Reader.Gaps(ctx, i.found); err != nil || len(i.gaps) == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *imagePush) hasSBOMs(context.Context) (skip, error) {
+	return i.has("its SBOMs", state.CycloneDXType, state.SPDXType)
+}
+
+func (i *imagePush) attachSBOMs(ctx context.Context) error {
+	for n := range i.found.Manifests {
+		if !slices.ContainsFunc(i.gaps, func(g state.Gap) bool { return g.Manifest == n }) {
+			continue
+		}
+		documents, err := i.sboms(ctx, n)
+		if err != nil {
+			return err
+		}
+		attacher, err := i.attacher()
+		if err != nil {
+			return err
+		}
+		for _, kind := range []string{state.CycloneDXType, state.SPDXType} {
+			if subjects := i.lacking(kind, n); len(subjects) > 0 {
+				if _, err := attacher.Attest(ctx, kind, documents[kind], subjects...); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sboms are the SBOMs of one platform's image, by predicate type. Files that the layout
+// lacks are read from the registry: the image is not built again.
+func (i *imagePush) sboms(ctx context.Context, n int) (map[string]json.RawMessage, error) {
+	p := i.publisher
+	manifest := i.found.Manifests[n]
+	dist, err := layout.Open(p.Reader.Output)
+	if i.target.Reproducible() || err == nil && dist.Content(manifest).Complete {
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		return i.writeSBOMs(ctx, p.Reader.Output, n)
+	}
+	dir, err := os.MkdirTemp("", "libre-published-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	dist, err = layout.Create(ctx, dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer dist.Close()
+	err = dist.Fetch(ctx, layout.Source{Descriptor: manifest, Open: func(ctx context.Context, d v1.Descriptor) (io.ReadCloser, error) {
+		return p.registry().Open(ctx, i.found.Subject.Context(), d)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return i.writeSBOMs(ctx, dir, n)
+}
+
+// writeSBOMs makes the SBOMs of one platform's image in the layout in dir.
+func (i *imagePush) writeSBOMs(ctx context.Context, dir string, n int) (map[string]json.RawMessage, error) {
+	p := i.publisher
+	former, err := i.formerSBOMs(ctx, dir, i.found.Manifests[n])
+	if err != nil {
+		return nil, err
+	}
+	info, err := p.BuildInfo()
+	if err != nil {
+		return nil, err
+	}
+	document, err := p.Builder.SBOM(ctx, dir, i.target, i.found.Index, i.found.Manifests[n], info.Libre, former...)
+	if err != nil {
+		return nil, err
+	}
+	cyclonedx, err := document.CycloneDX()
+	if err != nil {
+		return nil, err
+	}
+	spdx, err := document.SPDX()
+	return map[string]json.RawMessage{state.CycloneDXType: cyclonedx, state.SPDXType: spdx}, err
+}
+
+// formerSBOMs are the SBOMs that we attested of the image that was published before, where
+// layers of it were not written again: their files need not be read then. Elsewhere they
+// are, as that asks nothing of the registry.
+func (i *imagePush) formerSBOMs(ctx context.Context, dir string, manifest v1.Descriptor) ([]*sbom.Document, error) {
+	former, ok := i.former[manifest.Platform.String()]
+	if !ok {
+		return nil, nil
+	}
+	dist, err := layout.Open(dir)
+	if err != nil || dist.Content(manifest).Complete {
+		return nil, err
+	}
+	signing := i.publisher.signing()
+	statements, err := signing.Client.Attachments(former).VerifyAttestations(ctx, state.CycloneDXType, signing.Policy)
+	if err != nil && !errors.Is(err, sign.ErrNotAttached) {
+		i.publisher.warn(i.target.ID, "reading the former SBOM, all files are read instead: "+err.Error())
+	}
+	var documents []*sbom.Document
+	for _, statement := range statements {
+		document, err := sbom.Read(statement.Predicate)
+		if err == nil && document.Subject.Manifest.String() == former.DigestStr() {
+			documents = append(documents, document)
+		}
+	}
+	return documents, nil
+}
+
+func (i *imagePush) hasProvenance(context.Context) (skip, error) {
+	return i.has("its provenance", state.ProvenanceType)
+}
+
+func (i *imagePush) attachProvenance(ctx context.Context) error {
+	attacher, err := i.attacher()
+	if err != nil {
+		return err
+	}
+	info, err := i.publisher.BuildInfo()
+	if err != nil {
+		return err
+	}
+	predicate, err := provenance(i.app, i.found, info)
+	if err != nil {
+		return err
+	}
+	_, err = attacher.Attest(ctx, state.ProvenanceType, predicate, i.lacking(state.ProvenanceType, -1)...)
+	return err
+}
+
+func (i *imagePush) isSigned(context.Context) (skip, error) {
+	return i.has("its signature", sign.SignatureType)
+}
+
+// sign signs the index and its children, as far as they lack a signature.
+func (i *imagePush) sign(ctx context.Context) error {
+	attacher, err := i.attacher()
+	if err == nil {
+		_, err = attacher.Sign(ctx, i.found.Subjects()...)
+	}
+	return err
+}
+
+func (i *imagePush) isVerified(context.Context) (skip, error) { return i.hasAll() }
+
+// verify reads back all that was attached, as a consumer would. Without the referrers
+// API attachments are in one list, which two runs at once overwrite with theirs: who
+// finds out that something is missing adds it.
+func (i *imagePush) verify(ctx context.Context) error {
+	if i.attaching != nil {
+		if err := i.attaching.Confirm(ctx); err != nil {
+			return err
+		}
+	}
+	if !i.adopted {
+		i.gaps = nil
+		return nil
+	}
+	var err error
+	if i.gaps, err = i.publisher.Reader.Gaps(ctx, i.found); err != nil {
+		return err
+	}
+	if len(i.gaps) > 0 {
+		return fmt.Errorf("%s still lacks %s", i.gaps[0].Subject, state.Kinds(i.gaps))
+	}
+	return nil
+}
+
+// attacher is what an image's steps share.
+func (i *imagePush) attacher() (*sign.Attacher, error) {
+	if i.attaching == nil {
+		signing := i.publisher.signing()
+		signer, err := signing.Signer()
+		if err != nil {
+			return nil, err
+		}
+		i.attaching = signing.Client.Attacher(signer)
+	}
+	return i.attaching, nil
+}
+
+// mend attaches what is gone of what was attached to a release that is published.
+func (p *Publisher) mend(ctx context.Context, r *releasePush, room chan struct{}) []Result {
+	results := p.unchanged(r)
+	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {
+		result := &results[n]
+		lost := state.Kinds(image.gaps)
+		switch {
+		case lost == "":
+			return
+		case !image.selected:
+			result.Reason = "it lacks " + lost + ", and is not selected"
+			return
+		}
+		room <- struct{}{}
+		defer func() { <-room }()
+		if err := image.run(ctx, image.steps()); err != nil {
+			result.State, result.Err = state.Failed, err
+			return
+		}
+		if result.State, result.Reason = p.made(state.Attached), lost; p.DryRun {
+			result.Reason = "would be attached again: " + lost
+		}
+	})
+	return results
+}

@@ -1,0 +1,74 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/text"
+)
+
+// BuildInfo is what a provenance says of a run. It has no secrets: no environment, no
+// credentials.
+type BuildInfo struct {
+	CatalogueURL    string     // of the git remote, without credentials; "" where there is none
+	CatalogueCommit string     // "" outside of git
+	CatalogueDirty  bool       // whether there were uncommitted changes
+	Inputs          []Resource // flake inputs, and the parts of the host package set
+	PackageSet      string
+	Nix             string // as `nix --version` says
+	Engine          string // of Containerfile images: "buildah 1.28.2"
+	Builder         string // URL that identifies who builds
+	Libre           string // version
+}
+
+// Resource is SLSA's ResourceDescriptor, as far as it is used. Of digests, narHash is
+// Nix's hash of a folder as SRI: sha256-BASE64.
+// https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
+type Resource struct {
+	Name   string            `json:"name,omitempty"`
+	URI    string            `json:"uri,omitempty"`
+	Digest map[string]string `json:"digest,omitempty"`
+}
+
+// ReadBuildInfo finds out what a provenance says of this run. dir is the catalogue's folder,
+// engine the one of the settings, libre the program's version.
+func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, dir, packageSet, engine, libre string) (BuildInfo, error) {
+	info := BuildInfo{PackageSet: packageSet, Libre: libre, Builder: builderID()}
+	inputs, err := catalogue.Inputs(ctx)
+	if err != nil {
+		return info, fmt.Errorf("reading the inputs of the catalogue: %w", err)
+	}
+	for _, input := range inputs {
+		info.Inputs = append(info.Inputs, Resource(input))
+	}
+	ask := func(args ...string) string {
+		out, _ := git.Output(ctx, dir, args...)
+		return strings.TrimSpace(out)
+	}
+	info.CatalogueCommit = ask("rev-parse", "--verify", "--quiet", "HEAD")
+	info.CatalogueDirty = ask("status", "--porcelain") != ""
+	info.CatalogueURL = text.PublicURL(ask("config", "--get", "remote.origin.url"))
+	info.Nix, _ = n.Version(ctx)
+	if engine, err := containerfile.Detect(ctx, engine); err == nil {
+		info.Engine = engine.String()
+	}
+	return info, nil
+}
+
+// builderID names who builds: the job of a workflow, by what GitHub and Forgejo
+// set, or a person's machine, which is not named.
+func builderID() string {
+	server, repository, workflow := os.Getenv("GITHUB_SERVER_URL"), os.Getenv("GITHUB_REPOSITORY"), os.Getenv("GITHUB_WORKFLOW_REF")
+	if server != "" && repository != "" {
+		if workflow != "" {
+			return server + "/" + workflow
+		}
+		return server + "/" + repository
+	}
+	return "https://libre.sh/builder/workstation"
+}

@@ -1,0 +1,155 @@
+// Package publish publishes images so that nobody ever sees an unsigned tag, or half of a
+// release.
+package publish
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// Publisher publishes images of a catalogue.
+type Publisher struct {
+	Reader    *state.Reader // compares with what is published, and has the registries
+	Builder   *build.Builder
+	BuildInfo func() (BuildInfo, error) // called when the first provenance is written
+	DryRun    bool                      // write to no registry
+	Force     bool                      // replace tags that have other content
+	Resign    bool                      // sign again with the present key what a former one signed
+	AlsoTags  []string                  // moving tags, as catalog.CheckMovingTag takes them
+
+	layers *image.Cache
+}
+
+// Result is what became of one image or release record.
+type Result struct {
+	Name   string      // app/component/variant, or app/variant of a record
+	Ref    catalog.Ref // of the tag below
+	State  state.State
+	Digest name.Digest // of the index, or of the record
+	Tag    name.Tag
+	Reason string           // why it was held back, what was replaced
+	Err    *release.Failure // where it failed
+}
+
+// run is what a step's driver is: a dry run only asks.
+func (p *Publisher) run(ctx context.Context, s step) (skip, error) {
+	var drive driver = perform
+	if p.DryRun {
+		drive = ask
+	}
+	return drive(ctx, s)
+}
+
+// made is the state of what a run made, or would.
+func (p *Publisher) made(s state.State) state.State {
+	if p.DryRun {
+		return state.DryRun
+	}
+	return s
+}
+
+func (p *Publisher) registry() *registry.Client { return p.Reader.Registry }
+
+func (p *Publisher) signing() *state.Signing { return p.Reader.Signing }
+
+func (p *Publisher) warn(id catalog.ID, warning string) { p.Builder.Watcher.Warn(id, warning) }
+
+// How many images are sent at a time. Much of it is waiting for the registry.
+const senders = 6
+
+// Push publishes the selected images: it builds what is missing, does the steps of each
+// image, then those of each release's record. It goes on after failures, and running it
+// again completes it.
+func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, error) {
+	evaluated, evaluation, err := p.Reader.Releases(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		results = append(results, Result{Name: app, State: state.Failed, Err: build.NotEvaluated(evaluation.Failures[app])})
+	}
+	if len(results) > 0 && p.Builder.FailFast {
+		return results, nil
+	}
+	p.layers = image.NewCache(filepath.Join(p.Builder.CacheDir, "layers"))
+	var releases []*releasePush
+	for _, rel := range evaluated {
+		releases = append(releases, p.newRelease(rel))
+	}
+	outcomes := make([][]Result, len(releases)) // of the releases that need no work, or cannot have it
+	state.InParallel(state.Readers, releases, func(n int, rel *releasePush) {
+		outcomes[n] = p.prepare(ctx, rel)
+	})
+	var wanted []*release.Target
+	for n, rel := range releases {
+		for _, image := range rel.images {
+			if outcomes[n] == nil && !rel.mending && image.selected && !image.adopted {
+				wanted = append(wanted, image.target)
+			}
+		}
+	}
+	defer p.registry().CancelUploads(ctx)
+	if err := p.build(ctx, releases, wanted); err != nil {
+		return results, err
+	}
+	parent := ctx
+	ctx, stop := context.WithCancel(parent)
+	defer stop()
+	room := make(chan struct{}, senders)
+	state.InParallel(len(releases), releases, func(n int, rel *releasePush) {
+		outcomes[n] = p.publish(ctx, rel, outcomes[n], room)
+		if p.Builder.FailFast && slices.ContainsFunc(outcomes[n], func(r Result) bool { return r.Err != nil }) {
+			stop()
+		}
+	})
+	results = append(results, slices.Concat(outcomes...)...)
+	if p.Builder.FailFast && parent.Err() == nil { // what was stopped did not fail
+		results = slices.DeleteFunc(results, func(r Result) bool { return r.Err != nil && errors.Is(r.Err, context.Canceled) })
+	}
+	return results, parent.Err()
+}
+
+// publish does all that a release takes that was prepared, in every registry.
+func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []Result, room chan struct{}) []Result {
+	switch {
+	case published != nil:
+	case rel.mending:
+		published = p.mend(ctx, rel, room)
+	default:
+		published = p.pushRelease(ctx, rel, room)
+	}
+	if p.Resign && whole(published) {
+		published = p.resign(ctx, rel, published)
+	}
+	if !whole(published) {
+		return published
+	}
+	all := slices.Concat(published, p.moveTags(ctx, p.registry(), rel, published))
+	for _, to := range p.Reader.CopyTo {
+		copied := p.copyRelease(ctx, to, rel, published)
+		if all = append(all, copied...); whole(copied) {
+			all = append(all, p.moveTags(ctx, to, rel, copied)...)
+		}
+	}
+	return all
+}
+
+// whole tells whether all of a release, record included, has its tags now.
+func whole(outcome []Result) bool {
+	has := []state.State{state.Published, state.Unchanged, state.Attached, state.Signed, state.DryRun}
+	return !slices.ContainsFunc(outcome, func(r Result) bool { return !slices.Contains(has, r.State) })
+}

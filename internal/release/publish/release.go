@@ -1,0 +1,261 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// releasePush is a release that is published.
+type releasePush struct {
+	rel     *state.Release
+	images  []*imagePush // in the order of the release's targets
+	there   state.Remote // before the run
+	record  name.Digest  // that is published already, and lacks a tag, or has lost it; else zero
+	place   *string      // that its record says it is for, where that is not the registry; nil else
+	mending bool         // it is published, and nothing but attachments are gone
+	isFirst bool         // nothing of it was published before
+}
+
+func (p *Publisher) newRelease(rel *state.Release) *releasePush {
+	r := &releasePush{rel: rel}
+	for _, target := range rel.Targets {
+		r.images = append(r.images, &imagePush{publisher: p, app: rel.App, target: target, selected: rel.IsSelected(target)})
+	}
+	return r
+}
+
+// prepare finds out what a release needs: it gives the outcome where that is nothing, or
+// where it cannot be published. An image that is published as it should be is adopted.
+func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
+	failed := func(err error) []Result {
+		return []Result{{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "look", Err: err}}}
+	}
+	there, err := p.Reader.Compare(ctx, r.rel)
+	if err != nil {
+		return failed(err)
+	}
+	switch {
+	case there.State == state.Published:
+		r.there = there
+		return p.unchanged(r)
+	case there.State == state.OtherContent && !p.Force:
+		return failed(state.OtherContentError(there.Other, r.rel.App.Name, there.Reason))
+	case (there.State == state.Moved || there.IsElsewhere()) && !p.Force:
+		return failed(there.Err)
+	}
+	r.there, r.isFirst = there, there.Former == ""
+	for _, image := range r.images {
+		if !there.IsRecorded() && there.State != state.NotSigned && image.target.Reproducible() || there.State == state.Incomplete && !there.LacksOf(image.target) {
+			continue // it is built as it was, or needs nothing
+		}
+		reference, err := p.reference(there, image.target)
+		if err == nil {
+			err = image.adopt(ctx, reference, there.IsRecorded())
+		}
+		if err != nil {
+			return failed(err)
+		}
+	}
+	adopted := !slices.ContainsFunc(r.images, func(i *imagePush) bool {
+		return !i.adopted && (there.State != state.Incomplete || there.LacksOf(i.target))
+	})
+	switch {
+	case adopted && there.State == state.Incomplete:
+		r.mending = true
+		return nil
+	case adopted && there.IsRecorded():
+		r.record = there.Digest
+	case adopted && there.State == state.NotSigned:
+		record, err := p.Reader.Recognise(ctx, r.rel, r.found(), there.Digest)
+		if err != nil {
+			return failed(err)
+		}
+		if record != nil { // it is signed again as it is
+			r.place = &record.Registry
+		}
+	}
+	if err := p.loadKnownLayers(ctx, r, there.Former); err != nil {
+		p.warn(catalog.ID{App: r.rel.App.Name}, "reading what is published of it: "+err.Error())
+	}
+	return nil
+}
+
+// found are the images as they are in the layout or in the registry.
+func (r *releasePush) found() []*state.Image {
+	var all []*state.Image
+	for _, image := range r.images {
+		all = append(all, image.found)
+	}
+	return all
+}
+
+// unchanged is the outcome of a release that is published.
+func (p *Publisher) unchanged(r *releasePush) []Result {
+	var results []Result
+	for _, image := range r.images {
+		tag, digest, _ := r.there.Record.Image(p.registry(), image.target.Component) // compared before
+		results = append(results, Result{Name: image.target.ID.String(), Ref: image.target.Ref, State: state.Unchanged, Digest: digest, Tag: tag})
+	}
+	tag, _ := p.registry().Tag(r.rel.Ref())
+	return append(results, Result{Name: r.rel.Name(), Ref: r.rel.Ref(), State: state.Unchanged, Digest: r.there.Digest, Tag: tag})
+}
+
+// reference is where an image is found as it was published: by the digest that a record of
+// ours names, else by its tag.
+func (p *Publisher) reference(there state.Remote, target *release.Target) (name.Reference, error) {
+	if there.IsRecorded() {
+		_, digest, err := there.Record.Image(p.registry(), target.Component)
+		return digest, err
+	}
+	return p.registry().Tag(target.Ref)
+}
+
+// pushRelease publishes the images of a release, and tags when all are there. room is for
+// those who send at the same time.
+func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan struct{}) []Result {
+	failures := make([]*release.Failure, len(r.images))
+	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {
+		room <- struct{}{}
+		defer func() { <-room }()
+		failures[n] = image.push(ctx)
+	})
+	var results []Result
+	lacks := "" // why the release is not whole
+	for n, image := range r.images {
+		result := Result{Name: image.target.ID.String(), Ref: image.target.Ref, State: state.Held, Digest: image.digest()}
+		switch err := failures[n]; {
+		case err == nil:
+		case errors.Is(err, errNotThere):
+			lacks = result.Name + " is not published yet"
+			continue
+		default:
+			result.State, result.Err = state.Failed, err
+			lacks = result.Name + " failed"
+		}
+		results = append(results, result)
+	}
+	if lacks != "" {
+		for i := range results {
+			if results[i].State == state.Held {
+				results[i].Reason = "not tagged: " + lacks
+			}
+		}
+		return results
+	}
+	record, err := p.pushRecord(ctx, r)
+	if errors.Is(err, state.ErrOtherContent) && p.adoptConcurrent(ctx, r) {
+		record, err = p.pushRecord(ctx, r)
+	}
+	if err != nil {
+		record = Result{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "record", Err: err}}
+	}
+	for i := range results {
+		if err == nil {
+			results[i].State, results[i].Digest = record.State, r.images[i].digest()
+			results[i].Tag, _ = p.registry().Tag(results[i].Ref)
+		} else {
+			results[i].Reason = "the release record failed"
+		}
+	}
+	return append(results, record)
+}
+
+// adoptConcurrent takes what another run has tagged since, if it is of the same keys: what
+// a Containerfile makes differs from time to time, and the first one stays.
+func (p *Publisher) adoptConcurrent(ctx context.Context, r *releasePush) bool {
+	taken := false
+	for _, image := range r.images {
+		if image.adopted || image.target.Reproducible() {
+			continue
+		}
+		tag, err := p.registry().Tag(image.target.Ref)
+		if err != nil || image.adopt(ctx, tag, false) != nil || image.adopted && len(image.gaps) > 0 {
+			return false // the refusal stays
+		}
+		taken = taken || image.adopted
+	}
+	return taken
+}
+
+// pushRecord publishes the release record, then tags the images, and the record last of
+// all. A tag that somebody else set meanwhile is looked at again.
+func (p *Publisher) pushRecord(ctx context.Context, r *releasePush) (Result, error) {
+	ref := r.rel.Ref()
+	result := Result{Name: r.rel.Name(), Ref: ref, State: p.made(state.Published)}
+	var err error
+	if result.Tag, err = p.registry().Tag(ref); err != nil {
+		return result, err
+	}
+	var artifact registry.Artifact
+	if artifact, result.Digest, err = p.recordOf(ctx, r); err != nil {
+		return result, err
+	}
+	var tags []state.Tagging
+	for _, image := range r.images {
+		tags = append(tags, state.Tagging{Ref: image.target.Ref, Digest: image.digest()})
+	}
+	tags = append(tags, state.Tagging{Ref: ref, Digest: result.Digest})
+	for _, s := range []step{
+		{"record", func(context.Context) (skip, error) { return r.hasRecord(), nil }, func(ctx context.Context) error {
+			return p.putRecord(ctx, ref, artifact, result.Digest)
+		}},
+		p.tagStep(p.registry(), r.rel.App.Name, tags),
+	} {
+		if _, err := p.run(ctx, s); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+func (r *releasePush) hasRecord() skip {
+	if r.record != (name.Digest{}) {
+		return "the record is published"
+	}
+	return ""
+}
+
+// recordOf is a release's record, and its digest; a record that is published has no
+// artifact.
+func (p *Publisher) recordOf(ctx context.Context, r *releasePush) (registry.Artifact, name.Digest, error) {
+	if r.hasRecord() != "" {
+		return registry.Artifact{}, r.record, nil
+	}
+	place, err := p.Reader.Place(r.rel)
+	if err != nil {
+		return registry.Artifact{}, name.Digest{}, err
+	}
+	if r.place != nil {
+		place = *r.place
+	}
+	record, err := p.Reader.NewRecord(ctx, place, r.rel, r.found())
+	if err != nil {
+		return registry.Artifact{}, name.Digest{}, err
+	}
+	artifact, err := record.Artifact()
+	if err != nil {
+		return registry.Artifact{}, name.Digest{}, err
+	}
+	digest, err := p.registry().ArtifactDigest(r.rel.Ref(), artifact)
+	return artifact, digest, err
+}
+
+// putRecord pushes a record by digest, and signs it.
+func (p *Publisher) putRecord(ctx context.Context, ref catalog.Ref, artifact registry.Artifact, digest name.Digest) error {
+	if _, err := p.registry().PushArtifact(ctx, ref, artifact); err != nil || p.signing() == nil {
+		return err
+	}
+	signer, err := p.signing().Signer()
+	if err == nil {
+		_, err = p.signing().Client.Sign(ctx, signer, digest)
+	}
+	return state.Explained(err)
+}

@@ -1,0 +1,215 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// tagStep sets tags, all or none: all are read before the first is set.
+func (p *Publisher) tagStep(in *registry.Client, app string, tags []state.Tagging) step {
+	return step{
+		"tag",
+		func(ctx context.Context) (skip, error) {
+			err := p.checkTags(ctx, in, app, tags)
+			if !slices.ContainsFunc(tags, func(t state.Tagging) bool { return !t.Done() }) {
+				return "all tags are set", err
+			}
+			return "", err
+		},
+		func(ctx context.Context) error { return p.setTags(ctx, in, app, tags) },
+	}
+}
+
+// setTags sets tags that were checked, in order, and says what it replaced. Each but the
+// first is checked again right before it is set, since others may set it as well.
+func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string, tags []state.Tagging) error {
+	for i := range tags {
+		tag := &tags[i]
+		if i > 0 {
+			if err := p.checkTags(ctx, in, app, tags[i:i+1]); err != nil {
+				return err
+			}
+		}
+		if tag.Done() {
+			continue
+		}
+		switch err := in.SetTag(ctx, tag.Ref, tag.Digest); {
+		case errors.Is(err, registry.ErrTagMoved) && !p.Force:
+			return state.OtherContentError(tag.Ref, app, "it was set at the same time")
+		case keepsTags(err):
+			return kept(err, tag.Now, fmt.Sprintf("raise the package version with %q", state.RepackCommand(app)))
+		case err != nil:
+			return err
+		}
+		if tag.Now != "" {
+			p.warn(catalog.ID{App: app}, fmt.Sprintf("%s is replaced: it was %s", tag.Ref, tag.Now))
+		}
+	}
+	return nil
+}
+
+// checkTags finds out what tags point to, and refuses where that is something else,
+// unless it is to be replaced.
+func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app string, tags []state.Tagging) error {
+	if err := state.ReadTags(ctx, in, tags); err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if tag.Now != "" && !tag.Done() && !p.Force {
+			return state.OtherContentError(tag.Ref, app, "")
+		}
+	}
+	return nil
+}
+
+// moveTags points the moving tags of a published release to it, the record's
+// last. A tag never goes back to an older release.
+func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, r *releasePush, published []Result) []Result {
+	var moved []Result
+	for _, pattern := range p.AlsoTags {
+		tag, err := catalog.ExpandMovingTag(pattern, r.rel.App.Version)
+		if err == nil {
+			var results []Result
+			results, err = p.moveTag(ctx, in, r, tag, published)
+			moved = append(moved, results...)
+		}
+		if err != nil {
+			moved = append(moved, Result{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "tag " + pattern, Err: err}})
+		}
+	}
+	return moved
+}
+
+// moveTag looks at all that the tag points to before it moves any of it.
+func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *releasePush, tag string, published []Result) ([]Result, error) {
+	var results []Result
+	newer := ""
+	_, err := p.run(ctx, step{
+		"also tag",
+		func(ctx context.Context) (reason skip, err error) {
+			results, newer, err = p.movable(ctx, in, r, tag, published)
+			if newer != "" || !slices.ContainsFunc(results, func(r Result) bool { return r.State != state.Unchanged }) {
+				reason = "the tag is where it belongs"
+			}
+			return reason, err
+		},
+		func(ctx context.Context) error { return setMoving(ctx, in, results) },
+	})
+	if err == nil && newer != "" {
+		results = []Result{{Name: r.rel.Name(), State: state.Held, Digest: published[len(published)-1].Digest,
+			Reason: fmt.Sprintf("not tagged %s: that is at %s, which is newer", tag, newer)}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// movable compares a moving tag of a release's images and record with what it is to point
+// to. newer is the version that it points to where that is a newer one.
+func (p *Publisher) movable(ctx context.Context, in *registry.Client, r *releasePush, tag string, published []Result) (results []Result, newer string, err error) {
+	for _, there := range published {
+		ref := catalog.Ref{Repository: there.Ref.Repository, Tag: tag}
+		result := Result{Name: there.Name, Ref: ref, State: p.made(state.Tagged), Digest: there.Digest, Tag: there.Tag.Context().Tag(tag)}
+		at, newer, err := p.tagged(ctx, in, result.Tag, r.rel.App)
+		if err != nil || newer != "" {
+			return nil, newer, err
+		}
+		if at == there.Digest.DigestStr() {
+			result.State = state.Unchanged
+		}
+		results = append(results, result)
+	}
+	return results, "", nil
+}
+
+// setMoving sets the moving tags that point to something else.
+func setMoving(ctx context.Context, in *registry.Client, results []Result) error {
+	for _, result := range results {
+		if result.State == state.Unchanged {
+			continue
+		}
+		err := in.SetTag(ctx, result.Ref, result.Digest)
+		if keepsTags(err) {
+			err = kept(err, "", "take it out of alsoTag")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepsTags tells that a registry changes no tag that is there: most refuse, some take
+// the new one and drop it.
+func keepsTags(err error) bool {
+	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrTagMoved)
+}
+
+// kept says what to do about a tag that stays as it is. now is what it shows, "" where
+// that is not known.
+func kept(err error, now, instead string) error {
+	why := fault.Reason(err)
+	if now != "" {
+		why += " (it shows " + now + ")"
+	}
+	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or let tags be overwritten in the registry's settings"}
+}
+
+// tagged tells what a moving tag points to, "" where there is no such tag, and
+// its version if that is newer than the app's. Only what we signed is believed: else
+// the tag is replaced where that is forced.
+func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Tag, app catalog.App) (digest, newer string, err error) {
+	got, err := in.Get(ctx, tag)
+	if errors.Is(err, registry.ErrNotFound) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if p.signing() != nil {
+		_, err := p.signing().Client.Verify(ctx, tag.Context().Digest(got.Digest.String()), p.signing().Policy)
+		if state.IsUnsigned(err) && p.Force {
+			return got.Digest.String(), "", nil
+		}
+		if state.IsUnsigned(err) {
+			return "", "", fmt.Errorf("%s points to what this catalogue's key did not sign: replace it with --force: %w", tag, err)
+		}
+		if err != nil {
+			return "", "", state.Explained(err)
+		}
+	}
+	var manifest struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
+		return "", "", fmt.Errorf("reading %s: %w", tag, err)
+	}
+	// What is signed as another's says nothing of this one.
+	if title := manifest.Annotations[release.OCIPrefix+"title"]; title != path.Base(tag.RepositoryStr()) {
+		if p.Force {
+			return got.Digest.String(), "", nil
+		}
+		return "", "", fmt.Errorf("%s points to what is signed as %q: replace it with --force", tag, title)
+	}
+	version := manifest.Annotations[release.LibrePrefix+"app-version"]
+	packageVersion, _ := strconv.Atoi(manifest.Annotations[release.LibrePrefix+"package-version"])
+	order := catalog.CompareVersions(version, app.Version)
+	if order > 0 || order == 0 && packageVersion > app.PackageVersion {
+		newer = catalog.Tag(version, packageVersion)
+	}
+	return got.Digest.String(), newer, nil
+}

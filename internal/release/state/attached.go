@@ -1,0 +1,222 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Predicate types of the attestations of an image.
+const (
+	CycloneDXType  = "https://cyclonedx.org/bom"
+	SPDXType       = "https://spdx.dev/Document"
+	ProvenanceType = "https://slsa.dev/provenance/v1"
+)
+
+// attestationTypes are what every image of ours carries besides its signature.
+var attestationTypes = []struct{ name, predicate string }{
+	{"sbom cyclonedx", CycloneDXType},
+	{"sbom spdx", SPDXType},
+	{"provenance", ProvenanceType},
+}
+
+// kindName is how what is attached is called.
+func kindName(kind string) string {
+	for _, attestation := range attestationTypes {
+		if attestation.predicate == kind {
+			return attestation.name
+		}
+	}
+	return "signature"
+}
+
+// missing is the first kind that was not checked.
+func missing(checks []string) string {
+	for _, attestation := range attestationTypes {
+		if len(checks) > 0 && !slices.Contains(checks, attestation.name) {
+			return attestation.name
+		}
+	}
+	return kindName(sign.SignatureType)
+}
+
+// VerifyImage checks signature, SBOMs and provenance of a digest. It gives what was
+// checked, and who signed.
+func VerifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
+	view := signing.Client.Attachments(subject)
+	signature, err := view.Verify(ctx, signing.Policy)
+	if err != nil {
+		return nil, nil, Explained(err)
+	}
+	checks := []string{"signature"}
+	for _, attestation := range attestationTypes {
+		if _, err := attested(ctx, signing, view, subject, attestation.predicate); err != nil {
+			return checks, signature, fmt.Errorf("%s: %w", attestation.name, Explained(err))
+		}
+		checks = append(checks, attestation.name)
+	}
+	return checks, signature, nil
+}
+
+// attested are the statements of a type about a digest, at least one. What is said of an
+// image with another name counts as not signed.
+func attested(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest, kind string) ([]sign.Statement, error) {
+	statements, err := view.VerifyAttestations(ctx, kind, signing.Policy)
+	if err != nil {
+		return nil, err
+	}
+	image := path.Base(subject.Context().RepositoryStr())
+	var reasons []error
+	statements = slices.DeleteFunc(statements, func(s sign.Statement) bool {
+		of := describes(kind, s.Predicate)
+		if of != image {
+			reasons = append(reasons, fmt.Errorf("it is of %q, not of %s", of, image))
+		}
+		return of != image
+	})
+	if len(statements) == 0 {
+		return nil, &sign.InvalidError{Digest: subject, Type: kind, Reasons: reasons}
+	}
+	return statements, nil
+}
+
+// describes is the name of the image that a predicate of ours is about, "" where it names
+// none.
+func describes(kind string, predicate []byte) string {
+	var read struct {
+		Name     string `json:"name"` // SPDX
+		Metadata struct {
+			Component struct {
+				Name string `json:"name"`
+			} `json:"component"`
+		} `json:"metadata"` // CycloneDX
+		Build struct {
+			External struct {
+				Image string `json:"image"`
+			} `json:"externalParameters"`
+		} `json:"buildDefinition"` // provenance
+	}
+	if json.Unmarshal(predicate, &read) != nil {
+		return ""
+	}
+	switch kind {
+	case CycloneDXType:
+		return read.Metadata.Component.Name
+	case SPDXType:
+		return read.Name
+	}
+	return strings.ReplaceAll(read.Build.External.Image, "/", "-")
+}
+
+// Lacking is what a published image, or its manifest for one platform, or a record lacks
+// of what was attached to it.
+type Lacking struct {
+	Reference string      // its tag, registry included
+	Digest    name.Digest // of what lacks it
+	Platform  string      // "" for an image's index, and a record
+	Kinds     []string    // signature, sbom cyclonedx, sbom spdx, provenance
+
+	ofRecord bool
+}
+
+// lacksText names what lacks something, the first one in full.
+func lacksText(all []Lacking) string {
+	text := all[0].String()
+	if more := len(all) - 1; more > 0 {
+		text += fmt.Sprintf(", and %d more of its images and manifests lack something", more)
+	}
+	return text
+}
+
+func (l Lacking) String() string {
+	if l.Platform != "" {
+		return fmt.Sprintf("%s (%s) lacks %s", l.Reference, l.Platform, strings.Join(l.Kinds, ", "))
+	}
+	return fmt.Sprintf("%s lacks %s", l.Reference, strings.Join(l.Kinds, ", "))
+}
+
+// lacksDeep is sign.Client's Lacks, of what is read and verified.
+func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sign.Policy, wanted ...sign.Wanted) ([]string, error) {
+	view := r.Signing.Client.Attachments(subject)
+	var lacks []string
+	for _, want := range wanted {
+		has := want.Times
+		var err error
+		if want.Kind == sign.SignatureType {
+			_, err = view.Verify(ctx, policy)
+		} else {
+			var statements []sign.Statement
+			statements, err = attested(ctx, r.Signing, view, subject, want.Kind)
+			has = len(statements)
+		}
+		if err != nil && !IsUnsigned(err) {
+			return nil, err
+		}
+		if err != nil || has < want.Times {
+			lacks = append(lacks, want.Kind)
+		}
+	}
+	return lacks, nil
+}
+
+// lookAttached finds out what a release's images, as a record names them, lack in a
+// registry: one request for each image and each manifest of a platform in it, all at
+// once. The record may be anybody's: what the catalogue has not is not asked for.
+func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Lacking, error) {
+	if r.Signing == nil {
+		return nil, nil
+	}
+	var all []Lacking
+	var wanted [][]sign.Wanted
+	for _, target := range rel.Targets {
+		component := record.Components[target.Component]
+		if component == nil {
+			continue
+		}
+		tag, err := in.Tag(component.Reference)
+		if err != nil {
+			return nil, err
+		}
+		add := func(digest, platform string, documents int) {
+			all = append(all, Lacking{Reference: tag.String(), Digest: tag.Context().Digest(digest), Platform: platform})
+			wanted = append(wanted, []sign.Wanted{
+				{Kind: sign.SignatureType, Times: 1}, {Kind: CycloneDXType, Times: documents},
+				{Kind: SPDXType, Times: documents}, {Kind: ProvenanceType, Times: 1},
+			})
+		}
+		add(component.Digest, "", len(target.Specs))
+		for _, spec := range target.Specs {
+			if platform, err := catalog.Platform(spec.System); err == nil && component.Systems[platform] != "" {
+				add(component.Systems[platform], platform, 1)
+			}
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range all {
+		group.Go(func() error {
+			look := r.Signing.Client.Lacks
+			if r.Deep {
+				look = r.lacksDeep
+			}
+			kinds, err := look(ctx, all[i].Digest, r.Signing.Policy, wanted[i]...)
+			for _, kind := range kinds {
+				all[i].Kinds = append(all[i].Kinds, kindName(kind))
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, Explained(err)
+	}
+	return slices.DeleteFunc(all, func(l Lacking) bool { return len(l.Kinds) == 0 }), nil
+}

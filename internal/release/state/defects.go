@@ -1,0 +1,104 @@
+package state
+
+import (
+	"context"
+	"slices"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/nix"
+)
+
+// Defect is something that is wrong with the definition of a component, and known
+// without building: show, plan, check and build name it in the same words.
+type Defect struct {
+	containerfile.Defect
+	IDs []catalog.ID // of the images that have it, the app itself before its variants
+}
+
+// Name is app/component, and the variant where it is not the app itself.
+func (d Defect) Name() string {
+	if id := d.IDs[0]; id.Variant != "default" {
+		return id.String()
+	}
+	return d.IDs[0].App + "/" + d.IDs[0].Component
+}
+
+func (d Defect) Error() string { return d.Name() + ": " + d.Err.Error() }
+
+// has tells whether an image has the defect; a debug image is made of the app's own.
+func (d Defect) has(id catalog.ID) bool {
+	if id.Variant == "debug" {
+		id.Variant = "default"
+	}
+	return slices.Contains(d.IDs, id)
+}
+
+// Defects finds what is wrong with images, each once for a component. Nothing is
+// fetched: of what a source lacks, only what is in the store already can be told.
+func Defects(ctx context.Context, n *nix.Nix, images []*catalog.Spec) ([]Defect, error) {
+	specs := containerfileSpecs(images)
+	if len(specs) == 0 {
+		return nil, nil
+	}
+	sources, err := n.SourcesInStore(ctx, specs)
+	if err != nil {
+		return nil, err
+	}
+	var all []Defect
+	for _, spec := range specs {
+		all = addDefects(all, spec, sources[spec])
+	}
+	return all, nil
+}
+
+// containerfileSpecs are the images that an engine builds, an app itself before its
+// variants. A debug image is made of the one without tools.
+func containerfileSpecs(images []*catalog.Spec) []*catalog.Spec {
+	var specs []*catalog.Spec
+	for _, spec := range images {
+		if spec.Kind == "containerfile" && spec.Skip == nil && spec.Variant != "debug" {
+			specs = append(specs, spec)
+		}
+	}
+	slices.SortStableFunc(specs, func(a, b *catalog.Spec) int { return a.ID().Compare(b.ID()) })
+	return specs
+}
+
+// addDefects adds an image's defects to those of a component.
+func addDefects(all []Defect, spec *catalog.Spec, source string) []Defect {
+	for _, found := range containerfile.Defects(spec, source) {
+		at := slices.IndexFunc(all, func(d Defect) bool {
+			return d.IDs[0].App == spec.App && d.IDs[0].Component == spec.Component && d.Err.Error() == found.Err.Error()
+		})
+		if at < 0 {
+			all = append(all, Defect{Defect: found})
+			at = len(all) - 1
+		}
+		if !slices.Contains(all[at].IDs, spec.ID()) { // for another system
+			all[at].IDs = append(all[at].IDs, spec.ID())
+		}
+	}
+	return all
+}
+
+// ToFail is the action of an image that cannot be built.
+const ToFail Action = "fail"
+
+// MarkDefects puts into plans which images cannot be built, and why, and gives the
+// defects that any of them has.
+func MarkDefects(plans []Plan, defects []Defect) []Defect {
+	return slices.DeleteFunc(defects, func(defect Defect) bool {
+		elsewhere := true
+		for i := range plans {
+			if !defect.has(plans[i].ID) {
+				continue
+			}
+			elsewhere = false
+			if defect.Fatal && plans[i].Action == ToBuild {
+				plans[i].Action, plans[i].Reason = ToFail, defect.Err.Error()
+			}
+		}
+		return elsewhere
+	})
+}

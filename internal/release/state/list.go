@@ -1,0 +1,107 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// PublishedTag is what a repository has under one release's tag.
+type PublishedTag struct {
+	Tag    string    `json:"tag"`
+	Kind   string    `json:"kind"` // release or image; "" where it could not be read
+	Digest string    `json:"digest,omitempty"`
+	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: nobody said who must have signed
+	Time   time.Time `json:"time,omitzero"`   // of the signature, where a service dated it
+	Error  string    `json:"error,omitempty"` // why it does not verify, or is unknown
+	Err    error     `json:"-"`
+}
+
+// ListPublished lists the tags of releases in a repository of the client's, the newest
+// version first. Without signing no signature is looked at.
+func ListPublished(ctx context.Context, client *registry.Client, signing *Signing, repository string) ([]PublishedTag, error) {
+	tags, err := client.Tags(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	tags = slices.DeleteFunc(tags, func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
+	slices.SortFunc(tags, func(a, b string) int {
+		x, i, _ := catalog.ParseTag(a)
+		y, j, _ := catalog.ParseTag(b)
+		if order := catalog.CompareVersions(y, x); order != 0 {
+			return order
+		}
+		return j - i
+	})
+	all := make([]PublishedTag, len(tags))
+	InParallel(Readers, tags, func(n int, tag string) {
+		all[n] = PublishedTag{Tag: tag, Signed: "not asked"}
+		reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
+		if err == nil {
+			err = all[n].look(ctx, client, signing, reference)
+		}
+		if err == nil {
+			return
+		}
+		all[n].Err, all[n].Error = err, err.Error()
+		switch {
+		case IsUnknown(err):
+			all[n].Signed = "unknown"
+		case errors.As(err, new(*MovedError)):
+			all[n].Signed = string(Moved)
+		case signing != nil:
+			all[n].Signed = "no"
+		}
+	})
+	return all, nil
+}
+
+func (t *PublishedTag) look(ctx context.Context, client *registry.Client, signing *Signing, reference name.Tag) error {
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return err
+	}
+	t.Digest = got.Digest.String()
+	record, digest, err := decodeRecord(ctx, client, reference, got)
+	switch {
+	case err == nil:
+		t.Kind = "release"
+	case errors.Is(err, errNoRecord):
+		t.Kind = "image"
+	default:
+		return err
+	}
+	if signing == nil {
+		return claimed(reference, got.Content)
+	}
+	var signature *sign.Signature
+	if record != nil {
+		signature, err = signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
+	} else {
+		signature, err = signing.Client.Verify(ctx, digest, signing.Policy)
+	}
+	if err != nil {
+		return Explained(err)
+	}
+	t.Signed, t.Time = "yes", signature.Time
+	_, err = checkName(reference, digest, got.Content, signature)
+	return err
+}
+
+// claimed compares a tag with what a manifest of ours that nobody verified says of itself.
+func claimed(reference name.Tag, manifest []byte) error {
+	named, err := signedAs(manifest)
+	here := catalog.Ref{Repository: path.Base(reference.RepositoryStr()), Tag: reference.TagStr()}
+	if err != nil || named.Repository == "" || named == here {
+		return err
+	}
+	return wrong("it says of itself that it is %s: this tag may have been moved", named)
+}

@@ -1,0 +1,74 @@
+package state
+
+import (
+	"runtime"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/release"
+)
+
+// Local is what a layout has, by name; nothing where there is no layout yet.
+type Local struct {
+	layout  *layout.Layout
+	entries map[string]v1.Descriptor
+}
+
+// ReadLocal reads which images a layout has.
+func ReadLocal(dist *layout.Layout) (Local, error) {
+	l := Local{dist, map[string]v1.Descriptor{}}
+	entries, err := dist.Entries()
+	for _, entry := range entries {
+		l.entries[entry.Annotations[layout.RefNameAnnotation]] = entry
+	}
+	return l, err
+}
+
+// Plans compares targets with what is built, in their order. Most of it is
+// asking the file system for sizes, so it is done for several at once.
+func (l Local) Plans(all []*release.Target, pkgsErr error) ([]Plan, []layout.Entry) {
+	plans, entries := make([]Plan, len(all)), make([]layout.Entry, len(all))
+	InParallel(2*runtime.NumCPU(), all, func(i int, target *release.Target) {
+		plans[i], entries[i] = l.plan(target, pkgsErr)
+	})
+	return plans, entries
+}
+
+// plan compares a target with what is built, and gives what is there of it.
+func (l Local) plan(target *release.Target, pkgsErr error) (Plan, layout.Entry) {
+	p := Plan{ID: target.ID, Ref: target.Ref, Action: ToBuild}
+	if len(target.Specs) == 0 {
+		p.Action, p.Reason = ToNothing, "skipped: "+target.Skipped[0].Reason
+		return p, layout.Entry{}
+	}
+	if pkgsErr != nil && target.NeedsPkgs() {
+		p.Reason = "key unknown: " + pkgsErr.Error()
+		return p, layout.Entry{}
+	}
+	p.Key = target.Key()
+	entry, found := l.entries[target.Ref.String()]
+	if !found {
+		p.Reason = "new"
+		return p, layout.Entry{}
+	}
+	there := layout.Entry{Descriptor: entry, Content: l.layout.Content(entry)}
+	switch key := entry.Annotations[image.ImageKeyAnnotation]; {
+	case key != p.Key:
+		p.Reason = "image key changed: " + short(key) + " → " + short(p.Key)
+	case !there.Complete:
+		p.Reason = "the layout lacks blobs of it"
+	default:
+		p.Action, p.Reason = ToNothing, string(Built)
+	}
+	return p, there
+}
+
+// short is a digest's beginning, as people compare it.
+func short(key string) string {
+	if len(key) < len("sha256:")+12 {
+		return "none"
+	}
+	return key[len("sha256:") : len("sha256:")+12]
+}

@@ -1,0 +1,194 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/registry"
+)
+
+// MovedError says that somebody has pointed a tag of a release to something else
+// than what was published under it.
+type MovedError struct {
+	Reference string      // of the tag, registry included
+	Shows     string      // the digest that the tag points to now
+	Named     catalog.Ref // what that is signed as; zero where it is not known to be another release
+	Signed    string      // the digest that belongs there; "" where that is not known
+	By        string      // what says so, such as "the release record names"
+}
+
+func (e *MovedError) Error() string {
+	text := e.Reference + " was moved: it shows " + e.Shows
+	if e.Named != (catalog.Ref{}) {
+		text += ", which is signed as " + e.Named.String()
+	}
+	if e.Signed != "" {
+		text += ", " + e.By + " " + e.Signed
+	}
+	return text
+}
+
+// MovedFault is the error with what to do about it.
+func MovedFault(e *MovedError, putBack string) error {
+	return &fault.Fault{Err: e, Fix: "this may be an attack: find out who pushed there, then put it back with: " + putBack}
+}
+
+// putBackCommand is the command that points tags to what was published, of one release.
+func putBackCommand(app, variant string) string {
+	return fmt.Sprintf("libre push --force '%s/*/%s'", app, variant)
+}
+
+const (
+	recordNames = "the release record names"
+	signedThere = "what was signed under it is"
+)
+
+// findSigned looks for the record that was signed for a release whose tag shows
+// another one. Records are made alike each time, so it is where the release's images
+// lead to. It is nil where that does not exist, is the one that is shown, or where
+// its signature cannot be checked.
+func (r *Reader) findSigned(ctx context.Context, rel *Release, shown name.Digest) (*Record, name.Digest, error) {
+	if r.Signing == nil {
+		return nil, name.Digest{}, nil
+	}
+	var images []*Image
+	for _, target := range rel.Targets {
+		tag, err := r.Registry.Tag(target.Ref)
+		if err != nil {
+			return nil, name.Digest{}, err
+		}
+		found, _, err := r.Adopt(ctx, target, tag, false)
+		if err != nil || found == nil {
+			return nil, name.Digest{}, err
+		}
+		images = append(images, found)
+	}
+	candidates, err := r.candidates(ctx, rel, images)
+	if err != nil {
+		return nil, name.Digest{}, err
+	}
+	for _, c := range candidates {
+		if c.digest.DigestStr() == shown.DigestStr() {
+			return nil, c.digest, nil
+		}
+		_, err := r.Registry.Head(ctx, c.digest)
+		if err == nil {
+			_, err = r.Signing.VerifyRecord(ctx, c.record, c.digest, r.Signing.Client.Verify)
+		}
+		switch {
+		case err == nil:
+			return c.record, c.digest, nil
+		case !IsUnsigned(err) && !errors.Is(err, registry.ErrNotFound):
+			return nil, c.digest, Explained(err)
+		}
+	}
+	return nil, name.Digest{}, nil
+}
+
+// candidate is a record that may have been signed for a release.
+type candidate struct {
+	record *Record
+	digest name.Digest
+}
+
+// candidates are the records of a release's images, one for each place that a record may
+// say that it is for.
+func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) ([]candidate, error) {
+	places, err := r.places(rel)
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.NewRecord(ctx, "", rel, images)
+	if err != nil {
+		return nil, err
+	}
+	var all []candidate
+	for _, place := range places {
+		record := *made
+		record.Registry = place
+		artifact, err := record.Artifact()
+		if err != nil {
+			return nil, err
+		}
+		digest, err := r.Registry.ArtifactDigest(rel.Ref(), artifact)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, candidate{&record, digest})
+	}
+	return all, nil
+}
+
+// Recognise finds the record of a release's images that has a digest: the one that the
+// release's tag shows, whose signature is gone. It is nil where the tag shows another one.
+func (r *Reader) Recognise(ctx context.Context, rel *Release, images []*Image, shown name.Digest) (*Record, error) {
+	candidates, err := r.candidates(ctx, rel, images)
+	for _, c := range candidates {
+		if c.digest.DigestStr() == shown.DigestStr() {
+			return c.record, nil
+		}
+	}
+	return nil, err
+}
+
+// movedRecord tells a release whose record's tag was moved from one that has other
+// content, or that was never signed. named is what the record that is shown is signed
+// as, where that is another release.
+func (r *Reader) movedRecord(ctx context.Context, rel *Release, s Remote, named catalog.Ref) (Remote, error) {
+	record, digest, err := r.findSigned(ctx, rel, s.Digest)
+	if err != nil || record == nil && named == (catalog.Ref{}) {
+		return s, err
+	}
+	tag := s.Digest.Context().Tag(rel.Ref().Tag)
+	e := &MovedError{Reference: tag.String(), Shows: s.Digest.DigestStr(), Named: named}
+	s.Former = "" // what is shown is nothing to learn from
+	if s.Record = record; record != nil {
+		e.Signed, e.By, s.Digest = digest.DigestStr(), signedThere, digest
+	}
+	s.setMoved(rel, e)
+	return s, nil
+}
+
+// setMoved makes a Remote of tags that were moved.
+func (s *Remote) setMoved(rel *Release, all ...*MovedError) {
+	s.State, s.Moved = Moved, append(s.Moved, all...)
+	s.Err = MovedFault(s.Moved[0], rel.PutBack())
+	s.Reason = s.Err.Error()
+}
+
+// movedImage finds what an image's tag should show, in the release record beside it
+// that verifies; nil where there is none that names the image, or where it names what
+// the tag shows. The name of an image does not tell which parts are the component.
+func movedImage(ctx context.Context, client *registry.Client, signing *Signing, tag name.Tag, shows string) error {
+	image := catalog.Ref{Repository: path.Base(tag.RepositoryStr()), Tag: tag.TagStr()}
+	if _, _, isRelease := catalog.ParseTag(tag.TagStr()); !isRelease {
+		return nil
+	}
+	words := strings.Split(path.Base(tag.RepositoryStr()), "-")
+	for first := 1; first < len(words)-1; first++ {
+		for last := first + 1; last < len(words); last++ {
+			app, variant := strings.Join(words[:first], "-"), strings.Join(words[last:], "-")
+			reference, err := client.Sibling(tag, catalog.Ref{Repository: app + "-" + variant, Tag: tag.TagStr()})
+			if err != nil {
+				continue
+			}
+			record, _, err := ShowRecord(ctx, client, signing, reference)
+			if err != nil {
+				continue
+			}
+			component := record.Components[strings.Join(words[first:last], "-")]
+			if component == nil || component.Reference != image || component.Digest == shows {
+				continue
+			}
+			return MovedFault(&MovedError{Reference: tag.String(), Shows: shows, Signed: component.Digest, By: recordNames}, putBackCommand(record.App, record.Variant))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package state
+
+import (
+	"context"
+	"path"
+	"slices"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+)
+
+// Plan is what would be done with one image.
+type Plan struct {
+	catalog.ID
+	Ref    catalog.Ref
+	Action Action
+	Reason string
+	Key    string // "" where it is unknown
+	Moved  []*MovedError
+	Lacks  []Lacking // what was attached to the image, in all registries
+	Err    error     // why the action is unknown, or what was moved
+}
+
+// Action is what would be done.
+type Action string
+
+const (
+	ToBuild   Action = "build"
+	ToPush    Action = "push"   // build has been done
+	ToSign    Action = "sign"   // built again where it is not in the layout, and compared
+	ToAttach  Action = "attach" // again, what is gone
+	ToTag     Action = "tag"
+	ToRefuse  Action = "refuse"  // push would
+	ToPutBack Action = "moved"   // a tag was; push would refuse
+	ToUnknown Action = "unknown" // a registry does not say
+	ToNothing Action = "nothing"
+)
+
+// PlanBuild says what build would do, and why, without doing it.
+func (r *Reader) PlanBuild(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
+	request.KeysOnly = true
+	evaluation, err := r.Catalogue.Evaluate(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := r.Local()
+	if err != nil {
+		return nil, nil, err
+	}
+	plans, _ := local.Plans(release.Targets(evaluation.Images), evaluation.PkgsErr)
+	return plans, evaluation, nil
+}
+
+// PlanPush says what push would do, and why, without doing it. Where a registry does not
+// say what it has, that is unknown.
+func (r *Reader) PlanPush(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
+	request.KeysOnly = true
+	releases, evaluation, err := r.Releases(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := r.Local()
+	if err != nil {
+		return nil, nil, err
+	}
+	planned := make([][]Plan, len(releases))
+	InParallel(Readers, releases, func(n int, rel *Release) {
+		for _, target := range rel.selected {
+			plan, _ := local.plan(target, evaluation.PkgsErr)
+			planned[n] = append(planned[n], plan)
+		}
+		if !slices.ContainsFunc(planned[n], func(p Plan) bool { return p.Key != "" }) {
+			return // nothing to compare
+		}
+		there, err := r.CompareAll(ctx, rel)
+		for i := range planned[n] {
+			planned[n][i].compare(there, err, rel.App.Name)
+		}
+	})
+	plans := slices.Concat(planned...)
+	r.planOnBases(ctx, local, releases, plans)
+	slices.SortFunc(plans, func(x, y Plan) int { return x.ID.Compare(y.ID) })
+	return plans, evaluation, ctx.Err()
+}
+
+// planOnBases corrects the plans of images that are not published: those that are built on
+// another base than is published are built again, and those whose base is published with
+// other content are refused.
+func (r *Reader) planOnBases(ctx context.Context, local Local, releases []*Release, plans []Plan) {
+	bases := NewBases(local, BaseOptions{
+		Where:   func(context.Context) (*registry.Client, *Signing, error) { return r.Registry, r.Signing, nil },
+		ForPush: true, Output: r.Output, Warn: r.Warn,
+	})
+	byID := map[catalog.ID]*release.Target{}
+	for _, rel := range releases {
+		for _, target := range rel.Targets {
+			byID[target.ID] = target
+		}
+	}
+	for i := range plans {
+		plan, target := &plans[i], byID[plans[i].ID]
+		if plan.Key == "" || plan.Action != ToPush && plan.Action != ToBuild {
+			continue
+		}
+		if err := bases.Refused(ctx, target); err != nil {
+			plan.Action, plan.Reason = ToRefuse, err.Error()
+		} else if plan.Action == ToPush && bases.IsOutdated(ctx, target) {
+			plan.Action, plan.Reason = ToBuild, "it is built on another base than is published"
+		}
+	}
+}
+
+// isOf tells whether what lacks something is the image; what is lacking to a record is
+// attached with any.
+func (p *Plan) isOf(lacks Lacking) bool {
+	return path.Base(lacks.Digest.Context().RepositoryStr()) == p.ID.Name() || lacks.ofRecord
+}
+
+// compare adds to what a build would do what the registry has of the release, or why
+// that is not known.
+func (p *Plan) compare(there Remote, unknown error, app string) {
+	if p.Key == "" { // it is skipped, or its key is not known
+		return
+	}
+	if unknown != nil {
+		p.Action, p.Reason, p.Err = ToUnknown, unknown.Error(), unknown
+		return
+	}
+	switch there.State {
+	case Moved:
+		p.Action, p.Reason, p.Err, p.Moved = ToPutBack, there.Reason, there.Err, there.Moved
+	case Published:
+		p.Action, p.Reason = ToNothing, string(Published)
+	case NotSigned:
+		if p.Action, p.Reason = ToSign, string(NotSigned); there.IsElsewhere() {
+			p.Action, p.Reason = ToRefuse, there.Reason
+		}
+	case Incomplete:
+		p.Action, p.Reason = ToNothing, string(Published)
+		for _, lacks := range there.Lacks {
+			if p.isOf(lacks) {
+				p.Lacks = append(p.Lacks, lacks)
+			}
+		}
+		if len(p.Lacks) > 0 {
+			p.Action, p.Reason = ToAttach, lacksText(p.Lacks)
+		}
+	case NotTagged:
+		p.Action, p.Reason = ToTag, there.Reason
+	case OtherContent:
+		if there.has(p.Component, p.Key) {
+			p.Action, p.Reason = ToNothing, string(Published)
+			return
+		}
+		p.Action, p.Reason = ToRefuse, there.Reason+": raise the package version with "+RepackCommand(app)
+	case NotPublished:
+		if p.Action == ToNothing {
+			p.Action, p.Reason = ToPush, "new"
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+)
+
+// RecordType is the artifactType of a release record.
+const RecordType = "application/vnd.sh.libre.release.v1+json"
+
+// mostRecord is how many bytes one may have: it is read before its signature is known.
+const mostRecord = 512 << 10
+
+// recordSchema is the version of Record's JSON.
+const recordSchema = 1
+
+// Record is one release of an app and variant: what an operator pins and reads.
+// It is published at app-variant:appver-pkgver, signed like an image and tagged
+// last of all, which makes a release of several images atomic.
+type Record struct {
+	Schema         int                         `json:"schema"`
+	App            string                      `json:"app"`
+	Variant        string                      `json:"variant"`
+	Version        string                      `json:"version"` // upstream's
+	PackageVersion int                         `json:"packageVersion"`
+	Registry       string                      `json:"registry,omitempty"` // REGISTRY[/NAMESPACE] that it is for; "" in those of a libre that did not say it
+	Description    string                      `json:"description,omitempty"`
+	Homepage       string                      `json:"homepage,omitempty"`
+	License        string                      `json:"license,omitempty"` // SPDX expression
+	Source         string                      `json:"source,omitempty"`
+	Revision       string                      `json:"revision,omitempty"`
+	Components     map[string]*RecordComponent `json:"components"`
+	Needs          map[string]json.RawMessage  `json:"needs,omitempty"`
+	Migration      *catalog.Migration          `json:"migration,omitempty"`
+}
+
+// RecordComponent is one image of a release.
+type RecordComponent struct {
+	Reference   catalog.Ref                `json:"reference"`             // in the registry and namespace of the record
+	Digest      string                     `json:"digest"`                // of the index
+	Systems     map[string]string          `json:"systems"`               // OCI platform → digest of its manifest
+	Key         string                     `json:"key"`                   // image key
+	Ports       map[string]int             `json:"ports,omitempty"`       // by name
+	Protocols   map[string]string          `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
+	Health      string                     `json:"health,omitempty"`      // path of the HTTP health check
+	HealthCheck *catalog.HealthCheck       `json:"healthCheck,omitempty"` // where more than a path is said
+	Volumes     []string                   `json:"volumes,omitempty"`
+	Services    map[string]catalog.Service `json:"services,omitempty"`
+	License     string                     `json:"license,omitempty"`
+
+	// Of an image of a Containerfile: what it has, by upstream where the definition is
+	// silent. So may Volumes and HealthCheck be upstream's.
+	User         string   `json:"user,omitempty"`
+	StopSignal   string   `json:"stopSignal,omitempty"`
+	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, where Ports names none
+}
+
+// check finds what a record says of another release than its own.
+func (r *Record) check(manifest []byte) error {
+	named, err := signedAs(manifest)
+	if err != nil {
+		return err
+	}
+	if named != (catalog.Ref{}) && named != r.ref() {
+		return fmt.Errorf("%w of one release: it is named %s, and says that it is of %s", errNoRecord, named, r.ref())
+	}
+	for _, component := range r.components() {
+		id := catalog.ID{App: r.App, Component: component, Variant: r.Variant}
+		if entry, want := r.Components[component], (catalog.Ref{Repository: id.Name(), Tag: r.ref().Tag}); entry == nil || entry.Reference != want {
+			return fmt.Errorf("%w of one release: it is of %s, and names another image than %s", errNoRecord, r.ref(), want)
+		}
+	}
+	return nil
+}
+
+// ref is the name and the tag that the record says it has.
+func (r *Record) ref() catalog.Ref {
+	return catalog.RecordRef(r.App, r.Variant, r.Version, r.PackageVersion)
+}
+
+// NewRecord describes the images of a release, in the order of its targets, for a
+// REGISTRY[/NAMESPACE].
+func (r *Reader) NewRecord(ctx context.Context, place string, rel *Release, images []*Image) (*Record, error) {
+	app := rel.App
+	record := &Record{
+		Registry: place,
+		Schema:   recordSchema, App: app.Name, Variant: rel.Variant, Version: app.Version, PackageVersion: app.PackageVersion,
+		Description: app.Meta.Description, Homepage: app.Meta.Homepage, License: app.Meta.License,
+		Components: map[string]*RecordComponent{}, Needs: app.Needs, Migration: app.Migration,
+	}
+	if app.Source != nil {
+		record.Source, record.Revision = app.Source.Page, app.Source.Revision
+	}
+	for _, image := range images {
+		component := app.Components[image.Target.Component]
+		entry := &RecordComponent{
+			Reference: image.Target.Ref, Digest: image.Index.Digest.String(), Key: image.Target.Key(),
+			Systems: map[string]string{}, Ports: component.Ports, Protocols: component.Protocols,
+			Health: component.Health, HealthCheck: component.HealthCheck, Volumes: component.Volumes,
+			Services: component.Services, License: component.License,
+		}
+		for _, manifest := range image.Manifests {
+			entry.Systems[manifest.Platform.String()] = manifest.Digest.String()
+		}
+		if !image.Target.Reproducible() {
+			config, err := r.config(ctx, image)
+			if err != nil {
+				return nil, err
+			}
+			entry.addUpstream(config.Config)
+		}
+		record.Components[image.Target.Component] = entry
+	}
+	return record, nil
+}
+
+// encode is the record's JSON; Go sorts the keys of maps.
+func (r *Record) encode() ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(r)
+	return text.Bytes(), err
+}
+
+// Artifact is the record as it is pushed.
+func (r *Record) Artifact() (registry.Artifact, error) {
+	content, err := r.encode()
+	if err == nil && len(content) > mostRecord {
+		err = fmt.Errorf("the release record of %s has %d bytes, at most %d are read: shorten its descriptions", r.ref(), len(content), mostRecord)
+	}
+	return registry.Artifact{Type: RecordType, Content: content, Annotations: map[string]string{
+		release.OCIPrefix + "title":             r.App + "-" + r.Variant,
+		release.OCIPrefix + "version":           catalog.Tag(r.Version, r.PackageVersion),
+		release.LibrePrefix + "app":             r.App,
+		release.LibrePrefix + "variant":         r.Variant,
+		release.LibrePrefix + "app-version":     r.Version,
+		release.LibrePrefix + "package-version": fmt.Sprint(r.PackageVersion),
+	}}, err
+}
+
+// errNoRecord says that a reference names something else.
+var errNoRecord = errors.New("it is no release record")
+
+// readRecord fetches a record: one request, two where it is large. Nothing is
+// verified.
+func readRecord(ctx context.Context, client *registry.Client, reference name.Reference) (*Record, name.Digest, error) {
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return nil, name.Digest{}, err
+	}
+	return decodeRecord(ctx, client, reference, got)
+}
+
+func decodeRecord(ctx context.Context, client *registry.Client, reference name.Reference, got *registry.Manifest) (*Record, name.Digest, error) {
+	digest := reference.Context().Digest(got.Digest.String())
+	var manifest struct {
+		ArtifactType string          `json:"artifactType"`
+		Layers       []v1.Descriptor `json:"layers"`
+	}
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
+	}
+	if manifest.ArtifactType != RecordType || len(manifest.Layers) != 1 {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, errNoRecord)
+	}
+	content, err := client.Blob(ctx, digest, manifest.Layers[0], mostRecord)
+	if err != nil {
+		return nil, digest, err
+	}
+	var record Record
+	if err := json.Unmarshal(content, &record); err != nil {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
+	}
+	if record.Schema != recordSchema {
+		return nil, digest, fmt.Errorf("reading %s: it has schema %d, this libre reads %d: update libre", reference, record.Schema, recordSchema)
+	}
+	if err := record.check(got.Content); err != nil {
+		return nil, digest, fmt.Errorf("reading %s: %w", reference, err)
+	}
+	return &record, digest, nil
+}
+
+// components are the names of a record's images, in order.
+func (r *Record) components() []string { return slices.Sorted(maps.Keys(r.Components)) }
+
+// RecordRefs are the references of the records of selected releases, in order.
+func RecordRefs(patterns []catalog.Pattern, apps map[string]catalog.App) []catalog.Ref {
+	seen := map[catalog.Ref]bool{}
+	for _, id := range catalog.IDs(apps) {
+		for _, pattern := range patterns {
+			if pattern.Match(id) {
+				seen[apps[id.App].RecordRef(id.Variant)] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), func(a, b catalog.Ref) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// Image is the tag and the digest of a component's image, as the record names them, in the
+// client's registry.
+func (r *Record) Image(client *registry.Client, component string) (name.Tag, name.Digest, error) {
+	entry := r.Components[component]
+	if entry == nil {
+		return name.Tag{}, name.Digest{}, fmt.Errorf("the release record %s names no image %s", r.ref(), component)
+	}
+	tag, err := client.Tag(entry.Reference)
+	return tag, tag.Context().Digest(entry.Digest), err
+}

@@ -1,0 +1,346 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/image"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Remote is what the registry has of a release under its version.
+type Remote struct {
+	State  State
+	Reason string
+	Record *Record     // nil where there is none
+	Digest name.Digest // of the record
+	Former string      // tag of the newest record, which tells the known layers; "" for none
+	Other  catalog.Ref // what has other content: the record, or an image
+	Moved  []*MovedError
+	Lacks  []Lacking
+	OldKey string // the former key that signed the record, "" where the present one did
+	Err    error  // of what was moved, or is signed for another registry, with what to do; nil else
+}
+
+// has tells whether the record names an image with a key.
+func (s Remote) has(component, key string) bool {
+	return s.Record != nil && s.Record.Components[component] != nil && s.Record.Components[component].Key == key
+}
+
+// IsElsewhere tells whether the record is one that is signed for another registry.
+func (s Remote) IsElsewhere() bool { return s.State == NotSigned && s.Err != nil }
+
+// Compare compares a release with what its record's tag points to. A release that
+// is published takes one request for the record, those that verify it, and for each
+// image one for its tag, and the lists of what is attached to it.
+func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
+	ref := rel.Ref()
+	tag, err := r.Registry.Tag(ref)
+	if err != nil {
+		return Remote{}, err
+	}
+	record, digest, err := readRecord(ctx, r.Registry, tag)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return r.lookForFormer(ctx, rel)
+	case errors.Is(err, errNoRecord):
+		s := Remote{State: OtherContent, Digest: digest, Other: ref, Reason: errNoRecord.Error()}
+		return r.movedRecord(ctx, rel, s, catalog.Ref{})
+	case err != nil:
+		return Remote{}, err
+	}
+	s := Remote{State: Published, Record: record, Digest: digest, Former: tag.TagStr()}
+	// The images are asked for while the signature is verified.
+	var asked errgroup.Group
+	var images []Tagging
+	var lacks []Lacking
+	asked.Go(func() (err error) {
+		images, err = r.lookTags(ctx, r.Registry, rel, record)
+		return err
+	})
+	asked.Go(func() (err error) {
+		lacks, err = r.lookAttached(ctx, r.Registry, rel, record)
+		return err
+	})
+	if r.Signing != nil {
+		signature, err := r.Signing.VerifyRecord(ctx, record, digest, r.Signing.Client.VerifyListed)
+		switch {
+		case err == nil && signature.Former:
+			s.OldKey = signature.Key
+		case err == nil:
+		case IsUnsigned(err):
+			s.State, s.Reason, s.Err = NotSigned, Explained(err).Error(), signedElsewhere(err)
+		default:
+			return s, Explained(err)
+		}
+	}
+	if as := record.ref(); s.State == Published && as != ref {
+		return r.movedRecord(ctx, rel, s, as)
+	}
+	if difference := record.difference(rel.Targets); difference != "" {
+		if s.State == NotSigned {
+			difference += ", and this catalogue's key did not sign it: " + s.Reason
+		}
+		s.State, s.Other, s.Reason = OtherContent, ref, difference
+	}
+	if s.State != Published {
+		return r.movedRecord(ctx, rel, s, catalog.Ref{})
+	}
+	if err = asked.Wait(); err == nil {
+		s.compareTags(rel, images)
+		s.lack(rel, lacks)
+	}
+	return s, err
+}
+
+// lack adds what is gone of what was attached.
+func (s *Remote) lack(rel *Release, lacks []Lacking) {
+	s.Lacks = append(s.Lacks, lacks...)
+	if s.State == Published && len(s.Lacks) > 0 {
+		s.State = Incomplete
+		s.Reason = lacksText(s.Lacks) + ": " + rel.attachAgain()
+	}
+}
+
+// compareTags adds what the tags of a release show that is not what its record names.
+func (s *Remote) compareTags(rel *Release, tags []Tagging) {
+	for _, tag := range tags {
+		switch {
+		case tag.Done():
+		case tag.Now != "":
+			s.setMoved(rel, &MovedError{Reference: tag.Tag.String(), Shows: tag.Now, Signed: tag.Digest.DigestStr(), By: recordNames})
+		case s.State != Moved:
+			s.State, s.Reason = NotTagged, "there is no tag "+tag.Tag.String()
+		}
+	}
+}
+
+// lookForFormer tells of a release that has no record what was published before it.
+// Where that is nothing, the tags of its images may be somebody else's: that is
+// found out before anything is built.
+func (r *Reader) lookForFormer(ctx context.Context, rel *Release) (Remote, error) {
+	s := Remote{State: NotPublished}
+	tags, err := r.Registry.Tags(ctx, rel.Ref().Repository)
+	if err != nil {
+		r.Warn(catalog.ID{App: rel.App.Name}, "looking for what was published before: "+err.Error())
+	}
+	s.Former = newestRelease(tags)
+	if untagged, err := r.lookForUntagged(ctx, rel); err != nil || untagged.Record != nil {
+		untagged.Former = s.Former
+		return untagged, err
+	}
+	if s.Former != "" {
+		return s, nil
+	}
+	var group errgroup.Group
+	taken := make([]bool, len(rel.Targets))
+	for n, target := range rel.Targets {
+		group.Go(func() error {
+			tag, err := r.Registry.Tag(target.Ref)
+			if err != nil {
+				return err
+			}
+			_, index, err := r.readIndex(ctx, tag)
+			if errors.Is(err, registry.ErrNotFound) {
+				return nil
+			}
+			taken[n] = err == nil && index.Annotations[image.ImageKeyAnnotation] != target.Key()
+			return err
+		})
+	}
+	err = group.Wait()
+	if n := slices.Index(taken, true); n >= 0 {
+		s.State, s.Other = OtherContent, rel.Targets[n].Ref
+		s.Reason = "the tag " + s.Other.String() + " is of another image, and there is no release record"
+	}
+	return s, err
+}
+
+// lookForUntagged finds a signed record that has no tag, of images that have theirs:
+// the record's tag was removed, or a run was stopped before it was set.
+func (r *Reader) lookForUntagged(ctx context.Context, rel *Release) (Remote, error) {
+	tag, err := r.Registry.Tag(rel.Targets[0].Ref)
+	if err != nil {
+		return Remote{}, err
+	}
+	if _, err := r.Registry.Head(ctx, tag); errors.Is(err, registry.ErrNotFound) {
+		return Remote{}, nil
+	} else if err != nil {
+		return Remote{}, err
+	}
+	record, digest, err := r.findSigned(ctx, rel, name.Digest{})
+	return Remote{State: NotTagged, Record: record, Digest: digest, Reason: "there is no tag " + rel.Ref().String()}, err
+}
+
+// lookTags finds out what the tags of a release's images show in a registry.
+func (r *Reader) lookTags(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Tagging, error) {
+	var tags []Tagging
+	for _, target := range rel.Targets {
+		component := record.Components[target.Component]
+		if component == nil {
+			continue
+		}
+		tag, err := in.Tag(component.Reference)
+		if err != nil {
+			return nil, err
+		}
+		tags = append(tags, Tagging{Ref: component.Reference, Digest: tag.Context().Digest(component.Digest)})
+	}
+	return tags, ReadTags(ctx, in, tags)
+}
+
+// CompareAll is Compare in all registries that get the release.
+func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
+	s, err := r.Compare(ctx, rel)
+	if err != nil || s.State != Published && s.State != Incomplete {
+		return s, err
+	}
+	for _, to := range r.CopyTo {
+		tags, err := r.lookTags(ctx, to, rel, s.Record)
+		if err != nil {
+			return s, err
+		}
+		tag, err := to.Tag(rel.Ref())
+		if err != nil {
+			return s, err
+		}
+		own := []Tagging{{Ref: rel.Ref(), Digest: tag.Context().Digest(s.Digest.DigestStr())}}
+		if err := ReadTags(ctx, to, own); err != nil {
+			return s, err
+		}
+		s.compareTags(rel, append(tags, own...))
+		if s.State == Published || s.State == Incomplete {
+			lacks, err := r.LookCopied(ctx, to, rel, own[0], s.Record)
+			if err != nil {
+				return s, err
+			}
+			s.lack(rel, lacks)
+		}
+	}
+	return s, nil
+}
+
+// LookCopied finds out what a copy of a release lacks in a registry, the record's
+// signature included.
+func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Release, own Tagging, record *Record) ([]Lacking, error) {
+	if r.Signing == nil {
+		return nil, nil
+	}
+	var lacks []Lacking
+	var asked errgroup.Group
+	asked.Go(func() (err error) {
+		lacks, err = r.lookAttached(ctx, in, rel, record)
+		return err
+	})
+	signed, err := r.Signing.Client.Lacks(ctx, own.Digest, r.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
+	if waited := asked.Wait(); err == nil {
+		err = waited
+	}
+	if err == nil && len(signed) > 0 {
+		lacks = append(lacks, Lacking{Reference: own.Tag.String(), Digest: own.Digest, Kinds: []string{kindName(sign.SignatureType)}, ofRecord: true})
+	}
+	return lacks, Explained(err)
+}
+
+// IsRecorded tells whether a record that is right names the images.
+func (s Remote) IsRecorded() bool {
+	return s.State == NotTagged || s.State == Incomplete || s.State == Moved && s.Record != nil
+}
+
+// LacksOf tells whether an attachment of an image is gone.
+func (s Remote) LacksOf(target *release.Target) bool {
+	return slices.ContainsFunc(s.Lacks, func(l Lacking) bool { return path.Base(l.Digest.Context().RepositoryStr()) == target.Name() })
+}
+
+// difference tells a record from what is wanted, "" where it is the same.
+func (r *Record) difference(targets []*release.Target) string {
+	for _, target := range targets {
+		component := r.Components[target.Component]
+		if component == nil {
+			return "it has no image " + target.ID.String()
+		}
+		if key := target.Key(); component.Key != key {
+			return fmt.Sprintf("image key of %s changed: %s → %s", target.ID, short(component.Key), short(key))
+		}
+	}
+	if len(r.Components) > len(targets) {
+		return fmt.Sprintf("it has %d images, the catalogue %d", len(r.Components), len(targets))
+	}
+	return ""
+}
+
+// IsUnsigned tells what is not signed, or not by us, from what is not known.
+func IsUnsigned(err error) bool {
+	var invalid *sign.InvalidError
+	return errors.Is(err, sign.ErrNotAttached) || errors.As(err, &invalid)
+}
+
+// Explained says what a registry answered to package sign as what it answers to
+// us is said, and what to do about what is signed for another registry.
+func Explained(err error) error {
+	var answer *sign.RegistryError
+	if errors.As(err, &answer) {
+		return registry.Explain(answer.Op, answer.Err)
+	}
+	return placed(err)
+}
+
+// Tagging is a tag that is to point to a digest.
+type Tagging struct {
+	Ref    catalog.Ref
+	Digest name.Digest
+	Now    string // the digest that it points to, "" where there is no such tag
+	Tag    name.Tag
+}
+
+// Done tells whether the tag points to the digest.
+func (t Tagging) Done() bool { return t.Now == t.Digest.DigestStr() }
+
+// ReadTags finds out what tags point to: one request each.
+func ReadTags(ctx context.Context, in *registry.Client, tags []Tagging) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range tags {
+		group.Go(func() error {
+			reference, err := in.Tag(tags[i].Ref)
+			if err != nil {
+				return err
+			}
+			tags[i].Tag = reference
+			head, err := in.HeadAt(ctx, reference, tags[i].Digest.DigestStr())
+			switch {
+			case errors.Is(err, registry.ErrNotFound):
+				tags[i].Now = ""
+			case err != nil:
+				return err
+			default:
+				tags[i].Now = head.Digest.String()
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// newestRelease is the tag with the highest version among those of releases.
+func newestRelease(tags []string) string {
+	newest, version, packageVersion := "", "", 0
+	for _, tag := range tags {
+		v, pv, ok := catalog.ParseTag(tag)
+		if !ok {
+			continue
+		}
+		if order := catalog.CompareVersions(v, version); newest == "" || order > 0 || order == 0 && pv > packageVersion {
+			newest, version, packageVersion = tag, v, pv
+		}
+	}
+	return newest
+}

@@ -1,0 +1,115 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Signing is how attachments are made and checked.
+type Signing struct {
+	Client *sign.Client
+	Signer func() (*sign.Signer, error) // opens the secret at the first call; nil where only the policy is needed
+	Policy *sign.Policy
+}
+
+// Place is the REGISTRY[/NAMESPACE] that releases are published to.
+func (r *Reader) Place(rel *Release) (string, error) {
+	tag, err := r.Registry.Tag(rel.Ref())
+	return sign.Place(tag.Context()), err
+}
+
+// places are what a release's record may say that it is for: it may be a copy, or of a
+// libre whose records do not say it.
+func (r *Reader) places(rel *Release) ([]string, error) {
+	place, err := r.Place(rel)
+	if r.Signing == nil || err != nil {
+		return []string{place, ""}, err
+	}
+	return slices.Concat([]string{place}, r.Signing.Policy.CopiesIn(place), []string{""}), nil
+}
+
+// VerifyRecord tells who signed a record, by a look that is sign.Client's Verify or
+// VerifyListed. One that is for another registry than it was found in counts as not signed.
+func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, name.Digest, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
+	signature, err := look(ctx, digest, s.Policy)
+	if err != nil || record.Registry == "" {
+		return signature, err
+	}
+	base := "/" + path.Base(digest.Context().RepositoryStr())
+	if found := sign.Place(digest.Context()); !sign.SamePlace(record.Registry, found) && !s.Policy.AcceptsCopy(record.Registry, found) {
+		place := &sign.PlaceError{For: record.Registry + base, In: found + base}
+		return nil, &sign.InvalidError{Digest: digest, Type: sign.SignatureType, Reasons: []error{place}}
+	}
+	signature.For = record.Registry + base
+	return signature, nil
+}
+
+// placed says what to type where something is signed for another registry.
+func placed(err error) error {
+	var elsewhere *sign.PlaceError
+	if !errors.As(err, &elsewhere) {
+		return err
+	}
+	of, in, is := elsewhere.Elsewhere()
+	if !is {
+		return err
+	}
+	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have brought it there: where it is meant as a copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
+}
+
+// signedAs is the reference that a manifest of ours has in its annotations.
+func signedAs(manifest []byte) (catalog.Ref, error) {
+	var read struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	err := json.Unmarshal(manifest, &read)
+	return catalog.Ref{Repository: read.Annotations[release.OCIPrefix+"title"], Tag: read.Annotations[release.OCIPrefix+"version"]}, err
+}
+
+// signedElsewhere is the error of what is signed for another registry; nil for another one.
+func signedElsewhere(err error) error {
+	if errors.As(err, new(*sign.PlaceError)) {
+		return placed(err)
+	}
+	return nil
+}
+
+// checkName compares a reference with the name and version that the signed
+// manifest has: who may push may also put an old image under a new tag. It gives the
+// reference that it is signed as: registry and namespace are those that the signature, or
+// the record, was made for, as far as it says that.
+func checkName(reference name.Reference, digest name.Digest, manifest []byte, signature *sign.Signature) (as string, err error) {
+	named, err := signedAs(manifest)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", reference, err)
+	}
+	as = named.String()
+	if signature != nil && signature.For != "" {
+		as = signature.For + ":" + named.Tag
+	}
+	tag, ok := reference.(name.Tag)
+	if !ok {
+		if path.Base(reference.Context().RepositoryStr()) != named.Repository {
+			return as, wrong("%s is signed as %s", reference, named)
+		}
+		return as, nil
+	}
+	appVersion, _, _ := catalog.ParseTag(named.Tag)
+	_, _, immutable := catalog.ParseTag(tag.TagStr())
+	if path.Base(reference.Context().RepositoryStr()) == named.Repository &&
+		(tag.TagStr() == named.Tag || !immutable && catalog.MayMoveTo(tag.TagStr(), appVersion)) {
+		return as, nil
+	}
+	return as, MovedFault(&MovedError{Reference: tag.String(), Shows: digest.DigestStr(), Named: named}, "libre push --force, in its catalogue")
+}

@@ -1,0 +1,93 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+)
+
+// Status is what is published of one release.
+type Status struct {
+	Name   string      // app/variant
+	Ref    catalog.Ref // that the catalogue has now
+	State  State
+	Digest name.Digest // of the record that was signed, as far as it is known
+	Moved  []*MovedError
+	Lacks  []Lacking
+	Mend   string // what attaches that again
+	OldKey string // the former key that signed the release, "" where the present one did
+	Reason string
+	Err    error // why it is unknown, or what was moved
+}
+
+// Status looks at the record of each selected release. deep verifies every
+// attachment of every image too.
+func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]Status, error) {
+	releases, evaluation, err := r.Releases(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	var all []Status
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		all = append(all, Status{Name: app, State: Broken, Reason: evaluation.Failures[app].Error()})
+	}
+	for _, rel := range releases {
+		status := Status{Name: rel.Name(), Ref: rel.Ref()}
+		there, err := r.CompareAll(ctx, rel)
+		switch {
+		case err != nil:
+			status.set(Unknown, err)
+		case there.State == NotPublished:
+			status.State = NotPublished
+		default:
+			status.State, status.Reason, status.Digest = there.State, there.Reason, there.Digest
+			status.Moved, status.Lacks, status.Err = there.Moved, there.Lacks, there.Err
+			if len(there.Lacks) > 0 {
+				status.Mend = rel.attachAgain()
+			}
+			status.setOldKey(rel, there.OldKey)
+		}
+		if deep && err == nil && there.State == Published && r.Signing != nil {
+			r.verifyStatus(ctx, rel, &status)
+		}
+		all = append(all, status)
+	}
+	return all, nil
+}
+
+// verifyStatus adds what is wrong with any attachment of a release.
+func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status) {
+	tag, _ := r.Registry.Tag(rel.Ref()) // looked at before
+	for _, verified := range VerifyReference(ctx, r.Registry, r.Signing, tag, "") {
+		var moved *MovedError
+		switch err := verified.Err; {
+		case err == nil:
+		case errors.As(err, &moved):
+			status.set(Moved, err)
+			status.Moved = append(status.Moved, moved)
+		case IsUnknown(err):
+			status.set(Unknown, err)
+		default:
+			status.set(NotValid, err)
+			status.Mend = rel.attachAgain() + " --deep"
+			status.Reason = verified.Reference + ": " + status.Reason + ": " + status.Mend
+			status.Lacks = append(status.Lacks, Lacking{Reference: verified.Reference, Digest: verified.Digest, Kinds: []string{missing(verified.Checks)}})
+		}
+	}
+}
+
+func (s *Status) set(state State, err error) { s.State, s.Reason, s.Err = state, err.Error(), err }
+
+// setOldKey notes that a former key signed a release, and how the present one does.
+func (s *Status) setOldKey(rel *Release, key string) {
+	if s.OldKey = key; key != "" && s.Reason == "" {
+		s.Reason = fmt.Sprintf("signed with %s, a former key: sign anew with: libre push %s/*/%s --resign", key, rel.App.Name, rel.Variant)
+	}
+}

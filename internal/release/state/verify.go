@@ -1,0 +1,190 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// Verification is what was checked of one image or release record.
+type Verification struct {
+	Reference string // as it was asked for, or tagged
+	Digest    name.Digest
+	Kind      string // image or release
+	Checks    []string
+	Command   string // with which cosign checks the signature
+	SignedAs  string // the reference that it was signed as: as much of the registry as the signature says
+	OldKey    string // the former key that signed it, "" where the present one did
+	Err       error
+
+	signature *sign.Signature
+}
+
+// IsUnknown tells what could not be found out from what was found to be wrong: nothing
+// is called invalid that could not be read.
+func IsUnknown(err error) bool {
+	return err != nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !errors.Is(err, registry.ErrNotFound)
+}
+
+// wrongError is what was read, and is not as it should be.
+type wrongError struct{ text string }
+
+func (e *wrongError) Error() string { return e.text }
+
+func wrong(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
+
+// signed notes who signed what was verified, and how cosign checks that: with the
+// key that signed, or keyFile where that is not known.
+func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFile string) {
+	v.signature = signature
+	if signature != nil && signature.Key != "" {
+		keyFile = signature.Key
+	}
+	if signature != nil && signature.Former {
+		v.OldKey = signature.Key
+	}
+	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
+}
+
+// mostUnsigned is how large a manifest may be, in bytes, of which more is looked at
+// before its signature: what somebody points a tag to takes no memory.
+const mostUnsigned = 64 << 10
+
+// VerifyReference checks what a reference names: an image, or a release record
+// and all its images and their tags.
+func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verification {
+	failed := func(err error) []Verification { return []Verification{{Reference: reference.String(), Err: err}} }
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return failed(err)
+	}
+	if len(got.Content) > mostUnsigned {
+		digest := reference.Context().Digest(got.Digest.String())
+		if _, err := signing.Client.Verify(ctx, digest, signing.Policy); err != nil {
+			return []Verification{{Reference: reference.String(), Digest: digest, Kind: "image", Err: Explained(err)}}
+		}
+	}
+	record, digest, err := decodeRecord(ctx, client, reference, got)
+	var all []Verification
+	switch {
+	case err == nil:
+		all = verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
+	case errors.Is(err, errNoRecord):
+		var children []string
+		if children, err = platformManifests(got); err != nil {
+			return failed(fmt.Errorf("reading %s: %w", reference, err))
+		}
+		all = []Verification{verifyOne(ctx, signing, reference.String(), digest, children, keyFile)}
+	default:
+		return failed(err)
+	}
+	if all[0].Err == nil {
+		all[0].SignedAs, all[0].Err = checkName(reference, digest, got.Content, all[0].signature)
+	}
+	if tag, ok := reference.(name.Tag); ok && len(all) == 1 && all[0].Err != nil && !IsUnknown(all[0].Err) {
+		if err := movedImage(ctx, client, signing, tag, digest.DigestStr()); err != nil {
+			all[0].Err = err
+		}
+	}
+	return all
+}
+
+// verifyOne checks an image's index, and the manifests of platforms in it: an operator
+// may pin one of these.
+func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification {
+	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
+	checks, signature, err := VerifyImage(ctx, signing, digest)
+	v.Checks, v.Err = checks, err
+	v.signed(signing, signature, keyFile)
+	for _, child := range children {
+		if v.Err == nil {
+			_, _, v.Err = VerifyImage(ctx, signing, digest.Context().Digest(child))
+		}
+	}
+	return v
+}
+
+// platformManifests are the digests that an index lists; none of another manifest.
+func platformManifests(got *registry.Manifest) ([]string, error) {
+	if !got.MediaType.IsIndex() {
+		return nil, nil
+	}
+	var index v1.IndexManifest
+	if err := json.Unmarshal(got.Content, &index); err != nil {
+		return nil, err
+	}
+	var digests []string
+	for _, child := range index.Manifests {
+		digests = append(digests, child.Digest.String())
+	}
+	return digests, nil
+}
+
+// verifyRecord checks a record, then each image that it names, whose tag must
+// point to the digest in it.
+func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verification {
+	release := Verification{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
+	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
+	release.Err = Explained(err)
+	release.signed(signing, signature, keyFile)
+	all := []Verification{release}
+	if release.Err != nil {
+		return all // what it names is anybody's word
+	}
+	for _, component := range record.components() {
+		entry := record.Components[component]
+		tag, err := client.Sibling(reference, entry.Reference)
+		if err != nil {
+			all = append(all, Verification{Reference: entry.Reference.String(), Err: err})
+			continue
+		}
+		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), slices.Sorted(maps.Values(entry.Systems)), keyFile)
+		if image.Err == nil {
+			head, err := client.HeadAt(ctx, tag, entry.Digest)
+			switch {
+			case errors.Is(err, registry.ErrNotFound):
+				image.Err = wrong("not tagged: there is no tag %s, the release record names %s", tag, entry.Digest)
+			case err != nil:
+				image.Err = err
+			case head.Digest.String() != entry.Digest:
+				image.Err = MovedFault(&MovedError{Reference: tag.String(), Shows: head.Digest.String(), Signed: entry.Digest, By: recordNames}, putBackCommand(record.App, record.Variant))
+			default:
+				image.Checks = append(image.Checks, "tag")
+			}
+		}
+		image.SignedAs = entry.Reference.String()
+		if image.signature != nil && image.signature.For != "" {
+			image.SignedAs = image.signature.For + ":" + tag.TagStr()
+		}
+		all = append(all, image)
+	}
+	return all
+}
+
+// ShowRecord reads a record, and verifies it before anything of it is believed. It gives
+// the reference that the record is signed as.
+func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return nil, "", err
+	}
+	record, digest, err := decodeRecord(ctx, client, reference, got)
+	if err != nil {
+		return nil, "", err
+	}
+	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
+	if err != nil {
+		return nil, "", Explained(err)
+	}
+	as, err = checkName(reference, digest, got.Content, signature)
+	return record, as, err
+}
