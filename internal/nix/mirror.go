@@ -29,11 +29,13 @@ func withMirrors(mirrors ...Mirror) []string {
 	return git.Settings(settings...)
 }
 
-// notSeen is what git, or libre, says of a repository that shows itself to a login alone.
-var notSeen = regexp.MustCompile(`a login cannot be read|could not read (Username|Password) for|Authentication failed for|repository '[^']*' not found|returned error: 40[134]`)
-
 // overHTTP are URLs that a login with a password or a token is for.
 var overHTTP = regexp.MustCompile(`^https?://`)
+
+// needsLogin reports whether an evaluation failed as a repository is private, or may be.
+func needsLogin(failure error) bool {
+	return errors.Is(failure, errHiddenLogin) || git.IsHidden(failure.Error())
+}
 
 // mirrored gives the catalogue with mirrors of the git sources of a request that need a
 // login, nil where there is nothing to try; why some apps have none; and what removes
@@ -54,7 +56,7 @@ func (c *Catalogue) mirrored(ctx context.Context, request Request, failure error
 		if source == nil || source.Git == "" {
 			continue
 		}
-		if overHTTP.MatchString(source.Git) && (fetcher.Opens(source.Git) || notSeen.MatchString(failure.Error())) {
+		if overHTTP.MatchString(source.Git) && (fetcher.Opens(source.Git) || needsLogin(failure)) {
 			commits[source.Git] = append(commits[source.Git], source.Rev)
 		} else {
 			others[source.Git] = true

@@ -123,6 +123,9 @@ func (n *Nix) run(ctx context.Context, doing string, c call, environment ...stri
 	return out.Bytes(), nil
 }
 
+// errHiddenLogin means that git was kept from a key or a login of this machine.
+var errHiddenLogin = errors.New("a key or a login cannot be read: they are hidden from catalogues")
+
 // failure explains why a command ended badly.
 func (n *Nix) failure(ctx context.Context, doing string, err error, log string) error {
 	if ctx.Err() != nil {
@@ -139,8 +142,8 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 		known.Doing = doing
 		return known
 	}
-	if errors.As(err, new(*hiddenError)) && keyRefused.MatchString(log) {
-		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errors.New("a key or a login cannot be read: they are hidden from catalogues"),
+	if errors.As(err, new(*hiddenError)) && git.CannotLogIn(log) {
+		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errHiddenLogin,
 			Fix: "give a key to an agent: ssh-add; or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
@@ -155,7 +158,6 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 
 var (
 	fetchError = regexp.MustCompile(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
-	keyRefused = regexp.MustCompile(`Load key .*: Permission denied|Permission denied \(publickey|could not read (Username|Password) for`)
 	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
 	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
 	gitFailed  = regexp.MustCompile(`program 'git' failed|Git tree .* failed with exit code`) // the second up to 2.8

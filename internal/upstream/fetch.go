@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
@@ -157,14 +156,14 @@ func (c *Client) gitFetch(ctx context.Context, dir, location string, arguments .
 		command.Environment = git.Login(place, token.login(), token.token)
 	}
 	_, err = fromGit(ctx, command, anyTransport, arguments...)
-	if found && isRefused(err) { // some servers do not ask, and are to be told
+	if found && isHidden(err) { // some servers do not ask for a login
 		basic := base64.StdEncoding.EncodeToString([]byte(token.login() + ":" + token.token))
 		command.Secrets = append(command.Secrets, basic)
 		command.Environment = git.Settings(git.Setting{Key: "http." + originOf(place) + "/.extraHeader", Value: "Authorization: Basic " + basic})
 		_, err = fromGit(ctx, command, anyTransport, arguments...)
 	}
 	switch overHTTP := place.Scheme == "http" || place.Scheme == "https"; {
-	case !overHTTP || !isRefused(err):
+	case !overHTTP || !isHidden(err):
 		return err
 	case found:
 		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w, or private to the token of %s: look at its expiry and its rights", ErrNotFound, token.from)}
@@ -172,11 +171,8 @@ func (c *Client) gitFetch(ctx context.Context, dir, location string, arguments .
 	return fmt.Errorf("%w, or private: %s", ErrNotFound, c.hint(place))
 }
 
-// isRefused tells whether git was not let see a repository.
-func isRefused(err error) bool {
+// isHidden reports whether the server did not show git the repository.
+func isHidden(err error) bool {
 	var failure *git.Error
-	return errors.As(err, &failure) && asksForLogin.MatchString(failure.Tail)
+	return errors.As(err, &failure) && git.IsHidden(failure.Tail)
 }
-
-// asksForLogin is what git says of a repository that it is not let see.
-var asksForLogin = regexp.MustCompile(`could not read (Username|Password) for|Authentication failed for|repository '[^']*' not found|returned error: 40[13]`)

@@ -51,12 +51,8 @@ func (r *Repository) authorise(location string, token func(*url.URL) string) {
 func (r *Repository) talk(ctx context.Context, arguments ...string) (string, error) {
 	out, err := r.run(ctx, git.Command{Environment: r.extra}, arguments...)
 	var failure *git.Error
-	if errors.As(err, &failure) {
-		for _, refusal := range []string{"terminal prompts disabled", "Authentication failed", "returned error: 403", "Permission denied", "Write access to repository not granted"} {
-			if strings.Contains(failure.Tail, refusal) {
-				return "", &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w: the token, or the key, needs the right to push", err)}
-			}
-		}
+	if errors.As(err, &failure) && git.IsPushRefused(failure.Tail) {
+		return "", &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w: the token or key needs the right to push", err)}
 	}
 	return out, err
 }

@@ -47,7 +47,7 @@ func TestProposeRefusals(t *testing.T) {
 			{"private", answer("GET", "/pulls", 404, `{"message": "Not Found"}`),
 				"listing the pull requests of coop/catalogue: " + host + " answers 404 Not Found: Not Found: there is no coop/catalogue, or the token may not see it", nil},
 			{"push", answer("GET", "service=git-receive-pack", 403, "no"),
-				"pushing libre/docs: git push: fatal: unable to access '" + d.forge.URL + "/coop/catalogue.git/': The requested URL returned error: 403: the token, or the key, needs the right to push", refused},
+				"pushing libre/docs: git push: fatal: unable to access '" + d.forge.URL + "/coop/catalogue.git/': The requested URL returned error: 403: the token or key needs the right to push", refused},
 			{"invalid", answer("POST", "/pulls", 422, invalid),
 				"opening a pull request for libre/docs: " + host + " answers 422 Unprocessable Entity: Validation Failed: A pull request already exists for it", nil},
 			{"no pull requests", answer("POST", "/pulls", 403, `{"message": "GitHub Actions is not permitted to create or approve pull requests."}`),

@@ -1,0 +1,27 @@
+package git
+
+import "regexp"
+
+// What git prints where it has no login, or one without the right.
+const (
+	noLogin = `could not read (Username|Password) for`
+	noRight = noLogin + `|Authentication failed for|returned error: 40[13]`
+)
+
+var (
+	hidden      = regexp.MustCompile(noRight + `|repository '[^']*' not found|returned error: 404`)
+	cannotLogIn = regexp.MustCompile(noLogin + `|Load key .*: Permission denied|Permission denied \(publickey`)
+	pushRefused = regexp.MustCompile(noRight + `|Permission denied|Write access to repository not granted`)
+)
+
+// IsHidden reports whether git's output says that a server over HTTP does not show a
+// repository. Servers say the same of one that is private and of one that does not exist.
+func IsHidden(output string) bool { return hidden.MatchString(output) }
+
+// CannotLogIn reports whether git's or ssh's output says that there is no login or key, or
+// that it cannot be read.
+func CannotLogIn(output string) bool { return cannotLogIn.MatchString(output) }
+
+// IsPushRefused reports whether git's output says that the login or the key has no right
+// to push.
+func IsPushRefused(output string) bool { return pushRefused.MatchString(output) }
