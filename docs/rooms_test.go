@@ -18,6 +18,7 @@ var concerns = []struct{ name, home, text string }{
 	{"the OCI layout on disk", "internal/oci/layout", `org\.opencontainers\.image\.ref\.name|imageLayoutVersion|^"(oci-layout|index\.json|blobs)"$`},
 	{"escape sequences of terminals", "internal/text", `\[0-\?\]|(x1b|033|u001b).*\[[^\]]+-`},
 	{"refusals that git prints", "internal/git", `could not read \(Username|Authentication failed for|publickey`},
+	{"requests to registries", "internal/registry", `tags/list\?|^"(manifests|blobs|referrers)/`},
 	{"NAR", "internal/upstream", `nix-archive-1`},
 }
 

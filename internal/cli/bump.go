@@ -185,8 +185,8 @@ func (ws *workspace) bumper() (*bump.Bumper, error) {
 	if err != nil {
 		return nil, err
 	}
-	bases, err := registry.NewReader(ws.clientOptions(false))
-	return &bump.Bumper{Nix: ws.nix, Dir: ws.dir, PackageSet: ws.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, err
+	bases := registry.NewReader(ws.clientOptions(false))
+	return &bump.Bumper{Nix: ws.nix, Dir: ws.dir, PackageSet: ws.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, nil
 }
 
 // bumpOutcome is the result of an app in a few words.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
@@ -29,9 +28,8 @@ type Client struct {
 	names     []name.Option
 	keys      *Keychain
 	transport http.RoundTripper
-	options   []remote.Option
 
-	sessions       sync.Map // logins: a repository's name and scope → *session
+	sessions       sync.Map // logins: a repository's name → *session
 	headed         sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD
 	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → begunUpload
 	pushed         sync.Map // of this run: a reference by digest → manifest
@@ -47,37 +45,22 @@ func NewClient(prefix string, options Options) (*Client, error) {
 	if err := CheckPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("registry %q (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", withoutLogin(prefix), err)
 	}
-	c, err := NewReader(options)
-	if err != nil {
-		return nil, err
-	}
+	c := NewReader(options)
 	c.prefix = strings.TrimSuffix(prefix, "/")
 	return c, nil
 }
 
 // NewReader is a client for whole references, of whatever registry: it has no prefix.
-func NewReader(options Options) (*Client, error) {
+func NewReader(options Options) *Client {
 	c := &Client{keys: NewKeychain(options.Notes), transport: newTransport(options)}
 	if options.Insecure {
 		c.names = append(c.names, name.Insecure)
 	}
-	c.options = []remote.Option{
-		remote.WithAuthFromKeychain(c.keys),
-		remote.WithTransport(c.transport),
-		// What is to be tried again, the transport tries again.
-		remote.WithRetryStatusCodes(),
-		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
-	}
-	puller, err := remote.NewPuller(c.options...)
-	c.options = append(c.options, remote.Reuse(puller))
-	return c, err
+	return c
 }
 
 // String is the prefix.
 func (c *Client) String() string { return c.prefix }
-
-// Options are for others that talk to the same registry; they share its login.
-func (c *Client) Options() []remote.Option { return c.options }
 
 // Tag is a reference of ours below the prefix.
 func (c *Client) Tag(ref catalog.Ref) (name.Tag, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
@@ -50,6 +51,11 @@ func newSpoilt(t *testing.T) (*spoilt, *Client) {
 		t.Fatal(err)
 	}
 	return s, client
+}
+
+// remoteOptions let the library send requests as a client does.
+func remoteOptions(c *Client) []remote.Option {
+	return []remote.Option{remote.WithAuthFromKeychain(c.keys), remote.WithTransport(c.transport)}
 }
 
 // refuse answers the first requests with a status.

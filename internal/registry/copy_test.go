@@ -88,7 +88,7 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectRequests(t, append(source.since(), target.since()...), "GET manifests", "GET manifests", "PUT manifests", "PUT manifests")
-	if err := remote.WriteLayer(mustTag(t, half.client(t), imageRef).Context(), staticLayer(t, dir, layers[0]), half.client(t).Options()...); err != nil {
+	if err := remote.WriteLayer(mustTag(t, half.client(t), imageRef).Context(), staticLayer(t, dir, layers[0]), remoteOptions(half.client(t))...); err != nil {
 		t.Fatal(err)
 	}
 	half.since()
@@ -119,7 +119,7 @@ func TestCopy(t *testing.T) {
 	if _, err := to.Copy(ctx, tag.Context().Digest(attachedDigest.String()), from, imageRef); err != nil {
 		t.Fatal(err)
 	}
-	referrers, err := remote.Referrers(copied, to.Options()...)
+	referrers, err := remote.Referrers(copied, remoteOptions(to)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,24 +45,17 @@ func TestDigestOfABaseNeedsNoPullAndUsesTheSameLogins(t *testing.T) {
 	}
 	want, _ := index.Digest()
 	locked = true
-	reader := func() *Client {
-		client, err := NewReader(Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return client
-	}
-	if _, err := reader().Digest(t.Context(), tag.Name()); !fault.Is(err, fault.Credentials) {
+	if _, err := NewReader(Options{}).Digest(t.Context(), tag.Name()); !fault.Is(err, fault.Credentials) {
 		t.Errorf("without a login: %v", err)
 	}
 	writeAuths(t, filepath.Join(home, "run/containers/auth.json"), login(host, "podman", "p"))
-	if got, err := reader().Digest(t.Context(), tag.Name()); err != nil || got != want.String() {
+	if got, err := NewReader(Options{}).Digest(t.Context(), tag.Name()); err != nil || got != want.String() {
 		t.Errorf("digest %s, %v, want %s", got, err, want)
 	}
-	if _, err := reader().Digest(t.Context(), host+"/library/python:4"); !errors.Is(err, ErrNotFound) {
+	if _, err := NewReader(Options{}).Digest(t.Context(), host+"/library/python:4"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := reader().Digest(t.Context(), "Not A Name"); err == nil {
+	if _, err := NewReader(Options{}).Digest(t.Context(), "Not A Name"); err == nil {
 		t.Error("no error")
 	}
 }

@@ -115,7 +115,7 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	}
 	var all []string
 	err = c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response) (bool, error) {
-		if err := transport.CheckError(response, http.StatusOK); err != nil {
+		if err := checkStatus(response, http.StatusOK); err != nil {
 			return false, err
 		}
 		var page struct {
@@ -170,7 +170,7 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 	kept, parts := map[v1.Hash]bool{}, 0
 	err = c.pages(ctx, request, func(response *http.Response) (bool, error) {
 		if !settles(response) {
-			return false, transport.CheckError(response, http.StatusOK)
+			return false, checkStatus(response, http.StatusOK)
 		}
 		if parts++; parts > mostParts {
 			return false, fmt.Errorf("the list has more than %d parts", mostParts)

@@ -80,7 +80,7 @@ func (l *Login) check(ctx context.Context, username, password string) (asked boo
 			return err
 		}
 		defer response.Body.Close()
-		return transport.CheckError(response, http.StatusOK)
+		return checkStatus(response, http.StatusOK)
 	}()
 	var failure *transport.Error
 	if errors.As(err, &failure) && (failure.StatusCode == http.StatusUnauthorized || failure.StatusCode == http.StatusForbidden) {

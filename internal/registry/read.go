@@ -90,14 +90,14 @@ func (c *Client) Digest(ctx context.Context, reference string) (string, error) {
 }
 
 // Describe is Head, of whatever registry, for who says what was being done: where
-// there is no such manifest the error is a *transport.Error.
+// there is no such manifest the error is a *Refusal with status 404.
 func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	found, status, err := c.head(ctx, reference)
 	switch {
 	case err != nil || found != nil:
 		return found, err
 	case status == http.StatusNotFound && c.heads(reference).Load():
-		return nil, &transport.Error{StatusCode: status}
+		return nil, refusal(&transport.Error{StatusCode: status})
 	}
 	got, err := c.ReadManifest(ctx, reference)
 	if err != nil {

@@ -157,7 +157,7 @@ func sound(t *testing.T, client *Client, ref catalog.Ref, digest v1.Hash) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	index, err := remote.Index(tag.Context().Digest(digest.String()), client.Options()...)
+	index, err := remote.Index(tag.Context().Digest(digest.String()), remoteOptions(client)...)
 	if err != nil {
 		t.Fatal(err)
 	}

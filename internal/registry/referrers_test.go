@@ -89,7 +89,7 @@ func TestPutManifestWithSubject(t *testing.T) {
 					return err
 				},
 				func(reference name.Digest, content []byte) error {
-					return remote.Put(reference, taggable(content), client.Options()...)
+					return remote.Put(reference, taggable(content), remoteOptions(client)...)
 				},
 			} {
 				subject, err := client.PushArtifact(ctx, catalog.Ref{Repository: fmt.Sprintf("part%d-default", i), Tag: "5.4.1-1"}, note)
@@ -102,7 +102,7 @@ func TestPutManifestWithSubject(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				listed, err := remote.Referrers(subject, client.Options()...)
+				listed, err := remote.Referrers(subject, remoteOptions(client)...)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -18,6 +18,33 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
+// A Refusal is an answer of a registry, or of its token server, with a status that means
+// failure.
+type Refusal struct {
+	error
+	status int
+}
+
+// Status is the HTTP status of the answer.
+func (r *Refusal) Status() int { return r.status }
+
+func (r *Refusal) Unwrap() error { return r.error }
+
+// refusal makes a *Refusal of an error of the library that has an answer's status, and
+// leaves any other as it is.
+func refusal(err error) error {
+	var failure *transport.Error
+	if errors.As(err, &failure) {
+		return &Refusal{err, failure.StatusCode}
+	}
+	return err
+}
+
+// checkStatus returns a *Refusal unless the answer has one of the expected statuses.
+func checkStatus(response *http.Response, expected ...int) error {
+	return refusal(transport.CheckError(response, expected...))
+}
+
 // Explain says what was being done, what the registry says, and what to type next.
 func Explain(doing string, err error) error {
 	host := ""

@@ -16,22 +16,33 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// A session is the login to one repository: made at its first request, and kept.
-// Where a token expires, the transport fetches another one.
+// A session is the login to one repository: made at its first request, and kept. The
+// first request that writes replaces one that may only read; what reads uses it then.
+// When a token expires, the transport fetches another one.
 type session struct {
 	mu     sync.Mutex
-	client *http.Client
+	client *http.Client // nil before the first request
+	scope  string       // transport.PullScope or PushScope, which includes the other
 }
 
-// session gives what sends requests to a repository, with leave to pull or to push.
+// session gives what sends requests to a repository, for a scope.
 func (c *Client) session(ctx context.Context, repository name.Repository, scope string) (*http.Client, error) {
-	known, _ := c.sessions.LoadOrStore(repository.Name()+" "+scope, &session{})
+	known, _ := c.sessions.LoadOrStore(repository.Name(), &session{})
 	s := known.(*session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.client != nil {
+	if s.client != nil && (s.scope == scope || s.scope == transport.PushScope) {
 		return s.client, nil
 	}
+	client, err := c.logIn(ctx, repository, scope)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	s.client, s.scope = client, scope
+	return client, nil
+}
+
+func (c *Client) logIn(ctx context.Context, repository name.Repository, scope string) (*http.Client, error) {
 	auth, err := authn.Resolve(ctx, c.keys, repository)
 	if err != nil {
 		return nil, err
@@ -47,8 +58,7 @@ func (c *Client) session(ctx context.Context, repository name.Repository, scope 
 	if err != nil {
 		return nil, err
 	}
-	s.client = &http.Client{Transport: &sentAs{loggedIn, user}} // whether a redirect may be followed, the transport decides
-	return s.client, nil
+	return &http.Client{Transport: &sentAs{loggedIn, user}}, nil // the transport decides which redirects may be followed
 }
 
 // senderKey is under what the context of a request has the name of the user that it is
@@ -64,8 +74,8 @@ func (s *sentAs) RoundTrip(request *http.Request) (*http.Response, error) {
 	return s.inner.RoundTrip(request.WithContext(context.WithValue(request.Context(), senderKey{}, s.user)))
 }
 
-// do sends a request to a repository, with leave to push. An answer with another
-// status than those that are expected is a *transport.Error.
+// do sends a request that writes to a repository. An answer with a status other than the
+// expected ones is a *Refusal.
 func (c *Client) do(repository name.Repository, request *http.Request, expected ...int) (*http.Response, error) {
 	return c.send(repository, transport.PushScope, request, expected...)
 }
@@ -80,7 +90,7 @@ func (c *Client) send(repository name.Repository, scope string, request *http.Re
 	if err != nil {
 		return nil, err
 	}
-	if err := transport.CheckError(response, expected...); err != nil {
+	if err := checkStatus(response, expected...); err != nil {
 		response.Body.Close()
 		return nil, err
 	}
@@ -91,7 +101,7 @@ func (c *Client) send(repository name.Repository, scope string, request *http.Re
 // one that lets anyone write.
 func ask(client *http.Client, request *http.Request) (*http.Response, error) {
 	response, err := client.Do(request)
-	return response, web.WithoutURL(err)
+	return response, refusal(web.WithoutURL(err))
 }
 
 // repositoryURL is an address below a repository, such as blobs/DIGEST.

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	rekor "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
@@ -52,7 +50,8 @@ func (classicStore) places(kind string) [][]string {
 // Manifests of this format have all signatures, or attestations, of an image.
 const (
 	maxClassicManifest = 1 << 20 // bytes
-	maxClassicLayers   = 1000    // as cosign has it
+	maxClassicConfig   = 1 << 20
+	maxClassicLayers   = 1000 // as cosign has it
 )
 
 func (classicStore) list(ctx context.Context, v *Attachments, place string) ([]candidate, error) {
@@ -137,21 +136,6 @@ func classicLayer(layer v1.Descriptor, content []byte) (oci.Signature, error) {
 		options = append(options, static.WithCertChain([]byte(certificate), []byte(layer.Annotations[static.ChainAnnotationKey])))
 	}
 	return static.NewSignature(content, encoded, options...)
-}
-
-// classicImage is what is under a subject's tag for the kind, to be extended. Without
-// such a tag it has no layers.
-func (c *Client) classicImage(ctx context.Context, subject name.Digest, kind string) (oci.Signatures, error) {
-	op := fmt.Sprintf("list what is attached to %s", subject)
-	tag, err := classicTag(subject, kind)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	all, err := ociremote.Signatures(tag, ociremote.WithRemoteOptions(append(slices.Clone(c.registry.Options()), remote.WithContext(ctx))...))
-	if err != nil {
-		return nil, &RegistryError{op, err}
-	}
-	return all, nil
 }
 
 // layerKind is the predicate type that a layer of ours says to have.

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -9,9 +10,14 @@ import (
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
 	rekor "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
-	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
+	"github.com/sigstore/cosign/v2/pkg/oci"
+	"github.com/sigstore/cosign/v2/pkg/oci/empty"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
@@ -131,23 +137,27 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	present, err := c.classicImage(ctx, subject, kind)
-	if err != nil {
-		return err
-	}
-	all, err := mutate.AppendSignatures(present, false, layer)
+	tag, err := classicTag(subject, kind)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	config, err := all.(interface{ RawConfigFile() ([]byte, error) }).RawConfigFile()
+	present, err := c.classicImage(ctx, tag)
 	if err != nil {
 		return &RegistryError{op, err}
 	}
-	manifest, err := all.Manifest()
+	all, err := withLayer(present, layer)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	raw, err := all.RawManifest()
+	config, err := all.RawConfigFile()
+	if err != nil {
+		return &RegistryError{op, err}
+	}
+	mediaType, err := all.MediaType()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	manifest, err := all.RawManifest()
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
@@ -160,12 +170,51 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 			return &RegistryError{op, err}
 		}
 	}
-	tag, err := classicTag(subject, kind)
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	if err := c.registry.PutManifest(ctx, tag, manifest.MediaType, raw); err != nil {
+	if err := c.registry.PutManifest(ctx, tag, mediaType, manifest); err != nil {
 		return &RegistryError{op, err}
 	}
 	return nil
+}
+
+// classicImage reads the image at a subject's tag for the kind, to be extended. Without
+// such a tag it has no layers.
+func (c *Client) classicImage(ctx context.Context, tag name.Tag) (v1.Image, error) {
+	manifest, err := c.registry.ReadArtifact(ctx, tag, maxClassicManifest)
+	if notFound(err) {
+		return empty.Signatures(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var read v1.Manifest
+	if err := json.Unmarshal(manifest, &read); err != nil {
+		return nil, err
+	}
+	config, err := c.registry.Blob(ctx, tag, read.Config, maxClassicConfig)
+	if err != nil {
+		return nil, err
+	}
+	return partial.CompressedToImage(storedImage{manifest, config, cmp.Or(read.MediaType, types.OCIManifestSchema1)})
+}
+
+// storedImage is an image without the content of its layers.
+type storedImage struct {
+	manifest, config []byte
+	mediaType        types.MediaType
+}
+
+func (s storedImage) RawManifest() ([]byte, error)        { return s.manifest, nil }
+func (s storedImage) RawConfigFile() ([]byte, error)      { return s.config, nil }
+func (s storedImage) MediaType() (types.MediaType, error) { return s.mediaType, nil }
+func (s storedImage) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, error) {
+	return nil, fmt.Errorf("layer %s was not read", digest)
+}
+
+// withLayer adds a layer to an image.
+func withLayer(image v1.Image, layer oci.Signature) (v1.Image, error) {
+	annotations, err := layer.Annotations()
+	if err != nil {
+		return nil, err
+	}
+	return mutate.Append(image, mutate.Addendum{Layer: layer, Annotations: annotations})
 }

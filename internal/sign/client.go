@@ -12,8 +12,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -31,16 +29,18 @@ type Client struct {
 	foreign  atomic.Int64 // as a View's, of all of them
 }
 
-// A Registry is how registries are talked to.
+// A Registry reads and writes manifests and blobs of any registry. An error that is an
+// answer with an HTTP status has the method Status() int in its chain.
 type Registry interface {
-	// Options are for reading the format Classic, with cosign's functions.
-	Options() []remote.Option
 	// Describe gives a manifest's media type, digest and size.
 	Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error)
 	// ReadArtifact reads a manifest of at most so many bytes.
 	ReadArtifact(ctx context.Context, reference name.Reference, most int) ([]byte, error)
 	// ReadBlob opens a blob, whose last read fails where it has another digest.
 	ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error)
+	// Blob reads a blob of at most so many bytes beside a manifest that describes it, and
+	// may hold it.
+	Blob(ctx context.Context, reference name.Reference, described v1.Descriptor, most int) ([]byte, error)
 	// Referrers are the manifests that name a subject, by the referrers API or, where
 	// there is none, as they are listed at the subject's tag: those that keep wants, and
 	// what it leaves of them.
@@ -105,8 +105,14 @@ func (c *Client) putBlob(ctx context.Context, repository name.Repository, conten
 	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
 }
 
-// notFound says that a registry answered and has no such thing.
+// refusal is an answer of a registry that means failure.
+type refusal interface {
+	error
+	Status() int // of HTTP
+}
+
+// notFound reports whether a registry answered that it has no such thing.
 func notFound(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+	var answer refusal
+	return errors.As(err, &answer) && answer.Status() == http.StatusNotFound
 }

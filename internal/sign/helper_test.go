@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -126,18 +125,8 @@ func newClient(t testing.TB) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := []remote.Option{remote.WithRetryBackoff(remote.Backoff{Duration: time.Millisecond, Steps: 2})}
-	options = append(options, remote.Reuse(must[*remote.Puller](t)(remote.NewPuller(options...))))
-	return NewClient(hasty{client, options}, Limits{})
+	return NewClient(client, Limits{})
 }
-
-// hasty tries again sooner.
-type hasty struct {
-	*libreregistry.Client
-	options []remote.Option
-}
-
-func (h hasty) Options() []remote.Option { return h.options }
 
 func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, predicateType string, p *Policy) ([]Statement, error) {
 	return c.Attachments(subject).VerifyAttestations(ctx, predicateType, p)

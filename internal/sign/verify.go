@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/libresh/libre/internal/web"
 )
@@ -175,7 +174,7 @@ func (e *unreadError) Unwrap() error { return e.error }
 
 // answered tells what a registry said of one thing from the network's failure.
 func answered(err *RegistryError) bool {
-	var answer *transport.Error
+	var answer refusal
 	var network net.Error
 	if errors.As(err, &answer) {
 		return true
