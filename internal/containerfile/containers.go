@@ -109,7 +109,7 @@ func (c containers) fromRegistry(b Base, digest string) (id string, err error) {
 }
 
 func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) {
-	p, err := pick(o.Layout, o.Ref, b.Platform)
+	p, err := findImage(o.Layout, o.Ref, b.Platform)
 	if err != nil {
 		return "", "", err
 	}

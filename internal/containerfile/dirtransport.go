@@ -13,10 +13,10 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// asDir lays the image out for the dir: transport of containers/image, by
-// links. dir: is the one transport that puts an image into a storage under no
-// name; oci: makes one of the path, whether that is a legal name or not.
-func (p picked) asDir(dir string) error {
+// asDir writes the image in the form of containers/image's dir: transport, as links. Only
+// from dir: does an engine take an image without a name. With oci: it makes a name of the
+// path, which may not be valid.
+func (p layoutImage) asDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -28,18 +28,18 @@ func (p picked) asDir(dir string) error {
 	}
 	for _, d := range p.parts() {
 		err := os.Symlink(p.layout.BlobPath(d.Digest), filepath.Join(dir, d.Digest.Hex))
-		if err != nil && !os.IsExist(err) { // the same layer twice
+		if err != nil && !os.IsExist(err) { // a layer may be there twice
 			return err
 		}
 	}
 	return nil
 }
 
-// layoutFromDir makes an OCI layout of what a dir: transport wrote. dir: and
-// not oci: because only the first is written without compression. Import compares
-// the digests of the layers when it reads them.
+// layoutFromDir makes an OCI layout from the image that an engine wrote with the dir:
+// transport, which can write without compression; oci: cannot. image.Import checks the
+// digests of the layers when it reads them.
 func layoutFromDir(to, dir string) error {
-	ctx := context.Background() // there is nobody to wait for
+	ctx := context.Background() // nothing here waits
 	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func layoutFromDir(to, dir string) error {
 	defer l.Close()
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
 		err := l.MoveBlob(filepath.Join(dir, d.Digest.Hex), d.Digest)
-		if err != nil && !(os.IsNotExist(err) && l.HasBlob(d.Digest, d.Size)) { // the same layer twice
+		if err != nil && !(os.IsNotExist(err) && l.HasBlob(d.Digest, d.Size)) { // a layer may be there twice
 			return err
 		}
 	}
@@ -73,7 +73,7 @@ func layoutFromDir(to, dir string) error {
 	return l.Update(func([]v1.Descriptor) ([]v1.Descriptor, error) { return []v1.Descriptor{d}, nil })
 }
 
-// changeHistory changes what the image that a dir: transport wrote says of its steps.
+// changeHistory edits the commands in the history of an image in a dir: folder.
 func changeHistory(dir string, change func(string) string) error {
 	m, err := readJSON[v1.Manifest](filepath.Join(dir, "manifest.json"))
 	if err != nil {
@@ -82,7 +82,7 @@ func changeHistory(dir string, change func(string) string) error {
 	return changeConfig(dir, m, change)
 }
 
-// changeConfig changes the configuration, and writes the manifest that goes with it.
+// changeConfig edits the config as text, and writes a manifest with its new digest.
 func changeConfig(dir string, m v1.Manifest, change func(string) string) error {
 	config, err := os.ReadFile(filepath.Join(dir, m.Config.Digest.Hex))
 	if err != nil {
@@ -91,7 +91,7 @@ func changeConfig(dir string, m v1.Manifest, change func(string) string) error {
 	return writeConfig(dir, m, []byte(change(string(config))))
 }
 
-// writeConfig writes a configuration, and the manifest that goes with it.
+// writeConfig writes a config, and a manifest with its digest.
 func writeConfig(dir string, m v1.Manifest, config []byte) (err error) {
 	if m.Config.Digest, m.Config.Size, err = v1.SHA256(bytes.NewReader(config)); err != nil {
 		return err

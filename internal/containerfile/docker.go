@@ -33,7 +33,7 @@ func (d docker) child(args ...string) child {
 // fetch only returns the reference of a base: BuildKit fetches it by digest itself.
 func (d docker) fetch(b Base, o Origin) (fetched, error) {
 	if o.Layout != "" {
-		p, err := pick(o.Layout, o.Ref, b.Platform)
+		p, err := findImage(o.Layout, o.Ref, b.Platform)
 		if err != nil {
 			return fetched{}, err
 		}

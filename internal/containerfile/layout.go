@@ -10,28 +10,28 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// picked is one image of an OCI layout, for one platform.
-type picked struct {
-	layout   *layout.Layout // its folder is an absolute path
+// layoutImage is an image of an OCI layout for one platform.
+type layoutImage struct {
+	layout   *layout.Layout // with an absolute path
 	top      v1.Descriptor  // what ref names: a manifest or an index
 	manifest v1.Descriptor
 	image    v1.Manifest
 }
 
-// pick finds ref in the layout in a folder, and in an index that it names the
-// manifest of the platform. ref is a digest or an entry's name; "" where the layout
-// has one entry only. A digest need not be in index.json yet.
-func pick(dir, ref, platform string) (picked, error) {
-	p := picked{}
-	fail := func(err error) (picked, error) {
-		return picked{}, fmt.Errorf("OCI layout %s: %w", dir, err)
+// findImage finds an image in the layout in dir. ref is a digest, which need not be in
+// index.json yet, the name of an entry, or "" if there is only one. If ref is an index,
+// the image for the platform is taken.
+func findImage(dir, ref, platform string) (layoutImage, error) {
+	p := layoutImage{}
+	fail := func(err error) (layoutImage, error) {
+		return layoutImage{}, fmt.Errorf("OCI layout %s: %w", dir, err)
 	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return fail(err)
 	}
 	if p.layout, err = layout.Open(absolute); err != nil {
-		return picked{}, err
+		return layoutImage{}, err
 	}
 	if p.top, err = p.entry(ref); err != nil {
 		return fail(err)
@@ -52,8 +52,8 @@ func pick(dir, ref, platform string) (picked, error) {
 	return p, nil
 }
 
-// entry is what ref means in the layout.
-func (p picked) entry(ref string) (v1.Descriptor, error) {
+// entry gives the descriptor that ref names.
+func (p layoutImage) entry(ref string) (v1.Descriptor, error) {
 	if digestForm.MatchString(ref) {
 		digest, err := v1.NewHash(ref)
 		if err != nil {
@@ -75,7 +75,7 @@ func (p picked) entry(ref string) (v1.Descriptor, error) {
 	return v1.Descriptor{}, fmt.Errorf("no image %q: it has %s", ref, strings.Join(names, ", "))
 }
 
-// parts are the blobs of an image: configuration and layers.
-func (p picked) parts() []v1.Descriptor {
+// parts lists the blobs of the image: config and layers.
+func (p layoutImage) parts() []v1.Descriptor {
 	return append([]v1.Descriptor{p.image.Config}, p.image.Layers...)
 }

@@ -41,7 +41,7 @@ func TestStorageStaysBelowItsLimit(t *testing.T) {
 			return size
 		}
 		has := func(name string) bool {
-			p, err := pick(bases[name].Layout, "", machinePlatform())
+			p, err := findImage(bases[name].Layout, "", machinePlatform())
 			if err != nil {
 				t.Fatal(err)
 			}

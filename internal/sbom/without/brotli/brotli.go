@@ -1,6 +1,6 @@
-// Package brotli stands in for github.com/andybalholm/brotli, with which syft would look
-// into archives that are compressed by it. No format of packages that syft knows is. It
-// has the names that syft's archive library uses, and refuses to read and write.
+// Package brotli replaces github.com/andybalholm/brotli, with which syft reads archives in
+// that compression. No package format that syft knows uses it. This package has the names
+// that syft's archive library needs; every call fails.
 package brotli
 
 import (
@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// ErrNoBrotli is what every stream ends with.
+// ErrNoBrotli is the error of every call.
 var ErrNoBrotli = errors.New("libre-files reads no brotli")
 
 type refusal struct{}
@@ -24,8 +24,8 @@ type Reader = refusal
 // Writer would compress.
 type Writer = refusal
 
-// NewReader gives one that refuses.
+// NewReader gives a reader that fails.
 func NewReader(io.Reader) *Reader { return &Reader{} }
 
-// NewWriterLevel gives one that refuses.
+// NewWriterLevel gives a writer that fails.
 func NewWriterLevel(io.Writer, int) *Writer { return &Writer{} }

@@ -1,13 +1,13 @@
-// Package clio stands in for github.com/anchore/clio, of which the command line of syft
-// is made. libre uses syft as a library. It has the names that the library uses.
+// Package clio replaces github.com/anchore/clio, which syft's command line uses. libre uses
+// syft as a library. This package has the names that the library needs.
 package clio
 
 import partybus "github.com/wagoodman/go-partybus"
 
-// Identification names a program to those who it downloads from.
+// Identification would identify a program in downloads.
 type Identification struct{ Name, Version, GitCommit, GitDescription, BuildDate string }
 
-// ExitEvent would ask the command line to end.
+// ExitEvent would end the command line.
 func ExitEvent(interrupt bool) partybus.Event {
 	return partybus.Event{Type: "clio-exit", Value: interrupt}
 }

@@ -1,8 +1,7 @@
-// Package getter stands in for github.com/hashicorp/go-getter, with which syft
-// downloads what is named by a URL. libre only gives it folders. The real one brings
-// the clients of three clouds: a third of what libre-files was made of, and nothing
-// that a program which reads strangers' files should have in it. It has the names
-// that syft's internal/file uses, and refuses to download.
+// Package getter replaces github.com/hashicorp/go-getter, with which syft downloads URLs.
+// libre gives syft folders only. The real package has the clients of three clouds, which
+// were a third of libre-files and do not belong in a program that reads untrusted files.
+// This package has the names that syft's internal/file needs; every download fails.
 package getter
 
 import (
@@ -11,7 +10,7 @@ import (
 	"net/http"
 )
 
-// ErrNoDownloads is what every download ends with.
+// ErrNoDownloads is the error of every download.
 var ErrNoDownloads = errors.New("libre-files downloads nothing")
 
 // Client would download Src to Dst.
@@ -22,7 +21,7 @@ type Client struct {
 	Options  []ClientOption
 }
 
-// Get refuses.
+// Get fails.
 func (*Client) Get() error { return ErrNoDownloads }
 
 // A Getter would download by one protocol.
@@ -40,27 +39,27 @@ type (
 	S3Getter   struct{}
 )
 
-// ClientOption would set something of a client.
+// ClientOption would configure a client.
 type ClientOption func(*Client) error
 
-// ProgressTracker would be told how far a download is.
+// ProgressTracker would receive the progress of a download.
 type ProgressTracker interface {
 	TrackProgress(src string, currentSize, totalSize int64, stream io.ReadCloser) io.ReadCloser
 }
 
-// WithProgress sets nothing: there is no progress.
+// WithProgress does nothing.
 func WithProgress(ProgressTracker) func(*Client) error { return func(*Client) error { return nil } }
 
-// A Decompressor would unpack what was downloaded.
+// A Decompressor would unpack a download.
 type Decompressor any
 
-// Decompressors are none.
+// Decompressors is empty.
 var Decompressors = map[string]Decompressor{}
 
-// LimitedDecompressors are none.
+// LimitedDecompressors gives no decompressors.
 func LimitedDecompressors(int, int64) map[string]Decompressor { return Decompressors }
 
-// WithDecompressors sets nothing.
+// WithDecompressors does nothing.
 func WithDecompressors(map[string]Decompressor) ClientOption {
 	return func(*Client) error { return nil }
 }

@@ -1,7 +1,6 @@
-// Package git stands in for github.com/go-git/go-git/v5, with which syft would clone the
-// repositories of Go modules and vcpkg ports to look for licences. libre has syft ask
-// nobody: what is in an image is told by the image. This one has the names that syft
-// uses, and refuses to clone and to open.
+// Package git replaces github.com/go-git/go-git/v5, with which syft can clone repositories
+// of Go modules and vcpkg ports to find licences. In libre, syft reads the image only. This
+// package has the names that syft needs; every call fails.
 package git
 
 import (
@@ -16,10 +15,10 @@ import (
 	"github.com/go-git/go-git/v5/storage"
 )
 
-// ErrNoRepositories is what every call ends with.
+// ErrNoRepositories is the error of every call.
 var ErrNoRepositories = errors.New("libre-files opens no repository")
 
-// Repository would be one.
+// Repository would be a repository.
 type Repository struct{ Storer storage.Storer }
 
 type CloneOptions struct {
@@ -52,7 +51,7 @@ func (*Repository) ResolveRevision(plumbing.Revision) (*plumbing.Hash, error) {
 }
 func (*Repository) Worktree() (*Worktree, error) { return nil, ErrNoRepositories }
 
-// Worktree would be checked out.
+// Worktree would be a checkout.
 type Worktree struct{}
 
 func (*Worktree) Checkout(*CheckoutOptions) error { return ErrNoRepositories }

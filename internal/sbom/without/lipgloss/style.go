@@ -1,21 +1,21 @@
-// Package lipgloss stands in for github.com/charmbracelet/lipgloss, by which syft
-// colours its tables. libre takes what syft finds as data. It has the names that syft's
-// table format uses, and colours nothing.
+// Package lipgloss replaces github.com/charmbracelet/lipgloss, with which syft colours its
+// tables. libre reads the results of syft as data. This package has the names that syft's
+// table format needs, and colours nothing.
 package lipgloss
 
 import "strings"
 
-// Color would be one.
+// Color would be a colour.
 type Color string
 
-// Style would be of a text.
+// Style would be the style of a text.
 type Style struct{}
 
-// NewStyle gives the one that there is.
+// NewStyle gives the only style.
 func NewStyle() Style { return Style{} }
 
-// Foreground changes nothing.
+// Foreground does nothing.
 func (s Style) Foreground(Color) Style { return s }
 
-// Render gives the text as it is.
+// Render gives the text unchanged.
 func (Style) Render(text ...string) string { return strings.Join(text, " ") }

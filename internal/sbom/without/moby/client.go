@@ -1,6 +1,6 @@
-// Package client stands in for github.com/moby/moby/client, by which stereoscope, a part
-// of syft, asks docker and podman for images. libre gives it folders and has no business
-// with daemons. This one has the names that stereoscope uses, and refuses to connect.
+// Package client replaces github.com/moby/moby/client, with which stereoscope, a part of
+// syft, gets images from docker and podman. libre gives it folders only. This package has
+// the names that stereoscope needs; every connection fails.
 package client
 
 import (
@@ -13,10 +13,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// ErrNoDaemon is what every call ends with.
+// ErrNoDaemon is the error of every call.
 var ErrNoDaemon = errors.New("libre-files asks no daemon")
 
-// Opt would set something of a client.
+// Opt would configure a client.
 type Opt func(*Client) error
 
 // FromEnv would read DOCKER_HOST.
@@ -40,7 +40,7 @@ type APIClient interface {
 // Client would be a connection to a daemon.
 type Client struct{ APIClient }
 
-// New refuses.
+// New fails.
 func New(...Opt) (*Client, error) { return nil, ErrNoDaemon }
 
 type (

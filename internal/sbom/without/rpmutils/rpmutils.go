@@ -1,7 +1,7 @@
-// Package rpmutils stands in for github.com/sassoftware/go-rpmutils, by which syft reads
-// package files (*.rpm) in source trees. In images it reads the database of what is
-// installed, which is another library's work. It has the names that syft uses, and
-// refuses to read.
+// Package rpmutils replaces github.com/sassoftware/go-rpmutils, with which syft reads
+// package files (*.rpm) in source trees. In images syft reads the database of installed
+// packages with another library. This package has the names that syft needs; every read
+// fails.
 package rpmutils
 
 import (
@@ -9,7 +9,7 @@ import (
 	"io"
 )
 
-// ErrNoPackageFiles is what every reading ends with.
+// ErrNoPackageFiles is the error of every call.
 var ErrNoPackageFiles = errors.New("libre-files reads no RPM package files")
 
 // Tags of a header.
@@ -22,17 +22,17 @@ const (
 	SIG_PGP
 )
 
-// ReadRpm refuses.
+// ReadRpm fails.
 func ReadRpm(io.Reader) (*Rpm, error) { return nil, ErrNoPackageFiles }
 
-// GetFileAlgoName knows none.
+// GetFileAlgoName gives no name.
 func GetFileAlgoName(int) string { return "" }
 
 type (
 	// Rpm would be a package file.
 	Rpm struct{ Header *RpmHeader }
 
-	// RpmHeader would say what is in it.
+	// RpmHeader would be its header.
 	RpmHeader struct{}
 
 	NEVRA struct{ Name, Epoch, Version, Release, Arch string }

@@ -1,6 +1,6 @@
-// Package tablewriter stands in for github.com/olekukonko/tablewriter, by which syft
-// prints what it found as a table. libre takes it as data. It has the names that syft's
-// table format uses, and refuses to print.
+// Package tablewriter replaces github.com/olekukonko/tablewriter, with which syft prints
+// its results as a table. libre reads them as data. This package has the names that syft's
+// table format needs; every call fails.
 package tablewriter
 
 import (
@@ -8,22 +8,22 @@ import (
 	"io"
 )
 
-// ErrNoTables is what every table ends with.
+// ErrNoTables is the error of every call.
 var ErrNoTables = errors.New("libre-files prints no tables")
 
-// Table would be one.
+// Table would be a table.
 type Table struct{}
 
-// Option would set something of a table.
+// Option would configure a table.
 type Option struct{}
 
-// NewTable makes one that cannot be printed.
+// NewTable gives a table that cannot be printed.
 func NewTable(io.Writer, ...Option) *Table { return &Table{} }
 
-// Bulk refuses.
+// Bulk fails.
 func (*Table) Bulk(any) error { return ErrNoTables }
 
-// Render refuses.
+// Render fails.
 func (*Table) Render() error { return ErrNoTables }
 
 func WithHeader([]string) Option      { return Option{} }
