@@ -11,14 +11,14 @@ import (
 // https://specs.opencontainers.org/image-spec/annotations/
 const ociLabels = "org.opencontainers.image."
 
-// ofRelease are the OCI labels about the build and the publication of an image. Those of
+// releaseLabels are the OCI labels about the build and the publication of an image. Those of
 // upstream's image would be wrong for libre's.
-var ofRelease = []string{"version", "revision", "created", "base.name", "base.digest", "ref.name"}
+var releaseLabels = []string{"version", "revision", "created", "base.name", "base.digest", "ref.name"}
 
-// OfRelease reports whether only the publisher of an image may set a label.
-func OfRelease(label string) bool {
+// IsReleaseLabel reports whether only the publisher of an image may set a label.
+func IsReleaseLabel(label string) bool {
 	name, oci := strings.CutPrefix(label, ociLabels)
-	return oci && slices.Contains(ofRelease, name)
+	return oci && slices.Contains(releaseLabels, name)
 }
 
 // relabel gives the labels of an image's config: those in ours, and those in has that
@@ -29,7 +29,7 @@ func relabel(has map[string]string, upstream func(label string) bool, ours map[s
 	out := map[string]string{}
 	for name, value := range has {
 		engines := strings.HasPrefix(name, "io.buildah.") || strings.HasPrefix(name, "sh.libre.")
-		if !engines && !OfRelease(name) && (!strings.HasPrefix(name, ociLabels) || upstream(name)) {
+		if !engines && !IsReleaseLabel(name) && (!strings.HasPrefix(name, ociLabels) || upstream(name)) {
 			out[name] = value
 		}
 	}

@@ -95,7 +95,7 @@ func said(spec *catalog.Spec, file *containerfile.FileConfig, made *v1.Config, e
 	of := instructions(besides)
 	for _, name := range inOrder(of) {
 		label := strings.TrimPrefix(name, "LABEL ")
-		if label != name && (file != nil || ours[label] != "" || strings.HasPrefix(label, release.LibrePrefix) || image.OfRelease(label)) {
+		if label != name && (file != nil || ours[label] != "" || strings.HasPrefix(label, release.LibrePrefix) || image.IsReleaseLabel(label)) {
 			continue
 		}
 		there := name != "EXPOSE" && name != "VOLUME" && slices.ContainsFunc(all, func(s catalog.Said) bool { return s.Instruction == name })
@@ -135,7 +135,7 @@ func relabelled(upstream, ours map[string]string) map[string]string {
 	for name := range upstream {
 		if value, given := ours[name]; given {
 			all[name] = value
-		} else if image.OfRelease(name) || strings.HasPrefix(name, release.LibrePrefix) {
+		} else if image.IsReleaseLabel(name) || strings.HasPrefix(name, release.LibrePrefix) {
 			delete(all, name)
 		}
 	}
