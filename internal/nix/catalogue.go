@@ -188,16 +188,16 @@ func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation,
 		return nil, fmt.Errorf("%s is too old: libre needs Nix 2.8 or newer, see https://nixos.org/download", version)
 	}
 	if strings.Contains(failure.Message, "is not a valid URL") { // up to 2.1x at least
-		return nil, fmt.Errorf("nix cannot read the path %q: move the catalogue to one of letters, digits, \".\", \"_\" and \"-\"", c.flake.Dir)
+		return nil, fmt.Errorf("nix cannot read the path %q: move the catalogue to a path of letters, digits,  \".\", \"_\" and \"-\"", c.flake.Dir)
 	}
 	if strings.Contains(failure.Message, "does not provide attribute") {
-		return nil, fmt.Errorf("%s is no catalogue: its flake has no output libre; libre init makes a catalogue", c.flake.Dir)
+		return nil, fmt.Errorf("%s is not a catalogue: its flake has no output libre; run libre init to make one", c.flake.Dir)
 	}
 	if !failure.Fetch || request.metadata() || request.NoPackages {
 		return c.oneByOne(ctx, request, err)
 	}
 	if !request.KeysOnly {
-		return nil, fmt.Errorf("nixpkgs is not available: %s; with --package-set host, this machine's own Go and busybox are used", failure.Message)
+		return nil, fmt.Errorf("nixpkgs is not available: %s; use --package-set host to build with this machine's own Go and busybox", failure.Message)
 	}
 	request.NoPackages = true
 	var evaluation *Evaluation
@@ -334,16 +334,16 @@ func inCatalogue(app catalog.App) {
 func (c *Catalogue) hintUntracked(err error) error {
 	var unknown *catalog.UnknownError
 	if errors.As(err, &unknown) && slices.Contains(UntrackedApps(c.flake.Dir), unknown.Name) {
-		return fmt.Errorf("no app %s: git does not track apps/%s, type: git add apps/%s", unknown.Name, unknown.Name, unknown.Name)
+		return fmt.Errorf("no app %s: git does not track apps/%s; git add apps/%s", unknown.Name, unknown.Name, unknown.Name)
 	}
 	return err
 }
 
 func schemaError(schema int) error {
 	if schema > catalog.Schema {
-		return fmt.Errorf("the catalogue has schema %d, this libre reads %d: update libre", schema, catalog.Schema)
+		return fmt.Errorf("the catalogue has schema %d, this version of libre supports %d: update libre", schema, catalog.Schema)
 	}
-	return fmt.Errorf("the catalogue has schema %d, this libre reads %d: update the catalogue's libre input", schema, catalog.Schema)
+	return fmt.Errorf("the catalogue has schema %d, this version of libre supports %d: update the catalogue's libre input", schema, catalog.Schema)
 }
 
 // expression is the Nix function that selects the request's part of the output

@@ -99,14 +99,14 @@ func checkLocked(dir, lock, name, node string, locked lockedRef) error {
 
 func localInput(file string, line int, name, place string) error {
 	return &fault.Fault{
-		Err: fmt.Errorf("%s:%d: the input %s is %q, outside of the checkout: Nix would copy it to where everybody reads it", file, line, name, place),
+		Err: fmt.Errorf("%s:%d: the input %s is %q, outside of the checkout: Nix would copy it to the world-readable store", file, line, name, place),
 		Fix: "remove it, or allow it with --allow-local-inputs",
 	}
 }
 
 func unlockedInput(file string, line int, name string) error {
 	return &fault.Fault{
-		Err: fmt.Errorf("%s:%d: the input %s is not locked: what it is, somebody else decides", file, line, name),
+		Err: fmt.Errorf("%s:%d: the input %s is not locked, so it can change at any time", file, line, name),
 		Fix: "nix --extra-experimental-features 'nix-command flakes' flake lock && git add flake.lock; or allow it with --allow-local-inputs",
 	}
 }

@@ -55,7 +55,7 @@ func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, 
 		return nil, n.failure(ctx, "reading the inputs of flake.nix", err, log.String())
 	}
 	if json.Unmarshal(out.Bytes(), &declared) != nil {
-		return nil, errors.New("reading the inputs of flake.nix: nix printed no list of them")
+		return nil, errors.New("reading the inputs of flake.nix: nix printed something else than a list")
 	}
 	for i := range declared {
 		declared[i].Line = max(1, declared[i].Line-strings.Count(declaredNix, "\n"))

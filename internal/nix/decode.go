@@ -20,7 +20,7 @@ func decode(doing string, printed []byte, result any) error {
 	if err == nil {
 		return nil
 	}
-	message := "a value in it cannot be written as JSON, such as a number that is infinite"
+	message := "a value cannot be written as JSON, such as an infinite number"
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 		value, _, _ := strings.Cut(wrong.Value, " ")
 		message = fmt.Sprintf("%s is %s, expected %s", attributeOf(wrong.Field), nameOf(value), expectedBy(wrong.Type))
@@ -28,7 +28,7 @@ func decode(doing string, printed []byte, result any) error {
 	return &Error{Doing: doing, Message: message}
 }
 
-const notUTF8 = "a text in it is not UTF-8"
+const notUTF8 = "a string is not UTF-8"
 
 // unwritable is what Nix says, from 2.1x on, of a text that is not UTF-8: its JSON
 // library's words. https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316

@@ -23,7 +23,7 @@ func withLog(message, log string) string {
 	if log == "" {
 		return message
 	}
-	return message + "; all that nix said is in " + log
+	return message + "; full log: " + log
 }
 
 var (
@@ -79,7 +79,7 @@ func explain(dir, log string) explanation {
 		e.message = place + ": " + e.message
 	}
 	if refused.MatchString(message) {
-		e.message = strings.TrimSuffix(e.message, ".") + "; to allow it, pass mkCatalogue in flake.nix a nixpkgs whose config does"
+		e.message = strings.TrimSuffix(e.message, ".") + "; to allow it, pass a nixpkgs with that config to mkCatalogue in flake.nix"
 	}
 	return e
 }

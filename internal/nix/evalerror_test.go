@@ -54,7 +54,7 @@ func TestEvaluationErrorsNameThePlaceInTheCatalogue(t *testing.T) {
 		{"libre's own words in its own repository, 2.34", "error:\n" + at("/home/me/catalogue/apps/one/default.nix:2:1", "/home/me/catalogue/nix/mkApp.nix:14:8", "error: one: components is empty"),
 			"one: components is empty", false},
 		{"refused", "error: Package ‘x-1’ in " + inSet + "pkgs/x.nix:7 is marked as broken, refusing to evaluate.\n" + at(inSet+"pkgs/stdenv/generic/check-meta.nix:1:1", made),
-			"apps/one/default.nix:5:5: Package ‘x-1’ in pkgs/x.nix:7 is marked as broken, refusing to evaluate; to allow it, pass mkCatalogue in flake.nix a nixpkgs whose config does", true},
+			"apps/one/default.nix:5:5: Package ‘x-1’ in pkgs/x.nix:7 is marked as broken, refusing to evaluate; to allow it, pass a nixpkgs with that config to mkCatalogue in flake.nix", true},
 		{"nothing", "warning: hello\n", "", false},
 	} {
 		got := explain("/home/me/catalogue", test.log)

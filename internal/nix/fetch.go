@@ -109,7 +109,7 @@ func unchangedSource(identity json.RawMessage) string {
 // between its versions.
 func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
 	if !n.AllowLocalInputs && localReference.MatchString(url) {
-		return "", &fault.Fault{Err: fmt.Errorf("the source %q is on this machine: Nix would copy it to where everybody reads it", url), Fix: "allow it with --allow-local-inputs"}
+		return "", &fault.Fault{Err: fmt.Errorf("the source %q is on this machine: Nix would copy it to the world-readable store", url), Fix: "allow it with --allow-local-inputs"}
 	}
 	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
 	evaluate := call{program: "nix", operation: []string{"eval"}, flags: append(n.restrictions(), "--impure", "--raw", "--expr", expression)}

@@ -120,7 +120,7 @@ func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read 
 func sumOf(path, algorithm string) (string, error) {
 	sum := map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}[algorithm]
 	if sum == nil {
-		return "", fmt.Errorf("hash of kind %s, expected sha256 or sha512", algorithm)
+		return "", fmt.Errorf("unsupported hash algorithm %s, expected sha256 or sha512", algorithm)
 	}
 	file, err := os.Open(path)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // FixedOutputs finds, among the derivations that some derivations need, those
 // whose output must have one of the given hashes (SRI): hash → derivation.
 func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[string]string, error) {
-	const doing = "looking for what has an unknown hash"
+	const doing = "looking for fixed outputs with unknown hashes"
 	if len(drvs) == 0 {
 		return nil, nil
 	}
@@ -105,7 +105,7 @@ func (n *Nix) requisites(ctx context.Context, drvs []string) (map[string]bool, e
 	if len(drvs) == 0 {
 		return all, nil
 	}
-	out, err := n.run(ctx, "reading what images are built from", storeCall("--query --requisites", drvs...))
+	out, err := n.run(ctx, "reading the derivations of images", storeCall("--query --requisites", drvs...))
 	for _, path := range strings.Fields(string(out)) {
 		if strings.HasSuffix(path, ".drv") {
 			all[path] = true

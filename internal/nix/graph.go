@@ -19,7 +19,7 @@ func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error
 	if len(paths) == 0 {
 		return valid, nil
 	}
-	out, err := n.run(ctx, "asking nix what is built", storeCall("--check-validity --print-invalid", paths...))
+	out, err := n.run(ctx, "querying the nix store", storeCall("--check-validity --print-invalid", paths...))
 	if err != nil {
 		return nil, err
 	}

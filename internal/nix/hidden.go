@@ -62,7 +62,7 @@ func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool, more ..
 	}
 	if err := readable.Start(cmd); errors.Is(err, process.ErrNoLandlock) {
 		return &fault.Fault{
-			Err: fmt.Errorf("this Nix may copy the user's files to where everybody reads them, and %w, which keeps it from that", err),
+			Err: fmt.Errorf("this version of Nix can copy private files to the world-readable store, and %w, which would prevent it", err),
 			Fix: "update Nix to 2.20 or newer, or trust the catalogue and its inputs: --allow-local-inputs",
 		}
 	} else if err != nil {

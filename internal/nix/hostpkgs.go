@@ -54,7 +54,7 @@ func FindHostParts(ctx context.Context) (HostParts, error) {
 	root := parts.GoRoot
 	for _, needed := range []string{"bin/go", "pkg/tool", "src/fmt", "VERSION"} {
 		if _, err := os.Stat(filepath.Join(root, needed)); err != nil {
-			return parts, fmt.Errorf("host package set: %s is no self-contained Go toolchain (no %s): install Go from https://go.dev/dl", root, needed)
+			return parts, fmt.Errorf("host package set: %s is not a self-contained Go toolchain (no %s): install Go from https://go.dev/dl", root, needed)
 		}
 	}
 	if parts.Busybox, parts.BoxVer, err = findBusybox(); err != nil {

@@ -67,18 +67,18 @@ func LeftOut(ctx context.Context, dir string) []string {
 	var lines []string
 	apps, files := untracked(ctx, dir)
 	for _, name := range apps {
-		lines = append(lines, fmt.Sprintf("git does not track apps/%s, so it is left out, type: git add apps/%s", name, name))
+		lines = append(lines, fmt.Sprintf("git does not track apps/%s, so libre ignores it; git add apps/%s", name, name))
 	}
 	for i, file := range files {
 		if i == mostFiles && len(files) > mostFiles+1 {
-			lines = append(lines, fmt.Sprintf("git does not track %d more files of apps, so Nix does not see them, type: git status apps", len(files)-i))
+			lines = append(lines, fmt.Sprintf("git does not track %d more files of apps, so Nix does not see them; git status apps", len(files)-i))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("git does not track %s, so Nix does not see it, type: %s", file, git.Untracked.Fix(file)))
+		lines = append(lines, fmt.Sprintf("git does not track %s, so Nix does not see it; %s", file, git.Untracked.Fix(file)))
 	}
 	submodules := submodules(ctx, dir)
 	for _, name := range submodules {
-		lines = append(lines, fmt.Sprintf("apps/%s is a git submodule, of which Nix sees nothing, so it is left out: have its files in this repository", name))
+		lines = append(lines, fmt.Sprintf("apps/%s is a git submodule, which Nix does not see, so libre ignores it: add its files to this repository", name))
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, "apps"))
 	if err != nil {
@@ -89,10 +89,10 @@ func LeftOut(ctx context.Context, dir string) []string {
 		switch {
 		case strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || slices.Contains(submodules, name) || slices.Contains(apps, name):
 		case entry.IsDir() && !hasDefinition(dir, path.Join("apps", name)):
-			lines = append(lines, fmt.Sprintf("apps/%s has no default.nix, so it is no app: write apps/%s/default.nix, or call it apps/_%s", name, name, name))
+			lines = append(lines, fmt.Sprintf("apps/%s has no default.nix, so it is not an app: write apps/%s/default.nix, or rename it to apps/_%s", name, name, name))
 		case entry.Type().IsRegular() && strings.HasSuffix(name, ".nix"):
 			stem := strings.TrimSuffix(name, ".nix")
-			lines = append(lines, fmt.Sprintf("apps/%s is a file, so it is no app: move it to apps/%s/default.nix, or call it apps/_%s", name, stem, name))
+			lines = append(lines, fmt.Sprintf("apps/%s is a file, so it is not an app: move it to apps/%s/default.nix, or rename it to apps/_%s", name, stem, name))
 		}
 	}
 	return lines
@@ -170,7 +170,7 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error, definition stri
 	// A name with a slash is no attribute's.
 	for _, name := range names {
 		if strings.Contains(name, "/") {
-			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s names %s, which does not exist", definition, name)}
+			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s refers to %s, which does not exist", definition, name)}
 		}
 	}
 	return said
@@ -191,16 +191,16 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 		}
 	}
 	tracking, err := git.TrackingOf(ctx, dir, name)
-	why := fmt.Errorf("%s names %s, which git does not track, so Nix does not see it", definition, name)
+	why := fmt.Errorf("%s refers to %s, which git does not track, so Nix does not see it", definition, name)
 	switch {
 	case err != nil:
 		return nil
 	case tracking == git.InSubmodule:
-		return &fault.Fault{Err: fmt.Errorf("%s names %s, which is in a git submodule, of which Nix sees nothing", definition, name), Fix: "have its files in this repository"}
+		return &fault.Fault{Err: fmt.Errorf("%s refers to %s, which is in a git submodule, so Nix does not see it", definition, name), Fix: "add its files to this repository"}
 	case tracking == git.Tracked:
 		return nil
 	case info.IsDir() && isEmpty(filepath.Join(dir, name)):
-		return &fault.Fault{Err: fmt.Errorf("%s names %s, an empty folder, which git does not track", definition, name), Fix: "put a file into it and git add it"}
+		return &fault.Fault{Err: fmt.Errorf("%s refers to %s, an empty folder, which git does not track", definition, name), Fix: "add a file to it, and git add it"}
 	case dir != c.flake.Dir:
 		return &fault.Fault{Err: why, Fix: "in " + dir + ": " + tracking.Fix(name)}
 	}
@@ -226,7 +226,7 @@ func endlessLinks(dir, folder string, failure *Error) *fault.Fault {
 	if names == nil {
 		return nil
 	}
-	return &fault.Fault{Err: fmt.Errorf("%s: a link that leads to itself", strings.Join(names, ", ")), Fix: "let it lead to what is there, or remove it"}
+	return &fault.Fault{Err: fmt.Errorf("%s: a symbolic link that points to itself", strings.Join(names, ", ")), Fix: "make it point to an existing file, or remove it"}
 }
 
 func isEmpty(dir string) bool {

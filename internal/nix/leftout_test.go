@@ -107,12 +107,12 @@ func TestLeftOut(t *testing.T) {
 	}
 	inGit(t, dir, "flake.nix", "apps/one/default.nix", "apps/lib", "apps/_lib", "apps/two.nix", "apps/_two.nix", "apps/README.md", "apps/sub")
 	want := []string{
-		"git does not track apps/new, so it is left out, type: git add apps/new",
-		"git does not track apps/one/a.patch, so Nix does not see it, type: git add apps/one/a.patch",
-		"git does not track apps/one/b/c, so Nix does not see it, type: git add apps/one/b/c",
-		"apps/sub is a git submodule, of which Nix sees nothing, so it is left out: have its files in this repository",
-		"apps/lib has no default.nix, so it is no app: write apps/lib/default.nix, or call it apps/_lib",
-		"apps/two.nix is a file, so it is no app: move it to apps/two/default.nix, or call it apps/_two.nix",
+		"git does not track apps/new, so libre ignores it; git add apps/new",
+		"git does not track apps/one/a.patch, so Nix does not see it; git add apps/one/a.patch",
+		"git does not track apps/one/b/c, so Nix does not see it; git add apps/one/b/c",
+		"apps/sub is a git submodule, which Nix does not see, so libre ignores it: add its files to this repository",
+		"apps/lib has no default.nix, so it is not an app: write apps/lib/default.nix, or rename it to apps/_lib",
+		"apps/two.nix is a file, so it is not an app: move it to apps/two/default.nix, or rename it to apps/_two.nix",
 	}
 	if got := LeftOut(t.Context(), dir); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -135,19 +135,19 @@ func TestLeftOut(t *testing.T) {
 func TestFilesThatGitDoesNotTrack(t *testing.T) {
 	apps := map[string]struct{ more, extra, want, fix string }{
 		"patch": {`source.path = ./src; patches = [ ./fix.patch ]; components.c.containerfile = "D";`, "-- apps/patch/fix.patch --\n",
-			"names apps/patch/fix.patch, which git does not track", "git add apps/patch/fix.patch"},
-		"folder":  {`source.path = ./code; components.c.containerfile = "D";`, "-- apps/folder/code/D --\nFROM scratch\n", "names apps/folder/code, which", "git add apps/folder/code"},
-		"context": {`source.path = ./src; components.c = { containerfile = "D"; contexts.x = ./more; };`, "-- apps/context/more/x --\n", "names apps/context/more, which", "git add apps/context/more"},
+			"refers to apps/patch/fix.patch, which git does not track", "git add apps/patch/fix.patch"},
+		"folder":  {`source.path = ./code; components.c.containerfile = "D";`, "-- apps/folder/code/D --\nFROM scratch\n", "refers to apps/folder/code, which", "git add apps/folder/code"},
+		"context": {`source.path = ./src; components.c = { containerfile = "D"; contexts.x = ./more; };`, "-- apps/context/more/x --\n", "refers to apps/context/more, which", "git add apps/context/more"},
 		"file": {`components.c = { package = pkgs.writeText "x" ""; files."/etc/x".source = ./x.conf; };`, "-- apps/file/x.conf --\n",
-			"names apps/file/x.conf, which", "git add apps/file/x.conf"},
-		"import":  {`meta.description = import ./about.nix; ` + anyComponent, "-- apps/import/about.nix --\n", "names apps/import/about.nix, which", "git add apps/import/about.nix"},
-		"read":    {`meta.description = builtins.readFile ./about; ` + anyComponent, "-- apps/read/about --\n", "names apps/read/about, which", "git add apps/read/about"},
-		"added":   {`source.path = ./src; components.c.containerfile = "D"; variants.lyon = app: addToSource app { "l" = ./logo.svg; };`, "-- apps/added/logo.svg --\n", "names apps/added/logo.svg, which", "git add apps/added/logo.svg"},
-		"ignored": {`source.path = ./src; patches = [ ./x.key ]; components.c.containerfile = "D";`, "-- apps/ignored/x.key --\n", "names apps/ignored/x.key, which", "git add --force apps/ignored/x.key"},
-		"shared":  {`source.path = ../../shared; components.c.containerfile = "D";`, "", "names shared, which", "git add shared"},
+			"refers to apps/file/x.conf, which", "git add apps/file/x.conf"},
+		"import":  {`meta.description = import ./about.nix; ` + anyComponent, "-- apps/import/about.nix --\n", "refers to apps/import/about.nix, which", "git add apps/import/about.nix"},
+		"read":    {`meta.description = builtins.readFile ./about; ` + anyComponent, "-- apps/read/about --\n", "refers to apps/read/about, which", "git add apps/read/about"},
+		"added":   {`source.path = ./src; components.c.containerfile = "D"; variants.lyon = app: addToSource app { "l" = ./logo.svg; };`, "-- apps/added/logo.svg --\n", "refers to apps/added/logo.svg, which", "git add apps/added/logo.svg"},
+		"ignored": {`source.path = ./src; patches = [ ./x.key ]; components.c.containerfile = "D";`, "-- apps/ignored/x.key --\n", "refers to apps/ignored/x.key, which", "git add --force apps/ignored/x.key"},
+		"shared":  {`source.path = ../../shared; components.c.containerfile = "D";`, "", "refers to shared, which", "git add shared"},
 		"quoted": {`source.path = ./src; patches = [ (./. + "/it's.patch") ]; components.c.containerfile = "D";`, "-- apps/quoted/it's.patch --\n",
-			"names apps/quoted/it's.patch, which", `git add 'apps/quoted/it'\''s.patch'`},
-		"gone": {`source.path = ./src; patches = [ ./gone.patch ]; components.c.containerfile = "D";`, "", "names apps/gone/gone.patch, which does not exist", ""},
+			"refers to apps/quoted/it's.patch, which", `git add 'apps/quoted/it'\''s.patch'`},
+		"gone": {`source.path = ./src; patches = [ ./gone.patch ]; components.c.containerfile = "D";`, "", "refers to apps/gone/gone.patch, which does not exist", ""},
 		"fine": {`source.path = ./src; components.c.containerfile = "D";`, "", "", ""},
 	}
 	archive := "-- .gitignore --\n*.key\n-- shared/D --\n"

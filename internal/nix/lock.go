@@ -57,7 +57,7 @@ func eachLocked(text []byte, visit func(name, node string, locked lockedRef) boo
 		} `json:"nodes"`
 	}
 	if json.Unmarshal(text, &lock) != nil { // its error may quote the file, which may be a link
-		return errors.New("reading flake.lock: it is not the JSON that nix writes")
+		return errors.New("reading flake.lock: it is not a lock file of nix")
 	}
 	seen := map[string]bool{}
 	var below func(path, node string)
@@ -183,7 +183,7 @@ func forgetInputs(text []byte, replaced []Override) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if decoder.Decode(&lock) != nil {
-		return nil, errors.New("reading flake.lock: it is not the JSON that nix writes")
+		return nil, errors.New("reading flake.lock: it is not a lock file of nix")
 	}
 	nodes, _ := lock["nodes"].(map[string]any)
 	root, _ := lock["root"].(string)

@@ -116,10 +116,10 @@ func TestWarningsOfOneKindAreShownOnce(t *testing.T) {
 func TestWhatThisMachineDoesNotBuildSaysWhatDoes(t *testing.T) {
 	const drv = "'/nix/store/k9fgs1x71kaxfyynkb3i2i8h2qr7qybp-stage.drv'"
 	for text, want := range map[string]string{
-		"a 'aarch64-linux' with features {} is required to build " + drv + ", but I am a 'x86_64-linux' with features {big-parallel}":                                                        `it is built on aarch64-linux, and this machine is x86_64-linux: name one with --builders, or set crossFrom = "x86_64-linux"`,
-		"Cannot build " + drv + ".\nReason: platform mismatch\nRequired system: 'aarch64-linux'\nCurrent system: 'x86_64-linux'":                                                             `it is built on aarch64-linux, and this machine is x86_64-linux: name one`,
-		"Cannot build " + drv + ".\nReason: required system or feature not available\nRequired system: 'riscv64-linux' with features {}\nCurrent system: 'x86_64-linux' with features {kvm}": `it is built on riscv64-linux, and this machine is`,
-		"a 'x86_64-linux' with features {kvm} is required to build " + drv + ", but I am a 'x86_64-linux' with features {}":                                                                  "a 'x86_64-linux' with features {kvm} is required to build " + drv + ", but I am a 'x86_64-linux' with features {}: name a machine that has these",
+		"a 'aarch64-linux' with features {} is required to build " + drv + ", but I am a 'x86_64-linux' with features {big-parallel}":                                                        `it must be built on aarch64-linux, but this machine is x86_64-linux: add a builder with --builders, or set crossFrom = "x86_64-linux"`,
+		"Cannot build " + drv + ".\nReason: platform mismatch\nRequired system: 'aarch64-linux'\nCurrent system: 'x86_64-linux'":                                                             `it must be built on aarch64-linux, but this machine is x86_64-linux: add a builder`,
+		"Cannot build " + drv + ".\nReason: required system or feature not available\nRequired system: 'riscv64-linux' with features {}\nCurrent system: 'x86_64-linux' with features {kvm}": `it must be built on riscv64-linux, but this machine is`,
+		"a 'x86_64-linux' with features {kvm} is required to build " + drv + ", but I am a 'x86_64-linux' with features {}":                                                                  "a 'x86_64-linux' with features {kvm} is required to build " + drv + ", but I am a 'x86_64-linux' with features {}: add a machine with these features",
 		"Cannot build " + drv + ".\nReason: missing system features\nRequired system: 'x86_64-linux'\nRequired features: {kvm}\nCurrent system: 'x86_64-linux'":                              "Required features: {kvm}",
 		"Cannot build " + drv + ".\nReason: builder failed with exit code 1.":                                                                                                                "",
 	} {

@@ -144,7 +144,7 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 	}
 	if errors.As(err, new(*hiddenError)) && git.CannotLogIn(log) {
 		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errHiddenLogin,
-			Fix: "give a key to an agent: ssh-add; or trust the catalogue and its inputs: --allow-local-inputs"}
+			Fix: "add the key to an agent with ssh-add, or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
 	if gitFailed.MatchString(message) {
@@ -205,7 +205,7 @@ func lastError(log string) string {
 
 // Version is what `nix --version` prints, such as "nix (Nix) 2.8.0".
 func (n *Nix) Version(ctx context.Context) (string, error) {
-	out, err := n.run(ctx, "asking nix for its version", call{program: "nix", operation: []string{"--version"}})
+	out, err := n.run(ctx, "running nix --version", call{program: "nix", operation: []string{"--version"}})
 	return strings.TrimSpace(string(out)), err
 }
 

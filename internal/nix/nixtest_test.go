@@ -250,7 +250,7 @@ func TestLinkThatLeadsToItselfIsOfOneApp(t *testing.T) {
 		t.Errorf("apps %v, failures %v", evaluation.Apps, evaluation.Failures)
 	}
 	for name := range links {
-		want := name + ": a link that leads to itself; let it lead to what is there, or remove it"
+		want := name + ": a symbolic link that points to itself; make it point to an existing file, or remove it"
 		if got := fmt.Sprint(evaluation.Failures[strings.Split(name, "/")[1]]); got != want {
 			t.Errorf("%s: %s", name, got)
 		}

@@ -225,9 +225,9 @@ func needsOther(message string) (string, bool) {
 	case required == nil || current == nil:
 		return "", false
 	case required[1] == current[1]:
-		return strings.Join(strings.Fields(message), " ") + ": name a machine that has these with --builders", true
+		return strings.Join(strings.Fields(message), " ") + ": add a machine with these features with --builders", true
 	}
-	return fmt.Sprintf("it is built on %s, and this machine is %s: name one with --builders, or set crossFrom = %q in the definition",
+	return fmt.Sprintf("it must be built on %s, but this machine is %s: add a builder with --builders, or set crossFrom = %q in the definition",
 		required[1], current[1], current[1]), true
 }
 
@@ -237,7 +237,7 @@ func (w *watcher) withoutSubstitute() string {
 	if len(w.errors) > 0 {
 		why = " (" + firstLine(strings.TrimPrefix(w.errors[len(w.errors)-1], "error: ")) + ")"
 	}
-	return "a substituter has it and does not give it" + why + `: try again, or have it built with "fallback = true" in nix.conf`
+	return "a substituter has it, but cannot deliver it" + why + `: try again, or set "fallback = true" in nix.conf to build it`
 }
 
 func firstLine(text string) string {

@@ -92,10 +92,10 @@ func TestValuesThatCannotBeReadAreOfOneApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"infinite": "apps/infinite/default.nix: a value in it cannot be written as JSON, such as a number that is infinite",
-		"nothing":  "apps/nothing/default.nix: a value in it cannot be written as JSON, such as a number that is infinite",
-		"bytes":    "apps/bytes/default.nix: a text in it is not UTF-8",
-		"long":     "apps/long/default.nix: a text in it is not UTF-8",
+		"infinite": "apps/infinite/default.nix: a value cannot be written as JSON, such as an infinite number",
+		"nothing":  "apps/nothing/default.nix: a value cannot be written as JSON, such as an infinite number",
+		"bytes":    "apps/bytes/default.nix: a string is not UTF-8",
+		"long":     "apps/long/default.nix: a string is not UTF-8",
 		"function": "cannot convert a function to JSON",
 	} {
 		if got := fmt.Sprint(evaluation.Failures[name]); !strings.Contains(got, want) {
@@ -114,7 +114,7 @@ func TestWordsOfNixsJSONLibraryAreNotShown(t *testing.T) {
 		"error: JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index 1: 0xC3",
 	} {
 		err := (&Nix{}).evaluationFailure(t.Context(), "/srv/cat", fmt.Errorf("exit status 1"), said)
-		if err.Error() != "evaluating /srv/cat: a text in it is not UTF-8" {
+		if err.Error() != "evaluating /srv/cat: a string is not UTF-8" {
 			t.Errorf("%v", err)
 		}
 	}
