@@ -151,17 +151,17 @@ func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App,
 	if err := checkVariants(app, to.tag, after); err != nil {
 		return err
 	}
-	change, err := b.Nix.FixedDifference(ctx, derivationsOf(before), derivationsOf(after))
+	change, err := b.Nix.DiffFixedOutputs(ctx, derivationsOf(before), derivationsOf(after))
 	if err != nil {
 		return err
 	}
-	if err := checkFixed(app, change.Gone, change.Came, planned); err != nil {
+	if err := checkFixed(app, change.Removed, change.Added, planned); err != nil {
 		return err
 	}
 	if _, isNew := planned["version"]; !isNew {
 		return nil // upstream moved the tag
 	}
-	return checkStayed(app, change.Stayed)
+	return checkStayed(app, change.Kept)
 }
 
 // checkStayed refuses what is fetched as before although it is of the app's own project,

@@ -82,7 +82,7 @@ func nothingSelected(ctx context.Context, ws *workspace, command string) error {
 // not see. The function that it returns waits, and warns about them.
 func (e *env) warnLeftOut(ctx context.Context, ws *workspace) func() {
 	found := make(chan []string, 1)
-	go func() { found <- nix.LeftOut(ctx, ws.dir) }()
+	go func() { found <- nix.IgnoredFiles(ctx, ws.dir) }()
 	return func() {
 		for _, line := range <-found {
 			e.Warnf("%s", line)

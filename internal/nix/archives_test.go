@@ -281,7 +281,7 @@ func TestUnpackArchive(t *testing.T) {
 
 // What an archive is unpacked to is bounded where Nix builds, too: by the script that
 // nixpkgs' fetchurl runs, and by the program of the host package set.
-func TestUnpackedNoMoreThanTheLimit(t *testing.T) {
+func TestUnpackStopsAtTheLimit(t *testing.T) {
 	testkit.Require(t, "bash", "tar", "gzip", "xz", "zstd", "bzip2", "unzip", "od", "go")
 	const limit = 1 << 20
 	large := map[string]string{"top/README": strings.Repeat("\x00", 32<<20)}

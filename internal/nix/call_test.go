@@ -76,7 +76,7 @@ func misplaced(words []string) string {
 	return ""
 }
 
-func TestEveryNixCallHasItsFlagsBeforeWhatItWorksOn(t *testing.T) {
+func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 	requireNix(t)
 	calls := recordCalls(t)
 	ctx := context.Background()

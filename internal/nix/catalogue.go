@@ -41,14 +41,14 @@ const nixpkgsInput = "nixpkgs"
 func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catalogue, error) {
 	c := &Catalogue{nix: n, flake: Flake{Dir: dir}}
 	if _, err := os.Stat(filepath.Join(dir, "nix", "mkCatalogue.nix")); errors.Is(err, os.ErrNotExist) {
-		library, err := n.RememberFS(ctx, nixcode.Library(), nil)
+		library, err := n.AddFS(ctx, nixcode.Library(), nil)
 		if err != nil {
 			return nil, err
 		}
 		c.flake.Overrides = append(c.flake.Overrides, Override{"libre", library.FlakeRef()})
 	}
 	if packageSet == HostPackageName {
-		code, err := n.RememberFS(ctx, nixcode.HostPackages(), nil)
+		code, err := n.AddFS(ctx, nixcode.HostPackages(), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func (n *Nix) TryEvaluation(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(flake), 0o644); err != nil {
 		return err
 	}
-	code, err := n.RememberFS(ctx, nixcode.HostPackages(), nil)
+	code, err := n.AddFS(ctx, nixcode.HostPackages(), nil)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (c *Catalogue) Unused(ctx context.Context) bool {
 	if err != nil {
 		return true
 	}
-	_, _, known := c.nix.remembered(parts.goKey())
+	_, _, known := c.nix.cached(parts.goKey())
 	return !known
 }
 
@@ -238,7 +238,7 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 	all, err := c.evaluate(ctx, Request{})
 	if err != nil {
 		var failure *Error
-		if errors.As(whole, &failure) && (notThere.MatchString(failure.Message) || endlessLink.MatchString(failure.Message)) {
+		if errors.As(whole, &failure) && (missingFile.MatchString(failure.Message) || linkLoop.MatchString(failure.Message)) {
 			return nil, &fault.Fault{Doing: failure.Doing, Err: c.explain(ctx, failure, "")}
 		}
 		return nil, whole

@@ -146,7 +146,7 @@ func TestLocalInputsAreRefused(t *testing.T) {
 }
 
 // What is in the checkout, in the store, elsewhere or replaced is taken.
-func TestOtherInputsAreTaken(t *testing.T) {
+func TestHarmlessInputsAreAllowed(t *testing.T) {
 	for name, inputs := range map[string]string{
 		"the checkout's":    `inputs.x.url = "path:./part";`,
 		"the store's":       `inputs.x.url = "path:/nix/store/5hvhiff9lnjwh4p7kd1csmlkcqxzqd6m-source";`,
@@ -264,7 +264,7 @@ func TestUpdatesCopyNothingOfThisMachine(t *testing.T) {
 	}
 }
 
-func TestSourcesOfThisMachineAreRefused(t *testing.T) {
+func TestLocalSourcesAreRefused(t *testing.T) {
 	n := requireNix(t)
 	_, secret, word := strangers(t, "{ outputs = _: { }; }")
 	head := exec.Command("git", "rev-parse", "HEAD")
@@ -285,7 +285,7 @@ func TestSourcesOfThisMachineAreRefused(t *testing.T) {
 }
 
 // What flake.nix or flake.lock leads to is not read, and not waited for.
-func TestFlakeFilesAreFiles(t *testing.T) {
+func TestFlakeFilesMustBeRegularFiles(t *testing.T) {
 	n := requireNix(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("hunter2"), 0o600); err != nil {

@@ -23,7 +23,7 @@ func decode(doing string, printed []byte, result any) error {
 	message := "a value cannot be written as JSON, such as an infinite number"
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 		value, _, _ := strings.Cut(wrong.Value, " ")
-		message = fmt.Sprintf("%s is %s, expected %s", attributeOf(wrong.Field), nameOf(value), expectedBy(wrong.Type))
+		message = fmt.Sprintf("%s is %s, expected %s", attributeName(wrong.Field), typeName(value), expectedType(wrong.Type))
 	}
 	return &Error{Doing: doing, Message: message}
 }
@@ -34,16 +34,16 @@ const notUTF8 = "a string is not UTF-8"
 // library's words. https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
 var unwritable = regexp.MustCompile(`json\.exception\.type_error\.316`)
 
-// attributeOf is an attribute's name, of its place in what [expression] gives.
-func attributeOf(field string) string {
+// attributeName is an attribute's name, of its place in what [expression] gives.
+func attributeName(field string) string {
 	for _, list := range []string{"apps.", "images."} {
 		field = strings.TrimPrefix(field, list)
 	}
 	return field
 }
 
-// nameOf says in Nix's words what JSON calls a string, a number, an array or an object.
-func nameOf(value string) string {
+// typeName says in Nix's words what JSON calls a string, a number, an array or an object.
+func typeName(value string) string {
 	switch value {
 	case "object":
 		return "a set"
@@ -55,7 +55,7 @@ func nameOf(value string) string {
 	return "a " + value
 }
 
-func expectedBy(wanted reflect.Type) string {
+func expectedType(wanted reflect.Type) string {
 	switch wanted.Kind() {
 	case reflect.Map, reflect.Struct:
 		return "a set"

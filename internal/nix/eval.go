@@ -37,9 +37,9 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	}
 	cmd := n.command(ctx, eval)
 	cmd.Dir = flake.Dir
-	cmd.Env = append(cmd.Env, withMirrors(flake.Mirrors...)...)
+	cmd.Env = append(cmd.Env, mirrorSettings(flake.Mirrors...)...)
 	evaluation := n.evaluation(ctx, cmd)
-	printed, known := n.recall(evaluation)
+	printed, known := n.loadOutcome(evaluation)
 	if !known {
 		var out, log bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &log
@@ -47,7 +47,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 		for _, mirror := range flake.Mirrors {
 			readable = append(readable, mirror.Dir)
 		}
-		if err := n.runHidden(ctx, cmd, false, readable...); err != nil {
+		if err := n.runConfined(ctx, cmd, false, readable...); err != nil {
 			return n.evaluationFailure(ctx, flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()
@@ -55,7 +55,7 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 			return err
 		}
 		n.warnings(log.String())
-		n.keep(ctx, evaluation, flake, printed, log.String())
+		n.saveOutcome(ctx, evaluation, flake, printed, log.String())
 	}
 	return decode("evaluating "+flake.Dir, printed, result)
 }

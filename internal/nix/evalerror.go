@@ -53,14 +53,14 @@ func explain(dir, log string) explanation {
 	before, after := frames(lines[:at]), frames(lines[at:])
 	slices.Reverse(before)
 	e := explanation{message: inFlake(dir, message)}
-	made, root := whereMade(log)
+	made, root := imagePosition(log)
 	place := ""
 	for n, frame := range append(after, before...) {
 		file := inFlake(dir, frame)
 		switch {
 		case ownFile.MatchString(fileOf(file)):
 			if n == 0 { // libre's own words
-				e.message = inFlake(dir, strings.Join(append([]string{message}, further(lines[at+1:])...), "\n"))
+				e.message = inFlake(dir, strings.Join(append([]string{message}, messageLines(lines[at+1:])...), "\n"))
 				return e
 			}
 			continue
@@ -84,9 +84,9 @@ func explain(dir, log string) explanation {
 	return e
 }
 
-// whereMade gives the place of what an image is made of, and the folder of the
+// imagePosition gives the place of what an image is made of, and the folder of the
 // catalogue; both "" where the trace does not have them.
-func whereMade(log string) (place, root string) {
+func imagePosition(log string) (place, root string) {
 	found := madeAt.FindStringSubmatch(text.Output(log))
 	if found == nil {
 		return "", ""
@@ -116,8 +116,8 @@ func firstError(lines []string) (string, int) {
 	return "", 0
 }
 
-// further are the lines of an error's text behind its first: an empty one ends them.
-func further(lines []string) []string {
+// messageLines are the lines of an error's text behind its first: an empty one ends them.
+func messageLines(lines []string) []string {
 	var text []string
 	for _, line := range lines {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "…") || placeLine.MatchString(line) {

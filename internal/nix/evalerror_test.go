@@ -12,7 +12,7 @@ const (
 )
 
 // The same mistakes as several versions of Nix print them with --show-trace.
-func TestEvaluationErrorsNameThePlaceInTheCatalogue(t *testing.T) {
+func TestEvaluationErrorsHaveAPosition(t *testing.T) {
 	at := func(places ...string) string {
 		var log strings.Builder
 		for _, place := range places {

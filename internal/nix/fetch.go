@@ -124,7 +124,7 @@ func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
 		if err := fetcher.Mirror(ctx, url, []string{commit}, dir); err != nil {
 			return "", err
 		}
-		out, err = n.run(ctx, doing, evaluate, withMirrors(Mirror{url, dir})...)
+		out, err = n.run(ctx, doing, evaluate, mirrorSettings(Mirror{url, dir})...)
 	}
 	return strings.TrimSpace(string(out)), err
 }

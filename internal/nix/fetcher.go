@@ -99,7 +99,7 @@ func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read 
 		add.flags = []string{"--recursive"}
 		got, err = fetcher.Unpack(ctx, url, filepath.Join(dir, name))
 	} else if err = fetcher.Download(ctx, url, filepath.Join(dir, name)); err == nil {
-		got, err = sumOf(filepath.Join(dir, name), algorithm)
+		got, err = hashFileSRI(filepath.Join(dir, name), algorithm)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -116,8 +116,8 @@ func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read 
 	return err
 }
 
-// sumOf is the hash of a file, as SRI.
-func sumOf(path, algorithm string) (string, error) {
+// hashFileSRI is the hash of a file, as SRI.
+func hashFileSRI(path, algorithm string) (string, error) {
 	sum := map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}[algorithm]
 	if sum == nil {
 		return "", fmt.Errorf("unsupported hash algorithm %s, expected sha256 or sha512", algorithm)

@@ -61,15 +61,15 @@ type Fixed struct {
 	URLs []string // that it fetches, as far as it says
 }
 
-// FixedChange is what became of the fixed outputs that something needs.
-type FixedChange struct {
-	Gone, Came, Stayed []Fixed
+// FixedOutputDiff is what became of the fixed outputs that something needs.
+type FixedOutputDiff struct {
+	Removed, Added, Kept []Fixed
 }
 
-// FixedDifference reads the fixed outputs among what some derivations need, before and
+// DiffFixedOutputs reads the fixed outputs among what some derivations need, before and
 // after a change.
-func (n *Nix) FixedDifference(ctx context.Context, before, after []string) (FixedChange, error) {
-	var change FixedChange
+func (n *Nix) DiffFixedOutputs(ctx context.Context, before, after []string) (FixedOutputDiff, error) {
+	var change FixedOutputDiff
 	was, err := n.requisites(ctx, before)
 	if err != nil {
 		return change, err
@@ -89,11 +89,11 @@ func (n *Nix) FixedDifference(ctx context.Context, before, after []string) (Fixe
 		switch {
 		case output == nil || output.HashAlgorithm == "":
 		case !is[drv]:
-			change.Gone = append(change.Gone, fixed(drv, read))
+			change.Removed = append(change.Removed, fixed(drv, read))
 		case !was[drv]:
-			change.Came = append(change.Came, fixed(drv, read))
+			change.Added = append(change.Added, fixed(drv, read))
 		default:
-			change.Stayed = append(change.Stayed, fixed(drv, read))
+			change.Kept = append(change.Kept, fixed(drv, read))
 		}
 	}
 	return change, nil

@@ -163,10 +163,10 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 		func() (string, func(), error) { return parts.GoRoot, func() {}, nil }); err != nil {
 		return StoreSource{}, err
 	}
-	if host.Busybox.StoreSource, err = n.rememberFile(ctx, parts.Busybox, "busybox"); err != nil {
+	if host.Busybox.StoreSource, err = n.addFile(ctx, parts.Busybox, "busybox"); err != nil {
 		return StoreSource{}, err
 	}
-	if host.CACert.StoreSource, err = n.rememberFile(ctx, parts.CACerts, "ca-certificates.crt"); err != nil {
+	if host.CACert.StoreSource, err = n.addFile(ctx, parts.CACerts, "ca-certificates.crt"); err != nil {
 		return StoreSource{}, err
 	}
 	certificates, err := hashFile(parts.CACerts)
@@ -179,11 +179,11 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 	if err != nil {
 		return StoreSource{}, err
 	}
-	return n.RememberFS(ctx, nixcode.HostPackages(), map[string][]byte{"host.json": text})
+	return n.AddFS(ctx, nixcode.HostPackages(), map[string][]byte{"host.json": text})
 }
 
-// RememberFS puts a tree of files, and extra ones laid over it, into the store.
-func (n *Nix) RememberFS(ctx context.Context, code fs.FS, extra map[string][]byte) (StoreSource, error) {
+// AddFS puts a tree of files, and extra ones laid over it, into the store.
+func (n *Nix) AddFS(ctx context.Context, code fs.FS, extra map[string][]byte) (StoreSource, error) {
 	key, err := hashFS(code)
 	if err != nil {
 		return StoreSource{}, err
@@ -212,8 +212,8 @@ func (n *Nix) RememberFS(ctx context.Context, code fs.FS, extra map[string][]byt
 	})
 }
 
-// rememberFile puts one file, under a name of its own in a folder, into the store.
-func (n *Nix) rememberFile(ctx context.Context, path, name string) (StoreSource, error) {
+// addFile puts one file, under a name of its own in a folder, into the store.
+func (n *Nix) addFile(ctx context.Context, path, name string) (StoreSource, error) {
 	return n.AddCached(ctx, name+" "+stamp(path), func() (string, func(), error) {
 		dir, err := os.MkdirTemp("", "libre-part-")
 		if err != nil {

@@ -65,7 +65,7 @@ func TestInputsNameRevisionAndHash(t *testing.T) {
 	}
 }
 
-func TestInputsAreThoseThatAreUsed(t *testing.T) {
+func TestOnlyUsedInputsAreListed(t *testing.T) {
 	dir := t.TempDir()
 	lockOf(t, dir,
 		`"root":{"inputs":{"libre":"libre","nixpkgs":"nixpkgs","tools":"tools","same":"tools_2","part":"part"}}`,

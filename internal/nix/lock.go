@@ -119,7 +119,7 @@ func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 	}
 	after, err := os.ReadFile(path)
 	if err == nil {
-		after, err = forgetInputs(after, replaced)
+		after, err = removeInputs(after, replaced)
 	}
 	if err != nil {
 		return err
@@ -169,13 +169,13 @@ func (n *Nix) logged(ctx context.Context, dir string, c call) (string, error) {
 	var log strings.Builder
 	cmd.Stderr = &log
 	cmd.Dir = dir
-	err := n.runHidden(ctx, cmd, true) // what it fetches may have inputs that are here
+	err := n.runConfined(ctx, cmd, true) // what it fetches may have inputs that are here
 	return log.String(), err
 }
 
-// forgetInputs takes inputs of the flake itself out of a flake.lock, which is
+// removeInputs takes inputs of the flake itself out of a flake.lock, which is
 // written as Nix does: two spaces, sorted, nothing escaped.
-func forgetInputs(text []byte, replaced []Override) ([]byte, error) {
+func removeInputs(text []byte, replaced []Override) ([]byte, error) {
 	if len(replaced) == 0 {
 		return text, nil
 	}

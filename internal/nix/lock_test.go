@@ -77,7 +77,7 @@ func TestReadLock(t *testing.T) {
 }
 
 // What is not taken out stays as nix has written it, byte for byte.
-func TestForgetInputs(t *testing.T) {
+func TestRemoveInputs(t *testing.T) {
 	without := strings.Replace(lockText, `        "libre": "libre",`+"\n", "", 1)
 	from, to := strings.Index(without, `    "libre": {`), strings.Index(without, `    "nixpkgs": {`)
 	without = without[:from] + without[to:]
@@ -90,7 +90,7 @@ func TestForgetInputs(t *testing.T) {
 		{"other", lockText, lockText},
 		{"other", string(template), string(template)},
 	} {
-		got, err := forgetInputs([]byte(test.text), []Override{{Input: test.name}})
+		got, err := removeInputs([]byte(test.text), []Override{{Input: test.name}})
 		if err != nil || string(got) != test.want {
 			t.Errorf("without %s: %v\n%s", test.name, err, got)
 		}

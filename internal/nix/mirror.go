@@ -16,9 +16,9 @@ import (
 // sources of kind git while it evaluates, and must not see a login.
 type Mirror struct{ URL, Dir string }
 
-// withMirrors are variables that let git read mirrors. A longer URL counts before a
+// mirrorSettings are variables that let git read mirrors. A longer URL counts before a
 // shorter one that it begins with: others are to be read where they are.
-func withMirrors(mirrors ...Mirror) []string {
+func mirrorSettings(mirrors ...Mirror) []string {
 	if len(mirrors) == 0 {
 		return nil
 	}

@@ -38,7 +38,7 @@ func (r *missingReader) read(event LogEvent) bool {
 	}
 	if found := willFetch.FindStringSubmatch(event.Text); found != nil {
 		r.list = &r.missing.Fetch
-		r.missing.Download = bytesOf(found[1])
+		r.missing.Download = parseSize(found[1])
 		return true
 	}
 	if r.list == nil || storePath.FindString(event.Text) != event.Text {
@@ -48,8 +48,8 @@ func (r *missingReader) read(event LogEvent) bool {
 	return true
 }
 
-// bytesOf reads a size as Nix writes it, such as "3.02 MiB".
-func bytesOf(size string) int64 {
+// parseSize reads a size as Nix writes it, such as "3.02 MiB".
+func parseSize(size string) int64 {
 	number, unit, _ := strings.Cut(size, " ")
 	value, err := strconv.ParseFloat(number, 64)
 	if err != nil {

@@ -16,7 +16,7 @@ const (
 )
 
 // What Nix 2.3 to 2.34 and Lix write before they begin.
-func TestMissingIsReadFromWhatEveryNixWrites(t *testing.T) {
+func TestMissingIsParsedForEveryNix(t *testing.T) {
 	for _, test := range []struct {
 		lines        []string
 		build, fetch []string
@@ -55,7 +55,7 @@ func TestMissingIsReadFromWhatEveryNixWrites(t *testing.T) {
 }
 
 // The captures are of real runs.
-func TestMissingIsToldOnceBeforeTheFirstBuild(t *testing.T) {
+func TestMissingIsReportedOnceBeforeTheFirstBuild(t *testing.T) {
 	for capture, want := range map[string]string{
 		"log-2.8-build.txt":    "build [lib-1.0 app-2.0], fetch []",
 		"log-2.8-download.txt": "build [], fetch [" + pathA + "]",
@@ -113,7 +113,7 @@ func TestWarningsOfOneKindAreShownOnce(t *testing.T) {
 }
 
 // A machine of another system, or one with a feature such as kvm.
-func TestWhatThisMachineDoesNotBuildSaysWhatDoes(t *testing.T) {
+func TestOtherSystemsNeedABuilder(t *testing.T) {
 	const drv = "'/nix/store/k9fgs1x71kaxfyynkb3i2i8h2qr7qybp-stage.drv'"
 	for text, want := range map[string]string{
 		"a 'aarch64-linux' with features {} is required to build " + drv + ", but I am a 'x86_64-linux' with features {big-parallel}":                                                        `it must be built on aarch64-linux, but this machine is x86_64-linux: add a builder with --builders, or set crossFrom = "x86_64-linux"`,
@@ -124,7 +124,7 @@ func TestWhatThisMachineDoesNotBuildSaysWhatDoes(t *testing.T) {
 		"Cannot build " + drv + ".\nReason: builder failed with exit code 1.":                                                                                                                "",
 	} {
 		event, _ := message(LogError, text)
-		got, ok := needsOther(text)
+		got, ok := otherSystem(text)
 		if ok != (want != "") || !strings.Contains(got, want) || event.Drv == "" || event.Kind != LogBuildFailed {
 			t.Errorf("%q: %q, %v, %+v", text, got, ok, event)
 		}

@@ -124,7 +124,7 @@ func (n *Nix) run(ctx context.Context, doing string, c call, environment ...stri
 }
 
 // errHiddenLogin means that git was kept from a key or a login of this machine.
-var errHiddenLogin = errors.New("a key or a login cannot be read: they are hidden from catalogues")
+var errHiddenLogin = errors.New("a key or a login cannot be read, because libre hides them from catalogues")
 
 // failure explains why a command ended badly.
 func (n *Nix) failure(ctx context.Context, doing string, err error, log string) error {
@@ -142,13 +142,13 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 		known.Doing = doing
 		return known
 	}
-	if errors.As(err, new(*hiddenError)) && git.CannotLogIn(log) {
+	if errors.As(err, new(*confinedError)) && git.CannotLogIn(log) {
 		return &fault.Fault{Kind: fault.Credentials, Doing: doing, Err: errHiddenLogin,
 			Fix: "add the key to an agent with ssh-add, or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
 	if gitFailed.MatchString(message) {
-		message += saidByGit(log)
+		message += gitFatalLine(log)
 	}
 	if message == "" {
 		message = err.Error()
@@ -164,8 +164,8 @@ var (
 	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`)               // the second from 2.2x on, for lazy trees
 )
 
-// saidByGit is the last line of git's own, for a message that has its exit code only.
-func saidByGit(log string) string {
+// gitFatalLine is the last line of git's own, for a message that has its exit code only.
+func gitFatalLine(log string) string {
 	line := ""
 	for l := range strings.Lines(text.Output(log)) {
 		if l = strings.TrimSpace(l); strings.HasPrefix(l, "fatal: ") {
@@ -212,12 +212,12 @@ func (n *Nix) Version(ctx context.Context) (string, error) {
 // Supported tells whether a version, as Version gives it, is 2.8 or newer. Lix
 // and other forks count their versions on from 2.18.
 func Supported(version string) bool {
-	major, minor, ok := numbersOf(version)
+	major, minor, ok := versionNumbers(version)
 	return ok && (major > 2 || major == 2 && minor >= 8)
 }
 
-// numbersOf are the first two numbers of a version, as Version gives it.
-func numbersOf(version string) (major, minor int, ok bool) {
+// versionNumbers are the first two numbers of a version, as Version gives it.
+func versionNumbers(version string) (major, minor int, ok bool) {
 	n, _ := fmt.Sscanf(version[strings.LastIndex(version, " ")+1:], "%d.%d", &major, &minor)
 	return major, minor, n == 2
 }

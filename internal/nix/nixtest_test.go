@@ -233,7 +233,7 @@ func TestFailuresNameTheApp(t *testing.T) {
 }
 
 // A link that leads to itself ends an evaluation that follows it: that of its app only.
-func TestLinkThatLeadsToItselfIsOfOneApp(t *testing.T) {
+func TestLinkLoopFailsOnlyItsApp(t *testing.T) {
 	dir := writeCatalogue(t, one(server)+define("inside", anyComponent+`meta.description = builtins.readFile ./text;`))
 	links := map[string]string{
 		"apps/loop": "loop", "apps/there": "back", "apps/back": "there", "apps/own": "own/x",

@@ -21,8 +21,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// mostOutcomes is how many are kept, those that were used last.
-const mostOutcomes = 64
+// maxOutcomes is how many are kept, those that were used last.
+const maxOutcomes = 64
 
 // evaluation is what the outcome of an evaluation depends on. Of a locked flake it is
 // pure: those are the files that git tracks, the commit, the command and the program
@@ -67,7 +67,7 @@ func (n *Nix) evaluation(ctx context.Context, cmd *exec.Cmd) *evaluation {
 }
 
 // recall gives what an evaluation printed before.
-func (n *Nix) recall(e *evaluation) ([]byte, bool) {
+func (n *Nix) loadOutcome(e *evaluation) ([]byte, bool) {
 	if e == nil {
 		return nil, false
 	}
@@ -87,7 +87,7 @@ func (n *Nix) recall(e *evaluation) ([]byte, bool) {
 
 // keep keeps what an evaluation printed, unless it was of a flake that is not
 // locked, or whose files changed meanwhile. That it cannot be kept costs time only.
-func (n *Nix) keep(ctx context.Context, e *evaluation, flake Flake, printed []byte, log string) {
+func (n *Nix) saveOutcome(ctx context.Context, e *evaluation, flake Flake, printed []byte, log string) {
 	if e == nil || !locked(log, flake.Overrides) || !e.flake.unchanged(ctx) {
 		return
 	}
@@ -103,7 +103,7 @@ func (n *Nix) keep(ctx context.Context, e *evaluation, flake Flake, printed []by
 	}
 	text := slices.Concat(first, []byte("\n"), printed)
 	if private.Replace(filepath.Join(n.OutcomeDir, e.name+".json"), text) == nil {
-		n.forgetOutcomes()
+		n.pruneOutcomes()
 	}
 }
 
@@ -112,10 +112,10 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// forgetOutcomes removes those that were not used for longest.
-func (n *Nix) forgetOutcomes() {
+// pruneOutcomes removes those that were not used for longest.
+func (n *Nix) pruneOutcomes() {
 	files, err := os.ReadDir(n.OutcomeDir)
-	if err != nil || len(files) <= mostOutcomes {
+	if err != nil || len(files) <= maxOutcomes {
 		return
 	}
 	used := func(file fs.DirEntry) int64 {
@@ -126,7 +126,7 @@ func (n *Nix) forgetOutcomes() {
 		return info.ModTime().UnixNano()
 	}
 	slices.SortFunc(files, func(a, b fs.DirEntry) int { return cmp.Compare(used(b), used(a)) })
-	for _, file := range files[mostOutcomes:] {
+	for _, file := range files[maxOutcomes:] {
 		_ = os.Remove(filepath.Join(n.OutcomeDir, file.Name()))
 	}
 }

@@ -268,9 +268,9 @@ func TestLocked(t *testing.T) {
 }
 
 // Those that were used last are kept.
-func TestForgetOutcomes(t *testing.T) {
+func TestPruneOutcomes(t *testing.T) {
 	n := &Nix{OutcomeDir: t.TempDir()}
-	for i := range mostOutcomes + 10 {
+	for i := range maxOutcomes + 10 {
 		file := filepath.Join(n.OutcomeDir, fmt.Sprintf("%d.json", i))
 		text, err := json.Marshal([]string{})
 		if err != nil {
@@ -283,17 +283,17 @@ func TestForgetOutcomes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, ok := n.recall(&evaluation{name: "0"}); !ok {
+	if _, ok := n.loadOutcome(&evaluation{name: "0"}); !ok {
 		t.Error("the first is not there")
 	}
-	n.forgetOutcomes()
+	n.pruneOutcomes()
 	var kept []string
-	for i := range mostOutcomes + 10 {
+	for i := range maxOutcomes + 10 {
 		if exists(filepath.Join(n.OutcomeDir, fmt.Sprintf("%d.json", i))) {
 			kept = append(kept, fmt.Sprint(i))
 		}
 	}
-	if len(kept) != mostOutcomes || kept[0] != "0" || slices.Contains(kept, "10") || !slices.Contains(kept, "11") {
+	if len(kept) != maxOutcomes || kept[0] != "0" || slices.Contains(kept, "10") || !slices.Contains(kept, "11") {
 		t.Errorf("kept %v", kept)
 	}
 }

@@ -60,7 +60,7 @@ func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on fu
 			return nil, err
 		}
 		// Some failures end nix at once, for all its --keep-going.
-		if outputs, err = n.unfailed(ctx, outputs, watcher.failures, fetched); err != nil || len(outputs) == 0 {
+		if outputs, err = n.remainingOutputs(ctx, outputs, watcher.failures, fetched); err != nil || len(outputs) == 0 {
 			return watcher.failures, err
 		}
 	}
@@ -95,9 +95,9 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 	return nil
 }
 
-// unfailed gives the outputs that are not there, or are not known to be, though nothing
+// remainingOutputs gives the outputs that are not there, or are not known to be, though nothing
 // that they need failed, and those of derivations that were fetched: these are not held yet.
-func (n *Nix) unfailed(ctx context.Context, outputs []Output, failures map[string]*BuildFailure, fetched []string) ([]Output, error) {
+func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures map[string]*BuildFailure, fetched []string) ([]Output, error) {
 	var paths []string
 	for _, output := range outputs {
 		if output.Path != "" {
@@ -199,8 +199,8 @@ func (w *watcher) fail(drv, message string) {
 		failure.Wanted, failure.Got = wanted, got
 		failure.Message = mismatch(wanted, got)
 	} else if strings.HasPrefix(message, "some substitutes") {
-		failure.Message = w.withoutSubstitute()
-	} else if other, ok := needsOther(message); ok {
+		failure.Message = w.substituteFailure()
+	} else if other, ok := otherSystem(message); ok {
 		failure.Message = other
 	} else if build != nil && len(build.tail) > 0 {
 		failure.Tail = build.tail
@@ -218,8 +218,8 @@ var (
 	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
 )
 
-// needsOther says of a derivation that this machine does not build what does.
-func needsOther(message string) (string, bool) {
+// otherSystem says of a derivation that this machine does not build what does.
+func otherSystem(message string) (string, bool) {
 	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
 	switch {
 	case required == nil || current == nil:
@@ -231,8 +231,8 @@ func needsOther(message string) (string, bool) {
 		required[1], current[1], current[1]), true
 }
 
-// withoutSubstitute says why what a substituter has is not to be had.
-func (w *watcher) withoutSubstitute() string {
+// substituteFailure says why what a substituter has is not to be had.
+func (w *watcher) substituteFailure() string {
 	why := ""
 	if len(w.errors) > 0 {
 		why = " (" + firstLine(strings.TrimPrefix(w.errors[len(w.errors)-1], "error: ")) + ")"

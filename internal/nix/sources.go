@@ -34,7 +34,7 @@ func (s StoreSource) FlakeRef() string {
 // key, or adds what make returns. It holds the path with a GC root. Whatever is
 // wrong with the memory itself only costs the time to add it again.
 func (n *Nix) AddCached(ctx context.Context, key string, make func() (dir string, done func(), err error)) (StoreSource, error) {
-	file, source, known := n.remembered(key)
+	file, source, known := n.cached(key)
 	if known {
 		return source, nil
 	}
@@ -59,7 +59,7 @@ func (n *Nix) AddCached(ctx context.Context, key string, make func() (dir string
 
 // remembered looks for a source that was added before, and gives the file, without
 // extension, that tells of it.
-func (n *Nix) remembered(key string) (file string, source StoreSource, known bool) {
+func (n *Nix) cached(key string) (file string, source StoreSource, known bool) {
 	sum := sha256.Sum256([]byte(key))
 	file = filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
 	if text, err := private.Read(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {

@@ -38,14 +38,14 @@ type trackedFile struct {
 	info fs.FileInfo
 }
 
-// mostTracked is up to how many bytes the files are worth reading.
-const mostTracked = 64 << 20
+// maxTrackedBytes is up to how many bytes the files are worth reading.
+const maxTrackedBytes = 64 << 20
 
 // track looks at the files of a folder's repository.
 func track(ctx context.Context, dir string) (*tracked, error) {
 	t := &tracked{dir: dir, when: time.Now()}
 	var err error
-	if t.place, t.index, err = askGit(ctx, dir); err != nil {
+	if t.place, t.index, err = queryGit(ctx, dir); err != nil {
 		return nil, err
 	}
 	place := strings.Split(t.place, "\n")
@@ -53,7 +53,7 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 	if !sameFolder(dir, filepath.Join(top, place[1])) {
 		return nil, fmt.Errorf("git says that %s is at %q", dir, place)
 	}
-	left := int64(mostTracked)
+	left := int64(maxTrackedBytes)
 	for _, entry := range strings.Split(strings.TrimSuffix(t.index, "\x00"), "\x00") {
 		stage, name, _ := strings.Cut(entry, "\t")
 		if !strings.HasPrefix(stage, "100") && !strings.HasPrefix(stage, "120") {
@@ -81,7 +81,7 @@ func sameFolder(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-func askGit(ctx context.Context, dir string) (place, index string, err error) {
+func queryGit(ctx context.Context, dir string) (place, index string, err error) {
 	var group errgroup.Group
 	group.Go(func() (err error) {
 		where := []string{"rev-parse", "--show-toplevel", "--show-prefix"}
@@ -146,7 +146,7 @@ func (f trackedFile) hash(sum hash.Hash) error {
 // a file shows in its time of change, which nobody can set; but that may tick slowly,
 // so where it is not long past the files are read again.
 func (t *tracked) unchanged(ctx context.Context) bool {
-	place, index, err := askGit(ctx, t.dir)
+	place, index, err := queryGit(ctx, t.dir)
 	if err != nil || place != t.place || index != t.index {
 		return false
 	}

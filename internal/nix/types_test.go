@@ -81,7 +81,7 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 }
 
 // What no type can say shows when the values are read, and is then of one app.
-func TestValuesThatCannotBeReadAreOfOneApp(t *testing.T) {
+func TestUnreadableValuesFailOnlyTheirApp(t *testing.T) {
 	evaluation, err := evaluateAll(t, writeCatalogue(t, define("plain", anyComponent)+
 		define("infinite", anyComponent+`needs.x.a = 1.0e308 * 10.0;`)+
 		define("nothing", anyComponent+`needs.x.a = let i = 1.0e308 * 10.0; in i - i;`)+
@@ -107,7 +107,7 @@ func TestValuesThatCannotBeReadAreOfOneApp(t *testing.T) {
 	}
 }
 
-func TestWordsOfNixsJSONLibraryAreNotShown(t *testing.T) {
+func TestErrorsOfNixJSONLibraryAreReworded(t *testing.T) {
 	// Nix 2.26 and 2.34.
 	for _, said := range []string{
 		"error: [json.exception.type_error.316] incomplete UTF-8 string; last byte: 0xC3",

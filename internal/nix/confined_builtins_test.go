@@ -56,7 +56,7 @@ func TestBuiltinsCopyNothingOfThisMachine(t *testing.T) {
 }
 
 // Where it is allowed, a builtin does copy: what the tests around look for is found.
-func TestBuiltinsCopyWhereItIsAllowed(t *testing.T) {
+func TestAllowedBuiltinsCopyLocalFiles(t *testing.T) {
 	n := requireNix(t)
 	n.AllowLocalInputs = true
 	dir, secret, word := strangers(t, "{ outputs = _: { }; }")

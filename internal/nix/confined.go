@@ -21,15 +21,15 @@ import (
 // any file into the store: path, fetchTree and getFlake do so with a wrong hash, before
 // they compare it. Nix does until 2.20, and Lix was made from 2.18.
 // https://nix.dev/manual/nix/latest/release-notes/rl-2.20
-func copies(version string) bool {
-	major, minor, ok := numbersOf(version)
+func copiesFiles(version string) bool {
+	major, minor, ok := versionNumbers(version)
 	return !ok || strings.Contains(version, "Lix") || major == 2 && minor < 20
 }
 
-// runHidden runs nix in a catalogue's folder so that it reads no file of this machine
+// runConfined runs nix in a catalogue's folder so that it reads no file of this machine
 // but those that it needs, where it must: always, or where this Nix copies. More paths
 // that it may read can be named.
-func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool, more ...string) error {
+func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more ...string) error {
 	if n.AllowLocalInputs {
 		return cmd.Run()
 	}
@@ -38,7 +38,7 @@ func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool, more ..
 		if err != nil {
 			return err
 		}
-		if !copies(version) {
+		if !copiesFiles(version) {
 			return cmd.Run()
 		}
 	}
@@ -49,15 +49,15 @@ func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool, more ..
 	defer os.RemoveAll(temporary)
 	// In a file: what is built while evaluating may ask for any variable of Nix's.
 	settings := filepath.Join(temporary, "nix.conf")
-	if err := os.WriteFile(settings, []byte(ofSettings()), 0o600); err != nil {
+	if err := os.WriteFile(settings, []byte(userSettings()), 0o600); err != nil {
 		return err
 	}
 	cmd.Env = append(cmd.Env, "TMPDIR="+temporary, "NIX_CONFIG=", "NIX_USER_CONF_FILES="+settings)
 	if exists("/nix/var/nix/daemon-socket/socket") && os.Getenv("NIX_REMOTE") == "" {
 		cmd.Env = append(cmd.Env, "NIX_REMOTE=daemon") // root would mount the store, and build, itself
 	}
-	readable := process.Readable{Paths: append(append(ofUser(), temporary), more...)}
-	if err := ofCheckout(ctx, cmd.Dir, &readable); err != nil {
+	readable := process.Readable{Paths: append(append(userPaths(), temporary), more...)}
+	if err := addCheckout(ctx, cmd.Dir, &readable); err != nil {
 		return err
 	}
 	if err := readable.Start(cmd); errors.Is(err, process.ErrNoLandlock) {
@@ -69,15 +69,15 @@ func (n *Nix) runHidden(ctx context.Context, cmd *exec.Cmd, always bool, more ..
 		return err
 	}
 	if err := cmd.Wait(); err != nil {
-		return &hiddenError{err}
+		return &confinedError{err}
 	}
 	return nil
 }
 
-// hiddenError is of a run that had neither keys nor logins.
-type hiddenError struct{ error }
+// confinedError is of a run that had neither keys nor logins.
+type confinedError struct{ error }
 
-func (e *hiddenError) Unwrap() error { return e.error }
+func (e *confinedError) Unwrap() error { return e.error }
 
 // public are files and folders in which a user keeps no secrets; what is not there is
 // passed over. Of /etc those that programs look up names, hosts and certificates in.
@@ -91,10 +91,10 @@ var public = []string{
 	"/etc/ssh/ssh_config", "/etc/ssh/ssh_config.d", "/etc/ssh/ssh_known_hosts", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
 }
 
-// ofUser are the files that nix, git and ssh need of this user: what nix fetched
+// userPaths are the files that nix, git and ssh need of this user: what nix fetched
 // before, and settings. Keys are not among them, nor are Nix's settings, which may have
 // access tokens: those are passed on.
-func ofUser() []string {
+func userPaths() []string {
 	home, _ := os.UserHomeDir()
 	from := func(variable, otherwise string) string {
 		return cmp.Or(os.Getenv(variable), filepath.Join(home, otherwise))
@@ -123,10 +123,10 @@ func ofUser() []string {
 	return paths
 }
 
-// ofCheckout adds what nix reads of a catalogue: of a repository what git tracks, and
+// addCheckout adds what nix reads of a catalogue: of a repository what git tracks, and
 // git's own files; else all.
-func ofCheckout(ctx context.Context, dir string, readable *process.Readable) error {
-	place, index, err := askGit(ctx, dir)
+func addCheckout(ctx context.Context, dir string, readable *process.Readable) error {
+	place, index, err := queryGit(ctx, dir)
 	if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {
 		readable.Paths = append(readable.Paths, dir)
 		return nil
@@ -160,7 +160,7 @@ func ofCheckout(ctx context.Context, dir string, readable *process.Readable) err
 // they add to it; "" where they say nothing. Nix is not asked.
 func UserSetting(name string) string {
 	value := ""
-	for line := range strings.Lines(ofSettings()) {
+	for line := range strings.Lines(userSettings()) {
 		line, _, _ = strings.Cut(line, "#")
 		key, text, found := strings.Cut(line, "=")
 		switch key = strings.TrimSpace(key); {
@@ -173,10 +173,10 @@ func UserSetting(name string) string {
 	return value
 }
 
-// ofSettings are this user's settings of Nix, as NIX_CONFIG has them: Nix cannot read
+// userSettings are this user's settings of Nix, as NIX_CONFIG has them: Nix cannot read
 // the files.
 // https://nix.dev/manual/nix/latest/command-ref/conf-file
-func ofSettings() string {
+func userSettings() string {
 	home, _ := os.UserHomeDir()
 	files := filepath.SplitList(os.Getenv("NIX_USER_CONF_FILES"))
 	if len(files) == 0 {
@@ -190,13 +190,13 @@ func ofSettings() string {
 	folder := cmp.Or(os.Getenv("NIX_CONF_DIR"), "/etc/nix")
 	var text strings.Builder
 	for _, path := range append([]string{filepath.Join(folder, "nix.conf")}, files...) {
-		withIncluded(&text, path, 0)
+		appendSettings(&text, path, 0)
 	}
 	return text.String() + os.Getenv("NIX_CONFIG")
 }
 
-// withIncluded adds the settings of a file, and of those that it includes.
-func withIncluded(text *strings.Builder, path string, depth int) {
+// appendSettings adds the settings of a file, and of those that it includes.
+func appendSettings(text *strings.Builder, path string, depth int) {
 	content, err := file.Read(path)
 	if err != nil || depth > 10 {
 		return // as Nix does
@@ -207,7 +207,7 @@ func withIncluded(text *strings.Builder, path string, depth int) {
 			if !filepath.IsAbs(words[1]) {
 				words[1] = filepath.Join(filepath.Dir(path), words[1])
 			}
-			withIncluded(text, words[1], depth+1)
+			appendSettings(text, words[1], depth+1)
 			continue
 		}
 		text.WriteString(strings.TrimSuffix(line, "\n") + "\n")

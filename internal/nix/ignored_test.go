@@ -44,7 +44,7 @@ const anyComponent = `components.c.package = pkgs.x;`
 
 // An app folder may be a link to a folder of the catalogue. A link that leads elsewhere
 // fails by itself, as does a folder whose name is no app's.
-func TestAppsThatAreLinks(t *testing.T) {
+func TestLinkedApps(t *testing.T) {
 	dir := writeCatalogue(t, define("plain", anyComponent)+
 		"-- shared/linked/default.nix --\n"+definition("linked", `source.path = ./src; components.c.containerfile = "Dockerfile";`)+
 		"-- shared/linked/src/Dockerfile --\nFROM scratch\n-- shared/nothing/README --\n-- NOTES --\n"+
@@ -97,7 +97,7 @@ func TestAppsThatAreLinks(t *testing.T) {
 }
 
 // What looks like an app and is none is said.
-func TestLeftOut(t *testing.T) {
+func TestIgnoredFiles(t *testing.T) {
 	dir := writeCatalogue(t, define("one", anyComponent)+define("new", anyComponent)+define("ignored", anyComponent)+
 		"-- apps/one/a.patch --\n-- apps/one/b/c --\n-- apps/one/default.nix~ --\n-- apps/one/kept.key --\n-- apps/lib/x.nix --\n-- apps/_lib/x.nix --\n"+
 		"-- apps/two.nix --\n-- apps/_two.nix --\n-- apps/README.md --\n-- .gitignore --\n*.key\n/apps/ignored\n"+define("sub", anyComponent))
@@ -114,7 +114,7 @@ func TestLeftOut(t *testing.T) {
 		"apps/lib has no default.nix, so it is not an app: write apps/lib/default.nix, or rename it to apps/_lib",
 		"apps/two.nix is a file, so it is not an app: move it to apps/two/default.nix, or rename it to apps/_two.nix",
 	}
-	if got := LeftOut(t.Context(), dir); !slices.Equal(got, want) {
+	if got := IgnoredFiles(t.Context(), dir); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for i := range 10 {
@@ -122,17 +122,17 @@ func TestLeftOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := strings.Join(LeftOut(t.Context(), dir), "\n")
+	got := strings.Join(IgnoredFiles(t.Context(), dir), "\n")
 	if !strings.Contains(got, "git does not track 9 more files of apps") || strings.Contains(got, "apps/one/e,") {
 		t.Errorf("got\n%s", got)
 	}
-	if got := LeftOut(t.Context(), writeCatalogue(t, define("one", anyComponent))); len(got) > 0 {
+	if got := IgnoredFiles(t.Context(), writeCatalogue(t, define("one", anyComponent))); len(got) > 0 {
 		t.Errorf("without a repository: %s", got)
 	}
 }
 
 // A file that a definition names and Nix does not see: git add it, wherever it is named.
-func TestFilesThatGitDoesNotTrack(t *testing.T) {
+func TestUntrackedFilesAreExplained(t *testing.T) {
 	apps := map[string]struct{ more, extra, want, fix string }{
 		"patch": {`source.path = ./src; patches = [ ./fix.patch ]; components.c.containerfile = "D";`, "-- apps/patch/fix.patch --\n",
 			"refers to apps/patch/fix.patch, which git does not track", "git add apps/patch/fix.patch"},

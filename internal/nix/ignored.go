@@ -57,20 +57,20 @@ func hasDefinition(dir, folder string) bool {
 	return err == nil
 }
 
-// mostFiles is how many untracked files are named one by one.
-const mostFiles = 3
+// maxListed is how many untracked files are named one by one.
+const maxListed = 3
 
-// LeftOut says what of a catalogue's folder apps/ is no part of it although it looks
+// IgnoredFiles says what of a catalogue's folder apps/ is no part of it although it looks
 // so, one line each, with what to type. Names that begin with "." and "_" are nobody's
 // apps.
-func LeftOut(ctx context.Context, dir string) []string {
+func IgnoredFiles(ctx context.Context, dir string) []string {
 	var lines []string
 	apps, files := untracked(ctx, dir)
 	for _, name := range apps {
 		lines = append(lines, fmt.Sprintf("git does not track apps/%s, so libre ignores it; git add apps/%s", name, name))
 	}
 	for i, file := range files {
-		if i == mostFiles && len(files) > mostFiles+1 {
+		if i == maxListed && len(files) > maxListed+1 {
 			lines = append(lines, fmt.Sprintf("git does not track %d more files of apps, so Nix does not see them; git status apps", len(files)-i))
 			break
 		}
@@ -125,14 +125,14 @@ var (
 	// How versions of Nix say that a file is not there: "getting status of 'X': No such
 	// file or directory", "path 'X' does not exist", "Path 'X' in the repository "Y" is
 	// not tracked by Git."
-	notThere = regexp.MustCompile(`No such file or directory|does not exist|not tracked by [Gg]it`)
+	missingFile = regexp.MustCompile(`No such file or directory|does not exist|not tracked by [Gg]it`)
 	// A file's name in them. That it may have a "'" is the reason for the first form.
 	greedyName = regexp.MustCompile(`'(.+)'`)
 	quotedName = regexp.MustCompile(`'([^']+)'`)
 )
 
-// withPlace is a message that begins with FILE:LINE:COLUMN.
-var withPlace = regexp.MustCompile(`^(\S+:\d+:\d+): `)
+// positionPrefix is a message that begins with FILE:LINE:COLUMN.
+var positionPrefix = regexp.MustCompile(`^(\S+:\d+:\d+): `)
 
 // explain says which definition failed, a file of the catalogue or "" where that is
 // not known, and why; and of a file that it names, and that Nix does not find, what
@@ -143,17 +143,17 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error, definition stri
 	if definition != "" {
 		folder = path.Dir(definition)
 	}
-	if found := endlessLinks(c.flake.Dir, folder, failure); found != nil {
+	if found := linkLoops(c.flake.Dir, folder, failure); found != nil {
 		return found
 	}
 	if definition != "" && !strings.Contains(said.Message, path.Dir(definition)) {
 		said.Message = definition + ": " + said.Message
 	}
-	if found := withPlace.FindStringSubmatch(failure.Message); found != nil {
+	if found := positionPrefix.FindStringSubmatch(failure.Message); found != nil {
 		definition = found[1]
 	}
 	definition = cmp.Or(definition, "a definition")
-	if !notThere.MatchString(failure.Message) {
+	if !missingFile.MatchString(failure.Message) {
 		return said
 	}
 	var names []string
@@ -207,13 +207,13 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 	return &fault.Fault{Err: why, Fix: tracking.Fix(name)}
 }
 
-// endlessLink is what Nix says of a link that leads to itself, without its name.
-var endlessLink = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
+// linkLoop is what Nix says of a link that leads to itself, without its name.
+var linkLoop = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
 
-// endlessLinks is about the links in a folder of the catalogue that lead to themselves,
+// linkLoops is about the links in a folder of the catalogue that lead to themselves,
 // if what Nix said is of one; else, and where none is found, it is nil.
-func endlessLinks(dir, folder string, failure *Error) *fault.Fault {
-	if !endlessLink.MatchString(failure.Message) {
+func linkLoops(dir, folder string, failure *Error) *fault.Fault {
+	if !linkLoop.MatchString(failure.Message) {
 		return nil
 	}
 	var names []string

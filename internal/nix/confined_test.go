@@ -14,7 +14,7 @@ import (
 )
 
 // Where Nix could copy them, it reads neither keys nor logins, and is told its settings.
-func TestHiddenNixHasItsSettings(t *testing.T) {
+func TestConfinedNixKeepsItsSettings(t *testing.T) {
 	n := requireNix(t)
 	home := t.TempDir()
 	for name, text := range map[string]string{
@@ -36,7 +36,7 @@ func TestHiddenNixHasItsSettings(t *testing.T) {
 	cmd := n.command(context.Background(), call{program: "nix", operation: []string{"show-config"}})
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, t.TempDir()
-	if err := n.runHidden(context.Background(), cmd, true); err != nil {
+	if err := n.runConfined(context.Background(), cmd, true); err != nil {
 		t.Fatal(err, out.String())
 	}
 	for _, want := range []string{"max-jobs = 7", "cores = 3", "ca-derivations", "access-tokens"} {
@@ -58,12 +58,12 @@ func TestHiddenNixHasItsSettings(t *testing.T) {
 	}
 }
 
-func TestVersionsThatCopy(t *testing.T) {
+func TestVersionsThatCopyFiles(t *testing.T) {
 	for version, want := range map[string]bool{
 		"nix (Nix) 2.8.0": true, "nix (Nix) 2.19.3": true, "nix (Nix) 2.20.0": false, "nix (Nix) 2.34.1": false, "nix (Nix) 3.0": false,
 		"nix (Lix, like Nix) 2.93.0": true, "nix (Determinate Nix 3.6.2) 2.29.0": false, "": true, "nix": true, "nix (Nix) 2.18.0pre1": true,
 	} {
-		if got := copies(version); got != want {
+		if got := copiesFiles(version); got != want {
 			t.Errorf("%q: %t", version, got)
 		}
 	}
