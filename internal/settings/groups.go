@@ -12,15 +12,15 @@ import (
 
 var groupName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 
-// readGroups takes a list of selections for each name.
-func (s *Settings) readGroups(at place, node *yaml.Node) error {
+// readGroups takes names, each with a list of selections.
+func (s *Settings) readGroups(at location, node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {
 		return at.wrong(node, "")
 	}
 	s.Groups = map[string][]string{}
 	return pairs(at, node, func(name, value *yaml.Node) error {
 		if !groupName.MatchString(name.Value) {
-			return at.wrongKey(name, "a group's name has letters, digits, and _ - . behind the first")
+			return at.wrongKey(name, "a group name starts with a letter or digit, followed by letters, digits, _ - .")
 		}
 		here := at.below(name.Value)
 		here.expected, here.example = "a list of selections", name.Value+`: ["*/*/lyon", docs]`
@@ -38,7 +38,7 @@ func (s *Settings) readGroups(at place, node *yaml.Node) error {
 
 func checkSelection(word string) error {
 	if strings.HasPrefix(word, "@") {
-		return errors.New("a group has no groups in it")
+		return errors.New("a group cannot contain a group")
 	}
 	_, err := catalog.ParseSelection([]string{word}, nil)
 	return err

@@ -1,6 +1,5 @@
-// Package settings reads libre.yaml and the variables LIBRE_…, and checks every value
-// when it is read: where it stands, what it may be, and an example. What there is to
-// set is one table, in keys.go.
+// Package settings reads libre.yaml and the variables LIBRE_…, and checks every value. An
+// error has the line, the allowed values and an example. The table of keys is in keys.go.
 package settings
 
 import (
@@ -20,24 +19,24 @@ import (
 // File is the name of a catalogue's settings, next to its flake.nix.
 const File = "libre.yaml"
 
-// Settings are libre.yaml's, and what the environment says instead. What is not set
-// is zero.
+// Settings are those of libre.yaml, overridden by the environment. What is not set is
+// zero.
 type Settings struct {
-	Registry   string              // REGISTRY[/NAMESPACE] that images are named after
-	CopyTo     []string            // further registries that get what is published
+	Registry   string              // REGISTRY[/NAMESPACE] of the images
+	CopyTo     []string            // registries that get copies of releases
 	AlsoTag    []string            // moving tags of each release
-	Forge      string              // github or forgejo, where pull requests go; told from origin where empty
+	Forge      string              // github or forgejo, for pull requests; if empty, found by the URL of origin
 	Groups     map[string][]string // @name → selections
-	PackageSet string              // nixpkgs or host; nixpkgs where empty
-	Engine     string              // buildah, podman, docker or none; found automatically where empty
+	PackageSet string              // nixpkgs or host; empty is nixpkgs
+	Engine     string              // buildah, podman, docker or none; if empty, found automatically
 	Build      Build               // how Containerfiles are built
-	Limits     Limits              // of what upstreams and images may take of this machine
-	CA         *web.Authorities    // that sign for registries and forges, beside the system's; nil is none
+	Limits     Limits              // of what libre accepts from others
+	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
 	Sign       Sign                // how images are signed, or none
 }
 
-// Registries are where the catalogue publishes, the first is where it reads, too;
-// none where no registry is set.
+// Registries are where the catalogue publishes. It reads from the first. There are none if
+// no registry is set.
 func (s *Settings) Registries() []string {
 	if s.Registry == "" {
 		return nil
@@ -45,8 +44,8 @@ func (s *Settings) Registries() []string {
 	return append([]string{s.Registry}, s.CopyTo...)
 }
 
-// Copies are where signatures are accepted beside the registry that they were made for:
-// where sign.copies says so, and where libre itself copies to.
+// Copies are where signatures are accepted besides the registry that they were made for:
+// those of sign.copies, and copyTo.
 func (s *Settings) Copies() []sign.Copy {
 	all := slices.Clone(s.Sign.Copies)
 	for _, to := range s.CopyTo {
@@ -67,8 +66,8 @@ func (s Sign) Unset() bool {
 }
 
 // Read reads libre.yaml in a directory, if it has one, and then the variables. The
-// first thing that is wrong is a *fault.Fault, whose fix is an example; what is wrong
-// in a variable is of kind fault.Usage. For the directory "" there are only variables.
+// first error is a *fault.Fault with an example as its fix, of kind fault.Usage if it is
+// in a variable. If dir is empty, only the variables are read.
 func Read(dir string, getenv func(string) string) (*Settings, error) {
 	s := &Settings{}
 	if dir != "" {
@@ -83,12 +82,12 @@ func Read(dir string, getenv func(string) string) (*Settings, error) {
 	return s, s.fromEnvironment(getenv)
 }
 
-// readFile reads a file that is one: errors quote it, and so would they the file that
-// a link in a stranger's catalogue leads to.
+// readFile reads a regular file. It follows no link, because errors quote the file, and a
+// link in a stranger's catalogue could lead to a secret.
 func readFile(path string) ([]byte, error) {
 	text, err := file.ReadOwn(path)
 	if errors.Is(err, file.ErrNoFile) {
-		return nil, &fault.Fault{Err: errors.New(File + " is no file, but a link, a folder or a device"), Fix: "put the settings themselves there"}
+		return nil, &fault.Fault{Err: errors.New(File + " is a link, a folder or a device, not a file"), Fix: "replace it with a file"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", File, err)
@@ -96,8 +95,8 @@ func readFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-// fromEnvironment takes the variables that are set. That of the registry stands for
-// all registries of the file.
+// fromEnvironment takes the variables that are set. LIBRE_REGISTRY replaces all registries
+// of the file.
 func (s *Settings) fromEnvironment(getenv func(string) string) error {
 	for _, key := range s.keys("") {
 		value := ""
@@ -108,7 +107,7 @@ func (s *Settings) fromEnvironment(getenv func(string) string) error {
 			continue
 		}
 		_, example, _ := strings.Cut(key.example, ": ")
-		at := place{path: key.variable, expected: key.expected, example: key.variable + "=" + example, kind: fault.Usage}
+		at := location{path: key.variable, expected: key.expected, example: key.variable + "=" + example, kind: fault.Usage}
 		if err := key.read(at, textNode(value)); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // read takes none, or a mapping.
-func (s *Sign) read(at place, node *yaml.Node) error {
+func (s *Sign) read(at location, node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode && node.Value == "none" {
 		s.None = true
 		return nil
@@ -27,7 +27,7 @@ func (s *Sign) read(at place, node *yaml.Node) error {
 		return err
 	}
 	if s.Keyless != nil && (s.Key != "" || len(s.PublicKeys) > 0) {
-		return at.wrong(node, "it has both a key and keyless")
+		return at.wrong(node, "it has both key and keyless")
 	}
 	return nil
 }
@@ -35,9 +35,9 @@ func (s *Sign) read(at place, node *yaml.Node) error {
 func (s *Sign) keys() []key {
 	return []key{
 		{"format", "", "bundle or classic", "format: bundle", text((*string)(&s.Format), oneOf(string(sign.Bundle), string(sign.Classic)))},
-		{"key", "", "a file, or env:// and the name of a variable", "key: cosign.key", text(&s.Key, checkKeyName)},
-		{"keyless", "", "an identity below it", `keyless: {identity: {issuer: "https://issuer.example", subject: "https://example/.*"}}`, s.readKeyless},
-		{"publicKey", "", "a file, or env:// and the name of a variable, or a list of them", "publicKey: [new.pub, {file: old.pub, until: 2026-12-31}]", s.readPublicKeys},
+		{"key", "", "a file or env://VARIABLE", "key: cosign.key", text(&s.Key, checkKeyName)},
+		{"keyless", "", "a mapping with identity", `keyless: {identity: {issuer: "https://issuer.example", subject: "https://example/.*"}}`, s.readKeyless},
+		{"publicKey", "", "a file, env://VARIABLE, or a list of them", "publicKey: [new.pub, {file: old.pub, until: 2026-12-31}]", s.readPublicKeys},
 		{"copies", "", "a list of REGISTRY[/NAMESPACE], or of mappings with of and in", "copies: [mirror.example/coop, {of: staging.example/coop, in: test.example/coop}]", s.readCopies},
 	}
 }
@@ -53,8 +53,8 @@ func (s *Sign) resolve(dir string) {
 	}
 }
 
-// readPublicKeys takes a key, or a list of keys, of which each may have a last day.
-func (s *Sign) readPublicKeys(at place, node *yaml.Node) error {
+// readPublicKeys takes a key, or a list of keys, each with an optional last day.
+func (s *Sign) readPublicKeys(at location, node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode && node.Value == "" {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (s *Sign) readPublicKeys(at place, node *yaml.Node) error {
 		var err error
 		if element.Kind == yaml.MappingNode && node.Kind == yaml.SequenceNode {
 			err = mapping([]key{
-				{"file", "", "a file, or env:// and the name of a variable", "file: old.pub", text(&one.File, checkKeyName)},
+				{"file", "", "a file or env://VARIABLE", "file: old.pub", text(&one.File, checkKeyName)},
 				{"until", "", "the last day on which the key is accepted, YEAR-MONTH-DAY", "until: 2026-12-31", lastDay(&one.Until)},
 			})(at, element)
 		} else {
@@ -79,18 +79,18 @@ func (s *Sign) readPublicKeys(at place, node *yaml.Node) error {
 		case err != nil:
 			return err
 		case one.File == "":
-			return at.wrong(element, "it names no file")
+			return at.wrong(element, "it has no file")
 		case slices.ContainsFunc(s.PublicKeys, func(other sign.PublicKey) bool { return other.File == one.File }):
-			return at.wrong(element, one.File+" is named twice")
+			return at.wrong(element, one.File+" is listed twice")
 		}
 		s.PublicKeys = append(s.PublicKeys, one)
 	}
 	return nil
 }
 
-// readCopies takes registries, each of which has copies of what is signed for the
-// catalogue's, or for one that is named.
-func (s *Sign) readCopies(at place, node *yaml.Node) error {
+// readCopies takes registries that have copies of what is signed for the catalogue's
+// registry, or for another one.
+func (s *Sign) readCopies(at location, node *yaml.Node) error {
 	if node.Kind != yaml.SequenceNode {
 		return at.wrong(node, "")
 	}
@@ -118,15 +118,15 @@ func (s *Sign) readCopies(at place, node *yaml.Node) error {
 	return nil
 }
 
-// completeCopies says of what sign.copies are copies where that is the registry.
+// completeCopies makes the registry the origin of copies that name none.
 func (s *Settings) completeCopies(line int) error {
 	for i := range s.Sign.Copies {
 		switch c := &s.Sign.Copies[i]; {
 		case c.Of != "":
 		case s.Registry == "":
-			return located(line, "sign.copies names "+c.In+", and there is no registry that it could be a copy of", "for example: copies: [{of: registry.example/coop, in: "+c.In+"}]")
+			return located(line, "sign.copies names "+c.In+", but there is no registry that it could be a copy of", "for example: copies: [{of: registry.example/coop, in: "+c.In+"}]")
 		case sign.SamePlace(c.In, s.Registry):
-			return located(line, "sign.copies names "+c.In+", which is the registry", "say of what it has copies, for example: copies: [{of: staging.example/coop, in: "+c.In+"}]")
+			return located(line, "sign.copies names "+c.In+", which is the registry", "say what it has copies of, for example: copies: [{of: staging.example/coop, in: "+c.In+"}]")
 		default:
 			c.Of = s.Registry
 		}
@@ -134,9 +134,9 @@ func (s *Settings) completeCopies(line int) error {
 	return nil
 }
 
-// lastDay takes a day, and gives its end: everywhere, by UTC.
+// lastDay takes a day, and stores its end in UTC.
 func lastDay(into *time.Time) reader {
-	return func(at place, node *yaml.Node) error {
+	return func(at location, node *yaml.Node) error {
 		day, err := time.Parse(time.DateOnly, node.Value)
 		if node.Kind != yaml.ScalarNode || err != nil {
 			return at.wrong(node, "")
@@ -146,15 +146,15 @@ func lastDay(into *time.Time) reader {
 	}
 }
 
-func (s *Sign) readKeyless(at place, node *yaml.Node) error {
+func (s *Sign) readKeyless(at location, node *yaml.Node) error {
 	k := &sign.Keyless{}
 	identity := []key{
-		{"issuer", "", "who says who signs: a URL", "issuer: https://token.actions.githubusercontent.com", text(&k.Identity.Issuer, checkIssuer)},
-		{"subject", "", "who signs: a regular expression for the whole of it", `subject: https://github\.com/OWNER/REPOSITORY/.*`, text(&k.Identity.Subject, checkRegexp)},
+		{"issuer", "", "the URL of the issuer of the identity", "issuer: https://token.actions.githubusercontent.com", text(&k.Identity.Issuer, checkIssuer)},
+		{"subject", "", "a regular expression for the whole identity", `subject: https://github\.com/OWNER/REPOSITORY/.*`, text(&k.Identity.Subject, checkRegexp)},
 	}
 	err := mapping([]key{
 		{"fulcio", "", "an https URL", "fulcio: https://fulcio.example", text(&k.Fulcio, checkURL)},
-		{"identity", "", "issuer and subject below it", `identity: {issuer: "https://issuer.example", subject: "https://example/.*"}`, mapping(identity)},
+		{"identity", "", "a mapping with issuer and subject", `identity: {issuer: "https://issuer.example", subject: "https://example/.*"}`, mapping(identity)},
 		{"issuer", "", "an https URL", "issuer: https://issuer.example", text(&k.Issuer, checkURL)},
 		{"rekor", "", "an https URL", "rekor: https://rekor.example", text(&k.Rekor, checkURL)},
 		{"timestamp", "", "an https URL", "timestamp: https://timestamp.example/api/v1/timestamp", text(&k.Timestamp, checkURL)},
@@ -177,32 +177,32 @@ func checkKeyName(key string) error {
 	name, isVariable := strings.CutPrefix(key, "env://")
 	switch {
 	case isVariable && !variable.MatchString(name):
-		return errors.New("that is no variable's name")
+		return errors.New("not the name of a variable")
 	case !isVariable && strings.Contains(key, "://"):
-		return errors.New("keys are in files and variables")
+		return errors.New("a key is in a file or a variable")
 	}
 	return checkFile(key)
 }
 
 func checkFile(name string) error {
 	if strings.ContainsAny(name, "\x00\r\n") {
-		return errors.New("a file's name is on one line")
+		return errors.New("a file name is one line")
 	}
 	return nil
 }
 
 func checkURL(text string) error {
 	if !sign.SafeURL(text) {
-		return errors.New("tokens are sent there")
+		return errors.New("libre sends tokens there")
 	}
 	return nil
 }
 
-// checkIssuer takes what is compared, and never asked.
+// checkIssuer takes a URL that libre compares, and never requests.
 func checkIssuer(issuer string) error {
 	parsed, err := url.Parse(issuer)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
-		return errors.New("an issuer is a URL, and compared as it stands")
+		return errors.New("an issuer is a URL, which is compared exactly")
 	}
 	return nil
 }

@@ -12,52 +12,52 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// reader takes a value that stands at a place.
-type reader func(at place, node *yaml.Node) error
+// reader reads the value at a location.
+type reader func(at location, node *yaml.Node) error
 
-// place is where a value stands, and what is allowed there.
-type place struct {
+// location is where a value is in the file, and what is allowed there.
+type location struct {
 	path     string // groups.public, or a variable's name
 	expected string
 	example  string
 	kind     fault.Kind
 }
 
-func (p place) below(name string) place {
-	if p.path != "" {
-		name = p.path + "." + name
+func (l location) below(name string) location {
+	if l.path != "" {
+		name = l.path + "." + name
 	}
-	return place{path: name, kind: p.kind}
+	return location{path: name, kind: l.kind}
 }
 
-// wrong says that a value is not what is allowed. why may be empty.
-func (p place) wrong(node *yaml.Node, why string) error {
+// wrong is the error for a value that is not allowed. why may be empty.
+func (l location) wrong(node *yaml.Node, why string) error {
 	if why != "" {
 		why = " (" + clipped(why) + ")"
 	}
-	return p.fault(node, fmt.Sprintf("%s is %s%s, expected %s", p.path, shown(node), why, p.expected), p.example)
+	return l.fault(node, fmt.Sprintf("%s is %s%s, expected %s", l.path, shown(node), why, l.expected), "for example: "+l.example)
 }
 
-// wrongKey says that the name of a key is not what is allowed.
-func (p place) wrongKey(node *yaml.Node, why string) error {
-	return p.fault(node, fmt.Sprintf("%s has the key %s: %s", p.path, shown(node), why), p.example)
+// wrongKey is the error for a key whose name is not allowed.
+func (l location) wrongKey(node *yaml.Node, why string) error {
+	return l.fault(node, fmt.Sprintf("%s has the key %s: %s", l.path, shown(node), why), "for example: "+l.example)
 }
 
-func (p place) fault(node *yaml.Node, what, example string) error {
+func (l location) fault(node *yaml.Node, what, fix string) error {
 	if node.Line > 0 {
 		what = fmt.Sprintf("%s:%d: %s", File, node.Line, what)
 	}
-	return &fault.Fault{Kind: p.kind, Err: errors.New(what), Fix: "for example: " + example}
+	return &fault.Fault{Kind: l.kind, Err: errors.New(what), Fix: fix}
 }
 
-// textNode is a value that stands in no file.
+// textNode is a value that is not from a file.
 func textNode(value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
 }
 
-// text takes one word or line. "" leaves it unset. check may be nil.
+// text takes a string. An empty one leaves the setting unset. check may be nil.
 func text(into *string, check func(string) error) reader {
-	return func(at place, node *yaml.Node) error {
+	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.ScalarNode {
 			return at.wrong(node, "")
 		}
@@ -71,9 +71,9 @@ func text(into *string, check func(string) error) reader {
 	}
 }
 
-// list takes texts, each once.
+// list takes strings without duplicates.
 func list(into *[]string, check func(string) error) reader {
-	return func(at place, node *yaml.Node) error {
+	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.SequenceNode {
 			return at.wrong(node, "")
 		}
@@ -89,7 +89,7 @@ func list(into *[]string, check func(string) error) reader {
 				return here.wrong(element, "")
 			}
 			if slices.Contains(*into, value) {
-				return here.wrong(element, "it is named twice")
+				return here.wrong(element, "it is listed twice")
 			}
 			*into = append(*into, value)
 		}
@@ -97,9 +97,9 @@ func list(into *[]string, check func(string) error) reader {
 	}
 }
 
-// mapping takes the keys of a table.
+// mapping takes a mapping with the given keys.
 func mapping(keys []key) reader {
-	return func(at place, node *yaml.Node) error {
+	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.MappingNode {
 			return at.wrong(node, "")
 		}
@@ -115,19 +115,19 @@ func mapping(keys []key) reader {
 	}
 }
 
-// pairs calls do for each key that has a value, and refuses one that is there twice.
-func pairs(at place, node *yaml.Node, do func(name, value *yaml.Node) error) error {
+// pairs calls do for each key that has a value, and refuses duplicates.
+func pairs(at location, node *yaml.Node, do func(name, value *yaml.Node) error) error {
 	lines := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name, value := resolved(node.Content[i]), resolved(node.Content[i+1])
 		here := at.below(name.Value)
 		switch {
 		case name.Kind != yaml.ScalarNode:
-			return here.fault(name, shown(name)+" is no key, expected a name", "registry: registry.example/coop")
+			return here.fault(name, shown(name)+" is not a key, expected a name", "for example: registry: registry.example/coop")
 		case name.ShortTag() == "!!merge":
-			return here.fault(name, "<< merges keys, which libre does not do", "the keys themselves, written out")
+			return here.fault(name, "<< is not supported", "write the keys out")
 		case lines[name.Value] > 0:
-			return here.fault(name, fmt.Sprintf("%s is there twice, first in line %d", here.path, lines[name.Value]), fmt.Sprintf("remove line %d", name.Line))
+			return here.fault(name, fmt.Sprintf("%s is set twice, first in line %d", here.path, lines[name.Value]), fmt.Sprintf("remove line %d", name.Line))
 		}
 		lines[name.Value] = name.Line
 		if value.ShortTag() == "!!null" {
@@ -140,7 +140,7 @@ func pairs(at place, node *yaml.Node, do func(name, value *yaml.Node) error) err
 	return nil
 }
 
-func unknown(at place, name *yaml.Node, keys []key) error {
+func unknown(at location, name *yaml.Node, keys []key) error {
 	var names []string
 	for _, k := range keys {
 		names = append(names, k.name)
@@ -155,10 +155,10 @@ func unknown(at place, name *yaml.Node, keys []key) error {
 			example = k.example
 		}
 	}
-	return at.fault(name, fmt.Sprintf("unknown key %s%s, expected one of %s", plain(name.Value), in, strings.Join(names, ", ")), example)
+	return at.fault(name, fmt.Sprintf("unknown key %s%s, expected one of %s", plain(name.Value), in, strings.Join(names, ", ")), "for example: "+example)
 }
 
-// oneOf is a check for words.
+// oneOf is a check for given words.
 func oneOf(words ...string) func(string) error {
 	return func(word string) error {
 		if !slices.Contains(words, word) {
@@ -168,10 +168,10 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-// errWord needs no words beside those that are expected.
+// errWord is the error whose message is only what is expected.
 var errWord = errors.New("")
 
-// resolved is what an alias stands for.
+// resolved follows aliases.
 func resolved(node *yaml.Node) *yaml.Node {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
@@ -179,7 +179,7 @@ func resolved(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// shown is a value as a message says it.
+// shown is a value as an error shows it.
 func shown(node *yaml.Node) string {
 	switch node.Kind {
 	case yaml.SequenceNode:
@@ -193,11 +193,11 @@ func shown(node *yaml.Node) string {
 	return plain(node.Value)
 }
 
-// login is a name and a password, as before a registry, or what may be one in a URL:
-// all up to the last "@", as a password that is not escaped has any character.
+// login is a name and a password, as in front of a registry. In a URL it is everything up
+// to the last "@", because a password that is not escaped can have any character.
 var login = regexp.MustCompile(`(?s)(://).*@|[^\s/:@]+:[^\s/@]+@`)
 
-// plain is a text on one line, without what may be a secret.
+// plain is a quoted text without what may be a secret.
 func plain(value string) string {
 	if strings.Contains(value, "-----BEGIN") {
 		return "a key itself"
@@ -205,7 +205,7 @@ func plain(value string) string {
 	return fmt.Sprintf("%q", clipped(login.ReplaceAllString(value, "${1}…@")))
 }
 
-// clipped is a text that may have a whole file in it.
+// clipped shortens a text, which may be a complete file.
 func clipped(value string) string {
 	if r := []rune(value); len(r) > mostShown {
 		return string(r[:mostShown]) + "…"
@@ -213,5 +213,5 @@ func clipped(value string) string {
 	return value
 }
 
-// mostShown is how much of a value is repeated, in characters.
+// mostShown is how many characters of a value an error shows.
 const mostShown = 160

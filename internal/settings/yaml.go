@@ -15,8 +15,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// parse reads the text of libre.yaml, which may be empty. Files that it names are below
-// the directory.
+// parse reads the text of libre.yaml, which may be empty. Paths in it are relative to dir.
 func (s *Settings) parse(text []byte, dir string) error {
 	document, err := readDocument(text)
 	if err != nil || document == nil {
@@ -26,7 +25,7 @@ func (s *Settings) parse(text []byte, dir string) error {
 	if root.ShortTag() == "!!null" {
 		return nil
 	}
-	at := place{path: File, expected: "settings", example: "registry: registry.example/coop"}
+	at := location{path: File, expected: "settings", example: "registry: registry.example/coop"}
 	if root.Kind != yaml.MappingNode {
 		return at.wrong(root, "")
 	}
@@ -44,7 +43,7 @@ func (s *Settings) parse(text []byte, dir string) error {
 	return s.completeCopies(lineOf(root, "sign"))
 }
 
-// lineOf is where a key of a mapping stands.
+// lineOf is the line of a key in a mapping.
 func lineOf(mapping *yaml.Node, key string) int {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key {
@@ -54,11 +53,11 @@ func lineOf(mapping *yaml.Node, key string) int {
 	return 0
 }
 
-// readDocument gives the one document of a file, nil where it has none.
+// readDocument reads the only document of a file; nil if it is empty.
 func readDocument(text []byte) (*yaml.Node, error) {
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		if !utf8.Valid(line) {
-			return nil, located(i+1, "it is no UTF-8 text", "save the file as UTF-8")
+			return nil, located(i+1, "not UTF-8", "save the file as UTF-8")
 		}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -72,7 +71,7 @@ func readDocument(text []byte) (*yaml.Node, error) {
 	}
 	switch err := decoder.Decode(&second); {
 	case err == nil:
-		return nil, located(second.Line, "a second document begins", "remove the line --- and what is below it")
+		return nil, located(second.Line, "a second YAML document starts here", "remove the line --- and what is below it")
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxError(text, err)
 	}
@@ -81,29 +80,29 @@ func readDocument(text []byte) (*yaml.Node, error) {
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 
-// indented is a line whose indentation has a tab.
+// indented matches a line with a tab in its indentation.
 var indented = regexp.MustCompile(`^ *\t`)
 
-// syntaxError says what is wrong in a text that is no YAML.
+// syntaxError explains an error of the YAML library.
 func syntaxError(text []byte, err error) error {
 	message := strings.Join(strings.Fields(err.Error()), " ")
 	found := yamlLine.FindStringSubmatch(message)
 	message = strings.TrimPrefix(message, found[0])
 	for i, line := range strings.Split(string(text), "\n") {
 		if indented.MatchString(line) && strings.TrimSpace(line) != "" {
-			return located(i+1, "a tab indents the line", "indent it with spaces")
+			return located(i+1, "the line is indented with a tab", "indent it with spaces")
 		}
 		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' || r == 0x7f }) {
 			return located(i+1, "it has a control character", "remove it")
 		}
 	}
-	return located(syntaxLine(text, found[1], message), "it is no YAML: "+message, `check the indentation, and quote a value that has any of { } [ ] : # @ * & or %`)
+	return located(syntaxLine(text, found[1], message), "invalid YAML: "+message, `check the indentation, and quote a value that contains any of { } [ ] : # @ * & or %`)
 }
 
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)'`)
 
-// syntaxLine mends the library's count: its parser begins at 0, its scanner at 1, and
-// both leave out the first line.
+// syntaxLine corrects the library's line number: its parser counts from 0, its scanner
+// from 1, and neither reports the first line.
 func syntaxLine(text []byte, counted, message string) int {
 	line := 0
 	fmt.Sscan(counted, &line)
