@@ -134,8 +134,42 @@ func (l *Layout) OpenBlob(digest v1.Hash) (*os.File, fs.FileInfo, error) {
 // HasBlob reports whether there is a blob of this size. It does not compute the digest:
 // that would read all layers.
 func (l *Layout) HasBlob(digest v1.Hash, size int64) bool {
-	info, err := l.stat(blobName(digest))
+	folders := blobFolders{dir: l.dir}
+	defer folders.close()
+	return folders.has(digest, size)
+}
+
+// blobFolders finds many blobs: it opens each folder once.
+type blobFolders struct {
+	dir  string
+	open map[string]*os.Root // by algorithm; nil if there is none
+}
+
+func (f *blobFolders) has(digest v1.Hash, size int64) bool {
+	folder, known := f.open[digest.Algorithm]
+	if !known {
+		if layout, err := os.OpenRoot(f.dir); err == nil {
+			folder, _ = layout.OpenRoot(path.Join(blobsDir, digest.Algorithm))
+			layout.Close()
+		}
+		if f.open == nil {
+			f.open = map[string]*os.Root{}
+		}
+		f.open[digest.Algorithm] = folder
+	}
+	if folder == nil {
+		return false
+	}
+	info, err := regular(folder, digest.Hex)
 	return err == nil && info.Size() == size
+}
+
+func (f *blobFolders) close() {
+	for _, folder := range f.open {
+		if folder != nil {
+			folder.Close()
+		}
+	}
 }
 
 // BlobPath gives the path of a blob, for other programs. It need not exist. To read a

@@ -44,6 +44,8 @@ func (l *Layout) Content(d v1.Descriptor) Content {
 	var c Content
 	seen := map[v1.Hash]bool{}
 	layers := 0
+	folders := blobFolders{dir: l.dir}
+	defer folders.close()
 	err := l.visit(d, func(b v1.Descriptor) {
 		switch {
 		case b.MediaType.IsImage():
@@ -55,7 +57,7 @@ func (l *Layout) Content(d v1.Descriptor) Content {
 		if !seen[b.Digest] {
 			seen[b.Digest] = true
 			c.Size += b.Size
-			if !l.HasBlob(b.Digest, b.Size) {
+			if !folders.has(b.Digest, b.Size) {
 				c.Missing = append(c.Missing, b.Digest)
 			}
 		}
