@@ -81,7 +81,7 @@ func (b *Bumper) derivations(ctx context.Context, c *checkout, name string) (cat
 func derivationsOf(images []*catalog.Spec) []string {
 	drvs := []string{}
 	for _, spec := range images {
-		for _, realisable := range []*catalog.Derivation{spec.Rootfs, spec.Fetch} {
+		for _, realisable := range spec.Production().Content.Derivations() {
 			if realisable != nil && realisable.Drv != nil && !slices.Contains(drvs, *realisable.Drv) {
 				drvs = append(drvs, *realisable.Drv)
 			}

@@ -140,7 +140,7 @@ func (b *Bumper) readPins(ctx context.Context, who string, images []*catalog.Spe
 	var specs []*catalog.Spec
 	for _, spec := range images {
 		// A debug image is made of the one without tools.
-		if spec.Kind == "containerfile" && spec.Skip == nil && spec.Variant != "debug" {
+		if spec.Kind() == catalog.KindContainerfile && spec.Skip == nil && spec.Variant != "debug" {
 			specs = append(specs, spec)
 		}
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -116,16 +117,18 @@ func text(s string) *string { return &s }
 // spec is an image of each kind of thing that a key depends on.
 func spec() *Spec {
 	return &Spec{
-		Kind: "containerfile", App: "docs", Component: "backend", Variant: "default", System: "x86_64-linux",
+		App: "docs", Component: "backend", Variant: "default", System: "x86_64-linux",
 		Version: "5.4.1", PackageVersion: 1,
 		Config: Config{Env: map[string]string{"A": "1"}},
 		About:  Annotations{License: "MIT", Needs: map[string]json.RawMessage{"redis": json.RawMessage(`{}`)}},
-		Source: json.RawMessage(`{"source":"sha256-x","changes":[]}`), File: "Dockerfile", Target: text("prod"), Context: ".",
-		Args:  map[string]*string{"USER": text("1")},
-		Fetch: &Derivation{Drv: text("/nix/store/a.drv"), Out: "/nix/store/a"},
-		Bases: map[string]Base{
-			"python:3": {Digest: "sha256:1"},
-			"own":      {Image: &Spec{Kind: "nix", App: "base", Rootfs: &Derivation{Drv: text("/nix/store/b.drv"), Out: "/nix/store/b"}}},
+		Content: &ContainerfileImage{
+			Source: json.RawMessage(`{"source":"sha256-x","changes":[]}`), File: "Dockerfile", Target: text("prod"), Context: ".",
+			Args:  map[string]*string{"USER": text("1")},
+			Fetch: &Derivation{Drv: text("/nix/store/a.drv"), Out: "/nix/store/a"},
+			Bases: map[string]Base{
+				"python:3": {Digest: "sha256:1"},
+				"own":      {Image: &Spec{App: "base", Content: &NixImage{Rootfs: &Derivation{Drv: text("/nix/store/b.drv"), Out: "/nix/store/b"}}}},
+			},
 		},
 	}
 }
@@ -137,9 +140,11 @@ func TestImageKey(t *testing.T) {
 		t.Errorf("key %s, expected %s", got, golden)
 	}
 	same := map[string]func(*Spec){
-		"derivation of the source": func(s *Spec) { s.Fetch = &Derivation{Drv: text("/nix/store/z.drv"), Out: "/nix/store/z"} },
-		"derivation of a base":     func(s *Spec) { s.Bases["own"].Image.Rootfs.Drv = text("/nix/store/z.drv") },
-		"needs pkgs":               func(s *Spec) { s.NeedsPkgs = true },
+		"derivation of the source": func(s *Spec) {
+			s.Containerfile().Fetch = &Derivation{Drv: text("/nix/store/z.drv"), Out: "/nix/store/z"}
+		},
+		"derivation of a base": func(s *Spec) { s.Containerfile().Bases["own"].Image.Rootfs().Drv = text("/nix/store/z.drv") },
+		"needs pkgs":           func(s *Spec) { s.NeedsPkgs = true },
 	}
 	for name, change := range same {
 		changed := spec()
@@ -155,12 +160,12 @@ func TestImageKey(t *testing.T) {
 		"env":             func(s *Spec) { s.Config.Env["A"] = "2" },
 		"needs":           func(s *Spec) { s.About.Needs["redis"] = json.RawMessage(`{"optional":true}`) },
 		"licence":         func(s *Spec) { s.About.License = "GPL-3.0-only" },
-		"source":          func(s *Spec) { s.Source = json.RawMessage(`{"source":"sha256-y","changes":[]}`) },
-		"target":          func(s *Spec) { s.Target = nil },
-		"argument":        func(s *Spec) { s.Args["USER"] = text("2") },
-		"pin":             func(s *Spec) { s.Bases["python:3"] = Base{Digest: "sha256:2"} },
-		"base image":      func(s *Spec) { s.Bases["own"].Image.Rootfs.Out = "/nix/store/c" },
-		"tools":           func(s *Spec) { s.Tools = &Derivation{Out: "/nix/store/t"} },
+		"source":          func(s *Spec) { s.Containerfile().Source = json.RawMessage(`{"source":"sha256-y","changes":[]}`) },
+		"target":          func(s *Spec) { s.Containerfile().Target = nil },
+		"argument":        func(s *Spec) { s.Containerfile().Args["USER"] = text("2") },
+		"pin":             func(s *Spec) { s.Containerfile().Bases["python:3"] = Base{Digest: "sha256:2"} },
+		"base image":      func(s *Spec) { s.Containerfile().Bases["own"].Image.Rootfs().Out = "/nix/store/c" },
+		"tools":           func(s *Spec) { s.Content = &DebugImage{Tools: &Derivation{Out: "/nix/store/t"}, Of: s.Content} },
 		"no entrypoint":   func(s *Spec) { s.Config.Entrypoint = []string{} },
 		"no ports":        func(s *Spec) { s.Config.Ports = []int{} },
 		"a port":          func(s *Spec) { s.Config.Ports = []int{443} },
@@ -169,7 +174,9 @@ func TestImageKey(t *testing.T) {
 		"health":          func(s *Spec) { s.Config.Health = &HealthCheck{Command: []string{"x"}} },
 		"interval":        func(s *Spec) { s.Config.Health = &HealthCheck{Command: []string{"x"}, Interval: 5} },
 		"no command":      func(s *Spec) { s.Config.Command = []string{} },
-		"owners":          func(s *Spec) { s.Owners = map[string]Owner{"/tmp": {Mode: "1777"}} },
+		"owners": func(s *Spec) {
+			s.Containerfile().Bases["own"].Image.Content.(*NixImage).Owners = map[string]Owner{"/tmp": {Mode: "1777"}}
+		},
 	}
 	seen := map[string]string{golden: "nothing"}
 	for name, change := range different {
@@ -182,8 +189,44 @@ func TestImageKey(t *testing.T) {
 	}
 }
 
+// What evaluation gives of each kind is read, and has the key that its JSON has always had.
+func TestSpecsOfEachKindAreReadAndWritten(t *testing.T) {
+	const common = `"app":"one","component":"web","variant":"default","system":"x86_64-linux","version":"1","packageVersion":1,` +
+		`"config":{},"about":{"description":"","url":"","license":"","source":"","revision":"","date":"","needs":null,"migration":null},"skip":null,"needsPkgs":false`
+	const rootfs, tools = `,"rootfs":{"drv":"/d","out":"/r"},"owners":{"/tmp":{"mode":"1777","uid":0,"gid":0}}`, `,"tools":{"drv":null,"out":"/t"}`
+	const file = `,"source":{"source":"sha256-x","changes":[]},"file":"Dockerfile","target":"prod","context":".","args":{"A":null},"contexts":{"logos":"/l"},"bases":{"node":{"digest":"sha256:1"}},"fetch":{"drv":"/d","out":"/s"}`
+	for _, test := range []struct {
+		name, text, key string
+		content         Content
+	}{
+		{"nix", `{"kind":"nix",` + common + rootfs + `}`, "sha256:15bae05f6350ea4b43a4a02f7dfede82d62d8c7059df53d8c8f75b826f01a4ce", &NixImage{}},
+		{"nix with tools", `{"kind":"nix",` + common + rootfs + tools + `}`, "sha256:6e6e34c63cb7adf33cb56c1af2b78febf8608666270420f04cffcf95a9508172", &DebugImage{}},
+		{"containerfile", `{"kind":"containerfile",` + common + file + `}`, "sha256:be9bd2e7ed8f0ddbb31518a82b6cfb01b40989e664cec6b3379512fc26759320", &ContainerfileImage{}},
+		{"containerfile with tools", `{"kind":"containerfile",` + common + file + tools + `}`, "sha256:66ab000aa8e487b8f07e20933d5e6ec56b9b4794e54d1262955c324f2dd46114", &DebugImage{}},
+		{"nix without a package set", `{"kind":"nix",` + common + `}`, "sha256:81c257b46bbadd7476b3951b3149fd1e15f5d63416bea252e761f40e68cbc2d7", &NixImage{}},
+	} {
+		var s Spec
+		if err := json.Unmarshal([]byte(test.text), &s); err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprintf("%T", s.Content) != fmt.Sprintf("%T", test.content) {
+			t.Errorf("%s: it is a %T", test.name, s.Content)
+		}
+		again, err := json.Marshal(&s)
+		if err != nil || string(again) != test.text {
+			t.Errorf("%s: %v\n%s, expected\n%s", test.name, err, again, test.text)
+		}
+		if s.Key() != test.key {
+			t.Errorf("%s: key %s, expected %s", test.name, s.Key(), test.key)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"kind":"oci",`+common+`}`), &Spec{}); err == nil || err.Error() != `unknown kind "oci" of image one/web/default, expected nix or containerfile: update libre` {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestMissingArgs(t *testing.T) {
-	s := &Spec{Args: map[string]*string{"B": nil, "A": nil, "C": text("")}}
+	s := &ContainerfileImage{Args: map[string]*string{"B": nil, "A": nil, "C": text("")}}
 	if diff := cmp.Diff([]string{"A", "B"}, s.MissingArgs()); diff != "" {
 		t.Error(diff)
 	}

@@ -1,53 +1,109 @@
 package catalog
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 )
 
-// Format is the number of everything that decides which bytes an image becomes:
-// the planner, tar, codecs, labels. It is part of every image key and layer key;
-// a golden test that fails means that it has to be raised.
-const Format = 2
-
-// ContainerfileFormat takes its place in the image keys of Containerfiles: what engines
-// give, and what is kept of it, changes without the images that Nix makes.
-const ContainerfileFormat = 3
-
-// Spec is one image on one system, as evaluation gives it.
+// Spec is one image on one system, as evaluation gives it: what all kinds have in common,
+// and the content of its kind.
 type Spec struct {
-	Kind           string      `json:"kind"` // nix or containerfile
-	App            string      `json:"app"`
-	Component      string      `json:"component"`
-	Variant        string      `json:"variant"`
-	System         string      `json:"system"` // Nix system
-	Version        string      `json:"version"`
-	PackageVersion int         `json:"packageVersion"`
-	Config         Config      `json:"config"`
-	About          Annotations `json:"about"`
-	Skip           *string     `json:"skip"`      // why there is no such image on this system
-	NeedsPkgs      bool        `json:"needsPkgs"` // the key cannot be known without the package set
+	App            string
+	Component      string
+	Variant        string
+	System         string // Nix system
+	Version        string
+	PackageVersion int
+	Config         Config
+	About          Annotations
+	Skip           *string // why there is no such image on this system
+	NeedsPkgs      bool    // the key cannot be known without the package set
 
-	// Nix images: the tree that becomes "/", and the owners of its paths.
-	Rootfs *Derivation      `json:"rootfs,omitempty"`
-	Owners map[string]Owner `json:"owners,omitempty"`
+	Content Content // *NixImage, *ContainerfileImage or *DebugImage
+}
 
-	// Containerfile images.
-	Source   json.RawMessage    `json:"source,omitempty"` // identity: hash and changes
-	File     string             `json:"file,omitempty"`
-	Target   *string            `json:"target,omitempty"`
-	Context  string             `json:"context,omitempty"`
-	Args     map[string]*string `json:"args,omitempty"`     // nil: required, and not set
-	Contexts map[string]string  `json:"contexts,omitempty"` // name → store path
-	Bases    map[string]Base    `json:"bases,omitempty"`
-	Fetch    *Derivation        `json:"fetch,omitempty"` // the changed source; absent where pkgs is
+// Content is what an image of one kind is made from.
+type Content interface {
+	// Kind is KindNix or KindContainerfile.
+	Kind() string
+	// Derivations are what Nix builds for the image itself, its dependencies aside.
+	Derivations() []*Derivation
+	// write puts the content into the JSON of a spec.
+	write(*specJSON)
+}
 
-	// Debug images: the tools' tree, its programs in bin.
-	Tools *Derivation `json:"tools,omitempty"`
+// The kinds of components.
+const (
+	KindNix           = "nix"
+	KindContainerfile = "containerfile"
+)
+
+// NixImage is an image of store paths.
+type NixImage struct {
+	Rootfs *Derivation      // the tree that becomes "/"; nil where the image is skipped, or pkgs is absent
+	Owners map[string]Owner // of its paths
+}
+
+// Kind is KindNix.
+func (i *NixImage) Kind() string { return KindNix }
+
+// Derivations are the root file system.
+func (i *NixImage) Derivations() []*Derivation { return present(i.Rootfs) }
+
+// ContainerfileImage is an image that an engine builds from a Containerfile.
+type ContainerfileImage struct {
+	Source   json.RawMessage // identity: hash and changes
+	File     string
+	Target   *string // nil for the last stage
+	Context  string
+	Args     map[string]*string // nil: required, and not set
+	Contexts map[string]string  // name → store path
+	Bases    map[string]Base
+	Fetch    *Derivation // the changed source; nil where pkgs is absent
+}
+
+// Kind is KindContainerfile.
+func (i *ContainerfileImage) Kind() string { return KindContainerfile }
+
+// Derivations are the changed source.
+func (i *ContainerfileImage) Derivations() []*Derivation { return present(i.Fetch) }
+
+// MissingArgs lists the required arguments that have no value, sorted.
+func (i *ContainerfileImage) MissingArgs() []string {
+	var missing []string
+	for name, value := range i.Args {
+		if value == nil {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// DebugImage is a production image with tools.
+type DebugImage struct {
+	Tools *Derivation // a tree, the programs in its bin
+	Of    Content     // the production image's, a *NixImage or a *ContainerfileImage
+}
+
+// Kind is the production image's.
+func (i *DebugImage) Kind() string { return i.Of.Kind() }
+
+// Derivations are the tools. A Nix image with tools is assembled with its root file system;
+// what an engine builds is a dependency.
+func (i *DebugImage) Derivations() []*Derivation {
+	if of, isNix := i.Of.(*NixImage); isNix {
+		return append(of.Derivations(), i.Tools)
+	}
+	return []*Derivation{i.Tools}
+}
+
+func present(derivation *Derivation) []*Derivation {
+	if derivation == nil {
+		return nil
+	}
+	return []*Derivation{derivation}
 }
 
 // Derivation is a store path and the derivation that makes it; Drv is nil for
@@ -108,22 +164,39 @@ func (s *Spec) Ref() Ref { return Ref{s.ID().Name(), Tag(s.Version, s.PackageVer
 // RecordRef is the reference of the release record that the image is of.
 func (s *Spec) RecordRef() Ref { return RecordRef(s.App, s.Variant, s.Version, s.PackageVersion) }
 
-// MissingArgs lists the required arguments that have no value, sorted.
-func (s *Spec) MissingArgs() []string {
-	var missing []string
-	for name, value := range s.Args {
-		if value == nil {
-			missing = append(missing, name)
-		}
-	}
-	slices.Sort(missing)
-	return missing
+// Kind is KindNix or KindContainerfile.
+func (s *Spec) Kind() string { return s.Content.Kind() }
+
+// Containerfile is the part of the image that an engine builds; nil for a Nix image.
+func (s *Spec) Containerfile() *ContainerfileImage {
+	file, _ := s.Production().Content.(*ContainerfileImage)
+	return file
 }
 
-// Production is the image that a debug image adds tools to.
+// Rootfs is the tree of a Nix image; nil for any other.
+func (s *Spec) Rootfs() *Derivation {
+	if image, isNix := s.Production().Content.(*NixImage); isNix {
+		return image.Rootfs
+	}
+	return nil
+}
+
+// Tools are the tools of a debug image; nil for any other.
+func (s *Spec) Tools() *Derivation {
+	if debug, isDebug := s.Content.(*DebugImage); isDebug {
+		return debug.Tools
+	}
+	return nil
+}
+
+// Production is the image that a debug image adds tools to; any other is its own.
 func (s *Spec) Production() *Spec {
+	debug, isDebug := s.Content.(*DebugImage)
+	if !isDebug {
+		return s
+	}
 	spec := *s
-	spec.Variant, spec.Tools = "default", nil
+	spec.Variant, spec.Content = "default", debug.Of
 	return &spec
 }
 
@@ -131,70 +204,18 @@ func (s *Spec) Production() *Spec {
 // the image that tools are added to. A Nix image with tools is assembled with what is below
 // them.
 func (s *Spec) Dependencies() []*Spec {
-	if s.Kind != "containerfile" {
+	file := s.Containerfile()
+	if file == nil {
 		return nil
 	}
-	if s.Tools != nil {
+	if s.Tools() != nil {
 		return []*Spec{s.Production()}
 	}
 	var all []*Spec
-	for _, name := range slices.Sorted(maps.Keys(s.Bases)) {
-		if base := s.Bases[name].Image; base != nil {
+	for _, name := range slices.Sorted(maps.Keys(file.Bases)) {
+		if base := file.Bases[name].Image; base != nil {
 			all = append(all, base)
 		}
 	}
 	return all
-}
-
-// Key is the image key on this system: a hash over all that the image is made
-// of, known before any build. Derivation paths stay out of it: they change with
-// a fetcher while the output does not. So does what only says how to build.
-func (s *Spec) Key() string {
-	content := *s
-	content.Skip, content.NeedsPkgs, content.Fetch = nil, false, nil
-	content.Rootfs, content.Tools = outOnly(s.Rootfs), outOnly(s.Tools)
-	content.Bases = nil
-	bases := map[string]string{}
-	for name, base := range s.Bases {
-		if base.Image != nil {
-			bases[name] = base.Image.Key()
-		} else {
-			bases[name] = base.Digest
-		}
-	}
-	format := Format
-	if s.Kind == "containerfile" {
-		format = ContainerfileFormat
-	}
-	return hashOf(struct {
-		Format int
-		Spec   Spec
-		Bases  map[string]string
-	}{format, content, bases})
-}
-
-func outOnly(r *Derivation) *Derivation {
-	if r == nil {
-		return nil
-	}
-	return &Derivation{Out: r.Out}
-}
-
-// IndexKey is the key of an image over all its systems: of its OCI index.
-func IndexKey(specs []*Spec) string {
-	keys := map[string]string{}
-	for _, spec := range specs {
-		keys[spec.System] = spec.Key()
-	}
-	return hashOf(keys)
-}
-
-// hashOf hashes JSON, whose maps Go encodes in the order of their keys.
-func hashOf(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		panic(fmt.Sprintf("encoding an image key: %v", err)) // only raw JSON that Nix did not write
-	}
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

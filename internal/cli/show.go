@@ -147,11 +147,11 @@ func (ws *workspace) shells(ctx context.Context, patterns []catalog.Pattern) map
 		return found
 	}
 	for _, spec := range evaluation.Images {
-		if spec.Variant != "default" || spec.Rootfs == nil {
+		if spec.Variant != "default" || spec.Rootfs() == nil {
 			continue
 		}
-		if store, err := ws.nix.ReadStore(ctx, []string{spec.Rootfs.Out}); err == nil {
-			found[spec.ID()] = nix.Shells(store.Closure(spec.Rootfs.Out))
+		if store, err := ws.nix.ReadStore(ctx, []string{spec.Rootfs().Out}); err == nil {
+			found[spec.ID()] = nix.Shells(store.Closure(spec.Rootfs().Out))
 		}
 	}
 	return found

@@ -92,7 +92,7 @@ CMD last
 		if err := os.WriteFile(filepath.Join(source, "Dockerfile"), []byte(test.file), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadConfig(&catalog.Spec{System: "x86_64-linux", File: "Dockerfile", Context: ".", Target: test.target, Args: test.args}, source)
+		got, err := ReadConfig(&catalog.Spec{System: "x86_64-linux", Content: &catalog.ContainerfileImage{File: "Dockerfile", Context: ".", Target: test.target, Args: test.args}}, source)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue

@@ -26,15 +26,16 @@ type Defect struct {
 // steps that need a missing .git. source may be "", if it is not available.
 func Defects(spec *catalog.Spec, source string) []Defect {
 	var all []Defect
-	for _, name := range spec.MissingArgs() {
+	of := spec.Containerfile()
+	for _, name := range of.MissingArgs() {
 		all = append(all, Defect{Err: fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix", name, spec.Component, name, spec.App), Fatal: true})
 	}
-	for _, name := range slices.Sorted(maps.Keys(spec.Args)) {
+	for _, name := range slices.Sorted(maps.Keys(of.Args)) {
 		if !argName.MatchString(name) {
 			all = append(all, Defect{Err: badArgument(name), Fatal: true})
 		}
 	}
-	for _, same := range sameKeys(spec.Bases) {
+	for _, same := range sameKeys(of.Bases) {
 		all = append(all, Defect{Err: fmt.Errorf("components.%s.bases has %q and %q, which name the same image: remove one of them", spec.Component, same[0], same[1]), Fatal: true})
 	}
 	if source == "" {
@@ -55,7 +56,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 	}
 	var moved map[string][]Base
 	if j.plan != nil {
-		pins, _ := j.pins(spec.Bases) // a fetch reports invalid names
+		pins, _ := j.pins(of.Bases) // a fetch reports invalid names
 		moved = pins.Moved
 	}
 	for _, err := range j.unused(spec, moved) {
@@ -77,13 +78,14 @@ func jobOf(spec *catalog.Spec, source string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	of := spec.Containerfile()
 	j := &job{Request: Request{
-		Source: source, Context: spec.Context, File: spec.File, Args: map[string]string{}, Contexts: spec.Contexts, Platform: platform,
+		Source: source, Context: of.Context, File: of.File, Args: map[string]string{}, Contexts: of.Contexts, Platform: platform,
 	}}
-	if spec.Target != nil {
-		j.Target = *spec.Target
+	if of.Target != nil {
+		j.Target = *of.Target
 	}
-	for name, value := range spec.Args {
+	for name, value := range of.Args {
 		if value != nil {
 			j.Args[name] = *value
 		}
@@ -98,8 +100,8 @@ var predefined = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", 
 // unused reports arguments, bases and contexts of a definition that the file does not use.
 func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 	var all []error
-	declared := j.file.Args()
-	for _, name := range slices.Sorted(maps.Keys(spec.Args)) {
+	of, declared := spec.Containerfile(), j.file.Args()
+	for _, name := range slices.Sorted(maps.Keys(of.Args)) {
 		_, automatic := autoArgs(j.Platform, j.Target)[name]
 		known := slices.ContainsFunc(declared, func(a Arg) bool { return a.Name == name })
 		if !known && !automatic && !slices.Contains(predefined, strings.ToUpper(name)) && !strings.HasPrefix(name, "BUILDKIT_") {
@@ -119,8 +121,8 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 			}
 		}
 	}
-	report("bases", slices.Sorted(maps.Keys(spec.Bases)), func(key, name string) bool { _, is := covers(key, name); return is })
-	report("contexts", slices.Sorted(maps.Keys(spec.Contexts)), sameImage)
+	report("bases", slices.Sorted(maps.Keys(of.Bases)), func(key, name string) bool { _, is := covers(key, name); return is })
+	report("contexts", slices.Sorted(maps.Keys(of.Contexts)), sameImage)
 	return all
 }
 

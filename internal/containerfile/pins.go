@@ -29,7 +29,7 @@ func ReadPins(spec *catalog.Spec, source string) (Pins, error) {
 	if err := j.open(); err != nil {
 		return Pins{}, err
 	}
-	return j.pins(spec.Bases)
+	return j.pins(spec.Containerfile().Bases)
 }
 
 func (j *job) pins(bases map[string]catalog.Base) (Pins, error) {
@@ -83,7 +83,7 @@ func (j *job) moved(spec *catalog.Spec, moved map[string][]Base) []Defect {
 			to, defect.Fix = "match the file", ""
 		}
 		has, do := "a digest", "rename the key to "+to+", with its digest"
-		if image := spec.Bases[key].Image; image != nil {
+		if image := spec.Containerfile().Bases[key].Image; image != nil {
 			defect.Fatal = true
 			has, do = image.ID().String(), "rename the key to "+to+", or remove its tag to match any"
 		} else if HasDigest(names[0]) {

@@ -13,34 +13,35 @@ func TestPins(t *testing.T) {
 	target, base := "web", "python:3.13"
 	for _, test := range []struct {
 		name, file string
-		spec       catalog.Spec
+		image      catalog.ContainerfileImage
 		want       []string
 		err        string
 	}{
 		{name: "all that is used, once", file: "FROM alpine AS other\nFROM node:24 AS assets\nFROM python:3.13 AS web\nCOPY --from=assets / /\nCOPY --from=nginx / /\nRUN --mount=from=node:24 true\n",
 			want: []string{"node:24", "python:3.13", "nginx"}},
-		{name: "arguments", file: "ARG BASE\nFROM $BASE AS web\n", spec: catalog.Spec{Args: map[string]*string{"BASE": &base, "API": nil}}, want: []string{base}},
+		{name: "arguments", file: "ARG BASE\nFROM $BASE AS web\n", image: catalog.ContainerfileImage{Args: map[string]*string{"BASE": &base, "API": nil}}, want: []string{base}},
 		{name: "a digest in the name", file: "FROM python:3.13@" + digest + " AS web\n"},
-		{name: "a pin", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{base: {Digest: digest}}}},
-		{name: "a pin under its long name", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"docker.io/library/python:3.13": {Digest: digest}}}},
-		{name: "another tag's pin", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}},
-		{name: "another tag's pin, which something else in the file has", file: "FROM python:3.14 AS other\nFROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}, want: []string{base}},
-		{name: "a pin of any tag", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"docker.io/python": {Digest: digest}}}},
-		{name: "a tag that moved", file: "FROM python:3.13 AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"python:3.12": {Digest: digest}}}},
-		{name: "a tag of the catalogue's that moved", file: "FROM node AS x\nFROM python:3.13 AS web\nCOPY --from=x / /\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"library/python:3.12": {Image: &catalog.Spec{}}}}, want: []string{"node"}},
-		{name: "an image of the catalogue", file: "FROM tool AS web\n", spec: catalog.Spec{Bases: map[string]catalog.Base{"tool": {Image: &catalog.Spec{}}}}},
-		{name: "a named context", file: "FROM scratch AS web\nCOPY --from=logos / /\n", spec: catalog.Spec{Contexts: map[string]string{"logos": "/logos"}}},
+		{name: "a pin", file: "FROM python:3.13 AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{base: {Digest: digest}}}},
+		{name: "a pin under its long name", file: "FROM python:3.13 AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"docker.io/library/python:3.13": {Digest: digest}}}},
+		{name: "another tag's pin", file: "FROM python:3.13 AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}},
+		{name: "another tag's pin, which something else in the file has", file: "FROM python:3.14 AS other\nFROM python:3.13 AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"python:3.14": {Digest: digest}}}, want: []string{base}},
+		{name: "a pin of any tag", file: "FROM python:3.13 AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"docker.io/python": {Digest: digest}}}},
+		{name: "a tag that moved", file: "FROM python:3.13 AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"python:3.12": {Digest: digest}}}},
+		{name: "a tag of the catalogue's that moved", file: "FROM node AS x\nFROM python:3.13 AS web\nCOPY --from=x / /\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"library/python:3.12": {Image: &catalog.Spec{Content: &catalog.NixImage{}}}}}, want: []string{"node"}},
+		{name: "an image of the catalogue", file: "FROM tool AS web\n", image: catalog.ContainerfileImage{Bases: map[string]catalog.Base{"tool": {Image: &catalog.Spec{Content: &catalog.NixImage{}}}}}},
+		{name: "a named context", file: "FROM scratch AS web\nCOPY --from=logos / /\n", image: catalog.ContainerfileImage{Contexts: map[string]string{"logos": "/logos"}}},
 		{name: "two platforms", file: "FROM --platform=linux/amd64 node AS a\nFROM --platform=linux/arm64 node AS b\nFROM scratch AS web\nCOPY --from=a / /\nCOPY --from=b / /\n", want: []string{"node"}},
-		{name: "no value", file: "ARG BASE\nFROM $BASE AS web\n", spec: catalog.Spec{Args: map[string]*string{"BASE": nil}}, err: "Dockerfile:2: FROM $BASE: argument BASE has no value"},
+		{name: "no value", file: "ARG BASE\nFROM $BASE AS web\n", image: catalog.ContainerfileImage{Args: map[string]*string{"BASE": nil}}, err: "Dockerfile:2: FROM $BASE: argument BASE has no value"},
 		{name: "no name", file: "FROM Python AS web\n", err: "Dockerfile:1: image name"},
-		{name: "no file", spec: catalog.Spec{File: "Containerfile"}, err: "Containerfile: no such file in the source"},
+		{name: "no file", image: catalog.ContainerfileImage{File: "Containerfile"}, err: "Containerfile: no such file in the source"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			spec := test.spec
-			spec.System, spec.Target, spec.Context = "x86_64-linux", &target, "."
-			if spec.File == "" {
-				spec.File = "Dockerfile"
+			image := test.image
+			image.Target, image.Context = &target, "."
+			if image.File == "" {
+				image.File = "Dockerfile"
 			}
+			spec := catalog.Spec{System: "x86_64-linux", Content: &image}
 			pins, err := ReadPins(&spec, write(t, map[string]string{"Dockerfile": test.file}))
 			var got []string
 			for _, b := range pins.Unpinned {

@@ -16,7 +16,7 @@ func TestUseOfMissingRepositoryIsReported(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		files map[string]string
-		spec  catalog.Spec
+		image catalog.ContainerfileImage
 		want  []string
 	}{
 		{name: "git describe", files: map[string]string{"Dockerfile": one("RUN go build -ldflags \"-X main.version=$(git describe --tags --always --dirty)\"")},
@@ -32,7 +32,7 @@ func TestUseOfMissingRepositoryIsReported(t *testing.T) {
 			want: []string{"GNUmakefile:1: git rev-parse, run by Dockerfile:5, needs .git"}},
 		{name: "a script", files: map[string]string{"Dockerfile": one("RUN ./hack/build && sh scripts/x.sh"), "hack/build": "#!/bin/sh\nv=$(git describe)\n", "scripts/x.sh": "set -e\n\ngit status --porcelain\n"},
 			want: []string{"hack/build:2: git describe, run by Dockerfile:3, needs .git", "scripts/x.sh:3: git status, run by Dockerfile:3, needs .git"}},
-		{name: "a context below the source's top", files: map[string]string{"web/Dockerfile": one("RUN make"), "web/Makefile": "V = $(shell git describe)\n"}, spec: catalog.Spec{Context: "web", File: "web/Dockerfile"},
+		{name: "a context below the source's top", files: map[string]string{"web/Dockerfile": one("RUN make"), "web/Makefile": "V = $(shell git describe)\n"}, image: catalog.ContainerfileImage{Context: "web", File: "web/Dockerfile"},
 			want: []string{"web/Makefile:1: git describe, run by web/Dockerfile:3, needs .git, which source archives lack: the context is web, but .git is only at the top of the source: pass the version as a build argument; or replace"}},
 		{name: "a stage that is not built", files: map[string]string{"Dockerfile": "FROM scratch AS dev\nRUN git status\nFROM scratch\n"}},
 		{name: "a repository of its own", files: map[string]string{"Dockerfile": one("RUN git clone https://example.org/x /x && cd /x && git describe\nRUN cd /x && git log")}},
@@ -43,11 +43,11 @@ func TestUseOfMissingRepositoryIsReported(t *testing.T) {
 		{name: "a source that has one", files: map[string]string{"Dockerfile": one("COPY .git /x\nRUN git describe"), ".git/HEAD": ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			spec := test.spec
-			spec.App, spec.Component, spec.System = "one", "web", "x86_64-linux"
-			if spec.File == "" {
-				spec.File = "Dockerfile"
+			image := test.image
+			if image.File == "" {
+				image.File = "Dockerfile"
 			}
+			spec := catalog.Spec{App: "one", Component: "web", System: "x86_64-linux", Content: &image}
 			var got []string
 			for _, defect := range Defects(&spec, write(t, test.files)) {
 				if got = append(got, defect.Err.Error()); defect.Fatal || !defect.Warning {

@@ -22,13 +22,14 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 	var paths []string
 	known := map[string]bool{}
 	for _, spec := range specs {
-		if spec.Fetch == nil || known[spec.Fetch.Out] {
+		fetch := spec.Containerfile().Fetch
+		if fetch == nil || known[fetch.Out] {
 			continue
 		}
-		known[spec.Fetch.Out] = true
-		paths = append(paths, spec.Fetch.Out)
-		if drv := spec.Fetch.Drv; drv != nil {
-			outputs = append(outputs, Output{Drv: *drv, Path: spec.Fetch.Out})
+		known[fetch.Out] = true
+		paths = append(paths, fetch.Out)
+		if fetch.Drv != nil {
+			outputs = append(outputs, Output{Drv: *fetch.Drv, Path: fetch.Out})
 		}
 	}
 	roots, err := os.MkdirTemp("", "libre-roots-")
@@ -46,15 +47,15 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 	}
 	for _, spec := range specs {
 		source, err := "", error(nil)
-		switch {
-		case spec.Fetch == nil:
+		switch fetch := spec.Containerfile().Fetch; {
+		case fetch == nil:
 			err = errors.New("the package set is not available")
-		case valid[spec.Fetch.Out]:
-			source = spec.Fetch.Out
-		case spec.Fetch.Drv == nil:
-			err = fmt.Errorf("%s is not in the store", spec.Fetch.Out)
+		case valid[fetch.Out]:
+			source = fetch.Out
+		case fetch.Drv == nil:
+			err = fmt.Errorf("%s is not in the store", fetch.Out)
 		default:
-			err = FailureOf(*spec.Fetch.Drv, failures)
+			err = FailureOf(*fetch.Drv, failures)
 		}
 		if err := use(spec, source, err); err != nil {
 			return err
@@ -69,9 +70,10 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 func (n *Nix) SourcesInStore(ctx context.Context, specs []*catalog.Spec) (map[*catalog.Spec]string, error) {
 	sources := map[*catalog.Spec]string{}
 	for _, spec := range specs {
-		if spec.Fetch != nil {
-			sources[spec] = spec.Fetch.Out
-		} else if path := unchangedSource(spec.Source); path != "" {
+		of := spec.Containerfile()
+		if of.Fetch != nil {
+			sources[spec] = of.Fetch.Out
+		} else if path := unchangedSource(of.Source); path != "" {
 			sources[spec] = path
 		}
 	}

@@ -41,7 +41,7 @@ func hostImages(t *testing.T, archive string, systems ...string) ([]*catalog.Spe
 	}
 	var outputs []Output
 	for _, image := range evaluation.Images {
-		outputs = append(outputs, Output{*image.Rootfs.Drv, image.Rootfs.Out})
+		outputs = append(outputs, Output{*image.Rootfs().Drv, image.Rootfs().Out})
 	}
 	failures, err := n.Realise(ctx, outputs, t.TempDir(), func(LogEvent) {})
 	if err != nil {
@@ -120,7 +120,7 @@ func TestBuildGoModule(t *testing.T) {
 	noFailures(t, failures)
 	machines := map[string]elf.Machine{"x86_64-linux": elf.EM_X86_64, "aarch64-linux": elf.EM_AARCH64}
 	for _, image := range images {
-		program, err := elf.Open(filepath.Join(image.Rootfs.Out, "app/bin/tool"))
+		program, err := elf.Open(filepath.Join(image.Rootfs().Out, "app/bin/tool"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,11 +131,11 @@ func TestBuildGoModule(t *testing.T) {
 		if libraries, _ := program.ImportedLibraries(); len(libraries) > 0 {
 			t.Errorf("%s: needs %v", image.System, libraries)
 		}
-		store, err := requireNix(t).ReadStore(context.Background(), []string{image.Rootfs.Out})
+		store, err := requireNix(t).ReadStore(context.Background(), []string{image.Rootfs().Out})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if closure := store.Closure(image.Rootfs.Out); len(closure) != 3 {
+		if closure := store.Closure(image.Rootfs().Out); len(closure) != 3 {
 			t.Errorf("%s: closure %v, expected the root, the package and the certificates", image.System, closure)
 		}
 	}
@@ -169,8 +169,8 @@ func TestSameOutputAsNixBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, image := range evaluation.Images {
-		if image.Rootfs.Out != built {
-			t.Errorf("%s: %s, nix build made %s", image.ID(), image.Rootfs.Out, built)
+		if image.Rootfs().Out != built {
+			t.Errorf("%s: %s, nix build made %s", image.ID(), image.Rootfs().Out, built)
 		}
 	}
 }
@@ -207,13 +207,13 @@ mkApp {
 	}
 	images, failures := hostImages(t, definition("right", "sha256-zGQWYfZTJu5jCrryZR6Fwcuvsy6knKAOsu4Lx7R7qA8=")+definition("wrong", "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
 	for _, image := range images {
-		content, err := os.ReadFile(filepath.Join(image.Rootfs.Out, "app/README"))
+		content, err := os.ReadFile(filepath.Join(image.Rootfs().Out, "app/README"))
 		switch image.App {
 		case "right":
 			if string(content) != "patched\n" {
 				t.Errorf("README %q, %v", content, err)
 			}
-			if info, err := os.Stat(filepath.Join(image.Rootfs.Out, "app/bin/run")); err != nil || info.Mode()&0o100 == 0 {
+			if info, err := os.Stat(filepath.Join(image.Rootfs().Out, "app/bin/run")); err != nil || info.Mode()&0o100 == 0 {
 				t.Errorf("bin/run: %v, %v", info, err)
 			}
 		case "wrong":
@@ -328,11 +328,11 @@ substituteSource (mkApp {
 }) { README = { git = "a repository"; }; }
 `, repository, revision, source.NarHash))
 	noFailures(t, failures)
-	content, err := os.ReadFile(filepath.Join(images[0].Rootfs.Out, "app/README"))
+	content, err := os.ReadFile(filepath.Join(images[0].Rootfs().Out, "app/README"))
 	if string(content) != "from a repository\n" {
 		t.Errorf("README %q, %v", content, err)
 	}
-	described := exec.Command("git", "-C", filepath.Join(images[0].Rootfs.Out, "app"), "-c", "safe.directory=*", "describe", "--dirty")
+	described := exec.Command("git", "-C", filepath.Join(images[0].Rootfs().Out, "app"), "-c", "safe.directory=*", "describe", "--dirty")
 	if out, err := described.CombinedOutput(); err != nil || string(out) != "v1\n" {
 		t.Errorf("git describes the source as %q, %v", out, err)
 	}

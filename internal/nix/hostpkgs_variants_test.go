@@ -35,8 +35,8 @@ func main() { println("Hello") }
 		if image.Variant == "debug" {
 			continue
 		}
-		sources[*image.Rootfs.Drv] = true
-		for _, drv := range query(t, "--requisites", *image.Rootfs.Drv) {
+		sources[*image.Rootfs().Drv] = true
+		for _, drv := range query(t, "--requisites", *image.Rootfs().Drv) {
 			if strings.HasSuffix(drv, "-go-dependencies.drv") {
 				compiled[query(t, "--outputs", drv)[0]] = true
 			}

@@ -196,13 +196,13 @@ func TestSourcesInStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &catalog.Spec{Source: text}
+		return &catalog.Spec{Content: &catalog.ContainerfileImage{Source: text}}
 	}
 	const other = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	fetched, path, changed, gone := identity(there.NarHash), identity(there.Path), identity(there.NarHash, "x"), identity(other)
 	known := identity(other, "x")
-	known.Fetch = &catalog.Derivation{Out: there.Path}
-	sources, err := n.SourcesInStore(t.Context(), []*catalog.Spec{fetched, path, changed, gone, known, {}})
+	known.Containerfile().Fetch = &catalog.Derivation{Out: there.Path}
+	sources, err := n.SourcesInStore(t.Context(), []*catalog.Spec{fetched, path, changed, gone, known, {Content: &catalog.ContainerfileImage{}}})
 	if err != nil || len(sources) != 3 || sources[fetched] != there.Path || sources[path] != there.Path || sources[known] != there.Path {
 		t.Errorf("%v, %v", sources, err)
 	}

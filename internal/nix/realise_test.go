@@ -24,7 +24,7 @@ mkApp {
 	if err != nil || len(evaluation.Images) != 1 {
 		t.Fatal(err, evaluation)
 	}
-	rootfs := evaluation.Images[0].Rootfs
+	rootfs := evaluation.Images[0].Rootfs()
 	failures, err := n.Realise(t.Context(), []Output{{*rootfs.Drv, rootfs.Out}}, t.TempDir(), func(LogEvent) {}, "--max-silent-time", "1")
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func (t *Target) NeedsPkgs() bool {
 // Reproducible tells whether a build gives what another one gave. The steps of a
 // Containerfile may do anything.
 func (t *Target) Reproducible() bool {
-	return !slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.Kind != "nix" })
+	return !slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.Kind() != catalog.KindNix })
 }
 
 // Targets groups evaluated specs by image, in order.

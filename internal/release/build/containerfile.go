@@ -72,7 +72,7 @@ func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 	for _, defect := range containerfile.Defects(spec, "") {
 		return "", defect.Err
 	}
-	source, err := r.require(spec.Fetch)
+	source, err := r.require(spec.Containerfile().Fetch)
 	if err != nil {
 		return "", err
 	}
@@ -87,16 +87,16 @@ func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 
 // engineRequest is what an engine is asked to build, but for where it finds things.
 func (r *run) engineRequest(spec *catalog.Spec, platform v1.Platform) containerfile.Request {
-	args := map[string]string{}
-	for name, value := range spec.Args {
+	of, args := spec.Containerfile(), map[string]string{}
+	for name, value := range of.Args {
 		args[name] = *value
 	}
 	target := ""
-	if spec.Target != nil {
-		target = *spec.Target
+	if of.Target != nil {
+		target = *of.Target
 	}
 	return containerfile.Request{
-		Context: spec.Context, File: spec.File, Target: target, Args: args, Contexts: spec.Contexts,
+		Context: of.Context, File: of.File, Target: target, Args: args, Contexts: of.Contexts,
 		Platform: platform.String(), Timestamp: release.Created(spec).Unix(), Log: filepath.Join(r.builder.LogDir, spec.ID().Name()+".log"),
 		Step: func(done, total int, line string) {
 			r.builder.Watcher.Progress(spec.ID(), StepContainerfile, done, total, line)
@@ -124,8 +124,9 @@ func (r *run) builtOn(spec *catalog.Spec, built containerfile.Result, known map[
 // the catalogue is taken as it is, or made first; known has the names of those.
 func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
 	origins, known = map[string]containerfile.Origin{}, map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(spec.Bases)) {
-		base := spec.Bases[name]
+	bases := spec.Containerfile().Bases
+	for _, name := range slices.Sorted(maps.Keys(bases)) {
+		base := bases[name]
 		if base.Image == nil {
 			origins[name] = containerfile.Origin{Digest: base.Digest}
 			continue

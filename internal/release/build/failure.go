@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
@@ -34,7 +35,7 @@ func failureOf(err error, target *release.Target) *release.Failure {
 	if errors.As(err, &engine) {
 		return &release.Failure{Step: string(StepContainerfile), Err: err, Tail: engine.Tail, Log: engine.Log}
 	}
-	if target.Specs[0].Kind == "containerfile" {
+	if target.Specs[0].Kind() == catalog.KindContainerfile {
 		made := &release.Failure{Step: string(StepContainerfile)}
 		made.SetProblems(err)
 		return made

@@ -12,7 +12,7 @@ import (
 
 // All that an engine lacks is a line each, below the table's one reason.
 func TestProblemsOfAContainerfileAreALineEach(t *testing.T) {
-	target := &release.Target{Specs: []*catalog.Spec{{Kind: "containerfile"}}}
+	target := &release.Target{Specs: []*catalog.Spec{{Content: &catalog.ContainerfileImage{}}}}
 	one, two, three := errors.New("Containerfile:3: one"), errors.New("Containerfile:4: two"), errors.New("Containerfile:9: three")
 	for _, test := range []struct {
 		err    error

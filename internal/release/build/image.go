@@ -83,12 +83,12 @@ func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
 	}
 	r.mu.Unlock()
 	made.once.Do(func() {
-		switch {
-		case spec.Tools != nil:
-			made.result, made.base, made.err = r.debug(ctx, spec)
-		case spec.Kind == "nix":
-			made.result, made.err = r.assemble(ctx, spec)
-		default:
+		switch content := spec.Content.(type) {
+		case *catalog.DebugImage:
+			made.result, made.base, made.err = r.debug(ctx, spec, content)
+		case *catalog.NixImage:
+			made.result, made.err = r.assemble(ctx, spec, content)
+		case *catalog.ContainerfileImage:
 			made.result, made.base, made.err = r.containerfile(ctx, spec)
 		}
 		for _, warning := range made.result.Warnings {
@@ -114,17 +114,17 @@ func (r *run) slot(ctx context.Context) (free func(), err error) {
 // layerOptions says how to write an image's layers. What a Containerfile makes, or
 // builds on, must be there as a whole.
 func (r *run) layerOptions(spec *catalog.Spec) image.Options {
-	return image.Options{Cache: r.cache, Whole: spec.Kind != "nix" || r.isBase[spec.Key()], Progress: func(done, total int, layer image.Layer) {
+	return image.Options{Cache: r.cache, Whole: spec.Kind() != catalog.KindNix || r.isBase[spec.Key()], Progress: func(done, total int, layer image.Layer) {
 		r.builder.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
 	}}
 }
 
 // assemble makes an image of store paths.
-func (r *run) assemble(ctx context.Context, spec *catalog.Spec) (image.Result, error) {
-	if _, err := r.require(spec.Rootfs); err != nil {
+func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog.NixImage) (image.Result, error) {
+	if _, err := r.require(content.Rootfs); err != nil {
 		return image.Result{}, err
 	}
-	assembled, err := imageSpec(spec, r.store)
+	assembled, err := imageSpec(spec, content, r.store)
 	if err != nil {
 		return image.Result{}, err
 	}
@@ -137,13 +137,13 @@ func (r *run) assemble(ctx context.Context, spec *catalog.Spec) (image.Result, e
 }
 
 // imageSpec is what an image of store paths is assembled from.
-func imageSpec(spec *catalog.Spec, store nix.Store) (*image.Spec, error) {
+func imageSpec(spec *catalog.Spec, content *catalog.NixImage, store nix.Store) (*image.Spec, error) {
 	platform, err := release.Platform(spec)
 	if err != nil {
 		return nil, err
 	}
 	owners := map[string]image.Owner{}
-	for path, owner := range spec.Owners {
+	for path, owner := range content.Owners {
 		mode, err := strconv.ParseUint(owner.Mode, 8, 32)
 		if err != nil {
 			return nil, fmt.Errorf("mode of %s: %w", path, err)
@@ -155,21 +155,21 @@ func imageSpec(spec *catalog.Spec, store nix.Store) (*image.Spec, error) {
 	release.Configure(spec.Config)(&config)
 	config.Labels = said
 	return &image.Spec{
-		Platform: platform, Closure: store.Closure(spec.Rootfs.Out), Root: spec.Rootfs.Out, Owners: owners,
+		Platform: platform, Closure: store.Closure(content.Rootfs.Out), Root: content.Rootfs.Out, Owners: owners,
 		Config: config, Created: release.Created(spec), Annotations: said,
 	}, nil
 }
 
 // debug adds tools to the default image.
-func (r *run) debug(ctx context.Context, spec *catalog.Spec) (image.Result, release.BaseImage, error) {
+func (r *run) debug(ctx context.Context, spec *catalog.Spec, content *catalog.DebugImage) (image.Result, release.BaseImage, error) {
 	from := r.below(ctx, spec.Production())
 	if from.err != nil {
 		return image.Result{}, release.BaseImage{}, from.err
 	}
-	if _, err := r.require(spec.Tools); err != nil {
+	if _, err := r.require(content.Tools); err != nil {
 		return image.Result{}, release.BaseImage{}, err
 	}
-	tools, err := toolsSpec(spec, from.result.Descriptor, from.base, r.store)
+	tools, err := toolsSpec(spec, content, from.result.Descriptor, from.base, r.store)
 	if err != nil {
 		return image.Result{}, release.BaseImage{}, err
 	}
@@ -183,16 +183,17 @@ func (r *run) debug(ctx context.Context, spec *catalog.Spec) (image.Result, rele
 }
 
 // toolsSpec is what a debug image adds to the image base, which was built on from.
-func toolsSpec(spec *catalog.Spec, base v1.Descriptor, from release.BaseImage, store nix.Store) (*image.ToolsSpec, error) {
+func toolsSpec(spec *catalog.Spec, content *catalog.DebugImage, base v1.Descriptor, from release.BaseImage, store nix.Store) (*image.ToolsSpec, error) {
 	said := release.Labels(spec, spec.Key(), from)
 	tools := &image.ToolsSpec{
-		Base: base, Closure: store.Closure(spec.Tools.Out), Root: spec.Tools.Out,
+		Base: base, Closure: store.Closure(content.Tools.Out), Root: content.Tools.Out,
 		Labels: said, Annotations: said, Created: release.Created(spec),
 	}
-	if spec.Kind != "nix" {
+	of, isNix := content.Of.(*catalog.NixImage)
+	if !isNix {
 		return tools, nil
 	}
 	var err error
-	tools.Of, err = imageSpec(spec.Production(), store)
+	tools.Of, err = imageSpec(spec.Production(), of, store)
 	return tools, err
 }

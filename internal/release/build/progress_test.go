@@ -36,7 +36,7 @@ func (h *heard) note(format string, args ...any) {
 
 // target is an app with one image of one derivation.
 func target(app, drv string) *release.Target {
-	return &release.Target{ID: catalog.ID{App: app}, Specs: []*catalog.Spec{{Rootfs: &catalog.Derivation{Drv: &drv, Out: strings.TrimSuffix(drv, ".drv")}}}}
+	return &release.Target{ID: catalog.ID{App: app}, Specs: []*catalog.Spec{{Content: &catalog.NixImage{Rootfs: &catalog.Derivation{Drv: &drv, Out: strings.TrimSuffix(drv, ".drv")}}}}}
 }
 
 func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {

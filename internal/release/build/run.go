@@ -151,7 +151,7 @@ func (r *run) build(ctx context.Context, missing []*release.Target) error {
 func (r *run) addBases(spec *catalog.Spec) {
 	for _, base := range spec.Dependencies() {
 		r.isBase[base.Key()] = true
-		if base.Kind == "nix" && base.Tools != nil {
+		if base.Kind() == catalog.KindNix && base.Tools() != nil {
 			r.isBase[base.Production().Key()] = true
 		}
 		r.addBases(base)
@@ -198,15 +198,9 @@ func (r *run) outputs(target *release.Target) []nix.Output {
 // outputsOf lists what Nix must build for an image that is made, and for what it is made
 // of, unless that is taken as it is.
 func (r *run) outputsOf(spec *catalog.Spec) []nix.Output {
-	derivations := []*catalog.Derivation{spec.Rootfs, spec.Fetch, spec.Tools}
-	if spec.Kind == "containerfile" && spec.Tools != nil {
-		derivations = []*catalog.Derivation{spec.Tools} // the source is of what they are added to
-	}
 	var outputs []nix.Output
-	for _, derivation := range derivations {
-		if derivation != nil {
-			outputs = append(outputs, outputOf(derivation))
-		}
+	for _, derivation := range spec.Content.Derivations() {
+		outputs = append(outputs, outputOf(derivation))
 	}
 	for _, dependency := range spec.Dependencies() {
 		if r.bases.Found(dependency.Key()) == nil {

@@ -37,7 +37,7 @@ func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, 
 	}
 	tools = append(tools, sbom.Tool{Name: "libre", Version: version})
 	var rest *sbom.Document
-	if spec.Kind != "nix" {
+	if spec.Kind() != catalog.KindNix {
 		if rest, err = b.Files.FromLayout(ctx, dir, subject); err != nil {
 			return nil, err
 		}
@@ -77,10 +77,10 @@ func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.S
 	}()
 	var outputs []nix.Output
 	var paths []string
-	for _, realisable := range []*catalog.Derivation{spec.Rootfs, spec.Tools} {
-		if realisable != nil {
-			outputs = append(outputs, outputOf(realisable))
-			paths = append(paths, realisable.Out)
+	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
+		if derivation != nil {
+			outputs = append(outputs, outputOf(derivation))
+			paths = append(paths, derivation.Out)
 		}
 	}
 	failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
@@ -107,13 +107,13 @@ func closureOf(spec *catalog.Spec, store nix.Store, subject sbom.Subject) (*sbom
 			}
 		}
 	}
-	if spec.Rootfs != nil {
-		rootfs = spec.Rootfs.Out
+	if tree := spec.Rootfs(); tree != nil {
+		rootfs = tree.Out
 		add(rootfs)
 	}
-	if spec.Tools != nil {
-		tools = append(tools, spec.Tools.Out)
-		add(spec.Tools.Out)
+	if tree := spec.Tools(); tree != nil {
+		tools = append(tools, tree.Out)
+		add(tree.Out)
 	}
 	return sbom.FromClosure(subject, closure, rootfs, tools...)
 }

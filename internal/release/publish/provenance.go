@@ -18,13 +18,13 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 	systems := map[string]any{}
 	for _, s := range target.Specs {
 		parameters := map[string]any{"key": s.Key()}
-		if s.Kind == "containerfile" {
-			parameters["containerfile"] = s.File
-			parameters["context"] = s.Context
-			if s.Target != nil {
-				parameters["target"] = *s.Target
+		if file := s.Containerfile(); file != nil {
+			parameters["containerfile"] = file.File
+			parameters["context"] = file.Context
+			if file.Target != nil {
+				parameters["target"] = *file.Target
 			}
-			parameters["args"] = s.Args
+			parameters["args"] = file.Args
 		}
 		systems[s.System] = parameters
 	}
@@ -44,13 +44,13 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 	// A descriptor says where its thing is or what is in it: a folder of this machine does neither.
 	materials = slices.DeleteFunc(append(materials, catalogue), func(r Resource) bool { return r.URI == "" && len(r.Digest) == 0 })
 	versions := map[string]string{"libre": c.Libre, "nix": c.Nix}
-	if spec.Kind == "containerfile" && c.Engine != "" {
+	if spec.Containerfile() != nil && c.Engine != "" {
 		name, version, _ := strings.Cut(c.Engine, " ")
 		versions[name] = version
 	}
 	return json.Marshal(map[string]any{
 		"buildDefinition": map[string]any{
-			"buildType": "https://libre.sh/build/" + spec.Kind + "/v1",
+			"buildType": "https://libre.sh/build/" + spec.Kind() + "/v1",
 			"externalParameters": map[string]any{
 				"image":          target.ID.String(),
 				"version":        spec.Version,

@@ -102,7 +102,7 @@ func (b *Bases) Refused(ctx context.Context, target *release.Target) error {
 func (b *Bases) FindFor(ctx context.Context, targets []*release.Target, rebuild bool) {
 	for _, target := range targets {
 		for _, spec := range target.Specs {
-			if spec.Kind == "containerfile" && !rebuild {
+			if spec.Kind() == catalog.KindContainerfile && !rebuild {
 				if there := b.fromLayout(ctx, spec); there != nil {
 					b.byKey[spec.Key()] = there
 				}
@@ -136,7 +136,7 @@ func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	if there == nil {
 		instead = "it is built anew"
 	}
-	isSame := spec.Kind == "nix" && fault.Is(err, fault.Unreachable) // built anew it has the same digest
+	isSame := spec.Kind() == catalog.KindNix && fault.Is(err, fault.Unreachable) // built anew it has the same digest
 	if err != nil && !isSame && ctx.Err() == nil {
 		b.options.Warn(spec.ID(), "what is published of it is not taken as a base: "+fault.Reason(err)+"; "+instead)
 	}
@@ -216,7 +216,7 @@ func (b *Bases) isOnPublished(ctx context.Context, spec *catalog.Spec, described
 		case there == nil && b.outdated[dependency.Key()]:
 			return false
 		case there == nil:
-		case spec.Tools != nil:
+		case spec.Tools() != nil:
 			all, err := b.local.layout.Layers(described)
 			if below := there.Layers; err != nil || len(all) < len(below) || !slices.Equal(all[:len(below)], below) {
 				return false

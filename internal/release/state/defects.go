@@ -57,7 +57,7 @@ func Defects(ctx context.Context, n *nix.Nix, images []*catalog.Spec) ([]Defect,
 func containerfileSpecs(images []*catalog.Spec) []*catalog.Spec {
 	var specs []*catalog.Spec
 	for _, spec := range images {
-		if spec.Kind == "containerfile" && spec.Skip == nil && spec.Variant != "debug" {
+		if spec.Kind() == catalog.KindContainerfile && spec.Skip == nil && spec.Variant != "debug" {
 			specs = append(specs, spec)
 		}
 	}

@@ -88,7 +88,7 @@ func TestSaid(t *testing.T) {
 			{Instruction: "STOPSIGNAL", Value: "SIGINT", From: "the base, as in dist"},
 		}},
 	} {
-		spec := &catalog.Spec{Kind: "containerfile", App: "one", Component: "web", Variant: "default", Version: "1.0", PackageVersion: 1, About: about}
+		spec := &catalog.Spec{Content: &catalog.ContainerfileImage{}, App: "one", Component: "web", Variant: "default", Version: "1.0", PackageVersion: 1, About: about}
 		if err := json.Unmarshal([]byte(test.definition), &spec.Config); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestSaid(t *testing.T) {
 			t.Errorf("%s:\n%s", test.name, diff)
 		}
 	}
-	spec := &catalog.Spec{Kind: "containerfile"}
+	spec := &catalog.Spec{Content: &catalog.ContainerfileImage{}}
 	if diff := cmp.Diff([]says{{Instruction: "USER", Value: "1", From: "the image in dist, perhaps older"}}, said(spec, nil, &v1.Config{User: "1"}, true)); diff != "" {
 		t.Errorf("a key that could not be compared:\n%s", diff)
 	}
