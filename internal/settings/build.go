@@ -51,11 +51,7 @@ func secrets(into *map[string]containerfile.Secret, dir string) reader {
 				return here.fault(value, here.path+" is a value, expected "+here.expected, "for example: "+here.example)
 			}
 			var secret containerfile.Secret
-			if err := mapping([]key{
-				{"environment", "", "the name of a variable", "environment: NPM_TOKEN", text(&secret.Environment, checkVariable)},
-				{"file", "", "the path of a file", "file: secrets/netrc", text(&secret.File, checkFile)},
-				{"apps", "", "a list of apps", "apps: [docs]", list(&secret.Apps, checkApp)},
-			})(here, value); err != nil {
+			if err := mapping(secretKeys(&secret))(here, value); err != nil {
 				return err
 			}
 			switch {
@@ -68,6 +64,14 @@ func secrets(into *map[string]containerfile.Secret, dir string) reader {
 			(*into)[name.Value] = secret
 			return nil
 		})
+	}
+}
+
+func secretKeys(secret *containerfile.Secret) []key {
+	return []key{
+		{"environment", "", "the name of a variable", "environment: NPM_TOKEN", text(&secret.Environment, checkVariable)},
+		{"file", "", "the path of a file", "file: secrets/netrc", text(&secret.File, checkFile)},
+		{"apps", "", "a list of apps", "apps: [docs]", list(&secret.Apps, checkApp)},
 	}
 }
 

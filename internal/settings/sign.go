@@ -68,10 +68,7 @@ func (s *Sign) readPublicKeys(at location, node *yaml.Node) error {
 		var one sign.PublicKey
 		var err error
 		if element.Kind == yaml.MappingNode && node.Kind == yaml.SequenceNode {
-			err = mapping([]key{
-				{"file", "", "a file or env://VARIABLE", "file: old.pub", text(&one.File, checkKeyName)},
-				{"until", "", "the last day on which the key is accepted, YEAR-MONTH-DAY", "until: 2026-12-31", lastDay(&one.Until)},
-			})(at, element)
+			err = mapping(publicKeyKeys(&one))(at, element)
 		} else {
 			err = text(&one.File, checkKeyName)(at, element)
 		}
@@ -88,6 +85,13 @@ func (s *Sign) readPublicKeys(at location, node *yaml.Node) error {
 	return nil
 }
 
+func publicKeyKeys(one *sign.PublicKey) []key {
+	return []key{
+		{"file", "", "a file or env://VARIABLE", "file: old.pub", text(&one.File, checkKeyName)},
+		{"until", "", "the last day on which the key is accepted, YEAR-MONTH-DAY", "until: 2026-12-31", lastDay(&one.Until)},
+	}
+}
+
 // readCopies takes registries that have copies of what is signed for the catalogue's
 // registry, or for another one.
 func (s *Sign) readCopies(at location, node *yaml.Node) error {
@@ -100,10 +104,7 @@ func (s *Sign) readCopies(at location, node *yaml.Node) error {
 		var one sign.Copy
 		var err error
 		if element.Kind == yaml.MappingNode {
-			err = mapping([]key{
-				{"of", "", "REGISTRY[/NAMESPACE]", "of: registry.example/coop", text(&one.Of, registry.CheckPrefix)},
-				{"in", "", "REGISTRY[/NAMESPACE]", "in: mirror.example/coop", text(&one.In, registry.CheckPrefix)},
-			})(at, element)
+			err = mapping(copyKeys(&one))(at, element)
 			if err == nil && (one.Of == "" || one.In == "") {
 				err = at.wrong(element, "it needs both of and in")
 			}
@@ -116,6 +117,13 @@ func (s *Sign) readCopies(at location, node *yaml.Node) error {
 		s.Copies = append(s.Copies, one)
 	}
 	return nil
+}
+
+func copyKeys(one *sign.Copy) []key {
+	return []key{
+		{"of", "", "REGISTRY[/NAMESPACE]", "of: registry.example/coop", text(&one.Of, registry.CheckPrefix)},
+		{"in", "", "REGISTRY[/NAMESPACE]", "in: mirror.example/coop", text(&one.In, registry.CheckPrefix)},
+	}
 }
 
 // completeCopies makes the registry the origin of copies that name none.
@@ -148,19 +156,7 @@ func lastDay(into *time.Time) reader {
 
 func (s *Sign) readKeyless(at location, node *yaml.Node) error {
 	k := &sign.Keyless{}
-	identity := []key{
-		{"issuer", "", "the URL of the issuer of the identity", "issuer: https://token.actions.githubusercontent.com", text(&k.Identity.Issuer, checkIssuer)},
-		{"subject", "", "a regular expression for the whole identity", `subject: https://github\.com/OWNER/REPOSITORY/.*`, text(&k.Identity.Subject, checkRegexp)},
-	}
-	err := mapping([]key{
-		{"fulcio", "", "an https URL", "fulcio: https://fulcio.example", text(&k.Fulcio, checkURL)},
-		{"identity", "", "a mapping with issuer and subject", `identity: {issuer: "https://issuer.example", subject: "https://example/.*"}`, mapping(identity)},
-		{"issuer", "", "an https URL", "issuer: https://issuer.example", text(&k.Issuer, checkURL)},
-		{"rekor", "", "an https URL", "rekor: https://rekor.example", text(&k.Rekor, checkURL)},
-		{"timestamp", "", "an https URL", "timestamp: https://timestamp.example/api/v1/timestamp", text(&k.Timestamp, checkURL)},
-		{"tokenFile", "", "a file", "tokenFile: /run/secrets/token", text(&k.TokenFile, checkFile)},
-		{"trustedRoot", "", "a file", "trustedRoot: trusted_root.json", text(&k.TrustedRoot, checkFile)},
-	})(at, node)
+	err := mapping(keylessKeys(k))(at, node)
 	if err != nil {
 		return err
 	}
@@ -169,6 +165,25 @@ func (s *Sign) readKeyless(at location, node *yaml.Node) error {
 	}
 	s.Keyless = k
 	return nil
+}
+
+func keylessKeys(k *sign.Keyless) []key {
+	return []key{
+		{"fulcio", "", "an https URL", "fulcio: https://fulcio.example", text(&k.Fulcio, checkURL)},
+		{"identity", "", "a mapping with issuer and subject", `identity: {issuer: "https://issuer.example", subject: "https://example/.*"}`, mapping(identityKeys(k))},
+		{"issuer", "", "an https URL", "issuer: https://issuer.example", text(&k.Issuer, checkURL)},
+		{"rekor", "", "an https URL", "rekor: https://rekor.example", text(&k.Rekor, checkURL)},
+		{"timestamp", "", "an https URL", "timestamp: https://timestamp.example/api/v1/timestamp", text(&k.Timestamp, checkURL)},
+		{"tokenFile", "", "a file", "tokenFile: /run/secrets/token", text(&k.TokenFile, checkFile)},
+		{"trustedRoot", "", "a file", "trustedRoot: trusted_root.json", text(&k.TrustedRoot, checkFile)},
+	}
+}
+
+func identityKeys(k *sign.Keyless) []key {
+	return []key{
+		{"issuer", "", "the URL of the issuer of the identity", "issuer: https://token.actions.githubusercontent.com", text(&k.Identity.Issuer, checkIssuer)},
+		{"subject", "", "a regular expression for the whole identity", `subject: https://github\.com/OWNER/REPOSITORY/.*`, text(&k.Identity.Subject, checkRegexp)},
+	}
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -1,0 +1,75 @@
+package settings
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/sign"
+)
+
+// TestSettingsPageListsEveryKey compares docs/settings.md with the tables of keys.
+func TestSettingsPageListsEveryKey(t *testing.T) {
+	const page, begin, end = "../../docs/settings.md", "go test ./internal/settings -->\n", "<!-- end of keys -->\n"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(text), begin)
+	table, after, ends := strings.Cut(rest, end)
+	if !found || !ends {
+		t.Fatalf("%s has no place for the keys", page)
+	}
+	want := "| key | variable | value | example |\n|---|---|---|---|\n" + rows()
+	if table == want {
+		return
+	}
+	if os.Getenv("UPDATE_GOLDEN") == "" {
+		t.Fatalf("%s is stale: UPDATE_GOLDEN=1 go test ./internal/settings\n%s", page, want)
+	}
+	if err := os.WriteFile(page, []byte(before+begin+want+end+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rows has a line for each key, and below it those of the mapping that is its value.
+func rows() string {
+	s := &Settings{}
+	below := map[string][]key{
+		"build":                 s.Build.keys(""),
+		"build.secrets":         {{name: "NAME", expected: "environment or file, and apps"}},
+		"build.secrets.NAME":    secretKeys(&containerfile.Secret{}),
+		"build.ssh":             {{name: "NAME", expected: "environment or file, and apps"}},
+		"build.ssh.NAME":        secretKeys(&containerfile.Secret{}),
+		"limits":                s.Limits.keys(),
+		"sign":                  s.Sign.keys(),
+		"sign.copies":           copyKeys(&sign.Copy{}),
+		"sign.publicKey":        publicKeyKeys(&sign.PublicKey{}),
+		"sign.keyless":          keylessKeys(&sign.Keyless{}),
+		"sign.keyless.identity": identityKeys(&sign.Keyless{}),
+	}
+	var all strings.Builder
+	var add func(prefix string, keys []key)
+	add = func(prefix string, keys []key) {
+		for _, k := range keys {
+			path := prefix + k.name
+			fmt.Fprintf(&all, "| `%s` | %s | %s | %s |\n", path, code(k.variable), k.expected, code(k.example))
+			separator := "."
+			if strings.HasPrefix(k.expected, "a list") || strings.Contains(k.expected, "or a list") {
+				separator = "[]."
+			}
+			add(path+separator, below[strings.ReplaceAll(path, "[]", "")])
+		}
+	}
+	add("", s.keys(""))
+	return all.String()
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
