@@ -19,25 +19,25 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// Catalogue is a catalogue's folder, ready to be evaluated.
+// Catalogue is a catalogue's folder, ready for evaluation.
 type Catalogue struct {
 	nix   *Nix
 	flake Flake
 	host  *hostPackages // nil: pkgs is the catalogue's own nixpkgs
 }
 
-// Package sets: what `pkgs` is in a definition.
+// The package sets, which are `pkgs` in a definition.
 const (
 	Nixpkgs         = "nixpkgs" // the catalogue's own, pinned in its flake.lock
-	HostPackageName = "host"    // made from what the machine has
+	HostPackageName = "host"    // made of this machine's Go and busybox
 )
 
-// nixpkgsInput is the flake input that gives a catalogue its pkgs.
+// nixpkgsInput is the flake input that provides a catalogue's pkgs.
 const nixpkgsInput = "nixpkgs"
 
-// OpenCatalogue prepares a folder with a flake.nix. The catalogue's own nix/ is
-// used where it has one (libre's own), the embedded code elsewhere. Of the host
-// package set only the code is put into the store, which is enough for metadata.
+// OpenCatalogue prepares a folder with a flake.nix. The evaluation uses the catalogue's
+// own nix/ if it has one, as libre's repository does, else the embedded code. It adds only
+// the code of the host package set to the store, which is enough for metadata.
 func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catalogue, error) {
 	c := &Catalogue{nix: n, flake: Flake{Dir: dir}}
 	if _, err := os.Stat(filepath.Join(dir, "nix", "mkCatalogue.nix")); errors.Is(err, os.ErrNotExist) {
@@ -61,8 +61,8 @@ func (n *Nix) OpenCatalogue(ctx context.Context, dir, packageSet string) (*Catal
 	return c, n.checkInputs(ctx, dir, c.flake.Overrides, true)
 }
 
-// TryEvaluation evaluates a small flake as catalogues are evaluated: in a folder, with
-// an input that is replaced by a folder in the store.
+// TryEvaluation evaluates a small flake like a catalogue: in a folder, with an input that
+// is overridden by a folder in the store.
 func (n *Nix) TryEvaluation(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "libre-try-")
 	if err != nil {
@@ -81,8 +81,8 @@ func (n *Nix) TryEvaluation(ctx context.Context) error {
 	return n.Eval(ctx, Flake{Dir: dir, Overrides: []Override{{nixpkgsInput, code.FlakeRef()}}}, "libre", "systems: systems", &systems)
 }
 
-// flakeFor is the flake with all that a request needs of its inputs: images need
-// the parts of the host package set, metadata does not.
+// flakeFor returns the flake with the inputs for a request: images need the complete host
+// package set, metadata only its code.
 func (c *Catalogue) flakeFor(ctx context.Context, request Request) (Flake, error) {
 	flake := c.flake
 	flake.Offline = request.KeysOnly
@@ -102,8 +102,8 @@ func (c *Catalogue) flakeFor(ctx context.Context, request Request) (Flake, error
 	return flake, nil
 }
 
-// Unused tells whether nothing can have been built with the package set yet: of the
-// host's, the toolchain is not in the store.
+// Unused reports whether nothing was built with the package set yet: the toolchain of the
+// host package set is not in the store.
 func (c *Catalogue) Unused(ctx context.Context) bool {
 	if c.host == nil {
 		return false
@@ -120,25 +120,25 @@ func (c *Catalogue) Unused(ctx context.Context) bool {
 type Request struct {
 	Patterns   []catalog.Pattern
 	Systems    []string // of the images; empty: no images, metadata only
-	AllSystems bool     // images of all systems that the catalogue names
-	KeysOnly   bool     // do not wait for a network: keys may stay unknown
-	NoPackages bool     // leave out of images what needs the package set, and put nothing of it into the store
+	AllSystems bool     // images for all systems of the catalogue
+	KeysOnly   bool     // do not wait for the network: keys may stay unknown
+	NoPackages bool     // omit what needs the package set, and add nothing of it to the store
 }
 
-// metadata tells whether no image is requested.
+// metadata reports whether no image is requested.
 func (r Request) metadata() bool { return len(r.Systems) == 0 && !r.AllSystems }
 
-// Evaluation is what a catalogue says of the selected apps.
+// Evaluation is the result of an evaluation.
 type Evaluation struct {
-	Systems  []string               // that the catalogue names
+	Systems  []string               // of the catalogue
 	Names    []string               // of all its apps
 	Apps     map[string]catalog.App // the selected ones
 	Images   []*catalog.Spec        // the selected ones, by system
-	Failures map[string]error       // apps that cannot be evaluated
-	PkgsErr  error                  // why the package set is not to be had: keys that need it are unknown
+	Failures map[string]error       // by app: why it cannot be evaluated
+	PkgsErr  error                  // why the package set is not available: keys that need it are unknown
 }
 
-// logName is what the log of an evaluation is called.
+// logName returns the name of an evaluation's log.
 func (r *Request) logName() string {
 	if len(r.Patterns) == 0 || slices.ContainsFunc(r.Patterns, func(p catalog.Pattern) bool { return p.App != r.Patterns[0].App || strings.Contains(p.App, "*") }) {
 		return "evaluate"
@@ -146,7 +146,7 @@ func (r *Request) logName() string {
 	return "evaluate-" + r.Patterns[0].App
 }
 
-// raw is the JSON of one evaluation.
+// raw is the JSON that an evaluation prints.
 type raw struct {
 	Schema  int                    `json:"schema"`
 	Systems []string               `json:"systems"`
@@ -155,18 +155,18 @@ type raw struct {
 	Images  []*catalog.Spec        `json:"images"`
 }
 
-// Evaluate evaluates all that is requested in one nix process. Where that fails,
-// the apps are evaluated one by one, so that a broken app fails alone; where the
-// package set cannot be had and only keys are wanted, what needs it is left out.
+// Evaluate evaluates a request in one nix process. If that fails, it evaluates the apps
+// one by one, so that a broken app fails alone. If the package set is not available and
+// only keys are requested, it omits what needs the package set.
 func (c *Catalogue) Evaluate(ctx context.Context, request Request) (*Evaluation, error) {
 	result, err := c.evaluate(ctx, request)
 	if err == nil {
 		return c.finish(request, result, nil)
 	}
-	with, failed, done, lacking := c.mirrored(ctx, request, err)
+	with, failed, done, mirrorErr := c.mirrored(ctx, request, err)
 	defer done()
-	if lacking != nil {
-		return nil, lacking
+	if mirrorErr != nil {
+		return nil, mirrorErr
 	}
 	if with != nil {
 		evaluation, err := with.Evaluate(ctx, request)
@@ -232,8 +232,8 @@ func (c *Catalogue) evaluate(ctx context.Context, request Request) (*raw, error)
 	return &result, nil
 }
 
-// oneByOne evaluates the selected apps each in its own process. whole is the
-// error of evaluating them together.
+// oneByOne evaluates each of the selected apps in its own process. whole is the error of
+// evaluating them together.
 func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) (*Evaluation, error) {
 	all, err := c.evaluate(ctx, Request{})
 	if err != nil {
@@ -285,7 +285,7 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 	return c.finish(request, all, failures)
 }
 
-// finish checks what the evaluation gave as a whole.
+// finish checks the result of an evaluation as a whole.
 func (c *Catalogue) finish(request Request, from *raw, failures map[string]error) (*Evaluation, error) {
 	if _, err := catalog.Select(request.Patterns, from.Names); err != nil {
 		return nil, c.hintUntracked(err)
@@ -313,8 +313,8 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 	}, nil
 }
 
-// inCatalogue names files by their paths in the catalogue, of which Nix has a copy
-// in the store.
+// inCatalogue replaces paths in the store, where Nix evaluates a copy of the catalogue,
+// by paths in the catalogue.
 func inCatalogue(app catalog.App) {
 	for _, position := range app.Positions {
 		if position != nil {
@@ -329,8 +329,8 @@ func inCatalogue(app catalog.App) {
 	}
 }
 
-// hintUntracked adds to the error on an unknown app that git does not track it:
-// Nix sees only what git tracks.
+// hintUntracked adds to the error of an unknown app that git does not track it, so that
+// Nix does not see it.
 func (c *Catalogue) hintUntracked(err error) error {
 	var unknown *catalog.UnknownError
 	if errors.As(err, &unknown) && slices.Contains(UntrackedApps(c.flake.Dir), unknown.Name) {
@@ -346,9 +346,8 @@ func schemaError(schema int) error {
 	return fmt.Errorf("the catalogue has schema %d, this version of libre supports %d: update the catalogue's libre input", schema, catalog.Schema)
 }
 
-// expression is the Nix function that selects the request's part of the output
-// `libre`. Names and patterns have an alphabet that needs no escaping, and are
-// quoted all the same.
+// expression returns the Nix function that selects the requested part of the output
+// `libre`. Names and patterns have no special characters, but are quoted anyway.
 func expression(request Request) string {
 	var patterns, systems []string
 	for _, p := range request.Patterns {

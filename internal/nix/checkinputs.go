@@ -14,14 +14,13 @@ import (
 	"github.com/libresh/libre/internal/file"
 )
 
-// allowedURIs are what definitions may fetch, as prefixes: what is elsewhere, and what
-// everybody can read in the store. With restrict-eval Nix refuses the rest, files of
-// this machine above all.
+// allowedURIs lists prefixes of the URLs that definitions may fetch: remote ones, and the
+// world-readable store. With restrict-eval Nix refuses all others, such as local files.
 // https://nix.dev/manual/nix/latest/command-ref/conf-file#conf-restrict-eval
 var allowedURIs = []string{"https://", "http://", "ssh://", "git://", "git+https://", "git+http://", "git+ssh://", "hg+https://",
 	"tarball+https://", "tarball+http://", "file+https://", "file+http://", "github:", "gitlab:", "sourcehut:", "path:/nix/store/"}
 
-// restrictions are options that keep an evaluation from the files of this machine.
+// restrictions returns options that deny an evaluation access to local files.
 func (n *Nix) restrictions() []string {
 	if n.AllowLocalInputs {
 		return nil
@@ -29,14 +28,12 @@ func (n *Nix) restrictions() []string {
 	return []string{"--option", "restrict-eval", "true", "--option", "allowed-uris", strings.Join(allowedURIs, " ")}
 }
 
-// localReference is a flake reference of this machine.
+// localReference matches a flake reference to a local file.
 var localReference = regexp.MustCompile(`^(?:(?:path|file|(?:git|hg|tarball|file|path)\+file):|[/.~])`)
 
-// checkInputs refuses, in a stranger's catalogue, inputs that have Nix copy files of
-// this machine into the store, where everybody reads them, and, where they must be
-// locked, those that are not: what these are, somebody else decides. What replaced names
-// is not looked at, since Nix does not read it; what is in the store under its locked
-// hash is not copied again.
+// checkInputs refuses inputs that make Nix copy local files to the world-readable store,
+// and, with mustBeLocked, inputs that are not locked, as their content can change. It
+// skips the inputs in replaced, which Nix does not read, and inputs that are in the store.
 func (n *Nix) checkInputs(ctx context.Context, dir string, replaced []Override, mustBeLocked bool) error {
 	lock, err := file.ReadOwn(filepath.Join(dir, "flake.lock"))
 	switch {
@@ -71,9 +68,9 @@ func (n *Nix) checkInputs(ctx context.Context, dir string, replaced []Override, 
 		if isReplaced(input.Name) {
 			continue
 		}
-		for _, place := range input.Places {
-			if localReference.MatchString(place) && !insideCheckout(dir, place) {
-				return localInput("flake.nix", input.Line, input.Name, place)
+		for _, ref := range input.Places {
+			if localReference.MatchString(ref) && !insideCheckout(dir, ref) {
+				return localInput("flake.nix", input.Line, input.Name, ref)
 			}
 		}
 		if mustBeLocked && !isLocked[input.Name] && !input.Follows && !strings.Contains(input.Name, "/") {
@@ -83,23 +80,23 @@ func (n *Nix) checkInputs(ctx context.Context, dir string, replaced []Override, 
 	return nil
 }
 
-// checkLocked looks at an input as flake.lock has it.
+// checkLocked checks an input of flake.lock.
 func checkLocked(dir, lock, name, node string, locked lockedRef) error {
-	place := locked.local()
+	local := locked.local()
 	switch {
-	case locked.Type == "path" && !filepath.IsAbs(place) && strings.Contains(name, "/"): // a folder of another input
-	case locked.Type == "path" && insideCheckout(dir, place):
-	case place != "":
-		return localInput("flake.lock", lineOf(lock, place, ""), name, place)
+	case locked.Type == "path" && !filepath.IsAbs(local) && strings.Contains(name, "/"): // a folder of another input
+	case locked.Type == "path" && insideCheckout(dir, local):
+	case local != "":
+		return localInput("flake.lock", lineOf(lock, local, ""), name, local)
 	case locked.Rev == "" && locked.NarHash == "":
 		return unlockedInput("flake.lock", lineOf(lock, node, `\s*:\s*\{`), name)
 	}
 	return nil
 }
 
-func localInput(file string, line int, name, place string) error {
+func localInput(file string, line int, name, ref string) error {
 	return &fault.Fault{
-		Err: fmt.Errorf("%s:%d: the input %s is %q, outside of the checkout: Nix would copy it to the world-readable store", file, line, name, place),
+		Err: fmt.Errorf("%s:%d: the input %s is %q, outside of the checkout: Nix would copy it to the world-readable store", file, line, name, ref),
 		Fix: "remove it, or allow it with --allow-local-inputs",
 	}
 }
@@ -111,8 +108,8 @@ func unlockedInput(file string, line int, name string) error {
 	}
 }
 
-// checkUsed refuses what Nix itself says of the inputs that it used: those that it
-// took otherwise than flake.lock has them.
+// checkUsed refuses inputs that Nix used differently than flake.lock locks them, as its
+// log says.
 func (n *Nix) checkUsed(ctx context.Context, flake Flake, log string) error {
 	if n.AllowLocalInputs {
 		return nil
@@ -125,7 +122,7 @@ func (n *Nix) checkUsed(ctx context.Context, flake Flake, log string) error {
 	return nil
 }
 
-// lineOfInput is where in flake.nix an input x/y, or the input x that has it, is.
+// lineOfInput returns the line in flake.nix of an input x/y, or of its parent x.
 func (n *Nix) lineOfInput(ctx context.Context, dir, name string) int {
 	line := 1
 	declared, _ := n.declaredInputs(ctx, dir)
@@ -137,16 +134,17 @@ func (n *Nix) lineOfInput(ctx context.Context, dir, name string) int {
 	return line
 }
 
-// lineOf is the line of a JSON string in a text, or of the node of that name.
-func lineOf(text, part, behind string) int {
-	found := regexp.MustCompile(`"` + regexp.QuoteMeta(part) + `"` + behind).FindStringIndex(text)
+// lineOf returns the line of a JSON string in a text, where the regular expression after
+// follows it.
+func lineOf(text, part, after string) int {
+	found := regexp.MustCompile(`"` + regexp.QuoteMeta(part) + `"` + after).FindStringIndex(text)
 	if found == nil {
 		return 1
 	}
 	return 1 + strings.Count(text[:found[0]], "\n")
 }
 
-// local is where on this machine an input is, "" for one that is elsewhere.
+// local returns the path of a local input, "" for a remote one.
 func (r lockedRef) local() string {
 	if r.Type == "path" {
 		return r.Path
@@ -157,21 +155,21 @@ func (r lockedRef) local() string {
 	return ""
 }
 
-// insideCheckout tells whether a reference is of a folder of the catalogue's own
-// repository, links followed, or of the store.
+// insideCheckout reports whether a reference is a path in the catalogue's own repository,
+// links followed, or in the store.
 func insideCheckout(dir, reference string) bool {
-	place, _, _ := strings.Cut(strings.TrimPrefix(reference, "path:"), "?")
-	if strings.HasPrefix(filepath.Clean(place), storeFolder) {
+	path, _, _ := strings.Cut(strings.TrimPrefix(reference, "path:"), "?")
+	if strings.HasPrefix(filepath.Clean(path), storeFolder) {
 		return true
 	}
-	if filepath.IsAbs(place) || localReference.MatchString(place) && !strings.HasPrefix(place, ".") || strings.Contains(place, "%") {
+	if filepath.IsAbs(path) || localReference.MatchString(path) && !strings.HasPrefix(path, ".") || strings.Contains(path, "%") {
 		return false
 	}
 	top, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return false
 	}
-	whole, err := filepath.EvalSymlinks(filepath.Join(top, place))
+	whole, err := filepath.EvalSymlinks(filepath.Join(top, path))
 	if err != nil {
 		return false
 	}
@@ -179,7 +177,7 @@ func insideCheckout(dir, reference string) bool {
 		top = filepath.Dir(top)
 	}
 	if top == "/" {
-		top = dir // in no repository
+		top = dir // not in a repository
 	}
 	relative, err := filepath.Rel(top, whole)
 	return err == nil && filepath.IsLocal(relative)

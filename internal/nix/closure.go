@@ -12,19 +12,19 @@ import (
 	"strings"
 )
 
-// PathInfo is what the Nix store knows of one store path.
+// PathInfo describes one path of the Nix store.
 type PathInfo struct {
 	Path       string   // absolute: /nix/store/HASH-NAME
 	NarHash    string   // sha256:BASE16
 	NarSize    int64    // bytes of the path's NAR serialisation
-	References []string // absolute store paths, sorted, the path itself left out
+	References []string // absolute store paths, sorted, without the path itself
 }
 
-// Store is a set of store paths that is closed under references.
+// Store is a set of store paths, closed under references.
 type Store map[string]PathInfo
 
-// ReadStore reads all that the given valid store paths need at run time. Both
-// commands print the same text in every version of Nix.
+// ReadStore reads the closures of valid store paths. Both commands print the same text in
+// every version of Nix.
 func (n *Nix) ReadStore(ctx context.Context, paths []string) (Store, error) {
 	doing := "reading the closure of " + strings.Join(paths, " ")
 	if len(paths) == 0 {
@@ -41,8 +41,8 @@ func (n *Nix) ReadStore(ctx context.Context, paths []string) (Store, error) {
 	return parseDump(out)
 }
 
-// parseDump reads what `nix-store --dump-db` prints: for each path its name, NAR
-// hash, NAR size, deriver (may be empty), number of references, references.
+// parseDump parses the output of `nix-store --dump-db`: for each path its name, NAR hash,
+// NAR size, deriver (may be empty), number of references, references.
 func parseDump(dump []byte) (Store, error) {
 	store := Store{}
 	lines := bufio.NewScanner(bytes.NewReader(dump))
@@ -73,7 +73,7 @@ func parseDump(dump []byte) (Store, error) {
 	return store, lines.Err()
 }
 
-// Closure gives the paths that root needs at run time, itself included, sorted.
+// Closure returns the paths that root needs at run time, including itself, sorted.
 func (s Store) Closure(root string) []PathInfo {
 	seen := map[string]bool{}
 	var visit func(path string)
@@ -95,10 +95,10 @@ func (s Store) Closure(root string) []PathInfo {
 	return closure
 }
 
-// shellNames are programs that run commands of whoever gets in.
+// shellNames lists programs that run an intruder's commands.
 var shellNames = []string{"sh", "ash", "bash", "dash", "zsh", "fish", "busybox"}
 
-// Shells lists the paths of a closure that bring a shell in their bin, sorted.
+// Shells returns the paths of a closure with a shell in their bin, sorted.
 func Shells(closure []PathInfo) []string {
 	var shells []string
 	for _, info := range closure {

@@ -17,18 +17,17 @@ import (
 	"github.com/libresh/libre/internal/process"
 )
 
-// copies tells whether a version of Nix, as Version gives it, lets an evaluation copy
-// any file into the store: path, fetchTree and getFlake do so with a wrong hash, before
-// they compare it. Nix does until 2.20, and Lix was made from 2.18.
+// copiesFiles reports whether a version of Nix, as Version returns it, lets an evaluation
+// copy any file to the store: before 2.20 path, fetchTree and getFlake copy a file before
+// they compare its hash. Lix is a fork of 2.18.
 // https://nix.dev/manual/nix/latest/release-notes/rl-2.20
 func copiesFiles(version string) bool {
 	major, minor, ok := versionNumbers(version)
 	return !ok || strings.Contains(version, "Lix") || major == 2 && minor < 20
 }
 
-// runConfined runs nix in a catalogue's folder so that it reads no file of this machine
-// but those that it needs, where it must: always, or where this Nix copies. More paths
-// that it may read can be named.
+// runConfined runs nix in a catalogue's folder, so that it can read only the files that
+// it needs, and more. Without always it does so only if this Nix copies files.
 func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more ...string) error {
 	if n.AllowLocalInputs {
 		return cmd.Run()
@@ -47,14 +46,14 @@ func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more 
 		return err
 	}
 	defer os.RemoveAll(temporary)
-	// In a file: what is built while evaluating may ask for any variable of Nix's.
+	// In a file, because builds during the evaluation may read Nix's variables.
 	settings := filepath.Join(temporary, "nix.conf")
 	if err := os.WriteFile(settings, []byte(userSettings()), 0o600); err != nil {
 		return err
 	}
 	cmd.Env = append(cmd.Env, "TMPDIR="+temporary, "NIX_CONFIG=", "NIX_USER_CONF_FILES="+settings)
 	if exists("/nix/var/nix/daemon-socket/socket") && os.Getenv("NIX_REMOTE") == "" {
-		cmd.Env = append(cmd.Env, "NIX_REMOTE=daemon") // root would mount the store, and build, itself
+		cmd.Env = append(cmd.Env, "NIX_REMOTE=daemon") // else root would mount the store and build itself
 	}
 	readable := process.Readable{Paths: append(append(userPaths(), temporary), more...)}
 	if err := addCheckout(ctx, cmd.Dir, &readable); err != nil {
@@ -74,13 +73,13 @@ func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more 
 	return nil
 }
 
-// confinedError is of a run that had neither keys nor logins.
+// confinedError is an error of a run without access to keys and logins.
 type confinedError struct{ error }
 
 func (e *confinedError) Unwrap() error { return e.error }
 
-// public are files and folders in which a user keeps no secrets; what is not there is
-// passed over. Of /etc those that programs look up names, hosts and certificates in.
+// public lists files and folders without secrets; missing ones are ignored. Those in /etc
+// are for names, hosts and certificates.
 var public = []string{
 	"/nix", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/run/current-system/sw",
 	"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
@@ -91,16 +90,15 @@ var public = []string{
 	"/etc/ssh/ssh_config", "/etc/ssh/ssh_config.d", "/etc/ssh/ssh_known_hosts", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
 }
 
-// userPaths are the files that nix, git and ssh need of this user: what nix fetched
-// before, and settings. Keys are not among them, nor are Nix's settings, which may have
-// access tokens: those are passed on.
+// userPaths returns the user's files that nix, git and ssh need: caches and settings, but
+// no keys. Nix's settings may have access tokens, so runConfined passes them itself.
 func userPaths() []string {
 	home, _ := os.UserHomeDir()
 	from := func(variable, otherwise string) string {
 		return cmp.Or(os.Getenv(variable), filepath.Join(home, otherwise))
 	}
 	cache, config := filepath.Join(from("XDG_CACHE_HOME", ".cache"), "nix"), from("XDG_CONFIG_HOME", ".config")
-	_ = os.MkdirAll(cache, 0o755) // what nix makes later could not be read
+	_ = os.MkdirAll(cache, 0o755) // a folder that nix makes later would not be readable
 	paths := append(slices.Clone(public), cache, filepath.Join(config, "nix/registry.json"), filepath.Join(config, "git/config"),
 		cmp.Or(os.Getenv("GIT_CONFIG_GLOBAL"), filepath.Join(home, ".gitconfig")), filepath.Join(from("XDG_DATA_HOME", ".local/share"), "nix"),
 		filepath.Join(home, ".ssh/config"), filepath.Join(home, ".ssh/known_hosts"))
@@ -123,10 +121,10 @@ func userPaths() []string {
 	return paths
 }
 
-// addCheckout adds what nix reads of a catalogue: of a repository what git tracks, and
-// git's own files; else all.
+// addCheckout adds the files of a catalogue that nix reads: in a repository the tracked
+// ones and git's own, else all.
 func addCheckout(ctx context.Context, dir string, readable *process.Readable) error {
-	place, index, err := queryGit(ctx, dir)
+	commit, index, err := queryGit(ctx, dir)
 	if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {
 		readable.Paths = append(readable.Paths, dir)
 		return nil
@@ -138,9 +136,9 @@ func addCheckout(ctx context.Context, dir string, readable *process.Readable) er
 	if err != nil {
 		return err
 	}
-	top, _, _ := strings.Cut(place, "\n")
+	top, _, _ := strings.Cut(commit, "\n")
 	readable.Names = append(readable.Names, top)
-	readable.Paths = append(readable.Paths, filepath.Join(top, ".git")) // of a worktree it is a file
+	readable.Paths = append(readable.Paths, filepath.Join(top, ".git")) // a file in a worktree
 	for folder := range strings.SplitSeq(folders, "\n") {
 		if !filepath.IsAbs(folder) {
 			folder = filepath.Join(dir, folder)
@@ -148,7 +146,7 @@ func addCheckout(ctx context.Context, dir string, readable *process.Readable) er
 		readable.Paths = append(readable.Paths, folder)
 	}
 	for entry := range strings.SplitSeq(index, "\x00") {
-		// What a link leads to is not asked for.
+		// Links are not followed.
 		if stage, name, ok := strings.Cut(entry, "\t"); ok && strings.HasPrefix(stage, "100") {
 			readable.Paths = append(readable.Paths, filepath.Join(top, name))
 		}
@@ -156,8 +154,8 @@ func addCheckout(ctx context.Context, dir string, readable *process.Readable) er
 	return nil
 }
 
-// UserSetting is the value that this user's settings give a setting of Nix, with what
-// they add to it; "" where they say nothing. Nix is not asked.
+// UserSetting returns the value of a Nix setting in this user's files, with additions; ""
+// if it is not set. It does not run Nix.
 func UserSetting(name string) string {
 	value := ""
 	for line := range strings.Lines(userSettings()) {
@@ -173,8 +171,8 @@ func UserSetting(name string) string {
 	return value
 }
 
-// userSettings are this user's settings of Nix, as NIX_CONFIG has them: Nix cannot read
-// the files.
+// userSettings returns this user's settings of Nix, in the format of NIX_CONFIG, because a
+// confined Nix cannot read the files.
 // https://nix.dev/manual/nix/latest/command-ref/conf-file
 func userSettings() string {
 	home, _ := os.UserHomeDir()
@@ -186,7 +184,7 @@ func userSettings() string {
 			files = append(files, filepath.Join(folder, "nix/nix.conf"))
 		}
 	}
-	slices.Reverse(files) // the first has the last word
+	slices.Reverse(files) // the first has precedence
 	folder := cmp.Or(os.Getenv("NIX_CONF_DIR"), "/etc/nix")
 	var text strings.Builder
 	for _, path := range append([]string{filepath.Join(folder, "nix.conf")}, files...) {
@@ -195,11 +193,11 @@ func userSettings() string {
 	return text.String() + os.Getenv("NIX_CONFIG")
 }
 
-// appendSettings adds the settings of a file, and of those that it includes.
+// appendSettings adds the settings of a file and of the files that it includes.
 func appendSettings(text *strings.Builder, path string, depth int) {
 	content, err := file.Read(path)
 	if err != nil || depth > 10 {
-		return // as Nix does
+		return // like Nix
 	}
 	for line := range strings.Lines(string(content)) {
 		words := strings.Fields(line)

@@ -16,33 +16,32 @@ import (
 	"github.com/libresh/libre/internal/private"
 )
 
-// declaredInput is an input as flake.nix has it.
+// declaredInput is an input of flake.nix.
 type declaredInput struct {
 	Name    string   `json:"name"`    // x, and x/y for an input of x
-	Places  []string `json:"places"`  // its url and its path, as far as it has them
-	Follows bool     `json:"follows"` // it is another input
+	Places  []string `json:"places"`  // its url and path, if set
+	Follows bool     `json:"follows"` // it follows another input
 	Line    int      `json:"line"`
 }
 
 //go:embed declared.nix
 var declaredNix string
 
-// declaredInputs asks Nix what the inputs of flake.nix are. Nix is given its text
-// alone, in a pure evaluation that can fetch nothing and writes nothing: it gives the
-// same for the same text, and what it gave is kept.
+// declaredInputs evaluates the inputs of flake.nix. The evaluation is pure, gets only the
+// file's text, and can neither fetch nor write, so the result is cached by the text.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake#flake-format
 func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, error) {
 	text, err := file.ReadOwn(filepath.Join(dir, "flake.nix"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil // Nix says so
+		return nil, nil // Nix reports it
 	}
 	if err != nil {
 		return nil, err
 	}
 	var declared []declaredInput
 	sum := sha256.Sum256([]byte(declaredNix + "\n" + dir + "\n" + string(text)))
-	kept := filepath.Join(n.OutcomeDir, "inputs-"+hex.EncodeToString(sum[:16])+".json")
-	if said, err := private.Read(kept); n.OutcomeDir != "" && err == nil && json.Unmarshal(said, &declared) == nil {
+	cache := filepath.Join(n.OutcomeDir, "inputs-"+hex.EncodeToString(sum[:16])+".json")
+	if cached, err := private.Read(cache); n.OutcomeDir != "" && err == nil && json.Unmarshal(cached, &declared) == nil {
 		return declared, nil
 	}
 	read := n.command(ctx, call{program: "nix-instantiate", operation: []string{"--eval"}, arguments: []string{"-"}, flags: []string{"--strict", "--json", "--readonly-mode",
@@ -60,8 +59,8 @@ func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, 
 	for i := range declared {
 		declared[i].Line = max(1, declared[i].Line-strings.Count(declaredNix, "\n"))
 	}
-	if said, err := json.Marshal(declared); n.OutcomeDir != "" && err == nil && private.Folder(n.OutcomeDir) == nil {
-		_ = private.Replace(kept, said)
+	if content, err := json.Marshal(declared); n.OutcomeDir != "" && err == nil && private.Folder(n.OutcomeDir) == nil {
+		_ = private.Replace(cache, content)
 	}
 	return declared, nil
 }

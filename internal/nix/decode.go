@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// decode reads what an evaluation printed as JSON. What cannot be read is the fault of
-// a value in a definition, and an *Error, as what Nix itself refuses.
+// decode decodes the JSON of an evaluation. A value of the wrong type in a definition is
+// an *Error, like Nix's own errors.
 func decode(doing string, printed []byte, result any) error {
-	if !utf8.Valid(printed) { // up to 2.1x Nix writes bytes as they are
+	if !utf8.Valid(printed) { // up to 2.1x Nix does not validate strings
 		return &Error{Doing: doing, Message: notUTF8}
 	}
 	err := json.Unmarshal(printed, result)
@@ -30,11 +30,11 @@ func decode(doing string, printed []byte, result any) error {
 
 const notUTF8 = "a string is not UTF-8"
 
-// unwritable is what Nix says, from 2.1x on, of a text that is not UTF-8: its JSON
-// library's words. https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
+// unwritable matches the error of Nix's JSON library, from 2.1x on, for a string that is
+// not UTF-8. https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
 var unwritable = regexp.MustCompile(`json\.exception\.type_error\.316`)
 
-// attributeName is an attribute's name, of its place in what [expression] gives.
+// attributeName returns an attribute's name from its path in the result of [expression].
 func attributeName(field string) string {
 	for _, list := range []string{"apps.", "images."} {
 		field = strings.TrimPrefix(field, list)
@@ -42,7 +42,7 @@ func attributeName(field string) string {
 	return field
 }
 
-// typeName says in Nix's words what JSON calls a string, a number, an array or an object.
+// typeName returns Nix's name of a JSON type.
 func typeName(value string) string {
 	switch value {
 	case "object":

@@ -10,25 +10,24 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// Override replaces a flake input for one evaluation; Input may be a path such
-// as "libre/nixpkgs".
+// Override overrides a flake input for one evaluation; Input may be a path such as
+// "libre/nixpkgs".
 type Override struct{ Input, Ref string }
 
-// Flake is a flake in a folder, with the inputs that this run replaces.
+// Flake is a flake in a folder, with overridden inputs.
 type Flake struct {
 	Dir       string
 	Overrides []Override
-	Mirrors   []Mirror // that git reads
-	Offline   bool     // do not wait for a network that may come back
+	Mirrors   []Mirror // for git
+	Offline   bool     // do not wait for the network
 }
 
-// Eval applies a Nix function to a flake output and decodes the JSON that comes
-// out into result. It instantiates derivations: their files are in the store
-// afterwards. The lock file is never written. What was evaluated before is not
-// evaluated again.
+// Eval applies a Nix function to a flake output, and decodes the resulting JSON into
+// result. It instantiates derivations: their files are in the store afterwards. It never
+// writes the lock file. Results are cached.
 func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, result any) error {
-	// nix looks for packages.SYSTEM.OUTPUT before OUTPUT, and would force every
-	// definition for the packages' names: no packages are of this system.
+	// nix looks for packages.SYSTEM.OUTPUT before OUTPUT, which would evaluate every
+	// definition. The system "none" has no packages.
 	eval := call{program: "nix", operation: []string{"eval"}, inputs: flake.Overrides, arguments: []string{".#" + output}}
 	eval.flags = []string{"--show-trace", "--json", "--apply", apply, "--no-write-lock-file", "--option", "system", "none"}
 	eval.flags = append(eval.flags, n.restrictions()...)
@@ -60,13 +59,13 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 	return decode("evaluating "+flake.Dir, printed, result)
 }
 
-// evaluationFailure explains why an evaluation ended badly. Of what git said when Nix
-// ran it only its exit code may be left: then git is asked again.
+// evaluationFailure explains the failure of an evaluation. Nix may report only the exit
+// code of git; then it runs git again for the message.
 func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log string) error {
 	doing := "evaluating " + dir
 	failure := n.failure(ctx, doing, err, log)
 	if gitFailed.MatchString(log) {
-		// Which reads the settings, the index and the commit.
+		// git status reads the settings, the index and the commit.
 		if _, err := git.Output(ctx, dir, "status", "--porcelain", "--untracked-files=no"); err != nil && !errors.Is(err, git.ErrNoRepository) {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
@@ -74,9 +73,9 @@ func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log 
 	var known *Error
 	if errors.As(failure, &known) && unwritable.MatchString(known.Message) {
 		known.Message = notUTF8
-	} else if said := explain(dir, log); known != nil && said.message != "" {
-		known.Message, known.Fetch = said.message, fetchError.MatchString(said.message)
-		if said.outside {
+	} else if explained := explain(dir, log); known != nil && explained.message != "" {
+		known.Message, known.Fetch = explained.message, fetchError.MatchString(explained.message)
+		if explained.outside {
 			known.output = log
 		}
 	}

@@ -13,8 +13,8 @@ import (
 
 // EvaluationFailure says why an app cannot be evaluated.
 type EvaluationFailure struct {
-	Message string // one line, or one for each problem of a definition; where it is of the package set, with the place in the catalogue that led there
-	Log     string // file with all that Nix said; "" where the message says it
+	Message string // one line, or one for each problem of a definition; for an error in the package set, with the position in the catalogue that caused it
+	Log     string // path of the full log; "" if the message says everything
 }
 
 func (f *EvaluationFailure) Error() string { return withLog(f.Message, f.Log) }
@@ -27,23 +27,23 @@ func withLog(message, log string) string {
 }
 
 var (
-	// What image.nix adds to the trace: a derivation is evaluated where its path is
-	// needed, and then no frame is of the definition that names it.
+	// A line that image.nix adds to the trace: a derivation is evaluated where its path
+	// is needed, so no frame of the trace is in the definition that uses it.
 	madeAt  = regexp.MustCompile(`… libre makes \S+ of what is at (\S+):(\d+):(\d+)`)
 	ownFile = regexp.MustCompile(`^(?:nix/)?(?:changes|image|mkApp|mkCatalogue|paths|rootfs|schema|source|types)\.nix$`)
 	refused = regexp.MustCompile(`^Package .* refusing to evaluate\.$`)
 )
 
-// explanation is what a failed evaluation printed, understood.
+// explanation is the parsed error of an evaluation.
 type explanation struct {
-	message string // one line, with its place if that is in the catalogue; of libre's own words, one for each problem
-	outside bool   // it is about files that are neither the catalogue's nor libre's
+	message string // one line, with its position if that is in the catalogue; for libre's own errors, a line for each problem
+	outside bool   // the error is in files of neither the catalogue nor libre
 }
 
-// explain reads what Nix prints with --show-trace. The first error is the one that
-// matters: lines of its text may look like others. Up to 2.1x Nix writes the trace
-// behind the error, the innermost frame first; later, before it and the other way
-// round, with the error's own place behind it.
+// explain parses the output of Nix with --show-trace. Only the first error counts, as
+// lines of its text may look like errors. Up to 2.1x Nix prints the trace after the
+// error, the innermost frame first; later versions print it before the error, in reverse,
+// with the error's own position after it.
 func explain(dir, log string) explanation {
 	lines := strings.Split(text.Output(log), "\n")
 	message, at := firstError(lines)
@@ -53,30 +53,30 @@ func explain(dir, log string) explanation {
 	before, after := frames(lines[:at]), frames(lines[at:])
 	slices.Reverse(before)
 	e := explanation{message: inFlake(dir, message)}
-	made, root := imagePosition(log)
-	place := ""
+	image, root := imagePosition(log)
+	position := ""
 	for n, frame := range append(after, before...) {
 		file := inFlake(dir, frame)
 		switch {
 		case ownFile.MatchString(fileOf(file)):
-			if n == 0 { // libre's own words
+			if n == 0 { // an error of libre's own code
 				e.message = inFlake(dir, strings.Join(append([]string{message}, messageLines(lines[at+1:])...), "\n"))
 				return e
 			}
 			continue
 		case root != "" && strings.HasPrefix(frame, root), strings.HasPrefix(frame, strings.TrimSuffix(dir, "/")+"/"), isCatalogue(file):
-			place = file
+			position = file
 		default:
 			e.outside = true
 			continue
 		}
 		break
 	}
-	if place == "" && e.outside {
-		place = inFlake(dir, made)
+	if position == "" && e.outside {
+		position = inFlake(dir, image)
 	}
-	if place != "" {
-		e.message = place + ": " + e.message
+	if position != "" {
+		e.message = position + ": " + e.message
 	}
 	if refused.MatchString(message) {
 		e.message = strings.TrimSuffix(e.message, ".") + "; to allow it, pass a nixpkgs with that config to mkCatalogue in flake.nix"
@@ -84,9 +84,9 @@ func explain(dir, log string) explanation {
 	return e
 }
 
-// imagePosition gives the place of what an image is made of, and the folder of the
-// catalogue; both "" where the trace does not have them.
-func imagePosition(log string) (place, root string) {
+// imagePosition returns the position of an image's definition, and the folder of the
+// catalogue, from the trace; "" if it has none.
+func imagePosition(log string) (position, root string) {
 	found := madeAt.FindStringSubmatch(text.Output(log))
 	if found == nil {
 		return "", ""
@@ -95,14 +95,14 @@ func imagePosition(log string) (place, root string) {
 	return strings.Join(found[1:], ":"), root + "/"
 }
 
-// firstError gives the text of the first error, and its line.
+// firstError returns the text of the first error, and its line.
 func firstError(lines []string) (string, int) {
 	for i, line := range lines {
 		if found := errorLine.FindStringSubmatch(line); found != nil && strings.TrimSpace(found[1]) != "" {
 			return strings.TrimSpace(found[1]), i
 		}
 	}
-	// A text that begins with an empty line.
+	// The text may begin with an empty line.
 	for i := len(lines) - 1; i >= 0; i-- {
 		if !errorLine.MatchString(lines[i]) {
 			continue
@@ -116,7 +116,7 @@ func firstError(lines []string) (string, int) {
 	return "", 0
 }
 
-// messageLines are the lines of an error's text behind its first: an empty one ends them.
+// messageLines returns the lines of an error's text after its first, up to an empty one.
 func messageLines(lines []string) []string {
 	var text []string
 	for _, line := range lines {
@@ -128,40 +128,39 @@ func messageLines(lines []string) []string {
 	return text
 }
 
-// frames are the places of a trace, as FILE:LINE:COLUMN, but for Nix's own.
+// frames returns the positions of a trace, as FILE:LINE:COLUMN, without those of Nix.
 func frames(lines []string) []string {
-	var places []string
+	var positions []string
 	for _, line := range lines {
 		found := placeLine.FindStringSubmatch(line)
 		if found == nil || strings.HasPrefix(found[1], "<") || strings.HasPrefix(found[1], "«nix-internal»") {
 			continue
 		}
-		places = append(places, strings.Join(found[1:], ":"))
+		positions = append(positions, strings.Join(found[1:], ":"))
 	}
-	return places
+	return positions
 }
 
-// inFlake names files as they are called in their flake; that of the catalogue has
-// them in the store or, from 2.3x on, where they are.
+// inFlake replaces paths in the store, or, from 2.3x on, in the catalogue's folder, by
+// paths in the flake.
 func inFlake(dir, text string) string {
 	return sourcePath.ReplaceAllString(strings.ReplaceAll(text, strings.TrimSuffix(dir, "/")+"/", ""), "")
 }
 
-func fileOf(place string) string {
-	file, _, _ := strings.Cut(place, ":")
+func fileOf(position string) string {
+	file, _, _ := strings.Cut(position, ":")
 	return file
 }
 
 var catalogueFile = regexp.MustCompile(`^(?:[^/]+/)*?apps/[^/]+/`)
 
-// isCatalogue tells files of a catalogue, which may be in a folder of its repository,
-// from those of nixpkgs, which has folders apps too.
+// isCatalogue reports whether a file is of a catalogue, which may be in a folder of its
+// repository, and not of nixpkgs, which has folders named apps too.
 func isCatalogue(file string) bool {
 	return catalogueFile.MatchString(file) && !strings.HasPrefix(file, "pkgs/") && !strings.HasPrefix(file, "/")
 }
 
-// keepLog keeps a whole output in a file that only its user reads, and gives its
-// path; "" where it cannot be written.
+// keepLog writes an output to a private file, and returns its path; "" if that fails.
 func (n *Nix) keepLog(name, log string) string {
 	path := filepath.Join(n.LogDir, name+".log")
 	if private.Folder(n.LogDir) != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// FetchSources makes the changed sources of Containerfile images available, and
-// calls use for each image, in order, while they are: with the folder of its
-// source, or with the reason why there is none.
+// FetchSources fetches the patched sources of Containerfile images, and calls use for
+// each image, in order: with the folder of its source, or with an error. The folders may
+// be removed after FetchSources returns.
 func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(spec *catalog.Spec, source string, err error) error) error {
 	var outputs []Output
 	var paths []string
@@ -64,9 +64,9 @@ func (n *Nix) FetchSources(ctx context.Context, specs []*catalog.Spec, use func(
 	return nil
 }
 
-// SourcesInStore gives the changed sources of Containerfile images as far as the store
-// has them: nothing is fetched. Without a package set only sources without changes are
-// found, by their hash.
+// SourcesInStore returns the patched sources of Containerfile images that are in the
+// store, and fetches nothing. Without a package set it finds only unchanged sources, by
+// their hash.
 func (n *Nix) SourcesInStore(ctx context.Context, specs []*catalog.Spec) (map[*catalog.Spec]string, error) {
 	sources := map[*catalog.Spec]string{}
 	for _, spec := range specs {
@@ -85,9 +85,8 @@ func (n *Nix) SourcesInStore(ctx context.Context, specs []*catalog.Spec) (map[*c
 	return sources, nil
 }
 
-// unchangedSource is where a source without changes is, or would be, in the store:
-// its identity (nix/source.nix) is a path in it, or the hash of what is fetched. "" where
-// that does not say.
+// unchangedSource returns the store path of a source without changes, whether it exists
+// or not. A source's identity (nix/source.nix) has its store path or hash; "" if not.
 func unchangedSource(identity json.RawMessage) string {
 	var source struct {
 		Source  string            `json:"source"`
@@ -106,9 +105,9 @@ func unchangedSource(identity json.RawMessage) string {
 	return path
 }
 
-// GitHash fetches a commit of a git repository as a definition's source is fetched,
-// and gives the SRI hash of its NAR. What of a tree's attributes Nix obeys differs
-// between its versions.
+// GitHash fetches a commit of a git repository like a definition's source, and returns
+// the SRI hash of its NAR. It runs Nix, because versions of Nix differ in how they apply
+// git attributes.
 func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
 	if !n.AllowLocalInputs && localReference.MatchString(url) {
 		return "", &fault.Fault{Err: fmt.Errorf("the source %q is on this machine: Nix would copy it to the world-readable store", url), Fix: "allow it with --allow-local-inputs"}

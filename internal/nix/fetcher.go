@@ -18,23 +18,23 @@ import (
 	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
-// Fetcher fetches what opens to a login alone. Neither Nix nor what it builds sees one:
-// what was fetched is put into the store under the hash that the definition has.
+// Fetcher fetches what needs a login. Neither Nix nor its builds see the login: the result
+// is added to the store under the hash of the definition.
 type Fetcher interface {
-	// Opens tells whether there is a login for a URL.
+	// Opens reports whether there is a login for a URL.
 	Opens(location string) bool
-	// Hint says how to log in where a URL leads, "" where that is not known.
+	// Hint says how to log in for a URL, "" if unknown.
 	Hint(location string) string
-	// Download fetches a file, which it makes.
+	// Download fetches a file to a new path.
 	Download(ctx context.Context, location, path string) error
-	// Unpack fetches an archive into a folder, which it makes, without its top folder. It
-	// gives the SRI sha256 of the folder's NAR.
+	// Unpack fetches an archive and unpacks it, without its top folder, into a new folder.
+	// It returns the SRI sha256 of the folder's NAR.
 	Unpack(ctx context.Context, location, dir string) (hash string, err error)
-	// Mirror makes a bare repository in an empty folder, with commits and their history.
+	// Mirror makes a bare repository in an empty folder, with the history of commits.
 	Mirror(ctx context.Context, location string, commits []string, dir string) error
 }
 
-// fetcher is nil where there is none.
+// fetcher returns the fetcher; nil if there is none.
 func (n *Nix) fetcher() (Fetcher, error) {
 	if n.Fetcher == nil {
 		return nil, nil
@@ -42,8 +42,8 @@ func (n *Nix) fetcher() (Fetcher, error) {
 	return n.Fetcher()
 }
 
-// fetchFailed fetches, with a login, what Nix could not fetch, and gives the
-// derivations that the store has the output of then. The others' failures say why not.
+// fetchFailed fetches with a login what Nix could not fetch, and returns the derivations
+// with an output in the store now. It updates the failures of the others.
 func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure, tried map[string]bool) (fetched []string, err error) {
 	fetcher, err := n.fetcher()
 	if err != nil || fetcher == nil {
@@ -79,11 +79,11 @@ func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure
 	return fetched, ctx.Err()
 }
 
-// refusedStatus is what fetchers say of what they are not let see.
+// refusedStatus matches the HTTP status that fetchers report for denied access.
 var refusedStatus = regexp.MustCompile(`\b40[134]\b`)
 
-// fetchFixed puts what a URL has into the store, if it has the hash of a fixed output.
-// Why that is not possible it says in the failure.
+// fetchFixed fetches a URL and adds it to the store, if it has the hash of the fixed
+// output. Otherwise it sets the reason in failure.
 func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read *derivation.Derivation, failure *BuildFailure) error {
 	dir, err := os.MkdirTemp("", "libre-fetch-")
 	if err != nil {
@@ -107,7 +107,7 @@ func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read 
 	case err != nil:
 		failure.Message = err.Error()
 		return nil
-	case got != wanted: // everybody reads the store: it gets nothing that nobody knows the hash of
+	case got != wanted: // the store is world-readable: add nothing unexpected
 		failure.Wanted, failure.Got = wanted, got
 		failure.Message = mismatch(wanted, got)
 		return nil
@@ -116,7 +116,7 @@ func (n *Nix) fetchFixed(ctx context.Context, fetcher Fetcher, url string, read 
 	return err
 }
 
-// hashFileSRI is the hash of a file, as SRI.
+// hashFileSRI returns the hash of a file, as SRI.
 func hashFileSRI(path, algorithm string) (string, error) {
 	sum := map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New}[algorithm]
 	if sum == nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
-// FixedOutputs finds, among the derivations that some derivations need, those
-// whose output must have one of the given hashes (SRI): hash → derivation.
+// FixedOutputs finds, among the dependencies of derivations, the fixed-output derivations
+// with one of the hashes (SRI): hash → derivation.
 func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[string]string, error) {
 	const doing = "looking for fixed outputs with unknown hashes"
 	if len(drvs) == 0 {
@@ -40,7 +40,7 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 		if !strings.HasSuffix(path, ".drv") {
 			continue
 		}
-		// A derivation has the hash of its own output in hexadecimal, and no other's.
+		// A derivation contains the hexadecimal hash of its own output, and no other.
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
@@ -54,20 +54,20 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 	return found, nil
 }
 
-// Fixed is a derivation whose output must have a hash.
+// Fixed is a fixed-output derivation.
 type Fixed struct {
 	Drv  string
 	Hash string   // SRI
-	URLs []string // that it fetches, as far as it says
+	URLs []string // that it fetches, if it names them
 }
 
-// FixedOutputDiff is what became of the fixed outputs that something needs.
+// FixedOutputDiff compares the fixed outputs of two sets of derivations.
 type FixedOutputDiff struct {
 	Removed, Added, Kept []Fixed
 }
 
-// DiffFixedOutputs reads the fixed outputs among what some derivations need, before and
-// after a change.
+// DiffFixedOutputs compares the fixed outputs that derivations depend on before and after
+// a change.
 func (n *Nix) DiffFixedOutputs(ctx context.Context, before, after []string) (FixedOutputDiff, error) {
 	var change FixedOutputDiff
 	was, err := n.requisites(ctx, before)
@@ -99,7 +99,7 @@ func (n *Nix) DiffFixedOutputs(ctx context.Context, before, after []string) (Fix
 	return change, nil
 }
 
-// requisites are the derivations that some need, and these.
+// requisites returns derivations and all that they depend on.
 func (n *Nix) requisites(ctx context.Context, drvs []string) (map[string]bool, error) {
 	all := map[string]bool{}
 	if len(drvs) == 0 {

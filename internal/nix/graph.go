@@ -12,8 +12,8 @@ import (
 	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
-// Valid gives those of the store paths that the store holds. Whether a file
-// exists says nothing: failed builds leave theirs behind.
+// Valid returns the valid ones of the store paths. A file that exists is not enough:
+// failed builds leave theirs behind.
 func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error) {
 	valid := map[string]bool{}
 	if len(paths) == 0 {
@@ -32,17 +32,17 @@ func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error
 	return valid, nil
 }
 
-// Graph is what must be built: derivations, each with those of them that it needs.
+// Graph has the derivations to build, and their dependencies on each other.
 type Graph map[string]Node
 
 // Node is one derivation of a graph.
 type Node struct {
 	Inputs []string
-	Fixed  bool // the hash of its output is known: it fetches something
+	Fixed  bool // a fixed-output derivation, which fetches something
 }
 
-// Graph reads how the derivations that are to be built depend on each other. One
-// that cannot be read depends on none: it is built all the same.
+// Graph reads the dependencies of the derivations to build. An unreadable derivation has
+// none; it is built all the same.
 func (m *Missing) Graph() Graph {
 	graph := Graph{}
 	for _, drv := range m.Build {
@@ -80,8 +80,8 @@ func readDerivation(path string) (*derivation.Derivation, error) {
 	return read, nil
 }
 
-// Below gives a derivation and all below it that must be built for it: each with
-// how many steps it is below at least.
+// Below returns a derivation and its dependencies in the graph, each with its least
+// distance.
 func (g Graph) Below(drv string) map[string]int {
 	steps := map[string]int{}
 	level := []string{drv}
@@ -100,8 +100,8 @@ func (g Graph) Below(drv string) map[string]int {
 	return steps
 }
 
-// FailureOf finds why a derivation has no output: its own failure, or that of
-// the nearest one that it needs.
+// FailureOf returns why a derivation has no output: its own failure, or that of its
+// nearest dependency.
 func FailureOf(drv string, failures map[string]*BuildFailure) error {
 	if failure := failureBelow(drv, failures); failure != nil {
 		return failure

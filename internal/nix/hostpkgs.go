@@ -21,17 +21,17 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// HostParts are the parts of this machine that the host package set is made of.
+// HostParts are the programs and files of this machine for the host package set.
 type HostParts struct {
 	System  string // of the machine, such as x86_64-linux
 	GoRoot  string // folder of a self-contained Go toolchain
 	GoVer   string // such as 1.26.8
-	Busybox string // a static busybox
+	Busybox string // path of a static busybox
 	BoxVer  string
-	CACerts string // file with the CA certificates
+	CACerts string // path of the CA certificates
 }
 
-// MachineSystem is the Nix system of this machine.
+// MachineSystem returns the Nix system of this machine.
 func MachineSystem() (string, error) {
 	cpu, known := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
 	if !known || runtime.GOOS != "linux" {
@@ -40,8 +40,7 @@ func MachineSystem() (string, error) {
 	return cpu + "-linux", nil
 }
 
-// FindHostParts looks for the parts. An error names the missing one and what
-// installs it.
+// FindHostParts finds the parts. The error names a missing one and how to install it.
 func FindHostParts(ctx context.Context) (HostParts, error) {
 	var parts HostParts
 	var err error
@@ -69,8 +68,8 @@ func FindHostParts(ctx context.Context) (HostParts, error) {
 	return parts, fmt.Errorf("host package set: no CA certificates: apt-get install ca-certificates")
 }
 
-// findGo reads the toolchain's own files, which is a hundred times faster than
-// asking it; where its program stands elsewhere (a link, a wrapper) it is asked.
+// findGo reads the toolchain's own files, which is a hundred times faster than running
+// it. It runs go only if the program is elsewhere, such as a wrapper.
 func findGo(ctx context.Context) (root, version string, err error) {
 	if path, err := exec.LookPath("go"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
@@ -91,7 +90,7 @@ func findGo(ctx context.Context) (root, version string, err error) {
 	return lines[0], strings.TrimPrefix(lines[1], "go"), nil
 }
 
-// findBusybox looks for a static busybox; its version stands in the program.
+// findBusybox finds a static busybox, and reads its version from the file.
 func findBusybox() (path, version string, err error) {
 	missing := fmt.Errorf("host package set: no static busybox: apt-get install busybox-static")
 	if path, err = exec.LookPath("busybox"); err != nil {
@@ -114,8 +113,8 @@ func findBusybox() (path, version string, err error) {
 	return path, string(found[1]), nil
 }
 
-// hostPackages is the host package set, put into the store when it is first needed:
-// to copy a Go toolchain there takes half a minute.
+// hostPackages adds the host package set to the store when it is first needed: copying a
+// Go toolchain takes half a minute.
 type hostPackages struct {
 	nix  *Nix
 	lock sync.Mutex
@@ -138,7 +137,7 @@ func (p HostParts) goKey() string {
 	return "go " + stamp(filepath.Join(p.GoRoot, "VERSION")) + stamp(filepath.Join(p.GoRoot, "bin/go"))
 }
 
-// hostSet is host.json: what nix/hostpkgs makes packages of.
+// hostSet is host.json, which nix/hostpkgs reads.
 type hostSet struct {
 	System  string   `json:"system"`
 	Go      hostPart `json:"go"`
@@ -151,8 +150,8 @@ type hostPart struct {
 	Version string `json:"version"`
 }
 
-// hostPackageSet puts the parts and the package set's Nix code into the store and
-// gives the source that stands in for nixpkgs.
+// hostPackageSet adds the parts and the package set's Nix code to the store, and returns
+// the source that replaces nixpkgs.
 func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 	parts, err := FindHostParts(ctx)
 	if err != nil {
@@ -182,7 +181,7 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 	return n.AddFS(ctx, nixcode.HostPackages(), map[string][]byte{"host.json": text})
 }
 
-// AddFS puts a tree of files, and extra ones laid over it, into the store.
+// AddFS adds a tree of files to the store, with extra files over it.
 func (n *Nix) AddFS(ctx context.Context, code fs.FS, extra map[string][]byte) (StoreSource, error) {
 	key, err := hashFS(code)
 	if err != nil {
@@ -212,7 +211,7 @@ func (n *Nix) AddFS(ctx context.Context, code fs.FS, extra map[string][]byte) (S
 	})
 }
 
-// addFile puts one file, under a name of its own in a folder, into the store.
+// addFile adds a folder with one file, called name, to the store.
 func (n *Nix) addFile(ctx context.Context, path, name string) (StoreSource, error) {
 	return n.AddCached(ctx, name+" "+stamp(path), func() (string, func(), error) {
 		dir, err := os.MkdirTemp("", "libre-part-")
@@ -227,7 +226,7 @@ func (n *Nix) addFile(ctx context.Context, path, name string) (StoreSource, erro
 	})
 }
 
-// stamp identifies the present content of a file without reading it.
+// stamp identifies the current content of a file without reading it.
 func stamp(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -265,7 +264,7 @@ func hashFS(code fs.FS) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
-// isStatic tells whether an ELF program needs no dynamic loader.
+// isStatic reports whether an ELF program needs no dynamic loader.
 func isStatic(path string) (bool, error) {
 	file, err := elf.Open(path)
 	if err != nil {

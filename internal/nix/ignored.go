@@ -19,15 +19,15 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// UntrackedApps lists the apps of a catalogue that git does not track. A flake
-// in a git repository is what git tracks: to Nix, they are not there.
+// UntrackedApps returns the apps of a catalogue that git does not track, so that Nix does
+// not see them.
 func UntrackedApps(dir string) []string {
 	apps, _ := untracked(context.Background(), dir)
 	return apps
 }
 
-// untracked lists what git neither tracks nor ignores below apps/: whole apps by name,
-// and files of the others by path. Where there is no repository nothing is hidden.
+// untracked lists what git neither tracks nor ignores below apps/: whole apps by name, and
+// files of other apps by path. Outside of a repository there is nothing.
 func untracked(ctx context.Context, dir string) (apps, files []string) {
 	out, err := git.Output(ctx, dir, "ls-files", "--others", "--exclude-standard", "-z", "--", "apps")
 	if err != nil || out == "" {
@@ -49,7 +49,7 @@ func untracked(ctx context.Context, dir string) (apps, files []string) {
 	return apps, files
 }
 
-// leftover are files that editors, patch, git and a bump that was killed leave behind.
+// leftover matches files that editors, patch, git and a killed bump leave behind.
 var leftover = regexp.MustCompile(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$|(^|/)\.libre-[0-9]+$`)
 
 func hasDefinition(dir, folder string) bool {
@@ -57,12 +57,11 @@ func hasDefinition(dir, folder string) bool {
 	return err == nil
 }
 
-// maxListed is how many untracked files are named one by one.
+// maxListed is the number of untracked files that are listed one by one.
 const maxListed = 3
 
-// IgnoredFiles says what of a catalogue's folder apps/ is no part of it although it looks
-// so, one line each, with what to type. Names that begin with "." and "_" are nobody's
-// apps.
+// IgnoredFiles reports files in apps/ that look like a part of the catalogue but are not,
+// one a line, each with a fix. Names that begin with "." or "_" are never apps.
 func IgnoredFiles(ctx context.Context, dir string) []string {
 	var lines []string
 	apps, files := untracked(ctx, dir)
@@ -98,11 +97,11 @@ func IgnoredFiles(ctx context.Context, dir string) []string {
 	return lines
 }
 
-// withSubmodules is how a flake asks for its submodules.
+// withSubmodules matches a flake that includes its submodules.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake.html#self-attributes
 var withSubmodules = regexp.MustCompile(`submodules\s*=\s*true`)
 
-// submodules are the apps that are repositories of their own.
+// submodules returns the apps that are git submodules.
 func submodules(ctx context.Context, dir string) []string {
 	out, err := git.Output(ctx, dir, "ls-files", "--stage", "-z", "--", "apps")
 	if err != nil {
@@ -122,23 +121,22 @@ func submodules(ctx context.Context, dir string) []string {
 }
 
 var (
-	// How versions of Nix say that a file is not there: "getting status of 'X': No such
+	// Messages of Nix about a missing file: "getting status of 'X': No such
 	// file or directory", "path 'X' does not exist", "Path 'X' in the repository "Y" is
 	// not tracked by Git."
 	missingFile = regexp.MustCompile(`No such file or directory|does not exist|not tracked by [Gg]it`)
-	// A file's name in them. That it may have a "'" is the reason for the first form.
+	// The file's name in them. The first form is for names with a "'".
 	greedyName = regexp.MustCompile(`'(.+)'`)
 	quotedName = regexp.MustCompile(`'([^']+)'`)
 )
 
-// positionPrefix is a message that begins with FILE:LINE:COLUMN.
+// positionPrefix matches a message that begins with FILE:LINE:COLUMN.
 var positionPrefix = regexp.MustCompile(`^(\S+:\d+:\d+): `)
 
-// explain says which definition failed, a file of the catalogue or "" where that is
-// not known, and why; and of a file that it names, and that Nix does not find, what
-// is the matter with it.
+// explain explains the failure of a definition, a path in the catalogue or "" if unknown.
+// If Nix does not find a file, it explains why.
 func (c *Catalogue) explain(ctx context.Context, failure *Error, definition string) error {
-	said := &EvaluationFailure{Message: failure.Message, Log: failure.Log}
+	explained := &EvaluationFailure{Message: failure.Message, Log: failure.Log}
 	folder := "apps"
 	if definition != "" {
 		folder = path.Dir(definition)
@@ -146,15 +144,15 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error, definition stri
 	if found := linkLoops(c.flake.Dir, folder, failure); found != nil {
 		return found
 	}
-	if definition != "" && !strings.Contains(said.Message, path.Dir(definition)) {
-		said.Message = definition + ": " + said.Message
+	if definition != "" && !strings.Contains(explained.Message, path.Dir(definition)) {
+		explained.Message = definition + ": " + explained.Message
 	}
 	if found := positionPrefix.FindStringSubmatch(failure.Message); found != nil {
 		definition = found[1]
 	}
 	definition = cmp.Or(definition, "a definition")
 	if !missingFile.MatchString(failure.Message) {
-		return said
+		return explained
 	}
 	var names []string
 	for _, found := range append(greedyName.FindAllStringSubmatch(failure.Message, -1), quotedName.FindAllStringSubmatch(failure.Message, -1)...) {
@@ -167,22 +165,23 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error, definition stri
 			return err
 		}
 	}
-	// A name with a slash is no attribute's.
+	// A name with a slash is not an attribute.
 	for _, name := range names {
 		if strings.Contains(name, "/") {
 			return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s refers to %s, which does not exist", definition, name)}
 		}
 	}
-	return said
+	return explained
 }
 
-// explainFile is nil where a file is not there, or nothing hides it.
+// explainFile explains why Nix does not see an existing file; nil if it does not exist or
+// is not hidden.
 func (c *Catalogue) explainFile(ctx context.Context, definition, name string) error {
 	dir := c.flake.Dir
 	info, err := os.Lstat(filepath.Join(dir, name))
 	if err != nil {
-		// Nix names files from the top of the repository, in which the flake may be
-		// anywhere.
+		// Nix prints paths from the top of the repository, and the flake may be in a
+		// folder of it.
 		if dir, err = git.Top(ctx, dir); err != nil {
 			return nil
 		}
@@ -207,11 +206,11 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 	return &fault.Fault{Err: why, Fix: tracking.Fix(name)}
 }
 
-// linkLoop is what Nix says of a link that leads to itself, without its name.
+// linkLoop matches Nix's message about a link to itself, which does not name the link.
 var linkLoop = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
 
-// linkLoops is about the links in a folder of the catalogue that lead to themselves,
-// if what Nix said is of one; else, and where none is found, it is nil.
+// linkLoops names the links in a folder of the catalogue that point to themselves, if the
+// failure is about one; else nil.
 func linkLoops(dir, folder string, failure *Error) *fault.Fault {
 	if !linkLoop.MatchString(failure.Message) {
 		return nil
@@ -221,7 +220,7 @@ func linkLoops(dir, folder string, failure *Error) *fault.Fault {
 		if _, found := os.Stat(at); errors.Is(found, syscall.ELOOP) {
 			names = append(names, folder+strings.TrimPrefix(at, filepath.Join(dir, folder)))
 		}
-		return nil // what cannot be read has no link that is seen
+		return nil // skip unreadable folders
 	})
 	if names == nil {
 		return nil

@@ -15,19 +15,19 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Input is something that a catalogue is evaluated with, as a provenance names it.
+// Input is an input of an evaluation, for a provenance.
 // https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
 type Input struct {
 	Name   string            // flake input nixpkgs
 	URI    string            // an SPDX download location or a package URL; "" for folders outside of the store
-	Digest map[string]string // gitCommit, in hexadecimal; narHash, SRI as flake.lock has it
+	Digest map[string]string // gitCommit in hexadecimal, narHash in SRI
 }
 
 const storeFolder = "/nix/store/"
 
-// Inputs lists what the images are evaluated with: the inputs of flake.lock, and what
-// this run replaces in their place; of the host package set its parts too. Where the
-// lock file has two names for one input, the first is used.
+// Inputs lists the inputs of the images' evaluation: those of flake.lock, or their
+// overrides, and the parts of the host package set. If the lock file has two names for one
+// input, it uses the first.
 func (c *Catalogue) Inputs(ctx context.Context) ([]Input, error) {
 	flake, err := c.flakeFor(ctx, Request{AllSystems: true})
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *Catalogue) Inputs(ctx context.Context) ([]Input, error) {
 	known := map[string]bool{}
 	err = eachLocked(lock, func(name, node string, locked lockedRef) bool {
 		replaced := slices.Contains(c.Replaced(), name)
-		// A relative path, of Nix 2.26 and later, is a folder of the catalogue.
+		// A relative path, from Nix 2.26 on, is a folder of the catalogue.
 		if !replaced && !known[node] && len(locked.digest()) > 0 {
 			add(name, locked)
 		}
@@ -63,7 +63,7 @@ func (c *Catalogue) Inputs(ctx context.Context) ([]Input, error) {
 	return inputs, err
 }
 
-// readPathRef reads what StoreSource.FlakeRef wrote.
+// readPathRef parses the result of StoreSource.FlakeRef.
 func readPathRef(ref string) lockedRef {
 	path, query, _ := strings.Cut(strings.TrimPrefix(ref, "path:"), "?")
 	values, err := url.ParseQuery(query)
@@ -73,37 +73,36 @@ func readPathRef(ref string) lockedRef {
 	return lockedRef{Type: "path", Path: path, NarHash: values.Get("narHash")}
 }
 
-// forges are where flake references of a type are, unless they name a host.
+// forges has the default hosts of flake reference types.
 var forges = map[string]string{"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
 
-// uri is where an input comes from, for everybody to read: without credentials, and
-// without the places of this machine.
+// uri returns the public URI of an input, without credentials and local paths.
 func (r lockedRef) uri() string {
-	place := text.PublicURL(r.URL)
+	uri := text.PublicURL(r.URL)
 	switch {
 	case forges[r.Type] != "":
 		host := forges[r.Type]
 		if r.Host != "" {
 			host = r.Host
 		}
-		owner, err := url.PathUnescape(r.Owner) // GitLab's groups have "/" in it
+		owner, err := url.PathUnescape(r.Owner) // GitLab's groups can contain "/"
 		if err != nil {
 			return ""
 		}
-		place = "git+https://" + host + "/" + owner + "/" + r.Repo
-	case r.Type == "git" && place != "":
-		place = "git+" + place
-	case r.Type == "hg" && place != "":
-		place = "hg+" + place
+		uri = "git+https://" + host + "/" + owner + "/" + r.Repo
+	case r.Type == "git" && uri != "":
+		uri = "git+" + uri
+	case r.Type == "hg" && uri != "":
+		uri = "hg+" + uri
 	case r.Type == "path" && strings.HasPrefix(r.Path, storeFolder):
 		return "file://" + r.Path
 	default:
-		return place
+		return uri
 	}
-	if place != "" && r.Rev != "" {
-		place += "@" + r.Rev
+	if uri != "" && r.Rev != "" {
+		uri += "@" + r.Rev
 	}
-	return place
+	return uri
 }
 
 func (r lockedRef) digest() map[string]string {
@@ -117,7 +116,7 @@ func (r lockedRef) digest() map[string]string {
 	return digest
 }
 
-// hostParts are the parts of a folder that is the host package set.
+// hostParts returns the parts of the host package set in a folder; nil if it is another.
 func hostParts(folder string) []Input {
 	content, err := os.ReadFile(filepath.Join(folder, "host.json"))
 	var host hostSet
@@ -128,6 +127,6 @@ func hostParts(folder string) []Input {
 		return Input{Name: "host package " + name, URI: "pkg:generic/" + name + "@" + p.Version, Digest: map[string]string{"narHash": p.NarHash}}
 	}
 	certificates := part("ca-certificates", host.CACert)
-	certificates.URI = "" // its version is a part of its hash
+	certificates.URI = "" // its version is only a part of its hash
 	return []Input{part("go", host.Go), part("busybox", host.Busybox), certificates}
 }

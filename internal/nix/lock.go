@@ -18,9 +18,9 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// ReadLock reads a flake.lock: each input by its name, nixpkgs, and an input's own
-// ones below it, libre/nixpkgs, as the revision or the hash that it is locked to.
-// Inputs that follow another one are left out.
+// ReadLock parses a flake.lock. It returns the locked revision, or else the hash, by the
+// name of the input: nixpkgs, and libre/nixpkgs for an input of an input. Inputs that
+// follow another one are omitted.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake#lock-files
 func ReadLock(text []byte) (map[string]string, error) {
 	inputs := map[string]string{}
@@ -33,7 +33,7 @@ func ReadLock(text []byte) (map[string]string, error) {
 	return inputs, err
 }
 
-// lockedRef is what an input is locked to.
+// lockedRef is the locked reference of an input.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake#types
 type lockedRef struct {
 	Type    string `json:"type"`
@@ -46,8 +46,9 @@ type lockedRef struct {
 	NarHash string `json:"narHash"`
 }
 
-// eachLocked visits the inputs of a flake.lock, each with its name and its node; an
-// input's own ones where visit says so. Inputs that follow another one are left out.
+// eachLocked calls visit for the inputs of a flake.lock, each with its name and node, and
+// for an input's own inputs if visit returns true. Inputs that follow another one are
+// omitted.
 func eachLocked(text []byte, visit func(name, node string, locked lockedRef) bool) error {
 	var lock struct {
 		Root  string `json:"root"`
@@ -56,7 +57,7 @@ func eachLocked(text []byte, visit func(name, node string, locked lockedRef) boo
 			Locked lockedRef                  `json:"locked"`
 		} `json:"nodes"`
 	}
-	if json.Unmarshal(text, &lock) != nil { // its error may quote the file, which may be a link
+	if json.Unmarshal(text, &lock) != nil { // the error could quote the file
 		return errors.New("reading flake.lock: it is not a lock file of nix")
 	}
 	seen := map[string]bool{}
@@ -80,8 +81,8 @@ func eachLocked(text []byte, visit func(name, node string, locked lockedRef) boo
 	return nil
 }
 
-// Replaced lists the inputs that this run replaces: what they are locked to
-// decides nothing here.
+// Replaced returns the names of the overridden inputs, whose locked references have no
+// effect.
 func (c *Catalogue) Replaced() []string {
 	var names []string
 	for _, override := range c.flake.Overrides {
@@ -90,9 +91,8 @@ func (c *Catalogue) Replaced() []string {
 	return names
 }
 
-// UpdateLock updates inputs in the catalogue's flake.lock, and locks those that it
-// lacks. An input that this run replaces is never fetched for not being locked: it
-// stays so.
+// UpdateLock updates inputs in the catalogue's flake.lock, and locks missing ones. An
+// overridden input that is not locked stays so.
 func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 	path := filepath.Join(c.flake.Dir, "flake.lock")
 	before, err := file.ReadOwn(path)
@@ -132,13 +132,13 @@ var (
 	gitFatal      = regexp.MustCompile(`(?m)^fatal: (.+)$`)
 )
 
-// updateLock has nix write the lock file. Up to 2.18 it is `nix flake lock` that
-// updates single inputs, from 2.19 on, and in Lix, `nix flake update`.
+// updateLock runs nix to write the lock file. Up to 2.18 `nix flake lock` updates single
+// inputs; from 2.19 on, and in Lix, `nix flake update` does.
 // https://nix.dev/manual/nix/2.19/release-notes/rl-2.19
 func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replaced []Override) error {
 	flags := []string{"--refresh", "--show-trace"}
 	lock := call{program: "nix", operation: []string{"flake", "lock"}, flags: flags, inputs: replaced, arguments: []string{dir}}
-	do := lock // locks what is missing
+	do := lock // locks missing inputs
 	if len(names) > 0 {
 		do.operation, do.flags, do.arguments = []string{"flake", "update"}, append(flags, "--flake", dir), names
 	}
@@ -156,25 +156,25 @@ func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replac
 	if input := updatingInput.FindStringSubmatch(log); input != nil {
 		doing = "updating the input " + input[1]
 	}
-	// Nix says of git no more than its exit code.
+	// Nix reports only git's exit code.
 	if fatal := gitFatal.FindStringSubmatch(text.Output(log)); fatal != nil && strings.Contains(lastError(log), "'git'") {
 		log = "error: " + fatal[1]
 	}
 	return n.failure(ctx, doing, err, log)
 }
 
-// logged runs nix for a catalogue and gives what it logged.
+// logged runs nix for a catalogue and returns its log.
 func (n *Nix) logged(ctx context.Context, dir string, c call) (string, error) {
 	cmd := n.command(ctx, c)
 	var log strings.Builder
 	cmd.Stderr = &log
 	cmd.Dir = dir
-	err := n.runConfined(ctx, cmd, true) // what it fetches may have inputs that are here
+	err := n.runConfined(ctx, cmd, true) // fetched flakes may have local inputs
 	return log.String(), err
 }
 
-// removeInputs takes inputs of the flake itself out of a flake.lock, which is
-// written as Nix does: two spaces, sorted, nothing escaped.
+// removeInputs removes direct inputs from a flake.lock, and formats it like Nix: two
+// spaces, sorted, nothing escaped.
 func removeInputs(text []byte, replaced []Override) ([]byte, error) {
 	if len(replaced) == 0 {
 		return text, nil

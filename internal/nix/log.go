@@ -14,7 +14,7 @@ import (
 type LogKind int
 
 const (
-	LogMessage      LogKind = iota // Level, Text; Drv where an error names a derivation
+	LogMessage      LogKind = iota // Level, Text; Drv if an error names a derivation
 	LogBuildStarted                // Drv
 	LogBuildStopped                // Drv; it may have failed, see LogBuildFailed
 	LogBuildLine                   // Drv, Text: one line of the builder's output
@@ -23,7 +23,7 @@ const (
 	LogBuilds                      // Progress: derivations
 	LogCopies                      // Progress: store paths copied or downloaded
 	LogDownloads                   // Progress: bytes, compressed
-	LogMissing                     // Missing: what there is to do, told once, before it begins
+	LogMissing                     // Missing: what Nix will build and fetch, once, before it begins
 )
 
 // LogLevel is the verbosity of a message, Nix's own numbers.
@@ -40,25 +40,25 @@ const (
 	LogVomit
 )
 
-// LogProgress counts what a whole Nix process has done so far. Expected counts
-// grow and shrink while Nix finds out what there is to do.
+// LogProgress is the progress of a whole Nix process. Expected grows and shrinks while Nix
+// plans its work.
 type LogProgress struct {
 	Done, Expected, Running, Failed int64
 }
 
-// LogEvent is what one line of Nix's log says. Text is valid UTF-8 without
-// escape sequences and control characters, except newlines and tabs.
+// LogEvent is one parsed line of Nix's log. Text is valid UTF-8 without escape sequences
+// and control characters, except newlines and tabs.
 type LogEvent struct {
 	Kind     LogKind
-	Drv      string // absolute path of the derivation, "" where Nix does not tell
+	Drv      string // absolute path of the derivation, "" if unknown
 	Level    LogLevel
 	Text     string
 	Progress LogProgress
 	Missing  *Missing
 }
 
-// Activity and result types, from Nix's src/libutil/logging.hh. They have been
-// the same since Nix 2.0 and are the same in Lix; later versions only add some.
+// Activity and result types, from Nix's src/libutil/logging.hh. They are the same since
+// Nix 2.0 and in Lix; later versions only add some.
 const (
 	actFileTransfer  = 101
 	actCopyPaths     = 103
@@ -73,15 +73,14 @@ const (
 	resPostBuildLogLine = 107
 )
 
-// A LogParser reads the stderr of one Nix process that runs with
-// --log-format internal-json. The zero value is ready. It is not safe for use
-// by several goroutines at once.
+// A LogParser parses the stderr of one Nix process with --log-format internal-json. The
+// zero value is ready to use. It is not safe for concurrent use.
 type LogParser struct {
 	activities map[uint64]*activity
 	totals     map[int]*total
 }
 
-// An activity is what Nix has announced with "start" and not yet ended.
+// An activity is between "start" and "stop" in Nix's log.
 type activity struct {
 	kind     int
 	drv      string        // of actBuild, actPostBuildHook
@@ -115,10 +114,9 @@ type logLine struct {
 	Fields []json.RawMessage `json:"fields"`
 }
 
-// Line reads one line of stderr, with or without its line end. It reports
-// false for a line that says nothing of interest. A line that is not part of
-// the JSON log (of a child that writes to the same stderr, or of Nix before its
-// logger is set up) is a message.
+// Line parses one line of stderr, with or without its line end. It returns false for an
+// irrelevant line. A line that is not part of the JSON log (from a child with the same
+// stderr, or from Nix before its logger starts) is a message.
 func (p *LogParser) Line(line []byte) (LogEvent, bool) {
 	entry, isLog := bytes.CutPrefix(line, []byte("@nix "))
 	if !isLog {
@@ -126,8 +124,7 @@ func (p *LogParser) Line(line []byte) (LogEvent, bool) {
 	}
 	var l logLine
 	err := json.Unmarshal(entry, &l)
-	// A field of another type than expected is left at its zero value and the
-	// others are decoded: a new shape in one place must not cost the rest.
+	// A field of an unexpected type keeps its zero value; the others are still decoded.
 	var typeErr *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &typeErr) {
 		return message(LogInfo, string(line))
@@ -166,7 +163,7 @@ func (p *LogParser) stop(l logLine) (LogEvent, bool) {
 	for kind, n := range a.expected {
 		p.total(kind).expected -= n
 	}
-	// What it has done stays in the sum; what it still expected is off.
+	// What it has done stays in the sum; what it still expected is removed.
 	t := p.total(a.kind)
 	t.sum.Expected += a.progress.Done - a.progress.Expected
 	t.sum.Running -= a.progress.Running
@@ -176,7 +173,7 @@ func (p *LogParser) stop(l logLine) (LogEvent, bool) {
 func (p *LogParser) result(l logLine) (LogEvent, bool) {
 	a := p.activities[l.ID]
 	if a == nil {
-		a = &activity{} // a result of an activity that began before we listened
+		a = &activity{} // the activity started before the log
 	}
 	switch l.Type {
 	case resBuildLogLine, resPostBuildLogLine:
@@ -216,8 +213,8 @@ func (p *LogParser) total(kind int) *total {
 	return t
 }
 
-// report gives the total of a kind of activity when it has changed: Nix repeats
-// its counters many times a second.
+// report returns the total of a kind of activity if it has changed: Nix repeats its
+// counters many times a second.
 func (p *LogParser) report(kind int) (LogEvent, bool) {
 	var k LogKind
 	switch kind {
@@ -256,12 +253,12 @@ func (l logLine) intField(i int) int64 {
 }
 
 var (
-	// Both prefixes together are of an error that Nix has turned into a warning.
+	// Both prefixes together mark an error that Nix reports as a warning.
 	levelPrefix = regexp.MustCompile(`^(error|warning):\s+(?:error:\s+)?`)
-	// Later versions put the error of a build into one of the whole request.
+	// Later versions wrap the error of a build in one of the whole request.
 	requestPrefix = regexp.MustCompile(`^build of '[^'\n]+' failed: (?:error: )?`)
 
-	// Of Nix 2.4 to 2.29, Nix 2.30 and later, and of a missing platform or feature.
+	// Nix 2.4 to 2.29; Nix 2.30 and later; a missing platform or feature.
 	ownFailures = []*regexp.Regexp{
 		regexp.MustCompile(`^builder for '(/[^'\n]+\.drv)' failed`),
 		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.`),
@@ -277,9 +274,8 @@ var (
 	}
 )
 
-// message makes an event of a message. Its level is corrected by its text: Nix
-// writes some warnings with the level of errors, and some of its output before
-// the logger is there.
+// message makes an event of a message. The text can correct the level: Nix writes some
+// warnings with the level of errors, and some output before its logger starts.
 func message(level LogLevel, printed string) (LogEvent, bool) {
 	printed = strings.TrimSpace(text.Output(printed))
 	if m := levelPrefix.FindStringSubmatch(printed); m != nil {
@@ -312,11 +308,10 @@ func firstGroup(patterns []*regexp.Regexp, s string) string {
 	return ""
 }
 
-// HashMismatch reads the error of a fixed-output derivation whose output has
-// another hash than its definition says: the derivation's path, the hash that
-// was wanted and the one that was got, as Nix writes them (SRI: sha256-BASE64=).
-// It understands Nix 2.4 to 2.35 and Lix, with or without colours, on its own
-// or as part of a longer output; of several mismatches it gives the first.
+// HashMismatch parses the hash mismatch error of a fixed-output derivation: its path, the
+// wanted and the actual hash, as Nix writes them (SRI: sha256-BASE64=). It understands
+// Nix 2.4 to 2.35 and Lix, with or without colours, alone or in a longer output, and
+// returns the first mismatch.
 func HashMismatch(log string) (drv, wanted, got string, ok bool) {
 	for line := range strings.Lines(text.Output(log)) {
 		line = strings.TrimSpace(line)
@@ -328,7 +323,7 @@ func HashMismatch(log string) (drv, wanted, got string, ok bool) {
 		if drv == "" {
 			continue
 		}
-		// Lix has "likely URL:" before, "expected path:" and "got path:" after.
+		// Lix prints "likely URL:" before, "expected path:" and "got path:" after.
 		if v, found := strings.CutPrefix(line, "specified:"); found {
 			wanted = strings.TrimSpace(v)
 		} else if v, found := strings.CutPrefix(line, "got:"); found {

@@ -12,12 +12,12 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// Mirror is a repository of this machine that git reads in place of another: Nix fetches
-// sources of kind git while it evaluates, and must not see a login.
+// Mirror is a local repository that git reads instead of a remote one: Nix fetches sources
+// of kind git during the evaluation, and must not see the login.
 type Mirror struct{ URL, Dir string }
 
-// mirrorSettings are variables that let git read mirrors. A longer URL counts before a
-// shorter one that it begins with: others are to be read where they are.
+// mirrorSettings returns variables that make git use mirrors. Git prefers the longest
+// matching URL, so a mirror that maps a URL to itself excludes it from a shorter one.
 func mirrorSettings(mirrors ...Mirror) []string {
 	if len(mirrors) == 0 {
 		return nil
@@ -29,7 +29,7 @@ func mirrorSettings(mirrors ...Mirror) []string {
 	return git.Settings(settings...)
 }
 
-// overHTTP are URLs that a login with a password or a token is for.
+// overHTTP matches URLs for a login with a password or token.
 var overHTTP = regexp.MustCompile(`^https?://`)
 
 // needsLogin reports whether an evaluation failed as a repository is private, or may be.
@@ -37,9 +37,9 @@ func needsLogin(failure error) bool {
 	return errors.Is(failure, errHiddenLogin) || git.IsHidden(failure.Error())
 }
 
-// mirrored gives the catalogue with mirrors of the git sources of a request that need a
-// login, nil where there is nothing to try; why some apps have none; and what removes
-// them. failure is why an evaluation without them failed.
+// mirrored returns the catalogue with mirrors of the requested git sources that need a
+// login, nil if there are none; by app, why a mirror failed; and a function that removes
+// them. failure is the error of an evaluation without mirrors.
 func (c *Catalogue) mirrored(ctx context.Context, request Request, failure error) (with *Catalogue, failed map[string]error, done func(), err error) {
 	done = func() {}
 	fetcher, err := c.nix.fetcher()

@@ -6,28 +6,27 @@ import (
 	"strings"
 )
 
-// Missing is what Nix says that it has to do, before it begins: what it will build
-// and what substituters have.
+// Missing is what Nix will build, and fetch from substituters.
 type Missing struct {
 	Build    []string // derivations
 	Fetch    []string // store paths
-	Download int64    // bytes of Fetch, compressed, as exactly as Nix says it
+	Download int64    // compressed size of Fetch in bytes, as precise as Nix prints it
 }
 
-// Nix writes both lists before it begins. Up to 2.3 without a number; of one alone
-// from 2.4 on in the singular.
+// Nix prints both lists before it begins: up to 2.3 without a number, from 2.4 on in the
+// singular for one path.
 var (
 	willBuild = regexp.MustCompile(`^(?:these (?:\d+ )?derivations|this derivation) will be built:$`)
 	willFetch = regexp.MustCompile(`^(?:these (?:\d+ )?paths|this path) will be fetched \((\d+(?:\.\d+)? [KMGTPE]?i?B) download, .* unpacked\):$`)
 )
 
-// missingReader collects what is missing from the messages that say it.
+// missingReader collects Missing from messages.
 type missingReader struct {
 	missing Missing
-	list    *[]string // that the next store path belongs to
+	list    *[]string // the list of the next store path
 }
 
-// read tells whether an event is part of what it collects.
+// read reports whether an event is a part of the lists.
 func (r *missingReader) read(event LogEvent) bool {
 	if event.Kind != LogMessage || event.Level <= LogWarning {
 		return false
@@ -48,7 +47,7 @@ func (r *missingReader) read(event LogEvent) bool {
 	return true
 }
 
-// parseSize reads a size as Nix writes it, such as "3.02 MiB".
+// parseSize parses a size as Nix prints it, such as "3.02 MiB".
 func parseSize(size string) int64 {
 	number, unit, _ := strings.Cut(size, " ")
 	value, err := strconv.ParseFloat(number, 64)

@@ -1,6 +1,6 @@
-// Package nix runs nix: it evaluates catalogues, realises derivations, reads
-// closures from the store and puts sources into it. Nix 2.8 to 2.34 and Lix are
-// understood by the shape of what they print, never by their version.
+// Package nix runs nix: it evaluates catalogues, realises derivations, reads closures from
+// the store and adds sources to it. It supports Nix 2.8 to 2.34 and Lix, and parses their
+// output by its form, not by their version.
 package nix
 
 import (
@@ -25,60 +25,61 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Nix is the nix of this machine.
+// Nix runs the nix of this machine.
 type Nix struct {
 	Options    []string // passed to every command, such as --builders SPEC
-	CacheDir   string   // remembers what was put into the store
-	OutcomeDir string   // keeps what evaluations printed; "" keeps nothing
-	LogDir     string   // whole outputs of failed builds and evaluations
+	CacheDir   string   // cache of sources in the store
+	OutcomeDir string   // cache of evaluations; "": no cache
+	LogDir     string   // full logs of failed builds and evaluations
 
-	AllowLocalInputs bool // let catalogues name files of this machine as inputs
+	AllowLocalInputs bool // allow catalogues to use local files as inputs
 
-	// Fetcher gives what fetches what needs a login, made where Nix could not fetch it;
-	// nil, or nil without an error, where there is none.
+	// Fetcher returns the fetcher for sources that need a login; it is called after Nix
+	// failed to fetch one. It may be nil, and may return nil.
 	Fetcher func() (Fetcher, error)
 
-	Warn   func(warning string) // gets what Nix warns of, each kind once; nil for nobody
-	warned sync.Map             // kinds of it
+	Warn   func(warning string) // is called with Nix's warnings, each kind once; may be nil
+	warned sync.Map             // kinds of warnings that were reported
 }
 
-// ErrMissing says that there is no nix.
+// ErrMissing means that nix is not installed.
 var ErrMissing = errors.New("nix is not installed: apt-get install nix-bin, or see https://nixos.org/download")
 
-// Error is a nix command that ended badly.
+// Error is a failed nix command.
 type Error struct {
-	Doing   string // what was being done
+	Doing   string // what failed
 	Message string // Nix's own error, one line, without terminal escapes
-	Fetch   bool   // something could not be downloaded
-	Log     string // file with all that Nix said; "" where Message says it
+	Fetch   bool   // a download failed
+	Log     string // path of the full log; "" if Message says everything
 
-	output string // of an evaluation that failed outside of the catalogue
+	output string // log of an evaluation that failed outside of the catalogue
 }
 
 func (e *Error) Error() string { return e.Doing + ": " + withLog(e.Message, e.Log) }
 
-// passed are variables of programs that nix starts, and of what builds may ask for;
-// caches in S3 need credentials.
+// passed lists variables for programs that nix starts, and for builds; caches in S3 need
+// credentials.
 var passed = slices.Concat(process.Git, process.Go, []string{"AWS_*"})
 
-// call is one run of a nix program. What it works on stands behind every flag:
-// from 2.26 on, Nix reads a flake reference while it parses the command line, with
-// the features and options that stand before it.
+// call is one run of a nix program. Its arguments come after all flags: from 2.26 on Nix
+// resolves a flake reference while it parses the command line, with only the features and
+// options before it.
 type call struct {
 	program   string   // nix or nix-store
 	operation []string // such as eval, flake lock or --realise; nix-store wants it first
 	flags     []string // of the operation
 	inputs    []Override
-	arguments []string // what it works on
+	arguments []string // installables or store paths
 }
 
-// storeCall runs nix-store: an operation with its flags, such as "--query --hash".
+// storeCall returns a call of nix-store: an operation with its flags, such as
+// "--query --hash".
 func storeCall(operation string, paths ...string) call {
 	return call{program: "nix-store", operation: strings.Fields(operation), arguments: paths}
 }
 
-// commandLine is a call's command line, the program left out. Options and features
-// are passed there, so that no setting of the machine is needed.
+// commandLine returns the arguments of a call. It includes options and features, so that
+// no setting of the machine is needed.
 func (n *Nix) commandLine(c call) []string {
 	flags := []string{"--option", "warn-dirty", "false"}
 	if c.program == "nix" {
@@ -104,14 +105,14 @@ func (n *Nix) command(ctx context.Context, c call) *exec.Cmd {
 	cmd := process.Command(ctx, c.program, n.commandLine(c)...)
 	cmd.Env = process.Environment(passed...)
 	if config := os.Getenv("NIX_CONFIG"); c.program == "nix-store" && config != "" {
-		// Builds may ask for the variable, and need no login.
+		// Builds may read the variable, and need no login.
 		cmd.Env = append(cmd.Env, "NIX_CONFIG="+accessTokens.ReplaceAllString(config, ""))
 	}
 	return cmd
 }
 
-// run runs a command and gives its standard output; doing is what it does, for
-// errors; environment is beside the usual one.
+// run runs a command and returns its standard output. doing describes it for errors;
+// environment is added to the usual one.
 func (n *Nix) run(ctx context.Context, doing string, c call, environment ...string) ([]byte, error) {
 	cmd := n.command(ctx, c)
 	cmd.Env = append(cmd.Env, environment...)
@@ -123,10 +124,10 @@ func (n *Nix) run(ctx context.Context, doing string, c call, environment ...stri
 	return out.Bytes(), nil
 }
 
-// errHiddenLogin means that git was kept from a key or a login of this machine.
+// errHiddenLogin means that a confined git needs a key or a login of this machine.
 var errHiddenLogin = errors.New("a key or a login cannot be read, because libre hides them from catalogues")
 
-// failure explains why a command ended badly.
+// failure explains the failure of a command.
 func (n *Nix) failure(ctx context.Context, doing string, err error, log string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -164,7 +165,7 @@ var (
 	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`)               // the second from 2.2x on, for lazy trees
 )
 
-// gitFatalLine is the last line of git's own, for a message that has its exit code only.
+// gitFatalLine returns git's own last line, for a message with only its exit code.
 func gitFatalLine(log string) string {
 	line := ""
 	for l := range strings.Lines(text.Output(log)) {
@@ -175,54 +176,54 @@ func gitFatalLine(log string) string {
 	return line
 }
 
-// lastError finds Nix's own error in its output: newer ones print a trace first
-// and the error last. The place is kept where it is in a catalogue's file and
-// the message does not come from a throw, whose place would be libre's own code.
+// lastError finds Nix's own error in its output: newer versions print a trace first and the
+// error last. It includes a position in a catalogue's file, but not that of a throw in
+// libre's own code.
 func lastError(log string) string {
 	lines := strings.Split(text.Output(log), "\n")
-	message, place := "", ""
+	message, position := "", ""
 	for i, line := range lines {
 		found := errorLine.FindStringSubmatch(line)
 		if found == nil || strings.TrimSpace(found[1]) == "" {
 			continue
 		}
-		message, place = strings.TrimSpace(found[1]), ""
+		message, position = strings.TrimSpace(found[1]), ""
 		for _, next := range lines[i+1:] {
 			if errorLine.MatchString(next) {
 				break
 			}
 			if at := placeLine.FindStringSubmatch(next); at != nil {
-				place = strings.Join(at[1:], ":")
+				position = strings.Join(at[1:], ":")
 				break
 			}
 		}
 	}
-	if place != "" && strings.Contains(place, "/apps/") {
-		message = place + ": " + message
+	if position != "" && strings.Contains(position, "/apps/") {
+		message = position + ": " + message
 	}
 	return sourcePath.ReplaceAllString(message, "")
 }
 
-// Version is what `nix --version` prints, such as "nix (Nix) 2.8.0".
+// Version returns the output of `nix --version`, such as "nix (Nix) 2.8.0".
 func (n *Nix) Version(ctx context.Context) (string, error) {
 	out, err := n.run(ctx, "running nix --version", call{program: "nix", operation: []string{"--version"}})
 	return strings.TrimSpace(string(out)), err
 }
 
-// Supported tells whether a version, as Version gives it, is 2.8 or newer. Lix
-// and other forks count their versions on from 2.18.
+// Supported reports whether a version, as Version returns it, is 2.8 or newer. Lix and
+// other forks continue from version 2.18.
 func Supported(version string) bool {
 	major, minor, ok := versionNumbers(version)
 	return ok && (major > 2 || major == 2 && minor >= 8)
 }
 
-// versionNumbers are the first two numbers of a version, as Version gives it.
+// versionNumbers returns the first two numbers of a version, as Version returns it.
 func versionNumbers(version string) (major, minor int, ok bool) {
 	n, _ := fmt.Sscanf(version[strings.LastIndex(version, " ")+1:], "%d.%d", &major, &minor)
 	return major, minor, n == 2
 }
 
-// Setting is the value of a Nix setting.
+// Setting returns the value of a Nix setting.
 func (n *Nix) Setting(ctx context.Context, name string) (string, error) {
 	doing := "reading nix's settings"
 	out, err := n.run(ctx, doing, call{program: "nix", operation: []string{"show-config"}})
@@ -240,8 +241,8 @@ func (n *Nix) Setting(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-// AddSource puts a folder into the store under the name "source", the one name
-// that lets Nix use a path: input as it is instead of copying it again.
+// AddSource adds a folder to the store under the name "source": only with this name Nix
+// uses a path: input in place instead of copying it again.
 func (n *Nix) AddSource(ctx context.Context, dir string) (StoreSource, error) {
 	named, err := os.MkdirTemp("", "libre-add-")
 	if err != nil {
@@ -266,8 +267,8 @@ func (n *Nix) AddSource(ctx context.Context, dir string) (StoreSource, error) {
 	return StoreSource{Path: path, NarHash: narHash}, err
 }
 
-// copyTree copies files and folders, and what links point to: a toolchain in
-// /usr/lib may be links into /usr/share.
+// copyTree copies files and folders, links followed: a toolchain in /usr/lib may have
+// links into /usr/share.
 func copyTree(to, from string) error {
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

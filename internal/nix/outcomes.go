@@ -21,24 +21,23 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// maxOutcomes is how many are kept, those that were used last.
+// maxOutcomes is the number of cached outcomes; the least recently used are removed.
 const maxOutcomes = 64
 
-// evaluation is what the outcome of an evaluation depends on. Of a locked flake it is
-// pure: those are the files that git tracks, the commit, the command and the program
-// that runs. Nix's own cache of evaluations is of attributes, and of commits without
-// changes.
+// evaluation is what the outcome of an evaluation depends on. The evaluation of a locked
+// flake is pure: it depends on the tracked files, the commit, the command and the nix
+// program. (Nix's own cache is by attribute, and only for commits without changes.)
 //
-// The outcome, what was printed, is kept in Nix.OutcomeDir under the hash of all that,
-// in a file of two lines: the store paths in it that were there afterwards, as JSON, and
-// the outcome. It holds as long as these are there.
+// The outcome is the output of the evaluation. It is cached in Nix.OutcomeDir under the
+// hash of its dependencies, in a file of two lines: the store paths in it that existed
+// afterwards, as JSON, and the outcome. It is valid as long as these paths exist.
 type evaluation struct {
 	name  string // of the outcome
 	flake *tracked
 }
 
-// evaluation finds out what an evaluation depends on; nil where its folder is in no
-// git repository, or in one that has others in it.
+// evaluation returns the dependencies of an evaluation; nil if its folder is not in a git
+// repository, or in one with submodules.
 func (n *Nix) evaluation(ctx context.Context, cmd *exec.Cmd) *evaluation {
 	if n.OutcomeDir == "" || slices.Contains(n.Options, "--impure") {
 		return nil
@@ -66,7 +65,7 @@ func (n *Nix) evaluation(ctx context.Context, cmd *exec.Cmd) *evaluation {
 	return &evaluation{hex.EncodeToString(sum.Sum(nil)), flake}
 }
 
-// recall gives what an evaluation printed before.
+// loadOutcome returns the cached outcome of an evaluation.
 func (n *Nix) loadOutcome(e *evaluation) ([]byte, bool) {
 	if e == nil {
 		return nil, false
@@ -81,12 +80,12 @@ func (n *Nix) loadOutcome(e *evaluation) ([]byte, bool) {
 	if json.Unmarshal(first, &present) != nil || !json.Valid(printed) || slices.ContainsFunc(present, func(path string) bool { return !exists(path) }) {
 		return nil, false
 	}
-	_ = os.Chtimes(file, time.Time{}, time.Now()) // it was used
+	_ = os.Chtimes(file, time.Time{}, time.Now()) // for pruneOutcomes
 	return printed, true
 }
 
-// keep keeps what an evaluation printed, unless it was of a flake that is not
-// locked, or whose files changed meanwhile. That it cannot be kept costs time only.
+// saveOutcome caches the outcome of an evaluation, unless the flake is not locked or its
+// files changed meanwhile. Errors are ignored: they only cost time.
 func (n *Nix) saveOutcome(ctx context.Context, e *evaluation, flake Flake, printed []byte, log string) {
 	if e == nil || !locked(log, flake.Overrides) || !e.flake.unchanged(ctx) {
 		return
@@ -112,7 +111,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// pruneOutcomes removes those that were not used for longest.
+// pruneOutcomes removes the least recently used outcomes.
 func (n *Nix) pruneOutcomes() {
 	files, err := os.ReadDir(n.OutcomeDir)
 	if err != nil || len(files) <= maxOutcomes {
@@ -136,15 +135,15 @@ var (
 	lockChange = regexp.MustCompile(`(?m)^• (Added|Updated|Removed) input '([^']+)'`)
 )
 
-// locked tells from what nix printed that it would have written nothing into the
-// lock file but the inputs that were replaced for this run.
+// locked reports whether nix, according to its log, would have changed nothing in the
+// lock file but the overridden inputs.
 func locked(log string, overrides []Override) bool {
 	log = text.Output(log)
 	return !strings.Contains(log, "lock file") || lockChange.MatchString(log) && len(lockChanges(log, overrides)) == 0
 }
 
-// lockChanges are what nix would have written, each as "Added" and the input's name,
-// such as x/y, but for the inputs that were replaced.
+// lockChanges returns the changes that nix would have made to the lock file, each as
+// "Added" and the input's name, such as x/y, without the overridden inputs.
 func lockChanges(log string, overrides []Override) (changes [][2]string) {
 	for _, change := range lockChange.FindAllStringSubmatch(text.Output(log), -1) {
 		top, _, _ := strings.Cut(change[2], "/")

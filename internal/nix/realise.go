@@ -14,23 +14,23 @@ import (
 	"github.com/libresh/libre/internal/private"
 )
 
-// Output is the path that a derivation makes.
+// Output is the output path of a derivation.
 type Output struct{ Drv, Path string }
 
-// BuildFailure is a derivation that did not build.
+// BuildFailure is the failed build of a derivation.
 type BuildFailure struct {
 	Drv     string
 	Message string   // one line
 	Tail    []string // last lines of the builder's output
-	Log     string   // file with the whole output, "" where there was none
+	Log     string   // path of the builder's full output, "" if there was none
 
-	// Of a fixed output that has another hash, both as Nix prints them; else "".
+	// Wanted and Got are the hashes of a mismatch, as Nix prints them; else "".
 	Wanted, Got string
 }
 
 func (f *BuildFailure) Error() string { return "building " + DrvName(f.Drv) + ": " + f.Message }
 
-// DrvName is a derivation's name, without hash and extension.
+// DrvName returns a derivation's name, without hash and extension.
 func DrvName(drv string) string {
 	_, name, _ := strings.Cut(filepath.Base(strings.TrimSuffix(drv, ".drv")), "-")
 	return name
@@ -38,14 +38,13 @@ func DrvName(drv string) string {
 
 const tailLines = 10
 
-// Realise builds or downloads outputs with one nix command, so that Nix
-// schedules, and goes on after failures. roots is a folder for GC roots that hold
-// the outputs; whoever made it removes it. The failures are those of the
-// derivations themselves, by derivation path; which outputs there are in the end
-// is to be asked with [Nix.Valid]. options are nix-store's, beside its usual ones.
+// Realise builds or downloads outputs with one nix command, so that Nix schedules them,
+// and continues after failures. roots is a folder for GC roots of the outputs; the caller
+// removes it. Realise returns the derivations' own failures, by derivation path; use
+// [Nix.Valid] to find the outputs that exist. options are additional ones for nix-store.
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent), options ...string) (map[string]*BuildFailure, error) {
 	watcher := &watcher{nix: n, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
-	tried := map[string]bool{} // to be fetched with a login
+	tried := map[string]bool{} // derivations that were fetched with a login
 	for {
 		known := len(watcher.failures)
 		err := n.realise(ctx, outputs, roots, watcher, options)
@@ -59,15 +58,15 @@ func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on fu
 		if err != nil {
 			return nil, err
 		}
-		// Some failures end nix at once, for all its --keep-going.
+		// Some failures end nix at once, despite --keep-going.
 		if outputs, err = n.remainingOutputs(ctx, outputs, watcher.failures, fetched); err != nil || len(outputs) == 0 {
 			return watcher.failures, err
 		}
 	}
 }
 
-// realise runs nix once. Its error says why nix ended badly; failures of derivations
-// are with the watcher.
+// realise runs nix once. It returns nix's own error; the watcher has the failures of
+// derivations.
 func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watcher *watcher, options []string) error {
 	realise := storeCall("--realise --keep-going")
 	for _, output := range outputs {
@@ -95,8 +94,8 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 	return nil
 }
 
-// remainingOutputs gives the outputs that are not there, or are not known to be, though nothing
-// that they need failed, and those of derivations that were fetched: these are not held yet.
+// remainingOutputs returns the outputs that are not valid, although no dependency failed,
+// and those of fetched derivations, which have no GC root yet.
 func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures map[string]*BuildFailure, fetched []string) ([]Output, error) {
 	var paths []string
 	for _, output := range outputs {
@@ -117,10 +116,10 @@ func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures m
 	return left, nil
 }
 
-// watcher follows nix's log, and keeps the output of builds that fail.
+// watcher follows nix's log, and keeps the output of failed builds.
 type watcher struct {
 	nix      *Nix
-	missing  *missingReader // nil once it was told
+	missing  *missingReader // nil after it was reported
 	builds   map[string]*buildLog
 	failures map[string]*BuildFailure
 	errors   []string
@@ -128,7 +127,7 @@ type watcher struct {
 }
 
 type buildLog struct {
-	file *os.File // nil where it cannot be written
+	file *os.File // nil if it cannot be written
 	tail []string
 }
 
@@ -183,8 +182,8 @@ func (w *watcher) event(event LogEvent) {
 	w.on(event)
 }
 
-// fail records why a derivation failed: the last line of its output says more
-// than nix's exit code, a hash mismatch says it all.
+// fail records why a derivation failed: a hash mismatch, or the last line of its output,
+// which says more than nix's exit code.
 func (w *watcher) fail(drv, message string) {
 	if w.failures[drv] != nil {
 		return
@@ -212,13 +211,14 @@ func mismatch(wanted, got string) string {
 	return fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
 }
 
-// Of Nix up to 2.29, and later.
+// The first form is that of Nix up to 2.29, the second of later versions.
 var (
 	requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([^']+)'`)
 	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
 )
 
-// otherSystem says of a derivation that this machine does not build what does.
+// otherSystem explains that a derivation needs a machine of another system, or with other
+// features.
 func otherSystem(message string) (string, bool) {
 	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
 	switch {
@@ -231,7 +231,7 @@ func otherSystem(message string) (string, bool) {
 		required[1], current[1], current[1]), true
 }
 
-// substituteFailure says why what a substituter has is not to be had.
+// substituteFailure explains why a substituter could not deliver a path.
 func (w *watcher) substituteFailure() string {
 	why := ""
 	if len(w.errors) > 0 {

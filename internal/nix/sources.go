@@ -17,22 +17,21 @@ import (
 	"github.com/libresh/libre/internal/private"
 )
 
-// StoreSource is a folder in the store, with the hash that lets a pure
-// evaluation use it.
+// StoreSource is a folder in the store, with the hash that a pure evaluation needs.
 type StoreSource struct {
 	Path    string `json:"path"`    // /nix/store/…-source
 	NarHash string `json:"narHash"` // SRI
 }
 
-// FlakeRef is the locked flake reference of the folder. Characters of the hash
-// that mean something in a URL are escaped; Nix reads "+" literally.
+// FlakeRef returns the locked flake reference of the folder. The hash is escaped for a
+// URL; Nix reads "+" literally.
 func (s StoreSource) FlakeRef() string {
 	return "path:" + s.Path + "?narHash=" + url.QueryEscape(s.NarHash)
 }
 
-// AddCached gives the store path of a source that was added before under the same
-// key, or adds what make returns. It holds the path with a GC root. Whatever is
-// wrong with the memory itself only costs the time to add it again.
+// AddCached returns the source that was added under the same key before, or adds the
+// folder that make returns. A GC root holds the path. Errors of the cache itself are
+// ignored: the source is added again.
 func (n *Nix) AddCached(ctx context.Context, key string, make func() (dir string, done func(), err error)) (StoreSource, error) {
 	file, source, known := n.cached(key)
 	if known {
@@ -57,8 +56,7 @@ func (n *Nix) AddCached(ctx context.Context, key string, make func() (dir string
 	return source, nil
 }
 
-// remembered looks for a source that was added before, and gives the file, without
-// extension, that tells of it.
+// cached looks up a source, and returns the path of its cache file without extension.
 func (n *Nix) cached(key string) (file string, source StoreSource, known bool) {
 	sum := sha256.Sum256([]byte(key))
 	file = filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
@@ -69,8 +67,8 @@ func (n *Nix) cached(key string) (file string, source StoreSource, known bool) {
 	return file, source, false
 }
 
-// sriHash turns a hash as the store prints it (sha256:BASE32 or sha256:BASE16)
-// into SRI (sha256-BASE64).
+// sriHash converts a hash as the store prints it (sha256:BASE32 or sha256:BASE16) to SRI
+// (sha256-BASE64).
 func sriHash(hash string) (string, error) {
 	digits, found := strings.CutPrefix(hash, "sha256:")
 	if !found {
@@ -89,8 +87,8 @@ func sriHash(hash string) (string, error) {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum), nil
 }
 
-// SourcePath is the store path of a tree with an SRI sha256 of its NAR that is called
-// "source", as every source that is fetched is.
+// SourcePath returns the store path of a tree with the name "source", which every fetched
+// source has, by the SRI sha256 of its NAR.
 // https://nix.dev/manual/nix/latest/protocols/store-path
 func SourcePath(hash string) (string, error) {
 	digits, found := strings.CutPrefix(hash, "sha256-")

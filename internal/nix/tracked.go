@@ -21,37 +21,37 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// tracked is what Nix sees of a flake in a git repository: the commit, and the files
-// of the whole repository that git tracks, as they are in its folder.
+// tracked is what Nix sees of a flake in a git repository: the commit, and the tracked
+// files of the whole repository, with their current content.
 type tracked struct {
-	dir   string
-	place string // the repository's folder, the flake's in it, the commit
-	index string // mode, content and path of each file as it was added
-	files []trackedFile
-	when  time.Time
-	sum   []byte // of all that Nix sees: SHA-256
+	dir    string
+	commit string // lines: the repository's folder, the flake's path in it, the commit
+	index  string // mode, hash and path of each file in the index
+	files  []trackedFile
+	when   time.Time
+	sum    []byte // SHA-256 of everything that Nix sees
 }
 
-// trackedFile is one of them; info is nil where it is not there.
+// trackedFile is a tracked file; info is nil if it is missing.
 type trackedFile struct {
 	path string
 	info fs.FileInfo
 }
 
-// maxTrackedBytes is up to how many bytes the files are worth reading.
+// maxTrackedBytes is the limit above which reading the files costs more than it saves.
 const maxTrackedBytes = 64 << 20
 
-// track looks at the files of a folder's repository.
+// track reads the tracked files of a folder's repository.
 func track(ctx context.Context, dir string) (*tracked, error) {
 	t := &tracked{dir: dir, when: time.Now()}
 	var err error
-	if t.place, t.index, err = queryGit(ctx, dir); err != nil {
+	if t.commit, t.index, err = queryGit(ctx, dir); err != nil {
 		return nil, err
 	}
-	place := strings.Split(t.place, "\n")
-	top := place[0]
-	if !sameFolder(dir, filepath.Join(top, place[1])) {
-		return nil, fmt.Errorf("git says that %s is at %q", dir, place)
+	lines := strings.Split(t.commit, "\n")
+	top := lines[0]
+	if !sameFolder(dir, filepath.Join(top, lines[1])) {
+		return nil, fmt.Errorf("git reports another folder for %s: %q", dir, lines)
 	}
 	left := int64(maxTrackedBytes)
 	for _, entry := range strings.Split(strings.TrimSuffix(t.index, "\x00"), "\x00") {
@@ -74,19 +74,20 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 	return t, err
 }
 
-// sameFolder guards against a repository whose files are somewhere else.
+// sameFolder detects a repository with its files in another folder.
 func sameFolder(a, b string) bool {
 	infoA, errA := os.Stat(a)
 	infoB, errB := os.Stat(b)
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-func queryGit(ctx context.Context, dir string) (place, index string, err error) {
+// queryGit returns the fields commit and index of tracked.
+func queryGit(ctx context.Context, dir string) (commit, index string, err error) {
 	var group errgroup.Group
 	group.Go(func() (err error) {
 		where := []string{"rev-parse", "--show-toplevel", "--show-prefix"}
-		if place, err = git.Output(ctx, dir, append(where, "HEAD")...); err != nil {
-			place, err = git.Output(ctx, dir, where...) // there is no commit yet
+		if commit, err = git.Output(ctx, dir, append(where, "HEAD")...); err != nil {
+			commit, err = git.Output(ctx, dir, where...) // there is no commit yet
 		}
 		return err
 	})
@@ -95,7 +96,7 @@ func queryGit(ctx context.Context, dir string) (place, index string, err error) 
 		return err
 	})
 	err = group.Wait()
-	return place, index, err
+	return commit, index, err
 }
 
 func lstat(path string) (fs.FileInfo, error) {
@@ -108,7 +109,7 @@ func lstat(path string) (fs.FileInfo, error) {
 
 func (t *tracked) hash() ([]byte, error) {
 	sum := sha256.New()
-	_, below, _ := strings.Cut(t.place, "\n")
+	_, below, _ := strings.Cut(t.commit, "\n")
 	fmt.Fprintf(sum, "%q %q\n", below, t.index)
 	for _, file := range t.files {
 		if err := file.hash(sum); err != nil {
@@ -142,12 +143,12 @@ func (f trackedFile) hash(sum hash.Hash) error {
 	return nil
 }
 
-// unchanged tells whether all is as it was when it was looked at. What is written to
-// a file shows in its time of change, which nobody can set; but that may tick slowly,
-// so where it is not long past the files are read again.
+// unchanged reports whether nothing has changed since track. A write changes a file's
+// ctime, which cannot be set; but it may have a coarse resolution, so after a recent
+// change the files are read again.
 func (t *tracked) unchanged(ctx context.Context) bool {
-	place, index, err := queryGit(ctx, t.dir)
-	if err != nil || place != t.place || index != t.index {
+	commit, index, err := queryGit(ctx, t.dir)
+	if err != nil || commit != t.commit || index != t.index {
 		return false
 	}
 	recent := false

@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/file"
 )
 
-// TryNixpkgs fetches the input nixpkgs of a catalogue's folder, as its flake.lock has
-// it, unless the store has it already. Nothing of it is evaluated.
+// TryNixpkgs fetches the input nixpkgs of a catalogue, as locked in its flake.lock, unless
+// the store has it. It does not evaluate nixpkgs.
 func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
 	text, err := file.ReadOwn(filepath.Join(dir, "flake.lock"))
 	if err != nil {
@@ -51,7 +51,7 @@ func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(try)
-	// What is locked is asked for as it is: the lock says nothing else then.
+	// The flake has the same original reference, so that Nix keeps the lock.
 	alone, err := json.Marshal(map[string]any{"version": 7, "root": "root", "nodes": map[string]any{
 		"root":    map[string]any{"inputs": map[string]string{"nixpkgs": "nixpkgs"}},
 		"nixpkgs": map[string]any{"locked": lock.Nodes[node].Locked, "original": lock.Nodes[node].Original, "flake": false},

@@ -7,8 +7,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// warn passes on what Nix warns of, each kind once: a cache that does not answer is
-// warned of for every path that is looked for there, and at each attempt.
+// warn reports a warning of Nix, each kind once: Nix repeats the warning about an
+// unreachable cache for every path and attempt.
 func (n *Nix) warn(text string) {
 	if n.Warn == nil || ownWarning.MatchString(text) {
 		return
@@ -23,15 +23,15 @@ var (
 	attempt = regexp.MustCompile(`; retrying in \d+ ms.*$`)
 	// A path in the store, or its name at a binary cache.
 	storeName = regexp.MustCompile(`[0-9a-df-np-sv-z]{32}[0-9A-Za-z+._?=-]*`)
-	// What libre itself brings about: inputs that are replaced for one run, and options
-	// that a daemon takes from nobody.
+	// Warnings that libre itself causes: overridden inputs, and options that a daemon
+	// accepts only from trusted users.
 	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input|` +
 		`ignoring the (user|client)-specified setting '(system|warn-dirty|build-users-group|connect-timeout|download-attempts)')`)
 )
 
 var warningLine = regexp.MustCompile(`^(?:trace: )?(?:evaluation )?warning: (.*)$`)
 
-// warnings passes on those in the output of a command.
+// warnings reports the warnings in the output of a command.
 func (n *Nix) warnings(log string) {
 	for line := range strings.Lines(text.Output(log)) {
 		if found := warningLine.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
