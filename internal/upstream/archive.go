@@ -21,56 +21,56 @@ import (
 )
 
 // Archive is a release's source as a forge packs it: a tar or zip with one top folder,
-// which is left out. It is an fs.FS of its tree, without ever unpacking it. Links
-// in it are links: they can be read, and are never followed.
+// which is stripped. It is an fs.FS of that tree, read without unpacking. Symbolic links
+// can be read, and are never followed.
 type Archive struct {
-	Hash    string    // SRI sha256 of the tree's NAR, as nixpkgs' fetchzip and builtins.fetchTarball have it
+	Hash    string    // SRI sha256 of the tree's NAR, as in nixpkgs' fetchzip and builtins.fetchTarball
 	Commit  string    // from the header that git archive writes, else ""
-	Date    time.Time // of the newest entry: git archive gives all the commit's
+	Date    time.Time // of the newest entry; git archive uses the commit's for all
 	Top     string    // the top folder's name
 	Entries int       // files, folders and links below it
 	Size    int64     // bytes of the files
-	// Lacks says what the repository has and its archives have not: submodules,
-	// and files kept by Git LFS.
+	// Lacks lists what the repository has and its archives do not: submodules, and files in
+	// Git LFS.
 	Lacks []string
-	// ExportSubst are the files that ask git to write the commit or its date into
-	// archives: two archives of one commit may differ.
+	// ExportSubst are the files in which git archive writes the commit or its date. So two
+	// archives of one commit may differ.
 	ExportSubst []string
 
 	root  *archiveEntry
 	spool *os.File
 }
 
-// ArchiveLimits guard against what is no release.
+// ArchiveLimits guard against archives that are no releases.
 type ArchiveLimits struct {
-	Bytes   int64 // of the unpacked tar, and of the files in it, whose holes count as what they stand for
+	Bytes   int64 // of the unpacked tar, and of its files with the holes of sparse ones
 	Entries int
 }
 
-// DefaultArchiveLimits are several times the largest projects.
+// DefaultArchiveLimits are several times the size of the largest projects.
 var DefaultArchiveLimits = ArchiveLimits{Bytes: 8 << 30, Entries: 500_000}
 
 const (
-	// An index is kept in memory: these bound it.
+	// The index is in memory; these limit it.
 	maxArchiveName  = 4096     // bytes of a name or a link's target, as for a path in Linux
 	maxArchiveNames = 64 << 20 // bytes of all of them
 
-	maxGitFile = 1 << 20 // bytes of a .gitattributes that is looked at
+	maxGitFile = 1 << 20 // bytes of a .gitattributes that is read
 )
 
-// ErrArchiveFormat is an archive of a kind that is not known here; Nix may.
-var ErrArchiveFormat = errors.New("unknown archive format, expected a zip, or a tar, as it is or compressed by gzip, xz, zstd or bzip2")
+// ErrArchiveFormat is an archive of a format that libre does not know; Nix may.
+var ErrArchiveFormat = errors.New("unknown archive format, expected a zip or a tar, plain or compressed with gzip, xz, zstd or bzip2")
 
-// HashArchive reads an archive and gives its hash. The files are spooled to a
-// temporary file without a name, which Close gives back: memory does not grow
-// with their size. What a release's archive has no need of is refused: names that
-// leave the tree, hard links, devices, two entries of one name.
+// HashArchive reads an archive and returns it with its hash. It spools the files to an
+// unnamed temporary file, which Close frees, so that memory does not grow with their size.
+// It refuses what no release needs: names outside the tree, hard links, devices, duplicate
+// entries.
 func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
 	spool, err := os.CreateTemp("", "libre-archive-")
 	if err != nil {
 		return nil, fmt.Errorf("spooling an archive: %w", err)
 	}
-	os.Remove(spool.Name()) // also where libre is killed
+	os.Remove(spool.Name()) // so that it goes even if libre is killed
 	a := &Archive{spool: spool}
 	defer func() {
 		if err != nil {
@@ -93,7 +93,7 @@ func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
 	return a, err
 }
 
-// Close gives the space of the files back.
+// Close frees the spooled files.
 func (a *Archive) Close() error { return a.spool.Close() }
 
 func decompressArchive(r io.Reader, limits ArchiveLimits) (io.ReadCloser, error) {
@@ -105,7 +105,7 @@ func decompressArchive(r io.Reader, limits ArchiveLimits) (io.ReadCloser, error)
 	starts := func(prefix string) bool { return bytes.HasPrefix(magic, []byte(prefix)) }
 	switch {
 	case starts("\x1f\x8b"):
-		// Reads ahead, at most 16 blocks.
+		// It reads ahead, at most 16 blocks.
 		return pgzip.NewReaderN(content, 256<<10, 16)
 	case starts("\xfd7zXZ\x00"):
 		plain, err := xz.NewReader(content, xz.DefaultDictMax)
@@ -126,16 +126,16 @@ func decompressArchive(r io.Reader, limits ArchiveLimits) (io.ReadCloser, error)
 	return nil, ErrArchiveFormat
 }
 
-// limitedReader fails where io.LimitReader would end.
+// limitedReader fails at its limit, where io.LimitReader would end.
 type limitedReader struct {
 	r     io.Reader
 	limit int64
 	left  int64
 }
 
-// errTooLarge is what met ArchiveLimits.Bytes.
+// errTooLarge means that ArchiveLimits.Bytes is exceeded.
 func errTooLarge(limit int64) error {
-	return fmt.Errorf("it is larger than the limit of %d bytes: limits.archive in libre.yaml sets it", limit)
+	return fmt.Errorf("it is larger than the limit of %d bytes: raise limits.archive in libre.yaml", limit)
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
@@ -149,7 +149,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// archiveLoader puts a tar's entries into a tree, in whatever order they come.
+// archiveLoader puts a tar's entries into a tree, in any order.
 type archiveLoader struct {
 	*Archive
 	above  *archiveEntry // of the top folder
@@ -167,7 +167,7 @@ func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 		Archive: a,
 		above:   &archiveEntry{kind: archiveFolder},
 		limits:  limits,
-		// Only a plain Writer, or bufio hands large files over to it.
+		// Hide the spool's ReadFrom: bufio would pass large files to it.
 		out: bufio.NewWriterSize(struct{ io.Writer }{a.spool}, 256<<10),
 	}
 	for t := tar.NewReader(plain); ; {
@@ -190,7 +190,7 @@ func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 			return fmt.Errorf("%s: %w", shortQuote(header.Name), err)
 		}
 	}
-	// To the end, so that the checksum of the compression is checked.
+	// Read to the end, so that the compression's checksum is checked.
 	if _, err := io.Copy(io.Discard, plain); err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 	for a.Top, a.root = range l.above.children {
 	}
 	if a.root.kind != archiveFolder {
-		return fmt.Errorf("%s at its top is no folder", shortQuote(a.Top))
+		return fmt.Errorf("%s at its top is not a folder", shortQuote(a.Top))
 	}
 	a.Entries-- // the top folder
 	if len(l.lfs) > 0 {
@@ -212,7 +212,7 @@ func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 	return nil
 }
 
-// shortQuote makes a name from outside fit for a message.
+// shortQuote makes a name from outside safe for a message.
 func shortQuote(name string) string {
 	if len(name) > 80 {
 		return strconv.QuoteToASCII(name[:80]) + "…"
@@ -226,7 +226,7 @@ func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
 		return err
 	}
 	if l.names += len(header.Name) + len(header.Linkname); l.names > maxArchiveNames {
-		return errors.New("the names of the archive are longer than the limit")
+		return errors.New("the archive's names together exceed the limit")
 	}
 	if header.ModTime.Unix() > 0 && header.ModTime.After(l.Date) {
 		l.Date = header.ModTime
@@ -237,7 +237,7 @@ func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
 		e.kind = archiveFolder
 	case tar.TypeReg:
 		e.kind = archiveFile
-		if header.Mode&0o100 != 0 { // the owner's, as Nix looks at it
+		if header.Mode&0o100 != 0 { // the owner's, as in Nix
 			e.kind = archiveExecutable
 		}
 	case tar.TypeSymlink:
@@ -264,17 +264,16 @@ func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
 	return l.store(parts, e, header.Size, content)
 }
 
-// archivePath splits a name as tar does, which takes no notice of "." and of
-// doubled slashes.
+// archivePath splits a name as tar does: it ignores "." and empty parts.
 func archivePath(name string) ([]string, error) {
 	if strings.HasPrefix(name, "/") || strings.Contains(name, "\x00") || len(name) > maxArchiveName {
-		return nil, errors.New("its name is none of a file in a tree")
+		return nil, errors.New("its name is not a valid path")
 	}
 	var parts []string
 	for part := range strings.SplitSeq(name, "/") {
 		switch part {
 		case "..":
-			return nil, errors.New("its name leaves the tree")
+			return nil, errors.New("its name is outside the tree")
 		case "", ".":
 		default:
 			parts = append(parts, part)
@@ -283,7 +282,7 @@ func archivePath(name string) ([]string, error) {
 	return parts, nil
 }
 
-// place puts an entry into the tree, with the folders above it.
+// place puts an entry into the tree, with its parent folders.
 func (l *archiveLoader) place(parts []string, e *archiveEntry) error {
 	folder := l.above
 	for _, name := range parts[:len(parts)-1] {
@@ -295,16 +294,16 @@ func (l *archiveLoader) place(parts []string, e *archiveEntry) error {
 			}
 		}
 		if next.kind != archiveFolder {
-			return fmt.Errorf("%s above it is no folder", shortQuote(name))
+			return fmt.Errorf("its parent %s is not a folder", shortQuote(name))
 		}
 		folder = next
 	}
 	name := parts[len(parts)-1]
 	if was := folder.children[name]; was != nil {
 		if was.declared || was.kind != e.kind {
-			return errors.New("the archive has it twice")
+			return errors.New("it is in the archive twice")
 		}
-		was.declared = true // a folder, after what is in it
+		was.declared = true // a folder, listed after its contents
 		return nil
 	}
 	return l.insert(folder, name, e)
@@ -312,7 +311,7 @@ func (l *archiveLoader) place(parts []string, e *archiveEntry) error {
 
 func (l *archiveLoader) insert(folder *archiveEntry, name string, e *archiveEntry) error {
 	if l.Entries++; l.Entries > l.limits.Entries {
-		return errors.New("the archive has more entries than the limit")
+		return errors.New("the archive's entries exceed the limit")
 	}
 	if folder.children == nil {
 		folder.children = map[string]*archiveEntry{}
@@ -331,7 +330,7 @@ const (
 // store writes a file into the spool.
 func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, content io.Reader) error {
 	e.offset = l.offset
-	if size > l.limits.Bytes-l.offset { // a sparse file is larger than what the tar has of it
+	if size > l.limits.Bytes-l.offset { // a sparse file is larger than its data in the tar
 		return errTooLarge(l.limits.Bytes)
 	}
 	if size < maxLFSPointer {
@@ -359,7 +358,7 @@ func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, conte
 
 var exportSubst = regexp.MustCompile(`(?m)^[ \t]*[^# \t\r\n][^\r\n]*[ \t]export-subst(?:[ \t\r]|$)`)
 
-// inspect looks for what makes an archive differ from its repository.
+// inspect finds what makes an archive differ from its repository.
 func (a *Archive) inspect() error {
 	if _, err := a.Lstat(".gitmodules"); err == nil {
 		a.Lacks = append(a.Lacks, "submodules (.gitmodules)")

@@ -22,17 +22,17 @@ const (
 
 type archiveEntry struct {
 	kind     archiveKind
-	declared bool                     // not only a folder above another entry
+	declared bool                     // false for a folder that only other entries' names imply
 	offset   int64                    // of a file, in the spool
 	size     int64                    // of a file
 	target   string                   // of a link
 	children map[string]*archiveEntry // of a folder
 }
 
-// sorted gives the names in a folder, bytewise: the order in a NAR and an fs.FS.
+// sorted returns the names in a folder in byte order, as a NAR and an fs.FS have them.
 func (e *archiveEntry) sorted() []string { return slices.Sorted(maps.Keys(e.children)) }
 
-// walk visits what is below e.
+// walk visits everything below e.
 func (e *archiveEntry) walk(name string, visit func(string, *archiveEntry) error) error {
 	for _, child := range e.sorted() {
 		below := path.Join(name, child)
@@ -50,7 +50,7 @@ func (a *Archive) section(e *archiveEntry) *io.SectionReader {
 	return io.NewSectionReader(a.spool, e.offset, e.size)
 }
 
-// Open opens a file or a folder; a link is an error, and so is a name below one.
+// Open opens a file or a folder. A link, or a name below one, is an error.
 func (a *Archive) Open(name string) (fs.File, error) {
 	info, err := a.lookup("open", name)
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *Archive) Lstat(name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// ReadLink gives a link's target as it stands in the archive.
+// ReadLink returns a link's target as the archive has it.
 func (a *Archive) ReadLink(name string) (string, error) {
 	info, err := a.lookup("readlink", name)
 	if err != nil {
@@ -141,7 +141,7 @@ func (f *openFile) Close() error               { return nil }
 
 type openFolder struct {
 	archiveInfo
-	read int // entries given out
+	read int // entries returned so far
 }
 
 func (f *openFolder) Stat() (fs.FileInfo, error) { return f.archiveInfo, nil }
@@ -151,7 +151,7 @@ func (f *openFolder) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: f.name, Err: errors.New("is a directory")}
 }
 
-// ReadDir gives the next n entries, or all that are left where n is not positive.
+// ReadDir returns the next n entries, or all that are left if n is not positive.
 func (f *openFolder) ReadDir(n int) ([]fs.DirEntry, error) {
 	names := f.sorted()[f.read:]
 	if n > 0 && len(names) == 0 {

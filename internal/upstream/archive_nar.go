@@ -9,8 +9,8 @@ import (
 	"github.com/nix-community/go-nix/pkg/wire"
 )
 
-// narHash is the SRI sha256 of the tree's NAR. The nar.Writer of go-nix refuses names
-// that begin with two dots, so only the encoding is its.
+// narHash is the SRI sha256 of the tree's NAR. Only the encoding is go-nix's: its
+// nar.Writer refuses names that begin with two dots.
 // https://nix.dev/manual/nix/latest/protocols/nix-archive
 func (a *Archive) narHash() (string, error) {
 	sum := sha256.New()
@@ -28,10 +28,10 @@ func (a *Archive) narHash() (string, error) {
 // narWriter keeps the first error, as bufio.Writer does.
 type narWriter struct {
 	*bufio.Writer
-	buffer []byte // of contents
+	buffer []byte // of a file's content
 }
 
-// entry writes an entry and what is below it.
+// entry writes an entry and everything below it.
 func (w *narWriter) entry(a *Archive, e *archiveEntry) error {
 	w.strings("(", "type")
 	switch e.kind {
@@ -69,6 +69,6 @@ func (w *narWriter) entry(a *Archive, e *archiveEntry) error {
 
 func (w *narWriter) strings(all ...string) {
 	for _, s := range all {
-		_ = wire.WriteString(w, s) // Flush gives the error
+		_ = wire.WriteString(w, s) // Flush returns the error
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// zipAsTar gives a zip of at most so many bytes as a tar. It is spooled to a file without
-// a name: a zip's list of entries is at its end.
+// zipAsTar converts a zip of at most so many bytes to a tar. It spools the zip to an
+// unnamed file, since the list of entries is at its end.
 func zipAsTar(content io.Reader, limit int64) (io.ReadCloser, error) {
 	spool, err := os.CreateTemp("", "libre-zip-")
 	if err != nil {
@@ -41,7 +41,7 @@ func zipAsTar(content io.Reader, limit int64) (io.ReadCloser, error) {
 	return plain, nil
 }
 
-// tarEntry writes an entry of a zip to a tar.
+// tarEntry writes one entry of a zip to a tar.
 func tarEntry(w *tar.Writer, entry *zip.File) error {
 	header := &tar.Header{Name: entry.Name, Mode: int64(entry.Mode().Perm()), ModTime: entry.Modified, Format: tar.FormatPAX}
 	if entry.Mode().IsDir() {

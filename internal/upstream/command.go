@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// CommandError is a program that failed, with the end of what it said.
+// CommandError is a program that failed, with the end of its output.
 type CommandError struct {
 	Program string
 	Tail    string
@@ -28,8 +28,8 @@ func (e *CommandError) Error() string {
 
 func (e *CommandError) Unwrap() error { return e.Err }
 
-// runGo gives what the go program writes, up to mostRefBytes. It has no terminal, so
-// that nothing below it can ask for a password, and no repository around it.
+// runGo returns the go program's output, up to mostRefBytes. The program has no terminal,
+// so that nothing can ask for a password, and no repository around it.
 func runGo(ctx context.Context, environment []string, arguments ...string) ([]byte, error) {
 	command := process.Command(ctx, "go", arguments...)
 	command.Dir = "/"
@@ -47,18 +47,18 @@ func runGo(ctx context.Context, environment []string, arguments ...string) ([]by
 	return out.Bytes(), nil
 }
 
-// anyTransport are those by which git fetches what a definition names.
+// anyTransport are the transports by which git fetches what a definition names.
 const anyTransport = "file:git:ssh:http:https"
 
-// fromGit runs git outside of any repository, where it can ask nobody. Of git's
-// transports only those named are let through: ext:: would run a command.
+// fromGit runs git outside of any repository and without prompts. git may use only the
+// named transports: ext:: would run a command.
 func fromGit(ctx context.Context, command git.Command, transports string, arguments ...string) (string, error) {
 	command.Dir, command.MostOutput = "/", mostRefBytes
 	command.Environment = append(command.Environment, "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL="+transports)
 	return command.Run(ctx, append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
 }
 
-// gitLsRemote lists tags through git: it knows ssh, its keys, its settings and helpers.
+// gitLsRemote lists tags with git, which has ssh, its keys, settings and helpers.
 func gitLsRemote(ctx context.Context, location, transports string) ([]Tag, error) {
 	out, err := fromGit(ctx, git.Command{}, transports, "ls-remote", "--tags", "--", location)
 	if err != nil {

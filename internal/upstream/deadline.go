@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// DefaultDeadline is long enough for the largest archives on slow lines.
+// DefaultDeadline is long enough for the largest archives over slow connections.
 const DefaultDeadline = 30 * time.Minute
 
-// deadline bounds a question and its whole answer: waiting, every attempt, and a body
-// that comes drop by drop.
+// deadline limits the time of a request with its whole response: waiting, all attempts, and
+// a slow body.
 type deadline struct {
 	inner http.RoundTripper
 	limit time.Duration
@@ -30,12 +30,12 @@ func (d deadline) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// bounded is a context that ends at a limit, which its cause names.
+// bounded returns a context with a time limit, and the limit as its cause.
 func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it takes longer than the limit of %s: limits.answer in libre.yaml sets it", limit))
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it takes longer than %s: raise limits.answer in libre.yaml", limit))
 }
 
-// cause is the limit's error where that is why something failed.
+// cause returns the time limit's error if that is why something failed.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

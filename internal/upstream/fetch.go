@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// Opens tells whether there is a login for a URL.
+// Opens reports whether there is a login for a URL.
 func (c *Client) Opens(location string) bool {
 	place, err := url.Parse(location)
 	if err != nil {
@@ -24,8 +24,7 @@ func (c *Client) Opens(location string) bool {
 	return found
 }
 
-// Hint says how to log in where a URL leads, to who has no login there; "" where it
-// leads nowhere.
+// Hint tells a user who is not logged in how to log in to a URL's host; "" for no URL.
 func (c *Client) Hint(location string) string {
 	place, err := url.Parse(location)
 	if err != nil || place.Host == "" {
@@ -34,8 +33,8 @@ func (c *Client) Hint(location string) string {
 	return c.hint(place)
 }
 
-// Reach asks whether a source of kind github, git or url is there, at its location or,
-// where that is not "", as an archive.
+// Reach checks that a source of kind github, git or url exists: at its location or, if
+// archive is not "", as that archive.
 func (c *Client) Reach(ctx context.Context, kind, location, archive string) error {
 	if kind == "url" {
 		archive = location
@@ -43,7 +42,7 @@ func (c *Client) Reach(ctx context.Context, kind, location, archive string) erro
 	if archive != "" {
 		body, err := c.Get(ctx, archive)
 		if err == nil {
-			err = body.Close() // it is not read
+			err = body.Close() // only the status matters
 		}
 		return err
 	}
@@ -54,7 +53,7 @@ func (c *Client) Reach(ctx context.Context, kind, location, archive string) erro
 	return err
 }
 
-// Archive fetches a tree as a forge packs it, and hashes it on the way.
+// Archive fetches a source archive from a forge, and hashes it on the way.
 func (c *Client) Archive(ctx context.Context, location string) (*Archive, error) {
 	body, err := c.Get(ctx, location)
 	if err != nil {
@@ -68,7 +67,7 @@ func (c *Client) Archive(ctx context.Context, location string) (*Archive, error)
 	return archive, nil
 }
 
-// Unpack fetches an archive into a folder, which it makes, and gives its hash.
+// Unpack fetches an archive into a new folder, and returns its hash.
 func (c *Client) Unpack(ctx context.Context, location, dir string) (hash string, err error) {
 	archive, err := c.Archive(ctx, location)
 	if err != nil {
@@ -78,7 +77,7 @@ func (c *Client) Unpack(ctx context.Context, location, dir string) (hash string,
 	return archive.Hash, os.CopyFS(dir, archive)
 }
 
-// Download fetches a file, which it makes, of at most as many bytes as an archive.
+// Download fetches a file to a new path. The size limit is that of archives.
 func (c *Client) Download(ctx context.Context, location, path string) error {
 	body, err := c.Get(ctx, location)
 	if err != nil {
@@ -96,7 +95,7 @@ func (c *Client) Download(ctx context.Context, location, path string) error {
 	return nil
 }
 
-// Get gives the content of what a definition names.
+// Get returns the content of a URL of a definition.
 func (c *Client) Get(ctx context.Context, location string) (io.ReadCloser, error) {
 	doing := "fetching " + redacted(location)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
@@ -111,15 +110,15 @@ func (c *Client) Get(ctx context.Context, location string) (io.ReadCloser, error
 		response.Body.Close()
 		return nil, fmt.Errorf("%s: %w", doing, c.refusal(request.URL, response.StatusCode, ""))
 	}
-	if isType(response, "text/html") && response.Request.URL.Path != request.URL.Path { // GitLab's form to log in
+	if isType(response, "text/html") && response.Request.URL.Path != request.URL.Path { // GitLab's login form
 		response.Body.Close()
 		return nil, fmt.Errorf("%s: %w", doing, c.refusal(request.URL, http.StatusNotFound, ""))
 	}
 	return response.Body, nil
 }
 
-// Mirror makes a bare repository in an empty folder, which has commits with their
-// history: each is a branch of its name.
+// Mirror makes a bare repository in an empty folder. It has the given commits with their
+// history, each as a branch with the commit's name.
 func (c *Client) Mirror(ctx context.Context, location string, commits []string, dir string) error {
 	ctx, cancel := bounded(ctx, c.deadline)
 	defer cancel()
@@ -139,12 +138,12 @@ func (c *Client) Mirror(ctx context.Context, location string, commits []string, 
 	return nil
 }
 
-// gitFetch runs git fetch in a bare repository, with the login that there is.
+// gitFetch runs git fetch in a bare repository, with the login for its URL if there is one.
 func (c *Client) gitFetch(ctx context.Context, dir, location string, arguments ...string) error {
 	command := git.Command{Output: io.Discard}
 	place, err := url.Parse(location)
 	if err != nil {
-		place = &url.URL{} // as scp names it
+		place = &url.URL{} // git's short form of an address for ssh
 	}
 	if password, given := place.User.Password(); given {
 		command.Secrets = append(command.Secrets, password)
@@ -166,7 +165,7 @@ func (c *Client) gitFetch(ctx context.Context, dir, location string, arguments .
 	case !overHTTP || !isHidden(err):
 		return err
 	case found:
-		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w, or private to the token of %s: look at its expiry and its rights", ErrNotFound, token.from)}
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%w, or private to the token of %s: check its expiry and its rights", ErrNotFound, token.from)}
 	}
 	return fmt.Errorf("%w, or private: %s", ErrNotFound, c.hint(place))
 }

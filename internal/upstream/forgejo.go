@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// forgejoRepository is a repository of Forgejo or Gitea, whose API is the same in
-// what is used here. https://codeberg.org/api/swagger#/repository/repoListReleases
+// forgejoRepository is a repository of Forgejo or Gitea. Both have the same API for what
+// libre uses. https://codeberg.org/api/swagger#/repository/repoListReleases
 type forgejoRepository struct {
 	client    *Client
 	page, api *url.URL // of the repository
@@ -48,14 +48,14 @@ func (f *forgejoRepository) Release(ctx context.Context, tag string) (*Release, 
 	return release, nil
 }
 
-// Links are for people and logs: without the user that a URL may name.
+// Links are for people and logs, so they have no user, which the source's URL may have.
 func (f *forgejoRepository) Links(from, to string) Links {
 	page := *f.page
 	page.User = nil
 	return forgeLinks(&page, from, to)
 }
 
-// forgejoRelease has the fields that are used of the API's type Release.
+// forgejoRelease has the fields of the API's type Release that libre uses.
 type forgejoRelease struct {
 	TagName     string    `json:"tag_name"`
 	Body        string    `json:"body"`
@@ -70,8 +70,8 @@ func (r *forgejoRelease) release() Release {
 		Notes: r.Body, Page: r.HTMLURL}
 }
 
-// listReleases reads a page. How many there are on it is the server's to say: that
-// there is another stands in the Link header, whose addresses are not followed.
+// listReleases reads one page. The server decides its length, and announces another page in
+// the Link header; the addresses in that header are not used.
 func (f *forgejoRepository) listReleases(ctx context.Context, number int) ([]Release, bool, error) {
 	where := below(f.api, "releases")
 	where.RawQuery = url.Values{"page": {strconv.Itoa(number)}, "limit": {"50"}}.Encode()
@@ -104,7 +104,7 @@ func (f *forgejoRepository) releaseByTag(ctx context.Context, tag string) (*Rele
 	return &found, nil
 }
 
-// get reads a document of the API; 404 is the caller's to understand.
+// get reads a document of the API. The caller handles 404.
 func (f *forgejoRepository) get(ctx context.Context, where *url.URL, into any) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// gitRepository is a repository of any forge: tags, and nothing else.
+// gitRepository is a repository at any host. It has tags, and nothing else is known.
 type gitRepository struct {
 	client   *Client
 	location string
@@ -26,15 +26,14 @@ func (g *gitRepository) Release(context.Context, string) (*Release, error) { ret
 
 func (g *gitRepository) Links(string, string) Links { return Links{} }
 
-// gitTags lists the tags of a repository: over HTTP by itself, from elsewhere
-// through the git program.
+// gitTags lists the tags of a repository: over HTTP itself, otherwise with the git program.
 func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	place, err := url.Parse(location)
 	user, _, _, _ := scpAddress(location)
 	switch {
 	case err == nil && (place.Scheme == "https" || place.Scheme == "http") && place.Host != "":
 		tags, err := c.smartTags(ctx, place)
-		if errors.Is(err, ErrNotFound) && !c.Opens(location) { // git may have a login of its own
+		if errors.Is(err, ErrNotFound) && !c.Opens(location) { // git may have a login
 			ctx, cancel := bounded(ctx, c.deadline)
 			defer cancel()
 			if known, missing := gitLsRemote(ctx, location, "http:https"); missing == nil {
@@ -59,8 +58,8 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	return Tags{}, fmt.Errorf("listing the tags of %s: expected an https, ssh or file URL, or an absolute path", redacted(location))
 }
 
-// smartTags asks ls-refs straight away, which is one request where others need two:
-// nothing of the server's advertisement is needed, unless it declines.
+// smartTags sends ls-refs without reading the server's advertisement first. This saves one
+// of two requests, unless the server declines.
 // https://git-scm.com/docs/protocol-v2#_http_transport
 func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, error) {
 	repository = trimmed(repository)
@@ -69,7 +68,7 @@ func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, erro
 	if !errors.As(err, &declined) {
 		return Tags{All: tags}, err
 	}
-	// A renamed repository, protocol version 0, other object names: as git does it.
+	// A renamed repository, protocol version 0 or another object format: ask as git does.
 	ad, place, err := c.discover(ctx, repository)
 	if err != nil {
 		return Tags{}, err
@@ -87,8 +86,8 @@ func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, erro
 	return found, nil
 }
 
-// declinedError says that a server does not answer ls-refs as it should: there may
-// be another way to ask.
+// declinedError means that a server does not answer ls-refs as it should. Another way to
+// ask may work.
 type declinedError struct{ error }
 
 func (c *Client) askRefs(ctx context.Context, repository *url.URL, objectFormat string) ([]Tag, error) {
@@ -117,7 +116,7 @@ func (c *Client) askRefs(ctx context.Context, repository *url.URL, objectFormat 
 	return tags, err
 }
 
-// discover reads a server's advertisement, and says where it came from.
+// discover reads a server's advertisement, and returns where it came from.
 func (c *Client) discover(ctx context.Context, repository *url.URL) (advertisement, *url.URL, error) {
 	where := below(repository, "info/refs")
 	where.RawQuery = "service=git-upload-pack"
@@ -135,7 +134,7 @@ func (c *Client) discover(ctx context.Context, repository *url.URL) (advertiseme
 	}
 	base, found := strings.CutSuffix(response.Request.URL.Path, "/info/refs")
 	if !found || !isType(response, "application/x-git-upload-pack-advertisement") {
-		return advertisement{}, nil, fmt.Errorf("%s does not speak git's smart protocol there", response.Request.URL.Host)
+		return advertisement{}, nil, fmt.Errorf("%s does not use git's smart protocol there", response.Request.URL.Host)
 	}
 	ad, err := readAdvertisement(response.Body)
 	if err != nil {
@@ -147,7 +146,7 @@ func (c *Client) discover(ctx context.Context, repository *url.URL) (advertiseme
 }
 
 func (c *Client) doGit(request *http.Request) (*http.Response, error) {
-	request.Header.Set("User-Agent", "git/"+userAgent) // some forges answer people and git differently
+	request.Header.Set("User-Agent", "git/"+userAgent) // some forges answer browsers and git differently
 	request.Header.Set("Git-Protocol", "version=2")
 	return c.http.Do(request)
 }
@@ -157,14 +156,14 @@ func isType(response *http.Response, wanted string) bool {
 	return kind == wanted
 }
 
-// trimmed is a repository's URL without slashes at its end.
+// trimmed is a repository's URL without trailing slashes.
 func trimmed(repository *url.URL) *url.URL {
 	base := *repository
 	base.Path, base.RawPath = strings.TrimRight(base.Path, "/"), ""
 	return &base
 }
 
-// bare is what two spellings of one repository's URL have in common.
+// bare is the part that two spellings of one repository's URL have in common.
 func bare(repository *url.URL) string {
 	return strings.TrimSuffix(originOf(repository)+trimmed(repository).Path, ".git")
 }

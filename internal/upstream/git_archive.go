@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// GitArchive fetches one commit of a repository that no forge packs, and hashes its
-// tree: as it is, whatever its attributes ask git to leave out or write into archives.
+// GitArchive fetches one commit of a repository without a forge, and hashes its tree. The
+// tree is complete and unchanged: attributes such as export-ignore have no effect.
 func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Archive, error) {
 	doing := "fetching " + commit + " of " + redacted(location)
 	ctx, cancel := bounded(ctx, c.deadline)
@@ -30,7 +30,7 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, cause(ctx, err))
 	}
-	archive.Lacks, archive.ExportSubst = nil, nil // Nix fetches it with git, too
+	archive.Lacks, archive.ExportSubst = nil, nil // Nix fetches it with git as well
 	return archive, nil
 }
 
@@ -44,7 +44,8 @@ func (c *Client) gitArchive(ctx context.Context, dir, location, commit string) (
 	if err != nil {
 		return nil, err
 	}
-	// The last word on attributes. https://git-scm.com/docs/gitattributes
+	// This file overrides the repository's attributes.
+	// https://git-scm.com/docs/gitattributes
 	if err := os.WriteFile(filepath.Join(dir, "info", "attributes"), []byte("* -export-ignore -export-subst\n"), 0o644); err != nil {
 		return nil, err
 	}
@@ -58,14 +59,14 @@ func (c *Client) gitArchive(ctx context.Context, dir, location, commit string) (
 	return HashArchive(tree, c.limits)
 }
 
-// gitInto is fromGit, of what has output to go somewhere.
+// gitInto is fromGit for a command that writes its output elsewhere.
 func gitInto(ctx context.Context, output io.Writer, arguments ...string) error {
 	_, err := fromGit(ctx, git.Command{Output: output}, anyTransport, arguments...)
 	return err
 }
 
-// writesAtMost ends a program that has more than so many bytes in a folder, while it
-// writes them.
+// writesAtMost ends a program as soon as it has written more than so many bytes to a
+// folder.
 func writesAtMost(ctx context.Context, dir string, limit int64, run func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
@@ -92,7 +93,7 @@ func writesAtMost(ctx context.Context, dir string, limit int64, run func(context
 	return err
 }
 
-// sizeOf is the bytes of the files below a folder, of which some may vanish meanwhile.
+// sizeOf is the size in bytes of all files below a folder. Files may vanish meanwhile.
 func sizeOf(dir string) (bytes int64) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -22,8 +22,8 @@ type githubRepository struct {
 	releases    releaseList
 }
 
-// uncounted keeps from go-github when the quota is renewed: having seen the last
-// request of an hour it refuses the next one by itself, where web.Transport may wait.
+// uncounted hides from go-github when the quota is renewed. Otherwise it refuses requests
+// by itself once the quota is used up, while web.Transport may wait.
 type uncounted struct{ inner http.RoundTripper }
 
 func (u uncounted) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -50,7 +50,7 @@ func (c *Client) openGitHub(location string) (*githubRepository, error) {
 	return g, nil
 }
 
-// Tags come from git, and from Prefetch where that shows that nothing changed.
+// Tags come from git, or from Prefetch if that shows that nothing changed.
 func (g *githubRepository) Tags(ctx context.Context) (Tags, error) {
 	location := g.owner + "/" + g.repo
 	if known := g.client.overview(location); known != nil {
@@ -75,7 +75,7 @@ func (g *githubRepository) Release(ctx context.Context, tag string) (*Release, e
 	return release, nil
 }
 
-// Links have the tag's full name where a branch may have the same short one.
+// Links use the tag's full name if a branch may have the same short name.
 func (g *githubRepository) Links(from, to string) Links { return forgeLinks(g.page, from, to) }
 
 func (g *githubRepository) listReleases(ctx context.Context, number int) ([]Release, bool, error) {
@@ -92,7 +92,7 @@ func (g *githubRepository) listReleases(ctx context.Context, number int) ([]Rele
 }
 
 func (g *githubRepository) releaseByTag(ctx context.Context, tag string) (*Release, error) {
-	// go-github does not escape what it puts into a path.
+	// go-github does not escape path segments.
 	release, response, err := g.client.github.Repositories.GetReleaseByTag(ctx, g.owner, g.repo, escaped(tag))
 	if response != nil && response.StatusCode == http.StatusNotFound {
 		return nil, nil
@@ -136,7 +136,7 @@ func forgeLinks(page *url.URL, from, to string) Links {
 	}
 }
 
-// join puts a name from outside behind a URL's path; its slashes stay.
+// join appends a name from outside to a URL's path; its slashes stay.
 func join(page *url.URL, path, name string) string {
 	parts := strings.Split(name, "/")
 	for i, part := range parts {
@@ -145,8 +145,7 @@ func join(page *url.URL, path, name string) string {
 	return page.String() + "/" + path + strings.Join(parts, "/")
 }
 
-// escaped is one part of a path, also where it is dots that a client would take
-// for folders.
+// escaped is one path segment. It also escapes dots, which a client would take for folders.
 func escaped(part string) string {
 	if part == "." || part == ".." {
 		return strings.ReplaceAll(part, ".", "%2E")

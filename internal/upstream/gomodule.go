@@ -15,7 +15,7 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// goModule is a module: its versions are its tags.
+// goModule is a Go module. Its versions are its tags.
 type goModule struct {
 	client  *Client
 	path    string
@@ -25,7 +25,7 @@ type goModule struct {
 	mu         sync.Mutex
 	versions   []string // those of the path's major version; nil: not read yet
 	retracted  []*modfile.Retract
-	retractsOf string // the version whose go.mod retracts them; "" not read yet
+	retractsOf string // the version whose go.mod has the retractions; "" not read yet
 }
 
 func (c *Client) openModule(path string) (*goModule, error) {
@@ -53,8 +53,8 @@ func (m *goModule) Tags(ctx context.Context) (Tags, error) {
 	return found, nil
 }
 
-// list reads the versions once. Another major version is another module, with a
-// path of its own: a version of it does not belong here.
+// list reads the versions once. It drops those of another major version, since that is
+// another module with another path.
 func (m *goModule) list(ctx context.Context) ([]string, error) {
 	if m.versions != nil {
 		return m.versions, nil
@@ -103,7 +103,7 @@ func (m *goModule) Release(ctx context.Context, version string) (*Release, error
 	}, nil
 }
 
-// retraction says why a version is taken back, "" where it is not.
+// retraction is why a version was retracted, "" if it was not.
 func (m *goModule) retraction(ctx context.Context, version string) (string, error) {
 	if err := m.readRetractions(ctx); err != nil {
 		return "", err
@@ -119,7 +119,7 @@ func (m *goModule) retraction(ctx context.Context, version string) (string, erro
 	return "", nil
 }
 
-// needs says which toolchain a version needs that is not to be had.
+// needs names the toolchain that a version needs, if this machine's is older.
 func (m *goModule) needs(ctx context.Context, version string) (string, error) {
 	file, err := m.modOf(ctx, version)
 	if err != nil {
@@ -131,8 +131,8 @@ func (m *goModule) needs(ctx context.Context, version string) (string, error) {
 	return "", nil
 }
 
-// readRetractions reads what the module's newest version retracts, be it itself
-// retracted: the highest release, else the highest prerelease.
+// readRetractions reads the retractions in the module's newest version, even if it is
+// retracted itself: the highest release, else the highest prerelease.
 // https://go.dev/ref/mod#go-mod-file-retract
 func (m *goModule) readRetractions(ctx context.Context) error {
 	if m.retractsOf != "" {
@@ -166,7 +166,7 @@ func (m *goModule) readRetractions(ctx context.Context) error {
 	return nil
 }
 
-// modOf reads a version's go.mod, as a dependency's: without what it does not know.
+// modOf reads a version's go.mod leniently, as go does for a dependency.
 func (m *goModule) modOf(ctx context.Context, version string) (*modfile.File, error) {
 	content, err := ask(m.origins, m.proxies, func(o goOrigin) ([]byte, error) { return o.mod(ctx, version) })
 	if err != nil {
@@ -179,7 +179,7 @@ func (m *goModule) modOf(ctx context.Context, version string) (*modfile.File, er
 	return file, nil
 }
 
-// Links name the public documentation, unless the module is not public.
+// Links are to the public documentation, if the module is public.
 func (m *goModule) Links(_, to string) Links {
 	if module.MatchPrefixPatterns(m.client.modules.noProxies, m.path) {
 		return Links{}

@@ -118,10 +118,10 @@ func TestGoProxies(t *testing.T) {
 		{map[string]string{"GOPROXY": broken + "," + has}, "501 Not Implemented"},
 		{map[string]string{"GOPROXY": broken + "|" + has}, ""},
 		{map[string]string{"GOPROXY": password + "," + has}, "501 Not Implemented"},
-		{map[string]string{"GOPROXY": gone + "|off"}, "GOPROXY says off"},
-		{map[string]string{"GOPROXY": "off"}, "GOPROXY says off"},
+		{map[string]string{"GOPROXY": gone + "|off"}, "GOPROXY is off"},
+		{map[string]string{"GOPROXY": "off"}, "GOPROXY is off"},
 		{map[string]string{"GOPROXY": gone}, "not found"},
-		{map[string]string{"GOPROXY": closed + "," + has}, "401 Unauthorized; put user and password into GOPROXY"},
+		{map[string]string{"GOPROXY": closed + "," + has}, "401 Unauthorized; set user and password in GOPROXY"},
 		{map[string]string{"GOPROXY": denies + "," + has}, "403 Forbidden: module is on the deny list; this proxy does not serve the module"},
 		{map[string]string{"GOPROXY": "file:///nowhere," + works}, ""},
 	} {

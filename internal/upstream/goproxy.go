@@ -24,18 +24,18 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// goSettings are the user's own, where Go modules come from.
+// goSettings are the user's settings for Go modules.
 // https://go.dev/ref/mod#environment-variables
 type goSettings struct {
-	proxies   []goProxy // none: the go program knows where it asks
-	noProxies string    // patterns of modules that no proxy is asked for
+	proxies   []goProxy // none: ask the go program for them
+	noProxies string    // patterns of modules that skip the proxies
 }
 
 // goProxy is one entry of GOPROXY.
 type goProxy struct {
 	place    *url.URL // nil: direct or off
 	direct   bool
-	onErrors bool // the next one is asked after any error, not only where there is no such module
+	onErrors bool // try the next one after any error, not only if the module does not exist
 }
 
 // newGoSettings reads the environment, then the file that "go env -w" writes.
@@ -77,7 +77,7 @@ func readGoEnv(getenv func(string) string) (map[string]string, error) {
 	return stored, nil
 }
 
-// parseGoProxies reads GOPROXY. Nothing comes after direct or off.
+// parseGoProxies reads GOPROXY. It ignores what follows direct or off.
 func parseGoProxies(list string) ([]goProxy, error) {
 	var proxies []goProxy
 	for list != "" {
@@ -111,7 +111,7 @@ func parseGoProxies(list string) ([]goProxy, error) {
 	return proxies, nil
 }
 
-// goOrigin is a place that knows a module: a proxy, or its repository.
+// goOrigin is a place to get a module from: a proxy, or its repository.
 type goOrigin interface {
 	list(ctx context.Context) ([]string, error)
 	latest(ctx context.Context) (string, error)
@@ -120,7 +120,7 @@ type goOrigin interface {
 	zip(ctx context.Context, version string) (io.ReadCloser, error)
 }
 
-// ask asks one origin after the other, as GOPROXY says.
+// ask tries the origins in order, as GOPROXY demands.
 func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (T, error)) (T, error) {
 	var none T
 	var failure error
@@ -129,7 +129,7 @@ func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (
 		if err == nil {
 			return answer, nil
 		}
-		// That one place has no such module says less than what another's error says.
+		// Another origin's error is more useful than that this one has no such module.
 		if failure == nil || !errors.Is(err, ErrNotFound) {
 			failure = err
 		}
@@ -140,16 +140,16 @@ func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (
 	return none, failure
 }
 
-// usualGoProxies are those that the go program asks where nothing is set.
+// usualGoProxies are those that the go program uses by default.
 var usualGoProxies = sync.OnceValues(func() ([]goProxy, error) {
 	out, err := runGo(context.Background(), []string{"GOENV=off", "GOPROXY="}, "env", "GOPROXY")
 	if err != nil {
-		return nil, fmt.Errorf("finding out which module proxy to ask: %w; GOPROXY names one", err)
+		return nil, fmt.Errorf("finding the module proxy: %w; set GOPROXY", err)
 	}
 	return parseGoProxies(strings.TrimSpace(string(out)))
 })
 
-// origins are the places to ask for a module, in order.
+// origins are the places to get a module from, in order.
 func (c *Client) origins(path string) ([]goOrigin, []goProxy, error) {
 	proxies := c.modules.proxies
 	if module.MatchPrefixPatterns(c.modules.noProxies, path) {
@@ -193,7 +193,7 @@ func (p *goProxied) list(ctx context.Context) ([]string, error) {
 	var versions []string
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	for lines.Scan() {
-		// Old proxies put a date behind the version.
+		// Old proxies add a date after the version.
 		if fields := strings.Fields(lines.Text()); len(fields) > 0 {
 			versions = append(versions, fields[0])
 		}
@@ -256,7 +256,7 @@ func (p *goProxied) get(ctx context.Context, file string) ([]byte, error) {
 	return io.ReadAll(http.MaxBytesReader(nil, content, mostCached))
 }
 
-// open opens a file of the proxy. 404 and 410 both say that there is none.
+// open opens a file of the proxy. 404 and 410 mean that it does not exist.
 func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error) {
 	where := below(p.place, file)
 	if where.Scheme == "file" {
@@ -278,24 +278,24 @@ func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
 	}
-	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // what there is of it
+	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // the message of the answer, as far as it can be read
 	answer := where.Host + " answers " + web.Refusal(response.StatusCode, said)
 	response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
 		return nil, ErrNotFound
 	case http.StatusUnauthorized:
-		return nil, &fault.Fault{Kind: fault.Credentials, Err: errors.New(answer), Fix: "put user and password into GOPROXY, or into the file that NETRC names"}
-	case http.StatusForbidden: // most proxies say so of a module that they do not serve
-		return nil, &fault.Fault{Err: errors.New(answer), Fix: "this proxy does not serve the module: GOPROXY may name another one"}
+		return nil, &fault.Fault{Kind: fault.Credentials, Err: errors.New(answer), Fix: "set user and password in GOPROXY, or in the file that NETRC names"}
+	case http.StatusForbidden: // most proxies answer so for a module that they do not serve
+		return nil, &fault.Fault{Err: errors.New(answer), Fix: "this proxy does not serve the module: set another one in GOPROXY"}
 	}
 	return nil, errors.New(answer)
 }
 
-// goOff is the end of a GOPROXY that forbids to go on.
+// goOff is the entry off of GOPROXY. It ends the search.
 type goOff struct{}
 
-var errGoOff = errors.New("not allowed to ask further: GOPROXY says off")
+var errGoOff = errors.New("GOPROXY is off: no other source is allowed")
 
 func (goOff) list(context.Context) ([]string, error)          { return nil, errGoOff }
 func (goOff) latest(context.Context) (string, error)          { return "", errGoOff }
@@ -304,11 +304,10 @@ func (goOff) mod(context.Context, string) ([]byte, error)     { return nil, errG
 
 func (goOff) zip(context.Context, string) (io.ReadCloser, error) { return nil, errGoOff }
 
-// goDirect is a module, asked for in its repository by the go program, which knows where
-// that is.
+// goDirect is a module in its repository. The go program finds and reads that.
 type goDirect struct {
 	path     string
-	deadline time.Duration // of each question
+	deadline time.Duration // per question
 }
 
 func (d goDirect) list(ctx context.Context) ([]string, error) {
@@ -346,11 +345,12 @@ func (d goDirect) zip(ctx context.Context, version string) (io.ReadCloser, error
 	return os.Open(found.Zip)
 }
 
-// goDirectEnv is for the go program to ask a repository, and no person.
+// goDirectEnv makes the go program use the repository, and never prompt.
 var goDirectEnv = []string{"GOPROXY=direct", "GO111MODULE=on", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local",
 	"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never"}
 
-// goModuleInfo is what go list tells. https://pkg.go.dev/cmd/go#hdr-List_packages_or_modules
+// goModuleInfo is the output of go list.
+// https://pkg.go.dev/cmd/go#hdr-List_packages_or_modules
 type goModuleInfo struct {
 	Version  string
 	Versions []string
@@ -367,7 +367,7 @@ func (d goDirect) goList(ctx context.Context, version string, flags ...string) (
 	return found, err
 }
 
-// run has the go program ask for a version.
+// run asks the go program for a version.
 func (d goDirect) run(ctx context.Context, version string, arguments ...string) ([]byte, error) {
 	ctx, cancel := bounded(ctx, d.deadline)
 	defer cancel()

@@ -22,24 +22,24 @@ import (
 
 const (
 	reposPerQuery = 50
-	fewestPerTry  = 10 // a query of so few that fails is not divided further
+	fewestPerTry  = 10 // a failed query of so few is not split
 	tagsPerRepo   = 100
 	parallel      = 4
 )
 
-// overview is what one query tells of a repository.
+// overview is the result of one query for a repository.
 type overview struct {
-	tags     []Tag // the newest by date of commit
+	tags     []Tag // the newest by commit date
 	count    int   // of all tags
-	current  *Tag  // the tag in use, nil where it is gone or not known
+	current  *Tag  // the tag in use, nil if it is gone or unknown
 	asked    bool  // for the tag in use
 	releases []Release
 	movedTo  string
 }
 
-// whole gives all tags: those of the overview where it has them all; those that
-// were listed before where the overview shows nothing else. A tag that was put on
-// an old commit while another was deleted goes unseen until the next new one.
+// whole returns all tags: those of the overview if it has them all, otherwise those listed
+// before if the overview shows nothing new. It misses one change until the next new tag: a
+// tag added on an old commit while another was deleted.
 func (o *overview) whole(kept []Tag) ([]Tag, bool) {
 	if o.count == len(o.tags) {
 		return o.tags, true
@@ -63,9 +63,9 @@ func (o *overview) whole(kept []Tag) ([]Tag, bool) {
 	return kept, true
 }
 
-// Prefetch asks for many GitHub repositories in few queries, which takes a token;
-// without one it does nothing. The finders of these sources then make requests
-// only where something is new. An error leaves them to ask one by one.
+// Prefetch asks for many GitHub repositories in few queries. This needs a token; without
+// one it does nothing. Afterwards the finders of these sources make requests only if
+// something is new. After an error they ask one by one.
 func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 	if _, signed := c.tokens.forPlace(c.places.graphql); !signed {
 		return nil
@@ -91,8 +91,8 @@ func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 	return nil
 }
 
-// prefetch asks for one batch. GitHub gives up on a query after ten seconds: then
-// two halves are asked for.
+// prefetch asks for one batch. GitHub gives up on a query after ten seconds; prefetch then
+// asks for each half.
 func (c *Client) prefetch(ctx context.Context, batch []Source) error {
 	err := c.query(ctx, batch)
 	var limit *web.LimitError
@@ -105,7 +105,7 @@ func (c *Client) prefetch(ctx context.Context, batch []Source) error {
 	return c.prefetch(ctx, batch[len(batch)/2:])
 }
 
-// The parts of the query; names and tags are variables, never text of it.
+// The parts of the query. Names and tags are passed as variables.
 // https://docs.github.com/en/graphql/reference/objects#repository
 const (
 	queryFragments = `
@@ -143,7 +143,7 @@ type gitRef struct {
 
 func (r *gitRef) tag() Tag { return Tag{r.Name, r.Target.commit()} }
 
-// queriedRepository is a repository as the query asks for it.
+// queriedRepository is a repository in the query's response.
 type queriedRepository struct {
 	URL  string `json:"url"`
 	Refs struct {
@@ -187,7 +187,7 @@ func (c *Client) query(ctx context.Context, batch []Source) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, source := range batch {
-		if found := data[fmt.Sprintf("r%d", i)]; found != nil { // else git will say why
+		if found := data[fmt.Sprintf("r%d", i)]; found != nil { // otherwise git will give the reason
 			c.overviews[source.Location] = c.overviewOf(source, found)
 		}
 	}
@@ -217,8 +217,8 @@ func (c *Client) overviewOf(source Source, found *queriedRepository) *overview {
 	return o
 }
 
-// postQuery sends a query. What of it cannot be seen is null in the data, and no
-// error here.
+// postQuery sends a query. What the token cannot see is null in the data, and no error
+// here.
 func (c *Client) postQuery(ctx context.Context, text string, variables map[string]string, data any) error {
 	body, err := json.Marshal(map[string]any{"query": text, "variables": variables})
 	if err != nil {
@@ -269,7 +269,7 @@ func (c *Client) overview(location string) *overview {
 	return c.overviews[location]
 }
 
-// keepTags remembers a long list of tags, which a query does not tell whole.
+// keepTags saves a long list of tags, since a query returns only a part of it.
 func (c *Client) keepTags(location string, tags []Tag) {
 	if c.cacheDir != "" && len(tags) > tagsPerRepo {
 		writeJSON(c.tagsFile(location), tags)

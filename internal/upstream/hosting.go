@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Hosting says at which forge a repository is.
+// Hosting is the forge that has a repository, and its name there.
 type Hosting struct {
 	Kind        string   // github or forgejo
 	Server      *url.URL // of the forge
@@ -20,15 +20,15 @@ type Hosting struct {
 // String is OWNER/NAME.
 func (h Hosting) String() string { return h.Owner + "/" + h.Name }
 
-// HostingOf reads the address of a git remote. kind is github or forgejo; where it is "",
-// the environment of workflows tells it, and the forges that everybody knows: the shape of
-// an address does not. Errors begin with "is at".
+// HostingOf reads the address of a git remote. kind is github or forgejo; if it is "", the
+// variables of CI jobs and the list of well-known forges decide, not the shape of the
+// address. Errors begin with "is at".
 func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error) {
 	place, err := url.Parse(remote)
 	if err != nil || place.Host == "" {
 		_, host, folder, ok := scpAddress(remote)
 		if !ok {
-			return Hosting{}, errors.New("is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh")
+			return Hosting{}, errors.New("is at no forge: pull requests need an https or ssh address on GitHub or Forgejo")
 		}
 		place = &url.URL{Scheme: "ssh", Host: host, Path: "/" + strings.TrimPrefix(folder, "/")}
 	}
@@ -46,7 +46,7 @@ func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error)
 		if !strings.EqualFold(known.Server.Hostname(), h.Server.Hostname()) {
 			continue
 		}
-		if !isHTTP { // ssh knows neither the port nor the folder
+		if !isHTTP { // an ssh address has neither the port nor the folder
 			h.Server = known.Server
 		}
 		h.Kind = cmp.Or(h.Kind, known.Kind)
@@ -55,13 +55,13 @@ func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error)
 		h.Kind = "github"
 	}
 	if h.Kind == "" {
-		return Hosting{}, fmt.Errorf(`is at %s: say in libre.yaml what that is, "forge: github" or "forge: forgejo"`, h.Server.Host)
+		return Hosting{}, fmt.Errorf(`is at %s: set "forge: github" or "forge: forgejo" in libre.yaml`, h.Server.Host)
 	}
 	return h, nil
 }
 
-// knownForges are the servers of which the environment, or everybody, knows the kind; the
-// ones that count more come first.
+// knownForges are the servers whose kind the environment gives, and the well-known ones.
+// Earlier ones take precedence.
 func knownForges(getenv func(string) string) []Hosting {
 	runner := "github"
 	if onForgejo(getenv) {
@@ -79,7 +79,7 @@ func knownForges(getenv func(string) string) []Hosting {
 	return all
 }
 
-// forgeName is what an owner or a repository is called.
+// forgeName is a valid name of an owner or a repository.
 var forgeName = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
 
 // scpLike is git's short form of an address for ssh: [USER@]HOST:PATH.

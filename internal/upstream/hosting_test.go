@@ -32,10 +32,10 @@ func TestHosting(t *testing.T) {
 		{"git@git.example:coop/catalogue.git", "forgejo", nil, "forgejo https://git.example coop/catalogue"},
 		{"https://git.example/coop/catalogue", "forgejo", enterprise, "forgejo https://git.example coop/catalogue"},
 
-		{"https://git.example/coop/catalogue", "", nil, `is at git.example: say in libre.yaml what that is, "forge: github" or "forge: forgejo"`},
-		{"-oProxyCommand=x:coop/catalogue", "", nil, "is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
-		{"/srv/git/catalogue.git", "", nil, "is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
-		{"file:///srv/git/catalogue.git", "", nil, "is at no forge: pull requests need an address of GitHub or Forgejo, of https or ssh"},
+		{"https://git.example/coop/catalogue", "", nil, `is at git.example: set "forge: github" or "forge: forgejo" in libre.yaml`},
+		{"-oProxyCommand=x:coop/catalogue", "", nil, "is at no forge: pull requests need an https or ssh address on GitHub or Forgejo"},
+		{"/srv/git/catalogue.git", "", nil, "is at no forge: pull requests need an https or ssh address on GitHub or Forgejo"},
+		{"file:///srv/git/catalogue.git", "", nil, "is at no forge: pull requests need an https or ssh address on GitHub or Forgejo"},
 		{"https://user:password@github.com/catalogue", "", nil, "is at https://user:xxxxx@github.com/catalogue, expected an address that ends in OWNER/REPOSITORY"},
 	} {
 		h, err := upstream.HostingOf(test.location, test.kind, func(name string) string { return test.environment[name] })

@@ -164,7 +164,7 @@ func TestSlowAnswersMeetADeadline(t *testing.T) {
 				_, err = io.Copy(io.Discard, response.Body)
 				response.Body.Close()
 			}
-			if err == nil || !strings.Contains(err.Error(), "longer than the limit of 400ms") || !strings.Contains(err.Error(), "limits.answer") {
+			if err == nil || !strings.Contains(err.Error(), "takes longer than 400ms") || !strings.Contains(err.Error(), "limits.answer") {
 				t.Error(err)
 			}
 			if took := time.Since(began); took > 3*time.Second {
@@ -194,7 +194,7 @@ func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
 			must(t, err)
 			most := testkit.MostIn(os.TempDir())
 			_, err = client.GitArchive(t.Context(), "file://"+dir, commit)
-			if err == nil || !strings.Contains(err.Error(), "limit of 2097152 bytes: limits.archive") {
+			if err == nil || !strings.Contains(err.Error(), "limit of 2097152 bytes: raise limits.archive") {
 				t.Error(err)
 			}
 			if kept := most(); kept > 3*limit {
@@ -238,7 +238,7 @@ func TestProgramsMeetTheDeadline(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 			defer cancel()
-			if err := ask(ctx); err == nil || !strings.Contains(err.Error(), "longer than the limit of 1s: limits.answer") {
+			if err := ask(ctx); err == nil || !strings.Contains(err.Error(), "takes longer than 1s: raise limits.answer") {
 				t.Error(err)
 			}
 		})

@@ -8,15 +8,15 @@ import (
 	"github.com/libresh/libre/internal/file"
 )
 
-// NixLogins are the settings of Nix by which it logs in.
+// NixLogins are the settings with which Nix logs in.
 // https://nix.dev/manual/nix/latest/command-ref/conf-file
 type NixLogins struct {
 	AccessTokens string // access-tokens: words HOST[/PATH]=TOKEN
 	Netrc        string // netrc-file, a path
 }
 
-// readAccessTokens reads Nix's setting. A token of GitLab says of which kind it is:
-// PAT:TOKEN or OAuth2:TOKEN.
+// readAccessTokens reads Nix's setting. A token of GitLab has its kind in front: PAT:TOKEN
+// or OAuth2:TOKEN.
 func readAccessTokens(setting string) credentials {
 	var all credentials
 	for _, word := range strings.Fields(setting) {
@@ -39,7 +39,7 @@ func readAccessTokens(setting string) credentials {
 	return all
 }
 
-// forHost gives the token for all of a host, for the APIs that it has elsewhere.
+// forHost returns the token for a whole host, for APIs on another host.
 func (all credentials) forHost(host string) credential {
 	i := slices.IndexFunc(all, func(c credential) bool { return c.origin == host && c.prefix == "" })
 	if i < 0 {
@@ -48,9 +48,8 @@ func (all credentials) forHost(host string) credential {
 	return all[i]
 }
 
-// readNetrcs reads the files that git, curl and Nix read logins from: those that NETRC
-// and Nix name, and .netrc in the home folder. What cannot be read is passed over, as
-// they do it.
+// readNetrcs reads the files in which git, curl and Nix look for logins: those that NETRC
+// and Nix name, and .netrc in the home folder. It skips what it cannot read, as they do.
 func readNetrcs(getenv func(string) string, ofNix string) credentials {
 	var all credentials
 	for _, path := range []string{getenv("NETRC"), filepath.Join(getenv("HOME"), ".netrc"), ofNix} {
@@ -64,8 +63,8 @@ func readNetrcs(getenv func(string) string, ofNix string) credentials {
 	return all
 }
 
-// readNetrc reads machines with their logins. The entry "default" is left out: every
-// place that a definition names would see its password.
+// readNetrc reads machines with their logins. It skips the entry "default": every host that
+// a definition names would get its password.
 // https://everything.curl.dev/usingcurl/netrc.html
 func readNetrc(content, path string) credentials {
 	var all credentials
@@ -74,7 +73,7 @@ func readNetrc(content, path string) credentials {
 		word := words[0]
 		words = words[1:]
 		if len(words) == 0 || word != "machine" {
-			continue // default, and what stands behind it
+			continue // default, and what follows it
 		}
 		c := credential{origin: words[0], scheme: "Basic", from: path}
 		words = words[1:]
@@ -94,8 +93,9 @@ func readNetrc(content, path string) credentials {
 	return all
 }
 
-// netrcWords splits a netrc: comments are lines, macros end at an empty line, and a
-// word in quotes has \n, \r, \t and \X for X.
+// netrcWords splits a netrc into words. A comment is a line, a macro ends at an empty line,
+// and a quoted word may have \
+// , \\r, \\t and \\X for X.
 func netrcWords(content string) []string {
 	var words []string
 	inMacro := false
@@ -117,7 +117,7 @@ func netrcWords(content string) []string {
 	return words
 }
 
-// netrcWord cuts the first word off a line that begins with one.
+// netrcWord cuts off the first word of a line that begins with one.
 func netrcWord(line string) (word, rest string) {
 	if line[0] != '"' {
 		end := strings.IndexAny(line, " \t")

@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// maxModuleZip is the size in bytes of the largest module that cmd/go takes.
+// maxModuleZip is the size in bytes of the largest module that cmd/go accepts.
 // https://go.dev/ref/mod#zip-path-size-constraints
 const maxModuleZip = 500 << 20
 
-// ModuleArchive fetches a version of a Go module and hashes it on the way, as the
-// module cache has it: no file is executable there.
+// ModuleArchive fetches a version of a Go module and hashes it on the way, as it is in the
+// module cache: without executable files.
 func (c *Client) ModuleArchive(ctx context.Context, path, version string) (*Archive, error) {
 	doing := "fetching " + path + "@" + version
 	origins, proxies, err := c.origins(path)
@@ -62,9 +62,9 @@ func moduleTar(w io.Writer, files *zip.Reader, prefix string) error {
 	for _, file := range files.File {
 		name, inside := strings.CutPrefix(file.Name, prefix)
 		if !inside || file.FileInfo().IsDir() {
-			return fmt.Errorf("the module has an entry %s", shortQuote(file.Name))
+			return fmt.Errorf("the module has an unexpected entry %s", shortQuote(file.Name))
 		}
-		// A zip says what it likes of its sizes; the tar ends where they are wrong.
+		// A zip's sizes may be wrong; the tar fails then.
 		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "module/" + name, Size: int64(file.UncompressedSize64), Mode: 0o644}); err != nil {
 			return err
 		}

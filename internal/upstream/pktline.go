@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Limits on what a repository may send: far above the largest known ones.
+// Limits of what a repository may send, far above the largest known ones.
 const (
 	mostRefBytes  = 64 << 20
 	mostRefs      = 1 << 18
-	mostNameBytes = 1024 // a longer tag is no version, and is left out
+	mostNameBytes = 1024 // a longer tag is no version; it is skipped
 )
 
-// packet is a unit of git's protocol: a line, or a mark without content.
+// packet is a unit of git's protocol: a line, or a marker without content.
 // https://git-scm.com/docs/gitprotocol-common#_pkt_line_format
 type packet struct {
 	line string
@@ -32,7 +32,7 @@ func newPackets(from io.Reader) *packets {
 
 var errNoPacket = errors.New("not git's protocol")
 
-// next reads one packet, and drops a line's final newline. An error of the server
+// next reads one packet, and drops a line's final newline. An error that the server sends
 // is an error here.
 func (p *packets) next() (packet, error) {
 	var size [2]byte
@@ -66,8 +66,8 @@ type refs struct {
 
 const tagPrefix = "refs/tags/"
 
-// add takes a reference's object. That of NAME^{}, which follows NAME's own, is the
-// commit that an annotated tag stands for.
+// add takes a reference and its object. NAME^{} follows NAME, and has the commit that an
+// annotated tag points to.
 func (r *refs) add(object, reference string) error {
 	if r.all++; r.all > mostRefs {
 		return fmt.Errorf("more than %d references", mostRefs)
@@ -109,7 +109,7 @@ func readRefs(from io.Reader) ([]Tag, error) {
 			if value, is := strings.CutPrefix(attribute, "peeled:"); is {
 				peeled = value
 			} else if !strings.HasPrefix(attribute, "symref-target:") {
-				reference = "" // a name with a space, which git has not: not to be taken for its beginning
+				reference = "" // a name with a space, which git does not allow: do not take its beginning
 			}
 		}
 		if err := found.add(object, reference); err != nil {
@@ -123,12 +123,12 @@ func readRefs(from io.Reader) ([]Tag, error) {
 	}
 }
 
-// advertisement is what a server says first: its abilities, and before protocol
-// version 2 all its references.
+// advertisement is the first answer of a server: its capabilities and, before protocol
+// version 2, all its references.
 type advertisement struct {
 	lsRefs       bool   // version 2
 	objectFormat string // sha1 or sha256, "" is sha1
-	tags         []Tag  // of versions 0 and 1
+	tags         []Tag  // versions 0 and 1
 }
 
 // readAdvertisement reads the answer to a GET of info/refs.
@@ -174,7 +174,7 @@ func readAdvertisement(from io.Reader) (advertisement, error) {
 // line makes a packet of a line.
 func line(text string) string { return fmt.Sprintf("%04x%s\n", len(text)+5, text) }
 
-// lsRefs asks for all tags with the commits they stand for.
+// lsRefs asks for all tags with the commits that they point to.
 func lsRefs(objectFormat string) string {
 	request := line("command=ls-refs") + line("agent="+userAgent)
 	if objectFormat != "" {

@@ -13,8 +13,8 @@ type githubPlaces struct{ server, api, graphql *url.URL }
 // newGitHubPlaces reads the variables that GitHub sets in workflows.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables
 //
-// Forgejo's and Gitea's runners set the same names to their own URLs: these are no
-// GitHub, and say nothing about where a source of kind github is.
+// Forgejo's and Gitea's runners set the same variables to their own URLs. These say nothing
+// about GitHub.
 func newGitHubPlaces(getenv func(string) string) (githubPlaces, error) {
 	ours := getenv
 	if onForgejo(getenv) {
@@ -43,7 +43,7 @@ func newGitHubPlaces(getenv func(string) string) (githubPlaces, error) {
 	return places, nil
 }
 
-// hint is what would allow more requests.
+// hint says how to get more requests per hour.
 func (p githubPlaces) hint(request *http.Request) string {
 	if request.URL.Host == p.api.Host && request.Header.Get("Authorization") == "" {
 		return "a token allows more, set GITHUB_TOKEN or use gh auth login"
@@ -51,18 +51,18 @@ func (p githubPlaces) hint(request *http.Request) string {
 	return ""
 }
 
-// onForgejo tells whether this is a job of a Forgejo or Gitea runner.
+// onForgejo reports whether this is a job of a Forgejo or Gitea runner.
 func onForgejo(getenv func(string) string) bool {
 	return getenv("FORGEJO_ACTIONS") == "true" || getenv("GITEA_ACTIONS") == "true"
 }
 
-// isGitHubCloud tells github.com and the subdomains of ghe.com, which GitHub runs,
-// from Enterprise servers.
+// isGitHubCloud reports whether GitHub runs a host: github.com and subdomains of ghe.com,
+// not Enterprise servers.
 func isGitHubCloud(host string) bool {
 	return host == "github.com" || strings.HasSuffix(host, ".ghe.com")
 }
 
-// apiOf is where the REST API is by default.
+// apiOf is the default address of the REST API.
 // https://docs.github.com/en/enterprise-server/rest/enterprise-admin
 func apiOf(server *url.URL) string {
 	if isGitHubCloud(server.Host) {
@@ -88,8 +88,7 @@ func parsePlace(text string) (*url.URL, error) {
 	return &url.URL{Scheme: place.Scheme, Host: strings.ToLower(place.Host), Path: place.Path}, nil
 }
 
-// below is a URL further down; unlike JoinPath it begins its path with a slash also
-// where the base has none.
+// below is a URL further down. Unlike with JoinPath, its path always begins with a slash.
 func below(base *url.URL, path string) *url.URL {
 	further := *base
 	further.Path, further.RawPath = strings.TrimRight(base.Path, "/")+"/"+path, ""

@@ -10,17 +10,17 @@ const (
 	mostPages = 100      // of releases; GitHub gives no more than these
 )
 
-// releaseList finds releases by tag in a forge's list, whose order means nothing,
-// page after page as they are asked for. Who asks for the best candidates first
-// finds them on the first pages; a tag that is not there is asked for by itself,
-// since it may well have no release.
+// releaseList finds releases by tag in a forge's list, which is in no useful order. It
+// reads one more page per question, so whoever asks for the best candidates first finds
+// them on the first pages. A tag that is not found so is asked for by itself: it may have
+// no release.
 type releaseList struct {
 	page func(ctx context.Context, number int) (found []Release, more bool, err error)
 	one  func(ctx context.Context, tag string) (*Release, error) // nil: there is none
 
 	mu   sync.Mutex
 	seen map[string]*Release // nil: the tag has none
-	read int                 // pages
+	read int                 // pages read
 	all  bool
 }
 
@@ -53,7 +53,7 @@ func (l *releaseList) find(ctx context.Context, tag string) (*Release, error) {
 	return l.seen[tag], nil
 }
 
-// add keeps what was read. A tag may have a draft beside its release.
+// add keeps releases. A tag may have a draft as well as a release.
 func (l *releaseList) add(found ...Release) {
 	if l.seen == nil {
 		l.seen = map[string]*Release{}

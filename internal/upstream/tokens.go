@@ -17,23 +17,23 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// credential is a token, and the one place that may see it.
+// credential is a token, and the only place that gets it.
 type credential struct {
-	origin string // scheme://host[:port], or the host that a file names
+	origin string // scheme://host[:port], or a host as a file names it
 	prefix string // of the path
 	scheme string // Basic, Bearer, token, gitLab or gitLabOAuth
-	user   string // of Basic, "" where any will do
+	user   string // for Basic; "" for any user
 	token  string
-	from   string // where it is set, for people
+	from   string // where it is set, for messages
 }
 
-// anyUser is what is sent beside a token that is a password for any user.
+// anyUser is the user name for a token that is a password for any user.
 const anyUser = "x-access-token"
 
 func (c credential) login() string { return cmp.Or(c.user, anyUser) }
 
-// GitLab takes tokens from git as passwords, else in a header: of a personal one, or as
-// Bearer. https://docs.gitlab.com/api/rest/authentication/
+// GitLab takes a token as a password from git. Its API takes a personal one in a header of
+// its own, others as Bearer. https://docs.gitlab.com/api/rest/authentication/
 const (
 	gitLab      = "PRIVATE-TOKEN"
 	gitLabOAuth = "OAuth2"
@@ -41,11 +41,10 @@ const (
 
 type credentials []credential
 
-// fromGH is where gh keeps tokens.
+// fromGH is where gh stores tokens.
 const fromGH = "gh's hosts.yml"
 
-// newCredentials collects the tokens that the environment holds, each for its own
-// host:
+// newCredentials collects the tokens of the environment, each for its own host:
 //
 //   - GITHUB_SERVER_URL, if that is github.com, as it is when not set, or below
 //     ghe.com: GH_TOKEN, GITHUB_TOKEN, gh's hosts.yml, in gh's own order
@@ -54,9 +53,9 @@ const fromGH = "gh's hosts.yml"
 //     GITHUB_TOKEN (which is then a workflow's, for that server), gh's hosts.yml;
 //     github.com has GH_TOKEN then;
 //   - FORGEJO_SERVER_URL or GITEA_SERVER_URL: FORGEJO_TOKEN, GITEA_TOKEN. A runner
-//     of Forgejo or Gitea may say GITHUB_SERVER_URL and GITHUB_TOKEN as well;
-//   - any host: Nix's access-tokens, then the files that git, curl and Nix read logins
-//     from, where nothing of the above is set for it.
+//     of Forgejo or Gitea may set GITHUB_SERVER_URL and GITHUB_TOKEN as well;
+//   - any host without one of the above: Nix's access-tokens, then the files in which
+//     git, curl and Nix look for logins.
 func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLogins) (credentials, error) {
 	hosts, err := readHosts(getenv)
 	if err != nil {
@@ -87,7 +86,7 @@ func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLo
 		elsewhere[host] = []credential{stored(host)}
 	}
 	switch {
-	case server == "github.com" && onForgejo(getenv): // GITHUB_TOKEN is the runner's own forge's
+	case server == "github.com" && onForgejo(getenv): // GITHUB_TOKEN is for the runner's own forge
 		addGitHub(add, places, variable("GH_TOKEN"), stored(server))
 	case isGitHubCloud(server):
 		addGitHub(add, places, variable("GH_TOKEN"), variable("GITHUB_TOKEN"), stored(server))
@@ -106,12 +105,12 @@ func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLo
 	}
 	all = append(all, accessTokens...)
 	all = append(all, readNetrcs(getenv, ofNix.Netrc)...)
-	// The longest prefix counts.
+	// The longest prefix wins.
 	slices.SortStableFunc(all, func(a, b credential) int { return len(b.prefix) - len(a.prefix) })
 	return all, nil
 }
 
-// addForgejo gives the token of a Forgejo or Gitea to git, archives and its API.
+// addForgejo adds the token of a Forgejo or Gitea for git, archives and its API.
 func addForgejo(add func(*url.URL, string, ...credential), getenv func(string) string) error {
 	names, own := []string{"FORGEJO_TOKEN", "GITEA_TOKEN"}, cmp.Or(getenv("FORGEJO_SERVER_URL"), getenv("GITEA_SERVER_URL"))
 	if onForgejo(getenv) {
@@ -133,10 +132,10 @@ func addForgejo(add func(*url.URL, string, ...credential), getenv func(string) s
 	return nil
 }
 
-// addGitHub gives one token to git, archives, REST and GraphQL of a server.
+// addGitHub adds one token for git, archives, REST and GraphQL of a server.
 func addGitHub(add func(*url.URL, string, ...credential), places githubPlaces, candidates ...credential) {
 	if places.server.Host == "github.com" && places.api.Host != "api.github.com" {
-		// An API elsewhere is not github.com's, whose token it must not see.
+		// This API is not github.com's, and must not get its token.
 		add(places.server, "Basic", candidates...)
 		return
 	}
@@ -145,7 +144,7 @@ func addGitHub(add func(*url.URL, string, ...credential), places githubPlaces, c
 	add(places.server, "Basic", candidates...)
 }
 
-// forPlace finds the token that a URL may see.
+// forPlace finds the token for a URL.
 func (all credentials) forPlace(place *url.URL) (credential, bool) {
 	origin := originOf(place)
 	for _, c := range all {
@@ -157,8 +156,8 @@ func (all credentials) forPlace(place *url.URL) (credential, bool) {
 	return credential{}, false
 }
 
-// isAt tells whether a URL, whose origin is given, is at a credential's place. A host
-// that a file names may have any port, and TLS, which the loopback address can do without.
+// isAt reports whether a URL with this origin is at the credential's place. A host from a
+// file may have any port. It needs TLS, except on the loopback interface.
 func (c credential) isAt(place *url.URL, origin string) bool {
 	if strings.Contains(c.origin, "://") {
 		return c.origin == origin
@@ -181,8 +180,8 @@ func originOf(place *url.URL) string {
 	return place.Scheme + "://" + host
 }
 
-// readHosts reads what gh stores: tokens by host. Those that it put into the
-// system's keyring are not there.
+// readHosts reads the tokens that gh stores in its file, by host. Tokens in the system's
+// keyring are not there.
 func readHosts(getenv func(string) string) (map[string]string, error) {
 	dir := getenv("GH_CONFIG_DIR")
 	if config := getenv("XDG_CONFIG_HOME"); dir == "" && config != "" {
@@ -209,7 +208,7 @@ func readHosts(getenv func(string) string) (map[string]string, error) {
 			Token string `yaml:"oauth_token"`
 		} `yaml:"users"`
 	}
-	if yaml.Unmarshal(content, &stored) != nil { // its error could quote a token
+	if yaml.Unmarshal(content, &stored) != nil { // the parser's error could quote a token
 		return nil, fmt.Errorf("reading %s: not the YAML that gh writes", file)
 	}
 	tokens := map[string]string{}
@@ -221,11 +220,11 @@ func readHosts(getenv func(string) string) (map[string]string, error) {
 	return tokens, nil
 }
 
-// ofGit are the paths that git asks for. https://git-scm.com/docs/http-protocol
+// ofGit matches the paths that git requests. https://git-scm.com/docs/http-protocol
 var ofGit = regexp.MustCompile(`/(info/refs|git-upload-pack)$`)
 
-// authorised adds to each request the token that its URL may see. Redirects come
-// through here one by one: none takes a token along.
+// authorised adds to each request the token for its URL. Each redirect is a request of its
+// own, so no token follows it elsewhere.
 type authorised struct {
 	tokens credentials
 	inner  http.RoundTripper
@@ -250,15 +249,15 @@ func (a *authorised) RoundTrip(request *http.Request) (*http.Response, error) {
 	return a.inner.RoundTrip(request)
 }
 
-// checkRedirect lets a redirect neither leave TLS nor turn what was sent into a
-// question: a POST that was answered so is the caller's to repeat.
+// checkRedirect refuses redirects away from TLS, and does not turn a POST into a GET: the
+// caller repeats it.
 func checkRedirect(request *http.Request, via []*http.Request) error {
 	last := via[len(via)-1]
 	switch {
 	case request.Method != last.Method:
 		return http.ErrUseLastResponse
 	case last.URL.Scheme == "https" && request.URL.Scheme != "https":
-		return fmt.Errorf("%s redirects to an address without TLS", last.URL.Host)
+		return fmt.Errorf("%s redirects from https to http", last.URL.Host)
 	case len(via) >= 10:
 		return fmt.Errorf("%s redirects more than %d times", last.URL.Host, len(via)-1)
 	}

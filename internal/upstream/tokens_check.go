@@ -9,16 +9,16 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// CheckedToken is what a forge says of a token.
+// CheckedToken is a token that a forge was asked about.
 type CheckedToken struct {
 	Server string // host of the forge's API
 	From   string // where the token is set: a variable, or gh's file
-	Err    error  // why it is not taken, or that the forge does not answer; nil where it is taken
+	Err    error  // why the forge refuses it, or that the forge does not answer; nil if it is valid
 }
 
-// CheckTokens asks each forge that has an API whether it takes the token that is set for
-// it. What the token may do depends on the repository, and is not asked. A token that is not
-// taken is a fault of kind Credentials.
+// CheckTokens asks each forge that has an API whether its token is valid. It does not ask
+// for the token's rights, which depend on the repository. An invalid token is a fault of
+// kind Credentials.
 func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
 	var all []CheckedToken
 	asked := map[string]bool{}
@@ -30,16 +30,16 @@ func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
 		asked[token.origin+token.token] = true
 		api, err := url.Parse(token.origin + token.prefix)
 		if err != nil {
-			continue // it was made of a URL
+			continue // origins come from URLs
 		}
 		all = append(all, CheckedToken{api.Host, token.from, c.checkToken(ctx, token, api, question)})
 	}
 	return all
 }
 
-// checkToken asks what each token may ask. GitHub's rate limit costs nothing, and is asked
-// with tokens of workflows too: https://docs.github.com/en/rest/rate-limit. Forgejo
-// answers 403 to a good token that may see less.
+// checkToken asks a question that every token may ask. GitHub's rate limit is free, and
+// open to tokens of workflows: https://docs.github.com/en/rest/rate-limit. Forgejo answers
+// 403 to a valid token with fewer rights.
 func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL, question string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, below(api, question).String(), nil)
 	if err != nil {
@@ -56,13 +56,13 @@ func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL,
 		if token.scheme == "token" {
 			page = url.URL{Scheme: api.Scheme, Host: api.Host, Path: "/user/settings/applications"}
 		}
-		fix := fmt.Sprintf("make another one at %s, and set %s", page.String(), token.from)
+		fix := fmt.Sprintf("create a token at %s, and set %s", page.String(), token.from)
 		if token.from == fromGH {
 			fix = "gh auth login --hostname " + c.places.server.Host
 		}
 		return &fault.Fault{
 			Kind: fault.Credentials,
-			Err:  fmt.Errorf("%s does not take the token of %s, which may have expired", api.Host, token.from),
+			Err:  fmt.Errorf("%s refuses the token of %s: it may have expired", api.Host, token.from),
 			Fix:  fix,
 		}
 	case status >= http.StatusInternalServerError:

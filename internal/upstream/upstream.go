@@ -1,8 +1,8 @@
-// Package upstream finds the versions that an app's upstream offers: the tags of
-// its repository (the truth), what the forge says about each of them (draft,
-// prerelease, date, notes), the versions of a Go module, the tags of a base image.
-// It finds and does not decide. Names, notes and addresses are what others wrote:
-// data, of limited length, otherwise unchanged.
+// Package upstream finds the versions that an app's upstream offers: the tags of its
+// repository, the release that the forge has for each of them (draft, prerelease, date,
+// notes), the versions of a Go module, the tags of a base image. It finds and does not
+// decide. Names, notes and addresses come from outside: their length is limited, and they
+// are otherwise unchanged.
 package upstream
 
 import (
@@ -23,65 +23,65 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Source says where an app's program comes from, as its definition declares it.
+// Source is where an app's program comes from, as its definition declares it.
 type Source struct {
 	Kind     string // github, git, goModule, url or path
 	Location string // by kind: OWNER/REPO, a repository's URL, a module's path
-	Forge    string // of kind git: forgejo or gitea where its releases can be asked for, else ""
+	Forge    string // for kind git: forgejo or gitea if libre can ask for its releases, else ""
 	Tag      string // the tag or module version in use, "" unknown
 }
 
-// Tag is a name that upstream gave to a commit, or a module's version.
+// Tag is a tag of a repository, or a version of a Go module.
 type Tag struct {
 	Name   string `json:"name"`
 	Commit string `json:"commit,omitempty"` // peeled, hexadecimal; "" unknown
 }
 
-// Tags are all tags of a source, in no order that means anything.
+// Tags are all tags of a source, in no particular order.
 type Tags struct {
 	All     []Tag
-	MovedTo string // URL of the repository where the declared one redirects to, else ""
+	MovedTo string // URL of the repository that the declared one redirects to, else ""
 }
 
-// Release is what is known of a tag beyond its name.
+// Release is what the forge or proxy knows of a tag beyond its name.
 type Release struct {
 	Tag        string
 	Date       time.Time // of publication; zero unknown
 	Draft      bool
 	Prerelease bool
-	Notes      string // as upstream wrote them, usually Markdown
-	Page       string // URL for people
-	Reason     string // why nobody should use it, such as "retracted: leaks", else ""
-	Needs      string // what is missing here to use it, such as "needs go 1.27, this machine has 1.26.8", else ""
+	Notes      string // from upstream, usually Markdown
+	Page       string // URL for a browser
+	Reason     string // why not to use it, such as "retracted: leaks", else ""
+	Needs      string // what this machine lacks for it, such as "needs go 1.27, this machine has 1.26.8", else ""
 }
 
-// Links are URLs for a step from one tag to another; "" where the place has none.
+// Links are URLs about a step from one tag to another; "" if the host has none.
 type Links struct {
 	Release string // page of the new tag
-	Compare string // what changed between the two
+	Compare string // the changes between the two
 	Archive string // the new tag's tree as .tar.gz
 }
 
-// Finder knows one source's versions.
+// Finder finds the versions of one source.
 type Finder interface {
-	// Tags lists all of them.
+	// Tags lists all tags.
 	Tags(ctx context.Context) (Tags, error)
-	// Release tells what is known of a tag; nil where there is nothing beyond its
-	// name. It asks for no more than it needs: ask for the best candidates first.
+	// Release returns what is known of a tag, nil if that is only its name. It reads no
+	// more than it needs, so ask for the best candidates first.
 	Release(ctx context.Context, tag string) (*Release, error)
-	// Links makes URLs, and asks nobody.
+	// Links makes URLs without any request.
 	Links(from, to string) Links
 }
 
-// userAgent is what servers see of libre.
+// userAgent is how libre introduces itself to servers.
 const userAgent = "libre"
 
-// ErrNotFound says that there is no such repository, module or image, or none that
-// we are let see.
+// ErrNotFound means that a repository, module or image does not exist, or is hidden from
+// us.
 var ErrNotFound = errors.New("not found")
 
-// NothingToFindError says that a source of this kind names one file or folder, and
-// no place where other versions would be listed.
+// NothingToFindError means that a source of this kind names one file or folder, and nothing
+// lists other versions.
 type NothingToFindError struct{ Kind string } // "": there is no source
 
 func (e *NothingToFindError) Error() string {
@@ -91,18 +91,18 @@ func (e *NothingToFindError) Error() string {
 	return fmt.Sprintf("a source of kind %s lists no versions: declare github, git or goModule to follow upstream", e.Kind)
 }
 
-// Config is what a Client cannot know by itself.
+// Config is what a Client needs from its caller.
 type Config struct {
-	CacheDir    string              // folder for answers to ask for again by ETag; "" keeps none
-	Getenv      func(string) string // where settings and tokens come from; nil is os.Getenv
-	Authorities *web.Authorities    // trusted beside the system's; nil is none
-	Deadline    time.Duration       // for a question and its whole answer; 0 is DefaultDeadline
+	CacheDir    string              // folder for responses that can be revalidated; "" keeps none
+	Getenv      func(string) string // the source of settings and tokens; nil is os.Getenv
+	Authorities *web.Authorities    // trusted in addition to the system's; nil is none
+	Deadline    time.Duration       // for a request with its whole response; 0 is DefaultDeadline
 	Limits      ArchiveLimits       // of each archive; zero is DefaultArchiveLimits
-	Nix         NixLogins           // what Nix is set to log in with
-	GoVersion   string              // of the toolchain that builds, such as 1.26.8; "" takes every module
+	Nix         NixLogins           // the logins in Nix's settings
+	GoVersion   string              // of the toolchain that builds, such as 1.26.8; "" accepts every module
 }
 
-// Client asks forges, module proxies and registries. It is safe for concurrent use.
+// Client talks to forges, module proxies and registries. It is safe for concurrent use.
 type Client struct {
 	http      *http.Client
 	transport *web.Transport // below tokens and cache
@@ -119,9 +119,9 @@ type Client struct {
 	overviews map[string]*overview // by OWNER/REPO
 }
 
-// New reads the environment, and asks nobody yet. Used are GITHUB_SERVER_URL,
-// GITHUB_API_URL and GITHUB_GRAPHQL_URL, as workflows set them; the tokens that
-// newCredentials lists; Go's GOPROXY, GONOPROXY, GOPRIVATE and GOENV.
+// New reads the environment, without any request: GITHUB_SERVER_URL, GITHUB_API_URL and
+// GITHUB_GRAPHQL_URL, as workflows set them; the tokens that newCredentials lists; Go's
+// GOPROXY, GONOPROXY, GOPRIVATE and GOENV.
 func New(config Config) (*Client, error) {
 	getenv := config.Getenv
 	if getenv == nil {
@@ -160,17 +160,17 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
-// Limits are those of each archive that is read.
+// Limits are the limits for each archive.
 func (c *Client) Limits() ArchiveLimits { return c.limits }
 
-// Deadline is how long an upstream may take for a question and its whole answer.
+// Deadline limits the time of a request with its whole response.
 func (c *Client) Deadline() time.Duration { return c.deadline }
 
-// HTTP is the client that all requests go through. It sends the token of a host to
-// that host alone, asks again by ETag, and waits as servers ask it to.
+// HTTP is the client for all requests. It sends a host's token to that host only,
+// revalidates by ETag, and waits as long as servers ask.
 func (c *Client) HTTP() *http.Client { return c.http }
 
-// Token is the token that a URL may see, "" where there is none: for git.
+// Token is the token for a URL, "" for none. It is for git.
 func (c *Client) Token(place *url.URL) string {
 	credential, _ := c.tokens.forPlace(place)
 	return credential.token
@@ -179,7 +179,7 @@ func (c *Client) Token(place *url.URL) string {
 // GitHub is the API of GitHub, or of the Enterprise server in the environment.
 func (c *Client) GitHub() *github.Client { return c.github }
 
-// Open gives the finder of a source, or a *NothingToFindError.
+// Open returns the finder of a source, or a *NothingToFindError.
 func (c *Client) Open(source Source) (Finder, error) {
 	switch source.Kind {
 	case "github":
@@ -198,8 +198,8 @@ func (c *Client) Open(source Source) (Finder, error) {
 	return nil, &NothingToFindError{source.Kind}
 }
 
-// explain says what was being done, and drops the request's URL, which the error
-// of net/http begins with: it may hold a password, and is long.
+// explain says what was being done. It drops the request's URL from the error of net/http,
+// since that is long and may contain a password.
 func explain(doing string, err error) error {
 	var failure *url.Error
 	if errors.As(err, &failure) {
@@ -208,12 +208,12 @@ func explain(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// refusal turns the status of an answer into an error.
+// refusal turns a response's status into an error.
 func (c *Client) refusal(place *url.URL, status int, message string) error {
 	hint := ": " + c.hint(place)
 	token, sent := c.tokens.forPlace(place)
 	if sent {
-		hint = " to the token of " + token.from + ": look at its expiry and its rights"
+		hint = " to the token of " + token.from + ": check its expiry and its rights"
 	}
 	switch {
 	case status == http.StatusNotFound || status == http.StatusUnauthorized && !sent:
@@ -227,7 +227,7 @@ func (c *Client) refusal(place *url.URL, status int, message string) error {
 	return fmt.Errorf("%s answers %d %s%s", place.Host, status, http.StatusText(status), message)
 }
 
-// hint says how to log in at a place that has no login yet.
+// hint says how to log in to a host without a login.
 func (c *Client) hint(place *url.URL) string {
 	switch {
 	case place.Host == c.places.server.Host || place.Host == c.places.api.Host || place.Host == "github.com":
@@ -240,7 +240,7 @@ func (c *Client) hint(place *url.URL) string {
 	return fmt.Sprintf("write machine %s login USER password TOKEN into ~/.netrc", place.Hostname())
 }
 
-// redacted is a location without a password.
+// redacted is a location without its password.
 func redacted(location string) string {
 	if place, err := url.Parse(location); err == nil {
 		return place.Redacted()
@@ -248,7 +248,7 @@ func redacted(location string) string {
 	return location
 }
 
-// capped shortens a text from outside to at most n bytes of whole characters.
+// capped cuts a text from outside to at most n bytes, at a character.
 func capped(text string, n int) string {
 	if len(text) <= n {
 		return text
