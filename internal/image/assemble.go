@@ -47,7 +47,7 @@ type Spec struct {
 // Options configure the work. They do not change the bytes of the result.
 type Options struct {
 	Cache     *Cache                             // required
-	Whole     bool                               // also write layers that a registry has
+	Elsewhere func(v1.Hash) bool                 // reports whether a registry has a blob: it is used and not written; nil: none has
 	Jobs      int                                // how many layers are written at once; 0: one per CPU
 	StoreRoot string                             // prefix of the paths on this machine; "" if they are as in Closure
 	Progress  func(done, total int, layer Layer) // called after each layer, by one goroutine at a time
@@ -216,7 +216,7 @@ func writeOnce(ctx context.Context, l *layout.Layout, s layerSource, codec Codec
 		return Layer{}, nil, err
 	}
 	defer opts.Cache.lock(s.key)()
-	found, ok, warning := opts.Cache.get(l, s.key, !opts.Whole)
+	found, ok, warning := opts.Cache.get(l, s.key, opts.Elsewhere)
 	if !ok {
 		var err error
 		found, err = writeLayer(ctx, l, codec, s.diffID, func(w io.Writer) error { return s.fill(ctx, w) })

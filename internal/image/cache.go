@@ -29,10 +29,9 @@ type storedLayer struct {
 // Cache maps layer keys to blobs. It has one small file per layer, in a folder that
 // several processes may use at once. It is safe to delete.
 type Cache struct {
-	dir    string
-	mu     sync.Mutex
-	mem    map[string]storedLayer
-	remote map[string]storedLayer
+	dir string
+	mu  sync.Mutex
+	mem map[string]storedLayer
 
 	unwritable bool // and the warning was given
 
@@ -42,41 +41,19 @@ type Cache struct {
 // NewCache uses the given folder, and creates it at the first write. If dir is "", the
 // cache is in memory.
 func NewCache(dir string) *Cache {
-	return &Cache{dir: dir, mem: map[string]storedLayer{}, remote: map[string]storedLayer{}, writing: map[string]*sync.Mutex{}}
+	return &Cache{dir: dir, mem: map[string]storedLayer{}, writing: map[string]*sync.Mutex{}}
 }
 
-// AddRemote records that a registry has a layer, which the caller has verified. A layer
-// that the layout lacks is then used and not written.
-func (c *Cache) AddRemote(layer Layer) {
+// Add records, for this run, which blob a layer is. The caller has verified it.
+func (c *Cache) Add(layer Layer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remote[layer.Key] = storedLayer{layer.Digest, layer.DiffID, layer.Size}
+	c.mem[layer.Key] = storedLayer{layer.Digest, layer.DiffID, layer.Size}
 }
 
-// HasRemote reports whether AddRemote recorded a layer with this digest.
-func (c *Cache) HasRemote(digest v1.Hash) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, layer := range c.remote {
-		if layer.Digest == digest {
-			return true
-		}
-	}
-	return false
-}
-
-// get finds the blob of a layer in the layout, if it has the recorded size, or else, if
-// remote is set, in a registry. A file that cannot be read is a miss and a warning.
-func (c *Cache) get(l *layout.Layout, key string, remote bool) (s storedLayer, ok bool, warning error) {
-	if s, ok, warning = c.local(l, key); !ok && remote {
-		c.mu.Lock()
-		s, ok = c.remote[key]
-		c.mu.Unlock()
-	}
-	return s, ok, warning
-}
-
-func (c *Cache) local(l *layout.Layout, key string) (s storedLayer, ok bool, warning error) {
+// get finds a layer whose blob is in the layout, with the recorded size, or elsewhere. A
+// file that cannot be read is a miss and a warning.
+func (c *Cache) get(l *layout.Layout, key string, elsewhere func(v1.Hash) bool) (s storedLayer, ok bool, warning error) {
 	c.mu.Lock()
 	s, ok = c.mem[key]
 	c.mu.Unlock()
@@ -94,7 +71,7 @@ func (c *Cache) local(l *layout.Layout, key string) (s storedLayer, ok bool, war
 		}
 		ok = true
 	}
-	return s, ok && l.HasBlob(s.Digest, s.Size), nil
+	return s, ok && (l.HasBlob(s.Digest, s.Size) || elsewhere != nil && elsewhere(s.Digest)), nil
 }
 
 // lock makes goroutines that want the same layer wait for the first one. Hold it from

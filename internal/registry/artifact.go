@@ -58,10 +58,11 @@ func (c *Client) PushArtifact(ctx context.Context, ref catalog.Ref, artifact Art
 	return c.push(ctx, &t, digest)
 }
 
-// SawArtifact notes that a repository has what every artifact has.
-func (c *Client) SawArtifact(repository name.Repository) error {
+// MarkArtifactPresent records that a repository has an artifact, and so the config that
+// all artifacts share.
+func (c *Client) MarkArtifactPresent(repository name.Repository) error {
 	digest, _, err := v1.SHA256(bytes.NewReader(emptyConfig))
-	c.MarkBlobPresent(repository, digest)
+	c.blobs.add(repository, digest)
 	return err
 }
 

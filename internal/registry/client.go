@@ -34,7 +34,7 @@ type Client struct {
 	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → begunUpload
 	pushed         sync.Map // of this run: a reference by digest → manifest
 	referrers      sync.Map // a repository's name → *referrersAPI
-	locations      blobLocations
+	blobs          ledger
 }
 
 // ErrNotFound says that a registry has no such manifest.

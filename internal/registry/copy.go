@@ -14,11 +14,10 @@ import (
 )
 
 // PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
-// then manifests by digest, the index last. No tag is written. A blob that is
-// known is certainly in the repository already: it is not asked for; known is nil
-// where nothing is known of the repository. What is known, or was seen in another
-// repository, may be missing in the layout.
-func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, ref catalog.Ref, known func(v1.Hash) bool) (name.Digest, error) {
+// then manifests by digest, the index last. It writes no tag. It does not ask for blobs
+// that the repository is known to have, see MarkBlobPresent; the layout may lack blobs
+// that any repository is known to have.
+func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, ref catalog.Ref) (name.Digest, error) {
 	tag, err := c.Tag(ref)
 	if err != nil {
 		return name.Digest{}, err
@@ -27,10 +26,10 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 	if err != nil {
 		return name.Digest{}, err
 	}
-	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{l, c}, known: known}
-	// What nothing is known of may have been sent already, and be waiting for the rest
-	// of its release. A registry may have lost some of it since.
-	if known == nil {
+	t := transfer{client: c, repository: tag.Context(), from: layoutOrigin{l, c}, assumeNew: c.blobs.isListed(tag.Context())}
+	// The image may be there already and wait for the rest of its release. The registry
+	// may have lost some of it since.
+	if !t.assumeNew {
 		if t.askAll, err = c.has(ctx, tag.Context().Digest(index.String())); err != nil {
 			return name.Digest{}, err
 		}
@@ -68,7 +67,7 @@ func (c *Client) push(ctx context.Context, t *transfer, digest v1.Hash) (name.Di
 // layoutOrigin is an OCI layout.
 type layoutOrigin struct {
 	layout *layout.Layout
-	client *Client // has seen what the layout lacks
+	client *Client // knows which repository has what the layout lacks
 }
 
 func (l layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
@@ -83,9 +82,8 @@ func (l layoutOrigin) manifest(ctx context.Context, digest v1.Hash) ([]byte, err
 func (l layoutOrigin) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
 	file, _, err := l.layout.OpenBlob(digest)
 	if errors.Is(err, fs.ErrNotExist) {
-		// Who sends a blob holds its whereabout.
-		if elsewhere := l.client.locations.of(digest).repositories; len(elsewhere) > 0 {
-			return registryOrigin{l.client, elsewhere[0]}.blob(ctx, digest)
+		if elsewhere, found := l.client.blobs.anywhere(digest); found {
+			return registryOrigin{l.client, elsewhere}.blob(ctx, digest)
 		}
 	}
 	return file, err

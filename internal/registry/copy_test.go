@@ -64,7 +64,7 @@ func TestCopy(t *testing.T) {
 	target, half, bare := writable(), writable(), writable()
 	knows(t, source, target, half, bare)
 	from, to := source.client(t), target.client(t)
-	subject, err := from.PushIndex(ctx, dir, digest, imageRef, nil)
+	subject, err := from.PushIndex(ctx, dir, digest, imageRef)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func TestPushAtRegistriesThatDeviate(t *testing.T) {
 		client := registry.client(t)
 		var want []string
 		for n, ref := range []catalog.Ref{imageRef, {Repository: "docs-frontend-default", Tag: "5.4.1-1"}, {Repository: "docs-frontend-default", Tag: "5.4.1-2"}, {Repository: "docs-frontend-default", Tag: "5.4.1-3"}} {
-			subject, err := client.PushIndex(ctx, dir, digest, ref, nil)
+			subject, err := client.PushIndex(ctx, dir, digest, ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestPushAtRegistriesThatDeviate(t *testing.T) {
 		readAll(t, client, mustTag(t, client, imageRef).Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
 
 		// And again, where all is there.
-		if _, err := client.PushIndex(ctx, dir, digest, imageRef, nil); err != nil {
+		if _, err := client.PushIndex(ctx, dir, digest, imageRef); err != nil {
 			t.Error(err)
 		}
 	})
@@ -79,7 +79,7 @@ func TestReferrersAtRegistriesThatDeviate(t *testing.T) {
 		ctx := context.Background()
 		client := registry.client(t)
 		// GitLab's tag of an index is this index, which is no list of what refers to it.
-		subject, err := client.PushIndex(ctx, dir, digest, imageRef, nil)
+		subject, err := client.PushIndex(ctx, dir, digest, imageRef)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestProbeTellsWhatPushFindsAtRegistriesThatDeviate(t *testing.T) {
 func TestCopyBetweenRegistriesThatDeviate(t *testing.T) {
 	dir, digest, _ := oneImage(t, 100_000, 2000)
 	plain := record(t, testkit.Quirks{}.Registry())
-	there, err := plain.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil)
+	there, err := plain.client(t).PushIndex(context.Background(), dir, digest, imageRef)
 	if err != nil {
 		t.Fatal(err)
 	}

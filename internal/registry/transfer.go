@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -33,8 +31,8 @@ type transfer struct {
 	client     *Client
 	repository name.Repository
 	from       origin
-	known      func(v1.Hash) bool // blobs that are in the repository; nil where nothing is known of it
-	askAll     bool               // whether to ask for each manifest and blob before it is sent
+	assumeNew  bool // do not ask for blobs up to largeBlob before they are sent
+	askAll     bool // ask for each manifest and blob before it is sent
 
 	manifests []manifest
 	blobs     []v1.Descriptor
@@ -150,72 +148,20 @@ func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m m
 	return noted, tooLarge("manifest", v1.Descriptor{Digest: m.digest, Size: int64(len(m.content))}, err)
 }
 
-// blobLocations are the repositories in which blobs were seen during this run.
-type blobLocations struct {
-	mu    sync.Mutex
-	blobs map[v1.Hash]*whereabout
-}
-
-// whereabout is held while its blob is on its way: who wants to send the same blob
-// to another repository can have it mounted afterwards.
-type whereabout struct {
-	mu           sync.Mutex
-	repositories []name.Repository
-}
-
-func (w *whereabout) add(repository name.Repository) {
-	if !slices.Contains(w.repositories, repository) {
-		w.repositories = append(w.repositories, repository)
-	}
-}
-
-// beside is a repository of the same registry as another, "" for none.
-func (w *whereabout) beside(other name.Repository) string {
-	for _, repository := range w.repositories {
-		if repository.Registry == other.Registry {
-			return repository.RepositoryStr()
-		}
-	}
-	return ""
-}
-
-func (w *blobLocations) of(digest v1.Hash) *whereabout {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.blobs == nil {
-		w.blobs = map[v1.Hash]*whereabout{}
-	}
-	if w.blobs[digest] == nil {
-		w.blobs[digest] = &whereabout{}
-	}
-	return w.blobs[digest]
-}
-
-// MarkBlobPresent notes that a repository has a blob: others have it mounted from there.
-func (c *Client) MarkBlobPresent(repository name.Repository, blob v1.Hash) {
-	seen := c.locations.of(blob)
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	seen.add(repository)
-}
-
+// sendBlob sends a blob unless the repository has it, as far as this run knows.
 func (t *transfer) sendBlob(ctx context.Context, blob v1.Descriptor) error {
-	seen := t.client.locations.of(blob.Digest)
-	if t.known != nil && t.known(blob.Digest) {
-		if seen.mu.TryLock() {
-			seen.add(t.repository)
-			seen.mu.Unlock()
-		}
+	blobs := &t.client.blobs
+	if blobs.has(t.repository, blob.Digest) {
 		return nil
 	}
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	if slices.Contains(seen.repositories, t.repository) {
-		return nil
+	defer blobs.lock(blob.Digest)()
+	if blobs.has(t.repository, blob.Digest) {
+		return nil // it was sent meanwhile
 	}
-	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, seen.beside(t.repository)) }); err != nil {
+	from := blobs.mountSource(blob.Digest, t.repository)
+	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, from) }); err != nil {
 		return tooLarge("blob", blob, err)
 	}
-	seen.add(t.repository)
+	blobs.add(t.repository, blob.Digest)
 	return nil
 }

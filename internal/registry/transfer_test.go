@@ -31,7 +31,7 @@ func TestPushIndexRequests(t *testing.T) {
 			registry := record(t, handlerOf(t, kind))
 			dir, digest, layers := oneImage(t, 100_000, 2000, 200_000)
 
-			subject, err := registry.client(t).PushIndex(ctx, dir, digest, imageRef, nil)
+			subject, err := registry.client(t).PushIndex(ctx, dir, digest, imageRef)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,10 +59,10 @@ func TestPushIndexRequests(t *testing.T) {
 				}
 			}
 			client := registry.client(t)
-			known := func(digest v1.Hash) bool {
-				return slices.ContainsFunc(layers, func(layer v1.Descriptor) bool { return layer.Digest == digest })
+			for _, layer := range layers {
+				client.MarkBlobPresent(subject.Context(), layer.Digest)
 			}
-			if _, err := client.PushIndex(ctx, merged, mergedDigest, imageRef, known); err != nil {
+			if _, err := client.PushIndex(ctx, merged, mergedDigest, imageRef); err != nil {
 				t.Fatal(err)
 			}
 			expectRequests(t, registry.since(), slices.Concat(large, small, manifests)...)
@@ -70,7 +70,7 @@ func TestPushIndexRequests(t *testing.T) {
 			registry.since()
 
 			// A sibling's blobs are mounted, from where they were known or sent to.
-			if _, err := client.PushIndex(ctx, other, changed, catalog.ParseRef("docs-frontend-default:5.4.1-1"), nil); err != nil {
+			if _, err := client.PushIndex(ctx, other, changed, catalog.ParseRef("docs-frontend-default:5.4.1-1")); err != nil {
 				t.Fatal(err)
 			}
 			want := slices.Concat([]string{"HEAD manifests", "HEAD blobs"}, small, manifests)
@@ -145,7 +145,7 @@ func TestPushSiblingsAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for _, ref := range []catalog.Ref{{Repository: "docs-a-default", Tag: "1-1"}, {Repository: "docs-b-default", Tag: "1-1"}, {Repository: "docs-c-default", Tag: "1-1"}} {
 		wait.Go(func() {
-			if _, err := client.PushIndex(context.Background(), dir, digest, ref, nil); err != nil {
+			if _, err := client.PushIndex(context.Background(), dir, digest, ref); err != nil {
 				t.Error(err)
 			}
 		})
@@ -195,7 +195,7 @@ func TestPushIndexFaults(t *testing.T) {
 					}
 					return i == n
 				}
-				if _, err := client.PushIndex(context.Background(), dir, digest, imageRef, nil); err != nil {
+				if _, err := client.PushIndex(context.Background(), dir, digest, imageRef); err != nil {
 					t.Errorf("request %d: %v", n, err)
 				}
 				if !spoilt {
@@ -222,7 +222,7 @@ func TestExpiredToken(t *testing.T) {
 			return false
 		}
 		client := registry.client(t)
-		if _, err := client.PushIndex(context.Background(), dir, digest, imageRef, nil); err != nil {
+		if _, err := client.PushIndex(context.Background(), dir, digest, imageRef); err != nil {
 			t.Errorf("request %d: %v", n, err)
 		}
 		registry.meddle = nil
@@ -260,7 +260,7 @@ func TestPushIndexRefusals(t *testing.T) {
 			}
 			return true
 		}
-		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil)
+		_, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef)
 		begin := "pushing " + registry.host + "/lasuite/docs-backend-default@" + digest.String() + ": "
 		if text := fmt.Sprint(err); strings.Contains(text, "\n") || !strings.HasPrefix(text, begin) || !strings.Contains(text, test.want) {
 			t.Errorf("%d to %s: %s\nwant %s", test.status, test.on, text, test.want)
@@ -284,20 +284,20 @@ func TestPushIndexOfBadLayouts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(blobs, layers[0].Digest.Hex), []byte("short"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil); err == nil || strings.Contains(err.Error(), "\n") {
+	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a short blob: %v", err)
 	}
 	if err := os.Remove(filepath.Join(blobs, layers[0].Digest.Hex)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing blob: %v", err)
 	}
 	registry = record(t, handlerOf(t, "no referrers")) // where nothing of the above is still on its way
 	if err := os.WriteFile(filepath.Join(blobs, digest.Hex), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef, nil); err == nil || !strings.Contains(err.Error(), "its content has digest") {
+	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef); err == nil || !strings.Contains(err.Error(), "its content has digest") {
 		t.Errorf("a changed index: %v", err)
 	}
 	if requests := registry.since(); len(requests) != 1 || requests[0] != "HEAD manifests" {

@@ -48,7 +48,7 @@ func TestPrivateRegistryNamesATokenServerAtAnotherPrivateAddress(t *testing.T) {
 		writeAuths(t, filepath.Join(home, ".docker/config.json"), login(registry.host, "publisher", "p"))
 		dir, digest, _ := oneImage(t, 1000)
 		client := registry.client(t)
-		pushed, err := client.PushIndex(t.Context(), dir, digest, imageRef, nil)
+		pushed, err := client.PushIndex(t.Context(), dir, digest, imageRef)
 		if err == nil {
 			err = client.SetTag(t.Context(), imageRef, pushed)
 		}
@@ -165,7 +165,7 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		registry := record(t, handlerOf(t, "referrers"))
 		client := registry.client(t)
 		dir, digest, _ := oneImage(t, 1000)
-		pushed, err := client.PushIndex(t.Context(), dir, digest, imageRef, nil)
+		pushed, err := client.PushIndex(t.Context(), dir, digest, imageRef)
 		if err != nil {
 			t.Fatal(err)
 		}

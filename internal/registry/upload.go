@@ -99,7 +99,7 @@ func (c *Client) PutBlob(ctx context.Context, repository name.Repository, conten
 	if err != nil {
 		return err
 	}
-	t := transfer{client: c, repository: repository, from: from, known: func(v1.Hash) bool { return false }}
+	t := transfer{client: c, repository: repository, from: from, assumeNew: true}
 	return t.sendBlob(ctx, blob)
 }
 
@@ -107,8 +107,7 @@ func (c *Client) PutBlob(ctx context.Context, repository name.Repository, conten
 // another repository, in one request or two.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-monolithically
 func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom string) error {
-	// Where much is known, what is not known is most likely new.
-	if t.askAll || blob.Size > largeBlob || blob.Size > smallBlob && t.known == nil {
+	if t.askAll || blob.Size > largeBlob || blob.Size > smallBlob && !t.assumeNew {
 		if has, err := t.hasBlob(ctx, blob.Digest); err != nil || has {
 			return err
 		}

@@ -138,7 +138,7 @@ func pushIndex(b *testing.B, dir string, index v1.Hash, host string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := client.PushIndex(b.Context(), dir, index, catalog.ParseRef("image:1"), nil); err != nil {
+	if _, err := client.PushIndex(b.Context(), dir, index, catalog.ParseRef("image:1")); err != nil {
 		b.Fatal(err)
 	}
 }

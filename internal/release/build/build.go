@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/image"
@@ -79,10 +81,11 @@ type Result struct {
 
 // Options say how targets are built.
 type Options struct {
-	Output  string            // directory of the OCI layout
-	Layers  *image.Cache      // nil: one in the cache directory
-	Bases   state.BaseOptions // where bases are found, but for Output, Warn and Fetch
-	Rebuild bool              // build the images again, though they are in the layout or published
+	Output  string             // directory of the OCI layout
+	Layers  *image.Cache       // nil: one in the cache directory
+	Remote  func(v1.Hash) bool // reports whether the registry has a blob: it need not be in the layout; nil: none
+	Bases   state.BaseOptions  // where bases are found, but for Output, Warn and Fetch
+	Rebuild bool               // build the images again, though they are in the layout or published
 }
 
 // Options are those of a build that publishes nothing.

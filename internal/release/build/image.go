@@ -114,9 +114,13 @@ func (r *run) slot(ctx context.Context) (free func(), err error) {
 // layerOptions says how to write an image's layers. What a Containerfile makes, or
 // builds on, must be there as a whole.
 func (r *run) layerOptions(spec *catalog.Spec) image.Options {
-	return image.Options{Cache: r.cache, Whole: spec.Kind() != catalog.KindNix || r.isBase[spec.Key()], Progress: func(done, total int, layer image.Layer) {
+	options := image.Options{Cache: r.cache, Progress: func(done, total int, layer image.Layer) {
 		r.builder.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
 	}}
+	if spec.Kind() == catalog.KindNix && !r.isBase[spec.Key()] {
+		options.Elsewhere = r.options.Remote
+	}
+	return options
 }
 
 // assemble makes an image of store paths.

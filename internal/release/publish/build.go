@@ -34,7 +34,7 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush, wanted [
 		wanted = slices.DeleteFunc(wanted, func(target *release.Target) bool { return refuses(releases, target) })
 	}
 	built, err := p.Builder.BuildTargets(ctx, wanted, build.Options{
-		Output: p.Reader.Output, Layers: p.layers,
+		Output: p.Reader.Output, Layers: p.layers, Remote: p.registry().HasBlob,
 		Bases: state.BaseOptions{
 			Where:   func(context.Context) (*registry.Client, *state.Signing, error) { return p.registry(), p.signing(), nil },
 			ForPush: true, Recorded: p.recorded(releases),

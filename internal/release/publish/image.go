@@ -27,7 +27,6 @@ type imagePush struct {
 	found     *state.Image           // in the layout or in the registry; nil before
 	adopted   bool                   // it is in the registry, and needs no more than its gaps
 	gaps      []state.Gap            // the attachments that it lacks
-	known     map[v1.Hash]bool       // blobs that its repository has for certain; nil where nothing is known of it
 	former    map[string]name.Digest // by platform, the manifests that were published before
 	attaching *sign.Attacher         // nil until it is needed
 	failure   *release.Failure
@@ -129,7 +128,7 @@ func (i *imagePush) isInLayout(context.Context) (skip, error) {
 	if err != nil {
 		return "", err
 	}
-	there := entry.Complete || !slices.ContainsFunc(entry.Missing, func(blob v1.Hash) bool { return !p.layers.HasRemote(blob) })
+	there := entry.Complete || !slices.ContainsFunc(entry.Missing, func(blob v1.Hash) bool { return !p.registry().HasBlob(blob) })
 	if !found || !there || entry.Annotations[image.ImageKeyAnnotation] != i.target.Key() {
 		return "", errNotThere
 	}
@@ -156,10 +155,6 @@ func (i *imagePush) isPushed(context.Context) (skip, error) {
 }
 
 func (i *imagePush) pushIndex(ctx context.Context) error {
-	var known func(v1.Hash) bool
-	if i.known != nil {
-		known = func(blob v1.Hash) bool { return i.known[blob] }
-	}
-	_, err := i.publisher.registry().PushIndex(ctx, i.publisher.Reader.Output, i.found.Index.Digest, i.target.Ref, known)
+	_, err := i.publisher.registry().PushIndex(ctx, i.publisher.Reader.Output, i.found.Index.Digest, i.target.Ref)
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// loadKnownLayers reads which layers the registry has of a former r, whose record has
+// loadKnownLayers reads which layers the registry has of a former release, whose record has
 // a tag: these are neither written nor sent again, nor asked for. Layer keys are
 // what anyone with push rights can claim: only what a record of ours names is
 // believed.
@@ -33,7 +33,7 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former 
 	if err != nil {
 		return err
 	}
-	if err := p.registry().SawArtifact(tag.Context()); err != nil {
+	if err := p.registry().MarkArtifactPresent(tag.Context()); err != nil {
 		return err
 	}
 	for _, image := range r.images {
@@ -45,10 +45,10 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former 
 		if err != nil {
 			return err
 		}
-		image.known, image.former = map[v1.Hash]bool{}, map[string]name.Digest{}
+		image.former = map[string]name.Digest{}
 		for platform, digest := range component.Systems {
 			image.former[platform] = there.Context().Digest(digest)
-			if err := p.loadImageLayers(ctx, image, image.former[platform]); err != nil {
+			if err := p.loadImageLayers(ctx, image.former[platform]); err != nil {
 				return err
 			}
 		}
@@ -57,7 +57,7 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former 
 }
 
 // loadImageLayers reads the layers of one platform's image: one request.
-func (p *Publisher) loadImageLayers(ctx context.Context, i *imagePush, digest name.Digest) error {
+func (p *Publisher) loadImageLayers(ctx context.Context, digest name.Digest) error {
 	got, err := p.registry().Get(ctx, digest)
 	if err != nil {
 		return err
@@ -67,11 +67,10 @@ func (p *Publisher) loadImageLayers(ctx context.Context, i *imagePush, digest na
 		return err
 	}
 	for _, layer := range manifest.Layers {
-		i.known[layer.Digest] = true
 		p.registry().MarkBlobPresent(digest.Context(), layer.Digest)
 		key := layer.Annotations[image.LayerKeyAnnotation]
 		if diffID, err := v1.NewHash(layer.Annotations[image.DiffIDAnnotation]); err == nil && key != "" {
-			p.layers.AddRemote(image.Layer{Descriptor: layer, DiffID: diffID, Key: key})
+			p.layers.Add(image.Layer{Descriptor: layer, DiffID: diffID, Key: key})
 		}
 	}
 	return nil

@@ -1,0 +1,117 @@
+package registry
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A ledger records which repositories have which blobs, as far as this run knows. It is
+// the only such record: who learns of a blob writes it here, who wants to send or write
+// one asks here. The zero value is empty.
+type ledger struct {
+	mu     sync.Mutex
+	blobs  map[v1.Hash]*blobEntry
+	listed map[name.Repository]bool // whose blobs were read from an image there
+}
+
+type blobEntry struct {
+	sending      sync.Mutex // held while the blob is sent anywhere
+	repositories []name.Repository
+}
+
+// MarkBlobPresent records that a repository has blobs, which the caller read from an image
+// there. PushIndex does not ask for them or send them, and assumes that the repository
+// lacks smaller blobs that were not recorded.
+func (c *Client) MarkBlobPresent(repository name.Repository, digests ...v1.Hash) {
+	c.blobs.add(repository, digests...)
+	c.blobs.setListed(repository)
+}
+
+// HasBlob reports whether this run knows that a repository of the registry has a blob.
+// It sends no request.
+func (c *Client) HasBlob(digest v1.Hash) bool {
+	_, found := c.blobs.anywhere(digest)
+	return found
+}
+
+// entry returns what is recorded of a blob. The caller holds mu.
+func (l *ledger) entry(digest v1.Hash) *blobEntry {
+	if l.blobs == nil {
+		l.blobs = map[v1.Hash]*blobEntry{}
+	}
+	if l.blobs[digest] == nil {
+		l.blobs[digest] = &blobEntry{}
+	}
+	return l.blobs[digest]
+}
+
+func (l *ledger) add(repository name.Repository, digests ...v1.Hash) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, digest := range digests {
+		if e := l.entry(digest); !slices.Contains(e.repositories, repository) {
+			e.repositories = append(e.repositories, repository)
+		}
+	}
+}
+
+func (l *ledger) has(repository name.Repository, digest v1.Hash) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.blobs[digest] != nil && slices.Contains(l.blobs[digest].repositories, repository)
+}
+
+// anywhere returns a repository that has a blob.
+func (l *ledger) anywhere(digest v1.Hash) (name.Repository, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.blobs[digest] == nil || len(l.blobs[digest].repositories) == 0 {
+		return name.Repository{}, false
+	}
+	return l.blobs[digest].repositories[0], true
+}
+
+// mountSource returns a repository of the same registry as another that has a blob, from
+// which the other can mount it; "" if there is none.
+func (l *ledger) mountSource(digest v1.Hash, other name.Repository) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.blobs[digest] != nil {
+		for _, repository := range l.blobs[digest].repositories {
+			if repository.Registry == other.Registry {
+				return repository.RepositoryStr()
+			}
+		}
+	}
+	return ""
+}
+
+// lock waits until nobody sends a blob: whoever waited can have it mounted. The caller
+// calls unlock when it has sent the blob.
+func (l *ledger) lock(digest v1.Hash) (unlock func()) {
+	l.mu.Lock()
+	e := l.entry(digest)
+	l.mu.Unlock()
+	e.sending.Lock()
+	return e.sending.Unlock
+}
+
+func (l *ledger) setListed(repository name.Repository) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.listed == nil {
+		l.listed = map[name.Repository]bool{}
+	}
+	l.listed[repository] = true
+}
+
+// isListed reports whether MarkBlobPresent was called for a repository: what is not
+// recorded is most likely new to it.
+func (l *ledger) isListed(repository name.Repository) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.listed[repository]
+}
