@@ -215,7 +215,7 @@ func reference(registry string, ref catalog.Ref) string {
 }
 
 func (e *env) printBuilt(registry string, results []build.Result, asJSON bool) error {
-	table := resultTable(registry, e.options.StdoutTerminal, results)
+	table := e.resultTable(registry, results)
 	if !asJSON {
 		return e.Table(table)
 	}
@@ -223,30 +223,39 @@ func (e *env) printBuilt(registry string, results []build.Result, asJSON bool) e
 	return e.JSON(resultsJSON(registry, results))
 }
 
-func resultTable(registry string, terminal bool, results []build.Result) ui.Table {
+func (e *env) resultTable(registry string, results []build.Result) ui.Table {
 	table := ui.Table{Header: []string{"IMAGE", "STATE", "SIZE", "LAYERS", "TIME"}, Style: stateStyle}
 	for _, r := range results {
 		if r.Digest == "" {
 			continue
-		}
-		// A terminal is too narrow for a complete digest beside the name.
-		digest := r.Digest
-		if terminal {
-			digest = shortDigest(digest)
 		}
 		took := ""
 		if r.State == state.Built {
 			took = ui.Duration(r.Time)
 		}
 		table.Rows = append(table.Rows, []string{
-			reference(registry, r.Ref) + "@" + digest, string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
+			e.short(reference(registry, r.Ref) + "@" + r.Digest), string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
 		})
 	}
 	return table
 }
 
-// shortDigest is the beginning of a digest, for people.
-func shortDigest(digest string) string { return digest[:len("sha256:")+12] }
+// short shortens the digest at the end of a reference on a terminal, which is too narrow for
+// all of it.
+func (e *env) short(reference string) string {
+	if e.options.StdoutTerminal {
+		return shortDigest(reference)
+	}
+	return reference
+}
+
+func shortDigest(reference string) string {
+	before, hex, found := strings.Cut(reference, "sha256:")
+	if !found {
+		return reference
+	}
+	return before + "sha256:" + hex[:min(len(hex), 12)]
+}
 
 func stateStyle(column int, cell string) ui.Style {
 	if column != 1 {

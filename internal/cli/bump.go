@@ -239,6 +239,9 @@ func (e *env) printBumped(o bumpOptions, results []*bump.Result) error {
 func (e *env) explain(results []*bump.Result) error {
 	for _, r := range results {
 		if r.Decision == nil {
+			if r.NotFollowed != "" {
+				e.Notef("%s %s: not followed: %s", r.App, r.From, r.NotFollowed)
+			}
 			continue
 		}
 		e.Notef("%s %s: %s", r.App, r.From, explainedDecision(r.Decision))

@@ -108,7 +108,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
 	progress.Close()
-	if tableErr := e.Table(publishedTable(results)); err == nil {
+	if tableErr := e.Table(e.publishedTable(results)); err == nil {
 		err = tableErr
 	}
 	if err != nil {
@@ -147,7 +147,7 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 	return publisher, err
 }
 
-func publishedTable(results []publish.Result) ui.Table {
+func (e *env) publishedTable(results []publish.Result) ui.Table {
 	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Sentences: []int{2}, Style: publishStyle}
 	for _, r := range results {
 		if r.Err != nil || r.Digest == (name.Digest{}) {
@@ -157,7 +157,7 @@ func publishedTable(results []publish.Result) ui.Table {
 		if r.Tag != (name.Tag{}) {
 			reference = r.Tag.String() + "@" + r.Digest.DigestStr()
 		}
-		table.Rows = append(table.Rows, []string{reference, string(r.State), r.Reason})
+		table.Rows = append(table.Rows, []string{e.short(reference), string(r.State), r.Reason})
 	}
 	return table
 }

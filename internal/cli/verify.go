@@ -295,7 +295,7 @@ func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 		if r.SignedAs != "" {
 			checked = append(checked, "signed as "+r.SignedAs)
 		}
-		table.Rows = append(table.Rows, []string{reference, outcome, strings.Join(checked, ", ")})
+		table.Rows = append(table.Rows, []string{e.short(reference), outcome, strings.Join(checked, ", ")})
 		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()

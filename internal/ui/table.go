@@ -137,8 +137,14 @@ func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 	}
 	for sentences := slices.Clone(t.Sentences); len(sentences) > 0 && rowWidth(widths, columns) > width; {
 		widest := slices.MaxFunc(sentences, func(a, b int) int { return widths[a] - widths[b] })
+		header := func(i int) int { return runewidth.StringWidth(t.Header[i]) }
 		room := width - rowWidth(widths, columns) + widths[widest]
-		widths[widest] = runewidth.StringWidth(t.Header[widest])
+		for _, other := range sentences {
+			if other != widest { // it gives way to the widest
+				room += widths[other] - header(other)
+			}
+		}
+		widths[widest] = header(widest)
 		shown := false
 		for _, row := range rows {
 			if n := runewidth.StringWidth(row[widest]); n > 0 && n <= room {

@@ -210,6 +210,20 @@ func TestSentencesAreNotCut(t *testing.T) {
 		"docs/default  moved      5.5.0\n"+
 		"  reason: "+reason+"\n"+
 		"meet/default  published  not followed  short\n")
+	// The narrower column gives way where the wider one has many cells.
+	both := Table{Header: []string{"CHECK", "FOUND", "FIX"}, Sentences: []int{1, 2}, Rows: [][]string{
+		{"nix", "nix (Nix) 2.8.0", ""}, {"engine", strings.Repeat("long ", 20), "buildah 1.38.1"}, {"cache", "/root/.cache/libre", ""},
+	}}
+	f := newFake(terminal)
+	f.width = 40
+	f.Table(both)
+	expect(t, "two columns of sentences", f.stdout.String(), ""+
+		"CHECK   FOUND\n"+
+		"nix     nix (Nix) 2.8.0\n"+
+		"engine\n"+
+		"  found: "+strings.TrimSpace(strings.Repeat("long ", 20))+"\n"+
+		"  fix: buildah 1.38.1\n"+
+		"cache   /root/.cache/libre\n")
 	// With 120 there is room for one more sentence, and never for half of one.
 	table.Rows[1][3] = "held: 0.40.4 needs go 1.27, this machine has 1.26.8"
 	expect(t, "120 columns", narrow(120), ""+
@@ -232,7 +246,7 @@ func TestSentencesAreNotCut(t *testing.T) {
 	if !strings.HasPrefix(wide, "RELEASE       STATE      UPSTREAM      REASON\n") || strings.Contains(wide, "reason:") {
 		t.Errorf("300 columns: %s", wide)
 	}
-	f := newFake(nil)
+	f = newFake(nil)
 	f.Table(table)
 	expect(t, "piped", f.stdout.String(), "docs/default\tmoved\t5.5.0\t"+reason+"\nmeet/default\tpublished\tnot followed\t\n")
 }
