@@ -1,7 +1,6 @@
-// Package nixedit changes one literal of a Nix file and nothing else. It
-// evaluates nothing: an evaluation says where an attribute is, and how its value
-// is written says whether it can be changed without a doubt. What it does not
-// understand it refuses, with the place.
+// Package nixedit changes literals of a Nix file and nothing else. It does not evaluate: an
+// evaluation gives an attribute's place, and the text at that place shows whether its value
+// can be changed safely. It refuses what it does not understand, and names the place.
 package nixedit
 
 import (
@@ -21,20 +20,19 @@ type Change interface {
 
 func (a Attribute) place() catalog.Position { return a.At }
 
-// File is the file that a change is in.
+// File is the name of the file to change.
 func File(c Change) string { return c.place().File }
 
-// splice puts text in the place of the bytes from..to.
+// splice replaces the bytes from..to.
 type splice struct {
 	from, to int
 	text     string
-	literal  int    // where the literal starts whose value
-	value    *Value // becomes this; nil for other changes
+	literal  int    // where the literal starts whose value changes
+	value    *Value // its new value; nil for other changes
 }
 
-// Apply makes changes to files, all or none, and gives those that differ. All
-// places are of the files as they were given, by the name in Attribute.At.File.
-// An unsafe change is a *Refusal.
+// Apply makes all changes or none, and returns the files that differ. All places are in the
+// files as given, under the name in Attribute.At.File. An unsafe change is a *Refusal.
 func Apply(files map[string][]byte, changes ...Change) (map[string][]byte, error) {
 	opened := map[string]*file{}
 	splices := map[string][]splice{}
@@ -43,7 +41,7 @@ func Apply(files map[string][]byte, changes ...Change) (map[string][]byte, error
 		if opened[name] == nil {
 			src, ok := files[name]
 			if !ok {
-				return nil, fmt.Errorf("changing %s: the file was not read", name)
+				return nil, fmt.Errorf("changing %s: its text is not given", name)
 			}
 			f, err := open(name, src)
 			if err != nil {
@@ -70,11 +68,11 @@ func Apply(files map[string][]byte, changes ...Change) (map[string][]byte, error
 	return changed, nil
 }
 
-// apply replaces from right to left, so that offsets stay valid, and reads the
-// result again.
+// apply replaces from right to left, so that offsets stay valid, and parses the result
+// again.
 func (f *file) apply(all []splice) ([]byte, error) {
 	slices.SortStableFunc(all, func(a, b splice) int { return cmp.Or(a.from-b.from, a.to-b.to) })
-	// Two attributes may stand for one name: the same for both is one change.
+	// Two attributes may have one literal: the same change of both is one change.
 	all = slices.CompactFunc(all, func(a, b splice) bool {
 		return (a.value == nil) == (b.value == nil) && a.from < a.to && a.from == b.from && a.to == b.to && a.text == b.text ||
 			a.value != nil && b.value != nil && a.from == b.from && a.text == b.text
@@ -82,15 +80,15 @@ func (f *file) apply(all []splice) ([]byte, error) {
 	text := slices.Clone(f.src)
 	for i, s := range slices.Backward(all) {
 		if i > 0 && s.from < max(all[i-1].to, all[i-1].from+1) {
-			return nil, f.refuse(s.from, "two different changes of one place")
+			return nil, f.refuse(s.from, "two different changes of the same place")
 		}
 		text = slices.Replace(text, s.from, s.to, []byte(s.text)...)
 	}
 	return text, f.verify(text, all)
 }
 
-// verify reads the changed text: each literal has its new value, and every token
-// that no splice touches is still there.
+// verify parses the changed text: each literal has its new value, and every token outside
+// of the splices is unchanged.
 func (f *file) verify(text []byte, all []splice) error {
 	after, err := open(f.name, text)
 	if err != nil {
@@ -101,7 +99,7 @@ func (f *file) verify(text []byte, all []splice) error {
 	changedTokens := after.tokens
 	for _, s := range all {
 		if s.value != nil && !after.hasLiteral(s.literal+grown, *s.value) {
-			return f.refuse(s.from, "the change gives another value than %s", s.value)
+			return f.refuse(s.from, "the change does not give the value %s", s.value)
 		}
 		kept = outside(kept, s.from, s.to)
 		changedTokens = outside(changedTokens, s.from+grown, s.from+grown+len(s.text))
@@ -111,12 +109,12 @@ func (f *file) verify(text []byte, all []splice) error {
 		return a.kind == b.kind && bytes.Equal(f.src[a.from:a.to], text[b.from:b.to])
 	})
 	if !same {
-		return f.refuse(all[0].from, "the change would change more than its place")
+		return f.refuse(all[0].from, "the change affects more than its place")
 	}
 	return nil
 }
 
-// outside leaves out the tokens that lie in from..to.
+// outside drops the tokens within from..to.
 func outside(tokens []token, from, to int) []token {
 	return slices.DeleteFunc(slices.Clone(tokens), func(t token) bool { return from <= t.from && t.to <= to && t.from < t.to })
 }

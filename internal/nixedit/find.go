@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Kind says how an attribute's value is written.
+// Kind is how an attribute's value is written.
 type Kind string
 
 const (
@@ -24,28 +24,28 @@ const (
 
 // Attribute is an attribute of an evaluated set and the place of its name.
 type Attribute struct {
-	// Path is the path from the evaluated set, as in source.hash; it may hold
-	// names with dots, in quotes or not.
+	// Path is the path from the evaluated set, such as source.hash. It may contain names
+	// with dots, quoted or not.
 	Path string
-	// At is what builtins.unsafeGetAttrPos says of the attribute. The column
-	// counts bytes, tabs as one; of a dotted path it is the first name's.
+	// At is the result of builtins.unsafeGetAttrPos. The column counts bytes, a tab as one.
+	// Of a dotted path it is the first name's.
 	At catalog.Position
 }
 
-// Found is an attribute's value as it stands in a file.
+// Found is an attribute's value as written in a file.
 type Found struct {
 	Kind Kind
-	// Text is the value of the literal, also of the one that an identifier leads to.
+	// Text is the value of the literal, or of the literal that an identifier refers to.
 	Text string
-	// Integer tells an integer from a string.
+	// Integer is true for an integer, false for a string.
 	Integer bool
-	// Literal is where the literal stands that Set would change.
+	// Literal is the place of the literal that Set would change.
 	Literal catalog.Position
-	// Refusal is why Set would not change it; nil where it would.
+	// Refusal is why Set would not change it; nil if it would.
 	Refusal error
 }
 
-// Refusal is an edit that is not safe, and where.
+// Refusal is an unsafe edit, with its place.
 type Refusal struct {
 	At  catalog.Position
 	Why string
@@ -55,8 +55,8 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", r.At.File, r.At.Line, r.At.Column, r.Why)
 }
 
-// Find tells how the value of an attribute is written in src. Its error is a
-// *Refusal where the attribute is not at its place.
+// Find finds how the value of an attribute is written in src. The error is a *Refusal if
+// the attribute is not at its place.
 func Find(src []byte, a Attribute) (Found, error) {
 	f, err := open(a.At.File, src)
 	if err != nil {
@@ -103,7 +103,9 @@ type file struct {
 func open(name string, src []byte) (*file, error) {
 	f := &file{name: name, src: src, lines: []int{0}}
 	for i, c := range src {
-		// Nix takes \n, \r\n and \r alike.
+		// Nix accepts \
+		// , \\r\
+		//  and \\r.
 		if c == '\n' || c == '\r' && (i+1 == len(src) || src[i+1] != '\n') {
 			f.lines = append(f.lines, i+1)
 		}
@@ -129,8 +131,8 @@ func (f *file) refuse(offset int, format string, args ...any) error {
 	return &Refusal{f.position(offset), fmt.Sprintf(format, args...)}
 }
 
-// binding finds an attribute at its place. Where it is inherited, Nix up to 2.20
-// gives the place before the names, later ones the name's.
+// binding finds an attribute at its place. For an inherited one, Nix up to 2.20 gives the
+// place before the names, later versions the name's.
 func (f *file) binding(a Attribute) (*binding, error) {
 	gone := &Refusal{a.At, a.Path + " is not here: did the file change since it was evaluated?"}
 	if a.At.Line < 1 || a.At.Line > len(f.lines) || a.At.Column < 1 {
@@ -148,7 +150,7 @@ func (f *file) binding(a Attribute) (*binding, error) {
 			as := excerpt(string(f.src[offset:b.path[len(b.path)-1].to]))
 			return nil, &Refusal{a.At, fmt.Sprintf("%s is written as %s: libre edits attributes under their own names only", a.Path, as)}
 		case b.value == nil && b.from <= offset && offset < b.to && named:
-			inherited = b // the innermost comes last
+			inherited = b // the innermost is last
 		}
 	}
 	if inherited == nil {
@@ -157,8 +159,8 @@ func (f *file) binding(a Attribute) (*binding, error) {
 	return inherited, nil
 }
 
-// plainPath takes the quotes off a path: the place is known, so nothing has to
-// tell "a.b" from a.b.
+// plainPath removes the quotes from a path. The place is known, so "a.b" and a.b need not
+// be distinguished.
 func plainPath(path string) string {
 	var b strings.Builder
 	quoted := false
@@ -176,8 +178,8 @@ func plainPath(path string) string {
 	return b.String()
 }
 
-// literal gives the literal to change for an attribute: its value, or the value
-// of the one name that it stands for.
+// literal returns the literal to change for an attribute: its value, or the value of the
+// one name that it consists of.
 func (f *file) literal(a Attribute, b *binding) (*node, error) {
 	const only = "libre edits literals only"
 	refuse := func(format string, args ...any) (*node, error) {
@@ -217,8 +219,8 @@ func (f *file) literal(a Attribute, b *binding) (*node, error) {
 	return refuse("%s, which is no literal at line %d (%s): %s", name, line, f.excerpt(s.binding.value), only)
 }
 
-// value is what a literal evaluates to, as text. An indented string is taken as
-// it stands: the values that this package writes have no line ends.
+// value is what a literal evaluates to, as text. An indented string is taken as written:
+// the values that this package writes have no line ends.
 func (f *file) value(n *node) string {
 	text := f.src[n.from:n.to]
 	switch {
@@ -233,8 +235,7 @@ func (f *file) value(n *node) string {
 func (f *file) text(n *node) string    { return string(f.src[n.from:n.to]) }
 func (f *file) excerpt(n *node) string { return excerpt(f.text(n)) }
 
-// excerpt is the start of a text, for a message: one line that a terminal can
-// show.
+// excerpt is the start of a text, on one line that is safe to show.
 func excerpt(text string) string {
 	const most = 40
 	text = strings.Join(strings.Fields(text), " ")

@@ -15,13 +15,13 @@ const (
 	tokenKeyword
 	tokenInteger
 	tokenFloat
-	tokenPath   // one stretch of a path between ${}
+	tokenPath   // a piece of a path between ${}
 	tokenSearch // <nixpkgs>
 	tokenURL    // without quotes
 	tokenOpen   // " or ''
-	tokenText   // one stretch of a string between ${}
+	tokenText   // a piece of a string between ${}
 	tokenClose  // " or ''
-	tokenSymbol // operators and brackets, ${ among them
+	tokenSymbol // operators and brackets, including ${
 )
 
 // token is the bytes from..to of the source.
@@ -30,7 +30,7 @@ type token struct {
 	from, to int
 }
 
-// syntaxError is something that this package does not understand at an offset.
+// syntaxError is something at an offset that this package does not understand.
 type syntaxError struct {
 	at  int
 	why string
@@ -38,8 +38,8 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.why }
 
-// Nix's own rules: https://github.com/NixOS/nix/blob/master/src/libexpr/lexer.l.
-// As there, the longest match wins; of two equally long ones the first.
+// The rules of Nix: https://github.com/NixOS/nix/blob/master/src/libexpr/lexer.l. The
+// longest match wins; of two equally long ones, the first.
 var rules = []struct {
 	kind    tokenKind
 	pattern *regexp.Regexp
@@ -81,7 +81,7 @@ type lexer struct {
 	tokens []token
 }
 
-// lex splits a Nix file into tokens; white space and comments lie between them.
+// lex splits a Nix file into tokens. White space and comments are between them.
 func lex(src []byte) ([]token, error) {
 	l := &lexer{src: src, modes: []mode{inCode}}
 	for l.at < len(src) {
@@ -90,7 +90,7 @@ func lex(src []byte) ([]token, error) {
 		}
 	}
 	if top := l.top(); top == inString || top == inIndented {
-		return nil, &syntaxError{l.at, "a string does not end"}
+		return nil, &syntaxError{l.at, "a string has no end"}
 	}
 	l.emit(tokenEnd, 0)
 	return l.tokens, nil
@@ -122,7 +122,7 @@ func (l *lexer) next() error {
 	return nil
 }
 
-// text lexes one piece of a string: a stretch of text, the start of ${}, or the end.
+// text reads one piece of a string: text, the start of ${}, or the end.
 func (l *lexer) text(length func([]byte) int, end string) {
 	if n := length(l.src[l.at:]); n > 0 {
 		l.emit(tokenText, n)
@@ -135,8 +135,8 @@ func (l *lexer) text(length func([]byte) int, end string) {
 	}
 }
 
-// stringText is how many bytes of a "…" string come before its end or a ${. A
-// dollar takes the next character with it, so that $${ is text.
+// stringText returns how many bytes of a "…" string precede its end or a ${. A dollar also
+// consumes the next character, so that $${ is text.
 func stringText(s []byte) int {
 	i := 0
 	for i < len(s) && s[i] != '"' {
@@ -154,7 +154,7 @@ func stringText(s []byte) int {
 	return min(i, len(s))
 }
 
-// indentedText is the same for an indented string.
+// indentedText is stringText for an indented string.
 func indentedText(s []byte) int {
 	at := func(i int) byte {
 		if i < len(s) {

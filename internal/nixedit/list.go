@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// DropPath takes one path out of an attribute that is a list in brackets, as
-// ./a.patch out of patches = [ ./a.patch ./b.patch ]. A line that held only the
-// path goes with it; comments stay.
+// DropPath removes one path from an attribute that is a list in brackets, such as ./a.patch
+// from patches = [ ./a.patch ./b.patch ]. It removes the line too if nothing else is on it.
+// Comments stay.
 type DropPath struct {
 	Attribute
-	Item string // the path as it is written, or another spelling of it
+	Item string // the path as written, or another spelling of it
 }
 
 func (d DropPath) splices(f *file) ([]splice, error) {
@@ -41,8 +41,7 @@ func (d DropPath) splices(f *file) ([]splice, error) {
 
 var spaceAfter = regexp.MustCompile(`\A[ \t]*(?:\r\n|\n|\r)`)
 
-// withSpace is an item with the space before it, or with its line where it
-// stands there alone.
+// withSpace is an item with the space before it, or with its line if nothing else is on it.
 func (f *file) withSpace(n *node) (from, to int) {
 	from = len(bytes.TrimRight(f.src[:n.from], " \t"))
 	if after := spaceAfter.Find(f.src[n.to:]); after != nil && slices.Contains(f.lines, from) {

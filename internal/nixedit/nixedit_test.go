@@ -71,7 +71,7 @@ func TestFind(t *testing.T) {
 		{"version", `{ ‸name = "1"; }`, "error: 1:3: version is written as name: libre edits attributes under their own names only"},
 		{"source.hash", `let s.hash = "1"; in { ‸s.hash = 1; }`, "error: 1:24: source.hash is written as s.hash: libre edits attributes under their own names only"},
 		{"version", `{ ‸${"version"} = "1"; }`, `error: 1:3: version is written as ${"version"}: libre edits attributes under their own names only`},
-		{"version", `{ ‸version = "1; }`, "error: 1:18: a string does not end"},
+		{"version", `{ ‸version = "1; }`, "error: 1:18: a string has no end"},
 		{"version", `{ ‸version = ; }`, "error: 1:13: unexpected ;"},
 		{"version", `{ ‸version = "1";`, "error: 1:17: unexpected end of the file"},
 		{"version", `} ‸version`, "error: 1:1: unexpected }"},
@@ -180,7 +180,7 @@ func TestApplyManyChanges(t *testing.T) {
 			t.Errorf("error %v, expected %s", err, want)
 		}
 	}
-	refused("one.nix:1:12: two different changes of one place", Set{attribute("one.nix", "version", 2, 3), v(Version("2"))})
+	refused("one.nix:1:12: two different changes of the same place", Set{attribute("one.nix", "version", 2, 3), v(Version("2"))})
 	refused("three.nix:1:9: unexpected }", Set{attribute("three.nix", "version", 1, 1), v(Version("2"))})
 	refused("changing four.nix: the file was not read", Set{attribute("four.nix", "version", 1, 1), v(Version("2"))})
 	var refusal *Refusal

@@ -8,26 +8,26 @@ import (
 type nodeKind uint8
 
 const (
-	nodeOther nodeKind = iota // whatever has to be evaluated
+	nodeOther nodeKind = iota // anything that has to be evaluated
 	nodeInteger
-	nodeString // interpolated where it has children
+	nodeString // interpolated if it has children
 	nodeName
-	nodePath // interpolated where it has children
+	nodePath // interpolated if it has children
 	nodeList
 	nodeSet
 	nodeLet
 	nodeLambda
 )
 
-// node is an expression, as far as editing needs to know it: operators are not
-// told apart and have no precedence, scopes are exact.
+// node is an expression, in the detail that editing needs: operators have no kind and no
+// precedence, scopes are exact.
 type node struct {
 	kind     nodeKind
 	from, to int
 	parent   *node
 	children []*node
 	bindings []*binding // of a set or a let
-	visible  bool       // bindings are a scope: let and rec
+	visible  bool       // bindings is a scope: let and rec
 	brace    int        // of a set: offset of its {
 	args     []string   // of a lambda: the names it binds
 }
@@ -44,12 +44,12 @@ type binding struct {
 type attr struct {
 	from, to int
 	name     string
-	static   bool // else it is computed, and name is empty
+	static   bool // otherwise computed, and name is empty
 }
 
 func (n *node) add(children ...*node) { n.children = append(n.children, children...) }
 
-// adopt sets the parents below n.
+// adopt sets the parents of all nodes below n.
 func (n *node) adopt() {
 	for _, c := range n.children {
 		c.parent = n
@@ -97,14 +97,14 @@ func (b *binding) static() bool {
 	return !slices.ContainsFunc(b.path, func(a attr) bool { return !a.static })
 }
 
-// scope is a place that gives a name its meaning: a binding, or a function.
+// scope is a place that defines names: bindings, or a function.
 type scope struct {
 	at      int
 	binding *binding
 }
 
-// scopesOf lists what binds name around n, innermost first. A with never hides
-// any of them. https://nix.dev/manual/nix/latest/language/scope
+// scopesOf lists the scopes around n, innermost first. A with never hides their names.
+// https://nix.dev/manual/nix/latest/language/scope
 func scopesOf(n *node, name string) []scope {
 	var all []scope
 	for s := n.parent; s != nil; s = s.parent {
@@ -123,8 +123,8 @@ func scopesOf(n *node, name string) []scope {
 	return all
 }
 
-// unescape is the content of a "…" string without interpolation, its quotes
-// included in s. https://nix.dev/manual/nix/latest/language/string-literals
+// unescape is the content of a "…" string without interpolation; s includes the quotes.
+// https://nix.dev/manual/nix/latest/language/string-literals
 func unescape(s []byte) string {
 	var b strings.Builder
 	s = s[1 : len(s)-1]
@@ -134,7 +134,8 @@ func unescape(s []byte) string {
 			i++
 			b.WriteByte(escaped(s[i]))
 		case c == '\r':
-			// Nix reads every kind of line end as \n.
+			// Nix reads every line end as \
+			// .
 			b.WriteByte('\n')
 			if i+1 < len(s) && s[i+1] == '\n' {
 				i++

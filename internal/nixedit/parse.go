@@ -2,7 +2,7 @@ package nixedit
 
 import "slices"
 
-// maxDepth is far more than people nest, far less than a stack holds.
+// maxDepth is far more than people nest, and far less than overflows the stack.
 const maxDepth = 1000
 
 type parser struct {
@@ -13,8 +13,8 @@ type parser struct {
 	err    error
 }
 
-// parse reads a whole Nix file. It takes more than Nix does: what matters is
-// that it gives the right structure to what Nix takes.
+// parse parses a whole Nix file. It accepts more than Nix does. What Nix accepts gets the
+// right structure.
 func parse(src []byte) (*node, []token, error) {
 	tokens, err := lex(src)
 	if err != nil {
@@ -38,7 +38,7 @@ func (p *parser) peek(ahead int) token {
 
 func (p *parser) text(t token) string { return string(p.src[t.from:t.to]) }
 
-// is tells whether a coming token is the keyword or symbol s.
+// is reports whether a coming token is the keyword or symbol s.
 func (p *parser) is(ahead int, s string) bool {
 	t := p.peek(ahead)
 	return (t.kind == tokenKeyword || t.kind == tokenSymbol) && p.text(t) == s
@@ -56,7 +56,7 @@ func (p *parser) unexpected() {
 	p.fail("unexpected " + what)
 }
 
-// fail notes the first error, and ends every loop: only the end is left.
+// fail keeps the first error and moves to the end, which stops every loop.
 func (p *parser) fail(why string) {
 	if p.err == nil {
 		p.err = &syntaxError{p.peek(0).from, why}
@@ -83,7 +83,7 @@ func (p *parser) start(kind nodeKind) *node {
 	return &node{kind: kind, from: p.peek(0).from}
 }
 
-// end closes a node after the last token taken.
+// end closes a node after the last consumed token.
 func (p *parser) end(n *node) *node {
 	if p.at > 0 {
 		n.to = p.tokens[p.at-1].to
@@ -91,7 +91,7 @@ func (p *parser) end(n *node) *node {
 	return n
 }
 
-// deeper counts one level of nesting until what it gives is called.
+// deeper adds one level of nesting until its result is called.
 func (p *parser) deeper() func() {
 	if p.depth++; p.depth > maxDepth {
 		p.fail("nested too deeply")
@@ -128,7 +128,7 @@ func (p *parser) expression() *node {
 	return p.end(n)
 }
 
-// atLambda tells { a, b }: from { a = b; }.
+// atLambda distinguishes { a, b }: from { a = b; }.
 func (p *parser) atLambda() bool {
 	name := func(ahead int) bool { return p.peek(ahead).kind == tokenName }
 	switch {
@@ -142,7 +142,7 @@ func (p *parser) atLambda() bool {
 	return p.is(1, "...") || name(1) && (p.is(2, ",") || p.is(2, "?") || p.is(2, "}"))
 }
 
-// lambda takes "x:", "{ a, b ? 1, ... }:" and both joined by @, and the body.
+// lambda parses "x:", "{ a, b ? 1, ... }:" and both joined by @, and the body.
 func (p *parser) lambda(n *node) {
 	n.kind = nodeLambda
 	for {
@@ -182,8 +182,8 @@ func (p *parser) formals(n *node) {
 	p.expect("}")
 }
 
-// operation takes operands and operators up to what ends an expression. One
-// operand alone is itself.
+// operation parses operands and operators up to the end of an expression. A single operand
+// is returned as it is.
 func (p *parser) operation(n *node) *node {
 	operators := 0
 	for p.err == nil {
@@ -210,7 +210,7 @@ func (p *parser) operation(n *node) *node {
 	return p.end(n)
 }
 
-// selection takes an operand with what is selected from it: x.y.z or w.
+// selection parses an operand with the attributes selected from it: x.y.z or w.
 func (p *parser) selection() *node {
 	defer p.deeper()()
 	n := p.start(nodeOther)
@@ -261,7 +261,7 @@ func (p *parser) bracketed(n *node) {
 			n.add(p.selection())
 		}
 		p.expect("]")
-	case p.is(0, "rec"), p.is(0, "let"): // let { body = …; } is a rec of old
+	case p.is(0, "rec"), p.is(0, "let"): // let { body = …; } is the old form of rec
 		p.take()
 		n.visible = true
 		fallthrough
@@ -275,7 +275,7 @@ func (p *parser) bracketed(n *node) {
 	}
 }
 
-// string takes a string with what is interpolated in it.
+// string parses a string with its interpolations.
 func (p *parser) string(n *node) {
 	n.kind = nodeString
 	p.take()
@@ -289,7 +289,7 @@ func (p *parser) string(n *node) {
 	p.take()
 }
 
-// path takes the stretches of a path, with nothing between them, and the ${} in it.
+// path parses the pieces of a path and its ${}, with nothing between them.
 func (p *parser) path(n *node) {
 	n.kind = nodePath
 	for end := n.from; p.peek(0).from == end && p.err == nil; end = p.tokens[p.at-1].to {
@@ -309,7 +309,7 @@ func (p *parser) interpolation(n *node) {
 	p.expect("}")
 }
 
-// attrPath takes a.b."c".${d}; what it computes are children of n.
+// attrPath parses a.b."c".${d}. Computed parts become children of n.
 func (p *parser) attrPath(n *node) []attr {
 	path := []attr{p.attr(n)}
 	for p.is(0, ".") {
@@ -337,7 +337,7 @@ func (p *parser) attr(n *node) attr {
 	return a
 }
 
-// bindings takes those of a set or let, with the token that ends them.
+// bindings parses those of a set or let, with the token that ends them.
 func (p *parser) bindings(n *node, end string) {
 	for !p.is(0, end) && p.err == nil {
 		if p.is(0, "inherit") {

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// AddPins writes missing pins into a component, whose value has to be a { … }:
-// into its set `bases`, beside its `bases."…" = …;`, or as a new `bases`, always
-// first in the set, with the indentation of what follows.
+// AddPins adds missing pins to a component, whose value has to be a { … }: to its set
+// `bases`, next to its `bases."…" = …;`, or as a new `bases`. They go first in the set,
+// indented as the line that follows.
 type AddPins struct {
 	Attribute                  // of the component
 	Digests   map[string]Value // by the base's name
 }
 
-// baseName is what an image reference consists of; none of it needs an escape.
+// baseName matches an image reference, none of which needs an escape.
 // https://github.com/distribution/reference/blob/main/reference.go
 var baseName = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._:/@-]*\z`)
 
@@ -69,7 +69,7 @@ func (p AddPins) splices(f *file) ([]splice, error) {
 	return []splice{p.insertion(f, component, set, dotted)}, nil
 }
 
-// overlaps tells whether two bindings of one set write into the same attribute.
+// overlaps reports whether two bindings of one set define the same attribute.
 func (b *binding) overlaps(other *binding) bool {
 	for i := range min(len(b.path), len(other.path)) {
 		if x, y := b.path[i], other.path[i]; x.static && y.static && x.name != y.name {
@@ -133,9 +133,9 @@ var (
 	indentOf   = regexp.MustCompile(`\A[ \t]*`)
 )
 
-// below is where a line can be put below a brace: at the end of the brace's line,
-// where only a comment follows it, with the line end and the indentation of the
-// next line. Elsewhere it is the place behind the brace, and no line end.
+// below is where a line can be added below a brace: at the end of the brace's line if only
+// a comment follows, with the line end and indentation of the next line. Otherwise it is
+// the place right after the brace, without a line end.
 func (f *file) below(brace int) (at int, lineEnd, indent string) {
 	rest := restOfLine.FindSubmatch(f.src[brace+1:])
 	if rest == nil {

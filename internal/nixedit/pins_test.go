@@ -63,7 +63,7 @@ func TestDropPath(t *testing.T) {
 		{"interpolated", "./a.patch", `{ ‸patches = [ ./a${"b"}.patch ./a${""}.patch ]; }`, "1:3: patches has no such path: remove ./a.patch by hand"},
 		{"twice", "./a.patch", `{ ‸patches = [ ./a.patch (./b.patch) ././a.patch ]; }`, "1:3: patches has it more than once: remove ./a.patch by hand"},
 		{"computed", "./a.patch", `{ ‸patches = [ ./a.patch ] ++ more; }`, "1:3: patches is not written as [ … ]: remove ./a.patch by hand"},
-		{"strings that would join", "./a.patch", `{ ‸patches = [ ''x''./a.patch''y'' ]; }`, "1:20: the change would change more than its place"},
+		{"strings that would join", "./a.patch", `{ ‸patches = [ ''x''./a.patch''y'' ]; }`, "1:20: the change affects more than its place"},
 	}
 	for _, test := range tests {
 		src, at := mark(t, test.src)

@@ -2,7 +2,7 @@ package nixedit
 
 import "fmt"
 
-// RenamePin gives a base of a component another name, and leaves its value.
+// RenamePin renames a base of a component, and keeps its value.
 type RenamePin struct {
 	Attribute        // the pin: components.web.bases.NAME
 	Name      string // the base's new name
@@ -17,16 +17,17 @@ func (r RenamePin) splices(f *file) ([]splice, error) {
 	last := b.path[len(b.path)-1]
 	switch {
 	case !baseName.MatchString(r.Name) || len(r.Name) > 500:
-		return refuse("cannot be called " + quote(r.Name) + ": rename it by hand")
+		return refuse("cannot be named " + quote(r.Name) + ": rename it by hand")
 	case b.value == nil:
 		return refuse("is inherited: rename it by hand")
 	case b.owner != nil && sibling(b, r.Name):
-		return refuse("cannot be called " + quote(r.Name) + ", which is there already: remove one of them")
+		return refuse("cannot be named " + quote(r.Name) + ", which exists already: remove one of them")
 	}
 	return []splice{{from: last.from, to: last.to, text: fmt.Sprintf("%q", r.Name)}}, nil
 }
 
-// sibling tells whether another binding of the same set has a name in the place of b's.
+// sibling reports whether another binding of the same set has this name in the place of
+// b's.
 func sibling(b *binding, name string) bool {
 	for _, other := range b.owner.bindings {
 		if other == b || len(other.path) != len(b.path) || !other.overlaps(&binding{path: b.path[:len(b.path)-1]}) {

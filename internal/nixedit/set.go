@@ -1,7 +1,7 @@
 package nixedit
 
-// Set gives an attribute a new value. The attribute's literal changes, or that of
-// the one name of the same file that it stands for; nothing else does.
+// Set gives an attribute a new value. It changes the attribute's literal, or the literal of
+// the name in the same file that the attribute refers to.
 type Set struct {
 	Attribute
 	Value Value

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// Value is what may be written into a Nix file. Only the constructors below make
-// one, and none lets through a character that Nix would read as anything but
-// itself, in either kind of string.
+// Value is a value that is safe to write into a Nix file. Only the constructors below make
+// one. They refuse every character with a meaning in either kind of string.
 type Value struct {
 	text    string
 	integer bool
@@ -27,7 +26,7 @@ var (
 	date    = regexp.MustCompile(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z`)
 )
 
-// maxVersion is the most characters of an OCI tag.
+// maxVersion is the greatest length of an OCI tag.
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 const maxVersion = 128
 
@@ -39,8 +38,8 @@ func Version(text string) (Value, error) {
 	return Value{text: text, valid: true}, nil
 }
 
-// Hash is an SRI hash, sha256 or sha512, as https://www.w3.org/TR/SRI/ has it, or
-// "" for one that a build will tell.
+// Hash is an SRI hash, sha256 or sha512, in the form of https://www.w3.org/TR/SRI/, or ""
+// for one that a build will find.
 func Hash(text string) (Value, error) {
 	if text == "" {
 		return Value{valid: true}, nil
@@ -86,7 +85,7 @@ func Integer(n int) (Value, error) {
 	return Value{text: strconv.Itoa(n), integer: true, valid: true}, nil
 }
 
-// quote shows a text from outside in a message, and not all of a long one.
+// quote shows a text from outside in a message, cut if it is long.
 func quote(text string) string {
 	const most = 60
 	if len(text) > most {

@@ -171,7 +171,7 @@ func TestRedirectOutOfTLS(t *testing.T) {
 	defer server.Close()
 	client := server.Client()
 	client.CheckRedirect = checkRedirect
-	if _, err := client.Get(server.URL); err == nil || !strings.Contains(err.Error(), "without TLS") {
+	if _, err := client.Get(server.URL); err == nil || !strings.Contains(err.Error(), "from https to http") {
 		t.Errorf("error %v", err)
 	}
 }
