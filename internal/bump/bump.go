@@ -34,34 +34,34 @@ type Version struct {
 
 func (v Version) String() string { return catalog.Tag(v.Version, v.PackageVersion) }
 
-// Result is what became of one app.
+// Result is the outcome for one app.
 type Result struct {
 	App      string              `json:"app"`
 	From     Version             `json:"from"`
-	To       Version             `json:"to"` // the same where nothing is to be done
+	To       Version             `json:"to"` // equal to From if there is nothing to do
 	Decision *Decision           `json:"decision,omitempty"`
 	Edits    []Edit              `json:"edits,omitempty"`
-	Proofs   []review.PatchCheck `json:"proofs,omitempty"`   // of patches and other changes, against the new source
-	Findings []review.Finding    `json:"findings,omitempty"` // what a reviewer would look for
+	Proofs   []review.PatchCheck `json:"proofs,omitempty"`   // patches and other changes, checked against the new source
+	Findings []review.Finding    `json:"findings,omitempty"` // what a reviewer should look at
 	Warnings []string            `json:"warnings,omitempty"`
 
-	NotFollowed string `json:"notFollowed,omitempty"` // why upstream is not asked
+	NotFollowed string `json:"notFollowed,omitempty"` // why there is no request to upstream
 
-	// Uncommitted are files with an edit of ours that was never committed, where
-	// nothing else is to be done.
+	// Uncommitted are files with an earlier edit of libre that was never committed, if
+	// there is nothing else to do.
 	Uncommitted []string `json:"uncommitted,omitempty"`
 
 	finder upstream.Finder
 	Links  upstream.Links    `json:"-"`
-	Before map[string][]byte `json:"-"` // files that change, by path in the catalogue
+	Before map[string][]byte `json:"-"` // changed files, by path in the catalogue
 	After  map[string][]byte `json:"-"`
 	Err    error             `json:"-"`
 }
 
-// Outdated tells whether there is something to do.
+// Outdated reports whether there is something to do.
 func (r *Result) Outdated() bool { return r.From != r.To }
 
-// Check decides what is to be done with the selected apps, and does nothing.
+// Check decides what to do with the selected apps, and does not do it.
 func (b *Bumper) Check(ctx context.Context, patterns []catalog.Pattern) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {
@@ -118,10 +118,10 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 	return results, outlooks, nil
 }
 
-// Bump brings the selected apps to the versions that are decided for them. Each
-// app is edited in a copy of the catalogue; accept is called with what came out,
-// one app at a time, and says whether the copy keeps it for the apps that follow.
-// An app's error is its own, and its files are as before.
+// Bump updates the selected apps to the versions that Check would choose. It edits each app
+// in a copy of the catalogue and calls accept with the result, one app at a time. accept
+// decides whether the copy keeps the result for the apps that follow. If an app fails, its
+// files are unchanged and the others go on.
 func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (keep bool, err error)) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {
@@ -136,18 +136,18 @@ func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept fu
 	})
 }
 
-// Repack raises the package version of the selected apps: a rebuild.
+// Repack increases the package version of the selected apps, for a rebuild.
 func (b *Bumper) Repack(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
 	return b.raise(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return c.repack(app) })
 }
 
-// Rehash has builds tell the dependent hashes of the selected apps anew, which an
-// updated input may have made wrong, and raises the package version.
+// Rehash finds the dependent hashes of the selected apps again by building, since an
+// updated input may change them, and increases the package version.
 func (b *Bumper) Rehash(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
 	return b.raise(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
 }
 
-// raise gives the selected apps the next package version.
+// raise increases the package version of the selected apps.
 func (b *Bumper) raise(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error),
 	edit func(*checkout, catalog.App) (edits, step, error)) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
@@ -176,8 +176,7 @@ func (b *Bumper) raise(ctx context.Context, patterns []catalog.Pattern, accept f
 	})
 }
 
-// each edits one app after the other in a copy of the catalogue, and evaluates
-// what came out.
+// each edits one app after the other in a copy of the catalogue, and evaluates the result.
 func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]catalog.App,
 	accept func(*Result) (bool, error), edit func(*checkout, *Result) (edits, step, error)) error {
 	if !slices.ContainsFunc(results, func(r *Result) bool { return r.Err == nil && r.Outdated() }) {
@@ -210,7 +209,7 @@ func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]ca
 	return nil
 }
 
-// unreached notes that a run ended before some of its apps, which are as they were.
+// unreached marks the apps that a run did not get to; their files are unchanged.
 func unreached(results []*Result, err error) error {
 	for _, result := range results {
 		if result.Err == nil && result.Outdated() {
@@ -220,7 +219,7 @@ func unreached(results []*Result, err error) error {
 	return err
 }
 
-// one edits one app in the copy, and checks that what was planned came out.
+// one edits one app in the copy, and checks that the result is as planned.
 func (b *Bumper) one(ctx context.Context, c *checkout, result *Result, apps map[string]catalog.App,
 	edit func(*checkout, *Result) (edits, step, error)) (map[string]catalog.App, error) {
 	b.progress(result.App, result.From.String()+" → "+result.To.String())
@@ -257,7 +256,7 @@ func (b *Bumper) one(ctx context.Context, c *checkout, result *Result, apps map[
 	return evaluation.Apps, nil
 }
 
-// evaluate evaluates a catalogue, or the copy of one.
+// evaluate evaluates a catalogue, or a copy of one.
 func (b *Bumper) evaluate(ctx context.Context, dir string, request nix.Request) (*nix.Evaluation, error) {
 	catalogue, err := b.Nix.OpenCatalogue(ctx, dir, b.PackageSet)
 	if err != nil {

@@ -11,62 +11,62 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Input is all that a decision depends on.
+// Input is everything that a decision depends on.
 type Input struct {
 	Rule           *Rule // from ParseRule
 	Version        string
 	PackageVersion int
-	Tag            string // current tag, or version of a module; "" for an app that is pinned otherwise
-	Commit         string // the one recorded for Tag, "" if none is
+	Tag            string // current tag, or version of a module; "" for an app that is pinned in another way
+	Commit         string // the commit recorded for Tag, "" if there is none
 	Followed       string // version of the app in Rule.Follow, after its own update
 	Tags           []Tag  // in any order
 
-	// Release tells what is known of a tag's release, nil for nothing. It is
-	// asked for few tags, newest first, until one may be taken. May be nil.
+	// Release returns what is known of a tag's release, nil for nothing. It is called for
+	// few tags, newest first, until one can be chosen. It may be nil.
 	Release func(tag string) (*Release, error)
 
 	Now time.Time
 }
 
-// Tag is a tag of upstream's; a module's version is one too.
+// Tag is a tag of upstream, or a version of a module.
 type Tag struct {
 	Name   string
 	Commit string // peeled; "" if unknown
 }
 
-// Release is what a forge or a module proxy says of a tag.
+// Release is what a forge or a module proxy knows of a tag.
 type Release struct {
 	Draft      bool
 	Prerelease bool
 	Date       time.Time // of publishing; zero if unknown
 	Notes      string
-	Unfit      string // why nobody should take it, such as "retracted: …"; "" if nothing is wrong
-	Needs      string // what is missing here to take it, such as "needs go 1.27"; "" if nothing is
+	Unfit      string // why not to use it, such as "retracted: …"; "" if nothing is wrong
+	Needs      string // what this machine lacks for it, such as "needs go 1.27"; "" for nothing
 }
 
-// Kind says what is to be done with an app.
+// Kind is what to do with an app.
 type Kind string
 
 const (
 	None       Kind = "none"
 	NewVersion Kind = "version" // another version, package version 1
-	Moved      Kind = "moved"   // the same version from another commit, package version +1
-	Held       Kind = "held"    // there is a newer version, which is kept from the app
+	Moved      Kind = "moved"   // the same version from another commit; package version +1
+	Held       Kind = "held"    // there is a newer version, which the app may not take
 )
 
-// Decision is what becomes of an app, and why.
+// Decision is what to do with an app, and why.
 type Decision struct {
 	Kind           Kind   `json:"kind"`
-	Version        string `json:"version"`          // current one, unless the kind is version
-	PackageVersion int    `json:"packageVersion"`   // that goes with it
-	Tag            string `json:"tag,omitempty"`    // to take it from
+	Version        string `json:"version"`          // the current one, unless Kind is version
+	PackageVersion int    `json:"packageVersion"`   // the one for Version
+	Tag            string `json:"tag,omitempty"`    // to use
 	Commit         string `json:"commit,omitempty"` // of Tag; "" if unknown
-	Newest         string `json:"newest"`           // highest version that upstream offers, also where the rule keeps the app from it
+	Newest         string `json:"newest"`           // highest version of upstream, whether or not the rule allows it
 	Reason         string `json:"reason,omitempty"` // why there is no new version, or what moved
 
-	// HeldBack is the highest version above Version that is kept from the app, and why:
-	// "0.40.4 needs go 1.27", "6.0.0 outside of update.range minor". It is "" where
-	// nothing higher exists.
+	// HeldBack is the highest version above Version that the app may not take, and why:
+	// "0.40.4 needs go 1.27", "6.0.0 outside of update.range minor". It is "" if there is
+	// no higher one.
 	HeldBack string `json:"heldBack,omitempty"`
 
 	Warnings   []string    `json:"warnings,omitempty"`
@@ -76,14 +76,14 @@ type Decision struct {
 	Release *Release `json:"-"`
 }
 
-// Decide decides what becomes of an app: pure, apart from Input.Release. A new
-// version is above the current one in catalog.CompareVersions, and it and its tag
-// hold no characters that mean something in a Nix file. Dates decide only for
-// update.delay, never for the order.
+// Decide decides what to do with an app. It is pure, apart from Input.Release. A new
+// version is above the current one in the order of catalog.CompareVersions. It and its tag
+// have no characters with a meaning in a Nix file. Dates matter for update.delay only,
+// never for the order.
 func Decide(in Input) (*Decision, error) {
 	reader, err := newReader(in.Rule, in.Version, in.Tag)
 	switch {
-	case err != nil && in.Rule.Hold != "": // what is held need not be readable
+	case err != nil && in.Rule.Hold != "": // a tag that is held need not be readable
 		return &Decision{Kind: Held, Version: in.Version, PackageVersion: in.PackageVersion,
 			Tag: in.Tag, Commit: in.Commit, Newest: in.Version, Reason: in.Rule.Hold}, nil
 	case err != nil:
@@ -140,8 +140,8 @@ func (d *decider) decision(chosen *group) *Decision {
 	return decision
 }
 
-// checkCurrent looks for the current tag among upstream's, and returns it if its
-// commit is another one. What is odd becomes a warning, a moved tag the first.
+// checkCurrent looks for the current tag among upstream's, and returns it if its commit
+// changed. It adds a warning for each anomaly, a moved tag first.
 func (d *decider) checkCurrent() (moved *candidate) {
 	if d.Tag == "" {
 		return nil
@@ -157,9 +157,9 @@ func (d *decider) checkCurrent() (moved *candidate) {
 			moved = now
 		}
 	case twin >= 0:
-		d.warnf("the current tag %s is not among upstream's tags any more, %s is", d.Tag, d.candidates[twin].Tag)
+		d.warnf("upstream no longer has the current tag %s, only %s", d.Tag, d.candidates[twin].Tag)
 	default:
-		d.warnf("the current version %s is not among upstream's tags any more", d.Version)
+		d.warnf("upstream no longer has a tag of the current version %s", d.Version)
 	}
 	switch read := d.reader.current; {
 	case read.version == "":
@@ -170,12 +170,12 @@ func (d *decider) checkCurrent() (moved *candidate) {
 	return moved
 }
 
-// compareCommits warns where the tags of one version are not of one commit.
+// compareCommits warns if the tags of one version have different commits.
 func (d *decider) compareCommits(g *group) {
 	first := g.tags[0].tag
 	for _, other := range g.tags[1:] {
 		if first.Commit != "" && other.tag.Commit != "" && first.Commit != other.tag.Commit {
-			d.warnf("%s and %s are one version, but two commits", first.Name, other.tag.Name)
+			d.warnf("%s and %s have the same version, but different commits", first.Name, other.tag.Name)
 		}
 	}
 }

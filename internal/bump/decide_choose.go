@@ -14,7 +14,7 @@ type decider struct {
 	Input
 	reader     *reader
 	candidates []*candidate // newest first, then those without a version
-	groups     []*group     // versions that may be taken as far as their names say, newest first
+	groups     []*group     // versions allowed as far as their names show, newest first
 	warnings   []string
 }
 
@@ -23,16 +23,15 @@ type candidate struct {
 	Candidate
 	reading
 	tag     Tag
-	offered bool // a version above the current one that upstream means for everybody
-	held    bool // such a version that the rule, or this machine, keeps from the app
+	offered bool // a version above the current one that upstream released for everybody
+	held    bool // such a version that the rule, or this machine, does not allow
 }
 
-// group is the tags of one version, first the one that looks most like the
-// current tag.
+// group is the tags of one version. The first is the one most like the current tag.
 type group struct {
 	tags    []*candidate
 	release *Release
-	waits   bool // may be taken, but not yet
+	waits   bool // allowed, but not yet
 	held    bool
 }
 
@@ -47,7 +46,7 @@ func (g *group) rule(verdict string) {
 	}
 }
 
-// readTags reads and sorts the tags, and groups those that may be taken.
+// readTags reads and sorts the tags, and groups the allowed ones.
 func (d *decider) readTags() {
 	for _, tag := range d.Tags {
 		c := &candidate{reading: d.reader.read(tag.Name), tag: tag}
@@ -75,8 +74,7 @@ func (d *decider) readTags() {
 	}
 }
 
-// judgeName is the verdict on a candidate by its name alone, "" for one that may
-// be taken.
+// judgeName is the verdict on a candidate by its name alone, "" if it is allowed.
 func (d *decider) judgeName(c *candidate) string {
 	if c.version == "" {
 		return c.problem
@@ -110,7 +108,7 @@ func (d *decider) judgeName(c *candidate) string {
 	return ""
 }
 
-// choose returns the group to take, nil for none. Every group has a verdict then.
+// choose returns the group to use, nil for none. Afterwards every group has a verdict.
 func (d *decider) choose() (*group, error) {
 	switch {
 	case d.Rule.Hold != "":
@@ -124,7 +122,7 @@ func (d *decider) choose() (*group, error) {
 	return d.newest(d.groups)
 }
 
-// newest takes the first of groups that may be taken.
+// newest returns the first of the allowed groups.
 func (d *decider) newest(groups []*group) (*group, error) {
 	for i, g := range groups {
 		verdict, err := d.judgeRelease(g)
@@ -144,8 +142,8 @@ func (d *decider) newest(groups []*group) (*group, error) {
 	return nil, nil
 }
 
-// nextInSequence takes the newest of the lowest line above the current one, else
-// of the current one.
+// nextInSequence returns the newest version of the lowest line above the current one, else
+// of the current line.
 func (d *decider) nextInSequence() (*group, error) {
 	numbers := map[string]int{"major": 1, "minor": 2}[d.Rule.Sequence]
 	lineOf := func(g *group) string { return line(g.version(), numbers) }
@@ -168,7 +166,7 @@ func (d *decider) nextInSequence() (*group, error) {
 			return nil, err
 		}
 		if chosen == nil && !slices.ContainsFunc(next, func(g *group) bool { return g.waits }) {
-			continue // none of it is a release
+			continue // it has no release
 		}
 		for _, later := range slices.Concat(lines[i+1:]...) {
 			later.held = true
@@ -185,11 +183,10 @@ func (d *decider) nextInSequence() (*group, error) {
 	return d.newest(current)
 }
 
-// advisory is the name of a vulnerability in release notes.
+// advisory matches the name of a vulnerability in release notes.
 var advisory = regexp.MustCompile(`(?i)\bCVE-[0-9]{4}-[0-9]{4,}\b|\bGHSA(-[0-9a-z]{4}){3}\b`)
 
-// judgeRelease is the verdict on a group by what is known of its release, "" for
-// one to take.
+// judgeRelease is the verdict on a group by its release, "" for the one to use.
 func (d *decider) judgeRelease(g *group) (string, error) {
 	if err := d.askRelease(g); err != nil {
 		return "", err
@@ -214,7 +211,7 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 		return "", nil
 	case release.Date.IsZero():
 		g.waits, g.held = true, true
-		return "its date is unknown, which update.delay needs", nil
+		return "update.delay needs its date, which is unknown", nil
 	}
 	if ready := release.Date.AddDate(0, 0, d.Rule.Delay); d.Now.Before(ready) {
 		g.waits, g.held = true, true
@@ -223,7 +220,7 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 	return "", nil
 }
 
-// unfit takes back that upstream offers the version.
+// unfit marks that upstream does not offer the version.
 func (g *group) unfit(verdict string) string {
 	for _, c := range g.tags {
 		c.offered = false
@@ -231,8 +228,8 @@ func (g *group) unfit(verdict string) string {
 	return verdict
 }
 
-// askRelease looks for the release of the group's first tag, or of another one
-// with the same commit: upstream may tag 2.3.3 and release v2.3.3.
+// askRelease finds the release of the group's first tag, or of another tag with the same
+// commit: upstream may tag 2.3.3 and release v2.3.3.
 func (d *decider) askRelease(g *group) error {
 	if d.Release == nil {
 		return nil

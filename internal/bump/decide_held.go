@@ -11,10 +11,10 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// heldBack is the highest version above one that is kept from the app, and why:
-// "6.0.0 outside of update.range minor". It is "" where nothing higher exists.
+// heldBack is the highest version above one that the app may not take, and why: "6.0.0
+// outside of update.range minor". It is "" if there is no higher one.
 func (d *decider) heldBack(above string) string {
-	if d.Rule.Follow != "" { // what is above the followed version is for that app to say
+	if d.Rule.Follow != "" { // above the followed version, that app decides
 		if d.reader.compare(d.Followed, above) > 0 {
 			return d.whyNotFollowed()
 		}
@@ -41,8 +41,8 @@ func (d *decider) heldBack(above string) string {
 	return held
 }
 
-// laterTag names a tag of the current version whose own patch level is higher, as
-// v1.2.3+ds2 after v1.2.3+ds1: no version says so.
+// laterTag returns a tag of the current version with a higher patch level, such as
+// v1.2.3+ds2 after v1.2.3+ds1, which the version does not show.
 func (d *decider) laterTag() string {
 	numbers := func(frame string) string { return strings.Join(digitRuns.FindAllString(frame, -1), ".") }
 	own, later := d.reader.current.frame, ""
@@ -56,22 +56,22 @@ func (d *decider) laterTag() string {
 	if later == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s is a later tag of the same version than %s: write it as source.tag, and raise packageVersion", text.Name(later), text.Name(d.Tag))
+	return fmt.Sprintf("%s is a later tag of the same version than %s: set source.tag to it, and increase packageVersion", text.Name(later), text.Name(d.Tag))
 }
 
-// looseReading is what a tag says that the rule does not read.
+// looseReading is what a tag contains that the rule does not read.
 type looseReading struct {
 	tag      string
 	prefix   string // the text before the version, without its v
 	core     string // numbers, with dots
-	usable   bool   // of a released version: not of a prerelease, a date, another form of one
+	usable   bool   // of a released version: no prerelease, date or other variant
 	corrects bool   // comes after the version of its core
 }
 
-// leftOut finds the highest version above all that the rule reads: of our prefix with
-// another suffix or number of parts, or of another prefix that upstream went over to.
-// Tags of other things beside ours (charts, packages) have versions of their own, from
-// the beginning: they are not meant.
+// leftOut finds the highest version above all that the rule reads: one with our prefix and
+// another suffix or number of parts, or with the prefix that upstream changed to. Tags of
+// other things in the repository (charts, packages) have had versions of their own from the
+// start; they do not count.
 func (d *decider) leftOut(above string) (tag, why string) {
 	prefixes := map[string][]looseReading{}
 	for _, c := range d.candidates {
@@ -117,10 +117,10 @@ func (d *decider) ownPrefix() string {
 	return withoutV(before)
 }
 
-// looseForm is a prefix, numbers, and what stands behind.
+// looseForm matches a prefix, numbers, and the rest.
 var looseForm = regexp.MustCompile(`^([^0-9]*?)[vV]?([0-9]+(?:\.[0-9]+)*)([^0-9].*)?$`)
 
-// finalWord marks a release that is meant for everybody.
+// finalWord matches a release for everybody.
 var finalWord = regexp.MustCompile(`(?i)^[-._+]?(final|release|stable|ga|lts)$`)
 
 func (d *decider) loose(tag string) (looseReading, bool) {
@@ -148,8 +148,8 @@ var digitRuns = regexp.MustCompile(`[0-9]+`)
 
 func coreOf(version string) string { return strings.Join(catalog.VersionNumbers(version), ".") }
 
-// nextOf tells whether a core can be the next of another: 6 of 5.4.1, 2026 of 5.4.1 as
-// a year, a date of a date; not a date or the number of a build of 5.4.1.
+// nextOf reports whether a core can follow another: 6 follows 5.4.1, 2026 (a year) follows
+// 5.4.1, a date follows a date; a date or a build number does not follow 5.4.1.
 func nextOf(core, next string) bool {
 	if strings.Contains(next, ".") {
 		return true
@@ -163,17 +163,17 @@ func nextOf(core, next string) bool {
 	return err == nil && (to <= from+1 || len(next) == 4 && strings.HasPrefix(next, "20"))
 }
 
-// otherThings are words in the tags of what a repository releases beside the program.
+// otherThings matches words in the tags of what a repository releases besides the program.
 var otherThings = regexp.MustCompile(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
 
-// wentOver tells whether upstream left our prefix for another one: whose versions
-// begin where ours end, or, without a prefix, end where ours begin and go on then.
+// wentOver reports whether upstream changed from our prefix to another one: its versions
+// begin where ours end or, without a prefix, cross ours and go on.
 func (d *decider) wentOver(own, prefix, above string, readings []looseReading) bool {
 	if strings.ContainsAny(own, "@/") || strings.Contains(prefix, "@") || otherThings.MatchString(prefix) ||
 		strings.Contains(prefix, "/") && !slices.Contains([]string{"release/", "releases/", "version/"}, prefix) {
 		return false
 	}
-	first, lowest := "", d.lowest() // of theirs above ours; of ours
+	first, lowest := "", d.lowest() // theirs above ours; ours
 	for _, read := range readings {
 		switch {
 		case catalog.CompareVersions(read.core, above) > 0:

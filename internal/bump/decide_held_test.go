@@ -11,7 +11,7 @@ import (
 // What is higher and not taken is named, and nothing else is.
 func TestHigherVersionsAreNamed(t *testing.T) {
 	const another, prefix = " has another shape than CURRENT: set update.tags", " has another prefix than CURRENT: set update.tags"
-	const later = " is a later tag of the same version than CURRENT: write it as source.tag, and raise packageVersion"
+	const later = " is a later tag of the same version than CURRENT: set source.tag to it, and increase packageVersion"
 	tests := []struct {
 		name, update, current, tags string
 		want                        string // the tag that is taken, "" for none
@@ -22,7 +22,7 @@ func TestHigherVersionsAreNamed(t *testing.T) {
 		{"ignored", `{"ignore": ["5.*"]}`, "v5.2.0", "v5.3.0", "", "5.3.0 ignored by update.ignore"},
 		{"ignored prerelease", `{"ignore": ["5.*"]}`, "v5.2.0", "v5.3.0-rc1", "", ""},
 		{"sequence", `{"sequence": "minor"}`, "v5.2.0", "v5.3.0 v5.4.0", "v5.3.0", "5.4.0 after 5.3 (update.sequence)"},
-		{"delay without a date", `{"delay": 3}`, "v5.2.0", "v5.3.0", "", "5.3.0 its date is unknown, which update.delay needs"},
+		{"delay without a date", `{"delay": 3}`, "v5.2.0", "v5.3.0", "", "5.3.0 update.delay needs its date, which is unknown"},
 		{"prereleases are no releases", ``, "v5.2.0", "v5.3.0-rc1 v5.3.0-preprod", "", ""},
 
 		{"a patch level, the next of it", ``, "1.2.3-2", "1.2.3 1.2.3-2 1.2.3-3", "1.2.3-3", ""},

@@ -245,7 +245,7 @@ chart-9.0.0|||another shape than v5.4.1`
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(`{"kind":"version","version":"5.4.2","packageVersion":1,"tag":"v5.4.2","commit":"c","newest":"6.0.0","heldBack":"6.0.0 outside of update.range minor",`+
-		`"warnings":["v5.4.2 and 5.4.2 are one version, but two commits"],`+
+		`"warnings":["v5.4.2 and 5.4.2 have the same version, but different commits"],`+
 		`"candidates":[{"tag":"v5.4.2","version":"5.4.2","commit":"c","date":"2026-06-20","verdict":"chosen"}]}`, string(encoded)); diff != "" {
 		t.Error(diff)
 	}
@@ -278,7 +278,7 @@ func TestWaiting(t *testing.T) {
 	}
 	// No date, no judgement.
 	in.Release = nil
-	if got := decide(t, in); got.Kind != Held || verdicts(got)["v5.3.1"] != "its date is unknown, which update.delay needs" {
+	if got := decide(t, in); got.Kind != Held || verdicts(got)["v5.3.1"] != "update.delay needs its date, which is unknown" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -324,9 +324,9 @@ func TestCurrentVersion(t *testing.T) {
 		{"moved and held", `{"hold": "no time"}`, "v1.0", "a", "v1.0=b v1.1=c", Held, 3, "no time", "upstream moved the tag v1.0 from commit a to b"},
 		{"its twin moved", ``, "v1.0", "a", "v1.0=a 1.0=b", None, 3, "nothing newer", ""},
 		{"commit unknown", ``, "v1.0", "", "v1.0=b", None, 3, "nothing newer", ""},
-		{"vanished", ``, "v1.0", "a", "v0.9=c", None, 3, "nothing newer", "the current version 1.0 is not among upstream's tags any more"},
-		{"vanished, all of them", ``, "v1.0", "a", "", None, 3, "nothing newer", "the current version 1.0 is not among upstream's tags any more"},
-		{"vanished, its twin is there", ``, "v1.0", "a", "1.0=a", None, 3, "nothing newer", "the current tag v1.0 is not among upstream's tags any more, 1.0 is"},
+		{"vanished", ``, "v1.0", "a", "v0.9=c", None, 3, "nothing newer", "upstream no longer has a tag of the current version 1.0"},
+		{"vanished, all of them", ``, "v1.0", "a", "", None, 3, "nothing newer", "upstream no longer has a tag of the current version 1.0"},
+		{"vanished, its twin is there", ``, "v1.0", "a", "1.0=a", None, 3, "nothing newer", "upstream no longer has the current tag v1.0, only 1.0"},
 		{"pattern of other tags", `{"tags": "r([0-9.]+)"}`, "v1.0", "a", "v1.0=a r1.1=b", NewVersion, 1, "", "the current tag v1.0: update.tags does not match"},
 		{"pattern of other versions", `{"tags": "v([0-9])[.]0"}`, "v1.0", "a", "v1.0=a", None, 3, "nothing newer", "the current tag v1.0 reads as version 1, the app's is 1.0"},
 		{"no tag", ``, "", "a", "v1.1=b", NewVersion, 1, "", ""},

@@ -14,21 +14,21 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// Candidates is what upstream offers an app, and what is to be done about it.
+// Candidates is what upstream offers for an app, and the decision.
 type Candidates struct {
 	App      catalog.App
-	Decision *Decision       // nil where there is an error
-	Finder   upstream.Finder // nil where there is nothing to find
-	MovedTo  string          // URL, where upstream's repository is now; "" where it is
+	Decision *Decision       // nil if there is an error
+	Finder   upstream.Finder // nil if there is nothing to find
+	MovedTo  string          // the URL that upstream's repository moved to; "" if it did not
 	Err      error
 }
 
-// finders is how many apps' upstreams are asked at a time.
+// finders is how many upstreams are asked at the same time.
 const finders = 16
 
-// Find decides what becomes of apps. Those that follow another app are decided
-// after it; one that is followed and not among them counts as it is. An app's
-// error is its own.
+// Find decides for each app. An app that follows another one is decided after it; a
+// followed app that is not among them stays as it is. An app's error does not affect other
+// apps.
 func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.App, now time.Time) map[string]*Candidates {
 	outlooks := map[string]*Candidates{}
 	rules := map[string]*Rule{}
@@ -43,7 +43,7 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 			sources = append(sources, sourceOf(app.Source))
 		}
 	}
-	// Where this does not succeed each source is asked by itself, and says why.
+	// If this fails, each source is asked separately and gives the reason.
 	_ = client.Prefetch(ctx, sources)
 
 	var mu sync.Mutex
@@ -67,7 +67,7 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 				return nil
 			})
 		}
-		_ = group.Wait() // errors are the apps' own
+		_ = group.Wait() // errors belong to the apps
 	}
 	waiting := slices.DeleteFunc(slices.Sorted(maps.Keys(apps)), func(name string) bool { return outlooks[name].Err != nil })
 	for len(waiting) > 0 {
@@ -81,7 +81,7 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 		}
 		if len(ready) == 0 {
 			for _, name := range later {
-				outlooks[name].Err = fmt.Errorf("update.follow: %s follows %s, which follows %[1]s in the end", name, rules[name].Follow)
+				outlooks[name].Err = fmt.Errorf("update.follow: %s follows %s, which in turn follows %[1]s", name, rules[name].Follow)
 			}
 			break
 		}
@@ -134,7 +134,7 @@ func (o *Candidates) find(ctx context.Context, client *upstream.Client, rule *Ru
 	return err
 }
 
-// sourceOf says where to look for an app's versions.
+// sourceOf returns the source to search for an app's versions.
 func sourceOf(source *catalog.Source) upstream.Source {
 	location := map[string]string{"github": source.GitHub, "git": source.Git, "goModule": source.GoModule}[source.Kind]
 	return upstream.Source{Kind: source.Kind, Location: location, Forge: source.Forge, Tag: source.Revision}

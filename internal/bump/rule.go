@@ -17,21 +17,20 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Rule is an app's attribute `update`: which of upstream's versions are for it.
+// Rule is an app's attribute `update`: which of upstream's versions it may take.
 type Rule struct {
-	// Tags is a regular expression (RE2) for the whole of a tag; its first group
-	// is the version. Without it the current tag's shape is the template: the
-	// same text around the version (a v more or less is tolerated), the same
-	// text behind its numbers, and dots between these where it has dots.
+	// Tags is a regular expression (RE2) for a whole tag. Its first group is the version.
+	// Without it, the current tag is the template: the same text around the version (with
+	// or without a v), the same text after its numbers, and dots between these if it has
+	// dots.
 	Tags string `json:"tags"`
 
-	// Transform replaces literal texts in a tag before anything is read from it:
-	// { "_" = "."; }. At each place the longest text counts, and what was put in
-	// is not looked at again.
+	// Transform replaces literal texts in a tag before anything else: { "_" = "."; }. At
+	// each place the longest text wins, and replacements are not replaced again.
 	Transform map[string]string `json:"transform"`
 
-	// Prereleases lets in what upstream flags as a prerelease and what its version
-	// says to be one. Drafts stay out.
+	// Prereleases allows what upstream marks as a prerelease, and versions that look like
+	// one. Drafts are never allowed.
 	Prereleases bool `json:"prereleases"`
 
 	// Range is the largest step away from the current version:
@@ -40,32 +39,31 @@ type Rule struct {
 	//   - "minor": the first number stays (5.4.0 to 5.9.0, not to 6.0.0);
 	//   - "major": no limit, as without a range;
 	//
-	// or a semver constraint, such as ">=5.0, <6.0", "~5.4" or "^5 || ^6", in the
-	// syntax of https://github.com/Masterminds/semver. The words go by position,
-	// as in Renovate's update types, also below 1.0.0 and for versions that are
-	// no semver: "^0.5" is what says that each 0.x breaks. To a constraint 28.0.4.1
-	// is 28.0.4, and a prerelease is inside where its final version is as well:
-	// 6.0.0-rc1 is not "<6.0.0".
+	// or a semver constraint, such as ">=5.0, <6.0", "~5.4" or "^5 || ^6", in the syntax of
+	// https://github.com/Masterminds/semver. The words go by position, as in Renovate's
+	// update types, also below 1.0.0 and for versions that are not semver; use "^0.5" if
+	// each 0.x breaks. For a constraint, 28.0.4.1 is 28.0.4, and a prerelease matches if its
+	// final version matches too: 6.0.0-rc1 is not "<6.0.0".
 	Range string `json:"range"`
 
-	// Sequence is "minor" or "major" where upstream forbids to skip one: the
-	// newest version of the next minor (or major) line that upstream has, the
-	// newest of the current line where there is no next. Patches may be skipped.
-	// A line that is wholly ignored or out of range does not count; one that only
-	// waits for Delay does, so that what follows waits too.
+	// Sequence is "minor" or "major" if upstream forbids skipping one. The app gets the
+	// newest version of the next minor (or major) line that upstream has, or the newest of
+	// the current line if there is no next. Patches may be skipped. A line that is wholly
+	// ignored or out of range does not count; one that only waits for Delay does, and later
+	// lines wait with it.
 	Sequence string `json:"sequence"`
 
-	// Hold is why the app stays where it is.
+	// Hold is why the app stays at its version.
 	Hold string `json:"hold"`
 
-	// Follow is the app whose version this one takes, whatever its own order.
+	// Follow is the app with the version to use, whatever the order of versions.
 	Follow string `json:"follow"`
 
-	// Delay is the number of days that a release must have aged. One whose notes
-	// name a CVE or a GitHub advisory need not.
+	// Delay is the minimum age of a release in days. It does not apply if the notes name a
+	// CVE or a GitHub advisory.
 	Delay int `json:"delay"`
 
-	// Ignore lists versions or tags that are not taken; * and ? as in selections.
+	// Ignore lists versions or tags to skip; * and ? as in selections.
 	Ignore []string `json:"ignore"`
 
 	tags       *regexp.Regexp
@@ -74,12 +72,12 @@ type Rule struct {
 	ignored    *regexp.Regexp
 }
 
-// ParseRule reads the update attribute of an app's metadata. Errors name the
-// attribute that is wrong.
+// ParseRule reads the attribute update of an app's metadata. Errors name the wrong
+// attribute.
 func ParseRule(update json.RawMessage) (*Rule, error) {
 	rule := &Rule{}
 	if len(update) > 0 {
-		// An attribute that is not understood might be one that holds an app.
+		// An unknown attribute might be meant to hold an app.
 		decoder := json.NewDecoder(bytes.NewReader(update))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(rule); err != nil && !errors.Is(err, io.EOF) {
@@ -96,7 +94,7 @@ func (r *Rule) compileTags() (err error) {
 	if r.Tags == "" {
 		return nil
 	}
-	// On its own first: between the anchors a)|(b would become valid.
+	// On its own first: between the anchors, a)|(b would be valid.
 	if _, err := regexp.Compile(r.Tags); err != nil {
 		return fmt.Errorf("update.tags: %w", err)
 	}
@@ -166,7 +164,7 @@ func (r *Rule) check() error {
 	return nil
 }
 
-// inRange tells whether a version is within Range, seen from the current one.
+// inRange reports whether a version is within Range of the current one.
 func (r *Rule) inRange(version, current string, prerelease bool) bool {
 	switch r.Range {
 	case "", "major":
@@ -180,7 +178,7 @@ func (r *Rule) inRange(version, current string, prerelease bool) bool {
 	if err != nil || !prerelease {
 		return err == nil && r.constraint.Check(final)
 	}
-	// 3.0.0.beta2 is 3.0.0-beta2 here.
+	// 3.0.0.beta2 becomes 3.0.0-beta2.
 	suffix := strings.TrimLeft(version, "v0123456789.-_")
 	exact, err := semver.NewVersion(line(version, 3) + "-" + strings.ReplaceAll(suffix, "_", "."))
 	constraint := *r.constraint

@@ -10,31 +10,29 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// A reader reads versions from tags: by update.tags, or by the shape of the
-// current tag.
+// A reader reads versions from tags: by update.tags, or by the shape of the current tag.
 type reader struct {
 	rule    *Rule
 	example string // current tag, for verdicts
 	bare    string // text before the version, without its v
-	suffix  string // text behind the version
-	shape   string // what stands behind the numbers of the current version
+	suffix  string // text after the version
+	shape   string // the text after the numbers of the current version
 	numbers int    // of the current version
-	level   bool   // the shape is a patch level of upstream's: 1.2.3-2 comes after 1.2.3
+	level   bool   // the shape is a patch level of upstream: 1.2.3-2 comes after 1.2.3
 
-	levelForm *regexp.Regexp // of a suffix that is a patch level; nil where it is none
+	levelForm *regexp.Regexp // matches a suffix that is a patch level; nil if it is none
 	current   reading
 }
 
-// reading is what a tag says.
+// reading is the result of reading a tag.
 type reading struct {
-	version string // "" where there is none
-	frame   string // the text around the version, which tells v2.3.3 from 2.3.3
+	version string // "" for none
+	frame   string // the text around the version, which distinguishes v2.3.3 from 2.3.3
 	problem string // why there is no version
 }
 
-// newReader fails where there is neither update.tags nor a tag with the version
-// in it. Without a tag, as of an app that is pinned to a commit, the version is
-// the example.
+// newReader fails if there is neither update.tags nor a tag that contains the version.
+// Without a tag, as for an app pinned to a commit, the version is the example.
 func newReader(rule *Rule, version, tag string) (*reader, error) {
 	r := &reader{rule: rule, example: tag, numbers: len(catalog.VersionNumbers(version))}
 	shape, prerelease := catalog.VersionShape(version)
@@ -65,23 +63,23 @@ const (
 )
 
 var (
-	// safeTag is what git allows in a tag's name, less what means something in a
-	// Nix string, a shell, a URL or a terminal.
+	// safeTag is what git allows in a tag's name, without characters that have a meaning in
+	// a Nix string, a shell, a URL or a terminal.
 	safeTag     = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._/@+-]*$|^@[0-9A-Za-z._/@+-]+$`)
 	safeVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 )
 
-// unfitVersion begins what is said of a version that update.transform can mend.
+// unfitVersion is the start of a verdict that update.transform can change.
 const unfitVersion = "refused: version"
 
-// read reads the version of a tag. What is not of the alphabet of tags and
-// versions is refused, since both end in a Nix file.
+// read reads the version of a tag. It refuses characters outside of the alphabets for tags
+// and versions, since both are written to a Nix file.
 func (r *reader) read(tag string) reading {
 	switch {
 	case len(tag) > maxTag:
 		return reading{problem: fmt.Sprintf("refused: %d bytes", len(tag))}
 	case !safeTag.MatchString(tag), strings.Contains(tag, ".."):
-		return reading{problem: "refused: characters that no tag needs"}
+		return reading{problem: "refused: unsafe characters"}
 	}
 	text := r.rule.replacer.Replace(tag)
 	found := r.byShape
@@ -127,7 +125,7 @@ func (r *reader) byShape(text string) (start, end int, problem string) {
 	if start >= end || !startsWithDigit(text[start:end]) {
 		return 0, 0, problem
 	}
-	// A date or a build number alone is not the next of 5.4.1.
+	// A date or a build number alone does not follow 5.4.1.
 	shape, _ := catalog.VersionShape(text[start:end])
 	if numbers := len(catalog.VersionNumbers(text[start:end])); !r.like(shape) || (numbers > 1) != (r.numbers > 1) {
 		return 0, 0, problem
@@ -135,25 +133,25 @@ func (r *reader) byShape(text string) (start, end int, problem string) {
 	return start, end, ""
 }
 
-// patchLevel is the shape of what upstream counts its own changes of a version with:
-// -2, +ds1, -r1, .post1, the u of 1.0.2u.
+// patchLevel is the shape of upstream's own patch levels of a version: -2, +ds1, -r1,
+// .post1, the u of 1.0.2u.
 var patchLevel = regexp.MustCompile(`^(?:[-._+~]?(?i:r|p|pl|ls|sp|ds|dfsg|rev|patch|post|build|hotfix|update|u)?[-._]?0)+$|^z*[a-z]$`)
 
-// correction is the shape of what comes after a version without it, whoever counts: to
-// semver 1.2.3-1 comes before 1.2.3, and builds are of one version.
+// correction is the shape of a suffix that follows the version without it, no matter who
+// counts. To semver, 1.2.3-1 comes before 1.2.3, and builds have the same version.
 var correction = regexp.MustCompile(`^[-._+~]?(?i:r|p|pl|sp|rev|patch|post|hotfix|update|u)[-._]?0$|^z*[a-z]$`)
 
-// like tells whether a version of a shape may come after the current one: one with a
+// like reports whether a version of a shape may follow the current one. A version with a
 // patch level is followed by the next version, which has none yet.
 func (r *reader) like(shape string) bool {
 	return shape == r.shape || r.level && (shape == "" || letters.MatchString(shape) && letters.MatchString(r.shape))
 }
 
-// letters are patch levels of letters alone: after 1.0.2z comes 1.0.2za.
+// letters are patch levels of letters alone: 1.0.2za follows 1.0.2z.
 var letters = regexp.MustCompile(`^z*[a-z]$`)
 
-// compare orders versions as catalog.CompareVersions does, but for an app whose
-// version has a patch level: to semver, 1.2.3-2 is a step on the way to 1.2.3.
+// compare orders versions as catalog.CompareVersions does, except for an app with a patch
+// level in its version: to semver, 1.2.3-2 comes before 1.2.3.
 func (r *reader) compare(a, b string) int {
 	if !r.level || coreOf(a) != coreOf(b) {
 		return catalog.CompareVersions(a, b)
@@ -170,8 +168,8 @@ func (r *reader) compare(a, b string) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), catalog.CompareVersions(a, b))
 }
 
-// prerelease tells whether a version is one for this app: not by what every
-// version of it carries, such as -ce.
+// prerelease reports whether a version is a prerelease for this app. A suffix that all its
+// versions have, such as -ce, does not count.
 func (r *reader) prerelease(version string) bool {
 	shape, known := catalog.VersionShape(version)
 	return known || catalog.IsPrerelease(version) && shape != r.shape
@@ -189,8 +187,7 @@ func (r *reader) unlike(c reading) int {
 	return rank
 }
 
-// withoutV takes the v off that belongs to the version: of "v" and "app-v", not
-// of "dev".
+// withoutV removes a v that belongs to the version: from "v" and "app-v", not from "dev".
 func withoutV(prefix string) string {
 	bare := strings.TrimRight(prefix, "vV")
 	if len(prefix)-len(bare) != 1 || bare != "" && isAlphanumeric(bare[len(bare)-1]) {

@@ -182,7 +182,7 @@ func TestApplyManyChanges(t *testing.T) {
 	}
 	refused("one.nix:1:12: two different changes of the same place", Set{attribute("one.nix", "version", 2, 3), v(Version("2"))})
 	refused("three.nix:1:9: unexpected }", Set{attribute("three.nix", "version", 1, 1), v(Version("2"))})
-	refused("changing four.nix: the file was not read", Set{attribute("four.nix", "version", 1, 1), v(Version("2"))})
+	refused("changing four.nix: its text is not given", Set{attribute("four.nix", "version", 1, 1), v(Version("2"))})
 	var refusal *Refusal
 	if _, err := Apply(files, Set{attribute("two.nix", "version", 1, 1), v(Version("2"))}); !errors.As(err, &refusal) || refusal.At.File != "two.nix" {
 		t.Errorf("error %v, expected a refusal", err)
