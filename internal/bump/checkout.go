@@ -16,12 +16,12 @@ import (
 	"github.com/libresh/libre/internal/nixedit"
 )
 
-// checkout is a catalogue and a copy of it, in which edits are tried: they come
-// into the catalogue all together or not at all.
+// checkout is a catalogue and a copy of it for trying edits. They reach the catalogue all
+// together or not at all.
 type checkout struct {
 	dir      string            // the catalogue
 	copy     string            // of what a flake sees of it
-	original map[string][]byte // files that were edited, as the catalogue has them, by path
+	original map[string][]byte // edited files with the catalogue's contents, by path
 }
 
 // newCheckout copies a catalogue. The caller removes the copy.
@@ -45,8 +45,8 @@ func newCheckout(ctx context.Context, dir string) (*checkout, error) {
 
 func (c *checkout) remove() { os.RemoveAll(c.copy) }
 
-// flakeFiles lists what Nix sees of a folder: what git tracks, all where there is
-// no git.
+// flakeFiles lists what Nix sees of a folder: the files that git tracks, or all files
+// without git.
 func flakeFiles(ctx context.Context, dir string) ([]string, error) {
 	out, err := git.Output(ctx, dir, "ls-files", "--cached", "-z")
 	if err == nil {
@@ -73,8 +73,8 @@ func flakeFiles(ctx context.Context, dir string) ([]string, error) {
 	return files, err
 }
 
-// copyEntry copies a file or a link. What git tracks and is not there is left out;
-// a folder is a submodule, of which a flake sees nothing.
+// copyEntry copies a file or a link. It skips tracked files that do not exist. A folder is
+// a submodule, whose contents a flake does not see.
 func copyEntry(to, from string) error {
 	info, err := os.Lstat(from)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir() {
@@ -94,7 +94,7 @@ func copyEntry(to, from string) error {
 		return os.Symlink(target, to)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is neither a file nor a link", from)
+		return fmt.Errorf("%s is neither a file nor a symbolic link", from)
 	}
 	content, err := os.ReadFile(from)
 	if err != nil {
@@ -103,8 +103,8 @@ func copyEntry(to, from string) error {
 	return os.WriteFile(to, content, info.Mode().Perm()|0o200)
 }
 
-// place is where a file of the copy is: a link in a stranger's catalogue may lead
-// elsewhere in it, but not out of it.
+// place is the path of a file in the copy. Links in a foreign catalogue may lead elsewhere
+// within it, but not outside.
 func (c *checkout) place(name string) (string, error) {
 	top, err := filepath.EvalSymlinks(c.copy)
 	if err != nil {
@@ -115,12 +115,12 @@ func (c *checkout) place(name string) (string, error) {
 		return "", err
 	}
 	if inside, err := filepath.Rel(top, path); err != nil || !filepath.IsLocal(inside) || !filepath.IsLocal(name) {
-		return "", fmt.Errorf("%s is no file of the catalogue", name)
+		return "", fmt.Errorf("%s is not a file of the catalogue", name)
 	}
 	return path, nil
 }
 
-// read is a file of the copy by its path in the catalogue.
+// read reads a file of the copy, by its path in the catalogue.
 func (c *checkout) read(name string) ([]byte, error) {
 	path, err := c.place(name)
 	if err != nil {
@@ -159,7 +159,7 @@ func (c *checkout) edit(changes ...nixedit.Change) error {
 	return nil
 }
 
-// write puts a file into the copy.
+// write writes a file of the copy.
 func (c *checkout) write(name string, content []byte) error {
 	path, err := c.place(name)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *checkout) write(name string, content []byte) error {
 	return os.WriteFile(path, content, 0o644)
 }
 
-// changed are the files that differ from the catalogue's: their new contents.
+// changed are the files that differ from the catalogue's, with their new contents.
 func (c *checkout) changed() (map[string][]byte, error) {
 	changed := map[string][]byte{}
 	for name, original := range c.original {
@@ -183,7 +183,7 @@ func (c *checkout) changed() (map[string][]byte, error) {
 	return changed, nil
 }
 
-// settle keeps what the copy has now, or takes it back.
+// settle keeps the copy's current contents, or restores it.
 func (c *checkout) settle(keep bool) error {
 	for name, original := range c.original {
 		if keep {

@@ -13,14 +13,14 @@ import (
 	"github.com/libresh/libre/internal/nixedit"
 )
 
-// Edit is one attribute of an app's definition that gets another value.
+// Edit is one attribute of an app's definition with a new value.
 type Edit struct {
 	Attribute string `json:"attribute"` // such as source.hash
 	Old       string `json:"old"`
 	New       string `json:"new"`
 }
 
-// edits are the attributes of one app that change, by attribute.
+// edits are the changed attributes of one app, by attribute.
 type edits map[string]nixedit.Value
 
 // changes are the edits as nixedit makes them.
@@ -36,19 +36,19 @@ func (e edits) changes(app catalog.App) ([]nixedit.Change, error) {
 	return changes, nil
 }
 
-// step is the version that an app gets, and where it comes from.
+// step is an app's new version, and its source.
 type step struct {
 	version        string
 	packageVersion int
 	tag            string
-	commit         string // "" where it is not known
-	date           string // YYYY-MM-DD, "" where it is not known
-	hash           string // of the source; "" to be found by a build
-	archive        string // URL that the hash is of, where the definition names one
+	commit         string // "" if unknown
+	date           string // YYYY-MM-DD, "" if unknown
+	hash           string // of the source; "" if a build has to find it
+	archive        string // the URL that the hash is for, if the definition names one
 }
 
-// edits are the attributes to change for a step to another version, or to another
-// content of the same. A tag that is derived from the version is left as it is.
+// edits are the attributes to change for a step to another version, or to other content of
+// the same version. A tag derived from the version stays.
 func (c *checkout) edits(app catalog.App, to step) (edits, error) {
 	e := edits{}
 	set := func(attribute string, value nixedit.Value, err error) error {
@@ -106,8 +106,7 @@ func (c *checkout) edits(app catalog.App, to step) (edits, error) {
 	return e, nil
 }
 
-// optional are the attributes that a definition need not have, where it has them and
-// their value is known.
+// optional are the optional attributes that the definition has and whose value is known.
 func (to step) optional(app catalog.App) map[string]string {
 	all := map[string]string{"source.commit": to.commit, "source.date": to.date}
 	if app.Source.Kind == "git" {
@@ -117,8 +116,8 @@ func (to step) optional(app catalog.App) map[string]string {
 	return all
 }
 
-// isLiteral tells an attribute that is written out from one that follows from
-// another, as tag = "v${version}" does: what it becomes shows in the evaluation.
+// isLiteral reports whether an attribute is written out. One that follows from another,
+// such as tag = "v${version}", changes with it in the evaluation.
 func (c *checkout) isLiteral(app catalog.App, attribute string) (bool, error) {
 	at := app.Positions[attribute]
 	content, err := c.read(at.File)
@@ -129,7 +128,7 @@ func (c *checkout) isLiteral(app catalog.App, attribute string) (bool, error) {
 	return err == nil && found.Kind == nixedit.Literal, err
 }
 
-// dependentHashes are the hashes of an app that follow from its source, by attribute.
+// dependentHashes are the hashes of an app that depend on its source, by attribute.
 func dependentHashes(app catalog.App) map[string]string {
 	all := map[string]string{}
 	for name, raw := range app.Hashes {
@@ -145,14 +144,14 @@ func dependentHashes(app catalog.App) map[string]string {
 	return all
 }
 
-// hashAttributes are the attributes of dependent hashes, each written out.
+// hashAttributes are the attributes of dependent hashes that are written out.
 func hashAttributes(app catalog.App) []string {
 	return slices.Sorted(maps.Keys(dependentHashes(app)))
 }
 
-// unknownHash stands for a hash until a build tells it. Each is another one, so
-// that the build says of which attribute it speaks; nothing has it, so that nothing
-// built before is taken for what it hides.
+// unknownHash is a placeholder for a hash until a build finds it. Each is different, so
+// that the build's message identifies the attribute. No content has it, so that no earlier
+// build is reused for it.
 func unknownHash(app, attribute string) string {
 	sum := sha256.Sum256([]byte("libre: to be found: " + app + " " + attribute))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
@@ -165,8 +164,8 @@ func orUnknown(hash, app, attribute string) string {
 	return hash
 }
 
-// checkChanged compares apps before and after: the one that was edited differs in
-// what was planned, and has the tag that was decided; no other differs at all.
+// checkChanged compares the apps before and after: the edited app differs only as planned,
+// and has the chosen tag; no other app differs.
 func checkChanged(before, after map[string]catalog.App, name string, planned edits, to step) error {
 	for _, other := range slices.Sorted(maps.Keys(before)) {
 		was, err := flat(before[other])
@@ -182,14 +181,14 @@ func checkChanged(before, after map[string]catalog.App, name string, planned edi
 				continue
 			}
 			if other == name && !strings.HasPrefix(attribute, "source.") && strings.ReplaceAll(was[attribute], before[name].Version, to.version) == is[attribute] {
-				continue // it has ${version} in it
+				continue // it contains ${version}
 			}
 			value, known := planned[attribute]
 			if other == name && !known && (attribute == "source.tag" || attribute == "source.version" || attribute == "source.rev") {
-				continue // that it follows is looked at below
+				continue // whether it follows is checked below
 			}
 			if other == name && (strings.HasPrefix(attribute, "changes.") || strings.HasPrefix(attribute, "variantChanges.")) {
-				continue // a patch that was dropped; what its URL became is looked at below
+				continue // a dropped patch; its new URL is checked below
 			}
 			if other != name || !known {
 				return fmt.Errorf("apps/%s: the edit also changes %s of %s from %s to %s: edit it by hand",
@@ -208,12 +207,12 @@ func checkChanged(before, after map[string]catalog.App, name string, planned edi
 	return checkFollowed(before[name], is, to)
 }
 
-// derived tells attributes that follow from others.
+// derived reports whether an attribute follows from others.
 func derived(attribute string) bool {
 	return attribute == "source.revision" || attribute == "source.page" || attribute == "source.archive" || strings.HasPrefix(attribute, "positions.")
 }
 
-// flat is an app's metadata by attribute, as source.hash.
+// flat is an app's metadata by attribute, such as source.hash.
 func flat(app catalog.App) (map[string]string, error) {
 	text, err := json.Marshal(app)
 	if err != nil {

@@ -4,12 +4,12 @@ import (
 	"time"
 )
 
-// Candidate is one of upstream's tags, and what became of it.
+// Candidate is one of upstream's tags, and its verdict.
 type Candidate struct {
-	Tag     string `json:"tag"`               // outside text, cut where it is long
-	Version string `json:"version,omitempty"` // "" where none was read
+	Tag     string `json:"tag"`               // outside text, cut if it is long
+	Version string `json:"version,omitempty"` // "" if the tag has none
 	Commit  string `json:"commit,omitempty"`
-	Date    string `json:"date,omitempty"` // YYYY-MM-DD, where the release was looked at
+	Date    string `json:"date,omitempty"` // YYYY-MM-DD, if the release was read
 	Verdict string `json:"verdict"`
 }
 

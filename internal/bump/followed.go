@@ -13,9 +13,9 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// checkFollowed compares what evaluation gives of the source after an edit with what
-// was fetched and hashed: a hash alone would let Nix take the old source, which it
-// has, for the new one.
+// checkFollowed compares the evaluated source after an edit with the one that was fetched
+// and hashed. The hash alone does not prove it: Nix would use the old source, which it has,
+// for the new one.
 func checkFollowed(was, is catalog.App, to step) error {
 	if to.tag == "" || is.Source == nil {
 		return nil
@@ -34,7 +34,7 @@ func checkFollowed(was, is catalog.App, to step) error {
 		name := "source." + attribute.name
 		switch {
 		case attribute.was == "" && attribute.is == "" || attribute.is == attribute.want:
-		case attribute.want == "" && attribute.name == "date": // nobody tells the new one
+		case attribute.want == "" && attribute.name == "date": // the new one is unknown
 		case attribute.was == attribute.is:
 			return notFollowed(was, name, attribute.is, attribute.want)
 		default:
@@ -44,7 +44,7 @@ func checkFollowed(was, is catalog.App, to step) error {
 	return checkPatches(was, is)
 }
 
-// notFollowed names a literal that is as before, and where it stands.
+// notFollowed names a literal that did not change, and its place.
 func notFollowed(app catalog.App, attribute, is, want string) error {
 	where := "apps/" + app.Name
 	if at := app.Positions[attribute]; at != nil {
@@ -60,8 +60,8 @@ func notFollowed(app catalog.App, attribute, is, want string) error {
 	return fmt.Errorf("%s: %s stays %s%s: it does not follow version; %s", where, attribute, is, want, mend)
 }
 
-// checkArchive refuses the URL of an archive that the version is not in, or that has
-// the old one in it yet.
+// checkArchive refuses an archive's URL that does not contain the version, or still
+// contains the old one.
 func checkArchive(was, is catalog.App, to step) error {
 	if to.version == was.Version && to.tag == was.Source.Revision {
 		return nil // upstream moved the tag
@@ -79,14 +79,14 @@ func checkArchive(was, is catalog.App, to step) error {
 	return nil
 }
 
-// hasWord tells whether a text has a version in it that is no part of another.
+// hasWord reports whether a text contains a version that is not part of another one.
 func hasWord(text, version string) bool {
 	word, err := regexp.Compile(`(?:^|[^0-9A-Za-z.])v?` + regexp.QuoteMeta(version) + `(?:$|[^0-9A-Za-z.]|\.[^0-9])`)
 	return err == nil && word.MatchString(text)
 }
 
-// checkPatches refuses patches whose URL became another one: their hash is as before,
-// and Nix would take the old patch, which it has, for the new one.
+// checkPatches refuses patches with a new URL: their hash is unchanged, and Nix would use
+// the old patch, which it has, for the new one.
 func checkPatches(was, is catalog.App) error {
 	known := map[string]bool{}
 	each := func(app catalog.App, do func(patch string)) {
@@ -100,13 +100,13 @@ func checkPatches(was, is catalog.App) error {
 	var err error
 	each(is, func(patch string) {
 		if !known[patch] && err == nil {
-			err = fmt.Errorf("apps/%s: the URL of a patch became %s, and its hash stays: give both of the new version by hand", was.Name, patch)
+			err = fmt.Errorf("apps/%s: the URL of a patch became %s, but its hash is unchanged: edit both by hand", was.Name, patch)
 		}
 	})
 	return err
 }
 
-// images are an app's images in the copy. The package set is not waited for.
+// images are an app's images in the copy. It does not wait for the package set.
 func (b *Bumper) images(ctx context.Context, c *checkout, app string) ([]*catalog.Spec, error) {
 	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(app), AllSystems: true, KeysOnly: true})
 	if err != nil {
@@ -118,9 +118,8 @@ func (b *Bumper) images(ctx context.Context, c *checkout, app string) ([]*catalo
 	return evaluation.Images, evaluation.PkgsErr
 }
 
-// checkVariants refuses a variant that says of itself what the source was before: its
-// content may be the new one all the same. What is wrong with the app itself is named
-// by checkFollowed.
+// checkVariants refuses a variant whose own metadata still names the old source. Its
+// content may be new all the same. checkFollowed reports problems of the app itself.
 func checkVariants(app catalog.App, tag string, after []*catalog.Spec) error {
 	was := app.Source.Revision
 	if was == "" || was == tag {
@@ -139,10 +138,9 @@ func checkVariants(app catalog.App, tag string, after []*catalog.Spec) error {
 	return nil
 }
 
-// checkFetched compares what the images fetch before and after the edit. Another
-// derivation with a hash that is as before, and that no build told, did not follow: Nix
-// would take the old output, which it has, for the new one. And the source is fetched
-// from one place, in every variant.
+// checkFetched compares what the images fetch before and after the edit. A new derivation
+// with an old hash that no build found did not follow: Nix would use the old output, which
+// it has, for the new one. The source has to come from one place in every variant.
 func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App, before []*catalog.Spec, planned edits, to step) error {
 	after, err := b.images(ctx, c, app.Name)
 	if err != nil {
@@ -164,8 +162,8 @@ func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App,
 	return checkStayed(app, change.Kept)
 }
 
-// checkStayed refuses what is fetched as before although it is of the app's own project,
-// and of the old version: its URL is a literal that did not follow.
+// checkStayed refuses an unchanged download that belongs to the app's own project and the
+// old version: its URL is a literal that did not follow.
 func checkStayed(app catalog.App, stayed []nix.Fixed) error {
 	project := strings.TrimSuffix(cmp.Or(app.Source.GitHub, app.Source.Git), ".git")
 	if project == "" || !strings.Contains(app.Version, ".") {
@@ -175,7 +173,7 @@ func checkStayed(app catalog.App, stayed []nix.Fixed) error {
 		for _, url := range fixed.URLs {
 			isPatch := slices.ContainsFunc(allChanges(app), func(change catalog.SourceChange) bool { return change.Patch == url })
 			if strings.Contains(url, project+"/") && hasWord(url, app.Version) && !isPatch && url != app.Source.Archive {
-				return fmt.Errorf("apps/%s: %s is fetched as before: %s in it does not follow version; write ${version} in it, and its hash in hashes", app.Name, url, app.Version)
+				return fmt.Errorf("apps/%s: %s is fetched as before: %s in it does not follow version; write ${version} in it, and move its hash to hashes", app.Name, url, app.Version)
 			}
 		}
 	}
@@ -207,13 +205,13 @@ func checkFixed(app catalog.App, gone, came []nix.Fixed, planned edits) error {
 			if urls != "" {
 				what = urls
 			}
-			return fmt.Errorf("apps/%s: the hash %s of %s does not follow version: write it in hashes, whose values builds tell, or edit it by hand", app.Name, fixed.Hash, what)
+			return fmt.Errorf("apps/%s: the hash %s of %s does not follow version: move it to hashes, so that libre finds it, or edit it by hand", app.Name, fixed.Hash, what)
 		}
 		if fixed.Hash != source || urls == "" {
 			continue
 		}
 		if place != "" && place != urls {
-			return fmt.Errorf("apps/%s: one hash is of %s and of %s: a variant's source does not follow; edit it by hand", app.Name, place, urls)
+			return fmt.Errorf("apps/%s: %s and %s have the same hash: a variant's source does not follow; edit it by hand", app.Name, place, urls)
 		}
 		place = urls
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// findHashes has the copy's unknown hashes told by builds of the fixed outputs
-// that have them, all at once; those that depend on others come in another round.
-// It edits the copy, and gives the edits with the hashes that were found.
+// findHashes finds the copy's unknown hashes by building the fixed outputs that have them,
+// all at once; those that depend on others need another round. It edits the copy, and
+// returns the edits with the hashes.
 func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, planned edits) error {
 	for round := 1; ; round++ {
 		unknown := map[string]string{} // hash → attribute
@@ -64,8 +64,8 @@ func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, p
 	}
 }
 
-// derivations evaluates an app's images in the copy: the app with the places that
-// its attributes have there now, and what its images are built from.
+// derivations evaluates an app's images in the copy. It returns the app with the current
+// places of its attributes, and the derivations that its images are built from.
 func (b *Bumper) derivations(ctx context.Context, c *checkout, name string) (catalog.App, []string, error) {
 	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(name), AllSystems: true})
 	if err != nil {
@@ -77,7 +77,7 @@ func (b *Bumper) derivations(ctx context.Context, c *checkout, name string) (cat
 	return evaluation.Apps[name], derivationsOf(evaluation.Images), nil
 }
 
-// derivationsOf are what images are built from.
+// derivationsOf are the derivations that images are built from.
 func derivationsOf(images []*catalog.Spec) []string {
 	drvs := []string{}
 	for _, spec := range images {
@@ -90,8 +90,8 @@ func derivationsOf(images []*catalog.Spec) []string {
 	return drvs
 }
 
-// tellHashes builds fixed outputs whose hash is unknown: none succeeds, and each
-// tells the hash that it got, unless it depends on another.
+// tellHashes builds fixed outputs with unknown hashes. None succeeds; each reports its
+// actual hash, unless it depends on another one.
 func (b *Bumper) tellHashes(ctx context.Context, app string, fixed map[string]string) (map[string]string, error) {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {
@@ -106,7 +106,7 @@ func (b *Bumper) tellHashes(ctx context.Context, app string, fixed map[string]st
 		if event.Kind == nix.LogBuildLine {
 			b.progress(app, event.Text)
 		}
-	}, "--max-silent-time", fmt.Sprint(int(b.Upstream.Deadline().Seconds()))) // it fetches, from servers that may stand still
+	}, "--max-silent-time", fmt.Sprint(int(b.Upstream.Deadline().Seconds()))) // it downloads, from servers that may hang
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (b *Bumper) tellHashes(ctx context.Context, app string, fixed map[string]st
 		all = append(all, failures[drv])
 	}
 	if len(all) == 0 {
-		return nil, errors.New("finding hashes: nix tells none")
+		return nil, errors.New("finding hashes: nix reports none")
 	}
 	return nil, all[0]
 }
@@ -134,7 +134,7 @@ func onlyApp(name string) []catalog.Pattern {
 	return []catalog.Pattern{{App: name, Component: "*", Variant: "*"}}
 }
 
-// isUnknown tells whether an error says that there is nothing to find upstream.
+// isUnknown reports whether an error means that upstream offers nothing to find.
 func isUnknown(err error) bool {
 	var nothing *upstream.NothingToFindError
 	return errors.As(err, &nothing)

@@ -13,28 +13,28 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// lockFile is where a flake's inputs are pinned.
+// lockFile pins a flake's inputs.
 const lockFile = "flake.lock"
 
-// Inputs is what became of the catalogue's flake inputs and base images.
+// Inputs is the result of updating the catalogue's flake inputs and base images.
 type Inputs struct {
 	Changed []Edit            // locked inputs and base digests
-	Apps    []*Result         // whose image keys changed, with the package version that they get
-	Notes   []string          // what was left alone, and why
-	Behind  int               // of these, pins that are older than there is, and that bump cannot edit
-	Before  map[string][]byte // files that change, by path in the catalogue
+	Apps    []*Result         // whose image keys changed, with their new package version
+	Notes   []string          // what was not updated, and why
+	Behind  int               // those of Skipped that are outdated pins and that bump cannot edit
+	Before  map[string][]byte // changed files, by path in the catalogue
 	After   map[string][]byte
 
-	// Uncommitted is flake.lock where its last update was never committed.
+	// Uncommitted is flake.lock if its last update was never committed.
 	Uncommitted []string
 }
 
-// everything is all images of a catalogue, on all its systems.
+// everything selects all images of a catalogue, on all its systems.
 var everything = nix.Request{Patterns: catalog.All, AllSystems: true}
 
-// UpdateInputs updates the flake inputs with the given names, all without any, and
-// without any also the pins of base images, in a copy of the catalogue. It raises
-// the package version of exactly those apps whose image keys change by it.
+// UpdateInputs updates the named flake inputs in a copy of the catalogue. Without names it
+// updates all inputs, and the pins of base images. It increases the package version of
+// exactly those apps whose image keys change.
 func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, error) {
 	b.progress("inputs", "evaluating")
 	before, err := b.evaluate(ctx, b.Dir, everything)
@@ -48,7 +48,7 @@ func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, err
 	defer c.remove()
 	inputs := &Inputs{}
 	for _, app := range slices.Sorted(maps.Keys(before.Failures)) {
-		inputs.note("apps/%s is left alone, it does not evaluate: %v", app, before.Failures[app])
+		inputs.note("apps/%s is skipped, it does not evaluate: %v", app, before.Failures[app])
 	}
 	if err := b.updateLock(ctx, c, inputs, names); err != nil {
 		return nil, err
@@ -80,13 +80,12 @@ func (i *Inputs) note(format string, args ...any) {
 	i.Notes = append(i.Notes, fmt.Sprintf(format, args...))
 }
 
-// updateLock has nix update the lock file of the copy. Of all inputs, those are
-// left alone that evaluation does not take from the lock file: an update of theirs
-// would show nowhere, and may not even be to be had, without a network.
+// updateLock updates the lock file of the copy with nix. With all inputs, it skips those
+// that the evaluation replaces: an update would have no effect, and may need a network.
 func (b *Bumper) updateLock(ctx context.Context, c *checkout, inputs *Inputs, names []string) error {
 	text, err := c.read(lockFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.New("the catalogue has no flake.lock: type nix flake lock, and git add flake.lock")
+		err = errors.New("the catalogue has no flake.lock: run nix flake lock && git add flake.lock")
 	}
 	if err != nil {
 		return err
@@ -113,7 +112,7 @@ func (b *Bumper) updateLock(ctx context.Context, c *checkout, inputs *Inputs, na
 	if len(names) == 0 {
 		for _, name := range own {
 			if slices.Contains(catalogue.Replaced(), name) {
-				inputs.note("input %s is left alone, libre takes its own instead: libre bump --input %[1]s updates it", name)
+				inputs.note("input %s is skipped, libre uses its own instead: libre bump --input %[1]s updates it", name)
 			} else {
 				names = append(names, name)
 			}
@@ -145,9 +144,9 @@ func orNone(revision string) string {
 	return revision
 }
 
-// raiseChanged adds one to the package version of each app that has an image with
-// another key, of those too whose images are built on such an app's: a package
-// version is part of a key. Nothing else may have changed but what is planned.
+// raiseChanged adds one to the package version of each app with a changed image key, also
+// if the key changed only because a base did: a package version is part of a key. Nothing
+// may change beyond that plan.
 func (b *Bumper) raiseChanged(ctx context.Context, c *checkout, inputs *Inputs, before *nix.Evaluation, planned map[string]edits) error {
 	was := keys(before.Images)
 	raised := map[string]bool{}
@@ -159,7 +158,7 @@ func (b *Bumper) raiseChanged(ctx context.Context, c *checkout, inputs *Inputs, 
 		}
 		for _, app := range slices.Sorted(maps.Keys(after.Failures)) {
 			if before.Failures[app] == nil {
-				return fmt.Errorf("apps/%s does not evaluate with what is new: %w", app, after.Failures[app])
+				return fmt.Errorf("apps/%s does not evaluate with the updates: %w", app, after.Failures[app])
 			}
 		}
 		is := keys(after.Images)
@@ -187,7 +186,7 @@ func (b *Bumper) raiseChanged(ctx context.Context, c *checkout, inputs *Inputs, 
 	}
 }
 
-// checkRaised compares all apps before and after with what is planned.
+// checkRaised compares all apps before and after with the plan.
 func checkRaised(before, after map[string]catalog.App, planned map[string]edits, raised map[string]bool) error {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		app := before[name]
@@ -203,7 +202,7 @@ func checkRaised(before, after map[string]catalog.App, planned map[string]edits,
 	return nil
 }
 
-// withEdits are all of some edits.
+// withEdits joins all edits.
 func withEdits(some, more edits) edits {
 	all := edits{}
 	maps.Copy(all, some)

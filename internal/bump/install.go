@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/atomicfile"
 )
 
-// Install writes new contents of a catalogue's files, whose contents before are
-// given: all or none. A file that was changed meanwhile is left as it is.
+// Install replaces files of a catalogue, all or none. before are their expected contents:
+// if a file was changed meanwhile, nothing is written.
 func Install(dir string, before, after map[string][]byte) (err error) {
 	var written []*atomicfile.File
 	defer func() {
@@ -29,7 +29,7 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 			return err
 		}
 		if !bytes.Equal(now, before[name]) {
-			return fmt.Errorf("%s was changed meanwhile: nothing is written; run the same command again", name)
+			return fmt.Errorf("%s was changed meanwhile: nothing was written; run the same command again", name)
 		}
 		beside, err := writeBeside(path, after[name])
 		if err != nil {
@@ -45,8 +45,8 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 	return nil
 }
 
-// Restore gives files of a catalogue the contents that they had before Install.
-// Where the disk is full, the place that a file has is enough for what it was.
+// Restore restores the contents that files had before Install. It overwrites files in
+// place, which succeeds on a full disk too.
 func Restore(dir string, names []string, before map[string][]byte) error {
 	var failures []error
 	for _, name := range names {
@@ -63,7 +63,7 @@ func Restore(dir string, names []string, before map[string][]byte) error {
 			err = os.WriteFile(path, before[name], 0o644)
 		}
 		if err != nil {
-			failures = append(failures, fmt.Errorf("%s has an edit that could not be taken back: %w", name, err))
+			failures = append(failures, fmt.Errorf("%s has an edit that could not be undone: %w", name, err))
 		}
 	}
 	return errors.Join(failures...)

@@ -18,30 +18,30 @@ import (
 	"github.com/libresh/libre/internal/nixedit"
 )
 
-// pin is a base of a component, and where it comes from.
+// pin is a base of a component, and its source.
 type pin struct {
 	app, component string
-	base           string // the key of `bases`, which has the place of an image's name
+	base           string // the key in `bases`, which stands for an image's name
 	is             string // its value: a digest, or an image of the catalogue; "" for a missing pin
-	image          string // whose digest is asked for; "" where none is
-	to             string // the key that it gets, where the file has another tag now; else ""
+	image          string // the image to resolve; "" for none
+	to             string // the new key if the file has another tag now; else ""
 }
 
 func (p pin) attribute() string { return "components." + p.component + ".bases." + p.base }
 
-// component names the component and the base, for people.
+// component names the component and the base, in messages.
 func (p pin) String() string { return p.app + "/" + p.component + ": base " + p.base }
 
 // moved is the pin under its new key.
 func (p pin) moved() pin { p.base = p.to; return p }
 
-// isDigest tells a digest from an image of the catalogue.
+// isDigest reports whether a value is a digest, not an image of the catalogue.
 func isDigest(value string) bool { return strings.HasPrefix(value, "sha256:") }
 
-// updateBases brings the pins of base images to the digests that registries have
-// now, and to the tags that Containerfiles have, and writes those that these lack, in the
-// copy. It gives the edits by app. What cannot be edited, or not be known without a source
-// that is not to be had, is noted and left as it is.
+// updateBases updates the pins of base images in the copy: to the digests that registries
+// have now, and to the tags in Containerfiles. It adds missing pins. It returns the edits
+// by app. It notes and skips pins that it cannot edit, or cannot know without a source that
+// is unavailable.
 func (b *Bumper) updateBases(ctx context.Context, c *checkout, inputs *Inputs, before *nix.Evaluation) (map[string]edits, error) {
 	used, err := b.readPins(ctx, InputsName, before.Images, inputs.note)
 	if err != nil {
@@ -65,8 +65,8 @@ func (b *Bumper) updateBases(ctx context.Context, c *checkout, inputs *Inputs, b
 	return written.planned, nil
 }
 
-// existingPins are those that definitions have and that move, or follow what their image is
-// now. An image of the catalogue is one only where its key moves.
+// existingPins are the pins in definitions that move, or follow what their image is now. A
+// pin to an image of the catalogue counts only if its key moves.
 func existingPins(apps map[string]catalog.App, used *usedPins, follows func(pin) bool, note func(string, ...any)) []pin {
 	var pins []pin
 	for _, app := range slices.Sorted(maps.Keys(apps)) {
@@ -76,7 +76,7 @@ func existingPins(apps map[string]catalog.App, used *usedPins, follows func(pin)
 			case len(moved) > 0:
 				p.to = containerfile.MovedKey(p.base, moved[0])
 				if len(moved) > 1 || p.to == "" || isDigest(p.is) && containerfile.HasDigest(moved[0]) {
-					note("%s is %s in the Containerfile: write its key by hand", p, strings.Join(moved, " and "))
+					note("%s is %s in the Containerfile: edit its key by hand", p, strings.Join(moved, " and "))
 					continue
 				}
 				if isDigest(p.is) {
@@ -87,13 +87,13 @@ func existingPins(apps map[string]catalog.App, used *usedPins, follows func(pin)
 			case containerfile.HasTag(p.base):
 				p.image = p.base
 			case len(names) == 0:
-				note("%s has no tag, and which one the Containerfile has is not known", p)
+				note("%s has no tag, and the Containerfile's is unknown", p)
 				continue
 			case len(names) > 1:
-				note("%s is of %s: write a key for each", p, strings.Join(names, " and "))
+				note("%s is for %s: write a key for each", p, strings.Join(names, " and "))
 				continue
 			case containerfile.HasDigest(names[0]):
-				continue // the file says which
+				continue // the file has the name
 			default:
 				p.image = names[0]
 			}
@@ -103,7 +103,7 @@ func existingPins(apps map[string]catalog.App, used *usedPins, follows func(pin)
 	return pins
 }
 
-// pinsOf are all that an app's definition has.
+// pinsOf are all pins in an app's definition.
 func pinsOf(app catalog.App) []pin {
 	var pins []pin
 	for _, component := range slices.Sorted(maps.Keys(app.Components)) {
@@ -115,10 +115,10 @@ func pinsOf(app catalog.App) []pin {
 	return pins
 }
 
-// usedPins is what Containerfiles have of their definitions' pins.
+// usedPins is how Containerfiles use their definitions' pins.
 type usedPins struct {
-	of      map[pin][]string // by app, component and base: the names that a key is of
-	moved   map[pin][]string // … and those in place of what it was of
+	of      map[pin][]string // by app, component and base: the image names that a key applies to
+	moved   map[pin][]string // … and the names that replaced those
 	missing []pin
 }
 
@@ -126,7 +126,7 @@ func (u *usedPins) names(p pin) []string {
 	return u.of[pin{app: p.app, component: p.component, base: p.base}]
 }
 
-// movedTo is what is in place of a pin's image, unless a variant has that as before.
+// movedTo is the image that replaced a pin's, unless a variant still has that.
 func (u *usedPins) movedTo(p pin) []string {
 	if len(u.names(p)) > 0 {
 		return nil
@@ -134,12 +134,12 @@ func (u *usedPins) movedTo(p pin) []string {
 	return u.moved[pin{app: p.app, component: p.component, base: p.base}]
 }
 
-// readPins reads what the Containerfiles of all variants build on.
+// readPins reads the bases of all variants' Containerfiles.
 func (b *Bumper) readPins(ctx context.Context, who string, images []*catalog.Spec, note func(string, ...any)) (*usedPins, error) {
 	used := &usedPins{of: map[pin][]string{}, moved: map[pin][]string{}}
 	var specs []*catalog.Spec
 	for _, spec := range images {
-		// A debug image is made of the one without tools.
+		// A debug image builds on the one without tools.
 		if spec.Kind() == catalog.KindContainerfile && spec.Skip == nil && spec.Variant != "debug" {
 			specs = append(specs, spec)
 		}
@@ -148,13 +148,13 @@ func (b *Bumper) readPins(ctx context.Context, who string, images []*catalog.Spe
 		return used, nil
 	}
 	b.progress(who, "fetching sources")
-	noted := map[string]bool{} // a component is the same on all systems
+	noted := map[string]bool{} // a component is the same for all systems
 	err := b.Nix.FetchSources(ctx, specs, func(spec *catalog.Spec, source string, err error) error {
 		var found containerfile.Pins
 		if err == nil {
 			found, err = containerfile.ReadPins(spec, source)
 		}
-		if text := fmt.Sprintf("%s: whether its bases are pinned is not known: %v", spec.ID(), err); err != nil && !noted[text] {
+		if text := fmt.Sprintf("%s: cannot check whether its bases are pinned: %v", spec.ID(), err); err != nil && !noted[text] {
 			noted[text] = true
 			note("%s", text)
 		}
@@ -186,10 +186,10 @@ func add(to map[pin][]string, p pin, name string) {
 	}
 }
 
-// askers is how many registries are asked at a time.
+// askers is how many registries are asked at the same time.
 const askers = 8
 
-// baseDigests asks for the digests that bases have now, by their names.
+// baseDigests asks for the current digests of bases, by name.
 func (b *Bumper) baseDigests(ctx context.Context, who string, pins []pin) (map[string]nixedit.Value, error) {
 	asked := map[string]bool{"": true}
 	digests := map[string]nixedit.Value{}
@@ -220,14 +220,14 @@ func (b *Bumper) baseDigests(ctx context.Context, who string, pins []pin) (map[s
 	return digests, group.Wait()
 }
 
-// errNoPlace says that an attribute is not written in a file.
+// errNoPlace means that an attribute is not written in a file.
 var errNoPlace = errors.New("the definition has no place for it: write it as a plain attribute of mkApp's argument")
 
-// writtenPins is what became of pins.
+// writtenPins is the result of editing pins.
 type writtenPins struct {
 	planned map[string]edits // by app
 	changed []Edit
-	refused []string // what cannot be edited, with the digest that it has to have
+	refused []string // those that cannot be edited, with the right digest
 }
 
 // writePins edits pins in the copy.
@@ -281,7 +281,7 @@ func (c *checkout) writePins(apps map[string]catalog.App, pins []pin, digests ma
 	return written, c.edit(changes...)
 }
 
-// state says what a pin has to be.
+// state says what a pin should be.
 func (p pin) state(value nixedit.Value) string {
 	if p.to != "" {
 		return fmt.Sprintf("%s is %s in the Containerfile now, %s", p, p.to, value)
@@ -289,8 +289,8 @@ func (p pin) state(value nixedit.Value) string {
 	return fmt.Sprintf("%s is %s today", p, value)
 }
 
-// changes are the edits that write a pin. What is written in one place for several pins is
-// edited only where all of them move.
+// changes are the edits that write a pin. A key that is written once for several pins is
+// edited only if all of them move.
 func (p pin) changes(app catalog.App, pins []pin, value nixedit.Value) ([]nixedit.Change, error) {
 	attribute := p.attribute()
 	if p.is == "" {
@@ -314,7 +314,7 @@ func (p pin) changes(app catalog.App, pins []pin, value nixedit.Value) ([]nixedi
 	for other, position := range app.Positions {
 		same := position != nil && *position == *at && strings.HasSuffix(other, ".bases."+p.base)
 		if same && !slices.ContainsFunc(pins, func(o pin) bool { return o.app == p.app && o.attribute() == other && o.to == p.to }) {
-			return nil, &nixedit.Refusal{At: *at, Why: attribute + " is written in one place with " + other + ", which has its tag as before: give each its own"}
+			return nil, &nixedit.Refusal{At: *at, Why: attribute + " is written in one place with " + other + ", which keeps its tag: write them separately"}
 		}
 	}
 	return append(changes, nixedit.RenamePin{Attribute: place, Name: p.to}), nil

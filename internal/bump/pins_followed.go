@@ -13,14 +13,14 @@ import (
 	"github.com/libresh/libre/internal/nixedit"
 )
 
-// followBases brings an app's pins to the tags that the new source's Containerfiles have, in
-// the copy, which has that source already: keys of tags that moved are renamed, with the
-// digest that the new tag has in its registry. before are the images as they were. What moves
-// is told to the reviewer; what cannot be edited, or is not known, is a warning.
+// followBases updates an app's pins in the copy to the tags in the new source's
+// Containerfiles. The copy has that source already. Keys of moved tags are renamed, and get
+// the digest of the new tag in its registry. before are the images before the update. Moves
+// go into the report; what cannot be edited, or is unknown, is a warning.
 func (b *Bumper) followBases(ctx context.Context, c *checkout, result *Result, name string, before []*catalog.Spec) (edits, error) {
 	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(name), AllSystems: true})
 	if err != nil || evaluation.Failures[name] != nil {
-		return nil, err // a failure of the app's is found when all is checked
+		return nil, err // the app's own errors are found by the final check
 	}
 	app := evaluation.Apps[name]
 	warn := func(format string, args ...any) {
@@ -47,7 +47,7 @@ func (b *Bumper) followBases(ctx context.Context, c *checkout, result *Result, n
 	}
 	for _, p := range pinsOf(app) {
 		if !isDigest(p.is) && follows(p) {
-			tell(p, fmt.Sprintf("%s is %s, was %s: the catalogue's own %s stands in its place, by %s", p.base, names(used, p), names(was, p), p.is, p.attribute()))
+			tell(p, fmt.Sprintf("%s is %s, was %s: replaced by the catalogue's own %s, by %s", p.base, names(used, p), names(was, p), p.is, p.attribute()))
 		}
 	}
 	digests, err := b.baseDigests(ctx, name, pins)
@@ -56,7 +56,7 @@ func (b *Bumper) followBases(ctx context.Context, c *checkout, result *Result, n
 			return nil, err
 		}
 		for _, p := range pins {
-			warn("%s is %s now, whose digest is not known: libre bump --inputs writes it later: %v", p, p.nowOf(used), err)
+			warn("%s is %s now; its digest is unknown, libre bump --inputs adds it later: %v", p, p.nowOf(used), err)
 		}
 		return nil, nil
 	}
@@ -75,16 +75,16 @@ func (b *Bumper) followBases(ctx context.Context, c *checkout, result *Result, n
 	return written.planned[name], nil
 }
 
-// rewritten says what a pin became.
+// rewritten describes the new pin.
 func (p pin) rewritten(used *usedPins, digests map[string]nixedit.Value) string {
 	text := fmt.Sprintf("%s is %s now: its pin %s is rewritten", p.base, p.nowOf(used), p.attribute())
 	if p.image == "" {
-		return text + ", the catalogue's own " + p.is + " stands in its place"
+		return text + ", the catalogue's own " + p.is + " replaces it"
 	}
 	return text + ", to " + digests[p.image].String()
 }
 
-// nowOf is what the Containerfile has where a pin is of another tag.
+// nowOf is what the Containerfile has if a pin has another tag.
 func (p pin) nowOf(used *usedPins) string {
 	if p.to != "" {
 		return p.to
@@ -94,5 +94,5 @@ func (p pin) nowOf(used *usedPins) string {
 
 func names(used *usedPins, p pin) string { return strings.Join(used.names(p), " and ") }
 
-// isOpen tells whether a pin's key is of any tag.
+// isOpen reports whether a pin's key applies to any tag.
 func (p pin) isOpen() bool { return !containerfile.HasTag(p.base) && !containerfile.HasDigest(p.base) }

@@ -13,11 +13,11 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// maxNotedVersions is of how many versions the notes are asked for.
+// maxNotedVersions is for how many versions libre reads notes.
 const maxNotedVersions = 20
 
-// Propose is the proposal of some apps' updates, on a branch with the name. Notes
-// of all versions between are asked for.
+// Propose makes the proposal for some apps' updates, on a branch with the name. It reads
+// the notes of all versions between.
 func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*propose.Proposal, error) {
 	p := &propose.Proposal{Name: name, Apps: map[string]string{}, Before: map[string][]byte{}, After: map[string][]byte{}}
 	var titles []string
@@ -43,7 +43,7 @@ func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*
 	return p, nil
 }
 
-// report is what a pull request tells of one app.
+// report is what a pull request says about one app.
 func (r *Result) report(notes string) propose.AppReport {
 	report := propose.AppReport{
 		App: r.App, From: r.From.String(), To: r.To.String(), Links: r.Links,
@@ -58,7 +58,7 @@ func (r *Result) report(notes string) propose.AppReport {
 	return report
 }
 
-// title is docs: 5.4.0 -> 5.4.1, with package versions where these alone differ.
+// title is docs: 5.4.0 -> 5.4.1, with package versions if only these differ.
 func (r *Result) title() string {
 	if r.From.Version == r.To.Version {
 		return fmt.Sprintf("%s: %s -> %s", r.App, r.From, r.To)
@@ -77,9 +77,9 @@ func (r *Result) message() string {
 	return text
 }
 
-// checked says what the update went through.
+// checked lists the checks that the update passed.
 func (r *Result) checked() []string {
-	all := []string{"the catalogue evaluates, and nothing changed but what was planned"}
+	all := []string{"the catalogue evaluates, and changed only as planned"}
 	hashes := 0
 	for _, edit := range r.Edits {
 		switch {
@@ -90,7 +90,7 @@ func (r *Result) checked() []string {
 		}
 	}
 	if hashes > 0 {
-		all = append(all, fmt.Sprintf("builds of the fixed outputs told the dependent hashes: %d", hashes))
+		all = append(all, fmt.Sprintf("dependent hashes, found by building: %d", hashes))
 	}
 	applied := 0
 	for _, proof := range r.Proofs {
@@ -99,7 +99,7 @@ func (r *Result) checked() []string {
 		}
 	}
 	if applied > 0 {
-		all = append(all, fmt.Sprintf("the changes of ours apply to the new source: %d", applied))
+		all = append(all, fmt.Sprintf("our changes apply to the new source: %d", applied))
 	}
 	return all
 }
@@ -127,10 +127,10 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 	return outside.Notes(notes, r.Links.Release), nil
 }
 
-// InputsName stands for the catalogue's inputs where an app's name would.
+// InputsName replaces the app's name for the catalogue's inputs.
 const InputsName = "inputs"
 
-// Proposal is the proposal of updated inputs.
+// Proposal makes the proposal for updated inputs.
 func (i *Inputs) Proposal() *propose.Proposal {
 	var changes []string
 	for _, edit := range i.Changed {
@@ -150,7 +150,7 @@ func (i *Inputs) Proposal() *propose.Proposal {
 	return p
 }
 
-// Settled are the apps for which there is nothing to propose, with their versions.
+// Settled are the apps without anything to propose, with their versions.
 func Settled(results []*Result) map[string]string {
 	settled := map[string]string{}
 	for _, r := range results {

@@ -12,15 +12,15 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// uncommitted finds edits of ours that were never committed, as where a run was
-// killed between the edit and the commit: they read as if all were done.
+// uncommitted finds edits of libre that were never committed, such as after a run was
+// killed between edit and commit. Otherwise these apps would look up to date.
 type uncommitted struct {
 	ctx     context.Context
 	dir     string   // the catalogue
-	changed []string // files that are not as the last commit has them, by path in dir
+	changed []string // files that differ from the last commit, by path in dir
 }
 
-// lookForUncommitted asks git; what is in no repository has nothing to commit.
+// lookForUncommitted asks git. Without a repository there is nothing to commit.
 func lookForUncommitted(ctx context.Context, dir string) *uncommitted {
 	out, err := git.Output(ctx, dir, "diff", "--name-only", "--relative", "-z", "HEAD", "--", ".")
 	if err != nil || out == "" {
@@ -29,8 +29,8 @@ func lookForUncommitted(ctx context.Context, dir string) *uncommitted {
 	return &uncommitted{ctx, dir, strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")}
 }
 
-// files are those with a version, a hash or a digest of the app that the last
-// commit does not have: what else a person edits is none of ours.
+// files are those with a version, a hash or a digest of the app that the last commit does
+// not have. Other edits are the user's.
 func (u *uncommitted) files(app catalog.App) []string {
 	found := map[string]bool{}
 	for attribute, literal := range literals(app) {
@@ -49,7 +49,7 @@ func (u *uncommitted) files(app catalog.App) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// lock is flake.lock where it is not as the last commit has it.
+// lock is flake.lock if it differs from the last commit.
 func (u *uncommitted) lock() []string {
 	if slices.Contains(u.changed, lockFile) {
 		return []string{lockFile}
@@ -57,7 +57,7 @@ func (u *uncommitted) lock() []string {
 	return nil
 }
 
-// literals are what updates write into a definition, by attribute.
+// literals are the values that updates write to a definition, by attribute.
 func literals(app catalog.App) map[string]string {
 	all := map[string]string{"version": `"` + app.Version + `"`}
 	if app.Source != nil && app.Source.Hash != "" {

@@ -35,8 +35,8 @@ func (c *checkout) repack(app catalog.App) (edits, step, error) {
 	return planned, to, c.edit(changes...)
 }
 
-// rehash plans the edit of hashes that are not what builds tell. There is no plan
-// where all are.
+// rehash plans the edit of hashes that differ from those that builds find. There is no plan
+// if none differ.
 func (b *Bumper) rehash(ctx context.Context, c *checkout, app catalog.App) (edits, step, error) {
 	planned, to := edits{}, step{version: app.Version, packageVersion: app.PackageVersion}
 	for _, attribute := range hashAttributes(app) {
@@ -60,7 +60,7 @@ func (b *Bumper) rehash(ctx context.Context, c *checkout, app catalog.App) (edit
 	if err != nil || len(changed) == 0 {
 		return nil, to, err
 	}
-	is, _, err := b.derivations(ctx, c, app.Name) // where the attributes are now
+	is, _, err := b.derivations(ctx, c, app.Name) // the attributes' places now
 	if err != nil {
 		return nil, to, err
 	}
@@ -69,7 +69,7 @@ func (b *Bumper) rehash(ctx context.Context, c *checkout, app catalog.App) (edit
 	return planned, to, err
 }
 
-// update edits an app in the copy to take the version that was decided.
+// update edits an app in the copy for the chosen version.
 func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outlook *Candidates) (edits, step, error) {
 	app, decision := outlook.App, outlook.Decision
 	to := step{
@@ -104,7 +104,7 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 			return nil, to, err
 		}
 	}
-	if app.Source.Git != "" { // fetched while evaluating: no build tells the hash
+	if app.Source.Git != "" { // it is fetched during the evaluation: no build finds the hash
 		if to.hash, err = b.Nix.GitHash(ctx, app.Source.Git, to.commit); err != nil {
 			return nil, to, err
 		}
@@ -124,13 +124,13 @@ func (b *Bumper) update(ctx context.Context, c *checkout, result *Result, outloo
 		planned = withEdits(planned, moved)
 	}
 	if unknown != nil {
-		result.Warnings = append(result.Warnings, "what its images fetch is not compared: "+unknown.Error())
+		result.Warnings = append(result.Warnings, "the downloads of its images are not compared: "+unknown.Error())
 		return planned, to, nil
 	}
 	return planned, to, b.checkFetched(ctx, c, app, before, planned, to)
 }
 
-// write edits an app in the copy for a step, and finds the hashes that only builds tell.
+// write edits an app in the copy for a step, and finds the hashes that need builds.
 func (b *Bumper) write(ctx context.Context, c *checkout, app catalog.App, to step, dropped []nixedit.Change) (edits, error) {
 	planned, err := c.edits(app, to)
 	if err != nil {
@@ -146,7 +146,7 @@ func (b *Bumper) write(ctx context.Context, c *checkout, app catalog.App, to ste
 	return planned, b.findHashes(ctx, c, app, planned)
 }
 
-// warnOfArchive says what is odd about an archive.
+// warnOfArchive adds warnings about an archive.
 func (r *Result) warnOfArchive(archive *upstream.Archive) {
 	for _, lack := range archive.Lacks {
 		r.Warnings = append(r.Warnings, "the archive lacks "+lack)
@@ -156,7 +156,7 @@ func (r *Result) warnOfArchive(archive *upstream.Archive) {
 	}
 }
 
-// compareArchive takes from an archive what it says of the source.
+// compareArchive compares an archive's commit with the tag's, and reads its date.
 func compareArchive(archive *upstream.Archive, app catalog.App, decision *Decision, to *step) error {
 	if archive.Commit != "" && decision.Commit != "" && archive.Commit != decision.Commit {
 		return fmt.Errorf("the archive of %s is of commit %s, the tag is at %s: try again later", decision.Tag, archive.Commit, decision.Commit)
@@ -174,14 +174,14 @@ func compareArchive(archive *upstream.Archive, app catalog.App, decision *Decisi
 	return nil
 }
 
-// sameSource refuses a version that would ship the source that there is.
+// sameSource refuses a version with the same source as the current one.
 func sameSource(app catalog.App, decision *Decision) error {
-	return fmt.Errorf("%s has the very source of %s: there is nothing to update", decision.Tag, app.Source.Revision)
+	return fmt.Errorf("%s has the same source as %s: there is nothing to update", decision.Tag, app.Source.Revision)
 }
 
-// review tries the app's changes against the new source, and compares it with the
-// old one. A change that no longer applies ends the update; what cannot be
-// compared is a warning. It gives the edits that drop what upstream has.
+// review tries the app's changes on the new source, and compares it with the old one. A
+// change that no longer applies ends the update; a failed comparison is a warning. It
+// returns the edits that drop what upstream has.
 func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app catalog.App, after fs.FS) ([]nixedit.Change, error) {
 	var before fs.FS
 	if old := b.oldSource(ctx, result, app); old != nil {
@@ -224,24 +224,24 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 	return dropped, err
 }
 
-// oldSource fetches the source that the app has now, nil where it is not to be had.
+// oldSource fetches the app's current source, nil if it is unavailable.
 func (b *Bumper) oldSource(ctx context.Context, result *Result, app catalog.App) *upstream.Archive {
 	finder, err := b.Upstream.Open(sourceOf(app.Source))
 	if err != nil {
 		return nil
 	}
 	if app.Source.Kind == "github" && app.Source.Tag == "" {
-		return nil // a commit that no tag names
+		return nil // a commit without a tag
 	}
 	archive, err := b.source(ctx, app, cmp.Or(app.Source.Archive, finder.Links("", app.Source.Revision).Archive), app.Source.Revision, app.Source.Rev)
 	if err != nil {
-		result.Warnings = append(result.Warnings, "not compared with the source so far: "+err.Error())
+		result.Warnings = append(result.Warnings, "not compared with the current source: "+err.Error())
 		return nil
 	}
 	return archive
 }
 
-// source fetches a version of an app's source, nil where only Nix can.
+// source fetches a version of an app's source, nil if only Nix can.
 func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, commit string) (*upstream.Archive, error) {
 	b.progress(app.Name, "fetching "+version)
 	switch {
@@ -250,7 +250,7 @@ func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, comm
 	case url != "":
 		archive, err := b.Upstream.Archive(ctx, url)
 		if errors.Is(err, upstream.ErrArchiveFormat) {
-			return nil, nil // a build tells its hash
+			return nil, nil // a build finds its hash
 		}
 		return archive, err
 	case app.Source.Git != "":
@@ -259,8 +259,8 @@ func (b *Bumper) source(ctx context.Context, app catalog.App, url, version, comm
 	return nil, nil
 }
 
-// archiveAfter is where the definition has a step's source packed, as Nix will fetch
-// it: as the copy evaluates once it is edited. The copy is as before afterwards.
+// archiveAfter is the URL of a step's packed source as Nix will fetch it: as the edited
+// copy evaluates. Afterwards the copy is as before.
 func (b *Bumper) archiveAfter(ctx context.Context, c *checkout, app catalog.App, to step) (string, error) {
 	planned, err := c.edits(app, to)
 	if err != nil {
@@ -287,7 +287,7 @@ func (b *Bumper) archiveAfter(ctx context.Context, c *checkout, app catalog.App,
 	return is.Source.Archive, c.settle(false)
 }
 
-// sourceChanges reads the changes that the catalogue makes to an app's source.
+// sourceChanges reads the catalogue's changes to an app's source.
 func (b *Bumper) sourceChanges(ctx context.Context, c *checkout, app catalog.App) ([]review.Change, error) {
 	var all []review.Change
 	add := func(variant string, changes []catalog.SourceChange) error {
@@ -320,7 +320,7 @@ func (b *Bumper) sourceChanges(ctx context.Context, c *checkout, app catalog.App
 	return all, nil
 }
 
-// maxPatch is the size in bytes of the largest patch that is tried.
+// maxPatch is the size in bytes of the largest patch that libre tries.
 const maxPatch = 64 << 20
 
 // patch reads a patch of the catalogue, or fetches one.
@@ -343,7 +343,7 @@ func (b *Bumper) patch(ctx context.Context, c *checkout, place string) ([]byte, 
 	return content, nil
 }
 
-// dropPatch takes a patch out of the app's list. The file stays, for git to remove.
+// dropPatch removes a patch from the app's list. The file stays: removing it is up to git.
 func dropPatch(app catalog.App, name string) (nixedit.Change, error) {
 	at := app.Positions["patches"]
 	if at == nil {

@@ -99,11 +99,11 @@ func TestBasesFollowUpstream(t *testing.T) {
 	}
 	for _, want := range []string{
 		host + "/base:1 is " + host + "/base:2 now: its pin components.web.bases." + host + "/base:1 is rewritten, to " + newBase,
-		host + "/own:1 is " + host + "/own:2 now: its pin components.web.bases." + host + "/own:1 is rewritten, the catalogue's own tool/bin stands in its place",
+		host + "/own:1 is " + host + "/own:2 now: its pin components.web.bases." + host + "/own:1 is rewritten, the catalogue's own tool/bin replaces it",
 		host + "/any is " + host + "/any:2 now: its pin components.job.bases." + host + "/any is rewritten, to " + newAny,
-		host + "/mine is " + host + "/mine:2, was " + host + "/mine:1: the catalogue's own tool/bin stands in its place, by components.job.bases." + host + "/mine",
+		host + "/mine is " + host + "/mine:2, was " + host + "/mine:1: replaced by the catalogue's own tool/bin, by components.job.bases." + host + "/mine",
 		"page/one: base " + host + "/both:1 is " + host + "/both:2 in the Containerfile now, sha256:",
-		"components.one.bases." + host + "/both:1 is written in one place with components.two.bases." + host + "/both:1, which has its tag as before: give each its own",
+		"components.one.bases." + host + "/both:1 is written in one place with components.two.bases." + host + "/both:1, which keeps its tag: write them separately",
 	} {
 		if !strings.Contains(got.stderr, want) {
 			t.Errorf("it does not say %q:\n%s", want, got.stderr)
@@ -115,7 +115,7 @@ func TestBasesFollowUpstream(t *testing.T) {
 	repo.Tag("v1.2.0", repo.Commit(pageFiles(host, "3")))
 	push("any:3")
 	lost := c.run(t, 0, "bump", "page")
-	if !strings.Contains(lost.stderr, "base "+host+"/base:2 is "+host+"/base:3 now, whose digest is not known: libre bump --inputs writes it later: ") {
+	if !strings.Contains(lost.stderr, "base "+host+"/base:2 is "+host+"/base:3 now; its digest is unknown, libre bump --inputs adds it later: ") {
 		t.Errorf("an unknown digest:\n%s", lost.stderr)
 	}
 	if diff := c.read(t, "apps/page/default.nix"); !strings.Contains(diff, host+`/base:2" = "`+newBase) {

@@ -119,7 +119,7 @@ mkApp {
 	}
 
 	got := c.run(t, 0, "bump", "--inputs")
-	if got.stdout != "site\t1.0-4\t1.0-5\trepacked\n" || !strings.Contains(got.stderr, "far/web/default: whether its bases are pinned is not known: ") {
+	if got.stdout != "site\t1.0-4\t1.0-5\trepacked\n" || !strings.Contains(got.stderr, "far/web/default: cannot check whether its bases are pinned: ") {
 		t.Errorf("missing pins:\n%s%s", got.stdout, got.stderr)
 	}
 	line := func(indent, image string) string {
@@ -216,7 +216,7 @@ mkApp {
 	}
 	for _, want := range []string{
 		"dotted/web: base " + host + "/base:1 is " + first + " today: apps/dotted/default.nix:5:3: components.web is written as components.web.containerfile: libre edits attributes under their own names only",
-		"unclear/web/default: whether its bases are pinned is not known: Containerfile:2: FROM $BASE: argument BASE has no value",
+		"unclear/web/default: cannot check whether its bases are pinned: Containerfile:2: FROM $BASE: argument BASE has no value",
 	} {
 		if !strings.Contains(got.stderr, want) {
 			t.Errorf("it does not say %q:\n%s", want, got.stderr)

@@ -29,7 +29,7 @@ func TestLiteralsThatDoNotFollowEndTheBump(t *testing.T) {
 		{"a variant's tag", []string{"app: substituteSource app"}, []string{`app: substituteSource (app // { source = app.source // { tag = "v1.0.0"; }; })`},
 			"variant lyon: its source stays at v1.0.0, expected v1.1.0: it does not follow version"},
 		{"a file of the project", []string{`mkdir -p $out/site`}, []string{`: ${pkgs.fetchurl { url = "` + forge.URL + `/suite/notes/releases/download/v1.0.0/fonts.zip"; hash = "sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA="; }}; mkdir -p $out/site`},
-			"releases/download/v1.0.0/fonts.zip is fetched as before: 1.0.0 in it does not follow version; write ${version} in it, and its hash in hashes"},
+			"releases/download/v1.0.0/fonts.zip is fetched as before: 1.0.0 in it does not follow version; write ${version} in it, and move its hash to hashes"},
 		{"a file beside the source", []string{`mkdir -p $out/site`}, []string{`: ${pkgs.fetchurl { url = "` + forge.URL + `/suite/notes/archive/refs/tags/v${version}.tar.gz?x"; hash = "sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA="; }}; mkdir -p $out/site`},
 			"sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA="},
 	} {

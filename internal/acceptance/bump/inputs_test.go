@@ -110,7 +110,7 @@ func TestAppsWithOtherImagesGetAPackageVersion(t *testing.T) {
 
 	before := c.files(t)
 	same := c.run(t, 0, "bump", "--inputs")
-	for _, want := range []string{"input nixpkgs is left alone", "all inputs are up to date"} {
+	for _, want := range []string{"input nixpkgs is skipped", "all inputs are up to date"} {
 		if !strings.Contains(same.stderr, want) {
 			t.Errorf("nothing is newer, and it does not say %q:\n%s", want, same.stderr)
 		}
@@ -220,7 +220,7 @@ func TestInputsThatBreakAnAppAreNotTaken(t *testing.T) {
 	theme.commit(t, "Red")
 	got := c.run(t, 0, "bump", "--inputs")
 	if got.stdout != "chained\t2.0-1\t2.0-2\trepacked\nthemed\t1.0-9\t1.0-10\trepacked\n" ||
-		!strings.Contains(got.stderr, "apps/plain is left alone, it does not evaluate: apps/plain/default.nix:3:19: plain: version is 9") {
+		!strings.Contains(got.stderr, "apps/plain is skipped, it does not evaluate: apps/plain/default.nix:3:19: plain: version is 9") {
 		t.Errorf("beside a broken app:\n%s%s", got.stdout, got.stderr)
 	}
 	c.write(t, "apps/plain/default.nix", plain)
@@ -229,7 +229,7 @@ func TestInputsThatBreakAnAppAreNotTaken(t *testing.T) {
 	theme.commit(t, "No colour")
 	before := c.files(t)
 	broken := c.run(t, 1, "bump", "--inputs")
-	if !strings.HasPrefix(broken.failure(), "apps/themed does not evaluate with what is new: ") {
+	if !strings.HasPrefix(broken.failure(), "apps/themed does not evaluate with the updates: ") {
 		t.Errorf("an input that breaks an app:\n%s", broken.stderr)
 	}
 	if diff := cmp.Diff(before, c.files(t)); diff != "" {

@@ -66,7 +66,7 @@ func TestNewVersionWithTheOldContentIsRefused(t *testing.T) {
 	c.run(t, 0, "bump", "notes")
 	c.commit(t, "1.1.0")
 	repo.Tag("v1.2.0", repo.Commit(map[string]string{"page.txt": upstreamFiles("1.1.0")["page.txt"]}))
-	refused(t, c, "v1.2.0 has the very source of v1.1.0: there is nothing to update")
+	refused(t, c, "v1.2.0 has the same source as v1.1.0: there is nothing to update")
 }
 
 // paused is a bump that waits for a build to tell a hash.
@@ -185,7 +185,7 @@ func TestFileEditedMeanwhileIsKept(t *testing.T) {
 	p.write(t, definition, p.before[definition]+"# a person was here\n")
 	close(p.answer)
 	<-p.Exited
-	if code := p.Cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(p.Log.String(), "error: notes: "+definition+" was changed meanwhile: nothing is written; run the same command again\n") {
+	if code := p.Cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(p.Log.String(), "error: notes: "+definition+" was changed meanwhile: nothing was written; run the same command again\n") {
 		t.Errorf("exit code %d\n%s", code, p.Log)
 	}
 	if text := p.read(t, definition); text != p.before[definition]+"# a person was here\n" {

@@ -1,5 +1,5 @@
-// Package outside makes texts that others wrote harmless: release notes, names and
-// messages, for a forge and for a terminal.
+// Package outside makes text from outside harmless on a forge: release notes, names and
+// messages.
 package outside
 
 import (
@@ -13,33 +13,31 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Note is what upstream says of one release: outside text.
+// Note is upstream's notes of one release: outside text.
 type Note struct {
 	Version string
 	Page    string // URL, "" where there is none
-	Text    string // Markdown, as forges take it
+	Text    string // Markdown, as forges accept it
 }
 
 const (
 	maxNotes    = 24 << 10 // bytes of all notes; GitHub takes 64 KiB of a body
-	maxNote     = 10 << 10 // bytes of one, so that the others are seen
+	maxNote     = 10 << 10 // bytes of one, so that others have room
 	maxNoteLine = 4 << 10
-	maxRawNote  = 256 << 10 // bytes that are looked at
+	maxRawNote  = 256 << 10 // bytes that are read
 	maxPage     = 500       // bytes of a URL
 )
 
-// Notes renders release notes, newest first, as Markdown for a pull request's body
-// (also inside of <details>) and as text for a terminal. more is a URL where all
-// of it stands, "" where there is none. The result is at most 32 KiB of UTF-8, and
-// empty or ends with an empty line.
+// Notes renders release notes, newest first, as Markdown for a pull request's body (also
+// inside of <details>) and as text for a terminal. more is the URL of the full notes, ""
+// for none. The result is at most 32 KiB of UTF-8, and is empty or ends with an empty line.
 //
-// Nothing in it does anything: control characters, overrides of the direction,
-// HTML and images are gone. Mentions and references to issues are made harmless by
-// a zero-width space behind the sign, as Dependabot and Renovate do; it needs no
-// knowledge of the text around it, and [text.Plain] takes it away for a terminal.
-// The URL of an issue becomes its name, owner/repo#1, as no redirecting service is
-// to be trusted with it. Each note is a block quote: whatever it opens, a code
-// fence or a list, ends with it.
+// The result is inert: it has no control characters, direction overrides, HTML or images. A
+// zero-width space after the sign disables mentions and references to issues, as in
+// Dependabot and Renovate. This works in any context, and [text.Plain] removes it for a
+// terminal. The URL of an issue becomes its name, owner/repo#1, so that no redirecting
+// service is needed. Each note is a block quote, which ends whatever it opens, such as a
+// code fence or a list.
 func Notes(notes []Note, more string) string {
 	var b strings.Builder
 	for i, note := range notes {
@@ -50,7 +48,7 @@ func Notes(notes []Note, more string) string {
 		room := maxNotes - b.Len() - len(title)
 		quote, cut := quoteNote(note.Text, min(maxNote, room))
 		if room < 0 || quote == "" && cut > 0 {
-			fmt.Fprintf(&b, "Notes of %d more versions are left out%s.\n\n", len(notes)-i, readAt(more))
+			fmt.Fprintf(&b, "The notes of %d more versions are omitted%s.\n\n", len(notes)-i, readAt(more))
 			break
 		}
 		fmt.Fprintf(&b, "#### %s\n\n%s", title, quote)
@@ -61,7 +59,7 @@ func Notes(notes []Note, more string) string {
 	return b.String()
 }
 
-// readAt names the first place that is a URL.
+// readAt names the first of these that is a URL.
 func readAt(places ...string) string {
 	for _, place := range places {
 		if page := PageURL(place); page != "" {
@@ -71,8 +69,8 @@ func readAt(places ...string) string {
 	return ""
 }
 
-// quoteNote gives a note as a block quote of at most limit bytes, and how many of
-// its lines are left out.
+// quoteNote returns a note as a block quote of at most limit bytes, and how many of its
+// lines were cut.
 func quoteNote(note string, limit int) (quote string, cut int) {
 	if len(note) > maxRawNote {
 		note = note[:maxRawNote]
@@ -106,7 +104,7 @@ func endQuote(quote string) string {
 	return quote + "\n"
 }
 
-// PageURL gives a URL in a form that cannot end a link, "" for what is none.
+// PageURL returns a URL in a form that cannot end a link, "" for no valid URL.
 func PageURL(page string) string {
 	u, err := url.Parse(page)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(page) > maxPage {
@@ -121,11 +119,11 @@ func PageURL(page string) string {
 	return page
 }
 
-// zeroWidth is a zero-width space: it ends a name, and is not seen.
+// zeroWidth is a zero-width space: it ends a name, and is invisible.
 const zeroWidth = "\u200b"
 
-// What a forge would act on, wherever it stands in a text. $1 stays in front of
-// the zero-width space, $2 behind it. A backslash is Markdown's escape.
+// What a forge would act on, anywhere in a text. The zero-width space goes between $1 and
+// $2. A backslash is Markdown's escape.
 var liveForms = []*regexp.Regexp{
 	regexp.MustCompile(`(@)()`),                 // mentions
 	regexp.MustCompile(`(#|!)([0-9])`),          // issues; pull requests of Forgejo
@@ -133,11 +131,11 @@ var liveForms = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)((?:issues?|pulls?|merge_requests|discussions)[/\\]+)([0-9])`), // their URLs
 	regexp.MustCompile(`(<)([a-zA-Z/!?])`),                                                 // HTML
 	regexp.MustCompile(`(!)(\[)`),                                                          // images
-	regexp.MustCompile(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`),                        // any of these, spelled otherwise
+	regexp.MustCompile(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`),                        // any of these in another spelling
 }
 
-// Defuse makes outside text harmless for Markdown on a forge: no mention,
-// reference, HTML or image is left in it. Other Markdown stays.
+// Defuse makes outside text harmless in Markdown on a forge: it has no mention, reference,
+// HTML or image. Other Markdown stays.
 func Defuse(text string) string {
 	for _, form := range liveForms {
 		text = form.ReplaceAllString(text, "$1"+zeroWidth+"$2")
@@ -148,7 +146,7 @@ func Defuse(text string) string {
 var (
 	entity      = regexp.MustCompile(`&(?:#[0-9a-zA-Z]+|[a-zA-Z][a-zA-Z0-9]*);`)
 	htmlComment = regexp.MustCompile(`(?s)<!--.*?(?:-->|\z)`)
-	// Code in a line stays as it is; HTML is taken away.
+	// Inline code stays; HTML is removed.
 	codeOrTag     = regexp.MustCompile("`[^`]*`" + `|</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>`)
 	autolink      = regexp.MustCompile(`<(https?://[^\s<>]*)>`)
 	markdownImage = regexp.MustCompile(`!\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])`)
@@ -159,8 +157,8 @@ var (
 	issueURL  = regexp.MustCompile(`(?i)` + issuePath)
 )
 
-// plainMarkdown takes away what is not to be read: HTML outside of code, images,
-// links to issues. It is for the looks; Defuse is what makes the text harmless.
+// plainMarkdown removes HTML outside of code, images and links to issues. It is only for
+// readability; Defuse makes the text harmless.
 func plainMarkdown(text string) string {
 	var lines []string
 	fence := ""

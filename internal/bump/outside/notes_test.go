@@ -87,7 +87,7 @@ func TestNotesAreCut(t *testing.T) {
 		"\n\nCut here, 1462 more lines: https://x.example/3 .\n\n#### [2]",
 		"é…\n\n#### 1\n",
 		" more lines: https://x.example/all .\n\n",
-		"Notes of 1 more versions are left out: https://x.example/all .\n\n",
+		"The notes of 1 more versions are omitted: https://x.example/all .\n\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("not in it: %q", want)
@@ -117,7 +117,7 @@ func checkNotes(t *testing.T, text string) {
 	}
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, ">") && !strings.HasPrefix(line, "#### ") && line != "\n" &&
-			!strings.HasPrefix(line, "Cut here, ") && !strings.HasPrefix(line, "Notes of ") {
+			!strings.HasPrefix(line, "Cut here, ") && !strings.HasPrefix(line, "The notes of ") {
 			t.Errorf("outside of a quote: %q", line)
 		}
 	}

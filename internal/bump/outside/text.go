@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Enumerate joins texts, and counts those beyond limit.
+// Enumerate joins the first limit texts, and counts the others.
 func Enumerate(texts []string, separator string, limit int) string {
 	if more := len(texts) - limit; more > 0 {
 		texts = append(texts[:limit:limit], fmt.Sprintf("%d more", more))
@@ -15,10 +15,10 @@ func Enumerate(texts []string, separator string, limit int) string {
 	return strings.Join(texts, separator)
 }
 
-// maxItem is the most characters of a text in Markdown.
+// maxItem is the greatest length of a text in Markdown, in characters.
 const maxItem = 400
 
-// Markdown is [text.Markdown] of at most 400 characters, which does nothing on a forge.
+// Markdown is [text.Markdown] of at most 400 characters, and does nothing on a forge.
 func Markdown(item string) string {
 	return Defuse(text.Markdown(text.Short(item, maxItem)))
 }
