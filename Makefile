@@ -22,7 +22,7 @@ DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
 DEMO_DIR = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-demo/$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo demo-folder test lint interop bench fmt demo-tools test-tools
+.PHONY: all build demo demo-folder test lint interop fuzz bench fmt demo-tools test-tools
 
 all: build
 
@@ -116,6 +116,15 @@ lint: test-tools
 	$(LINTER) run ./...
 	go test -vet=off -run '^TestSharedConcernsHaveOneHome$$' ./docs
 	@git ls-files '*.nix' | while read -r file; do nix-instantiate --parse "$$file" >/dev/null || exit 1; done
+
+# Each fuzz test for a while, one after another. `make test` runs their kept corpora only.
+# An input that fails is written below testdata/fuzz of its package: mend, and commit it.
+FUZZTIME := 20s
+
+fuzz: test-tools
+	@git grep -oE '^func Fuzz[A-Za-z]+' -- '*_test.go' | sed -E 's|/[^/]*:func | |' | while read -r package target; do \
+	  go test -vet=off -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$package" </dev/null || exit 1; \
+	done
 
 # Ratios against a yardstick in the same run; nothing here fails for being slow.
 bench: test-tools build
