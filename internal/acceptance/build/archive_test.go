@@ -126,7 +126,7 @@ func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
 	daemonless := c.command("build", "--all", "--load", "docker")
 	daemonless.Env = append(daemonless.Env, "PATH="+withDocker(t, "echo 'Cannot connect to the Docker daemon' >&2; exit 1"))
 	_, stderr, code := ends(t, daemonless)
-	if want := "error: ask docker for its version: Cannot connect to the Docker daemon\n"; code != 1 || stderr != want {
+	if want := "error: run docker version: Cannot connect to the Docker daemon\n"; code != 1 || stderr != want {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 	// The result is there all the same when loading fails.
