@@ -130,7 +130,7 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 
 // hasBlob asks for a blob. Where the registry does not say, the blob is sent.
 func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
-	status, err := t.client.headBlob(ctx, t.repository, digest)
+	status, err := t.client.headBlob(ctx, t.repository, transport.PushScope, digest)
 	return status == http.StatusOK, err
 }
 
@@ -138,7 +138,7 @@ func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
 // does not say, nothing is lost.
 func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v1.Descriptor) (bool, error) {
 	for _, blob := range blobs {
-		status, err := c.headBlob(ctx, repository, blob.Digest)
+		status, err := c.headBlob(ctx, repository, transport.PullScope, blob.Digest)
 		if err != nil {
 			return false, explain("looking for "+blob.Digest.String(), repository.RegistryStr(), err)
 		}
@@ -150,12 +150,12 @@ func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v
 }
 
 // headBlob asks for a blob and gives the status of the answer.
-func (c *Client) headBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (int, error) {
+func (c *Client) headBlob(ctx context.Context, repository name.Repository, scope string, digest v1.Hash) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(repository, "blobs/"+digest.String()), nil)
 	if err != nil {
 		return 0, err
 	}
-	response, err := c.do(repository, request, append([]int{http.StatusOK}, anyRefusal...)...)
+	response, err := c.send(repository, scope, request, append([]int{http.StatusOK}, anyRefusal...)...)
 	if err != nil {
 		return 0, err
 	}
