@@ -27,7 +27,7 @@ func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 
 	script("echo '# formatted' >>" + definition + "; echo no ticket >&2; exit 1\n")
 	failed := c.run(t, 3, "bump", "notes", "--commit")
-	if !strings.Contains(failed.stderr, "notes: committing notes: git commit: no ticket; nothing is changed: mend that, and run the same command again\n") {
+	if !strings.Contains(failed.stderr, "notes: committing notes: git commit: no ticket; nothing was changed: fix that, and run the same command again\n") {
 		t.Errorf("stderr:\n%s", failed.stderr)
 	}
 	if status := c.git(t, "status", "--porcelain"); status != "" || c.files(t)[definition] != before[definition] {

@@ -10,28 +10,27 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// AppReport is what a pull request tells its reviewer of one app. All texts may be
-// from outside, Notes apart, which are Markdown as outside.Notes gives them.
+// AppReport is what a pull request says about one app. Its texts may come from outside,
+// except Notes, which is the Markdown of outside.Notes.
 type AppReport struct {
 	App, From, To string // versions as in tags: 5.4.1-1
 	Links         upstream.Links
 	Warnings      []string
-	Findings      []string // what a reviewer would look for
-	Changes       []string // what became of the catalogue's own changes
-	Checked       []string // what was checked, such as "the source's hash is new"
+	Findings      []string // what a reviewer should look at
+	Changes       []string // the state of the catalogue's own changes
+	Checked       []string // passed checks, such as "the source's hash is new"
 	Notes         string
 }
 
 const (
 	maxBody    = 60_000 // bytes; GitHub takes 65,536 characters
-	maxReports = 45_000 // bytes until which apps are told of in full, before notes
+	maxReports = 45_000 // bytes for full reports, before the notes
 	maxItems   = 60     // of a list
 )
 
-// PullBody is the body of a pull request for some apps, Markdown of at most 60,000
-// bytes: versions with links, then for each app warnings, what a reviewer would look
-// for, what became of the catalogue's own changes and what was checked, then
-// upstream's notes.
+// PullBody is the body of a pull request for some apps, Markdown of at most 60,000 bytes:
+// versions with links; for each app warnings, what a reviewer should look at, the state of
+// the catalogue's own changes and passed checks; then upstream's notes.
 func PullBody(reports []AppReport) string {
 	var b strings.Builder
 	b.WriteString("| App | From | To | Upstream |\n| --- | --- | --- | --- |\n")
@@ -54,7 +53,7 @@ func PullBody(reports []AppReport) string {
 		b.WriteString(section)
 	}
 	if left > 0 {
-		b.WriteString("Not all is told here: it would be too long. `libre bump --dry-run` tells it.\n\n")
+		b.WriteString("This report is cut. `libre bump --dry-run` shows all of it.\n\n")
 	}
 	for _, report := range reports {
 		if report.Notes == "" {
@@ -62,7 +61,7 @@ func PullBody(reports []AppReport) string {
 		}
 		notes := fmt.Sprintf("<details>\n<summary>Notes of %s</summary>\n\n%s\n\n</details>\n\n", summaryText(report.App), strings.TrimRight(report.Notes, "\n"))
 		if b.Len()+len(notes) > maxBody-200 {
-			b.WriteString("Notes of further apps are left out: they are behind the links above.\n")
+			b.WriteString("The notes of further apps are omitted: see the links above.\n")
 			break
 		}
 		b.WriteString(notes)
@@ -80,13 +79,13 @@ func (r AppReport) row() string {
 	return fmt.Sprintf("| %s | %s | **%s** | %s |\n", outside.Markdown(r.App), outside.Markdown(r.From), outside.Markdown(r.To), strings.Join(links, " · "))
 }
 
-// section is what is told of an app, under its name where there are several.
+// section is the report on an app, under its name if there are several.
 func (r AppReport) section(named bool) string {
 	var b strings.Builder
 	for _, part := range []struct {
 		heading string
 		lines   []string
-	}{{"Warnings", r.Warnings}, {"To look at", r.Findings}, {"Changes of ours", r.Changes}, {"Checked", r.Checked}} {
+	}{{"Warnings", r.Warnings}, {"To review", r.Findings}, {"Our changes", r.Changes}, {"Checked", r.Checked}} {
 		if len(part.lines) > 0 {
 			fmt.Fprintf(&b, "**%s**\n\n%s\n", part.heading, List(part.lines))
 		}
@@ -97,7 +96,7 @@ func (r AppReport) section(named bool) string {
 	return b.String()
 }
 
-// List is a list of texts from outside, in Markdown.
+// List is a Markdown list of texts from outside.
 func List(lines []string) string {
 	var b strings.Builder
 	for _, line := range lines[:min(len(lines), maxItems)] {
@@ -109,7 +108,7 @@ func List(lines []string) string {
 	return b.String()
 }
 
-// summaryText is a name between tags of HTML, where Markdown is not read.
+// summaryText is a name for use between HTML tags, where Markdown has no effect.
 func summaryText(name string) string {
 	return string(slices.DeleteFunc([]rune(text.Line(name)), func(r rune) bool { return strings.ContainsRune("<>&@#", r) }))
 }

@@ -32,11 +32,11 @@ func TestPullBody(t *testing.T) {
 - upstream moved the tag v5.4.1 \| @^all \<^b\>
 - see \#^12 and \` + "`id\\`" + `
 
-**To look at**
+**To review**
 
 - licence: LICENSE: MIT → AGPL-3.0
 
-**Changes of ours**
+**Our changes**
 
 - patch fix\_\[1\].patch applies
 

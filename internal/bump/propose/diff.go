@@ -8,8 +8,8 @@ import (
 	unified "github.com/rogpeppe/go-internal/diff"
 )
 
-// Diff tells what happens to files of a catalogue, by path: a unified diff as git
-// shows it, that git apply takes. A content that is nil is of no file.
+// Diff is the change of a catalogue's files, by path, as a unified diff for git apply. nil
+// is the content of a file that does not exist.
 func Diff(before, after map[string][]byte) string {
 	all := maps.Clone(before)
 	if all == nil {
@@ -25,7 +25,7 @@ func Diff(before, after map[string][]byte) string {
 		if after[name] == nil {
 			is = "/dev/null"
 		}
-		// The first line is the tool's own, and no part of the format.
+		// The first line is from the tool, not part of the format.
 		if _, hunks, found := bytes.Cut(unified.Diff(was, before[name], is, after[name]), []byte("\n")); found {
 			text.Write(hunks)
 		}

@@ -17,18 +17,18 @@ import (
 type forge interface {
 	// openPulls lists the open pull requests.
 	openPulls(ctx context.Context) ([]pull, error)
-	// closedPulls lists those of a branch that are closed, and maybe others.
+	// closedPulls lists the closed pull requests of a branch, and possibly others.
 	closedPulls(ctx context.Context, branch string) ([]pull, error)
-	// create opens one, with the label, and fills in its number and URL.
+	// create opens one with the label, and sets its number and URL.
 	create(ctx context.Context, p *pull) error
-	// edit changes title, body and base.
+	// edit updates title, body and base.
 	edit(ctx context.Context, p pull) error
-	// close closes one with a comment, and replaces its body.
+	// close closes one with a comment, and updates its body.
 	close(ctx context.Context, p pull, comment string) error
 }
 
-// pull is a pull request from a branch of the repository itself; others, whose
-// branches may have any name, are not among them.
+// pull is a pull request from a branch of the repository itself. Those from forks, whose
+// branches may have any name, are not included.
 type pull struct {
 	number       int
 	url          string
@@ -43,10 +43,10 @@ const (
 	proposalLabelColor = "#1d76db"
 )
 
-// hosting is where the catalogue's repository is.
+// hosting returns where the catalogue's repository is.
 type hosting struct{ upstream.Hosting }
 
-// open gives the forge.
+// open returns the forge.
 func (h hosting) open(client *upstream.Client) (forge, error) {
 	if h.Kind == "forgejo" {
 		return &forgejoPulls{h, client.HTTP(), h.Server.JoinPath("api/v1/repos", h.Owner, h.Name)}, nil
@@ -58,7 +58,7 @@ func (h hosting) open(client *upstream.Client) (forge, error) {
 	return &githubPulls{h, client.GitHub()}, nil
 }
 
-// refusal is an answer of a forge that is no success. Its message is outside text.
+// refusal is an unsuccessful answer of a forge. Its message is outside text.
 func (h hosting) refusal(status int, message string) error {
 	if message = text.Short(message, 200); message != "" {
 		message = ": " + message
@@ -66,17 +66,17 @@ func (h hosting) refusal(status int, message string) error {
 	answer := fmt.Sprintf("%s answers %d %s%s", h.Server.Host, status, http.StatusText(status), message)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs the right to write contents and pull requests of %s", answer, h)}
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs write access to contents and pull requests of %s", answer, h)}
 	case status == http.StatusNotFound:
-		return fmt.Errorf("%s: there is no %s, or the token may not see it", answer, h)
+		return fmt.Errorf("%s: %s does not exist, or is hidden from the token", answer, h)
 	case status >= 300 && status < 400:
 		return fmt.Errorf("%s: %s has moved: git remote set-url origin URL", answer, h)
 	}
 	return errors.New(answer)
 }
 
-// explainPull says what was being done, and drops the address of the request, with
-// which the errors of net/http begin.
+// explainPull says what was being done, and drops the request's address from the errors of
+// net/http.
 func explainPull(doing string, err error) error {
 	var failure *url.Error
 	if errors.As(err, &failure) {
@@ -85,5 +85,5 @@ func explainPull(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// alphabet is that of names and versions, everywhere in libre.
+// alphabet is that of names and versions everywhere in libre.
 var alphabet = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)

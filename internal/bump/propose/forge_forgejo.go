@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// forgejoPulls are the pull requests of a repository of Forgejo or Gitea, whose API
-// is the same in what is used here.
+// forgejoPulls are the pull requests of a repository of Forgejo or Gitea. Both have the
+// same API for what libre uses.
 // https://codeberg.org/api/swagger#/repository/repoListPullRequests
 type forgejoPulls struct {
 	hosting
@@ -23,11 +23,11 @@ type forgejoPulls struct {
 
 const (
 	forgejoPage    = 50      // Forgejo's usual maximum
-	mostForgejo    = 20      // pages of closed pull requests, those that changed last first
-	mostForgeBytes = 8 << 20 // of an answer: bodies are in it
+	mostForgejo    = 20      // pages of closed pull requests, the last changed first
+	mostForgeBytes = 8 << 20 // of an answer, which contains bodies
 )
 
-// forgejoPull has the fields that are used of the API's type PullRequest.
+// forgejoPull has the fields of the API's type PullRequest that libre uses.
 type forgejoPull struct {
 	Number int    `json:"number"`
 	URL    string `json:"html_url"`
@@ -49,7 +49,7 @@ func (f *forgejoPulls) openPulls(ctx context.Context) ([]pull, error) {
 	return f.list(ctx, "open", "")
 }
 
-// closedPulls has to look at all: the API has no way to ask for those of a branch.
+// closedPulls reads all of them: the API cannot filter by branch.
 func (f *forgejoPulls) closedPulls(ctx context.Context, branch string) ([]pull, error) {
 	return f.list(ctx, "closed", branch)
 }
@@ -68,7 +68,7 @@ func (f *forgejoPulls) list(ctx context.Context, state, branch string) ([]pull, 
 				all = append(all, pull{p.Number, p.URL, p.Title, p.Body, p.Head.Ref, p.Base.Ref, p.Merged})
 			}
 		}
-		// How many there are on a page is the server's to say.
+		// The server decides the length of a page.
 		if !strings.Contains(response.Header.Get("Link"), `rel="next"`) || branch != "" && number == mostForgejo {
 			return all, nil
 		}
@@ -90,7 +90,7 @@ func (f *forgejoPulls) create(ctx context.Context, p *pull) error {
 	return nil
 }
 
-// label gives the number of our label, and makes it where there is none.
+// label returns the number of our label, and creates the label if it is missing.
 func (f *forgejoPulls) label(ctx context.Context) (int64, error) {
 	type label struct {
 		ID   int64  `json:"id"`
@@ -136,7 +136,7 @@ func (f *forgejoPulls) patch(ctx context.Context, doing string, p pull, changes 
 	return nil
 }
 
-// call asks the API for a path below the repository's.
+// call calls the API for a path below the repository's.
 func (f *forgejoPulls) call(ctx context.Context, method, path string, asked, answer any) (*http.Response, error) {
 	var body io.Reader
 	if asked != nil {
@@ -163,14 +163,14 @@ func (f *forgejoPulls) call(ctx context.Context, method, path string, asked, ans
 		var failure struct {
 			Message string `json:"message"`
 		}
-		_ = json.NewDecoder(content).Decode(&failure) // what is no JSON says nothing
+		_ = json.NewDecoder(content).Decode(&failure) // anything but JSON has no message
 		return nil, f.refusal(response.StatusCode, failure.Message)
 	}
 	if answer == nil {
 		return response, nil
 	}
 	if err := json.NewDecoder(content).Decode(answer); err != nil {
-		return nil, fmt.Errorf("%s answers what is not its API's: %w", f.Server.Host, err)
+		return nil, fmt.Errorf("%s does not answer as its API should: %w", f.Server.Host, err)
 	}
 	return response, nil
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// Repository is the git repository that a catalogue is in, perhaps in a folder of it.
+// Repository is the git repository that has a catalogue, possibly in a folder.
 type Repository struct {
 	top     string   // folder of the repository
 	prefix  string   // of the catalogue in it, "" or apps-like/
-	extra   []string // environment of git where it talks to the remote
-	secrets []string // that no error may hold
+	extra   []string // environment of git for the remote
+	secrets []string // that no error may contain
 }
 
 // OpenRepository finds the repository of a catalogue's folder.
@@ -25,7 +25,7 @@ func OpenRepository(ctx context.Context, dir string) (*Repository, error) {
 	r := &Repository{top: dir}
 	out, err := r.git(ctx, "rev-parse", "--show-toplevel", "--show-prefix")
 	if errors.Is(err, git.ErrNoRepository) {
-		return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s is in no git repository: --commit and --pr need one", dir), Fix: "git init && git add --all && git commit"}
+		return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s is not in a git repository, which --commit and --pr need", dir), Fix: "git init && git add --all && git commit"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
@@ -34,16 +34,15 @@ func OpenRepository(ctx context.Context, dir string) (*Repository, error) {
 	return r, nil
 }
 
-// CheckCommitted is an error where the last commit does not have the files of a
-// catalogue as they are before an update: what a person is working on must not get
-// into the update's commit.
+// CheckCommitted returns an error if the last commit does not have the files as they are
+// before an update: the update's commit must not include a person's unfinished work.
 func (r *Repository) CheckCommitted(ctx context.Context, before map[string][]byte) error {
 	if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
 		return errors.New("the catalogue was never committed: git add --all && git commit")
 	}
 	entries, err := r.entries(ctx, "HEAD", slices.Collect(maps.Keys(before)))
 	if err != nil {
-		return fmt.Errorf("looking at the last commit: %w", err)
+		return fmt.Errorf("reading the last commit: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		blob, err := r.blob(ctx, name, before[name], false)
@@ -51,23 +50,23 @@ func (r *Repository) CheckCommitted(ctx context.Context, before map[string][]byt
 			return err
 		}
 		if entries[name].object != blob {
-			return fmt.Errorf("%s has changes that are not committed: commit them first", name)
+			return fmt.Errorf("%s has uncommitted changes: commit them first", name)
 		}
 	}
 	return nil
 }
 
-// Files puts a proposal's files into the catalogue, and takes them back.
+// Files writes a proposal's files to the catalogue, and restores them.
 type Files struct {
 	Install func() error
 	Restore func() error
 }
 
-// Commit commits the files of a proposal, and nothing else, to the current branch.
-// What else is staged or changed stays as it is. Hooks run, and who commits is for
-// git's configuration to say. It gives the commit. Where there is none in the end,
-// as a hook, the signature or a lock is against it, or the context ends, the files
-// and the index are as they were: an edit that stays would be taken for done.
+// Commit commits the files of a proposal, and nothing else, to the current branch, and
+// returns the commit. Other changes, staged or not, stay as they are. Hooks run; git's
+// configuration decides who commits. If a hook, the signature or a lock prevents the
+// commit, or the context ends, the files and the index are restored: an edit that stayed
+// would look finished.
 func (r *Repository) Commit(ctx context.Context, p *Proposal, files Files) (string, error) {
 	if err := p.check(); err != nil {
 		return "", err
@@ -90,7 +89,7 @@ func (r *Repository) Commit(ctx context.Context, p *Proposal, files Files) (stri
 		_, err = r.git(ctx, slices.Concat([]string{"add", "--intent-to-add", "--"}, added)...)
 	}
 	if err != nil {
-		added = nil // the index has none
+		added = nil // not in the index
 	} else {
 		err = r.commit(ctx, p)
 	}
@@ -114,7 +113,7 @@ func (r *Repository) Commit(ctx context.Context, p *Proposal, files Files) (stri
 	return "", notCommitted(p.Name, err)
 }
 
-// commit is the commit itself, of files that are in the catalogue and the index.
+// commit makes the commit of files that are in the catalogue and the index.
 func (r *Repository) commit(ctx context.Context, p *Proposal) error {
 	commit := git.Command{Stdin: []byte(p.message()), Hooks: true}
 	arguments := []string{"-c", "user.useConfigOnly=true", "commit", "--quiet", "--only", "--cleanup=whitespace", "--file=-", "--"}
@@ -122,24 +121,24 @@ func (r *Repository) commit(ctx context.Context, p *Proposal) error {
 	return err
 }
 
-// notCommitted explains a commit that was not made.
+// notCommitted explains why there is no commit.
 func notCommitted(name string, err error) error {
 	failure := &fault.Fault{Doing: "committing " + name, Err: err}
 	if fault.Fix(err) == "" {
-		failure.Fix = "nothing is changed: mend that, and run the same command again"
+		failure.Fix = "nothing was changed: fix that, and run the same command again"
 	}
 	return failure
 }
 
-// checkIdentity is an error where git does not know who commits. What it would
-// guess from the machine's name is no answer.
+// checkIdentity returns an error if git does not know who commits. A guess from the
+// machine's name does not count.
 func (r *Repository) checkIdentity(ctx context.Context) error {
 	for _, variable := range []string{"GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"} {
 		_, err := r.git(ctx, "-c", "user.useConfigOnly=true", "var", variable)
 		var failure *git.Error
 		switch {
 		case errors.As(err, &failure) && ctx.Err() == nil:
-			return &fault.Fault{Err: errors.New("git does not know who commits"), Fix: "git config user.name NAME, and git config user.email ADDRESS"}
+			return &fault.Fault{Err: errors.New("git does not know who commits"), Fix: "git config user.name NAME && git config user.email ADDRESS"}
 		case err != nil:
 			return err
 		}
@@ -147,11 +146,11 @@ func (r *Repository) checkIdentity(ctx context.Context) error {
 	return nil
 }
 
-// treeEntry is what a commit has at a path.
+// treeEntry is a commit's entry at a path.
 type treeEntry struct{ mode, object string }
 
-// entries looks for files of the catalogue in a commit. What is not there is not
-// in the result.
+// entries finds files of the catalogue in a commit. The result lacks those that the commit
+// does not have.
 func (r *Repository) entries(ctx context.Context, commit string, names []string) (map[string]treeEntry, error) {
 	found := map[string]treeEntry{}
 	if len(names) == 0 {
@@ -171,8 +170,8 @@ func (r *Repository) entries(ctx context.Context, commit string, names []string)
 	return found, nil
 }
 
-// blob gives the name of a file's content as git keeps it, line ends and filters
-// considered, and perhaps writes it.
+// blob returns the name of a file's content in git, after line ends and filters, and
+// optionally writes it.
 func (r *Repository) blob(ctx context.Context, name string, content []byte, write bool) (string, error) {
 	if content == nil {
 		return "", nil
@@ -184,8 +183,7 @@ func (r *Repository) blob(ctx context.Context, name string, content []byte, writ
 	return r.run(ctx, git.Command{Stdin: content}, arguments...)
 }
 
-// pathspecs are paths of the catalogue as git takes them, no matter what they
-// contain.
+// pathspecs are paths of the catalogue as literal pathspecs.
 func (r *Repository) pathspecs(names []string) []string {
 	specs := make([]string, len(names))
 	for i, name := range names {
@@ -195,7 +193,7 @@ func (r *Repository) pathspecs(names []string) []string {
 	return specs
 }
 
-// git runs git at the repository's top, and gives what it says without the final newline.
+// git runs git at the repository's top, and returns its output without the final newline.
 func (r *Repository) git(ctx context.Context, arguments ...string) (string, error) {
 	return r.run(ctx, git.Command{}, arguments...)
 }

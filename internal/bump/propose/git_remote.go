@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// remote is where proposals go. "origin" is the name that git clone gives it.
+// remote is where proposals go. git clone names it "origin".
 const remote = "origin"
 
 // remoteURL is the address that a catalogue's repository is pushed to.
@@ -30,7 +30,7 @@ func (r *Repository) remoteURL(ctx context.Context) (string, error) {
 	return location, nil
 }
 
-// authorise lets git use a token for the remote, where it has no credential of its own.
+// authorise gives git a token for the remote, in case it has no credential of its own.
 func (r *Repository) authorise(location string, token func(*url.URL) string) {
 	place, err := url.Parse(location)
 	if err != nil || place.Scheme != "https" && place.Scheme != "http" {
@@ -47,7 +47,7 @@ func (r *Repository) authorise(location string, token func(*url.URL) string) {
 	r.extra = git.Login(place, "x-access-token", secret)
 }
 
-// talk runs a command of git that asks the remote.
+// talk runs a git command that contacts the remote.
 func (r *Repository) talk(ctx context.Context, arguments ...string) (string, error) {
 	out, err := r.run(ctx, git.Command{Environment: r.extra}, arguments...)
 	var failure *git.Error
@@ -57,9 +57,9 @@ func (r *Repository) talk(ctx context.Context, arguments ...string) (string, err
 	return out, err
 }
 
-// branches are those of the remote, by name, with their commits.
+// branches are the remote's branches, by name, with their commits.
 type branches struct {
-	usual   string // what HEAD is, "" unknown
+	usual   string // the target of HEAD, "" if unknown
 	commits map[string]string
 }
 
@@ -80,7 +80,7 @@ func (r *Repository) remoteBranches(ctx context.Context) (branches, error) {
 	return found, nil
 }
 
-// fetch gets branches' commits. No reference here is changed, nor FETCH_HEAD.
+// fetch fetches branches' commits. It changes no local reference, nor FETCH_HEAD.
 func (r *Repository) fetch(ctx context.Context, names []string) error {
 	arguments := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--no-recurse-submodules",
 		"--no-auto-maintenance", remote}
@@ -93,15 +93,15 @@ func (r *Repository) fetch(ctx context.Context, names []string) error {
 	return nil
 }
 
-// push makes a branch of the remote a commit, "" deletes it, if it still is what it
-// was: a commit, or "" for no such branch.
+// push sets a branch of the remote to a commit, or deletes it for "", provided that it
+// still is at was: a commit, or "" for no such branch.
 func (r *Repository) push(ctx context.Context, branch, was, commit string) error {
 	reference := "refs/heads/" + branch
 	_, err := r.talk(ctx, "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no",
 		"--force-with-lease="+reference+":"+was, remote, commit+":"+reference)
 	var failure *git.Error
 	if errors.As(err, &failure) && strings.Contains(failure.Tail, "stale info") {
-		return fmt.Errorf("pushing %s: somebody else pushed to it meanwhile: run the same command again", branch)
+		return fmt.Errorf("pushing %s: it was pushed to meanwhile: run the same command again", branch)
 	}
 	if err != nil {
 		return fmt.Errorf("pushing %s: %w", branch, err)
@@ -109,19 +109,18 @@ func (r *Repository) push(ctx context.Context, branch, was, commit string) error
 	return nil
 }
 
-// StaleError says that a file of the catalogue is not as the branch has it that an
-// update was to be proposed for.
+// StaleError means that the target branch has another version of a file than the catalogue.
 type StaleError struct {
 	File, Branch string
 }
 
 func (e *StaleError) Error() string {
-	return fmt.Sprintf("%s is not as %s of origin has it: commit and push, or git pull, then run the same command again", e.File, e.Branch)
+	return fmt.Sprintf("%s differs from %s of origin: commit and push, or git pull, then run the same command again", e.File, e.Branch)
 }
 
-// tree writes the tree of a commit with the files of a proposal. The index and the
-// working tree are not looked at. Where the commit has other content than the
-// proposal is for, it is a *StaleError without a branch.
+// tree writes the tree of a commit with the files of a proposal, without index and working
+// tree. If the commit has other content than the proposal expects, the error is a
+// *StaleError without a branch.
 func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (string, error) {
 	entries, err := r.entries(ctx, commit, slices.Collect(maps.Keys(p.After)))
 	if err != nil {
@@ -143,7 +142,7 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 		}
 		switch mode := cmp.Or(now.mode, "100644"); {
 		case mode != "100644" && mode != "100755":
-			return "", fmt.Errorf("%s is no plain file", name)
+			return "", fmt.Errorf("%s is not a regular file", name)
 		case after == "":
 			deleted = append(deleted, r.prefix+name)
 		default:
@@ -159,7 +158,7 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 	if _, err := r.run(ctx, own, "read-tree", commit); err != nil {
 		return "", err
 	}
-	// Unlike --index-info, this refuses what git allows in no tree.
+	// Unlike --index-info, this refuses names that git allows in no tree.
 	arguments := slices.Concat([]string{"update-index", "--add"}, changed, []string{"--force-remove", "--"}, deleted)
 	if _, err := r.run(ctx, own, arguments...); err != nil {
 		return "", err
@@ -167,7 +166,7 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 	return r.run(ctx, own, "write-tree")
 }
 
-// commitTree makes a commit that no branch has yet.
+// commitTree makes a commit that is on no branch yet.
 func (r *Repository) commitTree(ctx context.Context, tree, parent, message string) (string, error) {
 	if err := r.checkIdentity(ctx); err != nil {
 		return "", err
@@ -180,9 +179,9 @@ func (r *Repository) commitTree(ctx context.Context, tree, parent, message strin
 	return r.run(ctx, git.Command{Stdin: []byte(message)}, arguments...)
 }
 
-// changeTrailer names the trailer by which a commit is known to be ours, as it was
-// made: it says what tree and parent it was made of. Who amends it, moves it onto
-// other commits or adds some makes it theirs.
+// changeTrailer names the trailer that marks a commit as ours and unchanged: its value
+// covers the tree and parent. Amending, rebasing or adding commits makes the branch someone
+// else's.
 const changeTrailer = "Libre-Change"
 
 func changeID(tree, parent string) string {
@@ -191,10 +190,10 @@ func changeID(tree, parent string) string {
 
 var changeLine = regexp.MustCompile(`(?m)^` + changeTrailer + `: ([0-9a-f]{40})$`)
 
-// proposed is a commit at the end of a branch of ours.
+// proposed is the commit at the end of a branch of ours.
 type proposed struct {
 	tree, parent string
-	ours         bool // made by libre, with nothing of others on or below it
+	ours         bool // made by libre, and no other person's commits are on or below it
 }
 
 func (r *Repository) proposed(ctx context.Context, commit string) (proposed, error) {
@@ -219,7 +218,7 @@ func (r *Repository) proposed(ctx context.Context, commit string) (proposed, err
 	return p, nil
 }
 
-// contains tells whether a commit is among those that another is made of.
+// contains reports whether a commit is an ancestor of another one, or the same.
 func (r *Repository) contains(ctx context.Context, commit, part string) bool {
 	_, err := r.git(ctx, "merge-base", "--is-ancestor", part, commit)
 	return err == nil

@@ -115,7 +115,7 @@ func hook(name, script string) func(t *testing.T, dir string) {
 
 // A commit that is not made leaves files and index as they were.
 func TestCommitThatFailsChangesNothing(t *testing.T) {
-	const again = "; nothing is changed: mend that, and run the same command again"
+	const again = "; nothing was changed: fix that, and run the same command again"
 	settings := func(pairs ...string) func(t *testing.T, dir string) {
 		return func(t *testing.T, dir string) {
 			for i := 0; i < len(pairs); i += 2 {
@@ -131,10 +131,10 @@ func TestCommitThatFailsChangesNothing(t *testing.T) {
 		{"no author", func(t *testing.T, dir string) {
 			runGit(t, dir, "config", "--unset", "user.name")
 			runGit(t, dir, "config", "--unset", "user.email")
-		}, `git does not know who commits; git config user.name NAME, and git config user.email ADDRESS`},
+		}, `git does not know who commits; git config user.name NAME && git config user.email ADDRESS`},
 		{"changed by a person", func(t *testing.T, dir string) {
 			runGit(t, dir, "update-ref", "refs/heads/main", runGit(t, dir, "commit-tree", "-m", "x", runGit(t, dir, "mktree", "--missing")))
-		}, "apps/docs/default.nix has changes that are not committed: commit them first"},
+		}, "apps/docs/default.nix has uncommitted changes: commit them first"},
 		{"a hook", hook("commit-msg", "echo 'no \033[31mticket' >&2\nexit 1\n"), "committing docs: git commit: no ticket" + again},
 		{"a silent hook", hook("pre-commit", "exit 3\n"), "committing docs: git commit: exit status 1, without a message: a hook may have refused it" + again},
 		{"a hook that changes files", hook("pre-commit", "echo '# formatted' >>cat/apps/docs/default.nix; git add cat/apps/docs/default.nix; echo formatted; exit 1\n"),
@@ -197,7 +197,7 @@ func TestOpenRepository(t *testing.T) {
 	ownGit(t)
 	dir := t.TempDir()
 	_, err := OpenRepository(t.Context(), dir)
-	if want := dir + " is in no git repository: --commit and --pr need one; git init && git add --all && git commit"; err == nil || err.Error() != want {
+	if want := dir + " is not in a git repository, which --commit and --pr need; git init && git add --all && git commit"; err == nil || err.Error() != want {
 		t.Errorf("%v, expected\n%s", err, want)
 	}
 	repository, _ := workplace(t)

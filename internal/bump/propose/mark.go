@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// What a pull request proposes is kept in a line of its body that nobody sees: the
-// apps with their versions. No other text in a body can look like it: comments of
-// HTML are taken out of what comes from outside.
+// A pull request's proposal is stored in an invisible line of its body: the apps with their
+// versions. No other text in a body can look like it, since comments of HTML are removed
+// from outside text.
 var (
 	markLine = regexp.MustCompile(`(?m)^<!-- libre: ([0-9A-Za-z._, -]*) -->\r?$`)
-	// closedMark stands below where libre closed the pull request itself. Without
-	// it a person did, who does not want the version.
+	// closedMark follows it if libre closed the pull request itself. Otherwise a person
+	// did, who does not want the version.
 	closedMark = "<!-- libre closed this -->"
 )
 
@@ -27,8 +27,8 @@ func mark(apps map[string]string) string {
 	return fmt.Sprintf("<!-- libre: %s -->", strings.Join(words, ", "))
 }
 
-// readMark gives the apps with the versions that a pull request proposes; none if
-// it is not one of ours.
+// readMark returns the apps with the versions that a pull request proposes, none if it is
+// not one of ours.
 func readMark(body string) map[string]string {
 	lines := markLine.FindAllStringSubmatch(body, -1)
 	if len(lines) == 0 {
@@ -43,7 +43,7 @@ func readMark(body string) map[string]string {
 	return apps
 }
 
-// marked is a body with the mark below, within what forges take.
+// marked is a body with the mark below, cut to what forges accept.
 func marked(body string, apps map[string]string) string {
 	line := mark(apps)
 	room := maxBody - len(line) - 2

@@ -12,24 +12,24 @@ import (
 
 // Proposal is what one commit, or one pull request, changes.
 type Proposal struct {
-	Name    string            // of an app or a group: the branch is libre/NAME
+	Name    string            // an app's or a group's: the branch is libre/NAME
 	Title   string            // such as "docs: 5.4.0 -> 5.4.1"
 	Body    string            // of the pull request, Markdown, such as PullBody gives
 	Message string            // of the commit, below the title: links
-	Apps    map[string]string // app → what is proposed, such as 5.4.1-1; of no app there are two pull requests
+	Apps    map[string]string // app → proposed version, such as 5.4.1-1; an app has at most one pull request
 
-	// Contents by path in the catalogue. Before has those that After is made from,
-	// nil for no file; what is nil in After is deleted.
+	// Contents by path in the catalogue. Before has the versions that After is based on,
+	// nil for no file; nil in After deletes the file.
 	Before, After map[string][]byte
 }
 
-// proposalName is a name that can be a part of a branch's.
+// proposalName is a name that can be part of a branch's name.
 var proposalName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_-]+)*$`)
 
-// check refuses what git or a mark could take for something else.
+// check refuses names that git or a mark could misunderstand.
 func (p *Proposal) check() error {
 	if !proposalName.MatchString(p.Name) || strings.HasSuffix(p.Name, ".lock") {
-		return fmt.Errorf("proposal %q: the name cannot be part of a branch's", text.Name(p.Name))
+		return fmt.Errorf("proposal %q: the name cannot be part of a branch name", text.Name(p.Name))
 	}
 	for app, version := range p.Apps {
 		if !alphabet.MatchString(app) || !alphabet.MatchString(version) {
@@ -41,15 +41,13 @@ func (p *Proposal) check() error {
 	}
 	for name := range p.After {
 		if !filepath.IsLocal(name) || filepath.Clean(name) != name || strings.ContainsRune(name, 0) {
-			return fmt.Errorf("proposal %s: %q is no file of the catalogue", p.Name, text.Name(name))
+			return fmt.Errorf("proposal %s: %q is not a file of the catalogue", p.Name, text.Name(name))
 		}
 	}
 	return nil
 }
 
-// title is the title on one line. What a forge would act on, a mention or a
-// number of an issue, does nothing.
-// added are the files that are not there before.
+// added are the files that did not exist before.
 func (p *Proposal) added() []string {
 	var added []string
 	for name := range p.After {
@@ -60,9 +58,10 @@ func (p *Proposal) added() []string {
 	return added
 }
 
+// title is the title on one line, inert on a forge: it mentions no user and no issue.
 func (p *Proposal) title() string { return text.Clip(outside.Defuse(text.Line(p.Title)), 200) }
 
-// message is that of the commit. A forge reads it as well; addresses stay whole.
+// message is the commit message. A forge reads it as well; addresses stay whole.
 func (p *Proposal) message() string {
 	text := text.Plain(p.Message)
 	var b strings.Builder

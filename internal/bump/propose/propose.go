@@ -1,5 +1,5 @@
-// Package propose makes of changed files a commit, or a pull request that is kept as
-// it should be.
+// Package propose turns changed files into a commit, or into a pull request that it keeps
+// up to date.
 package propose
 
 import (
@@ -17,18 +17,18 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// ProposerConfig is what a Proposer cannot know by itself.
+// ProposerConfig is what a Proposer needs from its caller.
 type ProposerConfig struct {
 	Client *upstream.Client
-	Token  func(*url.URL) string // for git at a URL, "" where there is none
-	Forge  string                // github or forgejo; "" is told from origin and the environment
-	Base   string                // branch to propose to; "" is the usual one of origin
+	Token  func(*url.URL) string // for git at a URL, "" for none
+	Forge  string                // github or forgejo; "" to derive it from origin and the environment
+	Base   string                // the branch to propose to; "" is origin's default branch
 	Getenv func(string) string   // nil is os.Getenv
 }
 
-// Proposer opens, updates and closes the pull requests of a catalogue, from
-// branches of its origin. The index, the working tree and the branches here are
-// not touched. It is not safe for concurrent use.
+// Proposer opens, updates and closes the pull requests of a catalogue, from branches of its
+// origin. It does not touch the index, the working tree or local branches. It is not safe
+// for concurrent use.
 type Proposer struct {
 	repository *Repository
 	forge      forge
@@ -40,8 +40,8 @@ type Proposer struct {
 
 const branchPrefix = "libre/"
 
-// NewProposer asks origin for its branches and the forge for its open pull
-// requests, once for all proposals.
+// NewProposer reads origin's branches and the forge's open pull requests, once for all
+// proposals.
 func NewProposer(ctx context.Context, repository *Repository, config ProposerConfig) (*Proposer, error) {
 	location, err := repository.remoteURL(ctx)
 	if err != nil {
@@ -90,25 +90,25 @@ func NewProposer(ctx context.Context, repository *Repository, config ProposerCon
 	return p, nil
 }
 
-// OutcomeKind says what became of a proposal.
+// OutcomeKind is the result of a proposal.
 type OutcomeKind string
 
 const (
 	Opened    OutcomeKind = "opened"
-	Updated   OutcomeKind = "updated"   // the pull request that there was
-	Unchanged OutcomeKind = "unchanged" // the pull request is as it should be
+	Updated   OutcomeKind = "updated"   // the existing pull request
+	Unchanged OutcomeKind = "unchanged" // the pull request is up to date
 	Closed    OutcomeKind = "closed"    // by us
-	Needless  OutcomeKind = "needless"  // the base has it already
+	Needless  OutcomeKind = "needless"  // the base already has it
 	Declined  OutcomeKind = "declined"  // a person closed a pull request for the same
-	Covered   OutcomeKind = "covered"   // a pull request for several apps is about it
+	Covered   OutcomeKind = "covered"   // a pull request for several apps includes it
 	Occupied  OutcomeKind = "occupied"  // the branch has commits of others, which stay
 )
 
-// Outcome is what became of a proposal.
+// Outcome is the result of a proposal.
 type Outcome struct {
 	Kind   OutcomeKind `json:"kind"`
 	Branch string      `json:"branch"`
-	Number int         `json:"number,omitempty"` // of the pull request, 0 where there is none
+	Number int         `json:"number,omitempty"` // of the pull request, 0 for none
 	URL    string      `json:"url,omitempty"`
 	Reason string      `json:"reason,omitempty"`
 }
@@ -128,10 +128,9 @@ func outcome(kind OutcomeKind, p pull, reason string) Outcome {
 	return Outcome{kind, p.branch, p.number, p.url, reason}
 }
 
-// Propose makes the pull request of a proposal what it should be: it is opened, or
-// brought to this version and onto the base as it is now. Nothing is pushed and
-// nothing changed where it is so already. What others pushed to the branch stays.
-// Pull requests for some of the same apps and no other are closed.
+// Propose opens the pull request of a proposal, or updates it to this version and to the
+// current base. If it is up to date, nothing is pushed or changed. Commits that others
+// pushed to the branch stay. It closes older pull requests for a subset of the same apps.
 func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, error) {
 	if err := change.check(); err != nil {
 		return Outcome{}, err
@@ -153,7 +152,7 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 		if mine == nil {
 			return Outcome{Kind: Needless, Branch: branch, Reason: p.base + " has it"}, nil
 		}
-		return p.close(ctx, *mine, fmt.Sprintf("Not needed any more: %s has it.", p.base))
+		return p.close(ctx, *mine, fmt.Sprintf("No longer needed: %s has it.", p.base))
 	}
 	if blocked, err := p.blocked(ctx, branch, mine, others, change.Apps); err != nil || blocked.Kind != "" {
 		return blocked, err
@@ -186,9 +185,8 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 	return outcome(kind, wanted, ""), nil
 }
 
-// Withdraw closes the pull requests for which nothing is left to do, and deletes
-// their branches: those whose apps are all among the given ones, for which there is
-// nothing to propose. Of each the version is given that the base has.
+// Withdraw closes the pull requests that are no longer needed, and deletes their branches:
+// those for which all apps are settled. settled has the base's version of each.
 func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]Outcome, error) {
 	var outcomes []Outcome
 	var failures []error
@@ -201,7 +199,7 @@ func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]O
 		for _, app := range slices.Sorted(maps.Keys(apps)) {
 			now = append(now, outside.Markdown(app+" "+settled[app]))
 		}
-		done, err := p.close(ctx, open, fmt.Sprintf("Not needed any more: %s has %s, and there is nothing to propose.", p.base, outside.Enumerate(now, ", ", 20)))
+		done, err := p.close(ctx, open, fmt.Sprintf("No longer needed: %s has %s, and there is nothing to propose.", p.base, outside.Enumerate(now, ", ", 20)))
 		if err != nil {
 			failures = append(failures, err)
 			continue
@@ -211,8 +209,8 @@ func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]O
 	return outcomes, errors.Join(failures...)
 }
 
-// find gives the open pull request of a branch, and those of other branches that
-// are about some of the same apps.
+// find returns the open pull request of a branch, and those of other branches for some of
+// the same apps.
 func (p *Proposer) find(branch string, apps map[string]string) (mine *pull, others []pull) {
 	for _, open := range p.open {
 		if open.branch == branch {
@@ -229,11 +227,11 @@ func (p *Proposer) find(branch string, apps map[string]string) (mine *pull, othe
 	return mine, others
 }
 
-// blocked says why nothing must be proposed; it is of no kind where something may be.
+// blocked returns why nothing may be proposed; without a kind if something may.
 func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, others []pull, apps map[string]string) (Outcome, error) {
 	for _, other := range others {
 		if !within(readMark(other.body), apps) {
-			return Outcome{Covered, branch, other.number, other.url, "it is proposed together with others"}, nil
+			return Outcome{Covered, branch, other.number, other.url, "it is part of a proposal for several apps"}, nil
 		}
 		if free, err := p.free(ctx, other.branch); err != nil {
 			return Outcome{}, err
@@ -248,7 +246,7 @@ func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, other
 		}
 		for _, old := range closed {
 			if old.branch == branch && !old.merged && !strings.Contains(old.body, closedMark) && maps.Equal(readMark(old.body), apps) {
-				return outcome(Declined, old, "it was closed, and another version will be proposed again"), nil
+				return outcome(Declined, old, "it was closed; only another version will be proposed"), nil
 			}
 		}
 		mine = &pull{branch: branch}
@@ -256,11 +254,11 @@ func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, other
 	if free, err := p.free(ctx, branch); err != nil || free {
 		return Outcome{}, err
 	}
-	return outcome(Occupied, *mine, "it has commits that are not libre's, they stay: merge it, or delete the branch"), nil
+	return outcome(Occupied, *mine, "it has commits that are not libre's: merge it, or delete the branch"), nil
 }
 
-// free tells whether a branch of origin holds nothing that would be lost: it is not
-// there, or at a commit of ours, or at one that the base has.
+// free reports whether a branch of origin has nothing to lose: it does not exist, or is at
+// a commit of ours, or at one that the base contains.
 func (p *Proposer) free(ctx context.Context, branch string) (bool, error) {
 	tip := p.branches[branch]
 	if tip == "" {
@@ -268,19 +266,19 @@ func (p *Proposer) free(ctx context.Context, branch string) (bool, error) {
 	}
 	last, err := p.repository.proposed(ctx, tip)
 	if err != nil {
-		return false, fmt.Errorf("looking at %s: %w", branch, err)
+		return false, fmt.Errorf("reading %s: %w", branch, err)
 	}
 	return last.ours || p.repository.contains(ctx, p.baseCommit, tip), nil
 }
 
-// bring makes a branch one commit on the base, with the tree. It tells whether that
-// was to be done.
+// bring sets a branch to one commit on the base, with the tree. It reports whether that was
+// necessary.
 func (p *Proposer) bring(ctx context.Context, branch, tree string, change *Proposal) (bool, error) {
 	tip := p.branches[branch]
 	if tip != "" {
 		last, err := p.repository.proposed(ctx, tip)
 		if err != nil {
-			return false, fmt.Errorf("looking at %s: %w", branch, err)
+			return false, fmt.Errorf("reading %s: %w", branch, err)
 		}
 		if last.ours && last.tree == tree && last.parent == p.baseCommit {
 			return false, nil
@@ -297,15 +295,14 @@ func (p *Proposer) bring(ctx context.Context, branch, tree string, change *Propo
 	return true, nil
 }
 
-// close closes a pull request and deletes its branch, unless others have commits
-// there.
+// close closes a pull request and deletes its branch, unless others have commits there.
 func (p *Proposer) close(ctx context.Context, open pull, comment string) (Outcome, error) {
 	free, err := p.free(ctx, open.branch)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if !free {
-		return outcome(Occupied, open, "it is not needed any more, and stays open: it has commits that are not libre's"), nil
+		return outcome(Occupied, open, "it is no longer needed, but stays open: it has commits that are not libre's"), nil
 	}
 	open.body = strings.TrimRight(open.body, "\r\n") + "\n" + closedMark + "\n"
 	if err := p.forge.close(ctx, open, comment); err != nil {
@@ -321,12 +318,12 @@ func (p *Proposer) close(ctx context.Context, open pull, comment string) (Outcom
 	return outcome(Closed, open, ""), nil
 }
 
-// forget drops a branch's pull request from the open ones.
+// forget removes a branch's pull request from the open ones.
 func (p *Proposer) forget(branch string) {
 	p.open = slices.DeleteFunc(p.open, func(open pull) bool { return open.branch == branch })
 }
 
-// within tells whether all apps of some are among others.
+// within reports whether some apps are all among others.
 func within(some, others map[string]string) bool {
 	for app := range some {
 		if _, found := others[app]; !found {

@@ -63,7 +63,7 @@ func TestPullRequestIsFollowedThrough(t *testing.T) {
 			t.Fatalf("%v, %v", closed, err)
 		}
 		pull = d.pull(1)
-		if pull.State != "closed" || !slices.Equal(pull.Comments, []string{"Not needed any more: main has docs 5.4.2-1, and there is nothing to propose."}) {
+		if pull.State != "closed" || !slices.Equal(pull.Comments, []string{"No longer needed: main has docs 5.4.2-1, and there is nothing to propose."}) {
 			t.Errorf("%+v", pull)
 		}
 		if refs := d.git(d.repo.Dir, "for-each-ref", "--format=%(refname)"); refs != "refs/heads/main" {
@@ -115,7 +115,7 @@ func TestProposeAgainstTheBase(t *testing.T) {
 		d.writes()
 		_, err := d.mustProposer().Propose(t.Context(), d.docs("5.4.2"))
 		var stale *StaleError
-		const want = "proposing docs: apps/docs/default.nix is not as main of origin has it: commit and push, or git pull, then run the same command again"
+		const want = "proposing docs: apps/docs/default.nix differs from main of origin: commit and push, or git pull, then run the same command again"
 		if !errors.As(err, &stale) || err.Error() != want {
 			t.Errorf("%v, expected\n%s", err, want)
 		}
@@ -242,7 +242,7 @@ func TestPushIsALease(t *testing.T) {
 		first := d.mustProposer()
 		theirs := d.repo.CommitTo("libre/docs", map[string]string{"mine": "1"})
 		_, err := first.Propose(t.Context(), d.docs("5.4.1"))
-		const want = "pushing libre/docs: somebody else pushed to it meanwhile: run the same command again"
+		const want = "pushing libre/docs: it was pushed to meanwhile: run the same command again"
 		if err == nil || err.Error() != want {
 			t.Errorf("%v, expected\n%s", err, want)
 		}

@@ -35,7 +35,7 @@ func TestProposeRefusals(t *testing.T) {
 		if d.environment["FORGEJO_SERVER_URL"] != "" {
 			invalid = `{"message": "Validation Failed: \u001b[31mA pull request already exists\nfor it"}`
 		}
-		const rights = ": the token needs the right to write contents and pull requests of coop/catalogue"
+		const rights = ": the token needs write access to contents and pull requests of coop/catalogue"
 		for _, test := range []struct {
 			name string
 			fail func(*http.Request) *forgetest.Fault
@@ -45,7 +45,7 @@ func TestProposeRefusals(t *testing.T) {
 			{"listing", answer("GET", "/pulls", 403, `{"message": "Resource not accessible, `+ourToken+`"}`),
 				"listing the pull requests of coop/catalogue: " + host + " answers 403 Forbidden: Resource not accessible, …" + rights, refused},
 			{"private", answer("GET", "/pulls", 404, `{"message": "Not Found"}`),
-				"listing the pull requests of coop/catalogue: " + host + " answers 404 Not Found: Not Found: there is no coop/catalogue, or the token may not see it", nil},
+				"listing the pull requests of coop/catalogue: " + host + " answers 404 Not Found: Not Found: coop/catalogue does not exist, or is hidden from the token", nil},
 			{"push", answer("GET", "service=git-receive-pack", 403, "no"),
 				"pushing libre/docs: git push: fatal: unable to access '" + d.forge.URL + "/coop/catalogue.git/': The requested URL returned error: 403: the token or key needs the right to push", refused},
 			{"invalid", answer("POST", "/pulls", 422, invalid),
