@@ -28,6 +28,17 @@
       devShells = forAll (pkgs: {
         default = pkgs.mkShell { packages = [ pkgs.go pkgs.gnumake pkgs.buildah pkgs.runc pkgs.skopeo ]; };
       });
-      checks = forAll (pkgs: { libre = program pkgs; });
+      # `nix fmt` formats every Nix file.
+      formatter = forAll (pkgs: pkgs.nixfmt-tree);
+      checks = forAll (pkgs: {
+        libre = program pkgs;
+        # Each attribute of schema.nix is in the reference, and nothing else.
+        reference =
+          if builtins.readFile ./docs/mkApp.md + "\n" == import ./nix/reference.nix then pkgs.writeText "reference" ""
+          else throw "docs/mkApp.md is stale: UPDATE_GOLDEN=1 go test ./docs";
+        # What `libre init` writes evaluates, and its metadata needs no package.
+        template = pkgs.writeText "template.json" (builtins.toJSON
+          (lib.mkCatalogue { nixpkgs = throw "metadata needs no package"; apps = ./nix/template/apps; }).libre.apps);
+      });
     };
 }

@@ -17,7 +17,11 @@ func TestEveryFuzzTestHasACorpus(t *testing.T) {
 	}
 	function := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 	corpora := map[string]bool{} // of fuzz tests that exist
+	var kept []string
 	err = filepath.WalkDir(filepath.Join(root, "internal"), func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.HasSuffix(filepath.Dir(path), filepath.Join("testdata", "fuzz")) {
+			kept = append(kept, path)
+		}
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -31,10 +35,6 @@ func TestEveryFuzzTestHasACorpus(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept, err := filepath.Glob(filepath.Join(root, "internal", "*", "testdata", "fuzz", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
