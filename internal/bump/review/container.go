@@ -24,8 +24,7 @@ func isContainerfile(r *reviewer, name string) bool {
 	return depth(name) <= 1 && containerfileName.MatchString(path.Base(name))
 }
 
-// compareContainerfiles tells what a build takes of a Containerfile that is
-// another than before.
+// compareContainerfiles compares what a build uses of a Containerfile.
 func compareContainerfiles(r *reviewer, name string, before, after []byte) []string {
 	switch {
 	case before == nil:
@@ -55,7 +54,7 @@ func compareContainerfiles(r *reviewer, name string, before, after []byte) []str
 
 var errorLine = regexp.MustCompile(`^:([0-9]+): `)
 
-// withoutName is an error of containerfile's without the file's name.
+// withoutName is containerfile's error without the file's name.
 func withoutName(name string, err error) string {
 	reason := errorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
 	return text.Name(strings.TrimPrefix(reason, ": "))
@@ -68,8 +67,8 @@ func listed(what string, before, after []string) string {
 	return ""
 }
 
-// compareBases compares the images that the components' targets read; without a
-// component, those of all stages.
+// compareBases compares the images that the components' targets use; without a component,
+// those of all stages.
 func (r *reviewer) compareBases(name string, was, is *containerfile.File) []string {
 	if len(r.Containerfiles) == 0 {
 		before, _ := allBases(name, was)
@@ -93,7 +92,7 @@ func (r *reviewer) compareBases(name string, was, is *containerfile.File) []stri
 	return texts
 }
 
-// basesOf lists the base images, or tells why that is not possible.
+// basesOf lists the base images, or says why it cannot.
 func basesOf(name string, f *containerfile.File, u containerfile.Use) (names []string, problem string) {
 	bases, err := f.Bases(u)
 	if err != nil {
@@ -114,7 +113,7 @@ func allBases(name string, f *containerfile.File) (names []string, problem strin
 	return names, problem
 }
 
-// changedBases tells another tag of one image apart from another image.
+// changedBases separates new tags of an image from other images.
 func changedBases(before, after []string) string {
 	added, gone := differences(before, after)
 	var parts []string
@@ -140,8 +139,8 @@ var imageTag = regexp.MustCompile(`(?::[\w.-]+)?(?:@[\w:]+)?$`)
 
 func imageName(reference string) string { return imageTag.ReplaceAllString(reference, "") }
 
-// compareArgs compares build arguments and their defaults, and names those
-// that the catalogue sets in vain.
+// compareArgs compares build arguments and their defaults, and names those that the
+// catalogue sets without effect.
 func (r *reviewer) compareArgs(name string, was, is *containerfile.File) string {
 	before, after := defaultsOf(was), defaultsOf(is)
 	oldNames, newNames := slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))
@@ -172,8 +171,8 @@ func (r *reviewer) sets(name, arg string) bool {
 	})
 }
 
-// defaultsOf gives the arguments with their defaults; one that is declared again
-// without a default keeps it.
+// defaultsOf returns the arguments with their defaults. A repeated declaration without a
+// default keeps the earlier one.
 func defaultsOf(f *containerfile.File) map[string]string {
 	defaults := map[string]string{}
 	for _, arg := range f.Args() {
@@ -190,7 +189,7 @@ func isModules(_ *reviewer, name string) bool { return name == ".gitmodules" }
 
 var moduleSetting = regexp.MustCompile(`^\s*(path|url)\s*=\s*(.*?)\s*$`)
 
-// compareModules compares submodules, whose content no archive has. Format:
+// compareModules compares submodules, since archives lack their content. Format:
 // https://git-scm.com/docs/gitmodules
 func compareModules(_ *reviewer, _ string, before, after []byte) []string {
 	was, is := modulesOf(before), modulesOf(after)
@@ -209,7 +208,7 @@ func compareModules(_ *reviewer, _ string, before, after []byte) []string {
 	return texts
 }
 
-// modulesOf gives the URLs of submodules by path.
+// modulesOf returns the URLs of submodules by path.
 func modulesOf(data []byte) map[string]string {
 	modules := map[string]string{}
 	var folder, url string

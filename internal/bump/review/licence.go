@@ -32,7 +32,7 @@ func compareLicences(_ *reviewer, _ string, before, after []byte) []string {
 	case after == nil:
 		return []string{"gone, it was " + was}
 	case strings.Join(strings.Fields(string(before)), " ") == strings.Join(strings.Fields(string(after)), " "):
-		return nil // only its lines are others
+		return nil // the licence is the same, other lines differ
 	case was != is:
 		return []string{arrow(cmp.Or(was, "unknown text"), cmp.Or(is, "unknown text"))}
 	case was == "":
@@ -41,7 +41,7 @@ func compareLicences(_ *reviewer, _ string, before, after []byte) []string {
 	return []string{"changed, still " + was}
 }
 
-// licencesOf names the licences that a text is made of.
+// licencesOf names the licences that a text consists of.
 func licencesOf(text []byte) string {
 	coverage := licensecheck.Scan(text)
 	if coverage.Percent < 50 {

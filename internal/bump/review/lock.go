@@ -14,10 +14,10 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// locks read lock files. They are read by their lines where a package is known by
-// them, as these files are long: what is counted is for people. What a reader gives
-// beside the packages is what the file says of them: the project itself, its workspace
-// and what else is of its own source are left out, as their versions are the release's.
+// locks read lock files. Where lines identify a package they are read by line, since these
+// files are long and the counts are for people. The second result of a reader is the file's
+// own packages: the project, its workspace and others from its own source. They are left
+// out, since their versions are the release's.
 var locks = map[string]func([]byte) (packages, string){
 	"package-lock.json":   readNPMLock,
 	"npm-shrinkwrap.json": readNPMLock,
@@ -31,7 +31,7 @@ var locks = map[string]func([]byte) (packages, string){
 	"Gemfile.lock":        readGemfileLock,
 }
 
-// packages are the versions of each package: a tree may need several.
+// packages are the versions of each package, which may be several.
 type packages map[string]map[string]bool
 
 func (p packages) add(name, version string) {
@@ -156,7 +156,7 @@ func readComposerLock(data []byte) (packages, string) {
 	return found, text.String()
 }
 
-// yarnLocal is a package of the project, by the range that names it.
+// yarnLocal matches a package of the project, by the range that names it.
 var yarnLocal = regexp.MustCompile(`^"?@?[^@]+@(?:workspace|link|file|portal):`)
 
 // readYarnLock reads both formats of yarn: a line of ranges, then the version.
@@ -199,8 +199,8 @@ func readPNPMLock(data []byte) (packages, string) {
 	return found, string(data)
 }
 
-// modulesAbove are the modules of Go in a file's folder and those above it: modules of one
-// repository may require each other as they were released.
+// modulesAbove are the Go modules in a file's folder and the folders above. Modules of one
+// repository may require each other's releases.
 func modulesAbove(source fs.FS, name string) (modules []string) {
 	for folder := path.Dir(name); ; folder = path.Dir(folder) {
 		if data, err := readStart(source, path.Join(folder, "go.mod"), maxSmallFile); err == nil {
@@ -225,7 +225,7 @@ func withoutModules(sum []byte, own []string) []byte {
 	return kept
 }
 
-// readGoSum counts what was downloaded, not the go.mod files that were looked at.
+// readGoSum counts downloaded modules, not go.mod files that were only read.
 func readGoSum(data []byte) (packages, string) {
 	found := packages{}
 	for line := range strings.Lines(string(data)) {
@@ -236,8 +236,8 @@ func readGoSum(data []byte) (packages, string) {
 	return found, string(data)
 }
 
-// Where a package comes from. Cargo names no source for what is in the workspace;
-// Poetry and uv name a folder. https://docs.astral.sh/uv/concepts/projects/layout/
+// The source of a package. Cargo names none for a package in the workspace; Poetry and uv
+// name a folder. https://docs.astral.sh/uv/concepts/projects/layout/
 var (
 	cargoSource = regexp.MustCompile(`(?m)^source = `)
 	pythonLocal = regexp.MustCompile(`(?m)^source = \{ (?:editable|virtual|directory) = |^type = "directory"`)
@@ -258,7 +258,7 @@ func readTOMLLock(data []byte, local func(block string) bool) (packages, string)
 	blocks := strings.Split("\n"+strings.ReplaceAll(string(data), "\r\n", "\n"), "\n[[package]]\n")
 	text.WriteString(blocks[0])
 	for _, block := range blocks[1:] {
-		block, rest, _ := strings.Cut(block, "\n[metadata") // behind the last package
+		block, rest, _ := strings.Cut(block, "\n[metadata") // after the last package
 		text.WriteString(rest)
 		if local(block) {
 			continue
@@ -284,7 +284,7 @@ var (
 	gemName = regexp.MustCompile(`^ +([\w.-]+)`)
 )
 
-// readGemfileLock leaves out gems of a folder, wherever they are named.
+// readGemfileLock leaves out gems from a folder, wherever they are named.
 func readGemfileLock(data []byte) (packages, string) {
 	found, local := packages{}, map[string]bool{}
 	var text strings.Builder

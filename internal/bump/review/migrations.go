@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Folders of migrations, files in which are migrations if they are SQL, or numbered.
+// Folders for migrations. Files in them are migrations if they are SQL, or numbered.
 var (
 	migrationFolder = regexp.MustCompile(`(?i)^(?:.+[-_.])?(?:migrations?|migrate)(?:[-_.].+)?$|^(?:deltas?|alembic|drizzle|evolutions|dbscripts)$`)
-	// A schema is also that of an API: only what is numbered like a migration counts.
+	// An API has a schema too: only files numbered like migrations count.
 	schemaFolder = regexp.MustCompile(`(?i)^schemas?$`)
 
 	sqlFile  = regexp.MustCompile(`(?i)\.(?:sql|ddl|cql|psql|pgsql|mysql)(?:\.\w+)?$`)
 	codeFile = regexp.MustCompile(`(?i)\.(?:py|go|rb|php|[cm]?[jt]s|exs?|cs|fs|rs|java|kts?|scala|groovy|cljs?|cr|lua|p[lm]|dart|swift|sh)$`)
 	dataFile = regexp.MustCompile(`(?i)\.(?:xml|ya?ml)$`) // of Liquibase and Hasura
 
-	// The beginning of a name that has a number or a time: 0001_x, 20190324205606, 1.x,
-	// v300, V1_2__X (Flyway), m20220101_x (SeaORM, Yii), Version2024 (Doctrine, Nextcloud),
+	// The start of a name with a number or a time: 0001_x, 20190324205606, 1.x, v300,
+	// V1_2__X (Flyway), m20220101_x (SeaORM, Yii), Version2024 (Doctrine, Nextcloud),
 	// 20240101A-x (Directus), nc_001_x (NocoDB).
 	migrationNumber = regexp.MustCompile(`^(?:[VvUm]|Version|[a-z]+_(?:[0-9]{2}))?[0-9]+(?:Date[0-9]+|[A-Za-z])?(?:[-_.]|$)`)
 	schemaNumbered  = regexp.MustCompile(`^[0-9]{2,}[-_]|^[0-9]{8,}`)
@@ -31,16 +31,16 @@ var (
 	alembicMigration = regexp.MustCompile(`(?:^|/)(?:alembic|migrations)/(?:.*/)?versions/.*\.py$`)
 	changeLog        = regexp.MustCompile(`(?i)(?:^|[-_.])(?:db\.?)?(?:change-?(?:log|set)s?|liquibase)(?:[-_.][\w.-]+)?\.(?:xml|ya?ml)$`)
 
-	// The way back is not gone by an update, and others say what a migration is.
+	// An update does not go back, and these others only describe migrations.
 	notMigration = regexp.MustCompile(`(?:^|/)(?:__init__\.py|index\.[jt]s|mod\.rs|env\.py)$|\.d\.ts$|\.Designer\.cs$|(?:^|[/._-])(?:down|rollback|undo)\.(?:sql|rb|js|ts|ya?ml)$`)
-	// Tests make tables of their own, and documentation shows them.
+	// Tests make tables of their own, and documentation shows some.
 	otherFolder = regexp.MustCompile(`(?i)^(?:.+[-_.])?(?:tests?|testing|testutils?|specs?|e2e|cypress|playwright|fixtures?|mocks?|bench(?:marks?)?|examples?|samples?|demos?)(?:[-_.].+)?$|^__\w+__$`)
 	otherFile   = regexp.MustCompile(`(?i)^(?:test_.*|conftest)\.py$|[-_.](?:tests?|spec)\.\w+$|^test[-_].*\.(?:[cm]?[jt]s|rb|php|sh|sql)$`)
 	otherClass  = regexp.MustCompile(`Tests?\.(?:java|kt|cs|php|scala|groovy)$`) // latest.php is none
 	documents   = regexp.MustCompile(`(?i)^(?:docs?|documentation)/`)
 )
 
-// isOther tells files of tests, examples and documentation.
+// isOther matches files of tests, examples and documentation.
 func isOther(name string) bool {
 	base := path.Base(name)
 	return documents.MatchString(name) || otherFile.MatchString(base) || otherClass.MatchString(base) ||
@@ -52,8 +52,8 @@ func foldersOf(name string) []string {
 	return folders[:len(folders)-1]
 }
 
-// isMigration tells whether a file changes a database from one version to the next, by
-// where it is and what it is called.
+// isMigration reports whether a file changes a database from one version to the next,
+// judging by its path.
 func isMigration(source fs.FS, name string) bool {
 	if notMigration.MatchString(name) || isOther(name) {
 		return false
@@ -76,15 +76,15 @@ func isMigration(source fs.FS, name string) bool {
 		laravelMigration.MatchString(name) || alembicMigration.MatchString(name)
 }
 
-// isChangeLog tells a change log of Liquibase from one for people.
+// isChangeLog distinguishes a change log of Liquibase from one for people.
 // https://docs.liquibase.com/concepts/changelogs/home.html
 func isChangeLog(source fs.FS, name string) bool {
 	start, err := readStart(source, name, 16<<10)
 	return err == nil && bytes.Contains(start, []byte("databaseChangeLog"))
 }
 
-// migrationOf is the folder and the name of a migration. Prisma, Diesel and Hasura have
-// a folder for each.
+// migrationOf is the folder and the name of a migration. Prisma, Diesel and Hasura have a
+// folder for each.
 func migrationOf(name string) (folder, migration string) {
 	switch path.Base(name) {
 	case "migration.sql", "up.sql", "up.yaml":
@@ -99,7 +99,7 @@ func migrationOf(name string) (folder, migration string) {
 
 var migrationFile = subject{kind: MigrationFinding, size: maxSmallFile}
 
-// withoutMoved leaves out migrations that only are in another folder than before.
+// withoutMoved drops migrations that only moved to another folder.
 func (r *reviewer) withoutMoved(added, gone []string) (new, dropped []string) {
 	type migration struct {
 		name    string
@@ -132,8 +132,7 @@ func (r *reviewer) withoutMoved(added, gone []string) (new, dropped []string) {
 	return slices.DeleteFunc(added, isMoved), slices.DeleteFunc(gone, isMoved)
 }
 
-// compareMigrations tells for each folder which migrations came, went or are other
-// ones than before.
+// compareMigrations reports, for each folder, which migrations are new, gone or changed.
 func (r *reviewer) compareMigrations(before, after []string) {
 	type folderChanges struct{ added, gone, changed []string }
 	folders := map[string]*folderChanges{}

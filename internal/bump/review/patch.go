@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// PatchError is a run of patch that says nothing about a change: there is no
-// such program, or it was killed.
+// PatchError means that patch gave no verdict on a change: the program is missing, or was
+// killed.
 type PatchError struct {
 	Reason string
 	Tail   []string // last lines of its output, safe to show
@@ -34,15 +34,14 @@ func (e *PatchError) Unwrap() error { return e.Err }
 
 const (
 	maxPatchOutput = 1 << 20 // bytes that are kept
-	maxSections    = 200     // that are tried one by one
+	maxSections    = 200     // sections tried one by one
 )
 
-// patch tries a patch: as a whole, as the build does, and section by section
-// where that fails.
+// patch tries a patch: as a whole, as the build does, and section by section if that fails.
 func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
 	sections := readSections(c.Patch)
 	if len(sections) == 0 {
-		return obstacle("it is no unified diff")
+		return obstacle("it is not a unified diff")
 	}
 	run, err := p.tree.patch(ctx, c.Patch, sections)
 	if err != nil {
@@ -76,8 +75,8 @@ func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
 func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) {
 	var places []Place
 	for _, s := range sections[:min(len(sections), maxSections)] {
-		// By force a hunk fails alone, where otherwise the first one that is
-		// there already ends the whole file.
+		// With --force a hunk fails alone. Otherwise the first one that is already applied
+		// skips the whole file.
 		run, err := t.patch(ctx, s.text, []section{s}, "--force")
 		if err != nil {
 			return nil, err
@@ -93,7 +92,7 @@ func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) 
 		file := t.fileOf(s)
 		switch failed := run.failedHunks(s); {
 		case !fs.ValidPath(file):
-			places = append(places, Place{File: text.Name(file), Reason: "it is no path inside of the source"})
+			places = append(places, Place{File: text.Name(file), Reason: "it is not a path inside the source"})
 		case back.ok && back.fuzz == 0:
 			places = append(places, Place{File: text.Name(file), Reason: "already upstream"})
 		case s.create && t.exists(file):
@@ -112,7 +111,7 @@ func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) 
 	return places, nil
 }
 
-// fileOf is the name of a section that exists, else its last one.
+// fileOf is the section's first name that exists, else its last one.
 func (t *tree) fileOf(s section) string {
 	for _, name := range s.names {
 		if t.exists(name) {
@@ -142,7 +141,7 @@ func (t *tree) linesOf(name string) []string {
 	return lines
 }
 
-// why tells why a hunk fails in a file of these lines.
+// why returns why a hunk fails in a file with these lines.
 func (h hunk) why(lines []string) string {
 	if len(h.new) > 0 && containsRun(lines, h.new) {
 		return "already upstream"
@@ -152,7 +151,7 @@ func (h hunk) why(lines []string) string {
 			return "no line " + strconv.Quote(text.Name(strings.TrimSpace(line)))
 		}
 	}
-	return "its lines are not in this order any more"
+	return "its lines are no longer in this order"
 }
 
 func containsRun(lines, run []string) bool {
@@ -173,12 +172,12 @@ type patchRun struct {
 	changed map[string]*entry
 }
 
-// adopt makes the changes of a run that went well.
+// adopt applies the changes of a successful run.
 func (t *tree) adopt(run *patchRun) { maps.Copy(t.changed, run.changed) }
 
-// patch runs the real one, in a temporary folder that holds nothing but the files
-// of these sections. It is GNU patch with the arguments that the build has, and:
-// --unified, so that no text is taken for a script of ed; no terminal to ask at.
+// patch runs the real patch in a temporary folder with only the files of these sections. It
+// is GNU patch with the build's arguments, and --unified, so that no text is read as an ed
+// script. There is no terminal to prompt on.
 func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more ...string) (*patchRun, error) {
 	scratch, err := os.MkdirTemp("", "libre-prove-")
 	if err != nil {
@@ -202,12 +201,12 @@ func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more
 	case ctx.Err() != nil:
 		return nil, &PatchError{"interrupted", run.tail(), ctx.Err()}
 	case errors.Is(err, exec.ErrNotFound):
-		return nil, &PatchError{"patch is not installed: it is what tries patches before a build", nil, err}
+		return nil, &PatchError{"patch is not installed: libre needs it to try patches before a build", nil, err}
 	case errors.As(err, &exit) && exit.Exited() && !strings.Contains(run.output, "unrecognized option"):
 		run.readOutput()
 		return run, nil
 	case errors.As(err, &exit) && exit.Exited():
-		return nil, &PatchError{"it is not GNU patch: install that", run.tail(), err}
+		return nil, &PatchError{"it is not GNU patch: install GNU patch", run.tail(), err}
 	case err != nil:
 		return nil, &PatchError{err.Error(), run.tail(), err}
 	}
@@ -216,7 +215,7 @@ func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more
 	return run, err
 }
 
-// extract writes the files of sections to a new folder, and gives their names.
+// extract writes the files of sections to a new folder, and returns their names.
 func (t *tree) extract(folder string, sections []section) ([]string, error) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return nil, err
@@ -251,7 +250,7 @@ func (t *tree) extract(folder string, sections []section) ([]string, error) {
 				return nil, err
 			}
 			if size += len(data); size > maxTried {
-				return nil, obstacle("the files that it touches are too large to be tried")
+				return nil, obstacle("the files that it changes are too large to try")
 			}
 			if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 				return nil, err
@@ -265,7 +264,7 @@ func (t *tree) extract(folder string, sections []section) ([]string, error) {
 	return names, nil
 }
 
-// collect reads what patch left of a folder that had names.
+// collect reads the results of patch in a folder with these files.
 func collect(folder string, names []string) (map[string]*entry, error) {
 	changed := map[string]*entry{}
 	for _, name := range names {
@@ -312,11 +311,11 @@ func (r *patchRun) readOutput() {
 	}
 }
 
-// moved tells how a patch that applies does not fit exactly, "" where it does.
+// moved says how a patch that applies does not fit exactly, "" if it does.
 func (r *patchRun) moved() string {
 	switch {
 	case r.fuzz > 0:
-		return fmt.Sprintf("GNU patch, of nixpkgs, takes it with fuzz %d; busybox's, of the host package set, does not", r.fuzz)
+		return fmt.Sprintf("nixpkgs' GNU patch applies it with fuzz %d; busybox' patch, of the host package set, does not", r.fuzz)
 	case r.shifted:
 		return "its lines have moved"
 	}
@@ -333,7 +332,7 @@ func (r *patchRun) failedHunks(s section) []hunk {
 	return failed
 }
 
-// lastWords is what patch said at last, apart from how many hunks it was.
+// lastWords is the last message of patch, apart from the count of hunks.
 func (r *patchRun) lastWords() string {
 	lines := r.tail()
 	for _, line := range slices.Backward(lines) {
@@ -341,7 +340,7 @@ func (r *patchRun) lastWords() string {
 			return text.Name(line)
 		}
 	}
-	return "patch does not take it"
+	return "patch refuses it"
 }
 
 // tail is the last lines of the output, safe to show.
@@ -355,7 +354,7 @@ func (r *patchRun) tail() []string {
 	return lines[max(0, len(lines)-10):]
 }
 
-// limitedBuffer keeps the beginning of what is written to it.
+// limitedBuffer keeps the first bytes that are written to it.
 type limitedBuffer struct{ bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {

@@ -1,4 +1,4 @@
-// Package review tells what a reviewer of a new version would look for: whether the
+// Package review finds what a reviewer of a new version should know: whether the
 // catalogue's own changes still apply to the source, and what else changed in it.
 package review
 
@@ -12,48 +12,48 @@ import (
 	"github.com/libresh/libre/internal/bump/outside"
 )
 
-// ChangeKind is what a change of an app's source does.
+// ChangeKind is the kind of a change to an app's source.
 type ChangeKind string
 
 const (
 	PatchChange      ChangeKind = "patch"      // patchSource
-	SubstituteChange ChangeKind = "substitute" // substituteSource, one text of one file
+	SubstituteChange ChangeKind = "substitute" // substituteSource, one text in one file
 	AddChange        ChangeKind = "add"        // addToSource
 )
 
 // Change is one change that the catalogue makes to an app's source.
 type Change struct {
-	Variant string // "" for the app's own: every variant is made on top of these
+	Variant string // "" for the app's own: each variant's are made on top of these
 	Kind    ChangeKind
-	Name    string // of a patch, for people: fix.patch
+	Name    string // of a patch, for messages: fix.patch
 	Patch   []byte
-	File    string // in the source, what is substituted in or added
+	File    string // in the source, to substitute in or to add
 	From    string
 	To      string
-	Added   string // path on this machine of the file or folder that is added
+	Added   string // path on this machine of the file or folder to add
 }
 
-// Verdict is what becomes of a change with a new source.
+// Verdict is the result of trying a change on a new source.
 type Verdict string
 
 const (
-	Applies     Verdict = "applies"   // as it stands, also where lines have moved
-	AppliesFuzz Verdict = "fuzz"      // GNU patch leaves away context to make it fit
-	InUpstream  Verdict = "upstream"  // a patch that the new source has already; the build fails with it
-	Dropped     Verdict = "dropped"   // a patch that the new source has already, and that was taken out
+	Applies     Verdict = "applies"   // as it is, possibly at other lines
+	AppliesFuzz Verdict = "fuzz"      // GNU patch ignores context to make it fit
+	InUpstream  Verdict = "upstream"  // the new source already has the patch; the build fails with it
+	Dropped     Verdict = "dropped"   // the new source already has the patch, which was removed
 	Fails       Verdict = "fails"     // the build fails with it
-	Replaces    Verdict = "replaces"  // what is added hides a file that is new or other upstream
-	Untried     Verdict = "not tried" // nothing is known before the build
+	Replaces    Verdict = "replaces"  // it hides a file that is new or changed upstream
+	Untried     Verdict = "not tried" // unknown before the build
 )
 
-// PatchCheck is what becomes of one change, and why.
+// PatchCheck is the verdict on one change, and the reason.
 type PatchCheck struct {
 	Variant string     `json:"variant,omitempty"`
 	Kind    ChangeKind `json:"kind"`
-	Name    string     `json:"name"` // of the patch, else the file in the source
+	Name    string     `json:"name"` // the patch, else the file in the source
 	Verdict Verdict    `json:"verdict"`
-	Reason  string     `json:"reason,omitempty"` // one line, outside text in it
-	Places  []Place    `json:"places,omitempty"` // where a patch fails
+	Reason  string     `json:"reason,omitempty"` // one line; contains outside text
+	Places  []Place    `json:"places,omitempty"` // that fail, of a patch
 }
 
 // Place is a part of a patch that fails.
@@ -63,10 +63,10 @@ type Place struct {
 	Reason string `json:"reason"`
 }
 
-// Breaks tells whether a build with the change would fail.
+// Breaks reports whether a build with the change would fail.
 func (p PatchCheck) Breaks() bool { return p.Verdict == Fails || p.Verdict == InUpstream }
 
-// String is the proof as one line, outside text in it.
+// String is the check on one line, with outside text in it.
 func (p PatchCheck) String() string {
 	subject := map[ChangeKind]string{
 		PatchChange:      "patch ",
@@ -82,7 +82,7 @@ func (p PatchCheck) String() string {
 		InUpstream:  "is already upstream",
 		Dropped:     "is already upstream, and dropped",
 		Fails:       "no longer applies",
-		Replaces:    "applies, and hides a file of upstream's",
+		Replaces:    "applies, and hides a file of upstream",
 		Untried:     "was not tried",
 	}[p.Verdict]
 	var why []string
@@ -105,12 +105,13 @@ func (p Place) String() string {
 	return p.File + " " + p.Hunk + ": " + p.Reason
 }
 
-// Prove tries changes against a new source, in their order and each variant's on
-// top of the app's own, as nix/change-source.sh does. There is one proof a change.
-// One that fails is left out for those that follow. before is the source that the
-// changes were made for, nil where it is not at hand.
+// Prove tries changes on a new source, in order, each variant's on top of the app's own, as
+// nix/change-source.sh does. It returns one check per change. A change that fails is
+// skipped for those that follow. before is the source that the changes were made for, nil
+// if unavailable.
 //
-// What does not apply is no error; an error is a *PatchError, or one from reading
+// A change that does not apply is no error. An error is a *PatchError, or one from reading
+// a source or writing to a temporary folder.
 // a source or writing to a temporary folder.
 func Prove(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchCheck, error) {
 	proofs := make([]PatchCheck, len(changes))
@@ -145,7 +146,7 @@ func Prove(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchC
 
 type prover struct {
 	before, after fs.FS
-	tree          *tree // after, with the changes so far
+	tree          *tree // the new source, with the changes so far
 }
 
 func (p *prover) prove(ctx context.Context, c Change) (PatchCheck, error) {

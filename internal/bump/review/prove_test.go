@@ -49,7 +49,7 @@ func TestProve(t *testing.T) {
 		{"exact", nil, plain, []Change{patchOf(twenty)}, []string{"patch fix.patch applies"}},
 		{"offset", nil, plain.with("a.txt", "0\n"+numbered(40)), []Change{patchOf(twenty)}, []string{"patch fix.patch applies: its lines have moved"}},
 		{"fuzz", nil, plain.with("a.txt", numbered(40, "17=x")), []Change{patchOf(twenty)},
-			[]string{"patch fix.patch applies with fuzz: GNU patch, of nixpkgs, takes it with fuzz 1; busybox's, of the host package set, does not"}},
+			[]string{"patch fix.patch applies with fuzz: nixpkgs' GNU patch applies it with fuzz 1; busybox' patch, of the host package set, does not"}},
 		{"line gone", nil, plain.with("a.txt", numbered(40, "20=zwanzig")), []Change{patchOf(twenty)},
 			[]string{`patch fix.patch no longer applies: a.txt @@ -17,7 +17,7 @@: no line "20"`}},
 		{"second hunk", nil, plain.with("a.txt", numbered(40, "30=dreissig")), []Change{patchOf(both)},
@@ -62,7 +62,7 @@ func TestProve(t *testing.T) {
 		{"one file upstream", nil, two.with("b/b.txt", numbered(9, "5=five")), []Change{patchOf(twoFiles)},
 			[]string{"patch fix.patch no longer applies: b/b.txt: already upstream"}},
 		{"lines in another order", nil, plain.with("a.txt", "23\n22\n21\n20\n19\n18\n17\n"), []Change{patchOf(twenty)},
-			[]string{`patch fix.patch no longer applies: a.txt @@ -17,7 +17,7 @@: its lines are not in this order any more`}},
+			[]string{`patch fix.patch no longer applies: a.txt @@ -17,7 +17,7 @@: its lines are no longer in this order`}},
 		{"no file", nil, sourceFiles{"b.txt": ""}, []Change{patchOf(twenty)}, []string{"patch fix.patch no longer applies: a.txt: the new source has no such file"}},
 		{"creates", nil, plain, []Change{patchOf(created)}, []string{"patch fix.patch applies"}},
 		{"creates what is there", nil, sourceFiles{"new/n.txt": "old\n"}, []Change{patchOf(created)},
@@ -73,7 +73,7 @@ func TestProve(t *testing.T) {
 			[]string{"patch fix.patch no longer applies: b/b.txt: Not deleting file b/b.txt as content differs from patch"}},
 		{"deleted upstream", nil, plain, []Change{patchOf(makePatch(t, two, plain))}, []string{"patch fix.patch is already upstream"}},
 		{"minus signs", nil, sourceFiles{"q.sql": "-- one\n-- two\nthree\n"}, []Change{patchOf(minusMinus)}, []string{"patch fix.patch applies"}},
-		{"garbage", nil, plain, []Change{patchOf([]byte("hello\n"))}, []string{"patch fix.patch was not tried: it is no unified diff"}},
+		{"garbage", nil, plain, []Change{patchOf([]byte("hello\n"))}, []string{"patch fix.patch was not tried: it is not a unified diff"}},
 		{"patch on patch", nil, plain, []Change{
 			patchOf(twenty),
 			patchOf(makePatch(t, sourceFiles{"a.txt": numbered(40, "20=twenty")}, sourceFiles{"a.txt": numbered(40, "20=score")})),
@@ -85,23 +85,23 @@ func TestProve(t *testing.T) {
 		{"twice", nil, sourceFiles{"s.css": "a"}, []Change{substitution("s.css", "a", "b"), substitution("s.css", "a", "b")},
 			[]string{"substitution in s.css applies", `substitution in s.css no longer applies: the text "a" is gone, "b" is there`}},
 		{"file gone", nil, plain, []Change{substitution("s.css", "a", "b")}, []string{"substitution in s.css no longer applies: the new source has no such file"}},
-		{"folder", nil, two, []Change{substitution("b", "a", "b")}, []string{"substitution in b no longer applies: it is no file in the new source"}},
+		{"folder", nil, two, []Change{substitution("b", "a", "b")}, []string{"substitution in b no longer applies: it is not a file in the new source"}},
 		{"below a file", nil, plain, []Change{substitution("a.txt/b", "a", "b")}, []string{"substitution in a.txt/b no longer applies: the new source has no such file"}},
 		{"addition", nil, plain, []Change{{Kind: AddChange, File: "x/y", Added: addedFile}, substitution("x/y", "added", "changed")},
 			[]string{"addition of x/y applies", "substitution in x/y applies"}},
 		{"addition of a folder", nil, plain, []Change{{Kind: AddChange, File: "x/", Added: added}, substitution("x/f", "added", "changed")},
 			[]string{"addition of x applies", "substitution in x/f applies"}},
 		{"added upstream", plain, plain.with("x", "theirs"), []Change{{Kind: AddChange, File: "x", Added: addedFile}},
-			[]string{"addition of x applies, and hides a file of upstream's: upstream has a file there now"}},
+			[]string{"addition of x applies, and hides a file of upstream: upstream has a file there now"}},
 		{"changed upstream", plain, plain.with("a.txt", "theirs"), []Change{{Kind: AddChange, File: "a.txt", Added: addedFile}},
-			[]string{"addition of a.txt applies, and hides a file of upstream's: upstream changed the file that it replaces"}},
+			[]string{"addition of a.txt applies, and hides a file of upstream: upstream changed the file that it replaces"}},
 		{"replaces as before", nil, plain, []Change{{Kind: AddChange, File: "a.txt", Added: addedFile}}, []string{"addition of a.txt applies"}},
 		{"file over folder", plain, two, []Change{{Kind: AddChange, File: "b", Added: addedFile}},
 			[]string{"addition of b no longer applies: it is a folder in the new source, and a file is added"}},
 		{"folder over folder", nil, plain.with("x/g", "theirs"), []Change{{Kind: AddChange, File: "x", Added: added}, substitution("x/g", "theirs", "ours"), substitution("x/f", "added", "changed")},
 			[]string{"addition of x applies", "substitution in x/g applies", "substitution in x/f applies"}},
 		{"folder over a file of its own", plain, plain.with("x/f", "theirs"), []Change{{Kind: AddChange, File: "x", Added: added}},
-			[]string{"addition of x applies, and hides a file of upstream's: upstream has a file there now"}},
+			[]string{"addition of x applies, and hides a file of upstream: upstream has a file there now"}},
 		{"file of a folder over folder", plain, plain.with("x/f/g", "theirs"), []Change{{Kind: AddChange, File: "x", Added: added}},
 			[]string{"addition of x no longer applies: x/f is a folder in the new source, and a file is added"}},
 		{"folder of a folder over a file", plain, plain.with("x", "theirs"), []Change{{Kind: AddChange, File: "x/y", Added: added}},
@@ -122,7 +122,7 @@ func TestProve(t *testing.T) {
 		{"no newline at the end", nil, sourceFiles{"a.txt": "1\n2"}, []Change{patchOf(makePatch(t, sourceFiles{"a.txt": "1\n2"}, sourceFiles{"a.txt": "1\n3"}))}, []string{"patch fix.patch applies"}},
 		{"truncated", nil, plain, []Change{patchOf(twenty[:len(twenty)-8])}, nil},
 		{"names that leave", nil, plain, []Change{patchOf([]byte("--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+x\n"))},
-			[]string{"patch fix.patch no longer applies: ../../x: it is no path inside of the source"}},
+			[]string{"patch fix.patch no longer applies: ../../x: it is not a path inside the source"}},
 	}
 	// What only GNU patch does, or refuses.
 	gnu := []string{"fuzz", "rename", "mode", "quoted name", "CRLF", "deletes", "deletes another one", "binary",
@@ -241,7 +241,7 @@ func TestProveErrors(t *testing.T) {
 	empty := t.TempDir()
 	t.Setenv("PATH", empty)
 	_, err = Prove(t.Context(), nil, source, changes)
-	if want := "trying fix.patch against the new source: running patch: patch is not installed: it is what tries patches before a build"; err == nil || err.Error() != want {
+	if want := "trying fix.patch against the new source: running patch: patch is not installed: libre needs it to try patches before a build"; err == nil || err.Error() != want {
 		t.Errorf("without patch: %v", err)
 	}
 	other := fmt.Sprintf("#!%s\necho 'patch: unrecognized option: unified' >&2\nexit 1\n", "/bin/sh")
@@ -249,7 +249,7 @@ func TestProveErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Prove(t.Context(), nil, source, changes)
-	if !errors.As(err, &failed) || failed.Reason != "it is not GNU patch: install that" || len(failed.Tail) != 1 {
+	if !errors.As(err, &failed) || failed.Reason != "it is not GNU patch: install GNU patch" || len(failed.Tail) != 1 {
 		t.Errorf("another patch: %v", err)
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// FindingKind says what a reviewer looks for in a new source.
+// FindingKind is the kind of a finding.
 type FindingKind string
 
-// In the order in which they are reported.
+// In the order of the report.
 const (
 	LicenceFinding       FindingKind = "licence"
 	VersionFinding       FindingKind = "version"
@@ -26,11 +26,11 @@ const (
 	ContainerfileFinding FindingKind = "containerfile"
 	SubmoduleFinding     FindingKind = "submodule"
 	LockFinding          FindingKind = "lock"
-	IncompleteFinding    FindingKind = "incomplete" // what was not looked at
+	IncompleteFinding    FindingKind = "incomplete" // what was not compared
 )
 
-// Finding is something that a reviewer should know. Path and Text are one line
-// each, of limited length and without control characters; still outside text.
+// Finding is something that a reviewer should know. Path and Text are one line each, of
+// limited length and without control characters, but still outside text.
 type Finding struct {
 	Kind FindingKind `json:"kind"`
 	Path string      `json:"path,omitempty"` // a file or folder of the source
@@ -48,12 +48,12 @@ func (f Finding) String() string {
 type Sources struct {
 	Before, After       fs.FS
 	OldVersion, Version string
-	// Containerfiles are those that the app's components are built from. Without
-	// any, those at the top are looked at, and in folders there.
+	// Containerfiles are those of the app's components. Without any, those at the top and
+	// in its folders are compared.
 	Containerfiles []ContainerfileUse
 }
 
-// ContainerfileUse is what a component takes of a Containerfile.
+// ContainerfileUse is how a component uses a Containerfile.
 type ContainerfileUse struct {
 	Path     string // in the source
 	Target   string // "" is the last stage
@@ -70,16 +70,16 @@ const (
 	maxLockFile  = 16 << 20
 )
 
-// skippedFolders hold what others wrote, and what is there for tests.
+// skippedFolders have third-party files, or files for tests.
 var skippedFolders = []string{".git", "node_modules", "bower_components", ".yarn", "vendor", "Godeps", "site-packages", "third_party", "testdata", "fixtures", "__fixtures__"}
 
-// subject is a kind of file that is compared.
+// subject is a kind of file to compare.
 type subject struct {
 	kind    FindingKind
 	matches func(r *reviewer, name string) bool
-	size    int64 // larger files are not read
-	same    bool  // also look at what did not change
-	// compare tells what changed, a text a finding. What is nil is not there.
+	size    int64 // larger files are skipped
+	same    bool  // also compare unchanged files
+	// compare returns the changes, a text each. nil is a missing file.
 	compare func(r *reviewer, name string, before, after []byte) []string
 }
 
@@ -93,10 +93,9 @@ var subjects = []subject{
 	{kind: LockFinding, matches: isLock, size: maxLockFile, compare: compareLocks},
 }
 
-// Review compares two versions of a source, and tells what a reviewer would look
-// for, ordered by kind and path. The files are data of others: limits hold for
-// their number and size, and what cannot be read as what it should be counts as
-// changed. An error is one from walking a source.
+// Review compares two versions of a source, and returns what a reviewer should know,
+// ordered by kind and path. The files are foreign data: their number and size are limited,
+// and a file that cannot be parsed counts as changed. An error comes from walking a source.
 func Review(s Sources) ([]Finding, error) {
 	r := &reviewer{Sources: s}
 	before, err := r.walk(s.Before)
@@ -123,14 +122,14 @@ type reviewer struct {
 	incomplete []string
 }
 
-// listing is what a walk found, sorted by name.
+// listing is the sorted result of a walk.
 type listing struct {
 	files      [][]string // by subject
 	migrations []string
 	code       []string // without migrations
 }
 
-// walk lists the files that are compared. Links are not followed, and no file.
+// walk lists the files to compare. It follows no links.
 func (r *reviewer) walk(source fs.FS) (*listing, error) {
 	found := &listing{files: make([][]string, len(subjects))}
 	entries := 0
@@ -146,7 +145,7 @@ func (r *reviewer) walk(source fs.FS) (*listing, error) {
 			return err
 		}
 		if entries++; entries > maxWalked {
-			r.skip("more than %d files: not all were looked at", maxWalked)
+			r.skip("more than %d files: not all were compared", maxWalked)
 			return fs.SkipAll
 		}
 		if d.IsDir() {
@@ -203,8 +202,7 @@ func listsName(sorted []string, name string) bool {
 	return found
 }
 
-// read gives a file's content, nil where there is none. It is not ok where the
-// file is not to be had.
+// read returns a file's content, nil for no file. ok is false if the file cannot be read.
 func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data []byte, ok bool) {
 	if !there {
 		return nil, true
@@ -218,10 +216,10 @@ func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data 
 		r.skip("%s is too large to be compared", text.Name(name))
 		return nil, false
 	}
-	return data, true // not nil, also where it is empty
+	return data, true // not nil, even if it is empty
 }
 
-// readStart reads a file up to a size in bytes.
+// readStart reads the first bytes of a file.
 func readStart(source fs.FS, name string, size int64) ([]byte, error) {
 	f, err := source.Open(name)
 	if err != nil {
@@ -235,7 +233,7 @@ func (r *reviewer) report(kind FindingKind, name, what string) {
 	r.all = append(r.all, Finding{kind, text.Name(name), text.Line(what)})
 }
 
-// findings are those of each kind up to a limit, with a word about the others.
+// findings are those of each kind up to a limit, and the number of the others.
 func (r *reviewer) findings() []Finding {
 	for _, text := range r.incomplete {
 		r.report(IncompleteFinding, "", text)
@@ -253,7 +251,7 @@ func (r *reviewer) findings() []Finding {
 	return kept
 }
 
-// arrow is one text for "old → new", where either may be missing.
+// arrow is "old → new"; either may be missing.
 func arrow(before, after string) string {
 	return shownValue(before) + " → " + shownValue(after)
 }
@@ -265,7 +263,7 @@ func shownValue(value string) string {
 	return value
 }
 
-// namesOf joins names for a text, at most eight of them.
+// namesOf lists at most eight names.
 func namesOf(names []string) string {
 	shown := make([]string, len(names))
 	for i, name := range names {
@@ -274,7 +272,7 @@ func namesOf(names []string) string {
 	return outside.Enumerate(shown, ", ", 8)
 }
 
-// differences are the names that only one of two lists has, in their order.
+// differences are the names in only one of two lists, in their order.
 func differences(before, after []string) (added, gone []string) {
 	only := func(list, other []string) (names []string) {
 		there := map[string]bool{}

@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// manifests read what files say of a component.
+// manifests read what files declare about a component.
 var manifests = map[string]func([]byte) manifest{
 	"package.json":   readPackageJSON,
 	"pyproject.toml": readPyproject,
@@ -24,7 +24,7 @@ var manifests = map[string]func([]byte) manifest{
 	"go.mod":         readGoMod,
 }
 
-// versionFiles hold nothing but the version of a runtime.
+// versionFiles contain only the version of a runtime.
 var versionFiles = map[string]string{
 	".nvmrc":          "node",
 	".node-version":   "node",
@@ -35,7 +35,7 @@ var versionFiles = map[string]string{
 	".go-version":     "go",
 }
 
-// manifest is what a component says of itself; what cannot be read is not there.
+// manifest is what a component declares; unreadable parts are missing.
 type manifest struct {
 	version  string
 	requires map[string]string // runtimes
@@ -77,7 +77,7 @@ func readPyproject(data []byte) manifest {
 
 func readCargo(data []byte) manifest {
 	type about struct {
-		Version any `toml:"version"` // a table where it is the workspace's
+		Version any `toml:"version"` // a table if it is the workspace's
 		Rust    any `toml:"rust-version"`
 	}
 	var m struct {
@@ -103,7 +103,7 @@ func readComposer(data []byte) manifest {
 
 func readGoMod(data []byte) manifest {
 	file, err := modfile.Parse("go.mod", data, nil)
-	if err != nil { // of a newer Go; toolchain is not read then
+	if err != nil { // of a newer Go; then toolchain is not read
 		file, err = modfile.ParseLax("go.mod", data, nil)
 	}
 	if err != nil {
@@ -119,13 +119,13 @@ func readGoMod(data []byte) manifest {
 	return manifest{requires: requires}
 }
 
-// stringOf gives a value that is a string, else "".
+// stringOf returns a value that is a string, else "".
 func stringOf(value any) string {
 	s, _ := value.(string)
 	return s
 }
 
-// requirements picks runtimes out of a table.
+// requirements selects runtimes from a table.
 func requirements(table any, runtimes ...string) map[string]string {
 	picked := map[string]string{}
 	entries, _ := table.(map[string]any)
@@ -177,11 +177,11 @@ func firstLine(data []byte) string {
 
 func isManifest(_ *reviewer, name string) bool { return manifests[path.Base(name)] != nil }
 
-// placeholder is a version that nobody keeps up to date.
+// placeholder matches a version that nobody maintains.
 var placeholder = regexp.MustCompile(`^0\.0\.0\b`)
 
-// compareVersion finds a component whose version is not the tag's: one at the top
-// or beside a Containerfile, and elsewhere one that went with the tags so far.
+// compareVersion finds components with another version than the tag: one at the top or next
+// to a Containerfile, and elsewhere one that matched the tags so far.
 func compareVersion(r *reviewer, name string, before, after []byte) []string {
 	read := manifests[path.Base(name)]
 	is, was := read(after).version, read(before).version
@@ -199,7 +199,7 @@ func compareVersion(r *reviewer, name string, before, after []byte) []string {
 	return []string{text}
 }
 
-// holdsComponent tells whether a folder is one that the app is built from.
+// holdsComponent reports whether the app is built from a folder.
 func (r *reviewer) holdsComponent(folder string) bool {
 	return folder == "." || slices.ContainsFunc(r.Containerfiles, func(c ContainerfileUse) bool {
 		return path.Dir(path.Clean(c.Path)) == folder

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// section is what a patch does to one file. Reading is only for naming things:
-// what applies is for patch to say.
+// section is the part of a patch for one file. It is parsed for its names only; patch
+// decides what applies.
 type section struct {
-	text   []byte   // with what stands before it
-	names  []string // that the file may have, the folder of -p1 stripped
-	create bool     // of what was not there
+	text   []byte   // with the text before it
+	names  []string // that the file may have, without the first folder, as for -p1
+	create bool     // of a missing file
 	hunks  []hunk
 }
 
@@ -43,7 +43,7 @@ func readSections(patch []byte) []section {
 
 type sectionReader struct {
 	lines    [][]byte
-	at       int // line to look at
+	at       int // current line
 	start    int // line where current's text begins
 	current  *section
 	git      bool // current began with git's header
@@ -98,7 +98,7 @@ func (r *sectionReader) begin() {
 	r.current, r.git, r.header = &section{}, false, false
 }
 
-// name adds names to the current section, as `patch -p1` strips them.
+// name adds names to the current section, stripped as for `patch -p1`.
 func (r *sectionReader) name(names ...string) {
 	for _, name := range names {
 		_, name, found := strings.Cut(name, "/")
@@ -152,8 +152,8 @@ func hunkLines(count string) int {
 	return n
 }
 
-// headerNames are the names that a line --- NAME or +++ NAME may mean: a time
-// stands behind a tab, or behind a space.
+// headerNames are the possible names in a line --- NAME or +++ NAME: a time may follow a
+// tab, or a space.
 func headerNames(line string) []string {
 	name, _, _ := strings.Cut(line[len("--- "):], "\t")
 	if strings.HasPrefix(name, `"`) {
@@ -166,8 +166,8 @@ func headerNames(line string) []string {
 	return []string{name}
 }
 
-// gitNames are the names that git's header may mean: A B, where both may have
-// spaces, and are mostly the same.
+// gitNames are the possible names in git's header A B, where both may have spaces, and are
+// usually equal.
 func gitNames(pair string) []string {
 	if strings.HasPrefix(pair, `"`) {
 		if first, err := strconv.QuotedPrefix(pair); err == nil {
@@ -181,7 +181,7 @@ func gitNames(pair string) []string {
 	return []string{first, unquoteName(second)}
 }
 
-// unquoteName reads a name that git wrote as a string of C.
+// unquoteName unquotes a name that git wrote as a C string.
 func unquoteName(name string) string {
 	if plain, err := strconv.Unquote(name); err == nil && strings.HasPrefix(name, `"`) {
 		return plain

@@ -9,17 +9,17 @@ var (
 	exampleWord = regexp.MustCompile(`(?i)^(?:\.?env|.+\.env)(?:[._-][\w-]+)*[._-](?:example|sample|dist|template)s?(?:[._-][\w-]+)*$`)
 	exampleEnv  = regexp.MustCompile(`(?i)^(?:.*[._-])?(?:example|sample|dist|template)[._-]env$`)
 	envFolder   = regexp.MustCompile(`(?:^|/)env\.d/`)
-	// A setting may be there as a comment only.
+	// A setting may be commented out.
 	setting = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.]{0,127})[ \t]*=|^[ \t]*#[ \t]*(?:export[ \t]+)?([A-Z][A-Z0-9_]{1,127})=`)
 )
 
-// isExample finds files of environment variables that are there to be copied.
+// isExample matches example files of environment variables.
 func isExample(_ *reviewer, name string) bool {
 	base := path.Base(name)
 	return exampleWord.MatchString(base) || exampleEnv.MatchString(base) || envFolder.MatchString(name)
 }
 
-// compareSettings tells names of settings only: a value may be a secret.
+// compareSettings compares only the names of settings: a value may be a secret.
 func compareSettings(_ *reviewer, _ string, before, after []byte) []string {
 	text := addedAndGone(differences(settingsOf(before), settingsOf(after)))
 	if text == "" {

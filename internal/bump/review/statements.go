@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// maxCode is how many files of code are looked at, and maxCodeFile how large each is.
+// maxCode is how many code files are read, and maxCodeFile their size limit in bytes.
 const (
 	maxCode     = 100_000
 	maxCodeFile = 4 << 20
 )
 
-// Programs that keep their migrations in code have the statements there. In capitals, as
-// SQL is mostly written, two words do; else prose is told apart by what stands behind.
+// Programs with migrations in code have the statements there. Two words in capitals, the
+// usual way to write SQL, are enough; otherwise the following text decides.
 var (
 	statement = regexp.MustCompile(`\b(?:` +
 		`(?:CREATE|ALTER|DROP)\s+(?:(?:OR\s+REPLACE|UNLOGGED|FOREIGN|UNIQUE|FULLTEXT|SPATIAL)\s+)*(?:TABLE|INDEX)\s+(?:["']?[\w.]|[\x60[$%{<#:@]+\w|["']\s*(?:[+.&,]|\|\|))` +
@@ -23,23 +23,23 @@ var (
 		`|(?i:alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?` + sqlName + `\s+(?:add|drop|alter|rename|modify|change|set)\s)` +
 		`|(?i:drop\s+(?:table|index)\s+(?:if\s+exists\s+)?` + sqlName + `\s*(?:;|cascade))` +
 		`)[^\n;]*`)
-	// Where a line ends before it says what is done to the table, the next one says it.
+	// If a line ends before the name of the table, the next line has it.
 	unfinished = regexp.MustCompile(`(?i)(?:table|index|exists|concurrently|only)\s+(?:[\w.]+|"\w+"|\x60\w+\x60)\s*$`)
-	// Behind the end of a string stands code.
+	// Code follows the end of a string.
 	stringEnd = regexp.MustCompile(`["\x60]\s*[,)%+].*`)
 	comment   = regexp.MustCompile(`^\s*(?://|#|--|\*|/\*|<!--)`)
 )
 
 const sqlName = "[\"'`\\[]?[\\w.$-]+[\"'`\\]]?"
 
-// isCode tells whether a file may have statements of SQL.
+// isCode reports whether a file may contain SQL statements.
 func isCode(name string) bool {
 	return (codeFile.MatchString(name) || sqlFile.MatchString(name)) && !isOther(name) && !notMigration.MatchString(name) &&
 		!strings.Contains(name, ".min.")
 }
 
-// compareStatements tells which files have statements that define tables, where none of
-// the old files had the same: those that only moved are no news.
+// compareStatements reports files with statements that define tables and that no old file
+// had. Moved statements do not count.
 func (r *reviewer) compareStatements(before, after []string) {
 	s := subject{kind: MigrationFinding, size: maxCodeFile}
 	was, is := map[string]bool{}, map[string][]string{}
@@ -65,9 +65,9 @@ func (r *reviewer) compareStatements(before, after []string) {
 	}
 }
 
-const maxStatement = 300 // bytes that are looked at, of a statement and of what stands before it in its line
+const maxStatement = 300 // bytes to read, of a statement and of the line before it
 
-// statementsOf lists the beginnings of statements that define tables, each once.
+// statementsOf lists the starts of statements that define tables, each once.
 func statementsOf(data []byte) (texts []string) {
 	seen := map[string]bool{}
 	for _, at := range statement.FindAllIndex(data, -1) {
@@ -89,7 +89,7 @@ func statementsOf(data []byte) (texts []string) {
 	return texts
 }
 
-// unquoted leaves out where the text around a statement goes on.
+// unquoted cuts off the surrounding code after a statement.
 func unquoted(text string) string {
 	text = stringEnd.ReplaceAllString(text, "")
 	if strings.Count(text, "'")%2 == 1 {

@@ -20,18 +20,18 @@ const (
 	maxAdded = 20_000   // files of an added folder
 )
 
-// obstacle is why a change cannot be tried here, though a build might take it.
+// obstacle is why libre cannot try a change, although a build might accept it.
 type obstacle string
 
 func (o obstacle) Error() string { return string(o) }
 
-// tree is a source with changes that were made to it, held in memory.
+// tree is a source with changes applied in memory.
 type tree struct {
 	source  fs.FS
-	changed map[string]*entry // nil for what is gone
+	changed map[string]*entry // nil for a removed file
 }
 
-// entry is a changed file. Its folders are there because it is.
+// entry is a changed file. Its parent folders exist implicitly.
 type entry struct {
 	data  []byte
 	local string // path on this machine, in place of data
@@ -42,11 +42,11 @@ func newTree(source fs.FS) *tree { return &tree{source, map[string]*entry{}} }
 
 func (t *tree) clone() *tree { return &tree{t.source, maps.Clone(t.changed)} }
 
-// mode tells what name is: an fs.ErrNotExist where it is nothing, an obstacle
-// where it is a link or below one, as nothing follows links here.
+// mode returns the kind of name: fs.ErrNotExist if it does not exist, an obstacle if it is
+// a symbolic link or below one, since links are not followed here.
 func (t *tree) mode(name string) (fs.FileMode, error) {
 	if !fs.ValidPath(name) {
-		return 0, obstacle(text.Name(name) + " is no path inside of the source")
+		return 0, obstacle(text.Name(name) + " is not a path inside the source")
 	}
 	for at := 0; at < len(name); at++ {
 		end := strings.IndexByte(name[at:], '/')
@@ -75,7 +75,7 @@ func linkObstacle(name string) obstacle {
 	return obstacle(text.Name(name) + " is a symbolic link")
 }
 
-// modeOf is mode for a name in a folder that exists.
+// modeOf is mode for a name in an existing folder.
 func (t *tree) modeOf(name string) (fs.FileMode, error) {
 	if e, found := t.changed[name]; found && e != nil {
 		return e.mode, nil
@@ -95,7 +95,7 @@ func (t *tree) modeOf(name string) (fs.FileMode, error) {
 	return info.Mode(), nil
 }
 
-// read gives the content of a file that mode has found.
+// read returns the content of a file that mode found.
 func (t *tree) read(name string) ([]byte, error) {
 	if e := t.changed[name]; e != nil && e.local != "" {
 		f, err := os.Open(e.local)
@@ -117,7 +117,7 @@ func readTried(f io.ReadCloser, name string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxTried+1))
 	if err == nil && len(data) > maxTried {
-		return nil, obstacle(text.Name(name) + " is too large to be tried")
+		return nil, obstacle(text.Name(name) + " is too large to try")
 	}
 	return data, err
 }
@@ -132,7 +132,7 @@ func (p *prover) substitute(c Change, proof *PatchCheck) error {
 	case err != nil:
 		return err
 	case !mode.IsRegular():
-		proof.Verdict, proof.Reason = Fails, "it is no file in the new source"
+		proof.Verdict, proof.Reason = Fails, "it is not a file in the new source"
 		return nil
 	}
 	data, err := p.tree.read(c.File)
@@ -152,7 +152,7 @@ func (p *prover) substitute(c Change, proof *PatchCheck) error {
 	return nil
 }
 
-// add lays a file or a folder over the source. A folder and one that is there become
+// add copies a file or a folder over the source. An added folder is merged into an existing
 // one.
 func (p *prover) add(c Change, proof *PatchCheck) error {
 	files, isFolder, err := added(c.File, c.Added)
@@ -189,11 +189,11 @@ func (p *prover) add(c Change, proof *PatchCheck) error {
 	return nil
 }
 
-// hides judges an addition in the place of a file.
+// hides reports whether an added file hides one of upstream.
 func (p *prover) hides(name string) (Verdict, string) {
 	now, err := newTree(p.after).read(name)
 	if err != nil {
-		return Applies, "" // another change made the file
+		return Applies, "" // an earlier change made the file
 	}
 	if p.before == nil {
 		return Replaces, "upstream has a file there"
@@ -208,7 +208,7 @@ func (p *prover) hides(name string) (Verdict, string) {
 	return Applies, ""
 }
 
-// added are the files of this machine that are added as name, which may be a folder.
+// added are this machine's files to add at name, which may be a folder.
 func added(name, local string) (files map[string]*entry, isFolder bool, err error) {
 	files = map[string]*entry{}
 	err = filepath.WalkDir(local, func(at string, d fs.DirEntry, err error) error {
@@ -219,7 +219,7 @@ func added(name, local string) (files map[string]*entry, isFolder bool, err erro
 			return err
 		}
 		if len(files) == maxAdded {
-			return obstacle("the folder that is added has too many files")
+			return obstacle("the added folder has too many files")
 		}
 		relative, err := filepath.Rel(local, at)
 		if err != nil {
