@@ -87,7 +87,7 @@ func (e *env) reportWrong(failures map[string]error, defects []state.Defect) err
 		}
 	}
 	for _, defect := range defects {
-		if defect.Warning {
+		if defect.Found.Warning {
 			e.Warnf("%s", defect)
 			continue
 		}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -263,26 +262,22 @@ func verifierKey(ws *workspace, o registryOptions) string {
 
 func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Sentences: []int{2}, Style: func(column int, cell string) ui.Style {
-		return map[string]ui.Style{"verified": ui.OK, "failed": ui.Error, "moved": ui.Error, "unknown": ui.Warn}[cell]
+		return map[state.State]ui.Style{state.Verified: ui.OK, state.Failed: ui.Error, state.Moved: ui.Error, state.Unknown: ui.Warn}[state.State(cell)]
 	}}
 	failed := 0
 	var unknown, moved []error
 	list := []verifiedJSON{}
 	for _, r := range results {
-		reference, outcome := r.Reference, "verified"
+		reference, outcome := r.Reference, r.State()
 		if r.Digest != (name.Digest{}) && !strings.Contains(reference, "@") {
 			reference += "@" + r.Digest.DigestStr()
 		}
-		switch {
-		case r.Err == nil:
-		case errors.As(r.Err, new(*state.MovedError)):
-			outcome = "moved"
+		switch outcome {
+		case state.Moved:
 			moved = append(moved, r.Err)
-		case state.IsUnknown(r.Err):
-			outcome = "unknown"
+		case state.Unknown:
 			unknown = append(unknown, r.Err)
-		default:
-			outcome = "failed"
+		case state.Failed:
 			failed++
 		}
 		if r.Err != nil && strings.Contains(r.Err.Error(), r.Reference) {
@@ -295,8 +290,8 @@ func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 		if r.SignedAs != "" {
 			checked = append(checked, "signed as "+r.SignedAs)
 		}
-		table.Rows = append(table.Rows, []string{e.short(reference), outcome, strings.Join(checked, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: outcome, Checks: r.Checks, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
+		table.Rows = append(table.Rows, []string{e.short(reference), string(outcome), strings.Join(checked, ", ")})
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()
 		}

@@ -14,7 +14,7 @@ import (
 
 // Target is one image, for one or more systems.
 type Target struct {
-	catalog.ID
+	ID      catalog.ID
 	Ref     catalog.Ref
 	Specs   []*catalog.Spec // one a system, those that can be built
 	Skipped []Skip          // systems that it cannot be built for

@@ -68,7 +68,7 @@ type Builder struct {
 
 // Result is what became of one image.
 type Result struct {
-	catalog.ID
+	ID      catalog.ID
 	State   state.State
 	Ref     catalog.Ref
 	Digest  string        // of the index

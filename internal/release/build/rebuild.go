@@ -84,7 +84,7 @@ func publishedDigests(ctx context.Context, r *state.Reader, rel *state.Release, 
 		return err
 	}
 	for _, target := range rel.Targets {
-		if _, digests[target], err = there.Record.Image(r.Registry, target.Component); err != nil {
+		if _, digests[target], err = there.Record.Image(r.Registry, target.ID.Component); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former 
 		return err
 	}
 	for _, image := range r.images {
-		component := record.Components[image.target.Component]
+		component := record.Components[image.target.ID.Component]
 		if component == nil {
 			continue
 		}

@@ -101,7 +101,7 @@ func (r *releasePush) found() []*state.Image {
 func (p *Publisher) unchanged(r *releasePush) []Result {
 	var results []Result
 	for _, image := range r.images {
-		tag, digest, _ := r.there.Record.Image(p.registry(), image.target.Component) // compared before
+		tag, digest, _ := r.there.Record.Image(p.registry(), image.target.ID.Component) // compared before
 		results = append(results, Result{Name: image.target.ID.String(), Ref: image.target.Ref, State: state.Unchanged, Digest: digest, Tag: tag})
 	}
 	tag, _ := p.registry().Tag(r.rel.Ref())
@@ -112,7 +112,7 @@ func (p *Publisher) unchanged(r *releasePush) []Result {
 // ours names, else by its tag.
 func (p *Publisher) reference(there state.Remote, target *release.Target) (name.Reference, error) {
 	if there.IsRecorded() {
-		_, digest, err := there.Record.Image(p.registry(), target.Component)
+		_, digest, err := there.Record.Image(p.registry(), target.ID.Component)
 		return digest, err
 	}
 	return p.registry().Tag(target.Ref)

@@ -179,7 +179,7 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 	var all []Lacking
 	var wanted [][]sign.Wanted
 	for _, target := range rel.Targets {
-		component := record.Components[target.Component]
+		component := record.Components[target.ID.Component]
 		if component == nil {
 			continue
 		}

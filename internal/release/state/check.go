@@ -147,11 +147,11 @@ func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Pro
 		return nil
 	})
 	for _, defect := range defects {
-		if defect.Warning {
-			r.Warn(defect.IDs[0], defect.Err.Error())
+		if defect.Found.Warning {
+			r.Warn(defect.IDs[0], defect.Found.Err.Error())
 			continue
 		}
-		all = append(all, Problem{defect.Name(), defect.Err.Error(), cmp.Or(defect.Fix, "edit apps/"+defect.IDs[0].App+"/default.nix")})
+		all = append(all, Problem{defect.Name(), defect.Found.Err.Error(), cmp.Or(defect.Found.Fix, "edit apps/"+defect.IDs[0].App+"/default.nix")})
 	}
 	return all, err
 }

@@ -12,8 +12,8 @@ import (
 // Defect is something that is wrong with the definition of a component, and known
 // without building: show, plan, check and build name it in the same words.
 type Defect struct {
-	containerfile.Defect
-	IDs []catalog.ID // of the images that have it, the app itself before its variants
+	Found containerfile.Defect
+	IDs   []catalog.ID // of the images that have it, the app itself before its variants
 }
 
 // Name is app/component, and the variant where it is not the app itself.
@@ -24,7 +24,7 @@ func (d Defect) Name() string {
 	return d.IDs[0].App + "/" + d.IDs[0].Component
 }
 
-func (d Defect) Error() string { return d.Name() + ": " + d.Err.Error() }
+func (d Defect) Error() string { return d.Name() + ": " + d.Found.Err.Error() }
 
 // has tells whether an image has the defect; a debug image is made of the app's own.
 func (d Defect) has(id catalog.ID) bool {
@@ -69,10 +69,10 @@ func containerfileSpecs(images []*catalog.Spec) []*catalog.Spec {
 func addDefects(all []Defect, spec *catalog.Spec, source string) []Defect {
 	for _, found := range containerfile.Defects(spec, source) {
 		at := slices.IndexFunc(all, func(d Defect) bool {
-			return d.IDs[0].App == spec.App && d.IDs[0].Component == spec.Component && d.Err.Error() == found.Err.Error()
+			return d.IDs[0].App == spec.App && d.IDs[0].Component == spec.Component && d.Found.Err.Error() == found.Err.Error()
 		})
 		if at < 0 {
-			all = append(all, Defect{Defect: found})
+			all = append(all, Defect{Found: found})
 			at = len(all) - 1
 		}
 		if !slices.Contains(all[at].IDs, spec.ID()) { // for another system
@@ -81,9 +81,6 @@ func addDefects(all []Defect, spec *catalog.Spec, source string) []Defect {
 	}
 	return all
 }
-
-// ToFail is the action of an image that cannot be built.
-const ToFail Action = "fail"
 
 // MarkDefects puts into plans which images cannot be built, and why, and gives the
 // defects that any of them has.
@@ -95,8 +92,8 @@ func MarkDefects(plans []Plan, defects []Defect) []Defect {
 				continue
 			}
 			elsewhere = false
-			if defect.Fatal && plans[i].Action == ToBuild {
-				plans[i].Action, plans[i].Reason = ToFail, defect.Err.Error()
+			if defect.Found.Fatal && plans[i].Action == ToBuild {
+				plans[i].Action, plans[i].Reason = ToFail, defect.Found.Err.Error()
 			}
 		}
 		return elsewhere

@@ -54,7 +54,7 @@ func ListPublished(ctx context.Context, client *registry.Client, signing *Signin
 		all[n].Err, all[n].Error = err, err.Error()
 		switch {
 		case IsUnknown(err):
-			all[n].Signed = "unknown"
+			all[n].Signed = string(Unknown)
 		case errors.As(err, new(*MovedError)):
 			all[n].Signed = string(Moved)
 		case signing != nil:

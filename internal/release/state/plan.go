@@ -13,7 +13,7 @@ import (
 
 // Plan is what would be done with one image.
 type Plan struct {
-	catalog.ID
+	ID     catalog.ID
 	Ref    catalog.Ref
 	Action Action
 	Reason string
@@ -22,21 +22,6 @@ type Plan struct {
 	Lacks  []Lacking // what was attached to the image, in all registries
 	Err    error     // why the action is unknown, or what was moved
 }
-
-// Action is what would be done.
-type Action string
-
-const (
-	ToBuild   Action = "build"
-	ToPush    Action = "push"   // build has been done
-	ToSign    Action = "sign"   // built again where it is not in the layout, and compared
-	ToAttach  Action = "attach" // again, what is gone
-	ToTag     Action = "tag"
-	ToRefuse  Action = "refuse"  // push would
-	ToPutBack Action = "moved"   // a tag was; push would refuse
-	ToUnknown Action = "unknown" // a registry does not say
-	ToNothing Action = "nothing"
-)
 
 // PlanBuild says what build would do, and why, without doing it.
 func (r *Reader) PlanBuild(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
@@ -150,7 +135,7 @@ func (p *Plan) compare(there Remote, unknown error, app string) {
 	case NotTagged:
 		p.Action, p.Reason = ToTag, there.Reason
 	case OtherContent:
-		if there.has(p.Component, p.Key) {
+		if there.has(p.ID.Component, p.Key) {
 			p.Action, p.Reason = ToNothing, string(Published)
 			return
 		}

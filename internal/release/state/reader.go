@@ -77,9 +77,9 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 		if len(target.Specs) == 0 {
 			continue
 		}
-		rel := byName[target.App+"/"+target.Variant]
+		rel := byName[target.ID.App+"/"+target.ID.Variant]
 		if rel == nil {
-			rel = &Release{App: evaluation.Apps[target.App], Variant: target.Variant}
+			rel = &Release{App: evaluation.Apps[target.ID.App], Variant: target.ID.Variant}
 			byName[rel.Name()] = rel
 			all = append(all, rel)
 		}

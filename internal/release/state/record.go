@@ -105,7 +105,7 @@ func (r *Reader) NewRecord(ctx context.Context, place string, rel *Release, imag
 		record.Source, record.Revision = app.Source.Page, app.Source.Revision
 	}
 	for _, image := range images {
-		component := app.Components[image.Target.Component]
+		component := app.Components[image.Target.ID.Component]
 		entry := &RecordComponent{
 			Reference: image.Target.Ref, Digest: image.Index.Digest.String(), Key: image.Target.Key(),
 			Systems: map[string]string{}, Ports: component.Ports, Protocols: component.Protocols,
@@ -122,7 +122,7 @@ func (r *Reader) NewRecord(ctx context.Context, place string, rel *Release, imag
 			}
 			entry.addUpstream(config.Config)
 		}
-		record.Components[image.Target.Component] = entry
+		record.Components[image.Target.ID.Component] = entry
 	}
 	return record, nil
 }

@@ -185,7 +185,7 @@ func (r *Reader) lookForUntagged(ctx context.Context, rel *Release) (Remote, err
 func (r *Reader) lookTags(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Tagging, error) {
 	var tags []Tagging
 	for _, target := range rel.Targets {
-		component := record.Components[target.Component]
+		component := record.Components[target.ID.Component]
 		if component == nil {
 			continue
 		}
@@ -258,13 +258,13 @@ func (s Remote) IsRecorded() bool {
 
 // LacksOf tells whether an attachment of an image is gone.
 func (s Remote) LacksOf(target *release.Target) bool {
-	return slices.ContainsFunc(s.Lacks, func(l Lacking) bool { return path.Base(l.Digest.Context().RepositoryStr()) == target.Name() })
+	return slices.ContainsFunc(s.Lacks, func(l Lacking) bool { return path.Base(l.Digest.Context().RepositoryStr()) == target.ID.Name() })
 }
 
 // difference tells a record from what is wanted, "" where it is the same.
 func (r *Record) difference(targets []*release.Target) string {
 	for _, target := range targets {
-		component := r.Components[target.Component]
+		component := r.Components[target.ID.Component]
 		if component == nil {
 			return "it has no image " + target.ID.String()
 		}

@@ -33,3 +33,19 @@ const (
 	Held      State = "held"     // pushed by digest, without a tag: its release is not whole
 	DryRun    State = "dry-run"  // a run without --dry-run would do something
 )
+
+// Action is what build or push would do with an image in a state, in the words of plan.
+type Action string
+
+const (
+	ToBuild   Action = "build"   // it is in neither, or its key changed
+	ToPush    Action = "push"    // it is built, and not published
+	ToSign    Action = "sign"    // it is NotSigned: built again where the layout lacks it, and compared
+	ToAttach  Action = "attach"  // it is Incomplete
+	ToTag     Action = "tag"     // it is NotTagged
+	ToRefuse  Action = "refuse"  // OtherContent
+	ToPutBack Action = "moved"   // Moved: push refuses
+	ToUnknown Action = "unknown" // Unknown
+	ToFail    Action = "fail"    // its definition is wrong
+	ToNothing Action = "nothing"
+)

@@ -29,6 +29,19 @@ type Verification struct {
 	signature *sign.Signature
 }
 
+// State is Verified, Moved, Unknown or Failed.
+func (v Verification) State() State {
+	switch {
+	case v.Err == nil:
+		return Verified
+	case errors.As(v.Err, new(*MovedError)):
+		return Moved
+	case IsUnknown(v.Err):
+		return Unknown
+	}
+	return Failed
+}
+
 // IsUnknown tells what could not be found out from what was found to be wrong: nothing
 // is called invalid that could not be read.
 func IsUnknown(err error) bool {
