@@ -20,21 +20,21 @@ type Artifact struct {
 	Type        string // artifactType, and the document's media type
 	Content     []byte
 	Annotations map[string]string
-	Subject     *v1.Descriptor // what it refers to; nil for nothing
+	Subject     *v1.Descriptor // the manifest that it refers to; nil: none
 }
 
-// inlineSize is up to which size a document is repeated in the manifest, in its
-// descriptor's data: who has the manifest then needs no further request. Registries
-// limit manifests to 4 MiB.
+// inlineSize is the largest size, in bytes, of a document that is repeated in the
+// manifest, in its descriptor's data field: reading it then needs no further request.
+// Registries limit manifests to 4 MiB.
 // https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties
 const inlineSize = 64 << 10
 
-// emptyConfig is the content of an artifact's config, which says nothing.
+// emptyConfig is the content of every artifact's config.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor
 var emptyConfig = []byte("{}")
 
-// ArtifactDigest is what PushArtifact would push: the same content has the same
-// digest.
+// ArtifactDigest returns the digest that PushArtifact would push. It depends on the
+// content only.
 func (c *Client) ArtifactDigest(ref catalog.Ref, artifact Artifact) (name.Digest, error) {
 	tag, err := c.Tag(ref)
 	if err != nil {
@@ -66,8 +66,8 @@ func (c *Client) MarkArtifactPresent(repository name.Repository) error {
 	return err
 }
 
-// blobs are the artifact's, and its manifest, which has the digest. The type that
-// go-containerregistry has for a manifest lacks artifactType.
+// blobs returns the artifact's blobs and manifest, and the manifest's digest. The manifest
+// type of go-containerregistry lacks artifactType.
 func (a Artifact) blobs() (memoryOrigin, v1.Hash, error) {
 	all := memoryOrigin{}
 	config, err := all.add(emptyConfig, "application/vnd.oci.empty.v1+json")
@@ -97,7 +97,7 @@ func (a Artifact) blobs() (memoryOrigin, v1.Hash, error) {
 	return all, manifest.Digest, err
 }
 
-// memoryOrigin has small blobs and manifests.
+// memoryOrigin holds small blobs and manifests.
 type memoryOrigin map[v1.Hash][]byte
 
 func (m memoryOrigin) add(content []byte, mediaType types.MediaType) (v1.Descriptor, error) {

@@ -16,7 +16,7 @@ func TestCheckPushSaysToCreateARepositoryThatIsMissing(t *testing.T) {
 		return true
 	}
 	err := registry.client(t).CheckPush(t.Context(), imageRef)
-	if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "NAME_UNKNOWN: no such repository") || !strings.HasPrefix(fault.Fix(err), "create that repository") {
+	if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "NAME_UNKNOWN: no such repository") || !strings.HasPrefix(fault.Fix(err), "create the repository") {
 		t.Errorf("%v, fix %q", err, fault.Fix(err))
 	}
 }

@@ -20,9 +20,10 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Client publishes under one prefix: REGISTRY[/NAMESPACE]. Credentials come from
-// the config files of docker and podman and their helpers. A registry on the
-// loopback address is spoken to by HTTP, any other by HTTPS.
+// Client reads and writes registries, and publishes under one prefix:
+// REGISTRY[/NAMESPACE]. Push, verify, sign and base digests all use it. Logins come from
+// the config files of docker and podman and their helpers. It uses plain HTTP for
+// registries on the loopback address, and HTTPS for all others.
 type Client struct {
 	prefix    string
 	names     []name.Option
@@ -30,17 +31,17 @@ type Client struct {
 	transport http.RoundTripper
 
 	sessions       sync.Map // logins: a repository's name → *session
-	headed         sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD
+	headed         sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD as specified
 	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → begunUpload
 	pushed         sync.Map // of this run: a reference by digest → manifest
 	referrers      sync.Map // a repository's name → *referrersAPI
 	blobs          ledger
 }
 
-// ErrNotFound says that a registry has no such manifest.
+// ErrNotFound means that a registry has no such manifest.
 var ErrNotFound = errors.New("not found")
 
-// NewClient checks the prefix; it asks nothing yet.
+// NewClient checks the prefix. It sends no request.
 func NewClient(prefix string, options Options) (*Client, error) {
 	if err := CheckPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("registry %q (%w), expected REGISTRY[/NAMESPACE], such as registry.example/coop", withoutLogin(prefix), err)
@@ -50,7 +51,7 @@ func NewClient(prefix string, options Options) (*Client, error) {
 	return c, nil
 }
 
-// NewReader is a client for whole references, of whatever registry: it has no prefix.
+// NewReader returns a client without a prefix, for full references to any registry.
 func NewReader(options Options) *Client {
 	c := &Client{keys: NewKeychain(options.Notes), transport: newTransport(options)}
 	if options.Insecure {
@@ -59,39 +60,38 @@ func NewReader(options Options) *Client {
 	return c
 }
 
-// String is the prefix.
+// String returns the prefix.
 func (c *Client) String() string { return c.prefix }
 
-// Tag is a reference of ours below the prefix.
+// Tag returns a reference below the prefix.
 func (c *Client) Tag(ref catalog.Ref) (name.Tag, error) {
 	return name.NewTag(c.prefix+"/"+ref.String(), c.names...)
 }
 
-// Parse reads a whole reference, registry included, by tag or by digest. What is none is
-// a fault of kind Usage.
+// Parse reads a full reference, registry included, by tag or by digest. If it is not
+// valid, the error is a fault of kind Usage.
 func (c *Client) Parse(reference string) (name.Reference, error) {
 	parsed, err := name.ParseReference(reference, c.names...)
 	if err == nil {
 		return parsed, nil
 	}
-	// That error does not say why.
+	// The error of ParseReference does not say why.
 	if _, err = name.NewTag(reference, c.names...); strings.Contains(reference, "@") {
 		_, err = name.NewDigest(reference, c.names...)
 	}
 	return nil, &fault.Fault{
-		Kind: fault.Usage, Err: fmt.Errorf("%s is no reference: %w", text.Short(reference, 200), err),
+		Kind: fault.Usage, Err: fmt.Errorf("%s is not a reference: %w", text.Short(reference, 200), err),
 		Fix: "give REGISTRY[/NAMESPACE]/NAME:TAG, or @sha256: and 64 digits instead of the tag",
 	}
 }
 
-// Sibling is another name of ours beside a reference: in the same registry and
-// namespace.
+// Sibling returns a reference in the same registry and namespace as another.
 func (c *Client) Sibling(reference name.Reference, ref catalog.Ref) (name.Tag, error) {
 	return name.NewTag(path.Dir(reference.Context().Name())+"/"+ref.String(), c.names...)
 }
 
-// Open opens what a descriptor describes, as a repository has it; whoever reads
-// it to its end knows that it has the digest.
+// Open opens the content of a descriptor in a repository. The last read fails if the
+// content has another digest.
 func (c *Client) Open(ctx context.Context, repository name.Repository, described v1.Descriptor) (io.ReadCloser, error) {
 	from := registryOrigin{c, repository}
 	if described.MediaType.IsImage() || described.MediaType.IsIndex() {
@@ -101,12 +101,12 @@ func (c *Client) Open(ctx context.Context, repository name.Repository, described
 	return from.blob(ctx, described.Digest)
 }
 
-// ErrTagMoved says that a tag which was just set points to something else: somebody
-// has set it at the same time, or the registry replaces no tag.
+// ErrTagMoved means that a tag that was just set points to another digest: someone else
+// set it at the same time, or the registry does not replace tags.
 var ErrTagMoved = errors.New("shows another digest")
 
-// SetTag points a tag to a manifest that the registry has, wherever it pointed to
-// before, and looks whether it does; if not, that may be ErrTagMoved.
+// SetTag points a tag to a manifest that the registry has, and reads it back. If the tag
+// then points elsewhere, the error is ErrTagMoved.
 func (c *Client) SetTag(ctx context.Context, ref catalog.Ref, digest name.Digest) error {
 	tag, err := c.Tag(ref)
 	if err != nil {
@@ -127,9 +127,9 @@ func (c *Client) SetTag(ctx context.Context, ref catalog.Ref, digest name.Digest
 	head, err := c.HeadAt(ctx, tag, digest.DigestStr())
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return fmt.Errorf("%s: the registry took it and does not show it", doing)
+		return fmt.Errorf("%s: the registry accepted the tag and does not show it", doing)
 	case err == nil && head.Digest.String() != digest.DigestStr():
-		return fmt.Errorf("%s: the registry took it and then %w: %s", doing, ErrTagMoved, head.Digest)
+		return fmt.Errorf("%s: the registry accepted the tag and then %w: %s", doing, ErrTagMoved, head.Digest)
 	}
 	return err
 }

@@ -37,9 +37,9 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 	return c.push(ctx, &t, index)
 }
 
-// Copy brings a manifest with all that it names from another registry to a
-// repository of this one, under the same digest; no tag is written. Larger blobs
-// that are there are not moved.
+// Copy copies a manifest, with all that it names, from another registry to a repository
+// of this one, under the same digest. It writes no tag, and does not send larger blobs that
+// are there.
 func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, ref catalog.Ref) (name.Digest, error) {
 	tag, err := c.Tag(ref)
 	if err != nil {
@@ -53,8 +53,8 @@ func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, ref
 	return c.push(ctx, &t, digest)
 }
 
-// push sends what is below a manifest, and keeps the manifest for SetTag. Whether
-// the registry has it afterwards shows when it is tagged, or something attached.
+// push sends a manifest and what it names, and keeps the manifest for SetTag. It does not
+// read it back: SetTag does, and what attaches to it.
 func (c *Client) push(ctx context.Context, t *transfer, digest v1.Hash) (name.Digest, error) {
 	subject := t.repository.Digest(digest.String())
 	if err := t.run(ctx, digest); err != nil {

@@ -217,7 +217,7 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	}
 }
 
-// A page for people is no manifest, no list of tags and no registry.
+// A page for people is not a manifest, a list of tags or a registry.
 func TestPagesForPeopleAreNoAnswers(t *testing.T) {
 	registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -227,7 +227,7 @@ func TestPagesForPeopleAreNoAnswers(t *testing.T) {
 	_, head := client.Head(ctx, mustTag(t, client, imageRef))
 	_, get := client.Get(ctx, mustTag(t, client, imageRef))
 	_, tags := client.Tags(ctx, "docs-default")
-	for err, want := range map[error]string{head: "text/html, which is no manifest", get: "text/html, which is no manifest", tags: "text/html, which is no list of tags"} {
+	for err, want := range map[error]string{head: "text/html, which is not a manifest", get: "text/html, which is not a manifest", tags: "text/html, which is not a list of tags"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -17,25 +17,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// mostPages is in how many parts a list may come. Registries give at least 100 tags
-// at a time, if they are not asked for less.
+// mostPages is the largest number of pages of a list. Registries send at least 100 tags
+// a page, unless asked for fewer.
 const mostPages = 10_000
 
-// pages reads a list in the parts that a registry gives it in. read gets each
-// answer, and says whether it wants more.
+// pages reads a list page by page. read gets each answer, and reports whether it wants
+// the next page.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
 func (c *Client) pages(ctx context.Context, first pullRequest, read func(*http.Response) (more bool, err error)) error {
 	asked := map[string]bool{}
 	for request := first; request.below != ""; {
 		if asked[request.below] || len(asked) == mostPages {
-			return fmt.Errorf("the list does not end: after %d parts the registry names %s as the next one", len(asked), request.below)
+			return fmt.Errorf("the list does not end: after %d pages the registry names %s as the next one", len(asked), request.below)
 		}
 		asked[request.below] = true
 		var next string
 		err := retried(ctx, func() error {
 			response, err := c.askForPage(ctx, request)
 			if response == nil && err == nil && request != first {
-				err = errors.New("a part of the list cannot be reached")
+				err = errors.New("a page of the list cannot be reached")
 			}
 			if response == nil || err != nil {
 				return err
@@ -55,9 +55,8 @@ func (c *Client) pages(ctx context.Context, first pullRequest, read func(*http.R
 	return nil
 }
 
-// askForPage sends a request, and gives nil where its redirections lead to nothing:
-// some registries send who asks for what they do not have to a page for people,
-// which may be on a host that is not to be reached from here.
+// askForPage sends a request. It returns nil if redirects lead to a host that cannot be
+// reached: some registries redirect requests for what they do not support to a web page.
 func (c *Client) askForPage(ctx context.Context, r pullRequest) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, r.method, repositoryURL(r.repository, r.below), nil)
 	if err != nil {
@@ -83,14 +82,14 @@ func (c *Client) askForPage(ctx context.Context, r pullRequest) (*http.Response,
 	return response, err
 }
 
-// nextPage is the address of the next part of a list, below the repository; "" for
-// the last one. Behind a gateway a registry may name another scheme or host than it
-// is reached by: it is the same registry.
+// nextPage returns the URL of the next page of a list, below the repository; "" after the
+// last one. Behind a gateway a registry may name another scheme or host than the client
+// uses: it is the same registry.
 // https://www.rfc-editor.org/rfc/rfc8288
 func nextPage(response *http.Response, repository name.Repository) string {
 	for _, link := range strings.Split(strings.Join(response.Header.Values("Link"), ","), "<") {
 		target, parameters, found := strings.Cut(link, ">")
-		// go-containerregistry's registry does not say what the link is.
+		// go-containerregistry's registry names no relation.
 		parameters = strings.ToLower(strings.NewReplacer(`"`, "", " ", "").Replace(strings.TrimRight(parameters, ", ")))
 		if !found || strings.Contains(parameters, "rel=") && !slices.Contains(strings.Split(parameters, ";"), "rel=next") {
 			continue
@@ -106,8 +105,8 @@ func nextPage(response *http.Response, repository name.Repository) string {
 	return ""
 }
 
-// Tags are all tags of a repository of ours, such as docs-default, in the
-// registry's order; none where there is no such repository.
+// Tags returns all tags of a repository below the prefix, such as docs-default, in the
+// registry's order; none if there is no such repository.
 func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) {
 	repo, err := name.NewRepository(c.prefix+"/"+repository, c.names...)
 	if err != nil {
@@ -122,7 +121,7 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 			Tags []string `json:"tags"`
 		}
 		if err := json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page); err != nil {
-			return false, fmt.Errorf("the registry answers with %s, which is no list of tags", bareType(response.Header))
+			return false, fmt.Errorf("the registry answers with %s, which is not a list of tags", bareType(response.Header))
 		}
 		all = append(all, page.Tags...)
 		return true, nil
@@ -136,24 +135,23 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	return all, nil
 }
 
-// mostList is the size of the largest part of a list that is read.
+// mostList is the largest size of a page of tags, in bytes.
 const mostList = 64 << 20
 
-// Somebody may fill a subject's list of referrers: it is read as it comes, and these
-// bound what is kept of it. There are seldom more than some dozen.
+// Anyone with push access may fill a subject's list of referrers. It is read as a stream,
+// and these limit what is kept of it. There are seldom more than some dozens.
 const (
 	mostReferrers  = 10_000
 	mostParts      = 1_000
-	mostListed     = 256 << 20 // bytes of a part of the list
-	mostDescriptor = 64 << 10  // bytes of one referrer in the list: what is larger is none of ours
+	mostListed     = 256 << 20 // bytes of a page of the list
+	mostDescriptor = 64 << 10  // bytes of one referrer in the list; larger ones are not from libre
 )
 
-// Referrers are the manifests of a repository, of whatever registry, that name a
-// subject, each once: what the referrers API lists, byAPI then, or, wherever that does
-// not answer with an index, what is listed at the subject's tag. keep says of one whether
-// it is wanted, and may leave out what is not needed of it; nil wants all. Whether there are any
-// is not known where the registry wants a login, is too busy or out of order, or has
-// more than is kept: that is an error.
+// Referrers lists the manifests of a repository, in any registry, that name a subject,
+// each once. They are from the referrers API, then byAPI is true, or, if that does not
+// answer with an index, from the list at the subject's tag. keep reports whether to keep a
+// descriptor, and may clear fields of it; nil keeps all. It is an error if the registry
+// wants a login, is too busy or broken, or lists too many.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error) {
 	all, byAPI, err = c.listedReferrers(ctx, subject, keep)
@@ -164,7 +162,7 @@ func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*
 	return all, false, err
 }
 
-// listedReferrers asks the referrers API; is says whether there is one.
+// listedReferrers asks the referrers API; is reports whether there is one.
 func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, is bool, err error) {
 	request := pullRequest{subject.Context(), http.MethodGet, "referrers/" + subject.DigestStr(), string(types.OCIImageIndex)}
 	kept, parts := map[v1.Hash]bool{}, 0
@@ -173,7 +171,7 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 			return false, checkStatus(response, http.StatusOK)
 		}
 		if parts++; parts > mostParts {
-			return false, fmt.Errorf("the list has more than %d parts", mostParts)
+			return false, fmt.Errorf("the list has more than %d pages", mostParts)
 		}
 		list, ok, err := readList(response.Body, keep)
 		if err != nil {
@@ -181,7 +179,7 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 		}
 		ok = ok && response.StatusCode < http.StatusMultipleChoices
 		if is && !ok {
-			return false, errors.New("a part of the list that is no index")
+			return false, errors.New("a page of the list is not an index")
 		}
 		is = ok
 		for _, referrer := range list.Manifests {
@@ -198,10 +196,10 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 	return all, is, err
 }
 
-// settles tells an answer from which it follows whether there is a list from one
-// that says that this is not known. Harbor before 2.8 answers 401 and asks for no
-// login (https://github.com/goharbor/harbor/issues/18305), Artifactory 406
-// (https://github.com/google/go-containerregistry/pull/2026), GitLab sends to a page.
+// settles reports whether an answer shows if there is a list. Without one, Harbor before
+// 2.8 answers 401 and asks for no login
+// (https://github.com/goharbor/harbor/issues/18305), Artifactory answers 406
+// (https://github.com/google/go-containerregistry/pull/2026), and GitLab redirects to a page.
 func settles(response *http.Response) bool {
 	status := response.StatusCode
 	return status < http.StatusBadRequest || slices.Contains(anyRefusal, status) ||
@@ -209,8 +207,8 @@ func settles(response *http.Response) bool {
 		!strings.HasPrefix(response.Request.URL.Path, "/v2/")
 }
 
-// TaggedReferrers are those that are listed at the subject's tag, as clients do where
-// there is no referrers API, and did before there was.
+// TaggedReferrers lists the referrers at the subject's tag, where clients write them if
+// there is no referrers API.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (c *Client) TaggedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) ([]v1.Descriptor, error) {
 	list, err := c.taggedList(ctx, subject, keep)
@@ -221,9 +219,9 @@ func listTag(subject name.Digest) name.Tag {
 	return subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
 }
 
-// taggedList reads the list at the subject's tag. It is empty where there is none: no
-// such tag; something else than an index; or the subject itself, which may be one:
-// GitLab takes the name of the tag for the digest.
+// taggedList reads the list at the subject's tag. It is empty if there is no such tag, or
+// if the tag has something other than an index, or the subject itself: GitLab takes the
+// name of the tag for the digest.
 func (c *Client) taggedList(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (v1.IndexManifest, error) {
 	content, _, err := c.document(ctx, pullRequest{subject.Context(), http.MethodGet, "manifests/" + listTag(subject).TagStr(), acceptManifests})
 	if hasStatus(err, http.StatusNotFound) {

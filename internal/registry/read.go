@@ -21,9 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Manifest is a manifest as a registry has it. Digest and size are those of the
-// content, the media type is what the content says: answers often have neither, or
-// others.
+// Manifest is a manifest in a registry. Digest, size and media type are taken from the
+// content: the headers of answers often lack them or differ.
 type Manifest struct {
 	v1.Descriptor
 	Content []byte
@@ -35,8 +34,8 @@ var acceptManifests = strings.Join([]string{
 	string(types.DockerManifestList), string(types.DockerManifestSchema2),
 }, ", ")
 
-// anyRefusal are the statuses with which a server says that it does not do what it
-// was asked for: all but those that ask for a login or for patience.
+// anyRefusal are the statuses of a request that is refused for good: all 4xx except those
+// that ask to log in or to try again, and 501.
 var anyRefusal = func() []int {
 	all := []int{http.StatusNotImplemented}
 	for status := http.StatusBadRequest; status < http.StatusInternalServerError; status++ {
@@ -49,9 +48,9 @@ var anyRefusal = func() []int {
 	return all
 }()
 
-// Head gives the descriptor of a manifest, or ErrNotFound. Some registries know no
-// HEAD, or leave out what the specification only recommends, such as the digest: the
-// manifest is read then.
+// Head returns the descriptor of a manifest, or ErrNotFound. If the registry does not
+// support HEAD, or leaves out what the specification only recommends, such as the digest,
+// Head reads the manifest.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
 func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	found, err := c.Describe(ctx, reference)
@@ -61,8 +60,8 @@ func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descri
 	return found, nil
 }
 
-// HeadAt is Head for who expects a digest: not all registries name the right one, so
-// that where they name another the manifest is read.
+// HeadAt is Head with an expected digest. If the registry names another one, HeadAt reads
+// the manifest: not all registries name the right digest.
 func (c *Client) HeadAt(ctx context.Context, reference name.Reference, expected string) (*v1.Descriptor, error) {
 	found, err := c.Head(ctx, reference)
 	if err != nil || found.Digest.String() == expected {
@@ -75,8 +74,8 @@ func (c *Client) HeadAt(ctx context.Context, reference name.Reference, expected 
 	return &got.Descriptor, nil
 }
 
-// Digest is the digest that a whole reference, such as "python:3.13-alpine", points to:
-// of the index, where there is one.
+// Digest returns the digest that a full reference, such as "python:3.13-alpine", points
+// to: of the index, if there is one.
 func (c *Client) Digest(ctx context.Context, reference string) (string, error) {
 	parsed, err := c.Parse(reference)
 	if err != nil {
@@ -89,8 +88,8 @@ func (c *Client) Digest(ctx context.Context, reference string) (string, error) {
 	return found.Digest.String(), nil
 }
 
-// Describe is Head, of whatever registry, for who says what was being done: where
-// there is no such manifest the error is a *Refusal with status 404.
+// Describe is Head for callers that say themselves what failed: if there is no such
+// manifest, the error is a *Refusal with status 404.
 func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	found, status, err := c.head(ctx, reference)
 	switch {
@@ -106,7 +105,7 @@ func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.De
 	return &got.Descriptor, nil
 }
 
-// has asks whether a repository has a manifest. It may wrongly say that it has not.
+// has asks whether a repository has a manifest. A false answer may be wrong.
 func (c *Client) has(ctx context.Context, reference name.Digest) (bool, error) {
 	_, status, err := c.head(ctx, reference)
 	if err == nil && status != http.StatusOK && status != http.StatusNotFound {
@@ -121,15 +120,15 @@ func (c *Client) has(ctx context.Context, reference name.Digest) (bool, error) {
 	return status == http.StatusOK, err
 }
 
-// heads is whether a registry was seen to answer HEAD as it should: only then does
-// 404 say that there is no such manifest.
+// heads records whether a registry has answered HEAD correctly: only then does 404 mean
+// that there is no such manifest.
 func (c *Client) heads(reference name.Reference) *atomic.Bool {
 	known, _ := c.headed.LoadOrStore(reference.Context().RegistryStr(), &atomic.Bool{})
 	return known.(*atomic.Bool)
 }
 
-// head gives a manifest's descriptor as the answer to HEAD has it: nil where that
-// does not say all.
+// head returns a manifest's descriptor from the answer to HEAD, and its status. The
+// descriptor is nil if the answer is incomplete.
 func (c *Client) head(ctx context.Context, reference name.Reference) (*v1.Descriptor, int, error) {
 	request := pullRequest{reference.Context(), http.MethodHead, "manifests/" + reference.Identifier(), acceptManifests}
 	response, err := c.pull(ctx, request, append([]int{http.StatusOK, http.StatusUnauthorized}, anyRefusal...)...)
@@ -151,7 +150,8 @@ func (c *Client) head(ctx context.Context, reference name.Reference) (*v1.Descri
 	return found, response.StatusCode, nil
 }
 
-// Get gives a manifest, or ErrNotFound. Asked for by digest, it has that digest.
+// Get returns a manifest, or ErrNotFound. If the reference has a digest, so has the
+// manifest.
 func (c *Client) Get(ctx context.Context, reference name.Reference) (*Manifest, error) {
 	got, err := c.ReadManifest(ctx, reference)
 	if err != nil {
@@ -160,7 +160,7 @@ func (c *Client) Get(ctx context.Context, reference name.Reference) (*Manifest, 
 	return got, nil
 }
 
-// ReadManifest is Get as Describe is Head.
+// ReadManifest is Get for callers that say themselves what failed, as Describe.
 func (c *Client) ReadManifest(ctx context.Context, reference name.Reference) (*Manifest, error) {
 	return c.readManifest(ctx, reference, mostSmall)
 }
@@ -191,8 +191,8 @@ func (c *Client) readManifest(ctx context.Context, reference name.Reference, mos
 	return &Manifest{v1.Descriptor{MediaType: mediaType, Digest: summed, Size: int64(len(content))}, content}, nil
 }
 
-// manifestType is the type of a manifest: what it says itself, else what it looks
-// like. The header may be anything, such as application/json.
+// manifestType returns the media type that a manifest names, or the one that fits its
+// fields. The header may be anything, such as application/json.
 func manifestType(content []byte, header types.MediaType) (types.MediaType, error) {
 	var shape struct {
 		MediaType types.MediaType `json:"mediaType"`
@@ -200,7 +200,7 @@ func manifestType(content []byte, header types.MediaType) (types.MediaType, erro
 		Config    json.RawMessage `json:"config"`
 	}
 	if err := json.Unmarshal(content, &shape); err != nil {
-		return "", fmt.Errorf("the registry answers with %s, which is no manifest", cmp.Or(header, "something"))
+		return "", fmt.Errorf("the registry answers with %s, which is not a manifest", cmp.Or(header, "something"))
 	}
 	switch {
 	case shape.MediaType != "":
@@ -213,7 +213,7 @@ func manifestType(content []byte, header types.MediaType) (types.MediaType, erro
 	return header, nil
 }
 
-// bareType is the type of an answer without parameters such as charset.
+// bareType returns the media type of an answer, without parameters such as charset.
 func bareType(header http.Header) types.MediaType {
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
@@ -222,8 +222,8 @@ func bareType(header http.Header) types.MediaType {
 	return types.MediaType(mediaType)
 }
 
-// Blob reads a blob of at most so many bytes beside a manifest that describes it, and may
-// hold it.
+// Blob reads a blob of at most most bytes from the repository of a reference. If the
+// descriptor has the content in its data field, Blob sends no request.
 func (c *Client) Blob(ctx context.Context, reference name.Reference, described v1.Descriptor, most int) ([]byte, error) {
 	if len(described.Data) > 0 {
 		return readSmall(bytes.NewReader(described.Data), described.Digest, most)
@@ -236,7 +236,7 @@ func (c *Client) Blob(ctx context.Context, reference name.Reference, described v
 	return readSmall(content, described.Digest, most)
 }
 
-// openBlob opens a blob, whose last read fails where it has another digest.
+// openBlob opens a blob. The last read fails if the content has another digest.
 func (c *Client) openBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error) {
 	content, err := c.ReadBlob(ctx, repository, digest)
 	if err != nil {
@@ -245,7 +245,8 @@ func (c *Client) openBlob(ctx context.Context, repository name.Repository, diges
 	return content, nil
 }
 
-// ReadBlob is openBlob as Describe is Head.
+// ReadBlob opens a blob, for callers that say themselves what failed. The last read fails
+// if the content has another digest.
 func (c *Client) ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error) {
 	hasher, err := v1.Hasher(digest.Algorithm)
 	if err != nil {
@@ -258,7 +259,7 @@ func (c *Client) ReadBlob(ctx context.Context, repository name.Repository, diges
 	return &summed{response.Body, hasher, digest}, nil
 }
 
-// summed is content that is checked as it is read.
+// summed checks the digest of content as it is read.
 type summed struct {
 	io.ReadCloser
 	hasher hash.Hash
@@ -285,15 +286,15 @@ func sum(algorithm string, content []byte) (v1.Hash, error) {
 	return v1.Hash{Algorithm: algorithm, Hex: hex.EncodeToString(hasher.Sum(nil))}, nil
 }
 
-// pullRequest asks for something that a repository has.
+// pullRequest is a request that reads from a repository.
 type pullRequest struct {
 	repository name.Repository
 	method     string
-	below      string // the address below the repository, such as tags/list?last=1
+	below      string // the path and query below the repository, such as tags/list?last=1
 	accept     string
 }
 
-// pull sends a request with leave to pull, again where that may help.
+// pull sends a request with the right to read, and repeats it after temporary errors.
 func (c *Client) pull(ctx context.Context, r pullRequest, expected ...int) (response *http.Response, err error) {
 	request, err := http.NewRequestWithContext(ctx, r.method, repositoryURL(r.repository, r.below), nil)
 	if err != nil {
@@ -307,7 +308,7 @@ func (c *Client) pull(ctx context.Context, r pullRequest, expected ...int) (resp
 	return response, err
 }
 
-// document reads what fits into memory.
+// document reads an answer of at most mostSmall bytes.
 func (c *Client) document(ctx context.Context, r pullRequest) ([]byte, http.Header, error) {
 	return c.documentUpTo(ctx, mostSmall, r)
 }
@@ -325,7 +326,7 @@ func (c *Client) documentUpTo(ctx context.Context, most int, r pullRequest) ([]b
 	return content, response.Header, err
 }
 
-// ReadArtifact is ReadManifest, of at most so many bytes, for who knows what it is.
+// ReadArtifact reads the content of a manifest of at most most bytes.
 func (c *Client) ReadArtifact(ctx context.Context, reference name.Reference, most int) ([]byte, error) {
 	got, err := c.readManifest(ctx, reference, most)
 	if err != nil {

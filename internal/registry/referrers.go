@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// PutManifest writes a manifest under its digest, or a tag, in a repository of
-// whatever registry, which has all that it names. Of those with the same subject one
-// must be written after the other: registries without the referrers API have them in
-// one list at a tag, which is read, extended and written back.
+// PutManifest writes a manifest under its digest or a tag, in a repository of any
+// registry that has all that it names. Manifests with the same subject must be written one
+// after the other: without the referrers API they are in one list at a tag, which is read,
+// extended and written back.
 func (c *Client) PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error {
 	digest, _, err := v1.SHA256(bytes.NewReader(content))
 	if err != nil {
@@ -32,8 +32,8 @@ func (c *Client) PutManifest(ctx context.Context, reference name.Reference, medi
 	return c.putManifest(ctx, reference, manifest{digest, mediaType, content, names.Subject != nil})
 }
 
-// putManifest writes a manifest and, where it names a subject, sees to it that it is
-// in the list of what refers to the subject.
+// putManifest writes a manifest. If it has a subject, it is then in the list of the
+// subject's referrers.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) error {
 	noted, err := c.sendManifest(ctx, reference, m)
@@ -50,7 +50,7 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 		return fmt.Errorf("reading manifest %s: %w", m.digest, err)
 	}
 	subject := reference.Context().Digest(read.Subject.Digest.String())
-	// Not all registries that keep the list say so.
+	// Not all registries that keep the list answer so.
 	keeps, err := c.keepsReferrers(ctx, subject, m.digest)
 	if err != nil || keeps {
 		return err
@@ -65,7 +65,7 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 	return c.noteReferrer(ctx, subject, referrer)
 }
 
-// noteReferrer adds to the list that a registry without the referrers API has at a tag.
+// noteReferrer adds to the list at a tag that replaces the referrers API.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer v1.Descriptor) error {
 	list, err := c.taggedList(ctx, subject, nil)
@@ -89,15 +89,15 @@ func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer
 	return c.putManifest(ctx, listTag(subject), manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
 }
 
-// referrersAPI is whether a repository has it: found out once, since gateways may
-// have another registry behind each.
+// referrersAPI records whether a repository has it. It is kept by repository, since a
+// gateway may have several registries behind it.
 type referrersAPI struct {
 	mu           sync.Mutex
 	known, there bool
 }
 
-// keepsReferrers says whether a registry lists by itself a referrer that it took. One
-// that has the API and does not list it is asked again the next time.
+// keepsReferrers reports whether a registry lists a referrer that was just written. If it
+// has the API and does not list it, it is asked again the next time.
 func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest, referrer v1.Hash) (bool, error) {
 	found, _ := c.referrers.LoadOrStore(subject.Context().Name(), &referrersAPI{})
 	api := found.(*referrersAPI)
@@ -115,7 +115,7 @@ func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest, referr
 	return lists, nil
 }
 
-// bare keeps of all referrers the digest alone.
+// bare keeps all referrers, with their digests only.
 func bare(d *v1.Descriptor) bool {
 	*d = v1.Descriptor{Digest: d.Digest}
 	return true

@@ -30,8 +30,8 @@ func (r *Refusal) Status() int { return r.status }
 
 func (r *Refusal) Unwrap() error { return r.error }
 
-// refusal makes a *Refusal of an error of the library that has an answer's status, and
-// leaves any other as it is.
+// refusal wraps an error of the library that has an HTTP status in a *Refusal. It returns
+// any other error unchanged.
 func refusal(err error) error {
 	var failure *transport.Error
 	if errors.As(err, &failure) {
@@ -45,7 +45,8 @@ func checkStatus(response *http.Response, expected ...int) error {
 	return refusal(transport.CheckError(response, expected...))
 }
 
-// Explain says what was being done, what the registry says, and what to type next.
+// Explain returns an error that says what failed, what the registry answered, and what to
+// type next. doing is such as "reading registry.example/app:1".
 func Explain(doing string, err error) error {
 	host := ""
 	var failure *transport.Error
@@ -55,10 +56,10 @@ func Explain(doing string, err error) error {
 	return explain(doing, host, err)
 }
 
-// explain is Explain for who knows the registry's name.
+// explain is Explain for callers that know the registry's name.
 func explain(doing, registry string, err error) error {
 	var certificate *web.CertificateError
-	if errors.As(err, &certificate) { // not what plain HTTP said when it was tried as well
+	if errors.As(err, &certificate) { // not the error of plain HTTP, which was tried as well
 		return &fault.Fault{Kind: fault.Unreachable, Doing: doing, Err: certificate, Fix: fault.Fix(err)}
 	}
 	var failure *transport.Error
@@ -80,9 +81,9 @@ func explain(doing, registry string, err error) error {
 	return said
 }
 
-// unanswered is explain for what is no refusal.
+// unanswered is explain for errors without an answer.
 func unanswered(doing string, err error) error {
-	var plain *plainError // what HTTPS failed with does not matter then
+	var plain *plainError // then the error of HTTPS does not matter
 	if errors.As(err, &plain) {
 		err = plain.error
 	}
@@ -97,8 +98,8 @@ func unanswered(doing string, err error) error {
 	var failed *url.Error      // its URL is long, and may be a secret
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch):
-		unreachable.Err = errors.New("it speaks HTTP, and no HTTPS")
-		unreachable.Fix = "--insecure, where nobody stands between"
+		unreachable.Err = errors.New("it uses plain HTTP, not HTTPS")
+		unreachable.Fix = "--insecure, if the network is trusted"
 	case errors.As(err, &operation):
 		unreachable.Err = operation
 	case errors.As(err, &failed):
@@ -107,34 +108,34 @@ func unanswered(doing string, err error) error {
 	return unreachable
 }
 
-// explainPush is explain for what is sent: what is not found then is the repository,
-// or the project that it is in, which some registries want to have been made before.
+// explainPush is explain for writes. If something is not found then, it is the repository
+// or its project, which some registries do not create on push.
 func explainPush(doing, registry string, err error) error {
 	err = explain(doing, registry, err)
 	var said *fault.Fault
 	if errors.As(err, &said) && said.Kind == fault.NotFound {
-		said.Fix = "create that repository at the registry, or let it create repositories on push"
+		said.Fix = "create the repository in the registry, or let the registry create repositories on push"
 	}
 	return err
 }
 
-// isUnreachable tells a network's failure from an answer that makes no sense.
+// isUnreachable reports whether the network failed. Otherwise the answer made no sense.
 func isUnreachable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) && !errors.Is(err, context.Canceled) || errors.As(err, new(*net.OpError)) || errors.As(err, new(*url.Error))
 }
 
-// oneLine is a registry's answer, which is outside text, on one line.
+// oneLine returns a registry's answer, which is outside text, on one line.
 func oneLine(failure *transport.Error) string {
 	return web.Refusal(failure.StatusCode, body(failure))
 }
 
-// saidBy is what a registry says in a refusal: its codes and messages, or the text of
-// the page that it sends; "" where that is nothing.
+// saidBy returns the codes and messages of a refusal, or the text of the page that came
+// with it; "" if there is none.
 func saidBy(failure *transport.Error) string { return web.Said(body(failure)) }
 
-// body is what a refusal came with. The library keeps the errors that it understands, and
-// any other body behind the status.
+// body returns the body of a refusal. The library keeps the errors that it understands,
+// and any other body after the status.
 func body(failure *transport.Error) []byte {
 	if len(failure.Errors) > 0 {
 		understood, err := json.Marshal(map[string]any{"errors": failure.Errors})
@@ -148,10 +149,10 @@ func body(failure *transport.Error) []byte {
 	return []byte(rest)
 }
 
-// ErrTagKept says that a registry changes no tag that is there.
-var ErrTagKept = errors.New("the registry keeps tags as they are")
+// ErrTagKept means that a registry does not change existing tags.
+var ErrTagKept = errors.New("the registry does not change existing tags")
 
-// keptError is such a refusal, in the registry's words.
+// keptError is an ErrTagKept in the registry's words.
 type keptError struct{ error }
 
 func (e *keptError) Is(target error) bool { return target == ErrTagKept }
@@ -159,35 +160,36 @@ func (e *keptError) Is(target error) bool { return target == ErrTagKept }
 var (
 	// In the words of ECR, Harbor, Artifact Registry, Azure, Quay, Nexus and others.
 	aboutTags = regexp.MustCompile(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)|cannot update tag|not allow updating|disallowed on this .*image|(tag|image|manifest)\b.*\blocked`)
-	// What a registry forbids for other reasons than who asks.
+	// Refusals that another login would not change.
 	aboutOther = regexp.MustCompile(`(?i)quota|limit|exceed|billing|payment|subscription|storage|polic(y|ies)|block|suspend|quarantin|vulnerab|severity|read.?only|maintenance|disabled|archived|\bip\b|allow.?list|whitelist|region|country|license|terms`)
-	// What is about who asks, though it speaks of policies: of AWS.
+	// Refusals by AWS that another login would change, though they name policies.
 	aboutRights = regexp.MustCompile(`(?i)is not authori[sz]ed to perform|no [a-z-]+ policy allows`)
 )
 
-// refusesTag says that a registry keeps a tag as it is. They say so with many statuses.
+// refusesTag reports whether a registry refuses to change a tag. Registries use many
+// statuses for that.
 func refusesTag(failure *transport.Error) bool {
 	if failure.Request == nil || failure.Request.Method != http.MethodPut || !strings.Contains(failure.Request.URL.Path, "/manifests/") {
 		return false
 	}
 	switch status := failure.StatusCode; status {
 	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
-		return aboutTags.MatchString(saidBy(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // no digest
+		return aboutTags.MatchString(saidBy(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // not a digest
 	default:
 		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && aboutTags.MatchString(saidBy(failure))
 	}
 }
 
-// tagFix is what to do where a tag stays as it is. Lists of what is attached to an
+// tagFix returns the fix for a tag that cannot be changed. Lists of what is attached to an
 // image have the tag sha256-….
 func tagFix(failure *transport.Error) string {
 	if strings.HasPrefix(path.Base(failure.Request.URL.Path), "sha256-") {
-		return "let tags sha256-* be overwritten, in the registry's settings: what is attached to an image is listed there"
+		return "allow overwriting tags sha256-* in the registry's settings: they list what is attached to an image"
 	}
-	return "a tag that is there stays as it is: raise the package version (libre bump --repack), or let tags be overwritten in the registry's settings"
+	return "raise the package version (libre bump --repack), or allow overwriting tags in the registry's settings"
 }
 
-// loginFix is how another login is made, and names the one that was refused.
+// loginFix returns how to log in, and names the login that was refused.
 func loginFix(registry string, failure *transport.Error) string {
 	if registry == "" {
 		return ""
@@ -197,7 +199,7 @@ func loginFix(registry string, failure *transport.Error) string {
 		return fix
 	}
 	if host := failure.Request.URL.Host; host != registry && strings.HasPrefix(failure.Request.URL.Path, "/v2/") {
-		return registry + " sends this to " + host + ", which sees no login of another host: use the registry by that name, or have its external URL corrected"
+		return registry + " redirects to " + host + ", which gets no login of another host: use that name for the registry, or correct the external URL in its settings"
 	}
 	user, _ := failure.Request.Context().Value(senderKey{}).(string)
 	right := "push"
@@ -208,12 +210,12 @@ func loginFix(registry string, failure *transport.Error) string {
 	case user == "":
 		return fix
 	case failure.StatusCode == http.StatusUnauthorized:
-		return "the login of " + user + " is not taken, " + fix
+		return "the login of " + user + " is refused, " + fix
 	}
-	return "the login of " + user + " may not " + right + " there, ask for that right or " + fix
+	return "the login of " + user + " may not " + right + " there: ask for that right, or " + fix
 }
 
-// isAboutAccess says that another login may help.
+// isAboutAccess reports whether another login may help.
 func isAboutAccess(failure *transport.Error) bool {
 	text := saidBy(failure)
 	return !aboutOther.MatchString(text) || aboutRights.MatchString(text)

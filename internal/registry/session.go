@@ -25,7 +25,7 @@ type session struct {
 	scope  string       // transport.PullScope or PushScope, which includes the other
 }
 
-// session gives what sends requests to a repository, for a scope.
+// session returns the client for requests to a repository with a scope.
 func (c *Client) session(ctx context.Context, repository name.Repository, scope string) (*http.Client, error) {
 	known, _ := c.sessions.LoadOrStore(repository.Name(), &session{})
 	s := known.(*session)
@@ -61,8 +61,8 @@ func (c *Client) logIn(ctx context.Context, repository name.Repository, scope st
 	return &http.Client{Transport: &sentAs{loggedIn, user}}, nil // the transport decides which redirects may be followed
 }
 
-// senderKey is under what the context of a request has the name of the user that it is
-// sent as, "" for nobody: errors name it.
+// senderKey is the context key for the user that a request is sent as, "" without a
+// login. Errors name the user.
 type senderKey struct{}
 
 type sentAs struct {
@@ -97,19 +97,19 @@ func (c *Client) send(repository name.Repository, scope string, request *http.Re
 	return response, nil
 }
 
-// ask gives whatever answer there is. The URL, which the library's error names, may be
-// one that lets anyone write.
+// ask sends a request and returns any answer. Its errors do not name the URL, which may
+// be a secret that allows uploads.
 func ask(client *http.Client, request *http.Request) (*http.Response, error) {
 	response, err := client.Do(request)
 	return response, refusal(web.WithoutURL(err))
 }
 
-// repositoryURL is an address below a repository, such as blobs/DIGEST.
+// repositoryURL returns a URL below a repository, such as blobs/DIGEST.
 func repositoryURL(repository name.Repository, below string) string {
 	return fmt.Sprintf("%s://%s/v2/%s/%s", repository.Scheme(), repository.RegistryStr(), repository.RepositoryStr(), below)
 }
 
-// retried does something anew while it fails for a reason that may pass.
+// retried repeats do while it fails with a temporary error.
 func retried(ctx context.Context, do func() error) error {
 	for attempt := 0; ; attempt++ {
 		err := do()

@@ -15,18 +15,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// blobsAtOnce is how many blobs of one image are on their way at a time.
+// blobsAtOnce is how many blobs of one image are sent at a time.
 const blobsAtOnce = 4
 
 // An origin has images: manifests and blobs by digest.
 type origin interface {
 	manifest(ctx context.Context, digest v1.Hash) ([]byte, error)
-	// blob opens a blob at its beginning, as often as it is asked to.
+	// blob opens a blob at its beginning. It may be called several times.
 	blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error)
 }
 
-// transfer is an image on its way to a repository: all its blobs, then manifests,
-// each after those that it names.
+// transfer sends an image to a repository: all its blobs, then its manifests, each after
+// those that it names.
 type transfer struct {
 	client     *Client
 	repository name.Repository
@@ -39,12 +39,12 @@ type transfer struct {
 	seen      map[v1.Hash]bool
 }
 
-// manifest is one as it was read.
+// manifest is a manifest that was read.
 type manifest struct {
 	digest    v1.Hash
 	mediaType types.MediaType
 	content   []byte
-	refers    bool // to a subject
+	refers    bool // it has a subject
 }
 
 func (t *transfer) run(ctx context.Context, root v1.Hash) error {
@@ -68,7 +68,7 @@ func (t *transfer) run(ctx context.Context, root v1.Hash) error {
 	return nil
 }
 
-// read collects what belongs to a manifest, and the manifest after it.
+// read collects the manifests and blobs that a manifest names, then the manifest.
 func (t *transfer) read(ctx context.Context, described v1.Descriptor) error {
 	digest := described.Digest
 	if t.seen[digest] {
@@ -89,7 +89,7 @@ func (t *transfer) read(ctx context.Context, described v1.Descriptor) error {
 	if err := json.Unmarshal(content, &names); err != nil {
 		return fmt.Errorf("reading manifest %s: %w", digest, err)
 	}
-	// A manifest of OCI may leave its type to who names it.
+	// An OCI manifest need not name its type: the descriptor does.
 	mediaType := cmp.Or(names.MediaType, described.MediaType)
 	if mediaType == "" {
 		if mediaType, err = manifestType(content, ""); err != nil {
@@ -127,8 +127,8 @@ func (t *transfer) sendManifest(ctx context.Context, m manifest) error {
 	return t.client.putManifest(ctx, reference, m)
 }
 
-// sendManifest sends a manifest under its digest, or a tag. noted tells whether the
-// registry says that it keeps the list of what refers to the manifest's subject.
+// sendManifest sends a manifest under its digest or a tag. noted reports whether the
+// registry answers that it lists the manifest among the referrers of its subject.
 func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m manifest) (noted bool, err error) {
 	repository := reference.Context()
 	err = retried(ctx, func() error {

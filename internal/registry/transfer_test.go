@@ -239,8 +239,8 @@ func TestPushIndexRefusals(t *testing.T) {
 		on     string
 		want   string // after "pushing SUBJECT: "
 	}{
-		{413, "PUT blobs/uploads", "blob " + layers[0].Digest.String() + " has 5.0 MB: 413 Request Entity Too Large: DENIED: no luck; raise the limit of what the registry, or a proxy before it, takes"},
-		{413, "PUT manifests", "raise the limit of what"},
+		{413, "PUT blobs/uploads", "sending blob " + layers[0].Digest.String() + " of 5.0 MB: 413 Request Entity Too Large: DENIED: no luck; raise the upload limit of the registry, or of a proxy in front of it"},
+		{413, "PUT manifests", "raise the upload limit"},
 		{403, "POST blobs/uploads", "403 Forbidden: DENIED: no luck; log in with: libre login 127.0.0.1:"},
 		{404, "POST blobs/uploads", "not found"},
 		{400, "PUT manifests", "400 Bad Request: DENIED: no luck"},
@@ -268,7 +268,7 @@ func TestPushIndexRefusals(t *testing.T) {
 		if fault.Is(err, fault.Credentials) != (test.status == 403) {
 			t.Errorf("%d: %T", test.status, err)
 		}
-		if limit := "raise the limit"; test.status == 413 && (!strings.Contains(fault.Fix(err), limit) || strings.Contains(fault.Reason(err), limit)) {
+		if limit := "raise the upload limit"; test.status == 413 && (!strings.Contains(fault.Fix(err), limit) || strings.Contains(fault.Reason(err), limit)) {
 			t.Errorf("%d to %s: reason %q, fix %q", test.status, test.on, fault.Reason(err), fault.Fix(err))
 		}
 		if received > 1_000_000 || refused > 3 {

@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// longestAnswer is how long a registry may think about what it is sent. Some move a
-	// whole blob to another place before they say that they have it.
+	// longestAnswer is the timeout for the answer to a write. Some registries move a
+	// whole blob to another store before they answer.
 	longestAnswer = 5 * time.Minute
-	// longestLook is how long it may look for what it is asked for.
+	// longestLook is the timeout for the answer to a read.
 	longestLook = 30 * time.Second
 )
 
-// Options are how a registry is reached.
+// Options configure the connection to registries.
 type Options struct {
-	Insecure    bool             // HTTP and any certificate, not only on the loopback address
-	Authorities *web.Authorities // trusted beside the system's and those of certs.d; nil is none
-	Notes       func(string)     // gets what does not end the run, such as a credential helper that fails; nil drops it
+	Insecure    bool             // plain HTTP and any certificate, also beyond the loopback address
+	Authorities *web.Authorities // trusted in addition to the system's and those of certs.d; nil: none
+	Notes       func(string)     // gets warnings, such as of a credential helper that fails; nil drops them
 }
 
-// newTransport is HTTP as all requests go.
+// newTransport returns the transport of all requests.
 func newTransport(options Options) http.RoundTripper {
 	var transport http.RoundTripper = web.NewTransport(web.Options{
 		Insecure: options.Insecure, Answer: longestAnswer, Read: longestLook, CertsDirs: true, Authorities: options.Authorities,
@@ -42,27 +42,26 @@ func newTransport(options Options) http.RoundTripper {
 	return &greeter{inner: &realms{inner: transport}}
 }
 
-// encrypted sends nothing by plain HTTP but to this machine's loopback. The library would
-// to private addresses, and to names that end in .local or .localhost: whoever stands
-// between, or answers for the name, gets the password.
+// encrypted refuses plain HTTP except to the loopback address. The library would use it
+// for private addresses, and for names that end in .local or .localhost: anyone on the
+// path, or who answers for the name, would get the password.
 type encrypted struct{ inner http.RoundTripper }
 
 func (e *encrypted) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme == "http" && !web.IsLoopback(request.URL.Host) {
 		return nil, &fault.Fault{
-			Err: fmt.Errorf("%s would be spoken to by plain HTTP, which is for this machine's loopback alone", request.URL.Host),
-			Fix: "--insecure, where nobody stands between",
+			Err: fmt.Errorf("%s needs plain HTTP, which is allowed on the loopback address only", request.URL.Host),
+			Fix: "--insecure, if the network is trusted",
 		}
 	}
 	return e.inner.RoundTrip(request)
 }
 
-// temporary says whether what failed may succeed a little later. What a registry
-// says in the answer does not matter: some call an error of their own unknown,
-// others the client's mistake. Only a wrong digest, which we computed, says that
-// something else arrived than was sent. docker-registry 2.8 says so as well where
-// two clients write the same manifest at once. What only reads was tried again by the
-// transport.
+// temporary reports whether a request that failed may succeed later. The error code in
+// the answer does not matter: registries use codes differently for their own faults. The
+// exception is a wrong digest: what arrived is not what was sent. docker-registry 2.8 also
+// answers so when two clients write the same manifest at once. Reads are not repeated
+// here, since the transport repeats them.
 func temporary(err error) bool {
 	var failure *transport.Error
 	if !errors.As(err, &failure) {
@@ -73,16 +72,16 @@ func temporary(err error) bool {
 		slices.ContainsFunc(failure.Errors, func(d transport.Diagnostic) bool { return d.Code == transport.DigestInvalidErrorCode })
 }
 
-// hasStatus tells a registry's refusal by its HTTP status.
+// hasStatus reports whether an error is an answer with an HTTP status.
 func hasStatus(err error, status int) bool {
 	var failure *transport.Error
 	return errors.As(err, &failure) && failure.StatusCode == status
 }
 
-// mostSmall is the size of the largest document that is held in memory.
+// mostSmall is the largest size, in bytes, of a document that is held in memory.
 const mostSmall = 4 << 20
 
-// readSmall reads a document of at most so many bytes, and checks its digest.
+// readSmall reads a document of at most most bytes, and checks its digest.
 func readSmall(content io.Reader, digest v1.Hash, most int) ([]byte, error) {
 	read, err := io.ReadAll(io.LimitReader(content, int64(most)+1))
 	if err != nil {

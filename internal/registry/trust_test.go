@@ -149,17 +149,17 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		{403, `{"errors":[{"code":"DENIED","message":"blocked by the policy: 3 vulnerabilities"}]}`, "blocked by the policy", false, ""},
 		{404, `{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'lasuite/x' does not exist in the registry with id '1'"}]}`, "not found (NAME_UNKNOWN: The repository with name 'lasuite/x' does not exist", false, ""},
 		{404, `{"errors":[{"code":"NAME_INVALID","message":"no"},{"code":"PROJECT_UNKNOWN","message":"project lasuite not found"}]}`, "NAME_INVALID: no; PROJECT_UNKNOWN: project lasuite not found", false, ""},
-		{400, `{"errors":[{"code":"TAG_INVALID","message":"The image tag '1' already exists and cannot be overwritten because the repository is immutable."}]}`, "is immutable", false, "a tag that is there stays"},
-		{403, `{"errors":[{"code":"DENIED","message":"tag is immutable"}]}`, "tag is immutable", false, "a tag that is there stays"},
-		{405, `{"errors":[{"code":"UNSUPPORTED","message":"cannot overwrite tag 1"}]}`, "cannot overwrite tag", false, "a tag that is there stays"},
-		{409, `{"errors":[{"code":"CONFLICT","message":"manifest already exists for this tag"}]}`, "already exists", false, "a tag that is there stays"},
-		{412, `{"errors":[{"code":"PRECONDITION","message":"configured as immutable, cannot be updated"}]}`, "configured as immutable", false, "a tag that is there stays"},
+		{400, `{"errors":[{"code":"TAG_INVALID","message":"The image tag '1' already exists and cannot be overwritten because the repository is immutable."}]}`, "is immutable", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
+		{403, `{"errors":[{"code":"DENIED","message":"tag is immutable"}]}`, "tag is immutable", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
+		{405, `{"errors":[{"code":"UNSUPPORTED","message":"cannot overwrite tag 1"}]}`, "cannot overwrite tag", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
+		{409, `{"errors":[{"code":"CONFLICT","message":"manifest already exists for this tag"}]}`, "already exists", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
+		{412, `{"errors":[{"code":"PRECONDITION","message":"configured as immutable, cannot be updated"}]}`, "configured as immutable", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
 		{403, `{"errors":[{"code":"DENIED","message":"User: arn:aws:iam::1:user/ci is not authorized to perform: ecr:PutImage because no identity-based policy allows the action"}]}`, "is not authorized to perform", true, "log in with: libre login 127.0.0.1:"},
-		{405, `{"errors":[{"code":"UNSUPPORTED","message":"The operation is disallowed on this registry, repository or image. View troubleshooting steps at https://aka.ms/acr/faq"}]}`, "is disallowed on this registry", false, "a tag that is there stays"},
-		{400, `{"errors":[{"code":"UNKNOWN","message":"Repository does not allow updating assets: docker"}]}`, "not allow updating", false, "a tag that is there stays"},
-		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"cannot update tag 9-1"}]}`, "cannot update tag", false, "a tag that is there stays"},
+		{405, `{"errors":[{"code":"UNSUPPORTED","message":"The operation is disallowed on this registry, repository or image. View troubleshooting steps at https://aka.ms/acr/faq"}]}`, "is disallowed on this registry", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
+		{400, `{"errors":[{"code":"UNKNOWN","message":"Repository does not allow updating assets: docker"}]}`, "not allow updating", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
+		{400, `{"errors":[{"code":"MANIFEST_INVALID","message":"cannot update tag 9-1"}]}`, "cannot update tag", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
 		{405, `{"errors":[{"code":"UNSUPPORTED","message":"method not allowed"}]}`, "405 Method Not Allowed", false, ""},
-		{409, ``, "409 Conflict", false, "a tag that is there stays"},
+		{409, ``, "409 Conflict", false, "raise the package version (libre bump --repack), or allow overwriting tags"},
 		{422, "plain\n text\x1b[31m", "422 Unprocessable Entity: plain text", false, ""},
 	} {
 		registry := record(t, handlerOf(t, "referrers"))
@@ -196,11 +196,11 @@ func TestRefusalOfALoginNamesItsUser(t *testing.T) {
 		answer func(w http.ResponseWriter, r *http.Request)
 		want   string
 	}{
-		{func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }, "the login of publisher may not push there, ask for that right or log in with: libre login 127.0.0.1:"},
+		{func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }, "the login of publisher may not push there: ask for that right, or log in with: libre login 127.0.0.1:"},
 		{func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
 			w.WriteHeader(http.StatusUnauthorized)
-		}, "the login of publisher is not taken, log in with: libre login 127.0.0.1:"},
+		}, "the login of publisher is refused, log in with: libre login 127.0.0.1:"},
 	} {
 		registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") == "" {
@@ -241,7 +241,7 @@ func TestUploadUnderAnotherNameSeesNoLogin(t *testing.T) {
 	host = registry.host
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(host, "publisher", "p"))
 	_, err := registry.client(t).PushArtifact(t.Context(), noteRef, note)
-	if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(fault.Fix(err), host+" sends this to localhost:") {
+	if !fault.Is(err, fault.Credentials) || !strings.HasPrefix(fault.Fix(err), host+" redirects to localhost:") {
 		t.Errorf("%v", err)
 	}
 }

@@ -20,26 +20,25 @@ import (
 )
 
 const (
-	// smallBlob is up to which size a blob is sent with the request that begins its
-	// upload, and without asking whether it is there: the question takes as long.
+	// smallBlob is the largest size, in bytes, of a blob that is sent with the request
+	// that begins its upload, without asking for it first: asking takes as long.
 	smallBlob = 64 << 10
-	// largeBlob is from which size a blob is asked for even where a former image
-	// tells what is there, in case a run before this one sent it and went no further,
-	// and from which the registry is let say no before the blob is sent.
+	// largeBlob is the size, in bytes, above which a blob is asked for even if a former
+	// image shows what is there: an earlier run may have sent it and stopped. The
+	// registry may also refuse such a blob before it is sent.
 	largeBlob = 4 << 20
 	// cancelsAtOnce is how many uploads are cancelled at the same time.
 	cancelsAtOnce = 8
 )
 
-// CheckPush asks whether a push would be let in, before anything is built: it
-// begins an upload, which the first larger blob that is sent there then takes.
-// CancelUploads ends those that no blob took.
+// CheckPush checks push access, before anything is built: it begins an upload, which the
+// first larger blob for that repository uses. CancelUploads ends unused ones.
 func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 	tag, err := c.Tag(ref)
 	if err != nil {
 		return err
 	}
-	if _, letIn := c.pendingUploads.Load(tag.Context().Name()); letIn {
+	if _, pending := c.pendingUploads.Load(tag.Context().Name()); pending {
 		return nil
 	}
 	err = retried(ctx, func() error {
@@ -55,17 +54,17 @@ func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 	return nil
 }
 
-// begunUpload is an upload that waits for a blob.
+// begunUpload is an upload without a blob.
 type begunUpload struct {
 	repository name.Repository
 	location   *url.URL
 }
 
-// cancelPatience is how long registries may take to drop uploads.
+// cancelPatience is the timeout for cancelling all uploads.
 const cancelPatience = 10 * time.Second
 
-// CancelUploads ends what CheckPush began and no blob took, also where ctx has ended.
-// Registries that do not know how drop it some day by themselves.
+// CancelUploads cancels the uploads that CheckPush began and no blob used, also if ctx has
+// ended. Registries that cannot cancel let them expire.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#cancel-a-blob-upload
 func (c *Client) CancelUploads(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
@@ -91,8 +90,8 @@ func (c *Client) CancelUploads(ctx context.Context) {
 	_ = group.Wait() // nothing depends on it
 }
 
-// PutBlob sends a blob that is most likely new to a repository, of whatever registry,
-// unless this run has sent it there.
+// PutBlob sends a blob to a repository of any registry, unless this run has sent it there.
+// It does not ask for it first.
 func (c *Client) PutBlob(ctx context.Context, repository name.Repository, content []byte) error {
 	from := memoryOrigin{}
 	blob, err := from.add(content, "")
@@ -103,8 +102,8 @@ func (c *Client) PutBlob(ctx context.Context, repository name.Repository, conten
 	return t.sendBlob(ctx, blob)
 }
 
-// tryBlob sends a blob, if the registry neither has it there nor can mount it from
-// another repository, in one request or two.
+// tryBlob sends a blob, in one request or two, unless the repository has it or can mount
+// it from another one.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-monolithically
 func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom string) error {
 	if t.askAll || blob.Size > largeBlob || blob.Size > smallBlob && !t.assumeNew {
@@ -118,7 +117,7 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 			if !isRefusal(err) {
 				return err
 			}
-			// The registry did not wait for the build.
+			// The upload expired during the build.
 		}
 	}
 	location, err := t.begin(ctx, blob, mountFrom)
@@ -128,14 +127,14 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 	return t.putBlob(ctx, location, blob)
 }
 
-// hasBlob asks for a blob. Where the registry does not say, the blob is sent.
+// hasBlob asks for a blob. If the registry refuses to answer, it is false.
 func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
 	status, err := t.client.headBlob(ctx, t.repository, transport.PushScope, digest)
 	return status == http.StatusOK, err
 }
 
-// Lost tells whether a repository says that it has not one of some blobs. Where it
-// does not say, nothing is lost.
+// Lost reports whether a repository answers that it lacks one of some blobs. If it refuses
+// to answer, the blobs count as present.
 func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v1.Descriptor) (bool, error) {
 	for _, blob := range blobs {
 		status, err := c.headBlob(ctx, repository, transport.PullScope, blob.Digest)
@@ -149,7 +148,7 @@ func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v
 	return false, nil
 }
 
-// headBlob asks for a blob and gives the status of the answer.
+// headBlob asks for a blob and returns the status of the answer.
 func (c *Client) headBlob(ctx context.Context, repository name.Repository, scope string, digest v1.Hash) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(repository, "blobs/"+digest.String()), nil)
 	if err != nil {
@@ -162,8 +161,8 @@ func (c *Client) headBlob(ctx context.Context, repository name.Repository, scope
 	return response.StatusCode, response.Body.Close()
 }
 
-// begin begins an upload and says where to send the blob to: nil where the
-// registry has it now, mounted from another repository or sent with the request.
+// begin begins an upload and returns where to send the blob. The location is nil if the
+// registry has the blob now: mounted, or sent with the request.
 func (t *transfer) begin(ctx context.Context, blob v1.Descriptor, mountFrom string) (location *url.URL, err error) {
 	switch {
 	case mountFrom != "":
@@ -174,19 +173,18 @@ func (t *transfer) begin(ctx context.Context, blob v1.Descriptor, mountFrom stri
 		return t.client.beginUpload(ctx, t.repository, nil, nil)
 	}
 	if err != nil && ctx.Err() == nil {
-		// Registries refuse in many ways what they need not know, such as a mount by
-		// who may read what.
+		// Registries refuse what they need not support in many ways, such as mounts from
+		// repositories that the login may not read.
 		return t.client.beginUpload(ctx, t.repository, nil, nil)
 	}
 	return location, err
 }
 
-// taken are the statuses with which registries say that they took what was sent: the
-// specification has 201 and 202.
+// taken are the statuses of a successful write. The specification has 201 and 202 only.
 var taken = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
 
-// beginUpload asks for an upload, with a query and a body that may make one
-// needless: location is nil then.
+// beginUpload asks for an upload. With a query and a body the registry may take the blob
+// at once: location is nil then.
 func (c *Client) beginUpload(ctx context.Context, repository name.Repository, query url.Values, body func(*http.Request)) (location *url.URL, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, repositoryURL(repository, "blobs/uploads/"), nil)
 	if err != nil {
@@ -207,38 +205,38 @@ func (c *Client) beginUpload(ctx context.Context, repository name.Repository, qu
 	case response.StatusCode == http.StatusCreated && query != nil && !isUpload:
 		return nil, nil
 	case err == nil && query != nil && !isUpload && response.StatusCode != http.StatusAccepted:
-		return nil, fmt.Errorf("the registry answers %d, and says neither that the blob is there nor where to upload it to", response.StatusCode)
+		return nil, fmt.Errorf("the registry answers %d without the blob or a place to upload it to", response.StatusCode)
 	}
 	return location, err
 }
 
-// uploadLocation is where a registry wants what it was told of to be sent.
+// uploadLocation returns the URL that a registry names for an upload.
 func uploadLocation(response *http.Response) (*url.URL, error) {
 	said := response.Header.Get("Location")
 	if upload := response.Header.Get("Docker-Upload-UUID"); said == "" && upload != "" {
 		said = url.PathEscape(upload) // below /v2/NAME/blobs/uploads/
 	}
 	if said == "" {
-		return nil, errors.New("the registry does not say where to upload to")
+		return nil, errors.New("the registry names no URL to upload to")
 	}
 	asked := response.Request.URL
 	location, err := asked.Parse(said)
 	if err != nil {
-		return nil, fmt.Errorf("the registry says where to upload to: %w", err)
+		return nil, fmt.Errorf("the registry names a wrong URL to upload to: %w", err)
 	}
 	if asked.Scheme == "https" && location.Scheme == "http" {
 		if location.Hostname() != asked.Hostname() {
-			return nil, fmt.Errorf("%s sends the upload to %s without TLS: not followed", asked.Host, location.Host)
+			return nil, fmt.Errorf("%s redirects the upload to %s without TLS: not followed", asked.Host, location.Host)
 		}
-		location.Scheme, location.Host = asked.Scheme, asked.Host // it does not know of the proxy before it
+		location.Scheme, location.Host = asked.Scheme, asked.Host // it does not know that a proxy adds TLS
 	}
 	return location, nil
 }
 
-// putBlob ends an upload with all of a blob.
+// putBlob sends a blob and ends its upload.
 func (t *transfer) putBlob(ctx context.Context, location *url.URL, blob v1.Descriptor) error {
 	to := *location
-	// What the registry put into the query is its own: it is kept as it is.
+	// The registry's own query is kept unchanged.
 	to.RawQuery = strings.TrimPrefix(to.RawQuery+"&digest="+url.QueryEscape(blob.Digest.String()), "&")
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.String(), nil)
 	if err != nil {
@@ -255,7 +253,7 @@ func (t *transfer) putBlob(ctx context.Context, location *url.URL, blob v1.Descr
 	return response.Body.Close()
 }
 
-// body gives a request a blob to send, which is opened each time that it is sent.
+// body makes a blob the body of a request. It is opened each time the request is sent.
 func (t *transfer) body(ctx context.Context, blob v1.Descriptor) func(*http.Request) {
 	return func(request *http.Request) {
 		request.Header.Set("Content-Type", "application/octet-stream")
@@ -267,16 +265,16 @@ func (t *transfer) body(ctx context.Context, blob v1.Descriptor) func(*http.Requ
 	}
 }
 
-// lazyBody stands for the body of a request whose transport opens one anew each
-// time it sends the request.
+// lazyBody is a placeholder: the transport opens the real body each time it sends the
+// request.
 type lazyBody struct{}
 
 func (lazyBody) Read([]byte) (int, error) {
-	return 0, errors.New("a body is read that was not opened")
+	return 0, errors.New("reading a body that was not opened")
 }
 func (lazyBody) Close() error { return nil }
 
-// tooLarge names what failed to be sent, and says what a limit is about.
+// tooLarge names what could not be sent, with its size if a limit refused it.
 func tooLarge(kind string, sent v1.Descriptor, err error) error {
 	var failure *transport.Error
 	switch {
@@ -288,9 +286,9 @@ func tooLarge(kind string, sent v1.Descriptor, err error) error {
 			size = fmt.Sprintf("%.1f kB", float64(sent.Size)/1e3)
 		}
 		return &fault.Fault{
-			Doing: fmt.Sprintf("%s %s has %s", kind, sent.Digest, size),
+			Doing: fmt.Sprintf("sending %s %s of %s", kind, sent.Digest, size),
 			Err:   errors.New(oneLine(failure)),
-			Fix:   "raise the limit of what the registry, or a proxy before it, takes",
+			Fix:   "raise the upload limit of the registry, or of a proxy in front of it",
 		}
 	}
 	return fmt.Errorf("%s %s: %w", kind, sent.Digest, err)

@@ -86,7 +86,7 @@ func TestPushIndexLocations(t *testing.T) {
 		{func(u *url.URL) string { return u.Path }, ""},
 		{func(u *url.URL) string { return u.String() }, ""},
 		{func(u *url.URL) string { return "//" + u.Host + u.Path + "?_state=a%2Fb%3D+c" }, ""},
-		{func(u *url.URL) string { return "" }, "does not say where to upload to"},
+		{func(u *url.URL) string { return "" }, "names no URL to upload to"},
 		{func(u *url.URL) string { return strings.Replace(u.String(), "127.0.0.1", "localhost", 1) }, ""}, // as private as the registry is
 		{func(u *url.URL) string { return "http://[::1]:1/" }, "refused"},
 		{func(u *url.URL) string { return "http://a b/" }, "host name"},

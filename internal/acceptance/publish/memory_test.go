@@ -113,7 +113,7 @@ func TestMemoryOfVerifyIsBounded(t *testing.T) {
 		{"a list of 60 MB", func(a *attacked) { a.list(1, 180_000) }, ""},
 		{"a list of many attachments", func(a *attacked) { a.list(1, 20_000, bundleType) }, "more than 10000 attachments"},
 		{"a list in many parts", func(a *attacked) { a.list(300, 1000) }, ""},
-		{"a list without end", func(a *attacked) { a.list(1<<30, 1) }, "more than 1000 parts"},
+		{"a list without end", func(a *attacked) { a.list(1<<30, 1) }, "more than 1000 pages"},
 		{"a list that is compressed", func(a *attacked) {
 			a.listing(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Encoding", "gzip")

@@ -302,7 +302,7 @@ func TestTagsThatARegistryKeeps(t *testing.T) {
 					line = one
 				}
 			}
-			if !strings.Contains(line, fix+", or let tags be overwritten in the registry's settings") || strings.Contains(got.stderr, "log in") || strings.Contains(got.stderr, ".;") {
+			if !strings.Contains(line, fix+", or allow overwriting tags in the registry's settings") || strings.Contains(got.stderr, "log in") || strings.Contains(got.stderr, ".;") {
 				t.Errorf("%s:\n%s", answer, got.stderr)
 			}
 		}

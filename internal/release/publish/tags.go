@@ -166,7 +166,7 @@ func kept(err error, now, instead string) error {
 	if now != "" {
 		why += " (it shows " + now + ")"
 	}
-	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or let tags be overwritten in the registry's settings"}
+	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or allow overwriting tags in the registry's settings"}
 }
 
 // tagged tells what a moving tag points to, "" where there is no such tag, and
