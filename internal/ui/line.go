@@ -7,10 +7,10 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// narrow is the width below which words that can be guessed are left out.
+// narrow is the width below which units are left out.
 const narrow = 60
 
-// liveText is a line in pieces, so that it can be cut before it is painted.
+// liveText is a line in pieces, which can be cut before colours are added.
 type liveText []piece
 
 type piece struct {
@@ -18,7 +18,7 @@ type piece struct {
 	text  string
 }
 
-// cut shortens a line to a width, and paints it.
+// cut shortens a line to a width in cells, and adds colours.
 func (t liveText) cut(u *UI, width int) (painted string, cells int) {
 	var b strings.Builder
 	for _, piece := range t {
@@ -35,8 +35,7 @@ func (t liveText) cut(u *UI, width int) (painted string, cells int) {
 	return b.String(), cells
 }
 
-// nameColumn is the width of the column of names. It takes at most half of the
-// terminal.
+// nameColumn is the width of the column of names, at most half of the terminal.
 func (p *Progress) nameColumn(width int) int { return min(p.nameWidth, width/2) }
 
 // liveLine: docs/backend/default  building 3/17 derivations  12s  compiling x
@@ -59,7 +58,8 @@ func (p *Progress) liveLine(l *line) liveText {
 	return text
 }
 
-// What the counts of a phase are of: while it runs, and how it is announced.
+// counted are the phases that count units, with their verbs while they run and when they
+// start.
 var counted = map[Phase]struct{ running, starting, unit string }{
 	Building: {"building", "building", "derivation"},
 	Stepping: {"step", "running", "step"},
@@ -98,7 +98,7 @@ func startText(s State) string {
 	return c.starting + " " + plural(0, c.unit)
 }
 
-// Count writes a number of things: 1 image, 2 images.
+// Count is a number with its unit: 1 image, 2 images.
 func Count(n int, unit string) string { return fmt.Sprintf("%d %s", n, plural(n, unit)) }
 
 func plural(n int, unit string) string {
@@ -108,8 +108,8 @@ func plural(n int, unit string) string {
 	return unit + "s"
 }
 
-// finalLine is what stays of an image: on a terminal in columns, else with a
-// colon as in the lines before it. It is not cut.
+// finalLine is the last line of an image. It is not cut. On a terminal it has columns,
+// otherwise a colon, like the lines before it.
 func (p *Progress) finalLine(l *line) string {
 	elapsed := Duration(p.ui.opts.Now().Sub(l.started))
 	var style Style

@@ -7,10 +7,10 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Summarize makes w get each table from now on too, as Markdown.
+// Summarize also writes all following tables to w, as Markdown.
 func (u *UI) Summarize(w io.Writer) { u.summary = w }
 
-// Summary writes a table for the summary alone; Table and NoteTable do so too.
+// Summary writes a table to the summary only. Table and NoteTable write to it, too.
 func (u *UI) Summary(t Table) {
 	if u.summary == nil || len(t.Rows) == 0 {
 		return
@@ -20,8 +20,8 @@ func (u *UI) Summary(t Table) {
 	io.WriteString(u.summary, t.Markdown())
 }
 
-// Markdown is the table for a page of a forge, uncut, with an empty line behind it.
-// What a cell says stays text.
+// Markdown is the complete table for a page of a forge, followed by an empty line. Cells
+// are escaped.
 // https://github.github.com/gfm/#tables-extension-
 func (t Table) Markdown() string {
 	var b strings.Builder

@@ -10,39 +10,38 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Phase is what is being done for an image. Its text is what the JSON log has.
+// Phase is what libre does for an image. The JSON log has its text.
 type Phase string
 
 const (
 	Waiting    Phase = "waiting"
 	Evaluating Phase = "evaluating"
-	Realising  Phase = "realising" // by Nix, for all images; Message says what is left to do
+	Realising  Phase = "realising" // by Nix, for all images; Message is what is left to do
 	Building   Phase = "building"  // Done and Total count derivations
 	Stepping   Phase = "steps"     // … steps of a Containerfile
 	Layering   Phase = "layers"    // … layers
-	Fetching   Phase = "fetching"  // what others are built on
+	Fetching   Phase = "fetching"  // base images
 	Publishing Phase = "publishing"
 	Bumping    Phase = "bumping"
 	Done       Phase = "done"
 	Failed     Phase = "failed"
-	Skipped    Phase = "skipped" // there was nothing to do, or Message says why not
+	Skipped    Phase = "skipped" // there is nothing to do, or Message is the reason
 )
 
 func (p Phase) final() bool { return p == Done || p == Failed || p == Skipped }
 
-// State is where an image is. Message is outside text as it came: the last line
-// of a build's log, the digest of what is done, the reason of a failure.
+// State is the progress of an image. Message is unescaped text: the last line of a build's
+// log, the digest of a finished image, the reason of a failure.
 type State struct {
 	Phase       Phase
 	Done, Total int
 	Message     string
 }
 
-// redrawEvery bounds how often live lines are drawn.
+// redrawEvery is the time between two drawings of the live lines.
 const redrawEvery = 100 * time.Millisecond
 
-// Progress shows a list of images and where they are. It is safe for use by
-// several goroutines.
+// Progress shows the state of a list of images. It is safe for concurrent use.
 type Progress struct {
 	ui   *UI
 	live bool          // lines are redrawn in place
@@ -50,10 +49,10 @@ type Progress struct {
 	done chan struct{} // closed when it has ended
 
 	// Guarded by ui.mu.
-	lines     []*line // of unfinished images, in the order they came
+	lines     []*line // of unfinished images, in the order of their first state
 	finished  map[Phase]int
 	nameWidth int
-	above     strings.Builder // lines to scroll up at the next drawing
+	above     strings.Builder // lines to write above the live ones at the next drawing
 	dirty     bool
 	drawnAt   time.Time
 	drawn     []int // width in cells of each line on the screen
@@ -66,7 +65,7 @@ type line struct {
 	started time.Time // zero while it waits
 }
 
-// Progress begins to show progress, until Close. Only one can be shown at once.
+// Progress shows progress until Close. Only one can be shown at a time.
 func (u *UI) Progress() *Progress {
 	p := u.newProgress()
 	if p.live {
@@ -107,8 +106,7 @@ func (p *Progress) redraw() {
 	}
 }
 
-// Close ends the live lines: what was not finished disappears. A second time does
-// nothing.
+// Close removes the lines of unfinished images. It may be called twice.
 func (p *Progress) Close() {
 	p.closing.Do(func() { close(p.stop) })
 	<-p.done
@@ -121,7 +119,7 @@ func (p *Progress) Close() {
 	p.ui.progress = nil
 }
 
-// Set says where an image is. An image that was finished can begin again.
+// Set sets the state of an image. A finished image can start again.
 func (p *Progress) Set(image string, state State) {
 	image, state.Message = oneLine(image), oneLine(state.Message)
 	p.ui.mu.Lock()
@@ -149,7 +147,7 @@ func (p *Progress) Set(image string, state State) {
 	}
 }
 
-// line finds an image's line, or adds one.
+// line finds the line of an image, or adds one.
 func (p *Progress) line(image string) *line {
 	for _, l := range p.lines {
 		if l.image == image {
@@ -171,23 +169,23 @@ func (p *Progress) remove(gone *line) {
 	}
 }
 
-// drawIfChanged draws when something was said, or a second has gone by.
+// drawIfChanged draws if a state changed, or if a second passed.
 func (p *Progress) drawIfChanged() {
 	if p.dirty || len(p.lines) > 0 && p.ui.opts.Now().Sub(p.drawnAt) >= time.Second {
 		p.draw()
 	}
 }
 
-// draw replaces the live lines by what is true now, below what scrolls up. It
-// is one write, so that a terminal shows no half of it.
+// draw replaces the live lines, and writes the lines above them. It is a single write, so
+// that a terminal never shows half of it.
 func (p *Progress) draw() {
 	width, height := p.ui.opts.Size()
 	var b strings.Builder
 	b.WriteString(p.eraseSequence(width))
 	b.WriteString(p.above.String())
 	p.above.Reset()
-	// One cell and one row stay free: text that fills the last cell makes some
-	// terminals scroll, and the cursor stands below the lines.
+	// One cell and one row stay free: some terminals scroll if text fills the last cell,
+	// and the cursor is below the lines.
 	for _, text := range p.liveLines(max(height-1, 1)) {
 		cut, n := text.cut(p.ui, max(width-1, 1))
 		b.WriteString(cut + "\n")
@@ -197,16 +195,15 @@ func (p *Progress) draw() {
 	io.WriteString(p.ui.opts.Stderr, b.String())
 }
 
-// makeRoom takes the live lines away, and brings what is to stand above them.
+// makeRoom removes the live lines, and writes the lines above them.
 func (p *Progress) makeRoom() {
 	width, _ := p.ui.opts.Size()
 	io.WriteString(p.ui.opts.Stderr, p.eraseSequence(width)+p.above.String())
 	p.above.Reset()
 }
 
-// eraseSequence moves the cursor up to the first live line and clears all
-// below. A line that was drawn when the terminal was wider takes several rows
-// now.
+// eraseSequence moves the cursor to the first live line and clears the screen below. A
+// line takes several rows if the terminal was wider when it was drawn.
 func (p *Progress) eraseSequence(width int) string {
 	rows := 0
 	for _, n := range p.drawn {
@@ -219,8 +216,8 @@ func (p *Progress) eraseSequence(width int) string {
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows)
 }
 
-// liveLines are the lines of unfinished images. Where they are more than there
-// are rows, those that wait are left out, and the last row counts all.
+// liveLines are the lines of unfinished images. If there are too few rows, waiting images
+// are left out, and the last row counts all images.
 func (p *Progress) liveLines(rows int) []liveText {
 	var texts []liveText
 	if len(p.lines) <= rows {

@@ -9,26 +9,26 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// A Table has as many cells in each row as in its header. Cells may be outside
-// text: they are cleaned, and put on one line.
+// A Table has as many cells in each row as in its header. Cells are escaped, and written
+// on one line.
 type Table struct {
 	Header []string
 	Rows   [][]string
-	Style  func(column int, cell string) Style // nil: plain
+	Style  func(column int, cell string) Style // nil for no style
 
-	// Sentences are the columns whose cells must be read whole: on a terminal, one that
-	// does not fit into its row stands below it and is not cut.
+	// Sentences are the columns whose cells are never cut: on a terminal, a cell that does
+	// not fit into its row is written below it.
 	Sentences []int
 }
 
 const (
 	columnGap = "  "
-	minColumn = 8 // cells that a column keeps when the terminal is too narrow
+	minColumn = 8 // width that a column keeps if the terminal is too narrow
 )
 
-// Table writes a result to stdout: on a terminal aligned, under a header and, but
-// for sentences, not wider than the terminal; otherwise with one tab between cells, uncut and
-// without the header, for cut and awk.
+// Table writes a result to stdout. On a terminal it has a header and aligned columns, and
+// is not wider than the terminal, except sentences. Elsewhere it has complete cells
+// separated by tabs and no header, for cut and awk.
 func (u *UI) Table(t Table) error {
 	u.Summary(t)
 	rows := cleanRows(t.Rows)
@@ -43,10 +43,9 @@ func (u *UI) Table(t Table) error {
 	return u.result([]byte(u.align(t, rows, width, u.paint)))
 }
 
-// NoteTable writes a table to stderr for people, aligned also when piped: a log
-// is read, not parsed. It is not cut, since it says what cannot be asked for
-// again; a terminal wraps it. In the JSON log it is left out; what it says must
-// have been said of each image.
+// NoteTable writes a table to stderr for people. It is aligned everywhere, because a log is
+// read, not parsed, and is not cut, because the run does not repeat it. The JSON log does
+// not have it, so each row must have been logged for its image.
 func (u *UI) NoteTable(t Table) {
 	u.Summary(t)
 	if u.opts.JSON {
@@ -62,7 +61,7 @@ func (u *UI) NoteTable(t Table) {
 	u.log(text)
 }
 
-// oneLine makes outside text one line that is safe for a terminal.
+// oneLine makes a text one line that is safe for a terminal.
 func oneLine(said string) string { return strings.TrimSpace(text.OutputLine(said)) }
 
 func cleanRows(rows [][]string) [][]string {
@@ -76,7 +75,7 @@ func cleanRows(rows [][]string) [][]string {
 	return clean
 }
 
-// align lays a table out in a width, 0 for as wide as it is.
+// align lays out a table in a width; 0 is any width.
 func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string) string) string {
 	widths := make([]int, len(t.Header))
 	for _, row := range append([][]string{t.Header}, rows...) {
@@ -126,8 +125,8 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 	return b.String()
 }
 
-// fit gives the columns that stand beside each other, and makes their widths fit: the
-// widest sentences give way first, to the widest cell that there is room for.
+// fit chooses the columns that are side by side, and makes their widths fit. Columns of
+// sentences shrink first, the widest of them to its widest cell that there is room for.
 func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 	for i := range t.Header {
 		columns = append(columns, i)
@@ -140,7 +139,7 @@ func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 		header := func(i int) int { return runewidth.StringWidth(t.Header[i]) }
 		room := width - rowWidth(widths, columns) + widths[widest]
 		for _, other := range sentences {
-			if other != widest { // it gives way to the widest
+			if other != widest { // the widest has precedence
 				room += widths[other] - header(other)
 			}
 		}
@@ -168,8 +167,8 @@ func rowWidth(widths, columns []int) int {
 	return sum
 }
 
-// shrink takes width from the widest columns until a row fits, of two from the right
-// one: digests stand to the right of names.
+// shrink takes width from the widest column until a row fits. Of two columns it takes from
+// the right one, since digests are to the right of names.
 func shrink(widths, columns []int, width int) {
 	for sum := rowWidth(widths, columns); sum > width; sum-- {
 		widest := columns[0]

@@ -1,6 +1,5 @@
-// Package ui is what people see: results on stdout, progress and notes on
-// stderr. On a terminal progress is redrawn in place; otherwise each line
-// stands for itself, as text or as JSON.
+// Package ui writes results to stdout, and progress and notes to stderr. On a terminal,
+// progress is redrawn in place. Elsewhere it is lines of text or of JSON.
 package ui
 
 import (
@@ -19,22 +18,22 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Options say where output goes and what is there to show it.
+// Options are the streams and what they can show.
 type Options struct {
 	Stdout, Stderr io.Writer
 
-	// Whether each is a terminal that can move its cursor.
+	// Whether they are terminals that can move the cursor.
 	StdoutTerminal, StderrTerminal bool
 
-	Color bool // on what is a terminal
+	Color bool // on terminals
 	JSON  bool // progress and notes as JSON lines
 
-	Size func() (width, height int) // of the terminal, in cells; asked each time it is drawn on
+	Size func() (width, height int) // of the terminal, in cells; called for each drawing
 	Now  func() time.Time
 }
 
-// Detect looks at what stdout and stderr are. A terminal that TERM calls dumb
-// counts as none. NO_COLOR (https://no-color.org) takes the colours away.
+// Detect finds out what stdout and stderr are. A dumb terminal (TERM) does not count as
+// one. NO_COLOR (https://no-color.org) turns colours off.
 func Detect(stdout, stderr *os.File, getenv func(string) string) Options {
 	dumb := getenv("TERM") == "dumb"
 	isTerminal := func(f *os.File) bool { return !dumb && term.IsTerminal(int(f.Fd())) }
@@ -56,19 +55,19 @@ func Detect(stdout, stderr *os.File, getenv func(string) string) Options {
 	}
 }
 
-// A UI writes to both streams. It is safe for use by several goroutines.
+// A UI writes to both streams. It is safe for concurrent use.
 type UI struct {
 	opts Options
 
 	mu       sync.Mutex
 	progress *Progress // the one that is shown
-	summary  io.Writer // gets tables as Markdown; nil for none
+	summary  io.Writer // for tables as Markdown; nil for none
 }
 
 func New(opts Options) *UI { return &UI{opts: opts} }
 
-// Style is the meaning of a piece of text, shown as a colour where there are
-// colours: one of the 16 that every terminal has, as its user has set them.
+// Style is the meaning of a text. It is shown as one of the 16 colours that every terminal
+// has and its user can set.
 type Style int
 
 const (
@@ -82,7 +81,7 @@ const (
 
 var sgr = map[Style]string{OK: "32", Warn: "33", Error: "31", Dim: "2", Bold: "1"}
 
-// paint puts a colour around text that goes to a terminal.
+// paint adds a colour to text for a terminal.
 func (u *UI) paint(style Style, words string) string {
 	code := sgr[style]
 	if code == "" || words == "" || !u.opts.Color {
@@ -91,14 +90,13 @@ func (u *UI) paint(style Style, words string) string {
 	return "\x1b[" + code + "m" + words + "\x1b[0m"
 }
 
-// Printf writes a result to stdout, where the format has to end its line. The
-// text is cleaned.
+// Printf writes a result to stdout. The format must end the line. The text is escaped.
 func (u *UI) Printf(format string, args ...any) error {
 	return u.result([]byte(text.Output(fmt.Sprintf(format, args...))))
 }
 
-// JSON writes a result to stdout as indented JSON. Nothing of it is dropped:
-// what would harm a terminal is escaped, as JSON itself does for most of it.
+// JSON writes a result to stdout as indented JSON. It escapes characters that could harm a
+// terminal, and drops none.
 func (u *UI) JSON(v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -120,7 +118,7 @@ func (u *UI) JSON(v any) error {
 	return u.result(escaped.Bytes())
 }
 
-// result writes to stdout. Live lines on the same terminal make room for it.
+// result writes to stdout. Live lines on the same terminal move below it.
 func (u *UI) result(b []byte) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -132,8 +130,8 @@ func (u *UI) result(b []byte) error {
 	return err
 }
 
-// Notef writes a note to stderr, above the live lines. Its text is cleaned; it
-// may have several lines.
+// Notef writes a note to stderr, above the live lines. It is escaped, and may have several
+// lines.
 func (u *UI) Notef(format string, args ...any) { u.message("note", None, "", format, args) }
 
 // Warnf writes a warning to stderr, above the live lines.
@@ -156,8 +154,8 @@ func (u *UI) message(kind string, style Style, prefix, format string, args []any
 	u.log(prefix + message + "\n")
 }
 
-// log writes whole lines to stderr, or leaves them to the next drawing of the
-// live lines. The caller holds mu.
+// log writes complete lines to stderr, or keeps them for the next drawing of the live
+// lines. The caller holds mu.
 func (u *UI) log(lines string) {
 	if p := u.progress; p != nil && p.live {
 		p.above.WriteString(lines)
@@ -167,8 +165,8 @@ func (u *UI) log(lines string) {
 	io.WriteString(u.opts.Stderr, lines)
 }
 
-// An event is a line of the JSON log. Phase is that of an image, or note,
-// warning or error; Done and Total count what the phase is about.
+// An event is a line of the JSON log. Phase is the phase of an image, or note, warning or
+// error. Done and Total count the units of the phase.
 type event struct {
 	Time    string `json:"time"` // RFC 3339
 	Image   string `json:"image,omitempty"`
@@ -182,7 +180,7 @@ func (u *UI) logJSON(e event) {
 	e.Time = u.opts.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")
 	b, err := json.Marshal(e)
 	if err != nil {
-		panic(err) // strings and numbers can always be written
+		panic(err) // strings and numbers can always be encoded
 	}
 	u.log(string(b) + "\n")
 }

@@ -175,7 +175,6 @@ func TestTable(t *testing.T) {
 	f.Table(table) // must only not fail
 }
 
-// Why something is so, and what to type, is read whole on a terminal of any width.
 func TestOfTwoWideColumnsTheRightIsCut(t *testing.T) {
 	f := newFake(terminal)
 	f.width = 47

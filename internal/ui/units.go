@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Size writes a number of bytes in binary units: "512 B", "9.8 KiB", "12 MiB".
+// Size is a number of bytes in binary units: "512 B", "9.8 KiB", "12 MiB".
 func Size(bytes int64) string {
 	const units = "KMGTPE"
 	n := float64(bytes)
@@ -13,7 +13,7 @@ func Size(bytes int64) string {
 		return fmt.Sprintf("%d B", bytes)
 	}
 	unit := -1
-	// 999.5 would be written as 1000: the next unit is shorter.
+	// 999.5 would be 1000: the next unit is shorter.
 	for n >= 999.5 && unit < len(units)-1 || unit < 0 {
 		n /= 1024
 		unit++
@@ -24,8 +24,7 @@ func Size(bytes int64) string {
 	return fmt.Sprintf("%.0f %ciB", n, units[unit])
 }
 
-// Duration writes a time span as short as it is useful: "0.3s", "12s", "3m05s",
-// "1h02m".
+// Duration is a short duration: "0.3s", "12s", "3m05s", "1h02m".
 func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -44,7 +43,7 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
 }
 
-// wholeSeconds is for a span that still grows: no fractions that flicker.
+// wholeSeconds is a duration that still grows, without flickering fractions.
 func wholeSeconds(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%ds", int(d.Seconds()))
