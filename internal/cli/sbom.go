@@ -19,7 +19,7 @@ func (e *env) sbomCommand() *cobra.Command {
 	var o sbomOptions
 	cmd := &cobra.Command{
 		Use:   "sbom SELECTION",
-		Short: "List what an image contains",
+		Short: "List the contents of an image",
 		Long: `List what an image contains: the store paths that Nix built, and the packages
 that are recognised in its files. libre builds the image first if it is not
 built. push attaches the same documents to the image.
