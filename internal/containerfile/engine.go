@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/text"
 )
@@ -60,7 +61,7 @@ func Detect(ctx context.Context, want string) (Engine, error) {
 			return e, nil
 		}
 		if want != "" {
-			return Engine{}, fmt.Errorf("%w: %s", err, t.install)
+			return Engine{}, &fault.Fault{Err: err, Fix: t.install}
 		}
 		if !errors.Is(err, exec.ErrNotFound) {
 			unusable = append(unusable, err.Error())
@@ -73,7 +74,7 @@ func Detect(ctx context.Context, want string) (Engine, error) {
 	if len(unusable) > 0 {
 		why = " (" + strings.Join(unusable, "; ") + ")"
 	}
-	return Engine{}, fmt.Errorf("no engine to build Containerfiles%s: %s", why, tools[0].install)
+	return Engine{}, &fault.Fault{Err: errors.New("no engine to build Containerfiles" + why), Fix: tools[0].install}
 }
 
 var versionForm = regexp.MustCompile(`(?i)version:? v?(\d+)\.(\d+)[^\s,]*`)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os/exec"
 	"time"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // Loader loads images into the user's own storage of podman, or into docker's daemon.
@@ -23,7 +25,7 @@ func FindLoader(ctx context.Context, name string) (Loader, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return Loader{}, fmt.Errorf("%s is not installed: %s", name, Engine{Name: name}.tool().install)
+		return Loader{}, &fault.Fault{Err: fmt.Errorf("%s is not installed", name), Fix: Engine{Name: name}.tool().install}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

@@ -168,7 +168,7 @@ func TestLoadDocker(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	_, err = FindLoader(context.Background(), "docker")
-	if want := "docker is not installed: see https://docs.docker.com/engine/install/"; errorText(err) != want {
+	if want := "docker is not installed; see https://docs.docker.com/engine/install/"; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	_, err = FindLoader(context.Background(), "rkt")

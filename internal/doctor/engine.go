@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
 )
 
 // engine checks the configured engine, or looks for any, and tries how it isolates build
@@ -21,11 +22,10 @@ func (s Subject) engine(ctx context.Context) []Check {
 	if err == nil {
 		return []Check{knownEngine(engine), s.isolation(ctx, engine)}
 	}
-	found, fix, _ := strings.Cut(err.Error(), ": ")
 	if configured != "" {
-		return []Check{{Name: name, State: Missing, Found: found + ", but libre.yaml or LIBRE_ENGINE sets it", Fix: fix, Err: err}}
+		return []Check{{Name: name, State: Missing, Found: fault.Reason(err) + ", but libre.yaml or LIBRE_ENGINE sets it", Fix: fault.Fix(err), Err: err}}
 	}
-	return []Check{{Name: name, State: Note, Found: found + " (for Containerfile components)", Fix: fix}}
+	return []Check{{Name: name, State: Note, Found: fault.Reason(err) + " (for Containerfile components)", Fix: fault.Fix(err)}}
 }
 
 // isolation runs a build step as a build would.

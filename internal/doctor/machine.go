@@ -47,8 +47,9 @@ func (s Subject) packageSet(ctx context.Context) []Check {
 	if s.PackageSet == nix.HostPackageName {
 		parts, err := nix.FindHostParts(ctx)
 		if err != nil {
-			found, fix, _ := strings.Cut(strings.TrimPrefix(err.Error(), "host package set: "), ": ")
-			return []Check{{Name: "host package set", State: Missing, Found: found, Fix: fix, Err: err}}
+			check := failure("host package set", Missing, err, "")
+			check.Found = strings.TrimPrefix(check.Found, "host package set: ")
+			return []Check{check}
 		}
 		return []Check{ok("host package set", fmt.Sprintf("Go %s, busybox %s, %s", parts.GoVer, parts.BoxVer, parts.CACerts))}
 	}

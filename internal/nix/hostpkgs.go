@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/process"
 	nixcode "github.com/libresh/libre/nix"
 )
@@ -53,7 +55,7 @@ func FindHostParts(ctx context.Context) (HostParts, error) {
 	root := parts.GoRoot
 	for _, needed := range []string{"bin/go", "pkg/tool", "src/fmt", "VERSION"} {
 		if _, err := os.Stat(filepath.Join(root, needed)); err != nil {
-			return parts, fmt.Errorf("host package set: %s is not a self-contained Go toolchain (no %s): install Go from https://go.dev/dl", root, needed)
+			return parts, hostFault(fmt.Sprintf("%s is not a self-contained Go toolchain (no %s)", root, needed), installGo)
 		}
 	}
 	if parts.Busybox, parts.BoxVer, err = findBusybox(); err != nil {
@@ -65,7 +67,13 @@ func FindHostParts(ctx context.Context) (HostParts, error) {
 			return parts, nil
 		}
 	}
-	return parts, fmt.Errorf("host package set: no CA certificates: apt-get install ca-certificates")
+	return parts, hostFault("no CA certificates", "apt-get install ca-certificates")
+}
+
+const installGo = "install Go from https://go.dev/dl"
+
+func hostFault(reason, fix string) error {
+	return &fault.Fault{Doing: "host package set", Err: errors.New(reason), Fix: fix}
 }
 
 // findGo reads the toolchain's own files, which is a hundred times faster than running
@@ -85,14 +93,14 @@ func findGo(ctx context.Context) (root, version string, err error) {
 	out, err := cmd.Output()
 	lines := strings.Fields(string(out))
 	if err != nil || len(lines) < 2 {
-		return "", "", fmt.Errorf("host package set: no Go toolchain: install Go from https://go.dev/dl")
+		return "", "", hostFault("no Go toolchain", installGo)
 	}
 	return lines[0], strings.TrimPrefix(lines[1], "go"), nil
 }
 
 // findBusybox finds a static busybox, and reads its version from the file.
 func findBusybox() (path, version string, err error) {
-	missing := fmt.Errorf("host package set: no static busybox: apt-get install busybox-static")
+	missing := hostFault("no static busybox", "apt-get install busybox-static")
 	if path, err = exec.LookPath("busybox"); err != nil {
 		return "", "", missing
 	}
