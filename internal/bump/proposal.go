@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/bump/markdown"
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
@@ -109,7 +109,7 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 	if r.Decision == nil || r.finder == nil || r.From.Version == r.To.Version {
 		return "", nil
 	}
-	var notes []outside.Note
+	var notes []markdown.Note
 	for _, candidate := range r.Decision.Candidates {
 		between := candidate.Version != "" && catalog.CompareVersions(candidate.Version, r.From.Version) > 0 &&
 			catalog.CompareVersions(candidate.Version, r.To.Version) <= 0
@@ -121,10 +121,10 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if release != nil && !release.Draft && strings.TrimSpace(release.Notes) != "" {
-			notes = append(notes, outside.Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
+			notes = append(notes, markdown.Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
 		}
 	}
-	return outside.Notes(notes, r.Links.Release), nil
+	return markdown.Notes(notes, r.Links.Release), nil
 }
 
 // InputsName replaces the app's name for the catalogue's inputs.

@@ -4,6 +4,7 @@
 package text
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -66,4 +67,12 @@ func Clip(text string, most int) string {
 		return text
 	}
 	return strings.TrimRight(string([]rune(text)[:most-1]), " ") + "…"
+}
+
+// Enumerate joins the first limit texts, and counts the others.
+func Enumerate(texts []string, separator string, limit int) string {
+	if more := len(texts) - limit; more > 0 {
+		texts = append(texts[:limit:limit], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(texts, separator)
 }

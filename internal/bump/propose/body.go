@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/bump/markdown"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 )
 
 // AppReport is what a pull request says about one app. Its texts may come from outside,
-// except Notes, which is the Markdown of outside.Notes.
+// except Notes, which is the Markdown of markdown.Notes.
 type AppReport struct {
 	App, From, To string // versions as in tags: 5.4.1-1
 	Links         upstream.Links
@@ -72,11 +72,11 @@ func PullBody(reports []AppReport) string {
 func (r AppReport) row() string {
 	var links []string
 	for _, link := range []struct{ text, address string }{{"release", r.Links.Release}, {"changes", r.Links.Compare}} {
-		if page := outside.PageURL(link.address); page != "" {
+		if page := markdown.PageURL(link.address); page != "" {
 			links = append(links, "["+link.text+"]("+page+")")
 		}
 	}
-	return fmt.Sprintf("| %s | %s | **%s** | %s |\n", outside.Markdown(r.App), outside.Markdown(r.From), outside.Markdown(r.To), strings.Join(links, " · "))
+	return fmt.Sprintf("| %s | %s | **%s** | %s |\n", markdown.Escape(r.App), markdown.Escape(r.From), markdown.Escape(r.To), strings.Join(links, " · "))
 }
 
 // section is the report on an app, under its name if there are several.
@@ -91,7 +91,7 @@ func (r AppReport) section(named bool) string {
 		}
 	}
 	if named && b.Len() > 0 {
-		return "### " + outside.Markdown(r.App) + "\n\n" + b.String()
+		return "### " + markdown.Escape(r.App) + "\n\n" + b.String()
 	}
 	return b.String()
 }
@@ -100,7 +100,7 @@ func (r AppReport) section(named bool) string {
 func List(lines []string) string {
 	var b strings.Builder
 	for _, line := range lines[:min(len(lines), maxItems)] {
-		b.WriteString("- " + outside.Markdown(line) + "\n")
+		b.WriteString("- " + markdown.Escape(line) + "\n")
 	}
 	if more := len(lines) - maxItems; more > 0 {
 		fmt.Fprintf(&b, "- and %d more\n", more)

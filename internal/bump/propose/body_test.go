@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/bump/markdown"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -154,13 +154,13 @@ func FuzzProposalText(f *testing.F) {
 	f.Add("@all fixes #1 | `id` [x](https://example.org/@a) ![i](x) &#64;all GH-1 <b>")
 	f.Fuzz(func(t *testing.T, text string) {
 		change := &Proposal{Title: text, Message: text}
-		for _, line := range []string{change.title(), outside.Markdown(text)} {
+		for _, line := range []string{change.title(), markdown.Escape(text)} {
 			if strings.ContainsAny(line, "\r\n\x1b\u202e\u2028") || alive.MatchString(line) {
 				t.Errorf("%q", line)
 			}
 		}
 		body := PullBody([]AppReport{{App: text, Warnings: []string{text}, Findings: []string{text},
-			Links: upstream.Links{Release: text, Compare: "https://example.org/" + text}, Notes: outside.Notes([]outside.Note{{Version: text, Text: text}}, "")}})
+			Links: upstream.Links{Release: text, Compare: "https://example.org/" + text}, Notes: markdown.Notes([]markdown.Note{{Version: text, Text: text}}, "")}})
 		if readMark(body) != nil || len(body) > maxBody {
 			t.Errorf("%q", body)
 		}

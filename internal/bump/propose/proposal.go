@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/bump/markdown"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -59,25 +59,25 @@ func (p *Proposal) added() []string {
 }
 
 // title is the title on one line, inert on a forge: it mentions no user and no issue.
-func (p *Proposal) title() string { return text.Clip(outside.Defuse(text.Line(p.Title)), 200) }
+func (p *Proposal) title() string { return text.Clip(markdown.Defuse(text.Line(p.Title)), 200) }
 
 // message is the commit message. A forge reads it as well; addresses stay whole.
 func (p *Proposal) message() string {
 	text := text.Plain(p.Message)
 	var b strings.Builder
 	at := 0
-	for _, place := range outside.AnyURL.FindAllStringIndex(text, -1) {
-		b.WriteString(outside.Defuse(text[at:place[0]]))
+	for _, place := range markdown.AnyURL.FindAllStringIndex(text, -1) {
+		b.WriteString(markdown.Defuse(text[at:place[0]]))
 		address := text[place[0]:place[1]]
-		if page := outside.PageURL(address); page != "" {
+		if page := markdown.PageURL(address); page != "" {
 			address = page
 		} else {
-			address = outside.Defuse(address)
+			address = markdown.Defuse(address)
 		}
 		b.WriteString(address)
 		at = place[1]
 	}
-	b.WriteString(outside.Defuse(text[at:]))
+	b.WriteString(markdown.Defuse(text[at:]))
 	if text = strings.TrimSpace(b.String()); text != "" {
 		return p.title() + "\n\n" + text + "\n"
 	}

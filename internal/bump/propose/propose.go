@@ -13,7 +13,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/bump/markdown"
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -197,9 +198,9 @@ func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]O
 		}
 		var now []string
 		for _, app := range slices.Sorted(maps.Keys(apps)) {
-			now = append(now, outside.Markdown(app+" "+settled[app]))
+			now = append(now, markdown.Escape(app+" "+settled[app]))
 		}
-		done, err := p.close(ctx, open, fmt.Sprintf("No longer needed: %s has %s, and there is nothing to propose.", p.base, outside.Enumerate(now, ", ", 20)))
+		done, err := p.close(ctx, open, fmt.Sprintf("No longer needed: %s has %s, and there is nothing to propose.", p.base, text.Enumerate(now, ", ", 20)))
 		if err != nil {
 			failures = append(failures, err)
 			continue

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/text"
 )
@@ -132,7 +131,7 @@ func changedBases(before, after []string) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "base images: " + outside.Enumerate(parts, "; ", 8)
+	return "base images: " + text.Enumerate(parts, "; ", 8)
 }
 
 var imageTag = regexp.MustCompile(`(?::[\w.-]+)?(?:@[\w:]+)?$`)
@@ -161,7 +160,7 @@ func (r *reviewer) compareArgs(name string, was, is *containerfile.File) string 
 	if len(parts) == 0 {
 		return ""
 	}
-	return "arguments: " + outside.Enumerate(parts, "; ", 8)
+	return "arguments: " + text.Enumerate(parts, "; ", 8)
 }
 
 func (r *reviewer) sets(name, arg string) bool {

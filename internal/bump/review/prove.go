@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/libresh/libre/internal/bump/outside"
+	"github.com/libresh/libre/internal/text"
 )
 
 // ChangeKind is the kind of a change to an app's source.
@@ -95,7 +95,7 @@ func (p PatchCheck) String() string {
 	if len(why) == 0 {
 		return subject + " " + verdict
 	}
-	return subject + " " + verdict + ": " + outside.Enumerate(why, "; ", 5)
+	return subject + " " + verdict + ": " + text.Enumerate(why, "; ", 5)
 }
 
 func (p Place) String() string {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/libresh/libre/internal/bump/outside"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -269,7 +268,7 @@ func namesOf(names []string) string {
 	for i, name := range names {
 		shown[i] = text.Name(name)
 	}
-	return outside.Enumerate(shown, ", ", 8)
+	return text.Enumerate(shown, ", ", 8)
 }
 
 // differences are the names in only one of two lists, in their order.

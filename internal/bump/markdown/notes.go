@@ -1,6 +1,6 @@
-// Package outside makes text from outside harmless on a forge: release notes, names and
-// messages.
-package outside
+// Package markdown makes Markdown that is harmless on a forge from text from outside:
+// release notes, names and messages.
+package markdown
 
 import (
 	"fmt"
