@@ -1,11 +1,11 @@
-# Changes to an app's source. Each function takes an app and gives an app, so
-# they compose, for the app itself and in a variant alike. They are applied in
-# the order in which they were added.
+# Changes to an app's source. Each function takes an app and returns an app, so they
+# compose, in the app itself and in a variant. Changes are applied in the order in which
+# they were added.
 let
   t = import ./types.nix;
   schema = import ./schema.nix;
 
-  # app // { changes = … }, of an argument of the right type.
+  # app // { changes = … }, after a check of the argument's type.
   change = function: app: given: new:
     let problems = t.check "" "${app.name}: ${function}" schema.changes.${function} given; in
     if problems != [ ] then throw (builtins.head problems)
@@ -17,15 +17,15 @@ in
   patchSource = app: patches: change "patchSource" app patches (map (patch: { inherit patch; }) patches);
 
   # substituteSource app { "src/theme.css" = { "Marianne" = "Roboto"; }; }
-  # Literal replacements per file, every occurrence. A text that is not found
-  # fails the build: it means that upstream has moved on.
+  # Literal replacements of every occurrence, by file. A text that is not found fails the
+  # build, because upstream has changed.
   substituteSource = app: files:
     change "substituteSource" app files (map
       (file: { inherit file; replace = files.${file}; })
       (builtins.attrNames files));
 
   # addToSource app { "src/logo.svg" = ./logo.svg; "plugins" = ./plugins; }
-  # Files and folders of the catalogue, laid over the source.
+  # Files and folders of the catalogue, added to the source or replacing its files.
   addToSource = app: files:
     change "addToSource" app files (map
       (file: { inherit file; add = files.${file}; })

@@ -1,5 +1,5 @@
-// Package nixcode carries libre's Nix code in the program, so that a catalogue
-// is evaluated with the code of the libre that runs, offline too.
+// Package nixcode embeds libre's Nix code in the program, so that a catalogue is evaluated
+// with the code of the running libre, also offline.
 package nixcode
 
 import (
@@ -8,29 +8,29 @@ import (
 	"slices"
 )
 
-// The directive go:embed leaves out folders with a go.mod and symbolic links without a word;
-// a test compares what is embedded with what git tracks.
+// go:embed silently skips folders with a go.mod and symbolic links; a test compares the
+// embedded files with those that git tracks.
 //
 //go:embed *.nix *.sh all:describe all:hostpkgs all:template all:template-ci
 var files embed.FS
 
-// Select is the function that selects what an evaluation gives.
+// Select is the Nix function that selects the result of an evaluation.
 //
 //go:embed select.nix
 var Select string
 
-// Library is the flake that gives a catalogue mkApp and mkCatalogue.
+// Library returns the flake with mkApp and mkCatalogue.
 func Library() fs.FS { return library{files} }
 
-// HostPackages is the flake of the host package set, without its host.json.
+// HostPackages returns the flake of the host package set, without its host.json.
 func HostPackages() fs.FS { return sub("hostpkgs") }
 
-// Template is what `libre init` writes. Module files are named go.mod.in and
-// go.sum.in, since go:embed leaves out folders with a go.mod.
+// Template returns the files that `libre init` writes. Module files are named go.mod.in
+// and go.sum.in, because go:embed skips folders with a go.mod.
 func Template() fs.FS { return sub("template") }
 
-// Workflows are the files that `libre init --ci` adds for a forge, github or
-// forgejo, by their paths in the catalogue; nil for another forge.
+// Workflows returns the files that `libre init --ci` adds for a forge, github or forgejo,
+// by their paths in the catalogue; nil for another forge.
 func Workflows(forge string) map[string][]byte {
 	entries, err := files.ReadDir("template-ci/" + forge)
 	if err != nil {
@@ -59,8 +59,8 @@ func sub(dir string) fs.FS {
 	return tree
 }
 
-// library shows the files at the top and describe: what a catalogue's evaluation reads,
-// so that an edit of the template moves no store path.
+// library has only the files that the evaluation of a catalogue reads, those at the top
+// and in describe, so that an edit of the template changes no store path.
 type library struct{ embed.FS }
 
 func (l library) ReadDir(name string) ([]fs.DirEntry, error) {

@@ -1,6 +1,6 @@
-# One image's spec: plain data from which the CLI makes an image key, and builds.
-# `skip` says why there is no such image on a system. What an image key of a
-# Containerfile component needs never forces `pkgs`; `fetch` does.
+# One image's spec: plain data, from which the CLI computes the image key and builds the
+# image. `skip` says why a system has no such image. The image key of a Containerfile
+# component never forces `pkgs`; `fetch` does.
 { app, componentName, variant, system, pkgs, debugTools, githubServer, imageOf }:
 let
   inherit (builtins) attrNames elemAt filter head mapAttrs toString;
@@ -15,18 +15,18 @@ let
   where = "${app.name}: component ${componentName}";
 
   plain = builtins.unsafeDiscardStringContext;
-  # A derivation as strings (a set with outPath would be JSON of that alone); drv
-  # is null for what needs no build.
+  # A derivation as strings (toJSON would reduce a set with outPath to it); drv is null
+  # for a path that needs no build.
   realisable = value: {
     drv = located (if builtins.isAttrs value && value ? drvPath then plain value.drvPath else null);
     out = located (plain "${value}");
   };
 
-  # A package is evaluated where its path is needed, far from its definition. The CLI
-  # reads this in the trace of an error, by its shape.
+  # A package is evaluated where its path is needed, far from its definition. This adds
+  # the definition's position to the trace of an error, for evalerror.go.
   located =
     let
-      # Positions do not survive every function.
+      # Some functions lose positions.
       known = filter (position: position != null) [
         (builtins.unsafeGetAttrPos (if kind == "nix" then "package" else "containerfile") component)
         (app.positions."components.${componentName}" or null)
@@ -36,12 +36,12 @@ let
     in
     if at == null then value: value
     else builtins.addErrorContext
-      "libre makes ${app.name}/${componentName}/${variant} of what is at ${at.file}:${toString at.line}:${toString at.column}";
+      "while making the image ${app.name}/${componentName}/${variant}, defined at ${at.file}:${toString at.line}:${toString at.column}";
 
   callPackage = attribute: value:
     let built = if builtins.isFunction value then callFunction value else value; in
     if builtins.isAttrs built && built ? outPath then built
-    else throw "${where}: ${attribute} gives ${types.show built}, expected a derivation";
+    else throw "${where}: ${attribute} returns ${types.show built}, expected a derivation";
   callFunction = value:
     let
       named = builtins.functionArgs value;
@@ -53,22 +53,22 @@ let
       };
     in
     value (if named == { } then all else builtins.intersectAttrs named all);
-  # The package set's, with what the definition says already.
+  # The package set's buildGoModule, with arguments from the definition.
   buildGoModule = arguments:
     let
       vendorHash = changedApp.hashes.vendorHash or null;
-      said = {
+      defaults = {
         pname = changedApp.name;
         inherit (changedApp) version;
         src = source.changed pkgs;
         vendorHash = if builtins.isAttrs vendorHash then vendorHash.${system} else vendorHash;
       };
     in
-    pkgs.buildGoModule (if builtins.isFunction arguments then final: said // arguments final else said // arguments);
+    pkgs.buildGoModule (if builtins.isFunction arguments then final: defaults // arguments final else defaults // arguments);
   package = callPackage "package" component.package;
   server = if component ? server then callPackage "server" component.server else null;
 
-  # "1001", 1001 and "1001:127" name a numeric user.
+  # A numeric user is "1001", 1001 or "1001:127".
   user =
     let
       ids = builtins.match "([0-9]+)(:([0-9]+))?" (toString (component.user or 1000));
@@ -79,10 +79,10 @@ let
 
   resolve = paths.resolve component;
 
-  # A Nix image has nothing that an empty list would take away.
-  config = if kind == "nix" then filterAttrs (value: value != [ ]) said else said;
+  # In a Nix image there is nothing for an empty list to override.
+  config = if kind == "nix" then filterAttrs (value: value != [ ]) declared else declared;
   filterAttrs = ok: set: removeAttrs set (filter (n: !(ok set.${n})) (attrNames set));
-  said = builtins.intersectAttrs
+  declared = builtins.intersectAttrs
     { entrypoint = null; command = null; workingDir = null; stopSignal = null; env = null; }
     component
   // (if component ? volumes then { volumes = paths.volumes component; } else { })
@@ -95,7 +95,7 @@ let
   } else if component ? user then { user = user.text; } else { });
   health = ports.check resolve component;
 
-  # What an image's labels and annotations say of it.
+  # The data for labels and annotations.
   about = {
     description = component.description or app.meta.description or null;
     url = app.meta.homepage or null;
@@ -115,13 +115,13 @@ let
   rootfs = import ./rootfs.nix { inherit app componentName component pkgs package server user; };
 
   missingTools = pkgs.lacks.busybox or null;
-  # nixpkgs calls available what may be built: what is broken, unfree or insecure
-  # everywhere is no image to leave out, but an error that nixpkgs explains.
+  # In nixpkgs broken, unfree and insecure packages are not available either. They are
+  # an error, which nixpkgs explains, and not a reason to skip the image.
   unsupported = value: builtins.isAttrs value && (value.meta.unsupported or false
     || !(value.meta.available or true)
     && !(value.meta.broken or false || value.meta.unfree or false || value.meta.insecure or false));
-  # A package set that lacks something throws where that is asked for; what it has
-  # to say shows on the system that it is complete for.
+  # A package set that lacks something throws when it is used, and has the reason in
+  # `lacks`.
   lacks = builtins.attrValues (pkgs.lacks or { });
   incomplete = lacks != [ ] && !(builtins.tryEval rootfs.tree.drvPath).success;
   skippedBases = filter (n: (bases.${n}.image.skip or null) != null) (attrNames bases);
@@ -136,7 +136,7 @@ let
     then let base = bases.${head skippedBases}.image; in "base ${base.app}/${base.component}/${base.variant} ${base.skip}"
     else null
   );
-  # What is skipped may not even evaluate.
+  # A skipped image may not evaluate.
   unlessSkipped = value: if skip == null then value else null;
 in
 {

@@ -1,6 +1,6 @@
-# mkApp: one application's definition, checked, with its defaults filled in.
-# What comes out is data (an "app"): variants are functions from it to it, and
-# mkCatalogue turns it into metadata and image specs.
+# mkApp checks an application's definition and fills in defaults. The result is data (an
+# "app"): variants are functions from an app to an app, and mkCatalogue turns it into
+# metadata and image specs.
 let
   inherit (builtins) attrNames concatMap concatStringsSep elem filter head isAttrs;
 
@@ -17,9 +17,9 @@ let
     let c = app.components.${name}; in
     t.filled schema."${componentKind c}Component" c;
 
-  # What checks takes `at`, the place of what it looks at, as types.nix has it.
+  # In checks, `at` is the position of the checked value, as in types.nix.
   checkComponent = at: where: c:
-    if !(isAttrs c) then [ ] # which is against its type
+    if !(isAttrs c) then [ ] # the type check reports it
     else if !(c ? package) && !(c ? containerfile)
     then [ "${at}${where}: expected either package (a derivation) or containerfile (a file of the source)" ]
     else if c ? package && c ? containerfile
@@ -38,9 +38,9 @@ let
       ++ (if head kinds == "github" && (source ? tag) == (source ? rev)
       then [ "${at}${where}: expected either tag or rev" ] else [ ])
       ++ (if source.describe or false == true && schema.sources.${head kinds}.fields ? describe && !(source ? tag)
-      then [ "${t.placeOf source "describe" at}${where}: describe needs tag, which git describe is to give" ] else [ ]);
+      then [ "${t.placeOf source "describe" at}${where}: describe needs tag, for git describe" ] else [ ]);
 
-  # The problems of a definition that no type of one attribute shows.
+  # Problems of a definition that the types do not find.
   checkWhole = at: where: args:
     let atComponent = c: t.placeOf args.components c at; in
     (if args.source or null != null then checkSource (t.placeOf args "source" at) "${where}: source" args.source else [ ])
@@ -53,9 +53,8 @@ let
       (v: if elem v [ "default" "debug" ] then [ "${t.placeOf args.variants v at}${where}: variant ${v} is built in, choose another name" ] else [ ])
       (attrNames (args.variants or { }));
 
-  # A package that does not take the source cannot see its changes; a build
-  # would silently ship the unpatched program.
-  # A plain derivation is of pkgs, which metadata may not force: tryEval.
+  # A package that does not use the source ignores its changes: a build would silently
+  # ship the unpatched program. tryEval, because a plain derivation would force pkgs.
   takesSource = package:
     (builtins.tryEval (builtins.isFunction package)).value
     && (let named = builtins.functionArgs package; in named == { } || named ? source || named ? buildGoModule);
@@ -71,7 +70,7 @@ let
           else [ ])
         (attrNames app.components);
 
-  # Each problem is a line: evalerror.go reads them.
+  # One problem a line, for evalerror.go.
   unless = problems: value: if problems == [ ] then value else throw (concatStringsSep "\n" problems);
 
   positionOf = set: name: builtins.unsafeGetAttrPos name set;
@@ -80,8 +79,8 @@ let
       (n: { name = "${prefix}${n}"; value = positionOf set n; })
       (filter (n: !(isAttrs set.${n})) (attrNames set)));
 
-  # Where the literals stand that `libre bump` edits: taken from the caller's own
-  # attribute sets, since positions do not survive mapAttrs.
+  # The positions of the literals that `libre bump` edits, from the caller's own
+  # attribute sets, because mapAttrs loses positions.
   positions = args:
     {
       version = positionOf args "version";
@@ -104,13 +103,14 @@ let
     positions = positions args;
   };
 
-  # What a variant gives has the types of a definition; what the app lacks is null.
+  # The result of a variant has the types of a definition; attributes that the app lacks
+  # are null.
   checkTypes = at: where: app: changed:
     let other = filter (n: !(schema.app.fields ? ${n}) || changed.${n} == null) (attrNames changed); in
     t.check at where schema.app (removeAttrs changed other)
     ++ (if builtins.isList (changed.changes or null) && builtins.length changed.changes >= builtins.length app.changes
     then concatMap (t.check at "${where}: changes" schema.change) changed.changes
-    else [ "${at}${where}: changes are no more than the app's: add with patchSource, substituteSource or addToSource" ]);
+    else [ "${at}${where}: changes lacks the app's own: add to them with patchSource, substituteSource or addToSource" ]);
 
   applyVariant = app: variant:
     let
@@ -122,9 +122,9 @@ let
       missing = filter (c: !(changed.components ? ${c})) (attrNames app.components);
       known = concatStringsSep ", " (attrNames app.components);
     in
-    if !(isAttrs changed) then throw "${at}${where} gives ${t.show changed}, expected the changed app"
-    else if fixed != [ ] then throw "${at}${where} changes ${head fixed}, which a variant may not"
-    else if !(isAttrs (changed.components or null)) then throw "${at}${where}: components is no set"
+    if !(isAttrs changed) then throw "${at}${where} returns ${t.show changed}, expected the changed app"
+    else if fixed != [ ] then throw "${at}${where} changes ${head fixed}, which a variant must not change"
+    else if !(isAttrs (changed.components or null)) then throw "${at}${where}: components is not a set"
     else if unknown != [ ] then throw "${at}${where}: unknown component ${head unknown}, expected one of ${known}"
     else if missing != [ ] then throw "${at}${where}: component ${head missing} is missing"
     else unless (checkTypes at where app changed ++ checkWhole at where (removeAttrs changed [ "variants" ]))

@@ -3,7 +3,7 @@
 #   outputs = { libre, nixpkgs, ... }: libre.lib.mkCatalogue { inherit nixpkgs; apps = ./apps; };
 { nixpkgs
 , apps
-  # Where `github` sources are: an Enterprise server, as GITHUB_SERVER_URL has it.
+  # The server of `github` sources, such as an Enterprise server in GITHUB_SERVER_URL.
 , githubServer ? "https://github.com"
 , systems ? [ "x86_64-linux" "aarch64-linux" ]
 , debugTools ? _: [ ]
@@ -16,9 +16,9 @@ let
 
   forAll = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
 
-  # An app is a folder with a default.nix, or a link to one. Other links are what
-  # somebody took for an app; that of a README is none. A link that leads to itself
-  # ends the evaluation that follows it: as few are followed here as can be.
+  # An app is a folder with a default.nix, or a link to one. Other links with the name of
+  # an app are an error, a link such as README.md is ignored. A link to itself aborts the
+  # evaluation that follows it, so as few links as possible are followed here.
   entries = builtins.readDir apps;
   defined = n: builtins.pathExists (apps + "/${n}/default.nix");
   names = filter
@@ -36,18 +36,18 @@ let
     if !(defined name) then
       throw
         (if entries.${name} == "directory"
-        then "apps/${name}/default.nix is a link that leads to no file of the catalogue: git has to track both, in this repository"
-        else "apps/${name} is a link that leads to no folder with a default.nix in the catalogue: git has to track both, in this repository")
-    else if !(types.name.ok name) then throw "apps/${builtins.toJSON name}: expected a folder's name of ${types.name.expects}: rename it"
+        then "apps/${name}/default.nix is a link, but its target is not in the catalogue: git must track both, in this repository"
+        else "apps/${name} is a link, but its target has no default.nix in the catalogue: git must track both, in this repository")
+    else if !(types.name.ok name) then throw "apps/${builtins.toJSON name}: expected a folder name of ${types.name.expects}: rename it"
     else if !(builtins.isFunction define) then throw "apps/${name}/default.nix: expected a function, { mkApp, ... }: mkApp { … }"
     else if !(builtins.isAttrs app && app ? applyVariant) then throw "apps/${name}/default.nix: expected the result of mkApp"
     else if app.name != name then throw "apps/${name}: name is \"${app.name}\", expected the folder's name"
     else app;
 
-  # Functions alone, which need no package; still, it is nixpkgs that has them.
-  lib = nixpkgs.lib or (throw "lib is nixpkgs', and this package set has none");
+  # lib has only functions and needs no package, but it is a part of nixpkgs.
+  lib = nixpkgs.lib or (throw "this package set has no lib: use nixpkgs");
 
-  # Metadata never forces pkgs: it evaluates where nixpkgs cannot be reached.
+  # Metadata never forces pkgs: it evaluates without access to nixpkgs.
   metadata = forAll names (name: load name {
     inherit lib;
     system = throw "apps/${name}: versions, source, ports and needs must be plain data, but use system";
@@ -56,7 +56,7 @@ let
 
   variantsOf = app: [ "default" "debug" ] ++ attrNames app.variants;
 
-  # A change as plain data; a path of the catalogue as its name, without a copy.
+  # A change as plain data; a path of the catalogue is a string, without a copy.
   changeData = change:
     (if change ? patch then { patch = if builtins.isPath change.patch then toString change.patch else change.patch.url; } else { inherit (change) file; })
     // (if change ? replace then { inherit (change) replace; } else { })
@@ -64,14 +64,14 @@ let
 
   describe = app:
     let source = import ./source.nix { inherit app githubServer; }; in
-    # A variant that is wrong is wrong in a listing too.
+    # An invalid variant is an error in listings too.
     builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
       inherit (app) name version packageVersion hashes update needs migration meta positions;
       source =
         if app.source == null then null
         else removeAttrs app.source [ "path" ] // { inherit (source) kind page revision; };
       variants = variantsOf app;
-      # What is changed in the source: of the app, then by variant what comes on top.
+      # The changes of the app's source, then the additional ones by variant.
       changes = map changeData app.changes;
       variantChanges = mapAttrs
         (v: _:
@@ -97,7 +97,7 @@ let
         app.components;
     };
 
-  # What nixpkgs calls a system that is compiled for on another one.
+  # The names of systems in nixpkgs' pkgsCross.
   crossNames = { x86_64-linux = "gnu64"; aarch64-linux = "aarch64-multiplatform"; };
   pkgsFor = app: system:
     let native = nixpkgs.legacyPackages.${system}; in
@@ -105,7 +105,7 @@ let
     else if !(nixpkgs.legacyPackages ? ${app.crossFrom})
     then throw "${app.name}: crossFrom is ${builtins.toJSON app.crossFrom}, expected one of ${builtins.concatStringsSep ", " (attrNames nixpkgs.legacyPackages)}"
     else nixpkgs.legacyPackages.${app.crossFrom}.pkgsCross.${crossNames.${system} or system}
-      # A package set that compiles for other systems here as it is has none.
+      # The host package set cross-compiles without pkgsCross.
       or (if native ? lacks then native else throw "${app.name}: crossFrom: the package set has no pkgsCross for ${system}");
 
   imagesOf = system:
@@ -120,10 +120,10 @@ let
             let circle = circleOf [ ] name componentName; in
             forAll (variantsOf app) (variant:
               if circle != [ ]
-              then throw "${name}: component ${componentName}: its bases lead in a circle: ${builtins.concatStringsSep " → " circle}"
+              then throw "${name}: component ${componentName}: its bases form a cycle: ${builtins.concatStringsSep " → " circle}"
               else import ./image.nix { inherit app componentName variant system pkgs debugTools githubServer imageOf; }))
           app.components);
-      # How a component's bases come back to one that was seen, [ ] where they do not.
+      # A cycle of a component's bases, [ ] if there is none.
       circleOf = seen: app: component:
         let
           at = "${app}/${component}";
@@ -133,7 +133,7 @@ let
         in
         if elem at seen then seen ++ [ at ]
         else builtins.foldl' (found: b: if found != [ ] then found else circleOf (seen ++ [ at ]) (elemAt b 0) (elemAt b 1)) [ ] next;
-      # "app/component" or "app/component/variant", as a base names another image.
+      # The image "app/component" or "app/component/variant" of a base.
       imageOf = where: reference:
         let
           parts = filter builtins.isString (builtins.split "/" reference);

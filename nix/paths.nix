@@ -1,7 +1,6 @@
-# The paths that a component declares in its image: volumes, directories, files, and
-# where its program is and starts.
-# Each has one form, /var/x for /var//x/ and /var/./x, and is held against the others
-# and against those that libre makes, before anything is built.
+# The paths that a component declares in its image: volumes, directories, files, its
+# program and its working directory. Each is normalised, /var/x for /var//x/ and /var/./x,
+# and checked against the others and those of libre, before anything is built.
 let
   inherit (builtins) all any attrNames concatMap concatStringsSep elem elemAt filter foldl' genList
     head isString length listToAttrs map mapAttrs match split stringLength substring toJSON;
@@ -10,7 +9,7 @@ let
   names = path: filter (n: isString n && n != "" && n != ".") (split "/+" path);
   join = parts: "/" + concatStringsSep "/" parts;
   clean = path: join (names path);
-  # Where "/a/b/../c" leads to: "/a/c".
+  # The target of "/a/b/../c": "/a/c".
   resolved = path: join (foldl'
     (at: name: if name != ".." then at ++ [ name ] else if at == [ ] then [ ] else genList (elemAt at) (length at - 1))
     [ ]
@@ -23,9 +22,9 @@ let
   at = path: folder: path == folder || below path folder;
 
   maxName = 255; # bytes, as in Linux
-  maxPath = 2048; # bytes; while the image is made, a longer path stands before it
+  maxPath = 2048; # bytes; during a build there is a folder before it
 
-  # What makes a path unfit for every image, null where nothing does.
+  # Why a path is invalid in every image, null if it is valid.
   unfit = path:
     if stringLength path > maxPath then "is a path of ${toString (stringLength path)} bytes, expected at most ${toString maxPath}"
     else if any (n: stringLength n > maxName) (names path) then "has a name of more than ${toString maxName} bytes"
@@ -36,18 +35,17 @@ let
     else if elem ".." (names path) then "has \"..\", write ${toJSON (resolved path)}"
     else if names path == [ ] then "is the whole image, expected a path in it like \"/data\""
     else if any (startsWith ".wh.") (names path)
-    then "has a name that begins with \".wh.\", by which a layer says that a file is deleted: choose another name"
+    then "has a name that begins with \".wh.\", which marks a deleted file in a layer: choose another name"
     else null;
 
-  # What the host and the container engine put into every container.
+  # Paths that the host and the engine provide in every container.
   engines = kind: path:
     if at path "/proc" || at path "/sys" || path == "/dev" || kind != "volumes" && below path "/dev"
-    then "is hidden by what the kernel shows there: choose another path"
-    else if at path "/opt/libre" then "is where a debug image has its tools: choose another path"
+    then "is hidden by a file system of the kernel: choose another path"
+    else if at path "/opt/libre" then "is reserved for the tools of debug images: choose another path"
     else null;
 
-  # What libre makes in an image that Nix builds. A file of these may be declared,
-  # and takes its place.
+  # Files that libre adds to an image built by Nix. A definition may replace them.
   madeFiles = [
     "/etc/passwd" "/etc/group" "/etc/nsswitch.conf"
     "/etc/ssl/certs/ca-certificates.crt" "/etc/ssl/certs/ca-bundle.crt" "/etc/pki/tls/certs/ca-bundle.crt" "/etc/ssl/cert.pem"
@@ -60,20 +58,20 @@ let
       hides = filter (file: below file path) madeFiles;
       file = filter (at path) (madeFiles ++ engineFiles);
     in
-    if at path "/nix" then "is where the Nix store is: choose another path"
+    if at path "/nix" then "is reserved for the Nix store: choose another path"
     else if elem path trees then "is the package itself, and read-only: choose a path below it, or another one"
     else if file != [ ] && (kind != "files" || path != head file) then "cannot be: ${head file} is a file"
     else if kind == "files" && (hides != [ ] || elem path [ "/opt" "/tmp" ]) then "cannot be a file: it is a folder of the image"
-    else if kind == "volumes" && hides != [ ] then "would hide ${head hides}: choose a folder of the app's own"
+    else if kind == "volumes" && hides != [ ] then "would hide ${head hides}: choose another folder"
     else null;
 
-  # Where a program starts is made where it is not there; "/" is as good.
+  # A missing working directory is created; "/" is valid too.
   startProblem = c:
     let given = c.workingDir or "/"; found = if names given == [ ] then null else unfit given; in
     if found == null then [ ]
     else [ "${if found == "is not UTF-8" then "workingDir" else "workingDir ${show given}"} ${found}" ];
 
-  # The program that a container runs: an absolute one, or one of the package.
+  # The program of a container: an absolute path, or a path in the package.
   programProblem = c:
     let program = head c.entrypoint; in
     if (c.entrypoint or [ ]) == [ ] then [ ]
@@ -96,14 +94,14 @@ let
 
   name = d: "${d.kind} ${show d.given}";
 
-  # Two that cannot both be. Two volumes of one name are one volume.
+  # Conflicts of two declared paths. Two volumes with one path are one volume.
   collision = a: b:
     if a.path == b.path then
       if a.kind == b.kind && a.given == b.given || a.kind == "volumes" && b.kind != "files" then null
       else if (a.kind == "files") != (b.kind == "files") then "${name a} is a folder, and ${name b} a file of the same path"
       else "${name a} and ${name b} are the same path: keep one"
-    else if a.kind == "files" && below b.path a.path then "${name b} lies below the file ${name a}"
-    else if b.kind == "files" && below a.path b.path then "${name a} lies below the file ${name b}"
+    else if a.kind == "files" && below b.path a.path then "${name b} is below the file ${name a}"
+    else if b.kind == "files" && below a.path b.path then "${name a} is below the file ${name b}"
     else null;
   collisions = list: concatMap
     (i: concatMap
@@ -116,11 +114,11 @@ in
 {
   inherit clean below;
 
-  # The folders above a path in its one form, the outermost first.
+  # The parents of a normalised path, the outermost first.
   parents = path: let parts = names path; in genList (n: join (genList (elemAt parts) (n + 1))) (length parts - 1);
 
-  # problems WHERE COMPONENT: what is wrong with the declared paths, as lines. The
-  # types of a Containerfile component and a Nix one have been checked.
+  # problems WHERE COMPONENT: the problems of the declared paths, as lines. The types are
+  # checked before.
   problems = where: c:
     let
       list = declared c;
@@ -140,10 +138,9 @@ in
     else
       map (text: "${where}: ${text}") (startProblem c ++ programProblem c ++ twoContents c
         ++ collisions list
-        ++ map (d: "workingDir ${toJSON c.workingDir} is no folder: ${name d} is a file") file);
+        ++ map (d: "workingDir ${toJSON c.workingDir} is not a folder: ${name d} is a file") file);
 
-  # Where a program of a component is in its image: a relative one is of the package, or
-  # of the server beside it.
+  # A program's path in its image: a relative one is in the package, or in the server.
   resolve = c: argv:
     if !(c ? package) || argv == [ ] || startsWith "/" (head argv) then argv
     else [ "${if c ? server then "/server" else "/app"}/${head argv}" ] ++ builtins.tail argv;
@@ -151,6 +148,6 @@ in
   # A component's volumes, each once.
   volumes = c: foldl' (seen: v: if elem v seen then seen else seen ++ [ v ]) [ ] (map clean (c.volumes or [ ]));
 
-  # A set whose names are paths, in their one form.
+  # A set with paths as names, normalised.
   cleanNames = set: listToAttrs (map (n: { name = clean n; value = set.${n}; }) (attrNames set));
 }

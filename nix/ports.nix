@@ -1,5 +1,4 @@
-# The ports of a component and the check of its health: each as a number or a path, or
-# as a set that says more.
+# The ports and the health check of a component: a number or a path, or a set with details.
 let
   inherit (builtins) attrNames concatMap concatStringsSep elem elemAt filter genList head
     isAttrs isInt length map mapAttrs toString;
@@ -11,7 +10,7 @@ let
   all = c: mapAttrs (_: portOf) (c.ports or { });
   shown = p: "${toString p.port}/${p.protocol}";
 
-  # What says how a component's health is found out.
+  # The kinds of health checks.
   kinds = [ "path" "command" "tcp" "grpc" ];
   pairs = list: concatMap
     (i: map (n: { a = elemAt list i; b = elemAt list (i + 1 + n); }) (genList (n: n) (length list - i - 1)))
@@ -32,30 +31,30 @@ let
         if !(ports ? ${health.${n}})
         then [ "${n} is ${types.show health.${n}}, ${if ports == { } then "but there are no ports" else "expected one of the ports ${concatStringsSep ", " (attrNames ports)}"}" ]
         else if ports.${health.${n}}.protocol != "tcp"
-        then [ "${n} is ${types.show health.${n}}, which is ${shown ports.${health.${n}}}: expected a port of tcp" ]
+        then [ "${n} is ${types.show health.${n}}, which is ${shown ports.${health.${n}}}: expected a TCP port" ]
         else [ ];
     in
     if (c.health or null) == null then [ ]
     else map (problem: "${types.placeOf c "health" at}${where}: health: ${problem}")
       (if length given != 1 then [ "expected exactly one of ${concatStringsSep ", " kinds}" ]
       else if health ? command && (health.command == [ ] || head health.command == "") then [ "command is empty, expected a program and its arguments" ]
-      else if health ? port && !(health ? path) then [ "port goes with path only: ${head given} ${if health ? command then "needs none" else "names its own"}" ]
-      # Without ports here, upstream's are asked.
+      else if health ? port && !(health ? path) then [ "port is only for path: ${head given} ${if health ? command then "needs none" else "has its own" }" ]
+      # Without declared ports, upstream's are used.
       else if health ? path && !(health ? port) && ports != { } && filter (n: ports.${n}.protocol == "tcp") (attrNames ports) == [ ]
-      then [ "path is ${types.show health.path}, but no port is of tcp" ]
+      then [ "path is ${types.show health.path}, but there is no TCP port" ]
       else concatMap wrong named);
 in
 {
-  # problems AT WHERE COMPONENT: what is wrong with ports and health whose types are right.
+  # problems AT WHERE COMPONENT: the problems of ports and health with the right types.
   problems = at: where: c: portProblems at where c ++ healthProblems at where c;
 
-  # By name, as metadata has them: the numbers, and the protocols that are not tcp.
+  # For metadata, by name: the numbers, and the protocols other than tcp.
   numbers = c: mapAttrs (_: p: p.port) (all c);
   protocols = c:
     let ports = all c; in
     mapAttrs (_: p: p.protocol) (removeAttrs ports (filter (n: ports.${n}.protocol == "tcp") (attrNames ports)));
 
-  # What an image exposes: numbers of tcp, and "443/udp" of others.
+  # The exposed ports of an image: TCP numbers, and others as "443/udp".
   exposed = c:
     let
       list = builtins.attrValues (all c);
@@ -65,9 +64,9 @@ in
     { ports = sorted (map (p: p.port) (filter (p: p.protocol == "tcp") list)); }
     // (if other == [ ] then { } else { otherPorts = other; });
 
-  # The path that is asked by HTTP, null where health is found out otherwise.
+  # The path of an HTTP check, null for another kind.
   path = c: if isAttrs (c.health or null) then c.health.path or null else c.health or null;
-  # All that is said of a check that is a set, its program by its place in the image.
+  # A check that is a set, with the program's path in the image.
   check = resolve: c:
     if !(isAttrs (c.health or null)) then null
     else c.health // (if c.health ? command then { command = resolve c.health.command; } else { });

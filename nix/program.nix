@@ -1,9 +1,9 @@
-# libre and its helper libre-files, by the package set's buildGoModule.
+# libre and its helper libre-files, built with the package set's buildGoModule.
 { pkgs }:
 let
-  # go.mod asks for this Go, and buildGoModule downloads no other toolchain. A
-  # release branch of nixpkgs may be some patch releases behind: then its go_1_26 is
-  # built from this source. go.dev/dl names the hash.
+  # The Go version of go.mod; buildGoModule downloads no other toolchain. A release branch
+  # of nixpkgs may be some patch releases behind: then its go_1_26 is built from this
+  # source. The hash is from go.dev/dl.
   goSource = {
     version = "1.26.8";
     hash = "sha256-Tjm5jkL5RvoFrIvFtxh335fb23y7Gnd7VBZnrXEX/S4=";
@@ -24,9 +24,9 @@ let
 in
 buildGoModule {
   pname = "libre";
-  # It stands once, in the program.
+  # The version is defined once, in the program.
   version = builtins.head (builtins.match ".*\nvar version = \"([^\"]+)\".*" (builtins.readFile ../internal/cli/version.go));
-  # By content of these folders alone: an edit elsewhere builds nothing anew.
+  # Only these folders: an edit elsewhere rebuilds nothing.
   src = builtins.path {
     path = ./..;
     name = "libre-source";

@@ -1,21 +1,21 @@
-# docs/mkApp.md: the attributes of schema.nix as Markdown.
+# Generates docs/mkApp.md: the attributes of schema.nix as Markdown.
 let
   inherit (builtins) attrNames concatStringsSep elem filter isAttrs isBool isInt isList isString map replaceStrings;
 
   schema = import ./schema.nix;
 
-  # A default as one writes it in a definition.
+  # A default as Nix code.
   nix = value:
     if value == null then "null"
     else if isBool value || isInt value || isString value then builtins.toJSON value
     else if isList value then "[ ${concatStringsSep "" (map (v: "${nix v} ") value)}]"
     else if isAttrs value then "{ ${concatStringsSep "" (map (n: "${n} = ${nix value.${n}}; ") (attrNames value))}}"
-    else throw "reference.nix: a default that is no data";
+    else throw "reference.nix: a default is not data";
 
   cell = replaceStrings [ "|" "\n" ] [ "\\|" " " ];
   code = text: "`${cell text}`";
 
-  # What a value may be, in a cell: a struct has a table of its own.
+  # The type of a value, in a cell; a struct has its own table.
   expected = type:
     if type ? fields then "a set, see below"
     else if type ? each && type.each ? fields then "a set, each as below"
@@ -34,10 +34,10 @@ let
         + (if field ? example then " Example: ${code field.example}." else "")
         + " |\n")
       (inOrder type));
-  # What is required first.
+  # Required attributes first.
   inOrder = type: type.required ++ filter (n: !(elem n type.required)) (attrNames type.fields);
 
-  # A struct's table, and those of the structs in it.
+  # The tables of a struct and of its nested structs.
   section = level: title: type:
     "${level} ${title}\n\n${table type}\n"
     + concatStringsSep "" (map
@@ -60,12 +60,12 @@ in
 ''
   # Attributes of mkApp
 
-  <!-- Made of nix/schema.nix by nix/reference.nix: UPDATE_GOLDEN=1 go test ./docs -->
+  <!-- Generated from nix/schema.nix by nix/reference.nix: UPDATE_GOLDEN=1 go test ./docs -->
 
-  `apps/NAME/default.nix` is a function that gives what `mkApp` makes of these
-  attributes. It may take `mkApp`, `patchSource`, `substituteSource`, `addToSource`,
-  `pkgs`, `system` and `lib` (nixpkgs'). Names, versions, sources, ports and needs are
-  plain data: they use neither `pkgs` nor `system`.
+  `apps/NAME/default.nix` is a function that calls `mkApp` with these attributes. Its
+  arguments can be `mkApp`, `patchSource`, `substituteSource`, `addToSource`, `pkgs`,
+  `system` and `lib` (of nixpkgs). Names, versions, sources, ports and needs are plain
+  data: they must not use `pkgs` or `system`.
 
 ''
 + section "##" "The app" schema.app
@@ -76,4 +76,4 @@ in
 + "## Components\n\n"
 + section "###" "Both kinds" { fields = common; required = [ ]; }
 + section "###" "Built by Nix" (own schema.nixComponent)
-+ section "###" "Of a Containerfile" (own schema.containerfileComponent)
++ section "###" "Built by a Containerfile" (own schema.containerfileComponent)

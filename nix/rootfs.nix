@@ -1,7 +1,6 @@
-# The root file system of a Nix image: the base files that every image has, the
-# declared files and directories, and links to the package. Modes and owners do
-# not survive the Nix store: they are data beside it (`owners`), which the image
-# builder applies.
+# The root file system of a Nix image: the base files of every image, the declared files
+# and directories, and links to the package. The Nix store does not keep modes and owners,
+# so they are data (`owners`) that the image builder applies.
 { app, componentName, component, pkgs, package, server, user }:
 let
   inherit (builtins) any attrNames concatMap concatStringsSep elem filter foldl' listToAttrs map mapAttrs toString;
@@ -11,16 +10,16 @@ let
   paths = import ./paths.nix;
 
   files = paths.cleanNames (component.files or { });
-  # What is said of a folder in several places is put together.
-  directories = foldl' (known: more: known // mapAttrs (path: said: (known.${path} or { }) // said) more)
+  # Attributes of a folder from several places are merged.
+  directories = foldl' (known: more: known // mapAttrs (path: attributes: (known.${path} or { }) // attributes) more)
     { "/tmp" = { mode = "1777"; }; }
     [ volumes (paths.cleanNames (component.directories or { })) ];
-  # A volume is writable for the user that the image runs as.
+  # A volume is writable for the user of the image.
   volumes = listToAttrs (map
     (path: { name = path; value = { inherit (user) uid gid; }; })
     (paths.volumes component));
 
-  # Regular files: containerd resolves no link into the store for these.
+  # Regular files: containerd does not follow links into the store here.
   etc = {
     passwd = ''
       root:x:0:0:root:/root:/sbin/nologin
@@ -39,12 +38,12 @@ let
     '';
   };
 
-  # Where Debian, Fedora and OpenSSL look for the certificates.
+  # The paths of the certificates in Debian, Fedora and OpenSSL.
   bundle = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
   bundles = [ "/etc/ssl/certs/ca-certificates.crt" "/etc/ssl/certs/ca-bundle.crt" "/etc/pki/tls/certs/ca-bundle.crt" "/etc/ssl/cert.pem" ];
 
-  # The trees that are links to packages. Where something is declared below one, it
-  # becomes a folder with a link to each thing that is in the package.
+  # The trees that are links to packages. A tree with a declared path below it becomes a
+  # folder with a link to each entry of the package.
   trees = [ "/app" ] ++ (if server == null then [ ] else [ "/server" ]);
   inTree = path: any (paths.below path) trees;
   foldersInTrees = attrNames (listToAttrs (map (name: { inherit name; value = null; })
@@ -75,11 +74,11 @@ let
     rm -f "$out"/${quote path}
     cp -L ${source} "$out"/${quote path}
   '';
-  # Names of store files have no room for every name of a file in an image.
+  # Files in the store get fixed names, because not all file names are valid there.
   isFolder = path: (builtins.readDir (dirOf path)).${baseNameOf path} or "" == "directory";
   fileSource = path: file:
     if file ? source && isFolder file.source
-    then throw "${app.name}: component ${componentName}: files ${builtins.toJSON path}: source is a folder, expected a file: name each file, or have the folder in the package"
+    then throw "${app.name}: component ${componentName}: files ${builtins.toJSON path}: source is a folder, expected a file: list each file, or put the folder into the package"
     else if file ? source then "${builtins.path { path = file.source; name = "file"; }}"
     else pkgs.writeText "file" (file.text or "");
 in

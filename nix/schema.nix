@@ -1,10 +1,9 @@
-# The attributes that a definition may have, as data: `check` in types.nix reads
-# it, `filled` takes the defaults from it, and docs/mkApp.md is made of it. What a
-# type cannot say (one attribute that needs another) is in mkApp.nix.
+# The attributes of a definition, as data: for `check` and `filled` in types.nix, and
+# for docs/mkApp.md, which is generated from it. mkApp.nix has the rules that a type
+# cannot express, such as an attribute that needs another.
 #
-# An attribute has `doc`, a sentence or two in Markdown; where there is one, `default`,
-# its value if the definition does not say it; and, where the type does not show it,
-# `example`, as Nix.
+# An attribute has `doc`, a sentence or two in Markdown; `default`, the value if a
+# definition does not set it; and `example`, as Nix, if the type is not enough.
 let
   t = import ./types.nix;
   inherit (t) struct map' named list either;
@@ -22,23 +21,23 @@ let
   ];
   # A file or folder of the catalogue, also as "${./folder}".
   file = { expects = "a path"; ok = v: builtins.isPath v || t.string.ok v && builtins.substring 0 1 v == "/"; };
-  # By the names of files and folders in the source.
+  # A map by paths in the source.
   within = each: map' each // { names = t.within; };
 
   service = struct [ ] {
     command = strings // {
-      doc = "Arguments behind the image's entrypoint, in the place of `command`.";
+      doc = "Arguments after the image's entrypoint, instead of `command`.";
       example = ''[ "celery" "-A" "impress.celery_app" "worker" ]'';
     };
     job = t.oneOf [ "before-upgrade" ] // {
-      doc = "When it runs once: `before-upgrade`, before the new version does. Without it the service runs all the time.";
+      doc = "Makes it a job that runs once: `before-upgrade`, before the new version starts. Without it the service runs all the time.";
     };
   };
 
-  # What one port, and one health check, may say: ports.nix has the rules.
+  # A port and a health check; ports.nix has their rules.
   port = t.orSet t.port (struct [ "port" ] {
     port = t.port // { doc = "The number."; };
-    protocol = t.oneOf [ "tcp" "udp" "sctp" ] // { doc = "A number may be there once by each protocol."; default = "tcp"; };
+    protocol = t.oneOf [ "tcp" "udp" "sctp" ] // { doc = "The protocol. A number may be used once per protocol."; default = "tcp"; };
   });
   health = {
     habits = {
@@ -52,28 +51,28 @@ let
       failureThreshold = "retries";
     };
   } // struct [ ] {
-    path = t.absolute // { doc = "Path of a URL, asked by HTTP."; example = ''"/healthz"''; };
-    port = t.name // { doc = "Name of the port at which `path` is asked, where there are several."; example = ''"http"''; };
+    path = t.absolute // { doc = "Path of a URL, requested by HTTP."; example = ''"/healthz"''; };
+    port = t.name // { doc = "Name of the port for `path`, if there are several."; example = ''"http"''; };
     command = strings // {
-      doc = "A program in the container: exit code 0 is healthy. The image has it, too, as Docker's HEALTHCHECK.";
+      doc = "A program in the container: exit code 0 means healthy. It is also the image's HEALTHCHECK.";
       example = ''[ "bin/healthy" "--quick" ]'';
     };
-    tcp = t.name // { doc = "Name of a port that takes connections."; example = ''"redis"''; };
-    grpc = t.name // { doc = "Name of a port that answers `grpc.health.v1`."; };
-    interval = t.seconds // { doc = "Time from one check to the next."; };
-    timeout = t.seconds // { doc = "Time that a check may take."; };
-    startPeriod = t.seconds // { doc = "Time after the start in which failures do not count."; };
-    retries = t.natural // { doc = "Failures in a row that make it unhealthy."; };
+    tcp = t.name // { doc = "Name of a port that accepts connections."; example = ''"redis"''; };
+    grpc = t.name // { doc = "Name of a port with the service `grpc.health.v1`."; };
+    interval = t.seconds // { doc = "Seconds between checks."; };
+    timeout = t.seconds // { doc = "Seconds that a check may take."; };
+    startPeriod = t.seconds // { doc = "Seconds after the start during which failures do not count."; };
+    retries = t.natural // { doc = "Consecutive failures that make it unhealthy."; };
   };
 
-  # What is the same for both kinds of component.
+  # The attributes of both kinds of component.
   common = {
     entrypoint = strings // {
-      doc = "The program and its first arguments. A relative program of a component that Nix builds is one of its package.";
+      doc = "The program and its first arguments. In a component that Nix builds, a relative path is in the package.";
       example = ''[ "bin/pocketbase" ]'';
     };
     command = strings // {
-      doc = "Arguments behind the entrypoint, which whoever runs the image may replace. Of a Containerfile that are its own, but none where `entrypoint` is set alone, as in Kubernetes and Compose.";
+      doc = "Default arguments after the entrypoint. In a component with a Containerfile, the default is the file's, or empty if only `entrypoint` is set, as in Kubernetes and Compose.";
       example = ''[ "serve" "--dir=/data" ]'';
     };
     env = variables t.string // {
@@ -81,31 +80,31 @@ let
       example = ''{ XDG_DATA_HOME = "/data"; }'';
     };
     user = t.user // {
-      doc = "The numeric user, and the group behind a colon. Of a component that Nix builds 1000, of a Containerfile what it says.";
+      doc = "The numeric user, with an optional group after a colon. The default is 1000 in a component that Nix builds, else the Containerfile's.";
       example = ''"1001:127"'';
     };
-    workingDir = t.absolute // { doc = "The folder in which the program starts."; example = ''"/data"''; };
+    workingDir = t.absolute // { doc = "The program's working directory."; example = ''"/data"''; };
     ports = named port // {
-      doc = "The ports that it listens on, by name: a number of TCP, or a set. Of a Containerfile what it exposes.";
+      doc = "The ports that it listens on, by name: a TCP port's number, or a set. The default is what the Containerfile exposes.";
       example = ''{ http = 8080; http3 = { port = 443; protocol = "udp"; }; }'';
     };
     # paths.nix has the rules of a path.
-    volumes = strings // { doc = "Folders for data that must outlive the container. Of a Containerfile what it says."; example = ''[ "/data" ]''; };
-    stopSignal = t.string // { doc = "The signal that asks the program to end."; example = ''"SIGQUIT"''; };
+    volumes = strings // { doc = "Folders for persistent data. The default is the Containerfile's."; example = ''[ "/data" ]''; };
+    stopSignal = t.string // { doc = "The signal that stops the program."; example = ''"SIGQUIT"''; };
     health = t.orSet t.absolute health // {
-      doc = "How to find out whether it works: the path of a URL that answers 200 while all is well, or a set with exactly one of `path`, `command`, `tcp` and `grpc`.";
+      doc = "The health check: the path of a URL that returns 200 if the program is healthy, or a set with exactly one of `path`, `command`, `tcp` and `grpc`.";
       example = ''"/healthz"'';
     };
     services = named service // {
-      doc = "What runs of this image beside its main program, by name.";
+      doc = "The services that run from this image, by name.";
       default = { };
     };
-    license = t.string // { doc = "SPDX expression of this component, where it is not the app's."; };
+    license = t.string // { doc = "SPDX expression of this component's license, if it is not the app's."; };
     systems = strings // {
-      doc = "The systems that it is for, where these are not the catalogue's.";
+      doc = "The systems of its images, if not all of the catalogue's.";
       example = ''[ "x86_64-linux" ]'';
     };
-    description = t.string // { doc = "One line about this component, where it is not the app's."; };
+    description = t.string // { doc = "One line about this component. The default is the app's."; };
   };
 
   habits = {
@@ -121,30 +120,30 @@ let
 
   ownership = {
     mode = t.mode // { doc = "Permissions, in octal digits."; };
-    uid = t.id // { doc = "Number of the user that owns it."; };
-    gid = t.id // { doc = "Number of the group that owns it."; };
+    uid = t.id // { doc = "Numeric user ID of the owner."; };
+    gid = t.id // { doc = "Numeric group ID of the owner."; };
   };
 
-  date = t.date // { doc = "Day of the release. Files in the image have this time, and so does the image."; };
-  hash = t.sri // { doc = "Hash of the unpacked source. A wrong one ends the build, which says the right one."; };
+  date = t.date // { doc = "Date of the release. It is the time of the image and its files."; };
+  hash = t.sri // { doc = "Hash of the unpacked source. A build with a wrong hash fails, and prints the right one."; };
   describe = t.boolean // {
-    doc = "Gives the source a `.git` with one commit and the tag, for an upstream whose build runs `git describe`.";
+    doc = "Adds a `.git` with one commit and the tag to the source, for builds that run `git describe`.";
   };
 in
 {
   nixComponent = { inherit habits; } // struct [ "package" ] (common // {
     package = t.unforced // {
-      doc = "The program: a derivation, or a function from `{ source, name, version, hashes, pkgs, system, buildGoModule }` to one. It is at `/app` in the image. This `buildGoModule` is nixpkgs', with `pname`, `version`, `src` and `vendorHash` as the definition has them.";
+      doc = "The program: a derivation, or a function from `{ source, name, version, hashes, pkgs, system, buildGoModule }` to one. It is at `/app` in the image. This `buildGoModule` is that of nixpkgs, with `pname`, `version`, `src` and `vendorHash` set from the definition.";
       example = ''{ buildGoModule, ... }: buildGoModule { subPackages = [ "cmd/notes" ]; }'';
     };
     server = t.unforced // {
-      doc = "A second package, at `/server`, that serves the first, a static site. The entrypoint is one of its programs.";
+      doc = "A web server for a package that is a static site. It is at `/server` in the image, and has the entrypoint's program.";
     };
     files = map' (struct [ ] (ownership // {
       text = t.string // { doc = "The content."; };
-      source = t.path // { doc = "A file of the catalogue, in the place of `text`."; };
+      source = t.path // { doc = "A file of the catalogue, instead of `text`."; };
     })) // {
-      doc = "Files of the image beside the package, by absolute path.";
+      doc = "Additional files of the image, by absolute path.";
       example = ''{ "/etc/caddy/Caddyfile".source = ./Caddyfile; }'';
     };
     directories = map' (struct [ ] ownership) // {
@@ -155,20 +154,20 @@ in
 
   containerfileComponent = { inherit habits; } // struct [ "containerfile" ] (common // {
     containerfile = t.string // { doc = "Upstream's Containerfile, a path in the source."; example = ''"Dockerfile"''; };
-    target = t.string // { doc = "The stage to build: the last one where it is not said."; example = ''"backend-production"''; };
+    target = t.string // { doc = "The stage to build. The default is the last one."; example = ''"backend-production"''; };
     context = t.string // { doc = "The build context, a folder of the source."; default = "."; };
     args = variables (either [ t.string t.null' ]) // {
-      doc = "Build arguments. `null` is one that a variant has to set.";
+      doc = "Build arguments. A variant must set those that are `null`.";
       default = { };
       example = ''{ DOCKER_USER = "1001:127"; }'';
     };
     contexts = map' t.path // {
-      doc = "Named contexts: folders of the catalogue, by the name that the file has for them.";
+      doc = "Named build contexts: folders of the catalogue, by their name in the file.";
       default = { };
       example = "{ theme = ./theme; }";
     };
     bases = map' (either [ t.digest t.string ]) // {
-      doc = "What images of the file are, by their name in it: a digest, or `app/component[/variant]` of this catalogue. A name matches in any spelling, with the file's digest or without; one without a tag matches every tag. The most exact counts.";
+      doc = "The file's images, by name: a digest, or `app/component[/variant]` of this catalogue. A name matches in any spelling, with or without a digest; a name without a tag matches every tag. The most specific name wins.";
       default = { };
       example = ''{ "python:3.13-alpine" = "sha256:…"; "node:22" = "runtimes/node"; }'';
     };
@@ -193,72 +192,72 @@ in
       "buildInputs" "nativeBuildInputs" "ldflags" "subPackages" "doCheck" "postInstall" "postPatch"
     ];
   } // struct [ "name" "version" "packageVersion" "components" ] {
-    name = t.name // { doc = "The app's name: that of its folder below `apps`."; };
+    name = t.name // { doc = "The app's name, which is also the name of its folder in `apps`."; };
     version = t.word // { doc = "Upstream's version."; example = ''"5.4.1"''; };
     packageVersion = t.natural // {
-      doc = "Ours: 1 for each new version of upstream's, and one more when anything else in an image changes.";
+      doc = "The revision of the images: 1 for each upstream version, and one more when an image changes otherwise.";
     };
-    source = t.set // { doc = "Where upstream's files come from, see below."; default = null; };
+    source = t.set // { doc = "The upstream source, see below."; default = null; };
     patches = list patch // {
-      doc = "Patches of the source, for all variants: files, or `{ url, hash }`.";
+      doc = "Patches for the source in all variants: files, or `{ url, hash }`.";
       example = "[ ./proxy.patch ]";
     };
     hashes = map' (either [ t.string stringMap ]) // {
-      doc = "Hashes that packages need, by name; one for each system as a set. `libre bump` finds them anew.";
+      doc = "Hashes for packages, by name; a set has one for each system. `libre bump` updates them.";
       default = { };
       example = ''{ vendorHash = "sha256-…"; }'';
     };
     update = struct [ ] {
-      tags = t.string // { doc = "Regular expression for the whole tag; its first group is the version."; example = ''"^v([0-9.]+)$"''; };
-      prereleases = t.boolean // { doc = "Take prereleases, too."; };
-      range = t.string // { doc = "The largest step, `patch`, `minor` or `major`, or a constraint."; example = ''">=5.0, <6.0"''; };
-      sequence = t.oneOf [ "minor" "major" ] // { doc = "Where upstream forbids to skip one: the lines to go through."; };
-      hold = t.string // { doc = "Why the app stays where it is."; };
-      follow = t.name // { doc = "The app of this catalogue whose version this one has."; };
-      delay = t.integer // { doc = "Days that a release must have aged."; };
-      ignore = strings // { doc = "Versions or tags that are not taken."; example = ''[ "5.3.*" ]''; };
-      transform = stringMap // { doc = "Replacements of literal texts in a tag, before the version is read."; example = ''{ "_" = "."; }''; };
+      tags = t.string // { doc = "Regular expression that matches the whole tag; its first group is the version."; example = ''"^v([0-9.]+)$"''; };
+      prereleases = t.boolean // { doc = "Include prereleases."; };
+      range = t.string // { doc = "The largest allowed step, `patch`, `minor` or `major`, or a version constraint."; example = ''">=5.0, <6.0"''; };
+      sequence = t.oneOf [ "minor" "major" ] // { doc = "Do not skip a minor or major version, if upstream requires each."; };
+      hold = t.string // { doc = "Keeps the app at its version. The text is the reason."; };
+      follow = t.name // { doc = "Use the version of this other app of the catalogue."; };
+      delay = t.integer // { doc = "Minimum age of a release, in days."; };
+      ignore = strings // { doc = "Versions or tags to ignore."; example = ''[ "5.3.*" ]''; };
+      transform = stringMap // { doc = "Literal replacements in a tag, before it is matched."; example = ''{ "_" = "."; }''; };
     } // {
-      doc = "Which versions `libre bump` takes.";
+      doc = "The versions that `libre bump` selects.";
       default = { };
     };
     crossFrom = t.string // {
-      doc = "The system on which nixpkgs builds the images of all others, by cross-compiling.";
+      doc = "The system on which nixpkgs cross-compiles the images for all others.";
       default = null;
       example = ''"x86_64-linux"'';
     };
     components = named t.set // { doc = "The app's images, by name, see below."; };
     variants = named t.function // {
-      doc = "Other forms of the app, by name: functions from the app to the app. They may change anything but name and versions.";
+      doc = "Variants of the app, by name: functions from the app to the changed app. They may change anything but the name and the versions.";
       default = { };
       example = ''{ lyon = app: addToSource app { "theme.css" = ./lyon.css; }; }'';
     };
     needs = map' t.set // {
-      doc = "What the app needs to run, by kind.";
+      doc = "The services that the app needs to run, by kind.";
       default = { };
       example = "{ postgresql = { }; bucket.optional = true; }";
     };
     migration = struct [ ] {
-      kind = t.oneOf [ "automatic" "manual" "none" ] // { doc = "Who migrates the app's data: the program itself, the operator, or nobody."; };
-      minFrom = t.word // { doc = "The oldest version that may be upgraded to this one."; };
-      notes = t.string // { doc = "URL of what upstream says about it."; };
+      kind = t.oneOf [ "automatic" "manual" "none" ] // { doc = "How the app's data is migrated: by the program itself, by the operator, or not at all."; };
+      minFrom = t.word // { doc = "The oldest version that can be upgraded to this one."; };
+      notes = t.string // { doc = "URL of upstream's upgrade notes."; };
     } // {
-      doc = "What an upgrade does to the app's data.";
+      doc = "Data migration during an upgrade.";
       default = null;
     };
     meta = { habits = { licence = "license"; }; } // struct [ ] {
       description = t.string // { doc = "One line about the app."; };
-      homepage = t.string // { doc = "URL of the app's page."; };
+      homepage = t.string // { doc = "URL of the app's home page."; };
       license = t.string // { doc = "SPDX expression."; example = ''"MIT"''; };
       changelog = t.string // { doc = "URL of upstream's changelog."; };
-      maintainers = strings // { doc = "Who takes care of this definition."; };
+      maintainers = strings // { doc = "The maintainers of this definition."; };
     } // {
-      doc = "What people read of the app.";
+      doc = "Descriptive metadata.";
       default = { };
     };
   };
 
-  # One change of a source, and what the functions of changes.nix are given.
+  # One change of a source, and the arguments of the functions in changes.nix.
   change = struct [ ] { inherit patch; file = t.within; replace = stringMap; add = file; };
   changes = {
     patchSource = list patch;
@@ -266,26 +265,26 @@ in
     addToSource = within file;
   };
 
-  # One entry a kind of source: what says which kind it is, and the rest.
+  # The attributes of each kind of source; the kind is the name of its main attribute.
   sources = {
     github = struct [ "github" "hash" ] {
       github = {
         expects = "\"owner/repo\"";
         ok = v: builtins.isString v && builtins.match "[0-9A-Za-z._-]+/[0-9A-Za-z._-]+" v != null;
-        doc = "A repository at GitHub, or at the server that `githubServer` of `mkCatalogue` names.";
+        doc = "A repository on GitHub, or on the server `githubServer` of `mkCatalogue`.";
         example = ''"suitenumerique/docs"'';
       };
       tag = t.string // { doc = "The release's tag."; example = ''"v''${version}"''; };
-      rev = t.string // { doc = "A commit, in the place of `tag`. `libre bump` does not follow it."; };
-      commit = t.commit // { doc = "The commit that the tag pointed to: `libre bump` tells by it that a tag was moved."; };
-      archive = t.string // { doc = "URL of another archive of the release than GitHub's own."; };
+      rev = t.string // { doc = "A commit, instead of `tag`. `libre bump` does not update it."; };
+      commit = t.commit // { doc = "The commit of the tag, by which `libre bump` detects a moved tag."; };
+      archive = t.string // { doc = "URL of the release's archive, if it is not GitHub's own."; };
       inherit hash date describe;
     };
     git = struct [ "git" "rev" "hash" ] {
       git = t.string // { doc = "URL of a repository."; example = ''"https://codeberg.org/forgejo/forgejo"''; };
       rev = t.commit // { doc = "The release's commit."; };
-      tag = t.string // { doc = "The release's tag: `libre bump` follows it."; };
-      forge = t.oneOf [ "forgejo" "gitea" ] // { doc = "Whose releases `libre bump` asks for."; };
+      tag = t.string // { doc = "The release's tag, which `libre bump` updates."; };
+      forge = t.oneOf [ "forgejo" "gitea" ] // { doc = "The forge's API, for `libre bump`."; };
       inherit hash date describe;
     };
     goModule = struct [ "goModule" "version" "hash" ] {
@@ -298,7 +297,7 @@ in
       inherit hash date;
     };
     url = struct [ "url" "hash" ] {
-      url = t.string // { doc = "URL of an archive. It is unpacked by what it is, whatever the URL ends in."; };
+      url = t.string // { doc = "URL of an archive. Its format is detected from the content, not from the URL."; };
       inherit hash date;
     };
     path = struct [ "path" ] {

@@ -1,7 +1,7 @@
-# What the program takes of the flake output `libre`: apps, and images of some systems.
-{ patterns # [ { app, component, variant } ], each a regular expression of the whole name
-, systems ? [ ] # of the images; null is all that the catalogue names
-, packages ? true # false leaves out of images what needs the package set
+# Selects apps and images from the flake output `libre`.
+{ patterns # [ { app, component, variant } ], each a regular expression for the whole name
+, systems ? [ ] # of the images; null is all systems of the catalogue
+, packages ? true # false omits what needs the package set
 }:
 let
   inherit (builtins) any attrNames concatMap elem filter listToAttrs map mapAttrs match;

@@ -1,12 +1,12 @@
-# An app's source: what identifies it (known without pkgs, for image keys) and
-# the derivation that fetches and changes it.
+# An app's source: its identity, for image keys, which needs no pkgs, and the derivation
+# that fetches and changes it.
 { app, githubServer }:
 let
   inherit (builtins) elemAt genList head isAttrs isPath length;
   inherit (app) source changes;
 
-  # A path of the catalogue, by content: the same store path wherever the
-  # checkout stands, and whatever else changes in it.
+  # A path of the catalogue, by content: its store path depends neither on the folder of
+  # the checkout nor on other files.
   ofPath = path: builtins.path {
     inherit path;
     name = builtins.replaceStrings [ " " "~" "@" ] [ "-" "-" "-" ] (baseNameOf path);
@@ -26,8 +26,8 @@ let
   githubArchive = s:
     "${githubServer}/${s.github}/archive/${if s ? tag then "refs/tags/" else ""}${tagOf s}.tar.gz";
 
-  # An archive, unpacked. nixpkgs' fetchzip tells by the end of the URL how to unpack,
-  # and fails on /download?id=1; by its content the archive is the same everywhere.
+  # An unpacked archive. nixpkgs' fetchzip detects the format from the URL, and fails on
+  # /download?id=1; for other URLs unpack-archive.sh detects it from the content.
   fetchArchive = pkgs: url: hash:
     let
       named = builtins.match ".*[.](tar|tar[.]gz|tgz|tar[.]xz|txz|tar[.]bz2|tbz2|zip)" url != null;
@@ -44,20 +44,20 @@ let
     else if named then pkgs.fetchzip { name = "source"; inherit url hash; }
     else pkgs.fetchurl byContent;
 
-  # The release's date in seconds since 1970, as every file of an image has it.
+  # The release's date in seconds since 1970, the time of all files in an image.
   # https://howardhinnant.github.io/date_algorithms.html#days_from_civil
   secondsOf = date:
     let
       part = map (text: builtins.fromJSON (head (builtins.match "0*([0-9]+)" text)))
         (builtins.match "([0-9]{4})-([0-9]{2})-([0-9]{2})" date);
       month = elemAt part 1;
-      year = if month > 2 then elemAt part 0 else elemAt part 0 - 1; # that begins in March
+      year = if month > 2 then elemAt part 0 else elemAt part 0 - 1; # a year begins in March
       dayOfYear = (153 * (if month > 2 then month - 3 else month + 9) + 2) / 5 + elemAt part 2 - 1;
     in
     86400 * (365 * year + year / 4 - year / 100 + year / 400 + dayOfYear - 719468);
 
-  # The program that puts a git repository into a folder. Both package sets have Go, and
-  # what it writes depends on no version of it, or of git.
+  # The program that adds a git repository to a folder. Both package sets have Go, and the
+  # output depends neither on its version nor on that of git.
   describer = pkgs: pkgs.runCommand "libre-describe"
     {
       nativeBuildInputs = [ pkgs.go ];
@@ -88,7 +88,7 @@ rec {
     if kind == "goModule" then source.version
     else source.tag or source.rev or null;
 
-  # Everything that decides the content of the changed source, and nothing else.
+  # Everything that the content of the changed source depends on, and nothing else.
   identity =
     if source == null then null
     else {
@@ -122,7 +122,7 @@ rec {
     '';
   }.${kind};
 
-  # The source with its changes, and the repository that git is asked about: a store path.
+  # The source with its changes, and a .git if it is described: a store path.
   changed = pkgs:
     if !described then withChanges pkgs
     else
@@ -134,8 +134,8 @@ rec {
           describe "$out" "$tag" "$time"
         '';
 
-  # The source with its changes. Shell code sees the texts of
-  # patches and replacements through files and environment variables only.
+  # The source with its changes. Patches and replacements are passed to the shell code as
+  # files and variables only.
   withChanges = pkgs:
     if changes == [ ] then fetched pkgs
     else

@@ -1,10 +1,10 @@
-# Types of the values in a definition: `ok` says whether a value has the type,
-# `expects` names it in an error.
+# The types of values in a definition: `ok` checks a value, `expects` describes the type
+# in an error.
 let
   inherit (builtins) all attrNames concatMap concatStringsSep elem filter isAttrs isBool
     isFloat isFunction isInt isList isPath isString match listToAttrs stringLength substring toJSON;
 
-  # A value in an error message: short, one line, also for what JSON lacks.
+  # A value for an error message: short, on one line, also for values that JSON lacks.
   show = value:
     if isFunction value then "a function"
     else if isPath value then toString value
@@ -18,11 +18,11 @@ let
     else if isString value && stringLength value > 200 then "${toJSON (substring 0 (cut 200 value) value)}…"
     else toJSON value;
 
-  # Where to cut a text, at most after n bytes, so that no character is cut.
+  # The position to cut a text after at most n bytes, without cutting a character.
   cut = n: value: if n == 0 || isUTF8 (substring 0 n value) then n else cut (n - 1) value;
 
-  # UTF-8 by its bytes: a Nix file can only write them as a part of a character. The
-  # matcher takes stack for each of them: what is longer is looked at elsewhere.
+  # Checks UTF-8 by its bytes, which Nix code can only write as parts of characters. The
+  # matcher needs stack for each byte, so longer texts are checked elsewhere.
   # https://www.rfc-editor.org/rfc/rfc3629#section-4
   isUTF8 =
     let
@@ -38,7 +38,7 @@ let
     in
     text: stringLength text > 4096 || match "([[:cntrl:] -~]|${character})*" text != null;
 
-  # A set that JSON has as one: with outPath or __toString it would be a string there.
+  # A set that toJSON keeps as a set: with outPath or __toString it would become a string.
   isSet = value: isAttrs value && !(value ? outPath) && !(value ? __toString);
 in
 rec {
@@ -50,10 +50,10 @@ rec {
   path = { expects = "a path"; ok = isPath; };
   function = { expects = "a function"; ok = isFunction; };
   set = { expects = "a set"; ok = isSet; };
-  # Not looked at: a value that metadata must not force.
+  # A value that metadata must not force is not checked.
   unforced = { expects = "a derivation or a function"; ok = _: true; };
 
-  # Names and versions end in image names and tags; a tag takes no "+" and no "~".
+  # Names and versions become image names and tags; a tag cannot have "+" and "~".
   word = {
     expects = "letters, digits, \".\", \"_\" and \"-\" only, beginning with a letter or digit";
     ok = v: isString v && match "[0-9A-Za-z][0-9A-Za-z._-]*" v != null;
@@ -74,11 +74,11 @@ rec {
   commit = { expects = "a commit of 40 hexadecimal digits"; ok = v: isString v && match "[0-9a-f]{40}" v != null; };
   date = { expects = "a date like \"2026-07-09\""; ok = v: isString v && match "[0-9]{4}-[0-9]{2}-[0-9]{2}" v != null; };
   mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
-  # The matcher takes stack for each character.
+  # The matcher needs stack for each character.
   absolute = { expects = "an absolute path"; ok = v: isString v && builtins.stringLength v < 4096 && match "/[^[:cntrl:]]*" v != null; };
-  # The numbers of users that every engine and Kubernetes take.
+  # User IDs that every engine and Kubernetes accept.
   id = { expects = "an integer from 0 to 2147483647"; ok = v: isInt v && v >= 0 && v <= 2147483647; };
-  # Names mean nothing to Kubernetes' runAsNonRoot.
+  # Numeric only: Kubernetes' runAsNonRoot does not support names.
   user = {
     expects = "a numeric user like \"1001\" or \"1001:127\", without leading zeros, each at most 2147483647";
     ok = v:
@@ -89,9 +89,9 @@ rec {
         && all (n: match "0|[1-9][0-9]{0,9}" n != null && id.ok (builtins.fromJSON n)) parts;
   };
 
-  # Of an environment: NAME=value.
+  # A name in an environment, NAME=value.
   variable = { expects = "a variable's name, without \"=\""; ok = v: isUTF8 v && match "[^=[:cntrl:]]+" v != null; };
-  # A file or folder in another, by a relative path.
+  # A relative path of a file or folder in another folder.
   within = {
     expects = "a relative path like \"src/theme.css\", without \"..\"";
     ok = v: isUTF8 v && stringLength v < 4096 && match "[^/[:cntrl:]][^[:cntrl:]]*" v != null
@@ -117,14 +117,14 @@ rec {
     element = type;
   };
 
-  # placeOf SET NAME OUTER: where an attribute stands, as "FILE:LINE:COLUMN: "; OUTER
-  # where Nix does not know.
+  # placeOf SET NAME OUTER: the position of an attribute, as "FILE:LINE:COLUMN: "; OUTER if
+  # Nix does not know it.
   placeOf = set: name: outer:
     let at = builtins.unsafeGetAttrPos name set; in
     if at == null then outer else "${at.file}:${toString at.line}:${toString at.column}: ";
 
-  # check AT WHERE TYPE VALUE: the problems of a value that stands at AT, as lines. A
-  # struct (a set of fields) and a map name the attribute that is wrong, and its place.
+  # check AT WHERE TYPE VALUE: the problems of a value at position AT, as lines. For a
+  # struct (a set of fields) and a map they have the name and position of the attribute.
   check = at: where: type: value:
     if type ? fields then checkStruct at where type value
     else if type ? long && isAttrs value then checkStruct at where type.long value
@@ -152,17 +152,17 @@ rec {
       builtins.concatMap
         (n:
           if type ? names && !(type.names.ok n)
-          then [ "${placeOf value n at}${where}: ${toJSON n} is no name, expected ${type.names.expects}" ]
+          then [ "${placeOf value n at}${where}: ${toJSON n} is not a valid name, expected ${type.names.expects}" ]
           else check (placeOf value n at) "${where} ${n}" type.each value.${n})
         (attrNames value);
 
-  # filled TYPE VALUE: a struct's value with the defaults of what it does not say. The
-  # attributes that it has keep their positions.
+  # filled TYPE VALUE: a struct's value with defaults for missing attributes. Existing
+  # attributes keep their positions.
   filled = type: value:
     let known = filter (n: type.fields.${n} ? default) (attrNames type.fields); in
     listToAttrs (map (n: { name = n; value = type.fields.${n}.default; }) known) // value;
 
-  # `habits` says of attributes that one knows from elsewhere what they are called here.
+  # `habits` maps attribute names from other tools to the names here.
   struct = required: fields: { inherit required fields; };
   map' = each: {
     inherit each;
@@ -171,7 +171,7 @@ rec {
   };
   # same VALUE NAMES: one value under several names.
   same = value: names: listToAttrs (map (name: { inherit name value; }) names);
-  # A value by itself, or a set that says more of it.
+  # A short form of a value, or a set with details.
   orSet = short: long: {
     inherit short long;
     expects = "${short.expects}, or a set of ${concatStringsSep ", " (attrNames long.fields)}";

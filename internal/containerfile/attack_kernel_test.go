@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startNested starts the attacker in namespaces of its own.
+// startNested starts the attacker in new namespaces.
 func startNested(path string) {
 	nested := exec.Command("/proc/self/exe")
 	nested.Args = []string{"attack", "nested=" + path}
@@ -28,7 +28,7 @@ func startNested(path string) {
 	nested.Run() // where that is forbidden, it does not start
 }
 
-// attackKernel opens what changes the whole machine; it changes nothing.
+// attackKernel opens kernel interfaces that affect the whole machine; it changes nothing.
 func attackKernel(string) {
 	files := []string{
 		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname", "/proc/sys/vm/overcommit_memory", "/proc/sysrq-trigger",
@@ -55,8 +55,7 @@ func attackKernel(string) {
 	}
 }
 
-// attackProcess looks into a process of the host, changes it and sends it signals, under
-// the number that it has there.
+// attackProcess reads, changes and signals a process of the host, by its PID there.
 func attackProcess(value string) {
 	pid, _ := strconv.Atoi(value)
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -92,8 +91,8 @@ func attackProcess(value string) {
 	}
 }
 
-// attackSecret looks for a text in the environment of every process, in its own, and in
-// what is mounted for secrets.
+// attackSecret looks for a text in the environments of all processes, and in mounted
+// secrets.
 func attackSecret(text string) {
 	for _, pattern := range []string{"/proc/[0-9]*/environ", "/proc/[0-9]*/task/*/environ", "/proc/[0-9]*/cmdline", "/run/secrets/*", "/run/*", "/etc/*", "/dev/shm/*", "/proc/[0-9]*/root/run/secrets/*"} {
 		paths, _ := filepath.Glob(pattern)
@@ -108,7 +107,7 @@ func attackSecret(text string) {
 			}
 		}
 	}
-	// BuildKit names a socket, also where nobody listens.
+	// BuildKit sets a socket even without an agent.
 	if agent := os.Getenv("SSH_AUTH_SOCK"); agent != "" {
 		if c, err := net.Dial("unix", agent); err == nil {
 			escaped("reaches the agent %s", agent)
@@ -117,7 +116,7 @@ func attackSecret(text string) {
 	}
 }
 
-// attackLoopback talks to a port of the host's loopback, and to an abstract socket of
+// attackLoopback connects to a port of the host's loopback, and to an abstract socket with
 // the same number, from each network that it can enter.
 func attackLoopback(port string) {
 	talk(port)
@@ -160,7 +159,7 @@ func talk(port string) {
 	}
 }
 
-// attackSocket talks to a socket by its path, and to those of services.
+// attackSocket connects to a socket by its path, and to those of services.
 func attackSocket(path string) {
 	for _, root := range roots() {
 		for _, socket := range []string{path, "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket", "/run/systemd/private", "/nix/var/nix/daemon-socket/socket"} {
@@ -173,8 +172,7 @@ func attackSocket(path string) {
 	}
 }
 
-// attackMemory looks for shared memory of the host: POSIX's and System V's. The value is
-// the name of one, and the number of the other.
+// attackMemory looks for shared memory of the host: POSIX, by name, and System V, by number.
 func attackMemory(value string) {
 	name, number, _ := strings.Cut(value, ",")
 	for _, root := range roots() {
@@ -191,7 +189,7 @@ func attackMemory(value string) {
 	}
 }
 
-// attackKey looks for a key in the keyrings that it may have in common with the host.
+// attackKey looks for a key in keyrings that it may share with the host.
 func attackKey(name string) {
 	for _, ring := range []int{unix.KEY_SPEC_SESSION_KEYRING, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_USER_SESSION_KEYRING} {
 		if _, err := unix.KeyctlSearch(ring, "user", name, 0); err == nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test's own program is the attacker, too: RUN steps start it as "attack", with
-// what it is after as arguments. It prints a line for each way that led there.
+// The test program is also the attacker: RUN steps start it as "attack", with targets as
+// arguments. It prints a line for each successful attack.
 func init() {
 	if filepath.Base(os.Args[0]) != "attack" {
 		return
@@ -71,7 +71,7 @@ func attackFile(path string) {
 	}
 }
 
-// lookFor reads a file, and writes beside it where that is it.
+// lookFor reads a file, and writes beside it if it is the target.
 func lookFor(path, how, root string) {
 	if data, err := os.ReadFile(root + path); err != nil || !strings.Contains(string(data), "canary") {
 		return
@@ -100,7 +100,7 @@ func attackDisks() {
 	})
 }
 
-// disks are those of all mounts that are to be seen.
+// disks returns the disks of all visible mounts.
 func disks() (numbers []uint64) {
 	for _, at := range []string{"/proc/self/mountinfo", "/proc/1/mountinfo"} {
 		mounts, _ := os.ReadFile(at)
@@ -147,7 +147,7 @@ func attackHandle() {
 	}
 }
 
-// attackNamespaces enters those of others.
+// attackNamespaces enters the namespaces of other processes.
 func attackNamespaces(path string) {
 	for name, kind := range map[string]int{"mnt": unix.CLONE_NEWNS, "user": unix.CLONE_NEWUSER, "pid": unix.CLONE_NEWPID, "net": unix.CLONE_NEWNET, "ipc": unix.CLONE_NEWIPC, "uts": unix.CLONE_NEWUTS, "cgroup": unix.CLONE_NEWCGROUP} {
 		mine, _ := os.Readlink("/proc/self/ns/" + name)
@@ -171,7 +171,7 @@ func attackNamespaces(path string) {
 	}
 }
 
-// onThread runs on a thread of its own, which ends.
+// onThread runs a function on a new thread, which then ends.
 func onThread(do func()) {
 	done := make(chan struct{})
 	go func() {
@@ -183,7 +183,7 @@ func onThread(do func()) {
 	<-done
 }
 
-// attackMounts mounts what leads to the machine, in a namespace of its own where it may.
+// attackMounts mounts file systems of the machine, in a new namespace if possible.
 func attackMounts(path string) {
 	onThread(func() {
 		own := unix.Unshare(unix.CLONE_NEWNS) == nil
@@ -225,7 +225,7 @@ func attackMounts(path string) {
 	attackNested(path)
 }
 
-// attackNested looks from within a user namespace that it makes, as nested where it is one.
+// attackNested attacks from a new user namespace.
 func attackNested(path string) {
 	if os.Getenv("NESTED") == "" {
 		startNested(path)

@@ -7,8 +7,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// honest is a build as upstreams have them: two stages, steps that take seconds, a mount,
-// a cache.
+// honest is a typical build: two stages, steps that take seconds, a mount, a cache.
 const honest = `FROM base AS build
 COPY src /src
 RUN busybox mkdir /o && for i in 1 2 3 4; do busybox dd if=/dev/urandom bs=1048576 count=24 2>/dev/null | busybox sha512sum > /o/$i; done
@@ -19,9 +18,9 @@ RUN --mount=type=bind,from=build,source=/o,target=/m for i in 1 2 3 4; do busybo
 CMD ["/bin/sh"]
 `
 
-// BenchmarkConfined compares an honest build in its confinement with one in none, which
-// alternate. "ratio" is of the time that passed; "first" is how long it took to find out
-// what works here, once a process.
+// BenchmarkConfined compares builds with and without confinement, which alternate.
+// "ratio" is that of their times; "first" is the time to find the confinement, once per
+// process.
 func BenchmarkConfined(b *testing.B) {
 	testkit.RequireRoot(b)
 	testkit.Require(b, "buildah", "busybox", "runc", "slirp4netns")

@@ -39,7 +39,7 @@ func TestBuildErrors(t *testing.T) {
 			{name: "pinned, no registry", file: "FROM 127.0.0.1:1/x@sha256:" + hex, want: "Dockerfile:1: base 127.0.0.1:1/x@sha256:" + hex + ": %connection refused"},
 			{name: "pin", file: "FROM base", edit: func(r *Request) { r.Bases = map[string]Origin{"base": {Digest: "latest"}} }, want: `Dockerfile:1: base base: "latest" is not a digest`},
 			{name: "name", file: "FROM Base:1:2", want: `Dockerfile:1: base Base:1:2: image name "Base:1:2": %`},
-			{name: "context as a base", file: "FROM a AS b", edit: func(r *Request) { r.Contexts = map[string]string{"a": dist} }, want: "Dockerfile:1: " + e.String() + " has no FROM of a named context: use docker 23.0 or newer; %"},
+			{name: "context as a base", file: "FROM a AS b", edit: func(r *Request) { r.Contexts = map[string]string{"a": dist} }, want: "Dockerfile:1: " + e.String() + " does not support FROM of a named context: use docker 23.0 or newer; %"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel() // some wait for a registry
@@ -70,7 +70,7 @@ func TestBuildErrors(t *testing.T) {
 	})
 }
 
-// like compares with a pattern in which % is any text.
+// like matches a pattern in which % is any text.
 func like(s, pattern string) bool {
 	parts := strings.Split(pattern, "%")
 	if !strings.HasPrefix(s, parts[0]) {
@@ -90,7 +90,7 @@ func like(s, pattern string) bool {
 	return s == ""
 }
 
-// A disk that is full is said to be, whatever the engine wraps around it.
+// A full disk is reported, whatever the engine wraps around the error.
 func TestFullDiskIsReported(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		if os.Geteuid() != 0 {

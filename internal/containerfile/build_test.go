@@ -152,7 +152,7 @@ func TestBuild(t *testing.T) {
 	})
 }
 
-// comparable leaves out what an engine says about its own storage.
+// comparable removes messages of an engine about its own storage.
 func comparable(cf *v1.ConfigFile) *v1.ConfigFile {
 	cf = cf.DeepCopy()
 	for i := range cf.History {
@@ -169,7 +169,7 @@ func describe(err error) string {
 	return err.Error()
 }
 
-// What buildah's own cache does not look at changes the image all the same.
+// Inputs that buildah's own cache ignores still change the image.
 func TestBuildIsNotCached(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		b := NewBuilder(e, newStorage(t, e))
@@ -193,7 +193,7 @@ func TestBuildIsNotCached(t *testing.T) {
 	})
 }
 
-// A stage for the machine that builds, and an image for another one.
+// A stage for the building machine, and an image for another platform.
 func TestBuildForAnotherPlatform(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
@@ -259,7 +259,7 @@ func TestBuildCancelled(t *testing.T) {
 	})
 }
 
-// until waits for something that another process does.
+// until waits for an effect of another process.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for range 600 {
@@ -271,7 +271,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("waited for %s in vain", what)
 }
 
-// processes are those with a word in their command line.
+// processes returns the processes with a word in their command line.
 func processes(word string) (pids []string) {
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range all {

@@ -15,7 +15,7 @@ import (
 
 const secret = "canary-secret-5f2b"
 
-// canaries are what a build must not reach.
+// canaries are targets that a build must not reach.
 type canaries struct {
 	dir     string // of the file and the socket
 	file    string
@@ -73,7 +73,7 @@ func newCanaries(p *place) canaries {
 	return c
 }
 
-// startProcess starts a process of the place's user, with a secret in its environment.
+// startProcess starts a process of the builder's user, with a secret in its environment.
 func (c *canaries) startProcess(p *place) {
 	process := exec.Command("setpriv", fmt.Sprintf("--reuid=%d", p.u.uid), "--bounding-set=-all", "--inh-caps=-all", "sleep", fmt.Sprintf("86%d", os.Getpid()))
 	process.Env = []string{"PATH=" + os.Getenv("PATH"), "SECRET=" + secret}
@@ -85,7 +85,7 @@ func (c *canaries) startProcess(p *place) {
 	c.process = process.Process.Pid
 }
 
-// untouched says what of the canaries was reached.
+// untouched reports the canaries that were reached.
 func (c canaries) untouched(t *testing.T) {
 	t.Helper()
 	if data, err := os.ReadFile(c.file); err != nil || string(data) != "canary\n" {

@@ -15,8 +15,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// buildx cannot be run without a daemon: a program in its place notes what it
-// is given and writes an image where it is told to.
+// buildx cannot run without a daemon: a replacement records its arguments and writes an
+// image to the requested path.
 func TestDocker(t *testing.T) {
 	testkit.Require(t, "busybox")
 	idx := busyboxIndex(t)
@@ -97,8 +97,7 @@ echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] 
 	}
 }
 
-// A daemon with known ways out of a build is refused, unless upstreams are trusted, which
-// is said each time.
+// A vulnerable daemon is refused, unless upstreams are trusted, with a warning each time.
 func TestVulnerableDockerIsRefused(t *testing.T) {
 	testkit.Require(t, "busybox")
 	dist := catalogueLayout(t, "base", busyboxIndex(t))
@@ -135,7 +134,7 @@ func TestVulnerableDockerIsRefused(t *testing.T) {
 	}
 }
 
-// The same attacks with docker's own daemon. What docker refuses is refused by name.
+// The same attacks with docker's own daemon. Refused features are named.
 func TestDockerStepsCannotEscape(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")
@@ -192,8 +191,8 @@ func TestDockerStepsCannotEscape(t *testing.T) {
 	c.untouched(t)
 }
 
-// A daemon without containerd's image store exports no layout, and one that is not there
-// builds nothing: both are said with what to do.
+// A daemon without containerd's image store cannot export a layout, and a missing daemon
+// cannot build: both errors have a fix.
 func TestUnusableDockerHasAFix(t *testing.T) {
 	testkit.Docker(t, false)
 	e, err := Detect(t.Context(), "docker")

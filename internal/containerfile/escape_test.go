@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// everyEscape is a Containerfile with every way out at once. %[1]s is the attack on the
-// canaries, %[2]s their folder, which the image has, too, with files of its own.
+// everyEscape is a Containerfile with all escapes at once. %[1]s is the attack on the
+// canaries, %[2]s their folder, which also exists in the image, with other files.
 const everyEscape = `# syntax=attacker.example/frontend:1
 ARG BUILDAH_ISOLATION=chroot
 FROM base AS one
@@ -50,7 +50,7 @@ SHELL ["/proc/1/root/bin/sh", "-c"]
 USER 1000
 `
 
-// escapeContext has an archive of links that lead to the canaries, and of files behind them.
+// escapeContext has an archive with links to the canaries, and files below the links.
 func escapeContext(t *testing.T, c canaries) map[string]string {
 	t.Helper()
 	var archive bytes.Buffer
@@ -70,7 +70,7 @@ func escapeContext(t *testing.T, c canaries) map[string]string {
 	return map[string]string{"f": "content", "links/f1": "1", "links.tar": archive.String()}
 }
 
-// An upstream's steps with every way out at once.
+// An upstream's steps with all escapes at once.
 func TestStepsCannotEscape(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
@@ -114,7 +114,7 @@ func TestStepsCannotEscape(t *testing.T) {
 	})
 }
 
-// Ways out that end the build, each alone.
+// Escapes that make the build fail, each alone.
 func TestEscapingBuildsFail(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
@@ -170,7 +170,7 @@ func TestEscapingBuildsFail(t *testing.T) {
 	})
 }
 
-// Without a wall the attacks succeed, so they are attacks.
+// Without confinement the attacks succeed.
 func TestAttacksWorkWithoutConfinement(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "setpriv")
@@ -202,7 +202,7 @@ func TestAttacksWorkWithoutConfinement(t *testing.T) {
 	}
 }
 
-// The same for the chroot that users without root have where no runtime works.
+// The same in a chroot, for users without root if no runtime works.
 func TestChrootStepsCannotEscape(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
@@ -220,7 +220,7 @@ func TestChrootStepsCannotEscape(t *testing.T) {
 			t.Errorf("got %q", got.Err)
 		}
 		c.untouched(t)
-		// Without a wall the attacks succeed, so they are attacks.
+		// Without confinement the attacks succeed.
 		files, got = p.build(file, nil, func(o *order) { o.TrustUpstream = true }, path)
 		if got.Err != "" {
 			t.Fatal(got.Err)

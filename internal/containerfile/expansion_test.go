@@ -2,8 +2,7 @@ package containerfile
 
 import "testing"
 
-// Expansions that cut or replace, in arguments before the first FROM, are put in for
-// engines that do not read them.
+// Unportable expansions in arguments before the first FROM are replaced by their values.
 func TestUnportableExpansionsOfGlobalArguments(t *testing.T) {
 	const file = `ARG PLATFORM=linux/arm/v7 \
   VERSION=v1.2.3-rc1

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What an engine's version lacks is said before anything is fetched, all at once, with
-// lines and the way out.
+// All features that an engine's version lacks are reported at once, before a fetch, with
+// lines and fixes.
 func TestAllUnsupportedFeaturesAreReportedAtOnce(t *testing.T) {
 	file := `FROM base.example/never AS unused
 COPY --parents a /

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// Flags that say what is so without them are taken out, wherever in a command they are,
-// and nothing else is.
+// Flags with default values are dropped, anywhere in a command, and nothing else is.
 func TestIgnoredFlagsAreDropped(t *testing.T) {
 	for before, after := range map[string]string{
 		"COPY --link a b /":                                            "COPY a b /",

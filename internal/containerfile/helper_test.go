@@ -37,7 +37,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	}
 }
 
-// newStorage is a folder for a Builder, which leaves nothing behind.
+// newStorage makes a folder for a Builder, and checks that nothing is left behind.
 func newStorage(t testing.TB, e Engine) string {
 	dir := filepath.Join(t.TempDir(), "storage")
 	t.Cleanup(func() {
@@ -49,7 +49,7 @@ func newStorage(t testing.TB, e Engine) string {
 	return dir
 }
 
-// removeOwned removes what belongs to users of a rootless engine's namespace.
+// removeOwned removes files of users in a rootless engine's namespace.
 func removeOwned(e Engine, dir string) {
 	if os.Geteuid() != 0 {
 		exec.Command(e.Path, "unshare", "rm", "-rf", dir).Run()

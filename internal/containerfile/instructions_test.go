@@ -25,7 +25,7 @@ import (
 )
 
 // everyInstruction has all instructions of the Dockerfile reference, and all flags that
-// every engine has. ADDRESS is a server of files.
+// every engine supports. ADDRESS is a file server.
 // https://docs.docker.com/reference/dockerfile/
 const everyInstruction = `# syntax=docker/dockerfile:1
 # check=skip=all
@@ -86,7 +86,7 @@ CMD serve $VERSION
 ONBUILD RUN true
 `
 
-// made is what everyInstruction makes: mode, owner and content of files.
+// made lists the files of everyInstruction: mode, owner and content.
 var made = map[string]string{
 	"/shell":               "644 0 uce\n",
 	"/triggered":           "644 0 uce\n",
@@ -127,7 +127,7 @@ var archive = func() string {
 	return packed.String()
 }()
 
-// configured is what everyInstruction says of the image.
+// configured is the image configuration of everyInstruction.
 var configured = v1.Config{
 	User:         "7:8",
 	Env:          []string{"PATH=/bin", "PLATFORM=" + machinePlatform(), "VERSION=1.2", "KIND=a b", "OR=or", "AND=and", "LEGACY=one two"},
@@ -190,7 +190,7 @@ func TestEveryInstruction(t *testing.T) {
 	}
 }
 
-// compareFiles compares mode, owner and content of the files that are named; "" is none.
+// compareFiles compares mode, owner and content of files; "" is a missing file.
 func compareFiles(t *testing.T, img v1.Image, want map[string]string) {
 	t.Helper()
 	files := filesOf(t, img)
@@ -206,8 +206,8 @@ func compareFiles(t *testing.T, img v1.Image, want map[string]string) {
 	}
 }
 
-// newer are instructions that not every engine has, by the feature's name: what they
-// make, as compareFiles has it, or nothing where no build has them.
+// newer lists instructions that some engines lack, by the feature's name: with their
+// files for compareFiles, or without files if no engine may run them.
 var newer = []struct {
 	feature, stage, lines string
 	makes                 map[string]string
@@ -233,8 +233,8 @@ var newer = []struct {
 	{"variable expansion with -, + and ? without a colon", "", "ENV COLONLESS=${NOTHING-unset}\nRUN echo $COLONLESS > /colonless\n", map[string]string{"/colonless": "644 0 unset\n"}},
 }
 
-// newerInstructions builds what the engine has of them, and is refused all that it lacks,
-// each with its line.
+// newerInstructions builds those that the engine supports, and checks that the others are
+// refused, each with its line.
 func newerInstructions(t *testing.T, b *Builder, req Request, address string) {
 	t.Helper()
 	has := map[bool]string{true: "", false: ""}
@@ -292,7 +292,7 @@ func newerInstructions(t *testing.T, b *Builder, req Request, address string) {
 	}
 }
 
-// withEngines runs a test with each engine that there is: buildah, podman and docker.
+// withEngines runs a test with each installed engine: buildah, podman and docker.
 func withEngines(t *testing.T, test func(t *testing.T, e Engine)) {
 	eachEngine(t, test)
 	t.Run("docker", func(t *testing.T) {
@@ -305,7 +305,7 @@ func withEngines(t *testing.T, test func(t *testing.T, e Engine)) {
 	})
 }
 
-// fileServer serves files where engines reach them, not on the loopback.
+// fileServer serves files at an address that engines can reach, not on the loopback.
 func fileServer(t *testing.T) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", machineAddress(t)+":0")

@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// longBuild has instructions of all kinds that leave something, and would not end.
+// longBuild has all kinds of instructions that leave files behind, and does not end.
 func longBuild() string {
 	text := "FROM base\nCOPY f /first\n"
 	for i := range 3 {
@@ -23,8 +23,8 @@ func longBuild() string {
 	return text + "RUN --mount=type=cache,target=/cache busybox mkdir /cache/d && busybox touch /cache/d/x && busybox chown -R 1000:1000 /cache/d && busybox sleep 600\n"
 }
 
-// However a build is interrupted, what it began has ended soon after, and what it left
-// is gone when the next one has begun.
+// However a build is interrupted, its processes end soon, and the next build removes its
+// files.
 func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if _, got := p.build("FROM base\n", nil, nil); got.Err != "" {
@@ -49,7 +49,7 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	})
 }
 
-// The same where nothing keeps the engine from this machine, as its owner trusts upstreams.
+// The same without confinement, because the owner trusts upstreams.
 func TestInterruptedUnconfinedBuildLeavesNothing(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if p.u.uid != 0 {
@@ -71,8 +71,8 @@ func TestInterruptedUnconfinedBuildLeavesNothing(t *testing.T) {
 	})
 }
 
-// repeatedly sends a signal until the process has ended: the engine passes SIGTERM on to the
-// step, and one that comes before the step has begun is lost.
+// repeatedly sends a signal until the process has ended: the engine forwards SIGTERM to
+// the step, and loses one that comes before the step starts.
 func repeatedly(pid int, signal syscall.Signal) error {
 	err := syscall.Kill(pid, signal)
 	go func() {
@@ -86,7 +86,7 @@ func repeatedly(pid int, signal syscall.Signal) error {
 	return err
 }
 
-// interrupted begins a build, interrupts it at its last step, and looks for what is left.
+// interrupted starts a build, interrupts it at its last step, and looks for leftovers.
 func interrupted(t *testing.T, p *place, interrupt func(libre, engine int) error, later bool, change func(*order), env ...string) {
 	began, before := time.Now(), p.stored()
 	cmd, o := p.order(longBuild(), map[string]string{"f": "x"}, change, env...)
@@ -142,8 +142,8 @@ func interrupted(t *testing.T, p *place, interrupt func(libre, engine int) error
 	p.nothingIsLeft(t, work, next, before)
 }
 
-// left are the processes that build for a place; with its storage in their environment
-// or arguments.
+// left returns the processes of a build, with its storage in their environment or
+// arguments.
 func (p *place) left() (found []string) {
 	p.processes(func(pid int, program, said string) {
 		found = append(found, fmt.Sprintf("%d %s %.200q", pid, program, said))
@@ -151,8 +151,8 @@ func (p *place) left() (found []string) {
 	return found
 }
 
-// engine is the process that builds, and not one that it has begun, which is called the same
-// until it runs another program.
+// engine finds the engine's process, and not a child, which has the same name until it
+// runs another program.
 func (p *place) engine() (number int) {
 	parents := map[int]int{}
 	p.processes(func(pid int, program, said string) {
@@ -186,7 +186,7 @@ func (p *place) processes(each func(pid int, program, said string)) {
 	}
 }
 
-// mounts are those of the place's storage, in whatever namespace.
+// mounts returns the mounts of the storage, in all namespaces.
 func (p *place) mounts() []string {
 	found := map[string]bool{}
 	tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
@@ -205,8 +205,8 @@ func (p *place) mounts() []string {
 	return lines
 }
 
-// nothingIsLeft looks for what a build has left in its folder, where next is in use, and
-// in the storage.
+// nothingIsLeft checks that a build left nothing in its folder, except next, which is in
+// use, and in the storage.
 func (p *place) nothingIsLeft(t *testing.T, work, next string, before map[string]int) {
 	t.Helper()
 	if mounts := p.mounts(); len(mounts) > 0 {
@@ -230,7 +230,7 @@ func (p *place) nothingIsLeft(t *testing.T, work, next string, before map[string
 	}
 }
 
-// stored counts what the engine's storage has: its lists by their files, and folders of layers.
+// stored counts the entries of the engine's storage: its lists by file, and layer folders.
 func (p *place) stored() map[string]int {
 	root := p.dir + "/storage/" + p.e.Name + "*"
 	folders, _ := filepath.Glob(root + "/*/overlay/*")

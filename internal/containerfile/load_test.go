@@ -121,7 +121,7 @@ func output1(t *testing.T, program string, args ...string) string {
 	return string(out)
 }
 
-// What docker gets, and what is said when there is no docker or no daemon.
+// Docker gets an archive; a missing docker or daemon is an error.
 func TestLoadDocker(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":/usr/bin:/bin")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A source that is not there is named with its place, and what there is near it or leaves
-// it out; no path of the engine's is.
+// A missing source is reported with its line, and with a suggestion or the rule that
+// ignores it, but without paths of the engine.
 func TestMissingSourceIsExplained(t *testing.T) {
 	dist := catalogueLayout(t, "base", busyboxIndex(t))
 	withEngines(t, func(t *testing.T, e Engine) {

@@ -12,7 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Mounts from stages and images, through links that lead out of them, do not lead there.
+// Mounts from stages and images do not follow links out of them.
 func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
@@ -49,8 +49,7 @@ func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
 	})
 }
 
-// What a mount that stays inside shows is what it was, and the image says it as it was
-// written.
+// A mount that stays inside works as before, and the history has its original text.
 func TestMountsOfExistingFolders(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
@@ -116,7 +115,7 @@ func TestUnsafeMountsAreRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.mount, err, tt.want)
 		}
 	}
-	// Honest ones.
+	// Harmless ones.
 	for _, mount := range []string{"type=cache,target=/root/.cache", "type=cache,id=npm,target=/n,sharing=locked,mode=0755", "type=cache,id=a,target=/x --mount=type=cache,id=b,target=/x/y",
 		"type=bind,source=.,target=/c", "type=bind,from=base,target=/c", "type=tmpfs,target=/t"} {
 		source := write(t, map[string]string{"Containerfile": "FROM base\nRUN --mount=" + mount + " true\n"})
@@ -126,7 +125,7 @@ func TestUnsafeMountsAreRefused(t *testing.T) {
 	}
 }
 
-// checked is what is said of a file before anything is fetched.
+// checked returns the error of a check before a fetch.
 func (j *job) checked(e Engine) error {
 	if err := j.read(); err != nil {
 		return err
@@ -134,7 +133,7 @@ func (j *job) checked(e Engine) error {
 	return containers{storage: &storage{engine: e}}.check(j)
 }
 
-// A base's triggers are steps, too.
+// The triggers of a base are checked like steps.
 func TestTriggersWithMountsAreRefused(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		for _, trigger := range []string{"RUN --mount=type=cache,id=../../..,target=/c true", "RUN --mount=type=bind,source=/l,target=/h true", "run --mount=from=s,source=/l,target=/h true"} {
@@ -148,8 +147,8 @@ func TestTriggersWithMountsAreRefused(t *testing.T) {
 	})
 }
 
-// What one build leaves in a cache mount no other finds, be it of another app, of the
-// same, at the same time or later; nor does a link in a cache lead out of it.
+// No build sees the cache mounts of another, of the same app or another, at the same time
+// or later, and a link in a cache does not lead out of it.
 func TestCacheMountsAreNotShared(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		for _, name := range []string{"first", "second"} {
@@ -170,7 +169,7 @@ RUN --mount=type=cache,id=shared,target=/d busybox cat /d/f > /again
 	})
 }
 
-// Secrets and agents are given to nobody; a step that demands one fails.
+// No step gets secrets and agents that are not configured; a step that requires one fails.
 func TestNoSecretIsMounted(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		p.write("secret/token", secret, 0o600)

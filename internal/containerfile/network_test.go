@@ -26,7 +26,7 @@ func TestAddReachesNoLoopback(t *testing.T) {
 	})
 }
 
-// The proxy that is set for builds reaches steps, and the image does not say it.
+// Steps get the configured proxy, and the image does not contain it.
 func TestProxyForBuilds(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		files, got := p.build("FROM base\nRUN echo $https_proxy $HTTP_PROXY > /out\n", nil, func(o *order) { o.Proxy = "http://proxy.example:3128" }, "https_proxy=http://other.example")
@@ -43,8 +43,7 @@ func TestProxyForBuilds(t *testing.T) {
 	})
 }
 
-// What honest steps and ADD fetch they still reach, by name too, where the machine's
-// resolver is on its loopback.
+// Steps and ADD can fetch, also by name, if the machine's resolver is on its loopback.
 func TestStepsReachTheNetwork(t *testing.T) {
 	address := machineAddress(t)
 	l, err := net.Listen("tcp", address+":0")
@@ -65,7 +64,7 @@ func TestStepsReachTheNetwork(t *testing.T) {
 	})
 }
 
-// machineAddress is one of this machine that is not on loopback: steps reach it.
+// machineAddress returns an address of this machine that steps can reach, not loopback.
 func machineAddress(t *testing.T) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
@@ -81,7 +80,7 @@ func machineAddress(t *testing.T) string {
 	return ""
 }
 
-// nameServer answers every question for an address with one.
+// nameServer answers every query with one address.
 // https://www.rfc-editor.org/rfc/rfc1035#section-4
 func nameServer(t *testing.T, at string, address net.IP) {
 	t.Helper()
@@ -118,7 +117,7 @@ func nameServer(t *testing.T, at string, address net.IP) {
 	}()
 }
 
-// Where there is no network to be had, a build goes on without, and says why.
+// If no network is possible, a build continues without, and a warning says why.
 func TestMissingNetworkIsWarnedAbout(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)

@@ -15,14 +15,14 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// builderUser is who builds in a test: root, or a user with subordinate IDs.
+// builderUser is the user of a build: root, or a user with subordinate IDs.
 type builderUser struct {
 	name string
 	uid  int
 }
 
-// eachUser runs a test with every engine, as root and as a user without root, both at
-// the same time.
+// eachUser runs a test with every engine, as root and as an unprivileged user, in
+// parallel.
 func eachUser(t *testing.T, test func(t *testing.T, p *place)) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "runc", "slirp4netns", "setpriv", "newuidmap")
@@ -38,7 +38,7 @@ func eachUser(t *testing.T, test func(t *testing.T, p *place)) {
 	})
 }
 
-// place is where a user builds with an engine, in all tests: all of it is that user's.
+// place is the folder of a user and engine, shared by all tests. It belongs to the user.
 type place struct {
 	t    *testing.T
 	e    Engine
@@ -50,14 +50,14 @@ type place struct {
 	builds *builds
 }
 
-// builds is what those of a place have in common.
+// builds is the shared state of the builds of a place.
 type builds struct {
 	sync.Mutex
 	number int
 	known  *known
 }
 
-// known is what the first build found out of what works here.
+// known is the confinement that the first build found.
 type known struct {
 	Flags                       []string
 	Mapped                      bool
@@ -107,7 +107,7 @@ func placeOf(t *testing.T, e Engine, u builderUser) *place {
 	p.run("cp", "-r", attackersBase(t), p.base)
 	p.write("home/.docker/config.json", `{"auths": {"canary.example": {"auth": "canary"}}}`, 0o600)
 	p.write("ids", fmt.Sprintf("%s:300000:65536\n", u.name), 0o644)
-	// udev lets everybody open this; a machine without udev does not.
+	// With udev everybody can open this device, without udev only root.
 	if err := unix.Mknod(dir+"/tun", unix.S_IFCHR, int(unix.Mkdev(10, 200))); err != nil {
 		t.Fatal(err)
 	}
@@ -138,8 +138,8 @@ func attackersBase(t *testing.T) string {
 	})))
 }
 
-// withoutRuntimes is a PATH in which runtimes are found before the machine's own that fail
-// as crun does without its cgroups.
+// withoutRuntimes returns a PATH that starts with runtimes that fail like crun without
+// cgroups.
 func (p *place) withoutRuntimes() string {
 	for _, name := range []string{"runc", "crun"} {
 		p.write("broken/"+name, "#!/bin/sh\necho no cgroups >&2\nexit 1\n", 0o755)
@@ -147,7 +147,7 @@ func (p *place) withoutRuntimes() string {
 	return "PATH=" + p.dir + "/broken:" + os.Getenv("PATH")
 }
 
-// write writes a file of the place's, whose folders are its user's, too.
+// write writes a file that belongs, with its folders, to the user.
 func (p *place) write(name, content string, mode os.FileMode) string {
 	p.t.Helper()
 	path := filepath.Join(p.dir, name)
@@ -170,7 +170,7 @@ func (p *place) run(program string, args ...string) {
 	}
 }
 
-// order is a build that a child process does.
+// order describes a build for a child process.
 type order struct {
 	Engine       Engine
 	Storage      string
@@ -183,7 +183,7 @@ type order struct {
 	Known    *known
 }
 
-// answer is what came of it.
+// answer is the result of such a build.
 type answer struct {
 	Layout   string
 	Err      string
@@ -191,8 +191,8 @@ type answer struct {
 	Known    *known
 }
 
-// build builds a Containerfile as the place's user, with more in the environment. Files
-// are those of its context.
+// build builds a Containerfile as the user, with additional variables. files are those of
+// the context.
 func (p *place) build(containerfile string, context map[string]string, change func(*order), env ...string) (files map[string]file, got answer) {
 	p.t.Helper()
 	cmd, o := p.order(containerfile, context, change, env...)
@@ -216,7 +216,7 @@ func (p *place) build(containerfile string, context map[string]string, change fu
 	return files, got
 }
 
-// order is the child that does such a build, which has not begun.
+// order prepares the child process for such a build.
 func (p *place) order(containerfile string, context map[string]string, change func(*order), env ...string) (*exec.Cmd, order) {
 	p.t.Helper()
 	p.builds.Lock()
@@ -249,7 +249,7 @@ func (p *place) order(containerfile string, context map[string]string, change fu
 	return cmd, o
 }
 
-// TestBuildOfAnOrder is the child that other tests start; by itself it does nothing.
+// TestBuildOfAnOrder is the child process of other tests; otherwise it does nothing.
 func TestBuildOfAnOrder(t *testing.T) {
 	path := os.Getenv("LIBRE_TEST_ORDER")
 	if path == "" {

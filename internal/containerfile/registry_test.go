@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// newRegistry is a registry that engines may ask without TLS.
+// newRegistry starts a registry that engines may use without TLS.
 func newRegistry(t *testing.T) *httptest.Server {
 	s := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(s.Close)
@@ -82,7 +82,7 @@ func TestBuildFromRegistry(t *testing.T) {
 	})
 }
 
-// A login that is root's alone is found by an engine whose root is nobody.
+// An engine in a user namespace finds a login that only root can read.
 func TestBuildFromARegistryWithALogin(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		server := newRegistry(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Steps that look for a .git are named where the source has none.
+// Steps that need a .git are reported if the source has none.
 func TestUseOfMissingRepositoryIsReported(t *testing.T) {
 	const fix = ": set source.describe = true (sources of kind github, and git with a tag); or replace the command with substituteSource"
 	one := func(line string) string { return "FROM scratch\nCOPY . /src\n" + line + "\n" }
@@ -61,7 +61,7 @@ func TestUseOfMissingRepositoryIsReported(t *testing.T) {
 	}
 }
 
-// An ignore file that leaves .git out does so no more, and its line is known.
+// An ignore file no longer ignores .git, and the line that did is returned.
 func TestKeepRepository(t *testing.T) {
 	for ignore, want := range map[string]int{
 		"": 0, "node_modules\n": 0, ".git\n": 1, "a\n\n.git/": 3, "/.git": 1, "**/.git\n": 1, ".git/**": 1, "./.git\n.github": 1, ".*\n": 1, "*\n!src\n": 1, "**": 1,
@@ -74,7 +74,7 @@ func TestKeepRepository(t *testing.T) {
 	}
 }
 
-// A repository reaches the context, whatever an ignore file of either kind says.
+// .git reaches the context, whatever the ignore files say.
 func TestIgnoredRepository(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		b := NewBuilder(e, newStorage(t, e))

@@ -23,7 +23,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Secrets are others in each run: this program, which has its constants in it, is in images.
+// Secrets are random, because this program, with its constants, is in images.
 var (
 	token = "tok-" + rand.Text() + "/+canary"
 	netrc = "machine git.example\nlogin bot\npassword " + password + "\n"
@@ -31,7 +31,7 @@ var (
 	password = rand.Text()
 )
 
-// asks is a Containerfile whose steps take their secrets in every way, and say them.
+// asks is a Containerfile with steps that use secrets in every way, and print them.
 const asks = `FROM base
 ARG LIBRE_SECRET_0
 ARG NPM_TOKEN
@@ -56,8 +56,8 @@ func tellSecrets(p *place) func(*order) {
 	}
 }
 
-// A step has the secrets that it asks for, and nothing else has them: not the image, not
-// the log, not another process's arguments.
+// A step gets the secrets that it mounts. The image, the log and the arguments of
+// processes do not contain them.
 func TestStepsGetTheirSecrets(t *testing.T) {
 	unasked := rand.Text()
 	eachUser(t, func(t *testing.T, p *place) {
@@ -98,8 +98,8 @@ func sums(t, n string) string {
 	return sum(t) + "  /t\n" + sum(n) + "  /n\n"
 }
 
-// What a step requires and does not get is said before anything is built, with its line
-// and what to type. What it only asks for it goes without.
+// A missing secret that a step requires is an error before the build, with its line and a
+// fix. An optional one is a warning.
 func TestMissingRequiredSecretsFail(t *testing.T) {
 	for name, tt := range map[string]struct {
 		run       string
@@ -136,8 +136,8 @@ func TestMissingRequiredSecretsFail(t *testing.T) {
 	}
 }
 
-// What a step prints of a secret is masked however it comes: in parts, in encodings,
-// line by line, and in a line that does not end.
+// A printed secret is masked in any form: in parts, encoded, line by line, and in a line
+// without end.
 func TestSecretsAreMaskedInLogs(t *testing.T) {
 	key := "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nQQ==\n-----END OPENSSH PRIVATE KEY-----\n"
 	for name, tt := range map[string]struct {
@@ -178,7 +178,7 @@ func TestSecretsAreMaskedInLogs(t *testing.T) {
 	}
 }
 
-// inParts is a text as a pipe may give it.
+// inParts splits a text like a pipe may do.
 func inParts(text string) (parts []string) {
 	for part := range slices.Chunk([]byte(text), 1021) {
 		parts = append(parts, string(part))
@@ -203,7 +203,7 @@ func newKey(t *testing.T, passphrase string) (private ed25519.PrivateKey, text s
 	return private, string(pem.EncodeToMemory(block))
 }
 
-// askAgent is what a step does with the agent that it asked for.
+// askAgent is run by a step, and uses its agent.
 func askAgent(string) {
 	c, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
@@ -222,8 +222,8 @@ func askAgent(string) {
 	fmt.Println("adds", keys.Add(agent.AddedKey{PrivateKey: private}) == nil)
 }
 
-// A step that asks for an agent has it sign, whether there is an agent or a key, and
-// cannot change what keys it has. A step that does not ask has none.
+// A step that mounts an agent can sign with it, whether it is an agent or a key, and cannot
+// change its keys. Other steps have no agent.
 func TestStepsGetTheirSSHAgent(t *testing.T) {
 	private, key := newKey(t, "")
 	ring := agent.NewKeyring()
@@ -263,7 +263,7 @@ func TestStepsGetTheirSSHAgent(t *testing.T) {
 	})
 }
 
-// What is no agent and no key is said without what it is.
+// The error for an invalid agent or key does not quote it.
 func TestInvalidSSHAgentsAreRefused(t *testing.T) {
 	_, locked := newKey(t, "passphrase")
 	for value, want := range map[string]string{

@@ -33,7 +33,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// getURL fetches as programs do that are written in Go.
+// getURL fetches like a program in Go.
 func getURL(url string) {
 	response, err := http.Get(url)
 	if err != nil {
@@ -43,8 +43,7 @@ func getURL(url string) {
 	io.Copy(os.Stdout, response.Body)
 }
 
-// company is a server whose certificate an authority of its own has signed, and which
-// is a proxy for plain HTTP, too.
+// company is a server with a certificate of its own CA, which is also a proxy.
 type company struct {
 	authority   []byte // in PEM
 	https, http string // URLs
@@ -100,7 +99,7 @@ func newCompany(t *testing.T) company {
 	}
 }
 
-// connect is what a proxy does for HTTPS.
+// connect handles CONNECT, for HTTPS.
 func connect(w http.ResponseWriter, r *http.Request) {
 	to, err := net.Dial("tcp", r.Host)
 	if err != nil || r.Header.Get("Proxy-Authorization") == "" {
@@ -108,7 +107,7 @@ func connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer to.Close()
-	// Taken over before it is answered: what the client sends next is not the server's.
+	// Hijacked before the answer, so that the server does not read the client's data.
 	from, sent, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
@@ -119,7 +118,7 @@ func connect(w http.ResponseWriter, r *http.Request) {
 	io.Copy(from, to)
 }
 
-// clients are programs of this machine with all that they load, as files of an image:
+// clients returns programs of this machine with their libraries, as files of an image:
 // steps run /bin/load PROGRAM.
 func clients(t *testing.T, names ...string) map[string][]byte {
 	t.Helper()
@@ -149,7 +148,7 @@ func clients(t *testing.T, names ...string) map[string][]byte {
 	return files
 }
 
-// Steps behind a company's proxy and authority fetch what they fetch elsewhere, ADD too.
+// Steps and ADD can fetch behind a company's proxy and CA.
 func TestStepsUseProxyAndCA(t *testing.T) {
 	c := newCompany(t)
 	files := clients(t, "curl", "wget")
@@ -191,7 +190,7 @@ func TestStepsUseProxyAndCA(t *testing.T) {
 	})
 }
 
-// withAttacker adds what attackersBase has.
+// withAttacker adds the files of attackersBase.
 func withAttacker(t *testing.T, files map[string][]byte) map[string][]byte {
 	t.Helper()
 	all := maps.Clone(files)
@@ -206,8 +205,8 @@ func withAttacker(t *testing.T, files map[string][]byte) map[string][]byte {
 	return all
 }
 
-// An image whose steps do not depend on them is the same with a proxy, authorities and
-// secrets as without: no layer, history or label tells of them.
+// An image with steps that do not depend on them is the same with and without a proxy, CAs
+// and secrets: no layer, history or label contains them.
 func TestProxyAndCALeaveNoTrace(t *testing.T) {
 	c := newCompany(t)
 	eachUser(t, func(t *testing.T, p *place) {
@@ -234,7 +233,7 @@ func TestProxyAndCALeaveNoTrace(t *testing.T) {
 	})
 }
 
-// attackersLayer says whether files are the layer of this program alone.
+// attackersLayer reports whether a file is the layer of this program.
 func attackersLayer(found string) bool {
 	for path := range strings.Lines(found) {
 		if info, err := os.Stat(strings.TrimSpace(path)); err != nil || info.Size() < 1<<20 {
@@ -244,7 +243,7 @@ func attackersLayer(found string) bool {
 	return true
 }
 
-// content is an image but for what engines note of their storage.
+// content returns an image without the engines' notes about their storage.
 func content(t *testing.T, layout string) string {
 	t.Helper()
 	img, cf := built(t, Result{Layout: layout})
@@ -273,8 +272,8 @@ func layersOf(m *v1.Manifest) func(func(v1.Hash) bool) {
 	}
 }
 
-// Docker's daemon, too, builds the same image with and without a proxy, which its steps
-// have; that it gives no authorities is said.
+// Docker's daemon also builds the same image with and without a proxy, which its steps
+// get; build.ca is an error.
 func TestDockerStepsUseProxy(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")

@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A storage keeps the bases that were used last, as many as its limit and a week allow.
+// A storage keeps the most recently used bases, within its limit, for a week.
 func TestStorageStaysBelowItsLimit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		ctx := context.Background()
@@ -131,7 +131,7 @@ func TestStorageLock(t *testing.T) {
 	}
 }
 
-// What somebody has put where the engine's run-time state goes is not used.
+// A prepared folder in the place of the engine's runtime state is refused.
 func TestRunRootOfAnotherUserIsRefused(t *testing.T) {
 	testkit.RequireRoot(t)
 	for name, prepare := range map[string]func(path string) error{
@@ -152,7 +152,7 @@ func TestRunRootOfAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
-// podman keeps a process for a user's namespace; what a build has started ends with it.
+// podman keeps a process for a user's namespace; a build's processes end with it.
 func TestNoProcessIsLeft(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if _, got := p.build("FROM base\nRUN true\n", nil, func(*order) {}); got.Err != "" {

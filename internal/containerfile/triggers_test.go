@@ -33,8 +33,8 @@ func withConfig(t *testing.T, change func(*v1.Config)) v1.ImageIndex {
 	return single(img)
 }
 
-// The triggers of bases run, wherever these come from, and are not those of the image; a
-// base's SHELL and HEALTHCHECK are.
+// The triggers of bases run, and do not become triggers of the image; SHELL and
+// HEALTHCHECK are inherited.
 func TestTriggersOfABase(t *testing.T) {
 	triggered := func(name string) v1.ImageIndex {
 		return withConfig(t, func(c *v1.Config) {
@@ -76,7 +76,7 @@ func TestTriggersOfABase(t *testing.T) {
 	})
 }
 
-// What an engine lacks for a base's triggers is said with their line and the way out.
+// Unsupported triggers of a base are reported with a line and a fix.
 func TestUnsupportedTriggersAreRefused(t *testing.T) {
 	for trigger, want := range map[string]string{
 		"COPY --parents a/b /":       "its ONBUILD COPY --parents a/b /: buildah 1.28.2 does not support COPY --parents: use buildah 1.40, podman 5.5, docker 29.1 or newer; or write a COPY for each folder",

@@ -18,8 +18,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// openStorage opens a storage for root: with an engine whose root is nobody of this machine,
-// or as it is where that does not work.
+// openStorage opens a storage for root: with an engine in a user namespace, or without if
+// that does not work.
 func openStorage(t *testing.T, e Engine, mapped bool) *storage {
 	t.Helper()
 	s := NewBuilder(e, newStorage(t, e)).storage
@@ -35,13 +35,13 @@ func openStorage(t *testing.T, e Engine, mapped bool) *storage {
 	return s
 }
 
-// openUnmapped opens it as where there are no user namespaces.
+// openUnmapped opens a storage as on a machine without user namespaces.
 func (s *storage) openUnmapped(ctx context.Context) {
 	s.once.Do(func() { s.flags, s.err = s.findDriver(ctx) })
 }
 
-// owners makes what a user namespace could change on the way into a layer: owners, modes,
-// capabilities, folders that replace others, links, pipes.
+// owners makes files that a user namespace could change in a layer: with owners, modes and
+// capabilities, replaced folders, links, pipes.
 const owners = `FROM base AS build
 COPY f d /c/
 RUN attack owned
@@ -74,7 +74,7 @@ func makeOwned(string) {
 	}
 }
 
-// An image is the same whether its steps' root is this machine's, nobody's, or a user.
+// An image is the same whether root in steps is this machine's root, mapped, or a user.
 func TestUserNamespaceChangesNoImage(t *testing.T) {
 	var lock sync.Mutex
 	first := map[string][]string{} // by engine
@@ -116,8 +116,8 @@ func TestUserNamespaceChangesNoImage(t *testing.T) {
 	})
 }
 
-// Even with a folder of this machine in its hands, a step does not open what is root's
-// there; what it leaves on this machine's disk is nobody's.
+// Even with access to a folder of this machine, a step cannot open root's files there; its
+// own files belong to no user.
 func TestRootInStepsIsUnprivileged(t *testing.T) {
 	testkit.RequireRoot(t)
 	eachEngine(t, func(t *testing.T, e Engine) {
@@ -177,7 +177,7 @@ func TestRootInStepsIsUnprivileged(t *testing.T) {
 	})
 }
 
-// What is left of an archive is what it would be without the notes.
+// The rest of an archive stays as without the attributes.
 func TestOverlayXattrsLeaveNoTrace(t *testing.T) {
 	long := strings.Repeat("long/", 50)
 	archive := func(notes map[string]string) []byte {

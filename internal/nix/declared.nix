@@ -1,4 +1,4 @@
-# The inputs of a flake, and theirs, as data. Nothing else of it is evaluated.
+# The inputs of a flake and their inputs, as data. Nothing else is evaluated.
 flake: let
   inherit (builtins) attrNames concatMap filter functionArgs isAttrs isFunction isPath isString removeAttrs stringLength substring unsafeGetAttrPos;
   here = toString ./.;
@@ -15,6 +15,6 @@ flake: let
     follows = input ? follows;
     line = (unsafeGetAttrPos name inputs).line or (unsafeGetAttrPos "outputs" flake).line or 0;
   } ] ++ read (above + name + "/") (input.inputs or { })) (attrNames inputs);
-  # What outputs takes is an input also where it is not declared.
+  # Arguments of outputs are inputs even if they are not declared.
   taken = if isFunction (flake.outputs or null) then removeAttrs (functionArgs flake.outputs) [ "self" ] else { };
 in read "" (taken // flake.inputs or { })

@@ -29,7 +29,7 @@ func withLog(message, log string) string {
 var (
 	// A line that image.nix adds to the trace: a derivation is evaluated where its path
 	// is needed, so no frame of the trace is in the definition that uses it.
-	madeAt  = regexp.MustCompile(`… libre makes \S+ of what is at (\S+):(\d+):(\d+)`)
+	madeAt  = regexp.MustCompile(`… while making the image \S+, defined at (\S+):(\d+):(\d+)`)
 	ownFile = regexp.MustCompile(`^(?:nix/)?(?:changes|image|mkApp|mkCatalogue|paths|rootfs|schema|source|types)\.nix$`)
 	refused = regexp.MustCompile(`^Package .* refusing to evaluate\.$`)
 )

@@ -24,7 +24,7 @@ func TestEvaluationErrorsHaveAPosition(t *testing.T) {
 		}
 		return log.String()
 	}
-	const made = "… libre makes one/web/default of what is at " + inApps + "apps/one/default.nix:5:5"
+	const made = "… while making the image one/web/default, defined at " + inApps + "apps/one/default.nix:5:5"
 	for _, test := range []struct {
 		name, log, want string
 		outside         bool

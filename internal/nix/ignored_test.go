@@ -84,7 +84,7 @@ func TestLinkedApps(t *testing.T) {
 		"untracked": "apps/untracked" + leads,
 		"file":      "apps/file/default.nix is a link that leads to no file of the catalogue", "gone": "apps/gone/default.nix is a link that leads to no file of the catalogue",
 		"twice":  `apps/twice: name is "linked", expected the folder's name`,
-		"My App": `apps/"My App": expected a folder's name of lower-case letters`, "a+(b": `apps/"a+(b": expected a folder's name`,
+		"My App": `apps/"My App": expected a folder name of lower-case letters`, "a+(b": `apps/"a+(b": expected a folder's name`,
 		"Docs": `apps/"Docs": expected a folder's name`,
 	} {
 		if got := evaluation.Failures[name]; got == nil || !strings.Contains(got.Error(), want) || strings.Contains(got.Error(), "\n") {

@@ -69,15 +69,15 @@ func TestDeclaredPaths(t *testing.T) {
 		{`files."/etc/ssl/certs".text = "";`, `cannot be a file`},
 		{`volumes = [ "/tmp" "/tmp/cache" ]; directories."/tmp" = { }; files."/tmp/x".text = "";`, ""},
 		{`files."/tmp/".text = "";`, `files "/tmp/" cannot be a file`},
-		{`volumes = [ "/nix" ];`, `volumes "/nix" is where the Nix store is`},
-		{`files."/nix/store/x".text = "";`, `is where the Nix store is`},
-		{`directories."/nix/var" = { };`, `is where the Nix store is`},
+		{`volumes = [ "/nix" ];`, `volumes "/nix" is reserved for the Nix store`},
+		{`files."/nix/store/x".text = "";`, `is reserved for the Nix store`},
+		{`directories."/nix/var" = { };`, `is reserved for the Nix store`},
 		{`volumes = [ "/nixos" "/opt" "/opt/other" "/opt/libreoffice" ];`, ""},
-		{`volumes = [ "/opt/libre/bin/x" ];`, `is where a debug image has its tools`},
+		{`volumes = [ "/opt/libre/bin/x" ];`, `is reserved for the tools of debug images`},
 		{`files."/opt".text = "";`, `files "/opt" cannot be a file`},
-		{`volumes = [ "/proc/x" ];`, `is hidden by what the kernel shows there`},
-		{`files."/sys/x".text = "";`, `is hidden by what the kernel shows there`},
-		{`directories."/dev/x" = { };`, `is hidden by what the kernel shows there`},
+		{`volumes = [ "/proc/x" ];`, `is hidden by a file system of the kernel`},
+		{`files."/sys/x".text = "";`, `is hidden by a file system of the kernel`},
+		{`directories."/dev/x" = { };`, `is hidden by a file system of the kernel`},
 		{`volumes = [ "/dev/shm" "/process" "/system" ];`, ""},
 
 		// Each other.
@@ -87,10 +87,10 @@ func TestDeclaredPaths(t *testing.T) {
 		{`files = { "/x".text = "1"; "//x".text = "2"; };`, `are the same path: keep one`},
 		{`volumes = [ "/data/" ]; files."/data".text = "";`, `volumes "/data/" is a folder, and files "/data" a file of the same path`},
 		{`directories."/x" = { }; files."/x".text = "";`, `directories "/x" is a folder, and files "/x" a file of the same path`},
-		{`volumes = [ "/x/y/z" ]; files."/x".text = "";`, `volumes "/x/y/z" lies below the file files "/x"`},
-		{`files = { "/x".text = ""; "/x/y".text = ""; };`, `files "/x/y" lies below the file files "/x"`},
+		{`volumes = [ "/x/y/z" ]; files."/x".text = "";`, `volumes "/x/y/z" is below the file files "/x"`},
+		{`files = { "/x".text = ""; "/x/y".text = ""; };`, `files "/x/y" is below the file files "/x"`},
 		{`files = { "/x".text = ""; "/xy".text = ""; "/x.y".text = ""; };`, ""},
-		{`files."/data/x".text = ""; workingDir = "/data/x";`, `workingDir "/data/x" is no folder: files "/data/x" is a file`},
+		{`files."/data/x".text = ""; workingDir = "/data/x";`, `workingDir "/data/x" is not a folder: files "/data/x" is a file`},
 
 		// Where the program is, and where it starts.
 		{`workingDir = "/"; entrypoint = [ "./bin/web" ];`, ""},
@@ -108,8 +108,8 @@ func TestDeclaredPaths(t *testing.T) {
 		{`containerfile = 1; volumes = [ "/app" "/etc" "/nix" "/var//x/" ];`, ""},
 		{`containerfile = 1; volumes = [ "data" ];`, `volumes "data" is relative`},
 		{`containerfile = 1; volumes = [ "/a/../b" ];`, `has "..", write "/b"`},
-		{`containerfile = 1; volumes = [ "/proc" ];`, `is hidden by what the kernel shows there`},
-		{`containerfile = 1; volumes = [ "/opt/libre" ];`, `is where a debug image has its tools`},
+		{`containerfile = 1; volumes = [ "/proc" ];`, `is hidden by a file system of the kernel`},
+		{`containerfile = 1; volumes = [ "/opt/libre" ];`, `is reserved for the tools of debug images`},
 	}
 	var expression strings.Builder
 	expression.WriteString("let paths = import " + repositoryFile(t, "nix/paths.nix") + "; ")

@@ -128,10 +128,10 @@ func TestPortsAndHealthErrors(t *testing.T) {
 		{"retries", `health = { path = "/"; retries = 0; };`, "health: retries is 0, expected an integer of at least 1"},
 		{"unknown port", `ports = { web = 80; admin = 81; }; health.tcp = "http";`, `health: tcp is "http", expected one of the ports admin, web`},
 		{"no ports", `health.grpc = "rpc";`, `health: grpc is "rpc", but there are no ports`},
-		{"path, and only UDP", `ports.q = { port = 443; protocol = "udp"; }; health = "/x";`, `health: path is "/x", but no port is of tcp`},
-		{"path of a set, and only SCTP", `ports.q = { port = 443; protocol = "sctp"; }; health.path = "/x";`, `health: path is "/x", but no port is of tcp`},
-		{"port of UDP", `ports.q = { port = 443; protocol = "udp"; }; health = { path = "/"; port = "q"; };`, `health: port is "q", which is 443/udp: expected a port of tcp`},
-		{"port of a command", `ports.web = 80; health = { command = [ "x" ]; port = "web"; };`, "health: port goes with path only: command needs none"},
+		{"path, and only UDP", `ports.q = { port = 443; protocol = "udp"; }; health = "/x";`, `health: path is "/x", but there is no TCP port`},
+		{"path of a set, and only SCTP", `ports.q = { port = 443; protocol = "sctp"; }; health.path = "/x";`, `health: path is "/x", but there is no TCP port`},
+		{"port of UDP", `ports.q = { port = 443; protocol = "udp"; }; health = { path = "/"; port = "q"; };`, `health: port is "q", which is 443/udp: expected a TCP port`},
+		{"port of a command", `ports.web = 80; health = { command = [ "x" ]; port = "web"; };`, "health: port is only for path: command needs none"},
 	}
 	var attributes []string
 	for _, test := range tests {

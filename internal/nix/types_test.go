@@ -39,10 +39,10 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		{"app.fields.version", `builtins.concatStringsSep "" (builtins.genList (_: "日") 5000)`, `日"…, expected letters`},
 
 		// Variables.
-		{"nixComponent.fields.env", `{ "A=B" = "x"; }`, `it: "A=B" is no name, expected a variable's name, without "="`},
-		{"nixComponent.fields.env", `{ "" = "x"; }`, `it: "" is no name`},
-		{"nixComponent.fields.env", `{ "A\nB" = "x"; }`, `it: "A\nB" is no name`},
-		{"containerfileComponent.fields.args", `{ "=" = null; }`, `it: "=" is no name`},
+		{"nixComponent.fields.env", `{ "A=B" = "x"; }`, `it: "A=B" is not a valid name, expected a variable's name, without "="`},
+		{"nixComponent.fields.env", `{ "" = "x"; }`, `it: "" is not a valid name`},
+		{"nixComponent.fields.env", `{ "A\nB" = "x"; }`, `it: "A\nB" is not a valid name`},
+		{"containerfileComponent.fields.args", `{ "=" = null; }`, `it: "=" is not a valid name`},
 		{"nixComponent.fields.env", `{ "spring.datasource.url" = "a=b\nc"; }`, ""},
 
 		// Changes of a source.
@@ -51,13 +51,13 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		{"changes.patchSource", `"./x.patch"`, `it is "./x.patch", expected a list`},
 		{"changes.patchSource", `[ ./x.nix.patch { url = "https://x/y"; hash = "sha256-x"; } ]`, ""},
 		{"changes.substituteSource", `{ "a" = 1; }`, `it a is 1, expected a set`},
-		{"changes.substituteSource", `{ "a"."" = "x"; }`, `it a: "" is no name, expected a text to replace`},
+		{"changes.substituteSource", `{ "a"."" = "x"; }`, `it a: "" is not a valid name, expected a text to replace`},
 		{"changes.substituteSource", `{ "a"."x" = 1; }`, `it a x is 1, expected a string`},
 		{"changes.addToSource", `{ "a" = "text"; }`, `it a is "text", expected a path`},
-		{"changes.addToSource", `{ "../a" = ./x.nix.patch; }`, `it: "../a" is no name, expected a relative path like "src/theme.css", without ".."`},
-		{"changes.addToSource", `{ "a/.." = ./x.nix.patch; }`, `it: "a/.." is no name`},
-		{"changes.addToSource", `{ "/a" = ./x.nix.patch; }`, `it: "/a" is no name`},
-		{"changes.addToSource", `{ "" = ./x.nix.patch; }`, `it: "" is no name`},
+		{"changes.addToSource", `{ "../a" = ./x.nix.patch; }`, `it: "../a" is not a valid name, expected a relative path like "src/theme.css", without ".."`},
+		{"changes.addToSource", `{ "a/.." = ./x.nix.patch; }`, `it: "a/.." is not a valid name`},
+		{"changes.addToSource", `{ "/a" = ./x.nix.patch; }`, `it: "/a" is not a valid name`},
+		{"changes.addToSource", `{ "" = ./x.nix.patch; }`, `it: "" is not a valid name`},
 		{"changes.addToSource", `{ "a..b/./c" = "${./x.nix.patch}"; }`, ""},
 	}
 	var expression strings.Builder

@@ -1,6 +1,6 @@
-# Installs from the distribution what is missing of Nix, git, buildah and what keeps
-# its steps apart, and puts the libre that flake.lock pins into the PATH of the steps
-# that follow. nixpkgs wants Nix 2.18 or newer: Debian 13, Ubuntu 24.04.
+# Installs missing packages of the distribution: Nix, git, buildah, and its tools to
+# isolate steps. Adds the libre that flake.lock pins to the PATH of the following steps.
+# nixpkgs needs Nix 2.18 or newer: Debian 13, Ubuntu 24.04.
 set -euo pipefail
 
 as_root=
@@ -16,8 +16,8 @@ if [ "${#missing[@]}" != 0 ]; then
 fi
 
 if [ -n "$as_root" ]; then
-  # Without the daemon the store is this user's, and the sandbox needs what Ubuntu
-  # keeps from users.
+  # Without the daemon the store belongs to this user, and the sandbox needs user
+  # namespaces, which Ubuntu restricts.
   sudo install -d -o "$(id -u)" -g "$(id -g)" /nix
   sudo sysctl --quiet --ignore kernel.apparmor_restrict_unprivileged_userns=0
 fi

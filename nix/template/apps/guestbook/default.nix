@@ -1,4 +1,4 @@
-# Guestbook: a small application of our own, to start from.
+# Guestbook: a small example application, to start from.
 { mkApp, patchSource, ... }:
 mkApp {
   name = "guestbook";
