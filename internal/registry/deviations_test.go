@@ -233,7 +233,7 @@ func TestPagesForPeopleAreNoAnswers(t *testing.T) {
 		}
 	}
 	website := record(t, http.NotFoundHandler())
-	if _, err := website.client(t).Get(ctx, mustTag(t, website.client(t), imageRef)); err == nil || !strings.Contains(err.Error(), website.host+" is no registry") {
+	if _, err := website.client(t).Get(ctx, mustTag(t, website.client(t), imageRef)); err == nil || !strings.Contains(err.Error(), website.host+" is not a registry") {
 		t.Errorf("a website: %v", err)
 	}
 }

@@ -18,33 +18,32 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Warm does what the first request would wait for, so that it can be done beside
-// something else. What goes wrong shows with that request.
+// Warm connects to the registry in advance, so that the first request does not wait for
+// it. That request reports any error.
 func (c *Client) Warm(ctx context.Context) {
 	if repository, err := name.NewRepository(c.prefix+"/x", c.names...); err == nil {
 		_, _ = transport.Ping(ctx, repository.Registry, c.transport)
 	}
 }
 
-// greeter asks each host once how it wants to be spoken to: GET /v2/, with which
-// every repository's login begins. Which scheme a host on the loopback address
-// speaks is found out once as well.
+// greeter sends GET /v2/, with which every repository's login begins, once to each host.
+// It also finds out once whether a host on the loopback address uses HTTP or HTTPS.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
 type greeter struct {
 	inner http.RoundTripper
 	hosts sync.Map // host → *greetings
 }
 
-// greetings are a host's answers by scheme.
+// greetings are a host's answers to GET /v2/, by scheme.
 type greetings struct {
-	mu      sync.Mutex // held while one asks for all
+	mu      sync.Mutex // held while one goroutine asks for all
 	answers map[string]*greeting
 	failed  map[string]error
 	at      time.Time // of the last failure
 }
 
-// failureStands is how long a host that could not be greeted is not asked again: each
-// repository begins with a greeting, and to wait anew for each would have no end.
+// failureStands is how long a host that did not answer is not asked again: each
+// repository asks, and waiting for each would take too long.
 const failureStands = time.Minute
 
 type greeting struct {
@@ -66,10 +65,10 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 		return answer.response(request), nil
 	}
 	if err := host.failed[scheme]; err != nil && (len(host.answers) > 0 || time.Since(host.at) < failureStands) {
-		return nil, err // the other scheme may be the host's
+		return nil, err // the host may use the other scheme
 	}
 	if err := host.failed["https"]; errors.As(err, new(*web.CertificateError)) {
-		return nil, err // it has TLS: plain HTTP would only hide what is wrong
+		return nil, err // it has TLS: plain HTTP would only hide the error
 	}
 	response, err := g.inner.RoundTrip(request)
 	if err != nil {
@@ -81,7 +80,7 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	absent := response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed
 	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusUnauthorized && !absent {
-		return response, nil // it may be another the next time
+		return response, nil // the next answer may differ
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, mostSmall))
 	response.Body.Close()
@@ -91,7 +90,7 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer := &greeting{response.StatusCode, response.Header, body}
 	if absent {
 		if !isRegistry(body) {
-			return nil, host.plain(scheme, fmt.Errorf("%s is no registry: it answers %s to GET /v2/", request.URL.Host, response.Status))
+			return nil, host.plain(scheme, fmt.Errorf("%s is not a registry: it answers %s to GET /v2/", request.URL.Host, response.Status))
 		}
 		answer.status = http.StatusOK
 	}
@@ -99,12 +98,12 @@ func (g *greeter) RoundTrip(request *http.Request) (*http.Response, error) {
 	return answer.response(request), nil
 }
 
-// plainError is why a host that has no TLS does not answer by HTTP either.
+// plainError is the error of plain HTTP to a host that does not use TLS.
 type plainError struct{ error }
 
 func (e *plainError) Unwrap() error { return e.error }
 
-// plain marks why HTTP failed, where the host was seen to have no TLS.
+// plain marks an error of HTTP if the host does not use TLS.
 func (g *greetings) plain(scheme string, err error) error {
 	https := g.failed["https"]
 	if scheme == "http" && (errors.Is(https, http.ErrSchemeMismatch) || errors.As(https, new(tls.RecordHeaderError))) {
@@ -113,8 +112,8 @@ func (g *greetings) plain(scheme string, err error) error {
 	return err
 }
 
-// isRegistry tells the refusal of a registry, which lacks that greeting and wants no
-// login then, from that of any other server.
+// isRegistry reports whether a refusal of GET /v2/ is from a registry, which then wants no
+// login, and not from any other server.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 func isRegistry(refusal []byte) bool {
 	var said struct {

@@ -55,7 +55,7 @@ func TestWhatAServerSpeaksIsSaid(t *testing.T) {
 		answer, want string
 	}{
 		"no HTTP":     {"SSH-2.0-OpenSSH_9.2\r\n", "malformed HTTP response"},
-		"no greeting": {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "is no registry"},
+		"no greeting": {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "is not a registry"},
 		"TLS alone":   {"\x15\x03\x03\x00\x02\x02\x28", "tls: handshake failure"},
 	} {
 		client, err := NewClient(testkit.Say(t, test.answer)+"/coop", Options{})

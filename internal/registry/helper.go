@@ -16,17 +16,17 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// helperPatience is how long a credential helper may take: some ask a person.
+// helperPatience is the timeout of a credential helper: some ask a person.
 const helperPatience = 30 * time.Second
 
-// knowsNone is how helpers say that they have no login to a registry: in the words of
-// the protocol, or in those of the keychains of macOS, Windows and others.
+// knowsNone matches what helpers print if they have no login to a registry: in the words
+// of the protocol, or of the keychains of macOS, Windows and others.
 var knowsNone = regexp.MustCompile(`(?i)credentials? not found|could not be found in the keychain|element not found|no matching (?:credential|item)|not found in (?:the )?(?:keychain|keyring)`)
 
-// askHelper asks docker-credential-NAME for the login to a registry; none is no error.
-// What a helper prints before its JSON is passed over. Errors never have what it
-// printed where that may be a login. The helper has the whole environment: it is the
-// user's own, and finds its service by it.
+// askHelper asks docker-credential-NAME for the login to a registry. It is no error if
+// there is none. Output before the helper's JSON is skipped. Errors never contain output
+// that may be a login. The helper gets the whole environment, which it may need to find its
+// service.
 // https://github.com/docker/docker-credential-helpers#development
 func askHelper(helper, registry string) (types.AuthConfig, error) {
 	program := "docker-credential-" + helper
@@ -41,7 +41,7 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 	printed := out.String()
 	switch {
 	case ctx.Err() != nil:
-		return types.AuthConfig{}, fmt.Errorf("%s gives no answer within %s", program, helperPatience)
+		return types.AuthConfig{}, fmt.Errorf("%s does not answer within %s", program, helperPatience)
 	case errors.Is(err, exec.ErrNotFound):
 		return types.AuthConfig{}, fmt.Errorf("%s is not installed", program)
 	case err != nil && knowsNone.MatchString(printed+said.String()):
@@ -53,17 +53,17 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 		}
 		return types.AuthConfig{}, fmt.Errorf("%s fails: %s", program, strings.TrimSpace(text.Short(why, 200)+" ("+err.Error()+")"))
 	case strings.TrimSpace(printed) == "":
-		return types.AuthConfig{}, fmt.Errorf("%s answers nothing", program)
+		return types.AuthConfig{}, fmt.Errorf("%s prints nothing", program)
 	}
 	return readHelper(program, printed)
 }
 
-// readHelper finds the login in what a helper printed.
+// readHelper finds the login in a helper's output.
 func readHelper(program, printed string) (types.AuthConfig, error) {
 	for rest := printed; ; rest = rest[1:] {
 		begin := strings.Index(rest, "{")
 		if begin < 0 {
-			return types.AuthConfig{}, fmt.Errorf("%s answers with what is no login", program)
+			return types.AuthConfig{}, fmt.Errorf("%s prints no login", program)
 		}
 		rest = rest[begin:]
 		var login struct {

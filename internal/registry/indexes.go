@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// readList reads an image index as it comes, without holding it: what keep does not
-// want is dropped at once (nil wants all). is is false for anything else, such as a page
-// for people, an error or a list of another kind. What is no descriptor, or larger than
-// one of an attachment can be, is left out.
+// readList reads an image index as a stream: descriptors that keep refuses are dropped at
+// once (nil keeps all). is is false for anything else, such as a web page, an error or a
+// list of another kind. Elements that are not descriptors, or are larger than that of an
+// attachment can be, are left out.
 func readList(content io.Reader, keep func(*v1.Descriptor) bool) (list v1.IndexManifest, is bool, err error) {
 	from := &limited{content, mostListed, nil}
 	members := jsonScan{Reader: bufio.NewReaderSize(from, 32<<10)}
@@ -63,9 +63,9 @@ func readList(content io.Reader, keep func(*v1.Descriptor) bool) (list v1.IndexM
 	return list, err == nil && (mediaType.IsIndex() || mediaType == "" && manifests && !config), nil
 }
 
-var errTooManyReferrers = fmt.Errorf("it lists more than %d attachments: delete those of others in the registry", mostReferrers)
+var errTooManyReferrers = fmt.Errorf("it lists more than %d attachments: delete those that are not yours in the registry", mostReferrers)
 
-// limited is content that ends in an error where it is larger than so many bytes.
+// limited is content with an error after left bytes.
 type limited struct {
 	content io.Reader
 	left    int64
@@ -74,7 +74,7 @@ type limited struct {
 
 func (l *limited) Read(p []byte) (int, error) {
 	if l.left < 0 {
-		l.err = fmt.Errorf("a part of the list has more than %d bytes", mostListed)
+		l.err = fmt.Errorf("a page of the list has more than %d bytes", mostListed)
 		return 0, l.err
 	}
 	n, err := l.content.Read(p)
@@ -85,16 +85,16 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// jsonScan goes through JSON value by value. It looks for where values end, and is
-// content with what is nearly JSON.
+// jsonScan reads JSON value by value. It only finds the ends of values, and accepts text
+// that is nearly JSON.
 type jsonScan struct {
 	*bufio.Reader
-	raw []byte // of the present value
+	raw []byte // of the current value
 }
 
-var errNoList = errors.New("no list")
+var errNoList = errors.New("not a list")
 
-// peek is the first byte of what comes next.
+// peek returns the next byte that is not white space, without reading it.
 func (s *jsonScan) peek() (byte, error) {
 	for {
 		b, err := s.ReadByte()
@@ -161,8 +161,8 @@ func (s *jsonScan) decode(into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// value is the next value until the one after it is read; nothing, where it is larger
-// than mostDescriptor.
+// value returns the next value, nil if it is larger than mostDescriptor. It is valid until
+// the next call.
 func (s *jsonScan) value() ([]byte, error) {
 	if _, err := s.peek(); err != nil {
 		return nil, err

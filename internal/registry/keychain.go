@@ -22,39 +22,39 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Keychain finds logins in docker's config file and in podman's auth files, and by
-// the helpers that these name. The first file that knows the registry decides. A
-// helper that fails is noted, and the next file is asked.
+// Keychain finds logins in docker's config file and in podman's auth files, and with the
+// credential helpers that they name. The first file that knows the registry counts. If a
+// helper fails, that is a warning, and the next file is read.
 // https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
 type Keychain struct {
 	notes func(string)
 
 	mu    sync.Mutex           // helpers are asked one at a time
 	files map[string]*authFile // by path
-	noted map[string]bool      // what was said is not said again
+	noted map[string]bool      // warnings that were given
 }
 
-// NewKeychain reads no file yet. notes gets what is wrong with helpers; nil drops it.
+// NewKeychain reads no file yet. notes gets warnings about helpers; nil drops them.
 func NewKeychain(notes func(string)) *Keychain {
 	return &Keychain{notes: notes, files: map[string]*authFile{}, noted: map[string]bool{}}
 }
 
-// loginsLast is for how long is believed what a file or a helper said: a release has
-// many repositories, and some helpers give passwords that end.
+// loginsLast is how long logins are kept in memory: a release has many repositories, and
+// the passwords of some helpers expire.
 const loginsLast = time.Minute
 
-// authFile is a file of logins as it was read.
+// authFile is a file of logins that was read.
 type authFile struct {
 	when       time.Time
 	file       *configfile.ConfigFile      // with the logins to registries, without its helpers
 	helpers    map[string]string           // by registry
-	helper     string                      // for all others, "" for none
+	helper     string                      // for all other registries; "": none
 	namespaced map[string]types.AuthConfig // by REGISTRY/NAMESPACE
-	known      map[string]types.AuthConfig // by registry, what the file or its helper gave
+	known      map[string]types.AuthConfig // by registry, from the file or its helper
 }
 
-// authFiles are where logins may be, the first to look into first: what the
-// environment names, docker's, podman's of this session, podman's lasting one.
+// authFiles returns the files of logins, in the order of reading: the one that the
+// environment names, docker's, podman's of this session, podman's permanent one.
 func authFiles() []string {
 	var files []string
 	if named := os.Getenv("REGISTRY_AUTH_FILE"); named != "" {
@@ -78,7 +78,7 @@ func podmanFiles() []string {
 	return []string{filepath.Join(session, "auth.json"), filepath.Join(lasting, "auth.json")}
 }
 
-// Resolve gives the login to a registry or to a repository.
+// Resolve returns the login to a registry or a repository.
 func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -86,7 +86,7 @@ func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 		found, err := k.login(path, target)
 		if err != nil {
 			return nil, &fault.Fault{Doing: fmt.Sprintf("looking for the login to %s in %s", target.RegistryStr(), path),
-				Err: errors.New(text.Short(err.Error(), 200)), Fix: "mend the file, or move it away and log in again with: libre login " + target.RegistryStr()}
+				Err: errors.New(text.Short(err.Error(), 200)), Fix: "fix the file, or delete it and log in again with: libre login " + target.RegistryStr()}
 		}
 		if found != (types.AuthConfig{}) {
 			return authn.FromConfig(authn.AuthConfig{
@@ -98,9 +98,9 @@ func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	return authn.Anonymous, nil
 }
 
-// login is what a file, or the helper that it names, has for a repository, its
-// namespaces or its registry. The library knows registries alone, and takes a
-// namespace's login for that of all the registry.
+// login returns the login that a file, or its helper, has for a repository, one of its
+// namespaces, or its registry. The library knows registries only, and uses a namespace's
+// login for the whole registry.
 func (k *Keychain) login(path string, target authn.Resource) (types.AuthConfig, error) {
 	f, err := k.read(path)
 	if err != nil {
@@ -132,7 +132,7 @@ func (k *Keychain) login(path string, target authn.Resource) (types.AuthConfig, 
 	return login, err
 }
 
-// helped is the login that the helper for a registry has, if there is one.
+// helped returns the login from the helper for a registry, if there is one.
 func (k *Keychain) helped(f *authFile, registry string) types.AuthConfig {
 	for _, key := range serverKeys(registry) {
 		helper := cmp.Or(f.helpers[key], f.helpers[registry], f.helper)
@@ -141,7 +141,7 @@ func (k *Keychain) helped(f *authFile, registry string) types.AuthConfig {
 		}
 		login, err := askHelper(helper, key)
 		if err != nil {
-			k.note(fmt.Sprintf("the login to %s: %s (set in %s); other logins are tried", registry, err, f.file.Filename))
+			k.note(fmt.Sprintf("the login to %s: %s (set in %s); trying other logins", registry, err, f.file.Filename))
 			return types.AuthConfig{}
 		}
 		if login != (types.AuthConfig{}) {
@@ -158,7 +158,7 @@ func (k *Keychain) note(text string) {
 	}
 }
 
-// serverKeys are the names of a registry in files and for helpers.
+// serverKeys returns the names of a registry in files and for helpers.
 func serverKeys(registry string) []string {
 	if registry == "docker.io" {
 		return []string{authn.DefaultAuthKey, registry}
@@ -166,7 +166,7 @@ func serverKeys(registry string) []string {
 	return []string{registry}
 }
 
-// read reads a file of logins, unless it was read not long ago.
+// read reads a file of logins, unless it was read within loginsLast.
 func (k *Keychain) read(path string) (*authFile, error) {
 	if f := k.files[path]; f != nil && time.Since(f.when) < loginsLast {
 		return f, nil
@@ -190,7 +190,8 @@ func (k *Keychain) read(path string) (*authFile, error) {
 	return f, nil
 }
 
-// isOldKey tells a registry as docker once wrote it, HOST/v1/, from a namespace.
+// isOldKey reports whether a key is a registry as docker once wrote it, HOST/v1/, and not
+// a namespace.
 func isOldKey(key string) bool {
 	_, path, _ := strings.Cut(strings.TrimSuffix(key, "/"), "/")
 	return path == "" || path == "v1" || path == "v2"
@@ -201,7 +202,7 @@ func withoutAddress(login types.AuthConfig) types.AuthConfig {
 	return login
 }
 
-// loadAuthFile reads a file of logins; one that does not exist is empty.
+// loadAuthFile reads a file of logins. A missing file has none.
 func loadAuthFile(path string) (*configfile.ConfigFile, error) {
 	file := configfile.New(path)
 	content, err := os.Open(path)

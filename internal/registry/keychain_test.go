@@ -127,10 +127,10 @@ func TestKeychainHelpers(t *testing.T) {
 func TestHelperThatFailsIsNotedAndTheNextFileIsAsked(t *testing.T) {
 	for _, test := range []struct{ script, note, want string }{
 		{"", "docker-credential-odd is not installed", "podman"},
-		{"exit 0", "answers nothing", "podman"},
-		{"echo; exit 0", "answers nothing", "podman"},
-		{"echo hello", "answers with what is no login", "podman"},
-		{"echo '[]'", "answers with what is no login", "podman"},
+		{"exit 0", "prints nothing", "podman"},
+		{"echo; exit 0", "prints nothing", "podman"},
+		{"echo hello", "prints no login", "podman"},
+		{"echo '[]'", "prints no login", "podman"},
 		{"echo \"no keychain here\"; exit 1", "no keychain here (exit status 1)", "podman"},
 		{"echo \"cannot open display\" >&2; exit 2", "cannot open display (exit status 2)", "podman"},
 		{`echo '{"Username":"u","Secret":"hunter2"}'; exit 1`, "fails: (exit status 1)", "podman"},

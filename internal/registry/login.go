@@ -20,20 +20,20 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// Login is a registry that somebody logs in to.
+// Login logs in to a registry.
 type Login struct {
 	registry  name.Registry
 	transport http.RoundTripper
 }
 
-// Stored says what became of a login.
+// Stored is where a login was stored.
 type Stored struct {
-	File    string // of docker or podman, which has it or names the helper
-	Helper  string // the program that keeps it, "" where the file does
-	Checked bool   // false where the registry lets everybody in, and says nothing of a login
+	File    string // of docker or podman, which has the login or names the helper
+	Helper  string // the program that keeps it; "" if the file does
+	Checked bool   // false if the registry is public, and does not check logins
 }
 
-// NewLogin checks a registry's name, which has no namespace; it asks nothing yet.
+// NewLogin checks a registry's name, without a namespace. It sends no request.
 func NewLogin(host string, o Options) (*Login, error) {
 	options := []name.Option{name.StrictValidation}
 	if o.Insecure {
@@ -46,9 +46,9 @@ func NewLogin(host string, o Options) (*Login, error) {
 	return &Login{registry, newTransport(o)}, nil
 }
 
-// Store asks the registry whether it takes a name and a password, and keeps them
-// where docker or podman keep theirs, and where Client finds them. Where the
-// registry refuses them, which is a fault of kind Credentials, nothing is kept.
+// Store checks a name and a password with the registry, and stores them where docker or
+// podman do, and where Client finds them. If the registry refuses them, the error is a
+// fault of kind Credentials, and nothing is stored.
 func (l *Login) Store(ctx context.Context, username, password string) (Stored, error) {
 	checked, err := l.check(ctx, username, password)
 	if err != nil {
@@ -92,8 +92,8 @@ func (l *Login) check(ctx context.Context, username, password string) (asked boo
 	return challenge.Scheme != "", nil
 }
 
-// loginFile is where a login is written: to the file that the environment names,
-// to docker's, or to podman's where there is only that.
+// loginFile returns the file for a login: the one that the environment names, docker's, or
+// podman's if there is only that.
 func loginFile() string {
 	if named := os.Getenv("REGISTRY_AUTH_FILE"); named != "" {
 		return named
@@ -119,22 +119,22 @@ func (l *Login) store(username, password string) (Stored, error) {
 	if helper := cmp.Or(file.CredentialHelpers[login.ServerAddress], file.CredentialsStore); helper != "" {
 		stored.Helper = "docker-credential-" + helper
 		if err := credentials.NewNativeStore(file, helper).Store(login); err != nil {
-			return stored, fmt.Errorf("keeping the login to %s with %s: %s", l.registry.Name(), stored.Helper, withoutSecret(err.Error(), password))
+			return stored, fmt.Errorf("storing the login to %s with %s: %s", l.registry.Name(), stored.Helper, withoutSecret(err.Error(), password))
 		}
 		return stored, nil
 	}
-	// The file that takes its place has its mode.
+	// The file that replaces it gets its mode.
 	if err := os.Chmod(stored.File, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return stored, fmt.Errorf("keeping the login to %s: %w", l.registry.Name(), err)
+		return stored, fmt.Errorf("storing the login to %s: %w", l.registry.Name(), err)
 	}
 	file.AuthConfigs[login.ServerAddress] = login
 	if err := file.Save(); err != nil {
-		return stored, fmt.Errorf("keeping the login to %s: %w", l.registry.Name(), err)
+		return stored, fmt.Errorf("storing the login to %s: %w", l.registry.Name(), err)
 	}
 	return stored, nil
 }
 
-// withoutSecret is what a helper said, on one line: it may be what it was told.
+// withoutSecret returns a helper's output on one line, without the secret that it got.
 func withoutSecret(text, secret string) string {
 	told, _ := json.Marshal(secret)
 	for _, form := range []string{secret, string(told[1 : len(told)-1])} {

@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// CheckPrefix says why a text is no REGISTRY[/NAMESPACE], nil where it is one.
-// REGISTRY is a host, with a port where it has one: a bare word would mean a
-// namespace of Docker Hub, which is written docker.io/NAMESPACE.
+// CheckPrefix returns why a text is not a REGISTRY[/NAMESPACE], or nil. REGISTRY is a host
+// with an optional port. A single word would mean a namespace of Docker Hub, which is
+// written docker.io/NAMESPACE.
 func CheckPrefix(prefix string) error {
 	host, namespace, _ := strings.Cut(strings.TrimSuffix(prefix, "/"), "/")
 	switch {
@@ -20,22 +20,22 @@ func CheckPrefix(prefix string) error {
 	case strings.Contains(prefix, "://"):
 		return errors.New("it has a scheme")
 	case strings.Contains(prefix, "@"):
-		return errors.New("it has an @: logins are kept with libre login, digests belong to references")
+		return errors.New("it has an @: store logins with libre login; a digest belongs to a reference")
 	case strings.ContainsAny(prefix, " \t\r\n"):
 		return errors.New("it has a space")
 	case strings.Contains(namespace, ":"):
 		return errors.New("it has a tag")
 	case namespace != strings.ToLower(namespace):
-		return errors.New("a namespace is in lower case")
+		return errors.New("its namespace has upper case letters")
 	case !strings.ContainsAny(host, ".:") && host != "localhost":
-		return errors.New("it has no host: docker.io/" + strings.ToLower(host) + " is how Docker Hub's is written")
+		return errors.New("it has no host: for Docker Hub, write docker.io/" + strings.ToLower(host))
 	}
 	if err := checkHost(host); err != nil {
 		return err
 	}
 	for _, part := range strings.Split(namespace, "/") {
 		if namespace != "" && (part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "" || strings.Trim(part, "_-.") == "") {
-			return errors.New("a namespace has letters, digits, and _ - . between them")
+			return errors.New("its namespace has other characters than letters, digits, and _ - . between them")
 		}
 	}
 	_, err := name.NewRepository(strings.TrimSuffix(prefix, "/")+"/x", name.StrictValidation)
@@ -47,7 +47,7 @@ func checkHost(host string) error {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		bare = host[:i]
 		if n, err := strconv.Atoi(host[i+1:]); err != nil || n < 1 || n > 65535 {
-			return errors.New("its port is no number from 1 to 65535")
+			return errors.New("its port is not a number from 1 to 65535")
 		}
 	}
 	if strings.HasPrefix(bare, "[") && net.ParseIP(strings.Trim(bare, "[]")) != nil {
@@ -59,7 +59,7 @@ func checkHost(host string) error {
 	return nil
 }
 
-// withoutLogin hides what stands before an @: it may be a password.
+// withoutLogin hides the text before an @, which may be a password.
 func withoutLogin(prefix string) string {
 	if i := strings.LastIndexByte(prefix, '@'); i >= 0 {
 		return "…" + prefix[i:]

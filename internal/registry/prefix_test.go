@@ -15,7 +15,7 @@ func TestPrefixIsARegistryWithItsHost(t *testing.T) {
 		"":                        "empty",
 		"oci://registry.example":  "scheme",
 		"coop":                    "docker.io/coop",
-		"registry.example/Coop":   "lower case",
+		"registry.example/Coop":   "upper case",
 		"registry.example/a:1":    "tag",
 		"registry.example:0":      "port",
 		"registry.example:http/x": "port",

@@ -14,28 +14,28 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Probe is what was found out about a registry that takes pushes.
+// Probe is the result of probing a registry.
 type Probe struct {
-	// Referrers says that the registry lists what refers to a digest. Where it does
-	// not, attachments are listed under a tag, which each of them overwrites.
+	// Referrers reports whether the registry has the referrers API. Without it,
+	// attachments are listed at a tag, which each of them overwrites.
 	// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 	Referrers bool
-	// Attachments says that what is attached to a digest is listed, in either way.
+	// Attachments reports whether attachments of a digest are listed, in either way.
 	Attachments bool
-	// Overwrites says that a tag can be made to point to something else.
+	// Overwrites reports whether a tag can be overwritten.
 	Overwrites bool
 }
 
-// ProbeRef is what Probe is best given where a registry creates repositories on push.
+// ProbeRef is the reference for Probe if the registry creates repositories on push.
 var ProbeRef = catalog.Ref{Repository: "libre-probe", Tag: "probe"}
 
-// probeType is what the artifacts are that Probe writes.
+// probeType is the type of the artifacts that Probe writes.
 const probeType = "application/vnd.sh.libre.probe.v1+json"
 
-// Probe does what publishing does, with two tiny artifacts that take turns under one
-// tag and a third that is attached to the first, and removes what the registry lets
-// it remove. The tag is ref, which nothing else may have. Without leave to
-// push it is a fault of kind Credentials, without the repository of kind NotFound.
+// Probe publishes as a push does: two tiny artifacts, in turn at one tag, and a third
+// attached to the first. It removes what the registry lets it remove. Nothing else may use
+// the tag ref. Without the right to push, the error is a fault of kind Credentials; without
+// the repository, of kind NotFound.
 func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 	var probe Probe
 	var digests []name.Digest
@@ -80,7 +80,7 @@ func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 	return probe, err
 }
 
-// remove deletes a manifest or a tag, which few registries allow.
+// remove deletes a manifest or a tag. Few registries allow it.
 func (c *Client) remove(ctx context.Context, reference name.Reference) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, repositoryURL(reference.Context(), "manifests/"+reference.Identifier()), nil)
 	if err != nil {
@@ -91,8 +91,8 @@ func (c *Client) remove(ctx context.Context, reference name.Reference) {
 	}
 }
 
-// overwrites points a tag to what it does not point to. Registries say in many ways
-// that they do not let it, and some do not say it.
+// overwrites points a tag to another digest. Registries refuse that in many ways, and
+// some ignore it without an error.
 func (c *Client) overwrites(ctx context.Context, tag name.Tag, ref catalog.Ref, digests []name.Digest) (bool, error) {
 	next := digests[0]
 	head, err := c.Head(ctx, tag)
@@ -119,7 +119,7 @@ func (c *Client) overwrites(ctx context.Context, tag name.Tag, ref catalog.Ref, 
 	return err == nil && head.Digest == got.Digest, err
 }
 
-// isRefusal says that a registry understood, and does not do it.
+// isRefusal reports whether a registry understood a request and refuses it.
 func isRefusal(err error) bool {
 	var failure *transport.Error
 	return errors.As(err, &failure) && slices.Contains(anyRefusal, failure.StatusCode) && !temporary(err)

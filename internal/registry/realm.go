@@ -13,13 +13,13 @@ import (
 )
 
 // realms lets a registry name a token server at a private address. go-containerregistry
-// refuses such a realm by its text, and takes one of the registry's own host: it is
-// shown the realm as a path of that host. Where the request goes is decided when the
-// address is dialled, see web.LedBy.
+// refuses such a realm by its text, and accepts one on the registry's own host: so it gets
+// the realm as a path of that host. Whether the address is allowed is decided when it is
+// dialled, see web.LedBy.
 // https://distribution.github.io/distribution/spec/auth/token/
 type realms struct{ inner http.RoundTripper }
 
-// realmPath stands before a realm in base64 that is shown as a path of a registry.
+// realmPath is the prefix of a realm, in base64, that is passed as a path of a registry.
 const realmPath = "/libre-realm/"
 
 var realmParameter = regexp.MustCompile(`(?i)\b(realm=)"([^"]*)"`)
@@ -38,14 +38,15 @@ func (r *realms) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// showRealm puts a realm that the library would refuse below the host that names it.
+// showRealm replaces a realm that the library would refuse by a path of the host that
+// names it.
 func showRealm(challenge string, from *url.URL) string {
 	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(challenge)), "bearer") {
 		return challenge
 	}
 	return realmParameter.ReplaceAllStringFunc(challenge, func(parameter string) string {
 		parts := realmParameter.FindStringSubmatch(parameter)
-		realm, err := from.Parse(parts[2]) // some name a path alone
+		realm, err := from.Parse(parts[2]) // some registries name a path only
 		if err != nil || realm.Host == from.Host && realm.Scheme == from.Scheme {
 			return parameter
 		}
@@ -54,7 +55,7 @@ func showRealm(challenge string, from *url.URL) string {
 	})
 }
 
-// askRealm sends a request for a token to where the realm is.
+// askRealm sends a request for a token to the realm.
 func (r *realms) askRealm(request *http.Request, encoded string) (*http.Response, error) {
 	text, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
@@ -66,7 +67,7 @@ func (r *realms) askRealm(request *http.Request, encoded string) (*http.Response
 	}
 	registry := *request.URL
 	if realm.Scheme != "https" && (realm.Scheme != "http" || registry.Scheme != "http") {
-		return nil, fmt.Errorf("%s sends logins to %s://%s: not followed without TLS", registry.Host, realm.Scheme, realm.Host)
+		return nil, fmt.Errorf("%s redirects logins to %s://%s without TLS: not followed", registry.Host, realm.Scheme, realm.Host)
 	}
 	query := realm.Query()
 	for name, values := range request.URL.Query() {
@@ -76,13 +77,13 @@ func (r *realms) askRealm(request *http.Request, encoded string) (*http.Response
 	asked := request.Clone(web.Repeatable(web.LedBy(request.Context(), &registry)))
 	asked.URL, asked.Host = realm, realm.Host
 	asked.RequestURI = ""
-	// The library would take what is below the token server for the registry's.
+	// The library would follow the token server's redirects as the registry's.
 	client := http.Client{Transport: r.inner, CheckRedirect: staysInTLS}
 	response, err := client.Do(asked)
 	return response, web.WithoutURL(err)
 }
 
-// staysInTLS lets no token server redirect to an address without TLS.
+// staysInTLS refuses redirects of a token server to an address without TLS.
 func staysInTLS(request *http.Request, via []*http.Request) error {
 	if len(via) > 10 {
 		return errors.New("redirected more than 10 times")
