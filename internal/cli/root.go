@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -70,30 +71,17 @@ LIBRE_PACKAGE_SET and LIBRE_ENGINE override it, and flags override both.
 Results go to stdout: a table on a terminal, tab-separated lines elsewhere.
 Progress and notes go to stderr.
 
-Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed, 4
-credentials, 10 something is outdated (bump --check), 130 interrupted.`,
+Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
+4 credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
-			switch e.logFormat {
-			case "text":
-			case "json":
-				e.options.JSON = true
-				e.UI = ui.New(e.options)
-			default:
-				return usageError{fmt.Errorf("log format %q, expected text or json", e.logFormat)}
-			}
-			err := e.useSafeTemporary()
-			e.running = err != nil // this is no usage error
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			err := e.start()
+			e.running = err != nil && !errors.As(err, new(usageError))
 			return err
 		},
 	}
-	flags := root.PersistentFlags()
-	flags.StringVarP(&e.directory, "directory", "C", "", "use the catalogue in `DIR` (default: the nearest flake.nix, here or above)")
-	flags.StringVar(&e.packageSet, "package-set", "", "take packages from `SET`: nixpkgs, or host, which is this machine's Go and busybox (default: packageSet in libre.yaml, else nixpkgs)")
-	flags.BoolVar(&e.localInputs, "allow-local-inputs", false, "allow flake inputs that are local files or not locked")
-	flags.StringVar(&e.builders, "builders", "", "let Nix build on `MACHINES`, as nix --builders does")
-	flags.StringVar(&e.logFormat, "log-format", "text", "write stderr as `FORMAT`: text or json")
+	e.addGlobalFlags(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
@@ -101,7 +89,8 @@ credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		e.listCommand(), e.showCommand(), e.planCommand(), e.buildCommand(), e.pushCommand(), e.statusCommand(),
-		e.verifyCommand(), e.sbomCommand(), e.bumpCommand(), e.checkCommand(), e.serveCommand(), e.keygenCommand(), e.initCommand(), e.doctorCommand(), e.loginCommand(), e.completionCommand(), e.versionCommand(),
+		e.verifyCommand(), e.sbomCommand(), e.bumpCommand(), e.checkCommand(), e.serveCommand(), e.keygenCommand(),
+		e.initCommand(), e.doctorCommand(), e.loginCommand(), e.completionCommand(), e.versionCommand(),
 	)
 	for _, command := range root.Commands() {
 		if run := command.RunE; run != nil {
@@ -112,6 +101,28 @@ credentials, 10 something is outdated (bump --check), 130 interrupted.`,
 		}
 	}
 	return root
+}
+
+func (e *env) addGlobalFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVarP(&e.directory, "directory", "C", "", "use the catalogue in `DIR` (default: the nearest flake.nix, here or above)")
+	flags.StringVar(&e.packageSet, "package-set", "", "take packages from `SET`: nixpkgs, or host, which is this machine's Go and busybox (default: packageSet in libre.yaml, else nixpkgs)")
+	flags.BoolVar(&e.localInputs, "allow-local-inputs", false, "allow flake inputs that are local files or not locked")
+	flags.StringVar(&e.builders, "builders", "", "let Nix build on `MACHINES`, as nix --builders does")
+	flags.StringVar(&e.logFormat, "log-format", "text", "write stderr as `FORMAT`: text or json")
+}
+
+// start applies the global flags.
+func (e *env) start() error {
+	switch e.logFormat {
+	case "text":
+	case "json":
+		e.options.JSON = true
+		e.UI = ui.New(e.options)
+	default:
+		return usageError{fmt.Errorf("log format %q, expected text or json", e.logFormat)}
+	}
+	return e.useSafeTemporary()
 }
 
 // takes checks the number of a command's arguments.
