@@ -68,7 +68,7 @@ func TestDebugImageIsTheDefaultOneWithTools(t *testing.T) {
 }
 
 // A shell is had within a program that runs, which is what debug is for.
-func TestDebugWithinARunningContainer(t *testing.T) {
+func TestDebugImageGivesAShellInARunningContainer(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	k := runContainer(t, c, "guestbook-frontend-debug:1.0.0-1", changes{env: []string{"PORT=8080"}})
@@ -90,7 +90,7 @@ func TestDebugWithinARunningContainer(t *testing.T) {
 
 // The tools go over a base whose /bin is a link to usr/bin, as that of most
 // distributions is, and take nothing away.
-func TestDebugOverALinkedBin(t *testing.T) {
+func TestDebugToolsKeepALinkedBin(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
 	c := newCatalogue(t, map[string]string{

@@ -71,7 +71,7 @@ func TestReadersDoNotWaitForAnotherRun(t *testing.T) {
 }
 
 // What Nix builds for an image is most of its time, in the table and as JSON.
-func TestTimeOfAnImageHasThatOfItsDerivations(t *testing.T) {
+func TestTimeOfAnImageIncludesItsDerivations(t *testing.T) {
 	t.Parallel()
 	// A name that no store has yet.
 	c := newCatalogue(t, apps(app("slow", `package = pkgs.runCommand "slow" { token = "`+rand.Text()+`"; } "sleep 3; mkdir $out";`)))

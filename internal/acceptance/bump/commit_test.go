@@ -81,7 +81,7 @@ func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 }
 
 // A commit that fails is that of one app: those after it have theirs.
-func TestAppsAfterOneThatIsNotCommitted(t *testing.T) {
+func TestFailedCommitHoldsNoOtherAppBack(t *testing.T) {
 	testkit.Require(t, "nix", "git")
 	apps := map[string]string{}
 	for _, name := range []string{"a", "b", "c"} {

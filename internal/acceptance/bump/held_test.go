@@ -10,7 +10,7 @@ import (
 
 // What is higher and not taken is named wherever versions are: "up to date" is only
 // said where nothing is.
-func TestWhatAnAppIsKeptFromIsNamed(t *testing.T) {
+func TestVersionsHeldBackAreNamed(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	c.write(t, definition, strings.Replace(c.read(t, definition), "  patches =", "  update.range = \"minor\";\n  patches =", 1))
 	c.commit(t, "A rule")

@@ -152,7 +152,7 @@ func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 // Without the referrers API attachments are in a list under a tag, which whoever may push
 // replaces: by an older one, by an empty one, by one that names what is not there, or by
 // something else.
-func TestListsThatSomebodyReplaced(t *testing.T) {
+func TestReplacedListsAreNamedAndWrittenAgain(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)

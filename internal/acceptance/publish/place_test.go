@@ -145,7 +145,7 @@ func TestStagingIsNotTakenForProduction(t *testing.T) {
 
 // Records of a libre before they named a registry stay published. Their signatures name
 // it, so that a copy of them is refused as well.
-func TestRecordsThatNameNoRegistry(t *testing.T) {
+func TestRecordsThatNameNoRegistryStayValid(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "referrers", "")

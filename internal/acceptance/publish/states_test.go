@@ -136,7 +136,7 @@ func TestNoCommandWaitsWithoutEnd(t *testing.T) {
 // Some registries want repositories to be created first. Which one is missing is said
 // before anything is built, in the registry's own words; an app whose repositories are
 // there is published.
-func TestRepositoriesThatMustBeCreatedFirst(t *testing.T) {
+func TestMissingRepositoriesAreNamedWhereTheyMustBeCreatedFirst(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	for _, missing := range []string{"two-web-default", "two-default"} { // an image's, and the record's

@@ -263,7 +263,7 @@ mkApp {
 
 // A registry that keeps tags as they are says so in its own words, and nobody is sent to
 // log in: what helps is another version, or the registry's settings.
-func TestTagsThatARegistryKeeps(t *testing.T) {
+func TestImmutableTagsAreNamedWithTheRegistrysReason(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
