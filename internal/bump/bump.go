@@ -91,7 +91,7 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
-	edited := lookForUncommitted(ctx, b.Dir)
+	edited := findUncommitted(ctx, b.Dir)
 	for _, result := range results {
 		outlook := outlooks[result.App]
 		if outlook == nil {
@@ -138,17 +138,17 @@ func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept fu
 
 // Repack increases the package version of the selected apps, for a rebuild.
 func (b *Bumper) Repack(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
-	return b.raise(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return c.repack(app) })
+	return b.raisePackageVersions(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return c.repack(app) })
 }
 
 // Rehash finds the dependent hashes of the selected apps again by building, since an
 // updated input may change them, and increases the package version.
 func (b *Bumper) Rehash(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
-	return b.raise(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
+	return b.raisePackageVersions(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
 }
 
-// raise increases the package version of the selected apps.
-func (b *Bumper) raise(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error),
+// raisePackageVersions increases the package version of the selected apps.
+func (b *Bumper) raisePackageVersions(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error),
 	edit func(*checkout, catalog.App) (edits, step, error)) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {
@@ -166,7 +166,7 @@ func (b *Bumper) raise(ctx context.Context, patterns []catalog.Pattern, accept f
 			From: Version{app.Version, app.PackageVersion}, To: Version{app.Version, app.PackageVersion + 1},
 		})
 	}
-	edited := lookForUncommitted(ctx, b.Dir)
+	edited := findUncommitted(ctx, b.Dir)
 	return results, b.each(ctx, results, evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
 		planned, to, err := edit(c, evaluation.Apps[result.App])
 		if err == nil && planned == nil {
@@ -209,7 +209,7 @@ func (b *Bumper) each(ctx context.Context, results []*Result, apps map[string]ca
 	return nil
 }
 
-// unreached marks the apps that a run did not get to; their files are unchanged.
+// markUnreached marks the apps that a run did not get to; their files are unchanged.
 func unreached(results []*Result, err error) error {
 	for _, result := range results {
 		if result.Err == nil && result.Outdated() {

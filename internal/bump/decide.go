@@ -122,7 +122,7 @@ func (d *decider) decision(chosen *group) *Decision {
 		decision.Kind, decision.PackageVersion, decision.Commit = Moved, d.PackageVersion+1, moved.tag.Commit
 		decision.Reason = d.warnings[0]
 	default:
-		decision.Reason = d.whyNothing()
+		decision.Reason = d.reasonForNone()
 	}
 	if d.Rule.Hold == "" {
 		decision.HeldBack = d.heldBack(decision.Version)
@@ -180,8 +180,8 @@ func (d *decider) compareCommits(g *group) {
 	}
 }
 
-// whyNothing is why the app stays at its version.
-func (d *decider) whyNothing() string {
+// reasonForNone is why the app stays at its version.
+func (d *decider) reasonForNone() string {
 	if d.Rule.Follow != "" {
 		return d.whyNotFollowed()
 	}

@@ -85,7 +85,7 @@ func (d *decider) leftOut(above string) (tag, why string) {
 	for prefix, readings := range prefixes {
 		reason := fmt.Sprintf("has another shape than %s: set update.tags", text.Name(d.reader.example))
 		if prefix != own {
-			if !d.wentOver(own, prefix, coreOf(above), readings) {
+			if !d.prefixChanged(own, prefix, coreOf(above), readings) {
 				continue
 			}
 			reason = fmt.Sprintf("has another prefix than %s: set update.tags", text.Name(d.reader.example))
@@ -166,9 +166,9 @@ func nextOf(core, next string) bool {
 // otherThings matches words in the tags of what a repository releases besides the program.
 var otherThings = regexp.MustCompile(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
 
-// wentOver reports whether upstream changed from our prefix to another one: its versions
+// prefixChanged reports whether upstream changed from our prefix to another one: its versions
 // begin where ours end or, without a prefix, cross ours and go on.
-func (d *decider) wentOver(own, prefix, above string, readings []looseReading) bool {
+func (d *decider) prefixChanged(own, prefix, above string, readings []looseReading) bool {
 	if strings.ContainsAny(own, "@/") || strings.Contains(prefix, "@") || otherThings.MatchString(prefix) ||
 		strings.Contains(prefix, "/") && !slices.Contains([]string{"release/", "releases/", "version/"}, prefix) {
 		return false

@@ -159,12 +159,12 @@ func (b *Bumper) checkFetched(ctx context.Context, c *checkout, app catalog.App,
 	if _, isNew := planned["version"]; !isNew {
 		return nil // upstream moved the tag
 	}
-	return checkStayed(app, change.Kept)
+	return checkUnchanged(app, change.Kept)
 }
 
-// checkStayed refuses an unchanged download that belongs to the app's own project and the
+// checkUnchanged refuses an unchanged download that belongs to the app's own project and the
 // old version: its URL is a literal that did not follow.
-func checkStayed(app catalog.App, stayed []nix.Fixed) error {
+func checkUnchanged(app catalog.App, stayed []nix.Fixed) error {
 	project := strings.TrimSuffix(cmp.Or(app.Source.GitHub, app.Source.Git), ".git")
 	if project == "" || !strings.Contains(app.Version, ".") {
 		return nil

@@ -138,7 +138,7 @@ func TestLiteralsOfTheOwnProjectThatStayAreNamed(t *testing.T) {
 		{app, "https://github.com/org/s-theme/archive/v1.0.0.tar.gz", false},
 		{app, "https://ftp.example/gzip-1.0.0.tar.gz", false},
 	} {
-		err := checkStayed(test.app, []nix.Fixed{{URLs: []string{test.url}}})
+		err := checkUnchanged(test.app, []nix.Fixed{{URLs: []string{test.url}}})
 		if (err != nil) != test.named || err != nil && !strings.Contains(err.Error(), test.url) {
 			t.Errorf("%s: %v", test.url, err)
 		}

@@ -42,7 +42,7 @@ func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, p
 				return fmt.Errorf("apps/%s: %s is used by no image: remove it, or use it in package", app.Name, unknown[hash])
 			}
 		}
-		found, err := b.tellHashes(ctx, app.Name, fixed)
+		found, err := b.buildHashes(ctx, app.Name, fixed)
 		if err != nil {
 			return err
 		}
@@ -90,9 +90,9 @@ func derivationsOf(images []*catalog.Spec) []string {
 	return drvs
 }
 
-// tellHashes builds fixed outputs with unknown hashes. None succeeds; each reports its
+// buildHashes builds fixed outputs with unknown hashes. None succeeds; each reports its
 // actual hash, unless it depends on another one.
-func (b *Bumper) tellHashes(ctx context.Context, app string, fixed map[string]string) (map[string]string, error) {
+func (b *Bumper) buildHashes(ctx context.Context, app string, fixed map[string]string) (map[string]string, error) {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {
 		return nil, err

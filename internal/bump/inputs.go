@@ -60,7 +60,7 @@ func (b *Bumper) UpdateInputs(ctx context.Context, names []string) (*Inputs, err
 		}
 	}
 	if len(inputs.Changed) == 0 {
-		inputs.Uncommitted = lookForUncommitted(ctx, b.Dir).lock()
+		inputs.Uncommitted = findUncommitted(ctx, b.Dir).lock()
 		return inputs, nil
 	}
 	if err := b.raiseChanged(ctx, c, inputs, before, planned); err != nil {

@@ -20,8 +20,8 @@ type uncommitted struct {
 	changed []string // files that differ from the last commit, by path in dir
 }
 
-// lookForUncommitted asks git. Without a repository there is nothing to commit.
-func lookForUncommitted(ctx context.Context, dir string) *uncommitted {
+// findUncommitted asks git. Without a repository there is nothing to commit.
+func findUncommitted(ctx context.Context, dir string) *uncommitted {
 	out, err := git.Output(ctx, dir, "diff", "--name-only", "--relative", "-z", "HEAD", "--", ".")
 	if err != nil || out == "" {
 		return &uncommitted{}

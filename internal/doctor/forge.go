@@ -67,7 +67,7 @@ func (s Subject) sources(ctx context.Context, client *upstream.Client) []Check {
 	for _, app := range evaluation.Apps {
 		if source := app.Source; source != nil && slices.Contains([]string{"github", "git", "url"}, source.Kind) {
 			group.Go(func() error {
-				err := client.Reach(ctx, source.Kind, cmp.Or(source.GitHub, source.Git, source.Page), source.Archive)
+				err := client.CheckSource(ctx, source.Kind, cmp.Or(source.GitHub, source.Git, source.Page), source.Archive)
 				lock.Lock()
 				defer lock.Unlock()
 				answers[app.Name] = err

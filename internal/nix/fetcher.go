@@ -21,8 +21,8 @@ import (
 // Fetcher fetches what needs a login. Neither Nix nor its builds see the login: the result
 // is added to the store under the hash of the definition.
 type Fetcher interface {
-	// Opens reports whether there is a login for a URL.
-	Opens(location string) bool
+	// HasLogin reports whether there is a login for a URL.
+	HasLogin(location string) bool
 	// Hint says how to log in for a URL, "" if unknown.
 	Hint(location string) string
 	// Download fetches a file to a new path.
@@ -59,7 +59,7 @@ func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure
 			continue
 		}
 		urls := fixed(drv, read).URLs
-		if i := slices.IndexFunc(urls, fetcher.Opens); i >= 0 {
+		if i := slices.IndexFunc(urls, fetcher.HasLogin); i >= 0 {
 			*failure = BuildFailure{Drv: drv}
 			if err := n.fetchFixed(ctx, fetcher, urls[i], read, failure); err != nil {
 				return fetched, err

@@ -56,7 +56,7 @@ func (c *Catalogue) mirrored(ctx context.Context, request Request, failure error
 		if source == nil || source.Git == "" {
 			continue
 		}
-		if overHTTP.MatchString(source.Git) && (fetcher.Opens(source.Git) || needsLogin(failure)) {
+		if overHTTP.MatchString(source.Git) && (fetcher.HasLogin(source.Git) || needsLogin(failure)) {
 			commits[source.Git] = append(commits[source.Git], source.Rev)
 		} else {
 			others[source.Git] = true

@@ -14,13 +14,13 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// Opens reports whether there is a login for a URL.
-func (c *Client) Opens(location string) bool {
+// HasLogin reports whether there is a login for a URL.
+func (c *Client) HasLogin(location string) bool {
 	place, err := url.Parse(location)
 	if err != nil {
 		return false
 	}
-	_, found := c.tokens.forPlace(place)
+	_, found := c.tokens.forURL(place)
 	return found
 }
 
@@ -33,9 +33,9 @@ func (c *Client) Hint(location string) string {
 	return c.hint(place)
 }
 
-// Reach checks that a source of kind github, git or url exists: at its location or, if
+// CheckSource checks that a source of kind github, git or url exists: at its location or, if
 // archive is not "", as that archive.
-func (c *Client) Reach(ctx context.Context, kind, location, archive string) error {
+func (c *Client) CheckSource(ctx context.Context, kind, location, archive string) error {
 	if kind == "url" {
 		archive = location
 	}
@@ -149,7 +149,7 @@ func (c *Client) gitFetch(ctx context.Context, dir, location string, arguments .
 		command.Secrets = append(command.Secrets, password)
 	}
 	arguments = append([]string{"-C", dir, "fetch", "--quiet"}, arguments...)
-	token, found := c.tokens.forPlace(place)
+	token, found := c.tokens.forURL(place)
 	if found {
 		command.Secrets = append(command.Secrets, token.token)
 		command.Environment = git.Login(place, token.login(), token.token)

@@ -33,7 +33,7 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	switch {
 	case err == nil && (place.Scheme == "https" || place.Scheme == "http") && place.Host != "":
 		tags, err := c.smartTags(ctx, place)
-		if errors.Is(err, ErrNotFound) && !c.Opens(location) { // git may have a login
+		if errors.Is(err, ErrNotFound) && !c.HasLogin(location) { // git may have a login
 			ctx, cancel := bounded(ctx, c.deadline)
 			defer cancel()
 			if known, missing := gitLsRemote(ctx, location, "http:https"); missing == nil {

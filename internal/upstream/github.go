@@ -42,7 +42,7 @@ func (c *Client) openGitHub(location string) (*githubRepository, error) {
 	if !githubName.MatchString(location) || repo == "." || repo == ".." {
 		return nil, fmt.Errorf("github source %q, expected OWNER/REPO", location)
 	}
-	g := &githubRepository{client: c, owner: owner, repo: repo, page: below(c.places.server, location)}
+	g := &githubRepository{client: c, owner: owner, repo: repo, page: below(c.endpoints.server, location)}
 	g.releases = releaseList{page: g.listReleases, one: g.releaseByTag}
 	if known := c.overview(location); known != nil {
 		g.releases.add(known.releases...)
@@ -122,7 +122,7 @@ func ofGitHub(release *github.RepositoryRelease) Release {
 func (g *githubRepository) explain(doing string, err error) error {
 	var failure *github.ErrorResponse
 	if errors.As(err, &failure) {
-		err = g.client.refusal(g.client.places.api, failure.Response.StatusCode, failure.Message)
+		err = g.client.refusal(g.client.endpoints.api, failure.Response.StatusCode, failure.Message)
 	}
 	return explain(doing, err)
 }

@@ -67,7 +67,7 @@ func (o *overview) whole(kept []Tag) ([]Tag, bool) {
 // one it does nothing. Afterwards the finders of these sources make requests only if
 // something is new. After an error they ask one by one.
 func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
-	if _, signed := c.tokens.forPlace(c.places.graphql); !signed {
+	if _, signed := c.tokens.forURL(c.endpoints.graphql); !signed {
 		return nil
 	}
 	wanted := make([]Source, 0, len(sources))
@@ -86,7 +86,7 @@ func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 		group.Go(func() error { return c.prefetch(ctx, batch) })
 	}
 	if err := group.Wait(); err != nil {
-		return explain("asking "+c.places.graphql.Host+" for many repositories at once", err)
+		return explain("asking "+c.endpoints.graphql.Host+" for many repositories at once", err)
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (c *Client) overviewOf(source Source, found *queriedRepository) *overview {
 		o.releases = append(o.releases, Release{Tag: r.TagName, Date: date, Draft: r.IsDraft,
 			Prerelease: r.IsPrerelease, Notes: r.Description, Page: r.URL})
 	}
-	if declared := c.places.server.String() + "/" + source.Location; found.URL != "" && !strings.EqualFold(found.URL, declared) {
+	if declared := c.endpoints.server.String() + "/" + source.Location; found.URL != "" && !strings.EqualFold(found.URL, declared) {
 		o.movedTo = found.URL
 	}
 	return o
@@ -224,7 +224,7 @@ func (c *Client) postQuery(ctx context.Context, text string, variables map[strin
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.places.graphql.String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoints.graphql.String(), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func (c *Client) postQuery(ctx context.Context, text string, variables map[strin
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return c.refusal(c.places.graphql, response.StatusCode, string(content))
+		return c.refusal(c.endpoints.graphql, response.StatusCode, string(content))
 	}
 	var answered struct {
 		Data   json.RawMessage `json:"data"`
@@ -254,7 +254,7 @@ func (c *Client) postQuery(ctx context.Context, text string, variables map[strin
 	}
 	for _, failure := range answered.Errors {
 		if reset, err := strconv.ParseInt(response.Header.Get("X-RateLimit-Reset"), 10, 64); failure.Type == "RATE_LIMITED" && err == nil {
-			return &web.LimitError{Host: c.places.graphql.Host, Until: time.Unix(reset, 0)}
+			return &web.LimitError{Host: c.endpoints.graphql.Host, Until: time.Unix(reset, 0)}
 		}
 		if failure.Type != "NOT_FOUND" && failure.Type != "FORBIDDEN" {
 			return errors.New(capped(failure.Message, 200))
@@ -285,5 +285,5 @@ func (c *Client) keptTags(location string) []Tag {
 }
 
 func (c *Client) tagsFile(location string) string {
-	return filepath.Join(c.cacheDir, fmt.Sprintf("tags-%x.json", sha256.Sum256([]byte(c.places.server.String()+"/"+location))))
+	return filepath.Join(c.cacheDir, fmt.Sprintf("tags-%x.json", sha256.Sum256([]byte(c.endpoints.server.String()+"/"+location))))
 }

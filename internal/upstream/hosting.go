@@ -64,7 +64,7 @@ func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error)
 // Earlier ones take precedence.
 func knownForges(getenv func(string) string) []Hosting {
 	runner := "github"
-	if onForgejo(getenv) {
+	if isForgejoRunner(getenv) {
 		runner = "forgejo"
 	}
 	var all []Hosting
@@ -72,7 +72,7 @@ func knownForges(getenv func(string) string) []Hosting {
 		{getenv("FORGEJO_SERVER_URL"), "forgejo"}, {getenv("GITEA_SERVER_URL"), "forgejo"},
 		{getenv("GITHUB_SERVER_URL"), runner}, {"https://codeberg.org", "forgejo"},
 	} {
-		if place, err := parsePlace(server.url); err == nil {
+		if place, err := parseServerURL(server.url); err == nil {
 			all = append(all, Hosting{Kind: server.kind, Server: place})
 		}
 	}

@@ -66,10 +66,10 @@ func TestLoginsOfFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if token, found := c.tokens.forPlace(location); found {
+		if token, found := c.tokens.forURL(location); found {
 			got = token.login() + ":" + token.token
 		}
-		if got != want || c.Opens(place) != (want != "") {
+		if got != want || c.HasLogin(place) != (want != "") {
 			t.Errorf("%s sees %q, want %q", place, got, want)
 		}
 	}

@@ -56,7 +56,7 @@ const fromGH = "gh's hosts.yml"
 //     of Forgejo or Gitea may set GITHUB_SERVER_URL and GITHUB_TOKEN as well;
 //   - any host without one of the above: Nix's access-tokens, then the files in which
 //     git, curl and Nix look for logins.
-func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLogins) (credentials, error) {
+func newCredentials(getenv func(string) string, endpoints githubEndpoints, ofNix NixLogins) (credentials, error) {
 	hosts, err := readHosts(getenv)
 	if err != nil {
 		return nil, err
@@ -80,18 +80,18 @@ func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLo
 		return accessTokens.forHost(host)
 	}
 
-	server := places.server.Host
+	server := endpoints.server.Host
 	elsewhere := map[string][]credential{} // repositories of kind git on other hosts
 	for host := range hosts {
 		elsewhere[host] = []credential{stored(host)}
 	}
 	switch {
-	case server == "github.com" && onForgejo(getenv): // GITHUB_TOKEN is for the runner's own forge
-		addGitHub(add, places, variable("GH_TOKEN"), stored(server))
+	case server == "github.com" && isForgejoRunner(getenv): // GITHUB_TOKEN is for the runner's own forge
+		addGitHub(add, endpoints, variable("GH_TOKEN"), stored(server))
 	case isGitHubCloud(server):
-		addGitHub(add, places, variable("GH_TOKEN"), variable("GITHUB_TOKEN"), stored(server))
+		addGitHub(add, endpoints, variable("GH_TOKEN"), variable("GITHUB_TOKEN"), stored(server))
 	default:
-		addGitHub(add, places, variable("GH_ENTERPRISE_TOKEN"), variable("GITHUB_ENTERPRISE_TOKEN"),
+		addGitHub(add, endpoints, variable("GH_ENTERPRISE_TOKEN"), variable("GITHUB_ENTERPRISE_TOKEN"),
 			variable("GITHUB_TOKEN"), stored(server))
 		elsewhere["github.com"] = []credential{variable("GH_TOKEN"), stored("github.com")}
 	}
@@ -113,13 +113,13 @@ func newCredentials(getenv func(string) string, places githubPlaces, ofNix NixLo
 // addForgejo adds the token of a Forgejo or Gitea for git, archives and its API.
 func addForgejo(add func(*url.URL, string, ...credential), getenv func(string) string) error {
 	names, own := []string{"FORGEJO_TOKEN", "GITEA_TOKEN"}, cmp.Or(getenv("FORGEJO_SERVER_URL"), getenv("GITEA_SERVER_URL"))
-	if onForgejo(getenv) {
+	if isForgejoRunner(getenv) {
 		names, own = append(names, "GITHUB_TOKEN"), cmp.Or(own, getenv("GITHUB_SERVER_URL"))
 	}
 	if own == "" {
 		return nil
 	}
-	place, err := parsePlace(own)
+	place, err := parseServerURL(own)
 	if err != nil {
 		return fmt.Errorf("FORGEJO_SERVER_URL %w", err)
 	}
@@ -133,19 +133,19 @@ func addForgejo(add func(*url.URL, string, ...credential), getenv func(string) s
 }
 
 // addGitHub adds one token for git, archives, REST and GraphQL of a server.
-func addGitHub(add func(*url.URL, string, ...credential), places githubPlaces, candidates ...credential) {
-	if places.server.Host == "github.com" && places.api.Host != "api.github.com" {
+func addGitHub(add func(*url.URL, string, ...credential), endpoints githubEndpoints, candidates ...credential) {
+	if endpoints.server.Host == "github.com" && endpoints.api.Host != "api.github.com" {
 		// This API is not github.com's, and must not get its token.
-		add(places.server, "Basic", candidates...)
+		add(endpoints.server, "Basic", candidates...)
 		return
 	}
-	add(places.api, "Bearer", candidates...)
-	add(places.graphql, "Bearer", candidates...)
-	add(places.server, "Basic", candidates...)
+	add(endpoints.api, "Bearer", candidates...)
+	add(endpoints.graphql, "Bearer", candidates...)
+	add(endpoints.server, "Basic", candidates...)
 }
 
-// forPlace finds the token for a URL.
-func (all credentials) forPlace(place *url.URL) (credential, bool) {
+// forURL finds the token for a URL.
+func (all credentials) forURL(place *url.URL) (credential, bool) {
 	origin := originOf(place)
 	for _, c := range all {
 		rest, below := strings.CutPrefix(place.Path, c.prefix)
@@ -231,7 +231,7 @@ type authorised struct {
 }
 
 func (a *authorised) RoundTrip(request *http.Request) (*http.Response, error) {
-	c, found := a.tokens.forPlace(request.URL)
+	c, found := a.tokens.forURL(request.URL)
 	if !found || request.Header.Get("Authorization") != "" {
 		return a.inner.RoundTrip(request)
 	}

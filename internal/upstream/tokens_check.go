@@ -52,13 +52,13 @@ func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL,
 	defer response.Body.Close()
 	switch status := response.StatusCode; {
 	case status == http.StatusUnauthorized:
-		page := url.URL{Scheme: c.places.server.Scheme, Host: c.places.server.Host, Path: "/settings/tokens"}
+		page := url.URL{Scheme: c.endpoints.server.Scheme, Host: c.endpoints.server.Host, Path: "/settings/tokens"}
 		if token.scheme == "token" {
 			page = url.URL{Scheme: api.Scheme, Host: api.Host, Path: "/user/settings/applications"}
 		}
 		fix := fmt.Sprintf("create a token at %s, and set %s", page.String(), token.from)
 		if token.from == fromGH {
-			fix = "gh auth login --hostname " + c.places.server.Host
+			fix = "gh auth login --hostname " + c.endpoints.server.Host
 		}
 		return &fault.Fault{
 			Kind: fault.Credentials,

@@ -70,7 +70,7 @@ func TestTokenByURL(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := ""
-				if found, sent := c.tokens.forPlace(place); sent {
+				if found, sent := c.tokens.forURL(place); sent {
 					got = found.scheme + " " + found.token
 				}
 				if got != want {
@@ -92,7 +92,7 @@ func TestPlaces(t *testing.T) {
 		{map[string]string{"FORGEJO_ACTIONS": "true", "GITHUB_SERVER_URL": "https://codeberg.org"}, "https://github.com", "https://api.github.com", "https://api.github.com/graphql"},
 	} {
 		c, _ := newClient(t, "", test.environment)
-		if p := c.places; p.server.String() != test.server || p.api.String() != test.api || p.graphql.String() != test.graphQL {
+		if p := c.endpoints; p.server.String() != test.server || p.api.String() != test.api || p.graphql.String() != test.graphQL {
 			t.Errorf("%v: %s, %s, %s", test.environment, p.server, p.api, p.graphql)
 		}
 	}

@@ -107,7 +107,7 @@ type Client struct {
 	http      *http.Client
 	transport *web.Transport // below tokens and cache
 	github    *github.Client
-	places    githubPlaces
+	endpoints githubEndpoints
 	tokens    credentials
 	modules   goSettings
 	goVersion string
@@ -127,11 +127,11 @@ func New(config Config) (*Client, error) {
 	if getenv == nil {
 		getenv = os.Getenv
 	}
-	places, err := newGitHubPlaces(getenv)
+	endpoints, err := newGitHubEndpoints(getenv)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := newCredentials(getenv, places, config.Nix)
+	tokens, err := newCredentials(getenv, endpoints, config.Nix)
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +140,8 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		transport: web.NewTransport(web.Options{FirstWait: time.Minute, Hint: places.hint, Authorities: config.Authorities}),
-		places:    places,
+		transport: web.NewTransport(web.Options{FirstWait: time.Minute, Hint: endpoints.hint, Authorities: config.Authorities}),
+		endpoints: endpoints,
 		tokens:    tokens,
 		modules:   modules,
 		goVersion: config.GoVersion,
@@ -155,7 +155,7 @@ func New(config Config) (*Client, error) {
 		CheckRedirect: checkRedirect,
 	}
 	c.github = github.NewClient(&http.Client{Transport: uncounted{c.http.Transport}, CheckRedirect: checkRedirect})
-	c.github.BaseURL = below(places.api, "")
+	c.github.BaseURL = below(endpoints.api, "")
 	c.github.UserAgent = userAgent
 	return c, nil
 }
@@ -172,7 +172,7 @@ func (c *Client) HTTP() *http.Client { return c.http }
 
 // Token is the token for a URL, "" for none. It is for git.
 func (c *Client) Token(place *url.URL) string {
-	credential, _ := c.tokens.forPlace(place)
+	credential, _ := c.tokens.forURL(place)
 	return credential.token
 }
 
@@ -211,7 +211,7 @@ func explain(doing string, err error) error {
 // refusal turns a response's status into an error.
 func (c *Client) refusal(place *url.URL, status int, message string) error {
 	hint := ": " + c.hint(place)
-	token, sent := c.tokens.forPlace(place)
+	token, sent := c.tokens.forURL(place)
 	if sent {
 		hint = " to the token of " + token.from + ": check its expiry and its rights"
 	}
@@ -230,7 +230,7 @@ func (c *Client) refusal(place *url.URL, status int, message string) error {
 // hint says how to log in to a host without a login.
 func (c *Client) hint(place *url.URL) string {
 	switch {
-	case place.Host == c.places.server.Host || place.Host == c.places.api.Host || place.Host == "github.com":
+	case place.Host == c.endpoints.server.Host || place.Host == c.endpoints.api.Host || place.Host == "github.com":
 		return "set GITHUB_TOKEN or use gh auth login"
 	case strings.Contains(place.Path, "/api/v1/"):
 		return fmt.Sprintf("set FORGEJO_TOKEN, and FORGEJO_SERVER_URL to %s://%s", place.Scheme, place.Host)

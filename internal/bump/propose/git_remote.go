@@ -47,8 +47,8 @@ func (r *Repository) authorise(location string, token func(*url.URL) string) {
 	r.extra = git.Login(place, "x-access-token", secret)
 }
 
-// talk runs a git command that contacts the remote.
-func (r *Repository) talk(ctx context.Context, arguments ...string) (string, error) {
+// runRemote runs a git command that contacts the remote.
+func (r *Repository) runRemote(ctx context.Context, arguments ...string) (string, error) {
 	out, err := r.run(ctx, git.Command{Environment: r.extra}, arguments...)
 	var failure *git.Error
 	if errors.As(err, &failure) && git.IsPushRefused(failure.Tail) {
@@ -64,7 +64,7 @@ type branches struct {
 }
 
 func (r *Repository) remoteBranches(ctx context.Context) (branches, error) {
-	out, err := r.talk(ctx, "ls-remote", "--symref", remote, "HEAD", "refs/heads/*")
+	out, err := r.runRemote(ctx, "ls-remote", "--symref", remote, "HEAD", "refs/heads/*")
 	if err != nil {
 		return branches{}, fmt.Errorf("listing the branches of origin: %w", err)
 	}
@@ -87,7 +87,7 @@ func (r *Repository) fetch(ctx context.Context, names []string) error {
 	for _, name := range names {
 		arguments = append(arguments, "refs/heads/"+name)
 	}
-	if _, err := r.talk(ctx, arguments...); err != nil {
+	if _, err := r.runRemote(ctx, arguments...); err != nil {
 		return fmt.Errorf("fetching from origin: %w", err)
 	}
 	return nil
@@ -97,7 +97,7 @@ func (r *Repository) fetch(ctx context.Context, names []string) error {
 // still is at was: a commit, or "" for no such branch.
 func (r *Repository) push(ctx context.Context, branch, was, commit string) error {
 	reference := "refs/heads/" + branch
-	_, err := r.talk(ctx, "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no",
+	_, err := r.runRemote(ctx, "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no",
 		"--force-with-lease="+reference+":"+was, remote, commit+":"+reference)
 	var failure *git.Error
 	if errors.As(err, &failure) && strings.Contains(failure.Tail, "stale info") {

@@ -158,7 +158,7 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 	if blocked, err := p.blocked(ctx, branch, mine, others, change.Apps); err != nil || blocked.Kind != "" {
 		return blocked, err
 	}
-	moved, err := p.bring(ctx, branch, tree, change)
+	moved, err := p.updateBranch(ctx, branch, tree, change)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -176,7 +176,7 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 	if err != nil {
 		return Outcome{}, err
 	}
-	p.forget(branch)
+	p.dropOpen(branch)
 	p.open = append(p.open, wanted)
 	for _, other := range others {
 		if _, err := p.close(ctx, other, fmt.Sprintf("Replaced by #%d.", wanted.number)); err != nil {
@@ -193,7 +193,7 @@ func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]O
 	var failures []error
 	for _, open := range slices.Clone(p.open) {
 		apps := readMark(open.body)
-		if len(apps) == 0 || !within(apps, settled) {
+		if len(apps) == 0 || !isSubset(apps, settled) {
 			continue
 		}
 		var now []string
@@ -231,10 +231,10 @@ func (p *Proposer) find(branch string, apps map[string]string) (mine *pull, othe
 // blocked returns why nothing may be proposed; without a kind if something may.
 func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, others []pull, apps map[string]string) (Outcome, error) {
 	for _, other := range others {
-		if !within(readMark(other.body), apps) {
+		if !isSubset(readMark(other.body), apps) {
 			return Outcome{Covered, branch, other.number, other.url, "it is part of a proposal for several apps"}, nil
 		}
-		if free, err := p.free(ctx, other.branch); err != nil {
+		if free, err := p.isDisposable(ctx, other.branch); err != nil {
 			return Outcome{}, err
 		} else if !free {
 			return Outcome{Occupied, branch, other.number, other.url, other.branch + " has commits that are not libre's: merge or close it first"}, nil
@@ -252,15 +252,15 @@ func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, other
 		}
 		mine = &pull{branch: branch}
 	}
-	if free, err := p.free(ctx, branch); err != nil || free {
+	if free, err := p.isDisposable(ctx, branch); err != nil || free {
 		return Outcome{}, err
 	}
 	return outcome(Occupied, *mine, "it has commits that are not libre's: merge it, or delete the branch"), nil
 }
 
-// free reports whether a branch of origin has nothing to lose: it does not exist, or is at
+// isDisposable reports whether a branch of origin has nothing to lose: it does not exist, or is at
 // a commit of ours, or at one that the base contains.
-func (p *Proposer) free(ctx context.Context, branch string) (bool, error) {
+func (p *Proposer) isDisposable(ctx context.Context, branch string) (bool, error) {
 	tip := p.branches[branch]
 	if tip == "" {
 		return true, nil
@@ -272,9 +272,9 @@ func (p *Proposer) free(ctx context.Context, branch string) (bool, error) {
 	return last.ours || p.repository.contains(ctx, p.baseCommit, tip), nil
 }
 
-// bring sets a branch to one commit on the base, with the tree. It reports whether that was
+// updateBranch sets a branch to one commit on the base, with the tree. It reports whether that was
 // necessary.
-func (p *Proposer) bring(ctx context.Context, branch, tree string, change *Proposal) (bool, error) {
+func (p *Proposer) updateBranch(ctx context.Context, branch, tree string, change *Proposal) (bool, error) {
 	tip := p.branches[branch]
 	if tip != "" {
 		last, err := p.repository.proposed(ctx, tip)
@@ -298,7 +298,7 @@ func (p *Proposer) bring(ctx context.Context, branch, tree string, change *Propo
 
 // close closes a pull request and deletes its branch, unless others have commits there.
 func (p *Proposer) close(ctx context.Context, open pull, comment string) (Outcome, error) {
-	free, err := p.free(ctx, open.branch)
+	free, err := p.isDisposable(ctx, open.branch)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -309,7 +309,7 @@ func (p *Proposer) close(ctx context.Context, open pull, comment string) (Outcom
 	if err := p.forge.close(ctx, open, comment); err != nil {
 		return Outcome{}, err
 	}
-	p.forget(open.branch)
+	p.dropOpen(open.branch)
 	if tip := p.branches[open.branch]; tip != "" {
 		if err := p.repository.push(ctx, open.branch, tip, ""); err != nil {
 			return Outcome{}, err
@@ -319,13 +319,13 @@ func (p *Proposer) close(ctx context.Context, open pull, comment string) (Outcom
 	return outcome(Closed, open, ""), nil
 }
 
-// forget removes a branch's pull request from the open ones.
-func (p *Proposer) forget(branch string) {
+// dropOpen removes a branch's pull request from the open ones.
+func (p *Proposer) dropOpen(branch string) {
 	p.open = slices.DeleteFunc(p.open, func(open pull) bool { return open.branch == branch })
 }
 
-// within reports whether some apps are all among others.
-func within(some, others map[string]string) bool {
+// isSubset reports whether some apps are all among others.
+func isSubset(some, others map[string]string) bool {
 	for app := range some {
 		if _, found := others[app]; !found {
 			return false

@@ -66,7 +66,7 @@ func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
 	proof.Verdict = Fails
 	proof.Places, err = p.tree.clone().places(ctx, sections)
 	if len(proof.Places) == 0 {
-		proof.Reason = run.lastWords()
+		proof.Reason = run.lastMessage()
 	}
 	return err
 }
@@ -100,7 +100,7 @@ func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) 
 		case !t.exists(file) && !s.create:
 			places = append(places, Place{File: text.Name(file), Reason: "the new source has no such file"})
 		case len(failed) == 0:
-			places = append(places, Place{File: text.Name(file), Reason: run.lastWords()})
+			places = append(places, Place{File: text.Name(file), Reason: run.lastMessage()})
 		default:
 			lines := t.linesOf(file)
 			for _, h := range failed {
@@ -332,8 +332,8 @@ func (r *patchRun) failedHunks(s section) []hunk {
 	return failed
 }
 
-// lastWords is the last message of patch, apart from the count of hunks.
-func (r *patchRun) lastWords() string {
+// lastMessage is the last message of patch, apart from the count of hunks.
+func (r *patchRun) lastMessage() string {
 	lines := r.tail()
 	for _, line := range slices.Backward(lines) {
 		if line = patchNoise.ReplaceAllString(line, ""); line != "" && !hunkCount.MatchString(line) {

@@ -7,52 +7,52 @@ import (
 	"strings"
 )
 
-// githubPlaces are the URLs of GitHub, or of an Enterprise server.
-type githubPlaces struct{ server, api, graphql *url.URL }
+// githubEndpoints are the URLs of GitHub, or of an Enterprise server.
+type githubEndpoints struct{ server, api, graphql *url.URL }
 
-// newGitHubPlaces reads the variables that GitHub sets in workflows.
+// newGitHubEndpoints reads the variables that GitHub sets in workflows.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables
 //
 // Forgejo's and Gitea's runners set the same variables to their own URLs. These say nothing
 // about GitHub.
-func newGitHubPlaces(getenv func(string) string) (githubPlaces, error) {
+func newGitHubEndpoints(getenv func(string) string) (githubEndpoints, error) {
 	ours := getenv
-	if onForgejo(getenv) {
+	if isForgejoRunner(getenv) {
 		ours = func(string) string { return "" }
 	}
-	var places githubPlaces
+	var endpoints githubEndpoints
 	for _, place := range []struct {
 		variable string
 		into     **url.URL
 		usual    func() string
 	}{
-		{"GITHUB_SERVER_URL", &places.server, func() string { return "https://github.com" }},
-		{"GITHUB_API_URL", &places.api, func() string { return apiOf(places.server) }},
-		{"GITHUB_GRAPHQL_URL", &places.graphql, func() string { return graphqlOf(places.api) }},
+		{"GITHUB_SERVER_URL", &endpoints.server, func() string { return "https://github.com" }},
+		{"GITHUB_API_URL", &endpoints.api, func() string { return apiOf(endpoints.server) }},
+		{"GITHUB_GRAPHQL_URL", &endpoints.graphql, func() string { return graphqlOf(endpoints.api) }},
 	} {
 		text := ours(place.variable)
 		if text == "" {
 			text = place.usual()
 		}
-		parsed, err := parsePlace(text)
+		parsed, err := parseServerURL(text)
 		if err != nil {
-			return githubPlaces{}, fmt.Errorf("%s %w", place.variable, err)
+			return githubEndpoints{}, fmt.Errorf("%s %w", place.variable, err)
 		}
 		*place.into = parsed
 	}
-	return places, nil
+	return endpoints, nil
 }
 
 // hint says how to get more requests per hour.
-func (p githubPlaces) hint(request *http.Request) string {
+func (p githubEndpoints) hint(request *http.Request) string {
 	if request.URL.Host == p.api.Host && request.Header.Get("Authorization") == "" {
 		return "a token allows more, set GITHUB_TOKEN or use gh auth login"
 	}
 	return ""
 }
 
-// onForgejo reports whether this is a job of a Forgejo or Gitea runner.
-func onForgejo(getenv func(string) string) bool {
+// isForgejoRunner reports whether this is a job of a Forgejo or Gitea runner.
+func isForgejoRunner(getenv func(string) string) bool {
 	return getenv("FORGEJO_ACTIONS") == "true" || getenv("GITEA_ACTIONS") == "true"
 }
 
@@ -78,8 +78,8 @@ func graphqlOf(api *url.URL) string {
 	return below(api, "graphql").String()
 }
 
-// parsePlace reads the base URL of a server.
-func parsePlace(text string) (*url.URL, error) {
+// parseServerURL reads the base URL of a server.
+func parseServerURL(text string) (*url.URL, error) {
 	place, err := url.Parse(text)
 	if err != nil || place.Host == "" || place.Scheme != "https" && place.Scheme != "http" || place.User != nil {
 		return nil, fmt.Errorf("%q, expected a URL such as https://github.example", redacted(text))
