@@ -116,3 +116,17 @@ func TestFullDiskIsReported(t *testing.T) {
 		}
 	})
 }
+
+// Engines parse the path of the Containerfile as a line of CSV.
+func TestFoldersOfABuildMayHaveAnyName(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		for _, name := range []string{"a,b", `"a", b`, `a"b`, " a=b;c'd"} {
+			req := request(t, write(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil)
+			req.Work = filepath.Join(req.Work, name)
+			home := filepath.Join(newStorage(t, e), name)
+			if _, err := NewBuilder(e, home).Build(t.Context(), req); err != nil {
+				t.Errorf("%q: %v", name, describe(err))
+			}
+		}
+	})
+}

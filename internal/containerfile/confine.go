@@ -183,7 +183,7 @@ func (s *storage) try(ctx context.Context, c *confinement) error {
 	if err := os.WriteFile(file, []byte("FROM scratch\nRUN [\""+program+"\"]\n"), 0o644); err != nil {
 		return err
 	}
-	args := append([]string{"build", "--quiet", "--no-cache", "--force-rm", "--file", file}, c.flags()...)
+	args := append([]string{"build", "--quiet", "--no-cache", "--force-rm", "--file", csvLine(file)}, c.flags()...)
 	for _, folder := range []string{"/bin", "/lib", "/lib64", "/usr", "/nix"} {
 		if exists(folder) {
 			args = append(args, "--volume", folder+":"+folder+":ro")

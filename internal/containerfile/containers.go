@@ -324,7 +324,7 @@ func (c containers) buildArgs(j *job, iid string, confinement []string) []string
 		"--timestamp", fmt.Sprint(j.Timestamp),
 		"--identity-label=false", // the label io.buildah.version would change the digest with each version
 		"--iidfile", iid,
-		"--file", j.path,
+		"--file", csvLine(j.path),
 	}
 	args = append(args, confinement...)
 	if j.ignore != "" {

@@ -281,7 +281,8 @@ func (j *job) dropProxyArguments() error {
 	return os.WriteFile(j.path, []byte(strings.Join(lines, "\n")), 0o644)
 }
 
-// csvLine quotes fields that contain commas, as --output expects.
+// csvLine quotes fields with commas and quotes, for flags that are lines of CSV: --output
+// of docker, --file of buildah and podman.
 func csvLine(fields ...string) string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)

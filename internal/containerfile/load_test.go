@@ -163,7 +163,7 @@ func TestLoadDocker(t *testing.T) {
 	}
 	fake("echo 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
 	_, err = FindLoader(context.Background(), "docker")
-	if want := "ask docker for its version: Cannot connect to the Docker daemon"; errorText(err) != want {
+	if want := "run docker version: Cannot connect to the Docker daemon"; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	t.Setenv("PATH", t.TempDir())
