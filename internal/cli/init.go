@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/nix"
 	nixcode "github.com/libresh/libre/nix"
@@ -87,7 +88,7 @@ func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows m
 	}
 	for _, entry := range entries {
 		if entry.Name() != ".git" {
-			return fmt.Errorf("making a catalogue: %s is not empty (it has %s), choose a new directory", dir, entry.Name())
+			return &fault.Fault{Doing: "making a catalogue", Err: fmt.Errorf("%s is not empty (it contains %s)", dir, entry.Name()), Fix: "choose a new directory"}
 		}
 	}
 	system, err := nix.MachineSystem()
