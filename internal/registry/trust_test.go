@@ -107,7 +107,7 @@ func TestPrivateAuthorities(t *testing.T) {
 	if !fault.Is(err, fault.Unreachable) || !strings.Contains(err.Error(), "is not trusted here") || strings.Contains(strings.ReplaceAll(err.Error(), host, ""), "400") {
 		t.Errorf("an unknown authority: %v", err)
 	}
-	if fix := fault.Fix(err); !strings.Contains(fix, "ca: in libre.yaml") || !strings.Contains(fix, "/etc/docker/certs.d/"+host) {
+	if fix := fault.Fix(err); !strings.Contains(fix, "set ca in libre.yaml") || !strings.Contains(fix, "/etc/docker/certs.d/"+host) {
 		t.Errorf("fix %q", fix)
 	}
 	if err := try(Options{Authorities: authoritiesOf(t, registry)}); err != nil {

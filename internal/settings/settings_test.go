@@ -223,7 +223,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"registry: a.example\ncopyTo: [a.example]":                                `libre.yaml:2: copyTo names a.example, which is the registry; for example: copyTo: [mirror.example/coop]`,
 		"copyTo: [docker.io/a]\nregistry: index.docker.io/a":                      `libre.yaml:1: copyTo names docker.io/a, which is the registry`,
 		"\nca: nosuch.pem":                                                        `libre.yaml:2: ca is "nosuch.pem" (open `,
-		"ca: /etc/passwd":                                                         `libre.yaml:1: ca is "/etc/passwd" (reading /etc/passwd: no certificate in it, expected -----BEGIN CERTIFICATE-----), expected a PEM file of certificate authorities for registries and forges; for example: ca: our-ca.pem`,
+		"ca: /etc/passwd":                                                         `libre.yaml:1: ca is "/etc/passwd" (reading /etc/passwd: no certificate; expected -----BEGIN CERTIFICATE-----), expected a PEM file of certificate authorities for registries and forges; for example: ca: our-ca.pem`,
 		"ca: /etc":                                                                `libre.yaml:1: ca is "/etc" (read /etc: it is a folder, expected a file), expected a PEM file`,
 		"ca: {file: a}":                                                           `libre.yaml:1: ca is a mapping, expected a PEM file`,
 		"groups: [docs]":                                                          `libre.yaml:1: groups is a list, expected names, each with a list of selections; for example: groups: {lyon: ["*/*/lyon", docs]}`,

@@ -44,7 +44,7 @@ func TestForgeOfAnAuthorityOfOnesOwn(t *testing.T) {
 		}
 		found, err := openGitHub(t, c, "coop/site").Tags(t.Context())
 		switch {
-		case trusted == nil && (!fault.Is(err, fault.Unreachable) || !strings.Contains(err.Error(), "is not trusted here") || !strings.Contains(fault.Fix(err), "ca: in libre.yaml")):
+		case trusted == nil && (!fault.Is(err, fault.Unreachable) || !strings.Contains(err.Error(), "is not trusted here") || !strings.Contains(fault.Fix(err), "set ca in libre.yaml")):
 			t.Errorf("an unknown authority: %v", err)
 		case trusted != nil && (err != nil || len(found.All) != 1):
 			t.Errorf("tags %v, %v", found, err)

@@ -15,16 +15,15 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// mostAhead are the bytes of an answer that are read before it counts as received:
-// all of a manifest. Of what says to be larger it is the beginning, as of a refusal,
-// whose rest is dropped.
+// mostAhead is how many bytes of an answer are read into memory: all of a manifest. Of a
+// larger answer, and of a refusal, it is aheadOfLarge; the rest of a refusal is dropped.
 const (
 	mostAhead    = 4 << 20
 	aheadOfLarge = 64 << 10
 )
 
-// readAhead reads the beginning of an answer's body into memory. From a refusal,
-// which is printed, it drops the secrets: some servers repeat what they got.
+// readAhead reads the beginning of an answer's body into memory. It removes secrets from
+// refusals, which are printed: some servers repeat the request.
 func readAhead(response *http.Response, secrets []string) error {
 	body, refused := response.Body, response.StatusCode >= http.StatusBadRequest
 	most := mostAhead
@@ -50,7 +49,7 @@ func readAhead(response *http.Response, secrets []string) error {
 	return err
 }
 
-// readParts reads up to so many bytes, in parts that need no copy when there are more.
+// readParts reads up to most bytes, in parts, so that more bytes need no copy.
 func readParts(body io.Reader, most int) (parts []io.Reader, err error) {
 	for size := 4 << 10; most > 0 && err == nil; size = min(2*size, 64<<10) {
 		part, filled := make([]byte, min(most, size)), 0
@@ -68,7 +67,7 @@ func readParts(body io.Reader, most int) (parts []io.Reader, err error) {
 	return parts, err
 }
 
-// begun is a body whose beginning is known.
+// begun is a body whose beginning is in memory.
 type begun struct {
 	io.Reader
 	io.Closer
@@ -82,8 +81,7 @@ func beginning(response *http.Response) string {
 	return ""
 }
 
-// secretsOf are the token or the password that a request bears, as it is sent and
-// as it was typed.
+// secretsOf returns the token or the password of a request, encoded and as it was typed.
 func secretsOf(request *http.Request) []string {
 	_, secret, _ := strings.Cut(request.Header.Get("Authorization"), " ")
 	if secret == "" {
@@ -96,15 +94,16 @@ func secretsOf(request *http.Request) []string {
 	return secrets
 }
 
-// mostSaid is how much of what a server says is repeated, in characters.
+// mostSaid is how much of a server's message is repeated, in characters.
 const mostSaid = 300
 
-// Said is what a server says in a refusal, on one line of limited length: the codes
-// and messages of a registry, the message or error of another API, else the text of
-// the page without its markup.
+// Said returns the message in the body of a refusal, on one line of limited length: the
+// codes and messages of a registry, the message or error of another API, or the text of a
+// page without its markup.
 func Said(body []byte) string { return said(body, 0) }
 
-// Refusal is the status of an answer, and what the server says beside it.
+// Refusal returns the status of an answer and the message in its body, such as
+// "403 Forbidden: DENIED: no access".
 func Refusal(status int, body []byte) string {
 	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
 	if more := said(body, status); more != "" {
@@ -113,7 +112,7 @@ func Refusal(status int, body []byte) string {
 	return text
 }
 
-// said is Said without what only repeats a status.
+// said is Said without text that only repeats the status.
 func said(body []byte, status int) string {
 	all, between := parts(body)
 	name := http.StatusText(status)
@@ -121,10 +120,10 @@ func said(body []byte, status int) string {
 	all = slices.DeleteFunc(all, func(part string) bool {
 		return status > 0 && slices.ContainsFunc(repeats, func(known string) bool { return strings.EqualFold(part, known) })
 	})
-	return strings.TrimRight(text.Short(strings.Join(all, between), mostSaid), ". ") // more is written behind it
+	return strings.TrimRight(text.Short(strings.Join(all, between), mostSaid), ". ") // more text follows it
 }
 
-// parts are what a server says, each once, and what is written between them.
+// parts returns the messages in a body, each once, and their separator.
 func parts(body []byte) (all []string, between string) {
 	var known struct {
 		Errors  []json.RawMessage `json:"errors"`
@@ -164,7 +163,7 @@ var (
 	markup = regexp.MustCompile(`(?s)<[!/]?[a-zA-Z][^>]*>`)
 )
 
-// saidOnce is one error: a text, or a code and a message.
+// saidOnce returns one error: a text, or a code and a message.
 func saidOnce(raw json.RawMessage) string {
 	var word string
 	if json.Unmarshal(raw, &word) == nil {
@@ -190,7 +189,7 @@ func saidOnce(raw json.RawMessage) string {
 	return strings.Join(parts, ": ")
 }
 
-// addOnce leaves out what was said before.
+// addOnce adds a part, unless it is there.
 func addOnce(all []string, part string) []string {
 	if part == "" || slices.Contains(all, part) {
 		return all

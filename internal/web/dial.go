@@ -14,21 +14,21 @@ import (
 	"time"
 )
 
-// A server leads to others: by redirects, to where tokens are given, to where an
-// upload goes on. One at a public address must not lead libre to what only this
-// machine or its network can reach. One at a private address leads where it wants: it
-// could ask there itself. What counts is the address that is dialled; behind a proxy,
-// which dials itself and is the user's choice, it is the text of the URL.
+// Servers name other URLs: in redirects, as token servers, for uploads. A server at a public
+// address must not make libre connect to what only this machine or its network can reach. A
+// server at a private address may name any URL: it could connect there itself. The check is
+// of the address that is dialled. A proxy, which the user chose, dials itself: then the check
+// is of the URL's text.
 
 type leaderKey struct{}
 
-// LedBy marks requests with the server that told of their URL; redirects are known
-// without it.
+// LedBy marks requests with the server that named their URL. Redirects need no mark.
 func LedBy(ctx context.Context, server *url.URL) context.Context {
 	return context.WithValue(ctx, leaderKey{}, server)
 }
 
-// leader is the server that a request was led by: the first one, which the user chose.
+// leader returns the server that named a request's URL: the first one, which the user
+// chose; false if the user chose the URL.
 func leader(request *http.Request) (*url.URL, bool) {
 	if server, ok := request.Context().Value(leaderKey{}).(*url.URL); ok {
 		return server, true
@@ -40,7 +40,7 @@ func leader(request *http.Request) (*url.URL, bool) {
 	return first.URL, first != request
 }
 
-// addressOf is a URL's host and port.
+// addressOf returns a URL's host and port.
 func addressOf(place *url.URL) string {
 	port := place.Port()
 	if port == "" {
@@ -49,13 +49,13 @@ func addressOf(place *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(place.Hostname()), port)
 }
 
-// leadsPrivately says whether all addresses at which a server was reached are
-// private. Of one that was reached through a proxy only the name is known.
+// leadsPrivately reports whether all addresses at which a server was reached are private.
+// Behind a proxy only its name is known.
 func (t *Transport) leadsPrivately(server *url.URL) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	addresses := map[string]bool{}
-	for _, scheme := range []string{"https", "http"} { // which one it speaks may be found out since
+	for _, scheme := range []string{"https", "http"} { // the scheme may have been found out since
 		at := *server
 		at.Scheme = scheme
 		for address, private := range t.dialled[addressOf(&at)] {
@@ -70,7 +70,7 @@ func (t *Transport) leadsPrivately(server *url.URL) bool {
 	return len(addresses) > 0 || isPrivateName(server.Hostname())
 }
 
-// dial makes connections, and notes where they go to.
+// dial makes connections, and records their addresses.
 func (t *Transport) dial(guarded bool) func(context.Context, string, string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: longestDial, KeepAlive: 30 * time.Second}
 	if guarded {
@@ -100,12 +100,12 @@ func (t *Transport) dial(guarded bool) func(context.Context, string, string) (ne
 	}
 }
 
-// privateAddressError says that a connection was not made.
+// privateAddressError means that a connection to a private address was refused.
 type privateAddressError struct{ address string }
 
 func (e *privateAddressError) Error() string { return e.address + " is a private address" }
 
-// ledAstrayError says that a public server leads to a private address.
+// ledAstrayError means that a public server named a private address.
 type ledAstrayError struct{ leader, host, address string }
 
 func (e *ledAstrayError) Error() string {
@@ -113,10 +113,10 @@ func (e *ledAstrayError) Error() string {
 	if !strings.Contains(e.host, e.address) {
 		where = fmt.Sprintf("%s, which is at the private address %s", e.host, e.address)
 	}
-	return fmt.Sprintf("%s, a public server, leads to %s: not followed", e.leader, where)
+	return fmt.Sprintf("%s, a public server, redirects to %s: not followed", e.leader, where)
 }
 
-// ledAstray names both sides of a connection that was not made.
+// ledAstray names both servers of a connection that was refused.
 func ledAstray(request *http.Request, err error) error {
 	var private *privateAddressError
 	if !errors.As(err, &private) {
@@ -126,14 +126,14 @@ func ledAstray(request *http.Request, err error) error {
 	return &ledAstrayError{server.Host, request.URL.Host, private.address}
 }
 
-// parseIP reads an address as it is dialled, without its zone.
+// parseIP parses a dialled address, without its zone.
 func parseIP(host string) net.IP {
 	host, _, _ = strings.Cut(host, "%")
 	return net.ParseIP(host)
 }
 
-// special are networks beside those that net.IP knows, and that are not the public
-// Internet. https://www.iana.org/assignments/iana-ipv4-special-registry
+// special are networks that are not the public Internet, besides those that net.IP knows.
+// https://www.iana.org/assignments/iana-ipv4-special-registry
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network: 0.0.0.0 is this machine
 	netip.MustParsePrefix("100.64.0.0/10"),   // behind a provider's translation
@@ -147,8 +147,7 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("::ffff:0:0:0/96"), // translated
 }
 
-// translated are prefixes of IPv6 whose last four bytes are an IPv4 address, or whose
-// bytes from a place on are.
+// translated are prefixes of IPv6 addresses that contain an IPv4 address, from byte at on.
 var translated = []struct {
 	prefix netip.Prefix
 	at     int
@@ -158,9 +157,9 @@ var translated = []struct {
 	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible, as it was
 }
 
-// IsPrivate says whether an address is seen from this machine or its network only:
-// loopback, private, link-local, shared by a provider's customers, multicast,
-// unspecified, reserved. What is no address is private.
+// IsPrivate reports whether an address can be reached from this machine or its network
+// only: loopback, private, link-local, shared by a provider's customers, multicast,
+// unspecified, reserved. An invalid address counts as private.
 func IsPrivate(ip net.IP) bool {
 	address, ok := netip.AddrFromSlice(ip)
 	if !ok {
@@ -184,8 +183,8 @@ func IsPrivate(ip net.IP) bool {
 	return false
 }
 
-// isPrivateName says by its text alone whether a host is private: an address in any
-// form that some resolver takes, or a name of this machine.
+// isPrivateName reports by its text whether a host is private: a private address, in any
+// form that some resolver accepts, or a name of this machine.
 func isPrivateName(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -200,7 +199,7 @@ func isPrivateName(host string) bool {
 	return false
 }
 
-// parseOldIPv4 reads what inet_aton does: 127.1, 2130706433, 0x7f.0.0.1.
+// parseOldIPv4 parses the forms of inet_aton: 127.1, 2130706433, 0x7f.0.0.1.
 func parseOldIPv4(host string) net.IP {
 	parts := strings.Split(host, ".")
 	if len(parts) > 4 {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// IsLoopback tells whether a host, with or without a port, names this machine's loopback
-// interface. Names below localhost do not count: browsers do not ask DNS for them, but
-// others do.
+// IsLoopback reports whether a host, with or without a port, is this machine's loopback
+// interface. Names below localhost do not count: browsers resolve them without DNS, but
+// other programs ask DNS.
 func IsLoopback(host string) bool {
 	name := host
 	if h, port, err := net.SplitHostPort(host); err == nil {

@@ -11,41 +11,41 @@ import (
 )
 
 const (
-	// mostSilences is how often a server is asked that does not answer.
+	// mostSilences is how often a request without an answer is sent.
 	mostSilences = 2
-	// longestBeginning is how long the beginning of an answer may take, all of a manifest.
+	// longestBeginning is the timeout for the beginning of an answer: all of a manifest.
 	longestBeginning = 2 * time.Minute
-	// longestPause is how long nothing may come of the rest.
+	// longestPause is the timeout for each further read.
 	longestPause = time.Minute
 )
 
-// silenceError says that a server was waited for in vain.
+// silenceError means that a server did not answer in time.
 type silenceError struct {
 	host string
 	long time.Duration
 }
 
 func (e *silenceError) Error() string {
-	return fmt.Sprintf("%s gives no whole answer within %s", e.host, e.long)
+	return fmt.Sprintf("%s does not send a complete answer within %s", e.host, e.long)
 }
 
 // Timeout makes it a net.Error.
 func (e *silenceError) Timeout() bool   { return true }
 func (e *silenceError) Temporary() bool { return true }
 
-// isSilence tells what was waited for in vain from what broke.
+// isSilence reports whether a request timed out.
 func isSilence(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) && network.Timeout() && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// hearing ends a request whose answer does not come.
+// hearing cancels a request whose answer takes too long.
 type hearing struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	host   string
 	timer  *time.Timer
-	pause  time.Duration // how long each read of the body may take; 0 while all of it has a limit
+	pause  time.Duration // timeout of each read of the body; 0 while within limits all of it
 }
 
 func listen(request *http.Request) *hearing {
@@ -54,7 +54,7 @@ func listen(request *http.Request) *hearing {
 	return h
 }
 
-// within gives what comes next so long; 0 is any time.
+// within limits the time until the next call; 0: no limit.
 func (h *hearing) within(long time.Duration) {
 	if h.timer != nil {
 		h.timer.Stop()
@@ -64,7 +64,7 @@ func (h *hearing) within(long time.Duration) {
 	}
 }
 
-// end is why it ended: the silence, where that was the reason.
+// end stops listening, and returns the timeout if that was why err happened.
 func (h *hearing) end(err error) error {
 	h.within(0)
 	h.cancel(nil)
@@ -74,7 +74,7 @@ func (h *hearing) end(err error) error {
 	return err
 }
 
-// body listens to the rest of an answer.
+// body limits the reads of the rest of an answer.
 func (h *hearing) body(response *http.Response) {
 	response.Body = &heardBody{response.Body, h}
 }

@@ -39,7 +39,7 @@ func TestWaitsForASilentServerOnce(t *testing.T) {
 		begun := time.Now()
 		for range 20 {
 			_, err := (&http.Client{Transport: transport}).Get(server.URL)
-			if !errors.As(err, new(*silenceError)) || !strings.Contains(err.Error(), " gives no whole answer within ") {
+			if !errors.As(err, new(*silenceError)) || !strings.Contains(err.Error(), " does not send a complete answer within ") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -18,15 +18,15 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Authorities are certificates of authorities, from a file.
+// Authorities are certificates of authorities that were read from a file.
 type Authorities struct {
 	File  string
 	certs []*x509.Certificate
 	pem   []byte
 }
 
-// ReadAuthorities reads a file of certificates in PEM. A catalogue may name any file:
-// no error quotes it.
+// ReadAuthorities reads a file of certificates in PEM. A catalogue may name any file, so
+// errors do not quote its content.
 func ReadAuthorities(name string) (*Authorities, error) {
 	content, err := file.Read(name)
 	if err != nil {
@@ -39,22 +39,22 @@ func ReadAuthorities(name string) (*Authorities, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("reading %s: it has something else in PEM, expected certificates of authorities alone", name)
+			return nil, fmt.Errorf("reading %s: it has other PEM blocks; expected certificates of authorities only", name)
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: a certificate in it cannot be read", name) // err may quote it
+			return nil, fmt.Errorf("reading %s: invalid certificate", name) // err may quote it
 		}
 		read.certs = append(read.certs, certificate)
 	}
 	if len(read.certs) == 0 {
-		return nil, fmt.Errorf("reading %s: no certificate in it, expected -----BEGIN CERTIFICATE-----", name)
+		return nil, fmt.Errorf("reading %s: no certificate; expected -----BEGIN CERTIFICATE-----", name)
 	}
 	return read, nil
 }
 
-// Bundle has the system's authorities and these, in PEM, for programs that take one
-// file alone.
+// Bundle returns the system's authorities and these, in PEM, for programs that read one
+// file only.
 func (a *Authorities) Bundle() []byte {
 	files := []string{os.Getenv("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 		"/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}
@@ -66,8 +66,8 @@ func (a *Authorities) Bundle() []byte {
 	return a.pem
 }
 
-// TLS trusts the authorities beside the system's, for clients of other libraries; of
-// nil it trusts the system's.
+// TLS returns a configuration that trusts the authorities and the system's, for clients of
+// other libraries. nil trusts the system's only.
 func (a *Authorities) TLS() *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if a != nil {
@@ -76,14 +76,14 @@ func (a *Authorities) TLS() *tls.Config {
 	return config
 }
 
-// hostCerts are what docker and podman keep for one host.
+// hostCerts are the certificates of docker and podman for one host.
 type hostCerts struct {
 	authorities []*x509.Certificate
 	client      []tls.Certificate
 }
 
-// Once sends each request one time, to servers that one of the authorities beside the
-// system's certifies; nil is none. It is for clients that try again by themselves.
+// Once returns a transport that sends each request once, and trusts the authorities and the
+// system's; nil: the system's only. It is for clients that repeat requests themselves.
 func Once(authorities *Authorities) http.RoundTripper {
 	if authorities == nil {
 		return http.DefaultTransport
@@ -93,8 +93,8 @@ func Once(authorities *Authorities) http.RoundTripper {
 	return transport
 }
 
-// certsDirs have a folder for each host: podman's of the user and of the system,
-// docker's of the system, of the user without root, and of Docker Desktop.
+// certsDirs returns the directories with a folder for each host: of podman and docker for
+// the system, of podman for the user, of rootless docker, and of Docker Desktop.
 // https://github.com/containers/image/blob/main/docs/containers-certs.d.5.md
 // https://docs.docker.com/engine/security/certificates/
 // https://docs.docker.com/desktop/troubleshoot-and-support/faqs/linuxfaqs/
@@ -112,8 +112,8 @@ func certsDirs() []string {
 		filepath.Join(home, ".docker", "certs.d"))
 }
 
-// hostCerts reads a host's certificates once; nil where there are none. The caller
-// holds the lock.
+// hostCerts returns a host's certificates, which it reads once; nil if there are none. The
+// caller holds the lock.
 func (t *Transport) hostCerts(host string) (*hostCerts, error) {
 	if !t.options.CertsDirs || host == "" || strings.ContainsAny(host, `/\`) {
 		return nil, nil
@@ -134,8 +134,8 @@ func (t *Transport) hostCerts(host string) (*hostCerts, error) {
 	return own, nil
 }
 
-// read adds what is in a folder: *.crt are authorities, *.cert with *.key show who
-// asks. What may not be read is somebody else's.
+// read adds the certificates in a folder: *.crt are authorities, *.cert with *.key are
+// client certificates. It skips files without permission, which are another user's.
 func (h *hostCerts) read(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -167,10 +167,10 @@ func (h *hostCerts) read(dir string) error {
 	return nil
 }
 
-// tlsConfig trusts the system's authorities, which SSL_CERT_FILE and SSL_CERT_DIR
-// may name, and those that are known for a host.
+// tlsConfig trusts the system's authorities, which SSL_CERT_FILE and SSL_CERT_DIR may
+// replace, and those for a host.
 func (t *Transport) tlsConfig(own *hostCerts) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.options.Insecure} // --insecure was asked for
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.options.Insecure} // the user gave --insecure
 	var more []*x509.Certificate
 	if t.options.Authorities != nil {
 		more = append(more, t.options.Authorities.certs...)
@@ -183,8 +183,8 @@ func (t *Transport) tlsConfig(own *hostCerts) *tls.Config {
 	return config
 }
 
-// rootsWith are the system's authorities and more; nil, which is the system's, where
-// there are no more.
+// rootsWith returns the system's authorities and more. Without more it is nil, which means
+// the system's.
 func rootsWith(more []*x509.Certificate) *x509.CertPool {
 	if len(more) == 0 {
 		return nil
@@ -199,7 +199,7 @@ func rootsWith(more []*x509.Certificate) *x509.CertPool {
 	return roots
 }
 
-// CertificateError says why a server's certificate is not accepted.
+// CertificateError is the reason why a server's certificate is not accepted.
 type CertificateError struct {
 	text string
 	err  error
@@ -208,7 +208,7 @@ type CertificateError struct {
 func (e *CertificateError) Error() string { return e.text }
 func (e *CertificateError) Unwrap() error { return e.err }
 
-// explain says what a failure of the connection means, and what helps.
+// explain adds the reason and the fix to an error of a connection.
 func (t *Transport) explain(request *http.Request, err error) error {
 	host := request.URL.Host
 	why := func(fix, format string, arguments ...any) error {
@@ -221,9 +221,9 @@ func (t *Transport) explain(request *http.Request, err error) error {
 	case errors.As(err, &unknown):
 		return why(t.trustFix(host), "the certificate of %s is signed by %s, which is not trusted here", host, issuer(err, unknown))
 	case errors.As(err, &name):
-		return why("use a name that the certificate has", "the certificate of %s is for %s", host, names(name.Certificate))
+		return why("use a host name that is in the certificate", "the certificate of %s is for %s", host, names(name.Certificate))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return why("have it renewed, or set this machine's clock", "the certificate of %s is valid from %s to %s",
+		return why("renew the certificate, or set this machine's clock", "the certificate of %s is valid from %s to %s",
 			host, invalid.Cert.NotBefore.Format("2006-01-02"), invalid.Cert.NotAfter.Format("2006-01-02"))
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return why(t.trustFix(host), "the certificate of %s is not accepted: %s", host, text.Short(err.Error(), mostSaid))
@@ -231,15 +231,15 @@ func (t *Transport) explain(request *http.Request, err error) error {
 	return ledAstray(request, err)
 }
 
-// trustFix is what to do about an authority that is not known.
+// trustFix returns the fix for an unknown authority.
 func (t *Transport) trustFix(host string) string {
 	if t.options.CertsDirs {
-		return "name the certificate of that authority as ca: in libre.yaml, or put it into /etc/docker/certs.d/" + host + "/ca.crt"
+		return "set ca in libre.yaml to the file of that authority's certificate, or put it into /etc/docker/certs.d/" + host + "/ca.crt"
 	}
-	return "name the certificate of that authority as ca: in libre.yaml, or in SSL_CERT_FILE"
+	return "set ca in libre.yaml to the file of that authority's certificate, or use SSL_CERT_FILE"
 }
 
-// issuer names who signed the last certificate that a server sent.
+// issuer returns the issuer of the last certificate that a server sent.
 func issuer(err error, unknown x509.UnknownAuthorityError) string {
 	last := unknown.Cert
 	var verification *tls.CertificateVerificationError

@@ -1,7 +1,7 @@
-// Package web is HTTP as libre speaks it: to registries, forges, module proxies and
-// Sigstore. It waits as servers ask it to, tries again what may succeed a little
-// later, decides on the address that is dialled whether a server may lead there, and
-// knows which authorities sign which server's certificate.
+// Package web sends HTTP requests to registries, forges, module proxies and Sigstore. It
+// respects rate limits, repeats requests that may succeed later, refuses redirects to
+// private addresses by the address that is dialled, and knows which certificate
+// authorities to trust for each host.
 package web
 
 import (
@@ -14,51 +14,51 @@ import (
 	"time"
 )
 
-// userAgent is what servers see of libre.
+// userAgent is the User-Agent of all requests.
 const userAgent = "libre"
 
 const (
 	longestDial     = 15 * time.Second
-	usualAnswer     = time.Minute // for the beginning of an answer
-	idleConnections = 128         // kept for the next requests: releases and apps are looked at by the dozen
+	usualAnswer     = time.Minute // until an answer begins
+	idleConnections = 128         // kept for the next requests: dozens of releases and apps are read at once
 )
 
-// Options are what differs between servers.
+// Options configure a Transport.
 type Options struct {
-	Insecure    bool                       // take any certificate
-	Answer      time.Duration              // how long a server may think before its answer begins; 0 is a minute
-	Read        time.Duration              // the same for what only reads; 0 is Answer
-	FirstWait   time.Duration              // after a 429 that does not say how long; doubled each time; 0 is a second
-	Hint        func(*http.Request) string // what would allow more requests, "" nothing known; nil knows nothing
+	Insecure    bool                       // accept any certificate
+	Answer      time.Duration              // timeout until an answer begins; 0: a minute
+	Read        time.Duration              // the same for requests that only read; 0: Answer
+	FirstWait   time.Duration              // after a 429 without a time to wait; doubled each time; 0: a second
+	Hint        func(*http.Request) string // how to raise the rate limit, "" if unknown; may be nil
 	CertsDirs   bool                       // use docker's and podman's certificates for each host
-	Authorities *Authorities               // trusted beside the system's; nil is none
+	Authorities *Authorities               // trusted in addition to the system's; nil: none
 }
 
 // Transport sends requests. It is safe for concurrent use.
 type Transport struct {
 	options Options
 
-	// Now and Wait are how time passes; tests have a time of their own.
+	// Now and Wait are the clock; tests replace them.
 	Now  func() time.Time
 	Wait func(context.Context, time.Duration) error
 
 	isPrivate        func(net.IP) bool
-	beginning, pause time.Duration // longestBeginning and longestPause, but for tests
+	beginning, pause time.Duration // longestBeginning and longestPause, except in tests
 
 	mu      sync.Mutex
-	closed  map[string]closure         // host, or its quota
-	pools   map[pool]*http.Transport   // by what their connections have in common
+	closed  map[string]closure         // by quota or host
+	pools   map[pool]*http.Transport   // by properties of their connections
 	certs   map[string]*hostCerts      // by host
-	dialled map[string]map[string]bool // host:port → addresses that were dialled → whether they are private
+	dialled map[string]map[string]bool // host:port → dialled address → whether it is private
 }
 
-// pool is what connections have in common that may be used for the same request.
+// pool identifies connections that may serve the same request.
 type pool struct {
-	host    string // "" of all hosts without certificates of their own
-	guarded bool   // only public addresses are dialled
+	host    string // "" for all hosts without their own certificates
+	guarded bool   // dials public addresses only
 }
 
-// NewTransport makes a transport; it asks nobody yet.
+// NewTransport makes a transport. It sends no request.
 func NewTransport(options Options) *Transport {
 	return &Transport{
 		options: options, Now: time.Now, Wait: wait, isPrivate: IsPrivate,
@@ -77,7 +77,7 @@ func wait(ctx context.Context, long time.Duration) error {
 	}
 }
 
-// once sends a request one time, by the connections that it may use.
+// once sends a request once, over a connection from its pool.
 func (t *Transport) once(request *http.Request) (*http.Response, error) {
 	connections, err := t.connections(request)
 	if err != nil {
@@ -90,7 +90,7 @@ func (t *Transport) once(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// connections finds the pool for a request, and makes it.
+// connections returns the pool for a request, and makes it if needed.
 func (t *Transport) connections(request *http.Request) (*http.Transport, error) {
 	host := request.URL.Host
 	origin, led := leader(request)
@@ -100,7 +100,7 @@ func (t *Transport) connections(request *http.Request) (*http.Transport, error) 
 		if err != nil {
 			return nil, err
 		}
-		if proxy != nil { // the proxy dials: only the text can be looked at
+		if proxy != nil { // the proxy dials: only the host's text can be checked
 			if isPrivateName(request.URL.Hostname()) {
 				return nil, &ledAstrayError{origin.Host, host, request.URL.Hostname()}
 			}
@@ -138,8 +138,8 @@ func (t *Transport) newPool(key pool, own *hostCerts) *http.Transport {
 	return base
 }
 
-// WithoutURL drops the request's URL, which the errors of http.Client begin with: it
-// may hold a secret, and is long.
+// WithoutURL removes the request's URL from an error of http.Client. The URL is long and
+// may contain a secret.
 func WithoutURL(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) {

@@ -111,7 +111,7 @@ func TestNoCommandWaitsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	for name, answer := range map[string]http.HandlerFunc{
-		"gives no whole answer within 30s": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"does not send a complete answer within 30s": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"takes no more requests until": func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusTooManyRequests)
 		},

@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// MostAttempts is how often a request is sent at most.
+	// MostAttempts is the largest number of times that a request is sent.
 	MostAttempts = 5
-	longestWait  = time.Minute // in all, for one request; what is longer is an error that says until when
+	longestWait  = time.Minute // in all, for one request; a longer wait is a LimitError
 )
 
-// LimitError says that a server takes no more requests for longer than one waits.
+// LimitError means that a server refuses requests for longer than a request waits.
 type LimitError struct {
 	Host  string
 	Until time.Time
-	Said  string // by the server, on one line; "" where it gave no reason
-	Hint  string // what would allow more, "" nothing known
+	Said  string // by the server, on one line; "" without a reason
+	Hint  string // how to raise the limit; "" if unknown
 }
 
 func (e *LimitError) Error() string {
@@ -40,7 +40,7 @@ func (e *LimitError) Error() string {
 	return text
 }
 
-// Repeatable marks requests that only read, though they are POSTs.
+// Repeatable marks requests as safe to repeat, though they are POSTs: they only read.
 func Repeatable(ctx context.Context) context.Context {
 	return context.WithValue(ctx, repeatableKey{}, true)
 }
@@ -52,12 +52,13 @@ func isRepeatable(request *http.Request) bool {
 		request.Context().Value(repeatableKey{}) != nil
 }
 
-// RoundTrip sends a request. It waits as the server asks it to, in all a minute at
-// most, tries again what only reads and may succeed a little later, and does not come
-// back before the time when told to stay away for long. A server that was waited for in
-// vain is asked nothing more for a while. The body of a request that has GetBody is
-// opened anew each time it is sent. The beginning of an answer that is read is in memory, so
-// that what breaks in a small document is tried again; refusals lack the caller's secrets.
+// RoundTrip sends a request. If the server asks to wait, it waits up to a minute in all; if
+// the server asks for longer, it returns a LimitError, and so do later requests until then.
+// It repeats reads after temporary errors. A server that does not answer gets no more
+// requests for a minute. The body of a request with GetBody is opened each time it is sent.
+// RoundTrip reads the beginning of the answer to a read into memory, so that a broken
+// connection is repeated for small documents. It removes the request's secrets from
+// refusals.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	quota := quotaOf(request)
 	if err := t.closedTo(quota, request.URL.Host); err != nil {
@@ -108,14 +109,14 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
-// try sends a request one time, from its beginning.
+// try sends a request once, with its body from the beginning.
 func (t *Transport) try(request *http.Request) (*http.Response, error) {
 	sent, err := reopened(request)
 	if err != nil {
 		return nil, err
 	}
 	heard := listen(sent)
-	if isRepeatable(request) { // what is sent may take long, and its answer has the pool's limit
+	if isRepeatable(request) { // sending may take long, and the pool limits its answer
 		heard.within(t.options.Read)
 	}
 	response, err := t.once(sent.WithContext(heard.ctx))
@@ -134,19 +135,19 @@ func (t *Transport) try(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// spentError is what failed as often as it is tried.
+// spentError is an error after the last attempt.
 type spentError struct{ error }
 
 func (e *spentError) Unwrap() error { return e.error }
 
-// Temporary says whether what failed without an answer may succeed a little later,
-// and was not tried often enough.
+// Temporary reports whether a request without an answer may succeed later, and was not
+// repeated already.
 func Temporary(err error) bool {
 	return !errors.As(err, new(*spentError)) && temporary(nil, err)
 }
 
-// quotaOf names what a server counts requests against: GitHub has one count for
-// GraphQL and one for the rest, with and without a token.
+// quotaOf names the rate limit that a request counts against: GitHub has one for GraphQL
+// and one for the rest, each with and without a token.
 func quotaOf(request *http.Request) string {
 	quota := request.URL.Host
 	if strings.HasSuffix(request.URL.Path, "/graphql") {
@@ -166,13 +167,13 @@ func (t *Transport) refusal(request *http.Request, until time.Time, response *ht
 	return limit
 }
 
-// closure is until when a server is asked nothing, and why.
+// closure is a time until which a server gets no requests, and why.
 type closure struct {
 	until time.Time
 	err   error
 }
 
-// closedTo is why a quota or a host is asked nothing now, nil where it may be asked.
+// closedTo returns why a quota or a host gets no requests now, or nil.
 func (t *Transport) closedTo(quota, host string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,8 +191,8 @@ func (t *Transport) close(name string, until time.Time, err error) {
 	t.closed[name] = closure{until, err}
 }
 
-// limit tells whether an answer says that there were too many requests, or that one
-// came too early, and when the next may come. The order is GitHub's own advice.
+// limit reports whether an answer is that of a rate limit, and when the next request may be
+// sent. The order of the headers is that of GitHub's documentation.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
 func (t *Transport) limit(response *http.Response, err error, attempt int) (time.Time, bool) {
 	if err != nil || !slices.Contains([]int{http.StatusForbidden, http.StatusTooManyRequests, http.StatusTooEarly}, response.StatusCode) {
@@ -224,19 +225,19 @@ func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// RetriedCodes are the statuses after which the same request may go through, beside
-// those of limits.
+// RetriedCodes are the statuses after which the same request may succeed, besides those of
+// rate limits.
 var RetriedCodes = []int{http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
 	http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
-// temporary says whether what failed may succeed a little later.
+// temporary reports whether a request may succeed later.
 func temporary(response *http.Response, err error) bool {
 	if err == nil {
 		return slices.Contains(RetriedCodes, response.StatusCode)
 	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
-		return false // TCP and the resolver have tried for long: the network is down
+		return false // TCP and the resolver have repeated it already: the network is down
 	}
 	var network net.Error
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
@@ -245,8 +246,8 @@ func temporary(response *http.Response, err error) bool {
 			errors.As(err, &network) && network.Timeout())
 }
 
-// Backoff is 0.2, 0.6, 1.8, 5.4 s, a third more or less, by the number of attempts
-// before.
+// Backoff returns how long to wait after attempt failed attempts, counted from 0: 0.2, 0.6,
+// 1.8, 5.4 s, each up to 30 % more or less.
 func Backoff(attempt int) time.Duration {
 	delay := 200 * time.Millisecond
 	for range attempt {
@@ -255,7 +256,7 @@ func Backoff(attempt int) time.Duration {
 	return time.Duration(float64(delay) * (0.7 + 0.6*rand.Float64()))
 }
 
-// backoff is Backoff, unless the server says.
+// backoff is Backoff, unless the server names a time.
 func backoff(response *http.Response, attempt int, now time.Time) time.Duration {
 	if response != nil {
 		if asked, found := retryAfter(response.Header, now); found {
@@ -265,13 +266,13 @@ func backoff(response *http.Response, attempt int, now time.Time) time.Duration 
 	return Backoff(attempt)
 }
 
-// reopens says whether a request can be sent again.
+// reopens reports whether a request can be sent again.
 func reopens(request *http.Request) bool {
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
-// reopened is a request with its body at the beginning, where it can be had: who
-// sends a request again with another token sends the one whose body was read.
+// reopened returns a request with its body at the beginning, if it has GetBody. A request
+// that is sent again with another token has a body that was read.
 func reopened(request *http.Request) (*http.Request, error) {
 	if request.Body == nil || request.GetBody == nil {
 		return request, nil
