@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// go:embed silently skips folders with a go.mod and symbolic links; a test compares the
+// The directive go:embed silently skips folders with a go.mod and symbolic links; a test compares the
 // embedded files with those that git tracks.
 //
 //go:embed *.nix *.sh all:describe all:hostpkgs all:template all:template-ci

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// debianPrograms gives a folder with programs of another Debian release: packages that
-// are fetched once, unpacked beside the system's, and kept. link makes the folder, last
-// of all, of the programs below root.
+// debianPrograms returns a folder with programs of another Debian release. It fetches the
+// packages once, unpacks them beside the system's, and keeps them. link comes last: it
+// fills the folder bin with links to programs below root.
 func debianPrograms(t testing.TB, name, release, packages string, link func(bin, root string) error) (bin string) {
 	t.Helper()
 	Require(t, "apt-get", "dpkg-deb")
@@ -43,7 +43,7 @@ func debianPrograms(t testing.TB, name, release, packages string, link func(bin,
 	return bin
 }
 
-// debianArchive is where this machine's apt has its packages from.
+// debianArchive is the URL from which this machine's apt gets its packages.
 func debianArchive(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", `. /etc/os-release
@@ -53,7 +53,7 @@ apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(REPO_URI)' 'Created-By: Pa
 	return archive
 }
 
-// aptConfig keeps apt to folders of its own, as if nothing were installed.
+// aptConfig makes apt use separate folders, as if nothing were installed.
 const aptConfig = `Dir::State "%[1]s/state";
 Dir::State::status "/dev/null";
 Dir::Cache "%[1]s/cache";
@@ -67,8 +67,8 @@ Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 `
 
-// unpackPackages unpacks packages of a release into root. names are theirs, as a shell
-// gives them to apt-get.
+// unpackPackages unpacks packages of a release into root. names are arguments of apt-get
+// for the shell.
 func unpackPackages(folder, root, archive, release, names string) error {
 	for _, dir := range []string{"state/lists/partial", "cache/archives/partial", "packages", "root"} {
 		if err := os.MkdirAll(filepath.Join(folder, dir), 0o755); err != nil {

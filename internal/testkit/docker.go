@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// bridge is the network between containers that docker makes.
+// bridge is the network interface that docker makes.
 const bridge = "docker0"
 
-// Docker starts docker's daemon, of a Debian release whose docker builds upstreams' files,
-// with this machine's runc and storage of the test's own, until the test ends. The test's
-// environment is such that `docker` finds it. imageStore is containerd's: without it the
-// daemon exports no OCI layout. https://docs.docker.com/engine/storage/containerd/
+// Docker starts docker's daemon until the test ends. It comes from a newer Debian release,
+// uses this machine's runc, and has its own storage. The test's environment makes `docker`
+// find it. imageStore turns on containerd's image store: without it, the daemon exports no
+// OCI layout. https://docs.docker.com/engine/storage/containerd/
 func Docker(t testing.TB, imageStore bool) {
 	t.Helper()
 	RequireRoot(t)
@@ -71,7 +71,7 @@ func Docker(t testing.TB, imageStore bool) {
 	}
 }
 
-// linkDocker names the programs. dockerd looks for others beside itself; a runc of
+// linkDocker links the programs. dockerd looks for other programs beside itself. A runc of
 // another release would need that release's libraries.
 func linkDocker(bin, root string) error {
 	work, err := os.MkdirTemp(filepath.Dir(bin), ".bin-")

@@ -14,13 +14,13 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// Libre is the program, built, with a cache of its own.
+// Libre is the built program, with its own cache.
 type Libre struct {
-	Dir string // holds all that the program and its children write, but into catalogues elsewhere
+	Dir string // of all that the program and its children write, except to catalogues elsewhere
 }
 
-// Run builds the program, runs a package's tests, and removes what they left. It
-// gives the exit code.
+// Run builds the program, runs a package's tests, and removes what they leave. It returns
+// the exit code.
 func (l *Libre) Run(m *testing.M) int {
 	var err error
 	if l.Dir, err = os.MkdirTemp("", "libre-test-"); err != nil {
@@ -36,9 +36,9 @@ func (l *Libre) Run(m *testing.M) int {
 	return m.Run()
 }
 
-// prepare builds the program and makes the cache: a new one, but for the notes on
-// which parts of this machine are in the Nix store already. To copy the Go
-// toolchain there takes half a minute.
+// prepare builds the program and makes a new cache. It shares with other runs only the
+// notes on what of this machine is in the Nix store: to copy the Go toolchain there takes
+// half a minute.
 func (l *Libre) prepare() error {
 	for _, dir := range []string{filepath.Join(l.CacheHome(), "libre"), l.tempDir()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -67,8 +67,8 @@ func (l *Libre) CacheHome() string { return filepath.Join(l.Dir, "cache") }
 
 func (l *Libre) tempDir() string { return filepath.Join(l.Dir, "tmp") }
 
-// removeRunRoots removes what internal/containerfile leaves of the run-time state of the
-// storages in this cache: outside of it, since podman takes no long path.
+// removeRunRoots removes the run-time state of the engines' storages in this cache. It is
+// outside of the cache, since podman accepts no long path.
 func (l *Libre) removeRunRoots() {
 	for _, storage := range []string{"buildah", "buildah-mapped"} {
 		sum := sha256.Sum256([]byte(filepath.Join(l.CacheHome(), "libre", "containers", storage)))
@@ -76,8 +76,8 @@ func (l *Libre) removeRunRoots() {
 	}
 }
 
-// Command is libre with its arguments in a folder. Of the caller's environment it
-// gets nothing that libre reads.
+// Command returns libre with arguments, in a folder. It removes the variables that libre
+// reads from the environment.
 func (l *Libre) Command(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(l.Program(), args...)
 	cmd.Dir = dir
@@ -95,7 +95,7 @@ func (l *Libre) Command(dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Tool runs another program, which must succeed, and gives its stdout.
+// Tool runs another program and returns its stdout. It fails the test if the program fails.
 func (l *Libre) Tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -107,8 +107,8 @@ func (l *Libre) Tool(t testing.TB, name string, args ...string) string {
 	return stdout
 }
 
-// TempDir is a folder with a short path in lower case: buildah takes oci:PATH for
-// the name of an image, podman no long path.
+// TempDir makes a folder with a short path in lower case: buildah treats oci:PATH as the
+// name of an image, and podman accepts no long path.
 func (l *Libre) TempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(l.Dir, "dir-")
@@ -118,9 +118,8 @@ func (l *Libre) TempDir(t testing.TB) string {
 	return dir
 }
 
-// Catalogue writes a catalogue for some systems, with files below apps/, which
-// git knows: path to content. A content "-> TARGET" makes a link. It gives the
-// folder.
+// Catalogue makes a catalogue for some systems, tracked by git. files has the content of
+// files below apps/, by path; "-> TARGET" makes a link. It returns the folder.
 func (l *Libre) Catalogue(t testing.TB, files map[string]string, systems ...string) string {
 	t.Helper()
 	Require(t, "nix", "git", "go", "busybox")
@@ -154,7 +153,7 @@ func (l *Libre) Catalogue(t testing.TB, files map[string]string, systems ...stri
 	return dir
 }
 
-// SetSystems makes a new catalogue's flake name other systems.
+// SetSystems changes the systems in the flake of a new catalogue.
 func SetSystems(dir string, systems ...string) error {
 	path := filepath.Join(dir, "flake.nix")
 	content, err := os.ReadFile(path)

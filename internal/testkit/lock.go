@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// lock waits until no other process of this machine holds a lock on a file, which
-// is made with its folder. A process that ends gives its locks back.
+// lock waits until no other process holds a lock on a file. It makes the file and its
+// folder. The kernel releases the locks of a process that ends.
 func lock(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err

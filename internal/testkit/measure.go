@@ -13,8 +13,8 @@ import (
 	"github.com/klauspost/pgzip"
 )
 
-// CPUTime is what the process used of all CPUs. Unlike the time that passed it
-// can be compared between a quiet machine and a busy one.
+// CPUTime is the time that the process used on all CPUs. Unlike elapsed time, it can
+// be compared between an idle machine and a busy one.
 func CPUTime(t testing.TB) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage
@@ -24,8 +24,8 @@ func CPUTime(t testing.TB) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// MostIn watches how many bytes there are in a folder's files; what it gives ends that,
-// and says the most.
+// MostIn watches the total size of the files in a folder, in bytes. The returned function
+// stops watching, and returns the maximum.
 func MostIn(dir string) func() int64 {
 	var most int64
 	end, ended := make(chan struct{}), make(chan struct{})
@@ -50,8 +50,8 @@ func MostIn(dir string) func() int64 {
 	return func() int64 { close(end); <-ended; return most }
 }
 
-// TarSumPgzip is what making layers is measured by: one stream of the files below
-// a folder through tar, SHA-256 and pgzip.
+// TarSumPgzip is the yardstick for making layers: it streams the files below a folder
+// through tar, SHA-256 and pgzip.
 func TarSumPgzip(t testing.TB, to io.Writer, dir string, level int) {
 	t.Helper()
 	z, err := pgzip.NewWriterLevel(to, level)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// OddFiles are what a stranger may put where a file is expected: each by what it is. Who
-// reads one as files are read waits without end, or fills the memory.
+// OddFiles returns paths of what a stranger may put in place of a file, by kind: a folder,
+// a pipe, a device and the like. An ordinary read waits forever, or fills the memory.
 func OddFiles(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func OddFiles(t *testing.T) map[string]string {
 	return odd
 }
 
-// Refused wants an error soon.
+// Refused fails the test if read does not return an error soon.
 func Refused(t *testing.T, what string, read func() error) {
 	t.Helper()
 	done := make(chan error, 1)

@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// Process is a child that runs beside the test.
+// Process is a child process that runs beside the test.
 type Process struct {
 	Cmd    *exec.Cmd
 	Log    *Log          // stdout and stderr, where Cmd has nothing else for them
-	Exited chan struct{} // closed at its end
+	Exited chan struct{} // closed when it ends
 	Err    error         // of Wait, once Exited is closed
 }
 
-// Start starts a command in a process group of its own, as a shell gives to what
-// is typed. It gets SIGTERM when the test ends before it, also where the test is
-// killed. The thread that started it is kept until then, because Linux sends the
-// parent-death signal when that thread ends, not the process:
+// Start starts a command in its own process group, as a shell does. The command gets
+// SIGTERM if the test ends first, even if the test is killed. Start keeps the thread that
+// started the command, because Linux sends the parent-death signal when that thread ends,
+// not the process:
 // https://go.dev/issue/27505
 func Start(cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Cmd: cmd, Log: &Log{}, Exited: make(chan struct{})}
@@ -52,7 +52,7 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, <-started
 }
 
-// Output runs a command to its end, or the test's.
+// Output runs a command until it or the test ends.
 func Output(cmd *exec.Cmd) (stdout, stderr string, err error) {
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
@@ -64,7 +64,7 @@ func Output(cmd *exec.Cmd) (stdout, stderr string, err error) {
 	return out.String(), log.String(), err
 }
 
-// Running is nil while the process runs. Its error ends Eventually.
+// Running returns nil while the process runs, and then an error that ends Eventually.
 func (p *Process) Running() error {
 	select {
 	case <-p.Exited:
@@ -74,7 +74,7 @@ func (p *Process) Running() error {
 	}
 }
 
-// Log takes output while others read it.
+// Log collects output. Others may read it meanwhile.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -92,7 +92,7 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// After gives the rest of the first whole line with a text, behind it.
+// After returns what follows a text in the first complete line that has it.
 func (l *Log) After(text string) (string, bool) {
 	for _, line := range strings.SplitAfter(l.String(), "\n") {
 		if _, rest, ok := strings.Cut(line, text); ok && strings.HasSuffix(rest, "\n") {
@@ -102,11 +102,11 @@ func (l *Log) After(text string) (string, bool) {
 	return "", false
 }
 
-// Patience is how long a test waits for what should take a moment, on a machine
-// that has other things to do.
+// Patience is how long a test waits for something that should take a moment, on a busy
+// machine.
 const Patience = time.Minute
 
-// Eventually asks until there is no error.
+// Eventually calls ask until it returns no error, for at most Patience.
 func Eventually(ask func() error) error {
 	deadline := time.Now().Add(Patience)
 	for {
@@ -119,5 +119,5 @@ func Eventually(ask func() error) error {
 	}
 }
 
-// finalError ends Eventually: waiting does not help.
+// finalError ends Eventually.
 type finalError struct{ error }

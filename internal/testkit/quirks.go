@@ -43,8 +43,8 @@ type Quirks struct {
 	NoV2     bool   // 404 for GET /v2/
 }
 
-// Deviations are the registries that there are to get along with, by what is
-// peculiar to them.
+// Deviations are the registries that libre must work with, each named after its
+// peculiarity.
 var Deviations = map[string]Quirks{
 	"nothing":                        {},
 	"referrers 400":                  {Referrers: 400},
@@ -104,12 +104,13 @@ var Deviations = map[string]Quirks{
 
 var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs/uploads|blobs|tags|referrers)/(.*)$`)
 
-// Registry is one in memory that has the quirks, and otherwise the referrers API.
+// Registry is a registry in memory with the quirks. It has the referrers API, unless a
+// quirk removes it.
 func (q Quirks) Registry() http.Handler {
 	return q.Around(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 }
 
-// Around is a registry as it looks with the quirks.
+// Around adds the quirks to a registry.
 func (q Quirks) Around(inner http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
@@ -128,7 +129,7 @@ func (q Quirks) Around(inner http.Handler) http.Handler {
 	})
 }
 
-// instead answers in the registry's place.
+// instead answers in place of the registry, and reports whether it did.
 func (q Quirks) instead(w http.ResponseWriter, r *http.Request) bool {
 	what := repositoryPath.FindStringSubmatch(r.URL.Path)
 	status := 0
@@ -169,7 +170,7 @@ func (q Quirks) instead(w http.ResponseWriter, r *http.Request) bool {
 	return status != 0
 }
 
-// amend has the registry answer, and changes the answer.
+// amend lets the registry answer, and changes the answer.
 func (q Quirks) amend(w *httptest.ResponseRecorder, r *http.Request, inner http.Handler) {
 	what := repositoryPath.FindStringSubmatch(r.URL.Path)
 	if what == nil {
@@ -265,7 +266,7 @@ func (q Quirks) part(w *httptest.ResponseRecorder, path string, body []byte, key
 	return part
 }
 
-// send10 answers as servers did before connections were kept.
+// send10 answers with HTTP/1.0, and closes the connection.
 func send10(w http.ResponseWriter, answer *http.Response) {
 	connection, buffer, err := w.(http.Hijacker).Hijack()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// FreeAddress is one on the loopback device that nobody listens on.
+// FreeAddress returns a loopback address, HOST:PORT, on which nothing listens.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,8 +47,8 @@ func Serve(t testing.TB, url string, server *exec.Cmd) {
 	}
 }
 
-// Say listens, and answers whoever has sent something with the same bytes, until the test
-// ends. It gives its address.
+// Say listens until the test ends, and answers the first bytes of each connection with the
+// same bytes. It returns its address.
 func Say(t testing.TB, answer string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,8 +70,8 @@ func Say(t testing.TB, answer string) string {
 	return listener.Addr().String()
 }
 
-// DockerRegistry starts Debian's registry, which lacks the referrers API, with
-// its files in a folder, and gives its host.
+// DockerRegistry starts Debian's registry, which has no referrers API, with its files in a
+// folder. It returns HOST:PORT.
 func DockerRegistry(t testing.TB, storage string) string {
 	t.Helper()
 	Require(t, "docker-registry")

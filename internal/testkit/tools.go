@@ -1,5 +1,4 @@
-// Package testkit is what the tests have in common that run libre, other people's
-// programs, and servers.
+// Package testkit has what tests need to run libre, other programs, and servers.
 package testkit
 
 import (
@@ -8,10 +7,10 @@ import (
 	"testing"
 )
 
-// all says whether every test must run.
+// all reports whether every test must run.
 func all() bool { return os.Getenv("LIBRE_TEST_ALL") == "1" }
 
-// Needed skips a test that misses something, and fails it if LIBRE_TEST_ALL is 1.
+// Needed skips a test if something is missing, and fails it if LIBRE_TEST_ALL is 1.
 func Needed(t testing.TB, there bool, what string) {
 	t.Helper()
 	if there {
