@@ -36,14 +36,14 @@ func (v Version) String() string { return catalog.Tag(v.Version, v.PackageVersio
 
 // Result is the outcome for one app.
 type Result struct {
-	App      string              `json:"app"`
-	From     Version             `json:"from"`
-	To       Version             `json:"to"` // equal to From if there is nothing to do
-	Decision *Decision           `json:"decision,omitempty"`
-	Edits    []Edit              `json:"edits,omitempty"`
-	Proofs   []review.PatchCheck `json:"proofs,omitempty"`   // patches and other changes, checked against the new source
-	Findings []review.Finding    `json:"findings,omitempty"` // what a reviewer should look at
-	Warnings []string            `json:"warnings,omitempty"`
+	App         string              `json:"app"`
+	From        Version             `json:"from"`
+	To          Version             `json:"to"` // equal to From if there is nothing to do
+	Decision    *Decision           `json:"decision,omitempty"`
+	Edits       []Edit              `json:"edits,omitempty"`
+	PatchChecks []review.PatchCheck `json:"proofs,omitempty"`   // patches and other changes, checked against the new source
+	Findings    []review.Finding    `json:"findings,omitempty"` // what a reviewer should look at
+	Warnings    []string            `json:"warnings,omitempty"`
 
 	NotFollowed string `json:"notFollowed,omitempty"` // why there is no request to upstream
 

@@ -52,8 +52,8 @@ func (r *Result) report(notes string) propose.AppReport {
 	for _, finding := range r.Findings {
 		report.Findings = append(report.Findings, string(finding.Kind)+": "+finding.String())
 	}
-	for _, proof := range r.Proofs {
-		report.Changes = append(report.Changes, proof.String())
+	for _, check := range r.PatchChecks {
+		report.Changes = append(report.Changes, check.String())
 	}
 	return report
 }
@@ -93,8 +93,8 @@ func (r *Result) checked() []string {
 		all = append(all, fmt.Sprintf("dependent hashes, found by building: %d", hashes))
 	}
 	applied := 0
-	for _, proof := range r.Proofs {
-		if proof.Verdict != review.Dropped {
+	for _, check := range r.PatchChecks {
+		if check.Verdict != review.Dropped {
 			applied++
 		}
 	}

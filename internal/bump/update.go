@@ -192,24 +192,24 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 	if err != nil {
 		return nil, err
 	}
-	if result.Proofs, err = review.Prove(ctx, before, after, changes); err != nil {
+	if result.PatchChecks, err = review.CheckChanges(ctx, before, after, changes); err != nil {
 		return nil, err
 	}
 	var dropped []nixedit.Change
 	var broken []error
-	for i, proof := range result.Proofs {
+	for i, check := range result.PatchChecks {
 		switch {
-		case proof.Verdict == review.InUpstream && b.DropApplied && proof.Variant == "":
+		case check.Verdict == review.InUpstream && b.DropApplied && check.Variant == "":
 			drop, err := dropPatch(app, changes[i].Name)
 			if err != nil {
 				broken = append(broken, err)
 			}
 			dropped = append(dropped, drop)
-			result.Proofs[i].Verdict = review.Dropped
-		case proof.Verdict == review.InUpstream && proof.Variant == "":
-			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", proof))
-		case proof.Breaks():
-			broken = append(broken, errors.New(proof.String()))
+			result.PatchChecks[i].Verdict = review.Dropped
+		case check.Verdict == review.InUpstream && check.Variant == "":
+			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", check))
+		case check.Breaks():
+			broken = append(broken, errors.New(check.String()))
 		}
 	}
 	if len(broken) > 0 {

@@ -280,7 +280,7 @@ func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 		if len(r.Uncommitted) > 0 && r.Err == nil {
 			e.Warnf("%s: %s has an uncommitted update", r.App, strings.Join(r.Uncommitted, ", "))
 		}
-		for _, proof := range r.Proofs {
+		for _, proof := range r.PatchChecks {
 			if proof.Verdict != review.Applies && !proof.Breaks() {
 				e.Warnf("%s: %s", r.App, proof)
 			}

@@ -38,7 +38,7 @@ const (
 )
 
 // patch tries a patch: as a whole, as the build does, and section by section if that fails.
-func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
+func (p *checker) patch(ctx context.Context, c Change, check *PatchCheck) error {
 	sections := readSections(c.Patch)
 	if len(sections) == 0 {
 		return obstacle("it is not a unified diff")
@@ -48,9 +48,9 @@ func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
 		return err
 	}
 	if run.ok {
-		proof.Verdict, proof.Reason = Applies, run.moved()
+		check.Verdict, check.Reason = Applies, run.moved()
 		if run.fuzz > 0 {
-			proof.Verdict = AppliesFuzz
+			check.Verdict = AppliesFuzz
 		}
 		p.tree.adopt(run)
 		return nil
@@ -60,13 +60,13 @@ func (p *prover) patch(ctx context.Context, c Change, proof *PatchCheck) error {
 		return err
 	}
 	if back.ok && back.fuzz == 0 {
-		proof.Verdict = InUpstream
+		check.Verdict = InUpstream
 		return nil
 	}
-	proof.Verdict = Fails
-	proof.Places, err = p.tree.clone().places(ctx, sections)
-	if len(proof.Places) == 0 {
-		proof.Reason = run.lastMessage()
+	check.Verdict = Fails
+	check.Places, err = p.tree.clone().places(ctx, sections)
+	if len(check.Places) == 0 {
+		check.Reason = run.lastMessage()
 	}
 	return err
 }
@@ -179,7 +179,7 @@ func (t *tree) adopt(run *patchRun) { maps.Copy(t.changed, run.changed) }
 // is GNU patch with the build's arguments, and --unified, so that no text is read as an ed
 // script. There is no terminal to prompt on.
 func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more ...string) (*patchRun, error) {
-	scratch, err := os.MkdirTemp("", "libre-prove-")
+	scratch, err := os.MkdirTemp("", "libre-patch-")
 	if err != nil {
 		return nil, err
 	}

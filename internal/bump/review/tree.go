@@ -123,16 +123,16 @@ func readTried(f io.ReadCloser, name string) ([]byte, error) {
 }
 
 // substitute replaces a text in a file.
-func (p *prover) substitute(c Change, proof *PatchCheck) error {
+func (p *checker) substitute(c Change, check *PatchCheck) error {
 	mode, err := p.tree.mode(c.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		proof.Verdict, proof.Reason = Fails, "the new source has no such file"
+		check.Verdict, check.Reason = Fails, "the new source has no such file"
 		return nil
 	case err != nil:
 		return err
 	case !mode.IsRegular():
-		proof.Verdict, proof.Reason = Fails, "it is not a file in the new source"
+		check.Verdict, check.Reason = Fails, "it is not a file in the new source"
 		return nil
 	}
 	data, err := p.tree.read(c.File)
@@ -141,33 +141,33 @@ func (p *prover) substitute(c Change, proof *PatchCheck) error {
 	}
 	content := string(data)
 	if c.From == "" || !strings.Contains(content, c.From) {
-		proof.Verdict, proof.Reason = Fails, fmt.Sprintf("the text %q is gone", text.Clip(c.From, 80))
+		check.Verdict, check.Reason = Fails, fmt.Sprintf("the text %q is gone", text.Clip(c.From, 80))
 		if c.To != "" && strings.Contains(content, c.To) {
-			proof.Reason += fmt.Sprintf(", %q is there", text.Clip(c.To, 80))
+			check.Reason += fmt.Sprintf(", %q is there", text.Clip(c.To, 80))
 		}
 		return nil
 	}
-	proof.Verdict = Applies
+	check.Verdict = Applies
 	p.tree.changed[c.File] = &entry{data: []byte(strings.ReplaceAll(content, c.From, c.To)), mode: mode}
 	return nil
 }
 
 // add copies a file or a folder over the source. An added folder is merged into an existing
 // one.
-func (p *prover) add(c Change, proof *PatchCheck) error {
+func (p *checker) add(c Change, check *PatchCheck) error {
 	files, isFolder, err := added(c.File, c.Added)
 	if err != nil {
 		return err
 	}
 	if mode, err := p.tree.mode(c.File); err == nil && !mode.IsDir() && isFolder {
-		proof.Verdict, proof.Reason = Fails, "it is a file in the new source, and a folder is added"
+		check.Verdict, check.Reason = Fails, "it is a file in the new source, and a folder is added"
 		return nil
 	}
-	proof.Verdict = Applies
+	check.Verdict = Applies
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		for above := path.Dir(name); above != "."; above = path.Dir(above) {
 			if mode, err := p.tree.mode(above); err == nil && !mode.IsDir() {
-				proof.Verdict, proof.Reason = Fails, text.Name(above)+" is a file in the new source"
+				check.Verdict, check.Reason = Fails, text.Name(above)+" is a file in the new source"
 				return nil
 			}
 		}
@@ -176,13 +176,13 @@ func (p *prover) add(c Change, proof *PatchCheck) error {
 		case err != nil:
 			return err
 		case mode.IsDir():
-			proof.Verdict, proof.Reason = Fails, "it is a folder in the new source, and a file is added"
+			check.Verdict, check.Reason = Fails, "it is a folder in the new source, and a file is added"
 			if isFolder {
-				proof.Reason = text.Name(name) + " is a folder in the new source, and a file is added"
+				check.Reason = text.Name(name) + " is a folder in the new source, and a file is added"
 			}
 			return nil
-		case proof.Verdict == Applies:
-			proof.Verdict, proof.Reason = p.hides(name)
+		case check.Verdict == Applies:
+			check.Verdict, check.Reason = p.hides(name)
 		}
 	}
 	maps.Copy(p.tree.changed, files)
@@ -190,7 +190,7 @@ func (p *prover) add(c Change, proof *PatchCheck) error {
 }
 
 // hides reports whether an added file hides one of upstream.
-func (p *prover) hides(name string) (Verdict, string) {
+func (p *checker) hides(name string) (Verdict, string) {
 	now, err := newTree(p.after).read(name)
 	if err != nil {
 		return Applies, "" // an earlier change made the file

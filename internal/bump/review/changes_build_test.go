@@ -136,12 +136,12 @@ func buildSource(t *testing.T, shell, source string, changes []Change) (out, fai
 	return filepath.Join(dir, "out"), ""
 }
 
-// compareTrees holds what a proof has in memory to what a build made.
+// compareTrees holds what a check has in memory to what a build made.
 func compareTrees(t *testing.T, before, after fs.FS, changes []Change, out string) {
 	t.Helper()
-	p := prover{before, after, newTree(after)}
+	p := checker{before, after, newTree(after)}
 	for _, c := range changes {
-		if _, err := p.prove(t.Context(), c); err != nil {
+		if _, err := p.checkChange(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +166,7 @@ func compareTrees(t *testing.T, before, after fs.FS, changes []Change, out strin
 }
 
 // Whatever upstream does to the lines around a patch, the verdict is the build's.
-func TestProveAgreesWithBuild(t *testing.T) {
+func TestCheckChangesAgreesWithBuild(t *testing.T) {
 	testkit.Require(t, "patch", "bash")
 	seen := map[Verdict]int{}
 	for seed := range uint64(40) {
@@ -197,18 +197,18 @@ func TestProveAgreesWithBuild(t *testing.T) {
 		}
 		source := now.write(t, t.TempDir())
 		changes := []Change{patchOf(makePatch(t, was, ours))}
-		proofs, err := Prove(t.Context(), nil, os.DirFS(source), changes)
+		checks, err := CheckChanges(t.Context(), nil, os.DirFS(source), changes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen[proofs[0].Verdict]++
+		seen[checks[0].Verdict]++
 		out, failure := buildSource(t, "bash", source, changes)
-		if proofs[0].Breaks() != (failure != "") {
-			t.Errorf("seed %d: %s, but the build says: %s", seed, proofs[0], failure)
+		if checks[0].Breaks() != (failure != "") {
+			t.Errorf("seed %d: %s, but the build says: %s", seed, checks[0], failure)
 		} else if failure == "" {
 			compareTrees(t, nil, os.DirFS(source), changes, out)
-		} else if proofs[0].Verdict == Fails && len(proofs[0].Places) == 0 {
-			t.Errorf("seed %d: no place in %s", seed, proofs[0])
+		} else if checks[0].Verdict == Fails && len(checks[0].Places) == 0 {
+			t.Errorf("seed %d: no place in %s", seed, checks[0])
 		}
 	}
 	for _, verdict := range []Verdict{Applies, AppliesFuzz, InUpstream, Fails} {

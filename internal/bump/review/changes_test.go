@@ -28,7 +28,7 @@ const (
 	quotedPatch = "diff --git \"a/\\303\\251.txt\" \"b/\\303\\251.txt\"\n--- \"a/\\303\\251.txt\"\n+++ \"b/\\303\\251.txt\"\n@@ -1 +1 @@\n-1\n+one\n"
 )
 
-func TestProve(t *testing.T) {
+func TestCheckChanges(t *testing.T) {
 	testkit.Require(t, "patch", "bash", "busybox")
 	plain := sourceFiles{"a.txt": numbered(40)}
 	twenty := makePatch(t, plain, plain.with("a.txt", numbered(40, "20=twenty")))
@@ -135,15 +135,15 @@ func TestProve(t *testing.T) {
 			if test.before != nil {
 				before = test.before.fs(t)
 			}
-			proofs, err := Prove(t.Context(), before, after, test.changes)
+			checks, err := CheckChanges(t.Context(), before, after, test.changes)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
 			breaks := false
-			for _, proof := range proofs {
-				got = append(got, proof.String())
-				breaks = breaks || proof.Breaks()
+			for _, check := range checks {
+				got = append(got, check.String())
+				breaks = breaks || check.Breaks()
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" && test.want != nil {
 				t.Error(diff)
@@ -166,7 +166,7 @@ func TestProve(t *testing.T) {
 	}
 }
 
-func TestProveVariants(t *testing.T) {
+func TestCheckChangesVariants(t *testing.T) {
 	testkit.Require(t, "patch")
 	source := sourceFiles{"a.txt": numbered(40)}
 	twenty := makePatch(t, source, source.with("a.txt", numbered(40, "20=twenty")))
@@ -175,7 +175,7 @@ func TestProveVariants(t *testing.T) {
 		c.Variant = name
 		return c
 	}
-	proofs, err := Prove(t.Context(), nil, source.fs(t), []Change{
+	checks, err := CheckChanges(t.Context(), nil, source.fs(t), []Change{
 		variant("lyon", patchOf(score)),
 		variant("nice", substitution("a.txt", "score", "x")),
 		patchOf(twenty),
@@ -190,15 +190,15 @@ func TestProveVariants(t *testing.T) {
 		"patch fix.patch applies",
 		"substitution in a.txt (variant lyon) applies",
 	}
-	for i, proof := range proofs {
-		if proof.String() != want[i] {
-			t.Errorf("%s", proof)
+	for i, check := range checks {
+		if check.String() != want[i] {
+			t.Errorf("%s", check)
 		}
 	}
 }
 
 // Links are never followed, wherever they lead.
-func TestProveLinks(t *testing.T) {
+func TestCheckChangesLinks(t *testing.T) {
 	testkit.Require(t, "patch")
 	outside := filepath.Join(t.TempDir(), "a.txt")
 	if err := os.WriteFile(outside, []byte(numbered(40)), 0o644); err != nil {
@@ -215,9 +215,9 @@ func TestProveLinks(t *testing.T) {
 		substitution("../a.txt", "20", "x"),
 		substitution("/etc/passwd", "root", "x"),
 	} {
-		proofs, err := Prove(t.Context(), nil, source, []Change{c})
-		if err != nil || proofs[0].Verdict != Untried || proofs[0].Reason == "" {
-			t.Errorf("%v %+v", err, proofs)
+		checks, err := CheckChanges(t.Context(), nil, source, []Change{c})
+		if err != nil || checks[0].Verdict != Untried || checks[0].Reason == "" {
+			t.Errorf("%v %+v", err, checks)
 		}
 	}
 	if data, err := os.ReadFile(outside); err != nil || string(data) != numbered(40) {
@@ -225,7 +225,7 @@ func TestProveLinks(t *testing.T) {
 	}
 }
 
-func TestProveErrors(t *testing.T) {
+func TestCheckChangesErrors(t *testing.T) {
 	testkit.Require(t, "patch")
 	plain := sourceFiles{"a.txt": numbered(40)}
 	changes := []Change{patchOf(makePatch(t, plain, plain.with("a.txt", numbered(40, "20=twenty"))))}
@@ -234,13 +234,13 @@ func TestProveErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var failed *PatchError
-	_, err := Prove(ctx, nil, source, changes)
+	_, err := CheckChanges(ctx, nil, source, changes)
 	if !errors.Is(err, context.Canceled) || !errors.As(err, &failed) {
 		t.Errorf("interrupted: %v", err)
 	}
 	empty := t.TempDir()
 	t.Setenv("PATH", empty)
-	_, err = Prove(t.Context(), nil, source, changes)
+	_, err = CheckChanges(t.Context(), nil, source, changes)
 	if want := "trying fix.patch against the new source: running patch: patch is not installed: libre needs it to try patches before a build"; err == nil || err.Error() != want {
 		t.Errorf("without patch: %v", err)
 	}
@@ -248,21 +248,21 @@ func TestProveErrors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(empty, "patch"), []byte(other), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Prove(t.Context(), nil, source, changes)
+	_, err = CheckChanges(t.Context(), nil, source, changes)
 	if !errors.As(err, &failed) || failed.Reason != "it is not GNU patch: install GNU patch" || len(failed.Tail) != 1 {
 		t.Errorf("another patch: %v", err)
 	}
 }
 
 // A script of ed in a patch is not run, nor is anything asked for.
-func TestProveRunsNothing(t *testing.T) {
+func TestCheckChangesRunsNothing(t *testing.T) {
 	testkit.Require(t, "patch")
 	mark := filepath.Join(t.TempDir(), "mark")
 	plain := sourceFiles{"a.txt": numbered(40)}
 	script := "--- a/a.txt\n+++ a/a.txt\n1d\n!touch " + mark + "\n.\n"
 	unified := string(makePatch(t, plain, plain.with("a.txt", numbered(40, "20=twenty"))))
 	for _, patch := range []string{script, script + unified, unified + script} {
-		if _, err := Prove(t.Context(), nil, plain.fs(t), []Change{patchOf([]byte(patch))}); err != nil {
+		if _, err := CheckChanges(t.Context(), nil, plain.fs(t), []Change{patchOf([]byte(patch))}); err != nil {
 			t.Error(err)
 		}
 		if _, err := os.Lstat(mark); err == nil {

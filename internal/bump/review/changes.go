@@ -105,7 +105,7 @@ func (p Place) String() string {
 	return p.File + " " + p.Hunk + ": " + p.Reason
 }
 
-// Prove tries changes on a new source, in order, each variant's on top of the app's own, as
+// CheckChanges tries changes on a new source, in order, each variant's on top of the app's own, as
 // nix/change-source.sh does. It returns one check per change. A change that fails is
 // skipped for those that follow. before is the source that the changes were made for, nil
 // if unavailable.
@@ -113,62 +113,62 @@ func (p Place) String() string {
 // A change that does not apply is no error. An error is a *PatchError, or one from reading
 // a source or writing to a temporary folder.
 // a source or writing to a temporary folder.
-func Prove(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchCheck, error) {
-	proofs := make([]PatchCheck, len(changes))
+func CheckChanges(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchCheck, error) {
+	checks := make([]PatchCheck, len(changes))
 	trees := map[string]*tree{"": newTree(after)}
-	prove := func(i int) (err error) {
+	checkOne := func(i int) (err error) {
 		c := changes[i]
 		if trees[c.Variant] == nil {
 			trees[c.Variant] = trees[""].clone()
 		}
-		p := prover{before, after, trees[c.Variant]}
-		if proofs[i], err = p.prove(ctx, c); err != nil {
-			return fmt.Errorf("trying %s against the new source: %w", proofs[i].Name, err)
+		p := checker{before, after, trees[c.Variant]}
+		if checks[i], err = p.checkChange(ctx, c); err != nil {
+			return fmt.Errorf("trying %s against the new source: %w", checks[i].Name, err)
 		}
 		return nil
 	}
 	for i, c := range changes {
 		if c.Variant == "" {
-			if err := prove(i); err != nil {
+			if err := checkOne(i); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for i, c := range changes {
 		if c.Variant != "" {
-			if err := prove(i); err != nil {
+			if err := checkOne(i); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return proofs, nil
+	return checks, nil
 }
 
-type prover struct {
+type checker struct {
 	before, after fs.FS
 	tree          *tree // the new source, with the changes so far
 }
 
-func (p *prover) prove(ctx context.Context, c Change) (PatchCheck, error) {
+func (p *checker) checkChange(ctx context.Context, c Change) (PatchCheck, error) {
 	if c.File != "" {
 		c.File = path.Clean(c.File) // plugins/ is plugins
 	}
-	proof := PatchCheck{Variant: c.Variant, Kind: c.Kind, Name: c.File}
+	check := PatchCheck{Variant: c.Variant, Kind: c.Kind, Name: c.File}
 	var err error
 	switch c.Kind {
 	case PatchChange:
-		proof.Name = c.Name
-		err = p.patch(ctx, c, &proof)
+		check.Name = c.Name
+		err = p.patch(ctx, c, &check)
 	case SubstituteChange:
-		err = p.substitute(c, &proof)
+		err = p.substitute(c, &check)
 	case AddChange:
-		err = p.add(c, &proof)
+		err = p.add(c, &check)
 	default:
-		return proof, fmt.Errorf("unknown kind of change %q", c.Kind)
+		return check, fmt.Errorf("unknown kind of change %q", c.Kind)
 	}
 	var why obstacle
 	if errors.As(err, &why) {
-		proof.Verdict, proof.Reason, err = Untried, string(why), nil
+		check.Verdict, check.Reason, err = Untried, string(why), nil
 	}
-	return proof, err
+	return check, err
 }
