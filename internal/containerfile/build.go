@@ -143,11 +143,6 @@ var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (b *Builder) Build(ctx context.Context, r Request) (_ Result, err error) {
 	j := &job{Request: r, named: map[string]string{}}
 	j.Platform = cmp.Or(j.Platform, machinePlatform())
-	for name := range r.Args {
-		if !argName.MatchString(name) {
-			return Result{}, badArgument(name)
-		}
-	}
 	if err := j.read(); err != nil {
 		return Result{}, err
 	}

@@ -104,6 +104,11 @@ func (j *job) open() error {
 
 // read opens the Containerfile, and checks what it can before the engine runs.
 func (j *job) read() error {
+	for name := range j.Args {
+		if !argName.MatchString(name) {
+			return badArgument(name)
+		}
+	}
 	if err := j.open(); err != nil {
 		return err
 	}
