@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-FuRRjZeHw5N01uVwvyYSFMQgToh0EejR3L2L5i8Xbo0=";
+  vendorHash = "sha256-jLOBb+sjNulgrZ/lTtkxaVYIBXEY+a3WV+/P7+KFMy0=";
   subPackages = [ "cmd/libre" "cmd/libre-files" ];
   env.CGO_ENABLED = "0";
   doCheck = false;
