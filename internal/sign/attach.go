@@ -62,7 +62,7 @@ func (g gap) notShown() error {
 	if g.claim.kind != SignatureType {
 		what = "attestation of type " + g.claim.kind
 	}
-	return &RegistryError{fmt.Sprintf("attach to %s", g.digest()), fmt.Errorf("the registry took the %s and does not show it", what)}
+	return &RegistryError{fmt.Sprintf("attach to %s", g.digest()), fmt.Errorf("the registry accepted the %s and does not show it", what)}
 }
 
 // Attacher asks nothing yet.
@@ -95,7 +95,7 @@ func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate j
 		return 0, fmt.Errorf("attest a predicate of type %q", predicateType)
 	}
 	if !json.Valid(predicate) {
-		return 0, fmt.Errorf("attest a predicate of type %s: it is no JSON", predicateType)
+		return 0, fmt.Errorf("attest a predicate of type %s: it is not JSON", predicateType)
 	}
 	return a.add(ctx, &statement{format: a.policy.format, kind: predicateType, predicate: predicate, subjects: subjects})
 }

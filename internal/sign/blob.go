@@ -49,7 +49,7 @@ func (v *Attachments) read(ctx context.Context, b blob, p *Policy) ([]byte, erro
 	op := fmt.Sprintf("read the attachment %s", b.repository.Digest(b.digest.String()))
 	limits := v.client.limits
 	if b.size > limits.Attachment {
-		return nil, fmt.Errorf("%s: it has %d bytes, more than the limit of %d: limits.attachment in libre.yaml sets it", op, b.size, limits.Attachment)
+		return nil, fmt.Errorf("%s: it has %d bytes, more than the limit of %d: to raise it, set limits.attachment in libre.yaml", op, b.size, limits.Attachment)
 	}
 	if digest, _, err := v1.SHA256(bytes.NewReader(b.data)); err == nil && digest == b.digest {
 		return b.data, nil
@@ -79,7 +79,7 @@ func (v *Attachments) readLarge(ctx context.Context, op string, b blob, p *Polic
 	}
 	limit := v.client.limits.Foreign
 	if v.foreign.Add(b.size) > limit || v.client.foreign.Add(b.size) > 4*limit {
-		return nil, &RegistryError{op, fmt.Errorf("what others attached takes more than the limit of %d bytes for one image, or four times that for all: delete it in the registry, or set limits.attachments in libre.yaml", limit)}
+		return nil, &RegistryError{op, fmt.Errorf("attachments of others exceed the limit of %d bytes for one image, or four times that for all: delete them in the registry, or set limits.attachments in libre.yaml", limit)}
 	}
 	file, err := os.CreateTemp("", "libre-attachment-")
 	if err != nil {
@@ -114,7 +114,7 @@ func (c *Client) copyBlob(ctx context.Context, to io.Writer, b blob) error {
 	defer content.Close()
 	n, err := io.Copy(to, io.LimitReader(content, b.size+1))
 	if err == nil && n != b.size {
-		err = fmt.Errorf("%s does not have the %d bytes that its manifest says", b.digest, b.size)
+		err = fmt.Errorf("%s does not have the %d bytes that its manifest gives", b.digest, b.size)
 	}
 	return err
 }

@@ -100,7 +100,7 @@ func (bundleStore) list(ctx context.Context, v *Attachments, place string) ([]ca
 		found := candidate{kind: says, open: sync.OnceValues(func() (*content, error) {
 			manifest := v.subject.Context().Digest(referrer.Digest.String())
 			if referrer.Size > maxBundleManifest {
-				return nil, fmt.Errorf("read the attachment %s: %d bytes are too many", manifest, referrer.Size)
+				return nil, fmt.Errorf("read the attachment %s: its manifest has %d bytes, which is too large", manifest, referrer.Size)
 			}
 			return v.ofManifest(ctx, manifest)
 		})}
@@ -242,7 +242,7 @@ func (a *bundleAttachment) verify(p *trust, digest v1.Hash, kind string) (*State
 	}
 	envelope := a.bundle.GetDsseEnvelope()
 	if envelope == nil || envelope.PayloadType != payloadType {
-		return nil, errors.New("the bundle holds no in-toto statement")
+		return nil, errors.New("the bundle has no in-toto statement")
 	}
 	statement, err := readStatement(envelope.Payload, kind, digest)
 	if err != nil {

@@ -54,13 +54,13 @@ type Registry interface {
 	PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error
 }
 
-// NewClient asks nothing yet.
+// NewClient sends no request.
 func NewClient(registry Registry, limits Limits) *Client {
 	return &Client{registry: registry, limits: limits.orDefault(), looks: make(chan struct{}, lookedAt)}
 }
 
-// descriptor asks for a subject's media type and size, which its referrers
-// repeat. A digest's never change.
+// descriptor returns a subject's media type and size, which its referrers repeat. It asks
+// once for each digest.
 func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descriptor, error) {
 	if known, ok := c.subjects.Load(subject.String()); ok {
 		return known.(*v1.Descriptor), nil
@@ -70,15 +70,14 @@ func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descr
 		return nil, &RegistryError{fmt.Sprintf("attach to %s", subject), errors.New("the registry does not show it")}
 	}
 	if err != nil {
-		return nil, &RegistryError{fmt.Sprintf("look at %s", subject), err}
+		return nil, &RegistryError{fmt.Sprintf("read %s", subject), err}
 	}
 	c.subjects.Store(subject.String(), got)
 	return got, nil
 }
 
-// referrers lists the manifests that name the subject: as the registry does, or,
-// tagged, those that were listed at its tag before the registry had the referrers
-// API.
+// referrers lists the manifests that name the subject, or, tagged, those at its tag, which
+// were written before the registry had the referrers API.
 func (c *Client) referrers(ctx context.Context, subject name.Digest, tagged bool, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, err error) {
 	if seen, _ := c.tagged.Load(subject.String()); tagged && seen == true {
 		return nil, nil

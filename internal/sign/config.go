@@ -97,7 +97,7 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("no public key is known for %s: name it as publicKey", c.Key)
+		return nil, fmt.Errorf("no public key is known for %s: set publicKey", c.Key)
 	}
 	policy, err := keysPolicy(format, keys)
 	if err != nil {
@@ -181,7 +181,7 @@ func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 		return c.keylessSigner(ctx, prompts)
 	}
 	if c.Key == "" {
-		return nil, errors.New("sign: a public key alone signs nothing: name the private key")
+		return nil, errors.New("sign: a public key cannot sign: give the private key as key")
 	}
 	pair, err := readPrivateKey(c.Key, prompts.Password)
 	if err != nil {
@@ -195,10 +195,10 @@ func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 	if len(keys) > 0 {
 		i := slices.IndexFunc(keys, func(key acceptedKey) bool { return same(key.public, pair.public) })
 		if i < 0 {
-			return nil, &fault.Fault{Err: fmt.Errorf("no public key given is that of %s", c.Key), Fix: "add it to publicKey below sign in libre.yaml"}
+			return nil, &fault.Fault{Err: fmt.Errorf("publicKey does not include the public key of %s", c.Key), Fix: "add it to publicKey below sign in libre.yaml"}
 		}
 		if present = keys[i].PublicKey; present.ended(time.Now()) {
-			return nil, &fault.Fault{Err: fmt.Errorf("the key %s ended on %s", c.Key, present.lastDay()), Fix: "sign with another key: libre keygen --output NAME"}
+			return nil, &fault.Fault{Err: fmt.Errorf("the key %s expired on %s", c.Key, present.lastDay()), Fix: "sign with another key: libre keygen --output NAME"}
 		}
 	}
 	format, err := c.format()

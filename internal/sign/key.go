@@ -84,7 +84,7 @@ func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 		if strings.Contains(err.Error(), "decryption failed") {
 			return nil, credentialFault(fmt.Errorf("open the private key %s: wrong password", from))
 		}
-		return nil, fmt.Errorf("open the private key %s: it is none of cosign's, which libre keygen makes", from) // err may quote it
+		return nil, fmt.Errorf("open the private key %s: not a private key of cosign or libre keygen", from) // err may quote it
 	}
 	public, err := signer.PublicKey()
 	if err != nil {
@@ -106,7 +106,7 @@ func ReadPublicKey(from string) (crypto.PublicKey, error) {
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("read the public key %s: it is none, expected -----BEGIN PUBLIC KEY-----", from) // err may quote it
+		return nil, fmt.Errorf("read the public key %s: expected -----BEGIN PUBLIC KEY-----", from) // err may quote it
 	}
 	if _, err := supportedKey(public); err != nil {
 		return nil, fmt.Errorf("read the public key %s: %w", from, err)

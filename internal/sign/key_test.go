@@ -134,7 +134,7 @@ func TestKeyFromEnvironment(t *testing.T) {
 	must[*Signature](t)(signedWith(t, newSigner(t, Config{Key: "env://THE_KEY"})))
 	must[*Signature](t)(signedWith(t, newSigner(t, Config{Key: "env://THE_KEY", PublicKeys: []PublicKey{{File: "env://THE_PUBLIC_KEY"}}})))
 	must[*Policy](t)(Config{PublicKeys: []PublicKey{{File: "env://THE_PUBLIC_KEY"}}}.Policy(context.Background()))
-	if _, err := (Config{Key: "env://THE_KEY"}).Policy(context.Background()); err == nil || err.Error() != "no public key is known for env://THE_KEY: name it as publicKey" {
+	if _, err := (Config{Key: "env://THE_KEY"}).Policy(context.Background()); err == nil || err.Error() != "no public key is known for env://THE_KEY: set publicKey" {
 		t.Error(err)
 	}
 }
@@ -214,19 +214,19 @@ func TestBadConfigurations(t *testing.T) {
 		{"key as file name", Config{Key: keyText}, "", "read a key: expected the name of a file or env://NAME, not the key"},
 		{"key as variable name", Config{Key: "env://" + keyText}, "", "read a key: expected env:// and the name of a variable"},
 		{"wrong password", Config{Key: config.Key}, "s3cret", "open the private key " + config.Key + ": wrong password"},
-		{"no key", Config{Key: file("no.key", "hello")}, "", "open the private key " + dir + "/no.key: it is none of cosign's, which libre keygen makes"},
-		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": it is none of cosign's, which libre keygen makes"},
-		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: it is none of cosign's, which libre keygen makes`},
-		{"mixed", Config{Key: mixed}, testPassword, "no public key given is that of " + mixed + "; add it to publicKey below sign in libre.yaml"},
-		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "sign: a public key alone signs nothing: name the private key"},
+		{"no key", Config{Key: file("no.key", "hello")}, "", "open the private key " + dir + "/no.key: not a private key of cosign or libre keygen"},
+		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": not a private key of cosign or libre keygen"},
+		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: not a private key of cosign or libre keygen`},
+		{"mixed", Config{Key: mixed}, testPassword, "publicKey does not include the public key of " + mixed + "; add it to publicKey below sign in libre.yaml"},
+		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "sign: a public key cannot sign: give the private key as key"},
 		{"nobody", Config{Keyless: &Keyless{}}, "", "sign.keyless: identity: expected an issuer and a subject"},
 		{"bad pattern", Config{Keyless: &Keyless{Identity: Identity{Issuer: "i", Subject: "a)|(b"}}}, "", "sign.keyless: identity: subject: error parsing regexp: unexpected ): `a)|(b`"},
-		{"not complete", own(func(k *Keyless) { k.Timestamp = "" }), "", "sign.keyless: an instance of one's own needs fulcio, timestamp and trustedRoot"},
+		{"not complete", own(func(k *Keyless) { k.Timestamp = "" }), "", "sign.keyless: a private Sigstore instance needs fulcio, timestamp and trustedRoot"},
 		{"clear text", own(func(k *Keyless) { k.Fulcio = "http://fulcio.example" }), "", `sign.keyless: fulcio is "http://fulcio.example", expected an https URL`},
 		{"no URL", own(func(k *Keyless) { k.Rekor = "rekor.example" }), "", `sign.keyless: rekor is "rekor.example", expected an https URL`},
 		{"no root", own(func(k *Keyless) { k.TrustedRoot = "/nonexistent/root" }), "", "read the trusted root: open /nonexistent/root: no such file or directory"},
-		{"bad root", own(func(*Keyless) {}), "", "read the trusted root " + noRoot + ": it is no trusted_root.json of Sigstore's"},
-		{"empty root", own(func(k *Keyless) { k.TrustedRoot = signtest.EmptyRoot(t) }), "", "neither a timestamp authority nor a log: a signature would end with its certificate"},
+		{"bad root", own(func(*Keyless) {}), "", "read the trusted root " + noRoot + ": not a trusted_root.json of Sigstore"},
+		{"empty root", own(func(k *Keyless) { k.TrustedRoot = signtest.EmptyRoot(t) }), "", "it has neither a timestamp authority nor a log, so signatures would expire with their certificates"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			setenv(t, PasswordVariable, test.password)

@@ -51,7 +51,7 @@ func (k Keyless) Check() error {
 		}
 	}
 	if !k.public() && (k.Fulcio == "" || k.Timestamp == "" || k.TrustedRoot == "") {
-		return errors.New("sign.keyless: an instance of one's own needs fulcio, timestamp and trustedRoot")
+		return errors.New("sign.keyless: a private Sigstore instance needs fulcio, timestamp and trustedRoot")
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
 		if err != nil {
 			return nil, &fault.Fault{
 				Kind: fault.Unreachable, Doing: "fetching the trusted root of Sigstore's public instance", Err: err,
-				Fix: "give that of the instance in use as --trusted-root FILE, or as trustedRoot below sign.keyless in libre.yaml",
+				Fix: "give the trusted root as --trusted-root FILE, or set sign.keyless.trustedRoot in libre.yaml",
 			}
 		}
 		return &TrustedRoot{material: material}, nil
@@ -91,7 +91,7 @@ func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
 	}
 	material, err := root.NewTrustedRootFromJSON(text)
 	if err != nil {
-		return nil, fmt.Errorf("read the trusted root %s: it is no trusted_root.json of Sigstore's", name) // err may quote it
+		return nil, fmt.Errorf("read the trusted root %s: not a trusted_root.json of Sigstore", name) // err may quote it
 	}
 	return &TrustedRoot{name: name, material: material}, nil
 }
@@ -126,11 +126,11 @@ func (k Keyless) instance(ctx context.Context) (*instance, error) {
 	now := time.Now()
 	authority, err := root.SelectService(config.FulcioCertificateAuthorityURLs(), sign.FulcioAPIVersions, now)
 	if err != nil {
-		return nil, fmt.Errorf("choose a certificate authority of Sigstore's: %w", err)
+		return nil, fmt.Errorf("choose a certificate authority of Sigstore: %w", err)
 	}
 	timestamps, err := root.SelectServices(config.TimestampAuthorityURLs(), config.TimestampAuthorityURLsConfig(), sign.TimestampAuthorityAPIVersions, now)
 	if err != nil {
-		return nil, fmt.Errorf("choose a timestamp authority of Sigstore's: %w", err)
+		return nil, fmt.Errorf("choose a timestamp authority of Sigstore: %w", err)
 	}
 	in.fulcio, in.timestamps = authority.URL, nil
 	for _, timestamp := range timestamps {
@@ -138,7 +138,7 @@ func (k Keyless) instance(ctx context.Context) (*instance, error) {
 	}
 	in.logs, err = root.SelectServices(config.RekorLogURLs(), config.RekorLogURLsConfig(), sign.RekorAPIVersions, now)
 	if err != nil {
-		return nil, fmt.Errorf("choose a transparency log of Sigstore's: %w", err)
+		return nil, fmt.Errorf("choose a transparency log of Sigstore: %w", err)
 	}
 	return in, nil
 }
@@ -149,7 +149,7 @@ func (c Config) keylessSigner(ctx context.Context, prompts Prompts) (*Signer, er
 		return nil, err
 	}
 	if policy.format == Classic && len(policy.root.material.RekorLogs()) > 0 {
-		return nil, errors.New("sign.keyless: the format classic has no place for entries of Rekor v2: use the format bundle, or a trusted root without a log")
+		return nil, errors.New("sign.keyless: the format classic cannot hold entries of Rekor v2: use the format bundle, or a trusted root without a log")
 	}
 	in, err := c.Keyless.instance(ctx)
 	if err != nil {

@@ -161,9 +161,9 @@ func TestInteropTokenSources(t *testing.T) {
 			setenv(t, requestTokenVariable, "secret-of-another-job")
 		}, want: "ask Actions for an identity token: " + strings.TrimPrefix(s.Issuer.URL, "http://") + " answers 403 Forbidden"},
 		"browser":  {set: func(*Keyless) { fakeBrowser(t) }, prompts: Prompts{Browser: io.Discard}},
-		"nothing":  {set: func(*Keyless) {}, want: "no identity token: neither tokenFile, $SIGSTORE_ID_TOKEN nor $ACTIONS_ID_TOKEN_REQUEST_URL is set (Actions: permission id-token: write), and there is no terminal for a login in the browser"},
+		"nothing":  {set: func(*Keyless) {}, want: "no identity token: set tokenFile or $SIGSTORE_ID_TOKEN, or in Actions the permission id-token: write, which sets $ACTIONS_ID_TOKEN_REQUEST_URL; there is no terminal for a login in the browser"},
 		"no file":  {set: func(k *Keyless) { k.TokenFile = "/nonexistent/token" }, want: "read an identity token: open /nonexistent/token: no such file or directory"},
-		"no token": {set: func(*Keyless) { setenv(t, tokenVariable, "s3cret") }, want: "the identity token is no JSON web token"},
+		"no token": {set: func(*Keyless) { setenv(t, tokenVariable, "s3cret") }, want: "the identity token is not a JSON web token"},
 		"expired": {set: func(*Keyless) {
 			setenv(t, tokenVariable, s.Issuer.Token(t, -time.Minute))
 		}, want: "the identity token expired at "},

@@ -116,7 +116,7 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 	}
 	material := trusted.material
 	if len(material.TimestampingAuthorities()) == 0 && len(material.RekorLogs()) == 0 {
-		return nil, fmt.Errorf("trusted root %s: neither a timestamp authority nor a log: a signature would end with its certificate", trusted.name)
+		return nil, fmt.Errorf("trusted root %s: it has neither a timestamp authority nor a log, so signatures would expire with their certificates", trusted.name)
 	}
 	options := []verify.VerifierOption{verify.WithObserverTimestamps(1), verify.WithoutStatementPredicate()}
 	if len(material.RekorLogs()) > 0 {

@@ -93,11 +93,11 @@ func TestAKeyThatEndedIsAcceptedNoMore(t *testing.T) {
 			t.Errorf("%d written", written)
 		}
 		config.Key = past.Key
-		if _, err := config.Signer(ctx, Prompts{}); err == nil || !strings.Contains(err.Error(), "ended on 2020-05-01") {
+		if _, err := config.Signer(ctx, Prompts{}); err == nil || !strings.Contains(err.Error(), "expired on 2020-05-01") {
 			t.Errorf("signs with a key that ended: %v", err)
 		}
 		config.PublicKeys = config.PublicKeys[:1]
-		if _, err := config.Signer(ctx, Prompts{}); err == nil || !strings.Contains(err.Error(), "no public key given is that of "+past.Key) {
+		if _, err := config.Signer(ctx, Prompts{}); err == nil || !strings.Contains(err.Error(), "publicKey does not include the public key of "+past.Key) {
 			t.Errorf("signs with a key that nobody accepts: %v", err)
 		}
 	}

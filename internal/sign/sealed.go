@@ -77,7 +77,7 @@ func seal(file io.ReaderAt, size int64, certificate string) (*sealed, error) {
 	return s, nil
 }
 
-var errNoEnvelope = errors.New("it holds no signed statement")
+var errNoEnvelope = errors.New("it has no signed statement")
 
 // payloadScan goes through JSON once, and leaves out the first string that is the value
 // of a member "payload".
@@ -118,7 +118,7 @@ func (p *payloadScan) run() ([]byte, error) {
 // next is the next byte, which is kept.
 func (p *payloadScan) next() (byte, error) {
 	if p.rest.Len() >= maxOutline {
-		return 0, fmt.Errorf("more than %d bytes of it are no signed statement", maxOutline)
+		return 0, fmt.Errorf("more than %d bytes of it are not a signed statement", maxOutline)
 	}
 	b, err := p.in.ReadByte()
 	if err == nil {

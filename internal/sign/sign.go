@@ -67,11 +67,11 @@ type Statement struct {
 	names []string // that it gives what was verified
 }
 
-// ErrNotAttached is the error for a digest that carries no signature, or no
-// attestation of the type, in the formats that were looked for.
+// ErrNotAttached means that a digest has no signature, or no attestation of the type, in
+// the accepted formats.
 var ErrNotAttached = errors.New("nothing is attached")
 
-// A notAttachedError is an ErrNotAttached that says what of what.
+// A notAttachedError is an ErrNotAttached with the subject and the type.
 type notAttachedError struct {
 	subject name.Digest
 	kind    string
@@ -86,14 +86,13 @@ func (e *notAttachedError) Error() string {
 
 func (e *notAttachedError) Is(target error) bool { return target == ErrNotAttached }
 
-// An InvalidError says that something is attached to a digest and that none of
-// it stands up to the policy: another key or identity, or other content than
-// what was signed.
+// An InvalidError means that a digest has attachments and that the policy accepts none of
+// them: another key or identity signed, or the content is not what was signed.
 type InvalidError struct {
 	Digest  name.Digest
 	Type    string  // predicate type, or SignatureType
-	Reasons []error // of the attachments that were tried, those of the first
-	More    int     // how many there are beside these
+	Reasons []error // of the first attachments that were refused
+	More    int     // how many more were refused
 }
 
 func (e *InvalidError) Error() string {
@@ -116,30 +115,29 @@ func (e *InvalidError) Error() string {
 
 func (e *InvalidError) Unwrap() []error { return e.Reasons }
 
-// A RegistryError says that a registry did not answer, refused, or answered
-// with something else than what was asked for. Nothing follows from it about
-// signatures.
+// A RegistryError means that a registry did not answer, refused the request, or sent
+// something unexpected. It says nothing about signatures.
 type RegistryError struct {
-	Op  string // what was being done to what
+	Op  string // what failed, such as "attach to DIGEST"
 	Err error
 }
 
 func (e *RegistryError) Error() string { return e.Op + ": " + oneLine(e.Err.Error()) }
 func (e *RegistryError) Unwrap() error { return e.Err }
 
-// credentialFault says that there is no usable secret to sign with: a wrong password, a
-// missing or expired identity token.
+// credentialFault is an error of kind Credentials: a wrong password, or a missing or
+// expired identity token.
 func credentialFault(err error) error {
 	return &fault.Fault{Kind: fault.Credentials, Err: &singleLine{err}}
 }
 
-// singleLine is an error whose text comes from outside.
+// singleLine is an error with outside text, on one line.
 type singleLine struct{ error }
 
 func (e *singleLine) Error() string { return oneLine(e.error.Error()) }
 func (e *singleLine) Unwrap() error { return e.error }
 
-// short is an error whose text, from outside, is kept: nobody reads megabytes.
+// short limits the length of an error with outside text.
 func short(err error) error {
 	if err == nil || len(err.Error()) <= mostReason {
 		return err
@@ -155,10 +153,10 @@ func short(err error) error {
 	return err
 }
 
-// mostReason is how much is kept of why something cannot be used, in bytes.
+// mostReason is the largest length of such a text, in bytes.
 const mostReason = 400
 
-// oneLine makes one line of the text of an error from outside.
+// oneLine replaces the line breaks of outside text.
 func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

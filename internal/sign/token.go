@@ -56,7 +56,7 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts, serv
 		}
 		return token, nil
 	}
-	return "", credentialFault(fmt.Errorf("no identity token: neither tokenFile, $%s nor $%s is set (Actions: permission id-token: write), and there is no terminal for a login in the browser", tokenVariable, requestURLVariable))
+	return "", credentialFault(fmt.Errorf("no identity token: set tokenFile or $%s, or in Actions the permission id-token: write, which sets $%s; there is no terminal for a login in the browser", tokenVariable, requestURLVariable))
 }
 
 // login lets a person prove an identity in a browser. The library does not know
@@ -113,7 +113,7 @@ func actionsToken(ctx context.Context, services http.RoundTripper, from, bearer 
 		Value string `json:"value"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || answer.Value == "" {
-		return "", credentialFault(fmt.Errorf("%s answers without a token", address.Host))
+		return "", credentialFault(fmt.Errorf("%s sends no token", address.Host))
 	}
 	return answer.Value, nil
 }
@@ -123,17 +123,17 @@ func actionsToken(ctx context.Context, services http.RoundTripper, from, bearer 
 func checkToken(token string, now time.Time) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return errors.New("the identity token is no JSON web token")
+		return errors.New("the identity token is not a JSON web token")
 	}
 	text, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return errors.New("the identity token is no JSON web token")
+		return errors.New("the identity token is not a JSON web token")
 	}
 	var claims struct {
 		Expiry float64 `json:"exp"` // seconds since the epoch
 	}
 	if err := json.Unmarshal(text, &claims); err != nil {
-		return errors.New("the identity token is no JSON web token")
+		return errors.New("the identity token is not a JSON web token")
 	}
 	if expiry := time.Unix(int64(claims.Expiry), 0); now.After(expiry) {
 		return fmt.Errorf("the identity token expired at %s", expiry.UTC().Format(time.RFC3339))
@@ -155,7 +155,7 @@ type serviceTransport struct {
 
 func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Response != nil && !SafeURL(request.URL.String()) { // it was redirected, token and all
-		return nil, fmt.Errorf("redirected to %s, without TLS: not followed", request.URL.Host)
+		return nil, fmt.Errorf("redirected to %s without TLS: not followed", request.URL.Host)
 	}
 	ctx, cancel := context.WithCancel(request.Context())
 	defer cancel() // the body has been read by then

@@ -140,7 +140,7 @@ func (x *examined) eachOf(ctx context.Context, candidates []candidate, p *Policy
 	return nil
 }
 
-var errRepeated = errors.New("the same was said before")
+var errRepeated = errors.New("another attachment states the same")
 
 func (x *examined) isNew(s *Statement) bool {
 	one := said{sha256.Sum256(s.Predicate), s.Signature}
@@ -166,13 +166,13 @@ func (x *examined) refuse(why error) {
 	x.refused = append(x.refused, why)
 }
 
-// unreadError is a *RegistryError of an attachment that the registry lists and refuses to
-// give.
+// unreadError is a *RegistryError for an attachment that the registry lists and does not
+// send.
 type unreadError struct{ error }
 
 func (e *unreadError) Unwrap() error { return e.error }
 
-// answered tells what a registry said of one thing from the network's failure.
+// answered reports whether a registry answered. Otherwise the network failed.
 func answered(err *RegistryError) bool {
 	var answer refusal
 	var network net.Error

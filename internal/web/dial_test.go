@@ -96,7 +96,7 @@ func TestPublicServerLeadsToNoPrivateAddress(t *testing.T) {
 			if (err == nil) != test.followed || (reached > 0) != test.followed {
 				t.Errorf("%s from %s to %s: %v, reached %d times", how, test.from, test.to, err, reached)
 			}
-			if err != nil && !strings.Contains(err.Error(), "leads to") {
+			if err != nil && !strings.Contains(err.Error(), "redirects to") {
 				t.Errorf("%v", err)
 			}
 			reached = 0

@@ -62,7 +62,7 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	t.Run("with a key that is called otherwise", func(t *testing.T) { check(t, "--key", "op.pem") })
 	write("op.txt", "nothing")
 	for _, args := range []string{"verify " + record, "list " + repository, "show " + record} {
-		if got := operator.run(append(strings.Fields(args), "--key", "op.txt")...).want(t, 1); !strings.Contains(got.stderr, "read the public key op.txt: it is none, expected -----BEGIN PUBLIC KEY-----") {
+		if got := operator.run(append(strings.Fields(args), "--key", "op.txt")...).want(t, 1); !strings.Contains(got.stderr, "read the public key op.txt: expected -----BEGIN PUBLIC KEY-----") {
 			t.Errorf("%s with no key:\n%s", args, got.stderr)
 		}
 	}
