@@ -17,9 +17,9 @@ func CheckMovingTag(pattern string) error {
 	case pattern == "":
 		return errors.New("it is empty")
 	case strings.ContainsAny(tag, "{}"):
-		return errors.New("only {major} and {minor} stand for something")
+		return errors.New("it may have no placeholder but {major} and {minor}")
 	case !tagForm.MatchString(tag):
-		return errors.New("a tag has letters, digits, and _ - . behind the first")
+		return errors.New("a tag has letters, digits, _, - and ., and begins with no - or .")
 	}
 	if _, _, immutable := ParseTag(tag); immutable {
 		return errors.New("it looks like the tag of a release, which never moves")
@@ -43,7 +43,7 @@ func ExpandMovingTag(pattern, version string) (string, error) {
 		tag = strings.ReplaceAll(tag, placeholder, numbers[i])
 	}
 	if !MayMoveTo(tag, version) {
-		return "", fmt.Errorf("tag %s: it looks like a version, and is none of version %s", tag, version)
+		return "", fmt.Errorf("tag %s: it looks like a version, but not like version %s", tag, version)
 	}
 	return tag, nil
 }

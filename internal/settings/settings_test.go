@@ -203,7 +203,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"forge:\n  github: x":                                                     `libre.yaml:2: forge is a mapping, expected github or forgejo`,
 		"alsoTag: latest":                                                         `libre.yaml:1: alsoTag is "latest", expected a list of tags, which may contain {major} and {minor} of the version; for example: alsoTag: ["{major}.{minor}", latest]`,
 		"alsoTag: {major}":                                                        `libre.yaml:1: alsoTag is a mapping, expected a list of tags`,
-		"alsoTag:\n- latest\n- '{patch}'":                                         `libre.yaml:3: alsoTag[] is "{patch}" (only {major} and {minor} stand for something), expected`,
+		"alsoTag:\n- latest\n- '{patch}'":                                         `libre.yaml:3: alsoTag[] is "{patch}" (it may have no placeholder but {major} and {minor}), expected`,
 		"alsoTag: [5.4.1-2]":                                                      `alsoTag[] is "5.4.1-2" (it looks like the tag of a release, which never moves)`,
 		"alsoTag: [latest, latest]":                                               `alsoTag[] is "latest" (it is listed twice)`,
 		"alsoTag: [la test]":                                                      `alsoTag[] is "la test" (a tag has letters`,

@@ -114,7 +114,7 @@ mkApp {
 	for _, problem := range [][2]string{{"api", "base:1"}, {"web", "base:1"}, {"web", "mounted:3"}, {"web", "tools:2"}, {"web", "lyon:4"}} {
 		want += fmt.Sprintf("site/%s\tbase %s/%s is not pinned by digest\tlibre bump --inputs\n", problem[0], host, problem[1])
 	}
-	if unpinned.stdout != want || !strings.Contains(unpinned.stderr, "far/web/default: whether its bases are pinned is not known without its source: ") {
+	if unpinned.stdout != want || !strings.Contains(unpinned.stderr, "far/web/default: cannot tell whether its bases are pinned without its source: ") {
 		t.Errorf("check:\n%s%s\nwant:\n%s", unpinned.stdout, unpinned.stderr, want)
 	}
 

@@ -60,7 +60,7 @@ func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 	if manifestOf(t, other, ground).Digest == first.Digest {
 		t.Fatal("the base is the same each time")
 	}
-	if plan := other.run("plan", "walls/*/default", "ground/*/default", "--to", reg.prefix()).want(t, 0); !strings.Contains(plan.stdout, "walls/brick/default\tbuild\tit is built on another base than is published\t") {
+	if plan := other.run("plan", "walls/*/default", "ground/*/default", "--to", reg.prefix()).want(t, 0); !strings.Contains(plan.stdout, "walls/brick/default\tbuild\tit is built on another base than the published one\t") {
 		t.Errorf("plan:\n%s", plan.stdout)
 	}
 	dry := other.run("push", "walls/*/default", "--to", reg.prefix(), "--dry-run").want(t, 0)
@@ -112,20 +112,20 @@ func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 			unsigned.file(t, "libre.yaml", "sign: none\nengine: buildah\n")
 			unsigned.run("push", "ground/*/default", "--to", reg.prefix()).want(t, 0)
 			return reg, reg.prefix()
-		}, "ground-default:1.0-1 is not signed as this catalogue has it: "},
+		}, "ground-default:1.0-1 is not signed by this catalogue's signer: "},
 		{"another key", func(t *testing.T) (*watched, string) {
 			reg := newWatched(t, "docker-registry", "")
 			stranger := c.cold(t)
 			stranger.run("keygen", "--output", "other").want(t, 0)
 			stranger.run("push", "ground/*/default", "--to", reg.prefix(), "--key", "other.key").want(t, 0)
 			return reg, reg.prefix()
-		}, "ground-default:1.0-1 is not signed as this catalogue has it: "},
+		}, "ground-default:1.0-1 is not signed by this catalogue's signer: "},
 		{"signed for another registry", func(t *testing.T) (*watched, string) {
 			reg := newWatched(t, "referrers", sign.Bundle)
 			c.copy(t).run("push", "ground/*/default", "--to", reg.prefix()).want(t, 0)
 			other := watch(t, reg.backend, sign.Bundle)
 			return other, other.prefix()
-		}, "ground-default:1.0-1 is not signed as this catalogue has it: "},
+		}, "ground-default:1.0-1 is not signed by this catalogue's signer: "},
 		{"another image key", func(t *testing.T) (*watched, string) {
 			reg := newWatched(t, "referrers", sign.Bundle)
 			changed := c.cold(t)
@@ -194,7 +194,7 @@ func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 			switch {
 			case test.says == "" && len(said) > 0:
 				t.Errorf("it says:\n%s", strings.Join(said, ""))
-			case test.says != "" && (len(said) != 1 || !strings.Contains(said[0], test.says) || !strings.Contains(said[0], "; it is built anew")):
+			case test.says != "" && (len(said) != 1 || !strings.Contains(said[0], test.says) || !strings.Contains(said[0], "; it is built again")):
 				t.Errorf("want one line with %q:\n%s", test.says, got.stderr)
 			}
 		})

@@ -57,7 +57,7 @@ func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 			t.Errorf("--also-tag %q:\n%s", tag, got.stderr)
 		}
 	}
-	if got := c.run("push", two, "--to", reg.prefix(), "--also-tag", "3").want(t, 3); !strings.Contains(got.stderr, "tag 3: it looks like a version, and is none of version 2") {
+	if got := c.run("push", two, "--to", reg.prefix(), "--also-tag", "3").want(t, 3); !strings.Contains(got.stderr, "tag 3: it looks like a version, but not like version 2") {
 		t.Errorf("a tag of another version:\n%s", got.stderr)
 	}
 	reg.audit(t)

@@ -102,7 +102,7 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 		t.Errorf("what is not known is not said:\n%s", listed.stderr)
 	}
 	reg.retag(t, "two-default", "2-3", "2-12")
-	if got := operator.run("list", repository).want(t, 1); !strings.Contains(got.stdout, "\tnot asked\t\tit says of itself that it is two-default:2-3: this tag may have been moved\n") {
+	if got := operator.run("list", repository).want(t, 1); !strings.Contains(got.stdout, "\tnot asked\t\tit claims to be two-default:2-3: its tag may have been moved\n") {
 		t.Errorf("a moved tag, without a key:\n%s", got.stdout)
 	}
 	if got := operator.run("list", repository, "--key", "op.pub").want(t, 1); !strings.Contains(got.stdout, "\tmoved\t\t"+repository+":2-12 was moved") {

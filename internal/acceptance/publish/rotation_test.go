@@ -36,7 +36,7 @@ func TestRotatedKeySignsTheSameDigestsAnew(t *testing.T) {
 			if got := status("--json"); !strings.Contains(got, `"state": "published"`) || !strings.Contains(got, `"oldKey": "`+former+`"`) {
 				t.Errorf("status: %s", got)
 			}
-			if got := status(); !strings.Contains(got, "signed with "+former+", a former key: sign anew with: libre push two/*/default --resign") {
+			if got := status(); !strings.Contains(got, "signed with the former key "+former+": sign it again with: libre push two/*/default --resign") {
 				t.Errorf("status: %s", got)
 			}
 			verified := c.run("verify", two, "--to", reg.prefix()).want(t, 0)

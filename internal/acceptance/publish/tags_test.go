@@ -92,7 +92,7 @@ func TestImageTagOfOthersIsKeptWithoutForce(t *testing.T) {
 	libre.Tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
 		"oci:"+c.dir+"/dist:two-web-default:2-3", "docker://"+reg.prefix()+"/two-job-default:2-3")
 	planned := c.run("plan", two, "--to", reg.prefix()).want(t, 0)
-	if strings.Count(planned.stdout, "\trefuse\tthe tag two-job-default:2-3 is of another image, and there is no release record: ") != 2 {
+	if strings.Count(planned.stdout, "\trefuse\tthe tag two-job-default:2-3 points to another image, and there is no release record: ") != 2 {
 		t.Errorf("the plan:\n%s", planned.stdout)
 	}
 	before := reg.count()
@@ -308,6 +308,6 @@ func TestImmutableTagsAreNamedWithTheRegistrysReason(t *testing.T) {
 		}
 		got := c.run("push", two, "--to", reg.prefix(), "--force").want(t, 3)
 		check(got, `(it shows `+reg.tags(t)["two-web-default:2-3"]+`); raise the package version with "libre bump --repack two"`)
-		check(moved.run("push", two, "--to", reg.prefix(), "--also-tag", "latest").want(t, 3), "take it out of alsoTag")
+		check(moved.run("push", two, "--to", reg.prefix(), "--also-tag", "latest").want(t, 3), "remove it from alsoTag")
 	}
 }

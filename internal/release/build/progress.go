@@ -87,7 +87,7 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 	p.left, p.lookups = p.all, p.downloaded
 	if foreign := packageSetOf(graph, depths); len(foreign) > unnamed+len(p.images) {
 		of := len(foreign)
-		p.watcher.Warn(catalog.ID{}, fmt.Sprintf("%d of %d derivations that must be built are of the package set, and no substituter has them: %s, …; this takes hours. %s",
+		p.watcher.Warn(catalog.ID{}, fmt.Sprintf("%d of %d derivations to build belong to the package set, and no substituter has them: %s, …. This takes hours. %s",
 			of, p.all.Build, strings.Join(first(3, slices.Compact(foreign)), ", "), elsewhere))
 	}
 	p.watcher.Realising(p.all, p.left)
@@ -97,8 +97,8 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 // does not give what it promised.
 func (p *buildProgress) expectOne(drv string) {
 	if p.unexpected == 0 {
-		p.watcher.Warn(catalog.ID{}, "a substituter does not give what it has: nix builds "+nix.DrvName(drv)+
-			" from source, and perhaps more; where that is the package set itself, this takes hours. "+elsewhere)
+		p.watcher.Warn(catalog.ID{}, "a substituter does not deliver what it lists: nix builds "+nix.DrvName(drv)+
+			" from source, and perhaps more. If that is the package set itself, it takes hours. "+elsewhere)
 	}
 	p.unexpected++
 	p.all.Build++

@@ -78,7 +78,7 @@ func (b *Builder) VerifyRebuilt(ctx context.Context, r *state.Reader, request ni
 func publishedDigests(ctx context.Context, r *state.Reader, rel *state.Release, digests map[*release.Target]name.Digest) error {
 	there, err := r.Compare(ctx, rel)
 	if err == nil && there.State != state.Published && there.State != state.Incomplete {
-		err = fmt.Errorf("it is not published as the catalogue has it: %s", strings.TrimSuffix(string(there.State)+", "+there.Reason, ", "))
+		err = fmt.Errorf("it is not published as the catalogue defines it: %s", strings.TrimSuffix(string(there.State)+", "+there.Reason, ", "))
 	}
 	if err != nil {
 		return err

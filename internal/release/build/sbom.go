@@ -131,7 +131,7 @@ func (b *Builder) SBOMOf(ctx context.Context, request nix.Request, version strin
 	}
 	all := release.Targets(evaluation.Images)
 	if len(all) != 1 {
-		return nil, fmt.Errorf("an SBOM is of one image, %d are selected: name it as app/component/variant", len(all))
+		return nil, fmt.Errorf("an SBOM describes one image, and %d are selected: select one as app/component/variant", len(all))
 	}
 	dir, done, err := b.ensureBuilt(ctx, all)
 	if err != nil {

@@ -78,7 +78,7 @@ func (i *imagePush) gather(ctx context.Context) error {
 	for n, from := range from {
 		if _, err := p.signing().Client.Copy(ctx, p.signing().Policy, from, subjects); err != nil {
 			if n > 0 {
-				p.warn(i.target.ID, "looking for what is attached in "+p.Reader.CopyTo[n-1].String()+": "+state.Explained(err).Error())
+				p.warn(i.target.ID, "reading attachments in "+p.Reader.CopyTo[n-1].String()+": "+state.Explained(err).Error())
 				continue
 			}
 			return err
@@ -188,7 +188,7 @@ func (i *imagePush) formerSBOMs(ctx context.Context, dir string, manifest v1.Des
 	signing := i.publisher.signing()
 	statements, err := signing.Client.Attachments(former).VerifyAttestations(ctx, state.CycloneDXType, signing.Policy)
 	if err != nil && !errors.Is(err, sign.ErrNotAttached) {
-		i.publisher.warn(i.target.ID, "reading the former SBOM, all files are read instead: "+err.Error())
+		i.publisher.warn(i.target.ID, "cannot read the former SBOM, so all files are read: "+err.Error())
 	}
 	var documents []*sbom.Document
 	for _, statement := range statements {

@@ -92,8 +92,8 @@ func (c *copyOf) isThere(ctx context.Context) (skip, error) {
 	case c.lacks == nil:
 		return "", nil
 	case c.lacks(c.result.Digest):
-		if c.result.State, c.result.Reason = p.made(state.Attached), "what was gone"; p.DryRun {
-			c.result.Reason = "what is gone would be attached again"
+		if c.result.State, c.result.Reason = p.made(state.Attached), "missing attachments"; p.DryRun {
+			c.result.Reason = "missing attachments would be attached again"
 		}
 		return "", nil
 	case p.Resign:

@@ -83,7 +83,7 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 		}
 	}
 	if err := p.loadKnownLayers(ctx, r, there.Former); err != nil {
-		p.warn(catalog.ID{App: r.rel.App.Name}, "reading what is published of it: "+err.Error())
+		p.warn(catalog.ID{App: r.rel.App.Name}, "reading its published release: "+err.Error())
 	}
 	return nil
 }

@@ -36,9 +36,9 @@ func (p *Publisher) resign(ctx context.Context, r *releasePush, published []Resu
 			return []Result{{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "resign", Err: state.Explained(err)}}}
 		}
 		if statements > 0 {
-			there.State, there.Reason = p.made(state.Signed), fmt.Sprintf("anew with the present key, %d statements", statements)
+			there.State, there.Reason = p.made(state.Signed), fmt.Sprintf("%d statements, with the present key", statements)
 			if p.DryRun {
-				there.Reason = fmt.Sprintf("%d statements would be signed anew", statements)
+				there.Reason = fmt.Sprintf("%d statements would be signed with the present key", statements)
 			}
 		}
 		results = append(results, there)

@@ -48,7 +48,7 @@ func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string
 		}
 		switch err := in.SetTag(ctx, tag.Ref, tag.Digest); {
 		case errors.Is(err, registry.ErrTagMoved) && !p.Force:
-			return state.OtherContentError(tag.Ref, app, "it was set at the same time")
+			return state.OtherContentError(tag.Ref, app, "somebody set it at the same time")
 		case keepsTags(err):
 			return kept(err, tag.Now, fmt.Sprintf("raise the package version with %q", state.RepackCommand(app)))
 		case err != nil:
@@ -102,7 +102,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *release
 		func(ctx context.Context) (reason skip, err error) {
 			results, newer, err = p.movable(ctx, in, r, tag, published)
 			if newer != "" || !slices.ContainsFunc(results, func(r Result) bool { return r.State != state.Unchanged }) {
-				reason = "the tag is where it belongs"
+				reason = "the tag points to the release"
 			}
 			return reason, err
 		},
@@ -144,7 +144,7 @@ func setMoving(ctx context.Context, in *registry.Client, results []Result) error
 		}
 		err := in.SetTag(ctx, result.Ref, result.Digest)
 		if keepsTags(err) {
-			err = kept(err, "", "take it out of alsoTag")
+			err = kept(err, "", "remove it from alsoTag")
 		}
 		if err != nil {
 			return err
@@ -186,7 +186,7 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 			return got.Digest.String(), "", nil
 		}
 		if state.IsUnsigned(err) {
-			return "", "", fmt.Errorf("%s points to what this catalogue's key did not sign: replace it with --force: %w", tag, err)
+			return "", "", fmt.Errorf("%s points to something that this catalogue's key did not sign: replace it with --force: %w", tag, err)
 		}
 		if err != nil {
 			return "", "", state.Explained(err)
@@ -203,7 +203,7 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 		if p.Force {
 			return got.Digest.String(), "", nil
 		}
-		return "", "", fmt.Errorf("%s points to what is signed as %q: replace it with --force", tag, title)
+		return "", "", fmt.Errorf("%s points to something that is signed as %q: replace it with --force", tag, title)
 	}
 	version := manifest.Annotations[release.LibrePrefix+"app-version"]
 	packageVersion, _ := strconv.Atoi(manifest.Annotations[release.LibrePrefix+"package-version"])

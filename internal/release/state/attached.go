@@ -80,7 +80,7 @@ func attested(ctx context.Context, signing *Signing, view *sign.Attachments, sub
 	statements = slices.DeleteFunc(statements, func(s sign.Statement) bool {
 		of := describes(kind, s.Predicate)
 		if of != image {
-			reasons = append(reasons, fmt.Errorf("it is of %q, not of %s", of, image))
+			reasons = append(reasons, fmt.Errorf("it describes %q, not %s", of, image))
 		}
 		return of != image
 	})
@@ -133,7 +133,7 @@ type Lacking struct {
 func lacksText(all []Lacking) string {
 	text := all[0].String()
 	if more := len(all) - 1; more > 0 {
-		text += fmt.Sprintf(", and %d more of its images and manifests lack something", more)
+		text += fmt.Sprintf(", and %d more of its images and manifests lack attachments", more)
 	}
 	return text
 }

@@ -132,13 +132,13 @@ func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	if there != nil && there.Err != nil {
 		return there
 	}
-	instead := "the one in " + b.options.Output + " is taken instead"
+	instead := "the one in " + b.options.Output + " is used instead"
 	if there == nil {
-		instead = "it is built anew"
+		instead = "it is built again"
 	}
 	isSame := spec.Kind() == catalog.KindNix && fault.Is(err, fault.Unreachable) // built anew it has the same digest
 	if err != nil && !isSame && ctx.Err() == nil {
-		b.options.Warn(spec.ID(), "what is published of it is not taken as a base: "+fault.Reason(err)+"; "+instead)
+		b.options.Warn(spec.ID(), "its published image is not used as a base: "+fault.Reason(err)+"; "+instead)
 	}
 	if there == nil {
 		for _, below := range spec.Dependencies() {
@@ -160,7 +160,7 @@ func (b *Bases) find(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	there, err := b.fromRegistry(ctx, spec)
 	if errors.As(err, new(*otherKeyError)) {
 		return &Base{Err: &fault.Fault{
-			Err: fmt.Errorf("it is published with other content, and nothing is published on what is not: %w", err),
+			Err: fmt.Errorf("it is published with other content, so nothing can be published on this one: %w", err),
 			Fix: "libre bump --repack " + spec.App + ", and push it too",
 		}}, err
 	}

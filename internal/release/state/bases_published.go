@@ -120,7 +120,7 @@ func readPublishedRecord(ctx context.Context, client *registry.Client, signing *
 		return nil, err
 	}
 	if signing == nil {
-		return nil, fmt.Errorf("%s: nobody says here who must have signed it", tag)
+		return nil, fmt.Errorf("%s: no setting says who must have signed it", tag)
 	}
 	if _, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify); err != nil {
 		return nil, notSignedByUs(tag, err)
@@ -137,7 +137,7 @@ func notSignedByUs(tag name.Tag, err error) error {
 	if !IsUnsigned(err) {
 		return err
 	}
-	return fmt.Errorf("%s is not signed as this catalogue has it: %w", tag, err)
+	return fmt.Errorf("%s is not signed by this catalogue's signer: %w", tag, err)
 }
 
 // ImageFor is the manifest that a record names for an image on its system.

@@ -129,7 +129,7 @@ func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Pro
 		defects = addDefects(defects, spec, source)
 		if err != nil {
 			if !unknown[component] {
-				r.Warn(spec.ID(), "whether its bases are pinned is not known without its source: "+err.Error())
+				r.Warn(spec.ID(), "cannot tell whether its bases are pinned without its source: "+err.Error())
 			}
 			unknown[component] = true
 			return nil

@@ -103,5 +103,5 @@ func claimed(reference name.Tag, manifest []byte) error {
 	if err != nil || named.Repository == "" || named == here {
 		return err
 	}
-	return wrong("it says of itself that it is %s: this tag may have been moved", named)
+	return wrong("it claims to be %s: its tag may have been moved", named)
 }

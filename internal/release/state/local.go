@@ -58,7 +58,7 @@ func (l Local) plan(target *release.Target, pkgsErr error) (Plan, layout.Entry) 
 	case key != p.Key:
 		p.Reason = "image key changed: " + short(key) + " → " + short(p.Key)
 	case !there.Complete:
-		p.Reason = "the layout lacks blobs of it"
+		p.Reason = "the layout lacks blobs of the image"
 	default:
 		p.Action, p.Reason = ToNothing, string(Built)
 	}

@@ -92,7 +92,7 @@ func (r *Reader) planOnBases(ctx context.Context, local Local, releases []*Relea
 		if err := bases.Refused(ctx, target); err != nil {
 			plan.Action, plan.Reason = ToRefuse, err.Error()
 		} else if plan.Action == ToPush && bases.IsOutdated(ctx, target) {
-			plan.Action, plan.Reason = ToBuild, "it is built on another base than is published"
+			plan.Action, plan.Reason = ToBuild, "it is built on another base than the published one"
 		}
 	}
 }

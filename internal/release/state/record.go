@@ -75,12 +75,12 @@ func (r *Record) check(manifest []byte) error {
 		return err
 	}
 	if named != (catalog.Ref{}) && named != r.ref() {
-		return fmt.Errorf("%w of one release: it is named %s, and says that it is of %s", errNoRecord, named, r.ref())
+		return fmt.Errorf("%w of one release: its annotations name %s, its content %s", errNoRecord, named, r.ref())
 	}
 	for _, component := range r.components() {
 		id := catalog.ID{App: r.App, Component: component, Variant: r.Variant}
 		if entry, want := r.Components[component], (catalog.Ref{Repository: id.Name(), Tag: r.ref().Tag}); entry == nil || entry.Reference != want {
-			return fmt.Errorf("%w of one release: it is of %s, and names another image than %s", errNoRecord, r.ref(), want)
+			return fmt.Errorf("%w of one release: it is of %s, and does not name its image %s", errNoRecord, r.ref(), want)
 		}
 	}
 	return nil
@@ -154,7 +154,7 @@ func (r *Record) Artifact() (registry.Artifact, error) {
 }
 
 // errNoRecord says that a reference names something else.
-var errNoRecord = errors.New("it is no release record")
+var errNoRecord = errors.New("it is not a release record")
 
 // readRecord fetches a record: one request, two where it is large. Nothing is
 // verified.

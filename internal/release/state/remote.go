@@ -160,7 +160,7 @@ func (r *Reader) lookForFormer(ctx context.Context, rel *Release) (Remote, error
 	err = group.Wait()
 	if n := slices.Index(taken, true); n >= 0 {
 		s.State, s.Other = OtherContent, rel.Targets[n].Ref
-		s.Reason = "the tag " + s.Other.String() + " is of another image, and there is no release record"
+		s.Reason = "the tag " + s.Other.String() + " points to another image, and there is no release record"
 	}
 	return s, err
 }

@@ -65,7 +65,7 @@ func placed(err error) error {
 	if !is {
 		return err
 	}
-	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have brought it there: where it is meant as a copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
+	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have copied it there: if you mean the copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
 }
 
 // signedAs is the reference that a manifest of ours has in its annotations.

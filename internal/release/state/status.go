@@ -88,6 +88,6 @@ func (s *Status) set(state State, err error) { s.State, s.Reason, s.Err = state,
 // setOldKey notes that a former key signed a release, and how the present one does.
 func (s *Status) setOldKey(rel *Release, key string) {
 	if s.OldKey = key; key != "" && s.Reason == "" {
-		s.Reason = fmt.Sprintf("signed with %s, a former key: sign anew with: libre push %s/*/%s --resign", key, rel.App.Name, rel.Variant)
+		s.Reason = fmt.Sprintf("signed with the former key %s: sign it again with: libre push %s/*/%s --resign", key, rel.App.Name, rel.Variant)
 	}
 }
