@@ -12,9 +12,9 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Configure puts a definition's configuration over what an image has. An entrypoint
-// without a command runs alone, as in Kubernetes and Compose: the image's command was
-// meant for the image's entrypoint.
+// Configure sets a definition's configuration in that of an image. An entrypoint without a
+// command resets the image's command, as in Kubernetes and Compose, because that command
+// belongs to the image's own entrypoint.
 func Configure(c catalog.Config) func(*v1.Config) {
 	return func(config *v1.Config) {
 		if c.Entrypoint != nil {
@@ -47,8 +47,7 @@ func Configure(c catalog.Config) func(*v1.Config) {
 	}
 }
 
-// exposed lists a definition's ports as images have them, NUMBER/PROTOCOL; nil where it
-// says nothing of ports.
+// exposed lists a definition's ports as NUMBER/PROTOCOL; nil if it has no ports attribute.
 func exposed(c catalog.Config) []string {
 	if c.Ports == nil && c.OtherPorts == nil {
 		return nil

@@ -9,20 +9,20 @@ import (
 	"github.com/libresh/libre/internal/image"
 )
 
-// Annotations and labels of ours. https://specs.opencontainers.org/image-spec/annotations/
+// Prefixes of the annotations and labels that libre writes. https://specs.opencontainers.org/image-spec/annotations/
 const (
 	OCIPrefix   = "org.opencontainers.image."
 	LibrePrefix = "sh.libre."
 )
 
-// BaseImage is what an image was built on.
+// BaseImage is the base of an image.
 type BaseImage struct {
-	Name   string // NAME:TAG, without the registry where it is of the catalogue
+	Name   string // NAME:TAG; without the registry if the base is in the catalogue
 	Digest string
 }
 
-// Labels describe an image by its content alone: what a commit to the catalogue
-// does not change, they do not change either. key is the spec's, or the index's.
+// Labels describes an image by its content alone, so that a commit to the catalogue that
+// does not change the image does not change its labels. key is the spec's or the index's.
 func Labels(spec *catalog.Spec, key string, base BaseImage) map[string]string {
 	about := spec.About
 	all := map[string]string{
@@ -63,8 +63,8 @@ func jsonText(value any, empty bool) string {
 	return string(text)
 }
 
-// Created is the time of an image: its source's release date, else one second
-// after the epoch, which tools do not take for "never" as they do the epoch.
+// Created is the creation time of an image: the release date of its source, or one second
+// after the epoch, because tools take the epoch itself for "never".
 func Created(spec *catalog.Spec) time.Time {
 	if date, err := time.Parse(time.DateOnly, spec.About.Date); err == nil {
 		return date

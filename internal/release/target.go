@@ -1,5 +1,5 @@
-// Package release has what state, build and publish share: the images of a catalogue,
-// and what their labels and configuration are.
+// Package release has the types that state, build and publish share: the images of a
+// catalogue, their labels and their configuration.
 package release
 
 import (
@@ -16,8 +16,8 @@ import (
 type Target struct {
 	ID      catalog.ID
 	Ref     catalog.Ref
-	Specs   []*catalog.Spec // one a system, those that can be built
-	Skipped []Skip          // systems that it cannot be built for
+	Specs   []*catalog.Spec // one for each system that can be built
+	Skipped []Skip          // the other systems
 }
 
 // Skip is a system that an image cannot be built for.
@@ -26,13 +26,13 @@ type Skip struct{ System, Reason string }
 // Key is the image key over all systems.
 func (t *Target) Key() string { return catalog.IndexKey(t.Specs) }
 
-// NeedsPkgs tells whether the key needs the package set.
+// NeedsPkgs reports whether the key needs the package set.
 func (t *Target) NeedsPkgs() bool {
 	return slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.NeedsPkgs })
 }
 
-// Reproducible tells whether a build gives what another one gave. The steps of a
-// Containerfile may do anything.
+// Reproducible reports whether two builds give the same bytes. The steps of a Containerfile
+// may do anything.
 func (t *Target) Reproducible() bool {
 	return !slices.ContainsFunc(t.Specs, func(s *catalog.Spec) bool { return s.Kind() != catalog.KindNix })
 }
@@ -78,20 +78,20 @@ func Platform(spec *catalog.Spec) (v1.Platform, error) {
 	return v1.Platform{OS: os, Architecture: architecture}, nil
 }
 
-// Failure says at which step an image failed, and why.
+// Failure is the step at which an image failed, and the reason.
 type Failure struct {
 	Step string // evaluate, source, build, assemble, containerfile or import
 	Err  error
 	Tail []string // the last lines of the child's output
-	Log  string   // file with the whole output, "" where there is none
+	Log  string   // file with the whole output; "" if there is none
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// SetProblems takes an error that has a line for each problem: the first is the reason, and
-// all are shown where there are more.
+// SetProblems sets the error of a failure from one that has a line for each problem. The
+// first line is the reason; if there are more, Tail has all of them.
 func (f *Failure) SetProblems(err error) {
 	f.Err = err
 	if lines := strings.Split(err.Error(), "\n"); len(lines) > 1 {

@@ -187,7 +187,7 @@ func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 			standsOn(t, cold, walls, ground, manifestOf(t, cold, ground).Digest)
 			var said []string
 			for line := range strings.Lines(got.stderr) {
-				if strings.Contains(line, "is not taken as a base") && strings.Contains(line, "ground/dice/default") {
+				if strings.Contains(line, "is not used as a base") && strings.Contains(line, "ground/dice/default") {
 					said = append(said, line)
 				}
 			}

@@ -14,7 +14,7 @@ import (
 )
 
 // Archive writes the images that were built, for all their systems, into one
-// oci-archive, which is renamed to file when it is whole. Docker, which loads
+// oci-archive, which is renamed to file when it is complete. Docker, which loads
 // one platform of an image, gets those for system. It gives the number of images
 // and the size in bytes.
 func (b *Builder) Archive(ctx context.Context, results []Result, system, file string) (images int, size int64, err error) {
@@ -41,7 +41,7 @@ func (b *Builder) Load(ctx context.Context, results []Result, system string, int
 		return err
 	}
 	if into.Name == "podman" {
-		spec.Registry = "localhost" // podman's word for images of this machine
+		spec.Registry = "localhost" // podman's name for local images
 	}
 	for _, result := range results {
 		foreign := slices.ContainsFunc(result.Skipped, func(skip release.Skip) bool { return skip.System == system })

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// taken is an image that was found with its key, and is not made; nil where there is none.
+// taken is an image that was found by its key and need not be made; nil if there is none.
 func (r *run) taken(key string) *manifest {
 	there := r.bases.Found(key)
 	if there == nil {
@@ -23,8 +23,8 @@ func (r *run) taken(key string) *manifest {
 	return taken
 }
 
-// keep gives what a target was made of its name in the layout, before the target gets its
-// own: the next run takes it from there, and it is what will be published.
+// keep names the dependencies of a target in the layout, before the target itself: the next
+// run finds them there, and they are what is published later.
 func (r *run) keep(ctx context.Context, target *release.Target) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,8 +54,8 @@ func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[catalo
 	return nil
 }
 
-// keepImage names an image that was made of what is there of it. Targets are named by
-// themselves, and what came from the layout has its name.
+// keepImage names a dependency in the layout. Targets are named on their own, and an image
+// that came from the layout has its name already.
 func (r *run) keepImage(ctx context.Context, ref catalog.Ref) error {
 	var specs []*catalog.Spec
 	var manifests []v1.Descriptor

@@ -21,25 +21,25 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Step names what is being done for an image.
+// Step is what is being done for an image.
 type Step string
 
 const (
 	StepEvaluate      Step = "evaluate"
-	StepWait          Step = "wait"          // for nix to be done with the others
+	StepWait          Step = "wait"          // until nix has built the others
 	StepBuild         Step = "build"         // done and total count derivations
 	StepContainerfile Step = "containerfile" // … steps of the Containerfile
 	StepLayers        Step = "layers"        // … layers
-	StepFetch         Step = "fetch"         // line names what is fetched, that others are built on
-	StepPublish       Step = "publish"       // line names what is done of it
+	StepFetch         Step = "fetch"         // line is the base that is fetched
+	StepPublish       Step = "publish"       // line is the name of the step
 )
 
-// Watcher hears how an image comes along, from several goroutines. line is the
-// last line of a build's output, as it came.
+// Watcher is told the progress of images, from several goroutines. line is the last line of
+// a build's output, not escaped.
 type Watcher interface {
 	Evaluated(images int)
 	Progress(id catalog.ID, step Step, done, total int, line string)
-	Realising(all, left Realising) // what Nix has to do, and what of it is left
+	Realising(all, left Realising) // what Nix has to do, and what is left of it
 	Realised(done Realising)       // what Nix did
 	Finished(Result)
 	Warn(id catalog.ID, warning string)
@@ -51,7 +51,7 @@ type Builder struct {
 	Catalogue *nix.Catalogue
 	Engine    string              // for Containerfiles: buildah, podman or docker; "" finds one
 	Storage   int64               // bytes of bases that the engine keeps, 0 for the default
-	Steps     containerfile.Steps // what the steps of Containerfiles get
+	Steps     containerfile.Steps // for the steps of Containerfiles
 	Output    string              // directory of the OCI layout
 	CacheDir  string
 	LogDir    string        // whole outputs of failed builds
@@ -60,13 +60,13 @@ type Builder struct {
 	Files     *sbom.Scanner // for SBOMs
 	Watcher   Watcher
 
-	// Published says where releases are published, and who signs them: bases that Output
-	// lacks come from there. It is called when that is needed; nil, or a nil client: there
-	// is no such place.
+	// Published gives the registry of the releases, and how their signatures are verified:
+	// bases that Output lacks come from there. It is called when it is needed. It may be nil,
+	// and the client too: then bases come from Output only.
 	Published func(context.Context) (*registry.Client, *state.Signing, error)
 }
 
-// Result is what became of one image.
+// Result is the outcome of one image.
 type Result struct {
 	ID      catalog.ID
 	State   state.State
@@ -74,17 +74,17 @@ type Result struct {
 	Digest  string        // of the index
 	Size    int64         // bytes of all blobs, compressed, each once
 	Layers  int           // of the first platform's manifest
-	Time    time.Duration // of what Nix built for it and of all after, what was waited for not counted twice
+	Time    time.Duration // of the derivations that Nix built for it, and of the steps after, without waiting
 	Skipped []release.Skip
 	Err     *release.Failure // where it failed
 }
 
-// Options say how targets are built.
+// Options are those of one build of targets.
 type Options struct {
 	Output  string             // directory of the OCI layout
 	Layers  *image.Cache       // nil: one in the cache directory
 	Remote  func(v1.Hash) bool // reports whether the registry has a blob: it need not be in the layout; nil: none
-	Bases   state.BaseOptions  // where bases are found, but for Output, Warn and Fetch
+	Bases   state.BaseOptions  // where to find bases; Output, Warn and Fetch are set by the build
 	Rebuild bool               // build the images again, though they are in the layout or published
 }
 
@@ -93,9 +93,9 @@ func (b *Builder) Options() Options {
 	return Options{Output: b.Output, Bases: state.BaseOptions{Where: b.Published}}
 }
 
-// Build builds what is not in the layout yet, and goes on after failures. The
-// results are in the order of the images; an app that cannot be evaluated is one
-// result. An error is one of the whole run.
+// Build builds the requested images that the layout lacks. It continues after failures: each
+// is in the result of its image. The results are in the order of the images; an app that
+// cannot be evaluated has one result. An error ends the whole run.
 func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, error) {
 	evaluation, err := b.Catalogue.Evaluate(ctx, request)
 	if err != nil {
@@ -118,7 +118,7 @@ func (b *Builder) Build(ctx context.Context, request nix.Request) ([]Result, err
 	return results, err
 }
 
-// BuildTargets builds what the layout lacks of the targets, into it.
+// BuildTargets builds the targets that the layout lacks.
 func (b *Builder) BuildTargets(ctx context.Context, all []*release.Target, o Options) ([]Result, error) {
 	dist, err := layout.Create(ctx, o.Output, func() {
 		b.Watcher.Warn(catalog.ID{}, "another libre writes to "+o.Output+": waiting until it is done")
@@ -130,7 +130,7 @@ func (b *Builder) BuildTargets(ctx context.Context, all []*release.Target, o Opt
 	return b.buildInto(ctx, dist, all, o)
 }
 
-// buildInto builds what a layout lacks of the targets, into it.
+// buildInto builds the targets that an open layout lacks.
 func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*release.Target, o Options) ([]Result, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// containerfile has an engine build a Containerfile in the changed source.
+// containerfile builds a Containerfile in the changed source with an engine.
 func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Result, release.BaseImage, error) {
 	fail := func(err error) (image.Result, release.BaseImage, error) {
 		return image.Result{}, release.BaseImage{}, err
@@ -66,8 +66,8 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	return result, base, nil
 }
 
-// sourceOf is the folder of the changed source, in which the Containerfile can be built.
-// What of the definition does nothing is warned about.
+// sourceOf is the folder of the changed source. It warns about the parts of the definition
+// that have no effect, and fails where the Containerfile cannot be built.
 func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 	for _, defect := range containerfile.Defects(spec, "") {
 		return "", defect.Err
@@ -85,7 +85,7 @@ func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 	return source, nil
 }
 
-// engineRequest is what an engine is asked to build, but for where it finds things.
+// engineRequest is the request to an engine, without the paths of source, bases and work.
 func (r *run) engineRequest(spec *catalog.Spec, platform v1.Platform) containerfile.Request {
 	of, args := spec.Containerfile(), map[string]string{}
 	for name, value := range of.Args {
@@ -106,7 +106,7 @@ func (r *run) engineRequest(spec *catalog.Spec, platform v1.Platform) containerf
 	}
 }
 
-// builtOn is the base of what was built; bases that are not pinned are warned about.
+// builtOn is the base of the built image. It warns about bases that are not pinned.
 func (r *run) builtOn(spec *catalog.Spec, built containerfile.Result, known map[string]string) release.BaseImage {
 	for _, used := range built.Bases {
 		if !used.Pinned {
@@ -120,8 +120,8 @@ func (r *run) builtOn(spec *catalog.Spec, built containerfile.Result, known map[
 	return release.BaseImage{}
 }
 
-// origins says where each declared base comes from. A base that is an image of
-// the catalogue is taken as it is, or made first; known has the names of those.
+// origins says where each declared base comes from. A base in the catalogue that was not
+// found is made first; known has the references of the bases in the catalogue.
 func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
 	origins, known = map[string]containerfile.Origin{}, map[string]string{}
 	bases := spec.Containerfile().Bases

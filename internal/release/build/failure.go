@@ -9,8 +9,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// NotEvaluated is the failure of an app that cannot be evaluated. Its log has a
-// column of its own.
+// NotEvaluated is the failure of an app that cannot be evaluated.
 func NotEvaluated(err error) *release.Failure {
 	var failure *nix.EvaluationFailure
 	if errors.As(err, &failure) {
@@ -21,7 +20,7 @@ func NotEvaluated(err error) *release.Failure {
 	return &release.Failure{Step: string(StepEvaluate), Err: err}
 }
 
-// failureOf puts an error of any step into the form that the table shows.
+// failureOf is the failure of a target whose steps ended with an error.
 func failureOf(err error, target *release.Target) *release.Failure {
 	var failure *release.Failure
 	if errors.As(err, &failure) {

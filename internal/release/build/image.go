@@ -51,8 +51,8 @@ func (r *run) image(ctx context.Context, target *release.Target) (Result, error)
 	return result, nil
 }
 
-// manifest is an image on one system, made once in a run: debug images and
-// images on a base of the catalogue are made from others.
+// manifest is an image on one system. It is made once in a run, though debug images and
+// images on a base in the catalogue need it too.
 type manifest struct {
 	once     sync.Once
 	result   image.Result
@@ -62,7 +62,7 @@ type manifest struct {
 	inLayout bool // it was not made, and was in the layout
 }
 
-// below is an image that others are made of, which need not be made for them.
+// below is an image that others are built on: the one that was found, or it is made.
 func (r *run) below(ctx context.Context, spec *catalog.Spec) *manifest {
 	if there := r.taken(spec.Key()); there != nil {
 		return there
@@ -101,7 +101,7 @@ func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
 	return made
 }
 
-// slot waits until there is room for one more image to be worked on.
+// slot waits until fewer than Jobs images are being made.
 func (r *run) slot(ctx context.Context) (free func(), err error) {
 	select {
 	case r.slots <- struct{}{}:
@@ -111,8 +111,8 @@ func (r *run) slot(ctx context.Context) (free func(), err error) {
 	}
 }
 
-// layerOptions says how to write an image's layers. What a Containerfile makes, or
-// builds on, must be there as a whole.
+// layerOptions says how to write an image's layers. The layout needs all layers of what a
+// Containerfile makes or builds on.
 func (r *run) layerOptions(spec *catalog.Spec) image.Options {
 	options := image.Options{Cache: r.cache, Progress: func(done, total int, layer image.Layer) {
 		r.builder.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
@@ -140,7 +140,7 @@ func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog
 	return image.Assemble(ctx, r.layout, *assembled, r.layerOptions(spec))
 }
 
-// imageSpec is what an image of store paths is assembled from.
+// imageSpec is the input of assembling an image of store paths.
 func imageSpec(spec *catalog.Spec, content *catalog.NixImage, store nix.Store) (*image.Spec, error) {
 	platform, err := release.Platform(spec)
 	if err != nil {
@@ -186,7 +186,7 @@ func (r *run) debug(ctx context.Context, spec *catalog.Spec, content *catalog.De
 	return result, from.base, err
 }
 
-// toolsSpec is what a debug image adds to the image base, which was built on from.
+// toolsSpec is the input of adding tools to the image base, which itself has the base from.
 func toolsSpec(spec *catalog.Spec, content *catalog.DebugImage, base v1.Descriptor, from release.BaseImage, store nix.Store) (*image.ToolsSpec, error) {
 	said := release.Labels(spec, spec.Key(), from)
 	tools := &image.ToolsSpec{

@@ -12,15 +12,15 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Realising is what Nix has to do for all images together, or still has to.
+// Realising counts what Nix has to do for all images together, or what is left of it.
 type Realising struct {
 	Fetch    int   // store paths that a substituter has
 	Download int64 // bytes of these, compressed
 	Build    int   // derivations
 }
 
-// buildProgress tells how far Nix is: for all images together, and to each image how
-// many of the derivations that it needs are built. It measures the images' time too.
+// buildProgress reports the progress of Nix: for all images together, and for each image
+// how many of its derivations are built. It measures the time of each image too.
 type buildProgress struct {
 	watcher Watcher
 	now     func() time.Time
@@ -31,7 +31,7 @@ type buildProgress struct {
 	needs      map[string][]catalog.ID // derivation → the images that wait for it
 	unbuilt    map[string]bool
 	built      map[string]bool // derivation → whether it did not fail
-	unexpected int             // derivations that are built and were not said to be
+	unexpected int             // derivations that Nix builds and did not announce
 	all, left  Realising
 	fetched    int
 	downloaded int64 // bytes, and those of them by which nix found out what is missing
@@ -59,7 +59,7 @@ func newBuildProgress(watcher Watcher, targets []*release.Target, outputs func(*
 	return p
 }
 
-// expect hears what Nix has to do.
+// expect is called when Nix announces what it has to do.
 func (p *buildProgress) expect(missing *nix.Missing) {
 	graph := missing.Graph()
 	p.needs, p.unbuilt = map[string][]catalog.ID{}, map[string]bool{}
@@ -93,8 +93,8 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 	p.watcher.Realising(p.all, p.left)
 }
 
-// expectOne hears that a derivation is built that was not said to be: a substituter
-// does not give what it promised.
+// expectOne is called for a derivation that Nix builds and did not announce: a substituter
+// does not deliver what it lists.
 func (p *buildProgress) expectOne(drv string) {
 	if p.unexpected == 0 {
 		p.watcher.Warn(catalog.ID{}, "a substituter does not deliver what it lists: nix builds "+nix.DrvName(drv)+
@@ -108,18 +108,18 @@ func (p *buildProgress) expectOne(drv string) {
 	p.unbuilt[drv] = true
 }
 
-// elsewhere is what can be done where too much is built from source.
+// elsewhere is the advice if too much is built from source.
 const elsewhere = "Build with --package-set host, let nix use a substituter (substituters in nix.conf), or let other machines build (--builders)"
 
-// unnamed is how many derivations of the package set are built without a warning,
-// besides one an image: a definition may well change a package or two. Where no
-// substituter has it, a compiler alone takes more than a hundred.
+// unnamed is how many derivations of the package set are built without a warning, besides
+// one for each image: a definition may change a package or two. A compiler that no
+// substituter has takes more than a hundred.
 const unnamed = 25
 
-// packageSetOf names derivations that are not of the definitions, sorted. What a
-// definition names is near its image: the root file system needs the package, that
-// needs the source and the fetched modules. What is deeper is what these are made
-// with, but for what is fetched: its patches.
+// packageSetOf names the derivations that belong to the package set, sorted. Those of a
+// definition are near its image: the root file system needs the package, which needs the
+// source and the fetched modules. What is deeper belongs to the package set, except fixed
+// outputs, such as patches.
 func packageSetOf(graph nix.Graph, depths map[string]int) []string {
 	var names []string
 	for drv, depth := range depths {
@@ -192,8 +192,8 @@ func (c *buildCount) event(event nix.LogEvent, now time.Time) {
 	}
 }
 
-// count tells what is left to do for all images, where that changed. What comes from
-// a substituter on this machine is not downloaded: of such, the paths are counted.
+// count reports what is left to do for all images, if it changed. Store paths from a
+// substituter on this machine are not downloaded, so their number is counted instead.
 func (p *buildProgress) count() {
 	if p.all == (Realising{}) {
 		return
@@ -211,14 +211,14 @@ func (p *buildProgress) count() {
 	}
 }
 
-// spent is how long Nix built what an image is made of.
+// spent is how long Nix built the derivations of an image.
 func (p *buildProgress) spent(id catalog.ID) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.images[id].spent
 }
 
-// end says that nix has ended.
+// end is called when nix has ended.
 func (p *buildProgress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,10 +18,10 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// SBOM lists what one platform's image of the layout in dir is made of: what a
-// Containerfile made as syft recognises its files, what Nix built as the closure
-// and what syft recognises in each of its store paths. These are not read where the
-// SBOMs of former images list them.
+// SBOM lists the contents of one platform's image in the layout in dir: the packages that
+// syft recognises in the files of a Containerfile image, and the closure of what Nix built
+// with the packages that syft recognises in each store path. Store paths that the former
+// SBOMs list are not read again.
 func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, index, manifest v1.Descriptor, version string, former ...*sbom.Document) (*sbom.Document, error) {
 	spec := target.SpecFor(manifest.Platform.String())
 	if spec == nil {
@@ -63,8 +63,8 @@ func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, 
 	return sbom.Merge(closure, found, rest), nil
 }
 
-// realised builds the store paths of an image again if the store has lost them
-// since, and holds them until done is called.
+// realised builds the store paths of an image again if the store has lost them, and keeps
+// them from the garbage collector until done is called.
 func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.Store, done func(), err error) {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {

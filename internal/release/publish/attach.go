@@ -57,9 +57,9 @@ func (i *imagePush) hasAll() (skip, error) {
 	return "", nil
 }
 
-// gather attaches what is attached to the image elsewhere, byte for byte: what its index
-// carries names its children too, and the other way round, and the copies in other
-// registries have it all.
+// gather copies missing attachments from where they still are, byte for byte: attachments
+// of the index are also about its children, and the other way round, and the copies in
+// other registries have them too.
 func (i *imagePush) gather(ctx context.Context) error {
 	p := i.publisher
 	subjects := i.found.Subjects()

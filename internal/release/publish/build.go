@@ -15,8 +15,8 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// build makes the wanted images, once it is sure that they may be pushed: that
-// may take an hour. What else is wrong with a registry shows when it matters.
+// build makes the wanted images. It checks push access first, because a build may take an
+// hour.
 func (p *Publisher) build(ctx context.Context, releases []*releasePush, wanted []*release.Target) error {
 	if len(wanted) == 0 {
 		return nil
@@ -48,8 +48,8 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush, wanted [
 	return err
 }
 
-// recorded are the manifests that the records of releases name, by image key. What is
-// built is built on these, whatever the layout has.
+// recorded are the manifests in the records of releases, by image key. Images are built on
+// these, and not on those of the layout.
 func (p *Publisher) recorded(releases []*releasePush) map[string]name.Digest {
 	all := map[string]name.Digest{}
 	for _, r := range releases {
@@ -74,10 +74,9 @@ func (p *Publisher) recorded(releases []*releasePush) map[string]name.Digest {
 	return all
 }
 
-// checkPush asks whether the wanted images can be pushed, before any is built: of a
-// release that is published for the first time each repository is tried, since some
-// registries want them to be created first. What is refused fails alone; a login that
-// is refused ends all.
+// checkPush checks push access for the wanted images. It tries each repository of a release
+// that is published for the first time, because some registries do not create them on push.
+// A refused repository fails its release; a refused login ends the run.
 func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, wanted []*release.Target) error {
 	if err := p.registry().CheckPush(ctx, wanted[0].Ref); fault.Is(err, fault.Credentials) {
 		return err
@@ -112,14 +111,14 @@ func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, want
 	return nil
 }
 
-// refuses tells whether the registry takes no push of an image.
+// refuses reports whether the registry refused an image.
 func refuses(releases []*releasePush, target *release.Target) bool {
 	return slices.ContainsFunc(releases, func(r *releasePush) bool {
 		return slices.ContainsFunc(r.images, func(image *imagePush) bool { return image.target == target && image.failure != nil })
 	})
 }
 
-// failed notes a failed build with the image's publication.
+// failed notes the failed build of an image.
 func failed(releases []*releasePush, result build.Result) {
 	for _, r := range releases {
 		for _, image := range r.images {

@@ -41,8 +41,8 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, r *rel
 	return results
 }
 
-// lacksIn tells of which digests of a release something is gone in another registry; nil
-// where it is not known what belongs to it, since it was published just now.
+// lacksIn reports which digests of a release lack attachments in another registry; nil if
+// that was not compared, because this run published the release.
 func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, r *releasePush) (func(name.Digest) bool, error) {
 	if s := r.there.State; s != state.Published && s != state.Incomplete {
 		return nil, nil

@@ -13,10 +13,9 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// loadKnownLayers reads which layers the registry has of a former release, whose record has
-// a tag: these are neither written nor sent again, nor asked for. Layer keys are
-// what anyone with push rights can claim: only what a record of ours names is
-// believed.
+// loadKnownLayers reads the layers of a former release by the tag of its record: they are
+// neither written nor sent again, nor asked for. Whoever may push can write layer keys, so
+// only those of images in a verified record are used.
 func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former string) error {
 	if p.signing() == nil || former == "" {
 		return nil

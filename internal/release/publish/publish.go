@@ -20,7 +20,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// Publisher publishes images of a catalogue.
+// Publisher publishes the images of a catalogue.
 type Publisher struct {
 	Reader    *state.Reader // compares with what is published, and has the registries
 	Builder   *build.Builder
@@ -33,18 +33,18 @@ type Publisher struct {
 	layers *image.Cache
 }
 
-// Result is what became of one image or release record.
+// Result is the outcome of one image or release record.
 type Result struct {
 	Name   string      // app/component/variant, or app/variant of a record
 	Ref    catalog.Ref // of the tag below
 	State  state.State
 	Digest name.Digest // of the index, or of the record
 	Tag    name.Tag
-	Reason string           // why it was held back, what was replaced
+	Reason string           // why it was held back, what was attached or signed
 	Err    *release.Failure // where it failed
 }
 
-// run is what a step's driver is: a dry run only asks.
+// run drives a step. A dry run only asks whether it is done.
 func (p *Publisher) run(ctx context.Context, s step) (skip, error) {
 	var drive driver = perform
 	if p.DryRun {
@@ -53,7 +53,7 @@ func (p *Publisher) run(ctx context.Context, s step) (skip, error) {
 	return drive(ctx, s)
 }
 
-// made is the state of what a run made, or would.
+// made is the state that a run gives, or DryRun.
 func (p *Publisher) made(s state.State) state.State {
 	if p.DryRun {
 		return state.DryRun
@@ -123,7 +123,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	return results, parent.Err()
 }
 
-// publish does all that a release takes that was prepared, in every registry.
+// publish does the steps of a prepared release, in every registry.
 func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []Result, room chan struct{}) []Result {
 	switch {
 	case published != nil:
@@ -148,7 +148,7 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 	return all
 }
 
-// whole tells whether all of a release, record included, has its tags now.
+// whole reports whether all images of a release and its record are published.
 func whole(outcome []Result) bool {
 	has := []state.State{state.Published, state.Unchanged, state.Attached, state.Signed, state.DryRun}
 	return !slices.ContainsFunc(outcome, func(r Result) bool { return !slices.Contains(has, r.State) })

@@ -32,8 +32,9 @@ func (p *Publisher) newRelease(rel *state.Release) *releasePush {
 	return r
 }
 
-// prepare finds out what a release needs: it gives the outcome where that is nothing, or
-// where it cannot be published. An image that is published as it should be is adopted.
+// prepare compares a release with the registry. It gives the outcome if there is nothing to
+// do, or if the release cannot be published, else nil. It adopts images that are published
+// already.
 func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 	failed := func(err error) []Result {
 		return []Result{{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "look", Err: err}}}
@@ -168,8 +169,8 @@ func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan s
 	return append(results, record)
 }
 
-// adoptConcurrent takes what another run has tagged since, if it is of the same keys: what
-// a Containerfile makes differs from time to time, and the first one stays.
+// adoptConcurrent adopts images that another run has tagged meanwhile, if they have the same
+// keys: two builds of a Containerfile differ, and the first published one stays.
 func (p *Publisher) adoptConcurrent(ctx context.Context, r *releasePush) bool {
 	taken := false
 	for _, image := range r.images {
@@ -178,15 +179,14 @@ func (p *Publisher) adoptConcurrent(ctx context.Context, r *releasePush) bool {
 		}
 		tag, err := p.registry().Tag(image.target.Ref)
 		if err != nil || image.adopt(ctx, tag, false) != nil || image.adopted && len(image.gaps) > 0 {
-			return false // the refusal stays
+			return false // it is refused
 		}
 		taken = taken || image.adopted
 	}
 	return taken
 }
 
-// pushRecord publishes the release record, then tags the images, and the record last of
-// all. A tag that somebody else set meanwhile is looked at again.
+// pushRecord publishes the release record, then tags the images, and the record last.
 func (p *Publisher) pushRecord(ctx context.Context, r *releasePush) (Result, error) {
 	ref := r.rel.Ref()
 	result := Result{Name: r.rel.Name(), Ref: ref, State: p.made(state.Published)}

@@ -12,9 +12,8 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// resign has the present key say of a published release all that a former key said,
-// the record's signature last: no digest and no tag changes, and what the present key
-// said already is left alone.
+// resign signs with the present key all statements about a published release that a former
+// key signed, the record's signature last. No digest and no tag changes.
 func (p *Publisher) resign(ctx context.Context, r *releasePush, published []Result) []Result {
 	var results []Result
 	for _, there := range published {
@@ -59,8 +58,8 @@ func (p *Publisher) resignOne(ctx context.Context, digest name.Digest, count boo
 	return p.signing().Client.Resign(ctx, signer, p.signing().Policy, count, subjects...)
 }
 
-// subjectsOf are a published digest, and the children that it has if it is an index:
-// what things are attached to.
+// subjectsOf are a published digest and, if it is an index, its children: the subjects of
+// attachments.
 func (p *Publisher) subjectsOf(ctx context.Context, digest name.Digest) ([]name.Digest, error) {
 	got, err := p.registry().Get(ctx, digest)
 	if err != nil {

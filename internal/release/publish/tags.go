@@ -75,8 +75,8 @@ func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app stri
 	return nil
 }
 
-// moveTags points the moving tags of a published release to it, the record's
-// last. A tag never goes back to an older release.
+// moveTags points the moving tags to a published release, the record's last. A tag never
+// moves back to an older release.
 func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, r *releasePush, published []Result) []Result {
 	var moved []Result
 	for _, pattern := range p.AlsoTags {
@@ -93,7 +93,7 @@ func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, r *releas
 	return moved
 }
 
-// moveTag looks at all that the tag points to before it moves any of it.
+// moveTag reads the tag in all repositories before it moves it in any.
 func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *releasePush, tag string, published []Result) ([]Result, error) {
 	var results []Result
 	newer := ""
@@ -153,14 +153,14 @@ func setMoving(ctx context.Context, in *registry.Client, results []Result) error
 	return nil
 }
 
-// keepsTags tells that a registry changes no tag that is there: most refuse, some take
-// the new one and drop it.
+// keepsTags reports whether an error means that the registry never changes a tag: most
+// refuse, some accept the new one and ignore it.
 func keepsTags(err error) bool {
 	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrTagMoved)
 }
 
-// kept says what to do about a tag that stays as it is. now is what it shows, "" where
-// that is not known.
+// kept is the error of a tag that the registry does not change, with its fix. now is the
+// digest that the tag points to; "" if it is unknown.
 func kept(err error, now, instead string) error {
 	why := fault.Reason(err)
 	if now != "" {
@@ -169,9 +169,9 @@ func kept(err error, now, instead string) error {
 	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or allow overwriting tags in the registry's settings"}
 }
 
-// tagged tells what a moving tag points to, "" where there is no such tag, and
-// its version if that is newer than the app's. Only what we signed is believed: else
-// the tag is replaced where that is forced.
+// tagged is the digest that a moving tag points to, "" if there is no such tag, and its
+// version if that is newer than the app's. If it is not signed by us, the tag is only
+// replaced with Force.
 func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Tag, app catalog.App) (digest, newer string, err error) {
 	got, err := in.Get(ctx, tag)
 	if errors.Is(err, registry.ErrNotFound) {
@@ -198,7 +198,7 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 	if err := json.Unmarshal(got.Content, &manifest); err != nil {
 		return "", "", fmt.Errorf("reading %s: %w", tag, err)
 	}
-	// What is signed as another's says nothing of this one.
+	// A version of another image says nothing about this one.
 	if title := manifest.Annotations[release.OCIPrefix+"title"]; title != path.Base(tag.RepositoryStr()) {
 		if p.Force {
 			return got.Digest.String(), "", nil

@@ -23,14 +23,14 @@ const (
 	ProvenanceType = "https://slsa.dev/provenance/v1"
 )
 
-// attestationTypes are what every image of ours carries besides its signature.
+// attestationTypes are the attestations of every image.
 var attestationTypes = []struct{ name, predicate string }{
 	{"sbom cyclonedx", CycloneDXType},
 	{"sbom spdx", SPDXType},
 	{"provenance", ProvenanceType},
 }
 
-// kindName is how what is attached is called.
+// kindName is the name of a kind of attachment.
 func kindName(kind string) string {
 	for _, attestation := range attestationTypes {
 		if attestation.predicate == kind {
@@ -50,8 +50,8 @@ func missing(checks []string) string {
 	return kindName(sign.SignatureType)
 }
 
-// VerifyImage checks signature, SBOMs and provenance of a digest. It gives what was
-// checked, and who signed.
+// VerifyImage checks signature, SBOMs and provenance of a digest. It gives the names of the
+// checks, and the signature.
 func VerifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
 	view := signing.Client.Attachments(subject)
 	signature, err := view.Verify(ctx, signing.Policy)
@@ -68,8 +68,8 @@ func VerifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]
 	return checks, signature, nil
 }
 
-// attested are the statements of a type about a digest, at least one. What is said of an
-// image with another name counts as not signed.
+// attested are the verified statements of a type about a digest, at least one. A statement
+// about an image with another name counts as not signed.
 func attested(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest, kind string) ([]sign.Statement, error) {
 	statements, err := view.VerifyAttestations(ctx, kind, signing.Policy)
 	if err != nil {
@@ -90,8 +90,7 @@ func attested(ctx context.Context, signing *Signing, view *sign.Attachments, sub
 	return statements, nil
 }
 
-// describes is the name of the image that a predicate of ours is about, "" where it names
-// none.
+// describes is the name of the image that a predicate is about; "" if it names none.
 func describes(kind string, predicate []byte) string {
 	var read struct {
 		Name     string `json:"name"` // SPDX
@@ -118,8 +117,8 @@ func describes(kind string, predicate []byte) string {
 	return strings.ReplaceAll(read.Build.External.Image, "/", "-")
 }
 
-// Lacking is what a published image, or its manifest for one platform, or a record lacks
-// of what was attached to it.
+// Lacking is the missing attachments of a published image, of its manifest for one platform,
+// or of a record.
 type Lacking struct {
 	Reference string      // its tag, registry included
 	Digest    name.Digest // of what lacks it
@@ -129,7 +128,7 @@ type Lacking struct {
 	ofRecord bool
 }
 
-// lacksText names what lacks something, the first one in full.
+// lacksText describes missing attachments, the first in full.
 func lacksText(all []Lacking) string {
 	text := all[0].String()
 	if more := len(all) - 1; more > 0 {
@@ -145,7 +144,7 @@ func (l Lacking) String() string {
 	return fmt.Sprintf("%s lacks %s", l.Reference, strings.Join(l.Kinds, ", "))
 }
 
-// lacksDeep is sign.Client's Lacks, of what is read and verified.
+// lacksDeep is sign.Client.Lacks, but reads and verifies the attachments.
 func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sign.Policy, wanted ...sign.Wanted) ([]string, error) {
 	view := r.Signing.Client.Attachments(subject)
 	var lacks []string
@@ -169,9 +168,9 @@ func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sig
 	return lacks, nil
 }
 
-// lookAttached finds out what a release's images, as a record names them, lack in a
-// registry: one request for each image and each manifest of a platform in it, all at
-// once. The record may be anybody's: what the catalogue has not is not asked for.
+// lookAttached finds the attachments that a release's images lack in a registry, with one
+// request for each image and each platform, all at once. The record may not be ours, so
+// images that the catalogue does not have are left out.
 func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Lacking, error) {
 	if r.Signing == nil {
 		return nil, nil

@@ -19,8 +19,8 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// fromRegistry brings an image into the layout by the digest that a record of ours names,
-// nil where there is none. An error is why what is there is not taken.
+// fromRegistry finds an image by the digest that a verified record names, and fetches it;
+// nil if there is none. An error says why a published image is not used.
 func (b *Bases) fromRegistry(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	client, signing, err := b.where(ctx)
 	if err != nil || client == nil {
@@ -79,7 +79,7 @@ func (b *Bases) where(ctx context.Context) (*registry.Client, *Signing, error) {
 	return b.client, b.signing, b.err
 }
 
-// otherKeyError says that an image is published with another image key than it has now.
+// otherKeyError says that an image is published with another image key than the wanted one.
 type otherKeyError struct {
 	digest name.Digest
 	is     string
@@ -90,8 +90,7 @@ func (e *otherKeyError) Error() string {
 	return fmt.Sprintf("%s has another image key, %s and not %s", e.digest, short(e.is), short(e.wanted))
 }
 
-// publishedRecord is the record of the release that an image is of, as we signed it; nil
-// where nothing is published of it.
+// publishedRecord is the verified record of an image's release; nil if it is not published.
 func (b *Bases) publishedRecord(ctx context.Context, client *registry.Client, signing *Signing, spec *catalog.Spec) (*Record, error) {
 	ref := spec.RecordRef()
 	if found, known := b.records[ref]; known {
@@ -99,7 +98,7 @@ func (b *Bases) publishedRecord(ctx context.Context, client *registry.Client, si
 	}
 	for _, other := range b.records {
 		if fault.Is(other.err, fault.Unreachable) {
-			return nil, other.err // it would not answer this time either
+			return nil, other.err // the registry would not answer now either
 		}
 	}
 	record, err := readPublishedRecord(ctx, client, signing, ref)
@@ -131,7 +130,7 @@ func readPublishedRecord(ctx context.Context, client *registry.Client, signing *
 	return record, nil
 }
 
-// notSignedByUs says of which release a signature is missing, or not right.
+// notSignedByUs adds the release to the error of a missing or invalid signature.
 func notSignedByUs(tag name.Tag, err error) error {
 	err = Explained(err)
 	if !IsUnsigned(err) {

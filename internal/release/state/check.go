@@ -16,18 +16,17 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// Problem is what keeps a release of the catalogue from being published.
+// Problem is a reason why a release of the catalogue cannot be published.
 type Problem struct {
 	Name string `json:"release"` // app/variant
 	What string `json:"problem"`
 	Mend string `json:"mend"` // command that mends it
 }
 
-// Check compares the selected releases with what is published: an image that is
-// published with another key under the same tag needs a higher package version, and
-// no version is lower than the newest one that is published. No definition has a
-// defect, and every base of a Containerfile must be pinned by digest; where its source
-// is not to be had, that is not known, and a warning.
+// Check finds the problems of the selected releases. An image that is published with another
+// key under the same tag needs a higher package version. No version may be lower than the
+// newest published one. No definition may have a defect, and every base of a Containerfile
+// must be pinned by digest; it warns if the source is missing to check that.
 func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, error) {
 	releases, evaluation, err := r.Releases(ctx, request)
 	if err != nil {
@@ -88,7 +87,7 @@ func (r *Reader) check(ctx context.Context, rel *Release) ([]Problem, error) {
 	return nil, nil
 }
 
-// movedProblems are the tags that were moved, one each.
+// movedProblems has a problem for each tag that was moved.
 func movedProblems(rel *Release, there Remote) []Problem {
 	var all []Problem
 	for _, tag := range there.Moved {
@@ -97,8 +96,8 @@ func movedProblems(rel *Release, there Remote) []Problem {
 	return all
 }
 
-// raiseCommand is what brings an app above what is published. Where nobody lists its
-// versions, or the version is right, it is an edit.
+// raiseCommand is the command that raises an app's version above the published one; an edit
+// if upstream's versions are not listed, or if only the package version is too low.
 func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string {
 	attribute, value := "version", "a higher one"
 	switch {
@@ -114,8 +113,8 @@ func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string 
 	return "set " + attribute + " to " + value + " in " + file
 }
 
-// definitions finds what is wrong with the definitions of Containerfile images, and the
-// bases that no digest pins: which image is built would depend on the day.
+// definitions finds the defects of Containerfile images, and the bases that are not pinned
+// by digest, so that the image would depend on the day.
 func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Problem, error) {
 	specs := containerfileSpecs(images)
 	if len(specs) == 0 {
@@ -162,7 +161,7 @@ func RepackCommand(app string) string { return "libre bump --repack " + app }
 // ErrOtherContent says that a tag has other content than the catalogue.
 var ErrOtherContent = errors.New("published with other content")
 
-// OtherContentError says how to publish all the same. why may be empty.
+// OtherContentError is the error of a tag with other content, and its fix. why may be "".
 func OtherContentError(ref catalog.Ref, app, why string) error {
 	if why != "" {
 		why = " (" + why + ")"

@@ -9,14 +9,14 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// Defect is something that is wrong with the definition of a component, and known
-// without building: show, plan, check and build name it in the same words.
+// Defect is a mistake in the definition of a component that is found without building.
+// show, plan, check and build report it in the same words.
 type Defect struct {
 	Found containerfile.Defect
 	IDs   []catalog.ID // of the images that have it, the app itself before its variants
 }
 
-// Name is app/component, and the variant where it is not the app itself.
+// Name is app/component, with the variant unless it is the default one.
 func (d Defect) Name() string {
 	if id := d.IDs[0]; id.Variant != "default" {
 		return id.String()
@@ -26,7 +26,7 @@ func (d Defect) Name() string {
 
 func (d Defect) Error() string { return d.Name() + ": " + d.Found.Err.Error() }
 
-// has tells whether an image has the defect; a debug image is made of the app's own.
+// has reports whether an image has the defect. A debug image has those of the default one.
 func (d Defect) has(id catalog.ID) bool {
 	if id.Variant == "debug" {
 		id.Variant = "default"
@@ -34,8 +34,8 @@ func (d Defect) has(id catalog.ID) bool {
 	return slices.Contains(d.IDs, id)
 }
 
-// Defects finds what is wrong with images, each once for a component. Nothing is
-// fetched: of what a source lacks, only what is in the store already can be told.
+// Defects finds the defects of images, each once for a component. It fetches nothing:
+// sources are checked if the store has them.
 func Defects(ctx context.Context, n *nix.Nix, images []*catalog.Spec) ([]Defect, error) {
 	specs := containerfileSpecs(images)
 	if len(specs) == 0 {
@@ -52,8 +52,8 @@ func Defects(ctx context.Context, n *nix.Nix, images []*catalog.Spec) ([]Defect,
 	return all, nil
 }
 
-// containerfileSpecs are the images that an engine builds, an app itself before its
-// variants. A debug image is made of the one without tools.
+// containerfileSpecs are the images that an engine builds, the default variant first. Debug
+// images are left out, because they are built from the default ones.
 func containerfileSpecs(images []*catalog.Spec) []*catalog.Spec {
 	var specs []*catalog.Spec
 	for _, spec := range images {
@@ -82,8 +82,8 @@ func addDefects(all []Defect, spec *catalog.Spec, source string) []Defect {
 	return all
 }
 
-// MarkDefects puts into plans which images cannot be built, and why, and gives the
-// defects that any of them has.
+// MarkDefects marks the plans of images that cannot be built, and gives the defects of the
+// planned images.
 func MarkDefects(plans []Plan, defects []Defect) []Defect {
 	return slices.DeleteFunc(defects, func(defect Defect) bool {
 		elsewhere := true

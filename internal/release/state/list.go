@@ -14,19 +14,19 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// PublishedTag is what a repository has under one release's tag.
+// PublishedTag is a release tag of a repository.
 type PublishedTag struct {
 	Tag    string    `json:"tag"`
 	Kind   string    `json:"kind"` // release or image; "" where it could not be read
 	Digest string    `json:"digest,omitempty"`
-	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: nobody said who must have signed
+	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: there is no policy
 	Time   time.Time `json:"time,omitzero"`   // of the signature, where a service dated it
-	Error  string    `json:"error,omitempty"` // why it does not verify, or is unknown
+	Error  string    `json:"error,omitempty"` // why it does not verify or is unknown
 	Err    error     `json:"-"`
 }
 
-// ListPublished lists the tags of releases in a repository of the client's, the newest
-// version first. Without signing no signature is looked at.
+// ListPublished lists the release tags of a repository, newest version first. Without
+// signing no signature is verified.
 func ListPublished(ctx context.Context, client *registry.Client, signing *Signing, repository string) ([]PublishedTag, error) {
 	tags, err := client.Tags(ctx, repository)
 	if err != nil {
@@ -96,7 +96,7 @@ func (t *PublishedTag) look(ctx context.Context, client *registry.Client, signin
 	return err
 }
 
-// claimed compares a tag with what a manifest of ours that nobody verified says of itself.
+// claimed compares a tag with the annotations of a manifest that was not verified.
 func claimed(reference name.Tag, manifest []byte) error {
 	named, err := signedAs(manifest)
 	here := catalog.Ref{Repository: path.Base(reference.RepositoryStr()), Tag: reference.TagStr()}

@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Local is what a layout has, by name; nothing where there is no layout yet.
+// Local is the images of an OCI layout by name. Without a layout there are none.
 type Local struct {
 	layout  *layout.Layout
 	entries map[string]v1.Descriptor
@@ -26,8 +26,8 @@ func ReadLocal(dist *layout.Layout) (Local, error) {
 	return l, err
 }
 
-// Plans compares targets with what is built, in their order. Most of it is
-// asking the file system for sizes, so it is done for several at once.
+// Plans compares targets with the layout, in their order. Most of the time goes to file
+// sizes, so it compares several at once.
 func (l Local) Plans(all []*release.Target, pkgsErr error) ([]Plan, []layout.Entry) {
 	plans, entries := make([]Plan, len(all)), make([]layout.Entry, len(all))
 	InParallel(2*runtime.NumCPU(), all, func(i int, target *release.Target) {
@@ -36,7 +36,7 @@ func (l Local) Plans(all []*release.Target, pkgsErr error) ([]Plan, []layout.Ent
 	return plans, entries
 }
 
-// plan compares a target with what is built, and gives what is there of it.
+// plan compares a target with the layout, and gives the layout's entry.
 func (l Local) plan(target *release.Target, pkgsErr error) (Plan, layout.Entry) {
 	p := Plan{ID: target.ID, Ref: target.Ref, Action: ToBuild}
 	if len(target.Specs) == 0 {
@@ -65,7 +65,7 @@ func (l Local) plan(target *release.Target, pkgsErr error) (Plan, layout.Entry) 
 	return p, there
 }
 
-// short is a digest's beginning, as people compare it.
+// short is the beginning of a digest, for people.
 func short(key string) string {
 	if len(key) < len("sha256:")+12 {
 		return "none"

@@ -14,14 +14,14 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// MovedError says that somebody has pointed a tag of a release to something else
-// than what was published under it.
+// MovedError says that somebody pointed a tag of a release to something else than what was
+// published under it.
 type MovedError struct {
 	Reference string      // of the tag, registry included
 	Shows     string      // the digest that the tag points to now
-	Named     catalog.Ref // what that is signed as; zero where it is not known to be another release
-	Signed    string      // the digest that belongs there; "" where that is not known
-	By        string      // what says so, such as "the release record names"
+	Named     catalog.Ref // the release that it is signed as; zero if that is unknown
+	Signed    string      // the digest that it should point to; "" if that is unknown
+	By        string      // the evidence, such as "the release record names"
 }
 
 func (e *MovedError) Error() string {
@@ -35,7 +35,7 @@ func (e *MovedError) Error() string {
 	return text
 }
 
-// MovedFault is the error with what to do about it.
+// MovedFault is the error with its fix.
 func MovedFault(e *MovedError, putBack string) error {
 	return &fault.Fault{Err: e, Fix: "this may be an attack: find out who pushed there, then put it back with: " + putBack}
 }
@@ -50,10 +50,10 @@ const (
 	signedThere = "what was signed under it is"
 )
 
-// findSigned looks for the record that was signed for a release whose tag shows
-// another one. Records are made alike each time, so it is where the release's images
-// lead to. It is nil where that does not exist, is the one that is shown, or where
-// its signature cannot be checked.
+// findSigned looks for the record that was signed for a release whose tag points to another
+// one. The same images always give the same record, so its digest follows from the tags of
+// the images. It is nil if it does not exist, if the tag points to it, or if its signature
+// cannot be checked.
 func (r *Reader) findSigned(ctx context.Context, rel *Release, shown name.Digest) (*Record, name.Digest, error) {
 	if r.Signing == nil {
 		return nil, name.Digest{}, nil
@@ -138,9 +138,9 @@ func (r *Reader) Recognise(ctx context.Context, rel *Release, images []*Image, s
 	return nil, err
 }
 
-// movedRecord tells a release whose record's tag was moved from one that has other
-// content, or that was never signed. named is what the record that is shown is signed
-// as, where that is another release.
+// movedRecord finds out whether the record's tag was moved, or points to other content or
+// to an unsigned record of this release. named is the release that the record is signed as,
+// if that is another one.
 func (r *Reader) movedRecord(ctx context.Context, rel *Release, s Remote, named catalog.Ref) (Remote, error) {
 	record, digest, err := r.findSigned(ctx, rel, s.Digest)
 	if err != nil || record == nil && named == (catalog.Ref{}) {
@@ -148,7 +148,7 @@ func (r *Reader) movedRecord(ctx context.Context, rel *Release, s Remote, named 
 	}
 	tag := s.Digest.Context().Tag(rel.Ref().Tag)
 	e := &MovedError{Reference: tag.String(), Shows: s.Digest.DigestStr(), Named: named}
-	s.Former = "" // what is shown is nothing to learn from
+	s.Former = "" // its layers are not known
 	if s.Record = record; record != nil {
 		e.Signed, e.By, s.Digest = digest.DigestStr(), signedThere, digest
 	}
@@ -156,16 +156,16 @@ func (r *Reader) movedRecord(ctx context.Context, rel *Release, s Remote, named 
 	return s, nil
 }
 
-// setMoved makes a Remote of tags that were moved.
+// setMoved adds tags that were moved.
 func (s *Remote) setMoved(rel *Release, all ...*MovedError) {
 	s.State, s.Moved = Moved, append(s.Moved, all...)
 	s.Err = MovedFault(s.Moved[0], rel.PutBack())
 	s.Reason = s.Err.Error()
 }
 
-// movedImage finds what an image's tag should show, in the release record beside it
-// that verifies; nil where there is none that names the image, or where it names what
-// the tag shows. The name of an image does not tell which parts are the component.
+// movedImage finds the digest that an image's tag should point to, in the verified release
+// record beside it; nil if no record names the image, or if the tag is right. It tries each
+// way to split the image's name into app, component and variant.
 func movedImage(ctx context.Context, client *registry.Client, signing *Signing, tag name.Tag, shows string) error {
 	image := catalog.Ref{Repository: path.Base(tag.RepositoryStr()), Tag: tag.TagStr()}
 	if _, _, isRelease := catalog.ParseTag(tag.TagStr()); !isRelease {

@@ -11,16 +11,16 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Plan is what would be done with one image.
+// Plan is what build or push would do with one image.
 type Plan struct {
 	ID     catalog.ID
 	Ref    catalog.Ref
 	Action Action
 	Reason string
-	Key    string // "" where it is unknown
+	Key    string // "" if it is unknown
 	Moved  []*MovedError
-	Lacks  []Lacking // what was attached to the image, in all registries
-	Err    error     // why the action is unknown, or what was moved
+	Lacks  []Lacking // missing attachments, in all registries
+	Err    error     // if the action is unknown, or a tag was moved
 }
 
 // PlanBuild says what build would do, and why, without doing it.
@@ -97,16 +97,16 @@ func (r *Reader) planOnBases(ctx context.Context, local Local, releases []*Relea
 	}
 }
 
-// isOf tells whether what lacks something is the image; what is lacking to a record is
-// attached with any.
+// isOf reports whether missing attachments belong to the image. Those of a record belong to
+// all its images.
 func (p *Plan) isOf(lacks Lacking) bool {
 	return path.Base(lacks.Digest.Context().RepositoryStr()) == p.ID.Name() || lacks.ofRecord
 }
 
-// compare adds to what a build would do what the registry has of the release, or why
-// that is not known.
+// compare changes the plan of a build into that of a push, by the release in the registry,
+// or the error of reading it.
 func (p *Plan) compare(there Remote, unknown error, app string) {
-	if p.Key == "" { // it is skipped, or its key is not known
+	if p.Key == "" { // it is skipped, or its key is unknown
 		return
 	}
 	if unknown != nil {

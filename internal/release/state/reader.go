@@ -91,7 +91,7 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 	return all, evaluation, nil
 }
 
-// Local is what the layout has; nothing where there is none yet.
+// Local reads the OCI layout in Output. Without a layout there are no images.
 func (r *Reader) Local() (Local, error) {
 	dist, err := layout.Open(r.Output)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,31 +17,31 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Remote is what the registry has of a release under its version.
+// Remote is a release in the registry, compared with the catalogue.
 type Remote struct {
 	State  State
 	Reason string
 	Record *Record     // nil where there is none
 	Digest name.Digest // of the record
-	Former string      // tag of the newest record, which tells the known layers; "" for none
+	Former string      // tag of the newest record, whose layers are known; "" for none
 	Other  catalog.Ref // what has other content: the record, or an image
 	Moved  []*MovedError
 	Lacks  []Lacking
 	OldKey string // the former key that signed the record, "" where the present one did
-	Err    error  // of what was moved, or is signed for another registry, with what to do; nil else
+	Err    error  // if it was moved or is signed for another registry: the error with its fix
 }
 
-// has tells whether the record names an image with a key.
+// has reports whether the record names an image with a key.
 func (s Remote) has(component, key string) bool {
 	return s.Record != nil && s.Record.Components[component] != nil && s.Record.Components[component].Key == key
 }
 
-// IsElsewhere tells whether the record is one that is signed for another registry.
+// IsElsewhere reports whether the record is signed for another registry.
 func (s Remote) IsElsewhere() bool { return s.State == NotSigned && s.Err != nil }
 
-// Compare compares a release with what its record's tag points to. A release that
-// is published takes one request for the record, those that verify it, and for each
-// image one for its tag, and the lists of what is attached to it.
+// Compare compares a release with the record that its tag points to. For a published
+// release it reads the record, its signature, the tag of each image, and the lists of
+// attachments.
 func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 	ref := rel.Ref()
 	tag, err := r.Registry.Tag(ref)
@@ -59,7 +59,7 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 		return Remote{}, err
 	}
 	s := Remote{State: Published, Record: record, Digest: digest, Former: tag.TagStr()}
-	// The images are asked for while the signature is verified.
+	// The tags are read while the signature is verified.
 	var asked errgroup.Group
 	var images []Tagging
 	var lacks []Lacking
@@ -102,7 +102,7 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 	return s, err
 }
 
-// lack adds what is gone of what was attached.
+// lack adds missing attachments.
 func (s *Remote) lack(rel *Release, lacks []Lacking) {
 	s.Lacks = append(s.Lacks, lacks...)
 	if s.State == Published && len(s.Lacks) > 0 {
@@ -111,7 +111,7 @@ func (s *Remote) lack(rel *Release, lacks []Lacking) {
 	}
 }
 
-// compareTags adds what the tags of a release show that is not what its record names.
+// compareTags adds the tags that do not point to the digests of the record.
 func (s *Remote) compareTags(rel *Release, tags []Tagging) {
 	for _, tag := range tags {
 		switch {
@@ -124,9 +124,9 @@ func (s *Remote) compareTags(rel *Release, tags []Tagging) {
 	}
 }
 
-// lookForFormer tells of a release that has no record what was published before it.
-// Where that is nothing, the tags of its images may be somebody else's: that is
-// found out before anything is built.
+// lookForFormer finds the newest release that was published before one without a record.
+// If there is none, it checks that the tags of the images are free, before anything is
+// built.
 func (r *Reader) lookForFormer(ctx context.Context, rel *Release) (Remote, error) {
 	s := Remote{State: NotPublished}
 	tags, err := r.Registry.Tags(ctx, rel.Ref().Repository)
@@ -165,8 +165,8 @@ func (r *Reader) lookForFormer(ctx context.Context, rel *Release) (Remote, error
 	return s, err
 }
 
-// lookForUntagged finds a signed record that has no tag, of images that have theirs:
-// the record's tag was removed, or a run was stopped before it was set.
+// lookForUntagged finds a signed record without a tag, by the tags of its images: the
+// record's tag was removed, or a run stopped before it set the tag.
 func (r *Reader) lookForUntagged(ctx context.Context, rel *Release) (Remote, error) {
 	tag, err := r.Registry.Tag(rel.Targets[0].Ref)
 	if err != nil {
@@ -181,7 +181,7 @@ func (r *Reader) lookForUntagged(ctx context.Context, rel *Release) (Remote, err
 	return Remote{State: NotTagged, Record: record, Digest: digest, Reason: "there is no tag " + rel.Ref().String()}, err
 }
 
-// lookTags finds out what the tags of a release's images show in a registry.
+// lookTags reads the tags of a release's images in a registry.
 func (r *Reader) lookTags(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Tagging, error) {
 	var tags []Tagging
 	for _, target := range rel.Targets {
@@ -198,7 +198,7 @@ func (r *Reader) lookTags(ctx context.Context, in *registry.Client, rel *Release
 	return tags, ReadTags(ctx, in, tags)
 }
 
-// CompareAll is Compare in all registries that get the release.
+// CompareAll is Compare, in all registries that the release is copied to.
 func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 	s, err := r.Compare(ctx, rel)
 	if err != nil || s.State != Published && s.State != Incomplete {
@@ -229,8 +229,8 @@ func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 	return s, nil
 }
 
-// LookCopied finds out what a copy of a release lacks in a registry, the record's
-// signature included.
+// LookCopied finds the attachments that a copy of a release lacks in a registry, including
+// the record's signature.
 func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Release, own Tagging, record *Record) ([]Lacking, error) {
 	if r.Signing == nil {
 		return nil, nil
@@ -251,17 +251,17 @@ func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Relea
 	return lacks, Explained(err)
 }
 
-// IsRecorded tells whether a record that is right names the images.
+// IsRecorded reports whether a valid record names the images.
 func (s Remote) IsRecorded() bool {
 	return s.State == NotTagged || s.State == Incomplete || s.State == Moved && s.Record != nil
 }
 
-// LacksOf tells whether an attachment of an image is gone.
+// LacksOf reports whether an image lacks an attachment.
 func (s Remote) LacksOf(target *release.Target) bool {
 	return slices.ContainsFunc(s.Lacks, func(l Lacking) bool { return path.Base(l.Digest.Context().RepositoryStr()) == target.ID.Name() })
 }
 
-// difference tells a record from what is wanted, "" where it is the same.
+// difference is the first difference between a record and the targets; "" for none.
 func (r *Record) difference(targets []*release.Target) string {
 	for _, target := range targets {
 		component := r.Components[target.ID.Component]
@@ -278,14 +278,15 @@ func (r *Record) difference(targets []*release.Target) string {
 	return ""
 }
 
-// IsUnsigned tells what is not signed, or not by us, from what is not known.
+// IsUnsigned reports whether an error means that a signature is missing or not valid, and
+// not that the registry did not answer.
 func IsUnsigned(err error) bool {
 	var invalid *sign.InvalidError
 	return errors.Is(err, sign.ErrNotAttached) || errors.As(err, &invalid)
 }
 
-// Explained says what a registry answered to package sign as what it answers to
-// us is said, and what to do about what is signed for another registry.
+// Explained rewrites an error of package sign: registry errors as package registry reports
+// them, and signatures for another registry with a fix.
 func Explained(err error) error {
 	var answer *sign.RegistryError
 	if errors.As(err, &answer) {
@@ -294,18 +295,18 @@ func Explained(err error) error {
 	return placed(err)
 }
 
-// Tagging is a tag that is to point to a digest.
+// Tagging is a tag that should point to a digest.
 type Tagging struct {
 	Ref    catalog.Ref
 	Digest name.Digest
-	Now    string // the digest that it points to, "" where there is no such tag
+	Now    string // the digest that it points to; "" if there is no such tag
 	Tag    name.Tag
 }
 
-// Done tells whether the tag points to the digest.
+// Done reports whether the tag points to the digest.
 func (t Tagging) Done() bool { return t.Now == t.Digest.DigestStr() }
 
-// ReadTags finds out what tags point to: one request each.
+// ReadTags reads what tags point to, with one request for each.
 func ReadTags(ctx context.Context, in *registry.Client, tags []Tagging) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range tags {
@@ -330,7 +331,7 @@ func ReadTags(ctx context.Context, in *registry.Client, tags []Tagging) error {
 	return group.Wait()
 }
 
-// newestRelease is the tag with the highest version among those of releases.
+// newestRelease is the release tag with the highest version.
 func newestRelease(tags []string) string {
 	newest, version, packageVersion := "", "", 0
 	for _, tag := range tags {

@@ -23,14 +23,14 @@ type Signing struct {
 	Policy *sign.Policy
 }
 
-// Place is the REGISTRY[/NAMESPACE] that releases are published to.
+// Place is the REGISTRY[/NAMESPACE] that a release is published to.
 func (r *Reader) Place(rel *Release) (string, error) {
 	tag, err := r.Registry.Tag(rel.Ref())
 	return sign.Place(tag.Context()), err
 }
 
-// places are what a release's record may say that it is for: it may be a copy, or of a
-// libre whose records do not say it.
+// places are the places that a release's record may be for: this one, those that it may be
+// a copy of, and none, as old records have none.
 func (r *Reader) places(rel *Release) ([]string, error) {
 	place, err := r.Place(rel)
 	if r.Signing == nil || err != nil {
@@ -39,8 +39,8 @@ func (r *Reader) places(rel *Release) ([]string, error) {
 	return slices.Concat([]string{place}, r.Signing.Policy.CopiesIn(place), []string{""}), nil
 }
 
-// VerifyRecord tells who signed a record, by a look that is sign.Client's Verify or
-// VerifyListed. One that is for another registry than it was found in counts as not signed.
+// VerifyRecord verifies the signature of a record with look, which is sign.Client's Verify
+// or VerifyListed. A record for another registry counts as not signed.
 func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, name.Digest, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
 	signature, err := look(ctx, digest, s.Policy)
 	if err != nil || record.Registry == "" {
@@ -55,7 +55,7 @@ func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.
 	return signature, nil
 }
 
-// placed says what to type where something is signed for another registry.
+// placed adds a fix to the error of a signature for another registry.
 func placed(err error) error {
 	var elsewhere *sign.PlaceError
 	if !errors.As(err, &elsewhere) {
@@ -77,7 +77,8 @@ func signedAs(manifest []byte) (catalog.Ref, error) {
 	return catalog.Ref{Repository: read.Annotations[release.OCIPrefix+"title"], Tag: read.Annotations[release.OCIPrefix+"version"]}, err
 }
 
-// signedElsewhere is the error of what is signed for another registry; nil for another one.
+// signedElsewhere is the error, with its fix, of a signature for another registry; nil for
+// any other error.
 func signedElsewhere(err error) error {
 	if errors.As(err, new(*sign.PlaceError)) {
 		return placed(err)
@@ -85,10 +86,10 @@ func signedElsewhere(err error) error {
 	return nil
 }
 
-// checkName compares a reference with the name and version that the signed
-// manifest has: who may push may also put an old image under a new tag. It gives the
-// reference that it is signed as: registry and namespace are those that the signature, or
-// the record, was made for, as far as it says that.
+// checkName compares a reference with the name and version in the signed manifest, because
+// whoever may push may put an old image under a new tag. It gives the reference that the
+// manifest is signed as, with registry and namespace if the signature or the record has
+// them.
 func checkName(reference name.Reference, digest name.Digest, manifest []byte, signature *sign.Signature) (as string, err error) {
 	named, err := signedAs(manifest)
 	if err != nil {

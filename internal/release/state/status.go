@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// Status is what is published of one release.
+// Status is the state of one release.
 type Status struct {
 	Name   string      // app/variant
 	Ref    catalog.Ref // that the catalogue has now
@@ -27,8 +27,8 @@ type Status struct {
 	Err    error // why it is unknown, or what was moved
 }
 
-// Status looks at the record of each selected release. deep verifies every
-// attachment of every image too.
+// Status compares each selected release with the registries. deep verifies every attachment
+// of every image too.
 func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]Status, error) {
 	releases, evaluation, err := r.Releases(ctx, request)
 	if err != nil {
@@ -62,7 +62,7 @@ func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]
 	return all, nil
 }
 
-// verifyStatus adds what is wrong with any attachment of a release.
+// verifyStatus verifies all attachments of a release, and adds what is wrong.
 func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status) {
 	tag, _ := r.Registry.Tag(rel.Ref()) // looked at before
 	for _, verified := range VerifyReference(ctx, r.Registry, r.Signing, tag, "") {
@@ -85,7 +85,7 @@ func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status)
 
 func (s *Status) set(state State, err error) { s.State, s.Reason, s.Err = state, err.Error(), err }
 
-// setOldKey notes that a former key signed a release, and how the present one does.
+// setOldKey notes that a former key signed a release, and how to sign it again.
 func (s *Status) setOldKey(rel *Release, key string) {
 	if s.OldKey = key; key != "" && s.Reason == "" {
 		s.Reason = fmt.Sprintf("signed with the former key %s: sign it again with: libre push %s/*/%s --resign", key, rel.App.Name, rel.Variant)

@@ -42,21 +42,21 @@ func (v Verification) State() State {
 	return Failed
 }
 
-// IsUnknown tells what could not be found out from what was found to be wrong: nothing
-// is called invalid that could not be read.
+// IsUnknown reports whether an error means that something could not be read, and not that
+// it was found wrong.
 func IsUnknown(err error) bool {
 	return err != nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !errors.Is(err, registry.ErrNotFound)
 }
 
-// wrongError is what was read, and is not as it should be.
+// wrongError says that something was read and is wrong.
 type wrongError struct{ text string }
 
 func (e *wrongError) Error() string { return e.text }
 
 func wrong(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
 
-// signed notes who signed what was verified, and how cosign checks that: with the
-// key that signed, or keyFile where that is not known.
+// signed notes the signature, and the command with which cosign checks it: with the key
+// that signed, or keyFile if that is unknown.
 func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFile string) {
 	v.signature = signature
 	if signature != nil && signature.Key != "" {
@@ -68,12 +68,12 @@ func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFi
 	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
 }
 
-// mostUnsigned is how large a manifest may be, in bytes, of which more is looked at
-// before its signature: what somebody points a tag to takes no memory.
+// mostUnsigned is the size in bytes up to which a manifest is decoded before its signature
+// is verified, to save memory.
 const mostUnsigned = 64 << 10
 
-// VerifyReference checks what a reference names: an image, or a release record
-// and all its images and their tags.
+// VerifyReference verifies an image, or a release record with all its images and their
+// tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verification {
 	failed := func(err error) []Verification { return []Verification{{Reference: reference.String(), Err: err}} }
 	got, err := client.Get(ctx, reference)
@@ -111,7 +111,7 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	return all
 }
 
-// verifyOne checks an image's index, and the manifests of platforms in it: an operator
+// verifyOne verifies an image's index and the manifests of its platforms, since operators
 // may pin one of these.
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification {
 	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
@@ -142,8 +142,8 @@ func platformManifests(got *registry.Manifest) ([]string, error) {
 	return digests, nil
 }
 
-// verifyRecord checks a record, then each image that it names, whose tag must
-// point to the digest in it.
+// verifyRecord verifies a record, then each image in it, whose tag must point to the digest
+// in the record.
 func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verification {
 	release := Verification{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
 	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
@@ -151,7 +151,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 	release.signed(signing, signature, keyFile)
 	all := []Verification{release}
 	if release.Err != nil {
-		return all // what it names is anybody's word
+		return all // its content is not trusted
 	}
 	for _, component := range record.components() {
 		entry := record.Components[component]
@@ -183,8 +183,8 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 	return all
 }
 
-// ShowRecord reads a record, and verifies it before anything of it is believed. It gives
-// the reference that the record is signed as.
+// ShowRecord reads and verifies a record. It gives the reference that the record is signed
+// as.
 func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
