@@ -19,7 +19,7 @@ func CheckMovingTag(pattern string) error {
 	case strings.ContainsAny(tag, "{}"):
 		return errors.New("it may have no placeholder but {major} and {minor}")
 	case !tagForm.MatchString(tag):
-		return errors.New("a tag has letters, digits, _, - and ., and begins with no - or .")
+		return errors.New("a tag has letters, digits, _, . and -, and begins with no . or -")
 	}
 	if _, _, immutable := ParseTag(tag); immutable {
 		return errors.New("it looks like the tag of a release, which never moves")
