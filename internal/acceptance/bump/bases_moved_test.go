@@ -159,12 +159,12 @@ mkApp {
 	c.git(t, "commit", "--quiet", "--message", "A catalogue")
 	c.write(t, "libre.yaml", "sign: none\n")
 	checked := c.run(t, 1, "check", "--to", host)
-	want := "site/web\tContainerfile:2: the base is docker.io/example/own:2-alpine, and components.web.bases has site/tool/default for example/own:1: rename the key to example/own:2-alpine, or remove its tag to match any\tlibre bump --inputs\n" +
-		"site/web\tContainerfile:1: the base is " + host + "/base:2, and components.web.bases has a digest for " + host + "/base:1: rename the key to " + host + "/base:2, with its digest\tlibre bump --inputs\n"
+	want := "site/web\tContainerfile:2: the base is docker.io/example/own:2-alpine, but components.web.bases has site/tool/default for example/own:1: rename the key to example/own:2-alpine, or remove its tag to match any\tlibre bump --inputs\n" +
+		"site/web\tContainerfile:1: the base is " + host + "/base:2, but components.web.bases has a digest for " + host + "/base:1: rename the key to " + host + "/base:2, with its digest\tlibre bump --inputs\n"
 	if !sameLines(checked.stdout, want) {
 		t.Errorf("check:\n%s\nwant:\n%s", checked.stdout, want)
 	}
-	if built := c.run(t, 3, "build", "site/web/default"); !strings.Contains(built.stderr, "the base is docker.io/example/own:2-alpine, and components.web.bases has site/tool/default for example/own:1") {
+	if built := c.run(t, 3, "build", "site/web/default"); !strings.Contains(built.stderr, "the base is docker.io/example/own:2-alpine, but components.web.bases has site/tool/default for example/own:1") {
 		t.Errorf("build:\n%s", built.stderr)
 	}
 	c.run(t, 0, "bump", "--inputs")

@@ -226,7 +226,7 @@ mkApp {
 		t.Errorf("a pin of two components:\n%s", diff)
 	}
 	c.commit(t, "Pins")
-	if again := c.run(t, 0, "bump", "--inputs"); !strings.Contains(again.stderr, "have to be written by hand: 1;") || strings.Contains(again.stderr, "all inputs are up to date") {
+	if again := c.run(t, 0, "bump", "--inputs"); !strings.Contains(again.stderr, "1 pin of base images must be updated by hand;") || strings.Contains(again.stderr, "all inputs are up to date") {
 		t.Errorf("again:\n%s", again.stderr)
 	}
 	c.write(t, "libre.yaml", "sign: none\n")
