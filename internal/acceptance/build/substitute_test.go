@@ -24,10 +24,10 @@ func cached(t *testing.T, c catalogue) (cache string, references []string) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	if !strings.Contains(stderr, "derivations that must be built are of the package set") || !strings.Contains(stderr, "--package-set host") {
+	if !strings.Contains(stderr, "derivations to build belong to the package set") || !strings.Contains(stderr, "--package-set host") {
 		t.Errorf("that the package set itself is built is not said:\n%s", stderr)
 	}
-	if at, end := strings.Index(stderr, "are of the package set"), strings.Index(stderr, "nix: done"); at > end {
+	if at, end := strings.Index(stderr, "belong to the package set"), strings.Index(stderr, "nix: done"); at > end {
 		t.Errorf("it is said after the build:\n%s", stderr)
 	}
 	var paths []string
@@ -77,7 +77,7 @@ func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 		if found := fetching.FindStringSubmatch(stderr); found == nil || found[2] != "" {
 			t.Errorf("what is fetched is not said, or something is said to be built:\n%s", stderr)
 		}
-		if strings.Contains(stderr, "building ") || strings.Contains(stderr, "are of the package set") {
+		if strings.Contains(stderr, "building ") || strings.Contains(stderr, "belong to the package set") {
 			t.Errorf("everything is substituted, and something is said to be built:\n%s", stderr)
 		}
 		os.RemoveAll(c.dist())
@@ -97,7 +97,7 @@ func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 		if !strings.Contains(stderr, "multi/web/default: building 1 derivation\n") || !strings.Contains(stderr, "text/web/default: building 2 derivations\n") {
 			t.Errorf("expected one and two derivations of the images' own:\n%s", stderr)
 		}
-		if strings.Contains(stderr, "are of the package set") {
+		if strings.Contains(stderr, "belong to the package set") {
 			t.Errorf("the package set is said to be built:\n%s", stderr)
 		}
 		os.RemoveAll(c.dist())
@@ -128,7 +128,7 @@ func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 	t.Run("whose signature nobody knows", func(t *testing.T) {
 		config := strings.Replace(substituters(cache), "require-sigs = false", "require-sigs = true", 1)
 		stdout, stderr, code := newMachine(t).run(t, c, config, "build", "multi")
-		if code != 0 || strings.Count(stderr, "does not give what it has") != 1 {
+		if code != 0 || strings.Count(stderr, "does not deliver what it lists") != 1 {
 			t.Errorf("exit code %d, %s\n%s", code, stdout, stderr)
 		}
 		if count := strings.Count(stderr, "warning: nix: "); count != 1 {

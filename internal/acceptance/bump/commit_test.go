@@ -117,7 +117,7 @@ func TestFailedCommitHoldsNoOtherAppBack(t *testing.T) {
 	c.run(t, 0, "list") // what is evaluated needs no room again
 	c.env = append(c.env, "TMPDIR="+filepath.Join(c.dir, "nowhere"))
 	if got := c.run(t, 1, "bump", "--repack", "a", "c"); got.stdout != "a\t1-2\t1-3\tfailed\nc\t1-2\t1-3\tfailed\n" {
-		t.Errorf("without room for a copy: %s", got.stdout)
+		t.Errorf("without room for a copy: %s%s", got.stdout, got.stderr)
 	}
 	c.env = env
 
