@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -62,8 +61,7 @@ func SafeURL(text string) bool {
 	if err != nil || parsed.Host == "" {
 		return false
 	}
-	local := parsed.Hostname() == "localhost" || net.ParseIP(parsed.Hostname()).IsLoopback()
-	return parsed.Scheme == "https" || parsed.Scheme == "http" && local
+	return parsed.Scheme == "https" || parsed.Scheme == "http" && web.IsLoopback(parsed.Host)
 }
 
 // A TrustedRoot says whose certificates, timestamps and log entries count.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/web"
 )
 
 // credential is a token, and the only place that gets it.
@@ -165,8 +166,7 @@ func (c credential) isAt(place *url.URL, origin string) bool {
 	if !strings.EqualFold(c.origin, place.Host) && !strings.EqualFold(c.origin, place.Hostname()) {
 		return false
 	}
-	address := net.ParseIP(place.Hostname())
-	return place.Scheme == "https" || place.Scheme == "http" && (place.Hostname() == "localhost" || address != nil && address.IsLoopback())
+	return place.Scheme == "https" || place.Scheme == "http" && web.IsLoopback(place.Host)
 }
 
 func originOf(place *url.URL) string {
