@@ -60,7 +60,7 @@ func (e *env) runCheck(ctx context.Context, o checkOptions) error {
 	problems, err := reader.Check(ctx, nix.Request{Patterns: patterns})
 	table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "FIX"}, Sentences: []int{1, 2}}
 	for _, problem := range problems {
-		table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Mend})
+		table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Fix})
 	}
 	switch {
 	case o.json:

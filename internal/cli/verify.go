@@ -189,7 +189,7 @@ func (e *env) addFixes(ctx context.Context, ws *workspace, o registryOptions, si
 		for _, lacks := range status.Lacks {
 			for i := range results {
 				if results[i].Err != nil && results[i].Reference == lacks.Reference {
-					results[i].Err = &fault.Fault{Err: results[i].Err, Fix: status.Mend}
+					results[i].Err = &fault.Fault{Err: results[i].Err, Fix: status.Fix}
 				}
 			}
 		}

@@ -20,7 +20,7 @@ import (
 type Problem struct {
 	Name string `json:"release"` // app/variant
 	What string `json:"problem"`
-	Mend string `json:"mend"` // command that mends it
+	Fix  string `json:"mend"` // what to type
 }
 
 // Check finds the problems of the selected releases. An image that is published with another
@@ -35,7 +35,7 @@ func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, err
 	var all []Problem
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
 		for problem := range strings.Lines(evaluation.Failures[app].Error()) {
-			all = append(all, Problem{Name: app, What: strings.TrimSpace(problem), Mend: "edit apps/" + app + "/default.nix"})
+			all = append(all, Problem{Name: app, What: strings.TrimSpace(problem), Fix: "edit apps/" + app + "/default.nix"})
 		}
 	}
 	wrong, err := r.definitions(ctx, evaluation.Images)
@@ -53,7 +53,7 @@ func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, err
 		case fault.Is(failures[n], fault.Credentials) || ctx.Err() != nil:
 			return all, failures[n]
 		case failures[n] != nil:
-			all = append(all, Problem{Name: releases[n].Name(), What: "unknown: " + fault.Reason(failures[n]), Mend: cmp.Or(fault.Fix(failures[n]), "libre check again")})
+			all = append(all, Problem{Name: releases[n].Name(), What: "unknown: " + fault.Reason(failures[n]), Fix: cmp.Or(fault.Fix(failures[n]), "libre check again")})
 		}
 		all = append(all, found[n]...)
 	}

@@ -21,7 +21,7 @@ type Status struct {
 	Digest name.Digest // of the record that was signed, as far as it is known
 	Moved  []*MovedError
 	Lacks  []Lacking
-	Mend   string // what attaches that again
+	Fix    string // what attaches that again
 	OldKey string // the former key that signed the release, "" where the present one did
 	Reason string
 	Err    error // why it is unknown, or what was moved
@@ -50,7 +50,7 @@ func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]
 			status.State, status.Reason, status.Digest = there.State, there.Reason, there.Digest
 			status.Moved, status.Lacks, status.Err = there.Moved, there.Lacks, there.Err
 			if len(there.Lacks) > 0 {
-				status.Mend = rel.attachAgain()
+				status.Fix = rel.attachAgain()
 			}
 			status.setOldKey(rel, there.OldKey)
 		}
@@ -76,8 +76,8 @@ func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status)
 			status.set(Unknown, err)
 		default:
 			status.set(NotValid, err)
-			status.Mend = rel.attachAgain() + " --deep"
-			status.Reason = verified.Reference + ": " + status.Reason + ": " + status.Mend
+			status.Fix = rel.attachAgain() + " --deep"
+			status.Reason = verified.Reference + ": " + status.Reason + ": " + status.Fix
 			status.Lacks = append(status.Lacks, Lacking{Reference: verified.Reference, Digest: verified.Digest, Kinds: []string{missing(verified.Checks)}})
 		}
 	}
