@@ -78,14 +78,14 @@ func TestLinkedApps(t *testing.T) {
 	if at := evaluation.Apps["linked"].Positions["version"]; at == nil || !strings.HasSuffix(at.File, "linked/default.nix") {
 		t.Errorf("its version stands at %+v", at)
 	}
-	const leads = " is a link that leads to no folder with a default.nix in the catalogue"
+	const leads = " is a link, but its target has no default.nix in the catalogue"
 	for name, want := range map[string]string{
 		"dangling": "apps/dangling" + leads, "outside": "apps/outside" + leads, "empty": "apps/empty" + leads,
 		"untracked": "apps/untracked" + leads,
-		"file":      "apps/file/default.nix is a link that leads to no file of the catalogue", "gone": "apps/gone/default.nix is a link that leads to no file of the catalogue",
+		"file":      "apps/file/default.nix is a link, but its target is not in the catalogue", "gone": "apps/gone/default.nix is a link, but its target is not in the catalogue",
 		"twice":  `apps/twice: name is "linked", expected the folder's name`,
-		"My App": `apps/"My App": expected a folder name of lower-case letters`, "a+(b": `apps/"a+(b": expected a folder's name`,
-		"Docs": `apps/"Docs": expected a folder's name`,
+		"My App": `apps/"My App": expected a folder name of lower-case letters`, "a+(b": `apps/"a+(b": expected a folder name`,
+		"Docs": `apps/"Docs": expected a folder name`,
 	} {
 		if got := evaluation.Failures[name]; got == nil || !strings.Contains(got.Error(), want) || strings.Contains(got.Error(), "\n") {
 			t.Errorf("%s: %v, expected %q", name, got, want)
