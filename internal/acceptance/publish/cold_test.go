@@ -13,7 +13,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -91,19 +90,7 @@ func TestColdMachineSendsChangedLayersAlone(t *testing.T) {
 // layersOf are the layers of an image of the layout.
 func layersOf(t testing.TB, c catalogue, refName string) []v1.Descriptor {
 	t.Helper()
-	dist, err := layout.Open(filepath.Join(c.dir, "dist"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	entry, found, err := dist.Lookup(refName)
-	if err != nil || !found {
-		t.Fatalf("%s: %v, %v", refName, found, err)
-	}
-	manifests, err := dist.Manifests(entry.Descriptor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(filepath.Join(c.dir, "dist/blobs/sha256", manifests[0].Digest.Hex))
+	raw, err := os.ReadFile(filepath.Join(c.dir, "dist/blobs/sha256", manifestOf(t, c, refName).Digest.Hex))
 	if err != nil {
 		t.Fatal(err)
 	}

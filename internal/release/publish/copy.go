@@ -12,9 +12,9 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// copyRelease brings a published r, signatures and attestations included,
-// to another registry, in the order in which it was published: nothing is built
-// or signed again. published has the images, then the record.
+// copyRelease copies a published release with its attachments to another registry, in the
+// order in which it was published. It builds and signs nothing. published has the images,
+// then the record.
 func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, r *releasePush, published []Result) []Result {
 	failed := func(err error) []Result {
 		return []Result{{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "copy to " + to.String(), Err: state.Explained(err)}}}
