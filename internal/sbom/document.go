@@ -42,19 +42,6 @@ type Subject struct {
 // Tool is a program that helped to make a document.
 type Tool struct{ Name, Version string }
 
-// Component is a store path, or a package found in files.
-type Component struct {
-	ID        string   // unique in a document: the store path, or the package URL, prefixed by the store path that has the package
-	Name      string   // in its ecosystem: openssl, @babel/core, golang.org/x/text
-	Version   string   // may be empty
-	Type      string   // the ecosystem in syft's words: nix, go-module, deb, npm, …
-	PURL      string   // https://github.com/package-url/purl-spec; may be empty
-	StorePath string   // of a Nix component: /nix/store/HASH-NAME
-	NarHash   string   // of a Nix component: sha256:BASE16
-	Where     []string // absolute paths in the image, sorted
-	DependsOn []string // IDs of its dependencies, sorted
-}
-
 // Rows gives a table with a row for each component: name, version, type, package URL, and
 // its paths, separated by commas.
 func (d *Document) Rows() [][]string {
