@@ -26,6 +26,16 @@ func Read(cyclonedx []byte) (*Document, error) {
 	return document, nil
 }
 
+// Decode reads a document that any version of libre wrote. It trusts what the document
+// says: verify first who signed it.
+func Decode(cyclonedx []byte) (*Document, error) {
+	document, _, err := read(cyclonedx)
+	if err != nil {
+		return nil, fmt.Errorf("reading an SBOM: %w", err)
+	}
+	return document, nil
+}
+
 func read(cyclonedx []byte) (document *Document, serial string, err error) {
 	var bom cdx.BOM
 	if err := cdx.NewBOMDecoder(bytes.NewReader(cyclonedx), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
