@@ -114,7 +114,7 @@ lint: test-tools
 	  (cd "$$work" && GOBIN="$$work" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)) && \
 	  mv "$$work/golangci-lint" "$$linter" && rmdir "$$work"; }
 	$(LINTER) run ./...
-	go test -vet=off -run '^TestSharedConcernsHaveOneHome$$' ./docs
+	go test -vet=off -run '^Test(SharedConcernsHaveOneHome|BlobsAreRememberedByTheRegistryClientAlone)$$' ./docs
 	@git ls-files '*.nix' | while read -r file; do nix-instantiate --parse "$$file" >/dev/null || exit 1; done
 
 # Each fuzz test for a while, one after another. `make test` runs their kept corpora only.
