@@ -14,7 +14,7 @@ import (
 // https://nix.dev/manual/nix/latest/protocols/nix-archive
 func (a *Archive) narHash() (string, error) {
 	sum := sha256.New()
-	w := &narWriter{bufio.NewWriterSize(sum, 64<<10), make([]byte, 64<<10)}
+	w := &narWriter{bufio.NewWriter(sum), make([]byte, 64<<10)}
 	w.strings("nix-archive-1")
 	if err := w.entry(a, a.root); err != nil {
 		return "", err
@@ -28,7 +28,7 @@ func (a *Archive) narHash() (string, error) {
 // narWriter keeps the first error, as bufio.Writer does.
 type narWriter struct {
 	*bufio.Writer
-	buffer []byte // of a file's content
+	buffer []byte // of a file's content, larger than the Writer's, which then copies nothing
 }
 
 // entry writes an entry and everything below it.
@@ -54,6 +54,9 @@ func (w *narWriter) entry(a *Archive, e *archiveEntry) error {
 		w.strings("contents")
 		content, err := wire.NewBytesWriter(w, uint64(e.size))
 		if err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
 			return err
 		}
 		if _, err := io.CopyBuffer(content, a.section(e), w.buffer); err != nil {
