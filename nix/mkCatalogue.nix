@@ -59,7 +59,7 @@ let
   # A change as plain data; a path of the catalogue is a string, without a copy.
   changeData = change:
     (if change ? patch then { patch = if builtins.isPath change.patch then toString change.patch else change.patch.url; } else { inherit (change) file; })
-    // (if change ? replace then { inherit (change) replace; } else { })
+    // builtins.intersectAttrs { replace = null; fixes = null; origin = null; } change
     // (if change ? add then { add = toString change.add; } else { });
 
   describe = app:

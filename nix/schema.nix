@@ -12,13 +12,15 @@ let
   stringMap = map' t.string;
   variables = each: map' each // { names = t.variable; };
 
+  # A patch: a file, or a set of what it is and, with `fixes` and `origin`, what it is for.
   patch = either [
     t.path
-    {
-      expects = "{ url, hash }";
-      ok = v: builtins.isAttrs v && builtins.attrNames v == [ "hash" "url" ] && builtins.isString v.url && t.sri.ok v.hash;
-    }
+    { expects = "{ url, hash }"; ok = ofShape (struct [ "url" "hash" ] { url = t.string; hash = t.sri; fixes = advisories; }); }
+    { expects = "{ file }"; ok = ofShape (struct [ "file" ] { file = t.path; fixes = advisories; origin = t.string; }); }
   ];
+  fetched = { expects = "{ url, hash }"; ok = ofShape (struct [ "url" "hash" ] { url = t.string; hash = t.sri; }); };
+  ofShape = type: value: t.set.ok value && t.check "" "" type value == [ ];
+  advisories = list t.advisory;
   # A file or folder of the catalogue, also as "${./folder}".
   file = { expects = "a path"; ok = v: builtins.isPath v || t.string.ok v && builtins.substring 0 1 v == "/"; };
   # A map by paths in the source.
@@ -199,8 +201,8 @@ in
     };
     source = t.set // { doc = "The upstream source, see below."; default = null; };
     patches = list patch // {
-      doc = "Patches for the source in all variants: files, or `{ url, hash }`.";
-      example = "[ ./proxy.patch ]";
+      doc = "Patches for the source in all variants: files, `{ url, hash }` or `{ file, origin }`, where `origin` is the URL that the file comes from. `fixes` in a set lists the vulnerabilities that the patch fixes.";
+      example = ''[ ./proxy.patch { file = ./CVE-2026-1234.patch; fixes = [ "CVE-2026-1234" ]; } ]'';
     };
     hashes = map' (either [ t.string stringMap ]) // {
       doc = "Hashes for packages, by name; a set has one for each system. `libre bump` updates them.";
@@ -258,7 +260,7 @@ in
   };
 
   # One change of a source, and the arguments of the functions in changes.nix.
-  change = struct [ ] { inherit patch; file = t.within; replace = stringMap; add = file; };
+  change = struct [ ] { patch = either [ t.path fetched ]; fixes = advisories; origin = t.string; file = t.within; replace = stringMap; add = file; };
   changes = {
     patchSource = list patch;
     substituteSource = within (stringMap // { names = { expects = "a text to replace"; ok = v: v != ""; }; });

@@ -19,7 +19,7 @@ let
         if n == "patch" && isAttrs value then value.hash
         else if n == "patch" then builtins.hashFile "sha256" value
         else builtins.unsafeDiscardStringContext (contentOf value))
-      (removeAttrs change [ "replace" ])
+      (removeAttrs change [ "replace" "fixes" "origin" ])
     // (if change ? replace then { inherit (change) replace; } else { });
 
   tagOf = s: s.tag or s.rev;

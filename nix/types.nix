@@ -72,6 +72,11 @@ rec {
     ok = v: isString v && match "sha256:[0-9a-f]{64}" v != null;
   };
   commit = { expects = "a commit of 40 hexadecimal digits"; ok = v: isString v && match "[0-9a-f]{40}" v != null; };
+  # The ID of a vulnerability in a database: CVE-2026-1234, GHSA-4xqx-pqpj-9fqw, GO-2026-1.
+  advisory = {
+    expects = "the ID of a vulnerability like \"CVE-2026-1234\"";
+    ok = v: isString v && stringLength v < 100 && match "[A-Z][0-9A-Za-z]*(-[0-9A-Za-z]+)+" v != null;
+  };
   date = { expects = "a date like \"2026-07-09\""; ok = v: isString v && match "[0-9]{4}-[0-9]{2}-[0-9]{2}" v != null; };
   mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
   # The matcher needs stack for each character.

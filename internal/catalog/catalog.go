@@ -36,6 +36,8 @@ type App struct {
 // or a file or folder that is added.
 type SourceChange struct {
 	Patch   string            `json:"patch,omitempty"`   // file of the catalogue, or URL
+	Fixes   []string          `json:"fixes,omitempty"`   // IDs of vulnerabilities that the patch fixes
+	Origin  string            `json:"origin,omitempty"`  // URL that the patch comes from
 	File    string            `json:"file,omitempty"`    // in the source
 	Replace map[string]string `json:"replace,omitempty"` // literal text → text
 	Add     string            `json:"add,omitempty"`     // file or folder of the catalogue
