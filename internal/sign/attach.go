@@ -11,66 +11,69 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// attachAttempts is how often an attachment is written that the registry takes
-// and then does not show: another writer may have put back a list without it.
+// attachAttempts limits how often an Attacher writes an attachment that the registry
+// accepts but does not show afterwards. A concurrent writer may have overwritten the list
+// with one that lacks it.
 const attachAttempts = 5
 
-// atOnce is how many requests an Attacher has under way.
+// atOnce is the number of requests that an Attacher runs in parallel.
 const atOnce = 4
 
-// An Attacher attaches what is said of some digests, one kind after another. A
-// registry is asked what a digest carries before the first is written, and again
-// by Confirm, which must come last: until then nobody knows whether the registry
-// shows what it took. Errors of all its methods are faults of kind Credentials,
-// *RegistryError (also where the registry does not show what it took) or
-// *InvalidError (where what was signed does not satisfy the signer's own policy:
-// it was not written then).
+// An Attacher attaches signatures and attestations to digests, one predicate type after
+// another. It reads the attachments of a digest before the first write, and Confirm reads
+// them again. Call Confirm last: only then is it known that the registry shows what it
+// accepted.
+//
+// Errors of all methods are faults of kind Credentials, *RegistryError (also where the
+// registry does not show what it accepted) or *InvalidError (the signature does not satisfy
+// the signer's own policy, and was not written).
 type Attacher struct {
 	client     *Client
 	policy     *Policy
-	signer     *Signer                 // nil where all is made
+	signer     *Signer                 // nil for copies, which are signed already
 	views      map[string]*Attachments // by digest
 	statements []*statement
-	written    bool // whether anything was, since the views
-	again      bool // whether views are of what was written
+	written    bool // whether anything was written since views were read
+	again      bool // whether views were read after a write
 }
 
-// A statement is what subjects are to carry.
+// A statement is a predicate that an Attacher attaches to subjects.
 type statement struct {
 	format    Format
 	kind      string
 	predicate json.RawMessage
 	subjects  []name.Digest
-	made      []attachment // for the subject at the same index; nil until one lacks it
+	made      []attachment // for the subject at the same index; nil until a subject lacks it
 }
 
-// saidBy compares with a statement of the same kind.
-func (c *statement) saidBy(s *Statement) bool {
+// matches reports whether a statement of the same predicate type has the same predicate.
+func (c *statement) matches(s *Statement) bool {
 	return c.kind == SignatureType || samePredicate(s.Predicate, c.predicate)
 }
 
-// A gap is a subject that lacks what a claim says of it.
-type gap struct {
-	claim   *statement
-	subject int // its index
+// A missingStatement is a statement and one subject that has no attachment for it.
+type missingStatement struct {
+	statement *statement
+	subject   int // its index in statement.subjects
 }
 
-func (g gap) digest() name.Digest { return g.claim.subjects[g.subject] }
+func (g missingStatement) digest() name.Digest { return g.statement.subjects[g.subject] }
 
-func (g gap) notShown() error {
+func (g missingStatement) notShown() error {
 	what := "signature"
-	if g.claim.kind != SignatureType {
-		what = "attestation of type " + g.claim.kind
+	if g.statement.kind != SignatureType {
+		what = "attestation of type " + g.statement.kind
 	}
 	return &RegistryError{fmt.Sprintf("attach to %s", g.digest()), fmt.Errorf("the registry accepted the %s and does not show it", what)}
 }
 
-// Attacher asks nothing yet.
+// Attacher returns an Attacher for the signer. It sends no request.
 func (c *Client) Attacher(s *Signer) *Attacher {
 	return &Attacher{client: c, policy: s.policy, signer: s}
 }
 
-// Sign signs the subjects with an Attacher of their own.
+// Sign signs the subjects and confirms the result. It returns the number of subjects that
+// it wrote to.
 func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (int, error) {
 	a := c.Attacher(s)
 	written, err := a.Sign(ctx, subjects...)
@@ -80,16 +83,16 @@ func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (
 	return written, err
 }
 
-// Sign signs the subjects, usually an index and its children: the signature
-// names them all and is attached to each, but to those that carry one already
-// that the signer's policy accepts. It returns how many subjects were written to.
+// Sign signs the subjects, usually an index and its children. One signature names all
+// subjects and is attached to each. Sign skips a subject that has a signature already that
+// the signer's policy accepts. It returns the number of subjects that it wrote to.
 func (a *Attacher) Sign(ctx context.Context, subjects ...name.Digest) (int, error) {
 	return a.add(ctx, &statement{format: a.policy.format, kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subjects})
 }
 
-// Attest says the predicate, a JSON value, of the subjects, as Sign signs them.
-// A subject that carries a valid attestation of the signer with the same
-// predicate is skipped.
+// Attest signs a statement with the predicate, a JSON value, about the subjects, and
+// attaches it to each as Sign does. It skips a subject that has a valid attestation of the
+// signer with the same predicate.
 func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	if predicateType == "" || predicateType == SignatureType {
 		return 0, fmt.Errorf("attest a predicate of type %q", predicateType)
@@ -102,66 +105,66 @@ func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate j
 
 func (a *Attacher) add(ctx context.Context, c *statement) (int, error) {
 	a.statements = append(a.statements, c)
-	gaps, err := a.gaps(ctx, c)
+	missing, err := a.missing(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	return len(gaps), a.fill(ctx, gaps)
+	return len(missing), a.fill(ctx, missing)
 }
 
-// Confirm reads back what the subjects carry, verifies it, and writes again what
-// got lost. Where nothing had to be written, what was read before will do.
+// Confirm reads the attachments of all subjects again, verifies them, and writes those that
+// got lost. If nothing was written, it sends no request.
 func (a *Attacher) Confirm(ctx context.Context) error {
 	for attempt := 1; a.written; attempt++ {
 		a.views, a.written, a.again = nil, false, true
-		gaps, err := a.gaps(ctx, a.statements...)
+		missing, err := a.missing(ctx, a.statements...)
 		if err != nil {
 			return err
 		}
-		if len(gaps) == 0 {
+		if len(missing) == 0 {
 			return nil
 		}
 		if attempt == attachAttempts {
-			return gaps[0].notShown()
+			return missing[0].notShown()
 		}
 		if err := pause(ctx, time.Duration(attempt)*200*time.Millisecond); err != nil {
 			return err
 		}
-		if err := a.fill(ctx, gaps); err != nil {
+		if err := a.fill(ctx, missing); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// gaps are the subjects that lack what is claimed of them.
-func (a *Attacher) gaps(ctx context.Context, claims ...*statement) ([]gap, error) {
-	var asked []gap
-	for _, c := range claims {
+// missing returns the subjects that have no valid attachment for the statements.
+func (a *Attacher) missing(ctx context.Context, statements ...*statement) ([]missingStatement, error) {
+	var asked []missingStatement
+	for _, c := range statements {
 		for subject := range c.subjects {
-			asked = append(asked, gap{c, subject})
+			asked = append(asked, missingStatement{c, subject})
 		}
 	}
-	carried := make([]bool, len(asked))
+	present := make([]bool, len(asked))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, g := range asked {
 		view := a.view(g.digest())
 		group.Go(func() (err error) {
-			carried[i], err = view.carries(ctx, a.policy, g.claim)
+			present[i], err = view.contains(ctx, a.policy, g.statement)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	var gaps []gap
+	var missing []missingStatement
 	for i, g := range asked {
-		if !carried[i] {
-			gaps = append(gaps, g)
+		if !present[i] {
+			missing = append(missing, g)
 		}
 	}
-	return gaps, nil
+	return missing, nil
 }
 
 func (a *Attacher) view(subject name.Digest) *Attachments {
@@ -170,49 +173,50 @@ func (a *Attacher) view(subject name.Digest) *Attachments {
 	}
 	if a.views[subject.String()] == nil {
 		view := a.client.Attachments(subject)
-		// What only the tag lists is written anew where the registry has a list.
-		view.first = !a.again
+		// In a registry with a referrers list, an attachment that only the tag lists is written again.
+		view.firstOnly = !a.again
 		a.views[subject.String()] = view
 	}
 	return a.views[subject.String()]
 }
 
-// carries says whether a digest has a valid attachment of the claim's kind and
-// with its predicate.
-func (v *Attachments) carries(ctx context.Context, p *Policy, c *statement) (bool, error) {
+// contains reports whether a digest has a valid attachment of the statement's type with its
+// predicate.
+func (v *Attachments) contains(ctx context.Context, p *Policy, c *statement) (bool, error) {
 	found := false
 	err := v.each(ctx, p, c.kind, func(s *Statement) bool {
-		found = c.saidBy(s)
+		found = c.matches(s)
 		return !found
 	})
 	var invalid *InvalidError
 	if errors.Is(err, ErrNotAttached) || errors.As(err, &invalid) {
 		return false, nil
 	}
-	// Somebody may have attached what cannot be read, so that nothing else be attached.
-	if v.first && errors.As(err, new(*unreadError)) {
+	// An attachment that cannot be read must not prevent others: anybody may have pushed it.
+	if v.firstOnly && errors.As(err, new(*unreadError)) {
 		return false, nil
 	}
 	return found, err
 }
 
-// fill writes to several subjects at once, to each one attachment after another.
-func (a *Attacher) fill(ctx context.Context, gaps []gap) error {
-	bySubject := map[string][]gap{}
-	for _, g := range gaps {
-		if err := a.make(ctx, g.claim); err != nil {
+// fill writes missing attachments to several subjects in parallel, and to each subject one
+// after another.
+func (a *Attacher) fill(ctx context.Context, missing []missingStatement) error {
+	bySubject := map[string][]missingStatement{}
+	for _, g := range missing {
+		if err := a.make(ctx, g.statement); err != nil {
 			return err
 		}
 		subject := g.digest().String()
 		bySubject[subject] = append(bySubject[subject], g)
 	}
-	a.written = a.written || len(gaps) > 0
+	a.written = a.written || len(missing) > 0
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	for _, gaps := range bySubject {
+	for _, missing := range bySubject {
 		group.Go(func() error {
-			for _, g := range gaps {
-				if err := g.claim.format.store().write(ctx, a.client, g.digest(), g.claim.made[g.subject]); err != nil {
+			for _, g := range missing {
+				if err := g.statement.format.store().write(ctx, a.client, g.digest(), g.statement.made[g.subject]); err != nil {
 					return err
 				}
 			}
@@ -222,7 +226,7 @@ func (a *Attacher) fill(ctx context.Context, gaps []gap) error {
 	return group.Wait()
 }
 
-// make signs what is claimed.
+// make signs the statement, once.
 func (a *Attacher) make(ctx context.Context, c *statement) error {
 	if c.made != nil {
 		return nil
@@ -231,7 +235,7 @@ func (a *Attacher) make(ctx context.Context, c *statement) error {
 	if err != nil {
 		return err
 	}
-	// An identity that the policy does not accept must not get into a registry.
+	// Check first: an identity that the policy does not accept must not get into a registry.
 	for i, subject := range c.subjects {
 		if _, err := a.policy.verify(made[i], subject, c.kind); err != nil {
 			return &InvalidError{Digest: subject, Type: c.kind, Reasons: []error{err}}

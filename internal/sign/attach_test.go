@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// What is attached to an index and its two children, several kinds of it: how
-// many requests that takes, and how many where it is there already.
+// Attaching several types to an index and its two children takes a fixed number of
+// requests, and fewer if everything is attached already.
 func TestAttachRequests(t *testing.T) {
 	ctx := context.Background()
 	for _, test := range []struct {
@@ -24,16 +24,16 @@ func TestAttachRequests(t *testing.T) {
 		referrers    bool
 		first, again int64
 	}{
-		// For each of three subjects a list, a look at it, three manifests; a
-		// configuration, three blobs; once, whether the registry keeps lists. Then for
-		// each a list and three manifests.
+		// For each of three subjects: the list, the subject itself, three manifests. Once:
+		// a configuration, three blobs, and the check whether the registry keeps lists.
+		// Then for each subject the list and three manifests.
 		{Bundle, true, 3*(1+1+3) + 1 + 3 + 1 + 3*(1+3), 3 * (1 + 3)},
-		// A list takes two requests, and each manifest two more to be on it.
+		// Reading a list takes two requests. Adding a manifest to it takes two more.
 		{Bundle, false, 3*(2+1+3*3) + 1 + 3 + 1 + 3*(2+3), 3 * (2 + 3)},
-		// For each subject two tags, each kind's tag read and written, and the
-		// configuration read that the second attestation extends; for each kind blob and
-		// configuration, of which only signatures differ by subject. Then for each two
-		// tags and three blobs.
+		// For each subject: two tags; for each type, reading and writing its tag; and the
+		// configuration that the second attestation extends. For each type a blob and a
+		// configuration, which differ by subject for signatures only. Then for each subject
+		// two tags and three blobs.
 		{Classic, true, 3*(2+3*2+1) + 2*2 + 3*2 + 3*(2+3), 3 * (2 + 3)},
 	} {
 		t.Run(fmt.Sprint(test.format, test.referrers), func(t *testing.T) {
@@ -65,9 +65,9 @@ func TestAttachRequests(t *testing.T) {
 	}
 }
 
-// A glance takes one request where there is a list of referrers, and believes of it
-// what verifies.
-func TestGlance(t *testing.T) {
+// VerifyListed takes one request if the registry has a list of referrers, and accepts only
+// valid signatures from it.
+func TestVerifyListed(t *testing.T) {
 	ctx := context.Background()
 	registry := memoryRegistry(t, true)
 	signer, subjects := newSigner(t, newKey(t, Bundle)), pushIndex(t, registry.host)
@@ -100,7 +100,7 @@ func TestGlance(t *testing.T) {
 	if _, err := newClient(t).VerifyListed(ctx, subjects[0], newSigner(t, newKey(t, Bundle)).Policy()); !errors.As(err, &invalid) {
 		t.Errorf("another key: %v", err)
 	}
-	// What the list has of another digest's signature is none of this one.
+	// A listed signature for another digest does not count for this one.
 	var listed string
 	change = func(list string) string { listed = list; return list }
 	must[*Signature](t)(newClient(t).VerifyListed(ctx, subjects[1], signer.Policy()))
@@ -109,13 +109,13 @@ func TestGlance(t *testing.T) {
 	if _, err := newClient(t).VerifyListed(ctx, other[2], signer.Policy()); err == nil {
 		t.Error("believed the signature of another digest")
 	}
-	// A list that spoils what it has is no reason to call anything unsigned.
+	// A registry that damages the contents of its list does not make an image unsigned.
 	change = func(list string) string { return strings.ReplaceAll(list, "dsseEnvelope", "spoilt") }
 	must[*Signature](t)(newClient(t).VerifyListed(ctx, subjects[0], signer.Policy()))
 }
 
-// Another writer puts back a list without what was attached, also without what an
-// earlier run attached.
+// Confirm attaches again what another writer's list lacks, including attachments of an
+// earlier run.
 func TestConfirm(t *testing.T) {
 	ctx := context.Background()
 	client, signer := newClient(t), newSigner(t, newKey(t, Bundle))
@@ -134,8 +134,8 @@ func TestConfirm(t *testing.T) {
 	}
 	must[int](t)(0, a.Confirm(ctx))
 	for _, subject := range subjects {
-		want := x{Signature: true, Predicates: []string{cycloneDX, slsa}}
-		if got := must[x](t)(client.Attached(ctx, subject, Bundle)); !reflect.DeepEqual(got, want) {
+		want := attachedTypes{Signature: true, Predicates: []string{cycloneDX, slsa}}
+		if got := must[attachedTypes](t)(client.Attached(ctx, subject, Bundle)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 		must[*Signature](t)(client.Verify(ctx, subject, signer.Policy()))

@@ -7,18 +7,18 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// x is what a digest carries in one format, as the annotations say:
-// nothing of it is verified.
-type x struct {
+// An attachedTypes lists a digest's attachments in one format according to their annotations. Nothing
+// is verified.
+type attachedTypes struct {
 	Signature  bool
-	Predicates []string // types of attestations, sorted, each once
+	Predicates []string // types of attestations, sorted, without duplicates
 }
 
-// Attached lists what a digest carries in one format with one or two requests,
-// three where the registry lacks the referrers API.
-func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (x, error) {
-	var found x
-	candidates, err := c.Attachments(subject).candidates(ctx, format, format.store().places("")[0], "")
+// Attached lists a digest's attachments in one format with one or two requests, or three if
+// the registry lacks the referrers API.
+func (c *Client) Attached(ctx context.Context, subject name.Digest, format Format) (attachedTypes, error) {
+	var found attachedTypes
+	candidates, err := c.Attachments(subject).candidates(ctx, format, format.store().lists("")[0], "")
 	if err != nil {
 		return found, err
 	}
@@ -26,7 +26,7 @@ func (c *Client) Attached(ctx context.Context, subject name.Digest, format Forma
 		switch candidate.kind {
 		case SignatureType:
 			found.Signature = true
-		case "": // says nothing
+		case "": // no type given
 		default:
 			found.Predicates = append(found.Predicates, candidate.kind)
 		}

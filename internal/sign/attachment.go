@@ -9,32 +9,32 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A store keeps attachments in registries in one format.
+// A store reads and writes attachments in registries in one format.
 type store interface {
-	// places are the lists in which attachments of a kind (a predicate type) may
-	// be; of any kind, for "". Those of a group are asked for where nothing valid is
-	// in the ones before it.
-	places(kind string) [][]string
-	// list returns what is in one of the lists of a digest's attachments. It does
-	// not read the attachments.
-	list(ctx context.Context, v *Attachments, place string) ([]candidate, error)
-	// make signs a predicate of all subjects; of the result, the attachment
-	// at an index is for the subject at that index.
+	// lists returns the names of the lists that may have attachments of a kind (a predicate
+	// type; "" is any kind). A later group is read only if the groups before it have
+	// nothing valid.
+	lists(kind string) [][]string
+	// list returns the candidates in one of the lists of a digest's attachments. It does
+	// not read their content.
+	list(ctx context.Context, v *Attachments, list string) ([]candidate, error)
+	// make signs a predicate of all subjects. The attachment at an index is for the subject
+	// at that index.
 	make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error)
-	// write attaches to a digest what make made for it.
+	// write attaches to a digest the attachment that make returned for it.
 	write(ctx context.Context, c *Client, subject name.Digest, a attachment) error
 }
 
-// A candidate is an attachment that was not read yet.
+// A candidate is an attachment whose content was not read yet.
 type candidate struct {
-	kind string // what its annotations say, unverified; "" where they say nothing
-	// open finds the attachment's content, once; errors are as read's.
+	kind string // from its annotations, unverified; "" where they have none
+	// open finds the attachment's content, once. Errors are as read's.
 	open func() (*content, error)
 }
 
-// read fetches the attachment, of what is large only what the policy's signatures fit;
-// a *RegistryError says that this did not succeed, another error that what was fetched
-// is none, or nobody's that matters.
+// read fetches the attachment. It reads a large one only if a signature fits a key or
+// identity of the policy. A *RegistryError means that reading failed. Any other error means
+// that the content is not an attachment, or that nobody whom the policy accepts signed it.
 func (c candidate) read(ctx context.Context, p *Policy) (attachment, error) {
 	found, err := c.open()
 	if err != nil {
@@ -43,23 +43,24 @@ func (c candidate) read(ctx context.Context, p *Policy) (attachment, error) {
 	return found.get(ctx, p)
 }
 
-// refuse forgets the attachment, and keeps why it cannot be used: what somebody else
-// attached takes no memory for longer than it takes to look at it.
+// refuse drops the content and keeps the reason why it cannot be used, so that foreign
+// attachments take memory only while they are examined.
 func (c candidate) refuse(why error) {
 	if found, err := c.open(); err == nil {
 		found.set(nil, why, true)
 	}
 }
 
-// forget lets go of an attachment that is something else than what is looked for. It is
-// fetched again for who looks for that.
+// forget drops the content of an attachment of another type. A search for that type fetches
+// it again.
 func (c candidate) forget() {
 	if found, err := c.open(); err == nil {
 		found.set(nil, nil, false)
 	}
 }
 
-// content is that of an attachment, fetched once, whatever names it.
+// A content is an attachment's content. It is fetched once, even if several manifests name
+// it.
 type content struct {
 	fetch func(context.Context, *Policy) (attachment, error)
 
@@ -87,8 +88,8 @@ func (c *content) set(has attachment, err error, done bool) {
 
 // An attachment is a signature or an attestation in one of the formats.
 type attachment interface {
-	// verify says what is signed, or why it is not acceptable as one of the
-	// kind for the digest.
+	// verify returns the signed statement, or an error if the attachment is not a valid one
+	// of the kind for the digest.
 	verify(p *trust, digest v1.Hash, kind string) (*Statement, error)
 }
 

@@ -10,39 +10,38 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Attachments is what a registry shows of a digest's attachments: of each list and
-// each attachment, what it answered to who asked first. It may be used by several
-// goroutines at once.
+// Attachments reads the signatures and attestations of a digest. It keeps each list and
+// each attachment after the first read. Several goroutines may use it at once.
 type Attachments struct {
-	client  *Client
-	subject name.Digest
-	glance  bool // take what the lists have of attachments, and read no more of these
-	first   bool // look into the first places alone
+	client    *Client
+	subject   name.Digest
+	listOnly  bool // use attachments that a list contains in full, without fetching their manifests
+	firstOnly bool // read only the first group of lists
 
 	mu       sync.Mutex
-	lists    map[listed]func() ([]candidate, error)
+	lists    map[listKey]func() ([]candidate, error)
 	contents map[string]*content // by digest and size: a manifest may lie about the size of another's
-	refused  sync.Map            // large blobs, with their size and certificate → why they are of no use
-	foreign  atomic.Int64        // bytes of large attachments that were of no use
+	refused  sync.Map            // large blobs, by digest, size and certificate → why they were refused
+	foreign  atomic.Int64        // total bytes of large attachments that were refused
 }
 
-// listed is one of the lists of a format.
-type listed struct {
+// A listKey names one of the lists of a format.
+type listKey struct {
 	format Format
-	place  string
+	name   string
 }
 
-// Attachments asks nothing yet.
+// Attachments returns the Attachments of a digest. It sends no request.
 func (c *Client) Attachments(subject name.Digest) *Attachments {
-	return &Attachments{client: c, subject: subject, lists: map[listed]func() ([]candidate, error){}, contents: map[string]*content{}}
+	return &Attachments{client: c, subject: subject, lists: map[listKey]func() ([]candidate, error){}, contents: map[string]*content{}}
 }
 
-// candidates are the attachments in some places of a format, what is most likely of
-// the kind first; all attachments, for "".
-func (v *Attachments) candidates(ctx context.Context, format Format, places []string, kind string) ([]candidate, error) {
+// candidates returns the attachments in some lists of a format, the most likely ones of the
+// kind first. For kind "" it returns all.
+func (v *Attachments) candidates(ctx context.Context, format Format, names []string, kind string) ([]candidate, error) {
 	var all []candidate
-	for _, place := range places {
-		some, err := v.list(ctx, listed{format, place})
+	for _, name := range names {
+		some, err := v.list(ctx, listKey{format, name})
 		if err != nil {
 			return nil, err
 		}
@@ -51,26 +50,26 @@ func (v *Attachments) candidates(ctx context.Context, format Format, places []st
 	if kind == "" {
 		return all, nil
 	}
-	// cosign up to 2.6 annotates attestations as if they were signatures: those
-	// are looked at last, and other kinds not at all.
+	// cosign up to 2.6 annotates attestations as signatures: try those last, and skip other
+	// kinds.
 	rank := func(has candidate) int { return slices.Index([]string{kind, "", SignatureType}, has.kind) }
 	all = slices.DeleteFunc(all, func(has candidate) bool { return rank(has) < 0 })
 	slices.SortStableFunc(all, func(a, b candidate) int { return rank(a) - rank(b) })
 	return all, nil
 }
 
-func (v *Attachments) list(ctx context.Context, which listed) ([]candidate, error) {
+func (v *Attachments) list(ctx context.Context, which listKey) ([]candidate, error) {
 	v.mu.Lock()
 	list, ok := v.lists[which]
 	if !ok {
-		list = sync.OnceValues(func() ([]candidate, error) { return which.format.store().list(ctx, v, which.place) })
+		list = sync.OnceValues(func() ([]candidate, error) { return which.format.store().list(ctx, v, which.name) })
 		v.lists[which] = list
 	}
 	v.mu.Unlock()
 	return list()
 }
 
-// content is the one of a blob, whatever names it.
+// content returns the content of a blob, the same for all manifests that name it.
 func (v *Attachments) content(blob blob, read func(raw []byte) (attachment, error)) *content {
 	key := fmt.Sprintf("%s %d", blob.digest, blob.size)
 	v.mu.Lock()

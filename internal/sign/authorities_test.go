@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Services whose certificates a company's authority signs are reached with ca, each
-// one time, and not without it.
+// Services with certificates of a company's authority are reached if the configuration
+// has the authority, with one request each, and not otherwise.
 func TestServicesOfOwnAuthority(t *testing.T) {
 	asked := 0
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -12,39 +12,40 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// What anybody may attach is bounded by what it takes here. What is larger than
-// smallBlob is read into memory only where a signature of the policy's fits it.
+// Anybody with push access may attach anything, so reading has limits. A blob larger than
+// smallBlob is read into memory only if a signature fits a key or identity of the policy.
 const (
-	smallBlob = 64 << 10
-	lookedAt  = 2 // large blobs at once, each in a file without a name
+	smallBlob     = 64 << 10
+	maxLargeReads = 2 // large blobs that are examined at once, each in an unnamed temporary file
 )
 
-// Limits are what reading attachments may take. What is zero has its default.
+// Limits bounds the resources that reading attachments takes. Zero fields have their
+// defaults.
 type Limits struct {
-	Attachment int64 // bytes of one
-	Foreign    int64 // bytes of large ones that others signed, for one subject; four times that for all
+	Attachment int64 // bytes of one attachment
+	Foreign    int64 // bytes of large attachments that others signed, for one subject; four times that for all subjects
 }
 
-// defaultLimits: cosign's own for one attachment is twice that, and libre's largest
-// documents are a tenth of it.
+// defaultLimits allows attachments of half the size that cosign allows, ten times the
+// largest documents that libre writes.
 var defaultLimits = Limits{Attachment: 64 << 20, Foreign: 4 << 30}
 
 func (l Limits) orDefault() Limits {
 	return Limits{cmp.Or(l.Attachment, defaultLimits.Attachment), cmp.Or(l.Foreign, defaultLimits.Foreign)}
 }
 
-// A blob is where an attachment's content is.
+// A blob describes where an attachment's content is.
 type blob struct {
 	repository name.Repository
 	digest     v1.Hash
 	size       int64
-	data       []byte // the content, where the manifest has it; unverified
+	data       []byte // the content, if the manifest contains it; unverified
 
-	certificate string // of who signed, in PEM, where it is beside the content
+	certificate string // the signer's, in PEM, if it is stored beside the content
 }
 
-// read reads a blob: a *RegistryError says that this did not succeed, another error
-// that no signature fits it.
+// read reads a blob. A *RegistryError means that reading failed, another error that the
+// blob is too large or that no signature fits it.
 func (v *Attachments) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
 	op := fmt.Sprintf("read the attachment %s", b.repository.Digest(b.digest.String()))
 	limits := v.client.limits
@@ -64,16 +65,16 @@ func (v *Attachments) read(ctx context.Context, b blob, p *Policy) ([]byte, erro
 	return content.Bytes(), nil
 }
 
-// readLarge keeps a blob in a file until it is known to be signed, and reads one that is
-// not no second time.
+// readLarge fetches a blob into a file and reads it into memory only if a signature fits.
+// It does not fetch a refused blob a second time.
 func (v *Attachments) readLarge(ctx context.Context, op string, b blob, p *Policy) ([]byte, error) {
 	which := fmt.Sprintf("%s %d %s", b.digest, b.size, b.certificate)
 	if refused, ok := v.refused.Load(which); ok {
 		return nil, fmt.Errorf("%s: %w", op, refused.(error))
 	}
 	select {
-	case v.client.looks <- struct{}{}:
-		defer func() { <-v.client.looks }()
+	case v.client.largeReads <- struct{}{}:
+		defer func() { <-v.client.largeReads }()
 	case <-ctx.Done():
 		return nil, &RegistryError{op, ctx.Err()}
 	}
@@ -105,7 +106,7 @@ func (v *Attachments) readLarge(ctx context.Context, op string, b blob, p *Polic
 	return content, err
 }
 
-// copyBlob fetches a blob, of exactly the size that its manifest says.
+// copyBlob fetches a blob. It fails if the size differs from the one in the manifest.
 func (c *Client) copyBlob(ctx context.Context, to io.Writer, b blob) error {
 	content, err := c.registry.ReadBlob(ctx, b.repository, b.digest)
 	if err != nil {

@@ -32,17 +32,18 @@ const (
 	listedBundleAnnotation    = "sh.libre.bundle"
 )
 
-// listedBundleSize is up to which size a bundle is in an annotation as well: lists of
-// referrers have these, so that who asks for the list needs no further request.
+// listedBundleSize is the largest size, in bytes, of a bundle that is repeated in an
+// annotation of its manifest. A list of referrers has these annotations, so a reader of the
+// list needs no further request.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 const listedBundleSize = 8 << 10
 
-// inlineBundleSize is up to which size a bundle is repeated in the manifest
-// (the descriptor's data field of the OCI image specification): who has the
+// inlineBundleSize is the largest size, in bytes, of a bundle that is repeated in the
+// manifest (the descriptor's data field of the OCI image specification). A reader of the
 // manifest then needs no further request. Registries limit manifests to 4 MiB.
 const inlineBundleSize = 64 << 10
 
-// bundleStore is the format Bundle.
+// bundleStore implements the format Bundle.
 type bundleStore struct{}
 
 // A bundleAttachment is one Sigstore bundle.
@@ -60,23 +61,23 @@ func newBundleAttachment(raw []byte, kind string) (*bundleAttachment, error) {
 	return &bundleAttachment{raw: raw, bundle: b, kind: kind}, nil
 }
 
-// tagged are the attachments that are listed at the subject's tag and not by the
-// registry, because it has the referrers API since, or keeps no list with it.
+// tagged names the list of attachments at the subject's tag that the referrers API does not
+// return: the registry got the API later, or has it and keeps no list.
 const tagged = "tagged"
 
-// All kinds are in one list.
-func (bundleStore) places(string) [][]string { return [][]string{{""}, {tagged}} }
+// lists names one list with all kinds, and the one at the subject's tag.
+func (bundleStore) lists(string) [][]string { return [][]string{{""}, {tagged}} }
 
-// What of others is looked at is bounded: the bytes of a manifest, with a bundle of
-// inlineBundleSize in base64, and of the bundles that a list has.
+// These limits, in bytes, bound what is read of foreign attachments: a manifest (a bundle
+// of inlineBundleSize in base64 fits), and all bundles in one list.
 const (
 	maxBundleManifest = 128 << 10
 	maxListedBundles  = 1 << 20
 )
 
-func (bundleStore) list(ctx context.Context, v *Attachments, place string) ([]candidate, error) {
+func (bundleStore) list(ctx context.Context, v *Attachments, list string) ([]candidate, error) {
 	listed := 0
-	referrers, err := v.client.referrers(ctx, v.subject, place == tagged, func(d *v1.Descriptor) bool {
+	referrers, err := v.client.referrers(ctx, v.subject, list == tagged, func(d *v1.Descriptor) bool {
 		if !maybeBundle(*d) {
 			return false
 		}
@@ -85,7 +86,7 @@ func (bundleStore) list(ctx context.Context, v *Attachments, place string) ([]ca
 		if len(says) <= maxKind {
 			d.Annotations[bundlePredicateAnnotation] = says
 		}
-		if v.glance && len(raw) <= listedBundleSize && listed+len(raw) <= maxListedBundles {
+		if v.listOnly && len(raw) <= listedBundleSize && listed+len(raw) <= maxListedBundles {
 			listed += len(raw)
 			d.Annotations[listedBundleAnnotation] = raw
 		}
@@ -113,18 +114,18 @@ func (bundleStore) list(ctx context.Context, v *Attachments, place string) ([]ca
 	return candidates, nil
 }
 
-// maxKind is how long a predicate type may be, in bytes.
+// maxKind is the largest length of a predicate type, in bytes.
 const maxKind = 1 << 10
 
-// maybeBundle is false for what is certainly something else. Not every registry
-// reports the manifest's own artifactType.
+// maybeBundle returns false for a referrer that is certainly not a bundle. Not every
+// registry reports the manifest's own artifactType.
 func maybeBundle(referrer v1.Descriptor) bool {
 	return strings.HasPrefix(referrer.ArtifactType, bundleMediaTypePrefix) ||
 		referrer.Annotations[bundleContentAnnotation] != "" ||
 		referrer.ArtifactType == "" || referrer.ArtifactType == emptyMediaType
 }
 
-// ofManifest reads an attachment's manifest, and finds the content that it names.
+// ofManifest reads an attachment's manifest and finds the content that it names.
 func (v *Attachments) ofManifest(ctx context.Context, manifest name.Digest) (*content, error) {
 	op := fmt.Sprintf("read the attachment %s", manifest)
 	text, err := v.client.registry.ReadArtifact(ctx, manifest, maxBundleManifest)
@@ -195,7 +196,7 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	if len(made.raw) <= inlineBundleSize {
 		layer.Data = made.raw
 	}
-	// The first three as cosign has them.
+	// cosign sets the first three, too.
 	annotations := map[string]string{
 		bundleContentAnnotation:   "dsse-envelope",
 		bundlePredicateAnnotation: made.kind,
@@ -259,10 +260,11 @@ func (a *bundleAttachment) verify(p *trust, digest v1.Hash, kind string) (*State
 	return statement, nil
 }
 
-// errOtherKey is why a key's trust does not accept the signature of another one.
+// errOtherKey is the error for a signature of a key that the policy does not accept.
 var errOtherKey = errors.New("signed with another key")
 
-// explain says it shorter where the reason is as plain as another key.
+// explain replaces the error by a shorter one if the reason is simply another key or a
+// certificate.
 func (a *bundleAttachment) explain(p *trust, err error) error {
 	content, contentErr := a.bundle.VerificationContent()
 	if contentErr != nil {

@@ -17,16 +17,17 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 )
 
-// classicPredicateAnnotation is of an attestation's layer.
+// classicPredicateAnnotation is the annotation of an attestation's layer with its predicate
+// type.
 const classicPredicateAnnotation = "predicateType"
 
-// classicStore is the format Classic.
+// classicStore implements the format Classic.
 type classicStore struct{}
 
 // A classicAttachment is one layer of a .sig or .att image.
 type classicAttachment struct{ layer oci.Signature }
 
-// classicTag is the tag whose image has the attachments of a kind.
+// classicTag returns the tag of the image that holds the attachments of a kind.
 func classicTag(subject name.Digest, kind string) (name.Tag, error) {
 	if kind == SignatureType {
 		return ociremote.SignatureTag(subject)
@@ -34,10 +35,10 @@ func classicTag(subject name.Digest, kind string) (name.Tag, error) {
 	return ociremote.AttestationTag(subject)
 }
 
-// attestations are all kinds but signatures: what is kept under one tag.
+// attestations stands for all kinds but signatures: one tag holds them all.
 const attestations = "attestations"
 
-func (classicStore) places(kind string) [][]string {
+func (classicStore) lists(kind string) [][]string {
 	switch kind {
 	case "":
 		return [][]string{{SignatureType, attestations}}
@@ -47,16 +48,17 @@ func (classicStore) places(kind string) [][]string {
 	return [][]string{{attestations}}
 }
 
-// Manifests of this format have all signatures, or attestations, of an image.
+// These limits apply to the manifest that holds all signatures, or all attestations, of an
+// image.
 const (
 	maxClassicManifest = 1 << 20 // bytes
 	maxClassicConfig   = 1 << 20
-	maxClassicLayers   = 1000 // as cosign has it
+	maxClassicLayers   = 1000 // the limit of cosign
 )
 
-func (classicStore) list(ctx context.Context, v *Attachments, place string) ([]candidate, error) {
+func (classicStore) list(ctx context.Context, v *Attachments, list string) ([]candidate, error) {
 	op := fmt.Sprintf("list what is attached to %s", v.subject)
-	tag, err := classicTag(v.subject, place)
+	tag, err := classicTag(v.subject, list)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
@@ -83,7 +85,7 @@ func (classicStore) list(ctx context.Context, v *Attachments, place string) ([]c
 			continue // none
 		}
 		says := SignatureType
-		if place != SignatureType {
+		if list != SignatureType {
 			says = layer.Annotations[classicPredicateAnnotation]
 		}
 		found := v.classicContent(layer)
@@ -92,8 +94,8 @@ func (classicStore) list(ctx context.Context, v *Attachments, place string) ([]c
 	return candidates, nil
 }
 
-// classicContent is what a layer describes. Its signature is among the annotations, so
-// that the same blob may be several attachments.
+// classicContent returns the content that a layer describes. The signature is among the
+// layer's annotations, so one blob may belong to several attachments.
 func (v *Attachments) classicContent(layer v1.Descriptor) *content {
 	return &content{fetch: func(ctx context.Context, p *Policy) (attachment, error) {
 		raw, err := v.read(ctx, blob{
@@ -111,7 +113,7 @@ func (v *Attachments) classicContent(layer v1.Descriptor) *content {
 	}}
 }
 
-// classicLayer is a layer with its content. Its annotations may hold anything.
+// classicLayer returns a layer with its content. Its annotations are unverified.
 func classicLayer(layer v1.Descriptor, content []byte) (oci.Signature, error) {
 	encoded, has := layer.Annotations[static.SignatureAnnotationKey]
 	if !has {
@@ -138,7 +140,8 @@ func classicLayer(layer v1.Descriptor, content []byte) (oci.Signature, error) {
 	return static.NewSignature(content, encoded, options...)
 }
 
-// layerKind is the predicate type that a layer of ours says to have.
+// layerKind returns the predicate type from the annotation that libre and cosign set. It is
+// unverified.
 func layerKind(layer oci.Signature) (string, error) {
 	annotations, err := layer.Annotations()
 	if kind := annotations[classicPredicateAnnotation]; kind != "" || err != nil {
@@ -185,7 +188,7 @@ func (a classicAttachment) verify(p *trust, digest v1.Hash, kind string) (*State
 	return statement, nil
 }
 
-// named is the repository that a signature names.
+// named returns the repository that a signature names.
 // https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#simple-signing
 func (a classicAttachment) named() ([]string, error) {
 	content, err := a.layer.Payload()
@@ -203,8 +206,8 @@ func (a classicAttachment) named() ([]string, error) {
 	return []string{signed.Critical.Identity.Reference}, err
 }
 
-// signature is who signed a layer and when, as its annotations say: whether it
-// is so is still to be verified, but for the time.
+// signature returns the signer of a layer and the time. The time is verified. The signer is
+// taken from the annotations: the caller verifies it.
 func (a classicAttachment) signature(p *trust, options *cosign.CheckOpts) (*Signature, error) {
 	signature := &Signature{Format: Classic}
 	leaf, err := a.layer.Cert()

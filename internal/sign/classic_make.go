@@ -34,7 +34,7 @@ func (classicStore) make(ctx context.Context, s *Signer, kind string, predicate 
 		a, err := s.classicAttestation(ctx, kind, statement)
 		return slices.Repeat([]attachment{a}, len(subjects)), err
 	}
-	// This format has no signature of several digests.
+	// A signature in this format is for one digest.
 	var made []attachment
 	for _, subject := range subjects {
 		a, err := s.classicSignature(ctx, subject)
@@ -80,12 +80,12 @@ func (s *Signer) classicAttestation(ctx context.Context, kind string, statement 
 	if err != nil {
 		return nil, fmt.Errorf("attest %s: %w", kind, err)
 	}
-	// WithAnnotations replaces what is there: first.
+	// WithAnnotations replaces all annotations, so it comes first.
 	options := []static.Option{
 		static.WithAnnotations(map[string]string{classicPredicateAnnotation: kind}),
 		static.WithLayerMediaType(cosigntypes.DssePayloadType),
 	}
-	// In this format the envelope is dated, not the signature in it.
+	// In this format the timestamp is of the envelope, not of the signature in it.
 	proof, err := classicProof(ctx, signed, authorities, content)
 	if err != nil {
 		return nil, err
@@ -97,9 +97,9 @@ func (s *Signer) classicAttestation(ctx context.Context, kind string, statement 
 	return classicAttachment{layer}, nil
 }
 
-// classicSign signs with a certificate or a key only, and returns who could
-// date it: what is dated differs from the bundle's, and there is no place for
-// entries of a log.
+// classicSign signs with a certificate or a key, and returns the timestamp authorities. It
+// does not call them: the format dates other bytes than a bundle does, and has no place for
+// log entries.
 func (s *Signer) classicSign(ctx context.Context, content sign.Content) (*protobundle.Bundle, []*sign.TimestampAuthority, error) {
 	var authorities []*sign.TimestampAuthority
 	signed, err := s.sign(ctx, content, func(options *sign.BundleOptions) {
@@ -110,8 +110,8 @@ func (s *Signer) classicSign(ctx context.Context, content sign.Content) (*protob
 	return signed, authorities, err
 }
 
-// classicProof is a bundle's certificate as a layer's annotation, and a
-// timestamp of the bytes that this format dates; nothing for a key.
+// classicProof returns a bundle's certificate as a layer's annotation, and a timestamp of
+// the bytes that this format dates. For a key it returns nothing.
 func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities []*sign.TimestampAuthority, dated []byte) ([]static.Option, error) {
 	issued := signed.GetVerificationMaterial().GetCertificate()
 	if issued == nil {
@@ -119,7 +119,7 @@ func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities [
 	}
 	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.GetRawBytes()})
 	options := []static.Option{static.WithCertChain(leaf, nil)}
-	// One place for one timestamp.
+	// The format holds one timestamp.
 	for _, authority := range authorities[:min(1, len(authorities))] {
 		time, err := authority.GetTimestamp(ctx, dated)
 		if err != nil {
@@ -176,8 +176,8 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 	return nil
 }
 
-// classicImage reads the image at a subject's tag for the kind, to be extended. Without
-// such a tag it has no layers.
+// classicImage reads the image at a tag, to extend it. If the tag does not exist, the image
+// has no layers.
 func (c *Client) classicImage(ctx context.Context, tag name.Tag) (v1.Image, error) {
 	manifest, err := c.registry.ReadArtifact(ctx, tag, maxClassicManifest)
 	if notFound(err) {
@@ -197,7 +197,7 @@ func (c *Client) classicImage(ctx context.Context, tag name.Tag) (v1.Image, erro
 	return partial.CompressedToImage(storedImage{manifest, config, cmp.Or(read.MediaType, types.OCIManifestSchema1)})
 }
 
-// storedImage is an image without the content of its layers.
+// storedImage is an image whose layers have no content here.
 type storedImage struct {
 	manifest, config []byte
 	mediaType        types.MediaType
@@ -210,7 +210,7 @@ func (s storedImage) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, err
 	return nil, fmt.Errorf("layer %s was not read", digest)
 }
 
-// withLayer adds a layer to an image.
+// withLayer returns the image with one more layer.
 func withLayer(image v1.Image, layer oci.Signature) (v1.Image, error) {
 	annotations, err := layer.Annotations()
 	if err != nil {

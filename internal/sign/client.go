@@ -15,52 +15,52 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A Client reads and writes what is attached to digests in registries. It may
-// be used by several goroutines at once, but of those that write to one digest,
-// others than the first must wait: without the referrers API, and in the format
-// Classic, attachments share a tag that is read, extended and written back.
+// A Client reads and writes the attachments of digests in registries. Several goroutines
+// may use it at once, but only one at a time may write to the same digest: without the
+// referrers API, and in the format Classic, attachments share a tag, and writing reads,
+// extends and writes it back.
 type Client struct {
 	registry Registry
 	limits   Limits
 
-	subjects sync.Map // name.Digest string → *v1.Descriptor
-	tagged   sync.Map // name.Digest string → bool, whether its referrers were last listed at its tag
-	looks    chan struct{}
-	foreign  atomic.Int64 // as a View's, of all of them
+	subjects   sync.Map // name.Digest string → *v1.Descriptor
+	tagged     sync.Map // name.Digest string → bool, whether its referrers were last listed at its tag
+	largeReads chan struct{}
+	foreign    atomic.Int64 // bytes, as in Attachments, for all subjects
 }
 
-// A Registry reads and writes manifests and blobs of any registry. An error that is an
-// answer with an HTTP status has the method Status() int in its chain.
+// A Registry reads and writes manifests and blobs in any registry. If a registry answers
+// with an HTTP status of failure, the error has the method Status() int in its chain.
 type Registry interface {
-	// Describe gives a manifest's media type, digest and size.
+	// Describe returns a manifest's media type, digest and size.
 	Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error)
-	// ReadArtifact reads a manifest of at most so many bytes.
+	// ReadArtifact reads a manifest of at most the given number of bytes.
 	ReadArtifact(ctx context.Context, reference name.Reference, most int) ([]byte, error)
-	// ReadBlob opens a blob, whose last read fails where it has another digest.
+	// ReadBlob opens a blob. The last read fails if the content has another digest.
 	ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error)
-	// Blob reads a blob of at most so many bytes beside a manifest that describes it, and
-	// may hold it.
+	// Blob reads a blob of at most the given number of bytes. described is the manifest's
+	// descriptor of it, which may contain the content.
 	Blob(ctx context.Context, reference name.Reference, described v1.Descriptor, most int) ([]byte, error)
-	// Referrers are the manifests that name a subject, by the referrers API or, where
-	// there is none, as they are listed at the subject's tag: those that keep wants, and
-	// what it leaves of them.
+	// Referrers lists the manifests that name a subject: with the referrers API or, without
+	// one, from the list at the subject's tag. It returns those that keep accepts. keep may
+	// change the descriptor.
 	Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error)
-	// TaggedReferrers are those that are listed at the subject's tag.
+	// TaggedReferrers lists the referrers in the list at the subject's tag.
 	TaggedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) ([]v1.Descriptor, error)
-	// PutBlob sees to it that a repository has a blob.
+	// PutBlob uploads a blob unless the repository has it.
 	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
-	// PutManifest writes a manifest under a digest or a tag. Where it has a
-	// subject, it is in the list of the subject's referrers afterwards.
+	// PutManifest writes a manifest under a digest or a tag. If it has a subject,
+	// PutManifest adds it to the list of the subject's referrers.
 	PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error
 }
 
-// NewClient sends no request.
+// NewClient returns a client. It sends no request.
 func NewClient(registry Registry, limits Limits) *Client {
-	return &Client{registry: registry, limits: limits.orDefault(), looks: make(chan struct{}, lookedAt)}
+	return &Client{registry: registry, limits: limits.orDefault(), largeReads: make(chan struct{}, maxLargeReads)}
 }
 
-// descriptor returns a subject's media type and size, which its referrers repeat. It asks
-// once for each digest.
+// descriptor returns a subject's media type and size, which its referrers repeat. It sends
+// one request for each digest.
 func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descriptor, error) {
 	if known, ok := c.subjects.Load(subject.String()); ok {
 		return known.(*v1.Descriptor), nil
@@ -76,8 +76,8 @@ func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descr
 	return got, nil
 }
 
-// referrers lists the manifests that name the subject, or, tagged, those at its tag, which
-// were written before the registry had the referrers API.
+// referrers lists the manifests that name the subject. If tagged, it lists those at the
+// subject's tag, from the time before the registry had the referrers API.
 func (c *Client) referrers(ctx context.Context, subject name.Digest, tagged bool, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, err error) {
 	if seen, _ := c.tagged.Load(subject.String()); tagged && seen == true {
 		return nil, nil
@@ -95,7 +95,7 @@ func (c *Client) referrers(ctx context.Context, subject name.Digest, tagged bool
 	return all, nil
 }
 
-// putBlob sends a part of an attachment and describes it.
+// putBlob uploads a part of an attachment and returns its descriptor.
 func (c *Client) putBlob(ctx context.Context, repository name.Repository, content []byte, mediaType types.MediaType) (v1.Descriptor, error) {
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	if err == nil {
@@ -104,13 +104,13 @@ func (c *Client) putBlob(ctx context.Context, repository name.Repository, conten
 	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
 }
 
-// refusal is an answer of a registry that means failure.
+// A refusal is an answer of a registry with a status of failure.
 type refusal interface {
 	error
 	Status() int // of HTTP
 }
 
-// notFound reports whether a registry answered that it has no such thing.
+// notFound reports whether the registry answered that the requested object does not exist.
 func notFound(err error) bool {
 	var answer refusal
 	return errors.As(err, &answer) && answer.Status() == http.StatusNotFound

@@ -6,12 +6,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// CosignCommand is the command line, for a shell, with which cosign checks what
-// Verify checks (kind SignatureType) or VerifyAttestations (kind a predicate
-// type). keyFile is the public key for a key's policy. It is for cosign 3, which
-// finds out the format itself. cosign 2.6 takes it too, but wants to reach the
-// internet for a bundle's trusted root even with a key, and refuses
-// --trusted-root for an attestation in the format Classic.
+// CosignCommand returns the command line, quoted for a shell, with which cosign checks what
+// Verify checks (kind SignatureType) or VerifyAttestations (kind a predicate type). keyFile
+// is the public key if the policy has a key. The command is for cosign 3, which detects the
+// format. cosign 2.6 accepts it too, but fetches a bundle's trusted root from the internet
+// even with a key, and refuses --trusted-root for an attestation in the format Classic.
 func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string {
 	args := []string{"cosign", "verify"}
 	if kind != SignatureType {
@@ -28,7 +27,7 @@ func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string
 		if p.root.name != "" {
 			args = append(args, "--trusted-root", p.root.name)
 		}
-		// What the trusted root lacks cannot be asked for.
+		// cosign must not require a service that the trusted root does not list.
 		if p.ways[0].classic.UseSignedTimestamps {
 			args = append(args, "--use-signed-timestamps=true")
 		}
@@ -49,7 +48,7 @@ func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string
 	return strings.Join(args, " ")
 }
 
-// shellQuote makes one word of a POSIX shell.
+// shellQuote quotes a string as one word for a POSIX shell.
 func shellQuote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r)

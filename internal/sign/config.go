@@ -13,35 +13,35 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// A Config says how a catalogue signs: with a key or keyless, exactly one.
+// A Config describes how a catalogue signs: with a key or keyless, exactly one.
 type Config struct {
 	Format Format // "" is Bundle
 	Key    string // cosign's private key: a file, or env://VARIABLE
-	// PublicKeys are whose signatures are accepted: that of Key, and former ones. None
-	// are NAME.pub alone for a key NAME.key.
+	// PublicKeys lists the keys whose signatures are accepted: the public key of Key, and
+	// former keys. If it is empty, NAME.pub is accepted for a key NAME.key.
 	PublicKeys []PublicKey
 	Keyless    *Keyless
-	// Copies are where else than in the registry that they were made for signatures are
-	// accepted.
+	// Copies lists where signatures are accepted apart from the registry that they were
+	// made for.
 	Copies []Copy `yaml:"-"`
-	// Authorities are trusted beside the system's, by keyless signing's services; nil is
-	// none.
+	// Authorities are certificate authorities that keyless signing trusts in addition to
+	// the system's when it calls its services; nil means none.
 	Authorities *web.Authorities `yaml:"-"`
 }
 
-// A PublicKey is one whose signatures are accepted.
+// A PublicKey is a key whose signatures are accepted.
 type PublicKey struct {
 	File string // or env://VARIABLE
-	// Until is from when they are accepted no more, by the clock of who verifies: a
-	// key's signatures have no time that could be relied on. Zero is never.
+	// Until is the time from which the signatures are no longer accepted, by the verifier's
+	// clock: a key's signature has no reliable time. The zero time means no end.
 	Until time.Time
 }
 
-// Prompts are how a person is asked: the zero value where there is no terminal.
+// Prompts describes how to ask a person. The zero value means that there is no terminal.
 type Prompts struct {
 	Password PasswordFunc
-	// Browser lets an identity be proven in a browser, and is told which page
-	// is opened. Where none can be, a code is read from standard input.
+	// Browser allows a login in a browser. The address of the opened page is written to it.
+	// If no browser can be opened, a code is read from standard input.
 	Browser io.Writer
 }
 
@@ -70,9 +70,9 @@ func (c Config) check() error {
 	return nil
 }
 
-// Policy is what accepts the signatures that the configuration makes. It needs
-// no secret, but for a key whose public half is neither named nor beside it:
-// that is an error here.
+// Policy returns the policy that accepts the signatures that this configuration makes. It
+// needs no secret. It is an error if a key is configured and its public key is neither
+// named nor beside it.
 func (c Config) Policy(ctx context.Context) (*Policy, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -106,15 +106,15 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 	return policy.WithCopies(c.Copies...), nil
 }
 
-// acceptedKey is a public key that was read.
+// An acceptedKey is a public key that was read.
 type acceptedKey struct {
 	PublicKey
 	public crypto.PublicKey
-	former bool // another one signs now
+	former bool // another key signs now
 }
 
-// publicKeys are the configured public keys, or the one beside the private one; none
-// where there is none.
+// publicKeys returns the configured public keys or, if none is configured, the one beside
+// the private key. Without either it returns none.
 func (c Config) publicKeys() ([]acceptedKey, error) {
 	beside, err := c.keyBeside()
 	if err != nil && len(c.PublicKeys) == 0 {
@@ -138,7 +138,7 @@ func (c Config) publicKeys() ([]acceptedKey, error) {
 	return keys, nil
 }
 
-// keyBeside is the public key beside the private one, nil where there is none.
+// keyBeside returns the public key beside the private key, or nil if there is none.
 func (c Config) keyBeside() (crypto.PublicKey, error) {
 	beside := publicKeyName(c.Key)
 	if beside == "" {
@@ -151,8 +151,8 @@ func (c Config) keyBeside() (crypto.PublicKey, error) {
 	return public, err
 }
 
-// presentKey is the index of the key that signs now: the one beside the private key,
-// else the first one without an end, else the one that ends last.
+// presentKey returns the index of the key that signs now: the key beside the private key,
+// else the first key without an end, else the key that ends last.
 func presentKey(keys []acceptedKey, beside crypto.PublicKey) int {
 	best := 0
 	for i, key := range keys {
@@ -170,9 +170,9 @@ func same(a, b crypto.PublicKey) bool {
 	return a.(interface{ Equal(crypto.PublicKey) bool }).Equal(b)
 }
 
-// Signer opens the private key, or prepares to ask for certificates. Nothing is
-// signed and no certificate is asked for yet. Errors about secrets are faults
-// of kind Credentials.
+// Signer returns a signer with the decrypted private key, or one that gets certificates. It
+// signs nothing and requests no certificate yet. Errors about secrets are faults of kind
+// Credentials.
 func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 	if err := c.check(); err != nil {
 		return nil, err

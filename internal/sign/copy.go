@@ -8,17 +8,17 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Copy attaches to digests what is said of them in a repository, as far as the policy
-// accepts it there: nothing is signed again. What one subject of from carries is attached
-// to all of to that it names, so that from and to may be the same. What they carry already
-// is left alone. It returns how many attachments were written; errors are as Sign's.
+// Copy copies the attachments that the policy accepts from some digests to others. It signs
+// nothing. It attaches a statement to all digests of to that the statement names, so from
+// and to may be the same. It skips attachments that a digest has already. It returns the
+// number of attachments that it wrote. Errors are as Sign's.
 func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (int, error) {
 	target := &Attacher{client: c, policy: p}
 	written := 0
 	for _, subject := range from {
 		source := c.Attachments(subject)
 		for _, format := range p.formats() {
-			candidates, err := source.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
+			candidates, err := source.candidates(ctx, format, slices.Concat(format.store().lists("")...), "")
 			if err != nil {
 				return written, err
 			}
@@ -34,7 +34,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 				if slices.ContainsFunc(target.statements, func(c *statement) bool { return c.covers(attested, subjects) }) {
 					continue
 				}
-				a, err := candidate.read(ctx, p) // once more what it gave
+				a, err := candidate.read(ctx, p) // from memory: it was read above
 				if err != nil {
 					return written, err
 				}
@@ -53,14 +53,14 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 	return written, target.Confirm(ctx)
 }
 
-// covers tells whether a claim says the same of all of some digests: a signature in the
-// format Classic is of one.
+// covers reports whether the statement is the same as s and covers all subjects. A
+// signature in the format Classic is for one subject only.
 func (c *statement) covers(s *Statement, subjects []name.Digest) bool {
-	return c.kind == s.PredicateType && c.saidBy(s) &&
+	return c.kind == s.PredicateType && c.matches(s) &&
 		!slices.ContainsFunc(subjects, func(d name.Digest) bool { return !slices.Contains(c.subjects, d) })
 }
 
-// named are the digests that a statement is about.
+// named returns the digests that a statement names as subjects.
 func named(s *Statement, all []name.Digest) []name.Digest {
 	var some []name.Digest
 	for _, digest := range all {

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// accepts runs what CosignCommand says for the signature and an attestation,
-// adapted to the version of cosign.
+// accepts runs CosignCommand's line for the signature and for an attestation, adapted to
+// the version of cosign.
 func accepts(t *testing.T, s *signtest.Shell, p *Policy, subject name.Digest, keyFile string, adapt func(kind, line string) string, want bool) {
 	t.Helper()
 	for _, kind := range []string{SignatureType, cycloneDX} {
@@ -52,7 +52,7 @@ func TestInteropCosignVerifiesOurs(t *testing.T) {
 	}
 }
 
-// We verify what cosign makes, and cosign uses our keys.
+// Libre verifies what cosign signs with the same keys, and cosign uses libre's keys.
 func TestInteropOursVerifiesCosigns(t *testing.T) {
 	ctx := context.Background()
 	predicate := filepath.Join(t.TempDir(), "bom.json")
@@ -93,7 +93,7 @@ func TestInteropOursVerifiesCosigns(t *testing.T) {
 	}
 }
 
-// cosign writes keys that we read.
+// Libre reads keys that cosign writes.
 func TestInteropCosignsKey(t *testing.T) {
 	setenv(t, PasswordVariable, testPassword)
 	for _, version := range signtest.CosignVersions {

@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// What is attached at a registry that deviates is found there by who comes later, is
-// not attached twice, and is copied from there and to there.
+// Attachments in registries that deviate from the specification are found by later readers,
+// are not attached twice, and can be copied from and to such registries.
 func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 	signers := map[Format]*Signer{Bundle: newSigner(t, newKey(t, Bundle)), Classic: newSigner(t, newKey(t, Classic))}
 	client := func(t *testing.T) *Client {
@@ -37,7 +37,7 @@ func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 				if written := attach(); written != 2*len(subjects) {
 					t.Errorf("%s: %d written", format, written)
 				}
-				// What only the tag lists is attached once more at a registry that has a list.
+				// Attachments that only the tag lists are attached again if the registry has a list.
 				if written := attach(); written != 0 && !quirks.Forgetful {
 					t.Errorf("%s: %d written that were there", format, written)
 				}

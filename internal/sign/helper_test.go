@@ -22,12 +22,12 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A testRegistry counts requests and can be told to lose some.
+// A testRegistry counts requests and can lose some on demand.
 type testRegistry struct {
 	host     string
 	handler  http.Handler
 	requests atomic.Int64
-	// answer, where not nil, may answer in the registry's place.
+	// answer, if not nil, may answer instead of the registry.
 	answer func(w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -48,7 +48,7 @@ func memoryRegistry(t testing.TB, referrers bool) *testRegistry {
 	return newRegistry(t, registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
 }
 
-// registries are the kinds of registries that there are to get along with.
+// registries runs a test with each kind of registry that libre supports.
 func registries(t *testing.T, test func(t *testing.T, host string)) {
 	t.Run("referrers", func(t *testing.T) { test(t, memoryRegistry(t, true).host) })
 	t.Run("no referrers", func(t *testing.T) { test(t, memoryRegistry(t, false).host) })
@@ -94,8 +94,8 @@ func pushIndex(t testing.TB, host string) []name.Digest {
 
 const testPassword = "correct horse"
 
-// newKey makes a key pair and returns the configuration for it; its password
-// is in the environment.
+// newKey makes a key pair and returns its configuration. The password is in the
+// environment.
 func newKey(t testing.TB, format Format) Config {
 	t.Helper()
 	setenv(t, PasswordVariable, testPassword)
@@ -132,7 +132,7 @@ func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, pr
 	return c.Attachments(subject).VerifyAttestations(ctx, predicateType, p)
 }
 
-// Attest attests as Sign signs.
+// Attest attests in the way that Sign signs.
 func (c *Client) Attest(ctx context.Context, s *Signer, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	a := c.Attacher(s)
 	written, err := a.Attest(ctx, predicateType, predicate, subjects...)
@@ -152,8 +152,8 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// brokenAnswer is a service's that cannot at the moment. It repeats the
-// request's header, as badly made ones do.
+// brokenAnswer answers as a service that is out of order. It repeats the request's header
+// in the body, as some services do.
 func brokenAnswer(w http.ResponseWriter, r *http.Request) bool {
 	http.Error(w, "on holiday "+r.Header.Get("Authorization"), http.StatusServiceUnavailable)
 	return true

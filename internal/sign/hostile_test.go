@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// put writes to the registry as somebody does who may push.
+// put writes to the registry as anybody with push access can.
 func (r *testRegistry) put(t *testing.T, path string, content []byte, mediaType string) {
 	t.Helper()
 	request := must[*http.Request](t)(http.NewRequest(http.MethodPut, "http://"+r.host+path, bytes.NewReader(content)))
@@ -29,7 +29,7 @@ func (r *testRegistry) put(t *testing.T, path string, content []byte, mediaType 
 	}
 }
 
-// putBlob gives the descriptor of a blob that says to be a bundle.
+// putBlob uploads a blob that claims to be a bundle and returns its descriptor.
 func (r *testRegistry) putBlob(t *testing.T, repository string, content []byte) v1.Descriptor {
 	t.Helper()
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
@@ -42,7 +42,7 @@ func (r *testRegistry) putBlob(t *testing.T, repository string, content []byte) 
 	return v1.Descriptor{MediaType: bundleMediaType, Digest: digest, Size: size}
 }
 
-// refer attaches a manifest that says to be a bundle of a kind, and gives its digest.
+// refer attaches a manifest that claims to be a bundle of a type and returns its digest.
 func (r *testRegistry) refer(t *testing.T, subject name.Digest, kind, distinct string, layers ...v1.Descriptor) v1.Hash {
 	t.Helper()
 	repository := subject.Context().RepositoryStr()
@@ -64,14 +64,14 @@ func (r *testRegistry) refer(t *testing.T, subject name.Digest, kind, distinct s
 	return digest
 }
 
-// Somebody who may push attaches what cannot be read, before and after us. What we
-// attached verifies; without it, nobody says that the image is not signed where the
-// registry refuses to show something.
+// Somebody with push access attaches content that cannot be read, before and after libre's
+// own attachments. Libre's attachments verify. Without them, an image does not count as
+// unsigned if the registry refuses to show an attachment.
 func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	for what, attack := range map[string]struct {
 		do      func(t *testing.T, r *testRegistry, subject name.Digest, kind string)
-		unknown bool // what is not signed by us is not known to be unsigned
+		unknown bool // the signature's state is unknown
 	}{
 		"a manifest that is refused": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
 			r.answers(r.refer(t, subject, kind, "refused", r.putBlob(t, subject.Context().RepositoryStr(), []byte("x"))).String(), http.StatusForbidden)
@@ -84,7 +84,7 @@ func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 		"a blob at which the registry breaks": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
 			blob := r.putBlob(t, subject.Context().RepositoryStr(), []byte(kind+"broken"))
 			r.refer(t, subject, kind, "", blob)
-			r.answers(blob.Digest.String(), http.StatusNotImplemented) // what passes is tried again, which takes time
+			r.answers(blob.Digest.String(), http.StatusNotImplemented) // a temporary status would be retried, which takes time
 		}, true},
 		"a manifest that is gone": {func(t *testing.T, r *testRegistry, subject name.Digest, kind string) {
 			r.answers(r.refer(t, subject, kind, "gone").String(), http.StatusNotFound)
@@ -135,7 +135,7 @@ func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
 	}
 }
 
-// One large blob that many manifests name is read once.
+// A large blob that many manifests name is read once.
 func TestRepeatedAttachmentsAreReadOnce(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	ctx := context.Background()
@@ -162,7 +162,7 @@ func TestRepeatedAttachmentsAreReadOnce(t *testing.T) {
 	must[*Signature](t)(newClient(t).Verify(ctx, subject, signer.Policy()))
 }
 
-// answers has the registry give a status for all that ends in a digest.
+// answers makes the registry answer with a status to all paths that end in a digest.
 func (r *testRegistry) answers(digest string, status int) {
 	before := r.answer
 	r.answer = func(w http.ResponseWriter, request *http.Request) bool {
@@ -174,13 +174,13 @@ func (r *testRegistry) answers(digest string, status int) {
 	}
 }
 
-// copyManifest puts a manifest, without what it names, into another registry.
+// copyManifest copies a manifest, without the blobs that it names, to another registry.
 func copyManifest(t *testing.T, from, to *testRegistry, subject name.Digest) {
 	t.Helper()
 	copyManifestTo(t, from, to, subject, subject)
 }
 
-// copyManifestTo puts it into another repository.
+// copyManifestTo copies it to another repository.
 func copyManifestTo(t *testing.T, from, to *testRegistry, subject, target name.Digest) {
 	t.Helper()
 	path := func(d name.Digest) string {
@@ -191,7 +191,7 @@ func copyManifestTo(t *testing.T, from, to *testRegistry, subject, target name.D
 	to.put(t, path(target), must[[]byte](t)(io.ReadAll(response.Body)), response.Header.Get("Content-Type"))
 }
 
-// A foreign manifest may name our blob, and lie about its size.
+// A foreign manifest may name libre's blob with a wrong size.
 func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	ctx := context.Background()
@@ -205,7 +205,7 @@ func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
 	if err := json.Unmarshal(content, &manifest); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 8 { // whatever their order is in the list
+	for i := range 8 { // in any order of the list
 		lie := manifest.Layers[0]
 		lie.Size, lie.Data = int64(i), nil
 		registry.refer(t, subject, cycloneDX, fmt.Sprint(i), lie)
@@ -213,7 +213,7 @@ func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
 	must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subject, cycloneDX, signer.Policy()))
 }
 
-// What others attach meets a limit for one image, and one for all; ours is found within them.
+// Foreign attachments are limited for each image and for all images. Libre's own are found within the limits.
 func TestLimitsOfAttachments(t *testing.T) {
 	ctx := context.Background()
 	signer := newSigner(t, newKey(t, Bundle))
@@ -243,7 +243,7 @@ func TestLimitsOfAttachments(t *testing.T) {
 	if _, err := client(Limits{Foreign: 2 << 20}).Verify(ctx, subjects[0], signer.Policy()); err == nil || errors.As(err, &met) {
 		t.Errorf("within the limit: %v", err)
 	}
-	all := client(Limits{Foreign: 1300 << 10}) // 5.3 MB for all, and 1.2 MB each time
+	all := client(Limits{Foreign: 1300 << 10}) // 5.3 MB for all, and 1.2 MB for each image
 	for n := range 5 {
 		if _, err := all.Verify(ctx, subjects[n%3], signer.Policy()); errors.As(err, &met) != (n == 4) {
 			t.Errorf("image %d: %v", n+1, err)

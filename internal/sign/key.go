@@ -23,18 +23,18 @@ import (
 	"github.com/libresh/libre/internal/file"
 )
 
-// PasswordVariable has the password of private keys.
+// PasswordVariable is the environment variable with the password of private keys.
 const PasswordVariable = "COSIGN_PASSWORD"
 
-// envPrefix starts the name of a key that is the value of a variable.
+// envPrefix starts the name of a key in an environment variable.
 const envPrefix = "env://"
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// readKeyText reads a file or, by env://NAME, a variable.
+// readKeyText reads a key from a file or, for env://NAME, from a variable.
 func readKeyText(from string) ([]byte, error) {
 	if variable, ok := strings.CutPrefix(from, envPrefix); ok {
-		// What is no variable's name may be the key itself: not repeated.
+		// Text that is no variable's name may be the key itself: the error must not contain it.
 		if !variableName.MatchString(variable) {
 			return nil, errors.New("read a key: expected env:// and the name of a variable")
 		}
@@ -54,7 +54,7 @@ func readKeyText(from string) ([]byte, error) {
 	return text, nil
 }
 
-// password is a private key's password from the environment or from a person.
+// password returns a private key's password from the environment or from a person.
 func password(key string, confirm bool, ask PasswordFunc) ([]byte, error) {
 	if value, ok := os.LookupEnv(PasswordVariable); ok {
 		return []byte(value), nil
@@ -69,7 +69,7 @@ func password(key string, confirm bool, ask PasswordFunc) ([]byte, error) {
 	return answer, nil
 }
 
-// readPrivateKey reads and decrypts a key pair's private half.
+// readPrivateKey reads and decrypts a private key.
 func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 	text, err := readKeyText(from)
 	if err != nil {
@@ -97,8 +97,8 @@ func readPrivateKey(from string, ask PasswordFunc) (*keyPair, error) {
 	return &keyPair{signer: signer, public: public, details: details}, nil
 }
 
-// ReadPublicKey reads a public key in PEM from a file or, by env://NAME, from a
-// variable. The error is fs.ErrNotExist where there is no such file.
+// ReadPublicKey reads a public key in PEM from a file or, for env://NAME, from a variable.
+// The error is fs.ErrNotExist if there is no such file.
 func ReadPublicKey(from string) (crypto.PublicKey, error) {
 	text, err := readKeyText(from)
 	if err != nil {
@@ -114,8 +114,8 @@ func ReadPublicKey(from string) (crypto.PublicKey, error) {
 	return public, nil
 }
 
-// supportedKey refuses the kinds of keys for which the two formats and the
-// versions of cosign disagree about the hash: Ed25519 and the larger curves.
+// supportedKey refuses keys for which the two formats and the versions of cosign use
+// different hashes: Ed25519 and the larger curves.
 func supportedKey(public crypto.PublicKey) (signature.AlgorithmDetails, error) {
 	details, err := signature.GetDefaultAlgorithmDetails(public)
 	if err != nil {
@@ -127,8 +127,8 @@ func supportedKey(public crypto.PublicKey) (signature.AlgorithmDetails, error) {
 	return details, nil
 }
 
-// publicKeyName is where the public key of a private key is by convention; ""
-// where the convention says nothing.
+// publicKeyName returns the file name, by convention, of the public key of a private key.
+// It returns "" if the convention does not apply.
 func publicKeyName(private string) string {
 	base, ok := strings.CutSuffix(private, ".key")
 	if !ok || strings.HasPrefix(private, envPrefix) {
@@ -137,11 +137,11 @@ func publicKeyName(private string) string {
 	return base + ".pub"
 }
 
-// fileMissing says that a key that is named by convention does not exist.
+// fileMissing reports whether a key file does not exist.
 func fileMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// keyHint is what a bundle names a key by: a hash, as sigstore-go and cosign
-// write it. It identifies, it proves nothing.
+// keyHint returns the hash by which a bundle names its key, as sigstore-go and cosign write
+// it. It identifies a key but proves nothing.
 func keyHint(public crypto.PublicKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
@@ -151,7 +151,7 @@ func keyHint(public crypto.PublicKey) (string, error) {
 	return base64.StdEncoding.EncodeToString(sum[:]), nil
 }
 
-// A keyPair is a decrypted cosign key, as sigstore-go wants to see it.
+// A keyPair is a decrypted cosign key. It implements sigstore-go's Keypair.
 type keyPair struct {
 	signer  signature.SignerVerifier
 	public  crypto.PublicKey
@@ -169,7 +169,7 @@ func (k *keyPair) GetSigningAlgorithm() protocommon.PublicKeyDetails {
 func (k *keyPair) GetHint() []byte {
 	hint, err := keyHint(k.public)
 	if err != nil {
-		return nil // the key was decoded from this encoding
+		return nil // cannot happen: the key was decoded from this encoding
 	}
 	return []byte(hint)
 }

@@ -27,7 +27,7 @@ import (
 	"github.com/libresh/libre/internal/sign/signtest"
 )
 
-// without takes a variable out of the environment for a test.
+// without unsets a variable for a test.
 func without(t testing.TB, variable string) {
 	setenv(t, variable, "") // restored afterwards
 	os.Unsetenv(variable)
@@ -64,7 +64,7 @@ func TestKeygen(t *testing.T) {
 	}}))
 	must[*Signature](t)(signedWith(t, signer))
 
-	// Never overwritten: neither file, whichever is there.
+	// Keygen never overwrites either file, whichever exists.
 	setenv(t, PasswordVariable, "other")
 	for _, kept := range []string{"cosign.key", "cosign.pub"} {
 		for name := range texts {
@@ -85,7 +85,7 @@ func TestKeygen(t *testing.T) {
 	}
 }
 
-// Of several at once one wins, and its two halves belong together.
+// Of several concurrent calls one succeeds, and its two files belong together.
 func TestKeygenRace(t *testing.T) {
 	setenv(t, PasswordVariable, testPassword)
 	dir := t.TempDir()
@@ -120,7 +120,7 @@ func TestKeygenUnwritable(t *testing.T) {
 	}
 }
 
-// signedWith signs something and verifies it by the signer's own policy.
+// signedWith signs something and verifies it with the signer's own policy.
 func signedWith(t testing.TB, signer *Signer) (*Signature, error) {
 	client, subject := newClient(t), pushIndex(t, memoryRegistry(t, true).host)[0]
 	must[int](t)(client.Sign(context.Background(), signer, subject))
@@ -139,7 +139,7 @@ func TestKeyFromEnvironment(t *testing.T) {
 	}
 }
 
-// writeKey writes a private key of any kind as cosign would.
+// writeKey writes a private key of any type in cosign's format.
 func writeKey(t testing.TB, key crypto.Signer) string {
 	t.Helper()
 	dir := t.TempDir()

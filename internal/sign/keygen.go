@@ -12,15 +12,14 @@ import (
 	"github.com/libresh/libre/internal/atomicfile"
 )
 
-// A PasswordFunc asks a person for a key's password; confirm says that the
-// password is a new one and should be typed twice.
+// A PasswordFunc asks a person for a key's password. If confirm is true, the password is a
+// new one, and the person types it twice.
 type PasswordFunc func(confirm bool) ([]byte, error)
 
-// Keygen makes an ECDSA P-256 key pair as "cosign generate-key-pair" does and
-// writes it to base.key (mode 0600, encrypted with a password) and base.pub
-// (0644). The password is $COSIGN_PASSWORD where that is set, if only to
-// nothing, and ask's answer otherwise. A file that exists is never replaced:
-// the error then is fs.ErrExist.
+// Keygen makes an ECDSA P-256 key pair as "cosign generate-key-pair" does. It writes
+// base.key (mode 0600, encrypted with a password) and base.pub (mode 0644). The password is
+// $COSIGN_PASSWORD if that is set, even if empty, and the answer of ask otherwise. Keygen
+// never replaces a file: if one exists, the error is fs.ErrExist.
 func Keygen(base string, ask PasswordFunc) error {
 	key, pub := base+".key", base+".pub"
 	for _, path := range []string{key, pub} {
@@ -36,7 +35,7 @@ func Keygen(base string, ask PasswordFunc) error {
 	if err != nil {
 		return fmt.Errorf("make a key pair: %w", err)
 	}
-	// The private key comes last: where it is, its public key is too.
+	// Write the private key last: if it exists, its public key does, too.
 	if err := writeNew(pub, pair.PublicBytes, 0o644); err != nil {
 		return fmt.Errorf("write the public key: %w", err)
 	}
@@ -46,9 +45,8 @@ func Keygen(base string, ask PasswordFunc) error {
 	return nil
 }
 
-// writeNew makes a file that is complete from the moment when it has its name,
-// and fails where something has that name already. (A rename would replace it,
-// a link does not.)
+// writeNew creates a file that is complete as soon as it has its name. It fails if the name
+// is taken: it makes a link, where a rename would replace the file.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
 	file, err := atomicfile.Create(filepath.Dir(path), mode)
 	if err != nil {

@@ -21,25 +21,25 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Keyless is signing with short-lived certificates of an identity. With no
-// service and no trusted root named it is Sigstore's public instance.
+// Keyless configures signing with short-lived certificates for an identity. With neither
+// services nor a trusted root it uses Sigstore's public instance.
 type Keyless struct {
 	Fulcio      string `yaml:"fulcio"`      // URL of the certificate authority
-	Rekor       string `yaml:"rekor"`       // URL of the transparency log (version 2); "" where the instance has none
+	Rekor       string `yaml:"rekor"`       // URL of the transparency log (version 2); "" if the instance has none
 	Timestamp   string `yaml:"timestamp"`   // URL of the timestamp authority, with its path
-	TrustedRoot string `yaml:"trustedRoot"` // file: whom to trust for all of these
+	TrustedRoot string `yaml:"trustedRoot"` // file with the trusted root of these services
 
-	TokenFile string `yaml:"tokenFile"` // file with an identity token, read anew for each certificate
+	TokenFile string `yaml:"tokenFile"` // file with an identity token, read again for each certificate
 	Issuer    string `yaml:"issuer"`    // URL of the OpenID Connect issuer for a login in the browser; "" is Sigstore's
 
-	Identity Identity `yaml:"identity"` // who signs
+	Identity Identity `yaml:"identity"` // the signer
 }
 
 func (k Keyless) public() bool {
 	return k.Fulcio == "" && k.Rekor == "" && k.Timestamp == "" && k.TrustedRoot == ""
 }
 
-// Check finds what is missing or cannot be meant.
+// Check returns an error if a field is missing or invalid.
 func (k Keyless) Check() error {
 	if err := k.Identity.check(); err != nil {
 		return fmt.Errorf("sign.keyless: %w", err)
@@ -55,7 +55,7 @@ func (k Keyless) Check() error {
 	return nil
 }
 
-// SafeURL says whether tokens may be sent to a URL: by https, or to this machine.
+// SafeURL reports whether tokens may be sent to a URL: with https, or to this machine.
 func SafeURL(text string) bool {
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.Host == "" {
@@ -64,14 +64,15 @@ func SafeURL(text string) bool {
 	return parsed.Scheme == "https" || parsed.Scheme == "http" && web.IsLoopback(parsed.Host)
 }
 
-// A TrustedRoot says whose certificates, timestamps and log entries count.
+// A TrustedRoot lists the authorities and logs whose certificates, timestamps and entries
+// are trusted.
 type TrustedRoot struct {
 	name     string // of the file; "" for Sigstore's public instance
 	material root.TrustedMaterial
 }
 
-// ReadTrustedRoot reads a file in Sigstore's format (trusted_root.json); "" is
-// the root of Sigstore's public instance, fetched and cached by TUF.
+// ReadTrustedRoot reads a file in Sigstore's format (trusted_root.json). For "" it fetches
+// the root of Sigstore's public instance with TUF, which caches it.
 func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
 	if name == "" {
 		material, err := root.FetchTrustedRootWithOptions(tuf.DefaultOptions().WithContext(ctx))
@@ -94,7 +95,7 @@ func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
 	return &TrustedRoot{name: name, material: material}, nil
 }
 
-// instance is where the services are.
+// An instance lists the services of a Sigstore instance.
 type instance struct {
 	fulcio     string
 	timestamps []string
@@ -102,7 +103,7 @@ type instance struct {
 	issuer     string // for a login in the browser
 }
 
-// sigstoreIssuer is what the public instance lets people log in with.
+// sigstoreIssuer is the OpenID Connect issuer of the public instance.
 const sigstoreIssuer = "https://oauth2.sigstore.dev/auth"
 
 func (k Keyless) instance(ctx context.Context) (*instance, error) {
@@ -116,7 +117,7 @@ func (k Keyless) instance(ctx context.Context) (*instance, error) {
 		}
 		return in, nil
 	}
-	// The public log gets a new URL every few months: Sigstore says which.
+	// The public log gets a new URL every few months. Sigstore's signing configuration has it.
 	config, err := root.FetchSigningConfigWithOptions(tuf.DefaultOptions().WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("fetch Sigstore's signing configuration: %w", err)
@@ -168,12 +169,12 @@ func (c Config) keylessSigner(ctx context.Context, prompts Prompts) (*Signer, er
 	}}, nil
 }
 
-// certified makes keys that live in memory and has their owner certified. A key
-// serves for half of its certificate's time (Fulcio's last 10 minutes), so that
-// a run with hundreds of signatures asks for few certificates.
+// certified makes keys in memory and gets certificates for them. It uses a key for half of
+// its certificate's lifetime (10 minutes for Fulcio's), so that a run with hundreds of
+// signatures needs few certificates.
 type certified struct {
 	instance *instance
-	services http.RoundTripper // how all but the logs are reached
+	services http.RoundTripper // transport for all services but the logs
 	logs     []sign.RekorOptions
 	token    func(context.Context) (string, error)
 
@@ -183,15 +184,16 @@ type certified struct {
 	until time.Time
 }
 
-// issued is a certificate that is there already, in DER.
+// issued is a certificate, in DER, that was issued before.
 type issued []byte
 
 func (i issued) GetCertificate(context.Context, sign.Keypair, *sign.CertificateProviderOptions) ([]byte, error) {
 	return i, nil
 }
 
-// logsOf says how the logs are reached. The client of version 2 knows no proxy once it
-// is told whom to trust: where there is one, the log needs an authority of the system's.
+// logsOf returns the options for reaching the logs. The client of version 2 cannot use a
+// proxy together with own authorities, so behind a proxy the log needs a certificate of an
+// authority that the system trusts.
 func logsOf(services []root.Service, authorities *web.Authorities) ([]sign.RekorOptions, error) {
 	var logs []sign.RekorOptions
 	for _, service := range services {
@@ -229,7 +231,7 @@ func (c *certified) open(ctx context.Context) (sign.Keypair, sign.BundleOptions,
 		options.TimestampAuthorities = append(options.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: url, Transport: transport}))
 	}
 	for _, log := range c.logs {
-		// One for each signature: it is not made for several goroutines.
+		// One client for each signature: it is not safe for concurrent use.
 		options.TransparencyLogs = append(options.TransparencyLogs, sign.NewRekor(&log))
 	}
 	return c.key, options, nil
@@ -247,7 +249,7 @@ func (c *certified) renew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make a key: %w", err)
 	}
-	start := time.Now() // by this clock alone: others may differ
+	start := time.Now() // use this machine's clock only: the service's may differ
 	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: c.instance.fulcio, Transport: &serviceTransport{ctx, c.services}})
 	der, err := fulcio.GetCertificate(ctx, key, &sign.CertificateProviderOptions{IDToken: token})
 	if err != nil {

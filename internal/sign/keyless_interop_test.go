@@ -20,10 +20,10 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// tokenLife is longer than any test.
+// tokenLife is longer than any test takes.
 const tokenLife = 10 * time.Minute
 
-// stackConfig is how a catalogue would use the stack in one format.
+// stackConfig returns the configuration of a catalogue that uses the stack, in one format.
 func stackConfig(s *signtest.Stack, format Format) Config {
 	keyless := &Keyless{
 		Fulcio: s.Fulcio, Rekor: s.Rekor, Timestamp: s.Timestamp, TrustedRoot: s.Root, Issuer: s.Issuer.URL,
@@ -88,7 +88,7 @@ func TestInteropKeyless(t *testing.T) {
 	}
 }
 
-// refusesOthers verifies a signature by policies that it does not satisfy.
+// refusesOthers verifies a signature with policies that must refuse it.
 func refusesOthers(t *testing.T, s *signtest.Stack, client *Client, config Config, subject name.Digest) {
 	t.Helper()
 	ctx := context.Background()
@@ -98,7 +98,7 @@ func refusesOthers(t *testing.T, s *signtest.Stack, client *Client, config Confi
 	logged := *config.Keyless
 	logged.TrustedRoot = s.Root
 	someone := *config.Keyless
-	someone.Identity.Subject = "example" // a part only
+	someone.Identity.Subject = "example" // matches a part of the subject only
 	elsewhere := *config.Keyless
 	elsewhere.Identity.Issuer = s.Issuer.URL + "/other"
 	wrong := map[string]Config{
@@ -122,7 +122,7 @@ func refusesOthers(t *testing.T, s *signtest.Stack, client *Client, config Confi
 	}
 }
 
-// An identity that the policy does not accept signs nothing.
+// A signer with an identity that the policy does not accept writes nothing.
 func TestInteropKeylessAsSomebodyElse(t *testing.T) {
 	s := signtest.StartStack(t)
 	ctx := context.Background()
@@ -136,7 +136,7 @@ func TestInteropKeylessAsSomebodyElse(t *testing.T) {
 		if _, err := client.Sign(ctx, signer, subject); !errors.As(err, &invalid) || !strings.Contains(err.Error(), signtest.Subject) {
 			t.Errorf("signed as somebody else: %v", err)
 		}
-		if got := must[x](t)(client.Attached(ctx, subject, format)); got.Signature {
+		if got := must[attachedTypes](t)(client.Attached(ctx, subject, format)); got.Signature {
 			t.Error("written all the same")
 		}
 	}
@@ -206,7 +206,7 @@ func TestInteropTokenSources(t *testing.T) {
 	}
 }
 
-// noSecret looks for tokens from the environment, or parts of them.
+// noSecret checks that an error contains no token from the environment, nor a part of one.
 func noSecret(t *testing.T, err error) {
 	t.Helper()
 	for _, secret := range []string{os.Getenv(tokenVariable), os.Getenv(requestTokenVariable)} {
@@ -228,7 +228,7 @@ func fakeBrowser(t testing.TB) {
 	setenv(t, "PATH", dir+":"+os.Getenv("PATH"))
 }
 
-// Services that are out of order are tried again, and named.
+// Requests to services that are out of order are retried, and the error names the service.
 func TestInteropServicesOutOfOrder(t *testing.T) {
 	s := signtest.StartStack(t)
 	setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife))

@@ -13,7 +13,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A service that is spoken to by TLS does not lead a token to where there is none.
+// A service that uses TLS cannot redirect a token to plain HTTP.
 func TestTokensStayInTLS(t *testing.T) {
 	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		for _, to := range []string{"http://fulcio.example/other", "http://plain.example", "HTTP://fulcio.example:443/"} {

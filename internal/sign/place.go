@@ -9,13 +9,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A Copy is where else signatures are accepted than in the registry that they were made
-// for: both are REGISTRY[/NAMESPACE]; In is "" for anywhere.
+// A Copy accepts signatures in another registry than the one that they were made for. Of is
+// where they were made, In where they are accepted, both REGISTRY[/NAMESPACE]. An empty In
+// means anywhere.
 type Copy struct{ Of, In string }
 
 func (c Copy) isIn(place string) bool { return c.In == "" || SamePlace(c.In, place) }
 
-// WithCopies is the policy, which accepts copies as well.
+// WithCopies returns a policy that also accepts the copies.
 func (p *Policy) WithCopies(copies ...Copy) *Policy {
 	with := *p
 	with.copies = slices.Clone(p.copies)
@@ -27,24 +28,24 @@ func (p *Policy) WithCopies(copies ...Copy) *Policy {
 	return &with
 }
 
-// A PlaceError says that a signature is genuine, and was made for another repository
-// than the one that it was found in. Whoever may push can bring it there.
+// A PlaceError means that a signature is genuine but was made for another repository than
+// the one that contains it. Anybody with push access can copy it there.
 type PlaceError struct {
 	For, In string // repositories, registry included
 }
 
 func (e *PlaceError) Error() string { return "it is signed for " + e.For + ", not for " + e.In }
 
-// Elsewhere tells which REGISTRY[/NAMESPACE] the signature was made for and which it was
-// found in; is is false where it is of a repository with another name.
+// Elsewhere returns the REGISTRY[/NAMESPACE] that the signature was made for and the one
+// that contains it. It returns false if the names of the repositories differ as well.
 func (e *PlaceError) Elsewhere() (of, in string, is bool) {
 	of, nameOf := cutRepository(e.For)
 	in, nameIn := cutRepository(e.In)
 	return of, in, nameOf == nameIn
 }
 
-// verify says what an attachment of the subject says, if the policy accepts it, and if it
-// says it of the subject's repository: the digest alone may be anywhere.
+// verify returns the statement in an attachment of the subject if the policy accepts it and
+// if it names the subject's repository: anybody can copy a digest into another repository.
 func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statement, error) {
 	digest, err := v1.NewHash(subject.DigestStr())
 	if err != nil {
@@ -56,7 +57,7 @@ func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statem
 	}
 	var elsewhere error
 	names := statement.names
-	statement.names = nil // they have done their work
+	statement.names = nil // used below only
 	for _, named := range names {
 		place, is := repositoryOf(named)
 		switch {
@@ -71,29 +72,29 @@ func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statem
 	if elsewhere != nil {
 		return nil, elsewhere
 	}
-	return statement, nil // it names no place
+	return statement, nil // it names no repository
 }
 
-// Place is the REGISTRY[/NAMESPACE] of a repository.
+// Place returns the REGISTRY[/NAMESPACE] of a repository.
 func Place(repository name.Repository) string {
 	place, _ := cutRepository(repository.Name())
 	return place
 }
 
-// isCopy tells whether what was signed for one repository is accepted in another.
+// isCopy reports whether the policy accepts a signature for one repository in another.
 func (p *Policy) isCopy(place, found string) bool {
 	of, nameOf := cutRepository(place)
 	in, nameIn := cutRepository(found)
 	return nameOf == nameIn && p.AcceptsCopy(of, in)
 }
 
-// AcceptsCopy tells whether what was signed for a REGISTRY[/NAMESPACE] is accepted in
-// another.
+// AcceptsCopy reports whether the policy accepts signatures made for one
+// REGISTRY[/NAMESPACE] in another.
 func (p *Policy) AcceptsCopy(of, in string) bool {
 	return slices.ContainsFunc(p.copies, func(c Copy) bool { return SamePlace(c.Of, of) && c.isIn(in) })
 }
 
-// CopiesIn are the places whose copies are accepted in a REGISTRY[/NAMESPACE].
+// CopiesIn returns each REGISTRY[/NAMESPACE] whose copies are accepted in the given one.
 func (p *Policy) CopiesIn(in string) []string {
 	var all []string
 	for _, c := range p.copies {
@@ -104,15 +105,17 @@ func (p *Policy) CopiesIn(in string) []string {
 	return all
 }
 
-// SamePlace compares REGISTRY[/NAMESPACE], of which Docker's has several names.
+// SamePlace reports whether two REGISTRY[/NAMESPACE] are the same. Docker's registry has
+// several names.
 func SamePlace(a, b string) bool {
 	x, errX := name.NewRepository(strings.TrimSuffix(a, "/") + "/x")
 	y, errY := name.NewRepository(strings.TrimSuffix(b, "/") + "/x")
 	return errX == nil && errY == nil && x.Name() == y.Name()
 }
 
-// repositoryOf is the repository that a statement's name of its subject has, as cosign and
-// libre write it, with a digest or without: registry included, or it is none.
+// repositoryOf returns the repository, with its registry, from the name of a subject in a
+// statement. cosign and libre write it with or without a digest. It returns false if the
+// name is not a repository with a registry.
 func repositoryOf(named string) (string, bool) {
 	repository, _, _ := strings.Cut(named, "@")
 	parsed, err := name.NewRepository(repository)

@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Somebody who may push brings what we signed, with all that is attached to it, to
-// another place: it counts as not signed there, unless the policy lists the copy. What is
-// attached for the place itself beside it verifies.
+// Somebody with push access copies a signed image with all its attachments to another
+// repository. There it counts as not signed, unless the policy lists the copy. A signature
+// that is made for that repository verifies beside it.
 func TestWhatIsSignedForAnotherPlaceIsNotSigned(t *testing.T) {
 	ctx := context.Background()
 	const docs = "/lasuite/docs-backend-default@"
@@ -22,7 +22,7 @@ func TestWhatIsSignedForAnotherPlaceIsNotSigned(t *testing.T) {
 			for what, attack := range map[string]struct {
 				to       *testRegistry
 				path     string
-				listed   Copy // that accepts it; none does where the name is another
+				listed   Copy // a Copy that accepts it; none accepts another name
 				unlisted Copy
 			}{
 				"another namespace": {here, "/production/docs-backend-default@",
@@ -50,7 +50,7 @@ func TestWhatIsSignedForAnotherPlaceIsNotSigned(t *testing.T) {
 							t.Errorf("signature: %v", err)
 						}
 						if _, err := newClient(t).VerifyListed(ctx, to, p); !errors.As(err, &place) {
-							t.Errorf("a glance: %v", err)
+							t.Errorf("from the list: %v", err)
 						}
 						if _, err := newClient(t).VerifyAttestations(ctx, to, cycloneDX, p); !errors.As(err, &place) {
 							t.Errorf("attestation: %v", err)
@@ -79,15 +79,15 @@ func TestWhatIsSignedForAnotherPlaceIsNotSigned(t *testing.T) {
 	}
 }
 
-// plant brings a manifest of one repository and what is attached to it to another, as
-// somebody does whom names do not concern.
+// plant copies a manifest and its attachments from one repository to another, as an
+// attacher who ignores names does.
 func plant(t *testing.T, from, to *testRegistry, signer *Signer, subject, target name.Digest) {
 	t.Helper()
 	copyManifestTo(t, from, to, subject, target)
 	client := newClient(t)
 	for _, format := range signer.policy.formats() {
-		for _, place := range format.store().places("")[0] {
-			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client.Attachments(subject), place)) {
+		for _, list := range format.store().lists("")[0] {
+			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client.Attachments(subject), list)) {
 				a := must[attachment](t)(candidate.read(context.Background(), signer.policy))
 				if err := format.store().write(context.Background(), client, target, a); err != nil {
 					t.Fatal(err)

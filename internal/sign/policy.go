@@ -14,29 +14,29 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// A Policy is what a signature must satisfy. It is read-only and may be shared.
+// A Policy decides which signatures are accepted. It is read-only and may be shared.
 type Policy struct {
 	format Format   // "" accepts both
-	ways   []*trust // one of them must accept it
-	copies []Copy   // where else than where it was made
+	ways   []*trust // one of them must accept the signature
+	copies []Copy   // where signatures are accepted apart from where they were made
 
 	identity Identity     // for CosignCommand
 	root     *TrustedRoot // likewise; nil for keys
 }
 
-// trust accepts the signatures of one key, or of one identity.
+// A trust accepts the signatures of one key or of one identity.
 type trust struct {
 	PublicKey                            // zero for an identity
 	former    bool                       // another key signs now
-	hint      string                     // of the key; "" where certificates are wanted
-	identity  verify.CertificateIdentity // where certificates are wanted
+	hint      string                     // of the key; "" if certificates are expected
+	identity  verify.CertificateIdentity // if certificates are expected
 	options   []verify.PolicyOption
 	bundle    *verify.Verifier
 	classic   cosign.CheckOpts
 }
 
-// KeyPolicy accepts signatures of one key, in one format, or where format is ""
-// in either. A key's signature is not dated and not logged.
+// KeyPolicy returns a policy that accepts signatures of one key, in one format or, if
+// format is "", in both. It requires neither a timestamp nor a log entry.
 func KeyPolicy(format Format, public crypto.PublicKey) (*Policy, error) {
 	return keysPolicy(format, []acceptedKey{{public: public}})
 }
@@ -62,7 +62,7 @@ func keyTrust(key acceptedKey) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Bundles name keys in a way of their makers': any name means this key.
+	// Makers of bundles name keys in different ways: accept any name for this key.
 	always := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
 	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil })
 	bundle, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
@@ -76,8 +76,9 @@ func keyTrust(key acceptedKey) (*trust, error) {
 	}, err
 }
 
-// verifySignature tries each way to trust an attachment. Why none does is said by the one that
-// knows most: a key that has ended did sign it.
+// verifySignature verifies an attachment with each key or identity of the policy. If none
+// accepts it, it returns the most specific error: that a former key signed it, rather than
+// that another key did.
 func (p *Policy) verifySignature(a attachment, digest v1.Hash, kind string) (*Statement, error) {
 	var refused error
 	for _, way := range p.ways {
@@ -99,13 +100,13 @@ func (p *Policy) verifySignature(a attachment, digest v1.Hash, kind string) (*St
 
 func (k PublicKey) ended(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
 
-// lastDay is the last one on which a key is accepted, as it is written in libre.yaml.
+// lastDay returns the last day on which the key is accepted, as written in libre.yaml.
 func (k PublicKey) lastDay() string { return k.Until.Add(-time.Second).UTC().Format(time.DateOnly) }
 
-// IdentityPolicy accepts signatures whose certificate the trusted root's
-// authority issued to the identity. Each kind of service that the root names
-// must have taken part: certificates must be in a CT log where the root has
-// one, signatures in a transparency log likewise; a time is always needed.
+// IdentityPolicy returns a policy that accepts signatures whose certificate the trusted
+// root's authority issued to the identity. It requires each kind of service that the root
+// lists: a CT log for certificates, a transparency log for signatures. It always requires a
+// verified time.
 func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Policy, error) {
 	if err := identity.check(); err != nil {
 		return nil, err
@@ -145,7 +146,7 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 	return &Policy{format: format, ways: []*trust{way}, identity: identity, root: trusted}, nil
 }
 
-// formats are the formats that the policy accepts, in the order of trying.
+// formats returns the formats that the policy accepts, in the order in which to try them.
 func (p *Policy) formats() []Format {
 	if p.format == "" {
 		return []Format{Bundle, Classic}
@@ -153,7 +154,7 @@ func (p *Policy) formats() []Format {
 	return []Format{p.format}
 }
 
-// check refuses an identity that accepts nobody or that leaves anything open.
+// check refuses an identity without an issuer or a subject, and invalid patterns.
 func (i Identity) check() error {
 	if (i.Issuer == "") == (i.IssuerPattern == "") || i.Subject == "" {
 		return errors.New("identity: expected an issuer and a subject")
@@ -167,7 +168,8 @@ func (i Identity) check() error {
 	return nil
 }
 
-// anchoredIssuer is the pattern for a whole issuer, "" where it is compared literally.
+// anchoredIssuer returns the pattern for the whole issuer, or "" if the issuer is compared
+// literally.
 func (i Identity) anchoredIssuer() string {
 	if i.IssuerPattern == "" {
 		return ""
@@ -175,6 +177,6 @@ func (i Identity) anchoredIssuer() string {
 	return "^(?:" + i.IssuerPattern + ")$"
 }
 
-// anchored is the pattern for a whole subject, so that "me@example.org" does not
+// anchored returns the pattern for the whole subject, so that "me@example.org" does not
 // accept "me@example.organisation".
 func (i Identity) anchored() string { return "^(?:" + i.Subject + ")$" }

@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A catalogue may name any file as a key or a trusted root: no error has a word of it.
+// A catalogue may name any file as a key or a trusted root. Errors must not quote its content.
 func TestErrorsQuoteNoFileThatACatalogueNames(t *testing.T) {
 	setenv(t, PasswordVariable, "x")
 	const canary = "CANARY"
@@ -44,7 +44,7 @@ func TestErrorsQuoteNoFileThatACatalogueNames(t *testing.T) {
 	}
 }
 
-// Nor does what is no file hold anybody up.
+// Reading a key that is not a regular file must not block.
 func TestWhatIsNoKeyIsNotWaitedFor(t *testing.T) {
 	setenv(t, PasswordVariable, "x")
 	for name, file := range testkit.OddFiles(t) {

@@ -8,42 +8,42 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Resign has the signer say once more what subjects carry that the policy accepts,
-// such as from a former key: the same statements, of the same digests. What the
-// signer said already is skipped. It returns how many statements were written; where
-// dry, would be. Errors are as an Attacher's.
+// Resign signs the statements again that the policy accepts, for example those of a former
+// key, for the same subjects. It skips statements that the signer signed already. It
+// returns the number of statements that it wrote or, if dry, would write. Errors are as an
+// Attacher's.
 func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, subjects ...name.Digest) (int, error) {
-	claims, err := c.said(ctx, p, subjects)
+	statements, err := c.acceptedStatements(ctx, p, subjects)
 	if err != nil {
 		return 0, err
 	}
 	a := c.Attacher(s)
 	written := 0
-	for _, claim := range claims {
-		gaps, err := a.gaps(ctx, claim)
+	for _, statement := range statements {
+		missing, err := a.missing(ctx, statement)
 		if err != nil {
 			return written, err
 		}
-		written += len(gaps)
-		a.statements = append(a.statements, claim)
+		written += len(missing)
+		a.statements = append(a.statements, statement)
 		if dry {
 			continue
 		}
-		if err := a.fill(ctx, gaps); err != nil {
+		if err := a.fill(ctx, missing); err != nil {
 			return written, err
 		}
 	}
 	return written, a.Confirm(ctx)
 }
 
-// said is what the subjects carry that the policy accepts, each statement once for
-// all subjects that carry it. The signatures come last.
-func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([]*statement, error) {
-	var claims, signatures []*statement
+// acceptedStatements returns the statements about the subjects that the policy accepts,
+// each once with all its subjects. The signatures come last.
+func (c *Client) acceptedStatements(ctx context.Context, p *Policy, subjects []name.Digest) ([]*statement, error) {
+	var statements, signatures []*statement
 	for _, subject := range subjects {
 		view := c.Attachments(subject)
 		for _, format := range p.formats() {
-			candidates, err := view.candidates(ctx, format, slices.Concat(format.store().places("")...), "")
+			candidates, err := view.candidates(ctx, format, slices.Concat(format.store().lists("")...), "")
 			if err != nil {
 				return nil, err
 			}
@@ -55,17 +55,17 @@ func (c *Client) said(ctx context.Context, p *Policy, subjects []name.Digest) ([
 				switch {
 				case statement == nil:
 				case statement.PredicateType == SignatureType:
-					signatures = addClaim(signatures, format, statement, subject)
+					signatures = addStatement(signatures, format, statement, subject)
 				default:
-					claims = addClaim(claims, format, statement, subject)
+					statements = addStatement(statements, format, statement, subject)
 				}
 			}
 		}
 	}
-	return append(claims, signatures...), nil
+	return append(statements, signatures...), nil
 }
 
-// statement is what an attachment says, if the policy accepts it; nil if not.
+// statement returns an attachment's statement, or nil if the policy does not accept it.
 func (c candidate) statement(ctx context.Context, p *Policy, subject name.Digest) (*Statement, error) {
 	a, err := c.read(ctx, p)
 	var registry *RegistryError
@@ -73,7 +73,7 @@ func (c candidate) statement(ctx context.Context, p *Policy, subject name.Digest
 		return nil, err
 	}
 	if err != nil || c.kind == "" {
-		return nil, nil // none of ours
+		return nil, nil // unreadable, or of an unknown type
 	}
 	statement, err := p.verify(a, subject, c.kind)
 	if err != nil {
@@ -83,18 +83,18 @@ func (c candidate) statement(ctx context.Context, p *Policy, subject name.Digest
 	return statement, nil
 }
 
-func addClaim(claims []*statement, format Format, said *Statement, subject name.Digest) []*statement {
-	for _, c := range claims {
-		if c.kind == said.PredicateType && c.saidBy(said) {
+func addStatement(statements []*statement, format Format, verified *Statement, subject name.Digest) []*statement {
+	for _, c := range statements {
+		if c.kind == verified.PredicateType && c.matches(verified) {
 			if !slices.Contains(c.subjects, subject) {
 				c.subjects = append(c.subjects, subject)
 			}
-			return claims
+			return statements
 		}
 	}
-	predicate := said.Predicate
-	if said.PredicateType == SignatureType {
+	predicate := verified.Predicate
+	if verified.PredicateType == SignatureType {
 		predicate = []byte("{}")
 	}
-	return append(claims, &statement{format: format, kind: said.PredicateType, predicate: predicate, subjects: []name.Digest{subject}})
+	return append(statements, &statement{format: format, kind: verified.PredicateType, predicate: predicate, subjects: []name.Digest{subject}})
 }

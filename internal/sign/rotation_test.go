@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// A former key's signatures count until it ends, and are said to be a former key's;
-// to sign anew changes no digest, leaves the old ones, and is done once.
+// A former key's signatures are accepted until it ends, and are reported as a former key's.
+// Signing again changes no digest, keeps the old signatures and is needed once only.
 func TestResignSaysAllThatAFormerKeySaid(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {
@@ -34,9 +34,9 @@ func TestResignSaysAllThatAFormerKeySaid(t *testing.T) {
 					if got.Key != key || got.Former != former {
 						t.Errorf("signed with %s, former %v; want %s, %v", got.Key, got.Former, key, former)
 					}
-					glance := must[*Signature](t)(newClient(t).VerifyListed(ctx, subject, policy))
-					if *glance != *got {
-						t.Errorf("a glance: %+v, want %+v", glance, got)
+					listed := must[*Signature](t)(newClient(t).VerifyListed(ctx, subject, policy))
+					if *listed != *got {
+						t.Errorf("from the list: %+v, want %+v", listed, got)
 					}
 					if command := policy.CosignCommand(subject, SignatureType, got.Key); !strings.Contains(command, "--key "+key+" ") {
 						t.Error(command)
@@ -68,7 +68,7 @@ func TestResignSaysAllThatAFormerKeySaid(t *testing.T) {
 			if _, err := newClient(t).VerifyAttestations(ctx, subjects[2], cycloneDX, alone); err == nil {
 				t.Error("said of another digest")
 			}
-			// Who has only the old key still verifies.
+			// A verifier with only the old key still accepts the image.
 			must[*Signature](t)(newClient(t).Verify(ctx, subjects[0], oldSigner.Policy()))
 		})
 	}
@@ -87,7 +87,7 @@ func TestAKeyThatEndedIsAcceptedNoMore(t *testing.T) {
 		if want := "signed with " + ended.File + ", which was accepted until 2020-05-01"; !errors.As(err, &invalid) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
-		// Nothing that it signed is signed anew either, and it signs nothing.
+		// Nothing that the expired key signed is signed again, and the key signs nothing.
 		config.Key = future.Key
 		if written := must[int](t)(newClient(t).Resign(ctx, newSigner(t, config), must[*Policy](t)(config.Policy(ctx)), false, subject)); written != 0 {
 			t.Errorf("%d written", written)
@@ -103,7 +103,7 @@ func TestAKeyThatEndedIsAcceptedNoMore(t *testing.T) {
 	}
 }
 
-// Which key is the present one does not need the private key.
+// Finding the present key does not need the private key.
 func TestThePresentKey(t *testing.T) {
 	one, two, three := newKey(t, Bundle), newKey(t, Bundle), newKey(t, Bundle)
 	soon, later := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)

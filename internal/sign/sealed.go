@@ -16,20 +16,20 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// maxOutline is how many bytes of a large attachment may be other than its payload:
-// signature, certificates, timestamps and entries of logs have some thousand.
+// maxOutline is the largest size, in bytes, of a large attachment without its payload.
+// Signature, certificates, timestamps and log entries have some thousand bytes.
 const maxOutline = 64 << 10
 
-// A sealed attachment is one whose payload was not read yet: a Sigstore bundle, or a
-// DSSE envelope alone.
+// A sealed attachment is a file whose payload was not read into memory yet: a Sigstore
+// bundle or a DSSE envelope.
 type sealed struct {
 	file     io.ReaderAt
-	from, to int64 // the payload in it, in base64
+	from, to int64 // the offsets of the payload, which is in base64
 	outline
 }
 
-// An outline is all of a sealed attachment but its payload, and of that what tells
-// whether the signature fits.
+// An outline is a sealed attachment without its payload: the parts that decide whether the
+// signature fits.
 type outline struct {
 	envelope
 	Bundled  *envelope `json:"dsseEnvelope"`
@@ -53,8 +53,8 @@ type rawCertificate struct {
 	RawBytes []byte `json:"rawBytes"`
 }
 
-// seal finds the payload in a file of JSON, and reads the rest. The certificate, in PEM,
-// is of an envelope that has none.
+// seal finds the payload in a JSON file and reads everything else. certificate, in PEM, is
+// for an envelope, which contains none.
 func seal(file io.ReaderAt, size int64, certificate string) (*sealed, error) {
 	s := &sealed{file: file}
 	scan := &payloadScan{in: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 32<<10), sealed: s}
@@ -79,8 +79,8 @@ func seal(file io.ReaderAt, size int64, certificate string) (*sealed, error) {
 
 var errNoEnvelope = errors.New("it has no signed statement")
 
-// payloadScan goes through JSON once, and leaves out the first string that is the value
-// of a member "payload".
+// A payloadScan reads JSON once and leaves out the first string that is the value of a
+// member "payload".
 type payloadScan struct {
 	in     *bufio.Reader
 	offset int64
@@ -89,7 +89,7 @@ type payloadScan struct {
 }
 
 func (p *payloadScan) run() ([]byte, error) {
-	wanted := false // the value comes next
+	wanted := false // the next string is the payload
 	for {
 		b, err := p.next()
 		switch {
@@ -115,7 +115,7 @@ func (p *payloadScan) run() ([]byte, error) {
 	}
 }
 
-// next is the next byte, which is kept.
+// next reads a byte and keeps it.
 func (p *payloadScan) next() (byte, error) {
 	if p.rest.Len() >= maxOutline {
 		return 0, fmt.Errorf("more than %d bytes of it are not a signed statement", maxOutline)
@@ -128,7 +128,7 @@ func (p *payloadScan) next() (byte, error) {
 	return b, err
 }
 
-// text is the rest of a string, as it is written.
+// text reads the rest of a string and returns it without decoding.
 func (p *payloadScan) text() ([]byte, error) {
 	from := p.rest.Len()
 	for escaped := false; ; {
@@ -143,7 +143,7 @@ func (p *payloadScan) text() ([]byte, error) {
 	}
 }
 
-// skip leaves out the rest of a string, in which base64 has nothing escaped.
+// skip skips the rest of a string. Base64 contains no escaped characters.
 func (p *payloadScan) skip() error {
 	for {
 		part, err := p.in.ReadSlice('"')
@@ -159,12 +159,12 @@ func (p *payloadScan) skip() error {
 	}
 }
 
-// payload is what is signed, without its base64.
+// payload returns the decoded payload.
 func (s *sealed) payload() io.Reader {
 	return base64.NewDecoder(base64.StdEncoding, io.NewSectionReader(s.file, s.from, s.to-s.from))
 }
 
-// signed is what signatures are of, anew for each.
+// signed returns a new reader of the bytes that a signature is for.
 // https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md#signature-definition
 func (s *sealed) signed() (io.Reader, error) {
 	length, err := io.Copy(io.Discard, s.payload())
@@ -175,7 +175,7 @@ func (s *sealed) signed() (io.Reader, error) {
 	return io.MultiReader(bytes.NewReader([]byte(head)), s.payload()), nil
 }
 
-// leaf is the certificate that says who signed; nil for a key.
+// leaf returns the signer's certificate, or nil if a key signed.
 func (s *sealed) leaf() (*x509.Certificate, error) {
 	raw := s.Material.Certificate.RawBytes
 	if chain := s.Material.Chain.Certificates; len(chain) > 0 {
@@ -187,8 +187,8 @@ func (s *sealed) leaf() (*x509.Certificate, error) {
 	return x509.ParseCertificate(raw)
 }
 
-// fits says why none of the policy's keys or identities signed an attachment. Who it
-// lets through is verified all the same.
+// fits returns an error if none of the policy's keys or identities signed the attachment.
+// The caller still verifies attachments that fit.
 func (p *Policy) fits(s *sealed) error {
 	var refused error
 	for _, way := range p.ways {
@@ -217,8 +217,8 @@ func (s *sealed) verifies(verifier signature.Verifier) error {
 	return errOtherKey
 }
 
-// verifierOf is the key that must have signed: for an identity, that of a certificate
-// which the authority issued to it.
+// verifierOf returns a verifier for the key that must have signed. For an identity this is
+// the key in the attachment's certificate, if the authority issued it to the identity.
 func (t *trust) verifierOf(s *sealed) (signature.Verifier, error) {
 	leaf, err := s.leaf()
 	switch {

@@ -1,8 +1,8 @@
-// Package sign signs and attests OCI artifacts in registries, and verifies
-// them, so that cosign and what is built on it accept the result.
+// Package sign signs and attests OCI artifacts in registries and verifies them. The results
+// are compatible with cosign and the tools that are built on it.
 //
-// Nothing is stored apart from the registry. Every signature and attestation is
-// bound to a digest; a tag is nobody's subject.
+// The registry is the only storage. Every signature and attestation is for a digest, never
+// for a tag.
 package sign
 
 import (
@@ -18,27 +18,26 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// A Format is one of the two ways in which signatures and attestations are kept
-// in a registry. One image carries one of them.
+// A Format is one of the two ways of storing signatures and attestations in a registry. An
+// image uses one of them.
 type Format string
 
 const (
-	// Bundle is a Sigstore bundle v0.3 with an in-toto statement, attached as
-	// an OCI referrer: the default of cosign 3.
+	// Bundle is a Sigstore bundle v0.3 with an in-toto statement, attached as an OCI
+	// referrer. It is the default of cosign 3.
 	// https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md
 	Bundle Format = "bundle"
-	// Classic is layers of the images that are tagged sha256-HEX.sig and
-	// sha256-HEX.att: the default of cosign 1 and 2.
+	// Classic stores attachments as layers of images that are tagged sha256-HEX.sig and
+	// sha256-HEX.att. It is the default of cosign 1 and 2.
 	// https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
 	Classic Format = "classic"
 )
 
-// SignatureType is the predicate type of the statement that is an image's
-// signature in the format Bundle. It takes the place of a predicate type where
-// signatures and attestations are handled alike.
+// SignatureType is the predicate type of a signature in the format Bundle. It stands for
+// signatures in both formats wherever the code treats signatures and attestations alike.
 const SignatureType = "https://sigstore.dev/cosign/sign/v1"
 
-// An Identity is whom a certificate must be issued to.
+// An Identity describes whom a certificate must be issued to.
 type Identity struct {
 	Issuer  string `yaml:"issuer"`  // URL of the OpenID Connect issuer, compared literally
 	Subject string `yaml:"subject"` // regular expression that matches the whole subject (an e-mail address, a workflow's URI)
@@ -46,15 +45,15 @@ type Identity struct {
 	IssuerPattern string `yaml:"-"` // instead of Issuer: regular expression that matches the whole issuer
 }
 
-// A Signature is what was verified of one signature.
+// A Signature describes a verified signature.
 type Signature struct {
 	Format  Format
 	Issuer  string    // of a certificate's subject; "" for a key
 	Subject string    // of a certificate; "" for a key
-	Key     string    // name of the public key, as the policy has it; "" for a certificate, or where it has none
+	Key     string    // name of the public key in the policy; "" for a certificate or a key without a name
 	Former  bool      // another key signs now: see Resign
-	For     string    // repository that it was made for, registry included; "" where it does not say
-	Time    time.Time // by a timestamp authority or a log; zero where neither was asked
+	For     string    // repository that it was made for, with its registry; "" if it names none
+	Time    time.Time // from a timestamp authority or a log; zero if neither was used
 }
 
 // A Statement is a verified in-toto statement.
@@ -64,7 +63,7 @@ type Statement struct {
 	Subjects      []v1.Hash
 	Signature     Signature
 
-	names []string // that it gives what was verified
+	names []string // names of the verified subject in the statement
 }
 
 // ErrNotAttached means that a digest has no signature, or no attestation of the type, in

@@ -51,15 +51,15 @@ func roundTrip(t *testing.T, host string, config Config) {
 			t.Errorf("unattested: %v, want %s", err, want)
 		}
 	}
-	attached := func(want x) {
+	attached := func(want attachedTypes) {
 		t.Helper()
 		for _, subject := range subjects {
-			if got := must[x](t)(client.Attached(ctx, subject, config.Format)); !reflect.DeepEqual(got, want) {
+			if got := must[attachedTypes](t)(client.Attached(ctx, subject, config.Format)); !reflect.DeepEqual(got, want) {
 				t.Errorf("attached %+v, want %+v", got, want)
 			}
 		}
 	}
-	attached(x{})
+	attached(attachedTypes{})
 
 	write := func(want int, do func() (int, error)) {
 		t.Helper()
@@ -69,16 +69,16 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	sbom := func() (int, error) { return client.Attest(ctx, signer, cycloneDX, bom, subjects...) }
 	write(3, sbom)
-	attached(x{Predicates: []string{cycloneDX}})
+	attached(attachedTypes{Predicates: []string{cycloneDX}})
 	if _, err := client.Verify(ctx, subjects[0], policy); !errors.Is(err, ErrNotAttached) {
 		t.Errorf("attested, not signed: %v", err)
 	}
 	provenance := json.RawMessage(`{"buildDefinition": {}}`)
 	write(3, func() (int, error) { return client.Attest(ctx, signer, slsa, provenance, subjects...) })
-	// A run that was killed in between, then one that completes it.
+	// A run that was killed halfway is completed by the next one.
 	write(1, func() (int, error) { return client.Sign(ctx, signer, subjects[1]) })
 	write(2, func() (int, error) { return client.Sign(ctx, signer, subjects...) })
-	attached(x{Signature: true, Predicates: []string{cycloneDX, slsa}})
+	attached(attachedTypes{Signature: true, Predicates: []string{cycloneDX, slsa}})
 	write(0, sbom)
 	write(0, func() (int, error) { return client.Sign(ctx, signer, subjects...) })
 
@@ -105,7 +105,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	write(0, sbom)
 
-	// Somebody else's key does not see ours as his, and adds his own.
+	// Another key's owner does not take libre's signatures for his own, and adds his.
 	other := newKey(t, config.Format)
 	otherPolicy := must[*Policy](t)(other.Policy(ctx))
 	var invalid *InvalidError
@@ -140,7 +140,7 @@ func TestWrongKeySaysSo(t *testing.T) {
 	}
 }
 
-// What was signed for one digest and attached to another is no signature of it.
+// A signature for one digest that is attached to another does not count.
 func TestMovedAttachment(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {
@@ -154,7 +154,7 @@ func TestMovedAttachment(t *testing.T) {
 				cycloneDX:     func() (int, error) { return client.Attest(ctx, signer, cycloneDX, bom, from) },
 			} {
 				must[int](t)(write())
-				found := must[[]candidate](t)(client.Attachments(from).candidates(ctx, format, format.store().places(kind)[0], kind))
+				found := must[[]candidate](t)(client.Attachments(from).candidates(ctx, format, format.store().lists(kind)[0], kind))
 				if len(found) == 0 || found[0].kind != kind {
 					t.Fatalf("found %+v", found)
 				}
@@ -167,14 +167,14 @@ func TestMovedAttachment(t *testing.T) {
 					t.Errorf("%s of another digest: %v", kind, err)
 				}
 			}
-			// One that belongs there counts, in whatever company.
+			// A signature for this digest counts, even beside invalid ones.
 			must[int](t)(client.Sign(ctx, signer, to))
 			must[*Signature](t)(client.Verify(ctx, to, signer.Policy()))
 		})
 	}
 }
 
-// An attestation with the annotations of another type is none of that type.
+// An attestation whose annotations claim another type does not count as that type.
 func TestMislabelledAttachment(t *testing.T) {
 	ctx, host := context.Background(), memoryRegistry(t, true).host
 	client, signer, subject := newClient(t), newSigner(t, newKey(t, Bundle)), pushIndex(t, host)[0]
@@ -192,7 +192,7 @@ func TestMislabelledAttachment(t *testing.T) {
 	if _, err := client.Verify(ctx, subject, signer.Policy()); !errors.Is(err, ErrNotAttached) {
 		t.Errorf("a bill of materials as signature: %v", err)
 	}
-	// cosign 2.6 labels all attestations as signatures: found nevertheless.
+	// cosign 2.6 annotates all attestations as signatures: they are found anyway.
 	b.kind = SignatureType
 	other := pushIndex(t, host)[0]
 	made = must[[]attachment](t)(bundleStore{}.make(ctx, signer, cycloneDX, bom, []name.Digest{other}))
@@ -219,14 +219,14 @@ func TestRegistryErrors(t *testing.T) {
 				requests := registry.requests.Load()
 				must[*Signature](t)(newClient(t).Verify(ctx, subjects[0], signer.Policy()))
 				requests = registry.requests.Load() - requests
-				// Whichever request fails, the signature's state is unknown.
+				// If any request fails, the signature's state is unknown.
 				for failing := range requests {
 					n := int64(0)
 					registry.answer = func(w http.ResponseWriter, r *http.Request) bool {
 						if n++; n-1 != failing {
 							return false
 						}
-						n-- // retries too
+						n-- // retries count, too
 						http.Error(w, `{"errors":[]}`, status)
 						return true
 					}
@@ -241,7 +241,7 @@ func TestRegistryErrors(t *testing.T) {
 	}
 }
 
-// A registry takes a manifest and forgets it, once or for good.
+// A registry accepts a manifest and forgets it, once or always.
 func TestForgottenWrite(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {
@@ -277,7 +277,7 @@ func TestRequests(t *testing.T) {
 	for _, test := range []struct {
 		format    Format
 		referrers bool
-		verify    int64 // a signature: the list, the manifest that holds it; or tag, layer
+		verify    int64 // for a signature: the list and the manifest that contains it; or tag and layer
 	}{{Bundle, true, 2}, {Bundle, false, 3}, {Classic, true, 2}} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
 			registry := memoryRegistry(t, test.referrers)
@@ -294,14 +294,14 @@ func TestRequests(t *testing.T) {
 			if got := count(func() { must[*Signature](t)(client.Verify(ctx, subjects[0], signer.Policy())) }); got != test.verify {
 				t.Errorf("%d requests to verify a signature, want %d", got, test.verify)
 			}
-			if got := count(func() { must[x](t)(client.Attached(ctx, subjects[0], test.format)) }); got > 2 {
+			if got := count(func() { must[attachedTypes](t)(client.Attached(ctx, subjects[0], test.format)) }); got > 2 {
 				t.Errorf("%d requests to list attachments", got)
 			}
 		})
 	}
 }
 
-// What others attach to an image is no business of ours.
+// Other referrers of an image are ignored.
 func TestForeignReferrers(t *testing.T) {
 	ctx := context.Background()
 	for _, referrers := range []bool{true, false} {
@@ -330,7 +330,7 @@ func TestForeignReferrers(t *testing.T) {
 	}
 }
 
-// What is too large for a manifest is in a blob alone.
+// An attestation that is too large for the manifest is in a blob only.
 func TestLargeAttestation(t *testing.T) {
 	ctx := context.Background()
 	large := must[json.RawMessage](t)(json.Marshal(map[string]string{"bomFormat": "CycloneDX", "note": strings.Repeat("x", 3<<20)}))
@@ -352,7 +352,7 @@ func TestLargeAttestation(t *testing.T) {
 	})
 }
 
-// One client and one signer serve many images at once.
+// One client and one signer work on many images concurrently.
 func TestAtOnce(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {

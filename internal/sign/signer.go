@@ -15,36 +15,34 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// A Signer makes signatures in one format. It may be used by several
-// goroutines at once.
+// A Signer makes signatures in one format. Several goroutines may use it at once.
 type Signer struct {
 	policy      *Policy
 	credentials credentials
 }
 
-// Policy accepts what the signer makes.
+// Policy returns the policy that accepts the signer's signatures.
 func (s *Signer) Policy() *Policy { return s.policy }
 
-// credentials are what signatures are made with.
+// credentials provide the key for a signature and the proof of its owner.
 type credentials interface {
-	// open returns a key and what proves whose it is and when it signed: all
-	// of sigstore-go's options but the context.
+	// open returns a key and the options that prove its owner and the time of signing: all
+	// options of sigstore-go but the context.
 	open(ctx context.Context) (sign.Keypair, sign.BundleOptions, error)
 }
 
-// A key stands for itself: no certificate, no time, no log.
+// open returns the key alone: without a certificate, a timestamp or a log.
 func (k *keyPair) open(context.Context) (sign.Keypair, sign.BundleOptions, error) {
 	return k, sign.BundleOptions{}, nil
 }
 
-// signAttempts is how often a signature is tried while a service is out of
-// order.
+// signAttempts limits how often a signature is tried while a service is out of order.
 const signAttempts = 3
 
-// sign makes a bundle of the content; tweak changes the options first.
+// sign makes a bundle of the content. tweak changes the options first.
 //
-// Where a service fails, everything is signed anew: a log that did take an
-// entry refuses the same one the second time.
+// If a service fails, sign starts over with a new signature: a log that did accept the
+// entry refuses the same entry the second time.
 func (s *Signer) sign(ctx context.Context, content sign.Content, tweak func(*sign.BundleOptions)) (*protobundle.Bundle, error) {
 	for attempt := 1; ; attempt++ {
 		signed, err := s.signOnce(ctx, content, tweak)
@@ -71,11 +69,11 @@ func (s *Signer) signOnce(ctx context.Context, content sign.Content, tweak func(
 	return signed, nil
 }
 
-// rekorStatus is how the log's client says which status it got.
+// rekorStatus matches the errors of the log's client with a temporary HTTP status.
 var rekorStatus = regexp.MustCompile(`unexpected response: (?:408|425|429|5\d\d) `)
 
-// outOfOrder says whether an error is a service's or the network's, and may be
-// gone a little later.
+// outOfOrder reports whether an error comes from a service or the network and may be
+// temporary.
 func outOfOrder(err error) bool {
 	if fault.Is(err, fault.Credentials) || errors.Is(err, context.Canceled) {
 		return false
@@ -84,7 +82,7 @@ func outOfOrder(err error) bool {
 	return errors.As(err, &network) || rekorStatus.MatchString(err.Error())
 }
 
-// pause waits between half and all of the time.
+// pause waits for a random time between half of most and most.
 func pause(ctx context.Context, most time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -29,8 +29,8 @@ type inTotoResource struct {
 	Digest map[string]string `json:"digest"`
 }
 
-// newStatement is the encoded statement that says the predicate of all subjects.
-// The same arguments give the same bytes.
+// newStatement encodes a statement with the predicate about all subjects. The same
+// arguments give the same bytes.
 func newStatement(predicateType string, predicate json.RawMessage, subjects []name.Digest) ([]byte, error) {
 	s := inTotoStatement{Type: statementType, PredicateType: predicateType, Predicate: predicate}
 	for _, subject := range subjects {
@@ -38,25 +38,25 @@ func newStatement(predicateType string, predicate json.RawMessage, subjects []na
 		if err != nil {
 			return nil, fmt.Errorf("name %s in a statement: %w", subject, err)
 		}
-		// Index and child share a repository, and names within a statement
-		// should differ: the digest is a part.
+		// Names within a statement should differ. Index and children share a repository, so
+		// the name includes the digest.
 		s.Subject = append(s.Subject, inTotoResource{Name: subject.Name(), Digest: map[string]string{hash.Algorithm: hash.Hex}})
 	}
 	var encoded bytes.Buffer
 	encoder := json.NewEncoder(&encoded)
-	encoder.SetEscapeHTML(false) // the predicate's own bytes, but for space
+	encoder.SetEscapeHTML(false) // keep the predicate's bytes, apart from white space
 	if err := encoder.Encode(s); err != nil {
 		return nil, fmt.Errorf("write a statement of type %s: %w", predicateType, err)
 	}
 	return bytes.TrimSuffix(encoded.Bytes(), []byte("\n")), nil
 }
 
-// errOtherType says that an attachment is valid for what it is, and is something
-// else than what was looked for.
+// errOtherType means that an attachment is valid but has another predicate type than the
+// requested one.
 var errOtherType = errors.New("the signed statement is of another type")
 
-// readStatement decodes a payload whose signature was verified, and checks that
-// it is of the type and about the digest.
+// readStatement decodes a payload whose signature was verified. It checks the predicate
+// type and that the digest is among the subjects.
 func readStatement(payload []byte, predicateType string, digest v1.Hash) (*Statement, error) {
 	var s inTotoStatement
 	if err := json.Unmarshal(payload, &s); err != nil {
@@ -82,7 +82,7 @@ func readStatement(payload []byte, predicateType string, digest v1.Hash) (*State
 	return statement, nil
 }
 
-// samePredicate compares JSON but for space.
+// samePredicate reports whether two JSON values are the same apart from white space.
 func samePredicate(a, b json.RawMessage) bool {
 	var compactA, compactB bytes.Buffer
 	if json.Compact(&compactA, a) != nil || json.Compact(&compactB, b) != nil {

@@ -26,7 +26,7 @@ func mustDigests(t testing.TB, refs ...string) []name.Digest {
 	return all
 }
 
-// tamper makes versions of an attachment that nobody signed.
+// tamper returns versions of an attachment that nobody signed.
 func tamper(t *testing.T, a attachment) map[string]attachment {
 	all := map[string]attachment{}
 	otherPayload := func(encoded string) string {
@@ -103,7 +103,7 @@ func TestTampered(t *testing.T) {
 						t.Errorf("%s: %v", why, err)
 					}
 				}
-				// They do not hide the good one.
+				// They do not hide a valid attachment.
 				if err := format.store().write(ctx, client, subject, good); err != nil {
 					t.Fatal(err)
 				}
@@ -116,7 +116,7 @@ func TestTampered(t *testing.T) {
 	}
 }
 
-// Nothing that is not signed is accepted, and nothing is too odd to be refused.
+// FuzzBundle checks that unsigned input is refused without a panic.
 func FuzzBundle(f *testing.F) {
 	signer := newSigner(f, newKey(f, Bundle))
 	subject := mustDigests(f, "registry.example/docs@sha256:"+strings.Repeat("0", 64))

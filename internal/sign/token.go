@@ -21,18 +21,18 @@ import (
 )
 
 const (
-	// tokenVariable is where GitLab (id_tokens) and whoever else puts a token.
+	// tokenVariable holds an identity token. GitLab (id_tokens) sets it.
 	tokenVariable = "SIGSTORE_ID_TOKEN"
-	// GitHub Actions and Forgejo Actions hand out tokens at this URL.
+	// GitHub Actions and Forgejo Actions provide tokens at this URL.
 	requestURLVariable   = "ACTIONS_ID_TOKEN_REQUEST_URL"
 	requestTokenVariable = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 
-	// tokenAudience is whom tokens are for; Fulcio's client ID.
+	// tokenAudience is the audience of the tokens: Fulcio's client ID.
 	tokenAudience = "sigstore"
 )
 
-// token is an identity token from the first place that has one: the file that
-// is configured, the environment, Actions, a person with a browser.
+// token returns an identity token from the first source that has one: the configured file,
+// the environment, Actions, a login in a browser.
 func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts, services http.RoundTripper) (string, error) {
 	switch {
 	case k.TokenFile != "":
@@ -59,10 +59,10 @@ func (k Keyless) token(ctx context.Context, issuer string, prompts Prompts, serv
 	return "", credentialFault(fmt.Errorf("no identity token: set tokenFile or $%s, or in Actions the permission id-token: write, which sets $%s; there is no terminal for a login in the browser", tokenVariable, requestURLVariable))
 }
 
-// login lets a person prove an identity in a browser. The library does not know
-// contexts.
+// login asks a person to prove an identity in a browser. It wraps a library that does not
+// support contexts.
 func login(ctx context.Context, issuer string, say io.Writer) (string, error) {
-	browser.Stdout, browser.Stderr = say, say // of the program that opens pages
+	browser.Stdout, browser.Stderr = say, say // output of the program that opens pages
 	getter := &oauthflow.InteractiveIDTokenGetter{HTMLPage: oauthflow.DefaultIDTokenGetter.HTMLPage, Output: say}
 	type answer struct {
 		token *oauthflow.OIDCIDToken
@@ -84,7 +84,7 @@ func login(ctx context.Context, issuer string, say io.Writer) (string, error) {
 	}
 }
 
-// actionsToken asks for a token as GitHub documents it; Forgejo does the same.
+// actionsToken requests a token as GitHub documents it. Forgejo works the same way.
 // https://docs.github.com/actions/reference/security/oidc
 // https://forgejo.org/docs/next/user/actions/security-openid-connect
 func actionsToken(ctx context.Context, services http.RoundTripper, from, bearer string) (string, error) {
@@ -118,8 +118,8 @@ func actionsToken(ctx context.Context, services http.RoundTripper, from, bearer 
 	return answer.Value, nil
 }
 
-// checkToken finds out what would make Fulcio refuse a token without a useful
-// word: that it is none, or old. Its signature is Fulcio's business.
+// checkToken returns a clear error for a token that is malformed or expired. Fulcio's own
+// error is not helpful. Fulcio verifies the signature.
 func checkToken(token string, now time.Time) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -141,24 +141,24 @@ func checkToken(token string, now time.Time) error {
 	return nil
 }
 
-// maxAnswer is the largest answer of a service that is read, in bytes.
+// maxAnswer is the largest answer that is read from a service, in bytes.
 const maxAnswer = 1 << 20
 
-// serviceTransport binds requests to a context where a client has none to
-// offer, makes errors of the answers that may be other ones a little later
-// (sigstore-go's clients lose those), lets no redirect leave TLS, and takes the
-// caller's token out of what a service says about it.
+// A serviceTransport binds requests to a context, for clients that do not accept one. It
+// turns temporary statuses into errors, because sigstore-go's clients lose them. It follows
+// no redirect to plain HTTP, and removes the caller's token from error messages of
+// services.
 type serviceTransport struct {
 	ctx  context.Context
-	base http.RoundTripper // sends each request once: signing has its own attempts
+	base http.RoundTripper // sends each request once; sign retries
 }
 
 func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Response != nil && !SafeURL(request.URL.String()) { // it was redirected, token and all
+	if request.Response != nil && !SafeURL(request.URL.String()) { // a redirect would send the token along
 		return nil, fmt.Errorf("redirected to %s without TLS: not followed", request.URL.Host)
 	}
 	ctx, cancel := context.WithCancel(request.Context())
-	defer cancel() // the body has been read by then
+	defer cancel() // the body is read below
 	defer context.AfterFunc(t.ctx, cancel)()
 	response, err := t.base.RoundTrip(request.WithContext(ctx))
 	if err != nil {

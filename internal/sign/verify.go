@@ -13,20 +13,23 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Verify is what a View of the digest says, for who asks nothing else of it.
+// Verify verifies the digest's signature as Attachments.Verify does. It is for callers that
+// need nothing else.
 func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
 	return c.Attachments(subject).Verify(ctx, p)
 }
 
-// VerifyListed is Verify, of what the list of a digest's attachments has of them: it tells
-// whose the digest is, but not whether others find all that they need to verify it.
+// VerifyListed verifies the digest's signature with the content of the list of its
+// attachments, usually in one request. It tells who signed the digest, but not that others
+// can fetch all that they need to verify it. If the list has no valid signature, it reads
+// the attachments as Verify does.
 func (c *Client) VerifyListed(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
 	view := c.Attachments(subject)
-	view.glance = true
-	return c.glance(ctx, view, p)
+	view.listOnly = true
+	return c.verifyListed(ctx, view, p)
 }
 
-func (c *Client) glance(ctx context.Context, view *Attachments, p *Policy) (*Signature, error) {
+func (c *Client) verifyListed(ctx context.Context, view *Attachments, p *Policy) (*Signature, error) {
 	signature, err := view.Verify(ctx, p)
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
@@ -35,9 +38,9 @@ func (c *Client) glance(ctx context.Context, view *Attachments, p *Policy) (*Sig
 	return signature, err
 }
 
-// Verify looks for a signature of the digest that satisfies the policy, best one of
-// the present key; others beside it do not matter. Errors are ErrNotAttached (not signed), of type
-// *InvalidError (signed, but not like this) or *RegistryError (unknown).
+// Verify returns a signature of the digest that the policy accepts, preferably by the
+// present key. It ignores other signatures. Errors are ErrNotAttached (not signed),
+// *InvalidError (no signature is accepted) or *RegistryError (unknown).
 func (v *Attachments) Verify(ctx context.Context, p *Policy) (*Signature, error) {
 	var signature *Signature
 	err := v.each(ctx, p, SignatureType, func(s *Statement) bool {
@@ -49,8 +52,8 @@ func (v *Attachments) Verify(ctx context.Context, p *Policy) (*Signature, error)
 	return signature, err
 }
 
-// VerifyAttestations returns all statements of a type about the digest that
-// satisfy the policy, at least one. Errors are as Verify's.
+// VerifyAttestations returns all statements of a type about the digest that the policy
+// accepts, at least one. Errors are as Verify's.
 func (v *Attachments) VerifyAttestations(ctx context.Context, predicateType string, p *Policy) ([]Statement, error) {
 	var statements []Statement
 	err := v.each(ctx, p, predicateType, func(s *Statement) bool {
@@ -60,16 +63,16 @@ func (v *Attachments) VerifyAttestations(ctx context.Context, predicateType stri
 	return statements, err
 }
 
-// each calls yield with the valid attachments of a kind until it returns false.
-// It is an error if there is none.
+// each calls yield with the valid attachments of a kind until yield returns false. It
+// returns an error if there is none.
 func (v *Attachments) each(ctx context.Context, p *Policy, kind string, yield func(*Statement) bool) error {
 	all := examined{}
 	for _, format := range p.formats() {
-		for n, places := range format.store().places(kind) {
-			if n > 0 && v.first {
+		for n, lists := range format.store().lists(kind) {
+			if n > 0 && v.firstOnly {
 				break
 			}
-			candidates, err := v.candidates(ctx, format, places, kind)
+			candidates, err := v.candidates(ctx, format, lists, kind)
 			if err != nil {
 				return err
 			}
@@ -87,28 +90,28 @@ func (v *Attachments) each(ctx context.Context, p *Policy, kind string, yield fu
 	return &notAttachedError{v.subject, kind}
 }
 
-// examined is what came of candidates.
+// examined is the result of reading candidates.
 type examined struct {
 	valid   bool
-	refused []error       // why others were not, of the first
-	more    int           // refused beside these
-	unread  error         // an *unreadError of one
-	seen    map[said]bool // of the kind
+	refused []error               // the first errors
+	more    int                   // number of further errors
+	unread  error                 // an *unreadError
+	seen    map[statementKey]bool // statements of this kind so far
 }
 
-// said is what a signer says: who attaches it once more, in another wrapping, says
-// nothing new.
-type said struct {
+// A statementKey identifies a statement and its signer. The same statement in another
+// bundle has the same key.
+type statementKey struct {
 	predicate [sha256.Size]byte
-	by        Signature // without its time
+	by        Signature // without the time
 }
 
-// eachOf is each, of some candidates. What cannot be used is passed over, whoever
-// attached it; only the network's failure ends it.
+// eachOf calls yield for the valid ones among the candidates. It skips unusable
+// attachments, which anybody may have pushed. Only a failure of the network ends it.
 func (x *examined) eachOf(ctx context.Context, candidates []candidate, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) error {
 	for _, candidate := range candidates {
 		if x.valid && candidate.kind != kind && candidate.kind != "" {
-			break // what says to be something else is for when there is nothing better
+			break // attachments that claim another type are read only if nothing else is valid
 		}
 		a, err := candidate.read(ctx, p)
 		var statement *Statement
@@ -143,19 +146,19 @@ func (x *examined) eachOf(ctx context.Context, candidates []candidate, p *Policy
 var errRepeated = errors.New("another attachment states the same")
 
 func (x *examined) isNew(s *Statement) bool {
-	one := said{sha256.Sum256(s.Predicate), s.Signature}
+	one := statementKey{sha256.Sum256(s.Predicate), s.Signature}
 	one.by.Time = time.Time{}
 	if x.seen[one] {
 		return false
 	}
 	if x.seen == nil {
-		x.seen = map[said]bool{}
+		x.seen = map[statementKey]bool{}
 	}
 	x.seen[one] = true
 	return true
 }
 
-// mostReasons is how many attachments are said to be refused, and why.
+// mostReasons limits the number of refused attachments whose reasons are kept.
 const mostReasons = 16
 
 func (x *examined) refuse(why error) {
@@ -166,13 +169,13 @@ func (x *examined) refuse(why error) {
 	x.refused = append(x.refused, why)
 }
 
-// unreadError is a *RegistryError for an attachment that the registry lists and does not
-// send.
+// An unreadError is a *RegistryError about an attachment that the registry lists but does
+// not send.
 type unreadError struct{ error }
 
 func (e *unreadError) Unwrap() error { return e.error }
 
-// answered reports whether a registry answered. Otherwise the network failed.
+// answered reports whether the registry answered. If not, the network failed.
 func answered(err *RegistryError) bool {
 	var answer refusal
 	var network net.Error

@@ -23,14 +23,14 @@ const (
 	ProvenanceType = "https://slsa.dev/provenance/v1"
 )
 
-// attestationTypes are the attestations of every image.
+// attestationTypes lists the attestations that every image has.
 var attestationTypes = []struct{ name, predicate string }{
 	{"sbom cyclonedx", CycloneDXType},
 	{"sbom spdx", SPDXType},
 	{"provenance", ProvenanceType},
 }
 
-// kindName is the name of a kind of attachment.
+// kindName returns the name of a kind of attachment.
 func kindName(kind string) string {
 	for _, attestation := range attestationTypes {
 		if attestation.predicate == kind {
@@ -40,7 +40,7 @@ func kindName(kind string) string {
 	return "signature"
 }
 
-// missing is the first kind that was not checked.
+// missing returns the first kind that was not checked.
 func missing(checks []string) string {
 	for _, attestation := range attestationTypes {
 		if len(checks) > 0 && !slices.Contains(checks, attestation.name) {
@@ -50,8 +50,8 @@ func missing(checks []string) string {
 	return kindName(sign.SignatureType)
 }
 
-// VerifyImage checks signature, SBOMs and provenance of a digest. It gives the names of the
-// checks, and the signature.
+// VerifyImage verifies the signature, SBOMs and provenance of a digest. It returns the
+// names of the checks that passed, and the signature.
 func VerifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
 	view := signing.Client.Attachments(subject)
 	signature, err := view.Verify(ctx, signing.Policy)
@@ -68,8 +68,8 @@ func VerifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]
 	return checks, signature, nil
 }
 
-// attested are the verified statements of a type about a digest, at least one. A statement
-// about an image with another name counts as not signed.
+// attested returns the verified statements of a type about a digest, at least one. A
+// statement about an image with another name counts as not signed.
 func attested(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest, kind string) ([]sign.Statement, error) {
 	statements, err := view.VerifyAttestations(ctx, kind, signing.Policy)
 	if err != nil {
@@ -90,7 +90,8 @@ func attested(ctx context.Context, signing *Signing, view *sign.Attachments, sub
 	return statements, nil
 }
 
-// describes is the name of the image that a predicate is about; "" if it names none.
+// describes returns the name of the image that a predicate is about, or "" if it names
+// none.
 func describes(kind string, predicate []byte) string {
 	var read struct {
 		Name     string `json:"name"` // SPDX
@@ -117,18 +118,18 @@ func describes(kind string, predicate []byte) string {
 	return strings.ReplaceAll(read.Build.External.Image, "/", "-")
 }
 
-// Lacking is the missing attachments of a published image, of its manifest for one platform,
-// or of a record.
+// Lacking lists the missing attachments of a published image, of its manifest for one
+// platform, or of a release record.
 type Lacking struct {
-	Reference string      // its tag, registry included
-	Digest    name.Digest // of what lacks it
-	Platform  string      // "" for an image's index, and a record
+	Reference string      // the tag, with its registry
+	Digest    name.Digest // of the image, manifest or record
+	Platform  string      // "" for an image's index or a record
 	Kinds     []string    // signature, sbom cyclonedx, sbom spdx, provenance
 
 	ofRecord bool
 }
 
-// lacksText describes missing attachments, the first in full.
+// lacksText describes missing attachments: the first in full, and the number of others.
 func lacksText(all []Lacking) string {
 	text := all[0].String()
 	if more := len(all) - 1; more > 0 {
@@ -144,7 +145,8 @@ func (l Lacking) String() string {
 	return fmt.Sprintf("%s lacks %s", l.Reference, strings.Join(l.Kinds, ", "))
 }
 
-// lacksDeep is sign.Client.Lacks, but reads and verifies the attachments.
+// lacksDeep returns what sign.Client.Missing returns, but reads and verifies all
+// attachments.
 func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sign.Policy, wanted ...sign.Wanted) ([]string, error) {
 	view := r.Signing.Client.Attachments(subject)
 	var lacks []string
@@ -168,9 +170,9 @@ func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sig
 	return lacks, nil
 }
 
-// lookAttached finds the attachments that a release's images lack in a registry, with one
-// request for each image and each platform, all at once. The record may not be ours, so
-// images that the catalogue does not have are left out.
+// lookAttached finds the missing attachments of a release's images in a registry, with one
+// request for each image and each platform, in parallel. The record may come from another
+// catalogue, so images that this catalogue does not have are left out.
 func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Lacking, error) {
 	if r.Signing == nil {
 		return nil, nil
@@ -203,7 +205,7 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range all {
 		group.Go(func() error {
-			look := r.Signing.Client.Lacks
+			look := r.Signing.Client.Missing
 			if r.Deep {
 				look = r.lacksDeep
 			}

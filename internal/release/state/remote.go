@@ -21,13 +21,13 @@ import (
 type Remote struct {
 	State  State
 	Reason string
-	Record *Record     // nil where there is none
+	Record *Record     // nil if there is none
 	Digest name.Digest // of the record
-	Former string      // tag of the newest record, whose layers are known; "" for none
-	Other  catalog.Ref // what has other content: the record, or an image
+	Former string      // tag of the newest record, whose layers the registry has; "" for none
+	Other  catalog.Ref // the record or image with other content
 	Moved  []*MovedError
 	Lacks  []Lacking
-	OldKey string // the former key that signed the record, "" where the present one did
+	OldKey string // the former key that signed the record, "" if the present one did
 	Err    error  // if it was moved or is signed for another registry: the error with its fix
 }
 
@@ -59,7 +59,7 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 		return Remote{}, err
 	}
 	s := Remote{State: Published, Record: record, Digest: digest, Former: tag.TagStr()}
-	// The tags are read while the signature is verified.
+	// Read the tags while the signature is verified.
 	var asked errgroup.Group
 	var images []Tagging
 	var lacks []Lacking
@@ -198,7 +198,7 @@ func (r *Reader) lookTags(ctx context.Context, in *registry.Client, rel *Release
 	return tags, ReadTags(ctx, in, tags)
 }
 
-// CompareAll is Compare, in all registries that the release is copied to.
+// CompareAll compares a release with all registries that it is copied to, as Compare does.
 func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 	s, err := r.Compare(ctx, rel)
 	if err != nil || s.State != Published && s.State != Incomplete {
@@ -241,7 +241,7 @@ func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Relea
 		lacks, err = r.lookAttached(ctx, in, rel, record)
 		return err
 	})
-	signed, err := r.Signing.Client.Lacks(ctx, own.Digest, r.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
+	signed, err := r.Signing.Client.Missing(ctx, own.Digest, r.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
 	if waited := asked.Wait(); err == nil {
 		err = waited
 	}
@@ -261,7 +261,8 @@ func (s Remote) LacksOf(target *release.Target) bool {
 	return slices.ContainsFunc(s.Lacks, func(l Lacking) bool { return path.Base(l.Digest.Context().RepositoryStr()) == target.ID.Name() })
 }
 
-// difference is the first difference between a record and the targets; "" for none.
+// difference describes the first difference between a record and the targets, or "" if
+// there is none.
 func (r *Record) difference(targets []*release.Target) string {
 	for _, target := range targets {
 		component := r.Components[target.ID.Component]
@@ -285,8 +286,8 @@ func IsUnsigned(err error) bool {
 	return errors.Is(err, sign.ErrNotAttached) || errors.As(err, &invalid)
 }
 
-// Explained rewrites an error of package sign: registry errors as package registry reports
-// them, and signatures for another registry with a fix.
+// Explained rewrites an error of package sign. It reports registry errors as package
+// registry does, and adds a fix to errors about signatures for another registry.
 func Explained(err error) error {
 	var answer *sign.RegistryError
 	if errors.As(err, &answer) {
@@ -306,7 +307,7 @@ type Tagging struct {
 // Done reports whether the tag points to the digest.
 func (t Tagging) Done() bool { return t.Now == t.Digest.DigestStr() }
 
-// ReadTags reads what tags point to, with one request for each.
+// ReadTags reads the digests that tags point to, with one request for each.
 func ReadTags(ctx context.Context, in *registry.Client, tags []Tagging) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range tags {
@@ -331,7 +332,7 @@ func ReadTags(ctx context.Context, in *registry.Client, tags []Tagging) error {
 	return group.Wait()
 }
 
-// newestRelease is the release tag with the highest version.
+// newestRelease returns the release tag with the highest version.
 func newestRelease(tags []string) string {
 	newest, version, packageVersion := "", "", 0
 	for _, tag := range tags {

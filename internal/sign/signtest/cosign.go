@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// CosignVersions are what other people verify with.
+// CosignVersions lists the versions of cosign that tests compare with.
 var CosignVersions = []string{"v2.6.5", "v3.1.3"}
 
-// A Shell runs command lines whose word cosign stands for the real program.
+// A Shell runs command lines in which the word cosign stands for the real program.
 type Shell struct {
 	Version string
 	bin     string
 }
 
-// NewShell gives a shell with a version of cosign.
+// NewShell returns a shell with a version of cosign.
 func NewShell(t testing.TB, version string) *Shell {
 	t.Helper()
 	program := cosign(version).get(t)
@@ -29,7 +29,7 @@ func NewShell(t testing.TB, version string) *Shell {
 	return s
 }
 
-// Run runs a line in a folder, and gives all that it prints.
+// Run runs a line in a folder and returns everything that it prints.
 func (s *Shell) Run(dir, line string) (string, error) {
 	command := exec.Command("sh", "-c", line)
 	command.Dir = dir
@@ -38,8 +38,8 @@ func (s *Shell) Run(dir, line string) (string, error) {
 	return string(output), err
 }
 
-// WithKey is a line that verifies with a key, for the shell's version: 2.6 would
-// ask the internet for a trusted root all the same.
+// WithKey returns the line adapted to the shell's version: cosign 2.6 would fetch a trusted
+// root from the internet even with a key.
 func (s *Shell) WithKey(t testing.TB, line string) string {
 	if s.Version == "v2.6.5" {
 		line += " --trusted-root " + EmptyRoot(t)

@@ -1,5 +1,5 @@
-// Package signtest is what tests need to sign keyless and to have others verify:
-// Sigstore's services on this machine, an issuer of identity tokens, cosign.
+// Package signtest has fixtures for tests that sign keyless or verify with other tools:
+// Sigstore's services on this machine, an issuer of identity tokens, and cosign.
 package signtest
 
 import (
@@ -18,18 +18,19 @@ import (
 	"time"
 )
 
-// Subject is whom the issuer's tokens are of.
+// Subject is the subject of the issuer's tokens.
 const Subject = "ci@example.org"
 
-// An Issuer is a small OpenID Connect provider where everybody is Subject.
+// An Issuer is a small OpenID Connect provider that logs everybody in as Subject.
 type Issuer struct {
 	URL   string
-	Asked atomic.Int64 // tokens handed out
-	Fails atomic.Int64 // requests for a token of Actions to answer with 503 first
+	Asked atomic.Int64 // tokens issued
+	Fails atomic.Int64 // number of requests for an Actions token to answer with 503 first
 	key   *ecdsa.PrivateKey
 }
 
-// ActionsSecret is with what a job asks at URL/actions for its token.
+// ActionsSecret is the bearer token with which a job requests an identity token at
+// URL/actions.
 const ActionsSecret = "request-token-of-this-job"
 
 // NewIssuer starts an issuer.
@@ -80,10 +81,10 @@ func number(n *big.Int) string {
 	return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, 32)))
 }
 
-// Token is an identity token that was made an hour ago and lives for a while yet.
+// Token returns an identity token that was issued an hour ago and expires after life.
 func (i *Issuer) Token(t testing.TB, life time.Duration) string { return i.token(t, life, "") }
 
-// token is a JSON web token (RFC 7519), signed with ES256.
+// token returns a JSON web token (RFC 7519), signed with ES256.
 func (i *Issuer) token(t testing.TB, life time.Duration, nonce string) string {
 	i.Asked.Add(1)
 	now := time.Now()

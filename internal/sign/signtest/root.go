@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// EmptyRoot is a file with a trusted root that trusts nobody.
+// EmptyRoot returns the name of a file with a trusted root that trusts nobody.
 func EmptyRoot(t testing.TB) string {
 	file := filepath.Join(t.TempDir(), "trusted_root.json")
 	write(t, file, []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`))

@@ -30,18 +30,18 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A Stack is Sigstore's services on this machine, and files with roots that trust
+// A Stack is a set of Sigstore's services on this machine, with files of roots that trust
 // them.
 type Stack struct {
 	Issuer                   *Issuer
 	Fulcio, Timestamp, Rekor string // URLs
-	Root                     string // with the log
+	Root                     string // root with the log
 	RootWithoutLog           string
 	Strangers                string // root with another certificate authority
-	Cosign2Flags             string // in place of --trusted-root, which cosign 2.6 does not take everywhere
+	Cosign2Flags             string // replaces --trusted-root, which cosign 2.6 does not accept everywhere
 }
 
-// StartStack starts the services, which end with the test.
+// StartStack starts the services and stops them after the test.
 func StartStack(t testing.TB) *Stack {
 	fulcio, timestamp, rekor := fulcio.get(t), timestamp.get(t), rekor.get(t)
 	dir := t.TempDir()
@@ -72,7 +72,7 @@ func StartStack(t testing.TB) *Stack {
 	return s
 }
 
-// writeRoots asks the services for their certificates.
+// writeRoots fetches the services' certificates and writes the roots.
 func (s *Stack) writeRoots(t testing.TB, dir string, logKey *ecdsa.PrivateKey) {
 	var trust struct {
 		Chains []struct {
@@ -103,7 +103,7 @@ func (s *Stack) writeRoots(t testing.TB, dir string, logKey *ecdsa.PrivateKey) {
 	logs := map[string]*root.TransparencyLog{hex.EncodeToString(id[:]): log}
 	s.Root = writeRoot("trusted_root.json", authority, logs)
 	s.RootWithoutLog = writeRoot("without_log.json", authority, nil)
-	// Same name, other key.
+	// the same name with another key
 	stranger := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	copied := *authority.Root
 	copied.SignatureAlgorithm, copied.PublicKeyAlgorithm, copied.PublicKey = 0, 0, stranger.Public()
@@ -111,8 +111,8 @@ func (s *Stack) writeRoots(t testing.TB, dir string, logKey *ecdsa.PrivateKey) {
 	s.Strangers = writeRoot("strangers.json", &root.FulcioCertificateAuthority{Root: must[*x509.Certificate](t)(x509.ParseCertificate(forged)), ValidityPeriodStart: began, URI: s.Fulcio}, nil)
 }
 
-// alone waits for other tests on this machine: the timestamp authority insists on
-// one port for its metrics.
+// alone waits until no other test on this machine runs a stack: the timestamp authority
+// uses a fixed port for its metrics.
 func alone(t testing.TB, path string) {
 	lock := must[*os.File](t)(os.Create(path))
 	t.Cleanup(func() { lock.Close() })

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A tool is a program of Sigstore's in one version.
+// A tool is one of Sigstore's programs in one version.
 type tool struct{ pkg, version string }
 
 var (
@@ -31,5 +31,5 @@ func tools() []tool {
 	return all
 }
 
-// get gives the program's path.
+// get builds the program and returns its path.
 func (tool tool) get(t testing.TB) string { return testkit.GoProgram(t, tool.pkg, tool.version) }

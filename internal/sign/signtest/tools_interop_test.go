@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Every program that the tests compare with is built and starts. This test goes
-// first, alone: to compile them takes longer than a test may.
+// TestInteropToolsStart builds and starts every program that the tests compare with. It
+// runs first, alone: compiling them takes longer than a test may.
 func TestInteropToolsStart(t *testing.T) {
 	for _, tool := range tools() {
 		path := tool.get(t)

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// What a digest lacks shows in one list: by kind and number, where registries say the
-// kinds; by reading where they do not, if anything is missing.
-func TestLacksIsOneRequest(t *testing.T) {
+// Missing reads one list if the registry lists the types of attachments. If it does not,
+// Missing reads attachments only if one is missing.
+func TestMissingTakesOneRequest(t *testing.T) {
 	ctx := context.Background()
 	registry := memoryRegistry(t, true)
 	signer := newSigner(t, newKey(t, Bundle))
@@ -30,19 +30,19 @@ func TestLacksIsOneRequest(t *testing.T) {
 	first := slices.IndexFunc(all, ofKind(cycloneDX))
 	for what, test := range map[string]struct {
 		gone     func(v1.Descriptor) bool
-		silent   bool // the registry says no kinds
-		lacks    string
+		silent   bool // the registry lists no types
+		missing  string
 		requests int64 // at most
 	}{
-		"nothing":                     {func(v1.Descriptor) bool { return false }, false, "", 1},
-		"nothing, and says no kinds":  {func(v1.Descriptor) bool { return false }, true, "", 10},
-		"a signature":                 {ofKind(SignatureType), false, SignatureType, 2},
-		"a signature, said by nobody": {ofKind(SignatureType), true, SignatureType, 10},
-		"a provenance":                {ofKind(slsa), false, slsa, 2},
-		"all of a kind":               {ofKind(cycloneDX), false, cycloneDX, 2},
-		"one of two":                  {func(d v1.Descriptor) bool { return d.Digest == all[first].Digest }, false, cycloneDX, 4},
-		"one of two, said by nobody":  {func(d v1.Descriptor) bool { return d.Digest == all[first].Digest }, true, cycloneDX, 10},
-		"everything":                  {func(v1.Descriptor) bool { return true }, false, SignatureType + " " + cycloneDX + " " + slsa, 2},
+		"nothing":                       {func(v1.Descriptor) bool { return false }, false, "", 1},
+		"nothing, types not listed":     {func(v1.Descriptor) bool { return false }, true, "", 10},
+		"a signature":                   {ofKind(SignatureType), false, SignatureType, 2},
+		"a signature, types not listed": {ofKind(SignatureType), true, SignatureType, 10},
+		"a provenance":                  {ofKind(slsa), false, slsa, 2},
+		"all of a kind":                 {ofKind(cycloneDX), false, cycloneDX, 2},
+		"one of two":                    {func(d v1.Descriptor) bool { return d.Digest == all[first].Digest }, false, cycloneDX, 4},
+		"one of two, types not listed":  {func(d v1.Descriptor) bool { return d.Digest == all[first].Digest }, true, cycloneDX, 10},
+		"everything":                    {func(v1.Descriptor) bool { return true }, false, SignatureType + " " + cycloneDX + " " + slsa, 2},
 	} {
 		t.Run(what, func(t *testing.T) {
 			list := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
@@ -68,9 +68,9 @@ func TestLacksIsOneRequest(t *testing.T) {
 				return true
 			}
 			before := registry.requests.Load()
-			got := must[[]string](t)(newClient(t).Lacks(ctx, subject, signer.Policy(), Wanted{SignatureType, 1}, Wanted{cycloneDX, 2}, Wanted{slsa, 1}))
-			if strings.Join(got, " ") != test.lacks {
-				t.Errorf("lacks %v, want %s", got, test.lacks)
+			got := must[[]string](t)(newClient(t).Missing(ctx, subject, signer.Policy(), Wanted{SignatureType, 1}, Wanted{cycloneDX, 2}, Wanted{slsa, 1}))
+			if strings.Join(got, " ") != test.missing {
+				t.Errorf("missing %v, want %s", got, test.missing)
 			}
 			if took := registry.requests.Load() - before; took > test.requests {
 				t.Errorf("%d requests, want at most %d", took, test.requests)
