@@ -73,7 +73,7 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// A dot of a name is a dot, in Go and in Nix.
+// A dot in a pattern is a literal dot, in Go and in Nix.
 func TestGlobIsNoRegularExpression(t *testing.T) {
 	if (Pattern{"a.b", "*", "*"}).MatchApp("axb") {
 		t.Error("a.b matches axb")
@@ -114,7 +114,7 @@ func TestNames(t *testing.T) {
 
 func text(s string) *string { return &s }
 
-// spec is an image of each kind of thing that a key depends on.
+// spec returns an image with every field that a key depends on.
 func spec() *Spec {
 	return &Spec{
 		App: "docs", Component: "backend", Variant: "default", System: "x86_64-linux",
@@ -134,7 +134,7 @@ func spec() *Spec {
 }
 
 func TestImageKey(t *testing.T) {
-	// A key that changes makes every published image a new one: then raise Format.
+	// A changed key makes every published image a new one. If that is intended, raise Format.
 	const golden = "sha256:e1fa1b4ad6172735f892f93384eb3fb4cb3443a503d1478a91bb30ec5a6bf749"
 	if got := spec().Key(); got != golden {
 		t.Errorf("key %s, expected %s", got, golden)
@@ -189,7 +189,7 @@ func TestImageKey(t *testing.T) {
 	}
 }
 
-// What evaluation gives of each kind is read, and has the key that its JSON has always had.
+// The spec of each kind is read from the evaluator's JSON, and its key is unchanged since it was introduced.
 func TestSpecsOfEachKindAreReadAndWritten(t *testing.T) {
 	const common = `"app":"one","component":"web","variant":"default","system":"x86_64-linux","version":"1","packageVersion":1,` +
 		`"config":{},"about":{"description":"","url":"","license":"","source":"","revision":"","date":"","needs":null,"migration":null},"skip":null,"needsPkgs":false`
@@ -251,7 +251,7 @@ func FuzzParseSelection(f *testing.F) {
 			return
 		}
 		for _, p := range patterns {
-			// What goes into a Nix expression has an alphabet without quotes.
+			// Names in a Nix expression contain no quotes.
 			if strings.ContainsAny(p.App+p.Component+p.Variant, "\"\\$`'{}; \n") {
 				t.Errorf("pattern %+v", p)
 			}

@@ -7,17 +7,17 @@ import (
 	"fmt"
 )
 
-// Format is the number of everything that decides which bytes an image becomes:
-// the planner, tar, codecs, labels. It is part of every image key and layer key;
-// a golden test that fails means that it has to be raised.
+// Format is the version of everything that decides the bytes of an image: the planner, tar,
+// codecs, labels. It is part of every image key and layer key. If a golden test fails,
+// raise it.
 const Format = 2
 
-// ContainerfileFormat takes its place in the image keys of Containerfiles: what engines
-// give, and what is kept of it, changes without the images that Nix makes.
+// ContainerfileFormat replaces Format in the image keys of Containerfile images. What an
+// engine makes, and what is kept of it, changes independently of the images that Nix makes.
 const ContainerfileFormat = 3
 
-// specJSON is a spec of any kind as JSON: as evaluation gives it, and as image keys hash it.
-// The order of its fields is part of every key.
+// specJSON is the JSON of a spec of any kind, as evaluation returns it and as image keys
+// hash it. The order of its fields is part of every key.
 type specJSON struct {
 	Kind           string      `json:"kind"` // nix or containerfile
 	App            string      `json:"app"`
@@ -58,7 +58,7 @@ func (i *DebugImage) write(to *specJSON) {
 	to.Tools = i.Tools
 }
 
-// json is the spec as JSON.
+// json returns the spec's JSON value.
 func (s *Spec) json() specJSON {
 	all := specJSON{
 		Kind: s.Kind(), App: s.App, Component: s.Component, Variant: s.Variant, System: s.System,
@@ -69,7 +69,7 @@ func (s *Spec) json() specJSON {
 	return all
 }
 
-// UnmarshalJSON reads what evaluation gives.
+// UnmarshalJSON reads the result of evaluation.
 func (s *Spec) UnmarshalJSON(text []byte) error {
 	var from specJSON
 	if err := json.Unmarshal(text, &from); err != nil {
@@ -97,12 +97,12 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// MarshalJSON is what UnmarshalJSON reads.
+// MarshalJSON writes the JSON that UnmarshalJSON reads.
 func (s *Spec) MarshalJSON() ([]byte, error) { return json.Marshal(s.json()) }
 
-// Key is the image key on this system: a hash over all that the image is built from, known
-// before any build. Derivation paths are not part of it: they change with a fetcher while
-// the output does not. Nor is what only says how to build.
+// Key returns the image key on this system: a hash of everything that the image is built
+// from. It is known before any build. It does not include derivation paths, which change
+// with a fetcher while the output does not, nor anything that only describes how to build.
 func (s *Spec) Key() string {
 	content := s.json()
 	content.Skip, content.NeedsPkgs, content.Fetch = nil, false, nil
@@ -134,7 +134,8 @@ func outOnly(r *Derivation) *Derivation {
 	return &Derivation{Out: r.Out}
 }
 
-// IndexKey is the key of an image over all its systems: of its OCI index.
+// IndexKey returns the key of an image for all its systems, which is the key of its OCI
+// index.
 func IndexKey(specs []*Spec) string {
 	keys := map[string]string{}
 	for _, spec := range specs {
@@ -143,11 +144,11 @@ func IndexKey(specs []*Spec) string {
 	return hashOf(keys)
 }
 
-// hashOf hashes JSON, whose maps Go encodes in the order of their keys.
+// hashOf hashes a value's JSON. Go sorts the keys of maps.
 func hashOf(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
-		panic(fmt.Sprintf("encoding an image key: %v", err)) // only raw JSON that Nix did not write
+		panic(fmt.Sprintf("encoding an image key: %v", err)) // only possible with raw JSON that Nix did not write
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])

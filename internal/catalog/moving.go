@@ -9,8 +9,8 @@ import (
 
 var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
-// CheckMovingTag says why a pattern can be no moving tag, nil where it can: it is a
-// tag, in which {major} and {minor} stand for the first two numbers of the version.
+// CheckMovingTag returns an error if a pattern is not a valid moving tag. A pattern is a
+// tag in which {major} and {minor} stand for the first two numbers of the version.
 func CheckMovingTag(pattern string) error {
 	tag := strings.NewReplacer("{major}", "1", "{minor}", "1").Replace(pattern)
 	switch {
@@ -27,9 +27,9 @@ func CheckMovingTag(pattern string) error {
 	return nil
 }
 
-// ExpandMovingTag fills in a moving tag for a version. What then looks like a part
-// of a version must be one of this version: 5.4 is no tag for 6.0.1.
-// CheckMovingTag has seen the pattern.
+// ExpandMovingTag expands a moving tag for a version. If the result looks like a version,
+// it must be a prefix of this one: 5.4 is no tag for 6.0.1. The pattern must have passed
+// CheckMovingTag.
 func ExpandMovingTag(pattern, version string) (string, error) {
 	numbers := VersionNumbers(version)
 	tag := pattern
@@ -48,10 +48,10 @@ func ExpandMovingTag(pattern, version string) (string, error) {
 	return tag, nil
 }
 
-// MayMoveTo tells whether a moving tag may point to a release of a version: what looks
-// like a version must be this one or its beginning, as 5 and v5.4 are of 5.4.1. A tag
-// looks like a version where its first digit stands at its beginning, behind a v, or
-// behind what the version itself begins with.
+// MayMoveTo reports whether a moving tag may point to a release of a version. A tag that
+// looks like a version must be that version or a prefix of it: 5 and v5.4 for 5.4.1. A tag
+// looks like a version if its first digit is at the start, after a v, or after the text
+// that starts the version itself.
 func MayMoveTo(tag, version string) bool {
 	prefix := version[:leadingWords(version)]
 	number, found := strings.CutPrefix(tag, prefix)
@@ -59,12 +59,12 @@ func MayMoveTo(tag, version string) bool {
 		number = strings.TrimLeft(tag, "vV")
 	}
 	if leadingWords(number) > 0 || number == "" {
-		return true // such as latest
+		return true // for example latest
 	}
 	return strings.HasPrefix(version[len(prefix):]+".", number+".")
 }
 
-// leadingWords is how many bytes stand before the first digit.
+// leadingWords returns the number of bytes before the first digit.
 func leadingWords(text string) int {
 	if at := strings.IndexAny(text, "0123456789"); at >= 0 {
 		return at

@@ -2,8 +2,8 @@ package catalog
 
 import "testing"
 
-// Who may push may put an old release under any tag: under none that looks like another
-// version is it taken for that one.
+// Somebody with push access may put an old release under any tag. A tag that looks like
+// another version is not accepted for it.
 func TestTagsThatLookLikeAnotherVersion(t *testing.T) {
 	for _, test := range []struct {
 		tag, version string

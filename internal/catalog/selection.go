@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// Pattern selects images: a glob (* and ?) for each of app, component and
-// variant. Build one with ParseSelection.
+// Pattern selects images: a glob (* and ?) for each of app, component and variant.
+// ParseSelection makes patterns.
 type Pattern struct{ App, Component, Variant string }
 
 func (p Pattern) String() string {
 	return strings.TrimSuffix(strings.TrimSuffix(p.App+"/"+p.Component+"/"+p.Variant, "/*"), "/*")
 }
 
-// ErrNothingSelected says that a command needs a selection and got none.
+// ErrNothingSelected means that a command needs a selection and got none.
 var ErrNothingSelected = errors.New("nothing selected")
 
 // All selects every image.
@@ -26,9 +26,9 @@ var All = []Pattern{{"*", "*", "*"}}
 
 var patternPart = regexp.MustCompile(`^[0-9A-Za-z._*?-]+$`)
 
-// ParseSelection reads selections as a user types them: docs, docs/backend,
-// docs/backend/lyon, globs in each part, and @group, whose members come from
-// groups.
+// ParseSelection parses selections as a user types them: docs, docs/backend,
+// docs/backend/lyon, globs in each part, and @group. groups lists the members of each
+// group.
 func ParseSelection(words []string, groups map[string][]string) ([]Pattern, error) {
 	if len(words) == 0 {
 		return nil, ErrNothingSelected
@@ -74,29 +74,29 @@ func parsePattern(word string) (Pattern, error) {
 	return Pattern{parts[0], parts[1], parts[2]}, nil
 }
 
-// Regexp is the POSIX extended regular expression of a glob, for a match of the
-// whole name; Nix's builtins.match takes the same. The name of a folder that is no
-// app's name may have any character.
+// Regexp returns the POSIX extended regular expression that matches the same names as a
+// glob. It matches the whole name, as Nix's builtins.match does. Names may contain any
+// character, because a folder need not be an app.
 func Regexp(glob string) string { return globRegexp.Replace(glob) }
 
 var globRegexp = strings.NewReplacer(".", "[.]", "*", ".*", "?", ".", "+", "[+]", "|", "[|]", "(", "[(]", ")", "[)]", "{", "[{]", "}", "[}]",
 	"[", "[[]", "]", "[]]", "$", "[$]", `\`, `\\`, "^", `\^`)
 
 func matches(glob, name string) bool {
-	matched, _ := path.Match(glob, name) // what else it gives a meaning to is in no glob of ours
+	matched, _ := path.Match(glob, name) // globs contain no other special characters of path.Match
 	return matched
 }
 
-// Match tells whether the pattern selects an image.
+// Match reports whether the pattern selects an image.
 func (p Pattern) Match(id ID) bool {
 	return p.MatchApp(id.App) && matches(p.Component, id.Component) && matches(p.Variant, id.Variant)
 }
 
-// MatchApp tells whether the pattern selects any image of an app.
+// MatchApp reports whether the pattern selects any image of an app.
 func (p Pattern) MatchApp(name string) bool { return matches(p.App, name) }
 
-// Select gives the apps that any of the patterns names. A pattern that names
-// none of the apps is an error: a typing mistake must not select nothing.
+// Select returns the apps that any of the patterns selects. It is an error if a pattern
+// selects no app: a typing mistake must not select nothing.
 func Select(patterns []Pattern, names []string) ([]string, error) {
 	selected := map[string]bool{}
 	for _, pattern := range patterns {
@@ -113,8 +113,8 @@ func Select(patterns []Pattern, names []string) ([]string, error) {
 	return slices.Sorted(maps.Keys(selected)), nil
 }
 
-// SelectImages gives the images of apps that any of the patterns selects, in
-// order. A pattern that selects none is an error which names what there is.
+// SelectImages returns the images of apps that any of the patterns selects, in order. If a
+// pattern selects none, the error lists the images that exist.
 func SelectImages(patterns []Pattern, apps map[string]App) ([]ID, error) {
 	ids := IDs(apps)
 	var selected []ID
@@ -131,8 +131,8 @@ func SelectImages(patterns []Pattern, apps map[string]App) ([]ID, error) {
 	return slices.Compact(selected), nil
 }
 
-// explainNoMatch finds the part of a pattern that fits none of the apps. It is
-// nil where no app of the pattern is among apps: their evaluation failed.
+// explainNoMatch returns an error for the part of a pattern that matches no app. It returns
+// nil if none of the pattern's apps is in apps, because their evaluation failed.
 func explainNoMatch(pattern Pattern, apps map[string]App) error {
 	components, variants := map[string]bool{}, map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(apps)) {
@@ -156,17 +156,17 @@ func explainNoMatch(pattern Pattern, apps map[string]App) error {
 	return unknown("variant", pattern.String(), slices.Sorted(maps.Keys(variants)), "")
 }
 
-// UnknownError is a selection that names something the catalogue lacks.
+// UnknownError is the error for a selection that is not in the catalogue.
 type UnknownError struct {
 	What string   // app, component, variant or group
 	Name string   // as the user typed it
-	Have []string // what there is
-	Hint string   // what to do where there is nothing
+	Have []string // names that exist
+	Hint string   // what to do if nothing exists
 }
 
 func (e *UnknownError) Error() string {
 	if len(e.Have) == 0 && e.Name == "*" {
-		return e.Hint // nothing was typed
+		return e.Hint // the selection was empty
 	}
 	if len(e.Have) == 0 {
 		return strings.TrimSuffix(fmt.Sprintf("no %s %s: %s", e.What, e.Name, e.Hint), ": ")

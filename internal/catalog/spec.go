@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Spec is one image on one system, as evaluation gives it: what all kinds have in common,
-// and the content of its kind.
+// Spec is the result of evaluating one image on one system: the fields that all kinds
+// share, and the content of its kind.
 type Spec struct {
 	App            string
 	Component      string
@@ -17,19 +17,19 @@ type Spec struct {
 	PackageVersion int
 	Config         Config
 	About          Annotations
-	Skip           *string // why there is no such image on this system
-	NeedsPkgs      bool    // the key cannot be known without the package set
+	Skip           *string // why the image does not exist on this system
+	NeedsPkgs      bool    // the key is unknown without the package set
 
 	Content Content // *NixImage, *ContainerfileImage or *DebugImage
 }
 
-// Content is what an image of one kind is made from.
+// Content describes what an image of one kind is built from.
 type Content interface {
-	// Kind is KindNix or KindContainerfile.
+	// Kind returns KindNix or KindContainerfile.
 	Kind() string
-	// Derivations are what Nix builds for the image itself, its dependencies aside.
+	// Derivations returns what Nix builds for the image itself, without its dependencies.
 	Derivations() []*Derivation
-	// write puts the content into the JSON of a spec.
+	// write writes the content into the JSON of a spec.
 	write(*specJSON)
 }
 
@@ -39,34 +39,34 @@ const (
 	KindContainerfile = "containerfile"
 )
 
-// NixImage is an image of store paths.
+// NixImage is an image that contains store paths.
 type NixImage struct {
-	Rootfs *Derivation      // the tree that becomes "/"; nil where the image is skipped, or pkgs is absent
-	Owners map[string]Owner // of its paths
+	Rootfs *Derivation      // the tree that becomes "/"; nil if the image is skipped or pkgs is absent
+	Owners map[string]Owner // by path in the image
 }
 
-// Kind is KindNix.
+// Kind returns KindNix.
 func (i *NixImage) Kind() string { return KindNix }
 
-// Derivations are the root file system.
+// Derivations returns the root file system.
 func (i *NixImage) Derivations() []*Derivation { return present(i.Rootfs) }
 
 // ContainerfileImage is an image that an engine builds from a Containerfile.
 type ContainerfileImage struct {
 	Source   json.RawMessage // identity: hash and changes
 	File     string
-	Target   *string // nil for the last stage
+	Target   *string // stage; nil for the last
 	Context  string
-	Args     map[string]*string // nil: required, and not set
+	Args     map[string]*string // build arguments; nil if required and not set
 	Contexts map[string]string  // name → store path
 	Bases    map[string]Base
-	Fetch    *Derivation // the changed source; nil where pkgs is absent
+	Fetch    *Derivation // the changed source; nil if pkgs is absent
 }
 
-// Kind is KindContainerfile.
+// Kind returns KindContainerfile.
 func (i *ContainerfileImage) Kind() string { return KindContainerfile }
 
-// Derivations are the changed source.
+// Derivations returns the changed source.
 func (i *ContainerfileImage) Derivations() []*Derivation { return present(i.Fetch) }
 
 // MissingArgs lists the required arguments that have no value, sorted.
@@ -81,17 +81,17 @@ func (i *ContainerfileImage) MissingArgs() []string {
 	return missing
 }
 
-// DebugImage is a production image with tools.
+// DebugImage is a production image with tools added.
 type DebugImage struct {
-	Tools *Derivation // a tree, the programs in its bin
-	Of    Content     // the production image's, a *NixImage or a *ContainerfileImage
+	Tools *Derivation // a tree with the programs in its bin
+	Of    Content     // the production image's content, a *NixImage or a *ContainerfileImage
 }
 
-// Kind is the production image's.
+// Kind returns the production image's kind.
 func (i *DebugImage) Kind() string { return i.Of.Kind() }
 
-// Derivations are the tools. A Nix image with tools is assembled with its root file system;
-// what an engine builds is a dependency.
+// Derivations returns the tools, and for a Nix image also its root file system, because
+// they are assembled together. A Containerfile image is a dependency instead.
 func (i *DebugImage) Derivations() []*Derivation {
 	if of, isNix := i.Of.(*NixImage); isNix {
 		return append(of.Derivations(), i.Tools)
@@ -106,16 +106,16 @@ func present(derivation *Derivation) []*Derivation {
 	return []*Derivation{derivation}
 }
 
-// Derivation is a store path and the derivation that makes it; Drv is nil for
-// what is in the store already.
+// Derivation is a store path and the derivation that builds it. Drv is nil for a path that
+// is in the store already.
 type Derivation struct {
 	Drv *string `json:"drv"`
 	Out string  `json:"out"`
 }
 
-// Config is the part of an image's configuration that a definition sets. For a
-// Containerfile image, what is absent stays as the Containerfile has it, but the
-// command where the entrypoint is set; what is empty is taken away.
+// Config is the part of an image's configuration that a definition sets. In a Containerfile
+// image, absent fields keep the Containerfile's values, except that setting the entrypoint
+// removes the command. Empty fields remove the Containerfile's values.
 type Config struct {
 	Entrypoint []string          `json:"entrypoint,omitzero"`
 	Command    []string          `json:"command,omitzero"`
@@ -126,10 +126,10 @@ type Config struct {
 	OtherPorts []string          `json:"otherPorts,omitempty"` // NUMBER/udp or NUMBER/sctp
 	Volumes    []string          `json:"volumes,omitzero"`
 	StopSignal string            `json:"stopSignal,omitempty"`
-	Health     *HealthCheck      `json:"health,omitempty"` // one with a command: an image has no other
+	Health     *HealthCheck      `json:"health,omitempty"` // with a command: images support no other
 }
 
-// Annotations is what an image's labels and annotations say of it.
+// Annotations is the content of an image's labels and annotations.
 type Annotations struct {
 	Description string                     `json:"description"`
 	URL         string                     `json:"url"`
@@ -148,32 +148,32 @@ type Owner struct {
 	GID  int    `json:"gid"`
 }
 
-// Base is a base image of a Containerfile: a digest pin, or another image of the
-// catalogue.
+// Base is a base image of a Containerfile: a digest pin or another image of the catalogue.
 type Base struct {
 	Digest string `json:"digest,omitempty"`
 	Image  *Spec  `json:"image,omitempty"`
 }
 
-// ID names the image within its catalogue.
+// ID returns the image's identity within its catalogue.
 func (s *Spec) ID() ID { return ID{s.App, s.Component, s.Variant} }
 
-// Ref is the image's reference: app-component-variant:appver-pkgver.
+// Ref returns the image's reference: app-component-variant:appver-pkgver.
 func (s *Spec) Ref() Ref { return Ref{s.ID().Name(), Tag(s.Version, s.PackageVersion)} }
 
-// RecordRef is the reference of the release record that the image is of.
+// RecordRef returns the reference of the image's release record.
 func (s *Spec) RecordRef() Ref { return RecordRef(s.App, s.Variant, s.Version, s.PackageVersion) }
 
-// Kind is KindNix or KindContainerfile.
+// Kind returns KindNix or KindContainerfile.
 func (s *Spec) Kind() string { return s.Content.Kind() }
 
-// Containerfile is the part of the image that an engine builds; nil for a Nix image.
+// Containerfile returns the part of the image that an engine builds, or nil for a Nix
+// image.
 func (s *Spec) Containerfile() *ContainerfileImage {
 	file, _ := s.Production().Content.(*ContainerfileImage)
 	return file
 }
 
-// Rootfs is the tree of a Nix image; nil for any other.
+// Rootfs returns the tree of a Nix image, or nil for any other.
 func (s *Spec) Rootfs() *Derivation {
 	if image, isNix := s.Production().Content.(*NixImage); isNix {
 		return image.Rootfs
@@ -181,7 +181,7 @@ func (s *Spec) Rootfs() *Derivation {
 	return nil
 }
 
-// Tools are the tools of a debug image; nil for any other.
+// Tools returns the tools of a debug image, or nil for any other.
 func (s *Spec) Tools() *Derivation {
 	if debug, isDebug := s.Content.(*DebugImage); isDebug {
 		return debug.Tools
@@ -189,7 +189,8 @@ func (s *Spec) Tools() *Derivation {
 	return nil
 }
 
-// Production is the image that a debug image adds tools to; any other is its own.
+// Production returns the image that a debug image adds tools to, or the image itself if it
+// is not a debug image.
 func (s *Spec) Production() *Spec {
 	debug, isDebug := s.Content.(*DebugImage)
 	if !isDebug {
@@ -200,9 +201,9 @@ func (s *Spec) Production() *Spec {
 	return &spec
 }
 
-// Dependencies are the images of the catalogue that an image is built from: its bases, or
-// the image that tools are added to. A Nix image with tools is assembled with what is below
-// them.
+// Dependencies returns the images of the catalogue that an image is built from: its bases,
+// or the image that tools are added to. A Nix image has none, even with tools: it is
+// assembled from store paths.
 func (s *Spec) Dependencies() []*Spec {
 	file := s.Containerfile()
 	if file == nil {

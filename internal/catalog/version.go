@@ -6,21 +6,23 @@ import (
 	"strings"
 )
 
-// CompareVersions orders versions: -1 where a is lower, 1 where it is higher, 0
-// where neither is. It agrees with Semantic Versioning 2.0.0 (https://semver.org,
-// section 11) wherever both are semver, digits in words aside, and continues it to any string:
+// CompareVersions returns -1 if a is lower than b, 1 if it is higher, and 0 if neither. It
+// agrees with Semantic Versioning 2.0.0 (https://semver.org, section 11) for all semver
+// versions, apart from digits within words. It extends that order to any string:
 //
-//   - any number of numeric parts of any size: 28.0.4.1, 1.2 is 1.2.0, 01 is 1;
-//   - a leading v and build metadata (after +) do not count;
-//   - what follows the first hyphen makes a prerelease, its identifiers ordered
-//     as semver's, but for digits in a word: these are a number, so that 1.2.3-r10
-//     is above 1.2.3-r9, as all who write such versions mean it;
-//   - without a hyphen letters and digits part: a word known for prereleases is
-//     below what stands before it (1.2.3rc10 < 1.2.3, 3.0.0.beta2 < 3.0.0, as
-//     Python, Ruby and Java write them), any other is above (1.0.2u > 1.0.2);
-//   - what has no number in front is below everything that has one.
+//   - A version has any number of numeric parts of any size: 28.0.4.1.
+//     1.2 equals 1.2.0, and 01 equals 1.
+//   - A leading v and build metadata (after +) do not count.
+//   - The text after the first hyphen makes a prerelease. Its identifiers are ordered
+//     as semver's, except that digits in a word are a number: 1.2.3-r10 is above
+//     1.2.3-r9, as authors of such versions mean it.
+//   - Without a hyphen, letters and digits are separate parts. A word that is known
+//     for prereleases is below the text before it (1.2.3rc10 < 1.2.3,
+//     3.0.0.beta2 < 3.0.0, as Python, Ruby and Java write them). Any other word is
+//     above it (1.0.2u > 1.0.2).
+//   - A version that does not start with a number is below all that do.
 //
-// It is a total preorder: transitive, and CompareVersions(a, b) is
+// The order is a total preorder: it is transitive, and CompareVersions(a, b) is
 // -CompareVersions(b, a).
 func CompareVersions(a, b string) int {
 	x, y := parseVersion(a), parseVersion(b)
@@ -40,15 +42,15 @@ func CompareVersions(a, b string) int {
 	return 0
 }
 
-// IsPrerelease tells whether a version is a step on the way to a higher one: it
-// has a part that puts it below what stands before that part. 2024-01-15 is one
-// by semver's rule: replace such hyphens before asking.
+// IsPrerelease reports whether a version precedes the version without some of its parts, as
+// 1.2.3-rc1 precedes 1.2.3. By semver's rule 2024-01-15 is a prerelease: replace such
+// hyphens before the call.
 func IsPrerelease(version string) bool {
 	return slices.ContainsFunc(parseVersion(version).rest, func(p versionPart) bool { return p.class < versionEnd })
 }
 
-// VersionNumbers are the numeric parts in front of a version, without leading
-// zeros: 28, 0, 4 and 1 of v28.0.4.1-rc1. A version may have none.
+// VersionNumbers returns the numeric parts at the start of a version, without leading
+// zeros: 28, 0, 4 and 1 for v28.0.4.1-rc1. A version may have none.
 func VersionNumbers(version string) []string {
 	numbers, _ := cutNumbers(version)
 	for i, number := range numbers {
@@ -57,9 +59,10 @@ func VersionNumbers(version string) []string {
 	return numbers
 }
 
-// VersionShape is what stands behind the numbers of a version, each run of
-// digits as one 0, up to the first word known for prereleases; and whether there
-// is such a word: "" of 1.2.3, "-ce" of 1.2.3-ce and of 1.2.3-ce-rc1.
+// VersionShape returns the text after the numbers of a version, with each run of digits
+// replaced by one 0, up to the first word that is known for prereleases. It also returns
+// whether there is such a word. The shape of 1.2.3 is "", that of 1.2.3-ce and of
+// 1.2.3-ce-rc1 is "-ce".
 func VersionShape(version string) (shape string, prerelease bool) {
 	_, rest := cutNumbers(version)
 	for rest != "" {
@@ -84,8 +87,8 @@ type parsedVersion struct {
 	rest []versionPart
 }
 
-// The classes of parts, in order. The missing part that ends a version is above
-// what makes a prerelease and below what adds to it.
+// These are the classes of parts, in order. The end of a version is above the parts that
+// make a prerelease and below other additions.
 const (
 	prereleaseNumber = iota - 2
 	prereleaseWord
@@ -109,8 +112,8 @@ func (p versionPart) compare(q versionPart) int {
 	return compareWords(p.text, q.text)
 }
 
-// compareWords orders words by their runs of digits, as numbers, and of others; a
-// number is below a text.
+// compareWords compares the runs of digits in words as numbers, and the other runs as text.
+// A number is below a text.
 func compareWords(a, b string) int {
 	for a != "" && b != "" {
 		x, y := run(a), run(b)
@@ -131,7 +134,7 @@ func compareWords(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// run is the run of digits, or of others, that a text begins with.
+// run returns the run of digits, or of other characters, at the start of a text.
 func run(text string) string {
 	if isDigit(text[0]) {
 		return text[:len(text)-len(strings.TrimLeft(text, digits))]
@@ -142,7 +145,8 @@ func run(text string) string {
 	return text
 }
 
-// at is the zero value beyond the end: the number 0, or the end of a version.
+// at returns an element, or the zero value beyond the end: the number 0 or the end of a
+// version.
 func at[T any](list []T, i int) (value T) {
 	if i < len(list) {
 		value = list[i]
@@ -150,7 +154,7 @@ func at[T any](list []T, i int) (value T) {
 	return value
 }
 
-// compareNumbers compares decimal digits without leading zeros.
+// compareNumbers compares decimal numbers without leading zeros.
 func compareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
@@ -160,8 +164,8 @@ const (
 	separators = "._~-"
 )
 
-// cutNumbers parts the numeric parts, "" for 0, from what stands behind them,
-// without the build metadata.
+// cutNumbers splits a version into its numeric parts, with "" for 0, and the rest without
+// build metadata.
 func cutNumbers(version string) (numbers []string, rest string) {
 	version, _, _ = strings.Cut(version, "+")
 	if len(version) > 1 && (version[0] == 'v' || version[0] == 'V') && isDigit(version[1]) {
@@ -197,8 +201,8 @@ func parseVersion(version string) parsedVersion {
 	return parsed
 }
 
-// plainParts reads what stands between the numbers and the first hyphen: runs of
-// digits and runs of others, parted by separators too.
+// plainParts splits the text between the numbers and the first hyphen into runs of digits
+// and runs of other characters. Separators end a run, too.
 func plainParts(text string) []versionPart {
 	var parts []versionPart
 	for text = strings.TrimLeft(text, separators); text != ""; text = strings.TrimLeft(text, separators) {
@@ -219,8 +223,7 @@ func plainParts(text string) []versionPart {
 	return parts
 }
 
-// cutWord reads the word that a text begins with, and tells whether it is known
-// for prereleases.
+// cutWord returns the word at the start of a text, and whether it is known for prereleases.
 func cutWord(text string) (word string, prerelease bool) {
 	end := strings.IndexAny(text, digits+separators)
 	if end < 0 {
@@ -230,9 +233,9 @@ func cutWord(text string) (word string, prerelease bool) {
 	return word, isPrereleaseWord(word, end < len(text) && isDigit(text[end]))
 }
 
-// isPrereleaseWord knows the words of Python (PEP 440), Maven and the usual
-// names of unfinished builds. A single letter is one before a number only:
-// 1.2.3a1 leads to 1.2.3, 1.0.2a is a correction of 1.0.2.
+// isPrereleaseWord knows the words of Python (PEP 440), Maven and the usual names of
+// unfinished builds. A single letter counts only before a digit: 1.2.3a1 precedes 1.2.3,
+// but 1.0.2a corrects 1.0.2.
 func isPrereleaseWord(word string, beforeDigit bool) bool {
 	switch strings.ToLower(word) {
 	case "a", "b", "c", "m":

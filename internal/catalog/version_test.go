@@ -10,7 +10,8 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// ascending lists versions, each below the next line's; those of one line are equal.
+// ascending lists versions. Each is below those of the next line and equal to those of its
+// own.
 var ascending = [][]string{
 	{""},
 	{"preprod"},
@@ -34,7 +35,7 @@ var ascending = [][]string{
 	{"1.0.0rc9"},
 	{"1.0.0rc10"},
 	{"1.0.0-rc9", "1.0.0-rc09"},
-	{"1.0.0-rc10"}, // to semver one text, below rc9
+	{"1.0.0-rc10"}, // semver compares this as text, below rc9
 	{"1.0.0-x-1-r9"},
 	{"1.0.0-x-1-r10"},
 	{"1.0.0-x-2-r0"},
@@ -126,7 +127,7 @@ func TestVersionShape(t *testing.T) {
 	}
 }
 
-// pieces make up random versions: semver and what is near it.
+// pieces are the parts of random versions: semver and similar text.
 var pieces = strings.Fields("0 1 2 9 10 00 01 18446744073709551616 . . . . . - - + ~ _ v V rc rc1 alpha beta a b dev post x-y é \x80")
 
 func randomVersion(random *rand.Rand) string {
@@ -142,7 +143,8 @@ func randomVersion(random *rand.Rand) string {
 
 func piece(random *rand.Rand, n int) string { return pieces[random.IntN(n)] }
 
-// mixed tells identifiers with digits in a word, which are ordered as they are meant.
+// mixed matches identifiers with digits in a word, which CompareVersions orders as numbers,
+// unlike semver.
 var mixed = regexp.MustCompile(`[0-9][^0-9.]|[^0-9.][0-9]`)
 
 func TestCompareVersionsAgreesWithSemver(t *testing.T) {
@@ -150,7 +152,7 @@ func TestCompareVersionsAgreesWithSemver(t *testing.T) {
 	var versions []*semver.Version
 	for len(versions) < 1500 {
 		text := randomVersion(random)
-		// Masterminds compares an identifier beyond 64 bits as text, semver does not.
+		// Masterminds compares an identifier beyond 64 bits as text; semver does not.
 		if v, err := semver.NewVersion(text); err == nil && !strings.Contains(v.Prerelease(), "18446744073709551616") && !mixed.MatchString(v.Prerelease()) {
 			versions = append(versions, v)
 		}
@@ -174,7 +176,7 @@ func TestCompareVersionsIsAnOrder(t *testing.T) {
 	}
 }
 
-// order fails unless the comparison of three versions is one of a total preorder.
+// order fails the test unless the comparison of three versions is a total preorder.
 func order(t *testing.T, a, b, c string) {
 	t.Helper()
 	if CompareVersions(a, a) != 0 {

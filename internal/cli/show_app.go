@@ -93,18 +93,18 @@ func (b *fields) upstream(c catalog.Component) {
 	default:
 		b.line("    upstream", "sets no image configuration")
 	}
-	for _, said := range c.Upstream {
-		before := said.Instruction + " "
+	for _, instruction := range c.Upstream {
+		before := instruction.Instruction + " "
 		if strings.HasPrefix(before, "LABEL ") {
-			before = said.Instruction + "="
+			before = instruction.Instruction + "="
 		}
-		b.line("    upstream", text.Line(before+said.Value)+"  ("+said.From+")")
-		switch said.Instead {
+		b.line("    upstream", text.Line(before+instruction.Value)+"  ("+instruction.From+")")
+		switch instruction.Instead {
 		case "":
 		case "nothing":
-			b.line("    differs", text.Line("the image has no "+said.Instruction))
+			b.line("    differs", text.Line("the image has no "+instruction.Instruction))
 		default:
-			b.line("    differs", text.Line("the image has "+before+said.Instead))
+			b.line("    differs", text.Line("the image has "+before+instruction.Instead))
 		}
 	}
 }

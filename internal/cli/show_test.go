@@ -28,12 +28,12 @@ func TestShowUpstream(t *testing.T) {
 	for want, c := range map[string]catalog.Component{
 		"": {Kind: "nix"},
 		"    upstream unknown: the source is not in the Nix store, and dist has no image\n": {Kind: "containerfile"},
-		"    upstream sets no image configuration\n":                                        {Kind: "containerfile", Upstream: []catalog.Said{}},
-		"    upstream EXPOSE 80/tcp  (Dockerfile:2)\n    differs  the image has EXPOSE 8080/tcp\n": {Kind: "containerfile", Upstream: []catalog.Said{
+		"    upstream sets no image configuration\n":                                        {Kind: "containerfile", Upstream: []catalog.UpstreamInstruction{}},
+		"    upstream EXPOSE 80/tcp  (Dockerfile:2)\n    differs  the image has EXPOSE 8080/tcp\n": {Kind: "containerfile", Upstream: []catalog.UpstreamInstruction{
 			{Instruction: "EXPOSE", Value: "80/tcp", From: "Dockerfile:2", Instead: "8080/tcp"}}},
-		"    upstream CMD [\"x\"]  (the image in dist)\n    differs  the image has no CMD\n": {Kind: "containerfile", Upstream: []catalog.Said{
+		"    upstream CMD [\"x\"]  (the image in dist)\n    differs  the image has no CMD\n": {Kind: "containerfile", Upstream: []catalog.UpstreamInstruction{
 			{Instruction: "CMD", Value: `["x"]`, From: "the image in dist", Instead: "nothing"}}},
-		"    upstream LABEL a=b error: all is lost  (Dockerfile:1)\n": {Kind: "containerfile", Upstream: []catalog.Said{
+		"    upstream LABEL a=b error: all is lost  (Dockerfile:1)\n": {Kind: "containerfile", Upstream: []catalog.UpstreamInstruction{
 			{Instruction: "LABEL a", Value: "b\nerror: all\x1b[2J is lost", From: "Dockerfile:1"}}},
 	} {
 		var b fields

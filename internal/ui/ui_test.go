@@ -185,7 +185,7 @@ func TestOfTwoWideColumnsTheRightIsCut(t *testing.T) {
 }
 
 func TestSentencesAreNotCut(t *testing.T) {
-	reason := "docs-default:5.4.1-1 was moved: it shows sha256:日本語, its record has sha256:2; put it back with: libre push --force 'docs/*/default'"
+	reason := "docs-default:5.4.1-1 was moved: it points to sha256:日本語, its record has sha256:2; put it back with: libre push --force 'docs/*/default'"
 	table := Table{
 		Header:    []string{"RELEASE", "STATE", "UPSTREAM", "REASON"},
 		Rows:      [][]string{{"docs/default", "moved", "5.5.0", reason}, {"meet/default", "published", "not followed", ""}},

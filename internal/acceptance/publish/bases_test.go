@@ -147,7 +147,7 @@ func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 				t.Fatal(err)
 			}
 			return reg, reg.prefix()
-		}, "ground-default:1.0-1 was moved: it shows "},
+		}, "ground-default:1.0-1 was moved: it points to "},
 		{"a blob is lost", func(t *testing.T) (*watched, string) {
 			reg := newWatched(t, "referrers", sign.Bundle)
 			c.copy(t).run("push", "ground/*/default", "--to", reg.prefix()).want(t, 0)

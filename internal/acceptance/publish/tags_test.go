@@ -307,7 +307,7 @@ func TestImmutableTagsAreNamedWithTheRegistrysReason(t *testing.T) {
 			}
 		}
 		got := c.run("push", two, "--to", reg.prefix(), "--force").want(t, 3)
-		check(got, `(it shows `+reg.tags(t)["two-web-default:2-3"]+`); raise the package version with "libre bump --repack two"`)
+		check(got, `(it points to `+reg.tags(t)["two-web-default:2-3"]+`); raise the package version with "libre bump --repack two"`)
 		check(moved.run("push", two, "--to", reg.prefix(), "--also-tag", "latest").want(t, 3), "remove it from alsoTag")
 	}
 }

@@ -80,7 +80,7 @@ func (c *copyOf) isThere(ctx context.Context) (skip, error) {
 	head, err := c.to.HeadAt(ctx, c.result.Tag, c.from.DigestStr())
 	switch {
 	case err == nil && head.Digest.String() != c.from.DigestStr() && !p.Force:
-		return "", state.MovedFault(&state.MovedError{Reference: c.result.Tag.String(), Shows: head.Digest.String(), Signed: c.from.DigestStr(), By: "in " + p.registry().String() + " it shows"}, c.rel.rel.PutBack())
+		return "", state.MovedFault(&state.MovedError{Reference: c.result.Tag.String(), Shows: head.Digest.String(), Signed: c.from.DigestStr(), By: "in " + p.registry().String() + " it points to"}, c.rel.rel.PutBack())
 	case err != nil && !errors.Is(err, registry.ErrNotFound):
 		return "", err
 	case err != nil || head.Digest.String() != c.from.DigestStr():

@@ -164,7 +164,7 @@ func keepsTags(err error) bool {
 func kept(err error, now, instead string) error {
 	why := fault.Reason(err)
 	if now != "" {
-		why += " (it shows " + now + ")"
+		why += " (it points to " + now + ")"
 	}
 	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or allow overwriting tags in the registry's settings"}
 }

@@ -17,44 +17,45 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Bases finds the images that others are built on, in the layout or in a registry, by
-// their image keys. The steps of a Containerfile may make something else each time: an
-// image must be built on what is published, or will be.
+// Bases finds base images, in the layout or in a registry, by their image keys. Running a
+// Containerfile again may give another result, so an image must be built on the published
+// base, or on one that will be published.
 type Bases struct {
 	options  BaseOptions
 	local    Local
-	byKey    map[string]*Base                // nil for what was looked for and not found
-	outdated map[string]bool                 // image keys of what the layout has on another base than is published
-	byRef    map[catalog.Ref][]*catalog.Spec // what was looked for: one a system
-	records  map[catalog.Ref]recordResult    // of releases
+	byKey    map[string]*Base                // nil if it was searched and not found
+	outdated map[string]bool                 // image keys of images in the layout that are built on another base than the published one
+	byRef    map[catalog.Ref][]*catalog.Spec // specs that were searched, one for each system
+	records  map[catalog.Ref]recordResult    // by reference of the release
 
-	asked   bool // where releases are published, which is:
+	asked   bool // whether options.Where was called; its result is:
 	client  *registry.Client
 	signing *Signing
 	err     error
 }
 
-// BaseOptions say where to find bases.
+// BaseOptions configures where bases are searched.
 type BaseOptions struct {
-	// Where says where releases are published, and who signs them. It is called when that
-	// is needed; nil, or a nil client: there is no such place.
+	// Where returns the registry of published releases and how they are signed. It is
+	// called when first needed. If it is nil or returns a nil client, there is no registry.
 	Where    func(context.Context) (*registry.Client, *Signing, error)
-	ForPush  bool                   // what is published goes before what the layout has
-	Recorded map[string]name.Digest // by image key, what records that were verified name
-	Output   string                 // the layout's directory, for warnings
+	ForPush  bool                   // prefer published bases to those in the layout
+	Recorded map[string]name.Digest // by image key, digests from verified release records
+	Output   string                 // directory of the layout, for warnings
 	Warn     func(id catalog.ID, warning string)
 
-	// Fetch brings an image of a registry into the layout; nil to leave it there.
+	// Fetch copies an image from a registry into the layout. If it is nil, images stay in
+	// the registry.
 	Fetch func(ctx context.Context, spec *catalog.Spec, from name.Digest, source layout.Source) error
 }
 
-// Base is an image on one system that others are built on.
+// Base is a base image on one system.
 type Base struct {
 	Descriptor v1.Descriptor
-	On         release.BaseImage // what it was built on itself
+	On         release.BaseImage // the base that it was built on itself
 	Layers     []v1.Hash
-	InLayout   bool  // it was in the layout before
-	Err        error // why nothing can be built on it
+	InLayout   bool  // it was in the layout before this run
+	Err        error // why no image can be built on it
 }
 
 type recordResult struct {
@@ -62,7 +63,7 @@ type recordResult struct {
 	err    error
 }
 
-// NewBases looks for nothing yet.
+// NewBases returns Bases that have searched nothing yet.
 func NewBases(local Local, options BaseOptions) *Bases {
 	return &Bases{
 		options: options, local: local, byKey: map[string]*Base{}, outdated: map[string]bool{},
@@ -70,21 +71,21 @@ func NewBases(local Local, options BaseOptions) *Bases {
 	}
 }
 
-// Found is what was found for an image key; nil for nothing.
+// Found returns the base with an image key, or nil if none was found.
 func (b *Bases) Found(key string) *Base { return b.byKey[key] }
 
-// Specs are the images of a reference that were looked for, one for each system.
+// Specs returns the specs that were searched for a reference, one for each system.
 func (b *Bases) Specs(ref catalog.Ref) []*catalog.Spec { return b.byRef[ref] }
 
-// IsOutdated tells whether the layout has a target that was built on other images than
-// those that are published.
+// IsOutdated reports whether the layout's image of a target is built on other images than
+// the published ones.
 func (b *Bases) IsOutdated(ctx context.Context, target *release.Target) bool {
 	return b.options.ForPush && slices.ContainsFunc(target.Specs, func(spec *catalog.Spec) bool {
 		return len(spec.Dependencies()) > 0 && b.fromLayout(ctx, spec) == nil
 	})
 }
 
-// Refused says which image that a target is built on cannot be published.
+// Refused returns an error if a base of the target cannot be published.
 func (b *Bases) Refused(ctx context.Context, target *release.Target) error {
 	for _, spec := range target.Specs {
 		for _, dependency := range spec.Dependencies() {
@@ -96,9 +97,8 @@ func (b *Bases) Refused(ctx context.Context, target *release.Target) error {
 	return nil
 }
 
-// FindFor looks for all that the targets are built on. Of Containerfile targets, the images
-// are found too that the layout has for one system and not for another, unless rebuild says
-// that they are built again.
+// FindFor finds all bases of the targets. For Containerfile targets it also finds images
+// that the layout has for some systems only, unless rebuild requests to build them again.
 func (b *Bases) FindFor(ctx context.Context, targets []*release.Target, rebuild bool) {
 	for _, target := range targets {
 		for _, spec := range target.Specs {
@@ -117,8 +117,8 @@ func (b *Bases) FindFor(ctx context.Context, targets []*release.Target, rebuild 
 	}
 }
 
-// Find looks for an image that others are built on, and fetches it into the layout; nil
-// where it has to be built.
+// Find finds a base and fetches it into the layout. It returns nil if the base must be
+// built.
 func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	key := spec.Key()
 	if there, known := b.byKey[key]; known {
@@ -136,7 +136,7 @@ func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	if there == nil {
 		instead = "it is built again"
 	}
-	isSame := spec.Kind() == catalog.KindNix && fault.Is(err, fault.Unreachable) // built anew it has the same digest
+	isSame := spec.Kind() == catalog.KindNix && fault.Is(err, fault.Unreachable) // building it again gives the same digest
 	if err != nil && !isSame && ctx.Err() == nil {
 		b.options.Warn(spec.ID(), "its published image is not used as a base: "+fault.Reason(err)+"; "+instead)
 	}
@@ -148,8 +148,8 @@ func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	return there
 }
 
-// find asks the layout and the registry, for a push the registry first. An error says why
-// what is published is not taken.
+// find searches the layout and the registry; for a push, the registry first. An error says
+// why a published image is not used.
 func (b *Bases) find(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	if !b.options.ForPush {
 		if there := b.fromLayout(ctx, spec); there != nil {
@@ -170,7 +170,7 @@ func (b *Bases) find(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	return there, err
 }
 
-// newBase is an image that was found, with the annotations of its manifest.
+// newBase returns a base with the annotations of its manifest.
 func newBase(descriptor v1.Descriptor, annotations map[string]string, layers []v1.Hash) *Base {
 	descriptor.Annotations = nil
 	return &Base{
@@ -179,7 +179,8 @@ func newBase(descriptor v1.Descriptor, annotations map[string]string, layers []v
 	}
 }
 
-// fromLayout finds an image in the layout, whole and with the same key.
+// fromLayout returns the base in the layout, or nil if it is not there, not complete or has
+// another key.
 func (b *Bases) fromLayout(ctx context.Context, spec *catalog.Spec) *Base {
 	entry, found := b.local.entries[spec.Ref().String()]
 	if !found {
@@ -207,8 +208,8 @@ func (b *Bases) fromLayout(ctx context.Context, spec *catalog.Spec) *Base {
 	return there
 }
 
-// isOnPublished tells whether an image of the layout was built on what is published of its
-// dependencies, where that is known.
+// isOnPublished reports whether an image in the layout is built on the published versions
+// of its dependencies. It returns true for dependencies whose published version is unknown.
 func (b *Bases) isOnPublished(ctx context.Context, spec *catalog.Spec, described v1.Descriptor) bool {
 	for _, dependency := range spec.Dependencies() {
 		there := b.Find(ctx, dependency)

@@ -19,8 +19,8 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// fromRegistry finds an image by the digest that a verified record names, and fetches it;
-// nil if there is none. An error says why a published image is not used.
+// fromRegistry finds an image by its digest in a verified release record, and fetches it.
+// It returns nil if there is none. An error says why a published image is not used.
 func (b *Bases) fromRegistry(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	client, signing, err := b.where(ctx)
 	if err != nil || client == nil {
@@ -70,7 +70,7 @@ func (b *Bases) fromRegistry(ctx context.Context, spec *catalog.Spec) (*Base, er
 	return there, nil
 }
 
-// where asks once where releases are published.
+// where calls options.Where, once.
 func (b *Bases) where(ctx context.Context) (*registry.Client, *Signing, error) {
 	if !b.asked && b.options.Where != nil {
 		b.client, b.signing, b.err = b.options.Where(ctx)
@@ -79,7 +79,8 @@ func (b *Bases) where(ctx context.Context) (*registry.Client, *Signing, error) {
 	return b.client, b.signing, b.err
 }
 
-// otherKeyError says that an image is published with another image key than the wanted one.
+// otherKeyError means that an image is published with another image key than the wanted
+// one.
 type otherKeyError struct {
 	digest name.Digest
 	is     string
@@ -90,7 +91,8 @@ func (e *otherKeyError) Error() string {
 	return fmt.Sprintf("%s has another image key, %s and not %s", e.digest, short(e.is), short(e.wanted))
 }
 
-// publishedRecord is the verified record of an image's release; nil if it is not published.
+// publishedRecord returns the verified record of an image's release, or nil if it is not
+// published.
 func (b *Bases) publishedRecord(ctx context.Context, client *registry.Client, signing *Signing, spec *catalog.Spec) (*Record, error) {
 	ref := spec.RecordRef()
 	if found, known := b.records[ref]; known {
@@ -98,7 +100,7 @@ func (b *Bases) publishedRecord(ctx context.Context, client *registry.Client, si
 	}
 	for _, other := range b.records {
 		if fault.Is(other.err, fault.Unreachable) {
-			return nil, other.err // the registry would not answer now either
+			return nil, other.err // the registry would not answer this time either
 		}
 	}
 	record, err := readPublishedRecord(ctx, client, signing, ref)
@@ -139,7 +141,7 @@ func notSignedByUs(tag name.Tag, err error) error {
 	return fmt.Errorf("%s is not signed by this catalogue's signer: %w", tag, err)
 }
 
-// ImageFor is the manifest that a record names for an image on its system.
+// ImageFor returns the manifest that a record names for an image on its system.
 func (r *Record) ImageFor(client *registry.Client, spec *catalog.Spec) (name.Digest, error) {
 	component := r.Components[spec.Component]
 	platform, err := release.Platform(spec)

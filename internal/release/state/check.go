@@ -87,7 +87,7 @@ func (r *Reader) check(ctx context.Context, rel *Release) ([]Problem, error) {
 	return nil, nil
 }
 
-// movedProblems has a problem for each tag that was moved.
+// movedProblems returns a problem for each tag that was moved.
 func movedProblems(rel *Release, there Remote) []Problem {
 	var all []Problem
 	for _, tag := range there.Moved {
@@ -96,8 +96,9 @@ func movedProblems(rel *Release, there Remote) []Problem {
 	return all
 }
 
-// raiseCommand is the command that raises an app's version above the published one; an edit
-// if upstream's versions are not listed, or if only the package version is too low.
+// raiseCommand returns the command that raises an app's version above the published one. It
+// returns an edit if upstream's versions cannot be listed, or if only the package version
+// is too low.
 func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string {
 	attribute, value := "version", "a higher one"
 	switch {
@@ -113,8 +114,8 @@ func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string 
 	return "set " + attribute + " to " + value + " in " + file
 }
 
-// definitions finds the defects of Containerfile images, and the bases that are not pinned
-// by digest, so that the image would depend on the day.
+// definitions returns the defects of Containerfile images, and their bases that are not
+// pinned by digest: building on these would give another result each day.
 func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Problem, error) {
 	specs := containerfileSpecs(images)
 	if len(specs) == 0 {
@@ -135,7 +136,7 @@ func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Pro
 		}
 		pins, err := containerfile.ReadPins(spec, source)
 		if err != nil {
-			return nil // a defect, or found when it is built
+			return nil // a defect, or an error that the build will report
 		}
 		for _, base := range pins.Unpinned {
 			problem := Problem{component, fmt.Sprintf("base %s is not pinned by digest", base.Name), "libre bump --inputs"}
@@ -155,13 +156,14 @@ func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Pro
 	return all, err
 }
 
-// RepackCommand raises an app's package version.
+// RepackCommand returns the command that raises an app's package version.
 func RepackCommand(app string) string { return "libre bump --repack " + app }
 
-// ErrOtherContent says that a tag has other content than the catalogue.
+// ErrOtherContent means that a tag has other content than the catalogue's image.
 var ErrOtherContent = errors.New("published with other content")
 
-// OtherContentError is the error of a tag with other content, and its fix. why may be "".
+// OtherContentError returns the error for a tag with other content, and its fix. why may be
+// "".
 func OtherContentError(ref catalog.Ref, app, why string) error {
 	if why != "" {
 		why = " (" + why + ")"

@@ -9,14 +9,14 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// Defect is a mistake in the definition of a component that is found without building.
-// show, plan, check and build report it in the same words.
+// Defect is a mistake in the definition of a component that is found without building. The
+// commands show, plan, check and build report it in the same words.
 type Defect struct {
 	Found containerfile.Defect
-	IDs   []catalog.ID // of the images that have it, the app itself before its variants
+	IDs   []catalog.ID // images with the defect; the app itself comes before its variants
 }
 
-// Name is app/component, with the variant unless it is the default one.
+// Name returns app/component, with the variant unless it is the default one.
 func (d Defect) Name() string {
 	if id := d.IDs[0]; id.Variant != "default" {
 		return id.String()
@@ -26,7 +26,8 @@ func (d Defect) Name() string {
 
 func (d Defect) Error() string { return d.Name() + ": " + d.Found.Err.Error() }
 
-// has reports whether an image has the defect. A debug image has those of the default one.
+// has reports whether an image has the defect. A debug image has the defects of the default
+// one.
 func (d Defect) has(id catalog.ID) bool {
 	if id.Variant == "debug" {
 		id.Variant = "default"
@@ -34,8 +35,8 @@ func (d Defect) has(id catalog.ID) bool {
 	return slices.Contains(d.IDs, id)
 }
 
-// Defects finds the defects of images, each once for a component. It fetches nothing:
-// sources are checked if the store has them.
+// Defects finds the defects of images, each once for a component. It fetches nothing: it
+// checks sources only if they are in the store.
 func Defects(ctx context.Context, n *nix.Nix, images []*catalog.Spec) ([]Defect, error) {
 	specs := containerfileSpecs(images)
 	if len(specs) == 0 {
@@ -52,8 +53,8 @@ func Defects(ctx context.Context, n *nix.Nix, images []*catalog.Spec) ([]Defect,
 	return all, nil
 }
 
-// containerfileSpecs are the images that an engine builds, the default variant first. Debug
-// images are left out, because they are built from the default ones.
+// containerfileSpecs returns the images that an engine builds, the default variant first,
+// without debug images, which are built from the default ones.
 func containerfileSpecs(images []*catalog.Spec) []*catalog.Spec {
 	var specs []*catalog.Spec
 	for _, spec := range images {
@@ -65,7 +66,7 @@ func containerfileSpecs(images []*catalog.Spec) []*catalog.Spec {
 	return specs
 }
 
-// addDefects adds an image's defects to those of a component.
+// addDefects adds an image's defects to those of its component.
 func addDefects(all []Defect, spec *catalog.Spec, source string) []Defect {
 	for _, found := range containerfile.Defects(spec, source) {
 		at := slices.IndexFunc(all, func(d Defect) bool {
@@ -75,14 +76,14 @@ func addDefects(all []Defect, spec *catalog.Spec, source string) []Defect {
 			all = append(all, Defect{Found: found})
 			at = len(all) - 1
 		}
-		if !slices.Contains(all[at].IDs, spec.ID()) { // for another system
+		if !slices.Contains(all[at].IDs, spec.ID()) { // it may be there from another system
 			all[at].IDs = append(all[at].IDs, spec.ID())
 		}
 	}
 	return all
 }
 
-// MarkDefects marks the plans of images that cannot be built, and gives the defects of the
+// MarkDefects marks the plans of images that cannot be built. It returns the defects of the
 // planned images.
 func MarkDefects(plans []Plan, defects []Defect) []Defect {
 	return slices.DeleteFunc(defects, func(defect Defect) bool {

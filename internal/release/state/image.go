@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Image is a target's image as the layout or the registry has it.
+// Image is the image of a target in the layout or the registry.
 type Image struct {
 	Target    *release.Target
 	Index     v1.Descriptor
@@ -24,8 +24,8 @@ type Image struct {
 	Subject   name.Digest     // the index in the registry
 }
 
-// Subjects are the index and its children: a verifier resolves a tag to the first, an
-// operator may pin one of the others.
+// Subjects returns the digests of the index and its children. A verifier resolves a tag to
+// the index, and an operator may pin one of the children.
 func (i *Image) Subjects() []name.Digest {
 	all := []name.Digest{i.Subject}
 	for _, manifest := range i.Manifests {
@@ -34,14 +34,14 @@ func (i *Image) Subjects() []name.Digest {
 	return all
 }
 
-// Gap is an attachment that a subject lacks.
+// Gap is a missing attachment of an image.
 type Gap struct {
 	Kind     string // predicate type, or sign.SignatureType
-	Manifest int    // which the SBOM is of; -1 for another kind
+	Manifest int    // index in Image.Manifests that an SBOM is for; -1 for other kinds
 	Subject  name.Digest
 }
 
-// Kinds names what gaps lack, each once.
+// Kinds lists the kinds of the gaps, each once.
 func Kinds(gaps []Gap) string {
 	var names []string
 	for _, g := range gaps {
@@ -52,10 +52,10 @@ func Kinds(gaps []Gap) string {
 	return strings.Join(names, ", ")
 }
 
-// Adopt reads the image that a reference names, if it has the target's key and is ours:
-// isRecorded says that a record of ours names it, else an attachment must prove it. It is
-// nil otherwise. The gaps are the attachments that it lacks. The steps of a Containerfile
-// make something else each time: the first digest that is published of a key stays.
+// Adopt reads a published image that has the target's key and was made by this catalogue's
+// signer: a record names it (isRecorded), or an attachment proves it. It returns nil for
+// any other image. The gaps are the image's missing attachments. Running a Containerfile
+// again may give another digest, so the digest that is published first for a key stays.
 func (r *Reader) Adopt(ctx context.Context, target *release.Target, reference name.Reference, isRecorded bool) (*Image, []Gap, error) {
 	there, err := r.published(ctx, target, reference)
 	if err != nil || there == nil {
@@ -63,7 +63,7 @@ func (r *Reader) Adopt(ctx context.Context, target *release.Target, reference na
 	}
 	if r.Signing != nil && !isRecorded {
 		if ours, err := r.isOurs(ctx, there); err != nil || !ours {
-			return nil, nil, err // it is built again, and compared
+			return nil, nil, err // it is built again and compared
 		}
 	}
 	gaps, err := r.Gaps(ctx, there)
@@ -73,8 +73,8 @@ func (r *Reader) Adopt(ctx context.Context, target *release.Target, reference na
 	return there, gaps, nil
 }
 
-// published reads the image that a reference names. It is nil where that is not there, not
-// whole, or has another key than the target.
+// published reads the image that a reference names. It returns nil if the image does not
+// exist, is not complete or has another key than the target.
 func (r *Reader) published(ctx context.Context, target *release.Target, reference name.Reference) (*Image, error) {
 	described, index, err := r.readIndex(ctx, reference)
 	if errors.Is(err, registry.ErrNotFound) {
@@ -104,7 +104,7 @@ func (r *Reader) published(ctx context.Context, target *release.Target, referenc
 			return nil, err
 		}
 		if lost {
-			return nil, nil // it is built and sent again
+			return nil, nil // it is built and pushed again
 		}
 		child.Annotations = read.Annotations
 		there.Manifests = append(there.Manifests, child)
@@ -112,7 +112,8 @@ func (r *Reader) published(ctx context.Context, target *release.Target, referenc
 	return there, nil
 }
 
-// readIndex reads an image's index; it is empty where something else is there.
+// readIndex reads an image's index. It returns an empty one if the reference names
+// something else.
 func (r *Reader) readIndex(ctx context.Context, reference name.Reference) (v1.Descriptor, v1.IndexManifest, error) {
 	got, err := r.Registry.Get(ctx, reference)
 	if err != nil {
@@ -125,7 +126,7 @@ func (r *Reader) readIndex(ctx context.Context, reference name.Reference) (v1.De
 	return got.Descriptor, index, nil
 }
 
-// isOurs tells whether an attachment of the index proves that we made it.
+// isOurs reports whether an attachment proves that this catalogue's signer made the index.
 func (r *Reader) isOurs(ctx context.Context, i *Image) (bool, error) {
 	view := r.Signing.Client.Attachments(i.Subject)
 	_, err := view.Verify(ctx, r.Signing.Policy)
@@ -138,8 +139,8 @@ func (r *Reader) isOurs(ctx context.Context, i *Image) (bool, error) {
 	return err == nil, Explained(err)
 }
 
-// Gaps reads what the index and its children carry, and gives what is missing, or not
-// ours. Without signing there are none.
+// Gaps reads the attachments of the index and its children, and returns those that are
+// missing or not valid. Without signing it returns none.
 func (r *Reader) Gaps(ctx context.Context, i *Image) ([]Gap, error) {
 	if r.Signing == nil {
 		return nil, nil
@@ -174,8 +175,8 @@ func (r *Reader) Gaps(ctx context.Context, i *Image) ([]Gap, error) {
 	return gaps, nil
 }
 
-// Attached checks that an image is in the registry, with its signature, SBOMs and
-// provenance: registry.ErrNotFound or sign.ErrNotAttached where it is not.
+// Attached checks that the registry has the image with its signature, SBOMs and provenance.
+// If not, the error is registry.ErrNotFound or sign.ErrNotAttached.
 func (r *Reader) Attached(ctx context.Context, i *Image) error {
 	if _, err := r.Registry.Head(ctx, i.Subject); err != nil || r.Signing == nil {
 		return err
@@ -188,7 +189,7 @@ func (r *Reader) Attached(ctx context.Context, i *Image) error {
 	return nil
 }
 
-// AllGaps are the gaps of an image that has no attachment yet.
+// AllGaps returns the gaps of an image without any attachments.
 func (i *Image) AllGaps() []Gap {
 	var gaps []Gap
 	for n, subject := range i.Subjects() {

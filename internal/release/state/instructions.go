@@ -19,10 +19,10 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// AddUpstream puts into the components of apps what upstream's Containerfile says of the
-// image's configuration, as far as it is known without fetching or building: of the
-// changed source in the store, and of what the image in the layout has besides.
-// images are those of the apps.
+// AddUpstream adds to the components of apps the instructions of upstream's Containerfiles
+// that configure the images, as far as they are known without fetching or building: from
+// the changed source in the Nix store and, for the base's instructions, from the image in
+// the layout. images are the images of the apps.
 func (r *Reader) AddUpstream(ctx context.Context, images []*catalog.Spec, apps map[string]catalog.App) error {
 	specs := slices.DeleteFunc(containerfileSpecs(images), func(s *catalog.Spec) bool { return s.Variant != "default" })
 	sources, err := r.Nix.SourcesInStore(ctx, specs)
@@ -41,16 +41,16 @@ func (r *Reader) AddUpstream(ctx context.Context, images []*catalog.Spec, apps m
 		}
 		var file *containerfile.FileConfig
 		if source := sources[spec]; source != "" {
-			file, _ = containerfile.ReadConfig(spec, source) // what is wrong with it is a defect
+			file, _ = containerfile.ReadConfig(spec, source) // Defects reports errors in the Containerfile
 		}
-		component.Upstream = said(spec, file, local.config(target), target.NeedsPkgs())
+		component.Upstream = upstreamInstructions(spec, file, local.config(target), target.NeedsPkgs())
 		apps[spec.App].Components[spec.Component] = component
 	}
 	return nil
 }
 
-// config is the configuration of a target's image as it is in the layout, nil where it is
-// not there, or made of something else, as far as its key can be known.
+// config returns the configuration of a target's image in the layout. It returns nil if the
+// image is not there or has another key. If the key is unknown, it is not compared.
 func (l Local) config(target *release.Target) *v1.Config {
 	entry, there := l.entries[target.Ref.String()]
 	if !there || !target.NeedsPkgs() && entry.Annotations[image.ImageKeyAnnotation] != target.Key() {
@@ -67,16 +67,17 @@ func (l Local) config(target *release.Target) *v1.Config {
 	return &config.Config
 }
 
-// said compares what a Containerfile says, and the image that is built has, with the
-// definition. Either may be nil: nothing is known then where both are. What is made may be
-// of an earlier definition where its key could not be compared.
-func said(spec *catalog.Spec, file *containerfile.FileConfig, made *v1.Config, earlier bool) []catalog.Said {
+// upstreamInstructions returns the instructions that configure an image, compared with its
+// definition. file is the Containerfile, made the configuration of the built image. Either
+// may be nil, and if both are, the result is nil. If earlier is true, the image's key could
+// not be compared, so it may be of an earlier definition.
+func upstreamInstructions(spec *catalog.Spec, file *containerfile.FileConfig, made *v1.Config, earlier bool) []catalog.UpstreamInstruction {
 	if file == nil && made == nil {
 		return nil
 	}
-	all, from := []catalog.Said{}, "the image in dist"
+	all, from := []catalog.UpstreamInstruction{}, "the image in dist"
 	if file != nil {
-		all, from = ofFile(spec, file), "the base, as in dist"
+		all, from = fileInstructions(spec, file), "the base, as in dist"
 	}
 	if made == nil {
 		return all
@@ -88,19 +89,19 @@ func said(spec *catalog.Spec, file *containerfile.FileConfig, made *v1.Config, e
 	release.Configure(spec.Config)(&silent)
 	defined, ours := instructions(silent), release.Labels(spec, "", release.BaseImage{})
 	besides := *made
-	if file != nil { // what the base exposes is exposed beside it
+	if file != nil { // the base's ports and volumes are those that the file does not name
 		besides.ExposedPorts = without(made.ExposedPorts, file.Config.ExposedPorts)
 		besides.Volumes = without(made.Volumes, file.Config.Volumes)
 	}
 	of := instructions(besides)
-	for _, name := range inOrder(of) {
+	for _, name := range sortInstructions(of) {
 		label := strings.TrimPrefix(name, "LABEL ")
 		if label != name && (file != nil || ours[label] != "" || strings.HasPrefix(label, release.LibrePrefix) || image.IsReleaseLabel(label)) {
 			continue
 		}
-		there := name != "EXPOSE" && name != "VOLUME" && slices.ContainsFunc(all, func(s catalog.Said) bool { return s.Instruction == name })
+		there := name != "EXPOSE" && name != "VOLUME" && slices.ContainsFunc(all, func(s catalog.UpstreamInstruction) bool { return s.Instruction == name })
 		if !there && defined[name] == "" {
-			all = append(all, catalog.Said{Instruction: name, Value: of[name], From: from})
+			all = append(all, catalog.UpstreamInstruction{Instruction: name, Value: of[name], From: from})
 		}
 	}
 	return all
@@ -112,16 +113,17 @@ func without(set, less map[string]struct{}) map[string]struct{} {
 	return rest
 }
 
-// ofFile is what a Containerfile says, and what the image has instead.
-func ofFile(spec *catalog.Spec, file *containerfile.FileConfig) []catalog.Said {
-	all := []catalog.Said{}
+// fileInstructions returns the instructions of a Containerfile, with the values that
+// replace them in the image.
+func fileInstructions(spec *catalog.Spec, file *containerfile.FileConfig) []catalog.UpstreamInstruction {
+	all := []catalog.UpstreamInstruction{}
 	config := file.Config
 	release.Configure(spec.Config)(&config)
-	config.Labels = relabelled(file.Config.Labels, release.Labels(spec, "", release.BaseImage{}))
-	says, has := instructions(file.Config), instructions(config)
-	for _, name := range inOrder(says) {
-		each := catalog.Said{Instruction: name, Value: says[name], From: fmt.Sprintf("%s:%d", file.File, file.Lines[name])}
-		if has[name] != says[name] {
+	config.Labels = imageLabels(file.Config.Labels, release.Labels(spec, "", release.BaseImage{}))
+	upstream, has := instructions(file.Config), instructions(config)
+	for _, name := range sortInstructions(upstream) {
+		each := catalog.UpstreamInstruction{Instruction: name, Value: upstream[name], From: fmt.Sprintf("%s:%d", file.File, file.Lines[name])}
+		if has[name] != upstream[name] {
 			each.Instead = cmp.Or(has[name], "nothing")
 		}
 		all = append(all, each)
@@ -129,8 +131,8 @@ func ofFile(spec *catalog.Spec, file *containerfile.FileConfig) []catalog.Said {
 	return all
 }
 
-// relabelled are upstream's labels as they are in the image.
-func relabelled(upstream, ours map[string]string) map[string]string {
+// imageLabels returns upstream's labels with the values that they have in the image.
+func imageLabels(upstream, ours map[string]string) map[string]string {
 	all := maps.Clone(upstream)
 	for name := range upstream {
 		if value, given := ours[name]; given {
@@ -142,8 +144,8 @@ func relabelled(upstream, ours map[string]string) map[string]string {
 	return all
 }
 
-// instructions are the instructions of a Containerfile that give a configuration, without
-// their name; a label's is "LABEL NAME".
+// instructions returns a configuration as Containerfile instructions: name → arguments. The
+// name for a label is "LABEL NAME".
 func instructions(c v1.Config) map[string]string {
 	all := map[string]string{
 		"EXPOSE": list(c.ExposedPorts), "VOLUME": list(c.Volumes), "USER": c.User, "HEALTHCHECK": healthcheck(c.Healthcheck),
@@ -156,17 +158,18 @@ func instructions(c v1.Config) map[string]string {
 	return all
 }
 
-// inOrder are the names of instructions: those that the definition has words for first.
-func inOrder(all map[string]string) []string {
+// sortInstructions returns the names of instructions: first those with an attribute in
+// definitions, then labels.
+func sortInstructions(all map[string]string) []string {
 	order := []string{"EXPOSE", "VOLUME", "USER", "HEALTHCHECK", "STOPSIGNAL", "ENTRYPOINT", "CMD", "WORKDIR"}
-	place := func(name string) int {
+	rank := func(name string) int {
 		if at := slices.Index(order, name); at >= 0 {
 			return at
 		}
 		return len(order)
 	}
 	return slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 	})
 }
 
@@ -180,7 +183,7 @@ func argv(words []string) string {
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(words); err != nil {
-		return "" // strings encode
+		return "" // cannot happen: strings always encode
 	}
 	return strings.TrimSpace(text.String())
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-func TestSaid(t *testing.T) {
+func TestUpstreamInstructions(t *testing.T) {
 	file := &containerfile.FileConfig{
 		File: "Dockerfile",
 		Config: v1.Config{
@@ -30,9 +30,9 @@ func TestSaid(t *testing.T) {
 		Labels: map[string]string{"maintainer": "us", "traefik.enable": "true", release.OCIPrefix + "vendor": "us", release.OCIPrefix + "version": "1.0-1", release.LibrePrefix + "app": "one"},
 	}
 	about := catalog.Annotations{License: "MIT"}
-	type says = catalog.Said
-	whole := func(instead map[string]string) []says {
-		all := []says{
+	type instruction = catalog.UpstreamInstruction
+	whole := func(instead map[string]string) []instruction {
+		all := []instruction{
 			{Instruction: "EXPOSE", Value: "53/udp 8000/tcp", From: "Dockerfile:2"},
 			{Instruction: "VOLUME", Value: "/data", From: "Dockerfile:3"},
 			{Instruction: "USER", Value: "app", From: "Dockerfile:4"},
@@ -58,17 +58,17 @@ func TestSaid(t *testing.T) {
 		name, definition string
 		file             *containerfile.FileConfig
 		made             *v1.Config
-		want             []says
+		want             []instruction
 	}{
 		{"nothing known", `{}`, nil, nil, nil},
-		{"nothing said", `{}`, &containerfile.FileConfig{}, nil, []says{}},
+		{"an empty Containerfile", `{}`, &containerfile.FileConfig{}, nil, []instruction{}},
 		{"a silent definition", `{}`, file, nil, whole(nil)},
 		{"a definition that agrees", `{"ports":[8000],"otherPorts":["53/udp"],"volumes":["/data"],"user":"app"}`, file, nil, whole(nil)},
 		{"another port", `{"ports":[8080]}`, file, nil, whole(map[string]string{"EXPOSE": "8080/tcp"})},
 		{"an entrypoint alone", `{"entrypoint":["/mine"]}`, file, nil, whole(map[string]string{"ENTRYPOINT": `["/mine"]`, "CMD": "nothing"})},
 		{"the rest", `{"volumes":[],"user":"7:7","stopSignal":"SIGINT","workingDir":"/","command":["x"],"health":{"command":["ok"],"timeout":3}}`, file, nil,
 			whole(map[string]string{"VOLUME": "nothing", "USER": "7:7", "STOPSIGNAL": "SIGINT", "WORKDIR": "/", "CMD": `["x"]`, "HEALTHCHECK": `--timeout=3s CMD ["ok"]`})},
-		{"an image alone", `{"user":"7:7"}`, nil, made, []says{
+		{"an image alone", `{"user":"7:7"}`, nil, made, []instruction{
 			{Instruction: "EXPOSE", Value: "80/tcp", From: "the image in dist"},
 			{Instruction: "STOPSIGNAL", Value: "SIGINT", From: "the image in dist"},
 			{Instruction: "WORKDIR", Value: "/home", From: "the image in dist"},
@@ -77,12 +77,12 @@ func TestSaid(t *testing.T) {
 			{Instruction: "LABEL traefik.enable", Value: "true", From: "the image in dist"},
 		}},
 		{"ports of the file and of its base", `{}`, &containerfile.FileConfig{File: "Dockerfile", Config: v1.Config{ExposedPorts: setOf([]string{"8000/tcp"})}, Lines: map[string]int{"EXPOSE": 2}},
-			&v1.Config{ExposedPorts: setOf([]string{"8000/tcp", "80/tcp"}), Volumes: setOf([]string{"/data"})}, []says{
+			&v1.Config{ExposedPorts: setOf([]string{"8000/tcp", "80/tcp"}), Volumes: setOf([]string{"/data"})}, []instruction{
 				{Instruction: "EXPOSE", Value: "8000/tcp", From: "Dockerfile:2"},
 				{Instruction: "EXPOSE", Value: "80/tcp", From: "the base, as in dist"},
 				{Instruction: "VOLUME", Value: "/data", From: "the base, as in dist"},
 			}},
-		{"a file, and what the base says", `{"user":"7:7"}`, &containerfile.FileConfig{File: "x/Containerfile", Config: v1.Config{WorkingDir: "/srv"}, Lines: map[string]int{"WORKDIR": 3}}, made, []says{
+		{"a file and its base", `{"user":"7:7"}`, &containerfile.FileConfig{File: "x/Containerfile", Config: v1.Config{WorkingDir: "/srv"}, Lines: map[string]int{"WORKDIR": 3}}, made, []instruction{
 			{Instruction: "WORKDIR", Value: "/srv", From: "x/Containerfile:3"},
 			{Instruction: "EXPOSE", Value: "80/tcp", From: "the base, as in dist"},
 			{Instruction: "STOPSIGNAL", Value: "SIGINT", From: "the base, as in dist"},
@@ -92,12 +92,12 @@ func TestSaid(t *testing.T) {
 		if err := json.Unmarshal([]byte(test.definition), &spec.Config); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(test.want, said(spec, test.file, test.made, false)); diff != "" {
+		if diff := cmp.Diff(test.want, upstreamInstructions(spec, test.file, test.made, false)); diff != "" {
 			t.Errorf("%s:\n%s", test.name, diff)
 		}
 	}
 	spec := &catalog.Spec{Content: &catalog.ContainerfileImage{}}
-	if diff := cmp.Diff([]says{{Instruction: "USER", Value: "1", From: "the image in dist, perhaps older"}}, said(spec, nil, &v1.Config{User: "1"}, true)); diff != "" {
+	if diff := cmp.Diff([]instruction{{Instruction: "USER", Value: "1", From: "the image in dist, perhaps older"}}, upstreamInstructions(spec, nil, &v1.Config{User: "1"}, true)); diff != "" {
 		t.Errorf("a key that could not be compared:\n%s", diff)
 	}
 }

@@ -17,16 +17,16 @@ import (
 // PublishedTag is a release tag of a repository.
 type PublishedTag struct {
 	Tag    string    `json:"tag"`
-	Kind   string    `json:"kind"` // release or image; "" where it could not be read
+	Kind   string    `json:"kind"` // release or image; "" if it could not be read
 	Digest string    `json:"digest,omitempty"`
 	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: there is no policy
-	Time   time.Time `json:"time,omitzero"`   // of the signature, where a service dated it
-	Error  string    `json:"error,omitempty"` // why it does not verify or is unknown
+	Time   time.Time `json:"time,omitzero"`   // of the signature, if a service dated it
+	Error  string    `json:"error,omitempty"` // why it is not valid or unknown
 	Err    error     `json:"-"`
 }
 
-// ListPublished lists the release tags of a repository, newest version first. Without
-// signing no signature is verified.
+// ListPublished lists the release tags of a repository, newest version first. If signing is
+// nil, it verifies no signatures.
 func ListPublished(ctx context.Context, client *registry.Client, signing *Signing, repository string) ([]PublishedTag, error) {
 	tags, err := client.Tags(ctx, repository)
 	if err != nil {
@@ -96,7 +96,7 @@ func (t *PublishedTag) look(ctx context.Context, client *registry.Client, signin
 	return err
 }
 
-// claimed compares a tag with the annotations of a manifest that was not verified.
+// claimed compares a tag with the unverified annotations of its manifest.
 func claimed(reference name.Tag, manifest []byte) error {
 	named, err := signedAs(manifest)
 	here := catalog.Ref{Repository: path.Base(reference.RepositoryStr()), Tag: reference.TagStr()}

@@ -10,13 +10,13 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Local is the images of an OCI layout by name. Without a layout there are none.
+// Local holds the images of an OCI layout by name. It is empty if there is no layout.
 type Local struct {
 	layout  *layout.Layout
 	entries map[string]v1.Descriptor
 }
 
-// ReadLocal reads which images a layout has.
+// ReadLocal reads the images of a layout.
 func ReadLocal(dist *layout.Layout) (Local, error) {
 	l := Local{dist, map[string]v1.Descriptor{}}
 	entries, err := dist.Entries()
@@ -36,7 +36,7 @@ func (l Local) Plans(all []*release.Target, pkgsErr error) ([]Plan, []layout.Ent
 	return plans, entries
 }
 
-// plan compares a target with the layout, and gives the layout's entry.
+// plan compares a target with the layout and returns its entry there.
 func (l Local) plan(target *release.Target, pkgsErr error) (Plan, layout.Entry) {
 	p := Plan{ID: target.ID, Ref: target.Ref, Action: ToBuild}
 	if len(target.Specs) == 0 {
@@ -65,7 +65,7 @@ func (l Local) plan(target *release.Target, pkgsErr error) (Plan, layout.Entry) 
 	return p, there
 }
 
-// short is the beginning of a digest, for people.
+// short returns the first 12 hexadecimal digits of a digest, for people to read.
 func short(key string) string {
 	if len(key) < len("sha256:")+12 {
 		return "none"

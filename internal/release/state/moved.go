@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// MovedError says that somebody pointed a tag of a release to something else than what was
-// published under it.
+// MovedError means that a tag of a release points to something else than what was published
+// under it.
 type MovedError struct {
 	Reference string      // of the tag, registry included
 	Shows     string      // the digest that the tag points to now
@@ -25,7 +25,7 @@ type MovedError struct {
 }
 
 func (e *MovedError) Error() string {
-	text := e.Reference + " was moved: it shows " + e.Shows
+	text := e.Reference + " was moved: it points to " + e.Shows
 	if e.Named != (catalog.Ref{}) {
 		text += ", which is signed as " + e.Named.String()
 	}
@@ -35,25 +35,26 @@ func (e *MovedError) Error() string {
 	return text
 }
 
-// MovedFault is the error with its fix.
+// MovedFault returns the error with its fix.
 func MovedFault(e *MovedError, putBack string) error {
 	return &fault.Fault{Err: e, Fix: "this may be an attack: find out who pushed there, then put it back with: " + putBack}
 }
 
-// putBackCommand is the command that points tags to what was published, of one release.
+// putBackCommand returns the command that points a release's tags to its published images
+// again.
 func putBackCommand(app, variant string) string {
 	return fmt.Sprintf("libre push --force '%s/*/%s'", app, variant)
 }
 
 const (
 	recordNames = "the release record names"
-	signedThere = "what was signed under it is"
+	signedThere = "the digest signed for it is"
 )
 
-// findSigned looks for the record that was signed for a release whose tag points to another
-// one. The same images always give the same record, so its digest follows from the tags of
-// the images. It is nil if it does not exist, if the tag points to it, or if its signature
-// cannot be checked.
+// findSigned looks for the record that was signed for a release whose tag now points to
+// another record. The same images always give the same record, so its digest follows from
+// the tags of the images. findSigned returns nil if that record does not exist, if the tag
+// points to it, or if its signature cannot be checked.
 func (r *Reader) findSigned(ctx context.Context, rel *Release, shown name.Digest) (*Record, name.Digest, error) {
 	if r.Signing == nil {
 		return nil, name.Digest{}, nil
@@ -92,14 +93,14 @@ func (r *Reader) findSigned(ctx context.Context, rel *Release, shown name.Digest
 	return nil, name.Digest{}, nil
 }
 
-// candidate is a record that may have been signed for a release.
+// A candidate is a record that may have been signed for a release.
 type candidate struct {
 	record *Record
 	digest name.Digest
 }
 
-// candidates are the records of a release's images, one for each place that a record may
-// say that it is for.
+// candidates returns the records of a release's images, one for each REGISTRY[/NAMESPACE]
+// that the record may name.
 func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) ([]candidate, error) {
 	places, err := r.places(rel)
 	if err != nil {
@@ -126,8 +127,8 @@ func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) 
 	return all, nil
 }
 
-// Recognise finds the record of a release's images that has a digest: the one that the
-// release's tag shows, whose signature is gone. It is nil where the tag shows another one.
+// Recognise returns the record of a release's images if it has the digest that the
+// release's tag points to and only its signature is missing. Otherwise it returns nil.
 func (r *Reader) Recognise(ctx context.Context, rel *Release, images []*Image, shown name.Digest) (*Record, error) {
 	candidates, err := r.candidates(ctx, rel, images)
 	for _, c := range candidates {
@@ -163,9 +164,10 @@ func (s *Remote) setMoved(rel *Release, all ...*MovedError) {
 	s.Reason = s.Err.Error()
 }
 
-// movedImage finds the digest that an image's tag should point to, in the verified release
-// record beside it; nil if no record names the image, or if the tag is right. It tries each
-// way to split the image's name into app, component and variant.
+// movedImage returns an error with the digest that an image's tag should point to,
+// according to the verified release record of the same version. It returns nil if no record
+// names the image or the tag is right. It tries each way to split the image's name into
+// app, component and variant.
 func movedImage(ctx context.Context, client *registry.Client, signing *Signing, tag name.Tag, shows string) error {
 	image := catalog.Ref{Repository: path.Base(tag.RepositoryStr()), Tag: tag.TagStr()}
 	if _, _, isRelease := catalog.ParseTag(tag.TagStr()); !isRelease {

@@ -23,7 +23,7 @@ type Plan struct {
 	Err    error     // if the action is unknown, or a tag was moved
 }
 
-// PlanBuild says what build would do, and why, without doing it.
+// PlanBuild returns what build would do and why, without doing it.
 func (r *Reader) PlanBuild(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
 	request.KeysOnly = true
 	evaluation, err := r.Catalogue.Evaluate(ctx, request)
@@ -38,8 +38,8 @@ func (r *Reader) PlanBuild(ctx context.Context, request nix.Request) ([]Plan, *n
 	return plans, evaluation, nil
 }
 
-// PlanPush says what push would do, and why, without doing it. Where a registry does not
-// say what it has, that is unknown.
+// PlanPush returns what push would do and why, without doing it. The action is unknown if a
+// registry does not answer.
 func (r *Reader) PlanPush(ctx context.Context, request nix.Request) ([]Plan, *nix.Evaluation, error) {
 	request.KeysOnly = true
 	releases, evaluation, err := r.Releases(ctx, request)
@@ -70,9 +70,9 @@ func (r *Reader) PlanPush(ctx context.Context, request nix.Request) ([]Plan, *ni
 	return plans, evaluation, ctx.Err()
 }
 
-// planOnBases corrects the plans of images that are not published: those that are built on
-// another base than is published are built again, and those whose base is published with
-// other content are refused.
+// planOnBases corrects the plans of images that are not published. An image in the layout
+// with another base than the published one must be built again. An image whose base is
+// published with other content is refused.
 func (r *Reader) planOnBases(ctx context.Context, local Local, releases []*Release, plans []Plan) {
 	bases := NewBases(local, BaseOptions{
 		Where:   func(context.Context) (*registry.Client, *Signing, error) { return r.Registry, r.Signing, nil },
@@ -103,7 +103,7 @@ func (p *Plan) isOf(lacks Lacking) bool {
 	return path.Base(lacks.Digest.Context().RepositoryStr()) == p.ID.Name() || lacks.ofRecord
 }
 
-// compare changes the plan of a build into that of a push, by the release in the registry,
+// compare turns the plan for a build into one for a push, given the release in the registry
 // or the error of reading it.
 func (p *Plan) compare(there Remote, unknown error, app string) {
 	if p.Key == "" { // it is skipped, or its key is unknown

@@ -16,19 +16,19 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Reader compares a catalogue with what is built and published.
+// Reader compares a catalogue with the layout and the registries.
 type Reader struct {
 	Nix       *nix.Nix
 	Catalogue *nix.Catalogue
 	Output    string             // directory of the OCI layout
-	Registry  *registry.Client   // nil where only the layout is read
-	CopyTo    []*registry.Client // further registries that get the same
-	Signing   *Signing           // nil: nothing is signed, nor attested
+	Registry  *registry.Client   // nil if only the layout is read
+	CopyTo    []*registry.Client // further registries with the same content
+	Signing   *Signing           // nil if nothing is signed or attested
 	Deep      bool               // read and verify all attachments, not only the lists of them
 	Warn      func(id catalog.ID, warning string)
 }
 
-// Release is all images of an app's variant: what becomes visible at once.
+// Release is all images of an app's variant. They become visible at once.
 type Release struct {
 	App      catalog.App
 	Variant  string
@@ -36,26 +36,26 @@ type Release struct {
 	selected []*release.Target
 }
 
-// Name is app/variant.
+// Name returns app/variant.
 func (r *Release) Name() string { return r.App.Name + "/" + r.Variant }
 
-// Ref is the reference of the release's record.
+// Ref returns the reference of the release's record.
 func (r *Release) Ref() catalog.Ref { return r.App.RecordRef(r.Variant) }
 
-// IsSelected tells whether the command names an image. The other images of the release
-// are its siblings.
+// IsSelected reports whether the command line selects an image. The other images of the
+// release are its siblings.
 func (r *Release) IsSelected(target *release.Target) bool { return slices.Contains(r.selected, target) }
 
-// attachAgain is what to type where an attachment is gone.
+// attachAgain returns the fix for a missing attachment.
 func (r *Release) attachAgain() string {
 	return fmt.Sprintf("attach it again with: libre push '%s/*/%s'", r.App.Name, r.Variant)
 }
 
-// PutBack is the command that points the release's tags to what was published.
+// PutBack returns the command that points the release's tags to its published images again.
 func (r *Release) PutBack() string { return putBackCommand(r.App.Name, r.Variant) }
 
-// Releases evaluates the selected images and their siblings: whether a release is whole
-// depends on these too. Images that no system can have are left out.
+// Releases evaluates the selected images and their siblings, because the state of a release
+// depends on all its images. It leaves out images that no system supports.
 func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release, *nix.Evaluation, error) {
 	selected := request.Patterns
 	request.Patterns = nil
@@ -91,7 +91,7 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 	return all, evaluation, nil
 }
 
-// Local reads the OCI layout in Output. Without a layout there are no images.
+// Local reads the OCI layout in Output. Without a layout the result is empty.
 func (r *Reader) Local() (Local, error) {
 	dist, err := layout.Open(r.Output)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,11 +103,11 @@ func (r *Reader) Local() (Local, error) {
 	return ReadLocal(dist)
 }
 
-// Readers is how many releases are compared at a time: most of it is waiting for the
-// registry.
+// Readers is the number of releases that are compared in parallel. Most of the time they
+// wait for the registry.
 const Readers = 64
 
-// InParallel calls do for each of a list, up to limit at the same time.
+// InParallel calls do for each element of a list, up to limit at a time.
 func InParallel[T any](limit int, list []T, do func(int, T)) {
 	var group errgroup.Group
 	group.SetLimit(max(limit, 1))
@@ -117,5 +117,5 @@ func InParallel[T any](limit int, list []T, do func(int, T)) {
 			return nil
 		})
 	}
-	_ = group.Wait() // none of them fails
+	_ = group.Wait() // the functions return no errors
 }

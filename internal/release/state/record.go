@@ -21,22 +21,23 @@ import (
 // RecordType is the artifactType of a release record.
 const RecordType = "application/vnd.sh.libre.release.v1+json"
 
-// mostRecord is how many bytes one may have: it is read before its signature is known.
+// mostRecord is the largest size, in bytes, of a record. It is read before its signature is
+// verified.
 const mostRecord = 512 << 10
 
 // recordSchema is the version of Record's JSON.
 const recordSchema = 1
 
-// Record is one release of an app and variant: what an operator pins and reads.
-// It is published at app-variant:appver-pkgver, signed like an image and tagged
-// last of all, which makes a release of several images atomic.
+// Record is one release of an app and variant, for operators to pin and read. It is
+// published at app-variant:appver-pkgver and signed like an image. Its tag is set last of
+// all, which makes a release of several images atomic.
 type Record struct {
 	Schema         int                         `json:"schema"`
 	App            string                      `json:"app"`
 	Variant        string                      `json:"variant"`
 	Version        string                      `json:"version"` // upstream's
 	PackageVersion int                         `json:"packageVersion"`
-	Registry       string                      `json:"registry,omitempty"` // REGISTRY[/NAMESPACE] that it is for; "" in those of a libre that did not say it
+	Registry       string                      `json:"registry,omitempty"` // REGISTRY[/NAMESPACE] that it is for; "" in records of versions of libre that did not set it
 	Description    string                      `json:"description,omitempty"`
 	Homepage       string                      `json:"homepage,omitempty"`
 	License        string                      `json:"license,omitempty"` // SPDX expression
@@ -56,43 +57,43 @@ type RecordComponent struct {
 	Ports       map[string]int             `json:"ports,omitempty"`       // by name
 	Protocols   map[string]string          `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
 	Health      string                     `json:"health,omitempty"`      // path of the HTTP health check
-	HealthCheck *catalog.HealthCheck       `json:"healthCheck,omitempty"` // where more than a path is said
+	HealthCheck *catalog.HealthCheck       `json:"healthCheck,omitempty"` // if the definition gives more than a path
 	Volumes     []string                   `json:"volumes,omitempty"`
 	Services    map[string]catalog.Service `json:"services,omitempty"`
 	License     string                     `json:"license,omitempty"`
 
-	// Of an image of a Containerfile: what it has, by upstream where the definition is
-	// silent. So may Volumes and HealthCheck be upstream's.
+	// These fields are for images of Containerfiles. They have the image's own values for
+	// attributes that the definition does not set. So may Volumes and HealthCheck.
 	User         string   `json:"user,omitempty"`
 	StopSignal   string   `json:"stopSignal,omitempty"`
-	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, where Ports names none
+	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, if Ports is empty
 }
 
-// check finds what a record says of another release than its own.
+// check returns an error if the parts of a record belong to different releases.
 func (r *Record) check(manifest []byte) error {
 	named, err := signedAs(manifest)
 	if err != nil {
 		return err
 	}
 	if named != (catalog.Ref{}) && named != r.ref() {
-		return fmt.Errorf("%w of one release: its annotations name %s, its content %s", errNoRecord, named, r.ref())
+		return fmt.Errorf("%w: its annotations name %s, its content %s", errNoRecord, named, r.ref())
 	}
 	for _, component := range r.components() {
 		id := catalog.ID{App: r.App, Component: component, Variant: r.Variant}
 		if entry, want := r.Components[component], (catalog.Ref{Repository: id.Name(), Tag: r.ref().Tag}); entry == nil || entry.Reference != want {
-			return fmt.Errorf("%w of one release: it is of %s, and does not name its image %s", errNoRecord, r.ref(), want)
+			return fmt.Errorf("%w: it is for %s and does not name the image %s", errNoRecord, r.ref(), want)
 		}
 	}
 	return nil
 }
 
-// ref is the name and the tag that the record says it has.
+// ref returns the record's own reference.
 func (r *Record) ref() catalog.Ref {
 	return catalog.RecordRef(r.App, r.Variant, r.Version, r.PackageVersion)
 }
 
-// NewRecord describes the images of a release, in the order of its targets, for a
-// REGISTRY[/NAMESPACE].
+// NewRecord returns the record of a release, with its images in the order of its targets.
+// place is the REGISTRY[/NAMESPACE] that it is for.
 func (r *Reader) NewRecord(ctx context.Context, place string, rel *Release, images []*Image) (*Record, error) {
 	app := rel.App
 	record := &Record{
@@ -127,7 +128,7 @@ func (r *Reader) NewRecord(ctx context.Context, place string, rel *Release, imag
 	return record, nil
 }
 
-// encode is the record's JSON; Go sorts the keys of maps.
+// encode returns the record's JSON. Go sorts the keys of maps.
 func (r *Record) encode() ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -137,7 +138,7 @@ func (r *Record) encode() ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// Artifact is the record as it is pushed.
+// Artifact returns the record as an artifact to push.
 func (r *Record) Artifact() (registry.Artifact, error) {
 	content, err := r.encode()
 	if err == nil && len(content) > mostRecord {
@@ -153,11 +154,10 @@ func (r *Record) Artifact() (registry.Artifact, error) {
 	}}, err
 }
 
-// errNoRecord says that a reference names something else.
+// errNoRecord means that a reference does not name a release record.
 var errNoRecord = errors.New("it is not a release record")
 
-// readRecord fetches a record: one request, two where it is large. Nothing is
-// verified.
+// readRecord fetches a record with one request, or two if it is large. It verifies nothing.
 func readRecord(ctx context.Context, client *registry.Client, reference name.Reference) (*Record, name.Digest, error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
@@ -195,10 +195,10 @@ func decodeRecord(ctx context.Context, client *registry.Client, reference name.R
 	return &record, digest, nil
 }
 
-// components are the names of a record's images, in order.
+// components returns the names of a record's images, sorted.
 func (r *Record) components() []string { return slices.Sorted(maps.Keys(r.Components)) }
 
-// RecordRefs are the references of the records of selected releases, in order.
+// RecordRefs returns the references of the records of selected releases, sorted.
 func RecordRefs(patterns []catalog.Pattern, apps map[string]catalog.App) []catalog.Ref {
 	seen := map[catalog.Ref]bool{}
 	for _, id := range catalog.IDs(apps) {
@@ -211,8 +211,8 @@ func RecordRefs(patterns []catalog.Pattern, apps map[string]catalog.App) []catal
 	return slices.SortedFunc(maps.Keys(seen), func(a, b catalog.Ref) int { return strings.Compare(a.String(), b.String()) })
 }
 
-// Image is the tag and the digest of a component's image, as the record names them, in the
-// client's registry.
+// Image returns the tag and the digest that the record names for a component's image, in
+// the client's registry.
 func (r *Record) Image(client *registry.Client, component string) (name.Tag, name.Digest, error) {
 	entry := r.Components[component]
 	if entry == nil {

@@ -16,21 +16,21 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Signing is how attachments are made and checked.
+// Signing describes how attachments are made and verified.
 type Signing struct {
 	Client *sign.Client
-	Signer func() (*sign.Signer, error) // opens the secret at the first call; nil where only the policy is needed
+	Signer func() (*sign.Signer, error) // opens the secret at the first call; nil if only the policy is needed
 	Policy *sign.Policy
 }
 
-// Place is the REGISTRY[/NAMESPACE] that a release is published to.
+// Place returns the REGISTRY[/NAMESPACE] that a release is published to.
 func (r *Reader) Place(rel *Release) (string, error) {
 	tag, err := r.Registry.Tag(rel.Ref())
 	return sign.Place(tag.Context()), err
 }
 
-// places are the places that a release's record may be for: this one, those that it may be
-// a copy of, and none, as old records have none.
+// places returns each REGISTRY[/NAMESPACE] that a release's record may name: this one,
+// those that it may be a copy of, and "" for old records, which name none.
 func (r *Reader) places(rel *Release) ([]string, error) {
 	place, err := r.Place(rel)
 	if r.Signing == nil || err != nil {
@@ -39,8 +39,8 @@ func (r *Reader) places(rel *Release) ([]string, error) {
 	return slices.Concat([]string{place}, r.Signing.Policy.CopiesIn(place), []string{""}), nil
 }
 
-// VerifyRecord verifies the signature of a record with look, which is sign.Client's Verify
-// or VerifyListed. A record for another registry counts as not signed.
+// VerifyRecord verifies the signature of a record with look, which is Verify or
+// VerifyListed of sign.Client. A record for another registry counts as not signed.
 func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, name.Digest, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
 	signature, err := look(ctx, digest, s.Policy)
 	if err != nil || record.Registry == "" {
@@ -65,10 +65,10 @@ func placed(err error) error {
 	if !is {
 		return err
 	}
-	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have copied it there: if you mean the copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
+	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have copied it there: if you trust the copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
 }
 
-// signedAs is the reference that a manifest of ours has in its annotations.
+// signedAs returns the reference in the annotations of an image's or record's manifest.
 func signedAs(manifest []byte) (catalog.Ref, error) {
 	var read struct {
 		Annotations map[string]string `json:"annotations"`
@@ -77,8 +77,8 @@ func signedAs(manifest []byte) (catalog.Ref, error) {
 	return catalog.Ref{Repository: read.Annotations[release.OCIPrefix+"title"], Tag: read.Annotations[release.OCIPrefix+"version"]}, err
 }
 
-// signedElsewhere is the error, with its fix, of a signature for another registry; nil for
-// any other error.
+// signedElsewhere returns the error, with its fix, of a signature for another registry, and
+// nil for any other error.
 func signedElsewhere(err error) error {
 	if errors.As(err, new(*sign.PlaceError)) {
 		return placed(err)
@@ -87,9 +87,9 @@ func signedElsewhere(err error) error {
 }
 
 // checkName compares a reference with the name and version in the signed manifest, because
-// whoever may push may put an old image under a new tag. It gives the reference that the
-// manifest is signed as, with registry and namespace if the signature or the record has
-// them.
+// anybody with push access may put an old image under a new tag. It returns the reference
+// that the manifest is signed as, with registry and namespace if the signature or the
+// record names them.
 func checkName(reference name.Reference, digest name.Digest, manifest []byte, signature *sign.Signature) (as string, err error) {
 	named, err := signedAs(manifest)
 	if err != nil {

@@ -16,19 +16,19 @@ import (
 // Status is the state of one release.
 type Status struct {
 	Name   string      // app/variant
-	Ref    catalog.Ref // that the catalogue has now
+	Ref    catalog.Ref // the reference that the catalogue has now
 	State  State
-	Digest name.Digest // of the record that was signed, as far as it is known
+	Digest name.Digest // of the signed record, if known
 	Moved  []*MovedError
 	Lacks  []Lacking
-	Fix    string // what attaches that again
-	OldKey string // the former key that signed the release, "" where the present one did
+	Fix    string // how to attach missing attachments again
+	OldKey string // the former key that signed the release, "" if the present one did
 	Reason string
-	Err    error // why it is unknown, or what was moved
+	Err    error // why the state is unknown, or what was moved
 }
 
-// Status compares each selected release with the registries. deep verifies every attachment
-// of every image too.
+// Status compares each selected release with the registries. If deep is true, it also
+// verifies every attachment of every image.
 func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]Status, error) {
 	releases, evaluation, err := r.Releases(ctx, request)
 	if err != nil {
@@ -62,9 +62,9 @@ func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]
 	return all, nil
 }
 
-// verifyStatus verifies all attachments of a release, and adds what is wrong.
+// verifyStatus verifies all attachments of a release and adds the errors.
 func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status) {
-	tag, _ := r.Registry.Tag(rel.Ref()) // looked at before
+	tag, _ := r.Registry.Tag(rel.Ref()) // Compare used the tag already
 	for _, verified := range VerifyReference(ctx, r.Registry, r.Signing, tag, "") {
 		var moved *MovedError
 		switch err := verified.Err; {
@@ -85,7 +85,7 @@ func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status)
 
 func (s *Status) set(state State, err error) { s.State, s.Reason, s.Err = state, err.Error(), err }
 
-// setOldKey notes that a former key signed a release, and how to sign it again.
+// setOldKey records that a former key signed a release, and how to sign it again.
 func (s *Status) setOldKey(rel *Release, key string) {
 	if s.OldKey = key; key != "" && s.Reason == "" {
 		s.Reason = fmt.Sprintf("signed with the former key %s: sign it again with: libre push %s/*/%s --resign", key, rel.App.Name, rel.Variant)

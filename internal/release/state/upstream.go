@@ -15,11 +15,12 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// mostConfig is how many bytes the configuration of an image may have.
+// mostConfig is the largest size, in bytes, of an image's configuration.
 const mostConfig = 4 << 20
 
-// config reads the configuration of an image that an engine built, which has what its
-// definition does not say: of the first platform, from the layout or else the registry.
+// config reads the configuration of an image that an engine built. It may contain more than
+// the definition sets. config reads that of the first platform, from the layout or, if it
+// is not there, from the registry.
 func (r *Reader) config(ctx context.Context, i *Image) (v1.ConfigFile, error) {
 	if dist, err := layout.Open(r.Output); err == nil {
 		if config, err := dist.Config(i.Manifests[0]); err == nil {
@@ -46,7 +47,7 @@ func (r *Reader) config(ctx context.Context, i *Image) (v1.ConfigFile, error) {
 	return config, nil
 }
 
-// addUpstream adds what the image has and the definition does not say.
+// addUpstream adds the parts of the image's configuration that the definition does not set.
 func (c *RecordComponent) addUpstream(config v1.Config) {
 	c.User, c.StopSignal = config.User, config.StopSignal
 	if len(c.Ports) == 0 {
@@ -60,8 +61,8 @@ func (c *RecordComponent) addUpstream(config v1.Config) {
 	}
 }
 
-// healthCheck is Docker's HEALTHCHECK as a definition has it, nil for none; times are
-// rounded up to seconds.
+// healthCheck converts Docker's HEALTHCHECK to a definition's health check, with times
+// rounded up to seconds. It returns nil if there is none.
 func healthCheck(config v1.Config) *catalog.HealthCheck {
 	check := config.Healthcheck
 	if check == nil || len(check.Test) < 2 {

@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Where a definition is silent the record says what the image has of upstream.
+// For attributes that the definition does not set, the record has the image's values.
 func TestRecordOfUpstream(t *testing.T) {
 	config := func() v1.Config {
 		return v1.Config{
@@ -32,12 +32,12 @@ func TestRecordOfUpstream(t *testing.T) {
 		has, want RecordComponent
 		config    v1.Config
 	}{
-		"a silent definition":        {RecordComponent{}, silent(health), config()},
-		"an image that says nothing": {RecordComponent{}, RecordComponent{}, v1.Config{}},
-		"a check by a shell":         {RecordComponent{}, silent(&catalog.HealthCheck{Command: []string{"/bin/sh", "-c", "curl -f localhost || exit 1"}, StartPeriod: 60}), shell},
-		"a check by SHELL":           {RecordComponent{}, silent(&catalog.HealthCheck{Command: []string{"/bin/bash", "-ec", "curl -f localhost || exit 1"}, StartPeriod: 60}), bash},
-		"no check":                   {RecordComponent{}, silent(nil), none},
-		"all said": {
+		"a silent definition":              {RecordComponent{}, silent(health), config()},
+		"an image without a configuration": {RecordComponent{}, RecordComponent{}, v1.Config{}},
+		"a check by a shell":               {RecordComponent{}, silent(&catalog.HealthCheck{Command: []string{"/bin/sh", "-c", "curl -f localhost || exit 1"}, StartPeriod: 60}), shell},
+		"a check by SHELL":                 {RecordComponent{}, silent(&catalog.HealthCheck{Command: []string{"/bin/bash", "-ec", "curl -f localhost || exit 1"}, StartPeriod: 60}), bash},
+		"no check":                         {RecordComponent{}, silent(nil), none},
+		"a complete definition": {
 			RecordComponent{Ports: map[string]int{"http": 80}, Volumes: []string{"/data"}, Health: "/up"},
 			RecordComponent{Ports: map[string]int{"http": 80}, Volumes: []string{"/data"}, Health: "/up", User: "1000", StopSignal: "SIGQUIT"}, config(),
 		},

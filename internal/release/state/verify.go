@@ -15,21 +15,21 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Verification is what was checked of one image or release record.
+// Verification is the result of verifying one image or release record.
 type Verification struct {
-	Reference string // as it was asked for, or tagged
+	Reference string // as the user gave it, or its tag
 	Digest    name.Digest
 	Kind      string // image or release
 	Checks    []string
-	Command   string // with which cosign checks the signature
-	SignedAs  string // the reference that it was signed as: as much of the registry as the signature says
-	OldKey    string // the former key that signed it, "" where the present one did
+	Command   string // the cosign command that checks the signature
+	SignedAs  string // the reference that it was signed as, with the registry if the signature names it
+	OldKey    string // the former key that signed it, "" if the present one did
 	Err       error
 
 	signature *sign.Signature
 }
 
-// State is Verified, Moved, Unknown or Failed.
+// State returns Verified, Moved, Unknown or Failed.
 func (v Verification) State() State {
 	switch {
 	case v.Err == nil:
@@ -42,21 +42,21 @@ func (v Verification) State() State {
 	return Failed
 }
 
-// IsUnknown reports whether an error means that something could not be read, and not that
-// it was found wrong.
+// IsUnknown reports whether an error means that something could not be read, as opposed to
+// read and found wrong.
 func IsUnknown(err error) bool {
 	return err != nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !errors.Is(err, registry.ErrNotFound)
 }
 
-// wrongError says that something was read and is wrong.
+// A wrongError means that something was read and is wrong.
 type wrongError struct{ text string }
 
 func (e *wrongError) Error() string { return e.text }
 
 func wrong(format string, args ...any) error { return &wrongError{fmt.Sprintf(format, args...)} }
 
-// signed notes the signature, and the command with which cosign checks it: with the key
-// that signed, or keyFile if that is unknown.
+// signed sets the signature and the command with which cosign checks it: with the key that
+// signed, or with keyFile if that key is unknown.
 func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFile string) {
 	v.signature = signature
 	if signature != nil && signature.Key != "" {
@@ -68,8 +68,8 @@ func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFi
 	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
 }
 
-// mostUnsigned is the size in bytes up to which a manifest is decoded before its signature
-// is verified, to save memory.
+// mostUnsigned is the size, in bytes, up to which a manifest is decoded before its
+// signature is verified. The limit bounds memory.
 const mostUnsigned = 64 << 10
 
 // VerifyReference verifies an image, or a release record with all its images and their
@@ -111,8 +111,8 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	return all
 }
 
-// verifyOne verifies an image's index and the manifests of its platforms, since operators
-// may pin one of these.
+// verifyOne verifies an image's index and the manifests of its platforms, because operators
+// may pin either.
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification {
 	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
 	checks, signature, err := VerifyImage(ctx, signing, digest)
@@ -126,7 +126,7 @@ func verifyOne(ctx context.Context, signing *Signing, reference string, digest n
 	return v
 }
 
-// platformManifests are the digests that an index lists; none of another manifest.
+// platformManifests returns the digests that an index lists, or none for another manifest.
 func platformManifests(got *registry.Manifest) ([]string, error) {
 	if !got.MediaType.IsIndex() {
 		return nil, nil
@@ -142,8 +142,8 @@ func platformManifests(got *registry.Manifest) ([]string, error) {
 	return digests, nil
 }
 
-// verifyRecord verifies a record, then each image in it, whose tag must point to the digest
-// in the record.
+// verifyRecord verifies a record, then each image in it. The image's tag must point to the
+// digest in the record.
 func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verification {
 	release := Verification{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
 	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
@@ -151,7 +151,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 	release.signed(signing, signature, keyFile)
 	all := []Verification{release}
 	if release.Err != nil {
-		return all // its content is not trusted
+		return all // do not trust the content of an unverified record
 	}
 	for _, component := range record.components() {
 		entry := record.Components[component]
@@ -183,8 +183,8 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 	return all
 }
 
-// ShowRecord reads and verifies a record. It gives the reference that the record is signed
-// as.
+// ShowRecord reads and verifies a record. It returns the reference that the record is
+// signed as.
 func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
