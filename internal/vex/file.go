@@ -1,0 +1,154 @@
+package vex
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/file"
+)
+
+// FileOf is the path of an app's statements in its catalogue.
+func FileOf(app string) string { return path.Join("apps", app, "vex.yaml") }
+
+// Load reads the statements of an app from a catalogue in dir. Without a file there are
+// none. now is the time at which statements must not be expired. The error has a line for
+// each problem: FILE:LINE: what is wrong; how to fix it.
+func Load(dir string, app catalog.App, now time.Time) ([]Statement, error) {
+	name := FileOf(app.Name)
+	text, err := file.ReadOwn(filepath.Join(dir, filepath.FromSlash(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	statements, err := Parse(name, text, now)
+	in := reading{file: name}
+	for _, s := range statements {
+		in.checkScope(s, "component", s.Components, slices.Sorted(maps.Keys(app.Components)))
+		in.checkScope(s, "variant", s.Variants, app.Variants)
+	}
+	return statements, errors.Join(append([]error{err}, in.problems...)...)
+}
+
+// checkScope refuses names that the app does not have: the statement would be about nothing.
+func (r *reading) checkScope(s Statement, what string, names, known []string) {
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			r.wrong(line(s), fmt.Sprintf("the statement about %s is about the %s %q, which the app does not have", s.Vulnerability, what, name),
+				"use "+joined(known))
+		}
+	}
+}
+
+// Parse reads the text of a vex.yaml. The name of the file is for errors, which are as
+// Load's.
+func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
+	root, err := readYAML(name, text)
+	if err != nil || root == nil {
+		return nil, err
+	}
+	in := reading{file: name}
+	statements := in.statements(root)
+	for i, s := range statements {
+		if s.expired(now) {
+			in.wrong(line(s), fmt.Sprintf("the statement about %s expired on %s", s.Vulnerability, s.Expires.Format(time.DateOnly)),
+				"check whether it still holds: then set a later day, else remove it")
+		}
+		for _, former := range statements[:i] {
+			if s.sameSubject(&former) && !s.agrees(&former) {
+				in.contradicts(&s, &former)
+			}
+		}
+	}
+	return statements, errors.Join(in.problems...)
+}
+
+// line is that of a statement's place.
+func line(s Statement) int {
+	n := 0
+	_, text, _ := strings.Cut(s.Place, ":")
+	fmt.Sscan(text, &n)
+	return n
+}
+
+// readYAML reads the only document of a file; nil if it is empty.
+func readYAML(name string, text []byte) (*yaml.Node, error) {
+	in := reading{file: name}
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		if !utf8.Valid(line) {
+			in.wrong(i+1, "the line is not UTF-8", "save the file as UTF-8")
+			return nil, in.problems[0]
+		}
+	}
+	var document, second yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	err := decoder.Decode(&document)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err == nil {
+		if err = decoder.Decode(&second); err == nil {
+			in.wrong(second.Line, "a second YAML document starts here", "remove the line --- and what is below it")
+			return nil, in.problems[0]
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		line, what := syntaxError(err)
+		in.wrong(line, "invalid YAML: "+what, "check the indentation, and quote values with : or #")
+		return nil, in.problems[0]
+	}
+	return document.Content[0], nil
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+
+// syntaxError gives the line and the message of an error of the YAML library.
+func syntaxError(err error) (line int, what string) {
+	found := yamlError.FindStringSubmatch(strings.Join(strings.Fields(err.Error()), " "))
+	if found == nil {
+		return 1, err.Error()
+	}
+	fmt.Sscan(found[1], &line)
+	if strings.HasPrefix(found[2], "did not find expected ") {
+		line++ // the library's parser counts from 0, its scanner from 1
+	}
+	return max(line, 1), found[2]
+}
+
+// reading collects what is wrong in a file.
+type reading struct {
+	file     string
+	problems []error
+}
+
+func (r *reading) wrong(line int, what, fix string) {
+	r.problems = append(r.problems, &fault.Fault{Err: fmt.Errorf("%s:%d: %s", r.file, line, what), Fix: fix})
+}
+
+func (r *reading) contradicts(s, former *Statement) {
+	r.problems = append(r.problems, contradiction(s, former))
+}
+
+// contradiction is the error for two statements of which one must go.
+func contradiction(s, former *Statement) error {
+	return &fault.Fault{
+		Err: fmt.Errorf("%s: %s is %s here, and %s in %s", s.Place, s.Vulnerability, s, former, former.Place),
+		Fix: "remove one, or limit them to different packages, components, variants or versions",
+	}
+}

@@ -1,0 +1,221 @@
+package vex
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	openvex "github.com/openvex/go-vex/pkg/vex"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// Image is an image for one platform, as statements are about it.
+type Image struct {
+	ID       catalog.ID
+	Version  string    // of the app
+	Released time.Time // day of the app's release, which dates what patches fix
+	SBOM     *sbom.Document
+}
+
+// Answers are the statements about one image for one platform.
+type Answers struct {
+	all []answer
+
+	// Absent are the statements about a package that the image does not have.
+	Absent []Statement
+	// Shared are package URLs of a patched component that another, unpatched component of
+	// the image has too: nothing is said of them.
+	Shared []string
+}
+
+// answer is a statement and the components that it is about.
+type answer struct {
+	Statement
+	whole bool                // the image with all its components
+	purls map[string]struct{} // of the components, as the SBOM has them
+}
+
+func (a *answer) isOf(purl string) bool {
+	_, of := a.purls[purl]
+	return a.whole || of
+}
+
+// For gives the statements about an image: those of its app's file that are about it, and
+// those that follow from the patches of its components. Statements that contradict each
+// other are an error, with a line for each pair.
+func For(image Image, stated []Statement) (*Answers, error) {
+	a := &Answers{}
+	for _, s := range stated {
+		if !s.isAbout(image.ID, image.Version) {
+			continue
+		}
+		found := answer{Statement: s, whole: s.Package == ""}
+		if !found.whole {
+			found.purls = matching(image.SBOM, s.Package)
+		}
+		if !found.whole && len(found.purls) == 0 {
+			a.Absent = append(a.Absent, s)
+			continue
+		}
+		a.all = append(a.all, found)
+	}
+	a.addPatches(image)
+	return a, a.contradictions(image.ID)
+}
+
+// Answer gives the statement about a vulnerability in a component of the image. ids are all
+// its IDs, and purl is the component's as the SBOM has it: empty for a component that has
+// none, of which only a statement about the whole image is.
+func (a *Answers) Answer(ids []string, purl string) (Statement, bool) {
+	for _, found := range a.all {
+		if found.concerns(ids) && found.isOf(purl) {
+			return found.Statement, true
+		}
+	}
+	return Statement{}, false
+}
+
+// Statements are those about the image, in the order of the file, patches last.
+func (a *Answers) Statements() []Statement {
+	var all []Statement
+	for _, found := range a.all {
+		all = append(all, found.Statement)
+	}
+	return all
+}
+
+// matching are the package URLs of components that a pattern stands for: it may leave out
+// version and qualifiers.
+func matching(document *sbom.Document, pattern string) map[string]struct{} {
+	purls := map[string]struct{}{}
+	for _, c := range document.Components {
+		if c.PURL != "" && openvex.PurlMatches(pattern, c.PURL) {
+			purls[c.PURL] = struct{}{}
+		}
+	}
+	return purls
+}
+
+// addPatches states that a vulnerability is fixed in the components that have the patch,
+// and in the packages of a store path that was built with it: a patch may change what is
+// vendored in a source.
+func (a *Answers) addPatches(image Image) {
+	type fix struct{ id, patch, hash string }
+	index := map[fix]int{}
+	patches := patchesOf(image.SBOM)
+	for _, c := range image.SBOM.Components {
+		for _, patch := range patches[c.ID] {
+			for _, id := range patch.Resolves {
+				if CheckID(id) != nil || c.PURL == "" {
+					continue
+				}
+				key := fix{id, patch.Name, patch.Hash}
+				n, known := index[key]
+				if !known {
+					n, index[key] = len(a.all), len(a.all)
+					a.all = append(a.all, answer{purls: map[string]struct{}{}, Statement: Statement{
+						Vulnerability: id, Status: Fixed, Patch: patch, Date: image.Released,
+						Place: fmt.Sprintf("patch %s of %s", path.Base(patch.Name), c.Name),
+					}})
+				}
+				a.all[n].purls[c.PURL] = struct{}{}
+			}
+		}
+	}
+	a.dropShared(image.SBOM, patches)
+}
+
+// dropShared takes out what would also answer for a component without the patch.
+func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.Patch) {
+	for _, found := range a.all {
+		if found.Patch.Name == "" {
+			continue
+		}
+		fixes := func(p sbom.Patch) bool { return slices.Contains(p.Resolves, found.Vulnerability) }
+		for _, c := range document.Components {
+			if _, of := found.purls[c.PURL]; of && !slices.ContainsFunc(patches[c.ID], fixes) {
+				delete(found.purls, c.PURL)
+				a.Shared = append(a.Shared, c.PURL)
+			}
+		}
+	}
+	a.all = slices.DeleteFunc(a.all, func(found answer) bool { return !found.whole && len(found.purls) == 0 })
+	slices.Sort(a.Shared)
+	a.Shared = slices.Compact(a.Shared)
+}
+
+// patchesOf are the patches of each component, by its ID: its own, and those of the store
+// path that has it.
+func patchesOf(document *sbom.Document) map[string][]sbom.Patch {
+	own, all := map[string][]sbom.Patch{}, map[string][]sbom.Patch{}
+	for _, c := range document.Components {
+		own[c.ID] = c.Patches
+	}
+	for _, c := range document.Components {
+		all[c.ID] = slices.Concat(c.Patches, own[owner(c.ID)])
+	}
+	return all
+}
+
+// owner is the ID of the store path that has a package.
+func owner(id string) string {
+	if path, _, within := strings.Cut(id, "#"); within {
+		return path
+	}
+	return ""
+}
+
+// contradictions are the pairs of statements that give a component more than one status.
+func (a *Answers) contradictions(id catalog.ID) error {
+	var problems []error
+	for i := range a.all {
+		for j := range a.all[:i] {
+			s, former := &a.all[i], &a.all[j]
+			if s.concerns(former.IDs()) && !s.agrees(&former.Statement) && s.meets(former) {
+				if s.Patch.Name != "" && former.Patch.Name == "" {
+					s, former = former, s // the file is what can be changed
+				}
+				problems = append(problems, contradiction(&s.Statement, &former.Statement))
+			}
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", id, errors.Join(problems...))
+}
+
+// meets reports whether two answers are about a common component.
+func (a *answer) meets(other *answer) bool {
+	if a.whole || other.whole {
+		return true
+	}
+	for purl := range a.purls {
+		if _, common := other.purls[purl]; common {
+			return true
+		}
+	}
+	return false
+}
+
+// agrees reports whether two statements say the same.
+func (s *Statement) agrees(other *Statement) bool {
+	return s.Status == other.Status && s.Justification == other.Justification
+}
+
+// sameSubject reports whether two statements of a file are about a common image and
+// package, whatever the image. Where their versions differ, only an image can tell.
+func (s *Statement) sameSubject(other *Statement) bool {
+	common := func(a, b []string) bool {
+		return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(word string) bool { return slices.Contains(b, word) })
+	}
+	return s.concerns(other.IDs()) && common(s.Components, other.Components) && common(s.Variants, other.Variants) &&
+		reflect.DeepEqual(s.Versions, other.Versions) &&
+		(s.Package == "" || other.Package == "" || openvex.PurlMatches(s.Package, other.Package) || openvex.PurlMatches(other.Package, s.Package))
+}

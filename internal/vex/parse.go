@@ -1,0 +1,231 @@
+package vex
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anchore/packageurl-go"
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// key is a key of a statement in a file.
+type key struct {
+	name    string
+	example string
+	read    func(*Statement, *yaml.Node) error
+}
+
+// keys are all of them, in the order in which Add writes them.
+var keys = []key{
+	{"vulnerability", "CVE-2026-1234", text(func(s *Statement) *string { return &s.Vulnerability }, CheckID)},
+	{"aliases", "[GHSA-jfh8-c2jp-5v3q]", list(func(s *Statement) *[]string { return &s.Aliases }, CheckID)},
+	{"status", string(NotAffected), text(func(s *Statement) *Status { return &s.Status }, oneOf(Statuses))},
+	{"justification", Justifications[2], text(func(s *Statement) *string { return &s.Justification }, oneOf(Justifications))},
+	{"action", "Update to 5.4.2.", text(func(s *Statement) *string { return &s.Action }, nil)},
+	{"notes", "The parser only reads our own files.", text(func(s *Statement) *string { return &s.Notes }, nil)},
+	{"package", "pkg:golang/golang.org/x/net", text(func(s *Statement) *string { return &s.Package }, checkPackage)},
+	{"components", "[backend]", list(func(s *Statement) *[]string { return &s.Components }, nil)},
+	{"variants", "[lyon]", list(func(s *Statement) *[]string { return &s.Variants }, nil)},
+	{"versions", `">=5.4.0, <5.4.2"`, versions},
+	{"date", "2026-11-28", day(func(s *Statement) *time.Time { return &s.Date })},
+	{"expires", "2027-05-31", day(func(s *Statement) *time.Time { return &s.Expires })},
+}
+
+// statements reads the root of a file. What is wrong is left out.
+func (r *reading) statements(root *yaml.Node) []Statement {
+	const shape = "write statements: and below it a list"
+	if isNull(root) {
+		return nil
+	}
+	if root.Kind != yaml.MappingNode {
+		r.wrong(root.Line, "expected a mapping with statements", shape)
+		return nil
+	}
+	var list *yaml.Node
+	for name, value := range r.pairs(root) {
+		if name.Value != "statements" {
+			r.wrong(name.Line, fmt.Sprintf("unknown key %q, expected statements", name.Value), shape)
+			continue
+		}
+		list = value
+	}
+	if list == nil || isNull(list) {
+		return nil
+	}
+	if list.Kind != yaml.SequenceNode {
+		r.wrong(list.Line, "statements is not a list", shape)
+		return nil
+	}
+	var all []Statement
+	for _, node := range list.Content {
+		if statement, ok := r.statement(node); ok {
+			all = append(all, statement)
+		}
+	}
+	return all
+}
+
+func (r *reading) statement(node *yaml.Node) (Statement, bool) {
+	before := len(r.problems)
+	s := Statement{Place: fmt.Sprintf("%s:%d", r.file, node.Line)}
+	if node.Kind != yaml.MappingNode {
+		r.wrong(node.Line, "a statement is not a mapping", "for example: {vulnerability: CVE-2026-1234, status: under_investigation, date: 2026-11-28}")
+		return s, false
+	}
+	for name, value := range r.pairs(node) {
+		i := slices.IndexFunc(keys, func(k key) bool { return k.name == name.Value })
+		if i < 0 {
+			var names []string
+			for _, k := range keys {
+				names = append(names, k.name)
+			}
+			r.wrong(name.Line, fmt.Sprintf("unknown key %q", name.Value), "use "+joined(names))
+			continue
+		}
+		if err := keys[i].read(&s, value); err != nil {
+			r.wrong(value.Line, fmt.Sprintf("%s: %v", keys[i].name, err), "for example: "+keys[i].name+": "+keys[i].example)
+		}
+	}
+	if len(r.problems) == before {
+		if what, fix := s.lacks(); what != "" {
+			r.wrong(node.Line, what, fix)
+		}
+	}
+	return s, len(r.problems) == before
+}
+
+// pairs gives the keys of a mapping with their values, and refuses keys that are set twice.
+func (r *reading) pairs(mapping *yaml.Node) func(yield func(name, value *yaml.Node) bool) {
+	return func(yield func(name, value *yaml.Node) bool) {
+		lines := map[string]int{}
+		for i := 0; i+1 < len(mapping.Content); i += 2 {
+			name, value := mapping.Content[i], mapping.Content[i+1]
+			if first := lines[name.Value]; first > 0 {
+				r.wrong(name.Line, fmt.Sprintf("%q is set twice, first in line %d", name.Value, first), fmt.Sprintf("remove line %d", name.Line))
+				continue
+			}
+			lines[name.Value] = name.Line
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// lacks tells what a statement needs and does not have, or has and must not have. The
+// rules are OpenVEX's.
+func (s *Statement) lacks() (what, fix string) {
+	switch {
+	case s.Vulnerability == "":
+		return "a statement has no vulnerability", "for example: vulnerability: CVE-2026-1234"
+	case s.Status == "":
+		return "the statement about " + s.Vulnerability + " has no status", "set status to " + joined(Statuses)
+	case s.Status == NotAffected && s.Justification == "":
+		return s.Vulnerability + " is not_affected without a justification", "set justification to " + joined(Justifications)
+	case s.Status != NotAffected && s.Justification != "":
+		return fmt.Sprintf("%s is %s, but has a justification", s.Vulnerability, s.Status), "remove it, or set status: not_affected"
+	case s.Status == Affected && s.Action == "":
+		return s.Vulnerability + " is affected without an action", "say what users should do: action: Update to 5.4.2."
+	case s.Status != Affected && s.Action != "":
+		return fmt.Sprintf("%s is %s, but has an action", s.Vulnerability, s.Status), "rename action to notes, or set status: affected"
+	case s.Date.IsZero():
+		return "the statement about " + s.Vulnerability + " has no date", "set the day on which it was made: date: 2026-11-28"
+	case !s.Expires.IsZero() && s.Expires.Before(s.Date):
+		return "the statement about " + s.Vulnerability + " expires before its date", "correct date or expires"
+	case slices.Contains(s.Aliases, s.Vulnerability):
+		return s.Vulnerability + " is an alias of itself", "remove it from aliases"
+	}
+	return "", ""
+}
+
+func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" }
+
+func scalar(node *yaml.Node) (string, error) {
+	switch {
+	case node.Kind != yaml.ScalarNode:
+		return "", fmt.Errorf("expected a text")
+	case isNull(node) || strings.TrimSpace(node.Value) == "":
+		return "", fmt.Errorf("it is empty")
+	case strings.ContainsFunc(node.Value, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' || c == 0x7f }):
+		return "", fmt.Errorf("it has a control character")
+	}
+	return strings.TrimSpace(node.Value), nil
+}
+
+// text takes a text. check may be nil.
+func text[T ~string](field func(*Statement) *T, check func(string) error) func(*Statement, *yaml.Node) error {
+	return func(s *Statement, node *yaml.Node) error {
+		value, err := scalar(node)
+		if err == nil && check != nil {
+			err = check(value)
+		}
+		*field(s) = T(value)
+		return err
+	}
+}
+
+// list takes texts without duplicates. check may be nil.
+func list(field func(*Statement) *[]string, check func(string) error) func(*Statement, *yaml.Node) error {
+	return func(s *Statement, node *yaml.Node) error {
+		if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
+			return fmt.Errorf("expected a list")
+		}
+		into := field(s)
+		for _, element := range node.Content {
+			value, err := scalar(element)
+			if err == nil && check != nil {
+				err = check(value)
+			}
+			if err == nil && slices.Contains(*into, value) {
+				err = fmt.Errorf("%q is listed twice", value)
+			}
+			if err != nil {
+				return err
+			}
+			*into = append(*into, value)
+		}
+		return nil
+	}
+}
+
+func day(field func(*Statement) *time.Time) func(*Statement, *yaml.Node) error {
+	return func(s *Statement, node *yaml.Node) error {
+		value, err := scalar(node)
+		if err != nil {
+			return err
+		}
+		if *field(s), err = time.Parse(time.DateOnly, value); err != nil {
+			return fmt.Errorf("%q is no day", value)
+		}
+		return nil
+	}
+}
+
+func versions(s *Statement, node *yaml.Node) error {
+	value, err := scalar(node)
+	if err != nil {
+		return err
+	}
+	s.Versions, err = catalog.ParseRange(value)
+	return err
+}
+
+func oneOf[T ~string](words []T) func(string) error {
+	return func(word string) error {
+		if !slices.Contains(words, T(word)) {
+			return fmt.Errorf("%q, expected %s", word, joined(words))
+		}
+		return nil
+	}
+}
+
+func checkPackage(purl string) error {
+	if _, err := packageurl.FromString(purl); err != nil {
+		return fmt.Errorf("%q is no package URL", purl)
+	}
+	return nil
+}
