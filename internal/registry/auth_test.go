@@ -19,10 +19,10 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// password is what the guards of the tests want, and no output may have.
+// password is the password that the guards of the tests require. No output may contain it.
 const password = "pa ss/wörd+%3A"
 
-// guard lets one user into a registry, by name and password or by tokens for them.
+// A guard lets one user into a registry, by name and password or with tokens for them.
 type guard struct {
 	inner  http.Handler
 	user   string
@@ -33,7 +33,7 @@ type guard struct {
 	good  map[string]bool
 }
 
-// guarded is a recorded registry behind a guard.
+// guarded returns a recorded registry behind a guard.
 func guarded(t *testing.T, inner http.Handler, user string, tokens bool) *recorded {
 	t.Helper()
 	return record(t, &guard{inner: inner, user: user, tokens: tokens, good: map[string]bool{}})
@@ -43,7 +43,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	user, given, _ := r.BasicAuth()
 	knows := user == g.user && given == password
 	refuse := func(challenge string) {
-		// All of a body is read before the answer: it cannot be sent again as it is.
+		// Read the whole body before the answer, so that the client cannot send the same body again.
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("WWW-Authenticate", challenge)
 		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"not with `+given+`"}]}`, http.StatusUnauthorized)
@@ -79,22 +79,22 @@ func (g *guard) accepts(authorization string) bool {
 	return g.good[strings.TrimPrefix(authorization, "Bearer ")]
 }
 
-// expire makes all tokens bad that were given.
+// expire makes all issued tokens invalid.
 func (g *guard) expire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.good)
 }
 
-// homeless gives the test a home of its own, without logins.
+// homeless gives the test an empty home directory, without logins.
 func homeless(t *testing.T) (home string) {
 	t.Helper()
 	home = t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(home, "run"))
 	for _, variable := range []string{"DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME"} {
-		t.Setenv(variable, "") // puts it back at the end
-		// Docker's registry takes REGISTRY_AUTH_FILE for a setting of its own.
+		t.Setenv(variable, "") // restored at the end
+		// Docker's registry would read REGISTRY_AUTH_FILE as a setting of its own.
 		if err := os.Unsetenv(variable); err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// What CheckPush began and no blob took is cancelled once, whatever the registry
-// says to it, and also after an interruption.
+// Uploads that CheckPush began and no blob used are cancelled once, whatever the registry
+// answers, and also after an interruption.
 func TestCancelUploads(t *testing.T) {
 	for _, kind := range kinds {
 		for _, status := range []int{0, 404, 405, 501} {

@@ -32,7 +32,7 @@ type Client struct {
 
 	sessions       sync.Map // logins: a repository's name → *session
 	headed         sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD as specified
-	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → begunUpload
+	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → pendingUpload
 	pushed         sync.Map // of this run: a reference by digest → manifest
 	referrers      sync.Map // a repository's name → *referrersAPI
 	blobs          ledger
@@ -103,7 +103,7 @@ func (c *Client) Open(ctx context.Context, repository name.Repository, described
 
 // ErrTagMoved means that a tag that was just set points to another digest: someone else
 // set it at the same time, or the registry does not replace tags.
-var ErrTagMoved = errors.New("shows another digest")
+var ErrTagMoved = errors.New("points to another digest")
 
 // SetTag points a tag to a manifest that the registry has, and reads it back. If the tag
 // then points elsewhere, the error is ErrTagMoved.
@@ -127,9 +127,9 @@ func (c *Client) SetTag(ctx context.Context, ref catalog.Ref, digest name.Digest
 	head, err := c.HeadAt(ctx, tag, digest.DigestStr())
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return fmt.Errorf("%s: the registry accepted the tag and does not show it", doing)
+		return fmt.Errorf("%s: the registry accepted the tag, but the tag does not exist", doing)
 	case err == nil && head.Digest.String() != digest.DigestStr():
-		return fmt.Errorf("%s: the registry accepted the tag and then %w: %s", doing, ErrTagMoved, head.Digest)
+		return fmt.Errorf("%s: the registry accepted the tag, which then %w: %s", doing, ErrTagMoved, head.Digest)
 	}
 	return err
 }

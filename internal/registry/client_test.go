@@ -22,7 +22,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// A spoilt registry counts requests and may answer one of them in its own way.
+// A spoilt registry counts requests, and may answer one of them differently.
 type spoilt struct {
 	host     string
 	requests atomic.Int64
@@ -53,7 +53,7 @@ func newSpoilt(t *testing.T) (*spoilt, *Client) {
 	return s, client
 }
 
-// remoteOptions let the library send requests as a client does.
+// remoteOptions makes the library send requests as a client does.
 func remoteOptions(c *Client) []remote.Option {
 	return []remote.Option{remote.WithAuthFromKeychain(c.keys), remote.WithTransport(c.transport)}
 }
@@ -81,8 +81,8 @@ var note = Artifact{
 
 var noteRef = catalog.Ref{Repository: "docs-default", Tag: "5.4.1-1"}
 
-// What is published under a digest must not change: who changes these bytes
-// changes the digest of every record.
+// The content of a published digest must not change: a change of these bytes changes the
+// digest of every record.
 func TestArtifactDigest(t *testing.T) {
 	_, client := newSpoilt(t)
 	digest, err := client.ArtifactDigest(noteRef, note)
@@ -124,7 +124,7 @@ func TestPushArtifact(t *testing.T) {
 		if asked := registry.requests.Load() > before; asked != (size > inlineSize) {
 			t.Errorf("%d bytes: asked the registry for the content: %v", size, asked)
 		}
-		// A descriptor's data is not believed without its digest.
+		// A descriptor's data counts only if its digest is right.
 		manifest.Layers[0].Data = []byte("something else")
 		if _, err := client.Blob(ctx, digest, manifest.Layers[0], mostSmall); err == nil {
 			t.Error("took data of another digest")
@@ -160,7 +160,7 @@ func TestSetTag(t *testing.T) {
 			t.Errorf("the tag is %v, %v, want %s", head, err, digest.DigestStr())
 		}
 	}
-	// Another run's manifest is read first.
+	// Another run's manifest must be read first.
 	again, err := NewClient(client.String(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -173,9 +173,9 @@ func TestSetTag(t *testing.T) {
 	}
 }
 
-// A registry that takes a tag and keeps what was there, or another writer who is
-// faster, is found out.
-func TestTagOfOthers(t *testing.T) {
+// An error is returned if a registry accepts a tag and keeps the old one, or if another
+// writer is faster.
+func TestTagThatOthersSetIsReported(t *testing.T) {
 	registry, client := newSpoilt(t)
 	ctx := context.Background()
 	other := note
@@ -202,8 +202,8 @@ func TestTagOfOthers(t *testing.T) {
 	}
 }
 
-// A registry that forgets what it took is found out.
-func TestForgottenTag(t *testing.T) {
+// An error is returned if a registry forgets a tag that it accepted.
+func TestTagThatTheRegistryForgetsIsReported(t *testing.T) {
 	registry, client := newSpoilt(t)
 	ctx := context.Background()
 	digest, err := client.PushArtifact(ctx, noteRef, note)
@@ -216,7 +216,7 @@ func TestForgottenTag(t *testing.T) {
 		}
 		return r.Method == http.MethodPut
 	}
-	if err := client.SetTag(ctx, noteRef, digest); err == nil || !strings.Contains(err.Error(), "does not show it") {
+	if err := client.SetTag(ctx, noteRef, digest); err == nil || !strings.Contains(err.Error(), "the tag does not exist") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -238,7 +238,7 @@ func TestRetries(t *testing.T) {
 			if _, err := client.Head(context.Background(), tag); !errors.Is(err, ErrNotFound) {
 				t.Errorf("%v, want ErrNotFound", err)
 			}
-			// Nobody knows yet whether the registry answers HEAD: GET says it for certain.
+			// It is not known yet whether the registry supports HEAD. GET is certain.
 			if n := registry.requests.Load(); n != 3+1 {
 				t.Errorf("%d requests, want 4", n)
 			}
@@ -270,7 +270,7 @@ func TestNoRetries(t *testing.T) {
 	}
 }
 
-// An answer that ends too early is asked for again.
+// An answer that ends too early is requested again.
 func TestTruncatedAnswer(t *testing.T) {
 	registry, client := newSpoilt(t)
 	digest, err := client.PushArtifact(context.Background(), noteRef, note)
@@ -294,7 +294,7 @@ func TestTruncatedAnswer(t *testing.T) {
 	}
 }
 
-// A refusal that repeats a login does not get into an error.
+// Errors do not contain a login that the registry's answer repeats.
 func TestSecretsInRefusals(t *testing.T) {
 	const password = "hunter2"
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -321,7 +321,7 @@ func TestSecretsInRefusals(t *testing.T) {
 
 func TestNewClient(t *testing.T) {
 	for _, test := range []struct {
-		prefix, want string // "" where it is an error
+		prefix, want string // "" for an error
 	}{
 		{"registry.example/lasuite", "registry.example/lasuite/docs-default:5.4.1-1"},
 		{"registry.example/lasuite/", "registry.example/lasuite/docs-default:5.4.1-1"},

@@ -69,7 +69,7 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// A blob that ends too early, and one that the target loses: both are read again.
+	// A blob that ends too early, and a blob that the target loses, are both read again.
 	source.meddle, target.meddle = endEarly(source.inner), loseOnce()
 	source.since()
 	copied, err := to.Copy(ctx, subject, from, imageRef)
@@ -81,7 +81,7 @@ func TestCopy(t *testing.T) {
 	}
 	sound(t, to, imageRef, digest)
 
-	// Again: no blob is moved. In part: what is missing is moved.
+	// A second copy sends no blob. After a loss it sends what is missing.
 	source.since()
 	target.since()
 	if _, err := to.Copy(ctx, subject, from, imageRef); err != nil {
@@ -97,7 +97,7 @@ func TestCopy(t *testing.T) {
 	}
 	expectRequests(t, source.since(), "GET manifests", "GET manifests", "GET blobs", "GET blobs")
 
-	// Who refers to the image is found at the target, which has no list of its own.
+	// The image's referrers are found at the target, which has no list of its own.
 	tag := mustTag(t, from, imageRef)
 	described, err := from.Head(ctx, subject)
 	if err != nil {
@@ -127,7 +127,7 @@ func TestCopy(t *testing.T) {
 		t.Errorf("referrers: %v, %v", list, err)
 	}
 
-	// What the source refuses is said of the source.
+	// The error names the source if the source refuses.
 	source.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
 		if what == "GET blobs" {
 			w.WriteHeader(http.StatusForbidden)
@@ -140,7 +140,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// endEarly ends the first large blob in its middle.
+// endEarly cuts the first large blob in half.
 func endEarly(inner http.Handler) func(int, string, http.ResponseWriter, *http.Request) bool {
 	var once sync.Once
 	return func(_ int, what string, w http.ResponseWriter, r *http.Request) (hit bool) {
@@ -158,7 +158,7 @@ func endEarly(inner http.Handler) func(int, string, http.ResponseWriter, *http.R
 		short := false
 		once.Do(func() { short = true })
 		if short {
-			// More than is read ahead of who asked for it.
+			// more than the client reads ahead
 			_, _ = w.Write(whole.Body.Bytes()[:whole.Body.Len()/2])
 			panic(http.ErrAbortHandler)
 		}
@@ -167,7 +167,7 @@ func endEarly(inner http.Handler) func(int, string, http.ResponseWriter, *http.R
 	}
 }
 
-// loseOnce loses the connection during the first blob.
+// loseOnce breaks the connection during the first blob.
 func loseOnce() func(int, string, http.ResponseWriter, *http.Request) bool {
 	var once sync.Once
 	return func(_ int, what string, _ http.ResponseWriter, r *http.Request) bool {

@@ -21,7 +21,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// deviating runs a test at each kind of registry that deviates from the specification.
+// deviating runs a test with each kind of registry that deviates from the specification.
 func deviating(t *testing.T, test func(t *testing.T, quirks testkit.Quirks, registry *recorded)) {
 	for kind, quirks := range testkit.Deviations {
 		t.Run(kind, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestPushAtRegistriesThatDeviate(t *testing.T) {
 				want = append(want, mustTag(t, client, ref).TagStr())
 			}
 		}
-		// Who comes later knows nothing of this.
+		// A later client knows nothing of this.
 		client = registry.client(t)
 		if tags, err := client.Tags(ctx, "docs-frontend-default"); err != nil || !slices.Equal(sorted(tags), want) {
 			t.Errorf("tags %q, want %q, %v", tags, want, err)
@@ -66,7 +66,7 @@ func TestPushAtRegistriesThatDeviate(t *testing.T) {
 		}
 		readAll(t, client, mustTag(t, client, imageRef).Context(), v1.Descriptor{Digest: digest, MediaType: types.OCIImageIndex})
 
-		// And again, where all is there.
+		// Push again, when everything is there.
 		if _, err := client.PushIndex(ctx, dir, digest, imageRef); err != nil {
 			t.Error(err)
 		}
@@ -78,7 +78,7 @@ func TestReferrersAtRegistriesThatDeviate(t *testing.T) {
 	deviating(t, func(t *testing.T, quirks testkit.Quirks, registry *recorded) {
 		ctx := context.Background()
 		client := registry.client(t)
-		// GitLab's tag of an index is this index, which is no list of what refers to it.
+		// GitLab returns the index itself for the tag that names it, not a list of referrers.
 		subject, err := client.PushIndex(ctx, dir, digest, imageRef)
 		if err != nil {
 			t.Fatal(err)
@@ -158,9 +158,9 @@ func TestCopyBetweenRegistriesThatDeviate(t *testing.T) {
 	})
 }
 
-// What is not known is not nothing: a registry that is busy, or wants a login, may
-// have a list.
-func TestReferrersFailWhereTheListIsNotKnown(t *testing.T) {
+// An unknown list is not an empty one: a registry that is busy or wants a login may have a
+// list.
+func TestReferrersFailsIfTheListIsUnknown(t *testing.T) {
 	for _, status := range []int{401, 407, 429, 500, 502, 503} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +196,7 @@ func TestReferrersFailWhereTheListIsNotKnown(t *testing.T) {
 	}
 }
 
-// A list that never ends is an error, and so is one that breaks off.
+// A list that never ends is an error. So is one that is cut off.
 func TestListsThatDoNotEnd(t *testing.T) {
 	for said, want := range map[string]string{
 		`</v2/lasuite/docs-default/tags/list?n=1000>; rel="next"`: "the list does not end",
@@ -217,8 +217,8 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	}
 }
 
-// A page for people is not a manifest, a list of tags or a registry.
-func TestPagesForPeopleAreNoAnswers(t *testing.T) {
+// A web page is not accepted as a manifest, a list of tags or a registry.
+func TestWebPagesAreNotAccepted(t *testing.T) {
 	registry := record(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<html>Sign in</html>")
@@ -238,7 +238,7 @@ func TestPagesForPeopleAreNoAnswers(t *testing.T) {
 	}
 }
 
-// readAll reads a manifest and all that it names, with every digest checked.
+// readAll reads a manifest and everything that it names, and checks every digest.
 func readAll(t *testing.T, client *Client, repository name.Repository, described v1.Descriptor) {
 	t.Helper()
 	opened, err := client.Open(context.Background(), repository, described)

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// A man in the middle of a private network answers for the registry, by plain HTTP, and
+// An attacker in a private network answers instead of the registry, with plain HTTP, and
 // asks for the password.
 func TestNoPasswordGoesByPlainHTTP(t *testing.T) {
 	home := homeless(t)
@@ -51,7 +51,7 @@ func TestNoPasswordGoesByPlainHTTP(t *testing.T) {
 			t.Errorf("%s: sent %q", host, seen)
 		}
 	}
-	// Without the guard the password is sent: the test would notice.
+	// Without the guard the password is sent: the test would fail.
 	seen = nil
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login("10.0.0.5:5000", "publisher", "p"))
 	repository, _ := name.NewRepository("10.0.0.5:5000/coop/app")
@@ -61,7 +61,7 @@ func TestNoPasswordGoesByPlainHTTP(t *testing.T) {
 	}
 }
 
-func TestLoopbackIsSpokenToByHTTP(t *testing.T) {
+func TestLoopbackUsesPlainHTTP(t *testing.T) {
 	inner := roundTripper(func(r *http.Request) (*http.Response, error) { return &http.Response{Request: r}, nil })
 	for host, want := range map[string]bool{
 		"localhost:5000": true, "127.0.0.1:5000": true, "127.9.9.9": true, "[::1]:5000": true, "LOCALHOST": true,

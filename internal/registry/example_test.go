@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// An image of an OCI layout is pushed by its digest, gets a tag, and is read back.
+// Example pushes an image of an OCI layout by its digest, tags it and reads it back.
 func Example() {
 	server := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()

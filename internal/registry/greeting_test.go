@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// A host that breaks off each connection is not greeted anew for each repository.
-func TestHostThatCannotBeGreetedIsAskedOnce(t *testing.T) {
+// A host that breaks each connection is tried once, not again for each repository.
+func TestHostThatFailsIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,13 +44,13 @@ func TestHostThatCannotBeGreetedIsAskedOnce(t *testing.T) {
 			t.Errorf("%s: %v", repository, err)
 		}
 	}
-	if got := connections.Load(); got > 2*web.MostAttempts { // by HTTPS and by HTTP
+	if got := connections.Load(); got > 2*web.MostAttempts { // with HTTPS and with HTTP
 		t.Errorf("%d connections", got)
 	}
 }
 
-// Why a server cannot be talked to is said once, by what it speaks.
-func TestWhatAServerSpeaksIsSaid(t *testing.T) {
+// The error for a server that is not a registry says once which protocol the server uses.
+func TestErrorNamesTheServersProtocol(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer, want string
 	}{

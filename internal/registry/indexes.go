@@ -65,7 +65,7 @@ func readList(content io.Reader, keep func(*v1.Descriptor) bool) (list v1.IndexM
 
 var errTooManyReferrers = fmt.Errorf("it lists more than %d attachments: delete those that are not yours in the registry", mostReferrers)
 
-// limited is content with an error after left bytes.
+// limited reads content and returns an error after left bytes.
 type limited struct {
 	content io.Reader
 	left    int64

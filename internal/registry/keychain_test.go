@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// userOf is who the keychain logs in as.
+// userOf returns the user whose login the keychain finds.
 func userOf(t *testing.T, repository string) string {
 	t.Helper()
 	target, err := name.NewRepository(repository)
@@ -53,13 +53,13 @@ func TestKeychain(t *testing.T) {
 		"two.example/lasuite/meet":      "lasuite",
 		"two.example/lasuite/docs":      "docs",
 		"two.example/lasuite/docs/more": "docs",
-		"two.example/lasuites/docs":     "", // a namespace's login is for that one
+		"two.example/lasuites/docs":     "", // a namespace's login is for that namespace only
 		"two.example/other":             "",
 		"index.docker.io/library/x":     "hub",
 		"four.example/x":                "",
 	})
 
-	// Docker's file beside podman's: each has what it has.
+	// Docker's file and podman's are both read.
 	writeAuths(t, docker, login("one.example", "docker", "p"), login("https://four.example/v1/", "old", "p"), login("https://index.docker.io/v1/", "dockerhub", "p"))
 	expect(map[string]string{
 		"one.example/x":             "docker",
@@ -68,7 +68,7 @@ func TestKeychain(t *testing.T) {
 		"three.example/x":           "lasting",
 	})
 
-	// The environment names files.
+	// Environment variables name files.
 	named := filepath.Join(home, "named.json")
 	writeAuths(t, named, login("one.example", "named", "p"))
 	t.Setenv("REGISTRY_AUTH_FILE", named)
@@ -81,8 +81,8 @@ func TestKeychain(t *testing.T) {
 	expect(map[string]string{"five.example/x": "variable"})
 }
 
-// putHelper installs a credential helper that keeps logins in a folder of the
-// home, and gives that folder.
+// putHelper installs a credential helper that keeps logins in a folder of the home
+// directory, and returns that folder.
 func putHelper(t *testing.T, home, name string) string {
 	t.Helper()
 	kept := filepath.Join(home, "kept")
@@ -108,7 +108,7 @@ func TestKeychainHelpers(t *testing.T) {
 	putFile(t, filepath.Join(kept, "two.example"), `{"ServerURL":"two.example","Username":"helped","Secret":"p"}`, 0o600)
 	for _, test := range []struct{ file, repository, want string }{
 		{`{"credsStore":"test"}`, "one.example/x", "helped"},
-		{`{"credsStore":"test"}`, "three.example/x", "podman"}, // not there: the next file
+		{`{"credsStore":"test"}`, "three.example/x", "podman"}, // not there: read the next file
 		{`{"credHelpers":{"one.example":"test"}}`, "one.example/x", "helped"},
 		{`{"credHelpers":{"one.example":"test"}}`, "two.example/x", ""},
 		{`{"credsStore":"test","auths":{"one.example/y":{"auth":"bmFtZXNwYWNlOnA="}}}`, "one.example/y/z", "namespace"},
@@ -121,10 +121,10 @@ func TestKeychainHelpers(t *testing.T) {
 	}
 }
 
-// A helper that is missing, says nothing, fails or hangs is noted once, and the next
-// file is asked; what it prints before a login does not matter, and is never repeated
-// where it may be one.
-func TestHelperThatFailsIsNotedAndTheNextFileIsAsked(t *testing.T) {
+// A helper that is missing, prints nothing, fails or hangs gives one warning, and the next
+// file is read. Output before a login is ignored, and never repeated if it may contain a
+// login.
+func TestFailingHelperWarnsAndTheNextFileIsRead(t *testing.T) {
 	for _, test := range []struct{ script, note, want string }{
 		{"", "docker-credential-odd is not installed", "podman"},
 		{"exit 0", "prints nothing", "podman"},
@@ -170,9 +170,9 @@ func TestHelperThatFailsIsNotedAndTheNextFileIsAsked(t *testing.T) {
 	}
 }
 
-// A helper is asked once for all repositories of a registry, and again later: what
-// it gave may have ended.
-func TestHelperIsAskedOnce(t *testing.T) {
+// A helper runs once for all repositories of a registry, and again later, because its login
+// may have expired.
+func TestHelperRunsOnce(t *testing.T) {
 	home := homeless(t)
 	kept := putHelper(t, home, "test")
 	putFile(t, filepath.Join(kept, "one.example"), `{"ServerURL":"one.example","Username":"helped","Secret":"p"}`, 0o600)
@@ -231,7 +231,7 @@ func TestKeychainOfBadFiles(t *testing.T) {
 	}
 }
 
-// Who is logged in with podman is known, whatever docker's file has.
+// A login with podman is found, whatever docker's file contains.
 func TestPodmanLogin(t *testing.T) {
 	testkit.Require(t, "podman")
 	home := homeless(t)
@@ -243,7 +243,7 @@ func TestPodmanLogin(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(home, "run"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run, err := os.MkdirTemp("/tmp", "run") // podman: at most 50 characters
+	run, err := os.MkdirTemp("/tmp", "run") // podman's limit is 50 characters
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,8 +259,8 @@ func TestPodmanLogin(t *testing.T) {
 	}
 }
 
-// A helper that has no login says so in words of its own: nothing stands in the way.
-func TestHelperThatKnowsNoLoginIsNotNoted(t *testing.T) {
+// A helper without a login prints its own words for that. This gives no warning.
+func TestHelperWithoutALoginGivesNoWarning(t *testing.T) {
 	home := homeless(t)
 	t.Setenv("PATH", filepath.Join(home, "bin")+":"+os.Getenv("PATH"))
 	for _, words := range []string{

@@ -14,9 +14,9 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// A registry that is spoken to by TLS leads nobody to where there is none, by whatever
-// it says: neither a password nor a layer goes there.
-func TestRegistryLeadsNobodyOutOfTLS(t *testing.T) {
+// A registry that uses TLS cannot redirect a client to an address without TLS, by any
+// answer: neither a password nor a layer goes there.
+func TestRegistryCannotRedirectOutOfTLS(t *testing.T) {
 	home := homeless(t)
 	const host, plain = "registry.example", "http://plain.example"
 	writeAuths(t, filepath.Join(home, ".docker/config.json"), login(host, "publisher", "p"), login("plain.example", "publisher", "p"))

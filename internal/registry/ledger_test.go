@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// What one repository has is not taken to be in another, nor in another registry.
+// A blob of one repository does not count as present in another one, nor in another registry.
 func TestBlobsAreKnownByRepository(t *testing.T) {
 	registry := record(t, handlerOf(t, "docker-registry"))
 	client := registry.client(t)
@@ -42,7 +42,7 @@ func TestBlobsAreKnownByRepository(t *testing.T) {
 	sound(t, registry.client(t), catalog.ParseRef("docs-other-default:1"), digest)
 }
 
-// Two images with the same layer send it once: the second waits, and has it mounted.
+// Two images with the same layer send it once: the second waits and mounts it.
 func TestSharedBlobIsSentOnce(t *testing.T) {
 	registry := record(t, handlerOf(t, "docker-registry"))
 	client := registry.client(t)
@@ -62,7 +62,7 @@ func TestSharedBlobIsSentOnce(t *testing.T) {
 	}
 }
 
-// Blobs of an image that was read are neither asked for nor sent, whoever asks at once.
+// Blobs of an image that was read are neither requested nor sent, also concurrently.
 func TestMarkedBlobsAreKnown(t *testing.T) {
 	client := record(t, handlerOf(t, "docker-registry")).client(t)
 	repository := mustTag(t, client, imageRef).Context()

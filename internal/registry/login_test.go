@@ -16,11 +16,11 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// dockerWithPassword starts Debian's registry, which lets one user in.
+// dockerWithPassword starts Debian's registry with one user.
 func dockerWithPassword(t *testing.T, user string) string {
 	t.Helper()
 	testkit.Require(t, "docker-registry")
-	const hash = "$2a$04$MNGvaVoxPtWUrqL44VLol.331cvYgSla/EnO1rYd9wQO43WCXVrlm" // of password, by bcrypt
+	const hash = "$2a$04$MNGvaVoxPtWUrqL44VLol.331cvYgSla/EnO1rYd9wQO43WCXVrlm" // bcrypt hash of password
 	dir, host := t.TempDir(), testkit.FreeAddress(t)
 	putFile(t, filepath.Join(dir, "htpasswd"), user+":"+hash+"\n", 0o600)
 	putFile(t, filepath.Join(dir, "config.yml"), fmt.Sprintf(`version: 0.1
@@ -80,7 +80,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-func TestLoginToAnybodys(t *testing.T) {
+func TestLoginToAPublicRegistry(t *testing.T) {
 	homeless(t)
 	registry := record(t, handlerOf(t, "no referrers"))
 	if stored, err := logIn(t, registry.host, "publisher", password); err != nil || stored.Checked {
@@ -98,7 +98,7 @@ func TestLoginErrors(t *testing.T) {
 			t.Errorf("%q: %v", host, err)
 		}
 	}
-	// What cannot be understood is not replaced.
+	// A file that cannot be parsed is not replaced.
 	registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
 	file := filepath.Join(home, ".docker/config.json")
 	putFile(t, file, "{", 0o644)
@@ -126,7 +126,7 @@ func TestLoginErrors(t *testing.T) {
 	}
 }
 
-// Where a login is written, by what is there before.
+// The file for a login depends on the files that exist.
 func TestLoginFile(t *testing.T) {
 	const docker, session, lasting = ".docker/config.json", "run/containers/auth.json", ".config/containers/auth.json"
 	for _, test := range []struct {
@@ -143,7 +143,7 @@ func TestLoginFile(t *testing.T) {
 		home := homeless(t)
 		registry := guarded(t, handlerOf(t, "no referrers"), "publisher", false)
 		for _, file := range test.there {
-			// Readable for all, and with the login that is replaced and one that stays.
+			// Readable for all, with a login that is replaced and one that stays.
 			putFile(t, filepath.Join(home, file), `{"auths":{`+login(registry.host, "old", "old")+","+login("other.example", "other", "p")+`}}`, 0o644)
 		}
 		stored, err := logIn(t, registry.host, "publisher", password)
@@ -197,7 +197,7 @@ func TestLoginWithHelper(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// One that repeats what it is told.
+	// This helper repeats its input.
 	putFile(t, filepath.Join(home, "bin", "docker-credential-loud"), "#!/bin/sh\ncat\nexit 1\n", 0o755)
 	putFile(t, file, `{"credsStore":"loud"}`, 0o600)
 	for _, secret := range []string{password} {

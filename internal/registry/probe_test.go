@@ -32,7 +32,7 @@ func TestProbe(t *testing.T) {
 					}
 					return false
 				}
-				// The second time the tag may be there already.
+				// The second time the tag exists already.
 				want := Probe{Attachments: true, Referrers: kind == "referrers" || kind == "libre serve", Overwrites: immutable == ""}
 				for range 3 {
 					if got, err := registry.client(t).Probe(context.Background(), ProbeRef); err != nil || got != want {

@@ -34,8 +34,8 @@ var acceptManifests = strings.Join([]string{
 	string(types.DockerManifestList), string(types.DockerManifestSchema2),
 }, ", ")
 
-// anyRefusal are the statuses of a request that is refused for good: all 4xx except those
-// that ask to log in or to try again, and 501.
+// anyRefusal lists the statuses of a permanent refusal: all 4xx except those that ask to
+// log in or to try again, and 501.
 var anyRefusal = func() []int {
 	all := []int{http.StatusNotImplemented}
 	for status := http.StatusBadRequest; status < http.StatusInternalServerError; status++ {
@@ -120,7 +120,7 @@ func (c *Client) has(ctx context.Context, reference name.Digest) (bool, error) {
 	return status == http.StatusOK, err
 }
 
-// heads records whether a registry has answered HEAD correctly: only then does 404 mean
+// heads returns whether a registry has answered HEAD correctly. Only then does 404 mean
 // that there is no such manifest.
 func (c *Client) heads(reference name.Reference) *atomic.Bool {
 	known, _ := c.headed.LoadOrStore(reference.Context().RegistryStr(), &atomic.Bool{})

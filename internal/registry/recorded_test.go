@@ -28,7 +28,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// kinds are the registries that there are to get along with.
+// kinds are the kinds of registries that libre must support.
 var kinds = []string{"referrers", "no referrers", "libre serve", "docker-registry"}
 
 func handlerOf(t *testing.T, kind string) http.Handler {
@@ -47,7 +47,7 @@ func handlerOf(t *testing.T, kind string) http.Handler {
 	return ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(kind == "referrers"))
 }
 
-// forward hands requests on. The host stays: registries say where to upload to by it.
+// forward forwards requests. It keeps the host, because registries use it in upload URLs.
 func forward(host string) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", host },
@@ -56,8 +56,8 @@ func forward(host string) http.Handler {
 	}
 }
 
-// recorded notes what a registry is asked for, but the greetings, and may get in
-// the way.
+// A recorded registry records its requests except for GET /v2/, and may answer in place of
+// the registry.
 type recorded struct {
 	host  string
 	inner http.Handler
@@ -98,7 +98,7 @@ func (r *recorded) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// since empties the record and gives what was in it.
+// since empties the record and returns its former content.
 func (r *recorded) since() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,7 +116,8 @@ func (r *recorded) client(t *testing.T) *Client {
 	return client
 }
 
-// oneImage is a layout with an index of one image, of layers of so many bytes.
+// oneImage returns a layout with an index of one image, with layers of the given sizes in
+// bytes.
 func oneImage(t *testing.T, sizes ...int64) (dir string, digest v1.Hash, layers []v1.Descriptor) {
 	t.Helper()
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
@@ -150,7 +151,7 @@ func oneImage(t *testing.T, sizes ...int64) (dir string, digest v1.Hash, layers 
 
 var imageRef = catalog.Ref{Repository: "docs-backend-default", Tag: "5.4.1-1"}
 
-// sound reads all of an image of a registry and checks every digest.
+// sound reads a whole image from a registry and checks every digest.
 func sound(t *testing.T, client *Client, ref catalog.Ref, digest v1.Hash) {
 	t.Helper()
 	tag, err := client.Tag(ref)

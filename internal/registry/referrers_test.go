@@ -19,13 +19,13 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// taggable is what go-containerregistry's pusher takes.
+// taggable implements the interface that go-containerregistry's pusher accepts.
 type taggable []byte
 
 func (t taggable) RawManifest() ([]byte, error)      { return t, nil }
 func (taggable) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
 
-// referrers makes manifests that name a subject, one of them without a type of its own.
+// referrers returns manifests that name a subject, one of them without a type of its own.
 func referrers(t *testing.T, client *Client, subject name.Digest) (all [][]byte) {
 	t.Helper()
 	ctx := context.Background()
@@ -62,8 +62,7 @@ func byDigest(t *testing.T, repository name.Repository, content []byte) name.Dig
 	return repository.Digest(digest.String())
 }
 
-// What refers to a subject is listed as go-containerregistry's pusher would have
-// it listed, in fewer requests.
+// Referrers are listed as go-containerregistry's pusher lists them, with fewer requests.
 func TestPutManifestWithSubject(t *testing.T) {
 	ctx := context.Background()
 	for kind, want := range map[string]struct{ first, next []string }{
@@ -117,7 +116,7 @@ func TestPutManifestWithSubject(t *testing.T) {
 						t.Errorf("%s is not listed", digest)
 					}
 				}
-				// Once more, as who was killed before the list was written.
+				// Write again, as after a run that was killed before it wrote the list.
 				if err := client.PutManifest(ctx, byDigest(t, subject.Context(), all[0]), types.OCIManifestSchema1, all[0]); err != nil {
 					t.Error(err)
 				}
@@ -129,8 +128,8 @@ func TestPutManifestWithSubject(t *testing.T) {
 	}
 }
 
-// inOrder sorts a list of referrers, which go-containerregistry's registry gives in
-// any order.
+// inOrder sorts a list of referrers, which go-containerregistry's registry returns in any
+// order.
 func inOrder(t *testing.T, list []byte) []byte {
 	t.Helper()
 	var index v1.IndexManifest
@@ -141,8 +140,8 @@ func inOrder(t *testing.T, list []byte) []byte {
 	return mustJSON(t, index)
 }
 
-// A gateway that has a page for everything has no referrers API, and what is at the
-// tag of the list may be no list.
+// A gateway that answers everything with a page has no referrers API. The tag of the list
+// may name something other than a list.
 func TestNoListOfReferrers(t *testing.T) {
 	ctx := context.Background()
 	registry := record(t, handlerOf(t, "no referrers"))
@@ -179,7 +178,7 @@ func TestNoListOfReferrers(t *testing.T) {
 	}
 }
 
-// A blob is sent once to each repository, also where two registries have one of the
+// A blob is sent once to each repository, also if two registries have a repository of the
 // same name.
 func TestPutBlob(t *testing.T) {
 	ctx := context.Background()

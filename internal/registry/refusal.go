@@ -74,7 +74,7 @@ func explain(doing, registry string, err error) error {
 		said.Kind, said.Fix = fault.Credentials, loginFix(registry, failure)
 	case failure.StatusCode == http.StatusNotFound:
 		said.Kind, said.Err = fault.NotFound, ErrNotFound
-		if text := saidBy(failure); text != "" {
+		if text := refusalText(failure); text != "" {
 			said.Err = fmt.Errorf("%w (%s)", ErrNotFound, text)
 		}
 	}
@@ -130,9 +130,9 @@ func oneLine(failure *transport.Error) string {
 	return web.Refusal(failure.StatusCode, body(failure))
 }
 
-// saidBy returns the codes and messages of a refusal, or the text of the page that came
+// refusalText returns the codes and messages of a refusal, or the text of the page that came
 // with it; "" if there is none.
-func saidBy(failure *transport.Error) string { return web.Said(body(failure)) }
+func refusalText(failure *transport.Error) string { return web.Said(body(failure)) }
 
 // body returns the body of a refusal. The library keeps the errors that it understands,
 // and any other body after the status.
@@ -174,9 +174,9 @@ func refusesTag(failure *transport.Error) bool {
 	}
 	switch status := failure.StatusCode; status {
 	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
-		return aboutTags.MatchString(saidBy(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // not a digest
+		return aboutTags.MatchString(refusalText(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // not a digest
 	default:
-		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && aboutTags.MatchString(saidBy(failure))
+		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && aboutTags.MatchString(refusalText(failure))
 	}
 }
 
@@ -217,6 +217,6 @@ func loginFix(registry string, failure *transport.Error) string {
 
 // isAboutAccess reports whether another login may help.
 func isAboutAccess(failure *transport.Error) bool {
-	text := saidBy(failure)
+	text := refusalText(failure)
 	return !aboutOther.MatchString(text) || aboutRights.MatchString(text)
 }

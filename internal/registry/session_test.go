@@ -12,11 +12,11 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// scopes is a registry whose tokens are for the actions that were asked for. Of those it
-// refuses a set that is not allowed as a whole, as GitLab does.
+// A scopes registry issues tokens for the requested actions. Like GitLab, it refuses the
+// whole request if one of the actions is not allowed.
 type scopes struct {
 	inner   http.Handler
-	allowed []string // of pull and push
+	allowed []string // a subset of pull and push
 
 	mu    sync.Mutex
 	given []string // the actions of each token, such as pull,push
@@ -49,7 +49,7 @@ func (s *scopes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.inner.ServeHTTP(w, r)
 }
 
-// scoped is a client of such a registry, which has an image already.
+// scoped returns a client of such a registry, which has an image already.
 func scoped(t *testing.T, allowed ...string) (*scopes, *Client, string) {
 	t.Helper()
 	inner := handlerOf(t, "docker-registry")
@@ -72,7 +72,7 @@ func scoped(t *testing.T, allowed ...string) (*scopes, *Client, string) {
 	return s, client, dir
 }
 
-// A login that may only read is enough for all that reads.
+// Reading works with a login that may only read.
 func TestReadingNeedsNoRightToPush(t *testing.T) {
 	s, client, _ := scoped(t, "pull")
 	tag := mustTag(t, client, imageRef)
@@ -105,8 +105,8 @@ func TestReadingNeedsNoRightToPush(t *testing.T) {
 	}
 }
 
-// A repository has one login at a time. What writes replaces one that may only read, and
-// what reads uses it from then on.
+// A repository has one login at a time. The first write replaces a login that may only
+// read, and later reads use the new one.
 func TestRepositoryHasOneLogin(t *testing.T) {
 	for name, test := range map[string]struct {
 		readFirst bool

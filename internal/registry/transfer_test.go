@@ -38,8 +38,8 @@ func TestPushIndexRequests(t *testing.T) {
 			if want := registry.host + "/lasuite/docs-backend-default@" + digest.String(); subject.String() != want {
 				t.Errorf("pushed %s, want %s", subject, want)
 			}
-			// Whether a blob is there is asked of those over 64 KiB; docker-registry takes
-			// the others in two requests as well.
+			// Only blobs above 64 KiB are requested first. docker-registry takes the others
+			// in two requests as well.
 			small := []string{"POST blobs/uploads"}
 			if kind == "docker-registry" {
 				small = append(small, "PUT blobs/uploads")
@@ -50,7 +50,7 @@ func TestPushIndexRequests(t *testing.T) {
 			sound(t, registry.client(t), imageRef, digest)
 			registry.since()
 
-			// All layers but one are known: they are neither asked for nor read.
+			// All layers but one are known: they are neither requested nor read.
 			other, changed, more := oneImage(t, 100_000)
 			merged, mergedDigest := appended(t, dir, layers, other, more)
 			for _, layer := range layers {
@@ -69,7 +69,7 @@ func TestPushIndexRequests(t *testing.T) {
 			sound(t, registry.client(t), imageRef, mergedDigest)
 			registry.since()
 
-			// A sibling's blobs are mounted, from where they were known or sent to.
+			// A sibling's blobs are mounted from a repository that has them.
 			if _, err := client.PushIndex(ctx, other, changed, catalog.ParseRef("docs-frontend-default:5.4.1-1")); err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func TestPushIndexRequests(t *testing.T) {
 	}
 }
 
-// appended is a layout with an image that has the layers of two.
+// appended returns a layout with an image that has the layers of two images.
 func appended(t *testing.T, dir string, layers []v1.Descriptor, otherDir string, more []v1.Descriptor) (string, v1.Hash) {
 	t.Helper()
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
@@ -137,7 +137,7 @@ func appended(t *testing.T, dir string, layers []v1.Descriptor, otherDir string,
 	return merged, digest
 }
 
-// Two images at once that share a layer send it once.
+// Two concurrent images that share a layer send it once.
 func TestPushSiblingsAtOnce(t *testing.T) {
 	registry := record(t, handlerOf(t, "docker-registry"))
 	client := registry.client(t)
@@ -160,7 +160,7 @@ func TestPushSiblingsAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever request fails in a way that passes, the image gets there.
+// After any temporary failure of a request, the image arrives.
 func TestPushIndexFaults(t *testing.T) {
 	dir, digest, _ := oneImage(t, 5_000_000, 2000)
 	for name, spoil := range map[string]func(http.ResponseWriter, *http.Request, http.Handler){
@@ -184,7 +184,7 @@ func TestPushIndexFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for n := 1; n <= 8; n++ { // as many as there are without a fault
+			for n := 1; n <= 8; n++ { // the number of requests without a fault
 				registry := record(t, handlerOf(t, "no referrers"))
 				client := registry.client(t)
 				spoilt := false
@@ -207,8 +207,8 @@ func TestPushIndexFaults(t *testing.T) {
 	}
 }
 
-// A token that expires is replaced, whichever request it is that is refused, and
-// the request is sent again with all of its body.
+// An expired token is replaced, whichever request is refused, and the request is sent again
+// with its whole body.
 func TestExpiredToken(t *testing.T) {
 	dir, digest, _ := oneImage(t, 2_000_000, 200_000, 2000)
 	for n := 1; n <= 11; n++ {
@@ -230,7 +230,7 @@ func TestExpiredToken(t *testing.T) {
 	}
 }
 
-// What does not pass is one line that says what it was about; a blob that is too
+// A permanent failure is reported on one line that names its subject. A blob that is too
 // large is not even sent.
 func TestPushIndexRefusals(t *testing.T) {
 	dir, digest, layers := oneImage(t, 5_000_000)
@@ -248,7 +248,7 @@ func TestPushIndexRefusals(t *testing.T) {
 		registry := record(t, handlerOf(t, "no referrers"))
 		received, refused := int64(0), 0
 		registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
-			// The config is small and no matter here.
+			// The config is small and does not matter here.
 			if what != test.on || r.Method == http.MethodPut && strings.HasPrefix(what, "PUT blobs") && r.ContentLength < 1_000_000 {
 				return false
 			}
@@ -293,7 +293,7 @@ func TestPushIndexOfBadLayouts(t *testing.T) {
 	if _, err := registry.client(t).PushIndex(context.Background(), dir, digest, imageRef); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing blob: %v", err)
 	}
-	registry = record(t, handlerOf(t, "no referrers")) // where nothing of the above is still on its way
+	registry = record(t, handlerOf(t, "no referrers")) // with no requests of the above still under way
 	if err := os.WriteFile(filepath.Join(blobs, digest.Hex), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}

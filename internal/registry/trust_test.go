@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// tokenServer gives a token to who has the password; others it tells nothing.
+// tokenServer starts a server that issues a token for the right password only.
 func tokenServer(t *testing.T) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != "p" || r.FormValue("service") != "registry" || r.FormValue("kept") != "yes" {
@@ -28,7 +28,7 @@ func tokenServer(t *testing.T) *httptest.Server {
 	return server
 }
 
-// withToken is a registry that takes the token alone, and names a realm.
+// withToken returns a registry that requires the token and names a realm.
 func withToken(inner http.Handler, realm string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer secret-token" {
@@ -58,7 +58,7 @@ func TestPrivateRegistryNamesATokenServerAtAnotherPrivateAddress(t *testing.T) {
 	}
 }
 
-func TestTokenServersThatAreNotAsked(t *testing.T) {
+func TestRefusedTokenServers(t *testing.T) {
 	home := homeless(t)
 	plain := tokenServer(t)
 	registry := httptest.NewTLSServer(withToken(handlerOf(t, "referrers"), plain.URL+"/token?kept=yes"))
@@ -89,8 +89,8 @@ func certificateOf(server *httptest.Server) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
-// A registry on the loopback address is tried with TLS first. Where its certificate is
-// signed by somebody unknown, that is what is said, and not what plain HTTP gave.
+// A registry on the loopback address is tried with TLS first. If an unknown authority
+// signed its certificate, the error says that, and not what plain HTTP gave.
 func TestPrivateAuthorities(t *testing.T) {
 	home := homeless(t)
 	registry := httptest.NewTLSServer(handlerOf(t, "referrers"))
@@ -138,7 +138,7 @@ func TestRefusalsRepeatWhatTheRegistrySays(t *testing.T) {
 		body        string
 		want        string // in the error
 		credentials bool
-		fix         string // begins the fix
+		fix         string // start of the fix
 	}{
 		{401, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, "401 Unauthorized: UNAUTHORIZED: authentication required", true, "log in with: libre login 127.0.0.1:"},
 		{403, `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`, "DENIED: requested access", true, "log in with: libre login 127.0.0.1:"},
@@ -218,8 +218,8 @@ func TestRefusalOfALoginNamesItsUser(t *testing.T) {
 	}
 }
 
-// An upload that goes on under another name of the registry sees no login there, and
-// that is said instead of blaming the login.
+// If an upload continues at another name of the registry, that name gets no login. The
+// error says so and does not blame the login.
 func TestUploadUnderAnotherNameSeesNoLogin(t *testing.T) {
 	home := homeless(t)
 	var host string
@@ -246,8 +246,8 @@ func TestUploadUnderAnotherNameSeesNoLogin(t *testing.T) {
 	}
 }
 
-// What a token server redirects to is below the token server, and another host gets
-// no password.
+// A relative redirect of a token server leads to the token server, not to the registry. A
+// redirect to another host sends no password.
 func TestTokenServerRedirects(t *testing.T) {
 	home := homeless(t)
 	tokens := tokenServer(t)

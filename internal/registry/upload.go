@@ -44,7 +44,7 @@ func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 	err = retried(ctx, func() error {
 		location, err := c.beginUpload(ctx, tag.Context(), nil, nil)
 		if err == nil {
-			c.pendingUploads.Store(tag.Context().Name(), begunUpload{tag.Context(), location})
+			c.pendingUploads.Store(tag.Context().Name(), pendingUpload{tag.Context(), location})
 		}
 		return err
 	})
@@ -54,8 +54,8 @@ func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 	return nil
 }
 
-// begunUpload is an upload without a blob.
-type begunUpload struct {
+// pendingUpload is an upload without a blob.
+type pendingUpload struct {
 	repository name.Repository
 	location   *url.URL
 }
@@ -73,7 +73,7 @@ func (c *Client) CancelUploads(ctx context.Context) {
 	group.SetLimit(cancelsAtOnce)
 	c.pendingUploads.Range(func(key, value any) bool {
 		c.pendingUploads.Delete(key)
-		upload := value.(begunUpload)
+		upload := value.(pendingUpload)
 		group.Go(func() error {
 			request, err := http.NewRequestWithContext(ctx, http.MethodDelete, upload.location.String(), nil)
 			if err != nil {
@@ -113,7 +113,7 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 	}
 	if mountFrom == "" && blob.Size > smallBlob {
 		if begun, ok := t.client.pendingUploads.LoadAndDelete(t.repository.Name()); ok {
-			err := t.putBlob(ctx, begun.(begunUpload).location, blob)
+			err := t.putBlob(ctx, begun.(pendingUpload).location, blob)
 			if !isRefusal(err) {
 				return err
 			}

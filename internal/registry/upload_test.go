@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// The upload with which leave to push was asked for takes the first blob that is
+// The upload with which CheckPush checked push access is used for the first blob that is
 // not small, unless the registry has forgotten it.
 func TestCheckPush(t *testing.T) {
 	for _, kind := range kinds {
@@ -51,7 +51,7 @@ func TestCheckPush(t *testing.T) {
 	}
 }
 
-// A registry that mounts nothing, or does not know what that is, is sent the blob.
+// A blob is sent to a registry that cannot mount, or does not support it.
 func TestNoMount(t *testing.T) {
 	for _, status := range []int{202, 400, 401, 403, 404, 405} {
 		registry := record(t, handlerOf(t, "no referrers"))
@@ -81,13 +81,13 @@ func TestPushIndexLocations(t *testing.T) {
 	dir, digest, _ := oneImage(t, 100_000)
 	for _, test := range []struct {
 		location func(absolute *url.URL) string
-		want     string // in the error, "" for none
+		want     string // in the error; "" for none
 	}{
 		{func(u *url.URL) string { return u.Path }, ""},
 		{func(u *url.URL) string { return u.String() }, ""},
 		{func(u *url.URL) string { return "//" + u.Host + u.Path + "?_state=a%2Fb%3D+c" }, ""},
 		{func(u *url.URL) string { return "" }, "names no URL to upload to"},
-		{func(u *url.URL) string { return strings.Replace(u.String(), "127.0.0.1", "localhost", 1) }, ""}, // as private as the registry is
+		{func(u *url.URL) string { return strings.Replace(u.String(), "127.0.0.1", "localhost", 1) }, ""}, // as private as the registry
 		{func(u *url.URL) string { return "http://[::1]:1/" }, "refused"},
 		{func(u *url.URL) string { return "http://a b/" }, "host name"},
 	} {

@@ -64,7 +64,7 @@ func (g missingStatement) notShown() error {
 	if g.statement.kind != SignatureType {
 		what = "attestation of type " + g.statement.kind
 	}
-	return &RegistryError{fmt.Sprintf("attach to %s", g.digest()), fmt.Errorf("the registry accepted the %s and does not show it", what)}
+	return &RegistryError{fmt.Sprintf("attach to %s", g.digest()), fmt.Errorf("the registry accepted the %s but does not list it", what)}
 }
 
 // Attacher returns an Attacher for the signer. It sends no request.

@@ -67,7 +67,7 @@ func (c *Client) descriptor(ctx context.Context, subject name.Digest) (*v1.Descr
 	}
 	got, err := c.registry.Describe(ctx, subject)
 	if notFound(err) {
-		return nil, &RegistryError{fmt.Sprintf("attach to %s", subject), errors.New("the registry does not show it")}
+		return nil, &RegistryError{fmt.Sprintf("attach to %s", subject), errors.New("the registry does not have it")}
 	}
 	if err != nil {
 		return nil, &RegistryError{fmt.Sprintf("read %s", subject), err}

@@ -29,7 +29,7 @@ func accepts(t *testing.T, s *signtest.Shell, p *Policy, subject name.Digest, ke
 	}
 }
 
-func TestInteropCosignVerifiesOurs(t *testing.T) {
+func TestInteropCosignVerifiesLibre(t *testing.T) {
 	for _, version := range signtest.CosignVersions {
 		for _, format := range formats {
 			t.Run(fmt.Sprint(version, format), func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestInteropCosignVerifiesOurs(t *testing.T) {
 }
 
 // Libre verifies what cosign signs with the same keys, and cosign uses libre's keys.
-func TestInteropOursVerifiesCosigns(t *testing.T) {
+func TestInteropLibreVerifiesCosign(t *testing.T) {
 	ctx := context.Background()
 	predicate := filepath.Join(t.TempDir(), "bom.json")
 	if err := os.WriteFile(predicate, bom, 0o600); err != nil {

@@ -67,7 +67,7 @@ func (r *testRegistry) refer(t *testing.T, subject name.Digest, kind, distinct s
 // Somebody with push access attaches content that cannot be read, before and after libre's
 // own attachments. Libre's attachments verify. Without them, an image does not count as
 // unsigned if the registry refuses to show an attachment.
-func TestWhatCannotBeUsedIsPassedOver(t *testing.T) {
+func TestUnusableAttachmentsAreSkipped(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	for what, attack := range map[string]struct {
 		do      func(t *testing.T, r *testRegistry, subject name.Digest, kind string)
@@ -192,7 +192,7 @@ func copyManifestTo(t *testing.T, from, to *testRegistry, subject, target name.D
 }
 
 // A foreign manifest may name libre's blob with a wrong size.
-func TestALieAboutOurBlobIsNotBelieved(t *testing.T) {
+func TestWrongSizeOfABlobIsNotBelieved(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	ctx := context.Background()
 	registry := memoryRegistry(t, true)

@@ -12,7 +12,7 @@ import (
 // Somebody with push access copies a signed image with all its attachments to another
 // repository. There it counts as not signed, unless the policy lists the copy. A signature
 // that is made for that repository verifies beside it.
-func TestWhatIsSignedForAnotherPlaceIsNotSigned(t *testing.T) {
+func TestSignatureForAnotherRepositoryIsRefused(t *testing.T) {
 	ctx := context.Background()
 	const docs = "/lasuite/docs-backend-default@"
 	for _, format := range []Format{Bundle, Classic} {

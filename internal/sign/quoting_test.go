@@ -12,7 +12,7 @@ import (
 )
 
 // A catalogue may name any file as a key or a trusted root. Errors must not quote its content.
-func TestErrorsQuoteNoFileThatACatalogueNames(t *testing.T) {
+func TestErrorsQuoteNoFile(t *testing.T) {
 	setenv(t, PasswordVariable, "x")
 	const canary = "CANARY"
 	for name, text := range map[string]string{
@@ -45,7 +45,7 @@ func TestErrorsQuoteNoFileThatACatalogueNames(t *testing.T) {
 }
 
 // Reading a key that is not a regular file must not block.
-func TestWhatIsNoKeyIsNotWaitedFor(t *testing.T) {
+func TestReadingAKeyDoesNotBlock(t *testing.T) {
 	setenv(t, PasswordVariable, "x")
 	for name, file := range testkit.OddFiles(t) {
 		for what, read := range map[string]func() error{

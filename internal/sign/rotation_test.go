@@ -12,7 +12,7 @@ import (
 
 // A former key's signatures are accepted until it ends, and are reported as a former key's.
 // Signing again changes no digest, keeps the old signatures and is needed once only.
-func TestResignSaysAllThatAFormerKeySaid(t *testing.T) {
+func TestResignSignsAllStatementsOfAFormerKey(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {
 		t.Run(string(format), func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestResignSaysAllThatAFormerKeySaid(t *testing.T) {
 	}
 }
 
-func TestAKeyThatEndedIsAcceptedNoMore(t *testing.T) {
+func TestExpiredKeyIsRefused(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {
 		past, future := newKey(t, format), newKey(t, format)
@@ -104,7 +104,7 @@ func TestAKeyThatEndedIsAcceptedNoMore(t *testing.T) {
 }
 
 // Finding the present key does not need the private key.
-func TestThePresentKey(t *testing.T) {
+func TestPresentKey(t *testing.T) {
 	one, two, three := newKey(t, Bundle), newKey(t, Bundle), newKey(t, Bundle)
 	soon, later := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
 	pub := func(c Config, until time.Time) PublicKey { return PublicKey{publicKeyName(c.Key), until} }

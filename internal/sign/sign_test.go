@@ -264,7 +264,7 @@ func TestForgottenWrite(t *testing.T) {
 				if works && (err != nil || written != 1) {
 					t.Errorf("written %d, %v", written, err)
 				}
-				if want := "attach to " + subject.String() + ": the registry accepted the signature and does not show it"; !works && (!errors.As(err, &registryError) || err.Error() != want) {
+				if want := "attach to " + subject.String() + ": the registry accepted the signature but does not list it"; !works && (!errors.As(err, &registryError) || err.Error() != want) {
 					t.Errorf("got  %v\nwant %s", err, want)
 				}
 			})

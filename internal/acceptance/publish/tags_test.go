@@ -292,7 +292,7 @@ func TestImmutableTagsAreNamedWithTheRegistrysReason(t *testing.T) {
 		_, code, _ := strings.Cut(answer, " ")
 		said := strings.TrimRight(code+": "+words, ".")
 		if code == "" {
-			said = "the registry accepted the tag and then shows another digest"
+			said = "the registry accepted the tag, which then points to another digest"
 		}
 		check := func(got outcome, fix string) {
 			t.Helper()

@@ -1,6 +1,6 @@
-// Package forgetest is a GitHub, or a Forgejo, for tests: repositories over git's
-// smart HTTP protocol, archives, and the parts of the API that libre uses, with
-// the fields, limits and refusals that are documented.
+// Package forgetest is a GitHub or Forgejo server for tests. It serves repositories over
+// git's smart HTTP protocol, archives, and the parts of the API that libre uses, with the
+// documented fields, limits and errors.
 //
 //   - https://docs.github.com/en/rest and https://docs.github.com/en/graphql
 //   - https://codeberg.org/api/swagger
@@ -23,9 +23,9 @@ import (
 	"time"
 )
 
-// Forge is a server that is gone when the test ends.
+// Forge is a server that stops when the test ends.
 type Forge struct {
-	URL string // of the web site; git's repositories are at URL/OWNER/REPO.git
+	URL string // of the web site; repositories are at URL/OWNER/REPO.git
 
 	t      testing.TB
 	kind   flavour
@@ -52,15 +52,15 @@ const (
 	forgejo
 )
 
-// Request is one request that was answered.
+// Request is a request that was answered.
 type Request struct {
 	Method string
 	Path   string // with the query
 	Status int
-	Token  string // that came with it, "" none
+	Token  string // token in the request; "" for none
 }
 
-// Fault is an answer in place of the right one.
+// Fault is an answer that replaces the right one.
 type Fault struct {
 	Status int // 0 breaks the connection
 	Header map[string]string
@@ -102,7 +102,7 @@ func start(t testing.TB, kind flavour) *Forge {
 	return f
 }
 
-// Environment is what the runner of a workflow sets, token aside.
+// Environment returns the variables that a workflow's runner sets, without the token.
 func (f *Forge) Environment() map[string]string {
 	if f.kind == forgejo {
 		return map[string]string{"FORGEJO_SERVER_URL": f.URL}
@@ -114,36 +114,36 @@ func (f *Forge) Environment() map[string]string {
 	}
 }
 
-// AddToken makes a token known, which may read everything, and push where push is.
+// AddToken adds a token that may read everything and, if push is true, push.
 func (f *Forge) AddToken(token string, push bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tokens[token] = push
 }
 
-// SetFault lets a function answer in place of the forge where it gives a fault;
-// nil ends that. It is called for one request after the other.
+// SetFault sets a function that may return a fault for a request, which then is the answer.
+// nil removes the function. Calls are serialised.
 func (f *Forge) SetFault(fault func(*http.Request) *Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
 }
 
-// SetQuota lets so many further requests to the API through, until the reset.
+// SetQuota limits the number of API requests until the reset.
 func (f *Forge) SetQuota(remaining int, reset time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.remaining, f.reset = remaining, reset
 }
 
-// SetLatency makes each answer take so long.
+// SetLatency sets the time that each answer takes.
 func (f *Forge) SetLatency(latency time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.latency = latency
 }
 
-// Requests gives what was asked since the last call.
+// Requests returns the requests since the last call.
 func (f *Forge) Requests() []Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -152,7 +152,7 @@ func (f *Forge) Requests() []Request {
 	return requests
 }
 
-// watched writes down each request, and puts faults and latency before the answers.
+// watched records each request, and adds faults and latency.
 func (f *Forge) watched(inner http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
@@ -195,7 +195,7 @@ func (s *statusWriter) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-// tokenOf reads the three ways to send a token.
+// tokenOf returns the token of a request, which can be sent in three ways.
 func tokenOf(r *http.Request) string {
 	if _, password, isBasic := r.BasicAuth(); isBasic {
 		return password
@@ -204,16 +204,16 @@ func tokenOf(r *http.Request) string {
 	return token
 }
 
-// visit is a request that was let in.
+// visit is a request whose token was checked.
 type visit struct {
 	repo    *Repo
 	token   string
 	mayPush bool
 }
 
-// enter finds the repository and checks the token. Otherwise it answers: 401 to a
-// token that nobody knows, 301 where the repository has another name, and 404
-// where it is private as if it were not there. f.mu is held.
+// enter finds the repository and checks the token. It answers 401 to an unknown token, 301
+// if the repository was renamed, and 404 if it does not exist or is private. The caller
+// holds f.mu.
 func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	v := visit{token: tokenOf(r)}
 	mayPush, known := f.tokens[v.token]
@@ -236,7 +236,7 @@ func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	if v.repo != nil && (!v.repo.private || known) {
 		return v, true
 	}
-	if !isAPI && !known { // git is to ask for a password
+	if !isAPI && !known { // makes git ask for a password
 		w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
 		refuse(w, http.StatusUnauthorized, "Unauthorized")
 		return v, false
@@ -245,7 +245,8 @@ func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	return v, false
 }
 
-// redirect leads from an old name to the repository: GitHub's API does so by number.
+// redirect redirects from a former name to the repository. GitHub's API uses the
+// repository's number for that.
 func (f *Forge) redirect(w http.ResponseWriter, r *http.Request, repo *Repo) {
 	old := "/" + r.PathValue("owner") + "/" + r.PathValue("repo")
 	_, rest, _ := strings.Cut(r.URL.Path, old)
@@ -263,15 +264,15 @@ func (f *Forge) redirect(w http.ResponseWriter, r *http.Request, repo *Repo) {
 	http.Redirect(w, r, f.URL+to.String(), http.StatusMovedPermanently)
 }
 
-// refuse answers with an error as both forges word it.
+// refuse answers with an error in the words of both forges.
 func refuse(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{"message": message})
 }
 
-// api wraps an answer of the API: limits, then ETag and 304, which costs a caller
-// with a token nothing. f.mu is held while it is made.
+// api wraps an API answer with the rate limit and ETag. A 304 does not count against the
+// limit if the request has a token. f.mu is held while answer runs.
 func (f *Forge) api(answer func(visit, http.ResponseWriter, *http.Request) (int, any)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
@@ -288,7 +289,7 @@ func (f *Forge) api(answer func(visit, http.ResponseWriter, *http.Request) (int,
 	}
 }
 
-// count takes one request off the quota, or refuses.
+// count takes one request off the quota, or answers with an error if none is left.
 func (f *Forge) count(w http.ResponseWriter) bool {
 	if f.kind != github {
 		return true
@@ -332,7 +333,7 @@ func (f *Forge) send(w http.ResponseWriter, r *http.Request, status int, value a
 	}
 }
 
-// page cuts the page out of a list that was asked for, and names its neighbours.
+// page returns the requested page of a list, and sets the links to its neighbours.
 func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, sizeName string, usual, most int) []T {
 	query := r.URL.Query()
 	size, err := strconv.Atoi(query.Get(sizeName))
@@ -363,7 +364,7 @@ func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, size
 	return slices.Clone(all[from:min(len(all), from+size)])
 }
 
-// once makes a token that opens one download.
+// once returns a token that is valid for one download.
 func (f *Forge) once(path string) string {
 	token := rand.Text()
 	f.downloads[token] = path

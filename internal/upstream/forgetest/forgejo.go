@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// routeForgejo is the API of Forgejo and Gitea.
+// routeForgejo adds the routes of the API of Forgejo and Gitea.
 func (f *Forge) routeForgejo(mux *http.ServeMux) {
 	const repo = "/api/v1/repos/{owner}/{repo}"
 	mux.HandleFunc("GET "+repo, f.api(f.getRepo))
@@ -23,7 +23,8 @@ func (f *Forge) routeForgejo(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+repo+"/issues/{number}/comments", f.api(f.addComment))
 }
 
-// label is a label as the API tells it; Forgejo's have to be made first.
+// label returns a label in the API's format. On Forgejo, a label must be created before it
+// can be used.
 func (r *Repo) label(name string) map[string]any {
 	return map[string]any{"id": slices.Index(r.labels, name) + 1, "name": name, "color": "ededed"}
 }

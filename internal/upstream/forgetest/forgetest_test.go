@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// call asks the API with a token that may push, and gives the status and what was
-// answered.
+// call sends an API request with a token that may push, and returns the status and the
+// answer.
 func call(t *testing.T, f *Forge, method, path string, body any) (int, map[string]any, []map[string]any) {
 	t.Helper()
 	content, err := json.Marshal(body)
@@ -56,7 +56,7 @@ func git(t *testing.T, dir string, arguments ...string) error {
 	return err
 }
 
-// A branch is pushed with git, and its pull request lives.
+// A branch is pushed with git, then its pull request is created, changed and closed.
 func TestPullRequests(t *testing.T) {
 	for _, kind := range []string{"GitHub", "Forgejo"} {
 		t.Run(kind, func(t *testing.T) {

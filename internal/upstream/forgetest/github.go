@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// routeGitHub is the REST API, and the query language.
+// routeGitHub adds the routes of the REST and GraphQL APIs.
 func (f *Forge) routeGitHub(mux *http.ServeMux) {
 	for path, answer := range map[string]func(visit, http.ResponseWriter, *http.Request) (int, any){
 		"GET ":                           f.getRepo,
@@ -44,8 +44,8 @@ func (f *Forge) getRepo(v visit, _ http.ResponseWriter, _ *http.Request) (int, a
 	}
 }
 
-// visible are the releases as a caller sees them: drafts only with the right to
-// push; the newest first, which is not the order of versions.
+// visible returns the releases that the caller can see: drafts only with the right to push.
+// The newest comes first, which is not the order of versions.
 func (v visit) visible() []Release {
 	found := slices.DeleteFunc(slices.Clone(v.repo.releases), func(r Release) bool { return r.Draft && !v.mayPush })
 	slices.SortStableFunc(found, func(a, b Release) int { return b.Date.Compare(a.Date) })
@@ -65,7 +65,7 @@ func (f *Forge) listReleases(v visit, w http.ResponseWriter, r *http.Request) (i
 	return http.StatusOK, list
 }
 
-// getRelease finds a published release: drafts have no tag yet.
+// getRelease returns a published release. Drafts have no tag yet.
 func (f *Forge) getRelease(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
 	for _, release := range v.visible() {
 		if release.Tag == r.PathValue("tag") && !release.Draft {
@@ -89,7 +89,7 @@ func (f *Forge) release(r *Repo, release Release) map[string]any {
 	}
 }
 
-// listTags lists names backwards, as GitHub seems to.
+// listTags lists names in descending order, as GitHub seems to.
 func (f *Forge) listTags(v visit, w http.ResponseWriter, r *http.Request) (int, any) {
 	refs := v.repo.refs()
 	slices.SortFunc(refs, func(a, b ref) int { return strings.Compare(b.name, a.name) })

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// graphql answers queries for repositories, their tags and releases. It wants a
-// token. https://docs.github.com/en/graphql/guides/forming-calls-with-graphql
+// graphql answers queries for repositories, their tags and releases. It requires a token.
+// https://docs.github.com/en/graphql/guides/forming-calls-with-graphql
 func (f *Forge) graphql(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +138,8 @@ func connection(kind string, total int, nodes []*node) *node {
 	return &node{kind, map[string]func(map[string]any) (any, error){"totalCount": always(total), "nodes": always(nodes)}}
 }
 
-// first cuts a list as its argument says, which may not be above 100.
+// first returns the first elements of a list, as many as the argument first says, at most
+// 100.
 func first[T any](all []T, arguments map[string]any) ([]T, error) {
 	n, given := arguments["first"].(int)
 	if !given || n < 1 || n > 100 {
@@ -147,7 +148,7 @@ func first[T any](all []T, arguments map[string]any) ([]T, error) {
 	return all[:min(n, len(all))], nil
 }
 
-// checkOrder wants the one order that is known here.
+// checkOrder returns an error unless the order is the only supported one.
 func checkOrder(arguments map[string]any, field string) error {
 	order, _ := arguments["orderBy"].(map[string]any)
 	if order["field"] != field || order["direction"] != "DESC" {

@@ -22,7 +22,7 @@ type Pull struct {
 	Comments    []string
 }
 
-// Pulls gives the pull requests as they are now.
+// Pulls returns the current state of the pull requests.
 func (r *Repo) Pulls() []Pull {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
@@ -46,7 +46,8 @@ func (r *Repo) ClosePull(number int, merge bool) {
 	}
 }
 
-// pull is a pull request as both APIs tell it. Its head is what the branch has now.
+// pull returns a pull request in the format of both APIs. Its head is the branch's current
+// commit.
 func (f *Forge) pull(r *Repo, p *Pull) map[string]any {
 	owner, _, _ := strings.Cut(r.name, "/")
 	side := func(branch string) map[string]any {
@@ -72,7 +73,7 @@ func (f *Forge) pull(r *Repo, p *Pull) map[string]any {
 	}
 }
 
-// listPulls knows GitHub's filters; Forgejo has state alone of them.
+// listPulls supports GitHub's filters. Forgejo has only state.
 func (f *Forge) listPulls(v visit, w http.ResponseWriter, r *http.Request) (int, any) {
 	query := r.URL.Query()
 	owner, _, _ := strings.Cut(v.repo.name, "/")
@@ -108,7 +109,7 @@ func (f *Forge) createPull(v visit, _ http.ResponseWriter, r *http.Request) (int
 	var asked struct {
 		Title, Body, Head, Base string
 		Draft                   bool
-		Labels                  []int // Forgejo's
+		Labels                  []int // numbers, on Forgejo
 	}
 	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
 		return http.StatusBadRequest, "Problems parsing JSON"
@@ -196,8 +197,8 @@ func (f *Forge) updatePull(v visit, _ http.ResponseWriter, r *http.Request) (int
 	return status, f.pull(v.repo, p)
 }
 
-// addLabels takes names on GitHub, which makes those that are new, and numbers or
-// names on Forgejo, which does not.
+// addLabels accepts names on GitHub, and creates new ones. On Forgejo it accepts numbers or
+// names of existing labels only.
 func (f *Forge) addLabels(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
 	p := v.pull(r)
 	var labels []any

@@ -7,26 +7,26 @@ import (
 	"text/scanner"
 )
 
-// query is a query of GraphQL, as far as libre writes any.
+// query is a GraphQL query. It supports the parts of the language that libre uses.
 // https://spec.graphql.org/October2021/
 type query struct {
-	variables  []string // all String!
+	variables  []string // all of type String!
 	selections []selection
 	fragments  map[string][]selection
 }
 
-// selection is a field, or a fragment's fields.
+// selection is a selected field, or a fragment's fields.
 type selection struct {
 	alias, name string
-	arguments   map[string]any // values; variable is a name of one
+	arguments   map[string]any // values; a variable is the name of one
 	fields      []selection
-	onType      string // of an inline fragment
+	onType      string // type condition of an inline fragment
 	spread      string // name of a fragment
 }
 
 type variable string
 
-// parseQuery reads a query and its fragments.
+// parseQuery parses a query and its fragments.
 func parseQuery(text string) (_ *query, err error) {
 	p := &queryParser{}
 	p.Init(strings.NewReader(text))
@@ -148,7 +148,7 @@ func (p *queryParser) value() any {
 		p.next()
 		unquoted, _ := strconv.Unquote(text)
 		return unquoted
-	case scanner.Ident: // an enumeration's
+	case scanner.Ident: // a value of an enumeration
 		p.next()
 		return text
 	case '$':
@@ -169,18 +169,18 @@ func (p *queryParser) value() any {
 	return nil
 }
 
-// node is an object of the schema: its fields by name, made when asked for.
+// node is an object of the schema. Its fields, by name, are computed when selected.
 type node struct {
 	kind   string
 	fields map[string]func(arguments map[string]any) (any, error)
 }
 
-// always is a field that takes no arguments.
+// always returns a field without arguments.
 func always(value any) func(map[string]any) (any, error) {
 	return func(map[string]any) (any, error) { return value, nil }
 }
 
-// evaluate picks the fields that were asked for. Unknown fields are errors.
+// evaluate returns the selected fields. It returns an error for unknown fields.
 func (q *query) evaluate(n *node, asked []selection, variables map[string]string) (map[string]any, error) {
 	found := map[string]any{}
 	for _, s := range asked {

@@ -15,9 +15,9 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Repo is a repository of a forge.
+// Repo is a repository on a forge.
 type Repo struct {
-	Dir string // bare repository, "" where there are tags alone
+	Dir string // bare repository; "" if there are only tags
 
 	f        *Forge
 	id       int
@@ -26,7 +26,7 @@ type Repo struct {
 	listed   []Tag
 	releases []Release
 	pulls    []*Pull
-	labels   []string // Forgejo's have numbers: place in the list + 1
+	labels   []string // Forgejo's numbers are the index + 1
 	commits  int
 }
 
@@ -37,7 +37,7 @@ type Tag struct {
 	Date   time.Time
 }
 
-// Release is a release, or its draft.
+// Release is a release or a draft.
 type Release struct {
 	Tag        string
 	Name       string
@@ -47,7 +47,7 @@ type Release struct {
 	Date       time.Time
 }
 
-// AddRepo makes a repository with a first commit on its branch main.
+// AddRepo creates a repository with a first commit on its branch main.
 func (f *Forge) AddRepo(name string) *Repo {
 	f.t.Helper()
 	testkit.Require(f.t, "git")
@@ -59,16 +59,16 @@ func (f *Forge) AddRepo(name string) *Repo {
 	return r
 }
 
-// AddTags makes a repository that has tags, of any names, and no content. It is
-// answered for without git: for names that git refuses, real commits' names, and
-// many repositories at once.
+// AddTags creates a repository that has tags with any names, and no content. The server
+// answers for it without git. This allows names that git refuses, the names of real
+// commits, and many repositories at once.
 func (f *Forge) AddTags(name string, tags []Tag) *Repo {
 	r := f.add(name)
 	r.listed = tags
 	return r
 }
 
-// ReadTags reads tags from lines of name, commit and date, between tabs.
+// ReadTags reads lines of a tag's name, commit and date, separated by tabs.
 func ReadTags(file string) ([]Tag, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -97,7 +97,7 @@ func (f *Forge) add(name string) *Repo {
 	return r
 }
 
-// Remove makes a forge forget a repository.
+// Remove removes the repository from the forge.
 func (r *Repo) Remove() {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
@@ -105,7 +105,7 @@ func (r *Repo) Remove() {
 	delete(r.f.byID, r.id)
 }
 
-// Rename gives a repository another name; the old one redirects.
+// Rename renames a repository. The old name redirects.
 func (r *Repo) Rename(name string) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
@@ -115,34 +115,35 @@ func (r *Repo) Rename(name string) {
 	r.f.repos[strings.ToLower(name)] = r
 }
 
-// SetPrivate hides a repository from those without a token.
+// SetPrivate hides a repository from requests without a token.
 func (r *Repo) SetPrivate() {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	r.private = true
 }
 
-// AddRelease publishes a release, or keeps a draft.
+// AddRelease publishes a release or saves a draft.
 func (r *Repo) AddRelease(release Release) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	r.releases = append(r.releases, release)
 }
 
-// SetTags changes the tags of a repository without content.
+// SetTags replaces the tags of a repository without content.
 func (r *Repo) SetTags(tags []Tag) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	r.listed = tags
 }
 
-// CloneURL is where git finds the repository.
+// CloneURL returns the URL for git.
 func (r *Repo) CloneURL() string { return r.f.URL + "/" + r.name + ".git" }
 
-// Commit changes files on main, and gives the commit. "" deletes a file.
+// Commit changes files on main and returns the commit. The content "" deletes a file.
 func (r *Repo) Commit(files map[string]string) string { return r.CommitTo("main", files) }
 
-// CommitTo changes files on a branch, which begins at main if it is new.
+// CommitTo changes files on a branch and returns the commit. It creates a new branch from
+// main.
 func (r *Repo) CommitTo(branch string, files map[string]string) string {
 	r.f.t.Helper()
 	r.commits++
@@ -167,38 +168,38 @@ func (r *Repo) CommitTo(branch string, files map[string]string) string {
 	return r.git("", "rev-parse", "refs/heads/"+branch)
 }
 
-// Tag names a commit, again where the tag exists.
+// Tag sets a tag, which may exist already, to a commit.
 func (r *Repo) Tag(name, commit string) {
 	r.f.t.Helper()
 	r.git("", "update-ref", "refs/tags/"+name, commit)
 }
 
-// TagAnnotated makes an annotated tag, whose object is not its commit's.
+// TagAnnotated creates an annotated tag. Its object differs from its commit.
 func (r *Repo) TagAnnotated(name, commit string) {
 	r.f.t.Helper()
 	r.git("", "-c", "user.name=Upstream", "-c", "user.email=upstream@example.org",
 		"tag", "--force", "--annotate", "--message=Release", "--", name, commit)
 }
 
-// DeleteTag removes a tag.
+// DeleteTag deletes a tag.
 func (r *Repo) DeleteTag(name string) {
 	r.f.t.Helper()
 	r.git("", "update-ref", "-d", "refs/tags/"+name)
 }
 
-// Branch makes a branch, or moves it.
+// Branch creates or moves a branch.
 func (r *Repo) Branch(name, commit string) {
 	r.f.t.Helper()
 	r.git("", "update-ref", "refs/heads/"+name, commit)
 }
 
-// ref is a tag as the API and git tell it.
+// ref is a tag, with what the API and git return for it.
 type ref struct {
 	name, object, commit string
 	date                 time.Time // of the commit
 }
 
-// refs lists the tags by name.
+// refs returns the tags, sorted by name.
 func (r *Repo) refs() []ref {
 	var found []ref
 	if r.Dir == "" {
@@ -224,12 +225,12 @@ func (r *Repo) refs() []ref {
 	return found
 }
 
-// has tells whether a reference exists.
+// has reports whether a reference exists.
 func (r *Repo) has(reference string) bool {
 	return exec.Command("git", "-C", r.Dir, "rev-parse", "--quiet", "--verify", "--end-of-options", reference+"^0").Run() == nil
 }
 
-// git runs git in the repository, and gives what it says without the final newline.
+// git runs git in the repository and returns its output without the final newline.
 func (r *Repo) git(stdin string, arguments ...string) string {
 	r.f.t.Helper()
 	return run(r.f, stdin, "git", append([]string{"-C", r.Dir}, arguments...)...)

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// routeWeb is the web site: git, and archives.
+// routeWeb adds the routes of the web site: git and archives.
 func (f *Forge) routeWeb(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{owner}/{repo}/info/refs", f.git)
 	mux.HandleFunc("POST /{owner}/{repo}/git-upload-pack", f.git)
@@ -23,7 +23,7 @@ func (f *Forge) routeWeb(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{owner}/{repo}/_codeload/{file...}", f.download)
 }
 
-// git answers git's clients by git http-backend, or from a list of tags.
+// git answers git clients with git http-backend, or from a list of tags.
 func (f *Forge) git(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	v, entered := f.enter(w, r)
@@ -71,7 +71,7 @@ func gitBackend(f *Forge) string {
 	return filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
 }
 
-// answerGit speaks protocol version 2 for a list of tags.
+// answerGit implements protocol version 2 for a list of tags.
 // https://git-scm.com/docs/protocol-v2
 func (r *Repo) answerGit(w http.ResponseWriter, request *http.Request, body string) {
 	line := func(format string, values ...any) {
@@ -101,8 +101,8 @@ func (r *Repo) answerGit(w http.ResponseWriter, request *http.Request, body stri
 	io.WriteString(w, "0000")
 }
 
-// archive leads to the place that makes archives. GitHub does not choose between a
-// branch and a tag of the same short name: 300.
+// archive redirects to the server that makes archives. If a branch and a tag have the same
+// short name, GitHub does not choose but answers 300.
 func (f *Forge) archive(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +138,7 @@ func (f *Forge) archive(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, f.URL+to.String(), http.StatusFound)
 }
 
-// download makes an archive: one folder named REPO-VERSION, by git archive, whose
+// download makes an archive with git archive. It has one folder named REPO-VERSION, and its
 // global header has the commit.
 func (f *Forge) download(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
