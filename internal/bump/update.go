@@ -353,7 +353,7 @@ func dropPatch(app catalog.App, name string) (nixedit.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nixedit.DropPath{Attribute: nixedit.Attribute{Path: "patches", At: *at}, Item: "./" + item}, nil
+	return nixedit.DropPatch{Attribute: nixedit.Attribute{Path: "patches", At: *at}, Item: "./" + item}, nil
 }
 
 // containerfiles are those that the app's components are built from.

@@ -12,7 +12,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Change is one change of one file: Set, AddPins, RenamePin or DropPath.
+// Change is one change of one file: Set, AddPins, RenamePin, AddPatch, CreatePatches,
+// PatchVariant or DropPatch.
 type Change interface {
 	place() catalog.Position
 	splices(f *file) ([]splice, error)

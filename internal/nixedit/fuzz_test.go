@@ -124,3 +124,60 @@ func FuzzSet(f *testing.F) {
 		}
 	})
 }
+
+// Whatever the bytes: a patch that is added to any attribute is there, and what Nix took
+// before, it takes.
+func FuzzPatches(f *testing.F) {
+	for _, src := range corpus(f) {
+		f.Add(src, uint32(len(src)))
+	}
+	for _, src := range []string{"{ patches = [ ]; }", "{ mkApp, ... }: mkApp {\n  patches = [\n    # x\n  ];\n  lyon = app: patchSource app [ ./x ];\n}", "{ a ? 1 }: { lyon = app: app // { }; }"} {
+		f.Add([]byte(src), uint32(1))
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, src []byte, pick uint32) {
+		parsed, err := open("x.nix", src)
+		if err != nil {
+			return
+		}
+		var all []Attribute
+		for b := range parsed.root.allBindings {
+			if b.static() && b.value != nil && b.owner.kind == nodeSet {
+				all = append(all, Attribute{Path: leaf{Path: names(b), Position: &catalog.Position{}}.attribute().Path, At: parsed.position(b.path[0].from)})
+			}
+		}
+		if len(all) == 0 {
+			return
+		}
+		a := all[int(pick%uint32(len(all)))]
+		for _, change := range []Change{AddPatch{a, aPatch(t)}, CreatePatches{a, aPatch(t)}, PatchVariant{a, aPatch(t)}} {
+			changed, err := Apply(map[string][]byte{"x.nix": src}, change)
+			if err != nil {
+				continue
+			}
+			out := changed["x.nix"]
+			if after, err := open("x.nix", out); err != nil || !after.hasPatch() {
+				t.Fatalf("%T: no patch in\n%s", change, out)
+			}
+			if before := written(t, dir, src); parses(t, before) && !parses(t, written(t, dir, out)) {
+				t.Errorf("%T: Nix took\n%s\nbut not\n%s", change, src, out)
+			}
+		}
+	})
+}
+
+func (f *file) hasPatch() bool {
+	return !f.root.walk(func(n *node) bool { return !f.isPatch(n, "./patches/CVE-2026-1234.patch") })
+}
+
+// written is the name of a new file with a text.
+func written(t testing.TB, dir string, text []byte) string {
+	t.Helper()
+	file, err := os.CreateTemp(dir, "*.nix")
+	check(t, err)
+	t.Cleanup(func() { os.Remove(file.Name()) })
+	_, err = file.Write(text)
+	check(t, err)
+	check(t, file.Close())
+	return file.Name()
+}

@@ -7,15 +7,16 @@ import (
 	"slices"
 )
 
-// DropPath removes one path from an attribute that is a list in brackets, such as ./a.patch
-// from patches = [ ./a.patch ./b.patch ]. It removes the line too if nothing else is on it.
-// Comments stay.
-type DropPath struct {
-	Attribute
-	Item string // the path as written, or another spelling of it
+// DropPatch removes one patch from an attribute that is a list in brackets, such as
+// ./a.patch from patches = [ ./a.patch ./b.patch ], or from the calls of patchSource in a
+// variant. The patch is a path, or a set with a file or a url. The line goes too if nothing
+// else is on it. Comments stay.
+type DropPatch struct {
+	Attribute        // patches, or variants.NAME
+	Item      string // the path as written, or another spelling of it; or the URL
 }
 
-func (d DropPath) splices(f *file) ([]splice, error) {
+func (d DropPatch) splices(f *file) ([]splice, error) {
 	refuse := func(why string) ([]splice, error) {
 		return nil, &Refusal{d.At, d.Path + why + ": remove " + excerpt(d.Item) + " by hand"}
 	}
@@ -23,20 +24,69 @@ func (d DropPath) splices(f *file) ([]splice, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.value == nil || b.value.kind != nodeList {
+	lists := f.patchLists(b)
+	if len(lists) == 0 {
 		return refuse(" is not written as [ … ]")
 	}
-	items := slices.DeleteFunc(slices.Clone(b.value.children), func(n *node) bool {
-		return n.kind != nodePath || len(n.children) > 0 || path.Clean(f.text(n)) != path.Clean(d.Item)
-	})
+	var items []*node
+	for _, list := range lists {
+		for _, item := range list.children {
+			if f.isPatch(item.innermost(), d.Item) {
+				items = append(items, item)
+			}
+		}
+	}
 	switch {
 	case len(items) == 0:
-		return refuse(" has no such path")
+		return refuse(" has no such patch")
 	case len(items) > 1:
 		return refuse(" has it more than once")
 	}
 	from, to := f.withSpace(items[0])
 	return []splice{{from: from, to: to}}, nil
+}
+
+// patchLists are the lists of patches in a binding: its value, or those of the calls of
+// patchSource in a function.
+func (f *file) patchLists(b *binding) []*node {
+	if b.value == nil {
+		return nil
+	}
+	value := b.value.innermost()
+	switch value.kind {
+	case nodeList:
+		return []*node{value}
+	case nodeLambda:
+		var lists []*node
+		value.walk(func(n *node) bool {
+			if list := f.patchList(n); list != nil {
+				lists = append(lists, list)
+			}
+			return true
+		})
+		return lists
+	}
+	return nil
+}
+
+// isPatch reports whether an item of a list is a patch: a path, or a set with its file or
+// url.
+func (f *file) isPatch(n *node, patch string) bool {
+	switch {
+	case n.kind == nodePath:
+		return len(n.children) == 0 && path.Clean(f.text(n)) == path.Clean(patch)
+	case n.kind != nodeSet:
+		return false
+	}
+	return slices.ContainsFunc(n.bindings, func(b *binding) bool {
+		switch {
+		case !b.static() || b.value == nil:
+			return false
+		case b.name() == "url":
+			return b.value.kind == nodeString && b.value.isLiteral() && f.value(b.value) == patch
+		}
+		return b.name() == "file" && b.value.kind == nodePath && f.isPatch(b.value, patch)
+	})
 }
 
 var spaceAfter = regexp.MustCompile(`\A[ \t]*(?:\r\n|\n|\r)`)

@@ -17,6 +17,7 @@ const (
 	nodeSet
 	nodeLet
 	nodeLambda
+	nodeApply // a function and its arguments
 )
 
 // node is an expression, in the detail that editing needs: operators have no kind and no
@@ -30,6 +31,8 @@ type node struct {
 	visible  bool       // bindings is a scope: let and rec
 	brace    int        // of a set: offset of its {
 	args     []string   // of a lambda: the names it binds
+	formals  int        // of a lambda with { a, b }: where the last name ends, with its default; else 0
+	body     *node      // of a with, assert, let or parentheses: what has its value
 }
 
 // binding is "path = value;", or "inherit … path;" with a nil value and one name.
@@ -55,6 +58,15 @@ func (n *node) adopt() {
 		c.parent = n
 		c.adopt()
 	}
+}
+
+// innermost is the expression that has the value of n, below with, assert, let and
+// parentheses.
+func (n *node) innermost() *node {
+	for n.body != nil {
+		n = n.body
+	}
+	return n
 }
 
 func (n *node) isLiteral() bool {

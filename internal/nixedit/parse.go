@@ -109,12 +109,14 @@ func (p *parser) expression() *node {
 		p.take()
 		n.kind, n.visible = nodeLet, true
 		p.bindings(n, "in")
-		n.add(p.expression())
+		n.body = p.expression()
+		n.add(n.body)
 	case p.is(0, "assert"), p.is(0, "with"):
 		p.take()
 		n.add(p.expression())
 		p.expect(";")
-		n.add(p.expression())
+		n.body = p.expression()
+		n.add(n.body)
 	case p.is(0, "if"):
 		p.take()
 		n.add(p.expression())
@@ -171,6 +173,7 @@ func (p *parser) formals(n *node) {
 				p.take()
 				n.add(p.expression())
 			}
+			n.formals = p.tokens[max(p.at-1, 0)].to
 		} else {
 			p.unexpected()
 		}
@@ -190,10 +193,14 @@ func (p *parser) operation(n *node) *node {
 		t := p.peek(0)
 		switch {
 		case t.kind == tokenEnd || p.isAny("in", "then", "else", ";", ")", "]", "}", ","):
-			if len(n.children) == 0 {
+			switch {
+			case len(n.children) == 0:
 				p.unexpected()
-			} else if len(n.children) == 1 && operators == 0 {
+			case operators > 0:
+			case len(n.children) == 1:
 				return n.children[0]
+			default:
+				n.kind = nodeApply
 			}
 			return p.end(n)
 		case p.is(0, "?"):
@@ -252,7 +259,8 @@ func (p *parser) bracketed(n *node) {
 	switch {
 	case p.is(0, "("):
 		p.take()
-		n.add(p.expression())
+		n.body = p.expression()
+		n.add(n.body)
 		p.expect(")")
 	case p.is(0, "["):
 		p.take()

@@ -51,7 +51,7 @@ func TestAddPins(t *testing.T) {
 	}
 }
 
-func TestDropPath(t *testing.T) {
+func TestDropPatch(t *testing.T) {
 	tests := []struct{ name, item, src, want string }{
 		{"first", "./a.patch", `{ ‸patches = [ ./a.patch ./b.patch ]; }`, `{ patches = [ ./b.patch ]; }`},
 		{"last", "b.patch", `{ ‸patches = [ ./a.patch ./b.patch ]; }`, `{ patches = [ ./a.patch ]; }`},
@@ -59,15 +59,15 @@ func TestDropPath(t *testing.T) {
 		{"a line", "./a.patch", "{\r\n  ‸patches = [\r\n    # why\r\n    ./a.patch\r\n    ./b.patch # b\r\n  ];\r\n}", "{\r\n  patches = [\r\n    # why\r\n    ./b.patch # b\r\n  ];\r\n}"},
 		{"with a comment", "./b.patch", "{\n  ‸patches = [\n    ./a.patch\n    ./b.patch # b\n  ];\n}", "{\n  patches = [\n    ./a.patch\n # b\n  ];\n}"},
 		{"beside a set", "./a.patch", `{ ‸patches = [ { url = ./a.patch; } ./a.patch ]; }`, `{ patches = [ { url = ./a.patch; } ]; }`},
-		{"not there", "./c.patch", `{ ‸patches = [ ./a.patch ./b.patch ]; }`, "1:3: patches has no such path: remove ./c.patch by hand"},
-		{"interpolated", "./a.patch", `{ ‸patches = [ ./a${"b"}.patch ./a${""}.patch ]; }`, "1:3: patches has no such path: remove ./a.patch by hand"},
+		{"not there", "./c.patch", `{ ‸patches = [ ./a.patch ./b.patch ]; }`, "1:3: patches has no such patch: remove ./c.patch by hand"},
+		{"interpolated", "./a.patch", `{ ‸patches = [ ./a${"b"}.patch ./a${""}.patch ]; }`, "1:3: patches has no such patch: remove ./a.patch by hand"},
 		{"twice", "./a.patch", `{ ‸patches = [ ./a.patch (./b.patch) ././a.patch ]; }`, "1:3: patches has it more than once: remove ./a.patch by hand"},
 		{"computed", "./a.patch", `{ ‸patches = [ ./a.patch ] ++ more; }`, "1:3: patches is not written as [ … ]: remove ./a.patch by hand"},
 		{"strings that would join", "./a.patch", `{ ‸patches = [ ''x''./a.patch''y'' ]; }`, "1:20: the change affects more than its place"},
 	}
 	for _, test := range tests {
 		src, at := mark(t, test.src)
-		if got := applied(src, DropPath{Attribute{"patches", at}, test.item}); got != test.want {
+		if got := applied(src, DropPatch{Attribute{"patches", at}, test.item}); got != test.want {
 			t.Errorf("%s:\n got %q\nwant %q", test.name, got, test.want)
 		}
 	}

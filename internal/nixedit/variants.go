@@ -1,0 +1,83 @@
+package nixedit
+
+import (
+	"fmt"
+)
+
+// PatchVariant adds a patch to a variant, which has to be a function that is written in the
+// file: to the list of `app: patchSource app [ … ]`, else by a call of patchSource around the
+// function's result. It takes patchSource from the file's arguments, where it is added if it
+// is not there.
+type PatchVariant struct {
+	Attribute // variants.NAME
+	Patch     Patch
+}
+
+const patchSource = "patchSource"
+
+func (p PatchVariant) splices(f *file) ([]splice, error) {
+	b, err := f.binding(p.Attribute)
+	if err != nil {
+		return nil, err
+	}
+	result := f.resultOf(b)
+	if result == nil {
+		value := "…"
+		if b.value != nil {
+			value = f.excerpt(b.value)
+		}
+		return nil, &Refusal{p.At, fmt.Sprintf("%s is not written as app: …, but %s: write %s = app: patchSource ((%s) app) [ %s ];",
+			p.Path, value, b.name(), value, p.Patch)}
+	}
+	scopes := scopesOf(result, patchSource)
+	root := f.root.innermost()
+	var all []splice
+	switch {
+	case len(scopes) > 1:
+		return nil, &Refusal{p.At, fmt.Sprintf("patchSource is bound at line %d and again at line %d: rename one of them",
+			f.position(scopes[1].at).Line, f.position(scopes[0].at).Line)}
+	case len(scopes) == 1:
+	case root.kind == nodeLambda && root.formals > 0:
+		all = append(all, splice{from: root.formals, to: root.formals, text: ", " + patchSource})
+	default:
+		return nil, &Refusal{p.At, fmt.Sprintf("patchSource is no argument of this file: pass it, and write %s = app: patchSource (%s) [ %s ];",
+			b.name(), f.excerpt(result), p.Patch)}
+	}
+	if list := f.patchList(result); list != nil {
+		return append(all, f.appended(list, p.Patch)), nil
+	}
+	open, end := patchSource+" (", ")"
+	if result.kind == nodeName {
+		open, end = patchSource+" ", ""
+	}
+	return append(all,
+		splice{from: result.from, to: result.from, text: open},
+		splice{from: result.to, to: result.to, text: fmt.Sprintf("%s [ %s ]", end, p.Patch)}), nil
+}
+
+// resultOf is the result of a variant's function, nil if the variant is something else.
+func (f *file) resultOf(b *binding) *node {
+	if b.value == nil {
+		return nil
+	}
+	function := b.value.innermost()
+	if function.kind != nodeLambda {
+		return nil
+	}
+	result := function.children[len(function.children)-1].innermost()
+	if result.kind == nodeLambda {
+		return nil
+	}
+	return result
+}
+
+// patchList is the list of a call patchSource app [ … ], nil if n is something else.
+func (f *file) patchList(n *node) *node {
+	if n.kind != nodeApply || len(n.children) != 3 || n.children[0].kind != nodeName || f.text(n.children[0]) != patchSource {
+		return nil
+	}
+	if list := n.children[2].innermost(); list.kind == nodeList {
+		return list
+	}
+	return nil
+}
