@@ -63,16 +63,16 @@ demo-folder:
 
 # The helper is needed to publish only, so it is compiled while images are built.
 demo: demo-tools demo-folder
-	@echo 'compiling libre; then, while it builds images, its helper libre-files with the recogniser syft'
+	@echo 'compiling libre; then, while it builds images, its helper libre-inspect with the recogniser syft'
 	$(COMPILE) -o bin/ ./cmd/libre
 	@dir=$(DEMO_DIR); libre=$$PWD/bin/libre; \
-	$(COMPILE) -o bin/ ./cmd/libre-files & helper=$$!; trap "kill $$helper 2>/dev/null" EXIT; \
+	$(COMPILE) -o bin/ ./cmd/libre-inspect & helper=$$!; trap "kill $$helper 2>/dev/null" EXIT; \
 	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
 	cd $$dir && export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=demo LIBRE_REGISTRY=localhost:$(DEMO_PORT)/demo; \
 	say() { printf '\n$$ %s\n' "libre $$*"; $$libre "$$@"; }; \
 	say build guestbook || exit 1; \
 	[ -e cosign.key ] || say keygen || exit 1; \
-	kill -0 $$helper 2>/dev/null && echo 'waiting for the compiler: libre-files lists what is in images'; \
+	kill -0 $$helper 2>/dev/null && echo 'waiting for the compiler: libre-inspect lists what is in images'; \
 	wait $$helper || exit 1; \
 	$$libre serve --port $(DEMO_PORT) --writable registry >$$dir.log 2>&1 & serve=$$!; trap "kill $$serve" EXIT; \
 	for try in 1 2 3 4 5 6 7 8 9 10; do grep -q serving $$dir.log && break; sleep 0.3; done; \

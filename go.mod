@@ -278,7 +278,7 @@ require (
 	modernc.org/sqlite v1.59.0 // indirect
 )
 
-// syft downloads, clones and asks daemons with them, libre-files does not: see their
+// syft downloads, clones and asks daemons with them, libre-inspect does not: see their
 // package comments.
 replace (
 	github.com/anchore/clio => ./internal/sbom/without/clio

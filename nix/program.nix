@@ -1,4 +1,4 @@
-# libre and its helper libre-files, built with the package set's buildGoModule.
+# libre and its helper libre-inspect, built with the package set's buildGoModule.
 { pkgs }:
 let
   # The Go version of go.mod; buildGoModule downloads no other toolchain. A release branch
@@ -35,7 +35,7 @@ buildGoModule {
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
   vendorHash = "sha256-jLOBb+sjNulgrZ/lTtkxaVYIBXEY+a3WV+/P7+KFMy0=";
-  subPackages = [ "cmd/libre" "cmd/libre-files" ];
+  subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;
   meta = { description = "Container images of a catalogue of web applications"; mainProgram = "libre"; };

@@ -124,7 +124,7 @@ func TestFromLayoutErrors(t *testing.T) {
 	nothingLeft(t)
 }
 
-// libre-files reads what strangers wrote: it has nothing in it that downloads from
+// libre-inspect reads what strangers wrote: it has nothing in it that downloads from
 // clouds, and takes no time to compile it.
 func TestRecogniserHasNoCloudClients(t *testing.T) {
 	info, err := buildinfo.ReadFile(scanner(t).path)

@@ -18,7 +18,7 @@ import (
 
 // Program is the name of the program that finds packages in files. It is a program of its
 // own because syft takes long to start.
-const Program = "libre-files"
+const Program = "libre-inspect"
 
 // Scanner finds packages in images with the program. One process, started with the first
 // question, answers all of them in turn. A store path of several images is read once. The
@@ -141,7 +141,7 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 			return fail(err)
 		}
 	}
-	temporary, err := os.MkdirTemp("", "libre-files-")
+	temporary, err := os.MkdirTemp("", "libre-inspect-")
 	if err != nil {
 		return fail(err)
 	}

@@ -1,5 +1,5 @@
 // Package files finds packages in the files of an image with syft. Only the program
-// libre-files imports it: syft takes 20 ms of CPU time to start, which would slow down
+// libre-inspect imports it: syft takes 20 ms of CPU time to start, which would slow down
 // each command of libre.
 package files
 

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNoBrotli is the error of every call.
-var ErrNoBrotli = errors.New("libre-files reads no brotli")
+var ErrNoBrotli = errors.New("libre-inspect reads no brotli")
 
 type refusal struct{}
 

@@ -1,6 +1,6 @@
 // Package getter replaces github.com/hashicorp/go-getter, with which syft downloads URLs.
 // libre gives syft folders only. The real package has the clients of three clouds, which
-// were a third of libre-files and do not belong in a program that reads untrusted files.
+// were a third of libre-inspect and do not belong in a program that reads untrusted files.
 // This package has the names that syft's internal/file needs; every download fails.
 package getter
 
@@ -11,7 +11,7 @@ import (
 )
 
 // ErrNoDownloads is the error of every download.
-var ErrNoDownloads = errors.New("libre-files downloads nothing")
+var ErrNoDownloads = errors.New("libre-inspect downloads nothing")
 
 // Client would download Src to Dst.
 type Client struct {

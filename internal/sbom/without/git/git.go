@@ -16,7 +16,7 @@ import (
 )
 
 // ErrNoRepositories is the error of every call.
-var ErrNoRepositories = errors.New("libre-files opens no repository")
+var ErrNoRepositories = errors.New("libre-inspect opens no repository")
 
 // Repository would be a repository.
 type Repository struct{ Storer storage.Storer }

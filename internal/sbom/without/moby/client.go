@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoDaemon is the error of every call.
-var ErrNoDaemon = errors.New("libre-files asks no daemon")
+var ErrNoDaemon = errors.New("libre-inspect asks no daemon")
 
 // Opt would configure a client.
 type Opt func(*Client) error

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNoPackageFiles is the error of every call.
-var ErrNoPackageFiles = errors.New("libre-files reads no RPM package files")
+var ErrNoPackageFiles = errors.New("libre-inspect reads no RPM package files")
 
 // Tags of a header.
 const (

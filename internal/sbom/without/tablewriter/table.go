@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNoTables is the error of every call.
-var ErrNoTables = errors.New("libre-files prints no tables")
+var ErrNoTables = errors.New("libre-inspect prints no tables")
 
 // Table would be a table.
 type Table struct{}

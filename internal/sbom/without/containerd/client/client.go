@@ -1,6 +1,6 @@
 // Package client stands in for github.com/containerd/containerd/v2/client, by which
 // stereoscope, a part of syft, asks a daemon for images. libre gives it folders and has
-// no business with daemons: the real one is a tenth of what libre-files would be made
+// no business with daemons: the real one is a tenth of what libre-inspect would be made
 // of. This one has the names that stereoscope uses, and refuses to connect.
 package client
 
@@ -18,7 +18,7 @@ import (
 )
 
 // ErrNoDaemon is what every call ends with.
-var ErrNoDaemon = errors.New("libre-files asks no daemon")
+var ErrNoDaemon = errors.New("libre-inspect asks no daemon")
 
 // Client would be connected to a daemon.
 type Client struct{}

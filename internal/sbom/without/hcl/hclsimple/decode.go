@@ -6,5 +6,5 @@ import "errors"
 
 // Decode refuses.
 func Decode(name string, content []byte, evaluation, target any) error {
-	return errors.New("libre-files reads no Terraform files")
+	return errors.New("libre-inspect reads no Terraform files")
 }

@@ -29,5 +29,5 @@ type Status struct {
 
 // ReadBlob refuses.
 func ReadBlob(context.Context, Store, ocispec.Descriptor) ([]byte, error) {
-	return nil, errors.New("libre-files asks no daemon")
+	return nil, errors.New("libre-inspect asks no daemon")
 }

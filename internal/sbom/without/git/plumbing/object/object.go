@@ -3,7 +3,7 @@ package object
 
 import "errors"
 
-var errNone = errors.New("libre-files opens no repository")
+var errNone = errors.New("libre-inspect opens no repository")
 
 type (
 	Commit struct{}

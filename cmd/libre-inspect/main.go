@@ -1,4 +1,4 @@
-// Command libre-files lists what is recognised in the files of images; libre
+// Command libre-inspect lists what is recognised in the files of images; libre
 // starts it and talks to it by standard input and output.
 package main
 
@@ -12,7 +12,7 @@ import (
 
 func main() {
 	if err := files.Serve(context.Background(), os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "libre-files:", err)
+		fmt.Fprintln(os.Stderr, "libre-inspect:", err)
 		os.Exit(1)
 	}
 }
