@@ -20,10 +20,10 @@ import (
 
 const predicateAnnotation = "dev.sigstore.bundle.predicateType"
 
-// everything is all kinds of attachments.
+// everything lists all kinds of attachments.
 var everything = []string{sign.SignatureType, state.CycloneDXType, state.SPDXType, state.ProvenanceType}
 
-// subjects are what a tag points to and its children, behind the proxy.
+// subjects returns the target of a tag and its children, in the backend.
 func (w *watched) subjects(t testing.TB, refName string) []name.Digest {
 	t.Helper()
 	tag, err := name.NewTag(w.backend + "/" + namespace + "/" + refName)
@@ -41,7 +41,7 @@ func (w *watched) subjects(t testing.TB, refName string) []name.Digest {
 	return all
 }
 
-// attached is the list of what is attached to a digest.
+// attached returns the list of a digest's attachments.
 func attached(t testing.TB, subject name.Digest) []v1.Descriptor {
 	t.Helper()
 	index, err := remote.Referrers(subject)
@@ -55,7 +55,7 @@ func attached(t testing.TB, subject name.Digest) []v1.Descriptor {
 	return list.Manifests
 }
 
-// write is what somebody does who may.
+// write sends a request as anybody with push access can.
 func write(t testing.TB, method, url, mediaType string, body []byte) {
 	t.Helper()
 	request, err := http.NewRequest(method, url, bytes.NewReader(body))
@@ -73,8 +73,8 @@ func write(t testing.TB, method, url, mediaType string, body []byte) {
 	}
 }
 
-// detach removes what is attached to digests, of some kinds: the manifests themselves
-// where the registry keeps lists, else from the list at the subject's tag.
+// detach removes attachments of some kinds from digests. It deletes the manifests if the
+// registry keeps lists, else their entries in the list at the subject's tag.
 func (w *watched) detach(t testing.TB, byTag bool, subjects []name.Digest, kinds ...string) {
 	t.Helper()
 	for _, subject := range subjects {
@@ -94,7 +94,7 @@ func (w *watched) detach(t testing.TB, byTag bool, subjects []name.Digest, kinds
 	}
 }
 
-// list puts another list at the tag of a subject.
+// list replaces the list at a subject's tag.
 func (w *watched) list(t testing.TB, subject name.Digest, manifests []v1.Descriptor) {
 	t.Helper()
 	list, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: append([]v1.Descriptor{}, manifests...)})
@@ -105,11 +105,11 @@ func (w *watched) list(t testing.TB, subject name.Digest, manifests []v1.Descrip
 	write(t, http.MethodPut, address, string(types.OCIImageIndex), list)
 }
 
-// said is what is attested of a digest: by kind, the predicates.
+// said returns the predicates of a digest's attestations by kind.
 func (w *watched) said(t testing.TB, subject name.Digest) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
-	for _, kind := range attestations[:2] { // a provenance says when it was made
+	for _, kind := range attestations[:2] { // a provenance has the time of its making
 		statements, err := w.signing.Client.Attachments(subject).VerifyAttestations(context.Background(), kind, w.signing.Policy)
 		if err != nil {
 			t.Errorf("%s: %v", subject, err)
@@ -121,7 +121,7 @@ func (w *watched) said(t testing.TB, subject name.Digest) map[string][]string {
 	return all
 }
 
-// forge attaches to a digest what says to be of a kind, and is of another image.
+// forge attaches a bundle of another image to a digest, as an attachment of a kind.
 func (w *watched) forge(t testing.TB, byTag bool, subject, other name.Digest, kind string) {
 	t.Helper()
 	for _, has := range attached(t, other) {
@@ -137,7 +137,7 @@ func (w *watched) forge(t testing.TB, byTag bool, subject, other name.Digest, ki
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := remote.Write(subject.Context().Digest(has.Digest.String()), image); err != nil { // its blobs
+		if err := remote.Write(subject.Context().Digest(has.Digest.String()), image); err != nil { // with its blobs
 			t.Fatal(err)
 		}
 		digest, size, err := v1.SHA256(bytes.NewReader(forged))

@@ -37,18 +37,18 @@ const (
 	attackedRef = "coop/docs-web-default"
 )
 
-// attacked is a registry with one signed image, in which somebody else may write.
+// An attacked registry has one signed image, and somebody else may write to it.
 type attacked struct {
 	*testing.T
 	host     string
 	key      string // file of the public key
 	subjects []name.Digest
 	handler  http.Handler
-	// answer, where not nil, may answer in the registry's place.
+	// answer, if not nil, may answer instead of the registry.
 	answer func(http.ResponseWriter, *http.Request) bool
 }
 
-// newAttacked has an image of two platforms signed, as push does.
+// newAttacked signs an image of two platforms as push does.
 func newAttacked(t *testing.T, signer *sign.Signer, key string) *attacked {
 	t.Helper()
 	a := &attacked{T: t, key: key, handler: inmemory.New(inmemory.Logger(log.New(io.Discard, "", 0)), inmemory.WithReferrersSupport(true))}
@@ -92,7 +92,7 @@ func newAttacked(t *testing.T, signer *sign.Signer, key string) *attacked {
 	return a
 }
 
-// carried are what every image carries.
+// carried lists the kinds of attachments that every image has.
 var carried = []string{state.CycloneDXType, state.SPDXType, state.ProvenanceType, sign.SignatureType}
 
 func (a *attacked) must(err error) {
@@ -102,7 +102,7 @@ func (a *attacked) must(err error) {
 	}
 }
 
-// put writes to the registry as somebody does who may push.
+// put writes to the registry as anybody with push access can.
 func (a *attacked) put(path string, content []byte, mediaType string) {
 	a.Helper()
 	request, err := http.NewRequest(http.MethodPut, "http://"+a.host+path, bytes.NewReader(content))
@@ -116,7 +116,7 @@ func (a *attacked) put(path string, content []byte, mediaType string) {
 	}
 }
 
-// blob gives the descriptor of a blob that says to be a bundle.
+// blob uploads a blob that claims to be a bundle and returns its descriptor.
 func (a *attacked) blob(content []byte) v1.Descriptor {
 	a.Helper()
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
@@ -128,7 +128,7 @@ func (a *attacked) blob(content []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: bundleType, Digest: digest, Size: size}
 }
 
-// attach has the index carry blobs, one a manifest, as what a kind says to be.
+// attach attaches blobs to the index, each with its own manifest, as attachments of a kind.
 func (a *attacked) attach(kind string, annotations map[string]string, blobs ...v1.Descriptor) {
 	a.Helper()
 	config := a.blob([]byte("{}"))
@@ -153,8 +153,8 @@ func (a *attacked) attach(kind string, annotations map[string]string, blobs ...v
 	}
 }
 
-// verify runs the program and gives the most memory that it held at once, in bytes. What
-// the kernel says after its end may be this process' own.
+// verify runs the program and returns its peak memory in bytes. The value that the kernel
+// returns after its end may be that of this process.
 func (a *attacked) verify() (code int, said string, peak int64) {
 	a.Helper()
 	programs, err := testkit.Programs()
@@ -186,7 +186,7 @@ func (a *attacked) verify() (code int, said string, peak int64) {
 	}
 }
 
-// ours is the genuine attachment of a kind to the index.
+// ours returns the genuine attachment of a kind to the index.
 func (a *attacked) ours(kind string) []byte {
 	a.Helper()
 	list, err := remote.Referrers(a.subjects[0])
@@ -212,8 +212,8 @@ func (a *attacked) ours(kind string) []byte {
 	return nil
 }
 
-// list has the registry list what is attached in so many parts before the genuine ones,
-// each with so many descriptors of what is not there.
+// list makes the registry split the list of attachments into parts, with descriptors of
+// missing manifests before the genuine ones.
 func (a *attacked) list(parts, each int, artifactType ...string) {
 	var page bytes.Buffer
 	page.WriteString(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[`)
@@ -238,7 +238,7 @@ func (a *attacked) list(parts, each int, artifactType ...string) {
 	})
 }
 
-// listing answers who asks what is attached.
+// listing answers requests for the list of attachments.
 func (a *attacked) listing(answer http.HandlerFunc) {
 	a.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.Path, "/referrers/") {
@@ -249,7 +249,7 @@ func (a *attacked) listing(answer http.HandlerFunc) {
 	}
 }
 
-// repeated is a text without end.
+// repeated is an endless text.
 type repeated string
 
 func (r repeated) Read(p []byte) (int, error) {
@@ -263,14 +263,14 @@ func (r repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// attack is what somebody does to a registry.
+// An attack is a change by somebody with push access.
 type attack struct {
 	what string
 	do   func(a *attacked)
-	says string // why it cannot be known, instead of success
+	says string // the error for an unknown state; "" for success
 }
 
-// memoryBefore is the most memory of some runs, which differ by some MB.
+// memoryBefore returns the peak memory of several runs, which differ by some MB.
 func memoryBefore(t *testing.T, signer *sign.Signer, key string) (most int64) {
 	t.Helper()
 	for range 3 {
@@ -283,7 +283,7 @@ func memoryBefore(t *testing.T, signer *sign.Signer, key string) (most int64) {
 	return most
 }
 
-// hold has each attack take at most half as much memory again as before.
+// hold checks that each attack takes at most half as much memory again as before.
 func hold(t *testing.T, signer *sign.Signer, key string, before int64, attacks []attack) {
 	for _, attack := range attacks {
 		t.Run(attack.what, func(t *testing.T) {
@@ -301,7 +301,7 @@ func hold(t *testing.T, signer *sign.Signer, key string, before int64, attacks [
 	}
 }
 
-// keyOf signs in a format; key is the file of its public key.
+// keyOf returns a signer for a format. key is the file of its public key.
 func keyOf(t *testing.T, format sign.Format) (_ *sign.Signer, key string) {
 	t.Helper()
 	t.Setenv(sign.PasswordVariable, "correct horse")

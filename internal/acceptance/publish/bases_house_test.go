@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// house is a catalogue whose base image is another one each time it is built, with an
-// image on it, and one on that. The engine writes down what it is asked to build.
+// newHouse returns a catalogue with a base image that differs each time it is built, an
+// image on it, and an image on that one. The engine records the images that it builds.
 func newHouse(t testing.TB, systems ...string) (c catalogue, builds func() (images []string)) {
 	t.Helper()
 	c = newCatalogue(t, map[string]string{
@@ -65,7 +65,8 @@ mkApp {
 	}
 }
 
-// manifestOf is an image of the layout: the digest and annotations of its first platform.
+// manifestOf returns the digest and annotations of an image in the layout, for its first
+// platform.
 func manifestOf(t testing.TB, c catalogue, refName string) v1.Descriptor {
 	t.Helper()
 	dist, err := layout.Open(filepath.Join(c.dir, "dist"))
@@ -83,7 +84,7 @@ func manifestOf(t testing.TB, c catalogue, refName string) v1.Descriptor {
 	return manifests[0]
 }
 
-// standsOn fails the test if an image of the layout was built on something else.
+// standsOn fails the test if an image in the layout was built on another base.
 func standsOn(t testing.TB, c catalogue, refName, base string, digest v1.Hash) {
 	t.Helper()
 	labels := manifestOf(t, c, refName).Annotations

@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A base of the catalogue is built once: it is taken from the layout, else as it is
-// published, also as the base of a base.
+// A base of the catalogue is built once. It is taken from the layout or else from the
+// registry, also if it is the base of a base.
 func TestBasesAreBuiltOnce(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t)
@@ -29,7 +29,7 @@ func TestBasesAreBuiltOnce(t *testing.T) {
 	}
 	standsOn(t, c, walls, ground, first.Digest)
 
-	// An empty dist: the base is as it was published, and stays.
+	// With an empty layout, the published base is used and kept.
 	cold := c.cold(t)
 	cold.file(t, "libre.yaml", "sign:\n  key: cosign.key\nengine: buildah\nregistry: "+reg.prefix()+"\n")
 	cold.run("build", "roof/*/default").want(t, 0)
@@ -38,7 +38,7 @@ func TestBasesAreBuiltOnce(t *testing.T) {
 	}
 	standsOn(t, cold, walls, ground, first.Digest)
 	standsOn(t, cold, roof, walls, manifestOf(t, cold, walls).Digest)
-	// What was built on the way is there now: nothing is left to do for it.
+	// Everything that was built is in the layout: nothing is left to do.
 	again := cold.run("build", "walls/*/default", "ground/dice/default").want(t, 0)
 	if got := builds(); len(got) != 0 || strings.Count(again.stdout, "\tunchanged\t") != 2 {
 		t.Errorf("what was built as a base is built again %d times:\n%s", len(got), again.stdout)
@@ -46,7 +46,7 @@ func TestBasesAreBuiltOnce(t *testing.T) {
 	reg.audit(t)
 }
 
-// What is published stands on what was published, whatever the machine has built.
+// A published image has published images as its bases, whatever the machine has built.
 func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t)
@@ -55,7 +55,7 @@ func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 	c.run("push", "ground/*/default", "--to", reg.prefix()).want(t, 0)
 	first := manifestOf(t, c, ground)
 
-	// This machine has built its own, and images on it, before it heard of that.
+	// This machine builds its own base, and images on it, before it sees the published one.
 	other.run("build", "roof/*/default", "walls/*/debug").want(t, 0)
 	if manifestOf(t, other, ground).Digest == first.Digest {
 		t.Fatal("the base is the same each time")
@@ -70,7 +70,7 @@ func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 	}
 	builds()
 	other.run("push", "walls", "roof/*/default", "--to", reg.prefix()).want(t, 0)
-	if got := builds(); len(got) != 1 { // roof, on the walls of before
+	if got := builds(); len(got) != 1 { // only roof, on the former walls
 		t.Errorf("the engine builds %d times:\n%s", len(got), strings.Join(got, "\n"))
 	}
 	for _, refName := range []string{walls, "walls-brick-debug:2.0-1"} {
@@ -85,8 +85,8 @@ func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 	}
 }
 
-// What is published is taken as a base only where our record names it, with the same key
-// and whole. Else it is built, and one line says why.
+// A published image is used as a base only if a record by this catalogue's signer names it,
+// with the same key, and it is complete. Otherwise it is built, and one line says why.
 func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t)
@@ -100,7 +100,7 @@ func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		from func(t *testing.T) (reg *watched, prefix string)
-		says string // "" for nothing
+		says string // "" for no warning
 	}{
 		{"nothing is published", func(t *testing.T) (*watched, string) {
 			reg := newWatched(t, "referrers", sign.Bundle)
@@ -201,8 +201,8 @@ func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
 	}
 }
 
-// Nothing is published on a base that is published with other content: the base cannot
-// be published under its tag, and what stands on it would name what nobody has.
+// Nothing is published on a base that is published with other content: the base cannot be
+// published under its tag, so nobody could get it.
 func TestPushOnAChangedBaseIsRefused(t *testing.T) {
 	t.Parallel()
 	c, _ := newHouse(t)
@@ -231,8 +231,8 @@ func TestPushOnAChangedBaseIsRefused(t *testing.T) {
 	}
 }
 
-// Where the package set cannot be had, the keys of some images are not known: nothing is
-// said of what is published under others, of these or of what stands on them.
+// Without the package set, the keys of some images are unknown. The plan then does not
+// refuse these images, nor images on them, because of other published keys.
 func TestPlanWithoutThePackageSetRefusesNothing(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{
@@ -264,7 +264,7 @@ mkApp {
 	}
 }
 
-// A base for several systems is taken for each, and built for those alone that lack it.
+// A base for several systems is used where it exists, and built only for systems that lack it.
 func TestBasesAreBuiltForEachSystem(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t, "aarch64-linux")

@@ -15,22 +15,22 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// debianStore is a folder with a Nix store made of installed packages of Debian:
-// each is a store path that refers to the packages that it depends on.
+// A debianStore is a folder with a Nix store made of installed Debian packages. Each
+// package is a store path that refers to its dependencies.
 type debianStore struct {
 	dir      string
 	closure  []nix.PathInfo
-	root     string // a store path with little in it that refers to the first package
+	root     string // a small store path that refers to the first package
 	packages map[string]debianPackage
-	paths    map[string]string // of packages; "" while one is being added
+	paths    map[string]string // by package; "" while one is being added
 }
 
 type debianPackage struct {
 	version string
-	needs   []string // packages, or what packages provide
+	needs   []string // packages, or virtual packages
 }
 
-// newDebianStore copies a package and all that it depends on.
+// newDebianStore copies a package and all its dependencies.
 func newDebianStore(b *testing.B, name string) *debianStore {
 	b.Helper()
 	testkit.Require(b, "dpkg-query")
@@ -49,7 +49,7 @@ func newDebianStore(b *testing.B, name string) *debianStore {
 	return s
 }
 
-// size is that of all files.
+// size returns the size of all files in bytes.
 func (s *debianStore) size() (size int64) {
 	for _, p := range s.closure {
 		size += p.NarSize
@@ -57,8 +57,8 @@ func (s *debianStore) size() (size int64) {
 	return size
 }
 
-// installedPackages reads dpkg's database. Of alternatives the first that is
-// installed counts, and what is only provided is found by its name.
+// installedPackages reads dpkg's database. Of alternatives, the first installed one counts.
+// Virtual packages are found by their names.
 // https://www.debian.org/doc/debian-policy/ch-relationships.html
 func installedPackages(b *testing.B) map[string]debianPackage {
 	b.Helper()
@@ -67,7 +67,7 @@ func installedPackages(b *testing.B) map[string]debianPackage {
 	if err != nil {
 		b.Fatal(err)
 	}
-	bare := func(relation string) string { // "libc6:any (>= 2.34)" is libc6
+	bare := func(relation string) string { // "libc6:any (>= 2.34)" becomes libc6
 		name, _, _ := strings.Cut(strings.TrimSpace(relation), " ")
 		name, _, _ = strings.Cut(name, ":")
 		return name
@@ -105,13 +105,13 @@ func installedPackages(b *testing.B) map[string]debianPackage {
 	return all
 }
 
-// storePath is one for a name.
+// storePath returns a store path for a name.
 func storePath(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return "/nix/store/" + hex.EncodeToString(sum[:16]) + "-" + name
 }
 
-// add copies what a package needs, then the package. A store has no circles: the
+// add copies a package's dependencies, then the package. A store has no cycles: a
 // dependency that closes one is left out.
 func (s *debianStore) add(b *testing.B, name string) string {
 	b.Helper()
@@ -141,8 +141,8 @@ func (s *debianStore) add(b *testing.B, name string) string {
 	return p.Path
 }
 
-// copyFile makes a folder, a link or a file as another one, and gives its size.
-// Where a package has a folder the machine may have a link to one.
+// copyFile copies a folder, a link or a file, and returns its size. The machine may have a
+// link where a package has a folder.
 func copyFile(to, from string) (size int64, err error) {
 	info, err := os.Stat(from)
 	if err == nil && info.IsDir() {

@@ -21,21 +21,21 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// gzipLevel is that of libre's layers.
+// gzipLevel is the level of libre's layers.
 const gzipLevel = 5
 
-// BenchmarkPushClosure assembles a closure of about 350 MB and 90 paths with an
-// empty cache and pushes it, nothing signed. The yardsticks, in the same run:
+// BenchmarkPushClosure assembles a closure of about 350 MB and 90 paths with an empty cache
+// and pushes it without signing. The baselines, in the same run:
 //
-//   - of a registry that discards what it gets, one stream of the same files through
-//     tar, SHA-256 and pgzip; at most 1.3 times its time wanted.
-//   - of docker-registry, the way to push what nixpkgs' dockerTools makes: each path a
-//     layer, which goes through tar twice, to hash it and into a docker-archive, which
-//     skopeo copies. At most 0.45 times its time wanted. nixpkgs' program is of Python;
-//     "x-go" is the same with Go's tar, which takes half the time for its part.
+//   - for a registry that discards its input: one stream of the same files through tar,
+//     SHA-256 and pgzip. Goal: at most 1.3 times its time.
+//   - for docker-registry: pushing the image of nixpkgs' dockerTools. Each path is a
+//     layer that goes through tar twice, once to hash it and once into a docker-archive,
+//     which skopeo copies. Goal: at most 0.45 times its time. The program of nixpkgs is in
+//     Python; "x-go" is the same with Go's tar, which takes half the time for its part.
 //
-// "x-cpu" is the ratio of the CPU time of the pushing side, which a busy machine
-// does not change.
+// "x-cpu" is the ratio of the CPU times of the pushing side, which does not depend on other
+// work on the machine.
 func BenchmarkPushClosure(b *testing.B) {
 	store := newDebianStore(b, "postgresql-15")
 	b.Run("discarded", func(b *testing.B) {
@@ -70,8 +70,8 @@ func BenchmarkPushClosure(b *testing.B) {
 	})
 }
 
-// BenchmarkPushLayout pushes the same image once it is in an OCI layout. The
-// yardstick is skopeo's copy of it; at most its time wanted.
+// BenchmarkPushLayout pushes the same image from an OCI layout. The baseline is copying it
+// with skopeo. Goal: at most its time.
 func BenchmarkPushLayout(b *testing.B) {
 	testkit.Require(b, "skopeo")
 	store := newDebianStore(b, "postgresql-15")
@@ -163,7 +163,8 @@ func (s *debianStore) dockerArchive(b *testing.B, file string) time.Duration {
 	return 0
 }
 
-// writeDockerArchive knows the hash and the size of a layer before it writes it.
+// writeDockerArchive computes the hash and the size of each layer before it writes the
+// layer.
 // https://github.com/moby/docker-image-spec/blob/main/v1.2.md#combined-image-json--filesystem-changeset-format
 func (s *debianStore) writeDockerArchive(archive *tar.Writer) error {
 	add := func(name string, content []byte) error {
@@ -213,7 +214,7 @@ func writeTar(to io.Writer, dir string) error {
 	return w.Close()
 }
 
-// discarded counts.
+// discarded counts the bytes that are written to it.
 type discarded struct{ n int64 }
 
 func (d *discarded) Write(p []byte) (int, error) {
@@ -221,13 +222,13 @@ func (d *discarded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// skopeo copies an image and gives its CPU time.
+// skopeo copies an image and returns the CPU time.
 func skopeo(b *testing.B, from, to string, args ...string) time.Duration {
 	b.Helper()
 	return command(b, "skopeo", append([]string{"--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", from, to}, args...)...)
 }
 
-// command runs another program and gives its CPU time.
+// command runs another program and returns its CPU time.
 func command(b *testing.B, name string, args ...string) time.Duration {
 	b.Helper()
 	cmd := exec.Command(name, args...)

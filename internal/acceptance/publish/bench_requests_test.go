@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// exchange is one request, and what it is about.
+// exchange is one request and its subject.
 type exchange struct {
 	method     string
 	repository string // below the namespace; "" for the registry itself
@@ -20,14 +20,14 @@ type exchange struct {
 	sent       int64  // bytes of the body
 }
 
-// exchanges are those of the runs since a registry is recorded.
+// exchanges are the requests since the recording of a registry began.
 type exchanges struct {
 	mu       sync.Mutex
 	all      []*exchange
 	sessions map[string][]*exchange // by the path of an upload, until its digest is known
 }
 
-// record notes all requests, and lets each wait for a while.
+// record records all requests, and delays each by latency.
 func (w *watched) record(latency time.Duration) *exchanges {
 	e := &exchanges{}
 	e.forget()
@@ -50,8 +50,7 @@ func (e *exchanges) forget() {
 
 var recordedPath = regexp.MustCompile(`^/v2/` + namespace + `/([^/]+)/(manifests/|blobs/|)(.+)$`)
 
-// add notes a request that was answered. What an upload is of shows in its last
-// request.
+// add records a request that was answered. The last request of an upload shows its digest.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#post-then-put
 func (e *exchanges) add(r *http.Request, sent int64, location string) {
 	e.mu.Lock()
@@ -81,7 +80,7 @@ func (e *exchanges) add(r *http.Request, sent int64, location string) {
 	}
 }
 
-// of are the requests to repositories, but for greetings.
+// of returns the requests to repositories, without logins.
 func (e *exchanges) of(include func(*exchange) bool) []*exchange {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -94,7 +93,7 @@ func (e *exchanges) of(include func(*exchange) bool) []*exchange {
 	return some
 }
 
-// greetings are the requests of logins.
+// greetings returns the number of requests for logins.
 func (e *exchanges) greetings() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// sink is a registry that takes all there is, and keeps digests and sizes alone.
-// It believes what it is told of digests: its work is not what is measured.
+// A sink is a registry that accepts everything and keeps only digests and sizes. It does
+// not check digests, because its own work is not measured.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
 type sink struct {
 	mux      *http.ServeMux

@@ -20,21 +20,22 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// rounds is how often each side of a ratio runs, in turn; the fastest counts.
+// rounds is the number of runs of each side of a ratio, which alternate. The fastest
+// counts.
 const rounds = 3
 
-// benchKinds are the registries that requests are counted at: with and without
-// the referrers API.
+// benchKinds are the registries for which requests are counted: with and without the
+// referrers API.
 var benchKinds = []string{"referrers", "docker-registry"}
 
-// latency is what each request takes longer than on the loopback device.
+// latency is the additional time that each request takes.
 const latency = 20 * time.Millisecond
 
-// BenchmarkNothingToPublish pushes 100 images, 25 apps of 4, that are published.
-// Its yardstick is the bare evaluation of the same images. Wanted: at most twice
-// its time; per image one HEAD, and of the index and each platform's manifest the list of
-// what is attached, which is one request, two without the referrers API; at most 4
-// requests per record; logins aside.
+// BenchmarkNothingToPublish pushes 100 published images: 25 apps of 4. The baseline is
+// evaluating the same images. Goal: at most twice the baseline's time. For each image one
+// HEAD, and for its index and each platform's manifest the list of attachments, which is
+// one request, or two without the referrers API. For each record at most 4 requests. Logins
+// do not count.
 func BenchmarkNothingToPublish(b *testing.B) {
 	const apps, components = 25, 4
 	files := map[string]string{}
@@ -103,25 +104,23 @@ func BenchmarkNothingToPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkChangedPath publishes an image of 100 layers anew, on a machine that
-// knows no layer, after one path changed: its root's. Wanted: at most 1.05 times the
-// bytes of that path's layer, config and manifests; at most 12 requests besides
-// attachments.
+// BenchmarkChangedPath publishes an image of 100 layers again after one path changed, its
+// root, on a machine that knows no layer. Goal: at most 1.05 times the bytes of that path's
+// layer, config and manifests, and at most 12 requests besides attachments.
 //
-//   - "requests" are those to the image's repository that are about its tags, its
-//     manifests and its blobs, the former release's and the new one's, and the
-//     question whether a push would be let in.
-//   - "requests-subject" are those in which attaching asks for what it attaches to:
-//     they show as well that the manifests have arrived.
-//   - "requests-record" are those to the record's repository: about tags, and the
-//     former record and the new one.
-//   - "requests-attachments" are all others to the two repositories: what it takes to
-//     attach, and to verify that and what was attached to the former record.
-//   - "requests-all" are all, with the login.
+//   - "requests" are requests to the image's repository about its tags, manifests and
+//     blobs, for the former release and the new one, and the check of push access.
+//   - "requests-subject" are requests in which attaching reads the subject. They also
+//     show that the manifests have arrived.
+//   - "requests-record" are requests to the record's repository about tags, the former
+//     record and the new one.
+//   - "requests-attachments" are all others to the two repositories: to attach, to
+//     verify that, and to verify the attachments of the former record.
+//   - "requests-all" are all requests, with the login.
 func BenchmarkChangedPath(b *testing.B) {
 	c := newCatalogue(b, map[string]string{
-		// Layers of less than a mebibyte are folded; two are kept for the root file
-		// system and the debug image's tools.
+		// Layers of less than a mebibyte are merged. Two layers are reserved for the root
+		// file system and the debug image's tools.
 		"big/default.nix": `{ mkApp, pkgs, ... }:
 let part = n: pkgs.runCommand "part-${toString n}" { } "seq ${toString n}00000 ${toString n}99999 > $out; seq ${toString n}00000 ${toString n}99999 >> $out"; in
 mkApp {
@@ -186,11 +185,11 @@ mkApp {
 	}
 }
 
-// fastestOf is the least time of some runs: that which other work on the machine
-// disturbed least.
+// fastestOf is the shortest time of several runs, which other work on the machine disturbed
+// least.
 type fastestOf struct{ wall, cpu time.Duration }
 
-// run times one run, which gives the CPU time of its children.
+// run times one run. The function returns the CPU time of its children.
 func (f *fastestOf) run(b *testing.B, run func() (children time.Duration)) {
 	b.Helper()
 	started, busy := time.Now(), testkit.CPUTime(b)
@@ -204,16 +203,16 @@ func (f *fastestOf) run(b *testing.B, run func() (children time.Duration)) {
 	}
 }
 
-// and is one after the other.
+// and returns the sum of two times.
 func (f fastestOf) and(g fastestOf) fastestOf { return fastestOf{f.wall + g.wall, f.cpu + g.cpu} }
 
-// isRelease tells the tag of a release.
+// isRelease reports whether a tag is a release's.
 func isRelease(subject string) bool {
 	_, _, is := catalog.ParseTag(subject)
 	return is
 }
 
-// content is what is below some tags, by digest.
+// content maps digests to what some tags contain.
 type content map[string]part
 
 // part is a manifest, a config or a layer.
@@ -269,7 +268,7 @@ func contents(b *testing.B, reg *watched, repository string, tags ...string) con
 	return all
 }
 
-// random is a text of 1.2 MB that does not compress to less than three quarters.
+// random returns a text of 1.2 MB that compresses to three quarters at best.
 func random(seed byte) string {
 	raw := make([]byte, 900_000)
 	rand.NewChaCha8([32]byte{seed}).Read(raw)

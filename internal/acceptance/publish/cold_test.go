@@ -16,8 +16,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// cold is the catalogue on a machine that has built its store paths, and knows no
-// layer.
+// cold returns the catalogue on a machine that has its store paths but knows no layer.
 func (c catalogue) cold(t testing.TB) catalogue {
 	t.Helper()
 	other := c.copy(t)
@@ -35,8 +34,8 @@ func (c catalogue) cold(t testing.TB) catalogue {
 	return other
 }
 
-// A machine without any layer writes and sends those that changed alone, of the
-// debug image too, and publishes what another one would.
+// A machine without any layer writes and sends only changed layers, also of the debug
+// image, and publishes what another machine would.
 func TestColdMachineSendsChangedLayersAlone(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"referrers", "docker-registry"} {
@@ -78,7 +77,7 @@ func TestColdMachineSendsChangedLayersAlone(t *testing.T) {
 					t.Errorf("%s: %d layers written, %d not", refName, here, elsewhere)
 				}
 			}
-			// The layout is whole again once something needs that.
+			// The layout is completed when a command needs it.
 			cold.run("build", "two").want(t, 0)
 			if again := printedDigests(cold.run("push", "two", "--to", reg.prefix()).want(t, 0), "unchanged"); len(again) != len(pushed) {
 				t.Errorf("again: %v", again)
@@ -87,7 +86,7 @@ func TestColdMachineSendsChangedLayersAlone(t *testing.T) {
 	}
 }
 
-// layersOf are the layers of an image of the layout.
+// layersOf returns the layers of an image in the layout.
 func layersOf(t testing.TB, c catalogue, refName string) []v1.Descriptor {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(c.dir, "dist/blobs/sha256", manifestOf(t, c, refName).Digest.Hex))
@@ -101,8 +100,8 @@ func layersOf(t testing.TB, c catalogue, refName string) []v1.Descriptor {
 	return manifest.Layers
 }
 
-// A layer key is believed only of what our key signed: what somebody else claims
-// of the registry's layers is not used.
+// Layer keys count only in images that the catalogue's key signed. Layers that somebody
+// else claims for the registry are not used.
 func TestLayersThatOthersClaimAreNotUsed(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -120,21 +119,21 @@ func TestLayersThatOthersClaimAreNotUsed(t *testing.T) {
 	}
 }
 
-// What a Containerfile makes differs each time: the first published digest of a
-// key stands, also where its release was not completed.
+// Building a Containerfile again gives another image. The first published digest of a key
+// stays, even if its release was not completed.
 func TestFirstPublishedDigestOfAKeyStays(t *testing.T) {
 	t.Parallel()
 	c := newDice(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
 	first := printedDigests(c.run("push", dice, "--to", reg.prefix()).want(t, 0), "published")
 
-	// Killed before the record's tag, on a machine that is gone.
+	// The run was killed before it set the record's tag, on a machine that is lost.
 	reg.forget(t, "dice-default", "1.0-1")
 	again := printedDigests(c.cold(t).run("push", dice, "--to", reg.prefix()).want(t, 0), "published")
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("the first digest, and the next: %s", diff)
 	}
-	// Killed so early that not all images were tagged, which a record says.
+	// The run was killed before it tagged all images. A record names them.
 	reg.forget(t, "dice-roll-default", "1.0-1")
 	if plan := c.run("plan", dice, "--to", reg.prefix()).want(t, 0); strings.Count(plan.stdout, "\ttag\t") != 2 {
 		t.Errorf("plan:\n%s", plan.stdout)
@@ -155,7 +154,7 @@ func TestFirstPublishedDigestOfAKeyStays(t *testing.T) {
 	}
 }
 
-// forget removes a tag from the registry, and leaves what it points to.
+// forget removes a tag from the registry, but not the manifest that it points to.
 func (w *watched) forget(t testing.TB, repository, tag string) {
 	t.Helper()
 	reference, err := name.NewTag(w.backend + "/" + namespace + "/" + repository + ":" + tag)
@@ -169,7 +168,7 @@ func (w *watched) forget(t testing.TB, repository, tag string) {
 
 const dice = "dice/*/default"
 
-// newDice is a catalogue with an image that is another one each time it is built.
+// newDice returns a catalogue with an image that differs each time it is built.
 func newDice(t testing.TB) catalogue {
 	t.Helper()
 	c := newCatalogue(t, map[string]string{
@@ -187,7 +186,7 @@ mkApp {
 	return c
 }
 
-// Of two runs at once that build different images of one key, one gives way.
+// If two concurrent runs build different images for one key, one run adopts the other's.
 func TestOneOfTwoDifferentBuildsOfAKeyIsPublished(t *testing.T) {
 	t.Parallel()
 	c := newDice(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/sign/signtest"
 )
 
-// cosign accepts the lines that libre verify prints, and the attestations of
-// index and child, as they come out of the pipeline.
+// cosign accepts pushed images with the command lines that libre verify prints, and the
+// attestations of the index and its child.
 func TestInteropCosignVerifiesWhatIsPushed(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
@@ -59,7 +59,7 @@ func testCosign(t *testing.T, format sign.Format, kind string) {
 	}
 }
 
-// cosignLines are the command lines that libre verify prints.
+// cosignLines returns the command lines that libre verify prints.
 func cosignLines(verified outcome) []string {
 	return slices.DeleteFunc(strings.Split(verified.stderr, "\n"), func(line string) bool { return !strings.HasPrefix(line, "cosign verify ") })
 }

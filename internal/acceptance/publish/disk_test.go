@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// large is an app of one image that is larger than the disks below.
+// large is an app with one image that is larger than the disks below.
 var large = map[string]string{
 	"large/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
@@ -29,14 +29,15 @@ mkApp {
 	"two/default.nix": definitions["two/default.nix"],
 }
 
-// noise does not get smaller by compression.
+// noise returns text that compression does not shrink.
 func noise(size int) string {
 	random, text := rand.NewChaCha8([32]byte{}), make([]byte, size)
 	_, _ = random.Read(text) // never fails
 	return string(text)
 }
 
-// largeRelease is a catalogue of large, and what an undisturbed run publishes of it.
+// largeRelease returns a catalogue with large, and the tags that an undisturbed run
+// publishes.
 func largeRelease(t *testing.T) (catalogue, map[string]string) {
 	t.Helper()
 	publishLarge.Do(func() {
@@ -58,7 +59,7 @@ var (
 	largeTags      map[string]string
 )
 
-// mount puts a file system in memory on a folder, with an option such as size=4m.
+// mount mounts a file system in memory on a folder, with an option such as size=4m.
 func mount(t *testing.T, dir, option string) {
 	t.Helper()
 	testkit.RequireRoot(t)
@@ -72,7 +73,7 @@ func mount(t *testing.T, dir, option string) {
 	})
 }
 
-// remount gives a file system another option, as who makes room for more does.
+// remount changes a file system's options, for example to make room.
 func remount(t *testing.T, dir string, flags uintptr, option string) {
 	t.Helper()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT|flags, option); err != nil {
@@ -80,7 +81,7 @@ func remount(t *testing.T, dir string, flags uintptr, option string) {
 	}
 }
 
-// completes runs again what a bad day left, and compares with an undisturbed run.
+// completes repeats a run that failed, and compares the result with an undisturbed run.
 func completes(t *testing.T, c catalogue, reg *watched, push []string, want map[string]string) {
 	t.Helper()
 	c.run(push...).want(t, 0)
@@ -90,8 +91,8 @@ func completes(t *testing.T, c catalogue, reg *watched, push []string, want map[
 	reg.audit(t)
 }
 
-// The disk that images are built into fills up: the image that it does not hold
-// fails, and the next run, with more room, completes it.
+// When the disk with the layout is full, the image that does not fit fails. The next run,
+// with more room, completes it.
 func TestNextRunCompletesWhatAFullDiskFailed(t *testing.T) {
 	t.Parallel()
 	c, want := largeRelease(t)
@@ -111,7 +112,7 @@ func TestNextRunCompletesWhatAFullDiskFailed(t *testing.T) {
 	}
 	remount(t, disk, 0, "size=64m")
 	completes(t, c, reg, push, want)
-	// Nothing half-made is in the way, nor left.
+	// No incomplete file is left.
 	left, err := filepath.Glob(filepath.Join(disk, "dist", "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -123,15 +124,15 @@ func TestNextRunCompletesWhatAFullDiskFailed(t *testing.T) {
 	}
 }
 
-// The registry's disk fills up.
+// The registry's disk is full.
 func TestNextRunCompletesWhatAFullRegistryRefused(t *testing.T) {
 	t.Parallel()
 	c, want := largeRelease(t)
 	storage := libre.TempDir(t)
 	mount(t, storage, "size=4m")
 	reg := watch(t, testkit.DockerRegistry(t, storage), sign.Bundle)
-	// Alone: docker-registry keeps a manifest that it could not write to its end, and
-	// answers 500 for it ever after.
+	// One image only: docker-registry keeps a manifest that it could not write completely,
+	// and answers 500 for it from then on.
 	got := c.run("push", "large/*/default", "--to", reg.prefix()).want(t, 3)
 	checkLines(t, got)
 	if !regexp.MustCompile(`(?m)^large/web/default\s+push\s.*: 5\d\d `).MatchString(got.stderr) {
@@ -141,7 +142,7 @@ func TestNextRunCompletesWhatAFullRegistryRefused(t *testing.T) {
 	completes(t, c, reg, []string{"push", defaults, "--to", reg.prefix()}, want)
 }
 
-// The disk of the cache is full.
+// The cache's disk is full.
 func TestNextRunCompletesWhatAFullCacheFailed(t *testing.T) {
 	t.Parallel()
 	testCache(t, "no space left on device", func(t *testing.T, cache string) (mend func()) {
@@ -167,9 +168,9 @@ func TestNextRunCompletesWhatAReadOnlyCacheFailed(t *testing.T) {
 	})
 }
 
-// testCache publishes images of both kinds, of which nothing is built, with a cache
-// that spoil makes unfit for writing: libre's own, or Nix's too. That is said in
-// one line, if it is in the way, and the next run completes it.
+// testCache publishes already built images of both kinds with a cache that spoil makes
+// unwritable: libre's own, or Nix's too. If that prevents publishing, one line says so, and
+// the next run completes it.
 func testCache(t *testing.T, reason string, spoil func(t *testing.T, cache string) (mend func())) {
 	want := undisturbedDefaults(t)
 	for _, whose := range []string{"everybody's", "libre's"} {
@@ -186,7 +187,7 @@ func testCache(t *testing.T, reason string, spoil func(t *testing.T, cache strin
 			if err == nil {
 				err = os.MkdirAll(own, 0o755)
 			}
-			if err == nil { // what of this machine is in the Nix store is known
+			if err == nil { // the time of images in the Nix store is known
 				err = os.Symlink(filepath.Join(libre.CacheHome(), "libre", "sources"), filepath.Join(own, "sources"))
 			}
 			if err != nil {

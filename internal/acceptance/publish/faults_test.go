@@ -17,7 +17,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// operations are the kinds of requests that publishing makes.
+// operations are the kinds of requests that publishing sends.
 var operations = map[string]*regexp.Regexp{
 	"read a manifest":    regexp.MustCompile(`^GET .*/manifests/`),
 	"look at a manifest": regexp.MustCompile(`^HEAD .*/manifests/`),
@@ -34,7 +34,7 @@ var operations = map[string]*regexp.Regexp{
 func operation(r *http.Request) string {
 	request := r.Method + " " + r.URL.Path
 	for name, pattern := range operations {
-		// A fallback tag looks like any other.
+		// The tag of a list of referrers looks like any other tag.
 		if pattern.MatchString(request) && (name != "write a tag" || !operations["write a fallback"].MatchString(request)) {
 			return name
 		}
@@ -42,16 +42,16 @@ func operation(r *http.Request) string {
 	return ""
 }
 
-// A fault answers in the registry's place, or spoils its answer.
+// A fault answers instead of the registry, or spoils its answer.
 type fault func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc)
 
-// answer refuses, as registries do, and may name a time to come back.
+// answer refuses, as registries do, and may add headers such as Retry-After.
 func answer(code int, header ...string) fault {
 	return func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 		for i := 0; i < len(header); i += 2 {
 			w.Header().Set(header[i], header[i+1])
 		}
-		// Odd registries repeat what they were sent.
+		// Some registries repeat the request's header.
 		http.Error(w, fmt.Sprintf("{\"errors\":[{\"code\":\"DENIED\",\"message\":\"not\\ntoday %s\"}]}", r.Header.Get("Authorization")), code)
 	}
 }
@@ -63,13 +63,13 @@ func delay(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
 
 func reset(http.ResponseWriter, *http.Request, http.HandlerFunc) { panic(http.ErrAbortHandler) }
 
-// lose does what is asked for, and the answer is lost.
+// lose forwards the request and loses the answer.
 func lose(_ http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
 	forward(httptest.NewRecorder(), r)
 	panic(http.ErrAbortHandler)
 }
 
-// truncate ends an answer in its middle.
+// truncate cuts an answer in half.
 func truncate(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
 	whole := httptest.NewRecorder()
 	forward(whole, r)
@@ -83,7 +83,7 @@ func truncate(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) 
 	}
 }
 
-// forget says that a write succeeded, and writes nothing.
+// forget confirms a write and writes nothing.
 func forget(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 	if r.Method == http.MethodPatch {
 		w.Header().Set("Location", r.URL.String())
@@ -93,7 +93,7 @@ func forget(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// meddler spoils the n-th requests, from 1, of one operation, or of each for "".
+// meddler spoils the n-th requests, counted from 1, of one operation. "" is any operation.
 func meddler(do fault, on string, n ...int) func(http.ResponseWriter, *http.Request, http.HandlerFunc) bool {
 	var mu sync.Mutex
 	seen := map[string]int{}
@@ -110,7 +110,7 @@ func meddler(do fault, on string, n ...int) func(http.ResponseWriter, *http.Requ
 	}
 }
 
-// two is one release of two images.
+// two selects one release of two images.
 const two = "two/*/default"
 
 func undisturbedTwo(t *testing.T) map[string]string {
@@ -120,8 +120,8 @@ func undisturbedTwo(t *testing.T) map[string]string {
 	return only
 }
 
-// What passes by itself is tried again: the run does not even mention it. The
-// first and the fifth request of each kind are spoilt.
+// Temporary faults are retried without a message. The first and the fifth request of each
+// kind are spoilt.
 func TestPassingFaultsAreRetried(t *testing.T) {
 	t.Parallel()
 	want := undisturbedTwo(t)
@@ -145,8 +145,8 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 	}
 }
 
-// What does not pass by itself fails with one clear line, if it is anything that
-// matters, and the next run completes it.
+// A permanent fault fails with one clear line, unless it does not matter. The next run
+// completes.
 func TestLastingFaultsAreOneLineEach(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -155,7 +155,7 @@ func TestLastingFaultsAreOneLineEach(t *testing.T) {
 		name string
 		do   fault
 		on   []string
-		code int // of the exit, where it is not 0
+		code int // the exit code, if it is not 0
 	}{
 		{"401", answer(401, "WWW-Authenticate", `Basic realm="x"`), []string{"read a manifest", "look at a manifest", "list referrers", "upload", "write a fallback", "write a tag"}, 4},
 		{"403", answer(403), []string{"read a manifest", "start an upload", "write a manifest", "write a tag"}, 4},
@@ -167,7 +167,7 @@ func TestLastingFaultsAreOneLineEach(t *testing.T) {
 			n := 1 + i%3
 			t.Run(fmt.Sprintf("%s/%s %d", test.name, on, n), func(t *testing.T) {
 				t.Parallel()
-				// One that does not take a manifest without its blobs, for what is forgotten.
+				// For lost writes, use a registry that refuses a manifest without its blobs.
 				kind := "no referrers"
 				if test.name == "forgotten" {
 					kind = "docker-registry"
@@ -198,7 +198,7 @@ func TestLastingFaultsAreOneLineEach(t *testing.T) {
 
 var errorLine = regexp.MustCompile(`(?m)^error: .*$`)
 
-// checkLines finds nothing in the output that is for programmers.
+// checkLines checks that the output contains nothing for programmers.
 func checkLines(t *testing.T, o outcome) {
 	t.Helper()
 	for _, word := range []string{"goroutine ", "panic", "0xc0", "&{", "map[", "%!", "<nil>", "HEAD responses have no body", "not\ntoday"} {
@@ -211,7 +211,7 @@ func checkLines(t *testing.T, o outcome) {
 	}
 }
 
-// An app that cannot be published does not keep the others from it.
+// An app that cannot be published does not hold back the others.
 func TestAppThatFailsHoldsNoOtherBack(t *testing.T) {
 	t.Parallel()
 	c := shared(t)

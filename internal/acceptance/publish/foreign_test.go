@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A moving tag that somebody points to what is signed and is of another repository is
-// no newer release: it is refused as what is not signed is, and replaced with --force.
+// A moving tag that somebody points to a signed image of another repository is not a newer
+// release. It is refused like an unsigned one, and replaced with --force.
 func TestMovingTagsOfOthersFreezeNothing(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -47,7 +47,7 @@ func TestMovingTagsOfOthersFreezeNothing(t *testing.T) {
 	}
 }
 
-// plant copies what a tag points to into another repository, with what is attached.
+// plant copies the target of a tag, with its attachments, into another repository.
 func (w *watched) plant(t testing.TB, from, to string) {
 	t.Helper()
 	check := func(err error) {
@@ -85,8 +85,8 @@ func (w *watched) plant(t testing.TB, from, to string) {
 	}
 }
 
-// What operators pin may be an image's manifest for one platform: verify looks at what
-// each carries as well, not at the index alone.
+// Operators may pin an image's manifest for one platform. So verify reads the attachments
+// of each manifest, not of the index only.
 func TestVerifyLooksAtEachPlatform(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -127,7 +127,7 @@ func TestVerifyLooksAtEachPlatform(t *testing.T) {
 	c.run("verify", reg.prefix()+"/two-web-default:2-3").want(t, 0)
 }
 
-// hide answers who asks what refers to a digest with another list.
+// hide answers requests for the referrers of a digest with another list.
 func (w *watched) hide(t testing.TB, digest string, list any) {
 	t.Helper()
 	text, err := json.Marshal(list)

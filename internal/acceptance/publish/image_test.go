@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// registryImage starts the image of apps/registry as it is configured: its files
-// are all that the program sees, on the host's network.
+// registryImage starts the image of apps/registry with its own configuration: the program
+// sees the image's files only, on the host's network.
 func registryImage(t testing.TB) string {
 	t.Helper()
 	testkit.RequireRoot(t)
@@ -52,7 +52,7 @@ var (
 	registryBuilt v1.Image
 )
 
-// onlyImage opens the image of a layout that has one, on its first platform.
+// onlyImage opens the only image of a layout, for its first platform.
 func onlyImage(t testing.TB, dir string) v1.Image {
 	t.Helper()
 	index, err := layout.ImageIndexFromPath(dir)
@@ -75,7 +75,7 @@ func onlyImage(t testing.TB, dir string) v1.Image {
 	return nil
 }
 
-// unpack writes an image's files, with their owners.
+// unpack writes an image's files with their owners.
 func unpack(t testing.TB, image v1.Image, dir string) {
 	t.Helper()
 	files := mutate.Extract(image)

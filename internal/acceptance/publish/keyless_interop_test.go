@@ -19,8 +19,8 @@ import (
 	"github.com/libresh/libre/internal/sign/signtest"
 )
 
-// Keyless with an instance of one's own, as libre.yaml says it: published,
-// verified by libre and by cosign, and refused where somebody else is expected.
+// With a private Sigstore instance in libre.yaml, images are signed keyless, verified by
+// libre and cosign, and refused if another identity is expected.
 func TestInteropKeylessSignaturesVerifyWithCosign(t *testing.T) {
 	t.Parallel()
 	stack := signtest.StartStack(t)
@@ -111,7 +111,7 @@ func testKeyless(t *testing.T, stack *signtest.Stack, format sign.Format, kind s
 		}
 	})
 
-	// Nobody else's signature will do, and nobody else's is made.
+	// Another identity's signature is not accepted, and none is made for one.
 	c.sign(t, config, `release@example\.org`)
 	for _, args := range [][]string{append([]string{"verify", two}, to...), {"verify", record}, {"show", record}} {
 		refused := run(args...).want(t, 1)
@@ -131,8 +131,8 @@ func testKeyless(t *testing.T, stack *signtest.Stack, format sign.Format, kind s
 	}
 }
 
-// keyless makes the files of an instance in the catalogue's folder, and is how
-// the test reads them.
+// keyless writes the files of an instance into the catalogue's folder, and returns the
+// configuration that reads them.
 func keyless(t *testing.T, c catalogue, stack *signtest.Stack, format sign.Format) sign.Config {
 	t.Helper()
 	k := &sign.Keyless{
@@ -150,7 +150,7 @@ func keyless(t *testing.T, c catalogue, stack *signtest.Stack, format sign.Forma
 	return sign.Config{Format: format, Keyless: k}
 }
 
-// sign writes libre.yaml for who signs.
+// sign writes libre.yaml for an identity.
 func (c catalogue) sign(t *testing.T, config sign.Config, subject string) {
 	t.Helper()
 	k := config.Keyless
@@ -169,13 +169,13 @@ func (c catalogue) sign(t *testing.T, config sign.Config, subject string) {
 	c.file(t, "libre.yaml", text)
 }
 
-// searchForToken looks for a token, and for the parts of it that are secret.
+// searchForToken searches for a token and for its secret parts.
 func searchForToken(t *testing.T, token string) *searched {
 	parts := strings.Split(token, ".")
 	return &searched{t: t, secrets: map[string]string{"the identity token": token, "the token's claims": parts[1], "the token's signature": parts[2]}}
 }
 
-// cosignAccepts runs the lines that libre verify printed.
+// cosignAccepts runs the command lines that libre verify printed.
 func cosignAccepts(t *testing.T, c catalogue, lines []string, want bool) {
 	t.Helper()
 	if len(lines) != 3 {

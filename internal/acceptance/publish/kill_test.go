@@ -16,13 +16,13 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Whenever a run is killed: nothing is tagged that is not whole, which the watched
-// registry sees to, and one more run gives what an undisturbed one gives.
+// A run may be killed at any time. No tag then points to something incomplete (the watched
+// registry checks that), and one more run gives the result of an undisturbed run.
 func TestKilledRunTagsNothingHalfAndIsResumed(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
 	c := shared(t)
-	counted := newWatched(t, "referrers", sign.Bundle) // the fewest
+	counted := newWatched(t, "referrers", sign.Bundle) // the fewest requests
 	c.run("push", defaults, "--to", counted.prefix()).want(t, 0)
 	requests := counted.count()
 	const seed = 3
@@ -39,7 +39,7 @@ func TestKilledRunTagsNothingHalfAndIsResumed(t *testing.T) {
 				if seen.Add(1) != int64(at) {
 					return false
 				}
-				if answered { // the registry did it, and nobody hears of it
+				if answered { // the registry did it, and the answer is lost
 					forward(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 				}
 				if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
@@ -59,7 +59,7 @@ func TestKilledRunTagsNothingHalfAndIsResumed(t *testing.T) {
 	}
 }
 
-// Two runs at once, on one machine or on two, give what one gives.
+// Two concurrent runs, on one machine or on two, give the result of one.
 func TestTwoRunsAtOnceGiveWhatOneGives(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
@@ -69,8 +69,8 @@ func TestTwoRunsAtOnceGiveWhatOneGives(t *testing.T) {
 			t.Run(fmt.Sprint(kind, "/", round), func(t *testing.T) {
 				t.Parallel()
 				reg := newWatched(t, kind, sign.Bundle)
-				// Where attachments are in one list, a run may drop for a moment what the
-				// other one attached: the end counts.
+				// If attachments are in one list, a run may temporarily drop the other's
+				// attachment. The final state counts.
 				reg.lenient = kind == "no referrers" || kind == "docker-registry"
 				var group sync.WaitGroup
 				for _, one := range []catalogue{c, other} {

@@ -19,8 +19,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A layer over the registry's limit fails its image alone, whatever way it is
-// sent, and the next run completes it once the limit is higher.
+// A layer above the registry's limit fails only its image, whichever way it is sent. The
+// next run completes it if the limit is higher.
 func TestLayerOverTheLimitFailsItsImageAlone(t *testing.T) {
 	t.Parallel()
 	c, want := largeRelease(t)
@@ -32,7 +32,7 @@ func TestLayerOverTheLimitFailsItsImageAlone(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 		if len(body) > limit {
-			// As nginx does it.
+			// nginx answers like this.
 			w.Header().Set("Content-Type", "text/html")
 			w.Header().Set("Connection", "close")
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
@@ -55,8 +55,8 @@ func TestLayerOverTheLimitFailsItsImageAlone(t *testing.T) {
 	completes(t, c, reg, push, want)
 }
 
-// A registry loses a file of its storage and the record's tag, and still shows the
-// image's index: the next run makes it whole.
+// A registry loses a file of its storage and the record's tag, but still has the image's
+// index. The next run sends the lost blobs again.
 func TestLostBlobsAreSentAgain(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)

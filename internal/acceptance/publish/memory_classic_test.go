@@ -14,11 +14,11 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// The same of what is attached as cosign did up to version 2.
+// The limits also hold for attachments in the format of cosign 2 and earlier.
 func TestMemoryOfVerifyIsBoundedWithClassicSignatures(t *testing.T) {
 	signer, key := keyOf(t, sign.Classic)
 	before := memoryBefore(t, signer, key)
-	// beside puts layers beside those that are attached to the index, or in their place.
+	// beside adds layers to those that are attached to the index, or replaces them.
 	beside := func(alone bool, layers func(a *attacked) []json.RawMessage) func(a *attacked) {
 		return func(a *attacked) {
 			for _, suffix := range []string{"sig", "att"} {

@@ -18,8 +18,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// What somebody attaches to a signed image keeps nobody from verifying it, and takes no
-// memory: with at most half as much again as without, everything still verifies.
+// Foreign attachments of a signed image do not prevent verification, and take at most half
+// as much memory again as without them.
 func TestMemoryOfVerifyIsBounded(t *testing.T) {
 	signer, key := keyOf(t, sign.Bundle)
 	before := memoryBefore(t, signer, key)

@@ -17,9 +17,9 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Somebody deletes what is attached to what is published, in one of many ways. status
-// names what is gone and the command that attaches it again, plan says that push would,
-// push does it without building any image, and afterwards all verifies, as it was.
+// Somebody deletes attachments of published images in one of many ways. status names the
+// missing ones and the command that attaches them again, plan says that push would do it,
+// and push does it without building any image. Afterwards everything verifies as before.
 func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 	t.Parallel()
 	shared := shared(t)
@@ -37,7 +37,7 @@ func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 				name   string
 				attack func(t *testing.T)
 				status string   // the state
-				action string   // what plan says of one of the images
+				action string   // the action that plan prints for one of the images
 				names  []string // what status names
 			}{
 				{"an image's signature", func(t *testing.T) { reg.detach(t, byTag, reg.subjects(t, web)[:1], sign.SignatureType) },
@@ -149,9 +149,9 @@ func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
 	}
 }
 
-// Without the referrers API attachments are in a list under a tag, which whoever may push
-// replaces: by an older one, by an empty one, by one that names what is not there, or by
-// something else.
+// Without the referrers API, attachments are in a list at a tag. Anybody with push access
+// can replace it with an older or empty list, a list of missing manifests, or something
+// else.
 func TestReplacedListsAreNamedAndWrittenAgain(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -192,8 +192,8 @@ func TestReplacedListsAreNamedAndWrittenAgain(t *testing.T) {
 	}
 }
 
-// What is gone in one of two registries is brought from the other one: nothing is signed
-// again.
+// Attachments that are missing in one of two registries are copied from the other one.
+// Nothing is signed again.
 func TestWhatIsGoneInOneRegistryIsInTheOther(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -258,8 +258,8 @@ func TestWhatIsGoneInOneRegistryIsInTheOther(t *testing.T) {
 	}
 }
 
-// What is listed as an SBOM or a provenance, and is none of ours, keeps the list's look:
-// status --deep reads it, and push --deep attaches what is.
+// A listed SBOM or provenance by another signer is not noticed in the list. status --deep
+// reads it, and push --deep attaches the right one.
 func TestForgedAttachmentsAreReplaced(t *testing.T) {
 	t.Parallel()
 	c := shared(t)

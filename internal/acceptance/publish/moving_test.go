@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// Moving tags follow a release once it is published, and never go back.
+// Moving tags follow a release when it is published, and never go back.
 func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -30,7 +30,7 @@ func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 			}
 		}
 	}
-	c.run("push", two, "--to", reg.prefix()).want(t, 0) // the tag is asked for later
+	c.run("push", two, "--to", reg.prefix()).want(t, 0) // the moving tag is configured later
 	push("2-3")
 	c.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 10")
 	push("2-10")
@@ -62,7 +62,7 @@ func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 	}
 	reg.audit(t)
 
-	// Who may push may put an old record under a new tag, but not verify it there.
+	// Somebody with push access may put an old record under a new tag, but it does not verify there.
 	for _, tag := range []string{"2-11", "v3.0.0", "3-rc1", "2-03", "2.1", "3"} {
 		reg.retag(t, "two-default", "2-3", tag)
 		for _, command := range []string{"verify", "show"} {
@@ -78,8 +78,8 @@ func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 	}
 }
 
-// Several registries get the same: built, signed and pushed once, then copied with
-// all that is attached, tags last there too.
+// Several registries get the same content: it is built, signed and pushed once, then copied
+// with all attachments. Tags are set last there, too.
 func TestCopiesHaveAllThatIsAttached(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
@@ -106,7 +106,7 @@ func TestCopiesHaveAllThatIsAttached(t *testing.T) {
 					t.Errorf("nothing to do, and yet %s", request)
 				}
 			}
-			// One that cannot be reached holds nothing back elsewhere.
+			// An unreachable registry holds nothing back in the others.
 			third := newWatched(t, "referrers", format)
 			broken := c.run("push", two, "--to", third.prefix(), "--to", "127.0.0.1:1/none").want(t, 3)
 			checkLines(t, broken)
@@ -117,7 +117,7 @@ func TestCopiesHaveAllThatIsAttached(t *testing.T) {
 	}
 }
 
-// plan says for each image what push would do, and why.
+// The command plan prints what push would do with each image, and why.
 func TestPlanSaysWhatPushWouldDo(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -149,7 +149,7 @@ func TestPlanSaysWhatPushWouldDo(t *testing.T) {
 	check("a tag is gone", plan(), "two/job/default tag there is no tag "+host+", two/web/default tag there is no tag "+host)
 	c.run("push", two, "--to", reg.prefix()).want(t, 0)
 
-	// Another key: everything is signed anew, and has the digests that it had.
+	// With another key, everything is signed again, with the same digests.
 	c.run("keygen", "--output", "next").want(t, 0)
 	c.file(t, "libre.yaml", "sign:\n  key: next.key\n")
 	check("another key", plan(), "two/job/default sign not signed, two/web/default sign not signed")
@@ -170,7 +170,7 @@ func TestPlanSaysWhatPushWouldDo(t *testing.T) {
 	check("a new package version", plan(), "two/job/default build new, two/web/default build new")
 }
 
-// retag points another tag to what a tag points to.
+// retag points another tag to the target of a tag.
 func (w *watched) retag(t testing.TB, repository, from, to string) {
 	t.Helper()
 	tag, err := name.NewTag(w.backend + "/" + namespace + "/" + repository + ":" + from)
@@ -186,7 +186,7 @@ func (w *watched) retag(t testing.TB, repository, from, to string) {
 	}
 }
 
-// --fail-fast stops at the first failure, and what it stops did not fail.
+// --fail-fast stops at the first failure. Images that it stops do not count as failed.
 func TestFailFastStopsAtTheFirstFailure(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// An operator has a reference and a key, and no catalogue.
+// An operator has a reference and a key, but no catalogue.
 func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 	t.Parallel()
 	c := shared(t)

@@ -10,9 +10,9 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// What is signed as of another app, component, variant, version or kind, and stands where
-// something of ours belongs, is no more than what is not signed: for every command that
-// reads it, in the first registry and in a copy.
+// Something that is signed as another app, component, variant, version or kind counts as
+// not signed where this catalogue expects its own. This holds for every command that reads
+// it, in the first registry and in a copy.
 func TestWhatIsOfOthersCountsAsNotSigned(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -52,7 +52,7 @@ func TestWhatIsOfOthersCountsAsNotSigned(t *testing.T) {
 			byDigest := reg.prefix() + "/" + attack.to + "@" + reg.tags(t)[attack.to+":"+attack.tag]
 			for _, reader := range []struct {
 				args   []string
-				denies string // a pattern that stdout must not have
+				denies string // a pattern that stdout must not match
 			}{
 				{append([]string{"status", two}, first...), "\tpublished\t"},
 				{append([]string{"status", two, "--deep"}, first...), "\tpublished\t"},
@@ -73,7 +73,7 @@ func TestWhatIsOfOthersCountsAsNotSigned(t *testing.T) {
 					t.Errorf("libre %s: exit code %d\n%s%s", strings.Join(reader.args, " "), got.code, got.stdout, got.stderr)
 				}
 			}
-			// By its digest it is what it is, unless it is of another repository.
+			// With its digest it verifies as what it is, unless it is from another repository.
 			code := 1
 			if from == attack.to {
 				code = 0

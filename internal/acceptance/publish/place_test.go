@@ -15,14 +15,14 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// bring copies what a tag points to, its children, and all that is attached to them, as
-// somebody does who may push: from and to are repositories, registry included.
+// bring copies the target of a tag with its children and all attachments, as anybody with
+// push access can. from and to are repositories with their registries.
 func bring(t testing.TB, from, to, tag string) {
 	t.Helper()
 	bringAs(t, from, tag, to, tag)
 }
 
-// bringAs is bring, under another tag.
+// bringAs does the same under another tag.
 func bringAs(t testing.TB, from, fromTag, to, tag string) {
 	t.Helper()
 	check := func(err error) {
@@ -66,9 +66,9 @@ func bringAs(t testing.TB, from, fromTag, to, tag string) {
 	}
 }
 
-// A release that is signed for staging is not one of production, wherever somebody brings
-// it: to another namespace, another registry, or none. Every command that reads says so in
-// one line, and what to type; a copy is accepted where it is listed.
+// A release that is signed for staging does not count as signed in production, wherever
+// somebody copies it: to another namespace or another registry. Every command that reads it
+// prints one line with a fix. A copy is accepted if it is listed.
 func TestStagingIsNotTakenForProduction(t *testing.T) {
 	t.Parallel()
 	shared := shared(t)
@@ -143,8 +143,8 @@ func TestStagingIsNotTakenForProduction(t *testing.T) {
 	}
 }
 
-// Records of a libre before they named a registry stay published. Their signatures name
-// it, so that a copy of them is refused as well.
+// Records of older versions of libre do not name a registry. They stay published. Their
+// signatures name the registry, so that a copy is refused, too.
 func TestRecordsThatNameNoRegistryStayValid(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -194,7 +194,7 @@ func TestRecordsThatNameNoRegistryStayValid(t *testing.T) {
 	if shown := c.run("show", reg.prefix()+"/two-default:2-3").want(t, 0); strings.Contains(shown.stdout, `"registry"`) {
 		t.Errorf("shown is what it does not say:\n%s", shown.stdout)
 	}
-	// Its tag is found again.
+	// The record is found again without its tag.
 	reg.forget(t, "two-default", "2-3")
 	reg.lose(present)
 	if got := c.run("push", two, "--to", reg.prefix()).want(t, 0); !strings.Contains(got.stdout, digest.DigestStr()) {

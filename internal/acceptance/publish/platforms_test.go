@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// bothSystems is an app with a program for both systems, and one for one of them.
+// bothSystems is an app with a program for both systems, and one for a single system.
 var bothSystems = map[string]string{
 	"tool/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
@@ -33,8 +33,8 @@ mkApp {
 	"tool/src/main.go": "package main\n\nfunc main() { println(\"tool\") }\n",
 }
 
-// One release for two systems: an index of two manifests, all of it signed and
-// described. What one system cannot have is said, the debug tools among it.
+// A release for two systems is an index of two manifests, all signed and with attestations.
+// What a system does not support is reported, including the debug tools.
 func TestReleaseForTwoSystemsIsOneSignedIndex(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
@@ -74,8 +74,8 @@ func TestReleaseForTwoSystemsIsOneSignedIndex(t *testing.T) {
 	}
 }
 
-// A package that the host's package set lacks for a system is skipped there, and
-// nothing else is.
+// A package that the host's package set lacks for a system is skipped there. Nothing else
+// is skipped.
 func TestPackageThatASystemLacksIsSkippedThere(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"box/default.nix": `{ mkApp, pkgs, ... }:
@@ -96,7 +96,7 @@ mkApp {
 	checkSystems(t, reg, record.Components["text"], []string{"linux/amd64", "linux/arm64"})
 }
 
-// readRecord has libre show a record.
+// readRecord reads a record with libre.
 func readRecord(t *testing.T, c catalogue, reg *watched, reference string) state.Record {
 	t.Helper()
 	var record state.Record
@@ -107,7 +107,7 @@ func readRecord(t *testing.T, c catalogue, reg *watched, reference string) state
 	return record
 }
 
-// checkSystems compares the manifests of an index with a record of it.
+// checkSystems compares the manifests of an index with a record.
 func checkSystems(t *testing.T, reg *watched, component *state.RecordComponent, platforms []string) {
 	t.Helper()
 	index, err := name.NewTag(reg.prefix() + "/" + component.Reference.String())
@@ -126,7 +126,7 @@ func checkSystems(t *testing.T, reg *watched, component *state.RecordComponent, 
 	}
 }
 
-// checkProgram has skopeo pull the server for an architecture.
+// checkProgram pulls the server for an architecture with skopeo.
 func checkProgram(t *testing.T, reg *watched, digest, arch string, machine elf.Machine) {
 	t.Helper()
 	from := "docker://" + reg.prefix() + "/tool-server-default:1-1"

@@ -1,5 +1,5 @@
-// Package publish tests publishing from end to end: the built program, real
-// registries over HTTP, and the tools with which others pull and verify.
+// Package publish tests publishing from end to end: the built program, real registries over
+// HTTP, and the tools with which others pull and verify.
 package publish
 
 import (
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// Most of the time libre and these tests wait for registries.
+	// libre and these tests mostly wait for registries.
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		_ = parallel.Value.Set("4")
@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(libre.Run(m))
 }
 
-// definitions are two apps that build in seconds: two components of Nix each, of
-// the first app also one of a Containerfile, based on another.
+// definitions are two apps that build in seconds. Each has two Nix components. The first
+// app also has a Containerfile component, based on another one.
 var definitions = map[string]string{
 	"one/default.nix": `{ mkApp, pkgs, addToSource, ... }:
 mkApp {
@@ -75,13 +75,13 @@ const password = "correct horse battery"
 // catalogue is a directory with a flake and a key pair.
 type catalogue struct {
 	dir   string
-	env   []string // for libre in it
-	alone bool     // libre starts all of its children itself
+	env   []string // environment of libre
+	alone bool     // libre starts all child processes itself
 }
 
 func (c catalogue) key() string { return filepath.Join(c.dir, "cosign.key") }
 
-// file writes a file of the catalogue, which git then knows.
+// file writes a file of the catalogue and adds it to git.
 func (c catalogue) file(t testing.TB, name, content string) {
 	t.Helper()
 	path := filepath.Join(c.dir, name)
@@ -107,8 +107,8 @@ func (c catalogue) edit(t testing.TB, name, old, new string) {
 	c.file(t, name, strings.Replace(string(text), old, new, 1))
 }
 
-// newCatalogue writes a catalogue with files below apps/, makes its keys, and
-// builds nothing yet.
+// newCatalogue writes a catalogue with files below apps/ and makes its keys. It builds
+// nothing.
 func newCatalogue(t testing.TB, files map[string]string, systems ...string) catalogue {
 	t.Helper()
 	testkit.Require(t, "buildah")
@@ -119,7 +119,7 @@ func newCatalogue(t testing.TB, files map[string]string, systems ...string) cata
 	return c
 }
 
-// keys gives every catalogue the same key pair, since to encrypt one takes a second.
+// keys gives every catalogue the same key pair, because encrypting one takes a second.
 func keys(c catalogue) error {
 	pair, err := makeKeys()
 	if err != nil {
@@ -142,7 +142,7 @@ var makeKeys = sync.OnceValues(func() (pair [2][]byte, err error) {
 	return pair, nil
 })
 
-// policy accepts what the catalogues' key signed, in one format.
+// policy returns the policy that accepts signatures of the catalogues' key in one format.
 func policy(t testing.TB, c catalogue, format sign.Format) *sign.Policy {
 	t.Helper()
 	p, err := sign.Config{Format: format, PublicKeys: []sign.PublicKey{{File: filepath.Join(c.dir, "cosign.pub")}}}.Policy(context.Background())
@@ -152,7 +152,7 @@ func policy(t testing.TB, c catalogue, format sign.Format) *sign.Policy {
 	return p
 }
 
-// shared is a catalogue of definitions that is built, and that no test changes.
+// shared returns a built catalogue of definitions. No test changes it.
 func shared(t testing.TB) catalogue {
 	t.Helper()
 	buildShared.Do(func() {
@@ -169,7 +169,7 @@ func shared(t testing.TB) catalogue {
 	return sharedCatalogue
 }
 
-// copy is a catalogue of the test's own with all that is built.
+// copy returns the test's own copy of the catalogue, with everything that is built.
 func (c catalogue) copy(t testing.TB) catalogue {
 	t.Helper()
 	dir := libre.TempDir(t)
@@ -177,7 +177,7 @@ func (c catalogue) copy(t testing.TB) catalogue {
 	return catalogue{dir, slices.Clone(c.env), c.alone}
 }
 
-// formatted is the shared catalogue, or a copy with another format of signatures.
+// formatted returns the shared catalogue, or a copy with another format of signatures.
 func formatted(t testing.TB, format sign.Format) catalogue {
 	t.Helper()
 	c := shared(t)
@@ -193,7 +193,7 @@ var (
 	sharedCatalogue catalogue
 )
 
-// command is libre with its arguments in the catalogue.
+// command returns the command libre with arguments, in the catalogue.
 func (c catalogue) command(args ...string) *exec.Cmd {
 	cmd := libre.Command(c.dir, args...)
 	if !c.alone {
@@ -203,7 +203,7 @@ func (c catalogue) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// outcome is how a run of libre ended.
+// outcome is the result of a run of libre.
 type outcome struct {
 	args           []string
 	code           int
@@ -221,7 +221,7 @@ func finish(cmd *exec.Cmd) outcome {
 	return o
 }
 
-// want fails the test if a run ended with another code.
+// want fails the test if the exit code differs.
 func (o outcome) want(t testing.TB, code int) outcome {
 	t.Helper()
 	if o.code != code {
@@ -230,8 +230,8 @@ func (o outcome) want(t testing.TB, code int) outcome {
 	return o
 }
 
-// rows are the lines of stdout, by their first cell without the registry and
-// what follows @: name:tag → the line's cells.
+// rows returns the cells of each line of stdout, by the first cell without the registry and
+// the part after @: name:tag.
 func (o outcome) rows() map[string][]string {
 	rows := map[string][]string{}
 	for _, line := range strings.Split(strings.TrimSpace(o.stdout), "\n") {

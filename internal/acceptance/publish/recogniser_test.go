@@ -14,10 +14,10 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// The program that recognises files takes a second of CPU time to start, and
-// libre starts it in each run that describes an image. Most tests here are of
-// something else: for them one process of it answers all runs. What stands beside
-// their libre is this test, which hands on what it is asked.
+// The program that recognises files takes a second of CPU time to start, and libre starts
+// it in each run that describes an image. Most tests here are about something else: for
+// them, one process answers all runs. This test program is installed beside their libre and
+// forwards requests to that process.
 const socketName = "recogniser"
 
 // relay is the process that libre starts.
@@ -34,15 +34,15 @@ func relay() error {
 	return err
 }
 
-// recogniser is one process of the real program.
+// A recogniser is one process of the real program.
 type recogniser struct {
 	mu        sync.Mutex
 	questions io.Writer
 	answers   *json.Decoder
 }
 
-// startRecogniser makes a folder with libre and the relay, starts the real program
-// once, and answers for it until the tests end. It gives libre's path.
+// startRecogniser makes a folder with libre and the relay, starts the real program once,
+// and answers requests until the tests end. It returns libre's path.
 var startRecogniser = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(libre.Dir, "relayed")
 	self, err := os.Executable()
@@ -93,7 +93,7 @@ func (r *recogniser) serve(listener net.Listener) {
 	}
 }
 
-// answer asks what one run asks.
+// answer answers the requests of one run.
 func (r *recogniser) answer(conn net.Conn) {
 	defer conn.Close()
 	asked, answered := json.NewDecoder(conn), json.NewEncoder(conn)

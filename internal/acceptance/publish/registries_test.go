@@ -16,12 +16,11 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// kinds are the registries that there are to get along with: with and without
-// the referrers API, and what they check differs too. The last is what libre's
-// own catalogue builds.
+// kinds lists the registries that libre must support: with and without the referrers API,
+// and with different checks. The last is built by libre's own catalogue.
 var kinds = []string{"referrers", "no referrers", "libre serve", "docker-registry", "registry image"}
 
-// startRegistry starts an empty registry of a kind and gives its host.
+// startRegistry starts an empty registry of a kind and returns its host.
 func startRegistry(t testing.TB, kind string) string {
 	t.Helper()
 	switch kind {
@@ -47,7 +46,7 @@ func serve(t testing.TB, handler http.Handler) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// libreServe runs the program itself as a registry that takes pushes.
+// libreServe runs libre serve as a registry that accepts pushes.
 func libreServe(t testing.TB) string {
 	dir := t.TempDir()
 	c := catalogue{dir: dir}

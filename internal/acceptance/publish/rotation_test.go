@@ -11,9 +11,9 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A catalogue gets another key. What the former one signed is still published, status
-// says that it is to be signed anew, push --resign does that to the same digests, in
-// all registries, and afterwards the former key is needed no more.
+// A catalogue changes its key. Releases that the former key signed stay published, and
+// status says that they should be signed again. push --resign signs the same digests in all
+// registries. Afterwards the former key is not needed.
 func TestRotatedKeySignsTheSameDigestsAnew(t *testing.T) {
 	t.Parallel()
 	for format, kind := range map[sign.Format]string{sign.Bundle: "referrers", sign.Classic: "no referrers"} {
@@ -68,7 +68,7 @@ func TestRotatedKeySignsTheSameDigestsAnew(t *testing.T) {
 				t.Errorf("--resign once more: %s", diff)
 			}
 
-			// Who knows the new key alone verifies all, in both registries; the old one too.
+			// With the new key alone, everything verifies in both registries. With the old one, too.
 			c.file(t, "libre.yaml", "sign:\n  format: "+string(format)+"\n  publicKey: next.pub\n")
 			next, err := sign.Config{Format: format, PublicKeys: []sign.PublicKey{{File: filepath.Join(c.dir, "next.pub")}}}.Policy(context.Background())
 			if err != nil {

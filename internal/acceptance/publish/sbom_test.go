@@ -26,10 +26,10 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// packages is an app of store paths in which something is found. They are of more
-// than a mebibyte, so that each is a layer; the program's own layer is small. One
-// package is in a path that changes and in one that does not. nonce makes them
-// paths of this test alone.
+// packages returns an app of store paths in which components are found. They are larger
+// than a mebibyte, so each is a layer. The program's own layer is small. One component is
+// in a path that changes and in one that does not. nonce makes the paths unique to this
+// test.
 func packages(nonce string) map[string]string {
 	return map[string]string{"packages/default.nix": `{ mkApp, pkgs, ... }:
 let
@@ -67,12 +67,12 @@ mkApp {
 `}
 }
 
-// unchanged are the store paths of packages that change in no test.
+// unchanged lists the store paths of packages that change in no test.
 var unchanged = []string{"unchanged-node", "unchanged-python", "unchanged-program"}
 
-// A machine without any layer says of what it publishes what a machine with all
-// of them finds in the files, byte for byte; and opens no file of a store path that
-// the former release has. Where the former SBOM is not there, it does.
+// A machine without any layer writes the same SBOMs, byte for byte, as a machine that has
+// all layers. It opens no file of a store path that the former release has, unless the
+// former SBOM is missing.
 func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -125,14 +125,14 @@ func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 	}
 }
 
-// checkFound looks for what must be found, and where.
+// checkFound checks the components and where they were found.
 func checkFound(t *testing.T, cyclonedx []byte) {
 	t.Helper()
 	document, err := sbom.Read(cyclonedx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string][]string{} // package → names of the store paths that it is in
+	got := map[string][]string{} // package → names of the store paths that contain it
 	for _, c := range document.Components {
 		if owner, _, ok := strings.Cut(c.ID, "#"); ok {
 			_, name, _ := strings.Cut(filepath.Base(owner), "-")
@@ -162,7 +162,7 @@ func indented(t *testing.T, text []byte) string {
 	return b.String()
 }
 
-// buildHello builds a program that has one module in it.
+// buildHello builds a program that contains one module.
 func buildHello(t *testing.T, to string) {
 	t.Helper()
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", to, "../../sbom/testdata/hello")
@@ -172,7 +172,7 @@ func buildHello(t *testing.T, to string) {
 	}
 }
 
-// manifest is the one platform's of the image of a component in a registry.
+// manifest returns the digest of a component's image in a registry, for its one platform.
 func (w *watched) manifest(t testing.TB, refName string) name.Digest {
 	t.Helper()
 	tag, err := name.NewTag(w.prefix() + "/" + refName)
@@ -186,7 +186,7 @@ func (w *watched) manifest(t testing.TB, refName string) name.Digest {
 	return digests[0]
 }
 
-// sbom is what is attested of an image's one platform.
+// sbom returns the SBOM of a kind of an image's one platform.
 func (w *watched) sbom(t testing.TB, refName, kind string) []byte {
 	t.Helper()
 	manifest := w.manifest(t, refName)
@@ -197,7 +197,7 @@ func (w *watched) sbom(t testing.TB, refName, kind string) []byte {
 	return statements[0].Predicate
 }
 
-// lose has the registry know of no attachment to some manifests.
+// lose makes the registry hide the attachments of some manifests.
 func (w *watched) lose(manifests ...name.Digest) {
 	w.setMeddle(func(rw http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
 		lost := slices.ContainsFunc(manifests, func(manifest name.Digest) bool {
@@ -211,7 +211,7 @@ func (w *watched) lose(manifests ...name.Digest) {
 	})
 }
 
-// storePaths are where the unchanged ones of an SBOM are.
+// storePaths returns the unchanged store paths in an SBOM.
 func storePaths(t *testing.T, cyclonedx []byte) []string {
 	t.Helper()
 	document, err := sbom.Read(cyclonedx)
@@ -230,9 +230,8 @@ func storePaths(t *testing.T, cyclonedx []byte) []string {
 	return paths
 }
 
-// watchOpened has the kernel tell which files and folders below the paths are
-// opened, until the result is called. It does not tell who does it: nobody else
-// has reason to.
+// watchOpened records which files and folders below the paths are opened, until its result
+// is called. The kernel does not say by whom: nobody else has a reason to.
 func watchOpened(t *testing.T, paths []string) func() []string {
 	t.Helper()
 	var names []string

@@ -21,8 +21,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A secret in every place where libre reads one is in no output, log, argument
-// list, attestation or image.
+// No output, log, argument list, attestation or image contains a secret from any place from
+// which libre reads secrets.
 func TestSecretsAreInNoOutput(t *testing.T) {
 	c := shared(t).copy(t)
 	c.alone = true
@@ -42,7 +42,7 @@ func TestSecretsAreInNoOutput(t *testing.T) {
 	c.env = append(c.env, "SIGNING_KEY="+string(key))
 	libre.Tool(t, "git", "-C", c.dir, "remote", "add", "origin", "https://someone:"+secrets["the git remote's token"]+"@git.example/catalogue.git")
 
-	reg := newWatched(t, "no referrers", "") // another key than the other tests'
+	reg := newWatched(t, "no referrers", "") // another key than the other tests
 	login := "Basic " + base64.StdEncoding.EncodeToString([]byte("publisher:"+secrets["the registry's password"]))
 	secrets["the registry's login"] = strings.TrimPrefix(login, "Basic ")
 	config := t.TempDir()
@@ -76,7 +76,7 @@ func TestSecretsAreInNoOutput(t *testing.T) {
 	}
 	signed := []string{"--to", reg.prefix(), "--key", "env://SIGNING_KEY"}
 	for _, code := range []int{401, 403, 413} {
-		spoil = answer(code) // which repeats the login
+		spoil = answer(code) // the answer repeats the login
 		output(c.run(append([]string{"push", two}, signed...)...))
 	}
 	spoil = nil
@@ -97,13 +97,13 @@ func TestSecretsAreInNoOutput(t *testing.T) {
 	if found.processes == 0 {
 		t.Error("no process was seen")
 	}
-	// Logs and everything else that libre keeps, and the images themselves.
+	// Search logs, all other files that libre keeps, and the images.
 	for _, dir := range []string{filepath.Join(libre.CacheHome(), "libre"), filepath.Join(c.dir, "dist")} {
 		found.files(dir)
 	}
 }
 
-// searched looks for secrets.
+// A searched is a search for secrets.
 type searched struct {
 	t         *testing.T
 	secrets   map[string]string
@@ -112,8 +112,7 @@ type searched struct {
 
 var encoded = regexp.MustCompile(`[A-Za-z0-9+/]{40,}={0,2}`)
 
-// search looks into content, into what is compressed, and into what is encoded in
-// it, as attestations are.
+// search searches content, also in compressed and in encoded parts, such as attestations.
 func (s *searched) search(where string, content []byte) {
 	for name, secret := range s.secrets {
 		if bytes.Contains(content, []byte(secret)) {
@@ -133,7 +132,7 @@ func (s *searched) search(where string, content []byte) {
 	}
 }
 
-// files searches all files below a directory that are not links.
+// files searches all regular files below a directory.
 func (s *searched) files(dir string) {
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -148,8 +147,7 @@ func (s *searched) files(dir string) {
 	}
 }
 
-// watchProcesses searches the argument lists of all other processes until it is
-// told to stop.
+// watchProcesses searches the argument lists of all other processes until stop is called.
 func (s *searched) watchProcesses() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -157,7 +155,7 @@ func (s *searched) watchProcesses() (stop func()) {
 		for ctx.Err() == nil {
 			lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 			for _, line := range lines {
-				// A process may end while it is looked at.
+				// A process may end meanwhile.
 				args, err := os.ReadFile(line)
 				if err != nil || len(args) == 0 || line == fmt.Sprintf("/proc/%d/cmdline", os.Getpid()) {
 					continue
@@ -202,7 +200,7 @@ func TestSignNoneAttestsNothing(t *testing.T) {
 			t.Errorf("nothing is to be attached, and yet %s", request)
 		}
 	}
-	// Whoever signs does not take it for published, and signs what it has built itself.
+	// With signing, the unsigned release does not count as published, and the locally built images are signed.
 	signing := shared(t).copy(t)
 	if plan := signing.run("plan", two, "--to", reg.prefix()).want(t, 0); !strings.Contains(plan.stdout, "not signed") {
 		t.Errorf("plan with a key:\n%s", plan.stdout)

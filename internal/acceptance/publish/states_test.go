@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A registry that does not say what it has is unknown to plan, status and check, and
-// held back by push, never taken for one that has nothing.
+// If a registry does not answer, the state is unknown to plan, status and check, and push
+// stops. It never counts as empty.
 func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -105,8 +105,8 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// The wait for a registry that never answers, or refuses each time without saying for
-// how long, does not grow with the catalogue.
+// The wait for a registry that never answers, or refuses each time without Retry-After,
+// does not grow with the catalogue.
 func TestNoCommandWaitsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -133,9 +133,9 @@ func TestNoCommandWaitsWithoutEnd(t *testing.T) {
 	}
 }
 
-// Some registries want repositories to be created first. Which one is missing is said
-// before anything is built, in the registry's own words; an app whose repositories are
-// there is published.
+// In registries where repositories must be created first, missing repositories are reported
+// before anything is built, in the registry's own words. An app whose repositories exist is
+// published.
 func TestMissingRepositoriesAreNamedWhereTheyMustBeCreatedFirst(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -164,8 +164,8 @@ func TestMissingRepositoriesAreNamedWhereTheyMustBeCreatedFirst(t *testing.T) {
 	}
 }
 
-// A tag that somebody moved is called so by all commands, with both digests, and the
-// command that is named puts it back without building anything.
+// All commands report a tag that somebody moved, with both digests. The command in the fix
+// restores the tag without building anything.
 func TestMovedTagIsNamedAndPutBack(t *testing.T) {
 	t.Parallel()
 	c := shared(t)

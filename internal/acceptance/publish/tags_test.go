@@ -19,7 +19,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A tag that has other content stays, but with --force.
+// A tag with other content stays, unless --force is given.
 func TestConflictingTagIsKeptWithoutForce(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -70,7 +70,7 @@ func TestConflictingTagIsKeptWithoutForce(t *testing.T) {
 	}
 	reg.audit(t)
 
-	// The way that is meant to be taken.
+	// This is the intended way.
 	c.run("bump", "--repack", "two").want(t, 0)
 	c.run("check", two, "--to", reg.prefix()).want(t, 0)
 	c.run("push", two, "--to", reg.prefix()).want(t, 0)
@@ -84,11 +84,11 @@ func TestConflictingTagIsKeptWithoutForce(t *testing.T) {
 	}
 }
 
-// An image's tag alone is respected too, where there is no record.
+// An image's tag without a record is kept, too.
 func TestImageTagOfOthersIsKeptWithoutForce(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
-	reg := newWatched(t, "no referrers", "") // what is put there is not signed
+	reg := newWatched(t, "no referrers", "") // the tag's content is not signed
 	libre.Tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
 		"oci:"+c.dir+"/dist:two-web-default:2-3", "docker://"+reg.prefix()+"/two-job-default:2-3")
 	planned := c.run("plan", two, "--to", reg.prefix()).want(t, 0)
@@ -111,14 +111,14 @@ func TestImageTagOfOthersIsKeptWithoutForce(t *testing.T) {
 	}
 }
 
-// Where one tag of a later release is taken, none of the release is set.
+// If one tag of a later release is taken, none of its tags is set.
 func TestNoTagOfAReleaseIsSetWhereOneIsTaken(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "docker-registry", sign.Bundle)
 	c.run("push", two, "--to", reg.prefix()).want(t, 0)
 	c.run("bump", "--repack", "two").want(t, 0)
-	reg.lenient = true // what is put there now is of another name
+	reg.lenient = true // the tag that is set now has another name's content
 	libre.Tool(t, "skopeo", "copy", "--all", "--dest-tls-verify=false",
 		"oci:"+c.dir+"/dist:two-job-default:2-3", "docker://"+reg.prefix()+"/two-web-default:2-4")
 	reg.lenient = false
@@ -131,15 +131,15 @@ func TestNoTagOfAReleaseIsSetWhereOneIsTaken(t *testing.T) {
 	if diff := cmp.Diff(before, reg.tags(t)); diff != "" {
 		t.Errorf("tags after the refusal: %s", diff)
 	}
-	// The dry run says so too.
+	// A dry run reports the same.
 	dry := c.run("push", two, "--to", reg.prefix(), "--dry-run").want(t, 3)
 	if !strings.Contains(dry.stderr, "two-web-default:2-4 is published with other content") {
 		t.Errorf("the dry run:\n%s", dry.stderr)
 	}
 }
 
-// An image that somebody else pushed under the name and with the key of ours is
-// compared with what is built, and refused.
+// An image by somebody else with the name and key of this catalogue's image is compared
+// with the built one, and refused.
 func TestImageOfOthersWithOurKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -162,7 +162,7 @@ func TestImageOfOthersWithOurKeyIsRefused(t *testing.T) {
 	annotations := maps.Clone(manifest.Annotations)
 	annotations["org.example"] = "forged"
 	forged := mutate.Annotations(index, annotations).(v1.ImageIndex)
-	reg := newWatched(t, "docker-registry", "") // what is put there is not signed
+	reg := newWatched(t, "docker-registry", "") // the tag's content is not signed
 	tag, err := name.NewTag(reg.prefix() + "/two-job-default:2-3")
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestImageOfOthersWithOurKeyIsRefused(t *testing.T) {
 	}
 }
 
-// A part of a release is held until the rest is there.
+// A part of a release is not tagged before the rest exists.
 func TestPartOfAReleaseIsHeldUntilTheRestIsThere(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, definitions, "x86_64-linux")
@@ -191,7 +191,7 @@ func TestPartOfAReleaseIsHeldUntilTheRestIsThere(t *testing.T) {
 	if !strings.Contains(first.stdout, "\theld\tnot tagged: "+job+" is not published yet\n") || strings.Count(first.stdout, "\n") != 1 {
 		t.Errorf("the first part:\n%s", first.stdout)
 	}
-	// What is built, and was not asked for, is not published.
+	// An image that is built but not selected is not published.
 	c.run("build", job).want(t, 0)
 	before := reg.count()
 	again := c.run("push", web, "--to", reg.prefix(), "--key", "cosign.key").want(t, 0)
@@ -232,8 +232,8 @@ func TestDryRunPushesNothing(t *testing.T) {
 	}
 }
 
-// An app that cannot be evaluated, or an image that cannot be built, holds back
-// its own releases only.
+// An app that cannot be evaluated, or an image that cannot be built, holds back its own
+// releases only.
 func TestBrokenAppHoldsBackItsOwnReleasesOnly(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -261,8 +261,8 @@ mkApp {
 	}
 }
 
-// A registry that keeps tags as they are says so in its own words, and nobody is sent to
-// log in: what helps is another version, or the registry's settings.
+// If a registry does not change tags, the error is in its own words. The fix is another
+// version or the registry's settings, not another login.
 func TestImmutableTagsAreNamedWithTheRegistrysReason(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)

@@ -17,18 +17,18 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// tokens lets in, before a registry, who shows a token, which the token server at
-// /token gives to whom it knows. A token is good for some repositories and some
-// requests. https://distribution.github.io/distribution/spec/auth/token/
+// A tokens is a token server at /token of a registry. The registry requires its tokens. The
+// server issues them for a login. A token is valid for some repositories and some requests.
+// https://distribution.github.io/distribution/spec/auth/token/
 type tokens struct {
-	login string // what the token server wants
-	each  int    // requests for a token
+	login string // the login that the token server requires
+	each  int    // number of requests for which a token is valid
 
 	mu     sync.Mutex
 	live   map[string]*bearer
 	given  int
-	refuse int // tokens after which the token server knows nobody, 0: none
-	wrong  int // requests with a token that was not, or no longer, good
+	refuse int // number of tokens after which the token server refuses all; 0: none
+	wrong  int // number of requests with a token that was not, or no longer, valid
 }
 
 type bearer struct {
@@ -36,7 +36,7 @@ type bearer struct {
 	left   int
 }
 
-// covers tells whether a token is for what a request does.
+// covers reports whether a token is valid for a request.
 func (b *bearer) covers(r *http.Request) bool {
 	return r.URL.Path == "/v2/" || slices.ContainsFunc(b.scopes, func(scope string) bool {
 		parts := strings.Split(scope, ":")
@@ -51,7 +51,7 @@ func action(r *http.Request) string {
 	return "push"
 }
 
-// meddle is the watched registry's.
+// meddle implements watched.meddle.
 func (k *tokens) meddle(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -78,7 +78,7 @@ func (k *tokens) meddle(w http.ResponseWriter, r *http.Request, _ http.HandlerFu
 	return true
 }
 
-// give is the token server.
+// give answers as the token server.
 func (k *tokens) give(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != k.login || k.refuse != 0 && k.given >= k.refuse {
 		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"who are you?"}]}`, http.StatusUnauthorized)
@@ -90,8 +90,8 @@ func (k *tokens) give(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_in": 60})
 }
 
-// withTokens puts a token server before a registry, and gives a catalogue that
-// has the login for it.
+// withTokens puts a token server in front of a registry, and returns a catalogue with a
+// login for it.
 func withTokens(t *testing.T, reg *watched, each int) (catalogue, *tokens) {
 	t.Helper()
 	login := base64.StdEncoding.EncodeToString([]byte("publisher:token-server-password"))
@@ -104,9 +104,9 @@ func withTokens(t *testing.T, reg *watched, each int) (catalogue, *tokens) {
 	return c, k
 }
 
-// Tokens that end in the middle of a run, also in the middle of an upload, are
-// replaced: the run does not even mention it. Several requests are made at once
-// with one token, so that one for fewer requests could end twice for one of them.
+// Tokens that expire during a run, even during an upload, are renewed without a message.
+// Several requests use one token at the same time, so a token for fewer requests could
+// expire twice for one of them.
 func TestExpiredTokensAreRenewed(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
@@ -130,8 +130,8 @@ func TestExpiredTokensAreRenewed(t *testing.T) {
 	}
 }
 
-// The token server does not give another token: a refusal, and the next run
-// completes it.
+// If the token server refuses another token, the error is reported, and the next run
+// completes.
 func TestRefusedTokenIsNamedAndTheNextRunCompletes(t *testing.T) {
 	t.Parallel()
 	want := undisturbedTwo(t)

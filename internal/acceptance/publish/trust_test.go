@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// A registry whose certificate a private authority signed is known by SSL_CERT_FILE,
-// SSL_CERT_DIR or ca of libre.yaml, to what publishes, verifies and updates.
+// With SSL_CERT_FILE, SSL_CERT_DIR or ca in libre.yaml, commands that publish, verify and
+// update accept a registry whose certificate a private authority signed.
 func TestRegistryOfAPrivateAuthorityNeedsCA(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))

@@ -24,33 +24,33 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// attestations are what every image carries besides its signature.
+// attestations are the types that every image has besides its signature.
 var attestations = []string{state.CycloneDXType, state.SPDXType, state.ProvenanceType}
 
-// watched is a proxy before a registry. It notes what is asked, gets in the way
-// where a test wants that, and looks behind each tag at the moment it is written:
-// until the check is done the writer has no answer.
+// A watched registry is a proxy for a registry. It records requests, disturbs them if a
+// test wants that, and inspects each tag when it is written: the writer gets its answer
+// only after the inspection.
 type watched struct {
 	t       testing.TB
-	host    string // of the proxy, which libre talks to
+	host    string // of the proxy, which libre uses
 	backend string
 	proxy   *httputil.ReverseProxy
-	signing *state.Signing   // nil: what is pushed is not signed
+	signing *state.Signing   // nil if pushes are not signed
 	client  *registry.Client // of the backend
-	lenient bool             // do not look at the moment
+	lenient bool             // do not inspect tags when they are written
 
 	mu       sync.Mutex
 	requests []string // METHOD PATH
 	repos    map[string]bool
-	// meddle, where not nil, may answer in the registry's place.
+	// meddle, if not nil, may answer instead of the registry.
 	meddle func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) bool
 }
 
-// namespace is below which tests publish.
+// namespace is the namespace in which tests publish.
 const namespace = "lasuite"
 
-// newWatched starts a registry of a kind, watched by the catalogues' policy in a
-// format; with the format "" nothing is expected to be signed.
+// newWatched starts a registry of a kind, and expects signatures that the catalogues'
+// policy accepts, in a format. With the format "" it expects none.
 func newWatched(t testing.TB, kind string, format sign.Format) *watched {
 	t.Helper()
 	return watch(t, startRegistry(t, kind), format)
@@ -61,11 +61,11 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 	w := &watched{t: t, backend: backend, repos: map[string]bool{}}
 	target := &url.URL{Scheme: "http", Host: w.backend}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 256 // to open one for each request would be most of the work
+	transport.MaxIdleConnsPerHost = 256 // without this, most of the work would be opening connections
 	t.Cleanup(transport.CloseIdleConnections)
 	w.proxy = &httputil.ReverseProxy{
 		Transport: transport,
-		// The host stays: registries say where to upload to by it.
+		// Keep the host, because registries use it in upload URLs.
 		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host },
 		ErrorLog:     log.New(io.Discard, "", 0),
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
@@ -81,20 +81,20 @@ func watch(t testing.TB, backend string, format sign.Format) *watched {
 	return w
 }
 
-// expect sets whose signatures everything that is tagged must have.
+// expect sets the policy that accepts the signatures of everything with a tag.
 func (w *watched) expect(p *sign.Policy) {
 	w.t.Helper()
-	// What is signed for the proxy is read from what is behind it.
+	// Signatures are for the proxy, but are read from the backend.
 	p = p.WithCopies(sign.Copy{Of: w.prefix(), In: w.backend + "/" + namespace})
 	w.signing = &state.Signing{Client: sign.NewClient(w.client, sign.Limits{}), Policy: p}
 }
 
-// hasCopiesOf has what is tagged be what is signed for another registry.
+// hasCopiesOf expects images that are signed for another registry.
 func (w *watched) hasCopiesOf(first *watched) {
 	w.signing.Policy = w.signing.Policy.WithCopies(sign.Copy{Of: first.prefix(), In: w.backend + "/" + namespace})
 }
 
-// prefix is what --to takes.
+// prefix returns the prefix for --to.
 func (w *watched) prefix() string { return w.host + "/" + namespace }
 
 var manifestPath = regexp.MustCompile(`^/v2/(.+)/manifests/([^/]+)$`)
@@ -109,8 +109,7 @@ func (w *watched) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// forward hands a request on; a tag that is written is looked at before the
-// writer hears of it.
+// forward forwards a request. It inspects a tag that is written before it answers.
 func (w *watched) forward(rw http.ResponseWriter, r *http.Request) {
 	written := manifestPath.FindStringSubmatch(r.URL.Path)
 	if r.Method != http.MethodPut || written == nil {
@@ -130,7 +129,8 @@ func (w *watched) forward(rw http.ResponseWriter, r *http.Request) {
 	w.proxy.ServeHTTP(status, r)
 }
 
-// isTag tells a tag from a digest, and from the tags that attachments are kept at.
+// isTag reports whether a reference is a release's tag, not a digest or a tag with
+// attachments.
 func isTag(identifier string) bool {
 	return !strings.HasPrefix(identifier, "sha256:") && !strings.HasPrefix(identifier, "sha256-")
 }
@@ -145,9 +145,9 @@ func (s *statusWriter) WriteHeader(code int) {
 	s.ResponseWriter.WriteHeader(code)
 }
 
-// inspect checks what a tag points to: an image and its children must be signed
-// and described, of a record all images must be there under their tags, which were
-// inspected themselves.
+// inspect checks what a tag points to. An image and its children must be signed and have
+// attestations. All images of a record must exist under their tags, which were inspected
+// before.
 func (w *watched) inspect(repo, tag string) error {
 	if w.signing == nil {
 		return nil
@@ -216,7 +216,7 @@ func (w *watched) inspectRecord(ctx context.Context, reference name.Tag) error {
 	return nil
 }
 
-// tags are all tags of images and records: name:tag → digest.
+// tags returns all tags of images and records: name:tag → digest.
 func (w *watched) tags(t testing.TB) map[string]string {
 	t.Helper()
 	w.mu.Lock()
@@ -229,7 +229,7 @@ func (w *watched) tags(t testing.TB) map[string]string {
 		}
 		tags, err := remote.List(repository)
 		if err != nil {
-			continue // nothing was written after all
+			continue // nothing was written
 		}
 		for _, tag := range tags {
 			if !isTag(tag) {
@@ -245,7 +245,7 @@ func (w *watched) tags(t testing.TB) map[string]string {
 	return all
 }
 
-// audit looks behind every tag.
+// audit inspects every tag.
 func (w *watched) audit(t testing.TB) {
 	t.Helper()
 	for refName := range w.tags(t) {
@@ -256,15 +256,15 @@ func (w *watched) audit(t testing.TB) {
 	}
 }
 
-// count is how many requests there were so far.
+// count returns the number of requests so far.
 func (w *watched) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.requests)
 }
 
-// since are the requests after the first n, but for the greeting, which is a part
-// of logging in.
+// since returns the requests after the first n, without GET /v2/, which belongs to logging
+// in.
 func (w *watched) since(n int) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -277,7 +277,7 @@ func (w *watched) setMeddle(meddle func(http.ResponseWriter, *http.Request, http
 	w.meddle = meddle
 }
 
-// children are the digests that an index names.
+// children returns the digests that an index names.
 func children(t testing.TB, index name.Reference) []name.Digest {
 	t.Helper()
 	got, err := remote.Index(index)

@@ -18,16 +18,16 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// images and records of definitions; tests that publish often take the default
-// variants only.
+// These are the numbers of images and records of definitions. Tests that publish often use
+// the default variants only.
 const (
 	allImages, allRecords         = 13, 5
 	defaultImages, defaultRecords = 5, 2
 	defaults                      = "*/*/default"
 )
 
-// What is published, to every kind of registry in both formats, is there as it
-// was printed, is accepted by ourselves, and is not published again.
+// Published references exist as printed, in every kind of registry and in both formats.
+// They verify, and are not published again.
 func TestPublishedIsWhatWasPrintedAndIsNotPublishedAgain(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
@@ -77,7 +77,7 @@ func TestPublishedIsWhatWasPrintedAndIsNotPublishedAgain(t *testing.T) {
 	}
 }
 
-// testShow reads a record, which is not shown to whom it does not verify for.
+// testShow reads a record, which is not shown if it does not verify.
 func testShow(t *testing.T, c catalogue, reg *watched) {
 	t.Helper()
 	record := readRecord(t, c, reg, "one-default:1.0-1")
@@ -114,9 +114,9 @@ func testShow(t *testing.T, c catalogue, reg *watched) {
 	}
 }
 
-// testAgain pushes what is published: for each image one HEAD, and the lists of what is
-// attached to its index and its manifest; at most four requests for each record, and
-// nothing is written.
+// testAgain pushes published images. For each image it expects one HEAD and the lists of
+// attachments of its index and manifest, for each record at most four requests, and no
+// writes.
 func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images, records int) {
 	t.Helper()
 	before := reg.count()
@@ -140,8 +140,8 @@ func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images
 			t.Errorf("nothing to do, and yet %s", request)
 		}
 	}
-	// Without the referrers API a list is two requests, in the format classic it is two
-	// lists and the signature beside them.
+	// Without the referrers API a list takes two requests. In the format classic it is two
+	// lists and the signature.
 	if heads != images || lists > 3*2*images || reads > 4*records {
 		t.Errorf("%d HEADs and %d lists for %d images, %d other requests for %d records", heads, lists, images, reads, records)
 	}
@@ -149,7 +149,7 @@ func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images
 
 var printedLine = regexp.MustCompile(`(?m)^[^/\s]+/` + namespace + `/(\S+:\S+)@(sha256:[0-9a-f]{64})\t(\S+)\t`)
 
-// printedDigests are the references that push printed in a state: name:tag → digest.
+// printedDigests returns the references that push printed with a state: name:tag → digest.
 func printedDigests(o outcome, state string) map[string]string {
 	printed := map[string]string{}
 	for _, line := range printedLine.FindAllStringSubmatch(o.stdout, -1) {
@@ -160,7 +160,7 @@ func printedDigests(o outcome, state string) map[string]string {
 	return printed
 }
 
-// undisturbed is what a run gives that nothing gets in the way of, all variants.
+// undisturbed returns the tags that an undisturbed run publishes, for all variants.
 func undisturbed(t testing.TB) map[string]string {
 	t.Helper()
 	c := shared(t)
@@ -175,7 +175,7 @@ func undisturbed(t testing.TB) map[string]string {
 	return undisturbedTags
 }
 
-// butRecords compares tags in two registries: a record says which one it is for.
+// butRecords compares tags in two registries without records, which name their registry.
 var butRecords = cmp.FilterPath(func(p cmp.Path) bool {
 	at, is := p.Last().(cmp.MapIndex)
 	return is && isRecord(at.Key().String())
@@ -186,7 +186,7 @@ var (
 	undisturbedTags map[string]string
 )
 
-// undisturbedDefaults are those of the default variants.
+// undisturbedDefaults returns those of the default variants.
 func undisturbedDefaults(t testing.TB) map[string]string {
 	only := map[string]string{}
 	for reference, digest := range undisturbed(t) {
@@ -197,7 +197,7 @@ func undisturbedDefaults(t testing.TB) map[string]string {
 	return only
 }
 
-// skopeo and buildah pull every image and get the digest that was printed.
+// skopeo and buildah pull every image and get the printed digests.
 func TestSkopeoAndBuildahPullThePrintedDigests(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
@@ -236,7 +236,8 @@ func TestSkopeoAndBuildahPullThePrintedDigests(t *testing.T) {
 	}
 }
 
-// isRecord tells a record, APP-VARIANT:TAG, from the images of definitions.
+// isRecord reports whether a reference is a record, APP-VARIANT:TAG, and not an image of
+// definitions.
 func isRecord(reference string) bool {
 	name, _, _ := strings.Cut(reference, ":")
 	return strings.Count(name, "-") == 1
