@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// One archive has all selected images, whole, and others only if selected.
+// An archive has all selected images, complete, and no others.
 func TestArchiveHasTheSelectedImagesWhole(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo", "podman")
@@ -53,8 +53,8 @@ func TestArchiveHasTheSelectedImagesWhole(t *testing.T) {
 	}
 }
 
-// --load hands images to podman's own storage, which is the test's here, where
-// they have the digests that libre prints.
+// --load loads images into podman's own storage (here the test's), where they have the
+// digests that libre prints.
 func TestLoadedImagesHaveThePrintedDigests(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "podman")
@@ -81,7 +81,7 @@ func TestLoadedImagesHaveThePrintedDigests(t *testing.T) {
 	}
 }
 
-// What failed is left out, and the run ends as it does without a sink.
+// Images that failed are left out, and the exit code is the same as without --archive.
 func TestArchiveLeavesOutWhatFailed(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"half/default.nix": `{ mkApp, pkgs, ... }:
@@ -104,7 +104,7 @@ mkApp {
 	}
 }
 
-// What cannot work is said before anything is built.
+// An impossible option is reported before anything is built.
 func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -129,7 +129,7 @@ func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
 	if want := "error: run docker version: Cannot connect to the Docker daemon\n"; code != 1 || stderr != want {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	// The result is there all the same when loading fails.
+	// If loading fails, the built images remain.
 	full := c.command("build", "guestbook/backend/default", "--load", "docker")
 	full.Env = append(full.Env, "PATH="+withDocker(t, "[ $1 = version ] || { echo 'no space left on device' >&2; exit 1; }"))
 	stdout, stderr, code := ends(t, full)
@@ -138,7 +138,7 @@ func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
 	}
 }
 
-// withDocker gives a PATH with a script for docker in front.
+// withDocker returns a PATH that starts with a script named docker.
 func withDocker(t *testing.T, script string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -148,14 +148,14 @@ func withDocker(t *testing.T, script string) string {
 	return dir + ":" + os.Getenv("PATH")
 }
 
-// ends runs libre, which may fail.
+// ends runs libre to its end. It may fail.
 func ends(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
 	stdout, stderr, _ = testkit.Output(cmd)
 	return stdout, stderr, cmd.ProcessState.ExitCode()
 }
 
-// digests reads what libre build prints: references and digests.
+// digests parses the output of libre build: references and digests.
 func digests(t *testing.T, stdout string) map[string]string {
 	t.Helper()
 	built := map[string]string{}
@@ -170,7 +170,7 @@ func digests(t *testing.T, stdout string) map[string]string {
 	return built
 }
 
-// sortedNames are the names that podman gives to images without a registry.
+// sortedNames returns the names that podman gives to images without a registry.
 func sortedNames(built map[string]string) []string {
 	var names []string
 	for reference := range built {
@@ -180,12 +180,12 @@ func sortedNames(built map[string]string) []string {
 	return names
 }
 
-// podman is podman on a storage of its own.
+// A podman is podman with a storage of its own.
 type podman struct{ conf string }
 
 func (p podman) variable() string { return "CONTAINERS_STORAGE_CONF=" + p.conf }
 
-// run runs podman, which must succeed, and gives its stdout.
+// run runs podman, which must succeed, and returns its stdout.
 func (p podman) run(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("podman", args...)
@@ -197,7 +197,7 @@ func (p podman) run(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// podmanStorage makes one, which is gone after the tests.
+// podmanStorage makes a storage, which is removed after the tests.
 func podmanStorage(t *testing.T) podman {
 	t.Helper()
 	dir := libre.TempDir(t)
@@ -207,7 +207,7 @@ func podmanStorage(t *testing.T) podman {
 	return podman{conf}
 }
 
-// loaded lists what podman has.
+// loaded lists the images in podman's storage.
 func loaded(t *testing.T, p podman) []string {
 	t.Helper()
 	names := strings.Fields(p.run(t, "images", "--format", "{{.Repository}}:{{.Tag}}"))

@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// upstreamBuild is a build as upstreams have them: a source of thousands of files, a
-// stage that takes its time, and what that makes.
+// upstreamBuild is a typical upstream build: a source of thousands of files, a slow stage,
+// and its result.
 const upstreamBuild = `FROM scratch AS build
 ENV PATH=/bin
 COPY bin /bin
@@ -27,11 +27,11 @@ COPY --from=build /site /site
 ENTRYPOINT ["/bin/busybox"]
 `
 
-// BenchmarkAroundTheEngine builds an image with an engine, and takes apart what passes
-// while the engine's own build runs and what libre takes around it, from the first that
-// is asked of the engine to the end: to open the storage, to find out what confines a
-// step, to copy the source, to import the image. "over" is how much of what may be (5 %
-// of the engine's time, or 2 s) that is, in the best of three builds: at most 1 is right.
+// BenchmarkAroundTheEngine builds an image with an engine. It separates the time of the
+// engine's own build from the time around it, from the first use of the engine to the end:
+// opening the storage, finding the confinement of steps, copying the source, importing the
+// image. "over" is the time around the engine as a fraction of the allowed time (5 % of the
+// engine's time, or 2 s), in the best of three builds. Goal: at most 1.
 func BenchmarkAroundTheEngine(b *testing.B) {
 	testkit.Require(b, "buildah", "busybox")
 	busybox, err := exec.LookPath("busybox")
@@ -75,12 +75,12 @@ func BenchmarkAroundTheEngine(b *testing.B) {
 	}
 }
 
-// measured is how long the engine's own build ran, and what passed before and after it.
+// measured is the time of the engine's own build, and the time before and after it.
 type measured struct{ engine, around time.Duration }
 
 func (m measured) over() float64 { return m.around.Seconds() / max(2, m.engine.Seconds()*0.05) }
 
-// watchEngine looks at the processes of the engine until what it gives is called.
+// watchEngine watches the engine's processes until end is called.
 func watchEngine() (end func() measured) {
 	var m measured
 	over, ended := make(chan struct{}), make(chan struct{})
@@ -108,7 +108,7 @@ func watchEngine() (end func() measured) {
 	return func() measured { close(over); <-ended; return m }
 }
 
-// engines tells whether buildah runs in these tests' folder, and whether it builds.
+// engines reports whether buildah runs in these tests' folder, and whether it builds.
 func engines() (running, building bool) {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range lines {

@@ -1,5 +1,5 @@
-// Package build tests libre from end to end: the built program makes images, and
-// the tools that people use read them and run them.
+// Package build tests libre from end to end: the built program makes images, and common
+// tools read and run them.
 package build
 
 import (
@@ -19,10 +19,10 @@ var libre testkit.Libre
 
 func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 
-// catalogue is a directory with a flake, and an OCI layout in dist/ once built.
+// catalogue is a directory with a flake, and an OCI layout in dist/ when built.
 type catalogue struct {
 	dir   string
-	flags []string // of every command
+	flags []string // for every command
 }
 
 func (c catalogue) dist() string { return filepath.Join(c.dir, "dist") }
@@ -31,7 +31,7 @@ func (c catalogue) command(args ...string) *exec.Cmd {
 	return libre.Command(c.dir, append(c.flags[:len(c.flags):len(c.flags)], args...)...)
 }
 
-// libre runs libre, which must succeed, and gives stdout and stderr.
+// libre runs libre, which must succeed, and returns stdout and stderr.
 func (c catalogue) libre(t *testing.T, args ...string) (stdout, stderr string) {
 	t.Helper()
 	stdout, stderr, err := testkit.Output(c.command(args...))
@@ -41,7 +41,7 @@ func (c catalogue) libre(t *testing.T, args ...string) (stdout, stderr string) {
 	return stdout, stderr
 }
 
-// demo is what `libre init` writes, all of it built once for all tests.
+// demo returns the catalogue that `libre init` writes, built once for all tests.
 func demo(t *testing.T) catalogue {
 	t.Helper()
 	testkit.Require(t, "nix", "git", "go", "busybox", "buildah")
@@ -80,7 +80,7 @@ func writeFile(t *testing.T, path, content string) {
 	}
 }
 
-// machine is the Nix system of this machine.
+// machine returns the Nix system of this machine.
 func machine() string {
 	return map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] + "-linux"
 }

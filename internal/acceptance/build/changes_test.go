@@ -7,8 +7,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// What a variant changes in the source is seen in both kinds of component, and
-// nowhere else: a patch, a substitution and added files.
+// A variant's changes to the source, namely a patch, a substitution and added files, appear
+// in both kinds of component and in no other variant.
 func TestVariantChangesTheSource(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah", "patch")
@@ -60,7 +60,7 @@ mkApp {
 			"theme.css":      "body { font: Roboto; color: $red & \\1 'x' \"y\" }\nh1 { font: Roboto }\n",
 			"logo.svg":       "<svg/>\n",
 			"plugins/map.js": "map\n",
-			"img/a.svg":      "<svg>lyon</svg>\n", // a folder lies over the one that there is
+			"img/a.svg":      "<svg>lyon</svg>\n", // a folder that is merged into the existing one
 			"img/b.svg":      "<svg>b</svg>\n",
 			"img/sub/c.svg":  "<svg>new</svg>\n",
 		}},

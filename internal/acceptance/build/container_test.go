@@ -21,8 +21,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// buildah gives the command line of buildah on a storage of the tests' own. vfs
-// copies every layer, but works on every disk and leaves no mounts.
+// buildah returns the command line of buildah with the tests' own storage. vfs copies every
+// layer, but works on every disk and leaves no mounts.
 func buildah(args ...string) []string {
 	dir := filepath.Join(libre.Dir, "containers")
 	return append([]string{
@@ -30,8 +30,8 @@ func buildah(args ...string) []string {
 	}, args...)
 }
 
-// rootfs has buildah unpack an image, as engines do: layer over layer. It gives
-// the folder, which is gone after the test.
+// rootfs unpacks an image with buildah, layer over layer as engines do. It returns the
+// folder, which is removed after the test.
 func rootfs(t *testing.T, c catalogue, reference string) string {
 	t.Helper()
 	testkit.RequireRoot(t)
@@ -45,27 +45,27 @@ func rootfs(t *testing.T, c catalogue, reference string) string {
 	return strings.TrimSpace(libre.Tool(t, "buildah", buildah("mount", name)...))
 }
 
-// changes are what a container has otherwise than its image says.
+// changes are the differences of a container from its image's configuration.
 type changes struct {
-	args        []string // in the place of entrypoint and command
-	command     []string // in the place of the command
-	env         []string // NAME=VALUE, added
-	hostNetwork bool     // in the place of a network of its own, which has a loopback device only
+	args        []string // replaces entrypoint and command
+	command     []string // replaces the command
+	env         []string // NAME=VALUE, added to the image's
+	hostNetwork bool     // instead of a network with a loopback device only
 	readOnly    bool     // the root file system cannot be written
 }
 
-// container is an image that runc runs.
+// A container is an image that runs with runc.
 type container struct {
 	*testkit.Process
 	id     string
-	root   string // of the file system, on the host
+	root   string // root file system, on the host
 	config *v1.ConfigFile
-	pid    int // of the first process, on the host
+	pid    int // first process, on the host
 }
 
-// runContainer starts an image with user, environment, folder, entrypoint and
-// command of its configuration, and no capabilities: Kubernetes' "restricted"
-// level. The container is gone after the test.
+// runContainer starts an image with user, environment, folder, entrypoint and command of
+// its configuration, and no capabilities, as Kubernetes' level "restricted" requires. The
+// container is removed after the test.
 func runContainer(t *testing.T, c catalogue, reference string, with changes) *container {
 	t.Helper()
 	testkit.RequireRoot(t)
@@ -116,7 +116,7 @@ func runc(args ...string) []string {
 	return append([]string{"--root", filepath.Join(libre.Dir, "runc")}, args...)
 }
 
-// writeSpec has runc write its default configuration and makes it the image's.
+// writeSpec writes runc's default configuration and changes it to the image's.
 func (k *container) writeSpec(t *testing.T, bundle string, with changes) {
 	t.Helper()
 	libre.Tool(t, "runc", "spec", "--bundle", bundle)
@@ -166,7 +166,7 @@ func (k *container) writeSpec(t *testing.T, bundle string, with changes) {
 	}
 }
 
-// numericUser reads "UID:GID", the one form that needs no look into the image.
+// numericUser parses "UID:GID", the only form that does not depend on the image's files.
 func numericUser(t *testing.T, user string) (uid, gid int) {
 	t.Helper()
 	first, second, _ := strings.Cut(user, ":")
@@ -178,8 +178,7 @@ func numericUser(t *testing.T, user string) (uid, gid int) {
 	return uid, gid
 }
 
-// wait waits for a container that ends by itself, with exit code 0, and gives
-// its output.
+// wait waits for a container that ends by itself, with exit code 0, and returns its output.
 func (k *container) wait(t *testing.T) string {
 	t.Helper()
 	select {
@@ -193,7 +192,7 @@ func (k *container) wait(t *testing.T) string {
 	return k.Log.String()
 }
 
-// stop tells the first process to end, which must do so with exit code 0.
+// stop stops the first process, which must end with exit code 0.
 func (k *container) stop(t *testing.T) {
 	t.Helper()
 	signal := k.config.Config.StopSignal
@@ -204,13 +203,13 @@ func (k *container) stop(t *testing.T) {
 	k.wait(t)
 }
 
-// exec runs a program in the container, and gives what it prints.
+// exec runs a program in the container and returns its output.
 func (k *container) exec(t *testing.T, args ...string) string {
 	t.Helper()
 	return libre.Tool(t, "runc", runc(append([]string{"exec", k.id}, args...)...)...)
 }
 
-// status gives one line of /proc/PID/status.
+// status returns one line of /proc/PID/status.
 func (k *container) status(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", k.pid))
@@ -226,8 +225,8 @@ func (k *container) status(t *testing.T, name string) string {
 	return ""
 }
 
-// listening waits until a server on the host's network with PORT=0 says where it
-// listens, and gives its URL.
+// listening waits until a server on the host's network with PORT=0 prints its address, and
+// returns the URL.
 func (k *container) listening(t *testing.T) string {
 	t.Helper()
 	url := ""
@@ -249,7 +248,7 @@ func (k *container) listening(t *testing.T) string {
 	return url
 }
 
-// client speaks with the container within its own network.
+// client returns an HTTP client in the container's own network.
 func (k *container) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -260,8 +259,8 @@ func (k *container) client() *http.Client {
 			}
 			dialled := make(chan result)
 			go func() {
-				// Never unlocked: the thread stays in that network, and ends with
-				// the goroutine. The socket stays there too, whoever uses it.
+				// Never unlocked: the thread stays in that network and ends with the
+				// goroutine. The socket stays in that network, too, in every thread.
 				runtime.LockOSThread()
 				conn, err := dialIn(ctx, fmt.Sprintf("/proc/%d/ns/net", k.pid), network, address)
 				dialled <- result{conn, err}
@@ -272,8 +271,8 @@ func (k *container) client() *http.Client {
 	}}
 }
 
-// dialIn moves the calling thread into a network namespace and dials there;
-// address is an IP address, since look-ups take other threads.
+// dialIn moves the calling thread into a network namespace and dials there. address is an
+// IP address, because look-ups use other threads.
 func dialIn(ctx context.Context, namespace, network, address string) (net.Conn, error) {
 	file, err := os.Open(namespace)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 const toolsDir = "/opt/libre/bin"
 
-// shells are names of programs that run a shell script.
+// shells lists programs that run shell scripts.
 var shells = []string{"sh", "ash", "bash", "dash", "rbash", "ksh", "mksh", "zsh", "csh", "tcsh", "fish", "hush", "busybox", "toybox"}
 
 func TestProductionImagesHaveNoShell(t *testing.T) {
@@ -31,7 +31,7 @@ func TestProductionImagesHaveNoShell(t *testing.T) {
 			if slices.Contains(shells, path.Base(file.Linkname)) {
 				t.Errorf("%s has a link %s to %s", reference, name, file.Linkname)
 			}
-			// The text with which busybox begins its help.
+			// the text at the start of busybox's help
 			if bytes.Contains(file.content, []byte("BusyBox v")) {
 				t.Errorf("%s has busybox in %s", reference, name)
 			}
@@ -39,8 +39,8 @@ func TestProductionImagesHaveNoShell(t *testing.T) {
 	}
 }
 
-// A debug image is the default one and a layer of tools: a shell among them, in
-// PATH, for the image's own user.
+// A debug image is the default one with a layer of tools: they include a shell, in PATH,
+// for the image's own user.
 func TestDebugImageIsTheDefaultOneWithTools(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -67,7 +67,7 @@ func TestDebugImageIsTheDefaultOneWithTools(t *testing.T) {
 	}
 }
 
-// A shell is had within a program that runs, which is what debug is for.
+// A debug image gives a shell in a running container.
 func TestDebugImageGivesAShellInARunningContainer(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -88,8 +88,8 @@ func TestDebugImageGivesAShellInARunningContainer(t *testing.T) {
 	k.stop(t)
 }
 
-// The tools go over a base whose /bin is a link to usr/bin, as that of most
-// distributions is, and take nothing away.
+// The tools work on a base whose /bin is a link to usr/bin, as in most distributions, and
+// remove nothing.
 func TestDebugToolsKeepALinkedBin(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
@@ -135,7 +135,7 @@ CMD ["served"]
 	}
 	for _, reference := range references(t, c.dist()) {
 		if !strings.HasPrefix(reference, "merged-web-") {
-			continue // what they are made of is there, too
+			continue // the dependencies of the tools are there, too
 		}
 		files := readTree(t, openImage(t, c.dist(), reference, ""))
 		if bin := files["/bin"]; bin == nil || bin.Typeflag != tar.TypeSymlink || bin.Linkname != "usr/bin" {

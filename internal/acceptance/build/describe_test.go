@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// asked is what the steps of upstreams ask git for.
+// asked is a Containerfile whose steps run git, as upstreams do.
 const asked = `FROM tools:1 AS build
 COPY . /src
 WORKDIR /src
@@ -35,8 +35,8 @@ COPY --from=build /mine/version /mine
 COPY .git /.git
 `
 
-// With source.describe, git gives the tag in builds of both kinds, with changes to the
-// source too, from the same bytes; an ignore file is no obstacle.
+// With source.describe, git returns the tag in builds of both kinds, also with changes to
+// the source. Both use the same bytes. An ignore file does not prevent it.
 func TestDescribeGivesBuildsUpstreamsTag(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah", "git", "ldd", "busybox")
@@ -88,7 +88,7 @@ mkApp {
 		}
 		commits[lines[2]] = true
 
-		// The same repository in what Nix builds, whole.
+		// The same complete repository is in the source that Nix builds.
 		nix := readTree(t, openImage(t, c.dist(), "site-nix-"+variant+":1.2.3-1", ""))
 		copied := t.TempDir()
 		same := 0
@@ -114,7 +114,7 @@ mkApp {
 	}
 }
 
-// packed is an archive as a forge gives it.
+// packed returns an archive as a forge makes it.
 func packed(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	var archive bytes.Buffer
@@ -148,7 +148,7 @@ func packed(t *testing.T, files map[string]string) []byte {
 
 var libraries = regexp.MustCompile(`(?m)(/\S+) \(0x`)
 
-// programs puts programs of this machine, a shell and what they load below a folder.
+// programs copies programs of this machine, a shell and their libraries below a folder.
 func programs(t *testing.T, rootfs string, names ...string) {
 	t.Helper()
 	add := func(from, to string) {
@@ -164,14 +164,14 @@ func programs(t *testing.T, rootfs string, names ...string) {
 			t.Fatal(err)
 		}
 		add(path, "bin/"+name)
-		needed, _, _ := testkit.Output(exec.Command("ldd", path)) // fails for what is static
+		needed, _, _ := testkit.Output(exec.Command("ldd", path)) // fails for static programs
 		for _, found := range libraries.FindAllStringSubmatch(needed, -1) {
 			add(found[1], found[1])
 		}
 	}
 }
 
-// put writes a file that may be run, and its folders.
+// put writes an executable file and its folders.
 func put(t *testing.T, path string, content []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A token that a forge does not take is found before bump needs it, by the name of where it
-// is set, and is never shown.
+// doctor finds a token that a forge refuses, before bump needs it. It names the setting and
+// never prints the token.
 func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, apps(app("one", `package = pkgs.writeText "one" "1";`)))
@@ -43,7 +43,7 @@ func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 	for _, test := range []struct {
 		env  []string
 		code int
-		want string // "" for no line of a token
+		want string // "" for no line about a token
 	}{
 		{nil, 0, ""},
 		{[]string{github, "GITHUB_TOKEN=good-secret"}, 0, "ok\t" + host + " accepts the token from GITHUB_TOKEN\t\n"},
@@ -69,7 +69,7 @@ func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 	}
 }
 
-// Where repositories have to be created first, doctor tries one of the catalogue's.
+// In registries where repositories must be created first, doctor tries one of the catalogue's.
 func TestDoctorTriesARepositoryThatExists(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, apps(app("one", `package = pkgs.writeText "one" "1";`), app("two", `package = pkgs.writeText "two" "2";`)))

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// interpreter is the dynamic linker of this machine's programs.
+// interpreter returns the dynamic linker of this machine's programs.
 func interpreter(t *testing.T) string {
 	t.Helper()
 	file, err := elf.Open("/bin/sh")
@@ -33,8 +33,8 @@ func interpreter(t *testing.T) string {
 	return ""
 }
 
-// Tools that are dynamically linked, as nixpkgs' busybox is, bring what they need: the
-// dynamic linker is in the store, and no base has it there.
+// Dynamically linked tools, such as nixpkgs' busybox, contain everything that they need:
+// the dynamic linker is in the store, and no base has it there.
 func TestDynamicallyLinkedDebugToolsRun(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
@@ -56,8 +56,8 @@ mkApp {
 }
 `,
 		"dynamic/src/none": "FROM scratch\nCOPY none /none\n",
-		// A linker under the name that programs for musl ask for, and one under that of
-		// glibc, both useless; /opt, /nix and /lib64 are links in one of them.
+		// Bases with a linker under musl's name and one under glibc's, both useless. /opt,
+		// /nix and /lib64 are links in one of them.
 		"dynamic/src/musl":                   "FROM scratch\nCOPY root/lib /lib\nENV PATH=/bin LD_LIBRARY_PATH=/lib\n",
 		"dynamic/src/glibc":                  "FROM scratch\nCOPY root /\n",
 		"dynamic/src/root/lib/ld-musl.so":    "none",

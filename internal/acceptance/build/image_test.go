@@ -17,7 +17,7 @@ import (
 
 const refName = "org.opencontainers.image.ref.name"
 
-// entries gives what index.json of a layout names.
+// entries returns the entries of a layout's index.json by name.
 func entries(t *testing.T, dir string) map[string]v1.Descriptor {
 	t.Helper()
 	index, err := layout.ImageIndexFromPath(dir)
@@ -35,8 +35,8 @@ func entries(t *testing.T, dir string) map[string]v1.Descriptor {
 	return named
 }
 
-// references lists the images of a layout, in order. A filter keeps those with
-// one of the variants.
+// references lists the images of a layout, sorted. If variants are given, it lists only
+// images of these.
 func references(t *testing.T, dir string, variants ...string) []string {
 	t.Helper()
 	var names []string
@@ -54,7 +54,7 @@ func references(t *testing.T, dir string, variants ...string) []string {
 	return names
 }
 
-// openIndex opens one image of a layout, for all its platforms.
+// openIndex opens an image of a layout for all its platforms.
 func openIndex(t *testing.T, dir, reference string) v1.ImageIndex {
 	t.Helper()
 	entry, found := entries(t, dir)[reference]
@@ -72,8 +72,8 @@ func openIndex(t *testing.T, dir, reference string) v1.ImageIndex {
 	return index
 }
 
-// openImage opens one image of a layout for a platform such as linux/amd64, or
-// the only one it is for where that is "".
+// openImage opens an image of a layout for a platform such as linux/amd64. The platform may
+// be "" if the image has only one.
 func openImage(t *testing.T, dir, reference, platform string) v1.Image {
 	t.Helper()
 	index := openIndex(t, dir, reference)
@@ -106,7 +106,7 @@ func configOf(t *testing.T, img v1.Image) *v1.ConfigFile {
 	return config
 }
 
-// environment gives one variable of an image's configuration.
+// environment returns the value of a variable in an image's configuration.
 func environment(config *v1.ConfigFile, name string) string {
 	for _, kv := range config.Config.Env {
 		if value, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -116,7 +116,7 @@ func environment(config *v1.ConfigFile, name string) string {
 	return ""
 }
 
-// tree is an image's root file system: clean absolute path to what is there.
+// tree is an image's root file system, by clean absolute path.
 type tree map[string]*node
 
 type node struct {
@@ -145,7 +145,7 @@ func readTree(t *testing.T, img v1.Image) tree {
 	}
 }
 
-// resolve follows the links in a path, within the tree.
+// resolve follows the links in a path within the tree.
 func (files tree) resolve(name string) (*node, error) {
 	at, rest := "/", strings.Split(strings.Trim(path.Clean(name), "/"), "/")
 	for steps := 0; len(rest) > 0; steps++ {
@@ -169,7 +169,7 @@ func (files tree) resolve(name string) (*node, error) {
 	return files[at], nil
 }
 
-// text gives the content of a file, links followed.
+// text returns the content of a file. It follows links.
 func (files tree) text(t *testing.T, name string) string {
 	t.Helper()
 	n, err := files.resolve(name)

@@ -25,7 +25,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A derivation with a known hash may use the network, so it can wait for the test.
+// A derivation with a known hash may use the network, so it can wait for the test's gate.
 func TestInterruptedNixBuildIsResumed(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -48,8 +48,8 @@ mkApp {
 `})
 }
 
-// A RUN step that does not care for SIGTERM. It reaches no gate of this machine, so it
-// takes its time instead.
+// A RUN step that ignores SIGTERM. It cannot reach the gate, so it takes a long time
+// instead.
 func TestInterruptedContainerfileIsResumed(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
@@ -70,7 +70,7 @@ RUN ["/opt/libre/bin/sh", "-c", "trap '' TERM INT HUP; sleep 12; printf %s ` + t
 `})
 }
 
-// The moment at which layers are being written.
+// The build is interrupted while layers are written.
 func TestInterruptedLayersAreResumed(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -94,8 +94,8 @@ func TestInterruptedLayersAreResumed(t *testing.T) {
 	}
 }
 
-// seen has no error where a process with the token in its command line does something:
-// the innermost ones, in the sandbox or the container, are among those seen.
+// seen returns nil if a process with the token in its command line does something.
+// Processes in the sandbox or container are seen, too.
 func seen(what, token string) error {
 	running := processesWith(token)
 	if !slices.ContainsFunc(running, func(line string) bool { return strings.Contains(line, what) }) {
@@ -105,7 +105,7 @@ func seen(what, token string) error {
 }
 
 // testInterruptAndGoOn interrupts a build of slow/web/default while it waits, and runs it
-// again once it may go on. A file of the image has the content then.
+// again after letGo. A file of the image must then have the content.
 func testInterruptAndGoOn(t *testing.T, token string, waits func(*testkit.Process) error, letGo func(), file, content string, files map[string]string) {
 	const reference = "slow-web-default:1-1"
 	c := newCatalogue(t, files)
@@ -123,12 +123,12 @@ func testInterruptAndGoOn(t *testing.T, token string, waits func(*testkit.Proces
 	}
 }
 
-// interruptible is a build that gets a Ctrl-C, and is run again.
+// An interruptible is a build that is interrupted with Ctrl-C and run again.
 type interruptible struct {
 	catalogue
 	dist  string
-	temp  string // its folder for temporary files
-	token string // in the environment or the command line of each of its processes
+	temp  string // folder for temporary files
+	token string // in the environment or the command line of each process
 }
 
 func (b interruptible) start(t *testing.T, selection string) *testkit.Process {
@@ -143,8 +143,8 @@ func (b interruptible) start(t *testing.T, selection string) *testkit.Process {
 	return p
 }
 
-// interruptWhen starts the build and presses Ctrl-C once ready has no error.
-// Nothing may run on, and nothing half-made be left.
+// interruptWhen starts the build and presses Ctrl-C when ready returns nil. No process may
+// remain, and no incomplete file.
 func (b interruptible) interruptWhen(t *testing.T, ready func(*testkit.Process) error, selection string) {
 	t.Helper()
 	p := b.start(t, selection)
@@ -158,7 +158,7 @@ func (b interruptible) interruptWhen(t *testing.T, ready func(*testkit.Process) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A terminal signals the whole group that has the foreground.
+	// A terminal signals the whole foreground process group.
 	if err := syscall.Kill(-p.Cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func (b interruptible) complete(t *testing.T, selection string) {
 	b.checkLayout(t)
 }
 
-// checkFolders finds nothing mounted, and no temporary files.
+// checkFolders checks that nothing is mounted and no temporary files remain.
 func (b interruptible) checkFolders(t *testing.T) {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -220,8 +220,8 @@ func (b interruptible) checkFolders(t *testing.T) {
 	}
 }
 
-// checkLayout finds no layout, or one in which every image is whole, every blob
-// has the content of its name, and nothing else is.
+// checkLayout checks that there is no layout, or one in which every image is complete,
+// every blob has the content of its name, and nothing else exists.
 func (b interruptible) checkLayout(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(b.dist, "index.json")); errors.Is(err, fs.ErrNotExist) {
@@ -256,9 +256,9 @@ func (b interruptible) checkLayout(t *testing.T) {
 	}
 }
 
-// gate is an HTTP server at which a build waits until the gate is open.
+// A gate is an HTTP server at which a build waits until the gate is opened.
 type gate struct {
-	token  string // in the URL, and so in what the build's processes are given
+	token  string // in the URL, and so in the arguments of the build's processes
 	url    string
 	answer string
 	visits atomic.Int32

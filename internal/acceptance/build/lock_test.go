@@ -19,7 +19,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Another run may write to dist/ for hours. Who only reads does not wait for it.
+// Another run may write to dist/ for hours. Commands that only read do not wait for it.
 func TestReadersDoNotWaitForAnotherRun(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, apps(app("one", `package = pkgs.writeText "one" "1";`), app("two", `package = pkgs.writeText "two" "2";`)))
@@ -44,7 +44,7 @@ func TestReadersDoNotWaitForAnotherRun(t *testing.T) {
 	for _, line := range []string{
 		"list", "show one", "plan --all", "plan --all --to " + to, "status --all --key cosign.pub --to " + to,
 		"sbom one/web/default", // built
-		"sbom two/web/default", // not built: in a layout of its own
+		"sbom two/web/default", // not built: uses a layout of its own
 		"sbom two/web/debug -o cyclonedx-json",
 	} {
 		t.Run(line, func(t *testing.T) {
@@ -70,10 +70,10 @@ func TestReadersDoNotWaitForAnotherRun(t *testing.T) {
 	})
 }
 
-// What Nix builds for an image is most of its time, in the table and as JSON.
+// The time of an image includes that of its derivations, in the table and as JSON.
 func TestTimeOfAnImageIncludesItsDerivations(t *testing.T) {
 	t.Parallel()
-	// A name that no store has yet.
+	// a name that is in no store yet
 	c := newCatalogue(t, apps(app("slow", `package = pkgs.runCommand "slow" { token = "`+rand.Text()+`"; } "sleep 3; mkdir $out";`)))
 	stdout, stderr := c.libre(t, "build", "slow/web/default", "--json")
 	var results []struct{ Seconds float64 }

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// What nixpkgs refuses, or gets wrong itself, is one line with the place in the
-// catalogue that led there and the whole of what Nix said in a file; the other apps
-// are built.
+// An error in nixpkgs is one line with the position in the catalogue that led there. A file
+// has Nix's whole message. The other apps are built.
 func TestErrorsInsideThePackageSetNameThePlaceInTheCatalogue(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
@@ -69,7 +68,7 @@ mkApp {
 			continue
 		}
 		if name == "absent" {
-			continue // the catalogue's own mistake: the line says it all
+			continue // the catalogue's own mistake: the line has the whole error
 		}
 		log := filepath.Join(m.cache, "libre", "logs", "evaluate-"+name+".log")
 		if !strings.HasSuffix(line[1], "  "+log) {
@@ -97,8 +96,8 @@ mkApp {
 	}
 }
 
-// Of a package of several outputs an image has what is needed at run time, and of
-// what is named in a string alone too; the SBOM lists the same.
+// An image with a package of several outputs contains those that are needed at run time,
+// also if only a string names them. The SBOM lists the same outputs.
 func TestImageHasTheOutputsItNeedsAtRunTime(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
@@ -140,7 +139,7 @@ func TestImageHasTheOutputsItNeedsAtRunTime(t *testing.T) {
 }
 
 // Images for another system need a machine that builds for it, or a definition that
-// asks to be compiled for it on this one.
+// cross-compiles on this one.
 func TestAnotherSystemNeedsABuilderOrCrossFrom(t *testing.T) {
 	t.Parallel()
 	if machine() != "x86_64-linux" {

@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// shaped is a catalogue whose flake's input nixpkgs is testdata/nixpkgs, a small
-// package set of nixpkgs' shape.
+// shaped returns a catalogue whose input nixpkgs is testdata/nixpkgs, a small package set
+// with the shape of nixpkgs.
 func shaped(t *testing.T, files map[string]string) catalogue {
 	t.Helper()
 	testkit.Require(t, "busybox")
@@ -46,13 +46,13 @@ func shaped(t *testing.T, files map[string]string) catalogue {
 	return c
 }
 
-// app is a definition with one component, which is made of a package.
+// app returns a definition with one component, made of a package.
 func app(name, component string) map[string]string {
 	return map[string]string{name + "/default.nix": "{ mkApp, pkgs, ... }:\nmkApp {\n  name = \"" + name +
 		"\"; version = \"1\"; packageVersion = 1;\n  components.web = {\n    " + component + "\n  };\n}\n"}
 }
 
-// apps is several definitions.
+// apps joins several definitions.
 func apps(all ...map[string]string) map[string]string {
 	files := map[string]string{}
 	for _, one := range all {
@@ -61,10 +61,10 @@ func apps(all ...map[string]string) map[string]string {
 	return files
 }
 
-// machineOf is a machine as libre sees it: its /nix and its caches.
+// machineOf is a machine from libre's view: its /nix and its caches.
 type machineOf struct{ store, cache string }
 
-// newMachine gives one that has nothing yet.
+// newMachine returns an empty machine.
 func newMachine(t *testing.T) machineOf {
 	t.Helper()
 	testkit.RequireRoot(t)
@@ -72,10 +72,10 @@ func newMachine(t *testing.T) machineOf {
 	return machineOf{libre.TempDir(t), libre.TempDir(t)}
 }
 
-// command is a program that runs there, with settings of Nix.
+// command returns a program that runs there with settings of Nix.
 func (m machineOf) command(dir, nixConfig, program string, args ...string) *exec.Cmd {
 	base := libre.Command(dir)
-	// A mount namespace of its own: this run sees another /nix.
+	// A mount namespace of its own, in which this run sees another /nix.
 	cmd := exec.Command("unshare", append([]string{"--mount", "--propagation", "private", "sh", "-euc",
 		`mount --bind "$1" /nix; shift; exec "$@"`, "sh", m.store, program}, args...)...)
 	cmd.Dir = dir
@@ -83,7 +83,7 @@ func (m machineOf) command(dir, nixConfig, program string, args ...string) *exec
 	return cmd
 }
 
-// run runs libre there, and gives its output and exit code.
+// run runs libre there and returns its output and exit code.
 func (m machineOf) run(t *testing.T, c catalogue, nixConfig string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := m.command(c.dir, nixConfig, libre.Program(), append(c.flags[:len(c.flags):len(c.flags)], args...)...)

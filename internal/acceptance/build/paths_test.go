@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Paths may be declared within the package's tree, spelled in several ways, and over
-// what libre makes: the program still starts, and each is what was declared.
+// Declared paths may be within the package's tree, written in several ways, or paths that
+// libre makes. The program still starts, and each path is as declared.
 func TestDeclaredPathsWork(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"paths/default.nix": `{ mkApp, pkgs, ... }:
@@ -71,7 +71,7 @@ cat /app/data/seed /app/config/site/kept /app/config/site/replaced /app/config/a
 	}
 }
 
-// What a package has of another kind where something is declared is one line.
+// If a package has a path of another type than declared, the error is one line.
 func TestDeclaredPathOfAnotherKindIsOneLine(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"clash/default.nix": `{ mkApp, pkgs, ... }:
@@ -100,8 +100,7 @@ mkApp {
 	}
 }
 
-// A file whose name means something in a layer is refused by name, whoever makes the
-// layer.
+// A file whose name has a meaning in layers is refused by name, whoever makes the layer.
 func TestNamesOfLayersAreRefused(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")

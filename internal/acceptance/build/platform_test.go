@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// One image for two systems is one index with two manifests, each with a program
-// of its own architecture; what cannot be had for one of them says so in a line.
+// One image for two systems is an index with two manifests, each with a program of its own
+// architecture. If an image does not exist for one system, one line says so.
 func TestImageForTwoSystemsIsOneIndex(t *testing.T) {
 	t.Parallel()
 	if machine() != "x86_64-linux" {
@@ -46,8 +46,8 @@ func TestImageForTwoSystemsIsOneIndex(t *testing.T) {
 		}
 	}
 
-	// Without busybox for aarch64 there is no debug image, and nothing that is
-	// built in one.
+	// Without busybox for aarch64 there is no debug image, and no image that is built in
+	// one.
 	skipped := map[string]string{
 		"guestbook/base/debug":       "has no debug tools",
 		"guestbook/frontend/default": "base guestbook/base/debug has no debug tools",
@@ -82,7 +82,7 @@ func TestImageForTwoSystemsIsOneIndex(t *testing.T) {
 	}
 }
 
-// platforms lists those of an image's index, in its order.
+// platforms lists the platforms in an image's index, in its order.
 func platforms(t *testing.T, dist, reference string) []string {
 	t.Helper()
 	manifest, err := openIndex(t, dist, reference).IndexManifest()

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// processesWith lists the processes, but this one, whose command line or
-// environment has a text.
+// processesWith lists the other processes whose command line or environment contains a
+// text.
 func processesWith(text string) []string {
 	var found []string
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -17,7 +17,7 @@ func processesWith(text string) []string {
 		if dir == fmt.Sprintf("/proc/%d", os.Getpid()) {
 			continue
 		}
-		// A process may end while it is looked at.
+		// A process may end meanwhile.
 		command, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		if bytes.Contains(command, []byte(text)) || bytes.Contains(env, []byte(text)) {

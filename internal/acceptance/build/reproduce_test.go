@@ -10,8 +10,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// reproduced has each kind of image: a Go program, a Containerfile on top of it
-// with RUN steps, debug images and a patched variant.
+// reproduced has each kind of image: a Go program, a Containerfile based on it with RUN
+// steps, debug images and a patched variant.
 var reproduced = map[string]string{
 	"tool/default.nix": `{ mkApp, pkgs, patchSource, ... }:
 mkApp {
@@ -46,9 +46,9 @@ COPY --from=build /site /site
 	"tool/lyon.patch": "--- a/page\n+++ b/page\n@@ -1 +1 @@\n-blue\n+red\n",
 }
 
-// TestTwoColdStoresGiveTheSameDigests builds one catalogue twice, each time with nothing: another
-// Nix store, other caches, another folder, another umask, and once with a store
-// that links equal files. A warm store would prove nothing.
+// TestTwoColdStoresGiveTheSameDigests builds one catalogue twice, each time from nothing:
+// with another Nix store, caches, folder and umask, and once with a store that links equal
+// files. A warm store would prove nothing.
 func TestTwoColdStoresGiveTheSameDigests(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "nix", "buildah", "unshare", "git")
@@ -60,7 +60,7 @@ func TestTwoColdStoresGiveTheSameDigests(t *testing.T) {
 	build := func(dir, umask, nixConfig string) string {
 		t.Helper()
 		store, home := t.TempDir(), t.TempDir()
-		// A mount namespace of its own: this run sees an empty /nix.
+		// A mount namespace of its own, in which this run sees an empty /nix.
 		cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-euc",
 			`mount --bind "$1" /nix; umask "$2"; cd "$3"; exec "$4" build --all --package-set host`,
 			"sh", store, umask, dir, libre.Program())

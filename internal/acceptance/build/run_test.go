@@ -25,7 +25,7 @@ const (
 	defaultColor, lyonColor = "#2f5d8a", "#a8202e"
 )
 
-// PocketBase's image starts as it is, and writes to its volume as its own user.
+// PocketBase's image starts without options, and writes to its volume as its own user.
 func TestPocketBaseStartsAndWritesToItsVolume(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -62,8 +62,8 @@ func TestPocketBaseStartsAndWritesToItsVolume(t *testing.T) {
 	k.stop(t)
 }
 
-// Guestbook's two images run beside a real PostgreSQL, each variant with its
-// brand, on root file systems that cannot be written.
+// Guestbook's two images run with a real PostgreSQL, each variant with its brand, on
+// read-only root file systems.
 func TestGuestbookRunsWithReadOnlyRoots(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -132,7 +132,7 @@ func TestGuestbookRunsWithReadOnlyRoots(t *testing.T) {
 	}
 }
 
-// What every image has, whoever assembled it.
+// Every image has these files, whoever assembled it.
 func TestEveryImageHasTheBaseFiles(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -162,7 +162,7 @@ func TestEveryImageHasTheBaseFiles(t *testing.T) {
 	}
 }
 
-// certificates counts the certificates of a bundle that can be read.
+// certificates returns the number of valid certificates in a bundle.
 func certificates(bundle []byte) int {
 	count := 0
 	for {

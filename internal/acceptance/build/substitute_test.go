@@ -10,13 +10,14 @@ import (
 	"testing"
 )
 
-// substituters lets nix use a binary cache in a folder.
+// substituters returns Nix settings that use a binary cache in a folder.
 func substituters(cache string) string {
 	return "substitute = true\nrequire-sigs = false\nsubstituters = file://" + cache
 }
 
-// cached builds a catalogue of the set of nixpkgs' shape on one machine, and gives a
-// binary cache with all that it has now, and the references of the images.
+// cached builds a catalogue whose package set has the shape of nixpkgs, on one machine. It
+// returns a binary cache with everything that the machine has then, and the references of
+// the images.
 func cached(t *testing.T, c catalogue) (cache string, references []string) {
 	t.Helper()
 	first := newMachine(t)
@@ -44,7 +45,7 @@ func cached(t *testing.T, c catalogue) (cache string, references []string) {
 	return cache, referencesOf(stdout)
 }
 
-// referencesOf are the first column of what build prints.
+// referencesOf returns the first column of the output of build.
 func referencesOf(stdout string) []string {
 	var references []string
 	for line := range strings.Lines(stdout) {
@@ -57,9 +58,9 @@ func referencesOf(stdout string) []string {
 
 var fetching = regexp.MustCompile(`nix: fetching (\d+) paths, [0-9.]+ (?:[KM]iB|B)(?:; building (\d+) derivations?)?\n`)
 
-// A multi-output package, of which an image needs some outputs only, one that is
-// reached through strings, and one with structured attributes: from a cache that has
-// all, nothing is built, and nothing is said to be; from one with half, the rest is.
+// The catalogue has a multi-output package of which an image needs some outputs, one that
+// is referenced by strings only, and one with structured attributes. With a complete binary
+// cache nothing is built, and the output says so. With half of it the rest is built.
 func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
@@ -90,7 +91,7 @@ func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 		if got := referencesOf(stdout); code != 0 || !slices.Equal(got, want) {
 			t.Fatalf("exit code %d, %q, expected %q\n%s", code, got, want, stderr)
 		}
-		// Three root file systems, one package, the tools.
+		// three root file systems, one package, the tools
 		if found := fetching.FindStringSubmatch(stderr); found == nil || found[2] != "5" {
 			t.Errorf("expected that some is fetched and five are built:\n%s", stderr)
 		}
@@ -138,7 +139,7 @@ func TestOnlyWhatTheBinaryCacheLacksIsBuilt(t *testing.T) {
 	})
 }
 
-// forget takes store paths out of a binary cache, by the ends of their names.
+// forget removes store paths from a binary cache, by the ends of their names.
 func forget(t *testing.T, cache string, names ...string) {
 	t.Helper()
 	infos, err := filepath.Glob(filepath.Join(cache, "*.narinfo"))

@@ -18,8 +18,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// skopeo reads every image of the layout, and copies it whole without changing
-// its digest.
+// skopeo reads every image of the layout and copies it without changing its digest.
 func TestSkopeoCopiesImagesWithTheirDigests(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
@@ -54,8 +53,8 @@ func TestBuildahPullsImagesFromTheLayout(t *testing.T) {
 	}
 }
 
-// The layout as a whole, and what `libre serve` makes of it, is what
-// `crane validate` calls valid: every digest, size and diffID.
+// `crane validate` accepts the whole layout as `libre serve` serves it: every digest, size
+// and diffID.
 func TestServedLayoutIsValid(t *testing.T) {
 	t.Parallel()
 	c := demo(t)

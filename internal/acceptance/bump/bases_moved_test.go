@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// movingBases is an app whose Containerfile's bases have other tags with each version.
+// movingBases is an app whose Containerfile's bases have other tags in each version.
 const movingBases = `{ mkApp, ... }:
 let
   shared = { "%[3]s/both:1" = "%[4]s"; };
@@ -58,8 +58,8 @@ func pageFiles(host, tag string) map[string]string {
 	}
 }
 
-// When upstream moves the tags of its bases, the pins follow, with the digests that the new
-// tags have; what is an image of the catalogue stays one; what cannot be followed is said.
+// If upstream changes the tags of its bases, the pins follow, with the digests of the new
+// tags. An image of the catalogue stays one. Bases that cannot be followed are reported.
 func TestBasesFollowUpstream(t *testing.T) {
 	host, push := hub(t)
 	forge := forgetest.GitHub(t)
@@ -110,7 +110,7 @@ func TestBasesFollowUpstream(t *testing.T) {
 		}
 	}
 
-	// A registry that does not say the digest of the new tag: none is made up.
+	// If the registry does not return the digest of the new tag, none is written.
 	c.commit(t, "1.1.0")
 	repo.Tag("v1.2.0", repo.Commit(pageFiles(host, "3")))
 	push("any:3")
@@ -133,9 +133,9 @@ func withoutHash(text string) string {
 	return strings.Join(lines, "")
 }
 
-// Tags that moved in a source that nobody bumps: check names the pins, and --inputs
-// rewrites them. What would put somebody else's image in the place of the catalogue's own
-// is never advised, and not built.
+// If tags moved in a source that is not bumped, check names the pins, and --inputs rewrites
+// them. Replacing an image of the catalogue by somebody else's is never suggested, and such
+// an image is not built.
 func TestInputsRewritesPinsOfMovedTags(t *testing.T) {
 	host, push := hub(t)
 	first, second := push("base:1"), push("base:2")

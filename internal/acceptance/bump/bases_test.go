@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// hub is a registry with base images.
+// hub starts a registry with base images.
 func hub(t *testing.T) (host string, push func(image string) (digest string)) {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
@@ -52,8 +52,7 @@ func basesOf(t *testing.T, c catalogue, app string) map[string]string {
 	return pins
 }
 
-// Base images: pins follow their tags, missing ones are written, and check misses
-// them.
+// Pins of base images follow their tags. Missing pins are written, and check reports them.
 func TestPinsOfBasesFollowTheirTags(t *testing.T) {
 	host, push := hub(t)
 	first := map[string]string{}
@@ -96,7 +95,7 @@ COPY --from=` + host + `/alpha:7@` + first["alpha:7"] + ` / /alpha
 `,
 		"site/src/api/Dockerfile": "FROM " + host + "/base:1\n",
 		"site/assets/logo.svg":    "<svg/>\n",
-		// Its source is not to be had.
+		// Its source cannot be fetched.
 		"far/default.nix": `{ mkApp, ... }:
 mkApp {
   name = "far"; version = "1.0"; packageVersion = 1;
@@ -161,7 +160,7 @@ mkApp {
 		t.Errorf("pins: %q", tags)
 	}
 
-	// A registry that does not answer: one line, and nothing changes.
+	// If the registry does not answer, one line says so and nothing changes.
 	text := c.read(t, "apps/site/default.nix")
 	c.write(t, "apps/site/default.nix", strings.ReplaceAll(text, host+"/lyon", "127.0.0.1:1/lyon"))
 	before := c.files(t)
@@ -174,8 +173,8 @@ mkApp {
 	}
 }
 
-// Pins that cannot be written are named with their digests, and hold nothing back;
-// a Containerfile that cannot be read is a problem of check.
+// Pins that cannot be written are printed with their digests, and hold nothing back. A
+// Containerfile that cannot be parsed is a problem of check.
 func TestPinsThatCannotBeWrittenAreNamed(t *testing.T) {
 	host, push := hub(t)
 	first := push("base:1")

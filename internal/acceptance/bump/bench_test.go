@@ -15,10 +15,10 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// BenchmarkCheckMany is `libre bump --all --check` of 500 apps, nothing new, with a
-// warm cache and 20 ms per request, without and with a token, which allows GraphQL.
-// Wanted: at most one request per app, 12 requests with GraphQL, and less than a
-// second apart from Nix's evaluation, which is measured by itself.
+// BenchmarkCheckMany runs `libre bump --all --check` for 500 apps without new versions,
+// with a warm cache and 20 ms per request, without and with a token, which allows GraphQL.
+// Goal: at most one request per app, 12 requests with GraphQL, and less than a second apart
+// from Nix's evaluation, which is measured separately.
 func BenchmarkCheckMany(b *testing.B) {
 	const apps = 500
 	tags := []string{"v5.4.1", "v1.27.0", "v0.21.1", "v2.3.3"}
@@ -81,8 +81,8 @@ func BenchmarkCheckMany(b *testing.B) {
 	}
 }
 
-// BenchmarkOneBump counts the evaluations of one bump with a dependent hash and
-// without a build: at most 3 wanted.
+// BenchmarkOneBump counts the evaluations of one bump with a dependent hash and without a
+// build. Goal: at most 3.
 func BenchmarkOneBump(b *testing.B) {
 	real, err := exec.LookPath("nix")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package bump tests updating from end to end: the built program, real git and
-// real nix, against a forge of ours over HTTP and the real Go module proxy.
+// Package bump tests updating from end to end: the built program, real git and real Nix,
+// with a test forge over HTTP and the real Go module proxy.
 package bump
 
 import (
@@ -23,10 +23,10 @@ func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 type catalogue struct {
 	dir   string
 	env   []string
-	flags []string // of every command
+	flags []string // for every command
 }
 
-// outcome is how a run of libre ended.
+// outcome is the result of a run of libre.
 type outcome struct {
 	args           []string
 	code           int
@@ -71,8 +71,8 @@ func (c catalogue) write(t testing.TB, name, text string) {
 	}
 }
 
-// notes is an app of a forge: with a patch, a substitution in a variant, and one
-// dependent hash, of an output that is made from the source.
+// notes is an app on a forge, with a patch, a substitution in a variant, and one dependent
+// hash of an output that is made from the source.
 const notes = `# Notes.
 { mkApp, pkgs, substituteSource, ... }:
 mkApp rec {
@@ -107,7 +107,7 @@ const greetingPatch = `--- a/page.txt
  end
 `
 
-// upstreamFiles is the source of one version of notes.
+// upstreamFiles returns the source of one version of notes.
 func upstreamFiles(version string) map[string]string {
 	return map[string]string{
 		"page.txt":  "# Notes\nhello\nend\nversion " + version + "\n",
@@ -117,7 +117,7 @@ func upstreamFiles(version string) map[string]string {
 	}
 }
 
-// suite is a forge with notes, released as 1.0.0, and a catalogue that has it.
+// suite returns a catalogue with notes, and a forge that has released notes 1.0.0.
 func suite(t testing.TB, forge *forgetest.Forge) (catalogue, *forgetest.Repo) {
 	t.Helper()
 	testkit.Require(t, "nix", "git", "patch")
@@ -143,8 +143,8 @@ func release(repo *forgetest.Repo, version, text string) string {
 	return commit
 }
 
-// A new version: exactly the literals change, all hashes are right, and what is
-// built is the new source.
+// With a new version exactly the literals change, all hashes are right, and the new source
+// is built.
 func TestNewVersionChangesItsLiteralsOnly(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -196,7 +196,7 @@ func TestNewVersionChangesItsLiteralsOnly(t *testing.T) {
 		t.Errorf("bump again:\n%s", again.stdout)
 	}
 
-	// Upstream moves the tag: the same version, another package version.
+	// Upstream moves the tag: the version stays, the package version changes.
 	moved := repo.Commit(map[string]string{"page.txt": "# Notes\nhello\nend\nversion 1.1.0, again\n"})
 	repo.Tag("v1.1.0", moved)
 	said := c.run(t, 0, "bump", "notes")
@@ -209,7 +209,7 @@ func TestNewVersionChangesItsLiteralsOnly(t *testing.T) {
 	}
 }
 
-// fileOf is a file of an image that was built.
+// fileOf returns a file of a built image.
 func fileOf(t *testing.T, c catalogue, refName, name string) string {
 	t.Helper()
 	testkit.Require(t, "skopeo")
@@ -236,7 +236,7 @@ func fileOf(t *testing.T, c catalogue, refName, name string) string {
 	return ""
 }
 
-// What goes wrong leaves every file as it was, and says so in one line.
+// After a failure every file is unchanged, and the error is one line.
 func TestFailedBumpLeavesEveryFile(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -254,7 +254,7 @@ func TestFailedBumpLeavesEveryFile(t *testing.T) {
 			t.Errorf("%s: left behind: %s", what, status)
 		}
 	}
-	// A patch that no longer applies, and a text that is gone.
+	// a patch that no longer applies, and a text that is missing
 	files := upstreamFiles("1.1.0")
 	files["page.txt"] = "# Notes\nhi\nend\n"
 	repo.Tag("v1.1.0", repo.Commit(files))
@@ -268,7 +268,7 @@ func TestFailedBumpLeavesEveryFile(t *testing.T) {
 	repo.Tag("v1.3.0", repo.Commit(files))
 	fail("a patch that is upstream", "patch apps/notes/greeting.patch is already upstream: --drop-applied removes it", 3)
 
-	// An output that cannot be made: its hash is not to be had.
+	// an output that cannot be built, so its hash cannot be found
 	files = upstreamFiles("1.4.0")
 	delete(files, "deps.txt")
 	repo.Tag("v1.4.0", repo.Commit(map[string]string{"page.txt": files["page.txt"], "deps.txt": ""}))
@@ -278,7 +278,7 @@ func TestFailedBumpLeavesEveryFile(t *testing.T) {
 	fail("a hash that no build tells", "building deps", 3)
 }
 
-// A patch that upstream has taken is dropped where that is asked for.
+// A patch that upstream has applied is dropped with --drop-applied.
 func TestDropAppliedRemovesPatchesUpstreamHas(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	files := upstreamFiles("1.1.0")
@@ -290,7 +290,7 @@ func TestDropAppliedRemovesPatchesUpstreamHas(t *testing.T) {
 	}
 }
 
-// Names from outside are data: none of these is run, written or printed as it is.
+// Names from outside are data: they are never run, and never written or printed unchecked.
 func TestHostileTagsAreDataOnly(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -317,7 +317,7 @@ func TestHostileTagsAreDataOnly(t *testing.T) {
 	}
 }
 
-// A forge that cannot be reached is one line, and changes nothing.
+// If the forge cannot be reached, the error is one line and nothing changes.
 func TestUnreachableForgeIsOneLine(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	before := c.read(t, "apps/notes/default.nix")

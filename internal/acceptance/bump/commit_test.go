@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// A commit that fails leaves nothing behind that the next run takes for done.
+// If a commit fails, the next run makes it.
 func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
@@ -34,7 +34,7 @@ func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 		t.Errorf("it left behind: %s", status)
 	}
 
-	// kill -9 between the edit and the commit: no run can take that back.
+	// The run is killed between the edit and the commit, so it cannot undo the edit.
 	started := filepath.Join(libre.TempDir(t), "started")
 	script("touch " + started + "; sleep 60\n")
 	cmd := libre.Command(c.dir, "bump", "notes", "--commit")
@@ -62,7 +62,7 @@ func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 	}
 	c.git(t, "restore", definition)
 
-	// From inside of a hook, whose git is about another repository.
+	// The run is in a hook, whose git variables name another repository.
 	other := t.TempDir()
 	c.git(t, "init", "--quiet", other)
 	c.env = append(c.env, "GIT_DIR="+other+"/.git", "GIT_WORK_TREE="+other, "GIT_INDEX_FILE="+other+"/.git/index", "GIT_PREFIX=",
@@ -80,7 +80,7 @@ func TestCommitThatFailsIsMadeByTheNextRun(t *testing.T) {
 	c.run(t, 0, "build", "notes")
 }
 
-// A commit that fails is that of one app: those after it have theirs.
+// A failed commit of one app does not prevent those of the next apps.
 func TestFailedCommitHoldsNoOtherAppBack(t *testing.T) {
 	testkit.Require(t, "nix", "git")
 	apps := map[string]string{}
@@ -100,7 +100,7 @@ func TestFailedCommitHoldsNoOtherAppBack(t *testing.T) {
 	if err := os.WriteFile(hook, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c.env = append(c.env, "GIT_TRACE=1", "GIT_TRACE2=1") // between what the hook says
+	c.env = append(c.env, "GIT_TRACE=1", "GIT_TRACE2=1") // adds git's trace to the hook's output
 	got := c.run(t, 3, "bump", "--repack", "--all", "--commit")
 	if want := "a\t1-1\t1-2\trepacked\nb\t1-1\t1-2\tfailed\nc\t1-1\t1-2\trepacked\n"; got.stdout != want {
 		t.Errorf("%s\nexpected %s", got.stdout, want)
@@ -112,16 +112,16 @@ func TestFailedCommitHoldsNoOtherAppBack(t *testing.T) {
 		t.Errorf("commits:\n%s", log)
 	}
 
-	// A run that ends before it comes to an app has not done what it was to do.
+	// A run that stops before it reaches an app has done nothing for it.
 	env := c.env
-	c.run(t, 0, "list") // what is evaluated needs no room again
+	c.run(t, 0, "list") // evaluated once, so that later runs need no disk space for that
 	c.env = append(c.env, "TMPDIR="+filepath.Join(c.dir, "nowhere"))
 	if got := c.run(t, 1, "bump", "--repack", "a", "c"); got.stdout != "a\t1-2\t1-3\tfailed\nc\t1-2\t1-3\tfailed\n" {
 		t.Errorf("without room for a copy: %s%s", got.stdout, got.stderr)
 	}
 	c.env = env
 
-	// Hashes that were found, and never committed.
+	// Hashes that were found but never committed.
 	if got := c.run(t, 0, "bump", "--hashes-only", "a"); got.stdout != "a\t1-2\t1-3\trepacked\n" {
 		t.Errorf("%s%s", got.stdout, got.stderr)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// What Nix will fetch is what was hashed, or nothing changes and the literal is named.
+// If Nix would fetch something other than what was hashed, nothing changes, and the error names the literal.
 func TestLiteralsThatDoNotFollowEndTheBump(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)

@@ -8,8 +8,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// What is higher and not taken is named wherever versions are: "up to date" is only
-// said where nothing is.
+// Higher versions that are not taken are printed wherever versions are. "up to date" is
+// printed only if there are none.
 func TestVersionsHeldBackAreNamed(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	c.write(t, definition, strings.Replace(c.read(t, definition), "  patches =", "  update.range = \"minor\";\n  patches =", 1))

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// themed are four apps, of which one uses what is in the input theme, and one is
-// built on another component of that one.
+// themed are four apps. One uses the content of the input theme, and one is built on
+// another component of that app.
 var themed = map[string]string{
 	"themed/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {
@@ -38,8 +38,8 @@ mkApp {
 `,
 }
 
-// withInput is a catalogue that has the input theme, a git repository, which is not
-// locked yet. There is no way to GitHub.
+// withInput returns a catalogue with the input theme, a git repository that is not locked
+// yet. GitHub cannot be reached.
 func withInput(t *testing.T) (c, theme catalogue) {
 	t.Helper()
 	c = catalogue{dir: libre.Catalogue(t, themed, "x86_64-linux"), flags: []string{"--allow-local-inputs"}}
@@ -63,7 +63,7 @@ func (c catalogue) commit(t *testing.T, message string) {
 	c.git(t, "commit", "--quiet", "--all", "-m", message)
 }
 
-// files are all that git tracks.
+// files returns all files that git tracks.
 func (c catalogue) files(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -73,7 +73,7 @@ func (c catalogue) files(t *testing.T) map[string]string {
 	return files
 }
 
-// failure is the one line with which a run failed: what comes last of its notes.
+// failure returns the one line with which a run failed: the end of its notes.
 func (o outcome) failure() string {
 	before, line, _ := strings.Cut(o.stderr, "error: ")
 	if strings.Count(line, "\n") != 1 || before != "" && !strings.HasSuffix(before, "\n") {
@@ -82,7 +82,7 @@ func (o outcome) failure() string {
 	return line
 }
 
-// difference is what git diff says, without its headers.
+// difference returns the output of git diff, without headers.
 func (c catalogue) difference(t *testing.T, args ...string) string {
 	t.Helper()
 	var changed string
@@ -94,8 +94,8 @@ func (c catalogue) difference(t *testing.T, args ...string) string {
 	return changed
 }
 
-// An input moves: the lock file says so, and those apps alone get a package version
-// that have another image.
+// When an input moves, the lock file changes, and only apps whose images change get a new
+// package version.
 func TestAppsWithOtherImagesGetAPackageVersion(t *testing.T) {
 	c, theme := withInput(t)
 	locked := c.run(t, 0, "bump", "--inputs")
@@ -180,7 +180,7 @@ func TestAppsWithOtherImagesGetAPackageVersion(t *testing.T) {
 		t.Errorf("--dry-run printed another change:\n%s", diff)
 	}
 
-	// Once more, as a commit, and of one input.
+	// Again, with a commit, for one input.
 	c.commit(t, "Red")
 	theme.write(t, "colour", "green")
 	theme.commit(t, "Green")
@@ -194,7 +194,7 @@ func TestAppsWithOtherImagesGetAPackageVersion(t *testing.T) {
 		t.Errorf("--commit left: %s", left)
 	}
 
-	// The repository is gone.
+	// The repository does not exist any more.
 	before = c.files(t)
 	if err := os.Rename(theme.dir, theme.dir+".gone"); err != nil {
 		t.Fatal(err)
@@ -208,8 +208,8 @@ func TestAppsWithOtherImagesGetAPackageVersion(t *testing.T) {
 	}
 }
 
-// An app that does not evaluate is left alone; one that no longer does with what is
-// new keeps everything as it was.
+// An app that could not be evaluated before is ignored. If an app can no longer be
+// evaluated with the new inputs, nothing changes.
 func TestInputsThatBreakAnAppAreNotTaken(t *testing.T) {
 	c, theme := withInput(t)
 	c.run(t, 0, "bump", "--inputs")

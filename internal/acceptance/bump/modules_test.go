@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Real modules of the real proxy: an older version is bumped, built and run.
+// An older version of real modules, from the real proxy, is bumped, built and run.
 func TestModulesOfTheRealProxyAreBumped(t *testing.T) {
 	testkit.Require(t, "nix", "git", "patch", "skopeo")
 	files := map[string]string{}
@@ -30,7 +30,7 @@ func TestModulesOfTheRealProxyAreBumped(t *testing.T) {
 		}
 		definition := files[app+"/default.nix"]
 		definition = regexp.MustCompile(`version = "[0-9.]+";`).ReplaceAllString(definition, `version = "`+version+`";`)
-		// No version has these: what is found is found.
+		// No version has these hashes: all must be found.
 		definition = regexp.MustCompile(`[Hh]ash = "sha256-....`).ReplaceAllStringFunc(definition, func(hash string) string {
 			return hash[:len(hash)-4] + "AAAA"
 		})

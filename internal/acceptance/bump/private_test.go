@@ -31,11 +31,11 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// canary is the token of private sources: nobody but their servers may see it.
+// canary is the token of private sources. Only their servers may get it.
 var canary = "canary-" + rand.Text()
 
-// watchSecrets looks at all processes until the end of the test: the canary is in no
-// argument, and in no environment but those of libre, of git, and of what is named.
+// watchSecrets watches all processes until the end of the test. The canary must be in no
+// argument, and in no environment but those of libre, git and the named programs.
 func watchSecrets(t *testing.T, mayHaveIt ...string) {
 	t.Helper()
 	began := time.Now()
@@ -85,7 +85,7 @@ func watchSecrets(t *testing.T, mayHaveIt ...string) {
 	})
 }
 
-// noSecrets looks for the canary in files.
+// noSecrets searches files for the canary.
 func noSecrets(t *testing.T, root string) {
 	t.Helper()
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -99,12 +99,12 @@ func noSecrets(t *testing.T, root string) {
 	})
 }
 
-// private is a source that needs a login, and how that is given.
+// A private is a source that needs a login, and the way to configure the login.
 type private struct {
 	name   string
-	source string // in place of notes' own, with %[1]s for the forge, %[2]s for the commit
+	source string // replaces the source of notes, with %[1]s for the forge, %[2]s for the commit
 	login  func(t *testing.T, c *catalogue, forge *forgetest.Forge)
-	hint   string // to who has none
+	hint   string // the fix if the login is missing
 }
 
 func netrc(t *testing.T, c *catalogue, _ *forgetest.Forge) {
@@ -126,9 +126,8 @@ func nixConf(t *testing.T, c *catalogue, text string) {
 	c.env = append(c.env, "XDG_CONFIG_HOME="+config)
 }
 
-// Sources that need a login are found, hashed, built and checked with the one that the
-// user has; without it every command says how to give one. Nix and what it builds never
-// see it.
+// Sources that need a login are found, hashed, built and checked with the user's login.
+// Without it, every command prints how to configure one. Nix and its builds never see it.
 func TestPrivateSourcesNeedALoginThatNixNeverSees(t *testing.T) {
 	variable := func(name string) func(*testing.T, *catalogue, *forgetest.Forge) {
 		return func(_ *testing.T, c *catalogue, _ *forgetest.Forge) { c.env = append(c.env, name+"="+canary) }
@@ -164,7 +163,7 @@ func TestPrivateSourcesNeedALoginThatNixNeverSees(t *testing.T) {
 			}
 			c, repo := suite(t, forge)
 			files := upstreamFiles("1.0.1")
-			files["case.txt"] = rand.Text() // what Nix has seen it does not fetch again
+			files["case.txt"] = rand.Text() // new content, because Nix fetches nothing twice
 			commit := repo.Commit(files)
 			repo.Tag("v1.0.1", commit)
 			repo.SetPrivate()
@@ -187,7 +186,7 @@ func TestPrivateSourcesNeedALoginThatNixNeverSees(t *testing.T) {
 				}
 			}
 			if private.name == "github, NIX_CONFIG" {
-				watchSecrets(t, "nix", "nix-instantiate") // to which that variable is given
+				watchSecrets(t, "nix", "nix-instantiate") // which get that variable
 			} else {
 				watchSecrets(t)
 			}
@@ -202,7 +201,7 @@ func TestPrivateSourcesNeedALoginThatNixNeverSees(t *testing.T) {
 	}
 }
 
-// try runs libre, however it ends.
+// try runs libre, which may fail.
 func (c catalogue) try(args ...string) outcome {
 	cmd := libre.Command(c.dir, args...)
 	cmd.Env = append(cmd.Env, c.env...)
@@ -210,9 +209,9 @@ func (c catalogue) try(args ...string) outcome {
 	return outcome{args, cmd.ProcessState.ExitCode(), stdout, stderr}
 }
 
-// word is a source with a Containerfile, and a patch of it.
+// A word is a source with a Containerfile, and a patch of it.
 type word struct {
-	archive, hash    string // its path, and of its tree
+	archive, hash    string // the archive's path, and its tree's hash
 	patch, patchHash string
 }
 
@@ -241,8 +240,8 @@ func newWord(t *testing.T) word {
 	return w
 }
 
-// An archive and a patch of a server that is no forge, which leads to another host: the
-// source of a Containerfile, which check fetches, too.
+// An archive and a patch are on a server that is not a forge and redirects to another host.
+// They are the source of a Containerfile, which check fetches, too.
 func TestLoginOfAnArchiveStaysAtItsHost(t *testing.T) {
 	testkit.Require(t, "buildah", "tar")
 	for _, way := range []struct {

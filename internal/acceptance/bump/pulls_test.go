@@ -8,8 +8,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// Pull requests: opened, left alone, brought to a newer version, closed when there
-// is nothing left to do.
+// Pull requests are opened, kept, updated to a newer version, and closed when nothing is
+// left to do.
 func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 	for name, start := range map[string]func(testing.TB) *forgetest.Forge{"github": forgetest.GitHub, "forgejo": forgetest.Forgejo} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 			if !strings.Contains(proposed, `version = "1.2.0"; packageVersion = 1;`) {
 				t.Errorf("proposed:\n%s", proposed)
 			}
-			// Merged: there is nothing left to propose.
+			// After the merge, nothing is left to propose.
 			c.git(t, "fetch", "--quiet", mine, "libre/notes")
 			c.git(t, "reset", "--quiet", "--hard", "FETCH_HEAD")
 			c.git(t, "push", "--quiet", mine, "HEAD:main")
@@ -78,7 +78,7 @@ func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 	}
 }
 
-// --commit makes one commit an app, and leaves other work alone.
+// --commit makes one commit for each app, and keeps other changes uncommitted.
 func TestCommitIsOneAnAppAndLeavesOtherWork(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")

@@ -8,10 +8,10 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// A repository that no forge packs is fetched by git.
+// A repository without a forge's archives is fetched with git.
 func TestRepositoryWithoutAForgeIsFetchedByGit(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
-	c.flags = []string{"--allow-local-inputs"} // the repository is here
+	c.flags = []string{"--allow-local-inputs"} // the repository is on this machine
 	text := ""
 	for line := range strings.Lines(c.read(t, "apps/notes/default.nix")) {
 		switch {
@@ -32,7 +32,7 @@ func TestRepositoryWithoutAForgeIsFetchedByGit(t *testing.T) {
 	}
 }
 
-// The catalogue of an Enterprise server: Nix fetches from there, too.
+// A catalogue follows an Enterprise server, and Nix fetches from there, too.
 func TestEnterpriseServerIsFollowed(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)

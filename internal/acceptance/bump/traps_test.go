@@ -20,7 +20,7 @@ import (
 
 const definition = "apps/notes/default.nix"
 
-// refused is a bump that fails with one line, and changes nothing.
+// refused checks that a bump fails with one line and changes nothing.
 func refused(t *testing.T, c catalogue, want string) {
 	t.Helper()
 	before := c.files(t)
@@ -42,7 +42,7 @@ func refused(t *testing.T, c catalogue, want string) {
 	}
 }
 
-// A release whose archive is gone, or not there yet.
+// The release has no archive, or not yet.
 func TestReleaseWithoutAnArchiveChangesNothing(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -58,8 +58,8 @@ func TestReleaseWithoutAnArchiveChangesNothing(t *testing.T) {
 	c.run(t, 0, "bump", "notes")
 }
 
-// A new version with the content of the old one is not what somebody released: the
-// old source would be shipped under a new name.
+// A new version with the content of the old one is refused: it would ship the old source
+// under a new name.
 func TestNewVersionWithTheOldContentIsRefused(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
@@ -69,18 +69,18 @@ func TestNewVersionWithTheOldContentIsRefused(t *testing.T) {
 	refused(t, c, "v1.2.0 has the same source as v1.1.0: there is nothing to update")
 }
 
-// paused is a bump that waits for a build to tell a hash.
+// A paused is a bump that waits for a build that finds a hash.
 type paused struct {
 	catalogue
 	*testkit.Process
 	before map[string]string
-	temp   string // its folder for temporary files
-	token  string // in the environment of all its processes
+	temp   string // folder for temporary files
+	token  string // in the environment of all processes
 	answer chan struct{}
 	server *httptest.Server
 }
 
-// pause starts a bump of notes, and comes back once the build runs.
+// pause starts a bump of notes, and returns when the build runs.
 func pause(t *testing.T) *paused {
 	t.Helper()
 	c, repo := suite(t, forgetest.GitHub(t))
@@ -115,8 +115,8 @@ func pause(t *testing.T) *paused {
 	return p
 }
 
-// checkUndone finds every file as it was, and nothing beside; then the next run
-// does what this one did not.
+// checkUndone checks that every file is unchanged and no other file exists. Then it checks
+// that the next run does the work.
 func (p *paused) checkUndone(t *testing.T) {
 	t.Helper()
 	if diff := cmp.Diff(p.before, p.files(t)); diff != "" {
@@ -135,14 +135,14 @@ func (p *paused) checkUndone(t *testing.T) {
 	}
 }
 
-// running tells which processes of the run there are still.
+// running returns an error that lists the remaining processes of the run.
 func (p *paused) running() error {
 	environments, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		return err
 	}
 	for _, file := range environments {
-		// Most are gone, or somebody else's, by the time that they are read.
+		// Most have ended, or belong to others, when they are read.
 		if text, err := os.ReadFile(file); err == nil && bytes.Contains(text, []byte(p.token)) {
 			line, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
 			return fmt.Errorf("still running: %q", line)
@@ -151,7 +151,7 @@ func (p *paused) running() error {
 	return nil
 }
 
-// kill -9 between the edits in the copy and those in the catalogue.
+// The bump is killed between the edits in the copy and those in the catalogue.
 func TestKilledBumpLeavesTheCatalogueWhole(t *testing.T) {
 	p := pause(t)
 	if err := p.Cmd.Process.Kill(); err != nil {
@@ -161,10 +161,10 @@ func TestKilledBumpLeavesTheCatalogueWhole(t *testing.T) {
 	p.checkUndone(t)
 }
 
-// Ctrl-C takes the copy with it.
+// Ctrl-C removes the copy.
 func TestInterruptedBumpRemovesItsCopy(t *testing.T) {
 	p := pause(t)
-	// A terminal signals the whole group that has the foreground.
+	// A terminal signals the whole foreground process group.
 	if err := syscall.Kill(-p.Cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestInterruptedBumpRemovesItsCopy(t *testing.T) {
 	p.checkUndone(t)
 }
 
-// What a person writes meanwhile is theirs.
+// A file that a person edits meanwhile is kept.
 func TestFileEditedMeanwhileIsKept(t *testing.T) {
 	p := pause(t)
 	p.write(t, definition, p.before[definition]+"# a person was here\n")
@@ -200,7 +200,7 @@ func TestFileEditedMeanwhileIsKept(t *testing.T) {
 	}
 }
 
-// The ways to write a version.
+// These are the ways to write a version.
 func TestEveryWayToWriteAVersionIsEditedOrNamed(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -208,7 +208,7 @@ func TestEveryWayToWriteAVersionIsEditedOrNamed(t *testing.T) {
 	original := c.read(t, definition)
 	for _, test := range []struct {
 		name     string
-		from, to []string // texts of the definition: as it is, and with another way to write
+		from, to []string // texts of the definition: the usual one, and another way to write it
 		want     []string // … after the bump
 	}{
 		{
@@ -265,7 +265,7 @@ func TestEveryWayToWriteAVersionIsEditedOrNamed(t *testing.T) {
 	}
 }
 
-// An app that does not evaluate is no reason to leave the others as they are.
+// An app that cannot be evaluated does not hold back the others.
 func TestAppThatDoesNotEvaluateHoldsNoOtherBack(t *testing.T) {
 	for name, broken := range map[string]string{
 		"definition": `{ mkApp, ... }: mkApp { name = "broken"; }`,
@@ -295,7 +295,7 @@ func TestAppThatDoesNotEvaluateHoldsNoOtherBack(t *testing.T) {
 	}
 }
 
-// A hash that an input has made wrong is found anew, and no other changes.
+// A hash that an input has made wrong is found again, and no other changes.
 func TestHashesOnlyChangesNothingElse(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	release(repo, "1.1.0", "better")
@@ -305,7 +305,7 @@ func TestHashesOnlyChangesNothingElse(t *testing.T) {
 `, 1)
 	text = strings.Replace(text, "inherit source deps; }", "inherit source deps more; }", 1)
 	c.write(t, definition, text)
-	c.run(t, 0, "bump", "notes") // more depends on deps: two rounds
+	c.run(t, 0, "bump", "notes") // more depends on deps: two rounds of builds
 	right := c.read(t, definition)
 	c.commit(t, "1.1.0")
 

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-// block is a fenced block of a page. Its info string is a language and what it is, such
-// as "nix app", or what it needs, such as "sh needs cosign".
+// A block is a fenced block of a page. Its info string has a language and a kind, such as
+// "nix app", or a requirement, such as "sh needs cosign".
 type block struct {
 	page            string
-	line            int // of the fence that opens it, from 1
+	line            int // line of the opening fence, from 1
 	language        string
 	is, needs, text string
 }
 
 func (b block) place() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
-// needs are the words that a block may name if the test of all pages cannot run it.
+// needs lists the requirements that the test of all pages cannot meet.
 var needs = map[string]string{
 	"checkout":         "a checkout of libre, to build it",
 	"cosign":           "cosign, which make interop compiles",
@@ -31,11 +31,11 @@ var needs = map[string]string{
 	"registry.example": "a registry that others publish to",
 }
 
-// first are the pages that a newcomer reads, in this order; the others follow.
+// first lists the pages that a newcomer reads, in this order. The others follow.
 var first = []string{"README.md", "docs/apps.md", "docs/publishing.md", "docs/bump.md", "docs/settings.md", "docs/package-sets.md"}
 
-// blocks are the fenced blocks of all pages, in the order in which they are read. It
-// fails the test for a block that no test would run.
+// blocks returns the fenced blocks of all pages, in reading order. It fails the test for a
+// block that no test would run.
 func blocks(t *testing.T) (all []block) {
 	t.Helper()
 	const root = "../../../"
@@ -70,7 +70,7 @@ func blocks(t *testing.T) (all []block) {
 
 var infoString = regexp.MustCompile(`^(text|(sh|yaml)( needs ([a-z.]+))?|nix (app|flake))$`)
 
-// parse finds the fenced blocks of a page, and what keeps them from a test.
+// parse finds the fenced blocks of a page, and reasons why a test cannot run them.
 func parse(page, text string) (all []block, problems []string) {
 	var open *block
 	blank := true

@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// TestInteropCosignCommandsOfThePagesRun runs the pages with cosign beside libre.
+// TestInteropCosignCommandsOfThePagesRun runs the pages with cosign installed.
 func TestInteropCosignCommandsOfThePagesRun(t *testing.T) {
 	cosign := testkit.GoProgram(t, "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3")
 	if err := os.Symlink(cosign, filepath.Join(filepath.Dir(libre.Program()), "cosign")); err != nil {

@@ -20,12 +20,12 @@ var libre testkit.Libre
 
 func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 
-// TestCommandsOfThePagesRun runs the blocks of shell commands, page by page in one shell,
-// as somebody who reads all of them.
+// TestCommandsOfThePagesRun runs the blocks of shell commands, each page in one shell, like
+// a reader who follows the whole page.
 func TestCommandsOfThePagesRun(t *testing.T) { runCommands(t, "") }
 
-// runCommands runs the blocks that need nothing, and those that need one thing that the
-// test has. "" is nothing.
+// runCommands runs the blocks that need nothing, and those that need the one program that
+// the test has. "" is no program.
 func runCommands(t *testing.T, has string) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "bash", "nix", "git", "go", "busybox", "buildah", "skopeo")
@@ -55,12 +55,12 @@ func runCommands(t *testing.T, has string) {
 	}
 }
 
-// begin is what a page takes for granted: a catalogue of its own.
+// begin has the commands that set up what a page assumes, such as a catalogue.
 var begin = map[string]string{"nix/template/README.md": "cd \"$(mktemp -d)\"\nlibre init .\n"}
 
-// commands makes a block ready: the registry is at another port than 5000, which may be
-// taken; what is started in the background is waited for; and a command may have the exit
-// code that its comment names.
+// commands prepares a block. It replaces the registry's port 5000, which may be taken. It
+// waits for programs that are started in the background. A command may have the exit code
+// in its comment.
 func commands(text, port string) string {
 	text = strings.ReplaceAll(text, "localhost:5000", "localhost:"+port)
 	text = strings.ReplaceAll(text, "libre serve ", "libre serve --port "+port+" ")
@@ -92,7 +92,7 @@ func TestDefinitionsOfThePagesEvaluate(t *testing.T) {
 			commands := [][]string{{"list"}, {"show", "notes", "--json"}}
 			if b.is == "app" {
 				commands = append(commands, []string{"plan", "notes/server"})
-			} // else the package set is nixpkgs, configured: the host's has no configuration
+			} // otherwise the package set is a configured nixpkgs: the host's has no configuration
 			for _, args := range commands {
 				if _, stderr, err := testkit.Output(libre.Command(dir, args...)); err != nil {
 					t.Errorf("libre %s: %v\n%s", strings.Join(args, " "), err, stderr)

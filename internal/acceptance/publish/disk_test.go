@@ -187,7 +187,7 @@ func testCache(t *testing.T, reason string, spoil func(t *testing.T, cache strin
 			if err == nil {
 				err = os.MkdirAll(own, 0o755)
 			}
-			if err == nil { // the time of images in the Nix store is known
+			if err == nil { // keep what is known of sources in the Nix store
 				err = os.Symlink(filepath.Join(libre.CacheHome(), "libre", "sources"), filepath.Join(own, "sources"))
 			}
 			if err != nil {

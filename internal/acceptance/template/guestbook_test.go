@@ -20,7 +20,7 @@ import (
 
 const unmigrated = `guestbook: the database is at schema version 0, and this guestbook (1.2.3) needs 1: run "guestbook migrate" first` + "\n"
 
-// upgrade is what a later version of the guestbook would add.
+// upgrade is a migration that a later version of the guestbook might add.
 const upgrade = "alter table entries add column city text; update entries set city = 'Lyon';\n"
 
 func TestGuestbookWorksAndMigrates(t *testing.T) {
@@ -90,7 +90,7 @@ func TestGuestbookWorksAndMigrates(t *testing.T) {
 		if out, code := run(t, db, v2, "migrate"); code != 0 || !strings.Contains(out, "applied 0002_city.sql") || strings.Contains(out, "0001") {
 			t.Fatalf("got %d %q", code, out)
 		}
-		// The old processes serve until the new ones take over.
+		// The old processes serve until the new ones are ready.
 		for _, base := range []string{old, serve(t, v2, "DATABASE_URL="+db)} {
 			if status, body := get(t, base+"/readyz"); status != http.StatusOK {
 				t.Errorf("readyz: %d %s", status, body)
@@ -188,7 +188,7 @@ func TestGuestbookWorksAndMigrates(t *testing.T) {
 	})
 }
 
-// migrated returns the URL of a new database that program has migrated.
+// migrated returns the URL of a new database that the program has migrated.
 func migrated(t *testing.T, server, name, program string) string {
 	t.Helper()
 	db := pgtest.CreateDatabase(t, server, name)
@@ -198,7 +198,7 @@ func migrated(t *testing.T, server, name, program string) string {
 	return db
 }
 
-// buildWithMigrations builds a backend that has these migrations as well.
+// buildWithMigrations builds a backend with additional migrations.
 func buildWithMigrations(t *testing.T, files map[string]string) string {
 	t.Helper()
 	backend := filepath.Join(copyGuestbook(t), "backend")
@@ -210,8 +210,7 @@ func buildWithMigrations(t *testing.T, files map[string]string) string {
 	return buildGo(t, backend, "2.0.0")
 }
 
-// run runs a program to its end and returns all that it printed and its exit
-// code.
+// run runs a program to its end and returns its whole output and its exit code.
 func run(t *testing.T, databaseURL, program string, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command(program, args...)

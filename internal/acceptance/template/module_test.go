@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The module files are complete and hold nothing that is not needed, and the
-// components' own tests pass, in a user's catalogue.
+// The module files are complete and tidy, and the components' own tests pass, in a user's
+// catalogue.
 func TestModuleFilesAreCompleteAndTidy(t *testing.T) {
 	dir := copyGuestbook(t)
 	for _, component := range []string{"backend", "webserver"} {

@@ -11,8 +11,8 @@ import (
 
 const lyonBrand = "Livre d'or de Lyon"
 
-// lyon.patch fits the files exactly, for each program that may apply it, and
-// leaves nothing of the default brand behind.
+// lyon.patch applies exactly, with each program that may apply it, and replaces all of the
+// default brand.
 func TestLyonPatchReplacesTheWholeBrand(t *testing.T) {
 	programs := map[string]func(t *testing.T) []string{
 		"GNU patch": func(t *testing.T) []string { return []string{requireTool(t, "patch"), "--fuzz=0"} },

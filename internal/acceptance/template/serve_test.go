@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// serve starts a server program on a free port and returns its base URL, from
-// the line that says where it listens. When the test ends the program gets
-// SIGTERM, and must then end by itself with exit code 0.
+// serve starts a server program on a free port and returns its base URL, from the line that
+// it prints. At the end of the test the program gets SIGTERM and must end with exit code 0.
 func serve(t *testing.T, program string, env ...string) string {
 	t.Helper()
 	cmd := exec.Command(program)

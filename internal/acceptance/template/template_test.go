@@ -1,6 +1,6 @@
-// Package template tests the guestbook of the template as its users get it:
-// each Go component as a module of its own, its programs against a real
-// PostgreSQL, and the patch of its lyon variant.
+// Package template tests the guestbook of the template as users get it: each Go component
+// as a module of its own, its programs with a real PostgreSQL, and the patch of its lyon
+// variant.
 package template
 
 import (
@@ -42,8 +42,8 @@ func buildGo(t *testing.T, dir, version string) string {
 	return program
 }
 
-// runGo runs go in dir as a user's shell would, without the settings of the
-// go test around it.
+// runGo runs go in dir as in a user's shell, without the settings of the surrounding go
+// test.
 func runGo(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", args...)
@@ -80,8 +80,8 @@ func patchWith(t *testing.T, dir string, command ...string) {
 	}
 }
 
-// requireTool returns the path of a program. Where it is not installed the test
-// is skipped, and fails if LIBRE_TEST_ALL is 1.
+// requireTool returns the path of a program. If it is not installed, the test is skipped,
+// or fails if LIBRE_TEST_ALL is 1.
 func requireTool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
