@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sbom"
 )
@@ -20,6 +21,48 @@ type PlatformImage struct {
 	Reference string      // tag of the image, or reference that was read; with the registry
 	Platform  string      // OS/ARCHITECTURE[/VARIANT]
 	Digest    name.Digest // of the platform's manifest
+}
+
+// PublishedImages lists the images of all releases in some repositories of release records.
+// A release that cannot be read or does not verify is named in the errors.
+func PublishedImages(ctx context.Context, client *registry.Client, signing *Signing, repositories []string) ([]PlatformImage, []error) {
+	type release struct {
+		reference name.Reference
+		images    []PlatformImage
+		err       error
+	}
+	lists := make([][]release, len(repositories))
+	InParallel(Readers, repositories, func(n int, repository string) {
+		tags, err := client.Tags(ctx, repository)
+		if err != nil {
+			lists[n] = []release{{err: err}}
+		}
+		for _, tag := range tags {
+			if _, _, ok := catalog.ParseTag(tag); !ok {
+				continue
+			}
+			reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
+			lists[n] = append(lists[n], release{reference: reference, err: err})
+		}
+	})
+	all := slices.Concat(lists...)
+	InParallel(Readers, all, func(n int, r release) {
+		if r.err == nil {
+			all[n].images, all[n].err = PlatformImages(ctx, client, signing, r.reference)
+		}
+	})
+	var images []PlatformImage
+	var failed []error
+	for _, r := range all {
+		images = append(images, r.images...)
+		if r.err != nil && r.reference != nil {
+			r.err = fmt.Errorf("%s: %w", r.reference, r.err)
+		}
+		if r.err != nil {
+			failed = append(failed, r.err)
+		}
+	}
+	return images, failed
 }
 
 // PlatformImages lists what a reference names: the images of a release record, or one image,

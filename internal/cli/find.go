@@ -1,0 +1,301 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/find"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/ui"
+)
+
+type findOptions struct {
+	query     string
+	license   string
+	selection []string // or references
+	registry  registryOptions
+	output    string
+	json      bool
+}
+
+func (e *env) findCommand() *cobra.Command {
+	var o findOptions
+	cmd := &cobra.Command{
+		Use:   "find QUERY [SELECTION... | REFERENCE...]",
+		Short: "Find the images that contain a component",
+		Long: `Find the images that contain a component, among all published releases of the
+catalogue and the images that are built from the working tree.
+
+QUERY is one of:
+  openssl                                  a name, or a word in names
+  'python3*'                               a pattern for the whole name
+  'pkg:golang/golang.org/x/net@<0.40'      a package URL, with or without versions
+  CVE-2026-1234                            a vulnerability that a patch fixes
+With --license, it is an SPDX license identifier instead.
+
+find reads the attested SBOMs of published images, and no layers. It keeps them in
+a local index, so that the next search reads new images only. An SBOM whose
+signature does not verify is not searched, and named.
+
+The table has: reference, platform, component, version, the way from the image to
+the component, and the patches that fix the vulnerability.
+Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
+		Example: "  libre find openssl\n  libre find 'pkg:golang/golang.org/x/net@<0.40' docs\n  libre find --license AGPL-3.0-only",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.license == "" {
+				if len(args) == 0 {
+					return usageError{errors.New("nothing to find: give a name, a package URL or the ID of a vulnerability, or --license")}
+				}
+				o.query, args = args[0], args[1:]
+			}
+			o.selection = args
+			return e.runFind(cmd.Context(), o)
+		},
+		ValidArgsFunction: e.completeSelection,
+	}
+	o.registry.addFlags(cmd)
+	o.registry.signer.addFlags(cmd)
+	addOutputFlag(cmd, &o.output)
+	cmd.Flags().StringVar(&o.license, "license", "", "find components under the license with this SPDX `IDENTIFIER`")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func (e *env) runFind(ctx context.Context, o findOptions) error {
+	query, err := find.ParseQuery(o.query)
+	if o.license != "" {
+		query, err = find.LicenseQuery(o.license)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	f := &finder{env: e, index: find.Index{Dir: filepath.Join(cache, "sboms")}}
+	if len(o.selection) > 0 && slices.ContainsFunc(o.selection, isReference) {
+		err = f.addReferences(ctx, o)
+	} else {
+		err = f.addCatalogue(ctx, o)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	return f.search(ctx, query, o.json)
+}
+
+// finder collects the images to search.
+type finder struct {
+	*env
+	index   find.Index
+	images  []foundIn
+	failed  []error
+	builder *build.Builder
+}
+
+// foundIn is an image to search.
+type foundIn struct {
+	reference string
+	platform  string
+	where     string // published or built
+	image     find.Image
+	read      func(context.Context) (*sbom.Document, error)
+}
+
+func (f *finder) close() {
+	if f.builder != nil {
+		f.builder.Files.Close()
+	}
+}
+
+// addReferences adds published images by their references. It needs no catalogue.
+func (f *finder) addReferences(ctx context.Context, o findOptions) error {
+	for _, word := range o.selection {
+		if !isReference(word) {
+			return usageError{fmt.Errorf("%s is no reference: give references or selections, not both", word)}
+		}
+		_, client, signing, err := f.verifier(ctx, o.registry, word)
+		if err != nil {
+			return err
+		}
+		reference, err := client.Parse(word)
+		if err != nil {
+			return err
+		}
+		images, err := state.PlatformImages(ctx, client, signing, reference)
+		if err != nil {
+			f.failed = append(f.failed, fmt.Errorf("%s: %w", word, err))
+		}
+		if err := f.addPublished(signing, images); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addCatalogue adds the published releases of the catalogue, and what is built of the
+// working tree.
+func (f *finder) addCatalogue(ctx context.Context, o findOptions) error {
+	ws, patterns, err := f.selected(ctx, "find", o.selection, len(o.selection) == 0)
+	if err != nil {
+		return err
+	}
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true})
+	if err != nil {
+		return err
+	}
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		f.failed = append(f.failed, fmt.Errorf("%s: %w", app, build.NotEvaluated(evaluation.Failures[app])))
+	}
+	client, err := ws.registry(o.registry)
+	if err == nil {
+		err = f.addReleases(ctx, ws, o, client, patterns, evaluation)
+	} else if errors.As(err, new(usageError)) && len(o.registry.to) == 0 {
+		f.Warnf("only the working tree is searched: %v", err)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.addBuilt(ctx, ws, o, evaluation)
+}
+
+func (f *finder) addReleases(ctx context.Context, ws *workspace, o findOptions, client *registry.Client, patterns []catalog.Pattern, evaluation *nix.Evaluation) error {
+	signing, err := ws.operatorVerifying(ctx, o.registry, client)
+	if err != nil {
+		return err
+	}
+	var repositories []string
+	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
+		repositories = append(repositories, ref.Repository)
+	}
+	images, failed := state.PublishedImages(ctx, client, signing, repositories)
+	f.failed = append(f.failed, failed...)
+	return f.addPublished(signing, images)
+}
+
+func (f *finder) addPublished(signing *state.Signing, images []state.PlatformImage) error {
+	for _, image := range images {
+		manifest, err := v1.NewHash(image.Digest.DigestStr())
+		if err != nil {
+			return err
+		}
+		f.images = append(f.images, foundIn{image.Reference, image.Platform, string(state.Published), find.Image{Repository: image.Digest.Context().String(), Manifest: manifest}, func(ctx context.Context) (*sbom.Document, error) {
+			return state.AttestedSBOM(ctx, signing, image.Digest)
+		}})
+	}
+	return nil
+}
+
+// thisMachine stands for a repository in the index for what is built here.
+const thisMachine = "this machine"
+
+// addBuilt adds the images of the layout that are not published.
+func (f *finder) addBuilt(ctx context.Context, ws *workspace, o findOptions, evaluation *nix.Evaluation) error {
+	builder, err := ws.builder(ctx, o.output)
+	if err != nil {
+		return err
+	}
+	if builder.Files, err = ws.scanner(); err != nil {
+		return err
+	}
+	f.builder = builder
+	built, missing, err := builder.BuiltImages(evaluation)
+	if err != nil {
+		return err
+	}
+	for _, image := range built {
+		if slices.ContainsFunc(f.images, func(other foundIn) bool { return other.image.Manifest == image.Manifest.Digest }) {
+			continue
+		}
+		f.images = append(f.images, foundIn{image.Target.Ref.String(), image.Manifest.Platform.String(), string(state.Built), find.Image{Repository: thisMachine, Manifest: image.Manifest.Digest}, func(ctx context.Context) (*sbom.Document, error) {
+			return builder.SBOMOfBuilt(ctx, image, version)
+		}})
+	}
+	if len(missing) > 0 {
+		f.Notef("%d images of the working tree are not built, and not searched: build them with libre build --all", len(missing))
+	}
+	return nil
+}
+
+// search reads the SBOMs that the index lacks, and prints what the query selects.
+func (f *finder) search(ctx context.Context, query find.Query, asJSON bool) error {
+	images := make([]find.Image, len(f.images))
+	for i, image := range f.images {
+		images[i] = image.image
+	}
+	unread := f.index.Refresh(ctx, images, func(ctx context.Context, n int) (*sbom.Document, error) { return f.images[n].read(ctx) })
+	for _, image := range f.images {
+		if err := unread[image.image]; err != nil {
+			f.failed = append(f.failed, fmt.Errorf("%s for %s: %w", image.reference, image.platform, err))
+			delete(unread, image.image) // several tags may have it
+		}
+	}
+	matches, err := f.index.Search(query, images)
+	if err != nil {
+		return err
+	}
+	if err := f.print(matches, asJSON); err != nil {
+		return err
+	}
+	for _, err := range f.failed {
+		f.Errorf("%s", err)
+	}
+	if err := credentialsError(f.failed); err != nil || len(f.failed) == 0 {
+		return err
+	}
+	return fmt.Errorf("%d SBOMs or releases could not be read: whether they have it is unknown", len(f.failed))
+}
+
+func (f *finder) print(matches [][]find.Match, asJSON bool) error {
+	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY", "PATCHED BY"}, Sentences: []int{5}}
+	list := []foundJSON{}
+	for i, image := range f.images {
+		for _, match := range matches[i] {
+			c := match.Component
+			app, _, _ := strings.Cut(image.reference[strings.LastIndex(image.reference, "/")+1:], ":")
+			way := append([]string{app}, match.Way...)
+			table.Rows = append(table.Rows, []string{
+				f.short(image.reference), image.platform, image.where, c.Name, c.Version, strings.Join(way, " → "), strings.Join(match.PatchedBy, ", "),
+			})
+			list = append(list, foundJSON{
+				Reference: image.reference, Digest: image.image.Manifest.String(), Platform: image.platform, State: image.where,
+				Component: c.Name, Version: c.Version, PURL: c.PURL, License: c.License.Expression, Way: way, PatchedBy: match.PatchedBy,
+			})
+		}
+	}
+	if asJSON {
+		return f.JSON(list)
+	}
+	f.Notef("%d components in %d images", len(list), len(f.images))
+	return f.Table(table)
+}
+
+// foundJSON is one component of `find --json`.
+type foundJSON struct {
+	Reference string   `json:"reference"`
+	Digest    string   `json:"digest"` // of the platform's manifest
+	Platform  string   `json:"platform"`
+	State     string   `json:"state"` // published or built
+	Component string   `json:"component"`
+	Version   string   `json:"version,omitempty"`
+	PURL      string   `json:"purl,omitempty"`
+	License   string   `json:"license,omitempty"` // SPDX expression
+	Way       []string `json:"way"`               // from the image to the component
+	PatchedBy []string `json:"patchedBy,omitempty"`
+}
