@@ -32,7 +32,7 @@ var needs = map[string]string{
 }
 
 // first lists the pages that a newcomer reads, in this order. The others follow.
-var first = []string{"README.md", "docs/apps.md", "docs/publishing.md", "docs/bump.md", "docs/settings.md", "docs/package-sets.md"}
+var first = []string{"README.md", "docs/apps.md", "docs/publishing.md", "docs/contents.md", "docs/bump.md", "docs/settings.md", "docs/package-sets.md"}
 
 // blocks returns the fenced blocks of all pages, in reading order. It fails the test for a
 // block that no test would run.
