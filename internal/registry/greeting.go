@@ -116,10 +116,10 @@ func (g *greetings) plain(scheme string, err error) error {
 // login, and not from any other server.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 func isRegistry(refusal []byte) bool {
-	var said struct {
+	var answer struct {
 		Errors []transport.Diagnostic `json:"errors"`
 	}
-	return json.Unmarshal(refusal, &said) == nil && len(said.Errors) > 0
+	return json.Unmarshal(refusal, &answer) == nil && len(answer.Errors) > 0
 }
 
 func (a *greeting) response(request *http.Request) *http.Response {

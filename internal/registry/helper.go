@@ -35,8 +35,8 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 	command := exec.CommandContext(ctx, program, "get")
 	command.Stdin = strings.NewReader(registry)
 	command.WaitDelay = time.Second
-	var out, said bytes.Buffer
-	command.Stdout, command.Stderr = &out, &said
+	var out, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &out, &stderr
 	err := command.Run()
 	printed := out.String()
 	switch {
@@ -44,10 +44,10 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 		return types.AuthConfig{}, fmt.Errorf("%s does not answer within %s", program, helperPatience)
 	case errors.Is(err, exec.ErrNotFound):
 		return types.AuthConfig{}, fmt.Errorf("%s is not installed", program)
-	case err != nil && knowsNone.MatchString(printed+said.String()):
+	case err != nil && knowsNone.MatchString(printed+stderr.String()):
 		return types.AuthConfig{}, nil
 	case err != nil:
-		why := said.String()
+		why := stderr.String()
 		if !strings.Contains(printed, "{") { // helpers print their error, and nothing else, on stdout
 			why = printed + " " + why
 		}

@@ -66,19 +66,19 @@ func explain(doing, registry string, err error) error {
 	if !errors.As(err, &failure) {
 		return unanswered(doing, err)
 	}
-	said := &fault.Fault{Doing: doing, Err: errors.New(oneLine(failure))}
+	answer := &fault.Fault{Doing: doing, Err: errors.New(oneLine(failure))}
 	switch {
 	case refusesTag(failure):
-		said.Err, said.Fix = &keptError{said.Err}, tagFix(failure)
+		answer.Err, answer.Fix = &keptError{answer.Err}, tagFix(failure)
 	case failure.StatusCode == http.StatusUnauthorized, failure.StatusCode == http.StatusForbidden && isAboutAccess(failure):
-		said.Kind, said.Fix = fault.Credentials, loginFix(registry, failure)
+		answer.Kind, answer.Fix = fault.Credentials, loginFix(registry, failure)
 	case failure.StatusCode == http.StatusNotFound:
-		said.Kind, said.Err = fault.NotFound, ErrNotFound
+		answer.Kind, answer.Err = fault.NotFound, ErrNotFound
 		if text := refusalText(failure); text != "" {
-			said.Err = fmt.Errorf("%w (%s)", ErrNotFound, text)
+			answer.Err = fmt.Errorf("%w (%s)", ErrNotFound, text)
 		}
 	}
-	return said
+	return answer
 }
 
 // unanswered is explain for errors without an answer.
@@ -112,9 +112,9 @@ func unanswered(doing string, err error) error {
 // or its project, which some registries do not create on push.
 func explainPush(doing, registry string, err error) error {
 	err = explain(doing, registry, err)
-	var said *fault.Fault
-	if errors.As(err, &said) && said.Kind == fault.NotFound {
-		said.Fix = "create the repository in the registry, or let the registry create repositories on push"
+	var answer *fault.Fault
+	if errors.As(err, &answer) && answer.Kind == fault.NotFound {
+		answer.Fix = "create the repository in the registry, or let the registry create repositories on push"
 	}
 	return err
 }

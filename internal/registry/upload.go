@@ -205,22 +205,22 @@ func (c *Client) beginUpload(ctx context.Context, repository name.Repository, qu
 	case response.StatusCode == http.StatusCreated && query != nil && !isUpload:
 		return nil, nil
 	case err == nil && query != nil && !isUpload && response.StatusCode != http.StatusAccepted:
-		return nil, fmt.Errorf("the registry answers %d without the blob or a place to upload it to", response.StatusCode)
+		return nil, fmt.Errorf("the registry answers %d without the blob or a URL to upload it to", response.StatusCode)
 	}
 	return location, err
 }
 
 // uploadLocation returns the URL that a registry names for an upload.
 func uploadLocation(response *http.Response) (*url.URL, error) {
-	said := response.Header.Get("Location")
-	if upload := response.Header.Get("Docker-Upload-UUID"); said == "" && upload != "" {
-		said = url.PathEscape(upload) // below /v2/NAME/blobs/uploads/
+	named := response.Header.Get("Location")
+	if upload := response.Header.Get("Docker-Upload-UUID"); named == "" && upload != "" {
+		named = url.PathEscape(upload) // below /v2/NAME/blobs/uploads/
 	}
-	if said == "" {
+	if named == "" {
 		return nil, errors.New("the registry names no URL to upload to")
 	}
 	asked := response.Request.URL
-	location, err := asked.Parse(said)
+	location, err := asked.Parse(named)
 	if err != nil {
 		return nil, fmt.Errorf("the registry names a wrong URL to upload to: %w", err)
 	}

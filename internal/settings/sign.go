@@ -133,7 +133,7 @@ func (s *Settings) completeCopies(line int) error {
 		case c.Of != "":
 		case s.Registry == "":
 			return located(line, "sign.copies names "+c.In+", but there is no registry that it could be a copy of", "for example: copies: [{of: registry.example/coop, in: "+c.In+"}]")
-		case sign.SamePlace(c.In, s.Registry):
+		case sign.SamePrefix(c.In, s.Registry):
 			return located(line, "sign.copies names "+c.In+", which is the registry", "say what it has copies of, for example: copies: [{of: staging.example/coop, in: "+c.In+"}]")
 		default:
 			c.Of = s.Registry

@@ -34,7 +34,7 @@ func (s *Settings) parse(text []byte, dir string) error {
 		return err
 	}
 	for _, to := range s.CopyTo {
-		if sign.SamePlace(to, s.Registry) {
+		if sign.SamePrefix(to, s.Registry) {
 			return located(lineOf(root, "copyTo"), "copyTo names "+to+", which is the registry", "for example: copyTo: [mirror.example/coop]")
 		}
 	}

@@ -105,7 +105,7 @@ mkApp {
 }
 
 // An impossible option is reported before anything is built.
-func TestSinkThatCannotWorkIsNamedBeforeTheBuild(t *testing.T) {
+func TestImpossibleExportIsNamedBeforeTheBuild(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
 	for _, test := range []struct {

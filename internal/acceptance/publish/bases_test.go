@@ -87,7 +87,7 @@ func TestPublishedBasesAreTakenByDigest(t *testing.T) {
 
 // A published image is used as a base only if a record by this catalogue's signer names it,
 // with the same key, and it is complete. Otherwise it is built, and one line says why.
-func TestBasesThatNoRecordOfOursNamesAreBuilt(t *testing.T) {
+func TestBasesWithoutAVerifiedRecordAreBuilt(t *testing.T) {
 	t.Parallel()
 	c, builds := newHouse(t)
 	tagOf := func(reg *watched, refName string) name.Tag {

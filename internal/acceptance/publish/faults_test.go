@@ -122,7 +122,7 @@ func undisturbedTwo(t *testing.T) map[string]string {
 
 // Temporary faults are retried without a message. The first and the fifth request of each
 // kind are spoilt.
-func TestPassingFaultsAreRetried(t *testing.T) {
+func TestTemporaryFaultsAreRetried(t *testing.T) {
 	t.Parallel()
 	want := undisturbedTwo(t)
 	c := shared(t)
@@ -147,7 +147,7 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 
 // A permanent fault fails with one clear line, unless it does not matter. The next run
 // completes.
-func TestLastingFaultsAreOneLineEach(t *testing.T) {
+func TestPermanentFaultsAreOneLineEach(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	want := undisturbedTwo(t)

@@ -16,7 +16,7 @@ import (
 
 // A moving tag that somebody points to a signed image of another repository is not a newer
 // release. It is refused like an unsigned one, and replaced with --force.
-func TestMovingTagsOfOthersFreezeNothing(t *testing.T) {
+func TestForeignMovingTagIsNoNewerRelease(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	text, err := os.ReadFile(filepath.Join(c.dir, "apps/two/default.nix"))

@@ -20,7 +20,7 @@ import (
 // Somebody deletes attachments of published images in one of many ways. status names the
 // missing ones and the command that attaches them again, plan says that push would do it,
 // and push does it without building any image. Afterwards everything verifies as before.
-func TestWhatIsGoneIsAttachedAgain(t *testing.T) {
+func TestMissingAttachmentsAreAttachedAgain(t *testing.T) {
 	t.Parallel()
 	shared := shared(t)
 	const web, pages, record = "one-web-default:1.0-1", "one-pages-default:1.0-1", "one-default:1.0-1"
@@ -194,7 +194,7 @@ func TestReplacedListsAreNamedAndWrittenAgain(t *testing.T) {
 
 // Attachments that are missing in one of two registries are copied from the other one.
 // Nothing is signed again.
-func TestWhatIsGoneInOneRegistryIsInTheOther(t *testing.T) {
+func TestMissingAttachmentsAreCopiedFromTheOtherRegistry(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	reg, mirror := newWatched(t, "referrers", sign.Bundle), newWatched(t, "no referrers", sign.Bundle)

@@ -13,7 +13,7 @@ import (
 // Something that is signed as another app, component, variant, version or kind counts as
 // not signed where this catalogue expects its own. This holds for every command that reads
 // it, in the first registry and in a copy.
-func TestWhatIsOfOthersCountsAsNotSigned(t *testing.T) {
+func TestSignatureForAnotherReleaseCountsAsNone(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	text, err := os.ReadFile(filepath.Join(c.dir, "apps/two/default.nix"))

@@ -14,7 +14,7 @@ import (
 // A catalogue changes its key. Releases that the former key signed stay published, and
 // status says that they should be signed again. push --resign signs the same digests in all
 // registries. Afterwards the former key is not needed.
-func TestRotatedKeySignsTheSameDigestsAnew(t *testing.T) {
+func TestRotatedKeySignsTheSameDigestsAgain(t *testing.T) {
 	t.Parallel()
 	for format, kind := range map[sign.Format]string{sign.Bundle: "referrers", sign.Classic: "no referrers"} {
 		t.Run(string(format), func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 
 // If a registry does not answer, the state is unknown to plan, status and check, and push
 // stops. It never counts as empty.
-func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
+func TestStateIsUnknownIfTheRegistryDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	reg := newWatched(t, "referrers", sign.Bundle)
@@ -107,7 +107,7 @@ func TestUnknownWhereTheRegistryDoesNotAnswer(t *testing.T) {
 
 // The wait for a registry that never answers, or refuses each time without Retry-After,
 // does not grow with the catalogue.
-func TestNoCommandWaitsWithoutEnd(t *testing.T) {
+func TestNoCommandWaitsForever(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	for name, answer := range map[string]http.HandlerFunc{
@@ -136,7 +136,7 @@ func TestNoCommandWaitsWithoutEnd(t *testing.T) {
 // In registries where repositories must be created first, missing repositories are reported
 // before anything is built, in the registry's own words. An app whose repositories exist is
 // published.
-func TestMissingRepositoriesAreNamedWhereTheyMustBeCreatedFirst(t *testing.T) {
+func TestMissingRepositoriesAreNamedBeforeTheBuild(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	for _, missing := range []string{"two-web-default", "two-default"} { // an image's, and the record's

@@ -140,7 +140,7 @@ func TestNoTagOfAReleaseIsSetWhereOneIsTaken(t *testing.T) {
 
 // An image by somebody else with the name and key of this catalogue's image is compared
 // with the built one, and refused.
-func TestImageOfOthersWithOurKeyIsRefused(t *testing.T) {
+func TestForeignImageWithTheSameKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	ours, err := layout.ImageIndexFromPath(filepath.Join(c.dir, "dist"))

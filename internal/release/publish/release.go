@@ -19,7 +19,7 @@ type releasePush struct {
 	images  []*imagePush // in the order of the release's targets
 	there   state.Remote // before the run
 	record  name.Digest  // that is published already, and lacks a tag, or has lost it; else zero
-	place   *string      // that its record says it is for, where that is not the registry; nil else
+	prefix  *string      // that the record is for, if it is not the registry; nil otherwise
 	mending bool         // it is published, and nothing but attachments are gone
 	isFirst bool         // nothing of it was published before
 }
@@ -80,7 +80,7 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 			return failed(err)
 		}
 		if record != nil { // it is signed again as it is
-			r.place = &record.Registry
+			r.prefix = &record.Registry
 		}
 	}
 	if err := p.loadKnownLayers(ctx, r, there.Former); err != nil {
@@ -229,14 +229,14 @@ func (p *Publisher) recordOf(ctx context.Context, r *releasePush) (registry.Arti
 	if r.hasRecord() != "" {
 		return registry.Artifact{}, r.record, nil
 	}
-	place, err := p.Reader.Place(r.rel)
+	prefix, err := p.Reader.Prefix(r.rel)
 	if err != nil {
 		return registry.Artifact{}, name.Digest{}, err
 	}
-	if r.place != nil {
-		place = *r.place
+	if r.prefix != nil {
+		prefix = *r.prefix
 	}
-	record, err := p.Reader.NewRecord(ctx, place, r.rel, r.found())
+	record, err := p.Reader.NewRecord(ctx, prefix, r.rel, r.found())
 	if err != nil {
 		return registry.Artifact{}, name.Digest{}, err
 	}

@@ -102,7 +102,7 @@ type candidate struct {
 // candidates returns the records of a release's images, one for each REGISTRY[/NAMESPACE]
 // that the record may name.
 func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) ([]candidate, error) {
-	places, err := r.places(rel)
+	prefixes, err := r.prefixes(rel)
 	if err != nil {
 		return nil, err
 	}
@@ -111,9 +111,9 @@ func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) 
 		return nil, err
 	}
 	var all []candidate
-	for _, place := range places {
+	for _, prefix := range prefixes {
 		record := *made
-		record.Registry = place
+		record.Registry = prefix
 		artifact, err := record.Artifact()
 		if err != nil {
 			return nil, err

@@ -93,11 +93,11 @@ func (r *Record) ref() catalog.Ref {
 }
 
 // NewRecord returns the record of a release, with its images in the order of its targets.
-// place is the REGISTRY[/NAMESPACE] that it is for.
-func (r *Reader) NewRecord(ctx context.Context, place string, rel *Release, images []*Image) (*Record, error) {
+// prefix is the REGISTRY[/NAMESPACE] that it is for.
+func (r *Reader) NewRecord(ctx context.Context, prefix string, rel *Release, images []*Image) (*Record, error) {
 	app := rel.App
 	record := &Record{
-		Registry: place,
+		Registry: prefix,
 		Schema:   recordSchema, App: app.Name, Variant: rel.Variant, Version: app.Version, PackageVersion: app.PackageVersion,
 		Description: app.Meta.Description, Homepage: app.Meta.Homepage, License: app.Meta.License,
 		Components: map[string]*RecordComponent{}, Needs: app.Needs, Migration: app.Migration,

@@ -23,20 +23,20 @@ type Signing struct {
 	Policy *sign.Policy
 }
 
-// Place returns the REGISTRY[/NAMESPACE] that a release is published to.
-func (r *Reader) Place(rel *Release) (string, error) {
+// Prefix returns the REGISTRY[/NAMESPACE] that a release is published to.
+func (r *Reader) Prefix(rel *Release) (string, error) {
 	tag, err := r.Registry.Tag(rel.Ref())
-	return sign.Place(tag.Context()), err
+	return sign.Prefix(tag.Context()), err
 }
 
-// places returns each REGISTRY[/NAMESPACE] that a release's record may name: this one,
+// prefixes returns each REGISTRY[/NAMESPACE] that a release's record may name: this one,
 // those that it may be a copy of, and "" for old records, which name none.
-func (r *Reader) places(rel *Release) ([]string, error) {
-	place, err := r.Place(rel)
+func (r *Reader) prefixes(rel *Release) ([]string, error) {
+	prefix, err := r.Prefix(rel)
 	if r.Signing == nil || err != nil {
-		return []string{place, ""}, err
+		return []string{prefix, ""}, err
 	}
-	return slices.Concat([]string{place}, r.Signing.Policy.CopiesIn(place), []string{""}), nil
+	return slices.Concat([]string{prefix}, r.Signing.Policy.CopiesIn(prefix), []string{""}), nil
 }
 
 // VerifyRecord verifies the signature of a record with look, which is Verify or
@@ -47,9 +47,9 @@ func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.
 		return signature, err
 	}
 	base := "/" + path.Base(digest.Context().RepositoryStr())
-	if found := sign.Place(digest.Context()); !sign.SamePlace(record.Registry, found) && !s.Policy.AcceptsCopy(record.Registry, found) {
-		place := &sign.PlaceError{For: record.Registry + base, In: found + base}
-		return nil, &sign.InvalidError{Digest: digest, Type: sign.SignatureType, Reasons: []error{place}}
+	if found := sign.Prefix(digest.Context()); !sign.SamePrefix(record.Registry, found) && !s.Policy.AcceptsCopy(record.Registry, found) {
+		other := &sign.RepositoryError{For: record.Registry + base, In: found + base}
+		return nil, &sign.InvalidError{Digest: digest, Type: sign.SignatureType, Reasons: []error{other}}
 	}
 	signature.For = record.Registry + base
 	return signature, nil
@@ -57,7 +57,7 @@ func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.
 
 // placed adds a fix to the error of a signature for another registry.
 func placed(err error) error {
-	var elsewhere *sign.PlaceError
+	var elsewhere *sign.RepositoryError
 	if !errors.As(err, &elsewhere) {
 		return err
 	}
@@ -80,7 +80,7 @@ func signedAs(manifest []byte) (catalog.Ref, error) {
 // signedElsewhere returns the error, with its fix, of a signature for another registry, and
 // nil for any other error.
 func signedElsewhere(err error) error {
-	if errors.As(err, new(*sign.PlaceError)) {
+	if errors.As(err, new(*sign.RepositoryError)) {
 		return placed(err)
 	}
 	return nil

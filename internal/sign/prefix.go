@@ -14,7 +14,7 @@ import (
 // means anywhere.
 type Copy struct{ Of, In string }
 
-func (c Copy) isIn(place string) bool { return c.In == "" || SamePlace(c.In, place) }
+func (c Copy) isIn(prefix string) bool { return c.In == "" || SamePrefix(c.In, prefix) }
 
 // WithCopies returns a policy that also accepts the copies.
 func (p *Policy) WithCopies(copies ...Copy) *Policy {
@@ -22,23 +22,23 @@ func (p *Policy) WithCopies(copies ...Copy) *Policy {
 	with.copies = slices.Clone(p.copies)
 	for _, c := range copies {
 		if of, err := name.NewRepository(strings.TrimSuffix(c.Of, "/") + "/x"); err == nil {
-			with.copies = append(with.copies, Copy{Of: Place(of), In: c.In})
+			with.copies = append(with.copies, Copy{Of: Prefix(of), In: c.In})
 		}
 	}
 	return &with
 }
 
-// A PlaceError means that a signature is genuine but was made for another repository than
+// A RepositoryError means that a signature is genuine but was made for another repository than
 // the one that contains it. Anybody with push access can copy it there.
-type PlaceError struct {
+type RepositoryError struct {
 	For, In string // repositories, registry included
 }
 
-func (e *PlaceError) Error() string { return "it is signed for " + e.For + ", not for " + e.In }
+func (e *RepositoryError) Error() string { return "it is signed for " + e.For + ", not for " + e.In }
 
 // Elsewhere returns the REGISTRY[/NAMESPACE] that the signature was made for and the one
 // that contains it. It returns false if the names of the repositories differ as well.
-func (e *PlaceError) Elsewhere() (of, in string, is bool) {
+func (e *RepositoryError) Elsewhere() (of, in string, is bool) {
 	of, nameOf := cutRepository(e.For)
 	in, nameIn := cutRepository(e.In)
 	return of, in, nameOf == nameIn
@@ -59,14 +59,14 @@ func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statem
 	names := statement.names
 	statement.names = nil // used below only
 	for _, named := range names {
-		place, is := repositoryOf(named)
+		repository, is := repositoryOf(named)
 		switch {
 		case !is:
-		case place == subject.Context().Name() || p.isCopy(place, subject.Context().Name()):
-			statement.Signature.For = place
+		case repository == subject.Context().Name() || p.isCopy(repository, subject.Context().Name()):
+			statement.Signature.For = repository
 			return statement, nil
 		default:
-			elsewhere = &PlaceError{For: place, In: subject.Context().Name()}
+			elsewhere = &RepositoryError{For: repository, In: subject.Context().Name()}
 		}
 	}
 	if elsewhere != nil {
@@ -75,15 +75,15 @@ func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statem
 	return statement, nil // it names no repository
 }
 
-// Place returns the REGISTRY[/NAMESPACE] of a repository.
-func Place(repository name.Repository) string {
-	place, _ := cutRepository(repository.Name())
-	return place
+// Prefix returns the REGISTRY[/NAMESPACE] of a repository.
+func Prefix(repository name.Repository) string {
+	prefix, _ := cutRepository(repository.Name())
+	return prefix
 }
 
 // isCopy reports whether the policy accepts a signature for one repository in another.
-func (p *Policy) isCopy(place, found string) bool {
-	of, nameOf := cutRepository(place)
+func (p *Policy) isCopy(repository, found string) bool {
+	of, nameOf := cutRepository(repository)
 	in, nameIn := cutRepository(found)
 	return nameOf == nameIn && p.AcceptsCopy(of, in)
 }
@@ -91,7 +91,7 @@ func (p *Policy) isCopy(place, found string) bool {
 // AcceptsCopy reports whether the policy accepts signatures made for one
 // REGISTRY[/NAMESPACE] in another.
 func (p *Policy) AcceptsCopy(of, in string) bool {
-	return slices.ContainsFunc(p.copies, func(c Copy) bool { return SamePlace(c.Of, of) && c.isIn(in) })
+	return slices.ContainsFunc(p.copies, func(c Copy) bool { return SamePrefix(c.Of, of) && c.isIn(in) })
 }
 
 // CopiesIn returns each REGISTRY[/NAMESPACE] whose copies are accepted in the given one.
@@ -105,9 +105,9 @@ func (p *Policy) CopiesIn(in string) []string {
 	return all
 }
 
-// SamePlace reports whether two REGISTRY[/NAMESPACE] are the same. Docker's registry has
+// SamePrefix reports whether two REGISTRY[/NAMESPACE] are the same. Docker's registry has
 // several names.
-func SamePlace(a, b string) bool {
+func SamePrefix(a, b string) bool {
 	x, errX := name.NewRepository(strings.TrimSuffix(a, "/") + "/x")
 	y, errY := name.NewRepository(strings.TrimSuffix(b, "/") + "/x")
 	return errX == nil && errY == nil && x.Name() == y.Name()
@@ -125,7 +125,7 @@ func repositoryOf(named string) (string, bool) {
 	return parsed.Name(), true
 }
 
-func cutRepository(repository string) (place, base string) {
+func cutRepository(repository string) (prefix, base string) {
 	slash := strings.LastIndex(repository, "/")
 	if slash < 0 {
 		return "", repository

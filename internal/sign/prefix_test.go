@@ -45,14 +45,14 @@ func TestSignatureForAnotherRepositoryIsRefused(t *testing.T) {
 
 					refuses := func(p *Policy) {
 						t.Helper()
-						var place *PlaceError
-						if _, err := newClient(t).Verify(ctx, to, p); !errors.As(err, &place) || !errors.As(err, new(*InvalidError)) || place.For != from.Context().Name() || place.In != to.Context().Name() {
+						var wrong *RepositoryError
+						if _, err := newClient(t).Verify(ctx, to, p); !errors.As(err, &wrong) || !errors.As(err, new(*InvalidError)) || wrong.For != from.Context().Name() || wrong.In != to.Context().Name() {
 							t.Errorf("signature: %v", err)
 						}
-						if _, err := newClient(t).VerifyListed(ctx, to, p); !errors.As(err, &place) {
+						if _, err := newClient(t).VerifyListed(ctx, to, p); !errors.As(err, &wrong) {
 							t.Errorf("from the list: %v", err)
 						}
-						if _, err := newClient(t).VerifyAttestations(ctx, to, cycloneDX, p); !errors.As(err, &place) {
+						if _, err := newClient(t).VerifyAttestations(ctx, to, cycloneDX, p); !errors.As(err, &wrong) {
 							t.Errorf("attestation: %v", err)
 						}
 					}
