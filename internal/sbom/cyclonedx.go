@@ -46,8 +46,8 @@ func (d *Document) cdxMetadata() *cdx.Metadata {
 		Tools:        &cdx.ToolsChoice{Components: &tools},
 		Manufacturer: cdxCreator(d.Creator),
 		Component: &cdx.Component{
-			BOMRef: s.purl(), Type: cdx.ComponentTypeContainer,
-			Name: s.Name, Version: s.Version, PackageURL: s.purl(),
+			BOMRef: s.PURL(), Type: cdx.ComponentTypeContainer,
+			Name: s.Name, Version: s.Version, PackageURL: s.PURL(),
 			Hashes: cdxHash(s.Manifest.String()),
 			Properties: cdxProperties(
 				"libre:index-digest", s.Index.String(),
@@ -95,7 +95,7 @@ func cdxComponent(c Component) cdx.Component {
 // are all known, but the parts of a package (linked or copied in) only as far as syft
 // finds them.
 func (d *Document) cdxGraph() (*[]cdx.Dependency, *[]cdx.Composition) {
-	subject := d.Subject.purl()
+	subject := d.Subject.PURL()
 	dependencies := []cdx.Dependency{cdxDependency(subject, d.DependsOn)}
 	refs := []cdx.BOMReference{}
 	for _, c := range d.Components {

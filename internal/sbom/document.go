@@ -27,6 +27,8 @@ type Document struct {
 	Components []Component // sorted by ID
 	DependsOn  []string    // IDs of what the image itself needs, sorted; all other components follow from these
 	Complete   bool        // all store paths of the image are among the components
+
+	Serial string `json:"-"` // serial number of the document that was read; empty for one that was made
 }
 
 // Subject is the image that a document describes.
@@ -53,10 +55,10 @@ func (d *Document) Rows() [][]string {
 	return rows
 }
 
-// purl gives the package URL of the image, without a registry: the image may be in
-// several.
+// PURL gives the package URL of the image, which is its bom-ref too. It is without a
+// registry: the image may be in several.
 // https://github.com/package-url/purl-spec/blob/main/types/oci-definition.json
-func (s Subject) purl() string {
+func (s Subject) PURL() string {
 	return packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(s.Name), s.Manifest.String(),
 		packageurl.QualifiersFromMap(map[string]string{"arch": s.Platform.Architecture, "tag": s.Version}), "").ToString()
 }
@@ -96,6 +98,16 @@ func (d *Document) id() (uuid.UUID, error) {
 	}
 	image := uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://libre.sh/sbom/"+d.Subject.Manifest.String()))
 	return uuid.NewSHA1(image, text), nil
+}
+
+// SerialNumber gives the serial number of the CycloneDX document: as it was read, or as
+// CycloneDX will write it.
+func (d *Document) SerialNumber() (string, error) {
+	if d.Serial != "" {
+		return d.Serial, nil
+	}
+	id, err := d.id()
+	return id.URN(), err
 }
 
 // NewDocument makes a document without a subject from components by their IDs. The image

@@ -44,7 +44,7 @@ func read(cyclonedx []byte) (document *Document, serial string, err error) {
 	if bom.Metadata == nil || bom.Metadata.Component == nil {
 		return nil, "", errors.New("it names no image")
 	}
-	document = &Document{Creator: readCreator(bom.Metadata.Manufacturer)}
+	document = &Document{Creator: readCreator(bom.Metadata.Manufacturer), Serial: bom.SerialNumber}
 	if document.Subject, err = readSubject(bom.Metadata); err != nil {
 		return nil, "", err
 	}
@@ -57,7 +57,7 @@ func read(cyclonedx []byte) (document *Document, serial string, err error) {
 	for _, dependency := range list(bom.Dependencies) {
 		needs[dependency.Ref] = list(dependency.Dependencies)
 	}
-	subject := document.Subject.purl()
+	subject := document.Subject.PURL()
 	document.DependsOn = needs[subject]
 	for _, c := range list(bom.Components) {
 		component := readComponent(c)

@@ -107,7 +107,7 @@ func (d *Document) spdxSubject() spdxPackage {
 		DownloadLocation: "NOASSERTION",
 		Checksums:        spdxSHA256(s.Manifest.String()),
 		SourceInfo:       fmt.Sprintf("manifest %s for %s in index %s", s.Manifest, s.Platform, s.Index),
-		ExternalRefs:     spdxPURL(s.purl()),
+		ExternalRefs:     spdxPURL(s.PURL()),
 	}
 	if d.Complete {
 		subject.Comment = "all store paths of the image are listed"
