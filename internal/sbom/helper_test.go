@@ -21,6 +21,7 @@ import (
 	"github.com/spdx/tools-golang/spdxlib"
 
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 var amd64 = v1.Platform{OS: "linux", Architecture: "amd64"}
@@ -159,39 +160,23 @@ func encode(t *testing.T, d *Document) (cyclonedx, spdx []byte) {
 	return cyclonedx, spdx
 }
 
-// The official validator of CycloneDX and what it needs for JSON.
-var npmPackages = []string{
-	"@cyclonedx/cyclonedx-library@10.3.0", "ajv@8.17.1", "ajv-formats@3.0.1", "ajv-formats-draft2019@1.6.1",
-}
-
 // validateStrictly has the official library validate the CycloneDX of documents,
-// and the official schema, of which syft has a copy, their SPDX. The library is
-// installed where all tests are asked for, and kept.
+// and the official schema, of which syft has a copy, their SPDX.
 func validateStrictly(t *testing.T, documents ...*Document) {
 	t.Helper()
-	library := npmLibrary(t)
 	syft, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/syft").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	schema := filepath.Join(strings.TrimSpace(string(syft)), "schema/spdx-json/spdx-schema-2.3.json")
-	cyclonedx, spdx := []string{"cyclonedx"}, []string{schema}
+	var cyclonedx, spdx []string
 	for _, document := range documents {
 		cdxText, spdxText := encode(t, document)
 		cyclonedx = append(cyclonedx, writeFile(t, cdxText))
 		spdx = append(spdx, writeFile(t, spdxText))
 	}
-	script, err := filepath.Abs("testdata/validate.cjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{cyclonedx, spdx} {
-		validate := exec.Command("node", append([]string{script}, args...)...)
-		validate.Dir = library
-		if out, err := validate.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", args[0], err, out)
-		}
-	}
+	testkit.Validate(t, "cyclonedx", cyclonedx...)
+	testkit.Validate(t, schema, spdx...)
 }
 
 func writeFile(t *testing.T, content []byte) string {
@@ -201,49 +186,4 @@ func writeFile(t *testing.T, content []byte) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// npmLibrary gives the folder that the validator is installed in.
-func npmLibrary(t *testing.T) string {
-	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing(t, program)
-		}
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		missing(t, "a cache folder")
-	}
-	library := filepath.Join(cache, "libre-test", "npm", "cyclonedx-library-10.3.0")
-	if _, err := os.Stat(library); err != nil {
-		if os.Getenv("LIBRE_TEST_ALL") != "1" {
-			missing(t, library)
-		}
-		installNPM(t, library)
-	}
-	return library
-}
-
-// installNPM installs beside the folder and renames: a test that was killed
-// leaves no half of it.
-func installNPM(t *testing.T, folder string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	work, err := os.MkdirTemp(filepath.Dir(folder), "install-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(work)
-	install := append([]string{"install", "--prefix", work, "--ignore-scripts", "--no-audit", "--no-fund"}, npmPackages...)
-	if out, err := exec.Command("npm", install...).CombinedOutput(); err != nil {
-		t.Fatalf("npm: %v\n%s", err, out)
-	}
-	if err := os.Rename(work, folder); err != nil {
-		if _, there := os.Stat(folder); there != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	openvex "github.com/openvex/go-vex/pkg/vex"
 
@@ -17,10 +16,15 @@ import (
 
 // Image is an image for one platform, as statements are about it.
 type Image struct {
-	ID       catalog.ID
-	Version  string    // of the app
-	Released time.Time // day of the app's release, which dates what patches fix
-	SBOM     *sbom.Document
+	ID      catalog.ID
+	Version string                 // of the app
+	Changes []catalog.SourceChange // of the app's source, by the definition; none if it is not known
+	SBOM    *sbom.Document
+}
+
+// ChangesOf are the changes of the source that a variant of an app is built from.
+func ChangesOf(app catalog.App, variant string) []catalog.SourceChange {
+	return slices.Concat(app.Changes, app.VariantChanges[variant])
 }
 
 // Answers are the statements about one image for one platform.
@@ -108,7 +112,7 @@ func matching(document *sbom.Document, pattern string) map[string]struct{} {
 func (a *Answers) addPatches(image Image) {
 	type fix struct{ id, patch, hash string }
 	index := map[fix]int{}
-	patches := patchesOf(image.SBOM)
+	patches := image.patches()
 	for _, c := range image.SBOM.Components {
 		for _, patch := range patches[c.ID] {
 			for _, id := range patch.Resolves {
@@ -120,7 +124,7 @@ func (a *Answers) addPatches(image Image) {
 				if !known {
 					n, index[key] = len(a.all), len(a.all)
 					a.all = append(a.all, answer{purls: map[string]struct{}{}, Statement: Statement{
-						Vulnerability: id, Status: Fixed, Patch: patch, Date: image.Released,
+						Vulnerability: id, Status: Fixed, Patch: patch, Date: image.SBOM.Subject.Created,
 						Place: fmt.Sprintf("patch %s of %s", path.Base(patch.Name), c.Name),
 					}})
 				}
@@ -150,15 +154,31 @@ func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.
 	a.Shared = slices.Compact(a.Shared)
 }
 
-// patchesOf are the patches of each component, by its ID: its own, and those of the store
-// path that has it.
-func patchesOf(document *sbom.Document) map[string][]sbom.Patch {
-	own, all := map[string][]sbom.Patch{}, map[string][]sbom.Patch{}
-	for _, c := range document.Components {
-		own[c.ID] = c.Patches
+// patches are those of each component, by its ID: its own, and those of the store path that
+// has it. What the app's own patches fix is as the definition says now, since an SBOM stays
+// as it was attested.
+func (i Image) patches() map[string][]sbom.Patch {
+	var names []string
+	fixes := map[string][]string{}
+	for _, change := range i.Changes {
+		if change.Patch != "" {
+			name := path.Base(change.Patch)
+			names, fixes[name] = append(names, name), change.Fixes
+		}
 	}
-	for _, c := range document.Components {
-		all[c.ID] = slices.Concat(c.Patches, own[owner(c.ID)])
+	own, all := map[string][]sbom.Patch{}, map[string][]sbom.Patch{}
+	for _, c := range i.SBOM.Components {
+		patches := slices.Clone(c.Patches)
+		same := slices.EqualFunc(patches, names, func(p sbom.Patch, name string) bool { return path.Base(p.Name) == name })
+		for n := range patches {
+			if same {
+				patches[n].Resolves = fixes[names[n]]
+			}
+		}
+		own[c.ID] = patches
+	}
+	for _, c := range i.SBOM.Components {
+		all[c.ID] = slices.Concat(own[c.ID], own[owner(c.ID)])
 	}
 	return all
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/sbom"
 )
@@ -19,15 +21,21 @@ const (
 // that nixpkgs patched.
 func docs(more ...sbom.Component) Image {
 	ours := []sbom.Patch{{Name: "CVE-2026-7.patch", Hash: "sha256:77", Resolves: []string{"CVE-2026-7", "GHSA-a-b"}}}
-	document := &sbom.Document{Components: append([]sbom.Component{
+	document := &sbom.Document{Subject: subject, Creator: "security@example.org", Components: append([]sbom.Component{
 		{ID: "/nix/store/h-docs", Name: "docs", PURL: "pkg:nix/docs@5.4.1", Patches: ours},
 		{ID: "/nix/store/h-docs#" + netPURL, Name: "golang.org/x/net", PURL: netPURL},
 		{ID: "/nix/store/h-openssl", Name: "openssl", PURL: libPURL, Patches: []sbom.Patch{{Name: "CVE-2025-9.patch", Hash: "sha256:99", Resolves: []string{"CVE-2025-9", "not an id"}}}},
 		{ID: "/nix/store/h-root", Name: "root"},
 		{ID: appPURL, Name: "docs", PURL: appPURL, Patches: ours},
 	}, more...)}
-	return Image{ID: catalog.ID{App: "docs", Component: "backend", Variant: "default"}, Version: "5.4.1",
-		Released: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), SBOM: document}
+	return Image{ID: catalog.ID{App: "docs", Component: "backend", Variant: "default"}, Version: "5.4.1", SBOM: document}
+}
+
+var subject = sbom.Subject{
+	Name: "docs-backend-default", Version: "5.4.1-1", Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
+	Index:    v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("1", 64)},
+	Manifest: v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("2", 64)},
+	Created:  time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC),
 }
 
 func stated(t *testing.T, lines ...string) []Statement {
@@ -90,7 +98,7 @@ func TestAnswer(t *testing.T) {
 		t.Errorf("absent: %v", answers.Absent)
 	}
 	s, _ := answers.Answer([]string{"CVE-2026-7"}, appPURL)
-	if s.Patch.Hash != "sha256:77" || !s.Date.Equal(docs().Released) || s.Place != "patch CVE-2026-7.patch of docs" {
+	if s.Patch.Hash != "sha256:77" || !s.Date.Equal(subject.Created) || s.Place != "patch CVE-2026-7.patch of docs" {
 		t.Errorf("%+v", s)
 	}
 }
@@ -132,6 +140,35 @@ func TestContradictions(t *testing.T) {
 		_, err := For(docs(), stated(t, lines...))
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s and %s: %v, want %q", test.first, test.second, err, test.want)
+		}
+	}
+}
+
+// TestDefinitionSaysWhatItsPatchesFix for an image whose SBOM was attested before.
+func TestDefinitionSaysWhatItsPatchesFix(t *testing.T) {
+	for _, test := range []struct {
+		changes []catalog.SourceChange
+		want    string // IDs that are fixed in the app
+	}{
+		{nil, "CVE-2026-7"},
+		{[]catalog.SourceChange{{Patch: "apps/docs/patches/CVE-2026-7.patch", Fixes: []string{"CVE-2026-8"}}}, "CVE-2026-8"},
+		{[]catalog.SourceChange{{File: "a"}, {Patch: "https://example.org/CVE-2026-7.patch"}}, ""}, // it was withdrawn
+		{[]catalog.SourceChange{{Patch: "CVE-2026-7.patch"}, {Patch: "new.patch"}}, "CVE-2026-7"},  // another image
+	} {
+		image := docs()
+		image.Changes = test.changes
+		answers, err := For(image, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, id := range []string{"CVE-2026-7", "CVE-2026-8"} {
+			if _, ok := answers.Answer([]string{id}, appPURL); ok {
+				got += id
+			}
+		}
+		if got != test.want {
+			t.Errorf("%v: %q, want %q", test.changes, got, test.want)
 		}
 	}
 }

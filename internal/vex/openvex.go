@@ -1,0 +1,180 @@
+package vex
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/anchore/packageurl-go"
+	openvex "github.com/openvex/go-vex/pkg/vex"
+)
+
+// tooling says how a document was made: the digest follows.
+const tooling = "libre, from statements "
+
+// OpenVEX writes what is said of the image as OpenVEX 0.2.0. The products are the digests
+// of the index and of each platform, and the tag in each registry. A component is a
+// subcomponent of these, never a product: scanners would else apply the statement to every
+// image that has the component. The same arguments give the same bytes.
+//
+// grype 0.120 takes the earliest, Trivy 0.74 the latest of the statements that match, so
+// there is one for each vulnerability and component.
+// https://github.com/openvex/spec/blob/v0.2.0/OPENVEX-SPEC.md
+func (p *Published) OpenVEX(version int) ([]byte, error) {
+	groups := p.groups()
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("writing OpenVEX of %s: nothing is said of it", p.Name)
+	}
+	day := timestamp(groups)
+	document := openvex.VEX{Metadata: openvex.Metadata{
+		Context: openvex.ContextLocator(), ID: p.id("openvex").URN(), Author: p.author(),
+		Timestamp: &day, Version: version, Tooling: tooling + p.Said,
+	}}
+	for _, g := range groups {
+		statement := openvex.Statement{
+			Vulnerability: openvex.Vulnerability{Name: openvex.VulnerabilityID(g.Vulnerability)},
+			Timestamp:     &g.Date, Products: p.products(g), Status: openvex.Status(g.Status),
+			Justification: openvex.Justification(g.Justification), ActionStatement: g.Action,
+		}
+		for _, alias := range g.Aliases {
+			statement.Vulnerability.Aliases = append(statement.Vulnerability.Aliases, openvex.VulnerabilityID(alias))
+		}
+		if g.Status == NotAffected {
+			statement.ImpactStatement = g.notes()
+		} else {
+			statement.StatusNotes = g.notes()
+		}
+		if err := statement.Validate(); err != nil {
+			return nil, fmt.Errorf("writing OpenVEX of %s: %s: %w", p.Name, g.Vulnerability, err)
+		}
+		if len(statement.Products) > 0 {
+			document.Statements = append(document.Statements, statement)
+		}
+	}
+	return encode(&document)
+}
+
+// products are the images that a statement is about, with the components in them.
+func (p *Published) products(g group) []openvex.Product {
+	var all []openvex.Product
+	add := func(id string, purls []string, whole bool) {
+		if whole || len(purls) > 0 {
+			all = append(all, openvex.Product{Component: openvex.Component{ID: id}, Subcomponents: subcomponents(purls)})
+		}
+	}
+	purls, whole := p.everywhere(g)
+	add(p.ociPURL(p.Index), purls, whole)
+	for n, platform := range p.Platforms {
+		if found := g.answers[n]; found != nil {
+			add(p.ociPURL(platform.SBOM.Subject.Manifest), found.list(), found.whole)
+		}
+	}
+	for _, place := range p.Places {
+		add(p.dockerPURL(place), purls, whole)
+	}
+	return all
+}
+
+// subcomponents name packages as the SBOM does, and without qualifiers as well: scanners
+// that look into the image have others.
+func subcomponents(purls []string) []openvex.Subcomponent {
+	var all []openvex.Subcomponent
+	for _, purl := range purls {
+		component := openvex.Component{ID: purl}
+		if parsed, err := packageurl.FromString(purl); err == nil && len(parsed.Qualifiers) > 0 {
+			parsed.Qualifiers, parsed.Subpath = nil, ""
+			component.Identifiers = map[openvex.IdentifierType]string{openvex.PURL: parsed.ToString()}
+		}
+		all = append(all, openvex.Subcomponent{Component: component})
+	}
+	return all
+}
+
+func (a *answer) list() []string {
+	var purls []string
+	for purl := range a.purls {
+		purls = append(purls, purl)
+	}
+	slices.Sort(purls)
+	return purls
+}
+
+// Attested is an OpenVEX document of a published image.
+type Attested struct {
+	Version int
+	Said    string // Digest of what it was made from
+
+	document openvex.VEX
+}
+
+// ReadOpenVEX reads a document that was attested of an image. It trusts what the document
+// says: verify first who signed it.
+func ReadOpenVEX(predicate []byte) (*Attested, error) {
+	a := &Attested{}
+	if err := json.Unmarshal(predicate, &a.document); err != nil {
+		return nil, fmt.Errorf("reading OpenVEX: %w", err)
+	}
+	a.Version = a.document.Version
+	if a.document.Context == "" || a.Version < 1 {
+		return nil, errors.New("reading OpenVEX: it has no context or no version")
+	}
+	for i := range a.document.Statements {
+		s := &a.document.Statements[i]
+		if err := s.Validate(); err != nil {
+			return nil, fmt.Errorf("reading OpenVEX: %w", err)
+		}
+		if s.Timestamp == nil {
+			s.Timestamp = a.document.Timestamp
+		}
+	}
+	a.Said, _ = strings.CutPrefix(a.document.Tooling, tooling)
+	return a, nil
+}
+
+// Answers are the statements about an image by the digest of its index or of a platform.
+func (a *Attested) Answers(name, digest string) *Answers {
+	answers := &Answers{}
+	product := packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(name), digest, nil, "").ToString()
+	for _, s := range a.document.Statements {
+		for _, p := range s.Products {
+			if !p.Component.Matches(product) {
+				continue
+			}
+			found := answer{Statement: readStatement(s), whole: len(p.Subcomponents) == 0, purls: map[string]struct{}{}}
+			for _, sub := range p.Subcomponents {
+				found.purls[sub.ID] = struct{}{}
+			}
+			answers.all = append(answers.all, found)
+		}
+	}
+	return answers
+}
+
+func readStatement(s openvex.Statement) Statement {
+	read := Statement{
+		Vulnerability: string(s.Vulnerability.Name), Status: Status(s.Status), Justification: string(s.Justification),
+		Action: s.ActionStatement, Notes: s.StatusNotes + s.ImpactStatement,
+	}
+	for _, alias := range s.Vulnerability.Aliases {
+		read.Aliases = append(read.Aliases, string(alias))
+	}
+	if s.Timestamp != nil {
+		read.Date = *s.Timestamp
+	}
+	return read
+}
+
+// Image is the name of the image that a document is about, "" if it names none: the one of
+// its products.
+func (a *Attested) Image() string {
+	for _, s := range a.document.Statements {
+		for _, p := range s.Products {
+			if purl, err := packageurl.FromString(p.ID); err == nil && purl.Type == packageurl.TypeOCI {
+				return purl.Name
+			}
+		}
+	}
+	return ""
+}

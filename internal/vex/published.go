@@ -1,0 +1,191 @@
+package vex
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anchore/packageurl-go"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/uuid"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// Predicate types of the attestations.
+const (
+	// OpenVEXType has no version: https://github.com/openvex/spec/blob/main/ATTESTING.md
+	OpenVEXType = "https://openvex.dev/ns"
+	// CycloneDXType is not the type of an SBOM: a reader of SBOMs must not take it for one.
+	CycloneDXType = "https://cyclonedx.org/vex"
+)
+
+// Types lists both.
+var Types = []string{OpenVEXType, CycloneDXType}
+
+// Published is an image in registries, with what we say of it.
+type Published struct {
+	Name      string   // docs-backend-default
+	Tag       string   // 5.4.1-1
+	Places    []string // REGISTRY[/NAMESPACE] of the registries that have it
+	Index     v1.Hash
+	Platforms []Platform
+	Said      string // Digest of what the documents are made from
+}
+
+// Platform is a published image for one platform.
+type Platform struct {
+	SBOM    *sbom.Document
+	Answers *Answers
+}
+
+// group is what we say of one vulnerability, in the same words, of some components of
+// some images.
+type group struct {
+	Statement
+	answers []*answer // by platform, nil where nothing is said
+}
+
+// IsEmpty reports whether nothing is said of the image. No document can be made then.
+func (p *Published) IsEmpty() bool { return len(p.groups()) == 0 }
+
+// groups are the statements of all platforms: a statement from a file is one, and so is a
+// patch, whatever number of platforms have it. They are sorted by vulnerability.
+func (p *Published) groups() []group {
+	var all []group
+	for n, platform := range p.Platforms {
+		for i := range platform.Answers.all {
+			found := &platform.Answers.all[i]
+			at := slices.IndexFunc(all, func(g group) bool { return g.answers[n] == nil && sameWords(&g.Statement, &found.Statement) })
+			if at < 0 {
+				at = len(all)
+				all = append(all, group{Statement: found.Statement, answers: make([]*answer, len(p.Platforms))})
+			}
+			all[at].answers[n] = found
+		}
+	}
+	slices.SortStableFunc(all, func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.Vulnerability, b.Vulnerability), cmp.Compare(a.Patch.Hash, b.Patch.Hash), cmp.Compare(a.Patch.Name, b.Patch.Name))
+	})
+	return all
+}
+
+// sameWords reports whether two statements differ only in what they are about.
+func sameWords(a, b *Statement) bool {
+	return a.Vulnerability == b.Vulnerability && slices.Equal(a.Aliases, b.Aliases) && a.agrees(b) &&
+		a.Action == b.Action && a.Notes == b.Notes && a.Package == b.Package &&
+		a.Date.Equal(b.Date) && a.Patch.Hash == b.Patch.Hash && a.Patch.Name == b.Patch.Name
+}
+
+// everywhere are the package URLs that an answer holds for in each platform that has them;
+// whole is true if it is about the image.
+func (p *Published) everywhere(g group) (purls []string, whole bool) {
+	whole = true
+	said := map[string]bool{}
+	for n, platform := range p.Platforms {
+		found := g.answers[n]
+		whole = whole && found != nil && found.whole
+		for _, c := range platform.SBOM.Components {
+			if c.PURL == "" {
+				continue
+			}
+			before, known := said[c.PURL]
+			said[c.PURL] = (before || !known) && found != nil && found.isOf(c.PURL)
+		}
+	}
+	if whole {
+		return nil, true
+	}
+	for purl, is := range said {
+		if is {
+			purls = append(purls, purl)
+		}
+	}
+	slices.Sort(purls)
+	return purls, false
+}
+
+// timestamp is the newest day of the statements.
+func timestamp(groups []group) time.Time {
+	return slices.MaxFunc(groups, func(a, b group) int { return a.Date.Compare(b.Date) }).Date.UTC()
+}
+
+// author is that of the image's SBOMs.
+func (p *Published) author() string { return cmp.Or(p.Platforms[0].SBOM.Creator, "libre") }
+
+// id names the documents of one format about the image. It stays when their content
+// changes: then the version rises.
+func (p *Published) id(format string) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://libre.sh/vex/"+format+"/"+p.Name+"@"+p.Index.String()))
+}
+
+// ociPURL has no qualifiers: scanners have more of them than we know, and match what has
+// none.
+// https://github.com/package-url/purl-spec/blob/main/types/oci-definition.json
+func (p *Published) ociPURL(digest v1.Hash) string {
+	return packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(p.Name), digest.String(), nil, "").ToString()
+}
+
+// dockerPURL is the form that Docker Scout looks for.
+// https://docs.docker.com/scout/how-tos/create-exceptions-vex/
+func (p *Published) dockerPURL(place string) string {
+	place = strings.TrimPrefix(strings.TrimPrefix(place, "index.docker.io"), "docker.io")
+	return packageurl.NewPackageURL(packageurl.TypeDocker, strings.Trim(place, "/"), p.Name, p.Tag, nil, "").ToString()
+}
+
+// notes is the text that says why: for a patch its name and hash.
+func (s *Statement) notes() string {
+	if s.Patch.Name != "" {
+		return fmt.Sprintf("fixed by the patch %s (%s)", s.Patch.Name, s.Patch.Hash)
+	}
+	return s.Notes
+}
+
+// Digest is a hash over what the documents about an image are made from, apart from the
+// image itself: the statements of its app's file that are about it, the patches of its
+// definition that fix something, and where it is published. It is known before the SBOM.
+// It is empty where neither file nor definition says anything: what patches of packages
+// fix follows from the image.
+func Digest(id catalog.ID, version string, stated []Statement, changes []catalog.SourceChange, places []string) (string, error) {
+	said := struct {
+		Format     int
+		Statements []Statement
+		Versions   string
+		Fixes      [][]string
+		Places     []string
+	}{Format: format, Places: places, Versions: version}
+	for _, s := range stated {
+		if s.isAbout(id, version) {
+			s.Place, s.Components, s.Variants, s.Versions, s.Expires = "", nil, nil, catalog.Range{}, time.Time{}
+			said.Statements = append(said.Statements, s)
+		}
+	}
+	for _, change := range changes {
+		if len(change.Fixes) > 0 {
+			said.Fixes = append(said.Fixes, append([]string{change.Patch}, change.Fixes...))
+		}
+	}
+	if len(said.Statements) == 0 && len(said.Fixes) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(said)
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(text)), err
+}
+
+// format is the version of the documents: raise it if they change for the same statements.
+const format = 1
+
+func encode(document any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(document)
+	return text.Bytes(), err
+}
