@@ -12,9 +12,9 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Configure sets a definition's configuration in that of an image. An entrypoint without a
-// command resets the image's command, as in Kubernetes and Compose, because that command
-// belongs to the image's own entrypoint.
+// Configure returns a function that applies a definition's configuration to an image's. An
+// entrypoint without a command removes the image's command, as in Kubernetes and Compose,
+// because that command belongs to the image's own entrypoint.
 func Configure(c catalog.Config) func(*v1.Config) {
 	return func(config *v1.Config) {
 		if c.Entrypoint != nil {
@@ -70,7 +70,7 @@ func setOf(names []string) map[string]struct{} {
 	return set
 }
 
-// healthConfig is a check by command as Docker has it.
+// healthConfig converts a check with a command to Docker's format.
 // https://docs.docker.com/reference/dockerfile/#healthcheck
 func healthConfig(check *catalog.HealthCheck) *v1.HealthConfig {
 	return &v1.HealthConfig{

@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// configured puts a definition's configuration, as Nix gives it, over an image's.
+// configured applies a definition's configuration, in Nix's JSON, to an image's.
 func configured(t *testing.T, definition string, has v1.Config) v1.Config {
 	t.Helper()
 	var c catalog.Config
@@ -22,8 +22,7 @@ func configured(t *testing.T, definition string, has v1.Config) v1.Config {
 	return has
 }
 
-// An entrypoint without a command runs alone: upstream's command was for upstream's
-// entrypoint.
+// An entrypoint removes upstream's command, which was for upstream's entrypoint.
 func TestEntrypointResetsCommand(t *testing.T) {
 	for _, test := range []struct {
 		name, definition    string
@@ -45,7 +44,7 @@ func TestEntrypointResetsCommand(t *testing.T) {
 	}
 }
 
-// What a definition says stands, where it says nothing upstream's does.
+// A definition's attributes replace upstream's values. Without an attribute, upstream's value stays.
 func TestConfigure(t *testing.T) {
 	set := func(names ...string) map[string]struct{} { return setOf(names) }
 	upstream := func() v1.Config {

@@ -21,8 +21,8 @@ type BaseImage struct {
 	Digest string
 }
 
-// Labels describes an image by its content alone, so that a commit to the catalogue that
-// does not change the image does not change its labels. key is the spec's or the index's.
+// Labels returns the labels of an image. They depend on its content only, so a commit that
+// does not change the image does not change them. key is the spec's or the index's.
 func Labels(spec *catalog.Spec, key string, base BaseImage) map[string]string {
 	about := spec.About
 	all := map[string]string{
@@ -58,13 +58,13 @@ func jsonText(value any, empty bool) string {
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
-		return "" // maps of JSON that was decoded before encode again
+		return "" // cannot happen: decoded JSON always encodes
 	}
 	return string(text)
 }
 
-// Created is the creation time of an image: the release date of its source, or one second
-// after the epoch, because tools take the epoch itself for "never".
+// Created returns the creation time of an image: the release date of its source, or one
+// second after the epoch, because tools show the epoch itself as "never".
 func Created(spec *catalog.Spec) time.Time {
 	if date, err := time.Parse(time.DateOnly, spec.About.Date); err == nil {
 		return date

@@ -20,10 +20,10 @@ type Target struct {
 	Skipped []Skip          // the other systems
 }
 
-// Skip is a system that an image cannot be built for.
+// Skip is a system that an image cannot be built for, and the reason.
 type Skip struct{ System, Reason string }
 
-// Key is the image key over all systems.
+// Key returns the image key for all systems.
 func (t *Target) Key() string { return catalog.IndexKey(t.Specs) }
 
 // NeedsPkgs reports whether the key needs the package set.
@@ -58,7 +58,7 @@ func Targets(specs []*catalog.Spec) []*Target {
 	return all
 }
 
-// SpecFor gives the spec of a platform, as os/architecture; nil where there is none.
+// SpecFor returns the spec for a platform, as os/architecture, or nil if there is none.
 func (t *Target) SpecFor(platform string) *catalog.Spec {
 	for _, spec := range t.Specs {
 		if name, err := catalog.Platform(spec.System); err == nil && name == platform {
@@ -68,7 +68,7 @@ func (t *Target) SpecFor(platform string) *catalog.Spec {
 	return nil
 }
 
-// Platform is the OCI platform of a spec's system.
+// Platform returns the OCI platform of a spec's system.
 func Platform(spec *catalog.Spec) (v1.Platform, error) {
 	name, err := catalog.Platform(spec.System)
 	if err != nil {
@@ -90,8 +90,8 @@ func (f *Failure) Error() string { return f.Err.Error() }
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// SetProblems sets the error of a failure from one that has a line for each problem. The
-// first line is the reason; if there are more, Tail has all of them.
+// SetProblems sets the error of a failure from an error with one line for each problem. The
+// first line is the reason. If there are more, Tail has all of them.
 func (f *Failure) SetProblems(err error) {
 	f.Err = err
 	if lines := strings.Split(err.Error(), "\n"); len(lines) > 1 {

@@ -13,10 +13,10 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Archive writes the images that were built, for all their systems, into one
-// oci-archive, which is renamed to file when it is complete. Docker, which loads
-// one platform of an image, gets those for system. It gives the number of images
-// and the size in bytes.
+// Archive writes the built images, for all their systems, into one oci-archive. It writes a
+// temporary file and renames it to file when it is complete. For docker, which loads one
+// platform of an image, it writes only the images for system. It returns the number of
+// images and the size in bytes.
 func (b *Builder) Archive(ctx context.Context, results []Result, system, file string) (images int, size int64, err error) {
 	dist, spec, err := b.archive(system)
 	if err != nil {
@@ -31,10 +31,9 @@ func (b *Builder) Archive(ctx context.Context, results []Result, system, file st
 	return len(spec.RefNames), size, err
 }
 
-// Load hands the images that were built for system to podman or docker, where
-// each has its name, and calls loaded after each. One at a time: podman keeps
-// the digest of an image that is alone in its archive, and makes another
-// manifest of those that are not.
+// Load loads the images that were built for system into podman or docker, where each gets
+// its name, and calls loaded after each. It loads one at a time: podman keeps the digest of
+// an image that is alone in its archive, and otherwise makes another manifest.
 func (b *Builder) Load(ctx context.Context, results []Result, system string, into containerfile.Loader, loaded func(ref catalog.Ref)) error {
 	dist, spec, err := b.archive(system)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// taken is an image that was found by its key and need not be made; nil if there is none.
+// taken returns the image with a key that was found and need not be made, or nil if there
+// is none.
 func (r *run) taken(key string) *manifest {
 	there := r.bases.Found(key)
 	if there == nil {
@@ -23,8 +24,8 @@ func (r *run) taken(key string) *manifest {
 	return taken
 }
 
-// keep names the dependencies of a target in the layout, before the target itself: the next
-// run finds them there, and they are what is published later.
+// keep names the dependencies of a target in the layout, before the target itself. The next
+// run finds them there, and a later push publishes them.
 func (r *run) keep(ctx context.Context, target *release.Target) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,8 +55,8 @@ func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[catalo
 	return nil
 }
 
-// keepImage names a dependency in the layout. Targets are named on their own, and an image
-// that came from the layout has its name already.
+// keepImage names a dependency in the layout. Targets get their names elsewhere, and an
+// image from the layout has a name already.
 func (r *run) keepImage(ctx context.Context, ref catalog.Ref) error {
 	var specs []*catalog.Spec
 	var manifests []v1.Descriptor

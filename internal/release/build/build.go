@@ -1,5 +1,5 @@
-// Package build makes the images of a catalogue: it evaluates, realises, assembles, and
-// writes them into an OCI layout.
+// Package build makes the images of a catalogue: it evaluates, realises and assembles them,
+// and writes them into an OCI layout.
 package build
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Step is what is being done for an image.
+// Step is the step that an image is at.
 type Step string
 
 const (
@@ -34,13 +34,13 @@ const (
 	StepPublish       Step = "publish"       // line is the name of the step
 )
 
-// Watcher is told the progress of images, from several goroutines. line is the last line of
-// a build's output, not escaped.
+// Watcher receives the progress of images, from several goroutines. line is the last line
+// of a build's output, unescaped.
 type Watcher interface {
 	Evaluated(images int)
 	Progress(id catalog.ID, step Step, done, total int, line string)
 	Realising(all, left Realising) // what Nix has to do, and what is left of it
-	Realised(done Realising)       // what Nix did
+	Realised(done Realising)       // what Nix has done
 	Finished(Result)
 	Warn(id catalog.ID, warning string)
 }
@@ -55,14 +55,14 @@ type Builder struct {
 	Output    string              // directory of the OCI layout
 	CacheDir  string
 	LogDir    string        // whole outputs of failed builds
-	Jobs      int           // images assembled, and Containerfiles built, at once
+	Jobs      int           // number of images assembled, and of Containerfiles built, in parallel
 	FailFast  bool          // stop at the first failure
 	Files     *sbom.Scanner // for SBOMs
 	Watcher   Watcher
 
-	// Published gives the registry of the releases, and how their signatures are verified:
-	// bases that Output lacks come from there. It is called when it is needed. It may be nil,
-	// and the client too: then bases come from Output only.
+	// Published returns the registry of the releases, and how their signatures are
+	// verified. Bases that Output lacks come from there. It is called when needed. If it is
+	// nil or returns a nil client, bases come from Output only.
 	Published func(context.Context) (*registry.Client, *state.Signing, error)
 }
 
@@ -74,21 +74,21 @@ type Result struct {
 	Digest  string        // of the index
 	Size    int64         // bytes of all blobs, compressed, each once
 	Layers  int           // of the first platform's manifest
-	Time    time.Duration // of the derivations that Nix built for it, and of the steps after, without waiting
+	Time    time.Duration // of the image's derivations in Nix and of the steps after, without waiting
 	Skipped []release.Skip
-	Err     *release.Failure // where it failed
+	Err     *release.Failure // the step that failed
 }
 
 // Options are those of one build of targets.
 type Options struct {
 	Output  string             // directory of the OCI layout
 	Layers  *image.Cache       // nil: one in the cache directory
-	Remote  func(v1.Hash) bool // reports whether the registry has a blob: it need not be in the layout; nil: none
+	Remote  func(v1.Hash) bool // reports whether the registry has a blob, which the layout then need not have; nil: none
 	Bases   state.BaseOptions  // where to find bases; Output, Warn and Fetch are set by the build
-	Rebuild bool               // build the images again, though they are in the layout or published
+	Rebuild bool               // build images again that are in the layout or published
 }
 
-// Options are those of a build that publishes nothing.
+// Options returns the options of a build that publishes nothing.
 func (b *Builder) Options() Options {
 	return Options{Output: b.Output, Bases: state.BaseOptions{Where: b.Published}}
 }

@@ -66,8 +66,8 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	return result, base, nil
 }
 
-// sourceOf is the folder of the changed source. It warns about the parts of the definition
-// that have no effect, and fails where the Containerfile cannot be built.
+// sourceOf returns the folder of the changed source. It warns about parts of the definition
+// that have no effect, and fails if the Containerfile cannot be built.
 func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 	for _, defect := range containerfile.Defects(spec, "") {
 		return "", defect.Err
@@ -85,7 +85,8 @@ func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 	return source, nil
 }
 
-// engineRequest is the request to an engine, without the paths of source, bases and work.
+// engineRequest returns the request to an engine, without the paths of source, bases and
+// work.
 func (r *run) engineRequest(spec *catalog.Spec, platform v1.Platform) containerfile.Request {
 	of, args := spec.Containerfile(), map[string]string{}
 	for name, value := range of.Args {
@@ -106,7 +107,7 @@ func (r *run) engineRequest(spec *catalog.Spec, platform v1.Platform) containerf
 	}
 }
 
-// builtOn is the base of the built image. It warns about bases that are not pinned.
+// builtOn returns the base of the built image. It warns about bases that are not pinned.
 func (r *run) builtOn(spec *catalog.Spec, built containerfile.Result, known map[string]string) release.BaseImage {
 	for _, used := range built.Bases {
 		if !used.Pinned {
@@ -120,8 +121,8 @@ func (r *run) builtOn(spec *catalog.Spec, built containerfile.Result, known map[
 	return release.BaseImage{}
 }
 
-// origins says where each declared base comes from. A base in the catalogue that was not
-// found is made first; known has the references of the bases in the catalogue.
+// origins returns the origin of each declared base. A base in the catalogue that was not
+// found is made first. known has the references of the bases in the catalogue.
 func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[string]containerfile.Origin, known map[string]string, err error) {
 	origins, known = map[string]containerfile.Origin{}, map[string]string{}
 	bases := spec.Containerfile().Bases

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// NotEvaluated is the failure of an app that cannot be evaluated.
+// NotEvaluated returns the failure of an app that cannot be evaluated.
 func NotEvaluated(err error) *release.Failure {
 	var failure *nix.EvaluationFailure
 	if errors.As(err, &failure) {
@@ -20,7 +20,7 @@ func NotEvaluated(err error) *release.Failure {
 	return &release.Failure{Step: string(StepEvaluate), Err: err}
 }
 
-// failureOf is the failure of a target whose steps ended with an error.
+// failureOf returns the failure of a target whose steps ended with an error.
 func failureOf(err error, target *release.Target) *release.Failure {
 	var failure *release.Failure
 	if errors.As(err, &failure) {

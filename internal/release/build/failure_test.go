@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// All that an engine lacks is a line each, below the table's one reason.
+// Everything that an engine lacks is on a line of its own, below the single reason in the table.
 func TestProblemsOfAContainerfileAreALineEach(t *testing.T) {
 	target := &release.Target{Specs: []*catalog.Spec{{Content: &catalog.ContainerfileImage{}}}}
 	one, two, three := errors.New("Containerfile:3: one"), errors.New("Containerfile:4: two"), errors.New("Containerfile:9: three")

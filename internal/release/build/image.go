@@ -51,18 +51,18 @@ func (r *run) image(ctx context.Context, target *release.Target) (Result, error)
 	return result, nil
 }
 
-// manifest is an image on one system. It is made once in a run, though debug images and
-// images on a base in the catalogue need it too.
+// manifest is an image on one system. It is made once in a run, even if debug images or
+// images on a base in the catalogue need it, too.
 type manifest struct {
 	once     sync.Once
 	result   image.Result
 	base     release.BaseImage
 	err      error
-	taken    bool // it was not made
-	inLayout bool // it was not made, and was in the layout
+	taken    bool // it was found, not made
+	inLayout bool // it was found in the layout
 }
 
-// below is an image that others are built on: the one that was found, or it is made.
+// below returns an image that others are built on. It makes the image if none was found.
 func (r *run) below(ctx context.Context, spec *catalog.Spec) *manifest {
 	if there := r.taken(spec.Key()); there != nil {
 		return there
@@ -111,8 +111,8 @@ func (r *run) slot(ctx context.Context) (free func(), err error) {
 	}
 }
 
-// layerOptions says how to write an image's layers. The layout needs all layers of what a
-// Containerfile makes or builds on.
+// layerOptions returns the options for writing an image's layers. The layout needs all
+// layers of images that a Containerfile makes or builds on.
 func (r *run) layerOptions(spec *catalog.Spec) image.Options {
 	options := image.Options{Cache: r.cache, Progress: func(done, total int, layer image.Layer) {
 		r.builder.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
@@ -140,7 +140,7 @@ func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog
 	return image.Assemble(ctx, r.layout, *assembled, r.layerOptions(spec))
 }
 
-// imageSpec is the input of assembling an image of store paths.
+// imageSpec returns the input for assembling an image of store paths.
 func imageSpec(spec *catalog.Spec, content *catalog.NixImage, store nix.Store) (*image.Spec, error) {
 	platform, err := release.Platform(spec)
 	if err != nil {
@@ -186,7 +186,7 @@ func (r *run) debug(ctx context.Context, spec *catalog.Spec, content *catalog.De
 	return result, from.base, err
 }
 
-// toolsSpec is the input of adding tools to the image base, which itself has the base from.
+// toolsSpec returns the input for adding tools to the image base, whose own base is from.
 func toolsSpec(spec *catalog.Spec, content *catalog.DebugImage, base v1.Descriptor, from release.BaseImage, store nix.Store) (*image.ToolsSpec, error) {
 	said := release.Labels(spec, spec.Key(), from)
 	tools := &image.ToolsSpec{

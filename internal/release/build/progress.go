@@ -14,27 +14,27 @@ import (
 
 // Realising counts what Nix has to do for all images together, or what is left of it.
 type Realising struct {
-	Fetch    int   // store paths that a substituter has
+	Fetch    int   // store paths to fetch from a substituter
 	Download int64 // bytes of these, compressed
 	Build    int   // derivations
 }
 
 // buildProgress reports the progress of Nix: for all images together, and for each image
-// how many of its derivations are built. It measures the time of each image too.
+// the number of its built derivations. It also measures the time of each image.
 type buildProgress struct {
 	watcher Watcher
 	now     func() time.Time
-	outputs map[catalog.ID][]string // derivations that are the image's
+	outputs map[catalog.ID][]string // derivations that belong to the image
 
 	mu         sync.Mutex
 	images     map[catalog.ID]*buildCount
 	needs      map[string][]catalog.ID // derivation → the images that wait for it
 	unbuilt    map[string]bool
-	built      map[string]bool // derivation → whether it did not fail
-	unexpected int             // derivations that Nix builds and did not announce
+	built      map[string]bool // derivation → whether it succeeded
+	unexpected int             // derivations that Nix builds without having announced them
 	all, left  Realising
 	fetched    int
-	downloaded int64 // bytes, and those of them by which nix found out what is missing
+	downloaded int64 // bytes; lookups are those with which Nix found out what is missing
 	lookups    int64
 }
 
@@ -42,8 +42,8 @@ type buildCount struct {
 	unbuilt map[string]bool
 	total   int
 	line    string
-	running int       // derivations that are built now
-	since   time.Time // when the first of them began
+	running int       // number of derivations that are being built
+	since   time.Time // when the first of them started
 	spent   time.Duration
 }
 
@@ -93,8 +93,8 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 	p.watcher.Realising(p.all, p.left)
 }
 
-// expectOne is called for a derivation that Nix builds and did not announce: a substituter
-// does not deliver what it lists.
+// expectOne is called for a derivation that Nix builds without having announced it: a
+// substituter does not deliver what it lists.
 func (p *buildProgress) expectOne(drv string) {
 	if p.unexpected == 0 {
 		p.watcher.Warn(catalog.ID{}, "a substituter does not deliver what it lists: nix builds "+nix.DrvName(drv)+
@@ -111,15 +111,15 @@ func (p *buildProgress) expectOne(drv string) {
 // elsewhere is the advice if too much is built from source.
 const elsewhere = "Build with --package-set host, let nix use a substituter (substituters in nix.conf), or let other machines build (--builders)"
 
-// unnamed is how many derivations of the package set are built without a warning, besides
-// one for each image: a definition may change a package or two. A compiler that no
+// unnamed is the number of derivations of the package set that are built without a warning,
+// besides one for each image: a definition may change a package or two. A compiler that no
 // substituter has takes more than a hundred.
 const unnamed = 25
 
-// packageSetOf names the derivations that belong to the package set, sorted. Those of a
+// packageSetOf returns the derivations that belong to the package set, sorted. Those of a
 // definition are near its image: the root file system needs the package, which needs the
-// source and the fetched modules. What is deeper belongs to the package set, except fixed
-// outputs, such as patches.
+// source and the fetched modules. Deeper ones belong to the package set, except fixed
+// outputs such as patches.
 func packageSetOf(graph nix.Graph, depths map[string]int) []string {
 	var names []string
 	for drv, depth := range depths {
@@ -192,8 +192,8 @@ func (c *buildCount) event(event nix.LogEvent, now time.Time) {
 	}
 }
 
-// count reports what is left to do for all images, if it changed. Store paths from a
-// substituter on this machine are not downloaded, so their number is counted instead.
+// count reports the remaining work for all images, if it changed. Store paths from a
+// substituter on this machine are not downloaded, so it counts them instead of bytes.
 func (p *buildProgress) count() {
 	if p.all == (Realising{}) {
 		return
@@ -211,7 +211,7 @@ func (p *buildProgress) count() {
 	}
 }
 
-// spent is how long Nix built the derivations of an image.
+// spent returns the time that Nix spent on the derivations of an image.
 func (p *buildProgress) spent(id catalog.ID) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// heard is a watcher that notes what it hears.
+// heard is a watcher that records its calls.
 type heard struct{ lines []string }
 
 func (h *heard) Evaluated(int)                     {}
@@ -34,7 +34,7 @@ func (h *heard) note(format string, args ...any) {
 	}
 }
 
-// target is an app with one image of one derivation.
+// target returns an app with one image of one derivation.
 func target(app, drv string) *release.Target {
 	return &release.Target{ID: catalog.ID{App: app}, Specs: []*catalog.Spec{{Content: &catalog.NixImage{Rootfs: &catalog.Derivation{Drv: &drv, Out: strings.TrimSuffix(drv, ".drv")}}}}}
 }
@@ -86,7 +86,7 @@ func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {
 	}
 }
 
-// Derivations of one image that are built at the same time take their time once.
+// The time of an image's derivations that are built in parallel counts once.
 func TestTimeOfDerivationsBuiltAtOnceCountsOnce(t *testing.T) {
 	var h heard
 	one := target("one", "/nix/store/a.drv")

@@ -20,9 +20,9 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// VerifyRebuilt builds the selected images once more, into a layout of their own and
-// without any cache of layers, and compares them with what is published. Store paths that
-// are valid are taken as they are. The first difference is named.
+// VerifyRebuilt builds the selected images again, into a layout of their own and without
+// any cache of layers, and compares them with the published ones. It uses valid store paths
+// as they are. It reports the first difference.
 func (b *Builder) VerifyRebuilt(ctx context.Context, r *state.Reader, request nix.Request) ([]state.Verification, error) {
 	releases, evaluation, err := r.Releases(ctx, request)
 	if err != nil {
@@ -73,8 +73,8 @@ func (b *Builder) VerifyRebuilt(ctx context.Context, r *state.Reader, request ni
 	return all, nil
 }
 
-// publishedDigests adds the digests of a release's images, where it is published as the
-// catalogue has it.
+// publishedDigests adds the digests of a release's images if the release is published with
+// the catalogue's content.
 func publishedDigests(ctx context.Context, r *state.Reader, rel *state.Release, digests map[*release.Target]name.Digest) error {
 	there, err := r.Compare(ctx, rel)
 	if err == nil && there.State != state.Published && there.State != state.Incomplete {
@@ -91,7 +91,7 @@ func publishedDigests(ctx context.Context, r *state.Reader, rel *state.Release, 
 	return nil
 }
 
-// compareRebuilt names the first difference as an error.
+// compareRebuilt returns the first difference as an error.
 func compareRebuilt(ctx context.Context, client *registry.Client, dist *layout.Layout, target *release.Target, published name.Digest) error {
 	entry, _, err := dist.Lookup(target.Ref.String())
 	if err != nil {

@@ -26,17 +26,17 @@ type run struct {
 	builder *Builder
 	options Options
 	layout  *layout.Layout
-	bases   *state.Bases // which images of the catalogue are taken as they are
+	bases   *state.Bases // images of the catalogue that need not be made
 	stop    context.CancelFunc
 	slots   chan struct{}
 
 	store    nix.Store
-	valid    map[string]bool              // store paths that were built
+	valid    map[string]bool              // store paths that exist
 	failures map[string]*nix.BuildFailure // by derivation
 	progress *buildProgress
 	cache    *image.Cache
-	isBase   map[string]bool      // by image key, what Containerfiles build on
-	named    map[catalog.Ref]bool // targets that are made
+	isBase   map[string]bool      // by image key, images that Containerfiles build on
+	named    map[catalog.Ref]bool // references of the targets
 
 	engineOnce sync.Once
 	engine     *containerfile.Builder
@@ -45,7 +45,7 @@ type run struct {
 	mu          sync.Mutex
 	results     []Result
 	manifests   map[string]*manifest // by image key
-	finished    map[string]*manifest // those of them that are made
+	finished    map[string]*manifest // those that are made
 	interrupted error
 }
 
@@ -61,14 +61,14 @@ func newRun(b *Builder, dist *layout.Layout, local state.Local, o Options, stop 
 	return r
 }
 
-// fetch brings a base of a registry into the layout.
+// fetch copies a base from a registry into the layout.
 func (r *run) fetch(ctx context.Context, spec *catalog.Spec, from name.Digest, source layout.Source) error {
 	r.builder.Watcher.Progress(spec.ID(), StepFetch, 0, 0, from.String())
 	defer r.builder.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
 	return r.layout.Fetch(ctx, source)
 }
 
-// sort finishes the targets that need no work, and gives the others.
+// sort finishes the targets that need no work, and returns the others.
 func (r *run) sort(ctx context.Context, local state.Local, all []*release.Target) (missing []*release.Target) {
 	plans, entries := local.Plans(all, nil)
 	for i, target := range all {
@@ -88,7 +88,7 @@ func (r *run) sort(ctx context.Context, local state.Local, all []*release.Target
 	return missing
 }
 
-// measure fills in what people compare.
+// measure sets the sizes that people compare.
 func (r *Result) measure(entry layout.Entry) {
 	r.Digest, r.Size, r.Layers = entry.Digest.String(), entry.Content.Size, entry.Content.Layers
 }
@@ -103,8 +103,8 @@ func (r *run) finish(result Result) {
 	}
 }
 
-// build realises all that the targets need with one call of nix, then makes
-// their images.
+// build realises everything that the targets need with one call of nix, then makes their
+// images.
 func (r *run) build(ctx context.Context, missing []*release.Target) error {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {
@@ -158,7 +158,7 @@ func (r *run) addBases(spec *catalog.Spec) {
 	}
 }
 
-// realise builds what Nix builds for the targets, and reads the closures.
+// realise builds the targets' derivations with Nix, and reads the closures.
 func (r *run) realise(ctx context.Context, missing []*release.Target, roots string) error {
 	outputs := map[string]nix.Output{}
 	for _, target := range missing {
@@ -195,8 +195,8 @@ func (r *run) outputs(target *release.Target) []nix.Output {
 	return outputs
 }
 
-// outputsOf lists what Nix must build for an image that is made, and for what it is made
-// of, unless that is taken as it is.
+// outputsOf lists what Nix must build for an image and for its dependencies, unless these
+// were found.
 func (r *run) outputsOf(spec *catalog.Spec) []nix.Output {
 	var outputs []nix.Output
 	for _, derivation := range spec.Content.Derivations() {
@@ -218,7 +218,7 @@ func outputOf(derivation *catalog.Derivation) nix.Output {
 	return output
 }
 
-// require gives the store path of a derivation, or why there is none.
+// require returns the store path of a derivation, or the reason why there is none.
 func (r *run) require(derivation *catalog.Derivation) (string, error) {
 	if r.valid[derivation.Out] {
 		return derivation.Out, nil

@@ -18,7 +18,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// lacking are the subjects that lack a kind; manifest is -1 for what is no SBOM.
+// lacking returns the subjects that lack a kind of attachment. manifest is the index of the
+// manifest for an SBOM, and -1 for other kinds.
 func (i *imagePush) lacking(kind string, manifest int) []name.Digest {
 	var subjects []name.Digest
 	for _, g := range i.gaps {
@@ -29,7 +30,7 @@ func (i *imagePush) lacking(kind string, manifest int) []name.Digest {
 	return subjects
 }
 
-// has finds out whether no attachment of some kinds is missing.
+// has returns a skip if no attachment of the kinds is missing.
 func (i *imagePush) has(what string, kinds ...string) (skip, error) {
 	switch {
 	case i.publisher.signing() == nil:
@@ -57,9 +58,9 @@ func (i *imagePush) hasAll() (skip, error) {
 	return "", nil
 }
 
-// gather copies missing attachments from where they still are, byte for byte: attachments
-// of the index are also about its children, and the other way round, and the copies in
-// other registries have them too.
+// gather copies missing attachments from where they still are, byte for byte. An attachment
+// of the index is also about its children, and the other way round. Copies in other
+// registries have the attachments, too.
 func (i *imagePush) gather(ctx context.Context) error {
 	p := i.publisher
 	subjects := i.found.Subjects()
@@ -119,7 +120,7 @@ func (i *imagePush) attachSBOMs(ctx context.Context) error {
 	return nil
 }
 
-// sboms are the SBOMs of one platform's image, by predicate type. Files that the layout
+// sboms returns the SBOMs of one platform's image, by predicate type. Files that the layout
 // lacks are read from the registry: the image is not built again.
 func (i *imagePush) sboms(ctx context.Context, n int) (map[string]json.RawMessage, error) {
 	p := i.publisher
@@ -173,9 +174,9 @@ func (i *imagePush) writeSBOMs(ctx context.Context, dir string, n int) (map[stri
 	return map[string]json.RawMessage{state.CycloneDXType: cyclonedx, state.SPDXType: spdx}, err
 }
 
-// formerSBOMs are the SBOMs that we attested of the image that was published before, where
-// layers of it were not written again: their files need not be read then. Elsewhere they
-// are, as that asks nothing of the registry.
+// formerSBOMs returns the attested SBOMs of the formerly published image if layers of it
+// were not written again: their files then need not be read. Otherwise it returns none, to
+// save requests.
 func (i *imagePush) formerSBOMs(ctx context.Context, dir string, manifest v1.Descriptor) ([]*sbom.Document, error) {
 	former, ok := i.former[manifest.Platform.String()]
 	if !ok {
@@ -225,7 +226,7 @@ func (i *imagePush) isSigned(context.Context) (skip, error) {
 	return i.has("its signature", sign.SignatureType)
 }
 
-// sign signs the index and its children, as far as they lack a signature.
+// sign signs the index and its children if they lack a signature.
 func (i *imagePush) sign(ctx context.Context) error {
 	attacher, err := i.attacher()
 	if err == nil {
@@ -236,9 +237,9 @@ func (i *imagePush) sign(ctx context.Context) error {
 
 func (i *imagePush) isVerified(context.Context) (skip, error) { return i.hasAll() }
 
-// verify reads back all that was attached, as a consumer would. Without the referrers
-// API attachments are in one list, which two runs at once overwrite with theirs: who
-// finds out that something is missing adds it.
+// verify reads all attachments back, as a consumer would. Without the referrers API,
+// attachments are in one list, which concurrent runs may overwrite: verify attaches what is
+// missing.
 func (i *imagePush) verify(ctx context.Context) error {
 	if i.attaching != nil {
 		if err := i.attaching.Confirm(ctx); err != nil {
@@ -259,7 +260,7 @@ func (i *imagePush) verify(ctx context.Context) error {
 	return nil
 }
 
-// attacher is what an image's steps share.
+// attacher returns the attacher that an image's steps share.
 func (i *imagePush) attacher() (*sign.Attacher, error) {
 	if i.attaching == nil {
 		signing := i.publisher.signing()
@@ -272,7 +273,7 @@ func (i *imagePush) attacher() (*sign.Attacher, error) {
 	return i.attaching, nil
 }
 
-// mend attaches what is gone of what was attached to a release that is published.
+// mend attaches the missing attachments of a published release.
 func (p *Publisher) mend(ctx context.Context, r *releasePush, room chan struct{}) []Result {
 	results := p.unchanged(r)
 	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {

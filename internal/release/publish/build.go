@@ -26,7 +26,7 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush, wanted [
 			if _, err := p.signing().Signer(); err != nil {
 				return err
 			}
-			go func() { _, _ = p.Builder.Files.Tools(ctx) }() // it takes a while to start
+			go func() { _, _ = p.Builder.Files.Tools(ctx) }() // it is slow to start
 		}
 		if err := p.checkPush(ctx, releases, wanted); err != nil {
 			return err
@@ -48,8 +48,8 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush, wanted [
 	return err
 }
 
-// recorded are the manifests in the records of releases, by image key. Images are built on
-// these, and not on those of the layout.
+// recorded returns the manifests in the records of releases, by image key. Images are built
+// on these, not on those in the layout.
 func (p *Publisher) recorded(releases []*releasePush) map[string]name.Digest {
 	all := map[string]name.Digest{}
 	for _, r := range releases {
@@ -118,7 +118,7 @@ func refuses(releases []*releasePush, target *release.Target) bool {
 	})
 }
 
-// failed notes the failed build of an image.
+// failed records the failed build of an image.
 func failed(releases []*releasePush, result build.Result) {
 	for _, r := range releases {
 		for _, image := range r.images {

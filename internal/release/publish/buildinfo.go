@@ -12,22 +12,22 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// BuildInfo is what a provenance says of a run. It has no secrets: no environment, no
-// credentials.
+// BuildInfo is the description of a run in a provenance. It has no secrets: no environment
+// and no credentials.
 type BuildInfo struct {
-	CatalogueURL    string     // of the git remote, without credentials; "" where there is none
+	CatalogueURL    string     // of the git remote, without credentials; "" if there is none
 	CatalogueCommit string     // "" outside of git
 	CatalogueDirty  bool       // whether there were uncommitted changes
 	Inputs          []Resource // flake inputs, and the parts of the host package set
 	PackageSet      string
-	Nix             string // as `nix --version` says
+	Nix             string // from `nix --version`
 	Engine          string // of Containerfile images: "buildah 1.28.2"
-	Builder         string // URL that identifies who builds
+	Builder         string // URL that identifies the builder
 	Libre           string // version
 }
 
-// Resource is SLSA's ResourceDescriptor, as far as it is used. Of digests, narHash is
-// Nix's hash of a folder as SRI: sha256-BASE64.
+// Resource is SLSA's ResourceDescriptor, without unused fields. The digest narHash is Nix's
+// hash of a folder as SRI: sha256-BASE64.
 // https://github.com/in-toto/attestation/blob/main/spec/v1/resource_descriptor.md
 type Resource struct {
 	Name   string            `json:"name,omitempty"`
@@ -35,8 +35,8 @@ type Resource struct {
 	Digest map[string]string `json:"digest,omitempty"`
 }
 
-// ReadBuildInfo finds out what a provenance says of this run. dir is the catalogue's folder,
-// engine the one of the settings, libre the program's version.
+// ReadBuildInfo returns the description of this run. dir is the catalogue's folder, engine
+// the one in the settings, libre the program's version.
 func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, dir, packageSet, engine, libre string) (BuildInfo, error) {
 	info := BuildInfo{PackageSet: packageSet, Libre: libre, Builder: builderID()}
 	inputs, err := catalogue.Inputs(ctx)
@@ -60,8 +60,8 @@ func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, di
 	return info, nil
 }
 
-// builderID names who builds: the job of a workflow, by what GitHub and Forgejo
-// set, or a person's machine, which is not named.
+// builderID returns the URL of the job of a workflow, from the variables that GitHub and
+// Forgejo set. A person's machine is not named.
 func builderID() string {
 	server, repository, workflow := os.Getenv("GITHUB_SERVER_URL"), os.Getenv("GITHUB_REPOSITORY"), os.Getenv("GITHUB_WORKFLOW_REF")
 	if server != "" && repository != "" {

@@ -41,8 +41,9 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, r *rel
 	return results
 }
 
-// lacksIn reports which digests of a release lack attachments in another registry; nil if
-// that was not compared, because this run published the release.
+// lacksIn returns a function that reports whether a digest of a release lacks attachments
+// in another registry. It returns nil if that was not compared, because this run published
+// the release.
 func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, r *releasePush) (func(name.Digest) bool, error) {
 	if s := r.there.State; s != state.Published && s != state.Incomplete {
 		return nil, nil
@@ -58,7 +59,7 @@ func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, r *release
 	}, err
 }
 
-// copyOf is an image or a record that is copied to another registry.
+// copyOf is an image or a record to copy to another registry.
 type copyOf struct {
 	publisher *Publisher
 	rel       *releasePush
@@ -69,7 +70,7 @@ type copyOf struct {
 	isNew     bool // the registry does not have it
 }
 
-// isThere compares the registry's with what is published.
+// isThere compares the copy with the published original.
 func (c *copyOf) isThere(ctx context.Context) (skip, error) {
 	p := c.publisher
 	var err error
@@ -88,7 +89,7 @@ func (c *copyOf) isThere(ctx context.Context) (skip, error) {
 		return "", nil
 	}
 	c.result.State = state.Unchanged
-	switch { // what is gone, or was signed again, is attached to what is there
+	switch { // attach missing and new attachments to the existing copy
 	case c.lacks == nil:
 		return "", nil
 	case c.lacks(c.result.Digest):
@@ -102,8 +103,8 @@ func (c *copyOf) isThere(ctx context.Context) (skip, error) {
 	return "it is there", nil
 }
 
-// put copies an image or a record, and what is attached to it and its children, without a
-// tag, and verifies it where it is now.
+// put copies an image or a record, with its attachments and those of its children, without
+// a tag. It verifies the copy.
 func (c *copyOf) put(ctx context.Context) error {
 	p := c.publisher
 	signing := p.signing()

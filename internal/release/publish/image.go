@@ -18,22 +18,22 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// imagePush is an image that is published.
+// imagePush is the publishing of one image.
 type imagePush struct {
 	publisher *Publisher
 	app       catalog.App
 	target    *release.Target
 	selected  bool
 	found     *state.Image           // in the layout or in the registry; nil before
-	adopted   bool                   // it is in the registry, and needs no more than its gaps
-	gaps      []state.Gap            // the attachments that it lacks
-	former    map[string]name.Digest // by platform, the manifests that were published before
-	attaching *sign.Attacher         // nil until it is needed
+	adopted   bool                   // it is in the registry, and lacks only the gaps
+	gaps      []state.Gap            // missing attachments
+	former    map[string]name.Digest // by platform, the manifests of the former release
+	attaching *sign.Attacher         // nil until needed
 	failure   *release.Failure
 }
 
-// steps are what is done for an image, in this order. An image that is adopted gets the
-// attachments that it lacks, any other all of them.
+// steps returns the steps for an image, in order. An adopted image gets its missing
+// attachments, any other image all of them.
 func (i *imagePush) steps() []step {
 	return []step{
 		{"find", i.isFound, nil},
@@ -46,8 +46,8 @@ func (i *imagePush) steps() []step {
 	}
 }
 
-// siblingSteps are what is done for an image that is not selected: its release waits for
-// it.
+// siblingSteps returns the steps for an image that is not selected, but that its release
+// needs.
 func (i *imagePush) siblingSteps() []step {
 	return []step{
 		{"find", i.isInLayout, nil},
@@ -55,10 +55,10 @@ func (i *imagePush) siblingSteps() []step {
 	}
 }
 
-// errNotThere says that an image was not selected and is not there either.
+// errNotThere means that an image was not selected and does not exist either.
 var errNotThere = errors.New("not there")
 
-// push does the steps of an image, up to the first that fails.
+// push runs the steps of an image, up to the first that fails.
 func (i *imagePush) push(ctx context.Context) *release.Failure {
 	switch {
 	case i.failure != nil:
@@ -83,7 +83,8 @@ func (i *imagePush) run(ctx context.Context, steps []step) *release.Failure {
 	return nil
 }
 
-// digest is the index's in the registry, zero before it is found.
+// digest returns the digest of the index in the registry, or the zero value before it is
+// known.
 func (i *imagePush) digest() name.Digest {
 	if i.found == nil {
 		return name.Digest{}
@@ -91,8 +92,8 @@ func (i *imagePush) digest() name.Digest {
 	return i.found.Subject
 }
 
-// adopt takes the image that a reference names as it is, if it has the wanted key and is
-// ours: isRecorded says that a record of ours names it.
+// adopt uses the image that a reference names if it has the wanted key and was made by this
+// catalogue's signer: a record names it (isRecorded), or an attachment proves it.
 func (i *imagePush) adopt(ctx context.Context, reference name.Reference, isRecorded bool) error {
 	found, gaps, err := i.publisher.Reader.Adopt(ctx, i.target, reference, isRecorded)
 	if err == nil && found != nil {
@@ -101,7 +102,7 @@ func (i *imagePush) adopt(ctx context.Context, reference name.Reference, isRecor
 	return err
 }
 
-// isThere finds out whether an image is in the registry, with all that belongs to it.
+// isThere returns a skip if the registry has the image with everything that belongs to it.
 func (i *imagePush) isThere(ctx context.Context) (skip, error) {
 	err := i.publisher.Reader.Attached(ctx, i.found)
 	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, sign.ErrNotAttached) {
@@ -151,7 +152,7 @@ func (i *imagePush) isPushed(context.Context) (skip, error) {
 	if i.adopted {
 		return "it is published", nil
 	}
-	return "", nil // pushing asks for each blob
+	return "", nil // pushing checks each blob
 }
 
 func (i *imagePush) pushIndex(ctx context.Context) error {

@@ -13,9 +13,9 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// loadKnownLayers reads the layers of a former release by the tag of its record: they are
-// neither written nor sent again, nor asked for. Whoever may push can write layer keys, so
-// only those of images in a verified record are used.
+// loadKnownLayers reads the layers of a former release by the tag of its record. They are
+// neither written, sent nor requested again. Anybody with push access can write layer keys,
+// so only those of images in a verified record are used.
 func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former string) error {
 	if p.signing() == nil || former == "" {
 		return nil
@@ -55,7 +55,7 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former 
 	return nil
 }
 
-// loadImageLayers reads the layers of one platform's image: one request.
+// loadImageLayers reads the layers of one platform's image with one request.
 func (p *Publisher) loadImageLayers(ctx context.Context, digest name.Digest) error {
 	got, err := p.registry().Get(ctx, digest)
 	if err != nil {

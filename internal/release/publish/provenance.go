@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// provenance is the predicate of an image's SLSA provenance.
+// provenance returns the predicate of an image's SLSA provenance.
 // https://slsa.dev/spec/v1.0/provenance
 func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessage, error) {
 	target := made.Target
@@ -41,7 +41,7 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 	if c.CatalogueCommit != "" {
 		catalogue.Digest = map[string]string{"gitCommit": c.CatalogueCommit}
 	}
-	// A descriptor says where its thing is or what is in it: a folder of this machine does neither.
+	// A descriptor must have a URI or a digest. A folder of this machine has neither.
 	materials = slices.DeleteFunc(append(materials, catalogue), func(r Resource) bool { return r.URI == "" && len(r.Digest) == 0 })
 	versions := map[string]string{"libre": c.Libre, "nix": c.Nix}
 	if spec.Containerfile() != nil && c.Engine != "" {
@@ -67,7 +67,7 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 	})
 }
 
-// bases are the images that an image was built on, by digest, as its annotations say.
+// bases returns the base images of an image, with digests, from its annotations.
 func bases(made *state.Image) []Resource {
 	bases := []Resource{}
 	for _, manifest := range made.Manifests {

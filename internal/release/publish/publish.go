@@ -1,5 +1,5 @@
-// Package publish publishes images so that nobody ever sees an unsigned tag, or half of a
-// release.
+// Package publish publishes images so that there is never a tag without a signature, nor a
+// part of a release.
 package publish
 
 import (
@@ -27,8 +27,8 @@ type Publisher struct {
 	BuildInfo func() (BuildInfo, error) // called when the first provenance is written
 	DryRun    bool                      // write to no registry
 	Force     bool                      // replace tags that have other content
-	Resign    bool                      // sign again with the present key what a former one signed
-	AlsoTags  []string                  // moving tags, as catalog.CheckMovingTag takes them
+	Resign    bool                      // sign statements of a former key again with the present key
+	AlsoTags  []string                  // moving tags that passed catalog.CheckMovingTag
 
 	layers *image.Cache
 }
@@ -40,11 +40,11 @@ type Result struct {
 	State  state.State
 	Digest name.Digest // of the index, or of the record
 	Tag    name.Tag
-	Reason string           // why it was held back, what was attached or signed
-	Err    *release.Failure // where it failed
+	Reason string           // why it was held back, or what was attached or signed
+	Err    *release.Failure // the step that failed
 }
 
-// run drives a step. A dry run only asks whether it is done.
+// run runs a step. A dry run only checks whether it is done.
 func (p *Publisher) run(ctx context.Context, s step) (skip, error) {
 	var drive driver = perform
 	if p.DryRun {
@@ -53,7 +53,7 @@ func (p *Publisher) run(ctx context.Context, s step) (skip, error) {
 	return drive(ctx, s)
 }
 
-// made is the state that a run gives, or DryRun.
+// made returns the state that a run leads to, or DryRun.
 func (p *Publisher) made(s state.State) state.State {
 	if p.DryRun {
 		return state.DryRun
@@ -67,12 +67,13 @@ func (p *Publisher) signing() *state.Signing { return p.Reader.Signing }
 
 func (p *Publisher) warn(id catalog.ID, warning string) { p.Builder.Watcher.Warn(id, warning) }
 
-// How many images are sent at a time. Much of it is waiting for the registry.
+// senders is the number of images that are sent in parallel. Most of the time they wait for
+// the registry.
 const senders = 6
 
-// Push publishes the selected images: it builds what is missing, does the steps of each
-// image, then those of each release's record. It goes on after failures, and running it
-// again completes it.
+// Push publishes the selected images. It builds missing images, runs the steps of each
+// image, then those of each release's record. It continues after failures. Another run
+// completes it.
 func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, error) {
 	evaluated, evaluation, err := p.Reader.Releases(ctx, request)
 	if err != nil {
@@ -90,7 +91,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	for _, rel := range evaluated {
 		releases = append(releases, p.newRelease(rel))
 	}
-	outcomes := make([][]Result, len(releases)) // of the releases that need no work, or cannot have it
+	outcomes := make([][]Result, len(releases)) // of releases that need no work or cannot be published
 	state.InParallel(state.Readers, releases, func(n int, rel *releasePush) {
 		outcomes[n] = p.prepare(ctx, rel)
 	})
@@ -117,13 +118,13 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 		}
 	})
 	results = append(results, slices.Concat(outcomes...)...)
-	if p.Builder.FailFast && parent.Err() == nil { // what was stopped did not fail
+	if p.Builder.FailFast && parent.Err() == nil { // images that were stopped did not fail
 		results = slices.DeleteFunc(results, func(r Result) bool { return r.Err != nil && errors.Is(r.Err, context.Canceled) })
 	}
 	return results, parent.Err()
 }
 
-// publish does the steps of a prepared release, in every registry.
+// publish runs the steps of a prepared release, in every registry.
 func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []Result, room chan struct{}) []Result {
 	switch {
 	case published != nil:

@@ -13,15 +13,15 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// releasePush is a release that is published.
+// releasePush is the publishing of one release.
 type releasePush struct {
 	rel     *state.Release
 	images  []*imagePush // in the order of the release's targets
 	there   state.Remote // before the run
-	record  name.Digest  // that is published already, and lacks a tag, or has lost it; else zero
+	record  name.Digest  // digest of a published record that lacks its tag; otherwise zero
 	prefix  *string      // that the record is for, if it is not the registry; nil otherwise
-	mending bool         // it is published, and nothing but attachments are gone
-	isFirst bool         // nothing of it was published before
+	mending bool         // it is published, and only attachments are missing
+	isFirst bool         // no release was published before
 }
 
 func (p *Publisher) newRelease(rel *state.Release) *releasePush {
@@ -32,9 +32,9 @@ func (p *Publisher) newRelease(rel *state.Release) *releasePush {
 	return r
 }
 
-// prepare compares a release with the registry. It gives the outcome if there is nothing to
-// do, or if the release cannot be published, else nil. It adopts images that are published
-// already.
+// prepare compares a release with the registry, and adopts images that are published
+// already. It returns the outcome if there is nothing to do or the release cannot be
+// published, and nil otherwise.
 func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 	failed := func(err error) []Result {
 		return []Result{{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "look", Err: err}}}
@@ -55,7 +55,7 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 	r.there, r.isFirst = there, there.Former == ""
 	for _, image := range r.images {
 		if !there.IsRecorded() && there.State != state.NotSigned && image.target.Reproducible() || there.State == state.Incomplete && !there.LacksOf(image.target) {
-			continue // it is built as it was, or needs nothing
+			continue // it is built as before, or needs nothing
 		}
 		reference, err := p.reference(there, image.target)
 		if err == nil {
@@ -79,7 +79,7 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 		if err != nil {
 			return failed(err)
 		}
-		if record != nil { // it is signed again as it is
+		if record != nil { // the same record is signed again
 			r.prefix = &record.Registry
 		}
 	}
@@ -89,7 +89,7 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 	return nil
 }
 
-// found are the images as they are in the layout or in the registry.
+// found returns the images in the layout or in the registry.
 func (r *releasePush) found() []*state.Image {
 	var all []*state.Image
 	for _, image := range r.images {
@@ -98,7 +98,7 @@ func (r *releasePush) found() []*state.Image {
 	return all
 }
 
-// unchanged is the outcome of a release that is published.
+// unchanged returns the outcome of a published release.
 func (p *Publisher) unchanged(r *releasePush) []Result {
 	var results []Result
 	for _, image := range r.images {
@@ -109,8 +109,8 @@ func (p *Publisher) unchanged(r *releasePush) []Result {
 	return append(results, Result{Name: r.rel.Name(), Ref: r.rel.Ref(), State: state.Unchanged, Digest: r.there.Digest, Tag: tag})
 }
 
-// reference is where an image is found as it was published: by the digest that a record of
-// ours names, else by its tag.
+// reference returns the reference of a published image: the digest in a verified record, or
+// else its tag.
 func (p *Publisher) reference(there state.Remote, target *release.Target) (name.Reference, error) {
 	if there.IsRecorded() {
 		_, digest, err := there.Record.Image(p.registry(), target.ID.Component)
@@ -119,8 +119,8 @@ func (p *Publisher) reference(there state.Remote, target *release.Target) (name.
 	return p.registry().Tag(target.Ref)
 }
 
-// pushRelease publishes the images of a release, and tags when all are there. room is for
-// those who send at the same time.
+// pushRelease publishes the images of a release, and sets tags when all exist. room limits
+// the number of images that are sent in parallel.
 func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan struct{}) []Result {
 	failures := make([]*release.Failure, len(r.images))
 	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {
@@ -129,7 +129,7 @@ func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan s
 		failures[n] = image.push(ctx)
 	})
 	var results []Result
-	lacks := "" // why the release is not whole
+	lacks := "" // why the release is not complete
 	for n, image := range r.images {
 		result := Result{Name: image.target.ID.String(), Ref: image.target.Ref, State: state.Held, Digest: image.digest()}
 		switch err := failures[n]; {
@@ -169,8 +169,8 @@ func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan s
 	return append(results, record)
 }
 
-// adoptConcurrent adopts images that another run has tagged meanwhile, if they have the same
-// keys: two builds of a Containerfile differ, and the first published one stays.
+// adoptConcurrent adopts images with the same keys that another run has tagged meanwhile.
+// Two builds of a Containerfile differ, and the one that is published first stays.
 func (p *Publisher) adoptConcurrent(ctx context.Context, r *releasePush) bool {
 	taken := false
 	for _, image := range r.images {
@@ -179,7 +179,7 @@ func (p *Publisher) adoptConcurrent(ctx context.Context, r *releasePush) bool {
 		}
 		tag, err := p.registry().Tag(image.target.Ref)
 		if err != nil || image.adopt(ctx, tag, false) != nil || image.adopted && len(image.gaps) > 0 {
-			return false // it is refused
+			return false // the release is refused
 		}
 		taken = taken || image.adopted
 	}
@@ -223,8 +223,8 @@ func (r *releasePush) hasRecord() skip {
 	return ""
 }
 
-// recordOf is a release's record, and its digest; a record that is published has no
-// artifact.
+// recordOf returns the record of a release and its digest. For a published record it
+// returns no artifact.
 func (p *Publisher) recordOf(ctx context.Context, r *releasePush) (registry.Artifact, name.Digest, error) {
 	if r.hasRecord() != "" {
 		return registry.Artifact{}, r.record, nil
@@ -248,7 +248,7 @@ func (p *Publisher) recordOf(ctx context.Context, r *releasePush) (registry.Arti
 	return artifact, digest, err
 }
 
-// putRecord pushes a record by digest, and signs it.
+// putRecord pushes a record by digest and signs it.
 func (p *Publisher) putRecord(ctx context.Context, ref catalog.Ref, artifact registry.Artifact, digest name.Digest) error {
 	if _, err := p.registry().PushArtifact(ctx, ref, artifact); err != nil || p.signing() == nil {
 		return err

@@ -45,7 +45,8 @@ func (p *Publisher) resign(ctx context.Context, r *releasePush, published []Resu
 	return results
 }
 
-// resignOne signs what a former key signed of a digest and its children, or only counts it.
+// resignOne signs what a former key signed about a digest and its children. If count is
+// true, it only counts.
 func (p *Publisher) resignOne(ctx context.Context, digest name.Digest, count bool) (statements int, err error) {
 	signer, err := p.signing().Signer()
 	if err != nil {
@@ -58,14 +59,14 @@ func (p *Publisher) resignOne(ctx context.Context, digest name.Digest, count boo
 	return p.signing().Client.Resign(ctx, signer, p.signing().Policy, count, subjects...)
 }
 
-// subjectsOf are a published digest and, if it is an index, its children: the subjects of
-// attachments.
+// subjectsOf returns a published digest and, if it is an index, its children: the subjects
+// of attachments.
 func (p *Publisher) subjectsOf(ctx context.Context, digest name.Digest) ([]name.Digest, error) {
 	got, err := p.registry().Get(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
-	var index v1.IndexManifest // a record's manifest has no manifests
+	var index v1.IndexManifest // a record's manifest lists no manifests
 	if err := json.Unmarshal(got.Content, &index); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", digest, err)
 	}

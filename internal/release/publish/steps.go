@@ -2,15 +2,15 @@ package publish
 
 import "context"
 
-// step is one step of publishing. done asks what is there and changes nothing; do does
-// what is not done. Doing a step again does nothing.
+// step is one step of publishing. done checks the state and changes nothing. do does what
+// is missing. Doing a step twice changes nothing.
 type step struct {
 	name string
 	done func(context.Context) (skip, error)
 	do   func(context.Context) error
 }
 
-// skip says why a step has nothing to do; "" where it has.
+// skip is the reason why a step has nothing to do; "" if it has.
 type skip string
 
 const notSigned skip = "nothing is signed"
@@ -18,7 +18,7 @@ const notSigned skip = "nothing is signed"
 // driver runs a step.
 type driver func(context.Context, step) (skip, error)
 
-// perform does a step that is not done.
+// perform runs a step unless it is done.
 func perform(ctx context.Context, s step) (skip, error) {
 	skipped, err := s.done(ctx)
 	if err != nil || skipped != "" {
@@ -27,5 +27,5 @@ func perform(ctx context.Context, s step) (skip, error) {
 	return "", s.do(ctx)
 }
 
-// ask finds out whether a step is done, as a dry run does.
+// ask checks whether a step is done, for a dry run.
 func ask(ctx context.Context, s step) (skip, error) { return s.done(ctx) }

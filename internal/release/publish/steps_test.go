@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A dry run asks what is done, and does nothing; a step that is done is not done again.
+// A dry run checks what is done and does nothing. A step that is done is not repeated.
 func TestDryRunOnlyAsks(t *testing.T) {
 	wrong := errors.New("wrong")
 	for _, test := range []struct {
@@ -45,8 +45,8 @@ func TestDryRunOnlyAsks(t *testing.T) {
 	}
 }
 
-// A published image gets the attachments that it lacks, and no other; without signing
-// there are none.
+// A published image gets its missing attachments and no others. Without signing it gets
+// none.
 func TestStepsOfAnImage(t *testing.T) {
 	signed, unsigned := &state.Reader{Signing: &state.Signing{}}, &state.Reader{}
 	gaps := func(kinds ...string) (all []state.Gap) {
@@ -72,7 +72,7 @@ func TestStepsOfAnImage(t *testing.T) {
 	} {
 		test.of.publisher = &Publisher{Reader: test.in}
 		var todo []string
-		for _, step := range test.of.steps()[1:] { // find reads a layout
+		for _, step := range test.of.steps()[1:] { // find needs a layout
 			reason, err := step.done(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// tagStep sets tags, all or none: all are read before the first is set.
+// tagStep sets all tags or none: it reads all of them before it sets the first.
 func (p *Publisher) tagStep(in *registry.Client, app string, tags []state.Tagging) step {
 	return step{
 		"tag",
@@ -33,8 +33,8 @@ func (p *Publisher) tagStep(in *registry.Client, app string, tags []state.Taggin
 	}
 }
 
-// setTags sets tags that were checked, in order, and says what it replaced. Each but the
-// first is checked again right before it is set, since others may set it as well.
+// setTags sets tags that were checked, in order, and reports those that it replaced. It
+// checks each but the first again right before it sets it, because others may set it, too.
 func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string, tags []state.Tagging) error {
 	for i := range tags {
 		tag := &tags[i]
@@ -61,8 +61,8 @@ func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string
 	return nil
 }
 
-// checkTags finds out what tags point to, and refuses where that is something else,
-// unless it is to be replaced.
+// checkTags reads the digests that tags point to. It returns an error if a tag points to
+// something else, unless it is to be replaced.
 func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app string, tags []state.Tagging) error {
 	if err := state.ReadTags(ctx, in, tags); err != nil {
 		return err
@@ -118,8 +118,8 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *release
 	return results, nil
 }
 
-// movable compares a moving tag of a release's images and record with what it is to point
-// to. newer is the version that it points to where that is a newer one.
+// movable compares a moving tag of a release's images and record with the digests that it
+// should point to. newer is the version that it points to now, if that is newer.
 func (p *Publisher) movable(ctx context.Context, in *registry.Client, r *releasePush, tag string, published []Result) (results []Result, newer string, err error) {
 	for _, there := range published {
 		ref := catalog.Ref{Repository: there.Ref.Repository, Tag: tag}
@@ -159,8 +159,8 @@ func keepsTags(err error) bool {
 	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrTagMoved)
 }
 
-// kept is the error of a tag that the registry does not change, with its fix. now is the
-// digest that the tag points to; "" if it is unknown.
+// kept returns the error, with its fix, for a tag that the registry does not change. now is
+// the digest that the tag points to, or "" if it is unknown.
 func kept(err error, now, instead string) error {
 	why := fault.Reason(err)
 	if now != "" {
@@ -169,9 +169,9 @@ func kept(err error, now, instead string) error {
 	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or allow overwriting tags in the registry's settings"}
 }
 
-// tagged is the digest that a moving tag points to, "" if there is no such tag, and its
-// version if that is newer than the app's. If it is not signed by us, the tag is only
-// replaced with Force.
+// tagged returns the digest that a moving tag points to, or "" if there is no such tag, and
+// its version if that is newer than the app's. A tag that this catalogue's signer did not
+// sign is replaced only with Force.
 func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Tag, app catalog.App) (digest, newer string, err error) {
 	got, err := in.Get(ctx, tag)
 	if errors.Is(err, registry.ErrNotFound) {
@@ -198,7 +198,7 @@ func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Ta
 	if err := json.Unmarshal(got.Content, &manifest); err != nil {
 		return "", "", fmt.Errorf("reading %s: %w", tag, err)
 	}
-	// A version of another image says nothing about this one.
+	// A newer version of another image does not count.
 	if title := manifest.Annotations[release.OCIPrefix+"title"]; title != path.Base(tag.RepositoryStr()) {
 		if p.Force {
 			return got.Digest.String(), "", nil
