@@ -23,7 +23,7 @@ const helperPatience = 30 * time.Second
 // of the protocol, or of the keychains of macOS, Windows and others.
 var knowsNone = regexp.MustCompile(`(?i)credentials? not found|could not be found in the keychain|element not found|no matching (?:credential|item)|not found in (?:the )?(?:keychain|keyring)`)
 
-// askHelper asks docker-credential-NAME for the login to a registry. It is no error if
+// askHelper gets the login to a registry from docker-credential-NAME. It is no error if
 // there is none. Output before the helper's JSON is skipped. Errors never contain output
 // that may be a login. The helper gets the whole environment, which it may need to find its
 // service.

@@ -162,7 +162,7 @@ func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*
 	return all, false, err
 }
 
-// listedReferrers asks the referrers API; is reports whether there is one.
+// listedReferrers lists referrers with the referrers API. is reports whether there is one.
 func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, is bool, err error) {
 	request := pullRequest{subject.Context(), http.MethodGet, "referrers/" + subject.DigestStr(), string(types.OCIImageIndex)}
 	kept, parts := map[v1.Hash]bool{}, 0

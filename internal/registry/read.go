@@ -60,8 +60,8 @@ func (c *Client) Head(ctx context.Context, reference name.Reference) (*v1.Descri
 	return found, nil
 }
 
-// HeadAt is Head with an expected digest. If the registry names another one, HeadAt reads
-// the manifest: not all registries name the right digest.
+// HeadAt returns what Head returns, given an expected digest. If the registry names another
+// one, HeadAt reads the manifest, because not all registries name the right digest.
 func (c *Client) HeadAt(ctx context.Context, reference name.Reference, expected string) (*v1.Descriptor, error) {
 	found, err := c.Head(ctx, reference)
 	if err != nil || found.Digest.String() == expected {
@@ -88,8 +88,8 @@ func (c *Client) Digest(ctx context.Context, reference string) (string, error) {
 	return found.Digest.String(), nil
 }
 
-// Describe is Head for callers that say themselves what failed: if there is no such
-// manifest, the error is a *Refusal with status 404.
+// Describe returns what Head returns, for callers that say themselves what failed. If there
+// is no such manifest, the error is a *Refusal with status 404.
 func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	found, status, err := c.head(ctx, reference)
 	switch {
@@ -105,7 +105,7 @@ func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.De
 	return &got.Descriptor, nil
 }
 
-// has asks whether a repository has a manifest. A false answer may be wrong.
+// has reports whether a repository has a manifest. A false answer may be wrong.
 func (c *Client) has(ctx context.Context, reference name.Digest) (bool, error) {
 	_, status, err := c.head(ctx, reference)
 	if err == nil && status != http.StatusOK && status != http.StatusNotFound {
@@ -160,7 +160,8 @@ func (c *Client) Get(ctx context.Context, reference name.Reference) (*Manifest, 
 	return got, nil
 }
 
-// ReadManifest is Get for callers that say themselves what failed, as Describe.
+// ReadManifest returns what Get returns, for callers that say themselves what failed, as
+// Describe.
 func (c *Client) ReadManifest(ctx context.Context, reference name.Reference) (*Manifest, error) {
 	return c.readManifest(ctx, reference, mostSmall)
 }

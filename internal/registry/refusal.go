@@ -25,7 +25,7 @@ type Refusal struct {
 	status int
 }
 
-// Status is the HTTP status of the answer.
+// Status returns the HTTP status of the answer.
 func (r *Refusal) Status() int { return r.status }
 
 func (r *Refusal) Unwrap() error { return r.error }
@@ -56,7 +56,7 @@ func Explain(doing string, err error) error {
 	return explain(doing, host, err)
 }
 
-// explain is Explain for callers that know the registry's name.
+// explain does what Explain does, for callers that know the registry's name.
 func explain(doing, registry string, err error) error {
 	var certificate *web.CertificateError
 	if errors.As(err, &certificate) { // not the error of plain HTTP, which was tried as well
@@ -81,7 +81,7 @@ func explain(doing, registry string, err error) error {
 	return answer
 }
 
-// unanswered is explain for errors without an answer.
+// unanswered does what explain does, for errors without an answer.
 func unanswered(doing string, err error) error {
 	var plain *plainError // then the error of HTTPS does not matter
 	if errors.As(err, &plain) {
@@ -108,8 +108,8 @@ func unanswered(doing string, err error) error {
 	return unreachable
 }
 
-// explainPush is explain for writes. If something is not found then, it is the repository
-// or its project, which some registries do not create on push.
+// explainPush does what explain does, for writes. If a write fails with 404, the repository
+// or its project is missing, because some registries do not create them on push.
 func explainPush(doing, registry string, err error) error {
 	err = explain(doing, registry, err)
 	var answer *fault.Fault

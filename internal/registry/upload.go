@@ -127,7 +127,8 @@ func (t *transfer) tryBlob(ctx context.Context, blob v1.Descriptor, mountFrom st
 	return t.putBlob(ctx, location, blob)
 }
 
-// hasBlob asks for a blob. If the registry refuses to answer, it is false.
+// hasBlob reports whether the registry has a blob. It returns false if the registry refuses
+// to answer.
 func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
 	status, err := t.client.headBlob(ctx, t.repository, transport.PushScope, digest)
 	return status == http.StatusOK, err
@@ -148,7 +149,7 @@ func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v
 	return false, nil
 }
 
-// headBlob asks for a blob and returns the status of the answer.
+// headBlob requests a blob's headers and returns the status of the answer.
 func (c *Client) headBlob(ctx context.Context, repository name.Repository, scope string, digest v1.Hash) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, repositoryURL(repository, "blobs/"+digest.String()), nil)
 	if err != nil {

@@ -124,7 +124,7 @@ type RegistryError struct {
 func (e *RegistryError) Error() string { return e.Op + ": " + oneLine(e.Err.Error()) }
 func (e *RegistryError) Unwrap() error { return e.Err }
 
-// credentialFault is an error of kind Credentials: a wrong password, or a missing or
+// credentialFault returns an error of kind Credentials: a wrong password, or a missing or
 // expired identity token.
 func credentialFault(err error) error {
 	return &fault.Fault{Kind: fault.Credentials, Err: &singleLine{err}}

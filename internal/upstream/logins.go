@@ -94,8 +94,7 @@ func readNetrc(content, path string) credentials {
 }
 
 // netrcWords splits a netrc into words. A comment is a line, a macro ends at an empty line,
-// and a quoted word may have \
-// , \\r, \\t and \\X for X.
+// and a quoted word may have \n, \r, \t and \X for X.
 func netrcWords(content string) []string {
 	var words []string
 	inMacro := false
