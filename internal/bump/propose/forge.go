@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// forge is what proposing needs of GitHub, or of Forgejo and Gitea.
+// forge is what pull requests and issues need of GitHub, or of Forgejo and Gitea.
 type forge interface {
 	// openPulls lists the open pull requests.
 	openPulls(ctx context.Context) ([]pull, error)
@@ -25,6 +25,13 @@ type forge interface {
 	edit(ctx context.Context, p pull) error
 	// close closes one with a comment, and updates its body.
 	close(ctx context.Context, p pull, comment string) error
+
+	// issues lists the open or closed issues with libre's label, the newest first.
+	issues(ctx context.Context, state string) ([]issue, error)
+	// createIssue opens one with the label, and sets its number and URL.
+	createIssue(ctx context.Context, i *issue) error
+	// editIssue updates title, body and state, and adds a comment unless that is empty.
+	editIssue(ctx context.Context, i issue, state, comment string) error
 }
 
 // pull is a pull request from a branch of the repository itself. Those from forks, whose
@@ -37,25 +44,28 @@ type pull struct {
 	merged       bool
 }
 
-// proposalLabel is the label of pull requests that libre opens.
+// proposalLabel is the label of pull requests and issues that libre opens.
 const (
 	proposalLabel      = "libre"
 	proposalLabelColor = "#1d76db"
 )
 
-// hosting returns where the catalogue's repository is.
-type hosting struct{ upstream.Hosting }
+// hosting is where the catalogue's repository is.
+type hosting struct {
+	upstream.Hosting
+	access string // that a token must have
+}
 
 // open returns the forge.
 func (h hosting) open(client *upstream.Client) (forge, error) {
 	if h.Kind == "forgejo" {
-		return &forgejoPulls{h, client.HTTP(), h.Server.JoinPath("api/v1/repos", h.Owner, h.Name)}, nil
+		return &forgejoForge{h, client.HTTP(), h.Server.JoinPath("api/v1/repos", h.Owner, h.Name)}, nil
 	}
 	api := client.GitHub().BaseURL.Host
 	if api != h.Server.Host && api != "api."+h.Server.Host {
 		return nil, fmt.Errorf("origin is at %s, the API in use is that of %s: set GITHUB_SERVER_URL=%s", h.Server.Host, api, h.Server)
 	}
-	return &githubPulls{h, client.GitHub()}, nil
+	return &githubForge{h, client.GitHub()}, nil
 }
 
 // refusal is an unsuccessful answer of a forge. Its message is outside text.
@@ -66,7 +76,7 @@ func (h hosting) refusal(status int, message string) error {
 	answer := fmt.Sprintf("%s answers %d %s%s", h.Server.Host, status, http.StatusText(status), message)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs write access to contents and pull requests of %s", answer, h)}
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs write access to %s of %s", answer, h.access, h)}
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: %s does not exist, or is hidden from the token", answer, h)
 	case status >= 300 && status < 400:

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// forgejoPulls are the pull requests of a repository of Forgejo or Gitea. Both have the
+// forgejoForge writes the pull requests and issues of a repository of Forgejo or Gitea. Both have the
 // same API for what libre uses.
 // https://codeberg.org/api/swagger#/repository/repoListPullRequests
-type forgejoPulls struct {
+type forgejoForge struct {
 	hosting
 	client *http.Client
 	api    *url.URL // of the repository
@@ -45,16 +45,16 @@ type forgejoPull struct {
 	} `json:"base"`
 }
 
-func (f *forgejoPulls) openPulls(ctx context.Context) ([]pull, error) {
+func (f *forgejoForge) openPulls(ctx context.Context) ([]pull, error) {
 	return f.list(ctx, "open", "")
 }
 
 // closedPulls reads all of them: the API cannot filter by branch.
-func (f *forgejoPulls) closedPulls(ctx context.Context, branch string) ([]pull, error) {
+func (f *forgejoForge) closedPulls(ctx context.Context, branch string) ([]pull, error) {
 	return f.list(ctx, "closed", branch)
 }
 
-func (f *forgejoPulls) list(ctx context.Context, state, branch string) ([]pull, error) {
+func (f *forgejoForge) list(ctx context.Context, state, branch string) ([]pull, error) {
 	var all []pull
 	for number := 1; ; number++ {
 		var page []forgejoPull
@@ -75,7 +75,7 @@ func (f *forgejoPulls) list(ctx context.Context, state, branch string) ([]pull, 
 	}
 }
 
-func (f *forgejoPulls) create(ctx context.Context, p *pull) error {
+func (f *forgejoForge) create(ctx context.Context, p *pull) error {
 	doing := "opening a pull request for " + p.branch
 	label, err := f.label(ctx)
 	if err != nil {
@@ -91,7 +91,7 @@ func (f *forgejoPulls) create(ctx context.Context, p *pull) error {
 }
 
 // label returns the number of our label, and creates the label if it is missing.
-func (f *forgejoPulls) label(ctx context.Context) (int64, error) {
+func (f *forgejoForge) label(ctx context.Context) (int64, error) {
 	type label struct {
 		ID   int64  `json:"id"`
 		Name string `json:"name"`
@@ -116,11 +116,11 @@ func (f *forgejoPulls) label(ctx context.Context) (int64, error) {
 	return made.ID, err
 }
 
-func (f *forgejoPulls) edit(ctx context.Context, p pull) error {
+func (f *forgejoForge) edit(ctx context.Context, p pull) error {
 	return f.patch(ctx, fmt.Sprintf("updating #%d", p.number), p, map[string]any{"title": p.title, "body": p.body, "base": p.base})
 }
 
-func (f *forgejoPulls) close(ctx context.Context, p pull, comment string) error {
+func (f *forgejoForge) close(ctx context.Context, p pull, comment string) error {
 	doing := fmt.Sprintf("closing #%d", p.number)
 	path := fmt.Sprintf("issues/%d/comments", p.number)
 	if _, err := f.call(ctx, http.MethodPost, path, map[string]any{"body": comment}, nil); err != nil {
@@ -129,7 +129,7 @@ func (f *forgejoPulls) close(ctx context.Context, p pull, comment string) error 
 	return f.patch(ctx, doing, p, map[string]any{"body": p.body, "state": "closed"})
 }
 
-func (f *forgejoPulls) patch(ctx context.Context, doing string, p pull, changes map[string]any) error {
+func (f *forgejoForge) patch(ctx context.Context, doing string, p pull, changes map[string]any) error {
 	if _, err := f.call(ctx, http.MethodPatch, fmt.Sprintf("pulls/%d", p.number), changes, nil); err != nil {
 		return explainPull(doing, err)
 	}
@@ -137,7 +137,7 @@ func (f *forgejoPulls) patch(ctx context.Context, doing string, p pull, changes 
 }
 
 // call calls the API for a path below the repository's.
-func (f *forgejoPulls) call(ctx context.Context, method, path string, asked, answer any) (*http.Response, error) {
+func (f *forgejoForge) call(ctx context.Context, method, path string, asked, answer any) (*http.Response, error) {
 	var body io.Reader
 	if asked != nil {
 		content, err := json.Marshal(asked)

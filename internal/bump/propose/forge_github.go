@@ -9,22 +9,22 @@ import (
 	"github.com/google/go-github/v60/github"
 )
 
-// githubPulls are the pull requests of a repository of GitHub.
+// githubForge writes the pull requests and issues of a repository of GitHub.
 // https://docs.github.com/en/rest/pulls/pulls
-type githubPulls struct {
+type githubForge struct {
 	hosting
 	client *github.Client
 }
 
-func (g *githubPulls) openPulls(ctx context.Context) ([]pull, error) {
+func (g *githubForge) openPulls(ctx context.Context) ([]pull, error) {
 	return g.list(ctx, &github.PullRequestListOptions{State: "open"})
 }
 
-func (g *githubPulls) closedPulls(ctx context.Context, branch string) ([]pull, error) {
+func (g *githubForge) closedPulls(ctx context.Context, branch string) ([]pull, error) {
 	return g.list(ctx, &github.PullRequestListOptions{State: "closed", Head: g.Owner + ":" + branch})
 }
 
-func (g *githubPulls) list(ctx context.Context, which *github.PullRequestListOptions) ([]pull, error) {
+func (g *githubForge) list(ctx context.Context, which *github.PullRequestListOptions) ([]pull, error) {
 	var all []pull
 	for which.Page, which.PerPage = 1, 100; which.Page > 0; {
 		page, response, err := g.client.PullRequests.List(ctx, g.Owner, g.Name, which)
@@ -44,7 +44,7 @@ func (g *githubPulls) list(ctx context.Context, which *github.PullRequestListOpt
 	return all, nil
 }
 
-func (g *githubPulls) create(ctx context.Context, p *pull) error {
+func (g *githubForge) create(ctx context.Context, p *pull) error {
 	made, _, err := g.client.PullRequests.Create(ctx, g.Owner, g.Name,
 		&github.NewPullRequest{Title: &p.title, Body: &p.body, Head: &p.branch, Base: &p.base})
 	if err != nil {
@@ -57,13 +57,13 @@ func (g *githubPulls) create(ctx context.Context, p *pull) error {
 	return nil
 }
 
-func (g *githubPulls) edit(ctx context.Context, p pull) error {
+func (g *githubForge) edit(ctx context.Context, p pull) error {
 	change := &github.PullRequest{Title: &p.title, Body: &p.body, Base: &github.PullRequestBranch{Ref: &p.base}}
 	_, _, err := g.client.PullRequests.Edit(ctx, g.Owner, g.Name, p.number, change)
 	return g.explain(fmt.Sprintf("updating #%d", p.number), err)
 }
 
-func (g *githubPulls) close(ctx context.Context, p pull, comment string) error {
+func (g *githubForge) close(ctx context.Context, p pull, comment string) error {
 	doing := fmt.Sprintf("closing #%d", p.number)
 	if _, _, err := g.client.Issues.CreateComment(ctx, g.Owner, g.Name, p.number, &github.IssueComment{Body: &comment}); err != nil {
 		return g.explain(doing, err)
@@ -73,7 +73,7 @@ func (g *githubPulls) close(ctx context.Context, p pull, comment string) error {
 	return g.explain(doing, err)
 }
 
-func (g *githubPulls) explain(doing string, err error) error {
+func (g *githubForge) explain(doing string, err error) error {
 	var failure *github.ErrorResponse
 	switch {
 	case err == nil:

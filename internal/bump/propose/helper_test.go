@@ -86,6 +86,11 @@ func runGit(t *testing.T, dir string, arguments ...string) string {
 
 // proposer is what a new run of libre begins with.
 func (d *desk) proposer() (*Proposer, error) {
+	repository, config := d.config()
+	return NewProposer(d.t.Context(), repository, config)
+}
+
+func (d *desk) config() (*Repository, ProposerConfig) {
 	d.t.Helper()
 	getenv := func(name string) string { return d.environment[name] }
 	client, err := upstream.New(upstream.Config{Getenv: getenv})
@@ -97,7 +102,7 @@ func (d *desk) proposer() (*Proposer, error) {
 		d.t.Fatal(err)
 	}
 	d.t.Setenv("GIT_TRACE", d.trace)
-	return NewProposer(d.t.Context(), repository, ProposerConfig{
+	return repository, ProposerConfig{
 		Client: client, Getenv: getenv,
 		Token: func(place *url.URL) string {
 			if "http://"+place.Host != d.forge.URL {
@@ -105,7 +110,7 @@ func (d *desk) proposer() (*Proposer, error) {
 			}
 			return d.environment["GITHUB_TOKEN"]
 		},
-	})
+	}
 }
 
 func (d *desk) mustProposer() *Proposer {

@@ -46,9 +46,14 @@ func readMark(body string) map[string]string {
 // marked is a body with the mark below, cut to what forges accept.
 func marked(body string, apps map[string]string) string {
 	line := mark(apps)
-	room := maxBody - len(line) - 2
-	if len(body) > room {
+	return cutBody(body, len(line)) + "\n\n" + line + "\n"
+}
+
+// cutBody cuts a body at the end of a line, so that forges accept it with a mark of so
+// many bytes below.
+func cutBody(body string, mark int) string {
+	if room := maxBody - mark - 2; len(body) > room {
 		body = body[:max(0, strings.LastIndexByte(body[:max(room, 0)], '\n'))]
 	}
-	return strings.TrimRight(body, "\n") + "\n\n" + line + "\n"
+	return strings.TrimRight(body, "\n")
 }

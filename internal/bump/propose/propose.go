@@ -44,23 +44,11 @@ const branchPrefix = "libre/"
 // NewProposer reads origin's branches and the forge's open pull requests, once for all
 // proposals.
 func NewProposer(ctx context.Context, repository *Repository, config ProposerConfig) (*Proposer, error) {
-	location, err := repository.remoteURL(ctx)
+	opened, location, err := openForge(ctx, repository, config, "contents and pull requests")
 	if err != nil {
 		return nil, err
 	}
-	getenv := config.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
-	place, err := upstream.HostingOf(location, config.Forge, getenv)
-	if err != nil {
-		return nil, fmt.Errorf("origin %w", err)
-	}
-	p := &Proposer{repository: repository}
-	at := hosting{place}
-	if p.forge, err = at.open(config.Client); err != nil {
-		return nil, err
-	}
+	p := &Proposer{repository: repository, forge: opened}
 	repository.authorise(location, config.Token)
 	there, err := repository.remoteBranches(ctx)
 	if err != nil {
@@ -91,6 +79,25 @@ func NewProposer(ctx context.Context, repository *Repository, config ProposerCon
 	return p, nil
 }
 
+// openForge finds the forge of origin, for a token with some access. It also returns origin's
+// URL.
+func openForge(ctx context.Context, repository *Repository, config ProposerConfig, access string) (forge, string, error) {
+	location, err := repository.remoteURL(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	getenv := config.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	place, err := upstream.HostingOf(location, config.Forge, getenv)
+	if err != nil {
+		return nil, "", fmt.Errorf("origin %w", err)
+	}
+	opened, err := hosting{place, access}.open(config.Client)
+	return opened, location, err
+}
+
 // OutcomeKind is the result of a proposal.
 type OutcomeKind string
 
@@ -114,13 +121,15 @@ type Outcome struct {
 	Reason string      `json:"reason,omitempty"`
 }
 
-func (o Outcome) String() string {
-	text := o.Branch + ": " + string(o.Kind)
-	if o.URL != "" {
-		text += " " + o.URL
+func (o Outcome) String() string { return describeOutcome(o.Branch, o.Kind, o.URL, o.Reason) }
+
+func describeOutcome(name string, kind OutcomeKind, url, reason string) string {
+	text := name + ": " + string(kind)
+	if url != "" {
+		text += " " + url
 	}
-	if o.Reason != "" {
-		text += ": " + o.Reason
+	if reason != "" {
+		text += ": " + reason
 	}
 	return text
 }

@@ -19,6 +19,9 @@ func (f *Forge) routeForgejo(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+repo+"/pulls", f.api(f.createPull))
 	mux.HandleFunc("GET "+repo+"/pulls/{number}", f.api(f.getPull))
 	mux.HandleFunc("PATCH "+repo+"/pulls/{number}", f.api(f.updatePull))
+	mux.HandleFunc("GET "+repo+"/issues", f.api(f.listIssues))
+	mux.HandleFunc("POST "+repo+"/issues", f.api(f.createIssue))
+	mux.HandleFunc("PATCH "+repo+"/issues/{number}", f.api(f.updateIssue))
 	mux.HandleFunc("POST "+repo+"/issues/{number}/labels", f.api(f.addLabels))
 	mux.HandleFunc("POST "+repo+"/issues/{number}/comments", f.api(f.addComment))
 }

@@ -22,6 +22,9 @@ func (f *Forge) routeGitHub(mux *http.ServeMux) {
 		"POST /pulls":                    f.createPull,
 		"GET /pulls/{number}":            f.getPull,
 		"PATCH /pulls/{number}":          f.updatePull,
+		"GET /issues":                    f.listIssues,
+		"POST /issues":                   f.createIssue,
+		"PATCH /issues/{number}":         f.updateIssue,
 		"POST /issues/{number}/labels":   f.addLabels,
 		"POST /issues/{number}/comments": f.addComment,
 	} {

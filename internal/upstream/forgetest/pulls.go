@@ -1,6 +1,7 @@
 package forgetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,11 +11,12 @@ import (
 	"time"
 )
 
-// Pull is a pull request from a branch of the same repository.
+// Pull is a pull request from a branch of the same repository, or an issue. Both are
+// numbered together, and the APIs treat pull requests as issues, too.
 type Pull struct {
 	Number      int
 	Title, Body string
-	Head, Base  string // branches
+	Head, Base  string // branches; empty for an issue
 	State       string // open or closed
 	Draft       bool
 	Merged      bool
@@ -23,11 +25,19 @@ type Pull struct {
 }
 
 // Pulls returns the current state of the pull requests.
-func (r *Repo) Pulls() []Pull {
+func (r *Repo) Pulls() []Pull { return r.numbered(false) }
+
+// Issues returns the current state of the issues.
+func (r *Repo) Issues() []Pull { return r.numbered(true) }
+
+func (r *Repo) numbered(issues bool) []Pull {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	var found []Pull
 	for _, pull := range r.pulls {
+		if pull.isIssue() != issues {
+			continue
+		}
 		now := *pull
 		now.Labels, now.Comments = slices.Clone(pull.Labels), slices.Clone(pull.Comments)
 		found = append(found, now)
@@ -35,7 +45,9 @@ func (r *Repo) Pulls() []Pull {
 	return found
 }
 
-// ClosePull closes a pull request as a person would, or merges it into its base.
+func (p *Pull) isIssue() bool { return p.Head == "" }
+
+// ClosePull closes an issue or a pull request as a person would, or merges it into its base.
 func (r *Repo) ClosePull(number int, merge bool) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
@@ -79,8 +91,7 @@ func (f *Forge) listPulls(v visit, w http.ResponseWriter, r *http.Request) (int,
 	owner, _, _ := strings.Cut(v.repo.name, "/")
 	var found []*Pull
 	for _, p := range slices.Backward(v.repo.pulls) {
-		state := query.Get("state")
-		if state != "all" && p.State != state && (state != "" || p.State != "open") {
+		if p.isIssue() || !p.hasState(query.Get("state")) {
 			continue
 		}
 		if f.kind == github {
@@ -93,6 +104,16 @@ func (f *Forge) listPulls(v visit, w http.ResponseWriter, r *http.Request) (int,
 		}
 		found = append(found, p)
 	}
+	return http.StatusOK, f.listed(v, w, r, found, f.pull)
+}
+
+// hasState reports whether a list for a state has the pull request.
+func (p *Pull) hasState(state string) bool {
+	return state == "all" || p.State == cmp.Or(state, "open")
+}
+
+// listed is one page of a list.
+func (f *Forge) listed(v visit, w http.ResponseWriter, r *http.Request, found []*Pull, format func(*Repo, *Pull) map[string]any) []any {
 	sizeName, most := "per_page", 100
 	if f.kind == forgejo {
 		sizeName, most = "limit", 50
@@ -100,9 +121,9 @@ func (f *Forge) listPulls(v visit, w http.ResponseWriter, r *http.Request) (int,
 	}
 	list := []any{}
 	for _, p := range page(f, w, r, found, sizeName, 30, most) {
-		list = append(list, f.pull(v.repo, p))
+		list = append(list, format(v.repo, p))
 	}
-	return http.StatusOK, list
+	return list
 }
 
 func (f *Forge) createPull(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
@@ -164,7 +185,7 @@ func (v visit) pull(r *http.Request) *Pull {
 
 func (f *Forge) getPull(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
 	p := v.pull(r)
-	if p == nil {
+	if p == nil || p.isIssue() {
 		return http.StatusNotFound, "Not Found"
 	}
 	return http.StatusOK, f.pull(v.repo, p)
@@ -174,7 +195,7 @@ func (f *Forge) updatePull(v visit, _ http.ResponseWriter, r *http.Request) (int
 	p := v.pull(r)
 	var asked struct{ Title, Body, State, Base *string }
 	switch err := json.NewDecoder(r.Body).Decode(&asked); {
-	case p == nil:
+	case p == nil || p.isIssue():
 		return http.StatusNotFound, "Not Found"
 	case err != nil:
 		return http.StatusBadRequest, "Problems parsing JSON"
@@ -213,27 +234,35 @@ func (f *Forge) addLabels(v visit, _ http.ResponseWriter, r *http.Request) (int,
 	if !v.mayPush {
 		return http.StatusForbidden, "Resource not accessible by personal access token"
 	}
+	if status, problem := f.setLabels(v.repo, p, labels); status != http.StatusOK {
+		return status, problem
+	}
+	return http.StatusOK, v.repo.labelled(p.Labels)
+}
+
+// setLabels adds labels, as addLabels does.
+func (f *Forge) setLabels(repo *Repo, p *Pull, labels []any) (status int, problem any) {
 	for _, label := range labels {
 		var name string
 		switch label := label.(type) {
 		case string:
 			name = label
-			if f.kind == github && !slices.Contains(v.repo.labels, name) {
-				v.repo.labels = append(v.repo.labels, name)
+			if f.kind == github && !slices.Contains(repo.labels, name) {
+				repo.labels = append(repo.labels, name)
 			}
 		case float64:
-			if i := int(label); f.kind == forgejo && i >= 1 && i <= len(v.repo.labels) {
-				name = v.repo.labels[i-1]
+			if i := int(label); f.kind == forgejo && i >= 1 && i <= len(repo.labels) {
+				name = repo.labels[i-1]
 			}
 		}
-		if !slices.Contains(v.repo.labels, name) {
+		if !slices.Contains(repo.labels, name) {
 			return http.StatusUnprocessableEntity, "unknown label"
 		}
 		if !slices.Contains(p.Labels, name) {
 			p.Labels = append(p.Labels, name)
 		}
 	}
-	return http.StatusOK, v.repo.labelled(p.Labels)
+	return http.StatusOK, nil
 }
 
 func (f *Forge) addComment(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
