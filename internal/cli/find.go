@@ -263,7 +263,7 @@ func (f *finder) search(ctx context.Context, query find.Query, asJSON bool) erro
 }
 
 func (f *finder) print(matches [][]find.Match, asJSON bool) error {
-	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY", "PATCHED BY"}, Sentences: []int{5}}
+	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY", "PATCHED BY"}, Sentences: []int{0, 5}}
 	list := []foundJSON{}
 	for i, image := range f.images {
 		for _, match := range matches[i] {
@@ -271,7 +271,7 @@ func (f *finder) print(matches [][]find.Match, asJSON bool) error {
 			app, _, _ := strings.Cut(image.reference[strings.LastIndex(image.reference, "/")+1:], ":")
 			way := append([]string{app}, match.Way...)
 			table.Rows = append(table.Rows, []string{
-				f.short(image.reference), image.platform, image.where, c.Name, c.Version, strings.Join(way, " → "), strings.Join(match.PatchedBy, ", "),
+				image.reference, image.platform, image.where, c.Name, c.Version, strings.Join(way, " → "), strings.Join(match.PatchedBy, ", "),
 			})
 			list = append(list, foundJSON{
 				Reference: image.reference, Digest: image.image.Manifest.String(), Platform: image.platform, State: image.where,
@@ -282,7 +282,14 @@ func (f *finder) print(matches [][]find.Match, asJSON bool) error {
 	if asJSON {
 		return f.JSON(list)
 	}
-	f.Notef("%d components in %d images", len(list), len(f.images))
+	with := 0
+	for _, found := range matches {
+		with += min(len(found), 1)
+	}
+	f.Notef("found in %d of %d images", with, len(f.images))
+	if with == 0 {
+		return nil
+	}
 	return f.Table(table)
 }
 
