@@ -67,7 +67,7 @@ func documents(t *testing.T, p *Published, version int) (openVEX, cycloneDX []by
 func TestGoldenDocuments(t *testing.T) {
 	openVEX, cycloneDX := documents(t, published(t, everything...), 3)
 	for file, got := range map[string][]byte{"testdata/docs.openvex.json": openVEX, "testdata/docs.vex.cdx.json": cycloneDX} {
-		if os.Getenv("LIBRE_TEST_GOLDEN") == "1" {
+		if os.Getenv("UPDATE_GOLDEN") != "" {
 			if err := os.WriteFile(file, got, 0o644); err != nil {
 				t.Fatal(err)
 			}

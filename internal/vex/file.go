@@ -38,12 +38,17 @@ func Load(dir string, app catalog.App, now time.Time) ([]Statement, error) {
 		return nil, err
 	}
 	statements, err := Parse(name, text, now)
+	return statements, errors.Join(err, checkScopes(name, statements, app))
+}
+
+// checkScopes refuses statements about components and variants that the app does not have.
+func checkScopes(name string, statements []Statement, app catalog.App) error {
 	in := reading{file: name}
 	for _, s := range statements {
 		in.checkScope(s, "component", s.Components, slices.Sorted(maps.Keys(app.Components)))
 		in.checkScope(s, "variant", s.Variants, app.Variants)
 	}
-	return statements, errors.Join(append([]error{err}, in.problems...)...)
+	return errors.Join(in.problems...)
 }
 
 // checkScope refuses names that the app does not have: the statement would be about nothing.

@@ -146,7 +146,7 @@ func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.
 
 func scalar(node *yaml.Node) (string, error) {
 	switch {
-	case node.Kind != yaml.ScalarNode:
+	case node.Kind != yaml.ScalarNode || node.ShortTag() == "!!binary":
 		return "", fmt.Errorf("expected a text")
 	case isNull(node) || strings.TrimSpace(node.Value) == "":
 		return "", fmt.Errorf("it is empty")
