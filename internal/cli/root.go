@@ -89,18 +89,24 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		e.listCommand(), e.showCommand(), e.planCommand(), e.buildCommand(), e.pushCommand(), e.statusCommand(),
-		e.verifyCommand(), e.sbomCommand(), e.findCommand(), e.bumpCommand(), e.checkCommand(), e.serveCommand(), e.keygenCommand(),
+		e.verifyCommand(), e.sbomCommand(), e.vexCommand(), e.findCommand(), e.bumpCommand(), e.checkCommand(), e.serveCommand(), e.keygenCommand(),
 		e.initCommand(), e.doctorCommand(), e.loginCommand(), e.completionCommand(), e.versionCommand(),
 	)
-	for _, command := range root.Commands() {
+	e.noteRunning(root)
+	return root
+}
+
+// noteRunning has all commands below a command note that the command line is understood.
+func (e *env) noteRunning(parent *cobra.Command) {
+	for _, command := range parent.Commands() {
 		if run := command.RunE; run != nil {
 			command.RunE = func(cmd *cobra.Command, args []string) error {
 				e.running = true
 				return run(cmd, args)
 			}
 		}
+		e.noteRunning(command)
 	}
-	return root
 }
 
 func (e *env) addGlobalFlags(root *cobra.Command) {
@@ -138,6 +144,6 @@ func takes(least, most int) cobra.PositionalArgs {
 		case 1:
 			got = strconv.Quote(args[0])
 		}
-		return usageError{fmt.Errorf("got %s, expected: libre %s", got, cmd.Use)}
+		return usageError{fmt.Errorf("got %s, expected: %s %s", got, cmd.Parent().CommandPath(), cmd.Use)}
 	}
 }

@@ -85,11 +85,17 @@ func (a *Answers) Answer(ids []string, purl string) (Statement, bool) {
 	return Statement{}, false
 }
 
-// Statements are those about the image, in the order of the file, patches last.
-func (a *Answers) Statements() []Statement {
-	var all []Statement
+// Said is a statement about an image, with the components that it is about.
+type Said struct {
+	Statement
+	PURLs []string // sorted; none for the whole image
+}
+
+// All are the statements about the image, in the order of the file, patches last.
+func (a *Answers) All() []Said {
+	var all []Said
 	for _, found := range a.all {
-		all = append(all, found.Statement)
+		all = append(all, Said{found.Statement, found.list()})
 	}
 	return all
 }

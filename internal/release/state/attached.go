@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // Predicate types of the attestations of an image.
@@ -93,6 +94,10 @@ func attested(ctx context.Context, signing *Signing, view *sign.Attachments, sub
 // describes returns the name of the image that a predicate is about, or "" if it names
 // none.
 func describes(kind string, predicate []byte) string {
+	if slices.Contains(vex.Types, kind) {
+		_, _, image, _ := readVEX(kind, predicate)
+		return image
+	}
 	var read struct {
 		Name     string `json:"name"` // SPDX
 		Metadata struct {
