@@ -145,6 +145,13 @@ in
   component = componentName;
   inherit (app) version packageVersion;
 
+  # What the SBOM says of the program. It is in no image key.
+  software = {
+    source = source.description;
+    inherit (source) patches;
+    identifiers = changedApp.identifiers // component.identifiers;
+  } // (if kind == "nix" then { program = unlessSkipped (plain "${package}"); } else { });
+
   # Whether the key needs `pkgs`.
   needsPkgs = kind == "nix" || variant == "debug"
     || builtins.any (n: bases.${n} ? image && bases.${n}.image.needsPkgs) (attrNames bases);
@@ -162,6 +169,12 @@ in
   fetch = unlessSkipped (realisable (source.changed pkgs));
 })
 // (if kind == "nix" then { package = rootfs.tree; } else { })
+// {
+  # The packages by which inventory.nix reaches what is in the image.
+  parts = (if kind == "nix" then [ package pkgs.cacert ] else [ ])
+    ++ (if server == null then [ ] else [ server ])
+    ++ (if variant == "debug" then [ pkgs.busybox ] ++ debugTools pkgs else [ ]);
+}
 // (if variant == "debug" then {
   tools = unlessSkipped (realisable (pkgs.symlinkJoin {
     name = "libre-debug-tools";

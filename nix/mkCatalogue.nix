@@ -7,6 +7,9 @@
 , githubServer ? "https://github.com"
 , systems ? [ "x86_64-linux" "aarch64-linux" ]
 , debugTools ? _: [ ]
+  # By what databases of vulnerabilities know packages, by pname: { cpe, purl }, or a
+  # function from the version to it. It is in SBOMs, and not in images.
+, identifiers ? { }
 }:
 let
   inherit (builtins) attrNames concatMap elem elemAt filter genList length listToAttrs mapAttrs;
@@ -67,9 +70,7 @@ let
     # An invalid variant is an error in listings too.
     builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
       inherit (app) name version packageVersion hashes update needs migration meta positions;
-      source =
-        if app.source == null then null
-        else removeAttrs app.source [ "path" ] // { inherit (source) kind page revision; };
+      source = source.description;
       variants = variantsOf app;
       # The changes of the app's source, then the additional ones by variant.
       changes = map changeData app.changes;
@@ -167,7 +168,8 @@ in
     schema = 1;
     inherit systems;
     apps = mapAttrs (_: describe) metadata;
-    images = mapAttrs (_: mapAttrs (_: mapAttrs (_: mapAttrs (_: spec: removeAttrs spec [ "package" ])))) images;
+    images = mapAttrs (_: mapAttrs (_: mapAttrs (_: mapAttrs (_: spec: removeAttrs spec [ "package" "parts" ])))) images;
+    inventory = import ./inventory.nix { inherit images identifiers; pkgsOf = app: pkgsFor metadata.${app}; };
   };
   packages = forAll systems packagesOf;
 }

@@ -21,6 +21,17 @@ let
   fetched = { expects = "{ url, hash }"; ok = ofShape (struct [ "url" "hash" ] { url = t.string; hash = t.sri; }); };
   ofShape = type: value: t.set.ok value && t.check "" "" type value == [ ];
   advisories = list t.advisory;
+  # By what databases of vulnerabilities know a program.
+  identifiers = struct [ ] {
+    cpe = t.cpe // {
+      doc = "Its CPE 2.3 name, by which the NVD knows it.";
+      example = ''"cpe:2.3:a:pocketbase:pocketbase:''${version}:*:*:*:*:*:*:*"'';
+    };
+    purl = t.purl // {
+      doc = "Its package URL, instead of the one that the source gives.";
+      example = ''"pkg:github/pocketbase/pocketbase@v''${version}"'';
+    };
+  };
   # A file or folder of the catalogue, also as "${./folder}".
   file = { expects = "a path"; ok = v: builtins.isPath v || t.string.ok v && builtins.substring 0 1 v == "/"; };
   # A map by paths in the source.
@@ -102,6 +113,10 @@ let
       default = { };
     };
     license = t.string // { doc = "SPDX expression of this component's license, if it is not the app's."; };
+    identifiers = identifiers // {
+      doc = "By what databases of vulnerabilities know this component, over the app's. The image is the same without it.";
+      default = { };
+    };
     systems = strings // {
       doc = "The systems of its images, if not all of the catalogue's.";
       example = ''[ "x86_64-linux" ]'';
@@ -221,6 +236,10 @@ in
       transform = stringMap // { doc = "Literal replacements in a tag, before it is matched."; example = ''{ "_" = "."; }''; };
     } // {
       doc = "The versions that `libre bump` selects.";
+      default = { };
+    };
+    identifiers = identifiers // {
+      doc = "By what databases of vulnerabilities know the program. The images are the same without it.";
       default = { };
     };
     crossFrom = t.string // {

@@ -88,6 +88,19 @@ rec {
     if kind == "goModule" then source.version
     else source.tag or source.rev or null;
 
+  # The definition's source, as data.
+  description = if source == null then null else removeAttrs source [ "path" ] // { inherit kind page revision; };
+  # The patches, as data: by what a scanner or a reader recognises them.
+  patches = map
+    (change:
+      let file = change.patch; in {
+        name = baseNameOf (if isAttrs file then file.url else toString file);
+        hash = if isAttrs file then file.hash else "sha256:${builtins.hashFile "sha256" file}";
+        url = change.origin or null;
+        fixes = change.fixes or [ ];
+      })
+    (builtins.filter (change: change ? patch) changes);
+
   # Everything that the content of the changed source depends on, and nothing else.
   identity =
     if source == null then null

@@ -77,6 +77,16 @@ rec {
     expects = "the ID of a vulnerability like \"CVE-2026-1234\"";
     ok = v: isString v && stringLength v < 100 && match "[A-Z][0-9A-Za-z]*(-[0-9A-Za-z]+)+" v != null;
   };
+  # https://nvlpubs.nist.gov/nistpubs/Legacy/IR/nistir7695.pdf
+  cpe = {
+    expects = "a CPE name like \"cpe:2.3:a:vendor:product:1.2.3:*:*:*:*:*:*:*\"";
+    ok = v: isString v && stringLength v < 500 && match ''cpe:2[.]3:[aho](:([]!-9;-[^-~]|\\[!-~])+){10}'' v != null;
+  };
+  # https://github.com/package-url/purl-spec
+  purl = {
+    expects = "a package URL like \"pkg:generic/name@1.2.3\"";
+    ok = v: isString v && stringLength v < 500 && match "pkg:[a-z][a-z0-9.-]*/[!-~]+" v != null;
+  };
   date = { expects = "a date like \"2026-07-09\""; ok = v: isString v && match "[0-9]{4}-[0-9]{2}-[0-9]{2}" v != null; };
   mode = { expects = "a mode like \"0644\""; ok = v: isString v && match "[0-7]{3,4}" v != null; };
   # The matcher needs stack for each character.

@@ -145,6 +145,9 @@ func TestImageKey(t *testing.T) {
 		},
 		"derivation of a base": func(s *Spec) { s.Containerfile().Bases["own"].Image.Rootfs().Drv = text("/nix/store/z.drv") },
 		"needs pkgs":           func(s *Spec) { s.NeedsPkgs = true },
+		"software": func(s *Spec) {
+			s.Software = &Software{Program: "/nix/store/p", Identifiers: Identifiers{CPE: "cpe:2.3:a:x:x:1:*:*:*:*:*:*:*"}, Patches: []SoftwarePatch{{Fixes: []string{"CVE-2026-1"}}}}
+		},
 	}
 	for name, change := range same {
 		changed := spec()

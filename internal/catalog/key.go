@@ -44,6 +44,8 @@ type specJSON struct {
 	Fetch    *Derivation        `json:"fetch,omitempty"`
 
 	Tools *Derivation `json:"tools,omitempty"`
+
+	Software *Software `json:"software,omitempty"` // in no key
 }
 
 func (i *NixImage) write(to *specJSON) { to.Rootfs, to.Owners = i.Rootfs, i.Owners }
@@ -63,7 +65,7 @@ func (s *Spec) json() specJSON {
 	all := specJSON{
 		Kind: s.Kind(), App: s.App, Component: s.Component, Variant: s.Variant, System: s.System,
 		Version: s.Version, PackageVersion: s.PackageVersion, Config: s.Config, About: s.About,
-		Skip: s.Skip, NeedsPkgs: s.NeedsPkgs,
+		Skip: s.Skip, NeedsPkgs: s.NeedsPkgs, Software: s.Software,
 	}
 	s.Content.write(&all)
 	return all
@@ -78,7 +80,7 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	*s = Spec{
 		App: from.App, Component: from.Component, Variant: from.Variant, System: from.System,
 		Version: from.Version, PackageVersion: from.PackageVersion, Config: from.Config, About: from.About,
-		Skip: from.Skip, NeedsPkgs: from.NeedsPkgs,
+		Skip: from.Skip, NeedsPkgs: from.NeedsPkgs, Software: from.Software,
 	}
 	switch from.Kind {
 	case KindNix:
@@ -105,7 +107,7 @@ func (s *Spec) MarshalJSON() ([]byte, error) { return json.Marshal(s.json()) }
 // with a fetcher while the output does not, nor anything that only describes how to build.
 func (s *Spec) Key() string {
 	content := s.json()
-	content.Skip, content.NeedsPkgs, content.Fetch = nil, false, nil
+	content.Skip, content.NeedsPkgs, content.Fetch, content.Software = nil, false, nil, nil
 	content.Rootfs, content.Tools = outOnly(content.Rootfs), outOnly(content.Tools)
 	bases := map[string]string{}
 	for name, base := range content.Bases {

@@ -19,6 +19,7 @@ type Spec struct {
 	About          Annotations
 	Skip           *string // why the image does not exist on this system
 	NeedsPkgs      bool    // the key is unknown without the package set
+	Software       *Software
 
 	Content Content // *NixImage, *ContainerfileImage or *DebugImage
 }

@@ -12,10 +12,20 @@ type Component struct {
 	Where     []string // absolute paths in the image, sorted
 	DependsOn []string // IDs of its dependencies, sorted
 
+	File    File     `json:",omitzero"`  // that it is on its own, or is in
+	Creator string   `json:",omitempty"` // URL, or email address
 	License License  `json:",omitzero"`
 	CPEs    []string `json:",omitempty"` // CPE 2.3 names, sorted
 	Source  Source   `json:",omitzero"`  // what it was built from, before patches
 	Patches []Patch  `json:",omitempty"` // in the order in which they are applied
+}
+
+// File is the file or folder by which a component is delivered.
+type File struct {
+	Name       string // without its folder
+	SHA512     string // BASE16; of a folder, that of its NAR serialisation
+	Executable bool   // it is a program, or has one
+	Archive    bool   // it has other files
 }
 
 // License says under which terms a component is.

@@ -48,7 +48,7 @@ func (d *Document) cdxMetadata() *cdx.Metadata {
 		Component: &cdx.Component{
 			BOMRef: s.PURL(), Type: cdx.ComponentTypeContainer,
 			Name: s.Name, Version: s.Version, PackageURL: s.PURL(),
-			Hashes: cdxHash(s.Manifest.String()),
+			Hashes: cdxHash(s.Manifest.String()), Licenses: cdxLicense(d.License), Manufacturer: cdxCreator(d.Creator),
 			Properties: cdxProperties(
 				"libre:index-digest", s.Index.String(),
 				"libre:manifest-digest", s.Manifest.String(),
@@ -66,29 +66,6 @@ func cdxCreator(creator string) *cdx.OrganizationalEntity {
 	default:
 		return &cdx.OrganizationalEntity{Name: creator, Contact: &[]cdx.OrganizationalContact{{Email: creator}}}
 	}
-}
-
-// cdxComponent gives every component the type library, which the format recommends if the
-// type is unknown. The properties of store paths have sbomnix's names.
-func cdxComponent(c Component) cdx.Component {
-	component := cdx.Component{
-		BOMRef: c.ID, Type: cdx.ComponentTypeLibrary,
-		Name: c.Name, Version: c.Version, PackageURL: c.PURL,
-	}
-	if c.StorePath != "" {
-		component.Hashes = cdxHash(c.NarHash)
-		component.Properties = cdxProperties("nix:output_path", c.StorePath, "nix:nar_hash", c.NarHash)
-	} else {
-		component.Properties = cdxProperties("syft:package:type", c.Type)
-	}
-	if len(c.Where) > 0 {
-		occurrences := make([]cdx.EvidenceOccurrence, len(c.Where))
-		for i, where := range c.Where {
-			occurrences[i].Location = where
-		}
-		component.Evidence = &cdx.Evidence{Occurrences: &occurrences}
-	}
-	return component
 }
 
 // cdxGraph writes the dependencies, and how complete they are: the store paths of an image
@@ -118,16 +95,4 @@ func cdxDependency(id string, dependsOn []string) cdx.Dependency {
 		return cdx.Dependency{Ref: id}
 	}
 	return cdx.Dependency{Ref: id, Dependencies: &dependsOn}
-}
-
-func cdxHash(digest string) *[]cdx.Hash {
-	return &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: strings.TrimPrefix(digest, "sha256:")}}
-}
-
-func cdxProperties(namesAndValues ...string) *[]cdx.Property {
-	var properties []cdx.Property
-	for i := 0; i < len(namesAndValues); i += 2 {
-		properties = append(properties, cdx.Property{Name: namesAndValues[i], Value: namesAndValues[i+1]})
-	}
-	return &properties
 }

@@ -23,6 +23,8 @@ type Document struct {
 	Subject Subject `json:",omitzero"` // none if the document describes a part of an image
 	Tools   []Tool  // that made the document, with libre
 	Creator string  // email address or URL of the author; may be empty
+	License License `json:",omitzero"` // of the image as a whole
+	File    File    `json:",omitzero"` // of a document of findings: the store path that they are in
 
 	Components []Component // sorted by ID
 	DependsOn  []string    // IDs of what the image itself needs, sorted; all other components follow from these

@@ -36,7 +36,36 @@ func smallFindings() Findings {
 		libc: findings(modElsewhere),
 		server: findings(mod, Component{ID: "pkg:golang/example.org/main", Name: "example.org/main", Type: "go-module",
 			PURL: "pkg:golang/example.org/main", Where: []string{server + "/bin/server"}, DependsOn: []string{mod.ID}}),
-		root: findings(Component{ID: "binary:tool@", Name: "tool", Type: "binary", Where: []string{"/opt/<tool> & co"}}),
+		root: findings(Component{ID: "binary:tool@", Name: "tool", Type: "binary", Where: []string{"/opt/<tool> & co"},
+			File: File{Name: "<tool> & co", SHA512: strings.Repeat("0f", 64), Executable: true}, License: License{"LicenseRef-binary-odd AND MIT", true},
+			CPEs: []string{"cpe:2.3:a:x:tool:1:*:*:*:*:*:*:*", "cpe:2.3:a:y:tool:1:*:*:*:*:*:*:*"}}),
+		storePath("c", "cacert"): findings(),
+	}
+}
+
+// smallMetadata is what might be known of them: the program is patched.
+func smallMetadata() Metadata {
+	return Metadata{
+		Application: Application{
+			Facts: Facts{
+				Name: "docs", Version: "1.2.3", PURL: "pkg:golang/example.org/main@v1.2.3", Creator: "https://example.org", License: "MIT",
+				CPEs: []string{"cpe:2.3:a:example:docs:1.2.3:*:*:*:*:*:*:*"}, Source: Source{"https://example.org/main", "sha256-AAAA"},
+				Patches: []Patch{
+					{Name: "own.patch", Hash: "sha256:" + strings.Repeat("1", 64)},
+					{Name: "fix.patch", Hash: "sha256:" + strings.Repeat("2", 64), URL: "https://example.org/fix.patch", Resolves: []string{"CVE-2026-1", "GO-2026-2"}},
+				},
+			},
+			Program: storePath("b", "my+server-1.2.3"), Module: "example.org/main", Release: "v1.2.3",
+		},
+		Paths: map[string]Facts{
+			storePath("a", "glibc-2.40-66"): {
+				Name: "glibc", Version: "2.40", License: "LGPL-2.1-or-later", Creator: "https://www.gnu.org/software/libc/",
+				CPEs: []string{"cpe:2.3:a:gnu:glibc:2.40:*:*:*:*:*:*:*"}, Source: Source{"mirror://gnu/glibc/glibc-2.40.tar.xz", "sha256-BBBB"},
+				Patches: []Patch{{Name: "CVE-2026-3.patch", Resolves: []string{"CVE-2026-3"}}},
+			},
+			storePath("d", "docs-server-root"): {Version: "1.2.3-4", License: "MIT", Creator: "https://example.org"},
+		},
+		Modules: map[string]map[string]string{storePath("b", "my+server-1.2.3"): {"example.org/mod": "MIT OR Apache-2.0", "example.org/main": "ISC"}},
 	}
 }
 
@@ -45,7 +74,9 @@ func findings(all ...Component) *Document {
 	for _, c := range all {
 		components[c.ID] = &c
 	}
-	return NewDocument(components, Tool{"syft", "v1.54.1"})
+	document := NewDocument(components, Tool{"syft", "v1.54.1"})
+	document.File = File{Name: "HASH-NAME", SHA512: strings.Repeat("5a", 64), Archive: true}
+	return document
 }
 
 // small is a whole document of them.
@@ -57,7 +88,7 @@ func small(t *testing.T) *Document {
 		t.Fatal(err)
 	}
 	store.Tools = []Tool{{"syft", "v1.54.1"}, {"libre", "0.1.0"}}
-	return Merge(store, smallFindings(), nil)
+	return Merge(store, smallFindings(), nil).Describe(smallMetadata())
 }
 
 // TestGolden: published documents are signed; their bytes must not change for

@@ -3,6 +3,8 @@ package sbom
 import (
 	"slices"
 	"strings"
+
+	"github.com/anchore/packageurl-go"
 )
 
 // Findings are the packages found in each store path of an image, by the ID of the store
@@ -28,14 +30,14 @@ func (d *Document) Findings(closure *Document) Findings {
 		}
 	}
 	for _, c := range d.Components {
-		if c.StorePath != "" {
+		if c.StorePath != "" || c.Type == applicationType {
 			continue
 		}
 		owner, id, _ := strings.Cut(c.ID, separator)
 		if components[owner] == nil {
 			return nil
 		}
-		c.ID = id
+		c = undescribed(c, id)
 		c.DependsOn = slices.Clone(c.DependsOn)
 		for i, other := range c.DependsOn {
 			c.DependsOn[i] = strings.TrimPrefix(other, owner+separator)
@@ -45,9 +47,27 @@ func (d *Document) Findings(closure *Document) Findings {
 	found := Findings{}
 	for _, c := range closure.Components {
 		former, ok := storePaths[c.ID]
-		if ok && former.NarHash == c.NarHash && slices.Equal(former.Where, c.Where) {
+		if ok && former.NarHash == c.NarHash && slices.Equal(former.Where, c.Where) && former.File.SHA512 != "" {
 			found[c.ID] = NewDocument(components[c.ID])
+			found[c.ID].File = former.File
 		}
 	}
 	return found
+}
+
+// undescribed is a package as it was found, without what Describe said of it. Describe
+// changes Go modules alone; the ID has the package URL that was found.
+func undescribed(c Component, id string) Component {
+	c.ID = id
+	if c.Type != goModuleType {
+		return c
+	}
+	if c.PURL != id {
+		c.PURL, c.Version = id, ""
+		if purl, err := packageurl.FromString(id); err == nil {
+			c.Version = purl.Version
+		}
+	}
+	c.License, c.CPEs, c.Creator, c.Source, c.Patches = License{}, nil, "", Source{}, nil
+	return c
 }

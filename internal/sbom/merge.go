@@ -16,6 +16,7 @@ func Merge(closure *Document, found Findings, rest *Document) *Document {
 	for _, c := range closure.Components {
 		components[c.ID] = &c
 		if document := found[c.ID]; document != nil {
+			c.File = document.File
 			c.DependsOn = slices.Concat(c.DependsOn, add(components, document, c.ID+separator))
 		}
 	}

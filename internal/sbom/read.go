@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
@@ -44,7 +45,7 @@ func read(cyclonedx []byte) (document *Document, serial string, err error) {
 	if bom.Metadata == nil || bom.Metadata.Component == nil {
 		return nil, "", errors.New("it names no image")
 	}
-	document = &Document{Creator: readCreator(bom.Metadata.Manufacturer), Serial: bom.SerialNumber}
+	document = &Document{Creator: readCreator(bom.Metadata.Manufacturer), License: readLicense(bom.Metadata.Component.Licenses), Serial: bom.SerialNumber}
 	if document.Subject, err = readSubject(bom.Metadata); err != nil {
 		return nil, "", err
 	}
@@ -103,10 +104,32 @@ func readCreator(creator *cdx.OrganizationalEntity) string {
 func readComponent(c cdx.Component) Component {
 	component := Component{
 		ID: c.BOMRef, Name: c.Name, Version: c.Version, PURL: c.PackageURL,
-		Type: property(&c, "syft:package:type"), StorePath: property(&c, "nix:output_path"), NarHash: property(&c, "nix:nar_hash"),
+		Type: property(&c, propertyType), StorePath: property(&c, propertyStorePath), NarHash: property(&c, propertyNarHash),
+		Creator: readCreator(c.Manufacturer), License: readLicense(c.Licenses),
+		Source: Source{Hash: property(&c, propertySourceHash)}, Patches: readPatches(&c),
+		File: File{
+			Name: property(&c, propertyFileName), Executable: property(&c, propertyExecutable) == "executable",
+			Archive: property(&c, propertyArchive) == "archive",
+		},
 	}
-	if component.StorePath != "" {
+	switch {
+	case component.StorePath != "":
 		component.Type = nixType
+	case c.Type == cdx.ComponentTypeApplication:
+		component.Type = applicationType
+	}
+	if c.CPE != "" {
+		component.CPEs = append([]string{c.CPE}, properties(&c, propertyCPE)...)
+	}
+	for _, reference := range list(c.ExternalReferences) {
+		switch reference.Type {
+		case cdx.ERTypeSourceDistribution:
+			component.Source.URL = reference.URL
+		case cdx.ERTypeDistribution:
+			for _, hash := range list(reference.Hashes) {
+				component.File.SHA512 = hash.Value
+			}
+		}
 	}
 	if c.Evidence != nil {
 		for _, occurrence := range list(c.Evidence.Occurrences) {
@@ -116,13 +139,50 @@ func readComponent(c cdx.Component) Component {
 	return component
 }
 
-func property(c *cdx.Component, name string) string {
-	for _, property := range list(c.Properties) {
-		if property.Name == name {
-			return property.Value
+func readLicense(licenses *cdx.Licenses) License {
+	if licenses == nil || len(*licenses) != 1 {
+		return License{}
+	}
+	choice := (*licenses)[0]
+	return License{choice.Expression, choice.Acknowledgement != nil && *choice.Acknowledgement == cdx.LicenseAcknowledgementConcluded}
+}
+
+func readPatches(c *cdx.Component) []Patch {
+	if c.Pedigree == nil {
+		return nil
+	}
+	names := properties(c, propertyPatch)
+	var patches []Patch
+	for i, patch := range list(c.Pedigree.Patches) {
+		var read Patch
+		if i < len(names) {
+			read.Hash, read.Name, _ = strings.Cut(names[i], " ")
 		}
+		if patch.Diff != nil {
+			read.URL = patch.Diff.URL
+		}
+		for _, issue := range list(patch.Resolves) {
+			read.Resolves = append(read.Resolves, issue.ID)
+		}
+		patches = append(patches, read)
+	}
+	return patches
+}
+
+func property(c *cdx.Component, name string) string {
+	if values := properties(c, name); len(values) > 0 {
+		return values[0]
 	}
 	return ""
+}
+
+func properties(c *cdx.Component, name string) (values []string) {
+	for _, property := range list(c.Properties) {
+		if property.Name == name {
+			values = append(values, property.Value)
+		}
+	}
+	return values
 }
 
 // list gives the elements of an optional list.

@@ -32,16 +32,19 @@ type Scanner struct {
 	in      io.WriteCloser
 	answers *json.Decoder
 	log     bytes.Buffer
-	asked   map[string]*Document // by store path and places
+	asked   map[string]*Document         // by store path and places
+	modules map[string]map[string]string // licenses by folder
 }
 
 // Question is a line of the program's standard input. It is about an image of a layout,
-// about a store path or, with neither, about the versions of the program's tools.
+// about a store path, about vendored modules or, with none, about the versions of the program's
+// tools.
 type Question struct {
 	Layout    string   `json:",omitempty"` // folder of the OCI layout
 	Subject   Subject  `json:",omitzero"`  // the image in the layout
 	StorePath string   `json:",omitempty"`
 	Where     []string `json:",omitempty"` // folders of the store path in the image
+	Modules   string   `json:",omitempty"` // folder that `go mod vendor` made
 	Temporary string   `json:",omitempty"` // folder for temporary files; the scanner removes it
 	Limits    Limits   `json:",omitzero"`
 }
@@ -49,6 +52,7 @@ type Question struct {
 // Answer is a line of the program's standard output.
 type Answer struct {
 	Document *Document
+	Licenses map[string]string `json:",omitempty"` // of modules: SPDX expressions
 	Error    string
 	Last     bool // a limit was reached: the program exits
 }
@@ -69,16 +73,16 @@ func NewScanner(limits Limits) (*Scanner, error) {
 }
 
 func newScanner(path string, limits Limits) *Scanner {
-	return &Scanner{path: path, limits: limits.orDefault(), asked: map[string]*Document{}}
+	return &Scanner{path: path, limits: limits.orDefault(), asked: map[string]*Document{}, modules: map[string]map[string]string{}}
 }
 
 // Tools gives the tools that the program finds packages with.
 func (s *Scanner) Tools(ctx context.Context) ([]Tool, error) {
-	document, err := s.ask(ctx, "asking "+Program+" for its version", Question{})
+	answer, err := s.ask(ctx, "asking "+Program+" for its version", Question{})
 	if err != nil {
 		return nil, err
 	}
-	return document.Tools, nil
+	return answer.Document.Tools, nil
 }
 
 // FromLayout lists the packages in the files of an image of an OCI layout, by the
@@ -88,7 +92,26 @@ func (s *Scanner) FromLayout(ctx context.Context, layout string, subject Subject
 	if err != nil {
 		return nil, err
 	}
-	return s.ask(ctx, "reading the files of "+subject.Name, Question{Layout: layout, Subject: subject})
+	answer, err := s.ask(ctx, "reading the files of "+subject.Name, Question{Layout: layout, Subject: subject})
+	return answer.Document, err
+}
+
+// ModuleLicenses finds the licenses of the Go modules in a folder that `go mod vendor` made, by
+// their texts: module → SPDX expression.
+func (s *Scanner) ModuleLicenses(ctx context.Context, vendor string) (map[string]string, error) {
+	s.mu.Lock()
+	known, asked := s.modules[vendor]
+	s.mu.Unlock()
+	if asked {
+		return known, nil
+	}
+	answer, err := s.ask(ctx, "reading the licenses in "+vendor, Question{Modules: vendor})
+	if err == nil {
+		s.mu.Lock()
+		s.modules[vendor] = answer.Licenses
+		s.mu.Unlock()
+	}
+	return answer.Licenses, err
 }
 
 // FromStorePaths lists the packages in each store path of a closure. It does not read
@@ -116,25 +139,25 @@ func (s *Scanner) fromStorePath(ctx context.Context, c Component) (*Document, er
 	if document != nil {
 		return document, nil
 	}
-	document, err := s.ask(ctx, "reading the files of "+c.StorePath, Question{StorePath: c.StorePath, Where: c.Where})
+	answer, err := s.ask(ctx, "reading the files of "+c.StorePath, Question{StorePath: c.StorePath, Where: c.Where})
 	if err == nil {
 		s.mu.Lock()
-		s.asked[key] = document
+		s.asked[key] = answer.Document
 		s.mu.Unlock()
 	}
-	return document, err
+	return answer.Document, err
 }
 
 // ask sends a question to the program, which it starts if needed. what describes the
 // question in errors.
-func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Document, error) {
+func (s *Scanner) ask(ctx context.Context, what string, question Question) (Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fail := func(err error) (*Document, error) {
+	fail := func(err error) (Answer, error) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return Answer{}, fmt.Errorf("%s: %w", what, err)
 	}
 	if s.cmd == nil {
 		if err := s.start(); err != nil {
@@ -170,7 +193,7 @@ func (s *Scanner) ask(ctx context.Context, what string, question Question) (*Doc
 	if answer.Error != "" {
 		return fail(errors.New(answer.Error))
 	}
-	return answer.Document, nil
+	return answer, nil
 }
 
 func (s *Scanner) start() (err error) {

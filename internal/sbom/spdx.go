@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/libresh/libre/internal/license"
 )
 
 // The parts of SPDX 2.3 that libre writes. https://spdx.github.io/spdx-spec/v2.3/
@@ -20,6 +22,7 @@ type (
 		CreationInfo      spdxCreation       `json:"creationInfo"`
 		Packages          []spdxPackage      `json:"packages"`
 		Relationships     []spdxRelationship `json:"relationships"`
+		Licenses          []spdxLicense      `json:"hasExtractedLicensingInfos,omitempty"`
 	}
 	spdxCreation struct {
 		Created  string   `json:"created"`
@@ -29,13 +32,30 @@ type (
 		SPDXID                string            `json:"SPDXID"`
 		Name                  string            `json:"name"`
 		VersionInfo           string            `json:"versionInfo,omitempty"`
+		PackageFileName       string            `json:"packageFileName,omitempty"`
+		Originator            string            `json:"originator,omitempty"`
 		PrimaryPackagePurpose string            `json:"primaryPackagePurpose,omitempty"`
 		DownloadLocation      string            `json:"downloadLocation"`
 		FilesAnalyzed         bool              `json:"filesAnalyzed"`
 		Checksums             []spdxChecksum    `json:"checksums,omitempty"`
+		LicenseConcluded      string            `json:"licenseConcluded"`
+		LicenseDeclared       string            `json:"licenseDeclared"`
+		CopyrightText         string            `json:"copyrightText"`
 		SourceInfo            string            `json:"sourceInfo,omitempty"`
 		Comment               string            `json:"comment,omitempty"`
 		ExternalRefs          []spdxExternalRef `json:"externalRefs,omitempty"`
+		Annotations           []spdxAnnotation  `json:"annotations,omitempty"`
+	}
+	spdxAnnotation struct {
+		Date      string `json:"annotationDate"`
+		Type      string `json:"annotationType"`
+		Annotator string `json:"annotator"`
+		Comment   string `json:"comment"`
+	}
+	spdxLicense struct {
+		ID   string `json:"licenseId"`
+		Name string `json:"name"`
+		Text string `json:"extractedText"`
 	}
 	spdxChecksum struct {
 		Algorithm string `json:"algorithm"`
@@ -54,8 +74,9 @@ type (
 )
 
 const (
-	spdxRoot  = "SPDXRef-DOCUMENT"
-	spdxImage = "SPDXRef-Image"
+	spdxRoot    = "SPDXRef-DOCUMENT"
+	spdxImage   = "SPDXRef-Image"
+	spdxUnknown = "NOASSERTION"
 )
 
 // SPDX writes the document as SPDX 2.3 JSON.
@@ -75,10 +96,11 @@ func (d *Document) SPDX() ([]byte, error) {
 		Relationships:     []spdxRelationship{{spdxRoot, "DESCRIBES", spdxImage}},
 	}
 	for _, c := range d.Components {
-		document.Packages = append(document.Packages, spdxComponent(c))
+		document.Packages = append(document.Packages, d.spdxComponent(c))
 		document.Relationships = append(document.Relationships, spdxRelationship{spdxImage, "CONTAINS", spdxID(c)})
 	}
 	document.Relationships = append(document.Relationships, d.spdxDependencies()...)
+	document.Licenses = d.spdxLicenses()
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -95,7 +117,7 @@ func (d *Document) spdxCreators() []string {
 		creators = append(creators, strings.TrimSuffix("Tool: "+tool.Name+"-"+tool.Version, "-"))
 	}
 	if d.Creator != "" {
-		creators = append(creators, "Organization: "+d.Creator)
+		creators = append(creators, spdxEntity(d.Creator))
 	}
 	return creators
 }
@@ -104,32 +126,106 @@ func (d *Document) spdxSubject() spdxPackage {
 	s := d.Subject
 	subject := spdxPackage{
 		SPDXID: spdxImage, Name: s.Name, VersionInfo: s.Version, PrimaryPackagePurpose: "CONTAINER",
-		DownloadLocation: "NOASSERTION",
-		Checksums:        spdxSHA256(s.Manifest.String()),
-		SourceInfo:       fmt.Sprintf("manifest %s for %s in index %s", s.Manifest, s.Platform, s.Index),
-		ExternalRefs:     spdxPURL(s.PURL()),
+		DownloadLocation: spdxUnknown, CopyrightText: spdxUnknown, Originator: spdxEntity(d.Creator),
+		Checksums:    spdxSHA256(s.Manifest.String()),
+		SourceInfo:   fmt.Sprintf("manifest %s for %s in index %s", s.Manifest, s.Platform, s.Index),
+		ExternalRefs: spdxPURL(s.PURL()),
 	}
+	subject.LicenseDeclared, subject.LicenseConcluded = spdxLicenseOf(d.License)
 	if d.Complete {
 		subject.Comment = "all store paths of the image are listed"
 	}
 	return subject
 }
 
-func spdxComponent(c Component) spdxPackage {
+func (d *Document) spdxComponent(c Component) spdxPackage {
 	component := spdxPackage{
-		SPDXID: spdxID(c), Name: c.Name, VersionInfo: c.Version,
-		DownloadLocation: "NOASSERTION",
-		ExternalRefs:     spdxPURL(c.PURL),
+		SPDXID: spdxID(c), Name: c.Name, VersionInfo: c.Version, PackageFileName: c.File.Name,
+		DownloadLocation: spdxUnknown, CopyrightText: spdxUnknown, Originator: spdxEntity(c.Creator),
+		ExternalRefs: spdxPURL(c.PURL),
 	}
+	component.LicenseDeclared, component.LicenseConcluded = spdxLicenseOf(c.License)
 	switch {
+	case c.Type == applicationType:
+		component.PrimaryPackagePurpose = "APPLICATION"
 	case c.StorePath != "":
 		component.Checksums = spdxSHA256(c.NarHash)
 		component.SourceInfo = "store path " + c.StorePath + " with NAR hash " + c.NarHash
 	case len(c.Where) > 0:
 		component.SourceInfo = c.Type + " package found in " + strings.Join(c.Where, ", ")
 	}
+	if c.File.SHA512 != "" {
+		component.Checksums = append(component.Checksums, spdxChecksum{"SHA512", c.File.SHA512})
+	}
+	for _, cpe := range c.CPEs {
+		component.ExternalRefs = append(component.ExternalRefs, spdxExternalRef{"SECURITY", "cpe23Type", cpe})
+	}
+	if c.Source != (Source{}) {
+		if isURL(c.Source.URL) {
+			component.DownloadLocation = c.Source.URL
+		}
+		component.SourceInfo = strings.TrimPrefix(component.SourceInfo+"; ", "; ") + strings.TrimSpace("source "+c.Source.URL+" "+c.Source.Hash)
+	}
+	for _, patch := range c.Patches {
+		component.Annotations = append(component.Annotations, d.spdxPatch(patch))
+	}
 	return component
 }
+
+// spdxPatch is a patch as a comment: version 2.3 of the format has no better place.
+func (d *Document) spdxPatch(patch Patch) spdxAnnotation {
+	words := []string{"patch", patch.Name, patch.Hash}
+	if patch.URL != "" {
+		words = append(words, "from "+patch.URL)
+	}
+	if len(patch.Resolves) > 0 {
+		words = append(words, "resolves "+strings.Join(patch.Resolves, ", "))
+	}
+	tool := "libre"
+	if len(d.Tools) > 0 {
+		tool = d.Tools[len(d.Tools)-1].Name
+	}
+	return spdxAnnotation{Date: d.Subject.time(), Type: "OTHER", Annotator: "Tool: " + tool, Comment: strings.Join(words, " ")}
+}
+
+func spdxLicenseOf(license License) (declared, concluded string) {
+	switch {
+	case license.Expression == "":
+		return spdxUnknown, spdxUnknown
+	case license.Concluded:
+		return spdxUnknown, license.Expression
+	default:
+		return license.Expression, spdxUnknown
+	}
+}
+
+// spdxLicenses defines the licenses that SPDX does not list.
+func (d *Document) spdxLicenses() []spdxLicense {
+	all := license.Refs(d.License.Expression)
+	for _, c := range d.Components {
+		all = append(all, license.Refs(c.License.Expression)...)
+	}
+	var defined []spdxLicense
+	for _, ref := range unique(all) {
+		_, name, _ := strings.Cut(ref, "LicenseRef-")
+		defined = append(defined, spdxLicense{ref, name, "The text is with the component that has this license."})
+	}
+	return defined
+}
+
+// spdxEntity is who made something, by URL or email address.
+func spdxEntity(creator string) string {
+	switch {
+	case creator == "":
+		return ""
+	case isURL(creator):
+		return "Organization: " + creator
+	default:
+		return "Person: " + creator + " (" + creator + ")"
+	}
+}
+
+func isURL(text string) bool { return strings.Contains(text, "://") }
 
 func (d *Document) spdxDependencies() []spdxRelationship {
 	ids := map[string]string{}

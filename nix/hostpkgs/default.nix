@@ -32,7 +32,7 @@ let
     for applet in $("$busybox" --list); do
       [ "$applet" = busybox ] || "$busybox" ln -s busybox "$out/bin/$applet"
     done
-  '' // { meta.license.spdxId = "GPL-2.0-only"; };
+  '' // { meta = { license.spdxId = "GPL-2.0-only"; homepage = "https://busybox.net"; identifiers.cpe = "cpe:2.3:a:busybox:busybox:${host.busybox.version}:*:*:*:*:*:*:*"; }; };
 
   runCommand = name: attrs: script:
     runWith "${buildBusybox}/bin/busybox" name attrs script
@@ -40,7 +40,12 @@ let
 
   go = { outPath = part "go"; version = host.go.version; name = "go-${host.go.version}"; };
 
-  cacert = runCommand "cacert-${host.cacert.version}" { bundle = "${part "cacert"}/ca-certificates.crt"; } ''
+  cacert = runCommand "cacert-${host.cacert.version}"
+    {
+      bundle = "${part "cacert"}/ca-certificates.crt";
+      # Mozilla's list: https://wiki.mozilla.org/CA/FAQ#License
+      meta = { license.spdxId = "MPL-2.0"; homepage = "https://wiki.mozilla.org/CA"; };
+    } ''
     mkdir -p $out/etc/ssl/certs
     cp "$bundle" $out/etc/ssl/certs/ca-bundle.crt
   '';

@@ -3,22 +3,15 @@ package review
 import (
 	"cmp"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/google/licensecheck"
+
+	"github.com/libresh/libre/internal/license"
 )
 
-var (
-	licenceName = regexp.MustCompile(`(?i)^(?:licen[cs]es?|unlicen[cs]e|copying|copyright|notice)(?:[-_.][\w.+-]+)?$`)
-	codeName    = regexp.MustCompile(`(?i)\.(?:c|cfg|css|erb|go|h|html?|ini|java|js|json|jsx|mjs|php|png|pot?|py|rb|rs|sh|sql|svg|toml|tsx?|vue|xml|ya?ml)$`)
-)
-
-func isLicence(_ *reviewer, name string) bool {
-	base := path.Base(name)
-	return licenceName.MatchString(base) && !codeName.MatchString(base)
-}
+func isLicence(_ *reviewer, name string) bool { return license.IsText(path.Base(name)) }
 
 func compareLicences(_ *reviewer, _ string, before, after []byte) []string {
 	was, is := licencesOf(before), licencesOf(after)

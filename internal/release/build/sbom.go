@@ -60,7 +60,12 @@ func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, 
 	if err != nil {
 		return nil, err
 	}
-	return sbom.Merge(closure, found, rest), nil
+	merged := sbom.Merge(closure, found, rest)
+	metadata, err := b.metadata(ctx, spec, merged)
+	if err != nil {
+		return nil, err
+	}
+	return merged.Describe(metadata), nil
 }
 
 // realised builds the store paths of an image again if the store has lost them, and keeps

@@ -17,7 +17,7 @@ import (
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/pkg"
 	syftsbom "github.com/anchore/syft/syft/sbom"
-	"github.com/anchore/syft/syft/source"
+	syftsource "github.com/anchore/syft/syft/source"
 
 	_ "github.com/glebarez/go-sqlite" // syft reads RPM databases with it
 
@@ -50,7 +50,7 @@ func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *wat
 }
 
 // recognise lists the packages that syft finds, in a document without a subject.
-func recognise(ctx context.Context, source source.Source, w *watch) (*sbom.Document, error) {
+func recognise(ctx context.Context, source syftsource.Source, w *watch) (*sbom.Document, error) {
 	if err := w.unpacked(); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,11 @@ func recognise(ctx context.Context, source source.Source, w *watch) (*sbom.Docum
 	if err := ctx.Err(); err != nil { // syft itself continues and gives a part
 		return nil, err
 	}
-	return fromSyft(found), nil
+	resolver, err := source.FileResolver(syftsource.SquashedScope)
+	if err != nil {
+		return nil, err
+	}
+	return fromSyft(found, &fileReader{resolver, map[string]string{}})
 }
 
 // syftConfig selects syft's catalogers for images, and of their results only packages and
@@ -101,16 +105,24 @@ func (c scannerContext) Value(key any) any {
 
 // fromSyft makes one component of a package that syft lists once for each place. Where
 // these differ, the first one counts.
-func fromSyft(found *syftsbom.SBOM) *sbom.Document {
+func fromSyft(found *syftsbom.SBOM, reader *fileReader) (*sbom.Document, error) {
 	components := map[string]*sbom.Component{}
 	for _, p := range found.Artifacts.Packages.Sorted() {
 		id := packageID(p)
 		c := components[id]
 		if c == nil {
 			c = &sbom.Component{ID: id, Name: p.Name, Version: p.Version, Type: string(p.Type), PURL: p.PURL}
+			c.License, c.Creator = licenseOf(p), makerOf(p)
 			components[id] = c
 		}
-		c.Where = append(c.Where, locations(p)...)
+		places := locations(p)
+		c.Where = append(c.Where, places...)
+		if len(places) > 0 && slices.Contains(places, slices.Min(c.Where)) {
+			var err error
+			if c.File, err = reader.file(p, slices.Min(c.Where)); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for _, relation := range found.Relationships {
 		needed, isPackage := relation.From.(pkg.Package)
@@ -122,7 +134,7 @@ func fromSyft(found *syftsbom.SBOM) *sbom.Document {
 			c.DependsOn = append(c.DependsOn, packageID(needed))
 		}
 	}
-	return sbom.NewDocument(components, tools()...)
+	return sbom.NewDocument(components, tools()...), nil
 }
 
 // tools lists the tools that find packages.

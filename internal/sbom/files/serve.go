@@ -26,15 +26,12 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 				return err
 			}
 		}
-		var answer sbom.Answer
-		document, err := answerTo(ctx, question, func(met error) {
+		answer, err := answerTo(ctx, question, func(met error) {
 			_ = answers.Encode(sbom.Answer{Error: met.Error(), Last: true})
 			os.Exit(1)
 		})
 		if err != nil {
-			answer.Error = err.Error()
-		} else {
-			answer.Document = document
+			answer = sbom.Answer{Error: err.Error()}
 		}
 		if err := answers.Encode(answer); err != nil {
 			return err
@@ -43,17 +40,22 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 // answerTo answers a question. At a limit it calls end, since syft cannot be interrupted.
-func answerTo(ctx context.Context, question sbom.Question, end func(error)) (*sbom.Document, error) {
-	if question.StorePath == "" && question.Layout == "" {
-		return &sbom.Document{Tools: tools()}, nil
+func answerTo(ctx context.Context, question sbom.Question, end func(error)) (answer sbom.Answer, err error) {
+	if question.StorePath == "" && question.Layout == "" && question.Modules == "" {
+		return sbom.Answer{Document: &sbom.Document{Tools: tools()}}, nil
 	}
 	w, err := newWatch(question.Limits, end)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	defer w.end()
-	if question.StorePath != "" {
-		return fromStorePath(ctx, question.StorePath, question.Where, w)
+	switch {
+	case question.Modules != "":
+		answer.Licenses, err = moduleLicenses(ctx, question.Modules)
+	case question.StorePath != "":
+		answer.Document, err = fromStorePath(ctx, question.StorePath, question.Where, w)
+	default:
+		answer.Document, err = fromLayout(ctx, question.Layout, question.Subject, w)
 	}
-	return fromLayout(ctx, question.Layout, question.Subject, w)
+	return answer, err
 }

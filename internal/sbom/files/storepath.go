@@ -63,7 +63,9 @@ func fromStorePath(ctx context.Context, storePath string, where []string, w *wat
 			components[c.ID] = &c
 		}
 	}
-	return sbom.NewDocument(components, found.Tools...), nil
+	document = sbom.NewDocument(components, found.Tools...)
+	document.File, err = storeFile(storePath)
+	return document, err
 }
 
 // placed is a layer with a store path at its places in an image. Its digests are hashes

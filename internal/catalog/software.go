@@ -1,0 +1,24 @@
+package catalog
+
+// Software is what the definition says of the program in an image, for SBOMs. None of it is
+// in the image key.
+type Software struct {
+	Source      *Source         `json:"source"`
+	Patches     []SoftwarePatch `json:"patches"`
+	Identifiers Identifiers     `json:"identifiers"`
+	Program     string          `json:"program,omitempty"` // store path of a Nix image's package
+}
+
+// SoftwarePatch is a patch of the program's source.
+type SoftwarePatch struct {
+	Name  string   `json:"name"`  // of its file
+	Hash  string   `json:"hash"`  // of its content: sha256:BASE16, or SRI
+	URL   string   `json:"url"`   // it comes from; "" where the definition does not say
+	Fixes []string `json:"fixes"` // IDs of vulnerabilities
+}
+
+// Identifiers are the names of a program in databases of vulnerabilities.
+type Identifiers struct {
+	CPE  string `json:"cpe"`  // 2.3
+	PURL string `json:"purl"` // instead of the one that follows from the source
+}

@@ -1,0 +1,11 @@
+package license
+
+import "regexp"
+
+var (
+	textName = regexp.MustCompile(`(?i)^(?:licen[cs]es?|unlicen[cs]e|copying|copyright|notice)(?:[-_.][\w.+-]+)?$`)
+	codeName = regexp.MustCompile(`(?i)\.(?:c|cfg|css|erb|go|h|html?|ini|java|js|json|jsx|mjs|php|png|pot?|py|rb|rs|sh|sql|svg|toml|tsx?|vue|xml|ya?ml)$`)
+)
+
+// IsText reports whether a file of this name, without its folder, has the text of a license.
+func IsText(name string) bool { return textName.MatchString(name) && !codeName.MatchString(name) }

@@ -1,0 +1,209 @@
+package sbom
+
+import (
+	"cmp"
+	"path"
+	"strings"
+
+	"github.com/anchore/packageurl-go"
+)
+
+// Metadata is what is known of an image from elsewhere than its files.
+type Metadata struct {
+	Application Application
+	Paths       map[string]Facts             // by store path
+	Modules     map[string]map[string]string // store path → Go module that is linked into it → SPDX expression, concluded
+}
+
+// Application is the program for which an image is, by its definition.
+type Application struct {
+	Facts
+	Program string // store path of its package; empty for an image that an engine built
+	Module  string // path of its Go module, or of the modules in its repository; may be empty
+	Release string // version of this module: v1.2.3
+}
+
+// Facts are what is known of a component. What is empty is not known.
+type Facts struct {
+	Name, Version string
+	PURL          string
+	CPEs          []string
+	Creator       string // URL, or email address
+	License       string // SPDX expression, declared
+	Source        Source
+	Patches       []Patch
+}
+
+// Types of components, in syft's words but for the application.
+const (
+	applicationType = "application"
+	goModuleType    = "go-module"
+	stdlib          = "stdlib" // module that is Go's standard library
+)
+
+// Describe adds what is known of components to a merged document. The application becomes a
+// component of its own, if none of the components is found to be it.
+func (d *Document) Describe(m Metadata) *Document {
+	described := *d
+	described.License = License{Expression: m.Application.License}
+	components := map[string]*Component{}
+	for _, c := range d.Components {
+		m.describe(&c)
+		components[c.ID] = &c
+	}
+	if app := m.Application.component(components); app != nil {
+		components[app.ID] = app
+		described.DependsOn = unique(append(described.DependsOn, app.ID))
+	}
+	described.Components = sorted(components)
+	return &described
+}
+
+// component is the application, nil if one of the components is it.
+func (a Application) component(components map[string]*Component) *Component {
+	for _, c := range components {
+		if c.PURL == a.PURL {
+			return nil
+		}
+	}
+	app := &Component{ID: a.PURL, Type: applicationType}
+	a.Facts.apply(app)
+	if components[a.Program] != nil {
+		app.DependsOn = []string{a.Program}
+	}
+	return app
+}
+
+func (m Metadata) describe(c *Component) {
+	owner, _, _ := strings.Cut(c.ID, separator)
+	switch {
+	case c.StorePath != "":
+		facts := m.Paths[c.StorePath]
+		if c.StorePath == m.Application.Program {
+			facts = facts.over(m.Application.Facts)
+		}
+		name, version, purl := c.Name, c.Version, facts.PURL
+		facts.apply(c)
+		if purl == "" && (c.Name != name || c.Version != version) {
+			hash, _, _ := strings.Cut(path.Base(c.StorePath), "-")
+			c.PURL = nixPURL(c.Name, c.Version, hash, c.NarHash)
+		}
+	case c.Type == goModuleType:
+		m.describeModule(c, owner)
+	}
+	if c.Creator == "" {
+		c.Creator = home(c)
+	}
+}
+
+// over adds what is known of the application to what is known of its package. The package's
+// own names stay: a scanner would find the application twice.
+func (f Facts) over(app Facts) Facts {
+	f.Creator, f.License = cmp.Or(app.Creator, f.Creator), cmp.Or(app.License, f.License)
+	f.Source = cmp.Or(app.Source, f.Source)
+	f.Patches = append(app.Patches[:len(app.Patches):len(app.Patches)], f.Patches...)
+	return f
+}
+
+func (f Facts) apply(c *Component) {
+	c.Name, c.Version, c.PURL = cmp.Or(f.Name, c.Name), cmp.Or(f.Version, c.Version), cmp.Or(f.PURL, c.PURL)
+	c.Creator = cmp.Or(f.Creator, c.Creator)
+	if f.License != "" {
+		c.License = License{Expression: f.License}
+	}
+	if len(f.CPEs) > 0 {
+		c.CPEs = f.CPEs
+	}
+	c.Source = cmp.Or(f.Source, c.Source)
+	if len(f.Patches) > 0 {
+		c.Patches = f.Patches
+	}
+}
+
+// describeModule describes a Go module that is linked into a program. The main module of the
+// application's own program is the application: Go does not write its version.
+func (m Metadata) describeModule(c *Component, owner string) {
+	app := m.Application
+	isMain := c.Version == "" || c.Version == "(devel)"
+	switch {
+	case c.Name == stdlib:
+		c.License = License{"BSD-3-Clause", true} // https://go.dev/LICENSE
+		c.Creator = "https://go.dev"
+		version := strings.TrimPrefix(c.Version, "go")
+		c.CPEs = []string{"cpe:2.3:a:golang:go:" + escapeCPE(version) + ":*:*:*:*:*:*:*"}
+	case isMain && (owner == app.Program && app.Program != "" || app.Module != "" && (c.Name == app.Module || strings.HasPrefix(c.Name, app.Module+"/"))):
+		facts := app.Facts
+		facts.Name, facts.Version, facts.PURL = c.Name, app.Release, GoPURL(c.Name, app.Release)
+		if facts.PURL != app.PURL {
+			facts.CPEs = nil
+		}
+		facts.apply(c)
+	default:
+		if expression := m.Modules[owner][c.Name]; expression != "" && c.License.Expression == "" {
+			c.License = License{expression, true}
+		}
+	}
+}
+
+// GoPURL is the package URL of a Go module.
+// https://github.com/package-url/purl-spec/blob/main/types/golang-definition.json
+func GoPURL(module, version string) string {
+	namespace, name := path.Split(module)
+	return packageurl.NewPackageURL(packageurl.TypeGolang, strings.TrimSuffix(namespace, "/"), name, version, nil, "").ToString()
+}
+
+// escapeCPE quotes what is special in a component of a CPE name.
+// https://nvlpubs.nist.gov/nistpubs/Legacy/IR/nistir7695.pdf
+func escapeCPE(text string) string {
+	var escaped strings.Builder
+	for _, r := range text {
+		if !isLetter(byte(r)) && (r < '0' || '9' < r) && r != '.' && r != '-' && r != '_' {
+			escaped.WriteByte('\\')
+		}
+		escaped.WriteRune(r)
+	}
+	return escaped.String()
+}
+
+// home is the page of a component's makers, as far as the ecosystem says it.
+func home(c *Component) string {
+	purl, err := packageurl.FromString(c.PURL)
+	if err != nil {
+		return ""
+	}
+	full := strings.TrimPrefix(purl.Namespace+"/"+purl.Name, "/")
+	switch purl.Type {
+	case packageurl.TypeGolang:
+		if strings.Contains(c.Name, ".") {
+			return "https://" + c.Name // a module's path is where it is: https://go.dev/ref/mod#module-path
+		}
+	case packageurl.TypeNPM:
+		return "https://www.npmjs.com/package/" + full
+	case packageurl.TypePyPi:
+		return "https://pypi.org/project/" + full + "/"
+	case packageurl.TypeCargo:
+		return "https://crates.io/crates/" + full
+	case packageurl.TypeGem:
+		return "https://rubygems.org/gems/" + full
+	case packageurl.TypeComposer:
+		return "https://packagist.org/packages/" + full
+	case packageurl.TypeGithub:
+		return "https://github.com/" + full
+	case packageurl.TypeDebian:
+		return "https://packages.debian.org/" + purl.Name
+	case packageurl.TypeAlpine:
+		return "https://pkgs.alpinelinux.org/packages?name=" + purl.Name
+	}
+	return ""
+}
+
+// LinkedModules lists the store paths with programs into which Go modules are linked.
+func (d *Document) LinkedModules() []string {
+	var owners []string
+	for _, c := range d.Components {
+		if owner, _, inside := strings.Cut(c.ID, separator); inside && c.Type == goModuleType && c.Name != stdlib {
+			owners = append(owners, owner)
+		}
+	}
+	return unique(owners)
+}
