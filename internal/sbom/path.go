@@ -25,8 +25,10 @@ func (d *Document) Paths() Paths {
 		}
 	}
 	visit("", d.DependsOn)
-	for i := 0; i < len(queue); i++ {
-		visit(queue[i], dependsOn[queue[i]])
+	for len(queue) > 0 {
+		id := queue[0]
+		queue = queue[1:]
+		visit(id, dependsOn[id])
 	}
 	return p
 }
