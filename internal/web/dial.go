@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/libresh/libre/internal/fault"
 )
 
 // Servers name other URLs: in redirects, as token servers, for uploads. A server at a public
@@ -25,6 +27,20 @@ type leaderKey struct{}
 // LedBy marks requests with the server that named their URL. Redirects need no mark.
 func LedBy(ctx context.Context, server *url.URL) context.Context {
 	return context.WithValue(ctx, leaderKey{}, server)
+}
+
+type publicKey struct{}
+
+// PublicOnly marks requests for a URL that a stranger may have written, and what it leads to:
+// they connect to public addresses, and to one server that the user chose, if any.
+func PublicOnly(ctx context.Context, chosen *url.URL) context.Context {
+	return context.WithValue(ctx, publicKey{}, chosen)
+}
+
+// isPublicOnly reports whether a request may connect to public addresses only.
+func isPublicOnly(request *http.Request) bool {
+	chosen, marked := request.Context().Value(publicKey{}).(*url.URL)
+	return marked && (chosen == nil || addressOf(chosen) != addressOf(request.URL))
 }
 
 // leader returns the server that named a request's URL: the first one, which the user
@@ -122,8 +138,15 @@ func ledAstray(request *http.Request, err error) error {
 	if !errors.As(err, &private) {
 		return err
 	}
-	server, _ := leader(request)
-	return &ledAstrayError{server.Host, request.URL.Host, private.address}
+	return refusePrivate(request, private.address)
+}
+
+// refusePrivate is the error of a request to a private address.
+func refusePrivate(request *http.Request, address string) error {
+	if server, led := leader(request); led {
+		return &ledAstrayError{server.Host, request.URL.Host, address}
+	}
+	return &fault.Fault{Err: fmt.Errorf("%s is at the private address %s", request.URL.Host, address), Fix: "download it yourself, and give the file"}
 }
 
 // parseIP parses a dialled address, without its zone.

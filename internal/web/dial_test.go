@@ -122,3 +122,43 @@ func TestPublicServerLeadsToNoPrivateAddress(t *testing.T) {
 		check("upload", err)
 	}
 }
+
+func TestPublicOnlyConnectsToPublicAddressesAndToTheChosenServer(t *testing.T) {
+	reached := 0
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		if to := r.URL.Query().Get("to"); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+			return
+		}
+		reached++
+	}
+	inside, forge, public := at(t, "127.0.0.1", serve), at(t, "127.0.0.3", serve), at(t, "127.0.0.2", serve)
+	for _, test := range []struct {
+		place string
+		want  string // "" reaches it
+	}{
+		{public.String(), ""},
+		{forge.String(), ""},
+		{inside.String(), inside.Host + " is at the private address 127.0.0.1; download it yourself, and give the file"},
+		{"http://localhost:" + inside.Port(), "localhost:" + inside.Port() + " is at the private address 127.0.0.1; download it yourself, and give the file"},
+		{public.String() + "?to=" + inside.String(), public.Host + ", a public server, redirects to the private address " + inside.Host + ": not followed"},
+		{forge.String() + "?to=" + inside.String(), forge.Host + ", a public server, redirects to the private address " + inside.Host + ": not followed"},
+		{forge.String() + "?to=" + public.String(), ""},
+	} {
+		request, err := http.NewRequestWithContext(PublicOnly(context.Background(), forge), http.MethodGet, test.place, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reached = 0
+		got := ""
+		response, err := (&http.Client{Transport: named()}).Do(request)
+		if err == nil {
+			response.Body.Close()
+		} else {
+			got = WithoutURL(err).Error()
+		}
+		if got != test.want || (reached > 0) != (test.want == "") {
+			t.Errorf("%s: %q, reached %d times, want %q", test.place, got, reached, test.want)
+		}
+	}
+}

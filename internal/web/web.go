@@ -94,7 +94,7 @@ func (t *Transport) once(request *http.Request) (*http.Response, error) {
 func (t *Transport) connections(request *http.Request) (*http.Transport, error) {
 	host := request.URL.Host
 	origin, led := leader(request)
-	guarded := led && addressOf(origin) != addressOf(request.URL) && !t.leadsPrivately(origin)
+	guarded := led && addressOf(origin) != addressOf(request.URL) && !t.leadsPrivately(origin) || isPublicOnly(request)
 	if guarded {
 		proxy, err := http.ProxyFromEnvironment(request)
 		if err != nil {
@@ -102,7 +102,7 @@ func (t *Transport) connections(request *http.Request) (*http.Transport, error) 
 		}
 		if proxy != nil { // the proxy dials: only the host's text can be checked
 			if isPrivateName(request.URL.Hostname()) {
-				return nil, &ledAstrayError{origin.Host, host, request.URL.Hostname()}
+				return nil, refusePrivate(request, request.URL.Hostname())
 			}
 			guarded = false
 		}

@@ -1,0 +1,80 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/text"
+)
+
+// databases are the forms of IDs by the prefix of their database. Others have the form of
+// https://ossf.github.io/osv-schema/#id-modified-fields
+var databases = map[string]*regexp.Regexp{
+	"CVE":     regexp.MustCompile(`\ACVE-[0-9]{4}-[0-9]{4,19}\z`), // https://cveproject.github.io/cve-schema
+	"GHSA":    regexp.MustCompile(`\AGHSA(?:-[23456789cfghjmpqrvwx]{4}){3}\z`),
+	"GO":      regexp.MustCompile(`\AGO-[0-9]{4}-[0-9]{4,}\z`),
+	"PYSEC":   regexp.MustCompile(`\APYSEC-[0-9]{4}-[0-9]+\z`),
+	"RUSTSEC": regexp.MustCompile(`\ARUSTSEC-[0-9]{4}-[0-9]{4}\z`),
+}
+
+var (
+	anyID      = regexp.MustCompile(`\A[A-Z][0-9A-Za-z]*(?:-[0-9A-Za-z]+)+\z`)
+	mentionsID = regexp.MustCompile(`(?i)\b(?:CVE-[0-9]{4}-[0-9]{4,19}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}|(?:GO|PYSEC|RUSTSEC)-[0-9]{4}-[0-9]{4,})\b`)
+)
+
+// mostID is the length of the longest ID: it becomes a file's name.
+const mostID = 99
+
+// ParseIDs reads the IDs of vulnerabilities, of which there has to be at least one. A list
+// has each once.
+func ParseIDs(given []string) ([]string, error) {
+	var ids []string
+	for _, id := range given {
+		id = strings.TrimSpace(id)
+		likely := normal(id)
+		switch {
+		case !isID(id) && likely != id && isID(likely):
+			return nil, fmt.Errorf("vulnerability %q: expected an ID like CVE-2026-1234; did you mean %s?", text.Name(id), likely)
+		case !isID(id):
+			return nil, fmt.Errorf("vulnerability %q: expected an ID like CVE-2026-1234, GHSA-4xqx-pqpj-9fqw or GO-2026-1234", text.Name(id))
+		case !slices.Contains(ids, id):
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("no vulnerability given: expected an ID like CVE-2026-1234")
+	}
+	return ids, nil
+}
+
+func isID(id string) bool {
+	prefix, _, _ := strings.Cut(id, "-")
+	form := databases[prefix]
+	return anyID.MatchString(id) && len(id) <= mostID && (form == nil || form.MatchString(id))
+}
+
+// normal is an ID of a known database with the case that the database uses.
+func normal(id string) string {
+	prefix, rest, _ := strings.Cut(id, "-")
+	prefix = strings.ToUpper(prefix)
+	if databases[prefix] == nil {
+		return id
+	}
+	return prefix + "-" + strings.ToLower(rest)
+}
+
+// mentioned are the IDs in a text, sorted.
+func mentioned(content []byte) []string {
+	const most = 20
+	var ids []string
+	for _, found := range mentionsID.FindAll(content, -1) {
+		if id := normal(string(found)); !slices.Contains(ids, id) && len(ids) < most {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,177 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// UnreachableError means that no branch and no tag of a repository leads to a commit. Forges
+// serve the commits of forks under the address of the repository that was forked.
+type UnreachableError struct {
+	Commit     string
+	Repository string // URL, without a password
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("no branch and no tag of %s leads to commit %s", e.Repository, e.Commit)
+}
+
+// RepositoryOf is the URL of the git repository of a source, as git and browsers know it, ""
+// if the source does not name one.
+func (c *Client) RepositoryOf(source Source) string {
+	switch source.Kind {
+	case "github":
+		return below(c.endpoints.server, source.Location).String()
+	case "git":
+		return source.Location
+	case "goModule":
+		if parts := strings.Split(source.Location, "/"); len(parts) >= 3 && strings.Contains(moduleForges, " "+parts[0]+" ") {
+			return "https://" + path.Join(parts[:3]...)
+		}
+	}
+	return ""
+}
+
+// moduleForges are the hosts at which the first three parts of a module's path are its
+// repository. https://go.dev/ref/mod#vcs-find
+const moduleForges = " github.com bitbucket.org codeberg.org gitlab.com "
+
+var commitPrefix = regexp.MustCompile(`\A[0-9a-f]{4,40}\z`)
+
+// Commit finds the commit of a repository whose ID begins with at least four hexadecimal
+// digits, if one of its branches or tags leads there, and returns it as git format-patch
+// writes it: the change to the first parent, without renames. The error is an
+// *UnreachableError if there is none.
+func (c *Client) Commit(ctx context.Context, location, digits string, most int) (id string, patch []byte, err error) {
+	doing := "fetching commit " + digits + " of " + redacted(location)
+	if !commitPrefix.MatchString(digits) {
+		return "", nil, fmt.Errorf("%s: expected 4 to 40 hexadecimal digits in lower case", doing)
+	}
+	ctx, cancel := bounded(ctx, c.deadline)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "libre-git-")
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer os.RemoveAll(dir)
+	err = writesAtMost(ctx, dir, c.limits.Bytes, func(ctx context.Context) error {
+		if id, err = c.reachable(ctx, filepath.Join(dir, "history"), location, digits); err == nil {
+			patch, err = c.commitPatch(ctx, filepath.Join(dir, "commit"), location, id, most)
+		}
+		return err
+	})
+	var unreachable *UnreachableError
+	switch {
+	case errors.As(err, &unreachable):
+		return "", nil, err
+	case err != nil:
+		return "", nil, fmt.Errorf("%s: %w", doing, cause(ctx, err))
+	}
+	return id, patch, nil
+}
+
+// reachable is the whole ID of a commit that a branch or a tag of a repository leads to. It
+// fetches commits only, from servers that can leave out the rest.
+func (c *Client) reachable(ctx context.Context, dir, location, digits string) (string, error) {
+	if err := gitInto(ctx, io.Discard, "init", "--quiet", "--bare", dir); err != nil {
+		return "", err
+	}
+	err := c.gitFetch(ctx, dir, location, "--filter=tree:0", "--no-tags", "--", location, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+	if err != nil {
+		return "", err
+	}
+	found := &commitFinder{digits: []byte(digits)}
+	if err := gitInto(ctx, found, "-C", dir, "rev-list", "--branches", "--tags"); err != nil {
+		return "", err
+	}
+	switch len(found.ids) {
+	case 0:
+		return "", &UnreachableError{digits, redacted(location)}
+	case 1:
+		return found.ids[0], nil
+	}
+	return "", fmt.Errorf("%s and %s begin with it: give more digits", found.ids[0], found.ids[1])
+}
+
+// commitFinder keeps the first two lines that begin with some digits.
+type commitFinder struct {
+	digits, rest []byte
+	ids          []string
+}
+
+func (f *commitFinder) Write(output []byte) (int, error) {
+	f.rest = append(f.rest, output...)
+	for {
+		line, rest, whole := bytes.Cut(f.rest, []byte("\n"))
+		if !whole {
+			return len(output), nil
+		}
+		if bytes.HasPrefix(line, f.digits) && len(f.ids) < 2 {
+			f.ids = append(f.ids, string(line))
+		}
+		f.rest = rest
+	}
+}
+
+// commitPatch fetches a commit with its parents, and writes the change.
+func (c *Client) commitPatch(ctx context.Context, dir, location, id string, most int) ([]byte, error) {
+	if err := gitInto(ctx, io.Discard, "init", "--quiet", "--bare", dir); err != nil {
+		return nil, err
+	}
+	if err := c.gitFetch(ctx, dir, location, "--depth=2", "--no-tags", "--", location, id); err != nil {
+		return nil, err
+	}
+	patch := &limitedBuffer{most: most}
+	err := gitInto(ctx, patch, "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-C", dir, "show", "--format=email", "--patch",
+		"--diff-merges=first-parent", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-show-signature", "--no-notes", "--unified=3", id)
+	if patch.over {
+		return nil, fmt.Errorf("its change has more than %d bytes", most)
+	}
+	return patch.Bytes(), err
+}
+
+// limitedBuffer fails when it gets more than so many bytes.
+type limitedBuffer struct {
+	bytes.Buffer
+	most int
+	over bool
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.most {
+		b.over = true
+		return 0, io.ErrShortWrite
+	}
+	return b.Buffer.Write(p)
+}
+
+// CommitOf reads the address of a commit's page or patch, such as
+// https://github.com/o/r/commit/abc.patch, below a repository: the digits of its ID. inside
+// reports whether an address is below the repository at all.
+func CommitOf(repository, address string) (digits string, inside bool) {
+	base, err := url.Parse(repository)
+	place, err2 := url.Parse(address)
+	if err != nil || err2 != nil || base.Host == "" || !strings.EqualFold(originOf(base), originOf(place)) {
+		return "", false
+	}
+	folder := strings.TrimSuffix(trimmed(base).Path, ".git") + "/"
+	if len(place.Path) < len(folder) || !strings.EqualFold(place.Path[:len(folder)], folder) {
+		return "", false
+	}
+	if found := commitPage.FindStringSubmatch(place.Path[len(folder):]); found != nil {
+		return found[1], true
+	}
+	return "", true
+}
+
+// commitPage is the end of the address of a commit at GitHub, Forgejo and GitLab.
+var commitPage = regexp.MustCompile(`\A(?:-/)?commits?/([0-9a-f]{4,40})(?:\.patch|\.diff)?\z`)
