@@ -79,7 +79,7 @@ let
       (n: { name = "${prefix}${n}"; value = positionOf set n; })
       (filter (n: !(isAttrs set.${n})) (attrNames set)));
 
-  # The positions of the literals that `libre bump` edits, from the caller's own
+  # The positions of what `libre bump` and `libre patch` edit, from the caller's own
   # attribute sets, because mapAttrs loses positions.
   positions = args:
     {
@@ -87,6 +87,7 @@ let
       packageVersion = positionOf args "packageVersion";
     }
     // (if args ? patches then { patches = positionOf args "patches"; } else { })
+    // positionsOf (args.variants or { }) "variants."
     // positionsOf (args.source or { }) "source."
     // positionsOf (args.hashes or { }) "hashes."
     // builtins.foldl' (all: n: all // positionsOf args.hashes.${n} "hashes.${n}.")

@@ -70,7 +70,9 @@ let
     # An invalid variant is an error in listings too.
     builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
       inherit (app) name version packageVersion hashes update needs migration meta positions;
-      source = source.description;
+      source =
+        if app.source ? path then source.description // { path = toString app.source.path; }
+        else source.description;
       variants = variantsOf app;
       # The changes of the app's source, then the additional ones by variant.
       changes = map changeData app.changes;

@@ -45,6 +45,8 @@ type Result struct {
 	Findings    []review.Finding    `json:"findings,omitempty"` // what a reviewer should look at
 	Warnings    []string            `json:"warnings,omitempty"`
 
+	Patch *AddedPatch `json:"patch,omitempty"` // that was added
+
 	NotFollowed string `json:"notFollowed,omitempty"` // why there is no request to upstream
 
 	// Uncommitted are files with an earlier edit of libre that was never committed, if

@@ -2,6 +2,7 @@ package bump
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 type checkout struct {
 	dir      string            // the catalogue
 	copy     string            // of what a flake sees of it
-	original map[string][]byte // edited files with the catalogue's contents, by path
+	original map[string][]byte // edited files with the catalogue's contents, by path; nil for a new one
 }
 
 // newCheckout copies a catalogue. The caller removes the copy.
@@ -127,10 +128,30 @@ func (c *checkout) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	content, err := file.Read(path)
-	if err == nil && c.original[name] == nil {
+	if _, known := c.original[name]; err == nil && !known {
 		c.original[name] = content
 	}
 	return content, err
+}
+
+// create writes a new file of the copy. It is an error if the catalogue has a file of this
+// name, tracked or not.
+func (c *checkout) create(name string, content []byte) error {
+	for _, dir := range []string{c.dir, c.copy} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return cmp.Or(err, fmt.Errorf("%s exists already: remove it, or the entry that uses it", name))
+		}
+	}
+	root, err := os.OpenRoot(c.copy)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	c.original[name] = nil
+	return root.WriteFile(name, content, 0o644)
 }
 
 // edit changes files of the copy.
@@ -186,10 +207,19 @@ func (c *checkout) changed() (map[string][]byte, error) {
 // settle keeps the copy's current contents, or restores it.
 func (c *checkout) settle(keep bool) error {
 	for name, original := range c.original {
-		if keep {
-			delete(c.original, name)
-		} else if err := c.write(name, original); err != nil {
+		var err error
+		switch {
+		case keep:
+		case original == nil:
+			err = os.Remove(filepath.Join(c.copy, name))
+		default:
+			err = c.write(name, original)
+		}
+		if err != nil {
 			return err
+		}
+		if keep || original == nil {
+			delete(c.original, name)
 		}
 	}
 	return nil

@@ -45,6 +45,7 @@ type step struct {
 	date           string // YYYY-MM-DD, "" if unknown
 	hash           string // of the source; "" if a build has to find it
 	archive        string // the URL that the hash is for, if the definition names one
+	patch          *AddedPatch
 }
 
 // edits are the attributes to change for a step to another version, or to other content of
@@ -188,7 +189,7 @@ func checkChanged(before, after map[string]catalog.App, name string, planned edi
 				continue // whether it follows is checked below
 			}
 			if other == name && (strings.HasPrefix(attribute, "changes.") || strings.HasPrefix(attribute, "variantChanges.")) {
-				continue // a dropped patch; its new URL is checked below
+				continue // a dropped or an added patch, which is checked below
 			}
 			if other != name || !known {
 				return fmt.Errorf("apps/%s: the edit also changes %s of %s from %s to %s: edit it by hand",
@@ -203,6 +204,9 @@ func checkChanged(before, after map[string]catalog.App, name string, planned edi
 	if is.Version != to.version || is.PackageVersion != to.packageVersion {
 		return fmt.Errorf("apps/%s: the edit gives version %s, expected %s: edit it by hand", name,
 			catalog.Tag(is.Version, is.PackageVersion), catalog.Tag(to.version, to.packageVersion))
+	}
+	if to.patch != nil {
+		return checkAdded(before[name], is, to.patch)
 	}
 	return checkFollowed(before[name], is, to)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/markdown"
@@ -25,7 +26,7 @@ func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*
 	for _, result := range results {
 		titles = append(titles, result.title())
 		p.Message += result.message()
-		p.Apps[result.App] = result.To.String()
+		p.Apps[result.ProposalName()] = result.To.String()
 		for file, content := range result.After {
 			if _, edited := p.Before[file]; !edited {
 				p.Before[file] = result.Before[file]
@@ -58,8 +59,25 @@ func (r *Result) report(notes string) propose.AppReport {
 	return report
 }
 
-// title is docs: 5.4.0 -> 5.4.1, with package versions if only these differ.
+// ProposalName is the name of an app's commit or pull request: the app's. A patch has one of
+// its own, which updates of the app neither replace nor close: docs-CVE-2026-1234.
+func (r *Result) ProposalName() string {
+	if r.Patch == nil {
+		return r.App
+	}
+	return r.App + "-" + strings.TrimSuffix(path.Base(r.Patch.File), ".patch")
+}
+
+// title is docs: 5.4.0 -> 5.4.1, with package versions if only these differ; for a patch
+// docs: fix CVE-2026-1234 (5.4.0-1 -> 5.4.0-2).
 func (r *Result) title() string {
+	if r.Patch != nil {
+		what := strings.Join(r.Patch.Fixes, ", ")
+		if r.Patch.Variant != "" {
+			what += " in variant " + r.Patch.Variant
+		}
+		return fmt.Sprintf("%s: fix %s (%s -> %s)", r.App, what, r.From, r.To)
+	}
 	if r.From.Version == r.To.Version {
 		return fmt.Sprintf("%s: %s -> %s", r.App, r.From, r.To)
 	}
@@ -69,7 +87,11 @@ func (r *Result) title() string {
 // message has the links of one app.
 func (r *Result) message() string {
 	text := ""
-	for _, link := range []string{r.Links.Compare, r.Links.Release} {
+	links := []string{r.Links.Compare, r.Links.Release}
+	if r.Patch != nil {
+		links = []string{r.Patch.Origin}
+	}
+	for _, link := range links {
 		if link != "" {
 			text += link + "\n"
 		}
@@ -99,7 +121,7 @@ func (r *Result) checked() []string {
 		}
 	}
 	if applied > 0 {
-		all = append(all, fmt.Sprintf("our changes apply to the new source: %d", applied))
+		all = append(all, fmt.Sprintf("our changes apply to the source: %d", applied))
 	}
 	return all
 }

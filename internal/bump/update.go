@@ -199,14 +199,14 @@ func (b *Bumper) review(ctx context.Context, c *checkout, result *Result, app ca
 	var broken []error
 	for i, check := range result.PatchChecks {
 		switch {
-		case check.Verdict == review.InUpstream && b.DropApplied && check.Variant == "":
-			drop, err := dropPatch(app, changes[i].Name)
+		case check.Verdict == review.InUpstream && b.DropApplied:
+			drop, err := dropPatch(app, check)
 			if err != nil {
 				broken = append(broken, err)
 			}
 			dropped = append(dropped, drop)
 			result.PatchChecks[i].Verdict = review.Dropped
-		case check.Verdict == review.InUpstream && check.Variant == "":
+		case check.Verdict == review.InUpstream:
 			broken = append(broken, fmt.Errorf("%s: --drop-applied removes it", check))
 		case check.Breaks():
 			broken = append(broken, errors.New(check.String()))
@@ -343,17 +343,26 @@ func (b *Bumper) patch(ctx context.Context, c *checkout, place string) ([]byte, 
 	return content, nil
 }
 
-// dropPatch removes a patch from the app's list. The file stays: removing it is up to git.
-func dropPatch(app catalog.App, name string) (nixedit.Change, error) {
-	at := app.Positions["patches"]
+// dropPatch removes a patch from the app's list, or from those of a variant. The file stays:
+// removing it is up to git.
+func dropPatch(app catalog.App, check review.PatchCheck) (nixedit.Change, error) {
+	attribute, where := "patches", "in a list patches of mkApp's argument"
+	if check.Variant != "" {
+		attribute, where = "variants."+check.Variant, "in a variant of mkApp's argument"
+	}
+	at := app.Positions[attribute]
 	if at == nil {
-		return nil, fmt.Errorf("%s: it is not in a list patches of mkApp's argument: remove it by hand", name)
+		return nil, fmt.Errorf("%s: it is not %s: remove it by hand", check.Name, where)
 	}
-	item, err := filepath.Rel(filepath.Dir(at.File), name)
-	if err != nil {
-		return nil, err
+	item := check.Name
+	if !strings.Contains(item, "://") {
+		inFolder, err := filepath.Rel(filepath.Dir(at.File), check.Name)
+		if err != nil {
+			return nil, err
+		}
+		item = "./" + inFolder
 	}
-	return nixedit.DropPatch{Attribute: nixedit.Attribute{Path: "patches", At: *at}, Item: "./" + item}, nil
+	return nixedit.DropPatch{Attribute: nixedit.Attribute{Path: attribute, At: *at}, Item: item}, nil
 }
 
 // containerfiles are those that the app's components are built from.

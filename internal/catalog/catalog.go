@@ -61,6 +61,7 @@ type Source struct {
 	Rev      string `json:"rev"`      // commit
 	Forge    string `json:"forge"`    // of a git repository: forgejo or gitea
 	GoModule string `json:"goModule"` // module path
+	Path     string `json:"path"`     // folder in the catalogue
 }
 
 // Followed reports whether versions can be listed for this kind of source.

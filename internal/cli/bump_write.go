@@ -12,6 +12,7 @@ import (
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -52,7 +53,7 @@ func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool
 		w.grouped = append(w.grouped, result)
 		return true, nil
 	}
-	proposal, err := w.proposal(ctx, result.App, []*bump.Result{result})
+	proposal, err := w.proposal(ctx, result.ProposalName(), []*bump.Result{result})
 	if err != nil {
 		return false, err
 	}
@@ -77,13 +78,37 @@ func (w *bumpWriter) write(ctx context.Context, proposal *propose.Proposal, befo
 		return err
 	}
 	install := func() error { return bump.Install(w.dir, before, after) }
-	if w.repository == nil {
-		return install()
-	}
 	restore := func() error { return bump.Restore(w.dir, slices.Sorted(maps.Keys(after)), before) }
+	if w.repository == nil {
+		err := install()
+		if err == nil {
+			if err = w.track(ctx, before, after); err != nil {
+				err = errors.Join(err, restore())
+			}
+		}
+		return err
+	}
 	commit, err := w.repository.Commit(ctx, proposal, propose.Files{Install: install, Restore: restore})
 	if err == nil {
 		w.env.Notef("%.12s %s", commit, proposal.Title)
+	}
+	return err
+}
+
+// track shows new files to git, since nix sees in a repository only what git tracks.
+func (w *bumpWriter) track(ctx context.Context, before, after map[string][]byte) error {
+	arguments := []string{"add", "--intent-to-add", "--"}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if before[name] == nil {
+			arguments = append(arguments, ":(literal)"+name)
+		}
+	}
+	if len(arguments) == 3 {
+		return nil
+	}
+	_, err := git.Command{Dir: w.dir}.Run(ctx, arguments...)
+	if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {
+		return nil
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -320,6 +321,9 @@ func inCatalogue(app catalog.App) {
 		if position != nil {
 			position.File = sourcePath.ReplaceAllString(position.File, "")
 		}
+	}
+	if app.Source != nil && app.Source.Path != "" {
+		app.Source.Path = path.Clean(sourcePath.ReplaceAllString(app.Source.Path+"/", ""))
 	}
 	for _, changes := range append(slices.Collect(maps.Values(app.VariantChanges)), app.Changes) {
 		for i := range changes {

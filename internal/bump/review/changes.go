@@ -85,6 +85,14 @@ func (p PatchCheck) String() string {
 		Replaces:    "applies, and hides a file of upstream",
 		Untried:     "was not tried",
 	}[p.Verdict]
+	if why := p.Why(); why != "" {
+		return subject + " " + verdict + ": " + why
+	}
+	return subject + " " + verdict
+}
+
+// Why is the reason of the verdict, with the places that fail, "" if there is none.
+func (p PatchCheck) Why() string {
 	var why []string
 	if p.Reason != "" {
 		why = append(why, p.Reason)
@@ -92,10 +100,7 @@ func (p PatchCheck) String() string {
 	for _, place := range p.Places {
 		why = append(why, place.String())
 	}
-	if len(why) == 0 {
-		return subject + " " + verdict
-	}
-	return subject + " " + verdict + ": " + text.Enumerate(why, "; ", 5)
+	return text.Enumerate(why, "; ", 5)
 }
 
 func (p Place) String() string {
@@ -111,7 +116,6 @@ func (p Place) String() string {
 // if unavailable.
 //
 // A change that does not apply is no error. An error is a *PatchError, or one from reading
-// a source or writing to a temporary folder.
 // a source or writing to a temporary folder.
 func CheckChanges(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchCheck, error) {
 	checks := make([]PatchCheck, len(changes))

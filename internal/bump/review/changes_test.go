@@ -63,7 +63,7 @@ func TestCheckChanges(t *testing.T) {
 			[]string{"patch fix.patch no longer applies: b/b.txt: already upstream"}},
 		{"lines in another order", nil, plain.with("a.txt", "23\n22\n21\n20\n19\n18\n17\n"), []Change{patchOf(twenty)},
 			[]string{`patch fix.patch no longer applies: a.txt @@ -17,7 +17,7 @@: its lines are no longer in this order`}},
-		{"no file", nil, sourceFiles{"b.txt": ""}, []Change{patchOf(twenty)}, []string{"patch fix.patch no longer applies: a.txt: the new source has no such file"}},
+		{"no file", nil, sourceFiles{"b.txt": ""}, []Change{patchOf(twenty)}, []string{"patch fix.patch no longer applies: a.txt: the source has no such file"}},
 		{"creates", nil, plain, []Change{patchOf(created)}, []string{"patch fix.patch applies"}},
 		{"creates what is there", nil, sourceFiles{"new/n.txt": "old\n"}, []Change{patchOf(created)},
 			[]string{"patch fix.patch no longer applies: new/n.txt: upstream has a file of this name now"}},

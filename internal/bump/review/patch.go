@@ -98,7 +98,7 @@ func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) 
 		case s.create && t.exists(file):
 			places = append(places, Place{File: text.Name(file), Reason: "upstream has a file of this name now"})
 		case !t.exists(file) && !s.create:
-			places = append(places, Place{File: text.Name(file), Reason: "the new source has no such file"})
+			places = append(places, Place{File: text.Name(file), Reason: "the source has no such file"})
 		case len(failed) == 0:
 			places = append(places, Place{File: text.Name(file), Reason: run.lastMessage()})
 		default:
