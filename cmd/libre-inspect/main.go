@@ -1,5 +1,5 @@
-// Command libre-inspect lists what is recognised in the files of images; libre
-// starts it and talks to it by standard input and output.
+// Command libre-inspect finds packages in the files of images, and the known
+// vulnerabilities of packages. libre starts it and talks to it by standard input and output.
 package main
 
 import (
@@ -7,12 +7,24 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/sbom/files"
+	"github.com/libresh/libre/internal/scan/match"
 )
 
 func main() {
-	if err := files.Serve(context.Background(), os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "libre-inspect:", err)
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, inspect.Program+":", err)
 		os.Exit(1)
 	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == inspect.Packages:
+		return files.Serve(context.Background(), os.Stdin, os.Stdout)
+	case len(args) == 1 && args[0] == inspect.Vulnerabilities:
+		return match.Serve(context.Background(), os.Stdin, os.Stdout)
+	}
+	return fmt.Errorf("libre starts this program with one argument, %s or %s", inspect.Packages, inspect.Vulnerabilities)
 }

@@ -12,6 +12,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -127,14 +128,14 @@ func TestFromLayoutErrors(t *testing.T) {
 // libre-inspect reads what strangers wrote: it has nothing in it that downloads from
 // clouds, and takes no time to compile it.
 func TestRecogniserHasNoCloudClients(t *testing.T) {
-	info, err := buildinfo.ReadFile(scanner(t).path)
+	info, err := buildinfo.ReadFile(scanner(t).program.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	getter := false
 	for _, module := range info.Deps {
 		if strings.HasPrefix(module.Path, "cloud.google.com/") || strings.HasPrefix(module.Path, "github.com/aws/") {
-			t.Errorf("%s is in %s", module.Path, Program)
+			t.Errorf("%s is in %s", module.Path, inspect.Program)
 		}
 		getter = getter || module.Path == "github.com/hashicorp/go-getter" && module.Replace != nil
 	}
@@ -150,7 +151,7 @@ func scanner(t *testing.T) *Scanner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newScanner(filepath.Join(programs, Program), Limits{})
+	s := newScanner(filepath.Join(programs, inspect.Program), Limits{})
 	t.Cleanup(s.Close)
 	return s
 }

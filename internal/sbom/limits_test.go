@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -110,7 +111,7 @@ func TestNestedArchivesMeetALimit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := newScanner(filepath.Join(programs, Program), Limits{Image: 500 << 20, Nested: limit, Memory: 600 << 20})
+			s := newScanner(filepath.Join(programs, inspect.Program), Limits{Image: 500 << 20, Nested: limit, Memory: 600 << 20})
 			defer s.Close()
 			most := testkit.MostIn(os.TempDir())
 			read := func(path string) error {

@@ -1,84 +1,62 @@
 package sbom
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 
-	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/inspect"
 )
 
-// Program is the name of the program that finds packages in files. It is a program of its
-// own because syft takes long to start.
-const Program = "libre-inspect"
-
-// Scanner finds packages in images with the program. One process, started with the first
-// question, answers all of them in turn. A store path of several images is read once. The
-// methods may be called from several goroutines at once.
+// Scanner finds packages in images with the program libre-inspect. A store path of several
+// images is read once. The methods may be called from several goroutines at once.
 type Scanner struct {
-	path   string
-	limits Limits
+	program inspect.Client[Question, Answer]
+	limits  Limits
 
 	mu      sync.Mutex
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	answers *json.Decoder
-	log     bytes.Buffer
 	asked   map[string]*Document         // by store path and places
 	modules map[string]map[string]string // licenses by folder
 }
 
-// Question is a line of the program's standard input. It is about an image of a layout,
-// about a store path, about vendored modules or, with none, about the versions of the program's
-// tools.
+// Question is about an image of a layout, about a store path, about vendored modules or, with
+// none, about the versions of the program's tools.
 type Question struct {
 	Layout    string   `json:",omitempty"` // folder of the OCI layout
 	Subject   Subject  `json:",omitzero"`  // the image in the layout
 	StorePath string   `json:",omitempty"`
 	Where     []string `json:",omitempty"` // folders of the store path in the image
 	Modules   string   `json:",omitempty"` // folder that `go mod vendor` made
-	Temporary string   `json:",omitempty"` // folder for temporary files; the scanner removes it
 	Limits    Limits   `json:",omitzero"`
 }
 
-// Answer is a line of the program's standard output.
+// Answer has what the question is about.
 type Answer struct {
 	Document *Document
 	Licenses map[string]string `json:",omitempty"` // of modules: SPDX expressions
-	Error    string
-	Last     bool // a limit was reached: the program exits
 }
 
 // NewScanner finds the program beside libre or in PATH.
 func NewScanner(limits Limits) (*Scanner, error) {
-	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), Program)
-		if _, err := os.Stat(beside); err == nil {
-			return newScanner(beside, limits), nil
-		}
-	}
-	path, err := exec.LookPath(Program)
+	path, err := inspect.Find()
 	if err != nil {
-		return nil, fmt.Errorf("making an SBOM: the program %s is neither beside libre nor in PATH: install both", Program)
+		return nil, fmt.Errorf("making an SBOM: %w", err)
 	}
 	return newScanner(path, limits), nil
 }
 
 func newScanner(path string, limits Limits) *Scanner {
-	return &Scanner{path: path, limits: limits.orDefault(), asked: map[string]*Document{}, modules: map[string]map[string]string{}}
+	return &Scanner{
+		program: inspect.Client[Question, Answer]{Path: path, Task: inspect.Packages},
+		limits:  limits.orDefault(), asked: map[string]*Document{}, modules: map[string]map[string]string{},
+	}
 }
 
 // Tools gives the tools that the program finds packages with.
 func (s *Scanner) Tools(ctx context.Context) ([]Tool, error) {
-	answer, err := s.ask(ctx, "asking "+Program+" for its version", Question{})
+	answer, err := s.ask(ctx, "asking "+inspect.Program+" for its version", Question{})
 	if err != nil {
 		return nil, err
 	}
@@ -148,79 +126,10 @@ func (s *Scanner) fromStorePath(ctx context.Context, c Component) (*Document, er
 	return answer.Document, err
 }
 
-// ask sends a question to the program, which it starts if needed. what describes the
-// question in errors.
 func (s *Scanner) ask(ctx context.Context, what string, question Question) (Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	fail := func(err error) (Answer, error) {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return Answer{}, fmt.Errorf("%s: %w", what, err)
-	}
-	if s.cmd == nil {
-		if err := s.start(); err != nil {
-			return fail(err)
-		}
-	}
-	temporary, err := os.MkdirTemp("", "libre-inspect-")
-	if err != nil {
-		return fail(err)
-	}
-	defer os.RemoveAll(temporary) // also if the program was killed
-	question.Temporary, question.Limits = temporary, s.limits
-	// The program cannot be interrupted: kill it, and start it again for the next question.
-	started := s.cmd.Process
-	ended := context.AfterFunc(ctx, func() { _ = started.Kill() })
-	defer ended()
-	var answer Answer
-	err = json.NewEncoder(s.in).Encode(question)
-	if err == nil {
-		err = s.answers.Decode(&answer)
-	}
-	if err != nil {
-		_ = started.Kill() // if it runs, but its answer is not valid
-		_ = s.cmd.Wait()
-		s.cmd = nil
-		lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
-		return fail(fmt.Errorf("%s ended: %w: %s", Program, err, lines[len(lines)-1]))
-	}
-	if answer.Last {
-		_ = s.cmd.Wait()
-		s.cmd = nil
-	}
-	if answer.Error != "" {
-		return fail(errors.New(answer.Error))
-	}
-	return answer, nil
-}
-
-func (s *Scanner) start() (err error) {
-	cmd := exec.Command(s.path)
-	cmd.Env = process.Environment()
-	cmd.Stderr = &s.log
-	if s.in, err = cmd.StdinPipe(); err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	s.cmd, s.answers = cmd, json.NewDecoder(out)
-	return nil
+	question.Limits = s.limits
+	return s.program.Ask(ctx, what, question)
 }
 
 // Close ends the program.
-func (s *Scanner) Close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cmd != nil {
-		s.in.Close()
-		_ = s.cmd.Wait()
-		s.cmd = nil
-	}
-}
+func (s *Scanner) Close() { s.program.Close() }

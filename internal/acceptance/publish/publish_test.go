@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -23,7 +23,7 @@ import (
 var libre testkit.Libre
 
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == sbom.Program {
+	if filepath.Base(os.Args[0]) == inspect.Program {
 		if err := relay(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -9,19 +9,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 
-	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// The program that recognises files takes a second of CPU time to start, and libre starts
-// it in each run that describes an image. Most tests here are about something else: for
-// them, one process answers all runs. This test program is installed beside their libre and
-// forwards requests to that process.
-const socketName = "recogniser"
+// The program that finds packages in files takes a second of CPU time to start, and libre
+// starts it in each run that describes an image. Most tests here are about something else:
+// for them, one process answers all runs. This test program is installed beside their libre
+// and forwards requests to that process. Other tasks are the real program's.
+const (
+	socketName = "recogniser"
+	realName   = "real"
+)
 
 // relay is the process that libre starts.
 func relay() error {
+	if os.Args[1] != inspect.Packages {
+		return syscall.Exec(filepath.Join(filepath.Dir(os.Args[0]), realName), os.Args, os.Environ())
+	}
 	conn, err := net.Dial("unix", filepath.Join(filepath.Dir(os.Args[0]), socketName))
 	if err != nil {
 		return err
@@ -56,14 +63,18 @@ var startRecogniser = sync.OnceValues(func() (string, error) {
 	if err := os.Link(libre.Program(), program); err != nil {
 		return "", err
 	}
-	if err := os.Symlink(self, filepath.Join(dir, sbom.Program)); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, inspect.Program)); err != nil {
+		return "", err
+	}
+	real := filepath.Join(filepath.Dir(libre.Program()), inspect.Program)
+	if err := os.Symlink(real, filepath.Join(dir, realName)); err != nil {
 		return "", err
 	}
 	listener, err := net.Listen("unix", filepath.Join(dir, socketName))
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command(filepath.Join(filepath.Dir(libre.Program()), sbom.Program))
+	cmd := exec.Command(real, inspect.Packages)
 	cmd.Env = append(os.Environ(), "TMPDIR="+libre.Dir)
 	r := &recogniser{}
 	if r.questions, err = cmd.StdinPipe(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/sbom"
 )
 
@@ -21,9 +22,6 @@ type watch struct {
 	most   int64 // bytes that this step may write
 	met    error // the error if it writes more
 }
-
-// interval is a compromise: some 20 MB can be written between two checks.
-const interval = 10 * time.Millisecond
 
 // newWatch starts a watch. At a limit it calls end once, with an error that names it.
 func newWatch(limits sbom.Limits, end func(error)) (*watch, error) {
@@ -50,7 +48,7 @@ func (w *watch) unpacked() error {
 }
 
 func (w *watch) run(end func(error)) {
-	for ticker := time.NewTicker(interval); ; {
+	for ticker := time.NewTicker(inspect.Interval); ; {
 		select {
 		case <-w.ended:
 			ticker.Stop()
@@ -75,11 +73,7 @@ func (w *watch) check() error {
 	if now-w.before > w.most {
 		return w.met
 	}
-	held, err := resident()
-	if err == nil && held > w.limits.Memory {
-		err = fmt.Errorf("it takes more memory than the limit of %d bytes: raise limits.memory in libre.yaml", w.limits.Memory)
-	}
-	return err
+	return inspect.CheckMemory(w.limits.Memory)
 }
 
 func (w *watch) end() { close(w.ended) }
@@ -92,13 +86,4 @@ func written() (bytes int64, err error) {
 		_, err = fmt.Sscanf(string(text), "rchar: %d\nwchar: %d", new(int64), &bytes)
 	}
 	return bytes, err
-}
-
-// resident gives how much memory this process uses, in bytes.
-func resident() (bytes int64, err error) {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err == nil {
-		_, err = fmt.Sscanf(string(text), "%d %d", new(int64), &bytes)
-	}
-	return bytes * int64(os.Getpagesize()), err
 }

@@ -2,41 +2,18 @@ package files
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
-	"os"
 
+	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Serve answers questions, one sbom.Question a line, until the input ends.
+// Serve answers questions about files until the input ends.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	go func() { _, _ = licenseScanner() }() // takes most of a second: start with the first question
-	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
-	for {
-		var question sbom.Question
-		if err := questions.Decode(&question); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if question.Temporary != "" {
-			if err := os.Setenv("TMPDIR", question.Temporary); err != nil {
-				return err
-			}
-		}
-		answer, err := answerTo(ctx, question, func(met error) {
-			_ = answers.Encode(sbom.Answer{Error: met.Error(), Last: true})
-			os.Exit(1)
-		})
-		if err != nil {
-			answer = sbom.Answer{Error: err.Error()}
-		}
-		if err := answers.Encode(answer); err != nil {
-			return err
-		}
-	}
+	return inspect.Serve(in, out, func(question sbom.Question, end func(error)) (sbom.Answer, error) {
+		return answerTo(ctx, question, end)
+	})
 }
 
 // answerTo answers a question. At a limit it calls end, since syft cannot be interrupted.

@@ -1,0 +1,110 @@
+package match
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	v6 "github.com/anchore/grype/grype/db/v6"
+	"github.com/anchore/grype/grype/vulnerability"
+
+	"github.com/libresh/libre/internal/scan"
+)
+
+// A database is open for reading.
+type database struct {
+	dir      string
+	is       scan.Database
+	reader   v6.Reader
+	provider *provider
+}
+
+// openDatabase opens the database in a folder. It makes the indexes first if index is true:
+// the distributed file has none. Errors are of one line.
+func openDatabase(dir string, index bool) (*database, error) {
+	d := &database{dir: dir}
+	if err := checkFile(filepath.Join(dir, v6.VulnerabilityDBFileName)); err != nil {
+		return nil, err
+	}
+	if index {
+		if err := v6.Hydrater()(dir); err != nil {
+			return nil, d.broken(err)
+		}
+	}
+	var err error
+	if d.reader, err = v6.NewReader(v6.Config{DBDirPath: dir}); err != nil {
+		return nil, d.broken(err)
+	}
+	description, err := d.reader.GetDBMetadata()
+	if err != nil {
+		return nil, d.fail(err)
+	}
+	one, err := d.reader.GetVulnerabilities(nil, &v6.GetVulnerabilityOptions{Limit: 1, Preload: true})
+	if err != nil && !errors.Is(err, v6.ErrLimitReached) {
+		return nil, d.fail(err)
+	}
+	if len(one) == 0 {
+		d.close()
+		return nil, errors.New("the vulnerability database is empty: it has no vulnerability at all")
+	}
+	if one[0].BlobValue == nil {
+		return nil, d.fail(errors.New("it has names of vulnerabilities without their content"))
+	}
+	d.is.Schema = fmt.Sprintf("%d.%d.%d", description.Model, description.Revision, description.Addition)
+	if description.BuildTimestamp != nil {
+		d.is.Built = description.BuildTimestamp.UTC()
+	}
+	d.provider = &provider{Provider: v6.NewVulnerabilityProvider(d.reader)}
+	return d, nil
+}
+
+// checkFile tells files that are no database of SQLite.
+// https://www.sqlite.org/fileformat2.html#the_database_header
+func checkFile(name string) error {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s does not exist", name)
+	} else if err != nil {
+		return err
+	}
+	defer f.Close()
+	const magic = "SQLite format 3\x00"
+	header := make([]byte, len(magic))
+	if n, _ := f.Read(header); string(header[:n]) != magic {
+		return fmt.Errorf("%s is no database of SQLite", name)
+	}
+	return nil
+}
+
+func (d *database) fail(err error) error {
+	d.close()
+	return d.broken(err)
+}
+
+// broken describes an error that reading the database gave.
+func (d *database) broken(err error) error {
+	return fmt.Errorf("the vulnerability database in %s cannot be read: %w", d.dir, err)
+}
+
+func (d *database) close() {
+	if d != nil && d.reader != nil {
+		_ = d.reader.Close()
+	}
+}
+
+// provider remembers the first error of the database. grype logs such an error, and goes on
+// as if the database had nothing.
+type provider struct {
+	vulnerability.Provider
+	err error
+}
+
+func (p *provider) FindVulnerabilities(criteria ...vulnerability.Criteria) ([]vulnerability.Vulnerability, error) {
+	found, err := p.Provider.FindVulnerabilities(criteria...)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	return found, err
+}

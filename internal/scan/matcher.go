@@ -1,0 +1,77 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/libresh/libre/internal/inspect"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// Question asks the program libre-inspect for what the database in a folder has for
+// components. Without components it is about the database itself.
+type Question struct {
+	Database   string // folder with vulnerability.db
+	Index      bool   // make the indexes first, which a downloaded database lacks
+	Components []Component
+	Memory     int64 // limit in bytes
+}
+
+// Component is what a component is found by.
+type Component struct {
+	ID, Name, Version, Type, PURL string
+	CPEs                          []string `json:",omitempty"`
+}
+
+// Answer is the program's.
+type Answer struct {
+	Database  Database
+	Matches   []Match
+	Unmatched []string // IDs of the components that cannot be found in any database: without a version or a known ecosystem
+}
+
+// Matcher compares components with the database. Close it after use.
+type Matcher struct {
+	program inspect.Client[Question, Answer]
+	memory  int64
+}
+
+// defaultMemory is several times what 20,000 components need.
+const defaultMemory = 4 << 30
+
+// NewMatcher finds the program beside libre or in PATH. memory limits what it uses, in
+// bytes; 0 is the default.
+func NewMatcher(memory int64) (*Matcher, error) {
+	path, err := inspect.Find()
+	if err != nil {
+		return nil, fmt.Errorf("looking for vulnerabilities: %w", err)
+	}
+	return NewMatcherAt(path, memory), nil
+}
+
+// NewMatcherAt is NewMatcher with the path of the program.
+func NewMatcherAt(path string, memory int64) *Matcher {
+	return &Matcher{
+		program: inspect.Client[Question, Answer]{Path: path, Task: inspect.Vulnerabilities},
+		memory:  cmp.Or(memory, defaultMemory),
+	}
+}
+
+// Close ends the program.
+func (m *Matcher) Close() { m.program.Close() }
+
+// describe reads what a database is. It makes its indexes first where index is true.
+func (m *Matcher) describe(ctx context.Context, dir string, index bool) (Database, error) {
+	answer, err := m.program.Ask(ctx, "reading the vulnerability database", Question{Database: dir, Index: index, Memory: m.memory})
+	return answer.Database, err
+}
+
+// match looks up the components of a document.
+func (m *Matcher) match(ctx context.Context, dir string, document *sbom.Document) (Answer, error) {
+	question := Question{Database: dir, Memory: m.memory, Components: make([]Component, len(document.Components))}
+	for i, c := range document.Components {
+		question.Components[i] = Component{c.ID, c.Name, c.Version, c.Type, c.PURL, c.CPEs}
+	}
+	return m.program.Ask(ctx, "looking for vulnerabilities in "+cmp.Or(document.Subject.Name, "the SBOM"), question)
+}
