@@ -37,7 +37,7 @@ func (p *parser) next() string {
 
 // skip reads a word if it is the next one.
 func (p *parser) skip(word string) bool {
-	if len(p.words) == 0 || !strings.EqualFold(p.words[0], word) {
+	if len(p.words) == 0 || p.words[0] != word {
 		return false
 	}
 	p.next()

@@ -37,7 +37,7 @@ func (p *Policy) IsSet() bool { return len(p.Deny)+len(p.Allow) > 0 }
 func (p *Policy) Expired(now time.Time) (errs []error) {
 	for _, e := range p.Exceptions {
 		if !e.validAt(now) {
-			errs = append(errs, fmt.Errorf("%s: the exception for %s has expired on %s: remove it, or give another date", e.Place, e.Component, e.Expires.Format(time.DateOnly)))
+			errs = append(errs, fmt.Errorf("%s: the exception for %s was valid until %s: remove it, or give another date", e.Place, e.Component, e.Expires.AddDate(0, 0, -1).Format(time.DateOnly)))
 		}
 	}
 	return errs

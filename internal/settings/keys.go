@@ -32,6 +32,7 @@ func (s *Settings) keys(dir string) []key {
 		{"engine", "LIBRE_ENGINE", "buildah, podman, docker or none", "engine: buildah", text(&s.Engine, oneOf("buildah", "podman", "docker", "none"))},
 		{"build", "", "a mapping with proxy, ca, secrets, ssh or trustUpstream", "build: {proxy: http://proxy.example:3128}", mapping(s.Build.keys(dir))},
 		{"limits", "", "a mapping with archive, image, nested, memory, attachment, attachments, storage or answer", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
+		{"licenses", "", "a mapping with deny, allow or exceptions", `licenses: {deny: ["AGPL-*"]}`, mapping(licenseKeys(&s.Licenses))},
 		{"ca", "", "a PEM file of certificate authorities for registries and forges", "ca: our-ca.pem", authorities(&s.CA, dir)},
 		{"sign", "", "none, or a mapping with key or keyless", "sign: {key: cosign.key}", s.Sign.read},
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/license"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -43,6 +44,8 @@ func rows() string {
 		"build.secrets.NAME":    secretKeys(&containerfile.Secret{}),
 		"build.ssh":             {{name: "NAME", expected: "environment or file, and apps"}},
 		"build.ssh.NAME":        secretKeys(&containerfile.Secret{}),
+		"licenses":              licenseKeys(&s.Licenses),
+		"licenses.exceptions":   exceptionKeys(&license.Exception{}),
 		"limits":                s.Limits.keys(),
 		"sign":                  s.Sign.keys(),
 		"sign.copies":           copyKeys(&sign.Copy{}),

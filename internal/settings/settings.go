@@ -12,6 +12,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/license"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/web"
 )
@@ -33,6 +34,7 @@ type Settings struct {
 	Limits     Limits              // of what libre accepts from others
 	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
 	Sign       Sign                // how images are signed, or none
+	Licenses   license.Policy      // of the components of images
 }
 
 // Registries are where the catalogue publishes. It reads from the first. There are none if

@@ -12,6 +12,7 @@ import (
 
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/license"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -164,6 +165,19 @@ func TestNothingSetIsNoError(t *testing.T) {
 	}
 }
 
+func TestLicensePolicyIsRead(t *testing.T) {
+	got, err := read(t, "licenses:\n  deny: [\"AGPL-*\"]\n  allow: [MIT, LicenseRef-coop]\n  exceptions:\n    - component: busybox\n      license: GPL-2.0-only\n      reason: a tool\n      expires: 2027-06-30\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := license.Policy{Deny: []string{"AGPL-*"}, Allow: []string{"MIT", "LicenseRef-coop"}, Exceptions: []license.Exception{
+		{Component: "busybox", License: "GPL-2.0-only", Reason: "a tool", Expires: time.Date(2027, 7, 1, 0, 0, 0, 0, time.UTC), Place: "libre.yaml:5"},
+	}}
+	if !reflect.DeepEqual(got.Licenses, want) {
+		t.Errorf("got %+v, want %+v", got.Licenses, want)
+	}
+}
+
 func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 	for text, want := range map[string]string{
 		"\nengine: dokcer":          `libre.yaml:2: engine is "dokcer", expected buildah, podman, docker or none; for example: engine: buildah`,
@@ -197,6 +211,12 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"limits: {answer: 30}":                                                    `libre.yaml:1: limits.answer is "30", expected a time in s, m or h`,
 		"limits: {answer: -5m}":                                                   `libre.yaml:1: limits.answer is "-5m", expected a time`,
 		"build: {trust: true}":                                                    `libre.yaml:1: unknown key "trust" in build, expected one of proxy, ca, secrets, ssh, trustUpstream`,
+		"licenses: {deny: [AGPL-3]}":                                              `libre.yaml:1: licenses.deny[] is "AGPL-3" (it is not an SPDX license identifier), expected a list of SPDX license identifiers, with * and ?; for example: deny: ["AGPL-*", SSPL-1.0]`,
+		"licenses: {allow: MIT}":                                                  `libre.yaml:1: licenses.allow is "MIT", expected a list`,
+		"licenses: {allow: [MIT OR Zlib]}":                                        `libre.yaml:1: licenses.allow[] is "MIT OR Zlib" (it is not an SPDX`,
+		"licenses:\n  exceptions:\n  - component: busybox":                        `libre.yaml:3: licenses.exceptions[] is a mapping (it needs both component and reason), expected`,
+		"licenses: {exceptions: [{component: a, until: 2027-01-01}]}":             `libre.yaml:1: unknown key "until" in licenses.exceptions[], expected one of component, license, reason, expires`,
+		"licenses: {exceptions: [{component: a, expires: next year}]}":            `libre.yaml:1: licenses.exceptions[].expires is "next year", expected the last day`,
 		"engine: Docker":                                                          `libre.yaml:1: engine is "Docker", expected buildah`,
 		"packageSet: 24.05":                                                       `libre.yaml:1: packageSet is "24.05", expected nixpkgs or host; for example: packageSet: host`,
 		"forge: gitlab":                                                           `libre.yaml:1: forge is "gitlab", expected github or forgejo; for example: forge: forgejo`,
@@ -237,8 +257,8 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"groups:\n  a: [x]\n  b: [y]\n  a: [z]":                                   `libre.yaml:4: groups.a is set twice, first in line 2; remove line 4`,
 		"engine: podman\nforge: github\nengine: docker":                           `libre.yaml:3: engine is set twice, first in line 1`,
 		"engine: podman\n\"engine\": podman":                                      `libre.yaml:2: engine is set twice, first in line 1`,
-		"registri: r.example":                                                     `libre.yaml:1: unknown key "registri", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, build, limits, ca, sign; for example: registry: registry.example/coop`,
-		"package_set: host":                                                       `unknown key "package_set", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, build, limits, ca, sign; for example: packageSet: host`,
+		"registri: r.example":                                                     `libre.yaml:1: unknown key "registri", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, build, limits, licenses, ca, sign; for example: registry: registry.example/coop`,
+		"package_set: host":                                                       `unknown key "package_set", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, build, limits, licenses, ca, sign; for example: packageSet: host`,
 		"sign: nothing":                                                           `libre.yaml:1: sign is "nothing", expected none, or a mapping with key or keyless; for example: sign: {key: cosign.key}`,
 		"sign: [cosign.key]":                                                      `libre.yaml:1: sign is a list`,
 		"sign:\n  keys: a.key":                                                    `libre.yaml:2: unknown key "keys" in sign, expected one of format, key, keyless, publicKey`,
