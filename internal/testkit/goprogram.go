@@ -15,13 +15,14 @@ import (
 // GoProgram gives the path of somebody else's Go program in a version of its own,
 // such as v2.6.5. It is built once and kept, as that takes minutes. Only tests
 // behind the build tag interop have it, so that no other waits for a compiler.
-func GoProgram(t testing.TB, pkg, version string) string {
+// environment adds variables to the compiler's.
+func GoProgram(t testing.TB, pkg, version string, environment ...string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := goProgram(filepath.Join(cache, "libre-tools"), pkg, version)
+	path, err := goProgram(filepath.Join(cache, "libre-tools"), pkg, version, environment...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func GoProgram(t testing.TB, pkg, version string) string {
 
 // goProgram builds into a folder what is not there. Whoever comes while another
 // test builds waits, and finds it: two compilers at once only take turns.
-func goProgram(folder, pkg, version string) (string, error) {
+func goProgram(folder, pkg, version string, environment ...string) (string, error) {
 	path := filepath.Join(folder, strings.Join([]string{programName(pkg), version, runtime.Version()}, "-"))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -51,7 +52,7 @@ func goProgram(folder, pkg, version string) (string, error) {
 	fmt.Fprintf(os.Stderr, "building %s %s, once, which takes minutes\n", programName(pkg), version)
 	install := exec.Command("go", "install", pkg+"@"+version)
 	install.Dir = work // not in this module
-	install.Env = append(os.Environ(), "GOBIN="+work)
+	install.Env = append(append(os.Environ(), environment...), "GOBIN="+work)
 	if output, err := install.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s %s: %w\n%s", pkg, version, err, output)
 	}
