@@ -33,7 +33,7 @@ func (e *PatchError) Error() string { return "running patch: " + e.Reason }
 func (e *PatchError) Unwrap() error { return e.Err }
 
 const (
-	maxPatchOutput = 1 << 20 // bytes that are kept
+	maxPatchOutput = 1 << 20 // bytes that are kept, the last ones
 	maxSections    = 200     // sections tried one by one
 )
 
@@ -188,12 +188,12 @@ func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more
 	if err != nil {
 		return nil, err
 	}
-	var output limitedBuffer
+	output := &process.Capture{Most: maxPatchOutput, End: true}
 	cmd := process.Command(ctx, "patch", append([]string{"-p1", "--no-backup-if-mismatch", "--unified"}, more...)...)
 	cmd.Dir = filepath.Join(scratch, "source")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TMPDIR=" + scratch}
 	cmd.Stdin = bytes.NewReader(patch)
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Stdout, cmd.Stderr = output, output
 	err = cmd.Run()
 	run := &patchRun{ok: err == nil, output: output.String()}
 	var exit *exec.ExitError
@@ -352,12 +352,4 @@ func (r *patchRun) tail() []string {
 		}
 	}
 	return lines[max(0, len(lines)-10):]
-}
-
-// limitedBuffer keeps the first bytes that are written to it.
-type limitedBuffer struct{ bytes.Buffer }
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), maxPatchOutput-b.Len())])
-	return len(p), nil
 }
