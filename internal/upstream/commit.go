@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/process"
 )
 
 // UnreachableError means that no branch and no tag of a repository leads to a commit. Forges
@@ -130,28 +132,13 @@ func (c *Client) commitPatch(ctx context.Context, dir, location, id string, most
 	if err := c.gitFetch(ctx, dir, location, "--depth=2", "--no-tags", "--", location, id); err != nil {
 		return nil, err
 	}
-	patch := &limitedBuffer{most: most}
+	patch := &process.Capture{Most: most}
 	err := gitInto(ctx, patch, "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-C", dir, "show", "--format=email", "--patch",
 		"--diff-merges=first-parent", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-show-signature", "--no-notes", "--unified=3", id)
-	if patch.over {
+	if len(patch.Bytes()) > most {
 		return nil, fmt.Errorf("its change has more than %d bytes", most)
 	}
 	return patch.Bytes(), err
-}
-
-// limitedBuffer fails when it gets more than so many bytes.
-type limitedBuffer struct {
-	bytes.Buffer
-	most int
-	over bool
-}
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.most {
-		b.over = true
-		return 0, io.ErrShortWrite
-	}
-	return b.Buffer.Write(p)
 }
 
 // CommitOf reads the address of a commit's page or patch, such as

@@ -168,6 +168,17 @@ func (r *Repo) CommitTo(branch string, files map[string]string) string {
 	return r.git("", "rev-parse", "refs/heads/"+branch)
 }
 
+// CommitToFork returns a commit of somebody's pull request, on top of main. The forge serves it
+// under the address of this repository, which has neither a branch nor a tag that leads there.
+func (r *Repo) CommitToFork(files map[string]string) string {
+	r.f.t.Helper()
+	const branch = "of-a-fork"
+	commit := r.CommitTo(branch, files)
+	r.git("", "update-ref", "refs/pull/1/head", commit)
+	r.git("", "update-ref", "-d", "refs/heads/"+branch)
+	return commit
+}
+
 // Tag sets a tag, which may exist already, to a commit.
 func (r *Repo) Tag(name, commit string) {
 	r.f.t.Helper()

@@ -14,13 +14,14 @@ import (
 	"strings"
 )
 
-// routeWeb adds the routes of the web site: git and archives.
+// routeWeb adds the routes of the web site: git, archives and commits.
 func (f *Forge) routeWeb(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{owner}/{repo}/info/refs", f.git)
 	mux.HandleFunc("POST /{owner}/{repo}/git-upload-pack", f.git)
 	mux.HandleFunc("POST /{owner}/{repo}/git-receive-pack", f.git)
 	mux.HandleFunc("GET /{owner}/{repo}/archive/{file...}", f.archive)
 	mux.HandleFunc("GET /{owner}/{repo}/_codeload/{file...}", f.download)
+	mux.HandleFunc("GET /{owner}/{repo}/commit/{file}", f.commit)
 }
 
 // git answers git clients with git http-backend, or from a list of tags.
@@ -163,6 +164,28 @@ func (f *Forge) download(w http.ResponseWriter, r *http.Request) {
 	if err := command.Run(); err != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// commit answers with a commit as a patch, whether a branch leads there or not.
+func (f *Forge) commit(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v, entered := f.enter(w, r)
+	if !entered {
+		return
+	}
+	id, isPatch := strings.CutSuffix(r.PathValue("file"), ".patch")
+	if v.repo.Dir == "" || !v.repo.has(id) {
+		http.NotFound(w, r)
+		return
+	}
+	if !isPatch {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<html><title>"+id+"</title></html>")
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	io.WriteString(w, v.repo.git("", "format-patch", "-1", "--stdout", id)+"\n")
 }
 
 func isCommit(name string) bool {
