@@ -1,0 +1,229 @@
+package scan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/atomicfile"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/private"
+)
+
+const (
+	// Distribution is where grype's databases are published.
+	Distribution = "https://grype.anchore.io/databases"
+	// DefaultMaxAge is how old a database may be, as for grype.
+	DefaultMaxAge = 5 * 24 * time.Hour
+
+	// checkEvery is how long a database is used without asking for a newer one, as by grype.
+	checkEvery = 2 * time.Hour
+	fileName   = "vulnerability.db"
+)
+
+// Store keeps databases in a folder.
+type Store struct {
+	Dir       string // in the cache; made when it is needed
+	Matcher   *Matcher
+	Transport http.RoundTripper
+	MaxAge    time.Duration // 0: DefaultMaxAge
+	Now       func() time.Time
+	Note      func(format string, args ...any) // tells what takes time, and what does not stop a scan
+}
+
+// Opened is a database that is ready to be searched.
+type Opened struct {
+	Database
+	dir string
+}
+
+// kept describes the database that the store has of a source. It is written last, so a
+// folder that it does not name is left from a run that was killed.
+type kept struct {
+	Database
+	Folder  string    // below the store's
+	Key     string    // of its content: the archive's checksum, or the file's path, size and time
+	Size    int64     // of vulnerability.db
+	Checked time.Time // when the source was last asked
+}
+
+// Open gives the database of a source: a folder with vulnerability.db, which is read where
+// it is; a file, which is a database or an archive of one; an https:// address of a file, of
+// a listing (…/latest.json) or of the folder that has v6/latest.json; "" is Distribution. It
+// asks a server once in two hours. A database that is missing, broken, of another schema or
+// older than MaxAge is an error of one line.
+func (s *Store) Open(ctx context.Context, source string) (*Opened, error) {
+	if source == "" {
+		source = Distribution
+	}
+	opened, err := s.open(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkAge(opened.Database); err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+func (s *Store) open(ctx context.Context, source string) (*Opened, error) {
+	if strings.Contains(source, "://") {
+		return s.openURL(ctx, source)
+	}
+	path, err := filepath.Abs(source)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("the vulnerability database %s does not exist", source), Fix: "give --db a folder, a file or an https:// address"}
+	} else if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return s.openFolder(ctx, path)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fault.Fault{Kind: fault.Usage, Err: fmt.Errorf("%s is neither a folder nor a file", source), Fix: "give --db a folder, a file or an https:// address"}
+	}
+	key := fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
+	if is, ok := s.kept(path); ok && is.Key == key {
+		return is.opened(s.Dir), nil
+	}
+	return s.keep(ctx, path, key, func(dir string) error { return unpackFile(path, filepath.Join(dir, fileName)) })
+}
+
+// openFolder reads the database of a folder where it is. grype's own cache has it in a
+// folder named after the schema.
+func (s *Store) openFolder(ctx context.Context, dir string) (*Opened, error) {
+	if _, err := os.Stat(filepath.Join(dir, fileName)); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, "6", fileName)); err == nil {
+			dir = filepath.Join(dir, "6")
+		}
+	}
+	is, err := s.Matcher.describe(ctx, dir, false)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	is.From = dir
+	return &Opened{is, dir}, nil
+}
+
+func unreadable(err error) error {
+	return &fault.Fault{Err: err, Fix: "give another with --db; grype's schema 6 is needed"}
+}
+
+// kept reads what the store has of a source, if that is whole.
+func (s *Store) kept(source string) (is kept, ok bool) {
+	text, err := os.ReadFile(s.indexOf(source))
+	if err != nil || json.Unmarshal(text, &is) != nil || is.Folder != filepath.Base(is.Folder) {
+		return kept{}, false
+	}
+	info, err := os.Stat(filepath.Join(s.Dir, is.Folder, fileName))
+	return is, err == nil && info.Size() == is.Size
+}
+
+func (k *kept) opened(dir string) *Opened { return &Opened{k.Database, filepath.Join(dir, k.Folder)} }
+
+func (s *Store) indexOf(source string) string {
+	return filepath.Join(s.Dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(source))))
+}
+
+// keep puts a database into the store. write writes vulnerability.db into a folder.
+func (s *Store) keep(ctx context.Context, source, key string, write func(dir string) error) (*Opened, error) {
+	if err := private.Folder(s.Dir); err != nil {
+		return nil, err
+	}
+	former, had := s.kept(source)
+	dir, err := os.MkdirTemp(s.Dir, "database-")
+	if err != nil {
+		return nil, err
+	}
+	is := kept{Folder: filepath.Base(dir), Key: key, Checked: s.Now()}
+	if err = write(dir); err == nil {
+		if is.Database, err = s.Matcher.describe(ctx, dir, true); err != nil {
+			err = unreadable(err)
+		}
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Stat(filepath.Join(dir, fileName))
+	}
+	if err == nil {
+		is.Size, is.From = info.Size(), source
+		err = s.write(source, is)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	if had {
+		os.RemoveAll(filepath.Join(s.Dir, former.Folder)) // who reads it keeps it open
+	}
+	return is.opened(s.Dir), nil
+}
+
+func (s *Store) write(source string, is kept) error {
+	text, err := json.Marshal(is)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(s.indexOf(source), text, 0o600)
+}
+
+// Age is how long ago a database was built.
+func (d Database) Age(now time.Time) time.Duration { return max(now.Sub(d.Built), 0) }
+
+func (s *Store) maxAge() time.Duration {
+	if s.MaxAge == 0 {
+		return DefaultMaxAge
+	}
+	return s.MaxAge
+}
+
+func (s *Store) checkAge(is Database) error {
+	if age := is.Age(s.Now()); age > s.maxAge() {
+		return &fault.Fault{
+			Err: fmt.Errorf("the vulnerability database of %s is too old: it was built %s ago, on %s", publicSource(is.From), days(age), is.Built.Format(time.DateOnly)),
+			Fix: "give a newer one with --db, or raise scan.maxAge in libre.yaml (now " + days(s.maxAge()) + ")",
+		}
+	}
+	return nil
+}
+
+// days describes an age.
+func days(age time.Duration) string {
+	switch n := int(age / (24 * time.Hour)); {
+	case n == 1:
+		return "1 day"
+	case n > 1:
+		return fmt.Sprintf("%d days", n)
+	}
+	if n := int(age / time.Hour); n != 1 {
+		return fmt.Sprintf("%d hours", n)
+	}
+	return "1 hour"
+}
+
+// publicSource leaves the login and the query out of an address.
+func publicSource(source string) string {
+	if u, err := url.Parse(source); err == nil && u.Host != "" {
+		u.User, u.RawQuery, u.Fragment = nil, "", ""
+		return u.String()
+	}
+	return source
+}
+
+// Describe says of what day a database is, for people.
+func (d Database) Describe(now time.Time) string {
+	return fmt.Sprintf("vulnerability database of %s, %s old, from %s", d.Built.Format(time.DateOnly), days(d.Age(now)), publicSource(d.From))
+}
