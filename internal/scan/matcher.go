@@ -24,8 +24,8 @@ type Component struct {
 	CPEs                          []string `json:",omitempty"`
 }
 
-// Answer is the program's.
-type Answer struct {
+// Reply is the program's answer.
+type Reply struct {
 	Database  Database
 	Matches   []Match
 	Unmatched []string // IDs of the components that cannot be found in any database: without a version or a known ecosystem
@@ -33,7 +33,7 @@ type Answer struct {
 
 // Matcher compares components with the database. Close it after use.
 type Matcher struct {
-	program inspect.Client[Question, Answer]
+	program inspect.Client[Question, Reply]
 	memory  int64
 }
 
@@ -53,7 +53,7 @@ func NewMatcher(memory int64) (*Matcher, error) {
 // NewMatcherAt is NewMatcher with the path of the program.
 func NewMatcherAt(path string, memory int64) *Matcher {
 	return &Matcher{
-		program: inspect.Client[Question, Answer]{Path: path, Task: inspect.Vulnerabilities},
+		program: inspect.Client[Question, Reply]{Path: path, Task: inspect.Vulnerabilities},
 		memory:  cmp.Or(memory, defaultMemory),
 	}
 }
@@ -68,7 +68,7 @@ func (m *Matcher) describe(ctx context.Context, dir string, index bool) (Databas
 }
 
 // match looks up the components of a document.
-func (m *Matcher) match(ctx context.Context, dir string, document *sbom.Document) (Answer, error) {
+func (m *Matcher) match(ctx context.Context, dir string, document *sbom.Document) (Reply, error) {
 	question := Question{Database: dir, Memory: m.memory, Components: make([]Component, len(document.Components))}
 	for i, c := range document.Components {
 		question.Components[i] = Component{c.ID, c.Name, c.Version, c.Type, c.PURL, c.CPEs}

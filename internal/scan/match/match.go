@@ -27,7 +27,7 @@ import (
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var open *database
 	defer func() { open.close() }()
-	return inspect.Serve(in, out, func(question scan.Question, end func(error)) (scan.Answer, error) {
+	return inspect.Serve(in, out, func(question scan.Question, end func(error)) (scan.Reply, error) {
 		stop := inspect.WatchMemory(question.Memory, end)
 		defer stop()
 		if open == nil || open.dir != question.Database || question.Index {
@@ -35,7 +35,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 			open = nil
 			opened, err := openDatabase(question.Database, question.Index)
 			if err != nil {
-				return scan.Answer{}, err
+				return scan.Reply{}, err
 			}
 			open = opened
 		}
@@ -50,18 +50,17 @@ var matchers = matcher.NewDefaultMatchers(matcher.Config{
 	Rpm:   rpm.MatcherConfig{MissingEpochStrategy: version.MissingEpochStrategyAuto},
 })
 
-func (d *database) answer(ctx context.Context, components []scan.Component) (scan.Answer, error) {
-	answer := scan.Answer{Database: d.is}
+func (d *database) answer(ctx context.Context, components []scan.Component) (scan.Reply, error) {
+	answer := scan.Reply{Database: d.is}
 	var packages []pkg.Package
 	guessed := map[pkg.ID]bool{}
 	for _, c := range components {
-		p, guess, ok := packageOf(c)
-		if !ok {
+		found, guess := packagesOf(c)
+		if len(found) == 0 {
 			answer.Unmatched = append(answer.Unmatched, c.ID)
-			continue
 		}
-		packages = append(packages, p)
-		guessed[p.ID] = guess
+		packages = append(packages, found...)
+		guessed[pkg.ID(c.ID)] = guess
 	}
 	d.provider.err = nil
 	found, _, err := (&grype.VulnerabilityMatcher{VulnerabilityProvider: d.provider, Matchers: matchers}).

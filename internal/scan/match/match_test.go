@@ -65,6 +65,8 @@ func TestMatches(t *testing.T) {
 		{"store path with a CPE", scan.Component{Name: "curl", Version: "8.8.0", Type: "nix", PURL: "pkg:nix/curl@8.8.0", CPEs: []string{"cpe:2.3:a:haxx:curl:8.8.0:*:*:*:*:*:*:*"}}, "CVE-2026-1005 cpe "},
 		{"CPE without a version", scan.Component{Name: "curl", Version: "8.8.0", Type: "nix", CPEs: []string{"cpe:2.3:a:haxx:curl:*:*:*:*:*:*:*:*"}}, "CVE-2026-1005 cpe "},
 		{"store path without a CPE", scan.Component{Name: "openssl", Version: "3.0.17", Type: "nix", PURL: "pkg:nix/openssl@3.0.17"}, "CVE-2026-1002 name 3.0.18"},
+		{"application with a CPE", scan.Component{Name: "curl", Version: "8.8.0", Type: "application", PURL: "pkg:github/curl/curl@8.8.0", CPEs: []string{"cpe:2.3:a:haxx:curl:8.8.0:*:*:*:*:*:*:*"}}, "CVE-2026-1005 cpe "},
+		{"Go module with a CPE", scan.Component{Name: "example.org/curl", Version: "v8.8.0", Type: "go-module", PURL: "pkg:golang/example.org/curl@v8.8.0", CPEs: []string{"cpe:2.3:a:haxx:curl:8.8.0:*:*:*:*:*:*:*"}}, "CVE-2026-1005 cpe "},
 		{"a CPE of another product", scan.Component{Name: "openssl", Version: "3.0.17", Type: "nix", CPEs: []string{"cpe:2.3:a:other:ssl:3.0.17:*:*:*:*:*:*:*"}}, ""},
 	} {
 		test.c.ID = "x"

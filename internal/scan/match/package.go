@@ -14,10 +14,14 @@ import (
 	"github.com/libresh/libre/internal/scan"
 )
 
-// packageOf makes a package as grype makes it of an SBOM's component. guessed says that its
-// CPEs were made from its name, as syft makes them. It is not ok without a version, or if
-// nothing tells what the name is a name of.
-func packageOf(c scan.Component) (p pkg.Package, guessed, ok bool) {
+// packagesOf makes packages as grype makes them of an SBOM's component. guessed says that
+// the CPEs were made from its name, as syft makes them. There is none for a component without
+// a version, or if nothing tells what its name is a name of.
+//
+// The matchers of most ecosystems ignore CPEs, since syft guesses one for every package. Those
+// of our SBOMs are stated: they are searched for by a second package. The Go standard library
+// has better data of its own.
+func packagesOf(c scan.Component) (all []pkg.Package, guessed bool) {
 	found := syft.Package{Name: c.Name, Version: c.Version, Type: syft.Type(c.Type), PURL: c.PURL, Language: syft.LanguageFromPURL(c.PURL)}
 	if !slices.Contains(syft.AllPkgs, found.Type) {
 		found.Type = syft.TypeFromPURL(c.PURL)
@@ -27,18 +31,26 @@ func packageOf(c scan.Component) (p pkg.Package, guessed, ok bool) {
 			found.CPEs = append(found.CPEs, read)
 		}
 	}
-	if len(found.CPEs) == 0 && foundByCPE(found.Type) && c.Name != "" && c.Version != "" {
+	stated := len(found.CPEs) > 0
+	switch {
+	case c.Name == "" || c.Version == "" && !stated:
+		return nil, false
+	case foundByCPE(found.Type) && !stated:
 		found.CPEs, guessed = cpes.Generate(found), true
+	case found.Type == syft.UnknownPkg && !stated:
+		return nil, false
 	}
-	if c.Version == "" && len(found.CPEs) == 0 || c.Name == "" {
-		return pkg.Package{}, false, false
+	add := func(p syft.Package) {
+		made := pkg.New(p, addDistribution)
+		made.ID = pkg.ID(c.ID)
+		all = append(all, made)
 	}
-	if found.Type == syft.UnknownPkg && len(found.CPEs) == 0 {
-		return pkg.Package{}, false, false
+	add(found)
+	if stated && !foundByCPE(found.Type) && found.Type != syft.UnknownPkg && c.Name != "stdlib" {
+		found.Type, found.Language, found.PURL = syft.UnknownPkg, syft.UnknownLanguage, ""
+		add(found)
 	}
-	p = pkg.New(found, addDistribution)
-	p.ID = pkg.ID(c.ID)
-	return p, guessed, true
+	return all, guessed
 }
 
 // foundByCPE reports whether no ecosystem's data has packages of a type, so that only a CPE

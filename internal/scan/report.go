@@ -1,0 +1,165 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/vex"
+)
+
+// Report is the result of a scan. Its JSON is that of `libre scan --json`.
+type Report struct {
+	Database Database `json:"database"`
+	Images   []Image  `json:"images"`
+}
+
+// Image is one image for one platform.
+type Image struct {
+	Name       string    `json:"image"` // APP/COMPONENT/VARIANT, or a reference
+	Platform   string    `json:"platform"`
+	Digest     string    `json:"digest"` // of the platform's manifest
+	Components int       `json:"components"`
+	Unmatched  []string  `json:"unmatched,omitempty"` // names of components that no database can have: without a version or a known ecosystem
+	Findings   []Finding `json:"findings"`            // the worst first
+
+	Root     string         `json:"-"` // what ways begin with
+	Document *sbom.Document `json:"-"`
+}
+
+// Finding is a vulnerability of one component.
+type Finding struct {
+	Vulnerability
+	Component Found    `json:"component"`
+	Way       []string `json:"way"` // names, from the image to the component
+	Answer    *Answer  `json:"answer,omitempty"`
+}
+
+// Found is the component of a finding.
+type Found struct {
+	ID      string `json:"ref"` // in the SBOM
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Type    string `json:"type,omitempty"`
+	PURL    string `json:"purl,omitempty"`
+	By      By     `json:"matchedBy"`
+}
+
+// Answer is the statement about a finding.
+type Answer struct {
+	Status        vex.Status `json:"status"`
+	Justification string     `json:"justification,omitempty"`
+	Action        string     `json:"action,omitempty"`
+	Notes         string     `json:"notes,omitempty"`
+	Patch         string     `json:"patch,omitempty"`
+	Place         string     `json:"place,omitempty"` // FILE:LINE, or "patch NAME of COMPONENT"
+	Says          string     `json:"-"`
+}
+
+// Settled reports whether a finding needs nothing more.
+func (f *Finding) Settled() bool { return f.Answer != nil && f.Answer.Status.Settles() }
+
+// Fixable reports whether there is a version without the vulnerability.
+func (f *Finding) Fixable() bool { return len(f.FixedIn) > 0 }
+
+// WayText is the way in one line: docs/backend → python3 → openssl.
+func (f *Finding) WayText() string { return strings.Join(f.Way, " → ") }
+
+// Scan looks up what a document lists, and the statement about each finding. image has a
+// name and a root.
+func (m *Matcher) Scan(ctx context.Context, database *Opened, image Image, document *sbom.Document, answers *vex.Answers) (Image, error) {
+	answer, err := m.match(ctx, database.dir, document)
+	if err != nil {
+		return image, err
+	}
+	image.Document = document
+	image.Platform = document.Subject.Platform.String()
+	image.Digest = document.Subject.Manifest.String()
+	image.Components = len(document.Components)
+	image.Findings = []Finding{}
+	byID := make(map[string]*sbom.Component, len(document.Components))
+	for i := range document.Components {
+		byID[document.Components[i].ID] = &document.Components[i]
+	}
+	for _, id := range answer.Unmatched {
+		image.Unmatched = append(image.Unmatched, byID[id].Name)
+	}
+	paths := document.Paths()
+	for _, match := range answer.Matches {
+		c := byID[match.Component]
+		finding := Finding{
+			Vulnerability: match.Vulnerability,
+			Component:     Found{c.ID, c.Name, c.Version, c.Type, c.PURL, match.By},
+			Way:           way(image.Root, paths.To(c.ID), byID),
+		}
+		if statement, ok := answers.Answer(finding.IDs(), c.PURL); ok {
+			finding.Answer = &Answer{
+				statement.Status, statement.Justification, statement.Action, statement.Notes,
+				statement.Patch.Name, statement.Place, statement.String(),
+			}
+		}
+		image.Findings = append(image.Findings, finding)
+	}
+	slices.SortStableFunc(image.Findings, worseFirst)
+	return image, nil
+}
+
+// way names what is on the way to a component. The store path that becomes the root folder is
+// the image itself.
+func way(root string, ids []string, byID map[string]*sbom.Component) []string {
+	names := []string{root}
+	for _, id := range ids {
+		if c := byID[id]; !slices.Contains(c.Where, "/") {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+func worseFirst(a, b Finding) int {
+	exploited := func(f Finding) int {
+		if f.KEV {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(a.Severity.rank(), b.Severity.rank()), cmp.Compare(exploited(a), exploited(b)), cmp.Compare(b.EPSS, a.EPSS),
+		cmp.Compare(a.ID, b.ID), cmp.Compare(a.Component.Name, b.Component.Name), cmp.Compare(a.Component.ID, b.Component.ID),
+	)
+}
+
+// Keep drops the findings that a condition does not hold for.
+func (r *Report) Keep(holds func(*Finding) bool) {
+	for i := range r.Images {
+		r.Images[i].Findings = slices.DeleteFunc(r.Images[i].Findings, func(f Finding) bool { return !holds(&f) })
+	}
+}
+
+// Count counts the findings that a condition holds for.
+func (r *Report) Count(holds func(*Finding) bool) int {
+	n := 0
+	for i := range r.Images {
+		for j := range r.Images[i].Findings {
+			if holds(&r.Images[i].Findings[j]) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Time is that of the newest image: a report of the same images and database has the same
+// time, whenever it is made.
+func (r *Report) Time() time.Time {
+	newest := r.Database.Built
+	for _, image := range r.Images {
+		if created := image.Document.Subject.Created; created.After(newest) {
+			newest = created
+		}
+	}
+	return newest.UTC()
+}
