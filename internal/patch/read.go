@@ -83,8 +83,8 @@ var gitHeader = regexp.MustCompile(`(?m)^diff --git `)
 // stripped is a name without its first folder, as for `patch -p1`.
 func stripped(name string) string {
 	_, rest, found := strings.Cut(name, "/")
-	if !found || name == "" {
-		return name
+	if !found || strings.HasPrefix(name, "/") {
+		return name // "", /dev/null, or an absolute name, which is refused
 	}
 	return rest
 }
@@ -102,6 +102,9 @@ func check(f *gitdiff.File) error {
 	shown := text.Name(name)
 	refuse := func(format string, arguments ...any) error {
 		return fmt.Errorf("%s: %s", shown, fmt.Sprintf(format, arguments...))
+	}
+	if f.OldName == "" && !f.IsNew || f.NewName == "" && !f.IsDelete || name == "" {
+		return errors.New("a file in it has no name")
 	}
 	for _, n := range []string{f.OldName, f.NewName} {
 		switch {
@@ -127,6 +130,8 @@ func check(f *gitdiff.File) error {
 		}
 	}
 	switch {
+	case f.OldName != "" && f.NewName != "" && f.OldName != f.NewName && !f.IsRename && !f.IsCopy:
+		return refuse("its former name is %s, but the patch does not say that it is renamed", text.Name(f.OldName))
 	case f.IsBinary:
 		return refuse("it is a binary file, which patch cannot change: remove it from the patch, and give the file")
 	case f.IsRename:
