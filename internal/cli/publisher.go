@@ -28,7 +28,7 @@ func (ws *workspace) builder(ctx context.Context, output string) (*build.Builder
 		Nix: ws.nix, Catalogue: catalogue, Engine: ws.settings.Engine,
 		Steps: ws.steps(), Storage: ws.settings.Limits.Storage,
 		Output: output, CacheDir: ws.cacheDir, LogDir: ws.logDir(), Jobs: 1,
-		Published: ws.published,
+		Creator: ws.settings.SBOM.Creator, Published: ws.published,
 	}, nil
 }
 

@@ -213,10 +213,11 @@ func (e *env) sayOf(ctx context.Context, ws *workspace, o vexOptions, request ni
 
 func sayOfOne(ctx context.Context, builder *build.Builder, request nix.Request, id catalog.ID, app catalog.App, stated []vex.Statement) (*vex.Published, error) {
 	request.Patterns = []catalog.Pattern{{App: id.App, Component: id.Component, Variant: id.Variant}}
-	document, err := builder.SBOMOf(ctx, request, version)
+	described, err := builder.SBOMsOf(ctx, request, version)
 	if err != nil {
 		return nil, err
 	}
+	document := described[0].Document
 	answers, err := vex.For(vex.Image{ID: id, Version: app.Version, Changes: vex.ChangesOf(app, id.Variant), SBOM: document}, stated)
 	if err != nil {
 		return nil, err

@@ -69,6 +69,12 @@ func storeComponent(info nix.PathInfo) (*Component, error) {
 	}, nil
 }
 
+// ParseStorePath gives the name and the version in the name of a store path.
+func ParseStorePath(storePath string) (name, version string) {
+	_, storeName, _ := strings.Cut(path.Base(storePath), "-")
+	return parseStoreName(storeName)
+}
+
 // parseStoreName splits the name of a store path into name and version. The version
 // starts after the first dash that no letter follows.
 // https://nix.dev/manual/nix/latest/language/builtins#builtins-parseDrvName

@@ -40,21 +40,30 @@ func (d *Document) cdxMetadata() *cdx.Metadata {
 	for i, tool := range d.Tools {
 		tools[i] = cdx.Component{Type: cdx.ComponentTypeApplication, Name: tool.Name, Version: tool.Version}
 	}
-	s := d.Subject
 	return &cdx.Metadata{
-		Timestamp:    s.time(),
+		Timestamp:    d.Subject.time(),
 		Tools:        &cdx.ToolsChoice{Components: &tools},
 		Manufacturer: cdxCreator(d.Creator),
-		Component: &cdx.Component{
-			BOMRef: s.PURL(), Type: cdx.ComponentTypeContainer,
-			Name: s.Name, Version: s.Version, PackageURL: s.PURL(),
-			Hashes: cdxHash(s.Manifest.String()), Licenses: cdxLicense(d.License), Manufacturer: cdxCreator(d.Creator),
-			Properties: cdxProperties(
-				"libre:index-digest", s.Index.String(),
-				"libre:manifest-digest", s.Manifest.String(),
-				"libre:platform", s.Platform.String()),
-		},
+		Component:    d.cdxSubject(),
 	}
+}
+
+func (d *Document) cdxSubject() *cdx.Component {
+	s := d.Subject
+	subject := &cdx.Component{
+		BOMRef: s.PURL(), Type: cdx.ComponentTypeApplication,
+		Name: s.Name, Version: s.Version, PackageURL: s.PURL(),
+		Licenses: cdxLicense(d.License), Manufacturer: cdxCreator(d.Creator),
+	}
+	if d.ofImages() {
+		return subject
+	}
+	subject.Type, subject.Hashes = cdx.ComponentTypeContainer, cdxHash(s.Manifest.String())
+	subject.Properties = cdxProperties(
+		"libre:index-digest", s.Index.String(),
+		"libre:manifest-digest", s.Manifest.String(),
+		"libre:platform", s.Platform.String())
+	return subject
 }
 
 func cdxCreator(creator string) *cdx.OrganizationalEntity {

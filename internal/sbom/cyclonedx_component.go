@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/anchore/packageurl-go"
 )
 
 // Names of properties. The properties of store paths have sbomnix's names.
@@ -34,6 +35,11 @@ func cdxComponent(c Component) cdx.Component {
 	switch {
 	case c.Type == applicationType:
 		component.Type = cdx.ComponentTypeApplication
+	case c.Type == containerType:
+		component.Type = cdx.ComponentTypeContainer
+		if purl, err := packageurl.FromString(c.PURL); err == nil {
+			component.Hashes = cdxHash(purl.Version)
+		}
 	case c.StorePath != "":
 		component.Hashes = cdxHash(c.NarHash)
 		properties = []string{propertyStorePath, c.StorePath, propertyNarHash, c.NarHash}

@@ -46,21 +46,24 @@ type Subject struct {
 // Tool is a program that helped to make a document.
 type Tool struct{ Name, Version string }
 
-// Rows gives a table with a row for each component: name, version, type, package URL, and
-// its paths, separated by commas.
+// Rows gives a table with a row for each component: name, version, type, package URL, its
+// paths, separated by commas, and the licence.
 func (d *Document) Rows() [][]string {
 	rows := make([][]string, len(d.Components))
 	for i, c := range d.Components {
-		rows[i] = []string{c.Name, c.Version, c.Type, c.PURL, strings.Join(c.Where, ",")}
+		rows[i] = []string{c.Name, c.Version, c.Type, c.PURL, strings.Join(c.Where, ","), c.License.Expression}
 	}
 	slices.SortStableFunc(rows, slices.Compare)
 	return rows
 }
 
 // PURL gives the package URL of the image, which is its bom-ref too. It is without a
-// registry: the image may be in several.
+// registry: the image may be in several. An app with several images has no digest.
 // https://github.com/package-url/purl-spec/blob/main/types/oci-definition.json
 func (s Subject) PURL() string {
+	if s.Manifest.Hex == "" {
+		return s.appPURL()
+	}
 	return packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(s.Name), s.Manifest.String(),
 		packageurl.QualifiersFromMap(map[string]string{"arch": s.Platform.Architecture, "tag": s.Version}), "").ToString()
 }
@@ -74,9 +77,9 @@ func (d *Document) check() error {
 	switch {
 	case d.Subject.Name == "":
 		missing = "name"
-	case d.Subject.Index.Hex == "":
+	case d.Subject.Index.Hex == "" && !d.ofImages():
 		missing = "index digest"
-	case d.Subject.Manifest.Hex == "":
+	case d.Subject.Manifest.Hex == "" && !d.ofImages():
 		missing = "manifest digest"
 	case d.Subject.Created.IsZero():
 		missing = "time"

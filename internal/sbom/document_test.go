@@ -36,7 +36,7 @@ func smallFindings() Findings {
 		libc: findings(modElsewhere),
 		server: findings(mod, Component{ID: "pkg:golang/example.org/main", Name: "example.org/main", Type: "go-module",
 			PURL: "pkg:golang/example.org/main", Where: []string{server + "/bin/server"}, DependsOn: []string{mod.ID}}),
-		root: findings(Component{ID: "binary:tool@", Name: "tool", Type: "binary", Where: []string{"/opt/<tool> & co"},
+		root: findings(Component{ID: "binary:tool@", Name: "tool", Type: "npm", Where: []string{"/opt/<tool> & co"},
 			File: File{Name: "<tool> & co", SHA512: strings.Repeat("0f", 64), Executable: true}, License: License{"LicenseRef-binary-odd AND MIT", true},
 			CPEs: []string{"cpe:2.3:a:x:tool:1:*:*:*:*:*:*:*", "cpe:2.3:a:y:tool:1:*:*:*:*:*:*:*"}}),
 		storePath("c", "cacert"): findings(),
@@ -190,9 +190,9 @@ func TestIncompleteDocument(t *testing.T) {
 func TestRows(t *testing.T) {
 	d := &Document{Components: []Component{
 		{ID: "1", Name: "b", Version: "2", Type: "deb", PURL: "pkg:deb/b@2", Where: []string{"/x", "/y"}},
-		{ID: "2", Name: "a", Type: "binary"},
+		{ID: "2", Name: "a", Type: "binary", License: License{Expression: "MIT"}},
 	}}
-	want := [][]string{{"a", "", "binary", "", ""}, {"b", "2", "deb", "pkg:deb/b@2", "/x,/y"}}
+	want := [][]string{{"a", "", "binary", "", "", "MIT"}, {"b", "2", "deb", "pkg:deb/b@2", "/x,/y", ""}}
 	if diff := cmp.Diff(want, d.Rows()); diff != "" {
 		t.Error(diff)
 	}

@@ -56,10 +56,15 @@ func (d *Document) Findings(closure *Document) Findings {
 }
 
 // undescribed is a package as it was found, without what Describe said of it. Describe
-// changes Go modules alone; the ID has the package URL that was found.
+// changes Go modules and programs alone; the ID has the package URL that was found.
 func undescribed(c Component, id string) Component {
 	c.ID = id
-	if c.Type != goModuleType {
+	switch c.Type {
+	case binaryType:
+		c.License, c.Creator = License{}, ""
+		return c
+	case goModuleType:
+	default:
 		return c
 	}
 	if c.PURL != id {

@@ -11,6 +11,7 @@ import (
 // Metadata is what is known of an image from elsewhere than its files.
 type Metadata struct {
 	Application Application
+	Bases       []Application                // those of the catalogue's images that an engine built the image on
 	Paths       map[string]Facts             // by store path
 	Modules     map[string]map[string]string // store path → Go module that is linked into it → SPDX expression, concluded
 }
@@ -38,6 +39,7 @@ type Facts struct {
 const (
 	applicationType = "application"
 	goModuleType    = "go-module"
+	binaryType      = "binary"
 	stdlib          = "stdlib" // module that is Go's standard library
 )
 
@@ -75,26 +77,54 @@ func (a Application) component(components map[string]*Component) *Component {
 }
 
 func (m Metadata) describe(c *Component) {
-	owner, _, _ := strings.Cut(c.ID, separator)
+	owner := c.owner()
 	switch {
-	case c.StorePath != "":
-		facts := m.Paths[c.StorePath]
-		if c.StorePath == m.Application.Program {
-			facts = facts.over(m.Application.Facts)
+	case c.Type == nixType:
+		facts := m.Paths[owner]
+		for _, app := range m.applications() {
+			if app.Program == owner {
+				facts = facts.over(app.Facts)
+			}
 		}
 		name, version, purl := c.Name, c.Version, facts.PURL
 		facts.apply(c)
 		if purl == "" && (c.Name != name || c.Version != version) {
-			hash, _, _ := strings.Cut(path.Base(c.StorePath), "-")
+			hash, _, _ := strings.Cut(path.Base(owner), "-")
 			c.PURL = nixPURL(c.Name, c.Version, hash, c.NarHash)
 		}
 	case c.Type == goModuleType:
 		m.describeModule(c, owner)
+	case c.Type == binaryType && owner != "":
+		facts := m.Paths[owner]
+		if name, _ := ParseStorePath(owner); c.Name == cmp.Or(facts.Name, name) {
+			c.License, c.Creator = License{Expression: facts.License}, facts.Creator // the package, found once more
+		}
 	}
 	if c.Creator == "" {
 		c.Creator = home(c)
 	}
 }
+
+func (m Metadata) applications() []Application {
+	return append([]Application{m.Application}, m.Bases...)
+}
+
+// owner is the store path that a component is, or is in; "" if there is none. In an image that
+// an engine built, only the place says it.
+func (c *Component) owner() string {
+	if owner, _, _ := strings.Cut(c.ID, separator); strings.HasPrefix(owner, storePrefix) {
+		return owner
+	}
+	for _, where := range c.Where {
+		if inside, ok := strings.CutPrefix(where, storePrefix); ok {
+			name, _, _ := strings.Cut(inside, "/")
+			return storePrefix + name
+		}
+	}
+	return ""
+}
+
+const storePrefix = "/nix/store/"
 
 // over adds what is known of the application to what is known of its package. The package's
 // own names stay: a scanner would find the application twice.
@@ -123,26 +153,38 @@ func (f Facts) apply(c *Component) {
 // describeModule describes a Go module that is linked into a program. The main module of the
 // application's own program is the application: Go does not write its version.
 func (m Metadata) describeModule(c *Component, owner string) {
-	app := m.Application
-	isMain := c.Version == "" || c.Version == "(devel)"
-	switch {
-	case c.Name == stdlib:
+	if c.Name == stdlib {
 		c.License = License{"BSD-3-Clause", true} // https://go.dev/LICENSE
 		c.Creator = "https://go.dev"
 		version := strings.TrimPrefix(c.Version, "go")
 		c.CPEs = []string{"cpe:2.3:a:golang:go:" + escapeCPE(version) + ":*:*:*:*:*:*:*"}
-	case isMain && (owner == app.Program && app.Program != "" || app.Module != "" && (c.Name == app.Module || strings.HasPrefix(c.Name, app.Module+"/"))):
-		facts := app.Facts
-		facts.Name, facts.Version, facts.PURL = c.Name, app.Release, GoPURL(c.Name, app.Release)
-		if facts.PURL != app.PURL {
-			facts.CPEs = nil
-		}
-		facts.apply(c)
-	default:
-		if expression := m.Modules[owner][c.Name]; expression != "" && c.License.Expression == "" {
-			c.License = License{expression, true}
+		return
+	}
+	if c.Version == "" || c.Version == "(devel)" {
+		for _, app := range m.applications() {
+			if app.isMain(c.Name, owner) {
+				app.applyToMain(c)
+				return
+			}
 		}
 	}
+	if expression := m.Modules[owner][c.Name]; expression != "" && c.License.Expression == "" {
+		c.License = License{expression, true}
+	}
+}
+
+// isMain reports whether a main module is that of the application.
+func (a Application) isMain(module, owner string) bool {
+	return owner != "" && owner == a.Program || a.Module != "" && (module == a.Module || strings.HasPrefix(module, a.Module+"/"))
+}
+
+func (a Application) applyToMain(c *Component) {
+	facts := a.Facts
+	facts.Name, facts.Version, facts.PURL = c.Name, a.Release, GoPURL(c.Name, a.Release)
+	if facts.PURL != a.PURL {
+		facts.CPEs = nil
+	}
+	facts.apply(c)
 }
 
 // GoPURL is the package URL of a Go module.
@@ -201,9 +243,20 @@ func home(c *Component) string {
 func (d *Document) LinkedModules() []string {
 	var owners []string
 	for _, c := range d.Components {
-		if owner, _, inside := strings.Cut(c.ID, separator); inside && c.Type == goModuleType && c.Name != stdlib {
+		if owner := c.owner(); owner != "" && c.Type == goModuleType && c.Name != stdlib {
 			owners = append(owners, owner)
 		}
 	}
 	return unique(owners)
+}
+
+// StorePaths lists the store paths of which the image has files, sorted.
+func (d *Document) StorePaths() []string {
+	var paths []string
+	for _, c := range d.Components {
+		if owner := c.owner(); c.Type == nixType && owner != "" {
+			paths = append(paths, owner)
+		}
+	}
+	return unique(paths)
 }

@@ -125,13 +125,15 @@ func (d *Document) spdxCreators() []string {
 func (d *Document) spdxSubject() spdxPackage {
 	s := d.Subject
 	subject := spdxPackage{
-		SPDXID: spdxImage, Name: s.Name, VersionInfo: s.Version, PrimaryPackagePurpose: "CONTAINER",
+		SPDXID: spdxImage, Name: s.Name, VersionInfo: s.Version, PrimaryPackagePurpose: "APPLICATION",
 		DownloadLocation: spdxUnknown, CopyrightText: spdxUnknown, Originator: spdxEntity(d.Creator),
-		Checksums:    spdxSHA256(s.Manifest.String()),
-		SourceInfo:   fmt.Sprintf("manifest %s for %s in index %s", s.Manifest, s.Platform, s.Index),
 		ExternalRefs: spdxPURL(s.PURL()),
 	}
 	subject.LicenseDeclared, subject.LicenseConcluded = spdxLicenseOf(d.License)
+	if !d.ofImages() {
+		subject.PrimaryPackagePurpose, subject.Checksums = "CONTAINER", spdxSHA256(s.Manifest.String())
+		subject.SourceInfo = fmt.Sprintf("manifest %s for %s in index %s", s.Manifest, s.Platform, s.Index)
+	}
 	if d.Complete {
 		subject.Comment = "all store paths of the image are listed"
 	}
@@ -148,6 +150,8 @@ func (d *Document) spdxComponent(c Component) spdxPackage {
 	switch {
 	case c.Type == applicationType:
 		component.PrimaryPackagePurpose = "APPLICATION"
+	case c.Type == containerType:
+		component.PrimaryPackagePurpose = "CONTAINER"
 	case c.StorePath != "":
 		component.Checksums = spdxSHA256(c.NarHash)
 		component.SourceInfo = "store path " + c.StorePath + " with NAR hash " + c.NarHash

@@ -34,6 +34,7 @@ func (s *Settings) keys(dir string) []key {
 		{"limits", "", "a mapping with archive, image, nested, memory, attachment, attachments, storage or answer", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
 		{"licenses", "", "a mapping with deny, allow or exceptions", `licenses: {deny: ["AGPL-*"]}`, mapping(licenseKeys(&s.Licenses))},
 		{"ca", "", "a PEM file of certificate authorities for registries and forges", "ca: our-ca.pem", authorities(&s.CA, dir)},
+		{"sbom", "", "a mapping with creator", "sbom: {creator: https://coop.example}", mapping(s.SBOM.keys())},
 		{"sign", "", "none, or a mapping with key or keyless", "sign: {key: cosign.key}", s.Sign.read},
 	}
 }

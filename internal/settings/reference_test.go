@@ -47,6 +47,7 @@ func rows() string {
 		"licenses":              licenseKeys(&s.Licenses),
 		"licenses.exceptions":   exceptionKeys(&license.Exception{}),
 		"limits":                s.Limits.keys(),
+		"sbom":                  s.SBOM.keys(),
 		"sign":                  s.Sign.keys(),
 		"sign.copies":           copyKeys(&sign.Copy{}),
 		"sign.publicKey":        publicKeyKeys(&sign.PublicKey{}),

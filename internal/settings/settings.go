@@ -33,6 +33,7 @@ type Settings struct {
 	Build      Build               // how Containerfiles are built
 	Limits     Limits              // of what libre accepts from others
 	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
+	SBOM       SBOM                // what SBOMs say of the catalogue
 	Sign       Sign                // how images are signed, or none
 	Licenses   license.Policy      // of the components of images
 }

@@ -58,6 +58,7 @@ type Builder struct {
 	Jobs      int           // number of images assembled, and of Containerfiles built, in parallel
 	FailFast  bool          // stop at the first failure
 	Files     *sbom.Scanner // for SBOMs
+	Creator   string        // URL or email address of who makes the images, for SBOMs
 	Watcher   Watcher
 
 	// Published returns the registry of the releases, and how their signatures are

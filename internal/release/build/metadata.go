@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -18,23 +19,28 @@ import (
 )
 
 // metadata is what is known of an image from elsewhere than its files: from its definition,
-// from the package set, and from the derivations of its store paths.
+// from the package set, and from the derivations of its store paths. In an image that an
+// engine built on others of the catalogue, there are store paths of theirs too.
 func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sbom.Document) (sbom.Metadata, error) {
-	m := sbom.Metadata{Application: application(spec), Paths: map[string]sbom.Facts{}, Modules: map[string]map[string]string{}}
+	m := sbom.Metadata{Application: application(spec), Paths: map[string]sbom.Facts{}}
 	m.Application.Creator = cmp.Or(m.Application.Creator, document.Creator)
-	var drvs, paths []string
-	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
-		if derivation != nil && derivation.Drv != nil {
-			drvs = append(drvs, *derivation.Drv)
+	specs := nixSpecs(spec)
+	var drvs []string
+	own := []string{m.Application.Program}
+	for _, one := range specs {
+		for _, derivation := range one.Content.Derivations() {
+			if derivation.Drv != nil {
+				drvs = append(drvs, *derivation.Drv)
+			}
+			own = append(own, derivation.Out)
+		}
+		if one != spec {
+			base := application(one)
+			base.Creator = cmp.Or(base.Creator, document.Creator)
+			m.Bases, own = append(m.Bases, base), append(own, base.Program)
 		}
 	}
-	var names []nix.StoreName
-	for _, c := range document.Components {
-		if c.StorePath != "" {
-			paths = append(paths, c.StorePath)
-			names = append(names, nix.StoreName{Path: c.StorePath, PName: c.Name, Version: c.Version})
-		}
-	}
+	paths := document.StorePaths()
 	if len(paths) == 0 {
 		return m, nil
 	}
@@ -42,28 +48,86 @@ func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sb
 	if err != nil {
 		return m, err
 	}
-	for i, name := range names {
-		if origin := origins[name.Path]; origin.PName != "" {
-			names[i].PName, names[i].Version = origin.PName, origin.Version
-		}
-	}
-	known, err := b.Catalogue.Inventory(ctx, spec, names)
+	known, err := b.inventory(ctx, spec.ID(), specs, storeNames(document, origins), own)
 	if err != nil {
-		return m, fmt.Errorf("asking the package set about what is in %s: %w", spec.ID(), err)
+		return m, err
 	}
-	for _, name := range names {
-		m.Paths[name.Path] = factsOf(origins[name.Path], known[name.Path])
+	for _, path := range paths {
+		m.Paths[path] = factsOf(origins[path], known[path])
 	}
-	// The trees that libre makes of the definition are the image's own.
-	for _, root := range document.DependsOn {
-		facts := m.Paths[root]
-		facts.Version, facts.License = document.Subject.Version, cmp.Or(facts.License, m.Application.License)
-		facts.Creator = cmp.Or(facts.Creator, m.Application.Creator)
-		m.Paths[root] = facts
+	for i, app := range append([]sbom.Application{m.Application}, m.Bases...) {
+		describeTrees(m.Paths, specs[i], app)
 	}
-	b.warnUnknown(spec.ID(), names, known, m)
 	m.Modules, err = b.modules(ctx, document, origins)
 	return m, err
+}
+
+// nixSpecs are an image, and the images of the catalogue that an engine built it on.
+func nixSpecs(spec *catalog.Spec) []*catalog.Spec {
+	all := []*catalog.Spec{spec}
+	for i := 0; i < len(all); i++ {
+		for _, base := range all[i].Dependencies() {
+			if !slices.ContainsFunc(all, func(known *catalog.Spec) bool { return known.ID() == base.ID() }) {
+				all = append(all, base)
+			}
+		}
+	}
+	return all
+}
+
+// describeTrees describes the trees that libre makes of a definition: they are the image's own.
+func describeTrees(paths map[string]sbom.Facts, spec *catalog.Spec, app sbom.Application) {
+	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
+		if derivation == nil {
+			continue
+		}
+		if facts, there := paths[derivation.Out]; there {
+			facts.Version = catalog.Tag(spec.Version, spec.PackageVersion)
+			facts.License, facts.Creator = cmp.Or(facts.License, app.License), cmp.Or(facts.Creator, app.Creator)
+			paths[derivation.Out] = facts
+		}
+	}
+}
+
+// storeNames are the store paths of a document, with the names of their packages.
+func storeNames(document *sbom.Document, origins map[string]nix.Origin) []nix.StoreName {
+	var names []nix.StoreName
+	for _, path := range document.StorePaths() {
+		name := nix.StoreName{Path: path, PName: origins[path].PName, Version: origins[path].Version}
+		if name.PName == "" {
+			name.PName, name.Version = sbom.ParseStorePath(path)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// inventory asks the package set, as each of the images uses it, about store paths. It says how
+// many are not known, but for own, which the definitions make.
+func (b *Builder) inventory(ctx context.Context, id catalog.ID, specs []*catalog.Spec, names []nix.StoreName, own []string) (map[string]nix.Known, error) {
+	known := map[string]nix.Known{}
+	left := names
+	for _, spec := range specs {
+		if len(left) == 0 {
+			break
+		}
+		more, err := b.Catalogue.Inventory(ctx, spec, left)
+		if err != nil {
+			return nil, fmt.Errorf("asking the package set about what is in %s: %w", id, err)
+		}
+		maps.Copy(known, more)
+		left = slices.DeleteFunc(slices.Clone(left), func(name nix.StoreName) bool { return known[name.Path].Known })
+	}
+	var unknown []string
+	for _, name := range left {
+		if !slices.Contains(own, name.Path) {
+			unknown = append(unknown, name.PName)
+		}
+	}
+	if len(unknown) > 0 {
+		b.Watcher.Warn(id, fmt.Sprintf("the package set does not know %d of %d store paths: %s", len(unknown), len(names), strings.Join(unknown, ", ")))
+	}
+	return known, nil
 }
 
 // factsOf joins what the derivation and the package set say of a store path.
@@ -145,19 +209,6 @@ func (b *Builder) modules(ctx context.Context, document *sbom.Document, origins 
 		}
 	}
 	return licenses, nil
-}
-
-// warnUnknown says how much the package set does not know.
-func (b *Builder) warnUnknown(id catalog.ID, names []nix.StoreName, known map[string]nix.Known, m sbom.Metadata) {
-	var unknown []string
-	for _, name := range names {
-		if !known[name.Path].Known && m.Paths[name.Path].License == "" && name.Path != m.Application.Program {
-			unknown = append(unknown, name.PName)
-		}
-	}
-	if len(unknown) > 0 {
-		b.Watcher.Warn(id, fmt.Sprintf("the package set does not know %d of %d store paths: %s", len(unknown), len(names), strings.Join(unknown, ", ")))
-	}
 }
 
 // sha256Of writes a hash of a patch as sha256:BASE16. A hash of another kind stays.

@@ -51,7 +51,7 @@ func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, 
 	if err != nil {
 		return nil, err
 	}
-	closure.Tools = tools
+	closure.Tools, closure.Creator = tools, b.Creator
 	known := sbom.Findings{}
 	for _, document := range former {
 		maps.Copy(known, document.Findings(closure))
@@ -123,10 +123,18 @@ func closureOf(spec *catalog.Spec, store nix.Store, subject sbom.Subject) (*sbom
 	return sbom.FromClosure(subject, closure, rootfs, tools...)
 }
 
-// SBOMOf lists what the one image that is requested is made of. It is built where the
-// layout lacks it; where another run writes to the layout, into one of its own, so that
-// nobody waits.
-func (b *Builder) SBOMOf(ctx context.Context, request nix.Request, version string) (*sbom.Document, error) {
+// Described is an image of the layout with its SBOM, which is of one platform.
+type Described struct {
+	Target   *release.Target
+	Index    v1.Descriptor
+	Manifest v1.Descriptor
+	Document *sbom.Document
+}
+
+// SBOMsOf lists what each of the requested images is made of, for its first platform. They are
+// built where the layout lacks them; where another run writes to the layout, into one of their
+// own, so that nobody waits.
+func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version string) ([]Described, error) {
 	evaluation, err := b.Catalogue.Evaluate(ctx, request)
 	if err != nil {
 		return nil, err
@@ -134,9 +142,13 @@ func (b *Builder) SBOMOf(ctx context.Context, request nix.Request, version strin
 	for _, err := range evaluation.Failures {
 		return nil, err
 	}
-	all := release.Targets(evaluation.Images)
-	if len(all) != 1 {
-		return nil, fmt.Errorf("an SBOM describes one image, and %d are selected: select one as app/component/variant", len(all))
+	targets := release.Targets(evaluation.Images)
+	all := slices.DeleteFunc(slices.Clone(targets), func(t *release.Target) bool { return len(t.Specs) == 0 })
+	if len(all) == 0 {
+		for _, target := range targets {
+			return nil, fmt.Errorf("%s %s", target.ID, target.Skipped[0].Reason)
+		}
+		return nil, errors.New("no image is selected")
 	}
 	dir, done, err := b.ensureBuilt(ctx, all)
 	if err != nil {
@@ -147,15 +159,43 @@ func (b *Builder) SBOMOf(ctx context.Context, request nix.Request, version strin
 	if err != nil {
 		return nil, err
 	}
-	entry, _, err := dist.Lookup(all[0].Ref.String())
-	if err != nil {
-		return nil, err
+	described := make([]Described, len(all))
+	for i, target := range all {
+		entry, _, err := dist.Lookup(target.Ref.String())
+		if err != nil {
+			return nil, err
+		}
+		manifests, err := dist.Manifests(entry.Descriptor)
+		if err != nil {
+			return nil, err
+		}
+		document, err := b.SBOM(ctx, dir, target, entry.Descriptor, manifests[0], version)
+		if err != nil {
+			return nil, err
+		}
+		described[i] = Described{target, entry.Descriptor, manifests[0], document}
 	}
-	manifests, err := dist.Manifests(entry.Descriptor)
-	if err != nil {
-		return nil, err
+	return described, nil
+}
+
+// AppSBOM is one document of images that are all of one app: that of the image, if it is one.
+func AppSBOM(images []Described) (*sbom.Document, error) {
+	first := images[0].Target
+	name := catalog.RecordRef(first.ID.App, first.ID.Variant, "", 0).Repository
+	var documents []*sbom.Document
+	for _, image := range images {
+		if image.Target.ID.App != first.ID.App {
+			return nil, fmt.Errorf("an SBOM is of one image or of one app, and %s and %s are selected: select one app", first.ID.App, image.Target.ID.App)
+		}
+		if image.Target.ID.Variant != first.ID.Variant {
+			name = first.ID.App
+		}
+		documents = append(documents, image.Document)
 	}
-	return b.SBOM(ctx, dir, all[0], entry.Descriptor, manifests[0], version)
+	if len(documents) == 1 {
+		return documents[0], nil
+	}
+	return sbom.MergeImages(name, first.Ref.Tag, documents)
 }
 
 // ensureBuilt gives the directory of a layout that has the targets: Output, or, where that

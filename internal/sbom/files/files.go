@@ -112,7 +112,9 @@ func fromSyft(found *syftsbom.SBOM, reader *fileReader) (*sbom.Document, error) 
 		c := components[id]
 		if c == nil {
 			c = &sbom.Component{ID: id, Name: p.Name, Version: p.Version, Type: string(p.Type), PURL: p.PURL}
-			c.License, c.Creator = licenseOf(p), makerOf(p)
+			if p.Type != pkg.BinaryPkg { // a file says nothing of these
+				c.License, c.Creator = licenseOf(p), makerOf(p)
+			}
 			components[id] = c
 		}
 		places := locations(p)

@@ -46,6 +46,35 @@ let
     data = mkDerivation { pname = "data"; version = "3"; buildCommand = "mkdir -p $out/share; echo ${pkgs.data-index} > $out/share/data"; };
     data-index = mkDerivation { pname = "data-index"; version = "1"; buildCommand = "echo index > $out"; };
 
+    # With a licence of each shape, a source, and patches from both places.
+    fetchurl = { url, text }: mkDerivation {
+      name = baseNameOf url; inherit url;
+      outputHashAlgo = "sha256"; outputHashMode = "flat"; outputHash = builtins.hashString "sha256" text;
+      buildCommand = "printf %s ${text} > $out";
+    };
+    crypto = mkDerivation {
+      pname = "crypto"; version = "3.0.13"; outputs = [ "bin" "out" ];
+      src = pkgs.fetchurl { url = "https://example.org/crypto-3.0.13.tar"; text = "source"; };
+      patches = [ ./pkgs/CVE-2026-1111.patch (pkgs.fetchurl { url = "https://example.org/ghsa-4xqx-pqpj-9fqw.diff"; text = "diff"; }) ];
+      buildCommand = "mkdir -p $out/lib $bin/bin; echo lib > $out/lib/crypto; echo $out > $bin/bin/crypto";
+      meta = { license = [ { spdxId = "Apache-2.0"; } { shortName = "own licence"; } ]; homepage = [ "https://crypto.example" ]; };
+    };
+    compress = mkDerivation {
+      pname = "compress"; version = "1.3"; buildCommand = "mkdir $out; echo ${pkgs.hidden-in-nixpkgs} > $out/needs";
+      buildInputs = [ pkgs.identified ];
+      meta.license = { spdxId = "Zlib"; shortName = "zlib"; };
+    };
+    identified = mkDerivation {
+      pname = "identified"; version = "2"; buildCommand = "echo x > $out";
+      meta = { license = "MIT OR ISC"; identifiers.cpe = "cpe:2.3:a:own:identified:2:*:*:*:*:*:*:*"; };
+    };
+    hidden-in-nixpkgs = mkDerivation {
+      pname = "hidden"; version = "0.1"; src = pkgs.fetchurl { url = "https://example.org/hidden.tar"; text = "hidden"; };
+      buildCommand = "echo x > $out"; meta.license.spdxId = "MIT";
+    };
+    misstated = mkDerivation { pname = "misstated"; version = "1"; buildCommand = "echo x > $out"; meta.license = "do what you want"; };
+    throwing = mkDerivation { pname = "throwing"; version = "1"; buildCommand = "echo x > $out"; meta.license = { spdxId = throw "no"; }; };
+
     unavailable = mkDerivation { pname = "unavailable"; version = "1"; meta.platforms = [ "x86_64-darwin" ]; buildCommand = "false"; };
     broken = mkDerivation { pname = "broken"; version = "1"; meta.broken = true; buildCommand = "false"; };
     unfree = mkDerivation { pname = "unfree"; version = "1"; meta.license = { shortName = "unfree"; free = false; }; buildCommand = "false"; };

@@ -48,7 +48,7 @@ rec {
     let
       name = args.name or "${args.pname}${suffix}-${args.version}";
       outputs = args.outputs or [ "out" ];
-      drv = derivation (removeAttrs args [ "meta" "pname" "version" ] // {
+      drv = derivation (removeAttrs args [ "meta" ] // {
         inherit name system outputs;
       } // (if args.__structuredAttrs or false then {
         builder = "${shell}/bin/busybox";
