@@ -219,10 +219,19 @@ func (r *Result) refuses(check review.PatchCheck) error {
 		return fmt.Errorf("the source of %s has the patch already: nothing was changed", where)
 	case own && check.Verdict != review.Applies && check.Verdict != review.AppliesFuzz:
 		return fmt.Errorf("the patch does not apply to the source of %s: %s; nothing was changed", where, check.Why())
+	case !own && check.Verdict == review.InUpstream:
+		return &fault.Fault{Err: fmt.Errorf("the patch does what %s%s does: nothing was changed", check.Name, inVariant(check.Variant)), Fix: "remove that from the definition first"}
 	case !own && check.Breaks():
 		return fmt.Errorf("with the patch, %s; nothing was changed", check)
 	}
 	return nil
+}
+
+func inVariant(variant string) string {
+	if variant == "" {
+		return ""
+	}
+	return " in variant " + variant
 }
 
 // currentSource is the app's source as its definition names it, nil if only Nix can read it.
