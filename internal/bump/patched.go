@@ -202,7 +202,7 @@ func (b *Bumper) tryPatch(ctx context.Context, c *checkout, result *Result, app 
 	}
 	var broken []error
 	for _, check := range checks {
-		if reason := result.refuses(check); reason != nil {
+		if reason := b.refuses(result, check); reason != nil {
 			broken = append(broken, reason)
 		}
 	}
@@ -212,9 +212,12 @@ func (b *Bumper) tryPatch(ctx context.Context, c *checkout, result *Result, app 
 
 // refuses is why a check forbids to add the patch: of the patch itself, or of another change
 // to which it is in the way.
-func (r *Result) refuses(check review.PatchCheck) error {
+func (b *Bumper) refuses(r *Result, check review.PatchCheck) error {
 	where := r.App + " " + r.From.Version
 	switch own := check.Name == r.Patch.File; {
+	case own && check.Verdict == review.AppliesFuzz && b.PackageSet == nix.HostPackageName:
+		return &fault.Fault{Err: fmt.Errorf("the patch applies to the source of %s only if some of its context is ignored, which busybox' patch does not do: nothing was changed", where),
+			Fix: "write it anew for this source"}
 	case own && check.Verdict == review.InUpstream:
 		return fmt.Errorf("the source of %s has the patch already: nothing was changed", where)
 	case own && check.Verdict != review.Applies && check.Verdict != review.AppliesFuzz:

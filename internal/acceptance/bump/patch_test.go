@@ -95,6 +95,7 @@ func TestPatchRefusesAndChangesNothing(t *testing.T) {
 		{"no such file in the source", 1, []string{write("gone.patch", section("gone.txt", "@@ -1 +1 @@\n-a\n+b\n"))}, "gone.txt: the source has no such file; nothing was changed"},
 		{"in the way of a variant", 1, []string{write("theme.patch", section("theme.txt", "@@ -1 +1 @@\n-the colour is blue\n+the colour is green\n"))}, `with the patch, substitution in theme.txt (variant lyon) no longer applies: the text "blue" is gone`},
 		{"after another patch", 1, []string{write("hello.patch", section("page.txt", "@@ -1,3 +1,3 @@\n # Notes\n-hello\n+hello there\n end\n"))}, `no line "hello"`},
+		{"with other context", 1, []string{write("context.patch", section("page.txt", "@@ -1,4 +1,4 @@\n # Notes\n hello\n-end\n+end, checked\n version 1.0.0\n"))}, "only if some of its context is ignored, which busybox' patch does not do: nothing was changed; write it anew for this source"},
 		{"upstream has it", 1, []string{write("has.patch", section("deps.txt", "@@ -1 +1 @@\n-deps\n+deps of 1.0.0\n"))}, "the source of notes 1.0.0 has the patch already: nothing was changed"},
 		{"a link", 1, []string{write("link.patch", "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n")}, "l: it is a symbolic link, which a patch must not change"},
 		{"no such variant", 1, []string{onMain, "--variant", "paris"}, "apps/notes: no variant paris, expected one of lyon"},
@@ -111,7 +112,7 @@ func TestPatchRefusesAndChangesNothing(t *testing.T) {
 			t.Errorf("%s: want %q\n%s%s", test.name, test.want, o.stdout, o.stderr)
 		}
 	}
-	for _, name := range []string{"hunk.patch", "gone.patch", "theme.patch", "hello.patch", "has.patch", "link.patch"} {
+	for _, name := range []string{"hunk.patch", "gone.patch", "theme.patch", "hello.patch", "has.patch", "context.patch", "link.patch"} {
 		if err := os.Remove(filepath.Join(c.dir, name)); err != nil {
 			t.Error(err)
 		}
