@@ -53,7 +53,7 @@ func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 	written := []name.Reference{tag, listTag(digests[0]), digests[0], digests[1]}
 	defer func() {
 		for _, reference := range written {
-			c.remove(ctx, reference)
+			_ = c.remove(ctx, reference) // it is left there
 		}
 	}()
 	subject, err := c.Head(ctx, digests[0])
@@ -81,14 +81,16 @@ func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 }
 
 // remove deletes a manifest or a tag. Few registries allow it.
-func (c *Client) remove(ctx context.Context, reference name.Reference) {
+func (c *Client) remove(ctx context.Context, reference name.Reference) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, repositoryURL(reference.Context(), "manifests/"+reference.Identifier()), nil)
 	if err != nil {
-		return
+		return err
 	}
-	if response, err := c.do(reference.Context(), request, http.StatusAccepted, http.StatusOK, http.StatusNoContent); err == nil {
+	response, err := c.do(reference.Context(), request, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
+	if err == nil {
 		response.Body.Close()
 	}
+	return err
 }
 
 // overwrites points a tag to another digest. Registries refuse that in many ways, and

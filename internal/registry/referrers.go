@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,11 +73,16 @@ func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer
 	if err != nil {
 		return err
 	}
-	list.SchemaVersion, list.MediaType = 2, types.OCIImageIndex
 	if slices.ContainsFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Digest == referrer.Digest }) {
 		return nil
 	}
 	list.Manifests = append(list.Manifests, referrer)
+	return c.putList(ctx, subject, list)
+}
+
+// putList writes the list at a subject's tag.
+func (c *Client) putList(ctx context.Context, subject name.Digest, list v1.IndexManifest) error {
+	list.SchemaVersion, list.MediaType = 2, types.OCIImageIndex
 	slices.SortFunc(list.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
 	content, err := json.Marshal(list)
 	if err != nil {
@@ -87,6 +93,29 @@ func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer
 		return err
 	}
 	return c.putManifest(ctx, listTag(subject), manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
+}
+
+// DeleteReferrer deletes a manifest that names a subject, and takes it out of the list at
+// the subject's tag. A registry that does not delete is no error: list the referrers to
+// know. It is one if the list cannot be read or written.
+func (c *Client) DeleteReferrer(ctx context.Context, subject, referrer name.Digest) error {
+	list, err := c.taggedList(ctx, subject, nil)
+	if err != nil {
+		return err
+	}
+	before := len(list.Manifests)
+	list.Manifests = slices.DeleteFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == referrer.DigestStr() })
+	if len(list.Manifests) < before {
+		if err := c.putList(ctx, subject, list); err != nil {
+			return err
+		}
+	}
+	err = c.remove(ctx, referrer)
+	var answer *Refusal
+	if errors.As(err, &answer) && !temporary(err) { // in many ways: without the right, or by all
+		return nil
+	}
+	return err
 }
 
 // referrersAPI records whether a repository has it. It is kept by repository, since a

@@ -41,6 +41,7 @@ type Attacher struct {
 type statement struct {
 	format    Format
 	kind      string
+	label     string // in the annotations; "" for none
 	predicate json.RawMessage
 	subjects  []name.Digest
 	made      []attachment // for the subject at the same index; nil until a subject lacks it
@@ -101,6 +102,15 @@ func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate j
 		return 0, fmt.Errorf("attest a predicate of type %s: it is not JSON", predicateType)
 	}
 	return a.add(ctx, &statement{format: a.policy.format, kind: predicateType, predicate: predicate, subjects: subjects})
+}
+
+// AttestLabelled does what Attest does, and gives the attestation a label: a short text in
+// its annotations, which lists of attachments have, and which nothing signs.
+func (a *Attacher) AttestLabelled(ctx context.Context, predicateType, label string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
+	if len(label) > maxLabel {
+		return 0, fmt.Errorf("attest a predicate of type %s: its label has more than %d bytes", predicateType, maxLabel)
+	}
+	return a.add(ctx, &statement{format: a.policy.format, kind: predicateType, label: label, predicate: predicate, subjects: subjects})
 }
 
 func (a *Attacher) add(ctx context.Context, c *statement) (int, error) {
@@ -231,7 +241,7 @@ func (a *Attacher) make(ctx context.Context, c *statement) error {
 	if c.made != nil {
 		return nil
 	}
-	made, err := c.format.store().make(ctx, a.signer, c.kind, c.predicate, c.subjects)
+	made, err := c.format.store().make(ctx, a.signer, c)
 	if err != nil {
 		return err
 	}

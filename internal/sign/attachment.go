@@ -2,7 +2,6 @@ package sign
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -18,16 +17,20 @@ type store interface {
 	// list returns the candidates in one of the lists of a digest's attachments. It does
 	// not read their content.
 	list(ctx context.Context, v *Attachments, list string) ([]candidate, error)
-	// make signs a predicate of all subjects. The attachment at an index is for the subject
+	// make signs a statement about all its subjects. The attachment at an index is for the subject
 	// at that index.
-	make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error)
+	make(ctx context.Context, s *Signer, c *statement) ([]attachment, error)
 	// write attaches to a digest the attachment that make returned for it.
 	write(ctx context.Context, c *Client, subject name.Digest, a attachment) error
+	// remove takes candidates of one kind away from a digest, as far as the registry allows.
+	remove(ctx context.Context, c *Client, subject name.Digest, kind string, all []candidate) error
 }
 
 // A candidate is an attachment whose content was not read yet.
 type candidate struct {
-	kind string // from its annotations, unverified; "" where they have none
+	kind  string // from its annotations, unverified; "" where they have none
+	label string // as kind: see Attacher.AttestLabelled
+	id    string // in its list: the digest of a bundle's manifest, the descriptor of a classic layer
 	// open finds the attachment's content, once. Errors are as read's.
 	open func() (*content, error)
 }

@@ -30,6 +30,7 @@ const (
 	bundlePredicateAnnotation = "dev.sigstore.bundle.predicateType"
 	createdAnnotation         = "org.opencontainers.image.created"
 	listedBundleAnnotation    = "sh.libre.bundle"
+	inTotoPredicateAnnotation = "in-toto.io/predicate-type"
 )
 
 // listedBundleSize is the largest size, in bytes, of a bundle that is repeated in an
@@ -48,17 +49,17 @@ type bundleStore struct{}
 
 // A bundleAttachment is one Sigstore bundle.
 type bundleAttachment struct {
-	raw    []byte // JSON
-	bundle *bundle.Bundle
-	kind   string
+	raw         []byte // JSON
+	bundle      *bundle.Bundle
+	kind, label string
 }
 
-func newBundleAttachment(raw []byte, kind string) (*bundleAttachment, error) {
+func newBundleAttachment(raw []byte, kind, label string) (*bundleAttachment, error) {
 	b := &bundle.Bundle{}
 	if err := b.UnmarshalJSON(raw); err != nil {
 		return nil, fmt.Errorf("read a Sigstore bundle: %w", err)
 	}
-	return &bundleAttachment{raw: raw, bundle: b, kind: kind}, nil
+	return &bundleAttachment{raw: raw, bundle: b, kind: kind, label: label}, nil
 }
 
 // tagged names the list of attachments at the subject's tag that the referrers API does not
@@ -81,10 +82,13 @@ func (bundleStore) list(ctx context.Context, v *Attachments, list string) ([]can
 		if !maybeBundle(*d) {
 			return false
 		}
-		says, raw := d.Annotations[bundlePredicateAnnotation], d.Annotations[listedBundleAnnotation]
+		says, raw, label := d.Annotations[bundlePredicateAnnotation], d.Annotations[listedBundleAnnotation], d.Annotations[labelAnnotation]
 		*d = v1.Descriptor{Digest: d.Digest, Size: d.Size, Annotations: map[string]string{}}
 		if len(says) <= maxKind {
 			d.Annotations[bundlePredicateAnnotation] = says
+		}
+		if len(label) <= maxLabel {
+			d.Annotations[labelAnnotation] = label
 		}
 		if v.listOnly && len(raw) <= listedBundleSize && listed+len(raw) <= maxListedBundles {
 			listed += len(raw)
@@ -98,7 +102,7 @@ func (bundleStore) list(ctx context.Context, v *Attachments, list string) ([]can
 	var candidates []candidate
 	for _, referrer := range referrers {
 		says := referrer.Annotations[bundlePredicateAnnotation]
-		found := candidate{kind: says, open: sync.OnceValues(func() (*content, error) {
+		found := candidate{kind: says, label: referrer.Annotations[labelAnnotation], id: referrer.Digest.String(), open: sync.OnceValues(func() (*content, error) {
 			manifest := v.subject.Context().Digest(referrer.Digest.String())
 			if referrer.Size > maxBundleManifest {
 				return nil, fmt.Errorf("read the attachment %s: its manifest has %d bytes, which is too large", manifest, referrer.Size)
@@ -106,7 +110,7 @@ func (bundleStore) list(ctx context.Context, v *Attachments, list string) ([]can
 			return v.ofManifest(ctx, manifest)
 		})}
 		if raw := referrer.Annotations[listedBundleAnnotation]; raw != "" {
-			inList := &content{fetch: func(context.Context, *Policy) (attachment, error) { return newBundleAttachment([]byte(raw), says) }}
+			inList := &content{fetch: func(context.Context, *Policy) (attachment, error) { return newBundleAttachment([]byte(raw), says, "") }}
 			found.open = func() (*content, error) { return inList, nil }
 		}
 		candidates = append(candidates, found)
@@ -154,12 +158,12 @@ func (v *Attachments) ofManifest(ctx context.Context, manifest name.Digest) (*co
 	}
 	says := read.Annotations[bundlePredicateAnnotation]
 	return v.content(blob{repository: manifest.Context(), digest: layer.Digest, size: layer.Size, data: layer.Data}, func(raw []byte) (attachment, error) {
-		return newBundleAttachment(raw, says)
+		return newBundleAttachment(raw, says, read.Annotations[labelAnnotation])
 	}), nil
 }
 
-func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {
-	statement, err := newStatement(kind, predicate, subjects)
+func (bundleStore) make(ctx context.Context, s *Signer, c *statement) ([]attachment, error) {
+	statement, err := newStatement(c.kind, c.predicate, c.subjects)
 	if err != nil {
 		return nil, err
 	}
@@ -171,11 +175,11 @@ func (bundleStore) make(ctx context.Context, s *Signer, kind string, predicate j
 	if err != nil {
 		return nil, fmt.Errorf("write a Sigstore bundle: %w", err)
 	}
-	a, err := newBundleAttachment(raw, kind)
+	a, err := newBundleAttachment(raw, c.kind, c.label)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Repeat([]attachment{a}, len(subjects)), nil
+	return slices.Repeat([]attachment{a}, len(c.subjects)), nil
 }
 
 func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a attachment) error {
@@ -204,6 +208,11 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	}
 	if made.kind == SignatureType && len(made.raw) <= listedBundleSize {
 		annotations[listedBundleAnnotation] = string(made.raw)
+	}
+	if made.label != "" {
+		annotations[labelAnnotation] = made.label
+		// Trivy then reads no other attestations to find the VEX document.
+		annotations[inTotoPredicateAnnotation] = made.kind
 	}
 	manifest, err := json.Marshal(struct {
 		v1.Manifest

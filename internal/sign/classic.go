@@ -89,7 +89,11 @@ func (classicStore) list(ctx context.Context, v *Attachments, list string) ([]ca
 			says = layer.Annotations[classicPredicateAnnotation]
 		}
 		found := v.classicContent(layer)
-		candidates = append(candidates, candidate{kind: says, open: func() (*content, error) { return found, nil }})
+		label := layer.Annotations[labelAnnotation]
+		if len(label) > maxLabel {
+			label = ""
+		}
+		candidates = append(candidates, candidate{kind: says, label: label, id: string(raw), open: func() (*content, error) { return found, nil }})
 	}
 	return candidates, nil
 }

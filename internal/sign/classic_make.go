@@ -25,18 +25,14 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/payload"
 )
 
-func (classicStore) make(ctx context.Context, s *Signer, kind string, predicate json.RawMessage, subjects []name.Digest) ([]attachment, error) {
-	if kind != SignatureType {
-		statement, err := newStatement(kind, predicate, subjects)
-		if err != nil {
-			return nil, err
-		}
-		a, err := s.classicAttestation(ctx, kind, statement)
-		return slices.Repeat([]attachment{a}, len(subjects)), err
+func (classicStore) make(ctx context.Context, s *Signer, c *statement) ([]attachment, error) {
+	if c.kind != SignatureType {
+		a, err := s.classicAttestation(ctx, c)
+		return slices.Repeat([]attachment{a}, len(c.subjects)), err
 	}
 	// A signature in this format is for one digest.
 	var made []attachment
-	for _, subject := range subjects {
+	for _, subject := range c.subjects {
 		a, err := s.classicSignature(ctx, subject)
 		if err != nil {
 			return nil, err
@@ -67,7 +63,12 @@ func (s *Signer) classicSignature(ctx context.Context, subject name.Digest) (att
 	return classicAttachment{layer}, nil
 }
 
-func (s *Signer) classicAttestation(ctx context.Context, kind string, statement []byte) (attachment, error) {
+func (s *Signer) classicAttestation(ctx context.Context, c *statement) (attachment, error) {
+	kind := c.kind
+	statement, err := newStatement(kind, c.predicate, c.subjects)
+	if err != nil {
+		return nil, err
+	}
 	signed, authorities, err := s.classicSign(ctx, &sign.DSSEData{Data: statement, PayloadType: payloadType})
 	if err != nil {
 		return nil, err
@@ -81,8 +82,12 @@ func (s *Signer) classicAttestation(ctx context.Context, kind string, statement 
 		return nil, fmt.Errorf("attest %s: %w", kind, err)
 	}
 	// WithAnnotations replaces all annotations, so it comes first.
+	annotations := map[string]string{classicPredicateAnnotation: kind}
+	if c.label != "" {
+		annotations[labelAnnotation] = c.label
+	}
 	options := []static.Option{
-		static.WithAnnotations(map[string]string{classicPredicateAnnotation: kind}),
+		static.WithAnnotations(annotations),
 		static.WithLayerMediaType(cosigntypes.DssePayloadType),
 	}
 	// In this format the timestamp is of the envelope, not of the signature in it.

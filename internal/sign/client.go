@@ -47,6 +47,9 @@ type Registry interface {
 	Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error)
 	// TaggedReferrers lists the referrers in the list at the subject's tag.
 	TaggedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) ([]v1.Descriptor, error)
+	// DeleteReferrer deletes a manifest that names the subject, and takes it out of the list
+	// at the subject's tag. It is no error if the registry refuses to delete.
+	DeleteReferrer(ctx context.Context, subject, referrer name.Digest) error
 	// PutBlob uploads a blob unless the repository has it.
 	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
 	// PutManifest writes a manifest under a digest or a tag. If it has a subject,

@@ -11,6 +11,9 @@ import (
 type Wanted struct {
 	Kind  string // predicate type, or SignatureType
 	Times int    // how many of this kind, at least
+	// Is, if not nil, tells by the labels of the attachments of this kind, unverified,
+	// whether the digest has what it should. Times is of no meaning then.
+	Is func(labels []string) bool
 }
 
 // Missing returns the kinds of attachments that a digest has too few of. It reads the list
@@ -20,19 +23,23 @@ type Wanted struct {
 func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wanted ...Wanted) ([]string, error) {
 	view := c.Attachments(subject)
 	view.listOnly = true
-	counts, err := view.countByKind(ctx, p)
+	labels, err := view.labelsByKind(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	// Some registries list attachments without their kind: these may be of any kind.
-	untyped := counts[""]
+	untyped := len(labels[""])
 	for _, want := range wanted {
-		untyped -= max(0, want.Times-counts[want.Kind])
+		if want.Is == nil {
+			untyped -= max(0, want.Times-len(labels[want.Kind]))
+		}
 	}
 	var missing []string
 	for _, want := range wanted {
-		has := counts[want.Kind] >= want.Times || untyped >= 0
+		has := len(labels[want.Kind]) >= want.Times || untyped >= 0
 		switch {
+		case want.Is != nil:
+			has = want.Is(labels[want.Kind])
 		case want.Kind == SignatureType:
 			_, err := c.verifyListed(ctx, view, p)
 			has, err = attached(err)
@@ -54,20 +61,20 @@ func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wa
 	return missing, nil
 }
 
-// countByKind counts the attachments of each kind in the lists, with "" for those without a
-// kind.
-func (v *Attachments) countByKind(ctx context.Context, p *Policy) (map[string]int, error) {
-	counts := map[string]int{}
+// labelsByKind returns the labels of the attachments of each kind in the lists, "" for those
+// that have none, and with the kind "" for those that have no kind.
+func (v *Attachments) labelsByKind(ctx context.Context, p *Policy) (map[string][]string, error) {
+	labels := map[string][]string{}
 	for _, format := range p.formats() {
 		candidates, err := v.candidates(ctx, format, format.store().lists("")[0], "")
 		if err != nil {
 			return nil, err
 		}
 		for _, has := range candidates {
-			counts[has.kind]++
+			labels[has.kind] = append(labels[has.kind], has.label)
 		}
 	}
-	return counts, nil
+	return labels, nil
 }
 
 // attached returns false if err means that nothing valid is attached, and err if the state

@@ -68,7 +68,7 @@ func TestMissingTakesOneRequest(t *testing.T) {
 				return true
 			}
 			before := registry.requests.Load()
-			got := must[[]string](t)(newClient(t).Missing(ctx, subject, signer.Policy(), Wanted{SignatureType, 1}, Wanted{cycloneDX, 2}, Wanted{slsa, 1}))
+			got := must[[]string](t)(newClient(t).Missing(ctx, subject, signer.Policy(), Wanted{Kind: SignatureType, Times: 1}, Wanted{Kind: cycloneDX, Times: 2}, Wanted{Kind: slsa, Times: 1}))
 			if strings.Join(got, " ") != test.missing {
 				t.Errorf("missing %v, want %s", got, test.missing)
 			}

@@ -55,9 +55,9 @@ func (c *Client) acceptedStatements(ctx context.Context, p *Policy, subjects []n
 				switch {
 				case statement == nil:
 				case statement.PredicateType == SignatureType:
-					signatures = addStatement(signatures, format, statement, subject)
+					signatures = addStatement(signatures, format, "", statement, subject)
 				default:
-					statements = addStatement(statements, format, statement, subject)
+					statements = addStatement(statements, format, candidate.label, statement, subject)
 				}
 			}
 		}
@@ -83,7 +83,7 @@ func (c candidate) statement(ctx context.Context, p *Policy, subject name.Digest
 	return statement, nil
 }
 
-func addStatement(statements []*statement, format Format, verified *Statement, subject name.Digest) []*statement {
+func addStatement(statements []*statement, format Format, label string, verified *Statement, subject name.Digest) []*statement {
 	for _, c := range statements {
 		if c.kind == verified.PredicateType && c.matches(verified) {
 			if !slices.Contains(c.subjects, subject) {
@@ -96,5 +96,5 @@ func addStatement(statements []*statement, format Format, verified *Statement, s
 	if verified.PredicateType == SignatureType {
 		predicate = []byte("{}")
 	}
-	return append(statements, &statement{format: format, kind: verified.PredicateType, predicate: predicate, subjects: []name.Digest{subject}})
+	return append(statements, &statement{format: format, kind: verified.PredicateType, label: label, predicate: predicate, subjects: []name.Digest{subject}})
 }

@@ -178,7 +178,7 @@ func TestMovedAttachment(t *testing.T) {
 func TestMislabelledAttachment(t *testing.T) {
 	ctx, host := context.Background(), memoryRegistry(t, true).host
 	client, signer, subject := newClient(t), newSigner(t, newKey(t, Bundle)), pushIndex(t, host)[0]
-	made := must[[]attachment](t)(bundleStore{}.make(ctx, signer, cycloneDX, bom, []name.Digest{subject}))
+	made := must[[]attachment](t)(bundleStore{}.make(ctx, signer, &statement{kind: cycloneDX, predicate: bom, subjects: []name.Digest{subject}}))
 	b := made[0].(*bundleAttachment)
 	for _, label := range []string{slsa, ""} {
 		b.kind = label
@@ -195,7 +195,7 @@ func TestMislabelledAttachment(t *testing.T) {
 	// cosign 2.6 annotates all attestations as signatures: they are found anyway.
 	b.kind = SignatureType
 	other := pushIndex(t, host)[0]
-	made = must[[]attachment](t)(bundleStore{}.make(ctx, signer, cycloneDX, bom, []name.Digest{other}))
+	made = must[[]attachment](t)(bundleStore{}.make(ctx, signer, &statement{kind: cycloneDX, predicate: bom, subjects: []name.Digest{other}}))
 	b = made[0].(*bundleAttachment)
 	b.kind = SignatureType
 	if err := (bundleStore{}).write(ctx, client, other, b); err != nil {

@@ -46,7 +46,7 @@ func tamper(t *testing.T, a attachment) map[string]attachment {
 				t.Fatal(err)
 			}
 			change(whole["dsseEnvelope"].(map[string]any))
-			changed, err := newBundleAttachment(must[[]byte](t)(json.Marshal(whole)), a.kind)
+			changed, err := newBundleAttachment(must[[]byte](t)(json.Marshal(whole)), a.kind, "")
 			if err != nil {
 				t.Fatal(why, err)
 			}
@@ -90,7 +90,7 @@ func TestTampered(t *testing.T) {
 				client, signer, host := newClient(t), newSigner(t, newKey(t, format)), memoryRegistry(t, true).host
 				subject := pushIndex(t, host)[0]
 				digest := must[v1.Hash](t)(v1.NewHash(subject.DigestStr()))
-				good := must[[]attachment](t)(format.store().make(ctx, signer, kind, bom, []name.Digest{subject}))[0]
+				good := must[[]attachment](t)(format.store().make(ctx, signer, &statement{kind: kind, predicate: bom, subjects: []name.Digest{subject}}))[0]
 				must[*Statement](t)(signer.Policy().verifySignature(good, digest, kind))
 				tampered := tamper(t, good)
 				for _, why := range slices.Sorted(maps.Keys(tampered)) {
@@ -120,7 +120,7 @@ func TestTampered(t *testing.T) {
 func FuzzBundle(f *testing.F) {
 	signer := newSigner(f, newKey(f, Bundle))
 	subject := mustDigests(f, "registry.example/docs@sha256:"+strings.Repeat("0", 64))
-	made, err := bundleStore{}.make(context.Background(), signer, SignatureType, json.RawMessage("{}"), subject)
+	made, err := bundleStore{}.make(context.Background(), signer, &statement{kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subject})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func FuzzBundle(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{}},"messageSignature":{}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		a, err := newBundleAttachment(raw, SignatureType)
+		a, err := newBundleAttachment(raw, SignatureType, "")
 		if err != nil {
 			return
 		}

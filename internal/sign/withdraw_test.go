@@ -1,0 +1,171 @@
+package sign
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+const noteType = "https://example.org/note"
+
+// labels are those that the lists of a subject have for a kind.
+func labels(t *testing.T, client *Client, p *Policy, subject name.Digest, kind string) []string {
+	t.Helper()
+	var found []string
+	_, err := client.Missing(context.Background(), subject, p, Wanted{Kind: kind, Is: func(labels []string) bool {
+		found = labels
+		return true
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(found)
+	return found
+}
+
+func notes(t *testing.T, client *Client, p *Policy, subject name.Digest) string {
+	t.Helper()
+	statements, err := client.VerifyAttestations(context.Background(), subject, noteType, p)
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, s := range statements {
+		all = append(all, string(s.Predicate))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+func attestNotes(t *testing.T, client *Client, signer *Signer, versions []int, subjects ...name.Digest) {
+	t.Helper()
+	ctx := context.Background()
+	for _, version := range versions {
+		a := client.Attacher(signer)
+		if _, err := a.AttestLabelled(ctx, noteType, fmt.Sprintf("%d x", version), json.RawMessage(fmt.Sprint(version)), subjects...); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Confirm(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestWithdraw takes former attestations away, and leaves what others attached and what is
+// of another type.
+func TestWithdraw(t *testing.T) {
+	for _, format := range []Format{Bundle, Classic} {
+		t.Run(string(format), func(t *testing.T) {
+			registries(t, func(t *testing.T, host string) {
+				ctx := context.Background()
+				client, signer, other := newClient(t), newSigner(t, newKey(t, format)), newSigner(t, newKey(t, format))
+				subjects := pushIndex(t, host)
+				attestNotes(t, client, signer, []int{1, 2}, subjects...)
+				attestNotes(t, client, other, []int{1}, subjects...)
+				if _, err := client.Attest(ctx, signer, "https://example.org/else", json.RawMessage("7"), subjects...); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := client.Sign(ctx, signer, subjects...); err != nil {
+					t.Fatal(err)
+				}
+				if got, want := labels(t, client, signer.Policy(), subjects[0], noteType), []string{"1 x", "1 x", "2 x"}; !slices.Equal(got, want) {
+					t.Errorf("labels %q, want %q", got, want)
+				}
+				newest := func(s *Statement) bool { return string(s.Predicate) == "2" }
+				for range 2 { // the second time there is nothing to do
+					if err := client.Withdraw(ctx, signer.Policy(), noteType, newest, subjects...); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, subject := range subjects {
+					if got := notes(t, client, signer.Policy(), subject); got != "2" {
+						t.Errorf("%s has the notes %s, want 2", subject, got)
+					}
+					if got := notes(t, client, other.Policy(), subject); got != "1" {
+						t.Errorf("%s has the other's notes %s, want 1", subject, got)
+					}
+					if _, err := client.VerifyAttestations(ctx, subject, "https://example.org/else", signer.Policy()); err != nil {
+						t.Error(err)
+					}
+					if _, err := client.Verify(ctx, subject, signer.Policy()); err != nil {
+						t.Error(err)
+					}
+				}
+				// What is attached afterwards joins what is left.
+				attestNotes(t, client, signer, []int{3}, subjects...)
+				if got := notes(t, client, signer.Policy(), subjects[1]); got != "2 3" {
+					t.Errorf("notes %s, want 2 3", got)
+				}
+			})
+		})
+	}
+}
+
+// TestWithdrawWhereNothingIsDeleted leaves both, in each way in which registries refuse.
+func TestWithdrawWhereNothingIsDeleted(t *testing.T) {
+	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusNotFound} {
+		reg := memoryRegistry(t, true)
+		reg.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodDelete {
+				w.WriteHeader(status)
+			}
+			return r.Method == http.MethodDelete
+		}
+		client, signer := newClient(t), newSigner(t, newKey(t, Bundle))
+		subjects := pushIndex(t, reg.host)
+		attestNotes(t, client, signer, []int{1, 2}, subjects...)
+		err := client.Withdraw(context.Background(), signer.Policy(), noteType, func(s *Statement) bool { return string(s.Predicate) == "2" }, subjects...)
+		if err != nil {
+			t.Errorf("status %d: %v", status, err)
+		}
+		if got := labels(t, client, signer.Policy(), subjects[0], noteType); !slices.Equal(got, []string{"1 x", "2 x"}) {
+			t.Errorf("status %d: labels %q", status, got)
+		}
+	}
+}
+
+// TestCopiesAndResignedKeepLabels so that lists tell as much in other registries.
+func TestCopiesAndResignedKeepLabels(t *testing.T) {
+	for _, format := range []Format{Bundle, Classic} {
+		ctx := context.Background()
+		client, former, signer := newClient(t), newSigner(t, newKey(t, format)), newSigner(t, newKey(t, format))
+		from, to := memoryRegistry(t, true).host, memoryRegistry(t, false).host
+		subjects := pushIndex(t, from)
+		attestNotes(t, client, former, []int{1}, subjects...)
+		if _, err := client.Resign(ctx, signer, former.Policy(), false, subjects...); err != nil {
+			t.Fatal(err)
+		}
+		if got := labels(t, client, signer.Policy(), subjects[0], noteType); !slices.Equal(got, []string{"1 x", "1 x"}) {
+			t.Errorf("%s: labels %q after signing again", format, got)
+		}
+		var copies []name.Digest
+		for _, subject := range subjects {
+			repository, err := name.NewRepository(to + "/" + subject.Context().RepositoryStr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			copies = append(copies, repository.Digest(subject.DigestStr()))
+		}
+		index, err := remote.Index(subjects[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.WriteIndex(copies[0], index); err != nil {
+			t.Fatal(err)
+		}
+		policy := former.Policy().WithCopies(Copy{Of: from + "/lasuite", In: to + "/lasuite"})
+		if _, err := client.Copy(ctx, policy, subjects, copies); err != nil {
+			t.Fatal(err)
+		}
+		if got := labels(t, client, policy, copies[0], noteType); !slices.Equal(got, []string{"1 x"}) {
+			t.Errorf("%s: labels %q of the copy", format, got)
+		}
+	}
+}
