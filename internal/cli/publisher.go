@@ -5,13 +5,16 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/publish"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // builder builds the catalogue's images into an OCI layout, one at a time.
@@ -84,7 +87,10 @@ func (e *env) layoutReader(ctx context.Context, ws *workspace, output string) (*
 	if err := refuseTracked(ctx, output); err != nil {
 		return nil, err
 	}
-	return &state.Reader{Nix: ws.nix, Catalogue: catalogue, Output: output, Warn: (&buildWatcher{env: e}).Warn}, nil
+	return &state.Reader{
+		Nix: ws.nix, Catalogue: catalogue, Output: output, Warn: (&buildWatcher{env: e}).Warn,
+		Stated: func(app catalog.App) ([]vex.Statement, error) { return vex.Load(ws.dir, app, time.Now()) },
+	}, nil
 }
 
 // comparer compares the catalogue with the OCI layout and the registries. It has no signing

@@ -176,7 +176,7 @@ func (e *env) selectedVEX(ctx context.Context, o vexOptions) error {
 		platform := published.Platforms[0]
 		rows = append(rows, vexRows(images[n].String(), platform.SBOM.Subject.Platform.String(), platform.Answers)...)
 	}
-	e.warnAbsent(all, stated)
+	e.warnAbsent(all)
 	return e.printVEX(rows, o.json)
 }
 
@@ -230,15 +230,16 @@ func sayOfOne(ctx context.Context, builder *build.Builder, request nix.Request, 
 
 // warnAbsent warns about statements whose package no selected image has, and about packages
 // that a patch does not answer for.
-func (e *env) warnAbsent(all []*vex.Published, stated map[string][]vex.Statement) {
+func (e *env) warnAbsent(all []*vex.Published) {
 	has, absent := map[string]bool{}, map[string]vex.Statement{}
 	for _, published := range all {
 		answers := published.Platforms[0].Answers
-		for _, s := range answers.All() {
-			has[s.Place] = true
-		}
+		here := map[string]bool{}
 		for _, s := range answers.Absent {
-			absent[s.Place] = s
+			absent[s.Place], here[s.Place] = s, true
+		}
+		for _, s := range answers.All() {
+			has[s.Place] = has[s.Place] || !here[s.Place]
 		}
 		for _, purl := range answers.Shared {
 			e.Warnf("%s: %s is also in a component without the patch: nothing is said of it", published.Name, purl)

@@ -11,8 +11,9 @@ import (
 // Copy copies the attachments that the policy accepts from some digests to others. It signs
 // nothing. It attaches a statement to all digests of to that the statement names, so from
 // and to may be the same. It skips attachments that a digest has already. It returns the
-// number of attachments that it wrote. Errors are as Sign's.
-func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (int, error) {
+// number of attachments that it wrote. It leaves out attestations of the types in without.
+// Errors are as Sign's.
+func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest, without ...string) (int, error) {
 	target := &Attacher{client: c, policy: p}
 	written := 0
 	for _, subject := range from {
@@ -23,6 +24,9 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest) (i
 				return written, err
 			}
 			for _, candidate := range candidates {
+				if slices.Contains(without, candidate.kind) {
+					continue
+				}
 				attested, err := candidate.statement(ctx, p, subject)
 				if err != nil {
 					return written, err

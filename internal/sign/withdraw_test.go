@@ -15,11 +15,11 @@ import (
 
 const noteType = "https://example.org/note"
 
-// labels are those that the lists of a subject have for a kind.
-func labels(t *testing.T, client *Client, p *Policy, subject name.Digest, kind string) []string {
+// labels are those that the lists of a subject have for notes.
+func labels(t *testing.T, client *Client, p *Policy, subject name.Digest) []string {
 	t.Helper()
 	var found []string
-	_, err := client.Missing(context.Background(), subject, p, Wanted{Kind: kind, Is: func(labels []string) bool {
+	_, err := client.Missing(context.Background(), subject, p, Wanted{Kind: noteType, Is: func(labels []string) bool {
 		found = labels
 		return true
 	}})
@@ -75,7 +75,7 @@ func TestWithdraw(t *testing.T) {
 				if _, err := client.Sign(ctx, signer, subjects...); err != nil {
 					t.Fatal(err)
 				}
-				if got, want := labels(t, client, signer.Policy(), subjects[0], noteType), []string{"1 x", "1 x", "2 x"}; !slices.Equal(got, want) {
+				if got, want := labels(t, client, signer.Policy(), subjects[0]), []string{"1 x", "1 x", "2 x"}; !slices.Equal(got, want) {
 					t.Errorf("labels %q, want %q", got, want)
 				}
 				newest := func(s *Statement) bool { return string(s.Predicate) == "2" }
@@ -125,7 +125,7 @@ func TestWithdrawWhereNothingIsDeleted(t *testing.T) {
 		if err != nil {
 			t.Errorf("status %d: %v", status, err)
 		}
-		if got := labels(t, client, signer.Policy(), subjects[0], noteType); !slices.Equal(got, []string{"1 x", "2 x"}) {
+		if got := labels(t, client, signer.Policy(), subjects[0]); !slices.Equal(got, []string{"1 x", "2 x"}) {
 			t.Errorf("status %d: labels %q", status, got)
 		}
 	}
@@ -142,7 +142,7 @@ func TestCopiesAndResignedKeepLabels(t *testing.T) {
 		if _, err := client.Resign(ctx, signer, former.Policy(), false, subjects...); err != nil {
 			t.Fatal(err)
 		}
-		if got := labels(t, client, signer.Policy(), subjects[0], noteType); !slices.Equal(got, []string{"1 x", "1 x"}) {
+		if got := labels(t, client, signer.Policy(), subjects[0]); !slices.Equal(got, []string{"1 x", "1 x"}) {
 			t.Errorf("%s: labels %q after signing again", format, got)
 		}
 		var copies []name.Digest
@@ -164,7 +164,7 @@ func TestCopiesAndResignedKeepLabels(t *testing.T) {
 		if _, err := client.Copy(ctx, policy, subjects, copies); err != nil {
 			t.Fatal(err)
 		}
-		if got := labels(t, client, policy, copies[0], noteType); !slices.Equal(got, []string{"1 x"}) {
+		if got := labels(t, client, policy, copies[0]); !slices.Equal(got, []string{"1 x"}) {
 			t.Errorf("%s: labels %q of the copy", format, got)
 		}
 	}

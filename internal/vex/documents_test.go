@@ -93,7 +93,8 @@ func TestDocumentsAreValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	var openVEXs, cycloneDXs []string
-	for n, lines := range [][]string{everything, nil, everything[:1], {"vulnerability: CVE-2026-9, status: not_affected, justification: component_not_present"}} {
+	for n, lines := range [][]string{everything, nil, everything[:1], {"vulnerability: CVE-2026-9, status: not_affected, justification: component_not_present"},
+		{"vulnerability: CVE-2026-8, status: fixed, package: pkg:golang/absent"}} {
 		openVEX, cycloneDX := documents(t, published(t, lines...), n+1)
 		for _, document := range []struct {
 			files   *[]string
@@ -217,7 +218,7 @@ func TestReadAttested(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "[]", "{}", `{"@context": "x", "version": 0}`, `{"@context": "x", "version": 1, "statements": [{"status": "ignored"}]}`} {
+	for _, bad := range []string{"", "[]", "{}", `{"@context": "x", "version": 0}`, `{"@context": "x", "version": 1}`, `{"@context": "x", "version": 1, "statements": [{"status": "ignored"}]}`} {
 		if _, err := ReadOpenVEX([]byte(bad)); err == nil {
 			t.Errorf("%q was read", bad)
 		}
@@ -277,5 +278,77 @@ func TestDigest(t *testing.T) {
 			t.Errorf("%s has the digest %q of %s", name, digest, other)
 		}
 		different[digest] = name
+	}
+}
+
+// TestWithdrawnStatements stay in the documents as being under investigation, and hide
+// nothing.
+func TestWithdrawnStatements(t *testing.T) {
+	first, _ := documents(t, published(t, everything...), 1)
+	former, err := ReadOpenVEX(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := published(t, everything[1:]...)
+	for n := range p.Platforms {
+		p.Platforms[n].SBOM.Components[0].Patches = nil
+		p.Platforms[n].SBOM.Components[4].Patches = nil
+		if p.Platforms[n].Answers, err = For(Image{ID: docs().ID, Version: "5.4.1", SBOM: p.Platforms[n].SBOM}, stated(t, everything[1:]...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Former = former
+	second, _ := documents(t, p, 2)
+	read, err := ReadOpenVEX(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := read.Answers(p.Name, subject.Manifest.String())
+	for id, want := range map[string]Status{"CVE-2026-7": UnderInvestigation, "CVE-2026-1": UnderInvestigation, "CVE-2026-2": NotAffected, "CVE-2026-3": ""} {
+		if s, _ := answers.Answer([]string{id}, netPURL); s.Status != want {
+			t.Errorf("%s is %q, want %q", id, s.Status, want)
+		}
+	}
+	// It stays so, in the same words.
+	p.Former = read
+	if third, _ := documents(t, p, 2); !bytes.Equal(third, second) {
+		t.Errorf("the same statements gave other bytes: %s", cmp.Diff(string(second), string(third)))
+	}
+	// A statement that is made again is as it was.
+	p = published(t, everything...)
+	p.Former = read
+	if again, _ := documents(t, p, 1); !bytes.Equal(again, first) {
+		t.Errorf("made again: %s", cmp.Diff(string(first), string(again)))
+	}
+}
+
+// TestAbsentPackages are in the documents as they are stated, and answer nothing.
+func TestAbsentPackages(t *testing.T) {
+	p := published(t, "vulnerability: CVE-2026-8, status: fixed, package: pkg:golang/absent")
+	for n := range p.Platforms {
+		image := Image{ID: docs().ID, Version: "5.4.1", SBOM: p.Platforms[n].SBOM, Changes: []catalog.SourceChange{{Patch: "late.patch", Fixes: []string{"CVE-2026-6"}}}}
+		var err error
+		if p.Platforms[n].Answers, err = For(image, stated(t, "vulnerability: CVE-2026-8, status: fixed, package: pkg:golang/absent")); err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Platforms[n].Answers.Absent) != 2 {
+			t.Errorf("absent: %v", p.Platforms[n].Answers.Absent)
+		}
+	}
+	openVEX, _ := documents(t, p, 1)
+	document, err := openvex.Parse(openVEX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	product := p.ociPURL(p.Index)
+	for id, absent := range map[string]string{"CVE-2026-8": "pkg:golang/absent@1", "CVE-2026-6": "pkg:generic/docs@5.4.1"} {
+		if len(document.Matches(id, product, []string{absent})) != 1 {
+			t.Errorf("nothing is said of %s in %s", id, absent)
+		}
+		for _, c := range p.Platforms[0].SBOM.Components {
+			if c.PURL != "" && len(document.Matches(id, product, []string{c.PURL})) != 0 {
+				t.Errorf("%s is answered in %s", id, c.PURL)
+			}
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/anchore/packageurl-go"
 	openvex "github.com/openvex/go-vex/pkg/vex"
 
 	"github.com/libresh/libre/internal/catalog"
@@ -31,7 +32,8 @@ func ChangesOf(app catalog.App, variant string) []catalog.SourceChange {
 type Answers struct {
 	all []answer
 
-	// Absent are the statements about a package that the image does not have.
+	// Absent are the statements about a package that the image does not have. They answer
+	// nothing. The documents have them as they are, so that it shows that they were looked at.
 	Absent []Statement
 	// Shared are package URLs of a patched component that another, unpatched component of
 	// the image has too: nothing is said of them.
@@ -65,11 +67,11 @@ func For(image Image, stated []Statement) (*Answers, error) {
 		}
 		if !found.whole && len(found.purls) == 0 {
 			a.Absent = append(a.Absent, s)
-			continue
 		}
 		a.all = append(a.all, found)
 	}
 	a.addPatches(image)
+	a.addUnplaced(image)
 	return a, a.contradictions(image.ID)
 }
 
@@ -141,6 +143,29 @@ func (a *Answers) addPatches(image Image) {
 	a.dropShared(image.SBOM, patches)
 }
 
+// addUnplaced states what patches of the definition fix of which the SBOM has no component:
+// an older version of libre wrote it. Which components have the patch is not known, so the
+// statements answer nothing.
+func (a *Answers) addUnplaced(image Image) {
+	for _, change := range image.Changes {
+		for _, id := range change.Fixes {
+			name := path.Base(change.Patch)
+			if slices.ContainsFunc(a.all, func(found answer) bool {
+				return found.Vulnerability == id && path.Base(found.Patch.Name) == name
+			}) {
+				continue
+			}
+			s := Statement{
+				Vulnerability: id, Status: Fixed, Patch: sbom.Patch{Name: name}, Date: image.SBOM.Subject.Created,
+				Package: packageurl.NewPackageURL(packageurl.TypeGeneric, "", image.ID.App, image.Version, nil, "").ToString(),
+				Place:   "patch " + name,
+			}
+			a.Absent = append(a.Absent, s)
+			a.all = append(a.all, answer{Statement: s})
+		}
+	}
+}
+
 // dropShared takes out what would also answer for a component without the patch.
 func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.Patch) {
 	for _, found := range a.all {
@@ -155,7 +180,7 @@ func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.
 			}
 		}
 	}
-	a.all = slices.DeleteFunc(a.all, func(found answer) bool { return !found.whole && len(found.purls) == 0 })
+	a.all = slices.DeleteFunc(a.all, func(found answer) bool { return found.Patch.Name != "" && len(found.purls) == 0 })
 	slices.Sort(a.Shared)
 	a.Shared = slices.Compact(a.Shared)
 }

@@ -49,9 +49,7 @@ func (p *Published) OpenVEX(version int) ([]byte, error) {
 		if err := statement.Validate(); err != nil {
 			return nil, fmt.Errorf("writing OpenVEX of %s: %s: %w", p.Name, g.Vulnerability, err)
 		}
-		if len(statement.Products) > 0 {
-			document.Statements = append(document.Statements, statement)
-		}
+		document.Statements = append(document.Statements, statement)
 	}
 	return encode(&document)
 }
@@ -92,7 +90,12 @@ func subcomponents(purls []string) []openvex.Subcomponent {
 	return all
 }
 
+// list are the package URLs that an answer is about, sorted: none for the whole image, the
+// pattern for a package that the image does not have.
 func (a *answer) list() []string {
+	if !a.whole && len(a.purls) == 0 {
+		return []string{a.Package}
+	}
 	var purls []string
 	for purl := range a.purls {
 		purls = append(purls, purl)
@@ -117,8 +120,8 @@ func ReadOpenVEX(predicate []byte) (*Attested, error) {
 		return nil, fmt.Errorf("reading OpenVEX: %w", err)
 	}
 	a.Version = a.document.Version
-	if a.document.Context == "" || a.Version < 1 {
-		return nil, errors.New("reading OpenVEX: it has no context or no version")
+	if a.document.Context == "" || a.Version < 1 || a.document.Timestamp == nil {
+		return nil, errors.New("reading OpenVEX: it has no context, no version or no timestamp")
 	}
 	for i := range a.document.Statements {
 		s := &a.document.Statements[i]

@@ -36,7 +36,8 @@ type Published struct {
 	Places    []string // REGISTRY[/NAMESPACE] of the registries that have it
 	Index     v1.Hash
 	Platforms []Platform
-	Said      string // Digest of what the documents are made from
+	Said      string    // Digest of what the documents are made from
+	Former    *Attested // the document that is attached already; nil if there is none
 }
 
 // Platform is a published image for one platform.
@@ -70,9 +71,36 @@ func (p *Published) groups() []group {
 			all[at].answers[n] = found
 		}
 	}
+	all = append(all, p.withdrawn(all)...)
 	slices.SortStableFunc(all, func(a, b group) int {
 		return cmp.Or(cmp.Compare(a.Vulnerability, b.Vulnerability), cmp.Compare(a.Patch.Hash, b.Patch.Hash), cmp.Compare(a.Patch.Name, b.Patch.Name))
 	})
+	return all
+}
+
+// withdrawn are the vulnerabilities of the former document of which nothing is said any
+// more. They are under investigation: a document that leaves them out takes nothing back
+// for who has the former one.
+func (p *Published) withdrawn(now []group) []group {
+	if p.Former == nil {
+		return nil
+	}
+	var all []group
+	for _, s := range p.Former.document.Statements {
+		former := readStatement(s)
+		about := func(g group) bool { return g.Vulnerability == former.Vulnerability }
+		if slices.ContainsFunc(now, about) || slices.ContainsFunc(all, about) || CheckID(former.Vulnerability) != nil {
+			continue
+		}
+		g := group{Statement: Statement{
+			Vulnerability: former.Vulnerability, Aliases: former.Aliases, Status: UnderInvestigation,
+			Notes: "The former statement was withdrawn.", Date: p.Former.document.Timestamp.UTC(),
+		}}
+		for range p.Platforms {
+			g.answers = append(g.answers, &answer{Statement: g.Statement, whole: true})
+		}
+		all = append(all, g)
+	}
 	return all
 }
 
@@ -101,6 +129,9 @@ func (p *Published) everywhere(g group) (purls []string, whole bool) {
 	}
 	if whole {
 		return nil, true
+	}
+	if !slices.ContainsFunc(g.answers, func(a *answer) bool { return a != nil && (a.whole || len(a.purls) > 0) }) {
+		return []string{g.Package}, false
 	}
 	for purl, is := range said {
 		if is {

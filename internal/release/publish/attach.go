@@ -16,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // lacking returns the subjects that lack a kind of attachment. manifest is the index of the
@@ -60,7 +61,8 @@ func (i *imagePush) hasAll() (skip, error) {
 
 // gather copies missing attachments from where they still are, byte for byte. An attachment
 // of the index is also about its children, and the other way round. Copies in other
-// registries have the attachments, too.
+// registries have the attachments, too. VEX documents are written anew: copies may have
+// former ones.
 func (i *imagePush) gather(ctx context.Context) error {
 	p := i.publisher
 	subjects := i.found.Subjects()
@@ -77,7 +79,7 @@ func (i *imagePush) gather(ctx context.Context) error {
 		from = append(from, copies)
 	}
 	for n, from := range from {
-		if _, err := p.signing().Client.Copy(ctx, p.signing().Policy, from, subjects); err != nil {
+		if _, err := p.signing().Client.Copy(ctx, p.signing().Policy, from, subjects, vex.Types...); err != nil {
 			if n > 0 {
 				p.warn(i.target.ID, "reading attachments in "+p.Reader.CopyTo[n-1].String()+": "+state.Explained(err).Error())
 				continue
@@ -166,6 +168,10 @@ func (i *imagePush) writeSBOMs(ctx context.Context, dir string, n int) (map[stri
 	if err != nil {
 		return nil, err
 	}
+	if i.documents == nil {
+		i.documents = map[int]*sbom.Document{}
+	}
+	i.documents[n] = document
 	cyclonedx, err := document.CycloneDX()
 	if err != nil {
 		return nil, err
@@ -214,7 +220,7 @@ func (i *imagePush) attachProvenance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	predicate, err := provenance(i.app, i.found, info)
+	predicate, err := provenance(i.rel.App, i.found, info)
 	if err != nil {
 		return err
 	}

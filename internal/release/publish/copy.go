@@ -53,7 +53,7 @@ func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, r *release
 		return nil, err
 	}
 	own := state.Tagging{Ref: r.rel.Ref(), Tag: tag, Digest: tag.Context().Digest(r.there.Digest.DigestStr())}
-	all, err := p.Reader.LookCopied(ctx, to, r.rel, own, r.there.Record)
+	all, _, err := p.Reader.LookCopied(ctx, to, r.rel, own, r.there.Record)
 	return func(digest name.Digest) bool {
 		return slices.ContainsFunc(all, func(l state.Lacking) bool { return l.Digest.Context() == digest.Context() })
 	}, err
@@ -128,6 +128,9 @@ func (c *copyOf) put(ctx context.Context) error {
 		copies = append(copies, c.result.Digest.Context().Digest(subject.DigestStr()))
 	}
 	if _, err := signing.Client.Copy(ctx, policy, subjects, copies); err != nil {
+		return err
+	}
+	if err := withdrawFormer(ctx, signing, copies); err != nil {
 		return err
 	}
 	for _, subject := range copies {

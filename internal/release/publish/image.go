@@ -8,26 +8,27 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
 )
 
 // imagePush is the publishing of one image.
 type imagePush struct {
 	publisher *Publisher
-	app       catalog.App
+	rel       *state.Release
 	target    *release.Target
 	selected  bool
 	found     *state.Image           // in the layout or in the registry; nil before
 	adopted   bool                   // it is in the registry, and lacks only the gaps
 	gaps      []state.Gap            // missing attachments
 	former    map[string]name.Digest // by platform, the manifests of the former release
+	documents map[int]*sbom.Document // by manifest, the SBOMs that this run made
 	attaching *sign.Attacher         // nil until needed
 	failure   *release.Failure
 }
@@ -40,6 +41,7 @@ func (i *imagePush) steps() []step {
 		{"push", i.isPushed, i.pushIndex},
 		{"attach", i.isGathered, i.gather},
 		{"sbom", i.hasSBOMs, i.attachSBOMs},
+		{"vex", i.hasVEX, i.attachVEX},
 		{"provenance", i.hasProvenance, i.attachProvenance},
 		{"sign", i.isSigned, i.sign},
 		{"verify", i.isVerified, i.verify},
@@ -95,7 +97,11 @@ func (i *imagePush) digest() name.Digest {
 // adopt uses the image that a reference names if it has the wanted key and was made by this
 // catalogue's signer: a record names it (isRecorded), or an attachment proves it.
 func (i *imagePush) adopt(ctx context.Context, reference name.Reference, isRecorded bool) error {
-	found, gaps, err := i.publisher.Reader.Adopt(ctx, i.target, reference, isRecorded)
+	said, err := i.publisher.Reader.Said(i.rel, i.target)
+	if err != nil {
+		return err
+	}
+	found, gaps, err := i.publisher.Reader.Adopt(ctx, i.target, reference, isRecorded, said)
 	if err == nil && found != nil {
 		i.found, i.gaps, i.adopted = found, gaps, true
 	}
@@ -141,7 +147,11 @@ func (i *imagePush) isInLayout(context.Context) (skip, error) {
 	if err != nil {
 		return "", err
 	}
-	i.found = &state.Image{Target: i.target, Index: entry.Descriptor, Manifests: manifests, Subject: tag.Context().Digest(entry.Digest.String())}
+	said, err := p.Reader.Said(i.rel, i.target)
+	if err != nil {
+		return "", err
+	}
+	i.found = &state.Image{Target: i.target, Index: entry.Descriptor, Manifests: manifests, Subject: tag.Context().Digest(entry.Digest.String()), Said: said}
 	if p.signing() != nil {
 		i.gaps = i.found.AllGaps()
 	}

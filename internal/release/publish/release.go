@@ -27,7 +27,7 @@ type releasePush struct {
 func (p *Publisher) newRelease(rel *state.Release) *releasePush {
 	r := &releasePush{rel: rel}
 	for _, target := range rel.Targets {
-		r.images = append(r.images, &imagePush{publisher: p, app: rel.App, target: target, selected: rel.IsSelected(target)})
+		r.images = append(r.images, &imagePush{publisher: p, rel: rel, target: target, selected: rel.IsSelected(target)})
 	}
 	return r
 }

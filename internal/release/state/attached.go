@@ -33,6 +33,12 @@ var attestationTypes = []struct{ name, predicate string }{
 
 // kindName returns the name of a kind of attachment.
 func kindName(kind string) string {
+	switch kind {
+	case vex.OpenVEXType:
+		return "vex openvex"
+	case vex.CycloneDXType:
+		return "vex cyclonedx"
+	}
 	for _, attestation := range attestationTypes {
 		if attestation.predicate == kind {
 			return attestation.name
@@ -129,9 +135,10 @@ type Lacking struct {
 	Reference string      // the tag, with its registry
 	Digest    name.Digest // of the image, manifest or record
 	Platform  string      // "" for an image's index or a record
-	Kinds     []string    // signature, sbom cyclonedx, sbom spdx, provenance
+	Kinds     []string    // signature, sbom cyclonedx, sbom spdx, provenance, vex openvex, vex cyclonedx
 
-	ofRecord bool
+	ofRecord  bool
+	documents int // VEX documents of one type that the list has
 }
 
 // lacksText describes missing attachments: the first in full, and the number of others.
@@ -160,6 +167,12 @@ func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sig
 		var err error
 		if want.Kind == sign.SignatureType {
 			_, err = view.Verify(ctx, policy)
+		} else if want.Is != nil {
+			var newest VEX
+			newest, err = newestVEX(ctx, r.Signing, view, subject, want.Kind)
+			if err == nil && !want.Is(newest.labels()) {
+				has = -1
+			}
 		} else {
 			var statements []sign.Statement
 			statements, err = attested(ctx, r.Signing, view, subject, want.Kind)
@@ -176,22 +189,29 @@ func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sig
 }
 
 // lookAttached finds the missing attachments of a release's images in a registry, with one
-// request for each image and each platform, in parallel. The record may come from another
-// catalogue, so images that this catalogue does not have are left out.
-func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) ([]Lacking, error) {
+// request for each image and each platform, in parallel. A VEX document is missing if the
+// newest one says something else than the catalogue. The record may come from another
+// catalogue, so images that this catalogue does not have are left out. twice describes the
+// images that have several VEX documents.
+func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) (lacks []Lacking, twice []string, err error) {
 	if r.Signing == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var all []Lacking
 	var wanted [][]sign.Wanted
+	var says []string
 	for _, target := range rel.Targets {
+		said, err := r.Said(rel, target)
+		if err != nil {
+			return nil, nil, err
+		}
 		component := record.Components[target.ID.Component]
 		if component == nil {
 			continue
 		}
 		tag, err := in.Tag(component.Reference)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		add := func(digest, platform string, documents int) {
 			all = append(all, Lacking{Reference: tag.String(), Digest: tag.Context().Digest(digest), Platform: platform})
@@ -199,6 +219,7 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 				{Kind: sign.SignatureType, Times: 1}, {Kind: CycloneDXType, Times: documents},
 				{Kind: SPDXType, Times: documents}, {Kind: ProvenanceType, Times: 1},
 			})
+			says = append(says, said)
 		}
 		add(component.Digest, "", len(target.Specs))
 		for _, spec := range target.Specs {
@@ -210,6 +231,9 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range all {
 		group.Go(func() error {
+			for _, kind := range vex.Types {
+				wanted[i] = append(wanted[i], wantVEX(kind, says[i], &all[i]))
+			}
 			look := r.Signing.Client.Missing
 			if r.Deep {
 				look = r.lacksDeep
@@ -222,7 +246,12 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, Explained(err)
+		return nil, nil, Explained(err)
 	}
-	return slices.DeleteFunc(all, func(l Lacking) bool { return len(l.Kinds) == 0 }), nil
+	for _, one := range all {
+		if one.documents > 1 && one.Platform == "" {
+			twice = append(twice, fmt.Sprintf("%s has %d VEX documents of a type: the newest counts, and the registry does not delete the former", one.Reference, one.documents))
+		}
+	}
+	return slices.DeleteFunc(all, func(l Lacking) bool { return len(l.Kinds) == 0 }), twice, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // Problem is a reason why a release of the catalogue cannot be published.
@@ -35,7 +36,7 @@ func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, err
 	var all []Problem
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
 		for problem := range strings.Lines(evaluation.Failures[app].Error()) {
-			all = append(all, Problem{Name: app, What: strings.TrimSpace(problem), Fix: "edit apps/" + app + "/default.nix"})
+			all = append(all, Problem{Name: app, What: strings.TrimSpace(problem), Fix: "edit " + fileOf(app, problem)})
 		}
 	}
 	wrong, err := r.definitions(ctx, evaluation.Images)
@@ -58,6 +59,14 @@ func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, err
 		all = append(all, found[n]...)
 	}
 	return all, nil
+}
+
+// fileOf is the file of an app that a problem is in.
+func fileOf(app, problem string) string {
+	if strings.HasPrefix(problem, vex.FileOf(app)) {
+		return vex.FileOf(app)
+	}
+	return "apps/" + app + "/default.nix"
 }
 
 func (r *Reader) check(ctx context.Context, rel *Release) ([]Problem, error) {

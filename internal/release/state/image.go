@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // Image is the image of a target in the layout or the registry.
@@ -22,6 +23,7 @@ type Image struct {
 	Index     v1.Descriptor
 	Manifests []v1.Descriptor // by platform
 	Subject   name.Digest     // the index in the registry
+	Said      string          // what the catalogue says of its vulnerabilities: Reader.Said
 }
 
 // Subjects returns the digests of the index and its children. A verifier resolves a tag to
@@ -56,11 +58,12 @@ func Kinds(gaps []Gap) string {
 // signer: a record names it (isRecorded), or an attachment proves it. It returns nil for
 // any other image. The gaps are the image's missing attachments. Running a Containerfile
 // again may give another digest, so the digest that is published first for a key stays.
-func (r *Reader) Adopt(ctx context.Context, target *release.Target, reference name.Reference, isRecorded bool) (*Image, []Gap, error) {
+func (r *Reader) Adopt(ctx context.Context, target *release.Target, reference name.Reference, isRecorded bool, said string) (*Image, []Gap, error) {
 	there, err := r.published(ctx, target, reference)
 	if err != nil || there == nil {
 		return nil, nil, err
 	}
+	there.Said = said
 	if r.Signing != nil && !isRecorded {
 		if ours, err := r.isOurs(ctx, there); err != nil || !ours {
 			return nil, nil, err // it is built again and compared
@@ -171,6 +174,11 @@ func (r *Reader) Gaps(ctx context.Context, i *Image) ([]Gap, error) {
 				}
 			}
 		}
+		said, err := r.vexGaps(ctx, view, subject, i.Said)
+		if err != nil {
+			return nil, err
+		}
+		gaps = append(gaps, said...)
 	}
 	return gaps, nil
 }
@@ -193,7 +201,8 @@ func (r *Reader) Attached(ctx context.Context, i *Image) error {
 func (i *Image) AllGaps() []Gap {
 	var gaps []Gap
 	for n, subject := range i.Subjects() {
-		gaps = append(gaps, Gap{sign.SignatureType, -1, subject}, Gap{ProvenanceType, -1, subject})
+		gaps = append(gaps, Gap{sign.SignatureType, -1, subject}, Gap{ProvenanceType, -1, subject},
+			Gap{vex.OpenVEXType, -1, subject}, Gap{vex.CycloneDXType, -1, subject})
 		for m := range i.Manifests {
 			if n == 0 || n == m+1 {
 				gaps = append(gaps, Gap{CycloneDXType, m, subject}, Gap{SPDXType, m, subject})

@@ -65,7 +65,7 @@ func (r *Reader) findSigned(ctx context.Context, rel *Release, shown name.Digest
 		if err != nil {
 			return nil, name.Digest{}, err
 		}
-		found, _, err := r.Adopt(ctx, target, tag, false)
+		found, _, err := r.Adopt(ctx, target, tag, false, "")
 		if err != nil || found == nil {
 			return nil, name.Digest{}, err
 		}

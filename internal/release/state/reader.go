@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // Reader compares a catalogue with the layout and the registries.
@@ -26,6 +27,8 @@ type Reader struct {
 	Signing   *Signing           // nil if nothing is signed or attested
 	Deep      bool               // read and verify all attachments, not only the lists of them
 	Warn      func(id catalog.ID, warning string)
+	// Stated reads what an app's vex.yaml says; nil if nothing is said of any app.
+	Stated func(app catalog.App) ([]vex.Statement, error)
 }
 
 // Release is all images of an app's variant. They become visible at once.
@@ -33,6 +36,7 @@ type Release struct {
 	App      catalog.App
 	Variant  string
 	Targets  []*release.Target
+	Stated   []vex.Statement // of the app's vex.yaml
 	selected []*release.Target
 }
 
@@ -71,15 +75,16 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 	if _, err := catalog.SelectImages(selected, evaluation.Apps); err != nil {
 		return nil, nil, err
 	}
+	stated := r.readStated(evaluation)
 	byName := map[string]*Release{}
 	var all []*Release
 	for _, target := range release.Targets(evaluation.Images) {
-		if len(target.Specs) == 0 {
+		if len(target.Specs) == 0 || evaluation.Failures[target.ID.App] != nil {
 			continue
 		}
 		rel := byName[target.ID.App+"/"+target.ID.Variant]
 		if rel == nil {
-			rel = &Release{App: evaluation.Apps[target.ID.App], Variant: target.ID.Variant}
+			rel = &Release{App: evaluation.Apps[target.ID.App], Variant: target.ID.Variant, Stated: stated[target.ID.App]}
 			byName[rel.Name()] = rel
 			all = append(all, rel)
 		}
@@ -89,6 +94,26 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 		}
 	}
 	return all, evaluation, nil
+}
+
+// readStated reads what is said of each app. An app with a wrong file counts as one that
+// cannot be evaluated: nothing of it is published before the file is right.
+func (r *Reader) readStated(evaluation *nix.Evaluation) map[string][]vex.Statement {
+	stated := map[string][]vex.Statement{}
+	if r.Stated == nil {
+		return stated
+	}
+	for name, app := range evaluation.Apps {
+		statements, err := r.Stated(app)
+		if err != nil && evaluation.Failures[name] == nil {
+			if evaluation.Failures == nil {
+				evaluation.Failures = map[string]error{}
+			}
+			evaluation.Failures[name] = err
+		}
+		stated[name] = statements
+	}
+	return stated
 }
 
 // Local reads the OCI layout in Output. Without a layout the result is empty.

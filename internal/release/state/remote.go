@@ -27,8 +27,9 @@ type Remote struct {
 	Other  catalog.Ref // the record or image with other content
 	Moved  []*MovedError
 	Lacks  []Lacking
-	OldKey string // the former key that signed the record, "" if the present one did
-	Err    error  // if it was moved or is signed for another registry: the error with its fix
+	Twice  []string // images with VEX documents that the registry did not delete
+	OldKey string   // the former key that signed the record, "" if the present one did
+	Err    error    // if it was moved or is signed for another registry: the error with its fix
 }
 
 // has reports whether the record names an image with a key.
@@ -63,12 +64,13 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 	var asked errgroup.Group
 	var images []Tagging
 	var lacks []Lacking
+	var twice []string
 	asked.Go(func() (err error) {
 		images, err = r.lookTags(ctx, r.Registry, rel, record)
 		return err
 	})
 	asked.Go(func() (err error) {
-		lacks, err = r.lookAttached(ctx, r.Registry, rel, record)
+		lacks, twice, err = r.lookAttached(ctx, r.Registry, rel, record)
 		return err
 	})
 	if r.Signing != nil {
@@ -98,6 +100,7 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 	if err = asked.Wait(); err == nil {
 		s.compareTags(rel, images)
 		s.lack(rel, lacks)
+		s.Twice = twice
 	}
 	return s, err
 }
@@ -219,26 +222,26 @@ func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 		}
 		s.compareTags(rel, append(tags, own...))
 		if s.State == Published || s.State == Incomplete {
-			lacks, err := r.LookCopied(ctx, to, rel, own[0], s.Record)
+			lacks, twice, err := r.LookCopied(ctx, to, rel, own[0], s.Record)
 			if err != nil {
 				return s, err
 			}
 			s.lack(rel, lacks)
+			s.Twice = append(s.Twice, twice...)
 		}
 	}
 	return s, nil
 }
 
 // LookCopied finds the attachments that a copy of a release lacks in a registry, including
-// the record's signature.
-func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Release, own Tagging, record *Record) ([]Lacking, error) {
+// the record's signature. twice describes images with several VEX documents.
+func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Release, own Tagging, record *Record) (lacks []Lacking, twice []string, err error) {
 	if r.Signing == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var lacks []Lacking
 	var asked errgroup.Group
 	asked.Go(func() (err error) {
-		lacks, err = r.lookAttached(ctx, in, rel, record)
+		lacks, twice, err = r.lookAttached(ctx, in, rel, record)
 		return err
 	})
 	signed, err := r.Signing.Client.Missing(ctx, own.Digest, r.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
@@ -248,7 +251,7 @@ func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Relea
 	if err == nil && len(signed) > 0 {
 		lacks = append(lacks, Lacking{Reference: own.Tag.String(), Digest: own.Digest, Kinds: []string{kindName(sign.SignatureType)}, ofRecord: true})
 	}
-	return lacks, Explained(err)
+	return lacks, twice, Explained(err)
 }
 
 // IsRecorded reports whether a valid record names the images.

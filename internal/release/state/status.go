@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -53,6 +54,9 @@ func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]
 				status.Fix = rel.attachAgain()
 			}
 			status.setOldKey(rel, there.OldKey)
+			if status.Reason == "" {
+				status.Reason = strings.Join(there.Twice, "; ")
+			}
 		}
 		if deep && err == nil && there.State == Published && r.Signing != nil {
 			r.verifyStatus(ctx, rel, &status)

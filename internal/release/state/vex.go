@@ -2,9 +2,14 @@ package state
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/vex"
 )
@@ -71,4 +76,68 @@ func Answers(ctx context.Context, signing *Signing, image name.Digest) (*vex.Ans
 		return nil, err
 	}
 	return read.Answers(read.Image(), image.DigestStr()), nil
+}
+
+// VEXLabel is the label of an attested VEX document. Lists of attachments have it, so that
+// nothing else need be read to know whether the newest document is as the catalogue says.
+func VEXLabel(version int, said string) string { return fmt.Sprintf("%d %s", version, said) }
+
+// labels are those that the lists should have for a document.
+func (d VEX) labels() []string {
+	if d.Count == 0 {
+		return nil
+	}
+	return []string{VEXLabel(d.Version, d.Said)}
+}
+
+// newestLabel is the digest in the label with the highest version; "" if there is none.
+func newestLabel(labels []string) string {
+	newest, said := 0, ""
+	for _, label := range labels {
+		version, digest, _ := strings.Cut(label, " ")
+		if n, err := strconv.Atoi(version); err == nil && n > newest {
+			newest, said = n, digest
+		}
+	}
+	return said
+}
+
+// wantVEX is the VEX document that a digest should have. Where nothing is said there need
+// not be one. It notes if there are several.
+func wantVEX(kind, said string, of *Lacking) sign.Wanted {
+	return sign.Wanted{Kind: kind, Is: func(labels []string) bool {
+		of.documents = max(of.documents, len(slices.Compact(slices.Sorted(slices.Values(labels)))))
+		return newestLabel(labels) == said
+	}}
+}
+
+// Said is the vex.Digest of what the catalogue says of an image of a release; "" where it
+// says nothing.
+func (r *Reader) Said(rel *Release, target *release.Target) (string, error) {
+	return vex.Digest(target.ID, rel.App.Version, rel.Stated, vex.ChangesOf(rel.App, target.ID.Variant), r.Places())
+}
+
+// Places are the registries that have what the catalogue publishes.
+func (r *Reader) Places() []string {
+	all := []string{r.Registry.String()}
+	for _, to := range r.CopyTo {
+		all = append(all, to.String())
+	}
+	return all
+}
+
+// vexGaps are the VEX documents that a subject lacks, or whose newest one says something
+// else.
+func (r *Reader) vexGaps(ctx context.Context, view *sign.Attachments, subject name.Digest, said string) ([]Gap, error) {
+	var gaps []Gap
+	for _, kind := range vex.Types {
+		newest, err := newestVEX(ctx, r.Signing, view, subject, kind)
+		if err != nil {
+			return nil, err
+		}
+		if newest.Said != said {
+			gaps = append(gaps, Gap{kind, -1, subject})
+		}
+	}
+	return gaps, nil
 }
