@@ -28,8 +28,8 @@ func (c *Catalogue) Inventory(ctx context.Context, spec *catalog.Spec, paths []S
 		Patterns: []catalog.Pattern{{App: spec.App, Component: spec.Component, Variant: spec.Variant}},
 		Systems:  []string{spec.System},
 	}
-	apply := inventoryOf(spec, paths)
-	all, err := c.inventory(ctx, request, apply)
+	questions := inventoryQuestions(spec, paths)
+	all, err := c.inventory(ctx, request, questions)
 	if err != nil {
 		with, _, done, mirrorErr := c.mirrored(ctx, request, err)
 		defer done()
@@ -39,7 +39,7 @@ func (c *Catalogue) Inventory(ctx context.Context, spec *catalog.Spec, paths []S
 		if with == nil {
 			return nil, err
 		}
-		if all, err = with.inventory(ctx, request, apply); err != nil {
+		if all, err = with.inventory(ctx, request, questions); err != nil {
 			return nil, err
 		}
 	}
@@ -50,28 +50,50 @@ func (c *Catalogue) Inventory(ctx context.Context, spec *catalog.Spec, paths []S
 	return known, nil
 }
 
-func (c *Catalogue) inventory(ctx context.Context, request Request, apply string) ([]Known, error) {
+func (c *Catalogue) inventory(ctx context.Context, request Request, questions []string) ([]Known, error) {
 	flake, err := c.flakeFor(ctx, request)
 	if err != nil {
 		return nil, err
 	}
 	var all []Known
-	err = c.nix.Eval(ctx, flake, "libre", apply, &all)
-	return all, err
+	for _, question := range questions {
+		var some []Known
+		if err := c.nix.Eval(ctx, flake, "libre", question, &some); err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
-// inventoryOf is the function that asks. An older library of the catalogue knows nothing.
-func inventoryOf(spec *catalog.Spec, paths []StoreName) string {
+// maxQuestion is less than Linux takes as one argument of a program, which is 128 KiB.
+const maxQuestion = 100_000
+
+// inventoryQuestions are the functions that ask: one, but for thousands of paths. An older
+// library of the catalogue knows nothing.
+func inventoryQuestions(spec *catalog.Spec, paths []StoreName) []string {
 	orNull := func(text string) string {
 		if text == "" {
 			return "null"
 		}
 		return Quote(text)
 	}
+	var questions []string
 	var list strings.Builder
+	ask := func() {
+		questions = append(questions, fmt.Sprintf(
+			"libre: (libre.inventory or (_: [ ])) { system = %s; app = %s; component = %s; variant = %s; paths = [%s ]; }",
+			Quote(spec.System), Quote(spec.App), Quote(spec.Component), Quote(spec.Variant), list.String()))
+		list.Reset()
+	}
 	for _, path := range paths {
 		fmt.Fprintf(&list, " { path = %s; pname = %s; version = %s; }", Quote(path.Path), orNull(path.PName), orNull(path.Version))
+		if list.Len() > maxQuestion {
+			ask()
+		}
 	}
-	return fmt.Sprintf("libre: (libre.inventory or (_: [ ])) { system = %s; app = %s; component = %s; variant = %s; paths = [%s ]; }",
-		Quote(spec.System), Quote(spec.App), Quote(spec.Component), Quote(spec.Variant), list.String())
+	if list.Len() > 0 {
+		ask()
+	}
+	return questions
 }

@@ -104,12 +104,12 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 		t.Errorf("identified %+v", identified)
 	}
 	for _, d := range []*sbom.Document{uses, text} {
-		checkClosure(t, m, c, d)
+		checkClosure(t, m, d)
 	}
 }
 
 // checkClosure compares the store paths of an SBOM with what nix-store says.
-func checkClosure(t *testing.T, m machineOf, c catalogue, d *sbom.Document) {
+func checkClosure(t *testing.T, m machineOf, d *sbom.Document) {
 	t.Helper()
 	var got []string
 	root := ""

@@ -33,7 +33,8 @@ import (
 func packages(nonce string) map[string]string {
 	return map[string]string{"packages/default.nix": `{ mkApp, pkgs, ... }:
 let
-  large = name: script: pkgs.runCommand name { nonce = "` + nonce + `"; } ''
+  large = name: largeWith name { };
+  largeWith = name: env: script: pkgs.runCommand name (env // { nonce = "` + nonce + `"; }) ''
     mkdir $out
     echo "$nonce" > $out/nonce
     dd if=/dev/zero of=$out/padding bs=1024 count=1100
@@ -53,7 +54,9 @@ let
     done
     ln -s ${node}/${left} $out/left
   '';
-  program = large "unchanged-program" "cp ${builtins.path { path = ./hello; name = "hello"; }} $out/hello";
+  # What it was built from, as buildGoModule says it.
+  vendor = builtins.path { path = ./vendor; name = "vendor"; };
+  program = largeWith "unchanged-program" { goModules = vendor; } "cp ${builtins.path { path = ./hello; name = "hello"; }} $out/hello";
 in
 mkApp {
   name = "packages"; version = "1.0"; packageVersion = 1;
@@ -64,8 +67,29 @@ mkApp {
     echo "as it was" > $out/text
   '';
 }
-`}
+`, "packages/vendor/modules.txt": "# github.com/Masterminds/semver/v3 v3.0.0\n## explicit\n", "packages/vendor/github.com/Masterminds/semver/v3/LICENSE.txt": mit}
 }
+
+const mit = `Copyright (C) 2014-2019, Matt Butcher and Matt Farina
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in
+all copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN
+THE SOFTWARE.
+`
 
 // unchanged lists the store paths of packages that change in no test.
 var unchanged = []string{"unchanged-node", "unchanged-python", "unchanged-program"}
@@ -137,6 +161,9 @@ func checkFound(t *testing.T, cyclonedx []byte) {
 		if owner, _, ok := strings.Cut(c.ID, "#"); ok {
 			_, name, _ := strings.Cut(filepath.Base(owner), "-")
 			got[c.Name] = append(got[c.Name], name)
+		}
+		if strings.Contains(c.Name, "semver") && c.License != (sbom.License{Expression: "MIT", Concluded: true}) {
+			t.Errorf("%s has the licence %+v", c.Name, c.License)
 		}
 		if c.Name == "one" && (len(c.DependsOn) != 1 || !strings.HasSuffix(c.DependsOn[0], "#pkg:pypi/two@1.0")) {
 			t.Errorf("one depends on %v", c.DependsOn)

@@ -1,0 +1,154 @@
+package build
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// realApps is the catalogue of `libre init` with the apps of libre's own.
+func realApps(t *testing.T) catalogue {
+	t.Helper()
+	testkit.Require(t, "nix", "git", "go", "busybox", "buildah")
+	parent := libre.TempDir(t)
+	catalogue{dir: parent}.libre(t, "init", "real")
+	c := catalogue{dir: filepath.Join(parent, "real")}
+	for _, app := range []string{"caddy", "registry"} {
+		if err := os.CopyFS(filepath.Join(c.dir, "apps", app), os.DirFS("../../../apps/"+app)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings := filepath.Join(c.dir, "libre.yaml")
+	text, err := os.ReadFile(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, settings, string(text)+"\nsbom: {creator: https://coop.example}\n")
+	libre.Tool(t, "git", "-C", c.dir, "add", "--all")
+	return c
+}
+
+// The SBOM of real images has every store path, every Go module with its version, a licence for
+// nearly all, and all that BSI TR-03183-2 requires. Both formats are valid.
+func TestSBOMsOfRealApps(t *testing.T) {
+	t.Parallel()
+	c := realApps(t)
+	var cyclonedx, spdx []string
+	write := func(selection string) string {
+		stdout, _ := c.libre(t, "sbom", selection, "-o", "cyclonedx-json")
+		file := filepath.Join(t.TempDir(), "sbom.json")
+		writeFile(t, file, stdout)
+		cyclonedx = append(cyclonedx, file)
+		other, _ := c.libre(t, "sbom", selection, "-o", "spdx-json")
+		file = filepath.Join(t.TempDir(), "sbom.spdx.json")
+		writeFile(t, file, other)
+		spdx = append(spdx, file)
+		if missing, stderr := c.libre(t, "sbom", selection, "--check", "bsi"); missing != "" || !strings.Contains(stderr, "has all that BSI TR-03183-2 v2.1 requires") {
+			t.Errorf("%s: %s%s", selection, missing, stderr)
+		}
+		return stdout
+	}
+	for image, version := range map[string]string{
+		"pocketbase/server/default": "v0.36.8", "caddy/server/default": "v2.11.9", "registry/server/default": "v3.1.2",
+		"guestbook/backend/default": "v1.0.0", "guestbook/base/default": "v1.0.0", "guestbook/frontend/default": "v1.0.0",
+	} {
+		d, err := sbom.Read([]byte(write(image)))
+		if err != nil {
+			t.Fatalf("%s: %v", image, err)
+		}
+		checkLicences(t, d)
+		if image != "guestbook/frontend/default" {
+			checkModules(t, d, version)
+			checkPaths(t, d)
+		}
+		for _, component := range d.Components {
+			if d.Paths().To(component.ID) == nil {
+				t.Errorf("%s: nothing depends on %s", image, component.ID)
+			}
+		}
+	}
+	write("guestbook/*/default")
+	testkit.Validate(t, "cyclonedx", cyclonedx...)
+	syft := strings.TrimSpace(libre.Tool(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/syft"))
+	testkit.Validate(t, filepath.Join(syft, "schema/spdx-json/spdx-schema-2.3.json"), spdx...)
+}
+
+func checkLicences(t *testing.T, d *sbom.Document) {
+	t.Helper()
+	known := 0
+	for _, c := range d.Components {
+		if c.License.Expression != "" {
+			known++
+		}
+	}
+	if known*100 < 95*len(d.Components) {
+		t.Errorf("%s: %d of %d components have a licence", d.Subject.Name, known, len(d.Components))
+	}
+}
+
+// checkModules compares the Go modules with what Go reads in the program. That does not know
+// the version of the main module.
+func checkModules(t *testing.T, d *sbom.Document, version string) {
+	t.Helper()
+	var got []string
+	program := ""
+	for _, c := range d.Components {
+		if c.Type == "go-module" {
+			got = append(got, c.Name+" "+c.Version)
+			program = c.Where[0]
+		}
+	}
+	out, err := exec.Command("go", "version", "-m", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, rest, _ := strings.Cut(string(out), "\n")
+	want := []string{"stdlib " + strings.Fields(first)[1]}
+	for line := range strings.Lines(rest) {
+		switch words := strings.Fields(line); words[0] {
+		case "mod":
+			want = append(want, words[1]+" "+version)
+		case "dep":
+			want = append(want, words[1]+" "+words[2])
+		case "=>":
+			want[len(want)-1] = words[1] + " " + words[2]
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: modules that Go reads, and those of the SBOM: %s", d.Subject.Name, diff)
+	}
+}
+
+func checkPaths(t *testing.T, d *sbom.Document) {
+	t.Helper()
+	var got []string
+	root := ""
+	for _, c := range d.Components {
+		if c.StorePath != "" {
+			got = append(got, c.StorePath)
+		}
+		if slices.Contains(c.Where, "/") {
+			root = c.StorePath
+		}
+	}
+	out, err := exec.Command("nix-store", "-qR", root).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Fields(string(out))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: store paths of the closure, and those of the SBOM: %s", d.Subject.Name, diff)
+	}
+}
