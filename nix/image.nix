@@ -109,7 +109,7 @@ let
   bases = mapAttrs
     (name: base:
       if builtins.match "sha256:[0-9a-f]{64}" base != null then { digest = base; }
-      else { image = imageOf "${where}: base ${name}" base; })
+      else { image = removeAttrs (imageOf "${where}: base ${name}" base) [ "package" "parts" ]; })
     component.bases;
 
   rootfs = import ./rootfs.nix { inherit app componentName component pkgs package server user; };

@@ -10,7 +10,7 @@ let
   selected = a: c: v: any (p: fits p.app a && fits p.component c && fits p.variant v) patterns;
 
   withoutPackages = spec:
-    removeAttrs spec ([ "fetch" ] ++ (if spec.needsPkgs then [ "rootfs" "owners" "tools" "skip" ] else [ ]))
+    removeAttrs spec ([ "fetch" "package" "parts" ] ++ (if spec.needsPkgs then [ "rootfs" "owners" "tools" "skip" ] else [ ]))
     // { software = removeAttrs (spec.software or { }) [ "program" ]; }
     // (if spec ? bases then {
       bases = mapAttrs (_: b: if b ? image then { image = withoutPackages b.image; } else b) spec.bases;

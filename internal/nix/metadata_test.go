@@ -129,3 +129,26 @@ func TestTryEvaluationFindsANixThatCannotEvaluate(t *testing.T) {
 		})
 	}
 }
+
+// The key of an image that an engine builds on pinned images needs no package set, and neither
+// does what is evaluated of one that is built on another image of the catalogue.
+func TestWhatNeedsNoPackagesForcesNone(t *testing.T) {
+	n := requireNix(t)
+	dir := writeCatalogue(t, one(server+`  components.page = { containerfile = "Containerfile"; bases = { base = "one/web"; tools = "one/web/debug"; }; };
+  components.pinned = { containerfile = "Containerfile"; bases.base = "sha256:`+strings.Repeat("0", 64)+`"; };
+  source.path = ./.;
+  identifiers.cpe = "cpe:2.3:a:x:one:1.0:*:*:*:*:*:*:*";`)+"-- apps/one/Containerfile --\nFROM base\n")
+	catalogue, err := n.OpenCatalogue(context.Background(), dir, HostPackageName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluation, err := catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All, Systems: []string{"x86_64-linux"}, NoPackages: true})
+	if err != nil || len(evaluation.Failures) > 0 || len(evaluation.Images) != 6 {
+		t.Fatalf("%v, %+v", err, evaluation)
+	}
+	for _, spec := range evaluation.Images {
+		if spec.Software == nil || spec.Software.Identifiers.CPE == "" || spec.Software.Program != "" {
+			t.Errorf("%s: software %+v", spec.ID(), spec.Software)
+		}
+	}
+}
