@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
@@ -29,6 +31,7 @@ a change is merged. These are problems:
   - an image has another key than the one published under the same tag
   - a version is lower than the newest published version
   - a Containerfile has a base image that is not pinned by digest
+  - licenses in libre.yaml refuses a component of an image that is built
 
 check fetches the sources of Containerfile components that are not in the Nix
 store, to read their base images. It builds nothing, and needs no private key.
@@ -58,6 +61,11 @@ func (e *env) runCheck(ctx context.Context, o checkOptions) error {
 		return err
 	}
 	problems, err := reader.Check(ctx, nix.Request{Patterns: patterns})
+	if err == nil && ws.settings.Licenses.IsSet() {
+		var refused []state.Problem
+		refused, err = e.checkLicenses(ctx, ws, patterns)
+		problems = append(problems, refused...)
+	}
 	table := ui.Table{Header: []string{"RELEASE", "PROBLEM", "FIX"}, Sentences: []int{1, 2}}
 	for _, problem := range problems {
 		table.Rows = append(table.Rows, []string{problem.Name, problem.What, problem.Fix})
@@ -72,4 +80,39 @@ func (e *env) runCheck(ctx context.Context, o checkOptions) error {
 		err = fmt.Errorf("problems found: %d", len(problems))
 	}
 	return err
+}
+
+// checkLicenses finds the images that are built and whose components the policy refuses.
+func (e *env) checkLicenses(ctx context.Context, ws *workspace, patterns []catalog.Pattern) ([]state.Problem, error) {
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true})
+	if err != nil {
+		return nil, err
+	}
+	builder, err := ws.builder(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	if builder.Files, err = ws.scanner(); err != nil {
+		return nil, err
+	}
+	defer builder.Files.Close()
+	builder.Watcher = &buildWatcher{env: e}
+	built, missing, err := builder.BuiltImages(evaluation)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		e.Warnf("the licenses of %s are not checked: build them first", ui.Count(len(missing), "image"))
+	}
+	var problems []state.Problem
+	for _, image := range built {
+		document, err := builder.SBOMOfBuilt(ctx, image, version)
+		if err != nil {
+			return nil, err
+		}
+		if err := refusedLicenses(&ws.settings.Licenses, image.Target.ID, document); err != nil {
+			problems = append(problems, state.Problem{Name: image.Target.ID.String(), What: fault.Reason(err), Fix: fault.Fix(err)})
+		}
+	}
+	return problems, nil
 }

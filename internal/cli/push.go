@@ -137,6 +137,7 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 	if len(o.alsoTag) > 0 {
 		publisher.AlsoTags = o.alsoTag
 	}
+	publisher.Inspect = ws.inspector()
 	builder := publisher.Builder
 	builder.Jobs, builder.FailFast = max(o.jobs, 1), o.failFast
 	publisher.DryRun, publisher.Force, publisher.Resign, reader.Deep = o.dryRun, o.force, o.resign, o.deep

@@ -29,6 +29,7 @@ type Question struct {
 	StorePath string   `json:",omitempty"`
 	Where     []string `json:",omitempty"` // folders of the store path in the image
 	Modules   string   `json:",omitempty"` // folder that `go mod vendor` made
+	Texts     bool     `json:",omitempty"` // read the texts of licenses in the image, and find no packages
 	Limits    Limits   `json:",omitzero"`
 }
 
@@ -36,6 +37,7 @@ type Question struct {
 type Answer struct {
 	Document *Document
 	Licenses map[string]string `json:",omitempty"` // of modules: SPDX expressions
+	Texts    map[string]string `json:",omitempty"` // of licenses, by the absolute path in the image
 }
 
 // NewScanner finds the program beside libre or in PATH.
@@ -90,6 +92,17 @@ func (s *Scanner) ModuleLicenses(ctx context.Context, vendor string) (map[string
 		s.mu.Unlock()
 	}
 	return answer.Licenses, err
+}
+
+// LicenseTexts reads the texts of licenses in the files of an image of an OCI layout, by their
+// absolute paths in the image.
+func (s *Scanner) LicenseTexts(ctx context.Context, layout string, subject Subject) (map[string]string, error) {
+	layout, err := filepath.Abs(layout)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.ask(ctx, "reading the license texts of "+subject.Name, Question{Layout: layout, Subject: subject, Texts: true})
+	return answer.Texts, err
 }
 
 // FromStorePaths lists the packages in each store path of a closure. It does not read

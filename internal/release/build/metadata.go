@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,13 +26,9 @@ func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sb
 	m := sbom.Metadata{Application: application(spec), Paths: map[string]sbom.Facts{}}
 	m.Application.Creator = cmp.Or(m.Application.Creator, document.Creator)
 	specs := nixSpecs(spec)
-	var drvs []string
 	own := []string{m.Application.Program}
 	for _, one := range specs {
 		for _, derivation := range one.Content.Derivations() {
-			if derivation.Drv != nil {
-				drvs = append(drvs, *derivation.Drv)
-			}
 			own = append(own, derivation.Out)
 		}
 		if one != spec {
@@ -44,7 +41,7 @@ func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sb
 	if len(paths) == 0 {
 		return m, nil
 	}
-	origins, err := nix.Origins(drvs, paths)
+	origins, err := originsOf(specs, paths)
 	if err != nil {
 		return m, err
 	}
@@ -60,6 +57,19 @@ func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sb
 	}
 	m.Modules, err = b.modules(ctx, document, origins)
 	return m, err
+}
+
+// originsOf reads what the derivations of images say of store paths.
+func originsOf(specs []*catalog.Spec, paths []string) (map[string]nix.Origin, error) {
+	var drvs []string
+	for _, spec := range specs {
+		for _, derivation := range spec.Content.Derivations() {
+			if derivation.Drv != nil {
+				drvs = append(drvs, *derivation.Drv)
+			}
+		}
+	}
+	return nix.Origins(drvs, paths)
 }
 
 // nixSpecs are an image, and the images of the catalogue that an engine built it on.
@@ -177,38 +187,50 @@ func advisories(name string) []string {
 }
 
 // modules finds the licenses of the Go modules that are linked into the programs of store
-// paths, in the folders that these were built from. What the store lacks of them is fetched.
+// paths, in the folders that these were built from.
 func (b *Builder) modules(ctx context.Context, document *sbom.Document, origins map[string]nix.Origin) (map[string]map[string]string, error) {
-	folders := map[string]nix.Folder{}
-	var outputs []nix.Output
-	for _, owner := range document.LinkedModules() {
-		if folder := origins[owner].Modules; folder.Path != "" {
-			folders[owner] = folder
-			outputs = append(outputs, folder.Output)
-		}
-	}
-	if len(folders) == 0 {
-		return nil, nil
-	}
-	roots, err := os.MkdirTemp("", "libre-roots-")
+	folders, done, err := b.moduleFolders(ctx, document, origins)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(roots)
-	failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
-	if err != nil {
-		return nil, err
-	}
-	for _, failure := range failures {
-		return nil, failure
-	}
+	defer done()
 	licenses := map[string]map[string]string{}
 	for owner, folder := range folders {
-		if licenses[owner], err = b.Files.ModuleLicenses(ctx, folder.Dir()); err != nil {
+		if licenses[owner], err = b.Files.ModuleLicenses(ctx, folder); err != nil {
 			return nil, err
 		}
 	}
 	return licenses, nil
+}
+
+// moduleFolders returns the folders of the Go modules that programs were built from, by the
+// store path of the program. What the store lacks is fetched, and stays until done is called.
+func (b *Builder) moduleFolders(ctx context.Context, document *sbom.Document, origins map[string]nix.Origin) (folders map[string]string, done func(), err error) {
+	folders = map[string]string{}
+	var outputs []nix.Output
+	for _, owner := range document.LinkedModules() {
+		if folder := origins[owner].Modules; folder.Path != "" {
+			folders[owner] = folder.Dir()
+			outputs = append(outputs, folder.Output)
+		}
+	}
+	if len(folders) == 0 {
+		return nil, func() {}, nil
+	}
+	roots, err := os.MkdirTemp("", "libre-roots-")
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() { os.RemoveAll(roots) }
+	failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
+	for _, failure := range failures {
+		err = errors.Join(err, failure)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return folders, done, nil
 }
 
 // sha256Of writes a hash of a patch as sha256:BASE16. A hash of another kind stays.

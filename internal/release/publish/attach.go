@@ -172,6 +172,9 @@ func (i *imagePush) writeSBOMs(ctx context.Context, dir string, n int) (map[stri
 		i.documents = map[int]*sbom.Document{}
 	}
 	i.documents[n] = document
+	if err := i.inspect(ctx, document); err != nil {
+		return nil, err
+	}
 	cyclonedx, err := document.CycloneDX()
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type BuildInfo struct {
 	Engine          string // of Containerfile images: "buildah 1.28.2"
 	Builder         string // URL that identifies the builder
 	Libre           string // version
+	NoGate          bool   // whether --no-gate was given although a gate is set
 }
 
 // Resource is SLSA's ResourceDescriptor, without unused fields. The digest narHash is Nix's

@@ -58,13 +58,22 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 				"packageSet":     c.PackageSet,
 				"systems":        systems,
 			},
-			"internalParameters":   map[string]any{"catalogueDirty": c.CatalogueDirty},
+			"internalParameters":   c.internalParameters(),
 			"resolvedDependencies": materials,
 		},
 		"runDetails": map[string]any{
 			"builder": map[string]any{"id": c.Builder, "version": versions},
 		},
 	})
+}
+
+// internalParameters are those of a run that do not come from the catalogue.
+func (c BuildInfo) internalParameters() map[string]any {
+	parameters := map[string]any{"catalogueDirty": c.CatalogueDirty}
+	if c.NoGate {
+		parameters["scanGate"] = "skipped by --no-gate"
+	}
+	return parameters
 }
 
 // bases returns the base images of an image, with digests, from its annotations.

@@ -30,6 +30,10 @@ type Publisher struct {
 	Resign    bool                      // sign statements of a former key again with the present key
 	AlsoTags  []string                  // moving tags that passed catalog.CheckMovingTag
 
+	// Inspect refuses a new image for what it contains: an error holds its release back. nil
+	// refuses none.
+	Inspect func(context.Context, Inspected) error
+
 	layers *image.Cache
 }
 

@@ -28,25 +28,33 @@ import (
 // of the subject. It uses no daemon and no network. It unpacks the layers into the folder
 // for temporary files.
 func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *watch) (*sbom.Document, error) {
-	dir, err := singleImage(layout, subject.Manifest)
+	source, done, err := openLayout(ctx, layout, subject)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	platform, err := image.NewPlatform(subject.Platform.String())
-	if err != nil {
-		return nil, err
-	}
-	source, err := syft.GetSource(ctx, dir, syft.DefaultGetSourceConfig().WithSources("oci-dir").WithPlatform(platform))
-	if err != nil {
-		return nil, err
-	}
-	defer source.Close()
+	defer done()
 	document, err := recognise(ctx, source, w)
 	if err == nil {
 		document.Subject = subject
 	}
 	return document, err
+}
+
+// openLayout opens an image of an OCI layout for syft. The caller calls done.
+func openLayout(ctx context.Context, layout string, subject sbom.Subject) (source syftsource.Source, done func(), err error) {
+	dir, err := singleImage(layout, subject.Manifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	platform, err := image.NewPlatform(subject.Platform.String())
+	if err == nil {
+		source, err = syft.GetSource(ctx, dir, syft.DefaultGetSourceConfig().WithSources("oci-dir").WithPlatform(platform))
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return source, func() { source.Close(); os.RemoveAll(dir) }, nil
 }
 
 // recognise lists the packages that syft finds, in a document without a subject.

@@ -31,6 +31,8 @@ func answerTo(ctx context.Context, question sbom.Question, end func(error)) (ans
 		answer.Licenses, err = moduleLicenses(ctx, question.Modules)
 	case question.StorePath != "":
 		answer.Document, err = fromStorePath(ctx, question.StorePath, question.Where, w)
+	case question.Texts:
+		answer.Texts, err = licenseTexts(ctx, question.Layout, question.Subject, w)
 	default:
 		answer.Document, err = fromLayout(ctx, question.Layout, question.Subject, w)
 	}

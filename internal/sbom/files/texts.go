@@ -1,0 +1,62 @@
+package files
+
+import (
+	"context"
+	"io"
+	"path"
+
+	"github.com/anchore/syft/syft/file"
+	syftsource "github.com/anchore/syft/syft/source"
+
+	"github.com/libresh/libre/internal/license"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// maxText is the size in bytes up to which a file counts as the text of a license.
+const maxText = 1 << 20
+
+// licenseTexts reads the files of an image of an OCI layout that have the texts of licenses,
+// by their absolute paths.
+func licenseTexts(ctx context.Context, layout string, subject sbom.Subject, w *watch) (map[string]string, error) {
+	source, done, err := openLayout(ctx, layout, subject)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := w.unpacked(); err != nil {
+		return nil, err
+	}
+	resolver, err := source.FileResolver(syftsource.SquashedScope)
+	if err != nil {
+		return nil, err
+	}
+	texts := map[string]string{}
+	for location := range resolver.AllLocations(ctx) {
+		if !license.IsText(path.Base(location.RealPath)) {
+			continue
+		}
+		text, err := readText(resolver, location)
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			texts[location.RealPath] = text
+		}
+	}
+	return texts, ctx.Err()
+}
+
+// readText reads a file; "" if it is a folder or too large.
+func readText(resolver file.Resolver, location file.Location) (string, error) {
+	metadata, err := resolver.FileMetadataByLocation(location)
+	if err != nil || !metadata.Mode().IsRegular() || metadata.Size() > maxText {
+		return "", err
+	}
+	content, err := resolver.FileContentsByLocation(location)
+	if err != nil {
+		return "", err
+	}
+	defer content.Close()
+	text, err := io.ReadAll(io.LimitReader(content, maxText))
+	return string(text), err
+}
