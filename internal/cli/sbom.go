@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/ui"
@@ -62,19 +63,7 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 	if err != nil {
 		return err
 	}
-	builder, err := ws.builder(ctx, o.images.output)
-	if err != nil {
-		return err
-	}
-	builder.Jobs = runtime.NumCPU()
-	if builder.Files, err = ws.scanner(); err != nil {
-		return err
-	}
-	defer builder.Files.Close()
-	progress := e.Progress()
-	builder.Watcher = &buildWatcher{env: e, progress: progress}
-	images, err := builder.SBOMsOf(ctx, request, version)
-	progress.Close()
+	images, err := e.contents(ctx, ws, o.images.output, request)
 	if err != nil {
 		return err
 	}
@@ -100,6 +89,23 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 		return e.Printf("%s\n", text)
 	}
 	return e.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE", "LICENCE"}, Rows: document.Rows()})
+}
+
+// contents lists what images are made of. It builds those that are not built.
+func (e *env) contents(ctx context.Context, ws *workspace, output string, request nix.Request) ([]build.Described, error) {
+	builder, err := ws.builder(ctx, output)
+	if err != nil {
+		return nil, err
+	}
+	builder.Jobs = runtime.NumCPU()
+	if builder.Files, err = ws.scanner(); err != nil {
+		return nil, err
+	}
+	defer builder.Files.Close()
+	progress := e.Progress()
+	defer progress.Close()
+	builder.Watcher = &buildWatcher{env: e, progress: progress}
+	return builder.SBOMsOf(ctx, request, version)
 }
 
 // printMissing prints what BSI TR-03183-2 requires and the document lacks.

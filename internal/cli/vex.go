@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -141,19 +140,19 @@ func (e *env) selectedVEX(ctx context.Context, o vexOptions) error {
 	if err != nil {
 		return err
 	}
-	evaluation, err := ws.evaluate(ctx, request)
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: request.Patterns})
 	if err != nil {
 		return err
 	}
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
 		return evaluation.Failures[app]
 	}
-	images, err := catalog.SelectImages(request.Patterns, evaluation.Apps)
+	selected, err := catalog.SelectImages(request.Patterns, evaluation.Apps)
 	if err != nil {
 		return err
 	}
-	if o.format != "table" && len(images) != 1 {
-		return usageError{fmt.Errorf("%s describes one image, and %d are selected: select one as app/component/variant", o.format, len(images))}
+	if o.format != "table" && len(selected) != 1 {
+		return usageError{fmt.Errorf("%s describes one image, and %d are selected: select one as app/component/variant", o.format, len(selected))}
 	}
 	stated := map[string][]vex.Statement{}
 	var wrong []error
@@ -164,68 +163,40 @@ func (e *env) selectedVEX(ctx context.Context, o vexOptions) error {
 	if err := errors.Join(wrong...); err != nil {
 		return err
 	}
-	all, err := e.sayOf(ctx, ws, o, request, images, evaluation.Apps, stated)
+	images, err := e.contents(ctx, ws, o.images.output, request)
 	if err != nil {
 		return err
 	}
+	var all []*vex.Published
+	var rows []vexRow
+	for _, image := range images {
+		id := image.Target.ID
+		published, err := sayOf(image, evaluation.Apps[id.App], stated[id.App], ws.settings.Registries())
+		if err != nil {
+			return err
+		}
+		all = append(all, published)
+		rows = append(rows, vexRows(id.String(), image.Manifest.Platform.String(), published.Platforms[0].Answers)...)
+	}
+	e.warnAbsent(all)
 	if o.format != "table" {
 		return e.printPublished(all[0], o.format)
 	}
-	var rows []vexRow
-	for n, published := range all {
-		platform := published.Platforms[0]
-		rows = append(rows, vexRows(images[n].String(), platform.SBOM.Subject.Platform.String(), platform.Answers)...)
-	}
-	e.warnAbsent(all)
 	return e.printVEX(rows, o.json)
 }
 
-// sayOf finds what is said of each image. It builds what is not built.
-func (e *env) sayOf(ctx context.Context, ws *workspace, o vexOptions, request nix.Request, images []catalog.ID, apps map[string]catalog.App, stated map[string][]vex.Statement) ([]*vex.Published, error) {
-	builder, err := ws.builder(ctx, o.images.output)
+// sayOf finds what is said of a built image, which will be in some registries.
+func sayOf(image build.Described, app catalog.App, stated []vex.Statement, places []string) (*vex.Published, error) {
+	id, changes := image.Target.ID, vex.ChangesOf(app, image.Target.ID.Variant)
+	answers, err := vex.For(vex.Image{ID: id, Version: app.Version, Changes: changes, SBOM: image.Document}, stated)
 	if err != nil {
 		return nil, err
 	}
-	builder.Jobs = runtime.NumCPU()
-	if builder.Files, err = ws.scanner(); err != nil {
-		return nil, err
-	}
-	defer builder.Files.Close()
-	progress := e.Progress()
-	defer progress.Close()
-	builder.Watcher = &buildWatcher{env: e, progress: progress}
-	var all []*vex.Published
-	for _, id := range images {
-		published, err := sayOfOne(ctx, builder, request, id, apps[id.App], stated[id.App])
-		if err != nil {
-			return nil, err
-		}
-		if registry := ws.settings.Registry; registry != "" {
-			published.Places = ws.settings.Registries()
-		}
-		if published.Said, err = vex.Digest(id, apps[id.App].Version, stated[id.App], vex.ChangesOf(apps[id.App], id.Variant), published.Places); err != nil {
-			return nil, err
-		}
-		all = append(all, published)
-	}
-	return all, nil
-}
-
-func sayOfOne(ctx context.Context, builder *build.Builder, request nix.Request, id catalog.ID, app catalog.App, stated []vex.Statement) (*vex.Published, error) {
-	request.Patterns = []catalog.Pattern{{App: id.App, Component: id.Component, Variant: id.Variant}}
-	described, err := builder.SBOMsOf(ctx, request, version)
-	if err != nil {
-		return nil, err
-	}
-	document := described[0].Document
-	answers, err := vex.For(vex.Image{ID: id, Version: app.Version, Changes: vex.ChangesOf(app, id.Variant), SBOM: document}, stated)
-	if err != nil {
-		return nil, err
-	}
+	said, err := vex.Digest(id, app.Version, stated, changes, places)
 	return &vex.Published{
-		Name: document.Subject.Name, Tag: document.Subject.Version, Index: document.Subject.Index,
-		Platforms: []vex.Platform{{SBOM: document, Answers: answers}},
-	}, nil
+		Name: id.Name(), Tag: image.Target.Ref.Tag, Places: places, Index: image.Index.Digest, Said: said,
+		Platforms: []vex.Platform{{SBOM: image.Document, Answers: answers}},
+	}, err
 }
 
 // warnAbsent warns about statements whose package no selected image has, and about packages

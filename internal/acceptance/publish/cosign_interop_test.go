@@ -12,6 +12,7 @@ import (
 
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/sign/signtest"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // cosign accepts pushed images with the command lines that libre verify prints, and the
@@ -29,9 +30,12 @@ func TestInteropCosignVerifiesWhatIsPushed(t *testing.T) {
 }
 
 func testCosign(t *testing.T, format sign.Format, kind string) {
-	c := formatted(t, format)
+	c := formatted(t, format).copy(t)
 	reg := newWatched(t, kind, format)
-	c.run("push", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	for _, stated := range []string{statedOpen, statedFixed} { // the second is attached to what is published
+		c.file(t, "apps/one/vex.yaml", stated)
+		c.run("push", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	}
 	verified := c.run("verify", "one/*/default", "--to", reg.prefix()).want(t, 0)
 	lines := cosignLines(verified)
 	if len(lines) != 4 {
@@ -43,7 +47,7 @@ func testCosign(t *testing.T, format sign.Format, kind string) {
 	}
 	p := policy(t, c, format)
 	for _, subject := range append(children(t, index), index) {
-		for _, kind := range attestations {
+		for _, kind := range append([]string{"cyclonedx", "openvex", vex.CycloneDXType}, attestations...) {
 			lines = append(lines, p.CosignCommand(subject, kind, "cosign.pub"))
 		}
 	}

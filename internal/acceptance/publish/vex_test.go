@@ -1,8 +1,10 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -244,4 +246,47 @@ func TestWrongStatementsHoldBackTheirApp(t *testing.T) {
 	if got := c.run("status", "two", "--to", reg.prefix()).want(t, 1); !strings.Contains(got.stdout, problem) {
 		t.Errorf("status:\n%s%s", got.stdout, got.stderr)
 	}
+}
+
+// libre vex SELECTION prints what push attaches, and names what no image has.
+func TestStatementsBeforeTheyAreAttached(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	c.file(t, "libre.yaml", "registry: "+reg.prefix()+"\nsign:\n  key: cosign.key\n")
+	c.file(t, "apps/one/vex.yaml", statedFixed+"  - {vulnerability: CVE-2026-7, status: fixed, package: 'pkg:golang/absent', date: 2026-11-01}\n")
+	table := c.run("vex", "one/*/default").want(t, 0)
+	for _, want := range []string{"one/web/default\tCVE-2026-1\tnot_affected (component_not_present)\tall\tapps/one/vex.yaml:2\n", "one/pages/default\tCVE-2026-1\t"} {
+		if !strings.Contains(table.stdout, want) {
+			t.Errorf("libre vex does not print %q:\n%s", want, table.stdout)
+		}
+	}
+	if want := "apps/one/vex.yaml:3: no selected image has pkg:golang/absent, so CVE-2026-7 is not answered"; strings.Count(table.stderr, want) != 1 {
+		t.Errorf("libre vex does not warn %q once:\n%s", want, table.stderr)
+	}
+	c.run("push", "one/*/default").want(t, 0)
+	for _, format := range []string{"openvex", "cyclonedx"} {
+		before := c.run("vex", "one/web/default", "-o", format).want(t, 0).stdout
+		after := c.run("vex", reg.prefix()+"/"+webImage, "--key", "cosign.pub", "-o", format).want(t, 0).stdout
+		var want, got bytes.Buffer
+		if err := errors.Join(json.Compact(&want, []byte(before)), json.Compact(&got, []byte(after))); err != nil {
+			t.Fatal(err)
+		}
+		if want.String() != got.String() {
+			t.Errorf("%s: attached is\n%s\nprinted was\n%s", format, got.String(), want.String())
+		}
+	}
+	release := c.run("vex", reg.prefix()+"/one-default:1.0-1", "--key", "cosign.pub").want(t, 0).stdout
+	for _, image := range []string{"one-web-default", "one-api-default", "one-pages-default"} {
+		if strings.Count(release, "/"+image+":1.0-1\tCVE-2026-1\t") != 1 {
+			t.Errorf("libre vex RELEASE names %s not once:\n%s", image, release)
+		}
+	}
+	c.run("vex", reg.prefix()+"/one-default:1.0-1", "--key", "cosign.pub", "-o", "openvex").want(t, 2)
+	// Nobody else's statement counts.
+	other := c.copy(t)
+	if got := other.run("keygen", "--output", other.dir+"/other"); got.code != 0 {
+		t.Fatal(got.stderr)
+	}
+	other.run("vex", reg.prefix()+"/"+webImage, "--key", "other.pub").want(t, 1)
 }
