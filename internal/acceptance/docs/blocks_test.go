@@ -11,7 +11,7 @@ import (
 )
 
 // A block is a fenced block of a page. Its info string has a language and a kind, such as
-// "nix app", or a requirement, such as "sh needs cosign".
+// "nix app" or "yaml vex", or a requirement, such as "sh needs cosign".
 type block struct {
 	page            string
 	line            int // line of the opening fence, from 1
@@ -68,7 +68,7 @@ func blocks(t *testing.T) (all []block) {
 	return all
 }
 
-var infoString = regexp.MustCompile(`^(text|(sh|yaml)( needs ([a-z.]+))?|nix (app|flake))$`)
+var infoString = regexp.MustCompile(`^(text|(sh|yaml)( needs ([a-z.]+))?|nix (app|flake)|yaml (vex))$`)
 
 // parse finds the fenced blocks of a page, and reasons why a test cannot run them.
 func parse(page, text string) (all []block, problems []string) {
@@ -87,7 +87,7 @@ func parse(page, text string) (all []block, problems []string) {
 				continue
 			}
 			open.language, _, _ = strings.Cut(info, " ")
-			open.needs, open.is = words[4], words[5]
+			open.needs, open.is = words[4], words[5]+words[6]
 		case open != nil:
 			open.text += line + "\n"
 		case blank && strings.HasPrefix(line, "    "):

@@ -11,9 +11,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/testkit"
+	"github.com/libresh/libre/internal/vex"
 )
 
 var libre testkit.Libre
@@ -123,7 +125,7 @@ func TestSettingsOfThePagesAreRead(t *testing.T) {
 	defer server.Close()
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	for _, b := range blocks(t) {
-		if b.language != "yaml" {
+		if b.language != "yaml" || b.is == "vex" {
 			continue
 		}
 		dir := t.TempDir()
@@ -135,5 +137,22 @@ func TestSettingsOfThePagesAreRead(t *testing.T) {
 		if _, err := settings.Read(dir, func(string) string { return "" }); err != nil {
 			t.Errorf("%s: %v", b.place(), err)
 		}
+	}
+}
+
+// TestStatementsOfThePagesAreRead reads the YAML blocks that are of a vex.yaml.
+func TestStatementsOfThePagesAreRead(t *testing.T) {
+	found := 0
+	for _, b := range blocks(t) {
+		if b.is != "vex" {
+			continue
+		}
+		found++
+		if _, err := vex.Parse(b.place(), []byte(b.text), time.Now()); err != nil {
+			t.Error(err)
+		}
+	}
+	if found == 0 {
+		t.Error("no page has statements")
 	}
 }
