@@ -196,7 +196,8 @@ func folderLicense(ctx context.Context, dir string) (string, error) {
 	}
 	var all []string
 	for _, entry := range entries {
-		if !entry.Type().IsRegular() || !spdx.IsText(entry.Name()) {
+		// Documentation, which may have a licence of its own, is not linked into programs.
+		if !entry.Type().IsRegular() || !spdx.IsText(entry.Name()) || strings.HasSuffix(strings.ToLower(entry.Name()), ".docs") {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))

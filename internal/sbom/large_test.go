@@ -1,0 +1,68 @@
+package sbom
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/libresh/libre/internal/nix"
+)
+
+// large is a closure of many store paths, each of which needs the ten before it, and as many
+// packages in them.
+func large(t testing.TB, count int) (*Document, Metadata) {
+	t.Helper()
+	var closure []nix.PathInfo
+	found := Findings{}
+	m := Metadata{
+		Application: Application{Facts: Facts{Name: "docs", Version: "1", PURL: "pkg:generic/docs@1", License: "MIT"}},
+		Paths:       map[string]Facts{}, Modules: map[string]map[string]string{},
+	}
+	for i := range count {
+		info := nix.PathInfo{Path: fmt.Sprintf("/nix/store/%032d-package-%d", i, i), NarHash: fmt.Sprintf("sha256:%064x", i)}
+		for j := max(0, i-10); j < i; j++ {
+			info.References = append(info.References, closure[j].Path)
+		}
+		closure = append(closure, info)
+		module := fmt.Sprintf("example.org/module-%d", i)
+		found[info.Path] = findings(Component{ID: "pkg:golang/" + module + "@v1.0.0", Name: module, Version: "v1.0.0", Type: goModuleType,
+			PURL: "pkg:golang/" + module + "@v1.0.0", Where: []string{info.Path + "/bin/x"}, File: File{Name: "x", SHA512: strings.Repeat("0", 128)}})
+		m.Paths[info.Path] = Facts{License: "MIT", Creator: "https://example.org", CPEs: []string{"cpe:2.3:a:x:y:1:*:*:*:*:*:*:*"}, Patches: []Patch{{Name: "CVE-2026-1.patch", Resolves: []string{"CVE-2026-1"}}}}
+		m.Modules[info.Path] = map[string]string{module: "MIT"}
+	}
+	d, err := FromClosure(subject("docs"), closure, closure[count-1].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Tools = []Tool{{"syft", "1"}, {"libre", "1"}}
+	return Merge(d, found, nil), m
+}
+
+// The document of a closure of 3,000 store paths is made, written in both formats and read in
+// less time than a person notices.
+func TestLargeClosuresAreFast(t *testing.T) {
+	merged, m := large(t, 3000)
+	begin := time.Now()
+	described := merged.Describe(m)
+	cyclonedx, err := described.CycloneDX()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := described.SPDX(); err != nil {
+		t.Fatal(err)
+	}
+	read, err := Read(cyclonedx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing := read.MissingForBSI(); len(missing) == 0 {
+		t.Error("nothing is missing, not even the creator")
+	}
+	if got := time.Since(begin); got > 2*time.Second {
+		t.Errorf("%d components take %s", len(described.Components), got)
+	}
+	if len(described.Components) != 6001 {
+		t.Errorf("%d components", len(described.Components))
+	}
+}
