@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/libresh/libre/internal/nix"
 )
 
@@ -39,11 +41,21 @@ func large(t testing.TB, count int) (*Document, Metadata) {
 	return Merge(d, found, nil), m
 }
 
+// used is the time that this process had a processor: others may use the machine too.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 // The document of a closure of 3,000 store paths is made, written in both formats and read in
 // less time than a person notices.
 func TestLargeClosuresAreFast(t *testing.T) {
 	merged, m := large(t, 3000)
-	begin := time.Now()
+	begin := used(t)
 	described := merged.Describe(m)
 	cyclonedx, err := described.CycloneDX()
 	if err != nil {
@@ -59,7 +71,7 @@ func TestLargeClosuresAreFast(t *testing.T) {
 	if missing := read.MissingForBSI(); len(missing) == 0 {
 		t.Error("nothing is missing, not even the creator")
 	}
-	if got := time.Since(begin); got > 2*time.Second {
+	if got := used(t) - begin; got > 2*time.Second {
 		t.Errorf("%d components take %s", len(described.Components), got)
 	}
 	if len(described.Components) != 6001 {
