@@ -27,6 +27,7 @@ type Image struct {
 	Findings   []Finding `json:"findings"`            // the worst first
 
 	Root     string         `json:"-"` // what ways begin with
+	File     string         `json:"-"` // of the definition, in the catalogue; empty if it is not known
 	Document *sbom.Document `json:"-"`
 }
 

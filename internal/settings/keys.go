@@ -33,6 +33,7 @@ func (s *Settings) keys(dir string) []key {
 		{"build", "", "a mapping with proxy, ca, secrets, ssh or trustUpstream", "build: {proxy: http://proxy.example:3128}", mapping(s.Build.keys(dir))},
 		{"limits", "", "a mapping with archive, image, nested, memory, attachment, attachments, storage or answer", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
 		{"licenses", "", "a mapping with deny, allow or exceptions", `licenses: {deny: ["AGPL-*"]}`, mapping(licenseKeys(&s.Licenses))},
+		{"scan", "", "a mapping with database, maxAge, command or gate", "scan: {maxAge: 240h}", mapping(s.Scan.keys(dir))},
 		{"ca", "", "a PEM file of certificate authorities for registries and forges", "ca: our-ca.pem", authorities(&s.CA, dir)},
 		{"sbom", "", "a mapping with creator", "sbom: {creator: https://coop.example}", mapping(s.SBOM.keys())},
 		{"sign", "", "none, or a mapping with key or keyless", "sign: {key: cosign.key}", s.Sign.read},

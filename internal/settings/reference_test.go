@@ -48,6 +48,7 @@ func rows() string {
 		"licenses.exceptions":   exceptionKeys(&license.Exception{}),
 		"limits":                s.Limits.keys(),
 		"sbom":                  s.SBOM.keys(),
+		"scan":                  s.Scan.keys(""),
 		"sign":                  s.Sign.keys(),
 		"sign.copies":           copyKeys(&sign.Copy{}),
 		"sign.publicKey":        publicKeyKeys(&sign.PublicKey{}),

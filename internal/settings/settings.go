@@ -32,6 +32,7 @@ type Settings struct {
 	Engine     string              // buildah, podman, docker or none; if empty, found automatically
 	Build      Build               // how Containerfiles are built
 	Limits     Limits              // of what libre accepts from others
+	Scan       Scan                // for known vulnerabilities
 	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
 	SBOM       SBOM                // what SBOMs say of the catalogue
 	Sign       Sign                // how images are signed, or none

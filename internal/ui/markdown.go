@@ -31,10 +31,14 @@ func (t Table) Markdown() string {
 		}
 		b.WriteString("|\n")
 	}
-	write(t.Header, text.Markdown)
+	escape := t.Escape
+	if escape == nil {
+		escape = text.Markdown
+	}
+	write(t.Header, escape)
 	write(t.Header, func(string) string { return "---" })
 	for _, row := range t.Rows {
-		write(row, text.Markdown)
+		write(row, escape)
 	}
 	return b.String() + "\n"
 }

@@ -19,6 +19,9 @@ type Table struct {
 	// Sentences are the columns whose cells are never cut: on a terminal, a cell that does
 	// not fit into its row is written below it.
 	Sentences []int
+
+	// Escape makes a cell safe in Markdown; nil is [text.Markdown].
+	Escape func(cell string) string
 }
 
 const (

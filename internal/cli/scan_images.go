@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/scan"
+	"github.com/libresh/libre/internal/vex"
+)
+
+// scanner collects the images to scan, and what is said of them.
+type scanner struct {
+	*env
+	options  scanOptions
+	ws       *workspace
+	matcher  *scan.Matcher
+	database *scan.Opened
+
+	images  []scanned
+	failed  []error
+	unbuilt int // how many of failed could not be built
+}
+
+// scanned is an image to scan.
+type scanned struct {
+	scan.Image
+	read func(context.Context) (contents, error)
+}
+
+// contents is what an image is made of, and what is said of it.
+type contents struct {
+	document *sbom.Document
+	answers  *vex.Answers
+	vex      func() ([]byte, error) // as OpenVEX; nil if nothing is said
+}
+
+func (s *scanner) close() {
+	if s.matcher != nil {
+		s.matcher.Close()
+	}
+}
+
+// scanWorkspace is the catalogue, or for references the settings alone.
+func (e *env) scanWorkspace(o scanOptions) (*workspace, error) {
+	if slices.ContainsFunc(o.images.selection, isReference) {
+		return e.registryWorkspace()
+	}
+	return e.workspace()
+}
+
+// collect finds the images to scan.
+func (s *scanner) collect(ctx context.Context) error {
+	words := s.options.images.selection
+	for _, word := range words {
+		if isRepository(word) {
+			return noTag(word)
+		}
+	}
+	switch {
+	case slices.ContainsFunc(words, isReference):
+		return s.addReferences(ctx, words)
+	case s.options.published:
+		return s.addReleases(ctx)
+	}
+	return s.addSelected(ctx)
+}
+
+// addReferences adds published images by their references. It needs no catalogue.
+func (s *scanner) addReferences(ctx context.Context, words []string) error {
+	for _, word := range words {
+		if !isReference(word) {
+			return usageError{fmt.Errorf("%s is no reference: give references or selections, not both", word)}
+		}
+		_, client, signing, err := s.verifier(ctx, s.options.registry, word)
+		if err != nil {
+			return err
+		}
+		reference, err := client.Parse(word)
+		if err != nil {
+			return err
+		}
+		s.addPublished(ctx, client, signing, []name.Reference{reference})
+	}
+	return nil
+}
+
+// addReleases adds the published releases of the catalogue: the newest of each app and
+// variant, unless all are asked for.
+func (s *scanner) addReleases(ctx context.Context) error {
+	words := s.options.images.selection
+	_, patterns, err := s.selected(ctx, "scan --published", words, s.options.images.all || len(words) == 0)
+	if err != nil {
+		return err
+	}
+	client, err := s.ws.registry(s.options.registry)
+	if err != nil {
+		return err
+	}
+	signing, err := s.ws.operatorVerifying(ctx, s.options.registry, client)
+	if err != nil {
+		return err
+	}
+	evaluation, err := s.ws.evaluate(ctx, nix.Request{Patterns: patterns})
+	if err != nil {
+		return err
+	}
+	s.addFailures(evaluation)
+	older := 0
+	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
+		tags, err := client.Tags(ctx, ref.Repository)
+		if err != nil && !errors.Is(err, registry.ErrNotFound) {
+			s.failed = append(s.failed, err)
+			continue
+		}
+		tags = newestFirst(tags)
+		if !s.options.every && len(tags) > 1 {
+			older += len(tags) - 1
+			tags = tags[:1]
+		}
+		var references []name.Reference
+		for _, tag := range tags {
+			reference, err := client.Tag(catalog.Ref{Repository: ref.Repository, Tag: tag})
+			if err != nil {
+				return err
+			}
+			references = append(references, reference)
+		}
+		s.addPublished(ctx, client, signing, references)
+	}
+	if older > 0 {
+		s.Notef("%d older releases are not scanned: see --every-release", older)
+	}
+	return nil
+}
+
+// newestFirst are the tags of releases, the newest first.
+func newestFirst(tags []string) []string {
+	tags = slices.DeleteFunc(tags, func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
+	slices.SortFunc(tags, func(a, b string) int {
+		versionA, packageA, _ := catalog.ParseTag(a)
+		versionB, packageB, _ := catalog.ParseTag(b)
+		if order := catalog.CompareVersions(versionB, versionA); order != 0 {
+			return order
+		}
+		return packageB - packageA
+	})
+	return tags
+}
+
+// addPublished adds the images that records or images name. What does not verify is named.
+func (s *scanner) addPublished(ctx context.Context, client *registry.Client, signing *state.Signing, references []name.Reference) {
+	for _, reference := range references {
+		images, err := state.PlatformImages(ctx, client, signing, reference)
+		if err != nil {
+			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", reference, err))
+		}
+		for _, image := range images {
+			digest := image.Digest.DigestStr()
+			if slices.ContainsFunc(s.images, func(other scanned) bool { return other.Digest == digest && other.Name == image.Reference }) {
+				continue
+			}
+			s.images = append(s.images, scanned{
+				scan.Image{Name: image.Reference, Root: image.Reference, Platform: image.Platform, Digest: digest},
+				func(ctx context.Context) (contents, error) { return readPublished(ctx, signing, image) },
+			})
+		}
+	}
+}
+
+func readPublished(ctx context.Context, signing *state.Signing, image state.PlatformImage) (contents, error) {
+	document, err := state.AttestedSBOM(ctx, signing, image.Digest)
+	if err != nil {
+		return contents{}, fmt.Errorf("%s is not scanned: %w", image.Reference, err)
+	}
+	said, err := state.AttestedVEX(ctx, signing, image.Digest, vex.OpenVEXType)
+	if err != nil {
+		return contents{}, fmt.Errorf("%s is not scanned: %w", image.Reference, err)
+	}
+	read := contents{document: document, answers: &vex.Answers{}}
+	if said.Count == 0 {
+		return read, nil
+	}
+	read.vex = func() ([]byte, error) { return said.Predicate, nil }
+	openVEX, err := vex.ReadOpenVEX(said.Predicate)
+	if err != nil {
+		return contents{}, fmt.Errorf("%s is not scanned: %w", image.Reference, err)
+	}
+	read.answers = openVEX.Answers(openVEX.Image(), image.Digest.DigestStr())
+	return read, nil
+}
+
+// addSelected adds images of the working tree. It builds those that are not built: if one
+// fails, the others all the same.
+func (s *scanner) addSelected(ctx context.Context) error {
+	ws, request, err := s.request(ctx, "scan", s.options.images)
+	if err != nil {
+		return err
+	}
+	evaluation, err := ws.evaluate(ctx, request)
+	if err != nil {
+		return err
+	}
+	s.addFailures(evaluation)
+	selected, err := catalog.SelectImages(request.Patterns, evaluation.Apps)
+	if err != nil {
+		return err
+	}
+	stated := map[string][]vex.Statement{}
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Apps)) {
+		if stated[app], err = vex.Load(ws.dir, evaluation.Apps[app], time.Now()); err != nil {
+			return err
+		}
+	}
+	images, err := s.contents(ctx, ws, s.options.images.output, request)
+	if err != nil && ctx.Err() == nil {
+		images = s.contentsOfEach(ctx, request, selected)
+	}
+	for _, image := range images {
+		id := image.Target.ID
+		said, err := sayOf(image, evaluation.Apps[id.App], stated[id.App], ws.settings.Registries())
+		if err != nil {
+			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", id, err))
+			continue
+		}
+		read := contents{document: image.Document, answers: said.Platforms[0].Answers}
+		if !said.IsEmpty() {
+			read.vex = func() ([]byte, error) { return said.OpenVEX(1) }
+		}
+		s.images = append(s.images, scanned{
+			scan.Image{Name: id.String(), Root: strings.TrimSuffix(id.String(), "/default"), File: "apps/" + id.App + "/default.nix"},
+			func(context.Context) (contents, error) { return read, nil },
+		})
+	}
+	return ctx.Err()
+}
+
+// contentsOfEach lists what each image is made of, after one of them has failed.
+func (s *scanner) contentsOfEach(ctx context.Context, request nix.Request, selected []catalog.ID) (images []build.Described) {
+	for _, id := range selected {
+		request.Patterns = []catalog.Pattern{{App: id.App, Component: id.Component, Variant: id.Variant}}
+		found, err := s.contents(ctx, s.ws, s.options.images.output, request)
+		if err != nil {
+			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", id, err))
+			s.unbuilt++
+		}
+		images = append(images, found...)
+	}
+	return images
+}
+
+func (s *scanner) addFailures(evaluation *nix.Evaluation) {
+	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		s.failed = append(s.failed, fmt.Errorf("%s: %w", app, build.NotEvaluated(evaluation.Failures[app])))
+		s.unbuilt++
+	}
+}
+
+// read reads the images, some at once, and hands each over in its turn.
+func (s *scanner) read(ctx context.Context, take func(scanned, contents)) {
+	for some := range slices.Chunk(s.images, 64) { // SBOMs in memory
+		results, errs := make([]contents, len(some)), make([]error, len(some))
+		state.InParallel(state.Readers, some, func(n int, image scanned) { results[n], errs[n] = image.read(ctx) })
+		for n, image := range some {
+			if errs[n] != nil {
+				s.failed = append(s.failed, errs[n])
+				continue
+			}
+			take(image, results[n])
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package scan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// SARIFLog is a report in SARIF 2.1.0, which code scanning of forges reads.
+// https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+type SARIFLog struct {
+	Schema  string     `json:"$schema"`
+	Version string     `json:"version"`
+	Runs    []sarifRun `json:"runs"`
+}
+
+type sarifRun struct {
+	Tool struct {
+		Driver sarifDriver `json:"driver"`
+	} `json:"tool"`
+	Results    []sarifResult `json:"results"`
+	Properties any           `json:"properties,omitempty"`
+}
+
+type sarifDriver struct {
+	Name           string      `json:"name"`
+	Version        string      `json:"version"`
+	InformationURI string      `json:"informationUri"`
+	Rules          []sarifRule `json:"rules"`
+}
+
+type sarifRule struct {
+	ID               string         `json:"id"`
+	ShortDescription sarifText      `json:"shortDescription"`
+	FullDescription  sarifText      `json:"fullDescription"`
+	HelpURI          string         `json:"helpUri,omitempty"`
+	Properties       map[string]any `json:"properties"`
+}
+
+type sarifText struct {
+	Text string `json:"text"`
+}
+
+type sarifResult struct {
+	RuleID              string             `json:"ruleId"`
+	Level               string             `json:"level"`
+	Message             sarifText          `json:"message"`
+	Locations           []sarifLocation    `json:"locations"`
+	PartialFingerprints map[string]string  `json:"partialFingerprints"`
+	Suppressions        []sarifSuppression `json:"suppressions"` // empty: not suppressed; absent would be unknown
+}
+
+type sarifLocation struct {
+	PhysicalLocation struct {
+		ArtifactLocation struct {
+			URI string `json:"uri"`
+		} `json:"artifactLocation"`
+		Region struct {
+			StartLine int `json:"startLine"`
+		} `json:"region"`
+	} `json:"physicalLocation"`
+	LogicalLocations []sarifLogical `json:"logicalLocations"`
+}
+
+type sarifLogical struct {
+	FullyQualifiedName string `json:"fullyQualifiedName"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Status        string `json:"status"`
+	Justification string `json:"justification,omitempty"`
+}
+
+// SARIF makes a SARIF log of a report. A result is at the definition of its image, because
+// forges show results in files; that of a published image is at the image's name. What
+// statements settle is suppressed.
+func SARIF(report *Report, version string) *SARIFLog {
+	run := sarifRun{Results: []sarifResult{}}
+	run.Tool.Driver = sarifDriver{Name: "libre", Version: version, InformationURI: "https://libre.sh", Rules: []sarifRule{}}
+	rules := map[string]bool{}
+	seen := map[string]bool{}
+	for _, image := range report.Images {
+		for _, finding := range image.Findings {
+			result := sarifOf(&image, &finding)
+			if fingerprint := result.PartialFingerprints["libre/v1"]; seen[fingerprint] {
+				continue // another platform's
+			} else {
+				seen[fingerprint] = true
+			}
+			if !rules[finding.ID] {
+				rules[finding.ID] = true
+				run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(&finding))
+			}
+			run.Results = append(run.Results, result)
+		}
+	}
+	slices.SortFunc(run.Tool.Driver.Rules, func(a, b sarifRule) int { return cmp.Compare(a.ID, b.ID) })
+	run.Properties = map[string]any{"database": report.Database}
+	return &SARIFLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+}
+
+func ruleOf(f *Finding) sarifRule {
+	rule := sarifRule{ID: f.ID, Properties: map[string]any{
+		"tags": []string{"security", "vulnerability"}, "security-severity": securitySeverity(f), "aliases": append([]string{}, f.Aliases...),
+	}}
+	rule.ShortDescription.Text = f.ID + " (" + string(f.Severity) + ")"
+	rule.FullDescription.Text = cmp.Or(f.Description, rule.ShortDescription.Text)
+	if strings.HasPrefix(f.URL, "https://") {
+		rule.HelpURI = f.URL
+	}
+	return rule
+}
+
+// securitySeverity is the score by which GitHub sorts results: above 9.0 is critical, 7.0
+// to 8.9 high, 4.0 to 6.9 medium, below low.
+func securitySeverity(f *Finding) string {
+	if f.CVSS > 0 {
+		return fmt.Sprintf("%.1f", f.CVSS)
+	}
+	return map[Severity]string{"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}[f.Severity]
+}
+
+func sarifOf(image *Image, f *Finding) sarifResult {
+	result := sarifResult{RuleID: f.ID, Level: level(f.Severity), Suppressions: []sarifSuppression{}}
+	result.Message.Text = fmt.Sprintf("%s %s in %s", f.Component.Name, f.Component.Version, f.WayText())
+	if f.Fixable() {
+		result.Message.Text += ", fixed in " + strings.Join(f.FixedIn, ", ")
+	}
+	var location sarifLocation
+	location.PhysicalLocation.ArtifactLocation.URI = cmp.Or(image.File, uriOf(image.Name))
+	location.PhysicalLocation.Region.StartLine = 1
+	location.LogicalLocations = []sarifLogical{{f.WayText()}}
+	result.Locations = []sarifLocation{location}
+	key := strings.Join([]string{image.Name, f.ID, f.Component.Version, f.WayText()}, "\x00")
+	result.PartialFingerprints = map[string]string{"libre/v1": fmt.Sprintf("%x", sha256.Sum256([]byte(key)))}
+	if f.Settled() {
+		result.Suppressions = append(result.Suppressions, sarifSuppression{"external", "accepted", f.Answer.Says})
+	}
+	return result
+}
+
+func level(s Severity) string {
+	switch s {
+	case "critical", "high":
+		return "error"
+	case "medium":
+		return "warning"
+	}
+	return "note"
+}
+
+// uriOf writes a reference as a relative URI: registry.example/docs:1 would have a scheme.
+func uriOf(reference string) string {
+	return strings.NewReplacer("%", "%25", ":", "%3A", "@", "%40", " ", "%20").Replace(reference)
+}
