@@ -2,10 +2,12 @@ package vex
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-cmp/cmp"
@@ -350,5 +352,61 @@ func TestAbsentPackages(t *testing.T) {
 				t.Errorf("%s is answered in %s", id, c.PURL)
 			}
 		}
+	}
+}
+
+// TestUnpatchedBuildOfTheSameVersion is another component, which differs in qualifiers
+// only: what is said of the patched one must not match it.
+func TestUnpatchedBuildOfTheSameVersion(t *testing.T) {
+	const patched, other = "pkg:nix/openssl@3.0.1?outputhash=a", "pkg:nix/openssl@3.0.1?outputhash=b"
+	for _, has := range []struct {
+		other string
+		plain bool // whether the package URL without qualifiers is matched
+	}{{"pkg:nix/openssl@3.0.2?outputhash=b", true}, {other, false}} {
+		image := docs(sbom.Component{ID: "/nix/store/b-openssl", Name: "openssl", PURL: has.other})
+		image.SBOM.Components[2].PURL = patched
+		answers, err := For(image, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &Published{Name: "docs", Tag: "1", Index: subject.Index, Platforms: []Platform{{image.SBOM, answers}}}
+		openVEX, _ := documents(t, p, 1)
+		document, err := openvex.Parse(openVEX)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, digest := range []v1.Hash{subject.Index, subject.Manifest} {
+			for purl, want := range map[string]bool{patched: true, has.other: false, "pkg:nix/openssl@3.0.1": has.plain} {
+				if got := len(document.Matches("CVE-2025-9", p.ociPURL(digest), []string{purl})) == 1; got != want {
+					t.Errorf("beside %s, %s is answered: %t, want %t", has.other, purl, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestLargeImage has 20,000 components, and a hundred statements.
+func TestLargeImage(t *testing.T) {
+	p := published(t)
+	var lines []string
+	for i := range 100 {
+		lines = append(lines, fmt.Sprintf("vulnerability: CVE-2026-%d, status: fixed, package: pkg:npm/p%d", 1000+i, i))
+	}
+	for i := range 20_000 {
+		purl := fmt.Sprintf("pkg:npm/p%d@1.0.0?x=%d", i/2, i)
+		p.Platforms[0].SBOM.Components = append(p.Platforms[0].SBOM.Components, sbom.Component{ID: purl, PURL: purl})
+	}
+	start := time.Now()
+	answers, err := For(Image{ID: docs().ID, Version: "5.4.1", SBOM: p.Platforms[0].SBOM}, stated(t, lines...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Platforms = []Platform{{p.Platforms[0].SBOM, answers}}
+	openVEX, cycloneDX := documents(t, p, 1)
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if len(openVEX) > 1<<20 || len(cycloneDX) > 1<<20 {
+		t.Errorf("%d and %d bytes", len(openVEX), len(cycloneDX))
 	}
 }

@@ -32,10 +32,11 @@ func (p *Published) OpenVEX(version int) ([]byte, error) {
 		Context: openvex.ContextLocator(), ID: p.id("openvex").URN(), Author: p.author(),
 		Timestamp: &day, Version: version, Tooling: tooling + p.Said,
 	}}
+	named := p.named()
 	for _, g := range groups {
 		statement := openvex.Statement{
 			Vulnerability: openvex.Vulnerability{Name: openvex.VulnerabilityID(g.Vulnerability)},
-			Timestamp:     &g.Date, Products: p.products(g), Status: openvex.Status(g.Status),
+			Timestamp:     &g.Date, Products: p.products(g, named), Status: openvex.Status(g.Status),
 			Justification: openvex.Justification(g.Justification), ActionStatement: g.Action,
 		}
 		for _, alias := range g.Aliases {
@@ -55,39 +56,69 @@ func (p *Published) OpenVEX(version int) ([]byte, error) {
 }
 
 // products are the images that a statement is about, with the components in them.
-func (p *Published) products(g group) []openvex.Product {
+func (p *Published) products(g group, named []map[string][]string) []openvex.Product {
 	var all []openvex.Product
-	add := func(id string, purls []string, whole bool) {
+	add := func(id string, purls []string, whole bool, of []map[string][]string) {
 		if whole || len(purls) > 0 {
-			all = append(all, openvex.Product{Component: openvex.Component{ID: id}, Subcomponents: subcomponents(purls)})
+			all = append(all, openvex.Product{Component: openvex.Component{ID: id}, Subcomponents: subcomponents(purls, of)})
 		}
 	}
 	purls, whole := p.everywhere(g)
-	add(p.ociPURL(p.Index), purls, whole)
+	add(p.ociPURL(p.Index), purls, whole, named)
 	for n, platform := range p.Platforms {
 		if found := g.answers[n]; found != nil {
-			add(p.ociPURL(platform.SBOM.Subject.Manifest), found.list(), found.whole)
+			add(p.ociPURL(platform.SBOM.Subject.Manifest), found.list(), found.whole, named[n:n+1])
 		}
 	}
 	for _, place := range p.Places {
-		add(p.dockerPURL(place), purls, whole)
+		add(p.dockerPURL(place), purls, whole, named)
 	}
 	return all
 }
 
 // subcomponents name packages as the SBOM does, and without qualifiers as well: scanners
-// that look into the image have others.
-func subcomponents(purls []string) []openvex.Subcomponent {
+// that look into the image have others. Nothing is named so that another component of the
+// image has the name too, such as an unpatched build of the same version.
+func subcomponents(purls []string, of []map[string][]string) []openvex.Subcomponent {
+	isOther := func(purl string) bool {
+		_, listed := slices.BinarySearch(purls, purl)
+		return !listed
+	}
 	var all []openvex.Subcomponent
 	for _, purl := range purls {
 		component := openvex.Component{ID: purl}
-		if parsed, err := packageurl.FromString(purl); err == nil && len(parsed.Qualifiers) > 0 {
-			parsed.Qualifiers, parsed.Subpath = nil, ""
-			component.Identifiers = map[openvex.IdentifierType]string{openvex.PURL: parsed.ToString()}
+		plain := unqualified(purl)
+		if plain != purl && !slices.ContainsFunc(of, func(names map[string][]string) bool { return slices.ContainsFunc(names[plain], isOther) }) {
+			component.Identifiers = map[openvex.IdentifierType]string{openvex.PURL: plain}
 		}
 		all = append(all, openvex.Subcomponent{Component: component})
 	}
 	return all
+}
+
+// named are the package URLs of each platform's components, by what they are without
+// qualifiers.
+func (p *Published) named() []map[string][]string {
+	var all []map[string][]string
+	for _, platform := range p.Platforms {
+		names := map[string][]string{}
+		for _, c := range platform.SBOM.Components {
+			plain := unqualified(c.PURL)
+			names[plain] = append(names[plain], c.PURL)
+		}
+		all = append(all, names)
+	}
+	return all
+}
+
+// unqualified is a package URL without qualifiers and subpath.
+func unqualified(purl string) string {
+	parsed, err := packageurl.FromString(purl)
+	if err != nil || len(parsed.Qualifiers) == 0 && parsed.Subpath == "" {
+		return purl
+	}
+	parsed.Qualifiers, parsed.Subpath = nil, ""
+	return parsed.ToString()
 }
 
 // list are the package URLs that an answer is about, sorted: none for the whole image, the
