@@ -1,8 +1,6 @@
 package nixedit
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // PatchVariant adds a patch to a variant, which has to be a function that is written in the
 // file: to the list of `app: patchSource app [ … ]`, else by a call of patchSource around the
@@ -22,12 +20,15 @@ func (p PatchVariant) splices(f *file) ([]splice, error) {
 	}
 	result := f.resultOf(b)
 	if result == nil {
-		value := "…"
+		value, argument := "…", ""
 		if b.value != nil {
 			value = f.excerpt(b.value)
 		}
-		return nil, &Refusal{p.At, fmt.Sprintf("%s is not written as app: …, but %s: write %s = app: patchSource ((%s) app) [ %s ];",
-			p.Path, value, b.name(), value, p.Patch)}
+		if b.value != nil && len(scopesOf(b.value, patchSource)) == 0 {
+			argument = ", and patchSource as an argument of the file"
+		}
+		return nil, &Refusal{p.At, fmt.Sprintf("%s is not written as app: …, but %s: write %s = app: patchSource ((%s) app) [ %s ];%s",
+			p.Path, value, b.name(), value, p.Patch, argument)}
 	}
 	scopes := scopesOf(result, patchSource)
 	root := f.root.innermost()

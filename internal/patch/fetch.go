@@ -193,7 +193,16 @@ func (f fetcher) download(ctx context.Context, address string) (*Patch, error) {
 	if err != nil {
 		return nil, err
 	}
-	place.Fragment = ""
-	patch.Origin = place.String()
+	patch.Origin = published(place)
 	return patch, nil
+}
+
+// published is an address as it may be published: of its query only the ID of a commit, as
+// cgit has it, since others may be tokens.
+func published(place *url.URL) string {
+	address := text.PublicURL(place.String())
+	if id := place.Query().Get("id"); commitDigits.MatchString(id) {
+		address += "?id=" + id
+	}
+	return address
 }
