@@ -3,6 +3,7 @@ package sbom
 import (
 	"net/mail"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -14,9 +15,9 @@ type Missing struct {
 
 // MissingForBSI lists the components that lack what BSI TR-03183-2 requires of each (version
 // 2.1, sections 5.2.1 and 5.2.2), with the names of the fields there. The document always has
-// a timestamp, the dependencies, and how complete these are. An image, the application, and
-// the folders of store paths that are recognised by their names in an image that an engine
-// built, are logical components (section 3.2.2), which have no file.
+// a timestamp, the dependencies, and how complete these are. An image, the application, a
+// distribution's package, and the folders of store paths that are recognised by their names in
+// an image that an engine built, are logical components (section 3.2.2), which have no file.
 func (d *Document) MissingForBSI() []Missing {
 	var all []Missing
 	if !isContact(d.Creator) {
@@ -30,7 +31,7 @@ func (d *Document) MissingForBSI() []Missing {
 				missing.Fields = append(missing.Fields, field)
 			}
 		}
-		logical := c.StorePath == "" && (len(c.Where) == 0 || c.Type == nixType)
+		logical := c.StorePath == "" && (len(c.Where) == 0 || c.Type == nixType || InDatabase(c.Type))
 		lacks("component creator", !isContact(c.Creator))
 		lacks("component name", c.Name == "")
 		lacks("component version", c.Version == "")
@@ -42,6 +43,12 @@ func (d *Document) MissingForBSI() []Missing {
 		}
 	}
 	return all
+}
+
+// InDatabase reports whether the packages of an ecosystem are listed in a database of the
+// distribution, and have many files each.
+func InDatabase(ecosystem string) bool {
+	return slices.Contains([]string{"deb", "apk", "rpm", "alpm", "portage"}, ecosystem)
 }
 
 // isContact reports whether a text is a URL or an email address.

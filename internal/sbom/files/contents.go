@@ -92,9 +92,12 @@ type fileReader struct {
 	sums     map[string]string // by path
 }
 
-// file describes the file by which a package was found. A package that was found in none is
-// in no file of its own.
+// file describes the file by which a package was found. A package that was found in none, or in
+// the database of a distribution, is in no file of its own.
 func (r *fileReader) file(p pkg.Package, where string) (sbom.File, error) {
+	if sbom.InDatabase(string(p.Type)) {
+		return sbom.File{}, nil
+	}
 	for _, location := range p.Locations.ToSlice() {
 		if location.RealPath != where {
 			continue
