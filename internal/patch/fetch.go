@@ -150,6 +150,9 @@ func (f fetcher) fork(ctx context.Context, digits string) (*Patch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(patch.named, digits) {
+		patch.Commit, patch.Origin = patch.named, commitURL(f.repository, patch.named)
+	}
 	patch.Notes = append(patch.Notes, fmt.Sprintf("no branch and no tag of the source's repository leads to commit %s: it may be anybody's", digits))
 	return patch, nil
 }

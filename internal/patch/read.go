@@ -28,10 +28,12 @@ const (
 type Patch struct {
 	Text   []byte   // header, and a unified diff of git's dialect for `patch -p1`
 	Files  []string // that it changes, in the source, sorted
-	Commit string   // 40 hexadecimal digits; "" if it is not a commit of the source's repository
+	Commit string   // 40 hexadecimal digits; "" if it is no commit below the address of the source's repository
 	Origin string   // URL that it comes from, "" for a local file
 	IDs    []string // of vulnerabilities that its text mentions: anybody may have written them
 	Notes  []string // what the user should know of where it comes from
+
+	named string // commit that its header names, 40 digits, "" for none
 }
 
 // Read reads a unified diff, of git's dialect or not, with a commit message or without. It
@@ -72,9 +74,18 @@ func Read(content []byte) (*Patch, error) {
 	}
 	slices.Sort(patch.Files)
 	patch.Files = slices.Compact(patch.Files)
-	patch.Text = append(header(preamble), body.Bytes()...)
+	said, err := gitdiff.ParsePatchHeader(preamble)
+	if err == nil && said != nil {
+		patch.Text = header(said)
+		if wholeID.MatchString(said.SHA) {
+			patch.named = said.SHA
+		}
+	}
+	patch.Text = append(patch.Text, body.Bytes()...)
 	return patch, nil
 }
+
+var wholeID = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
 
 // gitHeader is a line that only patches of git's dialect have: a line of a diff begins with
 // another character.
@@ -170,11 +181,7 @@ func formatted(f *gitdiff.File) string {
 
 // header is who wrote a patch, when and why, a line each. The rest of a message may look like
 // a diff to some program.
-func header(preamble string) []byte {
-	read, err := gitdiff.ParsePatchHeader(preamble)
-	if err != nil || read == nil {
-		return nil
-	}
+func header(read *gitdiff.PatchHeader) []byte {
 	var lines bytes.Buffer
 	line := func(name, value string) {
 		if value = text.Short(value, mostSaid); value != "" {

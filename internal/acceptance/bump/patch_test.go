@@ -123,7 +123,7 @@ func TestPatchRefusesAndChangesNothing(t *testing.T) {
 
 	c.run(t, 2, "patch", "none", onMain, "--fixes", "CVE-2026-1234")
 	o := c.run(t, 0, "patch", "notes", fork[:12], "--fixes", "CVE-2026-1234", "--allow-unreachable", "--dry-run")
-	if !strings.Contains(o.stdout, "+++ b/apps/notes/patches/CVE-2026-1234.patch") || !strings.Contains(o.stderr, "leads to commit "+fork[:12]+": it may be anybody's") {
+	if !strings.Contains(o.stdout, "+++ b/apps/notes/patches/CVE-2026-1234.patch") || !strings.Contains(o.stdout, page+"/commit/"+fork+`"`) || !strings.Contains(o.stderr, "leads to commit "+fork[:12]+": it may be anybody's") {
 		t.Errorf("allowed:\n%s%s", o.stdout, o.stderr)
 	}
 }
