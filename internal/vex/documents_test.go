@@ -144,6 +144,8 @@ func TestScannersMatch(t *testing.T) {
 		{"GHSA-2-2", grype(index), netPURL, "not_affected"},
 		{"CVE-2026-2", grype(index), libPURL, "affected"},
 		{"CVE-2026-3", trivy(amd64), "pkg:deb/debian/bash@5.2.15-2?arch=amd64&distro=debian-12.5", "fixed"}, // Trivy's qualifiers
+		{"CVE-2026-7", trivy(amd64), "pkg:golang/golang.org/x/net@0.38.0", "fixed"},                         // as Trivy has main modules
+		{"CVE-2026-7", trivy(amd64), "pkg:golang/golang.org/x/net@0.39.0", ""},
 		{"CVE-2026-3", trivy(amd64), "pkg:deb/debian/bash@5.2.15-3?arch=amd64&distro=debian-12.5", ""},
 	} {
 		got := ""
@@ -362,7 +364,7 @@ func TestUnpatchedBuildOfTheSameVersion(t *testing.T) {
 	for _, has := range []struct {
 		other string
 		plain bool // whether the package URL without qualifiers is matched
-	}{{"pkg:nix/openssl@3.0.2?outputhash=b", true}, {other, false}} {
+	}{{"pkg:nix/openssl@3.0.2?outputhash=b", true}, {other, false}, {"pkg:nix/openssl@3.0.1", false}} {
 		image := docs(sbom.Component{ID: "/nix/store/b-openssl", Name: "openssl", PURL: has.other})
 		image.SBOM.Components[2].PURL = patched
 		answers, err := For(image, nil)
@@ -376,7 +378,7 @@ func TestUnpatchedBuildOfTheSameVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, digest := range []v1.Hash{subject.Index, subject.Manifest} {
-			for purl, want := range map[string]bool{patched: true, has.other: false, "pkg:nix/openssl@3.0.1": has.plain} {
+			for purl, want := range map[string]bool{patched: true, "pkg:nix/openssl@3.0.1": has.plain, has.other: false} {
 				if got := len(document.Matches("CVE-2025-9", p.ociPURL(digest), []string{purl})) == 1; got != want {
 					t.Errorf("beside %s, %s is answered: %t, want %t", has.other, purl, got, want)
 				}
@@ -408,5 +410,22 @@ func TestLargeImage(t *testing.T) {
 	}
 	if len(openVEX) > 1<<20 || len(cycloneDX) > 1<<20 {
 		t.Errorf("%d and %d bytes", len(openVEX), len(cycloneDX))
+	}
+}
+
+func TestScannersName(t *testing.T) {
+	for purl, want := range map[string]string{
+		"pkg:golang/example.org/app@v1.0.0":                    "pkg:golang/example.org/app@1.0.0",
+		"pkg:golang/stdlib@1.26.8":                             "pkg:golang/stdlib@v1.26.8",
+		"pkg:golang/example.org/app":                           "pkg:golang/example.org/app",
+		"pkg:deb/debian/git@1%3A2.39.5-0?arch=amd64&distro=12": "pkg:deb/debian/git@2.39.5-0",
+		"pkg:deb/debian/bash@5.2?arch=amd64":                   "pkg:deb/debian/bash@5.2",
+		"pkg:npm/%40babel/core@7.0.0":                          "pkg:npm/%40babel/core@7.0.0",
+		"pkg:nix/a@1?narhash=x":                                "pkg:nix/a@1",
+		"no purl":                                              "no purl",
+	} {
+		if got := scannersName(purl); got != want {
+			t.Errorf("%s is %s, want %s", purl, got, want)
+		}
 	}
 }

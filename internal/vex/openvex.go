@@ -76,9 +76,9 @@ func (p *Published) products(g group, named []map[string][]string) []openvex.Pro
 	return all
 }
 
-// subcomponents name packages as the SBOM does, and without qualifiers as well: scanners
-// that look into the image have others. Nothing is named so that another component of the
-// image has the name too, such as an unpatched build of the same version.
+// subcomponents name packages as the SBOM does, and as scanners do that look into the image.
+// Nothing is named so that another component of the image has the name too, such as an
+// unpatched build of the same version.
 func subcomponents(purls []string, of []map[string][]string) []openvex.Subcomponent {
 	isOther := func(purl string) bool {
 		_, listed := slices.BinarySearch(purls, purl)
@@ -87,7 +87,7 @@ func subcomponents(purls []string, of []map[string][]string) []openvex.Subcompon
 	var all []openvex.Subcomponent
 	for _, purl := range purls {
 		component := openvex.Component{ID: purl}
-		plain := unqualified(purl)
+		plain := scannersName(purl)
 		if plain != purl && !slices.ContainsFunc(of, func(names map[string][]string) bool { return slices.ContainsFunc(names[plain], isOther) }) {
 			component.Identifiers = map[openvex.IdentifierType]string{openvex.PURL: plain}
 		}
@@ -96,19 +96,47 @@ func subcomponents(purls []string, of []map[string][]string) []openvex.Subcompon
 	return all
 }
 
-// named are the package URLs of each platform's components, by what they are without
-// qualifiers.
+// named are the package URLs of each platform's components, by all names that they have.
 func (p *Published) named() []map[string][]string {
 	var all []map[string][]string
 	for _, platform := range p.Platforms {
 		names := map[string][]string{}
 		for _, c := range platform.SBOM.Components {
-			plain := unqualified(c.PURL)
-			names[plain] = append(names[plain], c.PURL)
+			for _, name := range []string{c.PURL, unqualified(c.PURL), scannersName(c.PURL)} {
+				names[name] = append(names[name], c.PURL)
+			}
 		}
 		all = append(all, names)
 	}
 	return all
+}
+
+// scannersName is the package URL that scanners have for a package where it is not the
+// SBOM's. They have other qualifiers. Trivy 0.74 writes the version of a Go program's main
+// module without a v, and that of the standard library with one, and it writes the epoch of
+// a Debian package as a qualifier.
+func scannersName(purl string) string {
+	plain := unqualified(purl)
+	parsed, err := packageurl.FromString(plain)
+	switch {
+	case err != nil:
+		return plain
+	case parsed.Type == packageurl.TypeGolang && parsed.Version != "":
+		version, isV := strings.CutPrefix(parsed.Version, "v")
+		if !isV {
+			version = "v" + version
+		}
+		parsed.Version = version
+	case parsed.Type == packageurl.TypeDebian:
+		_, version, hasEpoch := strings.Cut(parsed.Version, ":")
+		if !hasEpoch {
+			return plain
+		}
+		parsed.Version = version
+	default:
+		return plain
+	}
+	return parsed.ToString()
 }
 
 // unqualified is a package URL without qualifiers and subpath.
