@@ -30,13 +30,13 @@ func (s *scanner) print(report *scan.Report) error {
 			err = s.JSON(json.RawMessage(document))
 		}
 	case s.options.format == "markdown":
-		err = s.Printf("%s", scanMarkdown(report, open, settled))
+		err = s.PrintMarkdown(scanMarkdown(report, open, settled))
 	default:
 		return s.printTables(report, open, settled)
 	}
 	s.Summary(open)
 	s.Summary(settled)
-	s.Notef("%s", sum(report))
+	s.Notef("%s", sum(report, open, settled))
 	return err
 }
 
@@ -52,7 +52,7 @@ func (s *scanner) printTables(report *scan.Report, open, settled ui.Table) error
 			return err
 		}
 	}
-	s.Notef("%s", sum(report))
+	s.Notef("%s", sum(report, open, settled))
 	return nil
 }
 
@@ -116,7 +116,7 @@ func findingRow(f *scan.Finding) []string {
 			answer += ", " + f.Answer.Place
 		}
 	}
-	return []string{string(f.Severity), f.ID, component, fixedIn(f), epss(f), f.WayText(), answer}
+	return []string{string(f.Severity), f.Vulnerability.Name(), component, fixedIn(f), epss(f), f.WayText(), answer}
 }
 
 func fixedIn(f *scan.Finding) string {
@@ -146,30 +146,35 @@ func epss(f *scan.Finding) string {
 	return text
 }
 
-// sum counts findings by severity, those that are settled apart.
-func sum(report *scan.Report) string {
-	images := ui.Count(len(report.Images), "image")
-	counts := []string{}
+// sum counts findings by severity, those that are settled apart, as the tables have them.
+func sum(report *scan.Report, open, settled ui.Table) string {
+	names := map[string]bool{}
+	for _, image := range report.Images {
+		names[image.Name] = true
+	}
+	said := fmt.Sprintf("%s in %s", countVulnerabilities(len(open.Rows)), ui.Count(len(names), "image"))
+	separator := ": "
 	for _, severity := range scan.Severities {
-		n := report.Count(func(f *scan.Finding) bool { return f.Severity == severity && !f.Settled() })
+		n := 0
+		for _, row := range open.Rows {
+			if row[0] == string(severity) {
+				n++
+			}
+		}
 		if n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, severity))
+			said += fmt.Sprintf("%s%d %s", separator, n, severity)
+			separator = ", "
 		}
 	}
-	open := report.Count(func(f *scan.Finding) bool { return !f.Settled() })
-	said := fmt.Sprintf("%s in %s", countVulnerabilities(open), images)
-	if len(counts) > 0 {
-		said += ": " + strings.Join(counts, ", ")
-	}
-	if settled := report.Count((*scan.Finding).Settled); settled > 0 {
-		said += fmt.Sprintf("; %d more are settled", settled)
+	if len(settled.Rows) > 0 {
+		said += fmt.Sprintf("; %d settled", len(settled.Rows))
 	}
 	return said
 }
 
 func scanMarkdown(report *scan.Report, open, settled ui.Table) string {
 	var b strings.Builder
-	b.WriteString(markdown.Escape(sum(report)) + "\n\n")
+	b.WriteString(markdown.Escape(sum(report, open, settled)) + "\n\n")
 	if len(open.Rows) > 0 {
 		b.WriteString(open.Markdown())
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/libresh/libre/internal/inspect"
 	"github.com/libresh/libre/internal/sbom"
@@ -18,7 +19,7 @@ type Question struct {
 	Memory     int64 // limit in bytes
 }
 
-// Component is what a component is found by.
+// Component is what a component is found by. The ID is what the reply calls it.
 type Component struct {
 	ID, Name, Version, Type, PURL string
 	CPEs                          []string `json:",omitempty"`
@@ -67,11 +68,12 @@ func (m *Matcher) describe(ctx context.Context, dir string, index bool) (Databas
 	return answer.Database, err
 }
 
-// match looks up the components of a document.
+// match looks up the components of a document. The reply calls them by their number: an ID
+// may be no text.
 func (m *Matcher) match(ctx context.Context, dir string, document *sbom.Document) (Reply, error) {
 	question := Question{Database: dir, Memory: m.memory, Components: make([]Component, len(document.Components))}
 	for i, c := range document.Components {
-		question.Components[i] = Component{c.ID, c.Name, c.Version, c.Type, c.PURL, c.CPEs}
+		question.Components[i] = Component{strconv.Itoa(i), c.Name, c.Version, c.Type, c.PURL, c.CPEs}
 	}
 	return m.program.Ask(ctx, "looking for vulnerabilities in "+cmp.Or(document.Subject.Name, "the SBOM"), question)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,12 +86,12 @@ func (m *Matcher) Scan(ctx context.Context, database *Opened, image Image, docum
 	for i := range document.Components {
 		byID[document.Components[i].ID] = &document.Components[i]
 	}
-	for _, id := range answer.Unmatched {
-		image.Unmatched = append(image.Unmatched, byID[id].Name)
+	for _, number := range answer.Unmatched {
+		image.Unmatched = append(image.Unmatched, numbered(document, number).Name)
 	}
 	paths := document.Paths()
 	for _, match := range answer.Matches {
-		c := byID[match.Component]
+		c := numbered(document, match.Component)
 		finding := Finding{
 			Vulnerability: match.Vulnerability,
 			Component:     Found{c.ID, c.Name, c.Version, c.Type, c.PURL, match.By},
@@ -106,6 +107,15 @@ func (m *Matcher) Scan(ctx context.Context, database *Opened, image Image, docum
 	}
 	slices.SortStableFunc(image.Findings, worseFirst)
 	return image, nil
+}
+
+// numbered is the component that a reply calls by its number.
+func numbered(document *sbom.Document, number string) sbom.Component {
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 0 || n >= len(document.Components) {
+		return sbom.Component{ID: number}
+	}
+	return document.Components[n]
 }
 
 // way names what is on the way to a component. The store path that becomes the root folder is

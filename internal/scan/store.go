@@ -159,7 +159,7 @@ func (s *Store) keep(ctx context.Context, source, key string, write func(dir str
 		info, err = os.Stat(filepath.Join(dir, fileName))
 	}
 	if err == nil {
-		is.Size, is.From = info.Size(), source
+		is.Size, is.From = info.Size(), publicSource(source)
 		err = s.write(source, is)
 	}
 	if err != nil {

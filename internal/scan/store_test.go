@@ -38,19 +38,24 @@ func database(t testing.TB, age time.Duration) (dir string) {
 	return dir
 }
 
-func matcher(t testing.TB) *scan.Matcher {
+func programPath(t testing.TB) string {
 	t.Helper()
 	programs, err := testkit.Programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := scan.NewMatcherAt(filepath.Join(programs, inspect.Program), 0)
+	return filepath.Join(programs, inspect.Program)
+}
+
+func matcher(t testing.TB) *scan.Matcher {
+	t.Helper()
+	m := scan.NewMatcherAt(programPath(t), 0)
 	t.Cleanup(m.Close)
 	return m
 }
 
-// store is an empty one. notes has what it tells.
-func store(t testing.TB) (s *scan.Store, notes *[]string) {
+// emptyStore makes a store. notes has what it tells.
+func emptyStore(t testing.TB) (s *scan.Store, notes *[]string) {
 	t.Helper()
 	notes = new([]string)
 	return &scan.Store{
@@ -111,7 +116,7 @@ func TestOpen(t *testing.T) {
 		"listing":       server.URL + "/v6/latest.json",
 		"archive's URL": server.URL + "/v6/" + filepath.Base(archive),
 	} {
-		s, _ := store(t)
+		s, _ := emptyStore(t)
 		for range 2 {
 			opened, err := s.Open(t.Context(), source)
 			if err != nil {
@@ -136,7 +141,7 @@ func TestOpen(t *testing.T) {
 // while it does not answer, the database of before is used until it is too old.
 func TestUpdates(t *testing.T) {
 	server := serve(t, database(t, 48*time.Hour))
-	s, notes := store(t)
+	s, notes := emptyStore(t)
 	at := now
 	s.Now = func() time.Time { return at }
 	open := func(what, built string, requests int, note string) {
@@ -208,7 +213,7 @@ func TestOpenRefuses(t *testing.T) {
 		"another scheme":   {"ftp://mirror.example/databases", "the address of the vulnerability database is not valid"},
 		"login in address": {"http://me:secret@mirror.example/databases?token=secret", "http://mirror.example/databases is not encrypted"},
 	} {
-		s, _ := store(t)
+		s, _ := emptyStore(t)
 		_, err := s.Open(t.Context(), test.source)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got %v, want one line with %q", what, err, test.want)
@@ -246,7 +251,7 @@ func TestDownloadRefuses(t *testing.T) {
 		"above the server": {`{"schemaVersion":"v6.1.0","path":"../../../../etc/passwd","checksum":"` + sum + `"}`, "/v6/etc/passwd: the server answers 404"},
 	} {
 		answer = test.answer
-		s, _ := store(t)
+		s, _ := emptyStore(t)
 		_, err := s.Open(t.Context(), server.URL)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want one line with %q", what, err, test.want)
@@ -256,7 +261,7 @@ func TestDownloadRefuses(t *testing.T) {
 		}
 	}
 	server.Close()
-	s, _ := store(t)
+	s, _ := emptyStore(t)
 	if _, err := s.Open(t.Context(), server.URL); !fault.Is(err, fault.Unreachable) {
 		t.Errorf("no server: %v", err)
 	}

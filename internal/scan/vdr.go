@@ -77,12 +77,15 @@ func unlessSeen(components []cdx.Component) *[]cdx.Component {
 	return &all
 }
 
+// mostVersion is the longest version that CycloneDX 1.6 allows.
+const mostVersion = 1024
+
 func addAffected(all *[]cdx.Affects, link, version string) {
 	if slices.ContainsFunc(*all, func(a cdx.Affects) bool { return a.Ref == link }) {
 		return
 	}
 	affected := cdx.Affects{Ref: link}
-	if version != "" {
+	if version != "" && len(version) <= mostVersion {
 		affected.Range = &[]cdx.AffectedVersions{{Version: version, Status: cdx.VulnerabilityStatusAffected}}
 	}
 	*all = append(*all, affected)

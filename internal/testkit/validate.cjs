@@ -17,6 +17,7 @@ function bySchema(file) {
   library("ajv-formats")(ajv);
   const schema = JSON.parse(readFileSync(file, "utf8"));
   delete schema.$schema; // a version that ajv has no description of
+  delete schema.id; // which draft 4 calls $id
   const validate = ajv.compile(schema);
   return async (text) => (validate(JSON.parse(text)) ? null : validate.errors);
 }

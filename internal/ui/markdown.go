@@ -20,6 +20,10 @@ func (u *UI) Summary(t Table) {
 	io.WriteString(u.summary, t.Markdown())
 }
 
+// PrintMarkdown writes Markdown to stdout whose texts are escaped already. It keeps the
+// zero-width spaces that make them harmless on a forge.
+func (u *UI) PrintMarkdown(text string) error { return u.result([]byte(text)) }
+
 // Markdown is the complete table for a page of a forge, followed by an empty line. Cells
 // are escaped.
 // https://github.github.com/gfm/#tables-extension-
