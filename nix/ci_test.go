@@ -45,8 +45,8 @@ type step struct {
 func each(t *testing.T, f func(t *testing.T, forge, name string, w workflow)) {
 	for _, forge := range forges {
 		files := Workflows(forge)
-		if len(files) != 5 {
-			t.Errorf("%s: %d files, expected 4 workflows and a script", forge, len(files))
+		if len(files) != 6 {
+			t.Errorf("%s: %d files, expected 5 workflows and a script", forge, len(files))
 		}
 		for name, content := range files {
 			if !strings.HasSuffix(name, ".yml") {
@@ -176,6 +176,7 @@ func TestPermissions(t *testing.T) {
 		"libre-bump.yml":    {"contents": "write", "pull-requests": "write"},
 		"libre-inputs.yml":  {"contents": "write", "pull-requests": "write"},
 		"libre-check.yml":   {"contents": "read", "packages": "read"},
+		"libre-scan.yml":    {"contents": "read", "issues": "write", "packages": "read"},
 		"libre-publish.yml": {"contents": "read", "packages": "write", "id-token": "write"},
 	}
 	each(t, func(t *testing.T, forge, name string, w workflow) {

@@ -28,6 +28,7 @@ type pushOptions struct {
 	deep      bool
 	resign    bool
 	failFast  bool
+	noGate    bool
 	alsoTag   []string
 }
 
@@ -64,6 +65,10 @@ same for every run.
 signed: images, records and attestations, in all registries. Digests, tags and
 the old signatures stay.
 
+scan.gate in libre.yaml holds back a release whose images add a vulnerability of
+that severity or worse over the published ones, and licenses there one with a
+component whose license is refused. The reason names what was found.
+
 The output has one line per image and record: reference@digest, state, reason.`,
 		Example: "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -82,6 +87,7 @@ The output has one line per image and record: reference@digest, state, reason.`,
 	flags.BoolVar(&o.deep, "deep", false, "also verify all attachments of published images, and attach those again that are not valid")
 	flags.BoolVar(&o.resign, "resign", false, "sign again, with the current key, what a former key signed")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
+	flags.BoolVar(&o.noGate, "no-gate", false, "publish even if scan.gate in libre.yaml holds a release back; the provenance records it")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or {major}.{minor} (default: alsoTag in libre.yaml)")
 	e.addSummary(cmd)
 	return cmd
@@ -102,6 +108,12 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 		return err
 	}
 	defer publisher.Builder.Files.Close()
+	inspector, err := e.inspector(ctx, ws, o.noGate)
+	if err != nil {
+		return err
+	}
+	defer inspector.close()
+	publisher.Inspect = inspector.inspect
 	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	watcher := &buildWatcher{env: e, progress: progress}
@@ -131,18 +143,21 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 	switch unsigned := reader.Signing == nil; {
 	case o.resign && (unsigned || ws.settings.Sign.Keyless != nil && o.registry.key == ""):
 		return nil, usageError{errors.New("--resign needs a signing key: set key below sign in libre.yaml, or give --key FILE")}
+	case unsigned && (ws.settings.Scan.Gate != "" && !o.noGate || ws.settings.Licenses.IsSet()):
+		return nil, usageError{errors.New("scan.gate and licenses in libre.yaml need an SBOM, which sign: none does not make: sign, or remove them")}
 	case unsigned:
 		e.Warnf("sign: none in libre.yaml: images are not signed and get no SBOM or provenance")
 	}
 	if len(o.alsoTag) > 0 {
 		publisher.AlsoTags = o.alsoTag
 	}
-	publisher.Inspect = ws.inspector()
 	builder := publisher.Builder
 	builder.Jobs, builder.FailFast = max(o.jobs, 1), o.failFast
 	publisher.DryRun, publisher.Force, publisher.Resign, reader.Deep = o.dryRun, o.force, o.resign, o.deep
 	publisher.BuildInfo = sync.OnceValues(func() (publish.BuildInfo, error) {
-		return publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, ws.settings.Engine, version)
+		info, err := publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, ws.settings.Engine, version)
+		info.NoGate = o.noGate
+		return info, err
 	})
 	builder.Files, err = ws.scanner()
 	return publisher, err

@@ -23,6 +23,7 @@ type scanOptions struct {
 	failOn      string
 	onlyFixable bool
 	external    bool
+	issues      bool
 	format      string
 	json        bool
 }
@@ -47,6 +48,10 @@ way from the image to the component, and the statement that answers it. A compon
 that was found by its name alone is marked "by name": check whether it is that one.
 Findings that patches or statements in apps/APP/vex.yaml settle come last.
 
+--issues opens an issue for each app in which something is found, with the commands
+that answer it. A later scan updates it, names new findings in a comment, and
+closes it when nothing is left. Tokens are those of bump.
+
 Exit code 1 if --fail-on is met, or if an image or the database could not be read,
 3 if images could not be built, 4 if a registry refuses access.`,
 		Example: "  libre scan docs\n  libre scan --published --fail-on high\n  libre scan registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre scan --all --only-fixable --db /srv/mirror/vulnerability.db -o sarif > scan.sarif",
@@ -67,6 +72,7 @@ Exit code 1 if --fail-on is met, or if an image or the database could not be rea
 	flags.StringVar(&o.failOn, "fail-on", "", "exit 1 if a finding that is not settled has this `SEVERITY` or a worse one: critical, high, medium, low or negligible")
 	flags.BoolVar(&o.onlyFixable, "only-fixable", false, "leave out what no version fixes")
 	flags.BoolVar(&o.external, "external", false, "scan with the program that scan.command in libre.yaml names; its output is the result")
+	flags.BoolVar(&o.issues, "issues", false, "with --published: keep an issue for each app at the forge of origin, with what is found")
 	flags.StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, sarif, cyclonedx-vdr or markdown")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	e.addSummary(cmd)
@@ -84,6 +90,9 @@ func (o *scanOptions) check() (failOn scan.Severity, err error) {
 	}
 	if o.every && !o.published {
 		return "", usageError{errors.New("--every-release needs --published")}
+	}
+	if o.issues && (!o.published || o.external) {
+		return "", usageError{errors.New("--issues needs --published, and libre's own scanner")}
 	}
 	if o.failOn != "" {
 		if failOn, err = scan.ParseSeverity(o.failOn); err != nil {
@@ -129,6 +138,11 @@ func (e *env) runScan(ctx context.Context, o scanOptions) error {
 	}
 	if err := s.print(report); err != nil {
 		return err
+	}
+	if o.issues {
+		if err := s.reportIssues(ctx, report); err != nil {
+			return err
+		}
 	}
 	return s.verdict(report, failOn)
 }

@@ -28,6 +28,7 @@ type scanner struct {
 	ws       *workspace
 	matcher  *scan.Matcher
 	database *scan.Opened
+	apps     map[string]catalog.App // of --published, the selected ones
 
 	images  []scanned
 	failed  []error
@@ -118,6 +119,7 @@ func (s *scanner) addReleases(ctx context.Context) error {
 		return err
 	}
 	s.addFailures(evaluation)
+	s.apps = evaluation.Apps
 	older := 0
 	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
 		tags, err := client.Tags(ctx, ref.Repository)

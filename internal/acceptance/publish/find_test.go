@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sign"
 )
 
 // A component is found in each published release and in what is built of the working
@@ -83,7 +84,7 @@ func publishedPackages(t *testing.T, kind string) (catalogue, *watched) {
 	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
 	buildHello(t, filepath.Join(c.dir, "apps/packages/hello"))
 	libre.Tool(t, "git", "-C", c.dir, "add", "apps")
-	reg := newWatched(t, kind, "")
+	reg := newWatched(t, kind, sign.Bundle)
 	c.run("push", "packages/web/default", "--to", reg.prefix()).want(t, 0)
 	return c, reg
 }

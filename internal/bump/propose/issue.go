@@ -23,6 +23,7 @@ type Report struct {
 	App      string
 	Findings []string // IDs of the vulnerabilities, sorted; none closes the issue
 	Body     string   // Markdown; safe, and without HTML
+	Partial  bool     // something could not be read: what is reported already may still be there
 }
 
 // Tracker keeps one issue per app, in the repository of origin. The findings that an issue
@@ -61,6 +62,10 @@ func (o IssueOutcome) String() string { return describeOutcome(o.App, o.Kind, o.
 // there is a finding that it does not have.
 func (t *Tracker) Report(ctx context.Context, r Report) (IssueOutcome, error) {
 	mine := findIssue(t.open, r.App)
+	if r.Partial && mine != nil {
+		r.Findings = append(r.Findings, newFindings(readFindings(mine.body), r.Findings)...)
+		slices.Sort(r.Findings)
+	}
 	if len(r.Findings) == 0 {
 		if mine == nil {
 			return IssueOutcome{App: r.App, Kind: Needless}, nil

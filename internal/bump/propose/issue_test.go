@@ -12,12 +12,17 @@ import (
 // report is a run of libre that reports what is found in docs.
 func (d *desk) report(want OutcomeKind, number int, findings ...string) {
 	d.t.Helper()
+	d.reportOf(Report{App: "docs", Findings: findings, Body: "| ID |\n| --- |\n"}, want, number)
+}
+
+func (d *desk) reportOf(r Report, want OutcomeKind, number int) {
+	d.t.Helper()
 	repository, config := d.config()
 	tracker, err := NewTracker(d.t.Context(), repository, config)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	got, err := tracker.Report(d.t.Context(), Report{App: "docs", Findings: findings, Body: "| ID |\n| --- |\n"})
+	got, err := tracker.Report(d.t.Context(), r)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -79,6 +84,19 @@ func TestIssueThatAPersonClosedStaysClosed(t *testing.T) {
 		d.repo.ClosePull(1, false)
 		d.report(Declined, 1, "CVE-2026-1")
 		d.report(Opened, 2, "CVE-2026-1", "CVE-2026-3")
+	})
+}
+
+// Where an image could not be read, nothing is said to be gone.
+func TestPartialReportClosesNothing(t *testing.T) {
+	flavours(t, func(t *testing.T, d *desk) {
+		d.report(Opened, 1, "CVE-2026-1", "CVE-2026-2")
+		d.reportOf(Report{App: "docs", Partial: true}, Unchanged, 1)
+		d.reportOf(Report{App: "docs", Partial: true, Findings: []string{"CVE-2026-3"}}, Updated, 1)
+		if issue := d.issue(1); !strings.Contains(issue.Body, "docs CVE-2026-1 CVE-2026-2 CVE-2026-3 -->") {
+			t.Errorf("%+v", issue)
+		}
+		d.report(Updated, 1, "CVE-2026-3")
 	})
 }
 

@@ -6,16 +6,23 @@ import (
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/vex"
 )
 
 // Inspected is a new image for one platform, before anything is attached to it.
 type Inspected struct {
 	Target *release.Target
-	SBOM   *sbom.Document
+	Contents
 
-	// Former returns the attested SBOM of the newest published image of the same name; nil
+	// Former reads the newest published image of the same name, for the same platform; nil
 	// if there is none.
-	Former func(context.Context) (*sbom.Document, error)
+	Former func(context.Context) (*Contents, error)
+}
+
+// Contents is what an image is made of, and the statements about its vulnerabilities.
+type Contents struct {
+	SBOM    *sbom.Document
+	Answers *vex.Answers
 }
 
 // inspect asks Inspect whether an image may be published. What is published stays, with its
@@ -25,11 +32,20 @@ func (i *imagePush) inspect(ctx context.Context, document *sbom.Document) error 
 	if p.Inspect == nil || i.adopted {
 		return nil
 	}
-	return p.Inspect(ctx, Inspected{Target: i.target, SBOM: document, Former: func(ctx context.Context) (*sbom.Document, error) {
+	answers, err := i.answers(document)
+	if err != nil {
+		return err
+	}
+	return p.Inspect(ctx, Inspected{Target: i.target, Contents: Contents{document, answers}, Former: func(ctx context.Context) (*Contents, error) {
 		former, published := i.former[document.Subject.Platform.String()]
 		if !published {
 			return nil, nil
 		}
-		return state.AttestedSBOM(ctx, p.signing(), former)
+		document, err := state.AttestedSBOM(ctx, p.signing(), former)
+		if err != nil {
+			return nil, err
+		}
+		answers, err := state.Answers(ctx, p.signing(), former)
+		return &Contents{document, answers}, err
 	}})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/vex"
 )
@@ -167,9 +168,7 @@ func (i *imagePush) say(ctx context.Context) (*vex.Published, error) {
 				return nil, err
 			}
 		}
-		answers, err := vex.For(vex.Image{
-			ID: i.target.ID, Version: i.rel.App.Version, Changes: vex.ChangesOf(i.rel.App, i.target.ID.Variant), SBOM: document,
-		}, i.rel.Stated)
+		answers, err := i.answers(document)
 		if err != nil {
 			return nil, err
 		}
@@ -177,6 +176,13 @@ func (i *imagePush) say(ctx context.Context) (*vex.Published, error) {
 	}
 	i.warnAbsent(published)
 	return published, nil
+}
+
+// answers finds what is said of the image on the platform that a document describes.
+func (i *imagePush) answers(document *sbom.Document) (*vex.Answers, error) {
+	return vex.For(vex.Image{
+		ID: i.target.ID, Version: i.rel.App.Version, Changes: vex.ChangesOf(i.rel.App, i.target.ID.Variant), SBOM: document,
+	}, i.rel.Stated)
 }
 
 // warnAbsent warns about statements whose package no platform's image has.
