@@ -145,7 +145,7 @@ func TestRecogniserHasNoCloudClients(t *testing.T) {
 }
 
 // scanner is the real program, built from here.
-func scanner(t *testing.T) *Scanner {
+func scanner(t testing.TB) *Scanner {
 	t.Helper()
 	programs, err := testkit.Programs()
 	if err != nil {

@@ -58,7 +58,7 @@ func pathInfo(char, name string, references ...string) nix.PathInfo {
 
 // writeImages makes a layout with an index of images, each of one layer with the
 // given files, and gives their manifests' digests.
-func writeImages(t *testing.T, images ...map[string]string) (dir string, manifests []v1.Hash) {
+func writeImages(t testing.TB, images ...map[string]string) (dir string, manifests []v1.Hash) {
 	t.Helper()
 	dir = t.TempDir()
 	index := v1.ImageIndex(empty.Index)
@@ -116,7 +116,7 @@ func writeImages(t *testing.T, images ...map[string]string) (dir string, manifes
 }
 
 // goProgram builds the test's program, which has one module in it.
-func goProgram(t *testing.T) string {
+func goProgram(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hello")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, "./testdata/hello")

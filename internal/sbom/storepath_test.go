@@ -14,7 +14,7 @@ import (
 )
 
 // store is a closure whose store paths are in a folder of the test's.
-func store(t *testing.T, contents map[string]map[string]string, root string, closure ...nix.PathInfo) *Document {
+func store(t testing.TB, contents map[string]map[string]string, root string, closure ...nix.PathInfo) *Document {
 	t.Helper()
 	d, err := FromClosure(subject("docs-hello-default"), closure, root)
 	if err != nil {

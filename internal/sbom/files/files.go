@@ -81,8 +81,8 @@ func recognise(ctx context.Context, source syftsource.Source, w *watch) (*sbom.D
 }
 
 // syftConfig selects syft's catalogers for images, and of their results only packages and
-// dependencies.
-func syftConfig() *syft.CreateSBOMConfig {
+// dependencies. It compiles hundreds of regular expressions, so it is made once.
+var syftConfig = sync.OnceValue(func() *syft.CreateSBOMConfig {
 	return syft.DefaultCreateSBOMConfig().
 		WithoutFiles().
 		WithDataGenerationConfig(cataloging.DefaultDataGenerationConfig().WithGenerateCPEs(false)).
@@ -90,7 +90,7 @@ func syftConfig() *syft.CreateSBOMConfig {
 		WithComplianceConfig(cataloging.ComplianceConfig{
 			MissingName: cataloging.ComplianceActionDrop, MissingVersion: cataloging.ComplianceActionKeep,
 		})
-}
+})
 
 // licenseScanner gives a context with syft's scanner of licence texts, which takes most of
 // a second to make.

@@ -32,6 +32,11 @@ import (
 // names packages after the distribution, follows links into other packages, and drops one
 // package in favour of another.
 func fromStorePath(ctx context.Context, storePath string, where []string, w *watch) (document *sbom.Document, err error) {
+	hashed := make(chan storeFileResult, 1)
+	go func() { // while syft reads
+		described, err := storeFile(storePath)
+		hashed <- storeFileResult{described, err}
+	}()
 	single, err := mutate.AppendLayers(empty.Image, placed{storePath, where})
 	if err != nil {
 		return nil, err
@@ -64,8 +69,15 @@ func fromStorePath(ctx context.Context, storePath string, where []string, w *wat
 		}
 	}
 	document = sbom.NewDocument(components, found.Tools...)
-	document.File, err = storeFile(storePath)
-	return document, err
+	whole := <-hashed
+	document.File = whole.File
+	return document, whole.err
+}
+
+// storeFileResult is what storeFile returns.
+type storeFileResult struct {
+	sbom.File
+	err error
 }
 
 // placed is a layer with a store path at its places in an image. Its digests are hashes
