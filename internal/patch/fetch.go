@@ -97,10 +97,10 @@ func (f fetcher) url(ctx context.Context) (*Patch, error) {
 	case f.from.AllowUnreachable:
 	case inside:
 		return nil, f.unreachable("it is no commit of a branch or a tag of the source's repository: forges serve what anybody proposes under that address")
-	case commitAddress.MatchString(f.from.URL) && f.repository == "":
-		return nil, f.unreachable("the definition names no repository of its source, so libre cannot tell whether the commit is upstream's")
+	case commitAddress.MatchString(f.from.URL) && upstream.PageOf(f.repository) == "":
+		return nil, f.unreachable("the definition names no repository on the web, so libre cannot tell whether the commit is upstream's")
 	case commitAddress.MatchString(f.from.URL):
-		return nil, f.unreachable("it is a commit of another repository than " + text.PublicURL(f.repository) + ", the source's")
+		return nil, f.unreachable("it is a commit of another repository than " + upstream.PageOf(f.repository) + ", the source's")
 	}
 	patch, err := f.download(ctx, f.from.URL)
 	if err != nil {
@@ -157,14 +157,13 @@ func (f fetcher) fork(ctx context.Context, digits string) (*Patch, error) {
 	return patch, nil
 }
 
-// commitURL is the address of a commit's page at a repository over HTTP, "" at others.
+// commitURL is the address of a commit's page, "" if the repository has none.
 func commitURL(repository, id string) string {
-	place, err := url.Parse(repository)
-	if err != nil || place.Scheme != "https" && place.Scheme != "http" {
+	page := upstream.PageOf(repository)
+	if page == "" {
 		return ""
 	}
-	place.User, place.RawQuery, place.Fragment = nil, "", ""
-	return strings.TrimSuffix(strings.TrimRight(place.String(), "/"), ".git") + "/commit/" + id
+	return page + "/commit/" + id
 }
 
 // download reads a patch over HTTP.

@@ -141,16 +141,33 @@ func (c *Client) commitPatch(ctx context.Context, dir, location, id string, most
 	return patch.Bytes(), err
 }
 
+// PageOf is the address in a browser of a repository that git knows by a URL or by its short
+// form of one, "" for a repository of this machine.
+func PageOf(location string) string {
+	place, err := url.Parse(location)
+	if _, host, folder, short := scpAddress(location); short {
+		place, err = &url.URL{Scheme: "ssh", Host: host, Path: "/" + strings.TrimPrefix(folder, "/")}, nil
+	}
+	if err != nil || place.Host == "" {
+		return ""
+	}
+	page := url.URL{Scheme: place.Scheme, Host: place.Host, Path: strings.TrimSuffix(strings.TrimRight(place.Path, "/"), ".git")}
+	if page.Scheme != "http" && page.Scheme != "https" {
+		page.Scheme, page.Host = "https", place.Hostname()
+	}
+	return page.String()
+}
+
 // CommitOf reads the address of a commit's page or patch, such as
 // https://github.com/o/r/commit/abc.patch, below a repository: the digits of its ID. inside
 // reports whether an address is below the repository at all.
 func CommitOf(repository, address string) (digits string, inside bool) {
-	base, err := url.Parse(repository)
+	base, err := url.Parse(PageOf(repository))
 	place, err2 := url.Parse(address)
 	if err != nil || err2 != nil || base.Host == "" || !strings.EqualFold(originOf(base), originOf(place)) {
 		return "", false
 	}
-	folder := strings.TrimSuffix(trimmed(base).Path, ".git") + "/"
+	folder := base.Path + "/"
 	if len(place.Path) < len(folder) || !strings.EqualFold(place.Path[:len(folder)], folder) {
 		return "", false
 	}

@@ -105,7 +105,11 @@ func TestCommitOf(t *testing.T) {
 		{"https://github.com/o/r", "https://github.com.evil.org/o/r/commit/abc1234", "", false},
 		{"https://github.com/o/r", "http://github.com/o/r/commit/abc1234", "", false},
 		{"", "https://github.com/o/r/commit/abc1234", "", false},
-		{"git@github.com:o/r", "https://github.com/o/r/commit/abc1234", "", false},
+		{"git@github.com:o/r.git", "https://github.com/o/r/commit/abc1234", "abc1234", true},
+		{"ssh://git@git.example.org:2222/o/r.git/", "https://git.example.org/o/r/commit/abc1234", "abc1234", true},
+		{"git@github.com:o/r.git", "https://github.com/o/other/commit/abc1234", "", false},
+		{"/srv/git/r.git", "https://github.com/srv/git/r/commit/abc1234", "", false},
+		{"file:///srv/git/r.git", "https://srv/git/r/commit/abc1234", "", false},
 	} {
 		if digits, inside := CommitOf(test.repository, test.address); digits != test.digits || inside != test.inside {
 			t.Errorf("%s of %s: %q, %v", test.address, test.repository, digits, inside)
