@@ -12,8 +12,10 @@ type Wanted struct {
 	Kind  string // predicate type, or SignatureType
 	Times int    // how many of this kind, at least
 	// Is, if not nil, tells by the labels of the attachments of this kind, unverified,
-	// whether the digest has what it should. Times is of no meaning then.
-	Is func(labels []string) bool
+	// whether the digest has what it should. Times is of no meaning then. Label gives the
+	// label of a statement, for registries that list attachments without annotations.
+	Is    func(labels []string) bool
+	Label func(*Statement) string
 }
 
 // Missing returns the kinds of attachments that a digest has too few of. It reads the list
@@ -40,6 +42,11 @@ func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wa
 		switch {
 		case want.Is != nil:
 			has = want.Is(labels[want.Kind])
+			if !has && len(labels[""]) > 0 {
+				if has, err = view.isLabelled(ctx, p, want); err != nil {
+					return nil, err
+				}
+			}
 		case want.Kind == SignatureType:
 			_, err := c.verifyListed(ctx, view, p)
 			has, err = attached(err)
@@ -59,6 +66,19 @@ func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wa
 		}
 	}
 	return missing, nil
+}
+
+// isLabelled asks the verified statements where the list does not tell.
+func (v *Attachments) isLabelled(ctx context.Context, p *Policy, want Wanted) (bool, error) {
+	statements, err := v.VerifyAttestations(ctx, want.Kind, p)
+	if _, err := attached(err); err != nil {
+		return false, err
+	}
+	var labels []string
+	for i := range statements {
+		labels = append(labels, want.Label(&statements[i]))
+	}
+	return want.Is(labels), nil
 }
 
 // labelsByKind returns the labels of the attachments of each kind in the lists, "" for those

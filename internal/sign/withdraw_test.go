@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 const noteType = "https://example.org/note"
@@ -166,6 +169,49 @@ func TestCopiesAndResignedKeepLabels(t *testing.T) {
 		}
 		if got := labels(t, client, policy, copies[0]); !slices.Equal(got, []string{"1 x"}) {
 			t.Errorf("%s: labels %q of the copy", format, got)
+		}
+	}
+}
+
+// TestLabelsOfListsWithoutAnnotations are those of the statements, which are read then.
+func TestLabelsOfListsWithoutAnnotations(t *testing.T) {
+	for _, without := range []bool{false, true} {
+		reg := memoryRegistry(t, true)
+		client, signer := newClient(t), newSigner(t, newKey(t, Bundle))
+		subjects := pushIndex(t, reg.host)
+		attestNotes(t, client, signer, []int{1, 2}, subjects...)
+		reads := 0
+		reg.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/manifests/") {
+				reads++
+			}
+			if !without || !strings.Contains(r.URL.Path, "/referrers/") {
+				return false
+			}
+			recorded := httptest.NewRecorder()
+			reg.handler.ServeHTTP(recorded, r)
+			var list v1.IndexManifest
+			if err := json.Unmarshal(recorded.Body.Bytes(), &list); err != nil {
+				t.Error(err)
+			}
+			for i := range list.Manifests {
+				list.Manifests[i].Annotations = nil
+			}
+			w.Header().Set("Content-Type", string(types.OCIImageIndex))
+			_ = json.NewEncoder(w).Encode(list)
+			return true
+		}
+		for want, has := range map[string]bool{"2 x": true, "3 x": false} {
+			missing, err := newClient(t).Missing(context.Background(), subjects[0], signer.Policy(), Wanted{
+				Kind: noteType, Is: func(labels []string) bool { return slices.Contains(labels, want) },
+				Label: func(s *Statement) string { return string(s.Predicate) + " x" },
+			})
+			if err != nil || (len(missing) == 0) != has {
+				t.Errorf("without annotations %t: missing %v, want %s: %v", without, missing, want, err)
+			}
+		}
+		if (reads > 0) != without {
+			t.Errorf("without annotations %t: %d manifests were read", without, reads)
 		}
 	}
 }

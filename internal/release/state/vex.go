@@ -105,10 +105,17 @@ func newestLabel(labels []string) string {
 // wantVEX is the VEX document that a digest should have. Where nothing is said there need
 // not be one. It notes if there are several.
 func wantVEX(kind, said string, of *Lacking) sign.Wanted {
-	return sign.Wanted{Kind: kind, Is: func(labels []string) bool {
-		of.documents = max(of.documents, len(slices.Compact(slices.Sorted(slices.Values(labels)))))
-		return newestLabel(labels) == said
-	}}
+	return sign.Wanted{
+		Kind: kind,
+		Is: func(labels []string) bool {
+			of.documents = max(of.documents, len(slices.Compact(slices.Sorted(slices.Values(labels)))))
+			return newestLabel(labels) == said
+		},
+		Label: func(s *sign.Statement) string {
+			version, said, _, _ := readVEX(kind, s.Predicate)
+			return VEXLabel(version, said)
+		},
+	}
 }
 
 // Said is the vex.Digest of what the catalogue says of an image of a release; "" where it
