@@ -176,7 +176,7 @@ var states = map[Status]cdx.ImpactAnalysisState{
 
 // state is the status in CycloneDX's words. The SBOM has patches as pedigree.
 func (s *Statement) state() cdx.ImpactAnalysisState {
-	if s.Patch.Name != "" {
+	if s.isFix() {
 		return cdx.IASResolvedWithPedigree
 	}
 	return states[s.Status]

@@ -169,7 +169,7 @@ func (a *Answers) addUnplaced(image Image) {
 // dropShared takes out what would also answer for a component without the patch.
 func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.Patch) {
 	for _, found := range a.all {
-		if found.Patch.Name == "" {
+		if !found.isFix() {
 			continue
 		}
 		fixes := func(p sbom.Patch) bool { return slices.Contains(p.Resolves, found.Vulnerability) }
@@ -180,7 +180,7 @@ func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.
 			}
 		}
 	}
-	a.all = slices.DeleteFunc(a.all, func(found answer) bool { return found.Patch.Name != "" && len(found.purls) == 0 })
+	a.all = slices.DeleteFunc(a.all, func(found answer) bool { return found.isFix() && len(found.purls) == 0 })
 	slices.Sort(a.Shared)
 	a.Shared = slices.Compact(a.Shared)
 }
@@ -229,7 +229,7 @@ func (a *Answers) contradictions(id catalog.ID) error {
 		for j := range a.all[:i] {
 			s, former := &a.all[i], &a.all[j]
 			if s.concerns(former.IDs()) && !s.agrees(&former.Statement) && s.meets(former) {
-				if s.Patch.Name != "" && former.Patch.Name == "" {
+				if s.isFix() && !former.isFix() {
 					s, former = former, s // the file is what can be changed
 				}
 				problems = append(problems, contradiction(&s.Statement, &former.Statement))

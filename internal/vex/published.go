@@ -172,7 +172,7 @@ func (p *Published) dockerPURL(place string) string {
 
 // notes is the text that says why: for a patch its name and hash.
 func (s *Statement) notes() string {
-	if s.Patch.Name != "" {
+	if s.isFix() {
 		return fmt.Sprintf("fixed by the patch %s (%s)", s.Patch.Name, s.Patch.Hash)
 	}
 	return s.Notes

@@ -83,13 +83,18 @@ func (s *Statement) expired(now time.Time) bool {
 	return !s.Expires.IsZero() && !now.Before(s.Expires.AddDate(0, 0, 1))
 }
 
+// isFix reports whether a statement follows from a patch.
+func (s *Statement) isFix() bool {
+	return s.Patch.Name != "" || s.Patch.Hash != "" || len(s.Patch.Resolves) > 0
+}
+
 // String describes a statement in one line, such as "not_affected
 // (vulnerable_code_not_present)".
 func (s *Statement) String() string {
 	switch {
 	case s.Justification != "":
 		return fmt.Sprintf("%s (%s)", s.Status, s.Justification)
-	case s.Patch.Name != "":
+	case s.isFix():
 		return fmt.Sprintf("%s by %s", s.Status, s.Patch.Name)
 	}
 	return string(s.Status)
