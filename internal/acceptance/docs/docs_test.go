@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libresh/libre/internal/scan/scantest"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/vex"
@@ -33,6 +34,10 @@ func runCommands(t *testing.T, has string) {
 	testkit.Require(t, "bash", "nix", "git", "go", "busybox", "buildah", "skopeo")
 	address := testkit.FreeAddress(t)
 	port := address[strings.LastIndex(address, ":")+1:]
+	database := t.TempDir()
+	if err := scantest.Write(database, time.Now(), scantest.Record{ID: "CVE-2026-1234", Severity: "medium", Ecosystem: "go-module", Package: "stdlib", Affected: "< 99"}); err != nil {
+		t.Fatal(err)
+	}
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n") // the registry
 	begun := map[string]bool{}
@@ -46,7 +51,7 @@ func runCommands(t *testing.T, has string) {
 				script.WriteString(begin[b.page])
 				begun[b.page] = true
 			}
-			fmt.Fprintf(&script, "echo '== %s' >&2\n%s", b.place(), commands(b.text, port))
+			fmt.Fprintf(&script, "echo '== %s' >&2\n%s", b.place(), commands(b.text, port, database))
 		}
 	}
 	shell := exec.Command("bash", "-c", script.String())
@@ -60,10 +65,11 @@ func runCommands(t *testing.T, has string) {
 // begin has the commands that set up what a page assumes, such as a catalogue.
 var begin = map[string]string{"nix/template/README.md": "cd \"$(mktemp -d)\"\nlibre init .\n"}
 
-// commands prepares a block. It replaces the registry's port 5000, which may be taken. It
-// waits for programs that are started in the background. A command may have the exit code
+// commands prepares a block. It replaces the registry's port 5000, which may be taken, and
+// the vulnerability database, which is downloaded. It waits for programs that are started in the background. A command may have the exit code
 // in its comment.
-func commands(text, port string) string {
+func commands(text, port, database string) string {
+	text = strings.ReplaceAll(text, "libre scan ", "libre scan --db "+database+" ")
 	text = strings.ReplaceAll(text, "localhost:5000", "localhost:"+port)
 	text = strings.ReplaceAll(text, "libre serve ", "libre serve --port "+port+" ")
 	text = regexp.MustCompile(`(?m)^.* &$`).ReplaceAllString(text, "$0\nuntil (: </dev/tcp/127.0.0.1/"+port+") 2>/dev/null; do sleep 0.1; done")
