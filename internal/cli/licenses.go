@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/license"
-	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -114,31 +113,7 @@ func (e *env) documents(ctx context.Context, o licensesOptions) (*workspace, []*
 	case o.notices != "":
 		return nil, nil, usageError{fmt.Errorf("--notices needs the definition in the catalogue: select images instead of %s", references[0])}
 	}
-	var ws *workspace
-	var all []*sbom.Document
-	for _, word := range references {
-		found, client, signing, err := e.verifier(ctx, o.registry, word)
-		if err != nil {
-			return nil, nil, err
-		}
-		ws = found
-		reference, err := client.Parse(word)
-		if err != nil {
-			return nil, nil, err
-		}
-		images, err := state.PlatformImages(ctx, client, signing, reference)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", word, err)
-		}
-		for _, image := range images {
-			document, err := state.AttestedSBOM(ctx, signing, image.Digest)
-			if err != nil {
-				return nil, nil, err
-			}
-			all = append(all, document)
-		}
-	}
-	return ws, all, nil
+	return e.attestedDocuments(ctx, o.registry, references)
 }
 
 func (e *env) selectedDocuments(ctx context.Context, o licensesOptions) (*workspace, []*sbom.Document, error) {

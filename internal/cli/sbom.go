@@ -3,39 +3,45 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/build"
+	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/ui"
 )
 
 type sbomOptions struct {
-	images imageOptions
-	format string
-	check  string // bsi: list what is missing, instead of the contents
+	images   imageOptions // or references
+	registry registryOptions
+	format   string
+	check    string // bsi: list what is missing, instead of the contents
 }
 
 func (e *env) sbomCommand() *cobra.Command {
 	var o sbomOptions
 	cmd := &cobra.Command{
-		Use:   "sbom SELECTION",
+		Use:   "sbom SELECTION | REFERENCE",
 		Short: "List the contents of images",
 		Long: `List what an image contains: the store paths that Nix built, and the packages
 that are recognised in its files, with their licences, makers, sources and
 patches. libre builds the image first if it is not built. push attaches the same
 documents to the image. Of several images of one app, they become one document.
+Of a published image or release, given by its reference, libre reads and verifies
+the attested documents: no layer is fetched.
 
 The table has: name, version, type, package URL, where the package was found,
 licence.
 
 --check bsi lists what BSI TR-03183-2 v2.1 requires and is missing: the
 component, its version, the fields. The exit code is 1 if anything is.`,
-		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json\n  libre sbom 'guestbook/*/default' --check bsi",
+		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json\n  libre sbom 'guestbook/*/default' --check bsi\n  libre sbom registry.example/coop/docs-default:5.4.1-1 --key cosign.pub",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args
@@ -46,6 +52,7 @@ component, its version, the fields. The exit code is 1 if anything is.`,
 	cmd.Flags().StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or spdx-json")
 	cmd.Flags().StringVar(&o.check, "check", "", "list what `RULES` require and is missing: bsi")
 	cmd.Flags().StringSliceVar(&o.images.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
+	o.registry.addReferenceFlags(cmd, "reference")
 	addOutputFlag(cmd, &o.images.output)
 	return cmd
 }
@@ -59,15 +66,7 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 	if o.check != "" && o.check != "bsi" {
 		return usageError{fmt.Errorf("--check %q, expected bsi", o.check)}
 	}
-	ws, request, err := e.request(ctx, "sbom", o.images)
-	if err != nil {
-		return err
-	}
-	images, err := e.contents(ctx, ws, o.images.output, request)
-	if err != nil {
-		return err
-	}
-	document, err := build.AppSBOM(images)
+	document, err := e.document(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -106,6 +105,62 @@ func (e *env) contents(ctx context.Context, ws *workspace, output string, reques
 	defer progress.Close()
 	builder.Watcher = &buildWatcher{env: e, progress: progress}
 	return builder.SBOMsOf(ctx, request, version)
+}
+
+// document is the SBOM of the selected images, or of a published image or release.
+func (e *env) document(ctx context.Context, o sbomOptions) (*sbom.Document, error) {
+	if len(o.images.selection) == 1 && isReference(o.images.selection[0]) {
+		return e.attestedDocument(ctx, o.registry, o.images.selection[0])
+	}
+	ws, request, err := e.request(ctx, "sbom", o.images)
+	if err != nil {
+		return nil, err
+	}
+	images, err := e.contents(ctx, ws, o.images.output, request)
+	if err != nil {
+		return nil, err
+	}
+	return build.AppSBOM(images)
+}
+
+// attestedDocument is one document of what a reference names.
+func (e *env) attestedDocument(ctx context.Context, o registryOptions, reference string) (*sbom.Document, error) {
+	_, documents, err := e.attestedDocuments(ctx, o, []string{reference})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(documents) == 1:
+		return documents[0], nil
+	}
+	repository, _, _ := strings.Cut(path.Base(reference), "@")
+	return sbom.MergeImages(catalog.ParseRef(repository).Repository, documents[0].Subject.Version, documents)
+}
+
+// attestedDocuments reads and verifies the SBOMs of published images and releases.
+func (e *env) attestedDocuments(ctx context.Context, o registryOptions, references []string) (ws *workspace, all []*sbom.Document, err error) {
+	for _, word := range references {
+		found, client, signing, err := e.verifier(ctx, o, word)
+		if err != nil {
+			return nil, nil, err
+		}
+		ws = found
+		reference, err := client.Parse(word)
+		if err != nil {
+			return nil, nil, err
+		}
+		images, err := state.PlatformImages(ctx, client, signing, reference)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", word, err)
+		}
+		for _, image := range images {
+			document, err := state.AttestedSBOM(ctx, signing, image.Digest)
+			if err != nil {
+				return nil, nil, err
+			}
+			all = append(all, document)
+		}
+	}
+	return ws, all, nil
 }
 
 // printMissing prints what BSI TR-03183-2 requires and the document lacks.

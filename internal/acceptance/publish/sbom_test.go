@@ -140,8 +140,19 @@ func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 					if diff := cmp.Diff(indented(t, []byte(printed.stdout)), indented(t, reg.sbom(t, refName, kind))); diff != "" {
 						t.Errorf("%s: found in all files, and attested by the cold machine: %s", refName, diff)
 					}
+					published := c.run("sbom", reg.prefix()+"/"+refName, "-o", format).want(t, 0)
+					if published.stdout != printed.stdout {
+						t.Errorf("%s: printed of the published image: %s", refName, cmp.Diff(printed.stdout, published.stdout))
+					}
 				}
 			}
+			// A release is one document too; what is not published is an error.
+			whole := c.run("sbom", reg.prefix()+"/packages-default:1.0-2").want(t, 0)
+			if !strings.Contains(whole.stdout, "semver") {
+				t.Errorf("the release has no semver:\n%s", whole.stdout)
+			}
+			c.run("sbom", reg.prefix()+"/packages-default:9.9-9").want(t, 1)
+			c.run("sbom", reg.prefix()+"/packages-default:1.0-2", "--check", "bsi").want(t, 1)
 			if len(opened()) == 0 {
 				t.Error("all files are opened, and nobody saw it")
 			}
