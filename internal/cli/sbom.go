@@ -33,8 +33,8 @@ func (e *env) sbomCommand() *cobra.Command {
 that are recognised in its files, with their licences, makers, sources and
 patches. libre builds the image first if it is not built. push attaches the same
 documents to the image. Of several images of one app, they become one document.
-Of a published image or release, given by its reference, libre reads and verifies
-the attested documents: no layer is fetched.
+Of a published image or release, given by its reference, libre reads and
+verifies the attested documents: no layer is fetched.
 
 The table has: name, version, type, package URL, where the package was found,
 licence.
