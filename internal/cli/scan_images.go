@@ -217,14 +217,19 @@ func (s *scanner) addSelected(ctx context.Context) error {
 	}
 	s.addFailures(evaluation)
 	selected, err := catalog.SelectImages(request.Patterns, evaluation.Apps)
-	if err != nil {
+	if err != nil && len(evaluation.Failures) == 0 {
 		return err
 	}
 	stated := map[string][]vex.Statement{}
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Apps)) {
 		if stated[app], err = vex.Load(ws.dir, evaluation.Apps[app], time.Now()); err != nil {
-			return err
+			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", app, err))
+			delete(evaluation.Apps, app)
+			selected = slices.DeleteFunc(selected, func(id catalog.ID) bool { return id.App == app })
 		}
+	}
+	if len(selected) == 0 {
+		return nil
 	}
 	images, err := s.contents(ctx, ws, s.options.images.output, request)
 	if err != nil && ctx.Err() == nil {
@@ -232,6 +237,9 @@ func (s *scanner) addSelected(ctx context.Context) error {
 	}
 	for _, image := range images {
 		id := image.Target.ID
+		if !slices.Contains(selected, id) {
+			continue
+		}
 		said, err := sayOf(image, evaluation.Apps[id.App], stated[id.App], ws.settings.Registries())
 		if err != nil {
 			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", id, err))

@@ -150,17 +150,18 @@ func (r *Report) Keep(holds func(*Finding) bool) {
 	}
 }
 
-// Count counts the findings that a condition holds for.
+// Count counts the findings that a condition holds for. What several platforms of an image
+// have counts once.
 func (r *Report) Count(holds func(*Finding) bool) int {
-	n := 0
-	for i := range r.Images {
-		for j := range r.Images[i].Findings {
-			if holds(&r.Images[i].Findings[j]) {
-				n++
+	seen := map[[4]string]bool{}
+	for _, image := range r.Images {
+		for _, f := range image.Findings {
+			if holds(&f) {
+				seen[[4]string{image.Name, f.ID, f.Component.Version, f.WayText()}] = true
 			}
 		}
 	}
-	return n
+	return len(seen)
 }
 
 // Time is that of the newest image: a report of the same images and database has the same

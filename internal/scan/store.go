@@ -28,6 +28,8 @@ const (
 	// checkEvery is how long a database is used without asking for a newer one, as by grype.
 	checkEvery = 2 * time.Hour
 	fileName   = "vulnerability.db"
+
+	folderPattern = "database-*" // of the store's folders
 )
 
 // Store keeps databases in a folder.
@@ -143,8 +145,8 @@ func (s *Store) keep(ctx context.Context, source, key string, write func(dir str
 	if err := private.Folder(s.Dir); err != nil {
 		return nil, err
 	}
-	former, had := s.kept(source)
-	dir, err := os.MkdirTemp(s.Dir, "database-")
+	s.sweep()
+	dir, err := os.MkdirTemp(s.Dir, folderPattern)
 	if err != nil {
 		return nil, err
 	}
@@ -166,10 +168,29 @@ func (s *Store) keep(ctx context.Context, source, key string, write func(dir str
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	if had {
-		os.RemoveAll(filepath.Join(s.Dir, former.Folder)) // who reads it keeps it open
-	}
 	return is.opened(s.Dir), nil
+}
+
+// unused is how long a database that was replaced, or that a killed run left, is kept:
+// another run may be about to read it.
+const unused = 24 * time.Hour
+
+// sweep removes the databases that are not used.
+func (s *Store) sweep() {
+	used := map[string]bool{}
+	indexes, _ := filepath.Glob(filepath.Join(s.Dir, "*.json"))
+	for _, index := range indexes {
+		var is kept
+		if text, err := os.ReadFile(index); err == nil && json.Unmarshal(text, &is) == nil {
+			used[is.Folder] = true
+		}
+	}
+	folders, _ := filepath.Glob(filepath.Join(s.Dir, folderPattern))
+	for _, folder := range folders {
+		if info, err := os.Lstat(folder); err == nil && !used[filepath.Base(folder)] && time.Since(info.ModTime()) > unused {
+			os.RemoveAll(folder)
+		}
+	}
 }
 
 func (s *Store) write(source string, is kept) error {

@@ -163,8 +163,22 @@ func TestUpdates(t *testing.T) {
 	server.publish(t, database(t, time.Hour))
 	at = now.Add(6 * time.Hour)
 	open("a new one", "2026-11-28", 2, "downloading")
-	if folders, _ := filepath.Glob(filepath.Join(s.Dir, "database-*")); len(folders) != 1 {
-		t.Errorf("left: %v", folders)
+	// The former one stays for runs that are about to read it, and goes the next day.
+	folders, _ := filepath.Glob(filepath.Join(s.Dir, "database-*"))
+	if len(folders) != 2 {
+		t.Errorf("kept: %v", folders)
+	}
+	for _, folder := range folders {
+		yesterday := time.Now().Add(-25 * time.Hour)
+		if err := os.Chtimes(folder, yesterday, yesterday); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.publish(t, database(t, 30*time.Minute))
+	at = now.Add(9 * time.Hour)
+	open("the next", "2026-11-28", 2, "downloading")
+	if folders, _ := filepath.Glob(filepath.Join(s.Dir, "database-*")); len(folders) != 2 {
+		t.Errorf("kept the next day: %v", folders)
 	}
 	server.broken = http.StatusNotFound
 	at = now.Add(24 * time.Hour)

@@ -193,3 +193,35 @@ exit $5
 		t.Errorf("--json: %s", got.stderr)
 	}
 }
+
+// What cannot be built or has wrong statements is named, and the rest is scanned.
+func TestScanGoesOn(t *testing.T) {
+	t.Parallel()
+	files := packages(rand.Text())
+	files["broken/default.nix"] = `{ mkApp, pkgs, ... }: mkApp {
+  name = "broken"; version = "1"; packageVersion = 1;
+  components.web.package = pkgs.runCommand "web" { } "exit 7";
+  components.job.package = pkgs.writeText "job" "fine";
+}
+`
+	files["stated/default.nix"] = `{ mkApp, pkgs, ... }: mkApp { name = "stated"; version = "1"; packageVersion = 1; components.web.package = pkgs.writeText "web" "x"; }
+`
+	files["stated/vex.yaml"] = "statements:\n- status: fixed\n"
+	files["wrong/default.nix"] = "{ mkApp, ... }: mkApp { name = \"wrong\"; version = 1; }\n"
+	c := newCatalogue(t, files, "x86_64-linux")
+	buildHello(t, filepath.Join(c.dir, "apps/packages/hello"))
+	libre.Tool(t, "git", "-C", c.dir, "add", "apps")
+	db := vulnerable(t, time.Hour)
+	got := c.run("scan", "*/*/default", "--db", db).want(t, 1)
+	for _, want := range []string{"error: broken/web/default is not scanned: ", "error: stated is not scanned: apps/stated/vex.yaml:2: ", "error: wrong: "} {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("stderr:\n%s\nwant %q", got.stderr, want)
+		}
+	}
+	if !strings.Contains(got.stdout, "critical\tCVE-2026-1001\tleft 1.3.0\t") || !strings.Contains(got.stderr, " in 2 images: 2 critical, 1 medium") {
+		t.Errorf("the rest:\n%s%s", got.stdout, got.stderr)
+	}
+	c.run("scan", "broken/web/default", "--db", db).want(t, 3)
+	c.run("scan", "wrong", "--db", db).want(t, 3)
+	c.run("scan", "nowhere", "--db", db).want(t, 2)
+}
