@@ -24,6 +24,7 @@ type env struct {
 	logFormat   string // --log-format
 	localInputs bool   // --allow-local-inputs
 
+	args    []string // as given
 	options ui.Options
 	running bool // the command line is understood
 	*ui.UI

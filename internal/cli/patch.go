@@ -22,7 +22,33 @@ type patchOptions struct {
 	variant          string
 	allowUnreachable bool
 	json             bool
-	write            bumpOptions // dryRun, build, commit and pr
+	commit           commitFlag
+	write            bumpOptions // dryRun, build and pr
+}
+
+// commitFlag is --commit, which commits the edit, and --commit DIGITS, which takes the patch
+// from a commit of the source's repository.
+type commitFlag struct {
+	edit   bool
+	digits string
+}
+
+// Type is that of a flag whose value is optional.
+func (c *commitFlag) Type() string   { return "bool" }
+func (c *commitFlag) String() string { return c.digits }
+
+// Set takes "true" for --commit alone.
+func (c *commitFlag) Set(value string) error {
+	if value == "true" {
+		c.edit = true
+		return nil
+	}
+	place := patch.ParsePlace(value)
+	if place.Commit == "" {
+		return errors.New("expected nothing, or at least 7 digits of a commit's ID")
+	}
+	c.digits = place.Commit
+	return nil
 }
 
 func (e *env) patchCommand() *cobra.Command {
@@ -42,8 +68,8 @@ nothing. bump says when upstream has the patch, and bump --drop-applied removes
 it.
 
 The patch is a file, an https URL of a patch, or a commit of the source's
-repository: its URL, or at least 7 digits of its ID. libre reads a commit with
-git, and records all 40 digits. It refuses a commit that no branch or tag of that
+repository: its URL, or at least 7 digits of its ID, also as --commit DIGITS.
+libre reads a commit with git, and records all 40 digits. It refuses a commit that no branch or tag of that
 repository leads to, since forges show the commits of forks, and what anybody
 proposes, under upstream's address. --allow-unreachable takes it: read it first.
 
@@ -60,11 +86,11 @@ proposals: anybody can write a text, so libre records none of them.
 from the branch libre/APP-ID of origin, which later updates of the app leave
 alone. Tokens are those of bump.`,
 		Example: `  libre patch docs https://github.com/suitenumerique/docs/commit/4f2a9c1 --fixes CVE-2026-1234
-  libre patch docs 4f2a9c1 --fixes CVE-2026-1234 --build
+  libre patch docs --commit 4f2a9c1 --fixes CVE-2026-1234 --build
   libre patch docs fix.patch --fixes CVE-2026-1234,GHSA-4xqx-pqpj-9fqw --commit
   libre patch docs fix.patch --fixes CVE-2026-1234 --variant lyon --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			add, err := o.parse(args)
+			add, err := o.parse(e.args, args)
 			if err != nil {
 				return usageError{err}
 			}
@@ -78,20 +104,37 @@ alone. Tokens are those of bump.`,
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	flags.BoolVar(&o.write.dryRun, "dry-run", false, "change nothing; print the edits as a diff")
 	flags.BoolVar(&o.write.build, "build", false, "build the app")
-	flags.BoolVar(&o.write.commit, "commit", false, "commit the edit")
+	flags.Var(&o.commit, "commit", "commit the edit; with `DIGITS`, take the patch from that commit of the source's repository")
+	flags.Lookup("commit").NoOptDefVal = "true"
 	flags.BoolVar(&o.write.pr, "pr", false, "open a pull request; change nothing here")
-	cmd.MarkFlagsMutuallyExclusive("dry-run", "commit", "pr")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "pr")
 	cmd.ValidArgsFunction = e.completePatch
 	_ = cmd.RegisterFlagCompletionFunc("variant", e.completeVariant)
 	return cmd
 }
 
-// parse checks the arguments before anything is evaluated.
-func (o patchOptions) parse(args []string) (bump.NewPatch, error) {
+// parse checks the arguments before anything is evaluated. given are those of the whole
+// command line: pflag takes --commit DIGITS for --commit and another argument.
+func (o *patchOptions) parse(given, args []string) (bump.NewPatch, error) {
 	add := bump.NewPatch{Variant: o.variant}
+	if at := slices.Index(given, "--commit"); at >= 0 && len(args) == 2 && args[1] == slices.Concat(given, []string{""})[at+1] {
+		if err := o.commit.Set(args[1]); err == nil {
+			o.commit.edit, args = slices.Contains(given[at+1:], "--commit"), args[:1]
+		}
+	}
+	if o.commit.digits != "" {
+		args = append(args, o.commit.digits)
+	}
 	if len(args) != 2 {
 		return add, errors.New("expected an app and a patch: libre patch APP FILE|URL|COMMIT --fixes ID")
 	}
+	switch {
+	case o.commit.edit && o.write.dryRun:
+		return add, errors.New("--commit and --dry-run: give one of them, not both")
+	case o.commit.edit && o.write.pr:
+		return add, errors.New("--commit and --pr: give one of them, not both")
+	}
+	o.write.commit = o.commit.edit
 	add.App, add.From = args[0], patch.ParsePlace(args[1])
 	add.From.AllowUnreachable = o.allowUnreachable
 	var err error

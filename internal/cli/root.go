@@ -22,6 +22,7 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 	// Files that libre makes are never writable by everybody, whatever the umask.
 	syscall.Umask(syscall.Umask(0) | 0o002)
 	e := newEnv(options)
+	e.args = args
 	root := e.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(options.Stdout)

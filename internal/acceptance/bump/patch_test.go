@@ -30,7 +30,10 @@ func TestPatchOfACommit(t *testing.T) {
 	if !strings.Contains(o.stdout, "+++ b/apps/notes/patches/CVE-2026-1234.patch") || c.read(t, "apps/notes/default.nix") != before {
 		t.Errorf("the dry run prints\n%s", o.stdout)
 	}
-	o = c.run(t, 0, "patch", "notes", id[:9], "--fixes", "CVE-2026-1234", "--json")
+	o = c.run(t, 0, "patch", "notes", "--commit", id[:9], "--fixes", "CVE-2026-1234", "--json")
+	if log := c.git(t, "log", "-1", "--format=%s"); log != "A catalogue\n" {
+		t.Errorf("--commit DIGITS commits %s", log)
+	}
 	var result struct {
 		Outcome string
 		Patch   struct{ File, Commit, Origin string }
