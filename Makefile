@@ -101,7 +101,7 @@ test: test-tools build
 INTEROP = $$(git grep -l '^//go:build interop' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 interop: test-tools build
-	$(TEST) -tags interop -v -timeout 60m -run '^TestInteropToolsStart$$' ./internal/sign/signtest
+	$(TEST) -tags interop -v -timeout 60m -run '^TestInteropToolsStart$$' ./internal/sign/signtest ./internal/testkit
 	$(TEST) -tags interop -timeout 30m -run '^TestInterop' $(INTEROP)
 
 # The linter is kept beside the other tools that tests compile, one a version.
