@@ -20,6 +20,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/vex"
 )
 
 type findOptions struct {
@@ -28,6 +29,7 @@ type findOptions struct {
 	selection []string // or references
 	registry  registryOptions
 	output    string
+	database  string
 	json      bool
 }
 
@@ -43,15 +45,19 @@ QUERY is one of:
   openssl                                  a name, or a word in names
   'python3*'                               a pattern for the whole name
   'pkg:golang/golang.org/x/net@<0.40'      a package URL, with or without versions
-  CVE-2026-1234                            a vulnerability that a patch fixes
+  CVE-2026-1234                            a vulnerability
 With --license, it is an SPDX license identifier instead.
+
+Of a vulnerability, find names each component that the vulnerability database has
+it for, and each that a patch or a statement is about: affected, fixed by a patch,
+or what the statement says. --db names the database, as for libre scan.
 
 find reads the attested SBOMs of published images, and no layers. It keeps them in
 a local index, so that the next search reads new images only. An SBOM whose
 signature does not verify is not searched, and named.
 
-The table has: reference, platform, component, version, the way from the image to
-the component, and the patches that fix the vulnerability.
+The table has: reference, platform, published or built, component, version, the way
+from the image to the component, and of a vulnerability the answer.
 Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
 		Example: "  libre find openssl\n  libre find 'pkg:golang/golang.org/x/net@<0.40' docs\n  libre find --license AGPL-3.0-only",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -69,6 +75,7 @@ Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
 	o.registry.addFlags(cmd)
 	o.registry.signer.addFlags(cmd)
 	addOutputFlag(cmd, &o.output)
+	cmd.Flags().StringVar(&o.database, "db", "", "of a vulnerability: use the database in `DIR|FILE|URL` (default: scan.database in libre.yaml, else grype's)")
 	cmd.Flags().StringVar(&o.license, "license", "", "find components under the license with this SPDX `IDENTIFIER`")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
@@ -96,7 +103,7 @@ func (e *env) runFind(ctx context.Context, o findOptions) error {
 		return err
 	}
 	defer f.close()
-	return f.search(ctx, query, o.json)
+	return f.search(ctx, query, o)
 }
 
 // finder collects the images to search.
@@ -106,6 +113,7 @@ type finder struct {
 	images  []foundIn
 	failed  []error
 	builder *build.Builder
+	ws      *workspace
 }
 
 // foundIn is an image to search.
@@ -115,6 +123,7 @@ type foundIn struct {
 	where     string // published or built
 	image     find.Image
 	read      func(context.Context) (*sbom.Document, error)
+	answers   func(context.Context, *sbom.Document) (*vex.Answers, error)
 }
 
 func (f *finder) close() {
@@ -129,10 +138,11 @@ func (f *finder) addReferences(ctx context.Context, o findOptions) error {
 		if !isReference(word) {
 			return usageError{fmt.Errorf("%s is no reference: give references or selections, not both", word)}
 		}
-		_, client, signing, err := f.verifier(ctx, o.registry, word)
+		ws, client, signing, err := f.verifier(ctx, o.registry, word)
 		if err != nil {
 			return err
 		}
+		f.ws = ws
 		reference, err := client.Parse(word)
 		if err != nil {
 			return err
@@ -155,6 +165,7 @@ func (f *finder) addCatalogue(ctx context.Context, o findOptions) error {
 	if err != nil {
 		return err
 	}
+	f.ws = ws
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true})
 	if err != nil {
 		return err
@@ -195,9 +206,16 @@ func (f *finder) addPublished(signing *state.Signing, images []state.PlatformIma
 		if err != nil {
 			return err
 		}
-		f.images = append(f.images, foundIn{image.Reference, image.Platform, string(state.Published), find.Image{Repository: image.Digest.Context().String(), Manifest: manifest}, func(ctx context.Context) (*sbom.Document, error) {
-			return state.AttestedSBOM(ctx, signing, image.Digest)
-		}})
+		f.images = append(f.images, foundIn{
+			reference: image.Reference, platform: image.Platform, where: string(state.Published),
+			image: find.Image{Repository: image.Digest.Context().String(), Manifest: manifest},
+			read: func(ctx context.Context) (*sbom.Document, error) {
+				return state.AttestedSBOM(ctx, signing, image.Digest)
+			},
+			answers: func(ctx context.Context, _ *sbom.Document) (*vex.Answers, error) {
+				return state.Answers(ctx, signing, image.Digest)
+			},
+		})
 	}
 	return nil
 }
@@ -223,9 +241,16 @@ func (f *finder) addBuilt(ctx context.Context, ws *workspace, o findOptions, eva
 		if slices.ContainsFunc(f.images, func(other foundIn) bool { return other.image.Manifest == image.Manifest.Digest }) {
 			continue
 		}
-		f.images = append(f.images, foundIn{image.Target.Ref.String(), image.Manifest.Platform.String(), string(state.Built), find.Image{Repository: thisMachine, Manifest: image.Manifest.Digest}, func(ctx context.Context) (*sbom.Document, error) {
-			return builder.SBOMOfBuilt(ctx, image, version)
-		}})
+		f.images = append(f.images, foundIn{
+			reference: image.Target.Ref.String(), platform: image.Manifest.Platform.String(), where: string(state.Built),
+			image: find.Image{Repository: thisMachine, Manifest: image.Manifest.Digest},
+			read: func(ctx context.Context) (*sbom.Document, error) {
+				return builder.SBOMOfBuilt(ctx, image, version)
+			},
+			answers: func(_ context.Context, document *sbom.Document) (*vex.Answers, error) {
+				return ws.answers(evaluation.Apps[image.Target.ID.App], image.Target.ID, document)
+			},
+		})
 	}
 	if len(missing) > 0 {
 		f.Notef("%d images of the working tree are not built, and not searched: build them with libre build --all", len(missing))
@@ -234,7 +259,7 @@ func (f *finder) addBuilt(ctx context.Context, ws *workspace, o findOptions, eva
 }
 
 // search reads the SBOMs that the index lacks, and prints what the query selects.
-func (f *finder) search(ctx context.Context, query find.Query, asJSON bool) error {
+func (f *finder) search(ctx context.Context, query find.Query, o findOptions) error {
 	images := make([]find.Image, len(f.images))
 	for i, image := range f.images {
 		images[i] = image.image
@@ -250,7 +275,10 @@ func (f *finder) search(ctx context.Context, query find.Query, asJSON bool) erro
 	if err != nil {
 		return err
 	}
-	if err := f.print(matches, asJSON); err != nil {
+	if query.Vulnerability != "" {
+		f.answer(ctx, query.Vulnerability, matches, o.database)
+	}
+	if err := f.print(matches, query.Vulnerability != "", o.json); err != nil {
 		return err
 	}
 	for _, err := range f.failed {
@@ -262,29 +290,33 @@ func (f *finder) search(ctx context.Context, query find.Query, asJSON bool) erro
 	return fmt.Errorf("%d SBOMs or releases could not be read: whether they have it is unknown", len(f.failed))
 }
 
-func (f *finder) print(matches [][]find.Match, asJSON bool) error {
-	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY", "PATCHED BY"}, Sentences: []int{0, 5}}
+func (f *finder) print(matches [][]find.Match, withAnswers, asJSON bool) error {
+	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY"}, Sentences: []int{0, 5, 6}}
+	if withAnswers {
+		table.Header = append(table.Header, "ANSWER")
+	}
 	list := []foundJSON{}
+	with := 0
 	for i, image := range f.images {
+		with += min(len(matches[i]), 1)
 		for _, match := range matches[i] {
 			c := match.Component
-			app, _, _ := strings.Cut(image.reference[strings.LastIndex(image.reference, "/")+1:], ":")
-			way := append([]string{app}, match.Way...)
-			table.Rows = append(table.Rows, []string{
-				image.reference, image.platform, image.where, c.Name, c.Version, strings.Join(way, " → "), strings.Join(match.PatchedBy, ", "),
-			})
+			name, _, _ := strings.Cut(image.reference[strings.LastIndex(image.reference, "/")+1:], ":")
+			way := append([]string{name}, match.Way...)
+			row := []string{image.reference, image.platform, image.where, c.Name, c.Version, strings.Join(way, " → ")}
+			if withAnswers {
+				row = append(row, match.Answer)
+			}
+			table.Rows = append(table.Rows, row)
 			list = append(list, foundJSON{
 				Reference: image.reference, Digest: image.image.Manifest.String(), Platform: image.platform, State: image.where,
-				Component: c.Name, Version: c.Version, PURL: c.PURL, License: c.License.Expression, Way: way, PatchedBy: match.PatchedBy,
+				Component: c.Name, Version: c.Version, PURL: c.PURL, License: c.License.Expression, Way: way,
+				PatchedBy: match.PatchedBy, Answer: match.Answer,
 			})
 		}
 	}
 	if asJSON {
 		return f.JSON(list)
-	}
-	with := 0
-	for _, found := range matches {
-		with += min(len(found), 1)
 	}
 	f.Notef("found in %d of %d images", with, len(f.images))
 	if with == 0 {
@@ -305,4 +337,5 @@ type foundJSON struct {
 	License   string   `json:"license,omitempty"` // SPDX expression
 	Way       []string `json:"way"`               // from the image to the component
 	PatchedBy []string `json:"patchedBy,omitempty"`
+	Answer    string   `json:"answer,omitempty"` // of a vulnerability: affected, or what a statement says
 }

@@ -15,6 +15,7 @@ type Match struct {
 	Component sbom.Component
 	Way       []string // names of the components from the image to this one, its own last
 	PatchedBy []string // names of the patches that fix the vulnerability of the query
+	Answer    string   // what is known of the vulnerability in this component; set by who knows it
 }
 
 // Search returns the components that a query selects, for each of the images in the order
@@ -59,7 +60,7 @@ func (x *Index) search(query Query, image Image) (matches []Match, err error) {
 			return nil, fmt.Errorf("reading the index of SBOMs for %s: %w", image, err)
 		}
 		if query.Selects(&e.Component) {
-			matches = append(matches, Match{e.Component, e.Way, patchesFor(&e.Component, query.Vulnerability)})
+			matches = append(matches, Match{Component: e.Component, Way: e.Way, PatchedBy: patchesFor(&e.Component, query.Vulnerability)})
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sign"
@@ -20,7 +21,7 @@ func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 	first := c.run("find", "left", "packages", "--to", reg.prefix()).want(t, 0)
 	rows := nonEmptyLines(first.stdout)
 	want := strings.Join([]string{reg.prefix() + reference, "linux/amd64", "published", "left", "1.3.0", "packages-web-default → "}, "\t")
-	if len(rows) != 2 || !strings.HasPrefix(rows[0], want) || !strings.Contains(first.stdout, "unchanged-node → left\t") {
+	if len(rows) != 2 || !strings.HasPrefix(rows[0], want) || !strings.Contains(first.stdout, "unchanged-node → left\n") {
 		t.Fatalf("got\n%s\nwant two lines that begin with\n%s", first.stdout, want)
 	}
 
@@ -74,6 +75,36 @@ func TestFindNamesWhatDoesNotVerify(t *testing.T) {
 	}
 	if !slices.ContainsFunc(nonEmptyLines(got.stderr), named) || !strings.Contains(got.stderr, "1 SBOMs or releases could not be read") {
 		t.Errorf("stderr:\n%s", got.stderr)
+	}
+}
+
+// Of a vulnerability, find says what is known of each component that it is in: affected, or
+// what a statement says once it is attached. Without a database it does not know.
+func TestFindAnswersAboutAVulnerability(t *testing.T) {
+	t.Parallel()
+	c, reg := publishedPackages(t, "referrers")
+	find := func(id string, code int, flags ...string) outcome {
+		t.Helper()
+		return c.run(append([]string{"find", id, "packages", "--to", reg.prefix()}, flags...)...).want(t, code)
+	}
+	db := vulnerable(t, time.Hour)
+	affected := find("CVE-2026-1001", 0, "--db", db)
+	rows := nonEmptyLines(affected.stdout)
+	if len(rows) != 2 || !strings.HasPrefix(rows[0], reg.prefix()+"/packages-web-default:1.0-1\tlinux/amd64\tpublished\tleft\t1.3.0\t") || !strings.HasSuffix(rows[0], "\taffected") {
+		t.Errorf("got\n%s", affected.stdout)
+	}
+	if none := find("CVE-2026-1003", 0, "--db", db); none.stdout != "" {
+		t.Errorf("what is fixed is found:\n%s", none.stdout)
+	}
+	c.file(t, "apps/packages/vex.yaml", "statements:\n- {vulnerability: CVE-2026-1001, status: not_affected, justification: inline_mitigations_already_exist, date: 2026-11-01, package: \"pkg:npm/left\"}\n")
+	c.run("push", "packages/web/default", "--to", reg.prefix()).want(t, 0)
+	const says = "\tnot_affected (inline_mitigations_already_exist)\n"
+	if settled := find("GHSA-left-left-left", 0, "--db", db); strings.Count(settled.stdout, says) != 2 {
+		t.Errorf("got\n%s", settled.stdout)
+	}
+	unknown := find("CVE-2026-1001", 1, "--db", filepath.Join(c.dir, "nothing"))
+	if strings.Count(unknown.stdout, says) != 2 || !strings.Contains(unknown.stderr, "which images CVE-2026-1001 affects is not known: ") {
+		t.Errorf("got\n%s\n%s", unknown.stdout, unknown.stderr)
 	}
 }
 
