@@ -10,6 +10,8 @@
 , component
 , variant
 , paths # [ { path, pname, version } ], of the store; pname and version may be null
+  # Also look packages up by their names. An attribute that cannot be evaluated ends the whole.
+, names ? true
 }:
 let
   inherit (builtins) concatLists concatMap concatStringsSep deepSeq elem filter genericClosure head isAttrs isFunction
@@ -42,7 +44,7 @@ let
   pkgs = pkgsOf app system;
   byName = entry:
     let found = quiet (pkgs.${entry.pname} or null); in
-    if entry.pname != null && isDerivation found && elem entry.path (pathsOf found) then found else null;
+    if names && entry.pname != null && isDerivation found && elem entry.path (pathsOf found) then found else null;
 
   # An SPDX expression, from nixpkgs' licences. Several of them all apply.
   # https://nixos.org/manual/nixpkgs/stable/#sec-meta-license
@@ -70,7 +72,7 @@ let
     let
       drv = byPath.${entry.path} or (byName entry);
       meta = if drv == null then { } else drv.meta or { };
-      names = meta.identifiers or { };
+      identified = meta.identifiers or { };
       override = given entry;
     in
     {
@@ -78,8 +80,8 @@ let
       known = drv != null;
       license = expression (meta.license or null);
       homepage = text (first (meta.homepage or null));
-      cpe = text (override.cpe or names.cpe or null);
-      purl = text (override.purl or names.purl or null);
+      cpe = text (override.cpe or identified.cpe or null);
+      purl = text (override.purl or identified.purl or null);
     };
 in
 map

@@ -2,6 +2,7 @@ package nix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -28,8 +29,7 @@ func (c *Catalogue) Inventory(ctx context.Context, spec *catalog.Spec, paths []S
 		Patterns: []catalog.Pattern{{App: spec.App, Component: spec.Component, Variant: spec.Variant}},
 		Systems:  []string{spec.System},
 	}
-	questions := inventoryQuestions(spec, paths)
-	all, err := c.inventory(ctx, request, questions)
+	all, err := c.inventory(ctx, request, spec, paths)
 	if err != nil {
 		with, _, done, mirrorErr := c.mirrored(ctx, request, err)
 		defer done()
@@ -39,7 +39,7 @@ func (c *Catalogue) Inventory(ctx context.Context, spec *catalog.Spec, paths []S
 		if with == nil {
 			return nil, err
 		}
-		if all, err = with.inventory(ctx, request, questions); err != nil {
+		if all, err = with.inventory(ctx, request, spec, paths); err != nil {
 			return nil, err
 		}
 	}
@@ -50,15 +50,22 @@ func (c *Catalogue) Inventory(ctx context.Context, spec *catalog.Spec, paths []S
 	return known, nil
 }
 
-func (c *Catalogue) inventory(ctx context.Context, request Request, questions []string) ([]Known, error) {
+// inventory asks. An attribute of the package set that has the name of a package, and that
+// cannot be evaluated at all, must not hide the rest: then it asks for less.
+func (c *Catalogue) inventory(ctx context.Context, request Request, spec *catalog.Spec, paths []StoreName) ([]Known, error) {
 	flake, err := c.flakeFor(ctx, request)
 	if err != nil {
 		return nil, err
 	}
 	var all []Known
-	for _, question := range questions {
+	for _, question := range inventoryQuestions(spec, paths) {
 		var some []Known
-		if err := c.nix.Eval(ctx, flake, "libre", question, &some); err != nil {
+		err := c.nix.Eval(ctx, flake, "libre", fmt.Sprintf(question, true), &some)
+		var failure *Error
+		if errors.As(err, &failure) {
+			err = c.nix.Eval(ctx, flake, "libre", fmt.Sprintf(question, false), &some)
+		}
+		if err != nil {
 			return nil, err
 		}
 		all = append(all, some...)
@@ -69,8 +76,8 @@ func (c *Catalogue) inventory(ctx context.Context, request Request, questions []
 // maxQuestion is less than Linux takes as one argument of a program, which is 128 KiB.
 const maxQuestion = 100_000
 
-// inventoryQuestions are the functions that ask: one, but for thousands of paths. An older
-// library of the catalogue knows nothing.
+// inventoryQuestions are the functions that ask: one, but for thousands of paths. Each has a verb
+// for whether packages are looked up by name. An older library of the catalogue knows nothing.
 func inventoryQuestions(spec *catalog.Spec, paths []StoreName) []string {
 	orNull := func(text string) string {
 		if text == "" {
@@ -82,8 +89,8 @@ func inventoryQuestions(spec *catalog.Spec, paths []StoreName) []string {
 	var list strings.Builder
 	ask := func() {
 		questions = append(questions, fmt.Sprintf(
-			"libre: (libre.inventory or (_: [ ])) { system = %s; app = %s; component = %s; variant = %s; paths = [%s ]; }",
-			Quote(spec.System), Quote(spec.App), Quote(spec.Component), Quote(spec.Variant), list.String()))
+			"libre: (libre.inventory or (_: [ ])) { system = %s; app = %s; component = %s; variant = %s; names = %%t; paths = [%s ]; }",
+			Quote(spec.System), Quote(spec.App), Quote(spec.Component), Quote(spec.Variant), strings.ReplaceAll(list.String(), "%", "%%")))
 		list.Reset()
 	}
 	for _, path := range paths {

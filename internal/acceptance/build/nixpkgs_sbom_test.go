@@ -46,6 +46,10 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 		app("uses", `package = pkgs.runCommand "uses" { inherit (pkgs) compress; tool = pkgs.crypto.bin; } "mkdir $out; echo $compress $tool > $out/uses";`),
 		app("text", `package = pkgs.runCommand "text" { } "mkdir $out; echo ${pkgs.crypto} ${pkgs.misstated} ${pkgs.throwing} ${pkgs.identified} > $out/text";`),
 	))
+	badly := app("badly", `package = pkgs.runCommand "badly" { inherit (pkgs) compress; } "mkdir $out; echo $compress ${pkgs.called-badly} ${pkgs.crypto} > $out/text";`)
+	for name, content := range badly {
+		writeFile(t, mkdirFor(t, filepath.Join(c.dir, "apps", name)), content)
+	}
 	flake := filepath.Join(c.dir, "flake.nix")
 	content, err := os.ReadFile(flake)
 	if err != nil || !strings.Contains(string(content), "apps = ./apps;") {
@@ -103,7 +107,16 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	if identified.License.Expression != "MIT OR ISC" || identified.PURL != "pkg:github/own/identified@2" || !slices.Equal(identified.CPEs, []string{"cpe:2.3:a:own:identified:2:*:*:*:*:*:*:*"}) {
 		t.Errorf("identified %+v", identified)
 	}
-	for _, d := range []*sbom.Document{uses, text} {
+
+	// What cannot be evaluated at all hides nothing of the rest that is reached.
+	bad, stderr := m.readSBOM(t, c, "badly/web/default")
+	if !strings.Contains(stderr, "the package set does not know 4 of ") {
+		t.Errorf("libre does not say what is unknown:\n%s", stderr)
+	}
+	if compress, called := component(t, bad, "compress-1.3"), component(t, bad, "mistaken-4"); compress.License.Expression != "Zlib" || called.License.Expression != "" {
+		t.Errorf("compress %+v\ncalled badly %+v", compress, called)
+	}
+	for _, d := range []*sbom.Document{uses, text, bad} {
 		checkClosure(t, m, d)
 	}
 }
@@ -127,4 +140,13 @@ func checkClosure(t *testing.T, m machineOf, d *sbom.Document) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%s has the store paths %q, expected %q", d.Subject.Name, got, want)
 	}
+}
+
+// mkdirFor makes the folder of a file, and returns the file.
+func mkdirFor(t *testing.T, file string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -73,6 +73,8 @@ let
       buildCommand = "echo x > $out"; meta.license.spdxId = "MIT";
     };
     misstated = mkDerivation { pname = "misstated"; version = "1"; buildCommand = "echo x > $out"; meta.license = "do what you want"; };
+    # Its pname is that of an attribute whose evaluation cannot go on.
+    called-badly = mkDerivation { pname = "mistaken"; version = "4"; buildCommand = "echo x > $out"; meta.license.spdxId = "MIT"; };
     throwing = mkDerivation { pname = "throwing"; version = "1"; buildCommand = "echo x > $out"; meta.license = { spdxId = throw "no"; }; };
 
     unavailable = mkDerivation { pname = "unavailable"; version = "1"; meta.platforms = [ "x86_64-darwin" ]; buildCommand = "false"; };
