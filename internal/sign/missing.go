@@ -11,9 +11,10 @@ import (
 type Wanted struct {
 	Kind  string // predicate type, or SignatureType
 	Times int    // how many of this kind, at least
-	// Is, if not nil, tells by the labels of the attachments of this kind, unverified,
-	// whether the digest has what it should. Times is of no meaning then. Label gives the
-	// label of a statement, for registries that list attachments without annotations.
+	// Is, if not nil, tells by the labels of the attachments of this kind whether the digest
+	// has what it should. Times is of no meaning then. Is gets what the list says and, if
+	// that is not enough, the Label of each verified statement: anybody may attach others,
+	// and some registries list attachments without annotations.
 	Is    func(labels []string) bool
 	Label func(*Statement) string
 }
@@ -42,7 +43,7 @@ func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wa
 		switch {
 		case want.Is != nil:
 			has = want.Is(labels[want.Kind])
-			if !has && len(labels[""]) > 0 {
+			if !has && len(labels[""])+len(labels[want.Kind]) > 0 { // labels of others, or none at all
 				if has, err = view.isLabelled(ctx, p, want); err != nil {
 					return nil, err
 				}
@@ -68,7 +69,7 @@ func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wa
 	return missing, nil
 }
 
-// isLabelled asks the verified statements where the list does not tell.
+// isLabelled asks the verified statements.
 func (v *Attachments) isLabelled(ctx context.Context, p *Policy, want Wanted) (bool, error) {
 	statements, err := v.VerifyAttestations(ctx, want.Kind, p)
 	if _, err := attached(err); err != nil {

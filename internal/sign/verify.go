@@ -175,6 +175,10 @@ type unreadError struct{ error }
 
 func (e *unreadError) Unwrap() error { return e.error }
 
+// IsUnread reports whether an error means that nothing is valid among what could be read,
+// and that an attachment could not: anybody may have attached that.
+func IsUnread(err error) bool { return errors.As(err, new(*unreadError)) }
+
 // answered reports whether the registry answered. If not, the network failed.
 func answered(err *RegistryError) bool {
 	var answer refusal

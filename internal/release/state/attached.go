@@ -138,7 +138,7 @@ type Lacking struct {
 	Kinds     []string    // signature, sbom cyclonedx, sbom spdx, provenance, vex openvex, vex cyclonedx
 
 	ofRecord  bool
-	documents int // VEX documents of one type that the list has
+	documents map[string]int // by type, the VEX documents that the list has
 }
 
 // lacksText describes missing attachments: the first in full, and the number of others.
@@ -249,8 +249,8 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 		return nil, nil, Explained(err)
 	}
 	for _, one := range all {
-		if one.documents > 1 && one.Platform == "" {
-			twice = append(twice, fmt.Sprintf("%s has %d VEX documents of a type: the newest counts, and the registry does not delete the former", one.Reference, one.documents))
+		if n := max(one.documents[vex.OpenVEXType], one.documents[vex.CycloneDXType]); n > 1 && one.Platform == "" {
+			twice = append(twice, fmt.Sprintf("%s has %d VEX documents of a type: the newest counts, and the registry does not delete the former", one.Reference, n))
 		}
 	}
 	return slices.DeleteFunc(all, func(l Lacking) bool { return len(l.Kinds) == 0 }), twice, nil

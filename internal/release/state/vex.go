@@ -31,7 +31,7 @@ func AttestedVEX(ctx context.Context, signing *Signing, image name.Digest, kind 
 
 func newestVEX(ctx context.Context, signing *Signing, view *sign.Attachments, image name.Digest, kind string) (VEX, error) {
 	statements, err := attested(ctx, signing, view, image, kind)
-	if IsUnsigned(err) {
+	if IsUnsigned(err) || sign.IsUnread(err) {
 		return VEX{}, nil
 	}
 	if err != nil {
@@ -108,7 +108,10 @@ func wantVEX(kind, said string, of *Lacking) sign.Wanted {
 	return sign.Wanted{
 		Kind: kind,
 		Is: func(labels []string) bool {
-			of.documents = max(of.documents, len(slices.Compact(slices.Sorted(slices.Values(labels)))))
+			if of.documents == nil {
+				of.documents = map[string]int{}
+			}
+			of.documents[kind] = len(slices.Compact(slices.Sorted(slices.Values(labels))))
 			return newestLabel(labels) == said
 		},
 		Label: func(s *sign.Statement) string {
