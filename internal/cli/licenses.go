@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -121,32 +120,15 @@ func (e *env) selectedDocuments(ctx context.Context, o licensesOptions) (*worksp
 	if err != nil {
 		return nil, nil, err
 	}
-	builder, err := ws.builder(ctx, o.images.output)
-	if err != nil {
-		return nil, nil, err
-	}
-	builder.Jobs = runtime.NumCPU()
-	if builder.Files, err = ws.scanner(); err != nil {
-		return nil, nil, err
-	}
-	defer builder.Files.Close()
-	progress := e.Progress()
-	defer progress.Close()
-	builder.Watcher = &buildWatcher{env: e, progress: progress}
-	described, err := builder.SBOMsOf(ctx, request, version)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o.notices != "" {
-		if err := e.writeNotices(ctx, builder, described, o.notices); err != nil {
-			return nil, nil, err
-		}
+	images, err := e.contents(ctx, ws, o.images.output, request)
+	if err == nil && o.notices != "" {
+		err = e.writeNotices(ctx, ws, o.images.output, images, o.notices)
 	}
 	var documents []*sbom.Document
-	for _, image := range described {
+	for _, image := range images {
 		documents = append(documents, image.Document)
 	}
-	return ws, documents, nil
+	return ws, documents, err
 }
 
 // licenseRow is one component of `licenses --json`, of all images that have it.

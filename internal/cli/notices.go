@@ -13,7 +13,15 @@ import (
 )
 
 // writeNotices writes the texts of the licenses of images to a file, or to stdout.
-func (e *env) writeNotices(ctx context.Context, builder *build.Builder, images []build.Described, file string) error {
+func (e *env) writeNotices(ctx context.Context, ws *workspace, output string, images []build.Described, file string) error {
+	builder, err := ws.builder(ctx, output)
+	if err != nil {
+		return err
+	}
+	if builder.Files, err = ws.scanner(); err != nil {
+		return err
+	}
+	defer builder.Files.Close()
 	content, missing, err := notices(ctx, builder, images)
 	if err != nil {
 		return err

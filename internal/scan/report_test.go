@@ -50,9 +50,9 @@ func docs() *sbom.Document {
 }
 
 // scanned looks up a document, which is of docs/backend, with statements of its vex.yaml.
-func scanned(t testing.TB, m *scan.Matcher, opened *scan.Opened, from *sbom.Document, statements string) scan.Image {
+func scanned(t testing.TB, m *scan.Matcher, opened *scan.Opened, from *sbom.Document) scan.Image {
 	t.Helper()
-	stated, err := vex.Parse("apps/docs/vex.yaml", []byte(statements), now)
+	stated, err := vex.Parse("apps/docs/vex.yaml", []byte(statement), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ const statement = `statements:
 // A statement about the CVE answers the finding that has it as an alias.
 func TestScanGivesTheWayAndTheAnswer(t *testing.T) {
 	s, opened := opened(t)
-	image := scanned(t, s.Matcher, opened, docs(), statement)
+	image := scanned(t, s.Matcher, opened, docs())
 	var got []string
 	for _, f := range image.Findings {
 		got = append(got, fmt.Sprintf("%s %s | %s | settled %t", f.Severity, f.Name(), f.WayText(), f.Settled()))
@@ -110,7 +110,7 @@ func TestScanGivesTheWayAndTheAnswer(t *testing.T) {
 // The shape of the JSON is a contract.
 func TestReportAsJSON(t *testing.T) {
 	s, opened := opened(t)
-	report := scan.Report{Database: opened.Database, Images: []scan.Image{scanned(t, s.Matcher, opened, docs(), statement)}}
+	report := scan.Report{Database: opened.Database, Images: []scan.Image{scanned(t, s.Matcher, opened, docs())}}
 	report.Database.From = "https://grype.anchore.io/databases"
 	got, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
@@ -144,7 +144,7 @@ func hostile(t *testing.T) *scan.Report {
 			CPEs: []string{"cpe:2.3:a:openssl:openssl:3.0.1:*:*:*:*:*:*:*"},
 		})
 	}
-	image := scanned(t, s.Matcher, opened, from, statement)
+	image := scanned(t, s.Matcher, opened, from)
 	if len(image.Findings) < 10 {
 		t.Fatalf("only %d findings", len(image.Findings))
 	}
@@ -159,7 +159,7 @@ func hostile(t *testing.T) *scan.Report {
 
 func TestSARIFIsValid(t *testing.T) {
 	s, opened := opened(t)
-	plain := &scan.Report{Database: opened.Database, Images: []scan.Image{scanned(t, s.Matcher, opened, docs(), statement)}}
+	plain := &scan.Report{Database: opened.Database, Images: []scan.Image{scanned(t, s.Matcher, opened, docs())}}
 	// The schema is among grype's test data.
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/grype").Output()
 	if err != nil {
@@ -191,7 +191,7 @@ func TestSARIFIsValid(t *testing.T) {
 
 func TestVDRIsValid(t *testing.T) {
 	s, opened := opened(t)
-	image := scanned(t, s.Matcher, opened, docs(), statement)
+	image := scanned(t, s.Matcher, opened, docs())
 	plain := &scan.Report{Database: opened.Database, Images: []scan.Image{image, image}}
 	var files []string
 	for i, report := range []*scan.Report{plain, hostile(t), {Images: []scan.Image{}}} {
@@ -216,7 +216,7 @@ func TestManyComponents(t *testing.T) {
 	s, opened := opened(t)
 	from := many(20_000)
 	start := time.Now()
-	image := scanned(t, s.Matcher, opened, from, statement)
+	image := scanned(t, s.Matcher, opened, from)
 	if len(image.Findings) != 20_000/40 {
 		t.Errorf("found %d", len(image.Findings))
 	}
@@ -247,7 +247,7 @@ func TestMemoryIsLimited(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "raise limits.memory in libre.yaml") {
 		t.Errorf("got %v", err)
 	}
-	if image := scanned(t, s.Matcher, opened, docs(), statement); len(image.Findings) != 2 {
+	if image := scanned(t, s.Matcher, opened, docs()); len(image.Findings) != 2 {
 		t.Errorf("found %d", len(image.Findings))
 	}
 }

@@ -47,19 +47,19 @@ var records = []scantest.Record{
 // built from a folder, so it does not find the vulnerability of the guestbook itself.
 func TestInteropScannersAgree(t *testing.T) {
 	s := newShop(t)
-	s.run("push", "guestbook").want(t, 0)
+	s.run("push", "guestbook").ok(t)
 	s.expect(t, "before any patch", "default:1.0.0-1", []string{inModule, inItself})
 	s.expect(t, "before any patch", "lyon:1.0.0-1", []string{inModule, inItself})
 
 	s.patch(t, "api.go", "a comment of the fix", inItself)
 	s.patch(t, "entry.go", "a comment of lyon's fix", inModule+","+advisory, "--variant", "lyon")
-	s.run("push", "guestbook").want(t, 0)
+	s.run("push", "guestbook").ok(t)
 	s.expect(t, "patched", "default:1.0.0-3", []string{inModule})
 	s.expect(t, "patched", "lyon:1.0.0-3", nil)
 
 	// The statement follows from the definition. Withdrawn, it needs no new package version.
 	s.edit(t, "apps/guestbook/default.nix", `fixes = [ "`+inModule+`" "`+advisory+`" ];`, "")
-	s.run("push", "guestbook").want(t, 0)
+	s.run("push", "guestbook").ok(t)
 	s.expect(t, "withdrawn", "lyon:1.0.0-3", []string{inModule})
 }
 
@@ -93,7 +93,7 @@ func newShop(t *testing.T) *shop {
 	}
 	s.backendOnly(t)
 	s.write(t, "libre.yaml", "registry: "+s.registry+"\nsign:\n  key: cosign.key\n")
-	s.run("keygen").want(t, 0)
+	s.run("keygen").ok(t)
 	libre.Tool(t, "git", "-C", s.dir, "add", "apps", "libre.yaml")
 	return s
 }
@@ -155,7 +155,7 @@ func (s *shop) patch(t *testing.T, file, comment, fixes string, flags ...string)
 	if err := os.WriteFile(filepath.Join(work, "fix.patch"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.run(append([]string{"patch", "guestbook", filepath.Join(work, "fix.patch"), "--fixes", fixes}, flags...)...).want(t, 0)
+	s.run(append([]string{"patch", "guestbook", filepath.Join(work, "fix.patch"), "--fixes", fixes}, flags...)...).ok(t)
 }
 
 type result struct {
@@ -164,10 +164,11 @@ type result struct {
 	stdout, stderr string
 }
 
-func (r result) want(t *testing.T, code int) result {
+// ok fails the test unless the exit code is 0.
+func (r result) ok(t *testing.T) result {
 	t.Helper()
-	if r.code != code {
-		t.Fatalf("%q: exit code %d, want %d\n%s\n%s", r.args, r.code, code, r.stdout, r.stderr)
+	if r.code != 0 {
+		t.Fatalf("%q: exit code %d\n%s\n%s", r.args, r.code, r.stdout, r.stderr)
 	}
 	return r
 }
@@ -230,7 +231,7 @@ func (s *shop) digest(t *testing.T, reference string) string {
 func (s *shop) libre(t *testing.T, reference string) []string {
 	t.Helper()
 	var report scan.Report
-	output := s.run("scan", reference, "--db", filepath.Join(s.grypeDB, "6"), "--json").want(t, 0).stdout
+	output := s.run("scan", reference, "--db", filepath.Join(s.grypeDB, "6"), "--json").ok(t).stdout
 	if err := json.Unmarshal([]byte(output), &report); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +257,7 @@ func (s *shop) grype(t *testing.T, digest, said string) []string {
 			RelatedVulnerabilities []struct{ ID string }
 		}
 	}
-	if err := json.Unmarshal([]byte(finish(command).want(t, 0).stdout), &report); err != nil {
+	if err := json.Unmarshal([]byte(finish(command).ok(t).stdout), &report); err != nil {
 		t.Fatal(err)
 	}
 	var found []string
@@ -278,14 +279,14 @@ func (s *shop) trivy(t *testing.T, digest, said string) []string {
 func (s *shop) trivySBOM(t *testing.T, reference string, hasVEX bool) []string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sbom.cdx.json")
-	document := s.run("sbom", reference, "-o", "cyclonedx-json").want(t, 0).stdout
+	document := s.run("sbom", reference, "-o", "cyclonedx-json").ok(t).stdout
 	if err := os.WriteFile(file, []byte(document), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"sbom"}
 	if hasVEX {
 		said := filepath.Join(t.TempDir(), "vex.cdx.json")
-		if err := os.WriteFile(said, []byte(s.run("vex", reference, "-o", "cyclonedx").want(t, 0).stdout), 0o644); err != nil {
+		if err := os.WriteFile(said, []byte(s.run("vex", reference, "-o", "cyclonedx").ok(t).stdout), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		args = append(args, "--vex", said)
@@ -303,7 +304,7 @@ func (s *shop) runTrivy(t *testing.T, args ...string) []string {
 			Vulnerabilities []struct{ VulnerabilityID string }
 		}
 	}
-	if err := json.Unmarshal([]byte(finish(command).want(t, 0).stdout), &report); err != nil {
+	if err := json.Unmarshal([]byte(finish(command).ok(t).stdout), &report); err != nil {
 		t.Fatal(err)
 	}
 	var found []string

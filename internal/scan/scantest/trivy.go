@@ -55,7 +55,7 @@ func WriteTrivy(cache string, records ...Record) error {
 func (r Record) addTrivy(tx *bbolt.Tx) error {
 	source, id := trivySources[r.Ecosystem], r.ID
 	if source == "" {
-		return fmt.Errorf("Trivy's databases of tests have no ecosystem %q", r.Ecosystem)
+		return fmt.Errorf("databases of tests have no ecosystem %q for Trivy", r.Ecosystem)
 	}
 	for _, alias := range r.Aliases {
 		if strings.HasPrefix(alias, "CVE-") && !strings.HasPrefix(id, "CVE-") {
