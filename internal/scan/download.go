@@ -126,20 +126,29 @@ func (s *Store) newest(ctx context.Context, u *url.URL) (*listing, error) {
 	if err != nil {
 		return fail(err)
 	}
-	var newest listing
-	if err := json.Unmarshal(text, &newest); err != nil {
-		return fail(errors.New("it is no listing of a vulnerability database"))
-	}
-	switch {
-	case !schema6.MatchString(newest.SchemaVersion):
-		return fail(fmt.Errorf("the database has the schema %.20q, and libre reads schema 6", newest.SchemaVersion))
-	case !sha256Checksum.MatchString(newest.Checksum):
-		return fail(errors.New("it has no SHA-256 checksum of the database"))
-	case newest.Path == "":
-		return fail(errors.New("it names no archive"))
+	newest, err := readListing(text)
+	if err != nil {
+		return fail(err)
 	}
 	if newest.Status == "eol" || newest.Status == "deprecated" {
 		s.Note("grype's databases of schema 6 are no longer maintained for long (%s): update libre", newest.Status)
+	}
+	return newest, nil
+}
+
+// readListing reads a listing, and checks what it says.
+func readListing(text []byte) (*listing, error) {
+	var newest listing
+	if err := json.Unmarshal(text, &newest); err != nil {
+		return nil, errors.New("it is no listing of a vulnerability database")
+	}
+	switch {
+	case !schema6.MatchString(newest.SchemaVersion):
+		return nil, fmt.Errorf("the database has the schema %.20q, and libre reads schema 6", newest.SchemaVersion)
+	case !sha256Checksum.MatchString(newest.Checksum):
+		return nil, errors.New("it has no SHA-256 checksum of the database")
+	case newest.Path == "":
+		return nil, errors.New("it names no archive")
 	}
 	return &newest, nil
 }
