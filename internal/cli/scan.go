@@ -34,27 +34,29 @@ func (e *env) scanCommand() *cobra.Command {
 		Use:   "scan SELECTION... | REFERENCE... | --all | --published",
 		Short: "Find known vulnerabilities in images",
 		Long: `Find the known vulnerabilities of what images are made of. libre builds the
-selected images where they are not built. --published, or references, scan what a
-registry has: by the attested SBOM, so no layer is fetched. An image whose
+selected images where they are not built. --published, or references, scan what
+a registry has: by the attested SBOM, so no layer is fetched. An image whose
 signature does not verify is not scanned, and named.
 
 The database is grype's. libre keeps it in its cache, and asks for a newer one
-every two hours. A database that is older than five days, or broken, is an error.
---db, or scan.database in libre.yaml, names a mirror, a file or a folder.
+every two hours. A database that is older than five days, or broken, is an
+error. --db, or scan.database in libre.yaml, names a mirror, a file or a
+folder.
 
-The table has: severity, vulnerability, component, fixed in, EPSS (how probable it
-is that it is exploited within 30 days; KEV says that it is exploited already), the
-way from the image to the component, and the statement that answers it. A component
-that was found by its name alone is marked "by name": check whether it is that one.
-Findings that patches or statements in apps/APP/vex.yaml settle come last.
+The table has: severity, vulnerability, component, fixed in, EPSS (how probable
+it is that it is exploited within 30 days; KEV says that it is exploited
+already), the way from the image to the component, and the statement that
+answers it. A component that was found by its name alone is marked "by name":
+check whether it is that one. Findings that patches or statements in
+apps/APP/vex.yaml settle come last.
 
---issues opens an issue for each app in which something is found, with the commands
-that answer it. A later scan updates it, names new findings in a comment, and
-closes it when nothing is left. Tokens are those of bump.
+--issues opens an issue for each app in which something is found, with the
+commands that answer it. A later scan updates it, names new findings in a
+comment, and closes it when nothing is left. Tokens are those of bump.
 
-Exit code 1 if --fail-on is met, or if an image or the database could not be read,
-3 if images could not be built, 4 if a registry refuses access.`,
-		Example: "  libre scan docs\n  libre scan --published --fail-on high\n  libre scan registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre scan --all --only-fixable --db /srv/mirror/vulnerability.db -o sarif > scan.sarif",
+Exit code 1 if --fail-on is met, or if an image or the database could not be
+read, 3 if images could not be built, 4 if a registry refuses access.`,
+		Example: "  libre scan docs\n  libre scan --published --fail-on high\n  libre scan registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre scan --all --only-fixable --db /srv/vulnerability.db -o sarif > scan.sarif",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args
 			return e.runScan(cmd.Context(), o)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/ui"
 	nixcode "github.com/libresh/libre/nix"
 )
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.Geteuid() == 0, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guarded": guarded},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guarded": guarded, "programs": programs},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CACHE_HOME", cache) // where the host package set is remembered
 			env.Setenv("ROOT", root)
@@ -74,4 +75,11 @@ func TestScripts(t *testing.T) {
 			return exec.Command("git", "-C", filepath.Join(env.WorkDir, "catalogue"), "init", "--quiet").Run()
 		},
 	})
+}
+
+// programs puts libre's own programs into PATH, as an installed libre has them beside it.
+func programs(script *testscript.TestScript, _ bool, _ []string) {
+	dir, err := testkit.Programs()
+	script.Check(err)
+	script.Setenv("PATH", dir+string(os.PathListSeparator)+script.Getenv("PATH"))
 }
