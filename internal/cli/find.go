@@ -42,22 +42,22 @@ func (e *env) findCommand() *cobra.Command {
 catalogue and the images that are built from the working tree.
 
 QUERY is one of:
-  openssl                                  a name, or a word in names
-  'python3*'                               a pattern for the whole name
-  'pkg:golang/golang.org/x/net@<0.40'      a package URL, with or without versions
-  CVE-2026-1234                            a vulnerability
+  openssl                               a name, or a word in names
+  'python3*'                            a pattern for the whole name
+  'pkg:golang/golang.org/x/net@<0.40'   a package URL, with or without versions
+  CVE-2026-1234                         a vulnerability
 With --license, it is an SPDX license identifier instead.
 
-Of a vulnerability, find names each component that the vulnerability database has
-it for, and each that a patch or a statement is about: affected, fixed by a patch,
-or what the statement says. --db names the database, as for libre scan.
+Of a vulnerability, find names each component that the vulnerability database
+has it for, and each that a patch or a statement is about: affected, fixed by a
+patch, or what the statement says. --db names the database, as for libre scan.
 
-find reads the attested SBOMs of published images, and no layers. It keeps them in
-a local index, so that the next search reads new images only. An SBOM whose
+find reads the attested SBOMs of published images, and no layers. It keeps them
+in a local index, so that the next search reads new images only. An SBOM whose
 signature does not verify is not searched, and named.
 
-The table has: reference, platform, published or built, component, version, the way
-from the image to the component, and of a vulnerability the answer.
+The table has: reference, platform, published or built, component, version, the
+way from the image to the component, and of a vulnerability the answer.
 Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
 		Example: "  libre find openssl\n  libre find 'pkg:golang/golang.org/x/net@<0.40' docs\n  libre find --license AGPL-3.0-only",
 		RunE: func(cmd *cobra.Command, args []string) error {
