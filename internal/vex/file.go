@@ -20,6 +20,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/sbom"
 )
 
 // FileOf is the path of an app's statements in its catalogue.
@@ -38,7 +39,30 @@ func Load(dir string, app catalog.App, now time.Time) ([]Statement, error) {
 		return nil, err
 	}
 	statements, err := Parse(name, text, now)
-	return statements, errors.Join(err, checkScopes(name, statements, app))
+	return statements, errors.Join(err, checkScopes(name, statements, app), checkFixes(statements, app))
+}
+
+// checkFixes refuses statements about whole images that contradict a patch of the definition.
+// Where a statement is about a package, only the image can tell whether it has the patch: see
+// For.
+func checkFixes(statements []Statement, app catalog.App) error {
+	var problems []error
+	for _, s := range statements {
+		if s.Package != "" || s.Status == Fixed || !s.Versions.Has(app.Version) {
+			continue
+		}
+		for _, variant := range app.Variants {
+			if len(s.Variants) > 0 && !slices.Contains(s.Variants, variant) {
+				continue
+			}
+			if i := slices.IndexFunc(ChangesOf(app, variant), func(c catalog.SourceChange) bool { return s.concerns(c.Fixes) }); i >= 0 {
+				patch := path.Base(ChangesOf(app, variant)[i].Patch)
+				problems = append(problems, contradiction(&s, &Statement{Status: Fixed, Patch: sbom.Patch{Name: patch}, Place: "the definition of " + app.Name + "/" + variant}))
+				break
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // checkScopes refuses statements about components and variants that the app does not have.

@@ -168,6 +168,13 @@ func TestLoad(t *testing.T) {
 	if all, err := Load(dir, app, today); err != nil || len(all) != 4 {
 		t.Errorf("%v, %v", all, err)
 	}
+	app.Version = "5.4.1"
+	app.VariantChanges = map[string][]catalog.SourceChange{"lyon": {{Patch: "apps/docs/patches/a.patch", Fixes: []string{"CVE-2026-2", "CVE-2026-4", "CVE-2026-1234"}}}}
+	_, err = Load(dir, app, today)
+	if want := "apps/docs/vex.yaml:14: CVE-2026-2 is affected here, and fixed by a.patch in the definition of docs/lyon; remove one, or limit them to different packages, components, variants or versions"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	app.VariantChanges = nil
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
