@@ -69,10 +69,14 @@ func Clip(text string, most int) string {
 	return strings.TrimRight(string([]rune(text)[:most-1]), " ") + "…"
 }
 
-// Enumerate joins the first limit texts, and counts the others.
+// Enumerate joins the first limit texts, each as [Line], and counts the others.
 func Enumerate(texts []string, separator string, limit int) string {
-	if more := len(texts) - limit; more > 0 {
-		texts = append(texts[:limit:limit], fmt.Sprintf("%d more", more))
+	var lines []string
+	for _, text := range texts[:min(limit, len(texts))] {
+		lines = append(lines, Line(text))
 	}
-	return strings.Join(texts, separator)
+	if more := len(texts) - limit; more > 0 {
+		lines = append(lines, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(lines, separator)
 }

@@ -125,3 +125,20 @@ func FuzzSafeToShow(f *testing.F) {
 		}
 	})
 }
+
+func TestEnumerateIsOneLine(t *testing.T) {
+	hostile := []string{"a\nerror: forged", "\x1b[2Jb\r\n::error::c", "d\u2028e\tf", "g"}
+	for limit, want := range map[int]string{
+		0: "4 more",
+		2: "a error: forged, b ::error::c, 2 more",
+		4: "a error: forged, b ::error::c, d e f, g",
+		9: "a error: forged, b ::error::c, d e f, g",
+	} {
+		if got := Enumerate(hostile, ", ", limit); got != want {
+			t.Errorf("at most %d: %q, expected %q", limit, got, want)
+		}
+	}
+	if got := Enumerate(nil, ", ", 3); got != "" || hostile[0] != "a\nerror: forged" {
+		t.Errorf("%q, and the texts are now %q", got, hostile)
+	}
+}
