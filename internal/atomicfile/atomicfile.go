@@ -21,9 +21,13 @@ type File struct {
 }
 
 // Create makes a file in the folder that it is going to be in, with a mode from which the
-// umask takes away, as it does for os.OpenFile.
+// umask takes away, as it does for os.OpenFile. An error names the folder.
 func Create(dir string, mode fs.FileMode) (*File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, Prefix+rand.Text()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	var wrong *fs.PathError
+	if errors.As(err, &wrong) {
+		return nil, &fs.PathError{Op: "write in", Path: filepath.Clean(dir), Err: wrong.Err}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -80,3 +80,15 @@ func TestLinkReplacesNothing(t *testing.T) {
 		t.Errorf("left: %v", names(t, dir))
 	}
 }
+
+func TestAFolderThatCannotBeWrittenIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for _, folder := range []string{"absent", "absent/below", "file", "file/below"} {
+		folder = filepath.Join(dir, folder)
+		var wrong *fs.PathError
+		if err := Write(filepath.Join(folder, "new"), nil, 0o600); !errors.As(err, &wrong) || wrong.Path != folder {
+			t.Errorf("%v, expected an error about %s", err, folder)
+		}
+	}
+}
