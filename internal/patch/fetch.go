@@ -40,7 +40,10 @@ func ParsePlace(argument string) Place {
 	return Place{File: argument}
 }
 
-var commitDigits = regexp.MustCompile(`\A[0-9a-f]{7,40}\z`)
+var (
+	commitDigits = regexp.MustCompile(`\A[0-9a-f]{7,40}\z`)
+	fewDigits    = regexp.MustCompile(`\A[0-9a-f]{1,6}\z`)
+)
 
 func (p Place) String() string {
 	switch {
@@ -78,7 +81,10 @@ func (f fetcher) fetch(ctx context.Context) (*Patch, error) {
 	}
 	content, err := file.Read(f.from.File)
 	var wrong *os.PathError
-	if errors.As(err, &wrong) {
+	switch {
+	case errors.Is(err, os.ErrNotExist) && fewDigits.MatchString(f.from.File):
+		return nil, &fault.Fault{Err: errors.New("no such file, and too short for the ID of a commit"), Fix: "give at least 7 digits"}
+	case errors.As(err, &wrong):
 		return nil, wrong.Err
 	}
 	if err != nil {

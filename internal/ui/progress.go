@@ -23,6 +23,7 @@ const (
 	Fetching   Phase = "fetching"  // base images
 	Publishing Phase = "publishing"
 	Bumping    Phase = "bumping"
+	Patching   Phase = "patching"
 	Done       Phase = "done"
 	Failed     Phase = "failed"
 	Skipped    Phase = "skipped" // there is nothing to do, or Message is the reason
