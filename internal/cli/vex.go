@@ -17,6 +17,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/ui"
 	"github.com/libresh/libre/internal/vex"
 )
@@ -112,9 +113,14 @@ func vexRows(image, platform string, answers *vex.Answers) []vexRow {
 	return rows
 }
 
-func (e *env) printVEX(rows []vexRow, asJSON bool) error {
+// printVEX prints what is said of images. That nothing is said is a note.
+func (e *env) printVEX(images []string, rows []vexRow, asJSON bool) error {
 	if asJSON {
 		return e.JSON(append([]vexRow{}, rows...))
+	}
+	if len(rows) == 0 {
+		e.Notef("nothing is said of %s", text.Enumerate(slices.Compact(images), ", ", 10))
+		return nil
 	}
 	table := ui.Table{Header: []string{"IMAGE", "VULNERABILITY", "STATUS", "COMPONENTS", "WHERE"}}
 	for _, row := range rows {
@@ -169,8 +175,10 @@ func (e *env) selectedVEX(ctx context.Context, o vexOptions) error {
 	}
 	var all []*vex.Published
 	var rows []vexRow
+	var names []string
 	for _, image := range images {
 		id := image.Target.ID
+		names = append(names, id.String())
 		published, err := sayOf(image, evaluation.Apps[id.App], stated[id.App], ws.settings.Registries())
 		if err != nil {
 			return err
@@ -182,7 +190,7 @@ func (e *env) selectedVEX(ctx context.Context, o vexOptions) error {
 	if o.format != "table" {
 		return e.printPublished(all[0], o.format)
 	}
-	return e.printVEX(rows, o.json)
+	return e.printVEX(names, rows, o.json)
 }
 
 // sayOf finds what is said of a built image, which will be in some registries.
@@ -227,14 +235,14 @@ func (e *env) printPublished(published *vex.Published, format string) error {
 	if published.IsEmpty() {
 		return &fault.Fault{Err: fmt.Errorf("nothing is said of %s", published.Name), Fix: "write a statement with libre vex add"}
 	}
-	text, err := published.OpenVEX(1)
+	document, err := published.OpenVEX(1)
 	if format == "cyclonedx" {
-		text, err = published.CycloneDX(1)
+		document, err = published.CycloneDX(1)
 	}
 	if err != nil {
 		return err
 	}
-	return e.Printf("%s", text)
+	return e.Printf("%s", document)
 }
 
 // publishedVEX shows what is attached to a release or an image.
@@ -255,14 +263,16 @@ func (e *env) publishedVEX(ctx context.Context, o vexOptions, word string) error
 		return e.printAttested(ctx, signing, images, o.format)
 	}
 	var rows []vexRow
+	var names []string
 	for _, image := range images {
+		names = append(names, image.Reference)
 		answers, err := state.Answers(ctx, signing, image.Digest)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, vexRows(image.Reference, image.Platform, answers)...)
 	}
-	return e.printVEX(rows, o.json)
+	return e.printVEX(names, rows, o.json)
 }
 
 // printAttested prints the document of the only image, which is the same for all platforms.
