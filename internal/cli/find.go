@@ -291,9 +291,9 @@ func (f *finder) search(ctx context.Context, query find.Query, o findOptions) er
 }
 
 func (f *finder) print(matches [][]find.Match, withAnswers, asJSON bool) error {
-	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY"}, Sentences: []int{0, 5, 6}}
+	table := ui.Table{Header: []string{"REFERENCE", "PLATFORM", "STATE", "COMPONENT", "VERSION", "WAY"}, Sentences: []int{0, 5}}
 	if withAnswers {
-		table.Header = append(table.Header, "ANSWER")
+		table.Header, table.Sentences = append(table.Header, "ANSWER"), append(table.Sentences, 6)
 	}
 	list := []foundJSON{}
 	with := 0

@@ -87,7 +87,7 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 		}
 		return e.Printf("%s\n", text)
 	}
-	return e.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE", "LICENCE"}, Rows: document.Rows()})
+	return e.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE", "LICENSE"}, Sentences: []int{3, 4, 5}, Rows: document.Rows()})
 }
 
 // contents lists what images are made of. It builds those that are not built.
@@ -177,7 +177,7 @@ func (e *env) printMissing(document *sbom.Document) error {
 		}
 		rows = append(rows, []string{m.Name, m.Version, strings.Join(m.Fields, ", "), m.ID})
 	}
-	if err := e.Table(ui.Table{Header: []string{"COMPONENT", "VERSION", "MISSING", "ID"}, Rows: rows}); err != nil {
+	if err := e.Table(ui.Table{Header: []string{"COMPONENT", "VERSION", "MISSING", "ID"}, Sentences: []int{2, 3}, Rows: rows}); err != nil {
 		return err
 	}
 	return errReported

@@ -122,7 +122,7 @@ func (e *env) printVEX(images []string, rows []vexRow, asJSON bool) error {
 		e.Notef("nothing is said of %s", text.Enumerate(slices.Compact(images), ", ", 10))
 		return nil
 	}
-	table := ui.Table{Header: []string{"IMAGE", "VULNERABILITY", "STATUS", "COMPONENTS", "WHERE"}}
+	table := ui.Table{Header: []string{"IMAGE", "VULNERABILITY", "STATUS", "COMPONENTS", "WHERE"}, Sentences: []int{2, 3, 4}}
 	for _, row := range rows {
 		status := string(row.Status)
 		if row.Justification != "" {
