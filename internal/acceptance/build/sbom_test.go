@@ -32,8 +32,21 @@ func realApps(t *testing.T) catalogue {
 		t.Fatal(err)
 	}
 	writeFile(t, settings, string(text)+"\nsbom: {creator: https://coop.example}\n")
+	replaceIn(t, filepath.Join(c.dir, "apps/pocketbase/default.nix"), "  packageVersion = 1;\n",
+		"  packageVersion = 1;\n  identifiers.cpe = \"cpe:2.3:a:pocketbase:pocketbase:${version}:*:*:*:*:*:*:*\";\n")
+	replaceIn(t, filepath.Join(c.dir, "apps/guestbook/default.nix"), "patchSource app [ ./lyon.patch ]",
+		`patchSource app [ { file = ./lyon.patch; fixes = [ "CVE-2026-1234" ]; origin = "https://example.org/lyon.patch"; } ]`)
 	libre.Tool(t, "git", "-C", c.dir, "add", "--all")
 	return c
+}
+
+func replaceIn(t *testing.T, file, old, new string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), old) {
+		t.Fatalf("%s has no %q: %v", file, old, err)
+	}
+	writeFile(t, file, strings.Replace(string(text), old, new, 1))
 }
 
 // The SBOM of real images has every store path, every Go module with its version, a licence for
@@ -76,9 +89,40 @@ func TestSBOMsOfRealApps(t *testing.T) {
 		}
 	}
 	write("guestbook/*/default")
+	checkNames(t, write)
 	testkit.Validate(t, "cyclonedx", cyclonedx...)
 	syft := strings.TrimSpace(libre.Tool(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/syft"))
 	testkit.Validate(t, filepath.Join(syft, "schema/spdx-json/spdx-schema-2.3.json"), spdx...)
+}
+
+// checkNames looks for what the definitions say: the CPE of one application, once, and a patch of
+// one variant in all that is made of the source.
+func checkNames(t *testing.T, write func(selection string) string) {
+	t.Helper()
+	cpes, patched := 0, map[string][]string{}
+	for _, image := range []string{"pocketbase/server/default", "guestbook/backend/default", "guestbook/backend/lyon"} {
+		d, err := sbom.Read([]byte(write(image)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range d.Components {
+			if slices.Contains(c.CPEs, "cpe:2.3:a:pocketbase:pocketbase:0.36.8:*:*:*:*:*:*:*") {
+				cpes++
+			}
+			for _, patch := range c.Patches {
+				if patch.Name != "lyon.patch" || patch.URL != "https://example.org/lyon.patch" || !slices.Equal(patch.Resolves, []string{"CVE-2026-1234"}) || len(patch.Hash) != len("sha256:")+64 {
+					t.Errorf("%s: %s has the patch %+v", image, c.ID, patch)
+				}
+				patched[image] = append(patched[image], c.Name+" "+c.Type)
+			}
+		}
+	}
+	for _, names := range patched {
+		slices.Sort(names)
+	}
+	if diff := cmp.Diff(map[string][]string{"guestbook/backend/lyon": {"example.org/guestbook go-module", "guestbook application", "guestbook nix"}}, patched); diff != "" || cpes != 1 {
+		t.Errorf("%d components have the CPE; patched are %s", cpes, diff)
+	}
 }
 
 func checkLicences(t *testing.T, d *sbom.Document) {
