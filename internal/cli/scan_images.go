@@ -120,7 +120,7 @@ func (s *scanner) addReleases(ctx context.Context) error {
 	}
 	s.addFailures(evaluation)
 	s.apps = evaluation.Apps
-	older := 0
+	older, found := 0, 0
 	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
 		tags, err := client.Tags(ctx, ref.Repository)
 		if err != nil && !errors.Is(err, registry.ErrNotFound) {
@@ -128,6 +128,7 @@ func (s *scanner) addReleases(ctx context.Context) error {
 			continue
 		}
 		tags = newestFirst(tags)
+		found += len(tags)
 		if !s.options.every && len(tags) > 1 {
 			older += len(tags) - 1
 			tags = tags[:1]
@@ -141,6 +142,9 @@ func (s *scanner) addReleases(ctx context.Context) error {
 			references = append(references, reference)
 		}
 		s.addPublished(ctx, client, signing, references)
+	}
+	if found == 0 && len(s.failed) == 0 {
+		s.Warnf("no release of the selected apps is published in %s: nothing is scanned", client)
 	}
 	if older > 0 {
 		s.Notef("%d older releases are not scanned: see --every-release", older)

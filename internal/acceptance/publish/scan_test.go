@@ -138,6 +138,12 @@ func TestScanNamesWhatItCannotScan(t *testing.T) {
 	if old.stdout != "" || !strings.Contains(old.stderr, "is too old: it was built 9 days ago") {
 		t.Errorf("an old database: %s%s", old.stdout, old.stderr)
 	}
+	for _, args := range [][]string{{}, {"packages"}, {"--every-release"}, {"--fail-on", "low"}} {
+		const want = "/elsewhere: nothing is scanned"
+		if empty := c.run(append([]string{"scan", "--published", "--to", reg.prefix() + "/elsewhere", "--db", db}, args...)...).want(t, 0); !strings.Contains(empty.stderr, want) {
+			t.Errorf("%v: %q is not in\n%s", args, want, empty.stderr)
+		}
+	}
 	none := c.run("scan", "--published", "--to", reg.prefix(), "--db", "/nowhere").want(t, 1)
 	if none.stdout != "" || !strings.Contains(none.stderr, "error: the vulnerability database /nowhere does not exist") {
 		t.Errorf("no database: %s%s", none.stdout, none.stderr)
