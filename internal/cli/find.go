@@ -287,7 +287,7 @@ func (f *finder) search(ctx context.Context, query find.Query, o findOptions) er
 	if err := credentialsError(f.failed); err != nil || len(f.failed) == 0 {
 		return err
 	}
-	return fmt.Errorf("%d SBOMs or releases could not be read: whether they have it is unknown", len(f.failed))
+	return fmt.Errorf("not everything could be read (%s above): what is there is unknown", ui.Count(len(f.failed), "error"))
 }
 
 func (f *finder) print(matches [][]find.Match, withAnswers, asJSON bool) error {

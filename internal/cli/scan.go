@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/scan"
+	"github.com/libresh/libre/internal/ui"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -188,7 +189,7 @@ func (s *scanner) verdict(report *scan.Report, failOn scan.Severity) error {
 	case s.unbuilt == len(s.failed):
 		return someFailed{"images", s.unbuilt, s.unbuilt + len(report.Images)}
 	}
-	return fmt.Errorf("%d images or releases could not be scanned: what they have is unknown", len(s.failed))
+	return fmt.Errorf("not everything could be scanned (%s above): what is there is unknown", ui.Count(len(s.failed), "error"))
 }
 
 func countVulnerabilities(n int) string {

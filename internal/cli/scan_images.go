@@ -144,7 +144,7 @@ func (s *scanner) addReleases(ctx context.Context) error {
 		s.addPublished(ctx, client, signing, references)
 	}
 	if found == 0 && len(s.failed) == 0 {
-		s.Warnf("no release of the selected apps is published in %s: nothing is scanned", client)
+		s.failed = append(s.failed, fmt.Errorf("no release of the selected apps is published in %s: nothing is scanned", client))
 	}
 	if older > 0 {
 		s.Notef("%d older releases are not scanned: see --every-release", older)

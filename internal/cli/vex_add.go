@@ -71,6 +71,13 @@ func (e *env) runVEXAdd(ctx context.Context, o vexAddOptions) error {
 	if !slices.Contains(vex.Statuses, vex.Status(o.status)) {
 		return usageError{fmt.Errorf("--status %q, expected not_affected, affected, under_investigation or fixed", o.status)}
 	}
+	for _, needed := range []struct{ status, flag, value string }{
+		{"not_affected", "--justification", o.justification}, {"affected", "--action", o.action},
+	} {
+		if o.status == needed.status && needed.value == "" {
+			return usageError{fmt.Errorf("--status %s needs %s; see libre vex add --help", needed.status, needed.flag)}
+		}
+	}
 	ws, patterns, err := e.selected(ctx, "vex add", []string{o.selection}, false)
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func TestFindNamesWhatDoesNotVerify(t *testing.T) {
 	named := func(line string) bool {
 		return strings.Contains(line, "/packages-web-default:1.0-1 for linux/amd64: ")
 	}
-	if !slices.ContainsFunc(nonEmptyLines(got.stderr), named) || !strings.Contains(got.stderr, "1 SBOMs or releases could not be read") {
+	if !slices.ContainsFunc(nonEmptyLines(got.stderr), named) || !strings.Contains(got.stderr, "not everything could be read (1 error above)") {
 		t.Errorf("stderr:\n%s", got.stderr)
 	}
 }
@@ -86,6 +86,12 @@ func TestFindAnswersAboutAVulnerability(t *testing.T) {
 	find := func(id string, code int, flags ...string) outcome {
 		t.Helper()
 		return c.run(append([]string{"find", id, "packages", "--to", reg.prefix()}, flags...)...).want(t, code)
+	}
+	if said := c.run("vex", "packages/web/default").want(t, 0); said.stdout != "" || !strings.Contains(said.stderr, "nothing is said of packages/web/default\n") {
+		t.Errorf("without statements:\n%s%s", said.stdout, said.stderr)
+	}
+	if said := c.run("vex", "packages/web/default", "--json").want(t, 0); strings.TrimSpace(said.stdout) != "[]" {
+		t.Errorf("without statements, as JSON: %s", said.stdout)
 	}
 	db := vulnerable(t, time.Hour)
 	affected := find("CVE-2026-1001", 0, "--db", db)

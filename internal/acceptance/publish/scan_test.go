@@ -140,7 +140,7 @@ func TestScanNamesWhatItCannotScan(t *testing.T) {
 	}
 	for _, args := range [][]string{{}, {"packages"}, {"--every-release"}, {"--fail-on", "low"}} {
 		const want = "/elsewhere: nothing is scanned"
-		if empty := c.run(append([]string{"scan", "--published", "--to", reg.prefix() + "/elsewhere", "--db", db}, args...)...).want(t, 0); !strings.Contains(empty.stderr, want) {
+		if empty := c.run(append([]string{"scan", "--published", "--to", reg.prefix() + "/elsewhere", "--db", db}, args...)...).want(t, 1); !strings.Contains(empty.stderr, want) {
 			t.Errorf("%v: %q is not in\n%s", args, want, empty.stderr)
 		}
 	}
