@@ -71,11 +71,14 @@ func (e *env) runVEXAdd(ctx context.Context, o vexAddOptions) error {
 	if !slices.Contains(vex.Statuses, vex.Status(o.status)) {
 		return usageError{fmt.Errorf("--status %q, expected not_affected, affected, under_investigation or fixed", o.status)}
 	}
-	for _, needed := range []struct{ status, flag, value string }{
-		{"not_affected", "--justification", o.justification}, {"affected", "--action", o.action},
-	} {
-		if o.status == needed.status && needed.value == "" {
-			return usageError{fmt.Errorf("--status %s needs %s; see libre vex add --help", needed.status, needed.flag)}
+	switch vex.Status(o.status) {
+	case vex.NotAffected:
+		if o.justification == "" {
+			return usageError{fmt.Errorf("--status not_affected needs --justification: %s", strings.Join(vex.Justifications, ", "))}
+		}
+	case vex.Affected:
+		if o.action == "" {
+			return usageError{errors.New("--status affected needs --action: what users should do, such as 'Update to 5.4.2.'")}
 		}
 	}
 	ws, patterns, err := e.selected(ctx, "vex add", []string{o.selection}, false)
