@@ -17,7 +17,7 @@ import (
 func vulnerable(t testing.TB, age time.Duration) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	err := scantest.Write(dir, time.Now().Add(-age),
+	err := scantest.Write(dir, time.Now().Add(-age-time.Minute), // it has whole seconds
 		scantest.Record{ID: "GHSA-left-left-left", Aliases: []string{"CVE-2026-1001"}, Severity: "critical", EPSS: 0.42, KEV: true, Ecosystem: "npm", Package: "left", Affected: "< 2.0.0", FixedIn: "2.0.0"},
 		scantest.Record{ID: "CVE-2026-1002", Severity: "medium", Ecosystem: "python", Package: "one", Affected: "< 2.0"},
 		scantest.Record{ID: "CVE-2026-1003", Severity: "high", Ecosystem: "python", Package: "two", Affected: "< 1.0", FixedIn: "1.0"},
