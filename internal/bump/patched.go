@@ -129,16 +129,8 @@ func (b *Bumper) addPatch(ctx context.Context, c *checkout, result *Result, app 
 	if err != nil {
 		return nil, to, err
 	}
-	number, err := nixedit.Integer(to.packageVersion)
-	if err != nil {
-		return nil, to, err
-	}
-	planned := edits{"packageVersion": number}
-	changes, err := planned.changes(app)
-	if err != nil {
-		return nil, to, err
-	}
-	return planned, to, c.edit(append(changes, entry)...)
+	planned, err := c.setPackageVersion(app, to.packageVersion, entry)
+	return planned, to, err
 }
 
 // entry is the change of the definition: in its list patches, which may have to be made, or

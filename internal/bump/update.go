@@ -23,16 +23,22 @@ import (
 // repack plans the edit of a package version.
 func (c *checkout) repack(app catalog.App) (edits, step, error) {
 	to := step{version: app.Version, packageVersion: app.PackageVersion + 1}
-	number, err := nixedit.Integer(to.packageVersion)
+	planned, err := c.setPackageVersion(app, to.packageVersion)
+	return planned, to, err
+}
+
+// setPackageVersion edits a package version, with other changes of the same file.
+func (c *checkout) setPackageVersion(app catalog.App, n int, more ...nixedit.Change) (edits, error) {
+	number, err := nixedit.Integer(n)
 	if err != nil {
-		return nil, to, err
+		return nil, err
 	}
 	planned := edits{"packageVersion": number}
 	changes, err := planned.changes(app)
 	if err != nil {
-		return nil, to, err
+		return nil, err
 	}
-	return planned, to, c.edit(changes...)
+	return planned, c.edit(append(changes, more...)...)
 }
 
 // rehash plans the edit of hashes that differ from those that builds find. There is no plan

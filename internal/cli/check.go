@@ -106,7 +106,7 @@ func (e *env) checkLicenses(ctx context.Context, ws *workspace, patterns []catal
 	}
 	var problems []state.Problem
 	for _, image := range built {
-		document, err := builder.SBOMOfBuilt(ctx, image, version)
+		document, err := builder.SBOM(ctx, builder.Output, image.Target, image.Index, image.Manifest, version)
 		if err != nil {
 			return nil, err
 		}

@@ -94,7 +94,10 @@ func (e *env) runFind(ctx context.Context, o findOptions) error {
 		return err
 	}
 	f := &finder{env: e, index: find.Index{Dir: filepath.Join(cache, "sboms")}}
-	if len(o.selection) > 0 && slices.ContainsFunc(o.selection, isReference) {
+	if i := slices.IndexFunc(o.selection, isRepository); i >= 0 {
+		return noTag(o.selection[i])
+	}
+	if slices.ContainsFunc(o.selection, isReference) {
 		err = f.addReferences(ctx, o)
 	} else {
 		err = f.addCatalogue(ctx, o)
@@ -245,7 +248,7 @@ func (f *finder) addBuilt(ctx context.Context, ws *workspace, o findOptions, eva
 			reference: image.Target.Ref.String(), platform: image.Manifest.Platform.String(), where: string(state.Built),
 			image: find.Image{Repository: thisMachine, Manifest: image.Manifest.Digest},
 			read: func(ctx context.Context) (*sbom.Document, error) {
-				return builder.SBOMOfBuilt(ctx, image, version)
+				return builder.SBOM(ctx, builder.Output, image.Target, image.Index, image.Manifest, version)
 			},
 			answers: func(_ context.Context, document *sbom.Document) (*vex.Answers, error) {
 				return ws.answers(evaluation.Apps[image.Target.ID.App], image.Target.ID, document)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/libresh/libre/internal/catalog"
@@ -23,7 +22,6 @@ type inspector struct {
 	gate     scan.Severity // "" for none
 	matcher  *scan.Matcher
 	database *scan.Opened
-	mu       sync.Mutex // the matcher answers one question at a time
 }
 
 // inspector opens the vulnerability database if there is a gate, before minutes of building.
@@ -85,8 +83,6 @@ func (i *inspector) inspect(ctx context.Context, image publish.Inspected) error 
 }
 
 func (i *inspector) scan(ctx context.Context, id catalog.ID, contents publish.Contents) (scan.Image, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	return i.matcher.Scan(ctx, i.database, scan.Image{Name: id.String(), Root: id.String()}, contents.SBOM, contents.Answers)
 }
 

@@ -103,6 +103,9 @@ func (e *env) runLicenses(ctx context.Context, o licensesOptions) error {
 
 // documents returns the SBOMs of the selected images or references.
 func (e *env) documents(ctx context.Context, o licensesOptions) (*workspace, []*sbom.Document, error) {
+	if i := slices.IndexFunc(o.images.selection, isRepository); i >= 0 {
+		return nil, nil, noTag(o.images.selection[i])
+	}
 	references := slices.DeleteFunc(slices.Clone(o.images.selection), func(word string) bool { return !isReference(word) })
 	switch {
 	case len(references) == 0:

@@ -127,7 +127,7 @@ func (s *scanner) addReleases(ctx context.Context) error {
 			s.failed = append(s.failed, err)
 			continue
 		}
-		tags = newestFirst(tags)
+		tags = state.ReleaseTags(tags)
 		found += len(tags)
 		if !s.options.every && len(tags) > 1 {
 			older += len(tags) - 1
@@ -150,20 +150,6 @@ func (s *scanner) addReleases(ctx context.Context) error {
 		s.Notef("%d older releases are not scanned: see --every-release", older)
 	}
 	return nil
-}
-
-// newestFirst are the tags of releases, the newest first.
-func newestFirst(tags []string) []string {
-	tags = slices.DeleteFunc(tags, func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
-	slices.SortFunc(tags, func(a, b string) int {
-		versionA, packageA, _ := catalog.ParseTag(a)
-		versionB, packageB, _ := catalog.ParseTag(b)
-		if order := catalog.CompareVersions(versionB, versionA); order != 0 {
-			return order
-		}
-		return packageB - packageA
-	})
-	return tags
 }
 
 // addPublished adds the images that records or images name. What does not verify is named.

@@ -32,7 +32,7 @@ type Image struct {
 func (i Image) String() string { return i.Repository + "@" + i.Manifest.String() }
 
 // formatVersion begins each file. Files of another version count as missing.
-const formatVersion = "libre SBOM index 1\n"
+const formatVersion = "libre SBOM index 2\n"
 
 // separator is between a component's key and its JSON. Neither has a line break.
 const separator = "\t"
@@ -89,7 +89,7 @@ var oneLine = strings.NewReplacer("\n", " ", "\r", " ", separator, " ")
 
 // key is what queries ask for, in lower case on one line.
 func key(c *sbom.Component) string {
-	texts := []string{c.Name, c.License.Expression}
+	texts := append([]string{c.Name}, licenses(c)...)
 	for _, patch := range c.Patches {
 		texts = append(texts, patch.Resolves...)
 	}

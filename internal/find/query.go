@@ -12,13 +12,14 @@ import (
 	"github.com/anchore/packageurl-go"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/license"
 	"github.com/libresh/libre/internal/sbom"
 )
 
 // Query selects components. The zero value selects all.
 type Query struct {
 	Vulnerability string // upper case: CVE-2026-1234; selects what has a patch for it
-	License       string // SPDX identifier, in any case
+	License       string // SPDX identifier
 
 	name    *regexp.Regexp // of the whole name
 	purl    *packageurl.PackageURL
@@ -50,15 +51,15 @@ func ParseQuery(text string) (Query, error) {
 	}, nil
 }
 
-// LicenseQuery selects the components whose licence expression has an SPDX identifier.
+// LicenseQuery selects the components whose licence expression has an SPDX identifier, with an
+// exception or without.
 func LicenseQuery(id string) (Query, error) {
-	if !licenseID.MatchString(id) {
+	ids, err := license.IDs(id)
+	if err != nil || len(ids) != 1 {
 		return Query{}, fmt.Errorf("%q is no SPDX license identifier, expected one such as AGPL-3.0-only", id)
 	}
-	return Query{License: id, literal: strings.ToLower(id)}, nil
+	return Query{License: ids[0], literal: strings.ToLower(ids[0])}, nil
 }
-
-var licenseID = regexp.MustCompile(`^[0-9A-Za-z.+:-]+$`)
 
 // parsePURL reads a package URL. What follows its @ may be a range: <0.40, or
 // >=1.0,<1.4. Qualifiers and subpath select nothing.
@@ -101,7 +102,7 @@ func (q *Query) Selects(c *sbom.Component) bool {
 	case q.Vulnerability != "":
 		return len(patchesFor(c, q.Vulnerability)) > 0
 	case q.License != "":
-		return slices.ContainsFunc(licenseIDs(c.License.Expression), func(id string) bool { return strings.EqualFold(id, q.License) })
+		return slices.ContainsFunc(licenses(c), func(id string) bool { return id == q.License || strings.HasPrefix(id, q.License+" WITH ") })
 	case q.purl != nil:
 		return q.selectsPURL(c.PURL)
 	case q.name != nil:
@@ -126,9 +127,11 @@ func patchesFor(c *sbom.Component, id string) (names []string) {
 	return names
 }
 
-// licenseIDs lists the identifiers of licences and exceptions in an SPDX expression.
-// https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/
-func licenseIDs(expression string) []string {
-	ids := strings.FieldsFunc(expression, func(r rune) bool { return r == ' ' || r == '(' || r == ')' })
-	return slices.DeleteFunc(ids, func(id string) bool { return id == "AND" || id == "OR" || id == "WITH" })
+// licenses lists the licences of a component, spelled as in SPDX's list.
+func licenses(c *sbom.Component) []string {
+	ids, err := license.IDs(c.License.Expression)
+	if err != nil {
+		return nil // none is known
+	}
+	return ids
 }

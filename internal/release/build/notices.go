@@ -83,7 +83,9 @@ func textsIn(dir string) (texts []string, err error) {
 			if err != nil {
 				return nil, err
 			}
-			texts = append(texts, text)
+			if text != "" {
+				texts = append(texts, text)
+			}
 		}
 	}
 	return texts, err

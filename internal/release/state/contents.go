@@ -37,10 +37,7 @@ func PublishedImages(ctx context.Context, client *registry.Client, signing *Sign
 		if err != nil {
 			lists[n] = []release{{err: err}}
 		}
-		for _, tag := range tags {
-			if _, _, ok := catalog.ParseTag(tag); !ok {
-				continue
-			}
+		for _, tag := range ReleaseTags(tags) {
 			reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
 			lists[n] = append(lists[n], release{reference: reference, err: err})
 		}

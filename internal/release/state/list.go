@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path"
@@ -32,15 +33,7 @@ func ListPublished(ctx context.Context, client *registry.Client, signing *Signin
 	if err != nil {
 		return nil, err
 	}
-	tags = slices.DeleteFunc(tags, func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
-	slices.SortFunc(tags, func(a, b string) int {
-		x, i, _ := catalog.ParseTag(a)
-		y, j, _ := catalog.ParseTag(b)
-		if order := catalog.CompareVersions(y, x); order != 0 {
-			return order
-		}
-		return j - i
-	})
+	tags = ReleaseTags(tags)
 	all := make([]PublishedTag, len(tags))
 	InParallel(Readers, tags, func(n int, tag string) {
 		all[n] = PublishedTag{Tag: tag, Signed: "not asked"}
@@ -62,6 +55,17 @@ func ListPublished(ctx context.Context, client *registry.Client, signing *Signin
 		}
 	})
 	return all, nil
+}
+
+// ReleaseTags returns the tags of releases among some tags, the newest first.
+func ReleaseTags(tags []string) []string {
+	tags = slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
+	slices.SortFunc(tags, func(a, b string) int {
+		x, i, _ := catalog.ParseTag(a)
+		y, j, _ := catalog.ParseTag(b)
+		return cmp.Or(catalog.CompareVersions(y, x), j-i)
+	})
+	return tags
 }
 
 func (t *PublishedTag) look(ctx context.Context, client *registry.Client, signing *Signing, reference name.Tag) error {

@@ -26,6 +26,11 @@ func ReadLocal(dist *layout.Layout) (Local, error) {
 	return l, err
 }
 
+// Manifests lists the manifests of an image of the layout, one for each platform.
+func (l Local) Manifests(index v1.Descriptor) ([]v1.Descriptor, error) {
+	return l.layout.Manifests(index)
+}
+
 // Plans compares targets with the layout, in their order. Most of the time goes to file
 // sizes, so it compares several at once.
 func (l Local) Plans(all []*release.Target, pkgsErr error) ([]Plan, []layout.Entry) {

@@ -337,15 +337,8 @@ func ReadTags(ctx context.Context, in *registry.Client, tags []Tagging) error {
 
 // newestRelease returns the release tag with the highest version.
 func newestRelease(tags []string) string {
-	newest, version, packageVersion := "", "", 0
-	for _, tag := range tags {
-		v, pv, ok := catalog.ParseTag(tag)
-		if !ok {
-			continue
-		}
-		if order := catalog.CompareVersions(v, version); newest == "" || order > 0 || order == 0 && pv > packageVersion {
-			newest, version, packageVersion = tag, v, pv
-		}
+	if releases := ReleaseTags(tags); len(releases) > 0 {
+		return releases[0]
 	}
-	return newest
+	return ""
 }
