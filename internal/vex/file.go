@@ -85,6 +85,9 @@ func (r *reading) checkScope(s Statement, what string, names, known []string) {
 	}
 }
 
+// clockSkew is how far the clock or the time zone of who wrote a date may be ahead of ours.
+const clockSkew = 24 * time.Hour
+
 // Parse reads the text of a vex.yaml. The name of the file is for errors, which are as
 // Load's.
 func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
@@ -95,6 +98,10 @@ func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
 	in := reading{file: name}
 	statements := in.statements(root)
 	for i, s := range statements {
+		if s.Date.After(now.Add(clockSkew)) {
+			in.wrong(line(s), fmt.Sprintf("the date of the statement about %s, %s, is in the future", s.Vulnerability, s.Date.Format(time.DateOnly)),
+				"set the day on which it was made")
+		}
 		if s.expired(now) {
 			in.wrong(line(s), fmt.Sprintf("the statement about %s expired on %s", s.Vulnerability, s.Expires.Format(time.DateOnly)),
 				"check whether it still holds: then set a later day, else remove it")

@@ -110,6 +110,9 @@ func TestParseErrors(t *testing.T) {
 		"anchor":              {statement("status: &a fixed", "notes: *a"), "f:5: notes: expected a text"},
 		"merge":               {statement("<<: {status: fixed}"), `f:4: unknown key "<<"`},
 		"expired":             {"statements:\n  - {vulnerability: CVE-2026-1, status: fixed, date: 2026-11-01, expires: 2026-11-27}\n", "f:2: the statement about CVE-2026-1 expired on 2026-11-27; check whether it still holds"},
+		"the future":          {"statements:\n  - vulnerability: CVE-2026-1\n    status: fixed\n    date: 2026-11-30\n", "f:2: the date of the statement about CVE-2026-1, 2026-11-30, is in the future; set the day on which it was made"},
+		"another year":        {statement("status: fixed") + "  - {vulnerability: CVE-2026-2, status: fixed, date: 2062-11-28}\n", "f:5: the date of the statement about CVE-2026-2, 2062-11-28, is in the future"},
+		"a future end":        {"statements:\n  - {vulnerability: CVE-2026-1, status: affected, action: Wait., date: 2027-01-01, expires: 2027-06-30}\n", "f:2: the date of the statement about CVE-2026-1, 2027-01-01, is in the future"},
 		"contradiction":       {statement("status: fixed") + "  - {vulnerability: CVE-2026-1234, status: under_investigation, date: 2026-11-28}\n", "f:5: CVE-2026-1234 is under_investigation here, and fixed in f:2; remove one, or limit them"},
 		"contradicting alias": {statement("status: fixed", "aliases: [GHSA-a-b]") + "  - {vulnerability: GHSA-a-b, status: under_investigation, date: 2026-11-28}\n", "f:6: GHSA-a-b is under_investigation here, and fixed in f:2"},
 		"contradicting package": {statement("status: fixed", "package: pkg:golang/a/b") +
@@ -118,6 +121,16 @@ func TestParseErrors(t *testing.T) {
 		_, err := Parse("f", []byte(test.text), today)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
+		}
+	}
+}
+
+// TestParseTakesTomorrow, since another machine's clock or time zone may be ahead.
+func TestParseTakesTomorrow(t *testing.T) {
+	const text = "statements:\n  - {vulnerability: CVE-2026-1, status: fixed, date: 2026-11-29}\n"
+	for _, now := range []time.Time{today, today.Truncate(24 * time.Hour)} {
+		if _, err := Parse("f", []byte(text), now); err != nil {
+			t.Errorf("at %s: %v", now, err)
 		}
 	}
 }
