@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/ui"
 )
 
@@ -31,7 +33,8 @@ a change is merged. These are problems:
   - an image has another key than the one published under the same tag
   - a version is lower than the newest published version
   - a Containerfile has a base image that is not pinned by digest
-  - licenses in libre.yaml refuses a component of an image that is built
+  - licenses in libre.yaml refuses a component of an image that is built; images
+    that are not built are named
 
 check fetches the sources of Containerfile components that are not in the Nix
 store, to read their base images. It builds nothing, and needs no private key.
@@ -102,17 +105,31 @@ func (e *env) checkLicenses(ctx context.Context, ws *workspace, patterns []catal
 		return nil, err
 	}
 	if len(missing) > 0 {
-		e.Warnf("the licenses of %s are not checked: build them first", ui.Count(len(missing), "image"))
+		e.Warnf("licenses are checked of built images only; %s", notBuilt(missing))
 	}
 	var problems []state.Problem
 	for _, image := range built {
+		id := image.Target.ID
 		document, err := builder.SBOM(ctx, builder.Output, image.Target, image.Index, image.Manifest, version)
-		if err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return problems, ctx.Err()
 		}
-		if err := refusedLicenses(&ws.settings.Licenses, image.Target.ID, document); err != nil {
-			problems = append(problems, state.Problem{Name: image.Target.ID.String(), What: fault.Reason(err), Fix: fault.Fix(err)})
+		if err != nil {
+			problems = append(problems, state.Problem{Name: id.String(), What: "its licenses are unknown: " + fault.Reason(err), Fix: cmp.Or(fault.Fix(err), "libre build "+id.String())})
+			continue
+		}
+		if err := refusedLicenses(&ws.settings.Licenses, id, document); err != nil {
+			problems = append(problems, state.Problem{Name: id.String(), What: fault.Reason(err), Fix: fault.Fix(err)})
 		}
 	}
 	return problems, nil
+}
+
+// notBuilt names images that a command does not look into, and says how to build them.
+func notBuilt(images []catalog.ID) string {
+	var names []string
+	for _, id := range images {
+		names = append(names, id.String())
+	}
+	return "not built: " + text.Enumerate(names, ", ", 10) + "; build them with libre build --all"
 }

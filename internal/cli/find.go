@@ -256,7 +256,7 @@ func (f *finder) addBuilt(ctx context.Context, ws *workspace, o findOptions, eva
 		})
 	}
 	if len(missing) > 0 {
-		f.Notef("%d images of the working tree are not built, and not searched: build them with libre build --all", len(missing))
+		f.Notef("of the working tree, built images only are searched; %s", notBuilt(missing))
 	}
 	return nil
 }

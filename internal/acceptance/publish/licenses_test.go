@@ -39,6 +39,13 @@ func TestPushRefusesLicenses(t *testing.T) {
 	if !strings.Contains(checked.stdout, "packages/web/default\tlicenses in libre.yaml refuses left 1.3.0") {
 		t.Errorf("checked:\n%s", checked.stdout)
 	}
+	if want := "warning: licenses are checked of built images only; not built: packages/web/debug; build them with libre build --all\n"; !strings.Contains(checked.stderr, want) {
+		t.Errorf("stderr lacks %q:\n%s", want, checked.stderr)
+	}
+	unbuilt := c.run("check", "packages/web/debug", "--json", "--to", reg.prefix()).want(t, 0)
+	if !strings.Contains(unbuilt.stderr, "not built: packages/web/debug;") {
+		t.Errorf("of nothing that is built:\n%s", unbuilt.stderr)
+	}
 
 	exception := "  deny: [\"AGPL-*\"]\n  exceptions:\n  - {component: \"pkg:npm/left\", license: AGPL-3.0-only, reason: ours, expires: "
 	expired := push(exception+"2020-01-01}\n", 3)
