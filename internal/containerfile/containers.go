@@ -55,8 +55,12 @@ func (c containers) check(j *job) error {
 
 func (c containers) fetch(b Base, o Origin) (fetched, error) {
 	f := fetched{digest: o.Digest}
+	unlock, err := c.storage.lockImport(c.out.ctx, o)
+	if err != nil {
+		return fetched{}, err
+	}
+	defer unlock()
 	var id string
-	var err error
 	if o.Layout != "" {
 		f.digest, id, err = c.fromLayout(b, o)
 	} else {

@@ -1,6 +1,7 @@
 package containerfile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -200,25 +201,48 @@ func (s *storage) child(flags []string, args ...string) child {
 // lock locks the storage, shared with other builds or exclusively. An exclusive lock is
 // tried once: ok is false during a build.
 func (s *storage) lock(ctx context.Context, exclusive bool) (unlock func(), ok bool, err error) {
-	f, err := os.OpenFile(filepath.Join(s.root(), "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, false, err
-	}
-	how := syscall.LOCK_SH
+	path, how := filepath.Join(s.root(), "lock"), syscall.LOCK_SH
 	if exclusive {
 		how = syscall.LOCK_EX
+	}
+	unlock, ok, err = flock(ctx, path, how, !exclusive)
+	if ok {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // for dropUnusedStorages
+	}
+	return unlock, ok, err
+}
+
+// lockImport waits until no other build imports what may be the same image. For a moment
+// an engine lists a new image that has no manifest yet, and calls it corrupt.
+func (s *storage) lockImport(ctx context.Context, o Origin) (unlock func(), err error) {
+	if err := os.MkdirAll(s.imports(), 0o700); err != nil {
+		return nil, err
+	}
+	name := cmp.Or(strings.ReplaceAll(o.Digest, ":", "-"), "layout")
+	unlock, _, err = flock(ctx, filepath.Join(s.imports(), name), syscall.LOCK_EX, true)
+	return unlock, err
+}
+
+// imports is the folder of the locks of imports.
+func (s *storage) imports() string { return filepath.Join(s.root(), "imports") }
+
+// flock locks a file, which it makes. Without wait it tries once: ok is false if another
+// has the lock.
+func flock(ctx context.Context, path string, how int, wait bool) (unlock func(), ok bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, false, err
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		switch {
 		case err == nil:
-			now := time.Now()
-			_ = os.Chtimes(f.Name(), now, now) // for dropUnusedStorages
 			return func() { f.Close() }, true, nil
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			f.Close()
-			return nil, false, fmt.Errorf("lock %s: %w", f.Name(), err)
-		case exclusive:
+			return nil, false, fmt.Errorf("lock %s: %w", path, err)
+		case !wait:
 			f.Close()
 			return nil, false, nil
 		}
@@ -259,6 +283,7 @@ func (s *storage) clean(ctx context.Context) {
 	defer s.killPauseProcess(filepath.Join(s.root(), "tmp"))
 	_ = run(s.child(s.flags, s.prune()...), out)
 	s.dropBases(out)
+	_ = os.RemoveAll(s.imports())
 	s.dropUnusedStorages()
 }
 
