@@ -82,7 +82,7 @@ The output has one line per image and record: reference@digest, state, reason.`,
 	flags.BoolVar(&o.all, "all", false, "select every image")
 	addOutputFlag(cmd, &o.output)
 	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "build, and print what would be pushed")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "build, inspect, and print what would be pushed")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content")
 	flags.BoolVar(&o.deep, "deep", false, "also verify all attachments of published images, and attach those again that are not valid")
 	flags.BoolVar(&o.resign, "resign", false, "sign again, with the current key, what a former key signed")
@@ -113,7 +113,9 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 		return err
 	}
 	defer inspector.close()
-	publisher.Inspect = inspector.inspect
+	if inspector.gate != "" || inspector.licenses.IsSet() {
+		publisher.Inspect = inspector.inspect
+	}
 	progress := e.Progress()
 	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
 	watcher := &buildWatcher{env: e, progress: progress}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,10 +41,17 @@ func TestGateHoldsBackWhatAReleaseAdds(t *testing.T) {
 	}
 
 	c.edit(t, definition, "packageVersion = 1", "packageVersion = 2")
+	push(0, "--dry-run")
 	push(0)
 
 	c.edit(t, definition, `name = "left"`, `name = "right"`)
 	c.edit(t, definition, "packageVersion = 2", "packageVersion = 3")
+	before := reg.tags(t)
+	dry := push(3, "--dry-run")
+	if !strings.Contains(dry.stderr, "the image adds CVE-2026-1002 (critical)") || !maps.Equal(reg.tags(t), before) {
+		t.Errorf("--dry-run: %v, was %v\n%s", reg.tags(t), before, dry.stderr)
+	}
+	push(0, "--dry-run", "--no-gate")
 	held := push(3)
 	for _, want := range []string{"scan.gate in libre.yaml: the image adds CVE-2026-1002 (critical) in packages/web/default → web → ", "libre scan packages/web/default"} {
 		if !strings.Contains(held.stderr, want) {
@@ -56,6 +64,7 @@ func TestGateHoldsBackWhatAReleaseAdds(t *testing.T) {
 
 	c.file(t, "apps/packages/vex.yaml", "statements:\n- {vulnerability: CVE-2026-1002, status: under_investigation, date: 2026-11-01}\n")
 	push(3)
+	push(3, "--dry-run")
 	let := push(0, "--no-gate")
 	if !strings.Contains(let.stderr, "warning: --no-gate: ") {
 		t.Errorf("stderr:\n%s", let.stderr)

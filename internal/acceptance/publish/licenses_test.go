@@ -16,10 +16,14 @@ func TestPushRefusesLicenses(t *testing.T) {
 	c.edit(t, "apps/packages/default.nix", `version = "1.3.0";`, `version = "1.3.0"; license = "AGPL-3.0-only";`)
 	libre.Tool(t, "git", "-C", c.dir, "add", "apps")
 	reg := newWatched(t, "referrers", "")
-	push := func(policy string, code int) outcome {
+	push := func(policy string, code int, flags ...string) outcome {
 		t.Helper()
 		c.file(t, "libre.yaml", "sign:\n  key: cosign.key\nlicenses:\n"+policy)
-		return c.run("push", "packages/web/default", "--to", reg.prefix()).want(t, code)
+		return c.run(append([]string{"push", "packages/web/default", "--to", reg.prefix()}, flags...)...).want(t, code)
+	}
+
+	if dry := push("  deny: [\"AGPL-*\"]\n", 3, "--dry-run"); !strings.Contains(dry.stderr, "licenses in libre.yaml refuses left 1.3.0") {
+		t.Errorf("--dry-run:\n%s", dry.stderr)
 	}
 
 	refused := push("  deny: [\"AGPL-*\"]\n", 3)

@@ -103,7 +103,11 @@ func (i *imagePush) attachSBOMs(ctx context.Context) error {
 		if !slices.ContainsFunc(i.gaps, func(g state.Gap) bool { return g.Manifest == n }) {
 			continue
 		}
-		documents, err := i.sboms(ctx, n)
+		document, err := i.document(ctx, n)
+		if err != nil {
+			return err
+		}
+		documents, err := encodeSBOM(document)
 		if err != nil {
 			return err
 		}
@@ -122,9 +126,35 @@ func (i *imagePush) attachSBOMs(ctx context.Context) error {
 	return nil
 }
 
-// sboms returns the SBOMs of one platform's image, by predicate type. Files that the layout
-// lacks are read from the registry: the image is not built again.
-func (i *imagePush) sboms(ctx context.Context, n int) (map[string]json.RawMessage, error) {
+// encodeSBOM writes an SBOM in both formats, by predicate type.
+func encodeSBOM(document *sbom.Document) (map[string]json.RawMessage, error) {
+	cyclonedx, err := document.CycloneDX()
+	if err != nil {
+		return nil, err
+	}
+	spdx, err := document.SPDX()
+	return map[string]json.RawMessage{state.CycloneDXType: cyclonedx, state.SPDXType: spdx}, err
+}
+
+// document returns the SBOM of one platform's image, which a run makes once.
+func (i *imagePush) document(ctx context.Context, n int) (*sbom.Document, error) {
+	if i.documents[n] != nil {
+		return i.documents[n], nil
+	}
+	document, err := i.newDocument(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if i.documents == nil {
+		i.documents = map[int]*sbom.Document{}
+	}
+	i.documents[n] = document
+	return document, nil
+}
+
+// newDocument makes the SBOM of one platform's image. Files that the layout lacks are read
+// from the registry: the image is not built again.
+func (i *imagePush) newDocument(ctx context.Context, n int) (*sbom.Document, error) {
 	p := i.publisher
 	manifest := i.found.Manifests[n]
 	dist, err := layout.Open(p.Reader.Output)
@@ -132,7 +162,7 @@ func (i *imagePush) sboms(ctx context.Context, n int) (map[string]json.RawMessag
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		return i.writeSBOMs(ctx, p.Reader.Output, n)
+		return i.describe(ctx, p.Reader.Output, n)
 	}
 	dir, err := os.MkdirTemp("", "libre-published-")
 	if err != nil {
@@ -150,11 +180,11 @@ func (i *imagePush) sboms(ctx context.Context, n int) (map[string]json.RawMessag
 	if err != nil {
 		return nil, err
 	}
-	return i.writeSBOMs(ctx, dir, n)
+	return i.describe(ctx, dir, n)
 }
 
-// writeSBOMs makes the SBOMs of one platform's image in the layout in dir.
-func (i *imagePush) writeSBOMs(ctx context.Context, dir string, n int) (map[string]json.RawMessage, error) {
+// describe makes the SBOM of one platform's image in the layout in dir.
+func (i *imagePush) describe(ctx context.Context, dir string, n int) (*sbom.Document, error) {
 	p := i.publisher
 	former, err := i.formerSBOMs(ctx, dir, i.found.Manifests[n])
 	if err != nil {
@@ -164,23 +194,7 @@ func (i *imagePush) writeSBOMs(ctx context.Context, dir string, n int) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	document, err := p.Builder.SBOM(ctx, dir, i.target, i.found.Index, i.found.Manifests[n], info.Libre, former...)
-	if err != nil {
-		return nil, err
-	}
-	if i.documents == nil {
-		i.documents = map[int]*sbom.Document{}
-	}
-	i.documents[n] = document
-	if err := i.inspect(ctx, document); err != nil {
-		return nil, err
-	}
-	cyclonedx, err := document.CycloneDX()
-	if err != nil {
-		return nil, err
-	}
-	spdx, err := document.SPDX()
-	return map[string]json.RawMessage{state.CycloneDXType: cyclonedx, state.SPDXType: spdx}, err
+	return p.Builder.SBOM(ctx, dir, i.target, i.found.Index, i.found.Manifests[n], info.Libre, former...)
 }
 
 // formerSBOMs returns the attested SBOMs of the formerly published image if layers of it

@@ -39,6 +39,7 @@ func (i *imagePush) steps() []step {
 	return []step{
 		{"find", i.isFound, nil},
 		{"push", i.isPushed, i.pushIndex},
+		{"inspect", i.isInspected, nil},
 		{"attach", i.isGathered, i.gather},
 		{"sbom", i.hasSBOMs, i.attachSBOMs},
 		{"vex", i.hasVEX, i.attachVEX},

@@ -25,27 +25,46 @@ type Contents struct {
 	Answers *vex.Answers
 }
 
-// inspect asks Inspect whether an image may be published. What is published stays, with its
-// attachments.
-func (i *imagePush) inspect(ctx context.Context, document *sbom.Document) error {
+// isInspected asks Inspect whether a new image may be published. It writes nothing, so a dry
+// run asks too. What is published stays, with its attachments.
+func (i *imagePush) isInspected(ctx context.Context) (skip, error) {
 	p := i.publisher
-	if p.Inspect == nil || i.adopted {
-		return nil
+	switch {
+	case p.Inspect == nil:
+		return "nothing inspects it", nil
+	case i.adopted:
+		return "it is published", nil
 	}
-	answers, err := i.answers(document)
-	if err != nil {
-		return err
-	}
-	return p.Inspect(ctx, Inspected{Target: i.target, Contents: Contents{document, answers}, Former: func(ctx context.Context) (*Contents, error) {
-		former, published := i.former[document.Subject.Platform.String()]
-		if !published {
-			return nil, nil
-		}
-		document, err := state.AttestedSBOM(ctx, p.signing(), former)
+	for n := range i.found.Manifests {
+		document, err := i.document(ctx, n)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		answers, err := state.Answers(ctx, p.signing(), former)
-		return &Contents{document, answers}, err
-	}})
+		answers, err := i.answers(document)
+		if err != nil {
+			return "", err
+		}
+		inspected := Inspected{Target: i.target, Contents: Contents{document, answers}, Former: func(ctx context.Context) (*Contents, error) {
+			return i.formerContents(ctx, document.Subject.Platform.String())
+		}}
+		if err := p.Inspect(ctx, inspected); err != nil {
+			return "", err
+		}
+	}
+	return "it may be published", nil
+}
+
+// formerContents reads what the newest published image of a platform is made of.
+func (i *imagePush) formerContents(ctx context.Context, platform string) (*Contents, error) {
+	former, published := i.former[platform]
+	if !published {
+		return nil, nil
+	}
+	signing := i.publisher.signing()
+	document, err := state.AttestedSBOM(ctx, signing, former)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := state.Answers(ctx, signing, former)
+	return &Contents{document, answers}, err
 }
