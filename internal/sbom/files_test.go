@@ -119,7 +119,7 @@ func TestFromLayoutErrors(t *testing.T) {
 		}
 	}
 	_, err = scanner(t).FromStorePaths(t.Context(), &Document{Components: []Component{{ID: "/nowhere", StorePath: "/nowhere", Where: []string{"/"}}}}, nil)
-	if err == nil || !strings.HasPrefix(err.Error(), "reading the files of /nowhere: ") || !strings.Contains(err.Error(), "no such file") {
+	if err == nil || !strings.HasPrefix(err.Error(), "reading the files of store paths: /nowhere: ") || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a store path that is not there: %v", err)
 	}
 	nothingLeft(t)

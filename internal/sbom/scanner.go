@@ -1,6 +1,7 @@
 package sbom
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -21,23 +22,29 @@ type Scanner struct {
 	modules map[string]map[string]string // licenses by folder
 }
 
-// Question is about an image of a layout, about a store path, about vendored modules or, with
+// Question is about an image of a layout, about store paths, about vendored modules or, with
 // none, about the versions of the program's tools.
 type Question struct {
-	Layout    string   `json:",omitempty"` // folder of the OCI layout
-	Subject   Subject  `json:",omitzero"`  // the image in the layout
-	StorePath string   `json:",omitempty"`
-	Where     []string `json:",omitempty"` // folders of the store path in the image
-	Modules   string   `json:",omitempty"` // folder that `go mod vendor` made
-	Texts     bool     `json:",omitempty"` // read the texts of licenses in the image, and find no packages
-	Limits    Limits   `json:",omitzero"`
+	Layout     string       `json:",omitempty"` // folder of the OCI layout
+	Subject    Subject      `json:",omitzero"`  // the image in the layout
+	StorePaths []PlacedPath `json:",omitempty"`
+	Modules    string       `json:",omitempty"` // folder that `go mod vendor` made
+	Texts      bool         `json:",omitempty"` // read the texts of licenses in the image, and find no packages
+	Limits     Limits       `json:",omitzero"`
+}
+
+// PlacedPath is a store path in an image.
+type PlacedPath struct {
+	StorePath string
+	Where     []string // absolute folders of the image: its own path, or "/" for the root directory
 }
 
 // Answer has what the question is about.
 type Answer struct {
-	Document *Document
-	Licenses map[string]string `json:",omitempty"` // of modules: SPDX expressions
-	Texts    map[string]string `json:",omitempty"` // of licenses, by the absolute path in the image
+	Document  *Document
+	Documents []*Document       `json:",omitempty"` // of the store paths, in their order
+	Licenses  map[string]string `json:",omitempty"` // of modules: SPDX expressions
+	Texts     map[string]string `json:",omitempty"` // of licenses, by the absolute path in the image
 }
 
 // NewScanner finds the program beside libre or in PATH.
@@ -108,35 +115,39 @@ func (s *Scanner) LicenseTexts(ctx context.Context, layout string, subject Subje
 // FromStorePaths lists the packages in each store path of a closure. It does not read
 // paths in known; the others must be in the store.
 func (s *Scanner) FromStorePaths(ctx context.Context, closure *Document, known Findings) (Findings, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // what another image has too is read once
 	found := Findings{}
+	var missing []Component
+	var question Question
 	for _, c := range closure.Components {
-		document := known[c.ID]
-		if document == nil {
-			var err error
-			if document, err = s.fromStorePath(ctx, c); err != nil {
-				return nil, err
-			}
-		}
+		document := cmp.Or(known[c.ID], s.asked[c.placed()])
 		found[c.ID] = document
+		if document == nil {
+			missing = append(missing, c)
+			question.StorePaths = append(question.StorePaths, PlacedPath{c.StorePath, c.Where})
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	answer, err := s.ask(ctx, "reading the files of store paths", question)
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.Documents) != len(missing) {
+		return nil, fmt.Errorf("reading the files of store paths: %s answered for %d of %d", inspect.Program, len(answer.Documents), len(missing))
+	}
+	for i, c := range missing {
+		found[c.ID] = answer.Documents[i]
+		s.asked[c.placed()] = answer.Documents[i]
 	}
 	return found, nil
 }
 
-func (s *Scanner) fromStorePath(ctx context.Context, c Component) (*Document, error) {
-	key := strings.Join(append([]string{c.StorePath}, c.Where...), "\x00")
-	s.mu.Lock()
-	document := s.asked[key]
-	s.mu.Unlock()
-	if document != nil {
-		return document, nil
-	}
-	answer, err := s.ask(ctx, "reading the files of "+c.StorePath, Question{StorePath: c.StorePath, Where: c.Where})
-	if err == nil {
-		s.mu.Lock()
-		s.asked[key] = answer.Document
-		s.mu.Unlock()
-	}
-	return answer.Document, err
+// placed is a store path with its places, as a key.
+func (c *Component) placed() string {
+	return strings.Join(append([]string{c.StorePath}, c.Where...), "\x00")
 }
 
 func (s *Scanner) ask(ctx context.Context, what string, question Question) (Answer, error) {

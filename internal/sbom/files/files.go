@@ -33,7 +33,10 @@ func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *wat
 		return nil, err
 	}
 	defer done()
-	document, err := recognise(ctx, source, w)
+	if err := w.unpacked(); err != nil {
+		return nil, err
+	}
+	document, err := recognise(ctx, source)
 	if err == nil {
 		document.Subject = subject
 	}
@@ -58,10 +61,7 @@ func openLayout(ctx context.Context, layout string, subject sbom.Subject) (sourc
 }
 
 // recognise lists the packages that syft finds, in a document without a subject.
-func recognise(ctx context.Context, source syftsource.Source, w *watch) (*sbom.Document, error) {
-	if err := w.unpacked(); err != nil {
-		return nil, err
-	}
+func recognise(ctx context.Context, source syftsource.Source) (*sbom.Document, error) {
 	scanner, err := licenseScanner()
 	if err != nil {
 		return nil, err

@@ -35,14 +35,26 @@ func newWatch(limits sbom.Limits, end func(error)) (*watch, error) {
 	return w, nil
 }
 
-// unpacked ends the step that writes the image's own files: the next one unpacks the
-// archives in them. syft copies an archive before it unpacks it, so that the size of the
-// image may be written again.
+// unpacked ends the step that writes the image's own files: they are what was written.
 func (w *watch) unpacked() error {
+	now, err := written()
+	if err != nil {
+		return err
+	}
+	return w.holds(now - w.before)
+}
+
+// holds says how many bytes the image's own files have. The step that follows unpacks the
+// archives in them. syft copies an archive before it unpacks it, so that the size of the image
+// may be written once more.
+func (w *watch) holds(size int64) error {
 	now, err := written()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.most, w.before = now-w.before+w.limits.Nested, now
+	if size > w.limits.Image {
+		return w.met
+	}
+	w.most, w.before = size+w.limits.Nested, now
 	w.met = fmt.Errorf("unpacking the archives in it takes more than the limit of %d bytes: raise limits.nested in libre.yaml", w.limits.Nested)
 	return err
 }

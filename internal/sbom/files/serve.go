@@ -18,7 +18,11 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // answerTo answers a question. At a limit it calls end, since syft cannot be interrupted.
 func answerTo(ctx context.Context, question sbom.Question, end func(error)) (answer sbom.Answer, err error) {
-	if question.StorePath == "" && question.Layout == "" && question.Modules == "" {
+	if len(question.StorePaths) > 0 {
+		answer.Documents, err = fromStorePaths(ctx, question.StorePaths, question.Limits, end)
+		return answer, err
+	}
+	if question.Layout == "" && question.Modules == "" {
 		return sbom.Answer{Document: &sbom.Document{Tools: tools()}}, nil
 	}
 	w, err := newWatch(question.Limits, end)
@@ -29,8 +33,6 @@ func answerTo(ctx context.Context, question sbom.Question, end func(error)) (ans
 	switch {
 	case question.Modules != "":
 		answer.Licenses, err = moduleLicenses(ctx, question.Modules)
-	case question.StorePath != "":
-		answer.Document, err = fromStorePath(ctx, question.StorePath, question.Where, w)
 	case question.Texts:
 		answer.Texts, err = licenseTexts(ctx, question.Layout, question.Subject, w)
 	default:
