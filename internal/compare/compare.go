@@ -1,0 +1,189 @@
+// Package compare compares two releases of an app. It is pure: it reads no file and no
+// registry, and the same releases give the same result.
+package compare
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/scan"
+)
+
+// Release is a release, or what the working tree would be one of. Its texts may come from
+// outside.
+type Release struct {
+	Name           string // as people call it: a reference, or APP/VARIANT
+	App, Variant   string
+	Version        string // upstream's
+	PackageVersion int
+	Migration      *catalog.Migration
+	Description    json.RawMessage   // what the app is and needs: a JSON object; empty if it is not known
+	Images         map[string]*Image // by component
+}
+
+// Image is one component of a release, on one platform. What is nil was not read, and is not
+// compared.
+type Image struct {
+	Name      string   // APP-COMPONENT-VARIANT
+	Platforms []string // that the component has an image for, sorted
+	Platform  string   // of this image, as OS/ARCHITECTURE
+	Digest    string   // of its manifest
+
+	Config   *v1.Config
+	Layers   []Layer // the lowest first
+	SBOM     *sbom.Document
+	Findings []scan.Finding // not nil if the image was scanned
+}
+
+// Layer is a layer of an image, as a registry has it.
+type Layer struct {
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`         // bytes, compressed
+	By     string `json:"by,omitempty"` // what made it: the history's text
+}
+
+// Comparison is the result. Its JSON is that of `libre diff --json`: fields are added, not
+// renamed. Lists are sorted and never null, but null is what was not compared.
+type Comparison struct {
+	From        Side             `json:"from"`
+	To          Side             `json:"to"`
+	Kind        Kind             `json:"kind"`
+	Different   bool             `json:"different"`
+	Upgrade     Upgrade          `json:"upgrade"`
+	Description []Change         `json:"description"` // null if a release has none
+	Components  []ComponentDelta `json:"components"`
+	Notes       []Note           `json:"notes"` // upstream's, newest version first; null if they were not read
+}
+
+// Side is what a comparison says of one release.
+type Side struct {
+	Name           string `json:"name"`
+	App            string `json:"app"`
+	Variant        string `json:"variant"`
+	Version        string `json:"version"`
+	PackageVersion int    `json:"packageVersion"`
+}
+
+// Tag is the release's tag: 5.4.1-1.
+func (s Side) Tag() string { return catalog.Tag(s.Version, s.PackageVersion) }
+
+// Kind says which version differs.
+type Kind string
+
+// The kinds.
+const (
+	AppVersion     Kind = "app-version"     // upstream's version, and so perhaps the package version
+	PackageVersion Kind = "package-version" // ours only
+	SameVersion    Kind = "same-version"
+)
+
+// Note is what upstream says of a version: Markdown from outside.
+type Note struct {
+	Version string `json:"version"`
+	Page    string `json:"page,omitempty"` // URL
+	Text    string `json:"text"`
+}
+
+// ComponentDelta compares the images of one component.
+type ComponentDelta struct {
+	Component       string                `json:"component"`
+	Change          Edit                  `json:"change"`             // of the image as a whole
+	Platform        string                `json:"platform,omitempty"` // of the images that are compared
+	Digests         FromTo[string]        `json:"digests"`
+	Platforms       []Change              `json:"platforms"`
+	Config          []Change              `json:"config"`
+	Size            *SizeDelta            `json:"size"`
+	Packages        *PackagesDelta        `json:"packages"`
+	Licenses        []LicenseChange       `json:"licenses"`
+	Vulnerabilities *VulnerabilitiesDelta `json:"vulnerabilities"`
+}
+
+// Edit is what happened to a thing.
+type Edit string
+
+// The edits.
+const (
+	Added   Edit = "added"
+	Removed Edit = "removed"
+	Changed Edit = "changed"
+	Kept    Edit = "kept"
+)
+
+// FromTo has both sides of a value.
+type FromTo[T any] struct {
+	From T `json:"from"`
+	To   T `json:"to"`
+}
+
+// Compare compares two releases. Upstream's notes are added by the caller.
+func Compare(from, to *Release) *Comparison {
+	c := &Comparison{From: from.side(), To: to.side(), Upgrade: upgrade(from, to), Components: []ComponentDelta{}}
+	switch {
+	case from.Version != to.Version:
+		c.Kind = AppVersion
+	case from.PackageVersion != to.PackageVersion:
+		c.Kind = PackageVersion
+	default:
+		c.Kind = SameVersion
+	}
+	if len(from.Description) > 0 && len(to.Description) > 0 {
+		c.Description = jsonChanges(from.Description, to.Description)
+	}
+	names := maps.Clone(from.Images)
+	if names == nil {
+		names = map[string]*Image{}
+	}
+	maps.Copy(names, to.Images)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		c.Components = append(c.Components, compareImages(name, from.Images[name], to.Images[name]))
+	}
+	c.Different = c.Kind != SameVersion || len(c.Description) > 0 || slices.ContainsFunc(c.Components, func(d ComponentDelta) bool { return d.Change != Kept })
+	return c
+}
+
+func (r *Release) side() Side { return Side{r.Name, r.App, r.Variant, r.Version, r.PackageVersion} }
+
+// compareImages compares the images of a component, of which one may be nil.
+func compareImages(component string, from, to *Image) ComponentDelta {
+	d := ComponentDelta{Component: component, Change: Changed}
+	switch {
+	case from == nil:
+		from, d.Change = noImage(), Added
+	case to == nil:
+		to, d.Change = noImage(), Removed
+	case from.Digest == to.Digest:
+		d.Change = Kept
+	}
+	d.Platform = to.Platform
+	if d.Platform == "" {
+		d.Platform = from.Platform
+	}
+	d.Digests = FromTo[string]{from.Digest, to.Digest}
+	d.Platforms = setChanges("platform", from.Platforms, to.Platforms)
+	if len(d.Platforms) > 0 && d.Change == Kept {
+		d.Change = Changed
+	}
+	if from.Config != nil && to.Config != nil {
+		d.Config = configChanges(from.Config, to.Config)
+	}
+	if from.Layers != nil && to.Layers != nil {
+		d.Size = sizeDelta(from.Layers, to.Layers)
+	}
+	if from.SBOM != nil && to.SBOM != nil {
+		d.Packages, d.Licenses = packages(from.SBOM, to.SBOM)
+	}
+	if from.Findings != nil && to.Findings != nil {
+		d.Vulnerabilities = vulnerabilities(from.Findings, to.Findings)
+	}
+	return d
+}
+
+// noImage is in place of an image that a release does not have.
+func noImage() *Image {
+	return &Image{Config: &v1.Config{}, Layers: []Layer{}, SBOM: &sbom.Document{}, Findings: []scan.Finding{}}
+}

@@ -1,0 +1,168 @@
+package compare
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// The renderings of one comparison are stable.
+func TestRenderings(t *testing.T) {
+	from, to := docs()
+	c := Compare(from, to)
+	c.Notes = []Note{{"5.4.1", "https://example.org/releases/5.4.1", "Fixes #12, thanks @ada\n\n<b>careful</b>"}}
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "docs.json", string(text)+"\n")
+	golden(t, "docs.md", strings.ReplaceAll(c.Markdown(inBytes, 0), "\u200b", "^"))
+	var rows []string
+	for _, line := range c.Summary(inBytes) {
+		rows = append(rows, line)
+	}
+	for _, r := range c.Rows(inBytes) {
+		rows = append(rows, strings.Join([]string{string(r.Section), r.Component, r.Change, r.Name, r.From, r.To}, "\t"))
+	}
+	golden(t, "docs.txt", strings.Join(rows, "\n")+"\n")
+}
+
+// The same release does not differ from itself, whichever is asked.
+func TestSameRelease(t *testing.T) {
+	from, to := docs()
+	for _, release := range []*Release{from, to, {App: "a", Variant: "default", Version: "1", PackageVersion: 1}} {
+		c := Compare(release, release)
+		if c.Different || c.Kind != SameVersion || len(c.Rows(inBytes)) > 0 || !strings.HasSuffix(c.Summary(inBytes)[0], "no difference") {
+			t.Errorf("%s differs from itself: %+v", release.Name, c)
+		}
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	at := func(version string, migration *catalog.Migration) *Release {
+		return &Release{Version: version, Migration: migration}
+	}
+	automatic := func(minFrom string) *catalog.Migration {
+		return &catalog.Migration{Kind: "automatic", MinFrom: minFrom}
+	}
+	for _, test := range []struct {
+		name     string
+		from, to *Release
+		want     Verdict
+		reason   string
+	}{
+		{"from the oldest", at("5.0.0", nil), at("5.4.1", automatic("5.0.0")), Allowed, ""},
+		{"from one that is too old", at("4.9.10", nil), at("5.4.1", automatic("5.0.0")), Refused, "5.4.1 upgrades from 5.0.0 or later: upgrade to a release of 5.0.0 or later first"},
+		{"9 is older than 10", at("1.9.0", nil), at("1.11.0", automatic("1.10.0")), Refused, "1.11.0 upgrades from 1.10.0 or later: upgrade to a release of 1.10.0 or later first"},
+		{"a prerelease of the oldest", at("5.0.0-rc1", nil), at("5.4.1", automatic("5.0.0")), Refused, "5.4.1 upgrades from 5.0.0 or later: upgrade to a release of 5.0.0 or later first"},
+		{"no oldest", at("1", nil), at("2", automatic("")), Allowed, ""},
+		{"nothing said", at("1", nil), at("2", nil), Allowed, ""},
+		{"the same", at("1", automatic("9")), at("1", automatic("9")), Allowed, ""},
+		{"what the old release says does not count", at("1", automatic("3")), at("2", automatic("1")), Allowed, ""},
+		{"back", at("2", automatic("")), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
+		{"back by hand", at("2", &catalog.Migration{Kind: "manual"}), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
+		{"back without a migration", at("2", &catalog.Migration{Kind: "none"}), at("1", nil), Allowed, ""},
+		{"back, and nothing said", at("2", nil), at("1", automatic("")), Unknown, "2 does not say how it changes its data"},
+	} {
+		if got := upgrade(test.from, test.to); got.Verdict != test.want || got.Reason != test.reason {
+			t.Errorf("%s: %s %q, expected %s %q", test.name, got.Verdict, got.Reason, test.want, test.reason)
+		}
+	}
+}
+
+func TestJSONChanges(t *testing.T) {
+	for _, test := range []struct{ name, from, to, want string }{
+		{"equal, in another order", `{"a":1,"b":[1,2]}`, `{"b":[1,2],"a":1}`, `[]`},
+		{"nested", `{"needs":{"postgres":{"version":"15"}}}`, `{"needs":{"postgres":{"version":"16"}}}`, `[{"path":"needs.postgres.version","change":"changed","from":"15","to":"16"}]`},
+		{"a need more", `{"needs":{}}`, `{"needs":{"redis":{}}}`, `[{"path":"needs.redis","change":"added","to":{}}]`},
+		{"the first need", `{}`, `{"needs":{"redis":{}}}`, `[{"path":"needs","change":"added","to":{"redis":{}}}]`},
+		{"null is absent", `{"a":null}`, `{}`, `[]`},
+		{"false is not absent", `{}`, `{"a":false}`, `[{"path":"a","change":"added","to":false}]`},
+		{"numbers as written", `{"a":10000000000000001}`, `{"a":10000000000000002}`, `[{"path":"a","change":"changed","from":10000000000000001,"to":10000000000000002}]`},
+		{"lists as a whole", `{"a":["x","y"]}`, `{"a":["y","x"]}`, `[{"path":"a","change":"changed","from":["x","y"],"to":["y","x"]}]`},
+		{"routes by element", `{"r":[{"p":"/"},{"p":"/a"}]}`, `{"r":[{"p":"/b"},{"p":"/"}]}`, `[{"path":"r","change":"removed","from":{"p":"/a"}},{"path":"r","change":"added","to":{"p":"/b"}}]`},
+		{"twice the same element", `{"r":[{"p":"/"}]}`, `{"r":[{"p":"/"},{"p":"/"}]}`, `[{"path":"r","change":"added","to":{"p":"/"}}]`},
+		{"another type", `{"a":{"b":1}}`, `{"a":[1]}`, `[{"path":"a","change":"changed","from":{"b":1},"to":[1]}]`},
+		{"no JSON", `{`, `{"a":1}`, `[{"path":"","change":"added","to":{"a":1}}]`},
+	} {
+		got, err := json.Marshal(jsonChanges(json.RawMessage(test.from), json.RawMessage(test.to)))
+		if err != nil || string(got) != test.want {
+			t.Errorf("%s: %s, %v, expected\n%s", test.name, got, err, test.want)
+		}
+	}
+}
+
+func TestPackages(t *testing.T) {
+	npm := func(name, version, purl string) sbom.Component {
+		return sbom.Component{ID: purl + version, Name: name, Version: version, Type: "npm", PURL: purl}
+	}
+	document := func(all ...sbom.Component) *sbom.Document { return &sbom.Document{Components: all} }
+	for _, test := range []struct {
+		name     string
+		from, to *sbom.Document
+		want     []PackageChange
+	}{
+		{"one of two versions", document(npm("a", "1.9", ""), npm("a", "1.10", "")), document(npm("a", "1.10", "")), []PackageChange{{"a", "npm", Changed, []string{"1.9", "1.10"}, []string{"1.10"}}}},
+		{"in two places", document(npm("a", "1", "p")), document(npm("a", "1", "q"), npm("a", "1", "r")), []PackageChange{}},
+		{"a namespace in the package URL alone", document(npm("core", "1", "pkg:npm/%40babel/core@1")), document(npm("@babel/core", "1", "pkg:npm/%40babel/core@1")), []PackageChange{}},
+		{"of another ecosystem", document(npm("a", "1", "")), document(sbom.Component{Name: "a", Version: "1", Type: "python"}), []PackageChange{{"a", "npm", Removed, []string{"1"}, []string{}}, {"a", "python", Added, []string{}, []string{"1"}}}},
+		{"without a version", document(npm("a", "", "")), document(npm("a", "2", "")), []PackageChange{{"a", "npm", Changed, []string{""}, []string{"2"}}}},
+		{"the root folder", document(sbom.Component{Name: "docs", Version: "1", Type: "nix", Where: []string{"/"}}), document(), []PackageChange{}},
+	} {
+		got, _ := packages(test.from, test.to)
+		if diff := cmp.Diff(test.want, got.Changes); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
+// What comes from outside does nothing in Markdown, and ends no cell and no line.
+func TestHostileNames(t *testing.T) {
+	for _, hostile := range []string{
+		"\x1b]8;;http://evil.example\x07name\x1b]8;;\x07", "\x1b[31mred\x1b[0m", "a | b |\n| c", "@everyone #1", "<img src=x onerror=alert(1)>",
+		"![i](http://evil.example/x.png)", "[l](javascript:x)", "`code`\n</details>\n# heading", "\u202eright to left", "<!-- libre: docs 9-9 -->",
+	} {
+		from, to := docs()
+		to.Images["backend"].SBOM.Components = append(to.Images["backend"].SBOM.Components, sbom.Component{ID: "z", Name: hostile, Version: hostile, Type: hostile, License: sbom.License{Expression: hostile}})
+		to.Images["backend"].Config.Env = append(to.Images["backend"].Config.Env, hostile+"="+hostile)
+		to.Migration.Notes, to.Name = hostile, hostile
+		c := Compare(from, to)
+		c.Notes = []Note{{hostile, hostile, hostile}}
+		got := c.Markdown(inBytes, 0)
+		for _, live := range []string{"\x1b", "\x07", "\u202e", "<img", "![", "\n# heading", "@everyone", "\n<!--"} {
+			if strings.Contains(got, live) {
+				t.Errorf("%q: the Markdown has %q:\n%s", hostile, live, got)
+			}
+		}
+		if n := strings.Count(got, "</details>"); n != strings.Count(got, "<details>") {
+			t.Errorf("%q: details do not match:\n%s", hostile, got)
+		}
+		for line := range strings.SplitSeq(got, "\n") {
+			if strings.HasPrefix(line, "| ") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 6 {
+				t.Errorf("%q: a row has other cells: %s", hostile, line)
+			}
+		}
+	}
+}
+
+// However much differs, the Markdown fits.
+func TestMarkdownIsCut(t *testing.T) {
+	from, to := docs()
+	for i := range 5000 {
+		c := nixPackage('h', strings.Repeat("long|", 60)+string(rune('a'+i%26)), strings.Repeat("9", i%50+1), "MIT")
+		to.Images["backend"].SBOM.Components = append(to.Images["backend"].SBOM.Components, c)
+	}
+	c := Compare(from, to)
+	c.Notes = []Note{{"1", "", strings.Repeat("text\n", 9000)}}
+	for _, room := range []int{2_000, 10_000, 30_000} {
+		got := c.Markdown(inBytes, room)
+		if len(got) > room || !strings.Contains(got, "Left out for want of room") && room < 30_000 {
+			t.Errorf("room for %d: %d bytes:\n%.500s", room, len(got), got)
+		}
+	}
+}

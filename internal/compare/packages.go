@@ -1,0 +1,126 @@
+package compare
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/anchore/packageurl-go"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// PackagesDelta compares what two images list in their SBOMs.
+type PackagesDelta struct {
+	From    int             `json:"from"` // how many there are
+	To      int             `json:"to"`
+	Rebuilt int             `json:"rebuilt"` // store paths of the same name and version that were built anew
+	Changes []PackageChange `json:"changes"` // by type and name
+}
+
+// PackageChange is a package that an image got or lost, or has in another version.
+type PackageChange struct {
+	Name   string   `json:"name"` // in its ecosystem
+	Type   string   `json:"type"` // the ecosystem in syft's words: nix, go-module, npm
+	Change Edit     `json:"change"`
+	From   []string `json:"from"` // versions, the lowest first
+	To     []string `json:"to"`
+}
+
+// LicenseChange is a package of both images under other terms.
+type LicenseChange struct {
+	Name string   `json:"name"`
+	Type string   `json:"type"`
+	From []string `json:"from"` // SPDX expressions, sorted; empty if none is known
+	To   []string `json:"to"`
+}
+
+// packageKey is what a package is called in all its versions.
+type packageKey struct{ kind, name string }
+
+// packageSet is what an image has of one package.
+type packageSet struct {
+	versions, licenses, paths []string
+}
+
+// packages compares documents by package, in whatever places an image has it.
+func packages(from, to *sbom.Document) (*PackagesDelta, []LicenseChange) {
+	was, is := packageSets(from), packageSets(to)
+	delta := &PackagesDelta{From: len(was), To: len(is), Changes: []PackageChange{}}
+	licenses := []LicenseChange{}
+	for key, before := range was {
+		after, has := is[key]
+		switch {
+		case !has:
+			delta.Changes = append(delta.Changes, PackageChange{key.name, key.kind, Removed, before.versions, []string{}})
+			continue
+		case !slices.Equal(before.versions, after.versions):
+			delta.Changes = append(delta.Changes, PackageChange{key.name, key.kind, Changed, before.versions, after.versions})
+		case !slices.Equal(before.paths, after.paths):
+			delta.Rebuilt++
+		}
+		if !slices.Equal(before.licenses, after.licenses) {
+			licenses = append(licenses, LicenseChange{key.name, key.kind, before.licenses, after.licenses})
+		}
+	}
+	for key, after := range is {
+		if _, had := was[key]; !had {
+			delta.Changes = append(delta.Changes, PackageChange{key.name, key.kind, Added, []string{}, after.versions})
+		}
+	}
+	slices.SortFunc(delta.Changes, func(a, b PackageChange) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(licenses, func(a, b LicenseChange) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
+	})
+	return delta, licenses
+}
+
+// packageSets groups the components of a document. The store path that is the image's root
+// folder is no package: its name is that of the image.
+func packageSets(document *sbom.Document) map[packageKey]*packageSet {
+	all := map[packageKey]*packageSet{}
+	for _, c := range document.Components {
+		if slices.Contains(c.Where, "/") {
+			continue
+		}
+		key := packageKey{c.Type, packageName(c)}
+		if all[key] == nil {
+			all[key] = &packageSet{versions: []string{}, licenses: []string{}}
+		}
+		set := all[key]
+		set.versions = append(set.versions, c.Version)
+		if c.License.Expression != "" {
+			set.licenses = append(set.licenses, c.License.Expression)
+		}
+		if c.StorePath != "" {
+			set.paths = append(set.paths, c.StorePath)
+		}
+	}
+	for _, set := range all {
+		slices.SortFunc(set.versions, func(a, b string) int {
+			return cmp.Or(catalog.CompareVersions(a, b), strings.Compare(a, b))
+		})
+		set.versions = slices.Compact(set.versions)
+		slices.Sort(set.licenses)
+		set.licenses = slices.Compact(set.licenses)
+		slices.Sort(set.paths)
+	}
+	return all
+}
+
+// packageName is a package's name with its namespace, which only some documents have in the
+// name. The namespace of a distribution is its own name.
+func packageName(c sbom.Component) string {
+	purl, err := packageurl.FromString(c.PURL)
+	if err != nil || purl.Namespace == "" || strings.Contains(c.Name, purl.Namespace) {
+		return c.Name
+	}
+	switch purl.Type {
+	case packageurl.TypeMaven, packageurl.TypeComposer, packageurl.TypeNPM, packageurl.TypeGolang:
+		return purl.Namespace + "/" + c.Name
+	}
+	return c.Name
+}

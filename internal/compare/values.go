@@ -1,0 +1,199 @@
+package compare
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Change is a value that was added, removed or changed.
+type Change struct {
+	Path   string `json:"path"` // of the attribute: needs.postgres.version, env.DB_HOST
+	Change Edit   `json:"change"`
+	From   any    `json:"from,omitempty"` // JSON
+	To     any    `json:"to,omitempty"`
+}
+
+// jsonChanges compares two JSON documents attribute by attribute. Of lists of objects, such
+// as routes, it compares the elements: they have no names.
+func jsonChanges(from, to json.RawMessage) []Change {
+	changes := []Change{}
+	compareValues("", decoded(from), decoded(to), &changes)
+	return changes
+}
+
+// decoded decodes JSON. Numbers stay as they are written.
+func decoded(text json.RawMessage) any {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if decoder.Decode(&value) != nil {
+		return nil
+	}
+	return value
+}
+
+func compareValues(path string, from, to any, changes *[]Change) {
+	was, isObject := from.(map[string]any)
+	is, stillObject := to.(map[string]any)
+	switch {
+	case reflect.DeepEqual(from, to):
+	case isObject && stillObject:
+		keys := maps.Clone(was)
+		maps.Copy(keys, is)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			compareValues(strings.TrimPrefix(path+"."+key, "."), was[key], is[key], changes)
+		}
+	case objects(from) && objects(to):
+		compareElements(path, from.([]any), to.([]any), changes)
+	default:
+		*changes = append(*changes, newChange(path, from, to))
+	}
+}
+
+// newChange is the change of a value, which is nil where it is absent.
+func newChange(path string, from, to any) Change {
+	edit := Changed
+	switch {
+	case from == nil:
+		edit = Added
+	case to == nil:
+		edit = Removed
+	}
+	return Change{path, edit, from, to}
+}
+
+// objects reports whether a value is a list of objects.
+func objects(value any) bool {
+	elements, is := value.([]any)
+	return is && len(elements) > 0 && !slices.ContainsFunc(elements, func(element any) bool {
+		_, object := element.(map[string]any)
+		return !object
+	})
+}
+
+func compareElements(path string, from, to []any, changes *[]Change) {
+	left := slices.Clone(to)
+	for _, element := range from {
+		if i := slices.IndexFunc(left, func(other any) bool { return reflect.DeepEqual(element, other) }); i >= 0 {
+			left = slices.Delete(left, i, i+1)
+		} else {
+			*changes = append(*changes, Change{path, Removed, element, nil})
+		}
+	}
+	for _, element := range left {
+		*changes = append(*changes, Change{path, Added, nil, element})
+	}
+}
+
+// storeHash is the hash of a store path, which changes with each build.
+var storeHash = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
+
+// withoutHashes replaces the hashes of store paths, so that only their names are compared.
+func withoutHashes(text string) string { return storeHash.ReplaceAllString(text, "/nix/store/…-") }
+
+// configChanges compares what a container starts with. Hashes of store paths do not count.
+func configChanges(from, to *v1.Config) []Change {
+	changes := []Change{}
+	add := func(path string, was, is any) {
+		if withoutHashes(jsonText(was)) != withoutHashes(jsonText(is)) {
+			changes = append(changes, newChange(path, was, is))
+		}
+	}
+	add("entrypoint", listOrNil(from.Entrypoint), listOrNil(to.Entrypoint))
+	add("command", listOrNil(from.Cmd), listOrNil(to.Cmd))
+	was, is := environment(from.Env), environment(to.Env)
+	names := maps.Clone(was)
+	maps.Copy(names, is)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		add("env."+name, was[name], is[name])
+	}
+	add("user", textOrNil(from.User), textOrNil(to.User))
+	add("workingDir", textOrNil(from.WorkingDir), textOrNil(to.WorkingDir))
+	add("stopSignal", textOrNil(from.StopSignal), textOrNil(to.StopSignal))
+	add("healthcheck", health(from.Healthcheck), health(to.Healthcheck))
+	changes = append(changes, setChanges("port", slices.Sorted(maps.Keys(from.ExposedPorts)), slices.Sorted(maps.Keys(to.ExposedPorts)))...)
+	return append(changes, setChanges("volume", slices.Sorted(maps.Keys(from.Volumes)), slices.Sorted(maps.Keys(to.Volumes)))...)
+}
+
+func environment(list []string) map[string]any {
+	all := map[string]any{}
+	for _, entry := range list {
+		name, value, _ := strings.Cut(entry, "=")
+		all[name] = value
+	}
+	return all
+}
+
+func listOrNil(list []string) any {
+	if list == nil {
+		return nil
+	}
+	return list
+}
+
+func textOrNil(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// health is a health check as JSON has it, with durations as text.
+func health(check *v1.HealthConfig) any {
+	if check == nil {
+		return nil
+	}
+	return map[string]any{
+		"test": check.Test, "interval": check.Interval.String(), "timeout": check.Timeout.String(),
+		"startPeriod": check.StartPeriod.String(), "retries": check.Retries,
+	}
+}
+
+// setChanges compares two sorted lists, as sets of values of one path.
+func setChanges(path string, from, to []string) []Change {
+	changes := []Change{}
+	for _, value := range from {
+		if !slices.Contains(to, value) {
+			changes = append(changes, Change{path, Removed, value, nil})
+		}
+	}
+	for _, value := range to {
+		if !slices.Contains(from, value) {
+			changes = append(changes, Change{path, Added, nil, value})
+		}
+	}
+	return changes
+}
+
+// jsonText is a value as compact JSON.
+func jsonText(value any) string {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(value) != nil {
+		return fmt.Sprint(value)
+	}
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// valueText is a value for people: a text as it is, anything else as compact JSON.
+func valueText(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return ""
+	case string:
+		if value == "" {
+			return `""`
+		}
+		return withoutHashes(value)
+	}
+	return withoutHashes(jsonText(value))
+}
