@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -96,35 +98,55 @@ func key(c *sbom.Component) string {
 	return oneLine.Replace(strings.ToLower(strings.Join(texts, " ")))
 }
 
-// Has reports whether the index has the SBOM of an image.
+// Has reports whether the index has the SBOM of an image. It reads the beginning of its file
+// alone.
 func (x *Index) Has(image Image) bool {
-	content, err := x.read(image)
-	return err == nil && content != nil
+	file, err := x.open(image)
+	if err != nil || file == nil {
+		return false
+	}
+	file.Close()
+	return true
 }
 
 // Get returns the SBOM of an image; nil if the index lacks it.
 func (x *Index) Get(image Image) (*sbom.Document, error) {
-	content, err := x.read(image)
-	if err != nil || content == nil {
+	var content bytes.Buffer
+	if err := x.read(image, &content); err != nil || content.Len() == 0 {
 		return nil, err
 	}
-	return decode(image, content)
+	return decode(image, content.Bytes())
 }
 
-// read returns the lines of an image's file; nil if there is none.
-func (x *Index) read(image Image) ([]byte, error) {
-	content, err := private.Read(x.file(image))
+// open opens an image's file behind its version; nil if there is none.
+func (x *Index) open(image Image) (*os.File, error) {
+	file, err := private.Open(x.file(image))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	lines, current := bytes.CutPrefix(content, []byte(formatVersion))
-	if !current {
+	version := make([]byte, len(formatVersion))
+	if _, err := io.ReadFull(file, version); err != nil || string(version) != formatVersion {
+		file.Close()
 		return nil, nil
 	}
-	return lines, nil
+	return file, nil
+}
+
+// read reads the lines of an image's file; none if the index lacks it.
+func (x *Index) read(image Image, lines *bytes.Buffer) error {
+	file, err := x.open(image)
+	if err != nil || file == nil {
+		return err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil {
+		lines.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	_, err = lines.ReadFrom(file)
+	return err
 }
 
 func decode(image Image, content []byte) (*sbom.Document, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,14 +34,19 @@ func (x *Index) Search(query Query, images []Image) ([][]Match, error) {
 	return all, group.Wait()
 }
 
+// buffers are for the files of the index, which are all about as large.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // search decodes the lines whose key has the query's literal, and no others.
 func (x *Index) search(query Query, image Image) (matches []Match, err error) {
-	content, err := x.read(image)
-	if err != nil {
+	lines := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(lines)
+	lines.Reset()
+	if err := x.read(image, lines); err != nil {
 		return nil, err
 	}
 	literal := []byte(query.literal)
-	_, rest, _ := bytes.Cut(content, []byte("\n")) // after the line with the document
+	_, rest, _ := bytes.Cut(lines.Bytes(), []byte("\n")) // after the line with the document
 	for {
 		at := bytes.Index(rest, literal)
 		if at < 0 || len(rest) == 0 {

@@ -66,21 +66,33 @@ func CheckTrusted(path string) error {
 	return nil
 }
 
-// Read reads one of libre's own files. A file of another user, or one that everybody
-// can write, counts as missing: fs.ErrNotExist.
-func Read(path string) ([]byte, error) {
+// Open opens one of libre's own files to read it. A file of another user, or one that
+// everybody can write, counts as missing: fs.ErrNotExist.
+func Open(path string) (*os.File, error) {
 	opened, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer opened.Close()
 	info, err := opened.Stat()
+	if err == nil {
+		if owner := ownerOf(info); !info.Mode().IsRegular() || info.Mode().Perm()&0o002 != 0 || owner != os.Geteuid() && owner != 0 {
+			err = &fs.PathError{Op: "trust", Path: path, Err: fs.ErrNotExist}
+		}
+	}
+	if err != nil {
+		opened.Close()
+		return nil, err
+	}
+	return opened, nil
+}
+
+// Read reads one of libre's own files, as Open opens it.
+func Read(path string) ([]byte, error) {
+	opened, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if owner := ownerOf(info); !info.Mode().IsRegular() || info.Mode().Perm()&0o002 != 0 || owner != os.Geteuid() && owner != 0 {
-		return nil, &fs.PathError{Op: "trust", Path: path, Err: fs.ErrNotExist}
-	}
+	defer opened.Close()
 	return io.ReadAll(opened)
 }
 
