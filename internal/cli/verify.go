@@ -55,7 +55,8 @@ sign.copies in libre.yaml, or --copy-of, names them.
 Exit code 1 if something does not verify or cannot be read, 4 if a registry
 refuses access. The output has one line per image and record: reference@digest;
 verified, failed, moved (its tag was moved) or unknown (it cannot be read);
-what was checked, and the reference that it was signed as.`,
+what was checked, the reference that it was signed as, and of an image the number
+of attached VEX statements, with the version and the date of their document.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -290,8 +291,11 @@ func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 		if r.SignedAs != "" {
 			checked = append(checked, "signed as "+r.SignedAs)
 		}
+		if r.VEX != nil {
+			checked = append(checked, r.VEX.String())
+		}
 		table.Rows = append(table.Rows, []string{e.short(reference), string(outcome), strings.Join(checked, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, VEX: r.VEX, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()
 		}
@@ -316,13 +320,14 @@ func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 
 // verifiedJSON is one image or record of `verify --json`.
 type verifiedJSON struct {
-	Reference string   `json:"reference"`
-	Kind      string   `json:"kind"` // image, release or rebuild
-	Verified  bool     `json:"verified"`
-	Result    string   `json:"result"` // verified, failed, moved, or unknown: it cannot be read
-	Checks    []string `json:"checks"`
-	SignedAs  string   `json:"signedAs,omitempty"`
-	Command   string   `json:"command,omitempty"` // the cosign command that verifies the signature
-	OldKey    string   `json:"oldKey,omitempty"`  // the former key that signed it
-	Error     string   `json:"error,omitempty"`
+	Reference string            `json:"reference"`
+	Kind      string            `json:"kind"` // image, release or rebuild
+	Verified  bool              `json:"verified"`
+	Result    string            `json:"result"` // verified, failed, moved, or unknown: it cannot be read
+	Checks    []string          `json:"checks"`
+	VEX       *state.VEXSummary `json:"vex,omitempty"` // of an image that verifies
+	SignedAs  string            `json:"signedAs,omitempty"`
+	Command   string            `json:"command,omitempty"` // the cosign command that verifies the signature
+	OldKey    string            `json:"oldKey,omitempty"`  // the former key that signed it
+	Error     string            `json:"error,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/anchore/packageurl-go"
 	openvex "github.com/openvex/go-vex/pkg/vex"
@@ -194,6 +195,12 @@ func ReadOpenVEX(predicate []byte) (*Attested, error) {
 	a.Said, _ = strings.CutPrefix(a.document.Tooling, tooling)
 	return a, nil
 }
+
+// Count is the number of statements in a document, about any component.
+func (a *Attested) Count() int { return len(a.document.Statements) }
+
+// Timestamp is the day of a document's newest statement.
+func (a *Attested) Timestamp() *time.Time { return a.document.Timestamp }
 
 // Answers are the statements about an image by the digest of its index or of a platform.
 func (a *Attested) Answers(name, digest string) *Answers {

@@ -89,6 +89,18 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	}
 	without := idle()
 	reg.wantVEX(t, "", 0, 0)
+	verified := func(text, inJSON string) {
+		t.Helper()
+		if got := c.run("verify", selection, "--to", reg.prefix()).want(t, 0); !strings.Contains(got.stdout, ", signed as "+reg.prefix()+"/"+webImage+", "+text) {
+			t.Errorf("verify does not print %q:\n%s", text, got.stdout)
+		}
+		got := c.run("verify", selection, "--to", reg.prefix(), "--json").want(t, 0)
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, []byte(got.stdout)); err != nil || !strings.Contains(compact.String(), inJSON) {
+			t.Errorf("verify --json does not print %s:\n%s", inJSON, got.stdout)
+		}
+	}
+	verified("no VEX statements", `"vex":{"statements":0}`)
 
 	c.file(t, "apps/one/vex.yaml", statedFixed)
 	for _, command := range []string{"status", "plan"} {
@@ -102,7 +114,7 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	if with := idle(); with > without {
 		t.Errorf("a push of what is published sends %d requests, %d without statements", with, without)
 	}
-	c.run("verify", selection, "--to", reg.prefix()).want(t, 0)
+	verified("1 VEX statement, version 1 of 2026-11-01", `"vex":{"statements":1,"version":1,"timestamp":"2026-11-01T00:00:00Z"}`)
 	c.run("status", selection, "--to", reg.prefix()).want(t, 0)
 
 	// A change of the file that says the same changes nothing.
@@ -112,11 +124,13 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	c.file(t, "apps/one/vex.yaml", statedOpen)
 	push("attached")
 	reg.wantVEX(t, vex.Affected, 2, 1)
+	verified("2 VEX statements, version 2 of 2026-11-02", `"vex":{"statements":2,"version":2,"timestamp":"2026-11-02T00:00:00Z"}`)
 
 	// What is withdrawn is said to be open again.
 	c.file(t, "apps/one/vex.yaml", "statements: []\n")
 	push("attached")
 	reg.wantVEX(t, vex.UnderInvestigation, 3, 1)
+	verified("2 VEX statements, version 3 of ", `"version":3,`)
 	if with := idle(); with > without {
 		t.Errorf("after withdrawing, a push sends %d requests, %d without statements", with, without)
 	}

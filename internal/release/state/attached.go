@@ -60,7 +60,10 @@ func missing(checks []string) string {
 // VerifyImage verifies the signature, SBOMs and provenance of a digest. It returns the
 // names of the checks that passed, and the signature.
 func VerifyImage(ctx context.Context, signing *Signing, subject name.Digest) ([]string, *sign.Signature, error) {
-	view := signing.Client.Attachments(subject)
+	return verifyAttachments(ctx, signing, signing.Client.Attachments(subject), subject)
+}
+
+func verifyAttachments(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest) ([]string, *sign.Signature, error) {
 	signature, err := view.Verify(ctx, signing.Policy)
 	if err != nil {
 		return nil, nil, Explained(err)

@@ -21,9 +21,10 @@ type Verification struct {
 	Digest    name.Digest
 	Kind      string // image or release
 	Checks    []string
-	Command   string // the cosign command that checks the signature
-	SignedAs  string // the reference that it was signed as, with the registry if the signature names it
-	OldKey    string // the former key that signed it, "" if the present one did
+	Command   string      // the cosign command that checks the signature
+	SignedAs  string      // the reference that it was signed as, with the registry if the signature names it
+	OldKey    string      // the former key that signed it, "" if the present one did
+	VEX       *VEXSummary // of an image that verifies; otherwise nil
 	Err       error
 
 	signature *sign.Signature
@@ -115,9 +116,13 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 // may pin either.
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification {
 	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
-	checks, signature, err := VerifyImage(ctx, signing, digest)
+	view := signing.Client.Attachments(digest)
+	checks, signature, err := verifyAttachments(ctx, signing, view, digest)
 	v.Checks, v.Err = checks, err
 	v.signed(signing, signature, keyFile)
+	if v.Err == nil {
+		v.VEX, v.Err = readVEXSummary(ctx, signing, view, digest)
+	}
 	for _, child := range children {
 		if v.Err == nil {
 			_, _, v.Err = VerifyImage(ctx, signing, digest.Context().Digest(child))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -76,6 +77,37 @@ func Answers(ctx context.Context, signing *Signing, image name.Digest) (*vex.Ans
 		return nil, err
 	}
 	return read.Answers(read.Image(), image.DigestStr()), nil
+}
+
+// VEXSummary describes the verified OpenVEX document of an image. It is zero if there is
+// none.
+type VEXSummary struct {
+	Statements int        `json:"statements"`
+	Version    int        `json:"version,omitempty"`   // of the document: a newer one has a higher version
+	Timestamp  *time.Time `json:"timestamp,omitempty"` // of the document: the day of its newest statement
+}
+
+// String describes the document in a few words.
+func (s *VEXSummary) String() string {
+	switch s.Statements {
+	case 0:
+		return "no VEX statements"
+	case 1:
+		return fmt.Sprintf("1 VEX statement, version %d of %s", s.Version, s.Timestamp.Format(time.DateOnly))
+	}
+	return fmt.Sprintf("%d VEX statements, version %d of %s", s.Statements, s.Version, s.Timestamp.Format(time.DateOnly))
+}
+
+func readVEXSummary(ctx context.Context, signing *Signing, view *sign.Attachments, image name.Digest) (*VEXSummary, error) {
+	document, err := newestVEX(ctx, signing, view, image, vex.OpenVEXType)
+	if err != nil || document.Count == 0 {
+		return &VEXSummary{}, err
+	}
+	read, err := vex.ReadOpenVEX(document.Predicate)
+	if err != nil {
+		return nil, err
+	}
+	return &VEXSummary{read.Count(), read.Version, read.Timestamp()}, nil
 }
 
 // VEXLabel is the label of an attested VEX document. Lists of attachments have it, so that
