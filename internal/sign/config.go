@@ -92,12 +92,9 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 		}
 		return policy.WithCopies(c.Copies...), nil
 	}
-	keys, err := c.publicKeys()
+	keys, err := c.acceptedKeys()
 	if err != nil {
 		return nil, err
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("no public key is known for %s: set publicKey", c.Key)
 	}
 	policy, err := keysPolicy(format, keys)
 	if err != nil {
@@ -111,6 +108,15 @@ type acceptedKey struct {
 	PublicKey
 	public crypto.PublicKey
 	former bool // another key signs now
+}
+
+// acceptedKeys returns the public keys, of which there is at least one.
+func (c Config) acceptedKeys() ([]acceptedKey, error) {
+	keys, err := c.publicKeys()
+	if err == nil && len(keys) == 0 {
+		err = fmt.Errorf("no public key is known for %s: set publicKey", c.Key)
+	}
+	return keys, err
 }
 
 // publicKeys returns the configured public keys or, if none is configured, the one beside

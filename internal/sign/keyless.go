@@ -35,7 +35,8 @@ type Keyless struct {
 	Identity Identity `yaml:"identity"` // the signer
 }
 
-func (k Keyless) public() bool {
+// Public reports whether Sigstore's public instance issues the certificates.
+func (k Keyless) Public() bool {
 	return k.Fulcio == "" && k.Rekor == "" && k.Timestamp == "" && k.TrustedRoot == ""
 }
 
@@ -49,7 +50,7 @@ func (k Keyless) Check() error {
 			return fmt.Errorf("sign.keyless: %s is %q, expected an https URL", service.key, service.url)
 		}
 	}
-	if !k.public() && (k.Fulcio == "" || k.Timestamp == "" || k.TrustedRoot == "") {
+	if !k.Public() && (k.Fulcio == "" || k.Timestamp == "" || k.TrustedRoot == "") {
 		return errors.New("sign.keyless: a private Sigstore instance needs fulcio, timestamp and trustedRoot")
 	}
 	return nil
@@ -111,7 +112,7 @@ func (k Keyless) instance(ctx context.Context) (*instance, error) {
 	if in.issuer == "" {
 		in.issuer = sigstoreIssuer
 	}
-	if !k.public() {
+	if !k.Public() {
 		if k.Rekor != "" {
 			in.logs = []root.Service{{URL: k.Rekor, MajorAPIVersion: 2}}
 		}

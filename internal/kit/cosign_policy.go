@@ -1,0 +1,104 @@
+package kit
+
+import (
+	"strings"
+
+	"github.com/libresh/libre/internal/sign"
+)
+
+// CosignPolicy writes policies that let a cluster run the images only if they are signed:
+// one for Kyverno, and one for sigstore's policy-controller. A cluster needs one of them.
+//
+// What they can verify was read from their sources (Kyverno 1.19, policy-controller 0.15):
+// bundles of an identity, and classic signatures of a key. With bundles, policy-controller
+// requires an identity, and Kyverno 1.19.0 does not verify keys
+// (https://github.com/kyverno/kyverno/issues/17363). A classic signature of an identity has
+// no log entry, which both require.
+func CosignPolicy(places Places, config sign.Config) ([]File, error) {
+	const doing = "writing policies for Kyverno and policy-controller"
+	s, err := newSigners(config)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.identity == nil && s.format == sign.Bundle:
+		return nil, unreadable(doing, "they verify signatures with a key in the format classic only, and yours is bundle", setClassic)
+	case s.identity != nil && s.format == sign.Classic:
+		return nil, unreadable(doing, "they verify signatures of an identity in the format bundle only, and yours is classic", setBundle)
+	case s.identity != nil && !config.Keyless.Public():
+		return nil, unreadable(doing, "they trust Sigstore's public instance, and sign.keyless names another", setKey)
+	}
+	kyverno, err := kyvernoPolicy(places, s)
+	if err != nil {
+		return nil, err
+	}
+	controller, err := controllerPolicy(places, s)
+	return []File{kyverno, controller}, err
+}
+
+// policyName is the name of the objects.
+const policyName = "libre-signatures"
+
+// certificateIdentity is an identity, as both tools name it. The patterns are for all of
+// the text.
+type certificateIdentity struct {
+	Issuer  string `yaml:"issuer"`
+	Subject string `yaml:"subjectRegExp"`
+}
+
+func (s signers) certificateIdentities() []certificateIdentity {
+	return []certificateIdentity{{s.identity.Issuer, "^(?:" + s.identity.Subject + ")$"}}
+}
+
+// A clusterImagePolicy is the spec of sigstore's policy-controller:
+// https://docs.sigstore.dev/policy-controller/overview/
+type clusterImagePolicy struct {
+	Images      []imageGlob `yaml:"images"`
+	Authorities []authority `yaml:"authorities"` // one of them is enough
+}
+
+type imageGlob struct {
+	Glob string `yaml:"glob"`
+}
+
+type authority struct {
+	Name    string         `yaml:"name"`
+	Key     *authorityKey  `yaml:"key,omitempty"`
+	Keyless *authorityName `yaml:"keyless,omitempty"`
+	// Timestamp, even empty, has the time of a signature read from its timestamp. Rekor v2,
+	// which Sigstore's public instance uses, has no time of its own.
+	Timestamp *struct{} `yaml:"rfc3161timestamp,omitempty"`
+	Format    string    `yaml:"signatureFormat"` // legacy or bundle
+}
+
+type authorityKey struct {
+	Data          string `yaml:"data"`
+	HashAlgorithm string `yaml:"hashAlgorithm"`
+}
+
+type authorityName struct {
+	URL        string                `yaml:"url"`
+	Identities []certificateIdentity `yaml:"identities"`
+}
+
+func controllerPolicy(places Places, s signers) (File, error) {
+	var policy clusterImagePolicy
+	for _, prefix := range places.prefixes() {
+		if rest, is := strings.CutPrefix(prefix, "docker.io"); is {
+			prefix = "index.docker.io" + rest // as policy-controller calls it
+		}
+		policy.Images = append(policy.Images, imageGlob{prefix + "/**"})
+	}
+	for i, key := range s.keys {
+		policy.Authorities = append(policy.Authorities, authority{
+			Name: keyName(i), Key: &authorityKey{Data: key.PEM, HashAlgorithm: "sha256"}, Format: "legacy",
+		})
+	}
+	if s.identity != nil {
+		policy.Authorities = []authority{{
+			Name: "identity", Keyless: &authorityName{"https://fulcio.sigstore.dev", s.certificateIdentities()},
+			Timestamp: &struct{}{}, Format: "bundle",
+		}}
+	}
+	comment := "For sigstore's policy-controller 0.13 or newer. It looks at namespaces with the label\npolicy.sigstore.dev/include: \"true\".\n"
+	return yamlFile("policy-controller.yaml", comment+s.ends(), object{"policy.sigstore.dev/v1beta1", "ClusterImagePolicy", metadata{policyName}, policy})
+}
