@@ -135,32 +135,6 @@ func (f *finder) close() {
 	}
 }
 
-// addReferences adds published images by their references. It needs no catalogue.
-func (f *finder) addReferences(ctx context.Context, o findOptions) error {
-	for _, word := range o.selection {
-		if !isReference(word) {
-			return usageError{fmt.Errorf("%s is no reference: give references or selections, not both", word)}
-		}
-		ws, client, signing, err := f.verifier(ctx, o.registry, word)
-		if err != nil {
-			return err
-		}
-		f.ws = ws
-		reference, err := client.Parse(word)
-		if err != nil {
-			return err
-		}
-		images, err := state.PlatformImages(ctx, client, signing, reference)
-		if err != nil {
-			f.failed = append(f.failed, fmt.Errorf("%s: %w", word, err))
-		}
-		if err := f.addPublished(signing, images); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // addCatalogue adds the published releases of the catalogue, and what is built of the
 // working tree.
 func (f *finder) addCatalogue(ctx context.Context, o findOptions) error {
@@ -189,22 +163,31 @@ func (f *finder) addCatalogue(ctx context.Context, o findOptions) error {
 	return f.addBuilt(ctx, ws, o, evaluation)
 }
 
-func (f *finder) addReleases(ctx context.Context, ws *workspace, o findOptions, client *registry.Client, patterns []catalog.Pattern, evaluation *nix.Evaluation) error {
-	signing, err := ws.operatorVerifying(ctx, o.registry, client)
+// addReferences adds published images by their references.
+func (f *finder) addReferences(ctx context.Context, o findOptions) error {
+	ws, err := f.registryWorkspace()
 	if err != nil {
 		return err
 	}
-	var repositories []string
-	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
-		repositories = append(repositories, ref.Repository)
+	f.ws = ws
+	found, err := f.referenced(ctx, o.registry, o.selection)
+	if err != nil {
+		return err
 	}
-	images, failed := state.PublishedImages(ctx, client, signing, repositories)
-	f.failed = append(f.failed, failed...)
-	return f.addPublished(signing, images)
+	return f.addPublished(found)
 }
 
-func (f *finder) addPublished(signing *state.Signing, images []state.PlatformImage) error {
-	for _, image := range images {
+func (f *finder) addReleases(ctx context.Context, ws *workspace, o findOptions, client *registry.Client, patterns []catalog.Pattern, evaluation *nix.Evaluation) error {
+	found, _, err := ws.released(ctx, o.registry, client, patterns, evaluation.Apps, false)
+	if err != nil {
+		return err
+	}
+	return f.addPublished(found)
+}
+
+func (f *finder) addPublished(found publishedImages) error {
+	f.failed = append(f.failed, found.failed...)
+	for _, image := range found.images {
 		manifest, err := v1.NewHash(image.Digest.DigestStr())
 		if err != nil {
 			return err
@@ -213,10 +196,10 @@ func (f *finder) addPublished(signing *state.Signing, images []state.PlatformIma
 			reference: image.Reference, platform: image.Platform, where: string(state.Published),
 			image: find.Image{Repository: image.Digest.Context().String(), Manifest: manifest},
 			read: func(ctx context.Context) (*sbom.Document, error) {
-				return state.AttestedSBOM(ctx, signing, image.Digest)
+				return state.AttestedSBOM(ctx, image.signing, image.Digest)
 			},
 			answers: func(ctx context.Context, _ *sbom.Document) (*vex.Answers, error) {
-				return state.Answers(ctx, signing, image.Digest)
+				return state.Answers(ctx, image.signing, image.Digest)
 			},
 		})
 	}

@@ -2,22 +2,19 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/scan"
+	"github.com/libresh/libre/internal/ui"
 	"github.com/libresh/libre/internal/vex"
 )
 
@@ -72,30 +69,13 @@ func (s *scanner) collect(ctx context.Context) error {
 	}
 	switch {
 	case slices.ContainsFunc(words, isReference):
-		return s.addReferences(ctx, words)
+		found, err := s.referenced(ctx, s.options.registry, words)
+		s.addPublished(found)
+		return err
 	case s.options.published:
 		return s.addReleases(ctx)
 	}
 	return s.addSelected(ctx)
-}
-
-// addReferences adds published images by their references. It needs no catalogue.
-func (s *scanner) addReferences(ctx context.Context, words []string) error {
-	for _, word := range words {
-		if !isReference(word) {
-			return usageError{fmt.Errorf("%s is no reference: give references or selections, not both", word)}
-		}
-		_, client, signing, err := s.verifier(ctx, s.options.registry, word)
-		if err != nil {
-			return err
-		}
-		reference, err := client.Parse(word)
-		if err != nil {
-			return err
-		}
-		s.addPublished(ctx, client, signing, []name.Reference{reference})
-	}
-	return nil
 }
 
 // addReleases adds the published releases of the catalogue: the newest of each app and
@@ -110,65 +90,38 @@ func (s *scanner) addReleases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signing, err := s.ws.operatorVerifying(ctx, s.options.registry, client)
-	if err != nil {
-		return err
-	}
 	evaluation, err := s.ws.evaluate(ctx, nix.Request{Patterns: patterns})
 	if err != nil {
 		return err
 	}
 	s.addFailures(evaluation)
 	s.apps = evaluation.Apps
-	older, found := 0, 0
-	for _, ref := range state.RecordRefs(patterns, evaluation.Apps) {
-		tags, err := client.Tags(ctx, ref.Repository)
-		if err != nil && !errors.Is(err, registry.ErrNotFound) {
-			s.failed = append(s.failed, err)
-			continue
-		}
-		tags = state.ReleaseTags(tags)
-		found += len(tags)
-		if !s.options.every && len(tags) > 1 {
-			older += len(tags) - 1
-			tags = tags[:1]
-		}
-		var references []name.Reference
-		for _, tag := range tags {
-			reference, err := client.Tag(catalog.Ref{Repository: ref.Repository, Tag: tag})
-			if err != nil {
-				return err
-			}
-			references = append(references, reference)
-		}
-		s.addPublished(ctx, client, signing, references)
+	found, published, err := s.ws.released(ctx, s.options.registry, client, patterns, evaluation.Apps, !s.options.every)
+	if err != nil {
+		return err
 	}
-	if found == 0 && len(s.failed) == 0 {
+	s.addPublished(found)
+	if published.Releases == 0 && len(s.failed) == 0 {
 		s.failed = append(s.failed, fmt.Errorf("no release of the selected apps is published in %s: nothing is scanned", client))
 	}
-	if older > 0 {
-		s.Notef("%d older releases are not scanned: see --every-release", older)
+	if published.Older > 0 {
+		s.Notef("%s not scanned: see --every-release", ui.Count(published.Older, "older release"))
 	}
 	return nil
 }
 
-// addPublished adds the images that records or images name. What does not verify is named.
-func (s *scanner) addPublished(ctx context.Context, client *registry.Client, signing *state.Signing, references []name.Reference) {
-	for _, reference := range references {
-		images, err := state.PlatformImages(ctx, client, signing, reference)
-		if err != nil {
-			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", reference, err))
-		}
-		for _, image := range images {
-			digest := image.Digest.DigestStr()
-			if slices.ContainsFunc(s.images, func(other scanned) bool { return other.Digest == digest && other.Name == image.Reference }) {
-				continue
-			}
-			s.images = append(s.images, scanned{
-				scan.Image{Name: image.Reference, Root: image.Reference, Platform: image.Platform, Digest: digest},
-				func(ctx context.Context) (contents, error) { return readPublished(ctx, signing, image) },
-			})
-		}
+// addPublished adds published images. What does not verify is named.
+func (s *scanner) addPublished(found publishedImages) {
+	for _, err := range found.failed {
+		s.failed = append(s.failed, fmt.Errorf("not scanned: %w", err))
+	}
+	for _, image := range found.images {
+		s.images = append(s.images, scanned{
+			scan.Image{Name: image.Reference, Root: image.Reference, Platform: image.Platform, Digest: image.Digest.DigestStr()},
+			func(ctx context.Context) (contents, error) {
+				return readPublished(ctx, image.signing, image.PlatformImage)
+			},
+		})
 	}
 }
 

@@ -231,3 +231,18 @@ func TestScanGoesOn(t *testing.T) {
 	c.run("scan", "wrong", "--db", db).want(t, 3)
 	c.run("scan", "nowhere", "--db", db).want(t, 2)
 }
+
+// A registry that does not answer is named once, not once for each repository.
+func TestARegistryThatIsDownIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	db := vulnerable(t, time.Hour)
+	for _, down := range []string{"127.0.0.1:1/lasuite", "127.0.0.1:2", "nowhere.invalid/lasuite"} {
+		for _, command := range [][]string{{"find", "openssl"}, {"find", "CVE-2026-1001", "--db", db}, {"scan", "--published", "--db", db}, {"scan", "--published", "--every-release", "--db", db}} {
+			got := c.run(append(command, "--to", down)...).want(t, 1)
+			if named := strings.Count(got.stderr, "reading the releases in "+down+": "); named != 1 || strings.Contains(got.stderr, "listing the tags") {
+				t.Errorf("%v names %s %d times:\n%s", command, down, named, got.stderr)
+			}
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sbom"
 )
@@ -23,43 +24,70 @@ type PlatformImage struct {
 	Digest    name.Digest // of the platform's manifest
 }
 
-// PublishedImages lists the images of all releases in some repositories of release records.
-// A release that cannot be read or does not verify is named in the errors.
-func PublishedImages(ctx context.Context, client *registry.Client, signing *Signing, repositories []string) ([]PlatformImage, []error) {
-	type release struct {
-		reference name.Reference
-		images    []PlatformImage
-		err       error
-	}
-	lists := make([][]release, len(repositories))
+// ReleaseImages is what some repositories of release records have.
+type ReleaseImages struct {
+	Images   []PlatformImage // of the releases that verify
+	Releases int             // how many there are
+	Older    int             // how many of them were left out, since they are not the newest
+	Failed   []error         // releases that cannot be read or do not verify, each named
+}
+
+// ReadReleaseImages lists the images of the releases in some repositories of release records: of
+// all releases, or of the newest one in each repository. A registry that does not answer is
+// one error, and not one for each repository.
+func ReadReleaseImages(ctx context.Context, client *registry.Client, signing *Signing, repositories []string, onlyNewest bool) ReleaseImages {
+	tags, failed := make([][]string, len(repositories)), make([]error, len(repositories))
 	InParallel(Readers, repositories, func(n int, repository string) {
-		tags, err := client.Tags(ctx, repository)
-		if err != nil {
-			lists[n] = []release{{err: err}}
+		tags[n], failed[n] = client.Tags(ctx, repository)
+	})
+	p := ReleaseImages{Failed: oncePerCause(client, failed)}
+	var references []name.Reference
+	for n, repository := range repositories {
+		releases := ReleaseTags(tags[n])
+		p.Releases += len(releases)
+		if onlyNewest && len(releases) > 1 {
+			p.Older += len(releases) - 1
+			releases = releases[:1]
 		}
-		for _, tag := range ReleaseTags(tags) {
+		for _, tag := range releases {
 			reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
-			lists[n] = append(lists[n], release{reference: reference, err: err})
-		}
-	})
-	all := slices.Concat(lists...)
-	InParallel(Readers, all, func(n int, r release) {
-		if r.err == nil {
-			all[n].images, all[n].err = PlatformImages(ctx, client, signing, r.reference)
-		}
-	})
-	var images []PlatformImage
-	var failed []error
-	for _, r := range all {
-		images = append(images, r.images...)
-		if r.err != nil && r.reference != nil {
-			r.err = fmt.Errorf("%s: %w", r.reference, r.err)
-		}
-		if r.err != nil {
-			failed = append(failed, r.err)
+			if err != nil {
+				p.Failed = append(p.Failed, err)
+				continue
+			}
+			references = append(references, reference)
 		}
 	}
-	return images, failed
+	images, errs := make([][]PlatformImage, len(references)), make([]error, len(references))
+	InParallel(Readers, references, func(n int, reference name.Reference) {
+		if images[n], errs[n] = PlatformImages(ctx, client, signing, reference); errs[n] != nil && !fault.Is(errs[n], fault.Unreachable) {
+			errs[n] = fmt.Errorf("%s: %w", reference, errs[n])
+		}
+	})
+	p.Images = slices.Concat(images...)
+	p.Failed = append(p.Failed, oncePerCause(client, errs)...)
+	return p
+}
+
+// oncePerCause drops the errors that are nil, and joins those of a registry that does not
+// answer: they differ only in what was asked for.
+func oncePerCause(client *registry.Client, errs []error) []error {
+	var all []error
+	causes := map[string]bool{}
+	for _, err := range errs {
+		var unanswered *fault.Fault
+		switch {
+		case err == nil:
+		case errors.As(err, &unanswered) && unanswered.Kind == fault.Unreachable:
+			if cause := unanswered.Err.Error(); !causes[cause] {
+				causes[cause] = true
+				all = append(all, &fault.Fault{Kind: fault.Unreachable, Doing: "reading the releases in " + client.String(), Err: unanswered.Err, Fix: unanswered.Fix})
+			}
+		default:
+			all = append(all, err)
+		}
+	}
+	return all
 }
 
 // PlatformImages lists what a reference names: the images of a release record, or one image,
