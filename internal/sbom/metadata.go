@@ -160,7 +160,7 @@ func (m Metadata) describeModule(c *Component, owner string) {
 		c.CPEs = []string{"cpe:2.3:a:golang:go:" + escapeCPE(version) + ":*:*:*:*:*:*:*"}
 		return
 	}
-	if c.Version == "" || c.Version == "(devel)" {
+	if !c.hasRelease() {
 		for _, app := range m.applications() {
 			if app.isMain(c.Name, owner) {
 				app.applyToMain(c)
@@ -172,6 +172,10 @@ func (m Metadata) describeModule(c *Component, owner string) {
 		c.License = License{expression, true}
 	}
 }
+
+// hasRelease reports whether the version of a module is known: Go does not write that of the main
+// one.
+func (c *Component) hasRelease() bool { return c.Version != "" && c.Version != "(devel)" }
 
 // isMain reports whether a main module is that of the application.
 func (a Application) isMain(module, owner string) bool {

@@ -44,6 +44,7 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
 		app("uses", `package = pkgs.runCommand "uses" { inherit (pkgs) compress; tool = pkgs.crypto.bin; } "mkdir $out; echo $compress $tool > $out/uses";`),
+		app("declared", `package = pkgs.compress; license = "MIT";`),
 		app("text", `package = pkgs.runCommand "text" { } "mkdir $out; echo ${pkgs.crypto} ${pkgs.misstated} ${pkgs.throwing} ${pkgs.identified} > $out/text";`),
 	))
 	badly := app("badly", `package = pkgs.runCommand "badly" { inherit (pkgs) compress; } "mkdir $out; echo $compress ${pkgs.called-badly} ${pkgs.crypto} > $out/text";`)
@@ -106,6 +107,14 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	identified := component(t, text, "identified-2")
 	if identified.License.Expression != "MIT OR ISC" || identified.PURL != "pkg:github/own/identified@2" || !slices.Equal(identified.CPEs, []string{"cpe:2.3:a:own:identified:2:*:*:*:*:*:*:*"}) {
 		t.Errorf("identified %+v", identified)
+	}
+
+	declared, stderr := m.readSBOM(t, c, "declared/web/default")
+	if want := "declared licenses disagree with what is in the image: declared 1 (MIT by the definition, Zlib by its package)"; !strings.Contains(stderr, want) {
+		t.Errorf("libre does not say %q:\n%s", want, stderr)
+	}
+	if compress := component(t, declared, "compress-1.3"); compress.License.Expression != "MIT" {
+		t.Errorf("compress, declared %+v", compress)
 	}
 
 	// What cannot be evaluated at all hides nothing of the rest that is reached.

@@ -16,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/text"
 )
 
 // SBOM lists the contents of one platform's image in the layout in dir: the packages that
@@ -65,7 +66,20 @@ func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, 
 	if err != nil {
 		return nil, err
 	}
+	b.warnOfLicenses(target.ID, merged.Disagreements(metadata))
 	return merged.Describe(metadata), nil
+}
+
+// warnOfLicenses names the components that are declared to be under another license than they are.
+func (b *Builder) warnOfLicenses(id catalog.ID, all []sbom.Disagreement) {
+	var named []string
+	for _, one := range all {
+		named = append(named, fmt.Sprintf("%s %s (%s by %s, %s by %s)", one.Name, one.Version, one.Declared, one.By, one.Found, one.In))
+	}
+	named = slices.Compact(named)
+	if len(named) > 0 {
+		b.Watcher.Warn(id, fmt.Sprintf("declared licenses disagree with what is in the image: %s; correct the definition where it is wrong", text.Enumerate(named, ", ", 5)))
+	}
 }
 
 // realised builds the store paths of an image again if the store has lost them, and keeps
