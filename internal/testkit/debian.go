@@ -93,3 +93,34 @@ for package in *.deb; do dpkg-deb --extract "$package" "$1"; rm "$package"; done
 	}
 	return nil
 }
+
+// packagesOf is an argument of debianPrograms: a package and what it depends on. Perl is
+// left out: only the setup scripts of packages want it.
+func packagesOf(name string) string {
+	return `$(apt-get install --quiet=2 --yes --print-uris ` + name + ` | sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p" | grep -v perl)`
+}
+
+// programScript starts a program with its own release's loader and libraries.
+const programScript = `#!/bin/sh
+exec %[4]s --library-path %[5]s --argv0 %[3]s %[2]s/usr/bin/%[3]s "$@"
+`
+
+// wrapPrograms writes scripts that start programs, last of all the folder they are in. A
+// script is a format for bin, root, the program, the loader and the folder of libraries.
+func wrapPrograms(bin, root, script string, programs ...string) error {
+	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux*.so.*"))
+	if err != nil || len(loaders) != 1 {
+		return fmt.Errorf("looking for the loader in %s: %v, %w", root, loaders, err)
+	}
+	work, err := os.MkdirTemp(filepath.Dir(bin), ".bin-")
+	if err != nil {
+		return err
+	}
+	for _, program := range programs {
+		text := fmt.Sprintf(script, bin, root, program, loaders[0], filepath.Dir(loaders[0]))
+		if err := os.WriteFile(filepath.Join(work, program), []byte(text), 0o755); err != nil {
+			return err
+		}
+	}
+	return os.Rename(work, bin)
+}

@@ -1,11 +1,6 @@
 package testkit
 
-import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"testing"
-)
+import "testing"
 
 // DebianNix gives a folder with the nix of another Debian release, such as trixie: its
 // package and the libraries that this needs, unpacked beside the system's. They are
@@ -13,9 +8,7 @@ import (
 // would change to one that an older nix does not read.
 func DebianNix(t testing.TB, release string) (bin string) {
 	t.Helper()
-	// Perl is left out: only the setup scripts of packages want it.
-	names := `$(apt-get install --quiet=2 --yes --print-uris nix-bin | sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p" | grep -v perl)`
-	return debianPrograms(t, "nix-"+release, release, names, wrapNix)
+	return debianPrograms(t, "nix-"+release, release, packagesOf("nix-bin"), wrapNix)
 }
 
 // nixScript starts a program with its own release's loader and libraries. Nix starts
@@ -28,21 +21,6 @@ $NIX_CONFIG"
 exec %[4]s --library-path %[5]s --argv0 %[3]s %[2]s/usr/bin/%[3]s "$@"
 `
 
-// wrapNix writes the programs that start nix, last of all the folder they are in.
 func wrapNix(bin, root string) error {
-	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux*.so.*"))
-	if err != nil || len(loaders) != 1 {
-		return fmt.Errorf("looking for the loader in %s: %v, %w", root, loaders, err)
-	}
-	work, err := os.MkdirTemp(filepath.Dir(bin), ".bin-")
-	if err != nil {
-		return err
-	}
-	for _, program := range []string{"nix", "nix-store", "nix-instantiate"} {
-		script := fmt.Sprintf(nixScript, bin, root, program, loaders[0], filepath.Dir(loaders[0]))
-		if err := os.WriteFile(filepath.Join(work, program), []byte(script), 0o755); err != nil {
-			return err
-		}
-	}
-	return os.Rename(work, bin)
+	return wrapPrograms(bin, root, nixScript, "nix", "nix-store", "nix-instantiate")
 }
