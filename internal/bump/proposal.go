@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/libresh/libre/internal/bump/markdown"
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/upstream"
 )
 
 // maxNotedVersions is for how many versions libre reads notes.
@@ -131,22 +133,38 @@ func (r *Result) notes(ctx context.Context) (string, error) {
 	if r.Decision == nil || r.finder == nil || r.From.Version == r.To.Version {
 		return "", nil
 	}
+	notes, err := notesBetween(ctx, r.finder, r.Decision, r.From.Version, r.To.Version)
+	return markdown.Notes(notes, r.Links.Release), err
+}
+
+// Notes reads upstream's notes of the versions of an app after one, up to another, newest
+// first. They are outside text.
+func Notes(ctx context.Context, client *upstream.Client, app catalog.App, after, upTo string) ([]markdown.Note, error) {
+	app.Version = after
+	found := Find(ctx, client, map[string]catalog.App{app.Name: app}, time.Now())[app.Name]
+	if found.Err != nil {
+		return nil, found.Err
+	}
+	return notesBetween(ctx, found.Finder, found.Decision, after, upTo)
+}
+
+func notesBetween(ctx context.Context, finder upstream.Finder, decision *Decision, after, upTo string) ([]markdown.Note, error) {
 	var notes []markdown.Note
-	for _, candidate := range r.Decision.Candidates {
-		between := candidate.Version != "" && catalog.CompareVersions(candidate.Version, r.From.Version) > 0 &&
-			catalog.CompareVersions(candidate.Version, r.To.Version) <= 0
+	for _, candidate := range decision.Candidates {
+		between := candidate.Version != "" && catalog.CompareVersions(candidate.Version, after) > 0 &&
+			catalog.CompareVersions(candidate.Version, upTo) <= 0
 		if !between || len(notes) == maxNotedVersions {
 			continue
 		}
-		release, err := r.finder.Release(ctx, candidate.Tag)
+		release, err := finder.Release(ctx, candidate.Tag)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if release != nil && !release.Draft && strings.TrimSpace(release.Notes) != "" {
 			notes = append(notes, markdown.Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
 		}
 	}
-	return markdown.Notes(notes, r.Links.Release), nil
+	return notes, nil
 }
 
 // InputsName replaces the app's name for the catalogue's inputs.

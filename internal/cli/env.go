@@ -65,15 +65,15 @@ func (e *env) selected(ctx context.Context, command string, words []string, all 
 	return ws, patterns, nil
 }
 
-// nothingSelected is an error that lists what a command can select. show and sbom have no
-// --all.
+// nothingSelected is an error that lists what a command can select. show, sbom and diff have
+// no --all.
 func nothingSelected(ctx context.Context, ws *workspace, command string) error {
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
 	if err != nil {
 		return err
 	}
 	names := strings.Join(evaluation.Names, " ")
-	if command == "show" || command == "sbom" {
+	if command == "show" || command == "sbom" || command == "diff" {
 		return usageError{fmt.Errorf("nothing selected: libre %s with one of: %s", command, names)}
 	}
 	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of: %s", command, names)}

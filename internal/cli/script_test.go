@@ -3,13 +3,18 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	inmemory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/libresh/libre/internal/testkit"
@@ -52,7 +57,7 @@ func TestScripts(t *testing.T) {
 			}
 			return os.Geteuid() == 0, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guarded": guarded, "programs": programs},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"guarded": guarded, "programs": programs, "registry": startRegistry},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CACHE_HOME", cache) // where the host package set is remembered
 			env.Setenv("ROOT", root)
@@ -82,4 +87,12 @@ func programs(script *testscript.TestScript, _ bool, _ []string) {
 	dir, err := testkit.Programs()
 	script.Check(err)
 	script.Setenv("PATH", dir+string(os.PathListSeparator)+script.Getenv("PATH"))
+}
+
+// startRegistry starts an empty registry on the loopback address, and sets REGISTRY to its
+// address.
+func startRegistry(script *testscript.TestScript, _ bool, _ []string) {
+	server := httptest.NewServer(inmemory.New(inmemory.Logger(log.New(io.Discard, "", 0)), inmemory.WithReferrersSupport(true)))
+	script.Defer(func() { server.CloseClientConnections(); server.Close() })
+	script.Setenv("REGISTRY", strings.TrimPrefix(server.URL, "http://"))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -29,7 +30,6 @@ type Release struct {
 // Image is one component of a release, on one platform. What is nil was not read, and is not
 // compared.
 type Image struct {
-	Name      string   // APP-COMPONENT-VARIANT
 	Platforms []string // that the component has an image for, sorted
 	Platform  string   // of this image, as OS/ARCHITECTURE
 	Digest    string   // of its manifest
@@ -45,6 +45,26 @@ type Layer struct {
 	Digest string `json:"digest"`
 	Size   int64  `json:"size"`         // bytes, compressed
 	By     string `json:"by,omitempty"` // what made it: the history's text
+}
+
+// NewImage is an image of a manifest and its configuration.
+func NewImage(digest string, manifest v1.Manifest, config v1.ConfigFile) *Image {
+	platform := v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	image := &Image{Platform: platform.String(), Digest: digest, Config: &config.Config, Layers: []Layer{}}
+	var by []string
+	for _, history := range config.History {
+		if !history.EmptyLayer {
+			by = append(by, strings.TrimPrefix(history.CreatedBy, "libre: "))
+		}
+	}
+	for i, layer := range manifest.Layers {
+		described := Layer{Digest: layer.Digest.String(), Size: layer.Size}
+		if len(by) == len(manifest.Layers) {
+			described.By = by[i]
+		}
+		image.Layers = append(image.Layers, described)
+	}
+	return image
 }
 
 // Comparison is the result. Its JSON is that of `libre diff --json`: fields are added, not
@@ -164,7 +184,9 @@ func compareImages(component string, from, to *Image) ComponentDelta {
 		d.Platform = from.Platform
 	}
 	d.Digests = FromTo[string]{from.Digest, to.Digest}
-	d.Platforms = setChanges("platform", from.Platforms, to.Platforms)
+	if from.Platforms != nil && to.Platforms != nil {
+		d.Platforms = setChanges("platform", from.Platforms, to.Platforms)
+	}
 	if len(d.Platforms) > 0 && d.Change == Kept {
 		d.Change = Changed
 	}
@@ -185,5 +207,5 @@ func compareImages(component string, from, to *Image) ComponentDelta {
 
 // noImage is in place of an image that a release does not have.
 func noImage() *Image {
-	return &Image{Config: &v1.Config{}, Layers: []Layer{}, SBOM: &sbom.Document{}, Findings: []scan.Finding{}}
+	return &Image{Platforms: []string{}, Config: &v1.Config{}, Layers: []Layer{}, SBOM: &sbom.Document{}, Findings: []scan.Finding{}}
 }

@@ -80,7 +80,7 @@ func TestJSONChanges(t *testing.T) {
 		{"equal, in another order", `{"a":1,"b":[1,2]}`, `{"b":[1,2],"a":1}`, `[]`},
 		{"nested", `{"needs":{"postgres":{"version":"15"}}}`, `{"needs":{"postgres":{"version":"16"}}}`, `[{"path":"needs.postgres.version","change":"changed","from":"15","to":"16"}]`},
 		{"a need more", `{"needs":{}}`, `{"needs":{"redis":{}}}`, `[{"path":"needs.redis","change":"added","to":{}}]`},
-		{"the first need", `{}`, `{"needs":{"redis":{}}}`, `[{"path":"needs","change":"added","to":{"redis":{}}}]`},
+		{"the first need", `{}`, `{"needs":{"redis":{}}}`, `[{"path":"needs.redis","change":"added","to":{}}]`},
 		{"null is absent", `{"a":null}`, `{}`, `[]`},
 		{"false is not absent", `{}`, `{"a":false}`, `[{"path":"a","change":"added","to":false}]`},
 		{"numbers as written", `{"a":10000000000000001}`, `{"a":10000000000000002}`, `[{"path":"a","change":"changed","from":10000000000000001,"to":10000000000000002}]`},
@@ -88,7 +88,8 @@ func TestJSONChanges(t *testing.T) {
 		{"routes by element", `{"r":[{"p":"/"},{"p":"/a"}]}`, `{"r":[{"p":"/b"},{"p":"/"}]}`, `[{"path":"r","change":"removed","from":{"p":"/a"}},{"path":"r","change":"added","to":{"p":"/b"}}]`},
 		{"twice the same element", `{"r":[{"p":"/"}]}`, `{"r":[{"p":"/"},{"p":"/"}]}`, `[{"path":"r","change":"added","to":{"p":"/"}}]`},
 		{"another type", `{"a":{"b":1}}`, `{"a":[1]}`, `[{"path":"a","change":"changed","from":{"b":1},"to":[1]}]`},
-		{"no JSON", `{`, `{"a":1}`, `[{"path":"","change":"added","to":{"a":1}}]`},
+		{"no section left", `{"routes":[{"p":"/"}],"needs":{"a":1}}`, `{}`, `[{"path":"needs.a","change":"removed","from":1},{"path":"routes","change":"removed","from":[{"p":"/"}]}]`},
+		{"no JSON", `{`, `{"a":1}`, `[{"path":"a","change":"added","to":1}]`},
 	} {
 		got, err := json.Marshal(jsonChanges(json.RawMessage(test.from), json.RawMessage(test.to)))
 		if err != nil || string(got) != test.want {

@@ -63,7 +63,7 @@ func docs() (from, to *Release) {
 		Description: json.RawMessage(`{"license":"MIT","needs":{"postgres":{"version":">=15"},"redis":{}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http"}]}`),
 		Images: map[string]*Image{
 			"backend": {
-				Name: "docs-backend-default", Platforms: []string{"linux/amd64", "linux/arm64"}, Platform: "linux/amd64", Digest: "sha256:aa",
+				Platforms: []string{"linux/amd64", "linux/arm64"}, Platform: "linux/amd64", Digest: "sha256:aa",
 				Config: &v1.Config{
 					Entrypoint: []string{"/nix/store/" + string(repeat('a', 32)) + "-docs-5.4.0/bin/serve"}, Cmd: []string{"web"}, User: "1000",
 					Env:          []string{"DB_HOST=db", "PATH=/nix/store/" + string(repeat('a', 32)) + "-bin/bin"},
@@ -76,7 +76,7 @@ func docs() (from, to *Release) {
 				}},
 				Findings: []scan.Finding{finding("CVE-2026-1", "high", "openssl", "3.4.0"), finding("CVE-2026-2", "low", "zlib", "1.3"), finding("CVE-2026-3", "critical", "zlib", "1.3")},
 			},
-			"frontend": {Name: "docs-frontend-default", Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:ff"},
+			"frontend": {Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:ff"},
 		},
 	}
 	settled := finding("CVE-2026-3", "critical", "zlib", "1.3")
@@ -87,7 +87,7 @@ func docs() (from, to *Release) {
 		Description: json.RawMessage(`{"license":"AGPL-3.0-only","needs":{"postgres":{"version":">=16"},"bucket":{"versioning":true}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http","auth":"/auth"}]}`),
 		Images: map[string]*Image{
 			"backend": {
-				Name: "docs-backend-default", Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:bb",
+				Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:bb",
 				Config: &v1.Config{
 					Entrypoint: []string{"/nix/store/" + string(repeat('z', 32)) + "-docs-5.4.1/bin/serve"}, Cmd: []string{"web", "--fast"}, User: "1001",
 					Env:          []string{"CACHE=", "PATH=/nix/store/" + string(repeat('z', 32)) + "-bin/bin"},
@@ -101,7 +101,7 @@ func docs() (from, to *Release) {
 				}},
 				Findings: []scan.Finding{finding("CVE-2026-2", "low", "zlib", "1.3"), settled, finding("CVE-2026-4", "medium", "django", "5.1")},
 			},
-			"y-provider": {Name: "docs-y-provider-default", Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:cc", SBOM: &sbom.Document{Components: []sbom.Component{nixPackage('g', "node", "22", "MIT")}}},
+			"y-provider": {Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:cc", SBOM: &sbom.Document{Components: []sbom.Component{nixPackage('g', "node", "22", "MIT")}}},
 		},
 	}
 	return from, to

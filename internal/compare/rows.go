@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // Section is what a row is about.
@@ -104,13 +106,19 @@ func (d *ComponentDelta) imageRows() []Row {
 	return rows
 }
 
+// mostOfLayer is how many characters of what made a layer are shown: a step may be a script.
+const mostOfLayer = 80
+
 func (d *ComponentDelta) sizeRows(size Size) []Row {
 	if d.Size == nil || d.Change == Kept {
 		return nil
 	}
 	rows := []Row{{SizeSection, d.Component, signed(d.Size.To-d.Size.From, size), "sum", size(d.Size.From), size(d.Size.To)}}
+	if d.Change != Changed {
+		return rows
+	}
 	for _, layer := range d.Size.Layers {
-		row := Row{SizeSection, d.Component, string(layer.Change), "layer " + cmp.Or(withoutHashes(layer.By), layer.Digest), "", ""}
+		row := Row{SizeSection, d.Component, string(layer.Change), "layer " + text.Short(cmp.Or(withoutHashes(layer.By), layer.Digest), mostOfLayer), "", ""}
 		switch layer.Change {
 		case Kept:
 			continue
@@ -256,9 +264,9 @@ func (p *PackagesDelta) summary() string {
 	for _, change := range p.Changes {
 		counts[change.Change]++
 	}
-	text := fmt.Sprintf("%d changed, %d added, %d removed", counts[Changed], counts[Added], counts[Removed])
+	counted := fmt.Sprintf("%d changed, %d added, %d removed", counts[Changed], counts[Added], counts[Removed])
 	if p.Rebuilt > 0 {
-		text += fmt.Sprintf(", %d rebuilt", p.Rebuilt)
+		counted += fmt.Sprintf(", %d rebuilt", p.Rebuilt)
 	}
-	return text
+	return counted
 }

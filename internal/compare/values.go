@@ -21,19 +21,38 @@ type Change struct {
 	To     any    `json:"to,omitempty"`
 }
 
-// jsonChanges compares two JSON documents attribute by attribute. Of lists of objects, such
-// as routes, it compares the elements: they have no names.
+// jsonChanges compares two JSON objects attribute by attribute. Of lists of objects, such as
+// routes, it compares the elements: they have no names. An absent section, such as needs, is
+// an empty one.
 func jsonChanges(from, to json.RawMessage) []Change {
 	changes := []Change{}
-	compareValues("", decoded(from), decoded(to), &changes)
+	was, is := decoded(from), decoded(to)
+	for _, key := range keysOf(was, is) {
+		before, after := was[key], is[key]
+		if _, object := after.(map[string]any); object && before == nil {
+			before = map[string]any{}
+		}
+		if _, object := before.(map[string]any); object && after == nil {
+			after = map[string]any{}
+		}
+		compareValues(key, before, after, &changes)
+	}
 	return changes
 }
 
-// decoded decodes JSON. Numbers stay as they are written.
-func decoded(text json.RawMessage) any {
+// keysOf are the keys of either object, sorted.
+func keysOf(one, other map[string]any) []string {
+	keys := map[string]any{}
+	maps.Copy(keys, one)
+	maps.Copy(keys, other)
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// decoded decodes a JSON object; nil if it is none. Numbers stay as they are written.
+func decoded(text json.RawMessage) map[string]any {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	var value any
+	var value map[string]any
 	if decoder.Decode(&value) != nil {
 		return nil
 	}
@@ -46,10 +65,8 @@ func compareValues(path string, from, to any, changes *[]Change) {
 	switch {
 	case reflect.DeepEqual(from, to):
 	case isObject && stillObject:
-		keys := maps.Clone(was)
-		maps.Copy(keys, is)
-		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			compareValues(strings.TrimPrefix(path+"."+key, "."), was[key], is[key], changes)
+		for _, key := range keysOf(was, is) {
+			compareValues(path+"."+key, was[key], is[key], changes)
 		}
 	case objects(from) && objects(to):
 		compareElements(path, from.([]any), to.([]any), changes)
@@ -110,9 +127,7 @@ func configChanges(from, to *v1.Config) []Change {
 	add("entrypoint", listOrNil(from.Entrypoint), listOrNil(to.Entrypoint))
 	add("command", listOrNil(from.Cmd), listOrNil(to.Cmd))
 	was, is := environment(from.Env), environment(to.Env)
-	names := maps.Clone(was)
-	maps.Copy(names, is)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range keysOf(was, is) {
 		add("env."+name, was[name], is[name])
 	}
 	add("user", textOrNil(from.User), textOrNil(to.User))

@@ -134,6 +134,12 @@ func (s *Store) kept(source string) (is kept, ok bool) {
 	return is, err == nil && info.Size() == is.Size
 }
 
+// Has reports whether the store has the database of a source, of whatever age.
+func (s *Store) Has(source string) bool {
+	_, ok := s.kept(source)
+	return ok
+}
+
 func (k *kept) opened(dir string) *Opened { return &Opened{k.Database, filepath.Join(dir, k.Folder)} }
 
 func (s *Store) indexOf(source string) string {

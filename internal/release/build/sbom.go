@@ -142,6 +142,8 @@ type Described struct {
 	Target   *release.Target
 	Index    v1.Descriptor
 	Manifest v1.Descriptor
+	Content  v1.Manifest // of the manifest; only of SBOMsOf, as the next
+	Config   v1.ConfigFile
 	Document *sbom.Document
 }
 
@@ -175,21 +177,32 @@ func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version stri
 	}
 	described := make([]Described, len(all))
 	for i, target := range all {
-		entry, _, err := dist.Lookup(target.Ref.String())
-		if err != nil {
+		if described[i], err = b.describe(ctx, dist, target, version); err != nil {
 			return nil, err
 		}
-		manifests, err := dist.Manifests(entry.Descriptor)
-		if err != nil {
-			return nil, err
-		}
-		document, err := b.SBOM(ctx, dir, target, entry.Descriptor, manifests[0], version)
-		if err != nil {
-			return nil, err
-		}
-		described[i] = Described{target, entry.Descriptor, manifests[0], document}
 	}
 	return described, nil
+}
+
+// describe reads an image of a layout for its first platform, and lists what it is made of.
+func (b *Builder) describe(ctx context.Context, dist *layout.Layout, target *release.Target, version string) (d Described, err error) {
+	entry, _, err := dist.Lookup(target.Ref.String())
+	if err != nil {
+		return d, err
+	}
+	manifests, err := dist.Manifests(entry.Descriptor)
+	if err != nil {
+		return d, err
+	}
+	d = Described{Target: target, Index: entry.Descriptor, Manifest: manifests[0]}
+	if err = dist.ReadJSON(d.Manifest, &d.Content); err != nil {
+		return d, err
+	}
+	if d.Config, err = dist.Config(d.Manifest); err != nil {
+		return d, err
+	}
+	d.Document, err = b.SBOM(ctx, dist.Dir(), target, d.Index, d.Manifest, version)
+	return d, err
 }
 
 // AppSBOM is one document of images that are all of one app: that of the image, if it is one.

@@ -101,6 +101,15 @@ func PlatformImages(ctx context.Context, client *registry.Client, signing *Signi
 	case !errors.Is(err, errNoRecord):
 		return nil, err
 	}
+	got, err := verifiedImage(ctx, client, signing, reference)
+	if err != nil {
+		return nil, err
+	}
+	return indexImages(reference, got)
+}
+
+// verifiedImage reads an index or image, whose signature and name it verifies.
+func verifiedImage(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*registry.Manifest, error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
 		return nil, err
@@ -110,10 +119,8 @@ func PlatformImages(ctx context.Context, client *registry.Client, signing *Signi
 	if err != nil {
 		return nil, Explained(err)
 	}
-	if _, err := checkName(reference, digest, got.Content, signature); err != nil {
-		return nil, err
-	}
-	return indexImages(reference, got)
+	_, err = checkName(reference, digest, got.Content, signature)
+	return got, err
 }
 
 func recordImages(client *registry.Client, reference name.Reference, record *Record) ([]PlatformImage, error) {

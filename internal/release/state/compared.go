@@ -1,0 +1,211 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/compare"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/vex"
+)
+
+// PublishedRelease is a release whose record verifies, or one image that does, as a release
+// of one component.
+type PublishedRelease struct {
+	About  compare.Release // without images
+	Source string          // URL of upstream's project
+	Images map[string][]PlatformImage
+
+	client  *registry.Client
+	signing *Signing
+}
+
+// OpenRelease reads and verifies what a reference names, and no image yet. If there is no
+// such tag, the error lists the releases that there are. Other errors are as
+// VerifyReference's.
+func OpenRelease(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*PublishedRelease, error) {
+	p := &PublishedRelease{About: compare.Release{Name: reference.String()}, Images: map[string][]PlatformImage{}, client: client, signing: signing}
+	record, _, err := ShowRecord(ctx, client, signing, reference)
+	switch {
+	case err == nil:
+		err = p.openRecord(reference, record)
+	case errors.Is(err, errNoRecord):
+		err = p.openImage(ctx, reference)
+	}
+	if tag, byTag := reference.(name.Tag); byTag && errors.Is(err, registry.ErrNotFound) {
+		return nil, noRelease(ctx, client, tag, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", reference, err)
+	}
+	return p, nil
+}
+
+func (p *PublishedRelease) openRecord(reference name.Reference, record *Record) (err error) {
+	p.Source = record.Source
+	p.About.App, p.About.Variant, p.About.Version, p.About.PackageVersion = record.App, record.Variant, record.Version, record.PackageVersion
+	p.About.Migration = record.Migration
+	if p.About.Description, err = record.description(); err != nil {
+		return err
+	}
+	images, err := recordImages(p.client, reference, record)
+	for _, component := range record.components() {
+		for _, image := range images {
+			if record.Components[component].Systems[image.Platform] == image.Digest.DigestStr() {
+				p.Images[component] = append(p.Images[component], image)
+			}
+		}
+	}
+	return err
+}
+
+// openImage fills in a release from the annotations of an image.
+func (p *PublishedRelease) openImage(ctx context.Context, reference name.Reference) error {
+	got, err := verifiedImage(ctx, p.client, p.signing, reference)
+	if err != nil {
+		return err
+	}
+	var manifest struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
+		return err
+	}
+	annotation := func(name string) string { return manifest.Annotations[release.LibrePrefix+name] }
+	p.Source = manifest.Annotations[release.OCIPrefix+"source"]
+	p.About.App, p.About.Variant, p.About.Version = annotation("app"), annotation("variant"), annotation("app-version")
+	p.About.PackageVersion, _ = strconv.Atoi(annotation("package-version"))
+	component := annotation("component")
+	if p.About.App == "" || component == "" || p.About.Version == "" {
+		return errors.New("it is neither a release nor an image of libre: its annotations name no app, component and version")
+	}
+	if text := annotation("migration"); text != "" {
+		if err := json.Unmarshal([]byte(text), &p.About.Migration); err != nil {
+			return fmt.Errorf("its annotation %smigration: %w", release.LibrePrefix, err)
+		}
+	}
+	p.Images[component], err = indexImages(reference, got)
+	return err
+}
+
+// noRelease is the error for a tag that does not exist. It lists the releases that do.
+func noRelease(ctx context.Context, client *registry.Client, tag name.Tag, notFound error) error {
+	repository := tag.Context().RepositoryStr()
+	tags, err := client.Tags(ctx, repository[strings.LastIndex(repository, "/")+1:])
+	if err != nil {
+		return notFound
+	}
+	releases := ReleaseTags(tags)
+	fix := "the repository has no release: check its name, which is APP-VARIANT"
+	if len(releases) > 0 {
+		fix = "give one of: " + enumerate(releases)
+	}
+	return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s is not in the registry", tag), Fix: fix}
+}
+
+// mostListed is how many releases an error lists.
+const mostListed = 12
+
+func enumerate(tags []string) string {
+	text := strings.Join(tags[:min(len(tags), mostListed)], ", ")
+	if more := len(tags) - mostListed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// description is what a record says of the app, apart from the versions and the migration. An
+// image's volumes, user and health command are in its configuration.
+func (r *Record) description() (json.RawMessage, error) {
+	type component struct {
+		Ports     map[string]int             `json:"ports,omitempty"`
+		Protocols map[string]string          `json:"protocols,omitempty"`
+		Health    string                     `json:"health,omitempty"`
+		Services  map[string]catalog.Service `json:"services,omitempty"`
+		License   string                     `json:"license,omitempty"`
+	}
+	about := struct {
+		License    string                     `json:"license,omitempty"`
+		Homepage   string                     `json:"homepage,omitempty"`
+		Needs      map[string]json.RawMessage `json:"needs,omitempty"`
+		Components map[string]component       `json:"components"`
+	}{r.License, r.Homepage, r.Needs, map[string]component{}}
+	for name, c := range r.Components {
+		about.Components[name] = component{c.Ports, c.Protocols, c.Health, c.Services, c.License}
+	}
+	return json.Marshal(about)
+}
+
+// Described is what the record of an app's release would say of it: see description.
+func Described(app catalog.App) (json.RawMessage, error) {
+	record := &Record{License: app.Meta.License, Homepage: app.Meta.Homepage, Needs: app.Needs, Components: map[string]*RecordComponent{}}
+	for name, c := range app.Components {
+		record.Components[name] = &RecordComponent{Ports: c.Ports, Protocols: c.Protocols, Health: c.Health, Services: c.Services, License: c.License}
+	}
+	return record.description()
+}
+
+// Platforms lists the platforms of a component's images, sorted; nil if they are not known.
+func (p *PublishedRelease) Platforms(component string) []string {
+	var all []string
+	for _, image := range p.Images[component] {
+		if image.Platform != "" {
+			all = append(all, image.Platform)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Image reads one component's image for a platform: the manifest, the configuration and the
+// attested SBOM. A reference to an image that is no index has one image, for any platform.
+func (p *PublishedRelease) Image(ctx context.Context, component, platform string) (*compare.Image, name.Digest, error) {
+	images := p.Images[component]
+	i := slices.IndexFunc(images, func(image PlatformImage) bool { return image.Platform == platform || image.Platform == "" })
+	if i < 0 {
+		return nil, name.Digest{}, &fault.Fault{
+			Kind: fault.NotFound, Err: fmt.Errorf("%s has no image of %s for %s, only for %s", p.About.Name, component, platform, strings.Join(p.Platforms(component), ", ")),
+			Fix: "give --system",
+		}
+	}
+	image := images[i]
+	got, err := p.client.Get(ctx, image.Digest)
+	if err != nil {
+		return nil, image.Digest, err
+	}
+	var manifest v1.Manifest
+	if err := json.Unmarshal(got.Content, &manifest); err != nil {
+		return nil, image.Digest, fmt.Errorf("reading %s: %w", image.Digest, err)
+	}
+	content, err := p.client.Blob(ctx, image.Digest, manifest.Config, mostConfig)
+	if err != nil {
+		return nil, image.Digest, err
+	}
+	var config v1.ConfigFile
+	if err := json.Unmarshal(content, &config); err != nil {
+		return nil, image.Digest, fmt.Errorf("reading the configuration of %s: %w", image.Digest, err)
+	}
+	document, err := AttestedSBOM(ctx, p.signing, image.Digest)
+	if err != nil {
+		return nil, image.Digest, fmt.Errorf("%s: %w", image.Reference, err)
+	}
+	compared := compare.NewImage(image.Digest.DigestStr(), manifest, config)
+	compared.Platforms, compared.SBOM = p.Platforms(component), document
+	return compared, image.Digest, nil
+}
+
+// Answers reads what is said of an image's vulnerabilities.
+func (p *PublishedRelease) Answers(ctx context.Context, image name.Digest) (*vex.Answers, error) {
+	return Answers(ctx, p.signing, image)
+}
