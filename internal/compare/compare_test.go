@@ -22,10 +22,7 @@ func TestRenderings(t *testing.T) {
 	}
 	golden(t, "docs.json", string(text)+"\n")
 	golden(t, "docs.md", strings.ReplaceAll(c.Markdown(inBytes, 0), "\u200b", "^"))
-	var rows []string
-	for _, line := range c.Summary(inBytes) {
-		rows = append(rows, line)
-	}
+	rows := c.Summary(inBytes)
 	for _, r := range c.Rows(inBytes) {
 		rows = append(rows, strings.Join([]string{string(r.Section), r.Component, r.Change, r.Name, r.From, r.To}, "\t"))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,17 +41,12 @@ func golden(t *testing.T, name, got string) {
 func inBytes(n int64) string { return fmt.Sprintf("%d B", n) }
 
 func nixPackage(hash byte, name, version, license string) sbom.Component {
-	path := "/nix/store/" + string(repeat(hash, 32)) + "-" + name + "-" + version
+	path := "/nix/store/" + hashOf(hash) + "-" + name + "-" + version
 	return sbom.Component{ID: path, Name: name, Version: version, Type: "nix", StorePath: path, PURL: "pkg:nix/" + name + "@" + version, License: sbom.License{Expression: license}}
 }
 
-func repeat(b byte, n int) []byte {
-	all := make([]byte, n)
-	for i := range all {
-		all[i] = b
-	}
-	return all
-}
+// hashOf is a hash of a store path that has one letter.
+func hashOf(letter byte) string { return strings.Repeat(string(rune(letter)), 32) }
 
 func finding(id string, severity scan.Severity, name, version string) scan.Finding {
 	return scan.Finding{Vulnerability: scan.Vulnerability{ID: id, Severity: severity}, Component: scan.Found{Name: name, Version: version, Type: "nix"}}
@@ -65,8 +61,8 @@ func docs() (from, to *Release) {
 			"backend": {
 				Platforms: []string{"linux/amd64", "linux/arm64"}, Platform: "linux/amd64", Digest: "sha256:aa",
 				Config: &v1.Config{
-					Entrypoint: []string{"/nix/store/" + string(repeat('a', 32)) + "-docs-5.4.0/bin/serve"}, Cmd: []string{"web"}, User: "1000",
-					Env:          []string{"DB_HOST=db", "PATH=/nix/store/" + string(repeat('a', 32)) + "-bin/bin"},
+					Entrypoint: []string{"/nix/store/" + hashOf('a') + "-docs-5.4.0/bin/serve"}, Cmd: []string{"web"}, User: "1000",
+					Env:          []string{"DB_HOST=db", "PATH=/nix/store/" + hashOf('a') + "-bin/bin"},
 					ExposedPorts: map[string]struct{}{"8000/tcp": {}}, Volumes: map[string]struct{}{"/data": {}},
 				},
 				Layers: []Layer{{"sha256:base", 1000, ""}, {"sha256:old", 500, "libre: docs-5.4.0"}},
@@ -89,8 +85,8 @@ func docs() (from, to *Release) {
 			"backend": {
 				Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:bb",
 				Config: &v1.Config{
-					Entrypoint: []string{"/nix/store/" + string(repeat('z', 32)) + "-docs-5.4.1/bin/serve"}, Cmd: []string{"web", "--fast"}, User: "1001",
-					Env:          []string{"CACHE=", "PATH=/nix/store/" + string(repeat('z', 32)) + "-bin/bin"},
+					Entrypoint: []string{"/nix/store/" + hashOf('z') + "-docs-5.4.1/bin/serve"}, Cmd: []string{"web", "--fast"}, User: "1001",
+					Env:          []string{"CACHE=", "PATH=/nix/store/" + hashOf('z') + "-bin/bin"},
 					ExposedPorts: map[string]struct{}{"8000/tcp": {}, "8001/udp": {}},
 				},
 				Layers: []Layer{{"sha256:base", 1000, ""}, {"sha256:new", 700, "libre: docs-5.4.1"}},

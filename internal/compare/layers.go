@@ -40,13 +40,3 @@ func sizeDelta(from, to []Layer) *SizeDelta {
 	}
 	return delta
 }
-
-// count counts the layers with an edit.
-func (d *SizeDelta) count(edit Edit) (n int) {
-	for _, layer := range d.Layers {
-		if layer.Change == edit {
-			n++
-		}
-	}
-	return n
-}
