@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump"
@@ -105,13 +107,8 @@ func (d *differ) printSections(c *compare.Comparison) error {
 	}
 	rows := c.Rows(ui.Size)
 	for _, section := range compare.Sections {
-		table := ui.Table{Header: []string{"COMPONENT", "CHANGE", "NAME", "FROM", "TO"}, Sentences: []int{2, 3, 4}, Style: changeStyle}
-		for _, row := range rows {
-			if row.Section == section {
-				table.Rows = append(table.Rows, []string{row.Component, row.Change, row.Name, row.From, row.To})
-			}
-		}
-		if len(table.Rows) == 0 {
+		table := sectionTable(section, rows, len(c.Components) > 1)
+		if section == compare.ReleaseSection || len(table.Rows) == 0 { // the summary has the versions
 			continue
 		}
 		if err := d.Printf("\n%s\n", section.Title()); err != nil {
@@ -127,8 +124,31 @@ func (d *differ) printSections(c *compare.Comparison) error {
 	return d.Printf("\nUpstream's notes\n\n%s", strings.TrimRight(c.NotesText(), "\n")+"\n")
 }
 
+// sectionTable has a section's rows, with short digests.
+func sectionTable(section compare.Section, rows []compare.Row, named bool) ui.Table {
+	table := ui.Table{Header: []string{"CHANGE", "COMPONENT", "NAME", "VALUE"}, Sentences: []int{3}, Style: changeStyle}
+	if !named {
+		table.Header, table.Sentences = slices.Delete(table.Header, 1, 2), []int{2}
+	}
+	for _, row := range rows {
+		if row.Section != section {
+			continue
+		}
+		value := strings.Join(nonEmpty(row.From, row.To), " → ")
+		cells := []string{row.Change, row.Component, row.Name, longDigest.ReplaceAllString(value, "$1")}
+		if !named {
+			cells = slices.Delete(cells, 1, 2)
+		}
+		table.Rows = append(table.Rows, cells)
+	}
+	return table
+}
+
+// longDigest is a digest, of which people need the first digits.
+var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
+
 func changeStyle(column int, cell string) ui.Style {
-	if column != 1 {
+	if column != 0 {
 		return ui.None
 	}
 	return map[string]ui.Style{"added": ui.OK, "fixed": ui.OK, "removed": ui.Error, "new": ui.Error, "changed": ui.Warn}[cell]

@@ -71,12 +71,11 @@ func (u Upgrade) Text() string {
 	if u.Direction == "same" {
 		return "same app version: no migration"
 	}
-	text := fmt.Sprintf("%s %s, migration %s", u.Direction, u.Verdict, cmp.Or(u.Migration, "not described"))
-	if u.MinFrom != "" {
-		text += ", from " + u.MinFrom + " or later"
-	}
+	text := fmt.Sprintf("%s %s", u.Direction, u.Verdict)
 	if u.Reason != "" {
 		text += ": " + u.Reason
+	} else if u.MinFrom != "" {
+		text += " from " + u.MinFrom + " or later"
 	}
-	return text
+	return text + "; migration: " + cmp.Or(u.Migration, "not described")
 }
