@@ -58,6 +58,10 @@ type Result struct {
 	Before map[string][]byte `json:"-"` // changed files, by path in the catalogue
 	After  map[string][]byte `json:"-"`
 	Err    error             `json:"-"`
+
+	Was, Is    catalog.App `json:"-"` // before and after
+	Copy       string      `json:"-"` // folder of the edited catalogue, while the result is accepted
+	Comparison string      `json:"-"` // for a pull request: Markdown of compare; set by who accepts the result
 }
 
 // Outdated reports whether there is something to do.
@@ -246,6 +250,7 @@ func (b *Bumper) one(ctx context.Context, c *checkout, result *Result, apps map[
 	for name := range result.After {
 		result.Before[name] = c.original[name]
 	}
+	result.Was, result.Is, result.Copy = apps[result.App], evaluation.Apps[result.App], c.copy
 	was, err := flat(apps[result.App])
 	if err != nil {
 		return nil, err

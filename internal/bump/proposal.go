@@ -50,7 +50,7 @@ func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*
 func (r *Result) report(notes string) propose.AppReport {
 	report := propose.AppReport{
 		App: r.App, From: r.From.String(), To: r.To.String(), Links: r.Links,
-		Warnings: r.Warnings, Checked: r.checked(), Notes: notes,
+		Warnings: r.Warnings, Checked: r.checked(), Comparison: r.Comparison, Notes: notes,
 	}
 	for _, finding := range r.Findings {
 		report.Findings = append(report.Findings, string(finding.Kind)+": "+finding.String())

@@ -77,7 +77,8 @@ All of them raise the package version of the apps that change.
 pull request for each app, from the branch libre/APP of origin. libre updates
 it when a newer version comes or the base branch moves, closes it when nothing
 is left to do, and does not open it again for a version that somebody closed.
---group makes one pull request for all apps. Tokens are GH_TOKEN or
+--group makes one pull request for all apps. With --build, a pull request has
+the comparison of libre diff with the newest published release. Tokens are GH_TOKEN or
 GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL, or, for any host,
 access-tokens of nix.conf and ~/.netrc.
 
@@ -103,7 +104,7 @@ func (o *bumpOptions) addFlags(cmd *cobra.Command) {
 	flags.BoolVar(&o.dryRun, "dry-run", false, "change nothing; print the edits as a diff")
 	flags.BoolVar(&o.repack, "repack", false, "raise the package version only")
 	flags.BoolVar(&o.dropApplied, "drop-applied", false, "remove patches that the new source contains")
-	flags.BoolVar(&o.build, "build", false, "build the apps that changed")
+	flags.BoolVar(&o.build, "build", false, "build the apps that changed; with --pr, compare them with what is published")
 	flags.BoolVar(&o.commit, "commit", false, "commit the edit of each app")
 	flags.BoolVar(&o.pr, "pr", false, "open a pull request for each app; change nothing here")
 	flags.StringVar(&o.group, "group", "", "open one pull request for all apps, from the branch libre/`NAME`")
@@ -131,7 +132,7 @@ func (e *env) runBump(ctx context.Context, o bumpOptions) error {
 	progress := e.Progress()
 	defer progress.Close()
 	bumper.Progress = func(app, doing string) { progress.Set(app, ui.State{Phase: ui.Bumping, Message: doing}) }
-	write, err := e.bumpWriter(ctx, ws, o, bumper)
+	write, err := e.bumpWriter(ctx, ws, o, bumper, progress)
 	if err != nil {
 		return err
 	}

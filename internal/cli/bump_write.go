@@ -26,11 +26,14 @@ type bumpWriter struct {
 	repository *propose.Repository // for --commit and --pr
 	proposer   *propose.Proposer   // for --pr
 	grouped    []*bump.Result
+
+	ws       *workspace
+	progress *ui.Progress
 }
 
 // bumpWriter finds the repository and the forge, before versions are looked up.
-func (e *env) bumpWriter(ctx context.Context, ws *workspace, o bumpOptions, bumper *bump.Bumper) (*bumpWriter, error) {
-	w := &bumpWriter{env: e, dir: ws.dir, options: o, bumper: bumper}
+func (e *env) bumpWriter(ctx context.Context, ws *workspace, o bumpOptions, bumper *bump.Bumper, progress *ui.Progress) (*bumpWriter, error) {
+	w := &bumpWriter{env: e, dir: ws.dir, options: o, bumper: bumper, ws: ws, progress: progress}
 	if !o.commit && !o.pr {
 		return w, nil
 	}
@@ -49,7 +52,12 @@ func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool
 	switch {
 	case w.options.dryRun:
 		return false, nil
-	case w.options.group != "":
+	case w.options.pr:
+		if err := w.compare(ctx, result); err != nil {
+			return false, err
+		}
+	}
+	if w.options.group != "" {
 		w.grouped = append(w.grouped, result)
 		return true, nil
 	}

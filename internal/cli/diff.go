@@ -91,7 +91,7 @@ func (e *env) runDiff(ctx context.Context, o diffOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	d := &differ{env: e, options: o}
+	d := &differ{env: e, options: o, contents: e.contents}
 	from, to, err := d.sides(ctx)
 	if err != nil {
 		return err

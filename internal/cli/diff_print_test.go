@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/compare"
+	application "github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/ui"
@@ -23,7 +23,7 @@ func twoReleases(name string, components ...string) *compare.Comparison {
 	digest := func(letter string) string { return "sha256:" + strings.Repeat(letter, 64) }
 	from := &compare.Release{App: "docs", Variant: "default", Version: "5.4.0", PackageVersion: 2, Description: json.RawMessage(`{"needs":{"postgres":{"version":">=15"}}}`), Images: map[string]*compare.Image{}}
 	to := &compare.Release{App: "docs", Variant: "default", Version: "5.4.1", PackageVersion: 1, Description: json.RawMessage(`{"needs":{"postgres":{"version":">=16"}}}`), Images: map[string]*compare.Image{},
-		Migration: &catalog.Migration{Kind: "automatic", MinFrom: "5.0.0"}}
+		Migration: &application.Migration{Kind: "automatic", MinFrom: "5.0.0"}}
 	for _, component := range components {
 		from.Images[component] = &compare.Image{
 			Platform: "linux/amd64", Digest: digest("a"), Config: &v1.Config{Entrypoint: []string{"/app/bin/serve"}, Env: []string{"DB_HOST=db"}},

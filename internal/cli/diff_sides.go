@@ -17,6 +17,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/vex"
 )
@@ -27,6 +28,9 @@ type differ struct {
 	options diffOptions
 	ws      *workspace
 	system  string // Nix system that is compared
+
+	// contents lists what images are made of, and builds them: env.contents.
+	contents func(context.Context, *workspace, string, nix.Request) ([]build.Described, error)
 }
 
 // diffSide is a release to compare.
@@ -149,19 +153,25 @@ func (d *differ) releases(ctx context.Context) (from, to *diffSide, err error) {
 			patterns[i].Variant = "default"
 		}
 	}
+	tags := words[1:]
+	if len(tags) == 0 {
+		tags = []string{""}
+	}
+	return d.ofCatalogue(ctx, patterns, tags)
+}
+
+// ofCatalogue reads the releases with the tags, of which "" is the newest, and the working
+// tree in place of a second one.
+func (d *differ) ofCatalogue(ctx context.Context, patterns []catalog.Pattern, tags []string) (from, to *diffSide, err error) {
 	evaluation, err := d.ws.evaluate(ctx, nix.Request{Patterns: patterns})
 	if err != nil {
 		return nil, nil, err
 	}
 	refs := state.RecordRefs(patterns, evaluation.Apps)
-	if err := d.one(patterns, evaluation, refs); err != nil {
+	if err := checkOne(patterns, evaluation, refs); err != nil {
 		return nil, nil, err
 	}
 	var opened []*state.PublishedRelease
-	tags := words[1:]
-	if len(tags) == 0 {
-		tags = []string{""}
-	}
 	for _, tag := range tags {
 		p, err := d.open(ctx, refs[0].Repository, tag)
 		if err != nil {
@@ -169,10 +179,11 @@ func (d *differ) releases(ctx context.Context) (from, to *diffSide, err error) {
 		}
 		opened = append(opened, p)
 	}
-	var app catalog.App
-	for _, app = range evaluation.Apps {
+	id, err := catalog.SelectImages(patterns, evaluation.Apps)
+	if err != nil {
+		return nil, nil, err
 	}
-	variant := patterns[0].Variant
+	app, variant := evaluation.Apps[id[0].App], id[0].Variant
 	match := func(component string) bool {
 		id := catalog.ID{App: app.Name, Component: component, Variant: variant}
 		return slices.ContainsFunc(patterns, func(p catalog.Pattern) bool { return p.Match(id) })
@@ -181,6 +192,9 @@ func (d *differ) releases(ctx context.Context) (from, to *diffSide, err error) {
 		from, to, err = d.both(ctx, opened[0], opened[1], match)
 	} else if to, err = d.workingTree(ctx, app, variant, patterns); err == nil {
 		platforms := map[string]string{}
+		for component := range opened[0].Images {
+			platforms[component] = d.platform(opened[0].Platforms(component), nil)
+		}
 		for component, image := range to.Images {
 			platforms[component] = image.Platform
 		}
@@ -193,8 +207,8 @@ func (d *differ) releases(ctx context.Context) (from, to *diffSide, err error) {
 	return from, to, nil
 }
 
-// one checks that exactly one release is selected.
-func (d *differ) one(patterns []catalog.Pattern, evaluation *nix.Evaluation, refs []catalog.Ref) error {
+// checkOne checks that exactly one release is selected.
+func checkOne(patterns []catalog.Pattern, evaluation *nix.Evaluation, refs []catalog.Ref) error {
 	for _, err := range evaluation.Failures {
 		return err
 	}
@@ -241,15 +255,12 @@ func (d *differ) open(ctx context.Context, repository, tag string) (*state.Publi
 
 // workingTree builds the images of an app's variant, and reads them.
 func (d *differ) workingTree(ctx context.Context, app catalog.App, variant string, patterns []catalog.Pattern) (*diffSide, error) {
-	side := &diffSide{answers: map[string]func(context.Context) (*vex.Answers, error){}}
-	side.Release = compare.Release{
-		Name: "working tree", App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
-		Migration: app.Migration, Images: map[string]*compare.Image{},
-	}
-	var err error
-	if side.Description, err = state.Described(app); err != nil {
+	release, err := state.Described(app, variant)
+	if err != nil {
 		return nil, err
 	}
+	side := &diffSide{Release: *release, answers: map[string]func(context.Context) (*vex.Answers, error){}}
+	side.Images = map[string]*compare.Image{}
 	stated, err := vex.Load(d.ws.dir, app, time.Now())
 	if err != nil {
 		return nil, err

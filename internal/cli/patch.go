@@ -156,7 +156,7 @@ func (e *env) runPatch(ctx context.Context, o patchOptions, add bump.NewPatch) e
 	progress := e.Progress()
 	defer progress.Close()
 	bumper.Progress = func(app, doing string) { progress.Set(app, ui.State{Phase: ui.Patching, Message: doing}) }
-	write, err := e.bumpWriter(ctx, ws, o.write, bumper)
+	write, err := e.bumpWriter(ctx, ws, o.write, bumper, progress)
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,13 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 
 // contents lists what images are made of. It builds those that are not built.
 func (e *env) contents(ctx context.Context, ws *workspace, output string, request nix.Request) ([]build.Described, error) {
+	progress := e.Progress()
+	defer progress.Close()
+	return e.contentsWatched(ctx, ws, output, request, progress)
+}
+
+// contentsWatched is contents, with the progress of a larger run.
+func (e *env) contentsWatched(ctx context.Context, ws *workspace, output string, request nix.Request, progress *ui.Progress) ([]build.Described, error) {
 	builder, err := ws.builder(ctx, output)
 	if err != nil {
 		return nil, err
@@ -101,8 +108,6 @@ func (e *env) contents(ctx context.Context, ws *workspace, output string, reques
 		return nil, err
 	}
 	defer builder.Files.Close()
-	progress := e.Progress()
-	defer progress.Close()
 	builder.Watcher = &buildWatcher{env: e, progress: progress}
 	return builder.SBOMsOf(ctx, request, version)
 }

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/scan"
 )
@@ -22,7 +23,7 @@ type Release struct {
 	App, Variant   string
 	Version        string // upstream's
 	PackageVersion int
-	Migration      *catalog.Migration
+	Migration      *describe.Migration
 	Description    json.RawMessage   // what the app is and needs: a JSON object; empty if it is not known
 	Images         map[string]*Image // by component
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/sbom"
 )
 
@@ -41,11 +41,11 @@ func TestSameRelease(t *testing.T) {
 }
 
 func TestUpgrade(t *testing.T) {
-	at := func(version string, migration *catalog.Migration) *Release {
+	at := func(version string, migration *describe.Migration) *Release {
 		return &Release{Version: version, Migration: migration}
 	}
-	automatic := func(minFrom string) *catalog.Migration {
-		return &catalog.Migration{Kind: "automatic", MinFrom: minFrom}
+	automatic := func(minFrom string) *describe.Migration {
+		return &describe.Migration{Kind: "automatic", MinFrom: minFrom}
 	}
 	for _, test := range []struct {
 		name     string
@@ -62,8 +62,10 @@ func TestUpgrade(t *testing.T) {
 		{"the same", at("1", automatic("9")), at("1", automatic("9")), Allowed, ""},
 		{"what the old release says does not count", at("1", automatic("3")), at("2", automatic("1")), Allowed, ""},
 		{"back", at("2", automatic("")), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
-		{"back by hand", at("2", &catalog.Migration{Kind: "manual"}), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
-		{"back without a migration", at("2", &catalog.Migration{Kind: "none"}), at("1", nil), Allowed, ""},
+		{"back by hand", at("2", &describe.Migration{Kind: "manual"}), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
+		{"back without a migration", at("2", &describe.Migration{Kind: "none"}), at("1", nil), Allowed, ""},
+		{"back, reversibly", at("2", &describe.Migration{Kind: "automatic", Reversible: new(true)}), at("1", nil), Allowed, ""},
+		{"back, and said to be irreversible", at("2", &describe.Migration{Kind: "automatic", Reversible: new(false)}), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
 		{"back, and nothing said", at("2", nil), at("1", automatic("")), Unknown, "2 does not say how it changes its data"},
 	} {
 		if got := upgrade(test.from, test.to); got.Verdict != test.want || got.Reason != test.reason {

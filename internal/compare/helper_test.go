@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/vex"
@@ -79,7 +79,7 @@ func docs() (from, to *Release) {
 	settled.Answer = &scan.Answer{Status: vex.NotAffected, Says: "not_affected (component_not_present)"}
 	to = &Release{
 		Name: "registry.example/coop/docs-default:5.4.1-1", App: "docs", Variant: "default", Version: "5.4.1", PackageVersion: 1,
-		Migration:   &catalog.Migration{Kind: "automatic", MinFrom: "5.0.0", Notes: "https://example.org/upgrade"},
+		Migration:   &describe.Migration{Kind: "automatic", MinFrom: "5.0.0", Notes: "https://example.org/upgrade"},
 		Description: json.RawMessage(`{"license":"AGPL-3.0-only","needs":{"postgres":{"version":">=16"},"bucket":{"versioning":true}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http","auth":"/auth"}]}`),
 		Images: map[string]*Image{
 			"backend": {

@@ -10,6 +10,11 @@ import (
 // mostRows is how many rows of a section Markdown has.
 const mostRows = 40
 
+// IsPlain reports whether there is nothing to tell but the versions.
+func (c *Comparison) IsPlain() bool {
+	return len(c.Description) == 0 && len(c.Components) == 0 && c.Upgrade.Verdict == Allowed && c.Upgrade.Migration == ""
+}
+
 // Markdown is the comparison for a page of a forge: a list of what matters, then a folded
 // table for each section, then upstream's notes. Texts from outside are escaped, so that they
 // do nothing there. A table has at most 40 rows. room limits the whole in bytes: what does not
@@ -22,7 +27,7 @@ func (c *Comparison) Markdown(size Size, room int) string {
 	b.WriteString("\n")
 	rows := c.Rows(size)
 	left := 0
-	for _, section := range Sections {
+	for _, section := range Sections[1:] { // the summary has the versions
 		text := c.sectionMarkdown(section, rows)
 		if room > 0 && b.Len()+len(text) > room-100 { // a hundred for the last line
 			left++

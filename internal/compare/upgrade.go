@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 )
 
 // Upgrade says what going from one release to the other does to an app's data.
@@ -40,11 +41,11 @@ func upgrade(from, to *Release) Upgrade {
 		u.Direction, of = "downgrade", from.Migration
 	}
 	if of == nil {
-		of = &catalog.Migration{}
+		of = &describe.Migration{}
 	}
 	u.Migration, u.Notes = of.Kind, of.Notes
 	if order > 0 {
-		return u.back(from, to)
+		return u.back(from, to, of.Reversible != nil && *of.Reversible)
 	}
 	u.MinFrom = of.MinFrom
 	if u.MinFrom != "" && catalog.CompareVersions(from.Version, u.MinFrom) < 0 {
@@ -54,10 +55,10 @@ func upgrade(from, to *Release) Upgrade {
 	return u
 }
 
-func (u Upgrade) back(from, to *Release) Upgrade {
-	switch u.Migration {
-	case "none":
-	case "":
+func (u Upgrade) back(from, to *Release, reversible bool) Upgrade {
+	switch {
+	case u.Migration == "none" || reversible:
+	case u.Migration == "":
 		u.Verdict, u.Reason = Unknown, fmt.Sprintf("%s does not say how it changes its data", from.Version)
 	default:
 		u.Verdict = Refused

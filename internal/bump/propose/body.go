@@ -11,7 +11,8 @@ import (
 )
 
 // AppReport is what a pull request says about one app. Its texts may come from outside,
-// except Notes, which is the Markdown of markdown.Notes.
+// except Comparison, which is the Markdown of compare, and Notes, which is that of
+// markdown.Notes.
 type AppReport struct {
 	App, From, To string // versions as in tags: 5.4.1-1
 	Links         upstream.Links
@@ -19,6 +20,7 @@ type AppReport struct {
 	Findings      []string // what a reviewer should look at
 	Changes       []string // the state of the catalogue's own changes
 	Checked       []string // passed checks, such as "the source's hash is new"
+	Comparison    string   // what the update changes for those who run the app
 	Notes         string
 }
 
@@ -26,11 +28,14 @@ const (
 	maxBody    = 60_000 // bytes; GitHub takes 65,536 characters
 	maxReports = 45_000 // bytes for full reports, before the notes
 	maxItems   = 60     // of a list
+
+	// MaxComparison is how many bytes of a comparison have room in the body of one app.
+	MaxComparison = 15_000
 )
 
 // PullBody is the body of a pull request for some apps, Markdown of at most 60,000 bytes:
 // versions with links; for each app warnings, what a reviewer should look at, the state of
-// the catalogue's own changes and passed checks; then upstream's notes.
+// the catalogue's own changes and passed checks; then comparisons, then upstream's notes.
 func PullBody(reports []AppReport) string {
 	var b strings.Builder
 	b.WriteString("| App | From | To | Upstream |\n| --- | --- | --- | --- |\n")
@@ -55,6 +60,7 @@ func PullBody(reports []AppReport) string {
 	if left > 0 {
 		b.WriteString("This report is cut. `libre bump --dry-run` shows all of it.\n\n")
 	}
+	b.WriteString(comparisons(reports, maxReports-b.Len()))
 	for _, report := range reports {
 		if report.Notes == "" {
 			continue
@@ -65,6 +71,26 @@ func PullBody(reports []AppReport) string {
 			break
 		}
 		b.WriteString(notes)
+	}
+	return b.String()
+}
+
+// comparisons are those that have room, under the app's name if there are several apps.
+func comparisons(reports []AppReport, room int) string {
+	var b strings.Builder
+	for _, report := range reports {
+		if report.Comparison == "" {
+			continue
+		}
+		heading := "**What changes for those who run it**"
+		if len(reports) > 1 {
+			heading = "**What changes for those who run " + markdown.Escape(report.App) + "**"
+		}
+		if b.Len()+len(heading)+len(report.Comparison) > room-200 {
+			b.WriteString("The comparisons of further apps are omitted: `libre diff` shows them.\n\n")
+			break
+		}
+		fmt.Fprintf(&b, "%s\n\n%s\n\n", heading, strings.TrimRight(report.Comparison, "\n"))
 	}
 	return b.String()
 }

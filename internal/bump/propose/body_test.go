@@ -17,11 +17,12 @@ import (
 func TestPullBody(t *testing.T) {
 	got := PullBody([]AppReport{{
 		App: "docs", From: "5.4.0-2", To: "5.4.1-1",
-		Links:    upstream.Links{Release: "https://example.org/r/releases/tag/v5.4.1", Compare: "https://example.org/r/compare/v5.4.0...v5.4.1"},
-		Warnings: []string{"upstream moved the tag v5.4.1 | @all <b>", "see #12 and `id`"},
-		Findings: []string{"licence: LICENSE: MIT → AGPL-3.0"},
-		Changes:  []string{"patch fix_[1].patch applies"},
-		Notes:    "#### 5.4.1\n\n> fixed\n\n", Checked: []string{"evaluated", "built for x86_64-linux"},
+		Links:      upstream.Links{Release: "https://example.org/r/releases/tag/v5.4.1", Compare: "https://example.org/r/compare/v5.4.0...v5.4.1"},
+		Warnings:   []string{"upstream moved the tag v5.4.1 | @all <b>", "see #12 and `id`"},
+		Findings:   []string{"licence: LICENSE: MIT → AGPL-3.0"},
+		Changes:    []string{"patch fix_[1].patch applies"},
+		Comparison: "- docs/default 5.4.0-2 → 5.4.1-1: another app version\n- upgrade allowed; migration: none\n\n",
+		Notes:      "#### 5.4.1\n\n> fixed\n\n", Checked: []string{"evaluated", "built for x86_64-linux"},
 	}})
 	const want = `| App | From | To | Upstream |
 | --- | --- | --- | --- |
@@ -44,6 +45,11 @@ func TestPullBody(t *testing.T) {
 
 - evaluated
 - built for x86_64-linux
+
+**What changes for those who run it**
+
+- docs/default 5.4.0-2 → 5.4.1-1: another app version
+- upgrade allowed; migration: none
 
 <details>
 <summary>Notes of docs</summary>
@@ -68,7 +74,7 @@ func TestPullBodyIsCut(t *testing.T) {
 		for i := range apps {
 			name := fmt.Sprintf("app%d", i)
 			proposed[name] = "1.0-1"
-			r := AppReport{App: name, Notes: strings.Repeat("> note\n", 4000)}
+			r := AppReport{App: name, Comparison: strings.Repeat("c", MaxComparison), Notes: strings.Repeat("> note\n", 4000)}
 			for range 500 {
 				r.Warnings = append(r.Warnings, strings.Repeat("w|", 300))
 			}

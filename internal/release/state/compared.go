@@ -14,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/compare"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
@@ -55,7 +56,7 @@ func OpenRelease(ctx context.Context, client *registry.Client, signing *Signing,
 func (p *PublishedRelease) openRecord(reference name.Reference, record *Record) (err error) {
 	p.Source = record.Source
 	p.About.App, p.About.Variant, p.About.Version, p.About.PackageVersion = record.App, record.Variant, record.Version, record.PackageVersion
-	p.About.Migration = record.Migration
+	p.About.Migration = migration(record.Migration)
 	if p.About.Description, err = record.description(); err != nil {
 		return err
 	}
@@ -147,13 +148,25 @@ func (r *Record) description() (json.RawMessage, error) {
 	return json.Marshal(about)
 }
 
-// Described is what the record of an app's release would say of it: see description.
-func Described(app catalog.App) (json.RawMessage, error) {
+// Described is the release that an app's variant would be, without images.
+func Described(app catalog.App, variant string) (*compare.Release, error) {
 	record := &Record{License: app.Meta.License, Homepage: app.Meta.Homepage, Needs: app.Needs, Components: map[string]*RecordComponent{}}
 	for name, c := range app.Components {
 		record.Components[name] = &RecordComponent{Ports: c.Ports, Protocols: c.Protocols, Health: c.Health, Services: c.Services, License: c.License}
 	}
-	return record.description()
+	description, err := record.description()
+	return &compare.Release{
+		Name: "working tree", App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
+		Migration: migration(app.Migration), Description: description,
+	}, err
+}
+
+// migration is what the application document says of it.
+func migration(m *catalog.Migration) *describe.Migration {
+	if m == nil {
+		return nil
+	}
+	return &describe.Migration{Kind: m.Kind, MinFrom: m.MinFrom, Notes: m.Notes}
 }
 
 // Platforms lists the platforms of a component's images, sorted; nil if they are not known.
