@@ -46,7 +46,7 @@ func TestInteropPolicyControllerAdmitsBySignature(t *testing.T) {
 		{"of another key", policy, first.prefix() + "/one-pages-default:1.0-1", "signature key validation failed"},
 		{"either of two keys", either, first.prefix() + "/one-pages-default:1.0-1", ""},
 		{"the other of two keys", either, first.prefix() + "/two-web-default:2-3", ""},
-		{"elsewhere", policy, bundles.prefix() + "/two-web-default:2-3", "no matching policies"},
+		{"elsewhere", policy, bundles.prefix() + "/two-web-default:2-3", "is uncovered by policy"},
 		{"a bundle", rendered(c, bundles.prefix()), bundles.prefix() + "/two-web-default:2-3", "no signatures found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
