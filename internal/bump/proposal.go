@@ -7,17 +7,10 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
-	"github.com/libresh/libre/internal/bump/markdown"
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/bump/review"
-	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/upstream"
 )
-
-// maxNotedVersions is for how many versions libre reads notes.
-const maxNotedVersions = 20
 
 // Propose makes the proposal for some apps' updates, on a branch with the name. It reads
 // the notes of all versions between.
@@ -126,45 +119,6 @@ func (r *Result) checked() []string {
 		all = append(all, fmt.Sprintf("our changes apply to the source: %d", applied))
 	}
 	return all
-}
-
-// notes are those of the versions after the current one, up to the new one.
-func (r *Result) notes(ctx context.Context) (string, error) {
-	if r.Decision == nil || r.finder == nil || r.From.Version == r.To.Version {
-		return "", nil
-	}
-	notes, err := notesBetween(ctx, r.finder, r.Decision, r.From.Version, r.To.Version)
-	return markdown.Notes(notes, r.Links.Release), err
-}
-
-// Notes reads upstream's notes of the versions of an app after one, up to another, newest
-// first. They are outside text.
-func Notes(ctx context.Context, client *upstream.Client, app catalog.App, after, upTo string) ([]markdown.Note, error) {
-	app.Version = after
-	found := Find(ctx, client, map[string]catalog.App{app.Name: app}, time.Now())[app.Name]
-	if found.Err != nil {
-		return nil, found.Err
-	}
-	return notesBetween(ctx, found.Finder, found.Decision, after, upTo)
-}
-
-func notesBetween(ctx context.Context, finder upstream.Finder, decision *Decision, after, upTo string) ([]markdown.Note, error) {
-	var notes []markdown.Note
-	for _, candidate := range decision.Candidates {
-		between := candidate.Version != "" && catalog.CompareVersions(candidate.Version, after) > 0 &&
-			catalog.CompareVersions(candidate.Version, upTo) <= 0
-		if !between || len(notes) == maxNotedVersions {
-			continue
-		}
-		release, err := finder.Release(ctx, candidate.Tag)
-		if err != nil {
-			return nil, err
-		}
-		if release != nil && !release.Draft && strings.TrimSpace(release.Notes) != "" {
-			notes = append(notes, markdown.Note{Version: candidate.Version, Page: release.Page, Text: release.Notes})
-		}
-	}
-	return notes, nil
 }
 
 // InputsName replaces the app's name for the catalogue's inputs.

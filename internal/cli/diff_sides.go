@@ -137,7 +137,7 @@ func sourceOf(p *state.PublishedRelease) *catalog.App {
 	if strings.Count(repository, "/") != 1 {
 		return nil
 	}
-	return &catalog.App{Name: p.About.App, Source: &catalog.Source{Kind: "github", Page: p.Source, GitHub: repository}}
+	return &catalog.App{Name: p.About.App, Version: p.About.Version, Source: &catalog.Source{Kind: "github", Page: p.Source, GitHub: repository, Revision: p.Tag}}
 }
 
 // releases reads releases of the catalogue's app: two published ones, or one and the working

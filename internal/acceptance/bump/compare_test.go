@@ -1,15 +1,19 @@
 package bump
 
 import (
+	"encoding/json"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/libresh/libre/internal/compare"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
@@ -64,5 +68,23 @@ func TestPullRequestsCompare(t *testing.T) {
 	}
 	if c.read(t, "apps/notes/default.nix") != before {
 		t.Error("--pr changed the catalogue")
+	}
+
+	c.run(t, 0, "bump", "notes", "--commit")
+	var got compare.Comparison
+	if err := json.Unmarshal([]byte(c.run(t, 0, "diff", "notes", "--json").stdout), &got); err != nil {
+		t.Fatal(err)
+	}
+	var notes []string
+	for _, note := range got.Notes {
+		notes = append(notes, note.Version+": "+note.Text)
+	}
+	if want := []string{"1.2.0: best", "1.1.1: even better"}; !slices.Equal(notes, want) {
+		t.Errorf("upstream's notes: %q, want %q", notes, want)
+	}
+	forge.SetFault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: http.StatusNotFound} })
+	silent := c.run(t, 0, "diff", "notes", "-o", "markdown")
+	if !strings.Contains(silent.stderr, "warning: upstream's notes are not read: ") || !strings.Contains(silent.stdout, "| changed | notes (application) | 1.1.0 | 1.2.0 |") {
+		t.Errorf("without the forge:\n%s%s", silent.stdout, silent.stderr)
 	}
 }

@@ -26,6 +26,7 @@ import (
 type PublishedRelease struct {
 	About  compare.Release // without images
 	Source string          // URL of upstream's project
+	Tag    string          // of the version there, or its commit
 	Images map[string][]PlatformImage
 
 	client  *registry.Client
@@ -54,7 +55,7 @@ func OpenRelease(ctx context.Context, client *registry.Client, signing *Signing,
 }
 
 func (p *PublishedRelease) openRecord(reference name.Reference, record *Record) (err error) {
-	p.Source = record.Source
+	p.Source, p.Tag = record.Source, record.Revision
 	p.About.App, p.About.Variant, p.About.Version, p.About.PackageVersion = record.App, record.Variant, record.Version, record.PackageVersion
 	p.About.Migration = migration(record.Migration)
 	if p.About.Description, err = record.description(); err != nil {
@@ -84,7 +85,7 @@ func (p *PublishedRelease) openImage(ctx context.Context, reference name.Referen
 		return err
 	}
 	annotation := func(name string) string { return manifest.Annotations[release.LibrePrefix+name] }
-	p.Source = manifest.Annotations[release.OCIPrefix+"source"]
+	p.Source, p.Tag = manifest.Annotations[release.OCIPrefix+"source"], manifest.Annotations[release.OCIPrefix+"revision"]
 	p.About.App, p.About.Variant, p.About.Version = annotation("app"), annotation("variant"), annotation("app-version")
 	p.About.PackageVersion, _ = strconv.Atoi(annotation("package-version"))
 	component := annotation("component")
