@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +19,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/upstream"
 	"github.com/libresh/libre/internal/vex"
 )
 
@@ -127,17 +128,18 @@ func (d *differ) published(ctx context.Context, p *state.PublishedRelease, platf
 	return side, nil
 }
 
-// sourceOf is the source of a published release that GitHub has; nil for any other.
+// sourceOf is the source of a published release, for upstream's notes; nil if no forge that is
+// known has it.
 func sourceOf(p *state.PublishedRelease) *catalog.App {
-	page, err := url.Parse(p.Source)
-	if err != nil || page.Host != "github.com" {
+	hosting, err := upstream.HostingOf(p.Source, "", os.Getenv)
+	if err != nil {
 		return nil
 	}
-	repository := strings.TrimSuffix(strings.Trim(page.Path, "/"), ".git")
-	if strings.Count(repository, "/") != 1 {
-		return nil
+	source := &catalog.Source{Kind: "git", Page: p.Source, Git: p.Source, Forge: hosting.Kind, Revision: p.Tag}
+	if hosting.Kind == "github" {
+		source.Kind, source.GitHub = "github", hosting.String()
 	}
-	return &catalog.App{Name: p.About.App, Version: p.About.Version, Source: &catalog.Source{Kind: "github", Page: p.Source, GitHub: repository, Revision: p.Tag}}
+	return &catalog.App{Name: p.About.App, Version: p.About.Version, Source: source}
 }
 
 // releases reads releases of the catalogue's app: two published ones, or one and the working

@@ -71,19 +71,26 @@ func TestPullRequestsCompare(t *testing.T) {
 	}
 
 	c.run(t, 0, "bump", "notes", "--commit")
-	var got compare.Comparison
-	if err := json.Unmarshal([]byte(c.run(t, 0, "diff", "notes", "--json").stdout), &got); err != nil {
-		t.Fatal(err)
-	}
-	var notes []string
-	for _, note := range got.Notes {
-		notes = append(notes, note.Version+": "+note.Text)
-	}
-	if want := []string{"1.2.0: best", "1.1.1: even better"}; !slices.Equal(notes, want) {
-		t.Errorf("upstream's notes: %q, want %q", notes, want)
+	working := c.run(t, 0, "diff", "notes", "--json")
+	c.run(t, 0, "push", "notes/web/default")
+	operator := catalogue{dir: t.TempDir(), env: c.env}
+	record := strings.TrimPrefix(server.URL, "http://") + "/coop/notes-default:"
+	published := operator.run(t, 0, "diff", record+"1.1.0-1", record+"1.2.0-1", "--key", c.dir+"/cosign.pub", "--json")
+	for _, out := range []outcome{working, published} {
+		var got compare.Comparison
+		if err := json.Unmarshal([]byte(out.stdout), &got); err != nil {
+			t.Fatal(err)
+		}
+		var notes []string
+		for _, note := range got.Notes {
+			notes = append(notes, note.Version+": "+note.Text)
+		}
+		if want := []string{"1.2.0: best", "1.1.1: even better"}; !slices.Equal(notes, want) {
+			t.Errorf("%q: upstream's notes: %q, want %q\n%s", out.args, notes, want, out.stderr)
+		}
 	}
 	forge.SetFault(func(*http.Request) *forgetest.Fault { return &forgetest.Fault{Status: http.StatusNotFound} })
-	silent := c.run(t, 0, "diff", "notes", "-o", "markdown")
+	silent := c.run(t, 0, "diff", "notes", "1.1.0-1", "-o", "markdown")
 	if !strings.Contains(silent.stderr, "warning: upstream's notes are not read: ") || !strings.Contains(silent.stdout, "| changed | notes (application) | 1.1.0 | 1.2.0 |") {
 		t.Errorf("without the forge:\n%s%s", silent.stdout, silent.stderr)
 	}
