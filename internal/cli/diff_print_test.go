@@ -21,8 +21,8 @@ import (
 // twoReleases compares releases of one component, in which a name is as given.
 func twoReleases(name string, components ...string) *compare.Comparison {
 	digest := func(letter string) string { return "sha256:" + strings.Repeat(letter, 64) }
-	from := &compare.Release{App: "docs", Variant: "default", Version: "5.4.0", PackageVersion: 2, Description: json.RawMessage(`{"needs":{"postgres":{"version":">=15"}}}`), Images: map[string]*compare.Image{}}
-	to := &compare.Release{App: "docs", Variant: "default", Version: "5.4.1", PackageVersion: 1, Description: json.RawMessage(`{"needs":{"postgres":{"version":">=16"}}}`), Images: map[string]*compare.Image{},
+	from := &compare.Release{App: "docs", Variant: "default", Version: "5.4.0", PackageVersion: 2, Outline: json.RawMessage(`{"needs":{"postgres":{"version":">=15"}}}`), Images: map[string]*compare.Image{}}
+	to := &compare.Release{App: "docs", Variant: "default", Version: "5.4.1", PackageVersion: 1, Outline: json.RawMessage(`{"needs":{"postgres":{"version":">=16"}}}`), Images: map[string]*compare.Image{},
 		Migration: &application.Migration{Kind: "automatic", MinFrom: "5.0.0"}}
 	for _, component := range components {
 		from.Images[component] = &compare.Image{

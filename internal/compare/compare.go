@@ -24,8 +24,9 @@ type Release struct {
 	Version        string // upstream's
 	PackageVersion int
 	Migration      *describe.Migration
-	Description    json.RawMessage   // what the app is and needs: a JSON object; empty if it is not known
-	Images         map[string]*Image // by component
+	Application    *describe.Application // what the app is and needs; nil if it is not known
+	Outline        json.RawMessage       // the part of it that records without an application document have: a JSON object; empty if it is not known
+	Images         map[string]*Image     // by component
 }
 
 // Image is one component of a release, on one platform. What is nil was not read, and is not
@@ -152,8 +153,11 @@ func Compare(from, to *Release) *Comparison {
 	default:
 		c.Kind = SameVersion
 	}
-	if len(from.Description) > 0 && len(to.Description) > 0 {
-		c.Description = jsonChanges(from.Description, to.Description)
+	switch {
+	case from.Application != nil && to.Application != nil:
+		c.Description = jsonChanges(description(from.Application), description(to.Application))
+	case len(from.Outline) > 0 && len(to.Outline) > 0:
+		c.Description = jsonChanges(from.Outline, to.Outline)
 	}
 	names := maps.Clone(from.Images)
 	if names == nil {

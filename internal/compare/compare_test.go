@@ -97,6 +97,65 @@ func TestJSONChanges(t *testing.T) {
 	}
 }
 
+// An application document is compared without the names of its release. A release without
+// one is compared by the outline of both.
+func TestApplications(t *testing.T) {
+	release := func(version string, change func(*describe.Spec)) *Release {
+		spec := describe.Spec{
+			Version: version, PackageVersion: 1, Variant: "default", Registry: "registry.example/" + version, Revision: "v" + version, License: "MIT",
+			Components: map[string]describe.Component{"backend": {
+				Image: &describe.Image{Reference: "docs-backend-default:" + version + "-1"}, Ports: map[string]describe.Port{"http": {Port: 8000, Protocol: "tcp", Access: "internal"}},
+				Services: map[string]describe.Service{"backend": {Replicas: 1}},
+			}},
+			Needs:  map[string]describe.Need{"db": {Kind: "postgres", Version: ">=14"}},
+			Config: map[string]describe.Setting{"DEBUG": {Type: "boolean", Default: "false"}},
+			Routes: map[string]describe.Route{"/": {Service: "backend"}},
+		}
+		change(&spec)
+		return &Release{App: "docs", Variant: "default", Version: version, PackageVersion: 1, Application: &describe.Application{Spec: spec}, Outline: json.RawMessage(`{"license":"` + spec.License + `"}`)}
+	}
+	same := release("1", func(*describe.Spec) {})
+	for _, test := range []struct {
+		name   string
+		change func(*describe.Spec)
+		want   string
+	}{
+		{"nothing", func(*describe.Spec) {}, ``},
+		{"a version of a need", func(s *describe.Spec) { s.Needs["db"] = describe.Need{Kind: "postgres", Version: ">=15"} }, `needs.db.version changed ">=14" ">=15"`},
+		{"an optional need", func(s *describe.Spec) { s.Needs["mail"] = describe.Need{Kind: "smtp", Optional: true} }, `needs.mail added null {"kind":"smtp","optional":true}`},
+		{"no need", func(s *describe.Spec) { s.Needs = nil }, `needs.db removed {"kind":"postgres","version":">=14"} null`},
+		{"a required setting", func(s *describe.Spec) {
+			s.Config["SECRET"] = describe.Setting{Type: "string", Required: true, Secret: true}
+		}, `config.SECRET added null {"required":true,"secret":true,"type":"string"}`},
+		{"another default", func(s *describe.Spec) { s.Config["DEBUG"] = describe.Setting{Type: "boolean", Default: "true"} }, `config.DEBUG.default changed "false" "true"`},
+		{"a route", func(s *describe.Spec) { s.Routes["/ws"] = describe.Route{Service: "backend", WebSocket: true} }, `routes./ws added null {"service":"backend","webSocket":true}`},
+		{"a port", func(s *describe.Spec) {
+			s.Components["backend"].Ports["http"] = describe.Port{Port: 9000, Protocol: "tcp", Access: "internal"}
+		}, `components.backend.ports.http.port changed 8000 9000`},
+		{"replicas", func(s *describe.Spec) { s.Components["backend"].Services["backend"] = describe.Service{Replicas: 2} }, `components.backend.services.backend.replicas changed 1 2`},
+		{"the oldest version", func(s *describe.Spec) { s.Migration = &describe.Migration{MinFrom: "1"} }, `migration.minFrom added null "1"`},
+		{"the licence", func(s *describe.Spec) { s.License = "AGPL-3.0-only" }, `license changed "MIT" "AGPL-3.0-only"`},
+	} {
+		to := release("2", test.change)
+		if got := changeLines(Compare(same, to).Description); got != test.want {
+			t.Errorf("%s: %s, expected\n%s", test.name, got, test.want)
+		}
+		to.Application = nil
+		got := changeLines(Compare(same, to).Description)
+		if want := map[bool]string{true: test.want}[test.name == "the licence"]; got != want {
+			t.Errorf("%s, by the outline: %s, expected\n%s", test.name, got, want)
+		}
+	}
+}
+
+func changeLines(changes []Change) string {
+	var lines []string
+	for _, c := range changes {
+		lines = append(lines, strings.Join([]string{c.Path, string(c.Change), jsonText(c.From), jsonText(c.To)}, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
 func TestPackages(t *testing.T) {
 	npm := func(name, version, purl string) sbom.Component {
 		return sbom.Component{ID: purl + version, Name: name, Version: version, Type: "npm", PURL: purl}

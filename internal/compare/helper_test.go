@@ -56,7 +56,7 @@ func finding(id string, severity scan.Severity, name, version string) scan.Findi
 func docs() (from, to *Release) {
 	from = &Release{
 		Name: "registry.example/coop/docs-default:5.4.0-2", App: "docs", Variant: "default", Version: "5.4.0", PackageVersion: 2,
-		Description: json.RawMessage(`{"license":"MIT","needs":{"postgres":{"version":">=15"},"redis":{}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http"}]}`),
+		Outline: json.RawMessage(`{"license":"MIT","needs":{"postgres":{"version":">=15"},"redis":{}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http"}]}`),
 		Images: map[string]*Image{
 			"backend": {
 				Platforms: []string{"linux/amd64", "linux/arm64"}, Platform: "linux/amd64", Digest: "sha256:aa",
@@ -79,8 +79,8 @@ func docs() (from, to *Release) {
 	settled.Answer = &scan.Answer{Status: vex.NotAffected, Says: "not_affected (component_not_present)"}
 	to = &Release{
 		Name: "registry.example/coop/docs-default:5.4.1-1", App: "docs", Variant: "default", Version: "5.4.1", PackageVersion: 1,
-		Migration:   &describe.Migration{Kind: "automatic", MinFrom: "5.0.0", Notes: "https://example.org/upgrade"},
-		Description: json.RawMessage(`{"license":"AGPL-3.0-only","needs":{"postgres":{"version":">=16"},"bucket":{"versioning":true}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http","auth":"/auth"}]}`),
+		Migration: &describe.Migration{Kind: "automatic", MinFrom: "5.0.0", Notes: "https://example.org/upgrade"},
+		Outline:   json.RawMessage(`{"license":"AGPL-3.0-only","needs":{"postgres":{"version":">=16"},"bucket":{"versioning":true}},"routes":[{"path":"/","port":"http"},{"path":"/media","port":"http","auth":"/auth"}]}`),
 		Images: map[string]*Image{
 			"backend": {
 				Platforms: []string{"linux/amd64"}, Platform: "linux/amd64", Digest: "sha256:bb",

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/describe"
 )
 
 // Change is a value that was added, removed or changed.
@@ -38,6 +40,20 @@ func jsonChanges(from, to json.RawMessage) []Change {
 		compareValues(key, before, after, &changes)
 	}
 	return changes
+}
+
+// description is what an application document says of the app: without the names of this
+// release and of its images.
+func description(a *describe.Application) json.RawMessage {
+	spec := a.Spec
+	spec.Version, spec.PackageVersion, spec.Variant, spec.Registry, spec.Source, spec.Revision = "", 0, "", "", "", ""
+	spec.Components = map[string]describe.Component{}
+	for name, component := range a.Spec.Components {
+		component.Image = nil
+		spec.Components[name] = component
+	}
+	text, _ := json.Marshal(spec) // it has no value that JSON lacks
+	return text
 }
 
 // keysOf are the keys of either object, sorted.

@@ -58,7 +58,7 @@ func (p *PublishedRelease) openRecord(reference name.Reference, record *Record) 
 	p.Source, p.Tag = record.Source, record.Revision
 	p.About.App, p.About.Variant, p.About.Version, p.About.PackageVersion = record.App, record.Variant, record.Version, record.PackageVersion
 	p.About.Migration = migration(record.Migration)
-	if p.About.Description, err = record.description(); err != nil {
+	if p.About.Outline, err = record.outline(); err != nil {
 		return err
 	}
 	images, err := recordImages(p.client, reference, record)
@@ -127,9 +127,10 @@ func enumerate(tags []string) string {
 	return text
 }
 
-// description is what a record says of the app, apart from the versions and the migration. An
-// image's volumes, user and health command are in its configuration.
-func (r *Record) description() (json.RawMessage, error) {
+// outline is what a record without an application document says of the app, apart from the
+// versions and the migration. An image's volumes, user and health command are in its
+// configuration.
+func (r *Record) outline() (json.RawMessage, error) {
 	type component struct {
 		Ports     map[string]int             `json:"ports,omitempty"`
 		Protocols map[string]string          `json:"protocols,omitempty"`
@@ -155,10 +156,10 @@ func Described(app catalog.App, variant string) (*compare.Release, error) {
 	for name, c := range app.Components {
 		record.Components[name] = &RecordComponent{Ports: c.Ports, Protocols: c.Protocols, Health: c.Health, Services: c.Services, License: c.License}
 	}
-	description, err := record.description()
+	outline, err := record.outline()
 	return &compare.Release{
 		Name: "working tree", App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
-		Migration: migration(app.Migration), Description: description,
+		Migration: migration(app.Migration), Outline: outline,
 	}, err
 }
 
