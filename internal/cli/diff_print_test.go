@@ -112,3 +112,28 @@ func TestHostileDiff(t *testing.T) {
 		}
 	}
 }
+
+// Releases are compared on a platform that both have: this machine's before others, and
+// --system's only, where it is given.
+func TestDiffPlatform(t *testing.T) {
+	const amd, arm = "linux/amd64", "linux/arm64"
+	for _, test := range []struct {
+		given, machine string
+		first, second  []string
+		want           string
+	}{
+		{"", "x86_64-linux", []string{amd, arm}, []string{amd, arm}, amd},
+		{"", "aarch64-linux", []string{amd, arm}, []string{amd, arm}, arm},
+		{"", "x86_64-linux", []string{amd, arm}, []string{arm}, arm},
+		{"", "x86_64-linux", []string{arm}, []string{amd}, amd},
+		{"", "x86_64-linux", nil, []string{arm}, arm},
+		{"", "x86_64-linux", []string{arm}, nil, arm},
+		{"", "x86_64-linux", nil, nil, amd},
+		{"aarch64-linux", "aarch64-linux", []string{amd}, []string{amd}, arm},
+	} {
+		d := &differ{system: test.machine, options: diffOptions{system: test.given}}
+		if got := d.platform(test.first, test.second); got != test.want {
+			t.Errorf("%+v: %s", test, got)
+		}
+	}
+}

@@ -74,7 +74,24 @@ func (d *differ) references(ctx context.Context) (from, to *diffSide, err error)
 			return nil, nil, err
 		}
 	}
+	if err := checkPair(opened[0], opened[1]); err != nil {
+		return nil, nil, err
+	}
 	return d.both(ctx, opened[0], opened[1], nil)
+}
+
+// checkPair refuses two things that are no releases of one: what one lacks would look removed.
+func checkPair(first, second *state.PublishedRelease) error {
+	kind := func(p *state.PublishedRelease) string {
+		if p.Image != "" {
+			return "an image of " + p.About.App + "/" + p.Image
+		}
+		return "a release of " + p.About.App
+	}
+	if one, other := kind(first), kind(second); one != other {
+		return usageError{fmt.Errorf("%s is %s, and %s is %s: give two references to the same", first.About.Name, one, second.About.Name, other)}
+	}
+	return nil
 }
 
 // both reads two published releases, of components that match.
@@ -116,7 +133,7 @@ func (d *differ) published(ctx context.Context, p *state.PublishedRelease, platf
 	}
 	images, digests, errs := make([]*compare.Image, len(components)), make([]name.Digest, len(components)), make([]error, len(components))
 	state.InParallel(state.Readers, components, func(i int, component string) {
-		images[i], digests[i], errs[i] = p.Image(ctx, component, platforms[component])
+		images[i], digests[i], errs[i] = p.ReadImage(ctx, component, platforms[component])
 	})
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
 		return nil, errs[i]

@@ -24,10 +24,11 @@ import (
 // PublishedRelease is a release whose record verifies, or one image that does, as a release
 // of one component.
 type PublishedRelease struct {
-	About  compare.Release // without images
-	Source string          // URL of upstream's project
-	Tag    string          // of the version there, or its commit
-	Images map[string][]PlatformImage
+	About  compare.Release            // without images
+	Source string                     // URL of upstream's project
+	Tag    string                     // of the version there, or its commit
+	Image  string                     // the component, if it is one image and no release
+	Images map[string][]PlatformImage // by component
 
 	client  *registry.Client
 	signing *Signing
@@ -97,6 +98,7 @@ func (p *PublishedRelease) openImage(ctx context.Context, reference name.Referen
 			return fmt.Errorf("its annotation %smigration: %w", release.LibrePrefix, err)
 		}
 	}
+	p.Image = component
 	p.Images[component], err = indexImages(reference, got)
 	return err
 }
@@ -183,9 +185,9 @@ func (p *PublishedRelease) Platforms(component string) []string {
 	return all
 }
 
-// Image reads one component's image for a platform: the manifest, the configuration and the
+// ReadImage reads one component's image for a platform: the manifest, the configuration and the
 // attested SBOM. A reference to an image that is no index has one image, for any platform.
-func (p *PublishedRelease) Image(ctx context.Context, component, platform string) (*compare.Image, name.Digest, error) {
+func (p *PublishedRelease) ReadImage(ctx context.Context, component, platform string) (*compare.Image, name.Digest, error) {
 	images := p.Images[component]
 	i := slices.IndexFunc(images, func(image PlatformImage) bool { return image.Platform == platform || image.Platform == "" })
 	if i < 0 {
