@@ -24,15 +24,21 @@ func CosignPolicy(places Places, config sign.Config) ([]File, error) {
 		return nil, unreadable(doing, "they verify signatures with a key in the format classic only, and yours is bundle", setClassic)
 	case s.identity != nil && s.format == sign.Classic:
 		return nil, unreadable(doing, "they verify signatures of an identity in the format bundle only, and yours is classic", setBundle)
-	case s.identity != nil && !config.Keyless.Public():
-		return nil, unreadable(doing, "they trust Sigstore's public instance, and sign.keyless names another", setKey)
 	}
 	kyverno, err := kyvernoPolicy(places, s)
 	if err != nil {
 		return nil, err
 	}
 	controller, err := controllerPolicy(places, s)
-	return []File{kyverno, controller}, err
+	if err != nil || s.instance == nil {
+		return []File{kyverno, controller}, err
+	}
+	trusted, err := s.instance.trustRoot()
+	if err != nil {
+		return nil, err
+	}
+	root, err := yamlFile("policy-controller-trust-root.yaml", "Your instance of Sigstore, for policy-controller.yaml.\n", object{"policy.sigstore.dev/v1alpha1", "TrustRoot", metadata{policyName}, trusted})
+	return []File{kyverno, controller, root}, err
 }
 
 // policyName is the name of the objects.
@@ -66,8 +72,16 @@ type authority struct {
 	Keyless *authorityName `yaml:"keyless,omitempty"`
 	// Timestamp, even empty, has the time of a signature read from its timestamp. Rekor v2,
 	// which Sigstore's public instance uses, has no time of its own.
-	Timestamp *struct{} `yaml:"rfc3161timestamp,omitempty"`
-	Format    string    `yaml:"signatureFormat"` // legacy or bundle
+	Timestamp *trustRootRef `yaml:"rfc3161timestamp,omitempty"`
+	Format    string        `yaml:"signatureFormat"` // legacy or bundle
+	// Attestations must be there. Of bundles, policy-controller verifies no others, and a
+	// signature is one.
+	Attestations []attestation `yaml:"attestations,omitempty"`
+}
+
+type attestation struct {
+	Name          string `yaml:"name"`
+	PredicateType string `yaml:"predicateType"`
 }
 
 type authorityKey struct {
@@ -76,12 +90,20 @@ type authorityKey struct {
 }
 
 type authorityName struct {
-	URL        string                `yaml:"url"`
-	Identities []certificateIdentity `yaml:"identities"`
+	URL          string                `yaml:"url,omitempty"`
+	Identities   []certificateIdentity `yaml:"identities"`
+	trustRootRef `yaml:",inline"`
+	IgnoreSCT    bool `yaml:"insecureIgnoreSCT,omitempty"`
+}
+
+// trustRootRef names a TrustRoot. Without a name it is Sigstore's public instance.
+type trustRootRef struct {
+	Name string `yaml:"trustRootRef,omitempty"`
 }
 
 func controllerPolicy(places Places, s signers) (File, error) {
 	var policy clusterImagePolicy
+	since := "0.13"
 	for _, prefix := range places.prefixes() {
 		if rest, is := strings.CutPrefix(prefix, "docker.io"); is {
 			prefix = "index.docker.io" + rest // as policy-controller calls it
@@ -94,11 +116,13 @@ func controllerPolicy(places Places, s signers) (File, error) {
 		})
 	}
 	if s.identity != nil {
-		policy.Authorities = []authority{{
-			Name: "identity", Keyless: &authorityName{"https://fulcio.sigstore.dev", s.certificateIdentities()},
-			Timestamp: &struct{}{}, Format: "bundle",
-		}}
+		since = "0.15"
+		keyless := &authorityName{URL: "https://fulcio.sigstore.dev", Identities: s.certificateIdentities()}
+		if s.instance != nil {
+			keyless.URL, keyless.trustRootRef, keyless.IgnoreSCT = "", trustRootRef{policyName}, !s.instance.issuesSCTs()
+		}
+		policy.Authorities = []authority{{Name: "identity", Keyless: keyless, Timestamp: &keyless.trustRootRef, Format: "bundle", Attestations: []attestation{{"signature", sign.SignatureType}}}}
 	}
-	comment := "For sigstore's policy-controller 0.13 or newer. It looks at namespaces with the label\npolicy.sigstore.dev/include: \"true\".\n"
+	comment := "For sigstore's policy-controller " + since + " or newer. It looks at namespaces with the label\npolicy.sigstore.dev/include: \"true\".\n"
 	return yamlFile("policy-controller.yaml", comment+s.ends(), object{"policy.sigstore.dev/v1beta1", "ClusterImagePolicy", metadata{policyName}, policy})
 }

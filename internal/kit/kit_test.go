@@ -44,6 +44,24 @@ func workflow(format sign.Format) sign.Config {
 	}}}
 }
 
+func ownInstance(format sign.Format) sign.Config {
+	config := workflow(format)
+	config.Keyless.Fulcio, config.Keyless.Timestamp = "https://fulcio.example", "https://timestamp.example"
+	config.Keyless.TrustedRoot = filepath.Join("testdata", "trusted_root.json")
+	return config
+}
+
+// A trusted root that is none, or not there, is an error that names it.
+func TestTrustedRootThatIsNone(t *testing.T) {
+	config := ownInstance("")
+	for name, want := range map[string]string{"one.pub": "testdata/one.pub: not a trusted_root.json", "absent": "testdata/absent: no such file"} {
+		config.Keyless.TrustedRoot = filepath.Join("testdata", name)
+		if _, err := CosignPolicy(one, config); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // The files that are written, byte for byte, and the same a second time.
 func TestRendered(t *testing.T) {
 	later := time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -59,7 +77,8 @@ func TestRendered(t *testing.T) {
 		"cosign-keys": func() ([]File, error) {
 			return CosignPolicy(copied, keys(t, sign.Classic, sign.PublicKey{File: "one.pub", Until: later}, sign.PublicKey{File: "other.pub"}))
 		},
-		"cosign-identity": func() ([]File, error) { return CosignPolicy(one, workflow("")) },
+		"cosign-identity":     func() ([]File, error) { return CosignPolicy(one, workflow("")) },
+		"cosign-own-instance": func() ([]File, error) { return CosignPolicy(one, ownInstance("")) },
 		"policy-key": func() ([]File, error) {
 			return ContainersPolicy(one, nil, keys(t, sign.Classic, sign.PublicKey{File: "one.pub"}))
 		},
@@ -110,8 +129,6 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What a tool cannot verify is an error that says what to set.
 func TestUnreadable(t *testing.T) {
-	own := workflow("")
-	own.Keyless.Fulcio, own.Keyless.Timestamp, own.Keyless.TrustedRoot = "https://fulcio.example", "https://timestamp.example", "root.json"
 	key := func(format sign.Format) sign.Config { return keys(t, format, sign.PublicKey{File: "one.pub"}) }
 	for name, test := range map[string]struct {
 		config           sign.Config
@@ -123,7 +140,8 @@ func TestUnreadable(t *testing.T) {
 		"an identity":              {workflow(""), "", "containers/image accepts an identity only by an e-mail address"},
 		"an identity, bundle":      {workflow(sign.Bundle), "", "libre does not make; sign with a key"},
 		"an identity, classic":     {workflow(sign.Classic), "yours is classic; set sign: {format: bundle}", "sign with a key: libre keygen"},
-		"an own Sigstore instance": {own, "sign.keyless names another; sign with a key", "sign with a key"},
+		"an own Sigstore instance": {ownInstance(""), "", "sign with a key"},
+		"the same, classic":        {ownInstance(sign.Classic), "yours is classic; set sign: {format: bundle}", "sign with a key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := CosignPolicy(one, test.config)

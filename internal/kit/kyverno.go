@@ -38,6 +38,7 @@ type cosignAttestor struct {
 	Key     *attestorKey     `yaml:"key,omitempty"`
 	Keyless *attestorKeyless `yaml:"keyless,omitempty"`
 	Log     attestorLog      `yaml:"ctlog"`
+	Root    *attestorValue   `yaml:"trustedRoot,omitempty"` // since Kyverno 1.19
 }
 
 type attestorKey struct {
@@ -47,6 +48,10 @@ type attestorKey struct {
 
 type attestorKeyless struct {
 	Identities []certificateIdentity `yaml:"identities"`
+}
+
+type attestorValue struct {
+	Value string `yaml:"value"`
 }
 
 // attestorLog has no log for keys. For an identity, Kyverno reads the time of a signature
@@ -72,6 +77,7 @@ func kyvernoPolicy(places Places, s signers) (File, error) {
 		MatchConstraints: matchConstraints{[]resourceRule{{[]string{""}, []string{"v1"}, []string{"CREATE", "UPDATE"}, []string{"pods"}}}},
 		Webhook:          kyvernoWebhook{30},
 	}
+	since := "1.17"
 	for _, prefix := range places.prefixes() {
 		policy.Images = append(policy.Images, imageGlob{prefix + "/*"}) // * includes slashes here
 	}
@@ -81,9 +87,11 @@ func kyvernoPolicy(places Places, s signers) (File, error) {
 		}})
 	}
 	if s.identity != nil {
-		policy.Attestors = []attestor{{"identity", cosignAttestor{
-			Keyless: &attestorKeyless{s.certificateIdentities()}, Log: attestorLog{IgnoreLog: true},
-		}}}
+		cosign := cosignAttestor{Keyless: &attestorKeyless{s.certificateIdentities()}, Log: attestorLog{IgnoreLog: true}}
+		if s.instance != nil {
+			cosign.Root, cosign.Log.IgnoreSCT, since = &attestorValue{s.instance.json}, !s.instance.issuesSCTs(), "1.19"
+		}
+		policy.Attestors = []attestor{{"identity", cosign}}
 	}
 	var names []string
 	for _, attestor := range policy.Attestors {
@@ -96,7 +104,7 @@ func kyvernoPolicy(places Places, s signers) (File, error) {
 			Message:    "an image is not signed by its catalogue",
 		})
 	}
-	return yamlFile("kyverno.yaml", "For Kyverno 1.17 or newer.\n"+s.ends(), object{"policies.kyverno.io/v1", "ImageValidatingPolicy", metadata{policyName}, policy})
+	return yamlFile("kyverno.yaml", "For Kyverno "+since+" or newer.\n"+s.ends(), object{"policies.kyverno.io/v1", "ImageValidatingPolicy", metadata{policyName}, policy})
 }
 
 // keyName is the name of a key in policies; in Kyverno's expressions it is an identifier.

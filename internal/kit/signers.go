@@ -14,19 +14,22 @@ type signers struct {
 	format   sign.Format
 	keys     []sign.VerificationKey // the one that signs now first
 	identity *sign.Identity         // nil for keys
+	instance *instance              // nil for Sigstore's public one
 }
 
-// newSigners reads the public keys of a configuration.
-func newSigners(config sign.Config) (signers, error) {
-	s := signers{format: config.Format}
+// newSigners reads the public keys, or the trusted root, of a configuration.
+func newSigners(config sign.Config) (s signers, err error) {
+	s.format = config.Format
 	if s.format == "" {
 		s.format = sign.Bundle
 	}
 	if config.Keyless != nil {
 		s.identity = &config.Keyless.Identity
-		return s, nil
+		if !config.Keyless.Public() {
+			s.instance, err = readInstance(config.Keyless)
+		}
+		return s, err
 	}
-	var err error
 	s.keys, err = config.VerificationKeys()
 	return s, err
 }

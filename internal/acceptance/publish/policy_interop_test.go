@@ -3,12 +3,15 @@
 package publish
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/sign/signtest"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -49,14 +52,50 @@ func TestInteropPolicyControllerAdmitsBySignature(t *testing.T) {
 		{"elsewhere", policy, bundles.prefix() + "/two-web-default:2-3", "is uncovered by policy"},
 		{"a bundle", rendered(c, bundles.prefix()), bundles.prefix() + "/two-web-default:2-3", "no signatures found"},
 	} {
+		t.Run(test.name, func(t *testing.T) { askPolicy(t, test.reference, test.refusal, "-policy", test.policy) })
+	}
+}
+
+// It admits by bundles what an identity signed, with an own instance of Sigstore.
+func TestInteropPolicyControllerAdmitsByIdentity(t *testing.T) {
+	t.Parallel()
+	stack := signtest.StartStack(t)
+	c := shared(t).copy(t)
+	config := keyless(t, c, stack, sign.Bundle)
+	c.sign(t, config, `ci@example\.org`)
+	if err := os.WriteFile(filepath.Join(c.dir, "token"), []byte(stack.Issuer.Token(t, time.Hour)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reg, keys := newWatched(t, "referrers", ""), newWatched(t, "referrers", sign.Bundle)
+	c.run("push", two, "--to", reg.prefix()).want(t, 0)
+	copyImage(t, "oci:"+c.dir+"/dist:two-web-default:2-3", reg, "others-default:1")
+	shared(t).run("push", two, "--to", keys.prefix()).want(t, 0)
+	for _, test := range []struct{ name, subject, reference, refusal string }{
+		{"by tag", `ci@example\.org`, reg.prefix() + "/two-web-default:2-3", ""},
+		{"by digest", `ci@.*`, reg.prefix() + "/two-web-default@" + undisturbed(t)["two-web-default:2-3"], ""},
+		{"unsigned", `ci@example\.org`, reg.prefix() + "/others-default:1", "no valid bundles exist in registry"},
+		{"another identity", `release@example\.org`, reg.prefix() + "/two-web-default:2-3", "no matching CertificateIdentity found"},
+		{"a part of the identity", `ci@example`, reg.prefix() + "/two-web-default:2-3", "no matching CertificateIdentity found"},
+		{"a key", `ci@example\.org`, keys.prefix() + "/two-web-default:2-3", "validation failed"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
-			out, err := exec.Command(testkit.PolicyTester(t), "-log-level", "error", "-policy", test.policy, "-image", test.reference).CombinedOutput()
-			switch {
-			case test.refusal == "" && err != nil:
-				t.Errorf("%s is refused: %v\n%s", test.reference, err, out)
-			case test.refusal != "" && (err == nil || !strings.Contains(string(out), test.refusal)):
-				t.Errorf("%s is admitted, or refused otherwise: %v\n%s", test.reference, err, out)
-			}
+			c.sign(t, config, test.subject)
+			folder := t.TempDir()
+			c.run("render", "--cosign-policy", "--output", folder, "--to", reg.prefix(), "--to", keys.prefix()).want(t, 0)
+			askPolicy(t, test.reference, test.refusal, "-policy", filepath.Join(folder, "policy-controller.yaml"), "-trustroot", filepath.Join(folder, "policy-controller-trust-root.yaml"))
 		})
+	}
+}
+
+// askPolicy asks policy-controller's tester about an image, and expects the refusal; "" is
+// none.
+func askPolicy(t *testing.T, reference, refusal string, args ...string) {
+	t.Helper()
+	out, err := exec.Command(testkit.PolicyTester(t), append(args, "-log-level", "error", "-image", reference)...).CombinedOutput()
+	switch {
+	case refusal == "" && err != nil:
+		t.Errorf("%s is refused: %v\n%s", reference, err, out)
+	case refusal != "" && (err == nil || !strings.Contains(string(out), refusal)):
+		t.Errorf("%s is admitted, or refused otherwise: %v\n%s", reference, err, out)
 	}
 }
