@@ -96,6 +96,9 @@ func (e *env) runDiff(ctx context.Context, o diffOptions) error {
 	if err != nil {
 		return err
 	}
+	if !d.hasDatabase() {
+		e.Notef("vulnerabilities are not compared: there is no database here; libre scan downloads one, or give --db")
+	}
 	if err := d.scan(ctx, from, to); err != nil {
 		return err
 	}

@@ -14,16 +14,24 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
+// namesDatabase reports whether somebody wants a database to be read.
+func (d *differ) namesDatabase() bool {
+	return d.options.database != "" || d.ws.settings.Scan.Database != ""
+}
+
+// hasDatabase reports whether there is a database without a download that nobody asked for.
+func (d *differ) hasDatabase() bool {
+	store := &scan.Store{Dir: filepath.Join(d.ws.cacheDir, "vulnerabilities")}
+	return d.namesDatabase() || store.Has(scan.Distribution)
+}
+
 // scan finds the vulnerabilities of both sides, if there is a database.
 func (d *differ) scan(ctx context.Context, sides ...*diffSide) error {
-	named := d.options.database != "" || d.ws.settings.Scan.Database != ""
-	store := &scan.Store{Dir: filepath.Join(d.ws.cacheDir, "vulnerabilities")}
-	if !named && !store.Has(scan.Distribution) {
-		d.Notef("vulnerabilities are not compared: there is no database here; libre scan downloads one, or give --db")
+	if !d.hasDatabase() {
 		return nil
 	}
 	matcher, database, err := d.vulnerabilities(ctx, d.ws, d.options.database)
-	if err != nil && !named && ctx.Err() == nil {
+	if err != nil && !d.namesDatabase() && ctx.Err() == nil {
 		d.Warnf("vulnerabilities are not compared: %s", err)
 		return nil
 	}
