@@ -32,8 +32,8 @@ package versions, libre-repack follows package versions only.
 selection (default: all), which follow the newest tag.
 
 --cosign-policy writes an ImageValidatingPolicy for Kyverno and a
-ClusterImagePolicy for sigstore's policy-controller. A cluster with one of them
-runs only images that are signed as sign in libre.yaml says.
+ClusterImagePolicy for sigstore's policy-controller, or one of the two. A
+cluster with it runs only images that are signed as sign in libre.yaml says.
 
 --policy writes policy.json and a file for registries.d, with which skopeo,
 podman, buildah and CRI-O pull only images that are signed.
@@ -43,7 +43,7 @@ exit code is 1, and the error says why, and what to set.
 
 render prints a YAML stream; each document begins with the name of its file.
 --output writes the files into a folder instead.`,
-		Example: "  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy --key cosign.pub --output policies",
+		Example: "  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy=kyverno --key cosign.pub --output policies",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
 			return e.runRender(cmd.Context(), o)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -16,27 +17,34 @@ import (
 
 // kitOptions say for which tools render writes how to follow and verify images.
 type kitOptions struct {
-	renovate, flux, cosignPolicy, policy bool
-	registry                             registryOptions // without insecure and signer
+	renovate, flux, policy bool
+	cosignPolicy           []string        // verifiers
+	registry               registryOptions // without insecure and signer
 }
 
 func (o *kitOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.renovate, "renovate", false, "write presets for Renovate")
 	flags.BoolVar(&o.flux, "flux", false, "write ImageRepository and ImagePolicy objects for Flux")
-	flags.BoolVar(&o.cosignPolicy, "cosign-policy", false, "write policies for Kyverno and policy-controller")
+	flags.StringSliceVar(&o.cosignPolicy, "cosign-policy", nil, "write policies for `TOOL`: kyverno or policy-controller (default: both)")
+	flags.Lookup("cosign-policy").NoOptDefVal = kit.Kyverno + "," + kit.PolicyController
 	flags.BoolVar(&o.policy, "policy", false, "write policy.json and registries.d for skopeo, podman, buildah and CRI-O")
 	flags.StringArrayVar(&o.registry.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images (default: registry in libre.yaml)")
 	flags.StringVar(&o.registry.key, "key", "", "the public key in `FILE` that verifies the images (default: sign in libre.yaml)")
 }
 
-func (o kitOptions) given() bool { return o.renovate || o.flux || o.cosignPolicy || o.policy }
+func (o kitOptions) given() bool { return o.renovate || o.flux || len(o.cosignPolicy) > 0 || o.policy }
 
 // renderKit renders the files of all tools that are asked for. A catalogue is needed only
 // for files that list images.
 func (e *env) renderKit(ctx context.Context, o kitOptions, selection []string) ([]kit.File, error) {
 	if len(selection) > 0 && !o.flux {
 		return nil, usageError{errors.New("only --flux takes apps: the other files are for all images of the registry")}
+	}
+	for _, tool := range o.cosignPolicy {
+		if tool != kit.Kyverno && tool != kit.PolicyController {
+			return nil, usageError{fmt.Errorf("--cosign-policy=%s, expected %s or %s", tool, kit.Kyverno, kit.PolicyController)}
+		}
 	}
 	ws, err := e.registryWorkspace()
 	if err != nil {
@@ -60,12 +68,12 @@ func (e *env) renderKit(ctx context.Context, o kitOptions, selection []string) (
 	}{
 		{o.renovate, func() ([]kit.File, error) { return kit.Renovate(places) }},
 		{o.flux, func() ([]kit.File, error) { return e.renderFlux(ctx, places, selection) }},
-		{o.cosignPolicy, func() ([]kit.File, error) {
+		{len(o.cosignPolicy) > 0, func() ([]kit.File, error) {
 			config, err := ws.signatures(o.registry)
 			if err != nil {
 				return nil, err
 			}
-			return kit.CosignPolicy(places, config)
+			return kit.CosignPolicy(places, config, o.cosignPolicy...)
 		}},
 		{o.policy, func() ([]kit.File, error) { return e.renderContainersPolicy(ctx, ws, o, places) }},
 	} {

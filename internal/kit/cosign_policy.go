@@ -1,44 +1,53 @@
 package kit
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/sign"
 )
 
-// CosignPolicy writes policies that let a cluster run the images only if they are signed:
-// one for Kyverno, and one for sigstore's policy-controller. A cluster needs one of them.
+// Verifiers of images in a cluster, which CosignPolicy writes policies for.
+const (
+	Kyverno          = "kyverno"
+	PolicyController = "policy-controller"
+)
+
+// CosignPolicy writes policies that let a cluster run the images only if they are signed,
+// for Kyverno or sigstore's policy-controller. A cluster needs one of them.
 //
-// What they can verify was read from their sources (Kyverno 1.19, policy-controller 0.15):
-// bundles of an identity, and classic signatures of a key. With bundles, policy-controller
-// requires an identity, and Kyverno 1.19.0 does not verify keys
-// (https://github.com/kyverno/kyverno/issues/17363). A classic signature of an identity has
-// no log entry, which both require.
-func CosignPolicy(places Places, config sign.Config) ([]File, error) {
+// What they verify was read from their sources (Kyverno 1.19, policy-controller 0.15), and
+// tried. policy-controller accepts bundles only of an identity
+// (https://github.com/sigstore/policy-controller/issues/1958). A classic signature of an
+// identity has no log entry, which both require.
+func CosignPolicy(places Places, config sign.Config, verifiers ...string) ([]File, error) {
 	const doing = "writing policies for Kyverno and policy-controller"
 	s, err := newSigners(config)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case s.identity == nil && s.format == sign.Bundle:
-		return nil, unreadable(doing, "they verify signatures with a key in the format classic only, and yours is bundle", setClassic)
-	case s.identity != nil && s.format == sign.Classic:
+	}
+	if s.identity != nil && s.format == sign.Classic {
 		return nil, unreadable(doing, "they verify signatures of an identity in the format bundle only, and yours is classic", setBundle)
 	}
-	kyverno, err := kyvernoPolicy(places, s)
-	if err != nil {
-		return nil, err
+	var files []File
+	if slices.Contains(verifiers, Kyverno) {
+		file, err := kyvernoPolicy(places, s)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file)
 	}
-	controller, err := controllerPolicy(places, s)
-	if err != nil || s.instance == nil {
-		return []File{kyverno, controller}, err
+	if slices.Contains(verifiers, PolicyController) {
+		if s.identity == nil && s.format == sign.Bundle {
+			return nil, unreadable("writing a policy for policy-controller", "it verifies signatures with a key in the format classic only, and yours is bundle", setClassic+"; or give --cosign-policy="+Kyverno)
+		}
+		policy, err := controllerPolicy(places, s)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, policy...)
 	}
-	trusted, err := s.instance.trustRoot()
-	if err != nil {
-		return nil, err
-	}
-	root, err := yamlFile("policy-controller-trust-root.yaml", "Your instance of Sigstore, for policy-controller.yaml.\n", object{"policy.sigstore.dev/v1alpha1", "TrustRoot", metadata{policyName}, trusted})
-	return []File{kyverno, controller, root}, err
+	return files, nil
 }
 
 // policyName is the name of the objects.
@@ -101,7 +110,8 @@ type trustRootRef struct {
 	Name string `yaml:"trustRootRef,omitempty"`
 }
 
-func controllerPolicy(places Places, s signers) (File, error) {
+// controllerPolicy writes the policy and, for an own instance of Sigstore, its trusted root.
+func controllerPolicy(places Places, s signers) ([]File, error) {
 	var policy clusterImagePolicy
 	since := "0.13"
 	for _, prefix := range places.prefixes() {
@@ -124,5 +134,14 @@ func controllerPolicy(places Places, s signers) (File, error) {
 		policy.Authorities = []authority{{Name: "identity", Keyless: keyless, Timestamp: &keyless.trustRootRef, Format: "bundle", Attestations: []attestation{{"signature", sign.SignatureType}}}}
 	}
 	comment := "For sigstore's policy-controller " + since + " or newer. It looks at namespaces with the label\npolicy.sigstore.dev/include: \"true\".\n"
-	return yamlFile("policy-controller.yaml", comment+s.ends(), object{"policy.sigstore.dev/v1beta1", "ClusterImagePolicy", metadata{policyName}, policy})
+	written, err := yamlFile("policy-controller.yaml", comment+s.ends(), object{"policy.sigstore.dev/v1beta1", "ClusterImagePolicy", metadata{policyName}, policy})
+	if err != nil || s.instance == nil {
+		return []File{written}, err
+	}
+	trusted, err := s.instance.trustRoot()
+	if err != nil {
+		return nil, err
+	}
+	root, err := yamlFile("policy-controller-trust-root.yaml", "Your instance of Sigstore, for policy-controller.yaml.\n", object{"policy.sigstore.dev/v1alpha1", "TrustRoot", metadata{policyName}, trusted})
+	return []File{written, root}, err
 }

@@ -56,7 +56,7 @@ func TestTrustedRootThatIsNone(t *testing.T) {
 	config := ownInstance("")
 	for name, want := range map[string]string{"one.pub": "testdata/one.pub: not a trusted_root.json", "absent": "testdata/absent: no such file"} {
 		config.Keyless.TrustedRoot = filepath.Join("testdata", name)
-		if _, err := CosignPolicy(one, config); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := CosignPolicy(one, config, Kyverno); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -72,13 +72,16 @@ func TestRendered(t *testing.T) {
 		},
 		"flux-loopback": func() ([]File, error) { return Flux("[::1]:5000", images, catalog.IDs(images)[:1]) },
 		"cosign-key": func() ([]File, error) {
-			return CosignPolicy(one, keys(t, sign.Classic, sign.PublicKey{File: "one.pub"}))
+			return CosignPolicy(one, keys(t, sign.Classic, sign.PublicKey{File: "one.pub"}), Kyverno, PolicyController)
+		},
+		"cosign-key-bundle": func() ([]File, error) {
+			return CosignPolicy(one, keys(t, sign.Bundle, sign.PublicKey{File: "one.pub"}), Kyverno)
 		},
 		"cosign-keys": func() ([]File, error) {
-			return CosignPolicy(copied, keys(t, sign.Classic, sign.PublicKey{File: "one.pub", Until: later}, sign.PublicKey{File: "other.pub"}))
+			return CosignPolicy(copied, keys(t, sign.Classic, sign.PublicKey{File: "one.pub", Until: later}, sign.PublicKey{File: "other.pub"}), Kyverno, PolicyController)
 		},
-		"cosign-identity":     func() ([]File, error) { return CosignPolicy(one, workflow("")) },
-		"cosign-own-instance": func() ([]File, error) { return CosignPolicy(one, ownInstance("")) },
+		"cosign-identity":     func() ([]File, error) { return CosignPolicy(one, workflow(""), Kyverno, PolicyController) },
+		"cosign-own-instance": func() ([]File, error) { return CosignPolicy(one, ownInstance(""), Kyverno, PolicyController) },
 		"policy-key": func() ([]File, error) {
 			return ContainersPolicy(one, nil, keys(t, sign.Classic, sign.PublicKey{File: "one.pub"}))
 		},
@@ -144,7 +147,7 @@ func TestUnreadable(t *testing.T) {
 		"the same, classic":        {ownInstance(sign.Classic), "yours is classic; set sign: {format: bundle}", "sign with a key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := CosignPolicy(one, test.config)
+			_, err := CosignPolicy(one, test.config, Kyverno, PolicyController)
 			says(t, err, test.cosign)
 			_, err = ContainersPolicy(one, nil, test.config)
 			says(t, err, test.policies)
@@ -166,11 +169,11 @@ func says(t *testing.T, err error, want string) {
 // Keys that ended are in no policy, and one must be left.
 func TestEndedKeys(t *testing.T) {
 	ended := sign.PublicKey{File: "other.pub", Until: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
-	files, err := CosignPolicy(one, keys(t, sign.Classic, ended, sign.PublicKey{File: "one.pub"}))
+	files, err := CosignPolicy(one, keys(t, sign.Classic, ended, sign.PublicKey{File: "one.pub"}), Kyverno, PolicyController)
 	if err != nil || bytes.Count(Stream(files), []byte("BEGIN PUBLIC KEY")) != 2 || !bytes.Contains(Stream(files), []byte("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZ+4GiRfN6QZc5xwPQqBIwW3mzoLh")) {
 		t.Errorf("%v\n%s", err, Stream(files))
 	}
-	if _, err := CosignPolicy(one, keys(t, sign.Classic, ended)); err == nil || !strings.Contains(err.Error(), "testdata/other.pub was accepted until 2019-12-31") {
+	if _, err := CosignPolicy(one, keys(t, sign.Classic, ended), Kyverno); err == nil || !strings.Contains(err.Error(), "testdata/other.pub was accepted until 2019-12-31") {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,8 @@ package kit
 import (
 	"fmt"
 	"strings"
+
+	"github.com/libresh/libre/internal/sign"
 )
 
 // An imageValidatingPolicy is the spec of Kyverno's kind of this name, which replaces
@@ -78,6 +80,9 @@ func kyvernoPolicy(places Places, s signers) (File, error) {
 		Webhook:          kyvernoWebhook{30},
 	}
 	since := "1.17"
+	if s.format == sign.Bundle {
+		since = "1.18"
+	}
 	for _, prefix := range places.prefixes() {
 		policy.Images = append(policy.Images, imageGlob{prefix + "/*"}) // * includes slashes here
 	}

@@ -16,6 +16,9 @@ func TestInteropToolsStart(t *testing.T) {
 			t.Errorf("%s --version: %v\n%s", path, err, out)
 		}
 	}
+	if out, err := exec.Command(Kyverno(t), "version").CombinedOutput(); err != nil {
+		t.Errorf("kyverno: %v\n%s", err, out)
+	}
 	if out, err := exec.Command(PolicyTester(t), "-version").CombinedOutput(); err != nil {
 		t.Errorf("policy-tester: %v\n%s", err, out)
 	}
