@@ -178,7 +178,7 @@ func (s *scanner) verdict(report *scan.Report, failOn scan.Severity) error {
 		return err
 	}
 	if failOn != "" {
-		bad := report.Count(func(f *scan.Finding) bool { return !f.Settled() && f.Severity.AtLeast(failOn) })
+		bad := report.Tally(func(f *scan.Finding) bool { return !f.Settled() && f.Severity.AtLeast(failOn) }).Vulnerabilities
 		if bad > 0 {
 			return fmt.Errorf("%s with severity %s or worse", countVulnerabilities(bad), failOn)
 		}

@@ -15,7 +15,10 @@ import (
 
 // print prints a report in the format that is asked for, and sums it up on stderr.
 func (s *scanner) print(report *scan.Report) error {
-	s.Notef("%s", report.Database.Describe(time.Now()))
+	if s.options.format != "markdown" { // it has the database and the sum itself
+		s.Notef("%s", report.Database.Describe(time.Now()))
+		defer func() { s.Notef("%s", sum(report)) }()
+	}
 	s.noteUnmatched(report)
 	open, settled := findingTables(report)
 	var err error
@@ -36,7 +39,6 @@ func (s *scanner) print(report *scan.Report) error {
 	}
 	s.Summary(open)
 	s.Summary(settled)
-	s.Notef("%s", sum(report, open, settled))
 	return err
 }
 
@@ -52,7 +54,6 @@ func (s *scanner) printTables(report *scan.Report, open, settled ui.Table) error
 			return err
 		}
 	}
-	s.Notef("%s", sum(report, open, settled))
 	return nil
 }
 
@@ -146,35 +147,34 @@ func epss(f *scan.Finding) string {
 	return text
 }
 
-// sum counts findings by severity, those that are settled apart, as the tables have them.
-func sum(report *scan.Report, open, settled ui.Table) string {
+// sum counts vulnerabilities, those that are settled apart.
+func sum(report *scan.Report) string {
 	names := map[string]bool{}
 	for _, image := range report.Images {
 		names[image.Name] = true
 	}
-	said := fmt.Sprintf("%s in %s", countVulnerabilities(len(open.Rows)), ui.Count(len(names), "image"))
+	open := report.Tally(func(f *scan.Finding) bool { return !f.Settled() })
+	where := ui.Count(len(names), "image")
+	if open.Images > 0 && open.Images < len(names) {
+		where = fmt.Sprintf("%d of %s", open.Images, where)
+	}
+	said := countVulnerabilities(open.Vulnerabilities) + " in " + where
 	separator := ": "
 	for _, severity := range scan.Severities {
-		n := 0
-		for _, row := range open.Rows {
-			if row[0] == string(severity) {
-				n++
-			}
-		}
-		if n > 0 {
+		if n := open.BySeverity[severity]; n > 0 {
 			said += fmt.Sprintf("%s%d %s", separator, n, severity)
 			separator = ", "
 		}
 	}
-	if len(settled.Rows) > 0 {
-		said += fmt.Sprintf("; %d settled", len(settled.Rows))
+	if settled := report.Tally((*scan.Finding).Settled); settled.Vulnerabilities > 0 {
+		said += fmt.Sprintf("; %d settled", settled.Vulnerabilities)
 	}
 	return said
 }
 
 func scanMarkdown(report *scan.Report, open, settled ui.Table) string {
 	var b strings.Builder
-	b.WriteString(markdown.Escape(sum(report, open, settled)) + "\n\n")
+	b.WriteString(markdown.Escape(sum(report)) + "\n\n")
 	if len(open.Rows) > 0 {
 		b.WriteString(open.Markdown())
 	}

@@ -42,6 +42,9 @@ func untracked(ctx context.Context, dir string) (apps, files []string) {
 	}
 	for _, file := range all {
 		parts := strings.Split(file, "/")
+		if len(parts) == 3 && parts[2] == "vex.yaml" {
+			continue // libre reads it from the folder, and Nix never does
+		}
 		if len(parts) > 2 && !slices.Contains(apps, parts[1]) && hasDefinition(dir, path.Join("apps", parts[1])) && !leftover.MatchString(file) {
 			files = append(files, file)
 		}

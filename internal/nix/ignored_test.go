@@ -99,7 +99,7 @@ func TestLinkedApps(t *testing.T) {
 // What looks like an app and is none is said.
 func TestIgnoredFiles(t *testing.T) {
 	dir := writeCatalogue(t, define("one", anyComponent)+define("new", anyComponent)+define("ignored", anyComponent)+
-		"-- apps/one/a.patch --\n-- apps/one/b/c --\n-- apps/one/default.nix~ --\n-- apps/one/kept.key --\n-- apps/lib/x.nix --\n-- apps/_lib/x.nix --\n"+
+		"-- apps/one/a.patch --\n-- apps/one/vex.yaml --\n-- apps/one/b/c --\n-- apps/one/b/vex.yaml --\n-- apps/one/default.nix~ --\n-- apps/one/kept.key --\n-- apps/lib/x.nix --\n-- apps/_lib/x.nix --\n"+
 		"-- apps/two.nix --\n-- apps/_two.nix --\n-- apps/README.md --\n-- .gitignore --\n*.key\n/apps/ignored\n"+define("sub", anyComponent))
 	inGit(t, filepath.Join(dir, "apps/sub"), ".")
 	if _, err := git.Output(t.Context(), filepath.Join(dir, "apps/sub"), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "x"); err != nil {
@@ -110,6 +110,7 @@ func TestIgnoredFiles(t *testing.T) {
 		"git does not track apps/new, so libre ignores it; git add apps/new",
 		"git does not track apps/one/a.patch, so Nix does not see it; git add apps/one/a.patch",
 		"git does not track apps/one/b/c, so Nix does not see it; git add apps/one/b/c",
+		"git does not track apps/one/b/vex.yaml, so Nix does not see it; git add apps/one/b/vex.yaml",
 		"apps/sub is a git submodule, which Nix does not see, so libre ignores it: add its files to this repository",
 		"apps/lib has no default.nix, so it is not an app: write apps/lib/default.nix, or rename it to apps/_lib",
 		"apps/two.nix is a file, so it is not an app: move it to apps/two/default.nix, or rename it to apps/_two.nix",
@@ -123,7 +124,7 @@ func TestIgnoredFiles(t *testing.T) {
 		}
 	}
 	got := strings.Join(IgnoredFiles(t.Context(), dir), "\n")
-	if !strings.Contains(got, "git does not track 9 more files of apps") || strings.Contains(got, "apps/one/e,") {
+	if !strings.Contains(got, "git does not track 10 more files of apps") || strings.Contains(got, "apps/one/e,") {
 		t.Errorf("got\n%s", got)
 	}
 	if got := IgnoredFiles(t.Context(), writeCatalogue(t, define("one", anyComponent))); len(got) > 0 {

@@ -60,10 +60,10 @@ func (p Place) String() string {
 // servers that are reached over https, or of the repository's server.
 func Fetch(ctx context.Context, client *upstream.Client, from Place, repository string) (*Patch, error) {
 	patch, err := fetcher{client, from, repository}.fetch(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
+	if err != nil && (from.URL == "" || !strings.Contains(err.Error(), from.String())) { // what fetches a URL names it
+		err = fmt.Errorf("%s: %w", from, err)
 	}
-	return patch, nil
+	return patch, err
 }
 
 type fetcher struct {

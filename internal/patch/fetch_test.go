@@ -104,6 +104,23 @@ func TestFetchOfACommitOfAPrivateRepository(t *testing.T) {
 	}
 }
 
+// An error names the URL once, whoever finds that it cannot be fetched.
+func TestFetchNamesTheURLOnce(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	for _, test := range []struct{ address, repository string }{
+		{"https://127.0.0.1:1/fix.patch", ""}, {"https://localhost:1/fix.patch", ""}, {"https://[::1]:1/fix.patch", ""},
+		{server.URL + "/none.patch", server.URL + "/o/r"}, {"http://example.org/fix.patch", ""}, {"https://user:s3cret@example.org/fix.patch", ""},
+		{"http://127.0.0.1:1/fix.patch", "http://127.0.0.1:1/o/r"},
+	} {
+		from := ParsePlace(test.address)
+		_, err := Fetch(context.Background(), client(t, nil), from, test.repository)
+		if err == nil || strings.Count(err.Error(), from.String()) != 1 || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", test.address, err)
+		}
+	}
+}
+
 func TestParsePlace(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "abcdef1", "a file")

@@ -150,18 +150,33 @@ func (r *Report) Keep(holds func(*Finding) bool) {
 	}
 }
 
-// Count counts the findings that a condition holds for. What several platforms of an image
-// have counts once.
-func (r *Report) Count(holds func(*Finding) bool) int {
-	seen := map[[4]string]bool{}
+// Tally counts vulnerabilities, each once by its name, however many components, platforms and
+// images have it.
+type Tally struct {
+	Vulnerabilities int
+	BySeverity      map[Severity]int // each vulnerability counts as the worst of its findings
+	Images          int              // that have any, by name
+}
+
+// Tally counts the vulnerabilities of the findings that a condition holds for.
+func (r *Report) Tally(holds func(*Finding) bool) Tally {
+	worst, images := map[string]Severity{}, map[string]bool{}
 	for _, image := range r.Images {
 		for _, f := range image.Findings {
-			if holds(&f) {
-				seen[[4]string{image.Name, f.ID, f.Component.Version, f.WayText()}] = true
+			if !holds(&f) {
+				continue
+			}
+			images[image.Name] = true
+			if known, seen := worst[f.Name()]; !seen || f.Severity.rank() < known.rank() {
+				worst[f.Name()] = f.Severity
 			}
 		}
 	}
-	return len(seen)
+	tally := Tally{Vulnerabilities: len(worst), BySeverity: map[Severity]int{}, Images: len(images)}
+	for _, severity := range worst {
+		tally.BySeverity[severity]++
+	}
+	return tally
 }
 
 // Time is that of the newest image: a report of the same images and database has the same

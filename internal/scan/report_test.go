@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -249,5 +250,33 @@ func TestMemoryIsLimited(t *testing.T) {
 	}
 	if image := scanned(t, s.Matcher, opened, docs()); len(image.Findings) != 2 {
 		t.Errorf("found %d", len(image.Findings))
+	}
+}
+
+// TestTally counts a vulnerability once, in whatever components, platforms and images it is.
+func TestTally(t *testing.T) {
+	finding := func(id, component string, severity scan.Severity, aliases ...string) scan.Finding {
+		return scan.Finding{Vulnerability: scan.Vulnerability{ID: id, Aliases: aliases, Severity: severity}, Component: scan.Found{Name: component}}
+	}
+	nine := func(findings ...scan.Finding) (images []scan.Image) {
+		for n := range 9 {
+			images = append(images, scan.Image{Name: fmt.Sprint("image", n), Platform: "linux/amd64", Findings: findings}, scan.Image{Name: fmt.Sprint("image", n), Platform: "linux/arm64", Findings: findings})
+		}
+		return append(images, scan.Image{Name: "another"})
+	}
+	for name, test := range map[string]struct {
+		images []scan.Image
+		want   scan.Tally
+	}{
+		"none":           {nil, scan.Tally{0, map[scan.Severity]int{}, 0}},
+		"one in nine":    {nine(finding("CVE-1-1", "a", "high")), scan.Tally{1, map[scan.Severity]int{"high": 1}, 9}},
+		"two components": {nine(finding("CVE-1-1", "a", "low"), finding("CVE-1-1", "b", "high")), scan.Tally{1, map[scan.Severity]int{"high": 1}, 9}},
+		"an alias":       {nine(finding("GHSA-1-1", "a", "high", "CVE-1-1"), finding("CVE-1-1", "b", "medium")), scan.Tally{1, map[scan.Severity]int{"high": 1}, 9}},
+		"two":            {nine(finding("CVE-1-1", "a", "high"), finding("CVE-1-2", "a", "high")), scan.Tally{2, map[scan.Severity]int{"high": 2}, 9}},
+	} {
+		report := scan.Report{Images: test.images}
+		if got := report.Tally(func(*scan.Finding) bool { return true }); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
 	}
 }
