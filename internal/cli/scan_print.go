@@ -35,14 +35,14 @@ func (s *scanner) print(report *scan.Report) error {
 	case s.options.format == "markdown":
 		err = s.PrintMarkdown(scanMarkdown(report, open, settled))
 	default:
-		return s.printTables(report, open, settled)
+		return s.printTables(open, settled)
 	}
 	s.Summary(open)
 	s.Summary(settled)
 	return err
 }
 
-func (s *scanner) printTables(report *scan.Report, open, settled ui.Table) error {
+func (s *scanner) printTables(open, settled ui.Table) error {
 	if len(open.Rows) > 0 {
 		if err := s.Table(open); err != nil {
 			return err
