@@ -1,0 +1,48 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// dnsLabel is a name that all of Kubernetes' objects can have:
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#rfc-1035-label-names
+var dnsLabel = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
+// hostLabel is a part of a host name: RFC 1123, section 2.1.
+var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// mostName leaves room in a DNS label, of 63 characters, for the names of services.
+const mostName = 40
+
+// label makes a DNS label of an app's name.
+func label(name string) string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(name)
+}
+
+func checkLabel(name string) error {
+	if !dnsLabel.MatchString(name) {
+		return fmt.Errorf("%q cannot name an instance: use lower-case letters, digits and hyphens, beginning with a letter", name)
+	}
+	if len(name) > mostName {
+		return fmt.Errorf("%q is longer than %d characters: give a shorter --name", name, mostName)
+	}
+	return nil
+}
+
+func checkHost(host string) error {
+	if host == "" {
+		return errors.New("the app has no host name: give --host, such as docs.example.org")
+	}
+	labels := strings.Split(host, ".")
+	wrong := len(host) > 253 || strings.Trim(labels[len(labels)-1], "0123456789") == ""
+	for _, part := range labels {
+		wrong = wrong || !hostLabel.MatchString(part)
+	}
+	if wrong {
+		return fmt.Errorf("--host %q is no DNS name: give one such as docs.example.org, without https://, port or path", host)
+	}
+	return nil
+}

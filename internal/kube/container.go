@@ -1,0 +1,78 @@
+package kube
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+)
+
+// containerSecurity is what Pod Security restricted asks of a container, and a root file
+// system that cannot be written:
+// https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+var containerSecurity = securityContext{ReadOnlyRootFilesystem: true, Capabilities: capabilities{Drop: []string{"ALL"}}}
+
+// image is the reference of a service's image, pinned by its digest.
+func (r *renderer) image(s instance.Service) (string, error) {
+	image := s.Component.Image
+	if image == nil || image.Digest == "" {
+		return "", fmt.Errorf("the image of %s/%s has no digest: build it first, by libre build %s", r.App.Metadata.Name, s.ComponentName, r.App.Metadata.Name)
+	}
+	return r.App.Spec.Registry + "/" + image.Reference + "@" + image.Digest, nil
+}
+
+func (r *renderer) containerName(service string) string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(service)
+}
+
+// user is UID or UID:GID.
+var user = regexp.MustCompile(`^([0-9]+)(?::([0-9]+))?$`)
+
+// podSecurity is what a component's pods run as.
+func podSecurity(c describe.Component) (podSecurityContext, error) {
+	security := podSecurityContext{RunAsNonRoot: true, SeccompProfile: typed{"RuntimeDefault"}}
+	if c.User == "" {
+		return security, nil
+	}
+	ids := user.FindStringSubmatch(c.User)
+	if ids == nil {
+		return security, fmt.Errorf("%q is no numeric user: set user to UID or UID:GID in the definition", c.User)
+	}
+	uid, err := strconv.ParseInt(ids[1], 10, 32)
+	if err != nil || uid == 0 {
+		return security, fmt.Errorf("the image runs as user %s: Kubernetes' Pod Security restricted needs another than root, so set user in the definition", c.User)
+	}
+	security.RunAsUser = &uid
+	if ids[2] != "" {
+		gid, err := strconv.ParseInt(ids[2], 10, 32)
+		if err != nil {
+			return security, fmt.Errorf("%q is no numeric user: %w", c.User, err)
+		}
+		security.RunAsGroup = &gid
+	}
+	return security, nil
+}
+
+func resourcesOf(r *describe.Resources) *resources {
+	if r == nil {
+		return nil
+	}
+	return &resources{Requests: amounts(r.Requests), Limits: amounts(r.Limits)}
+}
+
+func amounts(a *describe.Amounts) map[string]string {
+	if a == nil {
+		return nil
+	}
+	all := map[string]string{}
+	if a.CPU != "" {
+		all["cpu"] = a.CPU
+	}
+	if a.Memory != "" {
+		all["memory"] = a.Memory
+	}
+	return all
+}

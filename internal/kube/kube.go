@@ -1,0 +1,103 @@
+// Package kube writes the Kubernetes objects of an app from its application document. It is
+// pure, and the same input gives the same bytes. Its types have the fields that it writes,
+// of https://kubernetes.io/docs/reference/kubernetes-api/; the tests decode them strictly
+// into Kubernetes' own.
+package kube
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+)
+
+// Options say what to write.
+type Options struct {
+	instance.Options
+	Namespace string // "" leaves it to the one who applies the objects
+}
+
+// A File has one object.
+type File struct {
+	Name    string // path with slashes, relative to the output folder
+	Content []byte // YAML, with a newline at the end
+}
+
+// Plain returns the objects of an app that need no operator, in the order to create them:
+// Services and Deployments. It does not write jobs, volumes, routes and policies yet.
+func Plain(app *describe.Application, o Options) ([]File, error) {
+	i, err := instance.New(app, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	r := renderer{Instance: i, o: o}
+	for _, add := range []func() error{r.addServices, r.addWorkloads} {
+		if err := add(); err != nil {
+			return nil, err
+		}
+	}
+	return r.files, nil
+}
+
+// renderer collects the files of an instance.
+type renderer struct {
+	*instance.Instance
+	o     Options
+	files []File
+}
+
+// add writes an object into a file of its own, below a comment.
+func (r *renderer) add(o object, comment string) error {
+	var content bytes.Buffer
+	for line := range strings.Lines(comment) {
+		content.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
+	}
+	encoder := yaml.NewEncoder(&content)
+	encoder.SetIndent(2)
+	head := o.head()
+	if err := encoder.Encode(o); err != nil {
+		return fmt.Errorf("writing %s %s: %w", head.Kind, head.Metadata.Name, err)
+	}
+	if err := encoder.Close(); err != nil {
+		return err
+	}
+	name := strings.ToLower(head.Kind) + "-" + head.Metadata.Name + ".yaml"
+	r.files = append(r.files, File{Name: name, Content: content.Bytes()})
+	return nil
+}
+
+// header begins an object. The name is the instance's, and what it is of.
+func (r *renderer) header(apiVersion, kind, of string) header {
+	return header{APIVersion: apiVersion, Kind: kind, Metadata: metadata{Name: r.name(of), Namespace: r.o.Namespace, Labels: r.labels(of)}}
+}
+
+// name is the name of an object of the instance.
+func (r *renderer) name(of string) string {
+	if of == "" {
+		return r.Name
+	}
+	return r.Name + "-" + strings.NewReplacer(".", "-", "_", "-").Replace(of)
+}
+
+// labels are those that Kubernetes recommends:
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+func (r *renderer) labels(of string) map[string]string {
+	labels := r.selector(of)
+	labels["app.kubernetes.io/version"] = r.App.Spec.Version
+	labels["app.kubernetes.io/managed-by"] = "libre"
+	return labels
+}
+
+// selector are the labels of a service's pods, or of all pods of the instance. They never
+// change, since selectors cannot.
+func (r *renderer) selector(service string) map[string]string {
+	labels := map[string]string{"app.kubernetes.io/name": r.App.Metadata.Name, "app.kubernetes.io/instance": r.Name}
+	if service != "" {
+		labels["app.kubernetes.io/component"] = service
+	}
+	return labels
+}

@@ -1,0 +1,129 @@
+package kube
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// kinds are Kubernetes' own types of what render writes.
+var kinds = map[metav1.TypeMeta]func() any{
+	{APIVersion: "v1", Kind: "Service"}:         func() any { return &corev1.Service{} },
+	{APIVersion: "apps/v1", Kind: "Deployment"}: func() any { return &appsv1.Deployment{} },
+}
+
+// decode reads an object into Kubernetes' own type, and refuses fields that it does not have.
+func decode(t *testing.T, file File) any {
+	t.Helper()
+	var head metav1.TypeMeta
+	if err := yaml.Unmarshal(file.Content, &head); err != nil {
+		t.Fatalf("%s: %v", file.Name, err)
+	}
+	kind, known := kinds[head]
+	if !known {
+		t.Fatalf("%s has the unknown kind %s", file.Name, head)
+	}
+	o := kind()
+	if err := yaml.UnmarshalStrict(file.Content, o); err != nil {
+		t.Fatalf("%s: %v\n%s", file.Name, err, file.Content)
+	}
+	return o
+}
+
+// app reads a document of testdata/apps.
+func app(t *testing.T, name string) *describe.Application {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata/apps", name+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a describe.Application
+	if err := yaml.UnmarshalStrict(content, &a); err != nil {
+		t.Fatal(err)
+	}
+	return &a
+}
+
+func plain(t *testing.T, a *describe.Application, o Options) []File {
+	t.Helper()
+	if o.Host == "" {
+		o.Host = "app.example.org"
+	}
+	files, err := Plain(a, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func stream(files []File) []byte {
+	var all bytes.Buffer
+	for _, file := range files {
+		all.WriteString("---\n# " + file.Name + "\n")
+		all.Write(file.Content)
+	}
+	return all.Bytes()
+}
+
+func TestPlainObjectsAreKubernetesOwnAndStable(t *testing.T) {
+	for _, c := range []struct {
+		golden, app string
+		o           Options
+	}{
+		{"guestbook", "guestbook", Options{Options: instance.Options{Host: "guestbook.example.org"}, Namespace: "guestbook"}},
+	} {
+		t.Run(c.golden, func(t *testing.T) {
+			files := plain(t, app(t, c.app), c.o)
+			for _, file := range files {
+				decode(t, file)
+			}
+			got := stream(files)
+			if again := stream(plain(t, app(t, c.app), c.o)); !bytes.Equal(got, again) {
+				t.Error("the same input gave other bytes")
+			}
+			path := filepath.Join("testdata/golden", c.golden+".yaml")
+			if *update {
+				if err := os.WriteFile(path, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("differs from %s (go test -update writes it):\n%s", path, got)
+			}
+		})
+	}
+}
+
+func newRenderer(t *testing.T, a *describe.Application, o Options) renderer {
+	t.Helper()
+	i, err := instance.New(a, o.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return renderer{Instance: i, o: o}
+}
+
+// An object with a field that Kubernetes does not know would fail these tests.
+func TestDecodingIsStrict(t *testing.T) {
+	for _, content := range []string{"spec: {selectors: {}}", "metadata: {label: {}}", "spec: {ports: [{prot: TCP}]}"} {
+		if err := yaml.UnmarshalStrict([]byte(content), &corev1.Service{}); err == nil {
+			t.Errorf("%s is decoded", content)
+		}
+	}
+}
