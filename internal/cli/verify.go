@@ -55,8 +55,9 @@ sign.copies in libre.yaml, or --copy-of, names them.
 Exit code 1 if something does not verify or cannot be read, 4 if a registry
 refuses access. The output has one line per image and record: reference@digest;
 verified, failed, moved (its tag was moved) or unknown (it cannot be read);
-what was checked, the reference that it was signed as, and of an image the number
-of attached VEX statements, with the version and the date of their document.`,
+what was checked, the reference that it was signed as, and of an image the
+number of attached VEX statements, with the version and the date of their
+document.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
