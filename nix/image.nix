@@ -103,7 +103,10 @@ let
     source = source.page;
     revision = source.revision;
     date = if app.source == null then null else app.source.date or null;
-    inherit (changedApp) needs migration;
+    needs = (import ./needs.nix).brief changedApp.needs;
+    migration =
+      if changedApp.migration == null then null
+      else builtins.intersectAttrs { kind = null; minFrom = null; notes = null; } changedApp.migration;
   };
 
   bases = mapAttrs

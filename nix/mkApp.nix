@@ -9,6 +9,7 @@ let
   changes = import ./changes.nix;
   paths = import ./paths.nix;
   ports = import ./ports.nix;
+  rules = import ./rules.nix;
 
   componentKind = c: if c ? containerfile then "containerfile" else "nix";
 
@@ -52,6 +53,11 @@ let
     ++ concatMap
       (v: if elem v [ "default" "debug" ] then [ "${t.placeOf args.variants v at}${where}: variant ${v} is built in, choose another name" ] else [ ])
       (attrNames (args.variants or { }));
+
+  # All problems; rules.nix needs the right types.
+  checkAll = at: where: app: typed:
+    let wrong = typed ++ checkWhole at where app; in
+    if wrong == [ ] then rules.problems at where app else wrong;
 
   # A package that does not use the source ignores its changes: a build would silently
   # ship the unpatched program. tryEval, because a plain derivation would force pkgs.
@@ -128,15 +134,16 @@ let
     else if !(isAttrs (changed.components or null)) then throw "${at}${where}: components is not a set"
     else if unknown != [ ] then throw "${at}${where}: unknown component ${head unknown}, expected one of ${known}"
     else if missing != [ ] then throw "${at}${where}: component ${head missing} is missing"
-    else unless (checkTypes at where app changed ++ checkWhole at where (removeAttrs changed [ "variants" ]))
+    else unless (checkAll at where (removeAttrs changed [ "variants" ]) (checkTypes at where app changed))
       (unless (checkChanges at where changed) changed);
 in
 args:
 let
   name = if isAttrs args && builtins.isString (args.name or null) then args.name else "mkApp";
   at = if isAttrs args then t.placeOf args "name" "" else "";
-  problems = t.check at name schema.app args
-    ++ (if isAttrs args && isAttrs (args.components or null) && isAttrs (args.variants or { }) then checkWhole at name args else [ ]);
+  typed = t.check at name schema.app args;
+  problems =
+    if isAttrs args && isAttrs (args.components or null) && isAttrs (args.variants or { }) then checkAll at name args typed else typed;
   app = changes.patchSource (withDefaults args) (args.patches or [ ]);
 in
 unless problems (unless (checkChanges at name app) (app // {

@@ -69,7 +69,8 @@ let
     let source = import ./source.nix { inherit app githubServer; }; in
     # An invalid variant is an error in listings too.
     builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
-      inherit (app) name version packageVersion hashes update needs migration meta positions;
+      inherit (app) name version packageVersion hashes update migration meta positions;
+      needs = (import ./needs.nix).brief app.needs;
       source =
         if app.source ? path then source.description // { path = toString app.source.path; }
         else source.description;
@@ -84,7 +85,7 @@ let
       components = mapAttrs
         (name: given: let c = app.componentOf app name; in {
           kind = app.componentKind given;
-          inherit (c) services;
+          services = c.services or { };
           ports = ports.numbers c;
           protocols = ports.protocols c;
           health = ports.path c;
@@ -98,6 +99,9 @@ let
           target = c.target or null;
         })
         app.components;
+      # For the application document, by variant.
+      described = forAll (variantsOf app) (v:
+        import ./describe.nix (if v == "default" || v == "debug" then app else app.applyVariant app v));
     };
 
   # The names of systems in nixpkgs' pkgsCross.

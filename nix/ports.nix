@@ -48,6 +48,9 @@ in
   # problems AT WHERE COMPONENT: the problems of ports and health with the right types.
   problems = at: where: c: portProblems at where c ++ healthProblems at where c;
 
+  # The ports with all their attributes, by name.
+  inherit all;
+
   # For metadata, by name: the numbers, and the protocols other than tcp.
   numbers = c: mapAttrs (_: p: p.port) (all c);
   protocols = c:

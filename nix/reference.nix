@@ -3,6 +3,7 @@ let
   inherit (builtins) attrNames concatStringsSep elem filter isAttrs isBool isInt isList isString map replaceStrings;
 
   schema = import ./schema.nix;
+  needs = import ./needs.nix;
 
   # A default as Nix code.
   nix = value:
@@ -17,7 +18,8 @@ let
 
   # The type of a value, in a cell; a struct has its own table.
   expected = type:
-    if type ? fields then "a set, see below"
+    if type ? same then "as `${type.same}`"
+    else if type ? fields then "a set, see below"
     else if type ? each && type.each ? fields then "a set, each as below"
     else if type ? long then "${cell type.short.expects}, or a set, see below"
     else if type ? each && type.each ? long then "a set, each ${cell type.each.short.expects}, or a set as below"
@@ -43,7 +45,8 @@ let
     + concatStringsSep "" (map
       (name:
         let field = type.fields.${name}; in
-        if field ? fields then section "${level}#" (code name) field
+        if field ? same then ""
+        else if field ? fields then section "${level}#" (code name) field
         else if field ? long then section "${level}#" "${code name} as a set" field.long
         else if field ? each && field.each ? fields then section "${level}#" "each of ${code name}" field.each
         else if field ? each && field.each ? long then section "${level}#" "each of ${code name} as a set" field.each.long
@@ -69,7 +72,9 @@ in
 
 ''
 + section "##" "The app" schema.app
-+ "## Sources\n\nExactly one of these kinds.\n\n"
++ "### Parts of needs\n\nWhat values of `env` can have, by the kind of need. Those in bold are secret.\n\n| kind | parts |\n|---|---|\n"
++ concatStringsSep "" (map (kind: "| ${code kind} | ${concatStringsSep ", " (map (part: let name = code "$(${part})"; in if needs.parts.${kind}.${part} then "**${name}**" else name) (attrNames needs.parts.${kind}))} |\n") (attrNames needs.parts))
++ "\n## Sources\n\nExactly one of these kinds.\n\n"
 + concatStringsSep "" (map
   (kind: section "###" (code "source.${kind}") schema.sources.${kind})
   [ "github" "git" "goModule" "url" "path" ])

@@ -7,6 +7,7 @@
 let
   t = import ./types.nix;
   inherit (t) struct map' named list either;
+  run = import ./run.nix;
 
   strings = list t.string;
   stringMap = map' t.string;
@@ -37,47 +38,12 @@ let
   # A map by paths in the source.
   within = each: map' each // { names = t.within; };
 
-  service = struct [ ] {
-    command = strings // {
-      doc = "Arguments after the image's entrypoint, instead of `command`.";
-      example = ''[ "celery" "-A" "impress.celery_app" "worker" ]'';
-    };
-    job = t.oneOf [ "before-upgrade" ] // {
-      doc = "Makes it a job that runs once: `before-upgrade`, before the new version starts. Without it the service runs all the time.";
-    };
-  };
-
-  # A port and a health check; ports.nix has their rules.
+  # A port; ports.nix has the rules.
   port = t.orSet t.port (struct [ "port" ] {
     port = t.port // { doc = "The number."; };
     protocol = t.oneOf [ "tcp" "udp" "sctp" ] // { doc = "The protocol. A number may be used once per protocol."; default = "tcp"; };
+    access = t.oneOf [ "public" "internal" ] // { doc = "Who may reach it besides through `routes`: the internet, or the app's other components."; default = "internal"; };
   });
-  health = {
-    habits = {
-      exec = "command";
-      test = "command";
-      httpGet = "path";
-      tcpSocket = "tcp";
-      start_period = "startPeriod";
-      periodSeconds = "interval";
-      timeoutSeconds = "timeout";
-      failureThreshold = "retries";
-    };
-  } // struct [ ] {
-    path = t.absolute // { doc = "Path of a URL, requested by HTTP."; example = ''"/healthz"''; };
-    port = t.name // { doc = "Name of the port for `path`, if there are several."; example = ''"http"''; };
-    command = strings // {
-      doc = "A program in the container: exit code 0 means healthy. It is also the image's HEALTHCHECK.";
-      example = ''[ "bin/healthy" "--quick" ]'';
-    };
-    tcp = t.name // { doc = "Name of a port that accepts connections."; example = ''"redis"''; };
-    grpc = t.name // { doc = "Name of a port with the service `grpc.health.v1`."; };
-    interval = t.seconds // { doc = "Seconds between checks."; };
-    timeout = t.seconds // { doc = "Seconds that a check may take."; };
-    startPeriod = t.seconds // { doc = "Seconds after the start during which failures do not count."; };
-    retries = t.natural // { doc = "Consecutive failures that make it unhealthy."; };
-  };
-
   # The attributes of both kinds of component.
   common = {
     entrypoint = strings // {
@@ -104,13 +70,16 @@ let
     # paths.nix has the rules of a path.
     volumes = strings // { doc = "Folders for persistent data. The default is the Containerfile's."; example = ''[ "/data" ]''; };
     stopSignal = t.string // { doc = "The signal that stops the program."; example = ''"SIGQUIT"''; };
-    health = t.orSet t.absolute health // {
+    health = t.orSet t.absolute run.health // {
       doc = "The health check: the path of a URL that returns 200 if the program is healthy, or a set with exactly one of `path`, `command`, `tcp` and `grpc`.";
       example = ''"/healthz"'';
     };
-    services = named service // {
-      doc = "The services that run from this image, by name.";
-      default = { };
+    writable = strings // {
+      doc = "Folders that the program writes to, and whose content may be lost. All others can be read-only.";
+      example = ''[ "/tmp" ]'';
+    };
+    services = named run.service // {
+      doc = "The services that run from this image, by name, unique in the app. The default is one with the component's name; `{ }` is none, for an image that others are built on.";
     };
     license = t.string // { doc = "SPDX expression of this component's license, if it is not the app's."; };
     identifiers = identifiers // {
@@ -253,14 +222,11 @@ in
       default = { };
       example = ''{ lyon = app: addToSource app { "theme.css" = ./lyon.css; }; }'';
     };
-    needs = map' t.set // {
-      doc = "The services that the app needs to run, by kind.";
-      default = { };
-      example = "{ postgresql = { }; bucket.optional = true; }";
-    };
+    inherit (run) needs config routes backup;
     migration = struct [ ] {
       kind = t.oneOf [ "automatic" "manual" "none" ] // { doc = "How the app's data is migrated: by the program itself, by the operator, or not at all."; };
       minFrom = t.word // { doc = "The oldest version that can be upgraded to this one."; };
+      reversible = t.boolean // { doc = "Whether the former version works with the migrated data."; };
       notes = t.string // { doc = "URL of upstream's upgrade notes."; };
     } // {
       doc = "Data migration during an upgrade.";

@@ -2,6 +2,7 @@
 { patterns # [ { app, component, variant } ], each a regular expression for the whole name
 , systems ? [ ] # of the images; null is all systems of the catalogue
 , packages ? true # false omits what needs the package set
+, described ? false # adds what the application document says
 }:
 let
   inherit (builtins) any attrNames concatMap elem filter listToAttrs map mapAttrs match;
@@ -33,7 +34,7 @@ else
   {
     inherit (libre) schema systems;
     inherit names;
-    apps = listToAttrs (map (name: { inherit name; value = libre.apps.${name}; }) chosen);
+    apps = listToAttrs (map (name: { inherit name; value = removeAttrs libre.apps.${name} (if described then [ ] else [ "described" ]); }) chosen);
     images = map (if packages then spec: spec else withoutPackages)
       (concatMap imagesOf (if systems == null then libre.systems else filter (s: elem s libre.systems) systems));
   }

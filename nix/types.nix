@@ -106,6 +106,16 @@ rec {
 
   # A name in an environment, NAME=value.
   variable = { expects = "a variable's name, without \"=\""; ok = v: isUTF8 v && match "[^=[:cntrl:]]+" v != null; };
+  # A variable that shells, Kubernetes and Compose can set.
+  envName = { expects = "a variable's name like \"DB_HOST\""; ok = v: isString v && match "[A-Za-z_][0-9A-Za-z_]*" v != null; };
+  # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+  quantity = { expects = "a quantity like \"250m\" or \"10Gi\""; ok = v: isString v && match "[0-9]{1,12}([.][0-9]{1,6})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?" v != null; };
+  cron = {
+    expects = "five fields of cron like \"15 3 * * *\"";
+    ok = v: isString v && stringLength v < 100 && match "[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,-]+){2}" v != null;
+  };
+  header = { expects = "the name of an HTTP header"; ok = v: isString v && match "[0-9A-Za-z-]+" v != null; };
+  range = { expects = "a version constraint like \">=14\""; ok = v: isString v && stringLength v < 100 && match "[<>=!~^ 0-9A-Za-z.,|*-]+" v != null; };
   # A relative path of a file or folder in another folder.
   within = {
     expects = "a relative path like \"src/theme.css\", without \"..\"";

@@ -30,6 +30,8 @@ mkApp rec {
     volumes = [ "/config" "/data" "/srv" ];
   };
 
+  needs.site = { kind = "volume"; description = "The site's files"; path = "/srv"; size = "1Gi"; access = "ReadOnlyMany"; optional = true; };
+  routes."/".service = "server";
   migration.kind = "none";
   meta = {
     description = "Web server for static frontends";

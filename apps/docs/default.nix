@@ -31,8 +31,30 @@ mkApp rec {
     ports.http = 8000;
     health = "/__heartbeat__";
     services = {
-      web = { };
-      worker.command = [ "celery" "-A" "impress.celery_app" "worker" "-l" "INFO" "-n" "impress@%h" ];
+      # The ready check asks the database and Redis, the other only the program.
+      web.liveness = "/__lbheartbeat__";
+      worker = {
+        command = [ "celery" "-A" "impress.celery_app" "worker" "-l" "INFO" "-n" "impress@%h" ];
+        health = { command = [ "celery" "-A" "impress.celery_app" "inspect" "ping" ]; timeout = 30; interval = 60; };
+      };
+      create-administrator = {
+        description = "Creates the first administrator";
+        # Not by its options: any process can read those of others.
+        command = [
+          "python" "manage.py" "shell" "-c"
+          ''
+            import os
+            from django.core.management import call_command
+            call_command("createsuperuser", email=os.environ["ADMIN_EMAIL"], password=os.environ["ADMIN_PASSWORD"])
+          ''
+        ];
+        job = "first-install";
+        optional = true;
+        config = {
+          ADMIN_EMAIL = { description = "The administrator's address"; type = "email"; required = true; };
+          ADMIN_PASSWORD = { description = "The administrator's password"; required = true; secret = true; };
+        };
+      };
       migrate = { command = [ "python" "manage.py" "migrate" "--no-input" ]; job = "before-upgrade"; };
     };
     license = "MIT";
@@ -45,6 +67,9 @@ mkApp rec {
     # to this component's licence.
     args = user // { API_ORIGIN = ""; SW_DEACTIVATED = ""; PUBLISH_AS_MIT = ""; };
     ports.http = 8080;
+    health = "/";
+    # nginx's templates and temporary files.
+    writable = [ "/tmp" ];
     license = "MIT";
   };
 
@@ -54,6 +79,10 @@ mkApp rec {
     args = user;
     ports.http = 4444;
     health = "/ping";
+    services = {
+      y-provider = { };
+      converter = { description = "A second one, which only converts documents"; optional = true; };
+    };
     license = "MIT";
   };
 
@@ -70,17 +99,37 @@ mkApp rec {
         "src/backend/impress/configuration/theme/default.json" = ./lyon/theme.json;
       };
 
-  needs = {
-    postgres.extensions = [ "pg_trgm" "fuzzystrmatch" "unaccent" ];
-    redis = { };
-    bucket = { };
-    oidc.callback = "/api/v1.0/callback/";
-    smtp = { };
-    docspec.optional = true;
-    llm.optional = true;
-    search.optional = true;
-  };
+  needs = import ./needs.nix;
+  config = import ./config.nix;
+  routes =
+    let
+      backend = { service = "web"; maxBodySize = "10Mi"; };
+      room = { service = "y-provider"; sticky.query = "room"; };
+    in
+    {
+      "/".service = "frontend";
+      "/api" = backend;
+      "/external_api" = backend;
+      "/admin" = backend;
+      "/static" = backend;
+      "/collaboration/ws/" = room // { webSocket = true; timeout = 86400; };
+      "/collaboration/api/" = room;
+      "/media/" = {
+        bucket = "bucket";
+        stripPrefix = true;
+        # The answer signs the request to the bucket.
+        authorize = {
+          service = "web";
+          path = "/api/v1.0/documents/media-auth/";
+          urlHeader = "X-Original-URL";
+          methodHeader = "X-Original-Method";
+          copyHeaders = [ "Authorization" "X-Amz-Date" "X-Amz-Content-SHA256" ];
+        };
+        responseHeaders."Content-Security-Policy" = "default-src 'none'";
+      };
+    };
   migration = { kind = "automatic"; notes = "https://github.com/suitenumerique/docs/blob/main/UPGRADE.md"; };
+  backup = { together = [ "postgres" "bucket" ]; restoreOrder = [ "postgres" "bucket" ]; };
   meta = {
     description = "Collaborative documents";
     homepage = "https://github.com/suitenumerique/docs";

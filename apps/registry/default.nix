@@ -26,9 +26,33 @@ mkApp rec {
     ports.http = 5000;
     health = "/";
     volumes = [ "/var/lib/registry" ];
+    services.server.maxReplicas = 1; # the layers on one volume
   };
 
-  needs.bucket.optional = true;
+  needs = {
+    data = { kind = "volume"; description = "Layers and manifests"; path = "/var/lib/registry"; size = "50Gi"; };
+    # https://distribution.github.io/distribution/about/configuration/
+    bucket = {
+      optional = true;
+      description = "Layers and manifests, in place of the volume";
+      env = {
+        REGISTRY_STORAGE = "s3";
+        REGISTRY_STORAGE_S3_REGIONENDPOINT = "$(endpoint)";
+        REGISTRY_STORAGE_S3_REGION = "$(region)";
+        REGISTRY_STORAGE_S3_BUCKET = "$(name)";
+        REGISTRY_STORAGE_S3_ACCESSKEY = "$(accessKey)";
+        REGISTRY_STORAGE_S3_SECRETKEY = "$(secretKey)";
+      };
+    };
+  };
+  config = {
+    REGISTRY_HTTP_SECRET = { description = "Signs the state of uploads; the same in all replicas"; secret = true; generate = true; };
+    REGISTRY_HTTP_HOST = { description = "The address in its answers"; type = "url"; value = "$(url)"; };
+    REGISTRY_LOG_LEVEL = { description = "What is logged"; default = "info"; values = [ "error" "warn" "info" "debug" ]; };
+    REGISTRY_STORAGE_DELETE_ENABLED = { description = "Whether images can be deleted"; type = "boolean"; default = "true"; };
+  };
+  routes."/" = { service = "server"; maxBodySize = "0"; timeout = 3600; };
+  backup.together = [ "data" ];
   migration.kind = "none";
   meta = {
     description = "OCI registry";

@@ -30,6 +30,10 @@ type App struct {
 	Positions      map[string]*Position       `json:"positions"`      // attribute, such as "source.hash" → its position
 	Changes        []SourceChange             `json:"changes"`        // to the source, in order
 	VariantChanges map[string][]SourceChange  `json:"variantChanges"` // by variant, applied after Changes
+
+	// Described has, by variant, what the definition says for the application document; see
+	// package describe. It is nil if it was not asked for.
+	Described map[string]json.RawMessage `json:"described,omitempty"`
 }
 
 // SourceChange is one change to an app's source: a patch, replacements in a file, or an

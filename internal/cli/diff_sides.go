@@ -182,7 +182,7 @@ func (d *differ) releases(ctx context.Context) (from, to *diffSide, err error) {
 // ofCatalogue reads the releases with the tags, of which "" is the newest, and the working
 // tree in place of a second one.
 func (d *differ) ofCatalogue(ctx context.Context, patterns []catalog.Pattern, tags []string) (from, to *diffSide, err error) {
-	evaluation, err := d.ws.evaluate(ctx, nix.Request{Patterns: patterns})
+	evaluation, err := d.ws.evaluate(ctx, nix.Request{Patterns: patterns, Described: true})
 	if err != nil {
 		return nil, nil, err
 	}

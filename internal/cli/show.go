@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/state"
 )
@@ -17,6 +18,7 @@ type showOptions struct {
 	selection []string
 	registry  registryOptions // for a reference
 	json      bool
+	format    string // of the application document: yaml or json; "" for none
 }
 
 func (e *env) showCommand() *cobra.Command {
@@ -40,6 +42,11 @@ that the catalogue does not have. If the source is in the store, also a
 Containerfile, stage or build context that does not exist, and arguments, bases
 and named contexts that the file does not use. Exit code 1 then.
 
+-o prints the application document: a description in a format that other tools
+can read, of what the app is made of, what it needs and how to run it; see libre
+schema application. Its images have digests if they are built. Without a variant
+it is the one of the variant default.
+
 For a reference to a release record, REGISTRY/APP-VARIANT:TAG, show verifies
 the signature and prints the record as JSON: digests of the images, ports,
 services, needs, migration. This needs no catalogue: give --key, or --identity
@@ -55,10 +62,14 @@ verify --help.`,
 	}
 	o.registry.addReferenceFlags(cmd, "reference")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print all metadata as JSON")
+	cmd.Flags().StringVarP(&o.format, "output-format", "o", "", "print the application document as `FORMAT`: yaml or json")
 	return cmd
 }
 
 func (e *env) runShow(ctx context.Context, o showOptions) error {
+	if err := checkDocumentFormat(o.format); err != nil {
+		return err
+	}
 	if len(o.selection) == 1 && isRepository(o.selection[0]) {
 		return noTag(o.selection[0])
 	}
@@ -70,6 +81,9 @@ func (e *env) runShow(ctx context.Context, o showOptions) error {
 		return err
 	}
 	defer e.warnLeftOut(ctx, ws)()
+	if o.format != "" {
+		return e.showDocuments(ctx, ws, patterns, o.format)
+	}
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns})
 	if err != nil {
 		return err
@@ -106,7 +120,7 @@ func (e *env) printApps(ctx context.Context, ws *workspace, patterns []catalog.P
 	shells := ws.shells(ctx, patterns)
 	var texts []string
 	for app := range valuesInOrder(apps) {
-		texts = append(texts, describe(app, shells))
+		texts = append(texts, aboutApp(app, shells))
 	}
 	return e.Printf("%s", strings.Join(texts, "\n"))
 }
@@ -126,7 +140,14 @@ func (e *env) showRecord(ctx context.Context, o showOptions, word string) error 
 		return err
 	}
 	e.Notef("signed as %s", as)
-	return e.JSON(record)
+	if o.format == "" {
+		return e.JSON(record)
+	}
+	document, err := record.Document()
+	if err != nil {
+		return err
+	}
+	return e.printDocuments([]*describe.Application{document}, o.format)
 }
 
 // shells lists the packages that bring a shell into each default image. It leaves out

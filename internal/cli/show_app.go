@@ -22,8 +22,8 @@ func (s *fields) line(name, value string) {
 	}
 }
 
-// describe is an app's metadata for people.
-func describe(app catalog.App, shells map[catalog.ID][]string) string {
+// aboutApp is an app's metadata for people.
+func aboutApp(app catalog.App, shells map[catalog.ID][]string) string {
 	var b fields
 	fmt.Fprintf(&b, "%s %s\n", app.Name, catalog.Tag(app.Version, app.PackageVersion))
 	b.line("  about", app.Meta.Description)

@@ -77,7 +77,7 @@ type Component struct {
 	Writable []string `json:"writable,omitempty"`
 	// How to check that it is ready for requests.
 	Health *Health `json:"health,omitempty"`
-	// The ways to run it, by name, unique in the app. A component without services has one, with its own name.
+	// The ways to run it, by name, unique in the app. A component without services is not run: others are built on its image.
 	Services map[string]Service `json:"services,omitempty"`
 }
 

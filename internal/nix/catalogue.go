@@ -124,6 +124,7 @@ type Request struct {
 	AllSystems bool     // images for all systems of the catalogue
 	KeysOnly   bool     // do not wait for the network: keys may stay unknown
 	NoPackages bool     // omit what needs the package set, and add nothing of it to the store
+	Described  bool     // with App.Described
 }
 
 // metadata reports whether no image is requested.
@@ -365,6 +366,6 @@ func expression(request Request) string {
 	if request.AllSystems {
 		wanted = "null"
 	}
-	return fmt.Sprintf("(%s) { patterns = [ %s ]; systems = %s; packages = %t; }",
-		nixcode.Select, strings.Join(patterns, " "), wanted, !request.NoPackages)
+	return fmt.Sprintf("(%s) { patterns = [ %s ]; systems = %s; packages = %t; described = %t; }",
+		nixcode.Select, strings.Join(patterns, " "), wanted, !request.NoPackages, request.Described)
 }

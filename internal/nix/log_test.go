@@ -24,7 +24,7 @@ func readLog(t *testing.T, file string) []string {
 	var got []string
 	for s := bufio.NewScanner(f); s.Scan(); {
 		if e, ok := p.Line(s.Bytes()); ok {
-			got = append(got, describe(e))
+			got = append(got, described(e))
 		}
 	}
 	if len(p.activities) != 0 {
@@ -33,7 +33,7 @@ func readLog(t *testing.T, file string) []string {
 	return got
 }
 
-func describe(e LogEvent) string {
+func described(e LogEvent) string {
 	drv := strings.TrimSuffix(filepath.Base(e.Drv), ".drv")
 	if _, name, ok := strings.Cut(drv, "-"); ok {
 		drv = name
@@ -128,7 +128,7 @@ func TestLogShapes(t *testing.T) {
 			for _, line := range tt.lines {
 				got = ""
 				if e, ok := p.Line([]byte(line)); ok {
-					got = describe(e)
+					got = described(e)
 				}
 			}
 			if got != tt.want {

@@ -107,12 +107,12 @@ func TestHealthCommandOfPackage(t *testing.T) {
 
 func TestPortsAndHealthErrors(t *testing.T) {
 	tests := []struct{ name, attributes, want string }{
-		{"a text", `ports.http = "80";`, `ports http is "80", expected an integer from 1 to 65535, or a set of port, protocol`},
+		{"a text", `ports.http = "80";`, `ports http is "80", expected an integer from 1 to 65535, or a set of access, port, protocol`},
 		{"no number", `ports.http = { protocol = "udp"; };`, "ports http: port is missing, expected an integer from 1 to 65535"},
 		{"number in a set", `ports.http = { port = 0; };`, "ports http: port is 0, expected an integer from 1 to 65535"},
 		{"protocol", `ports.http = { port = 1; protocol = "quic"; };`, `ports http: protocol is "quic", expected one of tcp, udp, sctp`},
 		{"protocol in capitals", `ports.http = { port = 1; protocol = "UDP"; };`, `ports http: protocol is "UDP", expected one of tcp, udp, sctp`},
-		{"attribute", `ports.http = { number = 1; };`, "ports http: unknown attribute number, expected one of port, protocol"},
+		{"attribute", `ports.http = { number = 1; };`, "ports http: unknown attribute number, expected one of access, port, protocol"},
 		{"twice", `ports = { a = 80; b = 80; };`, "ports a and b are both 80/tcp: keep one of them"},
 		{"twice by another word", `ports = { web = { port = 443; }; https = 443; };`, "ports https and web are both 443/tcp: keep one of them"},
 		{"twice by UDP", `ports = { x = 443; q = { port = 443; protocol = "udp"; }; r = { port = 443; protocol = "udp"; }; };`, "ports q and r are both 443/udp: keep one of them"},

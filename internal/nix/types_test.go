@@ -91,26 +91,18 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 // What no type can say shows when the values are read, and is then of one app.
 func TestUnreadableValuesFailOnlyTheirApp(t *testing.T) {
 	evaluation, err := evaluateAll(t, writeCatalogue(t, define("plain", anyComponent)+
-		define("infinite", anyComponent+`needs.x.a = 1.0e308 * 10.0;`)+
-		define("nothing", anyComponent+`needs.x.a = let i = 1.0e308 * 10.0; in i - i;`)+
-		define("bytes", anyComponent+`needs.x.a = builtins.substring 0 1 "é";`)+
-		define("long", anyComponent+`meta.description = builtins.substring 0 9999 (builtins.concatStringsSep "" (builtins.genList (_: "é") 5000));`)+
-		define("function", anyComponent+`needs.x.a = x: x;`)), Nixpkgs)
+		define("long", anyComponent+`meta.description = builtins.substring 0 9999 (builtins.concatStringsSep "" (builtins.genList (_: "é") 5000));`)), Nixpkgs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"infinite": "apps/infinite/default.nix: a value cannot be written as JSON, such as an infinite number",
-		"nothing":  "apps/nothing/default.nix: a value cannot be written as JSON, such as an infinite number",
-		"bytes":    "apps/bytes/default.nix: a string is not UTF-8",
-		"long":     "apps/long/default.nix: a string is not UTF-8",
-		"function": "cannot convert a function to JSON",
+		"long": "apps/long/default.nix: a string is not UTF-8",
 	} {
 		if got := fmt.Sprint(evaluation.Failures[name]); !strings.Contains(got, want) {
 			t.Errorf("%s: %s\nexpected %s", name, got, want)
 		}
 	}
-	if _, ok := evaluation.Apps["plain"]; !ok || len(evaluation.Failures) != 5 {
+	if _, ok := evaluation.Apps["plain"]; !ok || len(evaluation.Failures) != 1 {
 		t.Errorf("the other app was not evaluated, or failed as well: %v", evaluation.Failures)
 	}
 }

@@ -59,6 +59,9 @@ func (p *PublishedRelease) openRecord(reference name.Reference, record *Record) 
 	p.Source, p.Tag = record.Source, record.Revision
 	p.About.App, p.About.Variant, p.About.Version, p.About.PackageVersion = record.App, record.Variant, record.Version, record.PackageVersion
 	p.About.Migration = migration(record.Migration)
+	if p.About.Application = record.Application; record.Application != nil {
+		p.About.Migration = record.Application.Spec.Migration
+	}
 	if p.About.Outline, err = record.outline(); err != nil {
 		return err
 	}
@@ -152,17 +155,25 @@ func (r *Record) outline() (json.RawMessage, error) {
 	return json.Marshal(about)
 }
 
-// Described is the release that an app's variant would be, without images.
+// Described is the release that an app's variant would be, without images. It has an
+// application document if the evaluation asked for descriptions.
 func Described(app catalog.App, variant string) (*compare.Release, error) {
 	record := &Record{License: app.Meta.License, Homepage: app.Meta.Homepage, Needs: app.Needs, Components: map[string]*RecordComponent{}}
 	for name, c := range app.Components {
 		record.Components[name] = &RecordComponent{Ports: c.Ports, Protocols: c.Protocols, Health: c.Health, Services: c.Services, License: c.License}
 	}
 	outline, err := record.outline()
-	return &compare.Release{
+	described := &compare.Release{
 		Name: "working tree", App: app.Name, Variant: variant, Version: app.Version, PackageVersion: app.PackageVersion,
 		Migration: migration(app.Migration), Outline: outline,
-	}, err
+	}
+	if err != nil || app.Described == nil {
+		return described, err
+	}
+	if described.Application, err = describe.New(app, variant); err == nil {
+		described.Migration = described.Application.Spec.Migration
+	}
+	return described, err
 }
 
 // migration is what the application document says of it.

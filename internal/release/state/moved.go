@@ -99,8 +99,9 @@ type candidate struct {
 	digest name.Digest
 }
 
-// candidates returns the records of a release's images, one for each REGISTRY[/NAMESPACE]
-// that the record may name.
+// candidates returns the records of a release's images: for each REGISTRY[/NAMESPACE] that
+// the record may name, one with the application document, and one without, as earlier
+// versions of libre signed it.
 func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) ([]candidate, error) {
 	prefixes, err := r.prefixes(rel)
 	if err != nil {
@@ -110,21 +111,29 @@ func (r *Reader) candidates(ctx context.Context, rel *Release, images []*Image) 
 	if err != nil {
 		return nil, err
 	}
+	before := *made
+	before.Application = nil
 	var all []candidate
-	for _, prefix := range prefixes {
-		record := *made
-		record.Registry = prefix
-		artifact, err := record.Artifact()
-		if err != nil {
-			return nil, err
+	for _, record := range []Record{*made, before} {
+		for _, prefix := range prefixes {
+			record.Registry = prefix
+			c, err := r.candidate(rel, record)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, c)
 		}
-		digest, err := r.Registry.ArtifactDigest(rel.Ref(), artifact)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, candidate{&record, digest})
 	}
 	return all, nil
+}
+
+func (r *Reader) candidate(rel *Release, record Record) (candidate, error) {
+	artifact, err := record.Artifact()
+	if err != nil {
+		return candidate{}, err
+	}
+	digest, err := r.Registry.ArtifactDigest(rel.Ref(), artifact)
+	return candidate{&record, digest}, err
 }
 
 // Recognise returns the record of a release's images if it has the digest that the

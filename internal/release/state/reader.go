@@ -66,7 +66,7 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 	for _, pattern := range selected {
 		request.Patterns = append(request.Patterns, catalog.Pattern{App: pattern.App, Component: "*", Variant: pattern.Variant})
 	}
-	request.AllSystems = true
+	request.AllSystems, request.Described = true, true
 	go r.Registry.Warm(ctx)
 	evaluation, err := r.Catalogue.Evaluate(ctx, request)
 	if err != nil {

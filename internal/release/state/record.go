@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 )
@@ -46,6 +47,10 @@ type Record struct {
 	Components     map[string]*RecordComponent `json:"components"`
 	Needs          map[string]json.RawMessage  `json:"needs,omitempty"`
 	Migration      *catalog.Migration          `json:"migration,omitempty"`
+
+	// Application describes the release in full; its images have no digests, as Components
+	// have them. It is nil in records of versions of libre that had no such document.
+	Application *describe.Application `json:"application,omitempty"`
 }
 
 // RecordComponent is one image of a release.
@@ -96,11 +101,16 @@ func (r *Record) ref() catalog.Ref {
 // prefix is the REGISTRY[/NAMESPACE] that it is for.
 func (r *Reader) NewRecord(ctx context.Context, prefix string, rel *Release, images []*Image) (*Record, error) {
 	app := rel.App
+	document, err := describe.New(app, rel.Variant)
+	if err != nil {
+		return nil, err
+	}
 	record := &Record{
 		Registry: prefix,
 		Schema:   recordSchema, App: app.Name, Variant: rel.Variant, Version: app.Version, PackageVersion: app.PackageVersion,
 		Description: app.Meta.Description, Homepage: app.Meta.Homepage, License: app.Meta.License,
 		Components: map[string]*RecordComponent{}, Needs: app.Needs, Migration: app.Migration,
+		Application: document,
 	}
 	if app.Source != nil {
 		record.Source, record.Revision = app.Source.Page, app.Source.Revision

@@ -34,6 +34,7 @@ mkApp {
     };
     entrypoint = [ "bin/webserver" ];
     env.SITE = "/site";
+    services = { }; # only a base
     ports.http = 8080;
     health = "/healthz";
     description = "Web server for static files";
@@ -55,8 +56,22 @@ mkApp {
   # The city's name and colours, in the pages and in the program.
   variants.lyon = app: patchSource app [ ./lyon.patch ];
 
-  needs.postgres = { };
+  needs.postgres = {
+    description = "The entries";
+    components = [ "backend" ];
+    env.DATABASE_URL = "$(url)";
+  };
+  config.BACKEND_URL = {
+    description = "The backend, if the frontend should pass on /api itself";
+    type = "url";
+    components = [ "frontend" ];
+  };
+  routes = {
+    "/".service = "frontend";
+    "/api".service = "web";
+  };
   migration.kind = "automatic";
+  backup = { together = [ "postgres" ]; restoreOrder = [ "postgres" ]; };
   meta = {
     description = "Guestbook with a JSON API";
     license = "Apache-2.0";

@@ -25,13 +25,18 @@ mkApp rec {
     ports.http = 8090;
     health = "/api/health";
     volumes = [ "/data" ];
+    services.server.maxReplicas = 1; # SQLite allows one process
   };
 
+  # The optional ones are set on the admin page.
   needs = {
-    bucket.optional = true;
+    data = { kind = "volume"; description = "The database, and files"; path = "/data"; size = "10Gi"; };
+    bucket = { optional = true; description = "Files, and backups"; };
     oidc.optional = true;
     smtp.optional = true;
   };
+  routes."/" = { service = "server"; webSocket = true; };
+  backup = { together = [ "data" ]; notes = "https://pocketbase.io/docs/going-to-production/"; };
   migration = { kind = "automatic"; notes = "https://github.com/pocketbase/pocketbase/blob/master/CHANGELOG.md"; };
   meta = {
     description = "Backend in one file: database, files, accounts and an admin page";

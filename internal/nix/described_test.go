@@ -1,0 +1,165 @@
+package nix
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
+)
+
+// documents returns the documents of a catalogue's apps and variants.
+func documents(t *testing.T, dir string) map[string]*describe.Application {
+	t.Helper()
+	catalogue, err := requireNix(t).OpenCatalogue(t.Context(), dir, Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluation, err := catalogue.Evaluate(t.Context(), Request{Patterns: catalog.All, Described: true})
+	if err != nil || len(evaluation.Failures) > 0 {
+		t.Fatal(err, evaluation)
+	}
+	all := map[string]*describe.Application{}
+	for _, app := range evaluation.Apps {
+		for _, variant := range app.Variants {
+			document, err := describe.New(app, variant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[app.Name+"/"+variant] = document
+		}
+	}
+	return all
+}
+
+// The documents of libre's own apps follow the schema, and a document with a word that it
+// does not know does not.
+func TestOwnAppsFollowTheSchema(t *testing.T) {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(describe.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("application.json", value); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("application.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(document any) error {
+		text, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(value)
+	}
+	own := documents(t, "../..")
+	maps.Copy(own, documents(t, "../../nix/template"))
+	if names := slices.Sorted(maps.Keys(own)); !slices.Contains(names, "docs/lyon") || !slices.Contains(names, "guestbook/default") {
+		t.Error(names)
+	}
+	for name, document := range own {
+		if err := check(document); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wrong := *own["docs/default"]
+	wrong.Kind = "Deployment"
+	if check(wrong) == nil {
+		t.Error("the schema takes another kind")
+	}
+	if check(map[string]any{"apiVersion": describe.APIVersion, "kind": describe.Kind, "metadata": map[string]string{"name": "x"}, "spec": map[string]any{"need": 1}}) == nil {
+		t.Error("the schema takes an unknown field")
+	}
+}
+
+// The parts of needs are the same in nix/needs.nix.
+func TestPartsOfNeeds(t *testing.T) {
+	n := requireNix(t)
+	out, err := n.run(t.Context(), "reading parts", call{program: "nix-instantiate", operation: []string{"--eval", "--strict", "--json", "--attr", "parts", "../../nix/needs.nix"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inNix map[string]map[string]bool
+	if err := json.Unmarshal(out, &inNix); err != nil {
+		t.Fatal(err)
+	}
+	inGo := map[string]map[string]bool{}
+	for kind, parts := range describe.Parts {
+		inGo[kind] = map[string]bool{}
+		for _, part := range parts {
+			inGo[kind][part.Name] = part.Secret
+		}
+	}
+	if fmt.Sprint(inGo) != fmt.Sprint(inNix) {
+		t.Errorf("in Go  %v\nin Nix %v", inGo, inNix)
+	}
+}
+
+// What is wrong is said at its line, all at once.
+func TestDescriptionErrors(t *testing.T) {
+	tests := []struct{ line, want string }{
+		{`needs.postgresql = { };`, "unknown need postgresql, write postgres"},
+		{`needs.kafka = { };`, "unknown need kafka, expected a name or kind of app, bucket,"},
+		{`needs.db = { kind = "postgres"; versioning = true; };`, "needs db: versioning is not for a need of kind postgres"},
+		{`needs.store = { kind = "volume"; };`, "needs store: path is missing, which a need of kind volume has"},
+		{`needs.files = { kind = "volume"; path = "/files"; };`, `needs files: path is "/files", expected one of the volumes of web`},
+		{`needs.mail = { kind = "smtp"; env.MAIL = "$(hostname)"; };`, "needs mail: MAIL: $(hostname) is no part of a need of kind smtp, expected one of $(from), $(host),"},
+		{`needs.cache = { kind = "redis"; components = [ "worker" ]; };`, "needs cache: components: there is no component worker, expected one of web"},
+		{`needs.other = { kind = "redis"; env.CACHE = { value = "$(url)"; components = [ "x" ]; }; };`, "needs other: CACHE: components: there is no component x"},
+		{`config.KEY = { description = "x"; secret = true; default = "hunter2"; };`, "config KEY: default: a secret has no value in the catalogue"},
+		{`config.TOKEN = { description = "x"; generate = true; };`, "config TOKEN: generate is only for secrets"},
+		{`config.MUST = { description = "x"; required = true; value = "y"; };`, "config MUST: required, but the catalogue has a value"},
+		{`config.COUNT = { description = "x"; type = "integer"; default = "many"; };`, `config COUNT: default is "many", expected a number`},
+		{`config.LEVEL = { description = "x"; values = [ "a" "b" ]; default = "c"; };`, `config LEVEL: default is "c", expected one of a, b`},
+		{`config.ADDRESS = { description = "x"; value = "$(service.api.http)"; };`, "config ADDRESS: value: $(service.api.http) is unknown, expected $(host), $(url) or"},
+		{`needs.first = { kind = "redis"; env.TWICE = "$(url)"; }; config.TWICE = { description = "x"; };`, "TWICE: config and needs first both set it in component web: keep one of them"},
+		{`components.web.services.x = { schedule = "0 3 * * *"; };`, `service x: schedule is only for job = "scheduled"`},
+		{`components.web.services.nightly = { job = "scheduled"; };`, `service nightly: job is "scheduled": schedule is missing`},
+		{`components.web.services.setup = { job = "first-install"; replicas = 2; };`, "service setup: replicas is not for jobs"},
+		{`components.web.services.second = { ports = [ "grpc" ]; };`, "service second: ports: there is no port grpc, expected one of http, metrics"},
+		{`components.web.services.queue = { command = [ "q" ]; health.tcp = "http"; };`, `service queue: health: tcp is "http", but there are no ports`},
+		{`components.web.services.many = { replicas = 3; maxReplicas = 2; };`, "service many: replicas is more than maxReplicas"},
+		{`routes."/a" = { service = "wbe"; };`, "routes /a: service: there is no service wbe, expected one of many, nightly, queue, second, setup, web, x"},
+		{`routes."/b" = { };`, "routes /b: expected exactly one of service, bucket"},
+		{`routes."/c" = { service = "setup"; };`, "routes /c: service: setup is a job"},
+		{`routes."/d" = { service = "queue"; };`, "routes /d: service: queue has no ports"},
+		{`routes."/e" = { service = "web"; };`, "routes /e: service web has several ports: set port to one of http, metrics"},
+		{`routes."/f" = { bucket = "db"; };`, "routes /f: bucket: there is no need db of kind bucket"},
+		{`routes."/g" = { service = "web"; port = "http"; sticky = { }; };`, "routes /g: sticky: expected exactly one of query, cookie"},
+		{`routes."/h/" = { service = "web"; port = "http"; }; routes."/h" = { service = "web"; port = "http"; };`, "routes /h and /h/ overlap"},
+		{`routes."/i" = { service = "web"; port = "http"; authorize = { service = "auth"; path = "/"; }; };`, "routes /i: authorize: service: there is no service auth"},
+		{`routes."/j*" = { service = "web"; port = "http"; };`, "routes /j*: expected a plain path"},
+		{`backup.together = [ "bucket" ];`, "backup: together: there is no need bucket, expected one of cache, db,"},
+	}
+	text := "  source.path = ./.; components.web = { containerfile = \"Dockerfile\"; ports = { http = 80; metrics = 81; }; volumes = [ \"/data\" ]; services.web = { }; };\n"
+	for _, test := range tests {
+		text += "  " + test.line + "\n"
+	}
+	evaluation, err := evaluateAll(t, writeCatalogue(t, one(text)), Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(evaluation.Failures["one"])
+	for n, test := range tests {
+		place := fmt.Sprintf("apps/one/default.nix:%d:", 7+n)
+		if !slices.ContainsFunc(strings.Split(got, "\n"), func(line string) bool { return strings.Contains(line, place) && strings.Contains(line, test.want) }) {
+			t.Errorf("%s: expected %s %s", test.line, place, test.want)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
+}
