@@ -153,7 +153,7 @@ in
       bucket = t.name // { doc = "A need of kind `bucket`, instead of `service`: the rest of the path is an object's key."; };
       stripPrefix = t.boolean // { doc = "Removes the route's path before the request is passed on."; };
       webSocket = t.boolean // { doc = "Whether connections may become WebSockets."; };
-      maxBodySize = t.quantity // { doc = "The largest body of a request."; example = ''"10Mi"''; };
+      maxBodySize = t.quantity // { doc = "The largest body of a request; `0` is no limit."; example = ''"10Mi"''; };
       timeout = t.seconds // { doc = "Seconds that a request, or an idle WebSocket, may take."; };
       sticky = struct [ ] {
         query = t.string // { doc = "Those with the same value of this query argument."; example = ''"room"''; };

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +25,9 @@ func (e *env) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show APP... | REFERENCE",
 		Short: "Show an app, or a published release",
-		Long: `Show the metadata of the selected apps: the source, the components with their
-ports, services and licence, what the app needs, how it migrates its data, and
-where the definition sets versions and hashes. show needs no network.
+		Long: `Show the selected apps: the source, the components with their ports and licence,
+how the app migrates its data, where the definition sets versions and hashes;
+and tables of its services, needs, settings and routes. show needs no network.
 
 For a component that Nix has built, show lists the packages that bring a shell
 into the image. For a Containerfile component, it shows upstream's EXPOSE,
@@ -84,7 +83,7 @@ func (e *env) runShow(ctx context.Context, o showOptions) error {
 	if o.format != "" {
 		return e.showDocuments(ctx, ws, patterns, o.format)
 	}
-	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns})
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, Described: !o.json})
 	if err != nil {
 		return err
 	}
@@ -118,11 +117,21 @@ func (e *env) printApps(ctx context.Context, ws *workspace, patterns []catalog.P
 		return e.JSON(slices.Collect(valuesInOrder(apps)))
 	}
 	shells := ws.shells(ctx, patterns)
-	var texts []string
+	between := ""
 	for app := range valuesInOrder(apps) {
-		texts = append(texts, aboutApp(app, shells))
+		document, err := describe.New(app, "default")
+		if err != nil {
+			return err
+		}
+		if err := e.Printf("%s%s", between, aboutApp(app, document, shells)); err != nil {
+			return err
+		}
+		if err := e.printTables(document); err != nil {
+			return err
+		}
+		between = "\n"
 	}
-	return e.Printf("%s", strings.Join(texts, "\n"))
+	return nil
 }
 
 // showRecord prints a release record that verifies.

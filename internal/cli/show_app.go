@@ -2,13 +2,13 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -23,7 +23,7 @@ func (s *fields) line(name, value string) {
 }
 
 // aboutApp is an app's metadata for people.
-func aboutApp(app catalog.App, shells map[catalog.ID][]string) string {
+func aboutApp(app catalog.App, document *describe.Application, shells map[catalog.ID][]string) string {
 	var b fields
 	fmt.Fprintf(&b, "%s %s\n", app.Name, catalog.Tag(app.Version, app.PackageVersion))
 	b.line("  about", app.Meta.Description)
@@ -34,15 +34,19 @@ func aboutApp(app catalog.App, shells map[catalog.ID][]string) string {
 		b.line("  hash", source.Hash)
 	}
 	b.line("  variants", strings.Join(app.Variants, ", "))
-	for _, name := range slices.Sorted(maps.Keys(app.Needs)) {
-		b.line("  needs", strings.Join(nonEmpty(name, options(app.Needs[name])), " "))
-	}
 	if migration := app.Migration; migration != nil {
 		from := ""
 		if migration.MinFrom != "" {
 			from = "from " + migration.MinFrom
 		}
 		b.line("  migration", strings.Join(nonEmpty(migration.Kind, from, migration.Notes), "  "))
+	}
+	if backup := document.Spec.Backup; backup != nil {
+		together := strings.Join(backup.Together, " and ")
+		if len(backup.RestoreOrder) > 0 {
+			together += ", restored in the order " + strings.Join(backup.RestoreOrder, ", ")
+		}
+		b.line("  backup", strings.Join(nonEmpty(together, backup.Notes), "  "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(app.Components)) {
 		b.component(name, app.Components[name])
@@ -76,10 +80,6 @@ func (b *fields) component(name string, c catalog.Component) {
 	b.upstream(c)
 	for _, base := range slices.Sorted(maps.Keys(c.Bases)) {
 		b.line("    base", base+"  "+c.Bases[base])
-	}
-	for _, service := range slices.Sorted(maps.Keys(c.Services)) {
-		s := c.Services[service]
-		b.line("    service", strings.Join(nonEmpty(service, strings.Join(s.Command, " "), s.Job), "  "))
 	}
 }
 
@@ -141,9 +141,4 @@ func health(c catalog.Component) string {
 
 func nonEmpty(words ...string) []string {
 	return slices.DeleteFunc(words, func(word string) bool { return word == "" })
-}
-
-// options are the attributes of a need, as JSON without the outer braces.
-func options(need json.RawMessage) string {
-	return strings.Trim(string(need), "{}")
 }

@@ -257,7 +257,7 @@ type Route struct {
 	StripPrefix bool `json:"stripPrefix,omitempty"`
 	// Whether connections may become WebSockets.
 	WebSocket bool `json:"webSocket,omitempty"`
-	// The largest body of a request, as a quantity of Kubernetes, such as 10Mi.
+	// The largest body of a request, as a quantity of Kubernetes, such as 10Mi; 0 is no limit.
 	MaxBodySize string `json:"maxBodySize,omitempty"`
 	// Seconds that a request, or an idle WebSocket, may take.
 	Timeout int `json:"timeout,omitempty"`
