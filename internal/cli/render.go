@@ -13,17 +13,28 @@ import (
 )
 
 type renderOptions struct {
-	selection []string
-	kit       kitOptions
-	output    string // folder; "" is stdout
+	words  []string // a selection or a reference
+	kit    kitOptions
+	app    appOptions
+	output string // folder; "" is stdout
 }
 
 func (e *env) renderCommand() *cobra.Command {
 	var o renderOptions
 	cmd := &cobra.Command{
-		Use:   "render [SELECTION...] --renovate | --flux | --cosign-policy | --policy",
-		Short: "Write configuration for the tools that follow and verify images",
-		Long: `Write configuration for other tools, for the registries of libre.yaml.
+		Use:   "render APP | REFERENCE --host HOST, or [SELECTION...] --renovate | --flux | --cosign-policy | --policy",
+		Short: "Write what runs an app, or configuration for other tools",
+		Long: `Write the objects that run an app, or configuration for the tools that follow
+and verify images.
+
+--host writes what runs an app under a host name: an app of the catalogue, such
+as docs or docs/*/lyon, or a published release, REGISTRY/APP-VARIANT:TAG, whose
+signature is verified: give --key, or --identity with --issuer. Images are
+pinned by digest, so those of the catalogue must be built. --set sets what the
+app's config describes, --with uses what is optional; see libre show APP -o
+yaml. Secrets are never written: the objects name the Secrets that must exist.
+
+--format plain, the default, writes Kubernetes objects that need no operator.
 
 --renovate writes two presets for Renovate: libre follows new app versions and
 package versions, libre-repack follows package versions only.
@@ -43,27 +54,50 @@ exit code is 1, and the error says why, and what to set.
 
 render prints a YAML stream; each document begins with the name of its file.
 --output writes the files into a folder instead.`,
-		Example: "  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy=kyverno --key cosign.pub --output policies",
+		Example: "  libre render docs --host docs.example.org --output docs\n  libre render registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub --host docs.example.org\n  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy=kyverno --key cosign.pub --output policies",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.selection = args
+			o.words, o.app.given = args, o.app.changed(cmd)
 			return e.runRender(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
+	o.app.addFlags(cmd)
 	o.kit.addFlags(cmd)
+	o.addRegistryFlags(cmd)
 	cmd.Flags().StringVar(&o.output, "output", "", "write the files into `DIR` (default: to stdout)")
 	return cmd
 }
 
+// addRegistryFlags adds the flags for registries, which the app and the tools share.
+func (o *renderOptions) addRegistryFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	o.app.registry.addReferenceFlags(cmd, "reference")
+	flags.Lookup("key").Usage = "the public key in `FILE` that verifies the images (default: sign in libre.yaml)"
+	flags.StringArrayVar(&o.app.registry.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images (default: registry in libre.yaml)")
+}
+
 func (e *env) runRender(ctx context.Context, o renderOptions) error {
-	if !o.kit.given() {
-		return usageError{errors.New("nothing to render: give --renovate, --flux, --cosign-policy or --policy")}
-	}
-	files, err := e.renderKit(ctx, o.kit, o.selection)
+	files, err := e.render(ctx, o)
 	if err != nil {
 		return err
 	}
 	return e.writeRendered(o.output, files)
+}
+
+func (e *env) render(ctx context.Context, o renderOptions) ([]kit.File, error) {
+	registry := o.app.registry
+	switch {
+	case o.app.given && o.kit.given():
+		return nil, usageError{errors.New("--host and what runs an app, and files for other tools: give one of them")}
+	case o.app.given:
+		return e.renderApp(ctx, o.app, o.words)
+	case !o.kit.given():
+		return nil, usageError{errors.New("nothing to render: give APP --host HOST, or --renovate, --flux, --cosign-policy or --policy")}
+	case registry.signer.given() || registry.insecure:
+		return nil, usageError{errors.New("--identity, --issuer and --insecure are for a reference with --host: files for other tools are written for sign in libre.yaml, or --key")}
+	}
+	o.kit.registry = registryOptions{to: registry.to, key: registry.key}
+	return e.renderKit(ctx, o.kit, o.words)
 }
 
 // writeRendered writes files into a folder, and prints their paths, or prints them as one

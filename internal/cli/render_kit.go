@@ -29,8 +29,6 @@ func (o *kitOptions) addFlags(cmd *cobra.Command) {
 	flags.StringSliceVar(&o.cosignPolicy, "cosign-policy", nil, "write policies for `TOOL`: kyverno or policy-controller (default: both)")
 	flags.Lookup("cosign-policy").NoOptDefVal = kit.Kyverno + "," + kit.PolicyController
 	flags.BoolVar(&o.policy, "policy", false, "write policy.json and registries.d for skopeo, podman, buildah and CRI-O")
-	flags.StringArrayVar(&o.registry.to, "to", nil, "the `REGISTRY`[/NAMESPACE] of the images (default: registry in libre.yaml)")
-	flags.StringVar(&o.registry.key, "key", "", "the public key in `FILE` that verifies the images (default: sign in libre.yaml)")
 }
 
 func (o kitOptions) given() bool { return o.renovate || o.flux || len(o.cosignPolicy) > 0 || o.policy }

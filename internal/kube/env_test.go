@@ -23,7 +23,7 @@ func TestVariablesComeFromValuesSecretsAndPartsOfNeeds(t *testing.T) {
 		"TOKEN":   {Type: "string", Secret: true},
 		"OTHER":   {Type: "string", Value: "x", Components: []string{"backend"}},
 	}
-	var o Options
+	var o run
 	o.Host, o.Settings = "App.Example.org", map[string]string{"GIVEN": "a$b$(HOME)$$"}
 	r := newRenderer(t, a, o)
 	frontend, _ := r.Service("frontend")

@@ -11,29 +11,18 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/kit"
 )
 
 // Options say what to write.
 type Options struct {
-	instance.Options
 	Namespace string // "" leaves it to the one who applies the objects
-}
-
-// A File has one object.
-type File struct {
-	Name    string // path with slashes, relative to the output folder
-	Content []byte // YAML, with a newline at the end
 }
 
 // Plain returns the objects of an app that need no operator, in the order to create them:
 // Services and Deployments. It does not write jobs, volumes, routes and policies yet.
-func Plain(app *describe.Application, o Options) ([]File, error) {
-	i, err := instance.New(app, o.Options)
-	if err != nil {
-		return nil, err
-	}
+func Plain(i *instance.Instance, o Options) ([]kit.File, error) {
 	r := renderer{Instance: i, o: o}
 	for _, add := range []func() error{r.addServices, r.addWorkloads} {
 		if err := add(); err != nil {
@@ -47,7 +36,7 @@ func Plain(app *describe.Application, o Options) ([]File, error) {
 type renderer struct {
 	*instance.Instance
 	o     Options
-	files []File
+	files []kit.File
 }
 
 // add writes an object into a file of its own, below a comment.
@@ -66,7 +55,7 @@ func (r *renderer) add(o object, comment string) error {
 		return err
 	}
 	name := strings.ToLower(head.Kind) + "-" + head.Metadata.Name + ".yaml"
-	r.files = append(r.files, File{Name: name, Content: content.Bytes()})
+	r.files = append(r.files, kit.File{Name: name, Content: content.Bytes()})
 	return nil
 }
 

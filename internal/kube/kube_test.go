@@ -14,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/kit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -25,7 +26,7 @@ var kinds = map[metav1.TypeMeta]func() any{
 }
 
 // decode reads an object into Kubernetes' own type, and refuses fields that it does not have.
-func decode(t *testing.T, file File) any {
+func decode(t *testing.T, file kit.File) any {
 	t.Helper()
 	var head metav1.TypeMeta
 	if err := yaml.Unmarshal(file.Content, &head); err != nil {
@@ -56,19 +57,33 @@ func app(t *testing.T, name string) *describe.Application {
 	return &a
 }
 
-func plain(t *testing.T, a *describe.Application, o Options) []File {
-	t.Helper()
-	if o.Host == "" {
-		o.Host = "app.example.org"
+// run is how an app is run.
+type run struct {
+	instance.Options
+	kube Options
+}
+
+func (r run) plain(a *describe.Application) ([]kit.File, error) {
+	if r.Host == "" {
+		r.Host = "app.example.org"
 	}
-	files, err := Plain(a, o)
+	i, err := instance.New(a, r.Options)
+	if err != nil {
+		return nil, err
+	}
+	return Plain(i, r.kube)
+}
+
+func plain(t *testing.T, a *describe.Application, r run) []kit.File {
+	t.Helper()
+	files, err := r.plain(a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return files
 }
 
-func stream(files []File) []byte {
+func stream(files []kit.File) []byte {
 	var all bytes.Buffer
 	for _, file := range files {
 		all.WriteString("---\n# " + file.Name + "\n")
@@ -80,17 +95,17 @@ func stream(files []File) []byte {
 func TestPlainObjectsAreKubernetesOwnAndStable(t *testing.T) {
 	for _, c := range []struct {
 		golden, app string
-		o           Options
+		r           run
 	}{
-		{"guestbook", "guestbook", Options{Options: instance.Options{Host: "guestbook.example.org"}, Namespace: "guestbook"}},
+		{"guestbook", "guestbook", run{instance.Options{Host: "guestbook.example.org"}, Options{Namespace: "guestbook"}}},
 	} {
 		t.Run(c.golden, func(t *testing.T) {
-			files := plain(t, app(t, c.app), c.o)
+			files := plain(t, app(t, c.app), c.r)
 			for _, file := range files {
 				decode(t, file)
 			}
 			got := stream(files)
-			if again := stream(plain(t, app(t, c.app), c.o)); !bytes.Equal(got, again) {
+			if again := stream(plain(t, app(t, c.app), c.r)); !bytes.Equal(got, again) {
 				t.Error("the same input gave other bytes")
 			}
 			path := filepath.Join("testdata/golden", c.golden+".yaml")
@@ -110,13 +125,13 @@ func TestPlainObjectsAreKubernetesOwnAndStable(t *testing.T) {
 	}
 }
 
-func newRenderer(t *testing.T, a *describe.Application, o Options) renderer {
+func newRenderer(t *testing.T, a *describe.Application, r run) renderer {
 	t.Helper()
-	i, err := instance.New(a, o.Options)
+	i, err := instance.New(a, r.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return renderer{Instance: i, o: o}
+	return renderer{Instance: i, o: r.kube}
 }
 
 // An object with a field that Kubernetes does not know would fail these tests.

@@ -26,7 +26,7 @@ func restricted(t *testing.T, pod corev1.PodTemplateSpec) string {
 
 func TestPodsPassPodSecurityRestricted(t *testing.T) {
 	pods := 0
-	for _, file := range plain(t, app(t, "guestbook"), Options{}) {
+	for _, file := range plain(t, app(t, "guestbook"), run{}) {
 		deployment, runsPods := decode(t, file).(*appsv1.Deployment)
 		if !runsPods {
 			continue
@@ -57,9 +57,7 @@ func TestImagesThatCannotBeRunAreRefused(t *testing.T) {
 		backend := a.Spec.Components["backend"]
 		backend.User, backend.Image.Digest = c.user, c.digest
 		a.Spec.Components["backend"] = backend
-		o := Options{}
-		o.Host = "guestbook.example.org"
-		if _, err := Plain(a, o); err == nil || err.Error() != c.want {
+		if _, err := (run{}).plain(a); err == nil || err.Error() != c.want {
 			t.Errorf("user %q, digest %q: %v, want %s", c.user, c.digest, err, c.want)
 		}
 	}

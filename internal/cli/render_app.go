@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/kit"
+	"github.com/libresh/libre/internal/kube"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// appOptions say which app render writes, how it is run, and in which format.
+type appOptions struct {
+	given     bool // one of the flags is
+	format    string
+	namespace string
+	name      string // of the instance
+	host      string
+	set       []string // NAME=VALUE
+	values    string   // file
+	with      []string
+	registry  registryOptions
+}
+
+// renderFormats write what runs an instance, each in its own way.
+var renderFormats = map[string]func(*instance.Instance, appOptions) ([]kit.File, error){
+	"plain": renderPlain,
+}
+
+func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
+	return kube.Plain(i, kube.Options{Namespace: o.namespace})
+}
+
+// appFlags are the flags for what runs an app.
+var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format"}
+
+func (o *appOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.host, "host", "", "the DNS `NAME` of the app: write what runs it")
+	flags.StringVar(&o.format, "format", "plain", "write the app as `FORMAT`: "+strings.Join(slices.Sorted(maps.Keys(renderFormats)), ", "))
+	flags.StringVar(&o.name, "name", "", "the `NAME` of the instance, with which its objects begin (default: the app's)")
+	flags.StringVar(&o.namespace, "namespace", "", "the `NAMESPACE` of the objects (default: of whoever applies them)")
+	flags.StringArrayVar(&o.set, "set", nil, "set one of the app's settings: `NAME=VALUE`")
+	flags.StringVar(&o.values, "values", "", "settings in `FILE`, a YAML map of names and values; --set goes before")
+	flags.StringSliceVar(&o.with, "with", nil, "use `NAME`, an optional need or service of the app")
+}
+
+// changed reports whether one of the flags is given.
+func (o *appOptions) changed(cmd *cobra.Command) bool {
+	return slices.ContainsFunc(appFlags, cmd.Flags().Changed)
+}
+
+// renderApp renders what runs an app of the catalogue, or a published one.
+func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]kit.File, error) {
+	render, known := renderFormats[o.format]
+	if !known {
+		return nil, usageError{fmt.Errorf("--format %q, expected %s", o.format, strings.Join(slices.Sorted(maps.Keys(renderFormats)), ", "))}
+	}
+	settings, err := o.settings()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	app, err := e.application(ctx, o, words)
+	if err != nil {
+		return nil, err
+	}
+	i, err := instance.New(app, instance.Options{Name: o.name, Host: o.host, Settings: settings, With: o.with})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return render(i, o)
+}
+
+// settings are those of the file, and of --set.
+func (o appOptions) settings() (map[string]string, error) {
+	all, err := readValues(o.values)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range o.set {
+		name, value, given := strings.Cut(set, "=")
+		if !given || name == "" {
+			return nil, fmt.Errorf("--set %q, expected NAME=VALUE", set)
+		}
+		all[name] = value
+	}
+	return all, nil
+}
+
+// readValues reads a YAML map of settings; "" is an empty one. A value is text, a number or
+// a boolean, which stays as it is written.
+func readValues(path string) (map[string]string, error) {
+	all := map[string]string{}
+	if path == "" {
+		return all, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--values: %w", err)
+	}
+	var nodes map[string]yaml.Node
+	if err := yaml.Unmarshal(content, &nodes); err != nil {
+		return nil, fmt.Errorf("--values %s, expected a YAML map of settings: %s", path, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		node := nodes[name]
+		if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+			return nil, fmt.Errorf("%s:%d: %s has no text, number or boolean: write lists and maps as JSON in quotes", path, node.Line, name)
+		}
+		all[name] = node.Value
+	}
+	return all, nil
+}
+
+// application reads the document of the one app and variant that is selected.
+func (e *env) application(ctx context.Context, o appOptions, words []string) (*describe.Application, error) {
+	if len(words) == 1 && isRepository(words[0]) {
+		return nil, noTag(words[0])
+	}
+	if len(words) == 1 && isReference(words[0]) {
+		return e.publishedApplication(ctx, o.registry, words[0])
+	}
+	ws, patterns, err := e.selected(ctx, "render", words, false)
+	if err != nil {
+		return nil, err
+	}
+	defer e.warnLeftOut(ctx, ws)()
+	reader, err := e.layoutReader(ctx, ws, "")
+	if err != nil {
+		return nil, err
+	}
+	documents, evaluation, err := reader.Documents(ctx, patterns)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		return nil, evaluation.Failures[name]
+	}
+	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
+		return nil, err
+	}
+	if len(documents) != 1 {
+		return nil, usageError{fmt.Errorf("render writes one app and variant, and %d are selected: select one, such as docs or docs/*/lyon", len(documents))}
+	}
+	client, err := ws.registry(o.registry)
+	if err != nil {
+		return nil, err
+	}
+	documents[0].Spec.Registry = client.String()
+	return documents[0], nil
+}
+
+// publishedApplication reads and verifies the document of a published release. It needs no
+// catalogue.
+func (e *env) publishedApplication(ctx context.Context, o registryOptions, word string) (*describe.Application, error) {
+	if len(o.to) > 0 {
+		return nil, usageError{errors.New("--to is for apps of the catalogue: a reference names its registry")}
+	}
+	_, client, signing, err := e.verifier(ctx, o, word)
+	if err != nil {
+		return nil, err
+	}
+	reference, err := client.Parse(word)
+	if err != nil {
+		return nil, err
+	}
+	record, as, err := state.ShowRecord(ctx, client, signing, reference)
+	if err != nil {
+		return nil, err
+	}
+	e.Notef("signed as %s", as)
+	return record.Document()
+}
