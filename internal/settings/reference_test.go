@@ -35,10 +35,9 @@ func TestSettingsPageListsEveryKey(t *testing.T) {
 	}
 }
 
-// rows has a line for each key, and below it those of the mapping that is its value.
-func rows() string {
-	s := &Settings{}
-	below := map[string][]key{
+// nested are the keys of the mappings that are values, by their path.
+func nested(s *Settings) map[string][]key {
+	return map[string][]key{
 		"build":                 s.Build.keys(""),
 		"build.secrets":         {{name: "NAME", expected: "environment or file, and apps"}},
 		"build.secrets.NAME":    secretKeys(&containerfile.Secret{}),
@@ -55,6 +54,12 @@ func rows() string {
 		"sign.keyless":          keylessKeys(&sign.Keyless{}),
 		"sign.keyless.identity": identityKeys(&sign.Keyless{}),
 	}
+}
+
+// rows has a line for each key, and below it those of the mapping that is its value.
+func rows() string {
+	s := &Settings{}
+	below := nested(s)
 	var all strings.Builder
 	var add func(prefix string, keys []key)
 	add = func(prefix string, keys []key) {
