@@ -66,7 +66,11 @@ let
     // (if change ? add then { add = toString change.add; } else { });
 
   describe = app:
-    let source = import ./source.nix { inherit app githubServer; }; in
+    let
+      source = import ./source.nix { inherit app githubServer; };
+      missing = (import ./rules.nix).missing metadata app;
+    in
+    if missing != [ ] then throw (builtins.concatStringsSep "\n" missing) else
     # An invalid variant is an error in listings too.
     builtins.deepSeq (map (v: attrNames (app.applyVariant app v).components) (attrNames app.variants)) {
       inherit (app) name version packageVersion hashes update migration meta positions;

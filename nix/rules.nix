@@ -174,4 +174,20 @@ rec {
     ++ (if backup == null then [ ] else concatMap
       (n: concatMap (name: if needs ? ${name} then [ ] else problem backup n (t.placeOf app "backup" at) "${where}: backup" ": there is no need ${name}, ${known (attrNames needs)}") (backup.${n} or [ ]))
       [ "together" "restoreOrder" ]);
+
+  # missing APPS APP: what an app needs of other apps and they do not have.
+  missing = apps: app: each app.needs (name: need:
+    let
+      other = apps.${need.app};
+      what = "${app.name}: needs ${name}";
+      chosen = need.component or (head (attrNames other.components));
+      open = attrNames (other.components.${chosen}.ports or { });
+      at = t.placeOf app.needs name "";
+    in
+    if (need.kind or name) != "app" then [ ]
+    else if !(apps ? ${need.app}) then problem need "app" at what ": there is no app ${need.app}, ${known (attrNames apps)}"
+    else if need ? component && !(other.components ? ${need.component}) || !(need ? component) && length (attrNames other.components) > 1
+    then problem need (if need ? component then "component" else "app") at what ": ${need.app} has the components ${concatStringsSep ", " (attrNames other.components)}: set component to one of them"
+    else if !(elem need.port open) then problem need "port" at what " is ${toJSON need.port}, ${known open}"
+    else [ ]);
 }

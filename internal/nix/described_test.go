@@ -163,3 +163,36 @@ func TestDescriptionErrors(t *testing.T) {
 		t.Log(got)
 	}
 }
+
+// A need of another app names an app, a component and a port that there are.
+func TestNeedsOfOtherApps(t *testing.T) {
+	site := "components.web = { containerfile = \"Dockerfile\"; ports.http = 80; }; source.path = ./.;"
+	app := func(name, extra string) string {
+		return strings.NewReplacer("/one/", "/"+name+"/", `"one"`, `"`+name+`"`).Replace(one("  " + extra + "\n"))
+	}
+	tests := map[string]string{
+		`needs.search-ui = { kind = "app"; app = "finder"; port = "http"; };`:                        "needs search-ui: app: there is no app finder, expected one of ",
+		`needs.search-ui = { kind = "app"; app = "find"; port = "https"; };`:                         `needs search-ui: port is "https", expected one of http`,
+		`needs.search-ui = { kind = "app"; app = "find"; component = "api"; port = "http"; };`:       "needs search-ui: component: find has the components web: set component to one of them",
+		`needs.search-ui = { kind = "app"; app = "double"; port = "http"; };`:                        "needs search-ui: app: double has the components api, web: set component to one of them",
+		`needs.search-ui = { kind = "app"; app = "double"; component = "api"; port = "rpc"; };`:      "",
+		`needs.search-ui = { kind = "app"; app = "find"; port = "http"; env.FIND_URL = "$(url)"; };`: "",
+	}
+	archive := app("find", site) + app("double", site+" components.api = { containerfile = \"Dockerfile\"; ports.rpc = 81; };")
+	names := map[string]string{}
+	for need := range tests {
+		names[need] = fmt.Sprintf("app%d", len(names))
+		archive += app(names[need], site+"\n  "+need)
+	}
+	evaluation, err := evaluateAll(t, writeCatalogue(t, archive), Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for need, want := range tests {
+		name := names[need]
+		got := evaluation.Failures[name]
+		if want == "" && got != nil || want != "" && (got == nil || !strings.Contains(got.Error(), "apps/"+name+"/default.nix:7:") || !strings.Contains(got.Error(), want)) {
+			t.Errorf("%s: %v, want %s", need, got, want)
+		}
+	}
+}

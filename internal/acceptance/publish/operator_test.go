@@ -53,6 +53,12 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 		if got := run("show", record); !strings.Contains(got.stdout, `"two-job-default:2-3"`) {
 			t.Errorf("show:\n%s", got.stdout)
 		}
+		document := run("show", record, "-o", "yaml")
+		for _, want := range []string{"apiVersion: libre.sh/v1alpha1\nkind: Application\n", "\n  registry: " + reg.prefix() + "\n", "digest: " + tags["two-web-default:2-3"] + "\n"} {
+			if !strings.Contains(document.stdout, want) {
+				t.Errorf("show -o yaml has no %q:\n%s", want, document.stdout)
+			}
+		}
 		want := "2-12\trelease\t" + tags["two-default:2-12"] + "\tyes\t\t\n2-3\trelease\t" + tags["two-default:2-3"] + "\tyes\t\t\n"
 		if got := run("list", repository); got.stdout != want {
 			t.Errorf("list:\n%swant\n%s", got.stdout, want)

@@ -143,9 +143,17 @@ func TestStagingIsNotTakenForProduction(t *testing.T) {
 	}
 }
 
-// Records of older versions of libre do not name a registry. They stay published. Their
-// signatures name the registry, so that a copy is refused, too.
-func TestRecordsThatNameNoRegistryStayValid(t *testing.T) {
+// Records of older versions of libre do not name a registry, and have no application
+// document. They stay published. Their signatures name the registry, so that a copy is
+// refused, too.
+func TestRecordsOfOlderVersionsStayValid(t *testing.T) {
+	t.Run("no registry", func(t *testing.T) { checkOlderRecord(t, func(r *state.Record) { r.Registry = "" }) })
+	t.Run("no document", func(t *testing.T) {
+		checkOlderRecord(t, func(r *state.Record) { r.Registry, r.Application = "", nil })
+	})
+}
+
+func checkOlderRecord(t *testing.T, older func(*state.Record)) {
 	t.Parallel()
 	c := shared(t).copy(t)
 	reg := newWatched(t, "referrers", "")
@@ -155,7 +163,7 @@ func TestRecordsThatNameNoRegistryStayValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record.Registry = ""
+	older(&record)
 	client, err := registry.NewClient(reg.prefix(), registry.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +201,14 @@ func TestRecordsThatNameNoRegistryStayValid(t *testing.T) {
 	}
 	if shown := c.run("show", reg.prefix()+"/two-default:2-3").want(t, 0); strings.Contains(shown.stdout, `"registry"`) {
 		t.Errorf("shown is what it does not say:\n%s", shown.stdout)
+	}
+	document := c.run("show", reg.prefix()+"/two-default:2-3", "-o", "yaml")
+	if record.Application == nil {
+		if document.want(t, 1); !strings.Contains(document.stderr, "was published without an application document: publish its next package version") {
+			t.Errorf("show -o yaml:\n%s", document.stderr)
+		}
+	} else if document.want(t, 0); !strings.Contains(document.stdout, "digest: "+record.Components["web"].Digest) {
+		t.Errorf("show -o yaml:\n%s", document.stdout)
 	}
 	// The record is found again without its tag.
 	reg.forget(t, "two-default", "2-3")
