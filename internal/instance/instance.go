@@ -27,6 +27,7 @@ type Instance struct {
 	Host     string // DNS name, lower case
 	Needs    map[string]describe.Need
 	Services []Service // sorted by name
+	With     []string  // the names of optional needs and services that are used, sorted
 
 	settings map[string]string
 }
@@ -42,6 +43,7 @@ type Service struct {
 // New resolves an app. The error is one line, and says what to give.
 func New(app *describe.Application, o Options) (*Instance, error) {
 	i := &Instance{App: app, Name: o.Name, Host: strings.ToLower(o.Host), Needs: map[string]describe.Need{}, settings: o.Settings}
+	i.With = slices.Compact(slices.Sorted(slices.Values(o.With)))
 	if i.Name == "" {
 		i.Name = label(app.Metadata.Name)
 	}
@@ -96,6 +98,15 @@ func (i *Instance) Service(name string) (Service, bool) {
 		}
 	}
 	return Service{}, false
+}
+
+// Image returns the reference of a service's image, pinned by its digest.
+func (i *Instance) Image(s Service) (string, error) {
+	image := s.Component.Image
+	if image == nil || image.Digest == "" {
+		return "", fmt.Errorf("the image of %s/%s has no digest: build it first, by libre build %s", i.App.Metadata.Name, s.ComponentName, i.App.Metadata.Name)
+	}
+	return i.App.Spec.Registry + "/" + image.Reference + "@" + image.Digest, nil
 }
 
 // Port returns the number of one of a service's ports, which may be without a name if the

@@ -22,6 +22,15 @@ func label(name string) string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(name)
 }
 
+// ObjectName names a part of the instance: a service, a need, or its Secret. "" is the
+// instance itself.
+func (i *Instance) ObjectName(of string) string {
+	if of == "" {
+		return i.Name
+	}
+	return i.Name + "-" + label(of)
+}
+
 func checkLabel(name string) error {
 	if !dnsLabel.MatchString(name) {
 		return fmt.Errorf("%q cannot name an instance: use lower-case letters, digits and hyphens, beginning with a letter", name)

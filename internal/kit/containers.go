@@ -64,7 +64,7 @@ func ContainersPolicy(places Places, repositories []string, config sign.Config) 
 	for _, prefix := range places.prefixes() {
 		registries[prefix] = registryOptions{Attachments: true}
 	}
-	lookup, err := yamlFile("registries.d/libre.yaml", s.ends(), map[string]any{"docker": registries})
+	lookup, err := YAML("registries.d/libre.yaml", s.ends(), map[string]any{"docker": registries})
 	return []File{policy, lookup}, err
 }
 

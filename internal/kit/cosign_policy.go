@@ -134,7 +134,7 @@ func controllerPolicy(places Places, s signers) ([]File, error) {
 		policy.Authorities = []authority{{Name: "identity", Keyless: keyless, Timestamp: &keyless.trustRootRef, Format: "bundle", Attestations: []attestation{{"signature", sign.SignatureType}}}}
 	}
 	comment := "For sigstore's policy-controller " + since + " or newer. It looks at namespaces with the label\npolicy.sigstore.dev/include: \"true\".\n"
-	written, err := yamlFile("policy-controller.yaml", comment+s.ends(), object{"policy.sigstore.dev/v1beta1", "ClusterImagePolicy", metadata{policyName}, policy})
+	written, err := YAML("policy-controller.yaml", comment+s.ends(), object{"policy.sigstore.dev/v1beta1", "ClusterImagePolicy", metadata{policyName}, policy})
 	if err != nil || s.instance == nil {
 		return []File{written}, err
 	}
@@ -142,6 +142,6 @@ func controllerPolicy(places Places, s signers) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := yamlFile("policy-controller-trust-root.yaml", "Your instance of Sigstore, for policy-controller.yaml.\n", object{"policy.sigstore.dev/v1alpha1", "TrustRoot", metadata{policyName}, trusted})
+	root, err := YAML("policy-controller-trust-root.yaml", "Your instance of Sigstore, for policy-controller.yaml.\n", object{"policy.sigstore.dev/v1alpha1", "TrustRoot", metadata{policyName}, trusted})
 	return []File{written, root}, err
 }

@@ -62,7 +62,7 @@ func Flux(registry string, apps map[string]catalog.App, images []catalog.ID) ([]
 			seen[app.Name] = true
 			continue
 		}
-		file, err := yamlFile("flux/"+id.Name()+".yaml", "",
+		file, err := YAML("flux/"+id.Name()+".yaml", "",
 			object{fluxAPI, "ImageRepository", metadata{id.Name()}, fluxRepository{
 				Image: registry + "/" + id.Name(), Interval: "1h", Insecure: isLoopback(registry), Exclusion: []string{"^sha256-"},
 			}},

@@ -51,8 +51,9 @@ func Stream(files []File) []byte {
 	return all.Bytes()
 }
 
-// yamlFile writes objects as the documents of one file, below a comment.
-func yamlFile(name, comment string, objects ...any) (File, error) {
+// YAML writes objects as the documents of one file, below a comment, each line of which ends
+// with a newline.
+func YAML(name, comment string, objects ...any) (File, error) {
 	var content bytes.Buffer
 	for line := range strings.Lines(comment) {
 		content.WriteString("# " + line)

@@ -109,7 +109,7 @@ func kyvernoPolicy(places Places, s signers) (File, error) {
 			Message:    "an image is not signed by its catalogue",
 		})
 	}
-	return yamlFile("kyverno.yaml", "For Kyverno "+since+" or newer.\n"+s.ends(), object{"policies.kyverno.io/v1", "ImageValidatingPolicy", metadata{policyName}, policy})
+	return YAML("kyverno.yaml", "For Kyverno "+since+" or newer.\n"+s.ends(), object{"policies.kyverno.io/v1", "ImageValidatingPolicy", metadata{policyName}, policy})
 }
 
 // keyName is the name of a key in policies; in Kyverno's expressions it is an identifier.

@@ -7,22 +7,12 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
-	"github.com/libresh/libre/internal/instance"
 )
 
 // containerSecurity is what Pod Security restricted asks of a container, and a root file
 // system that cannot be written:
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 var containerSecurity = securityContext{ReadOnlyRootFilesystem: true, Capabilities: capabilities{Drop: []string{"ALL"}}}
-
-// image is the reference of a service's image, pinned by its digest.
-func (r *renderer) image(s instance.Service) (string, error) {
-	image := s.Component.Image
-	if image == nil || image.Digest == "" {
-		return "", fmt.Errorf("the image of %s/%s has no digest: build it first, by libre build %s", r.App.Metadata.Name, s.ComponentName, r.App.Metadata.Name)
-	}
-	return r.App.Spec.Registry + "/" + image.Reference + "@" + image.Digest, nil
-}
 
 func (r *renderer) containerName(service string) string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(service)

@@ -12,7 +12,7 @@ import (
 // env is the environment of a service. Parts of needs come from the need's Secret. A value
 // that has several first names each part in a variable of its own, which Kubernetes expands.
 func (r *renderer) env(s instance.Service) ([]envVar, error) {
-	variables, err := r.Variables(s, r.name)
+	variables, err := r.Variables(s, r.ObjectName)
 	if err != nil {
 		return nil, err
 	}

@@ -61,15 +61,7 @@ func (r *renderer) add(o object, comment string) error {
 
 // header begins an object. The name is the instance's, and what it is of.
 func (r *renderer) header(apiVersion, kind, of string) header {
-	return header{APIVersion: apiVersion, Kind: kind, Metadata: metadata{Name: r.name(of), Namespace: r.o.Namespace, Labels: r.labels(of)}}
-}
-
-// name is the name of an object of the instance.
-func (r *renderer) name(of string) string {
-	if of == "" {
-		return r.Name
-	}
-	return r.Name + "-" + strings.NewReplacer(".", "-", "_", "-").Replace(of)
+	return header{APIVersion: apiVersion, Kind: kind, Metadata: metadata{Name: r.ObjectName(of), Namespace: r.o.Namespace, Labels: r.labels(of)}}
 }
 
 // labels are those that Kubernetes recommends:

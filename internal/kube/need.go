@@ -16,5 +16,5 @@ var optionalParts = map[string][]string{
 // part refers to a part of a need, a key of the need's Secret.
 func (r *renderer) part(need, part string) *envVarSource {
 	optional := slices.Contains(optionalParts[r.Needs[need].Kind], part)
-	return &envVarSource{secretKeyRef{r.name(need), part, optional}}
+	return &envVarSource{secretKeyRef{r.ObjectName(need), part, optional}}
 }

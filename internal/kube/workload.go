@@ -27,7 +27,7 @@ func (r *renderer) addWorkloads() error {
 
 // podTemplate is the template of a service's pods.
 func (r *renderer) podTemplate(s instance.Service) (podTemplate, error) {
-	image, err := r.image(s)
+	image, err := r.Image(s)
 	if err != nil {
 		return podTemplate{}, err
 	}
