@@ -51,6 +51,10 @@ func (r *Reader) Documents(ctx context.Context, patterns []catalog.Pattern) ([]*
 	if err != nil {
 		return nil, nil, err
 	}
+	here, err := machineTargets(evaluation.Images)
+	if err != nil {
+		return nil, nil, err
+	}
 	var documents []*describe.Application
 	byName := map[string]*describe.Application{}
 	for _, target := range release.Targets(evaluation.Images) {
@@ -62,17 +66,48 @@ func (r *Reader) Documents(ctx context.Context, patterns []catalog.Pattern) ([]*
 			}
 			documents = append(documents, byName[name])
 		}
-		plan, entry := local.plan(target, evaluation.PkgsErr)
-		if plan.Action != ToNothing || entry.Digest.Hex == "" {
-			continue
+		for _, target := range []*release.Target{target, here[target.ID]} {
+			found, err := local.addBuilt(byName[name], target, evaluation.PkgsErr)
+			if err != nil {
+				return nil, nil, err
+			}
+			if found {
+				break
+			}
 		}
-		image, err := local.built(target, entry.Descriptor)
-		if err != nil {
-			return nil, nil, err
-		}
-		byName[name].AddImage(target.ID.Component, image)
 	}
 	return documents, evaluation, nil
+}
+
+// addBuilt adds a component's image to a document if the layout has it with the target's key.
+func (l Local) addBuilt(document *describe.Application, target *release.Target, pkgsErr error) (bool, error) {
+	if target == nil {
+		return false, nil
+	}
+	plan, entry := l.plan(target, pkgsErr)
+	if plan.Action != ToNothing || entry.Digest.Hex == "" {
+		return false, nil
+	}
+	image, err := l.built(target, entry.Descriptor)
+	if err == nil {
+		document.AddImage(target.ID.Component, image)
+	}
+	return true, err
+}
+
+// machineTargets returns the targets for this machine's system alone: "libre build" builds
+// for it, "libre push" for all systems.
+func machineTargets(specs []*catalog.Spec) (map[catalog.ID]*release.Target, error) {
+	system, err := nix.MachineSystem()
+	if err != nil {
+		return nil, err
+	}
+	own := slices.DeleteFunc(slices.Clone(specs), func(spec *catalog.Spec) bool { return spec.System != system })
+	targets := map[catalog.ID]*release.Target{}
+	for _, target := range release.Targets(own) {
+		targets[target.ID] = target
+	}
+	return targets, nil
 }
 
 // built returns what is known of an image of the layout.
