@@ -55,6 +55,11 @@ func (i *Instance) Variables(s Service, address func(service string) string) ([]
 	return slices.SortedFunc(maps.Values(all), func(a, b Variable) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
+// PartVariable names the variable that a part of a need has on its own.
+func PartVariable(need, part string) string {
+	return "LIBRE_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(need+"_"+part))
+}
+
 func unknownPart(string) (string, bool) { return "", false }
 
 // URL is the app's address, without a slash at the end.

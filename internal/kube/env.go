@@ -28,7 +28,7 @@ func (r *renderer) env(s instance.Service) ([]envVar, error) {
 			all = append(all, envVar{Name: v.Name, ValueFrom: r.part(v.Need, part)})
 		default:
 			for _, part := range describe.Placeholders(v.Value) {
-				parts = append(parts, envVar{Name: partVariable(v.Need, part), ValueFrom: r.part(v.Need, part)})
+				parts = append(parts, envVar{Name: instance.PartVariable(v.Need, part), ValueFrom: r.part(v.Need, part)})
 			}
 			all = append(all, envVar{Name: v.Name, Value: composed(v.Need, v.Value)})
 		}
@@ -42,16 +42,10 @@ var onePart = regexp.MustCompile(`^\$\([^()]*\)$`)
 
 func isOnePart(template string) bool { return onePart.MatchString(template) }
 
-// partVariable names the variable with a need's part, for the values that have it among
-// other text.
-func partVariable(need, part string) string {
-	return "LIBRE_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(need+"_"+part))
-}
-
 // composed is a template of a need's parts for Kubernetes to expand.
 func composed(need, template string) string {
 	const begin, end = "\x00", "\x01" // which no environment variable and no name has
-	text := describe.Expand(template, func(part string) (string, bool) { return begin + partVariable(need, part) + end, true })
+	text := describe.Expand(template, func(part string) (string, bool) { return begin + instance.PartVariable(need, part) + end, true })
 	return strings.NewReplacer(begin, "$(", end, ")").Replace(literal(text))
 }
 
