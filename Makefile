@@ -16,7 +16,7 @@ COMPILE := GOGC=1000 go build
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git
 TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
-	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd node:nodejs npm:npm python3:python3
+	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3
 
 DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.

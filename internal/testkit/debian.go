@@ -43,6 +43,45 @@ func debianPrograms(t testing.TB, name, release, packages string, link func(bin,
 	return bin
 }
 
+// DebianRoot returns a tar file with the root file system of this machine's release of
+// Debian: its essential packages, installed, and below /packages the files of others. It is
+// made once, and kept.
+func DebianRoot(t testing.TB, others ...string) (tarball string) {
+	t.Helper()
+	RequireRoot(t)
+	Require(t, "mmdebstrap")
+	archive := debianArchive(t)
+	release, err := exec.Command("sh", "-c", ". /etc/os-release; printf %s $VERSION_CODENAME").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tarball = filepath.Join(cache, "libre-tools", strings.Join(append([]string{"root", string(release)}, others...), "-")+".tar")
+	unlock, err := lock(tarball + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if _, err := os.Stat(tarball); err == nil {
+		return tarball
+	}
+	work := filepath.Join(t.TempDir(), "root.tar")
+	strap := exec.Command("mmdebstrap", "--quiet", "--mode=root", "--variant=essential",
+		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+		`--customize-hook=mkdir "$1/packages"; cd "$1/packages"; apt-get download `+strings.Join(others, " "),
+		string(release), work, archive)
+	if out, err := strap.CombinedOutput(); err != nil {
+		t.Fatalf("making a root file system of Debian: %v\n%s", err, out)
+	}
+	if out, err := exec.Command("mv", work, tarball).CombinedOutput(); err != nil {
+		t.Fatalf("keeping it: %v\n%s", err, out)
+	}
+	return tarball
+}
+
 // debianArchive is the URL from which this machine's apt gets its packages.
 func debianArchive(t testing.TB) string {
 	t.Helper()

@@ -23,12 +23,15 @@ func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 type catalogue struct {
 	dir   string
 	flags []string // for every command
+	env   []string // NAME=VALUE, for every command
 }
 
 func (c catalogue) dist() string { return filepath.Join(c.dir, "dist") }
 
 func (c catalogue) command(args ...string) *exec.Cmd {
-	return libre.Command(c.dir, append(c.flags[:len(c.flags):len(c.flags)], args...)...)
+	cmd := libre.Command(c.dir, append(c.flags[:len(c.flags):len(c.flags)], args...)...)
+	cmd.Env = append(cmd.Env, c.env...)
+	return cmd
 }
 
 // libre runs libre, which must succeed, and returns stdout and stderr.

@@ -54,26 +54,19 @@ func replaceIn(t *testing.T, file, old, new string) {
 func TestSBOMsOfRealApps(t *testing.T) {
 	t.Parallel()
 	c := realApps(t)
-	var cyclonedx, spdx []string
-	write := func(selection string) string {
-		stdout, _ := c.libre(t, "sbom", selection, "-o", "cyclonedx-json")
-		file := filepath.Join(t.TempDir(), "sbom.json")
-		writeFile(t, file, stdout)
-		cyclonedx = append(cyclonedx, file)
-		other, _ := c.libre(t, "sbom", selection, "-o", "spdx-json")
-		file = filepath.Join(t.TempDir(), "sbom.spdx.json")
-		writeFile(t, file, other)
-		spdx = append(spdx, file)
+	var all images
+	write := func(selection string) []byte {
+		written := all.write(t, c, selection)
 		if missing, stderr := c.libre(t, "sbom", selection, "--check", "bsi"); missing != "" || !strings.Contains(stderr, "has all that BSI TR-03183-2 v2.1 requires") {
 			t.Errorf("%s: %s%s", selection, missing, stderr)
 		}
-		return stdout
+		return written.cyclonedx
 	}
 	for image, version := range map[string]string{
 		"pocketbase/server/default": "v0.36.8", "caddy/server/default": "v2.11.9", "registry/server/default": "v3.1.2",
 		"guestbook/backend/default": "v1.0.0", "guestbook/base/default": "v1.0.0", "guestbook/frontend/default": "v1.0.0",
 	} {
-		d, err := sbom.Read([]byte(write(image)))
+		d, err := sbom.Read(write(image))
 		if err != nil {
 			t.Fatalf("%s: %v", image, err)
 		}
@@ -90,18 +83,55 @@ func TestSBOMsOfRealApps(t *testing.T) {
 	}
 	write("guestbook/*/default")
 	checkNames(t, write)
-	testkit.Validate(t, "cyclonedx", cyclonedx...)
+	all.validate(t)
+}
+
+// The SBOMs of all images of libre init's catalogue are valid, in both formats: of every
+// component and variant, and of those with tools for debugging.
+func TestSBOMsOfTheTemplateAreValid(t *testing.T) {
+	t.Parallel()
+	c := demo(t)
+	var all images
+	for _, reference := range references(t, c.dist()) {
+		repository, _, _ := strings.Cut(reference, ":")
+		all.write(t, c, strings.Replace(repository, "-", "/", 2)) // no name has a dash
+	}
+	all.validate(t)
+}
+
+// images are the SBOMs of images, as files.
+type images struct{ cyclonedx, spdx []string }
+
+// documents are the SBOMs of one selection.
+type documents struct{ cyclonedx, spdx []byte }
+
+// write writes the SBOMs of a selection in both formats.
+func (i *images) write(t *testing.T, c catalogue, selection string) documents {
+	t.Helper()
+	dir := t.TempDir()
+	cyclonedx, _ := c.libre(t, "sbom", selection, "-o", "cyclonedx-json")
+	spdx, _ := c.libre(t, "sbom", selection, "-o", "spdx-json")
+	i.cyclonedx, i.spdx = append(i.cyclonedx, filepath.Join(dir, "sbom.json")), append(i.spdx, filepath.Join(dir, "sbom.spdx.json"))
+	writeFile(t, i.cyclonedx[len(i.cyclonedx)-1], cyclonedx)
+	writeFile(t, i.spdx[len(i.spdx)-1], spdx)
+	return documents{cyclonedx: []byte(cyclonedx), spdx: []byte(spdx)}
+}
+
+// validate checks them by the schemas of their formats, strictly.
+func (i *images) validate(t *testing.T) {
+	t.Helper()
+	testkit.Validate(t, "cyclonedx", i.cyclonedx...)
 	syft := strings.TrimSpace(libre.Tool(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/syft"))
-	testkit.Validate(t, filepath.Join(syft, "schema/spdx-json/spdx-schema-2.3.json"), spdx...)
+	testkit.Validate(t, filepath.Join(syft, "schema/spdx-json/spdx-schema-2.3.json"), i.spdx...)
 }
 
 // checkNames looks for what the definitions say: the CPE of one application, once, and a patch of
 // one variant in all that is made of the source.
-func checkNames(t *testing.T, write func(selection string) string) {
+func checkNames(t *testing.T, write func(selection string) []byte) {
 	t.Helper()
 	cpes, patched := 0, map[string][]string{}
 	for _, image := range []string{"pocketbase/server/default", "guestbook/backend/default", "guestbook/backend/lyon"} {
-		d, err := sbom.Read([]byte(write(image)))
+		d, err := sbom.Read(write(image))
 		if err != nil {
 			t.Fatal(err)
 		}
