@@ -34,7 +34,12 @@ pinned by digest, so those of the catalogue must be built. --set sets what the
 app's config describes, --with uses what is optional; see libre show APP -o
 yaml. Secrets are never written: the objects name the Secrets that must exist.
 
---format plain, the default, writes Kubernetes objects that need no operator.
+--format plain, the default, writes Kubernetes objects that need no operator:
+workloads, Services, volumes, an Ingress (or an HTTPRoute for --gateway),
+policies for the network, and in folders of their own the jobs that are applied
+before an upgrade and at the first installation. Name the version that runs by
+--upgrade-from: jobs that it does not need are left out, and jumps that the app
+does not allow are refused. secrets.yaml lists the Secrets that must exist.
 
 --renovate writes two presets for Renovate: libre follows new app versions and
 package versions, libre-repack follows package versions only.
@@ -56,7 +61,7 @@ render prints a YAML stream; each document begins with the name of its file.
 --output writes the files into a folder instead.`,
 		Example: "  libre render docs --host docs.example.org --output docs\n  libre render registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub --host docs.example.org\n  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy=kyverno --key cosign.pub --output policies",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.words, o.app.given = args, o.app.changed(cmd)
+			o.words, o.app.given, o.app.toFolder = args, o.app.changed(cmd), o.output != ""
 			return e.runRender(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,

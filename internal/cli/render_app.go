@@ -16,7 +16,6 @@ import (
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
-	"github.com/libresh/libre/internal/kube"
 	"github.com/libresh/libre/internal/release/state"
 )
 
@@ -31,6 +30,8 @@ type appOptions struct {
 	values    string   // file
 	with      []string
 	registry  registryOptions
+	toFolder  bool // --output is given
+	plain     plainOptions
 }
 
 // renderFormats write what runs an instance, each in its own way.
@@ -38,12 +39,8 @@ var renderFormats = map[string]func(*instance.Instance, appOptions) ([]kit.File,
 	"plain": renderPlain,
 }
 
-func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
-	return kube.Plain(i, kube.Options{Namespace: o.namespace})
-}
-
 // appFlags are the flags for what runs an app.
-var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format"}
+var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "upgrade-from", "ingress-namespace", "gateway"}
 
 func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -54,6 +51,7 @@ func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.set, "set", nil, "set one of the app's settings: `NAME=VALUE`")
 	flags.StringVar(&o.values, "values", "", "settings in `FILE`, a YAML map of names and values; --set goes before")
 	flags.StringSliceVar(&o.with, "with", nil, "use `NAME`, an optional need or service of the app")
+	o.plain.addFlags(cmd)
 }
 
 // changed reports whether one of the flags is given.

@@ -144,7 +144,7 @@ type FromTo[T any] struct {
 
 // Compare compares two releases. Upstream's notes are added by the caller.
 func Compare(from, to *Release) *Comparison {
-	c := &Comparison{From: from.side(), To: to.side(), Upgrade: upgrade(from, to), Components: []ComponentDelta{}}
+	c := &Comparison{From: from.side(), To: to.side(), Upgrade: NewUpgrade(from, to), Components: []ComponentDelta{}}
 	switch {
 	case from.Version != to.Version:
 		c.Kind = AppVersion

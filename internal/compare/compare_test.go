@@ -68,7 +68,7 @@ func TestUpgrade(t *testing.T) {
 		{"back, and said to be irreversible", at("2", &describe.Migration{Kind: "automatic", Reversible: new(false)}), at("1", nil), Refused, "2 may have changed the data: restore a backup of 1"},
 		{"back, and nothing said", at("2", nil), at("1", automatic("")), Unknown, "2 does not say how it changes its data"},
 	} {
-		if got := upgrade(test.from, test.to); got.Verdict != test.want || got.Reason != test.reason {
+		if got := NewUpgrade(test.from, test.to); got.Verdict != test.want || got.Reason != test.reason {
 			t.Errorf("%s: %s %q, expected %s %q", test.name, got.Verdict, got.Reason, test.want, test.reason)
 		}
 	}

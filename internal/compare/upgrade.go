@@ -28,9 +28,9 @@ const (
 	Unknown Verdict = "unknown" // the definition does not say
 )
 
-// upgrade judges a jump: by minFrom of the release that it leads to, and, back to an older
+// NewUpgrade judges a jump: by minFrom of the release that it leads to, and, back to an older
 // version, by the migration of the release that it leaves.
-func upgrade(from, to *Release) Upgrade {
+func NewUpgrade(from, to *Release) Upgrade {
 	u := Upgrade{Direction: "same", Migration: "none", Verdict: Allowed}
 	order := catalog.CompareVersions(from.Version, to.Version)
 	if order == 0 {

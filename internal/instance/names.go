@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -22,14 +23,37 @@ func label(name string) string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(name)
 }
 
+// mostObjectName is the length of names that all kinds of Kubernetes can have: of a CronJob,
+// whose jobs have longer ones, and a StatefulSet, whose pods have a label with more.
+const mostObjectName = 52
+
 // ObjectName names a part of the instance: a service, a need, or its Secret. "" is the
 // instance itself.
 func (i *Instance) ObjectName(of string) string {
 	if of == "" {
 		return i.Name
 	}
-	return i.Name + "-" + label(of)
+	return Shortened(i.Name+"-"+NamePart(of), mostObjectName)
 }
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// NamePart is a text as part of a DNS label: lower-case letters, digits and hyphens.
+func NamePart(text string) string {
+	return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(text), "-"), "-")
+}
+
+// Shortened is a name of at most so many characters. A longer one ends in its hash.
+func Shortened(name string, most int) string {
+	if len(name) <= most {
+		return name
+	}
+	end := "-" + ShortHash([]byte(name))
+	return strings.TrimRight(name[:most-len(end)], "-") + end
+}
+
+// ShortHash is the beginning of a content's SHA-256, enough to tell what an instance has.
+func ShortHash(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content))[:8] }
 
 func checkLabel(name string) error {
 	if !dnsLabel.MatchString(name) {

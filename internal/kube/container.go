@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/libresh/libre/internal/describe"
 )
@@ -13,10 +12,6 @@ import (
 // system that cannot be written:
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 var containerSecurity = securityContext{ReadOnlyRootFilesystem: true, Capabilities: capabilities{Drop: []string{"ALL"}}}
-
-func (r *renderer) containerName(service string) string {
-	return strings.NewReplacer(".", "-", "_", "-").Replace(service)
-}
 
 // user is UID or UID:GID.
 var user = regexp.MustCompile(`^([0-9]+)(?::([0-9]+))?$`)

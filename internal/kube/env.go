@@ -20,7 +20,7 @@ func (r *renderer) env(s instance.Service) ([]envVar, error) {
 	for _, v := range variables {
 		switch {
 		case v.Secret:
-			all = append(all, envVar{Name: v.Name, ValueFrom: &envVarSource{secretKeyRef{r.Name, v.Name, v.Optional}}})
+			all = append(all, envVar{Name: v.Name, ValueFrom: r.setting(s, v)})
 		case v.Need == "":
 			all = append(all, envVar{Name: v.Name, Value: literal(v.Value)})
 		case isOnePart(v.Value):

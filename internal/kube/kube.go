@@ -7,6 +7,7 @@ package kube
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -17,30 +18,46 @@ import (
 
 // Options say what to write.
 type Options struct {
-	Namespace string // "" leaves it to the one who applies the objects
+	Namespace        string // "" leaves it to the one who applies the objects
+	UpgradeFrom      string // the app version that runs; "" is the first installation
+	IngressNamespace string // the namespace of who passes requests on; "" allows all
+	Gateway          string // NAMESPACE/NAME of a Gateway; "" writes an Ingress
 }
 
-// Plain returns the objects of an app that need no operator, in the order to create them:
-// Services and Deployments. It does not write jobs, volumes, routes and policies yet.
+// Plain returns the objects of an app that need no operator, in the order to create them,
+// below a list of the Secrets that must exist. The jobs of upgrades and of the first
+// installation have folders of their own.
 func Plain(i *instance.Instance, o Options) ([]kit.File, error) {
-	r := renderer{Instance: i, o: o}
-	for _, add := range []func() error{r.addServices, r.addWorkloads} {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	r := renderer{Instance: i, o: o, secrets: map[string]map[string]secretKey{}}
+	for _, add := range []func() error{
+		r.addAccount, r.addClaims, r.addServices, r.addWorkloads, r.addSchedules, r.addBudgets, r.addRoutes, r.addPolicies, r.addJobs,
+	} {
 		if err := add(); err != nil {
 			return nil, err
 		}
 	}
-	return r.files, nil
+	return append(r.secretsFile(), r.files...), nil
 }
 
 // renderer collects the files of an instance.
 type renderer struct {
 	*instance.Instance
-	o     Options
-	files []kit.File
+	o       Options
+	files   []kit.File
+	secrets map[string]map[string]secretKey // by name of the Secret and of the key
 }
 
 // add writes an object into a file of its own, below a comment.
 func (r *renderer) add(o object, comment string) error {
+	head := o.head()
+	return r.addTo("", strings.ToLower(head.Kind)+"-"+head.Metadata.Name, o, comment)
+}
+
+// addTo writes an object into a file of a folder.
+func (r *renderer) addTo(folder, name string, o object, comment string) error {
 	var content bytes.Buffer
 	for line := range strings.Lines(comment) {
 		content.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
@@ -54,8 +71,7 @@ func (r *renderer) add(o object, comment string) error {
 	if err := encoder.Close(); err != nil {
 		return err
 	}
-	name := strings.ToLower(head.Kind) + "-" + head.Metadata.Name + ".yaml"
-	r.files = append(r.files, kit.File{Name: name, Content: content.Bytes()})
+	r.files = append(r.files, kit.File{Name: path.Join(folder, name+".yaml"), Content: content.Bytes()})
 	return nil
 }
 
@@ -81,4 +97,9 @@ func (r *renderer) selector(service string) map[string]string {
 		labels["app.kubernetes.io/component"] = service
 	}
 	return labels
+}
+
+// addAccount writes the account of the pods, which gives them no access to Kubernetes.
+func (r *renderer) addAccount() error {
+	return r.add(&serviceAccount{header: r.header("v1", "ServiceAccount", "")}, "")
 }

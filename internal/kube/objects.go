@@ -19,7 +19,20 @@ type metadata struct {
 }
 
 type labelSelector struct {
-	MatchLabels map[string]string `yaml:"matchLabels,omitempty"`
+	MatchLabels      map[string]string `yaml:"matchLabels,omitempty"`
+	MatchExpressions []oneOf           `yaml:"matchExpressions,omitempty"`
+}
+
+// oneOf selects what has one of the values of a label; Operator is In.
+type oneOf struct {
+	Key      string   `yaml:"key"`
+	Operator string   `yaml:"operator"`
+	Values   []string `yaml:"values"`
+}
+
+type serviceAccount struct {
+	header                       `yaml:",inline"`
+	AutomountServiceAccountToken bool `yaml:"automountServiceAccountToken"`
 }
 
 type deployment struct {
@@ -32,6 +45,62 @@ type deploymentSpec struct {
 	Selector labelSelector `yaml:"selector"`
 	Strategy *typed        `yaml:"strategy,omitempty"`
 	Template podTemplate   `yaml:"template"`
+}
+
+type statefulSet struct {
+	header `yaml:",inline"`
+	Spec   statefulSetSpec `yaml:"spec"`
+}
+
+type statefulSetSpec struct {
+	Replicas    int           `yaml:"replicas"`
+	ServiceName string        `yaml:"serviceName"`
+	Selector    labelSelector `yaml:"selector"`
+	Template    podTemplate   `yaml:"template"`
+}
+
+type job struct {
+	header `yaml:",inline"`
+	Spec   jobSpec `yaml:"spec"`
+}
+
+type jobSpec struct {
+	BackoffLimit int         `yaml:"backoffLimit"`
+	Template     podTemplate `yaml:"template"`
+}
+
+type cronJob struct {
+	header `yaml:",inline"`
+	Spec   cronJobSpec `yaml:"spec"`
+}
+
+type cronJobSpec struct {
+	Schedule          string `yaml:"schedule"`
+	TimeZone          string `yaml:"timeZone"`
+	ConcurrencyPolicy string `yaml:"concurrencyPolicy"`
+	JobTemplate       struct {
+		Spec jobSpec `yaml:"spec"`
+	} `yaml:"jobTemplate"`
+}
+
+type disruptionBudget struct {
+	header `yaml:",inline"`
+	Spec   disruptionBudgetSpec `yaml:"spec"`
+}
+
+type disruptionBudgetSpec struct {
+	MaxUnavailable int           `yaml:"maxUnavailable"`
+	Selector       labelSelector `yaml:"selector"`
+}
+
+type claim struct {
+	header `yaml:",inline"`
+	Spec   claimSpec `yaml:"spec"`
+}
+
+type claimSpec struct {
+	AccessModes []string  `yaml:"accessModes"`
+	Resources   resources `yaml:"resources"`
 }
 
 // typed has a type and nothing else.

@@ -29,7 +29,11 @@ func (r *renderer) addProbes(c *container, s instance.Service) {
 	c.LivenessProbe = r.probe(s, liveness)
 	c.StartupProbe = r.probe(s, liveness)
 	c.StartupProbe.PeriodSeconds = startInterval
-	grace := cmp.Or(liveness.StartPeriod, startPeriod)
+	grace := liveness.StartPeriod
+	if grace == 0 && s.Health != nil {
+		grace = s.Health.StartPeriod
+	}
+	grace = cmp.Or(grace, startPeriod)
 	c.StartupProbe.FailureThreshold = (grace + startInterval - 1) / startInterval
 	if s.Health != nil {
 		c.ReadinessProbe = r.probe(s, s.Health)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
@@ -24,25 +25,54 @@ func restricted(t *testing.T, pod corev1.PodTemplateSpec) string {
 	return result.ForbiddenDetail()
 }
 
+// podOf returns the template of an object's pods; nil if it has none.
+func podOf(o any) *corev1.PodTemplateSpec {
+	switch o := o.(type) {
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	}
+	return nil
+}
+
+// All pods of libre's own apps and of the template's pass, with and without what is optional.
 func TestPodsPassPodSecurityRestricted(t *testing.T) {
-	pods := 0
-	for _, file := range plain(t, app(t, "guestbook"), run{}) {
-		deployment, runsPods := decode(t, file).(*appsv1.Deployment)
-		if !runsPods {
-			continue
-		}
-		pods++
-		if why := restricted(t, deployment.Spec.Template); why != "" {
-			t.Errorf("%s: %s", file.Name, why)
-		}
-		// The evaluator finds what it should.
-		deployment.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities = nil
-		if restricted(t, deployment.Spec.Template) == "" {
-			t.Errorf("%s passes with capabilities", file.Name)
+	apps := ownApps(t)
+	for _, name := range []string{"caddy/default", "docs/default", "docs/lyon", "guestbook/default", "guestbook/lyon", "pocketbase/default", "registry/default"} {
+		if apps[name] == nil {
+			t.Fatalf("no app %s among %d", name, len(apps))
 		}
 	}
-	if pods != 2 {
-		t.Errorf("%d workloads, want 2", pods)
+	for name, a := range apps {
+		for _, r := range []run{{}, everything(a)} {
+			pods := 0
+			for _, file := range plain(t, a, r) {
+				pod := podOf(decode(t, file))
+				if pod == nil {
+					continue
+				}
+				pods++
+				if why := restricted(t, *pod); why != "" {
+					t.Errorf("%s: %s: %s", name, file.Name, why)
+				}
+				if security := pod.Spec.Containers[0].SecurityContext; !*security.ReadOnlyRootFilesystem || *pod.Spec.AutomountServiceAccountToken {
+					t.Errorf("%s: %s: the root file system can be written, or the pod has a token", name, file.Name)
+				}
+				// The evaluator finds what it should.
+				pod.Spec.Containers[0].SecurityContext.Capabilities = nil
+				if restricted(t, *pod) == "" {
+					t.Errorf("%s: %s passes with capabilities", name, file.Name)
+				}
+			}
+			if pods == 0 {
+				t.Errorf("%s has no pods", name)
+			}
+		}
 	}
 }
 

@@ -8,18 +8,30 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// addServices writes a Service for each service that listens on ports.
+// addServices writes a Service for each service that listens on ports, and one that the
+// internet reaches for its public ports.
 func (r *renderer) addServices() error {
 	for _, s := range r.Services {
 		if s.Job != "" || len(s.Ports) == 0 {
 			continue
 		}
-		o := &service{header: r.header("v1", "Service", s.Name), Spec: serviceSpec{Selector: r.selector(s.Name)}}
+		internal := &service{header: r.header("v1", "Service", s.Name), Spec: serviceSpec{Selector: r.selector(s.Name)}}
+		public := &service{header: r.header("v1", "Service", s.Name+"-public"), Spec: serviceSpec{Type: "LoadBalancer", Selector: r.selector(s.Name)}}
 		for _, name := range s.Ports {
 			port := s.Component.Ports[name]
-			o.Spec.Ports = append(o.Spec.Ports, servicePort{Name: portName(name, port.Port), Port: port.Port, TargetPort: portName(name, port.Port), Protocol: strings.ToUpper(port.Protocol)})
+			p := servicePort{Name: portName(name, port.Port), Port: port.Port, TargetPort: portName(name, port.Port), Protocol: strings.ToUpper(port.Protocol)}
+			internal.Spec.Ports = append(internal.Spec.Ports, p)
+			if port.Access == "public" {
+				public.Spec.Ports = append(public.Spec.Ports, p)
+			}
 		}
-		if err := r.add(o, ""); err != nil {
+		if err := r.add(internal, ""); err != nil {
+			return err
+		}
+		if len(public.Spec.Ports) == 0 {
+			continue
+		}
+		if err := r.add(public, "The public ports of "+s.Name+", besides its routes."); err != nil {
 			return err
 		}
 	}
@@ -32,10 +44,14 @@ var ianaName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // portName is the name of a container's port.
 func portName(name string, number int) string {
-	if len(name) <= 15 && ianaName.MatchString(name) && strings.Trim(name, "0123456789-") != "" {
+	if isPortName(name) {
 		return name
 	}
 	return fmt.Sprintf("port-%d", number)
+}
+
+func isPortName(name string) bool {
+	return len(name) <= 15 && ianaName.MatchString(name) && strings.Trim(name, "0123456789-") != ""
 }
 
 // containerPorts are the ports that a service's pods listen on.

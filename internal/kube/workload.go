@@ -10,19 +10,37 @@ func (r *renderer) addWorkloads() error {
 		if s.Job != "" {
 			continue
 		}
-		template, err := r.podTemplate(s)
+		workload, err := r.workload(s)
 		if err != nil {
 			return err
 		}
-		spec := deploymentSpec{Replicas: max(s.Replicas, 1), Selector: labelSelector{r.selector(s.Name)}, Template: template}
-		if s.MaxReplicas == 1 {
-			spec.Strategy = &typed{"Recreate"}
-		}
-		if err := r.add(&deployment{r.header("apps/v1", "Deployment", s.Name), spec}, ""); err != nil {
+		if err := r.add(workload, s.Description); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// workload is a Deployment, or a StatefulSet where at most one pod may run: a node that does
+// not answer may still write to the volume.
+func (r *renderer) workload(s instance.Service) (object, error) {
+	template, err := r.podTemplate(s)
+	if err != nil {
+		return nil, err
+	}
+	alone, err := r.keepsData(s)
+	if err != nil {
+		return nil, err
+	}
+	selector := labelSelector{MatchLabels: r.selector(s.Name)}
+	if alone {
+		return &statefulSet{r.header("apps/v1", "StatefulSet", s.Name), statefulSetSpec{1, r.ObjectName(s.Name), selector, template}}, nil
+	}
+	spec := deploymentSpec{Replicas: max(s.Replicas, 1), Selector: selector, Template: template}
+	if s.MaxReplicas == 1 {
+		spec.Strategy = &typed{"Recreate"}
+	}
+	return &deployment{r.header("apps/v1", "Deployment", s.Name), spec}, nil
 }
 
 // podTemplate is the template of a service's pods.
@@ -40,12 +58,11 @@ func (r *renderer) podTemplate(s instance.Service) (podTemplate, error) {
 		return podTemplate{}, err
 	}
 	c := container{
-		Name: r.containerName(s.Name), Image: image, Args: args(s.Command, env), Env: env, Ports: containerPorts(s),
+		Name: instance.Shortened(instance.NamePart(s.Name), 63), Image: image, Args: args(s.Command, env), Env: env, Ports: containerPorts(s),
 		Resources: resourcesOf(s.Resources), SecurityContext: containerSecurity,
 	}
 	r.addProbes(&c, s)
-	return podTemplate{
-		Metadata: metadata{Labels: r.labels(s.Name)},
-		Spec:     podSpec{SecurityContext: security, Containers: []container{c}},
-	}, nil
+	pod := podSpec{ServiceAccountName: r.ObjectName(""), SecurityContext: security, Containers: []container{c}}
+	r.addVolumes(&pod, s)
+	return podTemplate{metadata{Labels: r.labels(s.Name)}, pod}, nil
 }

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/compare"
+	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/kit"
+	"github.com/libresh/libre/internal/kube"
+)
+
+// plainOptions are for Kubernetes objects that need no operator.
+type plainOptions struct {
+	upgradeFrom      string // version, or tag
+	ingressNamespace string
+	gateway          string // NAMESPACE/NAME
+}
+
+func (o *plainOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.upgradeFrom, "upgrade-from", "", "the `VERSION` that runs, such as 5.4.0 or 5.4.0-1 (default: none, the first installation)")
+	flags.StringVar(&o.ingressNamespace, "ingress-namespace", "", "let only pods of `NAMESPACE` reach what routes lead to")
+	flags.StringVar(&o.gateway, "gateway", "", "write an HTTPRoute for the Gateway `NAMESPACE/NAME`, in place of an Ingress")
+}
+
+// renderPlain writes Kubernetes objects. A folder also gets what kustomize reads.
+func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
+	from, err := o.plain.from(i)
+	if err != nil {
+		return nil, err
+	}
+	files, err := kube.Plain(i, kube.Options{
+		Namespace: o.namespace, UpgradeFrom: from, IngressNamespace: o.plain.ingressNamespace, Gateway: o.plain.gateway,
+	})
+	if err != nil || !o.toFolder {
+		return files, err
+	}
+	kustomizations, err := kube.Kustomizations(files)
+	return append(files, kustomizations...), err
+}
+
+// from is the app version that runs; "" is none. It is an error if the app does not allow
+// the jump.
+func (o plainOptions) from(i *instance.Instance) (string, error) {
+	if o.upgradeFrom == "" {
+		return "", nil
+	}
+	from := o.upgradeFrom
+	if version, _, isTag := catalog.ParseTag(from); isTag && from != i.App.Spec.Version {
+		from = version
+	}
+	if len(catalog.VersionNumbers(from)) == 0 {
+		return "", usageError{fmt.Errorf("--upgrade-from %q, expected a version such as %s", from, i.App.Spec.Version)}
+	}
+	to := compare.Release{Version: i.App.Spec.Version, Migration: i.App.Spec.Migration}
+	upgrade := compare.NewUpgrade(&compare.Release{Version: from, Migration: to.Migration}, &to)
+	if upgrade.Verdict != compare.Allowed {
+		return "", fmt.Errorf("--upgrade-from %s: %s %s", o.upgradeFrom, i.App.Metadata.Name, upgrade.Reason)
+	}
+	return from, nil
+}

@@ -1,0 +1,76 @@
+package kube
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// backend is a port of a Service that requests reach.
+type backend struct {
+	path    string // without a slash at its end, unless it is all of it
+	service string // of the app
+	port    string // its name in Kubernetes
+	number  int
+}
+
+// backends lists what routes lead to, sorted by path. Routes to services that are not used
+// are left out.
+func (r *renderer) backends() ([]backend, error) {
+	var all []backend
+	for _, path := range slices.Sorted(maps.Keys(r.App.Spec.Routes)) {
+		route := r.App.Spec.Routes[path]
+		s, used := r.Service(route.Service)
+		if !used {
+			continue
+		}
+		name := route.Port
+		if name == "" && len(s.Ports) == 1 {
+			name = s.Ports[0]
+		}
+		number, err := s.Port(name)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", path, err)
+		}
+		all = append(all, backend{"/" + strings.Trim(path, "/"), s.Name, portName(name, number), number})
+	}
+	return all, nil
+}
+
+// addRoutes writes how requests from outside reach the app: by an Ingress, or an HTTPRoute of
+// a Gateway.
+func (r *renderer) addRoutes() error {
+	backends, err := r.backends()
+	if err != nil || len(backends) == 0 {
+		return err
+	}
+	if r.o.Gateway != "" {
+		return r.addHTTPRoute(backends)
+	}
+	o := &ingress{header: r.header("networking.k8s.io/v1", "Ingress", "")}
+	o.Spec.TLS = []ingressTLS{{[]string{r.Host}, r.ObjectName("tls")}}
+	rule := ingressRule{Host: r.Host}
+	for _, b := range backends {
+		path := ingressPath{Path: b.path, PathType: "Prefix"}
+		path.Backend.Service = ingressService{r.ObjectName(b.service), portRef{b.port}}
+		rule.HTTP.Paths = append(rule.HTTP.Paths, path)
+	}
+	o.Spec.Rules = []ingressRule{rule}
+	return r.add(o, "The certificate is in the Secret "+r.ObjectName("tls")+", which must exist, or which\nan annotation for cert-manager makes.")
+}
+
+// addHTTPRoute writes a route of a Gateway, whose listener has the certificate.
+func (r *renderer) addHTTPRoute(backends []backend) error {
+	namespace, name, _ := strings.Cut(r.o.Gateway, "/")
+	o := &httpRoute{header: r.header("gateway.networking.k8s.io/v1", "HTTPRoute", "")}
+	o.Spec.ParentRefs = []parentRef{{name, namespace}}
+	o.Spec.Hostnames = []string{r.Host}
+	for _, b := range backends {
+		var rule httpRouteRule
+		rule.Matches = []httpRouteMatch{{pathMatch{"PathPrefix", b.path}}}
+		rule.BackendRefs = []backendRef{{r.ObjectName(b.service), b.number}}
+		o.Spec.Rules = append(o.Spec.Rules, rule)
+	}
+	return r.add(o, "The Gateway has the certificate.")
+}

@@ -1,0 +1,90 @@
+package kube
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/kit"
+)
+
+// secretKey is a key that a Secret must have.
+type secretKey struct {
+	about    string // one line; may be empty
+	optional bool   // it may be left out
+}
+
+// optionalParts are the parts of needs that a server may do without, so that the Secret need
+// not have them.
+var optionalParts = map[string][]string{
+	"bucket": {"region"},
+	"http":   {"apiKey"},
+	"llm":    {"apiKey"},
+	"redis":  {"user", "password"},
+	"search": {"user", "password", "apiKey"},
+	"smtp":   {"user", "password", "tls", "startTls"},
+}
+
+// part refers to a part of a need, a key of the need's Secret.
+func (r *renderer) part(need, part string) *envVarSource {
+	optional := slices.Contains(optionalParts[r.Needs[need].Kind], part)
+	return r.secretRef(r.ObjectName(need), part, secretKey{optional: optional})
+}
+
+// setting refers to a secret setting, a key of the instance's Secret.
+func (r *renderer) setting(s instance.Service, v instance.Variable) *envVarSource {
+	described := r.Settings(s)[v.Name]
+	about := described.Description
+	if described.Generate {
+		about = strings.TrimPrefix(about+"; any random text, which must be kept", "; ")
+	}
+	return r.secretRef(r.Name, v.Name, secretKey{about, v.Optional})
+}
+
+func (r *renderer) secretRef(secret, key string, k secretKey) *envVarSource {
+	if r.secrets[secret] == nil {
+		r.secrets[secret] = map[string]secretKey{}
+	}
+	r.secrets[secret][key] = k
+	return &envVarSource{secretKeyRef{secret, key, k.optional}}
+}
+
+// secretsFile lists the Secrets that must exist, and their keys, as comments.
+func (r *renderer) secretsFile() []kit.File {
+	if len(r.secrets) == 0 {
+		return nil
+	}
+	of := map[string]describe.Need{}
+	for name, need := range r.Needs {
+		of[r.ObjectName(name)] = need
+	}
+	var text strings.Builder
+	text.WriteString("# These Secrets must exist, in the same namespace. libre does not write them.\n")
+	for _, secret := range slices.Sorted(maps.Keys(r.secrets)) {
+		what := "settings of " + r.App.Metadata.Name
+		if need, isNeed := of[secret]; isNeed {
+			what = strings.TrimSuffix(need.Kind+". "+need.Description, ". ")
+		}
+		fmt.Fprintf(&text, "#\n# %s: %s\n", secret, oneLine(what))
+		keys := r.secrets[secret]
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			line := key
+			if keys[key].optional {
+				line += " (optional)"
+			}
+			if about := oneLine(keys[key].about); about != "" {
+				line += ": " + about
+			}
+			fmt.Fprintf(&text, "#   %s\n", line)
+		}
+	}
+	return []kit.File{{Name: secretsName, Content: []byte(text.String())}}
+}
+
+// secretsName is the file that lists Secrets, and has no object.
+const secretsName = "secrets.yaml"
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
