@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-nEqsGZjjSPRTV5C97QcX9Pu9os2tsKBClfo/ap8ZeQs=";
+  vendorHash = "sha256-O9JyCqGIgY1AYGyreoZjzf/lcDThnozdn4FRmtnKZSQ=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;
