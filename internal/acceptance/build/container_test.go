@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -52,6 +53,9 @@ type changes struct {
 	env         []string // NAME=VALUE, added to the image's
 	hostNetwork bool     // instead of a network with a loopback device only
 	readOnly    bool     // the root file system cannot be written
+	user        string   // UID:GID, instead of the image's
+	network     string   // path of the network namespace to be in
+	mounts      []string // folders that are empty and can be written
 }
 
 // A container is an image that runs with runc.
@@ -141,13 +145,23 @@ func (k *container) writeSpec(t *testing.T, bundle string, with changes) {
 	if cwd == "" {
 		cwd = "/"
 	}
-	uid, gid := numericUser(t, image.User)
+	uid, gid := numericUser(t, cmp.Or(with.user, image.User))
 	spec["process"] = map[string]any{
 		"user": map[string]any{"uid": uid, "gid": gid}, "args": args, "cwd": cwd,
 		"env":          append(append([]string{}, image.Env...), with.env...),
 		"capabilities": map[string]any{}, "noNewPrivileges": true,
 	}
 	spec["root"] = map[string]any{"path": k.root, "readonly": with.readOnly}
+	for _, folder := range with.mounts {
+		spec["mounts"] = append(spec["mounts"].([]any), map[string]any{"destination": folder, "type": "tmpfs", "source": "tmpfs", "options": []string{"nosuid", "nodev", "mode=0777"}})
+	}
+	if with.network != "" {
+		for _, one := range spec["linux"].(map[string]any)["namespaces"].([]any) {
+			if namespace := one.(map[string]any); namespace["type"] == "network" {
+				namespace["path"] = with.network
+			}
+		}
+	}
 	if with.hostNetwork {
 		linux := spec["linux"].(map[string]any)
 		var namespaces []any
