@@ -8,29 +8,53 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// However many paths an image has, no argument of nix is too long for Linux, and each path is
-// asked about once.
+// However many images and paths there are, no argument of nix is too long for Linux, each image is
+// asked about each of its paths once, and images that share paths are asked about at once.
 func TestInventoryAsksInPieces(t *testing.T) {
-	spec := &catalog.Spec{App: "docs", Component: "web", Variant: "default", System: "x86_64-linux"}
-	for _, count := range []int{0, 1, 90, 3000} {
-		var paths []StoreName
-		for i := range count {
-			paths = append(paths, StoreName{Path: fmt.Sprintf("/nix/store/%032d-package-with-a-name-%d", i, i), PName: "package-with-a-name", Version: fmt.Sprint(i)})
+	for _, test := range []struct{ images, shared, own, most int }{
+		{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 1, 0, 1}, {1, 90, 0, 1}, {20, 90, 3, 1}, {200, 0, 1, 2}, {3, 3000, 10, 30}, {1, 0, 3000, 10},
+	} {
+		var questions []Question
+		want := 0
+		for image := range test.images {
+			var paths []StoreName
+			for i := range test.shared + test.own {
+				name := fmt.Sprintf("package-with-a-name-%d", i)
+				if i >= test.shared {
+					name += fmt.Sprintf("-%d", image)
+				}
+				paths = append(paths, StoreName{Path: fmt.Sprintf("/nix/store/%032d-%s", i, name), PName: "package-with-a-name", Version: fmt.Sprint(i)})
+			}
+			want += len(paths)
+			spec := &catalog.Spec{App: "docs", Component: fmt.Sprintf("web%d", image), Variant: "default", System: "x86_64-linux"}
+			questions = append(questions, Question{spec, paths})
 		}
-		questions := inventoryQuestions(spec, paths)
-		if len(questions) > 1 && count <= 90 || len(questions) == 0 && count > 0 {
-			t.Errorf("%d paths: %d questions", count, len(questions))
+		pieces := inventoryPieces(questions)
+		if len(pieces) > test.most || len(pieces) == 0 && want > 0 {
+			t.Errorf("%+v: %d pieces", test, len(pieces))
 		}
-		all := strings.Join(questions, "\n")
-		for _, question := range questions {
-			if len(question) > 128<<10 {
-				t.Errorf("%d paths: a question of %d bytes", count, len(question))
+		asked := map[string]int{}
+		for _, p := range pieces {
+			function := p.function(true)
+			if len(function) > 128<<10 {
+				t.Errorf("%+v: an argument of %d bytes", test, len(function))
+			}
+			for _, one := range p {
+				for _, path := range one.Paths {
+					asked[fmt.Sprintf("%d %s", one.question, path.Path)]++
+					if strings.Count(function, Quote(path.Path)) != 1 {
+						t.Errorf("%+v: %s is written %d times", test, path.Path, strings.Count(function, Quote(path.Path)))
+					}
+				}
 			}
 		}
-		for _, path := range paths {
-			if strings.Count(all, Quote(path.Path)) != 1 {
-				t.Errorf("%d paths: %s is asked about %d times", count, path.Path, strings.Count(all, Quote(path.Path)))
+		for what, times := range asked {
+			if times != 1 {
+				t.Errorf("%+v: %s is asked %d times", test, what, times)
 			}
+		}
+		if len(asked) != want {
+			t.Errorf("%+v: %d paths are asked about, want %d", test, len(asked), want)
 		}
 	}
 }

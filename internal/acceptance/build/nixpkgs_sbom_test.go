@@ -125,6 +125,11 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	if compress, called := component(t, bad, "compress-1.3"), component(t, bad, "mistaken-4"); compress.License.Expression != "Zlib" || called.License.Expression != "" {
 		t.Errorf("compress %+v\ncalled badly %+v", compress, called)
 	}
+	// Nor does it of what other apps reach, which are asked about at once.
+	listed, _, code := m.run(t, c, "substitute = false", "licenses", "*/web/default")
+	if code != 0 || !strings.Contains(listed, "crypto\t3.0.13\tApache-2.0 AND LicenseRef-nixos-own-licence\t") || !strings.Contains(listed, "identified\t2\tMIT OR ISC\t") {
+		t.Errorf("exit code %d\n%s", code, listed)
+	}
 	for _, d := range []*sbom.Document{uses, text, bad} {
 		checkClosure(t, m, d)
 	}

@@ -2,8 +2,6 @@ package bump
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/testkit"
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
@@ -84,23 +83,11 @@ func BenchmarkCheckMany(b *testing.B) {
 // BenchmarkOneBump counts the evaluations of one bump with a dependent hash and without a
 // build. Goal: at most 3.
 func BenchmarkOneBump(b *testing.B) {
-	real, err := exec.LookPath("nix")
-	if err != nil {
-		b.Fatal(err)
-	}
 	c, repo := suite(b, forgetest.GitHub(b))
 	release(repo, "1.1.0", "better")
-	bin, counted := b.TempDir(), filepath.Join(b.TempDir(), "counted")
-	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != eval ] || echo >> %s\nexec %s \"$@\"\n", counted, real)
-	if err := os.WriteFile(filepath.Join(bin, "nix"), []byte(script), 0o755); err != nil {
-		b.Fatal(err)
-	}
-	c.env = append(c.env, "PATH="+bin+":"+os.Getenv("PATH"))
+	path, evaluations := testkit.CountEvaluations(b)
+	c.env = append(c.env, path)
 	c.run(b, 0, "bump", "notes")
-	lines, err := os.ReadFile(counted)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(len(lines)), "evaluations")
+	b.ReportMetric(float64(evaluations()), "evaluations")
 	b.ReportMetric(0, "ns/op")
 }

@@ -65,6 +65,8 @@ type Builder struct {
 	// verified. Bases that Output lacks come from there. It is called when needed. If it is
 	// nil or returns a nil client, bases come from Output only.
 	Published func(context.Context) (*registry.Client, *state.Signing, error)
+
+	known inventory
 }
 
 // Result is the outcome of one image.

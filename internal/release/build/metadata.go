@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -45,7 +43,7 @@ func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sb
 	if err != nil {
 		return m, err
 	}
-	known, err := b.inventory(ctx, spec.ID(), specs, storeNames(document, origins), own)
+	known, err := b.inventory(ctx, spec.ID(), specs, storeNames(paths, origins), own)
 	if err != nil {
 		return m, err
 	}
@@ -97,47 +95,6 @@ func describeTrees(paths map[string]sbom.Facts, spec *catalog.Spec, app sbom.App
 			paths[derivation.Out] = facts
 		}
 	}
-}
-
-// storeNames are the store paths of a document, with the names of their packages.
-func storeNames(document *sbom.Document, origins map[string]nix.Origin) []nix.StoreName {
-	var names []nix.StoreName
-	for _, path := range document.StorePaths() {
-		name := nix.StoreName{Path: path, PName: origins[path].PName, Version: origins[path].Version}
-		if name.PName == "" {
-			name.PName, name.Version = sbom.ParseStorePath(path)
-		}
-		names = append(names, name)
-	}
-	return names
-}
-
-// inventory asks the package set, as each of the images uses it, about store paths. It says how
-// many are not known, but for own, which the definitions make.
-func (b *Builder) inventory(ctx context.Context, id catalog.ID, specs []*catalog.Spec, names []nix.StoreName, own []string) (map[string]nix.Known, error) {
-	known := map[string]nix.Known{}
-	left := names
-	for _, spec := range specs {
-		if len(left) == 0 {
-			break
-		}
-		more, err := b.Catalogue.Inventory(ctx, spec, left)
-		if err != nil {
-			return nil, fmt.Errorf("asking the package set about what is in %s: %w", id, err)
-		}
-		maps.Copy(known, more)
-		left = slices.DeleteFunc(slices.Clone(left), func(name nix.StoreName) bool { return known[name.Path].Known })
-	}
-	var unknown []string
-	for _, name := range left {
-		if !slices.Contains(own, name.Path) {
-			unknown = append(unknown, name.PName)
-		}
-	}
-	if len(unknown) > 0 {
-		b.Watcher.Warn(id, fmt.Sprintf("the package set does not know %d of %d store paths: %s", len(unknown), len(names), strings.Join(unknown, ", ")))
-	}
-	return known, nil
 }
 
 // factsOf joins what the derivation and the package set say of a store path.

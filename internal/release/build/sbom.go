@@ -176,6 +176,11 @@ func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version stri
 		return nil, err
 	}
 	described := make([]Described, len(all))
+	var specs []*catalog.Spec
+	for _, target := range all {
+		specs = append(specs, target.Specs[0])
+	}
+	_ = b.AskInventory(ctx, specs) // its error comes again, with the image
 	for i, target := range all {
 		if described[i], err = b.describe(ctx, dist, target, version); err != nil {
 			return nil, err

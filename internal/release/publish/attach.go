@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
@@ -124,6 +125,22 @@ func (i *imagePush) attachSBOMs(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// askInventory asks the package set about all images of releases that this run describes, at once.
+func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
+	attaches := p.signing() != nil && !p.DryRun
+	var specs []*catalog.Spec
+	for _, r := range releases {
+		for _, image := range r.images {
+			lacks := slices.ContainsFunc(image.gaps, func(g state.Gap) bool { return g.Manifest >= 0 })
+			isNew := !image.adopted && image.failure == nil
+			if image.selected && (isNew && (attaches || p.Inspect != nil) || lacks && attaches) {
+				specs = append(specs, image.target.Specs...)
+			}
+		}
+	}
+	_ = p.Builder.AskInventory(ctx, specs) // its error comes again, with the image
 }
 
 // encodeSBOM writes an SBOM in both formats, by predicate type.

@@ -111,6 +111,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	if err := p.build(ctx, releases, wanted); err != nil {
 		return results, err
 	}
+	p.askInventory(ctx, slices.DeleteFunc(slices.Clone(releases), func(r *releasePush) bool { return outcomes[slices.Index(releases, r)] != nil }))
 	parent := ctx
 	ctx, stop := context.WithCancel(parent)
 	defer stop()

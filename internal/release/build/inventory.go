@@ -1,0 +1,164 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/sbom"
+)
+
+// An inventory has what the package set knows of store paths, as images use it. An evaluation
+// takes seconds, so one asks about all images of a run.
+type inventory struct {
+	mu    sync.Mutex
+	known map[imagePath]nix.Known
+}
+
+type imagePath struct {
+	image  catalog.ID
+	system string
+	path   string
+}
+
+// AskInventory asks the package set about the store paths of several images, as far as they are
+// in the store, so that SBOM need not ask about each. What fails fails again in SBOM, which says
+// what for.
+func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error {
+	if len(specs) < 2 {
+		return nil
+	}
+	var questions []nix.Question
+	for _, spec := range specs {
+		all := nixSpecs(spec)
+		paths, err := b.closurePaths(ctx, all)
+		if err != nil {
+			return err
+		}
+		if len(paths) == 0 {
+			continue
+		}
+		origins, err := originsOf(all, paths)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			questions = append(questions, nix.Question{Spec: one, Paths: storeNames(paths, origins)})
+		}
+	}
+	return b.known.ask(ctx, b.Catalogue, questions)
+}
+
+// closurePaths are the store paths that images need, of those that are in the store.
+func (b *Builder) closurePaths(ctx context.Context, specs []*catalog.Spec) (paths []string, err error) {
+	var roots []string
+	for _, spec := range specs {
+		for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
+			if derivation != nil {
+				roots = append(roots, derivation.Out)
+			}
+		}
+	}
+	valid, err := b.Nix.Valid(ctx, roots)
+	if err != nil {
+		return nil, err
+	}
+	roots = slices.DeleteFunc(roots, func(path string) bool { return !valid[path] })
+	store, err := b.Nix.ReadStore(ctx, roots)
+	for path := range store {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths, err
+}
+
+// storeNames are store paths with the names of their packages.
+func storeNames(paths []string, origins map[string]nix.Origin) []nix.StoreName {
+	var names []nix.StoreName
+	for _, path := range paths {
+		name := nix.StoreName{Path: path, PName: origins[path].PName, Version: origins[path].Version}
+		if name.PName == "" {
+			name.PName, name.Version = sbom.ParseStorePath(path)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// inventory returns what the package set, as each of the images uses it, knows of store paths. It
+// says how many are not known, but for own, which the definitions make.
+func (b *Builder) inventory(ctx context.Context, id catalog.ID, specs []*catalog.Spec, names []nix.StoreName, own []string) (map[string]nix.Known, error) {
+	known := map[string]nix.Known{}
+	left := names
+	for _, spec := range specs {
+		if err := b.known.ask(ctx, b.Catalogue, []nix.Question{{Spec: spec, Paths: left}}); err != nil {
+			return nil, fmt.Errorf("asking the package set about what is in %s: %w", id, err)
+		}
+		var unknown []nix.StoreName
+		for _, name := range left {
+			known[name.Path] = b.known.get(spec, name.Path)
+			if !known[name.Path].Known {
+				unknown = append(unknown, name)
+			}
+		}
+		left = unknown
+	}
+	var unknown []string
+	for _, name := range left {
+		if !slices.Contains(own, name.Path) {
+			unknown = append(unknown, name.PName)
+		}
+	}
+	if len(unknown) > 0 {
+		b.Watcher.Warn(id, fmt.Sprintf("the package set does not know %d of %d store paths: %s", len(unknown), len(names), strings.Join(unknown, ", ")))
+	}
+	return known, nil
+}
+
+// ask asks what is not known yet.
+func (i *inventory) ask(ctx context.Context, from *nix.Catalogue, questions []nix.Question) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var left []nix.Question
+	for _, q := range questions {
+		var paths []nix.StoreName
+		for _, name := range q.Paths {
+			if _, asked := i.known[pathOf(q.Spec, name.Path)]; !asked {
+				paths = append(paths, name)
+			}
+		}
+		if len(paths) > 0 {
+			left = append(left, nix.Question{Spec: q.Spec, Paths: paths})
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	answers, err := from.Inventory(ctx, left)
+	if err != nil {
+		return err
+	}
+	if i.known == nil {
+		i.known = map[imagePath]nix.Known{}
+	}
+	for n, q := range left {
+		for _, name := range q.Paths {
+			i.known[pathOf(q.Spec, name.Path)] = answers[n][name.Path]
+		}
+	}
+	return nil
+}
+
+func (i *inventory) get(spec *catalog.Spec, path string) nix.Known {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known[pathOf(spec, path)]
+}
+
+func pathOf(spec *catalog.Spec, path string) imagePath {
+	return imagePath{spec.ID(), spec.System, path}
+}
