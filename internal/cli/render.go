@@ -39,7 +39,9 @@ workloads, Services, volumes, an Ingress (or an HTTPRoute for --gateway),
 policies for the network, and in folders of their own the jobs that are applied
 before an upgrade and at the first installation. Name the version that runs by
 --upgrade-from: jobs that it does not need are left out, and jumps that the app
-does not allow are refused. secrets.yaml lists the Secrets that must exist.
+does not allow are refused. secrets.yaml lists the Secrets that must exist. For
+routes that an Ingress cannot say, such as sticky ones, a Caddy passes requests
+on: the one of the catalogue, or the one of the same registry, or --router.
 
 --renovate writes two presets for Renovate: libre follows new app versions and
 package versions, libre-repack follows package versions only.

@@ -17,6 +17,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/router"
 )
 
 // appOptions say which app render writes, how it is run, and in which format.
@@ -32,6 +33,9 @@ type appOptions struct {
 	registry  registryOptions
 	toFolder  bool // --output is given
 	plain     plainOptions
+
+	router string                // reference of a release of Caddy; "" for the catalogue's
+	caddy  *describe.Application // the router; nil if the routes need none
 }
 
 // renderFormats write what runs an instance, each in its own way.
@@ -40,7 +44,7 @@ var renderFormats = map[string]func(*instance.Instance, appOptions) ([]kit.File,
 }
 
 // appFlags are the flags for what runs an app.
-var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "upgrade-from", "ingress-namespace", "gateway"}
+var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "router", "upgrade-from", "ingress-namespace", "gateway"}
 
 func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -51,6 +55,7 @@ func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.set, "set", nil, "set one of the app's settings: `NAME=VALUE`")
 	flags.StringVar(&o.values, "values", "", "settings in `FILE`, a YAML map of names and values; --set goes before")
 	flags.StringSliceVar(&o.with, "with", nil, "use `NAME`, an optional need or service of the app")
+	flags.StringVar(&o.router, "router", "", "the release `REFERENCE` of Caddy for routes that an Ingress cannot say (default: caddy of the catalogue)")
 	o.plain.addFlags(cmd)
 }
 
@@ -76,6 +81,11 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 	i, err := instance.New(app, instance.Options{Name: o.name, Host: o.host, Settings: settings, With: o.with})
 	if err != nil {
 		return nil, usageError{err}
+	}
+	if len(router.Reasons(app.Spec.Routes)) > 0 {
+		if o.caddy, err = e.routerApplication(ctx, o, words); err != nil {
+			return nil, err
+		}
 	}
 	return render(i, o)
 }

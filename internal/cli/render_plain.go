@@ -33,7 +33,7 @@ func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
 		return nil, err
 	}
 	files, err := kube.Plain(i, kube.Options{
-		Namespace: o.namespace, UpgradeFrom: from, IngressNamespace: o.plain.ingressNamespace, Gateway: o.plain.gateway,
+		Namespace: o.namespace, UpgradeFrom: from, IngressNamespace: o.plain.ingressNamespace, Gateway: o.plain.gateway, Router: o.caddy,
 	})
 	if err != nil || !o.toFolder {
 		return files, err

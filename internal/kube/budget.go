@@ -1,5 +1,7 @@
 package kube
 
+import "github.com/libresh/libre/internal/instance"
+
 // addBudgets writes for each service that may have several replicas that a node which is
 // drained takes one at a time.
 func (r *renderer) addBudgets() error {
@@ -11,10 +13,13 @@ func (r *renderer) addBudgets() error {
 		if s.Job != "" || alone || s.MaxReplicas == 1 {
 			continue
 		}
-		o := &disruptionBudget{r.header("policy/v1", "PodDisruptionBudget", s.Name), disruptionBudgetSpec{1, labelSelector{MatchLabels: r.selector(s.Name)}}}
-		if err := r.add(o, ""); err != nil {
+		if err := r.add(r.budget(s), ""); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *renderer) budget(s instance.Service) *disruptionBudget {
+	return &disruptionBudget{r.header("policy/v1", "PodDisruptionBudget", s.Name), disruptionBudgetSpec{1, labelSelector{MatchLabels: r.selector(s.Name)}}}
 }

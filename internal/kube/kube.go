@@ -12,6 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 )
@@ -22,6 +23,10 @@ type Options struct {
 	UpgradeFrom      string // the app version that runs; "" is the first installation
 	IngressNamespace string // the namespace of who passes requests on; "" allows all
 	Gateway          string // NAMESPACE/NAME of a Gateway; "" writes an Ingress
+
+	// Router is the document of the catalogue's Caddy, for routes that an Ingress cannot say.
+	// It is not read for others.
+	Router *describe.Application
 }
 
 // Plain returns the objects of an app that need no operator, in the order to create them,
@@ -33,7 +38,7 @@ func Plain(i *instance.Instance, o Options) ([]kit.File, error) {
 	}
 	r := renderer{Instance: i, o: o, secrets: map[string]map[string]secretKey{}}
 	for _, add := range []func() error{
-		r.addAccount, r.addClaims, r.addServices, r.addWorkloads, r.addSchedules, r.addBudgets, r.addRoutes, r.addPolicies, r.addJobs,
+		r.addAccount, r.addClaims, r.addServices, r.addWorkloads, r.addSchedules, r.addBudgets, r.addRouter, r.addRoutes, r.addPolicies, r.addJobs,
 	} {
 		if err := add(); err != nil {
 			return nil, err

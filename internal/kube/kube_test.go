@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -26,6 +27,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var kinds = map[metav1.TypeMeta]func() any{
 	{APIVersion: "v1", Kind: "Service"}:                         func() any { return &corev1.Service{} },
 	{APIVersion: "v1", Kind: "ServiceAccount"}:                  func() any { return &corev1.ServiceAccount{} },
+	{APIVersion: "v1", Kind: "ConfigMap"}:                       func() any { return &corev1.ConfigMap{} },
 	{APIVersion: "v1", Kind: "PersistentVolumeClaim"}:           func() any { return &corev1.PersistentVolumeClaim{} },
 	{APIVersion: "apps/v1", Kind: "Deployment"}:                 func() any { return &appsv1.Deployment{} },
 	{APIVersion: "apps/v1", Kind: "StatefulSet"}:                func() any { return &appsv1.StatefulSet{} },
@@ -85,7 +87,21 @@ func (r run) plain(a *describe.Application) ([]kit.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.kube.Router == nil {
+		r.kube.Router = caddy()
+	}
 	return Plain(i, r.kube)
+}
+
+// caddy is the catalogue's Caddy, built.
+func caddy() *describe.Application {
+	return &describe.Application{Metadata: describe.Metadata{Name: "caddy"}, Spec: describe.Spec{
+		Registry: "registry.example/coop",
+		Components: map[string]describe.Component{"server": {
+			Image: &describe.Image{Reference: "caddy-server-default:2.11.9-1", Digest: "sha256:" + strings.Repeat("c", 64)},
+			User:  "1000:1000", Volumes: []string{"/config", "/data", "/srv"},
+		}},
+	}}
 }
 
 func plain(t *testing.T, a *describe.Application, r run) []kit.File {

@@ -47,6 +47,11 @@ type deploymentSpec struct {
 	Template podTemplate   `yaml:"template"`
 }
 
+type configMap struct {
+	header `yaml:",inline"`
+	Data   map[string]string `yaml:"data"`
+}
+
 type statefulSet struct {
 	header `yaml:",inline"`
 	Spec   statefulSetSpec `yaml:"spec"`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/router"
 )
 
 // usualPorts are the ports where a need usually answers.
@@ -112,6 +113,9 @@ func (r *renderer) addNeedPolicies() error {
 			if instance.Uses(need.Components, s.ComponentName) {
 				users = append(users, s.Name)
 			}
+		}
+		if slices.ContainsFunc(router.Variables(r.Instance), func(v instance.Variable) bool { return v.Need == name }) {
+			users = append(users, routerName)
 		}
 		if need.Kind == "volume" || len(users) == 0 {
 			continue

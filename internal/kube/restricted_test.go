@@ -25,8 +25,8 @@ func restricted(t *testing.T, pod corev1.PodTemplateSpec) string {
 	return result.ForbiddenDetail()
 }
 
-// podOf returns the template of an object's pods; nil if it has none.
-func podOf(o any) *corev1.PodTemplateSpec {
+// templateOf returns the template of an object's pods; nil if it has none.
+func templateOf(o any) *corev1.PodTemplateSpec {
 	switch o := o.(type) {
 	case *appsv1.Deployment:
 		return &o.Spec.Template
@@ -52,7 +52,7 @@ func TestPodsPassPodSecurityRestricted(t *testing.T) {
 		for _, r := range []run{{}, everything(a)} {
 			pods := 0
 			for _, file := range plain(t, a, r) {
-				pod := podOf(decode(t, file))
+				pod := templateOf(decode(t, file))
 				if pod == nil {
 					continue
 				}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/router"
 )
 
 // backend is a port of a Service that requests reach.
@@ -15,9 +17,12 @@ type backend struct {
 	number  int
 }
 
-// backends lists what routes lead to, sorted by path. Routes to services that are not used
-// are left out.
+// backends lists what requests reach from outside, sorted by path: the router, or else what
+// routes lead to. Routes to services that are not used are left out.
 func (r *renderer) backends() ([]backend, error) {
+	if len(router.Reasons(r.App.Spec.Routes)) > 0 {
+		return []backend{{"/", routerName, routerPort, router.HTTPPort}}, nil
+	}
 	var all []backend
 	for _, path := range slices.Sorted(maps.Keys(r.App.Spec.Routes)) {
 		route := r.App.Spec.Routes[path]
@@ -49,6 +54,7 @@ func (r *renderer) addRoutes() error {
 		return r.addHTTPRoute(backends)
 	}
 	o := &ingress{header: r.header("networking.k8s.io/v1", "Ingress", "")}
+	o.Metadata.Annotations = r.ingressLimits()
 	o.Spec.TLS = []ingressTLS{{[]string{r.Host}, r.ObjectName("tls")}}
 	rule := ingressRule{Host: r.Host}
 	for _, b := range backends {
@@ -58,6 +64,26 @@ func (r *renderer) addRoutes() error {
 	}
 	o.Spec.Rules = []ingressRule{rule}
 	return r.add(o, "The certificate is in the Secret "+r.ObjectName("tls")+", which must exist, or which\nan annotation for cert-manager makes.")
+}
+
+// ingressLimits are annotations for ingress-nginx, which by itself refuses bodies of more than
+// 1 MB and ends WebSockets that are idle for a minute; the router has the routes' own limits:
+// https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
+func (r *renderer) ingressLimits() map[string]string {
+	if len(router.Reasons(r.App.Spec.Routes)) == 0 {
+		return nil
+	}
+	const prefix = "nginx.ingress.kubernetes.io/"
+	limits := map[string]string{prefix + "proxy-body-size": "0"}
+	longest := 0
+	for _, route := range r.App.Spec.Routes {
+		longest = max(longest, route.Timeout)
+	}
+	if longest > 0 {
+		limits[prefix+"proxy-read-timeout"] = fmt.Sprint(longest)
+		limits[prefix+"proxy-send-timeout"] = fmt.Sprint(longest)
+	}
+	return limits
 }
 
 // addHTTPRoute writes a route of a Gateway, whose listener has the certificate.

@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/instance"
@@ -15,27 +16,32 @@ func (r *renderer) addServices() error {
 		if s.Job != "" || len(s.Ports) == 0 {
 			continue
 		}
-		internal := &service{header: r.header("v1", "Service", s.Name), Spec: serviceSpec{Selector: r.selector(s.Name)}}
-		public := &service{header: r.header("v1", "Service", s.Name+"-public"), Spec: serviceSpec{Type: "LoadBalancer", Selector: r.selector(s.Name)}}
-		for _, name := range s.Ports {
-			port := s.Component.Ports[name]
-			p := servicePort{Name: portName(name, port.Port), Port: port.Port, TargetPort: portName(name, port.Port), Protocol: strings.ToUpper(port.Protocol)}
-			internal.Spec.Ports = append(internal.Spec.Ports, p)
-			if port.Access == "public" {
-				public.Spec.Ports = append(public.Spec.Ports, p)
-			}
-		}
-		if err := r.add(internal, ""); err != nil {
+		if err := r.add(r.internalService(s), ""); err != nil {
 			return err
 		}
-		if len(public.Spec.Ports) == 0 {
+		public := s
+		public.Ports = slices.DeleteFunc(slices.Clone(s.Ports), func(name string) bool { return s.Component.Ports[name].Access != "public" })
+		if len(public.Ports) == 0 {
 			continue
 		}
-		if err := r.add(public, "The public ports of "+s.Name+", besides its routes."); err != nil {
+		o := r.internalService(public)
+		o.header = r.header("v1", "Service", s.Name+"-public")
+		o.Spec.Type = "LoadBalancer"
+		if err := r.add(o, "The public ports of "+s.Name+", besides its routes."); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// internalService has the address of a service's pods in the cluster.
+func (r *renderer) internalService(s instance.Service) *service {
+	o := &service{header: r.header("v1", "Service", s.Name), Spec: serviceSpec{Selector: r.selector(s.Name)}}
+	for _, name := range s.Ports {
+		port := s.Component.Ports[name]
+		o.Spec.Ports = append(o.Spec.Ports, servicePort{Name: portName(name, port.Port), Port: port.Port, TargetPort: portName(name, port.Port), Protocol: strings.ToUpper(port.Protocol)})
+	}
+	return o
 }
 
 // ianaName is a name that ports can have, of at most 15 characters with a letter: RFC 6335,

@@ -53,6 +53,11 @@ func (r *renderer) podTemplate(s instance.Service) (podTemplate, error) {
 	if err != nil {
 		return podTemplate{}, err
 	}
+	return r.podOf(s, image, env)
+}
+
+// podOf is the template of pods with an image and an environment.
+func (r *renderer) podOf(s instance.Service, image string, env []envVar) (podTemplate, error) {
 	security, err := podSecurity(s.Component)
 	if err != nil {
 		return podTemplate{}, err

@@ -67,7 +67,7 @@ func (r *renderer) refuse(_ string, route describe.Route) error {
 
 // limit refuses a body that is too large, with 413.
 func (r *renderer) limit(_ string, route describe.Route) error {
-	if route.MaxBodySize == "" {
+	if route.MaxBodySize == "" || route.MaxBodySize == "0" { // no limit
 		return nil
 	}
 	most, err := bytes(route.MaxBodySize)

@@ -172,7 +172,7 @@ func TestRoutesThatAreRefused(t *testing.T) {
 		{"a cookie with a brace", "/x", sticky(describe.Sticky{Cookie: "a}{env.HOME"}), "of a cookie"},
 		{"a cookie with a line", "/x", sticky(describe.Sticky{Cookie: "a\n}"}), "of a cookie"},
 		{"a size with a line", "/x", route(func(r *describe.Route) { r.MaxBodySize = "1\n}" }), "no quantity"},
-		{"a size of nothing", "/x", route(func(r *describe.Route) { r.MaxBodySize = "0" }), "no size of a body"},
+		{"a size of nothing", "/x", route(func(r *describe.Route) { r.MaxBodySize = "0Mi" }), "no size of a body"},
 		{"a size that is too large", "/x", route(func(r *describe.Route) { r.MaxBodySize = "999999999999Ti" }), "no size of a body"},
 		{"a path to authorize with a space", "/x", authorize(describe.Authorize{Service: "web", Path: "/a b"}), "authorize"},
 		{"a header to copy with a bracket", "/x", authorize(describe.Authorize{Service: "web", Path: "/a", CopyHeaders: []string{"A>B"}}), "authorize"},

@@ -1,0 +1,132 @@
+package kube
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/router"
+)
+
+// What the router is called, and what the catalogue's Caddy is.
+const (
+	routerName      = "router"
+	routerPort      = "http"
+	routerReplicas  = 2
+	routerComponent = "server"
+	routerFolder    = "/etc/caddy"
+)
+
+// addRouter writes what passes requests on, for routes that an Ingress cannot say: a Caddy
+// with its configuration, and Services that have the addresses of all replicas.
+func (r *renderer) addRouter() error {
+	reasons := router.Reasons(r.App.Spec.Routes)
+	if len(reasons) == 0 {
+		return nil
+	}
+	if r.o.Router == nil {
+		return fmt.Errorf("the routes of %s need a router, for %s: give a Caddy", r.App.Metadata.Name, reasons[0])
+	}
+	if _, taken := r.Service(routerName); taken {
+		return fmt.Errorf("%s has a service %s, which is what its router is called: name the service otherwise", r.App.Metadata.Name, routerName)
+	}
+	s, err := routerService(r.o.Router)
+	if err != nil {
+		return err
+	}
+	config, err := r.routerConfig()
+	if err != nil {
+		return err
+	}
+	template, err := r.routerTemplate(s, config.Metadata.Name)
+	if err != nil {
+		return err
+	}
+	spec := deploymentSpec{Replicas: s.Replicas, Selector: labelSelector{MatchLabels: r.selector(s.Name)}, Template: template}
+	objects := []object{config}
+	objects = append(objects, r.stickyServices()...)
+	objects = append(objects, r.internalService(s), &deployment{r.header("apps/v1", "Deployment", s.Name), spec}, r.budget(s))
+	for i, o := range objects {
+		comment := ""
+		if i == 0 {
+			comment = "The routes that need it:\n  " + strings.Join(reasons, "\n  ")
+		}
+		if err := r.add(o, comment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// routerService is the catalogue's Caddy as a router.
+func routerService(caddy *describe.Application) (instance.Service, error) {
+	component, known := caddy.Spec.Components[routerComponent]
+	if !known {
+		return instance.Service{}, fmt.Errorf("%s is no Caddy that can be a router: it has no component %s", caddy.Metadata.Name, routerComponent)
+	}
+	component.Ports = map[string]describe.Port{
+		routerPort: {Port: router.HTTPPort, Protocol: "tcp", Access: "internal"},
+		"health":   {Port: router.HealthPort, Protocol: "tcp", Access: "internal"},
+	}
+	// They are empty: the certificates are the Ingress's.
+	component.Writable, component.Volumes = component.Volumes, nil
+	return instance.Service{Name: routerName, ComponentName: routerName, Component: component, Service: describe.Service{
+		Command: []string{"run", "--config", routerFolder + "/Caddyfile"}, Ports: []string{routerPort, "health"}, Replicas: routerReplicas,
+		Health: &describe.Health{Path: router.HealthPath, Port: "health"},
+	}}, nil
+}
+
+// routerConfig has the Caddyfile. Its hash is in the name, so that a change starts new pods.
+func (r *renderer) routerConfig() (*configMap, error) {
+	text, err := router.Caddyfile(r.Instance, router.Options{
+		Address: r.ObjectName, Replicas: func(service string) string { return r.ObjectName(service + "-replicas") },
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &configMap{r.header("v1", "ConfigMap", routerName), map[string]string{"Caddyfile": text}}
+	o.Metadata.Name += "-" + instance.ShortHash([]byte(text))
+	return o, nil
+}
+
+func (r *renderer) routerTemplate(s instance.Service, config string) (podTemplate, error) {
+	image, err := (&instance.Instance{App: r.o.Router}).Image(instance.Service{ComponentName: routerComponent, Component: s.Component})
+	if err != nil {
+		return podTemplate{}, err
+	}
+	var env []envVar
+	for _, v := range router.Variables(r.Instance) {
+		env = append(env, envVar{Name: v.Name, ValueFrom: r.part(v.Need, describe.Placeholders(v.Value)[0])})
+	}
+	template, err := r.podOf(s, image, env)
+	if err != nil {
+		return podTemplate{}, err
+	}
+	pod := &template.Spec
+	pod.Volumes = append(pod.Volumes, volume{Name: "config", ConfigMap: &configMapSource{config}})
+	c := &pod.Containers[0]
+	c.VolumeMounts = append(c.VolumeMounts, volumeMount{Name: "config", MountPath: routerFolder, ReadOnly: true})
+	return template, nil
+}
+
+// stickyServices have the addresses of all replicas of the services that sticky routes lead
+// to, in place of one address for all.
+func (r *renderer) stickyServices() (all []object) {
+	sticky := map[string]bool{}
+	for _, route := range r.App.Spec.Routes {
+		if _, used := r.Service(route.Service); used && route.Sticky != nil {
+			sticky[route.Service] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sticky)) {
+		s, _ := r.Service(name)
+		o := r.internalService(s)
+		o.header = r.header("v1", "Service", name+"-replicas")
+		o.Spec.ClusterIP = "None"
+		all = append(all, o)
+	}
+	return all
+}
