@@ -16,13 +16,14 @@ type renderOptions struct {
 	words  []string // a selection or a reference
 	kit    kitOptions
 	app    appOptions
+	crds   bool
 	output string // folder; "" is stdout
 }
 
 func (e *env) renderCommand() *cobra.Command {
 	var o renderOptions
 	cmd := &cobra.Command{
-		Use:   "render APP | REFERENCE --host HOST, or [SELECTION...] --renovate | --flux | --cosign-policy | --policy",
+		Use:   "render APP | REFERENCE --host HOST, or [SELECTION...] --crds | --renovate | --flux | --cosign-policy | --policy",
 		Short: "Write what runs an app, or configuration for other tools",
 		Long: `Write the objects that run an app, or configuration for the tools that follow
 and verify images.
@@ -42,6 +43,11 @@ before an upgrade and at the first installation. Name the version that runs by
 does not allow are refused. secrets.yaml lists the Secrets that must exist. For
 routes that an Ingress cannot say, such as sticky ones, a Caddy passes requests
 on: the one of the catalogue, or the one of the same registry, or --router.
+
+--format operator writes custom resources for operators: one for the app, of a
+kind such as Docs, and one for each need, such as Postgres or Bucket, with the
+Secret that whatever provides it fills. --crds writes their definitions, of the
+selected apps (default: all), or of the published release REFERENCE.
 
 --renovate writes two presets for Renovate: libre follows new app versions and
 package versions, libre-repack follows package versions only.
@@ -71,6 +77,7 @@ render prints a YAML stream; each document begins with the name of its file.
 	o.app.addFlags(cmd)
 	o.kit.addFlags(cmd)
 	o.addRegistryFlags(cmd)
+	cmd.Flags().BoolVar(&o.crds, "crds", false, "write the CustomResourceDefinitions for --format operator")
 	cmd.Flags().StringVar(&o.output, "output", "", "write the files into `DIR` (default: to stdout)")
 	return cmd
 }
@@ -96,10 +103,14 @@ func (e *env) render(ctx context.Context, o renderOptions) ([]kit.File, error) {
 	switch {
 	case o.app.given && o.kit.given():
 		return nil, usageError{errors.New("--host and what runs an app, and files for other tools: give one of them")}
+	case o.crds && (o.app.given || o.kit.given()):
+		return nil, usageError{errors.New("--crds, and what runs an app or files for other tools: give one of them")}
+	case o.crds:
+		return e.renderCRDs(ctx, o.app, o.words)
 	case o.app.given:
 		return e.renderApp(ctx, o.app, o.words)
 	case !o.kit.given():
-		return nil, usageError{errors.New("nothing to render: give APP --host HOST, or --renovate, --flux, --cosign-policy or --policy")}
+		return nil, usageError{errors.New("nothing to render: give APP --host HOST, or --crds, --renovate, --flux, --cosign-policy or --policy")}
 	case registry.signer.given() || registry.insecure:
 		return nil, usageError{errors.New("--identity, --issuer and --insecure are for a reference with --host: files for other tools are written for sign in libre.yaml, or --key")}
 	}

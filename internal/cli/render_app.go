@@ -40,7 +40,8 @@ type appOptions struct {
 
 // renderFormats write what runs an instance, each in its own way.
 var renderFormats = map[string]func(*instance.Instance, appOptions) ([]kit.File, error){
-	"plain": renderPlain,
+	"plain":    renderPlain,
+	"operator": renderOperator,
 }
 
 // appFlags are the flags for what runs an app.

@@ -104,7 +104,7 @@ func (e *env) renderFlux(ctx context.Context, places kit.Places, selection []str
 	if err != nil {
 		return nil, err
 	}
-	apps, err := e.evaluateApps(ctx, ws, patterns)
+	apps, err := e.evaluateApps(ctx, ws, nix.Request{Patterns: patterns})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (e *env) renderContainersPolicy(ctx context.Context, ws *workspace, o kitOp
 		if err != nil {
 			return nil, err
 		}
-		apps, err := e.evaluateApps(ctx, ws, catalog.All)
+		apps, err := e.evaluateApps(ctx, ws, nix.Request{Patterns: catalog.All})
 		if err != nil {
 			return nil, err
 		}
@@ -143,8 +143,8 @@ func (e *env) renderContainersPolicy(ctx context.Context, ws *workspace, o kitOp
 }
 
 // evaluateApps evaluates the metadata of the selected apps. It is an error if one is wrong.
-func (e *env) evaluateApps(ctx context.Context, ws *workspace, patterns []catalog.Pattern) (map[string]catalog.App, error) {
-	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns})
+func (e *env) evaluateApps(ctx context.Context, ws *workspace, request nix.Request) (map[string]catalog.App, error) {
+	evaluation, err := ws.evaluate(ctx, request)
 	if err != nil {
 		return nil, err
 	}

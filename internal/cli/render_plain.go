@@ -26,7 +26,7 @@ func (o *plainOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.gateway, "gateway", "", "write an HTTPRoute for the Gateway `NAMESPACE/NAME`, in place of an Ingress")
 }
 
-// renderPlain writes Kubernetes objects. A folder also gets what kustomize reads.
+// renderPlain writes Kubernetes objects.
 func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
 	from, err := o.plain.from(i)
 	if err != nil {
@@ -35,8 +35,16 @@ func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
 	files, err := kube.Plain(i, kube.Options{
 		Namespace: o.namespace, UpgradeFrom: from, IngressNamespace: o.plain.ingressNamespace, Gateway: o.plain.gateway, Router: o.caddy,
 	})
-	if err != nil || !o.toFolder {
-		return files, err
+	if err != nil {
+		return nil, err
+	}
+	return o.kustomized(files)
+}
+
+// kustomized adds what kustomize reads to objects that are written into a folder.
+func (o appOptions) kustomized(files []kit.File) ([]kit.File, error) {
+	if !o.toFolder {
+		return files, nil
 	}
 	kustomizations, err := kube.Kustomizations(files)
 	return append(files, kustomizations...), err

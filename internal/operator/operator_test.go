@@ -3,8 +3,10 @@ package operator
 import (
 	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,5 +225,22 @@ func TestEveryKindOfNeedHasAResource(t *testing.T) {
 	}
 	if len(needKinds) != len(describe.Parts) {
 		t.Errorf("%d resources for %d kinds of needs", len(needKinds), len(describe.Parts))
+	}
+}
+
+// docs/operating.md has a row for each kind of need.
+func TestThePageListsAllNeeds(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, need := range needKinds {
+		_, row, _ := strings.Cut(string(page), "| `"+kind+"` | `"+need.kind+"` |")
+		row, _, _ = strings.Cut(row, "\n")
+		for _, word := range append(slices.Sorted(maps.Keys(need.fields)), parts(kind)...) {
+			if !strings.Contains(row, "`"+word+"`") {
+				t.Errorf("docs/operating.md does not list %s of %s", word, kind)
+			}
+		}
 	}
 }
