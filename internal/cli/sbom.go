@@ -99,17 +99,24 @@ func (e *env) contents(ctx context.Context, ws *workspace, output string, reques
 
 // contentsWatched is contents, with the progress of a larger run.
 func (e *env) contentsWatched(ctx context.Context, ws *workspace, output string, request nix.Request, progress *ui.Progress) ([]build.Described, error) {
+	builder, err := e.describer(ctx, ws, output, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer builder.Files.Close()
+	return builder.SBOMsOf(ctx, request, version)
+}
+
+// describer builds and describes images. Close its Files after use.
+func (e *env) describer(ctx context.Context, ws *workspace, output string, progress *ui.Progress) (*build.Builder, error) {
 	builder, err := ws.builder(ctx, output)
 	if err != nil {
 		return nil, err
 	}
 	builder.Jobs = runtime.NumCPU()
-	if builder.Files, err = ws.scanner(); err != nil {
-		return nil, err
-	}
-	defer builder.Files.Close()
 	builder.Watcher = &buildWatcher{env: e, progress: progress}
-	return builder.SBOMsOf(ctx, request, version)
+	builder.Files, err = ws.scanner()
+	return builder, err
 }
 
 // document is the SBOM of the selected images, or of a published image or release.

@@ -174,13 +174,22 @@ func (s *scanner) addSelected(ctx context.Context) error {
 	if len(selected) == 0 {
 		return nil
 	}
-	images, err := s.contents(ctx, ws, s.options.images.output, request)
-	if err != nil && ctx.Err() == nil {
-		images = s.contentsOfEach(ctx, request, selected)
+	images, err := s.describeEach(ctx, ws, evaluation)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		s.failed = append(s.failed, fmt.Errorf("not scanned: %w", err))
+		s.unbuilt++
 	}
 	for _, image := range images {
 		id := image.Target.ID
 		if !slices.Contains(selected, id) {
+			continue
+		}
+		if image.Err != nil {
+			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", id, image.Err))
+			s.unbuilt++
 			continue
 		}
 		said, err := sayOf(image, evaluation.Apps[id.App], stated[id.App], ws.settings.Registries())
@@ -197,21 +206,19 @@ func (s *scanner) addSelected(ctx context.Context) error {
 			func(context.Context) (contents, error) { return read, nil },
 		})
 	}
-	return ctx.Err()
+	return nil
 }
 
-// contentsOfEach lists what each image is made of, after one of them has failed.
-func (s *scanner) contentsOfEach(ctx context.Context, request nix.Request, selected []catalog.ID) (images []build.Described) {
-	for _, id := range selected {
-		request.Patterns = []catalog.Pattern{{App: id.App, Component: id.Component, Variant: id.Variant}}
-		found, err := s.contents(ctx, s.ws, s.options.images.output, request)
-		if err != nil {
-			s.failed = append(s.failed, fmt.Errorf("%s is not scanned: %w", id, err))
-			s.unbuilt++
-		}
-		images = append(images, found...)
+// describeEach lists what each image is made of, or why it could not be built.
+func (s *scanner) describeEach(ctx context.Context, ws *workspace, evaluation *nix.Evaluation) ([]build.Described, error) {
+	progress := s.Progress()
+	defer progress.Close()
+	builder, err := s.describer(ctx, ws, s.options.images.output, progress)
+	if err != nil {
+		return nil, err
 	}
-	return images
+	defer builder.Files.Close()
+	return builder.DescribeEach(ctx, evaluation, version)
 }
 
 func (s *scanner) addFailures(evaluation *nix.Evaluation) {

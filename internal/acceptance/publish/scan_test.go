@@ -227,7 +227,13 @@ func TestScanGoesOn(t *testing.T) {
 	if !strings.Contains(got.stdout, "critical\tCVE-2026-1001\tleft 1.3.0\t") || !strings.Contains(got.stderr, "2 vulnerabilities in 1 of 2 images: 1 critical, 1 medium") {
 		t.Errorf("the rest:\n%s%s", got.stdout, got.stderr)
 	}
-	c.run("scan", "broken/web/default", "--db", db).want(t, 3)
+	// It is built once, and why that failed is said once.
+	alone := c.run("scan", "broken/web/default", "--db", db).want(t, 3)
+	for _, failing := range []outcome{got, alone, c.run("scan", "broken/*/default", "--db", db).want(t, 3)} {
+		if times := strings.Count(failing.stderr, "broken/web/default: failed after "); times != 1 {
+			t.Errorf("%v: the failed build is reported %d times:\n%s", failing.args, times, failing.stderr)
+		}
+	}
 	c.run("scan", "wrong", "--db", db).want(t, 3)
 	c.run("scan", "nowhere", "--db", db).want(t, 2)
 }

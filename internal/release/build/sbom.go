@@ -145,6 +145,7 @@ type Described struct {
 	Content  v1.Manifest // of the manifest; only of SBOMsOf, as the next
 	Config   v1.ConfigFile
 	Document *sbom.Document
+	Err      error // why it could not be built or read; only of DescribeEach, and then the rest is zero
 }
 
 // SBOMsOf lists what each of the requested images is made of, for its first platform. They are
@@ -158,6 +159,20 @@ func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version stri
 	for _, err := range evaluation.Failures {
 		return nil, err
 	}
+	described, err := b.DescribeEach(ctx, evaluation, version)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range described {
+		if one.Err != nil {
+			return nil, one.Err
+		}
+	}
+	return described, nil
+}
+
+// DescribeEach is SBOMsOf for images that are evaluated. It goes on after an image that fails.
+func (b *Builder) DescribeEach(ctx context.Context, evaluation *nix.Evaluation, version string) ([]Described, error) {
 	targets := release.Targets(evaluation.Images)
 	all := slices.DeleteFunc(slices.Clone(targets), func(t *release.Target) bool { return len(t.Specs) == 0 })
 	if len(all) == 0 {
@@ -166,7 +181,7 @@ func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version stri
 		}
 		return nil, errors.New("no image is selected")
 	}
-	dir, done, err := b.ensureBuilt(ctx, all)
+	dir, failed, done, err := b.ensureBuilt(ctx, all)
 	if err != nil {
 		return nil, err
 	}
@@ -175,15 +190,24 @@ func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version stri
 	if err != nil {
 		return nil, err
 	}
-	described := make([]Described, len(all))
 	var specs []*catalog.Spec
 	for _, target := range all {
-		specs = append(specs, target.Specs[0])
+		if failed[target.ID] == nil {
+			specs = append(specs, target.Specs[0])
+		}
 	}
 	_ = b.AskInventory(ctx, specs) // its error comes again, with the image
+	described := make([]Described, len(all))
 	for i, target := range all {
-		if described[i], err = b.describe(ctx, dist, target, version); err != nil {
-			return nil, err
+		err := failed[target.ID]
+		if err == nil {
+			described[i], err = b.describe(ctx, dist, target, version)
+		}
+		if err != nil {
+			described[i] = Described{Target: target, Err: err}
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
 	return described, nil
@@ -230,51 +254,53 @@ func AppSBOM(images []Described) (*sbom.Document, error) {
 	return sbom.MergeImages(name, first.Ref.Tag, documents)
 }
 
-// ensureBuilt gives the directory of a layout that has the targets: Output, or, where that
-// lacks one and another run writes to it, a temporary one that done removes.
-func (b *Builder) ensureBuilt(ctx context.Context, all []*release.Target) (dir string, done func(), err error) {
+// ensureBuilt returns the directory of a layout that has the targets, but for those that failed:
+// Output, or, where that lacks one and another run writes to it, a temporary one that done removes.
+func (b *Builder) ensureBuilt(ctx context.Context, all []*release.Target) (dir string, failed map[catalog.ID]error, done func(), err error) {
 	nothing := func() {}
 	local, err := (&state.Reader{Output: b.Output}).Local()
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	plans, _ := local.Plans(all, nil)
 	if !slices.ContainsFunc(plans, func(p state.Plan) bool { return p.Action != state.ToNothing }) {
-		return b.Output, nothing, nil
+		return b.Output, nil, nothing, nil
 	}
 	dist, err := layout.Create(ctx, b.Output, nil)
 	if err == nil {
-		return b.Output, nothing, b.buildAll(ctx, dist, all, b.Options())
+		failed, err = b.buildAll(ctx, dist, all, b.Options())
+		return b.Output, failed, nothing, err
 	}
 	if !errors.Is(err, layout.ErrLocked) {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	if dir, err = os.MkdirTemp("", "libre-layout-"); err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	o := b.Options()
 	o.Output = dir
 	if dist, err = layout.Create(ctx, dir, nil); err == nil {
-		err = b.buildAll(ctx, dist, all, o)
+		failed, err = b.buildAll(ctx, dist, all, o)
 	}
 	if err != nil {
 		os.RemoveAll(dir)
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	return dir, func() { os.RemoveAll(dir) }, nil
+	return dir, failed, func() { os.RemoveAll(dir) }, nil
 }
 
-// buildAll builds targets into a layout, all of which must succeed, and closes it.
-func (b *Builder) buildAll(ctx context.Context, dist *layout.Layout, all []*release.Target, o Options) error {
+// buildAll builds targets into a layout and closes it. It returns why images failed.
+func (b *Builder) buildAll(ctx context.Context, dist *layout.Layout, all []*release.Target, o Options) (map[catalog.ID]error, error) {
 	defer dist.Close()
 	results, err := b.buildInto(ctx, dist, all, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	failed := map[catalog.ID]error{}
 	for _, result := range results {
 		if result.Err != nil {
-			return result.Err
+			failed[result.ID] = result.Err
 		}
 	}
-	return nil
+	return failed, nil
 }
