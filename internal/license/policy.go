@@ -33,8 +33,12 @@ type Exception struct {
 // IsSet reports whether the policy says anything.
 func (p *Policy) IsSet() bool { return len(p.Deny)+len(p.Allow) > 0 }
 
-// Expired lists the exceptions that are not valid any more, as one error a line.
+// Expired lists the exceptions that are not valid any more, as one error a line. A policy that
+// refuses nothing has none: there is nothing to except from.
 func (p *Policy) Expired(now time.Time) (errs []error) {
+	if !p.IsSet() {
+		return nil
+	}
 	for _, e := range p.Exceptions {
 		if !e.validAt(now) {
 			errs = append(errs, fmt.Errorf("%s: the exception for %s was valid until %s: remove it, or give another date", e.Place, e.Component, e.Expires.AddDate(0, 0, -1).Format(time.DateOnly)))

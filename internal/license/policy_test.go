@@ -79,3 +79,26 @@ func TestPolicyRefusesComponents(t *testing.T) {
 		t.Errorf("expired: %v", expired)
 	}
 }
+
+// Exceptions from nothing have no effect, so nobody need remove those that have expired: not even
+// where the images are inspected for something else.
+func TestExpiredExceptionsOfAPolicyCount(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	exceptions := []Exception{
+		{Component: "old", Expires: now.AddDate(0, 0, -1)}, {Component: "new", Expires: now.AddDate(0, 0, 1)}, {Component: "always"},
+	}
+	for _, test := range []struct {
+		policy Policy
+		want   int
+	}{
+		{Policy{Exceptions: exceptions}, 0},
+		{Policy{Exceptions: exceptions, Deny: []string{"AGPL-*"}}, 1},
+		{Policy{Exceptions: exceptions, Allow: []string{"MIT"}}, 1},
+		{Policy{Exceptions: exceptions[1:], Allow: []string{"MIT"}}, 0},
+		{Policy{}, 0},
+	} {
+		if expired := test.policy.Expired(now); len(expired) != test.want {
+			t.Errorf("%+v: expired are %v", test.policy, expired)
+		}
+	}
+}

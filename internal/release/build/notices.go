@@ -15,9 +15,6 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// maxText is the size in bytes up to which a file counts as the text of a license.
-const maxText = 1 << 20
-
 // LicenseTexts returns the texts of the licenses of an image's components, by their IDs:
 // those in a component's own files, and those of the modules that it was built from. The
 // store has the image's store paths, and the layout in Output an image that an engine built.
@@ -93,7 +90,7 @@ func textsIn(dir string) (texts []string, err error) {
 
 func readText(name string) (string, error) {
 	info, err := os.Lstat(name)
-	if err != nil || info.Size() > maxText {
+	if err != nil || info.Size() > license.MaxText {
 		return "", err
 	}
 	text, err := os.ReadFile(name)

@@ -12,9 +12,6 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// maxText is the size in bytes up to which a file counts as the text of a license.
-const maxText = 1 << 20
-
 // licenseTexts reads the files of an image of an OCI layout that have the texts of licenses,
 // by their absolute paths.
 func licenseTexts(ctx context.Context, layout string, subject sbom.Subject, w *watch) (map[string]string, error) {
@@ -49,7 +46,7 @@ func licenseTexts(ctx context.Context, layout string, subject sbom.Subject, w *w
 // readText reads a file; "" if it is a folder or too large.
 func readText(resolver file.Resolver, location file.Location) (string, error) {
 	metadata, err := resolver.FileMetadataByLocation(location)
-	if err != nil || !metadata.Mode().IsRegular() || metadata.Size() > maxText {
+	if err != nil || !metadata.Mode().IsRegular() || metadata.Size() > license.MaxText {
 		return "", err
 	}
 	content, err := resolver.FileContentsByLocation(location)
@@ -57,6 +54,6 @@ func readText(resolver file.Resolver, location file.Location) (string, error) {
 		return "", err
 	}
 	defer content.Close()
-	text, err := io.ReadAll(io.LimitReader(content, maxText))
+	text, err := io.ReadAll(io.LimitReader(content, license.MaxText))
 	return string(text), err
 }
