@@ -49,6 +49,11 @@ kind such as Docs, and one for each need, such as Postgres or Bucket, with the
 Secret that whatever provides it fills. --crds writes their definitions, of the
 selected apps (default: all), or of the published release REFERENCE.
 
+--format compose writes compose.yaml for podman compose and docker compose, for
+one machine: with a router that gets its own certificate, and servers for the
+needs, for trying. --image postgres=REFERENCE is another image for one of them.
+Secrets are made once, in DIR/secrets.env, which only you can read.
+
 --renovate writes two presets for Renovate: libre follows new app versions and
 package versions, libre-repack follows package versions only.
 
@@ -69,7 +74,7 @@ render prints a YAML stream; each document begins with the name of its file.
 --output writes the files into a folder instead.`,
 		Example: "  libre render docs --host docs.example.org --output docs\n  libre render registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub --host docs.example.org\n  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy=kyverno --key cosign.pub --output policies",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.words, o.app.given, o.app.toFolder = args, o.app.changed(cmd), o.output != ""
+			o.words, o.app.given, o.app.output = args, o.app.changed(cmd), o.output
 			return e.runRender(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
@@ -126,10 +131,14 @@ func (e *env) writeRendered(dir string, files []kit.File) error {
 	}
 	for _, file := range files {
 		path := filepath.Join(dir, filepath.FromSlash(file.Name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		folder, mode := os.FileMode(0o755), os.FileMode(0o644)
+		if file.Private {
+			folder, mode = 0o700, 0o600
+		}
+		if err := os.MkdirAll(filepath.Dir(path), folder); err != nil {
 			return err
 		}
-		if err := atomicfile.Write(path, file.Content, 0o644); err != nil {
+		if err := atomicfile.Write(path, file.Content, mode); err != nil {
 			return err
 		}
 		if err := e.Printf("%s\n", path); err != nil {

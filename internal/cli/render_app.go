@@ -31,8 +31,9 @@ type appOptions struct {
 	values    string   // file
 	with      []string
 	registry  registryOptions
-	toFolder  bool // --output is given
+	output    string // folder; "" is stdout
 	plain     plainOptions
+	compose   composeOptions
 
 	router string                // reference of a release of Caddy; "" for the catalogue's
 	caddy  *describe.Application // the router; nil if the routes need none
@@ -40,12 +41,13 @@ type appOptions struct {
 
 // renderFormats write what runs an instance, each in its own way.
 var renderFormats = map[string]func(*instance.Instance, appOptions) ([]kit.File, error){
-	"plain":    renderPlain,
+	"compose":  renderCompose,
 	"operator": renderOperator,
+	"plain":    renderPlain,
 }
 
 // appFlags are the flags for what runs an app.
-var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "router", "upgrade-from", "ingress-namespace", "gateway"}
+var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "router", "upgrade-from", "ingress-namespace", "gateway", "image"}
 
 func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -58,6 +60,7 @@ func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags.StringSliceVar(&o.with, "with", nil, "use `NAME`, an optional need or service of the app")
 	flags.StringVar(&o.router, "router", "", "the release `REFERENCE` of Caddy for routes that an Ingress cannot say (default: caddy of the catalogue)")
 	o.plain.addFlags(cmd)
+	o.compose.addFlags(cmd)
 }
 
 // changed reports whether one of the flags is given.
@@ -83,7 +86,7 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if len(router.Reasons(app.Spec.Routes)) > 0 {
+	if len(router.Reasons(app.Spec.Routes)) > 0 && !o.compose.hasRouter() {
 		if o.caddy, err = e.routerApplication(ctx, o, words); err != nil {
 			return nil, err
 		}

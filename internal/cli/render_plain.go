@@ -43,7 +43,7 @@ func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
 
 // kustomized adds what kustomize reads to objects that are written into a folder.
 func (o appOptions) kustomized(files []kit.File) ([]kit.File, error) {
-	if !o.toFolder {
+	if o.output == "" {
 		return files, nil
 	}
 	kustomizations, err := kube.Kustomizations(files)

@@ -20,6 +20,7 @@ import (
 type File struct {
 	Name    string // path with slashes, relative to the output folder
 	Content []byte // UTF-8, JSON or YAML, with a newline at the end
+	Private bool   // it has secrets: nobody but its owner may read it
 }
 
 // Places are where a catalogue's images are.

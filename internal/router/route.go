@@ -70,7 +70,7 @@ func (r *renderer) limit(_ string, route describe.Route) error {
 	if route.MaxBodySize == "" || route.MaxBodySize == "0" { // no limit
 		return nil
 	}
-	most, err := bytes(route.MaxBodySize)
+	most, err := instance.Bytes(route.MaxBodySize)
 	if err != nil {
 		return fmt.Errorf("maxBodySize: %w", err)
 	}

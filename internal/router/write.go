@@ -3,7 +3,6 @@ package router
 import (
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"regexp"
 	"strings"
@@ -105,29 +104,4 @@ func checkAddress(host string) error {
 
 func isAuthorization(header string) bool {
 	return http.CanonicalHeaderKey(header) == "Authorization"
-}
-
-var quantity = regexp.MustCompile(`^([0-9]{1,12}(?:\.[0-9]{1,6})?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
-
-// suffixes of quantities, times a thousand:
-// https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-var suffixes = map[string]int64{
-	"m": 1, "": 1e3, "k": 1e6, "M": 1e9, "G": 1e12, "T": 1e15,
-	"Ki": 1e3 << 10, "Mi": 1e3 << 20, "Gi": 1e3 << 30, "Ti": 1e3 << 40,
-}
-
-// bytes is a quantity as a whole number, rounded up.
-func bytes(text string) (int64, error) {
-	parts := quantity.FindStringSubmatch(text)
-	if parts == nil {
-		return 0, fmt.Errorf("%q is no quantity such as 10Mi", text)
-	}
-	number, _ := new(big.Rat).SetString(parts[1])
-	number.Mul(number, big.NewRat(suffixes[parts[2]], 1000))
-	whole := new(big.Int).Add(number.Num(), new(big.Int).Sub(number.Denom(), big.NewInt(1)))
-	whole.Quo(whole, number.Denom())
-	if !whole.IsInt64() || whole.Sign() == 0 {
-		return 0, fmt.Errorf("%q is no size of a body: expected between 1 byte and %d", text, int64(1)<<62)
-	}
-	return whole.Int64(), nil
 }
