@@ -20,12 +20,7 @@ type renderOptions struct {
 	output string // folder; "" is stdout
 }
 
-func (e *env) renderCommand() *cobra.Command {
-	var o renderOptions
-	cmd := &cobra.Command{
-		Use:   "render APP | REFERENCE --host HOST, or [SELECTION...] --crds | --renovate | --flux | --cosign-policy | --policy",
-		Short: "Write what runs an app, or configuration for other tools",
-		Long: `Write the objects that run an app, or configuration for the tools that follow
+const renderHelp = `Write the objects that run an app, or configuration for the tools that follow
 and verify images.
 
 --host writes what runs an app under a host name: an app of the catalogue, such
@@ -71,7 +66,14 @@ The last two need signatures that these tools can verify. If they cannot, the
 exit code is 1, and the error says why, and what to set.
 
 render prints a YAML stream; each document begins with the name of its file.
---output writes the files into a folder instead.`,
+--output writes the files into a folder instead.`
+
+func (e *env) renderCommand() *cobra.Command {
+	var o renderOptions
+	cmd := &cobra.Command{
+		Use:     "render APP | REFERENCE --host HOST, or [SELECTION...] --crds | --renovate | --flux | --cosign-policy | --policy",
+		Short:   "Write what runs an app, or configuration for other tools",
+		Long:    renderHelp,
 		Example: "  libre render docs --host docs.example.org --output docs\n  libre render registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub --host docs.example.org\n  libre render --renovate --output presets\n  libre render docs --flux | kubectl apply -n flux-system -f -\n  libre render --cosign-policy=kyverno --key cosign.pub --output policies",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.words, o.app.given, o.app.output = args, o.app.changed(cmd), o.output
