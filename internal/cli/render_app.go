@@ -74,6 +74,9 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 	if !known {
 		return nil, usageError{fmt.Errorf("--format %q, expected %s", o.format, strings.Join(slices.Sorted(maps.Keys(renderFormats)), ", "))}
 	}
+	if o.format != "plain" && o.plain != (plainOptions{}) {
+		return nil, usageError{errors.New("--upgrade-from, --ingress-namespace and --gateway are for --format plain")}
+	}
 	settings, err := o.settings()
 	if err != nil {
 		return nil, usageError{err}
@@ -86,7 +89,7 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if len(router.Reasons(app.Spec.Routes)) > 0 && !o.compose.hasRouter() {
+	if o.format != "operator" && len(router.Reasons(app.Spec.Routes)) > 0 && !o.compose.hasRouter() {
 		if o.caddy, err = e.routerApplication(ctx, o, words); err != nil {
 			return nil, err
 		}
@@ -147,6 +150,11 @@ func (e *env) application(ctx context.Context, o appOptions, words []string) (*d
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range patterns {
+		if p.Component != "*" {
+			return nil, usageError{fmt.Errorf("render writes all of an app, and %s/%s is a component: give %s, or %[1]s/*/VARIANT", p.App, p.Component, p.App)}
+		}
+	}
 	defer e.warnLeftOut(ctx, ws)()
 	reader, err := e.layoutReader(ctx, ws, "")
 	if err != nil {
@@ -187,7 +195,7 @@ func (e *env) publishedApplication(ctx context.Context, o registryOptions, word 
 	if err != nil {
 		return nil, err
 	}
-	record, as, err := state.ShowRecord(ctx, client, signing, reference)
+	record, as, err := state.FindRecord(ctx, client, signing, reference)
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func (e *env) showRecord(ctx context.Context, o showOptions, word string) error 
 	if err != nil {
 		return err
 	}
-	record, as, err := state.ShowRecord(ctx, client, signing, reference)
+	record, as, err := state.FindRecord(ctx, client, signing, reference)
 	if err != nil {
 		return err
 	}

@@ -206,3 +206,13 @@ func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, 
 	as, err = checkName(reference, digest, got.Content, signature)
 	return record, as, err
 }
+
+// FindRecord is ShowRecord for a reference that a person names: the error for a tag that is
+// not there lists the releases that are.
+func FindRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
+	record, as, err = ShowRecord(ctx, client, signing, reference)
+	if tag, byTag := reference.(name.Tag); byTag && errors.Is(err, registry.ErrNotFound) {
+		err = noRelease(ctx, client, tag, err)
+	}
+	return record, as, err
+}
