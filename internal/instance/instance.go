@@ -42,6 +42,9 @@ type Service struct {
 
 // New resolves an app. The error is one line, and says what to give.
 func New(app *describe.Application, o Options) (*Instance, error) {
+	if err := CheckDocument(app); err != nil {
+		return nil, err
+	}
 	i := &Instance{App: app, Name: o.Name, Host: strings.ToLower(o.Host), Needs: map[string]describe.Need{}, settings: o.Settings}
 	i.With = slices.Compact(slices.Sorted(slices.Values(o.With)))
 	if i.Name == "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 )
 
@@ -15,6 +16,9 @@ import (
 func CRDs(apps []*describe.Application) ([]kit.File, error) {
 	variants, needed := map[string][]*describe.Application{}, map[string]bool{}
 	for _, app := range apps {
+		if err := instance.CheckDocument(app); err != nil {
+			return nil, err
+		}
 		variants[app.Metadata.Name] = append(variants[app.Metadata.Name], app)
 		for _, need := range app.Spec.Needs {
 			needed[need.Kind] = true

@@ -195,6 +195,11 @@ func TestAppsThatAClusterCannotTellApartAreRefused(t *testing.T) {
 			t.Errorf("%s and %s: %v, want %s", c.one, c.other, err, c.want)
 		}
 	}
+	for _, name := range []string{"../docs", "Docs", "docs'"} {
+		if _, err := CRDs([]*describe.Application{named(name)}); err == nil {
+			t.Errorf("%q is accepted", name)
+		}
+	}
 	if _, err := CRDs([]*describe.Application{named("docs"), named("docs"), named("doc-reader")}); err != nil {
 		t.Errorf("two variants of an app: %v", err)
 	}

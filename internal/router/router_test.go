@@ -191,10 +191,10 @@ func TestRoutesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want one line with %q\n%s", test.name, err, test.want, got)
 		}
 	}
-	a := docs(t)
-	a.Spec.Needs["b}\n{"] = describe.Need{Kind: "bucket"}
-	a.Spec.Routes["/x"] = describe.Route{Bucket: "b}\n{"}
-	if _, err := Caddyfile(resolve(t, a), inCluster); err == nil {
+	i := resolve(t, docs(t))
+	i.Needs["b}\n{"] = describe.Need{Kind: "bucket"}
+	i.App.Spec.Routes["/x"] = describe.Route{Bucket: "b}\n{"}
+	if _, err := Caddyfile(i, inCluster); err == nil {
 		t.Error("the name of a need wrote lines of its own")
 	}
 	hostile := Options{Address: func(string) string { return "a {\nimport x" }, Replicas: inCluster.Replicas}
