@@ -36,7 +36,7 @@ func (e *env) printTables(a *describe.Application) error {
 }
 
 func servicesTable(a *describe.Application) ui.Table {
-	t := ui.Table{Header: []string{"SERVICE", "COMPONENT", "RUNS", "PORTS", "COMMAND"}, Sentences: []int{4}}
+	t := ui.Table{Header: []string{"SERVICE", "COMPONENT", "RUNS", "PORTS", "COMMAND"}, Wrap: []int{2}, Sentences: []int{4}}
 	for _, component := range slices.Sorted(maps.Keys(a.Spec.Components)) {
 		services := a.Spec.Components[component].Services
 		for _, name := range slices.Sorted(maps.Keys(services)) {
@@ -68,7 +68,7 @@ func runs(s describe.Service) string {
 }
 
 func needsTable(a *describe.Application) ui.Table {
-	t := ui.Table{Header: []string{"NEED", "DETAILS", "VARIABLES"}, Sentences: []int{1, 2}}
+	t := ui.Table{Header: []string{"NEED", "DETAILS", "VARIABLES"}, Wrap: []int{1, 2}}
 	for _, name := range slices.Sorted(maps.Keys(a.Spec.Needs)) {
 		n := a.Spec.Needs[name]
 		shown := name
@@ -89,7 +89,7 @@ func needsTable(a *describe.Application) ui.Table {
 }
 
 func settingsTable(a *describe.Application) ui.Table {
-	t := ui.Table{Header: []string{"VARIABLE", "VALUE", "DESCRIPTION"}, Sentences: []int{1, 2}}
+	t := ui.Table{Header: []string{"VARIABLE", "VALUE", "DESCRIPTION"}, Wrap: []int{1, 2}}
 	add := func(of string, settings map[string]describe.Setting) {
 		for _, name := range slices.Sorted(maps.Keys(settings)) {
 			s := settings[name]
@@ -127,7 +127,7 @@ func settingValue(s describe.Setting) string {
 }
 
 func routesTable(a *describe.Application) ui.Table {
-	t := ui.Table{Header: []string{"PATH", "TO", "HOW"}, Sentences: []int{2}}
+	t := ui.Table{Header: []string{"PATH", "TO", "HOW"}, Wrap: []int{2}}
 	for _, path := range slices.Sorted(maps.Keys(a.Spec.Routes)) {
 		r := a.Spec.Routes[path]
 		to := strings.Join(nonEmpty(r.Service, r.Port), ":")

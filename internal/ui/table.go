@@ -20,13 +20,18 @@ type Table struct {
 	// not fit into its row is written below it.
 	Sentences []int
 
+	// Wrap are the columns whose cells may have several lines on a terminal, broken between
+	// words: for descriptions, and not for what is pasted.
+	Wrap []int
+
 	// Escape makes a cell safe in Markdown; nil is [text.Markdown].
 	Escape func(cell string) string
 }
 
 const (
 	columnGap = "  "
-	minColumn = 8 // width that a column keeps if the terminal is too narrow
+	minColumn = 8  // width that a column keeps if the terminal is too narrow
+	minPhrase = 20 // the same, for a column whose cells are wrapped
 )
 
 // Table writes a result to stdout. On a terminal it has a header and aligned columns, and
@@ -95,7 +100,7 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 		style = func(int, string) Style { return None }
 	}
 	var b strings.Builder
-	write := func(row []string, style func(int, string) Style) {
+	line := func(row []string, full []string, style func(int, string) Style) {
 		var line strings.Builder
 		for n, i := range columns {
 			text := row[i]
@@ -105,7 +110,7 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 				text = runewidth.Truncate(text, widths[i], "…")
 			}
 			if text != "" {
-				text = paint(style(i, row[i]), text) + strings.Repeat(" ", widths[i]-runewidth.StringWidth(text))
+				text = paint(style(i, full[i]), text) + strings.Repeat(" ", widths[i]-runewidth.StringWidth(text))
 			} else {
 				text = strings.Repeat(" ", widths[i])
 			}
@@ -116,9 +121,11 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 		}
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	write(t.Header, func(int, string) Style { return Bold })
+	line(t.Header, t.Header, func(int, string) Style { return Bold })
 	for _, row := range rows {
-		write(row, style)
+		for _, part := range t.lines(row, widths) {
+			line(part, row, style)
+		}
 		for i, cell := range row {
 			if cell != "" && below(i, cell) {
 				b.WriteString(columnGap + paint(Dim, strings.ToLower(t.Header[i])+":") + " " + paint(style(i, cell), cell) + "\n")
@@ -128,8 +135,8 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 	return b.String()
 }
 
-// fit chooses the columns that are side by side, and makes their widths fit. Columns of
-// sentences shrink first, the widest of them to its widest cell that there is room for.
+// fit chooses the columns that are side by side, and makes their widths fit. What is wrapped
+// shrinks first, then columns of sentences, the widest of them to its widest cell that there is room for.
 func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 	for i := range t.Header {
 		columns = append(columns, i)
@@ -137,6 +144,7 @@ func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 	if width == 0 {
 		return columns
 	}
+	shrink(widths, columns, t.Wrap, width, minPhrase)
 	for sentences := slices.Clone(t.Sentences); len(sentences) > 0 && rowWidth(widths, columns) > width; {
 		widest := slices.MaxFunc(sentences, func(a, b int) int { return widths[a] - widths[b] })
 		header := func(i int) int { return runewidth.StringWidth(t.Header[i]) }
@@ -158,7 +166,7 @@ func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 			columns = slices.DeleteFunc(columns, is)
 		}
 	}
-	shrink(widths, columns, width)
+	shrink(widths, columns, columns, width, minColumn)
 	return columns
 }
 
@@ -170,19 +178,51 @@ func rowWidth(widths, columns []int) int {
 	return sum
 }
 
-// shrink takes width from the widest column until a row fits. Of two columns it takes from
-// the right one, since digests are to the right of names.
-func shrink(widths, columns []int, width int) {
-	for sum := rowWidth(widths, columns); sum > width; sum-- {
-		widest := columns[0]
-		for _, i := range columns {
+// shrink takes width from the widest of some columns until a row fits, or they have the least
+// width. Of two columns it takes from the right one, since digests are to the right of names.
+func shrink(widths, columns, some []int, width, least int) {
+	for sum := rowWidth(widths, columns); sum > width && len(some) > 0; sum-- {
+		widest := some[0]
+		for _, i := range some {
 			if widths[i] >= widths[widest] {
 				widest = i
 			}
 		}
-		if widths[widest] <= minColumn {
+		if widths[widest] <= least {
 			return
 		}
 		widths[widest]--
 	}
+}
+
+// lines are a row whose wrapped cells are broken into the widths of their columns.
+func (t Table) lines(row []string, widths []int) [][]string {
+	lines := [][]string{slices.Clone(row)}
+	for _, i := range t.Wrap {
+		for n, part := range wrap(row[i], widths[i]) {
+			if n == len(lines) {
+				lines = append(lines, make([]string, len(row)))
+			}
+			lines[n][i] = part
+		}
+	}
+	return lines
+}
+
+// wrap breaks a text between words, and words that are too long.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if joined := strings.TrimSpace(line + " " + word); runewidth.StringWidth(joined) <= width {
+			line = joined
+			continue
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		parts := strings.Split(runewidth.Wrap(word, width), "\n")
+		lines, line = append(lines, parts[:len(parts)-1]...), parts[len(parts)-1]
+	}
+	return append(lines, line)
 }

@@ -249,3 +249,25 @@ func TestSentencesAreNotCut(t *testing.T) {
 	f.Table(table)
 	expect(t, "piped", f.stdout.String(), "docs/default\tmoved\t5.5.0\t"+reason+"\nmeet/default\tpublished\tnot followed\t\n")
 }
+
+func TestDescriptionsAreWrapped(t *testing.T) {
+	table := Table{Header: []string{"VARIABLE", "VALUE", "DESCRIPTION"}, Wrap: []int{1, 2}, Rows: [][]string{
+		{"MEDIA_BASE_URL", "$(url)", "The address of attachments"},
+		{"THEME_CUSTOMIZATION_FILE", "/app/impress/configuration/theme/default.json", "Logos, links and footer, as JSON"},
+	}}
+	f := newFake(terminal)
+	f.width = 72
+	f.Table(table)
+	expect(t, "72 columns", f.stdout.String(), ""+
+		"VARIABLE                  VALUE                   DESCRIPTION\n"+
+		"MEDIA_BASE_URL            $(url)                  The address of\n"+
+		"                                                  attachments\n"+
+		"THEME_CUSTOMIZATION_FILE  /app/impress/configura  Logos, links and\n"+
+		"                          tion/theme/default.jso  footer, as JSON\n"+
+		"                          n\n")
+	f = newFake(nil)
+	f.Table(table)
+	expect(t, "piped", f.stdout.String(), ""+
+		"MEDIA_BASE_URL\t$(url)\tThe address of attachments\n"+
+		"THEME_CUSTOMIZATION_FILE\t/app/impress/configuration/theme/default.json\tLogos, links and footer, as JSON\n")
+}
