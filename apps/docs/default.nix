@@ -66,7 +66,7 @@ mkApp rec {
     # PUBLISH_AS_MIT = "false" would add BlockNote's XL packages, and GPL-3.0
     # to this component's licence.
     args = user // { API_ORIGIN = ""; SW_DEACTIVATED = ""; PUBLISH_AS_MIT = ""; };
-    ports.http = 8080;
+    ports.http = 8080; # nginx listens on 3000 too
     health = "/";
     # nginx's templates and temporary files.
     writable = [ "/tmp" ];

@@ -17,7 +17,7 @@ in
     };
   };
   redis = {
-    description = "Sessions, the cache, and the queue of the worker";
+    description = "Sessions, the cache, and the queue of the worker. Upstream uses database 1.";
     components = backend;
     env = {
       REDIS_URL = "$(url)";
