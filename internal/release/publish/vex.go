@@ -37,6 +37,9 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 		}
 	}
 	if published.IsEmpty() {
+		if former.isAny { // none of it can be read
+			return withdrawVEX(ctx, i.publisher.signing(), map[string][]byte{vex.OpenVEXType: nil, vex.CycloneDXType: nil}, i.found.Subjects())
+		}
 		return nil
 	}
 	version := max(former.openVEX.Version, former.cycloneDX.Version, 1)
@@ -88,10 +91,10 @@ func withdrawFormer(ctx context.Context, signing *state.Signing, subjects []name
 	newest := map[string][]byte{}
 	for _, kind := range vex.Types {
 		document, err := state.AttestedVEX(ctx, signing, subjects[0], kind)
-		if err != nil {
+		if err != nil && !state.IsUnreadableVEX(err) {
 			return err
 		}
-		if document.Count > 1 {
+		if document.Count > 1 || err != nil {
 			newest[kind] = document.Predicate
 		}
 	}
@@ -142,10 +145,10 @@ func (i *imagePush) formerVEX(ctx context.Context) (formerVEX, error) {
 func (f *formerVEX) look(ctx context.Context, signing *state.Signing, subject name.Digest) error {
 	for kind, newest := range map[string]*state.VEX{vex.OpenVEXType: &f.openVEX, vex.CycloneDXType: &f.cycloneDX} {
 		found, err := state.AttestedVEX(ctx, signing, subject, kind)
-		if err != nil {
+		if err != nil && !state.IsUnreadableVEX(err) {
 			return err
 		}
-		f.isAny = f.isAny || found.Count > 0
+		f.isAny = f.isAny || found.Count > 0 || err != nil
 		if found.Version > newest.Version {
 			*newest = found
 		}

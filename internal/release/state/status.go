@@ -82,7 +82,11 @@ func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status)
 			status.set(NotValid, err)
 			status.Fix = rel.attachAgain() + " --deep"
 			status.Reason = verified.Reference + ": " + status.Reason + ": " + status.Fix
-			status.Lacks = append(status.Lacks, Lacking{Reference: verified.Reference, Digest: verified.Digest, Kinds: []string{missing(verified.Checks)}})
+			kind := missing(verified.Checks)
+			if unreadable := (*unreadableVEX)(nil); errors.As(err, &unreadable) {
+				kind = kindName(unreadable.kind)
+			}
+			status.Lacks = append(status.Lacks, Lacking{Reference: verified.Reference, Digest: verified.Digest, Kinds: []string{kind}})
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (v Verification) State() State {
 // IsUnknown reports whether an error means that something could not be read, as opposed to
 // read and found wrong.
 func IsUnknown(err error) bool {
-	return err != nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !errors.Is(err, registry.ErrNotFound)
+	return err != nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !IsUnreadableVEX(err) && !errors.Is(err, registry.ErrNotFound)
 }
 
 // A wrongError means that something was read and is wrong.

@@ -2,7 +2,9 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/vex"
 )
 
@@ -20,37 +23,60 @@ type VEX struct {
 	Version   int
 	Said      string // vex.Digest of what it was made from
 	Predicate []byte
-	Count     int // how many documents of the type verify; 0 if there is none
+	Count     int  // how many documents of the type verify and can be read; 0 if there is none
+	Refused   bool // none verifies, though some are attached
 }
+
+// An unreadableVEX means that a document has our signature and is no VEX document that libre
+// can read.
+type unreadableVEX struct {
+	kind   string
+	reason error
+}
+
+func (e *unreadableVEX) Error() string {
+	return fmt.Sprintf("%s: our signature is valid, but the document cannot be read: %s", kindName(e.kind), text.Short(e.reason.Error(), 200))
+}
+
+// IsUnreadableVEX reports whether an error means that a VEX document has our signature and
+// cannot be read.
+func IsUnreadableVEX(err error) bool { return errors.As(err, new(*unreadableVEX)) }
 
 // AttestedVEX reads the verified VEX document of a type that is attached to an index or to
 // a platform's manifest: of several, the one with the highest version. Without one, the
-// result is zero. Errors are a registry's.
+// result has only Refused. Errors are a registry's; or IsUnreadableVEX, beside what can be
+// read.
 func AttestedVEX(ctx context.Context, signing *Signing, image name.Digest, kind string) (VEX, error) {
 	return newestVEX(ctx, signing, signing.Client.Attachments(image), image, kind)
 }
 
 func newestVEX(ctx context.Context, signing *Signing, view *sign.Attachments, image name.Digest, kind string) (VEX, error) {
-	statements, err := attested(ctx, signing, view, image, kind)
+	statements, err := view.VerifyAttestations(ctx, kind, signing.Policy)
 	if IsUnsigned(err) || sign.IsUnread(err) {
-		return VEX{}, nil
+		return VEX{Refused: !errors.Is(err, sign.ErrNotAttached)}, nil
 	}
 	if err != nil {
 		return VEX{}, Explained(err)
 	}
 	var newest VEX
+	var unreadable error
 	count := 0
 	for _, statement := range statements {
-		version, said, _, err := readVEX(kind, statement.Predicate)
-		if err != nil {
-			continue // it describes the image, but cannot be read: no version of libre wrote it
+		version, said, of, err := readVEX(kind, statement.Predicate)
+		switch {
+		case err != nil:
+			unreadable = &unreadableVEX{kind, err}
+			continue
+		case of != path.Base(image.Context().RepositoryStr()):
+			newest.Refused = true // it is about another image
+			continue
 		}
 		if count++; version > newest.Version {
 			newest = VEX{Version: version, Said: said, Predicate: statement.Predicate}
 		}
 	}
 	newest.Count = count
-	return newest, nil
+	return newest, unreadable
 }
 
 // readVEX reads what tells documents apart, and the name of the image that they are about.
@@ -83,31 +109,37 @@ func Answers(ctx context.Context, signing *Signing, image name.Digest) (*vex.Ans
 // none.
 type VEXSummary struct {
 	Statements int        `json:"statements"`
+	Refused    bool       `json:"refused,omitempty"`   // no document verifies, though some are attached
 	Version    int        `json:"version,omitempty"`   // of the document: a newer one has a higher version
 	Timestamp  *time.Time `json:"timestamp,omitempty"` // of the document: the day of its newest statement
 }
 
 // String describes the document in a few words.
 func (s *VEXSummary) String() string {
-	switch s.Statements {
-	case 0:
+	switch {
+	case s.Refused:
+		return "no VEX statements that verify"
+	case s.Statements == 0:
 		return "no VEX statements"
-	case 1:
+	case s.Statements == 1:
 		return fmt.Sprintf("1 VEX statement, version %d of %s", s.Version, s.Timestamp.Format(time.DateOnly))
 	}
 	return fmt.Sprintf("%d VEX statements, version %d of %s", s.Statements, s.Version, s.Timestamp.Format(time.DateOnly))
 }
 
 func readVEXSummary(ctx context.Context, signing *Signing, view *sign.Attachments, image name.Digest) (*VEXSummary, error) {
+	if _, err := newestVEX(ctx, signing, view, image, vex.CycloneDXType); err != nil {
+		return nil, err
+	}
 	document, err := newestVEX(ctx, signing, view, image, vex.OpenVEXType)
 	if err != nil || document.Count == 0 {
-		return &VEXSummary{}, err
+		return &VEXSummary{Refused: document.Refused}, err
 	}
 	read, err := vex.ReadOpenVEX(document.Predicate)
 	if err != nil {
 		return nil, err
 	}
-	return &VEXSummary{read.Count(), read.Version, read.Timestamp()}, nil
+	return &VEXSummary{Statements: read.Count(), Version: read.Version, Timestamp: read.Timestamp()}, nil
 }
 
 // VEXLabel is the label of an attested VEX document. Lists of attachments have it, so that
@@ -168,16 +200,16 @@ func (r *Reader) Places() []string {
 	return all
 }
 
-// vexGaps are the VEX documents that a subject lacks, or whose newest one says something
-// else.
+// vexGaps are the VEX documents that a subject lacks, whose newest one says something else,
+// or of which one cannot be read.
 func (r *Reader) vexGaps(ctx context.Context, view *sign.Attachments, subject name.Digest, said string) ([]Gap, error) {
 	var gaps []Gap
 	for _, kind := range vex.Types {
 		newest, err := newestVEX(ctx, r.Signing, view, subject, kind)
-		if err != nil {
+		if err != nil && !IsUnreadableVEX(err) {
 			return nil, err
 		}
-		if newest.Said != said {
+		if newest.Said != said || err != nil {
 			gaps = append(gaps, Gap{kind, -1, subject})
 		}
 	}
