@@ -142,6 +142,12 @@ func (c *checkout) create(name string, content []byte) error {
 			return cmp.Or(err, fmt.Errorf("%s exists already: remove it, or the entry that uses it", name))
 		}
 	}
+	c.original[name] = nil
+	return c.writeNew(name, content)
+}
+
+// writeNew writes a file that the copy does not have.
+func (c *checkout) writeNew(name string, content []byte) error {
 	root, err := os.OpenRoot(c.copy)
 	if err != nil {
 		return err
@@ -150,7 +156,6 @@ func (c *checkout) create(name string, content []byte) error {
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	c.original[name] = nil
 	return root.WriteFile(name, content, 0o644)
 }
 
@@ -189,15 +194,16 @@ func (c *checkout) write(name string, content []byte) error {
 	return os.WriteFile(path, content, 0o644)
 }
 
-// changed are the files that differ from the catalogue's, with their new contents.
+// changed are the files that differ from the catalogue's, with their new contents: nil for one
+// that is removed.
 func (c *checkout) changed() (map[string][]byte, error) {
 	changed := map[string][]byte{}
 	for name, original := range c.original {
-		content, err := os.ReadFile(filepath.Join(c.copy, name))
+		content, err := readIfThere(filepath.Join(c.copy, name))
 		if err != nil {
 			return nil, err
 		}
-		if !bytes.Equal(content, original) {
+		if (content == nil) != (original == nil) || !bytes.Equal(content, original) {
 			changed[name] = content
 		}
 	}
@@ -213,7 +219,9 @@ func (c *checkout) settle(keep bool) error {
 		case original == nil:
 			err = os.Remove(filepath.Join(c.copy, name))
 		default:
-			err = c.write(name, original)
+			if err = c.write(name, original); errors.Is(err, fs.ErrNotExist) {
+				err = c.writeNew(name, original)
+			}
 		}
 		if err != nil {
 			return err

@@ -14,9 +14,10 @@ import (
 )
 
 // Install replaces files of a catalogue, all or none. before are their expected contents,
-// nil for a new file: if a file was changed meanwhile, nothing is written.
+// nil for a new file: if a file was changed meanwhile, nothing is written. after are the new
+// contents, nil to remove a file.
 func Install(dir string, before, after map[string][]byte) (err error) {
-	var written []*atomicfile.File
+	written := map[string]*atomicfile.File{}
 	defer func() {
 		for _, file := range written {
 			file.Discard()
@@ -32,14 +33,22 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 		if (now == nil) != (before[name] == nil) || !bytes.Equal(now, before[name]) {
 			return fmt.Errorf("%s was changed meanwhile: nothing was written; run the same command again", name)
 		}
-		beside, err := writeBeside(path, after[name])
-		if err != nil {
+		if after[name] == nil {
+			continue
+		}
+		if written[name], err = writeBeside(path, after[name]); err != nil {
+			delete(written, name)
 			return err
 		}
-		written = append(written, beside)
 	}
 	for i, name := range names {
-		if err := written[i].Replace(filepath.Join(dir, name)); err != nil {
+		path, err := filepath.Join(dir, name), error(nil)
+		if after[name] == nil {
+			err = remove(path)
+		} else {
+			err = written[name].Replace(path)
+		}
+		if err != nil {
 			return errors.Join(err, Restore(dir, names[:i], before))
 		}
 	}
@@ -67,17 +76,21 @@ func Restore(dir string, names []string, before map[string][]byte) error {
 	return errors.Join(failures...)
 }
 
-// restore restores one file, or removes it if it was not there: with its folder, if that is
-// empty then.
+// remove removes a file, and its folder if that is empty then.
+func remove(path string) error {
+	err := os.Remove(path)
+	_ = os.Remove(filepath.Dir(path)) // fails unless it is empty
+	return err
+}
+
+// restore restores one file, or removes it if it was not there.
 func restore(path string, before []byte) error {
 	now, err := readIfThere(path)
 	switch {
 	case before == nil && now == nil:
 		return nil
 	case before == nil:
-		err := os.Remove(path)
-		_ = os.Remove(filepath.Dir(path)) // fails unless it is empty
-		return err
+		return remove(path)
 	case err == nil && bytes.Equal(now, before):
 		return nil
 	}

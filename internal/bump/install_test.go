@@ -65,3 +65,36 @@ func TestInstallOfANewFile(t *testing.T) {
 		}
 	}
 }
+
+// A removed file is gone with its folder, if that is empty, and Restore brings it back. A file
+// that was changed meanwhile stays, with all others.
+func TestInstallRemovesFiles(t *testing.T) {
+	const edited, removed = "default.nix", "patches/CVE-2026-1234.patch"
+	before := map[string][]byte{edited: []byte("old"), removed: []byte("patch")}
+	after := map[string][]byte{edited: []byte("new"), removed: nil}
+	dir := t.TempDir()
+	if err := Restore(dir, []string{edited, removed}, before); err != nil {
+		t.Fatal(err)
+	}
+	if err := Install(dir, before, after); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("there are %v: %v", entries, err)
+	}
+	if err := Restore(dir, []string{edited, removed}, before); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, removed), []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := Install(dir, before, after)
+	if err == nil || !strings.Contains(err.Error(), removed+" was changed meanwhile: nothing was written") {
+		t.Errorf("got %v", err)
+	}
+	for name, want := range map[string]string{edited: "old", removed: "mine"} {
+		if content, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(content) != want {
+			t.Errorf("%s is %q: %v", name, content, err)
+		}
+	}
+}

@@ -149,6 +149,11 @@ func (b *Bumper) write(ctx context.Context, c *checkout, app catalog.App, to ste
 	if err := c.edit(append(changes, dropped...)...); err != nil {
 		return nil, err
 	}
+	for _, drop := range dropped {
+		if err := c.removeDropped(drop); err != nil {
+			return nil, err
+		}
+	}
 	return planned, b.findHashes(ctx, c, app, planned)
 }
 
@@ -347,28 +352,6 @@ func (b *Bumper) patch(ctx context.Context, c *checkout, place string) ([]byte, 
 		return nil, fmt.Errorf("fetching the patch %s: %w", place, err)
 	}
 	return content, nil
-}
-
-// dropPatch removes a patch from the app's list, or from those of a variant. The file stays:
-// removing it is up to git.
-func dropPatch(app catalog.App, check review.PatchCheck) (nixedit.Change, error) {
-	attribute, where := "patches", "in a list patches of mkApp's argument"
-	if check.Variant != "" {
-		attribute, where = "variants."+check.Variant, "in a variant of mkApp's argument"
-	}
-	at := app.Positions[attribute]
-	if at == nil {
-		return nil, fmt.Errorf("%s: it is not %s: remove it by hand", check.Name, where)
-	}
-	item := check.Name
-	if !strings.Contains(item, "://") {
-		inFolder, err := filepath.Rel(filepath.Dir(at.File), check.Name)
-		if err != nil {
-			return nil, err
-		}
-		item = "./" + inFolder
-	}
-	return nixedit.DropPatch{Attribute: nixedit.Attribute{Path: attribute, At: *at}, Item: item}, nil
 }
 
 // containerfiles are those that the app's components are built from.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,15 +279,47 @@ func TestFailedBumpLeavesEveryFile(t *testing.T) {
 	fail("a hash that no build tells", "building deps", 3)
 }
 
-// A patch that upstream has applied is dropped with --drop-applied.
+// A patch that upstream has applied is dropped with --drop-applied, and so is its file, unless
+// another definition names it. All of it is in the commit, or nothing.
 func TestDropAppliedRemovesPatchesUpstreamHas(t *testing.T) {
-	c, repo := suite(t, forgetest.GitHub(t))
-	files := upstreamFiles("1.1.0")
-	files["page.txt"] = "# Notes\nbonjour\nend\n"
-	repo.Tag("v1.1.0", repo.Commit(files))
-	c.run(t, 0, "bump", "notes", "--drop-applied", "--build")
-	if text := c.read(t, "apps/notes/default.nix"); strings.Contains(text, "greeting.patch") {
-		t.Errorf("the patch is still there:\n%s", text)
+	const patch = "apps/notes/greeting.patch"
+	for _, test := range []struct {
+		name  string
+		keeps bool
+		args  []string
+	}{
+		{"the file too", false, []string{"--build"}},
+		{"the file too, in a commit", false, []string{"--commit"}},
+		{"what another file names", true, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, repo := suite(t, forgetest.GitHub(t))
+			c.env = append(c.env, "GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org")
+			files := upstreamFiles("1.1.0")
+			files["page.txt"] = "# Notes\nbonjour\nend\n"
+			repo.Tag("v1.1.0", repo.Commit(files))
+			if test.keeps {
+				c.write(t, "shared.nix", "[ ./apps/notes/greeting.patch ]\n")
+				c.git(t, "add", "shared.nix")
+				c.git(t, "commit", "--quiet", "-m", "Share the patch")
+			}
+			shown := c.run(t, 0, "bump", "notes", "--drop-applied", "--dry-run")
+			if strings.Contains(shown.stdout, "--- a/"+patch) == test.keeps || c.read(t, patch) == "" {
+				t.Errorf("a dry run prints:\n%s", shown.stdout)
+			}
+			c.run(t, 0, append([]string{"bump", "notes", "--drop-applied"}, test.args...)...)
+			if text := c.read(t, "apps/notes/default.nix"); strings.Contains(text, "greeting.patch") {
+				t.Errorf("the patch is still there:\n%s", text)
+			}
+			if _, err := os.Stat(filepath.Join(c.dir, patch)); (err == nil) != test.keeps {
+				t.Errorf("its file: %v", err)
+			}
+			if slices.Contains(test.args, "--commit") {
+				if status := libre.Tool(t, "git", "-C", c.dir, "status", "--porcelain", "--untracked-files=no"); status != "" {
+					t.Errorf("not in the commit:\n%s", status)
+				}
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,6 +120,9 @@ func TestPatchesOfGuestbookUntilUpstreamReleases(t *testing.T) {
 	}
 	c.run(t, 0, "bump", "guestbook", "--drop-applied")
 	after := c.read(t, "apps/guestbook/default.nix")
+	if _, err := os.Stat(filepath.Join(c.dir, "apps/guestbook/patches")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the files of the patches are still there: %v", err)
+	}
 	if strings.Contains(after, "CVE-") || !strings.Contains(after, "patchSource app [ ./lyon.patch ]") || !strings.Contains(after, `version = "1.1.0";`) {
 		t.Errorf("bump leaves\n%s", after)
 	}
