@@ -1,0 +1,68 @@
+package site
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/describe"
+)
+
+// command is what a person types to use a release.
+type command struct {
+	Title string // a label
+	About string // a label; what to know
+	Text  string // lines for a shell
+}
+
+// commands use a release: images by digest, and the record by its tag, of which libre verifies
+// that it was not moved.
+func commands(app string, r *Release, signer string) []command {
+	var pull, cosign []string
+	for _, image := range r.Images {
+		if image.Verified {
+			pull = append(pull, "podman pull "+digested(image.Reference, image.Digest))
+			cosign = append(cosign, image.Cosign)
+		}
+	}
+	release := r.Reference + " " + signer
+	all := []command{
+		{"Pull", "The digest names the exact content. docker pull takes the same words.", lines(pull)},
+		{"Verify", "Signatures, lists of contents and provenance of all images of the release.", "libre verify " + release},
+		{"Verify with cosign", "", lines(cosign)},
+	}
+	if r.Document == nil || len(r.Document.Spec.Components) == 0 {
+		return all
+	}
+	sets := required(r.Document)
+	return append(all,
+		command{"Run", "With a server for each need, on this machine, to try it.", "libre render " + release + " --host " + app + ".localhost" + sets + " --format compose --output " + app + "\ncd " + app + " && podman compose up"},
+		command{"Render", "The Kubernetes objects that run it.", "libre render " + release + " --host " + app + ".example.org" + sets + " --output " + app},
+	)
+}
+
+func lines(all []string) string { return strings.Join(all, "\n") }
+
+// digested is a reference by digest, without the tag.
+func digested(reference, digest string) string {
+	if i := strings.LastIndex(reference, ":"); i > strings.LastIndex(reference, "/") {
+		reference = reference[:i]
+	}
+	return reference + "@" + digest
+}
+
+// required are the words that set what an operator must set.
+func required(document *describe.Application) string {
+	var words strings.Builder
+	all := settingRows(document).Settings
+	names := map[string]bool{}
+	for _, s := range all {
+		if s.Required && !s.Secret && !s.Generate && s.Value == "" && s.Default == "" {
+			names[s.Name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		words.WriteString(" --set " + name + "=VALUE")
+	}
+	return words.String()
+}
