@@ -26,6 +26,7 @@ let
   });
   baseInputs = shell: if shell == bootstrap then [ ] else [ buildBusybox ];
 
+  # Version 2 only, whoever distributes it: https://busybox.net/license.html
   buildBusybox = runWith bootstrap "busybox-${host.busybox.version}" { busybox = bootstrap; } ''
     "$busybox" mkdir -p "$out/bin"
     "$busybox" cp "$busybox" "$out/bin/busybox"
