@@ -41,6 +41,9 @@ func BenchmarkFind(b *testing.B) {
 			b.Fatal("grep found nothing")
 		}
 		start = time.Now()
+		if failed := index.Refresh(b.Context(), images, nil); len(failed) > 0 {
+			b.Fatal(failed)
+		}
 		matches, err := index.Search(query, images)
 		must(b, err)
 		ours += time.Since(start)

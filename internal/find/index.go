@@ -7,9 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"hash/crc32"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -20,8 +19,9 @@ import (
 )
 
 // Index keeps SBOMs in a folder that only this user can change, one file for each image: a
-// line with the document, then one line for each component, which begins with the texts
-// that queries ask for.
+// line with the version of the format and a checksum of all that follows, a line with the
+// document, then one line for each component, which begins with the texts that queries ask for.
+// A file that is damaged counts as missing.
 type Index struct{ Dir string }
 
 // Image names an image for one platform. Who attests an image in one repository says
@@ -33,8 +33,13 @@ type Image struct {
 
 func (i Image) String() string { return i.Repository + "@" + i.Manifest.String() }
 
-// formatVersion begins each file. Files of another version count as missing.
-const formatVersion = "libre SBOM index 2\n"
+// header begins each file. Files of another version of the format count as missing.
+func header(content []byte) string {
+	return fmt.Sprintf("libre SBOM index 3 %08x\n", crc32.Checksum(content, castagnoli))
+}
+
+// castagnoli is the polynomial that processors have an instruction for.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // separator is between a component's key and its JSON. Neither has a line break.
 const separator = "\t"
@@ -55,7 +60,6 @@ func (x *Index) Put(image Image, document *sbom.Document) error {
 		return fmt.Errorf("the SBOM of %s describes %s", image, document.Subject.Manifest)
 	}
 	var text bytes.Buffer
-	text.WriteString(formatVersion)
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	head := *document
@@ -84,7 +88,7 @@ func (x *Index) Put(image Image, document *sbom.Document) error {
 			return err
 		}
 	}
-	return private.Replace(file, text.Bytes())
+	return private.Replace(file, append([]byte(header(text.Bytes())), text.Bytes()...))
 }
 
 var oneLine = strings.NewReplacer("\n", " ", "\r", " ", separator, " ")
@@ -98,28 +102,27 @@ func key(c *sbom.Component) string {
 	return oneLine.Replace(strings.ToLower(strings.Join(texts, " ")))
 }
 
-// Has reports whether the index has the SBOM of an image. It reads the beginning of its file
-// alone.
+// Has reports whether the index has the whole SBOM of an image.
 func (x *Index) Has(image Image) bool {
-	file, err := x.open(image)
-	if err != nil || file == nil {
-		return false
-	}
-	file.Close()
-	return true
+	content := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(content)
+	lines, err := x.read(image, content)
+	return err == nil && lines != nil
 }
 
 // Get returns the SBOM of an image; nil if the index lacks it.
 func (x *Index) Get(image Image) (*sbom.Document, error) {
-	var content bytes.Buffer
-	if err := x.read(image, &content); err != nil || content.Len() == 0 {
+	lines, err := x.read(image, &bytes.Buffer{})
+	if err != nil || lines == nil {
 		return nil, err
 	}
-	return decode(image, content.Bytes())
+	return decode(image, lines)
 }
 
-// open opens an image's file behind its version; nil if there is none.
-func (x *Index) open(image Image) (*os.File, error) {
+// read reads an image's file into a buffer, and returns the lines after the header; nil if the
+// index lacks it.
+func (x *Index) read(image Image, into *bytes.Buffer) ([]byte, error) {
+	into.Reset()
 	file, err := private.Open(x.file(image))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -127,26 +130,18 @@ func (x *Index) open(image Image) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	version := make([]byte, len(formatVersion))
-	if _, err := io.ReadFull(file, version); err != nil || string(version) != formatVersion {
-		file.Close()
-		return nil, nil
-	}
-	return file, nil
-}
-
-// read reads the lines of an image's file; none if the index lacks it.
-func (x *Index) read(image Image, lines *bytes.Buffer) error {
-	file, err := x.open(image)
-	if err != nil || file == nil {
-		return err
-	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil {
-		lines.Grow(int(info.Size()) + bytes.MinRead)
+		into.Grow(int(info.Size()) + bytes.MinRead)
 	}
-	_, err = lines.ReadFrom(file)
-	return err
+	if _, err = into.ReadFrom(file); err != nil {
+		return nil, err
+	}
+	first, lines, _ := bytes.Cut(into.Bytes(), []byte("\n"))
+	if len(lines) == 0 || string(first)+"\n" != header(lines) {
+		return nil, nil
+	}
+	return lines, nil
 }
 
 func decode(image Image, content []byte) (*sbom.Document, error) {

@@ -39,14 +39,14 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // search decodes the lines whose key has the query's literal, and no others.
 func (x *Index) search(query Query, image Image) (matches []Match, err error) {
-	lines := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(lines)
-	lines.Reset()
-	if err := x.read(image, lines); err != nil {
+	content := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(content)
+	lines, err := x.read(image, content)
+	if err != nil {
 		return nil, err
 	}
 	literal := []byte(query.literal)
-	_, rest, _ := bytes.Cut(lines.Bytes(), []byte("\n")) // after the line with the document
+	_, rest, _ := bytes.Cut(lines, []byte("\n")) // after the line with the document
 	for {
 		at := bytes.Index(rest, literal)
 		if at < 0 || len(rest) == 0 {

@@ -84,7 +84,7 @@ func (s *Store) update(ctx context.Context, source string, u *url.URL, is kept, 
 			return err
 		}
 		defer os.Remove(file)
-		return unpackFile(file, filepath.Join(dir, fileName))
+		return unpackFile(source, file, filepath.Join(dir, fileName))
 	})
 }
 

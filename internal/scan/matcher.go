@@ -62,9 +62,10 @@ func NewMatcherAt(path string, memory int64) *Matcher {
 // Close ends the program.
 func (m *Matcher) Close() { m.program.Close() }
 
-// describe reads what a database is. It makes its indexes first where index is true.
-func (m *Matcher) describe(ctx context.Context, dir string, index bool) (Database, error) {
-	answer, err := m.program.Ask(ctx, "reading the vulnerability database", Question{Database: dir, Index: index, Memory: m.memory})
+// describe reads what the database of a source is. It makes its indexes first where index is
+// true.
+func (m *Matcher) describe(ctx context.Context, source, dir string, index bool) (Database, error) {
+	answer, err := m.program.Ask(ctx, "reading "+publicSource(source), Question{Database: dir, Index: index, Memory: m.memory})
 	return answer.Database, err
 }
 

@@ -101,7 +101,7 @@ func (s *Store) open(ctx context.Context, source string) (*Opened, error) {
 	if is, ok := s.kept(path); ok && is.Key == key {
 		return is.opened(s.Dir), nil
 	}
-	return s.keep(ctx, path, key, func(dir string) error { return unpackFile(path, filepath.Join(dir, fileName)) })
+	return s.keep(ctx, path, key, func(dir string) error { return unpackFile(path, path, filepath.Join(dir, fileName)) })
 }
 
 // openFolder reads the database of a folder where it is. grype's own cache has it in a
@@ -112,7 +112,7 @@ func (s *Store) openFolder(ctx context.Context, dir string) (*Opened, error) {
 			dir = filepath.Join(dir, "6")
 		}
 	}
-	is, err := s.Matcher.describe(ctx, dir, false)
+	is, err := s.Matcher.describe(ctx, dir, dir, false)
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -158,7 +158,7 @@ func (s *Store) keep(ctx context.Context, source, key string, write func(dir str
 	}
 	is := kept{Folder: filepath.Base(dir), Key: key, Checked: s.Now()}
 	if err = write(dir); err == nil {
-		if is.Database, err = s.Matcher.describe(ctx, dir, true); err != nil {
+		if is.Database, err = s.Matcher.describe(ctx, source, dir, true); err != nil {
 			err = unreadable(err)
 		}
 	}
@@ -217,7 +217,16 @@ func (s *Store) maxAge() time.Duration {
 	return s.MaxAge
 }
 
+// clockSkew is how far the clock of who built a database may be ahead of ours.
+const clockSkew = 24 * time.Hour
+
 func (s *Store) checkAge(is Database) error {
+	if is.Built.After(s.Now().Add(clockSkew)) {
+		return &fault.Fault{
+			Err: fmt.Errorf("the vulnerability database of %s was built in the future, on %s: its age is not known", publicSource(is.From), is.Built.Format(time.DateOnly)),
+			Fix: "check the clock of this machine, or give another with --db",
+		}
+	}
 	if age := is.Age(s.Now()); age > s.maxAge() {
 		return &fault.Fault{
 			Err: fmt.Errorf("the vulnerability database of %s is too old: it was built %s ago, on %s", publicSource(is.From), days(age), is.Built.Format(time.DateOnly)),

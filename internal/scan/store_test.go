@@ -212,17 +212,19 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for what, test := range map[string]struct{ source, want string }{
 		"nothing there":    {"/nowhere/db", "the vulnerability database /nowhere/db does not exist; give --db a folder"},
-		"empty folder":     {t.TempDir(), "vulnerability.db does not exist"},
+		"empty folder":     {t.TempDir(), "there is no vulnerability.db"},
 		"device":           {"/dev/zero", "/dev/zero is neither a folder nor a file"},
 		"old":              {database(t, 9*24*time.Hour), "is too old: it was built 9 days ago, on 2026-11-19; give a newer one with --db, or raise scan.maxAge in libre.yaml (now 5 days)"},
+		"of the future":    {database(t, -48*time.Hour), "was built in the future, on 2026-11-30: its age is not known; check the clock of this machine"},
 		"older schema":     {alter("UPDATE db_metadata SET model = 5"), "not a v6 database"},
 		"newer schema":     {alter("UPDATE db_metadata SET model = 7"), "not a v6 database"},
+		"cut-off database": {file("SQLite format 3\x00" + strings.Repeat("\x00", 1000)), "reading /"},
 		"no tables":        {alter("DROP TABLE db_metadata"), "cannot be read"},
-		"text":             {file("<html>"), "unpacking the vulnerability database: "},
+		"text":             {file("<html>"), "unpacking the vulnerability database /"},
 		"empty file":       {file(""), "it has no vulnerability.db"},
-		"cut-off archive":  {file(string(whole[:len(whole)/2])), "unpacking the vulnerability database: "},
-		"spoilt archive":   {file(string(bytes.Replace(whole, whole[1000:1004], []byte("oops"), 1))), "unpacking the vulnerability database: "},
-		"other archive":    {file("\x1f\x8b"), "unpacking the vulnerability database: "},
+		"cut-off archive":  {file(string(whole[:len(whole)/2])), "unpacking the vulnerability database /"},
+		"spoilt archive":   {file(string(bytes.Replace(whole, whole[1000:1004], []byte("oops"), 1))), "unpacking the vulnerability database /"},
+		"other archive":    {file("\x1f\x8b"), "unpacking the vulnerability database /"},
 		"unencrypted":      {"http://mirror.example/databases", "is not encrypted: anybody on the way could hide vulnerabilities; use https://"},
 		"another scheme":   {"ftp://mirror.example/databases", "the address of the vulnerability database is not valid"},
 		"login in address": {"http://me:secret@mirror.example/databases?token=secret", "http://mirror.example/databases is not encrypted"},
@@ -231,6 +233,9 @@ func TestOpenRefuses(t *testing.T) {
 		_, err := s.Open(t.Context(), test.source)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: got %v, want one line with %q", what, err, test.want)
+		}
+		if err != nil && strings.Contains(err.Error(), s.Dir) {
+			t.Errorf("%s: the error names a file of the store: %v", what, err)
 		}
 		if left, _ := filepath.Glob(filepath.Join(s.Dir, "*")); len(left) > 0 {
 			t.Errorf("%s: left behind: %v", what, left)
@@ -269,6 +274,9 @@ func TestDownloadRefuses(t *testing.T) {
 		_, err := s.Open(t.Context(), server.URL)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want one line with %q", what, err, test.want)
+		}
+		if err != nil && strings.Contains(err.Error(), s.Dir) {
+			t.Errorf("%s: the error names a file of the store: %v", what, err)
 		}
 		if left, _ := filepath.Glob(filepath.Join(s.Dir, "*")); len(left) > 0 {
 			t.Errorf("%s: left behind: %v", what, left)

@@ -19,9 +19,9 @@ import (
 // mostDatabase limits a database, in bytes: about ten times what grype's has.
 const mostDatabase = 16 << 30
 
-// unpackFile writes the database in a file: the file itself, or vulnerability.db of a
-// tarball, which gzip or Zstandard may have compressed.
-func unpackFile(file, into string) error {
+// unpackFile writes the database in the file of a source: the file itself, or vulnerability.db
+// of a tarball, which gzip or Zstandard may have compressed.
+func unpackFile(source, file, into string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func unpackFile(file, into string) error {
 		err = writeDatabase(into, database)
 	}
 	if err != nil {
-		return &fault.Fault{Doing: "unpacking the vulnerability database", Err: err, Fix: "download it again: it is a .db, .tar, .tar.gz or .tar.zst of grype's schema 6"}
+		return &fault.Fault{Doing: "unpacking the vulnerability database " + publicSource(source), Err: err, Fix: "download it again: it is a .db, .tar, .tar.gz or .tar.zst of grype's schema 6"}
 	}
 	return nil
 }

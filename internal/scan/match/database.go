@@ -42,7 +42,7 @@ func openDatabase(dir string, index bool) (*database, error) {
 		return nil, d.fail(err)
 	}
 	one, err := d.reader.GetVulnerabilities(nil, &v6.GetVulnerabilityOptions{Limit: 1, Preload: true})
-	if err != nil && !errors.Is(err, v6.ErrLimitReached) {
+	if err := unlessLimited(err); err != nil {
 		return nil, d.fail(err)
 	}
 	if len(one) == 0 {
@@ -52,6 +52,9 @@ func openDatabase(dir string, index bool) (*database, error) {
 	if one[0].BlobValue == nil {
 		return nil, d.fail(errors.New("it has names of vulnerabilities without their content"))
 	}
+	if err := d.checkPackages(); err != nil {
+		return nil, d.fail(err)
+	}
 	d.is.Schema = fmt.Sprintf("%d.%d.%d", description.Model, description.Revision, description.Addition)
 	if description.BuildTimestamp != nil {
 		d.is.Built = description.BuildTimestamp.UTC()
@@ -60,12 +63,34 @@ func openDatabase(dir string, index bool) (*database, error) {
 	return d, nil
 }
 
+// checkPackages refuses a database whose vulnerabilities are of no package: nothing would ever
+// be found.
+func (d *database) checkPackages() error {
+	packages, err := d.reader.GetAffectedPackages(nil, &v6.GetPackageOptions{Limit: 1})
+	if len(packages) > 0 || err != nil {
+		return unlessLimited(err)
+	}
+	cpes, err := d.reader.GetAffectedCPEs(nil, &v6.GetCPEOptions{Limit: 1})
+	if len(cpes) > 0 || err != nil {
+		return unlessLimited(err)
+	}
+	return errors.New("its vulnerabilities name no package")
+}
+
+// unlessLimited is an error of a query, but for the one that says that there is more.
+func unlessLimited(err error) error {
+	if errors.Is(err, v6.ErrLimitReached) {
+		return nil
+	}
+	return err
+}
+
 // checkFile tells files that are no database of SQLite.
 // https://www.sqlite.org/fileformat2.html#the_database_header
 func checkFile(name string) error {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s does not exist", name)
+		return fmt.Errorf("there is no %s", filepath.Base(name))
 	} else if err != nil {
 		return err
 	}
@@ -73,7 +98,7 @@ func checkFile(name string) error {
 	const magic = "SQLite format 3\x00"
 	header := make([]byte, len(magic))
 	if n, _ := f.Read(header); string(header[:n]) != magic {
-		return fmt.Errorf("%s is no database of SQLite", name)
+		return fmt.Errorf("%s is no database of SQLite", filepath.Base(name))
 	}
 	return nil
 }
@@ -85,7 +110,7 @@ func (d *database) fail(err error) error {
 
 // broken describes an error that reading the database gave.
 func (d *database) broken(err error) error {
-	return fmt.Errorf("the vulnerability database in %s cannot be read: %w", d.dir, err)
+	return fmt.Errorf("the vulnerability database cannot be read: %w", err)
 }
 
 func (d *database) close() {

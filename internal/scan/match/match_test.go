@@ -147,6 +147,15 @@ func TestHostileComponents(t *testing.T) {
 	}
 }
 
+// A database that has only packages, and no CPEs, is whole.
+func TestDatabaseOfPackagesAlone(t *testing.T) {
+	d, err := openDatabase(write(t, scantest.Record{ID: "CVE-2026-1", Ecosystem: "go-module", Package: "golang.org/x/net", Affected: "< 1.0.0"}), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.close()
+}
+
 // A database that cannot be read is an error, never a scan that finds nothing.
 func TestBrokenDatabases(t *testing.T) {
 	for _, test := range []struct {
@@ -154,7 +163,7 @@ func TestBrokenDatabases(t *testing.T) {
 		spoil func(t *testing.T, dir string)
 		want  string
 	}{
-		{"missing", func(t *testing.T, dir string) { remove(t, dir) }, "vulnerability.db does not exist"},
+		{"missing", func(t *testing.T, dir string) { remove(t, dir) }, "there is no vulnerability.db"},
 		{"empty file", func(t *testing.T, dir string) { overwrite(t, dir, "") }, "vulnerability.db is no database of SQLite"},
 		{"a web page", func(t *testing.T, dir string) { overwrite(t, dir, "<html>login</html>") }, "vulnerability.db is no database of SQLite"},
 		{"only a header", func(t *testing.T, dir string) { overwrite(t, dir, "SQLite format 3\x00") }, "cannot be read"},
@@ -163,6 +172,7 @@ func TestBrokenDatabases(t *testing.T) {
 		{"another schema", alter("UPDATE db_metadata SET model = 5"), "not a v6 database"},
 		{"a newer schema", alter("UPDATE db_metadata SET model = 7"), "not a v6 database"},
 		{"no vulnerability", alter("DELETE FROM affected_package_handles; DELETE FROM affected_cpe_handles; DELETE FROM vulnerability_aliases; DELETE FROM vulnerability_handles"), "the vulnerability database is empty"},
+		{"no packages", alter("DELETE FROM affected_package_handles; DELETE FROM affected_cpe_handles"), "its vulnerabilities name no package"},
 		{"without packages", alter("DROP TABLE affected_package_handles"), "no such table: affected_package_handles"},
 		{"broken record", alter("UPDATE blobs SET value = '{'"), "unable to unmarshal"},
 		{"missing record", alter("DELETE FROM blobs"), "cannot be read"},
