@@ -43,13 +43,13 @@ func (p *Policy) CosignCommand(subject name.Digest, kind, keyFile string) string
 	}
 	args = append(args, subject.String())
 	for i, arg := range args {
-		args[i] = shellQuote(arg)
+		args[i] = ShellQuote(arg)
 	}
 	return strings.Join(args, " ")
 }
 
-// shellQuote quotes a string as one word for a POSIX shell.
-func shellQuote(word string) string {
+// ShellQuote quotes a string as one word for a POSIX shell.
+func ShellQuote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r)
 	}

@@ -258,7 +258,7 @@ func TestStatementBytes(t *testing.T) {
 
 func TestShellQuote(t *testing.T) {
 	for _, word := range []string{"plain-1.2_3/x@sha256:0", "", "it's", "$HOME `id` \"x\"", "a b\nc", "^(?:a|b)$", "ü"} {
-		output := must[[]byte](t)(exec.Command("sh", "-c", "printf %s "+shellQuote(word)).Output())
+		output := must[[]byte](t)(exec.Command("sh", "-c", "printf %s "+ShellQuote(word)).Output())
 		if string(output) != word {
 			t.Errorf("%q became %q", word, output)
 		}

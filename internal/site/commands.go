@@ -2,6 +2,7 @@ package site
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,13 +52,16 @@ func digested(reference, digest string) string {
 	return reference + "@" + digest
 }
 
+// envName is a variable's name, which needs no quotes in a shell.
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
 // required are the words that set what an operator must set.
 func required(document *describe.Application) string {
 	var words strings.Builder
 	all := settingRows(document).Settings
 	names := map[string]bool{}
 	for _, s := range all {
-		if s.Required && !s.Secret && !s.Generate && s.Value == "" && s.Default == "" {
+		if envName.MatchString(s.Name) && s.Required && !s.Secret && !s.Generate && s.Value == "" && s.Default == "" {
 			names[s.Name] = true
 		}
 	}

@@ -42,26 +42,31 @@ type (
 // mostEntries is how many releases the feed has, the newest by date.
 const mostEntries = 100
 
-// feed lists the releases that verify and have a date. An entry's ID follows from its
-// reference, which is never used for other content.
+// feed lists the releases that verify. An entry's ID follows from its reference, which is never
+// used for other content. One without a date is of 1970, as Atom requires one.
 func (w *Writer) feed() ([]byte, error) {
 	type dated struct {
 		app *summary
 		listedRelease
 	}
 	var releases []dated
+	undated := time.Unix(0, 0).UTC()
 	for _, s := range w.apps {
 		for _, r := range s.list.Releases {
-			if r.Date != nil {
-				releases = append(releases, dated{s, r})
+			if r.Signature != signature(true) {
+				continue
 			}
+			if r.Date == nil {
+				r.Date = &undated
+			}
+			releases = append(releases, dated{s, r})
 		}
 	}
 	slices.SortFunc(releases, func(a, b dated) int {
 		return cmp.Or(b.Date.Compare(*a.Date), strings.Compare(a.Reference, b.Reference))
 	})
 	feed := atomFeed{
-		ID: entryID(w.catalogue.Registry), Title: w.catalogue.Registry, Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
+		ID: entryID(w.catalogue.Registry), Title: w.catalogue.Registry, Updated: undated.Format(time.RFC3339),
 		Author: atomPerson{w.catalogue.Registry}, Generator: "libre",
 		Links: []atomLink{{"self", "application/atom+xml", "feed.atom"}, {"alternate", "text/html", "index.html"}},
 	}

@@ -29,6 +29,7 @@ type PublishedRelease struct {
 	Tag    string                     // of the version there, or its commit
 	Image  string                     // the component, if it is one image and no release
 	Images map[string][]PlatformImage // by component
+	Record *Record                    // nil if it is one image
 
 	client  *registry.Client
 	signing *Signing
@@ -56,7 +57,7 @@ func OpenRelease(ctx context.Context, client *registry.Client, signing *Signing,
 }
 
 func (p *PublishedRelease) openRecord(reference name.Reference, record *Record) (err error) {
-	p.Source, p.Tag = record.Source, record.Revision
+	p.Record, p.Source, p.Tag = record, record.Source, record.Revision
 	p.About.App, p.About.Variant, p.About.Version, p.About.PackageVersion = record.App, record.Variant, record.Version, record.PackageVersion
 	p.About.Migration = migration(record.Migration)
 	if p.About.Application = record.Application; record.Application != nil {
@@ -208,29 +209,37 @@ func (p *PublishedRelease) ReadImage(ctx context.Context, component, platform st
 		}
 	}
 	image := images[i]
-	got, err := p.client.Get(ctx, image.Digest)
+	compared, err := p.ReadManifest(ctx, component, image)
 	if err != nil {
 		return nil, image.Digest, err
+	}
+	if compared.SBOM, err = AttestedSBOM(ctx, p.signing, image.Digest); err != nil {
+		return nil, image.Digest, fmt.Errorf("%s: %w", image.Reference, err)
+	}
+	return compared, image.Digest, nil
+}
+
+// ReadManifest is ReadImage of one of the component's images, without the SBOM.
+func (p *PublishedRelease) ReadManifest(ctx context.Context, component string, image PlatformImage) (*compare.Image, error) {
+	got, err := p.client.Get(ctx, image.Digest)
+	if err != nil {
+		return nil, err
 	}
 	var manifest v1.Manifest
 	if err := json.Unmarshal(got.Content, &manifest); err != nil {
-		return nil, image.Digest, fmt.Errorf("reading %s: %w", image.Digest, err)
+		return nil, fmt.Errorf("reading %s: %w", image.Digest, err)
 	}
 	content, err := p.client.Blob(ctx, image.Digest, manifest.Config, mostConfig)
 	if err != nil {
-		return nil, image.Digest, err
+		return nil, err
 	}
 	var config v1.ConfigFile
 	if err := json.Unmarshal(content, &config); err != nil {
-		return nil, image.Digest, fmt.Errorf("reading the configuration of %s: %w", image.Digest, err)
-	}
-	document, err := AttestedSBOM(ctx, p.signing, image.Digest)
-	if err != nil {
-		return nil, image.Digest, fmt.Errorf("%s: %w", image.Reference, err)
+		return nil, fmt.Errorf("reading the configuration of %s: %w", image.Digest, err)
 	}
 	compared := compare.NewImage(image.Digest.DigestStr(), manifest, config)
-	compared.Platforms, compared.SBOM = p.Platforms(component), document
-	return compared, image.Digest, nil
+	compared.Platforms = p.Platforms(component)
+	return compared, nil
 }
 
 // Answers reads what is said of an image's vulnerabilities.

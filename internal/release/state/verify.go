@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,6 +44,14 @@ func (v Verification) State() State {
 	return Failed
 }
 
+// SignedAt is when it was signed, if a service dated that; else zero.
+func (v Verification) SignedAt() time.Time {
+	if v.signature == nil {
+		return time.Time{}
+	}
+	return v.signature.Time
+}
+
 // IsUnknown reports whether an error means that something could not be read, as opposed to
 // read and found wrong.
 func IsUnknown(err error) bool {
@@ -76,6 +85,29 @@ const mostUnsigned = 64 << 10
 // VerifyReference verifies an image, or a release record with all its images and their
 // tags.
 func VerifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verification {
+	return verifyReference(ctx, client, signing, reference, keyFile, verifyOne)
+}
+
+// VerifySignatures is VerifyReference, but of images it verifies the signature of the index
+// alone, and not what else is attached.
+func VerifySignatures(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verification {
+	return verifyReference(ctx, client, signing, reference, keyFile, verifySignature)
+}
+
+// verifyImage verifies an image's index, whose platforms have the manifests children.
+type verifyImage func(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification
+
+func verifySignature(ctx context.Context, signing *Signing, reference string, digest name.Digest, _ []string, keyFile string) Verification {
+	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
+	signature, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	if v.Err = Explained(err); v.Err == nil {
+		v.Checks = []string{"signature"}
+	}
+	v.signed(signing, signature, keyFile)
+	return v
+}
+
+func verifyReference(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string, one verifyImage) []Verification {
 	failed := func(err error) []Verification { return []Verification{{Reference: reference.String(), Err: err}} }
 	got, err := client.Get(ctx, reference)
 	if err != nil {
@@ -91,13 +123,13 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	var all []Verification
 	switch {
 	case err == nil:
-		all = verifyRecord(ctx, client, signing, reference, record, digest, keyFile)
+		all = verifyRecord(ctx, client, signing, reference, record, digest, keyFile, one)
 	case errors.Is(err, errNoRecord):
 		var children []string
 		if children, err = platformManifests(got); err != nil {
 			return failed(fmt.Errorf("reading %s: %w", reference, err))
 		}
-		all = []Verification{verifyOne(ctx, signing, reference.String(), digest, children, keyFile)}
+		all = []Verification{one(ctx, signing, reference.String(), digest, children, keyFile)}
 	default:
 		return failed(err)
 	}
@@ -149,7 +181,7 @@ func platformManifests(got *registry.Manifest) ([]string, error) {
 
 // verifyRecord verifies a record, then each image in it. The image's tag must point to the
 // digest in the record.
-func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string) []Verification {
+func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string, one verifyImage) []Verification {
 	release := Verification{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
 	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
 	release.Err = Explained(err)
@@ -165,7 +197,7 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 			all = append(all, Verification{Reference: entry.Reference.String(), Err: err})
 			continue
 		}
-		image := verifyOne(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), slices.Sorted(maps.Values(entry.Systems)), keyFile)
+		image := one(ctx, signing, tag.String(), tag.Context().Digest(entry.Digest), slices.Sorted(maps.Values(entry.Systems)), keyFile)
 		if image.Err == nil {
 			head, err := client.HeadAt(ctx, tag, entry.Digest)
 			switch {
