@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-w+3BypAZgyqPzSNKqPF8PkJhIWRYmw40CZz/xnV1HO0=";
+  vendorHash = "sha256-YRZj6F3kX7Wh9hVCA/g/iszze1DICuED0HzCdzaTh7I=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

@@ -39,6 +39,10 @@ does not allow are refused. secrets.yaml lists the Secrets that must exist. For
 routes that an Ingress cannot say, such as sticky ones, a Caddy passes requests
 on: the one of the catalogue, or the one of the same registry, or --router.
 
+--needs cnpg also writes the databases of PostgreSQL, for CloudNativePG, and
+--needs cloudpirates the values of CloudPirates' charts for PostgreSQL, MariaDB,
+Valkey and MinIO, in DIR/helm. Other needs have Secrets that must exist.
+
 --format operator writes custom resources for operators: one for the app, of a
 kind such as Docs, and one for each need, such as Postgres or Bucket, with the
 Secret that whatever provides it fills. --crds writes their definitions, of the

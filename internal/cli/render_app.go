@@ -47,7 +47,7 @@ var renderFormats = map[string]func(*instance.Instance, appOptions) ([]kit.File,
 }
 
 // appFlags are the flags for what runs an app.
-var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "router", "upgrade-from", "ingress-namespace", "gateway", "image"}
+var appFlags = []string{"host", "name", "namespace", "set", "values", "with", "format", "router", "upgrade-from", "ingress-namespace", "gateway", "needs", "image"}
 
 func (o *appOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -75,7 +75,7 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 		return nil, usageError{fmt.Errorf("--format %q, expected %s", o.format, strings.Join(slices.Sorted(maps.Keys(renderFormats)), ", "))}
 	}
 	if o.format != "plain" && o.plain != (plainOptions{}) {
-		return nil, usageError{errors.New("--upgrade-from, --ingress-namespace and --gateway are for --format plain")}
+		return nil, usageError{errors.New("--upgrade-from, --ingress-namespace, --gateway and --needs are for --format plain")}
 	}
 	settings, err := o.settings()
 	if err != nil {

@@ -14,9 +14,6 @@ import (
 
 // renderOperator writes custom resources.
 func renderOperator(i *instance.Instance, o appOptions) ([]kit.File, error) {
-	if o.plain != (plainOptions{}) {
-		return nil, usageError{errors.New("--upgrade-from, --ingress-namespace and --gateway are for --format plain: an operator decides these")}
-	}
 	files, err := operator.Resources(i, operator.Options{Namespace: o.namespace})
 	if err != nil {
 		return nil, err

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +19,7 @@ type plainOptions struct {
 	upgradeFrom      string // version, or tag
 	ingressNamespace string
 	gateway          string // NAMESPACE/NAME
+	needs            string // one of kube.Providers; "" is Secrets
 }
 
 func (o *plainOptions) addFlags(cmd *cobra.Command) {
@@ -24,16 +27,20 @@ func (o *plainOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.upgradeFrom, "upgrade-from", "", "the `VERSION` that runs, such as 5.4.0 or 5.4.0-1 (default: none, the first installation)")
 	flags.StringVar(&o.ingressNamespace, "ingress-namespace", "", "let only pods of `NAMESPACE` reach what routes lead to")
 	flags.StringVar(&o.gateway, "gateway", "", "write an HTTPRoute for the Gateway `NAMESPACE/NAME`, in place of an Ingress")
+	flags.StringVar(&o.needs, "needs", "", "write what provides needs, by `PROVIDER`: "+strings.Join(kube.Providers(), ", ")+" (default: secret, which leaves them to you)")
 }
 
 // renderPlain writes Kubernetes objects.
 func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
+	if o.plain.needs == kube.CloudPirates && o.output == "" {
+		return nil, usageError{errors.New("--needs cloudpirates needs --output DIR: it writes values for helm, which are no objects")}
+	}
 	from, err := o.plain.from(i)
 	if err != nil {
 		return nil, err
 	}
 	files, err := kube.Plain(i, kube.Options{
-		Namespace: o.namespace, UpgradeFrom: from, IngressNamespace: o.plain.ingressNamespace, Gateway: o.plain.gateway, Router: o.caddy,
+		Namespace: o.namespace, UpgradeFrom: from, IngressNamespace: o.plain.ingressNamespace, Gateway: o.plain.gateway, Needs: o.plain.needs, Router: o.caddy,
 	})
 	if err != nil {
 		return nil, err

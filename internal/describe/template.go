@@ -64,3 +64,14 @@ func Expand(template string, value func(name string) (string, bool)) string {
 		return match
 	})
 }
+
+// Replace returns a template in which placeholders are replaced by the templates that value
+// knows. It is a template still: what is escaped stays so.
+func Replace(template string, value func(name string) (string, bool)) string {
+	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
+		if other, known := value(strings.TrimSuffix(strings.TrimPrefix(match, "$("), ")")); known && match != "$$(" {
+			return other
+		}
+		return match
+	})
+}

@@ -29,3 +29,16 @@ func TestTemplatesHavePlaceholders(t *testing.T) {
 		}
 	}
 }
+
+func TestReplacedTemplatesStayTemplates(t *testing.T) {
+	value := func(name string) (string, bool) { return "redis://:$(password)@cache", name == "url" }
+	for template, want := range map[string]string{
+		"$(url)/1":         "redis://:$(password)@cache/1",
+		"$$(url) $(user)":  "$$(url) $(user)",
+		"$(password)$$(x)": "$(password)$$(x)",
+	} {
+		if got := Replace(template, value); got != want {
+			t.Errorf("%q: %q, want %q", template, got, want)
+		}
+	}
+}

@@ -13,6 +13,8 @@ var (
 	// catalogName is a name in a catalogue, and envName a variable: nix/types.nix has both.
 	catalogName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// extensionName is a name of an extension of PostgreSQL: its files have it.
+	extensionName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`)
 )
 
 // CheckDocument returns an error if a document has a name that cannot become one of a file
@@ -49,6 +51,9 @@ func CheckDocument(app *describe.Application) error {
 		case !known:
 			return fmt.Errorf("%s: the need %s has the kind %s, which this libre does not know: use a newer one", app.Metadata.Name, name, kind)
 		}
+		if err := checkExtensions(name, app.Spec.Needs[name].Extensions); err != nil {
+			return fmt.Errorf("%s: %w", app.Metadata.Name, err)
+		}
 	}
 	return nil
 }
@@ -57,6 +62,18 @@ func checkNames[V any](what string, form *regexp.Regexp, all map[string]V) error
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if !form.MatchString(name) {
 			return fmt.Errorf("the %s %q of the application document has a name that a catalogue cannot have: publish it anew", what, name)
+		}
+	}
+	return nil
+}
+
+func checkExtensions(need string, names []string) error {
+	for i, name := range names {
+		if !extensionName.MatchString(name) {
+			return fmt.Errorf("the need %s has the extension %q, which is no name of one, such as pg_trgm", need, name)
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("the need %s has the extension %s twice", need, name)
 		}
 	}
 	return nil

@@ -20,6 +20,12 @@ func TestNamesOfADocumentAreChecked(t *testing.T) {
 		{func(a *describe.Application) { a.Spec.Needs["x\ny"] = describe.Need{Kind: "redis"} }, `the need "x\ny"`},
 		{func(a *describe.Application) { a.Spec.Needs["queue"] = describe.Need{Kind: "amqp"} }, "the need queue has the kind amqp, which this libre does not know: use a newer one"},
 		{func(a *describe.Application) { a.Spec.Needs["queue"] = describe.Need{} }, "the need queue has no kind"},
+		{extensions("pg_trgm", `x"; DROP DATABASE app; --`), `the need postgres has the extension "x\"; DROP DATABASE app; --", which is no name of one, such as pg_trgm`},
+		{extensions("{{ .Values }}"), "which is no name of one"},
+		{extensions("pg_trgm\n"), "which is no name of one"},
+		{extensions("PG_TRGM"), "which is no name of one"},
+		{extensions(""), "which is no name of one"},
+		{extensions("uuid-ossp", "pg_trgm", "uuid-ossp"), "the need postgres has the extension uuid-ossp twice"},
 		{func(a *describe.Application) { a.Spec.Components["Back end"] = describe.Component{} }, `the component "Back end"`},
 		{func(a *describe.Application) { a.Spec.Components["backend"].Services["/web"] = describe.Service{} }, `the service "/web"`},
 		{func(a *describe.Application) { a.Spec.Config["A-B"] = describe.Setting{} }, `the setting "A-B"`},
@@ -34,5 +40,11 @@ func TestNamesOfADocumentAreChecked(t *testing.T) {
 	}
 	if _, err := New(example(), Options{Host: "docs.example.org"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func extensions(names ...string) func(*describe.Application) {
+	return func(a *describe.Application) {
+		a.Spec.Needs["postgres"] = describe.Need{Kind: "postgres", Extensions: names}
 	}
 }

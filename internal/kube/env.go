@@ -23,19 +23,31 @@ func (r *renderer) env(s instance.Service) ([]envVar, error) {
 			all = append(all, envVar{Name: v.Name, ValueFrom: r.setting(s, v)})
 		case v.Need == "":
 			all = append(all, envVar{Name: v.Name, Value: literal(v.Value)})
-		case isOnePart(v.Value):
-			part := describe.Placeholders(v.Value)[0]
-			all = append(all, envVar{Name: v.Name, ValueFrom: r.part(v.Need, part)})
 		default:
-			for _, part := range describe.Placeholders(v.Value) {
-				parts = append(parts, envVar{Name: instance.PartVariable(v.Need, part), ValueFrom: r.part(v.Need, part)})
-			}
-			all = append(all, envVar{Name: v.Name, Value: composed(v.Need, v.Value)})
+			own, needed := r.fromNeed(v)
+			parts, all = append(parts, own...), append(all, needed)
 		}
 	}
 	slices.SortFunc(parts, func(a, b envVar) int { return strings.Compare(a.Name, b.Name) })
 	parts = slices.CompactFunc(parts, func(a, b envVar) bool { return a.Name == b.Name })
 	return append(parts, all...), nil
+}
+
+// fromNeed is a variable with parts of a need. If it has several, each has a variable of its
+// own.
+func (r *renderer) fromNeed(v instance.Variable) (parts []envVar, needed envVar) {
+	value := describe.Replace(v.Value, r.provided[v.Need].value)
+	names := describe.Placeholders(value)
+	switch {
+	case len(names) == 0:
+		return nil, envVar{Name: v.Name, Value: composed(v.Need, value)}
+	case isOnePart(value):
+		return nil, envVar{Name: v.Name, ValueFrom: r.part(v.Need, names[0])}
+	}
+	for _, part := range names {
+		parts = append(parts, envVar{Name: instance.PartVariable(v.Need, part), ValueFrom: r.part(v.Need, part)})
+	}
+	return parts, envVar{Name: v.Name, Value: composed(v.Need, value)}
 }
 
 var onePart = regexp.MustCompile(`^\$\([^()]*\)$`)

@@ -25,7 +25,7 @@ func TestVariablesComeFromValuesSecretsAndPartsOfNeeds(t *testing.T) {
 	}
 	var o run
 	o.Host, o.Settings = "App.Example.org", map[string]string{"GIVEN": "a$b$(HOME)$$"}
-	r := newRenderer(t, a, o)
+	r := rendererOf(t, a, o)
 	frontend, _ := r.Service("frontend")
 	got, err := r.env(frontend)
 	if err != nil {

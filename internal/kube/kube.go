@@ -23,6 +23,7 @@ type Options struct {
 	UpgradeFrom      string // the app version that runs; "" is the first installation
 	IngressNamespace string // the namespace of who passes requests on; "" allows all
 	Gateway          string // NAMESPACE/NAME of a Gateway; "" writes an Ingress
+	Needs            string // one of Providers, which provides what it can; "" is Secrets
 
 	// Router is the document of the catalogue's Caddy, for routes that an Ingress cannot say.
 	// It is not read for others.
@@ -36,9 +37,9 @@ func Plain(i *instance.Instance, o Options) ([]kit.File, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	r := renderer{Instance: i, o: o, secrets: map[string]map[string]secretKey{}}
+	r := newRenderer(i, o)
 	for _, add := range []func() error{
-		r.addAccount, r.addClaims, r.addServices, r.addWorkloads, r.addSchedules, r.addBudgets, r.addRouter, r.addRoutes, r.addPolicies, r.addJobs,
+		r.addAccount, r.addNeeds, r.addClaims, r.addServices, r.addWorkloads, r.addSchedules, r.addBudgets, r.addRouter, r.addRoutes, r.addPolicies, r.addJobs,
 	} {
 		if err := add(); err != nil {
 			return nil, err
@@ -53,6 +54,12 @@ type renderer struct {
 	o       Options
 	files   []kit.File
 	secrets map[string]map[string]secretKey // by name of the Secret and of the key
+
+	provided map[string]provision // by name of the need
+}
+
+func newRenderer(i *instance.Instance, o Options) *renderer {
+	return &renderer{Instance: i, o: o, secrets: map[string]map[string]secretKey{}, provided: map[string]provision{}}
 }
 
 // add writes an object into a file of its own, below a comment.

@@ -2,12 +2,14 @@ package kube
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// kinds are Kubernetes' own types of what render writes.
+// kinds are the own types of Kubernetes and CloudNativePG of what render writes.
 var kinds = map[metav1.TypeMeta]func() any{
 	{APIVersion: "v1", Kind: "Service"}:                         func() any { return &corev1.Service{} },
 	{APIVersion: "v1", Kind: "ServiceAccount"}:                  func() any { return &corev1.ServiceAccount{} },
@@ -36,12 +38,14 @@ var kinds = map[metav1.TypeMeta]func() any{
 	{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"}:       func() any { return &networkingv1.Ingress{} },
 	{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"}: func() any { return &networkingv1.NetworkPolicy{} },
 	{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"}:      func() any { return &policyv1.PodDisruptionBudget{} },
+	{APIVersion: cnpgVersion, Kind: "Cluster"}:                  func() any { return &cnpgv1.Cluster{} },
+	{APIVersion: cnpgVersion, Kind: "Database"}:                 func() any { return &cnpgv1.Database{} },
 }
 
 // decode reads an object into Kubernetes' own type, and refuses fields that it does not have.
 func decode(t *testing.T, file kit.File) any {
 	t.Helper()
-	if file.Name == secretsName { // comments
+	if file.Name == secretsName || strings.HasPrefix(file.Name, valuesFolder) { // comments, or for helm
 		return nil
 	}
 	var head metav1.TypeMeta
@@ -80,9 +84,7 @@ type run struct {
 }
 
 func (r run) plain(a *describe.Application) ([]kit.File, error) {
-	if r.Host == "" {
-		r.Host = "app.example.org"
-	}
+	r.Host = cmp.Or(r.Host, "app.example.org")
 	i, err := instance.New(a, r.Options)
 	if err != nil {
 		return nil, err
@@ -129,6 +131,8 @@ func TestPlainObjectsAreKubernetesOwnAndStable(t *testing.T) {
 	}{
 		{"guestbook", "guestbook", run{instance.Options{Host: "guestbook.example.org"}, Options{Namespace: "guestbook"}}},
 		{"files", "files", run{instance.Options{Host: "files.example.org", Settings: map[string]string{"ADMIN": "me@example.org"}}, Options{IngressNamespace: "ingress"}}},
+		{"servers-cnpg", "servers", run{instance.Options{Host: "servers.example.org"}, Options{Needs: "cnpg"}}},
+		{"servers-cloudpirates", "servers", run{instance.Options{Host: "servers.example.org"}, Options{Needs: CloudPirates, Namespace: "apps"}}},
 	} {
 		t.Run(c.golden, func(t *testing.T) {
 			files := plain(t, app(t, c.app), c.r)
@@ -156,19 +160,25 @@ func TestPlainObjectsAreKubernetesOwnAndStable(t *testing.T) {
 	}
 }
 
-func newRenderer(t *testing.T, a *describe.Application, r run) renderer {
+func rendererOf(t *testing.T, a *describe.Application, r run) *renderer {
 	t.Helper()
+	r.Host = cmp.Or(r.Host, "app.example.org")
 	i, err := instance.New(a, r.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return renderer{Instance: i, o: r.kube, secrets: map[string]map[string]secretKey{}}
+	return newRenderer(i, r.kube)
 }
 
 // An object with a field that Kubernetes does not know would fail these tests.
 func TestDecodingIsStrict(t *testing.T) {
 	for _, content := range []string{"spec: {selectors: {}}", "metadata: {label: {}}", "spec: {ports: [{prot: TCP}]}"} {
 		if err := yaml.UnmarshalStrict([]byte(content), &corev1.Service{}); err == nil {
+			t.Errorf("%s is decoded", content)
+		}
+	}
+	for _, content := range []string{"spec: {bootstrap: {initDB: {}}, image: x}", "spec: {storage: {sizes: 1Gi}}"} {
+		if err := yaml.UnmarshalStrict([]byte(content), &cnpgv1.Cluster{}); err == nil {
 			t.Errorf("%s is decoded", content)
 		}
 	}

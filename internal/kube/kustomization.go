@@ -24,7 +24,7 @@ func Kustomizations(files []kit.File) ([]kit.File, error) {
 	var folders []string
 	for _, file := range files {
 		folder, name := path.Split(file.Name)
-		if name == secretsName {
+		if name == secretsName || folder == valuesFolder {
 			continue
 		}
 		if byFolder[folder] == nil {

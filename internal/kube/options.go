@@ -26,6 +26,9 @@ func (o Options) check() error {
 	if o.Gateway != "" && (!both || !dnsLabel.MatchString(namespace) || !dnsSubdomain.MatchString(name)) {
 		return usage("--gateway %q, expected NAMESPACE/NAME of a Gateway", o.Gateway)
 	}
+	if _, known := providers[o.Needs]; !known && o.Needs != "" {
+		return usage("--needs %q, expected one of %s", o.Needs, strings.Join(Providers(), ", "))
+	}
 	return nil
 }
 

@@ -123,6 +123,10 @@ func (r *renderer) addNeedPolicies() error {
 		pods := labelSelector{r.selector(""), []oneOf{{"app.kubernetes.io/component", "In", users}}}
 		o := r.policy("to-"+name, pods, "Egress")
 		rule, comment := egress(need)
+		if p, is := r.provided[name]; is {
+			rule = egressTo{To: []peer{{PodSelector: &labelSelector{MatchLabels: p.pods}}}, Ports: []policyPort{{"TCP", p.port}}}
+			comment = p.by + ", in the same namespace."
+		}
 		o.Spec.Egress = []egressTo{rule}
 		if err := r.add(o, comment); err != nil {
 			return err

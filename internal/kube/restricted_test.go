@@ -13,7 +13,7 @@ import (
 // restricted returns why Pod Security restricted refuses a pod; "" if it does not.
 func restricted(t *testing.T, pod corev1.PodTemplateSpec) string {
 	t.Helper()
-	evaluator, err := policy.NewEvaluator(policy.DefaultChecks())
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,8 @@ func (r *renderer) routerTemplate(s instance.Service, config string) (podTemplat
 	}
 	var env []envVar
 	for _, v := range router.Variables(r.Instance) {
-		env = append(env, envVar{Name: v.Name, ValueFrom: r.part(v.Need, describe.Placeholders(v.Value)[0])})
+		_, needed := r.fromNeed(v)
+		env = append(env, needed)
 	}
 	template, err := r.podOf(s, image, env)
 	if err != nil {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,9 @@ var optionalParts = map[string][]string{
 
 // part refers to a part of a need, a key of the need's Secret.
 func (r *renderer) part(need, part string) *envVarSource {
+	if p, is := r.provided[need]; is {
+		return &envVarSource{secretKeyRef{Name: p.secret, Key: cmp.Or(p.keys[part], part)}}
+	}
 	optional := slices.Contains(optionalParts[r.Needs[need].Kind], part)
 	return r.secretRef(r.ObjectName(need), part, secretKey{optional: optional})
 }

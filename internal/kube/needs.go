@@ -1,0 +1,57 @@
+package kube
+
+import (
+	"maps"
+	"slices"
+)
+
+// A provision is how a need is provided by what is rendered beside the app.
+type provision struct {
+	by     string            // what provides it, for people
+	secret string            // the name of the Secret that it makes
+	keys   map[string]string // part of the need → key of the Secret
+	fixed  map[string]string // part → what it is; a template of the parts in the Secret
+	pods   map[string]string // labels of the pods that answer
+	port   int
+}
+
+func (p provision) value(part string) (string, bool) {
+	template, known := p.fixed[part]
+	return template, known
+}
+
+// CloudPirates is the provider whose charts' values are no objects, so that they cannot be in
+// one stream with them.
+const CloudPirates = "cloudpirates"
+
+// providers are what can provide needs, by their names and the kinds of needs. Other needs
+// have a Secret that must exist.
+var providers = map[string]map[string]func(r *renderer, need string) error{
+	"secret":     nil,
+	"cnpg":       {"postgres": (*renderer).addCluster},
+	CloudPirates: {"postgres": (*renderer).addPostgresChart, "mysql": (*renderer).addMariaDBChart, "redis": (*renderer).addValkeyChart, "bucket": (*renderer).addMinIOChart},
+}
+
+// Providers lists what can provide needs, sorted.
+func Providers() []string { return slices.Sorted(maps.Keys(providers)) }
+
+// databaseName is what databases, their owners and buckets are called: each is in a server of
+// its own.
+const databaseName = "app"
+
+// dataSize is the size of a server's volume.
+const dataSize = "8Gi"
+
+// addNeeds writes what provides the instance's needs.
+func (r *renderer) addNeeds() error {
+	for _, name := range slices.Sorted(maps.Keys(r.Needs)) {
+		add, can := providers[r.o.Needs][r.Needs[name].Kind]
+		if !can {
+			continue
+		}
+		if err := add(r, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
