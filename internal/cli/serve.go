@@ -8,16 +8,20 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/oci/serve"
+	"github.com/libresh/libre/internal/site"
 )
 
 type serveOptions struct {
 	output   string
 	writable string
+	site     string
 	limit    int // GB
 	port     int
 }
@@ -34,14 +38,17 @@ verification.
 The registry is read-only, unless --writable names a directory for pushed
 images. libre then serves these too, and needs neither built images nor a
 catalogue. Every user of this machine may push, up to --limit. Web pages in a
-browser can neither push nor read.`,
-		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001",
+browser can neither push nor read.
+
+--site also shows the pages that libre site wrote into a directory.`,
+		Example: "  libre serve\n  podman pull --tls-verify=false localhost:5000/docs-backend-default:5.4.1-1\n  libre serve --writable registry --port 5001\n  libre serve --site public",
 		Args:    takes(0, 0),
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.runServe(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	addOutputFlag(cmd, &o.output)
 	flags.StringVar(&o.writable, "writable", "", "accept pushes, and keep them in `DIR`")
+	flags.StringVar(&o.site, "site", "", "show the pages in `DIR`, which libre site wrote")
 	flags.IntVar(&o.limit, "limit", serve.DefaultLimit>>30, "keep at most `GB` of pushed images")
 	flags.IntVar(&o.port, "port", 5000, "listen on port `N`; 0 chooses a free port")
 	return cmd
@@ -54,14 +61,14 @@ func (e *env) runServe(ctx context.Context, o serveOptions) error {
 	layout := o.output
 	if layout == "" {
 		ws, err := e.workspace()
-		if err != nil && o.writable == "" {
+		if err != nil && o.writable == "" && o.site == "" {
 			return err
 		}
 		if err == nil {
 			layout = ws.output("")
 		}
-		if _, err := os.Stat(layout); o.writable != "" && err != nil {
-			layout = "" // nothing is built yet: serve what is pushed
+		if _, err := os.Stat(layout); o.writable+o.site != "" && err != nil {
+			layout = "" // nothing is built yet: serve what is pushed, or the pages alone
 		}
 	}
 	handler, err := serve.New(layout, o.writable)
@@ -69,7 +76,25 @@ func (e *env) runServe(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	handler.Limit = int64(o.limit) << 30
-	return e.serve(ctx, handler, cmp.Or(layout, o.writable), o.port)
+	if o.site == "" {
+		return e.serve(ctx, handler, cmp.Or(layout, o.writable), o.port)
+	}
+	pages, err := site.NewHandler(o.site)
+	if err != nil {
+		return &fault.Fault{Doing: "showing the pages in " + o.site, Err: err, Fix: "write them first: libre site --output " + o.site}
+	}
+	return e.serve(ctx, beside(handler, pages), strings.Join(nonEmpty(o.site, cmp.Or(layout, o.writable)), " and "), o.port)
+}
+
+// beside serves a registry, whose paths begin with /v2/, and pages.
+func beside(registry, pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
+			registry.ServeHTTP(w, r)
+		} else {
+			pages.ServeHTTP(w, r)
+		}
+	})
 }
 
 // serve answers requests until ctx ends.

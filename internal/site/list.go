@@ -14,10 +14,14 @@ import (
 // describes them.
 type (
 	listedCatalogue struct {
-		Schema   int            `json:"schema"`
-		Registry string         `json:"registry"`
-		Database *scan.Database `json:"database"` // null if nothing was scanned
-		Apps     []listedApp    `json:"apps"`     // by name
+		Schema   int             `json:"schema"`
+		Registry string          `json:"registry"`
+		Database *listedDatabase `json:"database"` // null if nothing was scanned
+		Apps     []listedApp     `json:"apps"`     // by name
+	}
+	listedDatabase struct {
+		Built  time.Time `json:"built"`
+		Schema string    `json:"schema"`
 	}
 	listedApp struct {
 		Name        string          `json:"name"`
@@ -129,7 +133,10 @@ func signature(verified bool) string {
 }
 
 func (w *Writer) list() ([]byte, error) {
-	all := listedCatalogue{Schema: listSchema, Registry: w.catalogue.Registry, Database: w.catalogue.Database, Apps: []listedApp{}}
+	all := listedCatalogue{Schema: listSchema, Registry: w.catalogue.Registry, Apps: []listedApp{}}
+	if database := w.catalogue.Database; database != nil {
+		all.Database = &listedDatabase{database.Built.UTC(), database.Schema} // and not where it is on this machine
+	}
 	for _, s := range w.apps {
 		all.Apps = append(all.Apps, s.list)
 	}
