@@ -36,23 +36,20 @@ type Options struct {
 	Images  map[string]string // in place of DefaultImages
 	Secrets []byte            // the content of SecretsFile, if it is there
 	Random  func() string     // a new secret: letters and digits
+
+	// Provided are the parts of needs that something else provides: they get no server.
+	Provided map[string]map[string]string
 }
 
 // Files returns compose.yaml, the files that it names, and SecretsFile, to which the secrets
 // are added that it lacks. Those with secrets are private.
 func Files(i *instance.Instance, o Options) ([]kit.File, error) {
-	known, err := readSecrets(o.Secrets)
+	r, err := newRenderer(i, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &renderer{
-		Instance: i, o: o, secrets: known, parts: map[string]map[string]string{}, needs: map[string]map[string]dependency{},
-		project: project{Name: i.Name, Services: map[string]*service{}, Volumes: map[string]struct{}{}},
-	}
-	for _, add := range []func() error{r.addNeeds, r.addServices, r.addRouter} {
-		if err := add(); err != nil {
-			return nil, err
-		}
+	if err := r.addRouter(); err != nil {
+		return nil, err
 	}
 	for _, s := range r.project.Services {
 		s.literal()
@@ -62,19 +59,48 @@ func Files(i *instance.Instance, o Options) ([]kit.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets := kit.File{Name: SecretsFile, Content: r.secrets.content, Private: true}
-	return append([]kit.File{file, secrets}, r.files...), nil
+	return append([]kit.File{file, r.secretsFile()}, r.files...), nil
+}
+
+// New returns what Files writes, for who starts it: without a router, and with values as they
+// are. The files are those that services name, and SecretsFile.
+func New(i *instance.Instance, o Options) (*Project, []kit.File, error) {
+	r, err := newRenderer(i, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &r.project, append([]kit.File{r.secretsFile()}, r.files...), nil
+}
+
+// newRenderer collects the servers of needs, and the services.
+func newRenderer(i *instance.Instance, o Options) (*renderer, error) {
+	known, err := readSecrets(o.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	r := &renderer{
+		Instance: i, o: o, secrets: known, parts: map[string]map[string]string{}, needs: map[string]map[string]Dependency{},
+		project: Project{Name: i.Name, Services: map[string]*Service{}, Volumes: map[string]struct{}{}},
+	}
+	if err := r.addNeeds(); err != nil {
+		return nil, err
+	}
+	return r, r.addServices()
+}
+
+func (r *renderer) secretsFile() kit.File {
+	return kit.File{Name: SecretsFile, Content: r.secrets.content, Private: true}
 }
 
 // renderer collects what is written for an instance.
 type renderer struct {
 	*instance.Instance
 	o       Options
-	project project
+	project Project
 	secrets *secrets
 	files   []kit.File
 	parts   map[string]map[string]string     // of each need
-	needs   map[string]map[string]dependency // what to wait for before a need can be used
+	needs   map[string]map[string]Dependency // what to wait for before a need can be used
 }
 
 // image is the image for a kind of need, or for the router.
@@ -95,7 +121,7 @@ func (r *renderer) name(of string) string {
 
 // addSecretEnv adds a file with variables to a service. The file is there even if it is
 // empty, so that compose.yaml does not depend on secrets.
-func (r *renderer) addSecretEnv(name string, s *service, variables map[string]string) error {
+func (r *renderer) addSecretEnv(name string, s *Service, variables map[string]string) error {
 	var content []byte
 	for _, variable := range slices.Sorted(maps.Keys(variables)) {
 		if err := checkSecret(variable, variables[variable]); err != nil {
@@ -104,7 +130,7 @@ func (r *renderer) addSecretEnv(name string, s *service, variables map[string]st
 		content = fmt.Appendf(content, "%s=%s\n", variable, variables[variable])
 	}
 	file := "secrets/" + name + ".env"
-	s.EnvFile = []envFile{{Path: file, Format: "raw"}}
+	s.EnvFile = []EnvFile{{Path: file, Format: "raw"}}
 	r.files = append(r.files, kit.File{Name: file, Content: content, Private: true})
 	return nil
 }
@@ -124,13 +150,13 @@ func (r *renderer) addRouter() error {
 	s.Ports = []string{fmt.Sprintf("80:%d", router.HTTPPort), fmt.Sprintf("443:%d", router.HTTPSPort)}
 	s.Volumes = []string{"./Caddyfile:/etc/caddy/Caddyfile:ro,z", r.volume("router-data") + ":/data"}
 	s.Tmpfs = []string{"/config", "/tmp"}
-	s.Environment, s.DependsOn = map[string]string{}, map[string]dependency{}
+	s.Environment, s.DependsOn = map[string]string{}, map[string]Dependency{}
 	for _, v := range router.Variables(r.Instance) {
 		s.Environment[v.Name], _ = r.expand(v)
 	}
 	for _, service := range r.Services {
 		if service.Job == "" {
-			s.DependsOn[service.Name] = dependency{started}
+			s.DependsOn[service.Name] = Dependency{Started}
 		}
 	}
 	r.project.Services[r.name(Router)] = s

@@ -179,7 +179,7 @@ func TestContainersHaveNoRights(t *testing.T) {
 		}
 	}
 	web := project.Services["web"].DependsOn
-	for service, want := range map[string]string{"migrate": completed, "postgres": healthy, "redis": healthy, "bucket-create": completed, "oidc": healthy} {
+	for service, want := range map[string]string{"migrate": Completed, "postgres": Healthy, "redis": Healthy, "bucket-create": Completed, "oidc": Healthy} {
 		if web[service].Condition != want {
 			t.Errorf("web waits until %s is %q, want %q", service, web[service].Condition, want)
 		}
@@ -297,5 +297,23 @@ func TestComposeErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v and %d files, want one line with %q", name, err, len(all), test.want)
 		}
+	}
+}
+
+// What something else provides gets no server, and the services use it.
+func TestProvidedNeedsGetNoServer(t *testing.T) {
+	i, err := instance.New(app(t, "guestbook"), instance.Options{Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, files, err := New(i, Options{Random: counted("random"), Provided: map[string]map[string]string{"postgres": {"url": "postgres://elsewhere"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(project.Services)); !slices.Equal(got, []string{"frontend", "migrate", "web"}) {
+		t.Errorf("services %v", got)
+	}
+	if env := string(content(t, files, "secrets/web.env")); env != "DATABASE_URL=postgres://elsewhere\n" {
+		t.Errorf("web gets %q", env)
 	}
 }

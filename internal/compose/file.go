@@ -2,25 +2,26 @@ package compose
 
 import "strings"
 
-// project is the file, with the fields that are written, of
+// Project is compose.yaml, with the fields that are written, of
 // https://github.com/compose-spec/compose-spec/blob/main/spec.md
-type project struct {
+type Project struct {
 	Name     string              `yaml:"name"`
-	Services map[string]*service `yaml:"services"`
+	Services map[string]*Service `yaml:"services"`
 	Volumes  map[string]struct{} `yaml:"volumes,omitempty"`
 }
 
-type service struct {
+// Service is a container. Its names of files are relative to the folder of compose.yaml.
+type Service struct {
 	Image       string                `yaml:"image"`
 	Profiles    []string              `yaml:"profiles,omitempty"`
 	Entrypoint  []string              `yaml:"entrypoint,omitempty"`
 	Command     []string              `yaml:"command,omitempty"`
 	User        string                `yaml:"user,omitempty"`
-	DependsOn   map[string]dependency `yaml:"depends_on,omitempty"`
+	DependsOn   map[string]Dependency `yaml:"depends_on,omitempty"`
 	Environment map[string]string     `yaml:"environment,omitempty"`
-	EnvFile     []envFile             `yaml:"env_file,omitempty"`
+	EnvFile     []EnvFile             `yaml:"env_file,omitempty"`
 	Ports       []string              `yaml:"ports,omitempty"`
-	Healthcheck *healthcheck          `yaml:"healthcheck,omitempty"`
+	Healthcheck *Healthcheck          `yaml:"healthcheck,omitempty"`
 	Restart     string                `yaml:"restart"`
 	ReadOnly    bool                  `yaml:"read_only"`
 	Tmpfs       []string              `yaml:"tmpfs,omitempty"`
@@ -28,27 +29,30 @@ type service struct {
 	CapDrop     []string              `yaml:"cap_drop"`
 	CapAdd      []string              `yaml:"cap_add,omitempty"`
 	SecurityOpt []string              `yaml:"security_opt"`
-	Deploy      *deploy               `yaml:"deploy,omitempty"`
+	Deploy      *Deploy               `yaml:"deploy,omitempty"`
 }
 
-type dependency struct {
+// Dependency is what a service waits for in another.
+type Dependency struct {
 	Condition string `yaml:"condition"`
 }
 
-// What a service may wait for in another.
+// The conditions of dependencies.
 const (
-	started   = "service_started"
-	healthy   = "service_healthy"
-	completed = "service_completed_successfully"
+	Started   = "service_started"
+	Healthy   = "service_healthy"
+	Completed = "service_completed_successfully"
 )
 
-// envFile has variables, one a line. Raw: nothing in them is replaced.
-type envFile struct {
+// EnvFile has variables, one a line. Raw: nothing in them is replaced.
+type EnvFile struct {
 	Path   string `yaml:"path"`
 	Format string `yaml:"format"`
 }
 
-type healthcheck struct {
+// Healthcheck is a program in the container that exits with 0 if the service is healthy. Its first
+// argument is CMD; times are numbers of seconds, followed by s.
+type Healthcheck struct {
 	Test        []string `yaml:"test"`
 	Interval    string   `yaml:"interval"`
 	Timeout     string   `yaml:"timeout"`
@@ -56,39 +60,42 @@ type healthcheck struct {
 	StartPeriod string   `yaml:"start_period,omitempty"`
 }
 
-type deploy struct {
-	Resources resources `yaml:"resources"`
+// Deploy limits what a service uses.
+type Deploy struct {
+	Resources Resources `yaml:"resources"`
 }
 
-type resources struct {
-	Limits limits `yaml:"limits"`
+// Resources are those of Deploy.
+type Resources struct {
+	Limits Limits `yaml:"limits"`
 }
 
-type limits struct {
+// Limits are a number of cores, and one of bytes.
+type Limits struct {
 	CPUs   string `yaml:"cpus,omitempty"`
 	Memory string `yaml:"memory,omitempty"`
 }
 
 // newService is a container without rights: its root file system is read-only, and it has no
 // capabilities.
-func newService(image string) *service {
-	return &service{Image: image, Restart: "unless-stopped", ReadOnly: true, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges:true"}}
+func newService(image string) *Service {
+	return &Service{Image: image, Restart: "unless-stopped", ReadOnly: true, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges:true"}}
 }
 
 // once makes a service a job.
-func (s *service) once() *service {
+func (s *Service) once() *Service {
 	s.Restart = "no"
 	return s
 }
 
 // checked adds a check: a program in the container.
-func (s *service) checked(command ...string) *service {
-	s.Healthcheck = &healthcheck{Test: append([]string{"CMD"}, command...), Interval: "5s", Timeout: "5s", Retries: 12}
+func (s *Service) checked(command ...string) *Service {
+	s.Healthcheck = &Healthcheck{Test: append([]string{"CMD"}, command...), Interval: "5s", Timeout: "5s", Retries: 12}
 	return s
 }
 
 // literal makes compose replace nothing in the values of a service.
-func (s *service) literal() {
+func (s *Service) literal() {
 	escape := func(texts []string) {
 		for i, text := range texts {
 			texts[i] = strings.ReplaceAll(text, "$", "$$")

@@ -23,6 +23,10 @@ var servers = map[string]func(r *renderer, need, host string) error{
 // addNeeds adds a server for each need.
 func (r *renderer) addNeeds() error {
 	for _, need := range slices.Sorted(maps.Keys(r.Needs)) {
+		if parts, given := r.o.Provided[need]; given {
+			r.parts[need] = parts
+			continue
+		}
 		kind := r.Needs[need].Kind
 		add, known := servers[kind]
 		if !known {
@@ -36,16 +40,16 @@ func (r *renderer) addNeeds() error {
 }
 
 // addServer adds the server of a need, with its data in a volume if it has any.
-func (r *renderer) addServer(need, host string, s *service, data string) {
+func (r *renderer) addServer(need, host string, s *Service, data string) {
 	if data != "" {
 		s.Volumes = append(s.Volumes, r.volume(host+"-data")+":"+data)
 	}
-	condition := healthy
+	condition := Healthy
 	if s.Healthcheck == nil {
-		condition = started
+		condition = Started
 	}
 	r.project.Services[host] = s
-	r.needs[need] = map[string]dependency{host: {condition}}
+	r.needs[need] = map[string]Dependency{host: {condition}}
 }
 
 // user is the name of a database and its role.
@@ -109,10 +113,10 @@ func (r *renderer) addBucket(need, host string) error {
 	job.Entrypoint, job.Command = []string{"sh", "-c"}, []string{script}
 	job.Tmpfs = s.Tmpfs
 	job.Environment = maps.Clone(s.Environment)
-	job.DependsOn = map[string]dependency{host: {healthy}}
+	job.DependsOn = map[string]Dependency{host: {Healthy}}
 	name := host + "-create"
 	r.project.Services[name] = job
-	r.needs[need] = map[string]dependency{host: {healthy}, name: {completed}}
+	r.needs[need] = map[string]Dependency{host: {Healthy}, name: {Completed}}
 	return r.addSecretEnv(name, job, map[string]string{"MC_HOST_need": (&url.URL{Scheme: "http", User: url.UserPassword(access, secret), Host: host + ":9000"}).String()})
 }
 

@@ -24,7 +24,7 @@ func (r *renderer) addServices() error {
 	return nil
 }
 
-func (r *renderer) service(s instance.Service) (*service, error) {
+func (r *renderer) service(s instance.Service) (*Service, error) {
 	image, err := r.Image(s)
 	if err != nil {
 		return nil, err
@@ -47,8 +47,8 @@ func (r *renderer) service(s instance.Service) (*service, error) {
 }
 
 // dependencies are what a service waits for: the servers of its needs, and the jobs.
-func (r *renderer) dependencies(s instance.Service) map[string]dependency {
-	all := map[string]dependency{}
+func (r *renderer) dependencies(s instance.Service) map[string]Dependency {
+	all := map[string]Dependency{}
 	for name, need := range r.Needs {
 		if instance.Uses(need.Components, s.ComponentName) {
 			maps.Copy(all, r.needs[name])
@@ -56,7 +56,7 @@ func (r *renderer) dependencies(s instance.Service) map[string]dependency {
 	}
 	for _, job := range r.Services {
 		if job.Job == "before-upgrade" && s.Job != "before-upgrade" {
-			all[job.Name] = dependency{completed}
+			all[job.Name] = Dependency{Completed}
 		}
 	}
 	return all
@@ -64,7 +64,7 @@ func (r *renderer) dependencies(s instance.Service) map[string]dependency {
 
 // addVolumes mounts the folders that a component may write to: volumes are kept where a
 // need says so, and all else is lost with the container.
-func (r *renderer) addVolumes(added *service, s instance.Service) {
+func (r *renderer) addVolumes(added *Service, s instance.Service) {
 	kept := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(r.Needs)) {
 		need := r.Needs[name]
@@ -87,22 +87,22 @@ func (r *renderer) addVolumes(added *service, s instance.Service) {
 
 // check is a service's check. Compose knows only programs in the container, which an image
 // need not have for paths and ports.
-func check(h *describe.Health) *healthcheck {
+func check(h *describe.Health) *Healthcheck {
 	if h == nil || len(h.Command) == 0 {
 		return nil
 	}
 	seconds := func(n, usual int) string { return strconv.Itoa(cmp.Or(n, usual)) + "s" }
-	return &healthcheck{
+	return &Healthcheck{
 		Test: append([]string{"CMD"}, h.Command...), Interval: seconds(h.Interval, 10), Timeout: seconds(h.Timeout, 5),
 		Retries: cmp.Or(h.Retries, 3), StartPeriod: seconds(h.StartPeriod, 120),
 	}
 }
 
-func limited(r *describe.Resources) (*deploy, error) {
+func limited(r *describe.Resources) (*Deploy, error) {
 	if r == nil || r.Limits == nil {
 		return nil, nil
 	}
-	var l limits
+	var l Limits
 	if r.Limits.CPU != "" {
 		cores, err := instance.Number(r.Limits.CPU)
 		if err != nil {
@@ -117,11 +117,11 @@ func limited(r *describe.Resources) (*deploy, error) {
 		}
 		l.Memory = strconv.FormatInt(memory, 10)
 	}
-	return &deploy{resources{l}}, nil
+	return &Deploy{Resources{l}}, nil
 }
 
 // addEnvironment adds the variables of a service: what is secret from a file.
-func (r *renderer) addEnvironment(added *service, s instance.Service) error {
+func (r *renderer) addEnvironment(added *Service, s instance.Service) error {
 	variables, err := r.Variables(s, func(service string) string { return service })
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 type Options struct {
 	Name     string            // of the instance; "" is the app's
 	Host     string            // DNS name
+	Port     int               // in place of Host: the app is tried at this port of Loopback, by HTTP
 	Settings map[string]string // by environment variable
 	With     []string          // names of optional needs and services to use
 }
@@ -24,13 +25,17 @@ type Options struct {
 type Instance struct {
 	App      *describe.Application
 	Name     string // a DNS label
-	Host     string // DNS name, lower case
+	Host     string // DNS name, lower case, or Loopback
 	Needs    map[string]describe.Need
 	Services []Service // sorted by name
 	With     []string  // the names of optional needs and services that are used, sorted
 
+	port     int // of Loopback; 0 if the app has a host name of its own
 	settings map[string]string
 }
+
+// Loopback is where an app answers that is tried.
+const Loopback = "127.0.0.1"
 
 // Service is a service of the app that is used.
 type Service struct {
@@ -45,7 +50,7 @@ func New(app *describe.Application, o Options) (*Instance, error) {
 	if err := CheckDocument(app); err != nil {
 		return nil, err
 	}
-	i := &Instance{App: app, Name: o.Name, Host: strings.ToLower(o.Host), Needs: map[string]describe.Need{}, settings: o.Settings}
+	i := &Instance{App: app, Name: o.Name, Host: strings.ToLower(o.Host), Needs: map[string]describe.Need{}, port: o.Port, settings: o.Settings}
 	i.With = slices.Compact(slices.Sorted(slices.Values(o.With)))
 	if i.Name == "" {
 		i.Name = label(app.Metadata.Name)
@@ -53,7 +58,9 @@ func New(app *describe.Application, o Options) (*Instance, error) {
 	if err := checkLabel(i.Name); err != nil {
 		return nil, err
 	}
-	if err := checkHost(i.Host); err != nil {
+	if i.port != 0 {
+		i.Host = Loopback
+	} else if err := checkHost(i.Host); err != nil {
 		return nil, err
 	}
 	if err := i.choose(o.With); err != nil {

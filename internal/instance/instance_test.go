@@ -134,3 +134,10 @@ func TestTemplatesOfSettingsNameWhatIsThere(t *testing.T) {
 		}
 	}
 }
+
+func TestAppThatIsTriedAnswersOnTheLoopback(t *testing.T) {
+	i, err := New(&describe.Application{Metadata: describe.Metadata{Name: "docs"}}, Options{Port: 8080})
+	if err != nil || i.Host != "127.0.0.1" || i.URL() != "http://127.0.0.1:8080" {
+		t.Errorf("%+v, %v", i, err)
+	}
+}

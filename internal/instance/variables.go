@@ -63,7 +63,12 @@ func PartVariable(need, part string) string {
 func unknownPart(string) (string, bool) { return "", false }
 
 // URL is the app's address, without a slash at the end.
-func (i *Instance) URL() string { return "https://" + i.Host }
+func (i *Instance) URL() string {
+	if i.port != 0 {
+		return fmt.Sprintf("http://%s:%d", i.Host, i.port)
+	}
+	return "https://" + i.Host
+}
 
 // expand resolves $(host), $(url) and $(service.NAME.PORT).
 func (i *Instance) expand(template string, address func(service string) string) (string, error) {
