@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-YRZj6F3kX7Wh9hVCA/g/iszze1DICuED0HzCdzaTh7I=";
+  vendorHash = "sha256-NsnLgl25V6NME/esqlw/U0FRAQFyR5OU1svcKemCKMI=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

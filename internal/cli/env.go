@@ -66,15 +66,15 @@ func (e *env) selected(ctx context.Context, command string, words []string, all 
 	return ws, patterns, nil
 }
 
-// nothingSelected is an error that lists what a command can select. show, sbom, diff and
-// render have no --all.
+// nothingSelected is an error that lists what a command can select. show, sbom, diff, render
+// and run have no --all.
 func nothingSelected(ctx context.Context, ws *workspace, command string) error {
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
 	if err != nil {
 		return err
 	}
 	names := strings.Join(evaluation.Names, " ")
-	if slices.Contains([]string{"show", "sbom", "diff", "render"}, command) {
+	if slices.Contains([]string{"show", "sbom", "diff", "render", "run"}, command) {
 		return usageError{fmt.Errorf("nothing selected: libre %s with one of: %s", command, names)}
 	}
 	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of: %s", command, names)}

@@ -146,39 +146,49 @@ func (e *env) application(ctx context.Context, o appOptions, words []string) (*d
 	if len(words) == 1 && isReference(words[0]) {
 		return e.publishedApplication(ctx, o.registry, words[0])
 	}
-	ws, patterns, err := e.selected(ctx, "render", words, false)
+	document, ws, err := e.catalogueApplication(ctx, "render", words)
 	if err != nil {
 		return nil, err
-	}
-	for _, p := range patterns {
-		if p.Component != "*" {
-			return nil, usageError{fmt.Errorf("render writes all of an app, and %s/%s is a component: give %s, or %[1]s/*/VARIANT", p.App, p.Component, p.App)}
-		}
-	}
-	defer e.warnLeftOut(ctx, ws)()
-	reader, err := e.layoutReader(ctx, ws, "")
-	if err != nil {
-		return nil, err
-	}
-	documents, evaluation, err := reader.Documents(ctx, patterns)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		return nil, evaluation.Failures[name]
-	}
-	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
-		return nil, err
-	}
-	if len(documents) != 1 {
-		return nil, usageError{fmt.Errorf("render writes one app and variant, and %d are selected: select one, such as docs or docs/*/lyon", len(documents))}
 	}
 	client, err := ws.registry(o.registry)
 	if err != nil {
 		return nil, err
 	}
-	documents[0].Spec.Registry = client.String()
-	return documents[0], nil
+	document.Spec.Registry = client.String()
+	return document, nil
+}
+
+// catalogueApplication reads the document of the one app and variant of the catalogue that is
+// selected for a command, with the digests of images that are built.
+func (e *env) catalogueApplication(ctx context.Context, command string, words []string) (*describe.Application, *workspace, error) {
+	ws, patterns, err := e.selected(ctx, command, words, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range patterns {
+		if p.Component != "*" {
+			return nil, nil, usageError{fmt.Errorf("%s takes all of an app, and %s/%s is a component: give %[2]s, or %[2]s/*/VARIANT", command, p.App, p.Component)}
+		}
+	}
+	defer e.warnLeftOut(ctx, ws)()
+	reader, err := e.layoutReader(ctx, ws, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	documents, evaluation, err := reader.Documents(ctx, patterns)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		return nil, nil, evaluation.Failures[name]
+	}
+	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
+		return nil, nil, err
+	}
+	if len(documents) != 1 {
+		return nil, nil, usageError{fmt.Errorf("%s takes one app and variant, and %d are selected: select one, such as docs or docs/*/lyon", command, len(documents))}
+	}
+	return documents[0], ws, nil
 }
 
 // publishedApplication reads and verifies the document of a published release. It needs no

@@ -4,116 +4,40 @@ package router
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Each service and the replicas of one have an address on the loopback network. The port is
-// one for all, since replicas have the same.
-var addresses = map[string][]string{
-	"web": {"127.0.0.11"}, "frontend": {"127.0.0.12"}, "y-provider": {"127.0.0.13", "127.0.0.14"}, "bucket": {"127.0.0.15"},
+// A Caddy with the instance's Caddyfile answers as the handler does.
+func TestInteropCaddyAnswersAsTheHandler(t *testing.T) {
+	startRouter = startCaddy
+	t.Cleanup(func() { startRouter = startHandler })
+	for name, test := range map[string]func(*testing.T){
+		"paths": TestPathsReachTheirServices, "no route": TestWithoutARouteItIsNotFound, "bodies": TestBodiesAreLimited, "headers": TestHeadersOfAnswers,
+		"media": TestMediaIsAuthorizedAndThenAskedOfTheBucket, "no headers": TestHeadersThatTheServiceDoesNotAnswer, "refused": TestMediaIsRefused,
+		"no object": TestPathsThatAreNoObject, "WebSockets": TestWebSocketsAreProxied, "idle": TestIdleWebSocketsEnd,
+	} {
+		t.Run(name, test)
+	}
 }
 
-// house is what the router leads to, and the router.
-type house struct {
-	url  string // of the router
-	host string // HOST:PORT of the router
-	port int    // of all that is behind
-
-	servers map[string]*httptest.Server // by address
-
-	mu       sync.Mutex
-	requests []seen
-}
-
-// seen is a request as a server behind the router got it.
-type seen struct {
-	address, method, host, uri, body string
-	header                           http.Header
-}
-
-// build starts servers at all addresses, and the router before them. answer answers for
-// them; an answer of 200 with the address comes after it.
-func build(t *testing.T, a *describe.Application, answer func(address string, w http.ResponseWriter, r *http.Request) bool) *house {
+// startCaddy starts caddy with the instance's Caddyfile, on free ports.
+func startCaddy(t *testing.T, h *house, i *instance.Instance) {
 	t.Helper()
-	h := &house{port: freePort(t), servers: map[string]*httptest.Server{}}
-	for _, all := range addresses {
-		for _, address := range all {
-			h.serve(t, address, answer)
-		}
-	}
-	for name, component := range a.Spec.Components {
-		for port := range component.Ports {
-			component.Ports[port] = describe.Port{Port: h.port, Protocol: "tcp"}
-		}
-		a.Spec.Components[name] = component
-	}
-	text, err := Caddyfile(resolve(t, a), Options{
+	caddyfile, err := Caddyfile(i, Options{
 		Address: func(service string) string { return service + ".test" }, Replicas: func(service string) string { return service + ".replicas" },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.start(t, text)
-	return h
-}
-
-// freePort finds a port that is free at all of the addresses.
-func freePort(t *testing.T) int {
-	for {
-		_, text, _ := net.SplitHostPort(testkit.FreeAddress(t))
-		free := true
-		for _, all := range addresses {
-			for _, address := range all {
-				listener, err := net.Listen("tcp", net.JoinHostPort(address, text))
-				if free = free && err == nil; err == nil {
-					listener.Close()
-				}
-			}
-		}
-		if port, err := strconv.Atoi(text); free && err == nil {
-			return port
-		}
-	}
-}
-
-func (h *house) serve(t *testing.T, address string, answer func(string, http.ResponseWriter, *http.Request) bool) {
-	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(h.port)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		h.mu.Lock()
-		h.requests = append(h.requests, seen{address, r.Method, r.Host, r.RequestURI, string(body), r.Header.Clone()})
-		h.mu.Unlock()
-		if answer == nil || !answer(address, w, r) {
-			fmt.Fprint(w, address)
-		}
-	}))
-	server.Listener.Close()
-	server.Listener = listener
-	server.Start()
-	h.servers[address] = server
-	t.Cleanup(server.Close)
-}
-
-// start starts caddy with a Caddyfile, on free ports.
-func (h *house) start(t *testing.T, caddyfile string) {
-	t.Helper()
 	h.host = testkit.FreeAddress(t)
 	health := testkit.FreeAddress(t)
 	h.url = "http://" + h.host
@@ -138,31 +62,50 @@ func (h *house) start(t *testing.T, caddyfile string) {
 	}
 }
 
-// ask sends a request, and returns the answer, its body, and what was seen behind.
-func (h *house) ask(t *testing.T, method, path string, header http.Header, body io.Reader) (*http.Response, string, []seen) {
-	t.Helper()
-	h.mu.Lock()
-	h.requests = nil
-	h.mu.Unlock()
-	request, err := http.NewRequest(method, h.url, body)
-	if err != nil {
-		t.Fatal(err)
+// Requests of one room reach one replica, and rooms are spread over both. One replica takes
+// over when the other is gone.
+func TestInteropRoomsStayWithAReplica(t *testing.T) {
+	startRouter = startCaddy
+	t.Cleanup(func() { startRouter = startHandler })
+	a := docs(t)
+	a.Spec.Routes["/cookie"] = describe.Route{Service: "y-provider", Sticky: &describe.Sticky{Cookie: "session"}}
+	h := build(t, a, nil)
+	for _, kind := range []string{"query", "cookie"} {
+		of := map[string]string{}
+		replicas := map[string]bool{}
+		for range 3 {
+			for i := range 20 {
+				value := fmt.Sprintf("room %d", i)
+				path, header := "/collaboration/api/get?x=1&room="+strings.ReplaceAll(value, " ", "%20"), http.Header{}
+				if kind == "cookie" {
+					value = fmt.Sprintf("s%d", i)
+					path, header = "/cookie", http.Header{"Cookie": {"a=b; session=" + value + "; c=d"}, stickyHeader: {"from outside"}}
+				}
+				response, address, requests := h.ask(t, http.MethodGet, path, header, nil)
+				if response.StatusCode != http.StatusOK || len(requests) != 1 {
+					t.Fatalf("%s: %s", path, response.Status)
+				}
+				if before, known := of[value]; known && before != address {
+					t.Errorf("%s %s reached %s after %s", kind, value, address, before)
+				}
+				of[value], replicas[address] = address, true
+				if set := response.Header["Set-Cookie"]; set != nil || requests[0].header.Get(stickyHeader) != "" {
+					t.Errorf("%s: the answer sets %q, and the request has %s %q", kind, set, stickyHeader, requests[0].header[stickyHeader])
+				}
+				if kind == "cookie" && requests[0].header.Get("Cookie") != header.Get("Cookie") {
+					t.Errorf("the app got the cookies %q", requests[0].header["Cookie"])
+				}
+			}
+		}
+		if len(replicas) != 2 {
+			t.Errorf("%s: all reached %v, want both replicas", kind, replicas)
+		}
 	}
-	request.URL.Opaque = path // as it is written
-	request.Host = "docs.example.org"
-	for name, values := range header {
-		request.Header[name] = values
+	h.servers[addresses["y-provider"][0]].Close()
+	for i := range 20 {
+		response, address, _ := h.ask(t, http.MethodGet, fmt.Sprintf("/collaboration/api/?room=%d", i), nil, nil)
+		if response.StatusCode != http.StatusOK || address != addresses["y-provider"][1] {
+			t.Errorf("without its replica, room %d: %s of %q", i, response.Status, address)
+		}
 	}
-	response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return response, string(text), h.requests
 }

@@ -1,6 +1,7 @@
 // Package router writes the Caddyfile that follows from an app's routes. A router is for
-// what neither Ingress nor Gateway API says portably. It is pure, and the same input gives
-// the same bytes. The Caddyfile is for Caddy 2.11: https://caddyserver.com/docs/caddyfile
+// what neither Ingress nor Gateway API says portably. The same input gives the same bytes.
+// The Caddyfile is for Caddy 2.11: https://caddyserver.com/docs/caddyfile
+// Handler does the same in this process, for an app that is tried.
 package router
 
 import (

@@ -117,6 +117,8 @@ func (p *Progress) finalLine(l *line) string {
 	switch l.state.Phase {
 	case Done:
 		style, text = OK, "done in "+elapsed
+	case Ready:
+		style, text = OK, "ready in "+elapsed
 	case Failed:
 		style, text = Error, "failed after "+elapsed
 	case Skipped:

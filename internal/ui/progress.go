@@ -24,12 +24,14 @@ const (
 	Publishing Phase = "publishing"
 	Bumping    Phase = "bumping"
 	Patching   Phase = "patching"
+	Starting   Phase = "starting" // a service
+	Ready      Phase = "ready"    // it answers; Message is what it is
 	Done       Phase = "done"
 	Failed     Phase = "failed"
 	Skipped    Phase = "skipped" // there is nothing to do, or Message is the reason
 )
 
-func (p Phase) final() bool { return p == Done || p == Failed || p == Skipped }
+func (p Phase) final() bool { return p == Done || p == Ready || p == Failed || p == Skipped }
 
 // State is the progress of an image. Message is unescaped text: the last line of a build's
 // log, the digest of a finished image, the reason of a failure.

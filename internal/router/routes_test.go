@@ -1,5 +1,3 @@
-//go:build interop
-
 package router
 
 import (
@@ -12,7 +10,7 @@ import (
 )
 
 // The longest path wins, by whole segments, and what no route has is not found.
-func TestInteropPathsReachTheirServices(t *testing.T) {
+func TestPathsReachTheirServices(t *testing.T) {
 	a := docs(t)
 	a.Spec.Routes["/api/deep"] = describe.Route{Service: "frontend", StripPrefix: true}
 	h := build(t, a, nil)
@@ -34,7 +32,7 @@ func TestInteropPathsReachTheirServices(t *testing.T) {
 	}
 }
 
-func TestInteropWithoutARouteItIsNotFound(t *testing.T) {
+func TestWithoutARouteItIsNotFound(t *testing.T) {
 	a := docs(t)
 	delete(a.Spec.Routes, "/")
 	h := build(t, a, nil)
@@ -46,7 +44,7 @@ func TestInteropWithoutARouteItIsNotFound(t *testing.T) {
 }
 
 // A body over the limit is refused, also if its length is not known before.
-func TestInteropBodiesAreLimited(t *testing.T) {
+func TestBodiesAreLimited(t *testing.T) {
 	h := build(t, docs(t), nil)
 	const limit = 10 << 20
 	for _, test := range []struct {
@@ -71,54 +69,8 @@ func TestInteropBodiesAreLimited(t *testing.T) {
 
 type reader interface{ Read([]byte) (int, error) }
 
-// Requests of one room reach one replica, and rooms are spread over both. One replica takes
-// over when the other is gone.
-func TestInteropRoomsStayWithAReplica(t *testing.T) {
-	a := docs(t)
-	a.Spec.Routes["/cookie"] = describe.Route{Service: "y-provider", Sticky: &describe.Sticky{Cookie: "session"}}
-	h := build(t, a, nil)
-	for _, kind := range []string{"query", "cookie"} {
-		of := map[string]string{}
-		replicas := map[string]bool{}
-		for range 3 {
-			for i := range 20 {
-				value := fmt.Sprintf("room %d", i)
-				path, header := "/collaboration/api/get?x=1&room="+strings.ReplaceAll(value, " ", "%20"), http.Header{}
-				if kind == "cookie" {
-					value = fmt.Sprintf("s%d", i)
-					path, header = "/cookie", http.Header{"Cookie": {"a=b; session=" + value + "; c=d"}, stickyHeader: {"from outside"}}
-				}
-				response, address, requests := h.ask(t, http.MethodGet, path, header, nil)
-				if response.StatusCode != http.StatusOK || len(requests) != 1 {
-					t.Fatalf("%s: %s", path, response.Status)
-				}
-				if before, known := of[value]; known && before != address {
-					t.Errorf("%s %s reached %s after %s", kind, value, address, before)
-				}
-				of[value], replicas[address] = address, true
-				if set := response.Header["Set-Cookie"]; set != nil || requests[0].header.Get(stickyHeader) != "" {
-					t.Errorf("%s: the answer sets %q, and the request has %s %q", kind, set, stickyHeader, requests[0].header[stickyHeader])
-				}
-				if kind == "cookie" && requests[0].header.Get("Cookie") != header.Get("Cookie") {
-					t.Errorf("the app got the cookies %q", requests[0].header["Cookie"])
-				}
-			}
-		}
-		if len(replicas) != 2 {
-			t.Errorf("%s: all reached %v, want both replicas", kind, replicas)
-		}
-	}
-	h.servers[addresses["y-provider"][0]].Close()
-	for i := range 20 {
-		response, address, _ := h.ask(t, http.MethodGet, fmt.Sprintf("/collaboration/api/?room=%d", i), nil, nil)
-		if response.StatusCode != http.StatusOK || address != addresses["y-provider"][1] {
-			t.Errorf("without its replica, room %d: %s of %q", i, response.Status, address)
-		}
-	}
-}
-
 // A header's value is what the document says, whatever it has of Caddy's own signs.
-func TestInteropHeadersOfAnswers(t *testing.T) {
+func TestHeadersOfAnswers(t *testing.T) {
 	t.Setenv("LEAKED", "leaked")
 	a := docs(t)
 	frontend := a.Spec.Routes["/"]

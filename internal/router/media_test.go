@@ -1,5 +1,3 @@
-//go:build interop
-
 package router
 
 import (
@@ -40,7 +38,7 @@ func forged() http.Header {
 
 // A request for /media is first asked of the service, with what the client sent, and then
 // of the bucket, with what the service answered.
-func TestInteropMediaIsAuthorizedAndThenAskedOfTheBucket(t *testing.T) {
+func TestMediaIsAuthorizedAndThenAskedOfTheBucket(t *testing.T) {
 	a := docs(t)
 	a.Spec.Routes["/"] = describe.Route{Bucket: "bucket"} // also without authorization
 	h := build(t, a, signs(204, map[string]string{"Authorization": "AWS4 signed", "X-Amz-Date": "today", "X-Amz-Content-SHA256": "of nothing", "X-Other": "x"}))
@@ -88,7 +86,7 @@ func wantHeaders(t *testing.T, what string, got http.Header, want map[string]str
 }
 
 // What the service does not answer does not reach the bucket from the client instead.
-func TestInteropHeadersThatTheServiceDoesNotAnswer(t *testing.T) {
+func TestHeadersThatTheServiceDoesNotAnswer(t *testing.T) {
 	h := build(t, docs(t), signs(200, map[string]string{"X-Amz-Date": "today"}))
 	_, _, requests := h.ask(t, http.MethodGet, "/media/x", forged(), nil)
 	if len(requests) != 2 {
@@ -98,7 +96,7 @@ func TestInteropHeadersThatTheServiceDoesNotAnswer(t *testing.T) {
 }
 
 // The service's refusal is the answer, and the bucket is not asked.
-func TestInteropMediaIsRefused(t *testing.T) {
+func TestMediaIsRefused(t *testing.T) {
 	for _, status := range []int{403, 401, 302, 304, 500} {
 		h := build(t, docs(t), signs(status, map[string]string{"Location": "/login"}))
 		response, _, requests := h.ask(t, http.MethodGet, "/media/x", nil, nil)
@@ -109,7 +107,7 @@ func TestInteropMediaIsRefused(t *testing.T) {
 }
 
 // A path that two could read in two ways, and the bucket itself, are asked of nobody.
-func TestInteropPathsThatAreNoObject(t *testing.T) {
+func TestPathsThatAreNoObject(t *testing.T) {
 	h := build(t, docs(t), signs(200, nil))
 	for path, want := range map[string]int{
 		"/media/a/../b": 400, "/media/a/%2e%2e/b": 400, "/media/a%2F..%2Fb": 400, "/media/./b": 400, "/media/a//b": 400, "/media/a%2F%2Fb": 400, "/media/b/..": 400,

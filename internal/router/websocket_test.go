@@ -1,5 +1,3 @@
-//go:build interop
-
 package router
 
 import (
@@ -66,7 +64,7 @@ func exchange(connection net.Conn, reader *bufio.Reader) error {
 }
 
 // A room's WebSockets reach one replica. Where no route allows them, the request is a plain one.
-func TestInteropWebSocketsAreProxied(t *testing.T) {
+func TestWebSocketsAreProxied(t *testing.T) {
 	h := build(t, docs(t), echoes)
 	of := map[string]string{}
 	for round := range 2 {
@@ -97,7 +95,7 @@ func TestInteropWebSocketsAreProxied(t *testing.T) {
 
 // A WebSocket ends once it was idle for as long as the route says, and not while it is used.
 // A service that authorizes it gets a plain request.
-func TestInteropIdleWebSocketsEnd(t *testing.T) {
+func TestIdleWebSocketsEnd(t *testing.T) {
 	a := docs(t)
 	a.Spec.Routes["/short"] = describe.Route{Service: "web", WebSocket: true, Timeout: 2, Authorize: &describe.Authorize{Service: "frontend", Path: "/auth"}}
 	h := build(t, a, func(address string, w http.ResponseWriter, r *http.Request) bool {

@@ -1,0 +1,218 @@
+package build
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/libresh/libre/internal/testkit"
+)
+
+// runs are the engines that libre run is tested with.
+var runs = []string{"runc"}
+
+// appRun is a `libre run` that answers.
+type appRun struct {
+	*testkit.Process
+	url string
+}
+
+// stateHome is where libre run keeps data. Servers of root's runs reach it as other users.
+func stateHome(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "run-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// startApp starts libre run, and waits until it prints the address.
+func startApp(t *testing.T, c catalogue, state string, args ...string) *appRun {
+	t.Helper()
+	command := c.command(append([]string{"run", "--port", "0"}, args...)...)
+	command.Env = append(command.Env, "XDG_STATE_HOME="+state)
+	address, stdout := io.Pipe()
+	command.Stdout = stdout
+	p, err := testkit.Start(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.Cmd.Process.Signal(os.Interrupt)
+		<-p.Exited
+	})
+	go func() { <-p.Exited; stdout.Close() }()
+	line, err := bufio.NewReader(address).ReadString('\n')
+	if err != nil {
+		t.Fatalf("libre run %s: %v\n%s", strings.Join(args, " "), p.Err, p.Log)
+	}
+	go func() { _, _ = io.Copy(io.Discard, address) }()
+	return &appRun{p, strings.TrimSpace(line)}
+}
+
+// end interrupts a run, as Ctrl-C does. It must end without an error.
+func (r *appRun) end(t *testing.T) {
+	t.Helper()
+	_ = r.Cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-r.Exited:
+	case <-time.After(testkit.Patience):
+		t.Fatalf("it does not end:\n%s", r.Log)
+	}
+	if r.Err != nil {
+		t.Errorf("it ended with %v:\n%s", r.Err, r.Log)
+	}
+}
+
+// nothingLeft checks that no process and no mount of a run is left.
+func nothingLeft(t *testing.T, state string) {
+	t.Helper()
+	err := testkit.Eventually(func() error {
+		if left := processesWith(state); len(left) > 0 {
+			return fmt.Errorf("left: %s", strings.Join(left, "; "))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || bytes.Contains(mounts, []byte(state)) {
+		t.Errorf("a mount is left, %v:\n%s", err, mounts)
+	}
+	for _, pattern := range []string{"/sys/fs/cgroup/libre-run/*", "/sys/fs/cgroup/*/libre-run/*"} {
+		if left, _ := filepath.Glob(pattern); len(left) > 0 {
+			t.Errorf("control groups are left: %v", left)
+		}
+	}
+}
+
+func (r *appRun) sign(t *testing.T, name string) {
+	t.Helper()
+	response, err := http.Post(r.url+"/api/entries", "application/json", strings.NewReader(`{"name":"`+name+`","message":"Bonjour"}`))
+	if status, body, err := read(response, err); err != nil || status != http.StatusCreated {
+		t.Errorf("signing: %d %s, %v", status, body, err)
+	}
+}
+
+// libre run starts guestbook with a real PostgreSQL: its page answers at one port, and keeps
+// what is written, if it should, also when libre is killed. Nothing else is left.
+func TestRunGuestbook(t *testing.T) {
+	c := demo(t)
+	testkit.RequireRoot(t)
+	for _, by := range runs {
+		t.Run(by, func(t *testing.T) {
+			testkit.Require(t, by)
+			state := stateHome(t)
+			first := startApp(t, c, state, "guestbook", "--engine", by, "--keep")
+			if page := mustGet(t, first.url+"/"); !strings.Contains(page, "<h1>"+defaultBrand+"</h1>") {
+				t.Errorf("the page:\n%s", page)
+			}
+			if brand := mustGet(t, first.url+"/api/brand"); !strings.Contains(brand, defaultBrand) {
+				t.Errorf("/api/brand: %s", brand)
+			}
+			first.sign(t, "Louise Labé")
+			checkPrivate(t, state)
+			first.end(t)
+			nothingLeft(t, state)
+
+			killed := startApp(t, c, state, "guestbook", "--engine", by, "--keep")
+			if entries := mustGet(t, killed.url+"/api/entries"); !strings.Contains(entries, "Louise Labé") {
+				t.Errorf("after a restart: %s", entries)
+			}
+			killed.sign(t, "Maurice Scève")
+			_ = killed.Cmd.Process.Signal(syscall.SIGKILL)
+			<-killed.Exited
+
+			last := startApp(t, c, state, "guestbook", "--engine", by)
+			if entries := mustGet(t, last.url+"/api/entries"); !strings.Contains(entries, "Louise Labé") || !strings.Contains(entries, "Maurice Scève") {
+				t.Errorf("after libre was killed: %s", entries)
+			}
+			last.end(t)
+			nothingLeft(t, state)
+			if left, err := os.ReadDir(filepath.Join(state, "libre", "run")); err != nil || len(left) > 0 {
+				t.Errorf("data is left without --keep: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// checkPrivate checks that nobody else can read secrets, and that none is in an argument.
+func checkPrivate(t *testing.T, state string) {
+	t.Helper()
+	file := filepath.Join(state, "libre/run/guestbook/secrets.env")
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	content, err := os.ReadFile(file)
+	_, password, found := strings.Cut(strings.TrimSpace(string(content)), "=")
+	if err != nil || !found {
+		t.Fatalf("%s has %q, %v", file, content, err)
+	}
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, command := range commands {
+		if text, _ := os.ReadFile(command); bytes.Contains(text, []byte(password)) {
+			t.Errorf("a secret is in an argument of %s", bytes.ReplaceAll(text, []byte{0}, []byte(" ")))
+		}
+	}
+	err = filepath.WalkDir(filepath.Join(state, "libre/run"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if info, _ := entry.Info(); bytes.Contains(text, []byte(password)) && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has a secret, and the mode %s", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A second run of an app, a port that is taken, and an engine that is missing are refused in
+// one line, and what runs goes on.
+func TestRunRefuses(t *testing.T) {
+	c := demo(t)
+	testkit.RequireRoot(t)
+	testkit.Require(t, "runc")
+	state := stateHome(t)
+	app := startApp(t, c, state, "guestbook", "--engine", "runc")
+	_, port, _ := strings.Cut(strings.TrimPrefix(app.url, "http://"), ":")
+	for want, args := range map[string][]string{
+		"guestbook runs already; end it by Ctrl-C":                 {"guestbook", "--engine", "runc", "--port", "0"},
+		"port " + port + " of 127.0.0.1: address already in use; ": {"guestbook", "--engine", "runc", "--name", "other", "--port", port},
+		`engine "crio", expected podman, docker, runc`:             {"guestbook", "--engine", "crio"},
+	} {
+		command := c.command(append([]string{"run"}, args...)...)
+		command.Env = append(command.Env, "XDG_STATE_HOME="+state)
+		if stdout, stderr, err := testkit.Output(command); err == nil || stdout != "" || !strings.HasPrefix(stderr, "error: "+want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: %v\n%s%s", args, err, stdout, stderr)
+		}
+	}
+	mustGet(t, app.url+"/")
+	request, err := http.NewRequest(http.MethodGet, app.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "rebound.example"
+	if response, err := http.DefaultClient.Do(request); err != nil || response.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("another name for the address: %v, %v", response, err)
+	}
+	app.end(t)
+	nothingLeft(t, state)
+}

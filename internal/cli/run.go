@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/run"
+	"github.com/libresh/libre/internal/run/engine"
+	"github.com/libresh/libre/internal/ui"
+)
+
+type runOptions struct {
+	words  []string
+	app    appOptions // name, settings and what is optional
+	port   int
+	engine string
+	keep   bool
+}
+
+func (e *env) runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run APP",
+		Short: "Run an app on this machine, to try it",
+		Long: `Run an app of the catalogue on this machine, until you interrupt it. Its images
+must be built. stdout has the address, once all services answer. stderr has what
+the services print, each line after the service's name.
+
+What runs is what render --format compose writes: each service in a container
+without rights, jobs before the services that wait for them, and servers for
+what the app needs: PostgreSQL. Secrets are made for it, and kept in files that
+only you can read. Nothing listens but the one port, on 127.0.0.1.
+
+Ctrl-C ends all of it and removes its data. With --keep the data stays, and the
+next run finds it again.
+
+podman, docker or, for root, runc runs the containers: --engine, else the first
+that works.`,
+		Example: "  libre run guestbook\n  libre run 'guestbook/*/lyon' --port 8081 --keep",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.words = args
+			return e.runRun(cmd.Context(), o)
+		},
+		ValidArgsFunction: e.completeSelection,
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&o.port, "port", 8080, "answer at port `N` of 127.0.0.1; 0 chooses a free one")
+	flags.StringVar(&o.engine, "engine", "", "run containers by `ENGINE`: "+strings.Join(engine.Names, ", ")+" (default: the first that works)")
+	flags.BoolVar(&o.keep, "keep", false, "keep the data for the next run")
+	flags.StringVar(&o.app.name, "name", "", "the `NAME` of what runs, to run an app twice (default: the app's and its variant's)")
+	flags.StringArrayVar(&o.app.set, "set", nil, "set one of the app's settings: `NAME=VALUE`")
+	flags.StringVar(&o.app.values, "values", "", "settings in `FILE`, a YAML map of names and values; --set goes before")
+	flags.StringSliceVar(&o.app.with, "with", nil, "use `NAME`, an optional need or service of the app")
+	return cmd
+}
+
+func (e *env) runRun(ctx context.Context, o runOptions) error {
+	settings, err := o.app.settings()
+	if err != nil {
+		return usageError{err}
+	}
+	by, err := engine.Find(ctx, o.engine)
+	if err != nil {
+		return err
+	}
+	app, dist, err := e.runnable(ctx, o)
+	if err != nil {
+		return err
+	}
+	listener, err := run.Listen(o.port)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	name := o.app.name
+	if name == "" {
+		name = run.Name(app.Metadata.Name, app.Spec.Variant)
+	}
+	i, err := instance.New(app, instance.Options{Name: name, Port: run.PortOf(listener), Settings: settings, With: o.app.with})
+	if err != nil {
+		return usageError{err}
+	}
+	dir, err := run.StateDir(os.Getenv)
+	if err != nil {
+		return err
+	}
+	progress := e.Progress()
+	defer progress.Close()
+	return run.Run(ctx, run.Options{
+		Instance: i, Layout: dist, Engine: by, Dir: filepath.Join(dir, i.Name), Keep: o.keep, Random: rand.Text, Listener: listener, Watcher: runWatcher{e, progress},
+	}, func() error {
+		progress.Close()
+		end := "Ctrl-C ends it and removes its data"
+		if o.keep {
+			end = "Ctrl-C ends it and keeps its data"
+		}
+		e.Notef("%s %s runs by %s; %s", app.Metadata.Name, app.Spec.Version, by, end)
+		return e.Printf("%s\n", i.URL())
+	})
+}
+
+// runnable is the document of what is to be run, and the layout that has its images.
+func (e *env) runnable(ctx context.Context, o runOptions) (*describe.Application, *layout.Layout, error) {
+	document, ws, err := e.catalogueApplication(ctx, "run", o.words)
+	if err != nil {
+		return nil, nil, err
+	}
+	document.Spec.Registry = "localhost"
+	dist, err := layout.Open(ws.output(""))
+	return document, dist, err
+}
+
+// runWatcher shows what happens in a run.
+type runWatcher struct {
+	*env
+	progress *ui.Progress
+}
+
+func (w runWatcher) State(name string, state run.State, message string) {
+	phase := map[run.State]ui.Phase{run.Starting: ui.Starting, run.Ready: ui.Ready, run.Ended: ui.Done}[state]
+	w.progress.Set(name, ui.State{Phase: phase, Message: message})
+}
+
+func (w runWatcher) Note(text string) { w.Notef("%s", text) }
+
+func (w runWatcher) Log(service, line string) { w.Notef("%s | %s", service, line) }

@@ -1,0 +1,281 @@
+// Package run starts an app on this machine: its services as containers, the servers of its
+// needs, and a router for its routes, on one port. What it starts it also ends.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/compose"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/run/engine"
+	"github.com/libresh/libre/internal/run/server"
+)
+
+// Options say what to run, and how.
+type Options struct {
+	Instance *instance.Instance
+	Layout   *layout.Layout    // with the app's images
+	Engine   string            // podman, docker or runc
+	Images   map[string]string // of servers, by the kind of need; those of compose are the default
+	Dir      string            // for data, which only this user can read
+	Keep     bool              // keeps the data
+	Random   func() string     // a new secret: letters and digits
+	Listener net.Listener      // for requests
+	Watcher  Watcher
+}
+
+// Watcher is told what happens. Its methods are called from several goroutines.
+type Watcher interface {
+	State(name string, state State, message string)
+	Note(text string)
+	Log(service, line string) // a line of a service's output, as it is
+}
+
+// State is of a server, a job or a service.
+type State int
+
+const (
+	Starting State = iota
+	Ready          // it answers
+	Ended          // a job has done its work
+)
+
+// Run starts an app, calls ready once all of it answers, and returns when ctx has ended or
+// something has failed. All that was started has ended then.
+func Run(ctx context.Context, o Options, ready func() error) (err error) {
+	h, err := openHome(o.Dir, o.Keep)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close(err)) }()
+	if h.wasKept && !o.Keep {
+		o.Watcher.Note("the data that an earlier run kept is used, and removed at the end: give --keep to keep it")
+	}
+	r := &runner{Options: o, home: h, failed: make(chan error, 1)}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-r.failed:
+		return err
+	}
+}
+
+// runner is the state of a run.
+type runner struct {
+	Options
+	home     *home
+	project  *compose.Project
+	engine   engine.Engine
+	servers  []*server.Server
+	parts    map[string]map[string]string // of needs whose servers run outside of the engine
+	outputs  map[string]*output
+	running  map[string]engine.Process
+	finished map[string]bool
+	failed   chan error // the first container that ended by itself
+}
+
+// start starts everything, in the order in which one waits for another.
+func (r *runner) start(ctx context.Context) error {
+	r.outputs, r.running, r.finished = map[string]*output{}, map[string]engine.Process{}, map[string]bool{}
+	if err := r.startServers(ctx); err != nil {
+		return err
+	}
+	if err := r.resolve(); err != nil {
+		return err
+	}
+	if err := r.openEngine(ctx); err != nil {
+		return err
+	}
+	for _, name := range r.order() {
+		if err := r.startService(ctx, name); err != nil {
+			return err
+		}
+	}
+	for _, name := range r.order() {
+		if err := r.awaitHealth(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := r.home.installed(); err != nil {
+		return err
+	}
+	return r.serve(ctx)
+}
+
+// firstPort is the port of the first server that runs outside of the engine.
+const firstPort = 7000
+
+// startServers starts the servers that this machine has.
+func (r *runner) startServers(ctx context.Context) error {
+	r.parts = map[string]map[string]string{}
+	for n, name := range r.outside() {
+		r.Watcher.State(name, Starting, "")
+		o := server.Options{
+			Need: r.Instance.Needs[name], Host: r.hostName(name), Port: firstPort + n, URL: r.Instance.URL(), Data: r.home.path("data", name), Sockets: r.home.sockets(),
+			Secret: func(part string) string { return r.home.secret(instance.PartVariable(name, part), r.Random) }, Output: r.output(name),
+		}
+		started, err := server.Start(ctx, o)
+		if err != nil {
+			return fmt.Errorf("the need %s cannot be started here: %w", name, err)
+		}
+		r.servers = append(r.servers, started)
+		r.parts[name] = started.Parts
+		r.watch(name, started.Done, nil)
+		r.Watcher.State(name, Ready, started.What)
+	}
+	return nil
+}
+
+// outside are the needs that this machine's own servers provide, sorted.
+func (r *runner) outside() []string {
+	var names []string
+	for name, need := range r.Instance.Needs {
+		if need.Kind != "volume" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// hostName is how services call a server: not as one of them.
+func (r *runner) hostName(need string) string {
+	if _, taken := r.Instance.Service(need); taken {
+		return "libre-" + need
+	}
+	return need
+}
+
+// resolve makes the model of what runs, and writes its secrets.
+func (r *runner) resolve() error {
+	project, files, err := compose.New(r.Instance, compose.Options{Images: r.Images, Secrets: r.home.secrets, Random: r.Random, Provided: r.parts})
+	if err != nil {
+		return err
+	}
+	r.project = project
+	for name, s := range project.Services {
+		if len(s.Profiles) > 0 && !r.wanted(s) {
+			delete(project.Services, name)
+		}
+	}
+	return r.home.write(files)
+}
+
+// wanted reports whether a job that compose runs only for who asks is run: those of the first
+// installation, once.
+func (r *runner) wanted(s *compose.Service) bool {
+	return slices.Contains(s.Profiles, "first-install") && !r.home.wasInstalled
+}
+
+func (r *runner) openEngine(ctx context.Context) error {
+	o := engine.Options{Name: r.Instance.Name, Dir: r.home.path("run"), Data: r.home.path("data"), Sockets: r.home.sockets(), Containers: r.order()}
+	for _, need := range r.outside() {
+		o.Provided = append(o.Provided, r.hostName(need))
+	}
+	opened, err := engine.Open(ctx, r.Engine, o)
+	if err != nil {
+		return err
+	}
+	r.engine = opened
+	for n, s := range r.servers {
+		if err := r.engine.Provide(firstPort+n, s.Socket); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watch ends the run when something ends that should not.
+func (r *runner) watch(name string, done <-chan struct{}, why func() error) {
+	if done == nil {
+		return
+	}
+	out := r.outputs[name]
+	go func() {
+		<-done
+		err := fmt.Errorf("%s has ended", name)
+		if why != nil && why() != nil {
+			err = fmt.Errorf("%s has ended: %w", name, why())
+		}
+		if last := out.last(); last != "" {
+			err = fmt.Errorf("%w; its last line: %s", err, last)
+		}
+		select {
+		case r.failed <- err:
+		default:
+		}
+	}()
+}
+
+// close ends containers, then servers.
+func (r *runner) close() error {
+	var err error
+	if r.engine != nil {
+		err = r.engine.Close()
+		if !r.Keep {
+			err = errors.Join(err, r.engine.Remove())
+		}
+	}
+	for _, s := range slices.Backward(r.servers) {
+		s.Close()
+	}
+	return err
+}
+
+// PortOf is the port that a listener of Listen has.
+func PortOf(listener net.Listener) int { return listener.Addr().(*net.TCPAddr).Port }
+
+// Listen listens at a port of the loopback address; 0 is a free one.
+func Listen(port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", instance.Loopback, port))
+	if err != nil {
+		var reason error = err
+		if inner := new(os.SyscallError); errors.As(err, &inner) {
+			reason = inner.Err
+		}
+		return nil, &fault.Fault{Err: fmt.Errorf("port %d of %s: %w", port, instance.Loopback, reason), Fix: "end what listens there, or give another --port"}
+	}
+	return listener, nil
+}
+
+// StateDir is the folder for the data of all apps that run here: of the user, or of root,
+// whose servers run as other users that must reach theirs.
+func StateDir(getenv func(string) string) (string, error) {
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "libre", "run"), nil
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/libre/run", nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".local/state/libre/run"), err
+}
+
+// Name is the name of an instance that is run here: of the app, and of its variant.
+func Name(app, variant string) string {
+	name := strings.NewReplacer(".", "-", "_", "-").Replace(app)
+	if variant != "default" {
+		name += "-" + instance.NamePart(variant)
+	}
+	return name
+}
+
+// patience is the time that a service has to become ready.
+const patience = 3 * time.Minute

@@ -1,0 +1,222 @@
+// Package server starts servers for an app's needs from what this machine has: PostgreSQL,
+// Redis or Valkey, and small ones that are part of libre. They listen on sockets in a folder of
+// the user's own, and on no port. They end with libre, also when it is killed.
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/fault"
+)
+
+// Options say what to start.
+type Options struct {
+	Need    describe.Need
+	Host    string // by which the app reaches it
+	Port    int
+	Data    string // folder for what it keeps
+	Sockets string // folder for its socket, which Server.Socket names
+	URL     string // of the app
+	Secret  func(part string) string
+	Output  io.Writer
+}
+
+// Server is a server that runs.
+type Server struct {
+	What   string            // for people, such as "this machine's PostgreSQL 15"
+	Socket string            // below Options.Sockets
+	Parts  map[string]string // of the need
+	Close  func()            // ends it, and returns when it has ended
+	Done   <-chan struct{}   // closed when it has ended; nil if it cannot by itself
+}
+
+// kinds start servers, by the kind of need.
+var kinds = map[string]func(context.Context, Options) (*Server, error){
+	"postgres": startPostgres,
+}
+
+// Start starts a server for a need. It returns when the server answers.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	start, known := kinds[o.Need.Kind]
+	if !known {
+		return nil, fmt.Errorf("this machine has no server of the kind %s", o.Need.Kind)
+	}
+	return start(ctx, o)
+}
+
+// Kinds are the kinds of needs that Start knows.
+func Kinds() []string {
+	var all []string
+	for kind := range kinds {
+		all = append(all, kind)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// program is a server that is a program of this machine.
+type program struct {
+	owner *owner
+	done  chan struct{}
+	cmd   *exec.Cmd
+}
+
+// owner is the user that programs run as, and their files belong to: the one of libre, or for
+// root one without rights.
+type owner struct {
+	uid, gid int
+	sys      *syscall.SysProcAttr
+}
+
+// findOwner finds the user for a program. Root needs one of its own for each kind of server.
+func findOwner(names ...string) (*owner, error) {
+	o := &owner{uid: os.Geteuid(), gid: os.Getegid(), sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}}
+	if o.uid != 0 {
+		return o, nil
+	}
+	for _, name := range names {
+		found, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		if o.uid, err = strconv.Atoi(found.Uid); err == nil {
+			o.gid, err = strconv.Atoi(found.Gid)
+		}
+		o.sys.Credential = &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)}
+		return o, err
+	}
+	return nil, fmt.Errorf("this machine has no user %s, and root does not run it", names[0])
+}
+
+// folder makes a folder that the owner alone can enter.
+func (o *owner) folder(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if err := o.reaches(path); err != nil {
+		return err
+	}
+	return os.Chown(path, o.uid, o.gid)
+}
+
+// reaches returns an error if a folder above keeps the owner out.
+func (o *owner) reaches(path string) error {
+	if o.sys.Credential == nil {
+		return nil
+	}
+	for dir := filepath.Dir(path); dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&0o001 == 0 {
+			return &fault.Fault{Err: fmt.Errorf("%s keeps out the user that the server runs as", dir), Fix: "set XDG_STATE_HOME to a folder that all users may enter"}
+		}
+	}
+	return nil
+}
+
+// command prepares a program. Its files are private to the owner.
+func (o *owner) command(path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...)
+	attributes := *o.sys
+	cmd.Dir, cmd.SysProcAttr = "/", &attributes
+	cmd.Env = []string{"PATH=" + filepath.Dir(path) + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// start starts a program. The thread that starts it is kept until it ends, because Linux
+// sends the signal for the parent's death when the thread ends: https://go.dev/issue/27505
+func (o *owner) start(cmd *exec.Cmd) (*program, error) {
+	p := &program{owner: o, cmd: cmd, done: make(chan struct{})}
+	begun := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		begun <- err
+		if err == nil {
+			_ = cmd.Wait()
+			close(p.done)
+		}
+	}()
+	return p, <-begun
+}
+
+// stop sends a signal, and kills what does not end by it.
+func (p *program) stop(signal os.Signal) {
+	_ = p.cmd.Process.Signal(signal)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// until calls ready until it returns nil.
+func (p *program) until(ctx context.Context, ready func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return errors.New("it ended")
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// without passes on the lines that do not begin with a prefix.
+type without struct {
+	prefix string
+	to     io.Writer
+	part   []byte
+}
+
+func (w *without) Write(p []byte) (int, error) {
+	w.part = append(w.part, p...)
+	for {
+		end := bytes.IndexByte(w.part, '\n') + 1
+		if end == 0 {
+			return len(p), nil
+		}
+		if !bytes.HasPrefix(w.part, []byte(w.prefix)) {
+			if _, err := w.to.Write(w.part[:end]); err != nil {
+				return 0, err
+			}
+		}
+		w.part = w.part[end:]
+	}
+}
+
+// mostSocket is the longest path of a socket: man 7 unix.
+const mostSocket = 107
+
+func checkSocket(path string) error {
+	if len(path) > mostSocket {
+		return &fault.Fault{Err: fmt.Errorf("the path of the socket %s is too long", path), Fix: "give a shorter --name, or set XDG_STATE_HOME to a folder with a shorter path"}
+	}
+	return nil
+}
