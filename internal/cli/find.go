@@ -115,6 +115,7 @@ type finder struct {
 	index   find.Index
 	images  []foundIn
 	failed  []error
+	unread  int // how many of images could not be read
 	builder *build.Builder
 	ws      *workspace
 }
@@ -254,6 +255,7 @@ func (f *finder) search(ctx context.Context, query find.Query, o findOptions) er
 	for _, image := range f.images {
 		if err := unread[image.image]; err != nil {
 			f.failed = append(f.failed, fmt.Errorf("%s for %s: %w", image.reference, image.platform, err))
+			f.unread++
 			delete(unread, image.image) // several tags may have it
 		}
 	}
@@ -304,7 +306,12 @@ func (f *finder) print(matches [][]find.Match, withAnswers, asJSON bool) error {
 	if asJSON {
 		return f.JSON(list)
 	}
-	f.Notef("found in %d of %d images", with, len(f.images))
+	switch read := len(f.images) - f.unread; {
+	case len(f.failed) == 0:
+		f.Notef("found in %d of %d images", with, read)
+	case read > 0:
+		f.Notef("found in %d of %d images that can be read", with, read)
+	}
 	if with == 0 {
 		return nil
 	}

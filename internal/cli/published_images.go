@@ -39,7 +39,7 @@ func (e *env) referenced(ctx context.Context, o registryOptions, words []string)
 		}
 		images, err := state.PlatformImages(ctx, client, signing, reference)
 		if err != nil {
-			found.failed = append(found.failed, fmt.Errorf("%s: %w", word, err))
+			found.failed = append(found.failed, about(word, err))
 		}
 		found.add(signing, images)
 	}

@@ -30,3 +30,11 @@ func prefixOf(word string) (string, error) {
 func noTag(word string) error {
 	return usageError{fmt.Errorf("%s is a repository, not a release: add a tag, such as %s:1.2.3-1, or a digest; libre list %s lists its releases", word, word, word)}
 }
+
+// about is an error that names the reference which it is about, once.
+func about(reference string, err error) error {
+	if strings.Contains(err.Error(), reference) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", reference, err)
+}

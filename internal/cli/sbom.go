@@ -162,7 +162,7 @@ func (e *env) attestedDocuments(ctx context.Context, o registryOptions, referenc
 		}
 		images, err := state.PlatformImages(ctx, client, signing, reference)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", word, err)
+			return nil, nil, about(word, err)
 		}
 		for _, image := range images {
 			document, err := state.AttestedSBOM(ctx, signing, image.Digest)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/scan"
+	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/ui"
 	"github.com/libresh/libre/internal/web"
 )
@@ -136,6 +137,9 @@ func (e *env) runScan(ctx context.Context, o scanOptions) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	for _, err := range s.failed {
+		report.Failed = append(report.Failed, text.Line(err.Error()))
+	}
 	if o.onlyFixable {
 		report.Keep((*scan.Finding).Fixable)
 	}
@@ -171,9 +175,7 @@ func (e *env) vulnerabilities(ctx context.Context, ws *workspace, database strin
 
 // verdict is the error of a scan that is printed already.
 func (s *scanner) verdict(report *scan.Report, failOn scan.Severity) error {
-	for _, err := range s.failed {
-		s.Errorf("%s", err)
-	}
+	s.printFailed()
 	if err := credentialsError(s.failed); err != nil {
 		return err
 	}
@@ -190,6 +192,12 @@ func (s *scanner) verdict(report *scan.Report, failOn scan.Severity) error {
 		return someFailed{"images", s.unbuilt, s.unbuilt + len(report.Images)}
 	}
 	return fmt.Errorf("not everything could be scanned (%s above): what is there is unknown", ui.Count(len(s.failed), "error"))
+}
+
+func (s *scanner) printFailed() {
+	for _, err := range s.failed {
+		s.Errorf("%s", err)
+	}
 }
 
 func countVulnerabilities(n int) string {

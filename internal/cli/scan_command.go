@@ -26,9 +26,10 @@ func (s *scanner) runCommand(ctx context.Context) error {
 	if err := s.collect(ctx); err != nil {
 		return err
 	}
-	found := 0
+	report, found := &scan.Report{}, 0
 	var printErr error
 	s.read(ctx, func(image scanned, read contents) {
+		report.Images = append(report.Images, image.Image)
 		output, err := s.runScanner(ctx, read)
 		if len(output) > 0 && printErr == nil {
 			printErr = s.Printf("%s", output)
@@ -44,9 +45,10 @@ func (s *scanner) runCommand(ctx context.Context) error {
 	case printErr != nil:
 		return printErr
 	case found > 0:
+		s.printFailed()
 		return fmt.Errorf("the scanner failed, or found something, in %d of %d images", found, len(s.images))
 	}
-	return s.verdict(&scan.Report{Images: make([]scan.Image, len(s.images)-len(s.failed))}, "")
+	return s.verdict(report, "")
 }
 
 func (s *scanner) runScanner(ctx context.Context, read contents) ([]byte, error) {

@@ -21,6 +21,7 @@ func (s *scanner) print(report *scan.Report) error {
 	}
 	s.noteUnmatched(report)
 	open, settled := findingTables(report)
+	s.Summary(failedTable(report))
 	var err error
 	switch {
 	case s.options.json:
@@ -95,6 +96,15 @@ func findingTables(report *scan.Report) (open, settled ui.Table) {
 	return open, settled
 }
 
+// failedTable names what could not be scanned.
+func failedTable(report *scan.Report) ui.Table {
+	table := ui.Table{Header: []string{"NOT KNOWN"}, Escape: markdown.Escape}
+	for _, failure := range report.Failed {
+		table.Rows = append(table.Rows, []string{failure})
+	}
+	return table
+}
+
 func severityStyle(column int, cell string) ui.Style {
 	switch {
 	case column == 0 && (cell == "critical" || cell == "high"), column == 4 && strings.HasPrefix(cell, "KEV"):
@@ -153,6 +163,9 @@ func sum(report *scan.Report) string {
 	for _, image := range report.Images {
 		names[image.Name] = true
 	}
+	if len(names) == 0 && len(report.Failed) > 0 {
+		return "nothing was scanned"
+	}
 	open := report.Tally(func(f *scan.Finding) bool { return !f.Settled() })
 	where := ui.Count(len(names), "image")
 	if open.Images > 0 && open.Images < len(names) {
@@ -169,12 +182,18 @@ func sum(report *scan.Report) string {
 	if settled := report.Tally((*scan.Finding).Settled); settled.Vulnerabilities > 0 {
 		said += fmt.Sprintf("; %d settled", settled.Vulnerabilities)
 	}
+	if len(report.Failed) > 0 {
+		said += "; not everything was scanned"
+	}
 	return said
 }
 
 func scanMarkdown(report *scan.Report, open, settled ui.Table) string {
 	var b strings.Builder
 	b.WriteString(markdown.Escape(sum(report)) + "\n\n")
+	if failed := failedTable(report); len(failed.Rows) > 0 {
+		b.WriteString(failed.Markdown())
+	}
 	if len(open.Rows) > 0 {
 		b.WriteString(open.Markdown())
 	}

@@ -79,6 +79,42 @@ func TestFindingsAsTables(t *testing.T) {
 	}
 }
 
+// What could not be scanned is in every format: a report never looks whole that is not.
+func TestReportsNameWhatWasNotScanned(t *testing.T) {
+	const why = "not scanned: registry.example/docs:1: <b>signed</b> with another key"
+	some := findings()
+	some.Failed = []string{why}
+	none := &scan.Report{Database: some.Database, Images: []scan.Image{}, Failed: some.Failed}
+	shown := strings.ReplaceAll(why, "<b>", "")[:len("not scanned: registry.example")]
+	for _, format := range []string{"table", "markdown", "sarif", "cyclonedx-vdr", "json"} {
+		o := scanOptions{format: format}
+		if format == "json" {
+			o = scanOptions{format: "table", json: true}
+		}
+		for said, report := range map[string]*scan.Report{"; not everything was scanned": some, "nothing was scanned": none} {
+			if format == "cyclonedx-vdr" && report == some {
+				continue // the samples have no SBOM
+			}
+			got := printed(t, 0, o, report)
+			if format != "table" && !strings.Contains(got, shown) {
+				t.Errorf("%s does not say what was not scanned:\n%s", format, got)
+			}
+			if !strings.Contains(got, said) {
+				t.Errorf("%s does not say %q:\n%s", format, said, got)
+			}
+			if strings.Contains(got, "0 vulnerabilities") {
+				t.Errorf("%s says that nothing was found:\n%s", format, got)
+			}
+			if format == "markdown" && strings.Contains(got, "<b>") {
+				t.Errorf("the Markdown has HTML:\n%s", got)
+			}
+			if format == "sarif" && !strings.Contains(got, `"executionSuccessful": false`) {
+				t.Errorf("SARIF:\n%s", got)
+			}
+		}
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	want, err := os.ReadFile(name)

@@ -43,10 +43,15 @@ func IDs(expression string) (ids []string, err error) {
 const maxLength = 10_000
 
 func invalid(expression string) error {
+	return fmt.Errorf("%q is not an SPDX license expression", shortened(expression))
+}
+
+// shortened is an expression for an error: packages may have any text.
+func shortened(expression string) string {
 	if len(expression) > 80 {
-		expression = expression[:80] + "…"
+		return strings.ToValidUTF8(expression[:80], "") + "…"
 	}
-	return fmt.Errorf("%q is not an SPDX license expression", expression)
+	return expression
 }
 
 // And is an expression of several that all apply; empty ones count for nothing. It is ""

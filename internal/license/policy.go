@@ -70,7 +70,7 @@ func (p *Policy) Refuse(s Subject, now time.Time) string {
 	if s.Expression == "" {
 		return "its license is not known"
 	}
-	return "its license is " + s.Expression
+	return "its license is " + shortened(s.Expression)
 }
 
 // holds reports whether a component may be used if the licenses that allow accepts may be.

@@ -105,8 +105,8 @@ func TestReadErrors(t *testing.T) {
 			"reading an SBOM: its serial number is "},
 		{"an edge less", string(bytes.Replace(golden, []byte(`"dependsOn"`), []byte(`"needs"`), 1)),
 			"reading an SBOM: its serial number is "},
-		{"no time", string(bytes.Replace(golden, []byte(`"timestamp"`), []byte(`"time"`), 1)), "reading an SBOM: parsing time"},
-		{"no index", string(bytes.Replace(golden, []byte(`libre:index-digest`), []byte(`x`), 1)), "reading an SBOM: cannot parse hash"},
+		{"no time", string(bytes.Replace(golden, []byte(`"timestamp"`), []byte(`"time"`), 1)), "reading an SBOM: it has no valid timestamp"},
+		{"no index", string(bytes.Replace(golden, []byte(`libre:index-digest`), []byte(`x`), 1)), "reading an SBOM: it does not say which index it is about: libre did not write it"},
 	} {
 		if d, err := Read([]byte(test.text)); err == nil || !bytes.HasPrefix([]byte(err.Error()), []byte(test.want)) {
 			t.Errorf("%s: got %v, %v, want %s", test.what, d, err, test.want)

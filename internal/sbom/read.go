@@ -78,17 +78,17 @@ func readSubject(metadata *cdx.Metadata) (Subject, error) {
 	subject := Subject{Name: c.Name, Version: c.Version}
 	var err error
 	if subject.Created, err = time.Parse(time.RFC3339, metadata.Timestamp); err != nil {
-		return subject, err
+		return subject, errors.New("it has no valid timestamp")
 	}
 	if subject.Index, err = v1.NewHash(property(c, "libre:index-digest")); err != nil {
-		return subject, err
+		return subject, errors.New("it does not say which index it is about: libre did not write it")
 	}
 	if subject.Manifest, err = v1.NewHash(property(c, "libre:manifest-digest")); err != nil {
-		return subject, err
+		return subject, errors.New("it does not say which manifest it is about: libre did not write it")
 	}
 	platform, err := v1.ParsePlatform(property(c, "libre:platform"))
 	if err != nil {
-		return subject, err
+		return subject, errors.New("it does not say for which platform the image is: libre did not write it")
 	}
 	subject.Platform = *platform
 	return subject, nil

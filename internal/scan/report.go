@@ -16,6 +16,7 @@ import (
 type Report struct {
 	Database Database `json:"database"`
 	Images   []Image  `json:"images"`
+	Failed   []string `json:"failed,omitempty"` // what could not be scanned, and why: vulnerabilities of it are not known
 }
 
 // Image is one image for one platform.

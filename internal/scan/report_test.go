@@ -168,7 +168,7 @@ func TestSARIFIsValid(t *testing.T) {
 	}
 	schema := filepath.Join(strings.TrimSpace(string(dir)), "grype/presenter/sarif/testdata/sarif-schema-2.1.0.json")
 	var files []string
-	for i, report := range []*scan.Report{plain, hostile(t), {Images: []scan.Image{}}} {
+	for i, report := range []*scan.Report{plain, hostile(t), {Images: []scan.Image{}, Failed: []string{"not scanned: <x> | y"}}} {
 		text, err := json.MarshalIndent(scan.SARIF(report, "1.0"), "", "  ")
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +195,7 @@ func TestVDRIsValid(t *testing.T) {
 	image := scanned(t, s.Matcher, opened, docs())
 	plain := &scan.Report{Database: opened.Database, Images: []scan.Image{image, image}}
 	var files []string
-	for i, report := range []*scan.Report{plain, hostile(t), {Images: []scan.Image{}}} {
+	for i, report := range []*scan.Report{plain, hostile(t), {Images: []scan.Image{}, Failed: []string{"not scanned: <x> | y"}}} {
 		text, err := scan.VDR(report, "1.0")
 		if err != nil {
 			t.Fatal(err)

@@ -20,8 +20,20 @@ type sarifRun struct {
 	Tool struct {
 		Driver sarifDriver `json:"driver"`
 	} `json:"tool"`
-	Results    []sarifResult `json:"results"`
-	Properties any           `json:"properties,omitempty"`
+	Invocations []sarifInvocation `json:"invocations"`
+	Results     []sarifResult     `json:"results"`
+	Properties  any               `json:"properties,omitempty"`
+}
+
+// sarifInvocation says whether all was scanned, and what was not.
+type sarifInvocation struct {
+	ExecutionSuccessful        bool                `json:"executionSuccessful"`
+	ToolExecutionNotifications []sarifNotification `json:"toolExecutionNotifications,omitempty"`
+}
+
+type sarifNotification struct {
+	Level   string    `json:"level"`
+	Message sarifText `json:"message"`
 }
 
 type sarifDriver struct {
@@ -78,7 +90,11 @@ type sarifSuppression struct {
 // forges show results in files; that of a published image is at the image's name. What
 // statements settle is suppressed.
 func SARIF(report *Report, version string) *SARIFLog {
-	run := sarifRun{Results: []sarifResult{}}
+	invocation := sarifInvocation{ExecutionSuccessful: len(report.Failed) == 0}
+	for _, failure := range report.Failed {
+		invocation.ToolExecutionNotifications = append(invocation.ToolExecutionNotifications, sarifNotification{"error", sarifText{failure}})
+	}
+	run := sarifRun{Invocations: []sarifInvocation{invocation}, Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{Name: "libre", Version: version, InformationURI: "https://libre.sh", Rules: []sarifRule{}}
 	rules := map[string]bool{}
 	seen := map[string]bool{}

@@ -27,6 +27,9 @@ func VDR(report *Report, version string) ([]byte, error) {
 			{Name: "libre:database-schema", Value: report.Database.Schema},
 		},
 	}
+	for _, failure := range report.Failed {
+		*bom.Metadata.Properties = append(*bom.Metadata.Properties, cdx.Property{Name: "libre:not-scanned", Value: failure})
+	}
 	components, vulnerabilities := []cdx.Component{}, []cdx.Vulnerability{}
 	index := map[string]int{}
 	for _, image := range report.Images {

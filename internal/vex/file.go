@@ -36,7 +36,10 @@ func Load(dir string, app catalog.App, now time.Time) ([]Statement, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		if wrong := (*fs.PathError)(nil); errors.As(err, &wrong) {
+			err = wrong.Err // without the path on this machine
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	statements, err := Parse(name, text, now)
 	return statements, errors.Join(err, checkScopes(name, statements, app), checkFixes(statements, app))

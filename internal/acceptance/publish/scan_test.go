@@ -191,6 +191,11 @@ exit $5
 	if got := scanBy("no-such-scanner", "0").want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "the scanner no-such-scanner is not installed; install it") {
 		t.Errorf("no scanner:\n%s\n%s", got.stdout, got.stderr)
 	}
+	// What it was not asked about is not known.
+	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\nscan:\n  command: ["+script+`, x, "{sbom}", --vex, "{vex}", "0"]`+"\n")
+	if got := c.run("scan", "--published", "--external", "--to", "127.0.0.1:1/lasuite").want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "not everything could be scanned (1 error above)") {
+		t.Errorf("a registry that is down:\n%s\n%s", got.stdout, got.stderr)
+	}
 	// Without the flag, a catalogue's libre.yaml starts nothing.
 	if got := c.run("scan", "--published", "--to", reg.prefix(), "--db", vulnerable(t, time.Hour)).want(t, 0); strings.Contains(got.stdout, "first") {
 		t.Errorf("libre's own scan:\n%s", got.stdout)

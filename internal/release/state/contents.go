@@ -15,6 +15,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/text"
 )
 
 // PlatformImage is a published image for one platform, which has an SBOM of its own.
@@ -166,7 +167,7 @@ func AttestedSBOM(ctx context.Context, signing *Signing, image name.Digest) (*sb
 	if err != nil {
 		return nil, Explained(err)
 	}
-	var reasons []error
+	var reasons []string
 	for _, statement := range statements {
 		document, err := sbom.Decode(statement.Predicate)
 		if err == nil && document.Subject.Manifest.String() != image.DigestStr() {
@@ -175,7 +176,7 @@ func AttestedSBOM(ctx context.Context, signing *Signing, image name.Digest) (*sb
 		if err == nil {
 			return document, nil
 		}
-		reasons = append(reasons, err)
+		reasons = append(reasons, err.Error())
 	}
-	return nil, fmt.Errorf("the SBOM of %s: %w", image, errors.Join(reasons...))
+	return nil, fmt.Errorf("the SBOM of %s: %s", image, text.Enumerate(slices.Compact(reasons), "; ", 3))
 }
