@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/text"
 )
 
 // A File is a rendered file. The same input gives the same bytes.
@@ -53,10 +54,10 @@ func Stream(files []File) []byte {
 }
 
 // YAML writes objects as the documents of one file, below a comment, each line of which ends
-// with a newline.
+// with a newline. Other ends of lines, which YAML has too, do not end the comment.
 func YAML(name, comment string, objects ...any) (File, error) {
 	var content bytes.Buffer
-	for line := range strings.Lines(comment) {
+	for line := range strings.Lines(text.Plain(comment)) {
 		content.WriteString("# " + line)
 	}
 	encoder := yaml.NewEncoder(&content)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/kit"
+	"github.com/libresh/libre/internal/text"
 )
 
 // A chart is one of CloudPirates', in the version whose values and templates were read:
@@ -108,7 +109,7 @@ func (r *renderer) addMariaDBChart(need string) error {
 // worksWith notes which versions the app works with, which may be those of another server.
 func (r *renderer) worksWith(need, server string) []string {
 	if version := r.Needs[need].Version; version != "" {
-		return []string{"The app asks for " + r.Needs[need].Kind + " " + oneLine(version) + ": look whether this " + server + " does."}
+		return []string{"The app asks for " + r.Needs[need].Kind + " " + text.Line(version) + ": look whether this " + server + " does."}
 	}
 	return nil
 }

@@ -5,12 +5,8 @@
 package kube
 
 import (
-	"bytes"
-	"fmt"
 	"path"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
@@ -70,21 +66,12 @@ func (r *renderer) add(o object, comment string) error {
 
 // addTo writes an object into a file of a folder.
 func (r *renderer) addTo(folder, name string, o object, comment string) error {
-	var content bytes.Buffer
-	for line := range strings.Lines(comment) {
-		content.WriteString("# " + strings.TrimSuffix(line, "\n") + "\n")
+	if comment != "" {
+		comment += "\n"
 	}
-	encoder := yaml.NewEncoder(&content)
-	encoder.SetIndent(2)
-	head := o.head()
-	if err := encoder.Encode(o); err != nil {
-		return fmt.Errorf("writing %s %s: %w", head.Kind, head.Metadata.Name, err)
-	}
-	if err := encoder.Close(); err != nil {
-		return err
-	}
-	r.files = append(r.files, kit.File{Name: path.Join(folder, name+".yaml"), Content: content.Bytes()})
-	return nil
+	file, err := kit.YAML(path.Join(folder, name+".yaml"), comment, o)
+	r.files = append(r.files, file)
+	return err
 }
 
 // header begins an object. The name is the instance's, and what it is of.

@@ -10,6 +10,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
+	"github.com/libresh/libre/internal/text"
 )
 
 // secretKey is a key that a Secret must have.
@@ -65,30 +66,28 @@ func (r *renderer) secretsFile() []kit.File {
 	for name, need := range r.Needs {
 		of[r.ObjectName(name)] = need
 	}
-	var text strings.Builder
-	text.WriteString("# These Secrets must exist, in the same namespace. libre does not write them.\n")
+	var list strings.Builder
+	list.WriteString("# These Secrets must exist, in the same namespace. libre does not write them.\n")
 	for _, secret := range slices.Sorted(maps.Keys(r.secrets)) {
 		what := "settings of " + r.App.Metadata.Name
 		if need, isNeed := of[secret]; isNeed {
 			what = strings.TrimSuffix(need.Kind+". "+need.Description, ". ")
 		}
-		fmt.Fprintf(&text, "#\n# %s: %s\n", secret, oneLine(what))
+		fmt.Fprintf(&list, "#\n# %s: %s\n", secret, text.Line(what))
 		keys := r.secrets[secret]
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			line := key
 			if keys[key].optional {
 				line += " (optional)"
 			}
-			if about := oneLine(keys[key].about); about != "" {
+			if about := text.Line(keys[key].about); about != "" {
 				line += ": " + about
 			}
-			fmt.Fprintf(&text, "#   %s\n", line)
+			fmt.Fprintf(&list, "#   %s\n", line)
 		}
 	}
-	return []kit.File{{Name: secretsName, Content: []byte(text.String())}}
+	return []kit.File{{Name: secretsName, Content: []byte(list.String())}}
 }
 
 // secretsName is the file that lists Secrets, and has no object.
 const secretsName = "secrets.yaml"
-
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
