@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/describe"
@@ -74,8 +72,8 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 	if !known {
 		return nil, usageError{fmt.Errorf("--format %q, expected %s", o.format, strings.Join(slices.Sorted(maps.Keys(renderFormats)), ", "))}
 	}
-	if o.format != "plain" && o.plain != (plainOptions{}) {
-		return nil, usageError{errors.New("--upgrade-from, --ingress-namespace, --gateway and --needs are for --format plain")}
+	if err := o.fit(); err != nil {
+		return nil, usageError{err}
 	}
 	settings, err := o.settings()
 	if err != nil {
@@ -94,48 +92,26 @@ func (e *env) renderApp(ctx context.Context, o appOptions, words []string) ([]ki
 			return nil, err
 		}
 	}
-	return render(i, o)
+	files, err := render(i, o)
+	if err == nil && o.format == "plain" && o.output != "" {
+		e.warnOfOldJobs(o.output, files)
+	}
+	return files, err
 }
 
-// settings are those of the file, and of --set.
-func (o appOptions) settings() (map[string]string, error) {
-	all, err := readValues(o.values)
-	if err != nil {
-		return nil, err
+// fit returns an error if there are flags of another format.
+func (o appOptions) fit() error {
+	switch {
+	case o.format != "plain" && o.plain != (plainOptions{}):
+		return errors.New("--upgrade-from, --ingress-namespace, --gateway and --needs are for --format plain")
+	case o.format != "compose" && len(o.compose.images) > 0:
+		return errors.New("--image is for --format compose")
+	case o.format == "compose" && o.namespace != "":
+		return errors.New("--namespace is for --format plain and operator")
+	case o.format == "operator" && o.router != "":
+		return errors.New("--router is for --format plain and compose")
 	}
-	for _, set := range o.set {
-		name, value, given := strings.Cut(set, "=")
-		if !given || name == "" {
-			return nil, fmt.Errorf("--set %q, expected NAME=VALUE", set)
-		}
-		all[name] = value
-	}
-	return all, nil
-}
-
-// readValues reads a YAML map of settings; "" is an empty one. A value is text, a number or
-// a boolean, which stays as it is written.
-func readValues(path string) (map[string]string, error) {
-	all := map[string]string{}
-	if path == "" {
-		return all, nil
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("--values: %w", err)
-	}
-	var nodes map[string]yaml.Node
-	if err := yaml.Unmarshal(content, &nodes); err != nil {
-		return nil, fmt.Errorf("--values %s, expected a YAML map of settings: %s", path, strings.Join(strings.Fields(err.Error()), " "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(nodes)) {
-		node := nodes[name]
-		if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
-			return nil, fmt.Errorf("%s:%d: %s has no text, number or boolean: write lists and maps as JSON in quotes", path, node.Line, name)
-		}
-		all[name] = node.Value
-	}
-	return all, nil
+	return nil
 }
 
 // application reads the document of the one app and variant that is selected.

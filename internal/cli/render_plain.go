@@ -3,6 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,4 +79,16 @@ func (o plainOptions) from(i *instance.Instance) (string, error) {
 		return "", fmt.Errorf("--upgrade-from %s: %s %s", o.upgradeFrom, i.App.Metadata.Name, upgrade.Reason)
 	}
 	return from, nil
+}
+
+// warnOfOldJobs names folders with jobs that files have none for: whoever follows the steps of
+// an upgrade would apply them again.
+func (e *env) warnOfOldJobs(output string, files []kit.File) {
+	for _, folder := range kube.JobFolders() {
+		dir := filepath.Join(output, folder)
+		isNew := slices.ContainsFunc(files, func(file kit.File) bool { return strings.HasPrefix(file.Name, folder+"/") })
+		if _, err := os.Stat(dir); err == nil && !isNew {
+			e.Warnf("%s is of an earlier render, and this one has no such jobs: remove it", dir)
+		}
+	}
 }

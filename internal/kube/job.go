@@ -14,6 +14,9 @@ const (
 	firstInstall  = "first-install"
 )
 
+// JobFolders are the folders of jobs that are applied by hand.
+func JobFolders() []string { return []string{beforeUpgrade, firstInstall} }
+
 // jobRetries are the attempts after the first that fails.
 const jobRetries = 3
 
