@@ -15,29 +15,14 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
-	"sigs.k8s.io/yaml"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// app reads a document.
-func app(t *testing.T, name string) *describe.Application {
-	t.Helper()
-	path := map[string]string{"docs": "../router/testdata/docs.yaml", "guestbook": "../kube/testdata/apps/guestbook.yaml"}[name]
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var a describe.Application
-	if err := yaml.UnmarshalStrict(content, &a); err != nil {
-		t.Fatal(err)
-	}
-	return &a
-}
 
 // run is how an app is run.
 type run struct {
@@ -130,7 +115,7 @@ func mustLoad(t *testing.T, all []kit.File) *types.Project {
 
 func TestComposeReadsTheFile(t *testing.T) {
 	for _, name := range []string{"docs", "guestbook"} {
-		all := mustFiles(t, app(t, name), run{})
+		all := mustFiles(t, describetest.App(t, name), run{})
 		mustLoad(t, all)
 		got := content(t, all, "compose.yaml")
 		path := "testdata/golden/" + name + ".yaml"
@@ -152,7 +137,7 @@ func TestComposeReadsTheFile(t *testing.T) {
 // The schema is checked: a field that it does not know, or a service that is not there, is an error.
 func TestComposeRefusesAnotherFile(t *testing.T) {
 	for _, change := range [][2]string{{"read_only:", "readonly:"}, {"condition: service_healthy", "condition: service_well"}, {"cap_drop:", "cap_drops:"}, {"    migrate:\n", "    nothing:\n"}} {
-		all := mustFiles(t, app(t, "docs"), run{})
+		all := mustFiles(t, describetest.App(t, "docs"), run{})
 		for i, file := range all {
 			if file.Name == "compose.yaml" {
 				if !bytes.Contains(file.Content, []byte(change[0])) {
@@ -169,7 +154,7 @@ func TestComposeRefusesAnotherFile(t *testing.T) {
 
 // No container has a right that it does not need, and each waits for what it needs.
 func TestContainersHaveNoRights(t *testing.T) {
-	project := mustLoad(t, mustFiles(t, app(t, "docs"), run{Options: instance.Options{With: []string{"converter"}}}))
+	project := mustLoad(t, mustFiles(t, describetest.App(t, "docs"), run{Options: instance.Options{With: []string{"converter"}}}))
 	for name, s := range project.Services {
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) || s.Privileged {
 			t.Errorf("%s may do too much: %+v", name, s)
@@ -191,7 +176,7 @@ func TestContainersHaveNoRights(t *testing.T) {
 
 // Secrets are in private files alone, and the same for all that share one.
 func TestSecretsAreInPrivateFiles(t *testing.T) {
-	all := mustFiles(t, app(t, "docs"), run{})
+	all := mustFiles(t, describetest.App(t, "docs"), run{})
 	for _, file := range all {
 		if has := bytes.Contains(file.Content, []byte("random")); has && !file.Private {
 			t.Errorf("%s has a secret:\n%s", file.Name, file.Content)
@@ -216,7 +201,7 @@ func TestSecretsAreInPrivateFiles(t *testing.T) {
 	if a, b := variable("web", "DB_PASSWORD"), variable("web", "AWS_S3_SECRET_ACCESS_KEY"); a == b {
 		t.Error("two secrets are the same")
 	}
-	url := mustLoad(t, mustFiles(t, app(t, "guestbook"), run{})).Services["web"].Environment["DATABASE_URL"]
+	url := mustLoad(t, mustFiles(t, describetest.App(t, "guestbook"), run{})).Services["web"].Environment["DATABASE_URL"]
 	if url == nil || *url != "postgres://app:random1@postgres:5432/app" {
 		t.Errorf("DATABASE_URL is %v", url)
 	}
@@ -225,19 +210,19 @@ func TestSecretsAreInPrivateFiles(t *testing.T) {
 // Rendering again keeps the secrets, and adds what a new release needs. compose.yaml does
 // not depend on them.
 func TestSecretsAreKept(t *testing.T) {
-	first := mustFiles(t, app(t, "docs"), run{})
-	again := mustFiles(t, app(t, "docs"), run{compose: Options{Secrets: content(t, first, SecretsFile), Random: counted("other")}})
+	first := mustFiles(t, describetest.App(t, "docs"), run{})
+	again := mustFiles(t, describetest.App(t, "docs"), run{compose: Options{Secrets: content(t, first, SecretsFile), Random: counted("other")}})
 	for i := range first {
 		if !bytes.Equal(first[i].Content, again[i].Content) {
 			t.Errorf("%s is another:\n%s", first[i].Name, again[i].Content)
 		}
 	}
-	others := mustFiles(t, app(t, "docs"), run{compose: Options{Random: counted("other")}})
+	others := mustFiles(t, describetest.App(t, "docs"), run{compose: Options{Random: counted("other")}})
 	if !bytes.Equal(content(t, first, "compose.yaml"), content(t, others, "compose.yaml")) {
 		t.Error("compose.yaml depends on the secrets")
 	}
 	own := []byte("# mine\nDJANGO_SECRET_KEY=$HOME 'a' # b=c\nMISTRAL_SDK_API_KEY=\"key\"")
-	all := mustFiles(t, app(t, "docs"), run{compose: Options{Secrets: own}})
+	all := mustFiles(t, describetest.App(t, "docs"), run{compose: Options{Secrets: own}})
 	web := mustLoad(t, all).Services["web"].Environment
 	for name, want := range map[string]string{"DJANGO_SECRET_KEY": "$HOME 'a' # b=c", "MISTRAL_SDK_API_KEY": `"key"`} {
 		if got := web[name]; got == nil || *got != want {
@@ -251,7 +236,7 @@ func TestSecretsAreKept(t *testing.T) {
 
 // What looks like a variable to compose is a value.
 func TestValuesAreLiteral(t *testing.T) {
-	a := app(t, "docs")
+	a := describetest.App(t, "docs")
 	for _, value := range []string{"$HOME", "${HOME:-x}", "$$", "a$b", "{{.X}}", "#", "a\nb: c", "'\""} {
 		web := a.Spec.Components["backend"].Services["web"]
 		web.Command = []string{"echo", value}
@@ -267,7 +252,7 @@ func TestValuesAreLiteral(t *testing.T) {
 
 // A server has another name if one of the app's services has its own.
 func TestServersAndServicesWithTheSameName(t *testing.T) {
-	a := app(t, "guestbook")
+	a := describetest.App(t, "guestbook")
 	backend := a.Spec.Components["backend"]
 	for _, name := range []string{"postgres", Router} {
 		backend.Services[name] = describe.Service{Ports: []string{"http"}}
@@ -293,7 +278,7 @@ func TestComposeErrors(t *testing.T) {
 		"a zero byte":                {run{compose: Options{Secrets: []byte("A=hidden\x00\n")}}, "secrets.env:1: the secret A has"},
 		"a hash of another password": {run{compose: Options{Secrets: []byte("LIBRE_OIDC_PASSWORDHASH=hidden\n")}}, "remove its line"},
 	} {
-		all, err := files(app(t, "docs"), test.r)
+		all, err := files(describetest.App(t, "docs"), test.r)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v and %d files, want one line with %q", name, err, len(all), test.want)
 		}
@@ -302,7 +287,7 @@ func TestComposeErrors(t *testing.T) {
 
 // What something else provides gets no server, and the services use it.
 func TestProvidedNeedsGetNoServer(t *testing.T) {
-	i, err := instance.New(app(t, "guestbook"), instance.Options{Port: 8080})
+	i, err := instance.New(describetest.App(t, "guestbook"), instance.Options{Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}

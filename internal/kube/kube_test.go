@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 )
@@ -63,18 +65,18 @@ func decode(t *testing.T, file kit.File) any {
 	return o
 }
 
-// app reads a document of testdata/apps.
+// app is the document of one of libre's own apps, or of files or servers, which have what
+// those have not.
 func app(t *testing.T, name string) *describe.Application {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata/apps", name+".yaml"))
+	if slices.Contains(describetest.Names(t), name) {
+		return describetest.App(t, name)
+	}
+	content, err := os.ReadFile("testdata/" + name + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a describe.Application
-	if err := yaml.UnmarshalStrict(content, &a); err != nil {
-		t.Fatal(err)
-	}
-	return &a
+	return describetest.Parse(t, content)
 }
 
 // run is how an app is run.

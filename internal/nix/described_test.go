@@ -3,17 +3,24 @@ package nix
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sigs.k8s.io/yaml"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 )
+
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // documents returns the documents of a catalogue's apps and variants.
 func documents(t *testing.T, dir string) map[string]*describe.Application {
@@ -193,6 +200,28 @@ func TestNeedsOfOtherApps(t *testing.T) {
 		got := evaluation.Failures[name]
 		if want == "" && got != nil || want != "" && (got == nil || !strings.Contains(got.Error(), "apps/"+name+"/default.nix:7:") || !strings.Contains(got.Error(), want)) {
 			t.Errorf("%s: %v, want %s", need, got, want)
+		}
+	}
+}
+
+// The documents of describetest are those of the default variants of libre's own apps, and of
+// the template's: go test -update writes them.
+func TestDocumentsAreThoseOfTheApps(t *testing.T) {
+	own := documents(t, "../..")
+	maps.Copy(own, documents(t, "../../nix/template"))
+	for _, name := range describetest.Names(t) {
+		document, path := own[name+"/default"], filepath.Join("../describe/describetest/testdata", name+".yaml")
+		got, err := yaml.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s differs (%v):\n%s", path, err, got)
 		}
 	}
 }

@@ -10,35 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// ownApps are documents of libre's own apps, and of the template's.
-var ownApps = []string{"caddy", "docs", "guestbook", "pocketbase", "registry"}
-
-// app reads a document of testdata/apps, as if its images were built.
-func app(t *testing.T, name string) *describe.Application {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata/apps", name+".yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var a describe.Application
-	if err := yaml.UnmarshalStrict(content, &a); err != nil {
-		t.Fatal(err)
-	}
-	a.Spec.Registry = "registry.example/coop"
-	for component := range a.Spec.Components {
-		a.AddImage(component, describe.Built{Digest: "sha256:" + strings.Repeat("1", 64)})
-	}
-	return &a
-}
 
 func render(t *testing.T, a *describe.Application, o instance.Options) []kit.File {
 	t.Helper()
@@ -85,18 +63,18 @@ func checkGolden(t *testing.T, name string, files []kit.File) {
 
 func TestResourcesAndDefinitionsAreStable(t *testing.T) {
 	var all []*describe.Application
-	for _, name := range ownApps {
-		files := render(t, app(t, name), instance.Options{})
-		if again := render(t, app(t, name), instance.Options{}); !bytes.Equal(kit.Stream(files), kit.Stream(again)) {
+	for _, name := range describetest.Names(t) {
+		files := render(t, describetest.App(t, name), instance.Options{})
+		if again := render(t, describetest.App(t, name), instance.Options{}); !bytes.Equal(kit.Stream(files), kit.Stream(again)) {
 			t.Errorf("%s: the same input gave other bytes", name)
 		}
-		all = append(all, app(t, name))
+		all = append(all, describetest.App(t, name))
 	}
-	checkGolden(t, "docs", render(t, app(t, "docs"), instance.Options{
+	checkGolden(t, "docs", render(t, describetest.App(t, "docs"), instance.Options{
 		With: []string{"llm", "converter"}, Settings: map[string]string{"FRONTEND_THEME": "dsfr"},
 	}))
-	checkGolden(t, "guestbook", render(t, app(t, "guestbook"), instance.Options{}))
-	checkGolden(t, "registry", render(t, app(t, "registry"), instance.Options{}))
+	checkGolden(t, "guestbook", render(t, describetest.App(t, "guestbook"), instance.Options{}))
+	checkGolden(t, "registry", render(t, describetest.App(t, "registry"), instance.Options{}))
 	files := definitions(t, all...)
 	for range 5 {
 		if again := definitions(t, all...); !bytes.Equal(kit.Stream(files), kit.Stream(again)) {
@@ -109,8 +87,8 @@ func TestResourcesAndDefinitionsAreStable(t *testing.T) {
 // What render writes for libre's own apps is accepted, whatever optional parts are used.
 func TestDefinitionsAcceptWhatRenderWrites(t *testing.T) {
 	accepted := 0
-	for _, name := range ownApps {
-		a := app(t, name)
+	for _, name := range describetest.Names(t) {
+		a := describetest.App(t, name)
 		types := resourceTypes(t, definitions(t, a))
 		options := optionsOf.over([]*describe.Application{a}).all
 		for _, with := range append([][]string{nil, options}, each(options)...) {
@@ -180,7 +158,7 @@ func TestKindsAndPluralsAreThoseOfKubernetes(t *testing.T) {
 
 func TestAppsThatAClusterCannotTellApartAreRefused(t *testing.T) {
 	named := func(name string) *describe.Application {
-		a := app(t, "guestbook")
+		a := describetest.App(t, "guestbook")
 		a.Metadata.Name = name
 		return a
 	}
@@ -212,7 +190,7 @@ func TestEveryKindOfNeedHasAResource(t *testing.T) {
 			t.Errorf("a need of kind %s has no resource", kind)
 			continue
 		}
-		a := app(t, "guestbook")
+		a := describetest.App(t, "guestbook")
 		a.Spec.Needs = map[string]describe.Need{"it": {Kind: kind, App: "docs", Port: "http", Version: ">=14, <18", Size: "1Gi", Callback: "/callback"}}
 		types := resourceTypes(t, definitions(t, a))
 		file := render(t, a, instance.Options{})[0]

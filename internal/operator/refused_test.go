@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 )
 
@@ -29,8 +30,8 @@ func change(resource map[string]any, path string, value any) {
 // registry and of an app with all fields of needs.
 func example(t *testing.T, kind string) map[string]any {
 	t.Helper()
-	all := render(t, app(t, "docs"), instance.Options{With: []string{"llm", "converter", "create-administrator"}, Settings: map[string]string{"ADMIN_EMAIL": "admin@example.org"}})
-	all = append(all, render(t, app(t, "registry"), instance.Options{With: []string{"bucket"}})...)
+	all := render(t, describetest.App(t, "docs"), instance.Options{With: []string{"llm", "converter", "create-administrator"}, Settings: map[string]string{"ADMIN_EMAIL": "admin@example.org"}})
+	all = append(all, render(t, describetest.App(t, "registry"), instance.Options{With: []string{"bucket"}})...)
 	for _, file := range append(all, render(t, everyNeed(t), instance.Options{})...) {
 		if resource := decode(t, file.Content); resource["kind"] == kind {
 			return resource
@@ -42,7 +43,7 @@ func example(t *testing.T, kind string) map[string]any {
 
 // everyNeed is an app with needs of all kinds that others do not have.
 func everyNeed(t *testing.T) *describe.Application {
-	a := app(t, "guestbook")
+	a := describetest.App(t, "guestbook")
 	a.Spec.Needs = map[string]describe.Need{
 		"mysql": {Kind: "mysql", Version: ">=8 || ^11.4"},
 		"docs":  {Kind: "app", App: "docs", Component: "y-provider", Port: "http"},
@@ -52,7 +53,7 @@ func everyNeed(t *testing.T) *describe.Application {
 
 func allTypes(t *testing.T) map[string]resourceType {
 	t.Helper()
-	return resourceTypes(t, definitions(t, app(t, "docs"), app(t, "registry"), everyNeed(t)))
+	return resourceTypes(t, definitions(t, describetest.App(t, "docs"), describetest.App(t, "registry"), everyNeed(t)))
 }
 
 func TestDefinitionsRefuseWrongResources(t *testing.T) {
@@ -177,7 +178,7 @@ func TestWhatCannotChangeIsRefused(t *testing.T) {
 // The check of definitions finds what Kubernetes refuses in them: rules that cost too much,
 // that do not compile, a schema that is not structural, and fields that it does not know.
 func TestWrongDefinitionsAreRefused(t *testing.T) {
-	definition := definitions(t, app(t, "docs"))[0].Content
+	definition := definitions(t, describetest.App(t, "docs"))[0].Content
 	if _, err := readDefinition(definition); err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 )
 
 // One kind holds for all variants of an app, whatever they need and set.
 func TestAKindHoldsForAllVariants(t *testing.T) {
-	plain, lyon := app(t, "guestbook"), app(t, "guestbook")
+	plain, lyon := describetest.App(t, "guestbook"), describetest.App(t, "guestbook")
 	plain.Spec.Config = map[string]describe.Setting{
 		"BACKEND_URL": {Type: "url"},
 		"PLACE":       {Type: "string", Required: true},
@@ -58,7 +59,7 @@ func TestSettingsHaveTheTypesOfRender(t *testing.T) {
 		"duration": {"30s", "1h30m", "90", "1.5d", "soon", "", "s"},
 		"file":     {"/etc/x", "etc/x", ""},
 	} {
-		a := app(t, "guestbook")
+		a := describetest.App(t, "guestbook")
 		a.Spec.Config = map[string]describe.Setting{"SETTING": {Type: kind}, "__in__A__": {Type: kind}}
 		types := resourceTypes(t, definitions(t, a))
 		for _, text := range texts {
@@ -76,7 +77,7 @@ func TestSettingsHaveTheTypesOfRender(t *testing.T) {
 // Names of variables that CEL cannot have as they are are escaped in rules.
 func TestRulesNameVariablesThatAreEscaped(t *testing.T) {
 	for _, variable := range []string{"ADMIN_EMAIL", "in", "A__B", "__A__", "namespace", "_"} {
-		a := app(t, "guestbook")
+		a := describetest.App(t, "guestbook")
 		a.Spec.Components["backend"].Services["admin"] = describe.Service{
 			Optional: true, Job: "first-install", Config: map[string]describe.Setting{variable: {Type: "string", Required: true}},
 		}

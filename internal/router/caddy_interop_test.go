@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -67,7 +68,7 @@ func startCaddy(t *testing.T, h *house, i *instance.Instance) {
 func TestInteropRoomsStayWithAReplica(t *testing.T) {
 	startRouter = startCaddy
 	t.Cleanup(func() { startRouter = startHandler })
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	a.Spec.Routes["/cookie"] = describe.Route{Service: "y-provider", Sticky: &describe.Sticky{Cookie: "session"}}
 	h := build(t, a, nil)
 	for _, kind := range []string{"query", "cookie"} {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 )
 
 const authorizes = "/api/v1.0/documents/media-auth/"
@@ -39,7 +40,7 @@ func forged() http.Header {
 // A request for /media is first asked of the service, with what the client sent, and then
 // of the bucket, with what the service answered.
 func TestMediaIsAuthorizedAndThenAskedOfTheBucket(t *testing.T) {
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	a.Spec.Routes["/"] = describe.Route{Bucket: "bucket"} // also without authorization
 	h := build(t, a, signs(204, map[string]string{"Authorization": "AWS4 signed", "X-Amz-Date": "today", "X-Amz-Content-SHA256": "of nothing", "X-Other": "x"}))
 	for path, key := range map[string]string{
@@ -87,7 +88,7 @@ func wantHeaders(t *testing.T, what string, got http.Header, want map[string]str
 
 // What the service does not answer does not reach the bucket from the client instead.
 func TestHeadersThatTheServiceDoesNotAnswer(t *testing.T) {
-	h := build(t, docs(t), signs(200, map[string]string{"X-Amz-Date": "today"}))
+	h := build(t, describetest.App(t, "docs"), signs(200, map[string]string{"X-Amz-Date": "today"}))
 	_, _, requests := h.ask(t, http.MethodGet, "/media/x", forged(), nil)
 	if len(requests) != 2 {
 		t.Fatalf("%d requests, want 2", len(requests))
@@ -98,7 +99,7 @@ func TestHeadersThatTheServiceDoesNotAnswer(t *testing.T) {
 // The service's refusal is the answer, and the bucket is not asked.
 func TestMediaIsRefused(t *testing.T) {
 	for _, status := range []int{403, 401, 302, 304, 500} {
-		h := build(t, docs(t), signs(status, map[string]string{"Location": "/login"}))
+		h := build(t, describetest.App(t, "docs"), signs(status, map[string]string{"Location": "/login"}))
 		response, _, requests := h.ask(t, http.MethodGet, "/media/x", nil, nil)
 		if response.StatusCode != status || len(requests) != 1 || requests[0].address != addresses["web"][0] {
 			t.Errorf("%d: got %s after %d requests", status, response.Status, len(requests))
@@ -108,7 +109,7 @@ func TestMediaIsRefused(t *testing.T) {
 
 // A path that two could read in two ways, and the bucket itself, are asked of nobody.
 func TestPathsThatAreNoObject(t *testing.T) {
-	h := build(t, docs(t), signs(200, nil))
+	h := build(t, describetest.App(t, "docs"), signs(200, nil))
 	for path, want := range map[string]int{
 		"/media/a/../b": 400, "/media/a/%2e%2e/b": 400, "/media/a%2F..%2Fb": 400, "/media/./b": 400, "/media/a//b": 400, "/media/a%2F%2Fb": 400, "/media/b/..": 400,
 		"/media": 404, "/media/": 404,

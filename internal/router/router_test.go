@@ -7,27 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// docs is the document of the catalogue's app that has all kinds of routes.
-func docs(t testing.TB) *describe.Application {
-	t.Helper()
-	content, err := os.ReadFile("testdata/docs.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var a describe.Application
-	if err := yaml.UnmarshalStrict(content, &a); err != nil {
-		t.Fatal(err)
-	}
-	return &a
-}
 
 func resolve(t testing.TB, a *describe.Application, with ...string) *instance.Instance {
 	t.Helper()
@@ -49,11 +34,11 @@ func TestCaddyfileOfDocs(t *testing.T) {
 		"docs":       inCluster,
 		"docs-https": {Address: inCluster.Address, Replicas: inCluster.Address, HTTPS: true},
 	} {
-		got, err := Caddyfile(resolve(t, docs(t)), o)
+		got, err := Caddyfile(resolve(t, describetest.App(t, "docs")), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := Caddyfile(resolve(t, docs(t)), o); got != again {
+		if again, _ := Caddyfile(resolve(t, describetest.App(t, "docs")), o); got != again {
 			t.Error("the same input gave other bytes")
 		}
 		path := "testdata/golden/" + name + ".caddyfile"
@@ -95,7 +80,7 @@ func TestReasonsForARouter(t *testing.T) {
 }
 
 func TestVariablesOfBucketsThatRoutesLeadTo(t *testing.T) {
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	a.Spec.Needs["backups"] = describe.Need{Kind: "bucket"} // of no route
 	got := Variables(resolve(t, a))
 	want := []instance.Variable{
@@ -109,7 +94,7 @@ func TestVariablesOfBucketsThatRoutesLeadTo(t *testing.T) {
 
 // A route to something optional is there only if that is used.
 func TestRoutesToWhatIsNotUsed(t *testing.T) {
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	a.Spec.Needs["old"] = describe.Need{Kind: "bucket", Optional: true}
 	a.Spec.Routes["/convert"] = describe.Route{Service: "converter"}
 	a.Spec.Routes["/old"] = describe.Route{Bucket: "old", StripPrefix: true}
@@ -184,21 +169,21 @@ func TestRoutesThatAreRefused(t *testing.T) {
 		{"an unknown bucket", "/x", describe.Route{Bucket: "nothing"}, "of kind bucket"},
 		{"an unknown port", "/x", describe.Route{Service: "web", Port: "smtp"}, "no port smtp"},
 	} {
-		a := docs(t)
+		a := describetest.App(t, "docs")
 		a.Spec.Routes[test.path] = test.route
 		got, err := Caddyfile(resolve(t, a), inCluster)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want one line with %q\n%s", test.name, err, test.want, got)
 		}
 	}
-	i := resolve(t, docs(t))
+	i := resolve(t, describetest.App(t, "docs"))
 	i.Needs["b}\n{"] = describe.Need{Kind: "bucket"}
 	i.App.Spec.Routes["/x"] = describe.Route{Bucket: "b}\n{"}
 	if _, err := Caddyfile(i, inCluster); err == nil {
 		t.Error("the name of a need wrote lines of its own")
 	}
 	hostile := Options{Address: func(string) string { return "a {\nimport x" }, Replicas: inCluster.Replicas}
-	if _, err := Caddyfile(resolve(t, docs(t)), hostile); err == nil {
+	if _, err := Caddyfile(resolve(t, describetest.App(t, "docs")), hostile); err == nil {
 		t.Error("the name of a service wrote lines of its own")
 	}
 }

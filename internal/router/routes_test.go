@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 )
 
 // The longest path wins, by whole segments, and what no route has is not found.
 func TestPathsReachTheirServices(t *testing.T) {
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	a.Spec.Routes["/api/deep"] = describe.Route{Service: "frontend", StripPrefix: true}
 	h := build(t, a, nil)
 	web, frontend := addresses["web"][0], addresses["frontend"][0]
@@ -33,7 +34,7 @@ func TestPathsReachTheirServices(t *testing.T) {
 }
 
 func TestWithoutARouteItIsNotFound(t *testing.T) {
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	delete(a.Spec.Routes, "/")
 	h := build(t, a, nil)
 	for _, path := range []string{"/", "/apis", "/healthz"} {
@@ -45,7 +46,7 @@ func TestWithoutARouteItIsNotFound(t *testing.T) {
 
 // A body over the limit is refused, also if its length is not known before.
 func TestBodiesAreLimited(t *testing.T) {
-	h := build(t, docs(t), nil)
+	h := build(t, describetest.App(t, "docs"), nil)
 	const limit = 10 << 20
 	for _, test := range []struct {
 		path    string
@@ -72,7 +73,7 @@ type reader interface{ Read([]byte) (int, error) }
 // A header's value is what the document says, whatever it has of Caddy's own signs.
 func TestHeadersOfAnswers(t *testing.T) {
 	t.Setenv("LEAKED", "leaked")
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	frontend := a.Spec.Routes["/"]
 	frontend.ResponseHeaders = map[string]string{}
 	for i, value := range hostileValues {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/describe/describetest"
 )
 
 // echoes accepts WebSockets, and sends the bytes that it gets: RFC 6455, section 4.2.2.
@@ -65,7 +66,7 @@ func exchange(connection net.Conn, reader *bufio.Reader) error {
 
 // A room's WebSockets reach one replica. Where no route allows them, the request is a plain one.
 func TestWebSocketsAreProxied(t *testing.T) {
-	h := build(t, docs(t), echoes)
+	h := build(t, describetest.App(t, "docs"), echoes)
 	of := map[string]string{}
 	for round := range 2 {
 		for room := range 10 {
@@ -96,7 +97,7 @@ func TestWebSocketsAreProxied(t *testing.T) {
 // A WebSocket ends once it was idle for as long as the route says, and not while it is used.
 // A service that authorizes it gets a plain request.
 func TestIdleWebSocketsEnd(t *testing.T) {
-	a := docs(t)
+	a := describetest.App(t, "docs")
 	a.Spec.Routes["/short"] = describe.Route{Service: "web", WebSocket: true, Timeout: 2, Authorize: &describe.Authorize{Service: "frontend", Path: "/auth"}}
 	h := build(t, a, func(address string, w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/short/slow" {
