@@ -18,11 +18,14 @@ DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newu
 TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
 	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3
 
+# Besides, what is large and needed by `make interop` alone.
+INTEROP_TOOLS := $(TEST_TOOLS) chromium:chromium
+
 DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
 DEMO_DIR = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-demo/$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo demo-folder test lint interop fuzz bench fmt demo-tools test-tools
+.PHONY: all build demo demo-folder test lint interop fuzz bench fmt demo-tools test-tools interop-tools
 
 all: build
 
@@ -52,6 +55,9 @@ demo-tools:
 
 test-tools:
 	$(call install,$(TEST_TOOLS))
+
+interop-tools:
+	$(call install,$(INTEROP_TOOLS))
 
 # In the user's own cache, where nobody else can have put a link or a folder.
 demo-folder:
@@ -100,7 +106,7 @@ test: test-tools build
 # under no limit of a test, then the tests, which a build tag keeps apart.
 INTEROP = $$(git grep -l '^//go:build interop' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
-interop: test-tools build
+interop: interop-tools build
 	$(TEST) -tags interop -v -timeout 60m -run '^TestInteropToolsStart$$' ./internal/sign/signtest ./internal/testkit
 	$(TEST) -tags interop -timeout 30m -run '^TestInterop' $(INTEROP)
 

@@ -22,6 +22,9 @@ func TestInteropToolsStart(t *testing.T) {
 	if out, err := exec.Command(PolicyTester(t), "-version").CombinedOutput(); err != nil {
 		t.Errorf("policy-tester: %v\n%s", err, out)
 	}
+	if out := Browser(t, "testdata/browser.cjs"); !strings.Contains(string(out), "Chrom") {
+		t.Errorf("chromium: %s", out)
+	}
 	if out, err := Renovate(t, "renovate", "--version").CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != renovateVersion {
 		t.Errorf("renovate: %v\n%s", err, out)
 	}

@@ -1,0 +1,62 @@
+//go:build interop
+
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// nodeVersion is newer than Debian's. npm's package node brings it.
+const nodeVersion = "24.21.0"
+
+// npmTool installs a package of npm, NAME@VERSION, with others, once, and keeps it with a
+// Node of its own. It returns the folder that has node_modules, and the program node.
+func npmTool(t testing.TB, tool string, others ...string) (folder, node string) {
+	t.Helper()
+	Require(t, "npm")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder = filepath.Join(cache, "libre-tools", tool+"-node-"+nodeVersion)
+	if err := installTool(folder, append([]string{tool}, others...)); err != nil {
+		t.Fatal(err)
+	}
+	return folder, filepath.Join(folder, "node", "node_modules", "node", "bin", "node")
+}
+
+// installTool installs what is not there beside its folder, and renames.
+func installTool(folder string, packages []string) error {
+	unlock, err := lock(folder + ".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(folder); err == nil {
+		return nil
+	}
+	work, err := os.MkdirTemp(filepath.Dir(folder), ".npm-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	fmt.Fprintf(os.Stderr, "installing %s, once\n", packages[0])
+	for _, install := range [][]string{
+		append([]string{"--prefix", work, "--ignore-scripts", "--omit=optional"}, packages...),
+		{"--prefix", filepath.Join(work, "node"), "node@" + nodeVersion}, // its script puts the program in place
+	} {
+		if err := os.MkdirAll(install[1], 0o755); err != nil {
+			return err
+		}
+		npm := exec.Command("npm", append([]string{"install", "--no-audit", "--no-fund"}, install...)...)
+		npm.Dir = work
+		if out, err := npm.CombinedOutput(); err != nil {
+			return fmt.Errorf("npm install %s: %w\n%s", install[len(install)-1], err, out)
+		}
+	}
+	return os.Rename(work, folder)
+}
