@@ -9,9 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
-	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/run"
 	"github.com/libresh/libre/internal/run/engine"
 	"github.com/libresh/libre/internal/ui"
@@ -28,11 +26,13 @@ type runOptions struct {
 func (e *env) runCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run APP",
+		Use:   "run APP | REFERENCE",
 		Short: "Run an app on this machine, to try it",
-		Long: `Run an app of the catalogue on this machine, until you interrupt it. Its images
-must be built. stdout has the address, once all services answer. stderr has what
-the services print, each line after the service's name.
+		Long: `Run an app on this machine, until you interrupt it: an app of the catalogue, whose
+images must be built, or a published release, REGISTRY/APP-VARIANT:TAG, all of
+which must verify: give --key, or --identity with --issuer. stdout has the
+address, once all services answer. stderr has what the services print, each line
+after the service's name.
 
 What runs is what render --format compose writes: each service in a container
 without rights, jobs before the services that wait for them, and servers for
@@ -44,13 +44,14 @@ next run finds it again.
 
 podman, docker or, for root, runc runs the containers: --engine, else the first
 that works.`,
-		Example: "  libre run guestbook\n  libre run 'guestbook/*/lyon' --port 8081 --keep",
+		Example: "  libre run guestbook\n  libre run 'guestbook/*/lyon' --port 8081 --keep\n  libre run registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.words = args
 			return e.runRun(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
 	}
+	o.app.registry.addReferenceFlags(cmd, "reference")
 	flags := cmd.Flags()
 	flags.IntVar(&o.port, "port", 8080, "answer at port `N` of 127.0.0.1; 0 chooses a free one")
 	flags.StringVar(&o.engine, "engine", "", "run containers by `ENGINE`: "+strings.Join(engine.Names, ", ")+" (default: the first that works)")
@@ -62,6 +63,14 @@ that works.`,
 	return cmd
 }
 
+// gateCommand is for a container that libre run starts.
+func (e *env) gateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "gate DIR [PORT=SOCKET...]", Hidden: true, Args: cobra.MinimumNArgs(1), Short: "Lead in and out of the containers of libre run",
+		RunE: func(cmd *cobra.Command, args []string) error { return engine.Gate(cmd.Context(), args[0], args[1:]) },
+	}
+}
+
 func (e *env) runRun(ctx context.Context, o runOptions) error {
 	settings, err := o.app.settings()
 	if err != nil {
@@ -71,7 +80,7 @@ func (e *env) runRun(ctx context.Context, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	app, dist, err := e.runnable(ctx, o)
+	app, dist, err := e.runnable(ctx, o.app.registry, o.words)
 	if err != nil {
 		return err
 	}
@@ -105,17 +114,6 @@ func (e *env) runRun(ctx context.Context, o runOptions) error {
 		e.Notef("%s %s runs by %s; %s", app.Metadata.Name, app.Spec.Version, by, end)
 		return e.Printf("%s\n", i.URL())
 	})
-}
-
-// runnable is the document of what is to be run, and the layout that has its images.
-func (e *env) runnable(ctx context.Context, o runOptions) (*describe.Application, *layout.Layout, error) {
-	document, ws, err := e.catalogueApplication(ctx, "run", o.words)
-	if err != nil {
-		return nil, nil, err
-	}
-	document.Spec.Registry = "localhost"
-	dist, err := layout.Open(ws.output(""))
-	return document, dist, err
 }
 
 // runWatcher shows what happens in a run.

@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,8 +18,17 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// runs are the engines that libre run is tested with.
-var runs = []string{"runc"}
+// runs are the engines that libre run is tested with, and what each needs.
+var runs = map[string]func(t *testing.T){
+	"runc": func(*testing.T) {},
+	"podman": func(t *testing.T) { // with a storage of its own
+		dir := t.TempDir()
+		file := filepath.Join(dir, "storage.conf")
+		writeFile(t, file, fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", dir+"/root", dir+"/run"))
+		t.Setenv("CONTAINERS_STORAGE_CONF", file)
+	},
+	"docker": func(t *testing.T) { testkit.Docker(t, true) },
+}
 
 // appRun is a `libre run` that answers.
 type appRun struct {
@@ -44,6 +55,11 @@ func startApp(t *testing.T, c catalogue, state string, args ...string) *appRun {
 	t.Helper()
 	command := c.command(append([]string{"run", "--port", "0"}, args...)...)
 	command.Env = append(command.Env, "XDG_STATE_HOME="+state)
+	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONFIG"} {
+		if value := os.Getenv(name); value != "" {
+			command.Env = append(command.Env, name+"="+value)
+		}
+	}
 	address, stdout := io.Pipe()
 	command.Stdout = stdout
 	p, err := testkit.Start(command)
@@ -113,9 +129,10 @@ func (r *appRun) sign(t *testing.T, name string) {
 func TestRunGuestbook(t *testing.T) {
 	c := demo(t)
 	testkit.RequireRoot(t)
-	for _, by := range runs {
+	for _, by := range slices.Sorted(maps.Keys(runs)) {
 		t.Run(by, func(t *testing.T) {
 			testkit.Require(t, by)
+			runs[by](t)
 			state := stateHome(t)
 			first := startApp(t, c, state, "guestbook", "--engine", by, "--keep")
 			if page := mustGet(t, first.url+"/"); !strings.Contains(page, "<h1>"+defaultBrand+"</h1>") {

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// inward is the socket by which libre reaches containers: it sends NAME:PORT and a newline,
+// gets ok and a newline, and is connected.
+const inward = "in"
+
+const ok = "ok\n"
+
+// Gate leads in and out of the network of containers, until ctx ends. libre runs it in a
+// container of podman or docker, since other containers reach no socket of the machine, and
+// nothing but libre should reach theirs. provided are PORT=SOCKET, of sockets in dir.
+func Gate(ctx context.Context, dir string, provided []string) error {
+	socket := filepath.Join(dir, inward)
+	if err := os.RemoveAll(socket); err != nil {
+		return err
+	}
+	in, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	for _, one := range provided {
+		port, name, _ := strings.Cut(one, "=")
+		out, err := net.Listen("tcp", ":"+port)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		go relay(out, func() (net.Conn, error) { return net.Dial("unix", filepath.Join(dir, filepath.Base(name))) })
+	}
+	context.AfterFunc(ctx, func() { in.Close() })
+	for {
+		conn, err := in.Accept()
+		if err != nil {
+			return ctx.Err()
+		}
+		go let(conn)
+	}
+}
+
+// let connects somebody with the container that they name.
+func let(from net.Conn) {
+	defer from.Close()
+	reader := bufio.NewReader(from)
+	address, err := reader.ReadString('\n')
+	if err != nil {
+		return
+	}
+	to, err := net.DialTimeout("tcp", strings.TrimSpace(address), 2*time.Second)
+	if err != nil {
+		fmt.Fprintln(from, err)
+		return
+	}
+	defer to.Close()
+	if _, err := io.WriteString(from, ok); err == nil {
+		join(from, to)
+	}
+}
+
+// dialGate connects with a container through the gate.
+func dialGate(ctx context.Context, dir, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, inward))
+	if err != nil {
+		return nil, err
+	}
+	answer := make([]byte, len(ok))
+	_, err = fmt.Fprintln(conn, address)
+	if err == nil {
+		_, err = io.ReadFull(conn, answer)
+	}
+	if err == nil && string(answer) != ok {
+		err = fmt.Errorf("%s does not answer", address)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
