@@ -14,9 +14,9 @@ export GOGC := 400
 COMPILE := GOGC=1000 go build
 
 # command:Debian package
-DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git
-TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch podman:podman \
-	/usr/lib/postgresql/15/bin/postgres:postgresql-15 zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3
+DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git \
+	podman:podman /usr/lib/postgresql/15/bin/postgres:postgresql-15
+TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3
 
 # Besides, what is large and needed by `make interop` alone.
 INTEROP_TOOLS := $(TEST_TOOLS) chromium:chromium
@@ -71,24 +71,8 @@ demo-folder:
 demo: demo-tools demo-folder
 	@echo 'compiling libre; then, while it builds images, its helper libre-inspect with the recogniser syft'
 	$(COMPILE) -o bin/ ./cmd/libre
-	@dir=$(DEMO_DIR); libre=$$PWD/bin/libre; \
-	$(COMPILE) -o bin/ ./cmd/libre-inspect & helper=$$!; trap "kill $$helper 2>/dev/null" EXIT; \
-	[ -e $$dir/flake.nix ] || $$libre init $$dir || exit 1; \
-	cd $$dir && export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=demo LIBRE_REGISTRY=localhost:$(DEMO_PORT)/demo; \
-	say() { printf '\n$$ %s\n' "libre $$*"; $$libre "$$@"; }; \
-	say build guestbook || exit 1; \
-	[ -e cosign.key ] || say keygen || exit 1; \
-	kill -0 $$helper 2>/dev/null && echo 'waiting for the compiler: libre-inspect lists what is in images'; \
-	wait $$helper || exit 1; \
-	$$libre serve --port $(DEMO_PORT) --writable registry >$$dir.log 2>&1 & serve=$$!; trap "kill $$serve" EXIT; \
-	for try in 1 2 3 4 5 6 7 8 9 10; do grep -q serving $$dir.log && break; sleep 0.3; done; \
-	say push guestbook --key cosign.key && say verify 'guestbook/*/lyon' --key cosign.pub && say status guestbook --key cosign.pub || exit 1; \
-	echo; printf '%s\n' \
-	  "Try next, in $$dir:" \
-	  "  $$libre show guestbook" \
-	  "  $$libre sbom guestbook/backend/default --package-set host" \
-	  "  $$libre build pocketbase --package-set host   # upstream's, and a minute of compiling" \
-	  "  $$libre serve --writable registry   # then: skopeo inspect --tls-verify=false docker://localhost:5000/demo/guestbook-backend-lyon:1.0.0-1"
+	@$(COMPILE) -o bin/ ./cmd/libre-inspect & helper=$$!; \
+	root=$$PWD; cd $(DEMO_DIR) && exec $$root/scripts/demo.sh $$root/bin/libre $$helper $(DEMO_PORT)
 
 # Every tool is there, so no test may skip for want of one. go vet has looked at
 # all of it, so go test need not. The tests of publishing take longest: they go
