@@ -162,7 +162,7 @@ func (r *siteReader) platform(ctx context.Context, opened *state.PublishedReleas
 	if platform.SBOM, err = r.sbom(ctx, published.Digest); err != nil {
 		return platform, nil, err
 	}
-	if created := platform.SBOM.Subject.Created; created.Unix() > 0 { // 1970 is that of a source without a date
+	if created := platform.SBOM.Subject.Created; created.Year() > 1970 { // which is that of a source without a date
 		platform.Created = created
 	}
 	if r.matcher != nil {
