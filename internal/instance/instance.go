@@ -94,7 +94,7 @@ func (i *Instance) choose(with []string) error {
 		if !optional[name] {
 			names := slices.Sorted(maps.Keys(optional))
 			names = slices.DeleteFunc(names, func(name string) bool { return !optional[name] })
-			return fmt.Errorf("%s has nothing optional with the name %s: %s", i.App.Metadata.Name, name, listOr(names, "nothing of it is optional"))
+			return fmt.Errorf("%s has nothing optional with the name %s%s", i.App.Metadata.Name, name, expected(names))
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (s Service) Port(name string) (int, error) {
 	case name == "":
 		return 0, fmt.Errorf("service %s has %d ports: name one of them", s.Name, len(s.Ports))
 	}
-	return 0, fmt.Errorf("service %s has no port %s: %s", s.Name, name, listOr(s.Ports, "it has none"))
+	return 0, fmt.Errorf("service %s has no port %s%s", s.Name, name, expected(s.Ports))
 }
 
 // Uses reports whether a component is one of those that a need or setting lists; an empty
@@ -141,9 +141,13 @@ func Uses(components []string, component string) bool {
 	return len(components) == 0 || slices.Contains(components, component)
 }
 
-func listOr(names []string, none string) string {
-	if len(names) == 0 {
-		return none
+// expected ends an error with the names that there are.
+func expected(names []string) string {
+	switch len(names) {
+	case 0:
+		return ": it has none"
+	case 1:
+		return ", only " + names[0]
 	}
-	return strings.Join(names, ", ")
+	return ", expected one of " + strings.Join(names, ", ")
 }

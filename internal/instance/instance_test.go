@@ -58,10 +58,10 @@ func TestBadInputIsOneLineThatSaysWhatToGive(t *testing.T) {
 		{Options{Host: "docs.example.org", Name: "Docs"}, `"Docs" cannot name an instance`},
 		{Options{Host: "docs.example.org", Name: "1docs"}, `"1docs" cannot name an instance`},
 		{Options{Host: "docs.example.org", Name: strings.Repeat("a", 41)}, "give a shorter --name"},
-		{Options{Host: "docs.example.org", With: []string{"lm"}}, "docs has nothing optional with the name lm: converter, create-administrator, llm"},
+		{Options{Host: "docs.example.org", With: []string{"lm"}}, "docs has nothing optional with the name lm, expected one of converter, create-administrator, llm"},
 		{Options{Host: "docs.example.org", With: []string{"create-administrator"}}, "docs needs the setting ADMIN_EMAIL, the administrator's address: give --set ADMIN_EMAIL=VALUE"},
-		{set("THEMES", "x"), "docs has no setting THEMES: " + settings},
-		{set("ADMIN_EMAIL", "a@example.org"), "docs has no setting ADMIN_EMAIL: " + settings},
+		{set("THEMES", "x"), "docs has no setting THEMES, expected one of " + settings},
+		{set("ADMIN_EMAIL", "a@example.org"), "docs has no setting ADMIN_EMAIL, expected one of " + settings},
 		{set("SECRET_KEY", "hunter2"), "SECRET_KEY is a secret, which libre does not write"},
 		{set("DB_HOST", "x"), "DB_HOST is no setting: it comes from the need postgres"},
 		{set("THEME", "blue"), `setting THEME: "blue" is none of light, dark`},
@@ -122,7 +122,7 @@ func TestTemplatesOfSettingsNameWhatIsThere(t *testing.T) {
 		{`["$(url)"]`, `["https://docs.example.org"]`, ""},
 		{"http://$(service.web.metrics)/$$(x)", "http://docs-web:9000/$(x)", ""},
 		{"$(service.converter.http)", "", "give --with converter"},
-		{"$(service.web.admin)", "", "service web has no port admin: http, metrics"},
+		{"$(service.web.admin)", "", "service web has no port admin, expected one of http, metrics"},
 		{"$(hosts)", "", "$(hosts) is unknown"},
 	} {
 		got, err := i.expand(c.template, address)

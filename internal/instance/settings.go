@@ -71,7 +71,7 @@ func (i *Instance) unknown(name string, known map[string]describe.Setting) error
 		}
 	}
 	slices.Sort(names)
-	return fmt.Errorf("%s has no setting %s: %s", i.App.Metadata.Name, name, listOr(names, "it has none"))
+	return fmt.Errorf("%s has no setting %s%s", i.App.Metadata.Name, name, expected(names))
 }
 
 var duration = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d)?)+$`)
