@@ -127,7 +127,7 @@ in
       example = ''{ DB_HOST = "$(host)"; DB_PASSWORD = { value = "$(password)"; file = "DB_PASSWORD_FILE"; }; }'';
     };
     version = t.range // { doc = "`postgres`, `mysql`, `redis`, `search`: the versions of the server that work."; example = ''">=14"''; };
-    extensions = strings // { doc = "`postgres`: the extensions that must exist, or that the role may create."; example = ''[ "pg_trgm" ]''; };
+    extensions = list t.extension // { doc = "`postgres`: the extensions that must exist, or that the role may create."; example = ''[ "pg_trgm" ]''; };
     versioning = t.boolean // { doc = "`bucket`: whether objects must have versions."; };
     callback = t.absolute // { doc = "`oidc`: the path of the redirect URI."; example = ''"/oauth/callback"''; };
     postLogout = t.absolute // { doc = "`oidc`: the path of the post-logout redirect URI."; };

@@ -115,7 +115,14 @@ rec {
     ok = v: isString v && stringLength v < 100 && match "[0-9*/,-]+( [0-9*/,-]+){2}( [0-9A-Za-z*/,-]+){2}" v != null;
   };
   header = { expects = "the name of an HTTP header"; ok = v: isString v && match "[0-9A-Za-z-]+" v != null; };
-  range = { expects = "a version constraint like \">=14\""; ok = v: isString v && stringLength v < 100 && match "[<>=!~^ 0-9A-Za-z.,|*-]+" v != null; };
+  # What libre render reads, and the resources of operators have: internal/operator.
+  range =
+    let comparison = "([<>!]?=|[<>~^])? *v?[0-9*][0-9A-Za-z.*-]*"; in
+    {
+      expects = "a version constraint like \">=14, <18\"";
+      ok = v: isString v && stringLength v < 100 && match " *${comparison}(( *, *| *[|][|] *| +)${comparison})* *" v != null;
+    };
+  extension = { expects = "the name of an extension like \"pg_trgm\""; ok = v: isString v && match "[a-z_][a-z0-9_-]{0,62}" v != null; };
   # A relative path of a file or folder in another folder.
   within = {
     expects = "a relative path like \"src/theme.css\", without \"..\"";

@@ -45,6 +45,15 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		{"containerfileComponent.fields.args", `{ "=" = null; }`, `it: "=" is not a valid name`},
 		{"nixComponent.fields.env", `{ "spring.datasource.url" = "a=b\nc"; }`, ""},
 
+		// Needs.
+		{"app.fields.needs", `{ db = { kind = "postgres"; version = ">=14, <18 || ^19"; extensions = [ "pg_trgm" "uuid-ossp" ]; }; }`, ""},
+		{"app.fields.needs", `{ db = { kind = "redis"; version = "7.x"; }; }`, ""},
+		{"app.fields.needs", `{ db.version = "new"; }`, `it db: version is "new", expected a version constraint like ">=14, <18"`},
+		{"app.fields.needs", `{ db.version = ">="; }`, `expected a version constraint`},
+		{"app.fields.needs", `{ db.version = ">=14\n"; }`, `expected a version constraint`},
+		{"app.fields.needs", `{ db.extensions = [ "x\"; DROP DATABASE app; --" ]; }`, `expected each to be the name of an extension like "pg_trgm"`},
+		{"app.fields.needs", `{ db.extensions = [ "" ]; }`, `expected each to be the name of an extension`},
+
 		// Changes of a source.
 		{"changes.patchSource", `[ { url = 1; hash = 2; } ]`, `it has a set with hash, url, expected each to be a path or { url, hash }`},
 		{"changes.patchSource", `[ { url = "https://x/y"; hash = "x"; } ]`, `expected each to be a path or { url, hash }`},
