@@ -98,16 +98,20 @@ func TestRenderedGuestbookRuns(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "runc")
 	server := pgtest.Start(t)
-	for _, v := range []struct{ variant, brand, foreign string }{{"default", defaultBrand, lyonBrand}, {"lyon", lyonBrand, defaultBrand}} {
-		t.Run(v.variant, func(t *testing.T) {
-			pods := rendered(t, c, "guestbook/*/"+v.variant)
-			database, err := url.Parse(pgtest.CreateDatabase(t, server, "rendered_"+v.variant))
+	for _, v := range []struct{ name, variant, needs, secret, scheme, brand, foreign string }{
+		{"default", "default", "secret", "guestbook-postgres/url", "postgres", defaultBrand, lyonBrand},
+		{"lyon", "lyon", "secret", "guestbook-postgres/url", "postgres", lyonBrand, defaultBrand},
+		{"cnpg", "default", "cnpg", "guestbook-postgres-app/uri", "postgresql", defaultBrand, lyonBrand},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			pods := rendered(t, c, "guestbook/*/"+v.variant, "--needs", v.needs)
+			database, err := url.Parse(pgtest.CreateDatabase(t, server, "rendered_"+v.name))
 			if err != nil {
 				t.Fatal(err)
 			}
 			outside := database.Host
-			database.Host = "127.0.0.1:5432"
-			secrets := map[string]string{"guestbook-postgres/url": database.String()}
+			database.Scheme, database.Host = v.scheme, "127.0.0.1:5432"
+			secrets := map[string]string{v.secret: database.String()}
 			run := func(object string) (*container, *podNetwork) {
 				t.Helper()
 				pod, known := pods[object]
