@@ -48,16 +48,17 @@ QUERY is one of:
   CVE-2026-1234                         a vulnerability
 With --license, it is an SPDX license identifier instead.
 
-Of a vulnerability, find names each component that the vulnerability database
-has it for, and each that a patch or a statement is about: affected, fixed by a
-patch, or what the statement says. --db names the database, as for libre scan.
+For a vulnerability, find lists the components that the vulnerability database
+has it for, and those that a patch or a statement is about. The last column says
+what is known: affected, fixed by a patch, or what the statement says. --db
+names the database, as for libre scan.
 
 find reads the attested SBOMs of published images, and no layers. It keeps them
-in a local index, so that the next search reads new images only. An SBOM whose
-signature does not verify is not searched, and named.
+in a local index, so that the next search reads new images only. It does not
+search an SBOM whose signature does not verify, but names it.
 
 The table has: reference, platform, published or built, component, version, the
-way from the image to the component, and of a vulnerability the answer.
+way from the image to the component, and for a vulnerability what is known.
 Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
 		Example: "  libre find openssl\n  libre find 'pkg:golang/golang.org/x/net@<0.40' docs\n  libre find --license AGPL-3.0-only",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,7 +76,7 @@ Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
 	o.registry.addFlags(cmd)
 	o.registry.signer.addFlags(cmd)
 	addOutputFlag(cmd, &o.output)
-	cmd.Flags().StringVar(&o.database, "db", "", "of a vulnerability: use the database in `DIR|FILE|URL` (default: scan.database in libre.yaml, else grype's)")
+	cmd.Flags().StringVar(&o.database, "db", "", "look a vulnerability up in the database in `DIR|FILE|URL` (default: scan.database in libre.yaml, else grype's)")
 	cmd.Flags().StringVar(&o.license, "license", "", "find components under the license with this SPDX `IDENTIFIER`")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd

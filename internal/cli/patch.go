@@ -70,9 +70,9 @@ it.
 The patch is a file, an https URL of a patch, or a commit of the source's
 repository: its URL, or at least 7 digits of its ID, also as --commit DIGITS.
 libre reads a commit with git, and records all 40 digits. It refuses a commit
-that no branch or tag of that repository leads to, since forges show the commits
-of forks, and what anybody proposes, under upstream's address.
---allow-unreachable takes it: read it first.
+that no branch or tag of that repository leads to, because forges also show the
+commits of forks and pull requests under upstream's address. If you have read
+the commit and trust it, add --allow-unreachable.
 
 A patch may change text files inside of the source only. Links, submodules,
 binary files, renames and private addresses are refused, and more than 4 MiB.

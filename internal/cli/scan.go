@@ -35,10 +35,10 @@ func (e *env) scanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan SELECTION... | REFERENCE... | --all | --published",
 		Short: "Find known vulnerabilities in images",
-		Long: `Find the known vulnerabilities of what images are made of. libre builds the
-selected images where they are not built. --published, or references, scan what
-a registry has: by the attested SBOM, so no layer is fetched. An image whose
-signature does not verify is not scanned, and named.
+		Long: `Find the known vulnerabilities of what images contain. libre builds the selected
+images that are not built. With --published, or with references, it scans what a
+registry has: it reads the attested SBOMs, and fetches no layer. It does not
+scan an image whose signature does not verify, but names it.
 
 The database is grype's. libre keeps it in its cache, and asks for a newer one
 every two hours. A database that is older than five days, or broken, is an
@@ -48,9 +48,9 @@ folder.
 The table has: severity, vulnerability, component, fixed in, EPSS (how probable
 it is that it is exploited within 30 days; KEV says that it is exploited
 already), the way from the image to the component, and the statement that
-answers it. A component that was found by its name alone is marked "by name":
-check whether it is that one. Findings that patches or statements in
-apps/APP/vex.yaml settle come last.
+answers it. "by name" marks a component that was found by its name alone: the
+vulnerability may be one of another program with this name. Findings that
+patches or statements in apps/APP/vex.yaml settle come last.
 
 --issues opens an issue for each app in which something is found, with the
 commands that answer it. A later scan updates it, names new findings in a
@@ -74,7 +74,7 @@ read, 3 if images could not be built, 4 if a registry refuses access.`,
 	flags.BoolVar(&o.every, "every-release", false, "with --published: scan older releases too")
 	flags.StringVar(&o.database, "db", "", "use the vulnerability database in `DIR|FILE|URL` (default: scan.database in libre.yaml, else grype's)")
 	flags.StringVar(&o.failOn, "fail-on", "", "exit 1 if a finding that is not settled has this `SEVERITY` or a worse one: critical, high, medium, low or negligible")
-	flags.BoolVar(&o.onlyFixable, "only-fixable", false, "leave out what no version fixes")
+	flags.BoolVar(&o.onlyFixable, "only-fixable", false, "leave out vulnerabilities that no version fixes")
 	flags.BoolVar(&o.external, "external", false, "scan with the program that scan.command in libre.yaml names; its output is the result")
 	flags.BoolVar(&o.issues, "issues", false, "with --published: keep an issue for each app at the forge of origin, with what is found")
 	flags.StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, sarif, cyclonedx-vdr or markdown")

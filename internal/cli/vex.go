@@ -33,7 +33,7 @@ func (e *env) vexCommand() *cobra.Command {
 	var o vexOptions
 	cmd := &cobra.Command{
 		Use:   "vex SELECTION... | REFERENCE",
-		Short: "Show what is said of vulnerabilities in images",
+		Short: "Show the statements about vulnerabilities in images",
 		Long: `Show the statements about vulnerabilities in the selected images: those in
 apps/APP/vex.yaml, and those that follow from patches with fixes. libre builds
 images that are not built, because statements are about the components of an
@@ -221,12 +221,12 @@ func (e *env) warnAbsent(all []*vex.Published) {
 			has[s.Place] = has[s.Place] || !here[s.Place]
 		}
 		for _, purl := range answers.Shared {
-			e.Warnf("%s: %s is also in a component without the patch: nothing is said of it", published.Name, purl)
+			e.Warnf("%s: %s is also in a component without the patch, so no statement is made about it", published.Name, purl)
 		}
 	}
 	for _, place := range slices.Sorted(maps.Keys(absent)) {
 		if !has[place] {
-			e.Warnf("%s: no selected image has %s, so %s is not answered: see libre sbom", place, absent[place].Package, absent[place].Vulnerability)
+			e.Warnf("%s: no selected image contains %s, so the statement about %s has no effect; libre sbom lists what they contain", place, absent[place].Package, absent[place].Vulnerability)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (f fetcher) url(ctx context.Context) (*Patch, error) {
 		return f.commit(ctx, digits)
 	case f.from.AllowUnreachable:
 	case inside:
-		return nil, f.unreachable("it is no commit of a branch or a tag of the source's repository: forges serve what anybody proposes under that address")
+		return nil, f.unreachable("no branch and no tag of the source's repository leads to it: forges also serve the pull requests of anybody under that address")
 	case commitAddress.MatchString(f.from.URL) && upstream.PageOf(f.repository) == "":
 		return nil, f.unreachable("the definition names no repository on the web, so libre cannot tell whether the commit is upstream's")
 	case commitAddress.MatchString(f.from.URL):
@@ -159,7 +159,7 @@ func (f fetcher) fork(ctx context.Context, digits string) (*Patch, error) {
 	if strings.HasPrefix(patch.named, digits) {
 		patch.Commit, patch.Origin = patch.named, commitURL(f.repository, patch.named)
 	}
-	patch.Notes = append(patch.Notes, fmt.Sprintf("no branch and no tag of the source's repository leads to commit %s: it may be anybody's", digits))
+	patch.Notes = append(patch.Notes, fmt.Sprintf("no branch and no tag of the source's repository leads to commit %s: anybody may have written it", digits))
 	return patch, nil
 }
 

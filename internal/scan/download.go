@@ -131,7 +131,7 @@ func (s *Store) newest(ctx context.Context, u *url.URL) (*listing, error) {
 		return fail(err)
 	}
 	if newest.Status == "eol" || newest.Status == "deprecated" {
-		s.Note("grype's databases of schema 6 are no longer maintained for long (%s): update libre", newest.Status)
+		s.Note("grype stops maintaining databases of schema 6 (status: %s): update libre", newest.Status)
 	}
 	return newest, nil
 }
@@ -140,7 +140,7 @@ func (s *Store) newest(ctx context.Context, u *url.URL) (*listing, error) {
 func readListing(text []byte) (*listing, error) {
 	var newest listing
 	if err := json.Unmarshal(text, &newest); err != nil {
-		return nil, errors.New("it is no listing of a vulnerability database")
+		return nil, errors.New("it is not the listing of a vulnerability database")
 	}
 	switch {
 	case !schema6.MatchString(newest.SchemaVersion):

@@ -258,8 +258,8 @@ func TestDownloadRefuses(t *testing.T) {
 	})
 	name := filepath.Base(server.publish(t, database(t, time.Hour)))
 	for what, test := range map[string]struct{ answer, want string }{
-		"a login page":     {"<html>", "it is no listing of a vulnerability database"},
-		"nothing":          {"", "it is no listing"},
+		"a login page":     {"<html>", "it is not the listing of a vulnerability database"},
+		"nothing":          {"", "it is not the listing"},
 		"another schema":   {`{"schemaVersion":"v7.0.0","path":"x.tar.zst","checksum":"` + sum + `"}`, `the database has the schema "v7.0.0", and libre reads schema 6`},
 		"the old listing":  {`{"available":{"5":[]}}`, `the database has the schema ""`},
 		"no checksum":      {`{"schemaVersion":"v6.1.0","path":"x.tar.zst"}`, "it has no SHA-256 checksum"},

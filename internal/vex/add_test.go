@@ -101,8 +101,8 @@ func TestAddChangesNothing(t *testing.T) {
 		"brackets":         {ptr("statements: [{vulnerability: CVE-1-1, status: fixed, date: 2026-11-28}]\n"), with("", ""), "apps/docs/vex.yaml:1: statements is written in brackets"},
 		"contradiction":    {&fixed, with("", ""), "apps/docs/vex.yaml:3: CVE-2026-9 is fixed here, and under_investigation in apps/docs/vex.yaml:2"},
 		"no justification": {nil, with("status", "not_affected"), "CVE-2026-9 is not_affected without a justification"},
-		"bad id":           {nil, with("vulnerability", "x\n  - y"), "is no ID of a vulnerability"},
-		"bad package":      {nil, with("package", "openssl"), "is no package URL"},
+		"bad id":           {nil, with("vulnerability", "x\n  - y"), "is not the ID of a vulnerability"},
+		"bad package":      {nil, with("package", "openssl"), "is not a package URL"},
 		"a component":      {nil, Entry{Values: with("", "").Values, Lists: map[string][]string{"components": {"frontend"}}}, `is about the component "frontend", which the app does not have; use backend`},
 	} {
 		got, err := addTo(t, test.before, test.entry)

@@ -38,6 +38,10 @@ func (p *Published) CycloneDX(version int) ([]byte, error) {
 		},
 		Properties: &[]cdx.Property{{Name: saidProperty, Value: p.Said}},
 	}
+	serials, err := p.serials()
+	if err != nil {
+		return nil, err
+	}
 	var vulnerabilities []cdx.Vulnerability
 	for len(groups) > 0 {
 		id := groups[0].Vulnerability
@@ -45,7 +49,7 @@ func (p *Published) CycloneDX(version int) ([]byte, error) {
 		if n < 0 {
 			n = len(groups)
 		}
-		entry, err := p.vulnerability(groups[:n])
+		entry, err := p.vulnerability(groups[:n], serials)
 		if err != nil {
 			return nil, err
 		}
@@ -63,8 +67,20 @@ func (p *Published) CycloneDX(version int) ([]byte, error) {
 // severity orders statuses, the worst first.
 var severity = []Status{Affected, UnderInvestigation, NotAffected, Fixed}
 
+// serials are the serial numbers of each platform's SBOM. Making one takes a while.
+func (p *Published) serials() (all []string, err error) {
+	for _, platform := range p.Platforms {
+		serial, err := platform.SBOM.SerialNumber()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, serial)
+	}
+	return all, nil
+}
+
 // vulnerability is the entry of one vulnerability, of which all groups are.
-func (p *Published) vulnerability(groups []group) (cdx.Vulnerability, error) {
+func (p *Published) vulnerability(groups []group, serials []string) (cdx.Vulnerability, error) {
 	first := slices.MinFunc(groups, func(a, b group) int {
 		return cmp.Compare(slices.Index(severity, a.Status), slices.Index(severity, b.Status))
 	})
@@ -76,7 +92,7 @@ func (p *Published) vulnerability(groups []group) (cdx.Vulnerability, error) {
 	var affects []string
 	day, last := first.Date, first.Date
 	for _, g := range groups {
-		links, err := p.links(g)
+		links, err := p.links(g, serials)
 		if err != nil {
 			return entry, err
 		}
@@ -131,19 +147,15 @@ func source(id string) string {
 
 // links are the BOM-Links to what a statement is about, in the SBOM of each platform.
 // https://cyclonedx.org/capabilities/bomlink/
-func (p *Published) links(g group) ([]string, error) {
+func (p *Published) links(g group, serials []string) ([]string, error) {
 	var all []string
 	for n, platform := range p.Platforms {
 		found := g.answers[n]
 		if found == nil {
 			continue
 		}
-		serial, err := platform.SBOM.SerialNumber()
-		if err != nil {
-			return nil, err
-		}
 		link := func(ref string) error {
-			link, err := cdx.NewBOMLink(serial, 1, cdx.Component{BOMRef: ref})
+			link, err := cdx.NewBOMLink(serials[n], 1, cdx.Component{BOMRef: ref})
 			if err != nil {
 				return fmt.Errorf("linking to the SBOM of %s: %w", p.Name, err)
 			}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -116,7 +115,8 @@ func TestUnpatchedBuildOfTheSameVersion(t *testing.T) {
 	}
 }
 
-// TestLargeImage has 20,000 components, and a hundred statements.
+// The documents of an image of 20,000 components have what its hundred statements are about, and
+// no more.
 func TestLargeImage(t *testing.T) {
 	p := published(t)
 	var lines []string
@@ -127,16 +127,12 @@ func TestLargeImage(t *testing.T) {
 		purl := fmt.Sprintf("pkg:npm/p%d@1.0.0?x=%d", i/2, i)
 		p.Platforms[0].SBOM.Components = append(p.Platforms[0].SBOM.Components, sbom.Component{ID: purl, PURL: purl})
 	}
-	start := time.Now()
 	answers, err := For(Image{ID: docs().ID, Version: "5.4.1", SBOM: p.Platforms[0].SBOM}, stated(t, lines...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Platforms = []Platform{{p.Platforms[0].SBOM, answers}}
 	openVEX, cycloneDX := documents(t, p, 1)
-	if took := time.Since(start); took > 20*time.Second {
-		t.Errorf("it took %s", took)
-	}
 	if len(openVEX) > 1<<20 || len(cycloneDX) > 1<<20 {
 		t.Errorf("%d and %d bytes", len(openVEX), len(cycloneDX))
 	}

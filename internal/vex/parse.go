@@ -199,7 +199,7 @@ func day(field func(*Statement) *time.Time) func(*Statement, *yaml.Node) error {
 			return err
 		}
 		if *field(s), err = time.Parse(time.DateOnly, value); err != nil {
-			return fmt.Errorf("%q is no day", value)
+			return fmt.Errorf("%q is not a date", value)
 		}
 		return nil
 	}
@@ -225,7 +225,7 @@ func oneOf[T ~string](words []T) func(string) error {
 
 func checkPackage(purl string) error {
 	if _, err := packageurl.FromString(purl); err != nil {
-		return fmt.Errorf("%q is no package URL", purl)
+		return fmt.Errorf("%q is not a package URL", purl)
 	}
 	return nil
 }

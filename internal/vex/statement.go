@@ -106,7 +106,7 @@ var vulnerabilityID = regexp.MustCompile(`^[A-Z][0-9A-Za-z]*(-[0-9A-Za-z]+)+$`)
 // CheckID reports what is wrong with the ID of a vulnerability.
 func CheckID(id string) error {
 	if len(id) > 64 || !vulnerabilityID.MatchString(id) {
-		return fmt.Errorf("%q is no ID of a vulnerability, expected one such as CVE-2026-1234", id)
+		return fmt.Errorf("%q is not the ID of a vulnerability, expected one such as CVE-2026-1234", id)
 	}
 	return nil
 }

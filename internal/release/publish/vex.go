@@ -197,7 +197,7 @@ func (i *imagePush) warnAbsent(published *vex.Published) {
 			})
 		}
 		if !slices.ContainsFunc(published.Platforms, func(p vex.Platform) bool { return !isAbsent(p) }) {
-			i.publisher.warn(i.target.ID, fmt.Sprintf("%s: the image has no %s, so %s is not answered", s.Place, s.Package, s.Vulnerability))
+			i.publisher.warn(i.target.ID, fmt.Sprintf("%s: the image does not contain %s, so the statement about %s has no effect", s.Place, s.Package, s.Vulnerability))
 		}
 	}
 }

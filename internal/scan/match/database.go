@@ -98,7 +98,7 @@ func checkFile(name string) error {
 	const magic = "SQLite format 3\x00"
 	header := make([]byte, len(magic))
 	if n, _ := f.Read(header); string(header[:n]) != magic {
-		return fmt.Errorf("%s is no database of SQLite", filepath.Base(name))
+		return fmt.Errorf("%s is not an SQLite database", filepath.Base(name))
 	}
 	return nil
 }

@@ -164,8 +164,8 @@ func TestBrokenDatabases(t *testing.T) {
 		want  string
 	}{
 		{"missing", func(t *testing.T, dir string) { remove(t, dir) }, "there is no vulnerability.db"},
-		{"empty file", func(t *testing.T, dir string) { overwrite(t, dir, "") }, "vulnerability.db is no database of SQLite"},
-		{"a web page", func(t *testing.T, dir string) { overwrite(t, dir, "<html>login</html>") }, "vulnerability.db is no database of SQLite"},
+		{"empty file", func(t *testing.T, dir string) { overwrite(t, dir, "") }, "vulnerability.db is not an SQLite database"},
+		{"a web page", func(t *testing.T, dir string) { overwrite(t, dir, "<html>login</html>") }, "vulnerability.db is not an SQLite database"},
 		{"only a header", func(t *testing.T, dir string) { overwrite(t, dir, "SQLite format 3\x00") }, "cannot be read"},
 		{"cut off", func(t *testing.T, dir string) { cut(t, dir) }, "cannot be read"},
 		{"no tables", alter("DROP TABLE db_metadata"), "cannot be read"},
