@@ -45,8 +45,8 @@ type step struct {
 func each(t *testing.T, f func(t *testing.T, forge, name string, w workflow)) {
 	for _, forge := range forges {
 		files := Workflows(forge)
-		if len(files) != 6 {
-			t.Errorf("%s: %d files, expected 5 workflows and a script", forge, len(files))
+		if len(files) != 7 {
+			t.Errorf("%s: %d files, expected 6 workflows and a script", forge, len(files))
 		}
 		for name, content := range files {
 			if !strings.HasSuffix(name, ".yml") {
@@ -126,9 +126,9 @@ func writeAll(t *testing.T, dir, forge string) (workflows []string) {
 	return workflows
 }
 
-var pinned = regexp.MustCompile(`^(https://data\.forgejo\.org/)?actions/(checkout|upload-artifact|download-artifact)@[0-9a-f]{40}$`)
+var pinned = regexp.MustCompile(`^(https://data\.forgejo\.org/)?actions/(checkout|upload-artifact|download-artifact|upload-pages-artifact|deploy-pages)@[0-9a-f]{40}$`)
 
-// Three actions, by their commits: a tag can be moved to other code.
+// A few actions, by their commits: a tag can be moved to other code.
 func TestActionsArePinned(t *testing.T) {
 	uses := map[string]bool{}
 	each(t, func(t *testing.T, forge, name string, w workflow) {
@@ -144,8 +144,8 @@ func TestActionsArePinned(t *testing.T) {
 			}
 		}
 	})
-	if len(uses) != 3*len(forges) {
-		t.Errorf("%d actions, expected three for each forge: %v", len(uses), uses)
+	if len(uses) != 3*len(forges)+2 {
+		t.Errorf("%d actions, expected three for each forge, and two for GitHub's Pages: %v", len(uses), uses)
 	}
 }
 
@@ -177,6 +177,7 @@ func TestPermissions(t *testing.T) {
 		"libre-inputs.yml":  {"contents": "write", "pull-requests": "write"},
 		"libre-check.yml":   {"contents": "read", "packages": "read"},
 		"libre-scan.yml":    {"contents": "read", "issues": "write", "packages": "read"},
+		"libre-site.yml":    {"pages": "write", "id-token": "write"},
 		"libre-publish.yml": {"contents": "read", "packages": "write", "id-token": "write"},
 	}
 	each(t, func(t *testing.T, forge, name string, w workflow) {
@@ -239,6 +240,42 @@ func TestPublishBuildsWithoutIdentity(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The branch pages gets the page and nothing else, however often.
+func TestSiteIsPushedAsOneCommit(t *testing.T) {
+	var w workflow
+	if err := yaml.Unmarshal(Workflows("forgejo")[".forgejo/workflows/libre-site.yml"], &w); err != nil {
+		t.Fatal(err)
+	}
+	steps := w.Jobs["site"].Steps
+	script := steps[len(steps)-1].Run
+	dir := t.TempDir()
+	run := func(at, name string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(name, args...)
+		cmd.Dir = filepath.Join(dir, at)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		}
+		return string(out)
+	}
+	run("", "git", "init", "--quiet", "--bare", "forge")
+	run("", "git", "clone", "--quiet", "forge", "catalogue")
+	for _, page := range []string{"one", "two"} {
+		run("", "bash", "-c", "rm -rf catalogue/public; mkdir -p catalogue/public/fr; echo "+page+" | tee catalogue/public/index.html catalogue/public/fr/index.html catalogue/public/.libre-site")
+		run("catalogue", "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
+		if files := run("forge", "git", "ls-tree", "-r", "--name-only", "pages"); files != "fr/index.html\nindex.html\n" {
+			t.Errorf("the branch has %q", files)
+		}
+		if got := run("forge", "git", "show", "pages:index.html"); got != page+"\n" {
+			t.Errorf("the page is %q", got)
+		}
+		if commits := run("forge", "git", "rev-list", "--count", "pages"); commits != "1\n" {
+			t.Errorf("%s commits", commits)
+		}
+	}
 }
 
 // The libre of a run is the one that flake.lock pins, and nothing else.

@@ -36,9 +36,10 @@ files to it, because Nix sees only what git tracks. The catalogue is for this
 machine's system.
 
 --ci adds workflows for GitHub Actions or Forgejo Actions. They bump apps daily
-and inputs weekly by pull requests, check each pull request, and publish what
-is merged to main. Each file begins with what it needs. In a directory that has
-a catalogue, init writes only these files, and does not replace existing ones.`,
+and inputs weekly by pull requests, check each pull request, publish what is
+merged to main, scan it daily, and publish its public page to GitHub Pages, or
+in the branch pages. Each file begins with what it needs. In a directory that
+has a catalogue, init writes only these files, and replaces none.`,
 		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {

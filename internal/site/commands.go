@@ -37,7 +37,8 @@ func commands(app string, r *Release, signer string) []command {
 	}
 	sets := required(r.Document)
 	return append(all,
-		command{"Run", "With a server for each need, on this machine, to try it.", "libre render " + release + " --host " + app + ".localhost" + sets + " --format compose --output " + app + "\ncd " + app + " && podman compose up"},
+		command{"Run", "On this machine, to try it, until you interrupt it.", "libre run " + release + sets},
+		command{"Run with compose", "The same as a file, with a server for each need.", "libre render " + release + " --host " + app + ".localhost" + sets + " --format compose --output " + app + "\ncd " + app + " && podman compose up"},
 		command{"Render", "The Kubernetes objects that run it.", "libre render " + release + " --host " + app + ".example.org" + sets + " --output " + app},
 	)
 }

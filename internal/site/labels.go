@@ -82,10 +82,11 @@ var french = map[string]string{
 	"and %d more": "et %d de plus",
 
 	"Use it": "L’utiliser", "The commands take the public key of this catalogue:": "Les commandes prennent la clé publique de ce catalogue :",
-	"Pull": "Télécharger", "Verify": "Vérifier", "Verify with cosign": "Vérifier avec cosign", "Run": "Essayer", "Render": "Générer",
+	"Pull": "Télécharger", "Verify": "Vérifier", "Verify with cosign": "Vérifier avec cosign", "Run": "Essayer", "Run with compose": "Essayer avec compose", "Render": "Générer",
 	"The digest names the exact content. docker pull takes the same words.":      "L’empreinte désigne le contenu exact. docker pull prend les mêmes mots.",
 	"Signatures, lists of contents and provenance of all images of the release.": "Les signatures, les listes de contenu et la provenance de toutes les images de la version.",
-	"With a server for each need, on this machine, to try it.":                   "Avec un serveur pour chaque besoin, sur cette machine, pour l’essayer.",
+	"On this machine, to try it, until you interrupt it.":                        "Sur cette machine, pour l’essayer, jusqu’à ce que vous l’interrompiez.",
+	"The same as a file, with a server for each need.":                           "La même chose sous forme de fichier, avec un serveur pour chaque besoin.",
 	"The Kubernetes objects that run it.":                                        "Les objets Kubernetes qui la font fonctionner.",
 
 	"Changes since": "Changements depuis", "Change": "Changement", "Name": "Nom", "Before": "Avant", "After": "Après", "All of it": "La comparaison entière",
