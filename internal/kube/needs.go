@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -48,6 +49,9 @@ func (r *renderer) addNeeds() error {
 		add, can := providers[r.o.Needs][r.Needs[name].Kind]
 		if !can {
 			continue
+		}
+		if _, taken := r.Service(name); taken {
+			return fmt.Errorf("the need %s and a service would both have objects with the name %s: name one of them otherwise, or give --needs secret", name, r.ObjectName(name))
 		}
 		if err := add(r, name); err != nil {
 			return err

@@ -141,6 +141,21 @@ func TestOwnAppsHaveWhatProvidesTheirNeeds(t *testing.T) {
 	}
 }
 
+// Both would make a Service and a PodDisruptionBudget of one name.
+func TestProvidedNeedsHaveOtherNamesThanServices(t *testing.T) {
+	a := app(t, "servers")
+	a.Spec.Needs["web"] = describe.Need{Kind: "postgres"}
+	for _, provider := range []string{"cnpg", CloudPirates} {
+		_, err := (run{kube: Options{Needs: provider}}).plain(a)
+		if want := "the need web and a service would both have objects with the name servers-web: name one of them otherwise, or give --needs secret"; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", provider, err, want)
+		}
+	}
+	if _, err := (run{}).plain(a); err != nil {
+		t.Error(err)
+	}
+}
+
 // CloudNativePG refuses a cluster with a longer name.
 func TestClustersHaveNamesThatCloudNativePGAccepts(t *testing.T) {
 	for length := 5; length < 60; length++ {
