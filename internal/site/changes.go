@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/libresh/libre/internal/compare"
 	"github.com/libresh/libre/internal/text"
@@ -77,9 +78,12 @@ func (v *changesView) add(d *compare.ComponentDelta) {
 	v.New += len(d.Vulnerabilities.New)
 }
 
+// longDigest is cut to what tells digests apart.
+var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
+
 func shortRow(row compare.Row) compare.Row {
 	for _, cell := range []*string{&row.Component, &row.Change, &row.Name, &row.From, &row.To} {
-		*cell = text.Short(*cell, mostOfCell)
+		*cell = text.Short(longDigest.ReplaceAllString(*cell, "$1"), mostOfCell)
 	}
 	return row
 }

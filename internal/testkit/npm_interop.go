@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -22,8 +23,9 @@ func npmTool(t testing.TB, tool string, others ...string) (folder, node string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder = filepath.Join(cache, "libre-tools", tool+"-node-"+nodeVersion)
-	if err := installTool(folder, append([]string{tool}, others...)); err != nil {
+	packages := append([]string{tool}, others...)
+	folder = filepath.Join(cache, "libre-tools", strings.Join(append(packages, "node@"+nodeVersion), "-"))
+	if err := installTool(folder, packages); err != nil {
 		t.Fatal(err)
 	}
 	return folder, filepath.Join(folder, "node", "node_modules", "node", "bin", "node")
