@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-NsnLgl25V6NME/esqlw/U0FRAQFyR5OU1svcKemCKMI=";
+  vendorHash = "sha256-YNnnQtlGqQIuQW4bcvK7Wz0VAhBHZKa26H9OGuvQFfc=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,8 +35,10 @@ after the service's name.
 
 What runs is what render --format compose writes: each service in a container
 without rights, jobs before the services that wait for them, and servers for
-what the app needs: PostgreSQL. Secrets are made for it, and kept in files that
-only you can read. Nothing listens but the one port, on 127.0.0.1.
+what the app needs: from images (run.needs in libre.yaml), or if the engine
+cannot fetch them from this machine's PostgreSQL, Valkey or Redis. Secrets are
+made for it, and kept in files that only you can read. Nothing listens but the
+one port, on 127.0.0.1.
 
 Ctrl-C ends all of it and removes its data. With --keep the data stays, and the
 next run finds it again.
@@ -54,7 +55,7 @@ that works.`,
 	o.app.registry.addReferenceFlags(cmd, "reference")
 	flags := cmd.Flags()
 	flags.IntVar(&o.port, "port", 8080, "answer at port `N` of 127.0.0.1; 0 chooses a free one")
-	flags.StringVar(&o.engine, "engine", "", "run containers by `ENGINE`: "+strings.Join(engine.Names, ", ")+" (default: the first that works)")
+	addEngineFlag(cmd, &o.engine)
 	flags.BoolVar(&o.keep, "keep", false, "keep the data for the next run")
 	flags.StringVar(&o.app.name, "name", "", "the `NAME` of what runs, to run an app twice (default: the app's and its variant's)")
 	flags.StringArrayVar(&o.app.set, "set", nil, "set one of the app's settings: `NAME=VALUE`")
@@ -75,6 +76,10 @@ func (e *env) runRun(ctx context.Context, o runOptions) error {
 	settings, err := o.app.settings()
 	if err != nil {
 		return usageError{err}
+	}
+	ws, err := e.registryWorkspace()
+	if err != nil {
+		return err
 	}
 	by, err := engine.Find(ctx, o.engine)
 	if err != nil {
@@ -104,7 +109,7 @@ func (e *env) runRun(ctx context.Context, o runOptions) error {
 	progress := e.Progress()
 	defer progress.Close()
 	return run.Run(ctx, run.Options{
-		Instance: i, Layout: dist, Engine: by, Dir: filepath.Join(dir, i.Name), Keep: o.keep, Random: rand.Text, Listener: listener, Watcher: runWatcher{e, progress},
+		Instance: i, Layout: dist, Engine: by, Images: ws.settings.Run.Needs, Dir: filepath.Join(dir, i.Name), Keep: o.keep, Random: rand.Text, Listener: listener, Watcher: runWatcher{e, progress},
 	}, func() error {
 		progress.Close()
 		end := "Ctrl-C ends it and removes its data"

@@ -3,9 +3,11 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -83,7 +85,8 @@ type runner struct {
 	home     *home
 	project  *compose.Project
 	engine   engine.Engine
-	servers  []*server.Server
+	outside  []string                     // needs that this machine's own servers provide, sorted
+	servers  []*server.Server             // theirs
 	parts    map[string]map[string]string // of needs whose servers run outside of the engine
 	outputs  map[string]*output
 	running  map[string]engine.Process
@@ -94,14 +97,13 @@ type runner struct {
 // start starts everything, in the order in which one waits for another.
 func (r *runner) start(ctx context.Context) error {
 	r.outputs, r.running, r.finished = map[string]*output{}, map[string]engine.Process{}, map[string]bool{}
-	if err := r.startServers(ctx); err != nil {
-		return err
-	}
-	if err := r.resolve(); err != nil {
-		return err
-	}
 	if err := r.openEngine(ctx); err != nil {
 		return err
+	}
+	for _, step := range []func(context.Context) error{r.chooseServers, r.startServers, r.resolve, r.join} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
 	for _, name := range r.order() {
 		if err := r.startService(ctx, name); err != nil {
@@ -125,7 +127,7 @@ const firstPort = 7000
 // startServers starts the servers that this machine has.
 func (r *runner) startServers(ctx context.Context) error {
 	r.parts = map[string]map[string]string{}
-	for n, name := range r.outside() {
+	for n, name := range r.outside {
 		r.Watcher.State(name, Starting, "")
 		o := server.Options{
 			Need: r.Instance.Needs[name], Host: r.hostName(name), Port: firstPort + n, URL: r.Instance.URL(), Data: r.home.path("data", name), Sockets: r.home.sockets(),
@@ -143,16 +145,28 @@ func (r *runner) startServers(ctx context.Context) error {
 	return nil
 }
 
-// outside are the needs that this machine's own servers provide, sorted.
-func (r *runner) outside() []string {
-	var names []string
-	for name, need := range r.Instance.Needs {
-		if need.Kind != "volume" {
-			names = append(names, name)
+// chooseServers decides which needs this machine's own servers provide: those for which the
+// engine reaches no image.
+func (r *runner) chooseServers(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(r.Instance.Needs)) {
+		kind := r.Instance.Needs[name].Kind
+		image := cmp.Or(r.Images[kind], compose.DefaultImages[kind])
+		if kind == "volume" {
+			continue
 		}
+		unreached := fmt.Errorf("there is no server of the kind %s", kind)
+		if image != "" {
+			r.Watcher.State(name, Starting, image)
+			if unreached = r.engine.Reach(ctx, image); unreached == nil {
+				continue
+			}
+		}
+		if !slices.Contains(server.Kinds(), kind) {
+			return fmt.Errorf("the need %s of kind %s cannot be started here: %w", name, kind, unreached)
+		}
+		r.outside = append(r.outside, name)
 	}
-	slices.Sort(names)
-	return names
+	return nil
 }
 
 // hostName is how services call a server: not as one of them.
@@ -164,7 +178,7 @@ func (r *runner) hostName(need string) string {
 }
 
 // resolve makes the model of what runs, and writes its secrets.
-func (r *runner) resolve() error {
+func (r *runner) resolve(context.Context) error {
 	project, files, err := compose.New(r.Instance, compose.Options{Images: r.Images, Secrets: r.home.secrets, Random: r.Random, Provided: r.parts})
 	if err != nil {
 		return err
@@ -184,16 +198,20 @@ func (r *runner) wanted(s *compose.Service) bool {
 	return slices.Contains(s.Profiles, "first-install") && !r.home.wasInstalled
 }
 
-func (r *runner) openEngine(ctx context.Context) error {
-	o := engine.Options{Name: r.Instance.Name, Dir: r.home.path("run"), Data: r.home.path("data"), Sockets: r.home.sockets(), Containers: r.order()}
-	for _, need := range r.outside() {
-		o.Provided = append(o.Provided, r.hostName(need))
+func (r *runner) openEngine(ctx context.Context) (err error) {
+	r.engine, err = engine.Open(ctx, r.Engine, engine.Options{Name: r.Instance.Name, Dir: r.home.path("run"), Data: r.home.path("data"), Sockets: r.home.sockets()})
+	return err
+}
+
+// join makes the network of containers and of the servers outside.
+func (r *runner) join(ctx context.Context) error {
+	var provided []string
+	for _, need := range r.outside {
+		provided = append(provided, r.hostName(need))
 	}
-	opened, err := engine.Open(ctx, r.Engine, o)
-	if err != nil {
+	if err := r.engine.Join(ctx, r.order(), provided); err != nil {
 		return err
 	}
-	r.engine = opened
 	for n, s := range r.servers {
 		if err := r.engine.Provide(firstPort+n, s.Socket); err != nil {
 			return err

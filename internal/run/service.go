@@ -255,7 +255,7 @@ func (r *runner) known(handler http.Handler) http.Handler {
 
 // dial connects with a service, or with a server that runs outside of the engine.
 func (r *runner) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	for n, need := range r.outside() {
+	for n, need := range r.outside {
 		if address == net.JoinHostPort(r.hostName(need), strconv.Itoa(firstPort+n)) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", r.home.path("s", r.servers[n].Socket))
 		}

@@ -35,6 +35,7 @@ func (s *Settings) keys(dir string) []key {
 		{"licenses", "", "a mapping with deny, allow or exceptions", `licenses: {deny: ["AGPL-*"]}`, mapping(licenseKeys(&s.Licenses))},
 		{"scan", "", "a mapping with database, maxAge, command or gate", "scan: {maxAge: 240h}", mapping(s.Scan.keys(dir))},
 		{"ca", "", "a PEM file of certificate authorities for registries and forges", "ca: our-ca.pem", authorities(&s.CA, dir)},
+		{"run", "", "a mapping with needs", `run: {needs: {postgres: "docker.io/library/postgres:17"}}`, mapping(s.Run.keys())},
 		{"sbom", "", "a mapping with creator", "sbom: {creator: https://coop.example}", mapping(s.SBOM.keys())},
 		{"sign", "", "none, or a mapping with key or keyless", "sign: {key: cosign.key}", s.Sign.read},
 	}

@@ -46,6 +46,8 @@ func nested(s *Settings) map[string][]key {
 		"licenses":              licenseKeys(&s.Licenses),
 		"licenses.exceptions":   exceptionKeys(&license.Exception{}),
 		"limits":                s.Limits.keys(),
+		"run":                   s.Run.keys(),
+		"run.needs":             s.Run.needKeys(map[string]*string{}),
 		"sbom":                  s.SBOM.keys(),
 		"scan":                  s.Scan.keys(""),
 		"sign":                  s.Sign.keys(),

@@ -34,6 +34,7 @@ type Settings struct {
 	Limits     Limits              // of what libre accepts from others
 	Scan       Scan                // for known vulnerabilities
 	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
+	Run        Run                 // how apps are run on this machine
 	SBOM       SBOM                // what SBOMs say of the catalogue
 	Sign       Sign                // how images are signed, or none
 	Licenses   license.Policy      // of the components of images

@@ -233,3 +233,23 @@ func TestRunRefuses(t *testing.T) {
 	app.end(t)
 	nothingLeft(t, state)
 }
+
+// libre shell opens the debug variant of an image, without rights.
+func TestShellOpensTheDebugVariant(t *testing.T) {
+	c := demo(t)
+	testkit.RequireRoot(t)
+	testkit.Require(t, "runc")
+	command := c.command("shell", "guestbook/backend", "--engine", "runc")
+	command.Stdin = strings.NewReader("id -u; grep CapEff /proc/self/status; touch /x || echo read-only; exit 3\n")
+	if stdout, stderr, err := testkit.Output(command); err != nil || !strings.HasPrefix(stdout, "1000\nCapEff:\t0000000000000000\n") || !strings.HasSuffix(stdout, "read-only\n") {
+		t.Errorf("%v\n%s%s", err, stdout, stderr)
+	}
+	for want, word := range map[string]string{
+		"guestbook has no component nowhere: backend, base, frontend": "guestbook/nowhere",
+		"guestbook names no component: give APP/COMPONENT":            "guestbook",
+	} {
+		if stdout, stderr, err := testkit.Output(c.command("shell", word, "--engine", "runc")); err == nil || stdout != "" || !strings.HasPrefix(stderr, "error: "+want) {
+			t.Errorf("%s: %v\n%s%s", word, err, stdout, stderr)
+		}
+	}
+}

@@ -39,12 +39,13 @@ var clientVariables = []string{"CONTAINERS_*", "CONTAINER_HOST", "CONTAINER_CONN
 // client runs containers by podman or docker, in a network of their own. A container more, the
 // gate, connects them with libre.
 type client struct {
-	o        Options
-	name     string // podman or docker
-	version  string
-	gate     string   // folder of its sockets
-	provided []string // PORT=SOCKET
-	first    netip.Addr
+	o                   Options
+	name                string // podman or docker
+	version             string
+	gate                string   // folder of its sockets
+	provided            []string // PORT=SOCKET
+	containers, outside []string // names of containers, and of servers outside
+	first               netip.Addr
 
 	mu        sync.Mutex
 	opened    bool
@@ -80,13 +81,23 @@ func openClient(ctx context.Context, name string, o Options) (Engine, error) {
 	}
 	c := &client{o: o, name: name, version: version, gate: filepath.Join(o.Sockets, "gate"), loaded: map[string]string{}}
 	c.clean(ctx)
-	if err := errors.Join(private.Folder(o.Dir), private.Folder(c.gate)); err != nil {
-		return nil, err
+	return c, errors.Join(private.Folder(o.Dir), private.Folder(c.gate))
+}
+
+func (c *client) Reach(ctx context.Context, image string) error {
+	if _, err := c.do(ctx, nil, "image", "inspect", "--format", "{{.Id}}", image); err == nil {
+		return nil
 	}
-	if _, err := c.do(ctx, nil, "network", "create", "--label", label+"="+o.Name, c.object("")); err != nil {
-		return nil, fmt.Errorf("making a network: %w", err)
+	_, err := c.do(ctx, nil, "pull", "--quiet", image)
+	return err
+}
+
+func (c *client) Join(ctx context.Context, containers, provided []string) error {
+	c.containers, c.outside = containers, provided
+	if _, err := c.do(ctx, nil, "network", "create", "--label", label+"="+c.o.Name, c.object("")); err != nil {
+		return fmt.Errorf("making a network: %w", err)
 	}
-	return c, c.findAddresses(ctx)
+	return c.findAddresses(ctx)
 }
 
 // findAddresses finds the network's addresses for podman, which has names in networks only
@@ -151,10 +162,10 @@ func (c *client) confined(name string, n int) []string {
 		return append(flags, "--network-alias", name)
 	}
 	flags = append(append(flags, limits()...), "--read-only-tmpfs=false", "--ip", c.address(n))
-	for _, provided := range c.o.Provided {
+	for _, provided := range c.outside {
 		flags = append(flags, "--add-host", provided+":"+c.address(0))
 	}
-	for i, other := range c.o.Containers {
+	for i, other := range c.containers {
 		flags = append(flags, "--add-host", other+":"+c.address(i+1))
 	}
 	return flags
@@ -187,14 +198,16 @@ func (c *client) address(n int) string {
 }
 
 func (c *client) Start(ctx context.Context, k Container) (Process, error) {
-	if err := c.openGate(ctx); err != nil {
-		return nil, err
+	if len(c.outside) > 0 {
+		if err := c.openGate(ctx); err != nil {
+			return nil, err
+		}
 	}
 	image, err := c.load(ctx, k.Image)
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"run"}, c.confined(k.Name, slices.Index(c.o.Containers, k.Name)+1)...)
+	args := append([]string{"run"}, c.confined(k.Name, slices.Index(c.containers, k.Name)+1)...)
 	args = append(append(args, c.flags(k)...), image)
 	if len(k.Entrypoint) > 1 {
 		args = append(args, k.Entrypoint[1:]...)
@@ -233,7 +246,10 @@ func (c *client) flags(k Container) []string {
 		add("--entrypoint", k.Entrypoint[0])
 	}
 	if k.Input != nil {
-		flags = append(flags, "--interactive", "--tty")
+		flags = append(flags, "--interactive")
+	}
+	if k.Terminal {
+		flags = append(flags, "--tty")
 	}
 	return flags
 }
@@ -243,7 +259,7 @@ func (c *client) start(k Container, args []string) (Process, error) {
 	cmd := c.command(context.Background(), args...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = k.Output, k.Output, time.Second
 	if k.Input != nil {
-		cmd.SysProcAttr, cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, k.Input, k.Input, k.Input
+		cmd.SysProcAttr, cmd.Stdin = nil, k.Input // its terminal is that of libre's process group
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -296,6 +312,9 @@ func (c *client) Exec(ctx context.Context, container string, command []string) e
 }
 
 func (c *client) Dial(ctx context.Context, address string) (net.Conn, error) {
+	if err := c.openGate(ctx); err != nil {
+		return nil, err
+	}
 	return dialGate(ctx, c.gate, address)
 }
 
@@ -332,7 +351,7 @@ func (c *client) openGate(ctx context.Context) error {
 		return fmt.Errorf("making the gate: %w", err)
 	}
 	args := append([]string{"run", "--detach"}, c.confined("gate", 0)...)
-	for _, provided := range c.o.Provided {
+	for _, provided := range c.outside {
 		if c.name == "docker" {
 			args = append(args, "--network-alias", provided)
 		}

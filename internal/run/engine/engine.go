@@ -38,8 +38,8 @@ type Container struct {
 	Memory      int64  // bytes; 0 is no limit
 	Output      io.Writer
 
-	// A terminal's, for a container that somebody types in. Then Output is the terminal.
-	Input *os.File
+	Input    *os.File // for a container that reads; nil for none
+	Terminal bool     // Input is a terminal
 }
 
 // Mount is a named volume, which is kept beside the container, or a file that it reads.
@@ -60,14 +60,20 @@ type Process interface {
 type Engine interface {
 	// String names the engine and its version.
 	String() string
+	// Reach fetches an image that is in no layout, if the engine has it not. An engine that
+	// fetches none returns an error.
+	Reach(ctx context.Context, image string) error
 	// Start starts a container, and returns when it runs, or has failed to.
 	Start(ctx context.Context, c Container) (Process, error)
 	// Exec runs a program in a container. It is an error if the exit code is not 0.
 	Exec(ctx context.Context, container string, command []string) error
 	// Dial connects with a port of a container, NAME:PORT.
 	Dial(ctx context.Context, address string) (net.Conn, error)
-	// Provide leads what containers send to a name of Options.Provided, at a port, to a socket
-	// in Options.Sockets.
+	// Join makes the network for containers of these names. What they send to the names in
+	// provided reaches the sockets of Provide.
+	Join(ctx context.Context, containers, provided []string) error
+	// Provide leads what containers send to a port of a provided name to a socket in
+	// Options.Sockets.
 	Provide(port int, socket string) error
 	// Close ends all containers, and removes all but volumes. Remove removes these, too.
 	Close() error
@@ -76,12 +82,10 @@ type Engine interface {
 
 // Options say where an app runs.
 type Options struct {
-	Name       string   // of the instance, a DNS label
-	Dir        string   // that only this user can read; what is in it is removed by Close
-	Data       string   // folder for volumes, if the engine has none of its own
-	Sockets    string   // folder of sockets
-	Containers []string // names
-	Provided   []string // names of servers that run outside of the engine
+	Name    string // of the instance, a DNS label
+	Dir     string // that only this user can read; what is in it is removed by Close
+	Data    string // folder for volumes, if the engine has none of its own
+	Sockets string // folder of sockets
 }
 
 // Names are the engines, in the order of preference.

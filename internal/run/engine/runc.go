@@ -37,6 +37,8 @@ type runc struct {
 	hub     *hub
 	sockets []io.Closer
 
+	names, provided []string // of containers, and of servers outside
+
 	mu         sync.Mutex
 	containers map[string]*started
 	roots      map[string]string // unpacked images, by digest
@@ -73,11 +75,17 @@ func openRunc(ctx context.Context, o Options) (Engine, error) {
 	if err := private.Folder(o.Dir); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(r.hosts(), r.hostsFile(), 0o644); err != nil {
-		return nil, err
-	}
 	r.hub, err = openHub()
 	return r, err
+}
+
+func (r *runc) Reach(context.Context, string) error {
+	return errors.New("runc fetches no images; --engine podman does")
+}
+
+func (r *runc) Join(_ context.Context, containers, provided []string) error {
+	r.names, r.provided = containers, provided
+	return os.WriteFile(r.hosts(), r.hostsFile(), 0o644)
 }
 
 func (r *runc) String() string { return strings.TrimSpace("runc " + r.version) }
@@ -85,14 +93,14 @@ func (r *runc) String() string { return strings.TrimSpace("runc " + r.version) }
 func (r *runc) hosts() string { return filepath.Join(r.o.Dir, "hosts") }
 
 // address is a container's in the hub.
-func (r *runc) address(name string) int { return slices.Index(r.o.Containers, name) + gateway + 1 }
+func (r *runc) address(name string) int { return slices.Index(r.names, name) + gateway + 1 }
 
 func (r *runc) hostsFile() []byte {
 	text := []byte("127.0.0.1 localhost\n")
-	for _, name := range r.o.Provided {
+	for _, name := range r.provided {
 		text = fmt.Appendf(text, "%s %s\n", hubAddress(gateway), name)
 	}
-	for _, name := range r.o.Containers {
+	for _, name := range r.names {
 		text = fmt.Appendf(text, "%s %s\n", hubAddress(r.address(name)), name)
 	}
 	return text
@@ -118,7 +126,7 @@ func (r *runc) Start(ctx context.Context, c Container) (Process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C does not reach it
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = c.Output, c.Output, time.Second
 	if c.Input != nil {
-		cmd.SysProcAttr, cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, c.Input, c.Input, c.Input
+		cmd.SysProcAttr, cmd.Stdin = nil, c.Input // its terminal is that of libre's process group
 	}
 	if err := r.hub.run(cmd); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.Name, err)

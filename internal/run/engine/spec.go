@@ -36,7 +36,7 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 	return &specs.Spec{
 		Version: specs.Version, Hostname: c.Name, Mounts: mounts, Root: &specs.Root{Path: root, Readonly: true},
 		Process: &specs.Process{
-			Terminal: c.Input != nil, User: user, Args: c.args(image), Env: env, Cwd: cmp.Or(image.WorkingDir, "/"),
+			Terminal: c.Terminal, User: user, Args: c.args(image), Env: env, Cwd: cmp.Or(image.WorkingDir, "/"),
 			Capabilities: &specs.LinuxCapabilities{}, NoNewPrivileges: true,
 		},
 		Linux: &specs.Linux{

@@ -47,6 +47,8 @@ type Server struct {
 // kinds start servers, by the kind of need.
 var kinds = map[string]func(context.Context, Options) (*Server, error){
 	"postgres": startPostgres,
+	"redis":    startRedis,
+	"smtp":     startMail,
 }
 
 // Start starts a server for a need. It returns when the server answers.
