@@ -27,11 +27,11 @@ func (e *env) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run APP | REFERENCE",
 		Short: "Run an app on this machine, to try it",
-		Long: `Run an app on this machine, until you interrupt it: an app of the catalogue, whose
-images must be built, or a published release, REGISTRY/APP-VARIANT:TAG, all of
-which must verify: give --key, or --identity with --issuer. stdout has the
-address, once all services answer. stderr has what the services print, each line
-after the service's name.
+		Long: `Run an app on this machine, until you interrupt it: an app of the catalogue,
+whose images must be built, or a published release, REGISTRY/APP-VARIANT:TAG,
+all of which must verify: give --key, or --identity with --issuer. stdout has
+the address, once all services answer. stderr has what the services print, each
+line after the service's name.
 
 What runs is what render --format compose writes: each service in a container
 without rights, jobs before the services that wait for them, and servers for
