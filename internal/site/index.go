@@ -71,7 +71,6 @@ func (s *summary) Open() int {
 type indexView struct {
 	Apps     []*summary
 	Images   int
-	Released int
 	Licenses []string
 }
 
@@ -79,7 +78,6 @@ func newIndexView(apps []*summary) *indexView {
 	view := &indexView{Apps: apps}
 	for _, s := range apps {
 		view.Images += s.Images
-		view.Released += min(s.Releases, 1)
 		if s.License != "" {
 			view.Licenses = append(view.Licenses, s.License)
 		}

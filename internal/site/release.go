@@ -22,7 +22,7 @@ type releaseView struct {
 	Commands []command
 	Changes  *changesView
 	Tally    *tally
-	Size     int64 // of all images for the platform that most have
+	Size     int64 // of all images, each for its first platform
 }
 
 // appView is what is shown of an app: its newest release in full, and the others as a list.
@@ -103,7 +103,7 @@ func (w *Writer) releaseView(app *App, r *Release) func(*language) any {
 	}
 }
 
-// sizeOf is what a machine of the first platform that all images have fetches.
+// sizeOf is the sum of the images, each for its first platform.
 func sizeOf(r *Release) int64 {
 	var sum int64
 	for _, image := range r.Images {
