@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,7 +167,7 @@ func (r *runc) bundle(ctx context.Context, c Container) (dir string, err error) 
 	if err != nil {
 		return "", err
 	}
-	spec.Linux.CgroupsPath = "/" + cgroups + "/" + r.o.Name + "-" + c.Name
+	spec.Linux.CgroupsPath = "/" + cgroups + "/" + r.group() + "-" + c.Name
 	content, err := json.Marshal(spec)
 	if err != nil {
 		return "", err
@@ -292,11 +293,15 @@ func (r *runc) end(s *started) {
 	}
 }
 
+// group begins the names of control groups, which are the machine's: another run of an app with
+// this name has another folder.
+func (r *runc) group() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(r.o.Dir)))[:8] }
+
 // clean removes what containers leave. Their processes, networks and mounts are gone with
 // their hub.
 func (r *runc) clean() error {
 	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
-		left, _ := filepath.Glob(pattern + cgroups + "/" + r.o.Name + "-*")
+		left, _ := filepath.Glob(pattern + cgroups + "/" + r.group() + "-*")
 		for _, dir := range left {
 			_ = os.Remove(dir)
 		}
