@@ -1,16 +1,22 @@
 package build
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	spdxjson "github.com/spdx/tools-golang/json"
+	"github.com/spdx/tools-golang/spdxlib"
 
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/scan/scantest"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -84,6 +90,61 @@ func TestSBOMsOfRealApps(t *testing.T) {
 	write("guestbook/*/default")
 	checkNames(t, write)
 	all.validate(t)
+	checkVEXAndScan(t, c, "pocketbase/server/default", "caddy/server/default", "registry/server/default",
+		"guestbook/backend/default", "guestbook/base/default", "guestbook/frontend/default", "guestbook/backend/lyon")
+}
+
+// checkVEXAndScan validates what is said of images, as OpenVEX and CycloneDX VEX, and what a scan
+// of them finds, as SARIF and as a VDR.
+func checkVEXAndScan(t *testing.T, c catalogue, images ...string) {
+	t.Helper()
+	stated := map[string]bool{}
+	for _, image := range images {
+		app, _, _ := strings.Cut(image, "/")
+		if stated[app] {
+			continue
+		}
+		stated[app] = true
+		c.libre(t, "vex", "add", app, "CVE-2026-1001", "--status", "not_affected", "--justification", "vulnerable_code_not_in_execute_path", "--notes", "It is \"fine\".")
+	}
+	dir := t.TempDir()
+	write := func(n int, format string, args ...string) string {
+		file := filepath.Join(dir, fmt.Sprintf("%d.%s", n, format))
+		text, _ := c.libre(t, append(args, "-o", format)...)
+		writeFile(t, file, text)
+		return file
+	}
+	var openVEX, cyclonedx []string
+	for n, image := range images {
+		openVEX = append(openVEX, write(n, "openvex", "vex", image))
+		cyclonedx = append(cyclonedx, write(n, "cyclonedx", "vex", image))
+	}
+	database := t.TempDir()
+	err := scantest.Write(database, time.Now().Add(-time.Hour),
+		scantest.Record{ID: "CVE-2026-1001", Severity: "critical", Ecosystem: "go-module", Package: "stdlib", Affected: "< 99", FixedIn: "99"},
+		scantest.Record{ID: "CVE-2026-1002", CPE: "cpe:2.3:a:busybox:busybox:*:*:*:*:*:*:*:*", Affected: "< 99"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scan := append([]string{"scan", "--db", database}, images...)
+	sarif := write(0, "sarif", scan...)
+	cyclonedx = append(cyclonedx, write(0, "cyclonedx-vdr", scan...))
+	if text, err := os.ReadFile(sarif); err != nil || !strings.Contains(string(text), `"ruleId": "CVE-2026-1001"`) {
+		t.Errorf("the scan finds nothing: %v\n%s", err, text)
+	}
+	schema, err := filepath.Abs("../../vex/testdata/openvex_json_schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Validate(t, schema, openVEX...)
+	testkit.Validate(t, "cyclonedx", cyclonedx...)
+	testkit.Validate(t, filepath.Join(moduleDir(t, "github.com/anchore/grype"), "grype/presenter/sarif/testdata/sarif-schema-2.1.0.json"), sarif)
+}
+
+// moduleDir is the folder of a module's source.
+func moduleDir(t *testing.T, module string) string {
+	t.Helper()
+	return strings.TrimSpace(libre.Tool(t, "go", "list", "-m", "-f", "{{.Dir}}", module))
 }
 
 // The SBOMs of all images of libre init's catalogue are valid, in both formats: of every
@@ -117,12 +178,24 @@ func (i *images) write(t *testing.T, c catalogue, selection string) documents {
 	return documents{cyclonedx: []byte(cyclonedx), spdx: []byte(spdx)}
 }
 
-// validate checks them by the schemas of their formats, strictly.
+// validate checks them by the schemas of their formats, strictly, and SPDX by its own tools too.
 func (i *images) validate(t *testing.T) {
 	t.Helper()
 	testkit.Validate(t, "cyclonedx", i.cyclonedx...)
-	syft := strings.TrimSpace(libre.Tool(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/syft"))
-	testkit.Validate(t, filepath.Join(syft, "schema/spdx-json/spdx-schema-2.3.json"), i.spdx...)
+	testkit.Validate(t, filepath.Join(moduleDir(t, "github.com/anchore/syft"), "schema/spdx-json/spdx-schema-2.3.json"), i.spdx...)
+	for _, name := range i.spdx {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		document, err := spdxjson.Read(bytes.NewReader(text))
+		if err == nil {
+			err = spdxlib.ValidateDocument(document)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // checkNames looks for what the definitions say: the CPE of one application, once, and a patch of
