@@ -18,7 +18,9 @@ func (d *Document) CycloneDX() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// EncodeVersion would copy all of it, to convert what no field here needs.
 	bom := cdx.NewBOM()
+	bom.SpecVersion, bom.JSONSchema = cdx.SpecVersion1_6, "http://cyclonedx.org/schema/bom-1.6.schema.json"
 	bom.SerialNumber = id.URN()
 	bom.Metadata = d.cdxMetadata()
 	components := make([]cdx.Component, len(d.Components))
@@ -29,7 +31,7 @@ func (d *Document) CycloneDX() ([]byte, error) {
 	bom.Dependencies, bom.Compositions = d.cdxGraph()
 	var b bytes.Buffer
 	encoder := cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false)
-	if err := encoder.EncodeVersion(bom, cdx.SpecVersion1_6); err != nil {
+	if err := encoder.Encode(bom); err != nil {
 		return nil, fmt.Errorf("writing the SBOM of %s as CycloneDX: %w", d.Subject.Name, err)
 	}
 	return b.Bytes(), nil
