@@ -42,7 +42,8 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 		}
 	}
 	for i, name := range names {
-		path, err := filepath.Join(dir, name), error(nil)
+		var err error
+		path := filepath.Join(dir, name)
 		if after[name] == nil {
 			err = remove(path)
 		} else {

@@ -134,7 +134,7 @@ func TestSiteClaimsAreTrue(t *testing.T) {
 			t.Errorf("the SBOM to download: %v %v", err, decodeErr)
 		}
 	}
-	testSiteCommands(t, c, dir)
+	testSiteCommands(t, dir)
 	again := filepath.Join(t.TempDir(), "again")
 	siteOf(c, reg, again, "--db", db).want(t, 0)
 	if !maps.Equal(filesOf(t, dir), filesOf(t, again)) {
@@ -144,7 +144,7 @@ func TestSiteClaimsAreTrue(t *testing.T) {
 
 // testSiteCommands runs libre's commands of the newest release's page, in a folder that has
 // nothing but the public key.
-func testSiteCommands(t *testing.T, c catalogue, dir string) {
+func testSiteCommands(t *testing.T, dir string) {
 	t.Helper()
 	operator := catalogue{dir: t.TempDir()}
 	key, err := os.ReadFile(filepath.Join(dir, "cosign.pub"))
