@@ -16,6 +16,7 @@ var storeNames = []struct{ storeName, name, version string }{
 	{"openssl-3.0.14-bin", "openssl", "3.0.14-bin"},
 	{"glibc-2.40-66", "glibc", "2.40-66"},
 	{"cacert-b0f7124e7e3e", "cacert-b0f7124e7e3e", ""},
+	{"cacert-0.b0f7124e7e3e", "cacert", "0.b0f7124e7e3e"}, // the host package set's
 	{"python3.13-requests-2.32.4", "python3.13-requests", "2.32.4"},
 	{"docs-backend-root", "docs-backend-root", ""},
 	{"x", "x", ""},

@@ -41,7 +41,8 @@ let
 
   go = { outPath = part "go"; version = host.go.version; name = "go-${host.go.version}"; };
 
-  cacert = runCommand "cacert-${host.cacert.version}"
+  # The version is a hash. In a store path's name, a version begins with a digit.
+  cacert = runCommand "cacert-0.${host.cacert.version}"
     {
       bundle = "${part "cacert"}/ca-certificates.crt";
       # Mozilla's list: https://wiki.mozilla.org/CA/FAQ#License
