@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"path"
 	"runtime"
@@ -75,19 +77,23 @@ func (e *env) runSBOM(ctx context.Context, o sbomOptions) error {
 	}
 	switch o.format {
 	case "cyclonedx-json":
-		text, err := document.CycloneDX()
-		if err != nil {
-			return err
-		}
-		return e.Printf("%s\n", text)
+		return e.printIndented(document.CycloneDX())
 	case "spdx-json":
-		text, err := document.SPDX()
-		if err != nil {
-			return err
-		}
-		return e.Printf("%s\n", text)
+		return e.printIndented(document.SPDX())
 	}
 	return e.Table(ui.Table{Header: []string{"NAME", "VERSION", "TYPE", "PACKAGE URL", "WHERE", "LICENSE"}, Sentences: []int{3, 4, 5}, Rows: document.Rows()})
+}
+
+// printIndented prints a JSON document for people.
+func (e *env) printIndented(document []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, document, "", "  "); err != nil {
+		return err
+	}
+	return e.Printf("%s\n", text.Bytes())
 }
 
 // contents lists what images are made of. It builds those that are not built.

@@ -6,18 +6,20 @@ import (
 	"strings"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/google/uuid"
 )
 
-// CycloneDX writes the document as CycloneDX 1.6 JSON.
+// CycloneDX writes the document as CycloneDX 1.6 JSON, on one line.
 // https://cyclonedx.org/docs/1.6/json/
 func (d *Document) CycloneDX() ([]byte, error) {
-	if err := d.check(); err != nil {
-		return nil, err
-	}
-	id, err := d.id()
+	id, err := d.checkedID()
 	if err != nil {
 		return nil, err
 	}
+	return d.cyclonedx(id)
+}
+
+func (d *Document) cyclonedx(id uuid.UUID) ([]byte, error) {
 	// EncodeVersion would copy all of it, to convert what no field here needs.
 	bom := cdx.NewBOM()
 	bom.SpecVersion, bom.JSONSchema = cdx.SpecVersion1_6, "http://cyclonedx.org/schema/bom-1.6.schema.json"
@@ -30,7 +32,7 @@ func (d *Document) CycloneDX() ([]byte, error) {
 	bom.Components = &components
 	bom.Dependencies, bom.Compositions = d.cdxGraph()
 	var b bytes.Buffer
-	encoder := cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false)
+	encoder := cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetEscapeHTML(false)
 	if err := encoder.Encode(bom); err != nil {
 		return nil, fmt.Errorf("writing the SBOM of %s as CycloneDX: %w", d.Subject.Name, err)
 	}

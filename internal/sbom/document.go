@@ -71,6 +71,27 @@ func (s Subject) PURL() string {
 // time formats the time as both formats require: whole seconds, UTC.
 func (s Subject) time() string { return s.Created.UTC().Format(time.RFC3339) }
 
+// Encode writes the document in both formats, as CycloneDX and SPDX do.
+func (d *Document) Encode() (cyclonedx, spdx []byte, err error) {
+	id, err := d.checkedID()
+	if err != nil {
+		return nil, nil, err
+	}
+	if cyclonedx, err = d.cyclonedx(id); err != nil {
+		return nil, nil, err
+	}
+	spdx, err = d.spdx(id)
+	return cyclonedx, spdx, err
+}
+
+// checkedID is the ID of a document that is valid in both formats.
+func (d *Document) checkedID() (uuid.UUID, error) {
+	if err := d.check(); err != nil {
+		return uuid.UUID{}, err
+	}
+	return d.id()
+}
+
 // check reports what is missing for a document that is valid in both formats.
 func (d *Document) check() error {
 	var missing string

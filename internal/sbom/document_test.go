@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,13 +93,16 @@ func small(t *testing.T) *Document {
 }
 
 // TestGolden: published documents are signed; their bytes must not change for
-// the same image.
+// the same image. The golden files are indented, for who reads what changed.
 func TestGolden(t *testing.T) {
 	d := small(t)
 	d.Creator = "https://libre.sh"
 	cyclonedx, spdx := encode(t, d)
-	for name, got := range map[string][]byte{"small.cdx.json": cyclonedx, "small.spdx.json": spdx} {
-		file := filepath.Join("testdata", name)
+	for name, document := range map[string][]byte{"small.cdx.json": cyclonedx, "small.spdx.json": spdx} {
+		if bytes.Count(document, []byte("\n")) != 1 {
+			t.Errorf("%s is not on one line", name)
+		}
+		file, got := filepath.Join("testdata", name), indented(t, document)
 		if os.Getenv("UPDATE_GOLDEN") != "" {
 			if err := os.WriteFile(file, got, 0o644); err != nil {
 				t.Fatal(err)
@@ -112,6 +116,15 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+}
+
+func indented(t *testing.T, document []byte) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	if err := json.Indent(&text, document, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
 }
 
 func TestOrderDoesNotMatter(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/libresh/libre/internal/license"
 )
 
@@ -79,15 +81,16 @@ const (
 	spdxUnknown = "NOASSERTION"
 )
 
-// SPDX writes the document as SPDX 2.3 JSON.
+// SPDX writes the document as SPDX 2.3 JSON, on one line.
 func (d *Document) SPDX() ([]byte, error) {
-	if err := d.check(); err != nil {
-		return nil, err
-	}
-	id, err := d.id()
+	id, err := d.checkedID()
 	if err != nil {
 		return nil, err
 	}
+	return d.spdx(id)
+}
+
+func (d *Document) spdx(id uuid.UUID) ([]byte, error) {
 	document := spdxDocument{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: spdxRoot, Name: d.Subject.Name,
 		DocumentNamespace: "https://libre.sh/spdx/" + id.String(),
@@ -95,16 +98,17 @@ func (d *Document) SPDX() ([]byte, error) {
 		Packages:          []spdxPackage{d.spdxSubject()},
 		Relationships:     []spdxRelationship{{spdxRoot, "DESCRIBES", spdxImage}},
 	}
+	ids := make(map[string]string, len(d.Components))
 	for _, c := range d.Components {
-		document.Packages = append(document.Packages, d.spdxComponent(c))
-		document.Relationships = append(document.Relationships, spdxRelationship{spdxImage, "CONTAINS", spdxID(c)})
+		ids[c.ID] = spdxID(c)
+		document.Packages = append(document.Packages, d.spdxComponent(c, ids[c.ID]))
+		document.Relationships = append(document.Relationships, spdxRelationship{spdxImage, "CONTAINS", ids[c.ID]})
 	}
-	document.Relationships = append(document.Relationships, d.spdxDependencies()...)
+	document.Relationships = append(document.Relationships, d.spdxDependencies(ids)...)
 	document.Licenses = d.spdxLicenses()
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(document); err != nil {
 		return nil, fmt.Errorf("writing the SBOM of %s as SPDX: %w", d.Subject.Name, err)
 	}
@@ -140,9 +144,9 @@ func (d *Document) spdxSubject() spdxPackage {
 	return subject
 }
 
-func (d *Document) spdxComponent(c Component) spdxPackage {
+func (d *Document) spdxComponent(c Component, id string) spdxPackage {
 	component := spdxPackage{
-		SPDXID: spdxID(c), Name: c.Name, VersionInfo: c.Version, PackageFileName: c.File.Name,
+		SPDXID: id, Name: c.Name, VersionInfo: c.Version, PackageFileName: c.File.Name,
 		DownloadLocation: spdxUnknown, CopyrightText: spdxUnknown, Originator: spdxEntity(c.Creator),
 		ExternalRefs: spdxPURL(c.PURL),
 	}
@@ -231,11 +235,7 @@ func spdxEntity(creator string) string {
 
 func isURL(text string) bool { return strings.Contains(text, "://") }
 
-func (d *Document) spdxDependencies() []spdxRelationship {
-	ids := map[string]string{}
-	for _, c := range d.Components {
-		ids[c.ID] = spdxID(c)
-	}
+func (d *Document) spdxDependencies(ids map[string]string) []spdxRelationship {
 	var all []spdxRelationship
 	for _, other := range d.DependsOn {
 		all = append(all, spdxRelationship{spdxImage, "DEPENDS_ON", ids[other]})

@@ -126,19 +126,14 @@ func (w *Writer) platform(app *App, r *Release, image *Image, p *Platform) error
 }
 
 func (w *Writer) sboms(p platformView) error {
-	for _, document := range []struct {
-		name string
-		make func() ([]byte, error)
-	}{{p.CycloneDX, p.SBOM.CycloneDX}, {p.SPDX, p.SBOM.SPDX}} {
-		content, err := document.make()
-		if err != nil {
-			return err
-		}
-		if err := w.file(document.name, content); err != nil {
-			return err
-		}
+	cyclonedx, spdx, err := p.SBOM.Encode()
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := w.file(p.CycloneDX, cyclonedx); err != nil {
+		return err
+	}
+	return w.file(p.SPDX, spdx)
 }
 
 // paginate writes as many pages as rows need, at least one.

@@ -4,21 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/scan"
@@ -247,28 +244,6 @@ func TestFeedIsAtom(t *testing.T) {
 	}
 }
 
-// many is a catalogue of apps with four images each, whose contents are as large as those of
-// real ones.
-func many(apps, components int) []*App {
-	var all []*App
-	for i := range apps {
-		name := fmt.Sprintf("app-%03d", i)
-		r := sampleRelease(name, "default", "1.0", 1)
-		r.Images, r.Changes = nil, nil
-		for _, component := range []string{"backend", "frontend", "worker", "proxy"} {
-			image := Image{Component: component, Reference: registry + "/" + name + "-" + component + "-default:1.0-1", Digest: digest(name, component), Verified: true}
-			p := samplePlatform(name+"-"+component, "1.0-1", "linux/amd64")
-			for n := range components {
-				p.SBOM.Components = append(p.SBOM.Components, sbom.Component{ID: fmt.Sprint("package", n), Name: fmt.Sprint("@scope/some-package-", n), Version: "1.2.3", Type: "npm", PURL: fmt.Sprint("pkg:npm/%40scope/some-package-", n, "@1.2.3"), License: sbom.License{Expression: "MIT"}})
-			}
-			image.Platforms = []Platform{p}
-			r.Images = append(r.Images, image)
-		}
-		all = append(all, &App{Name: name, Document: r.Document, Releases: []Release{r}})
-	}
-	return all
-}
-
 const mostPage = 200_000
 
 func TestPagesStaySmall(t *testing.T) {
@@ -362,25 +337,4 @@ func TestNamesThatNoPathHasAreRefused(t *testing.T) {
 	refused(`the platform "linux/../.."`, &App{Name: "docs", Releases: []Release{r}})
 	refused("apps/docs.html would be two pages", &App{Name: "docs"}, &App{Name: "docs"})
 	refused("apps/docs.html would be two pages, or a page and a folder", &App{Name: "docs.html", Releases: []Release{sampleRelease("docs.html", "default", "1", 1)}}, &App{Name: "docs"})
-}
-
-// BenchmarkCatalogueOf200Apps writes the site of 200 apps of four images each, with 105
-// components, as a machine with all its cores does. The issue's figure is 5 s.
-func BenchmarkCatalogueOf200Apps(b *testing.B) {
-	catalogue, _ := sample()
-	apps := many(200, 100)
-	for b.Loop() {
-		w, err := NewWriter(catalogue, func(string, []byte) error { return nil })
-		if err != nil {
-			b.Fatal(err)
-		}
-		var group errgroup.Group
-		group.SetLimit(runtime.NumCPU())
-		for _, app := range apps {
-			group.Go(func() error { return w.Add(app) })
-		}
-		if err := errors.Join(group.Wait(), w.Finish()); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -145,11 +145,7 @@ func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
 
 // encodeSBOM writes an SBOM in both formats, by predicate type.
 func encodeSBOM(document *sbom.Document) (map[string]json.RawMessage, error) {
-	cyclonedx, err := document.CycloneDX()
-	if err != nil {
-		return nil, err
-	}
-	spdx, err := document.SPDX()
+	cyclonedx, spdx, err := document.Encode()
 	return map[string]json.RawMessage{state.CycloneDXType: cyclonedx, state.SPDXType: spdx}, err
 }
 
