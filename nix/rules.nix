@@ -20,8 +20,12 @@ rec {
   # placeholders TEMPLATE: the names in its $(NAME); $$( is a literal $(.
   placeholders = text: concatMap (m: filter isString m) (filter builtins.isList (split ''\$\$\(|\$\(([A-Za-z][A-Za-z0-9._-]*)\)'' text));
 
-  # servicesOf NAME COMPONENT: its services; one with its name if it has none.
-  servicesOf = name: c: c.services or { ${name} = { }; };
+  # servicesOf NAME COMPONENT: its services; one with its name if it names none and its image
+  # has a command.
+  servicesOf = name: c: c.services or (if hasCommand c then { ${name} = { }; } else { });
+  # hasCommand COMPONENT: false if its image has neither an entrypoint nor a command. Upstream's
+  # Containerfile may have one.
+  hasCommand = c: c ? containerfile || (c.entrypoint or [ ]) != [ ] || (c.command or [ ]) != [ ];
   # portsOf COMPONENT SERVICE: the names of the ports that a service listens on.
   portsOf = c: s: s.ports or (if s ? command || s ? job then [ ] else attrNames (c.ports or { }));
 
@@ -122,6 +126,8 @@ rec {
         in
         (if (service.job or null == "scheduled") != (service ? schedule)
         then (if service ? schedule then here "schedule" place what " is only for job = \"scheduled\"" else here "job" place what " is \"scheduled\": schedule is missing") else [ ])
+        ++ (if service ? command || hasCommand c then [ ]
+        else here "command" place what " is missing, and the image has no entrypoint and no command either")
         ++ concatMap (n: if service ? job && service ? ${n} then here n place what " is not for jobs" else [ ]) [ "ports" "health" "liveness" "replicas" "maxReplicas" ]
         ++ concatMap (p: if c.ports or { } ? ${p} then [ ] else here "ports" place what ": there is no port ${p}, ${known (attrNames (c.ports or { }))}") (service.ports or [ ])
         ++ check "health" ++ check "liveness"

@@ -79,7 +79,7 @@ let
       example = ''[ "/tmp" ]'';
     };
     services = named run.service // {
-      doc = "The services that run from this image, by name, unique in the app. The default is one with the component's name; `{ }` is none, for an image that others are built on.";
+      doc = "The services that run from this image, by name, unique in the app. The default is one with the component's name, if the image has an entrypoint or a command; `{ }` is none, for an image that others are built on.";
     };
     license = t.string // { doc = "SPDX expression of this component's license, if it is not the app's."; };
     identifiers = identifiers // {

@@ -97,6 +97,9 @@ func (i *Instance) choose(with []string) error {
 			return fmt.Errorf("%s has nothing optional with the name %s%s", i.App.Metadata.Name, name, expected(names))
 		}
 	}
+	if len(i.Services) == 0 {
+		return fmt.Errorf("%s has nothing to run: none of its images has a service, set services or an entrypoint in its definition", i.App.Metadata.Name)
+	}
 	return nil
 }
 

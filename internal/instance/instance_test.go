@@ -83,6 +83,15 @@ func TestBadInputIsOneLineThatSaysWhatToGive(t *testing.T) {
 	}
 }
 
+func TestAppWithoutServicesIsNotRun(t *testing.T) {
+	app := example()
+	app.Spec.Components["backend"] = describe.Component{}
+	_, err := New(app, Options{Host: "docs.example.org"})
+	if want := "docs has nothing to run: none of its images has a service, set services or an entrypoint in its definition"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestOptionalPartsAreUsedIfAskedFor(t *testing.T) {
 	for _, c := range []struct {
 		with            []string
@@ -136,7 +145,7 @@ func TestTemplatesOfSettingsNameWhatIsThere(t *testing.T) {
 }
 
 func TestAppThatIsTriedAnswersOnTheLoopback(t *testing.T) {
-	i, err := New(&describe.Application{Metadata: describe.Metadata{Name: "docs"}}, Options{Port: 8080})
+	i, err := New(example(), Options{Port: 8080})
 	if err != nil || i.Host != "127.0.0.1" || i.URL() != "http://127.0.0.1:8080" {
 		t.Errorf("%+v, %v", i, err)
 	}

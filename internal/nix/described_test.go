@@ -171,6 +171,33 @@ func TestDescriptionErrors(t *testing.T) {
 	}
 }
 
+// An image that has no command runs nothing by itself.
+func TestServicesHaveACommand(t *testing.T) {
+	text := func(component string) string {
+		return one("  components.web = { package = { ... }: pkgs.runCommand \"web\" { } \"mkdir $out\"; " + component + " };\n")
+	}
+	named := func(name, component string) string {
+		return strings.NewReplacer("/one/", "/"+name+"/", `"one"`, `"`+name+`"`).Replace(text(component))
+	}
+	good := named("files", "") + named("program", `entrypoint = [ "bin/web" ];`) + named("arguments", `command = [ "/bin/web" ];`) +
+		named("own", `services.job = { job = "first-install"; command = [ "/bin/job" ]; };`)
+	described := documents(t, writeCatalogue(t, good))
+	for name, want := range map[string]string{"files": "", "program": "web", "arguments": "web", "own": "job"} {
+		services := described[name+"/default"].Spec.Components["web"].Services
+		if got := strings.Join(slices.Sorted(maps.Keys(services)), " "); got != want {
+			t.Errorf("%s: services %q, want %q", name, got, want)
+		}
+	}
+	evaluation, err := evaluateAll(t, writeCatalogue(t, named("wrong", "services.web = { };")), Nixpkgs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "component web: service web: command is missing, and the image has no entrypoint and no command either"
+	if got := fmt.Sprint(evaluation.Failures["wrong"]); !strings.Contains(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // A need of another app names an app, a component and a port that there are.
 func TestNeedsOfOtherApps(t *testing.T) {
 	site := "components.web = { containerfile = \"Dockerfile\"; ports.http = 80; }; source.path = ./.;"

@@ -29,9 +29,6 @@ type Options struct {
 
 // Resources returns the resources of an instance: first its needs, then itself.
 func Resources(i *instance.Instance, o Options) ([]kit.File, error) {
-	if len(i.Services) == 0 {
-		return nil, fmt.Errorf("%s has no service to run: set services in its definition", i.App.Metadata.Name)
-	}
 	var files []kit.File
 	for _, name := range slices.Sorted(maps.Keys(i.Needs)) {
 		need := i.Needs[name]

@@ -32,7 +32,7 @@ func commands(app string, r *Release, signer string) []command {
 		{"Verify", "Signatures, lists of contents and provenance of all images of the release.", "libre verify " + release},
 		{"Verify with cosign", "", lines(cosign)},
 	}
-	if r.Document == nil || len(r.Document.Spec.Components) == 0 {
+	if r.Document == nil || !hasServices(r.Document) {
 		return all
 	}
 	sets := required(r.Document)
@@ -41,6 +41,16 @@ func commands(app string, r *Release, signer string) []command {
 		command{"Run with compose", "The same as a file, with a server for each need.", "libre render " + release + " --host " + app + ".localhost" + sets + " --format compose --output " + app + "\ncd " + app + " && podman compose up"},
 		command{"Render", "The Kubernetes objects that run it.", "libre render " + release + " --host " + app + ".example.org" + sets + " --output " + app},
 	)
+}
+
+// hasServices reports whether there is something to run.
+func hasServices(document *describe.Application) bool {
+	for _, component := range document.Spec.Components {
+		if len(component.Services) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func lines(all []string) string { return strings.Join(all, "\n") }

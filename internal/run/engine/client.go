@@ -201,6 +201,15 @@ func (c *client) Start(ctx context.Context, k Container) (Process, error) {
 			return nil, err
 		}
 	}
+	if k.Image.Layout != nil {
+		_, config, err := k.Image.manifest()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := k.args(config.Config); err != nil {
+			return nil, err
+		}
+	}
 	image, err := c.load(ctx, k.Image)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,10 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Image.Name, err)
 	}
+	args, err := c.args(image)
+	if err != nil {
+		return nil, err
+	}
 	env, err := c.env(image.Env)
 	if err != nil {
 		return nil, err
@@ -36,7 +40,7 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 	return &specs.Spec{
 		Version: specs.Version, Hostname: c.Name, Mounts: mounts, Root: &specs.Root{Path: root, Readonly: true},
 		Process: &specs.Process{
-			Terminal: c.Terminal, User: user, Args: c.args(image), Env: env, Cwd: cmp.Or(image.WorkingDir, "/"),
+			Terminal: c.Terminal, User: user, Args: args, Env: env, Cwd: cmp.Or(image.WorkingDir, "/"),
 			Capabilities: &specs.LinuxCapabilities{}, NoNewPrivileges: true,
 		},
 		Linux: &specs.Linux{
@@ -53,7 +57,7 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 }
 
 // args are what the first process is.
-func (c Container) args(image v1.Config) []string {
+func (c Container) args(image v1.Config) ([]string, error) {
 	entrypoint, command := image.Entrypoint, image.Cmd
 	if c.Entrypoint != nil {
 		entrypoint, command = c.Entrypoint, nil
@@ -61,7 +65,10 @@ func (c Container) args(image v1.Config) []string {
 	if c.Command != nil {
 		command = c.Command
 	}
-	return slices.Concat(entrypoint, command)
+	if len(entrypoint)+len(command) == 0 {
+		return nil, fmt.Errorf("%s has nothing to run: %s has no entrypoint and no command, set one of them in its definition", c.Name, c.Image.Name)
+	}
+	return slices.Concat(entrypoint, command), nil
 }
 
 // env is the image's, with the container's own variables.
