@@ -47,16 +47,19 @@ let
       named = builtins.functionArgs value;
       all = {
         inherit pkgs system;
-        inherit (changedApp) name version hashes;
+        inherit (changedApp) name version;
+        inherit hashes;
         source = source.changed pkgs;
         inherit buildGoModule;
       };
     in
     value (if named == { } then all else builtins.intersectAttrs named all);
+  known = import ./hash.nix;
+  hashes = mapAttrs (_: hash: if builtins.isAttrs hash then mapAttrs (_: known) hash else known hash) changedApp.hashes;
   # The package set's buildGoModule, with arguments from the definition.
   buildGoModule = arguments:
     let
-      vendorHash = changedApp.hashes.vendorHash or null;
+      vendorHash = hashes.vendorHash or null;
       defaults = {
         pname = changedApp.name;
         inherit (changedApp) version;

@@ -111,7 +111,7 @@ let
   };
 
   date = t.date // { doc = "Date of the release. It is the time of the image and its files."; };
-  hash = t.sri // { doc = "Hash of the unpacked source. A build with a wrong hash fails, and prints the right one."; };
+  hash = t.sri // { doc = "Hash of the unpacked source. `libre hash` finds it, and replaces `\"\"` or a wrong one."; };
   describe = t.boolean // {
     doc = "Adds a `.git` with one commit and the tag to the source, for builds that run `git describe`.";
   };
@@ -189,7 +189,7 @@ in
       example = ''[ ./proxy.patch { file = ./CVE-2026-1234.patch; fixes = [ "CVE-2026-1234" ]; } ]'';
     };
     hashes = map' (either [ t.string stringMap ]) // {
-      doc = "Hashes for packages, by name; a set has one for each system. `libre bump` updates them.";
+      doc = "Hashes for packages, by name; a set has one for each system. `libre hash` finds them, and `libre bump` updates them.";
       default = { };
       example = ''{ vendorHash = "sha256-…"; }'';
     };

@@ -3,7 +3,9 @@
 { app, githubServer }:
 let
   inherit (builtins) elemAt genList head isAttrs isPath length;
-  inherit (app) source changes;
+  inherit (app) changes;
+  known = import ./hash.nix;
+  source = if app.source ? hash then app.source // { hash = known app.source.hash; } else app.source;
 
   # A path of the catalogue, by content: its store path depends neither on the folder of
   # the checkout nor on other files.
@@ -89,7 +91,7 @@ rec {
     else source.tag or source.rev or null;
 
   # The definition's source, as data.
-  description = if source == null then null else removeAttrs source [ "path" ] // { inherit kind page revision; };
+  description = if source == null then null else removeAttrs app.source [ "path" ] // { inherit kind page revision; };
   # The patches, as data: by what a scanner or a reader recognises them.
   patches = map
     (change:
@@ -157,7 +159,7 @@ rec {
         envOf = i: change:
           if change ? patch then {
             "patch_${number i}" =
-              if isAttrs change.patch then pkgs.fetchurl { inherit (change.patch) url hash; } else ofPath change.patch;
+              if isAttrs change.patch then pkgs.fetchurl { inherit (change.patch) url; hash = known change.patch.hash; } else ofPath change.patch;
           }
           else if change ? add then { "file_${number i}" = change.file; "add_${number i}" = ofPath change.add; }
           else

@@ -24,6 +24,10 @@ type Bumper struct {
 	Now         time.Time
 	Progress    func(app, doing string) // may be called from several goroutines
 	DropApplied bool                    // remove patches that upstream has
+
+	// Published reports whether a release of this version and package version is published;
+	// nil if there is no registry.
+	Published func(ctx context.Context, app catalog.App) (bool, error)
 }
 
 // Version is an app's version and its package version.
@@ -47,6 +51,9 @@ type Result struct {
 
 	Patch *AddedPatch `json:"patch,omitempty"` // that was added
 
+	filling bool              // hashes are looked for, whatever the versions are
+	former  map[string]string // values before, of attributes that are no metadata
+
 	NotFollowed string `json:"notFollowed,omitempty"` // why there is no request to upstream
 
 	// Uncommitted are files with an earlier edit of libre that was never committed, if
@@ -65,7 +72,7 @@ type Result struct {
 }
 
 // Outdated reports whether there is something to do.
-func (r *Result) Outdated() bool { return r.From != r.To }
+func (r *Result) Outdated() bool { return r.From != r.To || r.filling }
 
 // Check decides what to do with the selected apps, and does not do it.
 func (b *Bumper) Check(ctx context.Context, patterns []catalog.Pattern) ([]*Result, error) {
@@ -256,8 +263,8 @@ func (b *Bumper) one(ctx context.Context, c *checkout, result *Result, apps map[
 		return nil, err
 	}
 	for _, attribute := range slices.Sorted(maps.Keys(planned)) {
-		if now := planned[attribute].String(); was[attribute] != now {
-			result.Edits = append(result.Edits, Edit{attribute, was[attribute], now})
+		if old, now := cmp.Or(was[attribute], result.former[attribute]), planned[attribute].String(); old != now {
+			result.Edits = append(result.Edits, Edit{attribute, old, now})
 		}
 	}
 	return evaluation.Apps, nil

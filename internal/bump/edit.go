@@ -92,7 +92,7 @@ func (c *checkout) edits(app catalog.App, to step) (edits, error) {
 			return nil, err
 		}
 	}
-	if app.Source.Hash != "" {
+	if app.Positions["source.hash"] != nil {
 		hash, err := nixedit.Hash(orUnknown(to.hash, app.Name, "source.hash"))
 		if err := set("source.hash", hash, err); err != nil {
 			return nil, err

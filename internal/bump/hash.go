@@ -16,8 +16,9 @@ import (
 
 // findHashes finds the copy's unknown hashes by building the fixed outputs that have them,
 // all at once; those that depend on others need another round. It edits the copy, and
-// returns the edits with the hashes.
-func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, planned edits) error {
+// completes the edits with the hashes. others are hashes that are no attributes of mkApp,
+// with their values before, which those get back that no image uses.
+func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, planned edits, others map[string]string) error {
 	for round := 1; ; round++ {
 		unknown := map[string]string{} // hash → attribute
 		for attribute, value := range planned {
@@ -30,6 +31,9 @@ func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, p
 		}
 		b.progress(app.Name, fmt.Sprintf("finding %d hashes", len(unknown)))
 		is, drvs, err := b.derivations(ctx, c, app.Name)
+		if err == nil && len(others) > 0 {
+			is, _, err = c.withOtherHashes(is)
+		}
 		if err != nil {
 			return err
 		}
@@ -37,8 +41,14 @@ func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, p
 		if err != nil {
 			return err
 		}
+		now := edits{}
 		for _, hash := range slices.Sorted(maps.Keys(unknown)) {
-			if fixed[hash] == "" {
+			if former, other := others[unknown[hash]]; fixed[hash] == "" && other {
+				if now[unknown[hash]], err = nixedit.Hash(former); err != nil {
+					return err
+				}
+				delete(planned, unknown[hash])
+			} else if fixed[hash] == "" {
 				return fmt.Errorf("apps/%s: %s is used by no image: remove it, or use it in package", app.Name, unknown[hash])
 			}
 		}
@@ -46,7 +56,6 @@ func (b *Bumper) findHashes(ctx context.Context, c *checkout, app catalog.App, p
 		if err != nil {
 			return err
 		}
-		now := edits{}
 		for hash, got := range found {
 			value, err := nixedit.Hash(got)
 			if err != nil {
@@ -98,6 +107,9 @@ func (b *Bumper) buildHashes(ctx context.Context, app string, fixed map[string]s
 		return nil, err
 	}
 	defer os.RemoveAll(roots)
+	if len(fixed) == 0 {
+		return nil, nil
+	}
 	var outputs []nix.Output
 	for _, hash := range slices.Sorted(maps.Keys(fixed)) {
 		outputs = append(outputs, nix.Output{Drv: fixed[hash]})

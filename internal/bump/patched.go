@@ -20,6 +20,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/nixedit"
 	"github.com/libresh/libre/internal/patch"
+	"github.com/libresh/libre/internal/upstream"
 )
 
 // NewPatch is a patch to add to an app.
@@ -242,6 +243,18 @@ func (b *Bumper) currentSource(ctx context.Context, c *checkout, result *Result,
 		}
 		return rootFS{root.FS(), root}, nil
 	}
+	archive, err := b.currentArchive(ctx, app)
+	if err != nil || archive == nil {
+		return nil, err
+	}
+	if app.Source.Hash != archive.Hash {
+		result.Warnings = append(result.Warnings, fmt.Sprintf("the source that the patch was tried on has the hash %s, the definition has %s", archive.Hash, app.Source.Hash))
+	}
+	return archive, nil
+}
+
+// currentArchive fetches the source that the definition names, nil if only Nix can read it.
+func (b *Bumper) currentArchive(ctx context.Context, app catalog.App) (*upstream.Archive, error) {
 	url := app.Source.Archive
 	switch {
 	case url != "":
@@ -256,14 +269,7 @@ func (b *Bumper) currentSource(ctx context.Context, c *checkout, result *Result,
 		}
 		url = finder.Links("", app.Source.Revision).Archive
 	}
-	archive, err := b.source(ctx, app, url, app.Source.Revision, app.Source.Rev)
-	if err != nil || archive == nil {
-		return nil, err
-	}
-	if app.Source.Hash != archive.Hash {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("the source that the patch was tried on has the hash %s, the definition has %s", archive.Hash, app.Source.Hash))
-	}
-	return archive, nil
+	return b.source(ctx, app, url, app.Source.Revision, app.Source.Rev)
 }
 
 // rootFS is a folder of the copy, from which no link leads out.

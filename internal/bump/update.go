@@ -57,7 +57,7 @@ func (b *Bumper) rehash(ctx context.Context, c *checkout, app catalog.App) (edit
 		err = c.edit(changes...)
 	}
 	if err == nil {
-		err = b.findHashes(ctx, c, app, planned)
+		err = b.findHashes(ctx, c, app, planned, nil)
 	}
 	if err != nil {
 		return nil, to, err
@@ -154,7 +154,7 @@ func (b *Bumper) write(ctx context.Context, c *checkout, app catalog.App, to ste
 			return nil, err
 		}
 	}
-	return planned, b.findHashes(ctx, c, app, planned)
+	return planned, b.findHashes(ctx, c, app, planned, nil)
 }
 
 // warnOfArchive adds warnings about an archive.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +50,7 @@ type buildOptions struct {
 	archive  string
 	load     string
 	json     bool
+	fix      bool // hashes
 }
 
 func (e *env) buildCommand() *cobra.Command {
@@ -68,6 +70,9 @@ that image from the layout, or from registry in libre.yaml if a release record
 that this catalogue signed names it. Otherwise libre builds it, and keeps it in
 the layout.
 
+--fix-hashes fills in hashes that are empty or wrong, as libre hash does, and
+builds again.
+
 --archive also writes the images into a file, which podman load, docker load
 and skopeo read. --load also loads them into docker or podman, under names
 without the registry. Both leave out images that failed.
@@ -85,6 +90,7 @@ The output has one line per image: reference@digest, state, size, layers, time.`
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
+	flags.BoolVar(&o.fix, "fix-hashes", false, "fill in empty and wrong hashes of the apps that fail because of them")
 	flags.StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
 	flags.StringVar(&o.load, "load", "", "also load the images into `ENGINE`: docker or podman")
 	// It fails only for unknown flags.
@@ -118,11 +124,37 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err != nil {
 		return err
 	}
+	if apps := appsWithWrongHashes(results); o.fix && len(apps) > 0 {
+		return e.buildWithHashes(ctx, o, ws, apps)
+	}
 	exportErr := e.export(ctx, exports, builder, results)
 	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
 	return cmp.Or(exportErr, e.reportFailures(results))
+}
+
+// buildWithHashes fills in the hashes of apps, and builds what the options select again.
+func (e *env) buildWithHashes(ctx context.Context, o buildOptions, ws *workspace, apps []string) error {
+	patterns, err := catalog.ParseSelection(apps, nil)
+	if err != nil {
+		return err
+	}
+	results, err := e.fillHashes(ctx, ws, patterns, false)
+	if err == nil {
+		err = e.reportBumps(bumpOptions{}, results)
+	}
+	if err != nil {
+		return err
+	}
+	for _, result := range results {
+		for _, edit := range result.Edits {
+			e.Notef("%s: %s is %s", result.App, edit.Attribute, edit.New)
+		}
+	}
+	e.workspace = sync.OnceValues(e.findWorkspace) // the catalogue has changed
+	o.fix = false
+	return e.runBuild(ctx, o)
 }
 
 // request is what the options select, for this machine's system if they name none.
@@ -305,6 +337,22 @@ func resultsJSON(registry string, results []build.Result) []resultJSON {
 	return list
 }
 
+// appsWithWrongHashes are those with images that failed because of a hash.
+func appsWithWrongHashes(results []build.Result) []string {
+	var apps []string
+	for _, r := range results {
+		if r.Err == nil {
+			continue
+		}
+		var failure *nix.BuildFailure
+		wrong := errors.As(r.Err, &failure) && failure.Got != "" || strings.Contains(r.Err.Error(), "hash mismatch in input")
+		if wrong && !slices.Contains(apps, r.ID.App) {
+			apps = append(apps, r.ID.App)
+		}
+	}
+	return apps
+}
+
 // reportFailures prints the last lines of each failed build, once for images that failed
 // together, and the table of failures.
 func (e *env) reportFailures(results []build.Result) error {
@@ -327,5 +375,8 @@ func (e *env) reportFailures(results []build.Result) error {
 		return nil
 	}
 	e.NoteTable(table)
+	if apps := appsWithWrongHashes(results); len(apps) > 0 {
+		e.Notef("libre hash %s writes the right hashes", strings.Join(apps, " "))
+	}
 	return someFailed{"images", len(table.Rows), len(results)}
 }

@@ -24,6 +24,7 @@ const (
 	Publishing Phase = "publishing"
 	Bumping    Phase = "bumping"
 	Patching   Phase = "patching"
+	Hashing    Phase = "hashing"
 	Starting   Phase = "starting" // a service
 	Ready      Phase = "ready"    // it answers; Message is what it is
 	Done       Phase = "done"

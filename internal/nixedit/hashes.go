@@ -1,0 +1,39 @@
+package nixedit
+
+import (
+	"regexp"
+
+	"github.com/libresh/libre/internal/catalog"
+)
+
+// HashLiteral is an attribute with the literal of a hash as its value.
+type HashLiteral struct {
+	Attribute                  // Path is its name as written
+	Text      string           // SRI, or "" for one that is still to be found
+	Literal   catalog.Position // of the value
+}
+
+var (
+	sri      = regexp.MustCompile(`\Asha(?:256|512)-[0-9A-Za-z+/]+={0,2}\z`)
+	hashName = regexp.MustCompile(`(?:\A|\.)(?:hash|sha256|[0-9A-Za-z_-]*Hash)\z`)
+)
+
+// Hashes lists the hashes in a file: literals that are an SRI hash, or that are empty and
+// have the name of one, as vendorHash = "".
+func Hashes(name string, src []byte) ([]HashLiteral, error) {
+	f, err := open(name, src)
+	if err != nil {
+		return nil, err
+	}
+	var all []HashLiteral
+	for b := range f.root.allBindings {
+		if b.value == nil || b.value.kind != nodeString || !b.value.isLiteral() || !b.static() {
+			continue
+		}
+		text := f.value(b.value)
+		if sri.MatchString(text) || text == "" && hashName.MatchString(b.name()) {
+			all = append(all, HashLiteral{Attribute{b.name(), f.position(b.path[0].from)}, text, f.position(b.value.from)})
+		}
+	}
+	return all, nil
+}
