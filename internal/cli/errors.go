@@ -20,11 +20,6 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError is a mistake in the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // someFailed is the error of a run that continued after failures, which are printed
 // already.
 type someFailed struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -30,6 +31,7 @@ type pushOptions struct {
 	failFast  bool
 	noGate    bool
 	alsoTag   []string
+	json      bool
 }
 
 func (e *env) pushCommand() *cobra.Command {
@@ -89,6 +91,7 @@ The output has one line per image and record: reference@digest, state, reason.`,
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.BoolVar(&o.noGate, "no-gate", false, "publish even if scan.gate in libre.yaml holds a release back; the provenance records it")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or {major}.{minor} (default: alsoTag in libre.yaml)")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	e.addSummary(cmd)
 	return cmd
 }
@@ -122,8 +125,8 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
 	progress.Close()
-	if tableErr := e.Table(e.publishedTable(results)); err == nil {
-		err = tableErr
+	if printErr := e.printPushed(results, o.json); err == nil {
+		err = printErr
 	}
 	if err != nil {
 		return err
@@ -163,6 +166,47 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 	})
 	builder.Files, err = ws.scanner()
 	return publisher, err
+}
+
+func (e *env) printPushed(results []publish.Result, asJSON bool) error {
+	table := e.publishedTable(results)
+	if !asJSON {
+		return e.Table(table)
+	}
+	e.Summary(table)
+	list := []pushedJSON{}
+	for _, r := range results {
+		list = append(list, newPushedJSON(r))
+	}
+	return e.JSON(list)
+}
+
+// pushedJSON is one image or record of `push --json`.
+type pushedJSON struct {
+	Name      string `json:"name"` // app/component/variant of an image, app/variant of a record, or an app that cannot be evaluated
+	Kind      string `json:"kind"` // image, release or app
+	State     string `json:"state"`
+	Reference string `json:"reference,omitempty"` // by the tag
+	Digest    string `json:"digest,omitempty"`
+	Reason    string `json:"reason,omitempty"` // why it was held back, or what was attached or signed
+	Step      string `json:"step,omitempty"`   // that failed
+	Error     string `json:"error,omitempty"`
+	Log       string `json:"log,omitempty"`
+}
+
+func newPushedJSON(r publish.Result) pushedJSON {
+	kind := []string{"app", "release", "image"}[strings.Count(r.Name, "/")]
+	one := pushedJSON{Name: r.Name, Kind: kind, State: string(r.State), Reason: r.Reason}
+	if r.Tag != (name.Tag{}) {
+		one.Reference = r.Tag.String()
+	}
+	if r.Digest != (name.Digest{}) {
+		one.Digest = r.Digest.DigestStr()
+	}
+	if r.Err != nil {
+		one.Step, one.Error, one.Log = r.Err.Step, r.Err.Error(), r.Err.Log
+	}
+	return one
 }
 
 func (e *env) publishedTable(results []publish.Result) ui.Table {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,23 +31,12 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 		err = ctx.Err()
 	}
 	if err != nil && !e.running {
-		err = usageError{exclusive(err)} // from cobra: an unknown command, flags that exclude each other
+		err = usageError{plainUsage(err)} // from cobra: an unknown command, flags that exclude each other
 	}
 	if err != nil {
 		e.report(err)
 	}
 	return exitCode(err)
-}
-
-var exclusiveFlags = regexp.MustCompile(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
-
-// exclusive shortens cobra's error for flags that exclude each other.
-func exclusive(err error) error {
-	found := exclusiveFlags.FindStringSubmatch(err.Error())
-	if found == nil {
-		return err
-	}
-	return fmt.Errorf("--%s: give one of them, not both", strings.Join(strings.Fields(found[1]), " and --"))
 }
 
 func (e *env) rootCommand() *cobra.Command {
@@ -83,9 +71,10 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
 		},
 	}
 	e.addGlobalFlags(root)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(e.helpCommand())
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(

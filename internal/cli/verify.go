@@ -26,6 +26,7 @@ type verifyOptions struct {
 	all       bool
 	registry  registryOptions
 	rebuild   bool
+	cosign    bool
 	json      bool
 }
 
@@ -37,8 +38,8 @@ func (e *env) verifyCommand() *cobra.Command {
 		Long: `Verify what is published, by sign in libre.yaml or by a public key. For an
 image, verify checks the signature, both SBOMs and the provenance. For a
 release record, it also checks all images that the record names, and that their
-tags point to them. stderr has the cosign commands that verify the same
-signatures.
+tags point to them. --print-cosign prints the cosign commands that verify the
+same signatures, to stderr.
 
 An argument with a registry and a tag or digest is a reference. Other arguments
 are selections. A reference needs no catalogue: --key, --identity with
@@ -69,6 +70,7 @@ document.`,
 	o.registry.signer.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.all, "all", false, "select every release")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	cmd.Flags().BoolVar(&o.cosign, "print-cosign", false, "also print the cosign commands that verify the same signatures")
 	cmd.Flags().BoolVar(&o.rebuild, "rebuild", false, "also build the images again, and compare them")
 	return cmd
 }
@@ -106,7 +108,7 @@ func (e *env) runVerify(ctx context.Context, o verifyOptions) error {
 		}
 		results = append(results, selected...)
 	}
-	return e.printVerified(results, o.json)
+	return e.printVerified(results, o)
 }
 
 func (e *env) verifyReferences(ctx context.Context, o registryOptions, references []string) ([]state.Verification, error) {
@@ -262,7 +264,7 @@ func verifierKey(ws *workspace, o registryOptions) string {
 	return ""
 }
 
-func (e *env) printVerified(results []state.Verification, asJSON bool) error {
+func (e *env) printVerified(results []state.Verification, o verifyOptions) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Sentences: []int{2}, Style: func(column int, cell string) ui.Style {
 		return map[state.State]ui.Style{state.Verified: ui.OK, state.Failed: ui.Error, state.Moved: ui.Error, state.Unknown: ui.Warn}[state.State(cell)]
 	}}
@@ -301,12 +303,12 @@ func (e *env) printVerified(results []state.Verification, asJSON bool) error {
 			entry.Error = r.Err.Error()
 		}
 		list = append(list, entry)
-		if r.Command != "" && !asJSON {
+		if r.Command != "" && o.cosign {
 			e.Notef("%s", r.Command)
 		}
 	}
 	print := func() error { return e.Table(table) }
-	if asJSON {
+	if o.json {
 		print = func() error { return e.JSON(list) }
 	}
 	if err := print(); err != nil {

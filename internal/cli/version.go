@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -17,16 +18,19 @@ func (e *env) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version, and the catalogue schema that it reads",
 		Args:  takes(0, 0),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			revision := ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				for _, setting := range info.Settings {
-					if setting.Key == "vcs.revision" {
-						revision = " (" + setting.Value[:min(12, len(setting.Value))] + ")"
-					}
-				}
-			}
-			return e.Printf("libre %s%s, catalogue schema %d\n", version, revision, catalog.Schema)
-		},
+		RunE:  func(cmd *cobra.Command, args []string) error { return e.Printf("%s\n", versionText()) },
 	}
+}
+
+// versionText: libre 0.1.0 (7f3a1d79aa01), catalogue schema 1.
+func versionText() string {
+	revision := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = " (" + setting.Value[:min(12, len(setting.Value))] + ")"
+			}
+		}
+	}
+	return fmt.Sprintf("libre %s%s, catalogue schema %d", version, revision, catalog.Schema)
 }

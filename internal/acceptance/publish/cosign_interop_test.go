@@ -15,8 +15,8 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// cosign accepts pushed images with the command lines that libre verify prints, and the
-// attestations of the index and its child.
+// cosign accepts pushed images with the command lines that libre verify --print-cosign prints,
+// and the attestations of the index and its child.
 func TestInteropCosignVerifiesWhatIsPushed(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
@@ -36,10 +36,10 @@ func testCosign(t *testing.T, format sign.Format, kind string) {
 		c.file(t, "apps/one/vex.yaml", stated)
 		c.run("push", "one/*/default", "--to", reg.prefix()).want(t, 0)
 	}
-	verified := c.run("verify", "one/*/default", "--to", reg.prefix()).want(t, 0)
+	verified := c.run("verify", "one/*/default", "--print-cosign", "--to", reg.prefix()).want(t, 0)
 	lines := cosignLines(verified)
 	if len(lines) != 4 {
-		t.Fatalf("libre verify prints %d lines for cosign, want one for the record and each of 3 images:\n%s", len(lines), verified.stderr)
+		t.Fatalf("libre verify --print-cosign prints %d lines for cosign, want one for the record and each of 3 images:\n%s", len(lines), verified.stderr)
 	}
 	index, err := name.NewDigest(reg.prefix() + "/one-pages-default@" + undisturbed(t)["one-pages-default:1.0-1"])
 	if err != nil {
@@ -63,7 +63,7 @@ func testCosign(t *testing.T, format sign.Format, kind string) {
 	}
 }
 
-// cosignLines returns the command lines that libre verify prints.
+// cosignLines returns the command lines that libre verify --print-cosign prints.
 func cosignLines(verified outcome) []string {
 	return slices.DeleteFunc(strings.Split(verified.stderr, "\n"), func(line string) bool { return !strings.HasPrefix(line, "cosign verify ") })
 }

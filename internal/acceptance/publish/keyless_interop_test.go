@@ -72,7 +72,7 @@ func testKeyless(t *testing.T, stack *signtest.Stack, format sign.Format, kind s
 	if shown := run("show", record).want(t, 0); !strings.Contains(shown.stdout, `"two-job-default:2-3"`) {
 		t.Errorf("libre show:\n%s", shown.stdout)
 	}
-	verified := run(append([]string{"verify", two}, to...)...).want(t, 0)
+	verified := run(append([]string{"verify", two, "--print-cosign"}, to...)...).want(t, 0)
 	if strings.Count(verified.stdout, "\tverified\t") != 3 {
 		t.Errorf("libre verify:\n%s", verified.stdout)
 	}

@@ -39,7 +39,7 @@ func TestRotatedKeySignsTheSameDigestsAgain(t *testing.T) {
 			if got := status(); !strings.Contains(got, "signed with the former key "+former+": sign it again with: libre push two/*/default --resign") {
 				t.Errorf("status: %s", got)
 			}
-			verified := c.run("verify", two, "--to", reg.prefix()).want(t, 0)
+			verified := c.run("verify", two, "--print-cosign", "--to", reg.prefix()).want(t, 0)
 			if strings.Count(verified.stderr, "--key "+former+" ") != 3 {
 				t.Errorf("cosign's lines name another key:\n%s", verified.stderr)
 			}
@@ -76,7 +76,7 @@ func TestRotatedKeySignsTheSameDigestsAgain(t *testing.T) {
 			}
 			for _, where := range []*watched{reg, mirror} {
 				where.expect(next)
-				verified := c.run("verify", two, "--to", where.prefix(), "--copy-of", reg.prefix()).want(t, 0)
+				verified := c.run("verify", two, "--print-cosign", "--to", where.prefix(), "--copy-of", reg.prefix()).want(t, 0)
 				if strings.Count(verified.stderr, "--key "+filepath.Join(c.dir, "next.pub")+" ") != 3 {
 					t.Errorf("cosign's lines name another key:\n%s", verified.stderr)
 				}

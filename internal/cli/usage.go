@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+var (
+	exclusiveFlags = regexp.MustCompile(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
+	unknownCommand = regexp.MustCompile(`^(unknown command .*)\n\nDid you mean this\?\n((?:\t.*\n)+)\n*$`)
+)
+
+// plainUsage has cobra's errors on one line, in libre's words.
+func plainUsage(err error) error {
+	if found := exclusiveFlags.FindStringSubmatch(err.Error()); found != nil {
+		return fmt.Errorf("--%s: give one of them, not both", strings.Join(strings.Fields(found[1]), " and --"))
+	}
+	if found := unknownCommand.FindStringSubmatch(err.Error()); found != nil {
+		return errors.New(found[1] + didYouMean(strings.Fields(found[2])))
+	}
+	return err
+}
+
+func didYouMean(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return ", did you mean " + strings.Join(names, " or ") + "?"
+}
+
+// flagError is the error of a flag: where the help is, and which flag was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	suggestion := ""
+	if errors.As(err, &unknown) {
+		suggestion = didYouMean(similarFlags(cmd, unknown.GetSpecifiedName()))
+	}
+	return usageError{fmt.Errorf("%w%s; see %s --help", err, suggestion, cmd.CommandPath())}
+}
+
+// similarFlags are the flags of a command with a similar name, as cobra finds commands.
+func similarFlags(cmd *cobra.Command, name string) []string {
+	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if !flag.Hidden {
+			names.AddCommand(&cobra.Command{Use: flag.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	similar := names.SuggestionsFor(name)
+	for i := range similar {
+		similar[i] = "--" + similar[i]
+	}
+	return similar
+}
+
+// helpCommand is cobra's, but a command that there is not is an error.
+func (e *env) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		Long:  "Print how a command is used, as libre COMMAND --help does.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = fmt.Errorf("unknown command %q for %q", rest[0], found.CommandPath())
+			}
+			if err != nil {
+				return usageError{plainUsage(err)}
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if found, _, err := cmd.Root().Find(args); err == nil {
+				for _, command := range found.Commands() {
+					if command.IsAvailableCommand() && strings.HasPrefix(command.Name(), typed) {
+						names = append(names, cobra.CompletionWithDesc(command.Name(), command.Short))
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
