@@ -27,13 +27,14 @@ type Folder struct {
 	former  []string
 	mu      sync.Mutex
 	written []string
+	folders map[string]bool // that are there; each file would ask for each of its own
 }
 
 // OpenFolder opens a folder, which it makes if it is not there. list is the name of the file
 // that lists the others. A folder that has files and no list is ErrForeign.
 func OpenFolder(dir, list string) (*Folder, error) {
 	_, err := os.Lstat(dir)
-	f := &Folder{made: errors.Is(err, fs.ErrNotExist), work: Prefix + rand.Text(), list: list}
+	f := &Folder{made: errors.Is(err, fs.ErrNotExist), work: Prefix + rand.Text(), list: list, folders: map[string]bool{}}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (f *Folder) readList() error {
 // Write writes a file beside. name is a path with slashes, relative to the folder.
 func (f *Folder) Write(name string, content []byte) error {
 	beside := path.Join(f.work, name)
-	if err := f.root.MkdirAll(path.Dir(beside), 0o755); err != nil {
+	if err := f.folder(path.Dir(beside)); err != nil {
 		return err
 	}
 	if err := f.root.WriteFile(beside, content, 0o644); err != nil {
@@ -87,6 +88,18 @@ func (f *Folder) Write(name string, content []byte) error {
 	defer f.mu.Unlock()
 	f.written = append(f.written, name)
 	return nil
+}
+
+// folder makes a folder and those that it is in.
+func (f *Folder) folder(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.folders[name] {
+		return nil
+	}
+	err := f.root.MkdirAll(name, 0o755)
+	f.folders[name] = err == nil
+	return err
 }
 
 // Replace puts the files in place, in the order in which they were written, and removes those
@@ -103,7 +116,7 @@ func (f *Folder) Replace() error {
 		return err
 	}
 	for _, name := range f.written {
-		if err := f.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		if err := f.folder(path.Dir(name)); err != nil {
 			return err
 		}
 		if err := f.root.Rename(path.Join(f.work, name), name); err != nil {

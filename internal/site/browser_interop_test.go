@@ -4,6 +4,7 @@ package site
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +26,7 @@ type saw struct {
 	Apps, None, Filtered, Components, Passes, Pages             int
 	First, Status, App, Image, Version, Order, Download, French string
 	Language                                                    string
-	Found, Sorted, Component                                    []string
+	Found, Sorted, Component, Counts                            []string
 	Wide, Violations                                            []string
 	Grounds                                                     map[string]string
 }
@@ -77,6 +78,34 @@ func TestInteropPeopleFindTheirWay(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n%+v\nwant\n%+v", base, got, want)
 		}
+	}
+}
+
+// A long list is searched, filtered and sorted as a whole from a server. From a folder, from
+// which browsers read no other file, the page says that it is searched alone.
+func TestInteropLongListsAreSearchedAsAWhole(t *testing.T) {
+	catalogue, _ := sample()
+	var apps []*App
+	for n := range 500 {
+		r := sampleRelease("app", "default", "1.0", 1)
+		r.Date, r.Images, r.Changes = r.Date.AddDate(0, 0, n), nil, nil
+		apps = append(apps, &App{Name: fmt.Sprintf("app-%04d", n), Document: sampleDocument("app", "default", "1.0", 1), Releases: []Release{r}})
+	}
+	for n := range 500 {
+		apps[499].Releases = append(apps[499].Releases, Release{Variant: fmt.Sprintf("variant-%03d", n), Tag: fmt.Sprintf("0.%d-1", n), Reference: registry + "/app-0499:0", Digest: digest(n)})
+	}
+	dir := inFolder(t, catalogue, apps...)
+	got := browse(t, "pages", served(t, dir))
+	want := saw{
+		Requests: []string{}, Ran: []string{}, Errors: []string{}, App: got.App, Found: []string{"app-0007"}, Sorted: []string{"app-0499", "app-0498"},
+		Version: "variant-499", Counts: []string{"1 of 500 shown", "1 of 501 shown"},
+	}
+	if !reflect.DeepEqual(got, want) || got.App < "app-0100" {
+		t.Errorf("from a server:\n%+v\nwant\n%+v", got, want)
+	}
+	alone := "0 of 500 shown Only this page is searched: the browser does not read the others."
+	if got := browse(t, "pages", "file://"+dir+"/"); !slices.Equal(got.Counts, []string{alone}) || len(got.Requests)+len(got.Ran) > 0 {
+		t.Errorf("from a folder:\n%+v", got)
 	}
 }
 

@@ -23,12 +23,12 @@ type changeSection struct {
 	Title string
 	Rows  []compare.Row
 	Sum   int
+	More  int // rows that are left out
 }
 
 const (
-	mostChanges = 100   // rows of a section
-	mostNotes   = 8_000 // characters of upstream's notes of one version
-	mostNoted   = 5     // versions
+	mostChangeBytes = 8_000  // of a section's rows
+	mostNoteBytes   = 16_000 // of upstream's notes on all versions
 )
 
 // shownSections are those with a table. The versions are in the heading, and the sizes in
@@ -43,23 +43,24 @@ func newChangesView(c *compare.Comparison, l *language) *changesView {
 	for _, section := range shownSections {
 		s := changeSection{Title: section.Title()}
 		for _, row := range rows {
-			if row.Section != section {
-				continue
-			}
-			if s.Sum++; len(s.Rows) < mostChanges {
+			if row.Section == section {
 				s.Rows = append(s.Rows, shortRow(row))
 			}
 		}
-		if s.Sum > 0 {
+		if s.Sum = len(s.Rows); s.Sum > 0 {
+			s.Rows, s.More = fitting(s.Rows, mostChangeBytes, func(r compare.Row) []string {
+				return []string{r.Component, r.Change, r.Name, r.From, r.To}
+			})
 			view.Sections = append(view.Sections, s)
 		}
 	}
 	for _, d := range c.Components {
 		view.add(&d)
 	}
-	for _, note := range c.Notes[:min(len(c.Notes), mostNoted)] {
-		view.Notes = append(view.Notes, compare.Note{Version: text.Name(note.Version), Page: note.Page, Text: text.Clip(text.Plain(note.Text), mostNotes)})
+	for _, note := range c.Notes {
+		view.Notes = append(view.Notes, compare.Note{Version: text.Name(note.Version), Page: note.Page, Text: text.Clip(text.Plain(note.Text), mostNoteBytes/8)})
 	}
+	view.Notes, _ = fitting(view.Notes, mostNoteBytes, func(n compare.Note) []string { return []string{n.Page, n.Text} })
 	return view
 }
 
@@ -87,9 +88,6 @@ func shortRow(row compare.Row) compare.Row {
 	}
 	return row
 }
-
-// More is how many rows are left out.
-func (s changeSection) More() int { return s.Sum - len(s.Rows) }
 
 // Upgraded says in a sentence, a label, whether the upgrade is allowed.
 func (v *changesView) Upgraded() string {

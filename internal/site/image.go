@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
-	"strings"
 
 	"github.com/libresh/libre/internal/license"
-	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -44,7 +42,7 @@ func imageViews(app string, r *Release) []imageView {
 		}
 		if r.Document != nil && image.Verified {
 			c := r.Document.Spec.Components[image.Component]
-			view.Description, view.License = c.Description, cmp.Or(c.License, r.Document.Spec.License)
+			view.Description, view.License = text.Short(c.Description, mostOfText), text.Short(cmp.Or(c.License, r.Document.Spec.License), mostOfCell)
 		}
 		all = append(all, view)
 	}
@@ -53,11 +51,11 @@ func imageViews(app string, r *Release) []imageView {
 
 func newPlatformView(app string, r *Release, image *Image, p *Platform) platformView {
 	view := platformView{
-		Platform: p, Contents: imagePath(app, r, image, p, "contents", 1),
+		Platform: p, Contents: imagePath(app, r, image, p, "contents"),
 		CycloneDX: sbomPath(app, r, image, p, "cdx"), SPDX: sbomPath(app, r, image, p, "spdx"), Components: len(p.SBOM.Components),
 	}
 	if p.Findings != nil {
-		view.Vulnerabilities = imagePath(app, r, image, p, "vulnerabilities", 1)
+		view.Vulnerabilities = imagePath(app, r, image, p, "vulnerabilities")
 		view.Tally = newTally([]Image{{Component: image.Component, Platforms: []Platform{*p}}})
 	}
 	return view
@@ -71,17 +69,7 @@ type contentsView struct {
 	Image    *Image
 	Platform platformView
 	Licenses []licenseCount
-	Sum      int // of all pages
-
-	Components template.HTML // rows of the table
-	Findings   []findingRow
-	Pages      []pageLink // if there are several
-}
-
-type pageLink struct {
-	Number  int
-	Path    string
-	Current bool
+	part
 }
 
 type licenseCount struct {
@@ -89,40 +77,38 @@ type licenseCount struct {
 	Count   int
 }
 
-type findingRow struct {
-	scan.Finding
-	Ways string
-}
-
-// mostRowBytes is how many bytes of HTML the rows of a page may have: so no page is larger
-// than 200 kB.
-const mostRowBytes = 150_000
-
 // platform writes the pages about an image for a platform, and its SBOMs.
 func (w *Writer) platform(app *App, r *Release, image *Image, p *Platform) error {
 	base := contentsView{Release: r, App: app.Name, Path: releasePath(app.Name, r), Image: image, Platform: newPlatformView(app.Name, r, image, p)}
-	id := fmt.Sprintf("%s %s %s, %s", app.Name, image.Component, r.Tag, p.Name)
-	rows := componentRows(p)
-	base.Licenses, base.Sum = licenseCounts(p), len(rows)
-	err := paginate(w, base, about{id, image.Reference}, rows, "contents",
-		func(row template.HTML) int { return len(row) },
-		func(v *contentsView, rows []template.HTML) {
-			for _, row := range rows {
-				v.Components += row
-			}
-		})
-	if err != nil {
+	about := about{fmt.Sprintf("%s %s %s, %s", app.Name, image.Component, r.Tag, p.Name), image.Reference}
+	contents, rows := base, componentRows(p)
+	contents.Licenses = licenseCounts(p)
+	if err := w.contents("contents", about, contents, func(*language) []template.HTML { return rows }); err != nil {
 		return err
 	}
 	if p.Findings != nil {
-		base.Sum = len(p.Findings)
-		err := paginate(w, base, about{id, image.Reference}, findingRows(p), "vulnerabilities", findingRow.size,
-			func(v *contentsView, rows []findingRow) { v.Findings = rows })
+		err := w.contents("vulnerabilities", about, base, func(l *language) []template.HTML { return l.findingRows(p) })
 		if err != nil {
 			return err
 		}
 	}
 	return w.sboms(base.Platform)
+}
+
+// contents writes the pages of a list of what is in an image.
+func (w *Writer) contents(kind string, about about, base contentsView, rows func(*language) []template.HTML) error {
+	list := longList{kind: kind, items: map[*language][]template.HTML{}}
+	for _, l := range w.languages {
+		list.items[l] = rows(l)
+	}
+	list.path = func(number int) string {
+		return numbered(imagePath(base.App, base.Release, base.Image, base.Platform.Platform, kind), number)
+	}
+	return w.longList(list, about, func(_ *language, part part) any {
+		view := base
+		view.part = part
+		return &view
+	})
 }
 
 func (w *Writer) sboms(p platformView) error {
@@ -134,58 +120,6 @@ func (w *Writer) sboms(p platformView) error {
 		return err
 	}
 	return w.file(p.SPDX, spdx)
-}
-
-// paginate writes as many pages as rows need, at least one.
-func paginate[T any](w *Writer, base contentsView, about about, rows []T, kind string, size func(T) int, set func(*contentsView, []T)) error {
-	chunks := [][]T{nil}
-	sum := 0
-	for _, row := range rows {
-		n := size(row)
-		if last := len(chunks) - 1; sum+n > mostRowBytes && len(chunks[last]) > 0 {
-			chunks, sum = append(chunks, nil), 0
-		}
-		last := len(chunks) - 1
-		chunks[last], sum = append(chunks[last], row), sum+n
-	}
-	app, r, image, p := base.App, base.Release, base.Image, base.Platform.Platform
-	for i := range chunks {
-		view := base
-		set(&view, chunks[i])
-		for j := range chunks {
-			if len(chunks) > 1 {
-				view.Pages = append(view.Pages, pageLink{j + 1, imagePath(app, r, image, p, kind, j+1), j == i})
-			}
-		}
-		if err := w.page(imagePath(app, r, image, p, kind, i+1), kind, about, func(*language) any { return &view }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mostOfCell is how many characters of a text from outside a cell shows.
-const mostOfCell = 200
-
-// componentRows are rows of a table, by name. They are the same in all languages, and most of
-// a site, so no template makes them: their texts are escaped here, for the content of an
-// element.
-func componentRows(p *Platform) []template.HTML {
-	cells := make([][]string, 0, len(p.SBOM.Components))
-	for _, c := range p.SBOM.Components {
-		cells = append(cells, []string{c.Name, c.Version, c.Type, c.License.Expression})
-	}
-	slices.SortStableFunc(cells, slices.Compare)
-	rows := make([]template.HTML, len(cells))
-	for i := range cells {
-		var row strings.Builder
-		row.WriteString("\n<tr>")
-		for _, cell := range cells[i] {
-			row.WriteString("<td>" + template.HTMLEscapeString(text.Short(cell, mostOfCell)))
-		}
-		rows[i] = template.HTML(row.String())
-	}
-	return rows
 }
 
 // licenseCounts counts the components of each SPDX identifier, the most first. Components of
@@ -212,59 +146,4 @@ func licenseCounts(p *Platform) []licenseCount {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.License, b.License))
 	})
 	return all[:min(len(all), 100)]
-}
-
-func findingRows(p *Platform) []findingRow {
-	var rows []findingRow
-	for _, f := range p.Findings {
-		rows = append(rows, shortFinding(f))
-	}
-	// What needs something comes first; both parts keep the order of the scan.
-	slices.SortStableFunc(rows, func(a, b findingRow) int {
-		return cmp.Compare(settledRank(&a.Finding), settledRank(&b.Finding))
-	})
-	return rows
-}
-
-// shortFinding cuts what a database or a statement says at length.
-func shortFinding(f scan.Finding) findingRow {
-	f.Component.Name, f.Component.Version = text.Short(f.Component.Name, mostOfCell), text.Short(f.Component.Version, 80)
-	f.FixedIn = []string{text.Short(strings.Join(f.FixedIn, ", "), mostOfCell)}
-	if f.Answer != nil {
-		answer := *f.Answer
-		answer.Patch, answer.Notes, answer.Action = text.Short(answer.Patch, 80), text.Short(answer.Notes, 500), text.Short(answer.Action, 500)
-		f.Answer = &answer
-	}
-	return findingRow{f, text.Short(f.WayText(), mostOfCell)}
-}
-
-// size is at least the number of bytes of the row's HTML.
-func (f findingRow) size() int {
-	texts := []string{f.Ways, f.Name(), f.URL, f.Component.Name, f.Component.Version, f.FixedIn[0]}
-	if f.Answer != nil {
-		texts = append(texts, f.Answer.Patch, f.Answer.Notes, f.Answer.Action)
-	}
-	size := 600 // markup and labels
-	for _, one := range texts {
-		size += len(template.HTMLEscapeString(one))
-	}
-	return size
-}
-
-func settledRank(f *scan.Finding) int {
-	if f.Settled() {
-		return 1
-	}
-	return 0
-}
-
-// Level is a severity that the pages have a colour and a name for.
-func (f findingRow) Level() string { return string(scan.Severities[f.Rank()]) }
-
-// Rank is 0 for the worst severity.
-func (f findingRow) Rank() int {
-	if i := slices.Index(scan.Severities, f.Severity); i >= 0 {
-		return i
-	}
-	return len(scan.Severities) - 1
 }

@@ -3,6 +3,7 @@ package site
 import (
 	"cmp"
 	"html/template"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,30 +60,51 @@ func summarise(app *App) *summary {
 
 func (s *summary) about() about { return about{Title: s.Name, Description: s.Description} }
 
-// Open is how many vulnerabilities need something, for sorting: those that are not known
-// come last.
-func (s *summary) Open() int {
-	if s.Tally == nil {
-		return 1 << 30
-	}
-	return s.Tally.Total
-}
-
+// indexView is a page of the index.
 type indexView struct {
-	Apps     []*summary
+	Apps     int
 	Images   int
 	Licenses []string
+	part
 }
 
-func newIndexView(apps []*summary) *indexView {
-	view := &indexView{Apps: apps}
-	for _, s := range apps {
-		view.Images += s.Images
-		if s.License != "" {
-			view.Licenses = append(view.Licenses, s.License)
+// mostLicenses is how many licences one can filter by.
+const mostLicenses = 100
+
+// index writes the pages of the index.
+func (w *Writer) index() error {
+	base := indexView{Apps: len(w.apps)}
+	licenses := map[string]int{}
+	list := longList{kind: "index", items: map[*language][]template.HTML{}}
+	list.path = func(number int) string { return numbered("index.html", number) }
+	for _, s := range w.apps {
+		base.Images += s.Images
+		licenses[s.License]++
+		for _, l := range w.languages {
+			card, err := l.render("card", &page{Language: l, Path: "index.html", View: s})
+			if err != nil {
+				return err
+			}
+			list.items[l] = append(list.items[l], template.HTML(card))
 		}
 	}
-	slices.SortFunc(view.Licenses, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
-	view.Licenses = slices.Compact(view.Licenses)
-	return view
+	base.Licenses = mostUsed(licenses, mostLicenses)
+	return w.longList(list, about{}, func(_ *language, part part) any {
+		view := base
+		view.part = part
+		return &view
+	})
+}
+
+// mostUsed are at most so many names, in order: those with the highest counts.
+func mostUsed(counts map[string]int, most int) []string {
+	delete(counts, "")
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	names = names[:min(len(names), most)]
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a), strings.ToLower(b)), cmp.Compare(a, b))
+	})
+	return names
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ var files embed.FS
 
 // Policy is the Content-Security-Policy of the pages: nothing of another host, no script and
 // style within a page, nothing that a script makes markup of.
-const Policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+const Policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // keyFile is the name of the public keys, beside the index.
 const keyFile = "cosign.pub"
@@ -79,11 +80,30 @@ type language struct {
 	templates *template.Template
 }
 
+// fixedLabel is a label in a template, by its name alone. It is the same on all pages of a
+// language, so it is translated before the template is read.
+var fixedLabel = regexp.MustCompile(`\{\{t "([^"]+)"\}\}`)
+
 func newLanguage(code string) (*language, error) {
 	l := &language{Code: code}
-	var err error
-	l.templates, err = template.New("").Funcs(l.functions()).ParseFS(files, "templates/*.html")
-	return l, err
+	l.templates = template.New("").Funcs(l.functions())
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		translated := fixedLabel.ReplaceAllStringFunc(string(text), func(label string) string {
+			return template.HTMLEscapeString(l.label(fixedLabel.FindStringSubmatch(label)[1]))
+		})
+		if _, err := l.templates.Parse(translated); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return l, nil
 }
 
 // folder is where the pages are: English ones are the site's own.
@@ -94,9 +114,9 @@ func (l *language) folder() string {
 	return l.Code + "/"
 }
 
-func (l *language) render(kind string, p *page) ([]byte, error) {
+func (l *language) render(kind string, view any) ([]byte, error) {
 	var b bytes.Buffer
-	err := l.templates.ExecuteTemplate(&b, kind, p)
+	err := l.templates.ExecuteTemplate(&b, kind, view)
 	return b.Bytes(), err
 }
 
@@ -104,7 +124,7 @@ func (l *language) functions() template.FuncMap {
 	return template.FuncMap{
 		"t":      l.label,
 		"count":  l.count,
-		"line":   text.Line,
+		"line":   func(outside string) string { return text.Short(outside, mostOfLine) },
 		"date":   func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"short":  shortDigest,
 		"size":   l.size,

@@ -58,14 +58,13 @@ func releasePath(app string, r *Release) string {
 	return "apps/" + app + "/" + r.Variant + "/" + r.Tag + ".html"
 }
 
-// imagePath is that of a page about a component's image for a platform: contents or
-// vulnerabilities. The first page has the number 1.
-func imagePath(app string, r *Release, image *Image, p *Platform, about string, number int) string {
-	name := image.Component + "." + dashed(p.Name) + "." + about
-	if number > 1 {
-		name += fmt.Sprintf(".%d", number)
-	}
-	return strings.TrimSuffix(releasePath(app, r), ".html") + "/" + name + ".html"
+// releasesPath is that of the list of all releases of an app.
+func releasesPath(app string) string { return "apps/" + app + "/releases.html" }
+
+// imagePath is that of the first page about a component's image for a platform: contents or
+// vulnerabilities.
+func imagePath(app string, r *Release, image *Image, p *Platform, about string) string {
+	return strings.TrimSuffix(releasePath(app, r), ".html") + "/" + image.Component + "." + dashed(p.Name) + "." + about + ".html"
 }
 
 // sbomPath is that of a document; format is cdx or spdx.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/text"
 )
 
 // releaseView is what is shown of a release.
@@ -25,35 +26,23 @@ type releaseView struct {
 	Size     int64 // of all images, each for its first platform
 }
 
-// appView is what is shown of an app: its newest release in full, and the others as a list.
+// appView is what is shown of an app: its newest release in full, and its releases as a list.
 type appView struct {
 	*summary
 	Document *describe.Application
 	Release  *releaseView // nil if none verifies
 	Needs    []needRow    // of an app without a release
 	Ports    []portRow
-	Lists    []releaseList
+	Rows     []releaseRow
+	All      string // path of the list of all releases; "" if Rows are all
 }
-
-// releaseList lists the releases of a variant, the newest first.
-type releaseList struct {
-	Variant string
-	Rows    []releaseRow
-	More    int // older ones, which are left out
-}
-
-type releaseRow struct {
-	*Release
-	Path  string
-	Tally *tally
-}
-
-// mostReleases is how many releases of a variant a page lists.
-const mostReleases = 100
 
 func (w *Writer) appView(app *App, s *summary) func(*language) any {
 	return func(l *language) any {
-		view := &appView{summary: s, Document: app.Document, Lists: releaseLists(app)}
+		view := &appView{summary: s, Document: app.Document, Rows: newestReleases(app)}
+		if len(view.Rows) < len(app.Releases) {
+			view.All = releasesPath(app.Name)
+		}
 		if newest := app.newest(); newest != nil {
 			view.Release = w.releaseView(app, newest)(l).(*releaseView)
 		} else if app.Document != nil {
@@ -61,27 +50,6 @@ func (w *Writer) appView(app *App, s *summary) func(*language) any {
 		}
 		return view
 	}
-}
-
-func releaseLists(app *App) []releaseList {
-	var lists []releaseList
-	for i := range app.Releases {
-		r := &app.Releases[i]
-		if len(lists) == 0 || lists[len(lists)-1].Variant != r.Variant {
-			lists = append(lists, releaseList{Variant: r.Variant})
-		}
-		list := &lists[len(lists)-1]
-		if len(list.Rows) == mostReleases {
-			list.More++
-			continue
-		}
-		row := releaseRow{Release: r, Path: releasePath(app.Name, r)}
-		if r.Verified {
-			row.Tally = newTally(r.Images)
-		}
-		list.Rows = append(list.Rows, row)
-	}
-	return lists
 }
 
 func (w *Writer) releaseView(app *App, r *Release) func(*language) any {
@@ -126,9 +94,9 @@ func portRows(document *describe.Application) []portRow {
 		c := document.Spec.Components[component]
 		for _, name := range slices.Sorted(maps.Keys(c.Ports)) {
 			port := c.Ports[name]
-			row := portRow{Component: component, Name: name, Port: fmt.Sprintf("%d/%s", port.Port, port.Protocol), Public: port.Access == "public"}
+			row := portRow{Component: component, Name: text.Name(name), Port: fmt.Sprintf("%d/%s", port.Port, port.Protocol), Public: port.Access == "public"}
 			if c.Health != nil && (c.Health.Port == name || c.Health.TCP == name || c.Health.GRPC == name || len(c.Ports) == 1) {
-				row.Health = c.Health.Path
+				row.Health = text.Short(c.Health.Path, mostOfCell)
 			}
 			rows = append(rows, row)
 		}
@@ -137,10 +105,9 @@ func portRows(document *describe.Application) []portRow {
 }
 
 type needRow struct {
-	Name     string
-	Details  []string
-	Required bool
-	describe.Need
+	Name, Description, Kind string
+	Details                 []string
+	Required                bool
 }
 
 // kinds are the names of what kinds of needs are provided by, where they have one.
@@ -152,10 +119,10 @@ func needRows(document *describe.Application) []needRow {
 	var rows []needRow
 	for _, name := range slices.Sorted(maps.Keys(document.Spec.Needs)) {
 		need := document.Spec.Needs[name]
-		row := needRow{Name: name, Need: need, Required: !need.Optional}
+		row := needRow{Name: name, Description: text.Short(need.Description, mostOfText), Kind: need.Kind, Required: !need.Optional}
 		for _, detail := range []string{need.Version, strings.Join(need.Extensions, ", "), need.Size, need.Access, need.Path, need.App} {
 			if detail != "" {
-				row.Details = append(row.Details, detail)
+				row.Details = append(row.Details, text.Short(detail, mostOfCell))
 			}
 		}
 		rows = append(rows, row)
@@ -182,8 +149,8 @@ type settingRow struct {
 	describe.Setting
 }
 
-// mostSettings is how many settings a page lists.
-const mostSettings = 200
+// mostSettingBytes is how many bytes of HTML a page has of settings.
+const mostSettingBytes = 15_000
 
 func settingRows(document *describe.Application) Settings {
 	all := maps.Clone(document.Spec.Config)
@@ -199,12 +166,17 @@ func settingRows(document *describe.Application) Settings {
 	for _, required := range []bool{true, false} {
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			if all[name].Required == required {
-				settings.Settings = append(settings.Settings, settingRow{name, all[name]})
+				settings.Settings = append(settings.Settings, newSettingRow(name, all[name]))
 			}
 		}
 	}
-	if more := len(settings.Settings) - mostSettings; more > 0 {
-		settings.MoreSets, settings.Settings = more, settings.Settings[:mostSettings]
-	}
+	settings.Settings, settings.MoreSets = fitting(settings.Settings, mostSettingBytes, func(s settingRow) []string {
+		return []string{s.Name, s.Description, s.Value, s.Default}
+	})
 	return settings
+}
+
+func newSettingRow(name string, s describe.Setting) settingRow {
+	s.Description, s.Value, s.Default = text.Short(s.Description, mostOfText), text.Short(s.Value, mostOfCell), text.Short(s.Default, mostOfCell)
+	return settingRow{text.Name(name), s}
 }

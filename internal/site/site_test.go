@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/libresh/libre/internal/compare"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/scan"
 )
@@ -246,38 +248,86 @@ func TestFeedIsAtom(t *testing.T) {
 
 const mostPage = 200_000
 
+// No page is too large for a phone, however much there is: of apps, components,
+// vulnerabilities, releases, variants, settings, changes and words.
 func TestPagesStaySmall(t *testing.T) {
 	catalogue, _ := sample()
-	apps := many(200, 10)
-	for _, app := range apps {
-		app.Document.Spec.Description = strings.Repeat("<&'\"long> ", 1000)
+	app := many(1, 5)[0]
+	enlarge(app)
+	staySmall(t, written(t, catalogue, app),
+		"index.html", "apps/app-000.html", "fr/apps/app-000/releases.2.html",
+		"apps/app-000/default/1.0-1/backend.linux-amd64.contents.6.html", "apps/app-000/default/1.0-1/backend.linux-amd64.vulnerabilities.9.html")
+}
+
+func TestIndexOf1000AppsStaysSmall(t *testing.T) {
+	catalogue, apps := sample()
+	files := map[string][]byte{}
+	w, err := NewWriter(catalogue, func(name string, content []byte) error { files[name] = content; return nil })
+	if err != nil {
+		t.Fatal(err)
 	}
-	// One has more of everything than a page takes.
-	large := &apps[0].Releases[0]
+	for n := range 1000 {
+		app := *apps[0]
+		app.Name, app.Document = fmt.Sprintf("app-%03d", n), sampleDocument("app", "default", "1.0", 1)
+		app.Document.Spec.Description, app.Document.Spec.License = strings.Repeat("<&'\"long> ", 1000), fmt.Sprintf("LicenseRef-%d", n)
+		w.apps = append(w.apps, summarise(&app))
+	}
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	staySmall(t, files, "index.html", "index.2.html", "fr/index.5.html")
+	if n := bytes.Count(files["index.html"], []byte(`class="card app"`)); n < 100 {
+		t.Errorf("%d apps are on the first page", n)
+	}
+}
+
+// staySmall checks that there are these pages, and that none is too large.
+func staySmall(t *testing.T, files map[string][]byte, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if files[name] == nil {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	for name, content := range files {
+		if path.Ext(name) == ".html" && len(content) > mostPage {
+			t.Errorf("%s has %d bytes", name, len(content))
+		}
+	}
+}
+
+// enlarge makes an app have much of everything.
+func enlarge(app *App) {
+	long := strings.Repeat("<long & 'quoted'> ", 30)
+	r := &app.Releases[0]
+	p := &r.Images[0].Platforms[0]
 	for n := range 8000 {
-		large.Images[0].Platforms[0].SBOM.Components = append(large.Images[0].Platforms[0].SBOM.Components, sbom.Component{ID: fmt.Sprint(n), Name: strings.Repeat("<\"&>", n%60), Version: "\"\"", Type: "<npm>"})
+		p.SBOM.Components = append(p.SBOM.Components, sbom.Component{ID: fmt.Sprint(n), Name: strings.Repeat("<\"&>", n%60), Version: "\"\"", Type: "<npm>"})
 	}
 	for n := range 3000 {
 		f := sampleFindings()[n%4]
 		f.ID, f.Component.Name, f.FixedIn = fmt.Sprintf("CVE-2026-%d", n), strings.Repeat("&<", n%99), []string{strings.Repeat("<1>", n%50)}
-		large.Images[0].Platforms[0].Findings = append(large.Images[0].Platforms[0].Findings, f)
+		p.Findings = append(p.Findings, f)
+	}
+	older := sampleRelease(app.Name, "default", "0.9", 1)
+	for n := range 2000 {
+		r.Document.Spec.Config[fmt.Sprintf("SETTING_%d", n)] = describe.Setting{Description: long, Default: long}
+		older.Images[0].Platforms[0].SBOM.Components = append(older.Images[0].Platforms[0].SBOM.Components, sbom.Component{ID: fmt.Sprint(long, n), Name: long, Version: long, License: sbom.License{Expression: long}})
+	}
+	for n := range 30 {
+		name := fmt.Sprintf("component-%d", n)
+		r.Document.Spec.Components[name] = describe.Component{Description: long, License: long, Ports: map[string]describe.Port{long: {Port: 80, Protocol: long}}}
+		r.Document.Spec.Needs[name] = describe.Need{Kind: "postgres", Description: long}
+		image := r.Images[1]
+		image.Component = name
+		r.Images = append(r.Images, image)
+	}
+	r.Changes = compared(&older, r)
+	for range 9 {
+		r.Changes.Notes = append(r.Changes.Notes, compare.Note{Version: long, Page: "https://notes.example", Text: strings.Repeat(long, 1000)})
 	}
 	for n := range 500 {
-		older := Release{Variant: "default", Tag: fmt.Sprintf("0.%d-1", 500-n), Reference: registry + "/app-000-default:0", Digest: digest(n), Verified: true, Document: large.Document}
-		apps[0].Releases = append(apps[0].Releases, older)
-	}
-	pages := 0
-	for name, content := range written(t, catalogue, apps...) {
-		if path.Ext(name) != ".html" {
-			continue
-		}
-		pages++
-		if len(content) > mostPage {
-			t.Errorf("%s has %d bytes", name, len(content))
-		}
-	}
-	if pages < 4000 {
-		t.Errorf("%d pages", pages)
+		app.Releases = append(app.Releases, Release{Variant: fmt.Sprint("variant-", n%40), Tag: fmt.Sprintf("0.%d-1", 500-n), Reference: registry + "/app-000-default:0", Digest: digest(n), Verified: true, Document: sampleDocument(app.Name, "default", "0.9", 1)})
 	}
 }
 

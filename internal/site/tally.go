@@ -16,6 +16,14 @@ type tally struct {
 	Settled int
 }
 
+// Order is how many are open, for sorting. What was not scanned comes last.
+func (t *tally) Order() int {
+	if t == nil {
+		return 1 << 30
+	}
+	return t.Total
+}
+
 // newTally counts; nil if the images were not scanned.
 func newTally(images []Image) *tally {
 	all := report(images)

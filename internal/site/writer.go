@@ -43,6 +43,9 @@ func (w *Writer) Add(app *App) error {
 	if err := w.page(appPath(app.Name), "app", s.about(), w.appView(app, s)); err != nil {
 		return err
 	}
+	if err := w.releases(app); err != nil {
+		return err
+	}
 	for i := range app.Releases {
 		if err := w.release(app, &app.Releases[i]); err != nil {
 			return err
@@ -81,8 +84,7 @@ func (w *Writer) release(app *App, r *Release) error {
 // Finish writes what is about all apps.
 func (w *Writer) Finish() error {
 	slices.SortFunc(w.apps, func(a, b *summary) int { return cmp.Compare(a.Name, b.Name) })
-	index := newIndexView(w.apps)
-	if err := w.page("index.html", "index", about{}, func(*language) any { return index }); err != nil {
+	if err := w.index(); err != nil {
 		return err
 	}
 	for name, content := range assets() {

@@ -1,40 +1,63 @@
-// Searches, filters and sorts what the page has already. Without it everything is shown.
+// Searches, filters and sorts. Without it everything is shown, a long list in several pages.
 "use strict";
 (() => {
-  const lists = () => {
-    for (const form of document.querySelectorAll("form[data-list]")) {
-      const list = document.getElementById(form.dataset.list);
-      const status = document.querySelector(`[data-for="${form.dataset.list}"]`);
-      const search = form.querySelector("[data-search]");
-      const filters = [...form.querySelectorAll("[data-filter]")];
-      const sort = form.querySelector("[data-sort]");
-      const items = [...list.children].map((element) => ({ element, words: element.textContent.toLowerCase() }));
-      const show = () => {
-        const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-        let shown = 0;
-        for (const item of items) {
-          const found = wanted.every((word) => item.words.includes(word)) &&
-            filters.every((filter) => filter.value === "" || item.element.dataset[filter.dataset.filter] === filter.value);
-          item.element.hidden = !found;
-          shown += found ? 1 : 0;
-        }
-        status.textContent = status.dataset.count.replace("{n}", shown).replace("{all}", items.length);
-      };
-      const order = () => {
-        const [key, direction] = sort.value.split(":");
-        const value = (item) => item.element.dataset[key] ?? "";
-        const ordered = [...items].sort((a, b) => {
-          const by = key === "open" ? Number(value(a)) - Number(value(b)) : value(a).localeCompare(value(b));
-          return direction === "desc" ? -by : by;
-        });
-        list.append(...ordered.map((item) => item.element));
-      };
-      form.addEventListener("submit", (event) => event.preventDefault());
-      form.addEventListener("input", show);
-      if (sort) sort.addEventListener("change", order);
-      form.hidden = false;
-      show();
-    }
+  const list = document.getElementById("list");
+  const form = document.querySelector("form.tools");
+  const nav = document.querySelector("nav.pages");
+  const collator = new Intl.Collator(document.documentElement.lang, { numeric: true });
+
+  // A document that is asked for so is only read: its scripts do not run.
+  const fetched = (address) => new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", address);
+    request.responseType = "document";
+    request.onload = () => request.status === 200 ? resolve([...request.response.getElementById("list").children]) : reject(request.status);
+    request.onerror = reject;
+    request.send();
+  });
+
+  // The items of all pages, once somebody searches or sorts. Browsers refuse that for files
+  // in a folder: then this page's items are all there are.
+  let all;
+  const whole = () => {
+    if (!nav) return Promise.resolve();
+    all ??= Promise.all([...nav.querySelectorAll("a")].map((link) => link.hasAttribute("aria-current") ? [...list.children] : fetched(link.href)))
+      .then((pages) => { list.replaceChildren(...pages.flat()); nav.hidden = true; }, () => { nav.dataset.alone = ""; });
+    return all;
+  };
+
+  const search = () => {
+    const status = document.querySelector("[data-count]");
+    const wanted = form.querySelector("[data-search]");
+    const filters = [...form.querySelectorAll("[data-filter]")];
+    const sort = form.querySelector("[data-sort]");
+    const texts = new WeakMap();
+    const text = (item) => {
+      if (!texts.has(item)) texts.set(item, item.textContent.toLowerCase());
+      return texts.get(item);
+    };
+    const show = () => {
+      const words = wanted.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const item of list.children) {
+        const found = words.every((word) => text(item).includes(word)) &&
+          filters.every((filter) => filter.value === "" || item.dataset[filter.dataset.filter] === filter.value);
+        item.hidden = !found;
+        shown += found ? 1 : 0;
+      }
+      status.textContent = status.dataset.count.replace("{n}", shown).replace("{all}", status.dataset.sum) +
+        (nav && "alone" in nav.dataset ? ` ${status.dataset.alone}` : "");
+    };
+    const order = () => {
+      const [key, direction] = sort.value.split(":");
+      const items = [...list.children].sort((a, b) => collator.compare(a.dataset[key], b.dataset[key]));
+      list.replaceChildren(...(direction === "desc" ? items.reverse() : items));
+    };
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", async () => { show(); await whole(); show(); });
+    if (sort) sort.addEventListener("change", async () => { await whole(); order(); });
+    form.hidden = false;
+    show();
   };
 
   const tables = () => {
@@ -46,13 +69,14 @@
         button.type = "button";
         button.textContent = head.textContent;
         head.replaceChildren(button);
-        button.addEventListener("click", () => {
+        button.addEventListener("click", async () => {
           const down = head.getAttribute("aria-sort") === "ascending";
           for (const other of heads) other.removeAttribute("aria-sort");
           head.setAttribute("aria-sort", down ? "descending" : "ascending");
+          if (body === list) await whole();
           const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
-          const rows = [...body.rows].sort((a, b) => value(a).localeCompare(value(b), undefined, { numeric: true }));
-          body.append(...(down ? rows.reverse() : rows));
+          const rows = [...body.rows].sort((a, b) => collator.compare(value(a), value(b)));
+          body.replaceChildren(...(down ? rows.reverse() : rows));
         });
       });
     }
@@ -75,7 +99,7 @@
     }
   };
 
-  lists();
+  if (form) search();
   tables();
   copies();
 })();

@@ -16,7 +16,7 @@ async function watch(page, seen) {
   page.on("console", (message) => { if (message.type() === "error") seen.errors.push(message.text().slice(0, 300)); });
 }
 
-const shown = (page, list) => page.$$eval(`#${list} > :not([hidden])`, (all) => all.length);
+const shown = (page) => page.$$eval("#list > :not([hidden])", (all) => all.length);
 
 const tasks = {
   // A person looks for an app, and for what is in an image of it.
@@ -25,31 +25,31 @@ const tasks = {
     const page = await browser.newPage();
     await watch(page, seen);
     await page.goto(at("index.html"));
-    seen.apps = await shown(page, "apps");
+    seen.apps = await shown(page);
     await page.keyboard.press("Tab");
     seen.first = await page.evaluate(() => document.activeElement.getAttribute("href"));
     await page.fill("[data-search]", "not published");
-    seen.found = await page.$$eval("#apps > :not([hidden]) h2 a", (all) => all.map((a) => a.textContent));
+    seen.found = await page.$$eval("#list > :not([hidden]) h2 a", (all) => all.map((a) => a.textContent));
     seen.status = await page.textContent("[role=status]");
     await page.fill("[data-search]", "nothing has this");
-    seen.none = await shown(page, "apps");
+    seen.none = await shown(page);
     await page.fill("[data-search]", "");
     await page.selectOption("[data-filter]", { index: 1 });
-    seen.filtered = await shown(page, "apps");
+    seen.filtered = await shown(page);
     await page.selectOption("[data-filter]", "");
     await page.selectOption("[data-sort]", "date:desc");
-    seen.sorted = await page.$$eval("#apps h2 a", (all) => all.map((a) => a.textContent));
-    await page.click("#apps h2 a");
+    seen.sorted = await page.$$eval("#list h2 a", (all) => all.map((a) => a.textContent));
+    await page.click("#list h2 a");
     seen.app = await page.textContent("h1");
     await page.click(".platforms a");
     seen.image = await page.textContent("h1");
-    seen.components = await shown(page, "components");
+    seen.components = await shown(page);
     await page.fill("[data-search]", "openssl apache");
-    seen.component = await page.$$eval("#components > :not([hidden]) td:first-child", (all) => all.map((cell) => cell.textContent));
+    seen.component = await page.$$eval("#list > :not([hidden]) td:first-child", (all) => all.map((cell) => cell.textContent));
     await page.fill("[data-search]", "");
     await page.click("thead th:nth-child(2) button");
     await page.click("thead th:nth-child(2) button");
-    seen.version = await page.textContent("#components td:nth-child(2)");
+    seen.version = await page.textContent("#list td:nth-child(2)");
     seen.order = await page.getAttribute("thead th:nth-child(2)", "aria-sort");
     const wanted = await page.$(".actions a");
     seen.download = (await wanted.getAttribute("href")).split("/").pop();
@@ -60,6 +60,41 @@ const tasks = {
     await page.click("[hreflang=fr]:not(link)");
     seen.language = await page.getAttribute("html", "lang");
     seen.french = await page.textContent("#contents");
+    return seen;
+  },
+
+  // A list of several pages is searched, filtered and sorted as a whole, if the browser reads
+  // files of the site; in a folder it says that it does not.
+  async pages(browser) {
+    const seen = { requests: [], ran: [], errors: [], found: [], sorted: [], counts: [] };
+    const page = await browser.newPage();
+    const told = async (what) => {
+      await page.waitForFunction((want) => document.querySelector("[role=status]").textContent.includes(want), what);
+      seen.counts.push(await page.textContent("[role=status]"));
+    };
+    await watch(page, seen);
+    await page.goto(at("index.html"));
+    await page.click(".pages a:not([aria-current])");
+    seen.app = await page.textContent("h2 a");
+    await page.fill("[data-search]", "app-0007");
+    await told(base.startsWith("http") ? "1 " : ".");
+    seen.found = await page.$$eval("#list > :not([hidden]) h2 a", (all) => all.map((a) => a.textContent));
+    if (!base.startsWith("http")) {
+      seen.errors = [];
+      return seen;
+    }
+    await page.fill("[data-search]", "");
+    await page.selectOption("[data-sort]", "date:desc");
+    seen.sorted = await page.$$eval("#list h2 a", (all) => all.slice(0, 2).map((a) => a.textContent));
+    seen.pages = await page.$$eval(".pages:not([hidden])", (all) => all.length);
+    await page.click("#list h2 a");
+    await page.click("section a[href$='releases.html']");
+    await page.click("thead th:nth-child(2) button");
+    await page.click("thead th:nth-child(2) button");
+    await page.waitForSelector("nav.pages", { state: "hidden" });
+    seen.version = await page.textContent("#list td");
+    await page.fill("[data-search]", "0.250-1");
+    await told("1 ");
     return seen;
   },
 
