@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-YNnnQtlGqQIuQW4bcvK7Wz0VAhBHZKa26H9OGuvQFfc=";
+  vendorHash = "sha256-Ua+foE5YIEZcRJcYb/vNcqgcNlhRPSIw7Y/N9nDJQRc=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,8 @@ type runner struct {
 	outputs  map[string]*output
 	running  map[string]engine.Process
 	finished map[string]bool
-	failed   chan error // the first container that ended by itself
+	failed   chan error   // the first container that ended by itself
+	sites    *http.Server // of servers that browsers reach; nil for none
 }
 
 // start starts everything, in the order in which one waits for another.
@@ -124,14 +126,27 @@ func (r *runner) start(ctx context.Context) error {
 // firstPort is the port of the first server that runs outside of the engine.
 const firstPort = 7000
 
+// port is that of a server, by its number. None has the port of the app.
+func (r *runner) port(n int) int {
+	port := firstPort + n
+	if own := PortOf(r.Listener); own >= firstPort && own <= port {
+		port++
+	}
+	return port
+}
+
 // startServers starts the servers that this machine has.
 func (r *runner) startServers(ctx context.Context) error {
 	r.parts = map[string]map[string]string{}
 	for n, name := range r.outside {
 		r.Watcher.State(name, Starting, "")
 		o := server.Options{
-			Need: r.Instance.Needs[name], Host: r.hostName(name), Port: firstPort + n, URL: r.Instance.URL(), Data: r.home.path("data", name), Sockets: r.home.sockets(),
-			Secret: func(part string) string { return r.home.secret(instance.PartVariable(name, part), r.Random) }, Output: r.output(name),
+			Need: r.Instance.Needs[name], Host: r.hostName(name), Port: r.port(n), App: r.Instance.App.Metadata.Name, URL: r.Instance.URL(),
+			Site: "http://" + r.site(name), Data: r.home.path("data", name), Sockets: r.home.sockets(), Output: r.output(name),
+			Secret: func(part string) string { return r.home.secret(instance.PartVariable(name, part), r.Random) },
+			Hint: func(part string) string {
+				return instance.PartVariable(name, part) + " in " + r.home.path(compose.SecretsFile)
+			},
 		}
 		started, err := server.Start(ctx, o)
 		if err != nil {
@@ -209,13 +224,20 @@ func (r *runner) join(ctx context.Context) error {
 	for _, need := range r.outside {
 		provided = append(provided, r.hostName(need))
 	}
-	if err := r.engine.Join(ctx, r.order(), provided); err != nil {
+	sites, err := r.openSites()
+	if err != nil {
+		return err
+	}
+	if err := r.engine.Join(ctx, r.order(), append(provided, sites...)); err != nil {
 		return err
 	}
 	for n, s := range r.servers {
-		if err := r.engine.Provide(firstPort+n, s.Socket); err != nil {
+		if err := r.engine.Provide(r.port(n), s.Socket); err != nil {
 			return err
 		}
+	}
+	if len(sites) > 0 {
+		return r.engine.Provide(PortOf(r.Listener), sitesSocket)
 	}
 	return nil
 }
@@ -250,6 +272,9 @@ func (r *runner) close() error {
 		if !r.Keep {
 			err = errors.Join(err, r.engine.Remove())
 		}
+	}
+	if r.sites != nil {
+		_ = r.sites.Close()
 	}
 	for _, s := range slices.Backward(r.servers) {
 		s.Close()

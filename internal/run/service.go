@@ -14,8 +14,6 @@ import (
 
 	"github.com/libresh/libre/internal/compose"
 	"github.com/libresh/libre/internal/describe"
-	"github.com/libresh/libre/internal/instance"
-	"github.com/libresh/libre/internal/router"
 	"github.com/libresh/libre/internal/run/engine"
 )
 
@@ -225,38 +223,10 @@ func (r *runner) get(ctx context.Context, url string) error {
 	return nil
 }
 
-// serve answers requests at the one port until ctx ends.
-func (r *runner) serve(ctx context.Context) error {
-	handler, err := router.Handler(r.Instance, router.Behind{
-		Dial: r.dial, Part: func(need, part string) string { return r.parts[need][part] },
-	})
-	if err != nil {
-		return err
-	}
-	s := &http.Server{Handler: r.known(handler), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	go func() { _ = s.Serve(r.Listener) }()
-	context.AfterFunc(ctx, func() { _ = s.Close() })
-	return nil
-}
-
-// known answers for the address alone, so that no page of another name reaches the app by
-// naming this machine: https://en.wikipedia.org/wiki/DNS_rebinding
-func (r *runner) known(handler http.Handler) http.Handler {
-	own := strings.TrimPrefix(r.Instance.URL(), "http://")
-	names := []string{own, strings.Replace(own, instance.Loopback, "localhost", 1)}
-	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if !slices.Contains(names, request.Host) {
-			http.Error(w, "this is "+own, http.StatusMisdirectedRequest)
-			return
-		}
-		handler.ServeHTTP(w, request)
-	})
-}
-
 // dial connects with a service, or with a server that runs outside of the engine.
 func (r *runner) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	for n, need := range r.outside {
-		if address == net.JoinHostPort(r.hostName(need), strconv.Itoa(firstPort+n)) {
+		if address == net.JoinHostPort(r.hostName(need), strconv.Itoa(r.port(n))) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", r.home.path("s", r.servers[n].Socket))
 		}
 	}

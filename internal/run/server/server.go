@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -28,10 +29,13 @@ type Options struct {
 	Need    describe.Need
 	Host    string // by which the app reaches it
 	Port    int
-	Data    string // folder for what it keeps
-	Sockets string // folder for its socket, which Server.Socket names
-	URL     string // of the app
-	Secret  func(part string) string
+	Data    string                   // folder for what it keeps
+	Sockets string                   // folder for its socket, which Server.Socket names
+	App     string                   // its name, for people
+	URL     string                   // of the app
+	Site    string                   // where browsers reach Server.Site, without a slash at the end
+	Secret  func(part string) string // of the need
+	Hint    func(part string) string // where a secret is, for people
 	Output  io.Writer
 }
 
@@ -40,12 +44,15 @@ type Server struct {
 	What   string            // for people, such as "this machine's PostgreSQL 15"
 	Socket string            // below Options.Sockets
 	Parts  map[string]string // of the need
+	Site   http.Handler      // for browsers; nil for none
 	Close  func()            // ends it, and returns when it has ended
 	Done   <-chan struct{}   // closed when it has ended; nil if it cannot by itself
 }
 
 // kinds start servers, by the kind of need.
 var kinds = map[string]func(context.Context, Options) (*Server, error){
+	"bucket":   startBucket,
+	"oidc":     startProvider,
 	"postgres": startPostgres,
 	"redis":    startRedis,
 	"smtp":     startMail,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"net/smtp"
 	"os"
 	"path/filepath"
@@ -16,26 +17,26 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// log is an output that is read meanwhile.
-type log struct {
+// logged is an output that is read meanwhile.
+type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *log) Write(p []byte) (int, error) {
+func (l *logged) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *log) String() string {
+func (l *logged) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
 // options are for a server in folders that another user may enter.
-func options(t *testing.T, need describe.Need) (Options, *log) {
+func options(t *testing.T, need describe.Need) (Options, *logged) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "server-")
 	if err == nil {
@@ -45,10 +46,10 @@ func options(t *testing.T, need describe.Need) (Options, *log) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	output := &log{}
+	output := &logged{}
 	return Options{
-		Need: need, Host: "need", Port: 7000, Data: filepath.Join(dir, "data"), Sockets: dir, URL: "http://127.0.0.1:8080",
-		Secret: func(string) string { return "it's secret" }, Output: output,
+		Need: need, Host: "need", Port: 7000, Data: filepath.Join(dir, "data"), Sockets: dir, URL: "http://127.0.0.1:8080", App: "guestbook", Site: "http://need.localhost:8080",
+		Secret: func(string) string { return "it's secret" }, Hint: func(part string) string { return part + " of secrets.env" }, Output: output,
 	}, output
 }
 
@@ -178,5 +179,33 @@ func TestUnknownKindsAreRefused(t *testing.T) {
 	o, _ := options(t, describe.Need{Kind: "livekit"})
 	if _, err := Start(t.Context(), o); err == nil || err.Error() != "this machine has no server of the kind livekit" {
 		t.Errorf("%v", err)
+	}
+}
+
+// Browsers and the app find the provider at one address, and the app also at the server's own.
+func TestProvider(t *testing.T) {
+	o, _ := options(t, describe.Need{Kind: "oidc", Callback: "/callback"})
+	s, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for part, want := range map[string]string{
+		"issuer": "http://need.localhost:8080", "authorizationEndpoint": "http://need.localhost:8080/authorize", "endSessionEndpoint": "http://need.localhost:8080/end_session",
+		"tokenEndpoint": "http://need:7000/oauth/token", "userinfoEndpoint": "http://need:7000/userinfo", "jwksUri": "http://need:7000/keys", "clientId": "app", "clientSecret": "it's secret",
+	} {
+		if s.Parts[part] != want {
+			t.Errorf("%s is %s, want %s", part, s.Parts[part], want)
+		}
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", filepath.Join(o.Sockets, s.Socket))
+	}}}
+	response, err := client.Get(s.Parts["jwksUri"])
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("the keys: %v, %v", response, err)
+	}
+	if err == nil {
+		response.Body.Close()
 	}
 }
