@@ -62,8 +62,8 @@ func (e *env) buildCommand() *cobra.Command {
 Images that are built already stay as they are. skopeo, buildah and podman read
 the layout as oci:dist:NAME:TAG, and libre serve serves it as a registry.
 
-If an image fails, libre still builds the others. It then prints a table of
-failures, and exits with code 3.
+If an image fails, libre still builds the others. It then prints why
+each failed, and exits with code 3.
 
 A Containerfile can be based on another image of the catalogue. libre takes
 that image from the layout, or from registry in libre.yaml if a release record
@@ -103,6 +103,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if o.jobs < 1 {
 		return usageError{fmt.Errorf("-j %d, expected at least 1", o.jobs)}
 	}
+	started := time.Now()
 	ws, request, err := e.request(ctx, "build", o.images)
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
-	return cmp.Or(exportErr, e.reportFailures(results))
+	return cmp.Or(exportErr, e.reportFailures(started, results))
 }
 
 // buildWithHashes fills in the hashes of apps, and builds what the options select again.
@@ -258,7 +259,7 @@ func (e *env) printBuilt(registry string, results []build.Result, asJSON bool) e
 func (e *env) resultTable(registry string, results []build.Result) ui.Table {
 	table := ui.Table{Header: []string{"IMAGE", "STATE", "SIZE", "LAYERS", "TIME"}, Style: stateStyle}
 	for _, r := range results {
-		if r.Digest == "" {
+		if r.Digest == "" || e.onlyCounted(r.State) {
 			continue
 		}
 		took := ""
@@ -266,27 +267,10 @@ func (e *env) resultTable(registry string, results []build.Result) ui.Table {
 			took = ui.Duration(r.Time)
 		}
 		table.Rows = append(table.Rows, []string{
-			e.short(reference(registry, r.Ref) + "@" + r.Digest), string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
+			reference(registry, r.Ref) + "@" + r.Digest, string(r.State), ui.Size(r.Size), strconv.Itoa(r.Layers), took,
 		})
 	}
 	return table
-}
-
-// short shortens the digest at the end of a reference on a terminal, which is too narrow for
-// all of it.
-func (e *env) short(reference string) string {
-	if e.options.StdoutTerminal {
-		return shortDigest(reference)
-	}
-	return reference
-}
-
-func shortDigest(reference string) string {
-	before, hex, found := strings.Cut(reference, "sha256:")
-	if !found {
-		return reference
-	}
-	return before + "sha256:" + hex[:min(len(hex), 12)]
 }
 
 func stateStyle(column int, cell string) ui.Style {
@@ -353,30 +337,20 @@ func appsWithWrongHashes(results []build.Result) []string {
 	return apps
 }
 
-// reportFailures prints the last lines of each failed build, once for images that failed
-// together, and the table of failures.
-func (e *env) reportFailures(results []build.Result) error {
-	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
-	shown := map[string]bool{}
+// reportFailures prints what failed, and how many images there were.
+func (e *env) reportFailures(started time.Time, results []build.Result) error {
+	var all []failed
+	images := count{what: "image"}
 	for _, r := range results {
-		if r.State != state.Failed {
-			continue
+		images.states = append(images.states, r.State)
+		if r.State == state.Failed {
+			all = append(all, failed{r.ID.String(), r.Err})
 		}
-		// The table has a single line as the reason.
-		if len(r.Err.Tail) > 1 && !shown[r.Err.Log] {
-			shown[r.Err.Log] = r.Err.Log != ""
-			for _, line := range r.Err.Tail {
-				e.Notef("%s | %s", r.ID, line)
-			}
-		}
-		table.Rows = append(table.Rows, []string{r.ID.String(), r.Err.Step, r.Err.Error(), r.Err.Log})
 	}
-	if len(table.Rows) == 0 {
+	e.printFailures(all)
+	e.closing(started, images)
+	if len(all) == 0 {
 		return nil
 	}
-	e.NoteTable(table)
-	if apps := appsWithWrongHashes(results); len(apps) > 0 {
-		e.Notef("libre hash %s writes the right hashes", strings.Join(apps, " "))
-	}
-	return someFailed{"images", len(table.Rows), len(results)}
+	return someFailed{"images", len(all), len(results)}
 }

@@ -71,8 +71,13 @@ func (w *buildWatcher) Finished(result build.Result) {
 	switch result.State {
 	case state.Failed:
 		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
+		w.env.showTail(name, result.Err)
 	case state.Built:
-		w.progress.Set(name, ui.State{Phase: ui.Done, Message: shortDigest(result.Digest)})
+		digest := result.Digest
+		if w.env.options.StderrTerminal {
+			digest = "" // the table at the end has it
+		}
+		w.progress.Set(name, ui.State{Phase: ui.Done, Message: digest})
 	case state.Unchanged:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped})
 	case state.Skipped:

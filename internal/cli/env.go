@@ -29,6 +29,7 @@ type env struct {
 	options ui.Options
 	running bool // the command line is understood
 	*ui.UI
+	shownTails sync.Map // last lines of builds, printed as they failed
 
 	// workspace finds the catalogue and reads its settings, once. It starts no program.
 	workspace func() (*workspace, error)

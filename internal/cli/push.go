@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
@@ -54,8 +55,8 @@ their attachments is missing from the registry's list, push attaches it again.
 but not valid.
 
 push does not replace a tag that has other content, unless you use --force. If
-an image fails, push still publishes the others. It then prints a table of
-failures, and exits with code 3. Run push again to complete the release.
+an image fails, push still publishes the others. It then prints why
+each failed, and exits with code 3. Run push again to complete the release.
 
 If --to is repeated, push builds, signs and pushes images once, to the first
 registry, and copies them with their attachments to the others. --also-tag
@@ -97,6 +98,7 @@ The output has one line per image and record: reference@digest, state, reason.`,
 }
 
 func (e *env) runPush(ctx context.Context, o pushOptions) error {
+	started := time.Now()
 	for _, tag := range o.alsoTag {
 		if err := catalog.CheckMovingTag(tag); err != nil {
 			return usageError{fmt.Errorf("moving tag %q (%w), expected a tag, which may contain {major} and {minor} of the version", tag, err)}
@@ -131,7 +133,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if err != nil {
 		return err
 	}
-	return e.reportUnpublished(results)
+	return e.reportUnpublished(started, results)
 }
 
 // pusher is a publisher with the options of push.
@@ -195,8 +197,7 @@ type pushedJSON struct {
 }
 
 func newPushedJSON(r publish.Result) pushedJSON {
-	kind := []string{"app", "release", "image"}[strings.Count(r.Name, "/")]
-	one := pushedJSON{Name: r.Name, Kind: kind, State: string(r.State), Reason: r.Reason}
+	one := pushedJSON{Name: r.Name, Kind: kindOf(r), State: string(r.State), Reason: r.Reason}
 	if r.Tag != (name.Tag{}) {
 		one.Reference = r.Tag.String()
 	}
@@ -209,17 +210,21 @@ func newPushedJSON(r publish.Result) pushedJSON {
 	return one
 }
 
+func kindOf(r publish.Result) string {
+	return []string{"app", "release", "image"}[strings.Count(r.Name, "/")]
+}
+
 func (e *env) publishedTable(results []publish.Result) ui.Table {
 	table := ui.Table{Header: []string{"REFERENCE", "STATE", "REASON"}, Sentences: []int{2}, Style: publishStyle}
 	for _, r := range results {
-		if r.Err != nil || r.Digest == (name.Digest{}) {
+		if r.Err != nil || r.Digest == (name.Digest{}) || e.onlyCounted(r.State) {
 			continue
 		}
 		reference := r.Digest.String()
 		if r.Tag != (name.Tag{}) {
 			reference = r.Tag.String() + "@" + r.Digest.DigestStr()
 		}
-		table.Rows = append(table.Rows, []string{e.short(reference), string(r.State), r.Reason})
+		table.Rows = append(table.Rows, []string{reference, string(r.State), r.Reason})
 	}
 	return table
 }
@@ -231,31 +236,38 @@ func publishStyle(column int, cell string) ui.Style {
 	return map[string]ui.Style{string(state.Published): ui.OK, string(state.Attached): ui.OK, string(state.Signed): ui.OK, string(state.Tagged): ui.OK, string(state.Unchanged): ui.Dim, string(state.Held): ui.Warn}[cell]
 }
 
-// reportUnpublished prints the table of failures.
-func (e *env) reportUnpublished(results []publish.Result) error {
-	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
+// reportUnpublished prints what failed, and how many images and releases there were.
+func (e *env) reportUnpublished(started time.Time, results []publish.Result) error {
+	var all []failed
 	var refused error
 	var moved []error
+	images, releases := count{what: "image"}, count{what: "release"}
 	for _, r := range results {
-		if r.Err != nil {
-			table.Rows = append(table.Rows, []string{r.Name, r.Err.Step, r.Err.Error(), r.Err.Log})
-			if refused == nil && exitCode(r.Err) == exitCredentials {
-				refused = r.Err
-			}
-			if errors.As(r.Err, new(*state.MovedError)) {
-				moved = append(moved, r.Err)
-			}
+		if kindOf(r) == "image" {
+			images.states = append(images.states, r.State)
+		} else {
+			releases.states = append(releases.states, r.State)
+		}
+		if r.Err == nil {
+			continue
+		}
+		all = append(all, failed{r.Name, r.Err})
+		if refused == nil && exitCode(r.Err) == exitCredentials {
+			refused = r.Err
+		}
+		if errors.As(r.Err, new(*state.MovedError)) {
+			moved = append(moved, r.Err)
 		}
 	}
-	if len(table.Rows) == 0 {
+	e.printFailures(all)
+	e.closing(started, images, releases)
+	switch {
+	case len(all) == 0:
 		return nil
-	}
-	e.NoteTable(table)
-	if refused != nil {
+	case refused != nil:
 		return refused
-	}
-	if len(moved) > 0 {
+	case len(moved) > 0:
 		return stateError("tags", len(results), nil, moved)
 	}
-	return someFailed{"images", len(table.Rows), len(results)}
+	return someFailed{"images", len(all), len(results)}
 }

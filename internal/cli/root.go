@@ -106,19 +106,21 @@ func (e *env) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&e.packageSet, "package-set", "", "take packages from `SET`: nixpkgs, or host, which is this machine's Go and busybox (default: packageSet in libre.yaml, else nixpkgs)")
 	flags.BoolVar(&e.localInputs, "allow-local-inputs", false, "allow flake inputs that are local files or not locked")
 	flags.StringVar(&e.builders, "builders", "", "let Nix build on `MACHINES`, as nix --builders does")
+	flags.BoolVarP(&e.options.Quiet, "quiet", "q", false, "write no progress and no notes, only warnings, errors and the result")
+	flags.BoolVarP(&e.options.Verbose, "verbose", "v", false, "also write the lines of builds as they come, and list what is unchanged")
 	flags.StringVar(&e.logFormat, "log-format", "text", "write stderr as `FORMAT`: text or json")
 }
 
 // start applies the global flags.
 func (e *env) start() error {
-	switch e.logFormat {
-	case "text":
-	case "json":
-		e.options.JSON = true
-		e.UI = ui.New(e.options)
-	default:
+	switch {
+	case e.options.Quiet && e.options.Verbose:
+		return usageError{errors.New("--quiet and --verbose: give one of them, not both")}
+	case e.logFormat != "text" && e.logFormat != "json":
 		return usageError{fmt.Errorf("log format %q, expected text or json", e.logFormat)}
 	}
+	e.options.JSON = e.logFormat == "json"
+	e.UI = ui.New(e.options)
 	return e.useSafeTemporary()
 }
 

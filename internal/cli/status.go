@@ -108,7 +108,7 @@ func (e *env) printStatus(all []state.Status, newest func(app string) upstreamSt
 			digest = s.Digest.DigestStr()
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
-		table.Rows = append(table.Rows, []string{s.Name, s.Ref.String(), string(s.State), e.short(digest), newest(app).String(), s.Reason})
+		table.Rows = append(table.Rows, []string{s.Name, s.Ref.String(), string(s.State), digest, newest(app).String(), s.Reason})
 		list = append(list, statusJSON{s.Name, s.Ref.String(), string(s.State), digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
 	}
 	if asJSON {

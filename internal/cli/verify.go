@@ -297,7 +297,7 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 		if r.VEX != nil {
 			checked = append(checked, r.VEX.String())
 		}
-		table.Rows = append(table.Rows, []string{e.short(reference), string(outcome), strings.Join(checked, ", ")})
+		table.Rows = append(table.Rows, []string{reference, string(outcome), strings.Join(checked, ", ")})
 		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, VEX: r.VEX, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()

@@ -10,7 +10,7 @@ import (
 // Summarize also writes all following tables to w, as Markdown.
 func (u *UI) Summarize(w io.Writer) { u.summary = w }
 
-// Summary writes a table to the summary only. Table and NoteTable write to it, too.
+// Summary writes a table to the summary only. Table writes to it, too.
 func (u *UI) Summary(t Table) {
 	if u.summary == nil || len(t.Rows) == 0 {
 		return
@@ -18,6 +18,27 @@ func (u *UI) Summary(t Table) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	io.WriteString(u.summary, t.Markdown())
+}
+
+// SummaryText writes a paragraph to the summary only.
+func (u *UI) SummaryText(line string) {
+	if u.summary != nil {
+		io.WriteString(u.summary, text.Markdown(line)+"\n\n")
+	}
+}
+
+// SummaryLog writes the last lines of a log to the summary only, folded.
+// https://github.github.com/gfm/#fenced-code-blocks
+func (u *UI) SummaryLog(heading string, lines []string) {
+	if u.summary == nil || len(lines) < 2 {
+		return
+	}
+	content := text.Output(strings.Join(lines, "\n"))
+	fence := "```"
+	for strings.Contains(content, fence) {
+		fence += "`"
+	}
+	io.WriteString(u.summary, "<details><summary>"+text.Markdown(heading)+"</summary>\n\n"+fence+"\n"+content+"\n"+fence+"\n\n</details>\n\n")
 }
 
 // PrintMarkdown writes Markdown to stdout whose texts are escaped already. It keeps the

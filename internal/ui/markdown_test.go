@@ -3,6 +3,8 @@ package ui
 import (
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 func TestMarkdown(t *testing.T) {
@@ -37,10 +39,13 @@ func TestSummarize(t *testing.T) {
 		if err := f.Table(one); err != nil {
 			t.Fatal(err)
 		}
-		f.NoteTable(one)
 		f.Summary(one)
 		f.Summary(Table{Header: []string{"EMPTY"}})
-		expect(t, name, summary.String(), strings.Repeat(asMarkdown, 3))
+		f.SummaryText("1 image: 1 <b>")
+		f.SummaryLog("failed: docs", []string{"```", "a\x1b[2J|<b>"})
+		want := strings.Repeat(asMarkdown, 2) + "1 image: 1 " + text.Markdown("<b>") + "\n\n" +
+			"<details><summary>failed: docs</summary>\n\n````\n```\na|<b>\n````\n\n</details>\n\n"
+		expect(t, name, summary.String(), want)
 	}
 	f := newFake(nil)
 	f.Summary(one)

@@ -72,10 +72,13 @@ type line struct {
 // Progress shows progress until Close. Only one can be shown at a time.
 func (u *UI) Progress() *Progress {
 	p := u.newProgress()
-	if p.live {
-		go p.redraw()
-	} else {
+	switch {
+	case p.live:
+		go p.every(redrawEvery, p.drawIfChanged)
+	case u.opts.Quiet:
 		close(p.done)
+	default:
+		go p.every(time.Second, p.beat)
 	}
 	return p
 }
@@ -83,7 +86,7 @@ func (u *UI) Progress() *Progress {
 func (u *UI) newProgress() *Progress {
 	p := &Progress{
 		ui:       u,
-		live:     u.opts.StderrTerminal && !u.opts.JSON,
+		live:     u.opts.StderrTerminal && !u.opts.JSON && !u.opts.Quiet,
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 		finished: map[Phase]int{},
@@ -94,9 +97,10 @@ func (u *UI) newProgress() *Progress {
 	return p
 }
 
-func (p *Progress) redraw() {
+// every calls a function again and again, until Close.
+func (p *Progress) every(interval time.Duration, do func()) {
 	defer close(p.done)
-	ticker := time.NewTicker(redrawEvery)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -104,7 +108,7 @@ func (p *Progress) redraw() {
 			return
 		case <-ticker.C:
 			p.ui.mu.Lock()
-			p.drawIfChanged()
+			do()
 			p.ui.mu.Unlock()
 		}
 	}
@@ -135,11 +139,16 @@ func (p *Progress) Set(image string, state State) {
 		l.started = p.ui.opts.Now()
 	}
 	p.dirty = true
+	if p.ui.opts.Verbose && !p.ui.opts.JSON && !state.Phase.final() && state.Phase != Realising && state.Message != "" && state.Message != before.Message {
+		p.ui.log(image + " | " + state.Message + "\n")
+	}
 	switch {
+	case p.ui.opts.Quiet:
 	case p.ui.opts.JSON:
 		if state.Phase != before.Phase || state.Done != before.Done || state.Total != before.Total {
 			p.ui.logJSON(event{Image: image, Phase: string(state.Phase), Done: state.Done, Total: state.Total, Message: state.Message})
 		}
+	case state.Phase == Skipped && state.Message == "" && !p.ui.opts.Verbose: // it is counted
 	case state.Phase.final():
 		p.ui.log(p.finalLine(l) + "\n")
 	case !p.live && state.Phase != before.Phase && state.Phase != Waiting:
@@ -206,8 +215,9 @@ func (p *Progress) makeRoom() {
 	p.above.Reset()
 }
 
-// eraseSequence moves the cursor to the first live line and clears the screen below. A
-// line takes several rows if the terminal was wider when it was drawn.
+// eraseSequence moves the cursor to the first live line and clears what is below, row by row,
+// since tmux keeps a copy of what is cleared at once. A line takes several rows if the terminal
+// was wider when it was drawn.
 func (p *Progress) eraseSequence(width int) string {
 	rows := 0
 	for _, n := range p.drawn {
@@ -217,7 +227,7 @@ func (p *Progress) eraseSequence(width int) string {
 	if rows == 0 {
 		return ""
 	}
-	return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows)
+	return strings.Repeat("\x1b[A\r\x1b[K", rows)
 }
 
 // liveLines are the lines of unfinished images. If there are too few rows, waiting images

@@ -36,7 +36,6 @@ docs/backend: writing 1 layer
 docs/backend: done in 30s: sha256:12
 docs/backend/lyon: running steps
 docs/backend/lyon: failed after 5.0s: exit code 7
-meet: nothing to do
 after
 `)
 	expect(t, "stdout", f.stdout.String(), "")
@@ -58,6 +57,51 @@ func TestJSONProgress(t *testing.T) {
 `)
 }
 
+// A run that is silent says what it does.
+func TestHeartbeat(t *testing.T) {
+	for name, test := range map[string]struct {
+		edit func(*Options)
+		want string
+	}{
+		"plain": {nil, "still running: a building 3 derivations, 30s; b running steps, 30s; c fetching, 30s; 1 more\n"},
+		"JSON":  {logJSON, `{"time":"2026-07-09T12:00:30.000Z","phase":"running","message":"a building 3 derivations, 30s; b running steps, 30s; c fetching, 30s; 1 more"}` + "\n"},
+	} {
+		f := newFake(test.edit)
+		p := f.newProgress()
+		p.beat()
+		p.Set("z", State{Phase: Waiting})
+		p.beat()
+		p.Set("a", State{Phase: Building, Total: 3})
+		p.Set("b", State{Phase: Stepping})
+		p.Set("c", State{Phase: Fetching})
+		p.Set("d", State{Phase: Publishing})
+		f.said()
+		f.now = f.now.Add(29 * time.Second)
+		p.beat()
+		expect(t, name+" after 29 s", f.said(), "")
+		f.now = f.now.Add(time.Second)
+		p.beat()
+		expect(t, name+" after 30 s", f.said(), test.want)
+		p.beat()
+		expect(t, name+" again", f.said(), "")
+		close(p.done)
+		p.Close()
+	}
+}
+
+func TestVerboseWritesTheLinesOfBuilds(t *testing.T) {
+	f := newFake(func(o *Options) { o.Verbose = true })
+	p := f.newProgress()
+	p.Set("docs", State{Phase: Building, Total: 1, Message: "cc -c x.c"})
+	p.Set("docs", State{Phase: Building, Total: 1, Message: "cc -c x.c"})
+	p.Set("docs", State{Phase: Building, Done: 1, Total: 1, Message: "ld\x1b[2J"})
+	p.Set("docs", State{Phase: Done})
+	p.Set("meet", State{Phase: Skipped})
+	expect(t, "stderr", f.said(), "docs | cc -c x.c\ndocs: building 1 derivation\ndocs | ld\ndocs: done in 0.0s\nmeet: nothing to do\n")
+	close(p.done)
+	p.Close()
+}
+
 func TestLiveProgress(t *testing.T) {
 	f := newFake(terminal)
 	p := f.newProgress()
@@ -72,24 +116,24 @@ func TestLiveProgress(t *testing.T) {
 	expect(t, "nothing new", f.said(), "")
 	f.now = f.now.Add(1500 * time.Millisecond)
 	p.drawIfChanged()
-	expect(t, "the time", f.said(), "\x1b[2A\r\x1b[J"+
+	expect(t, "the time", f.said(), "\x1b[A\r\x1b[K\x1b[A\r\x1b[K"+
 		"docs/backend       waiting\n"+
 		"docs/backend/lyon  building 3/17 derivations  1s  compiling x\n")
 	f.Warnf("careful")
 	p.Set(lyon, State{Phase: Done, Message: "sha256:12"})
 	p.drawIfChanged()
-	expect(t, "what is finished scrolls up", f.said(), "\x1b[2A\r\x1b[J"+
+	expect(t, "what is finished scrolls up", f.said(), "\x1b[A\r\x1b[K\x1b[A\r\x1b[K"+
 		"warning: careful\n"+
 		"docs/backend/lyon  done in 1.5s  sha256:12\n"+
 		"docs/backend       waiting\n")
 	f.Printf("a result\n")
-	expect(t, "a result makes room", f.said(), "\x1b[1A\r\x1b[J"+"docs/backend       waiting\n")
+	expect(t, "a result makes room", f.said(), "\x1b[A\r\x1b[K"+"docs/backend       waiting\n")
 	expect(t, "stdout", f.stdout.String(), "a result\n")
 	p.Set("docs/backend", State{Phase: Stepping, Done: 3, Total: 9})
 	f.Notef("last words")
 	close(p.done) // nothing draws but this test
 	p.Close()
-	expect(t, "end", f.said(), "\x1b[1A\r\x1b[Jlast words\n")
+	expect(t, "end", f.said(), "\x1b[A\r\x1b[Klast words\n")
 	f.Notef("after")
 	expect(t, "after the end", f.said(), "after\n")
 }
@@ -140,8 +184,7 @@ func TestMoreImagesThanRows(t *testing.T) {
 	p.Set("docs/component8/default", State{Phase: Building, Done: 2, Total: 3, Message: "never seen"})
 	p.Set("docs/component9/default", State{Phase: Evaluating})
 	p.draw()
-	expect(t, "rows", f.said(), `docs/component0/default  nothing to do
-docs/component1/default  done in 0.0s
+	expect(t, "rows", f.said(), `docs/component1/default  done in 0.0s
 docs/component2/default  failed after 0.0s  why
 docs/component8/def…  building 2/3  0s…
 docs/component9/def…  evaluating  0s
@@ -161,7 +204,7 @@ func TestNarrowerTerminal(t *testing.T) {
 	}
 	f.width = 40
 	p.draw()
-	if got := f.said(); !strings.HasPrefix(got, "\x1b[2A\r\x1b[J") {
+	if got := f.said(); !strings.HasPrefix(got, "\x1b[A\r\x1b[K\x1b[A\r\x1b[K") {
 		t.Errorf("%q", got)
 	}
 }

@@ -16,8 +16,8 @@ type Table struct {
 	Rows   [][]string
 	Style  func(column int, cell string) Style // nil for no style
 
-	// Sentences are the columns whose cells are never cut: on a terminal, a cell that does
-	// not fit into its row is written below it.
+	// Sentences are the columns whose cells may be below their rows on a terminal: a cell that
+	// does not fit into its row is written below it.
 	Sentences []int
 
 	// Wrap are the columns whose cells may have several lines on a terminal, broken between
@@ -30,16 +30,19 @@ type Table struct {
 
 const (
 	columnGap = "  "
-	minColumn = 8  // width that a column keeps if the terminal is too narrow
-	minPhrase = 20 // the same, for a column whose cells are wrapped
+	minPhrase = 20 // width that a column keeps whose cells are wrapped
 )
 
-// Table writes a result to stdout. On a terminal it has a header and aligned columns, and
-// is not wider than the terminal, except sentences. Elsewhere it has complete cells
-// separated by tabs and no header, for cut and awk.
+// Table writes a result to stdout. On a terminal it has a header and aligned columns. If they
+// are wider than the terminal, each row has two lines: the first cell, and the others. No cell
+// is shortened, so that it can be pasted. Elsewhere the table has cells separated by tabs and
+// no header, for cut and awk.
 func (u *UI) Table(t Table) error {
 	u.Summary(t)
 	rows := cleanRows(t.Rows)
+	if len(rows) == 0 {
+		return nil
+	}
 	if !u.opts.StdoutTerminal {
 		var b strings.Builder
 		for _, row := range rows {
@@ -49,24 +52,6 @@ func (u *UI) Table(t Table) error {
 	}
 	width, _ := u.opts.Size()
 	return u.result([]byte(u.align(t, rows, width, u.paint)))
-}
-
-// NoteTable writes a table to stderr for people. It is aligned everywhere, because a log is
-// read, not parsed, and is not cut, because the run does not repeat it. The JSON log does
-// not have it, so each row must have been logged for its image.
-func (u *UI) NoteTable(t Table) {
-	u.Summary(t)
-	if u.opts.JSON {
-		return
-	}
-	paint := func(_ Style, text string) string { return text }
-	if u.opts.StderrTerminal {
-		paint = u.paint
-	}
-	text := u.align(t, cleanRows(t.Rows), 0, paint)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.log(text)
 }
 
 // oneLine makes a text one line that is safe for a terminal.
@@ -91,9 +76,12 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
-	columns := t.fit(rows, widths, width)
+	columns, stacked := t.fit(rows, widths, width)
 	below := func(i int, cell string) bool {
-		return slices.Contains(t.Sentences, i) && (!slices.Contains(columns, i) || runewidth.StringWidth(cell) > widths[i])
+		if stacked && i == 0 || slices.Contains(t.Wrap, i) && slices.Contains(columns, i) {
+			return false
+		}
+		return !slices.Contains(columns, i) || runewidth.StringWidth(cell) > widths[i]
 	}
 	style := t.Style
 	if style == nil {
@@ -101,31 +89,33 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 	}
 	var b strings.Builder
 	line := func(row []string, full []string, style func(int, string) Style) {
-		var line strings.Builder
-		for n, i := range columns {
+		var cells []string
+		for _, i := range columns {
 			text := row[i]
 			if below(i, text) {
 				text = ""
-			} else if runewidth.StringWidth(text) > widths[i] {
-				text = runewidth.Truncate(text, widths[i], "…")
 			}
-			if text != "" {
-				text = paint(style(i, full[i]), text) + strings.Repeat(" ", widths[i]-runewidth.StringWidth(text))
-			} else {
-				text = strings.Repeat(" ", widths[i])
-			}
-			if n > 0 {
-				line.WriteString(columnGap)
-			}
-			line.WriteString(text)
+			cells = append(cells, paint(style(i, full[i]), text)+strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)))
 		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		indent := ""
+		if stacked {
+			indent = columnGap
+		}
+		if text := strings.TrimRight(indent+strings.Join(cells, columnGap), " "); text != "" || !stacked {
+			b.WriteString(text + "\n")
+		}
 	}
-	line(t.Header, t.Header, func(int, string) Style { return Bold })
-	for _, row := range rows {
-		for _, part := range t.lines(row, widths) {
+	entry := func(row []string, style func(int, string) Style) {
+		if stacked {
+			b.WriteString(paint(style(0, row[0]), row[0]) + "\n")
+		}
+		for _, part := range t.lines(row, widths, columns) {
 			line(part, row, style)
 		}
+	}
+	entry(t.Header, func(int, string) Style { return Bold })
+	for _, row := range rows {
+		entry(row, style)
 		for i, cell := range row {
 			if cell != "" && below(i, cell) {
 				b.WriteString(columnGap + paint(Dim, strings.ToLower(t.Header[i])+":") + " " + paint(style(i, cell), cell) + "\n")
@@ -135,17 +125,39 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 	return b.String()
 }
 
-// fit chooses the columns that are side by side, and makes their widths fit. What is wrapped
-// shrinks first, then columns of sentences, the widest of them to its widest cell that there is room for.
-func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
+// fit chooses the columns that are side by side, and makes their widths fit. If not all of them
+// fit, the first is on a line of its own: the table is stacked.
+func (t Table) fit(rows [][]string, widths []int, width int) (columns []int, stacked bool) {
 	for i := range t.Header {
 		columns = append(columns, i)
 	}
 	if width == 0 {
-		return columns
+		return columns, false
 	}
-	shrink(widths, columns, t.Wrap, width, minPhrase)
-	for sentences := slices.Clone(t.Sentences); len(sentences) > 0 && rowWidth(widths, columns) > width; {
+	full := slices.Clone(widths)
+	beside := t.beside(rows, widths, columns, width)
+	if rowWidth(widths, beside) <= width || len(columns) == 1 {
+		return beside, false
+	}
+	copy(widths, full)
+	width -= len(columnGap)
+	columns = t.beside(rows, widths, columns[1:], width)
+	for rowWidth(widths, columns) > width && len(columns) > 1 {
+		widest := slices.MaxFunc(columns, func(a, b int) int { return widths[a] - widths[b] })
+		columns = slices.DeleteFunc(columns, func(i int) bool { return i == widest })
+	}
+	return columns, true
+}
+
+// beside narrows some columns as far as it can. What is wrapped shrinks first, then columns of
+// sentences, the widest of them to its widest cell that there is room for. The result lacks the
+// columns whose cells are below their rows.
+func (t Table) beside(rows [][]string, widths, columns []int, width int) []int {
+	of := func(some []int) []int {
+		return slices.DeleteFunc(slices.Clone(some), func(i int) bool { return !slices.Contains(columns, i) })
+	}
+	shrink(widths, columns, of(t.Wrap), width)
+	for sentences := of(t.Sentences); len(sentences) > 0 && rowWidth(widths, columns) > width; {
 		widest := slices.MaxFunc(sentences, func(a, b int) int { return widths[a] - widths[b] })
 		header := func(i int) int { return runewidth.StringWidth(t.Header[i]) }
 		room := width - rowWidth(widths, columns) + widths[widest]
@@ -163,10 +175,9 @@ func (t Table) fit(rows [][]string, widths []int, width int) (columns []int) {
 		}
 		is := func(i int) bool { return i == widest }
 		if sentences = slices.DeleteFunc(sentences, is); !shown || widths[widest] > room {
-			columns = slices.DeleteFunc(columns, is)
+			columns = slices.DeleteFunc(slices.Clone(columns), is)
 		}
 	}
-	shrink(widths, columns, columns, width, minColumn)
 	return columns
 }
 
@@ -178,17 +189,17 @@ func rowWidth(widths, columns []int) int {
 	return sum
 }
 
-// shrink takes width from the widest of some columns until a row fits, or they have the least
-// width. Of two columns it takes from the right one, since digests are to the right of names.
-func shrink(widths, columns, some []int, width, least int) {
-	for sum := rowWidth(widths, columns); sum > width && len(some) > 0; sum-- {
-		widest := some[0]
-		for _, i := range some {
+// shrink takes width from the widest of the wrapped columns, until a row fits or they have the
+// least width. Of two columns it takes from the right one.
+func shrink(widths, columns, wrapped []int, width int) {
+	for sum := rowWidth(widths, columns); sum > width && len(wrapped) > 0; sum-- {
+		widest := wrapped[0]
+		for _, i := range wrapped {
 			if widths[i] >= widths[widest] {
 				widest = i
 			}
 		}
-		if widths[widest] <= least {
+		if widths[widest] <= minPhrase {
 			return
 		}
 		widths[widest]--
@@ -196,9 +207,12 @@ func shrink(widths, columns, some []int, width, least int) {
 }
 
 // lines are a row whose wrapped cells are broken into the widths of their columns.
-func (t Table) lines(row []string, widths []int) [][]string {
+func (t Table) lines(row []string, widths, columns []int) [][]string {
 	lines := [][]string{slices.Clone(row)}
 	for _, i := range t.Wrap {
+		if !slices.Contains(columns, i) {
+			continue
+		}
 		for n, part := range wrap(row[i], widths[i]) {
 			if n == len(lines) {
 				lines = append(lines, make([]string, len(row)))

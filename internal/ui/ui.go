@@ -28,6 +28,9 @@ type Options struct {
 	Color bool // on terminals
 	JSON  bool // progress and notes as JSON lines
 
+	Quiet   bool // no progress and no notes
+	Verbose bool // also the lines of builds, as they come
+
 	Size func() (width, height int) // of the terminal, in cells; called for each drawing
 	Now  func() time.Time
 }
@@ -61,10 +64,16 @@ type UI struct {
 
 	mu       sync.Mutex
 	progress *Progress // the one that is shown
+	loggedAt time.Time // when something was last written to stderr
 	summary  io.Writer // for tables as Markdown; nil for none
 }
 
-func New(opts Options) *UI { return &UI{opts: opts} }
+func New(opts Options) *UI {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &UI{opts: opts}
+}
 
 // Style is the meaning of a text. It is shown as one of the 16 colours that every terminal
 // has and its user can set.
@@ -141,6 +150,9 @@ func (u *UI) Warnf(format string, args ...any) { u.message("warning", Warn, "war
 func (u *UI) Errorf(format string, args ...any) { u.message("error", Error, "error: ", format, args) }
 
 func (u *UI) message(kind string, style Style, prefix, format string, args []any) {
+	if u.opts.Quiet && kind == "note" {
+		return
+	}
 	message := strings.TrimRight(text.Output(fmt.Sprintf(format, args...)), "\n")
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -157,6 +169,7 @@ func (u *UI) message(kind string, style Style, prefix, format string, args []any
 // log writes complete lines to stderr, or keeps them for the next drawing of the live
 // lines. The caller holds mu.
 func (u *UI) log(lines string) {
+	u.loggedAt = u.opts.Now()
 	if p := u.progress; p != nil && p.live {
 		p.above.WriteString(lines)
 		p.dirty = true
@@ -165,8 +178,8 @@ func (u *UI) log(lines string) {
 	io.WriteString(u.opts.Stderr, lines)
 }
 
-// An event is a line of the JSON log. Phase is the phase of an image, or note, warning or
-// error. Done and Total count the units of the phase.
+// An event is a line of the JSON log. Phase is the phase of an image, or note, warning,
+// error, or running: what still runs. Done and Total count the units of the phase.
 type event struct {
 	Time    string `json:"time"` // RFC 3339
 	Image   string `json:"image,omitempty"`

@@ -156,32 +156,71 @@ func TestTable(t *testing.T) {
 	f = newFake(terminal)
 	f.width = 30
 	f.Table(table)
-	expect(t, "narrow", f.stdout.String(), "APP     VERSION  DESCRIPTION\ndocs    5.4.1-1  collaborativ…\n日本語  1        x\n")
-	for line := range strings.Lines(f.stdout.String()) {
-		if n := runewidth.StringWidth(strings.TrimSuffix(line, "\n")); n > f.width {
-			t.Errorf("%q takes %d cells", line, n)
-		}
-	}
-
-	f = newFake(nil)
-	f.NoteTable(table)
-	expect(t, "note, piped", f.said(), "APP     VERSION  DESCRIPTION\ndocs    5.4.1-1  collaborative editor\n日本語  1        x\n")
-	f = newFake(logJSON)
-	f.NoteTable(table)
-	expect(t, "note, JSON", f.said(), "")
+	expect(t, "narrow", f.stdout.String(), "APP\n  VERSION\ndocs\n  5.4.1-1\n  description: collaborative editor\n日本語\n  1\n  description: x\n")
 
 	f = newFake(terminal)
 	f.width = 3
 	f.Table(table) // must only not fail
 }
 
-func TestOfTwoWideColumnsTheRightIsCut(t *testing.T) {
-	f := newFake(terminal)
-	f.width = 47
-	f.Table(Table{Header: []string{"TAG", "DIGEST"}, Rows: [][]string{{"guestbook-default:1.0.0", "sha256:0123456789abcdef0123"}}})
-	expect(t, "47 columns", f.stdout.String(), ""+
-		"TAG                      DIGEST\n"+
-		"guestbook-default:1.0.0  sha256:0123456789abcd…\n")
+func TestBlocks(t *testing.T) {
+	block := Block{Heading: "failed: docs, meet", Lines: []string{"build: exit\ncode 7", "log: /x.log"}, Quoted: []string{"cc\x1b[2J x.c", "boom"}}
+	f := newFake(colors)
+	f.Block(block)
+	expect(t, "terminal", f.said(), "\x1b[31mfailed: docs, meet\x1b[0m\n  build: exit code 7\n  log: /x.log\n  | cc x.c\n  | boom\n")
+	f = newFake(func(o *Options) { o.Quiet = true })
+	f.Block(block)
+	expect(t, "quiet", f.said(), "failed: docs, meet\n  build: exit code 7\n  log: /x.log\n  | cc x.c\n  | boom\n")
+	f = newFake(logJSON)
+	f.Block(block)
+	expect(t, "JSON", f.said(), "")
+}
+
+func TestQuietWritesWhatMatters(t *testing.T) {
+	f := newFake(func(o *Options) { terminal(o); o.Quiet = true })
+	p := f.Progress()
+	p.Set("docs", State{Phase: Building})
+	f.Notef("note")
+	f.Warnf("careful")
+	p.Set("docs", State{Phase: Failed, Message: "exit 1"})
+	p.Close()
+	f.Errorf("1 of 1 images failed")
+	f.Printf("result\n")
+	expect(t, "stderr", f.said(), "warning: careful\nerror: 1 of 1 images failed\n")
+	expect(t, "stdout", f.stdout.String(), "result\n")
+}
+
+// What is printed can be pasted.
+func TestWideTablesHaveTwoLinesARow(t *testing.T) {
+	reference := "registry.example/coop/guestbook-web-default:1.0.0-1@sha256:" + strings.Repeat("0123456789abcdef", 4)
+	table := Table{Header: []string{"IMAGE", "STATE", "SIZE", "REASON"}, Sentences: []int{3}, Rows: [][]string{
+		{reference, "built", "12 MiB", ""},
+		{"docs:1", "published", "9.8 KiB", "its key changed: 1111 → 2222, and it was built again for this"},
+	}}
+	at := func(width int) string {
+		f := newFake(terminal)
+		f.width = width
+		f.Table(table)
+		return f.stdout.String()
+	}
+	expect(t, "80 columns", at(80), ""+
+		"IMAGE\n"+
+		"  STATE      SIZE\n"+
+		reference+"\n"+
+		"  built      12 MiB\n"+
+		"docs:1\n"+
+		"  published  9.8 KiB\n"+
+		"  reason: its key changed: 1111 → 2222, and it was built again for this\n")
+	expect(t, "100 columns", at(100), ""+
+		"IMAGE\n"+
+		"  STATE      SIZE     REASON\n"+
+		reference+"\n"+
+		"  built      12 MiB\n"+
+		"docs:1\n"+
+		"  published  9.8 KiB  its key changed: 1111 → 2222, and it was built again for this\n")
+	if wide := at(300); strings.Count(wide, "\n") != 3 {
+		t.Errorf("300 columns:\n%s", wide)
+	}
 }
 
 func TestSentencesAreNotCut(t *testing.T) {

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/ui"
+)
+
+// How build and push end: a block for each cause of a failure, and one line that counts.
+
+// onlyCounted reports whether an image or a record of a state has no line in the table: on a
+// terminal, what stayed as it was is counted.
+func (e *env) onlyCounted(s state.State) bool {
+	return s == state.Unchanged && e.options.StdoutTerminal && !e.options.Verbose
+}
+
+// failed is an image, a release or an app that failed.
+type failed struct {
+	name string
+	*release.Failure
+}
+
+// printFailures prints each cause once, with all that failed of it.
+func (e *env) printFailures(all []failed) {
+	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
+	type cause struct{ step, reason, log string }
+	names := map[cause][]string{}
+	var causes []cause
+	tails := map[cause][]string{}
+	for _, f := range all {
+		c := cause{f.Step, f.Error(), f.Log}
+		if names[c] == nil {
+			causes = append(causes, c)
+		}
+		names[c], tails[c] = append(names[c], f.name), f.Tail
+		table.Rows = append(table.Rows, []string{f.name, c.step, c.reason, c.log})
+	}
+	e.Summary(table)
+	for _, c := range causes {
+		block := ui.Block{Heading: "failed: " + strings.Join(names[c], ", "), Lines: []string{c.step + ": " + c.reason}}
+		e.SummaryLog(block.Heading, tails[c])
+		if _, shown := e.shownTails.Load(tailKey(tails[c])); len(tails[c]) > 1 && !shown { // a single line is the reason
+			block.Quoted = tails[c]
+		}
+		if c.log != "" {
+			block.Lines = append(block.Lines, "log: "+c.log)
+		}
+		e.Block(block)
+	}
+}
+
+// showTail prints the last lines of a build that failed, at once for who watches, and once for
+// images that failed together.
+func (e *env) showTail(name string, f *release.Failure) {
+	if len(f.Tail) < 2 || !e.options.StderrTerminal || e.options.JSON || e.options.Quiet {
+		return
+	}
+	if _, shown := e.shownTails.LoadOrStore(tailKey(f.Tail), true); shown {
+		return
+	}
+	for _, line := range f.Tail {
+		e.Notef("%s | %s", name, line)
+	}
+}
+
+func tailKey(lines []string) string { return strings.Join(lines, "\n") }
+
+// count is how many of something a run had, and what became of each.
+type count struct {
+	what   string // image, release
+	states []state.State
+}
+
+// closing: 15 images: 3 built, 12 unchanged, 1m53s.
+func (e *env) closing(started time.Time, counts ...count) {
+	var whats, parts []string
+	became := map[state.State]int{}
+	var order []state.State
+	for _, c := range counts {
+		if len(c.states) > 0 {
+			whats = append(whats, ui.Count(len(c.states), c.what))
+		}
+		for _, s := range c.states {
+			if became[s]++; became[s] == 1 {
+				order = append(order, s)
+			}
+		}
+	}
+	last := []state.State{state.Unchanged, state.Skipped, state.Held, state.Failed}
+	slices.SortStableFunc(order, func(a, b state.State) int { return slices.Index(last, a) - slices.Index(last, b) })
+	for _, s := range order {
+		parts = append(parts, fmt.Sprintf("%d %s", became[s], s))
+	}
+	line := fmt.Sprintf("%s: %s, %s", strings.Join(whats, ", "), strings.Join(parts, ", "), ui.Duration(time.Since(started)))
+	e.Notef("%s", line)
+	e.SummaryText(line)
+}

@@ -1,0 +1,36 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A log that is silent looks like a run that hangs, and some CI systems end it.
+const (
+	silence   = 30 * time.Second // after which a line says what still runs
+	beatNames = 3                // that such a line has at most
+)
+
+// beat writes what still runs, if nothing was written for a while.
+func (p *Progress) beat() {
+	now := p.ui.opts.Now()
+	var running []string
+	for _, l := range p.lines {
+		if l.state.Phase != Waiting {
+			running = append(running, strings.TrimSpace(l.image+" "+startText(l.state))+", "+wholeSeconds(now.Sub(l.started)))
+		}
+	}
+	if len(running) == 0 || now.Sub(p.ui.loggedAt) < silence {
+		return
+	}
+	if more := len(running) - beatNames; more > 0 {
+		running = append(running[:beatNames], fmt.Sprintf("%d more", more))
+	}
+	message := strings.Join(running, "; ")
+	if p.ui.opts.JSON {
+		p.ui.logJSON(event{Phase: "running", Message: message})
+		return
+	}
+	p.ui.log("still running: " + message + "\n")
+}
