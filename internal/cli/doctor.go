@@ -28,9 +28,9 @@ func (e *env) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine",
 		Long: `Check what libre needs on this machine, and print a fix for what is missing:
-Nix and its settings, the package set, an engine for Containerfiles, git,
-signing keys, tokens of forges, the sources of the apps, and the folders that
-libre writes to. doctor checks only what this catalogue uses.
+Nix and its settings, the package set, an engine for Containerfiles, what runs
+apps, git, signing keys, tokens of forges, the sources of the apps, and the
+folders that libre writes to. doctor checks only what this catalogue uses.
 
 With --to, or registry in libre.yaml, doctor also tries the registry: whether
 you may push, whether it has the referrers API, whether tags can be
@@ -40,8 +40,8 @@ repositories must be created first, it pushes APP-VARIANT:libre-probe to a
 repository of the catalogue.
 
 The output has one line per check: check, state, what was found, fix. The state
-is ok, note (only some builds need it), missing or wrong. --json has the keys
-name, state, found and type.
+is ok, note (only some builds, or libre run, need it), missing or wrong. --json
+has the keys name, state, found and type.
 
 Exit code 1 if something is missing or wrong, 4 if credentials are.`,
 		Example: "  libre doctor\n  libre doctor --to registry.example/lasuite",

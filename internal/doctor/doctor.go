@@ -25,7 +25,7 @@ type State string
 
 const (
 	OK      State = "ok"
-	Note    State = "note" // only some builds need it
+	Note    State = "note" // only some builds, or libre run, need it
 	Missing State = "missing"
 	Wrong   State = "wrong"
 )
@@ -68,6 +68,7 @@ func (s Subject) Run(ctx context.Context) []Check {
 	checks = append(checks, s.nix(ctx)...)
 	checks = append(checks, s.packageSet(ctx)...)
 	checks = append(checks, s.engine(ctx)...)
+	checks = append(checks, s.run(ctx)...)
 	checks = append(checks, s.git(ctx)...)
 	checks = append(checks, patch(), writable("cache", s.CacheDir))
 	if s.Dir != "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/libresh/libre/internal/atomicfile"
 	"github.com/libresh/libre/internal/sbom"
@@ -62,7 +63,8 @@ func manyComponents(n int) []sbom.Component {
 
 // BenchmarkCatalogueOf200Apps writes the site of 200 apps of four images each, with 305
 // components and 34 vulnerabilities, into a folder, as libre site does. "s" is how long that
-// takes; the goal is 5. "x-decode" is that by the time to decode the images' SBOMs alone.
+// takes, and "cpu-s" how long it computes, on all cores in sum; the goal is 5 s. "x-decode" is
+// what it computes by what decoding the images' SBOMs alone does, which the page does not.
 func BenchmarkCatalogueOf200Apps(b *testing.B) {
 	catalogue, _ := sample()
 	apps := many(200, 300)
@@ -77,9 +79,9 @@ func BenchmarkCatalogueOf200Apps(b *testing.B) {
 			documents[document] = content
 		}
 	}
-	var ours, decoding time.Duration
+	var clock, ours, decoding time.Duration
 	for b.Loop() {
-		start := time.Now()
+		before := processor(b)
 		var group errgroup.Group
 		group.SetLimit(runtime.NumCPU())
 		for _, content := range documents {
@@ -91,15 +93,28 @@ func BenchmarkCatalogueOf200Apps(b *testing.B) {
 		if err := group.Wait(); err != nil {
 			b.Fatal(err)
 		}
-		decoding += time.Since(start)
-		start = time.Now()
+		decoding += processor(b) - before
+		before = processor(b)
+		start := time.Now()
 		if err := writeInto(path.Join(b.TempDir(), "public"), catalogue, apps); err != nil {
 			b.Fatal(err)
 		}
-		ours += time.Since(start)
+		clock += time.Since(start)
+		ours += processor(b) - before
 	}
-	b.ReportMetric(ours.Seconds()/float64(b.N), "s")
+	b.ReportMetric(clock.Seconds()/float64(b.N), "s")
+	b.ReportMetric(ours.Seconds()/float64(b.N), "cpu-s")
 	b.ReportMetric(ours.Seconds()/decoding.Seconds(), "x-decode")
+}
+
+// processor is how long this process has computed.
+func processor(b *testing.B) time.Duration {
+	b.Helper()
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func writeInto(dir string, catalogue Catalogue, apps []*App) error {

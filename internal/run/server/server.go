@@ -67,6 +67,26 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return start(ctx, o)
 }
 
+// Find names the program of this machine that serves a kind of need, postgres or redis, with
+// its version: PostgreSQL 15. It is an error if Start could not start it.
+func Find(ctx context.Context, kind string) (what string, err error) {
+	switch kind {
+	case "postgres":
+		_, version, err := findPostgres(ctx)
+		if err == nil {
+			_, err = findOwner("postgres")
+		}
+		return "PostgreSQL " + version, err
+	case "redis":
+		_, what, err := findRedis(ctx)
+		if err == nil {
+			_, err = findOwner("valkey", "redis")
+		}
+		return what, err
+	}
+	return "", fmt.Errorf("this machine has no server of the kind %s", kind)
+}
+
 // Kinds are the kinds of needs that Start knows.
 func Kinds() []string {
 	var all []string

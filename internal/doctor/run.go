@@ -1,0 +1,44 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/run/engine"
+	"github.com/libresh/libre/internal/run/server"
+)
+
+// run looks for what libre run needs, and nothing else does.
+func (s Subject) run(ctx context.Context) []Check {
+	by, err := engine.Find(ctx, "")
+	if err != nil {
+		return []Check{{Name: "run engine", State: Note, Found: fault.Reason(err) + " (for libre run)", Fix: cmp.Or(fault.Fix(err), "apt-get install podman")}}
+	}
+	return []Check{ok("run engine", by), servers(ctx, by)}
+}
+
+// servers looks for this machine's servers, which libre run uses where the engine cannot fetch
+// images of them.
+func servers(ctx context.Context, engine string) Check {
+	const name = "run servers"
+	var found, missing, fixes []string
+	for _, kind := range []string{"postgres", "redis"} {
+		what, err := server.Find(ctx, kind)
+		if err == nil {
+			found = append(found, what)
+			continue
+		}
+		missing = append(missing, fault.Reason(err))
+		fixes = append(fixes, cmp.Or(fault.Fix(err), "run libre as another user than root"))
+	}
+	if len(missing) == 0 {
+		return ok(name, strings.Join(found, ", "))
+	}
+	instead := ": libre run needs images of what is missing"
+	if engine == "runc" {
+		instead = ": libre run cannot run an app that needs it, because runc fetches no images"
+	}
+	return Check{Name: name, State: Note, Found: strings.Join(append(found, strings.Join(missing, ", ")+instead), "; "), Fix: strings.Join(fixes, "; ")}
+}

@@ -1,0 +1,20 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is missing for libre run is a note with what to type: no other command needs it.
+func TestServersOfThisMachineAreNamed(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	for engine, want := range map[string]string{
+		"podman": "; this machine has neither Valkey nor Redis: libre run needs images of what is missing",
+		"runc":   "; this machine has neither Valkey nor Redis: libre run cannot run an app that needs it, because runc fetches no images",
+	} {
+		got := servers(t.Context(), engine)
+		if got.State != Note || !strings.HasPrefix(got.Found, "PostgreSQL ") || !strings.HasSuffix(got.Found, want) || got.Fix != "apt-get install redis-server" {
+			t.Errorf("%s: %+v", engine, got)
+		}
+	}
+}
