@@ -14,6 +14,7 @@ import (
 // What else is remembered longer than a call, by something that can be a digest or a
 // repository: none of it says which registry has a blob.
 var otherMemories = []string{
+	"internal/cli.shownTails",
 	"internal/nix.warned",
 	"internal/sign.refused",
 	"internal/sign.subjects",
