@@ -39,6 +39,9 @@ type Options struct {
 
 	// Provided are the parts of needs that something else provides: they get no server.
 	Provided map[string]map[string]string
+	// Site is the address, without a slash at the end, at which browsers reach a server for a
+	// need, by its host name; nil: they reach it below the app's address.
+	Site func(host string) string
 }
 
 // Files returns compose.yaml, the files that it names, and SecretsFile, to which the secrets
@@ -69,6 +72,7 @@ func New(i *instance.Instance, o Options) (*Project, []kit.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r.project.Parts = r.parts
 	return &r.project, append([]kit.File{r.secretsFile()}, r.files...), nil
 }
 

@@ -8,6 +8,8 @@ type Project struct {
 	Name     string              `yaml:"name"`
 	Services map[string]*Service `yaml:"services"`
 	Volumes  map[string]struct{} `yaml:"volumes,omitempty"`
+
+	Parts map[string]map[string]string `yaml:"-"` // of each need, by New
 }
 
 // Service is a container. Its names of files are relative to the folder of compose.yaml.

@@ -49,7 +49,11 @@ func (r *renderer) addProvider(need, host string) error {
 	if err != nil {
 		return err
 	}
-	public, internal := r.URL()+providerPath(host), fmt.Sprintf("http://%s:%d%s", host, providerPort, providerPath(host))
+	site := r.URL()
+	if r.o.Site != nil {
+		site = r.o.Site(host)
+	}
+	public, internal := site+providerPath(host), fmt.Sprintf("http://%s:%d%s", host, providerPort, providerPath(host))
 	config, err := kit.YAML(host+".yaml", "", dex{
 		Issuer: public, Storage: map[string]string{"type": "memory"}, Web: map[string]string{"http": fmt.Sprintf("0.0.0.0:%d", providerPort)},
 		OAuth2: map[string]bool{"skipApprovalScreen": true}, EnablePasswordDB: true,

@@ -105,14 +105,19 @@ func (h *home) secret(name string, random func() string) string {
 	return value
 }
 
-// write writes files that only this user can read.
+// write writes files that only this user can read, and files of containers whose user is
+// another one.
 func (h *home) write(files []kit.File) error {
 	for _, file := range files {
 		path := h.path(filepath.FromSlash(file.Name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		if err := atomicfile.Write(path, file.Content, 0o600); err != nil {
+		mode := os.FileMode(0o644)
+		if file.Private {
+			mode = 0o600
+		}
+		if err := atomicfile.Write(path, file.Content, mode); err != nil {
 			return err
 		}
 	}

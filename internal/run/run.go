@@ -88,12 +88,13 @@ type runner struct {
 	engine   engine.Engine
 	outside  []string                     // needs that this machine's own servers provide, sorted
 	servers  []*server.Server             // theirs
-	parts    map[string]map[string]string // of needs whose servers run outside of the engine
+	parts    map[string]map[string]string // of needs: first of those whose servers run outside
 	outputs  map[string]*output
 	running  map[string]engine.Process
 	finished map[string]bool
-	failed   chan error   // the first container that ended by itself
-	sites    *http.Server // of servers that browsers reach; nil for none
+	failed   chan error              // the first container that ended by itself
+	sites    map[string]http.Handler // of servers that browsers reach, by host name
+	inner    *http.Server            // of sites, for containers; nil for none
 }
 
 // start starts everything, in the order in which one waits for another.
@@ -142,7 +143,7 @@ func (r *runner) startServers(ctx context.Context) error {
 		r.Watcher.State(name, Starting, "")
 		o := server.Options{
 			Need: r.Instance.Needs[name], Host: r.hostName(name), Port: r.port(n), App: r.Instance.App.Metadata.Name, URL: r.Instance.URL(),
-			Site: "http://" + r.site(name), Data: r.home.path("data", name), Sockets: r.home.sockets(), Output: r.output(name),
+			Site: r.siteURL(r.hostName(name)), Data: r.home.path("data", name), Sockets: r.home.sockets(), Output: r.output(name),
 			Secret: func(part string) string { return r.home.secret(instance.PartVariable(name, part), r.Random) },
 			Hint: func(part string) string {
 				return instance.PartVariable(name, part) + " in " + r.home.path(compose.SecretsFile)
@@ -194,17 +195,32 @@ func (r *runner) hostName(need string) string {
 
 // resolve makes the model of what runs, and writes its secrets.
 func (r *runner) resolve(context.Context) error {
-	project, files, err := compose.New(r.Instance, compose.Options{Images: r.Images, Secrets: r.home.secrets, Random: r.Random, Provided: r.parts})
+	project, files, err := compose.New(r.Instance, compose.Options{Images: r.Images, Secrets: r.home.secrets, Random: r.Random, Provided: r.parts, Site: r.siteURL})
 	if err != nil {
 		return err
 	}
-	r.project = project
+	r.project, r.parts = project, project.Parts
 	for name, s := range project.Services {
 		if len(s.Profiles) > 0 && !r.wanted(s) {
 			delete(project.Services, name)
 		}
 	}
-	return r.home.write(files)
+	r.noteLogins()
+	return errors.Join(r.findSites(), r.home.write(files))
+}
+
+// hint says where a secret part of a need is.
+func (r *runner) hint(need, part string) string {
+	return instance.PartVariable(need, part) + " in " + r.home.path(compose.SecretsFile)
+}
+
+// noteLogins says how to log in where the provider is an image's, with the user of compose.
+func (r *runner) noteLogins() {
+	for _, name := range slices.Sorted(maps.Keys(r.Instance.Needs)) {
+		if r.Instance.Needs[name].Kind == "oidc" && !slices.Contains(r.outside, name) {
+			r.Watcher.Note(fmt.Sprintf("%s: log in as admin@%s, the password is %s", name, r.Instance.Host, r.hint(name, "password")))
+		}
+	}
 }
 
 // wanted reports whether a job that compose runs only for who asks is run: those of the first
@@ -218,17 +234,13 @@ func (r *runner) openEngine(ctx context.Context) (err error) {
 	return err
 }
 
-// join makes the network of containers and of the servers outside.
+// join makes the network of containers, and of what they reach outside.
 func (r *runner) join(ctx context.Context) error {
-	var provided []string
+	provided := slices.Sorted(maps.Keys(r.sites))
 	for _, need := range r.outside {
 		provided = append(provided, r.hostName(need))
 	}
-	sites, err := r.openSites()
-	if err != nil {
-		return err
-	}
-	if err := r.engine.Join(ctx, r.order(), append(provided, sites...)); err != nil {
+	if err := r.engine.Join(ctx, r.order(), provided); err != nil {
 		return err
 	}
 	for n, s := range r.servers {
@@ -236,10 +248,7 @@ func (r *runner) join(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(sites) > 0 {
-		return r.engine.Provide(PortOf(r.Listener), sitesSocket)
-	}
-	return nil
+	return r.openSites()
 }
 
 // watch ends the run when something ends that should not.
@@ -273,8 +282,8 @@ func (r *runner) close() error {
 			err = errors.Join(err, r.engine.Remove())
 		}
 	}
-	if r.sites != nil {
-		_ = r.sites.Close()
+	if r.inner != nil {
+		_ = r.inner.Close()
 	}
 	for _, s := range slices.Backward(r.servers) {
 		s.Close()

@@ -6,6 +6,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,44 +21,72 @@ import (
 // its name.
 const sitesSocket = "Sites"
 
-// site is HOST:PORT of a server that browsers and containers reach by the same address.
+// site is the name of a server that browsers and containers reach by the same address.
 // Browsers look for names that end in .localhost on this machine, at the port of the app:
 // https://www.rfc-editor.org/rfc/rfc6761#section-6.3
-func (r *runner) site(need string) string {
-	return net.JoinHostPort(r.hostName(need)+".localhost", strconv.Itoa(PortOf(r.Listener)))
+func (r *runner) site(host string) string { return host + ".localhost" }
+
+// siteURL is the address of a site, without a slash at the end.
+func (r *runner) siteURL(host string) string {
+	return "http://" + net.JoinHostPort(r.site(host), strconv.Itoa(PortOf(r.Listener)))
 }
 
-// openSites answers containers that ask for sites, before the app's services start. It
-// returns the names of the sites.
-func (r *runner) openSites() ([]string, error) {
-	var names []string
+// reached are the parts of needs that have the address of a server which browsers reach too.
+var reached = map[string]string{"bucket": "endpoint", "oidc": "tokenEndpoint"}
+
+// findSites finds the servers that browsers reach, by the names of their sites: those outside
+// of the engine, and those from images.
+func (r *runner) findSites() error {
+	r.sites = map[string]http.Handler{}
 	for n, s := range r.servers {
 		if s.Site != nil {
-			names = append(names, r.hostName(r.outside[n])+".localhost")
+			r.sites[r.site(r.hostName(r.outside[n]))] = s.Site
 		}
 	}
-	if len(names) == 0 {
-		return nil, nil
+	for name, need := range r.Instance.Needs {
+		part, is := reached[need.Kind]
+		if !is || slices.Contains(r.outside, name) {
+			continue
+		}
+		to, err := url.Parse(r.parts[name][part])
+		if err != nil {
+			return err
+		}
+		r.sites[r.site(r.hostName(name))] = r.passOn(to.Host)
+	}
+	return nil
+}
+
+// passOn sends requests as they are to a container, HOST:PORT.
+func (r *runner) passOn(address string) http.Handler {
+	return &httputil.ReverseProxy{
+		Transport: &http.Transport{DialContext: r.dial, IdleConnTimeout: time.Minute, DisableCompression: true}, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", address, p.In.Host
+			p.Out.URL.RawQuery = p.In.URL.RawQuery
+		},
+	}
+}
+
+// openSites answers containers that ask for sites, before the app's services start.
+func (r *runner) openSites() error {
+	if len(r.sites) == 0 {
+		return nil
 	}
 	listener, err := net.Listen("unix", r.home.path("s", sitesSocket))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.sites = newServer(r.bySite(http.NotFoundHandler()))
-	go func() { _ = r.sites.Serve(listener) }()
-	return names, nil
+	r.inner = newServer(r.bySite(http.NotFoundHandler()))
+	go func() { _ = r.inner.Serve(listener) }()
+	return r.engine.Provide(PortOf(r.Listener), sitesSocket)
 }
 
 // bySite answers by the site that a request names, and all else by another handler.
 func (r *runner) bySite(other http.Handler) http.Handler {
-	sites := map[string]http.Handler{}
-	for n, s := range r.servers {
-		if s.Site != nil {
-			sites[r.site(r.outside[n])] = s.Site
-		}
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if site := sites[withPort(request.Host)]; site != nil {
+		host, port, _ := net.SplitHostPort(withPort(request.Host))
+		if site := r.sites[host]; site != nil && port == strconv.Itoa(PortOf(r.Listener)) {
 			site.ServeHTTP(w, request)
 			return
 		}
