@@ -1,10 +1,6 @@
 package site
 
-import (
-	"cmp"
-	"html/template"
-	"slices"
-)
+import "html/template"
 
 // releaseRow is a release in a list.
 type releaseRow struct {
@@ -62,7 +58,6 @@ func (w *Writer) releases(app *App) error {
 	for i := range rows {
 		rows[i] = newReleaseRow(app, &app.Releases[i])
 	}
-	slices.SortStableFunc(rows, func(a, b releaseRow) int { return cmp.Compare(b.Date.Unix(), a.Date.Unix()) })
 	for _, l := range w.languages {
 		for _, row := range rows {
 			html, err := l.render("release-row", pairs("Page", &page{Language: l, Path: releasesPath(app.Name)}, "View", row))
