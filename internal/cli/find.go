@@ -196,7 +196,7 @@ func (f *finder) addPublished(found publishedImages) error {
 		}
 		f.images = append(f.images, foundIn{
 			reference: image.Reference, platform: image.Platform, where: string(state.Published),
-			image: find.Image{Repository: image.Digest.Context().String(), Manifest: manifest},
+			image: find.Image{Repository: image.Digest.Context().String(), Manifest: manifest, Policy: image.signing.Policy.Fingerprint()},
 			read: func(ctx context.Context) (*sbom.Document, error) {
 				return state.AttestedSBOM(ctx, image.signing, image.Digest)
 			},

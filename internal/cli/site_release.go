@@ -180,7 +180,7 @@ func (r *siteReader) sbom(ctx context.Context, digest name.Digest) (*sbom.Docume
 	if err != nil {
 		return nil, err
 	}
-	image := find.Image{Repository: digest.Context().String(), Manifest: manifest}
+	image := find.Image{Repository: digest.Context().String(), Manifest: manifest, Policy: r.signing.Policy.Fingerprint()}
 	read := func(ctx context.Context, _ int) (*sbom.Document, error) {
 		return state.AttestedSBOM(ctx, r.signing, digest)
 	}

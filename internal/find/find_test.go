@@ -32,7 +32,7 @@ func hash(n int) v1.Hash {
 	return v1.Hash{Algorithm: "sha256", Hex: fmt.Sprintf("%064x", n)}
 }
 
-func image(n int) Image { return Image{"registry.example/coop/docs", hash(n)} }
+func image(n int) Image { return Image{"registry.example/coop/docs", hash(n), "policy"} }
 
 func document(n int, components ...sbom.Component) *sbom.Document {
 	return &sbom.Document{
@@ -167,10 +167,15 @@ func TestIndexReturnsWhatWasPut(t *testing.T) {
 // Whoever may sign in one repository must not hide a component of the same image in another.
 func TestIndexKeepsRepositoriesApart(t *testing.T) {
 	index := &Index{filepath.Join(t.TempDir(), "index")}
-	other := Image{"evil.example/docs", hash(1)}
+	other := Image{"evil.example/docs", hash(1), "policy"}
 	must(t, index.Put(other, document(1, component("harmless", "1", ""))))
 	if index.Has(image(1)) {
 		t.Error("the SBOM of another repository counts")
+	}
+	anotherKey := Image{image(1).Repository, hash(1), "another"}
+	must(t, index.Put(anotherKey, document(1, component("harmless", "1", ""))))
+	if index.Has(image(1)) {
+		t.Error("an SBOM counts that another policy accepted")
 	}
 	must(t, index.Put(image(1), sample()))
 	query, err := ParseQuery("openssl")

@@ -29,6 +29,7 @@ type Index struct{ Dir string }
 type Image struct {
 	Repository string // with the registry; anything else that no repository has for an image of this machine
 	Manifest   v1.Hash
+	Policy     string // fingerprint of the signature policy that its SBOM is accepted by; "" on this machine
 }
 
 func (i Image) String() string { return i.Repository + "@" + i.Manifest.String() }
@@ -51,7 +52,7 @@ type entry struct {
 }
 
 func (x *Index) file(image Image) string {
-	return filepath.Join(x.Dir, fmt.Sprintf("%x", sha256.Sum256([]byte(image.Repository)))[:16], image.Manifest.Hex)
+	return filepath.Join(x.Dir, fmt.Sprintf("%x", sha256.Sum256([]byte(image.Repository+"\n"+image.Policy)))[:16], image.Manifest.Hex)
 }
 
 // Put adds the SBOM of an image. It is an error if the document describes another image.

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -68,7 +69,8 @@ func SafeURL(text string) bool {
 // A TrustedRoot lists the authorities and logs whose certificates, timestamps and entries
 // are trusted.
 type TrustedRoot struct {
-	name     string // of the file; "" for Sigstore's public instance
+	name     string   // of the file; "" for Sigstore's public instance
+	content  [32]byte // SHA-256 of the file
 	material root.TrustedMaterial
 }
 
@@ -93,7 +95,7 @@ func ReadTrustedRoot(ctx context.Context, name string) (*TrustedRoot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the trusted root %s: not a trusted_root.json of Sigstore", name) // err may quote it
 	}
-	return &TrustedRoot{name: name, material: material}, nil
+	return &TrustedRoot{name: name, content: sha256.Sum256(text), material: material}, nil
 }
 
 // An instance lists the services of a Sigstore instance.

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"crypto/rand"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,19 @@ func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 	}
 	if none := c.run("find", "pkg:npm/left@>=2", "packages", "--to", reg.prefix()).want(t, 0); none.stdout != "" {
 		t.Errorf("of a version that is not there:\n%s", none.stdout)
+	}
+
+	// What was read under one key is not found under another.
+	other := c.copy(t)
+	other.env = append(other.env, "COSIGN_PASSWORD="+password)
+	for _, key := range []string{"cosign.key", "cosign.pub"} {
+		if err := os.Remove(filepath.Join(other.dir, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other.run("keygen").want(t, 0)
+	if got := other.run("find", "left", reg.prefix()+reference, "--key", filepath.Join(other.dir, "cosign.pub")).want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "not everything could be read") {
+		t.Errorf("under another key:\n%s\n%s", got.stdout, got.stderr)
 	}
 
 	// A new package version is built and not published; the former release stays.
