@@ -53,6 +53,7 @@ type Progress struct {
 	done chan struct{} // closed when it has ended
 
 	// Guarded by ui.mu.
+	started   time.Time
 	lines     []*line // of unfinished images, in the order of their first state
 	finished  map[Phase]int
 	nameWidth int
@@ -90,10 +91,12 @@ func (u *UI) newProgress() *Progress {
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 		finished: map[Phase]int{},
+		started:  u.opts.Now(),
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.progress = p
+	u.openFold()
 	return p
 }
 
@@ -124,7 +127,10 @@ func (p *Progress) Close() {
 	if p.live {
 		p.draw()
 	}
-	p.ui.progress = nil
+	if p.ui.progress == p {
+		p.ui.closeFold()
+		p.ui.progress = nil
+	}
 }
 
 // Set sets the state of an image. A finished image can start again.
@@ -230,13 +236,17 @@ func (p *Progress) eraseSequence(width int) string {
 	return strings.Repeat("\x1b[A\r\x1b[K", rows)
 }
 
-// liveLines are the lines of unfinished images. If there are too few rows, waiting images
-// are left out, and the last row counts all images.
+// liveLines are the lines of unfinished images, and one that counts all images if there are
+// several. If there are too few rows, waiting images are left out.
 func (p *Progress) liveLines(rows int) []liveText {
 	var texts []liveText
-	if len(p.lines) <= rows {
+	several := len(p.lines) > 0 && len(p.lines)+p.finished[Done]+p.finished[Skipped]+p.finished[Failed] > 3
+	if len(p.lines) < rows || len(p.lines) == rows && !several {
 		for _, l := range p.lines {
 			texts = append(texts, p.liveLine(l))
+		}
+		if several {
+			texts = append(texts, liveText{{Dim, p.summary()}})
 		}
 		return texts
 	}
@@ -269,5 +279,5 @@ func (p *Progress) summary() string {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, wholeSeconds(p.ui.opts.Now().Sub(p.started))), ", ")
 }

@@ -89,6 +89,45 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
+// Of several images, the last line counts them, and has the time of the whole run.
+func TestSeveralImagesAreCounted(t *testing.T) {
+	f := newFake(terminal)
+	p := f.newProgress()
+	for _, name := range []string{"a", "b", "c", "d"} {
+		p.Set(name, State{Phase: Waiting})
+	}
+	p.Set("a", State{Phase: Skipped})
+	p.Set("b", State{Phase: Done})
+	p.Set("c", State{Phase: Evaluating})
+	f.now = f.now.Add(65 * time.Second)
+	p.draw()
+	expect(t, "four", f.said(), "b  done in 0.0s\nc  evaluating  1m05s\nd  waiting\n1 done, 1 skipped, 1 running, 1 waiting, 1m05s\n")
+	close(p.done)
+	p.Close()
+}
+
+// In CI, progress is folded, and what is wrong is not.
+func TestFolds(t *testing.T) {
+	for env, want := range map[string]string{
+		"GITHUB_ACTIONS": "::group::progress\ndocs: evaluating\n::endgroup::\nwarning: careful\n::group::progress\ndocs: done in 0.0s\n::endgroup::\nend\n",
+		"GITLAB_CI": "\x1b[0Ksection_start:1783598400:libre_1[collapsed=true]\r\x1b[0Kprogress\ndocs: evaluating\n\x1b[0Ksection_end:1783598400:libre_1\r\x1b[0K\nwarning: careful\n" +
+			"\x1b[0Ksection_start:1783598400:libre_2[collapsed=true]\r\x1b[0Kprogress\ndocs: done in 0.0s\n\x1b[0Ksection_end:1783598400:libre_2\r\x1b[0K\nend\n",
+		"OTHER": "docs: evaluating\nwarning: careful\ndocs: done in 0.0s\nend\n",
+	} {
+		f := newFake(func(o *Options) {
+			o.Fold = detectFold(func(name string) string { return map[bool]string{true: "true"}[name == env] })
+		})
+		p := f.Progress()
+		p.Set("docs", State{Phase: Evaluating})
+		f.Warnf("careful")
+		p.Set("docs", State{Phase: Done})
+		p.Close()
+		p.Close()
+		f.Notef("end")
+		expect(t, env, f.said(), want)
+	}
+}
+
 func TestVerboseWritesTheLinesOfBuilds(t *testing.T) {
 	f := newFake(func(o *Options) { o.Verbose = true })
 	p := f.newProgress()

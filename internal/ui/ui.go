@@ -28,6 +28,8 @@ type Options struct {
 	Color bool // on terminals
 	JSON  bool // progress and notes as JSON lines
 
+	Fold Fold // of progress, without a terminal
+
 	Quiet   bool // no progress and no notes
 	Verbose bool // also the lines of builds, as they come
 
@@ -46,6 +48,7 @@ func Detect(stdout, stderr *os.File, getenv func(string) string) Options {
 		StdoutTerminal: isTerminal(stdout),
 		StderrTerminal: isTerminal(stderr),
 		Color:          getenv("NO_COLOR") == "",
+		Fold:           detectFold(getenv),
 		Size: func() (int, int) {
 			for _, f := range []*os.File{stderr, stdout} {
 				if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
@@ -65,6 +68,7 @@ type UI struct {
 	mu       sync.Mutex
 	progress *Progress // the one that is shown
 	loggedAt time.Time // when something was last written to stderr
+	folds    int       // how many were begun
 	summary  io.Writer // for tables as Markdown; nil for none
 }
 
@@ -162,6 +166,10 @@ func (u *UI) message(kind string, style Style, prefix, format string, args []any
 	}
 	if u.opts.StderrTerminal {
 		prefix = u.paint(style, prefix)
+	}
+	if u.progress != nil && kind != "note" { // nobody opens a fold to look for it
+		u.closeFold()
+		defer u.openFold()
 	}
 	u.log(prefix + message + "\n")
 }
