@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-Ua+foE5YIEZcRJcYb/vNcqgcNlhRPSIw7Y/N9nDJQRc=";
+  vendorHash = "sha256-ewd022zE5vQ3JFOd4a97KLQry4US7YoqOmjTKA4WB8Y=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

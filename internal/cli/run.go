@@ -36,9 +36,9 @@ line after the service's name.
 What runs is what render --format compose writes: each service in a container
 without rights, jobs before the services that wait for them, and servers for
 what the app needs: from images (run.needs in libre.yaml), or if the engine
-cannot fetch them from this machine: its PostgreSQL, Valkey or Redis, and
-libre's own servers for buckets, logins and mails. Secrets are made for it, and
-kept in files that only you can read. Nothing listens but the one port, on
+cannot fetch them from this machine: its PostgreSQL, MariaDB, Valkey or Redis,
+and libre's own servers for buckets, logins and mails. Secrets are made for it,
+and kept in files that only you can read. Nothing listens but the one port, on
 127.0.0.1.
 
 Ctrl-C ends all of it and removes its data. With --keep the data stays, and the

@@ -302,3 +302,32 @@ func TestProvidedNeedsGetNoServer(t *testing.T) {
 		t.Errorf("web gets %q", env)
 	}
 }
+
+// Who starts it learns the parts of all needs, and says where browsers reach the provider.
+func TestNewSaysWhereServersAre(t *testing.T) {
+	i, err := instance.New(describetest.App(t, "docs"), instance.Options{Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]string{"url": "redis://elsewhere:7000/0"}
+	project, all, err := New(i, Options{
+		Random: counted("random"), Provided: map[string]map[string]string{"redis": given}, Site: func(host string) string { return "http://" + host + ".localhost:8080" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[string]string{
+		project.Parts["redis"]["url"]:                  given["url"],
+		project.Parts["bucket"]["endpoint"]:            "http://bucket:9000",
+		project.Parts["oidc"]["issuer"]:                "http://oidc.localhost:8080/-/oidc",
+		project.Parts["oidc"]["authorizationEndpoint"]: "http://oidc.localhost:8080/-/oidc/auth",
+		project.Parts["oidc"]["tokenEndpoint"]:         "http://oidc:5556/-/oidc/token",
+	} {
+		if part != want {
+			t.Errorf("%s, want %s", part, want)
+		}
+	}
+	if dex := string(content(t, all, "oidc.yaml")); !strings.Contains(dex, "issuer: http://oidc.localhost:8080/-/oidc\n") || !strings.Contains(dex, "- http://127.0.0.1:8080/") {
+		t.Errorf("Dex's configuration:\n%s", dex)
+	}
+}

@@ -145,9 +145,7 @@ func (r *runner) startServers(ctx context.Context) error {
 			Need: r.Instance.Needs[name], Host: r.hostName(name), Port: r.port(n), App: r.Instance.App.Metadata.Name, URL: r.Instance.URL(),
 			Site: r.siteURL(r.hostName(name)), Data: r.home.path("data", name), Sockets: r.home.sockets(), Output: r.output(name),
 			Secret: func(part string) string { return r.home.secret(instance.PartVariable(name, part), r.Random) },
-			Hint: func(part string) string {
-				return instance.PartVariable(name, part) + " in " + r.home.path(compose.SecretsFile)
-			},
+			Hint:   func(part string) string { return r.hint(name, part) },
 		}
 		started, err := server.Start(ctx, o)
 		if err != nil {
@@ -159,6 +157,15 @@ func (r *runner) startServers(ctx context.Context) error {
 		r.Watcher.State(name, Ready, started.What)
 	}
 	return nil
+}
+
+// noteScheduled names the jobs that do not run here.
+func (r *runner) noteScheduled() {
+	for _, s := range r.Instance.Services {
+		if s.Job == "scheduled" {
+			r.Watcher.Note(fmt.Sprintf("the scheduled job %s (%s) does not run here", s.Name, s.Schedule))
+		}
+	}
 }
 
 // chooseServers decides which needs this machine's own servers provide: those for which the
@@ -206,6 +213,7 @@ func (r *runner) resolve(context.Context) error {
 		}
 	}
 	r.noteLogins()
+	r.noteScheduled()
 	return errors.Join(r.findSites(), r.home.write(files))
 }
 

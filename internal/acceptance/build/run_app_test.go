@@ -243,8 +243,8 @@ func TestShellOpensTheDebugVariant(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "runc")
 	command := c.command("shell", "guestbook/backend", "--engine", "runc")
-	command.Stdin = strings.NewReader("id -u; grep CapEff /proc/self/status; touch /x 2>/dev/null || echo read-only; exit 3\n")
-	if stdout, stderr, err := testkit.Output(command); err != nil || !strings.HasPrefix(stdout, "1000\nCapEff:\t0000000000000000\n") || !strings.HasSuffix(stdout, "read-only\n") {
+	command.Stdin = strings.NewReader("id -u; grep -e CapEff -e Seccomp: /proc/self/status; touch /x 2>/dev/null || echo read-only; exit 3\n")
+	if stdout, stderr, err := testkit.Output(command); err != nil || !strings.HasPrefix(stdout, "1000\nCapEff:\t0000000000000000\nSeccomp:\t2\n") || !strings.HasSuffix(stdout, "read-only\n") {
 		t.Errorf("%v\n%s%s", err, stdout, stderr)
 	}
 	for want, word := range map[string]string{

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/profiles/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -37,7 +38,7 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 	if err != nil {
 		return nil, err
 	}
-	return &specs.Spec{
+	spec := &specs.Spec{
 		Version: specs.Version, Hostname: c.Name, Mounts: mounts, Root: &specs.Root{Path: root, Readonly: true},
 		Process: &specs.Process{
 			Terminal: c.Terminal, User: user, Args: args, Env: env, Cwd: cmp.Or(image.WorkingDir, "/"),
@@ -53,7 +54,10 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 			MaskedPaths:   []string{"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"},
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
-	}, nil
+	}
+	// The system calls that docker allows to containers without capabilities.
+	spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(spec)
+	return spec, err
 }
 
 // args are what the first process is.

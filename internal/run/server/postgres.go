@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/process"
-	"github.com/libresh/libre/internal/text"
 )
 
 // role is the name of the app's database and role. It is no superuser, of which nobody can
@@ -56,7 +56,7 @@ func startPostgres(ctx context.Context, o Options) (*Server, error) {
 	}
 	cmd := owner.command(filepath.Join(bin, "postgres"), "-D", p.data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+sockets, "-c", "unix_socket_permissions=0600", "-c", "log_line_prefix=")
 	// What it does is of no interest here, unlike what it refuses.
-	log := &without{prefix: "LOG:  ", to: o.Output}
+	log := &without{to: o.Output, drop: func(line []byte) bool { return bytes.HasPrefix(line, []byte("LOG:  ")) }}
 	cmd.Stdout, cmd.Stderr = log, log
 	// The signal that also ends its children, and removes its files.
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
@@ -169,27 +169,6 @@ func (p *postgres) single(ctx context.Context, database string, statements ...st
 	cmd := p.command(filepath.Join(p.bin, "postgres"), "--single", "-D", p.data, "-c", "exit_on_error=on", "-c", "log_min_error_statement=panic", "-c", "log_checkpoints=off", database)
 	if err := p.do(ctx, cmd, strings.Join(statements, "\n")+"\n"); err != nil {
 		return fmt.Errorf("preparing the database: %w", err)
-	}
-	return nil
-}
-
-// do runs a program to its end. The error has its last line.
-func (p *postgres) do(ctx context.Context, cmd *exec.Cmd, input string) error {
-	capture := &process.Capture{Most: 4 << 10, End: true}
-	cmd.Stdin, cmd.Stderr = strings.NewReader(input), capture
-	running, err := p.start(cmd)
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
-	defer stop()
-	<-running.done
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if !cmd.ProcessState.Success() {
-		lines := strings.Split(strings.TrimSpace(capture.String()), "\n")
-		return fmt.Errorf("%s: %s", cmd.ProcessState, text.Short(lines[len(lines)-1], 200))
 	}
 	return nil
 }

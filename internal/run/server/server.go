@@ -17,11 +17,14 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Options say what to start.
@@ -52,6 +55,7 @@ type Server struct {
 // kinds start servers, by the kind of need.
 var kinds = map[string]func(context.Context, Options) (*Server, error){
 	"bucket":   startBucket,
+	"mysql":    startMySQL,
 	"oidc":     startProvider,
 	"postgres": startPostgres,
 	"redis":    startRedis,
@@ -187,6 +191,27 @@ func (o *owner) start(cmd *exec.Cmd) (*program, error) {
 	return p, <-begun
 }
 
+// do runs a program to its end. The error has its last line.
+func (o *owner) do(ctx context.Context, cmd *exec.Cmd, input string) error {
+	capture := &process.Capture{Most: 4 << 10, End: true}
+	cmd.Stdin, cmd.Stderr = strings.NewReader(input), capture
+	running, err := o.start(cmd)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+	defer stop()
+	<-running.done
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !cmd.ProcessState.Success() {
+		lines := strings.Split(strings.TrimSpace(capture.String()), "\n")
+		return fmt.Errorf("%s: %s", cmd.ProcessState, text.Short(lines[len(lines)-1], 200))
+	}
+	return nil
+}
+
 // stop sends a signal, and kills what does not end by it.
 func (p *program) stop(signal os.Signal) {
 	_ = p.cmd.Process.Signal(signal)
@@ -217,11 +242,11 @@ func (p *program) until(ctx context.Context, ready func() error) error {
 	}
 }
 
-// without passes on the lines that do not begin with a prefix.
+// without passes on the lines that are of interest.
 type without struct {
-	prefix string
-	to     io.Writer
-	part   []byte
+	drop func(line []byte) bool // tells those that are not
+	to   io.Writer
+	part []byte
 }
 
 func (w *without) Write(p []byte) (int, error) {
@@ -231,7 +256,7 @@ func (w *without) Write(p []byte) (int, error) {
 		if end == 0 {
 			return len(p), nil
 		}
-		if !bytes.HasPrefix(w.part, []byte(w.prefix)) {
+		if !w.drop(w.part[:end]) {
 			if _, err := w.to.Write(w.part[:end]); err != nil {
 				return 0, err
 			}

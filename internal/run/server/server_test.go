@@ -7,14 +7,18 @@ import (
 	"net/http"
 	"net/smtp"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // logged is an output that is read meanwhile.
@@ -207,5 +211,53 @@ func TestProvider(t *testing.T) {
 	}
 	if err == nil {
 		response.Body.Close()
+	}
+}
+
+// The user has its database, and nobody else can log in, not even by being root on this
+// machine. Data is there again for the next server, also after it was killed, and with another
+// password.
+func TestMySQL(t *testing.T) {
+	testkit.Require(t, "mariadbd", "mariadb")
+	o, output := options(t, describe.Need{Kind: "mysql"})
+	ask := func(s *Server, user, password, statement string) (string, error) {
+		cmd := exec.Command("mariadb", "--no-defaults", "--socket="+filepath.Join(o.Sockets, s.Socket), "--user="+user, "--batch", "--skip-column-names", "app", "--execute", statement)
+		cmd.Env = append(os.Environ(), "MYSQL_PWD="+password)
+		out, err := cmd.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	for n, password := range []string{"it's \\ secret", "another"} {
+		o.Secret = func(string) string { return password }
+		s, err := Start(t.Context(), o)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		want := strings.Repeat("Lyon\n", n+1)
+		if rows, err := ask(s, "app", password, "CREATE TABLE IF NOT EXISTS t (x text); INSERT INTO t VALUES ('Lyon'); SELECT * FROM t"); err != nil || rows+"\n" != want {
+			t.Errorf("rows %q, want %q, %v", rows, want, err)
+		}
+		for user, wrong := range map[string]string{"root": "", "mysql": "", "": "", "app": "wrong"} {
+			if out, err := ask(s, user, wrong, "SELECT 1"); err == nil {
+				t.Errorf("%q logs in with %q: %s", user, wrong, out)
+			}
+		}
+		if out, err := ask(s, "app", password, "CREATE DATABASE other"); err == nil {
+			t.Errorf("the user makes databases: %s", out)
+		}
+		if n == 0 {
+			content, err := os.ReadFile(filepath.Join(o.Data, "mysql", "pid"))
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(content)))
+			if err != nil || pid < 2 {
+				t.Fatalf("process %q, %v", content, err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			<-s.Done
+		}
+		s.Close()
+		if strings.Contains(output.String(), password) {
+			t.Errorf("a password is in the log:\n%s", output)
+		}
 	}
 }
