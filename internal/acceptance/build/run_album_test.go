@@ -119,6 +119,9 @@ func TestRunAppWithBucketAndLogin(t *testing.T) {
 			runs[by](t)
 			state := stateHome(t)
 			first := startApp(t, c, state, "album", "--engine", by, "--keep")
+			if want := "the scheduled job tidy (0 3 * * *) does not run here"; !strings.Contains(first.Log.String(), want) {
+				t.Errorf("the log has no %q:\n%s", want, first.Log)
+			}
 			client, stranger := browser(t), browser(t)
 			if page := first.logIn(t, stranger, "wrong"); !strings.Contains(page, "The name or the password is wrong.") {
 				t.Errorf("with a wrong password:\n%s", page)

@@ -15,6 +15,10 @@ mkApp {
     entrypoint = [ "bin/album" ];
     ports.http = 8080;
     health = "/healthz";
+    services = {
+      web = { };
+      tidy = { command = [ "tidy" ]; job = "scheduled"; schedule = "0 3 * * *"; };
+    };
   };
 
   needs.bucket = {
