@@ -105,16 +105,7 @@ func (o *Candidates) find(ctx context.Context, client *upstream.Client, rule *Ru
 	in := Input{
 		Rule: rule, Version: o.App.Version, PackageVersion: o.App.PackageVersion,
 		Tag: source.Revision, Commit: source.Commit, Followed: followed, Now: now,
-		Release: func(tag string) (*Release, error) {
-			release, err := finder.Release(ctx, tag)
-			if err != nil || release == nil {
-				return nil, err
-			}
-			return &Release{
-				Draft: release.Draft, Prerelease: release.Prerelease, Date: release.Date,
-				Notes: release.Notes, Unfit: release.Reason, Needs: release.Needs,
-			}, nil
-		},
+		Release: releases(ctx, finder),
 	}
 	if source.Rev != "" && source.Tag == "" {
 		in.Tag = "" // pinned to a commit

@@ -36,26 +36,38 @@ func ReadConfig(spec *catalog.Spec, source string) (*FileConfig, error) {
 	return j.declaredConfig(), nil
 }
 
-// declaredConfig walks from the stage on the base image to the target.
+// Config reads the configuration that a build sets.
+func (f *File) Config(u Use) (*FileConfig, error) {
+	p, err := f.plan(u)
+	if err != nil {
+		return nil, err
+	}
+	return f.config(p, u), nil
+}
+
 func (j *job) declaredConfig() *FileConfig {
+	config := j.file.config(j.plan, Use{Args: j.Args, Platform: j.Platform})
+	config.File = j.File
+	return config
+}
+
+// config walks from the stage on the base image to the target.
+func (f *File) config(p *plan, u Use) *FileConfig {
 	w := &configReader{
-		config: FileConfig{File: j.File, Lines: map[string]int{}}, lex: shell.NewLex(j.file.escape),
+		config: FileConfig{File: f.name, Lines: map[string]int{}}, lex: shell.NewLex(f.escape),
 		env: map[string]string{}, shell: []string{"/bin/sh", "-c"},
 	}
-	globals, err := j.file.globals(Use{Args: j.Args, Platform: j.Platform}, j.file.stages[j.plan.target].Name)
-	if err != nil {
-		globals = map[string]string{} // the plan would have failed
-	}
+	globals := p.globals
 	var chain []*stage
-	for at := &j.file.stages[j.plan.target]; at != nil; {
+	for at := &f.stages[p.target]; at != nil; {
 		chain = append(chain, at)
-		at = j.plan.from[slices.IndexFunc(j.file.stages, func(s stage) bool { return s.line == at.line })].stage
+		at = p.from[slices.IndexFunc(f.stages, func(s stage) bool { return s.line == at.line })].stage
 	}
 	for _, s := range slices.Backward(chain) {
 		w.args, w.own = map[string]string{}, map[string]bool{}
 		for _, c := range s.Commands {
 			if arg, ok := c.(*instructions.ArgCommand); ok {
-				w.arg(arg, j.Args, globals)
+				w.arg(arg, u.Args, globals)
 				continue
 			}
 			w.command(c)

@@ -16,7 +16,8 @@ import (
 )
 
 // FixedOutputs finds, among the dependencies of derivations, the fixed-output derivations
-// with one of the hashes (SRI): hash → derivation.
+// with one of the hashes (SRI): hash → derivation. If there are several, it is one that this
+// machine can build.
 func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[string]string, error) {
 	const doing = "looking for fixed outputs with unknown hashes"
 	if len(drvs) == 0 {
@@ -36,6 +37,7 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 		return nil, err
 	}
 	found := map[string]string{}
+	machine, _ := MachineSystem()
 	for _, path := range strings.Fields(string(out)) {
 		if !strings.HasSuffix(path, ".drv") {
 			continue
@@ -46,7 +48,8 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 		for hash, text := range wanted {
-			if bytes.Contains(content, text) {
+			local := bytes.Contains(content, []byte(`,"`+machine+`",`))
+			if bytes.Contains(content, text) && (found[hash] == "" || local) {
 				found[hash] = path
 			}
 		}

@@ -25,6 +25,7 @@ const (
 	Bumping    Phase = "bumping"
 	Patching   Phase = "patching"
 	Hashing    Phase = "hashing"
+	Looking    Phase = "looking"  // at a source
 	Starting   Phase = "starting" // a service
 	Ready      Phase = "ready"    // it answers; Message is what it is
 	Done       Phase = "done"
