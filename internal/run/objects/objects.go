@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rclone/gofakes3"
@@ -23,6 +24,9 @@ type Store struct {
 	name string
 	dir  string
 	db   *bbolt.DB
+
+	mu      sync.Mutex
+	uploads map[gofakes3.UploadID]*upload // in parts, that have begun
 }
 
 // record is a version of an object, or the mark of a deletion, which has no file.
@@ -51,7 +55,7 @@ var (
 // Open opens the bucket in a folder, or makes it. With versioning, what is replaced or deleted
 // from now on stays as a version.
 func Open(dir, name string, versioning bool) (*Store, error) {
-	s := &Store{name: name, dir: dir}
+	s := &Store{name: name, dir: dir, uploads: map[gofakes3.UploadID]*upload{}}
 	if err := os.MkdirAll(s.path(""), 0o700); err != nil {
 		return nil, err
 	}

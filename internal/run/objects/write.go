@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -28,9 +27,9 @@ func (s *Store) PutObject(_ context.Context, bucket, key string, meta map[string
 	r.Meta = maps.Clone(meta)
 	version, err := s.add(bucket, key, r)
 	if err != nil {
-		err = errors.Join(err, os.Remove(s.path(r.File)))
+		_ = os.Remove(s.path(r.File)) // the error is a code for gofakes3, and stays alone
 	}
-	return gofakes3.PutObjectResult{VersionID: version}, err
+	return gofakes3.PutObjectResult{VersionID: version, ETag: etag(r.MD5)}, err
 }
 
 // receive writes bytes to a new file.
@@ -107,8 +106,11 @@ func (s *Store) DeleteObject(_ context.Context, bucket, key string) (gofakes3.Ob
 		}
 		return err
 	})
-	if err != nil || has == gofakes3.VersioningNone {
-		return gofakes3.ObjectDeleteResult{}, errors.Join(err, s.removeFiles(gone))
+	if err != nil {
+		return gofakes3.ObjectDeleteResult{}, err
+	}
+	if has == gofakes3.VersioningNone {
+		return gofakes3.ObjectDeleteResult{}, s.removeFiles(gone)
 	}
 	version, err := s.add(bucket, key, record{})
 	return gofakes3.ObjectDeleteResult{IsDeleteMarker: true, VersionID: version}, err
