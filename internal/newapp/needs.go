@@ -28,7 +28,6 @@ type variable struct {
 	name    string
 	value   string // an example
 	comment string
-	needed  bool // it has no value
 }
 
 // parts are the variables that programs read, by need and part. A database's kind is that of
