@@ -1,9 +1,7 @@
 package site
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
@@ -69,15 +67,10 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // required are the words that set what an operator must set.
 func required(document *describe.Application) string {
 	var words strings.Builder
-	all := settingRows(document).Settings
-	names := map[string]bool{}
-	for _, s := range all {
+	for _, s := range allSettings(document) {
 		if envName.MatchString(s.Name) && s.Required && !s.Secret && !s.Generate && s.Value == "" && s.Default == "" {
-			names[s.Name] = true
+			words.WriteString(" --set " + s.Name + "=VALUE")
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		words.WriteString(" --set " + name + "=VALUE")
 	}
 	return words.String()
 }

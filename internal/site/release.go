@@ -153,22 +153,10 @@ type settingRow struct {
 const mostSettingBytes = 15_000
 
 func settingRows(document *describe.Application) Settings {
-	all := maps.Clone(document.Spec.Config)
-	if all == nil {
-		all = map[string]describe.Setting{}
-	}
-	for _, component := range document.Spec.Components {
-		for _, service := range component.Services {
-			maps.Copy(all, service.Config)
-		}
-	}
 	var settings Settings
-	for _, required := range []bool{true, false} {
-		for _, name := range slices.Sorted(maps.Keys(all)) {
-			if all[name].Required == required {
-				settings.Settings = append(settings.Settings, newSettingRow(name, all[name]))
-			}
-		}
+	for _, s := range allSettings(document) {
+		s.Description, s.Value, s.Default = text.Short(s.Description, mostOfText), text.Short(s.Value, mostOfCell), text.Short(s.Default, mostOfCell)
+		settings.Settings = append(settings.Settings, settingRow{text.Name(s.Name), s.Setting})
 	}
 	settings.Settings, settings.MoreSets = fitting(settings.Settings, mostSettingBytes, func(s settingRow) []string {
 		return []string{s.Name, s.Description, s.Value, s.Default}
@@ -176,7 +164,22 @@ func settingRows(document *describe.Application) Settings {
 	return settings
 }
 
-func newSettingRow(name string, s describe.Setting) settingRow {
-	s.Description, s.Value, s.Default = text.Short(s.Description, mostOfText), text.Short(s.Value, mostOfCell), text.Short(s.Default, mostOfCell)
-	return settingRow{text.Name(name), s}
+// allSettings are those of the app and of its services, the required ones first.
+func allSettings(document *describe.Application) []settingRow {
+	all := map[string]describe.Setting{}
+	maps.Copy(all, document.Spec.Config)
+	for _, component := range document.Spec.Components {
+		for _, service := range component.Services {
+			maps.Copy(all, service.Config)
+		}
+	}
+	var rows []settingRow
+	for _, required := range []bool{true, false} {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			if all[name].Required == required {
+				rows = append(rows, settingRow{name, all[name]})
+			}
+		}
+	}
+	return rows
 }
