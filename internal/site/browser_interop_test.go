@@ -73,7 +73,7 @@ func TestInteropPeopleFindTheirWay(t *testing.T) {
 		want := saw{
 			Requests: []string{}, Ran: []string{}, Errors: []string{}, Apps: 2, First: "#content", Found: []string{"notes"}, Status: "1 of 2 shown", None: 0, Filtered: 2,
 			Sorted: []string{"docs", "notes"}, App: "docs 5.4.1-2", Image: "backend linux/amd64", Components: 5, Component: []string{"openssl"},
-			Version: "5.4", Order: "descending", Download: "5.4.1-2.linux-amd64.cdx.json", Language: "fr", French: "Contenu 5 composants",
+			Version: "5.4", Order: "descending", Download: "docs-backend-default.5.4.1-2.linux-amd64.cdx.json", Language: "fr", French: "Contenu 5 composants",
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s:\n%+v\nwant\n%+v", base, got, want)

@@ -50,7 +50,7 @@ func checkName(what, name string, form *regexp.Regexp) error {
 }
 
 // Paths of pages are below the folder of their language, those of other files below the
-// site's.
+// site's. There are few folders: disks are slow to make them.
 
 func appPath(app string) string { return "apps/" + app + ".html" }
 
@@ -64,13 +64,13 @@ func releasesPath(app string) string { return "apps/" + app + "/releases.html" }
 // imagePath is that of the first page about a component's image for a platform: contents or
 // vulnerabilities.
 func imagePath(app string, r *Release, image *Image, p *Platform, about string) string {
-	return strings.TrimSuffix(releasePath(app, r), ".html") + "/" + image.Component + "." + dashed(p.Name) + "." + about + ".html"
+	return strings.TrimSuffix(releasePath(app, r), ".html") + "." + image.Component + "." + dashed(p.Name) + "." + about + ".html"
 }
 
 // sbomPath is that of a document; format is cdx or spdx.
 func sbomPath(app string, r *Release, image *Image, p *Platform, format string) string {
 	id := catalog.ID{App: app, Component: image.Component, Variant: r.Variant}
-	return "sbom/" + id.Name() + "/" + r.Tag + "." + dashed(p.Name) + "." + format + ".json"
+	return "sbom/" + app + "/" + id.Name() + "." + r.Tag + "." + dashed(p.Name) + "." + format + ".json"
 }
 
 func dashed(platform string) string { return strings.ReplaceAll(platform, "/", "-") }

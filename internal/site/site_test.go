@@ -29,7 +29,7 @@ func TestPagesAreGolden(t *testing.T) {
 	files := written(t, catalogue, apps...)
 	for _, name := range []string{
 		"index.html", "fr/index.html", "apps/docs.html", "fr/apps/docs.html", "apps/notes.html", "apps/docs/lyon/5.4.0-1.html",
-		"apps/docs/default/5.4.1-2/backend.linux-amd64.contents.html", "fr/apps/docs/default/5.4.1-2/backend.linux-amd64.vulnerabilities.html",
+		"apps/docs/default/5.4.1-2.backend.linux-amd64.contents.html", "fr/apps/docs/default/5.4.1-2.backend.linux-amd64.vulnerabilities.html",
 		"catalogue.json", "feed.atom",
 	} {
 		golden := filepath.Join("testdata", "golden", strings.ReplaceAll(name, "/", "_"))
@@ -256,7 +256,7 @@ func TestPagesStaySmall(t *testing.T) {
 	enlarge(app)
 	staySmall(t, written(t, catalogue, app),
 		"index.html", "apps/app-000.html", "fr/apps/app-000/releases.2.html",
-		"apps/app-000/default/1.0-1/backend.linux-amd64.contents.6.html", "apps/app-000/default/1.0-1/backend.linux-amd64.vulnerabilities.9.html")
+		"apps/app-000/default/1.0-1.backend.linux-amd64.contents.6.html", "apps/app-000/default/1.0-1.backend.linux-amd64.vulnerabilities.9.html")
 }
 
 func TestIndexOf1000AppsStaysSmall(t *testing.T) {

@@ -129,7 +129,7 @@ func TestSiteClaimsAreTrue(t *testing.T) {
 		if medium := strings.Contains(shows(cards[0]), "1 medium"); medium != (open.BySeverity["medium"] == 1) || medium != (tag == "1.0-1") {
 			t.Errorf("%s: %q, and %v", tag, shows(cards[0]), open)
 		}
-		downloaded, err := os.ReadFile(filepath.Join(dir, "sbom/packages-web-default", tag+".linux-amd64.cdx.json"))
+		downloaded, err := os.ReadFile(filepath.Join(dir, "sbom/packages", "packages-web-default."+tag+".linux-amd64.cdx.json"))
 		if read, decodeErr := sbom.Decode(downloaded); err != nil || decodeErr != nil || len(read.Components) != len(document.Components) || read.Subject.Manifest != document.Subject.Manifest {
 			t.Errorf("the SBOM to download: %v %v", err, decodeErr)
 		}
