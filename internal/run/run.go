@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/compose"
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/oci/layout"
@@ -172,24 +173,29 @@ func (r *runner) noteScheduled() {
 // engine reaches no image.
 func (r *runner) chooseServers(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Instance.Needs)) {
-		kind := r.Instance.Needs[name].Kind
-		image := cmp.Or(r.Images[kind], compose.DefaultImages[kind])
-		if kind == "volume" {
+		need := r.Instance.Needs[name]
+		if need.Kind == "volume" {
 			continue
 		}
-		unreached := fmt.Errorf("there is no server of the kind %s", kind)
-		if image != "" {
-			r.Watcher.State(name, Starting, image)
-			if unreached = r.engine.Reach(ctx, image); unreached == nil {
-				continue
-			}
+		if !slices.Contains(server.Kinds(), need.Kind) {
+			return unserved(name, need)
 		}
-		if !slices.Contains(server.Kinds(), kind) {
-			return fmt.Errorf("the need %s of kind %s cannot be started here: %w", name, kind, unreached)
+		image := cmp.Or(r.Images[need.Kind], compose.DefaultImages[need.Kind])
+		r.Watcher.State(name, Starting, image)
+		if r.engine.Reach(ctx, image) != nil {
+			r.outside = append(r.outside, name)
 		}
-		r.outside = append(r.outside, name)
 	}
 	return nil
+}
+
+// unserved is the error for a need of which there is no server.
+func unserved(name string, need describe.Need) error {
+	err := fmt.Errorf("the need %s of kind %s cannot be started here: there are servers for %s", name, need.Kind, strings.Join(server.Kinds(), ", "))
+	if need.Optional {
+		return &fault.Fault{Err: err, Fix: "leave out --with " + name}
+	}
+	return err
 }
 
 // hostName is how services call a server: not as one of them.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/describe/describetest"
 	"github.com/libresh/libre/internal/instance"
 )
@@ -69,6 +70,19 @@ func TestServersHaveOtherPortsThanTheApp(t *testing.T) {
 			if got := r.port(n); got != want[n] {
 				t.Errorf("server %d of an app at port %d has the port %d, want %d", n, port, got, want[n])
 			}
+		}
+	}
+}
+
+// A need without a server is refused before anything is started.
+func TestNeedsWithoutAServerAreRefused(t *testing.T) {
+	for want, need := range map[string]describe.Need{
+		"the need sfu of kind livekit cannot be started here: there are servers for bucket, mysql, oidc, postgres, redis, smtp":                   {Kind: "livekit"},
+		"the need sfu of kind llm cannot be started here: there are servers for bucket, mysql, oidc, postgres, redis, smtp; leave out --with sfu": {Kind: "llm", Optional: true},
+	} {
+		r := &runner{Options: Options{Instance: &instance.Instance{Needs: map[string]describe.Need{"sfu": need}}}}
+		if err := r.chooseServers(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

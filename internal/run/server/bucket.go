@@ -6,6 +6,7 @@ import (
 
 	"github.com/rclone/gofakes3"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/run/objects"
 )
 
@@ -16,7 +17,7 @@ const bucket = "files"
 func startBucket(_ context.Context, o Options) (*Server, error) {
 	store, err := objects.Open(o.Data, bucket, o.Need.Versioning)
 	if err != nil {
-		return nil, err
+		return nil, &fault.Fault{Err: err, Fix: "remove the folder, or give another --name"}
 	}
 	access, secret := o.Secret("accessKey"), o.Secret("secretKey")
 	api := gofakes3.New(store, gofakes3.WithV4Auth(map[string]string{access: secret})).Server()
