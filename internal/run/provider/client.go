@@ -2,13 +2,14 @@ package provider
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// client is the app, as the library asks for it.
+// client is the app, as the library asks for it: op.HasRedirectGlobs.
 type client struct{ Options }
 
 func (c client) GetID() string { return c.ClientID }
@@ -38,8 +39,22 @@ func (client) GrantTypes() []oidc.GrantType {
 
 func (client) LoginURL(id string) string { return loginPath + "?id=" + url.QueryEscape(id) }
 
-// anyPath is an app that does not say which path it comes back to.
-type anyPath struct{ client }
+// RedirectURIGlobs allow every path of an app that does not say which one it comes back to.
+func (c client) RedirectURIGlobs() []string {
+	if c.Callback != "" {
+		return nil
+	}
+	return c.addresses("/**")
+}
 
-func (c anyPath) RedirectURIGlobs() []string           { return c.addresses("/**") }
-func (c anyPath) PostLogoutRedirectURIGlobs() []string { return nil }
+// PostLogoutRedirectURIGlobs do the same for logouts, where a star is one part of a path.
+func (c client) PostLogoutRedirectURIGlobs() []string {
+	if c.PostLogout != "" {
+		return nil
+	}
+	var paths []string
+	for n := range 8 {
+		paths = append(paths, strings.Repeat("/*", n+1))
+	}
+	return c.addresses(paths...)
+}

@@ -21,7 +21,7 @@ type Options struct {
 	ClientID     string
 	ClientSecret string
 	Callback     string // the path of the redirect URI; "" allows every path of the app
-	PostLogout   string // the path of the post-logout redirect URI
+	PostLogout   string // the path of the post-logout redirect URI; "" allows every path
 	Password     string // of User
 	Hint         string // where the password is, for people
 }

@@ -197,17 +197,29 @@ func TestLoginsAreRefused(t *testing.T) {
 	}
 }
 
-// A definition that does not name the callback allows the paths of the app, and no others.
-func TestCallbackThatIsNotNamed(t *testing.T) {
-	f := open(t, func(o *Options) { o.Callback = "" })
+// A definition that does not name where the app continues allows its paths, and no others.
+func TestPathsThatAreNotNamed(t *testing.T) {
+	f := open(t, func(o *Options) { o.Callback, o.PostLogout = "", "" })
+	var endpoints struct {
+		End string `json:"end_session_endpoint"`
+	}
+	if err := f.provider.Claims(&endpoints); err != nil {
+		t.Fatal(err)
+	}
 	for address, want := range map[string]int{
-		app + "/any/path":                  http.StatusFound,
+		app + "/any/path/":                 http.StatusFound,
+		app + "/api/v1.0/logout-callback/": http.StatusFound,
 		"http://localhost:8080/callback":   http.StatusFound,
 		"http://127.0.0.1:8081/callback":   http.StatusBadRequest,
 		"http://127.0.0.1:8080.evil.org/x": http.StatusBadRequest,
+		"http://evil.org/127.0.0.1:8080/x": http.StatusBadRequest,
+		"//evil.org/x":                     http.StatusBadRequest,
 	} {
 		if got := f.get(f.config.AuthCodeURL("s", oauth2.SetAuthURLParam("redirect_uri", address))); got.status != want {
 			t.Errorf("%s: %d, want %d", address, got.status, want)
+		}
+		if got := f.get(endpoints.End + "?" + url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {address}}.Encode()); got.status != want {
+			t.Errorf("%s after a logout: %d, want %d", address, got.status, want)
 		}
 	}
 }

@@ -60,11 +60,8 @@ func (s *storage) SignatureAlgorithms(context.Context) ([]jose.SignatureAlgorith
 }
 
 func (s *storage) GetClientByClientID(_ context.Context, id string) (op.Client, error) {
-	switch {
-	case id != s.ClientID:
+	if id != s.ClientID {
 		return nil, errors.New("there is no client with this name")
-	case s.Callback == "":
-		return anyPath{client{s.Options}}, nil
 	}
 	return client{s.Options}, nil
 }
