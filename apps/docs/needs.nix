@@ -39,7 +39,7 @@ in
   oidc = {
     components = backend;
     callback = "/api/v1.0/callback/";
-    postLogout = "/";
+    postLogout = "/api/v1.0/logout-callback/";
     scopes = [ "openid" "email" ];
     env = {
       OIDC_OP_JWKS_ENDPOINT = "$(jwksUri)";
