@@ -55,7 +55,21 @@ func (b *Bumper) fillCreated(ctx context.Context, c *checkout, result *Result, a
 			return err
 		}
 	}
-	return nil
+	return b.writeSourceHash(ctx, c, app)
+}
+
+// writeSourceHash writes the hash of the source into the copy, if no build has to find it. If
+// it is unknown, it stays empty.
+func (b *Bumper) writeSourceHash(ctx context.Context, c *checkout, app catalog.App) error {
+	planned, err := b.sourceHash(ctx, &Result{}, app)
+	if err != nil || planned["source.hash"].String() == unknownHash(app.Name, "source.hash") {
+		return ctx.Err()
+	}
+	changes, err := planned.changes(app)
+	if err != nil {
+		return err
+	}
+	return c.edit(changes...)
 }
 
 // created evaluates the new app in the copy.

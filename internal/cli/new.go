@@ -19,6 +19,7 @@ import (
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/newapp"
+	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -93,6 +94,9 @@ func (e *env) runNew(ctx context.Context, o newOptions) error {
 	made, result, err := e.makeApp(ctx, ws, o)
 	if err != nil {
 		return err
+	}
+	if ws.packageSet == nix.HostPackageName && made.NeedsNixpkgs {
+		made.LookAt = append(made.LookAt, "the host package set has no builder for it: it was not built, use --package-set nixpkgs")
 	}
 	e.noteMade(made, result)
 	switch {

@@ -41,7 +41,7 @@ func (f *Findings) readCargo(t *tree) bool {
 		program = manifest.Bin[0].Name
 	}
 	var a set
-	a.add(packageOf("hashes", "pkgs.rustPlatform.buildRustPackage", arguments), "package")
+	a.add(f.packageOf("hashes", "pkgs.rustPlatform.buildRustPackage", arguments), "package")
 	a.addGuess("the program of Cargo.toml", []string{"bin/" + cmp.Or(text.Line(program), f.name)}, "entrypoint")
 	f.addComponent("server", a)
 	f.lookAt("nothing says on which port it listens: write ports.http, and health")

@@ -27,7 +27,7 @@ func (f *Findings) readComposer(t *tree) bool {
 	arguments := set{{path: []string{"pname"}, value: f.name}}
 	arguments.add(code("hashes.vendorHash"), "vendorHash")
 	var a set
-	a.add(packageOf("hashes", "pkgs.php.buildComposerProject2", arguments), "package")
+	a.add(f.packageOf("hashes", "pkgs.php.buildComposerProject2", arguments), "package")
 	f.addComponent("web", a)
 	f.lookAt("PHP needs a server, such as pkgs.frankenphp: write entrypoint and ports.http")
 	return true

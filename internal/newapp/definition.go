@@ -49,6 +49,10 @@ func (f *Findings) Definition(source Source) []byte {
 		b.WriteString("\n")
 		set{{[]string{"needs"}, needs, "what the source's Compose file, charts and variables show"}}.write(&b, "  ")
 	}
+	if len(f.routes) > 0 {
+		b.WriteString("\n")
+		f.routes.write(&b, "  ")
+	}
 	if settings := f.settingsSet(); len(settings) > 0 {
 		b.WriteString("\n")
 		set{{[]string{"config"}, settings, "each variable that the source gives an example of"}}.write(&b, "  ")

@@ -23,6 +23,8 @@ type Findings struct {
 	// but images: a Containerfile for each.
 	Files map[string][]byte
 
+	NeedsNixpkgs bool // by a builder that the host package set lacks
+
 	name        string
 	version     string
 	description string
@@ -32,6 +34,7 @@ type Findings struct {
 	components  []component
 	needs       map[string]*need
 	settings    []variable
+	routes      set
 }
 
 // component is a component to be, with the attributes of its definition.
@@ -87,7 +90,9 @@ func Look(files fs.FS, o Options) (*Findings, error) {
 		}
 	}
 	f.addImage(o.Image)
+	f.readReadme(t)
 	f.readVariables(t, services)
+	f.routes = f.routesSet()
 	if len(f.components) == 0 {
 		return nil, fmt.Errorf("the source has nothing that libre can build: no Containerfile, go.mod, package.json, pyproject.toml, Cargo.toml, composer.json or Compose file with an image")
 	}

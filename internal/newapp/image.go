@@ -69,6 +69,7 @@ func Rebuilt(o Options) (*Findings, error) {
 		return nil, err
 	}
 	f.addImage(o.Image)
+	f.routes = f.routesSet()
 	return f, nil
 }
 

@@ -112,6 +112,23 @@ func TestImageAddsToASource(t *testing.T) {
 	}
 }
 
+// Requests lead to the component that people see, and the README describes the app.
+func TestRoutesAndDescriptionAreGuessed(t *testing.T) {
+	f, text := definition(t, map[string]string{
+		"README.md":           "Notes\n=====\n\n![badge](x)\n\n**Notes** is a [pad](https://x.example) for `all`. It is quick.\n",
+		"api/Dockerfile":      "FROM scratch\nEXPOSE 8000\n",
+		"frontend/Dockerfile": "FROM scratch\nEXPOSE 8080\n",
+	}, Options{Name: "notes"})
+	for _, want := range []string{`description = "Notes is a pad for all";`, `routes."/".service = "frontend";`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("lacks %s:\n%s", want, text)
+		}
+	}
+	if !strings.Contains(strings.Join(f.Guessed, "\n"), "all requests lead to frontend") {
+		t.Errorf("guessed: %q", f.Guessed)
+	}
+}
+
 func TestNothingToBuildIsAnError(t *testing.T) {
 	if _, err := Look(source(map[string]string{"README.md": "x"}), Options{Name: "x"}); err == nil || !strings.Contains(err.Error(), "nothing that libre can build") {
 		t.Error(err)

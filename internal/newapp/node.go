@@ -60,7 +60,7 @@ func (f *Findings) readNode(t *tree) bool {
 		return false
 	}
 	var a set
-	a.add(packageOf("hashes", builder, arguments), "package")
+	a.add(f.packageOf("hashes", builder, arguments), "package")
 	if programs := p.programs(); len(programs) > 0 {
 		a.add([]string{"bin/" + programs[0]}, "entrypoint")
 	} else {
@@ -72,7 +72,8 @@ func (f *Findings) readNode(t *tree) bool {
 }
 
 // packageOf is a package function that calls a builder of nixpkgs. arguments begin with pname.
-func packageOf(takes, builder string, arguments set) code {
+func (f *Findings) packageOf(takes, builder string, arguments set) code {
+	f.NeedsNixpkgs = true
 	all := set{arguments[0], {path: []string{"version"}}, {path: []string{"src"}, value: code("source")}}
 	all = append(all, arguments[1:]...)
 	if takes != "" {

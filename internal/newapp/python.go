@@ -50,7 +50,7 @@ func (f *Findings) readPython(t *tree) bool {
 	arguments.add(ofNixpkgs(distributions(p.Project.Dependencies)), "dependencies")
 	arguments.addGuess("nixpkgs has one version of each", true, "pythonRelaxDeps")
 	var a set
-	a.add(packageOf("", "pkgs.python3Packages.buildPythonApplication", arguments), "package")
+	a.add(f.packageOf("", "pkgs.python3Packages.buildPythonApplication", arguments), "package")
 	if programs := slices.Sorted(maps.Keys(p.Project.Scripts)); len(programs) > 0 {
 		a.add([]string{"bin/" + programs[0]}, "entrypoint")
 	} else {

@@ -72,6 +72,27 @@ func TestNewAppBeginsWithAReleaseOfAForge(t *testing.T) {
 	}
 }
 
+// Where the package set lacks a builder, the definition is written all the same, and says so.
+func TestNewAppWithoutItsBuilderHasTheHashOfItsSource(t *testing.T) {
+	forge := forgetest.GitHub(t)
+	c := newNotes(t, forge, "scratch")
+	repo := forge.AddRepo("suite/pages")
+	repo.Tag("v1.0.0", repo.Commit(map[string]string{"package.json": `{"name": "pages"}`, "package-lock.json": "{}"}))
+	made := c.run(t, 0, "new", "pages", "--from", forge.URL+"/suite/pages")
+	for _, want := range []string{
+		"warning: hashes are not found yet: apps/pages: apps/pages/default.nix:", "attribute 'buildNpmPackage' missing; libre hash pages finds them later\n",
+		"\nlook at: the host package set has no builder for it: it was not built, use --package-set nixpkgs\n",
+	} {
+		if !strings.Contains(made.stderr, want) {
+			t.Errorf("lacks %q:\n%s", want, made.stderr)
+		}
+	}
+	if text := c.read(t, "apps/pages/default.nix"); !strings.Contains(text, `hash = "sha256-`) || !strings.Contains(text, `hashes.npmDepsHash = "";`) {
+		t.Errorf("hashes:\n%s", text)
+	}
+	c.run(t, 0, "list", "pages")
+}
+
 // A repository of Forgejo is fetched by git, and followed by its releases.
 func TestNewAppBeginsWithAReleaseOfForgejo(t *testing.T) {
 	host, push := hub(t)
