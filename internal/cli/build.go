@@ -132,7 +132,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
-	return cmp.Or(exportErr, e.reportFailures(started, results))
+	return cmp.Or(exportErr, e.reportFailures(ws, started, results))
 }
 
 // buildWithHashes fills in the hashes of apps, and builds what the options select again.
@@ -338,7 +338,7 @@ func appsWithWrongHashes(results []build.Result) []string {
 }
 
 // reportFailures prints what failed, and how many images there were.
-func (e *env) reportFailures(started time.Time, results []build.Result) error {
+func (e *env) reportFailures(ws *workspace, started time.Time, results []build.Result) error {
 	var all []failed
 	images := count{what: "image"}
 	for _, r := range results {
@@ -347,8 +347,7 @@ func (e *env) reportFailures(started time.Time, results []build.Result) error {
 			all = append(all, failed{r.ID.String(), r.Err})
 		}
 	}
-	e.printFailures(all)
-	e.closing(started, images)
+	e.conclude(ws, started, all, images)
 	if len(all) == 0 {
 		return nil
 	}

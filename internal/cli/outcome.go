@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/history"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
@@ -76,8 +77,24 @@ type count struct {
 	states []state.State
 }
 
+// conclude says what became of all, each cause of a failure once, and remembers it for
+// libre logs.
+func (e *env) conclude(ws *workspace, started time.Time, all []failed, counts ...count) {
+	e.printFailures(all)
+	line := closing(started, counts...)
+	e.Notef("%s", line)
+	e.SummaryText(line)
+	run := history.Run{Started: started, Seconds: time.Since(started).Seconds(), Directory: ws.dir, Command: e.args, Result: line}
+	for _, f := range all {
+		run.Failures = append(run.Failures, history.Failure{Name: f.name, Step: f.Step, Reason: f.Error(), Log: f.Log})
+	}
+	if err := history.Add(ws.historyDir(), run); err != nil {
+		e.Warnf("libre logs will not list this run: %v", err)
+	}
+}
+
 // closing: 15 images: 3 built, 12 unchanged, 1m53s.
-func (e *env) closing(started time.Time, counts ...count) {
+func closing(started time.Time, counts ...count) string {
 	var whats, parts []string
 	became := map[state.State]int{}
 	var order []state.State
@@ -96,7 +113,5 @@ func (e *env) closing(started time.Time, counts ...count) {
 	for _, s := range order {
 		parts = append(parts, fmt.Sprintf("%d %s", became[s], s))
 	}
-	line := fmt.Sprintf("%s: %s, %s", strings.Join(whats, ", "), strings.Join(parts, ", "), ui.Duration(time.Since(started)))
-	e.Notef("%s", line)
-	e.SummaryText(line)
+	return fmt.Sprintf("%s: %s, %s", strings.Join(whats, ", "), strings.Join(parts, ", "), ui.Duration(time.Since(started)))
 }

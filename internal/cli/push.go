@@ -133,7 +133,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if err != nil {
 		return err
 	}
-	return e.reportUnpublished(started, results)
+	return e.reportUnpublished(ws, started, results)
 }
 
 // pusher is a publisher with the options of push.
@@ -237,7 +237,7 @@ func publishStyle(column int, cell string) ui.Style {
 }
 
 // reportUnpublished prints what failed, and how many images and releases there were.
-func (e *env) reportUnpublished(started time.Time, results []publish.Result) error {
+func (e *env) reportUnpublished(ws *workspace, started time.Time, results []publish.Result) error {
 	var all []failed
 	var refused error
 	var moved []error
@@ -259,8 +259,7 @@ func (e *env) reportUnpublished(started time.Time, results []publish.Result) err
 			moved = append(moved, r.Err)
 		}
 	}
-	e.printFailures(all)
-	e.closing(started, images, releases)
+	e.conclude(ws, started, all, images, releases)
 	switch {
 	case len(all) == 0:
 		return nil
