@@ -32,13 +32,16 @@ func (e *env) printFailures(all []failed) {
 	type cause struct{ step, reason, log string }
 	names := map[cause][]string{}
 	var causes []cause
-	tails := map[cause][]string{}
+	tails, fixes := map[cause][]string{}, map[cause]string{}
 	for _, f := range all {
 		c := cause{f.Step, f.Error(), f.Log}
 		if names[c] == nil {
 			causes = append(causes, c)
 		}
 		names[c], tails[c] = append(names[c], f.name), f.Tail
+		if hasWrongHash(f) {
+			fixes[c] = "libre hash " + strings.Split(f.name, "/")[0]
+		}
 		table.Rows = append(table.Rows, []string{f.name, c.step, c.reason, c.log})
 	}
 	e.Summary(table)
@@ -47,6 +50,9 @@ func (e *env) printFailures(all []failed) {
 		e.SummaryLog(block.Heading, tails[c])
 		if _, shown := e.shownTails.Load(tailKey(tails[c])); len(tails[c]) > 1 && !shown { // a single line is the reason
 			block.Quoted = tails[c]
+		}
+		if fix := fixes[c]; fix != "" {
+			block.Lines = append(block.Lines, "next: "+fix)
 		}
 		if c.log != "" {
 			block.Lines = append(block.Lines, "log: "+c.log)

@@ -47,7 +47,7 @@ func TestHashesAreFilledInOneCommand(t *testing.T) {
 func TestBuildFillsHashes(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	failed := c.run(t, 3, "build", "notes")
-	if !strings.Contains(failed.stderr, "\nlibre hash notes writes the right hashes\n") {
+	if !strings.Contains(failed.stderr, "\n  next: libre hash notes\n") {
 		t.Errorf("build:\n%s", failed.stderr)
 	}
 	built := c.run(t, 0, "build", "notes", "--fix-hashes")
