@@ -72,7 +72,7 @@ func (e *env) runInit(ctx context.Context, o initOptions) error {
 		if o.dir != "." {
 			enter = "cd " + o.dir + ", then "
 		}
-		e.Notef("made a catalogue in %s; next: %slibre list, libre build --all", o.dir, enter)
+		e.Notef("made a catalogue in %s; next: %slibre list, libre build --all; libre new adds an app of your own", o.dir, enter)
 	}
 	if workflows != nil {
 		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what .%s/workflows/libre-*.yml need", o.forge)

@@ -82,6 +82,7 @@ var (
 	secretName = regexp.MustCompile(`(^|_)(SECRET|PASSWORD|PASS|TOKEN|SALT|CREDENTIALS|PRIVATE|APIKEY|KEY)(_|$)|SECRET`)
 	integer    = regexp.MustCompile(`\A-?[0-9]{1,15}\z`)
 	webAddress = regexp.MustCompile(`\Ahttps?://`)
+	hasLogin   = regexp.MustCompile(`://[^/]*@`)
 )
 
 // settingsSet are the settings as a definition has them.
@@ -106,7 +107,7 @@ func (f *Findings) settingsSet() set {
 		case webAddress.MatchString(value):
 			one.add("url", "type")
 		}
-		if v.value != "" && !strings.Contains(v.value, "$") {
+		if v.value != "" && !strings.Contains(v.value, "$") && !hasLogin.MatchString(v.value) {
 			one.add(text.Short(v.value, 200), "example")
 		}
 		s.add(one, v.name)

@@ -98,6 +98,17 @@ func TestContainerfileOfAnotherFolder(t *testing.T) {
 	}
 }
 
+// Secrets and logins of examples are not copied.
+func TestSecretsOfExamplesAreNotWritten(t *testing.T) {
+	_, text := definition(t, map[string]string{
+		"Dockerfile":   "FROM scratch\n",
+		".env.example": "SECRET_KEY=hunter2\nBROKER=amqp://guest:hunter2@mq\nDB_PASSWORD=hunter2\nAPI_TOKEN=hunter2\nLEVEL=info\n",
+	}, Options{Name: "notes"})
+	if strings.Contains(text, "hunter2") || !strings.Contains(text, `example = "info";`) {
+		t.Errorf("%s", text)
+	}
+}
+
 // An image says what its source does not.
 func TestImageAddsToASource(t *testing.T) {
 	image := &Image{Reference: "docker.io/ada/notes:1", Config: v1.Config{
