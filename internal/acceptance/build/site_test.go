@@ -29,7 +29,7 @@ func TestCommandsOfThePageRunTheApp(t *testing.T) {
 	key, page := filepath.Join(dir, "cosign"), filepath.Join(dir, "page")
 	c.env = append(c.env, "COSIGN_PASSWORD=")
 	c.libre(t, "keygen", "--output", key)
-	c.libre(t, "push", "guestbook/*/default", "--to", to, "--key", key+".key")
+	c.libre(t, "push", "guestbook/*/default", "--to", to, "--key", key+".key", "--output", filepath.Join(dir, "dist")) // other tests use the catalogue's
 	c.libre(t, "site", "--output", page, "--to", to, "--key", key+".pub", "--notes=false")
 
 	operator := catalogue{dir: filepath.Join(dir, "operator")}
