@@ -102,7 +102,7 @@ func TestNextRunCompletesWhatAFullDiskFailed(t *testing.T) {
 	push := []string{"push", defaults, "--to", reg.prefix(), "--output", filepath.Join(disk, "dist")}
 	got := c.run(push...).want(t, 3)
 	checkLines(t, got)
-	if lines := regexp.MustCompile(`(?m)^large/web/default\s.*no space left on device`).FindAllString(got.stderr, -1); len(lines) != 1 {
+	if lines := regexp.MustCompile(`(?m)^failed: large/web/default\n.*no space left on device`).FindAllString(got.stderr, -1); len(lines) != 1 {
 		t.Errorf("%d lines say that the disk is full:\n%s", len(lines), got.stderr)
 	}
 	for reference := range reg.tags(t) {
@@ -135,7 +135,7 @@ func TestNextRunCompletesWhatAFullRegistryRefused(t *testing.T) {
 	// and answers 500 for it from then on.
 	got := c.run("push", "large/*/default", "--to", reg.prefix()).want(t, 3)
 	checkLines(t, got)
-	if !regexp.MustCompile(`(?m)^large/web/default\s+push\s.*: 5\d\d `).MatchString(got.stderr) {
+	if !regexp.MustCompile(`(?m)^failed: large/web/default\n  push: .*: 5\d\d `).MatchString(got.stderr) {
 		t.Errorf("the line about the registry:\n%s", got.stderr)
 	}
 	remount(t, storage, 0, "size=64m")

@@ -236,8 +236,8 @@ func TestAppThatFailsHoldsNoOtherBack(t *testing.T) {
 			if published := printedDigests(got, "published"); len(published) != 3 {
 				t.Errorf("published %v, want all of two", published)
 			}
-			if !regexp.MustCompile(`(?m)^one/pages/default\s+push\s+pushing \S+: .*$`).MatchString(got.stderr) {
-				t.Errorf("the table of failures:\n%s", got.stderr)
+			if !regexp.MustCompile(`(?m)^failed: one/pages/default\n  push: pushing \S+: .*$`).MatchString(got.stderr) {
+				t.Errorf("the block of the failure:\n%s", got.stderr)
 			}
 			if rows := got.rows(); len(rows) != 5 || !strings.Contains(got.stdout, "held\tnot tagged: one/pages/default failed") {
 				t.Errorf("the table:\n%s", got.stdout)

@@ -45,7 +45,7 @@ func TestLayerOverTheLimitFailsItsImageAlone(t *testing.T) {
 	push := []string{"push", defaults, "--to", reg.prefix()}
 	got := c.run(push...).want(t, 3)
 	checkLines(t, got)
-	if !regexp.MustCompile(`(?m)^large/web/default\s+push\s.*: 413 Request Entity Too Large`).MatchString(got.stderr) {
+	if !regexp.MustCompile(`(?m)^failed: large/web/default\n  push: .*: 413 Request Entity Too Large`).MatchString(got.stderr) {
 		t.Errorf("the line about the layer:\n%s", got.stderr)
 	}
 	if tags := reg.tags(t); len(tags) != 3 {

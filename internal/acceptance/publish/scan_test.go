@@ -165,7 +165,7 @@ func TestScanByAnotherProgram(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "scanner")
 	const text = `#!/bin/sh
 echo "first $1"
-grep -c '"pkg:npm/left@1.3.0"' "$2"
+grep -o '"pkg:npm/left@1.3.0"' "$2" | wc -l
 grep -o '"statements"' "$4"
 printf 'esc\033[31m\n'
 env | grep -c -e TOKEN -e PASSWORD

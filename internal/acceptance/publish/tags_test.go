@@ -251,8 +251,8 @@ mkApp {
 	if diff := cmp.Diff(undisturbedDefaults(t), printedDigests(got, "published"), butRecords); diff != "" {
 		t.Errorf("the others: %s", diff)
 	}
-	for _, want := range []string{"failing/bad/default", "broken "} {
-		if !strings.Contains(got.stderr, "\n"+want) {
+	for _, want := range []string{"failing/bad/default", "broken"} {
+		if !strings.Contains(got.stderr, "\nfailed: "+want+"\n") {
 			t.Errorf("no line about %s:\n%s", want, got.stderr)
 		}
 	}
