@@ -160,14 +160,20 @@ func (b *Bumper) Rehash(ctx context.Context, patterns []catalog.Pattern, accept 
 	return b.raisePackageVersions(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
 }
 
+// selected evaluates the catalogue, and returns the names of the selected apps, too.
+func (b *Bumper) selected(ctx context.Context, patterns []catalog.Pattern) (*nix.Evaluation, []string, error) {
+	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := catalog.Select(patterns, evaluation.Names)
+	return evaluation, names, err
+}
+
 // raisePackageVersions increases the package version of the selected apps.
 func (b *Bumper) raisePackageVersions(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error),
 	edit func(*checkout, catalog.App) (edits, step, error)) ([]*Result, error) {
-	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
-	if err != nil {
-		return nil, err
-	}
-	names, err := catalog.Select(patterns, evaluation.Names)
+	evaluation, names, err := b.selected(ctx, patterns)
 	if err != nil {
 		return nil, err
 	}

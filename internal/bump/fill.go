@@ -19,11 +19,7 @@ import (
 // rises only if it is published. accept gets the result of each app that changes, as with
 // Bump.
 func (b *Bumper) Fill(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (keep bool, err error)) ([]*Result, error) {
-	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
-	if err != nil {
-		return nil, err
-	}
-	names, err := catalog.Select(patterns, evaluation.Names)
+	evaluation, names, err := b.selected(ctx, patterns)
 	if err != nil {
 		return nil, err
 	}
