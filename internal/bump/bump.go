@@ -41,8 +41,8 @@ func (v Version) String() string { return catalog.Tag(v.Version, v.PackageVersio
 // Result is the outcome for one app.
 type Result struct {
 	App         string              `json:"app"`
-	From        Version             `json:"from"`
-	To          Version             `json:"to"` // equal to From if there is nothing to do
+	From        Version             `json:"from"` // the version before
+	To          Version             `json:"to"`   // equal to from if there is nothing to do
 	Decision    *Decision           `json:"decision,omitempty"`
 	Edits       []Edit              `json:"edits,omitempty"`
 	PatchChecks []review.PatchCheck `json:"proofs,omitempty"`   // patches and other changes, checked against the new source
@@ -56,9 +56,7 @@ type Result struct {
 
 	NotFollowed string `json:"notFollowed,omitempty"` // why there is no request to upstream
 
-	// Uncommitted are files with an earlier edit of libre that was never committed, if
-	// there is nothing else to do.
-	Uncommitted []string `json:"uncommitted,omitempty"`
+	Uncommitted []string `json:"uncommitted,omitempty"` // files with an earlier edit of libre that was never committed, if there is nothing else to do
 
 	finder upstream.Finder
 	Links  upstream.Links    `json:"-"`

@@ -57,17 +57,14 @@ const (
 // Decision is what to do with an app, and why.
 type Decision struct {
 	Kind           Kind   `json:"kind"`
-	Version        string `json:"version"`          // the current one, unless Kind is version
-	PackageVersion int    `json:"packageVersion"`   // the one for Version
+	Version        string `json:"version"`          // the current one, unless kind is version
+	PackageVersion int    `json:"packageVersion"`   // the one for version
 	Tag            string `json:"tag,omitempty"`    // to use
-	Commit         string `json:"commit,omitempty"` // of Tag; "" if unknown
+	Commit         string `json:"commit,omitempty"` // of the tag; "" if unknown
 	Newest         string `json:"newest"`           // highest version of upstream, whether or not the rule allows it
 	Reason         string `json:"reason,omitempty"` // why there is no new version, or what moved
 
-	// HeldBack is the highest version above Version that the app may not take, and why:
-	// "0.40.4 needs go 1.27", "6.0.0 outside of update.range minor". It is "" if there is
-	// no higher one.
-	HeldBack string `json:"heldBack,omitempty"`
+	HeldBack string `json:"heldBack,omitempty"` // the highest version above it that the app may not take, and why: "6.0.0 outside of update.range minor"
 
 	Warnings   []string    `json:"warnings,omitempty"`
 	Candidates []Candidate `json:"candidates,omitempty"` // newest first, then those without a version

@@ -16,8 +16,8 @@ import (
 // Edit is one attribute of an app's definition with a new value.
 type Edit struct {
 	Attribute string `json:"attribute"` // such as source.hash
-	Old       string `json:"old"`
-	New       string `json:"new"`
+	Old       string `json:"old"`       // the value before
+	New       string `json:"new"`       // the value after
 }
 
 // edits are the changed attributes of one app, by attribute.

@@ -8,9 +8,9 @@ import (
 type Candidate struct {
 	Tag     string `json:"tag"`               // outside text, cut if it is long
 	Version string `json:"version,omitempty"` // "" if the tag has none
-	Commit  string `json:"commit,omitempty"`
-	Date    string `json:"date,omitempty"` // YYYY-MM-DD, if the release was read
-	Verdict string `json:"verdict"`
+	Commit  string `json:"commit,omitempty"`  // of the tag
+	Date    string `json:"date,omitempty"`    // YYYY-MM-DD, if the release was read
+	Verdict string `json:"verdict"`           // why it is taken or not
 }
 
 // Table is the candidates as a table, newest first. Tags are outside text.

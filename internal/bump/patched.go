@@ -35,8 +35,8 @@ type NewPatch struct {
 type AddedPatch struct {
 	File     string   `json:"file"` // in the catalogue
 	Variant  string   `json:"variant,omitempty"`
-	Fixes    []string `json:"fixes"`
-	Origin   string   `json:"origin,omitempty"`
+	Fixes    []string `json:"fixes"`              // IDs of vulnerabilities
+	Origin   string   `json:"origin,omitempty"`   // URL that the patch comes from
 	Commit   string   `json:"commit,omitempty"`   // of the source's repository, 40 digits
 	Changes  []string `json:"changes"`            // files in the source
 	Mentions []string `json:"mentions,omitempty"` // other IDs in the patch's text: anybody may have written them

@@ -16,24 +16,22 @@ const Schema = 1
 
 // App is the metadata of one application, from its definition.
 type App struct {
-	Name           string                     `json:"name"`
+	Name           string                     `json:"name"` // as in apps/NAME
 	Version        string                     `json:"version"`
 	PackageVersion int                        `json:"packageVersion"`
-	Source         *Source                    `json:"source"`
-	Components     map[string]Component       `json:"components"`
-	Variants       []string                   `json:"variants"` // "default" first, then "debug"
-	Hashes         map[string]json.RawMessage `json:"hashes"`   // a string, or a map of strings by system
-	Update         json.RawMessage            `json:"update"`
-	Needs          map[string]json.RawMessage `json:"needs"`
+	Source         *Source                    `json:"source"`     // null if the app has none
+	Components     map[string]Component       `json:"components"` // by name
+	Variants       []string                   `json:"variants"`   // "default" first, then "debug"
+	Hashes         map[string]json.RawMessage `json:"hashes"`     // a string, or a map of strings by system
+	Update         json.RawMessage            `json:"update"`     // the rule for new versions
+	Needs          map[string]json.RawMessage `json:"needs"`      // by name: what the app needs to run
 	Migration      *Migration                 `json:"migration"`
-	Meta           Meta                       `json:"meta"`
+	Meta           Meta                       `json:"meta"`           // for people
 	Positions      map[string]*Position       `json:"positions"`      // attribute, such as "source.hash" → its position
 	Changes        []SourceChange             `json:"changes"`        // to the source, in order
-	VariantChanges map[string][]SourceChange  `json:"variantChanges"` // by variant, applied after Changes
+	VariantChanges map[string][]SourceChange  `json:"variantChanges"` // by variant, applied after changes
 
-	// Described has, by variant, what the definition says for the application document; see
-	// package describe. It is nil if it was not asked for.
-	Described map[string]json.RawMessage `json:"described,omitempty"`
+	Described map[string]json.RawMessage `json:"described,omitempty"` // by variant: what the definition says for the application document; see package describe; absent if it was not asked for
 }
 
 // SourceChange is one change to an app's source: a patch, replacements in a file, or an
@@ -57,8 +55,8 @@ type Source struct {
 	Commit   string `json:"commit"`   // commit of the tag; "" if the definition does not give it
 
 	// From the definition; which are set depends on the kind.
-	GitHub   string `json:"github"` // OWNER/REPO
-	Tag      string `json:"tag"`
+	GitHub   string `json:"github"`   // OWNER/REPO
+	Tag      string `json:"tag"`      // of the repository
 	Version  string `json:"version"`  // of a Go module
 	Archive  string `json:"archive"`  // URL that replaces the forge's archive
 	Git      string `json:"git"`      // URL of a repository
@@ -81,18 +79,16 @@ type Component struct {
 	Protocols   map[string]string  `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
 	Health      string             `json:"health"`                // path of the HTTP health check
 	HealthCheck *HealthCheck       `json:"healthCheck,omitempty"` // if the definition gives more than a path
-	Services    map[string]Service `json:"services"`
-	Volumes     []string           `json:"volumes"`
+	Services    map[string]Service `json:"services"`              // ways to run the image, by name
+	Volumes     []string           `json:"volumes"`               // paths in the image
 	License     string             `json:"license"`
-	Systems     []string           `json:"systems"`
-	Bases       map[string]string  `json:"bases"`
+	Systems     []string           `json:"systems"` // Nix systems it is built for
+	Bases       map[string]string  `json:"bases"`   // image of the Containerfile → digest, or APP/COMPONENT
 
 	Containerfile string `json:"containerfile"` // path in the source; "" for a Nix component
 	Target        string `json:"target"`        // stage of the Containerfile; "" for the last
 
-	// Upstream lists the instructions that configure the image in upstream's Containerfile
-	// and base; nil if they were not read.
-	Upstream []UpstreamInstruction `json:"upstream,omitempty"`
+	Upstream []UpstreamInstruction `json:"upstream,omitempty"` // instructions that configure the image in upstream's Containerfile and base; absent if they were not read
 }
 
 // UpstreamInstruction is an instruction of upstream's Containerfile, or of its base, that
@@ -111,10 +107,10 @@ type HealthCheck struct {
 	Command []string `json:"command,omitempty"` // run in the container: exit code 0 is healthy
 	TCP     string   `json:"tcp,omitempty"`     // name of a port that accepts connections
 	GRPC    string   `json:"grpc,omitempty"`    // name of a port that serves grpc.health.v1
-	Port    string   `json:"port,omitempty"`    // name of the port for Path
+	Port    string   `json:"port,omitempty"`    // name of the port for path
 
-	Interval    int `json:"interval,omitempty"` // seconds
-	Timeout     int `json:"timeout,omitempty"`
+	Interval    int `json:"interval,omitempty"`    // seconds
+	Timeout     int `json:"timeout,omitempty"`     // seconds
 	StartPeriod int `json:"startPeriod,omitempty"` // failures before it do not count
 	Retries     int `json:"retries,omitempty"`     // consecutive failures after which the container is unhealthy
 }
@@ -136,16 +132,16 @@ type Migration struct {
 type Meta struct {
 	Description string   `json:"description,omitempty"`
 	Homepage    string   `json:"homepage,omitempty"`
-	License     string   `json:"license,omitempty"` // SPDX expression
-	Changelog   string   `json:"changelog,omitempty"`
-	Maintainers []string `json:"maintainers,omitempty"`
+	License     string   `json:"license,omitempty"`     // SPDX expression
+	Changelog   string   `json:"changelog,omitempty"`   // URL
+	Maintainers []string `json:"maintainers,omitempty"` // names
 }
 
 // Position is a position in a file. Line and Column count from 1.
 type Position struct {
-	File   string `json:"file"`
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
+	File   string `json:"file"`   // in the catalogue
+	Line   int    `json:"line"`   // from 1
+	Column int    `json:"column"` // from 1
 }
 
 // ID identifies an image within its catalogue: app/component/variant.

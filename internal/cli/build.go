@@ -283,21 +283,21 @@ func stateStyle(column int, cell string) ui.Style {
 // resultJSON is one image of `build --json`.
 type resultJSON struct {
 	Image     string     `json:"image"` // app/component/variant
-	State     string     `json:"state"`
+	State     string     `json:"state"` // built, unchanged, skipped or failed
 	Reference string     `json:"reference,omitempty"`
 	Digest    string     `json:"digest,omitempty"`
-	Size      int64      `json:"size,omitempty"` // bytes, compressed
-	Layers    int        `json:"layers,omitempty"`
-	Seconds   float64    `json:"seconds,omitempty"`
+	Size      int64      `json:"size,omitempty"`    // bytes, compressed
+	Layers    int        `json:"layers,omitempty"`  // how many
+	Seconds   float64    `json:"seconds,omitempty"` // that building took
 	Step      string     `json:"step,omitempty"`
 	Error     string     `json:"error,omitempty"`
 	Log       string     `json:"log,omitempty"`
-	Skipped   []skipJSON `json:"skipped,omitempty"`
+	Skipped   []skipJSON `json:"skipped,omitempty"` // systems without an image
 }
 
 type skipJSON struct {
 	System string `json:"system"`
-	Reason string `json:"reason"`
+	Reason string `json:"reason"` // what the definition says
 }
 
 func resultsJSON(registry string, results []build.Result) []resultJSON {

@@ -327,10 +327,10 @@ func (e *env) buildBumped(ctx context.Context, results []*bump.Result) error {
 // bumpResultJSON is one app of `bump --json`.
 type bumpResultJSON struct {
 	*bump.Result
-	Outcome string            `json:"outcome"`
+	Outcome string            `json:"outcome"` // bumped, repacked, outdated, dry-run, up to date, failed; or "held: …" and "not followed: …" with the reason
 	Error   string            `json:"error,omitempty"`
 	Files   []string          `json:"files,omitempty"`
-	Links   map[string]string `json:"links,omitempty"`
+	Links   map[string]string `json:"links,omitempty"` // URLs of upstream: release, compare
 }
 
 func bumpJSON(o bumpOptions, results []*bump.Result) []bumpResultJSON {

@@ -328,8 +328,8 @@ type foundJSON struct {
 	Component string   `json:"component"`
 	Version   string   `json:"version,omitempty"`
 	PURL      string   `json:"purl,omitempty"`
-	License   string   `json:"license,omitempty"` // SPDX expression
-	Way       []string `json:"way"`               // from the image to the component
-	PatchedBy []string `json:"patchedBy,omitempty"`
-	Answer    string   `json:"answer,omitempty"` // of a vulnerability: affected, or what a statement says
+	License   string   `json:"license,omitempty"`   // SPDX expression
+	Way       []string `json:"way"`                 // from the image to the component
+	PatchedBy []string `json:"patchedBy,omitempty"` // patches of the catalogue that fix the vulnerability
+	Answer    string   `json:"answer,omitempty"`    // of a vulnerability: affected, or what a statement says
 }

@@ -139,10 +139,10 @@ type licenseRow struct {
 	Component string   `json:"component"`
 	Version   string   `json:"version,omitempty"`
 	PURL      string   `json:"purl,omitempty"`
-	License   string   `json:"license"` // SPDX expression, or NOASSERTION
-	Source    string   `json:"source"`  // declared, concluded, or unknown
-	Images    []string `json:"images"`  // APP-COMPONENT-VARIANT:TAG
-	Refused   string   `json:"refused,omitempty"`
+	License   string   `json:"license"`           // SPDX expression, or NOASSERTION
+	Source    string   `json:"source"`            // declared, concluded, or unknown
+	Images    []string `json:"images"`            // APP-COMPONENT-VARIANT:TAG
+	Refused   string   `json:"refused,omitempty"` // why the policy refuses it
 }
 
 // licenseRows lists the components of images by name and version, each once.

@@ -117,9 +117,9 @@ func (e *env) runNew(ctx context.Context, o newOptions) error {
 type newJSON struct {
 	App      string   `json:"app"`
 	Files    []string `json:"files"`
-	Found    []string `json:"found"`
-	Guessed  []string `json:"guessed"`
-	LookAt   []string `json:"lookAt"`
+	Found    []string `json:"found"`   // what the source says, a line each
+	Guessed  []string `json:"guessed"` // what may be wrong, a line each
+	LookAt   []string `json:"lookAt"`  // what to look at, a line each
 	Warnings []string `json:"warnings"`
 }
 

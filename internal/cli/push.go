@@ -185,9 +185,9 @@ func (e *env) printPushed(results []publish.Result, asJSON bool) error {
 
 // pushedJSON is one image or record of `push --json`.
 type pushedJSON struct {
-	Name      string `json:"name"` // app/component/variant of an image, app/variant of a record, or an app that cannot be evaluated
-	Kind      string `json:"kind"` // image, release or app
-	State     string `json:"state"`
+	Name      string `json:"name"`                // app/component/variant of an image, app/variant of a record, or an app that cannot be evaluated
+	Kind      string `json:"kind"`                // image, release or app
+	State     string `json:"state"`               // published, unchanged, attached, signed, moved (a moving tag), held, skipped, failed or dry-run
 	Reference string `json:"reference,omitempty"` // by the tag
 	Digest    string `json:"digest,omitempty"`
 	Reason    string `json:"reason,omitempty"` // why it was held back, or what was attached or signed

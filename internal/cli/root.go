@@ -73,7 +73,7 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
 	e.addGlobalFlags(root)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(e.helpCommand())
-	root.Version = versionText()
+	root.Version = thisVersion().String()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
 	root.CompletionOptions.DisableDefaultCmd = true

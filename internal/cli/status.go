@@ -120,13 +120,13 @@ func (e *env) printStatus(all []state.Status, newest func(app string) upstreamSt
 // statusJSON is one release of `status --json`.
 type statusJSON struct {
 	Release string `json:"release"` // app/variant
-	Tag     string `json:"tag"`
-	State   string `json:"state"`
+	Tag     string `json:"tag"`     // APP-VARIANT:TAG of the release record
+	State   string `json:"state"`   // published, not published, incomplete, not tagged, moved, not signed, other content, not valid, broken or unknown
 	Digest  string `json:"digest,omitempty"`
 	upstreamState
 	OldKey string      `json:"oldKey,omitempty"` // the former key that signed it: see push --resign
 	Reason string      `json:"reason,omitempty"`
-	Moved  []movedJSON `json:"moved,omitempty"`
+	Moved  []movedJSON `json:"moved,omitempty"` // tags of the release that were moved
 	Lacks  []lacksJSON `json:"lacks,omitempty"` // missing attachments
 }
 

@@ -324,13 +324,13 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 // verifiedJSON is one image or record of `verify --json`.
 type verifiedJSON struct {
 	Reference string            `json:"reference"`
-	Kind      string            `json:"kind"` // image, release or rebuild
-	Verified  bool              `json:"verified"`
-	Result    string            `json:"result"` // verified, failed, moved, or unknown: it cannot be read
-	Checks    []string          `json:"checks"`
-	VEX       *state.VEXSummary `json:"vex,omitempty"` // of an image that verifies
-	SignedAs  string            `json:"signedAs,omitempty"`
-	Command   string            `json:"command,omitempty"` // the cosign command that verifies the signature
-	OldKey    string            `json:"oldKey,omitempty"`  // the former key that signed it
+	Kind      string            `json:"kind"`               // image, release or rebuild
+	Verified  bool              `json:"verified"`           // true if everything is right
+	Result    string            `json:"result"`             // verified, failed, moved, or unknown: it cannot be read
+	Checks    []string          `json:"checks"`             // what was verified: signature, sbom cyclonedx, sbom spdx, provenance, tag
+	VEX       *state.VEXSummary `json:"vex,omitempty"`      // of an image that verifies
+	SignedAs  string            `json:"signedAs,omitempty"` // the NAME:TAG in the signature
+	Command   string            `json:"command,omitempty"`  // the cosign command that verifies the signature
+	OldKey    string            `json:"oldKey,omitempty"`   // the former key that signed it
 	Error     string            `json:"error,omitempty"`
 }

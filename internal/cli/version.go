@@ -14,23 +14,47 @@ import (
 var version = "0.1.0"
 
 func (e *env) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, and the catalogue schema that it reads",
-		Args:  takes(0, 0),
-		RunE:  func(cmd *cobra.Command, args []string) error { return e.Printf("%s\n", versionText()) },
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version, and the catalogue schema that it reads",
+		Example: "  libre version --json",
+		Args:    takes(0, 0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if asJSON {
+				return e.JSON(thisVersion())
+			}
+			return e.Printf("%s\n", thisVersion())
+		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
 }
 
-// versionText: libre 0.1.0 (7f3a1d79aa01), catalogue schema 1.
-func versionText() string {
-	revision := ""
+// versionJSON is the result of `version --json`.
+type versionJSON struct {
+	Version  string `json:"version"`            // of libre
+	Revision string `json:"revision,omitempty"` // commit that it was built from, if the build knew it
+	Schema   int    `json:"catalogueSchema"`    // version of the flake's output that it reads
+}
+
+func thisVersion() versionJSON {
+	this := versionJSON{Version: version, Schema: catalog.Schema}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
-				revision = " (" + setting.Value[:min(12, len(setting.Value))] + ")"
+				this.Revision = setting.Value
 			}
 		}
 	}
-	return fmt.Sprintf("libre %s%s, catalogue schema %d", version, revision, catalog.Schema)
+	return this
+}
+
+// String: libre 0.1.0 (7f3a1d79aa01), catalogue schema 1.
+func (v versionJSON) String() string {
+	revision := ""
+	if v.Revision != "" {
+		revision = " (" + v.Revision[:min(12, len(v.Revision))] + ")"
+	}
+	return fmt.Sprintf("libre %s%s, catalogue schema %d", v.Version, revision, v.Schema)
 }

@@ -85,16 +85,16 @@ func (e *env) runVEX(ctx context.Context, o vexOptions) error {
 type vexRow struct {
 	Image         string     `json:"image"`
 	Platform      string     `json:"platform"`
-	Vulnerability string     `json:"vulnerability"`
+	Vulnerability string     `json:"vulnerability"` // its ID
 	Aliases       []string   `json:"aliases,omitempty"`
 	Status        vex.Status `json:"status"`
 	Justification string     `json:"justification,omitempty"`
 	Action        string     `json:"action,omitempty"`
 	Notes         string     `json:"notes,omitempty"`
 	Components    []string   `json:"components,omitempty"` // package URLs; none for the whole image
-	Date          string     `json:"date"`
-	Expires       string     `json:"expires,omitempty"`
-	Place         string     `json:"place,omitempty"`
+	Date          string     `json:"date"`                 // YYYY-MM-DD, of the statement
+	Expires       string     `json:"expires,omitempty"`    // YYYY-MM-DD, after which it says nothing
+	Place         string     `json:"place,omitempty"`      // FILE:LINE, or the patch
 }
 
 func vexRows(image, platform string, answers *vex.Answers) []vexRow {

@@ -72,19 +72,19 @@ func NewImage(digest string, manifest v1.Manifest, config v1.ConfigFile) *Image 
 // Comparison is the result. Its JSON is that of `libre diff --json`: fields are added, not
 // renamed. Lists are sorted and never null, but null is what was not compared.
 type Comparison struct {
-	From        Side             `json:"from"`
-	To          Side             `json:"to"`
+	From        Side             `json:"from"` // the one release
+	To          Side             `json:"to"`   // the other
 	Kind        Kind             `json:"kind"`
-	Different   bool             `json:"different"`
-	Upgrade     Upgrade          `json:"upgrade"`
+	Different   bool             `json:"different"`   // anything differs
+	Upgrade     Upgrade          `json:"upgrade"`     // whether one may go from one to the other
 	Description []Change         `json:"description"` // null if a release has none
-	Components  []ComponentDelta `json:"components"`
-	Notes       []Note           `json:"notes"` // upstream's, newest version first; null if they were not read
+	Components  []ComponentDelta `json:"components"`  // by name
+	Notes       []Note           `json:"notes"`       // upstream's, newest version first; null if they were not read
 }
 
 // Side is what a comparison says of one release.
 type Side struct {
-	Name           string `json:"name"`
+	Name           string `json:"name"` // a reference, or APP/VARIANT
 	App            string `json:"app"`
 	Variant        string `json:"variant"`
 	Version        string `json:"version"`
@@ -108,7 +108,7 @@ const (
 type Note struct {
 	Version string `json:"version"`
 	Page    string `json:"page,omitempty"` // URL
-	Text    string `json:"text"`
+	Text    string `json:"text"`           // Markdown from outside
 }
 
 // ComponentDelta compares the images of one component.
@@ -116,13 +116,13 @@ type ComponentDelta struct {
 	Component       string                `json:"component"`
 	Change          Edit                  `json:"change"`             // of the image as a whole
 	Platform        string                `json:"platform,omitempty"` // of the images that are compared
-	Digests         FromTo[string]        `json:"digests"`
-	Platforms       []Change              `json:"platforms"`
-	Config          []Change              `json:"config"`
-	Size            *SizeDelta            `json:"size"`
-	Packages        *PackagesDelta        `json:"packages"`
-	Licenses        []LicenseChange       `json:"licenses"`
-	Vulnerabilities *VulnerabilitiesDelta `json:"vulnerabilities"`
+	Digests         FromTo[string]        `json:"digests"`            // of the manifests
+	Platforms       []Change              `json:"platforms"`          // that the component has an image for
+	Config          []Change              `json:"config"`             // of the image
+	Size            *SizeDelta            `json:"size"`               // null if it was not compared, as below
+	Packages        *PackagesDelta        `json:"packages"`           // of the SBOMs
+	Licenses        []LicenseChange       `json:"licenses"`           // of packages that both have
+	Vulnerabilities *VulnerabilitiesDelta `json:"vulnerabilities"`    // null if the images were not scanned
 }
 
 // Edit is what happened to a thing.
@@ -138,8 +138,8 @@ const (
 
 // FromTo has both sides of a value.
 type FromTo[T any] struct {
-	From T `json:"from"`
-	To   T `json:"to"`
+	From T `json:"from"` // before
+	To   T `json:"to"`   // after
 }
 
 // Compare compares two releases. Upstream's notes are added by the caller.

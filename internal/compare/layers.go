@@ -4,8 +4,8 @@ import "slices"
 
 // SizeDelta compares the compressed layers of two images, in bytes.
 type SizeDelta struct {
-	From   int64        `json:"from"` // sum of the layers
-	To     int64        `json:"to"`
+	From   int64        `json:"from"`   // sum of the layers
+	To     int64        `json:"to"`     // sum of the layers
 	Fetch  int64        `json:"fetch"`  // what a machine that has the one fetches for the other
 	Layers []LayerDelta `json:"layers"` // removed ones first, then those of the new image, the lowest first
 }

@@ -13,8 +13,8 @@ import (
 
 // PackagesDelta compares what two images list in their SBOMs.
 type PackagesDelta struct {
-	From    int             `json:"from"` // how many there are
-	To      int             `json:"to"`
+	From    int             `json:"from"`    // how many there are
+	To      int             `json:"to"`      // how many there are
 	Rebuilt int             `json:"rebuilt"` // store paths of the same name and version that were built anew
 	Changes []PackageChange `json:"changes"` // by type and name
 }
@@ -25,15 +25,15 @@ type PackageChange struct {
 	Type   string   `json:"type"` // the ecosystem in syft's words: nix, go-module, npm
 	Change Edit     `json:"change"`
 	From   []string `json:"from"` // versions, the lowest first
-	To     []string `json:"to"`
+	To     []string `json:"to"`   // as from
 }
 
 // LicenseChange is a package of both images under other terms.
 type LicenseChange struct {
-	Name string   `json:"name"`
-	Type string   `json:"type"`
+	Name string   `json:"name"` // of the package
+	Type string   `json:"type"` // ecosystem of the package
 	From []string `json:"from"` // SPDX expressions, sorted; empty if none is known
-	To   []string `json:"to"`
+	To   []string `json:"to"`   // as from
 }
 
 // packageKey is what a package is called in all its versions.

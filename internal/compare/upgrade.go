@@ -10,9 +10,9 @@ import (
 
 // Upgrade says what going from one release to the other does to an app's data.
 type Upgrade struct {
-	Direction string  `json:"direction"` // upgrade, downgrade or same; by app version
-	Migration string  `json:"migration"` // automatic, manual or none; "" if the definition does not say
-	MinFrom   string  `json:"minFrom,omitempty"`
+	Direction string  `json:"direction"`         // upgrade, downgrade or same; by app version
+	Migration string  `json:"migration"`         // automatic, manual or none; "" if the definition does not say
+	MinFrom   string  `json:"minFrom,omitempty"` // oldest app version to upgrade from
 	Verdict   Verdict `json:"verdict"`
 	Reason    string  `json:"reason,omitempty"`
 	Notes     string  `json:"notes,omitempty"` // URL

@@ -20,7 +20,7 @@ type Change struct {
 	Path   string `json:"path"` // of the attribute: needs.postgres.version, env.DB_HOST
 	Change Edit   `json:"change"`
 	From   any    `json:"from,omitempty"` // JSON
-	To     any    `json:"to,omitempty"`
+	To     any    `json:"to,omitempty"`   // JSON
 }
 
 // jsonChanges compares two JSON objects attribute by attribute. Of lists of objects, such as

@@ -11,8 +11,8 @@ import (
 // VulnerabilitiesDelta compares the known vulnerabilities of two images that patches and
 // statements do not settle.
 type VulnerabilitiesDelta struct {
-	Fixed     []Vulnerability `json:"fixed"` // by severity, the worst first
-	New       []Vulnerability `json:"new"`
+	Fixed     []Vulnerability `json:"fixed"`     // by severity, the worst first
+	New       []Vulnerability `json:"new"`       // by severity, the worst first
 	Remaining int             `json:"remaining"` // how many both have
 }
 
@@ -21,8 +21,8 @@ type Vulnerability struct {
 	ID       string        `json:"id"` // the CVE, if it has one
 	Aliases  []string      `json:"aliases,omitempty"`
 	Severity scan.Severity `json:"severity"`
-	Package  string        `json:"package"`
-	Type     string        `json:"type,omitempty"`
+	Package  string        `json:"package"`           // name of the component
+	Type     string        `json:"type,omitempty"`    // its ecosystem
 	Version  string        `json:"version,omitempty"` // that has it
 	Settled  string        `json:"settled,omitempty"` // of a fixed one: the statement that answers it; "" if the new image does not have it
 }

@@ -32,11 +32,11 @@ const (
 
 // Check is one line of the report.
 type Check struct {
-	Name  string `json:"name"`
+	Name  string `json:"name"` // what was checked
 	State State  `json:"state"`
-	Found string `json:"found"`
-	Fix   string `json:"type,omitempty"` // what to type or to change; empty if nothing is to be done
-	Err   error  `json:"-"`              // the cause, which decides the exit code; nil if it does not matter
+	Found string `json:"found"`         // what there is
+	Fix   string `json:"fix,omitempty"` // what to type or to change; empty if nothing is to be done
+	Err   error  `json:"-"`             // the cause, which decides the exit code; nil if it does not matter
 }
 
 // Failed reports whether something is missing or wrong.

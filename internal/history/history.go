@@ -18,18 +18,18 @@ import (
 
 // Run is a run of a command in a catalogue.
 type Run struct {
-	Started   time.Time `json:"started"`
-	Seconds   float64   `json:"seconds"`
-	Directory string    `json:"directory"` // of the catalogue
-	Command   []string  `json:"command"`   // the arguments of libre
-	Result    string    `json:"result"`    // what became of the images, in one line
-	Failures  []Failure `json:"failures,omitempty"`
+	Started   time.Time `json:"started"`            // when
+	Seconds   float64   `json:"seconds"`            // that it took
+	Directory string    `json:"directory"`          // of the catalogue
+	Command   []string  `json:"command"`            // the arguments of libre
+	Result    string    `json:"result"`             // what became of the images, in one line
+	Failures  []Failure `json:"failures,omitempty"` // what failed
 }
 
 // Failure is an image, a release or an app that failed.
 type Failure struct {
 	Name   string `json:"name"` // app/component/variant, app/variant or app
-	Step   string `json:"step"`
+	Step   string `json:"step"` // that failed
 	Reason string `json:"reason"`
 	Log    string `json:"log,omitempty"` // a file
 }

@@ -14,8 +14,8 @@ import (
 
 // Report is the result of a scan. Its JSON is that of `libre scan --json`.
 type Report struct {
-	Database Database `json:"database"`
-	Images   []Image  `json:"images"`
+	Database Database `json:"database"`         // that was used
+	Images   []Image  `json:"images"`           // one for each platform
 	Failed   []string `json:"failed,omitempty"` // what could not be scanned, and why: vulnerabilities of it are not known
 }
 
@@ -23,8 +23,8 @@ type Report struct {
 type Image struct {
 	Name       string    `json:"image"` // APP/COMPONENT/VARIANT, or a reference
 	Platform   string    `json:"platform"`
-	Digest     string    `json:"digest"` // of the platform's manifest
-	Components int       `json:"components"`
+	Digest     string    `json:"digest"`              // of the platform's manifest
+	Components int       `json:"components"`          // how many the SBOM lists
 	Unmatched  []string  `json:"unmatched,omitempty"` // names of components that no database can have: without a version or a known ecosystem
 	Findings   []Finding `json:"findings"`            // the worst first
 
@@ -36,19 +36,19 @@ type Image struct {
 // Finding is a vulnerability of one component.
 type Finding struct {
 	Vulnerability
-	Component Found    `json:"component"`
-	Way       []string `json:"way"` // names, from the image to the component
-	Answer    *Answer  `json:"answer,omitempty"`
+	Component Found    `json:"component"`        // that has the vulnerability
+	Way       []string `json:"way"`              // names, from the image to the component
+	Answer    *Answer  `json:"answer,omitempty"` // the statement about it
 }
 
 // Found is the component of a finding.
 type Found struct {
-	ID      string `json:"ref"` // in the SBOM
-	Name    string `json:"name"`
+	ID      string `json:"ref"`  // in the SBOM
+	Name    string `json:"name"` // of the component
 	Version string `json:"version,omitempty"`
-	Type    string `json:"type,omitempty"`
+	Type    string `json:"type,omitempty"` // its ecosystem
 	PURL    string `json:"purl,omitempty"`
-	By      By     `json:"matchedBy"`
+	By      By     `json:"matchedBy"` // what of it the database names
 }
 
 // Answer is the statement about a finding.
@@ -57,7 +57,7 @@ type Answer struct {
 	Justification string     `json:"justification,omitempty"`
 	Action        string     `json:"action,omitempty"`
 	Notes         string     `json:"notes,omitempty"`
-	Patch         string     `json:"patch,omitempty"`
+	Patch         string     `json:"patch,omitempty"` // that fixes it
 	Place         string     `json:"place,omitempty"` // FILE:LINE, or "patch NAME of COMPONENT"
 	Says          string     `json:"-"`
 }

@@ -58,7 +58,7 @@ type PatchCheck struct {
 
 // Place is a part of a patch that fails.
 type Place struct {
-	File   string `json:"file"`
+	File   string `json:"file"`           // in the source
 	Hunk   string `json:"hunk,omitempty"` // @@ -10,6 +10,8 @@, "" for the whole file
 	Reason string `json:"reason"`
 }

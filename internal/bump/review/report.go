@@ -33,7 +33,7 @@ const (
 type Finding struct {
 	Kind FindingKind `json:"kind"`
 	Path string      `json:"path,omitempty"` // a file or folder of the source
-	Text string      `json:"text"`
+	Text string      `json:"text"`           // in one line
 }
 
 func (f Finding) String() string {

@@ -20,8 +20,8 @@ import (
 // Problem is a reason why a release of the catalogue cannot be published.
 type Problem struct {
 	Name string `json:"release"` // app/variant
-	What string `json:"problem"`
-	Fix  string `json:"mend"` // what to type
+	What string `json:"problem"` // what is wrong
+	Fix  string `json:"fix"`     // what to type
 }
 
 // Check finds the problems of the selected releases. An image that is published with another

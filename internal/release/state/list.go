@@ -17,7 +17,7 @@ import (
 
 // PublishedTag is a release tag of a repository.
 type PublishedTag struct {
-	Tag    string    `json:"tag"`
+	Tag    string    `json:"tag"`  // of the repository
 	Kind   string    `json:"kind"` // release or image; "" if it could not be read
 	Digest string    `json:"digest,omitempty"`
 	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: there is no policy

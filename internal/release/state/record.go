@@ -33,7 +33,7 @@ const recordSchema = 1
 // published at app-variant:appver-pkgver and signed like an image. Its tag is set last of
 // all, which makes a release of several images atomic.
 type Record struct {
-	Schema         int                         `json:"schema"`
+	Schema         int                         `json:"schema"` // version of the record's format
 	App            string                      `json:"app"`
 	Variant        string                      `json:"variant"`
 	Version        string                      `json:"version"` // upstream's
@@ -41,16 +41,14 @@ type Record struct {
 	Registry       string                      `json:"registry,omitempty"` // REGISTRY[/NAMESPACE] that it is for; "" in records of versions of libre that did not set it
 	Description    string                      `json:"description,omitempty"`
 	Homepage       string                      `json:"homepage,omitempty"`
-	License        string                      `json:"license,omitempty"` // SPDX expression
-	Source         string                      `json:"source,omitempty"`
-	Revision       string                      `json:"revision,omitempty"`
-	Components     map[string]*RecordComponent `json:"components"`
-	Needs          map[string]json.RawMessage  `json:"needs,omitempty"`
+	License        string                      `json:"license,omitempty"`  // SPDX expression
+	Source         string                      `json:"source,omitempty"`   // URL of the project
+	Revision       string                      `json:"revision,omitempty"` // tag, commit or module version of the source
+	Components     map[string]*RecordComponent `json:"components"`         // by name
+	Needs          map[string]json.RawMessage  `json:"needs,omitempty"`    // by name: what the app needs to run
 	Migration      *catalog.Migration          `json:"migration,omitempty"`
 
-	// Application describes the release in full; its images have no digests, as Components
-	// have them. It is nil in records of versions of libre that had no such document.
-	Application *describe.Application `json:"application,omitempty"`
+	Application *describe.Application `json:"application,omitempty"` // the release in full, but for digests of its images; absent in records of old versions of libre
 }
 
 // RecordComponent is one image of a release.
@@ -63,15 +61,15 @@ type RecordComponent struct {
 	Protocols   map[string]string          `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
 	Health      string                     `json:"health,omitempty"`      // path of the HTTP health check
 	HealthCheck *catalog.HealthCheck       `json:"healthCheck,omitempty"` // if the definition gives more than a path
-	Volumes     []string                   `json:"volumes,omitempty"`
-	Services    map[string]catalog.Service `json:"services,omitempty"`
+	Volumes     []string                   `json:"volumes,omitempty"`     // paths in the image
+	Services    map[string]catalog.Service `json:"services,omitempty"`    // ways to run the image, by name
 	License     string                     `json:"license,omitempty"`
 
 	// These fields are for images of Containerfiles. They have the image's own values for
 	// attributes that the definition does not set. So may Volumes and HealthCheck.
-	User         string   `json:"user,omitempty"`
-	StopSignal   string   `json:"stopSignal,omitempty"`
-	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, if Ports is empty
+	User         string   `json:"user,omitempty"`         // of a Containerfile's image
+	StopSignal   string   `json:"stopSignal,omitempty"`   // such as SIGTERM
+	ExposedPorts []string `json:"exposedPorts,omitempty"` // NUMBER/PROTOCOL, if ports is empty
 }
 
 // check returns an error if the parts of a record belong to different releases.

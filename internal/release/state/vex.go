@@ -108,7 +108,7 @@ func Answers(ctx context.Context, signing *Signing, image name.Digest) (*vex.Ans
 // VEXSummary describes the verified OpenVEX document of an image. It is zero if there is
 // none.
 type VEXSummary struct {
-	Statements int        `json:"statements"`
+	Statements int        `json:"statements"`          // how many
 	Refused    bool       `json:"refused,omitempty"`   // no document verifies, though some are attached
 	Version    int        `json:"version,omitempty"`   // of the document: a newer one has a higher version
 	Timestamp  *time.Time `json:"timestamp,omitempty"` // of the document: the day of its newest statement
