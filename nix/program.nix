@@ -32,11 +32,21 @@ buildGoModule {
     name = "libre-source";
     filter = path: _:
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
-      in builtins.elem top [ "cmd" "internal" "nix" "go.mod" "go.sum" ];
+      in builtins.elem top [ "cmd" "internal" "man" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-ewd022zE5vQ3JFOd4a97KLQry4US7YoqOmjTKA4WB8Y=";
+  vendorHash = "sha256-g0xAy3xxElHwE5jwc0lUQPP9U3UtKD32G+qzw2fjNw8=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;
+  # Where man and the shells look for them: the pages are made by a test of internal/cli.
+  postInstall = ''
+    mkdir -p $out/share/man/man1 $out/share/bash-completion/completions $out/share/zsh/site-functions $out/share/fish/vendor_completions.d
+    cp man/*.1 $out/share/man/man1
+    if $out/bin/libre version >/dev/null 2>&1; then # not of another architecture
+      $out/bin/libre completion bash > $out/share/bash-completion/completions/libre
+      $out/bin/libre completion zsh > $out/share/zsh/site-functions/_libre
+      $out/bin/libre completion fish > $out/share/fish/vendor_completions.d/libre.fish
+    fi
+  '';
   meta = { description = "Container images of a catalogue of web applications"; mainProgram = "libre"; };
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/containerfile"
@@ -88,7 +89,7 @@ The output has one line per image: reference@digest, state, size, layers, time.`
 	o.images.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
-	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
+	addJobsFlag(flags, &o.jobs)
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.BoolVar(&o.fix, "fix-hashes", false, "fill in empty and wrong hashes of the apps that fail because of them")
 	flags.StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
@@ -278,6 +279,12 @@ func stateStyle(column int, cell string) ui.Style {
 		return ui.None
 	}
 	return map[string]ui.Style{string(state.Built): ui.OK, string(state.Unchanged): ui.Dim}[cell]
+}
+
+// addJobsFlag names the default, which is another on each machine.
+func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
+	flags.IntVarP(jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
+	flags.Lookup("jobs").DefValue = "one for each processor"
 }
 
 // resultJSON is one image of `build --json`.

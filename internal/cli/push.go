@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -84,7 +83,7 @@ The output has one line per image and record: reference@digest, state, reason.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
 	addOutputFlag(cmd, &o.output)
-	flags.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
+	addJobsFlag(flags, &o.jobs)
 	flags.BoolVar(&o.dryRun, "dry-run", false, "build, inspect, and print what would be pushed")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content")
 	flags.BoolVar(&o.deep, "deep", false, "also verify all attachments of published images, and attach those again that are not valid")
