@@ -118,11 +118,10 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 		return err
 	}
 	defer e.warnLeftOut(ctx, ws)()
-	progress := e.Progress()
-	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	builder.Jobs, builder.FailFast, builder.Watcher = o.jobs, o.failFast, &buildWatcher{env: e, progress: progress}
+	watcher := e.watchImages(ws, started, false)
+	builder.Jobs, builder.FailFast, builder.Watcher = o.jobs, o.failFast, watcher
 	results, err := builder.Build(ctx, request)
-	progress.Close()
+	watcher.progress.Close()
 	if err != nil {
 		return err
 	}
@@ -133,7 +132,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
-	return cmp.Or(exportErr, e.reportFailures(ws, started, results))
+	return cmp.Or(exportErr, e.reportFailures(ws, watcher, results))
 }
 
 // buildWithHashes fills in the hashes of apps, and builds what the options select again.
@@ -349,7 +348,7 @@ func hasWrongHash(err error) bool {
 }
 
 // reportFailures prints what failed, and how many images there were.
-func (e *env) reportFailures(ws *workspace, started time.Time, results []build.Result) error {
+func (e *env) reportFailures(ws *workspace, run *buildWatcher, results []build.Result) error {
 	var all []failed
 	images := count{what: "image"}
 	for _, r := range results {
@@ -358,7 +357,7 @@ func (e *env) reportFailures(ws *workspace, started time.Time, results []build.R
 			all = append(all, failed{r.ID.String(), r.Err})
 		}
 	}
-	e.conclude(ws, started, all, images)
+	e.conclude(ws, run, all, images)
 	if len(all) == 0 {
 		return nil
 	}

@@ -2,17 +2,64 @@ package cli
 
 import (
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/history"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/web"
 )
 
-// buildWatcher shows the progress of each image.
+// buildWatcher shows the progress of each image, and measures it.
 type buildWatcher struct {
 	env      *env
+	started  time.Time
 	progress *ui.Progress
+	traffic  *web.Traffic            // gets what nix downloads; nil: nobody looks
+	before   map[string]history.Took // by image, how long it took last
+	pushes   bool                    // images are published too
+
+	mu         sync.Mutex
+	downloaded int64
+	sending    map[string]time.Time // since when images are published
+	took       map[string]history.Took
+}
+
+// watchImages shows the progress of a run that makes images: bytes, and the time that is left
+// if former runs made them.
+func (e *env) watchImages(ws *workspace, started time.Time, pushes bool) *buildWatcher {
+	w := &buildWatcher{
+		env: e, started: started, progress: e.Progress(), traffic: &ws.traffic, pushes: pushes,
+		sending: map[string]time.Time{}, took: map[string]history.Took{},
+	}
+	w.progress.Measure(&ws.traffic)
+	w.progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
+	if runs, err := history.Read(ws.historyDir()); err == nil { // else there is no estimate
+		var pace float64
+		w.before, pace = history.Times(runs, ws.dir)
+		w.progress.SetPace(pace)
+	}
+	for name := range w.before {
+		w.expect(name, true)
+	}
+	return w
+}
+
+// expect says how long an image will take: to be published, and before that to be built.
+func (w *buildWatcher) expect(name string, build bool) {
+	seconds := 0.0
+	if before, known := w.before[name]; build && known {
+		seconds += before.Build
+	}
+	if w.pushes {
+		seconds += w.before[name].Publish
+	}
+	if seconds > 0 {
+		w.progress.Expect(name, time.Duration(seconds*float64(time.Second)))
+	}
 }
 
 var phases = map[build.Step]ui.Phase{
@@ -32,13 +79,28 @@ func (w *buildWatcher) Evaluated(images int) {
 func imageCount(n int) string { return ui.Count(n, "image") }
 
 func (w *buildWatcher) Progress(id catalog.ID, step build.Step, done, total int, line string) {
-	w.progress.Set(id.String(), ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
+	name := id.String()
+	w.progress.Set(name, ui.State{Phase: phases[step], Done: done, Total: total, Message: line})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.sending[name]; !known && step == build.StepPublish && w.sending != nil {
+		w.sending[name] = time.Now()
+	}
 }
+
+func (w *buildWatcher) Failing(id catalog.ID, tail []string) { w.env.showTail(id.String(), tail) }
 
 // nixName is the line for what Nix does for all images.
 const nixName = "nix"
 
 func (w *buildWatcher) Realising(all, left build.Realising) {
+	if w.traffic != nil {
+		w.mu.Lock()
+		downloaded := all.Download - left.Download
+		w.traffic.Receive(max(0, downloaded-w.downloaded))
+		w.downloaded = max(w.downloaded, downloaded)
+		w.mu.Unlock()
+	}
 	total := all.Fetch + all.Build
 	w.progress.Set(nixName, ui.State{
 		Phase: ui.Realising, Done: total - left.Fetch - left.Build, Total: total,
@@ -68,26 +130,56 @@ func realising(fetch, build string, of build.Realising) []string {
 
 func (w *buildWatcher) Finished(result build.Result) {
 	name := result.ID.String()
+	w.expect(name, false)
 	switch result.State {
 	case state.Failed:
 		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
-		w.env.showTail(name, result.Err)
+		w.env.showTail(name, result.Err.Tail)
 	case state.Built:
 		digest := result.Digest
 		if w.env.options.StderrTerminal {
 			digest = "" // the table at the end has it
 		}
 		w.progress.Set(name, ui.State{Phase: ui.Done, Message: digest})
+		w.measured(name, func(t *history.Took) { t.Build = result.Time.Seconds() })
 	case state.Unchanged:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped})
 	case state.Skipped:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: result.Skipped[0].Reason})
+	}
+	if w.pushes && (result.State == state.Built || result.State == state.Unchanged) {
+		w.progress.Set(name, ui.State{Phase: ui.Waiting, Message: "to be published"})
 	}
 	if result.State == state.Skipped {
 		return
 	}
 	for _, skip := range result.Skipped {
 		w.env.Warnf("%s: skipped for %s: %s", name, skip.System, skip.Reason)
+	}
+}
+
+// Published shows what became of an image that was to be published.
+func (w *buildWatcher) Published(id catalog.ID, outcome state.State, reason string) {
+	name := id.String()
+	switch outcome {
+	case state.Published, state.Attached:
+		w.progress.Set(name, ui.State{Phase: ui.Published})
+		w.measured(name, func(t *history.Took) { t.Publish = time.Since(w.sending[name]).Seconds() })
+	case state.Failed:
+		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: reason})
+	default:
+		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: reason})
+	}
+}
+
+// measured keeps how long an image took.
+func (w *buildWatcher) measured(name string, set func(*history.Took)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.took != nil {
+		took := w.took[name]
+		set(&took)
+		w.took[name] = took
 	}
 }
 

@@ -63,14 +63,14 @@ func (e *env) printFailures(all []failed) {
 
 // showTail prints the last lines of a build that failed, at once for who watches, and once for
 // images that failed together.
-func (e *env) showTail(name string, f *release.Failure) {
-	if len(f.Tail) < 2 || !e.options.StderrTerminal || e.options.JSON || e.options.Quiet {
+func (e *env) showTail(name string, tail []string) {
+	if len(tail) < 2 || !e.options.StderrTerminal || e.options.JSON || e.options.Quiet {
 		return
 	}
-	if _, shown := e.shownTails.LoadOrStore(tailKey(f.Tail), true); shown {
+	if _, shown := e.shownTails.LoadOrStore(tailKey(tail), true); shown {
 		return
 	}
-	for _, line := range f.Tail {
+	for _, line := range tail {
 		e.Notef("%s | %s", name, line)
 	}
 }
@@ -85,16 +85,19 @@ type count struct {
 
 // conclude says what became of all, each cause of a failure once, and remembers it for
 // libre logs.
-func (e *env) conclude(ws *workspace, started time.Time, all []failed, counts ...count) {
+func (e *env) conclude(ws *workspace, run *buildWatcher, all []failed, counts ...count) {
 	e.printFailures(all)
-	line := closing(started, counts...)
+	line := closing(run.started, counts...)
 	e.Notef("%s", line)
 	e.SummaryText(line)
-	run := history.Run{Started: started, Seconds: time.Since(started).Seconds(), Directory: ws.dir, Command: e.args, Result: line}
-	for _, f := range all {
-		run.Failures = append(run.Failures, history.Failure{Name: f.name, Step: f.Step, Reason: f.Error(), Log: f.Log})
+	remembered := history.Run{
+		Started: run.started, Seconds: time.Since(run.started).Seconds(), Directory: ws.dir,
+		Command: e.args, Result: line, Took: run.took,
 	}
-	if err := history.Add(ws.historyDir(), run); err != nil {
+	for _, f := range all {
+		remembered.Failures = append(remembered.Failures, history.Failure{Name: f.name, Step: f.Step, Reason: f.Error(), Log: f.Log})
+	}
+	if err := history.Add(ws.historyDir(), remembered); err != nil {
 		e.Warnf("libre logs will not list this run: %v", err)
 	}
 }

@@ -120,19 +120,17 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if inspector.gate != "" || inspector.licenses.IsSet() {
 		publisher.Inspect = inspector.inspect
 	}
-	progress := e.Progress()
-	progress.Set("catalogue", ui.State{Phase: ui.Evaluating})
-	watcher := &buildWatcher{env: e, progress: progress}
+	watcher := e.watchImages(ws, started, true)
 	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
-	progress.Close()
+	watcher.progress.Close()
 	if printErr := e.printPushed(results, o.json); err == nil {
 		err = printErr
 	}
 	if err != nil {
 		return err
 	}
-	return e.reportUnpublished(ws, started, results)
+	return e.reportUnpublished(ws, watcher, results)
 }
 
 // pusher is a publisher with the options of push.
@@ -236,7 +234,7 @@ func publishStyle(column int, cell string) ui.Style {
 }
 
 // reportUnpublished prints what failed, and how many images and releases there were.
-func (e *env) reportUnpublished(ws *workspace, started time.Time, results []publish.Result) error {
+func (e *env) reportUnpublished(ws *workspace, run *buildWatcher, results []publish.Result) error {
 	var all []failed
 	var refused error
 	var moved []error
@@ -258,7 +256,7 @@ func (e *env) reportUnpublished(ws *workspace, started time.Time, results []publ
 			moved = append(moved, r.Err)
 		}
 	}
-	e.conclude(ws, started, all, images, releases)
+	e.conclude(ws, run, all, images, releases)
 	switch {
 	case len(all) == 0:
 		return nil

@@ -93,7 +93,7 @@ func (o signerOptions) policy(ctx context.Context, root string) (*sign.Policy, e
 
 // clientOptions are for a client of a registry.
 func (ws *workspace) clientOptions(insecure bool) registry.Options {
-	return registry.Options{Insecure: insecure, Authorities: ws.settings.CA, Notes: ws.warn}
+	return registry.Options{Insecure: insecure, Authorities: ws.settings.CA, Traffic: &ws.traffic, Notes: ws.warn}
 }
 
 // registries are where the catalogue publishes. Commands read from the first.

@@ -20,6 +20,7 @@ import (
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/settings"
 	"github.com/libresh/libre/internal/upstream"
+	"github.com/libresh/libre/internal/web"
 )
 
 // workspace is a catalogue on disk with its settings. What takes time, such as opening the
@@ -31,6 +32,7 @@ type workspace struct {
 	cacheDir   string
 	nix        *nix.Nix
 	warn       func(string)
+	traffic    web.Traffic // with registries, and of nix
 
 	opening sync.Once
 	opened  *nix.Catalogue

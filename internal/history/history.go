@@ -3,6 +3,7 @@
 package history
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,12 +19,40 @@ import (
 
 // Run is a run of a command in a catalogue.
 type Run struct {
-	Started   time.Time `json:"started"`            // when
-	Seconds   float64   `json:"seconds"`            // that it took
-	Directory string    `json:"directory"`          // of the catalogue
-	Command   []string  `json:"command"`            // the arguments of libre
-	Result    string    `json:"result"`             // what became of the images, in one line
-	Failures  []Failure `json:"failures,omitempty"` // what failed
+	Started   time.Time       `json:"started"`            // when
+	Seconds   float64         `json:"seconds"`            // that it took
+	Directory string          `json:"directory"`          // of the catalogue
+	Command   []string        `json:"command"`            // the arguments of libre
+	Result    string          `json:"result"`             // what became of the images, in one line
+	Failures  []Failure       `json:"failures,omitempty"` // what failed
+	Took      map[string]Took `json:"took,omitempty"`     // by name of the image, how long it took
+}
+
+// Took is the time that an image took, in seconds.
+type Took struct {
+	Build   float64 `json:"build,omitempty"`   // to be built
+	Publish float64 `json:"publish,omitempty"` // to be published
+}
+
+// Times are the newest times of each image in a catalogue's runs, the newest run first. pace
+// is how much of the sum of its images' times the newest of these runs took.
+func Times(runs []Run, directory string) (times map[string]Took, pace float64) {
+	times = map[string]Took{}
+	for _, run := range runs {
+		if run.Directory != directory {
+			continue
+		}
+		sum := 0.0
+		for name, took := range run.Took {
+			known := times[name]
+			times[name] = Took{Build: cmp.Or(known.Build, took.Build), Publish: cmp.Or(known.Publish, took.Publish)}
+			sum += took.Build + took.Publish
+		}
+		if pace == 0 && sum > 0 {
+			pace = run.Seconds / sum
+		}
+	}
+	return times, pace
 }
 
 // Failure is an image, a release or an app that failed.

@@ -34,3 +34,19 @@ func TestTheNewestRunsAreKept(t *testing.T) {
 		t.Errorf("%+v … %+v", newest, oldest)
 	}
 }
+
+func TestTimesAreTheNewestOfEachImageOfTheCatalogue(t *testing.T) {
+	runs := []Run{ // the newest first
+		{Directory: "/other", Seconds: 1, Took: map[string]Took{"docs": {Build: 99}}},
+		{Directory: "/coop", Seconds: 1},
+		{Directory: "/coop", Seconds: 6, Took: map[string]Took{"docs": {Publish: 2}, "meet": {Build: 8, Publish: 2}}},
+		{Directory: "/coop", Seconds: 90, Took: map[string]Took{"docs": {Build: 20, Publish: 3}, "meet": {Build: 50}}},
+	}
+	times, pace := Times(runs, "/coop")
+	if len(times) != 2 || times["docs"] != (Took{Build: 20, Publish: 2}) || times["meet"] != (Took{Build: 8, Publish: 2}) {
+		t.Errorf("%v", times)
+	}
+	if pace != 0.5 {
+		t.Errorf("a pace of %v", pace)
+	}
+}

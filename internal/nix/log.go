@@ -19,7 +19,7 @@ const (
 	LogBuildStopped                // Drv; it may have failed, see LogBuildFailed
 	LogBuildLine                   // Drv, Text: one line of the builder's output
 	LogBuildPhase                  // Drv, Text: the name of the phase, e.g. buildPhase
-	LogBuildFailed                 // Drv, Text: it failed itself, not one of its dependencies
+	LogBuildFailed                 // Drv, Text: it failed itself, not one of its dependencies; Failure from [Nix.Realise]
 	LogBuilds                      // Progress: derivations
 	LogCopies                      // Progress: store paths copied or downloaded
 	LogDownloads                   // Progress: bytes, compressed
@@ -55,6 +55,7 @@ type LogEvent struct {
 	Text     string
 	Progress LogProgress
 	Missing  *Missing
+	Failure  *BuildFailure
 }
 
 // Activity and result types, from Nix's src/libutil/logging.hh. They are the same since

@@ -170,7 +170,7 @@ func (w *watcher) event(event LogEvent) {
 		}
 		build.line(event.Text)
 	case LogBuildFailed:
-		w.fail(event.Drv, event.Text)
+		event.Failure = w.fail(event.Drv, event.Text)
 	case LogMessage:
 		switch event.Level {
 		case LogError:
@@ -184,9 +184,9 @@ func (w *watcher) event(event LogEvent) {
 
 // fail records why a derivation failed: a hash mismatch, or the last line of its output,
 // which says more than nix's exit code.
-func (w *watcher) fail(drv, message string) {
+func (w *watcher) fail(drv, message string) *BuildFailure {
 	if w.failures[drv] != nil {
-		return
+		return w.failures[drv]
 	}
 	failure := &BuildFailure{Drv: drv, Message: firstLine(message)}
 	w.failures[drv] = failure
@@ -205,6 +205,7 @@ func (w *watcher) fail(drv, message string) {
 		failure.Tail = build.tail
 		failure.Message = build.tail[len(build.tail)-1]
 	}
+	return failure
 }
 
 func mismatch(wanted, got string) string {

@@ -28,6 +28,7 @@ const (
 type Options struct {
 	Insecure    bool             // plain HTTP and any certificate, also beyond the loopback address
 	Authorities *web.Authorities // trusted in addition to the system's and those of certs.d; nil: none
+	Traffic     *web.Traffic     // counts what is sent and received; may be nil
 	Notes       func(string)     // gets warnings, such as of a credential helper that fails; nil drops them
 }
 
@@ -35,6 +36,7 @@ type Options struct {
 func newTransport(options Options) http.RoundTripper {
 	var transport http.RoundTripper = web.NewTransport(web.Options{
 		Insecure: options.Insecure, Answer: longestAnswer, Read: longestLook, CertsDirs: true, Authorities: options.Authorities,
+		Traffic: options.Traffic,
 	})
 	if !options.Insecure {
 		transport = &encrypted{transport}

@@ -28,6 +28,9 @@ func (p *Progress) beat() {
 		running = append(running[:beatNames], fmt.Sprintf("%d more", more))
 	}
 	message := strings.Join(running, "; ")
+	if traffic := p.traffic.text(now); traffic != "" {
+		message += "; " + traffic
+	}
 	if p.ui.opts.JSON {
 		p.ui.logJSON(event{Phase: "running", Message: message})
 		return

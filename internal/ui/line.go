@@ -48,7 +48,7 @@ func (p *Progress) liveLine(l *line) liveText {
 	}
 	name = runewidth.FillRight(name, column) + columnGap
 	if l.state.Phase == Waiting {
-		return liveText{{Dim, name + string(Waiting)}}
+		return liveText{{Dim, name + strings.TrimSpace(string(Waiting)+" "+l.state.Message)}}
 	}
 	elapsed := wholeSeconds(p.ui.opts.Now().Sub(l.started))
 	text := liveText{{None, name + countText(l.state, width)}, {Dim, columnGap + elapsed}}
@@ -119,6 +119,8 @@ func (p *Progress) finalLine(l *line) string {
 		style, text = OK, "done in "+elapsed
 	case Ready:
 		style, text = OK, "ready in "+elapsed
+	case Published:
+		style, text = OK, "published in "+elapsed
 	case Failed:
 		style, text = Error, "failed after "+elapsed
 	case Skipped:

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -28,15 +27,21 @@ const (
 	Looking    Phase = "looking"  // at a source
 	Starting   Phase = "starting" // a service
 	Ready      Phase = "ready"    // it answers; Message is what it is
+	Published  Phase = "published"
 	Done       Phase = "done"
 	Failed     Phase = "failed"
 	Skipped    Phase = "skipped" // there is nothing to do, or Message is the reason
 )
 
-func (p Phase) final() bool { return p == Done || p == Ready || p == Failed || p == Skipped }
+func (p Phase) final() bool {
+	return p == Done || p == Ready || p == Published || p == Failed || p == Skipped
+}
+
+// isShared reports whether a phase is of all images together.
+func (p Phase) isShared() bool { return p == Evaluating || p == Realising }
 
 // State is the progress of an image. Message is unescaped text: the last line of a build's
-// log, the digest of a finished image, the reason of a failure.
+// log, what it waits for ("for nix"), the digest of a finished image, the reason of a failure.
 type State struct {
 	Phase       Phase
 	Done, Total int
@@ -55,8 +60,11 @@ type Progress struct {
 
 	// Guarded by ui.mu.
 	started   time.Time
-	lines     []*line // of unfinished images, in the order of their first state
-	finished  map[Phase]int
+	lines     []*line                  // of unfinished images, in the order of their first state
+	finished  map[string]Phase         // by image
+	expected  map[string]time.Duration // by image, how long it took before
+	pace      float64
+	traffic   traffic
 	nameWidth int
 	above     strings.Builder // lines to write above the live ones at the next drawing
 	dirty     bool
@@ -91,7 +99,8 @@ func (u *UI) newProgress() *Progress {
 		live:     u.opts.StderrTerminal && !u.opts.JSON && !u.opts.Quiet,
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
-		finished: map[Phase]int{},
+		finished: map[string]Phase{},
+		expected: map[string]time.Duration{},
 		started:  u.opts.Now(),
 	}
 	u.mu.Lock()
@@ -146,7 +155,7 @@ func (p *Progress) Set(image string, state State) {
 		l.started = p.ui.opts.Now()
 	}
 	p.dirty = true
-	if p.ui.opts.Verbose && !p.ui.opts.JSON && !state.Phase.final() && state.Phase != Realising && state.Message != "" && state.Message != before.Message {
+	if p.ui.opts.Verbose && !p.ui.opts.JSON && !state.Phase.final() && state.Phase != Realising && state.Phase != Waiting && state.Message != "" && state.Message != before.Message {
 		p.ui.log(image + " | " + state.Message + "\n")
 	}
 	switch {
@@ -162,7 +171,7 @@ func (p *Progress) Set(image string, state State) {
 		p.ui.log(image + ": " + startText(state) + "\n")
 	}
 	if state.Phase.final() {
-		p.finished[state.Phase]++
+		p.finished[image] = state.Phase
 		p.remove(l)
 	}
 }
@@ -174,6 +183,7 @@ func (p *Progress) line(image string) *line {
 			return l
 		}
 	}
+	delete(p.finished, image)
 	l := &line{image: image}
 	p.lines = append(p.lines, l)
 	p.nameWidth = max(p.nameWidth, runewidth.StringWidth(image))
@@ -235,50 +245,4 @@ func (p *Progress) eraseSequence(width int) string {
 		return ""
 	}
 	return strings.Repeat("\x1b[A\r\x1b[K", rows)
-}
-
-// liveLines are the lines of unfinished images, and one that counts all images if there are
-// several. If there are too few rows, waiting images are left out.
-func (p *Progress) liveLines(rows int) []liveText {
-	var texts []liveText
-	several := len(p.lines) > 0 && len(p.lines)+p.finished[Done]+p.finished[Skipped]+p.finished[Failed] > 3
-	if len(p.lines) < rows || len(p.lines) == rows && !several {
-		for _, l := range p.lines {
-			texts = append(texts, p.liveLine(l))
-		}
-		if several {
-			texts = append(texts, liveText{{Dim, p.summary()}})
-		}
-		return texts
-	}
-	for _, l := range p.lines {
-		if l.state.Phase != Waiting && len(texts) < rows-1 {
-			texts = append(texts, p.liveLine(l))
-		}
-	}
-	return append(texts, liveText{{Dim, p.summary()}})
-}
-
-func (p *Progress) summary() string {
-	running, waiting := 0, 0
-	for _, l := range p.lines {
-		if l.state.Phase == Waiting {
-			waiting++
-		} else {
-			running++
-		}
-	}
-	var parts []string
-	for _, c := range []struct {
-		n    int
-		what string
-	}{
-		{p.finished[Done], "done"}, {p.finished[Skipped], "skipped"}, {p.finished[Failed], "failed"},
-		{running, "running"}, {waiting, "waiting"},
-	} {
-		if c.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
-		}
-	}
-	return strings.Join(append(parts, wholeSeconds(p.ui.opts.Now().Sub(p.started))), ", ")
 }

@@ -32,6 +32,7 @@ type Options struct {
 	Hint        func(*http.Request) string // how to raise the rate limit, "" if unknown; may be nil
 	CertsDirs   bool                       // use docker's and podman's certificates for each host
 	Authorities *Authorities               // trusted in addition to the system's; nil: none
+	Traffic     *Traffic                   // counts what is sent and received; may be nil
 }
 
 // Transport sends requests. It is safe for concurrent use.
@@ -83,10 +84,11 @@ func (t *Transport) once(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := connections.RoundTrip(request)
+	response, err := connections.RoundTrip(t.options.Traffic.request(request))
 	if err != nil {
 		return nil, t.explain(request, err)
 	}
+	t.options.Traffic.response(response)
 	return response, nil
 }
 

@@ -26,7 +26,7 @@ type Step string
 
 const (
 	StepEvaluate      Step = "evaluate"
-	StepWait          Step = "wait"          // until nix has built the others
+	StepWait          Step = "wait"          // line is for what: "for nix"
 	StepBuild         Step = "build"         // done and total count derivations
 	StepContainerfile Step = "containerfile" // … steps of the Containerfile
 	StepLayers        Step = "layers"        // … layers
@@ -39,9 +39,11 @@ const (
 type Watcher interface {
 	Evaluated(images int)
 	Progress(id catalog.ID, step Step, done, total int, line string)
-	Realising(all, left Realising) // what Nix has to do, and what is left of it
-	Realised(done Realising)       // what Nix has done
+	Realising(all, left Realising)        // what Nix has to do, and what is left of it
+	Realised(done Realising)              // what Nix has done
+	Failing(id catalog.ID, tail []string) // a build that the image needs has failed; the last lines of its output
 	Finished(Result)
+	Published(id catalog.ID, outcome state.State, reason string)
 	Warn(id catalog.ID, warning string)
 }
 

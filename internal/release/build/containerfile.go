@@ -33,11 +33,12 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 	if err != nil {
 		return fail(err)
 	}
+	r.waits(spec, "for the container engine")
 	builder, err := r.containerfileBuilder(ctx)
 	if err != nil {
 		return fail(err)
 	}
-	free, err := r.slot(ctx)
+	free, err := r.slot(ctx, spec)
 	if err != nil {
 		return fail(err)
 	}
@@ -132,7 +133,7 @@ func (r *run) origins(ctx context.Context, spec *catalog.Spec) (origins map[stri
 			origins[name] = containerfile.Origin{Digest: base.Digest}
 			continue
 		}
-		below := r.below(ctx, base.Image)
+		below := r.below(ctx, spec, base.Image)
 		if below.err != nil {
 			return nil, nil, fmt.Errorf("base %s (%s): %w", name, base.Image.ID(), below.err)
 		}

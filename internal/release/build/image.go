@@ -62,12 +62,13 @@ type manifest struct {
 	inLayout bool // it was found in the layout
 }
 
-// below returns an image that others are built on. It makes the image if none was found.
-func (r *run) below(ctx context.Context, spec *catalog.Spec) *manifest {
-	if there := r.taken(spec.Key()); there != nil {
+// below returns an image that another one is built on. It makes the image if none was found.
+func (r *run) below(ctx context.Context, spec, base *catalog.Spec) *manifest {
+	if there := r.taken(base.Key()); there != nil {
 		return there
 	}
-	return r.made(ctx, spec)
+	r.waits(spec, "for "+base.ID().String())
+	return r.made(ctx, base)
 }
 
 func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
@@ -101,11 +102,23 @@ func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
 	return made
 }
 
+// waits says what an image waits for.
+func (r *run) waits(spec *catalog.Spec, reason string) {
+	r.builder.Watcher.Progress(spec.ID(), StepWait, 0, 0, reason)
+}
+
 // slot waits until fewer than Jobs images are being made.
-func (r *run) slot(ctx context.Context) (free func(), err error) {
+func (r *run) slot(ctx context.Context, spec *catalog.Spec) (free func(), err error) {
+	free = func() { <-r.slots }
 	select {
 	case r.slots <- struct{}{}:
-		return func() { <-r.slots }, nil
+		return free, nil
+	default:
+		r.waits(spec, fmt.Sprintf("for its turn, %d at once", cap(r.slots)))
+	}
+	select {
+	case r.slots <- struct{}{}:
+		return free, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -132,7 +145,7 @@ func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog
 	if err != nil {
 		return image.Result{}, err
 	}
-	free, err := r.slot(ctx)
+	free, err := r.slot(ctx, spec)
 	if err != nil {
 		return image.Result{}, err
 	}
@@ -166,7 +179,7 @@ func imageSpec(spec *catalog.Spec, content *catalog.NixImage, store nix.Store) (
 
 // debug adds tools to the default image.
 func (r *run) debug(ctx context.Context, spec *catalog.Spec, content *catalog.DebugImage) (image.Result, release.BaseImage, error) {
-	from := r.below(ctx, spec.Production())
+	from := r.below(ctx, spec, spec.Production())
 	if from.err != nil {
 		return image.Result{}, release.BaseImage{}, from.err
 	}
@@ -177,7 +190,7 @@ func (r *run) debug(ctx context.Context, spec *catalog.Spec, content *catalog.De
 	if err != nil {
 		return image.Result{}, release.BaseImage{}, err
 	}
-	free, err := r.slot(ctx)
+	free, err := r.slot(ctx, spec)
 	if err != nil {
 		return image.Result{}, release.BaseImage{}, err
 	}

@@ -30,6 +30,7 @@ type buildProgress struct {
 	images     map[catalog.ID]*buildCount
 	needs      map[string][]catalog.ID // derivation → the images that wait for it
 	unbuilt    map[string]bool
+	fixed      map[string]bool // derivations of sources, whose hash is known
 	built      map[string]bool // derivation → whether it succeeded
 	unexpected int             // derivations that Nix builds without having announced them
 	all, left  Realising
@@ -62,9 +63,9 @@ func newBuildProgress(watcher Watcher, targets []*release.Target, outputs func(*
 // expect is called when Nix announces what it has to do.
 func (p *buildProgress) expect(missing *nix.Missing) {
 	graph := missing.Graph()
-	p.needs, p.unbuilt = map[string][]catalog.ID{}, map[string]bool{}
-	for drv := range graph {
-		p.unbuilt[drv] = true
+	p.needs, p.unbuilt, p.fixed = map[string][]catalog.ID{}, map[string]bool{}, map[string]bool{}
+	for drv, node := range graph {
+		p.unbuilt[drv], p.fixed[drv] = true, node.Fixed
 	}
 	depths := map[string]int{}
 	for id, count := range p.images {
@@ -136,7 +137,11 @@ func first(n int, of []string) []string { return of[:min(n, len(of))] }
 func (p *buildProgress) tell(id catalog.ID) {
 	count := p.images[id]
 	if len(count.unbuilt) == 0 {
-		p.watcher.Progress(id, StepWait, 0, 0, "")
+		waits := "for nix"
+		if len(p.unbuilt) > 0 {
+			waits = "for nix, which builds other images"
+		}
+		p.watcher.Progress(id, StepWait, 0, 0, waits)
 		return
 	}
 	p.watcher.Progress(id, StepBuild, count.total-len(count.unbuilt), count.total, count.line)
@@ -166,12 +171,21 @@ func (p *buildProgress) event(event nix.LogEvent) {
 		p.count()
 	case nix.LogBuildFailed:
 		p.built[event.Drv] = false
+		p.failing(event)
 	case nix.LogCopies:
 		p.fetched = int(event.Progress.Done)
 		p.count()
 	case nix.LogDownloads:
 		p.downloaded = event.Progress.Done
 		p.count()
+	}
+}
+
+// failing reports a build that failed while nix goes on with others. A source that cannot be
+// fetched may be fetched later, with a login.
+func (p *buildProgress) failing(event nix.LogEvent) {
+	if ids := p.needs[event.Drv]; len(ids) > 0 && !p.fixed[event.Drv] && event.Failure != nil {
+		p.watcher.Failing(slices.MinFunc(ids, func(a, b catalog.ID) int { return strings.Compare(a.String(), b.String()) }), event.Failure.Tail)
 	}
 }
 

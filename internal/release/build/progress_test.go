@@ -16,8 +16,12 @@ import (
 // heard is a watcher that records its calls.
 type heard struct{ lines []string }
 
-func (h *heard) Evaluated(int)                     {}
-func (h *heard) Finished(Result)                   {}
+func (h *heard) Evaluated(int)                             {}
+func (h *heard) Finished(Result)                           {}
+func (h *heard) Published(catalog.ID, state.State, string) {}
+func (h *heard) Failing(id catalog.ID, tail []string) {
+	h.note("%s failing: %s", id.App, strings.Join(tail, "/"))
+}
 func (h *heard) Warn(_ catalog.ID, warning string) { h.note("warning: %s", warning) }
 func (h *heard) Progress(id catalog.ID, step Step, done, total int, _ string) {
 	h.note("%s %s %d/%d", id.App, step, done, total)
@@ -54,7 +58,7 @@ func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {
 	p.event(nix.LogEvent{Kind: nix.LogBuildStarted, Drv: b})
 	now = now.Add(110 * time.Second)
 	p.event(nix.LogEvent{Kind: nix.LogBuildStopped, Drv: a})
-	p.event(nix.LogEvent{Kind: nix.LogBuildFailed, Drv: b})
+	p.event(nix.LogEvent{Kind: nix.LogBuildFailed, Drv: b, Failure: &nix.BuildFailure{Tail: []string{"cc", "error 1"}}})
 	p.event(nix.LogEvent{Kind: nix.LogBuildStopped, Drv: b})
 	p.end()
 	var totals []string
@@ -70,7 +74,7 @@ func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {
 	if !slices.Equal(totals, want) {
 		t.Errorf("%q\nexpected\n%q", totals, want)
 	}
-	for _, line := range []string{"one build 0/1", "two build 0/1", "three wait 0/0"} {
+	for _, line := range []string{"one build 0/1", "two build 0/1", "three wait 0/0", "two failing: cc/error 1"} {
 		if !slices.Contains(h.lines, line) {
 			t.Errorf("%q was not told: %q", line, h.lines)
 		}

@@ -64,7 +64,7 @@ func newRun(b *Builder, dist *layout.Layout, local state.Local, o Options, stop 
 // fetch copies a base from a registry into the layout.
 func (r *run) fetch(ctx context.Context, spec *catalog.Spec, from name.Digest, source layout.Source) error {
 	r.builder.Watcher.Progress(spec.ID(), StepFetch, 0, 0, from.String())
-	defer r.builder.Watcher.Progress(spec.ID(), StepWait, 0, 0, "")
+	defer r.waits(spec, "for nix")
 	return r.layout.Fetch(ctx, source)
 }
 

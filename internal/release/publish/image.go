@@ -61,6 +61,13 @@ func (i *imagePush) siblingSteps() []step {
 // errNotThere means that an image was not selected and does not exist either.
 var errNotThere = errors.New("not there")
 
+// waits says what the image waits for.
+func (i *imagePush) waits(reason string) {
+	if i.selected {
+		i.publisher.Builder.Watcher.Progress(i.target.ID, build.StepWait, 0, 0, reason)
+	}
+}
+
 // push runs the steps of an image, up to the first that fails.
 func (i *imagePush) push(ctx context.Context) *release.Failure {
 	switch {

@@ -92,9 +92,17 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	}
 	p.layers = image.NewCache(filepath.Join(p.Builder.CacheDir, "layers"))
 	var releases []*releasePush
+	selected := 0
 	for _, rel := range evaluated {
-		releases = append(releases, p.newRelease(rel))
+		push := p.newRelease(rel)
+		for _, image := range push.images {
+			if image.selected {
+				selected++
+			}
+		}
+		releases = append(releases, push)
 	}
+	p.Builder.Watcher.Evaluated(selected)
 	outcomes := make([][]Result, len(releases)) // of releases that need no work or cannot be published
 	state.InParallel(state.Readers, releases, func(n int, rel *releasePush) {
 		outcomes[n] = p.prepare(ctx, rel)
@@ -138,6 +146,7 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 	default:
 		published = p.pushRelease(ctx, rel, room)
 	}
+	p.tell(rel, published)
 	if p.Resign && whole(published) {
 		published = p.resign(ctx, rel, published)
 	}
@@ -152,6 +161,21 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 		}
 	}
 	return all
+}
+
+// tell reports what became of the selected images of a release.
+func (p *Publisher) tell(rel *releasePush, results []Result) {
+	for _, image := range rel.images {
+		of := slices.IndexFunc(results, func(r Result) bool { return r.Name == image.target.ID.String() })
+		if of < 0 || !image.selected {
+			continue
+		}
+		reason := results[of].Reason
+		if err := results[of].Err; err != nil {
+			reason = err.Error()
+		}
+		p.Builder.Watcher.Published(image.target.ID, results[of].State, reason)
+	}
 }
 
 // whole reports whether all images of a release and its record are published.

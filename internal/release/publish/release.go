@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -124,9 +125,16 @@ func (p *Publisher) reference(there state.Remote, target *release.Target) (name.
 func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan struct{}) []Result {
 	failures := make([]*release.Failure, len(r.images))
 	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {
-		room <- struct{}{}
+		select {
+		case room <- struct{}{}:
+		default:
+			image.waits(fmt.Sprintf("for its turn, %d at once", cap(room)))
+			room <- struct{}{}
+		}
 		defer func() { <-room }()
-		failures[n] = image.push(ctx)
+		if failures[n] = image.push(ctx); failures[n] == nil && len(r.images) > 1 {
+			image.waits("for the other images of its release")
+		}
 	})
 	var results []Result
 	lacks := "" // why the release is not complete
