@@ -1,13 +1,18 @@
 package nix
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/text"
 )
 
 // decode decodes the JSON of an evaluation. A value of the wrong type in a definition is
@@ -20,12 +25,29 @@ func decode(doing string, printed []byte, result any) error {
 	if err == nil {
 		return nil
 	}
-	message := "a value cannot be written as JSON, such as an infinite number"
+	if bad := (*json.SyntaxError)(nil); errors.As(err, &bad) && !notANumber.Match(printed[max(0, bad.Offset-1):]) {
+		return &fault.Fault{Doing: doing, Err: notJSON(printed, bad.Offset), Fix: "run the same command again, and check nix with libre doctor"}
+	}
+	message := "a number cannot be written as JSON, because it is infinite"
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
 		value, _, _ := strings.Cut(wrong.Value, " ")
 		message = fmt.Sprintf("%s is %s, expected %s", attributeName(wrong.Field), typeName(value), expectedType(wrong.Type))
 	}
 	return &Error{Doing: doing, Message: message}
+}
+
+// notANumber matches the rest of what Nix prints for a number that JSON does not have: inf, -inf, nan.
+var notANumber = regexp.MustCompile(`^(inf|an)\b`)
+
+// notJSON says what a nix printed that ended without an error, and printed no JSON.
+func notJSON(printed []byte, offset int64) error {
+	switch {
+	case len(bytes.TrimSpace(printed)) == 0:
+		return errors.New("nix ended without an error and printed nothing")
+	case int(offset) >= len(printed):
+		return errors.New("nix ended without an error, but what it printed ends in the middle")
+	}
+	return fmt.Errorf("nix printed %s, which is not JSON", strconv.Quote(text.Short(string(printed), 40)))
 }
 
 const notUTF8 = "a string is not UTF-8"

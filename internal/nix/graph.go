@@ -106,7 +106,7 @@ func FailureOf(drv string, failures map[string]*BuildFailure) error {
 	if failure := failureBelow(drv, failures); failure != nil {
 		return failure
 	}
-	return errors.New("building " + DrvName(drv) + ": nix gave no reason")
+	return errors.New("building " + DrvName(drv) + ": nix gave no reason; run the same command again, and check the store with nix-store --verify")
 }
 
 func failureBelow(drv string, failures map[string]*BuildFailure) *BuildFailure {

@@ -5,6 +5,7 @@ package nix
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,8 +152,11 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 	if gitFailed.MatchString(message) {
 		message += gitFatalLine(log)
 	}
+	if ofMachine := cmp.Or(machineFault(doing, message), signalled(doing, err)); ofMachine != nil {
+		return ofMachine
+	}
 	if message == "" {
-		message = err.Error()
+		message = fmt.Sprintf("nix ended with %s and gave no reason; check it with libre doctor", err)
 	}
 	return &Error{Doing: doing, Message: message, Fetch: fetchError.MatchString(message)}
 }

@@ -205,6 +205,9 @@ func (w *watcher) fail(drv, message string) *BuildFailure {
 		failure.Tail = build.tail
 		failure.Message = build.tail[len(build.tail)-1]
 	}
+	if ended, ok := builderEnd(message, failure.Tail); ok {
+		failure.Message = ended
+	}
 	return failure
 }
 

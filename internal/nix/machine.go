@@ -1,0 +1,90 @@
+package nix
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+const (
+	fixStore  = "free space with nix-collect-garbage, and run the same command again"
+	fixMemory = "if the memory was full, as dmesg tells, let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
+)
+
+// machineFaults are errors of this machine, which no definition causes. The texts are those
+// of the C library, of SQLite and of Nix.
+var machineFaults = []struct {
+	text *regexp.Regexp
+	fix  string
+}{
+	{regexp.MustCompile(`No space left on device|Disk quota exceeded|database or disk is full`), fixStore},
+	{regexp.MustCompile(`[Rr]ead-only file system|attempt to write a readonly database`), "mount it writable, or wait until its server is back; libre doctor tries Nix"},
+	{regexp.MustCompile(`Input/output error|disk I/O error|database disk image is malformed`), "look for errors of the disk with dmesg, then repair the store with nix-store --verify --check-contents --repair"},
+	{regexp.MustCompile(`cannot connect to (socket|daemon)|daemon disconnected unexpectedly|unexpected end-of-file|error: reading from file: Connection reset`), "start Nix's daemon with systemctl restart nix-daemon; journalctl -u nix-daemon says why it ended"},
+	{regexp.MustCompile(`Cannot allocate memory|out of memory|std::bad_alloc`), fixMemory},
+	{regexp.MustCompile(`Too many open files`), "allow more open files with ulimit -n 4096"},
+}
+
+// inDefinition matches the beginning of a message about a file of the catalogue.
+var inDefinition = regexp.MustCompile(`^(\S*/)?apps/\S+:\d+:\d+: `)
+
+// machineFault explains an error of Nix that this machine causes; nil if it is another one.
+func machineFault(doing, message string) error {
+	if inDefinition.MatchString(message) {
+		return nil // a definition may throw any text
+	}
+	for _, f := range machineFaults {
+		if f.text.MatchString(message) {
+			return &fault.Fault{Doing: doing, Err: errors.New(message), Fix: f.fix}
+		}
+	}
+	return nil
+}
+
+// signalled explains that a signal ended Nix; nil if none did.
+func signalled(doing string, err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return nil
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	switch {
+	case !ok || !status.Signaled():
+		return nil
+	case status.Signal() == syscall.SIGKILL:
+		return &fault.Fault{Doing: doing, Err: errors.New("nix was killed"), Fix: fixMemory}
+	}
+	return &fault.Fault{Doing: doing, Err: fmt.Errorf("nix ended by a signal (%s)", status.Signal()), Fix: "run the same command again, and check nix with libre doctor"}
+}
+
+var (
+	// The first form is that of Nix up to 2.29, the second of later versions.
+	endedBySignal = regexp.MustCompile(`(?:builder for '[^'\n]*'|[Bb]uilder) failed due to signal (\d+)`)
+	outOfTime     = regexp.MustCompile(`timed out after \d+ seconds(?: of silence)?`)
+	fullDisk      = machineFaults[0].text
+)
+
+// builderEnd explains the failure of a builder that did not end by itself, or whose disk was
+// full: the last line of its output does not say so.
+func builderEnd(message string, tail []string) (string, bool) {
+	if found := endedBySignal.FindStringSubmatch(message); found != nil {
+		if found[1] == "9" {
+			return "the builder was killed; " + fixMemory, true
+		}
+		return "the builder ended by signal " + found[1], true
+	}
+	if found := outOfTime.FindString(message); found != "" {
+		return "it " + found + "; raise timeout or max-silent-time in nix.conf if it needs longer", true
+	}
+	for _, line := range tail {
+		if fullDisk.MatchString(line) {
+			return strings.TrimSpace(line) + "; " + fixStore, true
+		}
+	}
+	return "", false
+}
