@@ -94,8 +94,6 @@ The output has one line per image: reference@digest, state, size, layers, time.`
 	flags.BoolVar(&o.fix, "fix-hashes", false, "fill in empty and wrong hashes of the apps that fail because of them")
 	flags.StringVar(&o.archive, "archive", "", "also write the images into `FILE`, an OCI archive")
 	flags.StringVar(&o.load, "load", "", "also load the images into `ENGINE`: docker or podman")
-	// It fails only for unknown flags.
-	_ = cmd.RegisterFlagCompletionFunc("load", cobra.FixedCompletions([]string{"docker", "podman"}, cobra.ShellCompDirectiveNoFileComp))
 	e.addSummary(cmd)
 	return cmd
 }

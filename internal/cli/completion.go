@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -68,4 +69,17 @@ func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string)
 		return words, none | cobra.ShellCompDirectiveNoSpace
 	}
 	return words, none
+}
+
+// appsToComplete are the catalogue's apps, none if it does not evaluate.
+func (e *env) appsToComplete(ctx context.Context) map[string]catalog.App {
+	ws, err := e.workspace()
+	if err != nil {
+		return nil
+	}
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil
+	}
+	return evaluation.Apps
 }

@@ -50,8 +50,6 @@ has a catalogue, init writes only these files, and replaces none.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github or forgejo")
-	// It fails only for unknown flags.
-	_ = cmd.RegisterFlagCompletionFunc("ci", cobra.FixedCompletions([]string{"github", "forgejo"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -11,8 +11,6 @@ import (
 
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/bump/propose"
-	"github.com/libresh/libre/internal/catalog"
-	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/patch"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -110,7 +108,6 @@ alone. Tokens are those of bump.`,
 	flags.BoolVar(&o.write.pr, "pr", false, "open a pull request; change nothing here")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "pr")
 	cmd.ValidArgsFunction = e.completePatch
-	_ = cmd.RegisterFlagCompletionFunc("variant", e.completeVariant)
 	return cmd
 }
 
@@ -208,27 +205,4 @@ func (e *env) completePatch(cmd *cobra.Command, args []string, _ string) ([]stri
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	return slices.Sorted(maps.Keys(e.appsToComplete(cmd.Context()))), cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeVariant completes the variants of the app that was typed, apart from the built-in
-// ones.
-func (e *env) completeVariant(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var variants []string
-	if len(args) > 0 {
-		variants = e.appsToComplete(cmd.Context())[args[0]].Variants
-	}
-	return variants[min(len(variants), 2):], cobra.ShellCompDirectiveNoFileComp
-}
-
-// appsToComplete are the catalogue's apps, none if it does not evaluate.
-func (e *env) appsToComplete(ctx context.Context) map[string]catalog.App {
-	ws, err := e.workspace()
-	if err != nil {
-		return nil
-	}
-	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
-	if err != nil {
-		return nil
-	}
-	return evaluation.Apps
 }

@@ -84,6 +84,7 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
 		e.initCommand(), e.newCommand(), e.doctorCommand(), e.loginCommand(), e.completionCommand(), e.versionCommand(),
 	)
 	e.noteRunning(root)
+	e.completeFlags(root)
 	return root
 }
 
