@@ -171,3 +171,23 @@ func FuzzDefinitionIsNix(f *testing.F) {
 		}
 	})
 }
+
+// The same for what a Go module, a chart, a README and an image say, which other files hide.
+func FuzzModuleIsNix(f *testing.F) {
+	f.Fuzz(func(t *testing.T, name, content string) {
+		found, err := Look(source(map[string]string{
+			"go.mod": content, "main.go": "package main\n", "cmd/" + name + "/main.go": content, "README.md": content,
+			"chart/Chart.yaml": content, "docker-compose.yml": content, "COPYING": content,
+		}), Options{Name: "notes", Version: name, Image: &Image{Reference: name, Config: v1.Config{
+			ExposedPorts: map[string]struct{}{content: {}}, Volumes: map[string]struct{}{content: {}}, User: content,
+			Labels: map[string]string{label + "description": content, label + "licenses": content, label + "url": content},
+		}}})
+		if err != nil {
+			return
+		}
+		text := found.Definition(Source{Kind: "github", Location: content, Tag: name, Version: name, Commit: name})
+		if _, err := nixedit.Hashes("default.nix", text); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+	})
+}

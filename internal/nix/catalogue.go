@@ -231,7 +231,7 @@ func (c *Catalogue) evaluate(ctx context.Context, request Request) (*raw, error)
 	if result.Schema != catalog.Schema {
 		return nil, schemaError(result.Schema)
 	}
-	return &result, nil
+	return &result, result.check()
 }
 
 // oneByOne evaluates each of the selected apps in its own process. whole is the error of

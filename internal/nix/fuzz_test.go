@@ -1,0 +1,38 @@
+package nix
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// FuzzEvaluation decodes what a nix prints: an error is one line.
+func FuzzEvaluation(f *testing.F) {
+	f.Fuzz(func(t *testing.T, printed []byte) {
+		var result raw
+		if err := decode("evaluating", printed, &result); err != nil {
+			if message := err.Error(); strings.ContainsAny(message, "\n\x1b") || len(message) > 1000 {
+				t.Errorf("%q", message)
+			}
+			return
+		}
+		for _, app := range result.Apps {
+			inCatalogue(app)
+		}
+	})
+}
+
+// FuzzLock reads a flake.lock of a stranger, and writes it without an input.
+func FuzzLock(f *testing.F) {
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_ = eachLocked(text, func(name, node string, locked lockedRef) bool {
+			_ = checkLocked("/catalogue", string(text), name, node, locked)
+			return true
+		})
+		_, _ = ReadLock(text)
+		if left, err := removeInputs(text, []Override{{"nixpkgs", ""}}); err == nil && !json.Valid(bytes.TrimSpace(left)) {
+			t.Errorf("no JSON: %q", left)
+		}
+	})
+}

@@ -1,0 +1,45 @@
+package registry
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// FuzzList reads what a registry lists as attached to an image.
+func FuzzList(f *testing.F) {
+	f.Fuzz(func(t *testing.T, body []byte) {
+		list, is, err := readList(bytes.NewReader(body), nil)
+		if is && err != nil {
+			t.Errorf("a list, and %v", err)
+		}
+		for _, referrer := range list.Manifests {
+			if referrer.Digest.Hex == "" {
+				t.Errorf("no digest: %+v", referrer)
+			}
+		}
+	})
+}
+
+// FuzzNextPage reads where a registry has the next page of a list: below the repository.
+func FuzzNextPage(f *testing.F) {
+	repository, err := name.NewRepository("registry.example/coop/docs")
+	if err != nil {
+		f.Fatal(err)
+	}
+	asked := &url.URL{Scheme: "https", Host: "registry.example", Path: "/v2/coop/docs/tags/list"}
+	f.Fuzz(func(t *testing.T, link string) {
+		next := nextPage(&http.Response{Header: http.Header{"Link": {link}}, Request: &http.Request{URL: asked}}, repository)
+		if next == "" {
+			return
+		}
+		followed, err := url.Parse(repositoryURL(repository, next))
+		if err != nil || followed.Host != "registry.example" || !strings.HasPrefix(followed.Path, "/v2/coop/docs/") {
+			t.Errorf("%q leads to %v, %v", link, followed, err)
+		}
+	})
+}
