@@ -40,6 +40,7 @@ var jsonResults = []struct {
 	{"diff", "What changes from one release to the other.", compare.Comparison{}},
 	{"doctor", "An entry for each check.", []doctor.Check{}},
 	{"find", "An entry for each component that was found, in each image.", []foundJSON{}},
+	{"gc", "What can be removed from this machine, or was.", gcJSON{}},
 	{"hash", "An entry for each selected app.", []hashResultJSON{}},
 	{"licenses", "An entry for each component and licence.", []licenseRow{}},
 	{"list", "An entry for each app of the catalogue.", []catalog.App{}},

@@ -1,6 +1,9 @@
 package containerfile
 
 import (
+	"cmp"
+	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,8 +11,8 @@ import (
 	"time"
 )
 
-// keepFor is how long a base stays in the storage after its last use.
-const keepFor = 7 * 24 * time.Hour
+// defaultKeep is how long a base stays in the storage after its last use.
+const defaultKeep = 7 * 24 * time.Hour
 
 // defaultCacheSize is the default limit for bases in a storage, in bytes.
 const defaultCacheSize = 10 << 30
@@ -17,6 +20,55 @@ const defaultCacheSize = 10 << 30
 // KeepAtMost limits the bases that stay in the storage after a build, in bytes; the least
 // recently used are removed. 0 is 10 GiB.
 func (b *Builder) KeepAtMost(bytes int64) { b.storage.most = bytes }
+
+// KeepFor is how long a base, or the storage of another engine, stays after its last use. 0
+// is a week.
+func (b *Builder) KeepFor(unused time.Duration) { b.storage.keep = unused }
+
+func (s *storage) keepFor() time.Duration { return cmp.Or(s.keep, defaultKeep) }
+
+// Unused is about how many bytes Clean frees: those of bases and of other storages. docker
+// keeps its own.
+func (b *Builder) Unused(ctx context.Context) (int64, error) {
+	if b.engine.Name == "docker" {
+		return 0, nil
+	}
+	if err := b.storage.open(ctx); err != nil {
+		return 0, err
+	}
+	_, bytes := b.storage.expired()
+	for _, root := range b.storage.unusedStorages() {
+		bytes += sizeOf(root)
+	}
+	return bytes, nil
+}
+
+// Clean removes what killed builds left, and what was not used for long. It removes nothing
+// during a build.
+func (b *Builder) Clean(ctx context.Context) error {
+	if b.engine.Name == "docker" {
+		return nil
+	}
+	err := b.storage.open(ctx)
+	if err == nil {
+		b.storage.clean(ctx)
+	}
+	return err
+}
+
+// sizeOf is the size in bytes of the files below a folder that can be read.
+func sizeOf(dir string) (bytes int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
+}
 
 // cachedBase is an image that a storage keeps for later builds.
 type cachedBase struct {
@@ -86,27 +138,30 @@ func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	return bases, sizes
 }
 
-// dropBases removes bases that were not used for a week, and the least recently used ones
-// beyond the storage's limit.
-func (s *storage) dropBases(out *output) {
-	most := s.most
-	if most == 0 {
-		most = defaultCacheSize
-	}
+// expired lists the bases that were not used for so long, and the least recently used ones
+// beyond the storage's limit, with the bytes of the layers that only they have.
+func (s *storage) expired() (dropped []string, freed int64) {
+	most := cmp.Or(s.most, defaultCacheSize)
 	bases, sizes := s.bases()
-	kept, size, full := map[string]bool{}, int64(0), false
-	var dropped []string
+	seen, size, kept, full := map[string]bool{}, int64(0), int64(0), false
 	for _, base := range bases {
 		for _, layer := range base.layers {
-			if !kept[layer] {
-				kept[layer] = true
+			if !seen[layer] {
+				seen[layer] = true
 				size += sizes[layer]
 			}
 		}
-		if full = full || size > most; full || time.Since(base.used) > keepFor {
+		if full = full || size > most; full || time.Since(base.used) > s.keepFor() {
 			dropped = append(dropped, base.id)
+		} else {
+			kept = size
 		}
 	}
+	return dropped, size - kept
+}
+
+func (s *storage) dropBases(out *output) {
+	dropped, _ := s.expired()
 	if len(dropped) > 0 && run(s.child(s.flags, append([]string{"rmi", "--force"}, dropped...)...), out) == nil {
 		for _, id := range dropped {
 			_ = os.Remove(s.mark(id))
@@ -114,18 +169,24 @@ func (s *storage) dropBases(out *output) {
 	}
 }
 
-// dropUnusedStorages removes storages of other engines, or of this engine in another
-// namespace, that were not used for a week.
+// dropUnusedStorages removes the unused storages, unless a build holds one.
 func (s *storage) dropUnusedStorages() {
-	locks, _ := filepath.Glob(filepath.Join(s.dir, "*", "lock"))
-	for _, path := range locks {
-		root := filepath.Dir(path)
-		if info, err := os.Stat(path); root == s.root() || err != nil || time.Since(info.ModTime()) < keepFor {
-			continue
-		}
-		if lock, err := lockFile(path, syscall.LOCK_NB); err == nil {
+	for _, root := range s.unusedStorages() {
+		if lock, err := lockFile(filepath.Join(root, "lock"), syscall.LOCK_NB); err == nil {
 			s.remove(root)
 			lock.Close()
 		}
 	}
+}
+
+// unusedStorages are those of other engines, or of this engine in another namespace, that
+// were not used for so long.
+func (s *storage) unusedStorages() (roots []string) {
+	locks, _ := filepath.Glob(filepath.Join(s.dir, "*", "lock"))
+	for _, path := range locks {
+		if info, err := os.Stat(path); filepath.Dir(path) != s.root() && err == nil && time.Since(info.ModTime()) >= s.keepFor() {
+			roots = append(roots, filepath.Dir(path))
+		}
+	}
+	return roots
 }

@@ -33,7 +33,8 @@ import (
 type storage struct {
 	engine Engine
 	dir    string
-	most   int64 // limit of the cached bases in bytes, 0 for the default
+	most   int64         // limit of the cached bases in bytes, 0 for the default
+	keep   time.Duration // after the last use, 0 for the default
 
 	once           sync.Once
 	mapped         bool   // the engine's root is mapped to an unused user, which owns the storage

@@ -82,7 +82,7 @@ func TestStorageStaysBelowItsLimit(t *testing.T) {
 		b.KeepAtMost(0)
 		build("a")
 		build("b")
-		old := time.Now().Add(-keepFor - time.Hour)
+		old := time.Now().Add(-defaultKeep - time.Hour)
 		all, _ := b.storage.bases()
 		if err := os.Chtimes(b.storage.mark(all[1].id), old, old); err != nil { // a
 			t.Fatal(err)
@@ -164,6 +164,52 @@ func TestNoProcessIsLeft(t *testing.T) {
 				program, _ := os.Readlink(filepath.Dir(path) + "/exe")
 				t.Errorf("%s is left as %s", program, path)
 			}
+		}
+	})
+}
+
+// gc measures and removes the bases that were not used, and what killed builds left.
+func TestUnusedBasesAreMeasuredAndRemoved(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e Engine) {
+		ctx := context.Background()
+		dir := newStorage(t, e)
+		base := Origin{Layout: catalogueLayout(t, "a", single(image(t, machinePlatform(), nil, map[string][]byte{"a": bytes.Repeat([]byte("a"), 3<<20)})))}
+		b := NewBuilder(e, dir)
+		if _, err := b.Build(ctx, request(t, write(t, map[string]string{"Dockerfile": "FROM a\nENV A=b\n"}), map[string]Origin{"a": base})); err != nil {
+			t.Fatal(describe(err))
+		}
+		again := NewBuilder(e, dir)
+		if bytes, err := again.Unused(ctx); err != nil || bytes != 0 {
+			t.Errorf("%d bytes, %v, of what was just used", bytes, err)
+		}
+		again.KeepFor(time.Nanosecond)
+		if bytes, err := again.Unused(ctx); err != nil || bytes < 3<<20 || bytes > 4<<20 {
+			t.Errorf("%d bytes, %v, want 3 MiB", bytes, err)
+		}
+		work, remove, err := b.NewWork(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := filepath.Join(dir, ".build-left")
+		if err := errors.Join(os.Mkdir(left, 0o700), os.WriteFile(filepath.Join(left, "file"), []byte("left"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if bytes := LeftWork(dir); bytes != 4 {
+			t.Errorf("%d bytes left", bytes)
+		}
+		again.CleanWork(dir)
+		if _, err := os.Stat(left); err == nil {
+			t.Error("what a killed build left is there")
+		}
+		if _, err := os.Stat(work); err != nil {
+			t.Error("a build lost its folder")
+		}
+		remove()
+		if err := again.Clean(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if all, _ := again.storage.bases(); len(all) != 0 {
+			t.Errorf("%d bases are left", len(all))
 		}
 	})
 }

@@ -7,20 +7,15 @@ import (
 	"syscall"
 )
 
+// workPattern is that of the names of the folders of NewWork.
+const workPattern = ".build-*"
+
 // NewWork makes a folder for Request.Work below dir, and removes leftovers of killed
 // builds. remove removes it.
 func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
-	const pattern = ".build-*"
-	others, _ := filepath.Glob(filepath.Join(dir, pattern))
-	for _, other := range others {
-		if lock, err := lockFile(other, syscall.LOCK_NB); err == nil {
-			b.storage.killPauseProcess(other)
-			b.storage.remove(other)
-			lock.Close()
-		}
-	}
+	b.CleanWork(dir)
 	for {
-		if work, err = os.MkdirTemp(dir, pattern); err != nil {
+		if work, err = os.MkdirTemp(dir, workPattern); err != nil {
 			return "", nil, err
 		}
 		lock, err := lockFile(work, 0)
@@ -31,6 +26,31 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 			return "", nil, err
 		}
 		return work, func() { b.storage.remove(work); lock.Close() }, nil
+	}
+}
+
+// CleanWork removes the folders of NewWork that killed builds left below dir.
+func (b *Builder) CleanWork(dir string) {
+	eachLeft(dir, func(left string) {
+		b.storage.killPauseProcess(left)
+		b.storage.remove(left)
+	})
+}
+
+// LeftWork is the size in bytes of what CleanWork removes.
+func LeftWork(dir string) (bytes int64) {
+	eachLeft(dir, func(left string) { bytes += sizeOf(left) })
+	return bytes
+}
+
+// eachLeft calls do for each folder that no build holds.
+func eachLeft(dir string, do func(left string)) {
+	folders, _ := filepath.Glob(filepath.Join(dir, workPattern))
+	for _, folder := range folders {
+		if lock, err := lockFile(folder, syscall.LOCK_NB); err == nil {
+			do(folder)
+			lock.Close()
+		}
 	}
 }
 

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -70,6 +72,7 @@ func (c *Cache) get(l *layout.Layout, key string, elsewhere func(v1.Hash) bool) 
 			return storedLayer{}, false, fmt.Errorf("reading the layer cache: %s is damaged; ignored", name)
 		}
 		ok = true
+		_ = os.Chtimes(name, time.Time{}, time.Now()) // for libre gc
 	}
 	return s, ok && (l.HasBlob(s.Digest, s.Size) || elsewhere != nil && elsewhere(s.Digest)), nil
 }

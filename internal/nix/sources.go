@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/nix-community/go-nix/pkg/nixbase32"
 
@@ -62,6 +63,7 @@ func (n *Nix) cached(key string) (file string, source StoreSource, known bool) {
 	file = filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
 	if text, err := private.Read(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
 		_, err := os.Stat(source.Path)
+		_ = os.Chtimes(file+".json", time.Time{}, time.Now()) // for libre gc
 		return file, source, err == nil
 	}
 	return file, source, false

@@ -131,6 +131,7 @@ func (s *Store) kept(source string) (is kept, ok bool) {
 		return kept{}, false
 	}
 	info, err := os.Stat(filepath.Join(s.Dir, is.Folder, fileName))
+	_ = os.Chtimes(s.indexOf(source), time.Time{}, time.Now()) // for Stale
 	return is, err == nil && info.Size() == is.Size
 }
 
@@ -183,6 +184,13 @@ const unused = 24 * time.Hour
 
 // sweep removes the databases that are not used.
 func (s *Store) sweep() {
+	for _, folder := range s.unused(time.Now().Add(-unused)) {
+		os.RemoveAll(folder)
+	}
+}
+
+// unused lists the folders that no index names, and that were made before a time.
+func (s *Store) unused(before time.Time) (folders []string) {
 	used := map[string]bool{}
 	indexes, _ := filepath.Glob(filepath.Join(s.Dir, "*.json"))
 	for _, index := range indexes {
@@ -191,12 +199,35 @@ func (s *Store) sweep() {
 			used[is.Folder] = true
 		}
 	}
-	folders, _ := filepath.Glob(filepath.Join(s.Dir, folderPattern))
-	for _, folder := range folders {
-		if info, err := os.Lstat(folder); err == nil && !used[filepath.Base(folder)] && time.Since(info.ModTime()) > unused {
-			os.RemoveAll(folder)
+	all, _ := filepath.Glob(filepath.Join(s.Dir, folderPattern))
+	for _, folder := range all {
+		if info, err := os.Lstat(folder); err == nil && !used[filepath.Base(folder)] && info.ModTime().Before(before) {
+			folders = append(folders, folder)
 		}
 	}
+	return folders
+}
+
+// Stale lists what can be removed of the databases that were last searched before a time:
+// of each, what says that it is there comes first.
+func (s *Store) Stale(before time.Time) []string {
+	var stale []string
+	indexes, _ := filepath.Glob(filepath.Join(s.Dir, "*.json"))
+	for _, index := range indexes {
+		info, err := os.Lstat(index)
+		if err != nil || !info.ModTime().Before(before) {
+			continue
+		}
+		stale = append(stale, index)
+		var is kept
+		if text, err := os.ReadFile(index); err != nil || json.Unmarshal(text, &is) != nil {
+			continue
+		}
+		if ours, _ := filepath.Match(folderPattern, is.Folder); ours {
+			stale = append(stale, filepath.Join(s.Dir, is.Folder))
+		}
+	}
+	return append(stale, s.unused(before)...)
 }
 
 func (s *Store) write(source string, is kept) error {

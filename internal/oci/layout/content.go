@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -101,34 +102,60 @@ func (l *Layout) Prune() (freed int64, err error) {
 	if err := l.writable(); err != nil {
 		return 0, err
 	}
+	unused, err := l.unused(func(v1.Descriptor) bool { return false })
+	for _, file := range unused {
+		if err := os.Remove(filepath.Join(l.dir, file.name)); err != nil {
+			return freed, fmt.Errorf("pruning %s: %w", l.dir, err)
+		}
+		freed += file.size
+	}
+	return freed, err
+}
+
+// Garbage is how many bytes Prune would delete, were it not for the entries of index.json
+// that drop chooses. It needs no lock, and tells of one moment.
+func (l *Layout) Garbage(drop func(v1.Descriptor) bool) (bytes int64, err error) {
+	unused, err := l.unused(drop)
+	for _, file := range unused {
+		bytes += file.size
+	}
+	return bytes, err
+}
+
+// file is a file of the layout, with its size in bytes.
+type file struct {
+	name string // below the layout
+	size int64
+}
+
+// unused lists the blobs that no entry refers to, but those that drop chooses, and unfinished
+// files.
+func (l *Layout) unused(drop func(v1.Descriptor) bool) (unused []file, err error) {
 	entries, err := l.Entries()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	used := map[string]bool{}
-	for _, d := range entries {
+	for _, d := range slices.DeleteFunc(entries, drop) {
 		err := l.visit(d, func(b v1.Descriptor) { used[b.Digest.Hex] = true })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, fmt.Errorf("pruning %s: %w", l.dir, err)
+			return nil, fmt.Errorf("pruning %s: %w", l.dir, err)
 		}
 	}
-	for _, dir := range []string{l.dir, filepath.Join(l.dir, blobsDir, "sha256")} {
-		entries, err := os.ReadDir(dir)
+	for _, below := range []string{"", filepath.Join(blobsDir, "sha256")} {
+		entries, err := os.ReadDir(filepath.Join(l.dir, below))
 		if err != nil {
-			return freed, err
+			return nil, err
 		}
 		for _, e := range entries {
-			blob := dir != l.dir && !used[e.Name()]
+			blob := below != "" && !used[e.Name()]
 			if !e.Type().IsRegular() || !(blob || strings.HasPrefix(e.Name(), atomicfile.Prefix)) {
 				continue
 			}
 			if info, err := e.Info(); err == nil {
-				freed += info.Size()
-			}
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return freed, fmt.Errorf("pruning %s: %w", l.dir, err)
+				unused = append(unused, file{filepath.Join(below, e.Name()), info.Size()})
 			}
 		}
 	}
-	return freed, nil
+	return unused, nil
 }

@@ -1,0 +1,290 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/clean"
+	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/ui"
+)
+
+type gcOptions struct {
+	unused age
+	output string
+	yes    bool
+	json   bool
+}
+
+// shortestUnused is the least that --unused-for takes: a build may run that long, and what it
+// made before is unused until it ends.
+const shortestUnused = 24 * time.Hour
+
+func (e *env) gcCommand() *cobra.Command {
+	o := gcOptions{unused: age(7 * 24 * time.Hour)}
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Free disk space on this machine",
+		Long: `Show what libre can remove from this machine, by kind with the rule for each, and
+remove it: on a terminal gc asks first, elsewhere it needs --yes.
+
+  images             in dist/: those that the catalogue no longer defines, if
+                     the registry has them, and what belongs to no image
+  caches             what was not used for a week (--unused-for): layers,
+                     evaluations, SBOMs, vulnerability databases, answers of
+                     forges, images that libre run fetched
+  logs               those that are older
+  GC roots           links that keep sources in the Nix store. Afterwards
+                     nix-collect-garbage frees them there.
+  engine storage     bases of Containerfiles in libre's own storage of buildah
+                     or podman, and what killed builds left
+  temporary folders  what killed runs left
+
+gc never removes an image that the catalogue defines, or that is not published,
+and never the data of libre run --keep. What another libre works on stays.
+
+The output has one line per kind: kind, size, rule, folder.`,
+		Example: "  libre gc\n  libre gc --yes --unused-for 1d",
+		Args:    takes(0, 0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return e.runGC(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.Var(&o.unused, "unused-for", "remove from caches what was not used for `TIME`, at least 1d")
+	flags.StringVarP(&o.output, "output", "o", "", "the `DIR` of the images (default: dist in the catalogue)")
+	flags.BoolVar(&o.yes, "yes", false, "remove it, and do not ask")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// gcJSON is what `gc --json` prints.
+type gcJSON struct {
+	Removed bool           `json:"removed"` // whether it is removed; else it can be, with --yes
+	Bytes   int64          `json:"bytes"`   // of all kinds
+	Groups  []*clean.Group `json:"groups"`  // by kind
+}
+
+func (e *env) runGC(ctx context.Context, o gcOptions) error {
+	if time.Duration(o.unused) < shortestUnused {
+		return usageError{errors.New("--unused-for must be at least 1d: a build may run that long")}
+	}
+	ws, err := e.registryWorkspace()
+	if err != nil {
+		return err
+	}
+	result := gcJSON{Groups: append([]*clean.Group{}, e.machine(ctx, ws, o).Groups(ctx)...)}
+	for _, group := range result.Groups {
+		result.Bytes += group.Bytes
+	}
+	if !o.json {
+		err = e.showGarbage(result)
+	}
+	if err == nil && len(result.Groups) > 0 && (o.yes || e.confirm("remove it")) {
+		result.Removed = true
+		removeGarbage(ctx, result.Groups)
+		e.Notef("freed about %s; nix-collect-garbage frees what the Nix store no longer needs", ui.Size(result.Bytes))
+	}
+	if err == nil && o.json {
+		err = e.JSON(result)
+	}
+	if err != nil {
+		return err
+	}
+	return e.garbageError(result)
+}
+
+// machine is this machine, with the catalogue's images if there is a catalogue.
+func (e *env) machine(ctx context.Context, ws *workspace, o gcOptions) *clean.Machine {
+	m := &clean.Machine{Cache: ws.cacheDir, Temp: os.TempDir(), Before: time.Now().Add(-time.Duration(o.unused))}
+	m.Engine = sync.OnceValues(func() (*containerfile.Builder, error) { return ws.engineFor(ctx, time.Duration(o.unused)) })
+	if ws.dir == "" || ws.nix == nil {
+		return m
+	}
+	output := ws.output(o.output)
+	drop, err := e.superseded(ctx, ws, output)
+	if err != nil {
+		e.Warnf("%s stays as it is: %v", output, err)
+		return m
+	}
+	m.Output, m.Drop = output, func(d v1.Descriptor) bool { return drop[d.Annotations[layout.RefNameAnnotation]] == d.Digest }
+	return m
+}
+
+// engineFor is the engine of Containerfiles, with the storage that builds have.
+func (ws *workspace) engineFor(ctx context.Context, unused time.Duration) (*containerfile.Builder, error) {
+	engine, err := containerfile.Detect(ctx, ws.settings.Engine)
+	if err != nil {
+		return nil, err
+	}
+	builder := containerfile.NewBuilder(engine, filepath.Join(ws.cacheDir, "containers"))
+	builder.KeepAtMost(ws.settings.Limits.Storage)
+	builder.KeepFor(unused)
+	return builder, nil
+}
+
+// superseded are the images of a layout that the catalogue no longer defines and the registry
+// has: names to digests.
+func (e *env) superseded(ctx context.Context, ws *workspace, output string) (map[string]v1.Hash, error) {
+	if _, err := os.Stat(output); err != nil {
+		return nil, nil
+	}
+	dist, err := layout.Open(output)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := dist.Entries()
+	if err != nil {
+		return nil, err
+	}
+	defined, err := ws.definedNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, _, err := ws.published(ctx)
+	if err != nil {
+		return nil, err
+	}
+	drop, unpublished := map[string]v1.Hash{}, 0
+	for _, entry := range entries {
+		name := entry.Annotations[layout.RefNameAnnotation]
+		if defined[name] {
+			continue
+		}
+		is, err := isPublished(ctx, client, name, entry.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			drop[name] = entry.Digest
+		} else {
+			unpublished++
+		}
+	}
+	if unpublished > 0 {
+		e.Notef("%s: images that are not published stay, though the catalogue no longer defines them: %d", output, unpublished)
+	}
+	return drop, nil
+}
+
+// definedNames are the names of all images that the catalogue defines.
+func (ws *workspace) definedNames(ctx context.Context) (map[string]bool, error) {
+	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
+	if err != nil {
+		return nil, err
+	}
+	for app, failure := range evaluation.Failures {
+		return nil, fmt.Errorf("%s cannot be evaluated: %w", app, failure)
+	}
+	names := map[string]bool{}
+	for _, id := range catalog.IDs(evaluation.Apps) {
+		app := evaluation.Apps[id.App]
+		names[catalog.Ref{Repository: id.Name(), Tag: catalog.Tag(app.Version, app.PackageVersion)}.String()] = true
+	}
+	return names, nil
+}
+
+// isPublished reports whether the registry has an image under its name.
+func isPublished(ctx context.Context, client *registry.Client, image string, digest v1.Hash) (bool, error) {
+	if client == nil {
+		return false, nil
+	}
+	tag, err := client.Tag(catalog.ParseRef(image))
+	if err != nil {
+		return false, nil // not one of ours
+	}
+	there, err := client.HeadAt(ctx, tag, digest.String())
+	if errors.Is(err, registry.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && there.Digest == digest, err
+}
+
+func (e *env) showGarbage(result gcJSON) error {
+	table := ui.Table{Header: []string{"KIND", "SIZE", "WHAT GOES", "WHERE"}}
+	for _, group := range result.Groups {
+		table.Rows = append(table.Rows, []string{group.Kind, ui.Size(group.Bytes), group.Rule, group.Where})
+	}
+	if err := e.Table(table); err != nil {
+		return err
+	}
+	if len(result.Groups) == 0 {
+		e.Notef("there is nothing to remove")
+		return nil
+	}
+	e.Notef("%s can be removed; libre gc --yes removes it without a question", ui.Size(result.Bytes))
+	return nil
+}
+
+// removeGarbage removes kind after kind, whatever becomes of the others.
+func removeGarbage(ctx context.Context, groups []*clean.Group) {
+	for _, group := range groups {
+		if err := group.Remove(ctx); err != nil {
+			group.Error = err.Error()
+		}
+	}
+}
+
+func (e *env) garbageError(result gcJSON) error {
+	failed := false
+	for _, group := range result.Groups {
+		if group.Error != "" {
+			failed = true
+			e.Warnf("%s: %s", group.Kind, group.Error)
+		}
+	}
+	if failed {
+		return errReported
+	}
+	return nil
+}
+
+// confirm asks on a terminal, and is false elsewhere.
+func (e *env) confirm(question string) bool {
+	if !e.options.StderrTerminal || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return false
+	}
+	fmt.Fprintf(e.options.Stderr, "%s? [y/N] ", question)
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
+}
+
+// age is a flag: days, as 90d, or what Go reads as a duration.
+type age time.Duration
+
+func (a *age) String() string {
+	if d := time.Duration(*a); d%(24*time.Hour) != 0 || d == 0 {
+		return d.String()
+	}
+	return strconv.Itoa(int(time.Duration(*a)/(24*time.Hour))) + "d"
+}
+
+func (a *age) Type() string { return "TIME" }
+
+func (a *age) Set(word string) error {
+	if days, is := strings.CutSuffix(word, "d"); is {
+		n, err := strconv.ParseUint(days, 10, 16)
+		*a = age(time.Duration(n) * 24 * time.Hour)
+		if err == nil {
+			return nil
+		}
+	} else if d, err := time.ParseDuration(word); err == nil && d >= 0 {
+		*a = age(d)
+		return nil
+	}
+	return errors.New("expected days, such as 90d, or hours, such as 36h")
+}
