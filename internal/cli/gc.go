@@ -41,7 +41,7 @@ func (e *env) gcCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Free disk space on this machine",
-		Long: `Show what libre can remove from this machine, by kind with the rule for each, and
+		Long: `Show what libre can remove from this machine, with the rule for each kind, and
 remove it: on a terminal gc asks first, elsewhere it needs --yes.
 
   images             in dist/: those that the catalogue no longer defines, if
