@@ -25,7 +25,7 @@ DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
 DEMO_DIR = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-demo/$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo demo-folder test lint interop fuzz bench fmt demo-tools test-tools interop-tools
+.PHONY: all build demo demo-folder picture test lint interop fuzz bench fmt demo-tools test-tools interop-tools
 
 all: build
 
@@ -73,6 +73,12 @@ demo: demo-tools demo-folder
 	$(COMPILE) -o bin/ ./cmd/libre
 	@$(COMPILE) -o bin/ ./cmd/libre-inspect & helper=$$!; \
 	root=$$PWD; cd $(DEMO_DIR) && exec $$root/scripts/demo.sh $$root/bin/libre $$helper $(DEMO_PORT)
+
+# The picture of README: a real run, on a terminal of 116 columns. Look at it before you commit it.
+picture: demo-tools build
+	@work=$$(mktemp -d) && root=$$PWD && (cd scripts/picture && go build -o "$$work/picture" .) && mkdir "$$work/here" && cd "$$work/here" && \
+	PATH=$$root/bin:$$PATH "$$work/picture" 116 $$root/scripts/picture.sh 5000 >"$$work/terminal.svg" && \
+	mv "$$work/terminal.svg" $$root/docs/terminal.svg && rm -r "$$work"
 
 # Every tool is there, so no test may skip for want of one. go vet has looked at
 # all of it, so go test need not. The tests of publishing take longest: they go

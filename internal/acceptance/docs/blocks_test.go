@@ -32,7 +32,7 @@ var needs = map[string]string{
 }
 
 // first lists the pages that a newcomer reads, in this order. The others follow.
-var first = []string{"README.md", "docs/apps.md", "docs/publishing.md", "docs/contents.md", "docs/bump.md", "docs/settings.md", "docs/package-sets.md"}
+var first = []string{"README.md", "docs/tutorial.md", "docs/recipes.md", "docs/apps.md", "docs/publishing.md", "docs/contents.md", "docs/bump.md", "docs/settings.md", "docs/package-sets.md"}
 
 // blocks returns the fenced blocks of all pages, in reading order. It fails the test for a
 // block that no test would run.
@@ -90,6 +90,8 @@ func parse(page, text string) (all []block, problems []string) {
 			open.needs, open.is = words[4], words[5]+words[6]
 		case open != nil:
 			open.text += line + "\n"
+		case strings.HasPrefix(strings.TrimSpace(line), "```"):
+			problems = append(problems, fmt.Sprintf("%s:%d: no test runs an indented fence: begin it with the line", page, i+1))
 		case blank && strings.HasPrefix(line, "    "):
 			problems = append(problems, fmt.Sprintf("%s:%d: no test runs an indented block: fence it", page, i+1))
 		}
@@ -105,6 +107,7 @@ func TestBlocksThatNoTestRunsAreFound(t *testing.T) {
 		{"a need that is not listed", "```sh needs luck\nls\n```\n", `p.md:1: no test runs a block of "sh needs luck"`},
 		{"a definition of unknown kind", "```nix\n{ }\n```\n", `p.md:1: no test runs a block of "nix"`},
 		{"indented", "text:\n\n    ls\n", "p.md:3: no test runs an indented block: fence it"},
+		{"a fence in a list", "- so:\n\n  ```sh\n  ls\n  ```\n", "p.md:3: no test runs an indented fence: begin it with the line\np.md:5: no test runs an indented fence: begin it with the line"},
 		{"marked", "```sh needs forge\nlibre bump --pr\n```\n", ""},
 		{"a drawing", "```text\na ─▶ b\n```\n", ""},
 		{"a list", "- a\n  - b\n    more of b\n", ""},

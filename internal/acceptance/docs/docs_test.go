@@ -32,8 +32,7 @@ func TestCommandsOfThePagesRun(t *testing.T) { runCommands(t, "") }
 func runCommands(t *testing.T, has string) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "bash", "nix", "git", "go", "busybox", "buildah", "skopeo")
-	address := testkit.FreeAddress(t)
-	port := address[strings.LastIndex(address, ":")+1:]
+	port, app := freePort(t), freePort(t)
 	database := t.TempDir()
 	if err := scantest.Write(database, time.Now(), scantest.Record{ID: "CVE-2026-1234", Severity: "medium", Ecosystem: "go-module", Package: "stdlib", Affected: "< 99"}); err != nil {
 		t.Fatal(err)
@@ -51,7 +50,7 @@ func runCommands(t *testing.T, has string) {
 				script.WriteString(begin[b.page])
 				begun[b.page] = true
 			}
-			fmt.Fprintf(&script, "echo '== %s' >&2\n%s", b.place(), commands(b.text, port, database))
+			fmt.Fprintf(&script, "echo '== %s' >&2\n%s", b.place(), commands(b.text, port, app, database))
 		}
 	}
 	shell := exec.Command("bash", "-c", script.String())
@@ -62,17 +61,30 @@ func runCommands(t *testing.T, has string) {
 	}
 }
 
-// begin has the commands that set up what a page assumes, such as a catalogue.
-var begin = map[string]string{"nix/template/README.md": "cd \"$(mktemp -d)\"\nlibre init .\n"}
+func freePort(t *testing.T) string {
+	t.Helper()
+	address := testkit.FreeAddress(t)
+	return address[strings.LastIndex(address, ":")+1:]
+}
 
-// commands prepares a block. It replaces the registry's port 5000, which may be taken, and
-// the vulnerability database, which is downloaded. It waits for programs that are started in the background. A command may have the exit code
-// in its comment.
-func commands(text, port, database string) string {
-	text = strings.ReplaceAll(text, "libre scan ", "libre scan --db "+database+" ")
+// begin has the commands that set up what a page assumes, such as a catalogue.
+var begin = map[string]string{
+	"docs/tutorial.md":       "kill %1; wait\nmkdir ../tutorial\ncd ../tutorial\n", // and README's registry ends
+	"nix/template/README.md": "cd \"$(mktemp -d)\"\nlibre init .\n",
+}
+
+// started is a command in the background, and the port that it names.
+var started = regexp.MustCompile(`(?m)^.*--port (\d+).* &( *#.*)?$`)
+
+// commands prepares a block. It replaces the registry's port 5000 and the app's 8081, which
+// may be taken, and the vulnerability database, which is downloaded. It waits for programs
+// that are started in the background. A command may have the exit code in its comment.
+func commands(text, port, app, database string) string {
+	text = strings.NewReplacer("libre scan ", "libre scan --db "+database+" ", "libre find CVE", "libre find --db "+database+" CVE").Replace(text)
 	text = strings.ReplaceAll(text, "localhost:5000", "localhost:"+port)
 	text = strings.ReplaceAll(text, "libre serve ", "libre serve --port "+port+" ")
-	text = regexp.MustCompile(`(?m)^.* &$`).ReplaceAllString(text, "$0\nuntil (: </dev/tcp/127.0.0.1/"+port+") 2>/dev/null; do sleep 0.1; done")
+	text = strings.ReplaceAll(text, "8081", app)
+	text = started.ReplaceAllString(text, "$0\nuntil (: </dev/tcp/127.0.0.1/$1) 2>/dev/null; do sleep 0.1; done")
 	return regexp.MustCompile(`(?m)^([^#\n]*[^# \n]) *#.*exit code (\d+)\b.*$`).ReplaceAllString(text, "$1 || [ $$? = $2 ]")
 }
 
