@@ -79,8 +79,9 @@ it when a newer version comes or the base branch moves, closes it when nothing
 is left to do, and does not open it again for a version that somebody closed.
 --group makes one pull request for all apps. With --build, a pull request has
 the comparison of libre diff with the newest published release. Tokens are
-GH_TOKEN or GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL, or, for any
-host, access-tokens of nix.conf and ~/.netrc.
+GH_TOKEN or GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL, GITLAB_TOKEN
+with GITLAB_HOST unless it is for gitlab.com, or, for any host, access-tokens of
+nix.conf and ~/.netrc.
 
 The output has one line per app: app, from, to, result.`,
 		Example: "  libre bump docs\n  libre bump docs --explain\n  libre bump --all --check\n  libre bump docs --build --commit\n  libre bump --repack docs\n  libre bump --all --pr\n  libre bump @lasuite --pr --group lasuite\n  libre bump --inputs --commit\n  libre bump --input nixpkgs",

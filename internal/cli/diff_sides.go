@@ -149,7 +149,7 @@ func (d *differ) published(ctx context.Context, p *state.PublishedRelease, platf
 // known has it.
 func sourceOf(p *state.PublishedRelease) *catalog.App {
 	hosting, err := upstream.HostingOf(p.Source, "", os.Getenv)
-	if err != nil {
+	if err != nil || hosting.Kind == "gitlab" { // whose releases upstream does not read
 		return nil
 	}
 	source := &catalog.Source{Kind: "git", Page: p.Source, Git: p.Source, Forge: hosting.Kind, Revision: p.Tag}

@@ -26,7 +26,7 @@ func (s *Settings) keys(dir string) []key {
 		{"registry", "LIBRE_REGISTRY", "REGISTRY[/NAMESPACE]", "registry: registry.example/coop", text(&s.Registry, registry.CheckPrefix)},
 		{"copyTo", "", "a list of REGISTRY[/NAMESPACE]", "copyTo: [mirror.example/coop]", list(&s.CopyTo, registry.CheckPrefix)},
 		{"alsoTag", "", "a list of tags, which may contain {major} and {minor} of the version", `alsoTag: ["{major}.{minor}", latest]`, list(&s.AlsoTag, catalog.CheckMovingTag)},
-		{"forge", "", "github or forgejo", "forge: forgejo", text(&s.Forge, oneOf("github", "forgejo"))},
+		{"forge", "", "github, forgejo or gitlab", "forge: forgejo", text(&s.Forge, oneOf("github", "forgejo", "gitlab"))},
 		{"groups", "", "names, each with a list of selections", `groups: {lyon: ["*/*/lyon", docs]}`, s.readGroups},
 		{"packageSet", "LIBRE_PACKAGE_SET", "nixpkgs or host", "packageSet: host", text(&s.PackageSet, oneOf("nixpkgs", "host"))},
 		{"engine", "LIBRE_ENGINE", "buildah, podman, docker or none", "engine: buildah", text(&s.Engine, oneOf("buildah", "podman", "docker", "none"))},

@@ -26,7 +26,7 @@ type Settings struct {
 	Registry   string              // REGISTRY[/NAMESPACE] of the images
 	CopyTo     []string            // registries that get copies of releases
 	AlsoTag    []string            // moving tags of each release
-	Forge      string              // github or forgejo, for pull requests; if empty, found by the URL of origin
+	Forge      string              // github, forgejo or gitlab, for pull requests; if empty, found by the URL of origin
 	Groups     map[string][]string // @name → selections
 	PackageSet string              // nixpkgs or host; empty is nixpkgs
 	Engine     string              // buildah, podman, docker or none; if empty, found automatically

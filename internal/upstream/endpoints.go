@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -54,6 +55,20 @@ func (p githubEndpoints) hint(request *http.Request) string {
 // isForgejoRunner reports whether this is a job of a Forgejo or Gitea runner.
 func isForgejoRunner(getenv func(string) string) bool {
 	return getenv("FORGEJO_ACTIONS") == "true" || getenv("GITEA_ACTIONS") == "true"
+}
+
+// gitlabServer is the URL of the GitLab that GITLAB_TOKEN is for: GITLAB_HOST, as for glab,
+// the server of a CI job, or gitlab.com.
+// https://docs.gitlab.com/ci/variables/predefined_variables/
+func gitlabServer(getenv func(string) string) string {
+	host, job := getenv("GITLAB_HOST"), ""
+	if host != "" && !strings.Contains(host, "://") {
+		host = "https://" + host
+	}
+	if getenv("GITLAB_CI") != "" {
+		job = getenv("CI_SERVER_URL")
+	}
+	return cmp.Or(host, job, "https://gitlab.com")
 }
 
 // isGitHubCloud reports whether GitHub runs a host: github.com and subdomains of ghe.com,

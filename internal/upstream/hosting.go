@@ -12,71 +12,96 @@ import (
 
 // Hosting is the forge that has a repository, and its name there.
 type Hosting struct {
-	Kind        string   // github or forgejo
+	Kind        string   // github, forgejo or gitlab
 	Server      *url.URL // of the forge
-	Owner, Name string
+	Owner, Name string   // the owner of a GitLab project may be a group in groups: GROUP/SUBGROUP
 }
 
 // String is OWNER/NAME.
 func (h Hosting) String() string { return h.Owner + "/" + h.Name }
 
-// HostingOf reads the address of a git remote. kind is github or forgejo; if it is "", the
-// variables of CI jobs and the list of well-known forges decide, not the shape of the
-// address. Errors begin with "is at".
+// HostingOf reads the address of a git remote. kind is github, forgejo or gitlab; if it is
+// "", the variables of CI jobs and the list of well-known forges decide, not the shape of
+// the address. Errors begin with "is at".
 func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error) {
-	place, err := url.Parse(remote)
-	if err != nil || place.Host == "" {
-		_, host, folder, ok := scpAddress(remote)
-		if !ok {
-			return Hosting{}, errors.New("is at no forge: pull requests need an https or ssh address on GitHub or Forgejo")
-		}
-		place = &url.URL{Scheme: "ssh", Host: host, Path: "/" + strings.TrimPrefix(folder, "/")}
+	place, err := parseRemote(remote)
+	if err != nil {
+		return Hosting{}, err
 	}
+	known := knownForge(place.Hostname(), getenv)
 	folder := strings.TrimSuffix(strings.Trim(place.Path, "/"), ".git")
-	h := Hosting{Kind: kind, Name: path.Base(folder), Owner: path.Base(path.Dir(folder))}
-	if !forgeName.MatchString(h.Name) || !forgeName.MatchString(h.Owner) || h.Owner == "." || h.Name == ".." {
-		return Hosting{}, fmt.Errorf("is at %s, expected an address that ends in OWNER/REPOSITORY", place.Redacted())
+	h := Hosting{Kind: cmp.Or(kind, known.Kind), Server: known.Server, Owner: path.Dir(folder), Name: path.Base(folder)}
+	above := "" // the folder of the server
+	if h.Kind != "gitlab" {
+		above, h.Owner = strings.TrimSuffix(path.Dir("/"+h.Owner), "/"), path.Base(h.Owner)
+	} else if owner, below := strings.CutPrefix("/"+h.Owner, known.folder()+"/"); below {
+		above, h.Owner = known.folder(), owner
 	}
-	isHTTP := place.Scheme == "https" || place.Scheme == "http"
-	if h.Server = (&url.URL{Scheme: "https", Host: strings.ToLower(place.Hostname())}); isHTTP {
-		above := strings.TrimSuffix(path.Dir(path.Dir("/"+folder)), "/")
+	switch {
+	case place.Scheme == "https" || place.Scheme == "http":
 		h.Server = &url.URL{Scheme: place.Scheme, Host: strings.ToLower(place.Host), Path: above}
+	case h.Server == nil: // an ssh address has neither the port nor the folder
+		h.Server = &url.URL{Scheme: "https", Host: strings.ToLower(place.Hostname())}
 	}
-	for _, known := range knownForges(getenv) {
-		if !strings.EqualFold(known.Server.Hostname(), h.Server.Hostname()) {
-			continue
-		}
-		if !isHTTP { // an ssh address has neither the port nor the folder
-			h.Server = known.Server
-		}
-		h.Kind = cmp.Or(h.Kind, known.Kind)
-	}
-	if h.Kind == "" && isGitHubCloud(h.Server.Host) {
-		h.Kind = "github"
-	}
-	if h.Kind == "" {
-		return Hosting{}, fmt.Errorf(`is at %s: set "forge: github" or "forge: forgejo" in libre.yaml`, h.Server.Host)
+	switch {
+	case !isForgePath(h.String()):
+		return Hosting{}, fmt.Errorf("is at %s, expected an address that ends in OWNER/REPOSITORY", place.Redacted())
+	case h.Kind == "":
+		return Hosting{}, fmt.Errorf(`is at %s: set "forge: github", "forge: forgejo" or "forge: gitlab" in libre.yaml`, h.Server.Host)
 	}
 	return h, nil
 }
 
-// knownForges are the servers whose kind the environment gives, and the well-known ones.
-// Earlier ones take precedence.
-func knownForges(getenv func(string) string) []Hosting {
+// parseRemote reads the address of a git remote as a URL. It has a host.
+func parseRemote(remote string) (*url.URL, error) {
+	if place, err := url.Parse(remote); err == nil && place.Host != "" {
+		return place, nil
+	}
+	_, host, folder, ok := scpAddress(remote)
+	if !ok {
+		return nil, errors.New("is at no forge: pull requests need an https or ssh address on GitHub, Forgejo or GitLab")
+	}
+	return &url.URL{Scheme: "ssh", Host: host, Path: "/" + strings.TrimPrefix(folder, "/")}, nil
+}
+
+// folder is that of the server on its host; "" for the host itself.
+func (h Hosting) folder() string {
+	if h.Server == nil {
+		return ""
+	}
+	return h.Server.Path
+}
+
+// knownForge returns the kind and the server of a host, as the environment gives them, or
+// those of a well-known one. Both are empty for another host.
+func knownForge(host string, getenv func(string) string) Hosting {
 	runner := "github"
 	if isForgejoRunner(getenv) {
 		runner = "forgejo"
 	}
-	var all []Hosting
 	for _, server := range []struct{ url, kind string }{
 		{getenv("FORGEJO_SERVER_URL"), "forgejo"}, {getenv("GITEA_SERVER_URL"), "forgejo"},
-		{getenv("GITHUB_SERVER_URL"), runner}, {"https://codeberg.org", "forgejo"},
+		{getenv("GITHUB_SERVER_URL"), runner}, {gitlabServer(getenv), "gitlab"},
+		{"https://codeberg.org", "forgejo"}, {"https://gitlab.com", "gitlab"},
 	} {
-		if place, err := parseServerURL(server.url); err == nil {
-			all = append(all, Hosting{Kind: server.kind, Server: place})
+		if place, err := parseServerURL(server.url); err == nil && strings.EqualFold(place.Hostname(), host) {
+			return Hosting{Kind: server.kind, Server: place}
 		}
 	}
-	return all
+	if isGitHubCloud(strings.ToLower(host)) {
+		return Hosting{Kind: "github"}
+	}
+	return Hosting{}
+}
+
+// isForgePath reports whether all parts of a path are valid names of owners and repositories.
+func isForgePath(folder string) bool {
+	for name := range strings.SplitSeq(folder, "/") {
+		if !forgeName.MatchString(name) || name == "." || name == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 // forgeName is a valid name of an owner or a repository.

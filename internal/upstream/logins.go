@@ -32,7 +32,7 @@ func readAccessTokens(setting string) credentials {
 		if kind, secret, typed := strings.Cut(token, ":"); typed && kind == "PAT" {
 			c.scheme, c.token = gitLab, secret
 		} else if typed && kind == "OAuth2" {
-			c.scheme, c.user, c.token = gitLabOAuth, "oauth2", secret
+			c.scheme, c.user, c.token = gitLabOAuth, gitLabUser, secret
 		}
 		all = append(all, c)
 	}

@@ -80,8 +80,8 @@ func TestHints(t *testing.T) {
 	c, _ := newClient(t, "")
 	for place, want := range map[string]string{
 		"https://github.com/o/r/archive/v1.tar.gz":        "set GITHUB_TOKEN or use gh auth login",
-		"https://gitlab.com/o/r.git":                      "write access-tokens = gitlab.com=PAT:TOKEN into ~/.config/nix/nix.conf",
-		"https://git.example/g/r/-/archive/v1/r.tar.gz":   "write access-tokens = git.example=PAT:TOKEN into ~/.config/nix/nix.conf",
+		"https://gitlab.com/o/r.git":                      "set GITLAB_TOKEN, and GITLAB_HOST to https://gitlab.com",
+		"https://git.example/g/r/-/archive/v1/r.tar.gz":   "set GITLAB_TOKEN, and GITLAB_HOST to https://git.example",
 		"https://git.example:3000/api/v1/repos/o/r":       "set FORGEJO_TOKEN, and FORGEJO_SERVER_URL to https://git.example:3000",
 		"https://git.example:3000/o/r.git":                "write machine git.example login USER password TOKEN into ~/.netrc",
 		"https://files.example/private/source-1.2.tar.xz": "write machine files.example login USER password TOKEN into ~/.netrc",

@@ -38,6 +38,7 @@ func (c credential) login() string { return cmp.Or(c.user, anyUser) }
 const (
 	gitLab      = "PRIVATE-TOKEN"
 	gitLabOAuth = "OAuth2"
+	gitLabUser  = "oauth2" // for git
 )
 
 type credentials []credential
@@ -55,6 +56,9 @@ const fromGH = "gh's hosts.yml"
 //     github.com has GH_TOKEN then;
 //   - FORGEJO_SERVER_URL or GITEA_SERVER_URL: FORGEJO_TOKEN, GITEA_TOKEN. A runner
 //     of Forgejo or Gitea may set GITHUB_SERVER_URL and GITHUB_TOKEN as well;
+//   - GITLAB_HOST, the server of a job of GitLab CI, or else gitlab.com: GITLAB_TOKEN.
+//     The job's own token (CI_JOB_TOKEN) is not used: it cannot open merge requests
+//     (https://docs.gitlab.com/ci/jobs/ci_job_token/#job-token-access);
 //   - any host without one of the above: Nix's access-tokens, then the files in which
 //     git, curl and Nix look for logins.
 func newCredentials(getenv func(string) string, endpoints githubEndpoints, ofNix NixLogins) (credentials, error) {
@@ -104,6 +108,9 @@ func newCredentials(getenv func(string) string, endpoints githubEndpoints, ofNix
 	if err := addForgejo(add, getenv); err != nil {
 		return nil, err
 	}
+	if err := addGitLab(add, getenv, variable("GITLAB_TOKEN")); err != nil {
+		return nil, err
+	}
 	all = append(all, accessTokens...)
 	all = append(all, readNetrcs(getenv, ofNix.Netrc)...)
 	// The longest prefix wins.
@@ -130,6 +137,18 @@ func addForgejo(add func(*url.URL, string, ...credential), getenv func(string) s
 	}
 	add(place, "Basic", candidates...)
 	add(below(place, "api/v1"), "token", candidates...)
+	return nil
+}
+
+// addGitLab adds the token of a GitLab for git, archives and its API. A personal, project or
+// group token is accepted like an OAuth token.
+func addGitLab(add func(*url.URL, string, ...credential), getenv func(string) string, token credential) error {
+	place, err := parseServerURL(gitlabServer(getenv))
+	if err != nil {
+		return fmt.Errorf("GITLAB_HOST or CI_SERVER_URL %w", err)
+	}
+	token.user = gitLabUser
+	add(place, gitLabOAuth, token)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/libresh/libre/internal/fault"
 )
@@ -23,8 +24,8 @@ func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
 	var all []CheckedToken
 	asked := map[string]bool{}
 	for _, token := range c.tokens {
-		question := map[string]string{"Bearer": "rate_limit", "token": "user"}[token.scheme]
-		if question == "" || asked[token.origin+token.token] {
+		question := map[string]string{"Bearer": "rate_limit", "token": "user", gitLabOAuth: "api/v4/user"}[token.scheme]
+		if question == "" || !strings.Contains(token.origin, "://") || asked[token.origin+token.token] {
 			continue
 		}
 		asked[token.origin+token.token] = true
@@ -38,8 +39,8 @@ func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
 }
 
 // checkToken asks a question that every token may ask. GitHub's rate limit is free, and
-// open to tokens of workflows: https://docs.github.com/en/rest/rate-limit. Forgejo answers
-// 403 to a valid token with fewer rights.
+// open to tokens of workflows: https://docs.github.com/en/rest/rate-limit. Forgejo and GitLab
+// answer 403 to a valid token with fewer rights.
 func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL, question string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, below(api, question).String(), nil)
 	if err != nil {
@@ -53,8 +54,11 @@ func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL,
 	switch status := response.StatusCode; {
 	case status == http.StatusUnauthorized:
 		page := url.URL{Scheme: c.endpoints.server.Scheme, Host: c.endpoints.server.Host, Path: "/settings/tokens"}
-		if token.scheme == "token" {
+		switch token.scheme {
+		case "token":
 			page = url.URL{Scheme: api.Scheme, Host: api.Host, Path: "/user/settings/applications"}
+		case gitLabOAuth:
+			page = *below(api, "-/user_settings/personal_access_tokens")
 		}
 		fix := fmt.Sprintf("create a token at %s, and set %s", page.String(), token.from)
 		if token.from == fromGH {

@@ -61,6 +61,12 @@ func TestTokenByURL(t *testing.T) {
 		{"a job of Forgejo's runner", map[string]string{"GITEA_ACTIONS": "true", "GITHUB_SERVER_URL": "https://codeberg.org",
 			"GITHUB_API_URL": "https://codeberg.org/api/v1", "GITHUB_TOKEN": "g"},
 			map[string]string{"https://codeberg.org/o/r": "Basic g", "https://codeberg.org/api/v1/repos": "token g", "https://github.com/o/r": "", "https://api.github.com/repos": ""}},
+		{"a GitLab's token alone", map[string]string{"GITLAB_TOKEN": "l"}, map[string]string{
+			"https://gitlab.com/o/r.git/info/refs": "OAuth2 l", "https://gitlab.com/api/v4/user": "OAuth2 l", "https://github.com/o/r": "", "http://gitlab.com/o/r": ""}},
+		{"a job of GitLab CI", map[string]string{"GITLAB_CI": "true", "CI_SERVER_URL": "https://git.example/gitlab", "GITLAB_TOKEN": "l", "CI_JOB_TOKEN": "j"},
+			map[string]string{"https://git.example/gitlab/api/v4/user": "OAuth2 l", "https://git.example/other": "", "https://gitlab.com/o/r": ""}},
+		{"another GitLab", map[string]string{"GITLAB_HOST": "git.example", "GITLAB_TOKEN": "l"},
+			map[string]string{"https://git.example/o/r": "OAuth2 l", "https://gitlab.com/o/r": ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, _ := newClient(t, "", test.environment)

@@ -235,7 +235,7 @@ func (c *Client) hint(place *url.URL) string {
 	case strings.Contains(place.Path, "/api/v1/"):
 		return fmt.Sprintf("set FORGEJO_TOKEN, and FORGEJO_SERVER_URL to %s://%s", place.Scheme, place.Host)
 	case strings.Contains(place.Path, "/-/") || strings.HasPrefix(place.Host, "gitlab."):
-		return fmt.Sprintf("write access-tokens = %s=PAT:TOKEN into ~/.config/nix/nix.conf", place.Host)
+		return fmt.Sprintf("set GITLAB_TOKEN, and GITLAB_HOST to %s://%s", place.Scheme, place.Host)
 	}
 	return fmt.Sprintf("write machine %s login USER password TOKEN into ~/.netrc", place.Hostname())
 }

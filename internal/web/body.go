@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -84,7 +85,7 @@ func beginning(response *http.Response) string {
 // secretsOf returns the token or the password of a request, encoded and as it was typed.
 func secretsOf(request *http.Request) []string {
 	_, secret, _ := strings.Cut(request.Header.Get("Authorization"), " ")
-	if secret == "" {
+	if secret = cmp.Or(secret, request.Header.Get("PRIVATE-TOKEN")); secret == "" { // GitLab's header
 		return nil
 	}
 	secrets := []string{secret}

@@ -11,12 +11,13 @@ import (
 // Pull requests are opened, kept, updated to a newer version, and closed when nothing is
 // left to do.
 func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
-	for name, start := range map[string]func(testing.TB) *forgetest.Forge{"github": forgetest.GitHub, "forgejo": forgetest.Forgejo} {
+	for name, start := range map[string]func(testing.TB) *forgetest.Forge{"github": forgetest.GitHub, "forgejo": forgetest.Forgejo, "gitlab": forgetest.GitLab} {
 		t.Run(name, func(t *testing.T) {
 			forge := start(t)
 			c, repo := suite(t, forge)
-			if name == "forgejo" {
-				text := strings.ReplaceAll(c.read(t, "apps/notes/default.nix"), `github = "suite/notes";`, fmt.Sprintf(`git = %q; rev = %q; forge = "forgejo";`, repo.CloneURL(), strings.Repeat("0", 40)))
+			if name != "github" {
+				reads := map[string]string{"forgejo": `forge = "forgejo";`}[name] // releases; else there are tags only
+				text := strings.ReplaceAll(c.read(t, "apps/notes/default.nix"), `github = "suite/notes";`, fmt.Sprintf(`git = %q; rev = %q; %s`, repo.CloneURL(), strings.Repeat("0", 40), reads))
 				lines := strings.Split(text, "\n")
 				text = ""
 				for _, line := range lines {
@@ -25,14 +26,14 @@ func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 					}
 				}
 				c.write(t, "apps/notes/default.nix", text)
-				c.git(t, "commit", "--quiet", "-am", "Forgejo")
+				c.git(t, "commit", "--quiet", "-am", name)
 			}
 			forge.AddToken("t0ken", true)
 			home := forge.AddRepo("coop/catalogue")
 			c.git(t, "remote", "add", "origin", home.CloneURL())
 			mine := strings.Replace(home.CloneURL(), "://", "://x:t0ken@", 1)
 			c.git(t, "push", "--quiet", "--force", mine, "HEAD:main")
-			c.env = append(c.env, "GITHUB_TOKEN=t0ken", "FORGEJO_TOKEN=t0ken", "GIT_AUTHOR_NAME=Bot", "GIT_AUTHOR_EMAIL=bot@example.org",
+			c.env = append(c.env, "GITHUB_TOKEN=t0ken", "FORGEJO_TOKEN=t0ken", "GITLAB_TOKEN=t0ken", "GIT_AUTHOR_NAME=Bot", "GIT_AUTHOR_EMAIL=bot@example.org",
 				"GIT_COMMITTER_NAME=Bot", "GIT_COMMITTER_EMAIL=bot@example.org")
 			c.write(t, "libre.yaml", "forge: "+name+"\n")
 

@@ -125,13 +125,14 @@ const zeroWidth = "\u200b"
 // What a forge would act on, anywhere in a text. The zero-width space goes between $1 and
 // $2. A backslash is Markdown's escape.
 var liveForms = []*regexp.Regexp{
-	regexp.MustCompile(`(@)()`),                 // mentions
-	regexp.MustCompile(`(#|!)([0-9])`),          // issues; pull requests of Forgejo
-	regexp.MustCompile(`(?i)(\bGH\\?-)([0-9])`), // issues of GitHub
-	regexp.MustCompile(`(?i)((?:issues?|pulls?|merge_requests|discussions)[/\\]+)([0-9])`), // their URLs
-	regexp.MustCompile(`(<)([a-zA-Z/!?])`),                                                 // HTML
-	regexp.MustCompile(`(!)(\[)`),                                                          // images
-	regexp.MustCompile(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`),                        // any of these in another spelling
+	regexp.MustCompile(`(@)()`),                               // mentions
+	regexp.MustCompile(`(#|!|&)([0-9])`),                      // issues; pull requests of Forgejo; merge requests and epics of GitLab
+	regexp.MustCompile(`(?i)(\bG[HL]\\?-)([0-9])`),            // issues of GitHub, of GitLab
+	regexp.MustCompile(`(?i)(\[(?:issue|work_item|epic))(:)`), // of GitLab, in another form
+	regexp.MustCompile(`(?i)((?:issues?|pulls?|merge_requests|work_items|epics|discussions)[/\\]+)([0-9])`), // their URLs
+	regexp.MustCompile(`(<)([a-zA-Z/!?])`),                          // HTML
+	regexp.MustCompile(`(!)(\[)`),                                   // images
+	regexp.MustCompile(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`), // any of these in another spelling
 }
 
 // Defuse makes outside text harmless in Markdown on a forge: it has no mention, reference,
@@ -152,7 +153,7 @@ var (
 	markdownImage = regexp.MustCompile(`!\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])`)
 	AnyURL        = regexp.MustCompile(`(?i)https?://[^\s<>()\[\]"'` + "`" + `]+`)
 
-	issuePath = `https?://[^\s/()<>\[\]]+/([\w.-]+(?:/[\w.-]+)*?)(?:/-)?/(?:issues|pulls?|merge_requests|discussions)/([0-9]+)(?:[/?#][^\s<>()\[\]"'` + "`" + `]*[\w/=-])?`
+	issuePath = `https?://[^\s/()<>\[\]]+/([\w.-]+(?:/[\w.-]+)*?)(?:/-)?/(?:issues|pulls?|merge_requests|work_items|epics|discussions)/([0-9]+)(?:[/?#][^\s<>()\[\]"'` + "`" + `]*[\w/=-])?`
 	issueLink = regexp.MustCompile(`(?i)\[([^\[\]]*)\]\(\s*` + issuePath + `[^()]*\)`)
 	issueURL  = regexp.MustCompile(`(?i)` + issuePath)
 )

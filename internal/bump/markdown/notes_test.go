@@ -20,6 +20,7 @@ func TestNoteText(t *testing.T) {
 		{"mention", "thanks @user, @org/team and (@x-y); a@b.example", "> thanks @^user, @^org/team and (@^x-y); a@^b.example\n\n"},
 		{"escaped mention", `\@user &#64;user &commat;user &amp;#64;user`, "> \\@^user @^user @^user &#^64;user\n\n"},
 		{"issues", "fixes #12, owner/repo#34, GH-5, gh-6, !7", "> fixes #^12, owner/repo#^34, GH-^5, gh-^6, !^7\n\n"},
+		{"issues of GitLab", "closes GL-5, &6, [issue:7], [work_item:g/p/8]", "> closes GL-^5, &^6, [issue^:7], [work_item^:g/p/8]\n\n"},
 		{"not issues", "C# 12, #anchor, wow! 7", "> C# 12, #anchor, wow! 7\n\n"},
 		{"URL of an issue", "see https://github.com/o/r/issues/12.", "> see o/r#^12.\n\n"},
 		{"URL of a comment", "https://github.com/o/r/pull/12#issuecomment-3, more", "> o/r#^12, more\n\n"},
@@ -97,7 +98,7 @@ func TestNotesAreCut(t *testing.T) {
 	checkNotes(t, Notes(make([]Note, 10_000), ""))
 }
 
-var alive = regexp.MustCompile(`(?i)@[\w-]|[#!][0-9]|\bgh-[0-9]|<[a-z/!?]|!\[|&(?:#\w+|[a-z]\w*);|(?:issues|pulls?|merge_requests|discussions)/[0-9]`)
+var alive = regexp.MustCompile(`(?i)@[\w-]|[#!&][0-9]|\bg[hl]-[0-9]|\[(?:issue|work_item|epic):|<[a-z/!?]|!\[|&(?:#\w+|[a-z]\w*);|(?:issues|pulls?|merge_requests|work_items|epics|discussions)/[0-9]`)
 
 func checkNotes(t *testing.T, text string) {
 	t.Helper()

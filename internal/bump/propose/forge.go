@@ -7,14 +7,17 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// forge is what pull requests and issues need of GitHub, or of Forgejo and Gitea.
+// forge is what pull requests and issues need of GitHub, of Forgejo and Gitea, or of GitLab.
 type forge interface {
+	// reference names a pull request in Markdown, such as #12.
+	reference(number int) string
 	// openPulls lists the open pull requests.
 	openPulls(ctx context.Context) ([]pull, error)
 	// closedPulls lists the closed pull requests of a branch, and possibly others.
@@ -58,8 +61,11 @@ type hosting struct {
 
 // open returns the forge.
 func (h hosting) open(client *upstream.Client) (forge, error) {
-	if h.Kind == "forgejo" {
-		return &forgejoForge{h, client.HTTP(), h.Server.JoinPath("api/v1/repos", h.Owner, h.Name)}, nil
+	switch h.Kind {
+	case "forgejo":
+		return &forgejoForge{restForge{h, client.HTTP(), h.Server.JoinPath("api/v1/repos", h.Owner, h.Name)}}, nil
+	case "gitlab":
+		return &gitlabForge{restForge{h, client.HTTP(), h.Server.JoinPath("api/v4/projects", url.PathEscape(h.String()))}}, nil
 	}
 	api := client.GitHub().BaseURL.Host
 	if api != h.Server.Host && api != "api."+h.Server.Host {
@@ -68,15 +74,27 @@ func (h hosting) open(client *upstream.Client) (forge, error) {
 	return &githubForge{h, client.GitHub()}, nil
 }
 
+func (h hosting) reference(number int) string { return fmt.Sprintf("#%d", number) }
+
+// needs is what a token must be allowed.
+func (h hosting) needs() string {
+	if h.Kind == "gitlab" {
+		return "the scope api, and the role Developer in " + h.String()
+	}
+	return "write access to " + h.access + " of " + h.String()
+}
+
 // refusal is an unsuccessful answer of a forge. Its message is outside text.
 func (h hosting) refusal(status int, message string) error {
-	if message = text.Short(message, 200); message != "" {
+	said := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	message = strings.TrimLeft(strings.TrimPrefix(text.Short(message, 200), said), " -") // GitLab repeats the status
+	if message != "" {
 		message = ": " + message
 	}
-	answer := fmt.Sprintf("%s answers %d %s%s", h.Server.Host, status, http.StatusText(status), message)
+	answer := fmt.Sprintf("%s answers %s%s", h.Server.Host, said, message)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs write access to %s of %s", answer, h.access, h)}
+		return &fault.Fault{Kind: fault.Credentials, Err: fmt.Errorf("%s: the token needs %s", answer, h.needs())}
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: %s does not exist, or is hidden from the token", answer, h)
 	case status >= 300 && status < 400:

@@ -1,11 +1,8 @@
 package propose
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,16 +12,11 @@ import (
 // forgejoForge writes the pull requests and issues of a repository of Forgejo or Gitea. Both have the
 // same API for what libre uses.
 // https://codeberg.org/api/swagger#/repository/repoListPullRequests
-type forgejoForge struct {
-	hosting
-	client *http.Client
-	api    *url.URL // of the repository
-}
+type forgejoForge struct{ restForge }
 
 const (
-	forgejoPage    = 50      // Forgejo's usual maximum
-	mostForgejo    = 20      // pages of closed pull requests, the last changed first
-	mostForgeBytes = 8 << 20 // of an answer, which contains bodies
+	forgejoPage = 50 // Forgejo's usual maximum
+	mostForgejo = 20 // pages of closed pull requests, the last changed first
 )
 
 // forgejoPull has the fields of the API's type PullRequest that libre uses.
@@ -69,7 +61,7 @@ func (f *forgejoForge) list(ctx context.Context, state, branch string) ([]pull, 
 			}
 		}
 		// The server decides the length of a page.
-		if !strings.Contains(response.Header.Get("Link"), `rel="next"`) || branch != "" && number == mostForgejo {
+		if !hasNext(response) || branch != "" && number == mostForgejo {
 			return all, nil
 		}
 	}
@@ -107,7 +99,7 @@ func (f *forgejoForge) label(ctx context.Context) (int64, error) {
 				return l.ID, nil
 			}
 		}
-		if !strings.Contains(response.Header.Get("Link"), `rel="next"`) {
+		if !hasNext(response) {
 			break
 		}
 	}
@@ -134,43 +126,4 @@ func (f *forgejoForge) patch(ctx context.Context, doing string, p pull, changes 
 		return explainPull(doing, err)
 	}
 	return nil
-}
-
-// call calls the API for a path below the repository's.
-func (f *forgejoForge) call(ctx context.Context, method, path string, asked, answer any) (*http.Response, error) {
-	var body io.Reader
-	if asked != nil {
-		content, err := json.Marshal(asked)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(content)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, f.api.String()+"/"+path, body)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "libre")
-	response, err := f.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	content := http.MaxBytesReader(nil, response.Body, mostForgeBytes)
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		var failure struct {
-			Message string `json:"message"`
-		}
-		_ = json.NewDecoder(content).Decode(&failure) // anything but JSON has no message
-		return nil, f.refusal(response.StatusCode, failure.Message)
-	}
-	if answer == nil {
-		return response, nil
-	}
-	if err := json.NewDecoder(content).Decode(answer); err != nil {
-		return nil, fmt.Errorf("%s does not answer as its API should: %w", f.Server.Host, err)
-	}
-	return response, nil
 }

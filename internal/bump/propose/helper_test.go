@@ -30,10 +30,34 @@ type desk struct {
 	before      []byte // the app's file on main
 }
 
-// flavours runs a test on both kinds of forge.
+// flavours runs a test on all kinds of forge.
 func flavours(t *testing.T, test func(t *testing.T, d *desk)) {
-	for name, start := range map[string]func(testing.TB) *forgetest.Forge{"GitHub": forgetest.GitHub, "Forgejo": forgetest.Forgejo} {
+	for name, start := range map[string]func(testing.TB) *forgetest.Forge{
+		"GitHub": forgetest.GitHub, "Forgejo": forgetest.Forgejo, "GitLab": forgetest.GitLab,
+	} {
 		t.Run(name, func(t *testing.T) { test(t, newDesk(t, start(t))) })
+	}
+}
+
+func (d *desk) isGitLab() bool { return d.environment["GITLAB_CI"] != "" }
+
+// mergeWords are GitLab's words for pull requests.
+var mergeWords = strings.NewReplacer("pull request", "merge request", "/pulls", "/merge_requests", "#2", "!2",
+	"write access to contents and pull requests of", "the scope api, and the role Developer in",
+	"write access to issues of", "the scope api, and the role Developer in")
+
+// words is a text in the words of the forge.
+func (d *desk) words(text string) string {
+	if d.isGitLab() {
+		return mergeWords.Replace(text)
+	}
+	return text
+}
+
+// setToken sets the token of all forges.
+func (d *desk) setToken(token string) {
+	for _, name := range []string{"GITHUB_TOKEN", "FORGEJO_TOKEN", "GITLAB_TOKEN"} {
+		d.environment[name] = token
 	}
 }
 
@@ -54,7 +78,7 @@ func newDesk(t *testing.T, forge *forgetest.Forge) *desk {
 	d.git(d.dir, "config", "user.name", "libre")
 	d.git(d.dir, "config", "user.email", "libre@example.org")
 	d.catalogue = filepath.Join(d.dir, "cat")
-	d.environment["GITHUB_TOKEN"], d.environment["FORGEJO_TOKEN"] = ourToken, ourToken
+	d.setToken(ourToken)
 	return d
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 )
 
 // https://codeberg.org/api/swagger#/issue/issueListIssues
@@ -27,7 +26,7 @@ func (f *forgejoForge) issues(ctx context.Context, state string) ([]issue, error
 		for _, i := range page {
 			all = append(all, issue{i.Number, i.URL, i.Title, i.Body})
 		}
-		if !strings.Contains(response.Header.Get("Link"), `rel="next"`) || state == "closed" && number == mostForgejo {
+		if !hasNext(response) || state == "closed" && number == mostForgejo {
 			return all, nil
 		}
 	}

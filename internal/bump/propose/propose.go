@@ -22,7 +22,7 @@ import (
 type ProposerConfig struct {
 	Client *upstream.Client
 	Token  func(*url.URL) string // for git at a URL, "" for none
-	Forge  string                // github or forgejo; "" to derive it from origin and the environment
+	Forge  string                // github, forgejo or gitlab; "" to derive it from origin and the environment
 	Base   string                // the branch to propose to; "" is origin's default branch
 	Getenv func(string) string   // nil is os.Getenv
 }
@@ -188,7 +188,7 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 	p.dropOpen(branch)
 	p.open = append(p.open, wanted)
 	for _, other := range others {
-		if _, err := p.close(ctx, other, fmt.Sprintf("Replaced by #%d.", wanted.number)); err != nil {
+		if _, err := p.close(ctx, other, fmt.Sprintf("Replaced by %s.", p.forge.reference(wanted.number))); err != nil {
 			return outcome(kind, wanted, ""), err
 		}
 	}

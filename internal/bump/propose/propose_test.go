@@ -161,7 +161,7 @@ func TestProposeGroups(t *testing.T) {
 
 		d.propose(d.docs("5.4.1"), Opened, 1)
 		d.propose(group, Opened, 2)
-		if pull := d.pull(1); pull.State != "closed" || !slices.Equal(pull.Comments, []string{"Replaced by #2."}) {
+		if pull := d.pull(1); pull.State != "closed" || !slices.Equal(pull.Comments, []string{d.words("Replaced by #2.")}) {
 			t.Errorf("%+v", pull)
 		}
 		d.propose(d.docs("5.4.2"), Covered, 2)
@@ -256,8 +256,14 @@ func TestPushIsALease(t *testing.T) {
 func TestForksAreStrangers(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.forge.SetFault(func(r *http.Request) *forgetest.Fault {
-			if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/pulls") {
+			if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, d.words("/pulls")) {
 				return nil
+			}
+			if d.isGitLab() {
+				return &forgetest.Fault{Status: 200, Header: map[string]string{"Content-Type": "application/json"},
+					Body: `[{"iid": 9, "state": "opened", "title": "x", "description": "<!-- libre: docs 5.4.1-1 -->", "source_branch": "libre/docs",
+						"target_branch": "main", "source_project_id": 7, "target_project_id": 1},
+						{"iid": 8, "state": "opened", "title": "x", "description": null, "source_branch": "libre/docs", "source_project_id": null, "target_project_id": 1}]`}
 			}
 			return &forgetest.Fault{Status: 200, Header: map[string]string{"Content-Type": "application/json"},
 				Body: `[{"number": 9, "state": "open", "title": "x", "body": "<!-- libre: docs 5.4.1-1 -->", "base": {"ref": "main"},

@@ -25,7 +25,7 @@ func TestProposeRefusals(t *testing.T) {
 		}
 		answer := func(method, part string, status int, body string) func(*http.Request) *forgetest.Fault {
 			return func(r *http.Request) *forgetest.Fault {
-				if r.Method != method || !strings.Contains(r.URL.Path+"?"+r.URL.RawQuery, part) {
+				if r.Method != method || !strings.Contains(r.URL.Path+"?"+r.URL.RawQuery, d.words(part)) {
 					return nil
 				}
 				return &forgetest.Fault{Status: status, Header: map[string]string{"Content-Type": "application/json"}, Body: body}
@@ -34,6 +34,9 @@ func TestProposeRefusals(t *testing.T) {
 		invalid := `{"message": "Validation Failed", "errors": [{"resource": "PullRequest", "code": "custom", "message": "\u001b[31mA pull request already exists\nfor it"}]}`
 		if d.environment["FORGEJO_SERVER_URL"] != "" {
 			invalid = `{"message": "Validation Failed: \u001b[31mA pull request already exists\nfor it"}`
+		}
+		if d.isGitLab() {
+			invalid = `{"message": {"base": ["\u001b[31mA pull request already exists\nfor it"], "title": ["is too long", "is bad"]}}`
 		}
 		const rights = ": the token needs write access to contents and pull requests of coop/catalogue"
 		for _, test := range []struct {
@@ -50,10 +53,10 @@ func TestProposeRefusals(t *testing.T) {
 				"pushing libre/docs: git push: fatal: unable to access '" + d.forge.URL + "/coop/catalogue.git/': The requested URL returned error: 403: the token or key needs the right to push", refused},
 			{"invalid", answer("POST", "/pulls", 422, invalid),
 				"opening a pull request for libre/docs: " + host + " answers 422 Unprocessable Entity: Validation Failed: A pull request already exists for it", nil},
-			{"no pull requests", answer("POST", "/pulls", 403, `{"message": "GitHub Actions is not permitted to create or approve pull requests."}`),
-				"opening a pull request for libre/docs: " + host + " answers 403 Forbidden: GitHub Actions is not permitted to create or approve pull requests." + rights, refused},
+			{"no pull requests", answer("POST", "/pulls", 403, `{"message": "GitHub Actions is not permitted to create or approve them."}`),
+				"opening a pull request for libre/docs: " + host + " answers 403 Forbidden: GitHub Actions is not permitted to create or approve them." + rights, refused},
 			{"limit", func(r *http.Request) *forgetest.Fault {
-				if !strings.HasSuffix(r.URL.Path, "/pulls") {
+				if !strings.HasSuffix(r.URL.Path, d.words("/pulls")) {
 					return nil
 				}
 				return &forgetest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7200"}}
@@ -62,8 +65,12 @@ func TestProposeRefusals(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				d.forge.SetFault(test.fail)
 				err := propose()
-				if err == nil || test.want != "" && err.Error() != test.want {
-					t.Fatalf("%v, expected\n%s", err, test.want)
+				want := d.words(test.want)
+				if d.isGitLab() && test.name == "invalid" {
+					want = strings.Replace(want, "Validation Failed: A merge request already exists for it", "base A pull request already exists for it: title is too long, is bad", 1)
+				}
+				if err == nil || want != "" && err.Error() != want {
+					t.Fatalf("%v, expected\n%s", err, want)
 				}
 				if test.is != nil && !test.is(err) {
 					t.Errorf("%v is %T", err, err)
@@ -79,14 +86,17 @@ func TestProposeRefusals(t *testing.T) {
 	})
 }
 
-// GitHub's quota is used up.
+// The quota of a forge is used up. Forgejo has none.
 func TestProposeQuota(t *testing.T) {
-	d := newDesk(t, forgetest.GitHub(t))
-	d.forge.SetQuota(0, time.Now().Add(time.Hour))
-	_, err := d.proposer()
-	var limit *web.LimitError
-	if !errors.As(err, &limit) || strings.Contains(err.Error(), "\n") {
-		t.Error(err)
+	for _, start := range []func(testing.TB) *forgetest.Forge{forgetest.GitHub, forgetest.GitLab} {
+		d := newDesk(t, start(t))
+		until := time.Now().Add(time.Hour)
+		d.forge.SetQuota(0, until)
+		_, err := d.proposer()
+		var limit *web.LimitError
+		if !errors.As(err, &limit) || limit.Until.Sub(until).Abs() > time.Minute || strings.Contains(err.Error(), "\n") {
+			t.Error(err)
+		}
 	}
 }
 
@@ -95,7 +105,7 @@ func TestProposeWithoutRights(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.forge.AddToken("reader", false)
 		for _, token := range []string{"", "reader", "unknown"} {
-			d.environment["GITHUB_TOKEN"], d.environment["FORGEJO_TOKEN"] = token, token
+			d.setToken(token)
 			p, err := d.proposer()
 			if err == nil {
 				_, err = p.Propose(t.Context(), d.docs("5.4.1"))

@@ -1,9 +1,10 @@
-// Package forgetest is a GitHub or Forgejo server for tests. It serves repositories over
+// Package forgetest is a GitHub, Forgejo or GitLab server for tests. It serves repositories over
 // git's smart HTTP protocol, archives, and the parts of the API that libre uses, with the
 // documented fields, limits and errors.
 //
 //   - https://docs.github.com/en/rest and https://docs.github.com/en/graphql
 //   - https://codeberg.org/api/swagger
+//   - https://docs.gitlab.com/api/rest/
 package forgetest
 
 import (
@@ -50,6 +51,7 @@ type flavour int
 const (
 	github flavour = iota
 	forgejo
+	gitlab
 )
 
 // Request is a request that was answered.
@@ -74,6 +76,9 @@ func GitHub(t testing.TB) *Forge { return start(t, github) }
 // Forgejo starts a server with the paths of Forgejo and Gitea: /api/v1.
 func Forgejo(t testing.TB) *Forge { return start(t, forgejo) }
 
+// GitLab starts a server with the paths of GitLab: /api/v4. Owners may be groups in groups.
+func GitLab(t testing.TB) *Forge { return start(t, gitlab) }
+
 func start(t testing.TB, kind flavour) *Forge {
 	t.Helper()
 	f := &Forge{
@@ -82,14 +87,18 @@ func start(t testing.TB, kind flavour) *Forge {
 		tokens: map[string]bool{}, downloads: map[string]string{},
 		remaining: 5000, reset: time.Now().Add(time.Hour),
 	}
-	api := http.NewServeMux()
-	if kind == github {
+	api, web := http.NewServeMux(), http.NewServeMux()
+	switch kind {
+	case github:
 		f.routeGitHub(api)
-	} else {
+		f.routeWeb(web)
+	case forgejo:
 		f.routeForgejo(api)
+		f.routeWeb(web)
+	case gitlab:
+		f.routeGitLab(api)
+		web.HandleFunc("/", f.gitlabGit)
 	}
-	web := http.NewServeMux()
-	f.routeWeb(web)
 	f.server = httptest.NewServer(f.watched(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			api.ServeHTTP(w, r)
@@ -104,8 +113,11 @@ func start(t testing.TB, kind flavour) *Forge {
 
 // Environment returns the variables that a workflow's runner sets, without the token.
 func (f *Forge) Environment() map[string]string {
-	if f.kind == forgejo {
+	switch f.kind {
+	case forgejo:
 		return map[string]string{"FORGEJO_SERVER_URL": f.URL}
+	case gitlab:
+		return map[string]string{"GITLAB_CI": "true", "CI_SERVER_URL": f.URL}
 	}
 	return map[string]string{
 		"GITHUB_SERVER_URL":  f.URL,
@@ -195,8 +207,11 @@ func (s *statusWriter) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-// tokenOf returns the token of a request, which can be sent in three ways.
+// tokenOf returns the token of a request, which can be sent in four ways.
 func tokenOf(r *http.Request) string {
+	if token := r.Header.Get("PRIVATE-TOKEN"); token != "" {
+		return token
+	}
 	if _, password, isBasic := r.BasicAuth(); isBasic {
 		return password
 	}
@@ -218,7 +233,7 @@ func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	v := visit{token: tokenOf(r)}
 	mayPush, known := f.tokens[v.token]
 	if v.token != "" && !known {
-		refuse(w, http.StatusUnauthorized, "Bad credentials")
+		f.refuse(w, http.StatusUnauthorized, "Bad credentials")
 		return v, false
 	}
 	v.mayPush = mayPush
@@ -227,6 +242,9 @@ func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 		v.repo = f.byID[id]
 	} else {
 		name := strings.ToLower(r.PathValue("owner") + "/" + strings.TrimSuffix(r.PathValue("repo"), ".git"))
+		if f.kind == gitlab && isAPI {
+			name = strings.ToLower(r.PathValue("project"))
+		}
 		if renamed := f.renamed[name]; renamed != "" {
 			f.redirect(w, r, f.repos[renamed])
 			return v, false
@@ -238,10 +256,10 @@ func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	}
 	if !isAPI && !known { // makes git ask for a password
 		w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
-		refuse(w, http.StatusUnauthorized, "Unauthorized")
+		f.refuse(w, http.StatusUnauthorized, "Unauthorized")
 		return v, false
 	}
-	refuse(w, http.StatusNotFound, "Not Found")
+	f.refuse(w, http.StatusNotFound, "Not Found")
 	return v, false
 }
 
@@ -264,8 +282,11 @@ func (f *Forge) redirect(w http.ResponseWriter, r *http.Request, repo *Repo) {
 	http.Redirect(w, r, f.URL+to.String(), http.StatusMovedPermanently)
 }
 
-// refuse answers with an error in the words of both forges.
-func refuse(w http.ResponseWriter, status int, message string) {
+// refuse answers with an error. GitLab has its own words, with the status.
+func (f *Forge) refuse(w http.ResponseWriter, status int, message string) {
+	if f.kind == gitlab {
+		message = gitlabRefusal(status)
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{"message": message})
@@ -291,8 +312,11 @@ func (f *Forge) api(answer func(visit, http.ResponseWriter, *http.Request) (int,
 
 // count takes one request off the quota, or answers with an error if none is left.
 func (f *Forge) count(w http.ResponseWriter) bool {
-	if f.kind != github {
+	switch f.kind {
+	case forgejo:
 		return true
+	case gitlab:
+		return f.countGitLab(w)
 	}
 	allowed := f.remaining > 0
 	f.remaining = max(0, f.remaining-1)
@@ -300,7 +324,7 @@ func (f *Forge) count(w http.ResponseWriter) bool {
 	w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(f.remaining))
 	w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(f.reset.Unix(), 10))
 	if !allowed {
-		refuse(w, http.StatusForbidden, "API rate limit exceeded for 127.0.0.1.")
+		f.refuse(w, http.StatusForbidden, "API rate limit exceeded for 127.0.0.1.")
 	}
 	return allowed
 }
@@ -359,6 +383,15 @@ func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, size
 	}
 	if len(links) > 0 {
 		w.Header().Set("Link", strings.Join(links, ", "))
+	}
+	if f.kind == gitlab {
+		next := ""
+		if number < last {
+			next = strconv.Itoa(number + 1)
+		}
+		w.Header().Set("X-Page", strconv.Itoa(number))
+		w.Header().Set("X-Per-Page", strconv.Itoa(size))
+		w.Header().Set("X-Next-Page", next)
 	}
 	from := min(len(all), (number-1)*size)
 	return slices.Clone(all[from:min(len(all), from+size)])

@@ -20,7 +20,7 @@ func (f *Forge) graphql(w http.ResponseWriter, r *http.Request) {
 	}
 	mayPush, known := f.tokens[tokenOf(r)]
 	if !known {
-		refuse(w, http.StatusUnauthorized, "This endpoint requires you to be authenticated.")
+		f.refuse(w, http.StatusUnauthorized, "This endpoint requires you to be authenticated.")
 		return
 	}
 	var asked struct {
@@ -28,7 +28,7 @@ func (f *Forge) graphql(w http.ResponseWriter, r *http.Request) {
 		Variables map[string]string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
-		refuse(w, http.StatusBadRequest, "Problems parsing JSON")
+		f.refuse(w, http.StatusBadRequest, "Problems parsing JSON")
 		return
 	}
 	answer := map[string]any{}

@@ -12,7 +12,8 @@ import (
 )
 
 // Pull is a pull request from a branch of the same repository, or an issue. Both are
-// numbered together, and the APIs treat pull requests as issues, too.
+// numbered together, and the APIs treat pull requests as issues, too; but GitLab numbers
+// merge requests and issues separately.
 type Pull struct {
 	Number      int
 	Title, Body string
@@ -48,10 +49,11 @@ func (r *Repo) numbered(issues bool) []Pull {
 func (p *Pull) isIssue() bool { return p.Head == "" }
 
 // ClosePull closes an issue or a pull request as a person would, or merges it into its base.
+// It takes the older one, if a GitLab has both with the number.
 func (r *Repo) ClosePull(number int, merge bool) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
-	pull := r.pulls[number-1]
+	pull := r.pulls[slices.IndexFunc(r.pulls, func(p *Pull) bool { return p.Number == number })]
 	pull.State, pull.Merged = "closed", merge
 	if merge {
 		r.git("", "update-ref", "refs/heads/"+pull.Base, "refs/heads/"+pull.Head)
