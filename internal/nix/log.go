@@ -267,6 +267,7 @@ var (
 		regexp.MustCompile(`^hash mismatch in fixed-output derivation '(/[^'\n]+\.drv)'`),
 		regexp.MustCompile(`^cycle detected in (?:the references of .* )?build of '(/[^'\n]+\.drv)'`),
 		regexp.MustCompile(`^some substitutes for the outputs of derivation '(/[^'\n]+\.drv)' failed`),
+		regexp.MustCompile(`^derivation '(/[^'\n]+\.drv)' has '__noChroot' set`),
 		regexp.MustCompile(`^a '[^'\n]*' with features \{[^}\n]*\} is required to build '(/[^'\n]+\.drv)'`),
 	}
 	dependencyFailures = []*regexp.Regexp{

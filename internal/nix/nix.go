@@ -84,7 +84,8 @@ func storeCall(operation string, paths ...string) call {
 func (n *Nix) commandLine(c call) []string {
 	flags := []string{"--option", "warn-dirty", "false"}
 	if c.program == "nix" {
-		flags = append(flags, "--extra-experimental-features", "nix-command flakes")
+		flags = append(flags, "--extra-experimental-features", "nix-command flakes",
+			"--option", "accept-flake-config", "false") // a stranger's flake could make the evaluation impure
 	}
 	if os.Geteuid() == 0 {
 		if _, err := user.LookupGroup("nixbld"); err != nil {

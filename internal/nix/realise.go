@@ -157,6 +157,9 @@ func (w *watcher) event(event LogEvent) {
 			return
 		}
 		if w.missing.list != nil {
+			if len(w.missing.missing.Build) > 0 {
+				w.nix.warnOfSandbox()
+			}
 			w.on(LogEvent{Kind: LogMissing, Missing: &w.missing.missing})
 			w.missing = nil
 		}

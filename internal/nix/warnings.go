@@ -26,7 +26,7 @@ var (
 	// Warnings that libre itself causes: overridden inputs, and options that a daemon
 	// accepts only from trusted users.
 	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input|` +
-		`ignoring the (user|client)-specified setting '(system|warn-dirty|build-users-group|connect-timeout|download-attempts)')`)
+		`ignoring the (user|client)-specified setting '(system|warn-dirty|accept-flake-config|build-users-group|connect-timeout|download-attempts)')`)
 )
 
 var warningLine = regexp.MustCompile(`^(?:trace: )?(?:evaluation )?warning: (.*)$`)
@@ -37,5 +37,13 @@ func (n *Nix) warnings(log string) {
 		if found := warningLine.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
 			n.warn(strings.TrimPrefix(found[1], "error: "))
 		}
+	}
+}
+
+// warnOfSandbox reports, once and without running Nix, that builds are not kept from this
+// machine. Nix's default on Linux is to keep them.
+func (n *Nix) warnOfSandbox() {
+	if value := UserSetting("sandbox"); value == "false" || value == "relaxed" {
+		n.warn("sandbox = " + value + ", so what is built can read and change this machine as Nix can: set sandbox = true in nix.conf")
 	}
 }
