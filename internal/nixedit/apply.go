@@ -13,7 +13,7 @@ import (
 )
 
 // Change is one change of one file: Set, AddPins, RenamePin, AddPatch, CreatePatches,
-// PatchVariant or DropPatch.
+// AddVariant, PatchVariant or DropPatch.
 type Change interface {
 	place() catalog.Position
 	splices(f *file) ([]splice, error)

@@ -30,19 +30,10 @@ func (p PatchVariant) splices(f *file) ([]splice, error) {
 		return nil, &Refusal{p.At, fmt.Sprintf("%s is not written as app: …, but %s: write %s = app: patchSource ((%s) app) [ %s ];%s",
 			p.Path, value, b.name(), value, p.Patch, argument)}
 	}
-	scopes := scopesOf(result, patchSource)
-	root := f.root.innermost()
-	var all []splice
-	switch {
-	case len(scopes) > 1:
-		return nil, &Refusal{p.At, fmt.Sprintf("patchSource is bound at line %d and again at line %d: rename one of them",
-			f.position(scopes[1].at).Line, f.position(scopes[0].at).Line)}
-	case len(scopes) == 1:
-	case root.kind == nodeLambda && root.formals > 0:
-		all = append(all, splice{from: root.formals, to: root.formals, text: ", " + patchSource})
-	default:
-		return nil, &Refusal{p.At, fmt.Sprintf("patchSource is no argument of this file: pass it, and write %s = app: patchSource (%s) [ %s ];",
-			b.name(), f.excerpt(result), p.Patch)}
+	byHand := fmt.Sprintf("%s = app: patchSource (%s) [ %s ];", b.name(), f.excerpt(result), p.Patch)
+	all, err := f.argument(p.At, scopesOf(result, patchSource), byHand)
+	if err != nil {
+		return nil, err
 	}
 	if list := f.patchList(result); list != nil {
 		return append(all, f.appended(list, p.Patch)), nil
