@@ -47,17 +47,10 @@ type AddedPatch struct {
 // copy of the catalogue. accept gets the result; as with Bump, nothing has changed if
 // anything goes wrong.
 func (b *Bumper) Patch(ctx context.Context, add NewPatch, accept func(*Result) (keep bool, err error)) (*Result, error) {
-	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
+	app, evaluation, err := b.evaluatedApp(ctx, add.App)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := catalog.Select(onlyApp(add.App), evaluation.Names); err != nil {
-		return nil, err
-	}
-	if err := evaluation.Failures[add.App]; err != nil {
-		return nil, fmt.Errorf("apps/%s: %w", add.App, err)
-	}
-	app := evaluation.Apps[add.App]
 	if err := add.check(app); err != nil {
 		return nil, err
 	}

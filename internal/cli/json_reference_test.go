@@ -47,6 +47,7 @@ var jsonResults = []struct {
 	{"list", "For a registry's repository or namespace, an entry for each tag.", []state.PublishedTag{}},
 	{"logs", "An entry for each run of build or push in this catalogue, the newest first.", []history.Run{}},
 	{"new", "The app that was written.", newJSON{}},
+	{"new variant", "The variant that was added.", newVariantJSON{}},
 	{"patch", "The app that was patched.", patchResultJSON{}},
 	{"plan", "An entry for each selected image.", []planJSON{}},
 	{"push", "An entry for each image and each release record.", []pushedJSON{}},

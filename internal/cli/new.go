@@ -76,6 +76,7 @@ The output has one line per file.`,
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	cmd.MarkFlagsMutuallyExclusive("from", "go-module")
 	cmd.MarkFlagsMutuallyExclusive("stdout", "json")
+	cmd.AddCommand(e.newVariantCommand())
 	return cmd
 }
 
