@@ -18,6 +18,9 @@ DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newu
 	podman:podman /usr/lib/postgresql/15/bin/postgres:postgresql-15
 TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3 redis-server:redis-server aws:awscli mariadbd:mariadb-server
 
+# The race detector is written in C.
+RACE_TOOLS := $(TEST_TOOLS) gcc:gcc gencat:libc6-dev
+
 # Besides, what is large and needed by `make interop` alone.
 INTEROP_TOOLS := $(TEST_TOOLS) chromium:chromium
 
@@ -25,7 +28,7 @@ DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.
 DEMO_DIR = $${XDG_CACHE_HOME:-$$HOME/.cache}/libre-demo/$$(git rev-parse HEAD:nix HEAD:internal/catalog/spec.go | git hash-object --stdin | cut -c1-7)
 
-.PHONY: all build demo demo-folder picture test lint interop fuzz bench fmt demo-tools test-tools interop-tools
+.PHONY: all build demo demo-folder picture test lint interop fuzz race bench fmt demo-tools test-tools race-tools interop-tools
 
 all: build
 
@@ -55,6 +58,9 @@ demo-tools:
 
 test-tools:
 	$(call install,$(TEST_TOOLS))
+
+race-tools:
+	$(call install,$(RACE_TOOLS))
 
 interop-tools:
 	$(call install,$(INTEROP_TOOLS))
@@ -116,11 +122,24 @@ lint: test-tools
 # Each fuzz test for a while, one after another. `make test` runs their kept corpora only.
 # An input that fails is written below testdata/fuzz of its package: mend, and commit it.
 FUZZTIME := 20s
+FUZZ = # packages such as ./internal/web; all, if empty
 
 fuzz: test-tools
-	@git grep -oE '^func Fuzz[A-Za-z]+' -- '*_test.go' | sed -E 's|/[^/]*:func | |' | while read -r package target; do \
-	  go test -vet=off -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$package" </dev/null || exit 1; \
-	done
+	@scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
+
+# The race detector: in the packages with goroutines of their own, and in libre itself, whose
+# true runs some tests watch. A race ends the program, and so the test.
+RACE = $(TEST) -timeout 30m
+RACE_PACKAGES = $$(git grep -lE '\bgo func|errgroup|sync\.' -- 'internal/*.go' | xargs -n 1 dirname | sort -u | \
+	grep -vE 'acceptance|testkit|test$$|internal/(cli|containerfile|bump|nix|run/server)$$' | sed 's|^|./|')
+race: export CGO_ENABLED := 1
+race: export GORACE := halt_on_error=1
+race: GOFLAGS += -race
+race: race-tools
+	$(RACE) $(RACE_PACKAGES)
+	$(RACE) ./internal/acceptance/build -run '^(TestInterruptedLayersAreResumed|TestNextRunCompletesWhatNixFailed)$$'
+	$(RACE) ./internal/acceptance/publish -run '^(TestPublishedIsWhatWasPrintedAndIsNotPublishedAgain|TestFindNamesReleasesAndWhatIsBuilt|TestSiteClaimsAreTrue)$$'
+	$(RACE) ./internal/acceptance/bump -run '^(TestNewVersionChangesItsLiteralsOnly|TestPullRequestsAreOpenedUpdatedAndClosed)$$'
 
 # Ratios against a yardstick in the same run; nothing here fails for being slow.
 bench: test-tools build

@@ -17,8 +17,11 @@ for package in ${*:-$found}; do
     echo "$package $target"
     (cd "$package" && "$work/test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$for_each" \
       -test.fuzzcachedir "$(go env GOCACHE)/fuzz/$(go list)" </dev/null >"$work/log" 2>&1) || {
-      cat "$work/log"
-      exit 1
+      # At its end Go may report the time that is over as a failure: https://go.dev/issue/75804
+      grep -q 'context deadline exceeded' "$work/log" && ! grep -qE 'Failing input|testing seed corpus' "$work/log" || {
+        cat "$work/log"
+        exit 1
+      }
     }
     count=$((count + 1))
   done

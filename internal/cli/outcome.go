@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/history"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
@@ -34,7 +35,7 @@ func (e *env) printFailures(all []failed) {
 	var causes []cause
 	tails, fixes := map[cause][]string{}, map[cause]string{}
 	for _, f := range all {
-		c := cause{f.Step, f.Error(), f.Log}
+		c := cause{f.Step, fault.WithSpace(f).Error(), f.Log}
 		if names[c] == nil {
 			causes = append(causes, c)
 		}

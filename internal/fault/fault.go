@@ -5,6 +5,7 @@ package fault
 import (
 	"errors"
 	"strings"
+	"syscall"
 )
 
 // Kind classifies a fault for the caller.
@@ -79,4 +80,17 @@ func Reason(err error) string {
 		return strings.Replace(err.Error(), "; "+fix, "", 1)
 	}
 	return err.Error()
+}
+
+// FreeSpace is what to type where a disk is full.
+const FreeSpace = "free space with libre gc"
+
+// WithSpace returns an error of a full disk of this machine with FreeSpace as its fix, unless
+// it has one. Other errors stay as they are.
+func WithSpace(err error) error {
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	if !full || strings.Contains(err.Error(), "free space") {
+		return err
+	}
+	return &Fault{Err: err, Fix: FreeSpace}
 }

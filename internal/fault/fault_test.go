@@ -3,6 +3,8 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 )
 
@@ -40,5 +42,22 @@ func TestFaultHasAReasonAndAFix(t *testing.T) {
 	}
 	if Is(nil, Other) || Fix(nil) != "" {
 		t.Error("no error is a fault")
+	}
+}
+
+// A full disk of this machine is said with what to type, once.
+func TestFullDiskSaysWhatToType(t *testing.T) {
+	full := &fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{full, "write /x: no space left on device; free space with libre gc"},
+		{WithSpace(full), "write /x: no space left on device; free space with libre gc"},
+		{errors.New("500: no space left on device"), "500: no space left on device"}, // a registry's
+	} {
+		if got := WithSpace(test.err).Error(); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
 	}
 }

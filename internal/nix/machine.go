@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	fixStore  = "free space with nix-collect-garbage, and run the same command again"
+	fixStore  = fault.FreeSpace + " and nix-collect-garbage, and run the same command again"
 	fixMemory = "if the memory was full, as dmesg tells, let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
 )
 

@@ -102,7 +102,7 @@ func TestNextRunCompletesWhatAFullDiskFailed(t *testing.T) {
 	push := []string{"push", defaults, "--to", reg.prefix(), "--output", filepath.Join(disk, "dist")}
 	got := c.run(push...).want(t, 3)
 	checkLines(t, got)
-	if lines := regexp.MustCompile(`(?m)^failed: large/web/default\n.*no space left on device`).FindAllString(got.stderr, -1); len(lines) != 1 {
+	if lines := regexp.MustCompile(`(?m)^failed: large/web/default\n.*no space left on device; free space with libre gc`).FindAllString(got.stderr, -1); len(lines) != 1 {
 		t.Errorf("%d lines say that the disk is full:\n%s", len(lines), got.stderr)
 	}
 	for reference := range reg.tags(t) {
