@@ -22,6 +22,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/doctor"
 	"github.com/libresh/libre/internal/history"
+	"github.com/libresh/libre/internal/release/prune"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/ui"
@@ -50,6 +51,7 @@ var jsonResults = []struct {
 	{"new variant", "The variant that was added.", newVariantJSON{}},
 	{"patch", "The app that was patched.", patchResultJSON{}},
 	{"plan", "An entry for each selected image.", []planJSON{}},
+	{"prune", "The plan, which is also in its file. With --yes, what was deleted of it.", prune.Plan{}},
 	{"push", "An entry for each image and each release record.", []pushedJSON{}},
 	{"scan", "All findings, image by image.", scan.Report{}},
 	{"show", "An entry for each selected app. `libre show APP -o json` is the application document instead: `libre schema application` prints its JSON Schema.", []catalog.App{}},

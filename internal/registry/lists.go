@@ -118,12 +118,13 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 			return false, err
 		}
 		var page struct {
-			Tags []string `json:"tags"`
+			Tags json.RawMessage `json:"tags"` // there must be some, or null
 		}
-		if err := json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page); err != nil {
+		var tags []string
+		if json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page) != nil || json.Unmarshal(page.Tags, &tags) != nil {
 			return false, fmt.Errorf("the registry answers with %s, which is not a list of tags", bareType(response.Header))
 		}
-		all = append(all, page.Tags...)
+		all = append(all, tags...)
 		return true, nil
 	})
 	if err != nil {

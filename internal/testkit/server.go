@@ -70,14 +70,25 @@ func Say(t testing.TB, answer string) string {
 	return listener.Addr().String()
 }
 
-// DockerRegistry starts Debian's registry, which has no referrers API, with its files in a
-// folder. It returns HOST:PORT.
+// DockerRegistry starts Debian's registry, which has no referrers API and does not delete,
+// with its files in a folder. It returns HOST:PORT.
 func DockerRegistry(t testing.TB, storage string) string {
+	t.Helper()
+	return dockerRegistry(t, storage, false)
+}
+
+// DeletingRegistry starts the same registry, and allows to delete.
+func DeletingRegistry(t testing.TB, storage string) string {
+	t.Helper()
+	return dockerRegistry(t, storage, true)
+}
+
+func dockerRegistry(t testing.TB, storage string, deletes bool) string {
 	t.Helper()
 	Require(t, "docker-registry")
 	host := FreeAddress(t)
 	config := filepath.Join(t.TempDir(), "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", storage, host)
+	text := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: %t}}\nhttp: {addr: %q}\n", storage, deletes, host)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,228 @@
+// Package prune finds the releases that may go from a registry, and deletes those of a plan
+// that somebody has read.
+package prune
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+const (
+	schema = 1
+
+	// minAge is how old a release must be to go, by the newest of its record's attachments:
+	// somebody may be about to use it.
+	minAge = 7 * 24 * time.Hour
+
+	// maxPlanAge is how long a plan counts.
+	maxPlanAge = 24 * time.Hour
+)
+
+// Rule says which releases stay of each app and variant: those that either part chooses.
+type Rule struct {
+	Keep      int           `json:"keep"`      // that many of the newest versions, at least 1
+	NewerThan time.Duration `json:"newerThan"` // those signed since, in nanoseconds; 0 for none
+}
+
+// Plan is what may go from a registry. Each digest is looked at again before it is deleted.
+type Plan struct {
+	Schema   int       `json:"schema"`   // 1
+	Registry string    `json:"registry"` // REGISTRY[/NAMESPACE]
+	Made     time.Time `json:"made"`     // it counts for a day
+	Rule     Rule      `json:"rule"`     // that it was made with
+	Releases []Release `json:"releases"` // that may go
+	Kept     []Kept    `json:"kept"`     // those that the rule does not keep, and that stay
+}
+
+// Release is a release that may go: as a whole, or not at all.
+type Release struct {
+	Record  catalog.Ref `json:"record"`  // APP-VARIANT:TAG
+	Signed  time.Time   `json:"signed"`  // the newest signature of its record
+	Reason  string      `json:"reason"`  // why it may go
+	Digests []Digest    `json:"digests"` // in the order in which they go
+}
+
+// Digest is a manifest that goes.
+type Digest struct {
+	Repository string   `json:"repository"` // below the registry
+	Digest     string   `json:"digest"`
+	Kind       string   `json:"kind"`           // record, image, platform or attachment
+	Tags       []string `json:"tags,omitempty"` // that point to it
+	Size       int64    `json:"size"`           // bytes of it and of what it names; other images may have some of these
+}
+
+// Kept is a release that stays, though the rule does not keep it.
+type Kept struct {
+	Record catalog.Ref `json:"record"` // APP-VARIANT:TAG
+	Reason string      `json:"reason"` // why it stays
+}
+
+// Pruner looks at a registry.
+type Pruner struct {
+	Registry  *registry.Client
+	Apps      map[string]catalog.App     // all of the catalogue
+	Patterns  []catalog.Pattern          // select apps and variants
+	Withdrawn func(app, tag string) bool // whether the catalogue's list names a release
+	Now       time.Time
+}
+
+// Plan finds what may go by a rule. It deletes nothing. It is an error if anything that may
+// name a digest cannot be read.
+func (p *Pruner) Plan(ctx context.Context, rule Rule) (*Plan, error) {
+	w, err := p.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{Schema: schema, Registry: p.Registry.String(), Made: p.Now.UTC().Truncate(time.Second), Rule: rule, Releases: []Release{}, Kept: []Kept{}}
+	going, stays, err := p.candidates(ctx, w, rule)
+	if err != nil {
+		return nil, err
+	}
+	for ref, why := range w.protect(going) {
+		stays[ref] = why
+	}
+	for _, ref := range sorted(going) {
+		plan.Releases = append(plan.Releases, *going[ref])
+	}
+	for _, ref := range sorted(stays) {
+		plan.Kept = append(plan.Kept, Kept{ref, stays[ref]})
+	}
+	return plan, nil
+}
+
+// candidates are the selected releases that the rule does not keep: those that may go so far,
+// with their digests, and why others stay.
+func (p *Pruner) candidates(ctx context.Context, w *world, rule Rule) (going map[catalog.Ref]*Release, stays map[catalog.Ref]string, err error) {
+	going, stays = map[catalog.Ref]*Release{}, map[catalog.Ref]string{}
+	for _, of := range p.variants() {
+		if !of.selected(p.Patterns) {
+			continue
+		}
+		var tags []string
+		for _, ref := range sorted(w.records) {
+			if ref.Repository == of.repository() {
+				tags = append(tags, ref.Tag)
+			}
+		}
+		for i, tag := range state.ReleaseTags(tags) {
+			ref := catalog.Ref{Repository: of.repository(), Tag: tag}
+			if i < rule.Keep {
+				continue
+			}
+			release, why, err := p.candidate(ctx, w, of, ref, rule)
+			switch {
+			case err != nil:
+				return nil, nil, err
+			case why != "":
+				stays[ref] = why
+			case release != nil:
+				release.Reason = fmt.Sprintf("%d newer versions stay, and it was signed %d days ago", rule.Keep, int(p.Now.Sub(release.Signed).Hours()/24))
+				going[ref] = release
+			}
+		}
+	}
+	return going, stays, nil
+}
+
+// candidate is a release with its digests; nil if the rule keeps it. why says why it stays
+// anyway.
+func (p *Pruner) candidate(ctx context.Context, w *world, of variant, ref catalog.Ref, rule Rule) (release *Release, why string, err error) {
+	switch {
+	case of.app.RecordRef(of.name) == ref:
+		return nil, "the catalogue defines it", nil
+	case p.Withdrawn(of.app.Name, ref.Tag):
+		return nil, "it is withdrawn", nil
+	}
+	if tag := w.moved(ref); tag != "" {
+		return nil, "the tag " + tag + " does not point to what the record names", nil
+	}
+	release, err = w.release(ctx, ref)
+	if err != nil {
+		return nil, "", err
+	}
+	switch {
+	case release.Signed.IsZero():
+		return nil, "its age is unknown", nil
+	case p.Now.Sub(release.Signed) < minAge:
+		return nil, "it is younger than 7 days", nil
+	case p.Now.Sub(release.Signed) < rule.NewerThan:
+		return nil, "", nil
+	}
+	return release, "", nil
+}
+
+// variant is an app's variant, which has a repository of records.
+type variant struct {
+	app  catalog.App
+	name string
+}
+
+func (v variant) repository() string { return v.app.RecordRef(v.name).Repository }
+
+func (v variant) selected(patterns []catalog.Pattern) bool {
+	return slices.ContainsFunc(patterns, func(pattern catalog.Pattern) bool {
+		for component := range v.app.Components {
+			if pattern.Match(catalog.ID{App: v.app.Name, Component: component, Variant: v.name}) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// owns reports whether a repository may have records or images of the variant.
+func (v variant) owns(repository string) bool {
+	return repository == v.repository() || strings.HasPrefix(repository, v.app.Name+"-") && strings.HasSuffix(repository, "-"+v.name)
+}
+
+// variants are all variants of all apps, in order.
+func (p *Pruner) variants() (all []variant) {
+	seen := map[string]bool{}
+	for _, id := range catalog.IDs(p.Apps) {
+		v := variant{p.Apps[id.App], id.Variant}
+		if !seen[v.repository()] {
+			seen[v.repository()] = true
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// Read reads a plan, and refuses one that does not count here and now.
+func (p *Pruner) Read(content []byte) (*Plan, error) {
+	var plan Plan
+	if err := json.Unmarshal(content, &plan); err != nil {
+		return nil, fmt.Errorf("it is not a plan of libre prune: %w", err)
+	}
+	refuse := func(format string, args ...any) (*Plan, error) {
+		return nil, &fault.Fault{Err: fmt.Errorf(format, args...), Fix: "make a new plan with libre prune"}
+	}
+	switch age := p.Now.Sub(plan.Made); {
+	case plan.Schema != schema:
+		return refuse("it has schema %d, this libre reads %d", plan.Schema, schema)
+	case plan.Registry != p.Registry.String():
+		return refuse("it is for %s, not for %s", plan.Registry, p.Registry)
+	case age > maxPlanAge || age < -time.Minute:
+		return refuse("it was made on %s, and counts for a day", plan.Made.Format(time.RFC3339))
+	case plan.Rule.Keep < 1 || plan.Rule.NewerThan < 0:
+		return refuse("its rule keeps nothing")
+	}
+	return &plan, nil
+}
+
+// Size is the sum of the sizes of what goes, in bytes. Other images may have some of these.
+func (r *Release) Size() (bytes int64) {
+	for _, d := range r.Digests {
+		bytes += d.Size
+	}
+	return bytes
+}

@@ -1,0 +1,371 @@
+package prune
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// world is what the catalogue's repositories have: all that may name a digest.
+type world struct {
+	client  *registry.Client
+	records map[catalog.Ref]*state.Record // by their tag
+	pins    map[string]string             // digests of bases in definitions → the app
+
+	mu    sync.Mutex
+	tags  map[string]map[string]string // by repository, tags → digests; without those of attachments
+	lists map[string][]string          // by repository, tags of attachments
+	nodes map[string]*node             // by digest
+}
+
+// node is a manifest.
+type node struct {
+	children []string // of an index
+	base     string   // digest of the image that it is built on; "" if it names none
+	size     int64    // bytes of it and of what it names
+}
+
+// attachmentTag matches the tags of lists of attachments, and of signatures and attestations
+// of the format classic.
+var attachmentTag = regexp.MustCompile(`^sha256-([0-9a-f]{64})(\.[a-z]+)?$`)
+
+// read reads all tags of all repositories of the catalogue, and what they point to.
+func (p *Pruner) read(ctx context.Context) (*world, error) {
+	w := &world{client: p.Registry, records: map[catalog.Ref]*state.Record{}, pins: map[string]string{},
+		tags: map[string]map[string]string{}, lists: map[string][]string{}, nodes: map[string]*node{}}
+	for _, app := range p.Apps {
+		for _, component := range app.Components {
+			for _, digest := range component.Bases {
+				w.pins[digest] = app.Name
+			}
+		}
+	}
+	var records []string
+	for _, of := range p.variants() {
+		records = append(records, of.repository())
+	}
+	if err := w.readAll(ctx, records); err != nil {
+		return nil, err
+	}
+	repositories := map[string]bool{}
+	for _, id := range catalog.IDs(p.Apps) {
+		repositories[id.Name()] = true
+	}
+	for _, record := range w.records {
+		for _, component := range record.Components {
+			repositories[component.Reference.Repository] = true
+		}
+	}
+	for _, repository := range records {
+		delete(repositories, repository)
+	}
+	if err := w.readAll(ctx, slices.Sorted(maps.Keys(repositories))); err != nil {
+		return nil, err
+	}
+	return w, w.readNamed(ctx)
+}
+
+// readAll reads repositories, several at once.
+func (w *world) readAll(ctx context.Context, repositories []string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(state.Readers)
+	for _, repository := range repositories {
+		all, err := w.client.Tags(ctx, repository)
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		w.mu.Lock()
+		w.tags[repository] = map[string]string{}
+		w.mu.Unlock()
+		for _, tag := range all {
+			if attachmentTag.MatchString(tag) {
+				w.lists[repository] = append(w.lists[repository], tag)
+				continue
+			}
+			group.Go(func() error { return w.readTag(ctx, catalog.Ref{Repository: repository, Tag: tag}) })
+		}
+	}
+	return group.Wait()
+}
+
+// readTag reads what a tag points to.
+func (w *world) readTag(ctx context.Context, ref catalog.Ref) error {
+	tag, err := w.client.Tag(ref)
+	if err != nil {
+		return err
+	}
+	got, err := w.client.Get(ctx, tag)
+	if err != nil {
+		return err
+	}
+	record, err := state.RecordOf(ctx, w.client, tag, got)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.tags[ref.Repository][ref.Tag] = got.Digest.String()
+	if _, _, isRelease := catalog.ParseTag(ref.Tag); record != nil && isRelease {
+		w.records[ref] = record
+	}
+	w.mu.Unlock()
+	return w.readNode(ctx, tag.Context(), got)
+}
+
+// readNamed reads what records name and no tag points to.
+func (w *world) readNamed(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(state.Readers)
+	for _, record := range w.records {
+		for component := range record.Components {
+			_, digest, err := record.Image(w.client, component)
+			if err != nil {
+				return errors.Join(err, group.Wait())
+			}
+			group.Go(func() error { return w.readDigest(ctx, digest) })
+		}
+	}
+	return group.Wait()
+}
+
+func (w *world) readDigest(ctx context.Context, digest name.Digest) error {
+	w.mu.Lock()
+	known := w.nodes[digest.DigestStr()] != nil
+	w.mu.Unlock()
+	if known {
+		return nil
+	}
+	got, err := w.client.Get(ctx, digest)
+	if err != nil {
+		return err
+	}
+	return w.readNode(ctx, digest.Context(), got)
+}
+
+// readNode remembers a manifest, and reads those that it names.
+func (w *world) readNode(ctx context.Context, in name.Repository, got *registry.Manifest) error {
+	var read struct {
+		Config      *v1.Descriptor    `json:"config"`
+		Layers      []v1.Descriptor   `json:"layers"`
+		Manifests   []v1.Descriptor   `json:"manifests"`
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(got.Content, &read); err != nil {
+		return fmt.Errorf("reading %s: %w", in.Digest(got.Digest.String()), err)
+	}
+	if (read.Config == nil) == (read.Manifests == nil) {
+		return fmt.Errorf("reading %s: it is neither an image nor an index", in.Digest(got.Digest.String()))
+	}
+	n := &node{base: read.Annotations[release.OCIPrefix+"base.digest"], size: got.Size}
+	for _, layer := range read.Layers {
+		n.size += layer.Size
+	}
+	if read.Config != nil {
+		n.size += read.Config.Size
+	}
+	for _, child := range read.Manifests {
+		n.children = append(n.children, child.Digest.String())
+	}
+	w.mu.Lock()
+	w.nodes[got.Digest.String()] = n
+	w.mu.Unlock()
+	for _, child := range n.children {
+		if err := w.readDigest(ctx, in.Digest(child)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moved is a tag of a release's images that does not point to what its record names; "" if
+// all do.
+func (w *world) moved(ref catalog.Ref) string {
+	for _, component := range w.records[ref].Components {
+		if image := component.Reference; w.tags[image.Repository][image.Tag] != component.Digest {
+			return image.String()
+		}
+	}
+	return ""
+}
+
+// release lists what a release has, in the order in which it goes: nobody reads an image
+// whose record is gone, and no index names a manifest that is gone.
+func (w *world) release(ctx context.Context, ref catalog.Ref) (*Release, error) {
+	record := w.records[ref]
+	r := &Release{Record: ref}
+	var err error
+	if r.Signed, err = w.add(ctx, r, ref.Repository, w.tags[ref.Repository][ref.Tag], "record"); err != nil {
+		return nil, err
+	}
+	for _, component := range slices.Sorted(maps.Keys(record.Components)) {
+		image := record.Components[component]
+		if _, err := w.add(ctx, r, image.Reference.Repository, image.Digest, "image"); err != nil {
+			return nil, err
+		}
+		for _, child := range w.nodes[image.Digest].children {
+			if _, err := w.add(ctx, r, image.Reference.Repository, child, "platform"); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// createdAnnotation is when an attachment was made.
+const createdAnnotation = release.OCIPrefix + "created"
+
+// add adds a manifest and what is attached to it. It returns when the newest attachment was
+// made; zero if one does not say it, or if there is none.
+func (w *world) add(ctx context.Context, r *Release, repository, digest, kind string) (made time.Time, err error) {
+	d := Digest{Repository: repository, Digest: digest, Kind: kind}
+	if n := w.nodes[digest]; n != nil {
+		d.Size = n.size
+	}
+	for tag, to := range w.tags[repository] {
+		if to == digest {
+			d.Tags = append(d.Tags, tag)
+		}
+	}
+	slices.Sort(d.Tags)
+	r.Digests = append(r.Digests, d)
+	subject, err := w.digest(repository, digest)
+	if err != nil {
+		return made, err
+	}
+	attached, _, err := w.client.Referrers(ctx, subject, nil)
+	if err != nil {
+		return made, fmt.Errorf("listing what is attached to %s: %w", subject, err)
+	}
+	unknown := false
+	for _, one := range attached {
+		at, err := time.Parse(time.RFC3339, one.Annotations[createdAnnotation])
+		unknown = unknown || err != nil
+		if at.After(made) {
+			made = at
+		}
+		r.Digests = append(r.Digests, Digest{Repository: repository, Digest: one.Digest.String(), Kind: "attachment", Size: one.Size})
+	}
+	if unknown {
+		made = time.Time{}
+	}
+	return made, w.addTagged(ctx, r, repository, subject)
+}
+
+// addTagged adds the lists of attachments, and the attachments, that tags name.
+func (w *world) addTagged(ctx context.Context, r *Release, repository string, subject name.Digest) error {
+	for _, tag := range w.lists[repository] {
+		if "sha256:"+attachmentTag.FindStringSubmatch(tag)[1] != subject.DigestStr() {
+			continue
+		}
+		found, err := w.client.Head(ctx, subject.Context().Tag(tag))
+		if err != nil {
+			return err
+		}
+		if found.Digest.String() != subject.DigestStr() { // GitLab takes the tag for the digest
+			r.Digests = append(r.Digests, Digest{Repository: repository, Digest: found.Digest.String(), Kind: "attachment", Tags: []string{tag}, Size: found.Size})
+		}
+	}
+	return nil
+}
+
+func (w *world) digest(repository, digest string) (name.Digest, error) {
+	if _, err := v1.NewHash(digest); err != nil {
+		return name.Digest{}, err
+	}
+	tag, err := w.client.Tag(catalog.Ref{Repository: repository, Tag: "latest"})
+	return tag.Context().Digest(digest), err
+}
+
+// protect takes the releases out of going of which something else names a digest, and says
+// what does.
+func (w *world) protect(going map[catalog.Ref]*Release) (stays map[catalog.Ref]string) {
+	stays = map[catalog.Ref]string{}
+	for {
+		named, before := w.named(going), len(going)
+		for ref, release := range going {
+			for _, d := range release.Digests {
+				if why := named[d.Digest]; why != "" {
+					stays[ref] = fmt.Sprintf("%s names %s", why, cmp.Or(strings.Join(d.Tags, ", "), short(d.Digest)))
+					delete(going, ref)
+					break
+				}
+			}
+		}
+		if len(going) == before {
+			return stays
+		}
+	}
+}
+
+// named has the digests that anything names but the releases that go, and what names them.
+func (w *world) named(going map[catalog.Ref]*Release) map[string]string {
+	named := maps.Clone(w.pins)
+	for digest, app := range named {
+		named[digest] = "the definition of " + app
+	}
+	var mark func(digest, why string)
+	mark = func(digest, why string) {
+		if named[digest] == "" {
+			named[digest] = why
+		}
+		n := w.nodes[digest]
+		if n == nil {
+			return
+		}
+		for _, child := range n.children {
+			mark(child, why)
+		}
+		if n.base != "" && named[n.base] == "" {
+			mark(n.base, why+", as a base,")
+		}
+	}
+	goes := func(ref catalog.Ref) bool {
+		for _, release := range going {
+			if release.Record.Tag == ref.Tag && slices.ContainsFunc(release.Digests, func(d Digest) bool { return d.Repository == ref.Repository }) {
+				return true
+			}
+		}
+		return false
+	}
+	for repository, tags := range w.tags {
+		for tag, digest := range tags {
+			if ref := (catalog.Ref{Repository: repository, Tag: tag}); !goes(ref) {
+				mark(digest, "the tag "+ref.String())
+			}
+		}
+	}
+	for ref, record := range w.records {
+		if going[ref] != nil {
+			continue
+		}
+		for _, component := range record.Components {
+			mark(component.Digest, "the record "+ref.String())
+			for _, digest := range component.Systems {
+				mark(digest, "the record "+ref.String())
+			}
+		}
+	}
+	return named
+}
+
+func short(digest string) string { return digest[:min(len(digest), len("sha256:")+12)] }
+
+func sorted[T any](refs map[catalog.Ref]T) []catalog.Ref {
+	return slices.SortedFunc(maps.Keys(refs), func(a, b catalog.Ref) int { return cmp.Compare(a.String(), b.String()) })
+}
