@@ -17,7 +17,7 @@ type Error struct {
 	Reason string   // why, on one line
 	Tail   []string // the last lines of the engine's output, safe to print
 	Log    string   // path of the complete output
-	Err    error    // the cause: *exec.ExitError, a context's error, syscall.ENOSPC
+	Err    error    // the cause: *exec.ExitError, a context's error, syscall.ENOSPC for storage of libre
 }
 
 func (e *Error) Error() string { return e.Doing + ": " + e.Reason }
@@ -84,9 +84,9 @@ func failure(doing string, out *output, err error) *Error {
 		e.Reason = text.Line(err.Error())
 	}
 	if e.Reason == noSpace || errors.Is(err, syscall.ENOSPC) {
-		e.Reason, e.Err = noSpace, syscall.ENOSPC
-		if out.disk != "" {
-			e.Reason += " below " + out.disk
+		e.Reason = noSpace
+		if out.disk != "" { // libre's own, where libre gc frees space
+			e.Reason, e.Err = noSpace+" below "+out.disk, syscall.ENOSPC
 		}
 	}
 	return e
