@@ -137,7 +137,7 @@ race: export GORACE := halt_on_error=1
 race: GOFLAGS += -race
 race: race-tools
 	$(RACE) $(RACE_PACKAGES)
-	$(RACE) ./internal/acceptance/build -run '^(TestInterruptedLayersAreResumed|TestNextRunCompletesWhatNixFailed)$$'
+	$(RACE) ./internal/acceptance/build -run '^(TestImagesAreDescribedByOneEvaluation|TestNextRunCompletesWhatNixFailed)$$'
 	$(RACE) ./internal/acceptance/publish -run '^(TestPublishedIsWhatWasPrintedAndIsNotPublishedAgain|TestFindNamesReleasesAndWhatIsBuilt|TestSiteClaimsAreTrue)$$'
 	$(RACE) ./internal/acceptance/bump -run '^(TestNewVersionChangesItsLiteralsOnly|TestPullRequestsAreOpenedUpdatedAndClosed)$$'
 
