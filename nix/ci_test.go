@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// forges are those with Actions.
 var forges = []string{"github", "forgejo"}
 
 // workflow is what the tests below look at.
@@ -64,7 +65,7 @@ func each(t *testing.T, f func(t *testing.T, forge, name string, w workflow)) {
 }
 
 func TestWorkflowsOfAnUnknownForge(t *testing.T) {
-	for _, forge := range []string{"", "gitlab", "*", ".", "..", "github/"} {
+	for _, forge := range []string{"", "gitea", "*", ".", "..", "github/"} {
 		if got := Workflows(forge); got != nil {
 			t.Errorf("%q has %d files", forge, len(got))
 		}
@@ -294,6 +295,7 @@ func TestSetupTakesTheLockedLibre(t *testing.T) {
 		}
 	}
 	writeAll(t, filepath.Join(dir, "catalogue"), "github")
+	writeAll(t, filepath.Join(dir, "catalogue"), "gitlab")
 	write("catalogue/flake.nix", `{ inputs.libre.url = "path:`+dir+`/libre"; outputs = _: { }; }`)
 	write("libre/flake.nix", `{
   outputs = _: { packages = builtins.listToAttrs (map (system: { name = system; value.libre = derivation {
@@ -343,6 +345,23 @@ func TestSetupTakesTheLockedLibre(t *testing.T) {
 	if err != nil || string(out) != "the pinned libre\n" {
 		t.Errorf("%q, %v", out, err)
 	}
+	t.Cleanup(func() {
+		links, _ := filepath.Glob(filepath.Join(dir, "temp/tmp.*/libre"))
+		for _, link := range links {
+			removeRoot(t, link)
+		}
+	})
+	job := shell(gitlabJobs(t)["libre check"].before() + "libre\n")
+	job.Dir = filepath.Join(dir, "catalogue")
+	job.Env = append(os.Environ(), "TMPDIR="+dir+"/temp", "PATH="+dir+"/bin:"+os.Getenv("PATH"), "NIX_CONFIG=sandbox = false")
+	if out, err := job.Output(); err != nil || string(out) != "the pinned libre\n" {
+		t.Errorf("at GitLab: %q, %v", out, err)
+	}
+}
+
+// shell runs a script as runners do.
+func shell(script string) *exec.Cmd {
+	return exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
 }
 
 // removeRoot takes away what nix remembers of a link to the store.
@@ -362,32 +381,38 @@ func removeRoot(t *testing.T, link string) {
 
 // A pull request's build takes the images that are not published as they are now.
 func TestCheckBuildsWhatChanged(t *testing.T) {
-	const plan = "docs/backend/default\tbuild\timage key changed\tk\ndocs/frontend/lyon\tnothing\tpublished\tk\nmeet/web/debug\tbuild\tnew\tk\n"
 	each(t, func(t *testing.T, forge, name string, w workflow) {
 		if !strings.HasSuffix(name, "libre-check.yml") {
 			return
 		}
 		steps := w.Jobs["check"].Steps
-		script := steps[slices.IndexFunc(steps, func(s step) bool { return s.Name == "Build what changed" })].Run
-		run := func(plan string, code int) (string, error) {
-			dir := t.TempDir()
-			libre := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != plan ] || { printf '%s'; exit %d; }\necho \"$@\"\n", plan, code)
-			if err := os.WriteFile(filepath.Join(dir, "libre"), []byte(libre), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
-			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "GITHUB_STEP_SUMMARY=/tmp/my summary")
-			out, err := cmd.Output()
-			return string(out), err
-		}
-		if out, err := run(plan, 0); err != nil || out != "build --summary /tmp/my summary docs/backend/default meet/web/debug\n" {
-			t.Errorf("%q, %v", out, err)
-		}
-		if out, err := run("", 0); err != nil || out != "" {
-			t.Errorf("nothing changed: %q, %v", out, err)
-		}
-		if _, err := run("", 1); err == nil {
-			t.Error("a failed plan is no error")
-		}
+		checkBuildScript(t, steps[slices.IndexFunc(steps, func(s step) bool { return s.Name == "Build what changed" })].Run, "/tmp/my summary")
 	})
+}
+
+// checkBuildScript runs the script that builds what is not published.
+func checkBuildScript(t *testing.T, script, summary string) {
+	t.Helper()
+	const plan = "docs/backend/default\tbuild\timage key changed\tk\ndocs/frontend/lyon\tnothing\tpublished\tk\nmeet/web/debug\tbuild\tnew\tk\n"
+	run := func(plan string, code int) (string, error) {
+		dir := t.TempDir()
+		libre := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != plan ] || { printf '%s'; exit %d; }\necho \"$@\"\n", plan, code)
+		if err := os.WriteFile(filepath.Join(dir, "libre"), []byte(libre), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := shell(script)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "GITHUB_STEP_SUMMARY=/tmp/my summary")
+		out, err := cmd.Output()
+		return string(out), err
+	}
+	if out, err := run(plan, 0); err != nil || out != "build --summary "+summary+" docs/backend/default meet/web/debug\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, err := run("", 0); err != nil || out != "" {
+		t.Errorf("nothing changed: %q, %v", out, err)
+	}
+	if _, err := run("", 1); err == nil {
+		t.Error("a failed plan is no error")
+	}
 }

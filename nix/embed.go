@@ -6,6 +6,7 @@ import (
 	"embed"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 // The directive go:embed silently skips folders with a go.mod and symbolic links; a test compares the
@@ -29,26 +30,41 @@ func HostPackages() fs.FS { return sub("hostpkgs") }
 // and go.sum.in, because go:embed skips folders with a go.mod.
 func Template() fs.FS { return sub("template") }
 
-// Workflows returns the files that `libre init --ci` adds for a forge, github or forgejo,
-// by their paths in the catalogue; nil for another forge.
+// Forges are the forges that `libre init --ci` has workflows for.
+var Forges = []string{"github", "forgejo", "gitlab"}
+
+// Workflows returns the files that `libre init --ci` adds for one of Forges, by their paths in
+// the catalogue; nil for another word.
 func Workflows(forge string) map[string][]byte {
-	entries, err := files.ReadDir("template-ci/" + forge)
-	if err != nil {
+	if !slices.Contains(Forges, forge) {
 		return nil
 	}
 	workflows := map[string][]byte{}
-	add := func(target, source string) {
-		content, err := files.ReadFile("template-ci/" + source)
-		if err != nil {
-			panic(err) // it is embedded
-		}
-		workflows["."+forge+"/"+target] = content
+	for _, entry := range must(files.ReadDir("template-ci/" + forge)) {
+		workflows[workflowPath(forge, entry.Name())] = must(files.ReadFile("template-ci/" + forge + "/" + entry.Name()))
 	}
-	for _, entry := range entries {
-		add("workflows/"+entry.Name(), forge+"/"+entry.Name())
-	}
-	add("libre-setup.sh", "setup.sh")
+	workflows["."+forge+"/libre-setup.sh"] = must(files.ReadFile("template-ci/setup.sh"))
 	return workflows
+}
+
+// workflowPath is where a forge expects a workflow. GitLab has one file at the top, which
+// includes others.
+func workflowPath(forge, name string) string {
+	switch {
+	case forge != "gitlab":
+		return "." + forge + "/workflows/" + name
+	case strings.HasPrefix(name, "."):
+		return name
+	}
+	return ".gitlab/" + name
+}
+
+// must is for what is embedded.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 func sub(dir string) fs.FS {

@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/vex"
+	nixcode "github.com/libresh/libre/nix"
 )
 
 // How shells complete the values of flags. A flag means the same in all commands, or its key
@@ -22,7 +23,7 @@ import (
 // fixedValues are the words that a flag takes.
 var fixedValues = map[string][]string{
 	"also-tag":           {"latest", "{major}", "{major}.{minor}"},
-	"ci":                 {"github", "forgejo"},
+	"ci":                 nixcode.Forges,
 	"cosign-policy":      {"kyverno", "policy-controller"},
 	"diff output-format": {"table", "markdown"},
 	"fail-on":            wordsOf(scan.Rated...),

@@ -22,7 +22,7 @@ import (
 
 type initOptions struct {
 	dir   string
-	forge string // github or forgejo; empty for no workflows
+	forge string // github, forgejo or gitlab; empty for no workflows
 }
 
 func (e *env) initCommand() *cobra.Command {
@@ -35,11 +35,12 @@ directory, by default this one. init makes it a git repository, and adds the
 files to it, because Nix sees only what git tracks. The catalogue is for this
 machine's system.
 
---ci adds workflows for GitHub Actions or Forgejo Actions. They bump apps daily
-and inputs weekly by pull requests, check each pull request, publish what is
-merged to main, scan it daily, and publish its public page to GitHub Pages, or
-in the branch pages. Each file begins with what it needs. In a directory that
-has a catalogue, init writes only these files, and replaces none.`,
+--ci adds workflows for GitHub Actions, Forgejo Actions or GitLab CI. They bump
+apps daily and inputs weekly by pull requests, check each pull request, publish
+what is merged to main, scan it daily, and publish its public page to GitHub
+Pages or GitLab Pages, or in the branch pages. Each file begins with what it
+needs. In a directory that has a catalogue, init writes only these files, and
+replaces none.`,
 		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,14 +50,14 @@ has a catalogue, init writes only these files, and replaces none.`,
 			return e.runInit(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github or forgejo")
+	cmd.Flags().StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github, forgejo or gitlab")
 	return cmd
 }
 
 func (e *env) runInit(ctx context.Context, o initOptions) error {
 	workflows := nixcode.Workflows(o.forge)
 	if o.forge != "" && workflows == nil {
-		return usageError{fmt.Errorf("--ci %s, expected github or forgejo", o.forge)}
+		return usageError{fmt.Errorf("--ci %s, expected github, forgejo or gitlab", o.forge)}
 	}
 	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && workflows != nil {
 		if err := e.addWorkflows(o.dir, workflows); err != nil {
@@ -73,7 +74,11 @@ func (e *env) runInit(ctx context.Context, o initOptions) error {
 		e.Notef("made a catalogue in %s; next: %slibre list, libre build --all; libre new adds an app of your own", o.dir, enter)
 	}
 	if workflows != nil {
-		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what .%s/workflows/libre-*.yml need", o.forge)
+		read := "." + o.forge + "/workflows/libre-*.yml need"
+		if o.forge == "gitlab" {
+			read = ".gitlab/libre.yml needs"
+		}
+		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what %s", read)
 	}
 	return nil
 }

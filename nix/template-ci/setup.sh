@@ -27,7 +27,9 @@ experimental-features = nix-command flakes
 build-users-group ="
 
 if ! nix flake metadata --no-update-lock-file . >/dev/null; then
-  echo '::error::flake.lock does not pin all inputs of flake.nix: run "nix flake lock" and commit flake.lock'
+  mark=::error:: # for Actions
+  [ -z "${GITLAB_CI:-}" ] || mark='error: '
+  echo "${mark}flake.lock does not pin all inputs of flake.nix: run \"nix flake lock\" and commit flake.lock"
   exit 1
 fi
 nix build --out-link "$RUNNER_TEMP/libre" --impure \

@@ -39,7 +39,7 @@ func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(hosts, "hosts.yml"), []byte(host+":\n  oauth_token: old-secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	github, forgejo := "GITHUB_SERVER_URL="+forge.URL, "FORGEJO_SERVER_URL="+forge.URL
+	github, forgejo, gitlab := "GITHUB_SERVER_URL="+forge.URL, "FORGEJO_SERVER_URL="+forge.URL, "GITLAB_HOST="+forge.URL
 	for _, test := range []struct {
 		env  []string
 		code int
@@ -53,6 +53,8 @@ func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 		{[]string{forgejo, "FORGEJO_TOKEN=scoped-secret"}, 0, "ok\t" + host + " accepts the token from FORGEJO_TOKEN\t\n"},
 		{[]string{forgejo, "GITEA_TOKEN=old-secret"}, 4, "create a token at " + forge.URL + "/user/settings/applications, and set GITEA_TOKEN\n"},
 		{[]string{forgejo, "FORGEJO_TOKEN=ill-secret"}, 0, "note\tcannot check the token from FORGEJO_TOKEN at " + host + ": " + host + " answers 502 Bad Gateway\t"},
+		{[]string{gitlab, "GITLAB_TOKEN=scoped-secret"}, 0, "ok\t" + host + " accepts the token from GITLAB_TOKEN\t\n"},
+		{[]string{gitlab, "GITLAB_TOKEN=old-secret"}, 4, "create a token at " + forge.URL + "/-/user_settings/personal_access_tokens, and set GITLAB_TOKEN\n"},
 		{[]string{"GITHUB_SERVER_URL=http://127.0.0.1:1", "GITHUB_TOKEN=old-secret"}, 0, "note\tcannot check the token from GITHUB_TOKEN at 127.0.0.1:1: "},
 		{[]string{"GITHUB_SERVER_URL=nonsense"}, 1, "wrong\tGITHUB_SERVER_URL \"nonsense\", expected a URL"},
 	} {
