@@ -385,13 +385,7 @@ func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, size
 		w.Header().Set("Link", strings.Join(links, ", "))
 	}
 	if f.kind == gitlab {
-		next := ""
-		if number < last {
-			next = strconv.Itoa(number + 1)
-		}
-		w.Header().Set("X-Page", strconv.Itoa(number))
-		w.Header().Set("X-Per-Page", strconv.Itoa(size))
-		w.Header().Set("X-Next-Page", next)
+		namePage(w, number, last, size)
 	}
 	from := min(len(all), (number-1)*size)
 	return slices.Clone(all[from:min(len(all), from+size)])

@@ -277,3 +277,15 @@ func (f *Forge) createNote(r *http.Request, p *Pull) (int, any) {
 	p.Comments = append(p.Comments, asked.Body)
 	return http.StatusCreated, map[string]any{"id": len(p.Comments), "body": asked.Body, "system": false}
 }
+
+// namePage sets the headers that GitLab has besides Link.
+// https://docs.gitlab.com/api/rest/#other-pagination-headers
+func namePage(w http.ResponseWriter, number, last, size int) {
+	next := ""
+	if number < last {
+		next = strconv.Itoa(number + 1)
+	}
+	w.Header().Set("X-Page", strconv.Itoa(number))
+	w.Header().Set("X-Per-Page", strconv.Itoa(size))
+	w.Header().Set("X-Next-Page", next)
+}
