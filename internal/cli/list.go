@@ -33,7 +33,7 @@ tag, components, variants, description.
 For a repository, REGISTRY[/NAMESPACE]/APP-VARIANT, list shows the releases
 that are published there, newest version first. The output has one line per
 tag: tag, kind (release or image), digest, signed (yes, no, moved, unknown, or
-not asked), time, and the reason if it is not signed.
+not asked), time, and the reason if it is not signed or withdrawn.
 
 A repository needs no catalogue: --key, --identity with --issuer, or sign in
 libre.yaml, says who must have signed. Without them, list shows what the

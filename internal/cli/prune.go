@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +15,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/prune"
 	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 type pruneOptions struct {
@@ -142,16 +140,9 @@ func (ws *workspace) pruner(ctx context.Context, o registryOptions, patterns []c
 	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
 		return nil, err
 	}
-	withdrawn, err := ws.withdrawn()
-	return &prune.Pruner{Registry: clients[0], Apps: evaluation.Apps, Patterns: patterns, Now: time.Now(), Withdrawn: withdrawn}, err
-}
-
-// withdrawn is whether the catalogue withdraws a release.
-func (ws *workspace) withdrawn() (func(app, tag string) bool, error) {
-	if _, err := os.Lstat(filepath.Join(ws.dir, "withdrawn.yaml")); !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("this libre does not read withdrawn.yaml, so it prunes nothing")
-	}
-	return func(string, string) bool { return false }, nil
+	list, err := withdrawn.Load(ws.dir)
+	isWithdrawn := func(app, tag string) bool { return list.Find(app, tag) != nil }
+	return &prune.Pruner{Registry: clients[0], Apps: evaluation.Apps, Patterns: patterns, Now: time.Now(), Withdrawn: isWithdrawn}, err
 }
 
 func planOfPrune(plan *prune.Plan) ui.Table {

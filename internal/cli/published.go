@@ -62,7 +62,11 @@ func publishedTags(all []state.PublishedTag) ui.Table {
 		if !tag.Time.IsZero() {
 			when = tag.Time.UTC().Format(time.RFC3339)
 		}
-		table.Rows = append(table.Rows, []string{tag.Tag, tag.Kind, tag.Digest, tag.Signed, when, tag.Error})
+		reason := tag.Error
+		if tag.Withdrawn != "" {
+			reason = "withdrawn: " + tag.Withdrawn
+		}
+		table.Rows = append(table.Rows, []string{tag.Tag, tag.Kind, tag.Digest, tag.Signed, when, reason})
 	}
 	return table
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/vex"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // builder builds the catalogue's images into an OCI layout, one at a time.
@@ -105,7 +106,8 @@ func (e *env) comparer(ctx context.Context, ws *workspace, o registryOptions, ou
 		return nil, err
 	}
 	reader.Registry, reader.CopyTo = clients[0], clients[1:]
-	return reader, nil
+	reader.Withdrawn, err = withdrawn.Load(ws.dir)
+	return reader, err
 }
 
 // reader compares the catalogue with what is published, and verifies signatures.

@@ -60,12 +60,16 @@ each failed, and exits with code 3. Run push again to complete the release.
 If --to is repeated, push builds, signs and pushes images once, to the first
 registry, and copies them with their attachments to the others. --also-tag
 points a tag such as latest to each release once it is published. Such a tag
-never goes back to an older release. copyTo and alsoTag in libre.yaml do the
-same for every run.
+never goes back to an older release, unless the newer one is withdrawn. copyTo
+and alsoTag in libre.yaml do the same for every run.
 
 --resign signs again, with the current key, what a former key of sign.publicKey
 signed: images, records and attestations, in all registries. Digests, tags and
 the old signatures stay.
+
+push signs what withdrawn.yaml says: see libre help withdraw. It refuses to
+publish a release that is withdrawn, and points moving tags to the newest one
+that is not.
 
 scan.gate in libre.yaml holds back a release whose images add a vulnerability of
 that severity or worse over the published ones, and licenses there one with a
@@ -184,10 +188,10 @@ func (e *env) printPushed(results []publish.Result, asJSON bool) error {
 type pushedJSON struct {
 	Name      string `json:"name"`                // app/component/variant of an image, app/variant of a record, or an app that cannot be evaluated
 	Kind      string `json:"kind"`                // image, release or app
-	State     string `json:"state"`               // published, unchanged, attached, signed, moved (a moving tag), held, skipped, failed or dry-run
+	State     string `json:"state"`               // published, unchanged, attached, signed, withdrawn, reinstated, moved (a moving tag), held, skipped, failed or dry-run
 	Reference string `json:"reference,omitempty"` // by the tag
 	Digest    string `json:"digest,omitempty"`
-	Reason    string `json:"reason,omitempty"` // why it was held back, or what was attached or signed
+	Reason    string `json:"reason,omitempty"` // why it was held back or withdrawn, or what was attached or signed
 	Step      string `json:"step,omitempty"`   // that failed
 	Error     string `json:"error,omitempty"`
 	Log       string `json:"log,omitempty"`
@@ -230,7 +234,7 @@ func publishStyle(column int, cell string) ui.Style {
 	if column != 1 {
 		return ui.None
 	}
-	return map[string]ui.Style{string(state.Published): ui.OK, string(state.Attached): ui.OK, string(state.Signed): ui.OK, string(state.Tagged): ui.OK, string(state.Unchanged): ui.Dim, string(state.Held): ui.Warn}[cell]
+	return map[string]ui.Style{string(state.Published): ui.OK, string(state.Attached): ui.OK, string(state.Signed): ui.OK, string(state.Tagged): ui.OK, string(state.Withdrawn): ui.Warn, string(state.Reinstated): ui.OK, string(state.Unchanged): ui.Dim, string(state.Held): ui.Warn}[cell]
 }
 
 // reportUnpublished prints what failed, and how many images and releases there were.

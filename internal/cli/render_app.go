@@ -185,6 +185,9 @@ func (e *env) publishedApplication(ctx context.Context, o registryOptions, word 
 	if err != nil {
 		return nil, err
 	}
+	if err := record.Withdrawn(); err != nil {
+		return nil, err
+	}
 	e.Notef("signed as %s", as)
 	return record.Document()
 }

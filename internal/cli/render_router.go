@@ -46,7 +46,11 @@ func (e *env) routerApplication(ctx context.Context, o appOptions, words []strin
 	if len(releases) == 0 {
 		return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("the app's routes need a router, and %s has no release", word), Fix: "give one: --router REGISTRY/" + repository + ":TAG"}
 	}
-	return e.publishedApplication(ctx, o.registry, word+":"+releases[0])
+	caddy, err := e.publishedApplication(ctx, o.registry, word+":"+releases[0])
+	if newest := state.AsWithdrawn(err); newest != nil && newest.Instead != "" {
+		return e.publishedApplication(ctx, o.registry, newest.Instead)
+	}
+	return caddy, err
 }
 
 // catalogueRouter is the catalogue's own Caddy.

@@ -17,6 +17,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/release/state"
 )
 
 // runnable is the document of what is to be run, and the layout that has its images: those
@@ -65,6 +66,9 @@ func (e *env) publishedRunnable(ctx context.Context, o registryOptions, word str
 		return nil, nil, err
 	}
 	for _, result := range results {
+		if state.AsWithdrawn(result.Err) != nil {
+			return nil, nil, result.Err
+		}
 		if result.Err != nil {
 			return nil, nil, fmt.Errorf("%s is not run, because %s does not verify: %w", word, result.Reference, result.Err)
 		}

@@ -149,6 +149,9 @@ func (e *env) showRecord(ctx context.Context, o showOptions, word string) error 
 		return err
 	}
 	e.Notef("signed as %s", as)
+	if err := record.Withdrawn(); err != nil {
+		e.Warnf("%s", err)
+	}
 	if o.format == "" {
 		return e.JSON(record)
 	}

@@ -43,7 +43,9 @@ func (r *siteReader) release(ctx context.Context, repository, variant, tag strin
 		r.Warnf("%s does not verify: it is an image and no release", reference)
 		return read, nil
 	}
-	if record.Err != nil {
+	if w := state.AsWithdrawn(record.Err); w != nil {
+		read.Withdrawn = &site.Withdrawn{Date: w.Date, Reason: w.Reason, Instead: w.Instead}
+	} else if record.Err != nil {
 		return read, r.unverified(ctx, reference, record.Err, &read.Release)
 	}
 	opened, err := state.OpenRelease(ctx, r.client, r.signing, record.Digest)

@@ -14,6 +14,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 type statusOptions struct {
@@ -41,6 +42,7 @@ States that need an action, which the reason names:
   not valid   an attachment does not verify (--deep)
   moved       a tag was moved to something that was not signed for it, which may
               be an attack
+  withdrawn   withdrawn.yaml has the release, and the registry says so
   unknown     a registry refuses access or cannot be reached
 
 Exit code 1 if a release is published in another state than the catalogue
@@ -79,7 +81,7 @@ func (e *env) runStatus(ctx context.Context, o statusOptions) error {
 	}
 	total := len(all)
 	wrong := slices.DeleteFunc(all, func(s state.Status) bool {
-		return s.State == state.Published || s.State == state.NotPublished
+		return slices.Contains([]state.State{state.Published, state.NotPublished, state.Withdrawn}, s.State)
 	})
 	var unknown, moved []error
 	for _, s := range wrong {
@@ -109,7 +111,7 @@ func (e *env) printStatus(all []state.Status, newest func(app string) upstreamSt
 		}
 		app, _, _ := strings.Cut(s.Name, "/")
 		table.Rows = append(table.Rows, []string{s.Name, s.Ref.String(), string(s.State), digest, newest(app).String(), s.Reason})
-		list = append(list, statusJSON{s.Name, s.Ref.String(), string(s.State), digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks)})
+		list = append(list, statusJSON{s.Name, s.Ref.String(), string(s.State), digest, newest(app), s.OldKey, s.Reason, allMoved(s.Moved), allLacks(s.Lacks), s.Withdrawn})
 	}
 	if asJSON {
 		return e.JSON(list)
@@ -121,13 +123,14 @@ func (e *env) printStatus(all []state.Status, newest func(app string) upstreamSt
 type statusJSON struct {
 	Release string `json:"release"` // app/variant
 	Tag     string `json:"tag"`     // APP-VARIANT:TAG of the release record
-	State   string `json:"state"`   // published, not published, incomplete, not tagged, moved, not signed, other content, not valid, broken or unknown
+	State   string `json:"state"`   // published, not published, incomplete, not tagged, moved, not signed, other content, not valid, withdrawn, broken or unknown
 	Digest  string `json:"digest,omitempty"`
 	upstreamState
-	OldKey string      `json:"oldKey,omitempty"` // the former key that signed it: see push --resign
-	Reason string      `json:"reason,omitempty"`
-	Moved  []movedJSON `json:"moved,omitempty"` // tags of the release that were moved
-	Lacks  []lacksJSON `json:"lacks,omitempty"` // missing attachments
+	OldKey    string           `json:"oldKey,omitempty"` // the former key that signed it: see push --resign
+	Reason    string           `json:"reason,omitempty"`
+	Moved     []movedJSON      `json:"moved,omitempty"`     // tags of the release that were moved
+	Lacks     []lacksJSON      `json:"lacks,omitempty"`     // missing attachments
+	Withdrawn []withdrawn.Said `json:"withdrawn,omitempty"` // the withdrawn releases of the app, by withdrawn.yaml
 }
 
 // upstreamState is the state of an app's upstream.

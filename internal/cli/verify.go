@@ -53,12 +53,12 @@ A signature for another registry or namespace does not count, since whoever may
 push could copy a staging image to production. Copies are accepted if copyTo or
 sign.copies in libre.yaml, or --copy-of, names them.
 
-Exit code 1 if something does not verify or cannot be read, 4 if a registry
-refuses access. The output has one line per image and record: reference@digest;
-verified, failed, moved (its tag was moved) or unknown (it cannot be read);
-what was checked, the reference that it was signed as, and of an image the
-number of attached VEX statements, with the version and the date of their
-document.`,
+Exit code 1 if something does not verify, is withdrawn or cannot be read, 4 if a
+registry refuses access. The output has one line per image and record:
+reference@digest; verified, failed, withdrawn (by who signed it), moved (its tag
+was moved) or unknown (it cannot be read); what was checked, the reference that
+it was signed as, and of an image the number of attached VEX statements, with
+the version and the date of their document.`,
 		Example: "  libre verify guestbook\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --key cosign.pub\n  libre verify registry.example/lasuite/docs-default:5.4.1-1 --identity me@example.org --issuer https://accounts.example\n  libre verify docs/backend/default --rebuild",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
@@ -266,9 +266,9 @@ func verifierKey(ws *workspace, o registryOptions) string {
 
 func (e *env) printVerified(results []state.Verification, o verifyOptions) error {
 	table := ui.Table{Header: []string{"REFERENCE", "RESULT", "CHECKED"}, Sentences: []int{2}, Style: func(column int, cell string) ui.Style {
-		return map[state.State]ui.Style{state.Verified: ui.OK, state.Failed: ui.Error, state.Moved: ui.Error, state.Unknown: ui.Warn}[state.State(cell)]
+		return map[state.State]ui.Style{state.Verified: ui.OK, state.Failed: ui.Error, state.Withdrawn: ui.Error, state.Moved: ui.Error, state.Unknown: ui.Warn}[state.State(cell)]
 	}}
-	failed := 0
+	failed, gone := 0, 0
 	var unknown, moved []error
 	list := []verifiedJSON{}
 	for _, r := range results {
@@ -281,6 +281,8 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 			moved = append(moved, r.Err)
 		case state.Unknown:
 			unknown = append(unknown, r.Err)
+		case state.Withdrawn:
+			gone++
 		case state.Failed:
 			failed++
 		}
@@ -297,10 +299,16 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 		if r.VEX != nil {
 			checked = append(checked, r.VEX.String())
 		}
+		if r.RefusedWithdrawal {
+			checked = append(checked, "a withdrawal is attached that does not verify, and does not count")
+		}
 		table.Rows = append(table.Rows, []string{reference, string(outcome), strings.Join(checked, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, VEX: r.VEX, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey}
+		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, VEX: r.VEX, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey, RefusedWithdrawal: r.RefusedWithdrawal}
 		if r.Err != nil {
 			entry.Error = r.Err.Error()
+		}
+		if w := state.AsWithdrawn(r.Err); w != nil {
+			entry.Withdrawn = &withdrawnJSON{w.Date, w.By, w.Reason, w.Instead}
 		}
 		list = append(list, entry)
 		if r.Command != "" && o.cosign {
@@ -318,19 +326,32 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 		err := fmt.Errorf("%d of %d could not be verified", failed, len(results))
 		return cmp.Or(credentialsError(unknown), err)
 	}
-	return stateError("images and records", len(results), unknown, moved)
+	if err := stateError("images and records", len(results), unknown, moved); err != nil || gone == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of %d are withdrawn", gone, len(results))
+}
+
+// withdrawnJSON says that a release is withdrawn.
+type withdrawnJSON struct {
+	Date    string `json:"date"` // YYYY-MM-DD
+	By      string `json:"by"`   // the key or the identity that signed the withdrawal
+	Reason  string `json:"reason"`
+	Instead string `json:"instead,omitempty"` // the newest release that is not withdrawn; absent if there is none
 }
 
 // verifiedJSON is one image or record of `verify --json`.
 type verifiedJSON struct {
-	Reference string            `json:"reference"`
-	Kind      string            `json:"kind"`               // image, release or rebuild
-	Verified  bool              `json:"verified"`           // true if everything is right
-	Result    string            `json:"result"`             // verified, failed, moved, or unknown: it cannot be read
-	Checks    []string          `json:"checks"`             // what was verified: signature, sbom cyclonedx, sbom spdx, provenance, tag
-	VEX       *state.VEXSummary `json:"vex,omitempty"`      // of an image that verifies
-	SignedAs  string            `json:"signedAs,omitempty"` // the NAME:TAG in the signature
-	Command   string            `json:"command,omitempty"`  // the cosign command that verifies the signature
-	OldKey    string            `json:"oldKey,omitempty"`   // the former key that signed it
-	Error     string            `json:"error,omitempty"`
+	Reference         string            `json:"reference"`
+	Kind              string            `json:"kind"`               // image, release or rebuild
+	Verified          bool              `json:"verified"`           // true if everything is right
+	Result            string            `json:"result"`             // verified, failed, withdrawn, moved, or unknown: it cannot be read
+	Checks            []string          `json:"checks"`             // what was verified: signature, sbom cyclonedx, sbom spdx, provenance, tag
+	VEX               *state.VEXSummary `json:"vex,omitempty"`      // of an image that verifies
+	SignedAs          string            `json:"signedAs,omitempty"` // the NAME:TAG in the signature
+	Command           string            `json:"command,omitempty"`  // the cosign command that verifies the signature
+	OldKey            string            `json:"oldKey,omitempty"`   // the former key that signed it
+	Error             string            `json:"error,omitempty"`
+	Withdrawn         *withdrawnJSON    `json:"withdrawn,omitempty"`         // of a release or image that is withdrawn
+	RefusedWithdrawal bool              `json:"refusedWithdrawal,omitempty"` // something is attached that claims to be a withdrawal, and does not verify
 }

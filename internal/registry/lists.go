@@ -112,8 +112,13 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
+	return c.TagsOf(ctx, repo)
+}
+
+// TagsOf returns all tags of a repository of any registry, as Tags does.
+func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, error) {
 	var all []string
-	err = c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response) (bool, error) {
+	err := c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response) (bool, error) {
 		if err := checkStatus(response, http.StatusOK); err != nil {
 			return false, err
 		}

@@ -36,6 +36,29 @@ func (c *Client) Attachments(subject name.Digest) *Attachments {
 	return &Attachments{client: c, subject: subject, lists: map[listKey]func() ([]candidate, error){}, contents: map[string]*content{}}
 }
 
+// Listed returns Attachments that use what the list of them contains in full, without
+// fetching it. It sends no request.
+func (c *Client) Listed(subject name.Digest) *Attachments {
+	view := c.Attachments(subject)
+	view.listOnly = true
+	return view
+}
+
+// MayHave reports whether the lists have an attachment that says that it is of a kind, or not
+// what kind it is.
+func (v *Attachments) MayHave(ctx context.Context, p *Policy, kind string) (bool, error) {
+	for _, format := range p.formats() {
+		candidates, err := v.candidates(ctx, format, format.store().lists(kind)[0], "")
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(candidates, func(has candidate) bool { return has.kind == kind || has.kind == "" }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // candidates returns the attachments in some lists of a format, the most likely ones of the
 // kind first. For kind "" it returns all.
 func (v *Attachments) candidates(ctx context.Context, format Format, names []string, kind string) ([]candidate, error) {

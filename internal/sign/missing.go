@@ -24,9 +24,12 @@ type Wanted struct {
 // about the types of attestations. If the list has too few of a kind, it reads and verifies
 // all attachments that may be of that kind. Errors are of type *RegistryError.
 func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wanted ...Wanted) ([]string, error) {
-	view := c.Attachments(subject)
-	view.listOnly = true
-	labels, err := view.labelsByKind(ctx, p)
+	return c.Listed(subject).Missing(ctx, p, wanted...)
+}
+
+// Missing is Client.Missing for Attachments that Listed returned.
+func (v *Attachments) Missing(ctx context.Context, p *Policy, wanted ...Wanted) ([]string, error) {
+	labels, err := v.labelsByKind(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -44,18 +47,18 @@ func (c *Client) Missing(ctx context.Context, subject name.Digest, p *Policy, wa
 		case want.Is != nil:
 			has = want.Is(labels[want.Kind])
 			if !has && len(labels[""])+len(labels[want.Kind]) > 0 { // labels of others, or none at all
-				if has, err = view.isLabelled(ctx, p, want); err != nil {
+				if has, err = v.isLabelled(ctx, p, want); err != nil {
 					return nil, err
 				}
 			}
 		case want.Kind == SignatureType:
-			_, err := c.verifyListed(ctx, view, p)
+			_, err := v.VerifyListed(ctx, p)
 			has, err = attached(err)
 			if err != nil {
 				return nil, err
 			}
 		case !has:
-			statements, err := view.VerifyAttestations(ctx, want.Kind, p)
+			statements, err := v.VerifyAttestations(ctx, want.Kind, p)
 			has, err = attached(err)
 			if err != nil {
 				return nil, err

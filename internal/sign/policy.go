@@ -146,6 +146,10 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 	return &Policy{format: format, ways: []*trust{way}, identity: identity, root: trusted}, nil
 }
 
+// IsClassic reports whether the policy accepts the format Classic alone, in which signatures
+// and attestations are in lists of their own.
+func (p *Policy) IsClassic() bool { return p.format == Classic }
+
 // formats returns the formats that the policy accepts, in the order in which to try them.
 func (p *Policy) formats() []Format {
 	if p.format == "" {

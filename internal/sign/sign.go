@@ -6,6 +6,7 @@
 package sign
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -55,6 +56,9 @@ type Signature struct {
 	For     string    // repository that it was made for, with its registry; "" if it names none
 	Time    time.Time // from a timestamp authority or a log; zero if neither was used
 }
+
+// By names who signed: the key's file if that is known, or the identity.
+func (s *Signature) By() string { return cmp.Or(s.Key, s.Subject, "the key that signed it") }
 
 // A Statement is a verified in-toto statement.
 type Statement struct {

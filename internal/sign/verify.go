@@ -24,16 +24,15 @@ func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*S
 // can fetch all that they need to verify it. If the list has no valid signature, it reads
 // the attachments as Verify does.
 func (c *Client) VerifyListed(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
-	view := c.Attachments(subject)
-	view.listOnly = true
-	return c.verifyListed(ctx, view, p)
+	return c.Listed(subject).VerifyListed(ctx, p)
 }
 
-func (c *Client) verifyListed(ctx context.Context, view *Attachments, p *Policy) (*Signature, error) {
-	signature, err := view.Verify(ctx, p)
+// VerifyListed is Client.VerifyListed for Attachments that Listed returned.
+func (v *Attachments) VerifyListed(ctx context.Context, p *Policy) (*Signature, error) {
+	signature, err := v.Verify(ctx, p)
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
-		return c.Verify(ctx, view.subject, p) // the list may be wrong
+		return v.client.Verify(ctx, v.subject, p) // the list may be wrong
 	}
 	return signature, err
 }

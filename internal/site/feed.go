@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // The parts of Atom that the feed has: https://www.rfc-editor.org/rfc/rfc4287
@@ -77,6 +79,9 @@ func (w *Writer) feed() ([]byte, error) {
 		}
 		if r.Variant != "default" {
 			entry.Title = r.app.Name + "/" + r.Variant + " " + r.Tag
+		}
+		if r.Withdrawn != nil {
+			entry.Title, entry.Summary = entry.Title+" (withdrawn)", entry.Summary+"\nwithdrawn on "+r.Withdrawn.Date+": "+text.Line(r.Withdrawn.Reason)
 		}
 		if i == 0 {
 			feed.Updated = entry.Updated

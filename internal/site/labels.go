@@ -68,6 +68,7 @@ var french = map[string]string{
 	"verified": "vérifiée", "does not verify": "non vérifiée", "This release does not verify.": "Cette version n’est pas vérifiée.",
 	"This image does not verify.": "Cette image n’est pas vérifiée.",
 	"Its signature is missing, is by somebody else, or its tag was moved. Nothing that it says of itself is shown. Do not use it.": "Sa signature manque, vient de quelqu’un d’autre, ou son étiquette a été déplacée. Rien de ce qu’elle dit d’elle-même n’est affiché. Ne l’utilisez pas.",
+	"This release was withdrawn. Do not use it.": "Cette version a été retirée. Ne l’utilisez pas.", "Use this one instead:": "Utilisez plutôt celle-ci :", "withdrawn": "retirée",
 	"not scanned": "non analysée", "none open": "aucune ouverte", "%d settled": "%d traitée|%d traitées",
 	"Vulnerabilities are those of the database of": "Les vulnérabilités sont celles de la base du",
 	"No vulnerability database was asked.":         "Aucune base de vulnérabilités n’a été consultée.",

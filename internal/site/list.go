@@ -39,14 +39,20 @@ type (
 		Optional bool   `json:"optional"`
 	}
 	listedRelease struct {
-		Variant   string        `json:"variant"`
-		Tag       string        `json:"tag"`
-		Reference string        `json:"reference"`
-		Digest    string        `json:"digest"`
-		Signature string        `json:"signature"` // verified, or failed
-		Page      string        `json:"page"`
-		Date      *time.Time    `json:"date,omitempty"`
-		Images    []listedImage `json:"images"`
+		Variant   string           `json:"variant"`
+		Tag       string           `json:"tag"`
+		Reference string           `json:"reference"`
+		Digest    string           `json:"digest"`
+		Signature string           `json:"signature"` // verified, or failed
+		Withdrawn *listedWithdrawn `json:"withdrawn,omitempty"`
+		Page      string           `json:"page"`
+		Date      *time.Time       `json:"date,omitempty"`
+		Images    []listedImage    `json:"images"`
+	}
+	listedWithdrawn struct {
+		Date    string `json:"date"` // YYYY-MM-DD
+		Reason  string `json:"reason"`
+		Instead string `json:"instead,omitempty"` // reference
 	}
 	listedImage struct {
 		Component string           `json:"component"`
@@ -92,6 +98,9 @@ func listRelease(app string, r *Release) listedRelease {
 	l := listedRelease{Variant: r.Variant, Tag: r.Tag, Reference: r.Reference, Digest: r.Digest, Signature: signature(r.Verified), Page: releasePath(app, r), Images: []listedImage{}}
 	if !r.Verified {
 		return l
+	}
+	if w := r.Withdrawn; w != nil {
+		l.Withdrawn = &listedWithdrawn{w.Date, w.Reason, w.Instead}
 	}
 	if !r.Date.IsZero() {
 		date := r.Date.UTC()

@@ -56,7 +56,9 @@ func (w *Writer) releaseView(app *App, r *Release) func(*language) any {
 	view := &releaseView{Release: r, App: app.Name, Path: releasePath(app.Name, r), AppPath: appPath(app.Name)}
 	if r.Verified {
 		view.Images, view.Tally = imageViews(app.Name, r), newTally(r.Images)
-		view.Commands = commands(app.Name, r, w.catalogue.Signer)
+		if r.Withdrawn == nil {
+			view.Commands = commands(app.Name, r, w.catalogue.Signer)
+		}
 		view.Size = sizeOf(r)
 	}
 	if r.Verified && r.Document != nil {

@@ -37,11 +37,19 @@ type Release struct {
 	Reference string // REGISTRY[/NAMESPACE]/APP-VARIANT:TAG
 	Digest    string // of the record
 	Verified  bool
+	Withdrawn *Withdrawn // nil if it is not withdrawn
 
 	Date     time.Time // when it was signed, if a service dated that, else that of its newest image; zero if neither is known
 	Document *describe.Application
 	Images   []Image             // by component
 	Changes  *compare.Comparison // with the release before; nil if there is none, or it was not read
+}
+
+// Withdrawn says why nobody should use a release any more.
+type Withdrawn struct {
+	Date    string // YYYY-MM-DD
+	Reason  string
+	Instead string // reference of the release to use instead; "" if there is none
 }
 
 // Image is one component of a release. One that does not verify is shown as a release that
@@ -67,12 +75,19 @@ type Platform struct {
 }
 
 // newest is the newest release that verifies, of the default variant before others; nil if
-// none does.
+// none does. A withdrawn one counts only if there is no other.
 func (a *App) newest() *Release {
+	if found := a.newestOf(func(r *Release) bool { return r.Verified && r.Withdrawn == nil }); found != nil {
+		return found
+	}
+	return a.newestOf(func(r *Release) bool { return r.Verified })
+}
+
+func (a *App) newestOf(counts func(*Release) bool) *Release {
 	var found *Release
 	for i := range a.Releases {
 		r := &a.Releases[i]
-		if !r.Verified || found != nil && (found.Variant == "default" || r.Variant != "default") {
+		if !counts(r) || found != nil && (found.Variant == "default" || r.Variant != "default") {
 			continue
 		}
 		found = r

@@ -1,26 +1,21 @@
 package vex
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/sbom"
+	"github.com/libresh/libre/internal/yamlfile"
 )
 
 // FileOf is the path of an app's statements in its catalogue.
@@ -70,19 +65,19 @@ func checkFixes(statements []Statement, app catalog.App) error {
 
 // checkScopes refuses statements about components and variants that the app does not have.
 func checkScopes(name string, statements []Statement, app catalog.App) error {
-	in := reading{file: name}
+	in := newReading(name)
 	for _, s := range statements {
 		in.checkScope(s, "component", s.Components, slices.Sorted(maps.Keys(app.Components)))
 		in.checkScope(s, "variant", s.Variants, app.Variants)
 	}
-	return errors.Join(in.problems...)
+	return in.Err()
 }
 
 // checkScope refuses names that the app does not have: the statement would be about nothing.
 func (r *reading) checkScope(s Statement, what string, names, known []string) {
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			r.wrong(line(s), fmt.Sprintf("the statement about %s is about the %s %q, which the app does not have", s.Vulnerability, what, name),
+			r.Wrong(line(s), fmt.Sprintf("the statement about %s is about the %s %q, which the app does not have", s.Vulnerability, what, name),
 				"use "+joined(known))
 		}
 	}
@@ -94,19 +89,15 @@ const clockSkew = 24 * time.Hour
 // Parse reads the text of a vex.yaml. The name of the file is for errors, which are as
 // Load's.
 func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
-	root, err := readYAML(name, text)
-	if err != nil || root == nil {
-		return nil, err
-	}
-	in := reading{file: name}
-	statements := in.statements(root)
+	in := newReading(name)
+	statements := in.statements(in.Read(text))
 	for i, s := range statements {
 		if s.Date.After(now.Add(clockSkew)) {
-			in.wrong(line(s), fmt.Sprintf("the date of the statement about %s, %s, is in the future", s.Vulnerability, s.Date.Format(time.DateOnly)),
+			in.Wrong(line(s), fmt.Sprintf("the date of the statement about %s, %s, is in the future", s.Vulnerability, s.Date.Format(time.DateOnly)),
 				"set the day on which it was made")
 		}
 		if s.expired(now) {
-			in.wrong(line(s), fmt.Sprintf("the statement about %s expired on %s", s.Vulnerability, s.Expires.Format(time.DateOnly)),
+			in.Wrong(line(s), fmt.Sprintf("the statement about %s expired on %s", s.Vulnerability, s.Expires.Format(time.DateOnly)),
 				"check whether it still holds: then set a later day, else remove it")
 		}
 		for _, former := range statements[:i] {
@@ -115,7 +106,7 @@ func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
 			}
 		}
 	}
-	return statements, errors.Join(in.problems...)
+	return statements, in.Err()
 }
 
 // line is that of a statement's place.
@@ -126,62 +117,13 @@ func line(s Statement) int {
 	return n
 }
 
-// readYAML reads the only document of a file; nil if it is empty.
-func readYAML(name string, text []byte) (*yaml.Node, error) {
-	in := reading{file: name}
-	for i, line := range bytes.Split(text, []byte("\n")) {
-		if !utf8.Valid(line) {
-			in.wrong(i+1, "the line is not UTF-8", "save the file as UTF-8")
-			return nil, in.problems[0]
-		}
-	}
-	var document, second yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	err := decoder.Decode(&document)
-	if errors.Is(err, io.EOF) {
-		return nil, nil
-	}
-	if err == nil {
-		if err = decoder.Decode(&second); err == nil {
-			in.wrong(second.Line, "a second YAML document starts here", "remove the line --- and what is below it")
-			return nil, in.problems[0]
-		}
-	}
-	if !errors.Is(err, io.EOF) {
-		line, what := syntaxError(err)
-		in.wrong(line, "invalid YAML: "+what, "check the indentation, and quote values with : or #")
-		return nil, in.problems[0]
-	}
-	return document.Content[0], nil
-}
-
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
-
-// syntaxError gives the line and the message of an error of the YAML library.
-func syntaxError(err error) (line int, what string) {
-	found := yamlError.FindStringSubmatch(strings.Join(strings.Fields(err.Error()), " "))
-	if found == nil {
-		return 1, err.Error()
-	}
-	fmt.Sscan(found[1], &line)
-	if strings.HasPrefix(found[2], "did not find expected ") {
-		line++ // the library's parser counts from 0, its scanner from 1
-	}
-	return max(line, 1), found[2]
-}
-
 // reading collects what is wrong in a file.
-type reading struct {
-	file     string
-	problems []error
-}
+type reading struct{ yamlfile.Reading }
 
-func (r *reading) wrong(line int, what, fix string) {
-	r.problems = append(r.problems, &fault.Fault{Err: fmt.Errorf("%s:%d: %s", r.file, line, what), Fix: fix})
-}
+func newReading(file string) reading { return reading{yamlfile.Reading{File: file}} }
 
 func (r *reading) contradicts(s, former *Statement) {
-	r.problems = append(r.problems, contradiction(s, former))
+	r.Problems = append(r.Problems, contradiction(s, former))
 }
 
 // contradiction is the error for two statements of which one must go.

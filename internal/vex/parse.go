@@ -3,13 +3,13 @@ package vex
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/anchore/packageurl-go"
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/yamlfile"
 )
 
 // key is a key of a statement in a file.
@@ -35,33 +35,13 @@ var keys = []key{
 	{"expires", "2027-05-31", day(func(s *Statement) *time.Time { return &s.Expires })},
 }
 
+// listKey is the only key of a file.
+const listKey = "statements"
+
 // statements reads the root of a file. What is wrong is left out.
 func (r *reading) statements(root *yaml.Node) []Statement {
-	const shape = "write statements: and below it a list"
-	if isNull(root) {
-		return nil
-	}
-	if root.Kind != yaml.MappingNode {
-		r.wrong(root.Line, "expected a mapping with statements", shape)
-		return nil
-	}
-	var list *yaml.Node
-	for name, value := range r.pairs(root) {
-		if name.Value != "statements" {
-			r.wrong(name.Line, fmt.Sprintf("unknown key %q, expected statements", name.Value), shape)
-			continue
-		}
-		list = value
-	}
-	if list == nil || isNull(list) {
-		return nil
-	}
-	if list.Kind != yaml.SequenceNode {
-		r.wrong(list.Line, "statements is not a list", shape)
-		return nil
-	}
 	var all []Statement
-	for _, node := range list.Content {
+	for _, node := range r.Elements(root, listKey) {
 		if statement, ok := r.statement(node); ok {
 			all = append(all, statement)
 		}
@@ -70,50 +50,32 @@ func (r *reading) statements(root *yaml.Node) []Statement {
 }
 
 func (r *reading) statement(node *yaml.Node) (Statement, bool) {
-	before := len(r.problems)
-	s := Statement{Place: fmt.Sprintf("%s:%d", r.file, node.Line)}
+	before := len(r.Problems)
+	s := Statement{Place: fmt.Sprintf("%s:%d", r.File, node.Line)}
 	if node.Kind != yaml.MappingNode {
-		r.wrong(node.Line, "a statement is not a mapping", "for example: {vulnerability: CVE-2026-1234, status: under_investigation, date: 2026-11-28}")
+		r.Wrong(node.Line, "a statement is not a mapping", "for example: {vulnerability: CVE-2026-1234, status: under_investigation, date: 2026-11-28}")
 		return s, false
 	}
-	for name, value := range r.pairs(node) {
+	for name, value := range r.Pairs(node) {
 		i := slices.IndexFunc(keys, func(k key) bool { return k.name == name.Value })
 		if i < 0 {
 			var names []string
 			for _, k := range keys {
 				names = append(names, k.name)
 			}
-			r.wrong(name.Line, fmt.Sprintf("unknown key %q", name.Value), "use "+joined(names))
+			r.Wrong(name.Line, fmt.Sprintf("unknown key %q", name.Value), "use "+joined(names))
 			continue
 		}
 		if err := keys[i].read(&s, value); err != nil {
-			r.wrong(value.Line, fmt.Sprintf("%s: %v", keys[i].name, err), "for example: "+keys[i].name+": "+keys[i].example)
+			r.Wrong(value.Line, fmt.Sprintf("%s: %v", keys[i].name, err), "for example: "+keys[i].name+": "+keys[i].example)
 		}
 	}
-	if len(r.problems) == before {
+	if len(r.Problems) == before {
 		if what, fix := s.lacks(); what != "" {
-			r.wrong(node.Line, what, fix)
+			r.Wrong(node.Line, what, fix)
 		}
 	}
-	return s, len(r.problems) == before
-}
-
-// pairs gives the keys of a mapping with their values, and refuses keys that are set twice.
-func (r *reading) pairs(mapping *yaml.Node) func(yield func(name, value *yaml.Node) bool) {
-	return func(yield func(name, value *yaml.Node) bool) {
-		lines := map[string]int{}
-		for i := 0; i+1 < len(mapping.Content); i += 2 {
-			name, value := mapping.Content[i], mapping.Content[i+1]
-			if first := lines[name.Value]; first > 0 {
-				r.wrong(name.Line, fmt.Sprintf("%q is set twice, first in line %d", name.Value, first), fmt.Sprintf("remove line %d", name.Line))
-				continue
-			}
-			lines[name.Value] = name.Line
-			if !yield(name, value) {
-				return
-			}
-		}
-	}
+	return s, len(r.Problems) == before
 }
 
 // lacks tells what a statement needs and does not have, or has and must not have. The
@@ -142,24 +104,10 @@ func (s *Statement) lacks() (what, fix string) {
 	return "", ""
 }
 
-func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" }
-
-func scalar(node *yaml.Node) (string, error) {
-	switch {
-	case node.Kind != yaml.ScalarNode || node.ShortTag() == "!!binary":
-		return "", fmt.Errorf("expected a text")
-	case isNull(node) || strings.TrimSpace(node.Value) == "":
-		return "", fmt.Errorf("it is empty")
-	case strings.ContainsFunc(node.Value, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' || c == 0x7f }):
-		return "", fmt.Errorf("it has a control character")
-	}
-	return strings.TrimSpace(node.Value), nil
-}
-
 // text takes a text. check may be nil.
 func text[T ~string](field func(*Statement) *T, check func(string) error) func(*Statement, *yaml.Node) error {
 	return func(s *Statement, node *yaml.Node) error {
-		value, err := scalar(node)
+		value, err := yamlfile.Text(node)
 		if err == nil && check != nil {
 			err = check(value)
 		}
@@ -176,7 +124,7 @@ func list(field func(*Statement) *[]string, check func(string) error) func(*Stat
 		}
 		into := field(s)
 		for _, element := range node.Content {
-			value, err := scalar(element)
+			value, err := yamlfile.Text(element)
 			if err == nil && check != nil {
 				err = check(value)
 			}
@@ -193,20 +141,14 @@ func list(field func(*Statement) *[]string, check func(string) error) func(*Stat
 }
 
 func day(field func(*Statement) *time.Time) func(*Statement, *yaml.Node) error {
-	return func(s *Statement, node *yaml.Node) error {
-		value, err := scalar(node)
-		if err != nil {
-			return err
-		}
-		if *field(s), err = time.Parse(time.DateOnly, value); err != nil {
-			return fmt.Errorf("%q is not a date", value)
-		}
-		return nil
+	return func(s *Statement, node *yaml.Node) (err error) {
+		*field(s), err = yamlfile.Day(node)
+		return err
 	}
 }
 
 func versions(s *Statement, node *yaml.Node) error {
-	value, err := scalar(node)
+	value, err := yamlfile.Text(node)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/vex"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // lacking returns the subjects that lack a kind of attachment. manifest is the index of the
@@ -62,8 +63,8 @@ func (i *imagePush) hasAll() (skip, error) {
 
 // gather copies missing attachments from where they still are, byte for byte. An attachment
 // of the index is also about its children, and the other way round. Copies in other
-// registries have the attachments, too. VEX documents are written anew: copies may have
-// former ones.
+// registries have the attachments, too. VEX documents and statements of withdrawn releases are
+// written anew: copies may have former ones.
 func (i *imagePush) gather(ctx context.Context) error {
 	p := i.publisher
 	subjects := i.found.Subjects()
@@ -80,7 +81,7 @@ func (i *imagePush) gather(ctx context.Context) error {
 		from = append(from, copies)
 	}
 	for n, from := range from {
-		if _, err := p.signing().Client.Copy(ctx, p.signing().Policy, from, subjects, vex.Types...); err != nil {
+		if _, err := p.signing().Client.Copy(ctx, p.signing().Policy, from, subjects, append([]string{withdrawn.PredicateType}, vex.Types...)...); err != nil {
 			if n > 0 {
 				p.warn(i.target.ID, "reading attachments in "+p.Reader.CopyTo[n-1].String()+": "+state.Explained(err).Error())
 				continue

@@ -10,6 +10,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // copyRelease copies a published release with its attachments to another registry, in the
@@ -53,9 +54,12 @@ func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, r *release
 		return nil, err
 	}
 	own := state.Tagging{Ref: r.rel.Ref(), Tag: tag, Digest: tag.Context().Digest(r.there.Digest.DigestStr())}
-	all, _, err := p.Reader.LookCopied(ctx, to, r.rel, own, r.there.Record)
+	there, err := p.Reader.LookCopied(ctx, to, r.rel, own, r.there.Record)
+	if err == nil {
+		r.copied[to] = there
+	}
 	return func(digest name.Digest) bool {
-		return slices.ContainsFunc(all, func(l state.Lacking) bool { return l.Digest.Context() == digest.Context() })
+		return slices.ContainsFunc(there.Lacks, func(l state.Lacking) bool { return l.Digest.Context() == digest.Context() })
 	}, err
 }
 
@@ -127,10 +131,14 @@ func (c *copyOf) put(ctx context.Context) error {
 	for _, subject := range subjects {
 		copies = append(copies, c.result.Digest.Context().Digest(subject.DigestStr()))
 	}
-	if _, err := signing.Client.Copy(ctx, policy, subjects, copies); err != nil {
+	var without []string
+	if !c.isNew { // announce attaches it when all else says it
+		without = []string{withdrawn.PredicateType}
+	}
+	if _, err := signing.Client.Copy(ctx, policy, subjects, copies, without...); err != nil {
 		return err
 	}
-	if err := withdrawFormer(ctx, signing, copies); err != nil {
+	if err := detachFormer(ctx, signing, copies); err != nil {
 		return err
 	}
 	for _, subject := range copies {

@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// loadKnownLayers reads the layers of a former release by the tag of its record. They are
-// neither written, sent nor requested again. Anybody with push access can write layer keys,
+// loadKnownLayers reads the layers of a former release by the tag of its record, and what is
+// attached to that of withdrawn releases. The layers are neither written, sent nor requested again. Anybody with push access can write layer keys,
 // so only those of images in a verified record are used.
 func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former string) error {
 	if p.signing() == nil || former == "" {
@@ -25,13 +25,14 @@ func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former 
 		return err
 	}
 	tag = tag.Context().Tag(former)
-	record, _, err := state.ShowRecord(ctx, p.registry(), p.signing(), tag)
+	record, _, err := state.ReadVerified(ctx, p.registry(), p.signing(), tag)
 	if state.IsUnsigned(err) || errors.Is(err, registry.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	r.former = record.Withdrawals
 	if err := p.registry().MarkArtifactPresent(tag.Context()); err != nil {
 		return err
 	}

@@ -154,10 +154,18 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 		return published
 	}
 	all := slices.Concat(published, p.moveTags(ctx, p.registry(), rel, published))
+	copies := map[*registry.Client][]Result{p.registry(): published}
 	for _, to := range p.Reader.CopyTo {
 		copied := p.copyRelease(ctx, to, rel, published)
 		if all = append(all, copied...); whole(copied) {
 			all = append(all, p.moveTags(ctx, to, rel, copied)...)
+			copies[to] = copied
+		}
+	}
+	// The copies were made with what the record said before.
+	for _, in := range append([]*registry.Client{p.registry()}, p.Reader.CopyTo...) {
+		if present := copies[in]; present != nil && !p.isAnnounced(in, rel, present[len(present)-1].Digest) {
+			all = append(all, p.announce(ctx, in, rel, present)...)
 		}
 	}
 	return all

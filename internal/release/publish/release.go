@@ -17,16 +17,18 @@ import (
 // releasePush is the publishing of one release.
 type releasePush struct {
 	rel     *state.Release
-	images  []*imagePush // in the order of the release's targets
-	there   state.Remote // before the run
-	record  name.Digest  // digest of a published record that lacks its tag; otherwise zero
-	prefix  *string      // that the record is for, if it is not the registry; nil otherwise
-	mending bool         // it is published, and only attachments are missing
-	isFirst bool         // no release was published before
+	images  []*imagePush                      // in the order of the release's targets
+	there   state.Remote                      // before the run
+	record  name.Digest                       // digest of a published record that lacks its tag; otherwise zero
+	prefix  *string                           // that the record is for, if it is not the registry; nil otherwise
+	mending bool                              // it is published, and only attachments are missing
+	isFirst bool                              // no release was published before
+	former  state.Withdrawals                 // what the newest record before the run says
+	copied  map[*registry.Client]state.Copied // what the copies had before the run, as far as they were compared
 }
 
 func (p *Publisher) newRelease(rel *state.Release) *releasePush {
-	r := &releasePush{rel: rel}
+	r := &releasePush{rel: rel, copied: map[*registry.Client]state.Copied{}}
 	for _, target := range rel.Targets {
 		r.images = append(r.images, &imagePush{publisher: p, rel: rel, target: target, selected: rel.IsSelected(target)})
 	}
@@ -50,6 +52,10 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 		return p.unchanged(r)
 	case there.State == state.OtherContent && !p.Force:
 		return failed(state.OtherContentError(there.Other, r.rel.App.Name, there.Reason))
+	case there.State == state.NotPublished || there.State == state.NotTagged || there.State == state.NotSigned:
+		if refusal := p.Reader.Refusal(r.rel); refusal != nil {
+			return failed(refusal)
+		}
 	case (there.State == state.Moved || there.IsElsewhere()) && !p.Force:
 		return failed(there.Err)
 	}
@@ -213,7 +219,7 @@ func (p *Publisher) pushRecord(ctx context.Context, r *releasePush) (Result, err
 	tags = append(tags, state.Tagging{Ref: ref, Digest: result.Digest})
 	for _, s := range []step{
 		{"record", func(context.Context) (skip, error) { return r.hasRecord(), nil }, func(ctx context.Context) error {
-			return p.putRecord(ctx, ref, artifact, result.Digest)
+			return p.putRecord(ctx, r, artifact, result.Digest)
 		}},
 		p.tagStep(p.registry(), r.rel.App.Name, tags),
 	} {
@@ -257,13 +263,16 @@ func (p *Publisher) recordOf(ctx context.Context, r *releasePush) (registry.Arti
 }
 
 // putRecord pushes a record by digest and signs it.
-func (p *Publisher) putRecord(ctx context.Context, ref catalog.Ref, artifact registry.Artifact, digest name.Digest) error {
-	if _, err := p.registry().PushArtifact(ctx, ref, artifact); err != nil || p.signing() == nil {
+func (p *Publisher) putRecord(ctx context.Context, r *releasePush, artifact registry.Artifact, digest name.Digest) error {
+	if _, err := p.registry().PushArtifact(ctx, r.rel.Ref(), artifact); err != nil || p.signing() == nil {
 		return err
 	}
 	signer, err := p.signing().Signer()
 	if err == nil {
 		_, err = p.signing().Client.Sign(ctx, signer, digest)
+	}
+	if err == nil && r.former.Version > 0 {
+		err = p.carryOver(ctx, r, digest)
 	}
 	return state.Explained(err)
 }

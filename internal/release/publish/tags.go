@@ -75,32 +75,49 @@ func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app stri
 	return nil
 }
 
+// A tagging is a release that moving tags may point to.
+type tagging struct {
+	name   string      // app/variant
+	app    catalog.App // with the version of the release
+	images []Result    // where they are published, the record's last
+}
+
 // moveTags points the moving tags to a published release, the record's last. A tag never
-// moves back to an older release.
+// moves back to an older release, unless the newer one is withdrawn. If this one is, the tags
+// go to the newest release that is not.
 func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, r *releasePush, published []Result) []Result {
 	var moved []Result
 	for _, pattern := range p.AlsoTags {
+		present := &tagging{r.rel.Name(), r.rel.App, published}
 		tag, err := catalog.ExpandMovingTag(pattern, r.rel.App.Version)
+		if err == nil && p.Reader.Withdrawal(r.rel) != nil {
+			moved = append(moved, p.moveAway(ctx, in, r, pattern, tag)...)
+			continue
+		}
 		if err == nil {
 			var results []Result
-			results, err = p.moveTag(ctx, in, r, tag, published)
+			results, err = p.moveTag(ctx, in, present, tag)
 			moved = append(moved, results...)
 		}
 		if err != nil {
-			moved = append(moved, Result{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "tag " + pattern, Err: err}})
+			moved = append(moved, notMoved(r, pattern, err))
 		}
 	}
 	return moved
 }
 
+func notMoved(r *releasePush, pattern string, err error) Result {
+	return Result{Name: r.rel.Name(), State: state.Failed, Err: &release.Failure{Step: "tag " + pattern, Err: err}}
+}
+
 // moveTag reads the tag in all repositories before it moves it in any.
-func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *releasePush, tag string, published []Result) ([]Result, error) {
+func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, to *tagging, tag string) ([]Result, error) {
 	var results []Result
 	newer := ""
 	_, err := p.run(ctx, step{
 		"also tag",
 		func(ctx context.Context) (reason skip, err error) {
-			results, newer, err = p.movable(ctx, in, r, tag, published)
+			results, newer, err = p.movable(ctx, in, to, tag)
 			if newer != "" || !slices.ContainsFunc(results, func(r Result) bool { return r.State != state.Unchanged }) {
 				reason = "the tag points to the release"
 			}
@@ -109,7 +126,7 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *release
 		func(ctx context.Context) error { return setMoving(ctx, in, results) },
 	})
 	if err == nil && newer != "" {
-		results = []Result{{Name: r.rel.Name(), State: state.Held, Digest: published[len(published)-1].Digest,
+		results = []Result{{Name: to.name, State: state.Held, Digest: to.images[len(to.images)-1].Digest,
 			Reason: fmt.Sprintf("not tagged %s: that is at %s, which is newer", tag, newer)}}
 	}
 	if err != nil {
@@ -119,13 +136,14 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, r *release
 }
 
 // movable compares a moving tag of a release's images and record with the digests that it
-// should point to. newer is the version that it points to now, if that is newer.
-func (p *Publisher) movable(ctx context.Context, in *registry.Client, r *releasePush, tag string, published []Result) (results []Result, newer string, err error) {
-	for _, there := range published {
+// should point to. newer is the version that it points to now, if that is newer and not
+// withdrawn.
+func (p *Publisher) movable(ctx context.Context, in *registry.Client, to *tagging, tag string) (results []Result, newer string, err error) {
+	for _, there := range to.images {
 		ref := catalog.Ref{Repository: there.Ref.Repository, Tag: tag}
 		result := Result{Name: there.Name, Ref: ref, State: p.made(state.Tagged), Digest: there.Digest, Tag: there.Tag.Context().Tag(tag)}
-		at, newer, err := p.tagged(ctx, in, result.Tag, r.rel.App)
-		if err != nil || newer != "" {
+		at, newer, err := p.tagged(ctx, in, result.Tag, to.app)
+		if err != nil || newer != "" && p.Reader.Withdrawn.Find(to.app.Name, newer) == nil {
 			return nil, newer, err
 		}
 		if at == there.Digest.DigestStr() {

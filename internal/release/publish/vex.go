@@ -38,7 +38,7 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 	}
 	if published.IsEmpty() {
 		if former.isAny { // none of it can be read
-			return withdrawVEX(ctx, i.publisher.signing(), map[string][]byte{vex.OpenVEXType: nil, vex.CycloneDXType: nil}, i.found.Subjects())
+			return detachVEX(ctx, i.publisher.signing(), map[string][]byte{vex.OpenVEXType: nil, vex.CycloneDXType: nil}, i.found.Subjects())
 		}
 		return nil
 	}
@@ -61,7 +61,7 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 	attacher := signing.Client.Attacher(signer)
 	subjects := i.found.Subjects()
 	for _, kind := range vex.Types {
-		if _, err := attacher.AttestLabelled(ctx, kind, state.VEXLabel(version, i.found.Said), documents[kind], subjects...); err != nil {
+		if _, err := attacher.AttestLabelled(ctx, kind, state.Label(version, i.found.Said), documents[kind], subjects...); err != nil {
 			return err
 		}
 	}
@@ -71,23 +71,23 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 	if !former.isAny {
 		return nil
 	}
-	return withdrawVEX(ctx, signing, documents, subjects)
+	return detachVEX(ctx, signing, documents, subjects)
 }
 
-// withdrawVEX removes all documents of ours but the given ones.
-func withdrawVEX(ctx context.Context, signing *state.Signing, documents map[string][]byte, subjects []name.Digest) error {
+// detachVEX removes all documents of ours but the given ones.
+func detachVEX(ctx context.Context, signing *state.Signing, documents map[string][]byte, subjects []name.Digest) error {
 	for kind, document := range documents {
 		isNewest := func(s *sign.Statement) bool { return sameJSON(s.Predicate, document) }
-		if err := signing.Client.Withdraw(ctx, signing.Policy, kind, isNewest, subjects...); err != nil {
+		if err := signing.Client.Detach(ctx, signing.Policy, kind, isNewest, subjects...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// withdrawFormer removes all documents of ours but the newest of each type, which all
+// detachFormer removes all documents of ours but the newest of each type, which all
 // subjects have.
-func withdrawFormer(ctx context.Context, signing *state.Signing, subjects []name.Digest) error {
+func detachFormer(ctx context.Context, signing *state.Signing, subjects []name.Digest) error {
 	newest := map[string][]byte{}
 	for _, kind := range vex.Types {
 		document, err := state.AttestedVEX(ctx, signing, subjects[0], kind)
@@ -98,7 +98,7 @@ func withdrawFormer(ctx context.Context, signing *state.Signing, subjects []name
 			newest[kind] = document.Predicate
 		}
 	}
-	return withdrawVEX(ctx, signing, newest, subjects)
+	return detachVEX(ctx, signing, newest, subjects)
 }
 
 // write writes both documents, by predicate type.

@@ -123,7 +123,7 @@ func readPublishedRecord(ctx context.Context, client *registry.Client, signing *
 	if signing == nil {
 		return nil, fmt.Errorf("%s: no setting says who must have signed it", tag)
 	}
-	if _, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify); err != nil {
+	if _, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Attachments(digest).Verify); err != nil {
 		return nil, notSignedByUs(tag, err)
 	}
 	if as := record.ref(); as != ref {

@@ -74,6 +74,9 @@ func (r *Reader) check(ctx context.Context, rel *Release) ([]Problem, error) {
 	if err != nil {
 		return nil, err
 	}
+	if refusal := r.Refusal(rel); refusal != nil && there.State == NotPublished {
+		return []Problem{{rel.Name(), fault.Reason(refusal), fault.Fix(refusal)}}, nil
+	}
 	if there.State == Moved {
 		return movedProblems(rel, there), nil
 	}

@@ -17,13 +17,14 @@ import (
 
 // PublishedTag is a release tag of a repository.
 type PublishedTag struct {
-	Tag    string    `json:"tag"`  // of the repository
-	Kind   string    `json:"kind"` // release or image; "" if it could not be read
-	Digest string    `json:"digest,omitempty"`
-	Signed string    `json:"signed"`          // yes, no, moved, unknown, or not asked: there is no policy
-	Time   time.Time `json:"time,omitzero"`   // of the signature, if a service dated it
-	Error  string    `json:"error,omitempty"` // why it is not valid or unknown
-	Err    error     `json:"-"`
+	Tag       string    `json:"tag"`  // of the repository
+	Kind      string    `json:"kind"` // release or image; "" if it could not be read
+	Digest    string    `json:"digest,omitempty"`
+	Signed    string    `json:"signed"`              // yes, no, moved, unknown, or not asked: there is no policy
+	Time      time.Time `json:"time,omitzero"`       // of the signature, if a service dated it
+	Error     string    `json:"error,omitempty"`     // why it is not valid or unknown
+	Withdrawn string    `json:"withdrawn,omitempty"` // why the release was withdrawn; absent if it was not
+	Err       error     `json:"-"`
 }
 
 // ListPublished lists the release tags of a repository, newest version first. If signing is
@@ -87,16 +88,23 @@ func (t *PublishedTag) look(ctx context.Context, client *registry.Client, signin
 		return claimed(reference, got.Content)
 	}
 	var signature *sign.Signature
+	view := signing.Client.Attachments(digest)
 	if record != nil {
-		signature, err = signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
+		signature, err = signing.VerifyRecord(ctx, record, digest, view.Verify)
 	} else {
-		signature, err = signing.Client.Verify(ctx, digest, signing.Policy)
+		signature, err = view.Verify(ctx, signing.Policy)
 	}
 	if err != nil {
 		return Explained(err)
 	}
 	t.Signed, t.Time = "yes", signature.Time
-	_, err = checkName(reference, digest, got.Content, signature)
+	if _, err = checkName(reference, digest, got.Content, signature); err != nil {
+		return err
+	}
+	said, err := ReadWithdrawals(ctx, signing, view, digest)
+	if found := said.Find(t.Tag); found != nil {
+		t.Withdrawn = found.Reason
+	}
 	return err
 }
 

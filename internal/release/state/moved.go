@@ -81,7 +81,7 @@ func (r *Reader) findSigned(ctx context.Context, rel *Release, shown name.Digest
 		}
 		_, err := r.Registry.Head(ctx, c.digest)
 		if err == nil {
-			_, err = r.Signing.VerifyRecord(ctx, c.record, c.digest, r.Signing.Client.Verify)
+			_, err = r.Signing.VerifyRecord(ctx, c.record, c.digest, r.Signing.Client.Attachments(c.digest).Verify)
 		}
 		switch {
 		case err == nil:

@@ -9,6 +9,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // Plan is what build or push would do with one image.
@@ -62,6 +63,9 @@ func (r *Reader) PlanPush(ctx context.Context, request nix.Request) ([]Plan, *ni
 		there, err := r.CompareAll(ctx, rel)
 		for i := range planned[n] {
 			planned[n][i].compare(there, err, rel.App.Name)
+			if err == nil {
+				planned[n][i].considerWithdrawn(there, r.Refusal(rel))
+			}
 		}
 	})
 	plans := slices.Concat(planned...)
@@ -94,6 +98,17 @@ func (r *Reader) planOnBases(ctx context.Context, local Local, releases []*Relea
 		} else if plan.Action == ToPush && bases.IsOutdated(ctx, target) {
 			plan.Action, plan.Reason = ToBuild, "it is built on another base than the published one"
 		}
+	}
+}
+
+// considerWithdrawn refuses an image of a release that is withdrawn and not published, and
+// names a statement of withdrawn releases that is to be made.
+func (p *Plan) considerWithdrawn(there Remote, refusal error) {
+	switch {
+	case refusal != nil && slices.Contains([]Action{ToBuild, ToPush, ToSign, ToTag}, p.Action):
+		p.Action, p.Reason = ToRefuse, refusal.Error()
+	case there.SaysOtherwise && p.Action == ToNothing:
+		p.Action, p.Reason = ToAttach, "what "+withdrawn.File+" says of withdrawn releases"
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/vex"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // Reader compares a catalogue with the layout and the registries.
@@ -27,6 +28,7 @@ type Reader struct {
 	Signing   *Signing           // nil if nothing is signed or attested
 	Deep      bool               // read and verify all attachments, not only the lists of them
 	Warn      func(id catalog.ID, warning string)
+	Withdrawn withdrawn.List // of the catalogue
 	// Stated reads what an app's vex.yaml says; nil if nothing is said of any app.
 	Stated func(app catalog.App) ([]vex.Statement, error)
 }

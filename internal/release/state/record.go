@@ -49,7 +49,15 @@ type Record struct {
 	Migration      *catalog.Migration          `json:"migration,omitempty"`
 
 	Application *describe.Application `json:"application,omitempty"` // the release in full, but for digests of its images; absent in records of old versions of libre
+
+	// Withdrawals are what is attached to the record, if ShowRecord read it.
+	Withdrawals Withdrawals `json:"-"`
+	withdrawn   error
 }
+
+// Withdrawn returns a *WithdrawnError, with its fix, if ShowRecord found that the release is
+// withdrawn.
+func (r *Record) Withdrawn() error { return r.withdrawn }
 
 // RecordComponent is one image of a release.
 type RecordComponent struct {

@@ -19,17 +19,18 @@ import (
 
 // Remote is a release in the registry, compared with the catalogue.
 type Remote struct {
-	State  State
-	Reason string
-	Record *Record     // nil if there is none
-	Digest name.Digest // of the record
-	Former string      // tag of the newest record, whose layers the registry has; "" for none
-	Other  catalog.Ref // the record or image with other content
-	Moved  []*MovedError
-	Lacks  []Lacking
-	Twice  []string // images with VEX documents that the registry did not delete
-	OldKey string   // the former key that signed the record, "" if the present one did
-	Err    error    // if it was moved or is signed for another registry: the error with its fix
+	State         State
+	Reason        string
+	Record        *Record     // nil if there is none
+	Digest        name.Digest // of the record
+	Former        string      // tag of the newest record, whose layers the registry has; "" for none
+	Other         catalog.Ref // the record or image with other content
+	Moved         []*MovedError
+	Lacks         []Lacking
+	Twice         []string // images with VEX documents that the registry did not delete
+	OldKey        string   // the former key that signed the record, "" if the present one did
+	SaysOtherwise bool     // its record does not say of withdrawn releases what the catalogue says
+	Err           error    // if it was moved or is signed for another registry: the error with its fix
 }
 
 // has reports whether the record names an image with a key.
@@ -65,6 +66,7 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 	var images []Tagging
 	var lacks []Lacking
 	var twice []string
+	var view *sign.Attachments // of the record
 	asked.Go(func() (err error) {
 		images, err = r.lookTags(ctx, r.Registry, rel, record)
 		return err
@@ -74,7 +76,8 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 		return err
 	})
 	if r.Signing != nil {
-		signature, err := r.Signing.VerifyRecord(ctx, record, digest, r.Signing.Client.VerifyListed)
+		view = r.Signing.Client.Listed(digest)
+		signature, err := r.Signing.VerifyRecord(ctx, record, digest, view.VerifyListed)
 		switch {
 		case err == nil && signature.Former:
 			s.OldKey = signature.Key
@@ -101,6 +104,9 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 		s.compareTags(rel, images)
 		s.lack(rel, lacks)
 		s.Twice = twice
+		if view != nil {
+			s.SaysOtherwise, err = r.saysOtherwise(ctx, view, rel)
+		}
 	}
 	return s, err
 }
@@ -222,36 +228,47 @@ func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 		}
 		s.compareTags(rel, append(tags, own...))
 		if s.State == Published || s.State == Incomplete {
-			lacks, twice, err := r.LookCopied(ctx, to, rel, own[0], s.Record)
+			there, err := r.LookCopied(ctx, to, rel, own[0], s.Record)
 			if err != nil {
 				return s, err
 			}
-			s.lack(rel, lacks)
-			s.Twice = append(s.Twice, twice...)
+			s.lack(rel, there.Lacks)
+			s.Twice = append(s.Twice, there.Twice...)
+			s.SaysOtherwise = s.SaysOtherwise || there.SaysOtherwise
 		}
 	}
 	return s, nil
 }
 
-// LookCopied finds the attachments that a copy of a release lacks in a registry, including
-// the record's signature. twice describes images with several VEX documents.
-func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Release, own Tagging, record *Record) (lacks []Lacking, twice []string, err error) {
+// A Copied is what a copy of a release has in another registry.
+type Copied struct {
+	Lacks         []Lacking // including the record's signature
+	Twice         []string  // images with several VEX documents
+	SaysOtherwise bool      // as Remote's
+}
+
+// LookCopied finds the attachments that a copy of a release lacks in a registry.
+func (r *Reader) LookCopied(ctx context.Context, in *registry.Client, rel *Release, own Tagging, record *Record) (there Copied, err error) {
 	if r.Signing == nil {
-		return nil, nil, nil
+		return there, nil
 	}
 	var asked errgroup.Group
 	asked.Go(func() (err error) {
-		lacks, twice, err = r.lookAttached(ctx, in, rel, record)
+		there.Lacks, there.Twice, err = r.lookAttached(ctx, in, rel, record)
 		return err
 	})
-	signed, err := r.Signing.Client.Missing(ctx, own.Digest, r.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
+	view := r.Signing.Client.Listed(own.Digest)
+	signed, err := view.Missing(ctx, r.Signing.Policy, sign.Wanted{Kind: sign.SignatureType, Times: 1})
 	if waited := asked.Wait(); err == nil {
 		err = waited
 	}
 	if err == nil && len(signed) > 0 {
-		lacks = append(lacks, Lacking{Reference: own.Tag.String(), Digest: own.Digest, Kinds: []string{kindName(sign.SignatureType)}, ofRecord: true})
+		there.Lacks = append(there.Lacks, Lacking{Reference: own.Tag.String(), Digest: own.Digest, Kinds: []string{kindName(sign.SignatureType)}, ofRecord: true})
 	}
-	return lacks, twice, Explained(err)
+	if err == nil {
+		there.SaysOtherwise, err = r.saysOtherwise(ctx, view, rel)
+	}
+	return there, Explained(err)
 }
 
 // IsRecorded reports whether a valid record names the images.

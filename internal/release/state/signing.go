@@ -40,9 +40,9 @@ func (r *Reader) prefixes(rel *Release) ([]string, error) {
 }
 
 // VerifyRecord verifies the signature of a record with look, which is Verify or
-// VerifyListed of sign.Client. A record for another registry counts as not signed.
-func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, name.Digest, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
-	signature, err := look(ctx, digest, s.Policy)
+// VerifyListed of its sign.Attachments. A record for another registry counts as not signed.
+func (s *Signing) VerifyRecord(ctx context.Context, record *Record, digest name.Digest, look func(context.Context, *sign.Policy) (*sign.Signature, error)) (*sign.Signature, error) {
+	signature, err := look(ctx, s.Policy)
 	if err != nil || record.Registry == "" {
 		return signature, err
 	}

@@ -19,19 +19,21 @@ const (
 	Broken       State = "broken"        // the definition cannot be evaluated
 	Unknown      State = "unknown"       // a registry does not answer
 	Verified     State = "verified"
+	Withdrawn    State = "withdrawn" // it is as it was published, and its signer says that nobody should use it
 )
 
 // Results of a run for an image or a release.
 const (
-	Built     State = "built"
-	Unchanged State = "unchanged" // it existed before the run
-	Skipped   State = "skipped"   // no system supports it
-	Failed    State = "failed"
-	Attached  State = "attached" // missing attachments were attached again
-	Signed    State = "signed"   // signed again, with the present key
-	Tagged    State = "moved"    // a moving tag
-	Held      State = "held"     // pushed by digest, without a tag: its release is not complete
-	DryRun    State = "dry-run"  // a run without --dry-run would do something
+	Built      State = "built"
+	Unchanged  State = "unchanged" // it existed before the run
+	Skipped    State = "skipped"   // no system supports it
+	Failed     State = "failed"
+	Attached   State = "attached"   // missing attachments were attached again
+	Signed     State = "signed"     // signed again, with the present key
+	Tagged     State = "moved"      // a moving tag
+	Reinstated State = "reinstated" // a release whose withdrawal was taken back
+	Held       State = "held"       // pushed by digest, without a tag: its release is not complete
+	DryRun     State = "dry-run"    // a run without --dry-run would do something
 )
 
 // Action is what build or push would do with an image. The commands plan and status print

@@ -12,20 +12,22 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // Status is the state of one release.
 type Status struct {
-	Name   string      // app/variant
-	Ref    catalog.Ref // the reference that the catalogue has now
-	State  State
-	Digest name.Digest // of the signed record, if known
-	Moved  []*MovedError
-	Lacks  []Lacking
-	Fix    string // how to attach missing attachments again
-	OldKey string // the former key that signed the release, "" if the present one did
-	Reason string
-	Err    error // why the state is unknown, or what was moved
+	Name      string      // app/variant
+	Ref       catalog.Ref // the reference that the catalogue has now
+	State     State
+	Digest    name.Digest // of the signed record, if known
+	Moved     []*MovedError
+	Lacks     []Lacking
+	Fix       string // how to attach missing attachments again
+	OldKey    string // the former key that signed the release, "" if the present one did
+	Reason    string
+	Withdrawn []withdrawn.Said // the withdrawn releases of the app, by the catalogue
+	Err       error            // why the state is unknown, or what was moved
 }
 
 // Status compares each selected release with the registries. If deep is true, it also
@@ -58,6 +60,9 @@ func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]
 				status.Reason = strings.Join(there.Twice, "; ")
 			}
 		}
+		if err == nil {
+			r.addWithdrawals(rel, there, &status)
+		}
 		if deep && err == nil && there.State == Published && r.Signing != nil {
 			r.verifyStatus(ctx, rel, &status)
 		}
@@ -73,6 +78,7 @@ func (r *Reader) verifyStatus(ctx context.Context, rel *Release, status *Status)
 		var moved *MovedError
 		switch err := verified.Err; {
 		case err == nil:
+		case AsWithdrawn(err) != nil: // it is compared with the catalogue's list
 		case errors.As(err, &moved):
 			status.set(Moved, err)
 			status.Moved = append(status.Moved, moved)

@@ -28,14 +28,21 @@ type Verification struct {
 	VEX       *VEXSummary // of an image that verifies; otherwise nil
 	Err       error
 
+	// RefusedWithdrawal is true if something is attached that claims to be a withdrawal, and
+	// none of it verifies.
+	RefusedWithdrawal bool
+
 	signature *sign.Signature
+	view      *sign.Attachments // of the digest
 }
 
-// State returns Verified, Moved, Unknown or Failed.
+// State returns Verified, Withdrawn, Moved, Unknown or Failed.
 func (v Verification) State() State {
 	switch {
 	case v.Err == nil:
 		return Verified
+	case AsWithdrawn(v.Err) != nil:
+		return Withdrawn
 	case errors.As(v.Err, new(*MovedError)):
 		return Moved
 	case IsUnknown(v.Err):
@@ -55,7 +62,7 @@ func (v Verification) SignedAt() time.Time {
 // IsUnknown reports whether an error means that something could not be read, as opposed to
 // read and found wrong.
 func IsUnknown(err error) bool {
-	return err != nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !IsUnreadableVEX(err) && !errors.Is(err, registry.ErrNotFound)
+	return err != nil && AsWithdrawn(err) == nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !IsUnreadableVEX(err) && !errors.Is(err, registry.ErrNotFound)
 }
 
 // A wrongError means that something was read and is wrong.
@@ -78,6 +85,15 @@ func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFi
 	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
 }
 
+// checkWithdrawn sets the error of what verifies, but is withdrawn.
+func (v *Verification) checkWithdrawn(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, tag string) {
+	said, err := ReadWithdrawals(ctx, signing, v.view, v.Digest)
+	if v.RefusedWithdrawal = said.Refused; err == nil {
+		err = said.check(ctx, client, reference, tag)
+	}
+	v.Err = err
+}
+
 // mostUnsigned is the size, in bytes, up to which a manifest is decoded before its
 // signature is verified. The limit bounds memory.
 const mostUnsigned = 64 << 10
@@ -98,8 +114,8 @@ func VerifySignatures(ctx context.Context, client *registry.Client, signing *Sig
 type verifyImage func(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification
 
 func verifySignature(ctx context.Context, signing *Signing, reference string, digest name.Digest, _ []string, keyFile string) Verification {
-	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
-	signature, err := signing.Client.Verify(ctx, digest, signing.Policy)
+	v := Verification{Reference: reference, Digest: digest, Kind: "image", view: signing.Client.Attachments(digest)}
+	signature, err := v.view.Verify(ctx, signing.Policy)
 	if v.Err = Explained(err); v.Err == nil {
 		v.Checks = []string{"signature"}
 	}
@@ -133,12 +149,17 @@ func verifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	default:
 		return failed(err)
 	}
-	if all[0].Err == nil {
-		all[0].SignedAs, all[0].Err = checkName(reference, digest, got.Content, all[0].signature)
+	named := &all[0]
+	if named.Err == nil {
+		named.SignedAs, named.Err = checkName(reference, digest, got.Content, named.signature)
 	}
-	if tag, ok := reference.(name.Tag); ok && len(all) == 1 && all[0].Err != nil && !IsUnknown(all[0].Err) {
+	if named.Err == nil {
+		as, _ := signedAs(got.Content) // checkName read it
+		named.checkWithdrawn(ctx, client, signing, reference, as.Tag)
+	}
+	if tag, ok := reference.(name.Tag); ok && len(all) == 1 && named.Err != nil && named.State() != Withdrawn && !IsUnknown(named.Err) {
 		if err := movedImage(ctx, client, signing, tag, digest.DigestStr()); err != nil {
-			all[0].Err = err
+			named.Err = err
 		}
 	}
 	return all
@@ -147,13 +168,12 @@ func verifyReference(ctx context.Context, client *registry.Client, signing *Sign
 // verifyOne verifies an image's index and the manifests of its platforms, because operators
 // may pin either.
 func verifyOne(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification {
-	v := Verification{Reference: reference, Digest: digest, Kind: "image"}
-	view := signing.Client.Attachments(digest)
-	checks, signature, err := verifyAttachments(ctx, signing, view, digest)
+	v := Verification{Reference: reference, Digest: digest, Kind: "image", view: signing.Client.Attachments(digest)}
+	checks, signature, err := verifyAttachments(ctx, signing, v.view, digest)
 	v.Checks, v.Err = checks, err
 	v.signed(signing, signature, keyFile)
 	if v.Err == nil {
-		v.VEX, v.Err = readVEXSummary(ctx, signing, view, digest)
+		v.VEX, v.Err = readVEXSummary(ctx, signing, v.view, digest)
 	}
 	for _, child := range children {
 		if v.Err == nil {
@@ -183,13 +203,14 @@ func platformManifests(got *registry.Manifest) ([]string, error) {
 // digest in the record.
 func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, record *Record, digest name.Digest, keyFile string, one verifyImage) []Verification {
 	release := Verification{Reference: reference.String(), Digest: digest, Kind: "release", Checks: []string{"signature"}}
-	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
+	release.view = signing.Client.Attachments(digest)
+	signature, err := signing.VerifyRecord(ctx, record, digest, release.view.Verify)
 	release.Err = Explained(err)
 	release.signed(signing, signature, keyFile)
-	all := []Verification{release}
 	if release.Err != nil {
-		return all // do not trust the content of an unverified record
+		return []Verification{release} // do not trust the content of an unverified record
 	}
+	all := []Verification{release}
 	for _, component := range record.components() {
 		entry := record.Components[component]
 		tag, err := client.Sibling(reference, entry.Reference)
@@ -221,22 +242,40 @@ func verifyRecord(ctx context.Context, client *registry.Client, signing *Signing
 }
 
 // ShowRecord reads and verifies a record. It returns the reference that the record is
-// signed as.
+// signed as. A withdrawn release is no error: see Record.Withdrawn.
 func ShowRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
+	record, _, as, err = readVerified(ctx, client, signing, reference)
+	if err == nil {
+		record.withdrawn = record.Withdrawals.check(ctx, client, reference, record.ref().Tag)
+	}
+	return record, as, err
+}
+
+// ReadVerified reads and verifies a record, with its Withdrawals.
+func ReadVerified(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*Record, name.Digest, error) {
+	record, digest, _, err := readVerified(ctx, client, signing, reference)
+	return record, digest, err
+}
+
+func readVerified(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, digest name.Digest, as string, err error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
-		return nil, "", err
+		return nil, name.Digest{}, "", err
 	}
-	record, digest, err := decodeRecord(ctx, client, reference, got)
+	record, digest, err = decodeRecord(ctx, client, reference, got)
 	if err != nil {
-		return nil, "", err
+		return nil, digest, "", err
 	}
-	signature, err := signing.VerifyRecord(ctx, record, digest, signing.Client.Verify)
+	view := signing.Client.Attachments(digest)
+	signature, err := signing.VerifyRecord(ctx, record, digest, view.Verify)
 	if err != nil {
-		return nil, "", Explained(err)
+		return nil, digest, "", Explained(err)
 	}
-	as, err = checkName(reference, digest, got.Content, signature)
-	return record, as, err
+	if as, err = checkName(reference, digest, got.Content, signature); err != nil {
+		return record, digest, as, err
+	}
+	record.Withdrawals, err = ReadWithdrawals(ctx, signing, view, digest)
+	return record, digest, as, err
 }
 
 // FindRecord is ShowRecord for a reference that a person names: the error for a tag that is

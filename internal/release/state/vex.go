@@ -142,16 +142,16 @@ func readVEXSummary(ctx context.Context, signing *Signing, view *sign.Attachment
 	return &VEXSummary{Statements: read.Count(), Version: read.Version, Timestamp: read.Timestamp()}, nil
 }
 
-// VEXLabel is the label of an attested VEX document. Lists of attachments have it, so that
+// Label is the label of an attested VEX document. Lists of attachments have it, so that
 // nothing else need be read to know whether the newest document is as the catalogue says.
-func VEXLabel(version int, said string) string { return fmt.Sprintf("%d %s", version, said) }
+func Label(version int, said string) string { return fmt.Sprintf("%d %s", version, said) }
 
 // labels are those that the lists should have for a document.
 func (d VEX) labels() []string {
 	if d.Count == 0 {
 		return nil
 	}
-	return []string{VEXLabel(d.Version, d.Said)}
+	return []string{Label(d.Version, d.Said)}
 }
 
 // newestLabel is the digest in the label with the highest version; "" if there is none.
@@ -180,7 +180,7 @@ func wantVEX(kind, said string, of *Lacking) sign.Wanted {
 		},
 		Label: func(s *sign.Statement) string {
 			version, said, _, _ := readVEX(kind, s.Predicate)
-			return VEXLabel(version, said)
+			return Label(version, said)
 		},
 	}
 }

@@ -17,10 +17,10 @@ const labelAnnotation = "sh.libre.label"
 // maxLabel is the largest length of a label, in bytes.
 const maxLabel = 256
 
-// Withdraw takes attestations of a type away from the subjects: those that the policy
+// Detach takes attestations of a type away from the subjects: those that the policy
 // accepts and keep does not. It leaves what others attached, and what the registry refuses
 // to delete. Errors are *RegistryError.
-func (c *Client) Withdraw(ctx context.Context, p *Policy, predicateType string, keep func(*Statement) bool, subjects ...name.Digest) error {
+func (c *Client) Detach(ctx context.Context, p *Policy, predicateType string, keep func(*Statement) bool, subjects ...name.Digest) error {
 	for _, subject := range subjects {
 		view := c.Attachments(subject)
 		for _, format := range p.formats() {
@@ -42,7 +42,7 @@ func (c *Client) Withdraw(ctx context.Context, p *Policy, predicateType string, 
 				continue
 			}
 			if err := format.store().remove(ctx, c, subject, predicateType, former); err != nil {
-				return &RegistryError{fmt.Sprintf("withdraw from %s", subject), err}
+				return &RegistryError{fmt.Sprintf("detach from %s", subject), err}
 			}
 		}
 	}

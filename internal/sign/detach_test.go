@@ -61,9 +61,9 @@ func attestNotes(t *testing.T, client *Client, signer *Signer, versions []int, s
 	}
 }
 
-// TestWithdraw takes former attestations away, and leaves what others attached and what is
+// TestDetach takes former attestations away, and leaves what others attached and what is
 // of another type.
-func TestWithdraw(t *testing.T) {
+func TestDetach(t *testing.T) {
 	for _, format := range []Format{Bundle, Classic} {
 		t.Run(string(format), func(t *testing.T) {
 			registries(t, func(t *testing.T, host string) {
@@ -83,7 +83,7 @@ func TestWithdraw(t *testing.T) {
 				}
 				newest := func(s *Statement) bool { return string(s.Predicate) == "2" }
 				for range 2 { // the second time there is nothing to do
-					if err := client.Withdraw(ctx, signer.Policy(), noteType, newest, subjects...); err != nil {
+					if err := client.Detach(ctx, signer.Policy(), noteType, newest, subjects...); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -111,8 +111,8 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-// TestWithdrawWhereNothingIsDeleted leaves both, in each way in which registries refuse.
-func TestWithdrawWhereNothingIsDeleted(t *testing.T) {
+// TestDetachWhereNothingIsDeleted leaves both, in each way in which registries refuse.
+func TestDetachWhereNothingIsDeleted(t *testing.T) {
 	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusNotFound} {
 		reg := memoryRegistry(t, true)
 		reg.answer = func(w http.ResponseWriter, r *http.Request) bool {
@@ -124,7 +124,7 @@ func TestWithdrawWhereNothingIsDeleted(t *testing.T) {
 		client, signer := newClient(t), newSigner(t, newKey(t, Bundle))
 		subjects := pushIndex(t, reg.host)
 		attestNotes(t, client, signer, []int{1, 2}, subjects...)
-		err := client.Withdraw(context.Background(), signer.Policy(), noteType, func(s *Statement) bool { return string(s.Predicate) == "2" }, subjects...)
+		err := client.Detach(context.Background(), signer.Policy(), noteType, func(s *Statement) bool { return string(s.Predicate) == "2" }, subjects...)
 		if err != nil {
 			t.Errorf("status %d: %v", status, err)
 		}

@@ -1,0 +1,194 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/text"
+	"github.com/libresh/libre/internal/withdrawn"
+)
+
+// Withdrawals are what the newest verified statement that is attached to a release record or
+// an image says of withdrawn releases.
+type Withdrawals struct {
+	withdrawn.Statement
+	By      string    // the key or the identity that signed it
+	Signed  time.Time // if a service dated the signature; else zero
+	Refused bool      // some are attached, and none verifies or can be read
+}
+
+// ReadWithdrawals reads the newest statement that is attached to a record or to an image. The
+// statement of another app or variant does not count. Without one, the result has only
+// Refused. Errors are a registry's.
+func ReadWithdrawals(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest) (Withdrawals, error) {
+	may, err := view.MayHave(ctx, signing.Policy, withdrawn.PredicateType)
+	if err != nil || !may {
+		return Withdrawals{}, Explained(err)
+	}
+	statements, err := view.VerifyAttestations(ctx, withdrawn.PredicateType, signing.Policy)
+	if IsUnsigned(err) || sign.IsUnread(err) {
+		return Withdrawals{Refused: !errors.Is(err, sign.ErrNotAttached)}, nil
+	}
+	if err != nil {
+		return Withdrawals{}, Explained(err)
+	}
+	var newest Withdrawals
+	refused := false
+	for _, signed := range statements {
+		read, err := withdrawn.ReadStatement(signed.Predicate)
+		if err != nil || !isOf(read, path.Base(subject.Context().RepositoryStr())) {
+			refused = true
+			continue
+		}
+		if read.Version > newest.Version {
+			newest = Withdrawals{Statement: *read, By: signed.Signature.By(), Signed: signed.Signature.Time}
+		}
+	}
+	newest.Refused = refused && newest.Version == 0
+	return newest, nil
+}
+
+// isOf reports whether a statement is about the releases that a repository has records or
+// images of.
+func isOf(s *withdrawn.Statement, repository string) bool {
+	return repository == s.App+"-"+s.Variant || strings.HasPrefix(repository, s.App+"-") && strings.HasSuffix(repository, "-"+s.Variant)
+}
+
+// A WithdrawnError means that a release verifies, and that who signed it has withdrawn it.
+type WithdrawnError struct {
+	Reference string    // of the release or image, registry included
+	Reason    string    // from the statement, on one line
+	Date      string    // of the withdrawal, YYYY-MM-DD
+	By        string    // the key or the identity that signed the statement
+	Signed    time.Time // if a service dated the signature; else zero
+	Instead   string    // the newest release that is not withdrawn, in the same repository; "" for none
+}
+
+func (e *WithdrawnError) Error() string {
+	return fmt.Sprintf("%s was withdrawn on %s by %s: %s", e.Reference, e.Date, e.By, e.Reason)
+}
+
+// AsWithdrawn is the WithdrawnError in an error; nil if there is none.
+func AsWithdrawn(err error) *WithdrawnError {
+	var e *WithdrawnError
+	errors.As(err, &e)
+	return e
+}
+
+// check returns a *WithdrawnError, with its fix, if the release with a tag is withdrawn.
+// reference is for the error, and to look for the release to use instead.
+func (w Withdrawals) check(ctx context.Context, client *registry.Client, reference name.Reference, tag string) error {
+	said := w.Find(tag)
+	if said == nil {
+		return nil
+	}
+	e := &WithdrawnError{Reference: reference.String(), Reason: said.Reason, Date: said.Date, By: w.By, Signed: w.Signed}
+	fix := "there is no release to use instead"
+	if tags, err := client.TagsOf(ctx, reference.Context()); err != nil {
+		fix = "use a newer release"
+	} else if left := w.left(tags); len(left) > 0 {
+		e.Instead = reference.Context().Tag(left[0]).String()
+		fix = "use " + e.Instead
+	}
+	return &fault.Fault{Err: e, Fix: fix}
+}
+
+// left are the tags of the releases that are not withdrawn, the newest first.
+func (w Withdrawals) left(tags []string) []string {
+	return slices.DeleteFunc(ReleaseTags(tags), func(tag string) bool { return w.Find(tag) != nil })
+}
+
+// Withdrawal is what the catalogue's list says of a release; nil if that is not withdrawn.
+func (r *Reader) Withdrawal(rel *Release) *withdrawn.Release {
+	return r.Withdrawn.Find(rel.App.Name, rel.Ref().Tag)
+}
+
+// Statement is what the registries should say of the withdrawn releases of an app's variant.
+func (r *Reader) Statement(rel *Release, version int) *withdrawn.Statement {
+	return withdrawn.NewStatement(r.Withdrawn, rel.App.Name, rel.Variant, version)
+}
+
+// wantWithdrawals is the statement that a record should have. Where nothing is withdrawn
+// there need not be one.
+func (r *Reader) wantWithdrawals(rel *Release) sign.Wanted {
+	said := r.Statement(rel, 0).Digest()
+	return sign.Wanted{
+		Kind: withdrawn.PredicateType,
+		Is:   func(labels []string) bool { return newestLabel(labels) == said },
+		Label: func(s *sign.Statement) string {
+			read, err := withdrawn.ReadStatement(s.Predicate)
+			if err != nil {
+				return ""
+			}
+			return Label(read.Version, read.Digest())
+		},
+	}
+}
+
+// looksForWithdrawals reports whether to compare what a record says of withdrawn releases. It
+// is in the list of attachments that has the signature; in the format Classic it is in
+// another one, which is read only if the catalogue has a list, even an empty one.
+func (r *Reader) looksForWithdrawals() bool {
+	return r.Withdrawn != nil || !r.Signing.Policy.IsClassic()
+}
+
+// saysOtherwise reports whether the newest statement that is attached to a record says
+// something else than the catalogue's list. It reads the list of attachments that view has
+// read already.
+func (r *Reader) saysOtherwise(ctx context.Context, view *sign.Attachments, rel *Release) (bool, error) {
+	if !r.looksForWithdrawals() {
+		return false, nil
+	}
+	missing, err := view.Missing(ctx, r.Signing.Policy, r.wantWithdrawals(rel))
+	return len(missing) > 0, Explained(err)
+}
+
+// sayAgain is the fix where a registry says something else than the catalogue's list.
+func (r *Release) sayAgain() string {
+	return fmt.Sprintf("publish it with: libre push '%s/*/%s'", r.App.Name, r.Variant)
+}
+
+// addWithdrawals adds what the catalogue's list says of a release and of those before it.
+func (r *Reader) addWithdrawals(rel *Release, there Remote, status *Status) {
+	status.Withdrawn = r.Statement(rel, 0).Withdrawn
+	this := r.Withdrawal(rel)
+	switch {
+	case there.SaysOtherwise && there.State == Published:
+		status.State = Incomplete
+		status.Reason = "the registry does not say of withdrawn releases what " + withdrawn.File + " says: " + rel.sayAgain()
+		status.Fix = rel.sayAgain()
+	case this != nil && there.State == Published:
+		status.State = Withdrawn
+		status.Reason = fmt.Sprintf("withdrawn on %s: %s", this.Date.Format(time.DateOnly), this.Reason)
+	case this != nil && there.State == NotPublished:
+		status.Reason = "it is withdrawn, so push refuses it: " + this.Reason
+	case len(status.Withdrawn) > 0 && status.Reason == "":
+		status.Reason = "withdrawn releases: " + text.Enumerate(r.Statement(rel, 0).Tags(), ", ", mostNamed)
+	}
+}
+
+// mostNamed is how many withdrawn releases a line names.
+const mostNamed = 5
+
+// Refusal returns an error, with its fix, if the catalogue's list has a release that is not
+// published: it must not be.
+func (r *Reader) Refusal(rel *Release) error {
+	said := r.Withdrawal(rel)
+	if said == nil {
+		return nil
+	}
+	return &fault.Fault{
+		Err: fmt.Errorf("%s is withdrawn, in %s: %s", rel.Ref(), withdrawn.File, said.Reason),
+		Fix: fmt.Sprintf("raise the version with %q, or take it back with \"libre withdraw --undo %s %s\"", RepackCommand(rel.App.Name), rel.App.Name, said.Tag),
+	}
+}
