@@ -34,12 +34,7 @@ type pushOptions struct {
 	json      bool
 }
 
-func (e *env) pushCommand() *cobra.Command {
-	var o pushOptions
-	cmd := &cobra.Command{
-		Use:   "push SELECTION... | --all",
-		Short: "Publish images, and build those that are missing",
-		Long: `Publish the selected images for all systems of the catalogue, and build those
+const pushLong = `Publish the selected images for all systems of the catalogue, and build those
 that are missing.
 
 For each image, push uploads the blobs and manifests by digest, SBOMs,
@@ -75,7 +70,14 @@ scan.gate in libre.yaml holds back a release whose images add a vulnerability of
 that severity or worse over the published ones, and licenses there one with a
 component whose license is refused. The reason names what was found.
 
-The output has one line per image and record: reference@digest, state, reason.`,
+The output has one line per image and record: reference@digest, state, reason.`
+
+func (e *env) pushCommand() *cobra.Command {
+	var o pushOptions
+	cmd := &cobra.Command{
+		Use:     "push SELECTION... | --all",
+		Short:   "Publish images, and build those that are missing",
+		Long:    pushLong,
 		Example: "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args

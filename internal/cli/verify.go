@@ -292,25 +292,8 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 			e.Errorf("%s: %s", r.Reference, r.Err)
 		}
 		r.Checks = append([]string{}, r.Checks...) // a list in JSON, even if it is empty
-		checked := slices.Clone(r.Checks)
-		if r.SignedAs != "" {
-			checked = append(checked, "signed as "+r.SignedAs)
-		}
-		if r.VEX != nil {
-			checked = append(checked, r.VEX.String())
-		}
-		if r.RefusedWithdrawal {
-			checked = append(checked, "a withdrawal is attached that does not verify, and does not count")
-		}
-		table.Rows = append(table.Rows, []string{reference, string(outcome), strings.Join(checked, ", ")})
-		entry := verifiedJSON{Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(outcome), Checks: r.Checks, VEX: r.VEX, SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey, RefusedWithdrawal: r.RefusedWithdrawal}
-		if r.Err != nil {
-			entry.Error = r.Err.Error()
-		}
-		if w := state.AsWithdrawn(r.Err); w != nil {
-			entry.Withdrawn = &withdrawnJSON{w.Date, w.By, w.Reason, w.Instead}
-		}
-		list = append(list, entry)
+		table.Rows = append(table.Rows, []string{reference, string(outcome), checkedOf(r)})
+		list = append(list, verifiedEntry(r, reference))
 		if r.Command != "" && o.cosign {
 			e.Notef("%s", r.Command)
 		}
@@ -330,6 +313,35 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 		return err
 	}
 	return fmt.Errorf("%d of %d are withdrawn", gone, len(results))
+}
+
+// checkedOf says what was verified of a reference, besides its result.
+func checkedOf(r state.Verification) string {
+	checked := slices.Clone(r.Checks)
+	if r.SignedAs != "" {
+		checked = append(checked, "signed as "+r.SignedAs)
+	}
+	if r.VEX != nil {
+		checked = append(checked, r.VEX.String())
+	}
+	if r.RefusedWithdrawal {
+		checked = append(checked, "a withdrawal is attached that does not verify, and does not count")
+	}
+	return strings.Join(checked, ", ")
+}
+
+func verifiedEntry(r state.Verification, reference string) verifiedJSON {
+	entry := verifiedJSON{
+		Reference: reference, Kind: r.Kind, Verified: r.Err == nil, Result: string(r.State()), Checks: r.Checks, VEX: r.VEX,
+		SignedAs: r.SignedAs, Command: r.Command, OldKey: r.OldKey, RefusedWithdrawal: r.RefusedWithdrawal,
+	}
+	if r.Err != nil {
+		entry.Error = r.Err.Error()
+	}
+	if w := state.AsWithdrawn(r.Err); w != nil {
+		entry.Withdrawn = &withdrawnJSON{w.Date, w.By, w.Reason, w.Instead}
+	}
+	return entry
 }
 
 // withdrawnJSON says that a release is withdrawn.

@@ -32,9 +32,10 @@ var fronts sync.Map
 // with the password first.
 func startFront(script *testscript.TestScript, registry string) {
 	f := &front{password: "first", held: make(chan struct{})}
-	f.inner = &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Director: func(r *http.Request) { // Host stays: locations lead back here
-		r.URL.Scheme, r.URL.Host = "http", registry
-		r.Header.Del("Authorization")
+	f.inner = &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", registry
+		r.Out.Host = r.In.Host // locations lead back here
+		r.Out.Header.Del("Authorization")
 	}}
 	server := httptest.NewServer(f)
 	script.Defer(func() { server.CloseClientConnections(); server.Close() })

@@ -126,10 +126,10 @@ func (h *house) plan(rule Rule) *Plan {
 	return plan
 }
 
-// there are the releases whose records, images and attachments are all there.
-func (h *house) there(app string) (versions []string) {
+// there are the releases of docs whose records, images and attachments are all there.
+func (h *house) there() (versions []string) {
 	h.Helper()
-	return h.thereAfter(app, 0, nil)
+	return h.thereAfter("docs", 0, nil)
 }
 
 func (h *house) thereAfter(app string, request int, failure error) (versions []string) {
@@ -202,12 +202,12 @@ func TestOldReleasesGoAsAWhole(t *testing.T) {
 			if got := goes(h.plan(Rule{Keep: 1, NewerThan: 70 * day})); !slices.Equal(got, []string{"docs-default:1-1", "docs-default:2-1"}) {
 				t.Errorf("older than 70 days: %q", got)
 			}
-			if got := h.there("docs"); len(got) != 5 {
+			if got := h.there(); len(got) != 5 {
 				t.Fatalf("a plan deleted something: %q", got)
 			}
 			deleted := 0
 			check(t, h.pruner().Delete(t.Context(), plan, func(Release) { deleted++ }))
-			if got := h.there("docs"); deleted != 3 || !slices.Equal(got, []string{"5", "4"}) {
+			if got := h.there(); deleted != 3 || !slices.Equal(got, []string{"5", "4"}) {
 				t.Errorf("%d deleted, there are %q", deleted, got)
 			}
 			for _, r := range plan.Releases {
@@ -373,7 +373,7 @@ func TestAPlanThatDoesNotCountIsRefused(t *testing.T) {
 	if _, err := h.pruner().Read([]byte("{")); err == nil {
 		t.Error("half a plan is read")
 	}
-	if got := h.there("docs"); len(got) != 4 {
+	if got := h.there(); len(got) != 4 {
 		t.Errorf("there are %q", got)
 	}
 }
@@ -387,7 +387,7 @@ func TestARegistryThatDoesNotDeleteIsNamed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the registry does not delete; allow it in the settings of the registry") {
 		t.Errorf("%v", err)
 	}
-	if got := h.there("docs"); len(got) != 2 {
+	if got := h.there(); len(got) != 2 {
 		t.Errorf("there are %q", got)
 	}
 }
@@ -454,7 +454,7 @@ func TestFaultsOfEachRequest(t *testing.T) {
 					t.Fatalf("request %d, %v: there are %q", n, err, got)
 				}
 				check(t, h.fresh().Delete(context.Background(), plan, func(Release) {}))
-				if got := h.there("docs"); !slices.Equal(got, stay) {
+				if got := h.there(); !slices.Equal(got, stay) {
 					t.Fatalf("request %d, then again: there are %q", n, got)
 				}
 				if last {

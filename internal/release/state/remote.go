@@ -41,6 +41,22 @@ func (s Remote) has(component, key string) bool {
 // IsElsewhere reports whether the record is signed for another registry.
 func (s Remote) IsElsewhere() bool { return s.State == NotSigned && s.Err != nil }
 
+// lookSignature verifies the signature of a published record. An error means that it is not
+// known whether it is signed.
+func (r *Reader) lookSignature(ctx context.Context, s *Remote, view *sign.Attachments) error {
+	signature, err := r.Signing.VerifyRecord(ctx, s.Record, s.Digest, view.VerifyListed)
+	switch {
+	case err == nil && signature.Former:
+		s.OldKey = signature.Key
+	case err == nil:
+	case IsUnsigned(err):
+		s.State, s.Reason, s.Err = NotSigned, Explained(err).Error(), signedElsewhere(err)
+	default:
+		return Explained(err)
+	}
+	return nil
+}
+
 // Compare compares a release with the record that its tag points to. For a published
 // release it reads the record, its signature, the tag of each image, and the lists of
 // attachments.
@@ -77,15 +93,8 @@ func (r *Reader) Compare(ctx context.Context, rel *Release) (Remote, error) {
 	})
 	if r.Signing != nil {
 		view = r.Signing.Client.Listed(digest)
-		signature, err := r.Signing.VerifyRecord(ctx, record, digest, view.VerifyListed)
-		switch {
-		case err == nil && signature.Former:
-			s.OldKey = signature.Key
-		case err == nil:
-		case IsUnsigned(err):
-			s.State, s.Reason, s.Err = NotSigned, Explained(err).Error(), signedElsewhere(err)
-		default:
-			return s, Explained(err)
+		if err := r.lookSignature(ctx, &s, view); err != nil {
+			return s, err
 		}
 	}
 	if as := record.ref(); s.State == Published && as != ref {
