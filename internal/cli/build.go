@@ -348,9 +348,9 @@ func hasWrongHash(err error) bool {
 // reportFailures prints what failed, and how many images there were.
 func (e *env) reportFailures(ws *workspace, run *buildWatcher, results []build.Result) error {
 	var all []failed
-	images := count{what: "image"}
+	images := newCount("image")
 	for _, r := range results {
-		images.states = append(images.states, r.State)
+		images.add(r.ID.String(), r.State)
 		if r.State == state.Failed {
 			all = append(all, failed{r.ID.String(), r.Err})
 		}

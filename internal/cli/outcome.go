@@ -78,10 +78,18 @@ func (e *env) showTail(name string, tail []string) {
 
 func tailKey(lines []string) string { return strings.Join(lines, "\n") }
 
-// count is how many of something a run had, and what became of each.
+// count is how many of something a run had, and what became of them.
 type count struct {
 	what   string // image, release
-	states []state.State
+	names  map[string]bool
+	states []state.State // several of one that was copied, or whose tags moved
+}
+
+func newCount(what string) count { return count{what: what, names: map[string]bool{}} }
+
+func (c *count) add(name string, s state.State) {
+	c.names[name] = true
+	c.states = append(c.states, s)
 }
 
 // conclude says what became of all, each cause of a failure once, and remembers it for
@@ -109,8 +117,8 @@ func closing(started time.Time, counts ...count) string {
 	became := map[state.State]int{}
 	var order []state.State
 	for _, c := range counts {
-		if len(c.states) > 0 {
-			whats = append(whats, ui.Count(len(c.states), c.what))
+		if len(c.names) > 0 {
+			whats = append(whats, ui.Count(len(c.names), c.what))
 		}
 		for _, s := range c.states {
 			if became[s]++; became[s] == 1 {

@@ -244,12 +244,12 @@ func (e *env) reportUnpublished(ws *workspace, run *buildWatcher, results []publ
 	var all []failed
 	var refused error
 	var moved []error
-	images, releases := count{what: "image"}, count{what: "release"}
+	images, releases := newCount("image"), newCount("release")
 	for _, r := range results {
 		if kindOf(r) == "image" {
-			images.states = append(images.states, r.State)
+			images.add(r.Name, r.State)
 		} else {
-			releases.states = append(releases.states, r.State)
+			releases.add(r.Name, r.State)
 		}
 		if r.Err == nil {
 			continue

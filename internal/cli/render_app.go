@@ -12,10 +12,12 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/router"
+	"github.com/libresh/libre/internal/withdrawn"
 )
 
 // appOptions say which app render writes, how it is run, and in which format.
@@ -126,12 +128,28 @@ func (e *env) application(ctx context.Context, o appOptions, words []string) (*d
 	if err != nil {
 		return nil, err
 	}
+	if err := ws.refuseWithdrawn(document); err != nil {
+		return nil, err
+	}
 	client, err := ws.registry(o.registry)
 	if err != nil {
 		return nil, err
 	}
 	document.Spec.Registry = client.String()
 	return document, nil
+}
+
+// refuseWithdrawn returns an error if withdrawn.yaml has the release that a document describes.
+func (ws *workspace) refuseWithdrawn(document *describe.Application) error {
+	list, err := withdrawn.Load(ws.dir)
+	if err != nil {
+		return err
+	}
+	app, tag := document.Metadata.Name, fmt.Sprintf("%s-%d", document.Spec.Version, document.Spec.PackageVersion)
+	if release := list.Find(app, tag); release != nil {
+		return &fault.Fault{Err: fmt.Errorf("%s has %s %s: %s", withdrawn.File, app, tag, release.Reason), Fix: "raise its version, or libre withdraw --undo " + app + " " + tag}
+	}
+	return nil
 }
 
 // catalogueApplication reads the document of the one app and variant of the catalogue that is
