@@ -159,6 +159,23 @@ let
     images;
   images = forAll systems imagesOf;
 
+  # The source of an app, or of a variant ("" for the app), with the first of its changes, for
+  # `libre edit`: as a realisable derivation, and what its content depends on.
+  sourceOf = { system, app, variant, changes }:
+    let
+      pkgs = pkgsFor metadata.${app} system;
+      loaded = load app { inherit pkgs system lib; };
+      changed = if variant == "" then loaded else loaded.applyVariant loaded variant;
+      source = import ./source.nix { inherit githubServer; app = changed // { changes = genList (elemAt changed.changes) changes; }; };
+      tree = source.withChanges pkgs;
+      plain = builtins.unsafeDiscardStringContext;
+    in
+    {
+      drv = if builtins.isAttrs tree && tree ? drvPath then plain tree.drvPath else null;
+      out = plain "${tree}";
+      identity = builtins.hashString "sha256" (builtins.toJSON source.identity);
+    };
+
   packagesOf = system:
     listToAttrs (concatMap
       (name:
@@ -179,6 +196,7 @@ in
     inherit systems;
     apps = mapAttrs (_: describe) metadata;
     images = mapAttrs (_: mapAttrs (_: mapAttrs (_: mapAttrs (_: spec: removeAttrs spec [ "package" "parts" ])))) images;
+    inherit sourceOf;
     inventory = import ./inventory.nix { inherit images identifiers; pkgsOf = app: pkgsFor metadata.${app}; };
   };
   packages = forAll systems packagesOf;

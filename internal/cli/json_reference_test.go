@@ -30,6 +30,8 @@ var jsonResults = []struct {
 	{"check", "An entry for each problem.", []state.Problem{}},
 	{"diff", "What changes from one release to the other.", compare.Comparison{}},
 	{"doctor", "An entry for each check.", []doctor.Check{}},
+	{"edit", "The folder that was made.", editJSON{}},
+	{"edit", "With `--save`: the patch that was saved.", savedJSON{}},
 	{"find", "An entry for each component that was found, in each image.", []foundJSON{}},
 	{"gc", "What can be removed from this machine, or was.", gcJSON{}},
 	{"hash", "An entry for each selected app.", []hashResultJSON{}},

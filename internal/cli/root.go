@@ -80,7 +80,7 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
 	root.AddCommand(
 		e.listCommand(), e.showCommand(), e.planCommand(), e.buildCommand(), e.pushCommand(), e.statusCommand(),
 		e.verifyCommand(), e.sbomCommand(), e.renderCommand(), e.runCommand(), e.gateCommand(), e.shellCommand(), e.schemaCommand(), e.vexCommand(), e.findCommand(), e.scanCommand(),
-		e.diffCommand(), e.licensesCommand(), e.bumpCommand(), e.patchCommand(), e.hashCommand(), e.checkCommand(), e.withdrawCommand(), e.siteCommand(), e.serveCommand(), e.logsCommand(), e.gcCommand(), e.pruneCommand(), e.keygenCommand(),
+		e.diffCommand(), e.licensesCommand(), e.bumpCommand(), e.patchCommand(), e.editCommand(), e.hashCommand(), e.checkCommand(), e.withdrawCommand(), e.siteCommand(), e.serveCommand(), e.logsCommand(), e.gcCommand(), e.pruneCommand(), e.keygenCommand(),
 		e.initCommand(), e.newCommand(), e.doctorCommand(), e.loginCommand(), e.completionCommand(), e.versionCommand(),
 	)
 	e.noteRunning(root)
