@@ -9,7 +9,9 @@ import (
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/edit"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/patch"
 	"github.com/libresh/libre/internal/text"
+	"github.com/libresh/libre/internal/ui"
 )
 
 // savedJSON is the result of `edit --save --json`.
@@ -54,38 +56,51 @@ func (e *env) runEditSave(ctx context.Context, o editOptions) error {
 	if err != nil {
 		return err
 	}
-	saved := savedJSON{App: edited.App, Variant: edited.Variant, From: edited.At(), To: edited.At(), Patch: edited.File, Changes: []string{}, Files: []string{}}
-	switch {
-	case edited.Moved(origin.Identity, origin.Version) != nil:
-		return edited.Moved(origin.Identity, origin.Version)
-	case changes.Patch == nil && edited.Listed:
-		return &fault.Fault{Err: fmt.Errorf("nothing differs from the source: %s is kept", edited.File), Fix: "to drop the patch, remove it from the definition"}
-	case changes.Patch == nil:
-		progress.Close()
-		e.Notef("nothing to save: %s has no changes", folder)
-		return e.printSaved(o, saved)
-	}
-	saved.Changes = changes.Patch.Files
-	if edited.Same(changes.Patch) {
-		progress.Close()
-		e.Notef("nothing to save: %s has these changes already", edited.File)
-		return e.printSaved(o, saved)
-	}
-	write, err := e.bumpWriter(ctx, ws, bumpOptions{}, bumper, progress)
-	if err != nil {
+	if err := edited.Moved(origin.Identity, origin.Version); err != nil {
 		return err
 	}
-	result, err := bumper.SaveEdited(ctx, edited, changes.Patch, func(result *bump.Result) (bool, error) { return write.result(ctx, result) })
+	saved, err := e.saveEdited(ctx, ws, bumper, progress, edited, changes.Patch)
 	progress.Close()
 	if err != nil {
 		return err
 	}
+	if len(saved.Files) > 0 {
+		e.Notef("next: libre build %s", selectionOf(edited))
+	}
+	return e.printSaved(o, saved)
+}
+
+// saveEdited writes the patch of an edited source, nil if nothing differs from the source.
+func (e *env) saveEdited(ctx context.Context, ws *workspace, bumper *bump.Bumper, progress *ui.Progress, edited *bump.EditedSource, content *patch.Patch) (savedJSON, error) {
+	saved := savedJSON{App: edited.App, Variant: edited.Variant, From: edited.At(), To: edited.At(), Patch: edited.File, Changes: []string{}, Files: []string{}}
+	switch {
+	case content == nil && edited.Listed:
+		return saved, &fault.Fault{Err: fmt.Errorf("nothing differs from the source: %s is kept", edited.File), Fix: "to drop the patch, remove it from the definition"}
+	case content == nil:
+		progress.Close()
+		e.Notef("nothing to save: the folder has no changes")
+		return saved, nil
+	}
+	saved.Changes = content.Files
+	if edited.Same(content) {
+		progress.Close()
+		e.Notef("nothing to save: %s has these changes already", edited.File)
+		return saved, nil
+	}
+	write, err := e.bumpWriter(ctx, ws, bumpOptions{}, bumper, progress)
+	if err != nil {
+		return saved, err
+	}
+	result, err := bumper.SaveEdited(ctx, edited, content, func(result *bump.Result) (bool, error) { return write.result(ctx, result) })
+	if err != nil {
+		return saved, err
+	}
+	progress.Close()
 	for _, warning := range result.Warnings {
 		e.Warnf("%s", warning)
 	}
 	saved.To, saved.Files = result.To, slices.Sorted(maps.Keys(result.After))
-	e.Notef("next: libre build %s", selectionOf(edited))
-	return e.printSaved(o, saved)
+	return saved, nil
 }
 
 func (e *env) printSaved(o editOptions, saved savedJSON) error {

@@ -2,7 +2,6 @@ package nix
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -30,8 +29,11 @@ func (c *Catalogue) AppSource(ctx context.Context, app, variant string, changes 
 	}
 	with, _, done, mirrorErr := c.mirrored(ctx, request, err)
 	defer done()
-	if mirrorErr != nil || with == nil {
-		return source, errors.Join(mirrorErr, err)
+	switch {
+	case mirrorErr != nil:
+		return source, mirrorErr
+	case with == nil:
+		return source, err
 	}
 	return with.appSource(ctx, request, apply)
 }
