@@ -33,7 +33,7 @@ registry() { # FLAG...
   await $serve serving registry.log
 }
 
-[ -e flake.nix ] || "$libre" init .
+[ -e flake.nix ] || "$libre" init . </dev/null
 say build guestbook
 [ -e cosign.key ] || say keygen
 kill -0 "$helper" 2>/dev/null && echo 'waiting for the compiler: libre-inspect lists what is in images'

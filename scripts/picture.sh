@@ -7,7 +7,7 @@ set -euo pipefail
 port=$1
 export LIBRE_PACKAGE_SET=host COSIGN_PASSWORD=picture NIX_CONFIG='substitute = false'
 
-libre init . 2>/dev/null
+libre init . </dev/null 2>/dev/null
 libre keygen 2>/dev/null
 printf 'registry: localhost:%s/coop\nsign:\n  key: cosign.key\n' "$port" >>libre.yaml
 libre serve --port "$port" --writable registry >registry.log 2>&1 &

@@ -5,25 +5,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/libresh/libre/internal/fault"
-	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/newapp"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 	nixcode "github.com/libresh/libre/nix"
 )
 
 type initOptions struct {
-	dir   string
-	forge string // github, forgejo or gitlab; empty for no workflows
+	dir        string
+	name       string   // for people; "" for the template's
+	registry   string   // REGISTRY[/NAMESPACE]; "" for none
+	systems    []string // none: this machine's
+	packageSet string   // nixpkgs, or host; "" for nixpkgs, which is not written down
+	forge      string   // one of nixcode.Forges; "" for no workflows
+	app        string   // withExamples, withNone or the source of the first app
 }
+
+// What the first app can be, besides the source of one.
+const (
+	withExamples = "examples"
+	withNone     = "none"
+)
 
 func (e *env) initCommand() *cobra.Command {
 	o := initOptions{dir: "."}
@@ -32,8 +43,13 @@ func (e *env) initCommand() *cobra.Command {
 		Short: "Make a new catalogue, or add workflows to one",
 		Long: `Make a catalogue with two apps, pocketbase and guestbook, in a new or empty
 directory, by default this one. init makes it a git repository, and adds the
-files to it, because Nix sees only what git tracks. The catalogue is for this
-machine's system.
+files to it, because Nix sees only what git tracks.
+
+On a terminal, init asks for what no flag says: name, registry, systems, package
+set, CI and the first app. Elsewhere the flags decide.
+
+If nixpkgs cannot be reached, or LIBRE_PACKAGE_SET is set, the package set is
+written into libre.yaml.
 
 --ci adds workflows for GitHub Actions, Forgejo Actions or GitLab CI. They bump
 apps daily and inputs weekly by pull requests, check each pull request, publish
@@ -41,142 +57,149 @@ what is merged to main, scan it daily, and publish its public page to GitHub
 Pages or GitLab Pages, or in the branch pages. Each file begins with what it
 needs. In a directory that has a catalogue, init writes only these files, and
 replaces none.`,
-		Example: "  libre init my-catalogue\n  libre init --ci github my-catalogue\n  libre init --ci forgejo",
+		Example: "  libre init my-catalogue\n  libre init my-catalogue --registry registry.example/coop --app https://github.com/suitenumerique/docs\n  libre init --ci forgejo",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.dir = args[0]
 			}
-			return e.runInit(cmd.Context(), o)
+			if o.packageSet = e.packageSet; o.packageSet == "" {
+				o.packageSet = os.Getenv("LIBRE_PACKAGE_SET")
+			}
+			return e.runInit(cmd.Context(), o, cmd.Flags().Changed)
 		},
 	}
-	cmd.Flags().StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github, forgejo or gitlab")
+	flags := cmd.Flags()
+	flags.StringVar(&o.name, "name", "", "the `NAME` of the catalogue, for people")
+	flags.StringVar(&o.registry, "registry", "", "publish images to `REGISTRY`[/NAMESPACE]")
+	flags.StringSliceVar(&o.systems, "system", nil, "publish images for `SYSTEMS`, such as x86_64-linux,aarch64-linux (default: this machine's)")
+	flags.StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github, forgejo or gitlab")
+	flags.StringVar(&o.app, "app", withExamples, "the first app: examples, none, or the `SOURCE` of one, as libre new --from takes it")
 	return cmd
 }
 
-func (e *env) runInit(ctx context.Context, o initOptions) error {
-	workflows := nixcode.Workflows(o.forge)
-	if o.forge != "" && workflows == nil {
-		return usageError{fmt.Errorf("--ci %s, expected github, forgejo or gitlab", o.forge)}
+// runInit makes a catalogue. given reports whether a flag was given.
+func (e *env) runInit(ctx context.Context, o initOptions, given func(flag string) bool) error {
+	if err := o.check(); err != nil {
+		return usageError{err}
 	}
-	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && workflows != nil {
-		if err := e.addWorkflows(o.dir, workflows); err != nil {
+	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && o.forge != "" {
+		if err := e.addWorkflows(o.dir, nixcode.Workflows(o.forge)); err != nil {
 			return err
 		}
-	} else {
-		if err := writeCatalogue(ctx, o.dir, nixcode.Template(), workflows); err != nil {
-			return err
-		}
-		enter := ""
-		if o.dir != "." {
-			enter = "cd " + o.dir + ", then "
-		}
-		e.Notef("made a catalogue in %s; next: %slibre list, libre build --all; libre new adds an app of your own", o.dir, enter)
+		e.noteWorkflows(o.forge)
+		return nil
 	}
-	if workflows != nil {
-		read := "." + o.forge + "/workflows/libre-*.yml need"
-		if o.forge == "gitlab" {
-			read = ".gitlab/libre.yml needs"
-		}
-		e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what %s", read)
+	if err := checkEmpty(o.dir); err != nil {
+		return err
 	}
-	return nil
-}
-
-// writeCatalogue writes the template's files and the workflows into an empty directory,
-// and adds them to git.
-func writeCatalogue(ctx context.Context, dir string, template fs.FS, workflows map[string][]byte) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("making a catalogue: %w", err)
-	}
-	for _, entry := range entries {
-		if entry.Name() != ".git" {
-			return &fault.Fault{Doing: "making a catalogue", Err: fmt.Errorf("%s is not empty (it contains %s)", dir, entry.Name()), Fix: "choose a new directory"}
-		}
-	}
-	system, err := nix.MachineSystem()
+	machine, err := nix.MachineSystem()
 	if err != nil {
 		return fmt.Errorf("making a catalogue: %w", err)
 	}
-	err = fs.WalkDir(template, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+	if o.packageSet == "" && !nixpkgsIsInReach(ctx) {
+		e.Notef("nixpkgs cannot be reached, so packages come from this machine: packageSet: host")
+		o.packageSet = nix.HostPackageName
+	}
+	if e.canAsk() {
+		if err := e.askInit(ctx, &o, given, machine); err != nil {
 			return err
 		}
-		// Module files have another name in the program: see Template.
-		target := filepath.Join(dir, strings.TrimSuffix(path, ".in"))
-		if entry.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		content, err := fs.ReadFile(template, path)
-		if err != nil {
-			return err
-		}
-		if path == "flake.nix" {
-			content = bytes.Replace(content, []byte(`"x86_64-linux" ];`), []byte(`"`+system+`" ];`), 1)
-		}
-		return os.WriteFile(target, content, 0o644)
-	})
-	if err == nil {
-		_, _, err = writeWorkflows(dir, workflows)
 	}
-	if err != nil {
-		return fmt.Errorf("making a catalogue: %w", err)
+	if len(o.systems) == 0 {
+		o.systems = []string{machine}
 	}
-	start := []string{"init", "--quiet"}
-	if workflows != nil {
-		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that the workflows publish
+	if err := writeCatalogue(ctx, o.dir, o, nixcode.Workflows(o.forge)); err != nil {
+		return err
 	}
-	for _, args := range [][]string{start, {"add", "--all"}} {
-		if _, err := (git.Command{Dir: dir}).Run(ctx, args...); err != nil {
-			return fmt.Errorf("making a catalogue: %w", err)
-		}
-	}
-	return nil
+	return e.finishInit(ctx, o)
 }
 
-// addWorkflows writes workflows into a catalogue.
-func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
-	written, changed, err := writeWorkflows(dir, workflows)
-	if err != nil {
-		return fmt.Errorf("adding workflows: %w", err)
+// finishInit says what to do next, and adds the first app.
+func (e *env) finishInit(ctx context.Context, o initOptions) error {
+	enter := ""
+	if o.dir != "." {
+		enter = "cd " + o.dir + ", then "
 	}
-	if len(written) > 0 {
-		e.Notef("wrote %s", strings.Join(written, ", "))
+	next := "libre list, libre build --all; libre new adds an app of your own"
+	if o.app != withExamples {
+		next = "libre new NAME --from URL adds an app"
 	}
-	if len(changed) > 0 {
-		e.Warnf("kept %s, which differs from libre's; remove it to have it written again", strings.Join(changed, ", "))
+	e.Notef("made a catalogue in %s; next: %s%s", o.dir, enter, next)
+	if o.forge != "" {
+		e.noteWorkflows(o.forge)
 	}
-	return nil
+	if o.app == withExamples || o.app == withNone {
+		return nil
+	}
+	e.directory = o.dir
+	return e.runNew(ctx, newOptions{request: newapp.Request{Name: appName(o.app), From: o.app}})
 }
 
-// writeWorkflows writes files by their paths in a catalogue. It keeps existing files;
-// changed are those with other content.
-func writeWorkflows(dir string, workflows map[string][]byte) (written, changed []string, err error) {
-	for _, path := range slices.Sorted(maps.Keys(workflows)) {
-		target := filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return written, changed, err
-		}
-		file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if errors.Is(err, fs.ErrExist) {
-			there, err := os.ReadFile(target)
-			if err != nil {
-				return written, changed, err
-			}
-			if !bytes.Equal(there, workflows[path]) {
-				changed = append(changed, path)
-			}
-			continue
-		}
-		if err != nil {
-			return written, changed, err
-		}
-		_, err = file.Write(workflows[path])
-		if err := errors.Join(err, file.Close()); err != nil {
-			return written, changed, err
-		}
-		written = append(written, path)
+func (e *env) noteWorkflows(forge string) {
+	read := "." + forge + "/workflows/libre-*.yml need"
+	if forge == "gitlab" {
+		read = ".gitlab/libre.yml needs"
 	}
-	return written, changed, nil
+	e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what %s", read)
+}
+
+// appName is the name for an app from a source: the last part of its address.
+func appName(source string) string {
+	source, _, _ = strings.Cut(source, "/tree/")
+	return strings.ToLower(strings.TrimSuffix(path.Base(strings.TrimRight(source, "/")), ".git"))
+}
+
+// systemsOfImages are those that libre makes images for.
+var systemsOfImages = []string{"x86_64-linux", "aarch64-linux"}
+
+// inNix matches text that means itself between the quotes of a Nix string.
+var inNix = regexp.MustCompile(`^[^"\\$\x00-\x1f\x7f]{1,80}$`)
+
+// check returns an error for a wrong choice, which begins with its flag.
+func (o initOptions) check() error {
+	if o.name != "" && !inNix.MatchString(o.name) {
+		return fmt.Errorf("--name %q, expected at most 80 characters without quotes, backslashes and $", o.name)
+	}
+	if o.registry != "" {
+		if _, err := registry.NewClient(o.registry, registry.Options{}); err != nil {
+			return fmt.Errorf("--registry: %w", err)
+		}
+	}
+	for _, system := range o.systems {
+		if !slices.Contains(systemsOfImages, system) {
+			return fmt.Errorf("--system %s, expected %s", system, strings.Join(systemsOfImages, " or "))
+		}
+	}
+	if o.forge != "" && !slices.Contains(nixcode.Forges, o.forge) {
+		return fmt.Errorf("--ci %s, expected github, forgejo or gitlab", o.forge)
+	}
+	if o.app == "" {
+		return errors.New("--app is empty, expected examples, none or the source of an app")
+	}
+	_, err := packageSet(o.packageSet, "")
+	return err
+}
+
+// fill writes what was chosen into a file of the template.
+func (o initOptions) fill(path string, content []byte) []byte {
+	replace := func(old, new string) { content = bytes.Replace(content, []byte(old), []byte(new), 1) }
+	switch path {
+	case "flake.nix":
+		replace(`[ "x86_64-linux" ];`, `[ "`+strings.Join(o.systems, `" "`)+`" ];`)
+		if o.name != "" {
+			replace("A catalogue of web applications", o.name)
+		}
+	case "libre.yaml":
+		if o.registry != "" {
+			replace("# registry: registry.example/lasuite", "registry: "+o.registry)
+		}
+		if o.packageSet != "" {
+			replace("# packageSet: host", "packageSet: "+o.packageSet)
+		}
+		if o.app != withExamples {
+			replace("groups:\n  public: [guestbook, pocketbase]", "# groups:\n#   public: [docs, meet]")
+		}
+	}
+	return content
 }

@@ -147,7 +147,7 @@ func TestOptionsAreCheckedFirst(t *testing.T) {
 		},
 		"no limit": func(ctx context.Context, e *env) error { return e.runServe(ctx, serveOptions{}) },
 		"unknown forge": func(ctx context.Context, e *env) error {
-			return e.runInit(ctx, initOptions{dir: t.TempDir(), forge: "gitlab"})
+			return e.runInit(ctx, initOptions{dir: t.TempDir(), forge: "sourcehut"}, func(string) bool { return false })
 		},
 	} {
 		var stdout bytes.Buffer

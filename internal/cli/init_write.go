@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/git"
+	nixcode "github.com/libresh/libre/nix"
+)
+
+// checkEmpty refuses a directory that has files.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("making a catalogue: %w", err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != ".git" {
+			return &fault.Fault{Doing: "making a catalogue", Err: fmt.Errorf("%s is not empty (it contains %s)", dir, entry.Name()), Fix: "choose a new directory"}
+		}
+	}
+	return nil
+}
+
+// writeCatalogue writes the template's files, with what was chosen, and the workflows into an
+// empty directory, and adds them to git.
+func writeCatalogue(ctx context.Context, dir string, chosen initOptions, workflows map[string][]byte) error {
+	template := nixcode.Template()
+	err := fs.WalkDir(template, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if chosen.app != withExamples && strings.HasPrefix(path, "apps/") {
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		// Module files have another name in the program: see Template.
+		target := filepath.Join(dir, strings.TrimSuffix(path, ".in"))
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		content, err := fs.ReadFile(template, path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, chosen.fill(path, content), 0o644)
+	})
+	if err == nil && chosen.app != withExamples {
+		err = os.WriteFile(filepath.Join(dir, "apps", ".gitkeep"), nil, 0o644) // git keeps no empty folder
+	}
+	if err == nil {
+		_, _, err = writeWorkflows(dir, workflows)
+	}
+	if err != nil {
+		return fmt.Errorf("making a catalogue: %w", err)
+	}
+	start := []string{"init", "--quiet"}
+	if workflows != nil {
+		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that the workflows publish
+	}
+	for _, args := range [][]string{start, {"add", "--all"}} {
+		if _, err := (git.Command{Dir: dir}).Run(ctx, args...); err != nil {
+			return fmt.Errorf("making a catalogue: %w", err)
+		}
+	}
+	return nil
+}
+
+// addWorkflows writes workflows into a catalogue.
+func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
+	written, changed, err := writeWorkflows(dir, workflows)
+	if err != nil {
+		return fmt.Errorf("adding workflows: %w", err)
+	}
+	if len(written) > 0 {
+		e.Notef("wrote %s", strings.Join(written, ", "))
+	}
+	if len(changed) > 0 {
+		e.Warnf("kept %s, which differs from libre's; remove it to have it written again", strings.Join(changed, ", "))
+	}
+	return nil
+}
+
+// writeWorkflows writes files by their paths in a catalogue. It keeps existing files;
+// changed are those with other content.
+func writeWorkflows(dir string, workflows map[string][]byte) (written, changed []string, err error) {
+	for _, path := range slices.Sorted(maps.Keys(workflows)) {
+		target := filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return written, changed, err
+		}
+		file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			there, err := os.ReadFile(target)
+			if err != nil {
+				return written, changed, err
+			}
+			if !bytes.Equal(there, workflows[path]) {
+				changed = append(changed, path)
+			}
+			continue
+		}
+		if err != nil {
+			return written, changed, err
+		}
+		_, err = file.Write(workflows[path])
+		if err := errors.Join(err, file.Close()); err != nil {
+			return written, changed, err
+		}
+		written = append(written, path)
+	}
+	return written, changed, nil
+}
