@@ -21,7 +21,7 @@ func write(t *testing.T, path, content string) {
 }
 
 // unpacked is a folder with a source of these files.
-func unpacked(t *testing.T, files map[string]string) (folder string, result *Unpacked) {
+func unpacked(t *testing.T, files map[string]string) (folder string) {
 	t.Helper()
 	testkit.Require(t, "git")
 	source := t.TempDir()
@@ -29,15 +29,14 @@ func unpacked(t *testing.T, files map[string]string) (folder string, result *Unp
 		write(t, filepath.Join(source, name), content)
 	}
 	folder = filepath.Join(t.TempDir(), "new")
-	result, err := Unpack(t.Context(), folder, source, nil, Origin{Catalogue: "/c", App: "docs", Variant: "lyon", Version: "1", Identity: "x"})
-	if err != nil {
+	if _, err := Unpack(t.Context(), folder, source, nil, Origin{Catalogue: "/c", App: "docs", Variant: "lyon", Version: "1", Identity: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	return folder, result
+	return folder
 }
 
 func TestOriginIsKept(t *testing.T) {
-	folder, _ := unpacked(t, map[string]string{"a/b": "b\n"})
+	folder := unpacked(t, map[string]string{"a/b": "b\n"})
 	for _, dir := range []string{folder, folder + "/a"} {
 		top, origin, err := Open(t.Context(), dir)
 		if err != nil || top != folder || origin != (Origin{"/c", "docs", "lyon", "1", "x"}) {
@@ -78,7 +77,7 @@ func TestChangesAreAPatch(t *testing.T) {
 		{"a repository", "git init -q sub; cd sub; git -c user.name=x -c user.email=x@y commit -q --allow-empty -m x", "making a patch: sub: it is a submodule"},
 		{"rejected", "echo x >a.rej", "a.rej has changes that did not apply; make them in a by hand"},
 	} {
-		folder, _ := unpacked(t, source)
+		folder := unpacked(t, source)
 		command := exec.Command("sh", "-ec", c.do)
 		command.Dir = folder
 		if out, err := command.CombinedOutput(); err != nil {
@@ -122,7 +121,7 @@ func TestSettingsOfGitHaveNoEffect(t *testing.T) {
 			}
 		}
 	}
-	folder, _ := unpacked(t, map[string]string{"a": "1\n", ".gitattributes": "* filter=x diff=x\n"})
+	folder := unpacked(t, map[string]string{"a": "1\n", ".gitattributes": "* filter=x diff=x\n"})
 	write(t, folder+"/a", "2\n")
 	changes, err := Compare(t.Context(), folder)
 	if err != nil || changes.Patch == nil || string(changes.Patch.Text) != "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,1 +1,1 @@\n-1\n+2\n" {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,8 +40,8 @@ func TestNextRunCompletesWhatNixFailed(t *testing.T) {
 	c.env = append(c.env, "PATH="+faulty+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for _, test := range nixFaults {
 		for _, at := range []struct{ program, operation, want string }{{"nix", "eval", test.evaluating}, {"nix-store", "--realise", test.building}} {
-			name := test.name + ", " + at.operation
-			writeFile(t, filepath.Join(c.dir, "apps/one/default.nix"), fmt.Sprintf(namedApp, name)) // nothing is known of it
+			name := test.name + ", " + at.operation + ", " + rand.Text() // no store has it
+			writeFile(t, filepath.Join(c.dir, "apps/one/default.nix"), fmt.Sprintf(namedApp, name))
 			wrapper := wrap(t, faulty, at.program, at.operation, test.script)
 			_, stderr, err := testkit.Output(c.command("build", "one/web/default"))
 			if (err == nil) != (at.want == "") || !strings.Contains(stderr, at.want) {

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -154,7 +155,7 @@ func holdsNowhere(t *testing.T, dir, text string) {
 // that is off is said once.
 func TestStrangersSettingsChangeNothing(t *testing.T) {
 	t.Parallel()
-	c := newCatalogue(t, map[string]string{"one/default.nix": strings.Replace(evil(`meta.description = "home=${builtins.getEnv "HOME"}.";`, ``), "NAME", "one", 1)})
+	c := newCatalogue(t, map[string]string{"one/default.nix": strings.Replace(evil(`meta.description = "home=${builtins.getEnv "HOME"}.";`, "echo "+rand.Text()+" > $out"), "NAME", "one", 1)})
 	flake := filepath.Join(c.dir, "flake.nix")
 	text, err := os.ReadFile(flake)
 	if err != nil {

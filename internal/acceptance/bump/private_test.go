@@ -260,9 +260,9 @@ func TestLoginOfAnArchiveStaysAtItsHost(t *testing.T) {
 		},
 			http.StatusNotFound, "write machine 127.0.0.1 login USER password TOKEN into ~/.netrc"},
 		{"Bearer", "/o/r/-/", "access-tokens = %s=OAuth2:" + canary, func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer "+canary },
-			http.StatusUnauthorized, "=PAT:TOKEN into ~/.config/nix/nix.conf"},
+			http.StatusUnauthorized, "set GITLAB_TOKEN, and GITLAB_HOST to http://127.0.0.1:"},
 		{"GitLab", "/o/r/-/", "access-tokens = %s/o=PAT:" + canary, func(r *http.Request) bool { return r.Header.Get("Private-Token") == canary },
-			http.StatusNotFound, "=PAT:TOKEN into ~/.config/nix/nix.conf"},
+			http.StatusNotFound, "set GITLAB_TOKEN, and GITLAB_HOST to http://127.0.0.1:"},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			word := newWord(t)
