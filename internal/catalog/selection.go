@@ -107,7 +107,7 @@ func Select(patterns []Pattern, names []string) ([]string, error) {
 			}
 		}
 		if !found {
-			return nil, unknown("app", pattern.App, names, "the catalogue has no apps yet, write apps/NAME/default.nix and git add it")
+			return nil, unknown("app", pattern.App, names, "the catalogue has no apps yet; libre new NAME --from URL writes one, and git add lets nix see it")
 		}
 	}
 	return slices.Sorted(maps.Keys(selected)), nil
