@@ -175,8 +175,8 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 func (p *Publisher) tell(rel *releasePush, results []Result) {
 	for _, image := range rel.images {
 		of := slices.IndexFunc(results, func(r Result) bool { return r.Name == image.target.ID.String() })
-		if of < 0 || !image.selected {
-			continue
+		if of < 0 || !image.selected || image.failure != nil || results[of].Err != nil && errors.Is(results[of].Err, context.Canceled) {
+			continue // it is not in the result, or was told before, or was stopped
 		}
 		reason := results[of].Reason
 		if err := results[of].Err; err != nil {

@@ -52,12 +52,12 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 		return p.unchanged(r)
 	case there.State == state.OtherContent && !p.Force:
 		return failed(state.OtherContentError(there.Other, r.rel.App.Name, there.Reason))
+	case (there.State == state.Moved || there.IsElsewhere()) && !p.Force:
+		return failed(there.Err)
 	case there.State == state.NotPublished || there.State == state.NotTagged || there.State == state.NotSigned:
 		if refusal := p.Reader.Refusal(r.rel); refusal != nil {
 			return failed(refusal)
 		}
-	case (there.State == state.Moved || there.IsElsewhere()) && !p.Force:
-		return failed(there.Err)
 	}
 	r.there, r.isFirst = there, there.Former == ""
 	for _, image := range r.images {
