@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/libresh/libre/internal/file"
 )
 
 // files are files and folders of this user that were not changed for long. No link leads out
@@ -22,7 +24,7 @@ type files struct {
 
 func (f *files) measure(ctx context.Context) (bytes int64, err error) {
 	err = f.each(func(root *os.Root, name string) error {
-		bytes += max(sizeOf(root, name), 1)
+		bytes += max(file.Size(root.FS(), name), 1)
 		return ctx.Err()
 	})
 	return bytes, err
@@ -87,7 +89,7 @@ type listed struct {
 
 func (l *listed) measure(context.Context) (bytes int64, err error) {
 	err = l.each(func(root *os.Root, name string) error {
-		bytes += max(sizeOf(root, name), 1)
+		bytes += max(file.Size(root.FS(), name), 1)
 		return nil
 	})
 	return bytes, err
@@ -115,20 +117,6 @@ func (l *listed) each(do func(root *os.Root, name string) error) error {
 		}
 	}
 	return nil
-}
-
-// sizeOf is the size in bytes of a file, or of all files below a folder.
-func sizeOf(root *os.Root, name string) (bytes int64) {
-	_ = fs.WalkDir(root.FS(), name, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			bytes += info.Size()
-		}
-		return nil
-	})
-	return bytes
 }
 
 // removeAll removes a file or a folder, with folders in it that are read-only.

@@ -50,12 +50,12 @@ func (e *env) watchImages(ws *workspace, started time.Time, pushes bool) *buildW
 
 // expect says how long an image will take: to be published, and before that to be built.
 func (w *buildWatcher) expect(name string, build bool) {
-	seconds := 0.0
-	if before, known := w.before[name]; build && known {
+	before, seconds := w.before[name], 0.0
+	if build {
 		seconds += before.Build
 	}
 	if w.pushes {
-		seconds += w.before[name].Publish
+		seconds += before.Publish
 	}
 	if seconds > 0 {
 		w.progress.Expect(name, time.Duration(seconds*float64(time.Second)))
@@ -164,7 +164,11 @@ func (w *buildWatcher) Published(id catalog.ID, outcome state.State, reason stri
 	switch outcome {
 	case state.Published, state.Attached:
 		w.progress.Set(name, ui.State{Phase: ui.Published})
-		w.measured(name, func(t *history.Took) { t.Publish = time.Since(w.sending[name]).Seconds() })
+		w.measured(name, func(t *history.Took) {
+			if began, sent := w.sending[name]; sent { // an adopted image needs nothing but its release
+				t.Publish = time.Since(began).Seconds()
+			}
+		})
 	case state.Failed:
 		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: reason})
 	default:

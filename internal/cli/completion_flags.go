@@ -32,13 +32,13 @@ var fixedValues = map[string][]string{
 	"load":               {"docker", "podman"},
 	"log-format":         {"text", "json"},
 	"needs":              kube.Providers(),
-	"package-set":        {"nixpkgs", "host"},
+	"package-set":        {nix.Nixpkgs, nix.HostPackageName},
 	"scan output-format": {"table", "sarif", "cyclonedx-vdr", "markdown"},
 	"sbom output-format": {"table", "cyclonedx-json", "spdx-json"},
 	"show output-format": {"yaml", "json"},
 	"vex output-format":  {"table", "openvex", "cyclonedx"},
 	"status":             wordsOf(vex.NotAffected, vex.Affected, vex.UnderInvestigation, vex.Fixed),
-	"system":             {"x86_64-linux", "aarch64-linux"},
+	"system":             systemsOfImages,
 }
 
 // takesFile and takesFolder are flags with a path; those of takesAny can also be something else.

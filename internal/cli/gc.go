@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/clean"
@@ -94,7 +92,7 @@ func (e *env) runGC(ctx context.Context, o gcOptions) error {
 	if !o.json {
 		err = e.showGarbage(result)
 	}
-	if err == nil && len(result.Groups) > 0 && (o.yes || e.confirm("remove it")) {
+	if err == nil && len(result.Groups) > 0 && (o.yes || e.confirm(ctx, "remove it")) {
 		result.Removed = true
 		removeGarbage(ctx, result.Groups)
 		e.Notef("freed about %s; nix-collect-garbage frees what the Nix store no longer needs", ui.Size(result.Bytes))
@@ -251,16 +249,6 @@ func (e *env) garbageError(result gcJSON) error {
 		return errReported
 	}
 	return nil
-}
-
-// confirm asks on a terminal, and is false elsewhere.
-func (e *env) confirm(question string) bool {
-	if !e.options.StderrTerminal || !term.IsTerminal(int(os.Stdin.Fd())) {
-		return false
-	}
-	fmt.Fprintf(e.options.Stderr, "%s? [y/N] ", question)
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
 }
 
 // age is a flag: days, as 90d, or what Go reads as a duration.

@@ -11,16 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/web"
 )
-
-// canAsk reports whether somebody is there to answer questions.
-func (e *env) canAsk() bool {
-	return e.options.StderrTerminal && !e.options.Quiet && !e.options.JSON && term.IsTerminal(int(os.Stdin.Fd()))
-}
 
 // question is one of libre init. An empty answer stands for the usual one.
 type question struct {
@@ -49,7 +42,7 @@ func (e *env) askInit(ctx context.Context, o *initOptions, given func(flag strin
 		{"ci", "workflows for github, forgejo, gitlab, or none", withNone, func(o *initOptions, answer string) { o.forge = unlessNone(answer) }},
 		{"app", "first app: its repository, examples or none", withExamples, func(o *initOptions, answer string) { o.app = answer }},
 	} {
-		if given(q.flag) || q.flag == "package-set" && e.packageSet != "" {
+		if given(q.flag) {
 			continue
 		}
 		if err := e.askOne(ctx, o, q); err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/describe"
-	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/instance"
 	"github.com/libresh/libre/internal/kit"
 	"github.com/libresh/libre/internal/release/state"
@@ -145,9 +144,9 @@ func (ws *workspace) refuseWithdrawn(document *describe.Application) error {
 	if err != nil {
 		return err
 	}
-	app, tag := document.Metadata.Name, fmt.Sprintf("%s-%d", document.Spec.Version, document.Spec.PackageVersion)
-	if release := list.Find(app, tag); release != nil {
-		return &fault.Fault{Err: fmt.Errorf("%s has %s %s: %s", withdrawn.File, app, tag, release.Reason), Fix: "raise its version, or libre withdraw --undo " + app + " " + tag}
+	app, tag := document.Metadata.Name, catalog.Tag(document.Spec.Version, document.Spec.PackageVersion)
+	if said := list.Find(app, tag); said != nil {
+		return state.Refused(said, catalog.Ref{Repository: app + "-" + document.Spec.Variant, Tag: tag})
 	}
 	return nil
 }

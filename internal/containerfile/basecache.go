@@ -3,12 +3,13 @@ package containerfile
 import (
 	"cmp"
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
+
+	filesystem "github.com/libresh/libre/internal/file"
 )
 
 // defaultKeep is how long a base stays in the storage after its last use.
@@ -38,7 +39,7 @@ func (b *Builder) Unused(ctx context.Context) (int64, error) {
 	}
 	_, bytes := b.storage.expired()
 	for _, root := range b.storage.unusedStorages() {
-		bytes += sizeOf(root)
+		bytes += filesystem.Size(os.DirFS(root), ".")
 	}
 	return bytes, nil
 }
@@ -54,20 +55,6 @@ func (b *Builder) Clean(ctx context.Context) error {
 		b.storage.clean(ctx)
 	}
 	return err
-}
-
-// sizeOf is the size in bytes of the files below a folder that can be read.
-func sizeOf(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			bytes += info.Size()
-		}
-		return nil
-	})
-	return bytes
 }
 
 // cachedBase is an image that a storage keeps for later builds.

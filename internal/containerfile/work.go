@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	filesystem "github.com/libresh/libre/internal/file"
 )
 
 // workPattern is that of the names of the folders of NewWork.
@@ -39,7 +41,7 @@ func (b *Builder) CleanWork(dir string) {
 
 // LeftWork is the size in bytes of what CleanWork removes.
 func LeftWork(dir string) (bytes int64) {
-	eachLeft(dir, func(left string) { bytes += sizeOf(left) })
+	eachLeft(dir, func(left string) { bytes += filesystem.Size(os.DirFS(left), ".") })
 	return bytes
 }
 

@@ -69,3 +69,18 @@ func kind(mode fs.FileMode) string {
 	}
 	return "a device"
 }
+
+// Size is the size in bytes of a file, or of all regular files below a folder. Those that
+// cannot be read, or vanish meanwhile, do not count.
+func Size(tree fs.FS, name string) (bytes int64) {
+	_ = fs.WalkDir(tree, name, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	return bytes
+}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/git"
 )
 
@@ -77,7 +77,7 @@ func writesAtMost(ctx context.Context, dir string, limit int64, run func(context
 		for ctx.Err() == nil {
 			select {
 			case <-look.C:
-				if sizeOf(dir) > limit {
+				if file.Size(os.DirFS(dir), ".") > limit {
 					cancel(errTooLarge(limit))
 				}
 			case <-ctx.Done():
@@ -87,22 +87,8 @@ func writesAtMost(ctx context.Context, dir string, limit int64, run func(context
 	err := cause(ctx, run(ctx))
 	cancel(nil)
 	<-watched
-	if err == nil && sizeOf(dir) > limit {
+	if err == nil && file.Size(os.DirFS(dir), ".") > limit {
 		err = errTooLarge(limit)
 	}
 	return err
-}
-
-// sizeOf is the size in bytes of all files below a folder. Files may vanish meanwhile.
-func sizeOf(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
-			bytes += info.Size()
-		}
-		return nil
-	})
-	return bytes
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
@@ -187,8 +188,13 @@ func (r *Reader) Refusal(rel *Release) error {
 	if said == nil {
 		return nil
 	}
+	return Refused(said, rel.Ref())
+}
+
+// Refused is the error, with its fix, of a release that the catalogue's list has.
+func Refused(said *withdrawn.Release, release catalog.Ref) error {
 	return &fault.Fault{
-		Err: fmt.Errorf("%s is withdrawn, in %s: %s", rel.Ref(), withdrawn.File, said.Reason),
-		Fix: fmt.Sprintf("raise the version with %q, or take it back with \"libre withdraw --undo %s %s\"", RepackCommand(rel.App.Name), rel.App.Name, said.Tag),
+		Err: fmt.Errorf("%s is withdrawn, in %s: %s", release, withdrawn.File, said.Reason),
+		Fix: fmt.Sprintf("raise the version with %q, or take it back with \"libre withdraw --undo %s %s\"", RepackCommand(said.App), said.App, said.Tag),
 	}
 }
