@@ -66,7 +66,7 @@ type Source struct {
 	Path     string `json:"path"`     // folder in the catalogue
 }
 
-// Followed reports whether versions can be listed for this kind of source.
+// Followed reports whether libre can list the versions of this kind of source.
 func (s *Source) Followed() bool {
 	return s != nil && (s.Kind == "github" || s.Kind == "git" || s.Kind == "goModule")
 }
@@ -76,7 +76,7 @@ type Component struct {
 	Kind        string             `json:"kind"` // nix or containerfile
 	Description string             `json:"description"`
 	Ports       map[string]int     `json:"ports"`                 // by name
-	Protocols   map[string]string  `json:"protocols,omitempty"`   // of the ports that are not TCP: udp or sctp
+	Protocols   map[string]string  `json:"protocols,omitempty"`   // of the ports that do not use TCP: udp or sctp
 	Health      string             `json:"health"`                // path of the HTTP health check
 	HealthCheck *HealthCheck       `json:"healthCheck,omitempty"` // if the definition gives more than a path
 	Services    map[string]Service `json:"services"`              // ways to run the image, by name
@@ -88,14 +88,14 @@ type Component struct {
 	Containerfile string `json:"containerfile"` // path in the source; "" for a Nix component
 	Target        string `json:"target"`        // stage of the Containerfile; "" for the last
 
-	Upstream []UpstreamInstruction `json:"upstream,omitempty"` // instructions that configure the image in upstream's Containerfile and base; absent if they were not read
+	Upstream []UpstreamInstruction `json:"upstream,omitempty"` // instructions of upstream's Containerfile and its base that configure the image; absent if they were not read
 }
 
 // UpstreamInstruction is an instruction of upstream's Containerfile, or of its base, that
 // configures the image.
 type UpstreamInstruction struct {
 	Instruction string `json:"instruction"`       // EXPOSE, VOLUME, USER, HEALTHCHECK, STOPSIGNAL, ENTRYPOINT, CMD, WORKDIR or LABEL NAME
-	Value       string `json:"value"`             // of all such instructions together
+	Value       string `json:"value"`             // the joint value of all such instructions
 	From        string `json:"from"`              // FILE:LINE in the source, or the image in the layout
 	Instead     string `json:"instead,omitempty"` // the image's value, if the definition or libre sets another
 }
@@ -167,8 +167,8 @@ func (id ID) Compare(other ID) int {
 		[]string{other.App, other.Component, rank(other.Variant)})
 }
 
-// Tag returns the tag of an app's images: appver-pkgver. The package version follows the
-// last hyphen.
+// Tag returns the tag of an app's images: appver-pkgver. The package version is the part
+// after the last hyphen.
 func Tag(version string, packageVersion int) string {
 	return fmt.Sprintf("%s-%d", version, packageVersion)
 }
@@ -195,8 +195,8 @@ func IDs(apps map[string]App) []ID {
 	return ids
 }
 
-// CheckNames returns an error for the first two images, or image and release record, that
-// would share a repository: docs-x/web and docs/x-web are both docs-x-web.
+// CheckNames returns an error if two images, or an image and a release record, would share
+// a repository: docs-x/web and docs/x-web are both docs-x-web.
 func CheckNames(apps map[string]App) error {
 	owner := map[string]string{}
 	claim := func(name, what string) error {

@@ -37,11 +37,11 @@ func TestSelection(t *testing.T) {
 		{[]string{"m??t/*/d*"}, "meet/agents/default meet/agents/debug"},
 		{[]string{"@suite"}, "docs/backend/default docs/backend/debug docs/backend/lyon meet/agents/default meet/agents/debug"},
 		{[]string{}, "nothing selected"},
-		{[]string{"doc"}, "no app doc, there is: docs, meet"},
-		{[]string{"docs/back"}, "no component docs/back, there is: backend, frontend"},
-		{[]string{"docs/backend/paris"}, "no variant docs/backend/paris, there is: debug, default, lyon"},
-		{[]string{"meet/*/lyon"}, "no variant meet/*/lyon, there is: debug, default"},
-		{[]string{"@swiss"}, "no group @swiss, there is: odd, suite"},
+		{[]string{"doc"}, "no app doc, expected one of: docs, meet"},
+		{[]string{"docs/back"}, "no component docs/back, expected one of: backend, frontend"},
+		{[]string{"docs/backend/paris"}, "no variant docs/backend/paris, expected one of: debug, default, lyon"},
+		{[]string{"meet/*/lyon"}, "no variant meet/*/lyon, expected one of: debug, default"},
+		{[]string{"@swiss"}, "no group @swiss, expected one of: odd, suite"},
 		{[]string{"@odd"}, `group @odd: selection "do cs", expected app, app/component or app/component/variant`},
 		{[]string{"a/b/c/d"}, `selection "a/b/c/d" has 4 parts, expected app, app/component or app/component/variant`},
 		{[]string{"docs//lyon"}, `selection "docs//lyon", expected app, app/component or app/component/variant`},
@@ -192,7 +192,7 @@ func TestImageKey(t *testing.T) {
 	}
 }
 
-// The spec of each kind is read from the evaluator's JSON, and its key is unchanged since it was introduced.
+// The spec of each kind is read from the evaluator's JSON. Its key must never change.
 func TestSpecsOfEachKindAreReadAndWritten(t *testing.T) {
 	const common = `"app":"one","component":"web","variant":"default","system":"x86_64-linux","version":"1","packageVersion":1,` +
 		`"config":{},"about":{"description":"","url":"","license":"","source":"","revision":"","date":"","needs":null,"migration":null},"skip":null,"needsPkgs":false`

@@ -8,16 +8,16 @@ import (
 )
 
 // Format is the version of everything that decides the bytes of an image: the planner, tar,
-// codecs, labels. It is part of every image key and layer key. If a golden test fails,
-// raise it.
+// codecs, labels. It is part of every image key and layer key. Raise it if a golden test
+// fails.
 const Format = 2
 
-// ContainerfileFormat replaces Format in the image keys of Containerfile images. What an
-// engine makes, and what is kept of it, changes independently of the images that Nix makes.
+// ContainerfileFormat replaces Format in the image keys of Containerfile images, because
+// what engines build changes independently of the images that Nix builds.
 const ContainerfileFormat = 3
 
-// specJSON is the JSON of a spec of any kind, as evaluation returns it and as image keys
-// hash it. The order of its fields is part of every key.
+// specJSON is the JSON of a spec of any kind. Evaluation returns it, and image keys are
+// hashes of it. The order of its fields is part of every key.
 type specJSON struct {
 	Kind           string      `json:"kind"` // nix or containerfile
 	App            string      `json:"app"`
@@ -103,8 +103,9 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 func (s *Spec) MarshalJSON() ([]byte, error) { return json.Marshal(s.json()) }
 
 // Key returns the image key on this system: a hash of everything that the image is built
-// from. It is known before any build. It does not include derivation paths, which change
-// with a fetcher while the output does not, nor anything that only describes how to build.
+// from. It is known before any build. It does not include derivation paths, because they
+// change with a fetcher whose output stays the same. Nor does it include anything that only
+// describes how to build.
 func (s *Spec) Key() string {
 	content := s.json()
 	content.Skip, content.NeedsPkgs, content.Fetch, content.Software = nil, false, nil, nil
@@ -136,8 +137,7 @@ func outOnly(r *Derivation) *Derivation {
 	return &Derivation{Out: r.Out}
 }
 
-// IndexKey returns the key of an image for all its systems, which is the key of its OCI
-// index.
+// IndexKey returns the key of an image for all its systems. It is the key of its OCI index.
 func IndexKey(specs []*Spec) string {
 	keys := map[string]string{}
 	for _, spec := range specs {
@@ -150,7 +150,7 @@ func IndexKey(specs []*Spec) string {
 func hashOf(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
-		panic(fmt.Sprintf("encoding an image key: %v", err)) // only possible with raw JSON that Nix did not write
+		panic(fmt.Sprintf("encoding an image key: %v", err)) // only possible if Nix did not write the raw JSON
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])

@@ -17,9 +17,9 @@ func CheckMovingTag(pattern string) error {
 	case pattern == "":
 		return errors.New("it is empty")
 	case strings.ContainsAny(tag, "{}"):
-		return errors.New("it may have no placeholder but {major} and {minor}")
+		return errors.New("the only placeholders are {major} and {minor}")
 	case !tagForm.MatchString(tag):
-		return errors.New("a tag has letters, digits, _, . and -, and begins with no . or -")
+		return errors.New("a tag consists of letters, digits, _, . and -, and does not begin with . or -")
 	}
 	if _, _, immutable := ParseTag(tag); immutable {
 		return errors.New("it looks like the tag of a release, which never moves")

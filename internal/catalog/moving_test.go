@@ -2,8 +2,8 @@ package catalog
 
 import "testing"
 
-// Somebody with push access may put an old release under any tag. A tag that looks like
-// another version is not accepted for it.
+// Somebody with push access may put an old release under any tag. libre does not accept it
+// under a tag that looks like another version.
 func TestTagsThatLookLikeAnotherVersion(t *testing.T) {
 	for _, test := range []struct {
 		tag, version string

@@ -19,7 +19,7 @@ func (a App) RecordRef(variant string) Ref {
 	return RecordRef(a.Name, variant, a.Version, a.PackageVersion)
 }
 
-// ParseRef splits REPOSITORY:TAG. It checks nothing. The tag may be missing.
+// ParseRef splits REPOSITORY:TAG. The tag may be missing. It checks neither part.
 func ParseRef(text string) Ref {
 	repository, tag, _ := strings.Cut(text, ":")
 	return Ref{repository, tag}

@@ -76,14 +76,14 @@ func parsePattern(word string) (Pattern, error) {
 
 // Regexp returns the POSIX extended regular expression that matches the same names as a
 // glob. It matches the whole name, as Nix's builtins.match does. Names may contain any
-// character, because a folder need not be an app.
+// character, because not every folder is an app.
 func Regexp(glob string) string { return globRegexp.Replace(glob) }
 
 var globRegexp = strings.NewReplacer(".", "[.]", "*", ".*", "?", ".", "+", "[+]", "|", "[|]", "(", "[(]", ")", "[)]", "{", "[{]", "}", "[}]",
 	"[", "[[]", "]", "[]]", "$", "[$]", `\`, `\\`, "^", `\^`)
 
 func matches(glob, name string) bool {
-	matched, _ := path.Match(glob, name) // globs contain no other special characters of path.Match
+	matched, _ := path.Match(glob, name) // globs do not contain other special characters of path.Match
 	return matched
 }
 
@@ -95,8 +95,8 @@ func (p Pattern) Match(id ID) bool {
 // MatchApp reports whether the pattern selects any image of an app.
 func (p Pattern) MatchApp(name string) bool { return matches(p.App, name) }
 
-// Select returns the apps that any of the patterns selects. It is an error if a pattern
-// selects no app: a typing mistake must not select nothing.
+// Select returns the apps that any of the patterns selects. It returns an error if a
+// pattern selects no app, so that a typing mistake does not go unnoticed.
 func Select(patterns []Pattern, names []string) ([]string, error) {
 	selected := map[string]bool{}
 	for _, pattern := range patterns {
@@ -131,8 +131,8 @@ func SelectImages(patterns []Pattern, apps map[string]App) ([]ID, error) {
 	return slices.Compact(selected), nil
 }
 
-// explainNoMatch returns an error for the part of a pattern that matches no app. It returns
-// nil if none of the pattern's apps is in apps, because their evaluation failed.
+// explainNoMatch returns an error that names the part of a pattern that matches nothing. It
+// returns nil if none of the pattern's apps is in apps, because their evaluation failed.
 func explainNoMatch(pattern Pattern, apps map[string]App) error {
 	components, variants := map[string]bool{}, map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(apps)) {
@@ -161,7 +161,7 @@ type UnknownError struct {
 	What string   // app, component, variant or group
 	Name string   // as the user typed it
 	Have []string // names that exist
-	Hint string   // what to do if nothing exists
+	Hint string   // what to do if no names exist
 }
 
 func (e *UnknownError) Error() string {
@@ -171,7 +171,7 @@ func (e *UnknownError) Error() string {
 	if len(e.Have) == 0 {
 		return strings.TrimSuffix(fmt.Sprintf("no %s %s: %s", e.What, e.Name, e.Hint), ": ")
 	}
-	return fmt.Sprintf("no %s %s, there is: %s", e.What, e.Name, strings.Join(e.Have, ", "))
+	return fmt.Sprintf("no %s %s, expected one of: %s", e.What, e.Name, strings.Join(e.Have, ", "))
 }
 
 func unknown(what, name string, have []string, hint string) error {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Spec is the result of evaluating one image on one system: the fields that all kinds
-// share, and the content of its kind.
+// Spec is the result of evaluating one image on one system. It has the fields that all
+// kinds share, and the content of its kind.
 type Spec struct {
 	App            string
 	Component      string
@@ -28,7 +28,8 @@ type Spec struct {
 type Content interface {
 	// Kind returns KindNix or KindContainerfile.
 	Kind() string
-	// Derivations returns what Nix builds for the image itself, without its dependencies.
+	// Derivations returns what Nix builds for the image itself. It does not include the
+	// derivations of other images.
 	Derivations() []*Derivation
 	// write writes the content into the JSON of a spec.
 	write(*specJSON)
@@ -91,8 +92,8 @@ type DebugImage struct {
 // Kind returns the production image's kind.
 func (i *DebugImage) Kind() string { return i.Of.Kind() }
 
-// Derivations returns the tools, and for a Nix image also its root file system, because
-// they are assembled together. A Containerfile image is a dependency instead.
+// Derivations returns the tools. For a Nix image it also returns the root file system,
+// because both are assembled together. A Containerfile image is a dependency instead.
 func (i *DebugImage) Derivations() []*Derivation {
 	if of, isNix := i.Of.(*NixImage); isNix {
 		return append(of.Derivations(), i.Tools)
@@ -127,7 +128,7 @@ type Config struct {
 	OtherPorts []string          `json:"otherPorts,omitempty"` // NUMBER/udp or NUMBER/sctp
 	Volumes    []string          `json:"volumes,omitzero"`
 	StopSignal string            `json:"stopSignal,omitempty"`
-	Health     *HealthCheck      `json:"health,omitempty"` // with a command: images support no other
+	Health     *HealthCheck      `json:"health,omitempty"` // needs a command: images support no other check
 }
 
 // Annotations is the content of an image's labels and annotations.
@@ -203,8 +204,8 @@ func (s *Spec) Production() *Spec {
 }
 
 // Dependencies returns the images of the catalogue that an image is built from: its bases,
-// or the image that tools are added to. A Nix image has none, even with tools: it is
-// assembled from store paths.
+// or the image that tools are added to. A Nix image has none, even with tools, because it
+// is assembled from store paths.
 func (s *Spec) Dependencies() []*Spec {
 	file := s.Containerfile()
 	if file == nil {

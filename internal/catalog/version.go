@@ -42,9 +42,9 @@ func CompareVersions(a, b string) int {
 	return 0
 }
 
-// IsPrerelease reports whether a version precedes the version without some of its parts, as
-// 1.2.3-rc1 precedes 1.2.3. By semver's rule 2024-01-15 is a prerelease: replace such
-// hyphens before the call.
+// IsPrerelease reports whether a version has a part that makes it precede the version
+// without that part, as 1.2.3-rc1 precedes 1.2.3. By the rules of semver, 2024-01-15 is a
+// prerelease: replace such hyphens before the call.
 func IsPrerelease(version string) bool {
 	return slices.ContainsFunc(parseVersion(version).rest, func(p versionPart) bool { return p.class < versionEnd })
 }
@@ -59,8 +59,8 @@ func VersionNumbers(version string) []string {
 	return numbers
 }
 
-// VersionShape returns the text after the numbers of a version, with each run of digits
-// replaced by one 0, up to the first word that is known for prereleases. It also returns
+// VersionShape returns the text after the numbers of a version, up to the first word that
+// marks a prerelease. In it, one 0 replaces each run of digits. VersionShape also reports
 // whether there is such a word. The shape of 1.2.3 is "", that of 1.2.3-ce and of
 // 1.2.3-ce-rc1 is "-ce".
 func VersionShape(version string) (shape string, prerelease bool) {
@@ -88,7 +88,7 @@ type parsedVersion struct {
 }
 
 // These are the classes of parts, in order. The end of a version is above the parts that
-// make a prerelease and below other additions.
+// mark a prerelease and below other additions.
 const (
 	prereleaseNumber = iota - 2
 	prereleaseWord
@@ -112,8 +112,8 @@ func (p versionPart) compare(q versionPart) int {
 	return compareWords(p.text, q.text)
 }
 
-// compareWords compares the runs of digits in words as numbers, and the other runs as text.
-// A number is below a text.
+// compareWords compares runs of digits in words as numbers, and other runs as text. A
+// number is below any text.
 func compareWords(a, b string) int {
 	for a != "" && b != "" {
 		x, y := run(a), run(b)
@@ -223,7 +223,7 @@ func plainParts(text string) []versionPart {
 	return parts
 }
 
-// cutWord returns the word at the start of a text, and whether it is known for prereleases.
+// cutWord returns the word at the start of a text, and whether it marks a prerelease.
 func cutWord(text string) (word string, prerelease bool) {
 	end := strings.IndexAny(text, digits+separators)
 	if end < 0 {
@@ -233,9 +233,9 @@ func cutWord(text string) (word string, prerelease bool) {
 	return word, isPrereleaseWord(word, end < len(text) && isDigit(text[end]))
 }
 
-// isPrereleaseWord knows the words of Python (PEP 440), Maven and the usual names of
+// isPrereleaseWord knows the words of Python (PEP 440) and Maven, and the usual names of
 // unfinished builds. A single letter counts only before a digit: 1.2.3a1 precedes 1.2.3,
-// but 1.0.2a corrects 1.0.2.
+// but 1.0.2a follows 1.0.2.
 func isPrereleaseWord(word string, beforeDigit bool) bool {
 	switch strings.ToLower(word) {
 	case "a", "b", "c", "m":

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Range is a set of versions: all that satisfy each of its comparisons. The zero value has
-// all versions.
+// Range is a set of versions: those that satisfy all its comparisons. The zero value
+// contains all versions.
 type Range struct{ comparisons []comparison }
 
 type comparison struct{ operator, version string }
@@ -21,7 +21,7 @@ func ParseRange(text string) (Range, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		match := comparisonPattern.FindStringSubmatch(strings.TrimSpace(part))
 		if match == nil {
-			return Range{}, fmt.Errorf(`%q is no range of versions, expected one such as ">=1.0, <2.0"`, text)
+			return Range{}, fmt.Errorf(`%q is not a version range, expected one such as ">=1.0, <2.0"`, text)
 		}
 		r.comparisons = append(r.comparisons, comparison{match[1], match[2]})
 	}

@@ -35,7 +35,7 @@ var ascending = [][]string{
 	{"1.0.0rc9"},
 	{"1.0.0rc10"},
 	{"1.0.0-rc9", "1.0.0-rc09"},
-	{"1.0.0-rc10"}, // semver compares this as text, below rc9
+	{"1.0.0-rc10"}, // semver compares this as text and puts it below rc9
 	{"1.0.0-x-1-r9"},
 	{"1.0.0-x-1-r10"},
 	{"1.0.0-x-2-r0"},

@@ -21,11 +21,10 @@ const atOnce = 4
 
 // An Attacher attaches signatures and attestations to digests, one predicate type after
 // another. It reads the attachments of a digest before the first write, and Confirm reads
-// them again. Call Confirm last: only then is it known that the registry shows what it
-// accepted.
+// them again. Call Confirm last: it finds out whether the registry lists what it accepted.
 //
-// Errors of all methods are faults of kind Credentials, *RegistryError (also where the
-// registry does not show what it accepted) or *InvalidError (the signature does not satisfy
+// Errors of all methods are faults of kind Credentials, *RegistryError (also if the
+// registry does not list what it accepted) or *InvalidError (the signature does not satisfy
 // the signer's own policy, and was not written).
 type Attacher struct {
 	client     *Client
@@ -85,15 +84,15 @@ func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (
 }
 
 // Sign signs the subjects, usually an index and its children. One signature names all
-// subjects and is attached to each. Sign skips a subject that has a signature already that
+// subjects and is attached to each. Sign skips a subject that already has a signature that
 // the signer's policy accepts. It returns the number of subjects that it wrote to.
 func (a *Attacher) Sign(ctx context.Context, subjects ...name.Digest) (int, error) {
 	return a.add(ctx, &statement{format: a.policy.format, kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subjects})
 }
 
 // Attest signs a statement with the predicate, a JSON value, about the subjects, and
-// attaches it to each as Sign does. It skips a subject that has a valid attestation of the
-// signer with the same predicate.
+// attaches it to each as Sign does. It skips a subject that already has a valid attestation
+// of the signer with the same predicate.
 func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	if predicateType == "" || predicateType == SignatureType {
 		return 0, fmt.Errorf("attest a predicate of type %q", predicateType)
@@ -104,8 +103,8 @@ func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate j
 	return a.add(ctx, &statement{format: a.policy.format, kind: predicateType, predicate: predicate, subjects: subjects})
 }
 
-// AttestLabelled does what Attest does, and gives the attestation a label: a short text in
-// its annotations, which lists of attachments have, and which nothing signs.
+// AttestLabelled is like Attest, and also gives the attestation a label: a short text in
+// its annotations. Lists of attachments contain the label. It is not signed.
 func (a *Attacher) AttestLabelled(ctx context.Context, predicateType, label string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	if len(label) > maxLabel {
 		return 0, fmt.Errorf("attest a predicate of type %s: its label has more than %d bytes", predicateType, maxLabel)
@@ -183,7 +182,8 @@ func (a *Attacher) view(subject name.Digest) *Attachments {
 	}
 	if a.views[subject.String()] == nil {
 		view := a.client.Attachments(subject)
-		// In a registry with a referrers list, an attachment that only the tag lists is written again.
+		// If the registry keeps a list of referrers, write an attachment again that only
+		// the tag lists.
 		view.firstOnly = !a.again
 		a.views[subject.String()] = view
 	}
@@ -209,8 +209,8 @@ func (v *Attachments) contains(ctx context.Context, p *Policy, c *statement) (bo
 	return found, err
 }
 
-// fill writes missing attachments to several subjects in parallel, and to each subject one
-// after another.
+// fill writes the missing attachments: to several subjects in parallel, to one subject in
+// sequence.
 func (a *Attacher) fill(ctx context.Context, missing []missingStatement) error {
 	bySubject := map[string][]missingStatement{}
 	for _, g := range missing {

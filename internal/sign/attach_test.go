@@ -16,7 +16,7 @@ import (
 )
 
 // Attaching several types to an index and its two children takes a fixed number of
-// requests, and fewer if everything is attached already.
+// requests, and fewer if all of them are attached already.
 func TestAttachRequests(t *testing.T) {
 	ctx := context.Background()
 	for _, test := range []struct {
@@ -41,7 +41,7 @@ func TestAttachRequests(t *testing.T) {
 			signer, subjects := newSigner(t, newKey(t, test.format)), pushIndex(t, registry.host)
 			var requests atomic.Int64
 			registry.answer = func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path != "/v2/" { // the greeting
+				if r.URL.Path != "/v2/" { // the check of the API's version
 					requests.Add(1)
 				}
 				return false

@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// An attachedTypes lists a digest's attachments in one format according to their annotations. Nothing
-// is verified.
+// An attachedTypes lists the types of a digest's attachments in one format, as their
+// annotations give them. Nothing is verified.
 type attachedTypes struct {
 	Signature  bool
 	Predicates []string // types of attestations, sorted, without duplicates

@@ -17,12 +17,13 @@ type store interface {
 	// list returns the candidates in one of the lists of a digest's attachments. It does
 	// not read their content.
 	list(ctx context.Context, v *Attachments, list string) ([]candidate, error)
-	// make signs a statement about all its subjects. The attachment at an index is for the subject
-	// at that index.
+	// make signs a statement about all its subjects. It returns one attachment for each
+	// subject, in the same order.
 	make(ctx context.Context, s *Signer, c *statement) ([]attachment, error)
 	// write attaches to a digest the attachment that make returned for it.
 	write(ctx context.Context, c *Client, subject name.Digest, a attachment) error
-	// remove takes candidates of one kind away from a digest, as far as the registry allows.
+	// remove removes candidates of one kind from a digest, as far as the registry allows
+	// it.
 	remove(ctx context.Context, c *Client, subject name.Digest, kind string, all []candidate) error
 }
 
@@ -31,7 +32,7 @@ type candidate struct {
 	kind  string // from its annotations, unverified; "" where they have none
 	label string // as kind: see Attacher.AttestLabelled
 	id    string // in its list: the digest of a bundle's manifest, the descriptor of a classic layer
-	// open finds the attachment's content, once. Errors are as read's.
+	// open finds the attachment's content, once. Its errors are those of read.
 	open func() (*content, error)
 }
 
@@ -62,8 +63,8 @@ func (c candidate) forget() {
 	}
 }
 
-// A content is an attachment's content. It is fetched once, even if several manifests name
-// it.
+// A content is the content of an attachment. It is fetched once, even if several manifests
+// name it.
 type content struct {
 	fetch func(context.Context, *Policy) (attachment, error)
 

@@ -20,7 +20,7 @@ type Attachments struct {
 
 	mu       sync.Mutex
 	lists    map[listKey]func() ([]candidate, error)
-	contents map[string]*content // by digest and size: a manifest may lie about the size of another's
+	contents map[string]*content // by digest and size: a manifest may give a wrong size
 	refused  sync.Map            // large blobs, by digest, size and certificate → why they were refused
 	foreign  atomic.Int64        // total bytes of large attachments that were refused
 }
@@ -44,8 +44,8 @@ func (c *Client) Listed(subject name.Digest) *Attachments {
 	return view
 }
 
-// MayHave reports whether the lists have an attachment that says that it is of a kind, or not
-// what kind it is.
+// MayHave reports whether the lists have an attachment of a kind, or one without a kind. It
+// reads only the lists, and verifies nothing.
 func (v *Attachments) MayHave(ctx context.Context, p *Policy, kind string) (bool, error) {
 	for _, format := range p.formats() {
 		candidates, err := v.candidates(ctx, format, format.store().lists(kind)[0], "")
@@ -59,8 +59,8 @@ func (v *Attachments) MayHave(ctx context.Context, p *Policy, kind string) (bool
 	return false, nil
 }
 
-// candidates returns the attachments in some lists of a format, the most likely ones of the
-// kind first. For kind "" it returns all.
+// candidates returns the attachments in the named lists of a format. Those that are most
+// likely of the kind come first. For kind "" it returns all.
 func (v *Attachments) candidates(ctx context.Context, format Format, names []string, kind string) ([]candidate, error) {
 	var all []candidate
 	for _, name := range names {
@@ -92,7 +92,7 @@ func (v *Attachments) list(ctx context.Context, which listKey) ([]candidate, err
 	return list()
 }
 
-// content returns the content of a blob, the same for all manifests that name it.
+// content returns the content of a blob. All manifests that name the blob share it.
 func (v *Attachments) content(blob blob, read func(raw []byte) (attachment, error)) *content {
 	key := fmt.Sprintf("%s %d", blob.digest, blob.size)
 	v.mu.Lock()

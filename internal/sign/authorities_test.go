@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Services with certificates of a company's authority are reached if the configuration
-// has the authority, with one request each, and not otherwise.
+// Keyless signing reaches services that have certificates of a company's authority only if
+// the configuration names the authority. It sends one request to each service.
 func TestServicesOfOwnAuthority(t *testing.T) {
 	asked := 0
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

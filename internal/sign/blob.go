@@ -26,8 +26,8 @@ type Limits struct {
 	Foreign    int64 // bytes of large attachments that others signed, for one subject; four times that for all subjects
 }
 
-// defaultLimits allows attachments of half the size that cosign allows, ten times the
-// largest documents that libre writes.
+// defaultLimits allows attachments of half the size that cosign allows. That is ten times
+// the size of the largest documents that libre writes.
 var defaultLimits = Limits{Attachment: 64 << 20, Foreign: 4 << 30}
 
 func (l Limits) orDefault() Limits {
@@ -44,8 +44,8 @@ type blob struct {
 	certificate string // the signer's, in PEM, if it is stored beside the content
 }
 
-// read reads a blob. A *RegistryError means that reading failed, another error that the
-// blob is too large or that no signature fits it.
+// read reads a blob. A *RegistryError means that reading failed. Any other error means that
+// the blob is too large or that no signature fits it.
 func (v *Attachments) read(ctx context.Context, b blob, p *Policy) ([]byte, error) {
 	op := fmt.Sprintf("read the attachment %s", b.repository.Digest(b.digest.String()))
 	limits := v.client.limits

@@ -33,13 +33,13 @@ const (
 	inTotoPredicateAnnotation = "in-toto.io/predicate-type"
 )
 
-// listedBundleSize is the largest size, in bytes, of a bundle that is repeated in an
-// annotation of its manifest. A list of referrers has these annotations, so a reader of the
-// list needs no further request.
+// listedBundleSize is the largest size, in bytes, of a bundle that is also stored in an
+// annotation of its manifest. A list of referrers contains these annotations, so a reader
+// of the list needs no further request.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
 const listedBundleSize = 8 << 10
 
-// inlineBundleSize is the largest size, in bytes, of a bundle that is repeated in the
+// inlineBundleSize is the largest size, in bytes, of a bundle that is also stored in the
 // manifest (the descriptor's data field of the OCI image specification). A reader of the
 // manifest then needs no further request. Registries limit manifests to 4 MiB.
 const inlineBundleSize = 64 << 10
@@ -62,15 +62,15 @@ func newBundleAttachment(raw []byte, kind, label string) (*bundleAttachment, err
 	return &bundleAttachment{raw: raw, bundle: b, kind: kind, label: label}, nil
 }
 
-// tagged names the list of attachments at the subject's tag that the referrers API does not
-// return: the registry got the API later, or has it and keeps no list.
+// tagged names the list at the subject's tag. It has attachments that the referrers API
+// does not return, if the registry got the API later or keeps no list.
 const tagged = "tagged"
 
-// lists names one list with all kinds, and the one at the subject's tag.
+// lists names the list that has all kinds, and the list at the subject's tag.
 func (bundleStore) lists(string) [][]string { return [][]string{{""}, {tagged}} }
 
-// These limits, in bytes, bound what is read of foreign attachments: a manifest (a bundle
-// of inlineBundleSize in base64 fits), and all bundles in one list.
+// These are limits, in bytes, for reading attachments that anybody may have pushed: for one
+// manifest (a bundle of inlineBundleSize in base64 fits), and for all bundles in one list.
 const (
 	maxBundleManifest = 128 << 10
 	maxListedBundles  = 1 << 20
@@ -121,8 +121,8 @@ func (bundleStore) list(ctx context.Context, v *Attachments, list string) ([]can
 // maxKind is the largest length of a predicate type, in bytes.
 const maxKind = 1 << 10
 
-// maybeBundle returns false for a referrer that is certainly not a bundle. Not every
-// registry reports the manifest's own artifactType.
+// maybeBundle returns false if a referrer is certainly not a bundle. Some registries do not
+// report the manifest's own artifactType.
 func maybeBundle(referrer v1.Descriptor) bool {
 	return strings.HasPrefix(referrer.ArtifactType, bundleMediaTypePrefix) ||
 		referrer.Annotations[bundleContentAnnotation] != "" ||
@@ -134,7 +134,7 @@ func (v *Attachments) ofManifest(ctx context.Context, manifest name.Digest) (*co
 	op := fmt.Sprintf("read the attachment %s", manifest)
 	text, err := v.client.registry.ReadArtifact(ctx, manifest, maxBundleManifest)
 	if notFound(err) {
-		return nil, fmt.Errorf("%s: the registry lists it and does not have it", op)
+		return nil, fmt.Errorf("%s: the registry lists it but does not have it", op)
 	}
 	if err != nil {
 		return nil, &RegistryError{op, err}
@@ -148,7 +148,7 @@ func (v *Attachments) ofManifest(ctx context.Context, manifest name.Digest) (*co
 		return nil, short(fmt.Errorf("%s: %w", op, err))
 	}
 	if len(read.Layers) != 1 {
-		return nil, fmt.Errorf("%s: %d layers, a bundle has one", op, len(read.Layers))
+		return nil, fmt.Errorf("%s: %d layers, expected one", op, len(read.Layers))
 	}
 	if err := json.Unmarshal(read.Layers[0], &layer); err != nil {
 		return nil, short(fmt.Errorf("%s: %w", op, err))
@@ -211,7 +211,7 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	}
 	if made.label != "" {
 		annotations[labelAnnotation] = made.label
-		// Trivy then reads no other attestations to find the VEX document.
+		// With it, Trivy finds the VEX document without reading other attestations.
 		annotations[inTotoPredicateAnnotation] = made.kind
 	}
 	manifest, err := json.Marshal(struct {
@@ -269,10 +269,10 @@ func (a *bundleAttachment) verify(p *trust, digest v1.Hash, kind string) (*State
 	return statement, nil
 }
 
-// errOtherKey is the error for a signature of a key that the policy does not accept.
+// errOtherKey means that a key signed that the policy does not accept.
 var errOtherKey = errors.New("signed with another key")
 
-// explain replaces the error by a shorter one if the reason is simply another key or a
+// explain replaces an error by a shorter one if the reason is simply another key or a
 // certificate.
 func (a *bundleAttachment) explain(p *trust, err error) error {
 	content, contentErr := a.bundle.VerificationContent()

@@ -17,8 +17,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 )
 
-// classicPredicateAnnotation is the annotation of an attestation's layer with its predicate
-// type.
+// classicPredicateAnnotation is the annotation of an attestation's layer that contains its
+// predicate type.
 const classicPredicateAnnotation = "predicateType"
 
 // classicStore implements the format Classic.
@@ -35,7 +35,7 @@ func classicTag(subject name.Digest, kind string) (name.Tag, error) {
 	return ociremote.AttestationTag(subject)
 }
 
-// attestations stands for all kinds but signatures: one tag holds them all.
+// attestations stands for all kinds except signatures: one tag holds them all.
 const attestations = "attestations"
 
 func (classicStore) lists(kind string) [][]string {
@@ -210,8 +210,8 @@ func (a classicAttachment) named() ([]string, error) {
 	return []string{signed.Critical.Identity.Reference}, err
 }
 
-// signature returns the signer of a layer and the time. The time is verified. The signer is
-// taken from the annotations: the caller verifies it.
+// signature returns the signer of a layer and the time of signing. The time is verified.
+// The signer comes from the annotations, and the caller verifies it.
 func (a classicAttachment) signature(p *trust, options *cosign.CheckOpts) (*Signature, error) {
 	signature := &Signature{Format: Classic}
 	leaf, err := a.layer.Cert()

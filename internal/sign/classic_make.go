@@ -30,7 +30,7 @@ func (classicStore) make(ctx context.Context, s *Signer, c *statement) ([]attach
 		a, err := s.classicAttestation(ctx, c)
 		return slices.Repeat([]attachment{a}, len(c.subjects)), err
 	}
-	// A signature in this format is for one digest.
+	// In this format a signature is for one digest.
 	var made []attachment
 	for _, subject := range c.subjects {
 		a, err := s.classicSignature(ctx, subject)
@@ -90,7 +90,7 @@ func (s *Signer) classicAttestation(ctx context.Context, c *statement) (attachme
 		static.WithAnnotations(annotations),
 		static.WithLayerMediaType(cosigntypes.DssePayloadType),
 	}
-	// In this format the timestamp is of the envelope, not of the signature in it.
+	// In this format the timestamp is for the envelope, not for the signature in it.
 	proof, err := classicProof(ctx, signed, authorities, content)
 	if err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func (s *Signer) classicAttestation(ctx context.Context, c *statement) (attachme
 }
 
 // classicSign signs with a certificate or a key, and returns the timestamp authorities. It
-// does not call them: the format dates other bytes than a bundle does, and has no place for
-// log entries.
+// does not call them, because the format timestamps other bytes than a bundle does. It
+// calls no log, because the format cannot hold its entries.
 func (s *Signer) classicSign(ctx context.Context, content sign.Content) (*protobundle.Bundle, []*sign.TimestampAuthority, error) {
 	var authorities []*sign.TimestampAuthority
 	signed, err := s.sign(ctx, content, func(options *sign.BundleOptions) {
@@ -115,8 +115,8 @@ func (s *Signer) classicSign(ctx context.Context, content sign.Content) (*protob
 	return signed, authorities, err
 }
 
-// classicProof returns a bundle's certificate as a layer's annotation, and a timestamp of
-// the bytes that this format dates. For a key it returns nothing.
+// classicProof returns a bundle's certificate as a layer's annotation, and a timestamp for
+// the bytes that this format timestamps. For a key it returns nothing.
 func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities []*sign.TimestampAuthority, dated []byte) ([]static.Option, error) {
 	issued := signed.GetVerificationMaterial().GetCertificate()
 	if issued == nil {
@@ -124,7 +124,7 @@ func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities [
 	}
 	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.GetRawBytes()})
 	options := []static.Option{static.WithCertChain(leaf, nil)}
-	// The format holds one timestamp.
+	// The format holds one timestamp only.
 	for _, authority := range authorities[:min(1, len(authorities))] {
 		time, err := authority.GetTimestamp(ctx, dated)
 		if err != nil {
@@ -181,8 +181,8 @@ func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a
 	return nil
 }
 
-// classicImage reads the image at a tag, to extend it. If the tag does not exist, the image
-// has no layers.
+// classicImage reads the image at a tag, so that a layer can be added. If the tag does not
+// exist, the image has no layers.
 func (c *Client) classicImage(ctx context.Context, tag name.Tag) (v1.Image, error) {
 	manifest, err := c.registry.ReadArtifact(ctx, tag, maxClassicManifest)
 	if notFound(err) {
@@ -202,7 +202,8 @@ func (c *Client) classicImage(ctx context.Context, tag name.Tag) (v1.Image, erro
 	return partial.CompressedToImage(storedImage{manifest, config, cmp.Or(read.MediaType, types.OCIManifestSchema1)})
 }
 
-// storedImage is an image whose layers have no content here.
+// storedImage is an image in a registry. Its manifest and configuration were read, its
+// layers were not.
 type storedImage struct {
 	manifest, config []byte
 	mediaType        types.MediaType

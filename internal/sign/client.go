@@ -16,9 +16,9 @@ import (
 )
 
 // A Client reads and writes the attachments of digests in registries. Several goroutines
-// may use it at once, but only one at a time may write to the same digest: without the
-// referrers API, and in the format Classic, attachments share a tag, and writing reads,
-// extends and writes it back.
+// may use it at once, but only one at a time may write to the same digest. Without the
+// referrers API, and in the format Classic, attachments share a tag, which the client
+// reads, extends and writes.
 type Client struct {
 	registry Registry
 	limits   Limits
@@ -30,16 +30,16 @@ type Client struct {
 }
 
 // A Registry reads and writes manifests and blobs in any registry. If a registry answers
-// with an HTTP status of failure, the error has the method Status() int in its chain.
+// with an HTTP error, the returned error's chain has the method Status() int.
 type Registry interface {
 	// Describe returns a manifest's media type, digest and size.
 	Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error)
 	// ReadArtifact reads a manifest of at most the given number of bytes.
 	ReadArtifact(ctx context.Context, reference name.Reference, most int) ([]byte, error)
-	// ReadBlob opens a blob. The last read fails if the content has another digest.
+	// ReadBlob opens a blob. The last read fails if the content does not have the digest.
 	ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error)
-	// Blob reads a blob of at most the given number of bytes. described is the manifest's
-	// descriptor of it, which may contain the content.
+	// Blob reads a blob of at most the given number of bytes. described is the blob's
+	// descriptor from the manifest, which may contain the content.
 	Blob(ctx context.Context, reference name.Reference, described v1.Descriptor, most int) ([]byte, error)
 	// Referrers lists the manifests that name a subject: with the referrers API or, without
 	// one, from the list at the subject's tag. It returns those that keep accepts. keep may
@@ -47,10 +47,10 @@ type Registry interface {
 	Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error)
 	// TaggedReferrers lists the referrers in the list at the subject's tag.
 	TaggedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) ([]v1.Descriptor, error)
-	// DeleteReferrer deletes a manifest that names the subject, and takes it out of the list
-	// at the subject's tag. It is no error if the registry refuses to delete.
+	// DeleteReferrer deletes a manifest that names the subject, and removes it from the
+	// list at the subject's tag. It is not an error if the registry refuses to delete.
 	DeleteReferrer(ctx context.Context, subject, referrer name.Digest) error
-	// PutBlob uploads a blob unless the repository has it.
+	// PutBlob uploads a blob unless the repository has it already.
 	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
 	// PutManifest writes a manifest under a digest or a tag. If it has a subject,
 	// PutManifest adds it to the list of the subject's referrers.
@@ -107,7 +107,7 @@ func (c *Client) putBlob(ctx context.Context, repository name.Repository, conten
 	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, err
 }
 
-// A refusal is an answer of a registry with a status of failure.
+// A refusal is an error that has the HTTP status of the registry's answer.
 type refusal interface {
 	error
 	Status() int // of HTTP

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// A Config describes how a catalogue signs: with a key or keyless, exactly one.
+// A Config describes how a catalogue signs: either with a key or keyless.
 type Config struct {
 	Format Format // "" is Bundle
 	Key    string // cosign's private key: a file, or env://VARIABLE
@@ -21,8 +21,7 @@ type Config struct {
 	// former keys. If it is empty, NAME.pub is accepted for a key NAME.key.
 	PublicKeys []PublicKey
 	Keyless    *Keyless
-	// Copies lists where signatures are accepted apart from the registry that they were
-	// made for.
+	// Copies lists the registries that accept signatures made for another registry.
 	Copies []Copy `yaml:"-"`
 	// Authorities are certificate authorities that keyless signing trusts in addition to
 	// the system's when it calls its services; nil means none.
@@ -32,8 +31,8 @@ type Config struct {
 // A PublicKey is a key whose signatures are accepted.
 type PublicKey struct {
 	File string // or env://VARIABLE
-	// Until is the time from which the signatures are no longer accepted, by the verifier's
-	// clock: a key's signature has no reliable time. The zero time means no end.
+	// Until is the time from which the verifier, by its own clock, no longer accepts
+	// signatures: a key's signature has no reliable time. The zero time means no end.
 	Until time.Time
 }
 
@@ -71,8 +70,8 @@ func (c Config) check() error {
 }
 
 // Policy returns the policy that accepts the signatures that this configuration makes. It
-// needs no secret. It is an error if a key is configured and its public key is neither
-// named nor beside it.
+// needs no secret. It returns an error if a key is configured, but its public key is
+// neither named nor stored beside it.
 func (c Config) Policy(ctx context.Context) (*Policy, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -107,10 +106,10 @@ func (c Config) Policy(ctx context.Context) (*Policy, error) {
 type acceptedKey struct {
 	PublicKey
 	public crypto.PublicKey
-	former bool // another key signs now
+	former bool // another key is used for signing now
 }
 
-// acceptedKeys returns the public keys, of which there is at least one.
+// acceptedKeys returns the public keys, at least one.
 func (c Config) acceptedKeys() ([]acceptedKey, error) {
 	keys, err := c.publicKeys()
 	if err == nil && len(keys) == 0 {
@@ -157,8 +156,8 @@ func (c Config) keyBeside() (crypto.PublicKey, error) {
 	return public, err
 }
 
-// presentKey returns the index of the key that signs now: the key beside the private key,
-// else the first key without an end, else the key that ends last.
+// presentKey returns the index of the key that is used for signing now: the key beside the
+// private key, else the first key without an end, else the key that ends last.
 func presentKey(keys []acceptedKey, beside crypto.PublicKey) int {
 	best := 0
 	for i, key := range keys {

@@ -9,10 +9,10 @@ import (
 )
 
 // Copy copies the attachments that the policy accepts from some digests to others. It signs
-// nothing. It attaches a statement to all digests of to that the statement names, so from
-// and to may be the same. It skips attachments that a digest has already. It returns the
-// number of attachments that it wrote. It leaves out attestations of the types in without.
-// Errors are as Sign's.
+// nothing. It attaches a statement to each digest in to that the statement names, so from
+// and to may be the same. It skips attachments that a digest already has, and attestations
+// of the types in without. It returns the number of attachments that it wrote. Its errors
+// are those of Sign.
 func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest, without ...string) (int, error) {
 	target := &Attacher{client: c, policy: p}
 	written := 0
@@ -38,7 +38,7 @@ func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest, wi
 				if slices.ContainsFunc(target.statements, func(c *statement) bool { return c.covers(attested, subjects) }) {
 					continue
 				}
-				a, err := candidate.read(ctx, p) // from memory: it was read above
+				a, err := candidate.read(ctx, p) // from memory: the loop above has read it
 				if err != nil {
 					return written, err
 				}

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// accepts runs CosignCommand's line for the signature and for an attestation, adapted to
-// the version of cosign.
+// accepts runs the command line of CosignCommand for the signature and for an attestation,
+// adapted to the version of cosign.
 func accepts(t *testing.T, s *signtest.Shell, p *Policy, subject name.Digest, keyFile string, adapt func(kind, line string) string, want bool) {
 	t.Helper()
 	for _, kind := range []string{SignatureType, cycloneDX} {
@@ -52,7 +52,7 @@ func TestInteropCosignVerifiesLibre(t *testing.T) {
 	}
 }
 
-// Libre verifies what cosign signs with the same keys, and cosign uses libre's keys.
+// Libre verifies what cosign signs with the same keys, and cosign signs with libre's keys.
 func TestInteropLibreVerifiesCosign(t *testing.T) {
 	ctx := context.Background()
 	predicate := filepath.Join(t.TempDir(), "bom.json")

@@ -11,15 +11,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// labelAnnotation has an attestation's label.
+// labelAnnotation is the annotation with an attestation's label.
 const labelAnnotation = "sh.libre.label"
 
 // maxLabel is the largest length of a label, in bytes.
 const maxLabel = 256
 
-// Detach takes attestations of a type away from the subjects: those that the policy
-// accepts and keep does not. It leaves what others attached, and what the registry refuses
-// to delete. Errors are *RegistryError.
+// Detach removes attestations of a type from the subjects: those that the policy accepts
+// and for which keep returns false. It leaves attestations of others, and those that the
+// registry refuses to delete. Errors are of type *RegistryError.
 func (c *Client) Detach(ctx context.Context, p *Policy, predicateType string, keep func(*Statement) bool, subjects ...name.Digest) error {
 	for _, subject := range subjects {
 		view := c.Attachments(subject)
@@ -58,8 +58,8 @@ func (bundleStore) remove(ctx context.Context, c *Client, subject name.Digest, _
 	return nil
 }
 
-// remove writes the image of the attachments without the layers. The layers have no other
-// place, so nothing needs to be deleted.
+// remove writes the image again without the layers. Only this image names the layers, so
+// there is nothing to delete.
 func (classicStore) remove(ctx context.Context, c *Client, subject name.Digest, kind string, all []candidate) error {
 	tag, err := classicTag(subject, kind)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 
 const noteType = "https://example.org/note"
 
-// labels are those that the lists of a subject have for notes.
+// labels returns the labels of notes from the lists of a subject.
 func labels(t *testing.T, client *Client, p *Policy, subject name.Digest) []string {
 	t.Helper()
 	var found []string
@@ -61,8 +61,8 @@ func attestNotes(t *testing.T, client *Client, signer *Signer, versions []int, s
 	}
 }
 
-// TestDetach takes former attestations away, and leaves what others attached and what is
-// of another type.
+// TestDetach removes former attestations. It leaves attestations of others and of other
+// types.
 func TestDetach(t *testing.T) {
 	for _, format := range []Format{Bundle, Classic} {
 		t.Run(string(format), func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestDetach(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				// What is attached afterwards joins what is left.
+				// A later attestation is added to the remaining ones.
 				attestNotes(t, client, signer, []int{3}, subjects...)
 				if got := notes(t, client, signer.Policy(), subjects[1]); got != "2 3" {
 					t.Errorf("notes %s, want 2 3", got)
@@ -111,7 +111,8 @@ func TestDetach(t *testing.T) {
 	}
 }
 
-// TestDetachWhereNothingIsDeleted leaves both, in each way in which registries refuse.
+// TestDetachWhereNothingIsDeleted keeps both attestations, in whatever way the registry
+// refuses.
 func TestDetachWhereNothingIsDeleted(t *testing.T) {
 	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest, http.StatusNotFound} {
 		reg := memoryRegistry(t, true)
@@ -134,7 +135,8 @@ func TestDetachWhereNothingIsDeleted(t *testing.T) {
 	}
 }
 
-// TestCopiesAndResignedKeepLabels so that lists tell as much in other registries.
+// TestCopiesAndResignedKeepLabels checks copies in another registry, and attestations that
+// are signed again.
 func TestCopiesAndResignedKeepLabels(t *testing.T) {
 	for _, format := range []Format{Bundle, Classic} {
 		ctx := context.Background()
@@ -173,7 +175,7 @@ func TestCopiesAndResignedKeepLabels(t *testing.T) {
 	}
 }
 
-// TestLabelsOfListsWithoutAnnotations are those of the statements, which are read then.
+// TestLabelsOfListsWithoutAnnotations reads the labels from the statements.
 func TestLabelsOfListsWithoutAnnotations(t *testing.T) {
 	for _, without := range []bool{false, true} {
 		reg := memoryRegistry(t, true)

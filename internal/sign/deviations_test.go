@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Attachments in registries that deviate from the specification are found by later readers,
-// are not attached twice, and can be copied from and to such registries.
+// Some registries deviate from the specification. Later readers still find the attachments,
+// nothing is attached twice, and attachments can be copied from and to such registries.
 func TestAttachAtRegistriesThatDeviate(t *testing.T) {
 	signers := map[Format]*Signer{Bundle: newSigner(t, newKey(t, Bundle)), Classic: newSigner(t, newKey(t, Classic))}
 	client := func(t *testing.T) *Client {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Fingerprint is of what the policy accepts: 64 hexadecimal digits. What one policy accepted may
-// be kept for another one with the same fingerprint. Sigstore's public root, which is renewed,
-// counts as one.
+// Fingerprint identifies what the policy accepts, as 64 hexadecimal digits. A cached result
+// of one policy is valid for another policy with the same fingerprint. Sigstore's public
+// root keeps its fingerprint when it is renewed.
 func (p *Policy) Fingerprint() string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%q %q\n", p.format, p.copies)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Policies that accept the same signatures have the same fingerprint, and no others.
+// Two policies have the same fingerprint exactly if they accept the same signatures.
 func TestFingerprintIsOfWhatIsAccepted(t *testing.T) {
 	newKey := func() acceptedKey {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -11,8 +11,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// FuzzSeal finds the payload of an attachment without reading it whole. What is found is
-// what a JSON decoder finds.
+// FuzzSeal checks that seal, which does not read an attachment whole, finds the same
+// payload as a JSON decoder.
 func FuzzSeal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := seal(bytes.NewReader(text), int64(len(text)), "")
@@ -39,7 +39,7 @@ func FuzzSeal(f *testing.F) {
 	})
 }
 
-// FuzzStatement reads a signed statement: it is about the digest, and has the type.
+// FuzzStatement checks that an accepted statement is about the digest and has the type.
 func FuzzStatement(f *testing.F) {
 	digest := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -50,7 +50,8 @@ func FuzzStatement(f *testing.F) {
 	})
 }
 
-// FuzzClassicLayer reads the annotations of a signature in cosign's former format.
+// FuzzClassicLayer checks that any annotations of a signature in cosign's former format are
+// read without a panic, and name one repository at most.
 func FuzzClassicLayer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, annotations, content []byte) {
 		var layer v1.Descriptor

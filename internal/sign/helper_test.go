@@ -22,7 +22,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A testRegistry counts requests and can lose some on demand.
+// A testRegistry counts requests, and can lose some of them.
 type testRegistry struct {
 	host     string
 	handler  http.Handler
@@ -132,7 +132,7 @@ func (c *Client) VerifyAttestations(ctx context.Context, subject name.Digest, pr
 	return c.Attachments(subject).VerifyAttestations(ctx, predicateType, p)
 }
 
-// Attest attests in the way that Sign signs.
+// Attest attests in the same way as Sign signs.
 func (c *Client) Attest(ctx context.Context, s *Signer, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	a := c.Attacher(s)
 	written, err := a.Attest(ctx, predicateType, predicate, subjects...)
@@ -152,8 +152,8 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-// brokenAnswer answers as a service that is out of order. It repeats the request's header
-// in the body, as some services do.
+// brokenAnswer answers as a broken service does. It repeats the request's header in the
+// body, as some services do.
 func brokenAnswer(w http.ResponseWriter, r *http.Request) bool {
 	http.Error(w, "on holiday "+r.Header.Get("Authorization"), http.StatusServiceUnavailable)
 	return true

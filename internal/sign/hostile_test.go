@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// put writes to the registry as anybody with push access can.
+// put writes to the registry, as anybody with push access can.
 func (r *testRegistry) put(t *testing.T, path string, content []byte, mediaType string) {
 	t.Helper()
 	request := must[*http.Request](t)(http.NewRequest(http.MethodPut, "http://"+r.host+path, bytes.NewReader(content)))
@@ -64,9 +64,9 @@ func (r *testRegistry) refer(t *testing.T, subject name.Digest, kind, distinct s
 	return digest
 }
 
-// Somebody with push access attaches content that cannot be read, before and after libre's
-// own attachments. Libre's attachments verify. Without them, an image does not count as
-// unsigned if the registry refuses to show an attachment.
+// Somebody with push access attaches content that cannot be read, before and after libre
+// attaches its own. Libre's attachments still verify. If libre has attached nothing, and
+// the registry refuses to show an attachment, libre does not report the image as unsigned.
 func TestUnusableAttachmentsAreSkipped(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	for what, attack := range map[string]struct {
@@ -191,7 +191,7 @@ func copyManifestTo(t *testing.T, from, to *testRegistry, subject, target name.D
 	to.put(t, path(target), must[[]byte](t)(io.ReadAll(response.Body)), response.Header.Get("Content-Type"))
 }
 
-// A foreign manifest may name libre's blob with a wrong size.
+// Somebody's manifest may name libre's blob with a wrong size.
 func TestWrongSizeOfABlobIsNotBelieved(t *testing.T) {
 	signer := newSigner(t, newKey(t, Bundle))
 	ctx := context.Background()
@@ -213,7 +213,8 @@ func TestWrongSizeOfABlobIsNotBelieved(t *testing.T) {
 	must[[]Statement](t)(newClient(t).VerifyAttestations(ctx, subject, cycloneDX, signer.Policy()))
 }
 
-// Foreign attachments are limited for each image and for all images. Libre's own are found within the limits.
+// The attachments of others are limited for each image and for all images. Libre still
+// finds its own within the limits.
 func TestLimitsOfAttachments(t *testing.T) {
 	ctx := context.Background()
 	signer := newSigner(t, newKey(t, Bundle))

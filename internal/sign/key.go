@@ -34,7 +34,8 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // readKeyText reads a key from a file or, for env://NAME, from a variable.
 func readKeyText(from string) ([]byte, error) {
 	if variable, ok := strings.CutPrefix(from, envPrefix); ok {
-		// Text that is no variable's name may be the key itself: the error must not contain it.
+		// Text that is not a variable's name may be the key itself, so the error must not
+		// contain it.
 		if !variableName.MatchString(variable) {
 			return nil, errors.New("read a key: expected env:// and the name of a variable")
 		}
@@ -141,7 +142,7 @@ func publicKeyName(private string) string {
 func fileMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // keyHint returns the hash by which a bundle names its key, as sigstore-go and cosign write
-// it. It identifies a key but proves nothing.
+// it. It identifies a key, but proves nothing.
 func keyHint(public crypto.PublicKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {

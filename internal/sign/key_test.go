@@ -27,7 +27,7 @@ import (
 	"github.com/libresh/libre/internal/sign/signtest"
 )
 
-// without unsets a variable for a test.
+// without unsets a variable during a test.
 func without(t testing.TB, variable string) {
 	setenv(t, variable, "") // restored afterwards
 	os.Unsetenv(variable)
@@ -64,7 +64,7 @@ func TestKeygen(t *testing.T) {
 	}}))
 	must[*Signature](t)(signedWith(t, signer))
 
-	// Keygen never overwrites either file, whichever exists.
+	// Keygen overwrites neither file, whichever of them exists.
 	setenv(t, PasswordVariable, "other")
 	for _, kept := range []string{"cosign.key", "cosign.pub"} {
 		for name := range texts {
@@ -85,7 +85,7 @@ func TestKeygen(t *testing.T) {
 	}
 }
 
-// Of several concurrent calls one succeeds, and its two files belong together.
+// If several calls run at once, one succeeds, and its two files belong together.
 func TestKeygenRace(t *testing.T) {
 	setenv(t, PasswordVariable, testPassword)
 	dir := t.TempDir()

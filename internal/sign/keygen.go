@@ -18,8 +18,8 @@ type PasswordFunc func(confirm bool) ([]byte, error)
 
 // Keygen makes an ECDSA P-256 key pair as "cosign generate-key-pair" does. It writes
 // base.key (mode 0600, encrypted with a password) and base.pub (mode 0644). The password is
-// $COSIGN_PASSWORD if that is set, even if empty, and the answer of ask otherwise. Keygen
-// never replaces a file: if one exists, the error is fs.ErrExist.
+// $COSIGN_PASSWORD if that is set, even if it is empty; otherwise it is the answer of ask.
+// Keygen never replaces a file: if one exists, the error is fs.ErrExist.
 func Keygen(base string, ask PasswordFunc) error {
 	key, pub := base+".key", base+".pub"
 	for _, path := range []string{key, pub} {
@@ -35,7 +35,7 @@ func Keygen(base string, ask PasswordFunc) error {
 	if err != nil {
 		return fmt.Errorf("make a key pair: %w", err)
 	}
-	// Write the private key last: if it exists, its public key does, too.
+	// Write the private key last: if it exists, so does its public key.
 	if err := writeNew(pub, pair.PublicBytes, 0o644); err != nil {
 		return fmt.Errorf("write the public key: %w", err)
 	}
@@ -46,7 +46,7 @@ func Keygen(base string, ask PasswordFunc) error {
 }
 
 // writeNew creates a file that is complete as soon as it has its name. It fails if the name
-// is taken: it makes a link, where a rename would replace the file.
+// is taken. So it links the file to the name: a rename would replace an existing file.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
 	file, err := atomicfile.Create(filepath.Dir(path), mode)
 	if err != nil {

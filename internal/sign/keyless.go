@@ -57,7 +57,8 @@ func (k Keyless) Check() error {
 	return nil
 }
 
-// SafeURL reports whether tokens may be sent to a URL: with https, or to this machine.
+// SafeURL reports whether tokens may be sent to a URL: it uses https, or leads to this
+// machine.
 func SafeURL(text string) bool {
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.Host == "" {
@@ -194,9 +195,9 @@ func (i issued) GetCertificate(context.Context, sign.Keypair, *sign.CertificateP
 	return i, nil
 }
 
-// logsOf returns the options for reaching the logs. The client of version 2 cannot use a
-// proxy together with own authorities, so behind a proxy the log needs a certificate of an
-// authority that the system trusts.
+// logsOf returns the options for reaching the logs. The client for version 2 of the log
+// cannot use both a proxy and additional authorities. So behind a proxy, an authority that
+// the system trusts must have signed the log's certificate.
 func logsOf(services []root.Service, authorities *web.Authorities) ([]sign.RekorOptions, error) {
 	var logs []sign.RekorOptions
 	for _, service := range services {
@@ -257,7 +258,7 @@ func (c *certified) renew(ctx context.Context) error {
 	der, err := fulcio.GetCertificate(ctx, key, &sign.CertificateProviderOptions{IDToken: token})
 	if err != nil {
 		err = fmt.Errorf("get a certificate from %s: %w", c.instance.fulcio, err)
-		if outOfOrder(err) {
+		if isTemporary(err) {
 			return err
 		}
 		return credentialFault(err)

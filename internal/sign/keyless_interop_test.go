@@ -20,10 +20,10 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// tokenLife is longer than any test takes.
+// tokenLife is longer than any test.
 const tokenLife = 10 * time.Minute
 
-// stackConfig returns the configuration of a catalogue that uses the stack, in one format.
+// stackConfig returns the configuration of a catalogue that uses the stack in one format.
 func stackConfig(s *signtest.Stack, format Format) Config {
 	keyless := &Keyless{
 		Fulcio: s.Fulcio, Rekor: s.Rekor, Timestamp: s.Timestamp, TrustedRoot: s.Root, Issuer: s.Issuer.URL,
@@ -151,7 +151,7 @@ func TestInteropTokenSources(t *testing.T) {
 		want    string // in the error; "" is success
 	}{
 		"variable": {set: func(*Keyless) { setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife)) }},
-		"Actions, out of order at first": {set: func(*Keyless) {
+		"Actions, failing at first": {set: func(*Keyless) {
 			setenv(t, requestURLVariable, s.Issuer.URL+"/actions?version=2")
 			setenv(t, requestTokenVariable, signtest.ActionsSecret)
 			s.Issuer.Fails.Store(1)
@@ -206,7 +206,8 @@ func TestInteropTokenSources(t *testing.T) {
 	}
 }
 
-// noSecret checks that an error contains no token from the environment, nor a part of one.
+// noSecret checks that an error contains neither a token from the environment nor a part of
+// one.
 func noSecret(t *testing.T, err error) {
 	t.Helper()
 	for _, secret := range []string{os.Getenv(tokenVariable), os.Getenv(requestTokenVariable)} {
@@ -228,7 +229,7 @@ func fakeBrowser(t testing.TB) {
 	setenv(t, "PATH", dir+":"+os.Getenv("PATH"))
 }
 
-// Requests to services that are out of order are retried, and the error names the service.
+// Requests to broken services are retried, and the error names the service.
 func TestInteropServicesOutOfOrder(t *testing.T) {
 	s := signtest.StartStack(t)
 	setenv(t, tokenVariable, s.Issuer.Token(t, tokenLife))

@@ -11,10 +11,10 @@ import (
 type Wanted struct {
 	Kind  string // predicate type, or SignatureType
 	Times int    // how many of this kind, at least
-	// Is, if not nil, tells by the labels of the attachments of this kind whether the digest
-	// has what it should. Times is of no meaning then. Is gets what the list says and, if
-	// that is not enough, the Label of each verified statement: anybody may attach others,
-	// and some registries list attachments without annotations.
+	// Is, if not nil, replaces Times. It reports whether the labels of the attachments of
+	// this kind show that the digest has what it should have. It first gets the labels in
+	// the list. If these do not suffice, it gets the Label of each verified statement:
+	// anybody may attach others, and some registries list attachments without annotations.
 	Is    func(labels []string) bool
 	Label func(*Statement) string
 }
@@ -33,7 +33,7 @@ func (v *Attachments) Missing(ctx context.Context, p *Policy, wanted ...Wanted) 
 	if err != nil {
 		return nil, err
 	}
-	// Some registries list attachments without their kind: these may be of any kind.
+	// Some registries list attachments without their kind. These may be of any kind.
 	untyped := len(labels[""])
 	for _, want := range wanted {
 		if want.Is == nil {
@@ -46,7 +46,7 @@ func (v *Attachments) Missing(ctx context.Context, p *Policy, wanted ...Wanted) 
 		switch {
 		case want.Is != nil:
 			has = want.Is(labels[want.Kind])
-			if !has && len(labels[""])+len(labels[want.Kind]) > 0 { // labels of others, or none at all
+			if !has && len(labels[""])+len(labels[want.Kind]) > 0 { // labels of others, or no labels
 				if has, err = v.isLabelled(ctx, p, want); err != nil {
 					return nil, err
 				}
@@ -72,7 +72,7 @@ func (v *Attachments) Missing(ctx context.Context, p *Policy, wanted ...Wanted) 
 	return missing, nil
 }
 
-// isLabelled asks the verified statements.
+// isLabelled calls Is with the labels of the verified statements.
 func (v *Attachments) isLabelled(ctx context.Context, p *Policy, want Wanted) (bool, error) {
 	statements, err := v.VerifyAttestations(ctx, want.Kind, p)
 	if _, err := attached(err); err != nil {
@@ -85,8 +85,8 @@ func (v *Attachments) isLabelled(ctx context.Context, p *Policy, want Wanted) (b
 	return want.Is(labels), nil
 }
 
-// labelsByKind returns the labels of the attachments of each kind in the lists, "" for those
-// that have none, and with the kind "" for those that have no kind.
+// labelsByKind returns the labels of the attachments in the lists, by kind. The label of an
+// attachment without one is "", and so is the kind.
 func (v *Attachments) labelsByKind(ctx context.Context, p *Policy) (map[string][]string, error) {
 	labels := map[string][]string{}
 	for _, format := range p.formats() {

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Missing reads one list if the registry lists the types of attachments. If it does not,
-// Missing reads attachments only if one is missing.
+// Missing reads one list if the registry lists the types of attachments. Otherwise it reads
+// attachments, but only if one is missing.
 func TestMissingTakesOneRequest(t *testing.T) {
 	ctx := context.Background()
 	registry := memoryRegistry(t, true)
@@ -57,7 +57,7 @@ func TestMissingTakesOneRequest(t *testing.T) {
 			}
 			text := must[[]byte](t)(json.Marshal(list))
 			registry.answer = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path == "/v2/" { // the greeting
+				if r.URL.Path == "/v2/" { // the check of the API's version
 					registry.requests.Add(-1)
 				}
 				if !strings.Contains(r.URL.Path, "/referrers/") {

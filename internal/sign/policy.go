@@ -21,13 +21,13 @@ type Policy struct {
 	copies []Copy   // where signatures are accepted apart from where they were made
 
 	identity Identity     // for CosignCommand
-	root     *TrustedRoot // likewise; nil for keys
+	root     *TrustedRoot // as keyFile; nil for keys
 }
 
 // A trust accepts the signatures of one key or of one identity.
 type trust struct {
 	PublicKey                            // zero for an identity
-	former    bool                       // another key signs now
+	former    bool                       // another key is used for signing now
 	hint      string                     // of the key; "" if certificates are expected
 	identity  verify.CertificateIdentity // if certificates are expected
 	options   []verify.PolicyOption
@@ -62,7 +62,7 @@ func keyTrust(key acceptedKey) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Makers of bundles name keys in different ways: accept any name for this key.
+	// Tools that make bundles name keys in different ways: accept any name for this key.
 	always := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
 	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil })
 	bundle, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
@@ -77,7 +77,7 @@ func keyTrust(key acceptedKey) (*trust, error) {
 }
 
 // verifySignature verifies an attachment with each key or identity of the policy. If none
-// accepts it, it returns the most specific error: that a former key signed it, rather than
+// accepts it, it returns the most specific error: that a former key signed it rather than
 // that another key did.
 func (p *Policy) verifySignature(a attachment, digest v1.Hash, kind string) (*Statement, error) {
 	var refused error
@@ -103,8 +103,8 @@ func (k PublicKey) ended(now time.Time) bool { return !k.Until.IsZero() && !now.
 // lastDay returns the last day on which the key is accepted, as written in libre.yaml.
 func (k PublicKey) lastDay() string { return k.Until.Add(-time.Second).UTC().Format(time.DateOnly) }
 
-// IdentityPolicy returns a policy that accepts signatures whose certificate the trusted
-// root's authority issued to the identity. It requires each kind of service that the root
+// IdentityPolicy returns a policy that accepts a signature if the trusted root's authority
+// issued its certificate to the identity. It requires each kind of service that the root
 // lists: a CT log for certificates, a transparency log for signatures. It always requires a
 // verified time.
 func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Policy, error) {
@@ -146,8 +146,8 @@ func IdentityPolicy(format Format, identity Identity, trusted *TrustedRoot) (*Po
 	return &Policy{format: format, ways: []*trust{way}, identity: identity, root: trusted}, nil
 }
 
-// IsClassic reports whether the policy accepts the format Classic alone, in which signatures
-// and attestations are in lists of their own.
+// IsClassic reports whether the policy accepts only the format Classic. In this format,
+// signatures and attestations are in separate lists.
 func (p *Policy) IsClassic() bool { return p.format == Classic }
 
 // formats returns the formats that the policy accepts, in the order in which to try them.

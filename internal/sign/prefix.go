@@ -10,8 +10,8 @@ import (
 )
 
 // A Copy accepts signatures in another registry than the one that they were made for. Of is
-// where they were made, In where they are accepted, both REGISTRY[/NAMESPACE]. An empty In
-// means anywhere.
+// the registry that they were made for, and In the one where they are accepted, both as
+// REGISTRY[/NAMESPACE]. An empty In means any registry.
 type Copy struct{ Of, In string }
 
 func (c Copy) isIn(prefix string) bool { return c.In == "" || SamePrefix(c.In, prefix) }
@@ -45,7 +45,7 @@ func (e *RepositoryError) Elsewhere() (of, in string, is bool) {
 }
 
 // verify returns the statement in an attachment of the subject if the policy accepts it and
-// if it names the subject's repository: anybody can copy a digest into another repository.
+// if it names the subject's repository. Anybody can copy a digest into another repository.
 func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statement, error) {
 	digest, err := v1.NewHash(subject.DigestStr())
 	if err != nil {
@@ -57,7 +57,7 @@ func (p *Policy) verify(a attachment, subject name.Digest, kind string) (*Statem
 	}
 	var elsewhere error
 	names := statement.names
-	statement.names = nil // used below only
+	statement.names = nil // used only below
 	for _, named := range names {
 		repository, is := repositoryOf(named)
 		switch {

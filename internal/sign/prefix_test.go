@@ -10,8 +10,8 @@ import (
 )
 
 // Somebody with push access copies a signed image with all its attachments to another
-// repository. There it counts as not signed, unless the policy lists the copy. A signature
-// that is made for that repository verifies beside it.
+// repository. The image counts as not signed there, unless the policy lists the copy. A
+// signature for that repository verifies beside the copied one.
 func TestSignatureForAnotherRepositoryIsRefused(t *testing.T) {
 	ctx := context.Background()
 	const docs = "/lasuite/docs-backend-default@"
@@ -22,7 +22,7 @@ func TestSignatureForAnotherRepositoryIsRefused(t *testing.T) {
 			for what, attack := range map[string]struct {
 				to       *testRegistry
 				path     string
-				listed   Copy // a Copy that accepts it; none accepts another name
+				listed   Copy // a Copy that accepts the signature; none accepts another name
 				unlisted Copy
 			}{
 				"another namespace": {here, "/production/docs-backend-default@",
@@ -80,7 +80,7 @@ func TestSignatureForAnotherRepositoryIsRefused(t *testing.T) {
 }
 
 // plant copies a manifest and its attachments from one repository to another, as an
-// attacher who ignores names does.
+// attacker does who ignores names.
 func plant(t *testing.T, from, to *testRegistry, signer *Signer, subject, target name.Digest) {
 	t.Helper()
 	copyManifestTo(t, from, to, subject, target)

@@ -8,10 +8,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Resign signs the statements again that the policy accepts, for example those of a former
-// key, for the same subjects. It skips statements that the signer signed already. It
-// returns the number of statements that it wrote or, if dry, would write. Errors are as an
-// Attacher's.
+// Resign signs those statements again that the policy accepts, for example those of a
+// former key, for the same subjects. It skips statements that the signer signed already. It
+// returns the number of statements that it wrote or, if dry, would write. Its errors are
+// those of an Attacher.
 func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, subjects ...name.Digest) (int, error) {
 	statements, err := c.acceptedStatements(ctx, p, subjects)
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, sub
 }
 
 // acceptedStatements returns the statements about the subjects that the policy accepts,
-// each once with all its subjects. The signatures come last.
+// each of them once and with all its subjects. The signatures come last.
 func (c *Client) acceptedStatements(ctx context.Context, p *Policy, subjects []name.Digest) ([]*statement, error) {
 	var statements, signatures []*statement
 	for _, subject := range subjects {

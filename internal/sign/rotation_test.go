@@ -10,8 +10,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// A former key's signatures are accepted until it ends, and are reported as a former key's.
-// Signing again changes no digest, keeps the old signatures and is needed once only.
+// The signatures of a former key are accepted until it ends, and are reported as those of a
+// former key. Signing again changes no digest, keeps the old signatures, and is needed only
+// once.
 func TestResignSignsAllStatementsOfAFormerKey(t *testing.T) {
 	ctx := context.Background()
 	for _, format := range formats {
@@ -87,7 +88,8 @@ func TestExpiredKeyIsRefused(t *testing.T) {
 		if want := "signed with " + ended.File + ", which was accepted until 2020-05-01"; !errors.As(err, &invalid) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
-		// Nothing that the expired key signed is signed again, and the key signs nothing.
+		// Nothing that the expired key signed is signed again, and the expired key cannot
+		// sign.
 		config.Key = future.Key
 		if written := must[int](t)(newClient(t).Resign(ctx, newSigner(t, config), must[*Policy](t)(config.Policy(ctx)), false, subject)); written != 0 {
 			t.Errorf("%d written", written)
@@ -103,7 +105,7 @@ func TestExpiredKeyIsRefused(t *testing.T) {
 	}
 }
 
-// Finding the present key does not need the private key.
+// The present key can be found without the private key.
 func TestPresentKey(t *testing.T) {
 	one, two, three := newKey(t, Bundle), newKey(t, Bundle), newKey(t, Bundle)
 	soon, later := time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)

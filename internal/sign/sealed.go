@@ -17,7 +17,7 @@ import (
 )
 
 // maxOutline is the largest size, in bytes, of a large attachment without its payload.
-// Signature, certificates, timestamps and log entries have some thousand bytes.
+// Signature, certificates, timestamps and log entries take some thousand bytes.
 const maxOutline = 64 << 10
 
 // A sealed attachment is a file whose payload was not read into memory yet: a Sigstore
@@ -54,7 +54,7 @@ type rawCertificate struct {
 }
 
 // seal finds the payload in a JSON file and reads everything else. certificate, in PEM, is
-// for an envelope, which contains none.
+// the signer's for an envelope, which contains none.
 func seal(file io.ReaderAt, size int64, certificate string) (*sealed, error) {
 	s := &sealed{file: file}
 	scan := &payloadScan{in: bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 32<<10), sealed: s}
@@ -175,7 +175,7 @@ func (s *sealed) signed() (io.Reader, error) {
 	return io.MultiReader(bytes.NewReader([]byte(head)), s.payload()), nil
 }
 
-// leaf returns the signer's certificate, or nil if a key signed.
+// leaf returns the signer's certificate, or nil if a key made the signature.
 func (s *sealed) leaf() (*x509.Certificate, error) {
 	raw := s.Material.Certificate.RawBytes
 	if chain := s.Material.Chain.Certificates; len(chain) > 0 {
@@ -217,8 +217,9 @@ func (s *sealed) verifies(verifier signature.Verifier) error {
 	return errOtherKey
 }
 
-// verifierOf returns a verifier for the key that must have signed. For an identity this is
-// the key in the attachment's certificate, if the authority issued it to the identity.
+// verifierOf returns a verifier for the only key that can have signed. For an identity,
+// this is the key in the attachment's certificate, if the authority issued that to the
+// identity.
 func (t *trust) verifierOf(s *sealed) (signature.Verifier, error) {
 	leaf, err := s.leaf()
 	switch {

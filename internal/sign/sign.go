@@ -34,11 +34,11 @@ const (
 	Classic Format = "classic"
 )
 
-// SignatureType is the predicate type of a signature in the format Bundle. It stands for
-// signatures in both formats wherever the code treats signatures and attestations alike.
+// SignatureType is the predicate type of a signature in the format Bundle. Code that treats
+// signatures and attestations alike uses it for signatures in both formats.
 const SignatureType = "https://sigstore.dev/cosign/sign/v1"
 
-// An Identity describes whom a certificate must be issued to.
+// An Identity describes to whom a certificate must have been issued.
 type Identity struct {
 	Issuer  string `yaml:"issuer"`  // URL of the OpenID Connect issuer, compared literally
 	Subject string `yaml:"subject"` // regular expression that matches the whole subject (an e-mail address, a workflow's URI)
@@ -52,7 +52,7 @@ type Signature struct {
 	Issuer  string    // of a certificate's subject; "" for a key
 	Subject string    // of a certificate; "" for a key
 	Key     string    // name of the public key in the policy; "" for a certificate or a key without a name
-	Former  bool      // another key signs now: see Resign
+	Former  bool      // another key is used for signing now: see Resign
 	For     string    // repository that it was made for, with its registry; "" if it names none
 	Time    time.Time // from a timestamp authority or a log; zero if neither was used
 }
@@ -89,8 +89,8 @@ func (e *notAttachedError) Error() string {
 
 func (e *notAttachedError) Is(target error) bool { return target == ErrNotAttached }
 
-// An InvalidError means that a digest has attachments and that the policy accepts none of
-// them: another key or identity signed, or the content is not what was signed.
+// An InvalidError means that a digest has attachments, but the policy accepts none of them:
+// another key or identity signed, or the content is not what was signed.
 type InvalidError struct {
 	Digest  name.Digest
 	Type    string  // predicate type, or SignatureType

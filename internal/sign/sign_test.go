@@ -75,7 +75,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	provenance := json.RawMessage(`{"buildDefinition": {}}`)
 	write(3, func() (int, error) { return client.Attest(ctx, signer, slsa, provenance, subjects...) })
-	// A run that was killed halfway is completed by the next one.
+	// The next run completes a run that was killed halfway.
 	write(1, func() (int, error) { return client.Sign(ctx, signer, subjects[1]) })
 	write(2, func() (int, error) { return client.Sign(ctx, signer, subjects...) })
 	attached(attachedTypes{Signature: true, Predicates: []string{cycloneDX, slsa}})
@@ -105,7 +105,7 @@ func roundTrip(t *testing.T, host string, config Config) {
 	}
 	write(0, sbom)
 
-	// Another key's owner does not take libre's signatures for his own, and adds his.
+	// Libre's signatures do not count for the owner of another key, who adds his own.
 	other := newKey(t, config.Format)
 	otherPolicy := must[*Policy](t)(other.Policy(ctx))
 	var invalid *InvalidError
@@ -192,7 +192,7 @@ func TestMislabelledAttachment(t *testing.T) {
 	if _, err := client.Verify(ctx, subject, signer.Policy()); !errors.Is(err, ErrNotAttached) {
 		t.Errorf("a bill of materials as signature: %v", err)
 	}
-	// cosign 2.6 annotates all attestations as signatures: they are found anyway.
+	// cosign 2.6 annotates all attestations as signatures. They are found nevertheless.
 	b.kind = SignatureType
 	other := pushIndex(t, host)[0]
 	made = must[[]attachment](t)(bundleStore{}.make(ctx, signer, &statement{kind: cycloneDX, predicate: bom, subjects: []name.Digest{other}}))
@@ -219,7 +219,7 @@ func TestRegistryErrors(t *testing.T) {
 				requests := registry.requests.Load()
 				must[*Signature](t)(newClient(t).Verify(ctx, subjects[0], signer.Policy()))
 				requests = registry.requests.Load() - requests
-				// If any request fails, the signature's state is unknown.
+				// If any request fails, it is unknown whether the digest is signed.
 				for failing := range requests {
 					n := int64(0)
 					registry.answer = func(w http.ResponseWriter, r *http.Request) bool {

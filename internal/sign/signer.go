@@ -27,7 +27,7 @@ func (s *Signer) Policy() *Policy { return s.policy }
 // credentials provide the key for a signature and the proof of its owner.
 type credentials interface {
 	// open returns a key and the options that prove its owner and the time of signing: all
-	// options of sigstore-go but the context.
+	// options of sigstore-go except the context.
 	open(ctx context.Context) (sign.Keypair, sign.BundleOptions, error)
 }
 
@@ -36,17 +36,17 @@ func (k *keyPair) open(context.Context) (sign.Keypair, sign.BundleOptions, error
 	return k, sign.BundleOptions{}, nil
 }
 
-// signAttempts limits how often a signature is tried while a service is out of order.
+// signAttempts limits how often signing is tried while a service fails.
 const signAttempts = 3
 
 // sign makes a bundle of the content. tweak changes the options first.
 //
-// If a service fails, sign starts over with a new signature: a log that did accept the
-// entry refuses the same entry the second time.
+// If a service fails, sign starts again with a new signature: a log that accepted the entry
+// would refuse the same entry the second time.
 func (s *Signer) sign(ctx context.Context, content sign.Content, tweak func(*sign.BundleOptions)) (*protobundle.Bundle, error) {
 	for attempt := 1; ; attempt++ {
 		signed, err := s.signOnce(ctx, content, tweak)
-		if err == nil || attempt == signAttempts || !outOfOrder(err) {
+		if err == nil || attempt == signAttempts || !isTemporary(err) {
 			return signed, err
 		}
 		if err := pause(ctx, time.Duration(attempt)*time.Second); err != nil {
@@ -72,9 +72,9 @@ func (s *Signer) signOnce(ctx context.Context, content sign.Content, tweak func(
 // rekorStatus matches the errors of the log's client with a temporary HTTP status.
 var rekorStatus = regexp.MustCompile(`unexpected response: (?:408|425|429|5\d\d) `)
 
-// outOfOrder reports whether an error comes from a service or the network and may be
+// isTemporary reports whether an error comes from a service or the network and may be
 // temporary.
-func outOfOrder(err error) bool {
+func isTemporary(err error) bool {
 	if fault.Is(err, fault.Credentials) || errors.Is(err, context.Canceled) {
 		return false
 	}

@@ -118,8 +118,8 @@ func actionsToken(ctx context.Context, services http.RoundTripper, from, bearer 
 	return answer.Value, nil
 }
 
-// checkToken returns a clear error for a token that is malformed or expired. Fulcio's own
-// error is not helpful. Fulcio verifies the signature.
+// checkToken returns a clear error for a token that is malformed or expired, because
+// Fulcio's error is not helpful. Fulcio verifies the signature.
 func checkToken(token string, now time.Time) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -154,7 +154,7 @@ type serviceTransport struct {
 }
 
 func (t *serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Response != nil && !SafeURL(request.URL.String()) { // a redirect would send the token along
+	if request.Response != nil && !SafeURL(request.URL.String()) { // following it would send the token along
 		return nil, fmt.Errorf("redirected to %s without TLS: not followed", request.URL.Host)
 	}
 	ctx, cancel := context.WithCancel(request.Context())

@@ -8,8 +8,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 )
 
-// A VerificationKey is a public key whose signatures are accepted now, as other verifiers
-// take it.
+// A VerificationKey is a public key whose signatures are accepted now, in the form that
+// other verifiers read.
 type VerificationKey struct {
 	PublicKey
 	PEM string // SubjectPublicKeyInfo, in lines that end with a newline
@@ -24,10 +24,10 @@ func (k VerificationKey) LastDay() string {
 	return k.lastDay()
 }
 
-// VerificationKeys returns the public keys whose signatures are accepted now, the one that
-// signs now first. Without keys, as for a keyless configuration, it returns none. It needs
-// no secret. It is an error if a key is configured and its public key is neither named nor
-// beside it.
+// VerificationKeys returns the public keys whose signatures are accepted now. The key that
+// is used for signing now comes first. Without keys, as in a keyless configuration, it
+// returns none. It needs no secret. It returns an error if a key is configured, but its
+// public key is neither named nor stored beside it.
 func (c Config) VerificationKeys() ([]VerificationKey, error) {
 	if c.Keyless != nil {
 		return nil, nil

@@ -13,26 +13,26 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Verify verifies the digest's signature as Attachments.Verify does. It is for callers that
-// need nothing else.
+// Verify verifies the digest's signature as Attachments.Verify does, for callers that need
+// nothing else.
 func (c *Client) Verify(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
 	return c.Attachments(subject).Verify(ctx, p)
 }
 
 // VerifyListed verifies the digest's signature with the content of the list of its
-// attachments, usually in one request. It tells who signed the digest, but not that others
-// can fetch all that they need to verify it. If the list has no valid signature, it reads
-// the attachments as Verify does.
+// attachments, usually in one request. It returns who signed the digest. It does not check
+// whether others can fetch everything that they need to verify it. If the list has no valid
+// signature, it reads the attachments as Verify does.
 func (c *Client) VerifyListed(ctx context.Context, subject name.Digest, p *Policy) (*Signature, error) {
 	return c.Listed(subject).VerifyListed(ctx, p)
 }
 
-// VerifyListed is Client.VerifyListed for Attachments that Listed returned.
+// VerifyListed works as Client.VerifyListed. The Attachments must come from Listed.
 func (v *Attachments) VerifyListed(ctx context.Context, p *Policy) (*Signature, error) {
 	signature, err := v.Verify(ctx, p)
 	var invalid *InvalidError
 	if errors.As(err, &invalid) {
-		return v.client.Verify(ctx, v.subject, p) // the list may be wrong
+		return v.client.Verify(ctx, v.subject, p) // the registry may have damaged the list
 	}
 	return signature, err
 }
@@ -52,7 +52,7 @@ func (v *Attachments) Verify(ctx context.Context, p *Policy) (*Signature, error)
 }
 
 // VerifyAttestations returns all statements of a type about the digest that the policy
-// accepts, at least one. Errors are as Verify's.
+// accepts, at least one. Its errors are those of Verify.
 func (v *Attachments) VerifyAttestations(ctx context.Context, predicateType string, p *Policy) ([]Statement, error) {
 	var statements []Statement
 	err := v.each(ctx, p, predicateType, func(s *Statement) bool {
@@ -98,15 +98,15 @@ type examined struct {
 	seen    map[statementKey]bool // statements of this kind so far
 }
 
-// A statementKey identifies a statement and its signer. The same statement in another
-// bundle has the same key.
+// A statementKey identifies a statement and its signer. The same statement in two bundles
+// has one key.
 type statementKey struct {
 	predicate [sha256.Size]byte
 	by        Signature // without the time
 }
 
-// eachOf calls yield for the valid ones among the candidates. It skips unusable
-// attachments, which anybody may have pushed. Only a failure of the network ends it.
+// eachOf calls yield for each valid candidate. It skips unusable attachments, which anybody
+// may have pushed. It fails only if the network fails.
 func (x *examined) eachOf(ctx context.Context, candidates []candidate, p *Policy, subject name.Digest, kind string, yield func(*Statement) bool) error {
 	for _, candidate := range candidates {
 		if x.valid && candidate.kind != kind && candidate.kind != "" {
@@ -174,8 +174,8 @@ type unreadError struct{ error }
 
 func (e *unreadError) Unwrap() error { return e.error }
 
-// IsUnread reports whether an error means that nothing is valid among what could be read,
-// and that an attachment could not: anybody may have attached that.
+// IsUnread reports whether an error means that no readable attachment is valid, and that at
+// least one could not be read. Anybody may have attached that one.
 func IsUnread(err error) bool { return errors.As(err, new(*unreadError)) }
 
 // answered reports whether the registry answered. If not, the network failed.

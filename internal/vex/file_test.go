@@ -100,7 +100,7 @@ func TestParseErrors(t *testing.T) {
 		"no action":           {statement("status: affected"), "f:2: CVE-2026-1234 is affected without an action"},
 		"action":              {statement("status: fixed", "action: none"), "f:2: CVE-2026-1234 is fixed, but has an action; rename action to notes"},
 		"bad package":         {statement("status: fixed", "package: openssl"), `f:5: package: "openssl" is not a package URL; for example: package: pkg:golang/golang.org/x/net`},
-		"bad versions":        {statement("status: fixed", "versions: newest please"), `f:5: versions: "newest please" is no range of versions`},
+		"bad versions":        {statement("status: fixed", "versions: newest please"), `f:5: versions: "newest please" is not a version range`},
 		"bad day":             {statement("status: fixed", "expires: tomorrow"), `f:5: expires: "tomorrow" is not a date`},
 		"no such day":         {statement("status: fixed", "expires: 2027-02-30"), `f:5: expires: "2027-02-30" is not a date`},
 		"expires before":      {statement("status: fixed", "expires: 2026-11-01"), "f:2: the statement about CVE-2026-1234 expires before its date"},

@@ -51,7 +51,7 @@ func TestMovingTagsFollowAReleaseAndNeverGoBack(t *testing.T) {
 		t.Errorf("tags: %v", tags)
 	}
 	for tag, reason := range map[string]string{
-		"1.0-1": "it looks like the tag of a release", "a b": "expected a tag", "{patch}": "no placeholder but {major} and {minor}",
+		"1.0-1": "it looks like the tag of a release", "a b": "expected a tag", "{patch}": "the only placeholders are {major} and {minor}",
 	} {
 		if got := c.run("push", two, "--to", reg.prefix(), "--also-tag", tag).want(t, 2); !strings.Contains(got.stderr, reason) {
 			t.Errorf("--also-tag %q:\n%s", tag, got.stderr)

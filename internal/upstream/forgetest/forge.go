@@ -62,7 +62,7 @@ type Request struct {
 	Token  string // token in the request; "" for none
 }
 
-// Fault is an answer that replaces the right one.
+// Fault is an answer that the server gives instead of the right one.
 type Fault struct {
 	Status int // 0 breaks the connection
 	Header map[string]string
@@ -76,7 +76,7 @@ func GitHub(t testing.TB) *Forge { return start(t, github) }
 // Forgejo starts a server with the paths of Forgejo and Gitea: /api/v1.
 func Forgejo(t testing.TB) *Forge { return start(t, forgejo) }
 
-// GitLab starts a server with the paths of GitLab: /api/v4. Owners may be groups in groups.
+// GitLab starts a server with the paths of GitLab: /api/v4. Owners may be nested groups.
 func GitLab(t testing.TB) *Forge { return start(t, gitlab) }
 
 func start(t testing.TB, kind flavour) *Forge {
@@ -133,8 +133,8 @@ func (f *Forge) AddToken(token string, push bool) {
 	f.tokens[token] = push
 }
 
-// SetFault sets a function that may return a fault for a request, which then is the answer.
-// nil removes the function. Calls are serialised.
+// SetFault sets a function that may return a fault for a request. The server then answers
+// with the fault. nil removes the function. Calls are serialised.
 func (f *Forge) SetFault(fault func(*http.Request) *Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -207,7 +207,7 @@ func (s *statusWriter) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-// tokenOf returns the token of a request, which can be sent in four ways.
+// tokenOf returns the token of a request. A request can send it in four ways.
 func tokenOf(r *http.Request) string {
 	if token := r.Header.Get("PRIVATE-TOKEN"); token != "" {
 		return token
@@ -263,8 +263,8 @@ func (f *Forge) enter(w http.ResponseWriter, r *http.Request) (visit, bool) {
 	return v, false
 }
 
-// redirect redirects from a former name to the repository. GitHub's API uses the
-// repository's number for that.
+// redirect redirects from a former name to the repository. GitHub's API redirects to the
+// repository's number.
 func (f *Forge) redirect(w http.ResponseWriter, r *http.Request, repo *Repo) {
 	old := "/" + r.PathValue("owner") + "/" + r.PathValue("repo")
 	_, rest, _ := strings.Cut(r.URL.Path, old)
@@ -282,7 +282,7 @@ func (f *Forge) redirect(w http.ResponseWriter, r *http.Request, repo *Repo) {
 	http.Redirect(w, r, f.URL+to.String(), http.StatusMovedPermanently)
 }
 
-// refuse answers with an error. GitLab has its own words, with the status.
+// refuse answers with an error. GitLab's message contains the status.
 func (f *Forge) refuse(w http.ResponseWriter, status int, message string) {
 	if f.kind == gitlab {
 		message = gitlabRefusal(status)
@@ -292,7 +292,7 @@ func (f *Forge) refuse(w http.ResponseWriter, status int, message string) {
 	json.NewEncoder(w).Encode(map[string]any{"message": message})
 }
 
-// api wraps an API answer with the rate limit and ETag. A 304 does not count against the
+// api adds the rate limit and an ETag to an API answer. A 304 does not count against the
 // limit if the request has a token. f.mu is held while answer runs.
 func (f *Forge) api(answer func(visit, http.ResponseWriter, *http.Request) (int, any)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -357,7 +357,7 @@ func (f *Forge) send(w http.ResponseWriter, r *http.Request, status int, value a
 	}
 }
 
-// page returns the requested page of a list, and sets the links to its neighbours.
+// page returns the requested page of a list, and sets the links to the pages beside it.
 func page[T any](f *Forge, w http.ResponseWriter, r *http.Request, all []T, sizeName string, usual, most int) []T {
 	query := r.URL.Query()
 	size, err := strconv.Atoi(query.Get(sizeName))

@@ -47,7 +47,7 @@ func (f *Forge) getRepo(v visit, _ http.ResponseWriter, _ *http.Request) (int, a
 	}
 }
 
-// visible returns the releases that the caller can see: drafts only with the right to push.
+// visible returns the releases that the caller can see. Only those who may push see drafts.
 // The newest comes first, which is not the order of versions.
 func (v visit) visible() []Release {
 	found := slices.DeleteFunc(slices.Clone(v.repo.releases), func(r Release) bool { return r.Draft && !v.mayPush })

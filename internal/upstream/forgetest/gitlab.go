@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// routeGitLab adds the routes of the REST API of GitLab. A project is named by its path,
-// URL-encoded.
+// routeGitLab adds the routes of GitLab's REST API. The path of a project, URL-encoded,
+// names it.
 func (f *Forge) routeGitLab(mux *http.ServeMux) {
 	const project = "/api/v4/projects/{project}"
 	mux.HandleFunc("GET "+project+"/merge_requests", f.api(f.listMerges))
@@ -27,7 +27,7 @@ func (f *Forge) routeGitLab(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+project+"/issues/{number}/notes", f.api(f.mayWrite(f.createIssueNote)))
 }
 
-// gitlabGit answers git clients for a project in any number of groups.
+// gitlabGit answers git clients. A project may be in nested groups.
 func (f *Forge) gitlabGit(w http.ResponseWriter, r *http.Request) {
 	project, _, isGit := strings.Cut(r.URL.Path, ".git/")
 	if !isGit {
@@ -47,7 +47,7 @@ func gitlabRefusal(status int) string {
 	}[status]
 }
 
-// countGitLab takes one request off the quota. The answer of a limit is a text.
+// countGitLab takes one request off the quota. If none is left, it answers in plain text.
 // https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/#response-headers
 func (f *Forge) countGitLab(w http.ResponseWriter) bool {
 	allowed := f.remaining > 0
@@ -65,7 +65,7 @@ func (f *Forge) countGitLab(w http.ResponseWriter) bool {
 	return allowed
 }
 
-// mayWrite refuses changes by those who are not logged in, or may only read.
+// mayWrite refuses a change if the request has no token, or one that may only read.
 func (f *Forge) mayWrite(answer func(visit, http.ResponseWriter, *http.Request) (int, any)) func(visit, http.ResponseWriter, *http.Request) (int, any) {
 	return func(v visit, w http.ResponseWriter, r *http.Request) (int, any) {
 		switch {
@@ -78,7 +78,7 @@ func (f *Forge) mayWrite(answer func(visit, http.ResponseWriter, *http.Request) 
 	}
 }
 
-// gitlabState is opened, closed or merged.
+// gitlabState returns opened, closed or merged.
 func (p *Pull) gitlabState() string {
 	switch {
 	case p.Merged:
@@ -133,7 +133,7 @@ func (f *Forge) listGitLab(v visit, w http.ResponseWriter, r *http.Request, issu
 	return http.StatusOK, list
 }
 
-// gitlabChange has the parameters of a merge request or an issue.
+// gitlabChange contains the parameters of a merge request or an issue.
 type gitlabChange struct {
 	Title, Description *string
 	Labels             *string
@@ -142,7 +142,7 @@ type gitlabChange struct {
 	StateEvent         *string `json:"state_event"` // close or reopen
 }
 
-// quickAction is a line that GitLab executes, wherever somebody writes it.
+// quickAction matches a line that GitLab executes as a command, in any text.
 // https://docs.gitlab.com/user/project/quick_actions/
 var quickAction = regexp.MustCompile(`(?m)^/[a-z_]+`)
 
@@ -152,7 +152,8 @@ func (f *Forge) checkQuiet(text string) {
 	}
 }
 
-// readChange reads the parameters. Of a missing title it answers as Grape validates.
+// readChange reads the parameters. If the title is missing, it answers as Grape, GitLab's
+// API framework, does.
 func (f *Forge) readChange(r *http.Request, isNew bool) (asked gitlabChange, status int, problem any) {
 	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
 		return asked, http.StatusBadRequest, map[string]any{"error": "message body does not match declared format"}
@@ -166,7 +167,7 @@ func (f *Forge) readChange(r *http.Request, isNew bool) (asked gitlabChange, sta
 	return asked, http.StatusOK, nil
 }
 
-// apply changes a merge request or an issue. A new label is created.
+// apply changes a merge request or an issue. It creates new labels.
 func (asked gitlabChange) apply(r *Repo, p *Pull) {
 	for _, change := range []struct{ from, into *string }{
 		{asked.Title, &p.Title}, {asked.Description, &p.Body}, {asked.SourceBranch, &p.Head}, {asked.TargetBranch, &p.Base},
@@ -184,7 +185,7 @@ func (asked gitlabChange) apply(r *Repo, p *Pull) {
 	}
 }
 
-// iid is the next number of a merge request or an issue.
+// iid returns the next number of a merge request or an issue.
 func (r *Repo) iid(issue bool) int {
 	next := 1
 	for _, p := range r.pulls {
@@ -226,7 +227,7 @@ func (f *Forge) createGitLabIssue(v visit, _ http.ResponseWriter, r *http.Reques
 	return http.StatusCreated, f.gitlabIssue(v.repo, p)
 }
 
-// numbered returns a merge request or an issue of the request's number.
+// numbered returns the merge request or issue with the number in the request.
 func (v visit) numbered(r *http.Request, issue bool) *Pull {
 	for _, p := range v.repo.pulls {
 		if p.isIssue() == issue && strconv.Itoa(p.Number) == r.PathValue("number") {
@@ -278,7 +279,7 @@ func (f *Forge) createNote(r *http.Request, p *Pull) (int, any) {
 	return http.StatusCreated, map[string]any{"id": len(p.Comments), "body": asked.Body, "system": false}
 }
 
-// namePage sets the headers that GitLab has besides Link.
+// namePage sets the headers that GitLab has in addition to Link.
 // https://docs.gitlab.com/api/rest/#other-pagination-headers
 func namePage(w http.ResponseWriter, number, last, size int) {
 	next := ""

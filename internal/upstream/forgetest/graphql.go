@@ -74,7 +74,7 @@ func (f *Forge) repository(v visit) *node {
 		"isPrivate":     always(v.repo.private),
 		"refs": func(arguments map[string]any) (any, error) {
 			if arguments["refPrefix"] != "refs/tags/" {
-				return nil, errors.New("only refs/tags/ is known here")
+				return nil, errors.New("only refs/tags/ is supported")
 			}
 			refs := v.repo.refs()
 			total := len(refs)
@@ -138,8 +138,8 @@ func connection(kind string, total int, nodes []*node) *node {
 	return &node{kind, map[string]func(map[string]any) (any, error){"totalCount": always(total), "nodes": always(nodes)}}
 }
 
-// first returns the first elements of a list, as many as the argument first says, at most
-// 100.
+// first returns the first elements of a list: as many as the argument first says, and at
+// most 100.
 func first[T any](all []T, arguments map[string]any) ([]T, error) {
 	n, given := arguments["first"].(int)
 	if !given || n < 1 || n > 100 {
@@ -148,11 +148,11 @@ func first[T any](all []T, arguments map[string]any) ([]T, error) {
 	return all[:min(n, len(all))], nil
 }
 
-// checkOrder returns an error unless the order is the only supported one.
+// checkOrder returns an error for every order except the supported one.
 func checkOrder(arguments map[string]any, field string) error {
 	order, _ := arguments["orderBy"].(map[string]any)
 	if order["field"] != field || order["direction"] != "DESC" {
-		return fmt.Errorf("only the order by %s DESC is known here", field)
+		return fmt.Errorf("only the order by %s DESC is supported", field)
 	}
 	return nil
 }

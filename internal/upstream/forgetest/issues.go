@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// issue returns an issue, or a pull request as one, in the format of both APIs.
+// issue returns an issue or a pull request as an issue, in the format of both APIs.
 func (f *Forge) issue(r *Repo, p *Pull) map[string]any {
 	pull, path := any(nil), "/issues/"
 	if !p.isIssue() {
@@ -19,7 +19,7 @@ func (f *Forge) issue(r *Repo, p *Pull) map[string]any {
 	}
 }
 
-// listIssues supports state and one label. On GitHub a list has pull requests, too; Forgejo
+// listIssues supports a state and one label. GitHub lists pull requests as issues; Forgejo
 // can leave them out.
 // https://docs.github.com/en/rest/issues/issues#list-repository-issues
 func (f *Forge) listIssues(v visit, w http.ResponseWriter, r *http.Request) (int, any) {
@@ -36,8 +36,8 @@ func (f *Forge) listIssues(v visit, w http.ResponseWriter, r *http.Request) (int
 	return http.StatusOK, f.listed(v, w, r, found, f.issue)
 }
 
-// createIssue accepts names of labels on GitHub, and creates new ones. On Forgejo it accepts
-// numbers.
+// createIssue creates an issue. GitHub accepts names of labels, and creates those that do
+// not exist. Forgejo accepts numbers of labels.
 func (f *Forge) createIssue(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
 	var asked struct {
 		Title, Body string

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Pull is a pull request from a branch of the same repository, or an issue. Both are
-// numbered together, and the APIs treat pull requests as issues, too; but GitLab numbers
-// merge requests and issues separately.
+// Pull is a pull request from a branch of the same repository, or an issue. GitHub and
+// Forgejo number both together, and their APIs treat pull requests as issues. GitLab
+// numbers merge requests and issues separately.
 type Pull struct {
 	Number      int
 	Title, Body string
@@ -48,8 +48,8 @@ func (r *Repo) numbered(issues bool) []Pull {
 
 func (p *Pull) isIssue() bool { return p.Head == "" }
 
-// ClosePull closes an issue or a pull request as a person would, or merges it into its base.
-// It takes the older one, if a GitLab has both with the number.
+// ClosePull closes an issue or a pull request as a person would, or merges it into its
+// base. If both have the number, as on GitLab, it takes the older one.
 func (r *Repo) ClosePull(number int, merge bool) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
@@ -87,7 +87,7 @@ func (f *Forge) pull(r *Repo, p *Pull) map[string]any {
 	}
 }
 
-// listPulls supports GitHub's filters. Forgejo has only state.
+// listPulls supports GitHub's filters. Forgejo supports only the state.
 func (f *Forge) listPulls(v visit, w http.ResponseWriter, r *http.Request) (int, any) {
 	query := r.URL.Query()
 	owner, _, _ := strings.Cut(v.repo.name, "/")
@@ -109,7 +109,7 @@ func (f *Forge) listPulls(v visit, w http.ResponseWriter, r *http.Request) (int,
 	return http.StatusOK, f.listed(v, w, r, found, f.pull)
 }
 
-// hasState reports whether a list for a state has the pull request.
+// hasState reports whether a list of a state contains the pull request.
 func (p *Pull) hasState(state string) bool {
 	return state == "all" || p.State == cmp.Or(state, "open")
 }
@@ -220,8 +220,8 @@ func (f *Forge) updatePull(v visit, _ http.ResponseWriter, r *http.Request) (int
 	return status, f.pull(v.repo, p)
 }
 
-// addLabels accepts names on GitHub, and creates new ones. On Forgejo it accepts numbers or
-// names of existing labels only.
+// addLabels adds labels. GitHub accepts names, and creates those that do not exist. Forgejo
+// accepts numbers or names, but only of existing labels.
 func (f *Forge) addLabels(v visit, _ http.ResponseWriter, r *http.Request) (int, any) {
 	p := v.pull(r)
 	var labels []any
@@ -242,7 +242,7 @@ func (f *Forge) addLabels(v visit, _ http.ResponseWriter, r *http.Request) (int,
 	return http.StatusOK, v.repo.labelled(p.Labels)
 }
 
-// setLabels adds labels, as addLabels does.
+// setLabels adds labels to a pull request or an issue.
 func (f *Forge) setLabels(repo *Repo, p *Pull, labels []any) (status int, problem any) {
 	for _, label := range labels {
 		var name string

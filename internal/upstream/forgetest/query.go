@@ -7,7 +7,7 @@ import (
 	"text/scanner"
 )
 
-// query is a GraphQL query. It supports the parts of the language that libre uses.
+// query is a GraphQL query. The parser supports the parts of the language that libre uses.
 // https://spec.graphql.org/October2021/
 type query struct {
 	variables  []string // all of type String!
@@ -175,7 +175,7 @@ type node struct {
 	fields map[string]func(arguments map[string]any) (any, error)
 }
 
-// always returns a field without arguments.
+// always returns a field that has no arguments.
 func always(value any) func(map[string]any) (any, error) {
 	return func(map[string]any) (any, error) { return value, nil }
 }

@@ -60,8 +60,8 @@ func (f *Forge) AddRepo(name string) *Repo {
 }
 
 // AddTags creates a repository that has tags with any names, and no content. The server
-// answers for it without git. This allows names that git refuses, the names of real
-// commits, and many repositories at once.
+// answers for it without git. So tags can have names that git refuses and the commits of
+// real tags, and tests can have many repositories.
 func (f *Forge) AddTags(name string, tags []Tag) *Repo {
 	r := f.add(name)
 	r.listed = tags
@@ -168,8 +168,9 @@ func (r *Repo) CommitTo(branch string, files map[string]string) string {
 	return r.git("", "rev-parse", "refs/heads/"+branch)
 }
 
-// CommitToFork returns a commit of somebody's pull request, on top of main. The forge serves it
-// under the address of this repository, which has neither a branch nor a tag that leads there.
+// CommitToFork returns a commit of somebody's pull request, on top of main. The forge
+// serves it under the address of this repository, but no branch or tag of the repository
+// leads to it.
 func (r *Repo) CommitToFork(files map[string]string) string {
 	r.f.t.Helper()
 	const branch = "of-a-fork"
@@ -204,7 +205,7 @@ func (r *Repo) Branch(name, commit string) {
 	r.git("", "update-ref", "refs/heads/"+name, commit)
 }
 
-// ref is a tag, with what the API and git return for it.
+// ref is a tag with what the API and git return for it.
 type ref struct {
 	name, object, commit string
 	date                 time.Time // of the commit

@@ -93,7 +93,7 @@ func (r *Repo) answerGit(w http.ResponseWriter, request *http.Request, body stri
 	}
 	w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 	if request.Header.Get("Git-Protocol") != "version=2" || !strings.Contains(body, "command=ls-refs") {
-		line("ERR only ls-refs of protocol version 2 is spoken here")
+		line("ERR only ls-refs of protocol version 2 is supported")
 		return
 	}
 	for _, tag := range r.listed {
@@ -166,7 +166,7 @@ func (f *Forge) download(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// commit answers with a commit as a patch, whether a branch leads there or not.
+// commit answers with a commit as a patch, even if no branch leads to it.
 func (f *Forge) commit(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
