@@ -45,6 +45,8 @@ type specJSON struct {
 
 	Tools *Derivation `json:"tools,omitempty"`
 
+	Compression string `json:"compression,omitempty"`
+
 	Software *Software `json:"software,omitempty"` // in no key
 }
 
@@ -65,7 +67,7 @@ func (s *Spec) json() specJSON {
 	all := specJSON{
 		Kind: s.Kind(), App: s.App, Component: s.Component, Variant: s.Variant, System: s.System,
 		Version: s.Version, PackageVersion: s.PackageVersion, Config: s.Config, About: s.About,
-		Skip: s.Skip, NeedsPkgs: s.NeedsPkgs, Software: s.Software,
+		Skip: s.Skip, NeedsPkgs: s.NeedsPkgs, Compression: s.Compression, Software: s.Software,
 	}
 	s.Content.write(&all)
 	return all
@@ -80,7 +82,7 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	*s = Spec{
 		App: from.App, Component: from.Component, Variant: from.Variant, System: from.System,
 		Version: from.Version, PackageVersion: from.PackageVersion, Config: from.Config, About: from.About,
-		Skip: from.Skip, NeedsPkgs: from.NeedsPkgs, Software: from.Software,
+		Skip: from.Skip, NeedsPkgs: from.NeedsPkgs, Compression: from.Compression, Software: from.Software,
 	}
 	switch from.Kind {
 	case KindNix:

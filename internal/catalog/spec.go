@@ -19,6 +19,7 @@ type Spec struct {
 	About          Annotations
 	Skip           *string // why the image does not exist on this system
 	NeedsPkgs      bool    // the key is unknown without the package set
+	Compression    string  // of layers: zstd, or empty for gzip
 	Software       *Software
 
 	Content Content // *NixImage, *ContainerfileImage or *DebugImage
@@ -221,4 +222,20 @@ func (s *Spec) Dependencies() []*Spec {
 		}
 	}
 	return all
+}
+
+// Compress sets the compression of the layers of an image and of those that it is built
+// from: gzip or zstd; empty is gzip. The keys of images with gzip do not name it.
+func (s *Spec) Compress(compression string) {
+	if compression == "gzip" {
+		compression = ""
+	}
+	s.Compression = compression
+	if file := s.Containerfile(); file != nil {
+		for _, base := range file.Bases {
+			if base.Image != nil {
+				base.Image.Compress(compression)
+			}
+		}
+	}
 }

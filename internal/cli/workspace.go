@@ -56,7 +56,7 @@ func (e *env) findWorkspace() (*workspace, error) {
 	}
 	ws.nix = &nix.Nix{
 		CacheDir: ws.cacheDir, OutcomeDir: filepath.Join(ws.cacheDir, "evaluations"), LogDir: ws.logDir(),
-		AllowLocalInputs: e.localInputs, Fetcher: sync.OnceValues(ws.fetcher),
+		AllowLocalInputs: e.localInputs, Compression: ws.settings.Layers.Compression, Fetcher: sync.OnceValues(ws.fetcher),
 		Warn: func(warning string) { e.Warnf("nix: %s", warning) },
 	}
 	if ws.packageSet == nix.HostPackageName {

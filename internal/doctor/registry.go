@@ -39,6 +39,9 @@ func (s Subject) registry(ctx context.Context, client *registry.Client) []Check 
 	}
 	classic := s.Settings.Sign.Format == sign.Classic
 	checks := []Check{ok("registry", fmt.Sprintf("%s: you may push", client)), referrers(probe), tags(probe, classic)}
+	if s.Settings.Layers.Compression == "zstd" {
+		checks = append(checks, zstdLayers(ctx, client))
+	}
 	if s.Settings.Sign.None {
 		return checks
 	}
@@ -93,6 +96,20 @@ func pushFailure(client *registry.Client, err error) Check {
 		fix = cmp.Or(fix, "create the repository at the registry, or let the registry create repositories on push")
 	}
 	return Check{Name: "registry", State: Wrong, Found: fmt.Sprintf("%s: %s", client, found), Fix: cmp.Or(fix, "check the registry's name, and the network"), Err: err}
+}
+
+// zstdLayers tries whether a registry takes images with such layers. Where it creates no
+// repositories, their tags cannot tell.
+func zstdLayers(ctx context.Context, client *registry.Client) Check {
+	const name, fix = "zstd layers", "compression: gzip below layers in libre.yaml"
+	accepts, err := client.AcceptsZstd(ctx, registry.ProbeRef)
+	switch {
+	case err != nil:
+		return failure(name, Note, err, fix)
+	case !accepts:
+		return Check{Name: name, State: Wrong, Found: client.String() + " refuses them", Fix: fix}
+	}
+	return ok(name, client.String()+" takes them")
 }
 
 func referrers(probe registry.Probe) Check {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
@@ -16,7 +17,27 @@ func (s Subject) run(ctx context.Context) []Check {
 	if err != nil {
 		return []Check{{Name: "run engine", State: Note, Found: fault.Reason(err) + " (for libre run)", Fix: cmp.Or(fault.Fix(err), "apt-get install podman")}}
 	}
-	return []Check{ok("run engine", by), servers(ctx, by)}
+	checks := []Check{ok("run engine", by)}
+	if s.Settings.Layers.Compression == "zstd" && by == "docker" {
+		version, err := engine.ClientVersion(ctx, by)
+		checks[0] = dockerReadsZstd(version, err)
+	}
+	return append(checks, servers(ctx, by))
+}
+
+// dockerReadsZstd checks docker's version. All versions of podman that run apps, and libre
+// with runc, read layers that are compressed by zstd.
+// https://docs.docker.com/engine/release-notes/23.0/
+func dockerReadsZstd(version string, err error) Check {
+	const name, fix = "run engine", "docker 23 or newer, or compression: gzip below layers in libre.yaml"
+	if err != nil {
+		return failure(name, Note, err, fix)
+	}
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err != nil || n < 23 {
+		return Check{Name: name, State: Wrong, Found: "docker " + version + " cannot read zstd layers", Fix: fix}
+	}
+	return ok(name, "docker "+version)
 }
 
 // servers looks for this machine's servers, which libre run uses where the engine cannot fetch

@@ -18,3 +18,11 @@ func TestServersOfThisMachineAreNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestDockerTooOldForZstdIsNamed(t *testing.T) {
+	for version, want := range map[string]State{"20.10.24+dfsg1": Wrong, "23.0.0": OK, "28.2.2": OK, "nonsense": Wrong} {
+		if got := dockerReadsZstd(version, nil); got.State != want {
+			t.Errorf("%s: %+v", version, got)
+		}
+	}
+}

@@ -306,6 +306,9 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 	for _, app := range from.Apps {
 		inCatalogue(app)
 	}
+	for _, spec := range from.Images {
+		spec.Compress(c.nix.Compression)
+	}
 	slices.SortFunc(from.Images, func(a, b *catalog.Spec) int {
 		return slices.Compare([]string{a.Ref().String(), a.System}, []string{b.Ref().String(), b.System})
 	})

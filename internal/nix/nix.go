@@ -33,7 +33,8 @@ type Nix struct {
 	OutcomeDir string   // cache of evaluations; "": no cache
 	LogDir     string   // full logs of failed builds and evaluations
 
-	AllowLocalInputs bool // allow catalogues to use local files as inputs
+	AllowLocalInputs bool   // allow catalogues to use local files as inputs
+	Compression      string // of the layers of all images; see catalog.Spec
 
 	// Fetcher returns the fetcher for sources that need a login; it is called after Nix
 	// failed to fetch one. It may be nil, and may return nil.

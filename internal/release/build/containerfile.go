@@ -58,6 +58,7 @@ func (r *run) containerfile(ctx context.Context, spec *catalog.Spec) (image.Resu
 		result, err = image.Import(ctx, built.Layout, r.layout, image.ImportSpec{
 			Platform: platform, Configure: release.Configure(spec.Config),
 			Labels: said, Upstream: built.Labels, Annotations: said, Created: release.Created(spec), HasBase: built.From != nil,
+			Codec: image.Codec(spec.Compression),
 		}, r.layerOptions(spec))
 		return err
 	}

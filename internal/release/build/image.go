@@ -173,7 +173,7 @@ func imageSpec(spec *catalog.Spec, content *catalog.NixImage, store nix.Store) (
 	config.Labels = said
 	return &image.Spec{
 		Platform: platform, Closure: store.Closure(content.Rootfs.Out), Root: content.Rootfs.Out, Owners: owners,
-		Config: config, Created: release.Created(spec), Annotations: said,
+		Config: config, Created: release.Created(spec), Annotations: said, Codec: image.Codec(spec.Compression),
 	}, nil
 }
 
@@ -204,7 +204,7 @@ func toolsSpec(spec *catalog.Spec, content *catalog.DebugImage, base v1.Descript
 	said := release.Labels(spec, spec.Key(), from)
 	tools := &image.ToolsSpec{
 		Base: base, Closure: store.Closure(content.Tools.Out), Root: content.Tools.Out,
-		Labels: said, Annotations: said, Created: release.Created(spec),
+		Labels: said, Annotations: said, Created: release.Created(spec), Codec: image.Codec(spec.Compression),
 	}
 	of, isNix := content.Of.(*catalog.NixImage)
 	if !isNix {

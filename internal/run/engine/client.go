@@ -53,12 +53,12 @@ type client struct {
 }
 
 func checkClient(ctx context.Context, name string) error {
-	_, err := clientVersion(ctx, name)
+	_, err := ClientVersion(ctx, name)
 	return err
 }
 
-// clientVersion also asks docker's daemon.
-func clientVersion(ctx context.Context, name string) (string, error) {
+// ClientVersion returns the version of podman, or of docker's daemon.
+func ClientVersion(ctx context.Context, name string) (string, error) {
 	if _, err := exec.LookPath(name); err != nil {
 		return "", &fault.Fault{Err: fmt.Errorf("%s is not installed", name), Fix: "install it, or give another --engine"}
 	}
@@ -73,7 +73,7 @@ func clientVersion(ctx context.Context, name string) (string, error) {
 }
 
 func openClient(ctx context.Context, name string, o Options) (Engine, error) {
-	version, err := clientVersion(ctx, name)
+	version, err := ClientVersion(ctx, name)
 	if err != nil {
 		return nil, err
 	}

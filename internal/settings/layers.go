@@ -1,0 +1,12 @@
+package settings
+
+// Layers are those of all images of the catalogue.
+type Layers struct {
+	Compression string // gzip or zstd; empty for gzip
+}
+
+func (l *Layers) keys() []key {
+	return []key{
+		{"compression", "", "gzip or zstd", "compression: zstd", text(&l.Compression, oneOf("gzip", "zstd"))},
+	}
+}
