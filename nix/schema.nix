@@ -271,7 +271,7 @@ in
       git = t.string // { doc = "URL of a repository."; example = ''"https://codeberg.org/forgejo/forgejo"''; };
       rev = t.commit // { doc = "The release's commit."; };
       tag = t.string // { doc = "The release's tag, which `libre bump` updates."; };
-      forge = t.oneOf [ "forgejo" "gitea" ] // { doc = "The forge's API, for `libre bump`."; };
+      forge = t.oneOf [ "forgejo" "gitea" "gitlab" ] // { doc = "The forge's API, for `libre bump`."; };
       inherit hash date describe;
     };
     goModule = struct [ "goModule" "version" "hash" ] {

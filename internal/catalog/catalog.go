@@ -61,7 +61,7 @@ type Source struct {
 	Archive  string `json:"archive"`  // URL that replaces the forge's archive
 	Git      string `json:"git"`      // URL of a repository
 	Rev      string `json:"rev"`      // commit
-	Forge    string `json:"forge"`    // of a git repository: forgejo or gitea
+	Forge    string `json:"forge"`    // of a git repository: forgejo, gitea or gitlab
 	GoModule string `json:"goModule"` // module path
 	Path     string `json:"path"`     // folder in the catalogue
 }

@@ -57,8 +57,8 @@ func (m *Maker) repository(address string) upstream.Source {
 	switch {
 	case err == nil && hosting.Kind == "github":
 		return upstream.Source{Kind: "github", Location: hosting.String()}
-	case err == nil && hosting.Kind == "forgejo":
-		return upstream.Source{Kind: "git", Location: strings.TrimSuffix(hosting.Server.String(), "/") + "/" + hosting.String(), Forge: "forgejo"}
+	case err == nil:
+		return upstream.Source{Kind: "git", Location: strings.TrimSuffix(hosting.Server.String(), "/") + "/" + hosting.String(), Forge: hosting.Kind}
 	}
 	return upstream.Source{Kind: "git", Location: address}
 }

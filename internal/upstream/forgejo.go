@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -70,58 +69,33 @@ func (r *forgejoRelease) release() Release {
 		Notes: r.Body, Page: r.HTMLURL}
 }
 
-// listReleases reads one page. The server decides its length, and announces another page in
-// the Link header; the addresses in that header are not used.
+// listReleases reads one page. The server decides its length.
 func (f *forgejoRepository) listReleases(ctx context.Context, number int) ([]Release, bool, error) {
-	where := below(f.api, "releases")
-	where.RawQuery = url.Values{"page": {strconv.Itoa(number)}, "limit": {"50"}}.Encode()
+	where := f.api.String() + "/releases?" + url.Values{"page": {strconv.Itoa(number)}, "limit": {"50"}}.Encode()
 	var page []forgejoRelease
-	response, err := f.get(ctx, where, &page)
+	response, err := f.client.readAPI(ctx, f.api, where, &page)
 	if err != nil {
 		return nil, false, err
 	}
-	if response.StatusCode == http.StatusNotFound {
+	if response.StatusCode != http.StatusOK {
 		return nil, false, f.client.refusal(f.api, response.StatusCode, "")
 	}
 	found := make([]Release, len(page))
 	for i, release := range page {
 		found[i] = release.release()
 	}
-	return found, strings.Contains(response.Header.Get("Link"), `rel="next"`), nil
+	return found, hasNext(response), nil
 }
 
 func (f *forgejoRepository) releaseByTag(ctx context.Context, tag string) (*Release, error) {
 	var release forgejoRelease
-	where, err := url.Parse(join(f.api, "releases/tags/", tag))
-	if err != nil {
+	response, err := f.client.readAPI(ctx, f.api, join(f.api, "releases/tags/", tag), &release)
+	switch {
+	case err != nil || response.StatusCode == http.StatusNotFound:
 		return nil, err
-	}
-	response, err := f.get(ctx, where, &release)
-	if err != nil || response.StatusCode == http.StatusNotFound {
-		return nil, err
+	case response.StatusCode != http.StatusOK:
+		return nil, f.client.refusal(f.api, response.StatusCode, "")
 	}
 	found := release.release()
 	return &found, nil
-}
-
-// get reads a document of the API. The caller handles 404.
-func (f *forgejoRepository) get(ctx context.Context, where *url.URL, into any) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", userAgent)
-	response, err := f.client.http.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	switch response.StatusCode {
-	case http.StatusOK:
-		return response, json.NewDecoder(http.MaxBytesReader(nil, response.Body, mostRefBytes)).Decode(into)
-	case http.StatusNotFound:
-		return response, nil
-	}
-	return nil, f.client.refusal(f.api, response.StatusCode, "")
 }

@@ -275,7 +275,7 @@ func TestNothingToFind(t *testing.T) {
 		}
 	}
 	for _, source := range []Source{{Kind: "github", Location: "https://github.com/o/r"}, {Kind: "github", Location: "o/../r"},
-		{Kind: "github", Location: "o/.."}, {Kind: "git", Location: "https://x/o/r", Forge: "gitlab"},
+		{Kind: "github", Location: "o/.."}, {Kind: "git", Location: "https://x/o/r", Forge: "bitbucket"}, {Kind: "git", Location: "https://x/r", Forge: "gitlab"},
 		{Kind: "git", Location: "https://x/r", Forge: "forgejo"}, {Kind: "goModule", Location: "../x"}} {
 		if _, err := c.Open(source); err == nil {
 			t.Errorf("%+v: no error", source)

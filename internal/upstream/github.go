@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-github/v60/github"
 )
 
-const releasesPerPage = 100 // GitHub's maximum
+const releasesPerPage = 100 // the maximum of GitHub and GitLab
 
 // githubRepository is a repository of GitHub or of an Enterprise server.
 type githubRepository struct {

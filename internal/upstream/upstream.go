@@ -27,7 +27,7 @@ import (
 type Source struct {
 	Kind     string // github, git, goModule, url or path
 	Location string // by kind: OWNER/REPO, a repository's URL, a module's path
-	Forge    string // for kind git: forgejo or gitea if libre can ask for its releases, else ""
+	Forge    string // for kind git: forgejo, gitea or gitlab if libre can ask for its releases, else ""
 	Tag      string // the tag or module version in use, "" unknown
 }
 
@@ -111,6 +111,7 @@ type Client struct {
 	tokens    credentials
 	modules   goSettings
 	goVersion string
+	getenv    func(string) string
 	cacheDir  string
 	deadline  time.Duration
 	limits    ArchiveLimits
@@ -145,6 +146,7 @@ func New(config Config) (*Client, error) {
 		tokens:    tokens,
 		modules:   modules,
 		goVersion: config.GoVersion,
+		getenv:    getenv,
 		cacheDir:  config.CacheDir,
 		deadline:  cmp.Or(config.Deadline, DefaultDeadline),
 		limits:    cmp.Or(config.Limits, DefaultArchiveLimits),
@@ -185,13 +187,15 @@ func (c *Client) Open(source Source) (Finder, error) {
 	case "github":
 		return c.openGitHub(source.Location)
 	case "git":
-		if source.Forge == "forgejo" || source.Forge == "gitea" {
+		switch source.Forge {
+		case "":
+			return &gitRepository{c, source.Location}, nil
+		case "forgejo", "gitea":
 			return c.openForgejo(source.Location)
+		case "gitlab":
+			return c.openGitLab(source.Location)
 		}
-		if source.Forge != "" {
-			return nil, fmt.Errorf("unknown forge %q of %s, expected forgejo or gitea", source.Forge, redacted(source.Location))
-		}
-		return &gitRepository{c, source.Location}, nil
+		return nil, fmt.Errorf("unknown forge %q of %s, expected forgejo, gitea or gitlab", source.Forge, redacted(source.Location))
 	case "goModule":
 		return c.openModule(source.Location)
 	}
@@ -234,7 +238,7 @@ func (c *Client) hint(place *url.URL) string {
 		return "set GITHUB_TOKEN or use gh auth login"
 	case strings.Contains(place.Path, "/api/v1/"):
 		return fmt.Sprintf("set FORGEJO_TOKEN, and FORGEJO_SERVER_URL to %s://%s", place.Scheme, place.Host)
-	case strings.Contains(place.Path, "/-/") || strings.HasPrefix(place.Host, "gitlab."):
+	case strings.Contains(place.Path, "/-/") || strings.Contains(place.Path, "/api/v4/") || strings.HasPrefix(place.Host, "gitlab."):
 		return fmt.Sprintf("set GITLAB_TOKEN, and GITLAB_HOST to %s://%s", place.Scheme, place.Host)
 	}
 	return fmt.Sprintf("write machine %s login USER password TOKEN into ~/.netrc", place.Hostname())

@@ -27,7 +27,14 @@ func newNotes(t *testing.T, forge *forgetest.Forge, base string) catalogue {
 	for i, version := range []string{"v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0-rc.1"} {
 		repo.Tag(version, repo.Commit(map[string]string{"Dockerfile": "FROM " + base + "\nCOPY page.txt /\nEXPOSE 8080\n", "page.txt": version + "\n"}))
 		if i > 0 {
-			repo.AddRelease(forgetest.Release{Tag: version, Prerelease: version == "v1.2.0", Date: time.Date(2026, 10, 5, 12, 0, 0, 0, time.UTC)})
+			release := forgetest.Release{Tag: version, Date: time.Date(2026, 10, 5, 12, 0, 0, 0, time.UTC)}
+			switch _, isGitLab := forge.Environment()["GITLAB_CI"]; {
+			case version == "v1.2.0" && isGitLab: // which has upcoming releases, and no prereleases
+				release.Date = time.Now().AddDate(1, 0, 0)
+			case version == "v1.2.0":
+				release.Prerelease = true
+			}
+			repo.AddRelease(release)
 		}
 	}
 	c := catalogue{dir: libre.Catalogue(t, nil, "x86_64-linux")}
@@ -93,21 +100,23 @@ func TestNewAppWithoutItsBuilderHasTheHashOfItsSource(t *testing.T) {
 	c.run(t, 0, "list", "pages")
 }
 
-// A repository of Forgejo is fetched by git, and followed by its releases.
-func TestNewAppBeginsWithAReleaseOfForgejo(t *testing.T) {
+// A repository of Forgejo or GitLab is fetched by git, and followed by its releases.
+func TestNewAppBeginsWithAReleaseOfForgejoOrGitLab(t *testing.T) {
 	host, push := hub(t)
 	push("base:1")
-	forge := forgetest.Forgejo(t)
-	c := newNotes(t, forge, host+"/base:1")
-	c.flags = []string{"--allow-local-inputs"}
-	c.run(t, 0, "new", "notes", "--from", forge.URL+"/suite/notes")
-	text := c.read(t, "apps/notes/default.nix")
-	for _, want := range []string{`version = "1.1.0";`, `git = "` + forge.URL + `/suite/notes";`, `rev = "`, `forge = "forgejo";`, `hash = "sha256-`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("lacks %s:\n%s", want, text)
+	for name, start := range map[string]func(testing.TB) *forgetest.Forge{"forgejo": forgetest.Forgejo, "gitlab": forgetest.GitLab} {
+		forge := start(t)
+		c := newNotes(t, forge, host+"/base:1")
+		c.flags = []string{"--allow-local-inputs"}
+		c.run(t, 0, "new", "notes", "--from", forge.URL+"/suite/notes")
+		text := c.read(t, "apps/notes/default.nix")
+		for _, want := range []string{`version = "1.1.0";`, `git = "` + forge.URL + `/suite/notes";`, `rev = "`, `forge = "` + name + `";`, `hash = "sha256-`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %s:\n%s", name, want, text)
+			}
 		}
+		c.run(t, 0, "bump", "notes", "--check")
 	}
-	c.run(t, 0, "bump", "notes", "--check")
 }
 
 // An image without a source is an app that is that image, by a Containerfile of the catalogue.

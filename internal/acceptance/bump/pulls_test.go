@@ -16,8 +16,7 @@ func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 			forge := start(t)
 			c, repo := suite(t, forge)
 			if name != "github" {
-				reads := map[string]string{"forgejo": `forge = "forgejo";`}[name] // releases; else there are tags only
-				text := strings.ReplaceAll(c.read(t, "apps/notes/default.nix"), `github = "suite/notes";`, fmt.Sprintf(`git = %q; rev = %q; %s`, repo.CloneURL(), strings.Repeat("0", 40), reads))
+				text := strings.ReplaceAll(c.read(t, "apps/notes/default.nix"), `github = "suite/notes";`, fmt.Sprintf(`git = %q; rev = %q; forge = %q;`, repo.CloneURL(), strings.Repeat("0", 40), name))
 				lines := strings.Split(text, "\n")
 				text = ""
 				for _, line := range lines {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -17,6 +18,8 @@ import (
 // names it.
 func (f *Forge) routeGitLab(mux *http.ServeMux) {
 	const project = "/api/v4/projects/{project}"
+	mux.HandleFunc("GET "+project+"/releases", f.api(f.listGitLabReleases))
+	mux.HandleFunc("GET "+project+"/releases/{tag}", f.api(f.getGitLabRelease))
 	mux.HandleFunc("GET "+project+"/merge_requests", f.api(f.listMerges))
 	mux.HandleFunc("POST "+project+"/merge_requests", f.api(f.mayWrite(f.createMerge)))
 	mux.HandleFunc("PUT "+project+"/merge_requests/{number}", f.api(f.mayWrite(f.updateMerge)))
@@ -30,6 +33,11 @@ func (f *Forge) routeGitLab(mux *http.ServeMux) {
 // gitlabGit answers git clients. A project may be in nested groups.
 func (f *Forge) gitlabGit(w http.ResponseWriter, r *http.Request) {
 	project, _, isGit := strings.Cut(r.URL.Path, ".git/")
+	if bare, asksGit := strings.CutSuffix(r.URL.Path, "/info/refs"); asksGit && !isGit {
+		to := url.URL{Path: bare + ".git/info/refs", RawQuery: r.URL.RawQuery}
+		http.Redirect(w, r, f.URL+to.String(), http.StatusMovedPermanently)
+		return
+	}
 	if !isGit {
 		http.NotFound(w, r)
 		return
