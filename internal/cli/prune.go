@@ -42,7 +42,8 @@ A release goes as a whole: its record, its images and what is attached to them.
 --keep and --keep-newer-than say what stays of each app and variant. These stay
 whatever they say:
 
-  - what the catalogue defines now, and what withdrawn.yaml names
+  - what the catalogue defines now
+  - what is withdrawn, by withdrawn.yaml or a signed statement in the registry
   - what another release, an index, or any other tag, such as latest, names
   - bases of images that stay, and bases that definitions name by digest
   - what was signed within the last 7 days, or nobody knows when
@@ -66,8 +67,8 @@ deleted), size, reason.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select all apps")
-	flags.StringArrayVar(&o.registry.to, "to", nil, "the `REGISTRY`[/NAMESPACE] to look at (default: registry in libre.yaml)")
-	flags.BoolVar(&o.registry.insecure, "insecure", false, "allow plain HTTP and untrusted certificates (always allowed on the loopback address)")
+	o.registry.addFlags(cmd)
+	flags.Lookup("key").Usage = "the public key in `FILE` that verifies withdrawals (default: sign in libre.yaml)"
 	flags.IntVar(&o.keep, "keep", 0, "keep the `N` newest versions of each app and variant, at least 1")
 	flags.Var(&o.newerThan, "keep-newer-than", "keep what was signed within `TIME`, such as 90d")
 	flags.StringVar(&o.plan, "plan", "prune.json", "write the plan to `FILE`")
@@ -140,9 +141,13 @@ func (ws *workspace) pruner(ctx context.Context, o registryOptions, patterns []c
 	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
 		return nil, err
 	}
+	signing, err := ws.verifying(ctx, o, clients[0])
+	if err != nil {
+		return nil, err
+	}
 	list, err := withdrawn.Load(ws.dir)
 	isWithdrawn := func(app, tag string) bool { return list.Find(app, tag) != nil }
-	return &prune.Pruner{Registry: clients[0], Apps: evaluation.Apps, Patterns: patterns, Now: time.Now(), Withdrawn: isWithdrawn}, err
+	return &prune.Pruner{Registry: clients[0], Apps: evaluation.Apps, Patterns: patterns, Now: time.Now(), Withdrawn: isWithdrawn, Signing: signing}, err
 }
 
 func planOfPrune(plan *prune.Plan) ui.Table {

@@ -47,12 +47,21 @@ func (c *Client) Listed(subject name.Digest) *Attachments {
 // MayHave reports whether the lists have an attachment of a kind, or one without a kind. It
 // reads only the lists, and verifies nothing.
 func (v *Attachments) MayHave(ctx context.Context, p *Policy, kind string) (bool, error) {
+	return v.has(ctx, p, kind, "")
+}
+
+// Claims reports whether the lists have an attachment that says that it is of a kind.
+func (v *Attachments) Claims(ctx context.Context, p *Policy, kind string) (bool, error) {
+	return v.has(ctx, p, kind)
+}
+
+func (v *Attachments) has(ctx context.Context, p *Policy, kinds ...string) (bool, error) {
 	for _, format := range p.formats() {
-		candidates, err := v.candidates(ctx, format, format.store().lists(kind)[0], "")
+		candidates, err := v.candidates(ctx, format, format.store().lists(kinds[0])[0], "")
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(candidates, func(has candidate) bool { return has.kind == kind || has.kind == "" }) {
+		if slices.ContainsFunc(candidates, func(has candidate) bool { return slices.Contains(kinds, has.kind) }) {
 			return true, nil
 		}
 	}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,15 +20,8 @@ import (
 // Old releases go from a real registry, and those that stay verify.
 func TestOldReleasesArePruned(t *testing.T) {
 	t.Parallel()
-	c := newCatalogue(t, map[string]string{"two/default.nix": definitions["two/default.nix"]}, "x86_64-linux")
-	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
 	prefix := testkit.DeletingRegistry(t, t.TempDir()) + "/coop"
-	for _, version := range []string{"packageVersion = 3", "packageVersion = 4", "packageVersion = 5"} {
-		if version != "packageVersion = 3" {
-			c.edit(t, "apps/two/default.nix", strings.Replace(version, version[len(version)-1:], string(version[len(version)-1]-1), 1), version)
-		}
-		c.run("push", "--all", "--to", prefix).want(t, 0)
-	}
+	c := threeReleases(t, prefix)
 	plan := filepath.Join(c.dir, "prune.json")
 	find := func(want string) {
 		t.Helper()
@@ -63,6 +57,20 @@ func TestOldReleasesArePruned(t *testing.T) {
 	if content, err := os.ReadFile(plan); err != nil || !json.Valid(content) {
 		t.Errorf("%s: %v", content, err)
 	}
+}
+
+// threeReleases is a catalogue whose app two has the releases 2-3, 2-4 and 2-5 in a registry.
+func threeReleases(t *testing.T, prefix string) catalogue {
+	t.Helper()
+	c := newCatalogue(t, map[string]string{"two/default.nix": definitions["two/default.nix"]}, "x86_64-linux")
+	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
+	for version := 3; version <= 5; version++ {
+		if version > 3 {
+			c.edit(t, "apps/two/default.nix", fmt.Sprint("packageVersion = ", version-1), fmt.Sprint("packageVersion = ", version))
+		}
+		c.run("push", "--all", "--to", prefix).want(t, 0)
+	}
+	return c
 }
 
 func check(t *testing.T, err error) {

@@ -110,7 +110,11 @@ func (p *Pruner) remains(ctx context.Context, w *world, of variant, planned *Rel
 			return nil, stays(planned.Record, short(d.Digest)+" is younger than 7 days, or its age is unknown")
 		}
 	}
-	return left, nil
+	why, err := w.withdrawal(ctx, left)
+	if why != "" {
+		err = stays(planned.Record, why)
+	}
+	return left, err
 }
 
 // delete deletes a release, after a last look at the tags of its repositories.

@@ -72,6 +72,7 @@ type Pruner struct {
 	Apps      map[string]catalog.App     // all of the catalogue
 	Patterns  []catalog.Pattern          // select apps and variants
 	Withdrawn func(app, tag string) bool // whether the catalogue's list names a release
+	Signing   *state.Signing             // verifies statements of withdrawn releases; nil if nothing is signed
 	Now       time.Time
 }
 
@@ -140,7 +141,7 @@ func (p *Pruner) candidate(ctx context.Context, w *world, of variant, ref catalo
 	case of.app.RecordRef(of.name) == ref:
 		return nil, "the catalogue defines it", nil
 	case p.Withdrawn(of.app.Name, ref.Tag):
-		return nil, "it is withdrawn", nil
+		return nil, "it is withdrawn, by the catalogue's list", nil
 	}
 	if tag := w.moved(ref); tag != "" {
 		return nil, "the tag " + tag + " does not point to what the record names", nil
@@ -149,13 +150,17 @@ func (p *Pruner) candidate(ctx context.Context, w *world, of variant, ref catalo
 	if err != nil {
 		return nil, "", err
 	}
-	switch {
-	case release.Signed.IsZero():
-		return nil, "its age is unknown", nil
-	case p.Now.Sub(release.Signed) < minAge:
-		return nil, "it is younger than 7 days", nil
-	case p.Now.Sub(release.Signed) < rule.NewerThan:
+	age := p.Now.Sub(release.Signed)
+	if age >= minAge && age < rule.NewerThan {
 		return nil, "", nil
+	}
+	switch why, err = w.withdrawal(ctx, release); {
+	case err != nil || why != "":
+		return nil, why, err
+	case release.Signed.IsZero():
+		return nil, "its age is unknown: nothing that is attached to its record has a date", nil
+	case age < minAge:
+		return nil, "it is younger than 7 days", nil
 	}
 	return release, "", nil
 }

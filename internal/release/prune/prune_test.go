@@ -2,19 +2,13 @@ package prune
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
-	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +22,7 @@ import (
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
+	"github.com/libresh/libre/internal/sign"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -47,13 +42,14 @@ type house struct {
 	*testing.T
 	client *registry.Client
 	apps   map[string]catalog.App
+	keys   map[string]*sign.Signer
 }
 
 func newHouse(t *testing.T, host string) *house {
 	t.Helper()
 	client, err := registry.NewClient(host+"/coop", registry.Options{})
 	check(t, err)
-	return &house{t, client, map[string]catalog.App{"docs": app("docs", "9"), "meet": app("meet", "9")}}
+	return &house{t, client, map[string]catalog.App{"docs": app("docs", "9"), "meet": app("meet", "9")}, map[string]*sign.Signer{}}
 }
 
 func app(name, version string) catalog.App {
@@ -239,7 +235,22 @@ func TestWhatMustStay(t *testing.T) {
 		}, "the definition of meet names 1-1"},
 		"a withdrawal": {func(_ *house, p *Pruner) {
 			p.Withdrawn = func(app, tag string) bool { return app == "docs" && tag == "1-1" }
-		}, "it is withdrawn"},
+		}, "it is withdrawn, by the catalogue's list"},
+		"a statement at another release": {func(h *house, p *Pruner) {
+			h.withdraw(p, ours, 1, "1-1", h.subject("docs-default", "3-1"))
+		}, "it is withdrawn, by a statement in the registry"},
+		"a statement at its image": {func(h *house, p *Pruner) {
+			h.withdraw(p, ours, 1, "1-1", h.subject("docs-web-default", "1-1"))
+		}, "it is withdrawn, by a statement in the registry"},
+		"a statement that does not verify": {func(h *house, p *Pruner) {
+			h.withdraw(p, ours, 1, "2-1", h.subject("docs-default", "3-1"))
+			h.withdraw(p, theirs, 1, "1-1", h.subject("docs-web-default", "1-1"))
+		}, "a statement of withdrawn releases is attached to it that does not verify"},
+		"the only newest statement": {func(h *house, p *Pruner) {
+			p.Now = time.Now().AddDate(1, 0, 0) // the statements are of today
+			h.withdraw(p, ours, 1, "2-1", h.subject("docs-default", "2-1"), h.subject("docs-default", "3-1"))
+			h.withdraw(p, ours, 2, "", h.subject("docs-default", "1-1"))
+		}, "no other release that stays has the newest statement of withdrawn releases"},
 		"the definition": {func(h *house, _ *Pruner) { h.apps["docs"] = app("docs", "1") }, "the catalogue defines it"},
 		"a moved tag": {func(h *house, _ *Pruner) { h.tag("docs-web-default", "2-1", "1-1") },
 			"the tag docs-web-default:1-1 does not point to what the record names"},
@@ -306,29 +317,6 @@ func (h *house) tag(repository, from, to string) {
 	digest, err := (&world{client: h.client}).digest(repository, h.digest(repository, from))
 	check(h, err)
 	check(h, h.client.SetTag(h.Context(), catalog.Ref{Repository: repository, Tag: to}, digest))
-}
-
-func TestReleasesOfUnknownAgeStay(t *testing.T) {
-	h := newHouse(t, memory(t))
-	for n := range 2 {
-		h.publish("docs", fmt.Sprint(n+1), "", 100*day)
-	}
-	p := h.pruner()
-	w, err := p.read(t.Context())
-	check(t, err)
-	r, err := w.release(t.Context(), catalog.RecordRef("docs", "default", "1", 1))
-	check(t, err)
-	for _, d := range r.Digests {
-		if d.Kind == "attachment" && d.Repository == "docs-default" {
-			digest, err := w.digest(d.Repository, d.Digest)
-			check(t, err)
-			check(t, h.client.Delete(t.Context(), digest))
-		}
-	}
-	plan := h.plan(Rule{Keep: 1})
-	if len(plan.Releases) != 0 || len(plan.Kept) != 1 || plan.Kept[0].Reason != "its age is unknown" {
-		t.Errorf("%+v", plan)
-	}
 }
 
 func TestAPlanThatDoesNotCountIsRefused(t *testing.T) {
@@ -404,74 +392,4 @@ func TestManyTagsInPages(t *testing.T) {
 	if len(plan.Releases) != 6 || len(plan.Kept) != 1 || plan.Kept[0].Record.Tag != "2-1" {
 		t.Errorf("%q go, %v stay", goes(plan), plan.Kept)
 	}
-}
-
-// Whichever request fails, and however: what must stay is there, and the next run completes.
-func TestFaultsOfEachRequest(t *testing.T) {
-	kinds := map[string]func(w http.ResponseWriter){
-		"refused": func(w http.ResponseWriter) { http.Error(w, `{"errors":[{"code":"DENIED"}]}`, http.StatusForbidden) },
-		"missing": func(w http.ResponseWriter) { http.Error(w, `{"errors":[]}`, http.StatusNotFound) },
-		"odd":     func(w http.ResponseWriter) { fmt.Fprint(w, `{"name":"x"}`) },
-		"cut":     func(w http.ResponseWriter) { fmt.Fprint(w, `{"tags":["1-1"`) },
-	}
-	for kind, answer := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			host := memory(t)
-			var failing, count atomic.Int64
-			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
-			proxy.ErrorLog = log.New(io.Discard, "", 0)
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if at := count.Add(1); at == failing.Load() && r.URL.Path != "/v2/" {
-					answer(w)
-					return
-				}
-				proxy.ServeHTTP(w, r)
-			}))
-			t.Cleanup(server.Close)
-			h := newHouse(t, strings.TrimPrefix(server.URL, "http://"))
-			stay := []string{"4", "3", "2"}
-			for _, version := range []string{"2", "3", "4"} {
-				h.publish("docs", version, "", 100*day)
-			}
-			h.tag("docs-web-default", "2-1", "latest")
-			for n := 1; ; n++ {
-				h.publish("docs", "1", "", 100*day)
-				plan := h.plan(Rule{Keep: 2})
-				if got := goes(plan); !slices.Equal(got, []string{"docs-default:1-1"}) {
-					t.Fatalf("%q go", got)
-				}
-				count.Store(0)
-				failing.Store(int64(n))
-				if again, err := h.fresh().Plan(context.Background(), Rule{Keep: 2}); err == nil && slices.ContainsFunc(again.Releases, func(r Release) bool { return r.Record.Tag != "1-1" }) {
-					t.Errorf("request %d: %q may go", n, goes(again))
-				}
-				last := count.Load() < int64(n)
-				count.Store(0)
-				err := h.fresh().Delete(context.Background(), plan, func(Release) {})
-				last = last && count.Load() < int64(n)
-				failing.Store(0)
-				if got := h.thereAfter("docs", n, err); !slices.Equal(got, stay) && !slices.Equal(got, append(slices.Clone(stay), "1")) {
-					t.Fatalf("request %d, %v: there are %q", n, err, got)
-				}
-				check(t, h.fresh().Delete(context.Background(), plan, func(Release) {}))
-				if got := h.there(); !slices.Equal(got, stay) {
-					t.Fatalf("request %d, then again: there are %q", n, got)
-				}
-				if last {
-					t.Logf("%d requests", n)
-					return
-				}
-			}
-		})
-	}
-}
-
-// fresh has a client that knows nothing yet.
-func (h *house) fresh() *Pruner {
-	h.Helper()
-	client, err := registry.NewClient(h.client.String(), registry.Options{})
-	check(h, err)
-	p := h.pruner()
-	p.Registry = client
-	return p
 }

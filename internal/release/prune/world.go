@@ -28,11 +28,14 @@ type world struct {
 	client  *registry.Client
 	records map[catalog.Ref]*state.Record // by their tag
 	pins    map[string]string             // digests of bases in definitions → the app
+	signing *state.Signing                // nil if nothing is signed
 
 	mu    sync.Mutex
 	tags  map[string]map[string]string // by repository, tags → digests; without those of attachments
 	lists map[string][]string          // by repository, tags of attachments
 	nodes map[string]*node             // by digest
+
+	statements map[catalog.Ref]state.Withdrawals // at the records of the selected variants
 }
 
 // node is a manifest.
@@ -48,7 +51,7 @@ var attachmentTag = regexp.MustCompile(`^sha256-([0-9a-f]{64})(\.[a-z]+)?$`)
 
 // read reads all tags of all repositories of the catalogue, and what they point to.
 func (p *Pruner) read(ctx context.Context) (*world, error) {
-	w := &world{client: p.Registry, records: map[catalog.Ref]*state.Record{}, pins: map[string]string{},
+	w := &world{client: p.Registry, signing: p.Signing, statements: map[catalog.Ref]state.Withdrawals{}, records: map[catalog.Ref]*state.Record{}, pins: map[string]string{},
 		tags: map[string]map[string]string{}, lists: map[string][]string{}, nodes: map[string]*node{}}
 	for _, app := range p.Apps {
 		for _, component := range app.Components {
@@ -58,8 +61,10 @@ func (p *Pruner) read(ctx context.Context) (*world, error) {
 		}
 	}
 	var records []string
+	selected := map[string]bool{}
 	for _, of := range p.variants() {
 		records = append(records, of.repository())
+		selected[of.repository()] = of.selected(p.Patterns)
 	}
 	if err := w.readAll(ctx, records); err != nil {
 		return nil, err
@@ -79,7 +84,10 @@ func (p *Pruner) read(ctx context.Context) (*world, error) {
 	if err := w.readAll(ctx, slices.Sorted(maps.Keys(repositories))); err != nil {
 		return nil, err
 	}
-	return w, w.readNamed(ctx)
+	if err := w.readNamed(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.readStatements(ctx, selected)
 }
 
 // readAll reads repositories, several at once.
@@ -227,9 +235,6 @@ func (w *world) release(ctx context.Context, ref catalog.Ref) (*Release, error) 
 	return r, nil
 }
 
-// createdAnnotation is when an attachment was made.
-const createdAnnotation = release.OCIPrefix + "created"
-
 // add adds a manifest and what is attached to it. It returns when the newest attachment was
 // made; zero if one does not say it, or if there is none.
 func (w *world) add(ctx context.Context, r *Release, repository, digest, kind string) (made time.Time, err error) {
@@ -252,33 +257,34 @@ func (w *world) add(ctx context.Context, r *Release, repository, digest, kind st
 	if err != nil {
 		return made, fmt.Errorf("listing what is attached to %s: %w", subject, err)
 	}
-	unknown := false
+	var age date
 	for _, one := range attached {
-		at, err := time.Parse(time.RFC3339, one.Annotations[createdAnnotation])
-		unknown = unknown || err != nil
-		if at.After(made) {
-			made = at
-		}
+		age.add(one.Annotations)
 		r.Digests = append(r.Digests, Digest{Repository: repository, Digest: one.Digest.String(), Kind: "attachment", Size: one.Size})
 	}
-	if unknown {
-		made = time.Time{}
+	if err := w.addTagged(ctx, r, repository, subject, &age); err != nil || age.unknown {
+		return time.Time{}, err
 	}
-	return made, w.addTagged(ctx, r, repository, subject)
+	return age.newest, nil
 }
 
 // addTagged adds the lists of attachments, and the attachments, that tags name.
-func (w *world) addTagged(ctx context.Context, r *Release, repository string, subject name.Digest) error {
+func (w *world) addTagged(ctx context.Context, r *Release, repository string, subject name.Digest, age *date) error {
 	for _, tag := range w.lists[repository] {
-		if "sha256:"+attachmentTag.FindStringSubmatch(tag)[1] != subject.DigestStr() {
+		named := attachmentTag.FindStringSubmatch(tag)
+		if "sha256:"+named[1] != subject.DigestStr() {
 			continue
 		}
-		found, err := w.client.Head(ctx, subject.Context().Tag(tag))
+		found, err := w.client.Get(ctx, subject.Context().Tag(tag))
 		if err != nil {
 			return err
 		}
-		if found.Digest.String() != subject.DigestStr() { // GitLab takes the tag for the digest
-			r.Digests = append(r.Digests, Digest{Repository: repository, Digest: found.Digest.String(), Kind: "attachment", Tags: []string{tag}, Size: found.Size})
+		if found.Digest.String() == subject.DigestStr() { // GitLab takes the tag for the digest
+			continue
+		}
+		r.Digests = append(r.Digests, Digest{Repository: repository, Digest: found.Digest.String(), Kind: "attachment", Tags: []string{tag}, Size: found.Size})
+		if named[2] != "" {
+			age.addClassic(found.Content)
 		}
 	}
 	return nil
@@ -307,6 +313,7 @@ func (w *world) protect(going map[catalog.Ref]*Release) (stays map[catalog.Ref]s
 				}
 			}
 		}
+		w.keepStatements(going, stays)
 		if len(going) == before {
 			return stays
 		}

@@ -25,7 +25,7 @@ type Withdrawals struct {
 	withdrawn.Statement
 	By      string    // the key or the identity that signed it
 	Signed  time.Time // if a service dated the signature; else zero
-	Refused bool      // some are attached, and none verifies or can be read
+	Refused bool      // what claims to be one is attached, and none verifies or can be read
 }
 
 // ReadWithdrawals reads the newest statement that is attached to a record or to an image. The
@@ -38,7 +38,8 @@ func ReadWithdrawals(ctx context.Context, signing *Signing, view *sign.Attachmen
 	}
 	statements, err := view.VerifyAttestations(ctx, withdrawn.PredicateType, signing.Policy)
 	if IsUnsigned(err) || sign.IsUnread(err) {
-		return Withdrawals{Refused: !errors.Is(err, sign.ErrNotAttached)}, nil
+		claims, err := view.Claims(ctx, signing.Policy, withdrawn.PredicateType)
+		return Withdrawals{Refused: claims}, Explained(err)
 	}
 	if err != nil {
 		return Withdrawals{}, Explained(err)

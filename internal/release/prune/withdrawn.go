@@ -1,0 +1,97 @@
+package prune
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/release/state"
+)
+
+// readStatements reads what is said of withdrawn releases at all records of the selected
+// variants.
+func (w *world) readStatements(ctx context.Context, selected map[string]bool) error {
+	if w.signing == nil {
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(state.Readers)
+	for ref := range w.records {
+		if !selected[ref.Repository] {
+			continue
+		}
+		group.Go(func() error {
+			said, err := w.statement(ctx, ref.Repository, w.tags[ref.Repository][ref.Tag])
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.statements[ref] = said
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// statement is what is said of withdrawn releases at a manifest.
+func (w *world) statement(ctx context.Context, repository, digest string) (state.Withdrawals, error) {
+	subject, err := w.digest(repository, digest)
+	if err != nil {
+		return state.Withdrawals{}, err
+	}
+	said, err := state.ReadWithdrawals(ctx, w.signing, w.signing.Client.Attachments(subject), subject)
+	if err != nil {
+		return said, fmt.Errorf("reading what is attached to %s: %w", subject, err)
+	}
+	return said, nil
+}
+
+// newest is the newest statement at the records of an app's variant, but for those that go.
+func (w *world) newest(repository string, going map[catalog.Ref]*Release) (newest state.Withdrawals) {
+	for ref, said := range w.statements {
+		if ref.Repository == repository && going[ref] == nil && said.Version > newest.Version {
+			newest = said
+		}
+	}
+	return newest
+}
+
+// keepStatements takes a release out of going of each variant of which all that stays has older
+// statements than what goes.
+func (w *world) keepStatements(going map[catalog.Ref]*Release, stays map[catalog.Ref]string) {
+	for _, ref := range sorted(going) {
+		said := w.statements[ref].Version
+		if said > 0 && said == w.newest(ref.Repository, nil).Version && said > w.newest(ref.Repository, going).Version {
+			stays[ref] = "no other release that stays has the newest statement of withdrawn releases"
+			delete(going, ref)
+		}
+	}
+}
+
+// withdrawal says why a release stays because of statements of withdrawn releases: the newest
+// one of its variant, or what verify finds at its record, its images and platforms. It is "" if
+// they let it go.
+func (w *world) withdrawal(ctx context.Context, r *Release) (why string, err error) {
+	const isWithdrawn = "it is withdrawn, by a statement in the registry"
+	if w.signing == nil {
+		return "", nil
+	}
+	if newest := w.newest(r.Record.Repository, nil); newest.Find(r.Record.Tag) != nil {
+		return isWithdrawn, nil
+	}
+	for _, d := range r.Digests {
+		if d.Kind == "attachment" {
+			continue
+		}
+		said, err := w.statement(ctx, d.Repository, d.Digest)
+		switch {
+		case err != nil:
+			return "", err
+		case said.Find(r.Record.Tag) != nil:
+			return isWithdrawn, nil
+		case said.Refused:
+			return "a statement of withdrawn releases is attached to it that does not verify", nil
+		}
+	}
+	return "", nil
+}
