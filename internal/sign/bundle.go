@@ -121,6 +121,9 @@ func (bundleStore) list(ctx context.Context, v *Attachments, list string) ([]can
 // maxKind is the largest length of a predicate type, in bytes.
 const maxKind = 1 << 10
 
+// createdNow is the value of createdAnnotation, which nothing signs.
+func createdNow() string { return time.Now().UTC().Format(time.RFC3339) }
+
 // maybeBundle returns false if a referrer is certainly not a bundle. Some registries do not
 // report the manifest's own artifactType.
 func maybeBundle(referrer v1.Descriptor) bool {
@@ -204,7 +207,7 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	annotations := map[string]string{
 		bundleContentAnnotation:   "dsse-envelope",
 		bundlePredicateAnnotation: made.kind,
-		createdAnnotation:         time.Now().UTC().Format(time.RFC3339),
+		createdAnnotation:         createdNow(),
 	}
 	if made.kind == SignatureType && len(made.raw) <= listedBundleSize {
 		annotations[listedBundleAnnotation] = string(made.raw)

@@ -56,6 +56,7 @@ func (s *Signer) classicSignature(ctx context.Context, subject name.Digest) (att
 	if err != nil {
 		return nil, err
 	}
+	options = append([]static.Option{static.WithAnnotations(map[string]string{createdAnnotation: createdNow()})}, options...)
 	layer, err := static.NewSignature(content, base64.StdEncoding.EncodeToString(sig), options...)
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", subject, err)
@@ -82,7 +83,7 @@ func (s *Signer) classicAttestation(ctx context.Context, c *statement) (attachme
 		return nil, fmt.Errorf("attest %s: %w", kind, err)
 	}
 	// WithAnnotations replaces all annotations, so it comes first.
-	annotations := map[string]string{classicPredicateAnnotation: kind}
+	annotations := map[string]string{classicPredicateAnnotation: kind, createdAnnotation: createdNow()}
 	if c.label != "" {
 		annotations[labelAnnotation] = c.label
 	}
