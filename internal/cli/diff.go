@@ -35,8 +35,9 @@ their licences, from the SBOMs; known vulnerabilities; upstream's notes.
 
 FROM and TO are tags of published releases, such as 5.4.0-1. Without TO, libre
 compares FROM with the working tree, whose images it builds; without both, the
-newest published release with the working tree. A selection without a variant
-is of the default one: docs, docs/backend, docs/*/lyon.
+newest published release that is not withdrawn with the working tree. A
+selection without a variant is of the default one: docs, docs/backend,
+docs/*/lyon.
 
 Two references compare what registries have, without a catalogue: release
 records, or images. A release that does not verify is not compared.

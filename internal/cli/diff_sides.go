@@ -73,6 +73,9 @@ func (d *differ) references(ctx context.Context) (from, to *diffSide, err error)
 		if opened[i], err = state.OpenRelease(ctx, client, signing, reference); err != nil {
 			return nil, nil, err
 		}
+		if err := d.warnWithdrawn(ctx, client, signing, reference); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := checkPair(opened[0], opened[1]); err != nil {
 		return nil, nil, err
@@ -244,7 +247,8 @@ func checkOne(patterns []catalog.Pattern, evaluation *nix.Evaluation, refs []cat
 	return nil
 }
 
-// open opens a published release of a repository by its tag; "" is the newest.
+// open opens a published release of a repository by its tag; "" is the newest that is not
+// withdrawn.
 func (d *differ) open(ctx context.Context, repository, tag string) (*state.PublishedRelease, error) {
 	client, err := d.ws.registry(d.options.registry)
 	if err != nil {
@@ -255,21 +259,38 @@ func (d *differ) open(ctx context.Context, repository, tag string) (*state.Publi
 		return nil, err
 	}
 	if tag == "" {
-		tags, err := client.Tags(ctx, repository)
-		if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		newest, err := d.newest(ctx, client, signing, repository)
+		if err != nil {
 			return nil, err
 		}
-		releases := state.ReleaseTags(tags)
-		if len(releases) == 0 {
-			return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s/%s has no release to compare with", client, repository), Fix: "publish one first: libre push " + d.options.words[0]}
-		}
-		tag = releases[0]
+		return state.OpenRelease(ctx, client, signing, newest)
 	}
 	reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%q is no tag of a release, expected one such as 5.4.0-1: %w", tag, err)}
 	}
-	return state.OpenRelease(ctx, client, signing, reference)
+	opened, err := state.OpenRelease(ctx, client, signing, reference)
+	if err == nil {
+		err = d.warnWithdrawn(ctx, client, signing, reference)
+	}
+	return opened, err
+}
+
+// newest is the newest release of a repository that is not withdrawn.
+func (d *differ) newest(ctx context.Context, client *registry.Client, signing *state.Signing, repository string) (name.Reference, error) {
+	tags, err := client.Tags(ctx, repository)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return nil, err
+	}
+	releases := state.ReleaseTags(tags)
+	if len(releases) == 0 {
+		return nil, &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s/%s has no release to compare with", client, repository), Fix: "publish one first: libre push " + d.options.words[0]}
+	}
+	reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: releases[0]})
+	if err != nil {
+		return nil, err
+	}
+	return state.NotWithdrawn(ctx, client, signing, reference)
 }
 
 // workingTree builds the images of an app's variant, and reads them.

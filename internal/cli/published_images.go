@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release/state"
@@ -38,6 +40,9 @@ func (e *env) referenced(ctx context.Context, o registryOptions, words []string)
 			return found, err
 		}
 		images, err := state.PlatformImages(ctx, client, signing, reference)
+		if err == nil {
+			err = e.warnWithdrawn(ctx, client, signing, reference)
+		}
 		if err != nil {
 			found.failed = append(found.failed, about(word, err))
 		}
@@ -46,8 +51,18 @@ func (e *env) referenced(ctx context.Context, o registryOptions, words []string)
 	return found, nil
 }
 
+// warnWithdrawn warns of a withdrawn release or image that somebody named.
+func (e *env) warnWithdrawn(ctx context.Context, client *registry.Client, signing *state.Signing, named name.Reference) error {
+	err := state.CheckWithdrawn(ctx, client, signing, named)
+	if state.AsWithdrawn(err) == nil {
+		return err
+	}
+	e.Warnf("%s", err)
+	return nil
+}
+
 // released finds the images of the selected apps' releases: of all, or of the newest of each
-// app and variant.
+// app and variant that is not withdrawn.
 func (ws *workspace) released(ctx context.Context, o registryOptions, client *registry.Client, patterns []catalog.Pattern, apps map[string]catalog.App, onlyNewest bool) (publishedImages, state.ReleaseImages, error) {
 	var found publishedImages
 	signing, err := ws.operatorVerifying(ctx, o, client)

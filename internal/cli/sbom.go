@@ -167,6 +167,9 @@ func (e *env) attestedDocuments(ctx context.Context, o registryOptions, referenc
 			return nil, nil, err
 		}
 		images, err := state.PlatformImages(ctx, client, signing, reference)
+		if err == nil {
+			err = e.warnWithdrawn(ctx, client, signing, reference)
+		}
 		if err != nil {
 			return nil, nil, about(word, err)
 		}

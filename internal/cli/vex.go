@@ -256,6 +256,9 @@ func (e *env) publishedVEX(ctx context.Context, o vexOptions, word string) error
 		return err
 	}
 	images, err := state.PlatformImages(ctx, client, signing, reference)
+	if err == nil {
+		err = e.warnWithdrawn(ctx, client, signing, reference)
+	}
 	if err != nil {
 		return err
 	}

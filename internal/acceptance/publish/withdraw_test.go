@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -174,6 +175,7 @@ func testHonoured(t *testing.T, c catalogue, reg *watched) {
 	if got := c.run("show", record, "--key", "cosign.pub").want(t, 0); !strings.Contains(got.stderr, line) {
 		t.Errorf("show:\n%s", got.stderr)
 	}
+	testNewestAndNamed(t, c, reg)
 	pages := filepath.Join(t.TempDir(), "site")
 	c.run("site", "--to", reg.prefix(), "--output", pages).want(t, 0)
 	all := readPages(t, pages)
@@ -183,6 +185,30 @@ func testHonoured(t *testing.T, c catalogue, reg *watched) {
 	}
 	if !strings.Contains(left, "podman pull") || strings.Contains(left, "was withdrawn. Do not") {
 		t.Errorf("the page of the other release:\n%s", left)
+	}
+}
+
+// testNewestAndNamed looks for two-default:2-4, which is withdrawn: what reads the newest release
+// takes 2-3, and what is named is read with a warning.
+func testNewestAndNamed(t *testing.T, c catalogue, reg *watched) {
+	t.Helper()
+	record, image, db := reg.prefix()+"/two-default:2-4", reg.prefix()+"/two-web-default:2-4", vulnerable(t, time.Hour)
+	for _, args := range [][]string{
+		{"scan", record, "--db", db, "--key", "cosign.pub"}, {"sbom", image, "--key", "cosign.pub"}, {"licenses", record, "--key", "cosign.pub"},
+		{"vex", record, "--key", "cosign.pub"}, {"diff", record, reg.prefix() + "/two-default:2-3", "--db", db, "--key", "cosign.pub"},
+		{"diff", "two", "2-3", "2-4", "--db", db, "--to", reg.prefix()},
+	} {
+		if got := c.run(args...).want(t, 0); strings.Count(got.stderr, ":2-4 was withdrawn on ") != 1 || !strings.Contains(got.stderr, lossy) || !strings.Contains(got.stderr, ":2-3") {
+			t.Errorf("%v:\n%s", args, got.stderr)
+		}
+	}
+	for want, args := range map[string][]string{
+		"two-default:2-3":     {"diff", "two", "--db", db, "--to", reg.prefix(), "--json"},
+		"two-web-default:2-3": {"scan", "two", "--published", "--db", db, "--to", reg.prefix(), "--json"},
+	} {
+		if got := c.run(args...).want(t, 0); !strings.Contains(got.stdout, want) || strings.Contains(got.stdout+got.stderr, ":2-4") {
+			t.Errorf("%v:\n%s%s", args, got.stdout, got.stderr)
+		}
 	}
 }
 

@@ -29,12 +29,12 @@ type PlatformImage struct {
 type ReleaseImages struct {
 	Images   []PlatformImage // of the releases that verify
 	Releases int             // how many there are
-	Older    int             // how many of them were left out, since they are not the newest
+	Older    int             // how many of them were left out, since they are not the newest to use
 	Failed   []error         // releases that cannot be read or do not verify, each named
 }
 
 // ReadReleaseImages lists the images of the releases in some repositories of release records: of
-// all releases, or of the newest one in each repository. A registry that does not answer is
+// all releases, or of the newest one in each repository that is not withdrawn. A registry that does not answer is
 // one error, and not one for each repository.
 func ReadReleaseImages(ctx context.Context, client *registry.Client, signing *Signing, repositories []string, onlyNewest bool) ReleaseImages {
 	tags, failed := make([][]string, len(repositories)), make([]error, len(repositories))
@@ -61,7 +61,13 @@ func ReadReleaseImages(ctx context.Context, client *registry.Client, signing *Si
 	}
 	images, errs := make([][]PlatformImage, len(references)), make([]error, len(references))
 	InParallel(Readers, references, func(n int, reference name.Reference) {
-		if images[n], errs[n] = PlatformImages(ctx, client, signing, reference); errs[n] != nil && !fault.Is(errs[n], fault.Unreachable) {
+		if onlyNewest {
+			reference, errs[n] = NotWithdrawn(ctx, client, signing, reference)
+		}
+		if errs[n] == nil {
+			images[n], errs[n] = PlatformImages(ctx, client, signing, reference)
+		}
+		if errs[n] != nil && AsWithdrawn(errs[n]) == nil && !fault.Is(errs[n], fault.Unreachable) {
 			errs[n] = fmt.Errorf("%s: %w", reference, errs[n])
 		}
 	})

@@ -105,6 +105,35 @@ func (w Withdrawals) check(ctx context.Context, client *registry.Client, referen
 	return &fault.Fault{Err: e, Fix: fix}
 }
 
+// CheckWithdrawn returns a *WithdrawnError, with its fix, if the release or image that a reference
+// names is withdrawn. It does not verify the release. Other errors are a registry's.
+func CheckWithdrawn(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) error {
+	got, err := client.Get(ctx, reference)
+	if err != nil {
+		return err
+	}
+	as, err := signedAs(got.Content)
+	if err != nil {
+		return err
+	}
+	digest := reference.Context().Digest(got.Digest.String())
+	said, err := ReadWithdrawals(ctx, signing, signing.Client.Attachments(digest), digest)
+	if err != nil {
+		return err
+	}
+	return said.check(ctx, client, reference, as.Tag)
+}
+
+// NotWithdrawn returns the reference of a release; if that is withdrawn, the one of the newest
+// release that is not. Errors are as CheckWithdrawn's: a *WithdrawnError if all are.
+func NotWithdrawn(ctx context.Context, client *registry.Client, signing *Signing, release name.Reference) (name.Reference, error) {
+	err := CheckWithdrawn(ctx, client, signing, release)
+	if withdrawn := AsWithdrawn(err); withdrawn != nil && withdrawn.Instead != "" {
+		return client.Parse(withdrawn.Instead)
+	}
+	return release, err
+}
+
 // left are the tags of the releases that are not withdrawn, the newest first.
 func (w Withdrawals) left(tags []string) []string {
 	return slices.DeleteFunc(ReleaseTags(tags), func(tag string) bool { return w.Find(tag) != nil })
