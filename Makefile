@@ -16,7 +16,7 @@ COMPILE := GOGC=1000 go build
 # command:Debian package
 DEMO_TOOLS := nix:nix-bin buildah:buildah runc:runc slirp4netns:slirp4netns newuidmap:uidmap busybox:busybox-static git:git \
 	podman:podman /usr/lib/postgresql/15/bin/postgres:postgresql-15
-TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3 redis-server:redis-server aws:awscli mariadbd:mariadb-server
+TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-registry patch:patch zstd:zstd mmdebstrap:mmdebstrap node:nodejs npm:npm python3:python3 redis-server:redis-server aws:awscli mariadbd:mariadb-server sshd:openssh-server
 
 # The race detector is written in C.
 RACE_TOOLS := $(TEST_TOOLS) gcc:gcc gencat:libc6-dev

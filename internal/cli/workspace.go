@@ -64,7 +64,8 @@ func (e *env) findWorkspace() (*workspace, error) {
 		ws.nix.Options = append(ws.nix.Options, "--option", "download-attempts", "1")
 	}
 	if e.builders != "" {
-		ws.nix.Options = append(ws.nix.Options, "--builders", e.builders)
+		// What a builder can fetch itself, this machine does not send.
+		ws.nix.Options = append(ws.nix.Options, "--builders", e.builders, "--option", "builders-use-substitutes", "true")
 	}
 	return ws, nil
 }

@@ -228,12 +228,19 @@ func FuzzLogLine(f *testing.F) {
 	f.Add([]byte("@nix {\"action\":\"result\",\"fields\":[-9223372036854775808,1e400,null],\"id\":1,\"type\":106}\n@nix null\n\x1b["))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		var p LogParser
+		var remote remoteBuilds
 		for line := range strings.Lines(string(log)) {
 			e, _ := p.Line([]byte(line))
+			remote.read(e)
 			if strings.ContainsAny(e.Text+e.Drv, "\x00\x07\x08\r\x1b\x7f\u009b") {
 				t.Errorf("control characters in %q or %q", e.Text, e.Drv)
 			}
 			HashMismatch(e.Text)
+		}
+		for _, u := range remote.unreachable {
+			if strings.ContainsAny(u.String(), "\n\x1b") {
+				t.Errorf("not a line: %q", u)
+			}
 		}
 		HashMismatch(string(log))
 	})

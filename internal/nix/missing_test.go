@@ -124,7 +124,7 @@ func TestOtherSystemsNeedABuilder(t *testing.T) {
 		"Cannot build " + drv + ".\nReason: builder failed with exit code 1.":                                                                                                                "",
 	} {
 		event, _ := message(LogError, text)
-		got, ok := otherSystem(text)
+		got, ok := (&remoteBuilds{}).otherSystem("", text)
 		if ok != (want != "") || !strings.Contains(got, want) || event.Drv == "" || event.Kind != LogBuildFailed {
 			t.Errorf("%q: %q, %v, %+v", text, got, ok, event)
 		}

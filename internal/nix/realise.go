@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -43,7 +42,8 @@ const tailLines = 10
 // removes it. Realise returns the derivations' own failures, by derivation path; use
 // [Nix.Valid] to find the outputs that exist. options are additional ones for nix-store.
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent), options ...string) (map[string]*BuildFailure, error) {
-	watcher := &watcher{nix: n, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
+	system, _ := MachineSystem()
+	watcher := &watcher{nix: n, system: system, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
 	tried := map[string]bool{} // derivations that were fetched with a login
 	for {
 		known := len(watcher.failures)
@@ -88,7 +88,11 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 		return n.failure(ctx, "building", err, "")
 	}
 	watcher.watch(stderr)
+	watcher.warnOfBuilders()
 	if err := cmd.Wait(); err != nil {
+		if malformed := watcher.remote.fault("building"); malformed != nil {
+			return malformed
+		}
 		return n.failure(ctx, "building", err, strings.Join(watcher.errors, "\n"))
 	}
 	return nil
@@ -123,6 +127,8 @@ type watcher struct {
 	builds   map[string]*buildLog
 	failures map[string]*BuildFailure
 	errors   []string
+	remote   remoteBuilds
+	system   string // of this machine
 	on       func(LogEvent)
 }
 
@@ -175,6 +181,12 @@ func (w *watcher) event(event LogEvent) {
 	case LogBuildFailed:
 		event.Failure = w.fail(event.Drv, event.Text)
 	case LogMessage:
+		if w.remote.read(event) {
+			if w.remote.without[w.system] {
+				w.warnOfBuilders() // now: a build on this machine may take long
+			}
+			return
+		}
 		switch event.Level {
 		case LogError:
 			w.errors = append(w.errors, "error: "+event.Text)
@@ -191,6 +203,9 @@ func (w *watcher) fail(drv, message string) *BuildFailure {
 	if w.failures[drv] != nil {
 		return w.failures[drv]
 	}
+	if refused, ok := w.remote.refused[drv]; ok {
+		message = refused.reason // the machine's, which says more
+	}
 	failure := &BuildFailure{Drv: drv, Message: firstLine(message)}
 	w.failures[drv] = failure
 	build := w.builds[drv]
@@ -202,7 +217,7 @@ func (w *watcher) fail(drv, message string) *BuildFailure {
 		failure.Message = mismatch(wanted, got)
 	} else if strings.HasPrefix(message, "some substitutes") {
 		failure.Message = w.substituteFailure()
-	} else if other, ok := otherSystem(message); ok {
+	} else if other, ok := w.remote.otherSystem(drv, message); ok {
 		failure.Message = other
 	} else if build != nil && len(build.tail) > 0 {
 		failure.Tail = build.tail
@@ -216,26 +231,6 @@ func (w *watcher) fail(drv, message string) *BuildFailure {
 
 func mismatch(wanted, got string) string {
 	return fmt.Sprintf("hash mismatch: the definition has %s, the source is %s", wanted, got)
-}
-
-// The first form is that of Nix up to 2.29, the second of later versions.
-var (
-	requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([^']+)'`)
-	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
-)
-
-// otherSystem explains that a derivation needs a machine of another system, or with other
-// features.
-func otherSystem(message string) (string, bool) {
-	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
-	switch {
-	case required == nil || current == nil:
-		return "", false
-	case required[1] == current[1]:
-		return strings.Join(strings.Fields(message), " ") + ": add a machine with these features with --builders", true
-	}
-	return fmt.Sprintf("it must be built on %s, but this machine is %s: add a builder with --builders, or set crossFrom = %q in the definition",
-		required[1], current[1], current[1]), true
 }
 
 // substituteFailure explains why a substituter could not deliver a path.

@@ -26,7 +26,7 @@ var (
 	// Warnings that libre itself causes: overridden inputs, and options that a daemon
 	// accepts only from trusted users.
 	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input|` +
-		`ignoring the (user|client)-specified setting '(system|warn-dirty|accept-flake-config|build-users-group|connect-timeout|download-attempts)')`)
+		`ignoring the (user|client)-specified setting '(system|warn-dirty|accept-flake-config|build-users-group|connect-timeout|download-attempts|builders-use-substitutes)')`)
 )
 
 var warningLine = regexp.MustCompile(`^(?:trace: )?(?:evaluation )?warning: (.*)$`)

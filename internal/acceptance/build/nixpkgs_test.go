@@ -62,14 +62,17 @@ func apps(all ...map[string]string) map[string]string {
 }
 
 // machineOf is a machine from libre's view: its /nix and its caches.
-type machineOf struct{ store, cache string }
+type machineOf struct {
+	store, cache string
+	env          []string // more variables
+}
 
 // newMachine returns an empty machine.
 func newMachine(t *testing.T) machineOf {
 	t.Helper()
 	testkit.RequireRoot(t)
 	testkit.Require(t, "nix", "unshare", "git")
-	return machineOf{libre.TempDir(t), libre.TempDir(t)}
+	return machineOf{store: libre.TempDir(t), cache: libre.TempDir(t)}
 }
 
 // command returns a program that runs there with settings of Nix.
@@ -80,6 +83,7 @@ func (m machineOf) command(dir, nixConfig, program string, args ...string) *exec
 		`mount --bind "$1" /nix; shift; exec "$@"`, "sh", m.store, program}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(base.Env, "XDG_CACHE_HOME="+m.cache, "NIX_CONFIG="+nixConfig, "LIBRE_PACKAGE_SET=nixpkgs")
+	cmd.Env = append(cmd.Env, m.env...)
 	return cmd
 }
 

@@ -1,0 +1,151 @@
+package nix
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+// remoteBuilds is what Nix says of other machines that build (builders in nix.conf).
+type remoteBuilds struct {
+	unreachable []*unreachable
+	refused     map[string]refusal // by derivation
+	without     map[string]bool    // systems of derivations that no machine takes
+	malformed   string             // why Nix cannot read the list of machines
+	ssh         string             // what ssh printed last
+}
+
+type unreachable struct {
+	builder, reason string
+	told            bool
+}
+
+// refusal is the end of a derivation on another machine.
+type refusal struct{ builder, reason string }
+
+var (
+	cannotBuildOn = regexp.MustCompile(`^cannot build on '([^'\n]+)': (?:error: )?(.*)`)
+	failedOn      = regexp.MustCompile(`(?s)^build of '(/[^'\n]+\.drv)' on '([^'\n]+)' failed: (?:error: )?(.*)`)
+	noneForIt     = regexp.MustCompile(`^Failed to find a machine for remote build!(?s:.*)\nrequired \(system, features\): \(([^,\n]*),`)
+	badMachines   = regexp.MustCompile(`^bad machine specification: (.*)`)
+	connecting    = regexp.MustCompile(`^(?:cannot connect to '[^']*'|cannot open connection to remote store '[^']*'|failed to start SSH connection to '[^']*'): (?:error: )?`)
+	sshLine       = regexp.MustCompile(`^ssh: |^Host key verification failed|: Permission denied \(`)
+	sshPrefix     = regexp.MustCompile(`^(?:ssh: |[^ ]+@[^ ]+: )`)
+)
+
+// read reports whether a message is about other machines.
+func (r *remoteBuilds) read(event LogEvent) bool {
+	if found := cannotBuildOn.FindStringSubmatch(event.Text); found != nil {
+		r.add(&unreachable{builder: found[1], reason: r.reason(found[2])})
+		return true
+	}
+	if found := failedOn.FindStringSubmatch(event.Text); found != nil {
+		if r.refused == nil {
+			r.refused = map[string]refusal{}
+		}
+		r.refused[found[1]] = refusal{found[2], strings.TrimSpace(found[3])}
+		return true
+	}
+	if found := badMachines.FindStringSubmatch(event.Text); found != nil {
+		r.malformed = found[1]
+		return true
+	}
+	if found := noneForIt.FindStringSubmatch(event.Text); found != nil {
+		if r.without == nil {
+			r.without = map[string]bool{}
+		}
+		r.without[found[1]] = true
+		return true
+	}
+	if sshLine.MatchString(event.Text) {
+		r.ssh = firstLine(event.Text)
+		return true
+	}
+	return false
+}
+
+// add adds a machine once: Nix asks it again for each derivation.
+func (r *remoteBuilds) add(u *unreachable) {
+	for _, known := range r.unreachable {
+		if known.builder == u.builder {
+			return
+		}
+	}
+	r.unreachable = append(r.unreachable, u)
+}
+
+// reason is why there is no connection. Where Nix only knows that it ended, ssh said why.
+func (r *remoteBuilds) reason(said string) string {
+	said = connecting.ReplaceAllString(said, "")
+	if r.ssh != "" && !sshLine.MatchString(said) {
+		said = r.ssh
+	}
+	return strings.TrimSuffix(sshPrefix.ReplaceAllString(said, ""), ".")
+}
+
+func (u *unreachable) String() string {
+	host := u.builder
+	if place, err := url.Parse(u.builder); err == nil && place.Host != "" {
+		host = strings.TrimPrefix(place.User.String()+"@"+place.Host, "@")
+	}
+	doing := "try"
+	if strings.Contains(strings.ToLower(u.reason), "host key") {
+		doing = "accept its key with"
+	}
+	return fmt.Sprintf("cannot build on %s: %s: %s ssh %s, as the user that runs Nix's builds", u.builder, u.reason, doing, host)
+}
+
+// otherSystem explains that a derivation needs a machine of another system, or with other
+// features.
+func (r *remoteBuilds) otherSystem(drv, message string) (string, bool) {
+	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
+	if required == nil || current == nil {
+		return "", false
+	}
+	refused, byOther := r.refused[drv]
+	switch {
+	case byOther:
+		return fmt.Sprintf("the builder %s is %s, and does not build for %s: correct what --builders, or builders in nix.conf, says of it",
+			refused.builder, current[1], required[1]), true
+	case required[1] == current[1]:
+		return strings.Join(strings.Fields(message), " ") + ": add a machine with these features with --builders", true
+	case len(r.unreachable) > 0:
+		r.unreachable[0].told = true
+		return fmt.Sprintf("it must be built on %s, and Nix %s", required[1], r.unreachable[0]), true
+	case r.without[required[1]]:
+		return fmt.Sprintf("it must be built on %s, but this machine is %s, and no builder is for it: correct --builders, or set crossFrom = %q in the definition",
+			required[1], current[1], current[1]), true
+	}
+	return fmt.Sprintf("it must be built on %s, but this machine is %s: add a builder with --builders, or set crossFrom = %q in the definition",
+		required[1], current[1], current[1]), true
+}
+
+// The first form is that of Nix up to 2.29, the second of later versions.
+var (
+	requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([^']+)'`)
+	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
+)
+
+// fault is the error of a list of machines that Nix cannot read; nil if it can.
+func (r *remoteBuilds) fault(doing string) error {
+	if r.malformed == "" {
+		return nil
+	}
+	return &fault.Fault{Doing: doing, Err: errors.New("nix cannot read the list of builders: " + r.malformed),
+		Fix: "write each as URL SYSTEM [KEY [JOBS]], such as --builders 'ssh://nix@arm.example aarch64-linux'"}
+}
+
+// warnOfBuilders reports the machines that cannot be reached, and of which no failure of a
+// derivation says so: others build in their place.
+func (w *watcher) warnOfBuilders() {
+	for _, u := range w.remote.unreachable {
+		if !u.told {
+			w.nix.warn(u.String())
+		}
+		u.told = true
+	}
+}
