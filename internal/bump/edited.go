@@ -52,7 +52,7 @@ func (b *Bumper) EditedSource(ctx context.Context, name, variant string) (*Edite
 		return nil, err
 	}
 	if edited.source, err = catalogue.AppSource(ctx, name, variant, before); err != nil {
-		return nil, err
+		return nil, hashed(err, name)
 	}
 	edited.Identity = edited.source.Identity
 	if edited.Listed {
@@ -99,11 +99,20 @@ func editedFile(app catalog.App, variant string) string {
 
 // Unpacked realises the source, and calls use with its folder in the Nix store.
 func (b *Bumper) Unpacked(ctx context.Context, edited *EditedSource, use func(folder string) error) error {
-	return b.Nix.WithOutput(ctx, edited.source.Derivation, func(event nix.LogEvent) {
+	err := b.Nix.WithOutput(ctx, edited.source.Derivation, func(event nix.LogEvent) {
 		if event.Kind == nix.LogBuildLine {
 			b.progress(edited.App, event.Text)
 		}
 	}, use)
+	return hashed(err, edited.App)
+}
+
+// hashed adds the fix to the error of a wrong hash.
+func hashed(err error, app string) error {
+	if nix.IsWrongHash(err) {
+		return &fault.Fault{Err: err, Fix: "libre hash " + app + " writes the right one"}
+	}
+	return err
 }
 
 // SaveEdited writes a patch of an edited source into a copy of the catalogue, and lists it in the

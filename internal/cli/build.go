@@ -332,17 +332,11 @@ func appsWithWrongHashes(results []build.Result) []string {
 		if r.Err == nil {
 			continue
 		}
-		if hasWrongHash(r.Err) && !slices.Contains(apps, r.ID.App) {
+		if nix.IsWrongHash(r.Err) && !slices.Contains(apps, r.ID.App) {
 			apps = append(apps, r.ID.App)
 		}
 	}
 	return apps
-}
-
-// hasWrongHash reports whether something failed because the definition has another hash.
-func hasWrongHash(err error) bool {
-	var failure *nix.BuildFailure
-	return errors.As(err, &failure) && failure.Got != "" || strings.Contains(err.Error(), "hash mismatch in input")
 }
 
 // reportFailures prints what failed, and how many images there were.

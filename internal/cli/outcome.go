@@ -8,6 +8,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/history"
+	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
@@ -40,7 +41,7 @@ func (e *env) printFailures(all []failed) {
 			causes = append(causes, c)
 		}
 		names[c], tails[c] = append(names[c], f.name), f.Tail
-		if hasWrongHash(f) {
+		if nix.IsWrongHash(f) {
 			fixes[c] = "libre hash " + strings.Split(f.name, "/")[0]
 		}
 		table.Rows = append(table.Rows, []string{f.name, c.step, c.reason, c.log})

@@ -154,6 +154,9 @@ func Compare(ctx context.Context, folder string) (*Changes, error) {
 	}
 	changes.Patch, err = patch.Read([]byte(out + "\n"))
 	if err != nil {
+		if refused := (*fault.Fault)(nil); errors.As(err, &refused) {
+			err = refused.Err
+		}
 		return nil, &fault.Fault{Doing: "making a patch", Err: err, Fix: "undo it here; to add or replace a whole file, use addToSource in the definition, see docs/apps.md"}
 	}
 	return changes, nil

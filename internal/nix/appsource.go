@@ -2,8 +2,10 @@ package nix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
 )
@@ -63,4 +65,11 @@ func (n *Nix) WithOutput(ctx context.Context, output catalog.Derivation, on func
 		}
 	}
 	return use(output.Out)
+}
+
+// IsWrongHash reports whether an error says that what was fetched has another hash than the
+// definition, whether an evaluation fetched it or a build.
+func IsWrongHash(err error) bool {
+	var failure *BuildFailure
+	return errors.As(err, &failure) && failure.Got != "" || err != nil && strings.Contains(err.Error(), "NAR hash mismatch in input")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -104,6 +105,8 @@ func stripped(name string) string {
 // unquote it in their own ways.
 var plainName = regexp.MustCompile(`\A[!#-&(-\[\]-~]+\z`)
 
+const addFile = "remove it from the patch, and add the file by addToSource in the definition"
+
 // check refuses a file of a patch that is not a change of text inside of the source.
 func check(f *gitdiff.File) error {
 	name := f.NewName
@@ -144,13 +147,13 @@ func check(f *gitdiff.File) error {
 	case f.OldName != "" && f.NewName != "" && f.OldName != f.NewName && !f.IsRename && !f.IsCopy:
 		return refuse("its former name is %s, but the patch does not say that it is renamed", text.Name(f.OldName))
 	case f.IsBinary:
-		return refuse("it is a binary file, which patch cannot change: remove it from the patch, and give the file")
+		return &fault.Fault{Err: refuse("it is a binary file, which patch cannot change"), Fix: addFile}
 	case f.IsRename:
 		return refuse("it is renamed from %s, which not every patch program does: write the patch with git diff --no-renames", text.Name(f.OldName))
 	case f.IsCopy:
 		return refuse("it is copied from %s, which not every patch program does: write the patch with git diff --no-renames", text.Name(f.OldName))
 	case len(f.TextFragments) == 0:
-		return refuse("the patch has no lines for it: not every patch program makes an empty file or changes a mode; remove it from the patch, and give the file")
+		return &fault.Fault{Err: refuse("the patch has no lines for it, and not every patch program makes an empty file or changes a mode"), Fix: addFile}
 	}
 	for _, hunk := range f.TextFragments {
 		if hunk.LinesAdded+hunk.LinesDeleted == 0 {

@@ -81,16 +81,11 @@ func TestReplacedReleaseIsNotedByHash(t *testing.T) {
 // What is published keeps its content: new hashes need a new package version.
 func TestHashesOfAPublishedReleaseRaiseThePackageVersion(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
-	server := httptest.NewServer(inmemory.New(inmemory.Logger(log.New(io.Discard, "", 0)), inmemory.WithReferrersSupport(true)))
-	t.Cleanup(server.Close)
-	registry := strings.TrimPrefix(server.URL, "http://") + "/suite"
-	c.write(t, "libre.yaml", "registry: "+registry+"\nsign: {key: cosign.key}\n")
-	c.env = append(c.env, "COSIGN_PASSWORD=x")
+	c = c.publishes(t)
 	c.run(t, 0, "hash", "notes")
 	if text := c.read(t, "apps/notes/default.nix"); !strings.Contains(text, "packageVersion = 3;") {
 		t.Errorf("never published:\n%s", text)
 	}
-	c.run(t, 0, "keygen")
 	c.run(t, 0, "push", "notes")
 	text := c.read(t, "apps/notes/default.nix")
 	wrong := regexp.MustCompile(`deps = "sha256-[^"]*"`).ReplaceAllString(text, `deps = "sha256-CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA="`)
@@ -99,4 +94,15 @@ func TestHashesOfAPublishedReleaseRaiseThePackageVersion(t *testing.T) {
 	if got := c.read(t, "apps/notes/default.nix"); got != strings.Replace(text, "packageVersion = 3;", "packageVersion = 4;", 1) {
 		t.Errorf("published:\n%s", got)
 	}
+}
+
+// publishes is the catalogue with a key and a registry.
+func (c catalogue) publishes(t *testing.T) catalogue {
+	t.Helper()
+	server := httptest.NewServer(inmemory.New(inmemory.Logger(log.New(io.Discard, "", 0)), inmemory.WithReferrersSupport(true)))
+	t.Cleanup(server.Close)
+	c.write(t, "libre.yaml", "registry: "+strings.TrimPrefix(server.URL, "http://")+"/suite\nsign: {key: cosign.key}\n")
+	c.env = append(c.env, "COSIGN_PASSWORD=x")
+	c.run(t, 0, "keygen")
+	return c
 }

@@ -12,16 +12,7 @@ import (
 func TestRepositoryWithoutAForgeIsFetchedByGit(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	c.flags = []string{"--allow-local-inputs"} // the repository is on this machine
-	text := ""
-	for line := range strings.Lines(c.read(t, "apps/notes/default.nix")) {
-		switch {
-		case strings.Contains(line, "github ="):
-			text += fmt.Sprintf("    git = %q; rev = %q;\n", "file://"+repo.Dir, strings.Repeat("0", 40))
-		case !strings.Contains(line, "commit =") && !strings.Contains(line, "archive ="):
-			text += line
-		}
-	}
-	c.write(t, "apps/notes/default.nix", text)
+	c.fetchByGit(t, repo, strings.Repeat("0", 40))
 	files := upstreamFiles("1.1.0")
 	files[".gitattributes"] = "LICENSE export-ignore\n"
 	commit := repo.Commit(files)
@@ -30,6 +21,21 @@ func TestRepositoryWithoutAForgeIsFetchedByGit(t *testing.T) {
 	if text := c.read(t, "apps/notes/default.nix"); !strings.Contains(text, `rev = "`+commit+`"`) || !strings.Contains(text, `version = "1.1.0"`) {
 		t.Errorf("bumped:\n%s", text)
 	}
+}
+
+// fetchByGit gives notes a source of a repository on this machine.
+func (c catalogue) fetchByGit(t *testing.T, repo *forgetest.Repo, commit string) {
+	t.Helper()
+	text := ""
+	for line := range strings.Lines(c.read(t, "apps/notes/default.nix")) {
+		switch {
+		case strings.Contains(line, "github ="):
+			text += fmt.Sprintf("    git = %q; rev = %q;\n", "file://"+repo.Dir, commit)
+		case !strings.Contains(line, "commit =") && !strings.Contains(line, "archive ="):
+			text += line
+		}
+	}
+	c.write(t, "apps/notes/default.nix", text)
 }
 
 // A catalogue follows an Enterprise server, and Nix fetches from there, too.
