@@ -115,6 +115,11 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err != nil {
 		return err
 	}
+	cache, closeCache, err := ws.binaryCache()
+	if err != nil {
+		return err
+	}
+	defer closeCache()
 	defer e.warnLeftOut(ctx, ws)()
 	watcher := e.watchImages(ws, started, false)
 	builder.Jobs, builder.FailFast, builder.Watcher = o.jobs, o.failFast, watcher
@@ -127,10 +132,11 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 		return e.buildWithHashes(ctx, o, ws, apps)
 	}
 	exportErr := e.export(ctx, exports, builder, results)
+	cacheErr := e.copyToCache(ctx, cache, builder)
 	if err := e.printBuilt(ws.settings.Registry, results, o.json); err != nil {
 		return err
 	}
-	return cmp.Or(exportErr, e.reportFailures(ws, watcher, results))
+	return e.both(cmp.Or(exportErr, e.reportFailures(ws, watcher, results)), cacheErr)
 }
 
 // buildWithHashes fills in the hashes of apps, and builds what the options select again.

@@ -118,6 +118,11 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 		return err
 	}
 	defer publisher.Builder.Files.Close()
+	cache, closeCache, err := ws.binaryCache()
+	if err != nil {
+		return err
+	}
+	defer closeCache()
 	inspector, err := e.inspector(ctx, ws, o.noGate)
 	if err != nil {
 		return err
@@ -130,13 +135,17 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
 	watcher.progress.Close()
+	var cacheErr error
+	if err == nil && !o.dryRun {
+		cacheErr = e.copyToCache(ctx, cache, publisher.Builder)
+	}
 	if printErr := e.printPushed(results, o.json); err == nil {
 		err = printErr
 	}
 	if err != nil {
 		return err
 	}
-	return e.reportUnpublished(ws, watcher, results)
+	return e.both(e.reportUnpublished(ws, watcher, results), cacheErr)
 }
 
 // pusher is a publisher with the options of push.

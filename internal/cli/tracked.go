@@ -26,15 +26,19 @@ func refuseTracked(ctx context.Context, output string) error {
 	return &fault.Fault{Err: fmt.Errorf("git tracks %s, so its images were not built here", output), Fix: "git rm -r --cached " + output + ", and delete it"}
 }
 
-// refuseTrackedSecrets refuses secrets of build steps that git tracks: nix would copy them
+// refuseTrackedSecrets refuses secrets of libre.yaml that git tracks: nix would copy them
 // into the store, where every user of this machine can read them.
 func (ws *workspace) refuseTrackedSecrets(ctx context.Context) error {
-	args := []string{"ls-files", "--"}
+	files := []string{ws.settings.Cache.Key}
 	for _, named := range []map[string]containerfile.Secret{ws.settings.Build.Secrets, ws.settings.Build.SSH} {
 		for _, secret := range named {
-			if rel, err := filepath.Rel(ws.dir, secret.File); secret.File != "" && err == nil && filepath.IsLocal(rel) {
-				args = append(args, rel)
-			}
+			files = append(files, secret.File)
+		}
+	}
+	args := []string{"ls-files", "--"}
+	for _, file := range files {
+		if rel, err := filepath.Rel(ws.dir, file); file != "" && err == nil && filepath.IsLocal(rel) {
+			args = append(args, rel)
 		}
 	}
 	if len(args) == 2 {
@@ -46,7 +50,7 @@ func (ws *workspace) refuseTrackedSecrets(ctx context.Context) error {
 	}
 	file, _, _ := strings.Cut(strings.TrimSpace(tracked), "\n")
 	return &fault.Fault{
-		Err: fmt.Errorf("git tracks %s, a secret of build in libre.yaml: nix would copy it into the store, where every user can read it", file),
+		Err: fmt.Errorf("git tracks %s, a secret of libre.yaml: nix would copy it into the store, where every user can read it", file),
 		Fix: "git rm --cached " + file + ", and add it to .gitignore",
 	}
 }

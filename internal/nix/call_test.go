@@ -50,7 +50,7 @@ func recordCalls(t *testing.T) func() [][]string {
 // flag behind what the command works on, or behind a flake reference.
 func misplaced(words []string) string {
 	values := map[string]int{"--option": 2, "--override-input": 2, "--extra-experimental-features": 1, "--apply": 1, "--expr": 1,
-		"--flake": 1, "--update-input": 1, "--add-root": 1, "--log-format": 1, "--builders": 1}
+		"--flake": 1, "--update-input": 1, "--add-root": 1, "--log-format": 1, "--builders": 1, "--to": 1}
 	rest := words[1:]
 	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		rest = rest[1:] // eval, flake lock
@@ -78,6 +78,7 @@ func misplaced(words []string) string {
 
 func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 	requireNix(t)
+	key := cacheKey(t)
 	calls := recordCalls(t)
 	ctx := context.Background()
 	n := &Nix{CacheDir: t.TempDir(), LogDir: t.TempDir(), Options: []string{"--option", "download-attempts", "1", "--builders", ""}}
@@ -122,6 +123,7 @@ func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 	must(err)
 	_, err = n.Valid(ctx, []string{source.Path})
 	must(err)
+	must(n.CopyTo(ctx, BinaryCache{To: "file://" + t.TempDir(), KeyFile: key}, []string{source.Path}))
 	// There is no such derivation: how nix is called is all that matters here.
 	_, _ = n.Realise(ctx, []Output{{Drv: source.Path + ".drv"}}, t.TempDir(), func(LogEvent) {})
 
@@ -132,7 +134,7 @@ func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 			t.Errorf("%s\n%q", what, words)
 		}
 	}
-	for _, call := range []string{"nix --version", "nix show-config", "nix eval", "nix flake lock", "nix flake update",
+	for _, call := range []string{"nix --version", "nix show-config", "nix eval", "nix flake lock", "nix flake update", "nix copy",
 		"nix-store --add", "nix-store --query --hash", "nix-store --query --requisites", "nix-store --dump-db", "nix-store --check-validity", "nix-store --realise"} {
 		if !slices.ContainsFunc(made, func(words string) bool { return strings.HasPrefix(words, call) }) {
 			t.Errorf("%s was not called; called were %q", call, made)

@@ -31,6 +31,7 @@ func (s *Settings) keys(dir string) []key {
 		{"packageSet", "LIBRE_PACKAGE_SET", "nixpkgs or host", "packageSet: host", text(&s.PackageSet, oneOf("nixpkgs", "host"))},
 		{"engine", "LIBRE_ENGINE", "buildah, podman, docker or none", "engine: buildah", text(&s.Engine, oneOf("buildah", "podman", "docker", "none"))},
 		{"build", "", "a mapping with proxy, ca, secrets, ssh or trustUpstream", "build: {proxy: http://proxy.example:3128}", mapping(s.Build.keys(dir))},
+		{"cache", "", "a mapping with to and key", "cache: {to: file:///srv/cache, key: cache.key}", readCache(&s.Cache, dir)},
 		{"layers", "", "a mapping with compression", "layers: {compression: zstd}", mapping(s.Layers.keys())},
 		{"limits", "", "a mapping with archive, image, nested, memory, attachment, attachments, storage or answer", "limits: {archive: 20 GiB}", mapping(s.Limits.keys())},
 		{"licenses", "", "a mapping with deny, allow or exceptions", `licenses: {deny: ["AGPL-*"]}`, mapping(licenseKeys(&s.Licenses))},

@@ -31,6 +31,7 @@ type Settings struct {
 	PackageSet string              // nixpkgs or host; empty is nixpkgs
 	Engine     string              // buildah, podman, docker or none; if empty, found automatically
 	Build      Build               // how Containerfiles are built
+	Cache      Cache               // that gets what was built
 	Layers     Layers              // of all images
 	Limits     Limits              // of what libre accepts from others
 	Scan       Scan                // for known vulnerabilities

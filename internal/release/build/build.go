@@ -68,7 +68,8 @@ type Builder struct {
 	// nil or returns a nil client, bases come from Output only.
 	Published func(context.Context) (*registry.Client, *state.Signing, error)
 
-	known inventory
+	known   inventory
+	outputs map[string]bool // what Nix makes for the images of all runs
 }
 
 // Result is the outcome of one image.
@@ -145,6 +146,7 @@ func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*rel
 	}
 	r := newRun(b, dist, local, o, stop)
 	missing := r.sort(ctx, local, all)
+	b.remember(r, all)
 	if len(missing) > 0 {
 		if err := r.build(ctx, missing); err != nil {
 			return nil, err

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release/build"
+)
+
+// binaryCache is the cache of libre.yaml, nil for none. Its key can be read. A key from a
+// variable is in a file until close is called: Nix takes a file.
+func (ws *workspace) binaryCache() (cache *nix.BinaryCache, close func(), err error) {
+	set := ws.settings.Cache
+	if set.To == "" {
+		return nil, func() {}, nil
+	}
+	cache, close = &nix.BinaryCache{To: set.To, KeyFile: set.Key}, func() {}
+	if variable, ok := strings.CutPrefix(set.Key, "env://"); ok {
+		if cache.KeyFile, close, err = keyInFile(variable); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := nix.CheckCacheKey(cache.KeyFile); err != nil {
+		close()
+		return nil, nil, err
+	}
+	return cache, close, nil
+}
+
+// keyInFile writes a variable into a file that only this user can read.
+func keyInFile(variable string) (file string, remove func(), err error) {
+	value := os.Getenv(variable)
+	if value == "" {
+		return "", nil, &fault.Fault{Err: fmt.Errorf("cache.key in libre.yaml is env://%s, which is not set", variable),
+			Fix: "set it to the content of the key's file, or remove cache"}
+	}
+	dir, err := os.MkdirTemp("", "libre-key-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { os.RemoveAll(dir) }
+	file = filepath.Join(dir, variable)
+	if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return file, remove, nil
+}
+
+// copyToCache copies what was built. Its error does not mean that an image failed.
+func (e *env) copyToCache(ctx context.Context, cache *nix.BinaryCache, builder *build.Builder) error {
+	if cache == nil {
+		return nil
+	}
+	outputs, err := builder.CopyTo(ctx, *cache)
+	var known *fault.Fault
+	switch {
+	case errors.As(err, &known), ctx.Err() != nil:
+		return err
+	case err != nil:
+		return &fault.Fault{Err: err, Fix: "libre build copies again what is missing"}
+	case outputs > 0:
+		e.Notef("%s has what the images are made of", cache.To)
+	}
+	return nil
+}
+
+// both is the error of images, and that of the cache after it.
+func (e *env) both(ofImages, ofCache error) error {
+	if ofImages == nil {
+		return ofCache
+	}
+	if ofCache != nil {
+		e.Warnf("%v", ofCache)
+	}
+	return ofImages
+}

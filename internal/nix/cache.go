@@ -1,0 +1,70 @@
+package nix
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/libresh/libre/internal/fault"
+)
+
+// BinaryCache is a binary cache of Nix that gets what was built.
+type BinaryCache struct {
+	To      string // its address: file://, https:// or s3://
+	KeyFile string // with the secret key that signs; Nix reads it
+}
+
+// storesAtOnce is how many paths one command names: a command line has a limit.
+const storesAtOnce = 1000
+
+// CopyTo copies store paths to a binary cache, with all that they refer to, signed. What is
+// there is not sent again.
+func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) error {
+	to, err := cache.signing()
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(paths, storesAtOnce) {
+		_, err := n.run(ctx, "copying to "+cache.To, call{program: "nix", operation: []string{"copy"}, flags: []string{"--to", to}, arguments: some})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signing is the address with the name of the key's file, as Nix takes it.
+func (c BinaryCache) signing() (string, error) {
+	to, err := url.Parse(c.To)
+	if err != nil {
+		return "", err
+	}
+	key := "secret-key=" + strings.ReplaceAll(url.QueryEscape(c.KeyFile), "+", "%20")
+	to.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+key, "&")
+	return to.String(), nil
+}
+
+var errNoKey = errors.New("no secret key of Nix, which is NAME:BASE64")
+
+// CheckCacheKey reads the file of a secret key. Its errors have nothing of what is in the
+// file.
+func CheckCacheKey(file string) error {
+	content, err := os.ReadFile(file)
+	if err == nil {
+		// https://nixos.org/manual/nix/stable/command-ref/nix-store/generate-binary-cache-key
+		name, encoded, _ := strings.Cut(strings.TrimSpace(string(content)), ":")
+		if key, wrong := base64.StdEncoding.DecodeString(encoded); wrong != nil || len(key) != 64 || name == "" || strings.ContainsAny(name, " \n") {
+			err = fmt.Errorf("%s has %w", file, errNoKey)
+		}
+	}
+	if err != nil {
+		return &fault.Fault{Doing: "reading the key of cache", Err: err,
+			Fix: "make one with nix-store --generate-binary-cache-key cache.example-1 cache.key cache.pub"}
+	}
+	return nil
+}
