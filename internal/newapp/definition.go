@@ -57,8 +57,10 @@ func (f *Findings) Definition(source Source) []byte {
 		b.WriteString("\n")
 		set{{[]string{"config"}, settings, "each variable that the source gives an example of"}}.write(&b, "  ")
 	}
-	b.WriteString("\n")
-	set{{path: []string{"meta"}, value: f.meta()}}.write(&b, "  ")
+	if meta := f.meta(); len(meta) > 0 {
+		b.WriteString("\n")
+		set{{path: []string{"meta"}, value: meta}}.write(&b, "  ")
+	}
 	b.WriteString("}\n")
 	return []byte(b.String())
 }

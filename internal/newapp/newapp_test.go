@@ -154,6 +154,13 @@ func TestNamesOfComponents(t *testing.T) {
 	}
 }
 
+// A source that says nothing about itself gives no meta.
+func TestNoMetaWithoutContent(t *testing.T) {
+	if _, text := definition(t, map[string]string{"Dockerfile": "FROM scratch\n"}, Options{Name: "notes", Version: "1.0.0"}); strings.Contains(text, "meta") {
+		t.Errorf("the definition has an empty meta:\n%s", text)
+	}
+}
+
 // Whatever is in the files, the definition is Nix.
 func FuzzDefinitionIsNix(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, content string) {
