@@ -295,7 +295,7 @@ func (e *env) printVerified(results []state.Verification, o verifyOptions) error
 		table.Rows = append(table.Rows, []string{reference, string(outcome), checkedOf(r)})
 		list = append(list, verifiedEntry(r, reference))
 		if r.Command != "" && o.cosign {
-			e.Notef("%s", r.Command)
+			e.Requestedf("%s", r.Command)
 		}
 	}
 	print := func() error { return e.Table(table) }
@@ -325,7 +325,7 @@ func checkedOf(r state.Verification) string {
 		checked = append(checked, r.VEX.String())
 	}
 	if r.RefusedWithdrawal {
-		checked = append(checked, "a withdrawal is attached that does not verify, and does not count")
+		checked = append(checked, "an attached withdrawal does not verify and is ignored")
 	}
 	return strings.Join(checked, ", ")
 }

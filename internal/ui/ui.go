@@ -143,9 +143,16 @@ func (u *UI) result(b []byte) error {
 	return err
 }
 
-// Notef writes a note to stderr, above the live lines. It is escaped, and may have several
-// lines.
-func (u *UI) Notef(format string, args ...any) { u.message("note", None, "", format, args) }
+// Notef writes a note to stderr, above the live lines, unless the UI is quiet. It is escaped,
+// and may have several lines.
+func (u *UI) Notef(format string, args ...any) {
+	if !u.opts.Quiet {
+		u.message("note", None, "", format, args)
+	}
+}
+
+// Requestedf writes a note that a flag asked for, even if the UI is quiet.
+func (u *UI) Requestedf(format string, args ...any) { u.message("note", None, "", format, args) }
 
 // Warnf writes a warning to stderr, above the live lines.
 func (u *UI) Warnf(format string, args ...any) { u.message("warning", Warn, "warning: ", format, args) }
@@ -154,9 +161,6 @@ func (u *UI) Warnf(format string, args ...any) { u.message("warning", Warn, "war
 func (u *UI) Errorf(format string, args ...any) { u.message("error", Error, "error: ", format, args) }
 
 func (u *UI) message(kind string, style Style, prefix, format string, args []any) {
-	if u.opts.Quiet && kind == "note" {
-		return
-	}
 	message := strings.TrimRight(text.Output(fmt.Sprintf(format, args...)), "\n")
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -181,12 +181,13 @@ func TestQuietWritesWhatMatters(t *testing.T) {
 	p := f.Progress()
 	p.Set("docs", State{Phase: Building})
 	f.Notef("note")
+	f.Requestedf("asked for")
 	f.Warnf("careful")
 	p.Set("docs", State{Phase: Failed, Message: "exit 1"})
 	p.Close()
 	f.Errorf("1 of 1 images failed")
 	f.Printf("result\n")
-	expect(t, "stderr", f.said(), "warning: careful\nerror: 1 of 1 images failed\n")
+	expect(t, "stderr", f.said(), "asked for\nwarning: careful\nerror: 1 of 1 images failed\n")
 	expect(t, "stdout", f.stdout.String(), "result\n")
 }
 
