@@ -345,19 +345,19 @@ func appsWithWrongHashes(results []build.Result) []string {
 	return apps
 }
 
-// reportFailures prints what failed, and how many images there were.
+// reportFailures prints what failed, and how many images and apps there were.
 func (e *env) reportFailures(ws *workspace, run *buildWatcher, results []build.Result) error {
 	var all []failed
-	images := newCount("image")
+	var count counts
 	for _, r := range results {
-		images.add(r.ID.String(), r.State)
+		count.add(r.ID.String(), r.State)
 		if r.State == state.Failed {
 			all = append(all, failed{r.ID.String(), r.Err})
 		}
 	}
-	e.conclude(ws, run, all, images)
+	e.conclude(ws, run, all, count)
 	if len(all) == 0 {
 		return nil
 	}
-	return someFailed{"images", len(all), len(results)}
+	return count.someFailed()
 }

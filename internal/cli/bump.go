@@ -304,7 +304,7 @@ func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 	case refused != nil:
 		return refused
 	case failed > 0:
-		return someFailed{"apps", failed, len(results)}
+		return someFailed(failedOf(failed, len(results), "app"))
 	case outdated > 0 && o.check:
 		return someOutdated{outdated, len(results)}
 	}

@@ -36,7 +36,7 @@ their licences, from the SBOMs; known vulnerabilities; upstream's notes.
 FROM and TO are tags of published releases, such as 5.4.0-1. Without TO, libre
 compares FROM with the working tree, whose images it builds; without both, the
 newest published release that is not withdrawn with the working tree. A
-selection without a variant is of the default one: docs, docs/backend,
+selection without a variant means the default one: docs, docs/backend,
 docs/*/lyon.
 
 Two references compare what registries have, without a catalogue: release
@@ -46,7 +46,7 @@ libre compares vulnerabilities if it has a database: one that scan has
 downloaded, scan.database in libre.yaml, or --db. Hashes of store paths do not
 count as a difference of the configuration.
 
-Elsewhere than on a terminal, the output has one line per difference: section,
+If stdout is not a terminal, the output has one line per difference: section,
 component, change, name, from, to. The exit code is 0 with or without
 differences; with --exit-code it is 1 if there are any.`,
 		Example: "  libre diff docs\n  libre diff docs 5.4.0-1 5.4.1-1\n  libre diff docs/*/lyon 5.4.0-1 -o markdown\n  libre diff registry.example/coop/docs-default:5.4.0-1 registry.example/coop/docs-default:5.4.1-1 --key cosign.pub",

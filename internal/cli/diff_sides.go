@@ -267,7 +267,7 @@ func (d *differ) open(ctx context.Context, repository, tag string) (*state.Publi
 	}
 	reference, err := client.Tag(catalog.Ref{Repository: repository, Tag: tag})
 	if err != nil {
-		return nil, usageError{fmt.Errorf("%q is no tag of a release, expected one such as 5.4.0-1: %w", tag, err)}
+		return nil, usageError{fmt.Errorf("%q is not a release tag, expected one such as 5.4.0-1: %w", tag, err)}
 	}
 	opened, err := state.OpenRelease(ctx, client, signing, reference)
 	if err == nil {

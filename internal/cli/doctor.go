@@ -32,12 +32,12 @@ Nix and its settings, the package set, an engine for Containerfiles, what runs
 apps, git, signing keys, tokens of forges, the sources of the apps, and the
 folders that libre writes to. doctor checks only what this catalogue uses.
 
-With --to, or registry in libre.yaml, doctor also tries the registry: whether
-you may push, whether it has the referrers API, whether tags can be
-overwritten, and which verifiers find the signatures. To do so, it pushes
-libre-probe:probe twice, and deletes it if the registry allows that. If
-repositories must be created first, it pushes APP-VARIANT:libre-probe to a
-repository of the catalogue.
+With --to, or registry in libre.yaml, doctor also tests the registry: whether
+you may push, whether it has the referrers API, whether tags can be overwritten,
+and which verifiers find the signatures. To do so, it pushes libre-probe:probe
+twice, and deletes it if the registry allows that. If repositories must be
+created first, it pushes APP-VARIANT:libre-probe to a repository of the
+catalogue.
 
 The output has one line per check: check, state, what was found, fix. The state
 is ok, note (only some builds, or libre run, need it), missing or wrong. --json
@@ -48,7 +48,7 @@ Exit code 1 if something is missing or wrong, 4 if credentials are.`,
 		Args:    takes(0, 0),
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.runDoctor(cmd.Context(), o) },
 	}
-	cmd.Flags().StringArrayVar(&o.registry.to, "to", nil, "try the `REGISTRY`[/NAMESPACE] (default: registry in libre.yaml)")
+	cmd.Flags().StringArrayVar(&o.registry.to, "to", nil, "test the `REGISTRY`[/NAMESPACE] (default: registry in libre.yaml)")
 	cmd.Flags().BoolVar(&o.registry.insecure, "insecure", false, "allow plain HTTP and untrusted certificates (always allowed on the loopback address)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd

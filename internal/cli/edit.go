@@ -34,15 +34,15 @@ differs from the source.
 
 edit --save, in that folder, writes what differs as a patch into the catalogue,
 apps/APP/patches/changes-VARIANT.patch, and lists it in the definition. Without
---variant it is changes.patch, and counts for all variants. Save as often as you
-like. The package version rises if the registry of libre.yaml has it. Files that
-a .gitignore names are left out.
+--variant, the file is changes.patch and applies to all variants. Save as often
+as you like. The package version rises if the registry of libre.yaml has it.
+Files that a .gitignore names are left out.
 
-A patch has text only. Add binary files, executable files and links by
+A patch contains only text. Add binary files, executable files and links by
 addToSource in the definition.
 
-edit again goes on from the saved patch, after an update too. What no longer
-applies is then in files that end in .rej.
+If you run edit again, also after an update, it starts from the saved patch.
+Changes that no longer apply are then in files that end in .rej.
 
 The output is the folder. With --save it has one line per file; --stdout prints
 the patch, and writes nothing.`,

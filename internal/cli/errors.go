@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
@@ -20,16 +19,11 @@ const (
 	exitInterrupted = 130
 )
 
-// someFailed is the error of a run that continued after failures, which are printed
-// already.
-type someFailed struct {
-	what      string // images or apps
-	count, of int
-}
+// A someFailed is the error of a run that continued after failures, which are printed
+// already. It says how many failed.
+type someFailed string
 
-func (e someFailed) Error() string {
-	return fmt.Sprintf("%d of %d %s failed", e.count, e.of, e.what)
-}
+func (e someFailed) Error() string { return string(e) }
 
 // exitCode is the exit code of an error.
 func exitCode(err error) int {

@@ -58,7 +58,7 @@ in a local index, so that the next search reads new images only. It does not
 search an SBOM whose signature does not verify, but names it.
 
 The table has: reference, platform, published or built, component, version, the
-way from the image to the component, and for a vulnerability what is known.
+path from the image to the component, and for a vulnerability what is known.
 Exit code 1 if an SBOM could not be read, 4 if a registry refuses access.`,
 		Example: "  libre find openssl\n  libre find 'pkg:golang/golang.org/x/net@<0.40' docs\n  libre find --license AGPL-3.0-only",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -276,7 +276,7 @@ func (f *finder) search(ctx context.Context, query find.Query, o findOptions) er
 	if err := credentialsError(f.failed); err != nil || len(f.failed) == 0 {
 		return err
 	}
-	return fmt.Errorf("not everything could be read (%s above): what is there is unknown", ui.Count(len(f.failed), "error"))
+	return fmt.Errorf("some SBOMs could not be read (%s above), so the result may be incomplete", ui.Count(len(f.failed), "error"))
 }
 
 func (f *finder) print(matches [][]find.Match, withAnswers, asJSON bool) error {

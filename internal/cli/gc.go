@@ -55,7 +55,8 @@ remove it: on a terminal gc asks first, elsewhere it needs --yes.
   temporary folders  what killed runs left
 
 gc never removes an image that the catalogue defines, or that is not published,
-and never the data of libre run --keep. What another libre works on stays.
+and never the data of libre run --keep. gc keeps what another run of libre is
+using.
 
 The output has one line per kind: kind, size, rule, folder.`,
 		Example: "  libre gc\n  libre gc --yes --unused-for 1d",
@@ -65,7 +66,7 @@ The output has one line per kind: kind, size, rule, folder.`,
 	flags := cmd.Flags()
 	flags.Var(&o.unused, "unused-for", "remove from caches what was not used for `TIME`, at least 1d")
 	flags.StringVarP(&o.output, "output", "o", "", "the `DIR` of the images (default: dist in the catalogue)")
-	flags.BoolVar(&o.yes, "yes", false, "remove it, and do not ask")
+	flags.BoolVar(&o.yes, "yes", false, "remove it without asking")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -174,7 +175,7 @@ func (e *env) superseded(ctx context.Context, ws *workspace, output string) (map
 		}
 	}
 	if unpublished > 0 {
-		e.Notef("%s: images that are not published stay, though the catalogue no longer defines them: %d", output, unpublished)
+		e.Notef("%s keeps images that the catalogue no longer defines, because they are not published: %d", output, unpublished)
 	}
 	return drop, nil
 }
@@ -213,7 +214,7 @@ func isPublished(ctx context.Context, client *registry.Client, image string, dig
 }
 
 func (e *env) showGarbage(result gcJSON) error {
-	table := ui.Table{Header: []string{"KIND", "SIZE", "WHAT GOES", "WHERE"}}
+	table := ui.Table{Header: []string{"KIND", "SIZE", "RULE", "WHERE"}}
 	for _, group := range result.Groups {
 		table.Rows = append(table.Rows, []string{group.Kind, ui.Size(group.Bytes), group.Rule, group.Where})
 	}

@@ -32,15 +32,15 @@ those in hashes, and any other in the folder of the definition, such as
 npmDepsHash = "" in a package. Pin the bases of Containerfiles that have no
 digest. Nothing else changes.
 
-libre fetches the source, and builds what the other hashes are of, all at once.
-What depends on another hash is built in the next round. It edits a copy of the
-catalogue, and checks by evaluation that only the planned values changed. It
-edits an app completely or not at all.
+libre fetches the source, and builds the outputs of the other hashes, all at
+once. An output that depends on another hash is built in the next round. It
+edits a copy of the catalogue, and checks by evaluation that only the planned
+values changed. It edits an app completely or not at all.
 
 The package version stays as it is, unless the registry of libre.yaml has it.
 
-libre warns if the source of a release is not what it was. libre build
---fix-hashes does the same for the apps that need it.
+libre warns if the source of a release has changed. libre build --fix-hashes
+does the same for the apps that need it.
 
 The output has one line per hash: app, attribute, hash.`,
 		Example: "  libre hash docs\n  libre hash docs --dry-run\n  libre build docs --fix-hashes",

@@ -28,6 +28,7 @@ type initOptions struct {
 	packageSet string   // nixpkgs, or host; "" for nixpkgs, which is not written down
 	forge      string   // one of nixcode.Forges; "" for no workflows
 	app        string   // withExamples, withNone or the source of the first app
+	json       bool
 }
 
 // What the first app can be, besides the source of one.
@@ -75,6 +76,7 @@ replaces none.`,
 	flags.StringSliceVar(&o.systems, "system", nil, "publish images for `SYSTEMS`, such as x86_64-linux,aarch64-linux (default: this machine's)")
 	flags.StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github, forgejo or gitlab")
 	flags.StringVar(&o.app, "app", withExamples, "the first app: examples, none, or the `SOURCE` of one, as libre new --from takes it")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -84,11 +86,7 @@ func (e *env) runInit(ctx context.Context, o initOptions, given func(flag string
 		return usageError{err}
 	}
 	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && o.forge != "" {
-		if err := e.addWorkflows(o.dir, nixcode.Workflows(o.forge)); err != nil {
-			return err
-		}
-		e.noteWorkflows(o.forge)
-		return nil
+		return e.addWorkflows(o, nixcode.Workflows(o.forge))
 	}
 	if err := checkEmpty(o.dir); err != nil {
 		return err
@@ -109,14 +107,23 @@ func (e *env) runInit(ctx context.Context, o initOptions, given func(flag string
 	if len(o.systems) == 0 {
 		o.systems = []string{machine}
 	}
-	if err := writeCatalogue(ctx, o.dir, o, nixcode.Workflows(o.forge)); err != nil {
+	files, err := writeCatalogue(ctx, o, nixcode.Workflows(o.forge))
+	if err != nil {
 		return err
 	}
-	return e.finishInit(ctx, o)
+	return e.finishInit(ctx, o, files)
+}
+
+// initJSON is the result of `init --json`.
+type initJSON struct {
+	Directory string   `json:"directory"`      // of the catalogue
+	Files     []string `json:"files"`          // that were written, in the catalogue
+	Kept      []string `json:"kept,omitempty"` // workflows that exist and differ from libre's
+	App       *newJSON `json:"app,omitempty"`  // the first app, if --app names its source
 }
 
 // finishInit says what to do next, and adds the first app.
-func (e *env) finishInit(ctx context.Context, o initOptions) error {
+func (e *env) finishInit(ctx context.Context, o initOptions, files []string) error {
 	enter := ""
 	if o.dir != "." {
 		enter = "cd " + o.dir + ", then "
@@ -129,11 +136,24 @@ func (e *env) finishInit(ctx context.Context, o initOptions) error {
 	if o.forge != "" {
 		e.noteWorkflows(o.forge)
 	}
-	if o.app == withExamples || o.app == withNone {
+	hasSource := o.app != withExamples && o.app != withNone
+	first := newOptions{request: newapp.Request{Name: appName(o.app), From: o.app}}
+	e.directory = o.dir
+	switch {
+	case hasSource && !o.json:
+		return e.runNew(ctx, first)
+	case !o.json:
 		return nil
 	}
-	e.directory = o.dir
-	return e.runNew(ctx, newOptions{request: newapp.Request{Name: appName(o.app), From: o.app}})
+	result := initJSON{Directory: o.dir, Files: files}
+	if hasSource {
+		app, _, err := e.writeNew(ctx, first)
+		if err != nil {
+			return err
+		}
+		result.App = &app
+	}
+	return e.JSON(result)
 }
 
 func (e *env) noteWorkflows(forge string) {

@@ -32,54 +32,59 @@ func checkEmpty(dir string) error {
 }
 
 // writeCatalogue writes the template's files, with what was chosen, and the workflows into an
-// empty directory, and adds them to git.
-func writeCatalogue(ctx context.Context, dir string, chosen initOptions, workflows map[string][]byte) error {
+// empty directory, and adds them to git. It returns their paths in the catalogue.
+func writeCatalogue(ctx context.Context, o initOptions, workflows map[string][]byte) (files []string, err error) {
 	template := nixcode.Template()
-	err := fs.WalkDir(template, ".", func(path string, entry fs.DirEntry, err error) error {
+	write := func(path string, content []byte) error {
+		files = append(files, path)
+		return os.WriteFile(filepath.Join(o.dir, path), content, 0o644)
+	}
+	err = fs.WalkDir(template, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if chosen.app != withExamples && strings.HasPrefix(path, "apps/") {
+		if o.app != withExamples && strings.HasPrefix(path, "apps/") {
 			if entry.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
 		// Module files have another name in the program: see Template.
-		target := filepath.Join(dir, strings.TrimSuffix(path, ".in"))
+		target := strings.TrimSuffix(path, ".in")
 		if entry.IsDir() {
-			return os.MkdirAll(target, 0o755)
+			return os.MkdirAll(filepath.Join(o.dir, target), 0o755)
 		}
 		content, err := fs.ReadFile(template, path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(target, chosen.fill(path, content), 0o644)
+		return write(target, o.fill(path, content))
 	})
-	if err == nil && chosen.app != withExamples {
-		err = os.WriteFile(filepath.Join(dir, "apps", ".gitkeep"), nil, 0o644) // git keeps no empty folder
+	if err == nil && o.app != withExamples {
+		err = write("apps/.gitkeep", nil) // git keeps no empty folder
 	}
+	var added []string
 	if err == nil {
-		_, _, err = writeWorkflows(dir, workflows)
+		added, _, err = writeWorkflows(o.dir, workflows)
 	}
 	if err != nil {
-		return fmt.Errorf("making a catalogue: %w", err)
+		return nil, fmt.Errorf("making a catalogue: %w", err)
 	}
 	start := []string{"init", "--quiet"}
 	if workflows != nil {
 		start = append([]string{"-c", "init.defaultBranch=main"}, start...) // the branch that the workflows publish
 	}
 	for _, args := range [][]string{start, {"add", "--all"}} {
-		if _, err := (git.Command{Dir: dir}).Run(ctx, args...); err != nil {
-			return fmt.Errorf("making a catalogue: %w", err)
+		if _, err := (git.Command{Dir: o.dir}).Run(ctx, args...); err != nil {
+			return nil, fmt.Errorf("making a catalogue: %w", err)
 		}
 	}
-	return nil
+	return append(files, added...), nil
 }
 
-// addWorkflows writes workflows into a catalogue.
-func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
-	written, changed, err := writeWorkflows(dir, workflows)
+// addWorkflows writes workflows into a catalogue that exists.
+func (e *env) addWorkflows(o initOptions, workflows map[string][]byte) error {
+	written, changed, err := writeWorkflows(o.dir, workflows)
 	if err != nil {
 		return fmt.Errorf("adding workflows: %w", err)
 	}
@@ -88,6 +93,10 @@ func (e *env) addWorkflows(dir string, workflows map[string][]byte) error {
 	}
 	if len(changed) > 0 {
 		e.Warnf("kept %s, which differs from libre's; remove it to have it written again", strings.Join(changed, ", "))
+	}
+	e.noteWorkflows(o.forge)
+	if o.json {
+		return e.JSON(initJSON{Directory: o.dir, Files: append([]string{}, written...), Kept: changed})
 	}
 	return nil
 }

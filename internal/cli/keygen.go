@@ -14,6 +14,7 @@ import (
 
 type keygenOptions struct {
 	output string
+	json   bool
 }
 
 func (e *env) keygenCommand() *cobra.Command {
@@ -34,6 +35,7 @@ Set the key in libre.yaml:
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.runKeygen(o) },
 	}
 	cmd.Flags().StringVar(&o.output, "output", "cosign", "write `NAME`.key and NAME.pub")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -42,7 +44,16 @@ func (e *env) runKeygen(o keygenOptions) error {
 		return err
 	}
 	e.Notef("made %s.key, which is secret, and %s.pub, which verifies signatures", o.output, o.output)
+	if o.json {
+		return e.JSON(keygenJSON{o.output + ".key", o.output + ".pub"})
+	}
 	return nil
+}
+
+// keygenJSON is the result of `keygen --json`.
+type keygenJSON struct {
+	PrivateKey string `json:"privateKey"` // file
+	PublicKey  string `json:"publicKey"`  // file
 }
 
 // askPassword asks on a terminal, twice for a new password. It is nil if there is no

@@ -19,6 +19,7 @@ type loginOptions struct {
 	username      string
 	passwordStdin bool
 	insecure      bool
+	json          bool
 }
 
 func (e *env) loginCommand() *cobra.Command {
@@ -43,6 +44,7 @@ If a registry has several ways to log in, use an access token as the password.`,
 	flags.StringVar(&o.username, "username", "", "`NAME` of the user (default: ask)")
 	flags.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
 	flags.BoolVar(&o.insecure, "insecure", false, "allow plain HTTP and untrusted certificates (always allowed on the loopback address)")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -71,7 +73,19 @@ func (e *env) runLogin(ctx context.Context, o loginOptions) error {
 	} else {
 		e.Notef("logged in to %s; the password is stored in %s, unencrypted", o.registry, stored.File)
 	}
+	if o.json {
+		return e.JSON(loginJSON{o.registry, username, stored.Checked, stored.Helper, stored.File})
+	}
 	return nil
+}
+
+// loginJSON is the result of `login --json`.
+type loginJSON struct {
+	Registry string `json:"registry"`         // HOST[:PORT]
+	Username string `json:"username"`         // at the registry
+	Checked  bool   `json:"checked"`          // false if the registry needs no login
+	Helper   string `json:"helper,omitempty"` // the credential helper that stores the password; absent if the file does
+	File     string `json:"file"`             // of docker or podman; it has the password, unencrypted, or names the helper
 }
 
 // ask gets the user name and the password from flags and stdin, or asks for them.

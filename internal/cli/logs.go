@@ -28,8 +28,8 @@ func (e *env) logsCommand() *cobra.Command {
 		Use:   "logs [IMAGE]",
 		Short: "List the last runs, or show the log of an image",
 		Long: `List the last runs of build and push in this catalogue, the newest first, with
-what became of the images. With an image, such as docs/backend/default, print
-its newest log: that of the build that failed last, or of its Containerfile.
+their results. With an image, such as docs/backend/default, print its newest
+log: that of the build that failed last, or of its Containerfile.
 
 The output has one line per run: its start, the command, its result. --json
 also has each failure with its step, its reason and the file of its log.`,
@@ -121,7 +121,7 @@ func newestLog(ws *workspace, runs []history.Run, image string) (string, error) 
 		}
 	}
 	if newest == "" {
-		return "", fmt.Errorf("there is no log of %s: it did not fail in the last runs, see libre logs; nix log has those of what Nix built", id)
+		return "", fmt.Errorf("there is no log of %s: it did not fail in the last runs, which libre logs lists; nix log prints the logs of what Nix built", id)
 	}
 	return newest, nil
 }
@@ -133,7 +133,7 @@ func imageID(word string) (catalog.ID, error) {
 		parts = append(parts, "default")
 	}
 	if len(parts) != 3 || strings.ContainsAny(word, "*?[]@.") {
-		return catalog.ID{}, usageError{fmt.Errorf("%q names no image, expected APP/COMPONENT[/VARIANT], such as docs/backend/default", word)}
+		return catalog.ID{}, usageError{fmt.Errorf("%q is not an image, expected APP/COMPONENT[/VARIANT], such as docs/backend/default", word)}
 	}
 	return catalog.ID{App: parts[0], Component: parts[1], Variant: parts[2]}, nil
 }

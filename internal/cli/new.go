@@ -39,18 +39,18 @@ func (e *env) newCommand() *cobra.Command {
 libre never overwrites an app.
 
 The source is the newest release of a repository, or the tag that the URL of a
-page names; a checkout, whose remote origin counts; or a folder of the
+page names; a checkout, which stands for its remote origin; or a folder of the
 catalogue. --go-module takes a program from the Go module proxy.
 
 libre builds a Go program by Nix, else Containerfiles, else a program of
 Node.js, Python, Rust or PHP by nixpkgs' builder for its lock file. Without any
 of these, it takes the images of the Compose file as they are. --containerfile
-names what to build instead, and can be repeated. --image reads what an image
-says of itself; without a source, the app is that image as it is.
+names what to build instead, and can be repeated. --image reads the
+configuration of an image. Without a source, the app is that image, unchanged.
 
-Licence, description and home page come from the source, too. Compose files,
-Helm charts and examples of .env files show what the app needs, and its
-settings. These are guesses, and the definition says so.
+Licence, description and home page also come from the source. libre guesses what
+the app needs, and its settings, from Compose files, Helm charts and examples of
+.env files. The definition marks these guesses.
 
 libre finds all hashes, and pins bases by digest. It prints what it found, what
 it guessed, and what you should look at.
@@ -71,7 +71,7 @@ The output has one line per file.`,
 	flags.StringVar(&o.request.From, "from", "", "the source: the `URL` of a repository, or a folder")
 	flags.StringVar(&o.request.GoModule, "go-module", "", "the source: the Go module `PATH`")
 	flags.StringArrayVar(&o.request.Containerfiles, "containerfile", nil, "build `FILE` of the source; can be repeated")
-	flags.StringVar(&o.request.Image, "image", "", "begin with what the image `REFERENCE` says of itself")
+	flags.StringVar(&o.request.Image, "image", "", "start from the configuration of the image `REFERENCE`")
 	flags.BoolVar(&o.stdout, "stdout", false, "print the definition, and write nothing")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	cmd.MarkFlagsMutuallyExclusive("from", "go-module")
@@ -81,37 +81,47 @@ The output has one line per file.`,
 }
 
 func (e *env) runNew(ctx context.Context, o newOptions) error {
-	if r := o.request; r.From+r.GoModule+r.Image == "" {
-		return usageError{errors.New("give the source of the app: --from URL, --go-module PATH or --image REFERENCE")}
-	}
-	ws, err := e.workspace()
+	wrote, definition, err := e.writeNew(ctx, o)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join("apps", o.request.Name, "default.nix")
-	if _, err := os.Lstat(filepath.Join(ws.dir, file)); !errors.Is(err, fs.ErrNotExist) && !o.stdout {
-		return &fault.Fault{Err: fmt.Errorf("%s exists already", file), Fix: "choose another name, or remove it"}
-	}
-	made, result, err := e.makeApp(ctx, ws, o)
-	if err != nil {
-		return err
-	}
-	if ws.packageSet == nix.HostPackageName && made.NeedsNixpkgs {
-		made.LookAt = append(made.LookAt, "the host package set has no builder for it: it was not built, use --package-set nixpkgs")
-	}
-	e.noteMade(made, result)
 	switch {
 	case o.stdout:
-		return e.Printf("%s", result.After[file])
+		return e.Printf("%s", definition)
 	case o.json:
-		err = e.JSON(newJSON{o.request.Name, slices.Sorted(maps.Keys(result.After)), made.Found, made.Guessed, made.LookAt, result.Warnings})
+		err = e.JSON(wrote)
 	default:
-		for _, name := range slices.Sorted(maps.Keys(result.After)) {
+		for _, name := range wrote.Files {
 			err = errors.Join(err, e.Printf("%s\n", name))
 		}
 	}
 	e.Notef("next: read it, then libre build %s", o.request.Name)
 	return err
+}
+
+// writeNew writes an app, or with --stdout only makes its definition. It prints notes.
+func (e *env) writeNew(ctx context.Context, o newOptions) (wrote newJSON, definition string, err error) {
+	if r := o.request; r.From+r.GoModule+r.Image == "" {
+		return wrote, "", usageError{errors.New("give the source of the app: --from URL, --go-module PATH or --image REFERENCE")}
+	}
+	ws, err := e.workspace()
+	if err != nil {
+		return wrote, "", err
+	}
+	file := filepath.Join("apps", o.request.Name, "default.nix")
+	if _, err := os.Lstat(filepath.Join(ws.dir, file)); !errors.Is(err, fs.ErrNotExist) && !o.stdout {
+		return wrote, "", &fault.Fault{Err: fmt.Errorf("%s exists already", file), Fix: "choose another name, or remove it"}
+	}
+	made, result, err := e.makeApp(ctx, ws, o)
+	if err != nil {
+		return wrote, "", err
+	}
+	if ws.packageSet == nix.HostPackageName && made.NeedsNixpkgs {
+		made.LookAt = append(made.LookAt, "the host package set has no builder for it: it was not built, use --package-set nixpkgs")
+	}
+	e.noteMade(made, result)
+	wrote = newJSON{o.request.Name, slices.Sorted(maps.Keys(result.After)), made.Found, made.Guessed, made.LookAt, result.Warnings}
+	return wrote, string(result.After[file]), nil
 }
 
 // newJSON is the result of `new --json`.

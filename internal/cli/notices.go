@@ -32,7 +32,7 @@ func (e *env) writeNotices(ctx context.Context, ws *workspace, output string, im
 		err = atomicfile.Write(file, []byte(content), 0o644)
 	}
 	if err == nil && len(missing) > 0 {
-		e.Warnf("no license text found of %s: only the name of the license is in the notices", text.Enumerate(missing, ", ", 10))
+		e.Warnf("no license text found for %s: the notices have only the name of the license", text.Enumerate(missing, ", ", 10))
 	}
 	return err
 }

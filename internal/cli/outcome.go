@@ -79,25 +79,55 @@ func (e *env) showTail(name string, tail []string) {
 
 func tailKey(lines []string) string { return strings.Join(lines, "\n") }
 
-// count is how many of something a run had, and what became of them.
-type count struct {
-	what   string // image, release
-	names  map[string]bool
-	states []state.State // several of one that was copied, or whose tags moved
+// kinds are what a run works on, by the number of slashes in its name: docs, docs/default,
+// docs/backend/default.
+var kinds = [...]string{"app", "release", "image"}
+
+// counts counts the results of a run, by kind. Apps are those that cannot be evaluated.
+type counts [len(kinds)]struct {
+	failed map[string]bool // by name
+	states []state.State   // several for one that was copied, or whose tags moved
 }
 
-func newCount(what string) count { return count{what: what, names: map[string]bool{}} }
+func (c *counts) add(name string, s state.State) {
+	of := &c[strings.Count(name, "/")]
+	if of.failed == nil {
+		of.failed = map[string]bool{}
+	}
+	of.failed[name] = of.failed[name] || s == state.Failed
+	of.states = append(of.states, s)
+}
 
-func (c *count) add(name string, s state.State) {
-	c.names[name] = true
-	c.states = append(c.states, s)
+// someFailed returns the error that says how many of each kind failed.
+func (c *counts) someFailed() error {
+	var parts []string
+	for kind, of := range slices.Backward(c[:]) {
+		failed := 0
+		for _, has := range of.failed {
+			if has {
+				failed++
+			}
+		}
+		switch {
+		case failed > 0 && kind == 0:
+			parts = append(parts, ui.Count(failed, "app")+" cannot be evaluated")
+		case failed > 0:
+			parts = append(parts, failedOf(failed, len(of.failed), kinds[kind]))
+		}
+	}
+	return someFailed(strings.Join(parts, ", "))
+}
+
+// failedOf returns a text such as "2 of 4 images failed".
+func failedOf(n, all int, what string) string {
+	return fmt.Sprintf("%d of %s failed", n, ui.Count(all, what))
 }
 
 // conclude says what became of all, each cause of a failure once, and remembers it for
 // libre logs.
-func (e *env) conclude(ws *workspace, run *buildWatcher, all []failed, counts ...count) {
+func (e *env) conclude(ws *workspace, run *buildWatcher, all []failed, count counts) {
 	e.printFailures(all)
-	line := closing(run.started, counts...)
+	line := closing(run.started, count)
 	e.Notef("%s", line)
 	e.SummaryText(line)
 	remembered := history.Run{
@@ -113,15 +143,15 @@ func (e *env) conclude(ws *workspace, run *buildWatcher, all []failed, counts ..
 }
 
 // closing: 15 images: 3 built, 12 unchanged, 1m53s.
-func closing(started time.Time, counts ...count) string {
+func closing(started time.Time, all counts) string {
 	var whats, parts []string
 	became := map[state.State]int{}
 	var order []state.State
-	for _, c := range counts {
-		if len(c.names) > 0 {
-			whats = append(whats, ui.Count(len(c.names), c.what))
+	for kind, of := range slices.Backward(all[:]) {
+		if len(of.failed) > 0 {
+			whats = append(whats, ui.Count(len(of.failed), kinds[kind]))
 		}
-		for _, s := range c.states {
+		for _, s := range of.states {
 			if became[s]++; became[s] == 1 {
 				order = append(order, s)
 			}

@@ -54,11 +54,11 @@ func (e *env) patchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "patch APP FILE|URL|COMMIT --fixes ID",
 		Short: "Patch a vulnerability before upstream releases",
-		Long: `Add a patch to an app, and raise its package version. The patch is stored in
-the catalogue as apps/APP/patches/ID.patch, and listed in patches of the
-definition with the vulnerabilities that it fixes and its origin. From there the
-SBOM and the VEX statements have them. Nothing else changes: libre edits a copy
-of the catalogue, and checks by evaluation that only the planned values changed.
+		Long: `Add a patch to an app, and raise its package version. The patch is stored in the
+catalogue as apps/APP/patches/ID.patch, and listed in patches of the definition
+with the vulnerabilities that it fixes and its origin. The SBOM and the VEX
+statements take them from there. Nothing else changes: libre edits a copy of the
+catalogue, and checks by evaluation that only the planned values changed.
 
 libre tries the patch on the source, with the app's other changes, in every
 variant. If it does not apply, libre names the file and the hunk, and changes
@@ -72,8 +72,9 @@ that no branch or tag of that repository leads to, because forges also show the
 commits of forks and pull requests under upstream's address. If you have read
 the commit and trust it, add --allow-unreachable.
 
-A patch may change text files inside of the source only. Links, submodules,
-binary files, renames and private addresses are refused, and more than 4 MiB.
+A patch may change text files inside of the source only. libre refuses links,
+submodules, binary files, renames, private addresses and patches of more than 4
+MiB.
 
 --fixes gives the vulnerability, such as CVE-2026-1234, GHSA-4xqx-pqpj-9fqw,
 GO-2026-1234 or PYSEC-2026-12; it may be repeated. The first one names the file.

@@ -41,7 +41,8 @@ all systems of the catalogue:
   moved    a tag of the release was moved to something else, which may be an
            attack: the reason has both digests, and the command that puts the
            tag back
-  unknown  a registry refuses access, cannot be reached, or answers nonsense
+  unknown  a registry refuses access, cannot be reached, or sends an invalid
+           answer
   nothing  the image is published
   fail     the image cannot be built: its definition is wrong
 

@@ -34,26 +34,26 @@ func (e *env) pruneCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune SELECTION... | --all | --yes PLAN",
 		Short: "Delete old releases from a registry, by a plan",
-		Long: `Find the releases of the selected apps that may go from the registry, and write
-a plan of their digests. Nothing is deleted. Read the plan, then carry it out
-with --yes PLAN within a day.
+		Long: `Find the releases of the selected apps that can be deleted from the registry,
+and write a plan of their digests. Nothing is deleted. Read the plan, then carry
+it out with --yes PLAN within a day.
 
-A release goes as a whole: its record, its images and what is attached to them.
---keep and --keep-newer-than say what stays of each app and variant. These stay
-whatever they say:
+A release is deleted as a whole: its record, its images and what is attached to
+them. --keep and --keep-newer-than say which releases of each app and variant to
+keep. These are always kept:
 
   - what the catalogue defines now
   - what is withdrawn, by withdrawn.yaml or a signed statement in the registry
   - what another release, an index, or any other tag, such as latest, names
   - bases of images that stay, and bases that definitions name by digest
-  - what was signed within the last 7 days, or nobody knows when
+  - what was signed within the last 7 days, or at an unknown time
 
 If a tag, a record or a manifest of the catalogue cannot be read, prune stops.
---yes reads all of it again, deletes what the plan has, and nothing else. If
-something of the plan must stay by now, it deletes nothing. After an
+--yes reads all of it again, deletes what is in the plan, and nothing else. If
+something in the plan must be kept by now, it deletes nothing. After an
 interruption, run it again.
 
-The registry must allow to delete, and frees the bytes when it collects its own
+The registry must allow deletion. It frees the space when it collects its
 garbage.
 
 The output has one line per release: record, what becomes of it (goes, stays or
@@ -72,7 +72,7 @@ deleted), size, reason.`,
 	flags.IntVar(&o.keep, "keep", 0, "keep the `N` newest versions of each app and variant, at least 1")
 	flags.Var(&o.newerThan, "keep-newer-than", "keep what was signed within `TIME`, such as 90d")
 	flags.StringVar(&o.plan, "plan", "prune.json", "write the plan to `FILE`")
-	flags.StringVar(&o.yes, "yes", "", "delete what the `PLAN` has")
+	flags.StringVar(&o.yes, "yes", "", "delete what is in the `PLAN`")
 	flags.BoolVar(&o.json, "json", false, "print the plan as JSON; with --yes, what was deleted of it")
 	cmd.MarkFlagsMutuallyExclusive("yes", "keep")
 	cmd.MarkFlagsMutuallyExclusive("yes", "keep-newer-than")
@@ -136,7 +136,7 @@ func (ws *workspace) pruner(ctx context.Context, o registryOptions, patterns []c
 		return nil, err
 	}
 	for app, failure := range evaluation.Failures {
-		return nil, fmt.Errorf("nothing can go while %s cannot be evaluated: %w", app, failure)
+		return nil, fmt.Errorf("nothing can be deleted while %s cannot be evaluated: %w", app, failure)
 	}
 	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
 		return nil, err

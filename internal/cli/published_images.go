@@ -29,7 +29,7 @@ func (e *env) referenced(ctx context.Context, o registryOptions, words []string)
 	var found publishedImages
 	for _, word := range words {
 		if !isReference(word) {
-			return found, usageError{fmt.Errorf("%s is no reference: give references or selections, not both", word)}
+			return found, usageError{fmt.Errorf("%s is not a reference: give references or selections, not both", word)}
 		}
 		_, client, signing, err := e.verifier(ctx, o, word)
 		if err != nil {

@@ -67,8 +67,8 @@ publish a release that is withdrawn, and points moving tags to the newest one
 that is not.
 
 scan.gate in libre.yaml holds back a release whose images add a vulnerability of
-that severity or worse over the published ones, and licenses there one with a
-component whose license is refused. The reason names what was found.
+that severity or worse over the published ones, and licenses holds back one with
+a component whose license is refused. The reason names what was found.
 
 The output has one line per image and record: reference@digest, state, reason.`
 
@@ -209,7 +209,7 @@ type pushedJSON struct {
 }
 
 func newPushedJSON(r publish.Result) pushedJSON {
-	one := pushedJSON{Name: r.Name, Kind: kindOf(r), State: string(r.State), Reason: r.Reason}
+	one := pushedJSON{Name: r.Name, Kind: kinds[strings.Count(r.Name, "/")], State: string(r.State), Reason: r.Reason}
 	if r.Tag != (name.Tag{}) {
 		one.Reference = r.Tag.String()
 	}
@@ -220,10 +220,6 @@ func newPushedJSON(r publish.Result) pushedJSON {
 		one.Step, one.Error, one.Log = r.Err.Step, r.Err.Error(), r.Err.Log
 	}
 	return one
-}
-
-func kindOf(r publish.Result) string {
-	return []string{"app", "release", "image"}[strings.Count(r.Name, "/")]
 }
 
 func (e *env) publishedTable(results []publish.Result) ui.Table {
@@ -253,13 +249,9 @@ func (e *env) reportUnpublished(ws *workspace, run *buildWatcher, results []publ
 	var all []failed
 	var refused error
 	var moved []error
-	images, releases := newCount("image"), newCount("release")
+	var count counts
 	for _, r := range results {
-		if kindOf(r) == "image" {
-			images.add(r.Name, r.State)
-		} else {
-			releases.add(r.Name, r.State)
-		}
+		count.add(r.Name, r.State)
 		if r.Err == nil {
 			continue
 		}
@@ -271,7 +263,7 @@ func (e *env) reportUnpublished(ws *workspace, run *buildWatcher, results []publ
 			moved = append(moved, r.Err)
 		}
 	}
-	e.conclude(ws, run, all, images, releases)
+	e.conclude(ws, run, all, count)
 	switch {
 	case len(all) == 0:
 		return nil
@@ -280,5 +272,5 @@ func (e *env) reportUnpublished(ws *workspace, run *buildWatcher, results []publ
 	case len(moved) > 0:
 		return stateError("tags", len(results), nil, moved)
 	}
-	return someFailed{"images", len(all), len(results)}
+	return count.someFailed()
 }

@@ -18,6 +18,7 @@ type renderOptions struct {
 	app    appOptions
 	crds   bool
 	output string // folder; "" is stdout
+	json   bool
 }
 
 const renderHelp = `Write the objects that run an app, or configuration for the tools that follow
@@ -28,16 +29,18 @@ as docs or docs/*/lyon, or a published release, REGISTRY/APP-VARIANT:TAG, whose
 signature is verified: give --key, or --identity with --issuer. Images are
 pinned by digest, so those of the catalogue must be built. --set sets what the
 app's config describes, --with uses what is optional; see libre show APP -o
-yaml. Secrets are never written: the objects name the Secrets that must exist.
+yaml. Kubernetes objects contain no secrets: they name the Secrets that must
+exist.
 
 --format plain, the default, writes Kubernetes objects that need no operator:
 workloads, Services, volumes, an Ingress (or an HTTPRoute for --gateway),
 policies for the network, and in folders of their own the jobs that are applied
 before an upgrade and at the first installation. Name the version that runs by
---upgrade-from: jobs that it does not need are left out, and jumps that the app
-does not allow are refused. secrets.yaml lists the Secrets that must exist. For
-routes that an Ingress cannot say, such as sticky ones, a Caddy passes requests
-on: the one of the catalogue, or the one of the same registry, or --router.
+--upgrade-from: render leaves out jobs that the upgrade does not need, and
+refuses an upgrade that the app does not allow. secrets.yaml lists the Secrets
+that must exist. If an Ingress cannot express a route, such as a sticky one, a
+Caddy passes requests on: the one of the catalogue, or the one of the same
+registry, or --router.
 
 --needs cnpg also writes the databases of PostgreSQL, for CloudNativePG, and
 --needs cloudpirates the values of CloudPirates' charts for PostgreSQL, MariaDB,
@@ -45,13 +48,13 @@ Valkey and MinIO, in DIR/helm. Other needs have Secrets that must exist.
 
 --format operator writes custom resources for operators: one for the app, of a
 kind such as Docs, and one for each need, such as Postgres or Bucket, with the
-Secret that whatever provides it fills. --crds writes their definitions, of the
-selected apps (default: all), or of the published release REFERENCE.
+Secret that its provider fills. --crds writes their definitions, of the selected
+apps (default: all), or of the published release REFERENCE.
 
 --format compose writes compose.yaml for podman compose and docker compose, for
 one machine: with a router that gets its own certificate, and servers for the
-needs, for trying. --image postgres=REFERENCE is another image for one of them.
-Secrets are made once, in DIR/secrets.env, which only you can read.
+needs, for trying. --image postgres=REFERENCE chooses another image for one of
+them. Secrets are made once, in DIR/secrets.env, which only you can read.
 
 --renovate writes two presets for Renovate: libre follows new app versions and
 package versions, libre-repack follows package versions only.
@@ -90,6 +93,7 @@ func (e *env) renderCommand() *cobra.Command {
 	o.addRegistryFlags(cmd)
 	cmd.Flags().BoolVar(&o.crds, "crds", false, "write the CustomResourceDefinitions for --format operator")
 	cmd.Flags().StringVar(&o.output, "output", "", "write the files into `DIR` (default: to stdout)")
+	cmd.Flags().BoolVar(&o.json, "json", false, "with --output: print the list of files as JSON")
 	return cmd
 }
 
@@ -102,11 +106,14 @@ func (o *renderOptions) addRegistryFlags(cmd *cobra.Command) {
 }
 
 func (e *env) runRender(ctx context.Context, o renderOptions) error {
+	if o.json && o.output == "" {
+		return usageError{errors.New("--json lists the files that --output writes: give --output DIR too")}
+	}
 	files, err := e.render(ctx, o)
 	if err != nil {
 		return err
 	}
-	return e.writeRendered(o.output, files)
+	return e.writeRendered(o, files)
 }
 
 func (e *env) render(ctx context.Context, o renderOptions) ([]kit.File, error) {
@@ -129,14 +136,15 @@ func (e *env) render(ctx context.Context, o renderOptions) ([]kit.File, error) {
 	return e.renderKit(ctx, o.kit, o.words)
 }
 
-// writeRendered writes files into a folder, and prints their paths, or prints them as one
-// stream.
-func (e *env) writeRendered(dir string, files []kit.File) error {
-	if dir == "" {
+// writeRendered writes files into the output folder and prints their paths. Without a folder,
+// it prints them as one stream.
+func (e *env) writeRendered(o renderOptions, files []kit.File) error {
+	if o.output == "" {
 		return e.Printf("%s", kit.Stream(files))
 	}
+	list := []renderedJSON{}
 	for _, file := range files {
-		path := filepath.Join(dir, filepath.FromSlash(file.Name))
+		path := filepath.Join(o.output, filepath.FromSlash(file.Name))
 		folder, mode := os.FileMode(0o755), os.FileMode(0o644)
 		if file.Private {
 			folder, mode = 0o700, 0o600
@@ -147,9 +155,22 @@ func (e *env) writeRendered(dir string, files []kit.File) error {
 		if err := atomicfile.Write(path, file.Content, mode); err != nil {
 			return err
 		}
+		list = append(list, renderedJSON{path, file.Private})
+		if o.json {
+			continue
+		}
 		if err := e.Printf("%s\n", path); err != nil {
 			return err
 		}
 	}
+	if o.json {
+		return e.JSON(list)
+	}
 	return nil
+}
+
+// renderedJSON is one file of `render --json`.
+type renderedJSON struct {
+	File    string `json:"file"`    // path, with the folder of --output
+	Private bool   `json:"private"` // it contains secrets, and only you can read it
 }

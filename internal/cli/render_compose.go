@@ -24,7 +24,7 @@ type composeOptions struct {
 }
 
 func (o *composeOptions) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&o.images, "image", nil, "compose: use an image for a server, `KIND=REFERENCE`; KIND is of a need, or router")
+	cmd.Flags().StringArrayVar(&o.images, "image", nil, "compose: use another image for a server, `KIND=REFERENCE`; KIND is the kind of a need, or router")
 }
 
 // hasRouter reports whether the router's image is given.

@@ -28,7 +28,7 @@ type plainOptions struct {
 func (o *plainOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.upgradeFrom, "upgrade-from", "", "the `VERSION` that runs, such as 5.4.0 or 5.4.0-1 (default: none, the first installation)")
-	flags.StringVar(&o.ingressNamespace, "ingress-namespace", "", "let only pods of `NAMESPACE` reach what routes lead to")
+	flags.StringVar(&o.ingressNamespace, "ingress-namespace", "", "allow only pods of `NAMESPACE` to reach services that have routes")
 	flags.StringVar(&o.gateway, "gateway", "", "write an HTTPRoute for the Gateway `NAMESPACE/NAME`, in place of an Ingress")
 	flags.StringVar(&o.needs, "needs", "", "write what provides needs, by `PROVIDER`: "+strings.Join(kube.Providers(), ", ")+" (default: secret, which leaves them to you)")
 }
@@ -36,7 +36,7 @@ func (o *plainOptions) addFlags(cmd *cobra.Command) {
 // renderPlain writes Kubernetes objects.
 func renderPlain(i *instance.Instance, o appOptions) ([]kit.File, error) {
 	if o.plain.needs == kube.CloudPirates && o.output == "" {
-		return nil, usageError{errors.New("--needs cloudpirates needs --output DIR: it writes values for helm, which are no objects")}
+		return nil, usageError{errors.New("--needs cloudpirates needs --output DIR: it writes values for helm, which are not objects")}
 	}
 	from, err := o.plain.from(i)
 	if err != nil {

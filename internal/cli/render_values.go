@@ -48,7 +48,7 @@ func readValues(path string) (map[string]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(nodes)) {
 		node := nodes[name]
 		if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
-			return nil, fmt.Errorf("%s:%d: %s has no text, number or boolean: write lists and maps as JSON in quotes", path, node.Line, name)
+			return nil, fmt.Errorf("%s:%d: %s is not a text, number or boolean: write lists and maps as JSON in quotes", path, node.Line, name)
 		}
 		all[name] = node.Value
 	}
@@ -74,7 +74,7 @@ func yamlMap(content []byte) (map[string]yaml.Node, error) {
 	}
 	for i := 0; i < len(node.Content); i += 2 {
 		if key := node.Content[i]; key.Kind != yaml.ScalarNode {
-			return nil, fmt.Errorf("line %d: the key is no text", key.Line)
+			return nil, fmt.Errorf("line %d: the key is not a text", key.Line)
 		}
 	}
 	var nodes map[string]yaml.Node

@@ -20,6 +20,7 @@ type runOptions struct {
 	port   int
 	engine string
 	keep   bool
+	json   bool
 }
 
 func (e *env) runCommand() *cobra.Command {
@@ -35,10 +36,10 @@ line after the service's name.
 
 What runs is what render --format compose writes: each service in a container
 without rights, jobs before the services that wait for them, and servers for
-what the app needs: from images (run.needs in libre.yaml), or if the engine
-cannot fetch them from this machine: its PostgreSQL, MariaDB, Valkey or Redis,
-and libre's own servers for buckets, logins and mails. Secrets are made for it,
-and kept in files that only you can read. Nothing listens but the one port, on
+what the app needs: from images (run.needs in libre.yaml), or, if the engine
+cannot fetch images, from this machine: its PostgreSQL, MariaDB, Valkey or
+Redis, and libre's own servers for buckets, logins and mails. libre makes
+secrets for it, in files that only you can read. Only one port listens, on
 127.0.0.1.
 
 Ctrl-C ends all of it and removes its data. With --keep the data stays, and the
@@ -58,9 +59,10 @@ that works.`,
 	flags.IntVar(&o.port, "port", 8080, "answer at port `N` of 127.0.0.1; 0 chooses a free one")
 	addEngineFlag(cmd, &o.engine)
 	flags.BoolVar(&o.keep, "keep", false, "keep the data for the next run")
-	flags.StringVar(&o.app.name, "name", "", "the `NAME` of what runs, to run an app twice (default: the app's and its variant's)")
+	flags.BoolVar(&o.json, "json", false, "print the address as JSON")
+	flags.StringVar(&o.app.name, "name", "", "the `NAME` of this instance, to run an app twice (default: the app's and its variant's)")
 	flags.StringArrayVar(&o.app.set, "set", nil, "set one of the app's settings: `NAME=VALUE`")
-	flags.StringVar(&o.app.values, "values", "", "settings in `FILE`, a YAML map of names and values; --set goes before")
+	flags.StringVar(&o.app.values, "values", "", "settings in `FILE`, a YAML map of names and values; --set takes precedence")
 	flags.StringSliceVar(&o.app.with, "with", nil, "use `NAME`, an optional need or service of the app")
 	return cmd
 }
@@ -117,9 +119,25 @@ func (e *env) runRun(ctx context.Context, o runOptions) error {
 		if o.keep {
 			end = "Ctrl-C ends it and keeps its data"
 		}
-		e.Notef("%s %s runs by %s; %s", app.Metadata.Name, app.Spec.Version, by, end)
+		if len(app.Spec.Routes) == 0 {
+			e.Notef("%s has no routes, so every page at its address is 404", app.Metadata.Name)
+		}
+		e.Notef("%s %s runs with %s; %s", app.Metadata.Name, app.Spec.Version, by, end)
+		if o.json {
+			return e.JSON(runJSON{app.Metadata.Name, app.Spec.Variant, app.Spec.Version, i.Name, by, i.URL()})
+		}
 		return e.Printf("%s\n", i.URL())
 	})
+}
+
+// runJSON is what `run --json` prints when all services answer.
+type runJSON struct {
+	App     string `json:"app"`
+	Variant string `json:"variant"`
+	Version string `json:"version"`
+	Name    string `json:"name"`   // of the instance
+	Engine  string `json:"engine"` // podman, docker or runc
+	URL     string `json:"url"`    // where the app answers on this machine
 }
 
 // runWatcher shows what happens in a run.

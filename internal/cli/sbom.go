@@ -34,14 +34,14 @@ func (e *env) sbomCommand() *cobra.Command {
 		Long: `List what an image contains: the store paths that Nix built, and the packages
 that are recognised in its files, with their licences, makers, sources and
 patches. libre builds the image first if it is not built. push attaches the same
-documents to the image. Of several images of one app, they become one document.
-Of a published image or release, given by its reference, libre reads and
-verifies the attested documents: no layer is fetched.
+documents to the image. For several images of one app, libre makes one document.
+For a published image or release, given by its reference, it reads and verifies
+the attested documents, and fetches no layer.
 
 The table has: name, version, type, package URL, where the package was found,
 licence.
 
---check bsi lists what BSI TR-03183-2 v2.1 requires and is missing: the
+--check bsi lists what BSI TR-03183-2 v2.1 requires and the SBOM lacks: the
 component, its version, the fields. The exit code is 1 if anything is.`,
 		Example: "  libre sbom guestbook/backend/default\n  libre sbom guestbook/backend/default -o spdx-json > guestbook.spdx.json\n  libre sbom 'guestbook/*/default' --check bsi\n  libre sbom registry.example/coop/docs-default:5.4.1-1 --key cosign.pub",
 		Args:    takes(0, 1),
@@ -52,7 +52,7 @@ component, its version, the fields. The exit code is 1 if anything is.`,
 		ValidArgsFunction: e.completeSelection,
 	}
 	cmd.Flags().StringVarP(&o.format, "output-format", "o", "table", "print as `FORMAT`: table, cyclonedx-json or spdx-json")
-	cmd.Flags().StringVar(&o.check, "check", "", "list what `RULES` require and is missing: bsi")
+	cmd.Flags().StringVar(&o.check, "check", "", "list what `RULES` require but the SBOM lacks: bsi")
 	cmd.Flags().StringSliceVar(&o.images.systems, "system", nil, "`SYSTEM` of the image (default: this machine's)")
 	o.registry.addReferenceFlags(cmd, "reference")
 	addOutputFlag(cmd, &o.images.output)

@@ -47,7 +47,7 @@ folder.
 
 The table has: severity, vulnerability, component, fixed in, EPSS (how probable
 it is that it is exploited within 30 days; KEV says that it is exploited
-already), the way from the image to the component, and the statement that
+already), the path from the image to the component, and the statement that
 answers it. "by name" marks a component that was found by its name alone: the
 vulnerability may be one of another program with this name. Findings that
 patches or statements in apps/APP/vex.yaml settle come last.
@@ -189,9 +189,9 @@ func (s *scanner) verdict(report *scan.Report, failOn scan.Severity) error {
 	case len(s.failed) == 0:
 		return nil
 	case s.unbuilt == len(s.failed):
-		return someFailed{"images", s.unbuilt, s.unbuilt + len(report.Images)}
+		return someFailed(failedOf(s.unbuilt, s.unbuilt+len(report.Images), "image"))
 	}
-	return fmt.Errorf("not everything could be scanned (%s above): what is there is unknown", ui.Count(len(s.failed), "error"))
+	return fmt.Errorf("some images could not be scanned (%s above), so findings may be missing", ui.Count(len(s.failed), "error"))
 }
 
 func (s *scanner) printFailed() {

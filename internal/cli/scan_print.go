@@ -183,7 +183,7 @@ func sum(report *scan.Report) string {
 		said += fmt.Sprintf("; %d settled", settled.Vulnerabilities)
 	}
 	if len(report.Failed) > 0 {
-		said += "; not everything was scanned"
+		said += "; some images were not scanned"
 	}
 	return said
 }

@@ -31,7 +31,7 @@ image with tools such as a shell. It must be built. The container has no rights,
 and its root file system is read-only, as when the app runs. What you write into
 the folders that the program may write to is lost at the end.
 
-If stdin is no terminal, the shell reads commands from it.`,
+If stdin is not a terminal, the shell reads commands from it.`,
 		Example: "  libre shell docs/backend\n  echo 'ls -l /' | libre shell guestbook/backend",
 		Args:    takes(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.runShell(cmd.Context(), by, args[0]) },
@@ -50,7 +50,7 @@ func (e *env) runShell(ctx context.Context, by, word string) error {
 	app, component, _ := strings.Cut(word, "/")
 	component = strings.TrimSuffix(component, "/"+debugVariant)
 	if component == "" || strings.ContainsAny(component, "/*?") {
-		return usageError{fmt.Errorf("%s names no component: give APP/COMPONENT, such as docs/backend", word)}
+		return usageError{fmt.Errorf("%s is not a component: give APP/COMPONENT, such as docs/backend", word)}
 	}
 	by, err := engine.Find(ctx, by)
 	if err != nil {

@@ -39,12 +39,12 @@ show ends with what is wrong with an app, as far as libre can tell without a
 build: values of a wrong type, required arguments that are not set, and bases
 that the catalogue does not have. If the source is in the store, also a
 Containerfile, stage or build context that does not exist, and arguments, bases
-and named contexts that the file does not use. Exit code 1 then.
+and named contexts that the file does not use. The exit code is then 1.
 
 -o prints the application document: a description in a format that other tools
 can read, of what the app is made of, what it needs and how to run it; see libre
-schema application. Its images have digests if they are built. Without a variant
-it is the one of the variant default.
+schema application. Its images have digests if they are built. Without a
+variant, it describes the variant default.
 
 For a reference to a release record, REGISTRY/APP-VARIANT:TAG, show verifies
 the signature and prints the record as JSON: digests of the images, ports,

@@ -22,6 +22,7 @@ type siteOptions struct {
 	database string
 	releases int
 	notes    bool
+	json     bool
 }
 
 // siteList is the name of the file that lists what site wrote.
@@ -38,16 +39,16 @@ signatures, contents, licences and known vulnerabilities; what changed since the
 release before; and the commands that pull, verify, run and render it. The pages
 are in English and French. catalogue.json and feed.atom are for programs.
 
-site verifies all signatures. A release that does not verify is shown with its
-reference and digest, and with nothing that it says of itself; site warns of it.
-It fetches manifests, configurations and SBOMs, and no layers. It keeps SBOMs in
-a local index, so that the next run fetches new ones only.
+site verifies all signatures. For a release that does not verify, the page has
+only its reference and digest, and site prints a warning. It fetches manifests,
+configurations and SBOMs, and no layers. It keeps SBOMs in a local index, so
+that the next run fetches new ones only.
 
 Vulnerabilities are shown if there is a database: one that scan has downloaded,
 scan.database in libre.yaml, or --db.
 
 DIR is new, empty, or has the files of an earlier run. These are replaced at the
-end; those that are no page any more are removed. Other files in DIR stay. If a
+end, and files of former pages are removed. Other files in DIR stay. If a
 registry does not answer, everything stays as it was.`,
 		Example: "  libre site --output public\n  libre serve --site public",
 		Args:    takes(0, 0),
@@ -58,15 +59,16 @@ registry does not answer, everything stays as it was.`,
 	o.registry.signer.addFlags(cmd)
 	flags.StringVar(&o.output, "output", "", "write the pages into `DIR`")
 	flags.StringVar(&o.database, "db", "", "use the vulnerability database in `DIR|FILE|URL` (default: scan.database in libre.yaml, else the one that scan has downloaded)")
-	flags.IntVar(&o.releases, "releases", 10, "show the contents of the newest `N` releases of each variant, and of older ones the digests")
+	flags.IntVar(&o.releases, "releases", 10, "show the contents of the newest `N` releases of each variant, and only the digests of older ones")
 	flags.BoolVar(&o.notes, "notes", true, "read upstream's release notes")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
 func (e *env) runSite(ctx context.Context, o siteOptions) error {
 	switch {
 	case o.output == "":
-		return usageError{errors.New("where to write the pages is not known: give --output DIR")}
+		return usageError{errors.New("no folder to write the pages into: give --output DIR")}
 	case o.releases < 1:
 		return usageError{fmt.Errorf("--releases %d, expected at least 1", o.releases)}
 	}
@@ -102,8 +104,20 @@ func (e *env) runSite(ctx context.Context, o siteOptions) error {
 	if err := folder.Replace(); err != nil {
 		return foreignFiles(o.output, err)
 	}
-	e.Notef("wrote %s about %s and %s", ui.Count(int(files.n.Load()), "file"), ui.Count(len(apps), "app"), ui.Count(int(r.releases.Load()), "release"))
-	return e.Printf("%s\n", filepath.Join(o.output, "index.html"))
+	wrote := siteJSON{filepath.Join(o.output, "index.html"), int(files.n.Load()), len(apps), int(r.releases.Load())}
+	e.Notef("wrote %s about %s and %s", ui.Count(wrote.Files, "file"), ui.Count(wrote.Apps, "app"), ui.Count(wrote.Releases, "release"))
+	if o.json {
+		return e.JSON(wrote)
+	}
+	return e.Printf("%s\n", wrote.Index)
+}
+
+// siteJSON is the result of `site --json`.
+type siteJSON struct {
+	Index    string `json:"index"`    // file of the first page
+	Files    int    `json:"files"`    // how many were written
+	Apps     int    `json:"apps"`     // how many the pages show
+	Releases int    `json:"releases"` // how many the pages show
 }
 
 // foreignFiles says what to do about files that site did not write.

@@ -40,7 +40,7 @@ func (r *siteReader) release(ctx context.Context, repository, variant, tag strin
 	record := results[0]
 	read := &siteRelease{Release: site.Release{Variant: variant, Tag: tag, Reference: reference.String(), Digest: record.Digest.DigestStr()}}
 	if record.Err == nil && record.Kind != "release" {
-		r.Warnf("%s does not verify: it is an image and no release", reference)
+		r.Warnf("%s does not verify: it is an image, not a release", reference)
 		return read, nil
 	}
 	if w := state.AsWithdrawn(record.Err); w != nil {

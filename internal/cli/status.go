@@ -47,7 +47,7 @@ States that need an action, which the reason names:
 
 Exit code 1 if a release is published in another state than the catalogue
 defines, or if its state is unknown, 4 if a registry refuses access. A release
-that is not published yet is no error.
+that is not published yet is not an error.
 
 The output has one line per release: app/variant, tag, state, digest,
 upstream's version, reason.`,

@@ -119,7 +119,7 @@ func (e *env) printVEX(images []string, rows []vexRow, asJSON bool) error {
 		return e.JSON(append([]vexRow{}, rows...))
 	}
 	if len(rows) == 0 {
-		e.Notef("nothing is said of %s", text.Enumerate(slices.Compact(images), ", ", 10))
+		e.Notef("there are no statements about %s", text.Enumerate(slices.Compact(images), ", ", 10))
 		return nil
 	}
 	table := ui.Table{Header: []string{"IMAGE", "VULNERABILITY", "STATUS", "COMPONENTS", "WHERE"}, Sentences: []int{2, 3, 4}}
@@ -233,7 +233,7 @@ func (e *env) warnAbsent(all []*vex.Published) {
 
 func (e *env) printPublished(published *vex.Published, format string) error {
 	if published.IsEmpty() {
-		return &fault.Fault{Err: fmt.Errorf("nothing is said of %s", published.Name), Fix: "write a statement with libre vex add"}
+		return &fault.Fault{Err: fmt.Errorf("there are no statements about %s", published.Name), Fix: "write a statement with libre vex add"}
 	}
 	document, err := published.OpenVEX(1)
 	if format == "cyclonedx" {
@@ -292,7 +292,7 @@ func (e *env) printAttested(ctx context.Context, signing *state.Signing, images 
 		return err
 	}
 	if document.Count == 0 {
-		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("nothing is said of %s, or it does not verify", images[0].Reference), Fix: "write a statement with libre vex add, and push"}
+		return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s has no statements that verify", images[0].Reference), Fix: "write a statement with libre vex add, and push"}
 	}
 	return e.Printf("%s\n", document.Predicate)
 }

@@ -21,6 +21,7 @@ type vexAddOptions struct {
 	status, justification    string
 	action, notes            string
 	purl, versions, expires  string
+	json                     bool
 }
 
 func (e *env) vexAddCommand() *cobra.Command {
@@ -32,7 +33,7 @@ func (e *env) vexAddCommand() *cobra.Command {
 in the file stays as it is. The next push attaches the new documents to what is
 published; no package version is raised.
 
-The selection limits the statement: docs is about all images of the app,
+The selection limits the statement: docs means all images of the app,
 docs/backend about one component, and 'docs/*/lyon' about one variant.
 
 The status is one of:
@@ -61,6 +62,7 @@ The justification is one of ` + strings.Join(vex.Justifications[:2], ", ") + `,
 	flags.StringVar(&o.versions, "versions", "", "limit it to a `RANGE` of the app's versions, such as '>=5.4.0, <5.4.2'")
 	flags.StringVar(&o.expires, "expires", "", "the last `DAY` on which it is valid, such as 2027-05-31")
 	flags.StringSliceVar(&o.aliases, "alias", nil, "another `ID` of the same vulnerability, such as its GHSA")
+	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -117,5 +119,16 @@ func (e *env) runVEXAdd(ctx context.Context, o vexAddOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.json {
+		return e.JSON(vexAddJSON{pattern.App, o.vulnerability, o.status, file})
+	}
 	return e.Printf("%s\n", file)
+}
+
+// vexAddJSON is the result of `vex add --json`.
+type vexAddJSON struct {
+	App           string `json:"app"`
+	Vulnerability string `json:"vulnerability"` // its ID
+	Status        string `json:"status"`        // not_affected, affected, under_investigation or fixed
+	File          string `json:"file"`          // in the catalogue, which has the statement
 }

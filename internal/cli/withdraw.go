@@ -22,6 +22,7 @@ type withdrawOptions struct {
 	app, tag string
 	reason   string
 	undo     bool
+	json     bool
 	registry registryOptions
 }
 
@@ -63,6 +64,7 @@ name of the file.`,
 	o.registry.addFlags(cmd)
 	cmd.Flags().StringVar(&o.reason, "reason", "", "what is wrong with the release: a `TEXT` of one line, which everybody can read")
 	cmd.Flags().BoolVar(&o.undo, "undo", false, "take the withdrawal back")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -85,7 +87,18 @@ func (e *env) runWithdraw(ctx context.Context, o withdrawOptions) error {
 		return err
 	}
 	e.Notef("commit it, then publish it with: libre push %s", o.app)
+	if o.json {
+		return e.JSON(withdrawJSON{o.app, o.tag, !o.undo, withdrawn.File})
+	}
 	return e.Printf("%s\n", withdrawn.File)
+}
+
+// withdrawJSON is the result of `withdraw --json`.
+type withdrawJSON struct {
+	App       string `json:"app"`
+	Tag       string `json:"tag"`       // of the release
+	Withdrawn bool   `json:"withdrawn"` // false after --undo
+	File      string `json:"file"`      // in the catalogue, which has the entry
 }
 
 func (e *env) withdraw(ctx context.Context, ws *workspace, o withdrawOptions) error {
@@ -98,7 +111,7 @@ func (e *env) withdraw(ctx context.Context, ws *workspace, o withdrawOptions) er
 		return err
 	}
 	if failure := evaluation.Failures[o.app]; failure != nil {
-		e.Warnf("whether %s %s is published is not known: %s", o.app, o.tag, failure)
+		e.Warnf("cannot tell whether %s %s is published: %s", o.app, o.tag, failure)
 	} else if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
 		return err
 	} else if err := e.checkPublished(ctx, ws, o, evaluation.Apps[o.app]); err != nil {
@@ -121,7 +134,7 @@ func (e *env) checkPublished(ctx context.Context, ws *workspace, o withdrawOptio
 	for _, variant := range app.Variants {
 		tags, err := client.Tags(ctx, app.RecordRef(variant).Repository)
 		if err != nil {
-			e.Warnf("whether %s %s is published is not known: %s", o.app, o.tag, err)
+			e.Warnf("cannot tell whether %s %s is published: %s", o.app, o.tag, err)
 			return nil
 		}
 		published = append(published, tags...)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -237,6 +238,50 @@ func TestRunRefuses(t *testing.T) {
 	nothingLeft(t, state)
 }
 
+// An app without routes runs, and libre says that nothing answers at its address.
+func TestRunSaysThatAnAppHasNoRoutes(t *testing.T) {
+	testkit.RequireRoot(t)
+	testkit.Require(t, "runc")
+	c := newCatalogue(t, map[string]string{"worker/default.nix": `{ mkApp, pkgs, ... }:
+mkApp {
+  name = "worker";
+  version = "1.0.0";
+  packageVersion = 1;
+  components.queue = {
+    package = pkgs.busybox;
+    entrypoint = [ "bin/busybox" ];
+    command = [ "sleep" "1000" ];
+    services.queue = { };
+  };
+}
+`})
+	c.libre(t, "build", "worker")
+	state := stateHome(t)
+	command := c.command("run", "worker", "--engine", "runc", "--port", "0", "--json")
+	command.Env = append(command.Env, "XDG_STATE_HOME="+state)
+	read, write := io.Pipe()
+	command.Stdout = write
+	p, err := testkit.Start(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-p.Exited; write.Close() }()
+	var result struct{ App, Variant, Version, Engine, URL string }
+	err = json.NewDecoder(read).Decode(&result)
+	app := &appRun{p, result.URL}
+	if result.URL = ""; err != nil || result != (struct{ App, Variant, Version, Engine, URL string }{"worker", "default", "1.0.0", "runc", ""}) {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if response, err := http.Get(app.url + "/"); err != nil || response.StatusCode != http.StatusNotFound {
+		t.Errorf("%s: %v, %v", app.url, response, err)
+	}
+	app.end(t)
+	if note := "worker has no routes, so every page at its address is 404\n"; strings.Count(app.Log.String(), note) != 1 {
+		t.Errorf("no %q in:\n%s", note, app.Log)
+	}
+	nothingLeft(t, state)
+}
+
 // libre shell opens the debug variant of an image, without rights.
 func TestShellOpensTheDebugVariant(t *testing.T) {
 	c := demo(t)
@@ -249,7 +294,7 @@ func TestShellOpensTheDebugVariant(t *testing.T) {
 	}
 	for want, word := range map[string]string{
 		"guestbook has no component nowhere: backend, base, frontend": "guestbook/nowhere",
-		"guestbook names no component: give APP/COMPONENT":            "guestbook",
+		"guestbook is not a component: give APP/COMPONENT":            "guestbook",
 	} {
 		if stdout, stderr, err := testkit.Output(c.command("shell", word, "--engine", "runc")); err == nil || stdout != "" || !strings.HasPrefix(stderr, "error: "+want) {
 			t.Errorf("%s: %v\n%s%s", word, err, stdout, stderr)
