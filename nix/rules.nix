@@ -55,7 +55,7 @@ rec {
           missing = filter (n: !(value ? ${n})) (kinds.required.${kind} or [ ]);
           variable = n: v:
             concatMap
-              (p: if parts ? ${p} then [ ] else problem value.env n place what ": $(${p}) is no part of a need of kind ${kind}, ${known (map (p: "$(${p})") (attrNames parts))}")
+              (p: if parts ? ${p} then [ ] else problem value.env n place what ": $(${p}) is not a part of a need of kind ${kind}, ${known (map (p: "$(${p})") (attrNames parts))}")
               (placeholders (valueOf v))
             ++ (if isAttrs v then checkComponents v place "${what}: ${n}" else [ ]);
           # Upstream's Containerfile may have volumes that the definition does not name.

@@ -220,7 +220,7 @@ func (b *Bumper) raiseIfPublished(ctx context.Context, c *checkout, result *Resu
 	}
 	published, err := b.Published(ctx, app)
 	if err != nil && ctx.Err() == nil {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("whether %s is published is unknown: %v; if it is, raise the package version with libre bump --repack %s", result.From, err, app.Name))
+		result.Warnings = append(result.Warnings, fmt.Sprintf("cannot tell whether %s is published: %v; if it is, raise the package version with libre bump --repack %s", result.From, err, app.Name))
 	}
 	if err != nil || !published {
 		return planned, to, ctx.Err()

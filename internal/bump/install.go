@@ -31,7 +31,7 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 			return err
 		}
 		if (now == nil) != (before[name] == nil) || !bytes.Equal(now, before[name]) {
-			return fmt.Errorf("%s was changed meanwhile: nothing was written; run the same command again", name)
+			return fmt.Errorf("%s was changed in the meantime: nothing was written; run the same command again", name)
 		}
 		if after[name] == nil {
 			continue

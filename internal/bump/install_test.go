@@ -17,13 +17,13 @@ func TestInstallOfANewFile(t *testing.T) {
 		prepare    func(dir string) error
 	}{
 		{"nothing in the way", "", func(string) error { return nil }},
-		{"a file of that name", "patches/CVE-2026-1234.patch was changed meanwhile", func(dir string) error {
+		{"a file of that name", "patches/CVE-2026-1234.patch was changed in the meantime", func(dir string) error {
 			if err := os.Mkdir(filepath.Join(dir, "patches"), 0o755); err != nil {
 				return err
 			}
 			return os.WriteFile(filepath.Join(dir, added), []byte("mine"), 0o644)
 		}},
-		{"an empty file of that name", "patches/CVE-2026-1234.patch was changed meanwhile", func(dir string) error {
+		{"an empty file of that name", "patches/CVE-2026-1234.patch was changed in the meantime", func(dir string) error {
 			if err := os.Mkdir(filepath.Join(dir, "patches"), 0o755); err != nil {
 				return err
 			}
@@ -31,7 +31,7 @@ func TestInstallOfANewFile(t *testing.T) {
 		}},
 		{"a folder of that name", "is a directory", func(dir string) error { return os.MkdirAll(filepath.Join(dir, added), 0o755) }},
 		{"a file in place of its folder", "not a directory", func(dir string) error { return os.WriteFile(filepath.Join(dir, "patches"), nil, 0o644) }},
-		{"an edit meanwhile", "default.nix was changed meanwhile", func(dir string) error { return os.WriteFile(filepath.Join(dir, edited), []byte("mine"), 0o644) }},
+		{"an edit meanwhile", "default.nix was changed in the meantime", func(dir string) error { return os.WriteFile(filepath.Join(dir, edited), []byte("mine"), 0o644) }},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, edited), before[edited], 0o600); err != nil {
@@ -89,7 +89,7 @@ func TestInstallRemovesFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := Install(dir, before, after)
-	if err == nil || !strings.Contains(err.Error(), removed+" was changed meanwhile: nothing was written") {
+	if err == nil || !strings.Contains(err.Error(), removed+" was changed in the meantime: nothing was written") {
 		t.Errorf("got %v", err)
 	}
 	for name, want := range map[string]string{edited: "old", removed: "mine"} {

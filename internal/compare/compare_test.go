@@ -220,7 +220,7 @@ func TestMarkdownIsCut(t *testing.T) {
 	c.Notes = []Note{{"1", "", strings.Repeat("text\n", 9000)}}
 	for _, room := range []int{2_000, 10_000, 30_000} {
 		got := c.Markdown(inBytes, room)
-		if len(got) > room || !strings.Contains(got, "Left out for want of room") && room < 30_000 {
+		if len(got) > room || !strings.Contains(got, "Left out because it is too long") && room < 30_000 {
 			t.Errorf("room for %d: %d bytes:\n%.500s", room, len(got), got)
 		}
 	}

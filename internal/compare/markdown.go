@@ -41,7 +41,7 @@ func (c *Comparison) Markdown(size Size, room int) string {
 		left++
 	}
 	if left > 0 {
-		fmt.Fprintf(&b, "Left out for want of room: %d parts. `libre diff` shows them.\n\n", left)
+		fmt.Fprintf(&b, "Left out because it is too long: %d parts. `libre diff` shows them.\n\n", left)
 	}
 	return b.String()
 }

@@ -83,7 +83,7 @@ func (r *renderer) hashed(need, password string) (string, error) {
 		return hash, nil
 	}
 	if hash != "" {
-		return "", fmt.Errorf("%s is not of its password: remove its line from %s, and render again", name, SecretsFile)
+		return "", fmt.Errorf("%s does not match its password: remove its line from %s, and render again", name, SecretsFile)
 	}
 	made, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if err != nil {

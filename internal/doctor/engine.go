@@ -37,7 +37,7 @@ func (s Subject) isolation(ctx context.Context, engine containerfile.Engine) Che
 	switch {
 	case err != nil && s.Settings.Build.TrustUpstream:
 		check := failure(name, Note, err, fix)
-		return Check{Name: name, State: Note, Found: check.Found + ": libre builds all the same, because build.trustUpstream is set", Fix: fix}
+		return Check{Name: name, State: Note, Found: check.Found + ": libre builds nevertheless, because build.trustUpstream is set", Fix: fix}
 	case err != nil:
 		check := failure(name, Note, err, fix)
 		return Check{Name: name, State: Note, Found: check.Found + " (for Containerfile components)", Fix: check.Fix}

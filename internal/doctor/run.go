@@ -59,7 +59,7 @@ func servers(ctx context.Context, engine string) Check {
 	}
 	instead := ": libre run needs images of what is missing"
 	if engine == "runc" {
-		instead = ": libre run cannot run an app that needs it, because runc fetches no images"
+		instead = ": libre run cannot run an app that needs it, because runc cannot fetch images"
 	}
 	return Check{Name: name, State: Note, Found: strings.Join(append(found, strings.Join(missing, ", ")+instead), "; "), Fix: strings.Join(fixes, "; ")}
 }

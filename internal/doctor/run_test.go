@@ -10,7 +10,7 @@ func TestServersOfThisMachineAreNamed(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for engine, want := range map[string]string{
 		"podman": "; this machine has neither Valkey nor Redis: libre run needs images of what is missing",
-		"runc":   "; this machine has neither Valkey nor Redis: libre run cannot run an app that needs it, because runc fetches no images",
+		"runc":   "; this machine has neither Valkey nor Redis: libre run cannot run an app that needs it, because runc cannot fetch images",
 	} {
 		got := servers(t.Context(), engine)
 		if got.State != Note || !strings.HasPrefix(got.Found, "PostgreSQL ") || !strings.HasSuffix(got.Found, want) || got.Fix != "apt-get install redis-server" {

@@ -36,7 +36,7 @@ var vulnerabilityID = regexp.MustCompile(`(?i)^(CVE-[0-9]{4}-[0-9]{4,}|(GHSA|GO|
 func ParseQuery(text string) (Query, error) {
 	switch {
 	case text == "" || !utf8.ValidString(text):
-		return Query{}, fmt.Errorf("%q is nothing to find: give a name, a package URL or the ID of a vulnerability", text)
+		return Query{}, fmt.Errorf("cannot find %q: give a name, a package URL or the ID of a vulnerability", text)
 	case vulnerabilityID.MatchString(text):
 		id := strings.ToUpper(text)
 		return Query{Vulnerability: id, literal: strings.ToLower(id)}, nil
@@ -56,7 +56,7 @@ func ParseQuery(text string) (Query, error) {
 func LicenseQuery(id string) (Query, error) {
 	ids, err := license.IDs(id)
 	if err != nil || len(ids) != 1 {
-		return Query{}, fmt.Errorf("%q is no SPDX license identifier, expected one such as AGPL-3.0-only", id)
+		return Query{}, fmt.Errorf("%q is not an SPDX license identifier, expected one such as AGPL-3.0-only", id)
 	}
 	return Query{License: ids[0], literal: strings.ToLower(ids[0])}, nil
 }

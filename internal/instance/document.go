@@ -70,7 +70,7 @@ func checkNames[V any](what string, form *regexp.Regexp, all map[string]V) error
 func checkExtensions(need string, names []string) error {
 	for i, name := range names {
 		if !extensionName.MatchString(name) {
-			return fmt.Errorf("the need %s has the extension %q, which is no name of one, such as pg_trgm", need, name)
+			return fmt.Errorf("the need %s has the extension %q, expected a name such as pg_trgm", need, name)
 		}
 		if slices.Contains(names[:i], name) {
 			return fmt.Errorf("the need %s has the extension %s twice", need, name)

@@ -75,7 +75,7 @@ func checkHost(host string) error {
 		wrong = wrong || !hostLabel.MatchString(part)
 	}
 	if wrong {
-		return fmt.Errorf("--host %q is no DNS name: give one such as docs.example.org, without https://, port or path", host)
+		return fmt.Errorf("--host %q is not a DNS name: give one such as docs.example.org, without https://, port or path", host)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func Bytes(text string) (int64, error) {
 	whole := new(big.Int).Add(number.Num(), new(big.Int).Sub(number.Denom(), big.NewInt(1)))
 	whole.Quo(whole, number.Denom())
 	if !whole.IsInt64() || whole.Sign() == 0 {
-		return 0, fmt.Errorf("%q is no size: expected at least one byte, and fewer than 8 EiB", text)
+		return 0, fmt.Errorf("%q is not a size: expected at least one byte, and fewer than 8 EiB", text)
 	}
 	return whole.Int64(), nil
 }
@@ -33,7 +33,7 @@ func Bytes(text string) (int64, error) {
 func Number(text string) (*big.Rat, error) {
 	parts := quantity.FindStringSubmatch(text)
 	if parts == nil {
-		return nil, fmt.Errorf("%q is no quantity such as 10Mi", text)
+		return nil, fmt.Errorf("%q is not a quantity, expected one such as 10Mi", text)
 	}
 	number, _ := new(big.Rat).SetString(parts[1])
 	return number.Mul(number, big.NewRat(suffixes[parts[2]], 1000)), nil

@@ -61,7 +61,7 @@ func (i *Instance) checkSettings() error {
 func (i *Instance) unknown(name string, known map[string]describe.Setting) error {
 	for need, described := range i.App.Spec.Needs {
 		if _, isVariable := described.Env[name]; isVariable {
-			return fmt.Errorf("%s is no setting: it comes from the need %s, whose Secret the rendered objects name", name, need)
+			return fmt.Errorf("%s is not a setting: it comes from the need %s, whose Secret the rendered objects name", name, need)
 		}
 	}
 	var names []string
@@ -82,7 +82,7 @@ func checkValue(setting describe.Setting, text string) error {
 		return fmt.Errorf("an environment variable cannot have a zero byte")
 	}
 	if len(setting.Values) > 0 && !slices.Contains(setting.Values, text) {
-		return fmt.Errorf("%q is none of %s", text, strings.Join(setting.Values, ", "))
+		return fmt.Errorf("%q, expected one of %s", text, strings.Join(setting.Values, ", "))
 	}
 	var wrong bool
 	switch setting.Type {

@@ -87,7 +87,7 @@ func fluxTags(version string) (fluxFilter, error) {
 	shape, prerelease := catalog.VersionShape(version)
 	switch {
 	case prerelease:
-		return fluxFilter{}, fmt.Errorf("version %s is a prerelease, and Flux would select the newest version that is none, which may be older", version)
+		return fluxFilter{}, fmt.Errorf("version %s is a prerelease, so Flux would select the newest release instead, which may be older", version)
 	case len(numbers) == 0:
 		return fluxFilter{}, fmt.Errorf("version %s does not begin with a number, and Flux orders semantic versions only", version)
 	}

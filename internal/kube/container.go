@@ -24,7 +24,7 @@ func podSecurity(c describe.Component) (podSecurityContext, error) {
 	}
 	ids := user.FindStringSubmatch(c.User)
 	if ids == nil {
-		return security, fmt.Errorf("%q is no numeric user: set user to UID or UID:GID in the definition", c.User)
+		return security, fmt.Errorf("%q is not a numeric user: set user to UID or UID:GID in the definition", c.User)
 	}
 	uid, err := strconv.ParseInt(ids[1], 10, 32)
 	if err != nil || uid == 0 {
@@ -34,7 +34,7 @@ func podSecurity(c describe.Component) (podSecurityContext, error) {
 	if ids[2] != "" {
 		gid, err := strconv.ParseInt(ids[2], 10, 32)
 		if err != nil {
-			return security, fmt.Errorf("%q is no numeric user: %w", c.User, err)
+			return security, fmt.Errorf("%q is not a numeric user: %w", c.User, err)
 		}
 		security.RunAsGroup = &gid
 	}

@@ -72,7 +72,7 @@ func TestImagesOfPostgresFitTheVersionsOfTheNeed(t *testing.T) {
 		{">=14, <19", "18", "", ""},
 		{"<14", "", "", "need postgres: no version of PostgreSQL from 14 to 18 is <14: give --needs secret"},
 		{">=40", "", "", "no version of PostgreSQL from 14 to 18 is >=40"},
-		{"new", "", "", `need postgres: the version "new" is no constraint such as ">=14, <18"`},
+		{"new", "", "", `need postgres: the version "new" is not a constraint such as ">=14, <18"`},
 	} {
 		a := app(t, "guestbook")
 		need := a.Spec.Needs["postgres"]

@@ -22,7 +22,7 @@ func postgresVersions(need, text string) (postgresRange, error) {
 	if text != "" {
 		constraint, err := semver.NewConstraint(text)
 		if err != nil {
-			return versions, fmt.Errorf("need %s: the version %q is no constraint such as \">=14, <18\"", need, text)
+			return versions, fmt.Errorf("need %s: the version %q is not a constraint such as \">=14, <18\"", need, text)
 		}
 		versions.constraint = constraint
 	}

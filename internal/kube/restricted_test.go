@@ -80,7 +80,7 @@ func TestImagesThatCannotBeRunAreRefused(t *testing.T) {
 	for _, c := range []struct{ user, digest, want string }{
 		{"0", "sha256:1", "the image runs as user 0: Kubernetes' Pod Security restricted needs another than root, so set user in the definition"},
 		{"0:1000", "sha256:1", "the image runs as user 0:1000: Kubernetes' Pod Security restricted needs another than root, so set user in the definition"},
-		{"nginx", "sha256:1", `"nginx" is no numeric user: set user to UID or UID:GID in the definition`},
+		{"nginx", "sha256:1", `"nginx" is not a numeric user: set user to UID or UID:GID in the definition`},
 		{"1000", "", "the image of guestbook/backend has no digest: build it first, by libre build guestbook"},
 	} {
 		a := app(t, "guestbook")

@@ -65,7 +65,7 @@ func (r *renderer) addRouter() error {
 func routerService(caddy *describe.Application) (instance.Service, error) {
 	component, known := caddy.Spec.Components[routerComponent]
 	if !known {
-		return instance.Service{}, fmt.Errorf("%s is no Caddy that can be a router: it has no component %s", caddy.Metadata.Name, routerComponent)
+		return instance.Service{}, fmt.Errorf("%s cannot be a router: it has no component %s", caddy.Metadata.Name, routerComponent)
 	}
 	component.Ports = map[string]describe.Port{
 		routerPort: {Port: router.HTTPPort, Protocol: "tcp", Access: "internal"},

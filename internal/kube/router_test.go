@@ -90,7 +90,7 @@ func TestRouterThatCannotBeIsRefused(t *testing.T) {
 		want       string
 	}{
 		{taken, caddy(), "guestbook has a service router, which is what its router is called: name the service otherwise"},
-		{sticky, app(t, "guestbook"), "guestbook is no Caddy that can be a router: it has no component server"},
+		{sticky, app(t, "guestbook"), "guestbook cannot be a router: it has no component server"},
 		{sticky, unbuilt, "the image of caddy/server has no digest: build it first, by libre build caddy"},
 	} {
 		if _, err := (run{kube: Options{Router: c.caddy}}).plain(c.app); err == nil || err.Error() != c.want {

@@ -34,7 +34,7 @@ func (f *Findings) readLicence(t *tree) {
 	case len(names) == 0:
 		f.lookAt("no text of a licence was found: write meta.license")
 	case len(ids) == 0:
-		f.lookAt("the licence in %s is none that libre knows: write meta.license", strings.Join(names, ", "))
+		f.lookAt("libre does not know the licence in %s: write meta.license", strings.Join(names, ", "))
 	default:
 		f.licence = license.And(ids...)
 		f.found("licence %s, in %s", f.licence, strings.Join(names, ", "))

@@ -93,7 +93,7 @@ func (m *Maker) look(ctx context.Context, at place, o Options) (*Made, error) {
 		findings.setHomepage(page)
 	}
 	if source.Tag == "" && source.Kind != "path" {
-		findings.lookAt("there is no tag of a release: libre bump does not follow it")
+		findings.lookAt("the source has no release tag, so libre bump does not follow it")
 	}
 	return findings.made(o, source), nil
 }
@@ -118,7 +118,7 @@ func (f *Findings) made(o Options, source Source) *Made {
 // rebuild makes an app of an image as it is.
 func (m *Maker) rebuild(o Options) (*Made, error) {
 	if o.Image == nil {
-		return nil, errors.New("nothing to make an app of: give --from, --go-module or --image")
+		return nil, errors.New("no source for the app: give --from, --go-module or --image")
 	}
 	_, tag := ImageName(o.Image.Reference)
 	o.Version = cmp.Or(usableVersion(o.Image.Config.Labels[label+"version"]), usableVersion(tag), "0.1.0")

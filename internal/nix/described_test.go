@@ -123,7 +123,7 @@ func TestDescriptionErrors(t *testing.T) {
 		{`needs.db = { kind = "postgres"; versioning = true; };`, "needs db: versioning is not for a need of kind postgres"},
 		{`needs.store = { kind = "volume"; };`, "needs store: path is missing, which a need of kind volume has"},
 		{`needs.files = { kind = "volume"; path = "/files"; };`, `needs files: path is "/files", expected one of the volumes of web`},
-		{`needs.mail = { kind = "smtp"; env.MAIL = "$(hostname)"; };`, "needs mail: MAIL: $(hostname) is no part of a need of kind smtp, expected one of $(from), $(host),"},
+		{`needs.mail = { kind = "smtp"; env.MAIL = "$(hostname)"; };`, "needs mail: MAIL: $(hostname) is not a part of a need of kind smtp, expected one of $(from), $(host),"},
 		{`needs.cache = { kind = "redis"; components = [ "worker" ]; };`, "needs cache: components: there is no component worker, expected one of web"},
 		{`needs.other = { kind = "redis"; env.CACHE = { value = "$(url)"; components = [ "x" ]; }; };`, "needs other: CACHE: components: there is no component x"},
 		{`config.KEY = { description = "x"; secret = true; default = "hunter2"; };`, "config KEY: default: a secret has no value in the catalogue"},

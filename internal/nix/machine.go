@@ -13,7 +13,7 @@ import (
 
 const (
 	fixStore  = fault.FreeSpace + " and nix-collect-garbage, and run the same command again"
-	fixMemory = "if the memory was full, as dmesg tells, let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
+	fixMemory = "if memory was full (see dmesg), let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
 )
 
 // machineFaults are errors of this machine, which no definition causes. The texts are those

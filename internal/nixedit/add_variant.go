@@ -102,7 +102,7 @@ func (f *file) argument(at catalog.Position, scopes []scope, byHand string) ([]s
 	case root.kind == nodeLambda && root.formals > 0:
 		return []splice{{from: root.formals, to: root.formals, text: ", " + patchSource}}, nil
 	}
-	return nil, &Refusal{at, "patchSource is no argument of this file: pass it, and write " + byHand}
+	return nil, &Refusal{at, "patchSource is not an argument of this file: pass it, and write " + byHand}
 }
 
 // bindingBelow adds a binding below another: on a line of its own, after an empty line if it is apart,

@@ -28,7 +28,7 @@ func TestAddVariant(t *testing.T) {
 			"1:30: variants is not written as { … }, or as variants.NAME = …: write variants.NEW by hand"},
 		{"recursive, used", `{ patchSource, variants }: rec { ‸packageVersion = 1; x = variants; }`,
 			"1:34: the set that it is in uses the name variants: write variants.NEW by hand"},
-		{"no arguments", `args: args.mkApp { ‸packageVersion = 1; }`, "1:20: patchSource is no argument of this file: pass it, and write variants.NEW"},
+		{"no arguments", `args: args.mkApp { ‸packageVersion = 1; }`, "1:20: patchSource is not an argument of this file: pass it, and write variants.NEW"},
 		{"bound twice", "{ patchSource }:\nlet patchSource = 1; in { ‸packageVersion = 1; }", "2:27: patchSource is bound at line 1 and again at line 2: rename one of them"},
 	}
 	for _, test := range tests {

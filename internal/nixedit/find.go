@@ -216,7 +216,7 @@ func (f *file) literal(a Attribute, b *binding) (*node, error) {
 	case kindOf(s.binding) == Inherited:
 		return refuse("%s, which is inherited at line %d: %s", name, line, only)
 	}
-	return refuse("%s, which is no literal at line %d (%s): %s", name, line, f.excerpt(s.binding.value), only)
+	return refuse("%s, which is not a literal at line %d (%s): %s", name, line, f.excerpt(s.binding.value), only)
 }
 
 // value is what a literal evaluates to, as text. An indented string is taken as written:

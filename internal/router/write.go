@@ -69,35 +69,35 @@ var (
 
 func checkPath(path string) error {
 	if !plainPath.MatchString(path) || dotSegment.MatchString(path) {
-		return fmt.Errorf("%q is no plain path: expected / and letters, digits, and of the other characters only ._~!&'()+,;=:@-", path)
+		return fmt.Errorf("%q is not a plain path: expected /, letters, digits and ._~!&'()+,;=:@-", path)
 	}
 	return nil
 }
 
 func checkHeader(name string) error {
 	if !plainHeader.MatchString(name) {
-		return fmt.Errorf("%q is no name of a header: expected letters, digits and hyphens", name)
+		return fmt.Errorf("%q is not a header name: expected letters, digits and hyphens", name)
 	}
 	return nil
 }
 
 func checkArgument(name string) error {
 	if !plainArgument.MatchString(name) {
-		return fmt.Errorf("sticky: %q is no plain name of a query argument: expected letters, digits and ._~-[]", name)
+		return fmt.Errorf("sticky: %q is not a plain name of a query argument: expected letters, digits and ._~-[]", name)
 	}
 	return nil
 }
 
 func checkCookie(name string) error {
 	if !plainCookie.MatchString(name) {
-		return fmt.Errorf("sticky: %q is no plain name of a cookie: expected letters, digits and ._~-", name)
+		return fmt.Errorf("sticky: %q is not a plain name of a cookie: expected letters, digits and ._~-", name)
 	}
 	return nil
 }
 
 func checkAddress(host string) error {
 	if !plainAddress.MatchString(host) {
-		return fmt.Errorf("%q is no plain name of a host", host)
+		return fmt.Errorf("%q is not a plain host name", host)
 	}
 	return nil
 }

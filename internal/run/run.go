@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options, ready func() error) (err error) {
 	}
 	defer func() { err = errors.Join(err, h.close(err)) }()
 	if h.wasKept && !o.Keep {
-		o.Watcher.Note("the data that an earlier run kept is used, and removed at the end: give --keep to keep it")
+		o.Watcher.Note("this run uses the data that an earlier run kept, and removes it at the end; give --keep to keep it")
 	}
 	r := &runner{Options: o, home: h, failed: make(chan error, 1)}
 	defer func() { err = errors.Join(err, r.close()) }()

@@ -73,7 +73,7 @@ func (r *refs) add(object, reference string) error {
 		return fmt.Errorf("more than %d references", mostRefs)
 	}
 	if _, err := hex.DecodeString(object); err != nil || len(object) != 40 && len(object) != 64 {
-		return fmt.Errorf("%w: %q is no object's name", errNoPacket, capped(object, 80))
+		return fmt.Errorf("%w: %q is not an object's name", errNoPacket, capped(object, 80))
 	}
 	name, isTag := strings.CutPrefix(reference, tagPrefix)
 	name, peeled := strings.CutSuffix(name, "^{}")

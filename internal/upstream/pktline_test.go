@@ -33,8 +33,8 @@ func TestReadRefs(t *testing.T) {
 		{name: "cut short", answer: line(objectA+" refs/tags/v1") + "0040" + objectA, wrong: "ends early"},
 		{name: "without an end", answer: line(objectA + " refs/tags/v1"), wrong: "ends early"},
 		{name: "a page for people", answer: "<!DOCTYPE html>", wrong: `begins with "<!DO"`},
-		{name: "no object", answer: line("x refs/tags/v1") + "0000", wrong: "no object's name"},
-		{name: "an empty line", answer: "0004", wrong: "no object's name"},
+		{name: "no object", answer: line("x refs/tags/v1") + "0000", wrong: "not an object's name"},
+		{name: "an empty line", answer: "0004", wrong: "not an object's name"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := readRefs(strings.NewReader(test.answer))

@@ -25,7 +25,7 @@ const saidProperty = "libre:statements"
 func (p *Published) CycloneDX(version int) ([]byte, error) {
 	groups := p.groups()
 	if len(groups) == 0 {
-		return nil, fmt.Errorf("writing CycloneDX VEX of %s: nothing is said of it", p.Name)
+		return nil, fmt.Errorf("writing CycloneDX VEX of %s: there are no statements about it", p.Name)
 	}
 	bom := cdx.NewBOM()
 	bom.SerialNumber = p.id("cyclonedx").URN()

@@ -26,7 +26,7 @@ const tooling = "libre, from statements "
 func (p *Published) OpenVEX(version int) ([]byte, error) {
 	groups := p.groups()
 	if len(groups) == 0 {
-		return nil, fmt.Errorf("writing OpenVEX of %s: nothing is said of it", p.Name)
+		return nil, fmt.Errorf("writing OpenVEX of %s: there are no statements about it", p.Name)
 	}
 	day := timestamp(groups)
 	document := openvex.VEX{Metadata: openvex.Metadata{

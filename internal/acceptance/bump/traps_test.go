@@ -185,7 +185,7 @@ func TestFileEditedMeanwhileIsKept(t *testing.T) {
 	p.write(t, definition, p.before[definition]+"# a person was here\n")
 	close(p.answer)
 	<-p.Exited
-	if code := p.Cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(p.Log.String(), "error: notes: "+definition+" was changed meanwhile: nothing was written; run the same command again\n") {
+	if code := p.Cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(p.Log.String(), "error: notes: "+definition+" was changed in the meantime: nothing was written; run the same command again\n") {
 		t.Errorf("exit code %d\n%s", code, p.Log)
 	}
 	if text := p.read(t, definition); text != p.before[definition]+"# a person was here\n" {

@@ -49,7 +49,7 @@ func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 		}
 	}
 	other.run("keygen").want(t, 0)
-	if got := other.run("find", "left", reg.prefix()+reference, "--key", filepath.Join(other.dir, "cosign.pub")).want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "not everything could be read") {
+	if got := other.run("find", "left", reg.prefix()+reference, "--key", filepath.Join(other.dir, "cosign.pub")).want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "some SBOMs could not be read") {
 		t.Errorf("under another key:\n%s\n%s", got.stdout, got.stderr)
 	}
 
@@ -87,7 +87,7 @@ func TestFindNamesWhatDoesNotVerify(t *testing.T) {
 	named := func(line string) bool {
 		return strings.Contains(line, "/packages-web-default:1.0-1 for linux/amd64: ")
 	}
-	if !slices.ContainsFunc(nonEmptyLines(got.stderr), named) || !strings.Contains(got.stderr, "not everything could be read (1 error above)") {
+	if !slices.ContainsFunc(nonEmptyLines(got.stderr), named) || !strings.Contains(got.stderr, "some SBOMs could not be read (1 error above)") {
 		t.Errorf("stderr:\n%s", got.stderr)
 	}
 }
@@ -101,7 +101,7 @@ func TestFindAnswersAboutAVulnerability(t *testing.T) {
 		t.Helper()
 		return c.run(append([]string{"find", id, "packages", "--to", reg.prefix()}, flags...)...).want(t, code)
 	}
-	if said := c.run("vex", "packages/web/default").want(t, 0); said.stdout != "" || !strings.Contains(said.stderr, "nothing is said of packages/web/default\n") {
+	if said := c.run("vex", "packages/web/default").want(t, 0); said.stdout != "" || !strings.Contains(said.stderr, "there are no statements about packages/web/default\n") {
 		t.Errorf("without statements:\n%s%s", said.stdout, said.stderr)
 	}
 	if said := c.run("vex", "packages/web/default", "--json").want(t, 0); strings.TrimSpace(said.stdout) != "[]" {
@@ -123,7 +123,7 @@ func TestFindAnswersAboutAVulnerability(t *testing.T) {
 		t.Errorf("got\n%s", settled.stdout)
 	}
 	unknown := find("CVE-2026-1001", 1, "--db", filepath.Join(c.dir, "nothing"))
-	if strings.Count(unknown.stdout, says) != 2 || !strings.Contains(unknown.stderr, "which images CVE-2026-1001 affects is not known: ") {
+	if strings.Count(unknown.stdout, says) != 2 || !strings.Contains(unknown.stderr, "cannot tell which images CVE-2026-1001 affects: ") {
 		t.Errorf("got\n%s\n%s", unknown.stdout, unknown.stderr)
 	}
 }

@@ -104,7 +104,7 @@ func TestStagingIsNotTakenForProduction(t *testing.T) {
 				"verify " + record + ":2-3 --copy-of " + other.host: 1,
 			} {
 				got := c.run(strings.Fields(command)...).want(t, code)
-				for _, part := range []string{"it is signed for " + staging + "/two-", ", not for " + production + "/two-", "copies: [{of: " + staging + ", in: " + production + "}]", "--copy-of " + staging} {
+				for _, part := range []string{"it is signed for " + staging + "/two-", ", not for " + production + "/two-", "copyTo: [" + production + "]", "copies: [{of: " + staging + ", in: " + production + "}]", "--copy-of " + staging} {
 					if !strings.Contains(got.stdout+got.stderr, part) {
 						t.Errorf("libre %s does not say %q:\n%s%s", command, part, got.stdout, got.stderr)
 					}

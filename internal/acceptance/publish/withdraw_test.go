@@ -269,7 +269,7 @@ func TestForeignWithdrawalDoesNotCount(t *testing.T) {
 	reg.attest(t, other, withdrawn.PredicateType, statement, subjects...)
 	for _, image := range []string{"two-default:2-3", "two-web-default:2-3"} {
 		got := c.run("verify", reg.prefix()+"/"+image, "--key", "cosign.pub").want(t, 0)
-		if !strings.Contains(got.stdout, "a withdrawal is attached that does not verify, and does not count") {
+		if !strings.Contains(got.stdout, "an attached withdrawal does not verify and is ignored") {
 			t.Errorf("verify %s:\n%s", image, got.stdout)
 		}
 	}

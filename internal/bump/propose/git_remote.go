@@ -101,7 +101,7 @@ func (r *Repository) push(ctx context.Context, branch, was, commit string) error
 		"--force-with-lease="+reference+":"+was, remote, commit+":"+reference)
 	var failure *git.Error
 	if errors.As(err, &failure) && strings.Contains(failure.Tail, "stale info") {
-		return fmt.Errorf("pushing %s: it was pushed to meanwhile: run the same command again", branch)
+		return fmt.Errorf("pushing %s: somebody pushed to it in the meantime: run the same command again", branch)
 	}
 	if err != nil {
 		return fmt.Errorf("pushing %s: %w", branch, err)

@@ -242,7 +242,7 @@ func TestPushIsALease(t *testing.T) {
 		first := d.mustProposer()
 		theirs := d.repo.CommitTo("libre/docs", map[string]string{"mine": "1"})
 		_, err := first.Propose(t.Context(), d.docs("5.4.1"))
-		const want = "pushing libre/docs: it was pushed to meanwhile: run the same command again"
+		const want = "pushing libre/docs: somebody pushed to it in the meantime: run the same command again"
 		if err == nil || err.Error() != want {
 			t.Errorf("%v, expected\n%s", err, want)
 		}

@@ -61,7 +61,7 @@ func (p *Pruner) again(ctx context.Context, w *world, planned *Release, may map[
 	}
 	for _, d := range planned.Digests {
 		if !all[at].owns(d.Repository) {
-			return nil, stays(ref, d.Repository+" is no repository of it")
+			return nil, stays(ref, d.Repository+" is not one of its repositories")
 		}
 	}
 	if w.records[ref] == nil {
@@ -191,7 +191,7 @@ func (w *world) lookTwice(ctx context.Context, reference name.Reference) (string
 }
 
 func isStillThere(reference name.Reference) error {
-	return fmt.Errorf("deleting %s: the registry says that it is gone, and still has it", reference)
+	return fmt.Errorf("deleting %s: the registry says that it is deleted, but still has it", reference)
 }
 
 // unmoved is an error if a tag of a repository came or moved since it was read.
@@ -217,7 +217,7 @@ func (w *world) unmoved(ctx context.Context, r *Release, repository string) erro
 			return err
 		}
 		if is.Digest.String() != was {
-			return &fault.Fault{Err: fmt.Errorf("%s came or moved meanwhile, so %s stays", at, r.Record), Fix: "make a new plan with libre prune"}
+			return &fault.Fault{Err: fmt.Errorf("%s was pushed or moved in the meantime, so %s stays", at, r.Record), Fix: "make a new plan with libre prune"}
 		}
 	}
 	return nil

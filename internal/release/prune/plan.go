@@ -37,7 +37,7 @@ type Rule struct {
 type Plan struct {
 	Schema   int       `json:"schema"`   // 1
 	Registry string    `json:"registry"` // REGISTRY[/NAMESPACE]
-	Made     time.Time `json:"made"`     // it counts for a day
+	Made     time.Time `json:"made"`     // it is valid for one day
 	Rule     Rule      `json:"rule"`     // that it was made with
 	Releases []Release `json:"releases"` // that may go
 	Kept     []Kept    `json:"kept"`     // those that the rule does not keep, and that stay
@@ -217,7 +217,7 @@ func (p *Pruner) Read(content []byte) (*Plan, error) {
 	case plan.Registry != p.Registry.String():
 		return refuse("it is for %s, not for %s", plan.Registry, p.Registry)
 	case age > maxPlanAge || age < -time.Minute:
-		return refuse("it was made on %s, and counts for a day", plan.Made.Format(time.RFC3339))
+		return refuse("it was made on %s and is valid for one day", plan.Made.Format(time.RFC3339))
 	case plan.Rule.Keep < 1 || plan.Rule.NewerThan < 0:
 		return refuse("its rule keeps nothing")
 	}

@@ -65,7 +65,7 @@ func placed(err error) error {
 	if !is {
 		return err
 	}
-	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have copied it there: if you trust the copy, list it below sign in libre.yaml as copies: [{of: %s, in: %s}], or give verify, show and list --copy-of %s", of, in, of)}
+	return &fault.Fault{Err: err, Fix: fmt.Sprintf("somebody may have copied it there: if push did, set registry: %[1]s and copyTo: [%[2]s] in libre.yaml; if you trust another copy, set copies: [{of: %[1]s, in: %[2]s}] below sign, or give verify, show and list --copy-of %[1]s", of, in)}
 }
 
 // signedAs returns the reference in the annotations of an image's or record's manifest.

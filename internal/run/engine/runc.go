@@ -47,7 +47,7 @@ type runc struct {
 
 func checkRunc() error {
 	if os.Geteuid() != 0 {
-		return &fault.Fault{Err: errors.New("runc is for root alone"), Fix: "apt-get install podman"}
+		return &fault.Fault{Err: errors.New("only root can use runc"), Fix: "apt-get install podman"}
 	}
 	if _, err := lookPath("runc"); err != nil {
 		return &fault.Fault{Err: err, Fix: "apt-get install runc"}
@@ -81,7 +81,7 @@ func openRunc(ctx context.Context, o Options) (Engine, error) {
 }
 
 func (r *runc) Reach(context.Context, string) error {
-	return errors.New("runc fetches no images; --engine podman does")
+	return errors.New("runc cannot fetch images; --engine podman can")
 }
 
 func (r *runc) Join(_ context.Context, containers, provided []string) error {

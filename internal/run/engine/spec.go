@@ -132,7 +132,7 @@ func (c Container) resources() (*specs.LinuxResources, error) {
 	if c.CPUs != "" {
 		cores, valid := new(big.Rat).SetString(c.CPUs)
 		if !valid {
-			return nil, fmt.Errorf("%q is no number of cores", c.CPUs)
+			return nil, fmt.Errorf("%q is not a number of cores", c.CPUs)
 		}
 		period := uint64(100_000)
 		share, _ := cores.Mul(cores, big.NewRat(int64(period), 1)).Float64()
