@@ -164,6 +164,54 @@ func (m machineOf) paths(t *testing.T) []string {
 	return names
 }
 
+// The recipe of docs/recipes.md, but for the machine's name. The binary cache has the package
+// set, as that of nixpkgs has; the other machine builds the app for its system.
+func TestRecipeOfRemoteBuildersBuildsForTwoSystems(t *testing.T) {
+	t.Parallel()
+	c := shaped(t, app("one", `package = pkgs.runCommand "web" { } "cat ${pkgs.hello}/bin/hello > $out";`))
+	cache := libre.TempDir(t)
+	for _, system := range []string{"x86_64-linux", "aarch64-linux"} {
+		m := newMachine(t)
+		if _, stderr, code := m.run(t, c, "substitute = false\nsystem = "+system, "build", "--all", "--system", system); code != 0 {
+			t.Fatalf("%s: exit code %d\n%s", system, code, stderr)
+		}
+		m.tool(t, "sh", "-c", `nix --extra-experimental-features nix-command copy --to "file://$1" $(ls -d /nix/store/*-* | grep -v -e '\.drv$' -e '-source$' -e '\.lock$')`, "sh", cache)
+		if err := os.RemoveAll(c.dist()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget(t, cache, "-web", "-web-root")
+
+	page, err := os.ReadFile("../../../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, _ := strings.Cut(string(page), "```sh needs builder\n")
+	recipe, _, found := strings.Cut(recipe, "```\n")
+	if !found || !strings.Contains(recipe, "ssh://nix@arm.example aarch64-linux") {
+		t.Fatalf("docs/recipes.md has no such recipe: %s", recipe)
+	}
+	b := newRemoteBuilder(t, "aarch64-linux", "")
+	here := newMachine(t)
+	here.env = []string{"NIX_SSHOPTS=-F " + b.config}
+	recipe = strings.NewReplacer("libre ", libre.Program()+" --allow-local-inputs ", "nix@arm.example", "root@builder.example").Replace(recipe)
+	if stdout, stderr, err := testkit.Output(here.command(c.dir, substituters(cache), "sh", "-euc", recipe)); err != nil {
+		t.Fatalf("%v\n%s%s", err, stdout, stderr)
+	}
+	const image = "one-web-default:1-1"
+	if got := platforms(t, c.dist(), image); !slices.Equal(got, []string{"linux/amd64", "linux/arm64"}) {
+		t.Errorf("platforms %q", got)
+	}
+	for platform, want := range map[string]string{"linux/amd64": "x86_64-linux\n", "linux/arm64": "aarch64-linux\n"} {
+		if got := readTree(t, openImage(t, c.dist(), image, platform)).text(t, "/app"); got != want {
+			t.Errorf("%s has %q", platform, got)
+		}
+	}
+	if !slices.Contains(b.paths(t), "one-web-root") {
+		t.Errorf("the builder built %q", b.paths(t))
+	}
+}
+
 // Whatever is wrong with the builder of another system, one line of the block of failures
 // says so, and what to do.
 func TestRemoteBuildersThatDoNotBuildAreNamed(t *testing.T) {

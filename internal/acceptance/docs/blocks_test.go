@@ -23,6 +23,7 @@ func (b block) place() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
 // needs lists the requirements that the test of all pages cannot meet.
 var needs = map[string]string{
+	"builder":          "a second machine: internal/acceptance/build has one",
 	"checkout":         "a checkout of libre, to build it",
 	"cosign":           "cosign, which make interop compiles",
 	"debian":           "to install packages on Debian",
