@@ -127,7 +127,7 @@ func checkVariants(app catalog.App, tag string, after []*catalog.Spec) error {
 	}
 	for _, spec := range after {
 		isBuiltIn := spec.Variant == "default" || spec.Variant == "debug"
-		switch stays := spec.About.Revision == was && spec.About.Source == app.Source.Page; {
+		switch stays := spec.Annotations.Revision == was && spec.Annotations.Source == app.Source.Page; {
 		case stays && isBuiltIn:
 			return nil
 		case stays:

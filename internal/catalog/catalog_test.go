@@ -119,8 +119,8 @@ func spec() *Spec {
 	return &Spec{
 		App: "docs", Component: "backend", Variant: "default", System: "x86_64-linux",
 		Version: "5.4.1", PackageVersion: 1,
-		Config: Config{Env: map[string]string{"A": "1"}},
-		About:  Annotations{License: "MIT", Needs: map[string]json.RawMessage{"redis": json.RawMessage(`{}`)}},
+		Config:      Config{Env: map[string]string{"A": "1"}},
+		Annotations: Annotations{License: "MIT", Needs: map[string]json.RawMessage{"redis": json.RawMessage(`{}`)}},
 		Content: &ContainerfileImage{
 			Source: json.RawMessage(`{"source":"sha256-x","changes":[]}`), File: "Dockerfile", Target: text("prod"), Context: ".",
 			Args:  map[string]*string{"USER": text("1")},
@@ -161,8 +161,8 @@ func TestImageKey(t *testing.T) {
 		"system":          func(s *Spec) { s.System = "aarch64-linux" },
 		"variant":         func(s *Spec) { s.Variant = "lyon" },
 		"env":             func(s *Spec) { s.Config.Env["A"] = "2" },
-		"needs":           func(s *Spec) { s.About.Needs["redis"] = json.RawMessage(`{"optional":true}`) },
-		"licence":         func(s *Spec) { s.About.License = "GPL-3.0-only" },
+		"needs":           func(s *Spec) { s.Annotations.Needs["redis"] = json.RawMessage(`{"optional":true}`) },
+		"licence":         func(s *Spec) { s.Annotations.License = "GPL-3.0-only" },
 		"source":          func(s *Spec) { s.Containerfile().Source = json.RawMessage(`{"source":"sha256-y","changes":[]}`) },
 		"target":          func(s *Spec) { s.Containerfile().Target = nil },
 		"argument":        func(s *Spec) { s.Containerfile().Args["USER"] = text("2") },

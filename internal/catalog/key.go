@@ -27,7 +27,7 @@ type specJSON struct {
 	Version        string      `json:"version"`
 	PackageVersion int         `json:"packageVersion"`
 	Config         Config      `json:"config"`
-	About          Annotations `json:"about"`
+	Annotations    Annotations `json:"about"`
 	Skip           *string     `json:"skip"`
 	NeedsPkgs      bool        `json:"needsPkgs"`
 
@@ -66,7 +66,7 @@ func (i *DebugImage) write(to *specJSON) {
 func (s *Spec) json() specJSON {
 	all := specJSON{
 		Kind: s.Kind(), App: s.App, Component: s.Component, Variant: s.Variant, System: s.System,
-		Version: s.Version, PackageVersion: s.PackageVersion, Config: s.Config, About: s.About,
+		Version: s.Version, PackageVersion: s.PackageVersion, Config: s.Config, Annotations: s.Annotations,
 		Skip: s.Skip, NeedsPkgs: s.NeedsPkgs, Compression: s.Compression, Software: s.Software,
 	}
 	s.Content.write(&all)
@@ -81,7 +81,7 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	}
 	*s = Spec{
 		App: from.App, Component: from.Component, Variant: from.Variant, System: from.System,
-		Version: from.Version, PackageVersion: from.PackageVersion, Config: from.Config, About: from.About,
+		Version: from.Version, PackageVersion: from.PackageVersion, Config: from.Config, Annotations: from.Annotations,
 		Skip: from.Skip, NeedsPkgs: from.NeedsPkgs, Compression: from.Compression, Software: from.Software,
 	}
 	switch from.Kind {

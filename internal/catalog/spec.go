@@ -16,7 +16,7 @@ type Spec struct {
 	Version        string
 	PackageVersion int
 	Config         Config
-	About          Annotations
+	Annotations    Annotations
 	Skip           *string // why the image does not exist on this system
 	NeedsPkgs      bool    // the key is unknown without the package set
 	Compression    string  // of layers: zstd, or empty for gzip

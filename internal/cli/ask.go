@@ -14,7 +14,7 @@ func (e *env) canAsk() bool {
 	return e.options.StderrTerminal && !e.options.Quiet && !e.options.JSON && term.IsTerminal(int(os.Stdin.Fd()))
 }
 
-// confirm asks on a terminal, and is false elsewhere.
+// confirm asks a yes-or-no question on a terminal. Without a terminal it returns false.
 func (e *env) confirm(ctx context.Context, question string) bool {
 	if !e.canAsk() {
 		return false
@@ -51,7 +51,7 @@ func askLine(ctx context.Context, prompt string, read func(fd int) (string, erro
 	}
 }
 
-// readLine reads a line, and nothing after it: the next line may be a password, which is
+// readLine reads one line and nothing after it: the next line may be a password, which is
 // read in another way.
 func readLine(int) (string, error) {
 	var line []byte

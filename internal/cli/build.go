@@ -139,7 +139,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	return e.both(cmp.Or(exportErr, e.reportFailures(ws, watcher, results)), cacheErr)
 }
 
-// buildWithHashes fills in the hashes of apps, and builds what the options select again.
+// buildWithHashes fills in the hashes of apps, and then builds the selected images again.
 func (e *env) buildWithHashes(ctx context.Context, o buildOptions, ws *workspace, apps []string) error {
 	patterns, err := catalog.ParseSelection(apps, nil)
 	if err != nil {
@@ -184,14 +184,14 @@ func (e *env) request(ctx context.Context, command string, o imageOptions) (*wor
 	return ws, nix.Request{Patterns: patterns, Systems: systems}, nil
 }
 
-// exports are where built images go besides the OCI layout.
+// exports names where built images are written in addition to the OCI layout.
 type exports struct {
 	archive string // a file; empty for none
 	loader  *containerfile.Loader
 	system  string // that docker and podman get
 }
 
-// openExports finds errors before minutes of building.
+// openExports finds errors in the flags, before minutes of building.
 func openExports(ctx context.Context, o buildOptions, systems []string) (exports, error) {
 	s := exports{archive: o.archive, system: systems[0]}
 	if machine, err := nix.MachineSystem(); err == nil && slices.Contains(systems, machine) {
@@ -284,7 +284,7 @@ func stateStyle(column int, cell string) ui.Style {
 	return map[string]ui.Style{string(state.Built): ui.OK, string(state.Unchanged): ui.Dim}[cell]
 }
 
-// addJobsFlag names the default, which is another on each machine.
+// addJobsFlag adds the flag, whose default differs between machines.
 func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
 	flags.IntVarP(jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
 	flags.Lookup("jobs").DefValue = "one for each processor"
@@ -331,7 +331,7 @@ func resultsJSON(registry string, results []build.Result) []resultJSON {
 	return list
 }
 
-// appsWithWrongHashes are those with images that failed because of a hash.
+// appsWithWrongHashes returns the apps with images that failed because of a wrong hash.
 func appsWithWrongHashes(results []build.Result) []string {
 	var apps []string
 	for _, r := range results {

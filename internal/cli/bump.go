@@ -181,7 +181,7 @@ func (o bumpOptions) edit(ctx context.Context, bumper *bump.Bumper, patterns []c
 	return bumper.Bump(ctx, patterns, accept)
 }
 
-// bumper is what finds and edits versions in the catalogue.
+// bumper finds and edits versions in the catalogue.
 func (ws *workspace) bumper() (*bump.Bumper, error) {
 	client, err := ws.upstream()
 	if err != nil {
@@ -191,7 +191,7 @@ func (ws *workspace) bumper() (*bump.Bumper, error) {
 	return &bump.Bumper{Nix: ws.nix, Dir: ws.dir, PackageSet: ws.packageSet, Upstream: client, BaseDigest: bases.Digest, Now: time.Now()}, nil
 }
 
-// bumpOutcome is the result of an app in a few words.
+// bumpOutcome returns the result of an app in a few words.
 func bumpOutcome(o bumpOptions, r *bump.Result) string {
 	switch {
 	case r.Err != nil:

@@ -85,7 +85,7 @@ func (e *env) runCheck(ctx context.Context, o checkOptions) error {
 	return err
 }
 
-// checkLicenses finds the images that are built and whose components the policy refuses.
+// checkLicenses checks the licenses of the images that are built.
 func (e *env) checkLicenses(ctx context.Context, ws *workspace, patterns []catalog.Pattern) ([]state.Problem, error) {
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: patterns, AllSystems: true})
 	if err != nil {
@@ -125,7 +125,8 @@ func (e *env) checkLicenses(ctx context.Context, ws *workspace, patterns []catal
 	return problems, nil
 }
 
-// notBuilt names images that a command does not look into, and says how to build them.
+// notBuilt names images that a command leaves out because they are not built, and says how
+// to build them.
 func notBuilt(images []catalog.ID) string {
 	var names []string
 	for _, id := range images {

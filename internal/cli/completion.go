@@ -71,7 +71,7 @@ func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string)
 	return words, none
 }
 
-// appsToComplete are the catalogue's apps, none if it does not evaluate.
+// appsToComplete returns the catalogue's apps, or none if it does not evaluate.
 func (e *env) appsToComplete(ctx context.Context) map[string]catalog.App {
 	ws, err := e.workspace()
 	if err != nil {

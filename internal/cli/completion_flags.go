@@ -17,10 +17,10 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// How shells complete the values of flags. A flag means the same in all commands, or its key
-// here begins with the command.
+// These tables say how shells complete the values of flags. A key is a flag that means the
+// same in all commands, or a command and its flag.
 
-// fixedValues are the words that a flag takes.
+// fixedValues has the words that a flag accepts.
 var fixedValues = map[string][]string{
 	"also-tag":           {"latest", "{major}", "{major}.{minor}"},
 	"ci":                 nixcode.Forges,
@@ -41,14 +41,16 @@ var fixedValues = map[string][]string{
 	"system":             systemsOfImages,
 }
 
-// takesFile and takesFolder are flags with a path; those of takesAny can also be something else.
+// takesFile and takesFolder list flags with a path. The flags in takesAny accept other
+// values too.
 var (
 	takesFile   = []string{"archive", "containerfile", "key", "summary", "trusted-root", "values"}
 	takesFolder = []string{"directory", "output", "site", "writable"}
 	takesAny    = []string{"db", "from"}
 )
 
-// completeFlags has shells complete the values of all flags of a command and those below.
+// completeFlags makes shells complete the values of all flags of a command and its
+// subcommands.
 func (e *env) completeFlags(cmd *cobra.Command) {
 	register := func(flag *pflag.Flag) {
 		if flag.Value.Type() != "bool" {
@@ -62,7 +64,7 @@ func (e *env) completeFlags(cmd *cobra.Command) {
 	}
 }
 
-// valuesOf is how a command's flag is completed.
+// valuesOf returns how to complete a command's flag.
 func (e *env) valuesOf(command, flag string) cobra.CompletionFunc {
 	for _, key := range []string{command + " " + flag, flag} {
 		if words := fixedValues[key]; words != nil {
@@ -158,7 +160,8 @@ func (e *env) completeOptional(cmd *cobra.Command, args []string, _ string) ([]s
 	return slices.Sorted(maps.Keys(names)), cobra.ShellCompDirectiveNoFileComp
 }
 
-// specToComplete describes the app of the catalogue that was typed; it is empty if there is none.
+// specToComplete describes the app of the catalogue that was typed. It is empty if there is
+// no such app.
 func (e *env) specToComplete(cmd *cobra.Command, args []string) describe.Spec {
 	if len(args) == 0 || isReference(args[0]) {
 		return describe.Spec{}

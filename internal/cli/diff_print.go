@@ -14,12 +14,12 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// namesDatabase reports whether somebody wants a database to be read.
+// namesDatabase reports whether a flag or a setting names a database.
 func (d *differ) namesDatabase() bool {
 	return d.options.database != "" || d.ws.settings.Scan.Database != ""
 }
 
-// hasDatabase reports whether there is a database without a download that nobody asked for.
+// hasDatabase reports whether there is a database, without downloading one.
 func (d *differ) hasDatabase() bool {
 	store := &scan.Store{Dir: filepath.Join(d.ws.cacheDir, "vulnerabilities")}
 	return d.namesDatabase() || store.Has(scan.Distribution)
@@ -55,8 +55,8 @@ func (d *differ) scan(ctx context.Context, sides ...*diffSide) error {
 	return nil
 }
 
-// notes reads upstream's notes of the versions between, for an upgrade. Without them the
-// comparison is still true, so a failure is a warning.
+// notes reads upstream's notes of the versions in between, for an upgrade. The comparison
+// is complete without them, so a failure is a warning.
 func (d *differ) notes(ctx context.Context, to *diffSide, comparison *compare.Comparison) []compare.Note {
 	if comparison.Upgrade.Direction != "upgrade" {
 		return []compare.Note{}
@@ -80,7 +80,7 @@ func (d *differ) notes(ctx context.Context, to *diffSide, comparison *compare.Co
 	return nil
 }
 
-// print prints a comparison in the format that is asked for.
+// print prints a comparison in the requested format.
 func (d *differ) print(c *compare.Comparison) error {
 	switch {
 	case d.options.json:
@@ -103,8 +103,8 @@ func (d *differ) print(c *compare.Comparison) error {
 	return d.Table(table)
 }
 
-// printSections prints a comparison for a terminal: what matters, then a table a section,
-// then upstream's notes.
+// printSections prints a comparison for a terminal: the summary, then one table for each
+// section, then upstream's notes.
 func (d *differ) printSections(c *compare.Comparison) error {
 	var b strings.Builder
 	for _, line := range c.Summary(ui.Size) {
@@ -132,7 +132,7 @@ func (d *differ) printSections(c *compare.Comparison) error {
 	return d.Printf("\nUpstream's notes\n\n%s", strings.TrimRight(c.NotesText(), "\n")+"\n")
 }
 
-// sectionTable has a section's rows, with short digests.
+// sectionTable returns a section's rows, with short digests.
 func sectionTable(section compare.Section, rows []compare.Row, named bool) ui.Table {
 	table := ui.Table{Header: []string{"CHANGE", "COMPONENT", "NAME", "VALUE"}, Sentences: []int{3}, Style: changeStyle}
 	if !named {
@@ -152,7 +152,7 @@ func sectionTable(section compare.Section, rows []compare.Row, named bool) ui.Ta
 	return table
 }
 
-// longDigest is a digest, of which people need the first digits.
+// longDigest matches a digest. People need only its first digits.
 var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
 
 func changeStyle(column int, cell string) ui.Style {

@@ -83,7 +83,8 @@ func (d *differ) references(ctx context.Context) (from, to *diffSide, err error)
 	return d.both(ctx, opened[0], opened[1], nil)
 }
 
-// checkPair refuses two things that are no releases of one: what one lacks would look removed.
+// checkPair refuses two references that are not of the same app or image: everything would
+// look added or removed.
 func checkPair(first, second *state.PublishedRelease) error {
 	kind := func(p *state.PublishedRelease) string {
 		if p.Image != "" {
@@ -112,8 +113,8 @@ func (d *differ) both(ctx context.Context, first, second *state.PublishedRelease
 	return from, to, err
 }
 
-// platform is that of --system, or else one that both have, this machine's before others. A
-// component that one of them does not have is compared with nothing.
+// platform returns the platform of --system, or else one that both have, preferably this
+// machine's. A component that one of them does not have is compared with nothing.
 func (d *differ) platform(first, second []string) string {
 	wanted, _ := catalog.Platform(d.system) // it was checked
 	common := slices.DeleteFunc(slices.Clone(first), func(platform string) bool { return !slices.Contains(second, platform) })
@@ -148,8 +149,8 @@ func (d *differ) published(ctx context.Context, p *state.PublishedRelease, platf
 	return side, nil
 }
 
-// sourceOf is the source of a published release, for upstream's notes; nil if no forge that is
-// known has it.
+// sourceOf returns the source of a published release, for upstream's notes, or nil if it is
+// not at a known forge.
 func sourceOf(p *state.PublishedRelease) *catalog.App {
 	hosting, err := upstream.HostingOf(p.Source, "", os.Getenv)
 	if err != nil || hosting.Kind == "gitlab" { // whose releases upstream does not read
@@ -182,8 +183,8 @@ func (d *differ) releases(ctx context.Context) (from, to *diffSide, err error) {
 	return d.ofCatalogue(ctx, patterns, tags)
 }
 
-// ofCatalogue reads the releases with the tags, of which "" is the newest, and the working
-// tree in place of a second one.
+// ofCatalogue reads the releases with the given tags. The tag "" stands for the newest
+// release. If there is only one tag, the working tree is the second side.
 func (d *differ) ofCatalogue(ctx context.Context, patterns []catalog.Pattern, tags []string) (from, to *diffSide, err error) {
 	evaluation, err := d.ws.evaluate(ctx, nix.Request{Patterns: patterns, Described: true})
 	if err != nil {

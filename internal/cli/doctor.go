@@ -68,7 +68,8 @@ func (e *env) runDoctor(ctx context.Context, o doctorOptions) error {
 	return checksError(checks)
 }
 
-// subject is what doctor checks: this machine, and the catalogue if it can be used.
+// subject returns what doctor checks: this machine, and the catalogue if there is a valid
+// one.
 func (e *env) subject(o doctorOptions) doctor.Subject {
 	ws, err := e.workspace()
 	if err != nil {
@@ -95,7 +96,7 @@ func (e *env) subject(o doctorOptions) doctor.Subject {
 	}
 }
 
-// checksError decides the exit code. The checks are printed already.
+// checksError returns the error that decides the exit code. The checks are already printed.
 func checksError(checks []doctor.Check) error {
 	var failed error
 	for _, check := range checks {

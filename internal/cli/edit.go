@@ -123,7 +123,7 @@ func (e *env) runEdit(ctx context.Context, o editOptions) error {
 	return e.printEdit(o, folder, edited, unpacked)
 }
 
-// editing is a bumper that says what it does with an app.
+// editing returns a bumper that reports what it does with an app.
 func (e *env) editing(ws *workspace, app string) (*bump.Bumper, *ui.Progress, error) {
 	bumper, err := ws.bumper()
 	if err != nil {
@@ -142,7 +142,7 @@ type editJSON struct {
 	Variant  string   `json:"variant,omitempty"` // absent for all variants
 	Folder   string   `json:"folder"`            // that has the source now
 	Rejected []string `json:"rejected"`          // files to which the saved patch does not apply any more: FILE.rej has the rest
-	LeftOut  []string `json:"leftOut"`           // what is named .git in the source
+	LeftOut  []string `json:"leftOut"`           // paths that are named .git in the source
 }
 
 func (e *env) printEdit(o editOptions, folder string, edited *bump.EditedSource, unpacked *edit.Unpacked) error {
@@ -159,7 +159,7 @@ func (e *env) printEdit(o editOptions, folder string, edited *bump.EditedSource,
 	return e.Printf("%s\n", folder)
 }
 
-// inCatalogue finds the catalogue that a folder was made from, unless -C names one.
+// inCatalogue finds the catalogue that a folder was made from, unless -C names a catalogue.
 func (e *env) inCatalogue(dir string) (*workspace, error) {
 	e.directory = cmp.Or(e.directory, dir)
 	return e.workspace()

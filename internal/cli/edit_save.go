@@ -70,7 +70,8 @@ func (e *env) runEditSave(ctx context.Context, o editOptions) error {
 	return e.printSaved(o, saved)
 }
 
-// saveEdited writes the patch of an edited source, nil if nothing differs from the source.
+// saveEdited writes the patch of an edited source. It returns nil if nothing differs from
+// the source.
 func (e *env) saveEdited(ctx context.Context, ws *workspace, bumper *bump.Bumper, progress *ui.Progress, edited *bump.EditedSource, content *patch.Patch) (savedJSON, error) {
 	saved := savedJSON{App: edited.App, Variant: edited.Variant, From: edited.At(), To: edited.At(), Patch: edited.File, Changes: []string{}, Files: []string{}}
 	switch {

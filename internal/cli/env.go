@@ -17,7 +17,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// env is what the commands share: the global flags, the streams and the workspace.
+// env has what all commands share: the global flags, the streams and the workspace.
 type env struct {
 	directory   string // -C
 	packageSet  string // --package-set
@@ -44,8 +44,8 @@ func newEnv(options ui.Options) *env {
 // warn prints a warning.
 func (e *env) warn(text string) { e.Warnf("%s", text) }
 
-// selected is the workspace and the selection of a command; all selects everything. If
-// nothing is selected, the error lists what there is.
+// selected returns the workspace and the selection of a command. all selects everything. If
+// nothing is selected, the error lists what can be selected.
 func (e *env) selected(ctx context.Context, command string, words []string, all bool) (*workspace, []catalog.Pattern, error) {
 	ws, err := e.workspace()
 	if err != nil {
@@ -67,8 +67,8 @@ func (e *env) selected(ctx context.Context, command string, words []string, all 
 	return ws, patterns, nil
 }
 
-// nothingSelected is an error that lists what a command can select. show, sbom, diff, render
-// and run have no --all.
+// nothingSelected returns an error that lists what a command can select. show, sbom, diff,
+// render and run have no --all.
 func nothingSelected(ctx context.Context, ws *workspace, command string) error {
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
 	if err != nil {
@@ -81,8 +81,8 @@ func nothingSelected(ctx context.Context, ws *workspace, command string) error {
 	return usageError{fmt.Errorf("nothing selected: libre %s --all, or some of: %s", command, names)}
 }
 
-// warnLeftOut looks, while nix evaluates, for files that look like apps and that nix does
-// not see. The function that it returns waits, and warns about them.
+// warnLeftOut looks for files that look like apps and that nix does not see, while nix
+// evaluates. The returned function waits for the result, and prints warnings.
 func (e *env) warnLeftOut(ctx context.Context, ws *workspace) func() {
 	found := make(chan []string, 1)
 	go func() { found <- nix.IgnoredFiles(ctx, ws.dir) }()
@@ -93,8 +93,8 @@ func (e *env) warnLeftOut(ctx context.Context, ws *workspace) func() {
 	}
 }
 
-// useSafeTemporary sets TMPDIR to a folder in the cache if others can replace files in the
-// one that is set.
+// useSafeTemporary sets TMPDIR to a folder in the cache if other users can replace files in
+// the present one.
 func (e *env) useSafeTemporary() error {
 	err := private.CheckTrusted(os.TempDir())
 	if err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -25,7 +25,7 @@ type someFailed string
 
 func (e someFailed) Error() string { return string(e) }
 
-// exitCode is the exit code of an error.
+// exitCode returns the exit code of an error.
 func exitCode(err error) int {
 	var unknown *catalog.UnknownError
 	switch {
@@ -45,7 +45,7 @@ func exitCode(err error) int {
 	return exitError
 }
 
-// errReported is an error that is printed already, line by line.
+// errReported is an error that is already printed, line by line.
 var errReported = errors.New("")
 
 // report prints the error of a command on one line.

@@ -208,10 +208,10 @@ func (f *finder) addPublished(found publishedImages) error {
 	return nil
 }
 
-// thisMachine stands for a repository in the index for what is built here.
+// thisMachine is the repository's name in the index for images that are built here.
 const thisMachine = "this machine"
 
-// addBuilt adds the images of the layout that are not published.
+// addBuilt adds the images in the layout that are not published.
 func (f *finder) addBuilt(ctx context.Context, ws *workspace, o findOptions, evaluation *nix.Evaluation) error {
 	builder, err := ws.builder(ctx, o.output)
 	if err != nil {

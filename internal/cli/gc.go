@@ -30,8 +30,8 @@ type gcOptions struct {
 	json   bool
 }
 
-// shortestUnused is the least that --unused-for takes: a build may run that long, and what it
-// made before is unused until it ends.
+// shortestUnused is the shortest time that --unused-for accepts. A build may take that
+// long, and what it makes is unused until it ends.
 const shortestUnused = 24 * time.Hour
 
 func (e *env) gcCommand() *cobra.Command {
@@ -107,7 +107,7 @@ func (e *env) runGC(ctx context.Context, o gcOptions) error {
 	return e.garbageError(result)
 }
 
-// machine is this machine, with the catalogue's images if there is a catalogue.
+// machine returns this machine, with the catalogue's images if there is a catalogue.
 func (e *env) machine(ctx context.Context, ws *workspace, o gcOptions) *clean.Machine {
 	m := &clean.Machine{Cache: ws.cacheDir, Temp: os.TempDir(), Before: time.Now().Add(-time.Duration(o.unused))}
 	m.Engine = sync.OnceValues(func() (*containerfile.Builder, error) { return ws.engineFor(ctx, time.Duration(o.unused)) })
@@ -124,7 +124,7 @@ func (e *env) machine(ctx context.Context, ws *workspace, o gcOptions) *clean.Ma
 	return m
 }
 
-// engineFor is the engine of Containerfiles, with the storage that builds have.
+// engineFor returns the engine of Containerfiles, with the storage that builds use.
 func (ws *workspace) engineFor(ctx context.Context, unused time.Duration) (*containerfile.Builder, error) {
 	engine, err := containerfile.Detect(ctx, ws.settings.Engine)
 	if err != nil {
@@ -136,8 +136,8 @@ func (ws *workspace) engineFor(ctx context.Context, unused time.Duration) (*cont
 	return builder, nil
 }
 
-// superseded are the images of a layout that the catalogue no longer defines and the registry
-// has: names to digests.
+// superseded returns the images of a layout that the catalogue no longer defines and the
+// registry has, as names with their digests.
 func (e *env) superseded(ctx context.Context, ws *workspace, output string) (map[string]v1.Hash, error) {
 	if _, err := os.Stat(output); err != nil {
 		return nil, nil
@@ -180,7 +180,7 @@ func (e *env) superseded(ctx context.Context, ws *workspace, output string) (map
 	return drop, nil
 }
 
-// definedNames are the names of all images that the catalogue defines.
+// definedNames returns the names of all images that the catalogue defines.
 func (ws *workspace) definedNames(ctx context.Context) (map[string]bool, error) {
 	evaluation, err := ws.evaluate(ctx, nix.Request{Patterns: catalog.All})
 	if err != nil {

@@ -164,16 +164,16 @@ func (e *env) noteWorkflows(forge string) {
 	e.Notef("the workflows run on the branch main, with the libre that flake.lock pins; next: nix flake lock, commit it, and read what %s", read)
 }
 
-// appName is the name for an app from a source: the last part of its address.
+// appName returns the name for an app from the last part of its source's address.
 func appName(source string) string {
 	source, _, _ = strings.Cut(source, "/tree/")
 	return strings.ToLower(strings.TrimSuffix(path.Base(strings.TrimRight(source, "/")), ".git"))
 }
 
-// systemsOfImages are those that libre makes images for.
+// systemsOfImages lists the systems that libre makes images for.
 var systemsOfImages = []string{"x86_64-linux", "aarch64-linux"}
 
-// inNix matches text that means itself between the quotes of a Nix string.
+// inNix matches text that needs no escapes in a Nix string.
 var inNix = regexp.MustCompile(`^[^"\\$\x00-\x1f\x7f]{1,80}$`)
 
 // check returns an error for a wrong choice, which begins with its flag.

@@ -15,14 +15,14 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// question is one of libre init. An empty answer stands for the usual one.
+// A question asks for one choice of libre init. An empty answer chooses the default.
 type question struct {
 	flag        string
 	text, usual string
 	set         func(o *initOptions, answer string)
 }
 
-// askInit asks for what no flag says. machine is the system of this one.
+// askInit asks for choices that no flag makes. machine is the system of this machine.
 func (e *env) askInit(ctx context.Context, o *initOptions, given func(flag string) bool, machine string) error {
 	folder, err := filepath.Abs(o.dir)
 	if err != nil {
@@ -52,7 +52,7 @@ func (e *env) askInit(ctx context.Context, o *initOptions, given func(flag strin
 	return nil
 }
 
-// askOne asks until the answer is right.
+// askOne asks until the answer is valid.
 func (e *env) askOne(ctx context.Context, o *initOptions, q question) error {
 	for {
 		answer, err := askLine(ctx, fmt.Sprintf("%s [%s]: ", q.text, q.usual), readLine)
@@ -84,7 +84,7 @@ func unlessNone(answer string) string {
 	return answer
 }
 
-// nixpkgsIsInReach asks the server that has nixpkgs whether it answers.
+// nixpkgsIsInReach reports whether the server of nixpkgs answers.
 func nixpkgsIsInReach(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

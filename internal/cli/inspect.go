@@ -86,7 +86,8 @@ func (i *inspector) scan(ctx context.Context, id catalog.ID, contents publish.Co
 	return i.matcher.Scan(ctx, i.database, scan.Image{Name: id.String(), Root: id.String()}, contents.SBOM, contents.Answers)
 }
 
-// refusedLicenses is an error that names the components of an image that the policy refuses.
+// refusedLicenses returns an error that names the components of an image that the policy
+// refuses.
 func refusedLicenses(policy *license.Policy, id catalog.ID, document *sbom.Document) error {
 	if expired := policy.Expired(time.Now()); len(expired) > 0 {
 		return expired[0]

@@ -56,7 +56,7 @@ type keygenJSON struct {
 	PublicKey  string `json:"publicKey"`  // file
 }
 
-// askPassword asks on a terminal, twice for a new password. It is nil if there is no
+// askPassword asks on a terminal, twice for a new password. It returns nil if there is no
 // terminal.
 func askPassword() sign.PasswordFunc {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {

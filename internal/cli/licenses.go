@@ -145,7 +145,7 @@ type licenseRow struct {
 	Refused   string   `json:"refused,omitempty"` // why the policy refuses it
 }
 
-// licenseRows lists the components of images by name and version, each once.
+// licenseRows lists the components of images by name and version, each of them once.
 func licenseRows(documents []*sbom.Document, policy *license.Policy) []*licenseRow {
 	rows := []*licenseRow{}
 	known := map[[3]string]*licenseRow{}

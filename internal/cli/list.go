@@ -77,8 +77,8 @@ func (e *env) runList(ctx context.Context, o listOptions) error {
 	return e.reportWrong(evaluation.Failures, nil)
 }
 
-// reportWrong prints what is wrong with apps, by name, and with their components. A doubt
-// is a warning.
+// reportWrong prints errors in the definitions of apps and their components. A doubt is
+// printed as a warning.
 func (e *env) reportWrong(failures map[string]error, defects []state.Defect) error {
 	wrong := len(failures) > 0
 	for _, name := range slices.Sorted(maps.Keys(failures)) {

@@ -78,7 +78,7 @@ func (e *env) runLogs(o logsOptions) error {
 	return e.Table(table)
 }
 
-// historyDir has the last runs.
+// historyDir returns the folder with the last runs.
 func (ws *workspace) historyDir() string { return filepath.Join(ws.cacheDir, "runs") }
 
 // printLog prints the newest log of an image.
@@ -100,7 +100,7 @@ func (e *env) printLog(ws *workspace, runs []history.Run, image string) error {
 	return e.Printf("%s", content)
 }
 
-// newestLog is the file of an image's newest log.
+// newestLog returns the file of an image's newest log.
 func newestLog(ws *workspace, runs []history.Run, image string) (string, error) {
 	id, err := imageID(image)
 	if err != nil {
@@ -126,7 +126,7 @@ func newestLog(ws *workspace, runs []history.Run, image string) (string, error) 
 	return newest, nil
 }
 
-// imageID reads app/component/variant; the variant is default if it is left out.
+// imageID reads app/component[/variant]. The default variant is "default".
 func imageID(word string) (catalog.ID, error) {
 	parts := strings.Split(word, "/")
 	if len(parts) == 2 {

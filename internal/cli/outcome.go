@@ -16,8 +16,8 @@ import (
 
 // How build and push end: a block for each cause of a failure, and one line that counts.
 
-// onlyCounted reports whether an image or a record of a state has no line in the table: on a
-// terminal, what stayed as it was is counted.
+// onlyCounted reports whether the table leaves out an image or a record: on a terminal,
+// unchanged ones are only counted.
 func (e *env) onlyCounted(s state.State) bool {
 	return s == state.Unchanged && e.options.StdoutTerminal && !e.options.Verbose
 }
@@ -28,7 +28,8 @@ type failed struct {
 	*release.Failure
 }
 
-// printFailures prints each cause once, with all that failed of it.
+// printFailures prints each cause once, with the names of everything that failed because of
+// it.
 func (e *env) printFailures(all []failed) {
 	table := ui.Table{Header: []string{"IMAGE", "STEP", "REASON", "LOG"}}
 	type cause struct{ step, reason, log string }
@@ -63,8 +64,8 @@ func (e *env) printFailures(all []failed) {
 	}
 }
 
-// showTail prints the last lines of a build that failed, at once for who watches, and once for
-// images that failed together.
+// showTail prints the last lines of a failed build at once on a terminal. It prints them
+// once for images that failed together.
 func (e *env) showTail(name string, tail []string) {
 	if len(tail) < 2 || !e.options.StderrTerminal || e.options.JSON || e.options.Quiet {
 		return

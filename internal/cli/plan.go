@@ -101,7 +101,7 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 	return planError(plans)
 }
 
-// plans is what push would do if there is a registry, else what build would do.
+// plans returns what push would do if there is a registry, else what build would do.
 func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request nix.Request) ([]state.Plan, *nix.Evaluation, error) {
 	defer e.warnLeftOut(ctx, ws)()
 	if len(o.registry.to) == 0 && ws.settings.Registry == "" {
@@ -124,7 +124,8 @@ func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request n
 	return reader.PlanPush(ctx, request)
 }
 
-// planError decides the exit code of a plan. Refused credentials come first.
+// planError returns the error that decides the exit code of a plan. Refused credentials
+// come first.
 func planError(plans []state.Plan) error {
 	var unknown, moved []error
 	for _, p := range plans {
@@ -138,8 +139,8 @@ func planError(plans []state.Plan) error {
 	return stateError("images", len(plans), unknown, moved)
 }
 
-// stateError sums up what is unknown and what was moved, which is printed already.
-// Refused credentials decide the exit code.
+// stateError sums up what is unknown and what was moved, which is already printed. Refused
+// credentials decide the exit code.
 func stateError(what string, of int, unknown, moved []error) error {
 	if err := credentialsError(unknown); err != nil {
 		return err
@@ -153,7 +154,7 @@ func stateError(what string, of int, unknown, moved []error) error {
 	return nil
 }
 
-// credentialsError is the first error of kind Credentials; nil if there is none.
+// credentialsError returns the first error of kind Credentials, or nil if there is none.
 func credentialsError(all []error) error {
 	for _, err := range all {
 		if fault.Is(err, fault.Credentials) {

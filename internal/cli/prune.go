@@ -166,7 +166,7 @@ func releaseTable(state string, releases []prune.Release) ui.Table {
 	return table
 }
 
-// carryOut deletes what a plan has.
+// carryOut deletes what is in a plan.
 func (e *env) carryOut(ctx context.Context, o pruneOptions) error {
 	ws, err := e.workspace()
 	if err != nil {

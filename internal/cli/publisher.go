@@ -36,7 +36,7 @@ func (ws *workspace) builder(ctx context.Context, output string) (*build.Builder
 	}, nil
 }
 
-// steps are the settings of Containerfiles' build steps.
+// steps returns the settings of Containerfiles' build steps.
 func (ws *workspace) steps() containerfile.Steps {
 	set := ws.settings.Build
 	steps := containerfile.Steps{TrustUpstream: set.TrustUpstream, Proxy: set.Proxy, Secrets: set.Secrets, SSH: set.SSH}
@@ -51,7 +51,7 @@ func (ws *workspace) steps() containerfile.Steps {
 	return steps
 }
 
-// published is the registry of libre.yaml, and how its signatures are verified. Each is
+// published returns the registry in libre.yaml, and how to verify its signatures. Each is
 // nil if libre.yaml does not set it.
 func (ws *workspace) published(ctx context.Context) (*registry.Client, *state.Signing, error) {
 	if ws.settings.Registry == "" {
@@ -68,7 +68,7 @@ func (ws *workspace) published(ctx context.Context) (*registry.Client, *state.Si
 	return client, signing, err
 }
 
-// publisher publishes the catalogue's images as o says. It has no signing yet.
+// publisher publishes the catalogue's images with the given options. It has no signing yet.
 func (e *env) publisher(ctx context.Context, ws *workspace, o registryOptions, output string) (*publish.Publisher, error) {
 	reader, err := e.comparer(ctx, ws, o, output)
 	if err != nil {

@@ -91,12 +91,13 @@ func (o signerOptions) policy(ctx context.Context, root string) (*sign.Policy, e
 	return sign.IdentityPolicy("", identity, trusted)
 }
 
-// clientOptions are for a client of a registry.
+// clientOptions returns the options for a client of a registry.
 func (ws *workspace) clientOptions(insecure bool) registry.Options {
 	return registry.Options{Insecure: insecure, Authorities: ws.settings.CA, Traffic: &ws.traffic, Notes: ws.warn}
 }
 
-// registries are where the catalogue publishes. Commands read from the first.
+// registries returns the registries that the catalogue publishes to. Commands read from the
+// first.
 func (ws *workspace) registries(o registryOptions) ([]*registry.Client, error) {
 	names := o.to
 	if len(names) == 0 {
@@ -116,7 +117,7 @@ func (ws *workspace) registries(o registryOptions) ([]*registry.Client, error) {
 	return clients, nil
 }
 
-// registry is the one that a command reads.
+// registry returns the registry that a command reads from.
 func (ws *workspace) registry(o registryOptions) (*registry.Client, error) {
 	clients, err := ws.registries(o)
 	if err != nil {
@@ -131,7 +132,8 @@ func (ws *workspace) attachments(client *registry.Client) *sign.Client {
 	return sign.NewClient(client, sign.Limits{Attachment: limits.Attachment, Foreign: limits.Attachments})
 }
 
-// copies are where signatures are accepted besides the registry that they were made for.
+// copies returns where signatures are accepted in addition to the registry that they were
+// made for.
 func (ws *workspace) copies(o registryOptions) []sign.Copy {
 	all := ws.settings.Copies()
 	for _, to := range o.to[min(1, len(o.to)):] {
@@ -143,7 +145,7 @@ func (ws *workspace) copies(o registryOptions) []sign.Copy {
 	return all
 }
 
-// verifying is how the catalogue's signatures are verified; nil for sign: none.
+// verifying returns how to verify the catalogue's signatures, or nil for sign: none.
 func (ws *workspace) verifying(ctx context.Context, o registryOptions, client *registry.Client) (*state.Signing, error) {
 	config, err := ws.signConfig(o, false)
 	if err != nil || config == nil {
@@ -156,8 +158,9 @@ func (ws *workspace) verifying(ctx context.Context, o registryOptions, client *r
 	return &state.Signing{Client: ws.attachments(client), Policy: policy}, nil
 }
 
-// signing is how the catalogue signs; nil for sign: none. It opens the private key only
-// when something is signed, since that takes longer than to look at all that is published.
+// signing returns how the catalogue signs, or nil for sign: none. It opens the private key
+// only when something is signed, because that takes longer than checking everything that is
+// published.
 func (ws *workspace) signing(ctx context.Context, o registryOptions, client *registry.Client) (*state.Signing, error) {
 	config, err := ws.signConfig(o, true)
 	if err != nil || config == nil {
@@ -180,9 +183,9 @@ func (ws *workspace) signing(ctx context.Context, o registryOptions, client *reg
 	return signing, nil
 }
 
-// signConfig is sign in libre.yaml, or --key; nil for sign: none. toSign says that --key is
-// a private key unless its name ends in .pub; otherwise it is a public one, unless its name
-// ends in .key.
+// signConfig returns sign in libre.yaml, or --key; nil for sign: none. If toSign is true,
+// --key is a private key unless its name ends in .pub. Otherwise it is a public key unless
+// its name ends in .key.
 func (ws *workspace) signConfig(o registryOptions, toSign bool) (*sign.Config, error) {
 	configured := ws.settings.Sign
 	if o.key != "" {

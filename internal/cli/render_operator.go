@@ -35,8 +35,8 @@ func (e *env) renderCRDs(ctx context.Context, o appOptions, words []string) ([]k
 	return o.kustomized(files)
 }
 
-// describedApps are the documents of the selected apps, each in all variants and without
-// images, or that of a published release.
+// describedApps returns the documents of the selected apps, each in all variants and
+// without images, or the document of a published release.
 func (e *env) describedApps(ctx context.Context, o registryOptions, words []string) ([]*describe.Application, error) {
 	if len(words) == 1 && isRepository(words[0]) {
 		return nil, noTag(words[0])

@@ -15,9 +15,9 @@ import (
 // routerApp is the app of the catalogue whose image is the router.
 const routerApp = "caddy"
 
-// routerApplication reads the document of the Caddy that is a router for an app: the release
-// that --router names, or else the catalogue's, or the newest in the registry of the
-// reference.
+// routerApplication reads the document of the Caddy that is the router of an app: the
+// release that --router names, else the catalogue's Caddy, else the newest one in the
+// reference's registry.
 func (e *env) routerApplication(ctx context.Context, o appOptions, words []string) (*describe.Application, error) {
 	if o.router != "" {
 		if !isReference(o.router) {
@@ -53,7 +53,7 @@ func (e *env) routerApplication(ctx context.Context, o appOptions, words []strin
 	return caddy, err
 }
 
-// catalogueRouter is the catalogue's own Caddy.
+// catalogueRouter returns the catalogue's own Caddy.
 func (e *env) catalogueRouter(ctx context.Context, o appOptions) (*describe.Application, error) {
 	caddy, err := e.application(ctx, o, []string{routerApp})
 	var unknown *catalog.UnknownError

@@ -14,7 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// settings are those of the file, and of --set.
+// settings returns the settings in the file and of --set.
 func (o appOptions) settings() (map[string]string, error) {
 	all, err := readValues(o.values)
 	if err != nil {

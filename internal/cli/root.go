@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/ui"
 )
 
-// Main runs libre with its arguments and gives the exit code.
+// Main runs libre with its arguments and returns the exit code.
 func Main(ctx context.Context, args []string, options ui.Options) int {
 	// Files that libre makes are never writable by everybody, whatever the umask.
 	syscall.Umask(syscall.Umask(0) | 0o002)
@@ -88,7 +88,7 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 3 some images or apps failed,
 	return root
 }
 
-// noteRunning has all commands below a command note that the command line is understood.
+// noteRunning makes each subcommand note that the command line is valid.
 func (e *env) noteRunning(parent *cobra.Command) {
 	for _, command := range parent.Commands() {
 		if run := command.RunE; run != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// runnable is the document of what is to be run, and the layout that has its images: those
-// of the working tree, or those of a published release, which must all verify.
+// runnable returns the document of the app to run, and the layout with its images: those of
+// the working tree, or those of a published release, which must all verify.
 func (e *env) runnable(ctx context.Context, o registryOptions, words []string) (*describe.Application, *layout.Layout, error) {
 	if len(words) == 1 && isRepository(words[0]) {
 		return nil, nil, noTag(words[0])

@@ -96,14 +96,14 @@ func (e *env) printIndented(document []byte, err error) error {
 	return e.Printf("%s\n", text.Bytes())
 }
 
-// contents lists what images are made of. It builds those that are not built.
+// contents lists what images contain. It builds those that are not built.
 func (e *env) contents(ctx context.Context, ws *workspace, output string, request nix.Request) ([]build.Described, error) {
 	progress := e.Progress()
 	defer progress.Close()
 	return e.contentsWatched(ctx, ws, output, request, progress)
 }
 
-// contentsWatched is contents, with the progress of a larger run.
+// contentsWatched is like contents, with the progress of a larger run.
 func (e *env) contentsWatched(ctx context.Context, ws *workspace, output string, request nix.Request, progress *ui.Progress) ([]build.Described, error) {
 	builder, err := e.describer(ctx, ws, output, progress)
 	if err != nil {
@@ -125,7 +125,7 @@ func (e *env) describer(ctx context.Context, ws *workspace, output string, progr
 	return builder, err
 }
 
-// document is the SBOM of the selected images, or of a published image or release.
+// document returns the SBOM of the selected images, or of a published image or release.
 func (e *env) document(ctx context.Context, o sbomOptions) (*sbom.Document, error) {
 	if len(o.images.selection) == 1 && isReference(o.images.selection[0]) {
 		return e.attestedDocument(ctx, o.registry, o.images.selection[0])
@@ -141,7 +141,7 @@ func (e *env) document(ctx context.Context, o sbomOptions) (*sbom.Document, erro
 	return build.AppSBOM(images)
 }
 
-// attestedDocument is one document of what a reference names.
+// An attestedDocument is one of the documents that a reference leads to.
 func (e *env) attestedDocument(ctx context.Context, o registryOptions, reference string) (*sbom.Document, error) {
 	_, documents, err := e.attestedDocuments(ctx, o, []string{reference})
 	switch {

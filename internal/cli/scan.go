@@ -173,7 +173,7 @@ func (e *env) vulnerabilities(ctx context.Context, ws *workspace, database strin
 	return matcher, opened, nil
 }
 
-// verdict is the error of a scan that is printed already.
+// verdict returns the error of a scan, which is already printed.
 func (s *scanner) verdict(report *scan.Report, failOn scan.Severity) error {
 	s.printFailed()
 	if err := credentialsError(s.failed); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/scan"
 )
 
-// noVEX is a document that says nothing.
+// noVEX is a document without statements.
 const noVEX = `{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://libre.sh/vex/none","author":"libre","timestamp":"1970-01-01T00:00:01Z","version":1,"statements":[]}`
 
 // runCommand scans each image with the scanner of libre.yaml. Its output is the result. It

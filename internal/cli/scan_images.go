@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// scanner collects the images to scan, and what is said of them.
+// scanner collects the images to scan, and the statements about them.
 type scanner struct {
 	*env
 	options  scanOptions
@@ -38,7 +38,7 @@ type scanned struct {
 	read func(context.Context) (contents, error)
 }
 
-// contents is what an image is made of, and what is said of it.
+// contents has what an image contains, and the statements about it.
 type contents struct {
 	document *sbom.Document
 	answers  *vex.Answers
@@ -110,7 +110,7 @@ func (s *scanner) addReleases(ctx context.Context) error {
 	return nil
 }
 
-// addPublished adds published images. What does not verify is named.
+// addPublished adds published images. It names those that do not verify.
 func (s *scanner) addPublished(found publishedImages) {
 	for _, err := range found.failed {
 		s.failed = append(s.failed, fmt.Errorf("not scanned: %w", err))
@@ -147,8 +147,8 @@ func readPublished(ctx context.Context, signing *state.Signing, image state.Plat
 	return read, nil
 }
 
-// addSelected adds images of the working tree. It builds those that are not built: if one
-// fails, the others all the same.
+// addSelected adds images of the working tree. It builds those that are not built. If one
+// fails, it still adds the others.
 func (s *scanner) addSelected(ctx context.Context) error {
 	ws, request, err := s.request(ctx, "scan", s.options.images)
 	if err != nil {
@@ -228,7 +228,7 @@ func (s *scanner) addFailures(evaluation *nix.Evaluation) {
 	}
 }
 
-// read reads the images, some at once, and hands each over in its turn.
+// read reads the images, some of them at once, and passes them on in order.
 func (s *scanner) read(ctx context.Context, take func(scanned, contents)) {
 	for some := range slices.Chunk(s.images, 64) { // SBOMs in memory
 		results, errs := make([]contents, len(some)), make([]error, len(some))

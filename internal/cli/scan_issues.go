@@ -41,7 +41,8 @@ func (s *scanner) reportIssues(ctx context.Context, report *scan.Report) error {
 	return nil
 }
 
-// reportByApp has the images of each app, none for one without published images.
+// reportByApp returns the images of each app. The list is empty for an app without
+// published images.
 func (s *scanner) reportByApp(report *scan.Report) map[string]*scan.Report {
 	owner := map[string]string{} // name of an image → app
 	byApp := map[string]*scan.Report{}
@@ -76,11 +77,12 @@ func issueReport(app string, report *scan.Report, partial bool) propose.Report {
 	}
 }
 
-// plainID is what IDs of databases are made of. Any other one is in the table alone.
+// plainID matches the IDs that databases use. Other IDs appear only in the table.
 var plainID = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
 
-// answerCommands lists the commands that answer findings, in Markdown. What the package set
-// or a base image has comes with their updates, all else with upstream's releases.
+// answerCommands lists the commands that answer findings, in Markdown. Updates of the
+// package set or a base image fix what these contain. Upstream's releases fix everything
+// else.
 func answerCommands(app string, report *scan.Report) string {
 	var lines []string
 	add := func(line string) {

@@ -58,8 +58,8 @@ func (s *scanner) printTables(open, settled ui.Table) error {
 	return nil
 }
 
-// noteUnmatched names what no database can have, so that nobody takes it for free of
-// vulnerabilities.
+// noteUnmatched names components that no database can have, so that nobody takes them for
+// free of vulnerabilities.
 func (s *scanner) noteUnmatched(report *scan.Report) {
 	for _, image := range report.Images {
 		if n := len(image.Unmatched); n > 0 {
@@ -157,7 +157,7 @@ func epss(f *scan.Finding) string {
 	return text
 }
 
-// sum counts vulnerabilities, those that are settled apart.
+// sum counts vulnerabilities. It counts settled ones separately.
 func sum(report *scan.Report) string {
 	names := map[string]bool{}
 	for _, image := range report.Images {

@@ -93,7 +93,8 @@ func (r *siteReader) close() {
 	}
 }
 
-// addApps reads the apps, some at once: what is in their images is in memory meanwhile.
+// addApps reads the apps, only some at once, because the contents of their images are in
+// memory meanwhile.
 func (r *siteReader) addApps(ctx context.Context, writer *site.Writer, apps map[string]catalog.App) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * runtime.NumCPU())
@@ -170,7 +171,8 @@ func (r *siteReader) variant(ctx context.Context, app catalog.App, variant strin
 	return releases, nil
 }
 
-// publicKeyOf has the public key that signs now, in PEM; nil if an identity signs.
+// publicKeyOf returns the public key that is used for signing now, in PEM, or nil if an
+// identity signs.
 func publicKeyOf(ws *workspace, o registryOptions) ([]byte, error) {
 	if o.signer.given() {
 		return nil, nil

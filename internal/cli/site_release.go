@@ -74,8 +74,8 @@ func (r *siteReader) release(ctx context.Context, repository, variant, tag strin
 	return read, nil
 }
 
-// unverified warns of a release that does not verify, and finds its digest. What cannot be
-// read is an error.
+// unverified warns about a release that does not verify, and finds its digest. It returns
+// an error if the release cannot be read.
 func (r *siteReader) unverified(ctx context.Context, reference name.Tag, err error, release *site.Release) error {
 	if state.IsUnknown(err) {
 		return err
@@ -91,8 +91,8 @@ func (r *siteReader) unverified(ctx context.Context, reference name.Tag, err err
 	return err
 }
 
-// documentOf is the application document of a record. That of a libre that wrote none says
-// what the record does.
+// documentOf returns the application document of a record. If the record has none, because
+// an older libre wrote it, it returns what the record says.
 func documentOf(record *state.Record) *describe.Application {
 	if document, err := record.Document(); err == nil {
 		return document
@@ -107,7 +107,7 @@ func documentOf(record *state.Record) *describe.Application {
 	return document
 }
 
-// newestImage is the time of the newest image; zero if none was read.
+// newestImage returns the time of the newest image, or zero if no image was read.
 func newestImage(images []site.Image) (newest time.Time) {
 	for _, image := range images {
 		for _, platform := range image.Platforms {
@@ -202,7 +202,7 @@ func (r *siteReader) findings(ctx context.Context, opened *state.PublishedReleas
 	return found.Findings, err
 }
 
-// compareEach compares each release with the one before, as far as both are read.
+// compareEach compares each release with the one before, if both were read.
 func (r *siteReader) compareEach(ctx context.Context, app catalog.App, releases []*siteRelease) {
 	for i, newer := range releases {
 		before := slices.IndexFunc(releases[i+1:], func(older *siteRelease) bool { return older.about != nil })

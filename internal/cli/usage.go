@@ -20,7 +20,7 @@ var (
 	unknownCommand = regexp.MustCompile(`^(unknown command .*)\n\nDid you mean this\?\n((?:\t.*\n)+)\n*$`)
 )
 
-// plainUsage has cobra's errors on one line, in libre's words.
+// plainUsage returns cobra's errors on one line, in libre's words.
 func plainUsage(err error) error {
 	if found := exclusiveFlags.FindStringSubmatch(err.Error()); found != nil {
 		return fmt.Errorf("--%s: give one of them, not both", strings.Join(strings.Fields(found[1]), " and --"))
@@ -38,7 +38,8 @@ func didYouMean(names []string) string {
 	return ", did you mean " + strings.Join(names, " or ") + "?"
 }
 
-// flagError is the error of a flag: where the help is, and which flag was probably meant.
+// flagError returns the error of a flag: which flag was probably meant, and where the help
+// is.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	suggestion := ""
@@ -48,7 +49,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError{fmt.Errorf("%w%s; see %s --help", err, suggestion, cmd.CommandPath())}
 }
 
-// similarFlags are the flags of a command with a similar name, as cobra finds commands.
+// similarFlags returns the flags of a command with a similar name, as cobra finds commands.
 func similarFlags(cmd *cobra.Command, name string) []string {
 	names := &cobra.Command{SuggestionsMinimumDistance: 2}
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
@@ -63,7 +64,7 @@ func similarFlags(cmd *cobra.Command, name string) []string {
 	return similar
 }
 
-// helpCommand is cobra's, but a command that there is not is an error.
+// helpCommand is cobra's, except that an unknown command is an error.
 func (e *env) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",

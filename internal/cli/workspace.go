@@ -23,7 +23,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// workspace is a catalogue on disk with its settings. What takes time, such as opening the
+// workspace is a catalogue on disk with its settings. Slow work, such as opening the
 // catalogue or reading logins, is done when a command first needs it.
 type workspace struct {
 	dir        string // of the catalogue; empty if there is none
@@ -105,8 +105,8 @@ func (e *env) newWorkspace(dir string) (*workspace, error) {
 	return ws, ws.trustAuthorities()
 }
 
-// findCatalogue is the absolute path of the nearest folder with a flake.nix, from start
-// upwards; if start is not empty, of start alone.
+// findCatalogue returns the absolute path of the nearest folder with a flake.nix, from the
+// present folder upwards. If start is not empty, it looks only there.
 func findCatalogue(start string) (string, error) {
 	dir, err := filepath.Abs(start)
 	if err != nil {
@@ -135,7 +135,7 @@ func packageSet(flag, setting string) (string, error) {
 	return "", usageError{fmt.Errorf("package set %q, expected nixpkgs or host", flag)}
 }
 
-// cacheDir is the folder for files that libre can make again.
+// cacheDir returns the folder for files that libre can make again.
 func cacheDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -153,7 +153,7 @@ func cacheDir() (string, error) {
 
 func (ws *workspace) logDir() string { return filepath.Join(ws.cacheDir, "logs") }
 
-// output is the folder of the OCI layout: the flag, else dist in the catalogue.
+// output returns the folder of the OCI layout: the flag, else dist in the catalogue.
 func (ws *workspace) output(flag string) string {
 	return cmp.Or(flag, filepath.Join(ws.dir, "dist"))
 }
@@ -194,7 +194,7 @@ func (ws *workspace) trustAuthorities() error {
 	return nil
 }
 
-// upstream is the client for forges, with the user's logins.
+// upstream returns the client for forges, with the user's logins.
 func (ws *workspace) upstream() (*upstream.Client, error) {
 	limits := upstream.DefaultArchiveLimits
 	limits.Bytes = cmp.Or(ws.settings.Limits.Archive, limits.Bytes)

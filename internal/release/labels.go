@@ -24,7 +24,7 @@ type BaseImage struct {
 // Labels returns the labels of an image. They depend on its content only, so a commit that
 // does not change the image does not change them. key is the spec's or the index's.
 func Labels(spec *catalog.Spec, key string, base BaseImage) map[string]string {
-	about := spec.About
+	about := spec.Annotations
 	all := map[string]string{
 		OCIPrefix + "title":             spec.ID().Name(),
 		OCIPrefix + "description":       about.Description,
@@ -66,7 +66,7 @@ func jsonText(value any, empty bool) string {
 // Created returns the creation time of an image: the release date of its source, or one
 // second after the epoch, because tools show the epoch itself as "never".
 func Created(spec *catalog.Spec) time.Time {
-	if date, err := time.Parse(time.DateOnly, spec.About.Date); err == nil {
+	if date, err := time.Parse(time.DateOnly, spec.Annotations.Date); err == nil {
 		return date
 	}
 	return time.Unix(1, 0).UTC()

@@ -16,7 +16,7 @@ import (
 func application(spec *catalog.Spec) sbom.Application {
 	app := sbom.Application{Facts: sbom.Facts{
 		Name: spec.App, Version: spec.Version, PURL: applicationPURL(spec),
-		Creator: cmp.Or(spec.About.URL, spec.About.Source), License: valid(spec.About.License),
+		Creator: cmp.Or(spec.Annotations.URL, spec.Annotations.Source), License: valid(spec.Annotations.License),
 	}}
 	app.Release = "v" + strings.TrimPrefix(spec.Version, "v")
 	software := spec.Software

@@ -50,7 +50,7 @@ func TestApplicationIsNamedByItsSource(t *testing.T) {
 		t.Errorf("without software: %+v", app)
 	}
 	for _, license := range []string{"MIT", "Apache 2", "", "MIT OR"} {
-		if app := application(&catalog.Spec{About: catalog.Annotations{License: license}}); (app.License == "MIT") != (license == "MIT") || license != "MIT" && app.License != "" {
+		if app := application(&catalog.Spec{Annotations: catalog.Annotations{License: license}}); (app.License == "MIT") != (license == "MIT") || license != "MIT" && app.License != "" {
 			t.Errorf("%q becomes %q", license, app.License)
 		}
 	}

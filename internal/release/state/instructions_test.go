@@ -88,7 +88,7 @@ func TestUpstreamInstructions(t *testing.T) {
 			{Instruction: "STOPSIGNAL", Value: "SIGINT", From: "the base, as in dist"},
 		}},
 	} {
-		spec := &catalog.Spec{Content: &catalog.ContainerfileImage{}, App: "one", Component: "web", Variant: "default", Version: "1.0", PackageVersion: 1, About: about}
+		spec := &catalog.Spec{Content: &catalog.ContainerfileImage{}, App: "one", Component: "web", Variant: "default", Version: "1.0", PackageVersion: 1, Annotations: about}
 		if err := json.Unmarshal([]byte(test.definition), &spec.Config); err != nil {
 			t.Fatal(err)
 		}
