@@ -50,6 +50,9 @@ func explain(dir, log string) explanation {
 	if message == "" {
 		return explanation{}
 	}
+	if gitFailed.MatchString(message) {
+		message += gitFatalLine(log)
+	}
 	before, after := frames(lines[:at]), frames(lines[at:])
 	slices.Reverse(before)
 	e := explanation{message: inFlake(dir, message)}

@@ -68,3 +68,11 @@ func FuzzExplain(f *testing.F) {
 	f.Add("/a", "error:\n at /a/apps/b:1:2:\nerror: x")
 	f.Fuzz(func(t *testing.T, dir, log string) { explain(dir, log) })
 }
+
+// Nix names only git's exit code; git itself said why.
+func TestEvaluationSaysWhyGitFailed(t *testing.T) {
+	got := explain("/catalogue", "fatal: couldn't find remote ref refs/heads/master\nerror: program 'git' failed with exit code 128\n")
+	if want := "program 'git' failed with exit code 128: fatal: couldn't find remote ref refs/heads/master"; got.message != want {
+		t.Errorf("%q, want %q", got.message, want)
+	}
+}
