@@ -72,7 +72,7 @@ type Result struct {
 // Outdated reports whether there is something to do.
 func (r *Result) Outdated() bool { return r.From != r.To || r.filling }
 
-// Check decides what to do with the selected apps, and does not do it.
+// Check decides what to do with the selected apps. It changes nothing.
 func (b *Bumper) Check(ctx context.Context, patterns []catalog.Pattern) ([]*Result, error) {
 	evaluation, err := b.evaluate(ctx, b.Dir, nix.Request{Patterns: catalog.All})
 	if err != nil {

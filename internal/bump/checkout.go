@@ -104,8 +104,8 @@ func copyEntry(to, from string) error {
 	return os.WriteFile(to, content, info.Mode().Perm()|0o200)
 }
 
-// place is the path of a file in the copy. Links in a foreign catalogue may lead elsewhere
-// within it, but not outside.
+// place returns the path of a file in the copy. Links in a stranger's catalogue may lead
+// elsewhere within it, but not outside.
 func (c *checkout) place(name string) (string, error) {
 	top, err := filepath.EvalSymlinks(c.copy)
 	if err != nil {
@@ -194,8 +194,8 @@ func (c *checkout) write(name string, content []byte) error {
 	return os.WriteFile(path, content, 0o644)
 }
 
-// changed are the files that differ from the catalogue's, with their new contents: nil for one
-// that is removed.
+// changed returns the files that differ from the catalogue's, with their new contents: nil
+// for a removed file.
 func (c *checkout) changed() (map[string][]byte, error) {
 	changed := map[string][]byte{}
 	for name, original := range c.original {

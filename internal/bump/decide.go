@@ -44,7 +44,7 @@ type Release struct {
 	Needs      string // what this machine lacks for it, such as "needs go 1.27"; "" for nothing
 }
 
-// Kind is what to do with an app.
+// Kind is the action for an app.
 type Kind string
 
 const (
@@ -54,7 +54,7 @@ const (
 	Held       Kind = "held"    // there is a newer version, which the app may not take
 )
 
-// Decision is what to do with an app, and why.
+// Decision is the action for an app, and the reason.
 type Decision struct {
 	Kind           Kind   `json:"kind"`
 	Version        string `json:"version"`          // the current one, unless kind is version
@@ -69,7 +69,7 @@ type Decision struct {
 	Warnings   []string    `json:"warnings,omitempty"`
 	Candidates []Candidate `json:"candidates,omitempty"` // newest first, then those without a version
 
-	// Release is what is known of Tag's release, nil for nothing.
+	// Release describes Tag's release; nil if nothing is known about it.
 	Release *Release `json:"-"`
 }
 
@@ -177,7 +177,7 @@ func (d *decider) compareCommits(g *group) {
 	}
 }
 
-// reasonForNone is why the app stays at its version.
+// reasonForNone returns why the app stays at its version.
 func (d *decider) reasonForNone() string {
 	if d.Rule.Follow != "" {
 		return d.whyNotFollowed()

@@ -27,7 +27,7 @@ type candidate struct {
 	held    bool // such a version that the rule, or this machine, does not allow
 }
 
-// group is the tags of one version. The first is the one most like the current tag.
+// group has the tags of one version. The first is the one most like the current tag.
 type group struct {
 	tags    []*candidate
 	release *Release
@@ -74,7 +74,7 @@ func (d *decider) readTags() {
 	}
 }
 
-// judgeName is the verdict on a candidate by its name alone, "" if it is allowed.
+// judgeName returns the verdict on a candidate by its name alone, or "" if it is allowed.
 func (d *decider) judgeName(c *candidate) string {
 	if c.version == "" {
 		return c.problem
@@ -186,7 +186,8 @@ func (d *decider) nextInSequence() (*group, error) {
 // advisory matches the name of a vulnerability in release notes.
 var advisory = regexp.MustCompile(`(?i)\bCVE-[0-9]{4}-[0-9]{4,}\b|\bGHSA(-[0-9a-z]{4}){3}\b`)
 
-// judgeRelease is the verdict on a group by its release, "" for the one to use.
+// judgeRelease returns the verdict on a group by its release, or "" if it is the one to
+// use.
 func (d *decider) judgeRelease(g *group) (string, error) {
 	if err := d.askRelease(g); err != nil {
 		return "", err

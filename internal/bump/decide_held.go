@@ -11,8 +11,9 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// heldBack is the highest version above one that the app may not take, and why: "6.0.0
-// outside of update.range minor". It is "" if there is no higher one.
+// heldBack returns the highest version above the given one that the app may not take, and
+// the reason: "6.0.0 outside of update.range minor". It returns "" if there is no higher
+// version.
 func (d *decider) heldBack(above string) string {
 	if d.Rule.Follow != "" { // above the followed version, that app decides
 		if d.reader.compare(d.Followed, above) > 0 {
@@ -59,7 +60,7 @@ func (d *decider) laterTag() string {
 	return fmt.Sprintf("%s is a later tag of the same version than %s: set source.tag to it, and increase packageVersion", text.Name(later), text.Name(d.Tag))
 }
 
-// looseReading is what a tag contains that the rule does not read.
+// looseReading has the parts of a tag that the rule does not read.
 type looseReading struct {
 	tag      string
 	prefix   string // the text before the version, without its v
@@ -111,7 +112,7 @@ func (d *decider) leftOut(above string) (tag, why string) {
 	return tag, why
 }
 
-// ownPrefix is the text before the version in the current tag, without its v.
+// ownPrefix returns the text before the version in the current tag, without its v.
 func (d *decider) ownPrefix() string {
 	before, _, _ := strings.Cut(d.reader.current.frame, "\x00")
 	return withoutV(before)
@@ -163,7 +164,7 @@ func nextOf(core, next string) bool {
 	return err == nil && (to <= from+1 || len(next) == 4 && strings.HasPrefix(next, "20"))
 }
 
-// otherThings matches words in the tags of what a repository releases besides the program.
+// otherThings matches words in the tags of other things in the repository, such as charts.
 var otherThings = regexp.MustCompile(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
 
 // prefixChanged reports whether upstream changed from our prefix to another one: its versions
@@ -188,7 +189,7 @@ func (d *decider) prefixChanged(own, prefix, above string, readings []looseReadi
 	return first != "" && nextOf(above, major)
 }
 
-// lowest is the core of the lowest version that the rule reads.
+// lowest returns the core of the lowest version that the rule reads.
 func (d *decider) lowest() string {
 	lowest := coreOf(d.Version)
 	for _, c := range d.candidates {

@@ -198,8 +198,8 @@ func (e *EditedSource) Same(content *patch.Patch) bool {
 	return e.Listed && bytes.Equal(e.Patch, content.Text)
 }
 
-// Name is the app, with the variant.
+// Name returns the app, with the variant.
 func (e *EditedSource) Name() string { return strings.TrimSuffix(e.App+"/"+e.Variant, "/") }
 
-// At is the app's version and its package version.
+// At returns the app's version and its package version.
 func (e *EditedSource) At() Version { return Version{e.app.Version, e.app.PackageVersion} }

@@ -13,7 +13,7 @@ type Candidate struct {
 	Verdict string `json:"verdict"`           // why it is taken or not
 }
 
-// Table is the candidates as a table, newest first. Tags are outside text.
+// Table returns the candidates as a table, newest first. Tags are outside text.
 func (d *Decision) Table() (header []string, rows [][]string) {
 	for _, c := range d.Candidates {
 		rows = append(rows, []string{c.Tag, c.Version, c.Date, c.Verdict})

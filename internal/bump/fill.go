@@ -96,8 +96,8 @@ func (b *Bumper) sourceHash(ctx context.Context, result *Result, app catalog.App
 	return planned, err
 }
 
-// currentHash is the hash of the source as the definition names it, "" if a build has to
-// find it.
+// currentHash returns the hash of the source as the definition names it, or "" if a build
+// has to find it.
 func (b *Bumper) currentHash(ctx context.Context, app catalog.App) (string, error) {
 	if app.Source.Git != "" { // it is fetched during the evaluation
 		b.progress(app.Name, "fetching "+app.Source.Rev)

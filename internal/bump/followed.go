@@ -106,7 +106,7 @@ func checkPatches(was, is catalog.App) error {
 	return err
 }
 
-// images are an app's images in the copy. It does not wait for the package set.
+// images returns an app's images in the copy. It does not wait for the package set.
 func (b *Bumper) images(ctx context.Context, c *checkout, app string) ([]*catalog.Spec, error) {
 	evaluation, err := b.evaluate(ctx, c.copy, nix.Request{Patterns: onlyApp(app), AllSystems: true, KeysOnly: true})
 	if err != nil {
@@ -180,7 +180,7 @@ func checkUnchanged(app catalog.App, stayed []nix.Fixed) error {
 	return nil
 }
 
-// allChanges are those of an app's source, in every variant.
+// allChanges returns the changes of an app's source in every variant.
 func allChanges(app catalog.App) []catalog.SourceChange {
 	return slices.Concat(app.Changes, slices.Concat(slices.Collect(maps.Values(app.VariantChanges))...))
 }

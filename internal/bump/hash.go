@@ -86,7 +86,7 @@ func (b *Bumper) derivations(ctx context.Context, c *checkout, name string) (cat
 	return evaluation.Apps[name], derivationsOf(evaluation.Images), nil
 }
 
-// derivationsOf are the derivations that images are built from.
+// derivationsOf returns the derivations that images are built from.
 func derivationsOf(images []*catalog.Spec) []string {
 	drvs := []string{}
 	for _, spec := range images {

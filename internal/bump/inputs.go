@@ -210,7 +210,7 @@ func withEdits(some, more edits) edits {
 	return all
 }
 
-// keys are the image keys of each app, by image and system.
+// keys returns the image keys of each app, by image and system.
 func keys(specs []*catalog.Spec) map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, spec := range specs {

@@ -56,7 +56,7 @@ func Install(dir string, before, after map[string][]byte) (err error) {
 	return nil
 }
 
-// readIfThere is the content of a file, not nil, or nil if there is none.
+// readIfThere returns the content of a file, not nil, or nil if there is none.
 func readIfThere(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -102,7 +102,7 @@ func ChoiceOf(ctx context.Context, finder upstream.Finder, name string) (*Choice
 
 var firstNumber = regexp.MustCompile(`[0-9][0-9A-Za-z._-]*\z`)
 
-// versionIn is the version in a tag: what begins with its first number, else the tag.
+// versionIn returns the version in a tag: the part from its first digit, else the tag.
 func versionIn(tag string) string { return cmp.Or(firstNumber.FindString(tag), tag) }
 
 // releases asks a finder for the release of a tag.

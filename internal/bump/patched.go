@@ -196,8 +196,8 @@ func (b *Bumper) tryPatch(ctx context.Context, c *checkout, result *Result, app 
 	return errors.Join(broken...)
 }
 
-// refuses is why a check forbids to add the patch: of the patch itself, or of another change
-// to which it is in the way.
+// refuses returns why the patch cannot be added: because of itself, or of another change
+// that it conflicts with.
 func (b *Bumper) refuses(r *Result, check review.PatchCheck) error {
 	where := r.App + " " + r.From.Version
 	switch own := check.Name == r.Patch.File; {
@@ -223,7 +223,8 @@ func inVariant(variant string) string {
 	return " in variant " + variant
 }
 
-// currentSource is the app's source as its definition names it, nil if only Nix can read it.
+// currentSource returns the app's source as its definition names it, or nil if only Nix can
+// read it.
 func (b *Bumper) currentSource(ctx context.Context, c *checkout, result *Result, app catalog.App) (fs.FS, error) {
 	if app.Source.Kind == "path" {
 		folder, err := c.place(app.Source.Path)
@@ -288,7 +289,8 @@ func checkAdded(was, is catalog.App, patch *AddedPatch) error {
 	return nil
 }
 
-// changesOf are those of an app's source, by variant, the app's own under "".
+// changesOf returns the changes of an app's source, by variant. Those of the app itself are
+// under "".
 func changesOf(app catalog.App) map[string][]catalog.SourceChange {
 	all := map[string][]catalog.SourceChange{"": app.Changes}
 	for variant, changes := range app.VariantChanges {

@@ -103,7 +103,7 @@ func existingPins(apps map[string]catalog.App, used *usedPins, follows func(pin)
 	return pins
 }
 
-// pinsOf are all pins in an app's definition.
+// pinsOf returns all pins in an app's definition.
 func pinsOf(app catalog.App) []pin {
 	var pins []pin
 	for _, component := range slices.Sorted(maps.Keys(app.Components)) {
@@ -126,7 +126,7 @@ func (u *usedPins) names(p pin) []string {
 	return u.of[pin{app: p.app, component: p.component, base: p.base}]
 }
 
-// movedTo is the image that replaced a pin's, unless a variant still has that.
+// movedTo returns the image that replaced a pin's image, unless a variant still has that.
 func (u *usedPins) movedTo(p pin) []string {
 	if len(u.names(p)) > 0 {
 		return nil
@@ -289,8 +289,8 @@ func (p pin) state(value nixedit.Value) string {
 	return fmt.Sprintf("%s is %s today", p, value)
 }
 
-// changes are the edits that write a pin. A key that is written once for several pins is
-// edited only if all of them move.
+// changes returns the edits that write a pin. It edits a key that is written once for
+// several pins only if all of them move.
 func (p pin) changes(app catalog.App, pins []pin, value nixedit.Value) ([]nixedit.Change, error) {
 	attribute := p.attribute()
 	if p.is == "" {
@@ -320,7 +320,7 @@ func (p pin) changes(app catalog.App, pins []pin, value nixedit.Value) ([]nixedi
 	return append(changes, nixedit.RenamePin{Attribute: place, Name: p.to}), nil
 }
 
-// refusal is why changes cannot be made.
+// refusal returns why changes cannot be made.
 func (c *checkout) refusal(changes []nixedit.Change) error {
 	name := nixedit.File(changes[0])
 	content, err := c.read(name)

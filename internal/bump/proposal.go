@@ -39,7 +39,7 @@ func (b *Bumper) Propose(ctx context.Context, name string, results []*Result) (*
 	return p, nil
 }
 
-// report is what a pull request says about one app.
+// report returns the description of the update of one app in a pull request.
 func (r *Result) report(notes string) propose.AppReport {
 	report := propose.AppReport{
 		App: r.App, From: r.From.String(), To: r.To.String(), Links: r.Links,
@@ -79,7 +79,7 @@ func (r *Result) title() string {
 	return fmt.Sprintf("%s: %s -> %s", r.App, r.From.Version, r.To.Version)
 }
 
-// message has the links of one app.
+// message returns a commit message with the links of one app.
 func (r *Result) message() string {
 	text := ""
 	links := []string{r.Links.Compare, r.Links.Release}
@@ -144,7 +144,7 @@ func (i *Inputs) Proposal() *propose.Proposal {
 	return p
 }
 
-// Settled are the apps without anything to propose, with their versions.
+// Settled returns the apps without anything to propose, with their versions.
 func Settled(results []*Result) map[string]string {
 	settled := map[string]string{}
 	for _, r := range results {

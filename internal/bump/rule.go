@@ -186,7 +186,7 @@ func (r *Rule) inRange(version, current string, prerelease bool) bool {
 	return err == nil && constraint.Check(exact) && constraint.Check(final)
 }
 
-// line is the first n numbers of a version, with dots: 5.4 of 5.4.1.
+// line returns the first n numbers of a version, with dots: 5.4 of 5.4.1.
 func line(version string, n int) string {
 	numbers := append(catalog.VersionNumbers(version), slices.Repeat([]string{"0"}, n)...)
 	return strings.Join(numbers[:n], ".")

@@ -28,7 +28,7 @@ type Machine struct {
 	Engine func() (*containerfile.Builder, error)
 }
 
-// Group is what goes of one kind.
+// Group is what can be removed of one kind.
 type Group struct {
 	Kind  string `json:"kind"`            // images, fetched images, layers, evaluations, SBOMs, vulnerabilities, upstream, logs, GC roots, engine storage or temporary folders
 	Bytes int64  `json:"bytes"`           // about how many
@@ -39,7 +39,7 @@ type Group struct {
 	remove func(ctx context.Context) error
 }
 
-// Remove removes what the rule lets go now: what was used since the group was made stays.
+// Remove removes what the rule allows now. It keeps what was used since the group was made.
 func (g *Group) Remove(ctx context.Context) error { return g.remove(ctx) }
 
 // room is a kind of what libre writes.
@@ -48,7 +48,8 @@ type room interface {
 	remove(ctx context.Context) error
 }
 
-// Groups measures what may go of each kind. Kinds of which nothing may go are left out.
+// Groups measures what can be removed of each kind. It leaves out kinds without anything to
+// remove.
 func (m *Machine) Groups(ctx context.Context) []*Group {
 	var groups []*Group
 	add := func(kind, rule, where string, r room) {

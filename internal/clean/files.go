@@ -65,8 +65,8 @@ func (f *files) each(do func(root *os.Root, name string) error) error {
 	return nil
 }
 
-// isOld reports whether what has a name is this user's, and was not changed for long. A GC
-// root is as old as the file beside it, which says when it was last used.
+// isOld reports whether a file belongs to this user and was not changed for long. A GC root
+// is as old as the file beside it, which records its last use.
 func (f *files) isOld(root *os.Root, name string) bool {
 	info, err := root.Lstat(name)
 	if err != nil {

@@ -31,7 +31,7 @@ var DefaultImages = map[string]string{
 	"smtp":     "docker.io/axllent/mailpit:v1.21",
 }
 
-// Options say what to write.
+// Options describe the files to write.
 type Options struct {
 	Images  map[string]string // in place of DefaultImages
 	Secrets []byte            // the content of SecretsFile, if it is there
@@ -65,8 +65,8 @@ func Files(i *instance.Instance, o Options) ([]kit.File, error) {
 	return append([]kit.File{file, r.secretsFile()}, r.files...), nil
 }
 
-// New returns what Files writes, for who starts it: without a router, and with values as they
-// are. The files are those that services name, and SecretsFile.
+// New returns the project that Files writes, for running it: without a router, and with
+// unescaped values. The files are those that services name, and SecretsFile.
 func New(i *instance.Instance, o Options) (*Project, []kit.File, error) {
 	r, err := newRenderer(i, o)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *renderer) secretsFile() kit.File {
 	return kit.File{Name: SecretsFile, Content: r.secrets.content, Private: true}
 }
 
-// renderer collects what is written for an instance.
+// renderer collects the services and secrets of an instance.
 type renderer struct {
 	*instance.Instance
 	o       Options
@@ -115,7 +115,7 @@ func (r *renderer) image(kind string) string {
 	return DefaultImages[kind]
 }
 
-// name is the name of a service that is none of the app's.
+// name returns a name for a service that no service of the app has.
 func (r *renderer) name(of string) string {
 	if _, taken := r.Service(of); taken {
 		return "libre-" + of

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// secrets are those of SecretsFile.
+// secrets are the secrets in SecretsFile.
 type secrets struct {
 	known   map[string]string
 	content []byte
@@ -42,7 +42,7 @@ func readSecrets(content []byte) (*secrets, error) {
 	return s, nil
 }
 
-// checkSecret refuses what a line of a file cannot have.
+// checkSecret refuses a value that a line of a file cannot contain.
 func checkSecret(name, value string) error {
 	if strings.ContainsAny(value, "\n\r\x00") {
 		return fmt.Errorf("the secret %s has more than one line", name)

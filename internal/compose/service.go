@@ -46,7 +46,7 @@ func (r *renderer) service(s instance.Service) (*Service, error) {
 	return added, r.addEnvironment(added, s)
 }
 
-// dependencies are what a service waits for: the servers of its needs, and the jobs.
+// dependencies returns what a service waits for: the servers of its needs, and the jobs.
 func (r *renderer) dependencies(s instance.Service) map[string]Dependency {
 	all := map[string]Dependency{}
 	for name, need := range r.Needs {

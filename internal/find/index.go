@@ -94,7 +94,7 @@ func (x *Index) Put(image Image, document *sbom.Document) error {
 
 var oneLine = strings.NewReplacer("\n", " ", "\r", " ", separator, " ")
 
-// key is what queries ask for, in lower case on one line.
+// key returns the component's name for queries, in lower case on one line.
 func key(c *sbom.Component) string {
 	texts := append([]string{c.Name}, licenses(c)...)
 	for _, patch := range c.Patches {

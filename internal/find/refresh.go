@@ -11,7 +11,7 @@ import (
 )
 
 // Refresh reads the SBOMs of the images that the index lacks, several at once, and returns
-// why some could not be read. An image never changes, so what the index has stays right.
+// why some could not be read. Images never change, so the index stays valid.
 func (x *Index) Refresh(ctx context.Context, images []Image, read func(ctx context.Context, n int) (*sbom.Document, error)) map[Image]error {
 	failed := map[Image]error{}
 	var mu sync.Mutex

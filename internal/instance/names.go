@@ -15,7 +15,8 @@ var dnsLabel = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
 // hostLabel is a part of a host name: RFC 1123, section 2.1.
 var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// mostName leaves room in a DNS label, of 63 characters, for the names of services.
+// mostName is the largest length of a name. It leaves room for the names of services in a
+// DNS label of 63 characters.
 const mostName = 40
 
 // label makes a DNS label of an app's name.

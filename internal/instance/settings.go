@@ -29,7 +29,7 @@ func (i *Instance) Settings(s Service) map[string]describe.Setting {
 // Given returns the settings that the operator sets, by environment variable.
 func (i *Instance) Given() map[string]string { return maps.Clone(i.settings) }
 
-// checkSettings finds what is wrong with what the operator sets.
+// checkSettings checks the settings that the operator sets.
 func (i *Instance) checkSettings() error {
 	known := map[string]describe.Setting{}
 	for _, s := range i.Services {

@@ -25,7 +25,7 @@ type service struct {
 	environment   map[string]string
 }
 
-// composeFile is what libre takes of a Compose file.
+// composeFile has the fields of a Compose file that libre reads.
 // https://github.com/compose-spec/compose-spec/blob/main/spec.md
 type composeFile struct {
 	Services map[string]struct {
@@ -141,7 +141,7 @@ var images = []struct {
 	{"livekit", []string{"livekit-server"}},
 }
 
-// kindOfImage is the kind of need that an image provides, "" for none.
+// kindOfImage returns the kind of need that an image provides, or "" for none.
 func kindOfImage(image string) string {
 	name, _, _ := strings.Cut(path.Base(strings.ToLower(image)), ":")
 	for _, one := range images {

@@ -64,7 +64,7 @@ func (f *Findings) containerUses(t *tree, services []service) []containerUse {
 	return uses
 }
 
-// forDevelopment matches the names of files and stages that are not what runs.
+// forDevelopment matches the names of files and stages for development.
 var forDevelopment = regexp.MustCompile(`(?i)(^|[._-])(dev|devel|development|test|tests|testing|ci|lint|debug|dockerignore|containerignore)([._-]|$)`)
 
 // addContainerfile adds a component that is built from a Containerfile.
@@ -119,8 +119,8 @@ func stagesText(file *containerfile.File) string {
 	return "no named stages"
 }
 
-// componentOf is the name of a Containerfile's component: that of its folder, or what follows
-// Dockerfile in its name.
+// componentOf returns the name of a Containerfile's component: the name of its folder, or
+// the text after Dockerfile in its own name.
 func componentOf(file string) string {
 	base := strings.ToLower(path.Base(file))
 	for _, kind := range []string{"containerfile", "dockerfile"} {
@@ -179,8 +179,8 @@ func (f *Findings) arguments(file *containerfile.File) (args map[string]string, 
 
 var version = regexp.MustCompile(`(?i)^(app_?|build_?|release_?)?version$`)
 
-// contextOf is the build context: the folder of the file or the source's, whichever has more
-// of what is copied.
+// contextOf returns the build context: the folder of the file or of the source, whichever
+// has more of the files that are copied.
 func (f *Findings) contextOf(t *tree, name string, file *containerfile.File, use containerfile.Use) (context string, guessed bool) {
 	folder := path.Dir(name)
 	sources, err := file.Sources(use)

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Findings are what a source shows of an app.
+// Findings are facts and guesses about an app from its source.
 type Findings struct {
 	Found   []string // what is there, as sentences to show
 	Guessed []string // what was concluded from it
@@ -43,7 +43,7 @@ type component struct {
 	attributes set
 }
 
-// Options say what to look for.
+// Options limit what to look for.
 type Options struct {
 	Name           string // of the app
 	Version        string

@@ -108,7 +108,7 @@ func choosePrograms(programs []string, app string) string {
 	return programs[slices.Index(programs, slices.Min(programs))]
 }
 
-// programName is what go build names a program.
+// programName returns the name that go build gives a program.
 func programName(modulePath, program string) string {
 	name := path.Join(modulePath, program)
 	if prefix, _, ok := module.SplitPathVersion(name); ok && program == "." {

@@ -27,7 +27,7 @@ type Maker struct {
 	Progress func(doing string)
 }
 
-// Request says what to make a definition of. One of From, GoModule and Image is given.
+// Request names the source of a definition. One of From, GoModule and Image is given.
 type Request struct {
 	Name           string
 	From           string // an address or a folder
@@ -131,7 +131,7 @@ func (m *Maker) rebuild(o Options) (*Made, error) {
 
 var versionForm = regexp.MustCompile(`\Av?([0-9][0-9A-Za-z._-]*)\z`)
 
-// usableVersion is a version from outside, "" if it is none.
+// usableVersion returns a version from outside, or "" if it is not usable.
 func usableVersion(outside string) string {
 	if m := versionForm.FindStringSubmatch(outside); m != nil && len(outside) < 100 {
 		return m[1]

@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// packageJSON is what libre takes of a package.json.
+// packageJSON has the fields of a package.json that libre reads.
 // https://docs.npmjs.com/cli/v11/configuring-npm/package-json
 type packageJSON struct {
 	Name, Description, Homepage string

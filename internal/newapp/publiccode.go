@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// publicCode is what libre takes of a publiccode.yml.
+// publicCode has the fields of a publiccode.yml that libre reads.
 // https://yml.publiccode.tools/schema.core.html
 type publicCode struct {
 	Name        string                                       `yaml:"name"`

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// pyproject is what libre takes of a pyproject.toml.
+// pyproject has the fields of a pyproject.toml that libre reads.
 // https://packaging.python.org/en/latest/specifications/pyproject-toml/
 type pyproject struct {
 	BuildSystem struct {

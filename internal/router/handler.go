@@ -19,7 +19,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// Behind says what a handler leads to.
+// Behind connects a handler to the services of the app.
 type Behind struct {
 	// Dial connects with HOST:PORT of a service or server.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -27,8 +27,8 @@ type Behind struct {
 	Part func(need, part string) string
 }
 
-// Handler does what Caddyfile says, in this process, for an app of which each service runs
-// once. Routes are checked as for Caddyfile. The error names the route.
+// Handler does in this process what Caddyfile configures, for an app of which each service
+// runs once. It checks routes as Caddyfile does. The error names the route.
 func Handler(i *instance.Instance, b Behind) (http.Handler, error) {
 	paths, err := ordered(i.App.Spec.Routes)
 	if err != nil {

@@ -73,7 +73,7 @@ func Variables(i *instance.Instance) []instance.Variable {
 	return all
 }
 
-// usedBuckets are the names of the needs that routes lead to.
+// usedBuckets returns the names of the needs that routes lead to.
 func usedBuckets(i *instance.Instance) []string {
 	used := map[string]bool{}
 	for _, route := range i.App.Spec.Routes {
@@ -140,7 +140,7 @@ func (w *writer) health() {
 	w.close()
 }
 
-// leads reports whether what a route leads to is used.
+// leads reports whether the target of a route is used.
 func leads(i *instance.Instance, route describe.Route) bool {
 	if route.Bucket != "" {
 		_, used := i.Needs[route.Bucket]

@@ -34,7 +34,7 @@ type home struct {
 	wasInstalled bool
 }
 
-// openHome takes the folder, and removes what a run left behind that was killed.
+// openHome takes the folder, and removes what a killed run left behind.
 func openHome(dir string, keep bool) (*home, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (h *home) write(files []kit.File) error {
 // installed notes that the jobs of the first installation have run.
 func (h *home) installed() error { return os.WriteFile(h.path("installed"), nil, 0o600) }
 
-// clean removes what is of no use once the app has ended.
+// clean removes what is no longer needed once the app has ended.
 func (h *home) clean() error {
 	var err error
 	for _, name := range []string{"s", "secrets", "run"} {
@@ -145,8 +145,8 @@ func (h *home) forget() error {
 	return err
 }
 
-// close removes the data unless it is to be kept. A run that failed does not remove what an
-// earlier one kept.
+// close removes the data unless it is to be kept. A run that failed does not remove data
+// that an earlier run kept.
 func (h *home) close(failed error) error {
 	defer h.lock.Close()
 	if h.keep || failed != nil && h.wasKept {

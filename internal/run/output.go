@@ -19,7 +19,7 @@ type output struct {
 	newest string
 }
 
-// output is that of a service or server.
+// output returns the output of a service or server.
 func (r *runner) output(name string) *output {
 	o := &output{line: func(line string) { r.Watcher.Log(name, line) }}
 	r.outputs[name] = o

@@ -45,7 +45,7 @@ type Watcher interface {
 	Log(service, line string) // a line of a service's output, as it is
 }
 
-// State is of a server, a job or a service.
+// State is the state of a server, a job or a service.
 type State int
 
 const (
@@ -128,7 +128,7 @@ func (r *runner) start(ctx context.Context) error {
 // firstPort is the port of the first server that runs outside of the engine.
 const firstPort = 7000
 
-// port is that of a server, by its number. None has the port of the app.
+// port returns the port of a server, by its number. No server gets the port of the app.
 func (r *runner) port(n int) int {
 	port := firstPort + n
 	if own := PortOf(r.Listener); own >= firstPort && own <= port {
@@ -189,7 +189,7 @@ func (r *runner) chooseServers(ctx context.Context) error {
 	return nil
 }
 
-// unserved is the error for a need of which there is no server.
+// unserved returns the error for a need without a server.
 func unserved(name string, need describe.Need) error {
 	err := fmt.Errorf("the need %s of kind %s cannot be started here: there are servers for %s", name, need.Kind, strings.Join(server.Kinds(), ", "))
 	if need.Optional {
@@ -206,7 +206,7 @@ func (r *runner) hostName(need string) string {
 	return need
 }
 
-// resolve makes the model of what runs, and writes its secrets.
+// resolve makes the Compose project of the run, and writes its secrets.
 func (r *runner) resolve(context.Context) error {
 	project, files, err := compose.New(r.Instance, compose.Options{Images: r.Images, Secrets: r.home.secrets, Random: r.Random, Provided: r.parts, Site: r.siteURL})
 	if err != nil {
@@ -248,7 +248,7 @@ func (r *runner) openEngine(ctx context.Context) (err error) {
 	return err
 }
 
-// join makes the network of containers, and of what they reach outside.
+// join makes the network of containers, and of the sockets that they reach outside.
 func (r *runner) join(ctx context.Context) error {
 	provided := slices.Sorted(maps.Keys(r.sites))
 	for _, need := range r.outside {

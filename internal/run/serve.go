@@ -21,8 +21,9 @@ import (
 // its name.
 const sitesSocket = "Sites"
 
-// site is the name of a server that browsers and containers reach by the same address.
-// Browsers look for names that end in .localhost on this machine, at the port of the app:
+// site returns the host name of a server that browsers and containers reach by the same
+// address. Browsers resolve names that end in .localhost to this machine, at the port of
+// the app:
 // https://www.rfc-editor.org/rfc/rfc6761#section-6.3
 func (r *runner) site(host string) string { return host + ".localhost" }
 
@@ -57,7 +58,7 @@ func (r *runner) findSites() error {
 	return nil
 }
 
-// passOn sends requests as they are to a container, HOST:PORT.
+// passOn sends requests unchanged to a container, HOST:PORT.
 func (r *runner) passOn(address string) http.Handler {
 	return &httputil.ReverseProxy{
 		Transport: &http.Transport{DialContext: r.dial, IdleConnTimeout: time.Minute, DisableCompression: true}, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
@@ -82,7 +83,7 @@ func (r *runner) openSites() error {
 	return r.engine.Provide(PortOf(r.Listener), sitesSocket)
 }
 
-// bySite answers by the site that a request names, and all else by another handler.
+// bySite passes a request to the site that it names, or else to another handler.
 func (r *runner) bySite(other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		host, port, _ := net.SplitHostPort(withPort(request.Host))
@@ -94,7 +95,7 @@ func (r *runner) bySite(other http.Handler) http.Handler {
 	})
 }
 
-// withPort is HOST:PORT of a Host header, which leaves out the usual port.
+// withPort returns the HOST:PORT of a Host header, which leaves out the usual port.
 func withPort(host string) string {
 	if !strings.Contains(host, ":") {
 		return host + ":80"
@@ -120,8 +121,9 @@ func (r *runner) serve(ctx context.Context) error {
 	return nil
 }
 
-// known answers for the address alone, so that no page of another name reaches the app by
-// naming this machine: https://en.wikipedia.org/wiki/DNS_rebinding
+// known refuses requests for other host names, so that a web page of another name cannot
+// reach the app by naming this machine:
+// https://en.wikipedia.org/wiki/DNS_rebinding
 func (r *runner) known(handler http.Handler) http.Handler {
 	own := strings.TrimPrefix(r.Instance.URL(), "http://")
 	names := []string{own, strings.Replace(own, instance.Loopback, "localhost", 1)}

@@ -100,7 +100,7 @@ func (r *runner) awaitEnd(ctx context.Context, name string, process engine.Proce
 	return nil
 }
 
-// container is what the engine gets of a service.
+// container returns the container of a service, for the engine.
 func (r *runner) container(name string, s *compose.Service) (engine.Container, error) {
 	c := engine.Container{
 		Name: name, Image: r.image(s.Image), Entrypoint: s.Entrypoint, Command: s.Command, User: s.User,

@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// command is what a person types to use a release.
+// command is a command that a person types to use a release.
 type command struct {
 	Title string // a label
 	About string // a label; what to know

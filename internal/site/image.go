@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// imageView is what a release's page says of one of its images.
+// imageView describes an image on the page of its release.
 type imageView struct {
 	*Image
 	Description string

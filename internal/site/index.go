@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// summary is what the index says of an app, and what is kept of it.
+// summary describes an app in the index.
 type summary struct {
 	Name        string
 	Path        string

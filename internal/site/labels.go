@@ -12,7 +12,7 @@ var codes = []string{"en", "fr"}
 
 var names = map[string]string{"en": "English", "fr": "Français"}
 
-// units are those of sizes, each a thousand of the one before.
+// units are the units of sizes, each a thousand of the one before.
 var units = map[string][]string{"en": {"B", "kB", "MB", "GB", "TB"}, "fr": {"o", "ko", "Mo", "Go", "To"}}
 
 // label is a text of ours in the language. English texts are the names of labels, apart from

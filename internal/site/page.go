@@ -24,10 +24,10 @@ const Policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // keyFile is the name of the public keys, beside the index.
 const keyFile = "cosign.pub"
 
-// about is what a page says of itself.
+// about describes a page.
 type about struct{ Title, Description string }
 
-// page is what a template gets.
+// page is the input of a template.
 type page struct {
 	about
 	Language  *language
@@ -165,7 +165,7 @@ func (l *language) size(bytes int64) string {
 	return number + "\u00a0" + units[l.Code][unit]
 }
 
-// shortDigest is sha256: and what tells digests apart.
+// shortDigest returns sha256: and enough digits to tell digests apart.
 func shortDigest(digest string) string {
 	algorithm, hex, _ := strings.Cut(digest, ":")
 	return algorithm + ":" + hex[:min(len(hex), 12)]

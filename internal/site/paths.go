@@ -58,7 +58,7 @@ func releasePath(app string, r *Release) string {
 	return "apps/" + app + "/" + r.Variant + "/" + r.Tag + ".html"
 }
 
-// releasesPath is that of the list of all releases of an app.
+// releasesPath returns the path of the list of all releases of an app.
 func releasesPath(app string) string { return "apps/" + app + "/releases.html" }
 
 // imagePath is that of the first page about a component's image for a platform: contents or
@@ -67,7 +67,7 @@ func imagePath(app string, r *Release, image *Image, p *Platform, about string) 
 	return strings.TrimSuffix(releasePath(app, r), ".html") + "." + image.Component + "." + dashed(p.Name) + "." + about + ".html"
 }
 
-// sbomPath is that of a document; format is cdx or spdx.
+// sbomPath returns the path of a document; format is cdx or spdx.
 func sbomPath(app string, r *Release, image *Image, p *Platform, format string) string {
 	id := catalog.ID{App: app, Component: image.Component, Variant: r.Variant}
 	return "sbom/" + app + "/" + id.Name() + "." + r.Tag + "." + dashed(p.Name) + "." + format + ".json"

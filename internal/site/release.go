@@ -132,7 +132,7 @@ func needRows(document *describe.Application) []needRow {
 	return rows
 }
 
-// KindName is what people call the kind.
+// KindName returns the usual name of a kind.
 func (n needRow) KindName() string {
 	if name, known := kinds[n.Kind]; known {
 		return name

@@ -15,7 +15,7 @@ const (
 	mostVariants = 30 // one release of each
 )
 
-// newestReleases are those that the app's page lists.
+// newestReleases returns the releases that the app's page lists.
 func newestReleases(app *App) []releaseRow {
 	seen := map[string]int{}
 	for _, r := range app.Releases {

@@ -81,7 +81,7 @@ func (w *Writer) release(app *App, r *Release) error {
 	return nil
 }
 
-// Finish writes what is about all apps.
+// Finish writes the pages about all apps.
 func (w *Writer) Finish() error {
 	slices.SortFunc(w.apps, func(a, b *summary) int { return cmp.Compare(a.Name, b.Name) })
 	if err := w.index(); err != nil {

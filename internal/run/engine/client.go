@@ -28,10 +28,11 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// label marks what a run has made, with the instance's name.
+// label marks objects that a run has made, with the instance's name.
 const label = "sh.libre.run"
 
-// clientVariables are what podman and docker read, besides what all programs get.
+// clientVariables lists the variables that podman and docker read, in addition to those
+// that all programs get.
 var clientVariables = []string{"CONTAINERS_*", "CONTAINER_HOST", "CONTAINER_CONNECTION", "REGISTRY_AUTH_FILE", "STORAGE_DRIVER", "STORAGE_OPTS", "DOCKER_*", "_CONTAINERS_*"}
 
 // client runs containers by podman or docker, in a network of their own. A container more, the
@@ -122,7 +123,7 @@ func (c *client) findAddresses(ctx context.Context) error {
 
 func (c *client) String() string { return c.name + " " + c.version }
 
-// object names what belongs to the instance; "" is its network.
+// object returns the name of an object of the instance. "" names its network.
 func (c *client) object(of string) string {
 	return strings.TrimSuffix("libre-"+c.o.Name+"-"+of, "-")
 }
@@ -186,7 +187,7 @@ func limits() []string {
 	return flags
 }
 
-// address is that of the gate, 0, or of a container.
+// address returns the address of the gate, 0, or of a container.
 func (c *client) address(n int) string {
 	address := c.first
 	for range n {
@@ -222,7 +223,7 @@ func (c *client) Start(ctx context.Context, k Container) (Process, error) {
 	return c.start(k, append(args, k.Command...))
 }
 
-// flags are those of one container.
+// flags returns the flags for one container.
 func (c *client) flags(k Container) []string {
 	var flags []string
 	add := func(flag, value string) {

@@ -23,7 +23,7 @@ type Image struct {
 	Digest string         // of the index or manifest in the layout
 }
 
-// Container is what an engine runs.
+// Container describes a container to run.
 type Container struct {
 	Name        string // by which others reach it
 	Image       Image
@@ -60,8 +60,8 @@ type Process interface {
 type Engine interface {
 	// String names the engine and its version.
 	String() string
-	// Reach fetches an image that is in no layout, if the engine has it not. An engine that
-	// fetches none returns an error.
+	// Reach fetches an image that is in no layout, unless the engine has it. An engine that
+	// cannot fetch images returns an error.
 	Reach(ctx context.Context, image string) error
 	// Start starts a container, and returns when it runs, or has failed to.
 	Start(ctx context.Context, c Container) (Process, error)
@@ -72,8 +72,8 @@ type Engine interface {
 	// Join makes the network for containers of these names. What they send to the names in
 	// provided reaches the sockets of Provide.
 	Join(ctx context.Context, containers, provided []string) error
-	// Provide leads what containers send to a port of a provided name to a socket in
-	// Options.Sockets.
+	// Provide forwards connections of containers to a port of a provided name to a socket
+	// in Options.Sockets.
 	Provide(port int, socket string) error
 	// Close ends all containers, and removes all but volumes. Remove removes these, too.
 	Close() error
@@ -115,7 +115,7 @@ func Find(ctx context.Context, name string) (string, error) {
 	return "", &fault.Fault{Err: errors.New("there is no engine to run containers: " + strings.Join(why, "; ")), Fix: "apt-get install podman"}
 }
 
-// Open prepares an engine, and removes what a run left behind that was killed.
+// Open prepares an engine, and removes what a killed run left behind.
 func Open(ctx context.Context, name string, o Options) (Engine, error) {
 	if name == "runc" {
 		return openRunc(ctx, o)

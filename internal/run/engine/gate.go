@@ -18,9 +18,10 @@ const inward = "in"
 
 const ok = "ok\n"
 
-// Gate leads in and out of the network of containers, until ctx ends. libre runs it in a
-// container of podman or docker, since other containers reach no socket of the machine, and
-// nothing but libre should reach theirs. provided are PORT=SOCKET, of sockets in dir.
+// Gate forwards connections into and out of the network of containers, until ctx ends.
+// libre runs it in a container of podman or docker, because other containers reach no
+// socket of the machine, and only libre should reach theirs. provided are PORT=SOCKET, of
+// sockets in dir.
 func Gate(ctx context.Context, dir string, provided []string) error {
 	socket := filepath.Join(dir, inward)
 	if err := os.RemoveAll(socket); err != nil {

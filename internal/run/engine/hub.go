@@ -93,7 +93,7 @@ func (h *hub) start() error {
 	return h.addBridge()
 }
 
-// enter moves the thread, and what it starts, into a process's namespaces.
+// enter moves the thread, and the processes that it starts, into a process's namespaces.
 func enter(pid int) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil { // threads share a root, which setns refuses
 		return err

@@ -149,7 +149,7 @@ func (r *runc) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// bundle writes what runc needs for a container.
+// bundle writes the OCI bundle of a container for runc.
 func (r *runc) bundle(ctx context.Context, c Container) (dir string, err error) {
 	_, config, err := c.Image.manifest()
 	if err != nil {

@@ -60,7 +60,7 @@ func (c Container) spec(root, network, hosts string, image v1.Config, volume fun
 	return spec, err
 }
 
-// args are what the first process is.
+// args returns the command line of the container's process.
 func (c Container) args(image v1.Config) ([]string, error) {
 	entrypoint, command := image.Entrypoint, image.Cmd
 	if c.Entrypoint != nil {

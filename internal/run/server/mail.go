@@ -17,7 +17,7 @@ import (
 // mostMail is the largest mail in bytes.
 const mostMail = 10 << 20
 
-// startMail starts a mail server that delivers nothing: it prints what it gets.
+// startMail starts a mail server that prints mails and delivers none.
 func startMail(_ context.Context, o Options) (*Server, error) {
 	name := o.Host + ".smtp"
 	socket := filepath.Join(o.Sockets, name)

@@ -101,8 +101,8 @@ func (m *mysql) server(args ...string) *exec.Cmd {
 	}, args...)...)
 }
 
-// prepare makes the data if there is none, and gives the user its password. Nobody else can
-// log in: who reaches the socket is libre, which passes on what containers say.
+// prepare makes the data if there is none, and sets the user's password. Nobody else can
+// log in: only libre reaches the socket, and forwards the connections of containers.
 func (m *mysql) prepare(ctx context.Context) error {
 	made := filepath.Join(m.o.Data, "made")
 	if _, err := os.Stat(made); err != nil {

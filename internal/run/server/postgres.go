@@ -17,8 +17,8 @@ import (
 	"github.com/libresh/libre/internal/process"
 )
 
-// role is the name of the app's database and role. It is no superuser, of which nobody can
-// log in.
+// role is the name of the app's database and role. The role is not a superuser, and no
+// superuser can log in.
 const role = "app"
 
 // access lets the role log in, with its password.

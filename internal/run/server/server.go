@@ -27,7 +27,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Options say what to start.
+// Options describe the server to start.
 type Options struct {
 	Need    describe.Need
 	Host    string // by which the app reaches it
@@ -212,7 +212,7 @@ func (o *owner) do(ctx context.Context, cmd *exec.Cmd, input string) error {
 	return nil
 }
 
-// stop sends a signal, and kills what does not end by it.
+// stop sends a signal, and kills a process that does not end.
 func (p *program) stop(signal os.Signal) {
 	_ = p.cmd.Process.Signal(signal)
 	select {
