@@ -214,7 +214,7 @@ func isPublished(ctx context.Context, client *registry.Client, image string, dig
 }
 
 func (e *env) showGarbage(result gcJSON) error {
-	table := ui.Table{Header: []string{"KIND", "SIZE", "RULE", "WHERE"}}
+	table := ui.Table{Header: []string{"KIND", "SIZE", "RULE", "WHERE"}, Sentences: []int{3}}
 	for _, group := range result.Groups {
 		table.Rows = append(table.Rows, []string{group.Kind, ui.Size(group.Bytes), group.Rule, group.Where})
 	}

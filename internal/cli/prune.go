@@ -116,10 +116,14 @@ func (e *env) runPrune(ctx context.Context, o pruneOptions) error {
 	} else {
 		err = e.Table(planOfPrune(plan))
 	}
-	if err == nil && len(plan.Releases) > 0 {
+	if err != nil {
+		return err
+	}
+	e.Notef("%s can go, %d more must stay though the rule does not keep them", ui.Count(len(plan.Releases), "release"), len(plan.Kept))
+	if len(plan.Releases) > 0 {
 		e.Notef("nothing is deleted yet: read %s, then run libre prune --yes %s", o.plan, o.plan)
 	}
-	return err
+	return nil
 }
 
 // pruner looks at one registry for the whole catalogue, which must be readable as a whole.
@@ -188,7 +192,12 @@ func (e *env) carryOut(ctx context.Context, o pruneOptions) error {
 	deleted.Releases = []prune.Release{}
 	err = pruner.Delete(ctx, plan, func(release prune.Release) { deleted.Releases = append(deleted.Releases, release) })
 	if o.json {
-		return errors.Join(e.JSON(deleted), err)
+		err = errors.Join(e.JSON(deleted), err)
+	} else {
+		err = errors.Join(e.Table(releaseTable("deleted", deleted.Releases)), err)
 	}
-	return errors.Join(e.Table(releaseTable("deleted", deleted.Releases)), err)
+	if len(deleted.Releases) > 0 {
+		e.Notef("%s deleted; the registry frees the bytes when it collects its garbage", ui.Count(len(deleted.Releases), "release"))
+	}
+	return err
 }

@@ -113,7 +113,7 @@ func TestKilledPruneDeletesOnlyItsPlan(t *testing.T) {
 	makeOlder(t, reg.prefix(), "two-default", "two-web-default", "two-job-default")
 	plan := filepath.Join(c.dir, "prune.json")
 	got := c.run("prune", "--all", "--keep", "1", "--to", reg.prefix(), "--plan", plan).want(t, 0)
-	if !strings.Contains(got.stdout, "two-default:2-3\tstays\t\tit is withdrawn, by a statement in the registry\n") || !strings.Contains(got.stdout, "two-default:2-4\tgoes\t") {
+	if !strings.Contains(got.stdout, "two-default:2-3\tstays\t\twithdrawn, says the registry\n") || !strings.Contains(got.stdout, "two-default:2-4\tgoes\t") {
 		t.Fatalf("the plan:\n%s", got.stdout)
 	}
 	yes := []string{"prune", "--yes", plan, "--to", reg.prefix()}

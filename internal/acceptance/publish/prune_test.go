@@ -37,8 +37,8 @@ func TestOldReleasesArePruned(t *testing.T) {
 	find("goes\t")
 	c.run("verify", "--all", "--to", prefix).want(t, 0)
 	deleted := c.run("prune", "--yes", plan, "--to", prefix).want(t, 0)
-	if strings.Count(deleted.stdout, "\tdeleted\t") != 2 {
-		t.Errorf("printed:\n%s", deleted.stdout)
+	if strings.Count(deleted.stdout, "\tdeleted\t") != 2 || !strings.HasSuffix(deleted.stderr, "2 releases deleted; the registry frees the bytes when it collects its garbage\n") {
+		t.Errorf("printed:\n%s%s", deleted.stdout, deleted.stderr)
 	}
 	c.run("verify", "--all", "--to", prefix).want(t, 0)
 	c.run("status", "--all", "--deep", "--to", prefix).want(t, 0)

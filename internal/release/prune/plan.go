@@ -126,7 +126,7 @@ func (p *Pruner) candidates(ctx context.Context, w *world, rule Rule) (going map
 			case why != "":
 				stays[ref] = why
 			case release != nil:
-				release.Reason = fmt.Sprintf("%d newer versions stay, and it was signed %d days ago", rule.Keep, int(p.Now.Sub(release.Signed).Hours()/24))
+				release.Reason = fmt.Sprintf("%d days old, not among the %d newest", int(p.Now.Sub(release.Signed).Hours()/24), rule.Keep)
 				going[ref] = release
 			}
 		}
@@ -141,7 +141,7 @@ func (p *Pruner) candidate(ctx context.Context, w *world, of variant, ref catalo
 	case of.app.RecordRef(of.name) == ref:
 		return nil, "the catalogue defines it", nil
 	case p.Withdrawn(of.app.Name, ref.Tag):
-		return nil, "it is withdrawn, by the catalogue's list", nil
+		return nil, "withdrawn, says withdrawn.yaml", nil
 	}
 	if tag := w.moved(ref); tag != "" {
 		return nil, "the tag " + tag + " does not point to what the record names", nil

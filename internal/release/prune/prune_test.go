@@ -235,13 +235,13 @@ func TestWhatMustStay(t *testing.T) {
 		}, "the definition of meet names 1-1"},
 		"a withdrawal": {func(_ *house, p *Pruner) {
 			p.Withdrawn = func(app, tag string) bool { return app == "docs" && tag == "1-1" }
-		}, "it is withdrawn, by the catalogue's list"},
+		}, "withdrawn, says withdrawn.yaml"},
 		"a statement at another release": {func(h *house, p *Pruner) {
 			h.withdraw(p, ours, 1, "1-1", h.subject("docs-default", "3-1"))
-		}, "it is withdrawn, by a statement in the registry"},
+		}, "withdrawn, says the registry"},
 		"a statement at its image": {func(h *house, p *Pruner) {
 			h.withdraw(p, ours, 1, "1-1", h.subject("docs-web-default", "1-1"))
-		}, "it is withdrawn, by a statement in the registry"},
+		}, "withdrawn, says the registry"},
 		"a statement that does not verify": {func(h *house, p *Pruner) {
 			h.withdraw(p, ours, 1, "2-1", h.subject("docs-default", "3-1"))
 			h.withdraw(p, theirs, 1, "1-1", h.subject("docs-web-default", "1-1"))

@@ -72,7 +72,7 @@ func (w *world) keepStatements(going map[catalog.Ref]*Release, stays map[catalog
 // one of its variant, or what verify finds at its record, its images and platforms. It is "" if
 // they let it go.
 func (w *world) withdrawal(ctx context.Context, r *Release) (why string, err error) {
-	const isWithdrawn = "it is withdrawn, by a statement in the registry"
+	const isWithdrawn = "withdrawn, says the registry"
 	if w.signing == nil {
 		return "", nil
 	}
