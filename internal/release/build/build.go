@@ -92,6 +92,7 @@ type Options struct {
 	Remote  func(v1.Hash) bool // reports whether the registry has a blob, which the layout then need not have; nil: none
 	Bases   state.BaseOptions  // where to find bases; Output, Warn and Fetch are set by the build
 	Rebuild bool               // build images again that are in the layout or published
+	Made    func(Result)       // is called for each result, by several goroutines; may be nil
 }
 
 // Options returns the options of a build that publishes nothing.

@@ -74,7 +74,7 @@ func (r *run) sourceOf(spec *catalog.Spec) (string, error) {
 	for _, defect := range containerfile.Defects(spec, "") {
 		return "", defect.Err
 	}
-	source, err := r.require(spec.Containerfile().Fetch)
+	source, err := r.realised.require(spec.Containerfile().Fetch)
 	if err != nil {
 		return "", err
 	}

@@ -138,10 +138,10 @@ func (r *run) layerOptions(spec *catalog.Spec) image.Options {
 
 // assemble makes an image of store paths.
 func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog.NixImage) (image.Result, error) {
-	if _, err := r.require(content.Rootfs); err != nil {
+	if _, err := r.realised.require(content.Rootfs); err != nil {
 		return image.Result{}, err
 	}
-	assembled, err := imageSpec(spec, content, r.store)
+	assembled, err := imageSpec(spec, content, r.realised.paths())
 	if err != nil {
 		return image.Result{}, err
 	}
@@ -183,10 +183,10 @@ func (r *run) debug(ctx context.Context, spec *catalog.Spec, content *catalog.De
 	if from.err != nil {
 		return image.Result{}, release.BaseImage{}, from.err
 	}
-	if _, err := r.require(content.Tools); err != nil {
+	if _, err := r.realised.require(content.Tools); err != nil {
 		return image.Result{}, release.BaseImage{}, err
 	}
-	tools, err := toolsSpec(spec, content, from.result.Descriptor, from.base, r.store)
+	tools, err := toolsSpec(spec, content, from.result.Descriptor, from.base, r.realised.paths())
 	if err != nil {
 		return image.Result{}, release.BaseImage{}, err
 	}

@@ -229,7 +229,10 @@ func (p *buildProgress) count() {
 func (p *buildProgress) spent(id catalog.ID) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.images[id].spent
+	if count := p.images[id]; count != nil {
+		return count.spent
+	}
+	return 0 // it needed nothing
 }
 
 // end is called when nix has ended.

@@ -2,8 +2,6 @@ package build
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,9 +28,7 @@ type run struct {
 	stop    context.CancelFunc
 	slots   chan struct{}
 
-	store    nix.Store
-	valid    map[string]bool              // store paths that exist
-	failures map[string]*nix.BuildFailure // by derivation
+	realised realised
 	progress *buildProgress
 	cache    *image.Cache
 	isBase   map[string]bool      // by image key, images that Containerfiles build on
@@ -98,13 +94,16 @@ func (r *run) finish(result Result) {
 	r.results = append(r.results, result)
 	r.mu.Unlock()
 	r.builder.Watcher.Finished(result)
+	if r.options.Made != nil {
+		r.options.Made(result)
+	}
 	if result.State == state.Failed && r.builder.FailFast {
 		r.stop()
 	}
 }
 
-// build realises everything that the targets need with one call of nix, then makes their
-// images.
+// build makes the images of targets. Nix builds everything that they need together, and each
+// image is made as soon as what it needs is there.
 func (r *run) build(ctx context.Context, missing []*release.Target) error {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {
@@ -112,9 +111,6 @@ func (r *run) build(ctx context.Context, missing []*release.Target) error {
 	}
 	defer os.RemoveAll(roots)
 	r.bases.FindFor(ctx, missing, r.options.Rebuild)
-	if err := r.realise(ctx, missing, roots); err != nil {
-		return err
-	}
 	if r.cache = r.options.Layers; r.cache == nil {
 		r.cache = image.NewCache(filepath.Join(r.builder.CacheDir, "layers"))
 	}
@@ -125,27 +121,40 @@ func (r *run) build(ctx context.Context, missing []*release.Target) error {
 		}
 	}
 	var group sync.WaitGroup
-	for _, target := range missing {
-		group.Go(func() {
-			started := time.Now()
-			result, err := r.image(ctx, target)
-			result.Time = r.progress.spent(target.ID) + time.Since(started)
-			if err != nil {
-				if ctx.Err() != nil {
-					r.mu.Lock()
-					r.interrupted = context.Cause(ctx)
-					r.mu.Unlock()
-					if !r.builder.FailFast {
-						return
-					}
-				}
-				result.State, result.Err = state.Failed, failureOf(err, target)
-			}
-			r.finish(result)
-		})
-	}
+	err = r.realise(ctx, missing, roots, func(target *release.Target) {
+		group.Go(func() { r.make(ctx, target) })
+	})
 	group.Wait()
-	return nil
+	if err != nil && r.hasFailed() && r.builder.FailFast {
+		err, r.interrupted = nil, context.Cause(ctx) // the first failure ended nix
+	}
+	return err
+}
+
+// hasFailed reports whether an image has failed.
+func (r *run) hasFailed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.results, func(result Result) bool { return result.State == state.Failed })
+}
+
+// make makes one image, and finishes its result.
+func (r *run) make(ctx context.Context, target *release.Target) {
+	started := time.Now()
+	result, err := r.image(ctx, target)
+	result.Time = r.progress.spent(target.ID) + time.Since(started)
+	if err != nil {
+		if ctx.Err() != nil {
+			r.mu.Lock()
+			r.interrupted = context.Cause(ctx)
+			r.mu.Unlock()
+			if !r.builder.FailFast {
+				return
+			}
+		}
+		result.State, result.Err = state.Failed, failureOf(err, target)
+	}
+	r.finish(result)
 }
 
 func (r *run) addBases(spec *catalog.Spec) {
@@ -156,32 +165,6 @@ func (r *run) addBases(spec *catalog.Spec) {
 		}
 		r.addBases(base)
 	}
-}
-
-// realise builds the targets' derivations with Nix, and reads the closures.
-func (r *run) realise(ctx context.Context, missing []*release.Target, roots string) error {
-	outputs := map[string]nix.Output{}
-	for _, target := range missing {
-		for _, output := range r.outputs(target) {
-			outputs[output.Path] = output
-		}
-	}
-	paths := slices.Sorted(maps.Keys(outputs))
-	var wanted []nix.Output
-	for _, path := range paths {
-		wanted = append(wanted, outputs[path])
-	}
-	r.progress = newBuildProgress(r.builder.Watcher, missing, r.outputs)
-	var err error
-	if r.failures, err = r.builder.Nix.Realise(ctx, wanted, roots, r.progress.event); err != nil {
-		return err
-	}
-	r.progress.end()
-	if r.valid, err = r.builder.Nix.Valid(ctx, paths); err != nil {
-		return err
-	}
-	r.store, err = r.builder.Nix.ReadStore(ctx, slices.Sorted(maps.Keys(r.valid)))
-	return err
 }
 
 // outputs lists what Nix must build for an image.
@@ -216,15 +199,4 @@ func outputOf(derivation *catalog.Derivation) nix.Output {
 		output.Drv = *derivation.Drv
 	}
 	return output
-}
-
-// require returns the store path of a derivation, or the reason why there is none.
-func (r *run) require(derivation *catalog.Derivation) (string, error) {
-	if r.valid[derivation.Out] {
-		return derivation.Out, nil
-	}
-	if derivation.Drv == nil {
-		return "", fmt.Errorf("%s is not in the store", derivation.Out)
-	}
-	return "", nix.FailureOf(*derivation.Drv, r.failures)
 }

@@ -128,11 +128,14 @@ func (i *imagePush) attachSBOMs(ctx context.Context) error {
 	return nil
 }
 
-// askInventory asks the package set about all images of releases that this run describes, at once.
+// askInventory asks the package set at once about the images of releases that this run describes.
 func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
 	attaches := p.signing() != nil && !p.DryRun
 	var specs []*catalog.Spec
 	for _, r := range releases {
+		if r.outcome != nil {
+			continue
+		}
 		for _, image := range r.images {
 			lacks := slices.ContainsFunc(image.gaps, func(g state.Gap) bool { return g.Manifest >= 0 })
 			isNew := !image.adopted && image.failure == nil

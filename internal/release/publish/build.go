@@ -2,7 +2,10 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -15,37 +18,137 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// build makes the wanted images. It checks push access first, because a build may take an
-// hour.
-func (p *Publisher) build(ctx context.Context, releases []*releasePush, wanted []*release.Target) error {
-	if len(wanted) == 0 {
-		return nil
-	}
-	if !p.DryRun {
+// A building is a build that goes on while what it has made is published.
+type building struct {
+	ready chan *releasePush // those whose wanted images were all made or failed; closed at the end
+	err   error             // that ended the build; known when ready is closed
+
+	mu      sync.Mutex
+	wanted  map[catalog.ID]*imagePush // that have no result yet
+	unbuilt map[*releasePush]int      // number of wanted images
+}
+
+// build starts to make the wanted images of releases. It checks push access first, because a
+// build may take an hour.
+func (p *Publisher) build(ctx context.Context, releases []*releasePush) (*building, error) {
+	b := &building{ready: make(chan *releasePush, len(releases)), wanted: map[catalog.ID]*imagePush{}, unbuilt: map[*releasePush]int{}}
+	wanted := wantedOf(releases)
+	if len(wanted) > 0 && !p.DryRun {
 		if p.signing() != nil {
 			if _, err := p.signing().Signer(); err != nil {
-				return err
+				return nil, err
 			}
 			go func() { _, _ = p.Builder.Files.Tools(ctx) }() // it is slow to start
 		}
 		if err := p.checkPush(ctx, releases, wanted); err != nil {
-			return err
+			return nil, err
 		}
-		wanted = slices.DeleteFunc(wanted, func(target *release.Target) bool { return refuses(releases, target) })
+		wanted = slices.DeleteFunc(wanted, func(image *imagePush) bool { return image.failure != nil })
 	}
-	built, err := p.Builder.BuildTargets(ctx, wanted, build.Options{
-		Output: p.Reader.Output, Layers: p.layers, Remote: p.registry().HasBlob,
+	for _, image := range wanted {
+		b.wanted[image.target.ID] = image
+		b.unbuilt[image.release]++
+	}
+	for _, r := range releases {
+		if b.unbuilt[r] == 0 {
+			b.ready <- r
+		}
+	}
+	go func() {
+		defer close(b.ready)
+		if len(wanted) > 0 {
+			b.err = p.make(ctx, b, releases, wanted)
+			b.end()
+		}
+	}()
+	return b, nil
+}
+
+// make makes images into the layout.
+func (p *Publisher) make(ctx context.Context, b *building, releases []*releasePush, wanted []*imagePush) error {
+	var targets []*release.Target
+	for _, image := range wanted {
+		targets = append(targets, image.target)
+	}
+	_, err := p.Builder.BuildTargets(ctx, targets, build.Options{
+		Output: p.Reader.Output, Layers: p.layers, Remote: p.registry().HasBlob, Made: b.made,
 		Bases: state.BaseOptions{
 			Where:   func(context.Context) (*registry.Client, *state.Signing, error) { return p.registry(), p.signing(), nil },
 			ForPush: true, Recorded: p.recorded(releases),
 		},
 	})
-	for _, result := range built {
-		if result.State == state.Failed {
-			failed(releases, result)
+	return err
+}
+
+// made takes the result of an image.
+func (b *building) made(result build.Result) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	image := b.wanted[result.ID]
+	delete(b.wanted, result.ID)
+	if result.State == state.Failed {
+		image.failure = result.Err
+	}
+	if b.unbuilt[image.release]--; b.unbuilt[image.release] == 0 {
+		b.ready <- image.release
+	}
+}
+
+// end adds the releases that have a failed image, if a failure has ended the build before their
+// other images were made.
+func (b *building) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed []*releasePush
+	for _, image := range b.wanted {
+		hasFailed := func(other *imagePush) bool {
+			return other.failure != nil && !errors.Is(other.failure, context.Canceled)
+		}
+		if slices.ContainsFunc(image.release.images, hasFailed) && !slices.Contains(failed, image.release) {
+			failed = append(failed, image.release)
+		}
+		image.failure = &release.Failure{Step: "build", Err: context.Canceled}
+	}
+	for _, r := range failed {
+		b.ready <- r
+	}
+}
+
+// together is how long releases that are ready wait for others while images are built, because
+// one question to the package set about them all takes as long as one about each.
+const together = 2 * time.Second
+
+// next returns the releases that can be published next, none at the end of the build.
+func (b *building) next() []*releasePush {
+	first, more := <-b.ready
+	if !more {
+		return nil
+	}
+	batch, enough := []*releasePush{first}, time.After(together)
+	for {
+		select {
+		case r, more := <-b.ready:
+			if !more {
+				return batch
+			}
+			batch = append(batch, r)
+		case <-enough:
+			return batch
 		}
 	}
-	return err
+}
+
+// wantedOf returns the selected images that must be built.
+func wantedOf(releases []*releasePush) []*imagePush {
+	var wanted []*imagePush
+	for _, r := range releases {
+		for _, image := range r.images {
+			if r.outcome == nil && !r.mending && image.selected && !image.adopted {
+				wanted = append(wanted, image)
+			}
+		}
+	}
+	return wanted
 }
 
 // recorded returns the manifests in the records of releases, by image key. Images are built
@@ -77,19 +180,19 @@ func (p *Publisher) recorded(releases []*releasePush) map[string]name.Digest {
 // checkPush checks push access for the wanted images. It tries each repository of a release
 // that is published for the first time, because some registries do not create them on push.
 // A refused repository fails its release; a refused login ends the run.
-func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, wanted []*release.Target) error {
-	if err := p.registry().CheckPush(ctx, wanted[0].Ref); fault.Is(err, fault.Credentials) {
+func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, wanted []*imagePush) error {
+	if err := p.registry().CheckPush(ctx, wanted[0].target.Ref); fault.Is(err, fault.Credentials) {
 		return err
 	}
 	refused := make([]error, len(releases))
 	state.InParallel(state.Readers, releases, func(n int, r *releasePush) {
-		if !r.isFirst || !slices.ContainsFunc(r.rel.Targets, func(t *release.Target) bool { return slices.Contains(wanted, t) }) {
+		if !r.isFirst || !slices.ContainsFunc(r.images, func(image *imagePush) bool { return slices.Contains(wanted, image) }) {
 			return
 		}
 		names := []catalog.Ref{r.rel.Ref()}
-		for _, target := range r.rel.Targets {
-			if slices.Contains(wanted, target) {
-				names = append(names, target.Ref)
+		for _, image := range r.images {
+			if slices.Contains(wanted, image) {
+				names = append(names, image.target.Ref)
 			}
 		}
 		for _, name := range names {
@@ -109,22 +212,4 @@ func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, want
 		}
 	}
 	return nil
-}
-
-// refuses reports whether the registry refused an image.
-func refuses(releases []*releasePush, target *release.Target) bool {
-	return slices.ContainsFunc(releases, func(r *releasePush) bool {
-		return slices.ContainsFunc(r.images, func(image *imagePush) bool { return image.target == target && image.failure != nil })
-	})
-}
-
-// failed records the failed build of an image.
-func failed(releases []*releasePush, result build.Result) {
-	for _, r := range releases {
-		for _, image := range r.images {
-			if image.target.ID == result.ID {
-				image.failure = result.Err
-			}
-		}
-	}
 }

@@ -21,6 +21,7 @@ import (
 // imagePush is the publishing of one image.
 type imagePush struct {
 	publisher *Publisher
+	release   *releasePush
 	rel       *state.Release
 	target    *release.Target
 	selected  bool

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -103,38 +104,43 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 		releases = append(releases, push)
 	}
 	p.Builder.Watcher.Evaluated(selected)
-	outcomes := make([][]Result, len(releases)) // of releases that need no work or cannot be published
-	state.InParallel(state.Readers, releases, func(n int, rel *releasePush) {
-		outcomes[n] = p.prepare(ctx, rel)
-	})
-	var wanted []*release.Target
-	for n, rel := range releases {
-		for _, image := range rel.images {
-			if outcomes[n] == nil && !rel.mending && image.selected && !image.adopted {
-				wanted = append(wanted, image.target)
-			}
-		}
-	}
+	state.InParallel(state.Readers, releases, func(_ int, r *releasePush) { r.outcome = p.prepare(ctx, r) })
 	defer p.registry().CancelUploads(ctx)
-	if err := p.build(ctx, releases, wanted); err != nil {
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	building, err := p.build(working, releases)
+	if err != nil {
 		return results, err
 	}
-	p.askInventory(ctx, slices.DeleteFunc(slices.Clone(releases), func(r *releasePush) bool { return outcomes[slices.Index(releases, r)] != nil }))
-	parent := ctx
-	ctx, stop := context.WithCancel(parent)
-	defer stop()
-	room := make(chan struct{}, senders)
-	state.InParallel(len(releases), releases, func(n int, rel *releasePush) {
-		outcomes[n] = p.publish(ctx, rel, outcomes[n], room)
-		if p.Builder.FailFast && slices.ContainsFunc(outcomes[n], func(r Result) bool { return r.Err != nil }) {
-			stop()
-		}
-	})
-	results = append(results, slices.Concat(outcomes...)...)
-	if p.Builder.FailFast && parent.Err() == nil { // images that were stopped did not fail
+	p.publishAll(working, building, stop)
+	for _, r := range releases {
+		results = append(results, r.outcome...)
+	}
+	if p.Builder.FailFast && ctx.Err() == nil { // images that were stopped did not fail
 		results = slices.DeleteFunc(results, func(r Result) bool { return r.Err != nil && errors.Is(r.Err, context.Canceled) })
 	}
-	return results, parent.Err()
+	if err := building.err; err != nil && !(p.Builder.FailFast && errors.Is(err, context.Canceled)) {
+		return results, err
+	}
+	return results, ctx.Err()
+}
+
+// publishAll publishes releases as they are ready. stop ends the run at the first failure.
+func (p *Publisher) publishAll(ctx context.Context, building *building, stop context.CancelFunc) {
+	room := make(chan struct{}, senders)
+	var group sync.WaitGroup
+	for batch := building.next(); len(batch) > 0; batch = building.next() {
+		p.askInventory(ctx, batch)
+		for _, r := range batch {
+			group.Go(func() {
+				r.outcome = p.publish(ctx, r, r.outcome, room)
+				if p.Builder.FailFast && slices.ContainsFunc(r.outcome, func(r Result) bool { return r.Err != nil }) {
+					stop()
+				}
+			})
+		}
+	}
+	group.Wait()
 }
 
 // publish runs the steps of a prepared release, in every registry.

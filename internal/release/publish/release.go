@@ -25,12 +25,13 @@ type releasePush struct {
 	isFirst bool                              // no release was published before
 	former  state.Withdrawals                 // what the newest record before the run says
 	copied  map[*registry.Client]state.Copied // what the copies had before the run, as far as they were compared
+	outcome []Result                          // nil before it is known
 }
 
 func (p *Publisher) newRelease(rel *state.Release) *releasePush {
 	r := &releasePush{rel: rel, copied: map[*registry.Client]state.Copied{}}
 	for _, target := range rel.Targets {
-		r.images = append(r.images, &imagePush{publisher: p, rel: rel, target: target, selected: rel.IsSelected(target)})
+		r.images = append(r.images, &imagePush{publisher: p, release: r, rel: rel, target: target, selected: rel.IsSelected(target)})
 	}
 	return r
 }
