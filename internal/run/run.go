@@ -291,9 +291,8 @@ func (r *runner) watch(name string, done <-chan struct{}, why func() error) {
 func (r *runner) close() error {
 	var err error
 	if r.engine != nil {
-		err = r.engine.Close()
-		if !r.Keep {
-			err = errors.Join(err, r.engine.Remove())
+		if err = r.engine.Close(); err == nil && !r.Keep {
+			err = r.engine.Remove()
 		}
 	}
 	if r.inner != nil {
@@ -344,4 +343,4 @@ func Name(app, variant string) string {
 }
 
 // patience is the time that a service has to become ready.
-const patience = 3 * time.Minute
+var patience = 3 * time.Minute

@@ -142,6 +142,9 @@ func (c *client) do(ctx context.Context, input io.Reader, args ...string) (strin
 	failure := &process.Capture{Most: 16 << 10, End: true}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, &out, failure
 	if err := cmd.Run(); err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", fmt.Errorf("%s %s does not end: %w", c.name, args[0], ctx.Err())
+		}
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}

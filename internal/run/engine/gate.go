@@ -70,18 +70,28 @@ func let(from net.Conn) {
 	}
 }
 
+// answersIn is the time in which the gate says whether it has connected: it gives a container
+// two seconds.
+const answersIn = 5 * time.Second
+
 // dialGate connects with a container through the gate.
 func dialGate(ctx context.Context, dir, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, answersIn)
+	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, inward))
 	if err != nil {
 		return nil, err
 	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	answer := make([]byte, len(ok))
 	_, err = fmt.Fprintln(conn, address)
 	if err == nil {
 		_, err = io.ReadFull(conn, answer)
 	}
-	if err == nil && string(answer) != ok {
+	switch {
+	case !stop():
+		err = ctx.Err()
+	case err == nil && string(answer) != ok:
 		err = fmt.Errorf("%s does not answer", address)
 	}
 	if err != nil {

@@ -28,6 +28,7 @@ type hub struct {
 	calls  chan func()
 	link   *netlink.Handle
 	bridge netlink.Link
+	net    netns.NsHandle
 	pipes  []io.Closer // their ends end the holders of networks
 }
 
@@ -40,7 +41,7 @@ const gateway = 1
 const keep = "mount -t proc proc /proc && echo ready && exec cat"
 
 func openHub() (*hub, error) {
-	h := &hub{calls: make(chan func())}
+	h := &hub{calls: make(chan func()), net: netns.None()}
 	opened := make(chan error)
 	go func() {
 		// The thread is never unlocked: it ends with the goroutine, and what it started
@@ -86,6 +87,9 @@ func (h *hub) start() error {
 	if _, err := io.ReadFull(output, make([]byte, len("ready\n"))); err != nil {
 		_ = h.keeper.Wait()
 		return fmt.Errorf("mounting /proc: %s", strings.TrimSpace(errors.String()))
+	}
+	if h.net, err = netns.GetFromPid(h.keeper.Process.Pid); err != nil {
+		return err
 	}
 	if err := enter(h.keeper.Process.Pid); err != nil {
 		return err
@@ -155,7 +159,7 @@ func up(link *netlink.Handle, name string) error {
 	return link.LinkSetUp(device)
 }
 
-// inside calls a function on the thread in the hub.
+// inside calls a function on the thread in the hub. Others wait meanwhile.
 func (h *hub) inside(call func()) {
 	done := make(chan struct{})
 	h.calls <- func() { defer close(done); call() }
@@ -234,10 +238,26 @@ func innerPid(pid int) (int, error) {
 	return inner, err
 }
 
-// dial connects with an address in the hub.
-func (h *hub) dial(ctx context.Context, address string) (conn net.Conn, err error) {
-	h.inside(func() { conn, err = (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp4", address) })
-	return conn, err
+// dial connects with an address in the hub. A container may take its time: each connection is
+// made by a thread of its own, which is never unlocked and ends with its goroutine.
+func (h *hub) dial(ctx context.Context, address string) (net.Conn, error) {
+	type dialled struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan dialled, 1)
+	go func() {
+		runtime.LockOSThread()
+		err := unix.Setns(int(h.net), unix.CLONE_NEWNET)
+		if err != nil {
+			done <- dialled{err: fmt.Errorf("entering the network of containers: %w", err)}
+			return
+		}
+		conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp4", address)
+		done <- dialled{conn, err}
+	}()
+	d := <-done
+	return d.conn, d.err
 }
 
 // listen listens at the hub's own address.
@@ -258,6 +278,9 @@ func (h *hub) kill() {
 	}
 	if h.link != nil {
 		h.link.Close()
+	}
+	if h.net.IsOpen() {
+		_ = h.net.Close()
 	}
 }
 

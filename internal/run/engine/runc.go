@@ -283,13 +283,14 @@ func (r *runc) end(s *started) {
 		return
 	default:
 	}
+	ended := time.After(grace)
 	kill := r.command("kill", s.id, "TERM")
 	if err := r.hub.run(kill); err == nil {
-		_ = kill.Wait()
+		go func() { _ = kill.Wait() }() // it ends with the hub
 	}
 	select {
 	case <-s.done:
-	case <-time.After(grace):
+	case <-ended:
 	}
 }
 

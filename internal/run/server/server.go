@@ -199,7 +199,7 @@ func (o *owner) do(ctx context.Context, cmd *exec.Cmd, input string) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+	stop := context.AfterFunc(ctx, func() { running.stop(syscall.SIGTERM) })
 	defer stop()
 	<-running.done
 	if ctx.Err() != nil {
